@@ -1,1 +1,66 @@
-//! placeholder
+//! Server-Sent Events without I/O: no socket, no clock, no thread, no async runtime.
+//!
+//! This is the engine of the `everstream` crate. Use it by itself to write a client of your own,
+//! to decode a stream that you have, or to encode one.
+//!
+//! | you want to | take |
+//! |---|---|
+//! | turn bytes into events | [`Decoder`] |
+//! | write events | [`Encoder`] |
+//! | follow a stream over reconnects | [`Session`] |
+//! | decide whether and when to reconnect | [`error_strategy`], [`retry_delay`] |
+//!
+//! It follows the [WHATWG HTML standard, section 9.2](https://html.spec.whatwg.org/multipage/server-sent-events.html).
+//! It needs `alloc`, not `std`.
+//!
+//! ```
+//! use everstream_core::{Decoder, ItemRef};
+//!
+//! let mut decoder = Decoder::new();
+//! let mut input: &[u8] = b"event: greeting\ndata: hello\n\n: a comment\n";
+//! while let Some(item) = decoder.decode(&mut input)? {
+//!     match item {
+//!         ItemRef::Event(event) => assert_eq!((event.event(), event.data()), ("greeting", "hello")),
+//!         ItemRef::Comment(text) => assert_eq!(text, " a comment"),
+//!         _ => {}
+//!     }
+//! }
+//! # Ok::<(), everstream_core::TooLarge>(())
+//! ```
+//!
+//! # Features
+//!
+//! | feature | default | adds |
+//! |---|---|---|
+//! | `std` | yes | vector instructions chosen at run time |
+//! | `serde` | no | `Serialize` and `Deserialize` for [`Event`] |
+
+#![no_std]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+extern crate alloc;
+
+mod action;
+mod config;
+mod decoder;
+mod encoder;
+mod event;
+mod fault;
+mod headers;
+mod line;
+mod session;
+mod strategy;
+mod time;
+mod utf8;
+
+pub use action::{Action, Start};
+pub use config::SessionConfig;
+pub use decoder::{DEFAULT_MAX_EVENT_SIZE, Decoder, Item, ItemRef, Oversize, TooLarge};
+pub use encoder::{EncodeError, Encoder};
+pub use event::{Event, EventRef};
+pub use fault::{BoxError, ErrorResponse, Fault, RedactedUrl, RedirectProblem};
+pub use headers::Headers;
+pub use session::{Output, Session};
+pub use strategy::delay as retry_delay;
+pub use strategy::error as error_strategy;
+pub use time::Timestamp;

@@ -1,0 +1,70 @@
+//! What the user is told.
+
+use alloc::boxed::Box;
+use alloc::string::String;
+use core::fmt;
+
+use crate::event::Event;
+use crate::fault::{Fault, RedactedUrl};
+use crate::headers::Headers;
+
+/// One notification from a stream: an event, or something that happened to the connection.
+///
+/// ```
+/// use everstream_core::{Action, Event};
+///
+/// let action = Action::Event(Event::new("", "hello", None));
+/// match action {
+///     Action::Start(start) => println!("connected, attempt {}", start.attempt),
+///     Action::Event(event) => println!("{}: {}", event.event(), event.data()),
+///     Action::Comment(text) => println!("comment: {text}"),
+///     Action::Fault(Some(fault)) => println!("lost the connection: {fault}"),
+///     Action::Fault(None) => println!("the server ended the connection"),
+///     _ => {}
+/// }
+/// ```
+#[non_exhaustive]
+#[derive(Debug)]
+pub enum Action {
+    /// A connection was made and answered with a stream.
+    Start(Box<Start>),
+    /// An event came.
+    Event(Event),
+    /// A comment came: the text after the colon.
+    Comment(String),
+    /// The connection ended, or could not be made. `None`: the server ended it in an orderly way,
+    /// or it was interrupted.
+    Fault(Option<Fault>),
+}
+
+/// A connection that was made.
+///
+/// ```
+/// use everstream_core::Start;
+///
+/// let start = Start::default();
+/// assert_eq!((start.status, start.attempt), (None, 0));
+/// ```
+#[non_exhaustive]
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Start {
+    /// The status code, for HTTP.
+    pub status: Option<u16>,
+    /// The response's headers, for HTTP.
+    pub headers: Headers,
+    /// The URL that answered, after redirects. It may hold secrets in its query.
+    pub url: Option<String>,
+    /// How many attempts it took since the last connection: 1 if the first one succeeded.
+    pub attempt: u32,
+}
+
+impl fmt::Debug for Start {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Start")
+            .field("status", &self.status)
+            .field("headers", &self.headers)
+            .field("url", &self.url.as_deref().map(RedactedUrl))
+            .field("attempt", &self.attempt)
+            .finish()
+    }
+}

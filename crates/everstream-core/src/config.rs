@@ -1,0 +1,73 @@
+//! What a session is told at its start.
+
+use alloc::boxed::Box;
+use alloc::string::String;
+use core::time::Duration;
+
+use crate::decoder::{DEFAULT_MAX_EVENT_SIZE, Oversize};
+use crate::event::Event;
+use crate::strategy::delay::{self, RetryDelayStrategy};
+use crate::strategy::error::{self, ErrorStrategy};
+
+/// The settings of a [`Session`](crate::Session). All fields have a default.
+///
+/// ```
+/// use everstream_core::{Session, SessionConfig, error_strategy};
+/// use std::time::Duration;
+///
+/// let mut config = SessionConfig::default();
+/// config.initial_retry_delay = Duration::from_millis(200);
+/// config.error_strategy = Box::new(error_strategy::always_continue());
+/// let session: Session = Session::new(config);
+/// # _ = session;
+/// ```
+#[non_exhaustive]
+pub struct SessionConfig {
+    /// The base of the delay until the server sends `retry:`. Default: 1 s.
+    pub initial_retry_delay: Duration,
+    /// The least that a server can make the base with `retry:`, so that `retry: 0` is no storm.
+    /// Default: 100 ms.
+    pub min_server_retry_delay: Duration,
+    /// How long to wait. Default: [`backoff`](crate::retry_delay::backoff).
+    pub retry_delay_strategy: Box<dyn RetryDelayStrategy>,
+    /// How long a connection must last for the delay to start anew. Default: 60 s.
+    pub retry_delay_reset_threshold: Duration,
+    /// Whether to go on. Default: [`reconnect`](crate::error_strategy::reconnect).
+    pub error_strategy: Box<dyn ErrorStrategy>,
+    /// The id of the last event that an earlier run received. Default: none.
+    pub last_event_id: Option<String>,
+    /// How long to wait for the next byte. Default: for ever.
+    pub read_timeout: Option<Duration>,
+    /// The largest event that is accepted, in bytes. Default: 64 MiB.
+    pub max_event_size: usize,
+    /// What to do with a larger one. Default: fail.
+    pub oversize: Oversize,
+    /// Whether the request may be repeated although the server may have acted on it: for GET and
+    /// other safe methods, or if the user says so. If not, it is repeated only to resume after an
+    /// event id was received. Default: true.
+    pub repeatable: bool,
+    /// The event after which a one-shot stream is complete. It isn't handed out, and the stream
+    /// isn't connected again. Default: none.
+    pub until: Option<Box<dyn FnMut(&Event) -> bool + Send>>,
+    /// For the random part of the delays. Give each session its own. Default: 0.
+    pub seed: u64,
+}
+
+impl Default for SessionConfig {
+    fn default() -> Self {
+        SessionConfig {
+            initial_retry_delay: Duration::from_secs(1),
+            min_server_retry_delay: Duration::from_millis(100),
+            retry_delay_strategy: Box::new(delay::backoff()),
+            retry_delay_reset_threshold: Duration::from_secs(60),
+            error_strategy: Box::new(error::reconnect()),
+            last_event_id: None,
+            read_timeout: None,
+            max_event_size: DEFAULT_MAX_EVENT_SIZE,
+            oversize: Oversize::Fail,
+            repeatable: true,
+            until: None,
+            seed: 0,
+        }
+    }
+}

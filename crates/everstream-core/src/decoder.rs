@@ -1,0 +1,660 @@
+//! Lines to items: the standard's interpreter (WHATWG HTML 9.2.6).
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+use core::time::Duration;
+
+use crate::event::{Event, EventRef};
+use crate::line::{LineEnds, Piece};
+use crate::utf8::{self, Unfinished};
+
+/// The default of [`Decoder::with_limit`]: 64 MiB.
+pub const DEFAULT_MAX_EVENT_SIZE: usize = 64 << 20;
+
+/// Data from this size on is moved into an owned event rather than copied.
+const MOVE_FROM: usize = 8 << 10;
+
+/// Buffers keep at most this much for the next event.
+const KEEP: usize = 16 << 10;
+
+const BOM: &[u8] = b"\xEF\xBB\xBF";
+
+/// Something that a stream says, borrowed from its decoder and its bytes.
+#[non_exhaustive]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ItemRef<'a> {
+    /// An event was dispatched.
+    Event(EventRef<'a>),
+    /// A line that began with a colon; the text is all that follows it.
+    Comment(&'a str),
+    /// A valid `retry:` field.
+    Retry(Duration),
+    /// A block without data carried a valid id: [`Decoder::last_event_id`] is up to date with it.
+    Id,
+    /// An event larger than the limit was left out (only with [`Oversize::Skip`]).
+    Skipped,
+}
+
+/// Something that a stream says, owned. See [`ItemRef`].
+#[non_exhaustive]
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Item {
+    /// An event was dispatched.
+    Event(Event),
+    /// A line that began with a colon; the text is all that follows it.
+    Comment(String),
+    /// A valid `retry:` field.
+    Retry(Duration),
+    /// A block without data carried a valid id: [`Decoder::last_event_id`] is up to date with it.
+    Id,
+    /// An event larger than the limit was left out (only with [`Oversize::Skip`]).
+    Skipped,
+}
+
+/// What to do with an event that is larger than the limit.
+#[non_exhaustive]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Oversize {
+    /// Report [`TooLarge`].
+    #[default]
+    Fail,
+    /// Leave it out and go on with the next event.
+    Skip,
+}
+
+/// An event, a line or an id was larger than the limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TooLarge {
+    /// The limit, in bytes.
+    pub limit: usize,
+}
+
+impl fmt::Display for TooLarge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "an event is larger than the limit of {} bytes (max_event_size)",
+            self.limit
+        )
+    }
+}
+
+impl core::error::Error for TooLarge {}
+
+/// Turns the bytes of a stream, in chunks of any size, into items.
+///
+/// It looks at every byte once. Its memory is bounded by the limit, and what a large event made
+/// it take it gives back afterwards.
+///
+/// ```
+/// use everstream_core::{Decoder, ItemRef};
+///
+/// let mut decoder = Decoder::new();
+/// let mut seen = Vec::new();
+/// for chunk in ["data: hel", "lo\n\nda", "ta: again\n\n"] {
+///     let mut input = chunk.as_bytes();
+///     while let Some(item) = decoder.decode(&mut input)? {
+///         if let ItemRef::Event(event) = item {
+///             seen.push(event.data().to_owned());
+///         }
+///     }
+/// }
+/// assert_eq!(seen, ["hello", "again"]);
+/// # Ok::<(), everstream_core::TooLarge>(())
+/// ```
+#[derive(Debug)]
+pub struct Decoder {
+    limit: usize,
+    oversize: Oversize,
+    ends: LineEnds,
+    /// No line of this stream is complete yet, so a BOM may still come.
+    at_start: bool,
+    open: OpenLine,
+    /// Bytes of the open line while it is `Raw`; empty otherwise.
+    raw: Vec<u8>,
+    /// How long the open line is so far, in all states of `open`.
+    open_len: usize,
+    unfinished: Unfinished,
+
+    // The block that is being received.
+    has_data: bool,
+    /// The standard's data buffer, without its last LF. Empty if all of the data is still lent.
+    data: String,
+    /// The standard's event type buffer.
+    event: String,
+    has_id: bool,
+    /// The standard's last event ID buffer, if `has_id`.
+    id: String,
+    /// The block is too large and is being left out.
+    skipping: bool,
+    /// The block was handed out, and is forgotten at the next call.
+    dispatched: bool,
+
+    /// The standard's last event ID string.
+    last_id: String,
+    /// Holds a comment that can't be lent from the chunk.
+    comment: String,
+}
+
+/// What is known of the line that the last chunk ended in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum OpenLine {
+    /// Nothing came yet.
+    Empty,
+    /// It is in `raw`.
+    Raw,
+    /// It is a `data:` line: its value goes to `data` piece by piece. `fresh` while a space that
+    /// comes next would be the one that the standard removes.
+    Data { fresh: bool },
+    /// It is too long, and its rest doesn't matter.
+    Discarded,
+}
+
+/// What a line completed.
+enum Step {
+    Event,
+    Comment,
+    Retry(Duration),
+    Id,
+    Skipped,
+}
+
+/// What lies whole in the chunk and needn't be copied.
+#[derive(Default)]
+struct Lent<'i> {
+    /// The data of the block, while it is one line.
+    data: Option<&'i str>,
+    comment: Option<&'i str>,
+}
+
+impl Default for Decoder {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Decoder {
+    /// A decoder that fails on events larger than [`DEFAULT_MAX_EVENT_SIZE`].
+    ///
+    /// ```
+    /// let decoder = everstream_core::Decoder::new();
+    /// assert_eq!(decoder.last_event_id(), None);
+    /// ```
+    pub fn new() -> Self {
+        Self::with_limit(DEFAULT_MAX_EVENT_SIZE, Oversize::Fail)
+    }
+
+    /// A decoder with a limit in bytes, which applies to a line, and to the data, type and id of
+    /// an event taken together.
+    ///
+    /// ```
+    /// use everstream_core::{Decoder, Oversize, TooLarge};
+    ///
+    /// let mut decoder = Decoder::with_limit(10, Oversize::Fail);
+    /// let mut input: &[u8] = b"data: a long line\n\n";
+    /// assert_eq!(decoder.decode(&mut input), Err(TooLarge { limit: 10 }));
+    /// ```
+    pub fn with_limit(limit: usize, oversize: Oversize) -> Self {
+        Decoder {
+            limit,
+            oversize,
+            ends: LineEnds::default(),
+            at_start: true,
+            open: OpenLine::Empty,
+            raw: Vec::new(),
+            open_len: 0,
+            unfinished: Unfinished::default(),
+            has_data: false,
+            data: String::new(),
+            event: String::new(),
+            has_id: false,
+            id: String::new(),
+            skipping: false,
+            dispatched: false,
+            last_id: String::new(),
+            comment: String::new(),
+        }
+    }
+
+    /// Takes bytes off the front of `input`, up to the end of the next item. `None` means that all
+    /// of it was taken, and that the next chunk is wanted.
+    ///
+    /// Nothing is copied or allocated for an event of one `data:` line that lies whole in `input`.
+    ///
+    /// # Errors
+    ///
+    /// [`TooLarge`], with [`Oversize::Fail`]. Decoding may go on after it, as with
+    /// [`Oversize::Skip`].
+    ///
+    /// ```
+    /// use everstream_core::{Decoder, ItemRef};
+    ///
+    /// let mut decoder = Decoder::new();
+    /// let mut input: &[u8] = b": hi\nretry: 500\n";
+    /// assert_eq!(decoder.decode(&mut input)?, Some(ItemRef::Comment(" hi")));
+    /// let half_a_second = std::time::Duration::from_millis(500);
+    /// assert_eq!(decoder.decode(&mut input)?, Some(ItemRef::Retry(half_a_second)));
+    /// assert_eq!(decoder.decode(&mut input)?, None);
+    /// # Ok::<(), everstream_core::TooLarge>(())
+    /// ```
+    pub fn decode<'a, 'i: 'a>(
+        &'a mut self,
+        input: &mut &'i [u8],
+    ) -> Result<Option<ItemRef<'a>>, TooLarge> {
+        let mut lent = Lent::default();
+        Ok(self.step(input, &mut lent)?.map(|step| match step {
+            Step::Event => ItemRef::Event(self.event_ref(lent.data)),
+            Step::Comment => ItemRef::Comment(lent.comment.unwrap_or(&self.comment)),
+            Step::Retry(delay) => ItemRef::Retry(delay),
+            Step::Id => ItemRef::Id,
+            Step::Skipped => ItemRef::Skipped,
+        }))
+    }
+
+    /// [`decode`](Self::decode), with items that own what they hold: one allocation an event.
+    ///
+    /// # Errors
+    ///
+    /// As for [`decode`](Self::decode).
+    ///
+    /// ```
+    /// use everstream_core::{Decoder, Event, Item};
+    ///
+    /// let mut decoder = Decoder::new();
+    /// let item = decoder.decode_owned(&mut &b"data: hello\n\n"[..])?;
+    /// assert_eq!(item, Some(Item::Event(Event::new("message", "hello", None))));
+    /// # Ok::<(), everstream_core::TooLarge>(())
+    /// ```
+    pub fn decode_owned(&mut self, input: &mut &[u8]) -> Result<Option<Item>, TooLarge> {
+        let mut lent = Lent::default();
+        Ok(self.step(input, &mut lent)?.map(|step| match step {
+            Step::Event if lent.data.is_none() && self.data.len() >= MOVE_FROM => {
+                let data = core::mem::take(&mut self.data);
+                Item::Event(Event::from_parts(
+                    data,
+                    &self.event,
+                    &self.last_id,
+                    self.has_id,
+                ))
+            }
+            Step::Event => Item::Event(self.event_ref(lent.data).to_owned()),
+            Step::Comment => Item::Comment(lent.comment.unwrap_or(&self.comment).into()),
+            Step::Retry(delay) => Item::Retry(delay),
+            Step::Id => Item::Id,
+            Step::Skipped => Item::Skipped,
+        }))
+    }
+
+    /// The stream is over: forgets an unfinished event, keeps the last event id, and is ready for
+    /// the next stream (WHATWG HTML 9.2.6: an event without its blank line is not dispatched).
+    ///
+    /// ```
+    /// use everstream_core::{Decoder, Item, Event};
+    ///
+    /// let mut decoder = Decoder::new();
+    /// decoder.decode(&mut &b"data: cut of"[..])?;
+    /// decoder.end();
+    /// let item = decoder.decode_owned(&mut &b"data: whole\n\n"[..])?;
+    /// assert_eq!(item, Some(Item::Event(Event::new("", "whole", None))));
+    /// # Ok::<(), everstream_core::TooLarge>(())
+    /// ```
+    pub fn end(&mut self) {
+        let last_id = core::mem::take(&mut self.last_id);
+        *self = Self::with_limit(self.limit, self.oversize);
+        self.last_id = last_id;
+    }
+
+    /// The newest id that the stream gave, also in an earlier connection; `None` if there was none
+    /// or if an empty `id:` cleared it.
+    ///
+    /// ```
+    /// # use everstream_core::Decoder;
+    /// let mut decoder = Decoder::new();
+    /// decoder.decode(&mut &b"id: 7\n\n"[..])?;
+    /// assert_eq!(decoder.last_event_id(), Some("7"));
+    /// # Ok::<(), everstream_core::TooLarge>(())
+    /// ```
+    pub fn last_event_id(&self) -> Option<&str> {
+        (!self.last_id.is_empty()).then_some(&*self.last_id)
+    }
+
+    /// Presets the last event id, to go on where an earlier run stopped.
+    ///
+    /// ```
+    /// # use everstream_core::Decoder;
+    /// let mut decoder = Decoder::new();
+    /// decoder.set_last_event_id(Some("41"));
+    /// assert_eq!(decoder.last_event_id(), Some("41"));
+    /// ```
+    pub fn set_last_event_id(&mut self, id: Option<&str>) {
+        self.last_id = id.unwrap_or_default().into();
+    }
+
+    fn event_ref<'a>(&'a self, lent: Option<&'a str>) -> EventRef<'a> {
+        EventRef::new(
+            &self.event,
+            lent.unwrap_or(&self.data),
+            &self.last_id,
+            self.has_id,
+        )
+    }
+
+    /// Goes on to the next item.
+    fn step<'i>(
+        &mut self,
+        input: &mut &'i [u8],
+        lent: &mut Lent<'i>,
+    ) -> Result<Option<Step>, TooLarge> {
+        if self.dispatched {
+            self.forget_block();
+        }
+        while let Some(piece) = self.ends.take(input) {
+            let step = match piece {
+                Piece::End(line) if self.open == OpenLine::Empty => self.line(line, lent)?,
+                Piece::End(rest) => self.end_open_line(rest, lent)?,
+                Piece::Open(bytes) => {
+                    // The line goes on in another chunk, and the block with it.
+                    self.keep_lent(lent);
+                    self.extend_open_line(bytes)?;
+                    return Ok(None);
+                }
+            };
+            match step {
+                None => {}
+                Some(Step::Event) => return Ok(step),
+                // A comment or a retry within a block: the block goes on at the next call.
+                Some(_) => {
+                    self.keep_lent(lent);
+                    return Ok(step);
+                }
+            }
+        }
+        self.keep_lent(lent);
+        Ok(None)
+    }
+
+    /// A whole line.
+    fn line<'i>(&mut self, line: &'i [u8], lent: &mut Lent<'i>) -> Result<Option<Step>, TooLarge> {
+        let too_long = line.len() > self.limit;
+        let line = match line.strip_prefix(BOM) {
+            Some(rest) if self.at_start => rest,
+            _ => line,
+        };
+        self.at_start = false;
+        if line.is_empty() {
+            return Ok(self.dispatch());
+        }
+        // The standard's three kinds of line: a colon first, a colon within, no colon.
+        let (name, value) = split_field(line);
+        if too_long {
+            return self.too_large(drops_event(name));
+        }
+        match name {
+            b"" => {
+                match core::str::from_utf8(value) {
+                    Ok(text) => lent.comment = Some(text),
+                    Err(_) => self.set_comment(value),
+                }
+                return Ok(Some(Step::Comment));
+            }
+            b"data" if !self.skipping => {
+                let first = !core::mem::replace(&mut self.has_data, true);
+                match core::str::from_utf8(without_space(value)) {
+                    Ok(value) if first => lent.data = Some(value),
+                    _ => {
+                        self.keep_lent(lent);
+                        if !first {
+                            self.data.push('\n');
+                        }
+                        utf8::push_whole(&mut self.data, without_space(value));
+                    }
+                }
+            }
+            b"event" if !self.skipping => {
+                self.event.clear();
+                utf8::push_whole(&mut self.event, without_space(value));
+            }
+            // "If the field value does not contain U+0000 NULL".
+            b"id" if !value.contains(&0) => {
+                self.has_id = true;
+                self.id.clear();
+                utf8::push_whole(&mut self.id, without_space(value));
+            }
+            b"retry" => return Ok(parse_retry(without_space(value)).map(Step::Retry)),
+            _ => return Ok(None),
+        }
+        if self.fits(lent) {
+            Ok(None)
+        } else {
+            self.too_large(true)
+        }
+    }
+
+    /// The chunk ends within a line.
+    fn extend_open_line(&mut self, mut bytes: &[u8]) -> Result<(), TooLarge> {
+        self.open_len = self.open_len.saturating_add(bytes.len());
+        if let OpenLine::Empty | OpenLine::Raw = self.open {
+            // Enough of the line to tell whether it is a data line, then its value may go where
+            // it belongs: a long line isn't kept twice, nor looked at twice.
+            self.open = OpenLine::Raw;
+            let wanted = (BOM.len() + b"data:".len()).saturating_sub(self.raw.len());
+            let (head, tail) = bytes.split_at(wanted.min(bytes.len()));
+            self.raw.extend_from_slice(head);
+            bytes = tail;
+            let line = match self.raw.strip_prefix(BOM) {
+                Some(line) if self.at_start => line,
+                _ => &self.raw,
+            };
+            if let Some(value) = line.strip_prefix(b"data:") {
+                let mut start = [0; BOM.len()];
+                let start = &mut start[..value.len()];
+                start.copy_from_slice(value);
+                self.raw.clear();
+                self.at_start = false;
+                if !self.skipping && core::mem::replace(&mut self.has_data, true) {
+                    self.data.push('\n');
+                }
+                self.open = OpenLine::Data { fresh: true };
+                self.push_data(start);
+            }
+        }
+        if self.open_len > self.limit && self.open != OpenLine::Discarded {
+            let drops = match self.open {
+                OpenLine::Raw => drops_event(split_field(&self.raw).0),
+                _ => true,
+            };
+            reuse_bytes(&mut self.raw);
+            self.at_start = false;
+            self.open = OpenLine::Discarded;
+            return self.too_large(drops).map(drop);
+        }
+        match self.open {
+            OpenLine::Raw => self.raw.extend_from_slice(bytes),
+            OpenLine::Data { .. } => {
+                self.push_data(bytes);
+                if !self.fits(&Lent::default()) {
+                    self.open = OpenLine::Discarded;
+                    return self.too_large(true).map(drop);
+                }
+            }
+            OpenLine::Empty | OpenLine::Discarded => {}
+        }
+        Ok(())
+    }
+
+    /// A piece of the value of a data line that is longer than its chunk.
+    fn push_data(&mut self, mut piece: &[u8]) {
+        if let (OpenLine::Data { fresh: true }, [first, rest @ ..]) = (self.open, piece) {
+            self.open = OpenLine::Data { fresh: false };
+            if *first == b' ' {
+                piece = rest;
+            }
+        }
+        if !self.skipping {
+            self.unfinished.push(&mut self.data, piece);
+        }
+    }
+
+    /// The end of a line that began in an earlier chunk.
+    fn end_open_line(
+        &mut self,
+        rest: &[u8],
+        lent: &mut Lent<'_>,
+    ) -> Result<Option<Step>, TooLarge> {
+        // A block that began in an earlier chunk, or in this one before a line that was carried
+        // over: neither can be, so nothing is lent here.
+        debug_assert!(lent.data.is_none());
+        let within_limit = self.extend_open_line(rest);
+        self.open_len = 0;
+        let open = core::mem::replace(&mut self.open, OpenLine::Empty);
+        within_limit?;
+        match open {
+            OpenLine::Empty | OpenLine::Discarded => Ok(None),
+            OpenLine::Data { .. } => {
+                self.unfinished.end(&mut self.data);
+                if self.fits(lent) {
+                    Ok(None)
+                } else {
+                    self.too_large(true)
+                }
+            }
+            OpenLine::Raw => {
+                let mut raw = core::mem::take(&mut self.raw);
+                let mut lent = Lent::default();
+                let step = self.line(&raw, &mut lent);
+                self.keep_lent(&mut lent);
+                if let Some(text) = lent.comment {
+                    self.set_comment(text.as_bytes());
+                }
+                reuse_bytes(&mut raw);
+                self.raw = raw;
+                step
+            }
+        }
+    }
+
+    /// A blank line (WHATWG HTML 9.2.6, "dispatch the event").
+    fn dispatch(&mut self) -> Option<Step> {
+        // 1. The last event ID string is set, whether or not there is data.
+        if self.has_id {
+            core::mem::swap(&mut self.last_id, &mut self.id);
+        }
+        self.dispatched = true;
+        if self.skipping {
+            Some(Step::Skipped)
+        } else if self.has_data {
+            // 2., 3. The data buffer isn't empty, and the LF at its end was never put there.
+            Some(Step::Event)
+        } else if self.has_id {
+            Some(Step::Id)
+        } else {
+            self.forget_block();
+            None
+        }
+    }
+
+    fn forget_block(&mut self) {
+        self.dispatched = false;
+        self.skipping = false;
+        self.has_data = false;
+        self.has_id = false;
+        reuse(&mut self.data);
+        reuse(&mut self.event);
+        reuse(&mut self.id);
+    }
+
+    /// Copies lent data into the buffer, because the chunk that it is lent from is left, or because
+    /// more data comes.
+    fn keep_lent(&mut self, lent: &mut Lent<'_>) {
+        if let Some(data) = lent.data.take() {
+            if !self.skipping {
+                self.data.push_str(data);
+            }
+        }
+    }
+
+    fn set_comment(&mut self, text: &[u8]) {
+        reuse(&mut self.comment);
+        utf8::push_whole(&mut self.comment, text);
+    }
+
+    /// Whether the block is within the limit, or its excess is dealt with already.
+    fn fits(&self, lent: &Lent<'_>) -> bool {
+        let id = if self.has_id { self.id.len() } else { 0 };
+        let data = self.data.len() + lent.data.map_or(0, str::len);
+        self.skipping || data + self.event.len() + id <= self.limit
+    }
+
+    /// Something exceeds the limit. If it `drops` the event, the rest of the block is left out.
+    fn too_large(&mut self, drops: bool) -> Result<Option<Step>, TooLarge> {
+        if drops {
+            self.skipping = true;
+            // An id as large as the limit isn't worth resuming from.
+            if self.id.len() > self.limit {
+                self.has_id = false;
+                reuse(&mut self.id);
+            }
+            reuse(&mut self.data);
+            reuse(&mut self.event);
+        }
+        match self.oversize {
+            Oversize::Fail => Err(TooLarge { limit: self.limit }),
+            Oversize::Skip => Ok(None),
+        }
+    }
+}
+
+/// Splits a line at its first colon. Without one, the whole line is the name.
+#[inline]
+fn split_field(line: &[u8]) -> (&[u8], &[u8]) {
+    match line {
+        [b'd', b'a', b't', b'a', b':', value @ ..] => (&line[..4], value),
+        _ => match memchr::memchr(b':', line) {
+            Some(colon) => (&line[..colon], &line[colon + 1..]),
+            None => (line, b""),
+        },
+    }
+}
+
+/// "If value starts with a U+0020 SPACE character, remove it from value."
+#[inline]
+fn without_space(value: &[u8]) -> &[u8] {
+    value.strip_prefix(b" ").unwrap_or(value)
+}
+
+/// Whether a line with this name, too long to be kept, takes its event with it.
+fn drops_event(name: &[u8]) -> bool {
+    matches!(name, b"data" | b"event" | b"id")
+}
+
+/// "If the field value consists of only ASCII digits": milliseconds, as many as fit.
+fn parse_retry(value: &[u8]) -> Option<Duration> {
+    if value.is_empty() {
+        return None;
+    }
+    value
+        .iter()
+        .try_fold(0u64, |sum, byte| {
+            byte.is_ascii_digit().then(|| {
+                sum.saturating_mul(10)
+                    .saturating_add(u64::from(byte - b'0'))
+            })
+        })
+        .map(Duration::from_millis)
+}
+
+/// Empties a buffer; one that had to grow large is given back.
+fn reuse(buffer: &mut String) {
+    buffer.clear();
+    if buffer.capacity() > KEEP {
+        *buffer = String::new();
+    }
+}
+
+fn reuse_bytes(buffer: &mut Vec<u8>) {
+    buffer.clear();
+    if buffer.capacity() > KEEP {
+        *buffer = Vec::new();
+    }
+}

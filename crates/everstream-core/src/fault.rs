@@ -1,0 +1,291 @@
+//! Why a connection ended.
+
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::error::Error;
+use core::fmt;
+use core::time::Duration;
+
+use crate::decoder::TooLarge;
+use crate::headers::Headers;
+
+/// Any error, as the cause of a [`Fault`].
+pub type BoxError = Box<dyn Error + Send + Sync>;
+
+/// Why a connection ended, or why there is none.
+///
+/// A connection that the server ended in an orderly way, and one that was interrupted, have no
+/// fault: strategies and [`Action::Fault`](crate::Action::Fault) see `None` then.
+///
+/// `Display` says what happened at this level; the cause is behind
+/// [`source`](core::error::Error::source).
+///
+/// ```
+/// use everstream_core::Fault;
+///
+/// let fault = Fault::Connect("connection refused".into());
+/// assert!(fault.is_connect());
+/// assert_eq!(fault.to_string(), "could not connect");
+/// assert_eq!(std::error::Error::source(&fault).unwrap().to_string(), "connection refused");
+/// ```
+#[non_exhaustive]
+#[derive(Debug)]
+pub enum Fault {
+    /// No connection could be made: name look-up, TCP, TLS or proxy. No request was sent.
+    Connect(BoxError),
+    /// No connection could be made within this time. No request was sent.
+    ConnectTimeout(Duration),
+    /// The request failed after it may have reached the server, and before a response came.
+    Request(BoxError),
+    /// The response's status isn't that of a stream: not 2xx, or 204.
+    Status(Box<ErrorResponse>),
+    /// The response's content type isn't `text/event-stream`.
+    ContentType(Box<ErrorResponse>),
+    /// The response is a redirect that wasn't followed.
+    Redirect(Box<ErrorResponse>, RedirectProblem),
+    /// The connection broke while the stream was read.
+    Read(BoxError),
+    /// No byte came for this long. Comments count as bytes.
+    ReadTimeout(Duration),
+    /// The server sent an event larger than the limit.
+    TooLarge(TooLarge),
+    /// The stream ended before the sentinel that was to be its last event.
+    Incomplete,
+    /// The connection couldn't be attempted: the user's own part failed.
+    Other(BoxError),
+}
+
+/// Why a redirect wasn't followed.
+#[non_exhaustive]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RedirectProblem {
+    /// There were as many redirects as are allowed; this is the limit.
+    TooMany(usize),
+    /// The `Location` header is missing or isn't a URL.
+    BadLocation,
+    /// The target isn't `http` or `https`.
+    Scheme,
+}
+
+/// A response that isn't a stream.
+#[non_exhaustive]
+#[derive(Clone)]
+pub struct ErrorResponse {
+    /// The status code.
+    pub status: u16,
+    /// The headers.
+    pub headers: Headers,
+    /// The URL that answered, after redirects. It may hold secrets in its query.
+    pub url: String,
+    /// The first KiB of the body.
+    pub body: Vec<u8>,
+    /// The time that a `Retry-After` header asks for (RFC 9110, section 10.2.3).
+    pub retry_after: Option<Duration>,
+}
+
+impl ErrorResponse {
+    /// A response with nothing but a status; its other fields may be set afterwards.
+    ///
+    /// ```
+    /// use everstream_core::{ErrorResponse, Fault};
+    ///
+    /// let mut response = ErrorResponse::new(503);
+    /// response.retry_after = Some(std::time::Duration::from_secs(5));
+    /// let fault = Fault::Status(Box::new(response));
+    /// assert_eq!(fault.status(), Some(503));
+    /// ```
+    pub fn new(status: u16) -> Self {
+        ErrorResponse {
+            status,
+            headers: Headers::default(),
+            url: String::new(),
+            body: Vec::new(),
+            retry_after: None,
+        }
+    }
+}
+
+impl Fault {
+    /// Whether it was a time-out.
+    ///
+    /// ```
+    /// # use everstream_core::Fault;
+    /// assert!(Fault::ReadTimeout(std::time::Duration::from_secs(60)).is_timeout());
+    /// ```
+    pub fn is_timeout(&self) -> bool {
+        matches!(self, Fault::ConnectTimeout(_) | Fault::ReadTimeout(_))
+    }
+
+    /// Whether no connection was made, so that surely no request was sent.
+    ///
+    /// ```
+    /// # use everstream_core::Fault;
+    /// assert!(Fault::Connect("refused".into()).is_connect());
+    /// assert!(!Fault::Read("reset".into()).is_connect());
+    /// ```
+    pub fn is_connect(&self) -> bool {
+        matches!(self, Fault::Connect(_) | Fault::ConnectTimeout(_))
+    }
+
+    /// The response, if the server gave one that isn't a stream.
+    ///
+    /// ```
+    /// # use everstream_core::{ErrorResponse, Fault};
+    /// let fault = Fault::Status(Box::new(ErrorResponse::new(404)));
+    /// assert_eq!(fault.response().unwrap().status, 404);
+    /// ```
+    pub fn response(&self) -> Option<&ErrorResponse> {
+        match self {
+            Fault::Status(response)
+            | Fault::ContentType(response)
+            | Fault::Redirect(response, _) => Some(response),
+            _ => None,
+        }
+    }
+
+    /// The status code of the response, if there was one.
+    ///
+    /// ```
+    /// # use everstream_core::Fault;
+    /// assert_eq!(Fault::Incomplete.status(), None);
+    /// ```
+    pub fn status(&self) -> Option<u16> {
+        self.response().map(|response| response.status)
+    }
+
+    /// The headers of the response, if there was one.
+    ///
+    /// ```
+    /// # use everstream_core::Fault;
+    /// assert!(Fault::Incomplete.headers().is_none());
+    /// ```
+    pub fn headers(&self) -> Option<&Headers> {
+        self.response().map(|response| &response.headers)
+    }
+
+    /// How long the server asked to be left alone.
+    ///
+    /// ```
+    /// # use everstream_core::Fault;
+    /// assert!(Fault::Incomplete.retry_after().is_none());
+    /// ```
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.response().and_then(|response| response.retry_after)
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Fault::Connect(_) => f.write_str("could not connect"),
+            Fault::ConnectTimeout(limit) => {
+                write!(f, "could not connect within {limit:?} (connect_timeout)")
+            }
+            Fault::Request(_) => f.write_str("the request failed before a response came"),
+            Fault::Status(response) => {
+                write!(
+                    f,
+                    "{} answered with status {}",
+                    at(&response.url),
+                    response.status
+                )
+            }
+            Fault::ContentType(response) => match response.headers.get("content-type") {
+                Some(value) => write!(
+                    f,
+                    "{} answered with content type {value:?} instead of text/event-stream",
+                    at(&response.url)
+                ),
+                None => write!(
+                    f,
+                    "{} answered without a content type; text/event-stream is needed",
+                    at(&response.url)
+                ),
+            },
+            Fault::Redirect(response, problem) => {
+                let (url, status) = (at(&response.url), response.status);
+                match problem {
+                    RedirectProblem::TooMany(limit) => {
+                        write!(f, "{url} redirects once more, after {limit} redirects")
+                    }
+                    RedirectProblem::BadLocation => {
+                        write!(f, "{url} redirects ({status}) without a usable Location")
+                    }
+                    RedirectProblem::Scheme => {
+                        write!(f, "{url} redirects ({status}) to something other than HTTP")
+                    }
+                }
+            }
+            Fault::Read(_) => f.write_str("the connection broke"),
+            Fault::ReadTimeout(limit) => {
+                write!(f, "no byte came for {limit:?} (read_timeout)")
+            }
+            Fault::TooLarge(_) => f.write_str("the server sent more than is accepted"),
+            Fault::Incomplete => f.write_str("the stream ended before its last event"),
+            Fault::Other(_) => f.write_str("the connection could not be attempted"),
+        }
+    }
+}
+
+impl Error for Fault {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Fault::Connect(error)
+            | Fault::Request(error)
+            | Fault::Read(error)
+            | Fault::Other(error) => Some(&**error),
+            Fault::TooLarge(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Debug for ErrorResponse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ErrorResponse")
+            .field("status", &self.status)
+            .field("headers", &self.headers)
+            .field("url", &RedactedUrl(&self.url))
+            .field("body", &String::from_utf8_lossy(&self.body))
+            .field("retry_after", &self.retry_after)
+            .finish()
+    }
+}
+
+fn at(url: &str) -> RedactedUrl<'_> {
+    RedactedUrl(if url.is_empty() { "the server" } else { url })
+}
+
+/// A URL as it may be printed: without user info, query and fragment, where secrets are.
+///
+/// ```
+/// use everstream_core::RedactedUrl;
+///
+/// let url = RedactedUrl("https://user:pw@example.com/feed?token=secret");
+/// assert_eq!(url.to_string(), "https://example.com/feed");
+/// ```
+#[derive(Clone, Copy)]
+pub struct RedactedUrl<'a>(
+    /// The whole URL.
+    pub &'a str,
+);
+
+impl fmt::Display for RedactedUrl<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let url = self.0.split(['?', '#']).next().unwrap_or_default();
+        let Some((scheme, rest)) = url.split_once("://") else {
+            return f.write_str(url);
+        };
+        // User info ends at the last '@' before the path (WHATWG URL, authority state).
+        let authority = rest.find(['/', '\\']).unwrap_or(rest.len());
+        let host = rest[..authority].rfind('@').map_or(0, |at| at + 1);
+        write!(f, "{scheme}://{}", &rest[host..])
+    }
+}
+
+impl fmt::Debug for RedactedUrl<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&alloc::format!("{self}"), f)
+    }
+}

@@ -1,0 +1,96 @@
+//! Line ends over chunk edges: CR, LF and CRLF (WHATWG HTML 9.2.5).
+//!
+//! A line that ends in CR ends there: waiting for the byte after it, which may be an LF, could
+//! last for ever. The LF is dropped when it comes.
+
+use memchr::memchr2;
+
+/// The bytes of a line that a chunk holds.
+pub(crate) enum Piece<'i> {
+    /// Up to the line's end, which was taken too.
+    End(&'i [u8]),
+    /// All the rest of the chunk: the line goes on in the next one.
+    Open(&'i [u8]),
+}
+
+/// Finds line ends. It looks at every byte once, however the stream is cut into chunks.
+#[derive(Debug, Default)]
+pub(crate) struct LineEnds {
+    /// The last chunk ended in CR: an LF at the start of the next one belongs to it.
+    after_cr: bool,
+}
+
+impl LineEnds {
+    /// Takes bytes off the front of `input`. `None` if it is empty.
+    #[inline]
+    pub(crate) fn take<'i>(&mut self, input: &mut &'i [u8]) -> Option<Piece<'i>> {
+        if self.after_cr && !input.is_empty() {
+            self.after_cr = false;
+            if let [b'\n', rest @ ..] = *input {
+                *input = rest;
+            }
+        }
+        let end = match *input {
+            [] => return None,
+            // Every second line of most streams is empty: not worth a vector search.
+            [b'\n' | b'\r', ..] => 0,
+            bytes => match memchr2(b'\n', b'\r', bytes) {
+                Some(end) => end,
+                None => return Some(Piece::Open(core::mem::take(input))),
+            },
+        };
+        let (line, rest) = input.split_at(end);
+        *input = match rest {
+            [b'\r', b'\n', rest @ ..] | [b'\n', rest @ ..] => rest,
+            [_, rest @ ..] => {
+                self.after_cr = rest.is_empty();
+                rest
+            }
+            [] => rest,
+        };
+        Some(Piece::End(line))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec::Vec;
+
+    fn lines(chunks: &[&str]) -> Vec<Vec<u8>> {
+        let (mut ends, mut lines, mut open) = (LineEnds::default(), Vec::new(), Vec::new());
+        for chunk in chunks {
+            let mut input = chunk.as_bytes();
+            while let Some(piece) = ends.take(&mut input) {
+                match piece {
+                    Piece::Open(bytes) => open.extend_from_slice(bytes),
+                    Piece::End(bytes) => {
+                        open.extend_from_slice(bytes);
+                        lines.push(core::mem::take(&mut open));
+                    }
+                }
+            }
+        }
+        lines
+    }
+
+    #[test]
+    fn each_of_the_three_line_ends_ends_one_line() {
+        assert_eq!(
+            lines(&["a\nb\rc\r\n\n\r\r\n"]),
+            [&b"a"[..], b"b", b"c", b"", b"", b""]
+        );
+    }
+
+    #[test]
+    fn crlf_cut_in_two_is_one_end() {
+        assert_eq!(lines(&["a\r", "\nb\n"]), [&b"a"[..], b"b"]);
+        assert_eq!(lines(&["a\r", "", "\nb\n"]), [&b"a"[..], b"b"]);
+    }
+
+    #[test]
+    fn cr_ends_a_line_before_the_next_byte_is_known() {
+        assert_eq!(lines(&["a\r"]), [b"a"]);
+        assert_eq!(lines(&["a\r", "\r"]), [&b"a"[..], b""]);
+    }
+}

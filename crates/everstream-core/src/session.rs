@@ -1,0 +1,587 @@
+//! The connection's state machine. Every transition is in this file.
+//!
+//! ```text
+//!            start, read                    handle_connected
+//!   Idle ─────────────────▶ Waiting ─▶ Connecting ─────────────▶ Open
+//!    ▲                         ▲            │ fault               │ end, fault,
+//!    │ Fail                    │ Continue   ▼                     ▼ interrupt
+//!    └─────────────────────────┴──────── the ErrorStrategy is asked
+//!
+//!   close(), in any state ─▶ Closed
+//! ```
+
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+use core::time::Duration;
+
+use crate::action::{Action, Start};
+use crate::config::SessionConfig;
+use crate::decoder::{Decoder, Item};
+use crate::fault::Fault;
+use crate::strategy::delay::BaseDelay;
+use crate::strategy::error::Verdict;
+use crate::time::Timestamp;
+
+/// What the driver is to do next.
+#[non_exhaustive]
+#[derive(Debug)]
+pub enum Output {
+    /// Open a connection, then call [`Session::handle_connected`] or [`Session::handle_fault`].
+    /// Said again until one of them is called: a driver that is at it just goes on.
+    Connect {
+        /// Where to resume, if an id is known. It is what the server sent, also if it can't be a
+        /// header's value.
+        last_event_id: Option<String>,
+    },
+    /// Have no connection until then.
+    Wait {
+        /// When to poll again.
+        until: Timestamp,
+    },
+    /// Read from the connection, then call [`Session::handle_data`], [`Session::handle_end`],
+    /// [`Session::handle_fault`] or, when the deadline has passed, [`Session::handle_timeout`].
+    Read {
+        /// How long silence is accepted.
+        deadline: Option<Timestamp>,
+    },
+    /// Give this to the user. If it is a [`Action::Fault`], the connection is over.
+    Action(Action),
+    /// The iteration is over, and so is the connection: quietly, or because of this fault.
+    Stop(Result<(), Fault>),
+}
+
+/// One logical stream over any number of connections, without any I/O.
+///
+/// The driver tells it what happened (`handle_*`), asks what to do ([`poll_output`]), and always
+/// says what time it is. Chunks are decoded as their events are taken: nothing is queued.
+///
+/// ```
+/// use everstream_core::{Action, Output, Session, SessionConfig, Start, Timestamp};
+///
+/// let now = Timestamp::default();
+/// let mut session = Session::new(SessionConfig::default());
+/// session.start(now);
+/// assert!(matches!(session.poll_output(now), Output::Connect { last_event_id: None }));
+///
+/// session.handle_connected(Start::default(), now);
+/// assert!(matches!(session.poll_output(now), Output::Action(Action::Start(_))));
+/// assert!(matches!(session.poll_output(now), Output::Read { deadline: None }));
+///
+/// session.handle_data(b"id: 7\ndata: hello\n\n".to_vec(), now);
+/// let Output::Action(Action::Event(event)) = session.poll_output(now) else { panic!() };
+/// assert_eq!(event.data(), "hello");
+///
+/// session.handle_end(now);
+/// assert!(matches!(session.poll_output(now), Output::Action(Action::Fault(None))));
+/// let Output::Wait { until } = session.poll_output(now) else { panic!() };
+/// let Output::Connect { last_event_id } = session.poll_output(until) else { panic!() };
+/// assert_eq!(last_event_id.as_deref(), Some("7"));
+/// ```
+///
+/// [`poll_output`]: Session::poll_output
+pub struct Session<B = Vec<u8>> {
+    config: SessionConfig,
+    decoder: Decoder,
+    state: State,
+    /// Handed out before anything else: at most a fault and what follows it.
+    outputs: VecDeque<Output>,
+
+    // The connection, if there is one.
+    /// What is received and not decoded, with how much of it is.
+    chunk: Option<(B, usize)>,
+    /// How the connection ended and when, while its chunk isn't decoded to the end.
+    ended: Option<(Option<Fault>, Timestamp)>,
+    opened: Timestamp,
+    last_byte: Timestamp,
+    /// Since when the driver has been told to read without getting anything.
+    reading_since: Option<Timestamp>,
+
+    // What outlasts a connection.
+    base_delay: BaseDelay,
+    next_retry_delay: Duration,
+    /// No connection is made before.
+    due: Timestamp,
+    attempts: u32,
+    /// A request went out that may not be repeated without an id to resume from.
+    sent: bool,
+    /// The server sent an id since then.
+    id_received: bool,
+    /// Only [`Session::start`] makes a connection again: the stream is complete, or the request
+    /// may not be repeated.
+    finished: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// Not started, or stopped.
+    Idle,
+    /// For `due`.
+    Waiting,
+    Connecting,
+    Open,
+    Closed,
+}
+
+impl<B: AsRef<[u8]>> Session<B> {
+    /// An inactive session: rule 1.
+    ///
+    /// `B` is what chunks come in; it is dropped as soon as it is decoded.
+    ///
+    /// ```
+    /// # use everstream_core::{Session, SessionConfig};
+    /// let session: Session = Session::new(SessionConfig::default());
+    /// assert!(!session.is_active());
+    /// ```
+    pub fn new(mut config: SessionConfig) -> Self {
+        config.retry_delay_strategy.seed(config.seed);
+        let mut decoder = Decoder::with_limit(config.max_event_size, config.oversize);
+        decoder.set_last_event_id(config.last_event_id.as_deref());
+        let base_delay = BaseDelay::configured(config.initial_retry_delay);
+        Session {
+            config,
+            decoder,
+            state: State::Idle,
+            outputs: VecDeque::new(),
+            chunk: None,
+            ended: None,
+            opened: Timestamp::default(),
+            last_byte: Timestamp::default(),
+            reading_since: None,
+            base_delay,
+            next_retry_delay: Duration::ZERO,
+            due: Timestamp::default(),
+            attempts: 0,
+            sent: false,
+            id_received: false,
+            finished: false,
+        }
+    }
+
+    /// Makes an inactive session connect, after the delay that is due. Otherwise nothing happens.
+    ///
+    /// The user asks for it expressly, so that it repeats a request which reading would not.
+    ///
+    /// ```
+    /// # use everstream_core::{Output, Session, SessionConfig};
+    /// let mut session: Session = Session::new(SessionConfig::default());
+    /// session.start(Default::default());
+    /// assert!(matches!(session.poll_output(Default::default()), Output::Connect { .. }));
+    /// ```
+    pub fn start(&mut self, _now: Timestamp) {
+        if self.state == State::Idle && self.outputs.is_empty() {
+            self.state = State::Waiting;
+            self.finished = false;
+            self.sent = false;
+        }
+    }
+
+    /// The user begins to read: an inactive session connects, unless that would repeat a request
+    /// that may not be (rule 11), or a stream that is complete.
+    ///
+    /// ```
+    /// # use everstream_core::{Output, Session, SessionConfig};
+    /// let mut session: Session = Session::new(SessionConfig::default());
+    /// session.read(Default::default());
+    /// assert!(session.is_active());
+    /// ```
+    pub fn read(&mut self, now: Timestamp) {
+        // Rule 12: a consumer that was busy isn't punished.
+        self.reading_since = None;
+        if !self.finished {
+            self.start(now);
+        }
+    }
+
+    /// What to do next.
+    ///
+    /// ```
+    /// # use everstream_core::{Output, Session, SessionConfig};
+    /// let mut session: Session = Session::new(SessionConfig::default());
+    /// // Nothing was started.
+    /// assert!(matches!(session.poll_output(Default::default()), Output::Stop(Ok(()))));
+    /// ```
+    pub fn poll_output(&mut self, now: Timestamp) -> Output {
+        loop {
+            if let Some(output) = self.outputs.pop_front() {
+                return output;
+            }
+            if let Some(action) = self.decode(now) {
+                return Output::Action(action);
+            }
+            if let Some((fault, at)) = self.ended.take() {
+                self.disconnected(fault, at);
+                continue;
+            }
+            match self.state {
+                State::Idle | State::Closed => return Output::Stop(Ok(())),
+                State::Waiting if now < self.due => return Output::Wait { until: self.due },
+                State::Waiting => {
+                    self.state = State::Connecting;
+                    self.attempts = self.attempts.saturating_add(1);
+                }
+                State::Connecting => {
+                    let last_event_id = self.last_event_id().map(String::from);
+                    return Output::Connect { last_event_id };
+                }
+                State::Open => {
+                    // Stopping to decode may have left outputs.
+                    if !self.outputs.is_empty() || self.ended.is_some() {
+                        continue;
+                    }
+                    // Rule 12.
+                    let since = *self.reading_since.get_or_insert(now);
+                    let silent_since = since.max(self.last_byte);
+                    let deadline = self.config.read_timeout.map(|limit| silent_since + limit);
+                    return Output::Read { deadline };
+                }
+            }
+        }
+    }
+
+    /// The next action in the chunk.
+    fn decode(&mut self, now: Timestamp) -> Option<Action> {
+        loop {
+            let (chunk, taken) = self.chunk.as_mut()?;
+            let mut rest = chunk.as_ref().get(*taken..).unwrap_or_default();
+            let before = rest.len();
+            let item = self.decoder.decode_owned(&mut rest);
+            *taken += before - rest.len();
+            match item {
+                Ok(Some(Item::Event(event))) => {
+                    self.id_received |= event.id().is_some();
+                    self.reading_since = None;
+                    if self
+                        .config
+                        .until
+                        .as_mut()
+                        .is_some_and(|until| until(&event))
+                    {
+                        self.complete();
+                        return None;
+                    }
+                    return Some(Action::Event(event));
+                }
+                Ok(Some(Item::Comment(text))) => {
+                    self.reading_since = None;
+                    return Some(Action::Comment(text));
+                }
+                Ok(Some(Item::Retry(delay))) => self.retry_received(delay),
+                Ok(Some(Item::Id)) => self.id_received = true,
+                Ok(Some(Item::Skipped)) => {}
+                Ok(None) => self.chunk = None,
+                Err(error) => {
+                    self.chunk = None;
+                    // It came before whatever else ended the connection.
+                    let at = self.ended.take().map_or(now, |(_, at)| at);
+                    self.ended = Some((Some(Fault::TooLarge(error)), at));
+                }
+            }
+        }
+    }
+
+    /// Rule 6: a changed value restarts the delay; a repeated one doesn't, or else a server that
+    /// says `retry: 100` and hangs up would switch the back-off off.
+    fn retry_received(&mut self, delay: Duration) {
+        let base = BaseDelay::from_server(delay.max(self.config.min_server_retry_delay));
+        if self.base_delay != base {
+            self.base_delay = base;
+            self.config.retry_delay_strategy.reset();
+        }
+    }
+
+    /// The last event of a one-shot stream came.
+    fn complete(&mut self) {
+        self.forget_connection();
+        self.state = State::Idle;
+        self.finished = true;
+        self.outputs.push_back(Output::Stop(Ok(())));
+    }
+
+    /// The connection that was asked for is there.
+    ///
+    /// ```
+    /// # use everstream_core::{Action, Output, Session, SessionConfig, Start};
+    /// # let now = Default::default();
+    /// # let mut session: Session = Session::new(SessionConfig::default());
+    /// # session.start(now);
+    /// # session.poll_output(now);
+    /// session.handle_connected(Start::default(), now);
+    /// let Output::Action(Action::Start(start)) = session.poll_output(now) else { panic!() };
+    /// assert_eq!(start.attempt, 1);
+    /// ```
+    pub fn handle_connected(&mut self, mut start: Start, now: Timestamp) {
+        if self.state != State::Connecting {
+            return;
+        }
+        start.attempt = core::mem::take(&mut self.attempts);
+        self.state = State::Open;
+        self.opened = now;
+        self.last_byte = now;
+        self.reading_since = None;
+        self.request_sent();
+        // Rule 4.
+        self.config.error_strategy.reset();
+        self.outputs
+            .push_back(Output::Action(Action::Start(Box::new(start))));
+    }
+
+    /// Bytes came. Call it only after [`Output::Read`]: bytes that come while others are still
+    /// being decoded are lost.
+    ///
+    /// ```
+    /// # use everstream_core::{Session, SessionConfig, Start};
+    /// # let now = Default::default();
+    /// # let mut session: Session = Session::new(SessionConfig::default());
+    /// # session.start(now);
+    /// # session.poll_output(now);
+    /// # session.handle_connected(Start::default(), now);
+    /// # session.poll_output(now);
+    /// session.handle_data(b"data: hello\n\n".to_vec(), now);
+    /// ```
+    pub fn handle_data(&mut self, bytes: B, now: Timestamp) {
+        if self.state == State::Open && self.ended.is_none() {
+            debug_assert!(
+                self.chunk.is_none(),
+                "bytes before the ones before are decoded"
+            );
+            self.last_byte = now;
+            self.chunk = Some((bytes, 0));
+        }
+    }
+
+    /// The server ended the connection in an orderly way. What it sent is handed out first.
+    ///
+    /// ```
+    /// # use everstream_core::{Action, Output, Session, SessionConfig, Start};
+    /// # let now = Default::default();
+    /// # let mut session: Session = Session::new(SessionConfig::default());
+    /// # session.start(now);
+    /// # session.poll_output(now);
+    /// # session.handle_connected(Start::default(), now);
+    /// # session.poll_output(now);
+    /// session.handle_end(now);
+    /// assert!(matches!(session.poll_output(now), Output::Action(Action::Fault(None))));
+    /// ```
+    pub fn handle_end(&mut self, now: Timestamp) {
+        self.end_connection(None, now);
+    }
+
+    /// The connection broke, or could not be made. What was received is handed out first.
+    ///
+    /// ```
+    /// # use everstream_core::{Action, Fault, Output, Session, SessionConfig};
+    /// # let now = Default::default();
+    /// # let mut session: Session = Session::new(SessionConfig::default());
+    /// # session.start(now);
+    /// # session.poll_output(now);
+    /// session.handle_fault(Fault::Connect("refused".into()), now);
+    /// assert!(matches!(session.poll_output(now), Output::Action(Action::Fault(Some(_)))));
+    /// ```
+    pub fn handle_fault(&mut self, fault: Fault, now: Timestamp) {
+        self.end_connection(Some(fault), now);
+    }
+
+    /// Time has passed. If it is past the deadline of [`Output::Read`], the connection is over.
+    ///
+    /// ```
+    /// # use everstream_core::{Output, Session, SessionConfig, Start};
+    /// # use std::time::Duration;
+    /// # let now = Default::default();
+    /// let mut config = SessionConfig::default();
+    /// config.read_timeout = Some(Duration::from_secs(60));
+    /// # let mut session: Session = Session::new(config);
+    /// # session.start(now);
+    /// # session.poll_output(now);
+    /// # session.handle_connected(Start::default(), now);
+    /// # session.poll_output(now);
+    /// let Output::Read { deadline: Some(deadline) } = session.poll_output(now) else { panic!() };
+    /// session.handle_timeout(deadline); // the connection is over
+    /// assert!(matches!(session.poll_output(deadline), Output::Action(_)));
+    /// ```
+    pub fn handle_timeout(&mut self, now: Timestamp) {
+        let (Some(limit), Some(since)) = (self.config.read_timeout, self.reading_since) else {
+            return;
+        };
+        if self.state == State::Open
+            && self.chunk.is_none()
+            && now >= since.max(self.last_byte) + limit
+        {
+            self.end_connection(Some(Fault::ReadTimeout(limit)), now);
+        }
+    }
+
+    /// Drops the connection, or the attempt at one, as if the server had ended it; or ends a wait
+    /// for one if the error strategy says so. Does nothing to an inactive session.
+    ///
+    /// ```
+    /// # use everstream_core::{Action, Output, Session, SessionConfig};
+    /// # let now = Default::default();
+    /// # let mut session: Session = Session::new(SessionConfig::default());
+    /// session.start(now);
+    /// session.interrupt(now);
+    /// assert!(matches!(session.poll_output(now), Output::Action(Action::Fault(None))));
+    /// ```
+    pub fn interrupt(&mut self, now: Timestamp) {
+        match self.state {
+            State::Idle | State::Closed => {}
+            State::Connecting | State::Open => self.end_connection(None, now),
+            // There is no connection, and there is no reason to be at the server sooner or later
+            // than was due; but whoever is waiting is told. If a fault is on its way already, that
+            // is what it is told.
+            State::Waiting if self.outputs.is_empty() => {
+                self.next_retry_delay = self.due.saturating_duration_since(now);
+                self.decide(None, now);
+            }
+            State::Waiting => {}
+        }
+    }
+
+    /// Ends for good: nothing connects again, nothing is handed out any more.
+    ///
+    /// ```
+    /// # use everstream_core::{Output, Session, SessionConfig};
+    /// # let now = Default::default();
+    /// # let mut session: Session = Session::new(SessionConfig::default());
+    /// session.close();
+    /// session.start(now);
+    /// assert!(matches!(session.poll_output(now), Output::Stop(Ok(()))));
+    /// ```
+    pub fn close(&mut self) {
+        self.forget_connection();
+        self.outputs.clear();
+        self.state = State::Closed;
+    }
+
+    /// Whether it is connected, connecting or waiting to connect.
+    ///
+    /// ```
+    /// # use everstream_core::{Session, SessionConfig};
+    /// let mut session: Session = Session::new(SessionConfig::default());
+    /// session.start(Default::default());
+    /// assert!(session.is_active());
+    /// ```
+    pub fn is_active(&self) -> bool {
+        !matches!(self.state, State::Idle | State::Closed)
+    }
+
+    /// The newest id: of the events handed out, and of blocks without data between them; or the
+    /// preset one.
+    ///
+    /// ```
+    /// # use everstream_core::{Session, SessionConfig};
+    /// let mut config = SessionConfig::default();
+    /// config.last_event_id = Some("41".into());
+    /// let session: Session = Session::new(config);
+    /// assert_eq!(session.last_event_id(), Some("41"));
+    /// ```
+    pub fn last_event_id(&self) -> Option<&str> {
+        self.decoder.last_event_id()
+    }
+
+    /// How long the wait after the last fault is, counted from it. Zero before the first.
+    ///
+    /// ```
+    /// # use everstream_core::{Session, SessionConfig};
+    /// let session: Session = Session::new(SessionConfig::default());
+    /// assert_eq!(session.next_retry_delay(), std::time::Duration::ZERO);
+    /// ```
+    pub fn next_retry_delay(&self) -> Duration {
+        self.next_retry_delay
+    }
+
+    /// The connection, or the attempt, is over. Its bytes may still be decoded.
+    fn end_connection(&mut self, fault: Option<Fault>, now: Timestamp) {
+        if !matches!(self.state, State::Connecting | State::Open) || self.ended.is_some() {
+            return;
+        }
+        if !fault.as_ref().is_some_and(Fault::is_connect) {
+            self.request_sent();
+        }
+        self.ended = Some((fault, now));
+    }
+
+    /// The server may have got the request.
+    fn request_sent(&mut self) {
+        if !self.config.repeatable && !self.sent {
+            self.sent = true;
+            // An id from before, or a preset one, doesn't say that this request was received.
+            self.id_received = false;
+        }
+    }
+
+    /// The connection is over, and all that came from it is handed out.
+    fn disconnected(&mut self, fault: Option<Fault>, at: Timestamp) {
+        // Rules 5 and 6.
+        if self.state == State::Open {
+            let lasted = at.saturating_duration_since(self.opened);
+            if lasted >= self.config.retry_delay_reset_threshold {
+                self.config.retry_delay_strategy.reset();
+            }
+        }
+        let strategy = &mut self.config.retry_delay_strategy;
+        let asked = fault
+            .as_ref()
+            .and_then(Fault::retry_after)
+            .unwrap_or_default();
+        let asked = asked.min(strategy.max_delay().unwrap_or(Duration::MAX));
+        self.next_retry_delay = strategy.apply(self.base_delay).max(asked);
+        self.due = at + self.next_retry_delay;
+
+        self.forget_connection();
+        self.state = State::Waiting;
+        self.decide(fault, at);
+    }
+
+    /// Rule 2.
+    fn decide(&mut self, fault: Option<Fault>, now: Timestamp) {
+        // Rule 11.
+        if self.sent && !(self.id_received && self.last_event_id().is_some()) {
+            self.finished = true;
+        }
+        let verdict = match self.finished {
+            true => Verdict::Fail,
+            false => self.config.error_strategy.apply(fault.as_ref(), now),
+        };
+        match (verdict, fault) {
+            (Verdict::Continue, fault) => {
+                self.outputs.push_back(Output::Action(Action::Fault(fault)));
+            }
+            (Verdict::Fail, Some(fault)) => {
+                self.state = State::Idle;
+                self.outputs.push_back(Output::Stop(Err(fault)));
+            }
+            (Verdict::Fail, None) => {
+                self.state = State::Idle;
+                let complete = match self.config.until {
+                    Some(_) => Err(Fault::Incomplete),
+                    None => {
+                        self.outputs.push_back(Output::Action(Action::Fault(None)));
+                        Ok(())
+                    }
+                };
+                self.outputs.push_back(Output::Stop(complete));
+            }
+        }
+    }
+
+    /// Rule 8: half an event is discarded with its connection.
+    fn forget_connection(&mut self) {
+        self.chunk = None;
+        self.ended = None;
+        self.reading_since = None;
+        self.decoder.end();
+    }
+}
+
+impl<B> fmt::Debug for Session<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("state", &self.state)
+            .field("last_event_id", &self.decoder.last_event_id())
+            .field("next_retry_delay", &self.next_retry_delay)
+            .finish_non_exhaustive()
+    }
+}

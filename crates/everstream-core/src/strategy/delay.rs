@@ -1,0 +1,347 @@
+//! How long to wait before the next connection.
+//!
+//! ```
+//! use everstream_core::retry_delay::{self, BaseDelay, RetryDelayStrategy};
+//! use std::time::Duration;
+//!
+//! let mut strategy = retry_delay::backoff().jitter(0.0);
+//! let base = BaseDelay::configured(Duration::from_secs(1));
+//! assert_eq!(strategy.apply(base), Duration::from_secs(1));
+//! assert_eq!(strategy.apply(base), Duration::from_secs(2));
+//! strategy.reset(); // as after a connection that lasted
+//! assert_eq!(strategy.apply(base), Duration::from_secs(1));
+//! ```
+
+use alloc::boxed::Box;
+use core::fmt;
+use core::time::Duration;
+
+/// The longest delay of [`backoff`], unless it is told otherwise: 30 s.
+pub const DEFAULT_MAX_DELAY: Duration = Duration::from_secs(30);
+
+/// The delay that a strategy starts from.
+#[non_exhaustive]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BaseDelay {
+    /// How long.
+    pub delay: Duration,
+    /// Whether the server asked for it with a `retry:` field, rather than the user's configuration.
+    pub from_server: bool,
+}
+
+impl BaseDelay {
+    /// A delay that the user configured.
+    ///
+    /// ```
+    /// # use everstream_core::retry_delay::BaseDelay;
+    /// # use std::time::Duration;
+    /// assert!(!BaseDelay::configured(Duration::from_secs(1)).from_server);
+    /// ```
+    pub fn configured(delay: Duration) -> Self {
+        BaseDelay {
+            delay,
+            from_server: false,
+        }
+    }
+
+    /// A delay that the server asked for.
+    ///
+    /// ```
+    /// # use everstream_core::retry_delay::BaseDelay;
+    /// # use std::time::Duration;
+    /// assert!(BaseDelay::from_server(Duration::from_secs(1)).from_server);
+    /// ```
+    pub fn from_server(delay: Duration) -> Self {
+        BaseDelay {
+            delay,
+            from_server: true,
+        }
+    }
+}
+
+/// Decides how long to wait before the next connection.
+///
+/// It may keep state over consecutive faults; [`reset`](Self::reset) brings it back to what it was
+/// at first. That happens after a connection that lasted, and when the server changes the base.
+///
+/// ```
+/// use everstream_core::retry_delay::{BaseDelay, RetryDelayStrategy};
+/// use std::time::Duration;
+///
+/// /// One second more each time.
+/// #[derive(Default)]
+/// struct Linear(u32);
+///
+/// impl RetryDelayStrategy for Linear {
+///     fn apply(&mut self, base: BaseDelay) -> Duration {
+///         self.0 += 1;
+///         base.delay + Duration::from_secs(1) * (self.0 - 1)
+///     }
+///     fn reset(&mut self) {
+///         self.0 = 0;
+///     }
+/// }
+/// ```
+pub trait RetryDelayStrategy: Send {
+    /// The delay after this fault.
+    fn apply(&mut self, base: BaseDelay) -> Duration;
+
+    /// Goes back to the original state.
+    fn reset(&mut self) {}
+
+    /// The longest delay that the *user* allows, also when a server asks for more with
+    /// `Retry-After`. `None`: the server may ask for any.
+    fn max_delay(&self) -> Option<Duration> {
+        None
+    }
+
+    /// Offers a seed to a strategy that uses random numbers and wasn't given one. A session calls
+    /// it once, at first.
+    fn seed(&mut self, _seed: u64) {}
+}
+
+impl RetryDelayStrategy for Box<dyn RetryDelayStrategy> {
+    fn apply(&mut self, base: BaseDelay) -> Duration {
+        (**self).apply(base)
+    }
+
+    fn reset(&mut self) {
+        (**self).reset();
+    }
+
+    fn max_delay(&self) -> Option<Duration> {
+        (**self).max_delay()
+    }
+
+    fn seed(&mut self, seed: u64) {
+        (**self).seed(seed);
+    }
+}
+
+/// Exponential back-off with jitter: the default.
+///
+/// The n-th delay in a row is the base, multiplied n times, at most the cap; up to half of it is
+/// left off at random, so that the clients of a server that restarts don't come back at the same
+/// moment. If the server asked for the base with `retry:`, the random part is added instead of left
+/// off, and the *default* cap doesn't shorten it: it isn't asked too early.
+///
+/// ```
+/// use everstream_core::retry_delay::{self, BaseDelay, RetryDelayStrategy};
+/// use std::time::Duration;
+///
+/// let mut strategy = retry_delay::backoff();
+/// let first = strategy.apply(BaseDelay::configured(Duration::from_secs(1)));
+/// assert!((Duration::from_millis(500)..=Duration::from_secs(1)).contains(&first));
+/// ```
+pub fn backoff() -> Backoff {
+    Backoff {
+        max_delay: Cap::Default,
+        multiplier: 2.0,
+        jitter: 0.5,
+        factor: 1.0,
+        random: None,
+    }
+}
+
+/// See [`backoff`].
+#[derive(Debug, Clone)]
+pub struct Backoff {
+    max_delay: Cap,
+    /// At least 1.
+    multiplier: f64,
+    /// From 0 to 1.
+    jitter: f64,
+    /// What the base is multiplied with the next time.
+    factor: f64,
+    random: Option<SplitMix64>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Cap {
+    Default,
+    User(Duration),
+    None,
+}
+
+impl Backoff {
+    /// Caps the delay, whatever the server asks for. Default: 30 s, which yields to a server that
+    /// asks for more.
+    ///
+    /// ```
+    /// # use everstream_core::retry_delay::{self, BaseDelay, RetryDelayStrategy};
+    /// # use std::time::Duration;
+    /// let mut strategy = retry_delay::backoff().max_delay(Duration::from_secs(5)).jitter(0.0);
+    /// let asked = BaseDelay::from_server(Duration::from_secs(60));
+    /// assert_eq!(strategy.apply(asked), Duration::from_secs(5));
+    /// ```
+    #[must_use]
+    pub fn max_delay(mut self, max_delay: Duration) -> Self {
+        self.max_delay = Cap::User(max_delay);
+        self
+    }
+
+    /// Takes the cap away.
+    ///
+    /// ```
+    /// # use everstream_core::retry_delay::{self, BaseDelay, RetryDelayStrategy};
+    /// # use std::time::Duration;
+    /// let mut strategy = retry_delay::backoff().no_max_delay().jitter(0.0);
+    /// let minute = BaseDelay::configured(Duration::from_secs(60));
+    /// assert_eq!(strategy.apply(minute), Duration::from_secs(60));
+    /// ```
+    #[must_use]
+    pub fn no_max_delay(mut self) -> Self {
+        self.max_delay = Cap::None;
+        self
+    }
+
+    /// How much longer each delay is than the one before. Default: 2. Less than 1, and what isn't
+    /// a number, counts as 1.
+    ///
+    /// ```
+    /// # use everstream_core::retry_delay::{self, BaseDelay, RetryDelayStrategy};
+    /// # use std::time::Duration;
+    /// let mut strategy = retry_delay::backoff().multiplier(1.0).jitter(0.0);
+    /// let base = BaseDelay::configured(Duration::from_secs(1));
+    /// strategy.apply(base);
+    /// assert_eq!(strategy.apply(base), Duration::from_secs(1));
+    /// ```
+    #[must_use]
+    pub fn multiplier(mut self, multiplier: f64) -> Self {
+        // `max` returns the number if the other isn't one.
+        self.multiplier = multiplier.max(1.0);
+        self
+    }
+
+    /// How much of the delay is random, from 0 to 1. Default: 0.5. Values outside are brought to
+    /// the nearer end; what isn't a number counts as 0.
+    ///
+    /// ```
+    /// # use everstream_core::retry_delay::{self, BaseDelay, RetryDelayStrategy};
+    /// # use std::time::Duration;
+    /// let mut strategy = retry_delay::backoff().jitter(0.25);
+    /// let delay = strategy.apply(BaseDelay::configured(Duration::from_secs(1)));
+    /// assert!(delay >= Duration::from_millis(750));
+    /// ```
+    #[must_use]
+    pub fn jitter(mut self, jitter: f64) -> Self {
+        self.jitter = jitter.max(0.0).min(1.0);
+        self
+    }
+
+    /// Makes the random part the same in every run, for tests. By default a client chooses a seed.
+    ///
+    /// ```
+    /// # use everstream_core::retry_delay::{self, BaseDelay, RetryDelayStrategy};
+    /// # use std::time::Duration;
+    /// let base = BaseDelay::configured(Duration::from_secs(1));
+    /// let delay = |seed| retry_delay::backoff().with_seed(seed).apply(base);
+    /// assert_eq!(delay(1), delay(1));
+    /// assert_ne!(delay(1), delay(2));
+    /// ```
+    #[must_use]
+    pub fn with_seed(mut self, seed: u64) -> Self {
+        self.random = Some(SplitMix64(seed));
+        self
+    }
+}
+
+impl RetryDelayStrategy for Backoff {
+    fn apply(&mut self, base: BaseDelay) -> Duration {
+        let cap = match self.max_delay {
+            // Not being asked early is worth more than a default.
+            Cap::Default if base.from_server => base.delay.max(DEFAULT_MAX_DELAY),
+            Cap::Default => DEFAULT_MAX_DELAY,
+            Cap::User(max_delay) => max_delay,
+            Cap::None => Duration::MAX,
+        };
+        let full = multiply(base.delay, self.factor).min(cap);
+        // Finite, so that it can be multiplied with a base of zero.
+        self.factor = (self.factor * self.multiplier).min(f64::MAX);
+
+        let random = self.random.get_or_insert(SplitMix64(0)).next_unit();
+        let part = multiply(full, random * self.jitter);
+        if base.from_server {
+            match self.max_delay {
+                Cap::User(max_delay) => full.saturating_add(part).min(max_delay),
+                _ => full.saturating_add(part),
+            }
+        } else {
+            full.saturating_sub(part)
+        }
+    }
+
+    fn reset(&mut self) {
+        self.factor = 1.0;
+    }
+
+    fn max_delay(&self) -> Option<Duration> {
+        match self.max_delay {
+            Cap::User(max_delay) => Some(max_delay),
+            Cap::Default | Cap::None => None,
+        }
+    }
+
+    fn seed(&mut self, seed: u64) {
+        self.random.get_or_insert(SplitMix64(seed));
+    }
+}
+
+/// Saturates, where `Duration::mul_f64` would panic.
+fn multiply(delay: Duration, factor: f64) -> Duration {
+    Duration::try_from_secs_f64(delay.as_secs_f64() * factor).unwrap_or(Duration::MAX)
+}
+
+/// Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014.
+#[derive(Debug, Clone)]
+struct SplitMix64(u64);
+
+impl SplitMix64 {
+    /// From 0 to 1, both included for all practical purposes.
+    fn next_unit(&mut self) -> f64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^= z >> 31;
+        // The 53 upper bits are what an f64 holds exactly.
+        (z >> 11) as f64 / (1u64 << 53) as f64
+    }
+}
+
+/// A strategy from a closure, which gets the base delay. Closures have no reset: for state over
+/// consecutive faults that ends with them, implement [`RetryDelayStrategy`].
+///
+/// ```
+/// use everstream_core::retry_delay::{self, RetryDelayStrategy, BaseDelay};
+/// use std::time::Duration;
+///
+/// let mut strategy = retry_delay::from_fn(|base| base.delay * 3);
+/// let base = BaseDelay::configured(Duration::from_secs(1));
+/// assert_eq!(strategy.apply(base), Duration::from_secs(3));
+/// ```
+pub fn from_fn<F>(delay: F) -> FromFn<F>
+where
+    F: FnMut(BaseDelay) -> Duration + Send,
+{
+    FromFn(delay)
+}
+
+/// See [`from_fn`].
+#[derive(Clone)]
+pub struct FromFn<F>(F);
+
+impl<F> RetryDelayStrategy for FromFn<F>
+where
+    F: FnMut(BaseDelay) -> Duration + Send,
+{
+    fn apply(&mut self, base: BaseDelay) -> Duration {
+        (self.0)(base)
+    }
+}
+
+impl<F> fmt::Debug for FromFn<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("retry_delay::FromFn(..)")
+    }
+}

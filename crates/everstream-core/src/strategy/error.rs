@@ -1,0 +1,296 @@
+//! Whether to go on after a fault.
+//!
+//! ```
+//! use everstream_core::error_strategy::{self, ErrorStrategy, Verdict};
+//! use everstream_core::{Fault, Timestamp};
+//!
+//! let mut strategy = error_strategy::continue_with_max_attempts(1);
+//! let (refused, now) = (Fault::Connect("refused".into()), Timestamp::default());
+//! assert_eq!(strategy.apply(Some(&refused), now), Verdict::Continue);
+//! assert_eq!(strategy.apply(Some(&refused), now), Verdict::Fail);
+//! strategy.reset(); // as after a successful connection
+//! assert_eq!(strategy.apply(Some(&refused), now), Verdict::Continue);
+//! ```
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::fmt;
+use core::time::Duration;
+
+use crate::fault::Fault;
+use crate::time::Timestamp;
+
+/// What to do after a fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(clippy::exhaustive_enums)] // there is no third way
+pub enum Verdict {
+    /// Stop: the error is returned, or, at an orderly end, the iteration ends.
+    Fail,
+    /// Tell about the fault, wait and connect again.
+    Continue,
+}
+
+/// Decides whether to go on after a fault.
+///
+/// It may keep state over consecutive faults; [`reset`](Self::reset) brings it back to what it was
+/// at first, and is called after every successful connection.
+///
+/// ```
+/// use everstream_core::error_strategy::{ErrorStrategy, Verdict};
+/// use everstream_core::{Fault, Timestamp};
+///
+/// /// Forgives time-outs only.
+/// struct Patient;
+///
+/// impl ErrorStrategy for Patient {
+///     fn apply(&mut self, fault: Option<&Fault>, _now: Timestamp) -> Verdict {
+///         match fault {
+///             Some(fault) if fault.is_timeout() => Verdict::Continue,
+///             _ => Verdict::Fail,
+///         }
+///     }
+/// }
+/// ```
+pub trait ErrorStrategy: Send {
+    /// Decides. `fault` is `None` if the server ended the connection in an orderly way, or if it
+    /// was interrupted.
+    fn apply(&mut self, fault: Option<&Fault>, now: Timestamp) -> Verdict;
+
+    /// Goes back to the original state.
+    fn reset(&mut self) {}
+}
+
+impl ErrorStrategy for Box<dyn ErrorStrategy> {
+    fn apply(&mut self, fault: Option<&Fault>, now: Timestamp) -> Verdict {
+        (**self).apply(fault, now)
+    }
+
+    fn reset(&mut self) {
+        (**self).reset();
+    }
+}
+
+/// Reconnects as `EventSource` does: the default.
+///
+/// It continues after a dropped, refused or timed-out connection and after an orderly end. It
+/// fails on a status that isn't 2xx, on 204, on a wrong content type, on a redirect that can't be
+/// followed, on an event that is too large and on a failure of the user's own part.
+///
+/// ```
+/// use everstream_core::error_strategy::{self, ErrorStrategy, Verdict};
+/// use everstream_core::{ErrorResponse, Fault, Timestamp};
+///
+/// let mut strategy = error_strategy::reconnect().or_on_status([429, 503]);
+/// let now = Timestamp::default();
+/// let mut answer = |status| {
+///     strategy.apply(Some(&Fault::Status(Box::new(ErrorResponse::new(status)))), now)
+/// };
+/// assert_eq!(answer(503), Verdict::Continue);
+/// assert_eq!(answer(404), Verdict::Fail);
+/// ```
+pub fn reconnect() -> Reconnect {
+    Reconnect {
+        statuses: Vec::new(),
+    }
+}
+
+/// The statuses that are worth another try: 408, 425, 429, 500, 502, 503 and 504.
+///
+/// ```
+/// use everstream_core::error_strategy::{reconnect, TRANSIENT_STATUSES};
+///
+/// let strategy = reconnect().or_on_status(TRANSIENT_STATUSES);
+/// # _ = strategy;
+/// ```
+pub const TRANSIENT_STATUSES: [u16; 7] = [408, 425, 429, 500, 502, 503, 504];
+
+/// See [`reconnect`].
+#[derive(Debug, Clone)]
+pub struct Reconnect {
+    statuses: Vec<u16>,
+}
+
+impl Reconnect {
+    /// Continues after these statuses too.
+    ///
+    /// ```
+    /// # use everstream_core::error_strategy::reconnect;
+    /// let strategy = reconnect().or_on_status([503]);
+    /// # _ = strategy;
+    /// ```
+    #[must_use]
+    pub fn or_on_status(mut self, statuses: impl IntoIterator<Item = u16>) -> Self {
+        self.statuses.extend(statuses);
+        self
+    }
+}
+
+impl ErrorStrategy for Reconnect {
+    fn apply(&mut self, fault: Option<&Fault>, _now: Timestamp) -> Verdict {
+        match fault {
+            None
+            | Some(
+                Fault::Connect(_)
+                | Fault::ConnectTimeout(_)
+                | Fault::Request(_)
+                | Fault::Read(_)
+                | Fault::ReadTimeout(_),
+            ) => Verdict::Continue,
+            Some(Fault::Status(response)) if self.statuses.contains(&response.status) => {
+                Verdict::Continue
+            }
+            Some(_) => Verdict::Fail,
+        }
+    }
+}
+
+/// Stops at every fault and at every orderly end.
+///
+/// ```
+/// use everstream_core::error_strategy::{self, ErrorStrategy, Verdict};
+///
+/// let mut strategy = error_strategy::always_fail();
+/// assert_eq!(strategy.apply(None, Default::default()), Verdict::Fail);
+/// ```
+pub fn always_fail() -> Always {
+    Always(Verdict::Fail)
+}
+
+/// Never stops. Beware: with a server that is gone for good it goes on for ever.
+///
+/// ```
+/// use everstream_core::error_strategy::{self, ErrorStrategy, Verdict};
+///
+/// let mut strategy = error_strategy::always_continue();
+/// assert_eq!(strategy.apply(None, Default::default()), Verdict::Continue);
+/// ```
+pub fn always_continue() -> Always {
+    Always(Verdict::Continue)
+}
+
+/// See [`always_fail`] and [`always_continue`].
+#[derive(Debug, Clone)]
+pub struct Always(Verdict);
+
+impl ErrorStrategy for Always {
+    fn apply(&mut self, _fault: Option<&Fault>, _now: Timestamp) -> Verdict {
+        self.0
+    }
+}
+
+/// Continues after this many consecutive faults, then fails. A successful connection starts the
+/// count anew.
+///
+/// ```
+/// use everstream_core::error_strategy::{self, ErrorStrategy, Verdict};
+///
+/// let mut strategy = error_strategy::continue_with_max_attempts(0);
+/// assert_eq!(strategy.apply(None, Default::default()), Verdict::Fail);
+/// ```
+pub fn continue_with_max_attempts(max_attempts: u32) -> MaxAttempts {
+    MaxAttempts {
+        max_attempts,
+        faults: 0,
+    }
+}
+
+/// See [`continue_with_max_attempts`].
+#[derive(Debug, Clone)]
+pub struct MaxAttempts {
+    max_attempts: u32,
+    faults: u32,
+}
+
+impl ErrorStrategy for MaxAttempts {
+    fn apply(&mut self, _fault: Option<&Fault>, _now: Timestamp) -> Verdict {
+        if self.faults >= self.max_attempts {
+            return Verdict::Fail;
+        }
+        self.faults += 1;
+        Verdict::Continue
+    }
+
+    fn reset(&mut self) {
+        self.faults = 0;
+    }
+}
+
+/// Continues until this much time has passed since the first of a row of faults, then fails. A
+/// successful connection ends the row.
+///
+/// ```
+/// use everstream_core::error_strategy::{self, ErrorStrategy, Verdict};
+/// use everstream_core::Timestamp;
+/// use std::time::Duration;
+///
+/// let mut strategy = error_strategy::continue_with_time_limit(Duration::from_secs(60));
+/// let now = Timestamp::default();
+/// assert_eq!(strategy.apply(None, now), Verdict::Continue);
+/// assert_eq!(strategy.apply(None, now + Duration::from_secs(60)), Verdict::Fail);
+/// ```
+pub fn continue_with_time_limit(max_time: Duration) -> TimeLimit {
+    TimeLimit {
+        max_time,
+        first: None,
+    }
+}
+
+/// See [`continue_with_time_limit`].
+#[derive(Debug, Clone)]
+pub struct TimeLimit {
+    max_time: Duration,
+    first: Option<Timestamp>,
+}
+
+impl ErrorStrategy for TimeLimit {
+    fn apply(&mut self, _fault: Option<&Fault>, now: Timestamp) -> Verdict {
+        let first = *self.first.get_or_insert(now);
+        if now.saturating_duration_since(first) < self.max_time {
+            Verdict::Continue
+        } else {
+            Verdict::Fail
+        }
+    }
+
+    fn reset(&mut self) {
+        self.first = None;
+    }
+}
+
+/// A strategy from a closure. Closures have no reset: for state over consecutive faults that ends
+/// with them, implement [`ErrorStrategy`].
+///
+/// ```
+/// use everstream_core::error_strategy::{self, Verdict};
+///
+/// let strategy = error_strategy::from_fn(|fault| match fault {
+///     Some(fault) if fault.status() == Some(404) => Verdict::Fail,
+///     _ => Verdict::Continue,
+/// });
+/// # _ = strategy;
+/// ```
+pub fn from_fn<F>(decide: F) -> FromFn<F>
+where
+    F: FnMut(Option<&Fault>) -> Verdict + Send,
+{
+    FromFn(decide)
+}
+
+/// See [`from_fn`].
+#[derive(Clone)]
+pub struct FromFn<F>(F);
+
+impl<F> ErrorStrategy for FromFn<F>
+where
+    F: FnMut(Option<&Fault>) -> Verdict + Send,
+{
+    fn apply(&mut self, fault: Option<&Fault>, _now: Timestamp) -> Verdict {
+        (self.0)(fault)
+    }
+}
+
+impl<F> fmt::Debug for FromFn<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("error_strategy::FromFn(..)")
+    }
+}
