@@ -1,0 +1,274 @@
+//! Every case of `spec/cases.txt`, in every way in which a network can cut it.
+
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+#[path = "spec/cases.rs"]
+mod cases;
+mod support;
+
+use cases::Case;
+use everstream_core::{Decoder, ItemRef};
+use support::reference::Reference;
+use support::{Due, FORMS, Form, Seen, compare, decode};
+
+/// Up to here, a case is cut at every position; beyond, where `interesting` says.
+const EVERY_SPLIT: usize = 1000;
+/// The same for two cuts at once, of which there are half the square of the length.
+const EVERY_DOUBLE_SPLIT: usize = 300;
+
+fn all() -> Vec<Case> {
+    cases::read(include_str!("spec/cases.txt")).expect("the case file can be read")
+}
+
+/// Decodes a case that is cut at these positions, and panics unless everything is as it should be.
+fn check(case: &Case, cuts: &[usize], form: Form) {
+    let streams: Vec<&[u8]> = case
+        .streams
+        .iter()
+        .map(|stream| &stream.bytes[..])
+        .collect();
+    let outcome = decode(case.resume.as_deref(), &streams, cuts, form).and_then(|decoded| {
+        let lasts = case.last_of_each_stream();
+        for ((stream, decoded), last) in case.streams.iter().zip(&decoded).zip(&lasts) {
+            compare(&stream.bytes, &stream.due, last.as_deref(), decoded)?;
+        }
+        let last = decoded.last().and_then(|decoded| decoded.last.as_deref());
+        if last != case.last.as_deref() {
+            return Err(format!(
+                "in the end, the last event id is {last:?}, not {:?}",
+                case.last
+            ));
+        }
+        Ok(())
+    });
+    if let Err(why) = outcome {
+        let Case { name, clause, .. } = case;
+        let sent: String = streams.iter().map(|stream| shown(stream)).collect();
+        let cuts = match cuts {
+            [] => "whole".to_owned(),
+            _ if cuts.len() > 10 => format!("cut at {} positions", cuts.len()),
+            _ => format!("cut at {cuts:?}"),
+        };
+        panic!("\n{name}\n({clause})\n{sent}{cuts}, {form:?}: {why}");
+    }
+}
+
+fn shown(stream: &[u8]) -> String {
+    match stream.get(..600) {
+        Some(head) => format!("  {}... ({} bytes)\n", head.escape_ascii(), stream.len()),
+        None => format!("  {}\n", stream.escape_ascii()),
+    }
+}
+
+/// All positions of a short case; of a long one, those near its ends, near each item, and near each
+/// power of two, where buffers have their edges.
+fn interesting(case: &Case, every: usize) -> Vec<usize> {
+    let len = case.len();
+    if len <= every {
+        return (0..=len).collect();
+    }
+    let powers = (0..usize::BITS)
+        .map(|power| 1 << power)
+        .take_while(|power| *power < len);
+    let items = case
+        .streams
+        .iter()
+        .flat_map(|stream| stream.due.iter().map(|due| due.at));
+    let mut near: Vec<usize> = powers
+        .chain(items)
+        .chain([0, len])
+        .flat_map(|position: usize| position.saturating_sub(4)..=position + 4)
+        .filter(|position| *position <= len)
+        .collect();
+    near.sort_unstable();
+    near.dedup();
+    near
+}
+
+#[test]
+fn a_stream_in_one_piece_is_decoded_as_the_standard_says() {
+    for case in all() {
+        for form in FORMS {
+            check(&case, &[], form);
+        }
+    }
+}
+
+/// Each byte is a chunk of its own here, so that `check` proves that each item comes with its very
+/// last byte: not earlier, and above all not one byte later.
+#[test]
+fn byte_by_byte_every_item_comes_with_its_last_byte() {
+    for case in all() {
+        let cuts: Vec<usize> = (1..case.len()).collect();
+        for form in FORMS {
+            check(&case, &cuts, form);
+        }
+    }
+}
+
+#[test]
+fn empty_chunks_between_all_bytes_change_nothing() {
+    for case in all() {
+        let cuts: Vec<usize> = (0..=case.len()).flat_map(|cut| [cut, cut]).collect();
+        check(&case, &cuts, Form::Alternating);
+    }
+}
+
+#[test]
+fn chunks_of_any_one_size_change_nothing() {
+    for case in all() {
+        for size in [2, 3, 5, 7, 16, 31, 64, 1024] {
+            let cuts: Vec<usize> = (0..case.len()).step_by(size).collect();
+            check(&case, &cuts, Form::Alternating);
+        }
+    }
+}
+
+#[test]
+fn a_cut_at_any_position_changes_nothing() {
+    for case in all() {
+        for cut in interesting(&case, EVERY_SPLIT) {
+            for form in FORMS {
+                check(&case, &[cut], form);
+            }
+        }
+    }
+}
+
+#[test]
+fn two_cuts_at_any_positions_change_nothing() {
+    for case in all() {
+        let cuts = interesting(&case, EVERY_DOUBLE_SPLIT);
+        // A long case costs its whole length for each pair: one form, and cuts further apart.
+        let long = case.len() > EVERY_DOUBLE_SPLIT;
+        let (forms, step) = if long {
+            (&[Form::Alternating][..], 3)
+        } else {
+            (&FORMS[..2], 1)
+        };
+        for (number, first) in cuts.iter().enumerate().step_by(step) {
+            for second in cuts[number..].iter().step_by(step) {
+                for form in forms {
+                    check(&case, &[*first, *second], *form);
+                }
+            }
+        }
+    }
+}
+
+/// The random streams of the other test have nothing but the reference to be compared with.
+#[test]
+fn the_reference_agrees_with_every_case() {
+    for case in all() {
+        let mut reference = Reference::resuming(case.resume.as_deref());
+        for stream in &case.streams {
+            let got = reference.clone().interpret(&stream.bytes);
+            let items: Vec<Seen> = stream.due.iter().map(|due| due.item.clone()).collect();
+            assert_eq!(got, items, "{}", case.name);
+            assert_eq!(
+                reference.interpret_timed(&stream.bytes),
+                stream.due,
+                "{}",
+                case.name
+            );
+        }
+        assert_eq!(
+            reference.last_event_id(),
+            case.last.as_deref(),
+            "{}",
+            case.name
+        );
+    }
+}
+
+#[test]
+fn the_cases_are_many_and_each_rests_on_a_clause() {
+    let cases = all();
+    assert!(cases.len() >= 200, "only {}", cases.len());
+    for case in cases {
+        assert!(
+            case.clause.starts_with("9.2."),
+            "{}: {:?}",
+            case.name,
+            case.clause
+        );
+    }
+}
+
+/// What stands before a prefix's last line end is final; the rest of the prefix must not show.
+#[test]
+fn each_prefix_of_a_stream_gives_what_it_would_give_as_a_whole_stream() {
+    for case in all().iter().filter(|case| case.len() <= EVERY_SPLIT) {
+        let mut reference = Reference::resuming(case.resume.as_deref());
+        let mut before: Vec<&[u8]> = Vec::new();
+        for stream in &case.streams {
+            for end in 0..=stream.bytes.len() {
+                let prefix = &stream.bytes[..end];
+                let due: Vec<Due> = stream
+                    .due
+                    .iter()
+                    .filter(|due| due.at <= end)
+                    .cloned()
+                    .collect();
+                let mut after = reference.clone();
+                after.interpret(prefix);
+                let streams: Vec<&[u8]> = before.iter().copied().chain([prefix]).collect();
+                let outcome =
+                    decode(case.resume.as_deref(), &streams, &[], Form::Lent).and_then(|decoded| {
+                        let decoded = decoded.last().ok_or("no stream")?;
+                        compare(prefix, &due, after.last_event_id(), decoded)
+                    });
+                if let Err(why) = outcome {
+                    panic!("\n{}\n{}{why}", case.name, shown(prefix));
+                }
+            }
+            reference.interpret(&stream.bytes);
+            before.push(&stream.bytes);
+        }
+    }
+}
+
+/// Scanning or copying a line anew with each chunk would take minutes here.
+#[test]
+fn a_line_of_megabytes_in_small_chunks_arrives_whole() {
+    const LEN: usize = 8 << 20;
+    let mut stream = b"data: ".to_vec();
+    stream.resize(stream.len() + LEN, b'x');
+    stream.extend(b"\n\n");
+    let mut decoder = Decoder::new();
+    let mut events = 0;
+    for mut chunk in stream.chunks(500) {
+        while let Ok(Some(item)) = decoder.decode(&mut chunk) {
+            let ItemRef::Event(event) = item else {
+                panic!("not an event")
+            };
+            assert_eq!(event.data().len(), LEN);
+            assert!(event.data().bytes().all(|byte| byte == b'x'));
+            events += 1;
+        }
+        assert!(chunk.is_empty());
+    }
+    assert_eq!(events, 1);
+}
+
+#[test]
+fn the_last_event_id_can_be_set_and_forgotten_between_streams() {
+    let mut decoder = Decoder::new();
+    assert_eq!(decoder.last_event_id(), None);
+    decoder.set_last_event_id(Some("a"));
+    assert_eq!(decoder.last_event_id(), Some("a"));
+    decoder.end();
+    assert_eq!(decoder.last_event_id(), Some("a"));
+    decoder.set_last_event_id(None);
+    assert_eq!(decoder.last_event_id(), None);
+    let mut input = &b"data: b\n\n"[..];
+    let item = decoder.decode(&mut input).ok().flatten();
+    let Some(ItemRef::Event(event)) = item else {
+        panic!("not an event")
+    };
+    assert_eq!(event.last_event_id(), None);
+}
