@@ -48,6 +48,7 @@ pub struct SessionConfig {
     pub repeatable: bool,
     /// The event after which a one-shot stream is complete. It isn't handed out, and the stream
     /// isn't connected again. Default: none.
+    #[allow(clippy::type_complexity)] // it is said once
     pub until: Option<Box<dyn FnMut(&Event) -> bool + Send>>,
     /// For the random part of the delays. Give each session its own. Default: 0.
     pub seed: u64,
