@@ -42,6 +42,8 @@ pub enum Fault {
     Status(Box<ErrorResponse>),
     /// The response's content type isn't `text/event-stream`.
     ContentType(Box<ErrorResponse>),
+    /// The response's content coding isn't one that is decoded here.
+    ContentEncoding(Box<ErrorResponse>),
     /// The response is a redirect that wasn't followed.
     Redirect(Box<ErrorResponse>, RedirectProblem),
     /// The connection broke while the stream was read.
@@ -139,6 +141,7 @@ impl Fault {
         match self {
             Fault::Status(response)
             | Fault::ContentType(response)
+            | Fault::ContentEncoding(response)
             | Fault::Redirect(response, _) => Some(response),
             _ => None,
         }
@@ -203,6 +206,12 @@ impl fmt::Display for Fault {
                     at(&response.url)
                 ),
             },
+            Fault::ContentEncoding(response) => write!(
+                f,
+                "{} answered with content encoding {:?}, which isn't decoded here",
+                at(&response.url),
+                response.headers.get("content-encoding").unwrap_or_default()
+            ),
             Fault::Redirect(response, problem) => {
                 let (url, status) = (at(&response.url), response.status);
                 match problem {

@@ -63,7 +63,7 @@ pub enum Output {
 ///
 /// let now = Timestamp::default();
 /// let mut session = Session::new(SessionConfig::default());
-/// session.start(now);
+/// session.start();
 /// assert!(matches!(session.poll_output(now), Output::Connect { last_event_id: None }));
 ///
 /// session.handle_connected(Start::default(), now);
@@ -167,10 +167,10 @@ impl<B: AsRef<[u8]>> Session<B> {
     /// ```
     /// # use everstream_core::{Output, Session, SessionConfig};
     /// let mut session: Session = Session::new(SessionConfig::default());
-    /// session.start(Default::default());
+    /// session.start();
     /// assert!(matches!(session.poll_output(Default::default()), Output::Connect { .. }));
     /// ```
-    pub fn start(&mut self, _now: Timestamp) {
+    pub fn start(&mut self) {
         if self.state == State::Idle && self.outputs.is_empty() {
             self.state = State::Waiting;
             self.finished = false;
@@ -184,14 +184,14 @@ impl<B: AsRef<[u8]>> Session<B> {
     /// ```
     /// # use everstream_core::{Output, Session, SessionConfig};
     /// let mut session: Session = Session::new(SessionConfig::default());
-    /// session.read(Default::default());
+    /// session.read();
     /// assert!(session.is_active());
     /// ```
-    pub fn read(&mut self, now: Timestamp) {
+    pub fn read(&mut self) {
         // Rule 12: a consumer that was busy isn't punished.
         self.reading_since = None;
         if !self.finished {
-            self.start(now);
+            self.start();
         }
     }
 
@@ -205,11 +205,11 @@ impl<B: AsRef<[u8]>> Session<B> {
     /// ```
     pub fn poll_output(&mut self, now: Timestamp) -> Output {
         loop {
+            if let Some(action) = self.poll_action() {
+                return Output::Action(action);
+            }
             if let Some(output) = self.outputs.pop_front() {
                 return output;
-            }
-            if let Some(action) = self.decode(now) {
-                return Output::Action(action);
             }
             if let Some((fault, at)) = self.ended.take() {
                 self.disconnected(fault, at);
@@ -227,10 +227,6 @@ impl<B: AsRef<[u8]>> Session<B> {
                     return Output::Connect { last_event_id };
                 }
                 State::Open => {
-                    // Stopping to decode may have left outputs.
-                    if !self.outputs.is_empty() || self.ended.is_some() {
-                        continue;
-                    }
                     // Rule 12.
                     let since = *self.reading_since.get_or_insert(now);
                     let silent_since = since.max(self.last_byte);
@@ -241,8 +237,27 @@ impl<B: AsRef<[u8]>> Session<B> {
         }
     }
 
+    /// An action that is ready whatever the time is, so that a driver needn't look at its clock for
+    /// every event. `None`: call [`poll_output`](Self::poll_output).
+    ///
+    /// ```
+    /// # use everstream_core::{Session, SessionConfig};
+    /// let mut session: Session = Session::new(SessionConfig::default());
+    /// assert!(session.poll_action().is_none());
+    /// ```
+    pub fn poll_action(&mut self) -> Option<Action> {
+        match self.outputs.front() {
+            None => self.decode(),
+            Some(Output::Action(_)) => match self.outputs.pop_front() {
+                Some(Output::Action(action)) => Some(action),
+                _ => None,
+            },
+            Some(_) => None,
+        }
+    }
+
     /// The next action in the chunk.
-    fn decode(&mut self, now: Timestamp) -> Option<Action> {
+    fn decode(&mut self) -> Option<Action> {
         loop {
             let (chunk, taken) = self.chunk.as_mut()?;
             let mut rest = chunk.as_ref().get(*taken..).unwrap_or_default();
@@ -275,7 +290,7 @@ impl<B: AsRef<[u8]>> Session<B> {
                 Err(error) => {
                     self.chunk = None;
                     // It came before whatever else ended the connection.
-                    let at = self.ended.take().map_or(now, |(_, at)| at);
+                    let at = self.ended.take().map_or(self.last_byte, |(_, at)| at);
                     self.ended = Some((Some(Fault::TooLarge(error)), at));
                 }
             }
@@ -306,7 +321,7 @@ impl<B: AsRef<[u8]>> Session<B> {
     /// # use everstream_core::{Action, Output, Session, SessionConfig, Start};
     /// # let now = Default::default();
     /// # let mut session: Session = Session::new(SessionConfig::default());
-    /// # session.start(now);
+    /// # session.start();
     /// # session.poll_output(now);
     /// session.handle_connected(Start::default(), now);
     /// let Output::Action(Action::Start(start)) = session.poll_output(now) else { panic!() };
@@ -335,7 +350,7 @@ impl<B: AsRef<[u8]>> Session<B> {
     /// # use everstream_core::{Session, SessionConfig, Start};
     /// # let now = Default::default();
     /// # let mut session: Session = Session::new(SessionConfig::default());
-    /// # session.start(now);
+    /// # session.start();
     /// # session.poll_output(now);
     /// # session.handle_connected(Start::default(), now);
     /// # session.poll_output(now);
@@ -358,7 +373,7 @@ impl<B: AsRef<[u8]>> Session<B> {
     /// # use everstream_core::{Action, Output, Session, SessionConfig, Start};
     /// # let now = Default::default();
     /// # let mut session: Session = Session::new(SessionConfig::default());
-    /// # session.start(now);
+    /// # session.start();
     /// # session.poll_output(now);
     /// # session.handle_connected(Start::default(), now);
     /// # session.poll_output(now);
@@ -375,7 +390,7 @@ impl<B: AsRef<[u8]>> Session<B> {
     /// # use everstream_core::{Action, Fault, Output, Session, SessionConfig};
     /// # let now = Default::default();
     /// # let mut session: Session = Session::new(SessionConfig::default());
-    /// # session.start(now);
+    /// # session.start();
     /// # session.poll_output(now);
     /// session.handle_fault(Fault::Connect("refused".into()), now);
     /// assert!(matches!(session.poll_output(now), Output::Action(Action::Fault(Some(_)))));
@@ -393,7 +408,7 @@ impl<B: AsRef<[u8]>> Session<B> {
     /// let mut config = SessionConfig::default();
     /// config.read_timeout = Some(Duration::from_secs(60));
     /// # let mut session: Session = Session::new(config);
-    /// # session.start(now);
+    /// # session.start();
     /// # session.poll_output(now);
     /// # session.handle_connected(Start::default(), now);
     /// # session.poll_output(now);
@@ -420,7 +435,7 @@ impl<B: AsRef<[u8]>> Session<B> {
     /// # use everstream_core::{Action, Output, Session, SessionConfig};
     /// # let now = Default::default();
     /// # let mut session: Session = Session::new(SessionConfig::default());
-    /// session.start(now);
+    /// session.start();
     /// session.interrupt(now);
     /// assert!(matches!(session.poll_output(now), Output::Action(Action::Fault(None))));
     /// ```
@@ -446,7 +461,7 @@ impl<B: AsRef<[u8]>> Session<B> {
     /// # let now = Default::default();
     /// # let mut session: Session = Session::new(SessionConfig::default());
     /// session.close();
-    /// session.start(now);
+    /// session.start();
     /// assert!(matches!(session.poll_output(now), Output::Stop(Ok(()))));
     /// ```
     pub fn close(&mut self) {
@@ -455,12 +470,23 @@ impl<B: AsRef<[u8]>> Session<B> {
         self.state = State::Closed;
     }
 
+    /// Whether there is a connection.
+    ///
+    /// ```
+    /// # use everstream_core::{Session, SessionConfig};
+    /// let session: Session = Session::new(SessionConfig::default());
+    /// assert!(!session.is_connected());
+    /// ```
+    pub fn is_connected(&self) -> bool {
+        self.state == State::Open && self.ended.is_none()
+    }
+
     /// Whether it is connected, connecting or waiting to connect.
     ///
     /// ```
     /// # use everstream_core::{Session, SessionConfig};
     /// let mut session: Session = Session::new(SessionConfig::default());
-    /// session.start(Default::default());
+    /// session.start();
     /// assert!(session.is_active());
     /// ```
     pub fn is_active(&self) -> bool {
