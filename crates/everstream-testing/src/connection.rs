@@ -166,6 +166,8 @@ impl<S: Stream> Player<'_, S> {
     fn step(&mut self, step: &Step) -> Result<(), Interrupted> {
         match step {
             Step::Send(bytes) => self.send(bytes),
+            // Where no body is allowed, an endless one is none.
+            Step::Forever(_) | Step::Follow { .. } if self.framing == Framing::Empty => Ok(()),
             Step::Forever(bytes) if bytes.is_empty() => Ok(()),
             Step::Forever(bytes) => loop {
                 self.send(bytes)?;

@@ -143,7 +143,8 @@ impl Reply {
 
     /// Writes exactly these bytes, from the status line on; nothing is added to them.
     ///
-    /// An ending of [`end`](Reply::end) leaves the connection open for another request. With no
+    /// The connection is dropped after them: only the script knows whether they are a whole answer.
+    /// If they are, [`end`](Reply::end) leaves the connection open for another request. With no
     /// bytes and [`stall`](Reply::stall) it is a server that never answers.
     ///
     /// ```
@@ -154,7 +155,7 @@ impl Reply {
     /// let never_answers = Reply::raw("").stall();
     /// ```
     pub fn raw(bytes: impl Into<Vec<u8>>) -> Reply {
-        Reply::new(Head::Raw).send(bytes)
+        Reply::new(Head::Raw).send(bytes).drop_connection()
     }
 
     /// Plays as soon as the connection is accepted, without reading the request.

@@ -90,9 +90,9 @@ impl Request {
     ///
     /// ```
     /// # use everstream_testing::{Reply, Request, Server};
-    /// let server = Server::with_handler(|request: &Request| {
-    ///     assert_ne!(request.header_bytes("Last-Event-ID"), Some(&b""[..]));
-    ///     Reply::stream()
+    /// let server = Server::with_handler(|request: &Request| match request.header_bytes("X-Key") {
+    ///     Some(b"caf\xe9") => Reply::stream(),
+    ///     _ => Reply::status(401),
     /// });
     /// ```
     #[must_use]
@@ -105,8 +105,8 @@ impl Request {
     /// ```
     /// # use everstream_testing::{Reply, Request, Server};
     /// let server = Server::with_handler(|request: &Request| {
-    ///     assert_eq!(request.header_values("Accept").count(), 1);
-    ///     Reply::stream()
+    ///     let cookies = request.header_values("Cookie").count();
+    ///     Reply::stream().event(format!("{cookies} cookies"))
     /// });
     /// ```
     pub fn header_values(&self, name: &str) -> impl Iterator<Item = &[u8]> {

@@ -174,6 +174,27 @@ impl Server {
     pub fn drop_connections(&self) {
         self.shared.shut_connections();
     }
+
+    /// Resets all connections, and goes on listening.
+    ///
+    /// A reply that waits for a gate or a feed notices within about 200 ms, one that is writing to
+    /// a client that doesn't read only when it reads again.
+    ///
+    /// ```
+    /// use std::io::Read;
+    /// use std::time::Duration;
+    ///
+    /// let server = everstream_testing::Server::start();
+    /// let mut client = std::net::TcpStream::connect(server.addr())?;
+    /// assert!(server.wait_for_open_connections(1, Duration::from_secs(10)));
+    /// server.reset_connections();
+    /// let error = client.read(&mut [0]).unwrap_err();
+    /// assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn reset_connections(&self) {
+        self.shared.reset_connections();
+    }
 }
 
 impl Drop for Server {
@@ -211,6 +232,38 @@ impl Server {
     pub fn otherwise(&self, reply: Reply) -> &Server {
         self.shared.set_reply(reply);
         self
+    }
+
+    /// Sets a function that replies to every request that finds the queue empty.
+    ///
+    /// It is called as the one of [`with_handler`](Server::with_handler) is.
+    ///
+    /// ```
+    /// use everstream_testing::{Reply, Server};
+    ///
+    /// let server = Server::start();
+    /// server.enqueue(Reply::status(503));
+    /// server.otherwise_with(|request| Reply::stream().event(request.path()));
+    /// ```
+    pub fn otherwise_with(
+        &self,
+        handler: impl Fn(&Request) -> Reply + Send + Sync + 'static,
+    ) -> &Server {
+        self.shared.set_handler(handler);
+        self
+    }
+
+    /// Counts the replies of the queue that nobody has taken yet.
+    ///
+    /// ```
+    /// use everstream_testing::{Reply, Server};
+    ///
+    /// let server = Server::start();
+    /// assert_eq!(server.enqueue(Reply::stream()).queued_replies(), 1);
+    /// ```
+    #[must_use]
+    pub fn queued_replies(&self) -> usize {
+        self.shared.queued()
     }
 }
 

@@ -6,6 +6,8 @@ use std::net::{Shutdown, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
+use socket2::SockRef;
+
 use crate::parse::Parsed;
 use crate::reply::{Head, Reply};
 use crate::request::Request;
@@ -172,6 +174,20 @@ impl Shared {
             let _ = socket.shutdown(Shutdown::Both);
         }
     }
+
+    /// Makes all open sockets close with a reset.
+    pub(crate) fn reset_connections(&self) {
+        for socket in self.records().open.values().filter_map(Weak::upgrade) {
+            // It is the close that resets. The receiving side is shut to wake the thread that will
+            // close; this alone sends nothing, whereas shutting both sides would send a FIN.
+            let _ = SockRef::from(&*socket).set_linger(Some(Duration::ZERO));
+            let _ = socket.shutdown(Shutdown::Read);
+        }
+    }
+
+    pub(crate) fn queued(&self) -> usize {
+        lock(&self.script).queue.len()
+    }
 }
 
 impl Records {
@@ -183,7 +199,7 @@ impl Records {
 
 impl fmt::Debug for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let queued = lock(&self.script).queue.len();
+        let queued = self.queued();
         let records = self.records();
         f.debug_struct("Shared")
             .field("queued", &queued)
