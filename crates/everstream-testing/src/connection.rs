@@ -17,8 +17,8 @@ use crate::request::Request;
 use crate::response::{self, Framing};
 use crate::shared::Shared;
 
-/// After a FIN the server still reads for this long. Closing at once would answer late bytes
-/// of the client with a RST, and a dropped connection would now and then look like a reset one.
+/// After a FIN the server still reads for this long. A close with bytes of the client unread would be
+/// a reset, and throw away what the client hasn't received yet.
 const LINGER: Duration = Duration::from_secs(1);
 
 /// While it waits for a gate or a feed, a thread looks after its client in growing intervals: short

@@ -266,3 +266,45 @@ fn number(digits: &[u8], radix: u32) -> Result<usize, NoRequest> {
 fn find(bytes: &[u8], what: &[u8]) -> Option<usize> {
     bytes.windows(what.len()).position(|window| window == what)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+    use std::io::{self, Read, Write};
+
+    use super::{Inbox, NoRequest};
+
+    /// Gives one byte at a time, which a socket doesn't promise to.
+    struct Dripping(VecDeque<u8>);
+
+    impl Read for Dripping {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            self.0.read(&mut buffer[..1])
+        }
+    }
+
+    impl Write for Dripping {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn requests_are_read_from_single_bytes() {
+        let wire = b"POST /a HTTP/1.1\r\nContent-Length: 2\r\n\r\nhi\
+            POST /b HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nyo\r\n0\r\n\r\n\
+            GET /c HTTP/1.1\r\n\r\n";
+        let mut stream = Dripping(wire.iter().copied().collect());
+        let mut inbox = Inbox::default();
+        for (target, body) in [("/a", "hi"), ("/b", "yo"), ("/c", "")] {
+            let parsed = inbox.request(&mut stream).unwrap();
+            assert_eq!(parsed.target, target);
+            assert_eq!(parsed.body, body.as_bytes());
+        }
+        assert!(matches!(inbox.request(&mut stream), Err(NoRequest::Gone)));
+    }
+}

@@ -17,6 +17,18 @@ fn a_drop_is_a_fin_without_the_terminating_chunk() {
 }
 
 #[test]
+fn a_drop_loses_nothing_of_what_was_sent_before_it() {
+    const LENGTH: usize = 4 * 1024 * 1024;
+    let server = Server::start();
+    server.enqueue(Reply::raw("x".repeat(LENGTH)));
+    let mut client = Client::connect(server.addr());
+    // A close with bytes unread would be a reset, and throw away what is still on its way.
+    client.send(format!("GET / HTTP/1.1\r\n\r\n{}", "x".repeat(64 * 1024)));
+    let (answer, end) = client.rest();
+    assert_eq!((answer.len(), end), (LENGTH, End::Fin));
+}
+
+#[test]
 fn a_reset_is_a_reset() {
     let server = Server::start();
     let seen = Gate::new();
