@@ -1,1 +1,71 @@
-//! placeholder
+//! A scriptable Server-Sent Events server on loopback, for tests of clients.
+//!
+//! Real sockets and byte-exact answers: a test says what the server sends to each request, piece by
+//! piece, and how it fails: a connection dropped in the middle of an event, a reset, a stall,
+//! a status, a redirect, a restart. Afterwards it reads what the client has asked for. Threads and
+//! std only, so it serves blocking and async tests alike.
+//!
+//! ```
+//! use everstream_testing::{Reply, Server};
+//! use std::time::Duration;
+//! # use std::io::{Read, Write};
+//! # // Stands for the client that is tested: one request, read to its end.
+//! # fn get(server: &Server, last_event_id: &str) -> String {
+//! #     let mut client = std::net::TcpStream::connect(server.addr()).unwrap();
+//! #     write!(client, "GET / HTTP/1.1\r\nLast-Event-ID: {last_event_id}\r\n\r\n").unwrap();
+//! #     let mut answer = String::new();
+//! #     client.read_to_string(&mut answer).unwrap();
+//! #     answer
+//! # }
+//!
+//! let server = Server::start();
+//! server
+//!     .enqueue(Reply::stream().event_with_id("1", "hello").send("data: par").drop_connection())
+//!     .enqueue(Reply::status(503).header("Retry-After", "1").header("Connection", "close"))
+//!     .enqueue(Reply::stream().event_with_id("2", "world").drop_connection());
+//!
+//! // Here the client that is tested follows server.url("/").
+//! # assert!(get(&server, "").contains("data: par"));
+//! # assert!(get(&server, "1").starts_with("HTTP/1.1 503"));
+//! # assert!(get(&server, "1").contains("world"));
+//!
+//! assert!(server.wait_for_requests(3, Duration::from_secs(10)));
+//! assert_eq!(server.requests()[2].header("Last-Event-ID"), Some("1"));
+//! assert!(server.wait_for_open_connections(0, Duration::from_secs(10)));
+//! ```
+//!
+//! # The parts
+//!
+//! - [`Server`]: starts, stops, restarts; holds the queue of replies; records requests and
+//!   connections.
+//! - [`Reply`]: the script of one answer: head, framing, steps, ending, cuts.
+//! - [`Feed`]: a growing log of events that replies stream from, each from where its client left off.
+//! - [`Gate`]: how a test and a script wait for each other, in place of sleeps.
+//! - [`Request`]: what the client sent.
+//!
+//! # What it does not do
+//!
+//! No TLS, no HTTP/2, no compression of its own (send compressed bytes with a `Content-Encoding`
+//! header), and nothing that would make it a server for production: one thread per connection, and
+//! no limit to what a script may do.
+
+mod connection;
+mod ending;
+mod feed;
+mod gate;
+mod listener;
+mod parse;
+mod reply;
+mod request;
+mod response;
+mod server;
+mod shared;
+mod steps;
+mod sync;
+mod wire;
+
+pub use feed::{Feed, Portion};
+pub use gate::Gate;
+pub use reply::Reply;
+pub use request::Request;
+pub use server::Server;
