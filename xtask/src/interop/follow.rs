@@ -53,7 +53,7 @@ pub(super) struct Follower {
     process: sh::Guard,
     lines: Receiver<std::io::Result<String>>,
     /// What it has printed so far.
-    pub(super) seen: Vec<Event>,
+    seen: Vec<Event>,
 }
 
 impl Follower {
@@ -110,6 +110,14 @@ impl Follower {
             }
         }
         Ok(())
+    }
+
+    /// How many events it has printed until now, without waiting.
+    pub(super) fn count(&mut self) -> sh::Outcome<usize> {
+        while let Ok(line) = self.lines.try_recv() {
+            self.seen.push(Event::parse(&line?)?);
+        }
+        Ok(self.seen.len())
     }
 
     /// Ends it as Ctrl-C does, requires a clean exit, and returns all that was printed.
