@@ -1,2 +1,73 @@
-//! placeholder
-fn main() {}
+//! The project's own commands: `cargo xtask <command>`.
+
+mod deny;
+mod interop;
+mod lint;
+mod sh;
+mod test;
+
+use std::process::ExitCode;
+
+struct Command {
+    name: &'static str,
+    about: &'static str,
+    run: fn(&[String]) -> sh::Outcome,
+}
+
+const COMMANDS: &[Command] = &[
+    Command {
+        name: "lint",
+        about: "Formatting, clippy, rustdoc and the dependency rules; warnings are errors",
+        run: lint::run,
+    },
+    Command {
+        name: "test",
+        about: "Every test of every crate; ends with `N passed, N failed`",
+        run: test::run,
+    },
+    Command {
+        name: "deny",
+        about: "Only the dependency rules of deny.toml (part of lint)",
+        run: deny::run,
+    },
+    Command {
+        name: "interop",
+        about: "The everstream command against nginx with nchan and against sse-starlette",
+        run: interop::run,
+    },
+];
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args_os()
+        .skip(1)
+        .map(|arg| arg.to_string_lossy().into_owned())
+        .collect();
+    let Some((name, rest)) = args.split_first() else {
+        eprint!("{}", usage());
+        return ExitCode::from(2);
+    };
+    if matches!(name.as_str(), "help" | "-h" | "--help") {
+        print!("{}", usage());
+        return ExitCode::SUCCESS;
+    }
+    let Some(command) = COMMANDS.iter().find(|command| command.name == name) else {
+        eprint!("error: no command `{name}`\n\n{}", usage());
+        return ExitCode::from(2);
+    };
+    match (command.run)(rest) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.is::<sh::Reported>() => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::from(if error.is::<sh::UsageError>() { 2 } else { 1 })
+        }
+    }
+}
+
+fn usage() -> String {
+    let mut text = String::from("usage: cargo xtask <command>\n\n");
+    for command in COMMANDS {
+        text.push_str(&format!("  {:<9}{}\n", command.name, command.about));
+    }
+    text
+}

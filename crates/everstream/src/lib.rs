@@ -1,1 +1,94 @@
-//! placeholder
+//! Follows Server-Sent Events for as long as it takes.
+//!
+//! It parses exactly as the WHATWG standard says, reconnects politely, resumes where it left off
+//! and tells what happened.
+//!
+//! ```
+//! use everstream::SseClient;
+//! # use everstream_testing::{Reply, Server};
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), everstream::Error> {
+//! # let server = Server::start();
+//! # server.otherwise(Reply::stream().event("hello").stall());
+//! # let url = server.url("/");
+//!
+//! let mut client = SseClient::new(&url)?;
+//! while let Some(event) = client.next_event().await {
+//!     println!("{}", event?.data());
+//! #   break;
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Without async, take [`blocking::SseClient`]. Both have the same settings, in [`Builder`].
+//!
+//! | you want to | take |
+//! |---|---|
+//! | set headers, a method, a body, TLS, a proxy | [`Http`] |
+//! | send a fresh token with every attempt | [`Http::before_attempt`] |
+//! | decide which faults are final | [`error_strategy`] |
+//! | decide how long to wait | [`retry_delay`] |
+//! | see starts, faults and comments too | [`SseClient::all`] |
+//! | stop from another task or thread | [`Handle`] |
+//! | resume in another process | [`Event::last_event_id`], [`Builder::last_event_id`] |
+//! | end a one-shot stream at its last event | [`Builder::until`] |
+//! | read from something other than HTTP | [`connect_fn`], [`ConnectStrategy`] |
+//! | parse or write streams without a client | [`Decoder`], [`Encoder`] |
+//!
+//! # Ok means that life goes on
+//!
+//! An iteration yields an `Err` only when the error strategy gives up. A connection that drops is
+//! reconnected without any code of yours; [`SseClient::all`] tells of it with an [`Action::Fault`].
+//! By default the strategy gives up on a status that isn't 2xx, on 204 and on a wrong content
+//! type.
+//!
+//! # Features
+//!
+//! | feature | default | adds |
+//! |---|---|---|
+//! | `rustls` | yes | TLS, with aws-lc-rs as its provider and the system's certificates |
+//! | `rustls-no-provider` | no | TLS, with the rustls provider that the program installs |
+//! | `native-tls` | no | TLS by the system's library |
+//! | `http` | yes | HTTP; every feature of HTTP brings it |
+//! | `http2` | yes | HTTP/2 |
+//! | `system-proxy` | yes | proxies from the environment and the system |
+//! | `socks` | no | SOCKS proxies |
+//! | `gzip`, `brotli`, `zstd` | yes | compressed responses |
+//! | `json` | no | [`JsonExt`], [`Http::json`] |
+//! | `serde` | no | `Serialize` and `Deserialize` for [`Event`] |
+//! | `tracing` | no | logs of connections, faults and waits |
+//!
+//! Without default features there are the engine, the strategies and both clients over sources of
+//! your own.
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+pub mod blocking;
+mod builder;
+mod client;
+mod connect;
+mod driver;
+mod error;
+mod handle;
+#[cfg(feature = "json")]
+mod json;
+mod trace;
+
+pub use builder::Builder;
+pub use client::{All, Events, SseClient};
+#[cfg(feature = "http")]
+pub use connect::{Attempt, Http, HttpVersion};
+pub use connect::{
+    ClientContext, ConnectFn, ConnectFuture, ConnectRequest, ConnectStrategy, Connection,
+    ConnectionClient, IntoConnectStrategy, connect_fn,
+};
+pub use error::Error;
+pub use everstream_core::{
+    Action, BoxError, DEFAULT_MAX_EVENT_SIZE, Decoder, EncodeError, Encoder, ErrorResponse, Event,
+    EventRef, Fault, Headers, Item, ItemRef, Output, Oversize, RedactedUrl, RedirectProblem,
+    Session, SessionConfig, Start, Timestamp, TooLarge, error_strategy, retry_delay,
+};
+pub use handle::Handle;
+#[cfg(feature = "json")]
+pub use json::{JsonError, JsonExt};

@@ -1,0 +1,439 @@
+//! The blocking client.
+//!
+//! ```
+//! use everstream::blocking::SseClient;
+//! # use everstream_testing::{Reply, Server};
+//! # let server = Server::start();
+//! # server.otherwise(Reply::stream().event("hello").stall());
+//! # let url = server.url("/");
+//!
+//! let mut client = SseClient::new(&url)?;
+//! for event in client.events() {
+//!     let event = event?; // an error only if the error strategy gives up
+//!     println!("{}: {}", event.event(), event.data());
+//! #   break;
+//! }
+//! # Ok::<(), everstream::Error>(())
+//! ```
+
+use std::fmt;
+use std::future::poll_fn;
+use std::iter::FusedIterator;
+use std::time::{Duration, Instant};
+
+use everstream_core::{Action, Event};
+use tokio::runtime::{self, Runtime};
+
+use crate::builder::Builder;
+use crate::connect::IntoConnectStrategy;
+use crate::driver::Driver;
+use crate::error::Error;
+use crate::handle::Handle;
+
+/// Follows one stream over any number of connections, on the caller's own thread.
+///
+/// It is inactive until [`start`](Self::start) or the first read. There is no thread behind it:
+/// it works only inside its methods. Another thread stops it through its [`Handle`].
+///
+/// Inside an async runtime it refuses to work; [`everstream::SseClient`](crate::SseClient) is for
+/// there.
+pub struct SseClient {
+    driver: Driver,
+    /// Made by the first wait.
+    runtime: Option<Runtime>,
+}
+
+/// The time given to [`SseClient::next_event_timeout`] is over, and nothing came.
+///
+/// ```
+/// assert_eq!(everstream::blocking::Elapsed.to_string(), "nothing came in the time given");
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(clippy::exhaustive_structs)] // there is nothing to it
+pub struct Elapsed;
+
+impl fmt::Display for Elapsed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("nothing came in the time given")
+    }
+}
+
+impl std::error::Error for Elapsed {}
+
+impl SseClient {
+    /// A client with the default settings, from a URL or a
+    /// [`ConnectStrategy`](crate::ConnectStrategy).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`], if the URL or a setting of the strategy can't be used.
+    ///
+    /// ```
+    /// let client = everstream::blocking::SseClient::new("https://example.com/feed")?;
+    /// # Ok::<(), everstream::Error>(())
+    /// ```
+    pub fn new(connect: impl IntoConnectStrategy) -> Result<Self, Error> {
+        Self::builder(connect).build_blocking()
+    }
+
+    /// A client with other settings: end with [`build_blocking`](Builder::build_blocking).
+    ///
+    /// ```
+    /// # use everstream::blocking::SseClient;
+    /// let client = SseClient::builder("http://localhost/").last_event_id("41").build_blocking()?;
+    /// # Ok::<(), everstream::Error>(())
+    /// ```
+    pub fn builder(connect: impl IntoConnectStrategy) -> Builder {
+        Builder::new(connect)
+    }
+
+    pub(crate) fn from_driver(driver: Driver) -> Self {
+        SseClient {
+            driver,
+            runtime: None,
+        }
+    }
+
+    /// Connects, if there is no connection. See [`SseClient::start`](crate::SseClient::start) of
+    /// the async client.
+    ///
+    /// # Errors
+    ///
+    /// As there, and [`Error::InsideRuntime`].
+    ///
+    /// ```
+    /// # use everstream::blocking::SseClient;
+    /// # use everstream_testing::{Reply, Server};
+    /// # let server = Server::start();
+    /// # server.otherwise(Reply::stream().stall());
+    /// # let url = server.url("/");
+    /// let mut client = SseClient::new(&url)?;
+    /// client.start()?;
+    /// assert!(client.is_connected());
+    /// # Ok::<(), everstream::Error>(())
+    /// ```
+    pub fn start(&mut self) -> Result<(), Error> {
+        let runtime = runtime(&mut self.runtime)?;
+        if self.driver.begin_start()? {
+            return Ok(());
+        }
+        runtime.block_on(poll_fn(|cx| self.driver.poll_start(cx)))
+    }
+
+    /// The next event; `None` when the stream is over. Reading connects, and reconnects.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Fault`], if the error strategy gives up. Reading again connects again.
+    /// [`Error::InsideRuntime`].
+    ///
+    /// ```
+    /// # use everstream::blocking::SseClient;
+    /// # use everstream_testing::{Reply, Server};
+    /// # let server = Server::start();
+    /// # server.otherwise(Reply::stream().event("hello").stall());
+    /// # let url = server.url("/");
+    /// let mut client = SseClient::new(&url)?;
+    /// assert_eq!(client.next_event().unwrap()?.data(), "hello");
+    /// # Ok::<(), everstream::Error>(())
+    /// ```
+    pub fn next_event(&mut self) -> Option<Result<Event, Error>> {
+        loop {
+            match self.next_action()? {
+                Ok(Action::Event(event)) => return Some(Ok(event)),
+                Ok(_) => {}
+                Err(error) => return Some(Err(error)),
+            }
+        }
+    }
+
+    /// The next notification: an event, a comment, a start or a fault; `None` when the stream is
+    /// over.
+    ///
+    /// # Errors
+    ///
+    /// As for [`next_event`](Self::next_event).
+    ///
+    /// ```
+    /// # use everstream::{Action, blocking::SseClient};
+    /// # use everstream_testing::{Reply, Server};
+    /// # let server = Server::start();
+    /// # server.otherwise(Reply::stream().event("hello").stall());
+    /// # let url = server.url("/");
+    /// let mut client = SseClient::new(&url)?;
+    /// let Some(Ok(Action::Start(start))) = client.next_action() else { panic!() };
+    /// assert_eq!(start.status, Some(200));
+    /// # Ok::<(), everstream::Error>(())
+    /// ```
+    pub fn next_action(&mut self) -> Option<Result<Action, Error>> {
+        self.driver.begin_read();
+        // The runtime is entered only to wait.
+        if let Some(action) = self.driver.ready_action() {
+            return Some(Ok(action));
+        }
+        match runtime(&mut self.runtime) {
+            Ok(runtime) => runtime.block_on(poll_fn(|cx| self.driver.poll_action(cx))),
+            Err(error) => Some(Err(error)),
+        }
+    }
+
+    /// [`next_event`](Self::next_event), for at most this long.
+    ///
+    /// # Errors
+    ///
+    /// [`Elapsed`], if nothing came in this time. Nothing is lost, and the connection stays.
+    ///
+    /// ```
+    /// # use everstream::blocking::{Elapsed, SseClient};
+    /// # use everstream_testing::{Reply, Server};
+    /// # use std::time::Duration;
+    /// # let server = Server::start();
+    /// # server.otherwise(Reply::stream().stall());
+    /// # let url = server.url("/");
+    /// let mut client = SseClient::new(&url)?;
+    /// let nothing = client.next_event_timeout(Duration::from_millis(10));
+    /// assert!(matches!(nothing, Err(Elapsed)));
+    /// # Ok::<(), everstream::Error>(())
+    /// ```
+    pub fn next_event_timeout(
+        &mut self,
+        limit: Duration,
+    ) -> Result<Option<Result<Event, Error>>, Elapsed> {
+        let began = Instant::now();
+        loop {
+            let left = limit.saturating_sub(began.elapsed());
+            match self.next_action_timeout(left)? {
+                Some(Ok(Action::Event(event))) => return Ok(Some(Ok(event))),
+                Some(Ok(_)) => {}
+                Some(Err(error)) => return Ok(Some(Err(error))),
+                None => return Ok(None),
+            }
+        }
+    }
+
+    /// [`next_action`](Self::next_action), for at most this long.
+    ///
+    /// # Errors
+    ///
+    /// [`Elapsed`], if nothing came in this time. Nothing is lost, and the connection stays.
+    ///
+    /// ```
+    /// # use everstream::blocking::SseClient;
+    /// # use everstream_testing::{Reply, Server};
+    /// # use std::time::Duration;
+    /// # let server = Server::start();
+    /// # server.otherwise(Reply::stream().stall());
+    /// # let url = server.url("/");
+    /// let mut client = SseClient::new(&url)?;
+    /// assert!(client.next_action_timeout(Duration::from_secs(10)).is_ok()); // the start
+    /// # Ok::<(), everstream::Error>(())
+    /// ```
+    pub fn next_action_timeout(
+        &mut self,
+        limit: Duration,
+    ) -> Result<Option<Result<Action, Error>>, Elapsed> {
+        self.driver.begin_read();
+        if let Some(action) = self.driver.ready_action() {
+            return Ok(Some(Ok(action)));
+        }
+        let runtime = match runtime(&mut self.runtime) {
+            Ok(runtime) => runtime,
+            Err(error) => return Ok(Some(Err(error))),
+        };
+        runtime.block_on(async {
+            let next = poll_fn(|cx| self.driver.poll_action(cx));
+            tokio::time::timeout(limit, next).await.map_err(|_| Elapsed)
+        })
+    }
+
+    /// All notifications, as an iterator. It is over after an error; a new one goes on where it
+    /// stopped, and nothing is lost between them.
+    ///
+    /// ```
+    /// # use everstream::{Action, blocking::SseClient};
+    /// # use everstream_testing::{Reply, Server};
+    /// # let server = Server::start();
+    /// # server.otherwise(Reply::stream().event("hello").stall());
+    /// # let url = server.url("/");
+    /// let mut client = SseClient::new(&url)?;
+    /// let mut all = client.all();
+    /// assert!(matches!(all.next(), Some(Ok(Action::Start(_)))));
+    /// assert!(matches!(all.next(), Some(Ok(Action::Event(_)))));
+    /// # Ok::<(), everstream::Error>(())
+    /// ```
+    pub fn all(&mut self) -> All<'_> {
+        All {
+            client: self,
+            over: false,
+        }
+    }
+
+    /// The events, as an iterator. See [`all`](Self::all).
+    ///
+    /// ```
+    /// # use everstream::blocking::SseClient;
+    /// # use everstream_testing::{Reply, Server};
+    /// # let server = Server::start();
+    /// # server.otherwise(Reply::stream().event("hello").stall());
+    /// # let url = server.url("/");
+    /// let mut client = SseClient::new(&url)?;
+    /// let event = client.events().next().unwrap()?;
+    /// assert_eq!(event.data(), "hello");
+    /// # Ok::<(), everstream::Error>(())
+    /// ```
+    pub fn events(&mut self) -> Events<'_> {
+        Events { all: self.all() }
+    }
+
+    /// Drops the connection as if the server had ended it. What was received is handed out first.
+    ///
+    /// ```
+    /// # let mut client = everstream::blocking::SseClient::new("http://localhost/")?;
+    /// client.interrupt(); // there is none yet
+    /// # Ok::<(), everstream::Error>(())
+    /// ```
+    pub fn interrupt(&mut self) {
+        self.driver.interrupt();
+        self.drop_runtime();
+    }
+
+    /// Ends for good: drops the connection; iteration is over, and `start` is an error.
+    ///
+    /// ```
+    /// # let mut client = everstream::blocking::SseClient::new("http://localhost/")?;
+    /// client.close();
+    /// assert!(client.next_event().is_none());
+    /// # Ok::<(), everstream::Error>(())
+    /// ```
+    pub fn close(&mut self) {
+        self.driver.close();
+        self.drop_runtime();
+    }
+
+    /// Controls this client from another thread.
+    ///
+    /// ```
+    /// # let client = everstream::blocking::SseClient::new("http://localhost/")?;
+    /// let handle = client.handle();
+    /// # drop(handle);
+    /// # Ok::<(), everstream::Error>(())
+    /// ```
+    pub fn handle(&self) -> Handle {
+        self.driver.handle().clone()
+    }
+
+    /// The id to resume from: the newest one among what was handed out, or the preset one.
+    ///
+    /// ```
+    /// # let client = everstream::blocking::SseClient::new("http://localhost/")?;
+    /// assert_eq!(client.last_event_id(), None);
+    /// # Ok::<(), everstream::Error>(())
+    /// ```
+    pub fn last_event_id(&self) -> Option<&str> {
+        self.driver.last_event_id()
+    }
+
+    /// The delay that follows the last fault, counted from it. Zero before the first fault.
+    ///
+    /// ```
+    /// # let client = everstream::blocking::SseClient::new("http://localhost/")?;
+    /// assert_eq!(client.next_retry_delay(), std::time::Duration::ZERO);
+    /// # Ok::<(), everstream::Error>(())
+    /// ```
+    pub fn next_retry_delay(&self) -> Duration {
+        self.driver.next_retry_delay()
+    }
+
+    /// Whether there is a connection. One that broke counts until that is noticed.
+    ///
+    /// ```
+    /// # let client = everstream::blocking::SseClient::new("http://localhost/")?;
+    /// assert!(!client.is_connected());
+    /// # Ok::<(), everstream::Error>(())
+    /// ```
+    pub fn is_connected(&self) -> bool {
+        self.driver.is_connected()
+    }
+
+    /// The socket is closed with its runtime, now; otherwise it would be at the next wait. What
+    /// still runs on threads of the runtime's, such as a name look-up, isn't waited for.
+    fn drop_runtime(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+impl Drop for SseClient {
+    fn drop(&mut self) {
+        self.drop_runtime();
+    }
+}
+
+fn runtime(slot: &mut Option<Runtime>) -> Result<&Runtime, Error> {
+    if runtime::Handle::try_current().is_ok() {
+        return Err(Error::InsideRuntime);
+    }
+    match slot {
+        Some(runtime) => Ok(runtime),
+        None => {
+            let runtime = runtime::Builder::new_current_thread().enable_all().build();
+            Ok(slot.insert(runtime.map_err(Error::Runtime)?))
+        }
+    }
+}
+
+impl fmt::Debug for SseClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SseClient")
+            .field("connected", &self.is_connected())
+            .field("last_event_id", &self.last_event_id())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The iterator of [`SseClient::all`].
+#[must_use = "iterators do nothing unless consumed"]
+#[derive(Debug)]
+pub struct All<'a> {
+    client: &'a mut SseClient,
+    over: bool,
+}
+
+impl Iterator for All<'_> {
+    type Item = Result<Action, Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.over {
+            return None;
+        }
+        let next = self.client.next_action();
+        self.over = !matches!(next, Some(Ok(_)));
+        next
+    }
+}
+
+impl FusedIterator for All<'_> {}
+
+/// The iterator of [`SseClient::events`].
+#[must_use = "iterators do nothing unless consumed"]
+#[derive(Debug)]
+pub struct Events<'a> {
+    all: All<'a>,
+}
+
+impl Iterator for Events<'_> {
+    type Item = Result<Event, Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            match self.all.next()? {
+                Ok(Action::Event(event)) => return Some(Ok(event)),
+                Ok(_) => {}
+                Err(error) => return Some(Err(error)),
+            }
+        }
+    }
+}
+
+impl FusedIterator for Events<'_> {}

@@ -1,0 +1,263 @@
+//! The settings of a client, for both clients.
+
+use std::collections::hash_map::RandomState;
+use std::fmt;
+use std::hash::{BuildHasher, Hasher};
+use std::time::Duration;
+
+use everstream_core::error_strategy::ErrorStrategy;
+use everstream_core::retry_delay::RetryDelayStrategy;
+use everstream_core::{Event, Oversize, SessionConfig};
+
+use crate::blocking;
+use crate::client::SseClient;
+use crate::connect::{ClientContext, ConnectStrategy, IntoConnectStrategy};
+use crate::driver::Driver;
+use crate::error::Error;
+
+/// Makes a client: [`build`](Self::build) the async one,
+/// [`build_blocking`](Self::build_blocking) the blocking one.
+///
+/// ```
+/// use everstream::{SseClient, error_strategy, retry_delay};
+/// use std::time::Duration;
+///
+/// let client = SseClient::builder("https://example.com/feed")
+///     .last_event_id("41")
+///     .initial_retry_delay(Duration::from_millis(500))
+///     .retry_delay_strategy(retry_delay::backoff().max_delay(Duration::from_secs(10)))
+///     .error_strategy(error_strategy::reconnect().or_on_status([503]))
+///     .read_timeout(Duration::from_secs(90))
+///     .build()?;
+/// assert_eq!(client.last_event_id(), Some("41"));
+/// # Ok::<(), everstream::Error>(())
+/// ```
+#[must_use]
+pub struct Builder {
+    connect: Box<dyn ConnectStrategy>,
+    config: SessionConfig,
+    repeat_unsafe: bool,
+}
+
+impl Builder {
+    pub(crate) fn new(connect: impl IntoConnectStrategy) -> Self {
+        Builder {
+            connect: connect.into_connect_strategy(),
+            config: SessionConfig::default(),
+            repeat_unsafe: false,
+        }
+    }
+
+    /// The base of the delay before reconnecting, until the server sets it with `retry:`. Default:
+    /// 1 s.
+    ///
+    /// ```
+    /// # use everstream::SseClient;
+    /// # use std::time::Duration;
+    /// let builder = SseClient::builder("http://localhost/").initial_retry_delay(Duration::ZERO);
+    /// # drop(builder);
+    /// ```
+    pub fn initial_retry_delay(mut self, delay: Duration) -> Self {
+        self.config.initial_retry_delay = delay;
+        self
+    }
+
+    /// The least that a server can set with `retry:`. Default: 100 ms.
+    ///
+    /// ```
+    /// # use everstream::SseClient;
+    /// # use std::time::Duration;
+    /// let builder = SseClient::builder("http://localhost/")
+    ///     .min_server_retry_delay(Duration::from_secs(1));
+    /// # drop(builder);
+    /// ```
+    pub fn min_server_retry_delay(mut self, delay: Duration) -> Self {
+        self.config.min_server_retry_delay = delay;
+        self
+    }
+
+    /// How the delay grows and varies. Default: [`backoff`](crate::retry_delay::backoff), which
+    /// doubles it up to 30 s and leaves off up to half of it at random.
+    ///
+    /// ```
+    /// # use everstream::{SseClient, retry_delay};
+    /// let builder = SseClient::builder("http://localhost/")
+    ///     .retry_delay_strategy(retry_delay::from_fn(|base| base.delay));
+    /// # drop(builder);
+    /// ```
+    pub fn retry_delay_strategy(mut self, strategy: impl RetryDelayStrategy + 'static) -> Self {
+        self.config.retry_delay_strategy = Box::new(strategy);
+        self
+    }
+
+    /// How long a connection must last for the delay to start anew after it. Default: 60 s.
+    ///
+    /// ```
+    /// # use everstream::SseClient;
+    /// # use std::time::Duration;
+    /// let builder = SseClient::builder("http://localhost/")
+    ///     .retry_delay_reset_threshold(Duration::from_secs(10));
+    /// # drop(builder);
+    /// ```
+    pub fn retry_delay_reset_threshold(mut self, threshold: Duration) -> Self {
+        self.config.retry_delay_reset_threshold = threshold;
+        self
+    }
+
+    /// Whether to go on after a fault. Default: [`reconnect`](crate::error_strategy::reconnect).
+    ///
+    /// ```
+    /// # use everstream::{SseClient, error_strategy};
+    /// let builder = SseClient::builder("http://localhost/")
+    ///     .error_strategy(error_strategy::always_fail());
+    /// # drop(builder);
+    /// ```
+    pub fn error_strategy(mut self, strategy: impl ErrorStrategy + 'static) -> Self {
+        self.config.error_strategy = Box::new(strategy);
+        self
+    }
+
+    /// The id to resume from, which an earlier run kept. Default: none.
+    ///
+    /// ```
+    /// # use everstream::SseClient;
+    /// let builder = SseClient::builder("http://localhost/").last_event_id("41");
+    /// # drop(builder);
+    /// ```
+    pub fn last_event_id(mut self, id: impl Into<String>) -> Self {
+        self.config.last_event_id = Some(id.into());
+        self
+    }
+
+    /// How long silence is accepted; comments count as life. `None`: for ever. Default: none.
+    ///
+    /// It counts from the last byte or from the start of the read, whichever is later: a program
+    /// that was busy doesn't see a time-out. It applies to the wait for the response as well.
+    ///
+    /// ```
+    /// # use everstream::SseClient;
+    /// # use std::time::Duration;
+    /// let builder = SseClient::builder("http://localhost/").read_timeout(Duration::from_secs(90));
+    /// # drop(builder);
+    /// ```
+    pub fn read_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
+        self.config.read_timeout = limit.into();
+        self
+    }
+
+    /// The largest event that is accepted, in bytes: its data, type and id together, and each of
+    /// its lines. Default: 64 MiB.
+    ///
+    /// ```
+    /// # use everstream::SseClient;
+    /// let builder = SseClient::builder("http://localhost/").max_event_size(1 << 20);
+    /// # drop(builder);
+    /// ```
+    pub fn max_event_size(mut self, bytes: usize) -> Self {
+        self.config.max_event_size = bytes;
+        self
+    }
+
+    /// What to do with a larger one. Default: [`Oversize::Fail`].
+    ///
+    /// ```
+    /// # use everstream::{Oversize, SseClient};
+    /// let builder = SseClient::builder("http://localhost/").oversize(Oversize::Skip);
+    /// # drop(builder);
+    /// ```
+    pub fn oversize(mut self, oversize: Oversize) -> Self {
+        self.config.oversize = oversize;
+        self
+    }
+
+    /// Repeats requests with POST and other methods that aren't safe, as if they were GET.
+    /// Default: false. Then such a request is repeated only if no connection was made, or to
+    /// resume after an event with an id was received; else the stream ends with its connection.
+    ///
+    /// ```
+    /// # use everstream::{Http, SseClient};
+    /// let builder = SseClient::builder(Http::new("http://localhost/").method("POST"))
+    ///     .repeat_unsafe(true);
+    /// # drop(builder);
+    /// ```
+    pub fn repeat_unsafe(mut self, repeat: bool) -> Self {
+        self.repeat_unsafe = repeat;
+        self
+    }
+
+    /// The data of the event that ends a one-shot stream, such as `[DONE]`. The iteration ends
+    /// quietly at it; it isn't handed out, and nothing is connected again.
+    ///
+    /// If the stream ends before it and isn't connected again, the error is
+    /// [`Fault::Incomplete`](crate::Fault::Incomplete).
+    ///
+    /// ```
+    /// # use everstream::{Http, SseClient};
+    /// let builder = SseClient::builder(Http::new("http://localhost/").method("POST"))
+    ///     .until("[DONE]");
+    /// # drop(builder);
+    /// ```
+    pub fn until(self, data: impl Into<String>) -> Self {
+        let data = data.into();
+        self.until_fn(move |event| event.data() == data)
+    }
+
+    /// [`until`](Self::until), with a function that recognises the event.
+    ///
+    /// ```
+    /// # use everstream::{Http, SseClient};
+    /// let builder = SseClient::builder(Http::new("http://localhost/").method("POST"))
+    ///     .until_fn(|event| event.event() == "message_stop");
+    /// # drop(builder);
+    /// ```
+    pub fn until_fn(mut self, is_last: impl FnMut(&Event) -> bool + Send + 'static) -> Self {
+        self.config.until = Some(Box::new(is_last));
+        self
+    }
+
+    /// Makes an async client. Nothing connects yet.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`], if a setting can't be used.
+    ///
+    /// ```
+    /// # use everstream::{Error, SseClient};
+    /// let error = SseClient::builder("htp://localhost/").build().unwrap_err();
+    /// assert!(error.to_string().contains("url"));
+    /// ```
+    pub fn build(self) -> Result<SseClient, Error> {
+        self.driver(false).map(SseClient::from_driver)
+    }
+
+    /// Makes a blocking client. Nothing connects yet.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`], if a setting can't be used.
+    ///
+    /// ```
+    /// # use everstream::SseClient;
+    /// let client = SseClient::builder("http://localhost/").build_blocking()?;
+    /// # Ok::<(), everstream::Error>(())
+    /// ```
+    pub fn build_blocking(self) -> Result<blocking::SseClient, Error> {
+        self.driver(true).map(blocking::SseClient::from_driver)
+    }
+
+    fn driver(mut self, blocking: bool) -> Result<Driver, Error> {
+        let mut context = ClientContext::default();
+        context.blocking = blocking;
+        let client = self.connect.create_client(context)?;
+        self.config.repeatable = self.repeat_unsafe || client.is_repeatable();
+        // The standard library seeds its hash maps from the system's random numbers.
+        self.config.seed = RandomState::new().build_hasher().finish();
+        Ok(Driver::new(self.config, client))
+    }
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,353 @@
+//! The async client.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use everstream_core::{Action, Event};
+use futures_core::{FusedStream, Stream};
+
+use crate::builder::Builder;
+use crate::connect::IntoConnectStrategy;
+use crate::driver::Driver;
+use crate::error::Error;
+use crate::handle::Handle;
+
+/// Follows one stream over any number of connections, for async programs on tokio.
+///
+/// It is inactive until [`start`](Self::start) or the first read, and does its work only while it
+/// is polled: there is no task behind it. Every read is cancel-safe: a future or stream that is
+/// dropped loses nothing.
+///
+/// ```
+/// use everstream::SseClient;
+/// # use everstream_testing::{Reply, Server};
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), everstream::Error> {
+/// # let server = Server::start();
+/// # server.otherwise(Reply::stream().event("hello").stall());
+/// # let url = server.url("/");
+///
+/// let mut client = SseClient::new(&url)?;
+/// while let Some(event) = client.next_event().await {
+///     let event = event?; // an error only if the error strategy gives up
+///     println!("{}: {}", event.event(), event.data());
+/// #   break;
+/// }
+/// # Ok(())
+/// # }
+/// ```
+pub struct SseClient {
+    driver: Driver,
+}
+
+impl SseClient {
+    /// A client with the default settings, from a URL or a
+    /// [`ConnectStrategy`](crate::ConnectStrategy).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`], if the URL or a setting of the strategy can't be used.
+    ///
+    /// ```
+    /// let client = everstream::SseClient::new("https://example.com/feed")?;
+    /// # Ok::<(), everstream::Error>(())
+    /// ```
+    pub fn new(connect: impl IntoConnectStrategy) -> Result<Self, Error> {
+        Self::builder(connect).build()
+    }
+
+    /// A client with other settings.
+    ///
+    /// ```
+    /// # use everstream::SseClient;
+    /// let client = SseClient::builder("https://example.com/feed").last_event_id("41").build()?;
+    /// # Ok::<(), everstream::Error>(())
+    /// ```
+    pub fn builder(connect: impl IntoConnectStrategy) -> Builder {
+        Builder::new(connect)
+    }
+
+    pub(crate) fn from_driver(driver: Driver) -> Self {
+        SseClient { driver }
+    }
+
+    /// Connects, if there is no connection. Where the error strategy says so, it goes on trying.
+    ///
+    /// What came until then, the [`Action::Start`] above all, is handed out by the next read of
+    /// [`all`](Self::all).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Fault`] if the error strategy gives up, [`Error::Closed`] after close,
+    /// [`Error::Interrupted`] if it was interrupted and the strategy gives up then.
+    ///
+    /// ```
+    /// # use everstream::SseClient;
+    /// # use everstream_testing::{Reply, Server};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), everstream::Error> {
+    /// # let server = Server::start();
+    /// # server.otherwise(Reply::status(404));
+    /// # let url = server.url("/");
+    /// let mut client = SseClient::new(&url)?;
+    /// let error = client.start().await.unwrap_err();
+    /// assert_eq!(error.status(), Some(404));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn start(&mut self) -> Result<(), Error> {
+        if self.driver.begin_start()? {
+            return Ok(());
+        }
+        poll_fn(|cx| self.driver.poll_start(cx)).await
+    }
+
+    /// The next event; `None` when the stream is over. Reading connects, and reconnects.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Fault`], if the error strategy gives up. Reading again connects again.
+    ///
+    /// ```
+    /// # use everstream::SseClient;
+    /// # use everstream_testing::{Reply, Server};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), everstream::Error> {
+    /// # let server = Server::start();
+    /// # server.otherwise(Reply::stream().event("hello").stall());
+    /// # let url = server.url("/");
+    /// let mut client = SseClient::new(&url)?;
+    /// assert_eq!(client.next_event().await.unwrap()?.data(), "hello");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn next_event(&mut self) -> Option<Result<Event, Error>> {
+        loop {
+            match self.next_action().await? {
+                Ok(Action::Event(event)) => return Some(Ok(event)),
+                Ok(_) => {}
+                Err(error) => return Some(Err(error)),
+            }
+        }
+    }
+
+    /// The next notification: an event, a comment, a start or a fault; `None` when the stream is
+    /// over.
+    ///
+    /// # Errors
+    ///
+    /// As for [`next_event`](Self::next_event).
+    ///
+    /// ```
+    /// # use everstream::{Action, SseClient};
+    /// # use everstream_testing::{Reply, Server};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), everstream::Error> {
+    /// # let server = Server::start();
+    /// # server.otherwise(Reply::stream().event("hello").stall());
+    /// # let url = server.url("/");
+    /// let mut client = SseClient::new(&url)?;
+    /// let Some(Ok(Action::Start(start))) = client.next_action().await else { panic!() };
+    /// assert_eq!(start.status, Some(200));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn next_action(&mut self) -> Option<Result<Action, Error>> {
+        self.driver.begin_read();
+        poll_fn(|cx| self.driver.poll_action(cx)).await
+    }
+
+    /// All notifications, as a [`Stream`]. It is over after an error; a new one goes on where it
+    /// stopped, and nothing is lost between them.
+    ///
+    /// ```
+    /// use everstream::{Action, SseClient};
+    /// use futures_util::StreamExt;
+    /// # use everstream_testing::{Reply, Server};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), everstream::Error> {
+    /// # let server = Server::start();
+    /// # server.otherwise(Reply::stream().event("hello").stall());
+    /// # let url = server.url("/");
+    ///
+    /// let mut client = SseClient::new(&url)?;
+    /// let mut all = client.all();
+    /// assert!(matches!(all.next().await, Some(Ok(Action::Start(_)))));
+    /// assert!(matches!(all.next().await, Some(Ok(Action::Event(_)))));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn all(&mut self) -> All<'_> {
+        All {
+            client: self,
+            reading: false,
+            over: false,
+        }
+    }
+
+    /// The events, as a [`Stream`]. See [`all`](Self::all).
+    ///
+    /// ```
+    /// use everstream::SseClient;
+    /// use futures_util::TryStreamExt;
+    /// # use everstream_testing::{Reply, Server};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), everstream::Error> {
+    /// # let server = Server::start();
+    /// # server.otherwise(Reply::stream().event("hello").stall());
+    /// # let url = server.url("/");
+    ///
+    /// let mut client = SseClient::new(&url)?;
+    /// let event = client.events().try_next().await?.unwrap();
+    /// assert_eq!(event.data(), "hello");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn events(&mut self) -> Events<'_> {
+        Events { all: self.all() }
+    }
+
+    /// Drops the connection as if the server had ended it. What was received is handed out first.
+    ///
+    /// ```
+    /// # let mut client = everstream::SseClient::new("http://localhost/")?;
+    /// client.interrupt(); // there is none yet
+    /// # Ok::<(), everstream::Error>(())
+    /// ```
+    pub fn interrupt(&mut self) {
+        self.driver.interrupt();
+    }
+
+    /// Ends for good: drops the connection; iteration is over, and `start` is an error.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), everstream::Error> {
+    /// # let mut client = everstream::SseClient::new("http://localhost/")?;
+    /// client.close();
+    /// assert!(client.next_event().await.is_none());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn close(&mut self) {
+        self.driver.close();
+    }
+
+    /// Controls this client from elsewhere.
+    ///
+    /// ```
+    /// # let client = everstream::SseClient::new("http://localhost/")?;
+    /// let handle = client.handle();
+    /// # drop(handle);
+    /// # Ok::<(), everstream::Error>(())
+    /// ```
+    pub fn handle(&self) -> Handle {
+        self.driver.handle().clone()
+    }
+
+    /// The id to resume from: the newest one among what was handed out, or the preset one.
+    ///
+    /// ```
+    /// # let client = everstream::SseClient::new("http://localhost/")?;
+    /// assert_eq!(client.last_event_id(), None);
+    /// # Ok::<(), everstream::Error>(())
+    /// ```
+    pub fn last_event_id(&self) -> Option<&str> {
+        self.driver.last_event_id()
+    }
+
+    /// The delay that follows the last fault, counted from it. Zero before the first fault.
+    ///
+    /// ```
+    /// # let client = everstream::SseClient::new("http://localhost/")?;
+    /// assert_eq!(client.next_retry_delay(), std::time::Duration::ZERO);
+    /// # Ok::<(), everstream::Error>(())
+    /// ```
+    pub fn next_retry_delay(&self) -> Duration {
+        self.driver.next_retry_delay()
+    }
+
+    /// Whether there is a connection. One that broke counts until that is noticed.
+    ///
+    /// ```
+    /// # let client = everstream::SseClient::new("http://localhost/")?;
+    /// assert!(!client.is_connected());
+    /// # Ok::<(), everstream::Error>(())
+    /// ```
+    pub fn is_connected(&self) -> bool {
+        self.driver.is_connected()
+    }
+}
+
+impl fmt::Debug for SseClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SseClient")
+            .field("connected", &self.is_connected())
+            .field("last_event_id", &self.last_event_id())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The stream of [`SseClient::all`].
+#[must_use = "streams do nothing unless polled"]
+#[derive(Debug)]
+pub struct All<'a> {
+    client: &'a mut SseClient,
+    /// A read is under way.
+    reading: bool,
+    over: bool,
+}
+
+impl Stream for All<'_> {
+    type Item = Result<Action, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if self.over {
+            return Poll::Ready(None);
+        }
+        if !std::mem::replace(&mut self.reading, true) {
+            self.client.driver.begin_read();
+        }
+        let next = ready!(self.client.driver.poll_action(cx));
+        self.reading = false;
+        self.over = !matches!(next, Some(Ok(_)));
+        Poll::Ready(next)
+    }
+}
+
+impl FusedStream for All<'_> {
+    fn is_terminated(&self) -> bool {
+        self.over
+    }
+}
+
+/// The stream of [`SseClient::events`].
+#[must_use = "streams do nothing unless polled"]
+#[derive(Debug)]
+pub struct Events<'a> {
+    all: All<'a>,
+}
+
+impl Stream for Events<'_> {
+    type Item = Result<Event, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        loop {
+            return Poll::Ready(match ready!(Pin::new(&mut self.all).poll_next(cx)) {
+                Some(Ok(Action::Event(event))) => Some(Ok(event)),
+                Some(Ok(_)) => continue,
+                Some(Err(error)) => Some(Err(error)),
+                None => None,
+            });
+        }
+    }
+}
+
+impl FusedStream for Events<'_> {
+    fn is_terminated(&self) -> bool {
+        self.all.is_terminated()
+    }
+}

@@ -1,0 +1,283 @@
+//! Sources of the user's own: streams, readers, iterators, closures.
+
+use std::fmt;
+use std::future::Future;
+use std::io::{self, Read};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use everstream_core::{BoxError, Fault};
+use futures_core::Stream;
+use tokio::io::{AsyncRead, ReadBuf};
+use tokio::task::JoinHandle;
+
+use super::{
+    ClientContext, ConnectFuture, ConnectRequest, ConnectStrategy, Connection, ConnectionClient,
+};
+use crate::error::Error;
+
+/// How much is read at once.
+const CHUNK: usize = 16 << 10;
+
+impl Connection {
+    /// Bytes from an async stream of chunks.
+    ///
+    /// ```
+    /// use everstream::Connection;
+    /// use futures_util::stream;
+    ///
+    /// let chunks = stream::iter([Ok::<_, std::io::Error>("data: x\n\n")]);
+    /// let connection = Connection::from_stream(chunks);
+    /// # drop(connection);
+    /// ```
+    pub fn from_stream<S, B, E>(stream: S) -> Self
+    where
+        S: Stream<Item = Result<B, E>> + Send + 'static,
+        B: AsRef<[u8]> + Send + 'static,
+        E: Into<BoxError>,
+    {
+        Connection::new(Chunks {
+            stream: Box::pin(stream),
+        })
+    }
+
+    /// Bytes from an async reader, such as a socket.
+    ///
+    /// ```
+    /// use everstream::Connection;
+    ///
+    /// let connection = Connection::from_async_read(&b"data: x\n\n"[..]);
+    /// # drop(connection);
+    /// ```
+    pub fn from_async_read(reader: impl AsyncRead + Send + 'static) -> Self {
+        Connection::new(AsyncReader {
+            reader: Box::pin(reader),
+            buffer: Vec::new(),
+        })
+    }
+
+    /// Bytes from a blocking reader, such as a file or a pipe.
+    ///
+    /// Every read runs on a thread of tokio's for blocking work, so that interrupt and close act
+    /// at once. A read that is under way then goes on until it returns: add a
+    /// [closer](Self::with_closer) that makes it.
+    ///
+    /// ```
+    /// use everstream::Connection;
+    ///
+    /// let connection = Connection::from_read(std::io::Cursor::new("data: x\n\n"));
+    /// # drop(connection);
+    /// ```
+    pub fn from_read(reader: impl Read + Send + 'static) -> Self {
+        let mut reader = reader;
+        Connection::new(Blocking::new(move || {
+            let mut buffer = vec![0; CHUNK];
+            loop {
+                match reader.read(&mut buffer) {
+                    Ok(0) => return None,
+                    Ok(length) => {
+                        buffer.truncate(length);
+                        return Some(Ok(Bytes::from(buffer)));
+                    }
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    Err(error) => return Some(Err(Fault::Read(error.into()))),
+                }
+            }
+        }))
+    }
+
+    /// Bytes from a blocking iterator of chunks. It is run as a [reader](Self::from_read) is.
+    ///
+    /// ```
+    /// use everstream::Connection;
+    ///
+    /// let chunks = ["data: ", "x\n\n"].map(Ok::<_, std::io::Error>);
+    /// let connection = Connection::from_iter(chunks);
+    /// # drop(connection);
+    /// ```
+    #[allow(clippy::should_implement_trait)] // FromIterator can't have these bounds
+    pub fn from_iter<I, B, E>(chunks: I) -> Self
+    where
+        I: IntoIterator<Item = Result<B, E>>,
+        I::IntoIter: Send + 'static,
+        B: AsRef<[u8]> + Send + 'static,
+        E: Into<BoxError>,
+    {
+        let mut chunks = chunks.into_iter();
+        Connection::new(Blocking::new(move || {
+            loop {
+                match chunks.next()? {
+                    Ok(chunk) if chunk.as_ref().is_empty() => {}
+                    Ok(chunk) => return Some(Ok(Bytes::from_owner(chunk))),
+                    Err(error) => return Some(Err(Fault::Read(error.into()))),
+                }
+            }
+        }))
+    }
+}
+
+struct Chunks<S> {
+    stream: Pin<Box<S>>,
+}
+
+impl<S, B, E> Stream for Chunks<S>
+where
+    S: Stream<Item = Result<B, E>>,
+    B: AsRef<[u8]> + Send + 'static,
+    E: Into<BoxError>,
+{
+    type Item = Result<Bytes, Fault>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        loop {
+            return Poll::Ready(match ready!(self.stream.as_mut().poll_next(cx)) {
+                Some(Ok(chunk)) if chunk.as_ref().is_empty() => continue,
+                Some(Ok(chunk)) => Some(Ok(Bytes::from_owner(chunk))),
+                Some(Err(error)) => Some(Err(Fault::Read(error.into()))),
+                None => None,
+            });
+        }
+    }
+}
+
+struct AsyncReader<R> {
+    reader: Pin<Box<R>>,
+    /// `CHUNK` long, or empty before the first read and after the last.
+    buffer: Vec<u8>,
+}
+
+impl<R: AsyncRead> Stream for AsyncReader<R> {
+    type Item = Result<Bytes, Fault>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = &mut *self;
+        this.buffer.resize(CHUNK, 0);
+        let mut buffer = ReadBuf::new(&mut this.buffer);
+        Poll::Ready(
+            match ready!(this.reader.as_mut().poll_read(cx, &mut buffer)) {
+                Ok(()) if buffer.filled().is_empty() => None,
+                Ok(()) => Some(Ok(Bytes::copy_from_slice(buffer.filled()))),
+                Err(error) => Some(Err(Fault::Read(error.into()))),
+            },
+        )
+    }
+}
+
+type Chunk = Option<Result<Bytes, Fault>>;
+
+/// A function that blocks, run on tokio's threads for blocking work, one call at a time.
+struct Blocking<F> {
+    /// `None` while it runs.
+    next: Option<F>,
+    running: Option<JoinHandle<(F, Chunk)>>,
+}
+
+impl<F> Blocking<F> {
+    fn new(next: F) -> Self {
+        Blocking {
+            next: Some(next),
+            running: None,
+        }
+    }
+}
+
+/// Nothing in it is ever pinned.
+impl<F> Unpin for Blocking<F> {}
+
+impl<F: FnMut() -> Chunk + Send + 'static> Stream for Blocking<F> {
+    type Item = Result<Bytes, Fault>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = &mut *self;
+        if let Some(mut next) = this.next.take() {
+            this.running = Some(tokio::task::spawn_blocking(move || {
+                let chunk = next();
+                (next, chunk)
+            }));
+        }
+        let Some(running) = &mut this.running else {
+            return Poll::Ready(None);
+        };
+        let result = ready!(Pin::new(running).poll(cx));
+        this.running = None;
+        Poll::Ready(match result {
+            Ok((next, chunk)) => {
+                this.next = Some(next);
+                chunk
+            }
+            // The source panicked, or the runtime is shutting down.
+            Err(error) => Some(Err(Fault::Read(error.into()))),
+        })
+    }
+}
+
+/// A strategy from a closure, which is called for every connection.
+///
+/// An error counts as a connection that could not be made, unless it is a [`Fault`], which is
+/// passed on as it is.
+///
+/// ```
+/// use everstream::{Connection, blocking::SseClient, connect_fn};
+///
+/// // A file that somebody else recorded.
+/// # let path = std::env::temp_dir().join(format!("everstream-doc-{}", std::process::id()));
+/// # std::fs::write(&path, "data: recorded\n\n").unwrap();
+/// # let file = path.clone();
+/// let strategy = connect_fn(move |_request| {
+///     let file = std::fs::File::open(&file);
+///     async { Ok::<_, std::io::Error>(Connection::from_read(file?)) }
+/// });
+/// let mut client = SseClient::new(strategy)?;
+/// assert_eq!(client.next_event().unwrap()?.data(), "recorded");
+/// # std::fs::remove_file(path).unwrap();
+/// # Ok::<(), everstream::Error>(())
+/// ```
+pub fn connect_fn<F, Fut, E>(connect: F) -> ConnectFn<F>
+where
+    F: Fn(ConnectRequest) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<Connection, E>> + Send + 'static,
+    E: Into<BoxError> + 'static,
+{
+    ConnectFn(Arc::new(connect))
+}
+
+/// See [`connect_fn`].
+pub struct ConnectFn<F>(Arc<F>);
+
+impl<F, Fut, E> ConnectStrategy for ConnectFn<F>
+where
+    F: Fn(ConnectRequest) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<Connection, E>> + Send + 'static,
+    E: Into<BoxError> + 'static,
+{
+    fn create_client(&self, _: ClientContext) -> Result<Box<dyn ConnectionClient>, Error> {
+        Ok(Box::new(ConnectFn(self.0.clone())))
+    }
+}
+
+impl<F, Fut, E> ConnectionClient for ConnectFn<F>
+where
+    F: Fn(ConnectRequest) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<Connection, E>> + Send + 'static,
+    E: Into<BoxError> + 'static,
+{
+    fn connect(&mut self, request: ConnectRequest) -> ConnectFuture {
+        let connecting = (self.0)(request);
+        Box::pin(async {
+            connecting
+                .await
+                .map_err(|error| match error.into().downcast::<Fault>() {
+                    Ok(fault) => *fault,
+                    Err(error) => Fault::Connect(error),
+                })
+        })
+    }
+}
+
+impl<F> fmt::Debug for ConnectFn<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ConnectFn(..)")
+    }
+}

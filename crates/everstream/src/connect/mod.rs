@@ -1,0 +1,235 @@
+//! Where the bytes come from: HTTP, or a source of the user's own.
+
+mod custom;
+#[cfg(feature = "http")]
+mod http;
+#[cfg(feature = "http")]
+mod redirect;
+#[cfg(feature = "http")]
+mod response;
+#[cfg(feature = "http")]
+mod transport;
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use everstream_core::{Fault, Headers, Start};
+use futures_core::Stream;
+
+use crate::error::Error;
+
+pub use custom::{ConnectFn, connect_fn};
+#[cfg(feature = "http")]
+pub use http::{Attempt, Http, HttpVersion};
+
+/// How a client obtains its bytes. It is immutable, and can serve any number of clients.
+///
+/// [`Http`] is one; [`connect_fn`] makes one from a closure. Strategies work alike in the async and
+/// in the blocking client.
+///
+/// ```
+/// use everstream::{
+///     ClientContext, ConnectFuture, ConnectRequest, ConnectStrategy, Connection, ConnectionClient,
+///     Error, blocking::SseClient, error_strategy,
+/// };
+///
+/// /// Says what it was resumed from, and ends.
+/// struct Echo;
+/// struct EchoClient;
+///
+/// impl ConnectStrategy for Echo {
+///     fn create_client(&self, _: ClientContext) -> Result<Box<dyn ConnectionClient>, Error> {
+///         Ok(Box::new(EchoClient))
+///     }
+/// }
+///
+/// impl ConnectionClient for EchoClient {
+///     fn connect(&mut self, request: ConnectRequest) -> ConnectFuture {
+///         let bytes = format!("data: after {:?}\n\n", request.last_event_id);
+///         Box::pin(async { Ok(Connection::from_read(std::io::Cursor::new(bytes))) })
+///     }
+/// }
+///
+/// let mut client = SseClient::builder(Echo).last_event_id("7").build_blocking()?;
+/// assert_eq!(client.next_event().unwrap()?.data(), "after Some(\"7\")");
+/// # Ok::<(), everstream::Error>(())
+/// ```
+pub trait ConnectStrategy: Send + Sync + 'static {
+    /// Makes the part that belongs to one client. It is called once for each, when it is built;
+    /// nothing connects yet.
+    ///
+    /// # Errors
+    ///
+    /// If a setting can't be used.
+    fn create_client(&self, context: ClientContext) -> Result<Box<dyn ConnectionClient>, Error>;
+}
+
+/// What makes all connections of one client.
+pub trait ConnectionClient: Send + 'static {
+    /// Begins an attempt. Dropping the future abandons it.
+    ///
+    /// The future runs inside a tokio runtime with a timer.
+    fn connect(&mut self, request: ConnectRequest) -> ConnectFuture;
+
+    /// Whether a request may be repeated although the server may have acted on it: true for GET
+    /// and other safe methods. Default: true.
+    fn is_repeatable(&self) -> bool {
+        true
+    }
+
+    /// Releases what it holds: the client is closed.
+    fn close(&mut self) {}
+}
+
+/// The future of a connection.
+pub type ConnectFuture = Pin<Box<dyn Future<Output = Result<Connection, Fault>> + Send>>;
+
+/// For whom a strategy makes a [`ConnectionClient`].
+///
+/// ```
+/// assert!(!everstream::ClientContext::default().blocking);
+/// ```
+#[non_exhaustive]
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ClientContext {
+    /// Whether it is the blocking client: its runtime runs only while somebody reads.
+    pub blocking: bool,
+}
+
+/// What a connection is asked for.
+///
+/// ```
+/// assert_eq!(everstream::ConnectRequest::default().last_event_id, None);
+/// ```
+#[non_exhaustive]
+#[derive(Debug, Clone, Default)]
+pub struct ConnectRequest {
+    /// The id to resume from, as the server sent it. It may hold characters that can't be in a
+    /// header.
+    pub last_event_id: Option<String>,
+    /// How long silence is accepted, also before the response.
+    pub read_timeout: Option<Duration>,
+}
+
+/// An open connection: bytes to come, and what is known about it.
+///
+/// Made from a [stream](Self::from_stream), an [async reader](Self::from_async_read), a
+/// [reader](Self::from_read) or an [iterator](Self::from_iter). Dropping it closes it.
+pub struct Connection {
+    pub(crate) start: Start,
+    bytes: Pin<Box<dyn Stream<Item = Result<Bytes, Fault>> + Send>>,
+    closer: Option<Box<dyn FnOnce() + Send>>,
+}
+
+impl Connection {
+    fn new(bytes: impl Stream<Item = Result<Bytes, Fault>> + Send + 'static) -> Self {
+        Connection {
+            start: Start::default(),
+            bytes: Box::pin(bytes),
+            closer: None,
+        }
+    }
+
+    /// Adds what the start of the stream tells: status, headers and URL.
+    ///
+    /// ```
+    /// use everstream::{Connection, Headers};
+    ///
+    /// let bytes = std::io::Cursor::new("data: x\n\n");
+    /// let headers = Headers::from_iter([("server", "mine")]);
+    /// let connection = Connection::from_read(bytes).with_response(200, headers, "unix:/feed");
+    /// # drop(connection);
+    /// ```
+    #[must_use]
+    pub fn with_response(mut self, status: u16, headers: Headers, url: impl Into<String>) -> Self {
+        self.start.status = Some(status);
+        self.start.headers = headers;
+        self.start.url = Some(url.into());
+        self
+    }
+
+    /// Adds a function that is called once when the connection is over for the client: at its
+    /// end, after a fault, at interrupt and close. It ought to make a blocked read return.
+    ///
+    /// ```
+    /// use everstream::Connection;
+    ///
+    /// let bytes = std::io::Cursor::new("data: x\n\n");
+    /// let connection = Connection::from_read(bytes).with_closer(|| println!("closed"));
+    /// # drop(connection);
+    /// ```
+    #[must_use]
+    pub fn with_closer(mut self, closer: impl FnOnce() + Send + 'static) -> Self {
+        self.closer = Some(Box::new(closer));
+        self
+    }
+
+    /// The next bytes, never empty; `None` at the orderly end.
+    pub(crate) fn poll_bytes(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, Fault>>> {
+        self.bytes.as_mut().poll_next(cx)
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        if let Some(closer) = self.closer.take() {
+            closer();
+        }
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection")
+            .field("start", &self.start)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a client can be made from: a strategy, or, with the feature `http`, a URL.
+///
+/// ```
+/// use everstream::{Http, SseClient};
+///
+/// let by_url = SseClient::new("https://example.com/feed")?;
+/// let by_strategy = SseClient::new(Http::new("https://example.com/feed").header("x-team", "a"))?;
+/// # Ok::<(), everstream::Error>(())
+/// ```
+pub trait IntoConnectStrategy {
+    /// The strategy.
+    fn into_connect_strategy(self) -> Box<dyn ConnectStrategy>;
+}
+
+impl<S: ConnectStrategy> IntoConnectStrategy for S {
+    fn into_connect_strategy(self) -> Box<dyn ConnectStrategy> {
+        Box::new(self)
+    }
+}
+
+#[cfg(feature = "http")]
+impl IntoConnectStrategy for &str {
+    fn into_connect_strategy(self) -> Box<dyn ConnectStrategy> {
+        Box::new(Http::new(self))
+    }
+}
+
+#[cfg(feature = "http")]
+impl IntoConnectStrategy for &String {
+    fn into_connect_strategy(self) -> Box<dyn ConnectStrategy> {
+        Box::new(Http::new(self))
+    }
+}
+
+#[cfg(feature = "http")]
+impl IntoConnectStrategy for String {
+    fn into_connect_strategy(self) -> Box<dyn ConnectStrategy> {
+        Box::new(Http::new(self))
+    }
+}

@@ -1,0 +1,376 @@
+//! What both clients share: it does what the session says.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use everstream_core::{Action, Output, Session, SessionConfig, Timestamp};
+use tokio::time::{Instant, Sleep};
+
+use crate::connect::{ConnectFuture, ConnectRequest, Connection, ConnectionClient};
+use crate::error::Error;
+use crate::handle::Handle;
+use crate::trace::{debug, trace};
+
+/// How long to go on listening after the read deadline has passed. A runtime that was kept from
+/// running has bytes waiting in the kernel; they are seen in this time.
+const LAST_CHANCE: Duration = Duration::from_millis(20);
+
+/// A timer that is looked at this much later than it was due wasn't waited for.
+const LATE: Duration = Duration::from_millis(100);
+
+pub(crate) struct Driver {
+    session: Session<Bytes>,
+    client: Box<dyn ConnectionClient>,
+    link: Link,
+    timer: Timer,
+    handle: Handle,
+    read_timeout: Option<Duration>,
+    /// What `handle` shows.
+    published: Option<String>,
+    /// What came before `start` returned, for the next read. At most one fault in a row, so that it
+    /// doesn't grow while a server is away.
+    held: std::collections::VecDeque<Action>,
+    epoch: Instant,
+}
+
+enum Link {
+    None,
+    Connecting(ConnectFuture),
+    Open(Connection),
+}
+
+impl Driver {
+    pub(crate) fn new(config: SessionConfig, client: Box<dyn ConnectionClient>) -> Self {
+        let published = config.last_event_id.clone().filter(|id| !id.is_empty());
+        Driver {
+            read_timeout: config.read_timeout,
+            session: Session::new(config),
+            client,
+            link: Link::None,
+            timer: Timer::default(),
+            handle: Handle::new(published.clone()),
+            published,
+            held: Default::default(),
+            epoch: Instant::now(),
+        }
+    }
+
+    pub(crate) fn handle(&self) -> &Handle {
+        &self.handle
+    }
+
+    pub(crate) fn last_event_id(&self) -> Option<&str> {
+        self.session.last_event_id()
+    }
+
+    pub(crate) fn next_retry_delay(&self) -> Duration {
+        self.session.next_retry_delay()
+    }
+
+    pub(crate) fn is_connected(&self) -> bool {
+        self.session.is_connected()
+    }
+
+    fn now(&self) -> Timestamp {
+        Timestamp::since_start(self.epoch.elapsed())
+    }
+
+    /// The user begins to read.
+    pub(crate) fn begin_read(&mut self) {
+        self.forget_stale_interrupt();
+        self.session.read();
+        self.timer.last_chance = false;
+    }
+
+    /// The user starts the stream. `true`: it is connected already.
+    pub(crate) fn begin_start(&mut self) -> Result<bool, Error> {
+        if self.handle.is_closed() {
+            return Err(Error::Closed);
+        }
+        self.forget_stale_interrupt();
+        self.session.start();
+        Ok(self.session.is_connected())
+    }
+
+    /// An interruption meant for an earlier connection doesn't hit the next one.
+    fn forget_stale_interrupt(&mut self) {
+        if !self.session.is_active() && !self.handle.is_quiet() {
+            self.handle.take_interrupt();
+        }
+    }
+
+    /// An action that needs no waiting and no clock.
+    #[inline]
+    pub(crate) fn ready_action(&mut self) -> Option<Action> {
+        if !self.handle.is_quiet() {
+            return None;
+        }
+        let action = match self.held.pop_front() {
+            Some(held) => held,
+            None => self.session.poll_action()?,
+        };
+        self.publish();
+        Some(action)
+    }
+
+    /// The next action; `None` at the end of the iteration.
+    pub(crate) fn poll_action(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Action, Error>>> {
+        if let Some(action) = self.ready_action() {
+            return Poll::Ready(Some(Ok(action)));
+        }
+        self.poll_session(cx)
+    }
+
+    /// Connected, or why not.
+    pub(crate) fn poll_start(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        loop {
+            let Poll::Ready(next) = self.poll_session(cx) else {
+                return Poll::Pending;
+            };
+            let result = match next {
+                Some(Ok(action)) => {
+                    let connected = matches!(action, Action::Start(_));
+                    if let (Action::Fault(_), Some(Action::Fault(_))) = (&action, self.held.back())
+                    {
+                        self.held.pop_back();
+                    }
+                    self.held.push_back(action);
+                    if !connected {
+                        continue;
+                    }
+                    Ok(())
+                }
+                Some(Err(error)) => Err(error),
+                None if self.handle.is_closed() => Err(Error::Closed),
+                None => Err(Error::Interrupted),
+            };
+            return Poll::Ready(result);
+        }
+    }
+
+    fn poll_session(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Action, Error>>> {
+        self.handle.register(cx.waker());
+        loop {
+            if !self.handle.is_quiet() {
+                if self.handle.is_closed() {
+                    self.close();
+                    return Poll::Ready(None);
+                }
+                self.interrupt();
+            }
+            let now = self.now();
+            let output = self.session.poll_output(now);
+            self.publish();
+            match output {
+                Output::Action(action) => {
+                    if let Action::Fault(fault) = &action {
+                        self.link = Link::None;
+                        debug!(
+                            fault = fault.as_ref().map(tracing::field::display),
+                            delay = ?self.session.next_retry_delay(),
+                            "connection over"
+                        );
+                        _ = fault;
+                    }
+                    return Poll::Ready(Some(Ok(action)));
+                }
+                Output::Stop(result) => {
+                    self.link = Link::None;
+                    return Poll::Ready(result.err().map(|fault| {
+                        debug!(%fault, "gave up");
+                        Err(Error::Fault(fault))
+                    }));
+                }
+                Output::Wait { until } => {
+                    self.link = Link::None;
+                    if self.timer.poll_until(self.epoch, until, cx).is_pending() {
+                        return Poll::Pending;
+                    }
+                }
+                Output::Connect { last_event_id } => {
+                    if self.poll_connect(last_event_id, cx).is_pending() {
+                        return Poll::Pending;
+                    }
+                }
+                Output::Read { deadline } => {
+                    if self.poll_read(deadline, cx).is_pending() {
+                        return Poll::Pending;
+                    }
+                }
+                _ => return Poll::Ready(None),
+            }
+        }
+    }
+
+    fn poll_connect(&mut self, last_event_id: Option<String>, cx: &mut Context<'_>) -> Poll<()> {
+        if !matches!(self.link, Link::Connecting(_)) {
+            debug!(last_event_id, "connecting");
+            let mut request = ConnectRequest::default();
+            request.last_event_id = last_event_id;
+            request.read_timeout = self.read_timeout;
+            self.link = Link::Connecting(self.client.connect(request));
+        }
+        let Link::Connecting(connecting) = &mut self.link else {
+            return Poll::Ready(());
+        };
+        let Poll::Ready(result) = connecting.as_mut().poll(cx) else {
+            return Poll::Pending;
+        };
+        let now = self.now();
+        match result {
+            Ok(mut connection) => {
+                debug!(status = connection.start.status, "connected");
+                let start = std::mem::take(&mut connection.start);
+                self.link = Link::Open(connection);
+                self.session.handle_connected(start, now);
+            }
+            Err(fault) => {
+                self.link = Link::None;
+                self.session.handle_fault(fault, now);
+            }
+        }
+        Poll::Ready(())
+    }
+
+    fn poll_read(&mut self, deadline: Option<Timestamp>, cx: &mut Context<'_>) -> Poll<()> {
+        let Link::Open(connection) = &mut self.link else {
+            // The session reads only from what it was told is connected.
+            let now = self.now();
+            self.session.handle_end(now);
+            return Poll::Ready(());
+        };
+        match connection.poll_bytes(cx) {
+            Poll::Ready(Some(Ok(bytes))) => {
+                trace!(bytes = bytes.len(), "received");
+                self.timer.last_chance = false;
+                let now = self.now();
+                self.session.handle_data(bytes, now);
+            }
+            Poll::Ready(Some(Err(fault))) => {
+                let now = self.now();
+                self.session.handle_fault(fault, now);
+            }
+            Poll::Ready(None) => {
+                let now = self.now();
+                self.session.handle_end(now);
+            }
+            Poll::Pending => {
+                let Some(deadline) = deadline else {
+                    return Poll::Pending;
+                };
+                if self
+                    .timer
+                    .poll_deadline(self.epoch, deadline, cx)
+                    .is_pending()
+                {
+                    return Poll::Pending;
+                }
+                let now = self.now();
+                self.session.handle_timeout(now);
+            }
+        }
+        Poll::Ready(())
+    }
+
+    /// Keeps what `handle` shows up to date with what is handed out.
+    #[inline]
+    fn publish(&mut self) {
+        let id = self.session.last_event_id();
+        if self.published.as_deref() != id {
+            self.handle.publish_last_event_id(id);
+            match (&mut self.published, id) {
+                (Some(published), Some(id)) => {
+                    published.clear();
+                    published.push_str(id);
+                }
+                (published, id) => *published = id.map(String::from),
+            }
+        }
+    }
+
+    /// Drops the connection as the server would.
+    pub(crate) fn interrupt(&mut self) {
+        self.handle.take_interrupt();
+        self.link = Link::None;
+        let now = self.now();
+        self.session.interrupt(now);
+    }
+
+    /// Ends for good.
+    pub(crate) fn close(&mut self) {
+        self.handle.close();
+        self.link = Link::None;
+        self.held.clear();
+        self.timer = Timer::default();
+        self.session.close();
+        self.client.close();
+    }
+}
+
+/// One timer for all the waits, which never coincide.
+#[derive(Default)]
+struct Timer {
+    sleep: Option<Pin<Box<Sleep>>>,
+    /// The read deadline has passed, and `sleep` is for the time of grace after it.
+    last_chance: bool,
+}
+
+impl Timer {
+    fn poll_until(&mut self, epoch: Instant, until: Timestamp, cx: &mut Context<'_>) -> Poll<()> {
+        self.poll_at(far_enough(epoch, until.elapsed()), cx)
+    }
+
+    /// Ready when the deadline has passed, and the runtime has had the time to bring in what came
+    /// before it.
+    fn poll_deadline(
+        &mut self,
+        epoch: Instant,
+        deadline: Timestamp,
+        cx: &mut Context<'_>,
+    ) -> Poll<()> {
+        loop {
+            let due = match (&self.sleep, self.last_chance) {
+                (Some(sleep), true) => sleep.deadline(),
+                _ => far_enough(epoch, deadline.elapsed()),
+            };
+            if self.poll_at(due, cx).is_pending() {
+                return Poll::Pending;
+            }
+            if self.last_chance && due.elapsed() < LATE {
+                self.last_chance = false;
+                return Poll::Ready(());
+            }
+            // Nobody waited for the timer, or the time of grace begins.
+            self.last_chance = true;
+            let grace = Instant::now() + LAST_CHANCE;
+            match &mut self.sleep {
+                Some(sleep) => sleep.as_mut().reset(grace),
+                None => self.sleep = Some(Box::pin(tokio::time::sleep_until(grace))),
+            }
+        }
+    }
+
+    fn poll_at(&mut self, due: Instant, cx: &mut Context<'_>) -> Poll<()> {
+        let sleep = self
+            .sleep
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(due)));
+        if sleep.deadline() != due {
+            sleep.as_mut().reset(due);
+        }
+        sleep.as_mut().poll(cx)
+    }
+}
+
+/// An instant that can be represented; the clock has an end, and delays may be set to be endless.
+fn far_enough(epoch: Instant, elapsed: Duration) -> Instant {
+    const FAR: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
+    epoch
+        .checked_add(elapsed.min(FAR))
+        .unwrap_or_else(|| Instant::now() + Duration::from_secs(1))
+}

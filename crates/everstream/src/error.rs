@@ -1,0 +1,133 @@
+//! Why an iteration failed, or a client could not be made.
+
+use std::fmt;
+
+use everstream_core::{BoxError, Fault, Headers};
+
+/// Why an iteration failed, or a client could not be made.
+///
+/// An error ends the iteration: the error strategy gave up. Faults that it continues after are no
+/// errors; they are [`Action::Fault`](crate::Action::Fault)s.
+///
+/// `Display` says what happened at this level; the cause is behind
+/// [`source`](std::error::Error::source).
+///
+/// ```
+/// use everstream::blocking::SseClient;
+/// # use everstream_testing::{Reply, Server};
+/// # let server = Server::start();
+/// # server.otherwise(Reply::status(404));
+/// # let url = server.url("/");
+///
+/// let mut client = SseClient::new(&url)?;
+/// let error = client.next_event().unwrap().unwrap_err();
+/// assert_eq!(error.status(), Some(404));
+/// # Ok::<(), everstream::Error>(())
+/// ```
+#[non_exhaustive]
+#[derive(Debug)]
+pub enum Error {
+    /// A connection ended or could not be made, and the error strategy said to fail.
+    Fault(Fault),
+    /// The client was closed; it can't be started again.
+    Closed,
+    /// The start was interrupted, and the error strategy said to fail.
+    Interrupted,
+    /// A setting can't be used: which one, and why.
+    Config {
+        /// The setting's name.
+        setting: &'static str,
+        /// What is wrong with its value.
+        problem: BoxError,
+    },
+    /// The blocking client was used inside an async runtime, where it would block others.
+    InsideRuntime,
+    /// The blocking client could not make its runtime.
+    Runtime(std::io::Error),
+}
+
+impl Error {
+    pub(crate) fn config(setting: &'static str, problem: impl Into<BoxError>) -> Self {
+        Error::Config {
+            setting,
+            problem: problem.into(),
+        }
+    }
+
+    /// The fault, if it was one.
+    ///
+    /// ```
+    /// assert!(everstream::Error::Closed.fault().is_none());
+    /// ```
+    pub fn fault(&self) -> Option<&Fault> {
+        match self {
+            Error::Fault(fault) => Some(fault),
+            _ => None,
+        }
+    }
+
+    /// Whether it was a time-out.
+    ///
+    /// ```
+    /// assert!(!everstream::Error::Closed.is_timeout());
+    /// ```
+    pub fn is_timeout(&self) -> bool {
+        self.fault().is_some_and(Fault::is_timeout)
+    }
+
+    /// Whether no connection could be made.
+    ///
+    /// ```
+    /// assert!(!everstream::Error::Closed.is_connect());
+    /// ```
+    pub fn is_connect(&self) -> bool {
+        self.fault().is_some_and(Fault::is_connect)
+    }
+
+    /// The status code of the response that wasn't a stream.
+    ///
+    /// ```
+    /// assert_eq!(everstream::Error::Closed.status(), None);
+    /// ```
+    pub fn status(&self) -> Option<u16> {
+        self.fault().and_then(Fault::status)
+    }
+
+    /// The headers of the response that wasn't a stream.
+    ///
+    /// ```
+    /// assert!(everstream::Error::Closed.headers().is_none());
+    /// ```
+    pub fn headers(&self) -> Option<&Headers> {
+        self.fault().and_then(Fault::headers)
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::Fault(fault) => fault.fmt(f),
+            Error::Closed => f.write_str("the client is closed"),
+            Error::Interrupted => f.write_str("the start was interrupted"),
+            Error::Config { setting, problem } => {
+                write!(f, "the setting {setting} can't be used: {problem}")
+            }
+            Error::InsideRuntime => f.write_str(
+                "the blocking client can't be used inside an async runtime: \
+                 use the async SseClient there, or a thread of its own",
+            ),
+            Error::Runtime(_) => f.write_str("the blocking client could not make its runtime"),
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            // `Display` is the fault's own, so the next level is the fault's cause.
+            Error::Fault(fault) => fault.source(),
+            Error::Runtime(error) => Some(error),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! Control from elsewhere: another thread, another task.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
+
+const INTERRUPTED: u8 = 1;
+const CLOSED: u8 = 2;
+
+/// Interrupts, closes and watches a client from any thread or task.
+///
+/// Clones control the same client. Whatever the client is waiting for (a name look-up, a
+/// connection, TLS, a response, the next byte, the end of a delay), it stops within milliseconds.
+/// If nobody is reading just then, a call takes effect at the next read, or when the client is
+/// dropped.
+///
+/// ```
+/// use everstream::blocking::SseClient;
+/// # use everstream_testing::{Reply, Server};
+/// # let server = Server::start();
+/// # server.otherwise(Reply::stream().stall());
+/// # let url = server.url("/");
+///
+/// let mut client = SseClient::new(&url)?;
+/// let handle = client.handle();
+/// std::thread::spawn(move || handle.close());
+/// assert!(client.next_event().is_none()); // ends quietly, without waiting for an event
+/// # Ok::<(), everstream::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Handle {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    flags: AtomicU8,
+    waker: Mutex<Option<Waker>>,
+    last_event_id: Mutex<Option<String>>,
+}
+
+impl Handle {
+    pub(crate) fn new(last_event_id: Option<String>) -> Self {
+        Handle {
+            shared: Arc::new(Shared {
+                flags: AtomicU8::new(0),
+                waker: Mutex::new(None),
+                last_event_id: Mutex::new(last_event_id),
+            }),
+        }
+    }
+
+    /// Drops the present connection, or the attempt at one, as if the server had ended it. What
+    /// was received is handed out first; then the error strategy decides whether to go on.
+    ///
+    /// ```
+    /// # let mut client = everstream::blocking::SseClient::new("http://localhost/")?;
+    /// client.handle().interrupt(); // nothing to interrupt yet
+    /// # Ok::<(), everstream::Error>(())
+    /// ```
+    pub fn interrupt(&self) {
+        self.raise(INTERRUPTED);
+    }
+
+    /// Ends the client for good: iteration ends quietly, and nothing connects again.
+    ///
+    /// ```
+    /// # let mut client = everstream::blocking::SseClient::new("http://localhost/")?;
+    /// let handle = client.handle();
+    /// handle.close();
+    /// assert!(handle.is_closed());
+    /// assert!(client.next_event().is_none());
+    /// # Ok::<(), everstream::Error>(())
+    /// ```
+    pub fn close(&self) {
+        self.raise(CLOSED);
+    }
+
+    /// Whether the client was closed, from here or anywhere.
+    ///
+    /// ```
+    /// # let client = everstream::blocking::SseClient::new("http://localhost/")?;
+    /// assert!(!client.handle().is_closed());
+    /// # Ok::<(), everstream::Error>(())
+    /// ```
+    pub fn is_closed(&self) -> bool {
+        self.shared.flags.load(Ordering::Acquire) & CLOSED != 0
+    }
+
+    /// The id to resume from: the newest one among what the client has handed out.
+    ///
+    /// ```
+    /// # use everstream::blocking::SseClient;
+    /// let client = SseClient::builder("http://localhost/").last_event_id("41").build_blocking()?;
+    /// assert_eq!(client.handle().last_event_id().as_deref(), Some("41"));
+    /// # Ok::<(), everstream::Error>(())
+    /// ```
+    pub fn last_event_id(&self) -> Option<String> {
+        lock(&self.shared.last_event_id).clone()
+    }
+
+    fn raise(&self, flag: u8) {
+        self.shared.flags.fetch_or(flag, Ordering::AcqRel);
+        // Taken out of the lock first: what a waker does is its own business.
+        let waker = lock(&self.shared.waker).take();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// Whether nobody asked for anything. Cheap: it is looked at for every event.
+    #[inline]
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.shared.flags.load(Ordering::Acquire) == 0
+    }
+
+    /// Takes the request for an interruption, if there is one.
+    pub(crate) fn take_interrupt(&self) -> bool {
+        self.shared.flags.fetch_and(!INTERRUPTED, Ordering::AcqRel) & INTERRUPTED != 0
+    }
+
+    /// Has this waker called at the next request. Register before looking at the flags.
+    pub(crate) fn register(&self, waker: &Waker) {
+        let mut slot = lock(&self.shared.waker);
+        match &mut *slot {
+            Some(known) => known.clone_from(waker),
+            None => *slot = Some(waker.clone()),
+        }
+    }
+
+    pub(crate) fn publish_last_event_id(&self, id: Option<&str>) {
+        let mut shared = lock(&self.shared.last_event_id);
+        match (&mut *shared, id) {
+            // The usual case, without an allocation.
+            (Some(shared), Some(id)) => {
+                shared.clear();
+                shared.push_str(id);
+            }
+            (shared, id) => *shared = id.map(String::from),
+        }
+    }
+}
+
+impl fmt::Debug for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handle")
+            .field("closed", &self.is_closed())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Nothing is left half done under these locks, so a panic elsewhere doesn't matter.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,150 @@
+//! `cargo xtask interop`: the `everstream` command against servers that are not ours.
+//!
+//! Each scenario starts a real server, follows a stream with the real command, makes
+//! the connection fail in some way, and compares what the command printed with what the
+//! server was given: every event exactly once, in order.
+
+mod follow;
+mod http;
+mod nginx;
+mod report;
+mod starlette;
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::sh;
+use report::Report;
+
+const USAGE: &str = "usage: cargo xtask interop [nginx] [starlette] [--command PATH]
+
+  Without a name, both servers. Debian packages that are missing are installed
+  with apt-get (as root), Python's into a venv below target/interop.
+
+  --command PATH   follow with this program instead of building everstream
+";
+
+/// Far more than any scenario takes on a slow machine; only a hang gets there.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// What the scenarios share.
+struct Context {
+    /// The program that follows.
+    command: PathBuf,
+    /// Everything that a run writes lies below it.
+    folder: PathBuf,
+}
+
+pub(crate) fn run(args: &[String]) -> sh::Outcome {
+    let Some(wanted) = Wanted::parse(args)? else {
+        print!("{USAGE}");
+        return Ok(());
+    };
+    let command = match wanted.command {
+        Some(path) => fs::canonicalize(&path)
+            .map_err(|error| sh::UsageError(format!("--command {}: {error}", path.display())))?,
+        None => {
+            sh::run(&mut sh::cargo([
+                "build",
+                "--release",
+                "--package",
+                "everstream-cli",
+            ]))?;
+            sh::target()?.join("release").join("everstream")
+        }
+    };
+    let folder = sh::target()?.join("interop");
+    fs::create_dir_all(&folder)?;
+    let context = Context { command, folder };
+
+    let mut reports = Vec::new();
+    if wanted.nginx {
+        nginx::run(&context, &mut reports)?;
+    }
+    if wanted.starlette {
+        starlette::run(&context, &mut reports)?;
+    }
+
+    let failed = reports.iter().filter(|report| report.failed()).count();
+    println!(
+        "\n{} scenarios passed, {failed} failed",
+        reports.len() - failed
+    );
+    if failed == 0 {
+        Ok(())
+    } else {
+        Err(format!("interop failed; logs are in {}", context.folder.display()).into())
+    }
+}
+
+/// Runs one scenario and prints its report. Its failure doesn't stop the others.
+fn scenario(reports: &mut Vec<Report>, title: &str, body: impl FnOnce(&mut Report) -> sh::Outcome) {
+    println!("\n{title}");
+    let mut report = Report::default();
+    if let Err(error) = body(&mut report) {
+        report.problem(error.to_string());
+    }
+    report.print();
+    reports.push(report);
+}
+
+struct Wanted {
+    nginx: bool,
+    starlette: bool,
+    command: Option<PathBuf>,
+}
+
+impl Wanted {
+    /// `None`: only the usage is wanted.
+    fn parse(args: &[String]) -> Result<Option<Wanted>, sh::UsageError> {
+        let (mut nginx, mut starlette, mut command) = (false, false, None);
+        let mut args = args.iter();
+        while let Some(arg) = args.next() {
+            match arg.as_str() {
+                "nginx" => nginx = true,
+                "starlette" => starlette = true,
+                "--command" => match args.next() {
+                    Some(path) => command = Some(PathBuf::from(path)),
+                    None => {
+                        return Err(sh::UsageError(format!("--command needs a path\n\n{USAGE}")));
+                    }
+                },
+                "-h" | "--help" => return Ok(None),
+                other => {
+                    return Err(sh::UsageError(format!("no server `{other}`\n\n{USAGE}")));
+                }
+            }
+        }
+        Ok(Some(Wanted {
+            nginx: nginx || !starlette,
+            starlette: starlette || !nginx,
+            command,
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(args: &[&str]) -> Result<Option<Wanted>, sh::UsageError> {
+        let args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
+        Wanted::parse(&args)
+    }
+
+    #[test]
+    fn no_name_means_both_servers() {
+        let wanted = parse(&["--command", "x"]).unwrap().unwrap();
+        assert!(wanted.nginx && wanted.starlette && wanted.command.is_some());
+        let wanted = parse(&["nginx"]).unwrap().unwrap();
+        assert!(wanted.nginx && !wanted.starlette);
+    }
+
+    #[test]
+    fn a_wrong_argument_is_named() {
+        assert!(parse(&["apache"]).is_err_and(|error| error.0.contains("`apache`")));
+        assert!(parse(&["--command"]).is_err());
+        assert!(parse(&["--help"]).unwrap().is_none());
+    }
+}

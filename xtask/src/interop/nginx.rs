@@ -1,0 +1,354 @@
+//! nginx with the nchan module: messages in memory, and in Redis.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::follow::{Event, Follower, log_lines};
+use super::report::Report;
+use super::{Context, PATIENCE, http, scenario};
+use crate::sh;
+
+const NGINX: &str = "/usr/sbin/nginx";
+const NCHAN: &str = "/usr/lib/nginx/modules/ngx_nchan_module.so";
+const REDIS: &str = "/usr/bin/redis-server";
+
+/// nchan's ids are seconds and a counter: what is published after a restart must fall
+/// into another second than what was published before it, or two messages could share
+/// an id.
+const DOWN_TIME: Duration = Duration::from_millis(1500);
+
+pub(super) fn run(context: &Context, reports: &mut Vec<Report>) -> sh::Outcome {
+    install(context)?;
+    let mut server = Server::prepare(context)?;
+    server.start()?;
+    scenario(
+        reports,
+        "nginx with nchan, in memory: sends its subscriber away after 2 s of silence",
+        |report| sent_away(context, &server, report),
+    );
+    scenario(
+        reports,
+        "nginx with nchan, in memory: nginx -s stop, and start",
+        |report| memory_restart(context, &mut server, report),
+    );
+    scenario(
+        reports,
+        "nginx with nchan, in Redis: reload, dead worker, stop with messages waiting, start",
+        |report| redis_restart(context, &mut server, report),
+    );
+    Ok(())
+}
+
+/// Connections drop while nginx lives and goes on taking messages.
+fn sent_away(context: &Context, server: &Server, report: &mut Report) -> sh::Outcome {
+    const ROUNDS: usize = 3;
+    let path = "/memory/away/brief";
+    let mut channel = server.channel("memory", "away");
+    channel.publish(5)?;
+    let mut follower = Follower::start(context, "nginx-away", &server.url(path))?;
+    let mut while_away = 0;
+    for round in 1..=ROUNDS {
+        follower.wait_for(channel.sent.len())?;
+        // nchan counts its 2 s from the last message, so it's silence that it takes.
+        server.wait_for_log(path, round)?;
+        while_away += channel.publish(5)?;
+    }
+    follower.wait_for(channel.sent.len())?;
+    report.compare(&channel.sent, &follower.finish()?);
+    report.fact(format!(
+        "{while_away} of them published while nobody was connected"
+    ));
+    report.require(while_away > 0, "nothing was published while away");
+    server.check_resumed(report, path);
+    Ok(())
+}
+
+/// nchan forgets the messages that it kept in memory, so everything that was published
+/// is received before the stop; what comes after the start must arrive.
+fn memory_restart(context: &Context, server: &mut Server, report: &mut Report) -> sh::Outcome {
+    let path = "/memory/restart/events";
+    let mut channel = server.channel("memory", "restart");
+    let mut follower = Follower::start(context, "nginx-restart", &server.url(path))?;
+    channel.publish(5)?;
+    follower.wait_for(5)?;
+    server.stop()?;
+    thread::sleep(DOWN_TIME);
+    server.start()?;
+    // The first five at once, so most likely before the command is back; five after.
+    let while_away = channel.publish(5)?;
+    follower.wait_for(10)?;
+    channel.publish(5)?;
+    follower.wait_for(15)?;
+    report.compare(&channel.sent, &follower.finish()?);
+    report.fact(format!(
+        "{while_away} of them published after the start, before the command was back"
+    ));
+    server.check_resumed(report, path);
+    Ok(())
+}
+
+/// Messages in Redis outlive workers and restarts, so none may be lost at all.
+fn redis_restart(context: &Context, server: &mut Server, report: &mut Report) -> sh::Outcome {
+    let path = "/redis/restart/events";
+    let mut channel = server.channel("redis", "restart");
+    let mut follower = Follower::start(context, "nginx-redis", &server.url(path))?;
+    channel.publish(5)?;
+    follower.wait_for(5)?;
+
+    server.reload()?;
+    channel.publish(5)?;
+    follower.wait_for(10)?;
+
+    server.kill_worker()?;
+    channel.publish(5)?;
+    follower.wait_for(15)?;
+
+    // The reload drops the connection; nginx is stopped before the command is back, so
+    // that these five wait in Redis over the stop. (nchan's count of subscribers can't
+    // tell that here: the dead worker's are still in it.)
+    server.reload()?;
+    channel.publish(5)?;
+    server.stop()?;
+    thread::sleep(DOWN_TIME);
+    let waiting = channel.sent.len() - follower.count()?;
+    server.start()?;
+    channel.publish(5)?;
+    follower.wait_for(25)?;
+    report.compare(&channel.sent, &follower.finish()?);
+    report.fact(format!("{waiting} of them waited over the stop"));
+    report.require(waiting > 0, "no message waited over the stop");
+    server.check_resumed(report, path);
+    Ok(())
+}
+
+/// The publisher's side of a channel.
+struct Channel {
+    port: u16,
+    path: String,
+    /// With the ids that nchan gave.
+    sent: Vec<Event>,
+}
+
+impl Channel {
+    /// Publishes `count` messages; returns how many of them found nobody connected.
+    fn publish(&mut self, count: usize) -> sh::Outcome<usize> {
+        let mut lonely = 0;
+        for _ in 0..count {
+            let data = format!("message {}", self.sent.len() + 1);
+            let answer = http::json("POST", self.port, &self.path, &data)?;
+            let id = answer["last_message_id"]
+                .as_str()
+                .ok_or_else(|| format!("nchan gave no id: {answer}"))?;
+            self.sent.push(Event::new("message", id, &data));
+            if answer["subscribers"] == 0 {
+                lonely += 1;
+            }
+        }
+        Ok(lonely)
+    }
+}
+
+struct Server {
+    prefix: PathBuf,
+    port: u16,
+    nginx: Option<sh::Guard>,
+    /// Lives as long as this value, over every restart of nginx.
+    _redis: sh::Guard,
+}
+
+impl Server {
+    /// Writes the configuration into a fresh prefix and starts Redis.
+    fn prepare(context: &Context) -> sh::Outcome<Server> {
+        let prefix = context.folder.join("nginx");
+        if prefix.exists() {
+            fs::remove_dir_all(&prefix)?;
+        }
+        fs::create_dir_all(&prefix)?;
+        let (port, redis_port) = (http::free_port()?, http::free_port()?);
+        let template = fs::read_to_string(sh::root().join("interop/nginx/nginx.conf"))?;
+        fs::write(
+            prefix.join("nginx.conf"),
+            template
+                .replace("@PORT@", &port.to_string())
+                .replace("@REDIS_PORT@", &redis_port.to_string()),
+        )?;
+
+        let log = File::create(prefix.join("redis.log"))?;
+        let mut redis = Command::new(REDIS);
+        redis
+            .args(["--bind", "127.0.0.1", "--port", &redis_port.to_string()])
+            // Nothing on disk: Redis itself is not restarted.
+            .args(["--save", "", "--appendonly", "no"])
+            .current_dir(&prefix);
+        let mut redis = sh::Guard::start_with("redis-server", &redis, log.into(), Stdio::null())?;
+        http::wait_for_port(&mut redis, redis_port)?;
+        Ok(Server {
+            prefix,
+            port,
+            nginx: None,
+            _redis: redis,
+        })
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(NGINX);
+        command
+            .arg("-p")
+            .arg(&self.prefix)
+            // Or else it looks for the system's log before it reads the configuration.
+            .args(["-e", "error.log", "-c", "nginx.conf"]);
+        command
+    }
+
+    fn start(&mut self) -> sh::Outcome {
+        let mut nginx = sh::Guard::start("nginx", &self.command())?;
+        http::wait_for_port(&mut nginx, self.port)
+            .map_err(|error| format!("{error}; see {}", self.prefix.display()))?;
+        self.nginx = Some(nginx);
+        Ok(())
+    }
+
+    fn stop(&mut self) -> sh::Outcome {
+        if let Some(mut nginx) = self.nginx.take() {
+            sh::capture(self.command().args(["-s", "stop"]))?;
+            nginx.wait(Duration::from_secs(10))?;
+        }
+        Ok(())
+    }
+
+    /// New configuration, new worker; the old worker drops its connections.
+    fn reload(&mut self) -> sh::Outcome {
+        let old = self.worker()?;
+        sh::capture(self.command().args(["-s", "reload"]))?;
+        self.wait_for_worker(old)
+    }
+
+    /// As if the worker had crashed; the master starts another one.
+    fn kill_worker(&mut self) -> sh::Outcome {
+        let old = self.worker()?;
+        sh::signal_process(old, "KILL")?;
+        self.wait_for_worker(old)
+    }
+
+    /// Waits until `old` is gone and another worker is there.
+    fn wait_for_worker(&mut self, old: u32) -> sh::Outcome {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while Instant::now() < deadline {
+            if self
+                .workers()?
+                .as_slice()
+                .first()
+                .is_some_and(|&id| id != old)
+                && !Path::new(&format!("/proc/{old}")).exists()
+            {
+                return Ok(());
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+        Err(format!("nginx did not replace its worker {old}").into())
+    }
+
+    fn worker(&mut self) -> sh::Outcome<u32> {
+        match self.workers()?.as_slice() {
+            [id] => Ok(*id),
+            ids => Err(format!("expected one nginx worker, found {ids:?}").into()),
+        }
+    }
+
+    fn workers(&mut self) -> sh::Outcome<Vec<u32>> {
+        let Some(nginx) = &mut self.nginx else {
+            return Err("nginx does not run".into());
+        };
+        nginx.check_alive()?;
+        let id = nginx.id();
+        let children = fs::read_to_string(format!("/proc/{id}/task/{id}/children"))?;
+        Ok(children
+            .split_whitespace()
+            .filter_map(|id| id.parse().ok())
+            .collect())
+    }
+
+    fn channel(&self, store: &str, name: &str) -> Channel {
+        Channel {
+            port: self.port,
+            path: format!("/{store}/{name}/publish"),
+            sent: Vec::new(),
+        }
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}{path}", self.port)
+    }
+
+    /// The Last-Event-ID of every request for `path` that has ended (`-`: none).
+    fn last_event_ids(&self, path: &str) -> Vec<String> {
+        log_lines(&self.prefix.join("access.log"))
+            .iter()
+            .filter(|line| line.contains(&format!(" GET {path} ")))
+            .filter_map(|line| line.rsplit('"').nth(1))
+            .map(str::to_owned)
+            .collect()
+    }
+
+    /// Waits until `count` requests for `path` have ended.
+    fn wait_for_log(&self, path: &str, count: usize) -> sh::Outcome {
+        let deadline = Instant::now() + PATIENCE;
+        while self.last_event_ids(path).len() < count {
+            if Instant::now() >= deadline {
+                return Err(format!("nginx did not end {count} requests for {path}").into());
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+        Ok(())
+    }
+
+    /// Requires that each reconnect said where it had left off. A killed worker logs
+    /// nothing, so there may have been more of them than are found.
+    fn check_resumed(&self, report: &mut Report, path: &str) {
+        let ids = self.last_event_ids(path);
+        report.fact(format!(
+            "Last-Event-ID of each connection in nginx's log: {}",
+            ids.join(", ")
+        ));
+        report.require(ids.len() >= 2, "there was no reconnect");
+        report.require(
+            ids.iter().skip(1).all(|id| id != "-"),
+            "a reconnect did not say where it had left off",
+        );
+    }
+}
+
+/// Installs the Debian packages that are missing.
+fn install(context: &Context) -> sh::Outcome {
+    let missing: Vec<&str> = [
+        (NGINX, "nginx"),
+        (NCHAN, "libnginx-mod-nchan"),
+        (REDIS, "redis-server"),
+    ]
+    .into_iter()
+    .filter(|(file, _)| !Path::new(file).exists())
+    .map(|(_, package)| package)
+    .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let packages = missing.join(" ");
+    if !Path::new("/usr/bin/apt-get").exists() {
+        return Err(format!("this needs Debian's packages {packages}, but has no apt-get").into());
+    }
+    if sh::capture(Command::new("id").arg("-u"))?.trim() != "0" {
+        return Err(format!("as root, first: apt-get install {packages}").into());
+    }
+    let log = context.folder.join("apt.log");
+    sh::logged(Command::new("apt-get").arg("update"), &log)?;
+    sh::logged(
+        Command::new("apt-get")
+            .args(["install", "--yes", "--no-install-recommends"])
+            .args(&missing)
+            .env("DEBIAN_FRONTEND", "noninteractive"),
+        &log,
+    )
+}

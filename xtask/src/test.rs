@@ -1,0 +1,154 @@
+//! `cargo xtask test`: every test there is, and one line that sums them up.
+
+use std::io::{self, Read, Write};
+use std::process::{Command, Stdio};
+
+use crate::sh;
+
+/// One run of a test program. It prints its results in libtest's words.
+struct Step {
+    /// What the summary calls it when it fails.
+    name: &'static str,
+    command: Command,
+}
+
+fn steps() -> Vec<Step> {
+    vec![
+        Step {
+            name: "all features",
+            command: sh::cargo(["test", "--workspace", "--all-features", "--no-fail-fast"]),
+        },
+        // The smallest build must go on working, not merely compiling.
+        Step {
+            name: "no default features",
+            command: sh::cargo([
+                "test",
+                "--package",
+                "everstream",
+                "--no-default-features",
+                "--no-fail-fast",
+            ]),
+        },
+    ]
+}
+
+pub(crate) fn run(args: &[String]) -> sh::Outcome {
+    sh::no_arguments("test", args)?;
+    let mut total = Tally::default();
+    let mut failures = Vec::new();
+    for mut step in steps() {
+        let outcome = stream(&mut step.command, &mut total);
+        if let Err(error) = outcome {
+            failures.push(format!("{}: {error}", step.name));
+        }
+    }
+    for failure in &failures {
+        eprintln!("error: {failure}");
+    }
+    // Last, also when both streams go to the same place.
+    println!("{} passed, {} failed", total.passed, total.failed);
+    if total.failed == 0 && failures.is_empty() {
+        Ok(())
+    } else {
+        Err(sh::Reported.into())
+    }
+}
+
+/// Runs a step, lets its output through unchanged and counts what it reports.
+fn stream(command: &mut Command, total: &mut Tally) -> sh::Outcome {
+    sh::announce(command);
+    let mut child = command
+        .stdout(Stdio::piped())
+        .spawn()
+        .map_err(|error| sh::not_started(command, &error))?;
+    if let Some(mut stdout) = child.stdout.take() {
+        let mut counter = Counter::default();
+        let mut buffer = [0; 8192];
+        loop {
+            let read = stdout.read(&mut buffer)?;
+            if read == 0 {
+                break;
+            }
+            let mut out = io::stdout().lock();
+            out.write_all(&buffer[..read])?;
+            out.flush()?;
+            counter.feed(&buffer[..read], total);
+        }
+    }
+    let status = child.wait()?;
+    if status.success() {
+        Ok(())
+    } else {
+        Err(format!("`{}` ended with {status}", sh::shown(command)).into())
+    }
+}
+
+/// The sum over all steps.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Tally {
+    passed: u64,
+    failed: u64,
+}
+
+/// Finds libtest's result lines in a stream of bytes.
+#[derive(Default)]
+struct Counter {
+    line: Vec<u8>,
+}
+
+impl Counter {
+    fn feed(&mut self, bytes: &[u8], total: &mut Tally) {
+        for &byte in bytes {
+            if byte != b'\n' {
+                self.line.push(byte);
+                continue;
+            }
+            if let Some((passed, failed)) = result_line(&String::from_utf8_lossy(&self.line)) {
+                total.passed += passed;
+                total.failed += failed;
+            }
+            self.line.clear();
+        }
+    }
+}
+
+/// Reads `test result: ok. 3 passed; 0 failed; 0 ignored; ...`.
+fn result_line(line: &str) -> Option<(u64, u64)> {
+    let (_, counts) = line.strip_prefix("test result: ")?.split_once(". ")?;
+    let count = |name: &str| {
+        counts
+            .split("; ")
+            .find_map(|part| part.strip_suffix(name)?.trim().parse().ok())
+    };
+    Some((count("passed")?, count("failed")?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_are_summed_over_lines_cut_anywhere() {
+        let output = b"running 3 tests\n\
+            test a ... ok\n\
+            test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.00s\n\
+            test result: FAILED. 4 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out\n";
+        for cut in 0..output.len() {
+            let (mut counter, mut total) = (Counter::default(), Tally::default());
+            counter.feed(&output[..cut], &mut total);
+            counter.feed(&output[cut..], &mut total);
+            let expected = Tally {
+                passed: 7,
+                failed: 2,
+            };
+            assert_eq!(total, expected, "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn lines_that_only_look_like_results_are_not_counted() {
+        assert_eq!(result_line("  test result: ok. 3 passed; 0 failed"), None);
+        assert_eq!(result_line("test result: ok."), None);
+        assert_eq!(result_line("test result: ok. many passed; 0 failed"), None);
+    }
+}
