@@ -246,9 +246,7 @@ impl Builder {
     }
 
     fn driver(mut self, blocking: bool) -> Result<Driver, Error> {
-        let mut context = ClientContext::default();
-        context.blocking = blocking;
-        let client = self.connect.create_client(context)?;
+        let client = self.connect.create_client(ClientContext { blocking })?;
         self.config.repeatable = self.repeat_unsafe || client.is_repeatable();
         // The standard library seeds its hash maps from the system's random numbers.
         self.config.seed = RandomState::new().build_hasher().finish();

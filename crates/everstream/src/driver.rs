@@ -169,14 +169,9 @@ impl Driver {
             self.publish();
             match output {
                 Output::Action(action) => {
-                    if let Action::Fault(fault) = &action {
+                    if matches!(action, Action::Fault(_)) {
                         self.link = Link::None;
-                        debug!(
-                            fault = fault.as_ref().map(tracing::field::display),
-                            delay = ?self.session.next_retry_delay(),
-                            "connection over"
-                        );
-                        _ = fault;
+                        debug!(?action, delay = ?self.session.next_retry_delay(), "disconnected");
                     }
                     return Poll::Ready(Some(Ok(action)));
                 }
@@ -211,9 +206,10 @@ impl Driver {
     fn poll_connect(&mut self, last_event_id: Option<String>, cx: &mut Context<'_>) -> Poll<()> {
         if !matches!(self.link, Link::Connecting(_)) {
             debug!(last_event_id, "connecting");
-            let mut request = ConnectRequest::default();
-            request.last_event_id = last_event_id;
-            request.read_timeout = self.read_timeout;
+            let request = ConnectRequest {
+                last_event_id,
+                read_timeout: self.read_timeout,
+            };
             self.link = Link::Connecting(self.client.connect(request));
         }
         let Link::Connecting(connecting) = &mut self.link else {

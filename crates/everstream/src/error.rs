@@ -47,7 +47,13 @@ pub enum Error {
 }
 
 impl Error {
-    pub(crate) fn config(setting: &'static str, problem: impl Into<BoxError>) -> Self {
+    /// A setting that can't be used, for [`ConnectStrategy`](crate::ConnectStrategy)s of your own.
+    ///
+    /// ```
+    /// let error = everstream::Error::config("path", "it is empty");
+    /// assert_eq!(error.to_string(), "the setting path can't be used: it is empty");
+    /// ```
+    pub fn config(setting: &'static str, problem: impl Into<BoxError>) -> Self {
         Error::Config {
             setting,
             problem: problem.into(),

@@ -324,7 +324,7 @@ impl Http {
     ))]
     #[must_use]
     pub fn root_certificates(self, pem: impl Into<Vec<u8>>) -> Self {
-        self.with_transport(|transport| transport.roots.push(pem.into()))
+        self.with_transport(|transport| transport.tls.roots.push(pem.into()))
     }
 
     /// Shows this certificate (chain) to servers that ask for one; both in PEM, the key in PKCS#8.
@@ -342,7 +342,7 @@ impl Http {
     ))]
     #[must_use]
     pub fn client_certificate(self, pem: impl Into<Vec<u8>>, key: impl Into<Vec<u8>>) -> Self {
-        self.with_transport(|transport| transport.identity = Some((pem.into(), key.into())))
+        self.with_transport(|transport| transport.tls.identity = Some((pem.into(), key.into())))
     }
 
     /// Accepts any certificate. Whoever is between can read and change everything.
@@ -358,7 +358,7 @@ impl Http {
     ))]
     #[must_use]
     pub fn danger_accept_invalid_certs(self) -> Self {
-        self.with_transport(|transport| transport.accept_invalid_certs = true)
+        self.with_transport(|transport| transport.tls.accept_invalid_certs = true)
     }
 
     /// Uses your own `reqwest::Client`, with its time-outs, proxies, TLS and version; what is set

@@ -27,6 +27,14 @@ pub(super) struct Transport {
     pub(super) version: HttpVersion,
     /// `None`: the system's. `Some(None)`: none.
     pub(super) proxy: Option<Option<String>>,
+    #[cfg(feature = "__tls")]
+    pub(super) tls: Tls,
+}
+
+/// All of it in PEM.
+#[cfg(feature = "__tls")]
+#[derive(Clone, Default)]
+pub(super) struct Tls {
     pub(super) roots: Vec<Vec<u8>>,
     /// Certificate chain and key.
     pub(super) identity: Option<(Vec<u8>, Vec<u8>)>,
@@ -39,9 +47,8 @@ impl Default for Transport {
             connect_timeout: Some(Duration::from_secs(10)),
             version: HttpVersion::Auto,
             proxy: None,
-            roots: Vec::new(),
-            identity: None,
-            accept_invalid_certs: false,
+            #[cfg(feature = "__tls")]
+            tls: Tls::default(),
         }
     }
 }
@@ -73,25 +80,26 @@ impl Transport {
                 Error::config("proxy", error.without_url())
             })?),
         };
-        builder = self.tls(builder)?;
+        #[cfg(feature = "__tls")]
+        {
+            builder = self.tls.apply(builder)?;
+        }
         builder
             .build()
             .map_err(|error| Error::config("http", Report(error)))
     }
+}
 
-    #[cfg(any(
-        feature = "rustls",
-        feature = "rustls-no-provider",
-        feature = "native-tls"
-    ))]
-    fn tls(&self, mut builder: reqwest::ClientBuilder) -> Result<reqwest::ClientBuilder, Error> {
+#[cfg(feature = "__tls")]
+impl Tls {
+    fn apply(&self, mut builder: reqwest::ClientBuilder) -> Result<reqwest::ClientBuilder, Error> {
         for pem in &self.roots {
             let roots = reqwest::Certificate::from_pem_bundle(pem)
                 .map_err(|error| Error::config("root_certificates", Report(error)))?;
             if roots.is_empty() {
                 return Err(Error::config(
                     "root_certificates",
-                    "there is no certificate in the PEM",
+                    "the PEM holds no certificate",
                 ));
             }
             builder = builder.tls_certs_merge(roots);
@@ -100,15 +108,6 @@ impl Transport {
             builder = builder.identity(identity(chain, key)?);
         }
         Ok(builder.tls_danger_accept_invalid_certs(self.accept_invalid_certs))
-    }
-
-    #[cfg(not(any(
-        feature = "rustls",
-        feature = "rustls-no-provider",
-        feature = "native-tls"
-    )))]
-    fn tls(&self, builder: reqwest::ClientBuilder) -> Result<reqwest::ClientBuilder, Error> {
-        Ok(builder)
     }
 }
 
