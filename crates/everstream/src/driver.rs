@@ -80,7 +80,10 @@ impl Driver {
 
     /// The user begins to read.
     pub(crate) fn begin_read(&mut self) {
-        self.forget_stale_interrupt();
+        // An interruption meant for an earlier connection doesn't hit the next one.
+        if !self.session.is_active() && !self.handle.is_quiet() {
+            self.handle.take_interrupt();
+        }
         self.session.read();
         self.timer.last_chance = false;
     }
@@ -90,16 +93,11 @@ impl Driver {
         if self.handle.is_closed() {
             return Err(Error::Closed);
         }
-        self.forget_stale_interrupt();
+        if !self.handle.is_quiet() {
+            self.interrupt();
+        }
         self.session.start();
         Ok(self.session.is_connected())
-    }
-
-    /// An interruption meant for an earlier connection doesn't hit the next one.
-    fn forget_stale_interrupt(&mut self) {
-        if !self.session.is_active() && !self.handle.is_quiet() {
-            self.handle.take_interrupt();
-        }
     }
 
     /// An action that needs no waiting and no clock.
