@@ -227,10 +227,6 @@ impl<B: AsRef<[u8]>> Session<B> {
                     return Output::Connect { last_event_id };
                 }
                 State::Open => {
-                    // Stopping to decode may have left outputs.
-                    if !self.outputs.is_empty() || self.ended.is_some() {
-                        continue;
-                    }
                     // Rule 12.
                     let since = *self.reading_since.get_or_insert(now);
                     let silent_since = since.max(self.last_byte);
@@ -297,7 +293,6 @@ impl<B: AsRef<[u8]>> Session<B> {
         self.forget_connection();
         self.state = State::Idle;
         self.finished = true;
-        self.outputs.push_back(Output::Stop(Ok(())));
     }
 
     /// The connection that was asked for is there.
