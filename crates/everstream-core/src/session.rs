@@ -171,7 +171,14 @@ impl<B: AsRef<[u8]>> Session<B> {
     /// assert!(matches!(session.poll_output(Default::default()), Output::Connect { .. }));
     /// ```
     pub fn start(&mut self, _now: Timestamp) {
-        if self.state == State::Idle && self.outputs.is_empty() {
+        if self.state != State::Idle {
+            return;
+        }
+        // Who starts again needn't hear that the iteration was over; but a fault must be heard.
+        if let Some(Output::Stop(Ok(()))) = self.outputs.back() {
+            self.outputs.pop_back();
+        }
+        if !matches!(self.outputs.back(), Some(Output::Stop(_))) {
             self.state = State::Waiting;
             self.finished = false;
             self.sent = false;
@@ -190,7 +197,8 @@ impl<B: AsRef<[u8]>> Session<B> {
     pub fn read(&mut self, now: Timestamp) {
         // Rule 12: a consumer that was busy isn't punished.
         self.reading_since = None;
-        if !self.finished {
+        // The iteration that is under way comes to its end first.
+        if !self.finished && self.outputs.is_empty() {
             self.start(now);
         }
     }
