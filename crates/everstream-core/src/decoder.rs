@@ -597,6 +597,7 @@ impl Decoder {
             }
             reuse(&mut self.data);
             reuse(&mut self.event);
+            self.unfinished = Unfinished::default();
         }
         match self.oversize {
             Oversize::Fail => Err(TooLarge { limit: self.limit }),
