@@ -351,8 +351,8 @@ impl Decoder {
         }
         while let Some(piece) = self.ends.take(input) {
             let step = match piece {
-                Piece::End(line) if self.open == OpenLine::Empty => self.line(line, lent)?,
-                Piece::End(rest) => self.end_open_line(rest, lent)?,
+                Piece::End(line) if self.open == OpenLine::Empty => self.line(line, lent),
+                Piece::End(rest) => self.end_open_line(rest, lent),
                 Piece::Open(bytes) => {
                     // The line goes on in another chunk, and the block with it.
                     self.keep_lent(lent);
@@ -361,12 +361,13 @@ impl Decoder {
                 }
             };
             match step {
-                None => {}
-                Some(Step::Event) => return Ok(step),
-                // A comment or a retry within a block: the block goes on at the next call.
-                Some(_) => {
+                Ok(None) => {}
+                Ok(Some(Step::Event)) => return step,
+                // A comment, a retry or a line too long to be kept, within a block: the block goes
+                // on at the next call.
+                Ok(Some(_)) | Err(_) => {
                     self.keep_lent(lent);
-                    return Ok(step);
+                    return step;
                 }
             }
         }
