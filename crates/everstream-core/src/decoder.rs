@@ -349,6 +349,9 @@ impl Decoder {
         if self.dispatched {
             self.forget_block();
         }
+        if !self.comment.is_empty() {
+            reuse(&mut self.comment);
+        }
         while let Some(piece) = self.ends.take(input) {
             let step = match piece {
                 Piece::End(line) if self.open == OpenLine::Empty => self.line(line, lent),
@@ -576,7 +579,6 @@ impl Decoder {
     }
 
     fn set_comment(&mut self, text: &[u8]) {
-        reuse(&mut self.comment);
         utf8::push_whole(&mut self.comment, text);
     }
 
