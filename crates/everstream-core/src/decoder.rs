@@ -20,6 +20,9 @@ const KEEP: usize = 16 << 10;
 
 const BOM: &[u8] = b"\xEF\xBB\xBF";
 
+/// So much of a line tells whether its field is one of those that make an event.
+const FIELD_START: usize = BOM.len() + b"event:".len();
+
 /// Something that a stream says, borrowed from its decoder and its bytes.
 #[non_exhaustive]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -442,16 +445,12 @@ impl Decoder {
             // Enough of the line to tell whether it is a data line, then its value may go where
             // it belongs: a long line isn't kept twice, nor looked at twice.
             self.open = OpenLine::Raw;
-            let wanted = (BOM.len() + b"data:".len()).saturating_sub(self.raw.len());
+            let wanted = FIELD_START.saturating_sub(self.raw.len());
             let (head, tail) = bytes.split_at(wanted.min(bytes.len()));
             self.raw.extend_from_slice(head);
             bytes = tail;
-            let line = match self.raw.strip_prefix(BOM) {
-                Some(line) if self.at_start => line,
-                _ => &self.raw,
-            };
-            if let Some(value) = line.strip_prefix(b"data:") {
-                let mut start = [0; BOM.len()];
+            if let Some(value) = self.raw_line().strip_prefix(b"data:") {
+                let mut start = [0; FIELD_START - b"data:".len()];
                 let start = &mut start[..value.len()];
                 start.copy_from_slice(value);
                 self.raw.clear();
@@ -463,9 +462,15 @@ impl Decoder {
                 self.push_data(start);
             }
         }
-        if self.open_len > self.limit && self.open != OpenLine::Discarded {
+        // What its field is must be known, or the verdict would depend on where the line is cut.
+        let known = match self.open {
+            OpenLine::Empty | OpenLine::Discarded => false,
+            OpenLine::Raw => self.raw.len() >= FIELD_START,
+            OpenLine::Data { .. } => true,
+        };
+        if known && self.open_len > self.limit {
             let drops = match self.open {
-                OpenLine::Raw => drops_event(split_field(&self.raw).0),
+                OpenLine::Raw => drops_event(split_field(self.raw_line()).0),
                 _ => true,
             };
             reuse_bytes(&mut self.raw);
@@ -485,6 +490,14 @@ impl Decoder {
             OpenLine::Empty | OpenLine::Discarded => {}
         }
         Ok(())
+    }
+
+    /// `raw` without the stream's BOM.
+    fn raw_line(&self) -> &[u8] {
+        match self.raw.strip_prefix(BOM) {
+            Some(line) if self.at_start => line,
+            _ => &self.raw,
+        }
     }
 
     /// A piece of the value of a data line that is longer than its chunk.
