@@ -194,12 +194,12 @@ impl<B: AsRef<[u8]>> Session<B> {
     /// session.read(Default::default());
     /// assert!(session.is_active());
     /// ```
-    pub fn read(&mut self, now: Timestamp) {
+    pub fn read(&mut self, _now: Timestamp) {
         // Rule 12: a consumer that was busy isn't punished.
         self.reading_since = None;
         // The iteration that is under way comes to its end first.
-        if !self.finished && self.outputs.is_empty() {
-            self.start(now);
+        if self.state == State::Idle && self.outputs.is_empty() && !self.finished {
+            self.state = State::Waiting;
         }
     }
 

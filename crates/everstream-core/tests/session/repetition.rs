@@ -197,6 +197,23 @@ fn if_the_strategy_fails_it_may_still_resume_by_reading() {
     assert_eq!(script.next(), resume("7"));
 }
 
+/// Going on by reading forgot once that an id had been received, as an express start must.
+#[test]
+fn what_was_resumed_by_reading_may_be_resumed_again() {
+    let mut script = Script::open(|config| {
+        config.repeatable = false;
+        config.error_strategy = Box::new(error_strategy::always_fail());
+    });
+    script.receive("id: 7\ndata: a\n\n");
+    for _ in 0..3 {
+        script.fault(broken());
+        assert_eq!(script.next(), Failed("broken"));
+        script.read();
+        script.wait();
+        assert_eq!(script.connect().as_deref(), Some("7"));
+    }
+}
+
 #[test]
 fn a_request_that_may_be_repeated_is() {
     let mut script = Script::open(|_| {});
