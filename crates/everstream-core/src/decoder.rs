@@ -20,6 +20,9 @@ const KEEP: usize = 16 << 10;
 
 const BOM: &[u8] = b"\xEF\xBB\xBF";
 
+/// So much of a line tells whether its field is one of those that make an event.
+const FIELD_START: usize = BOM.len() + b"event:".len();
+
 /// Something that a stream says, borrowed from its decoder and its bytes.
 #[non_exhaustive]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -349,10 +352,13 @@ impl Decoder {
         if self.dispatched {
             self.forget_block();
         }
+        if !self.comment.is_empty() {
+            reuse(&mut self.comment);
+        }
         while let Some(piece) = self.ends.take(input) {
             let step = match piece {
-                Piece::End(line) if self.open == OpenLine::Empty => self.line(line, lent)?,
-                Piece::End(rest) => self.end_open_line(rest, lent)?,
+                Piece::End(line) if self.open == OpenLine::Empty => self.line(line, lent),
+                Piece::End(rest) => self.end_open_line(rest, lent),
                 Piece::Open(bytes) => {
                     // The line goes on in another chunk, and the block with it.
                     self.keep_lent(lent);
@@ -361,12 +367,13 @@ impl Decoder {
                 }
             };
             match step {
-                None => {}
-                Some(Step::Event) => return Ok(step),
-                // A comment or a retry within a block: the block goes on at the next call.
-                Some(_) => {
+                Ok(None) => {}
+                Ok(Some(Step::Event)) => return step,
+                // A comment, a retry or a line too long to be kept, within a block: the block goes
+                // on at the next call.
+                Ok(Some(_)) | Err(_) => {
                     self.keep_lent(lent);
-                    return Ok(step);
+                    return step;
                 }
             }
         }
@@ -438,16 +445,12 @@ impl Decoder {
             // Enough of the line to tell whether it is a data line, then its value may go where
             // it belongs: a long line isn't kept twice, nor looked at twice.
             self.open = OpenLine::Raw;
-            let wanted = (BOM.len() + b"data:".len()).saturating_sub(self.raw.len());
+            let wanted = FIELD_START.saturating_sub(self.raw.len());
             let (head, tail) = bytes.split_at(wanted.min(bytes.len()));
             self.raw.extend_from_slice(head);
             bytes = tail;
-            let line = match self.raw.strip_prefix(BOM) {
-                Some(line) if self.at_start => line,
-                _ => &self.raw,
-            };
-            if let Some(value) = line.strip_prefix(b"data:") {
-                let mut start = [0; BOM.len()];
+            if let Some(value) = self.raw_line().strip_prefix(b"data:") {
+                let mut start = [0; FIELD_START - b"data:".len()];
                 let start = &mut start[..value.len()];
                 start.copy_from_slice(value);
                 self.raw.clear();
@@ -459,9 +462,15 @@ impl Decoder {
                 self.push_data(start);
             }
         }
-        if self.open_len > self.limit && self.open != OpenLine::Discarded {
+        // What its field is must be known, or the verdict would depend on where the line is cut.
+        let known = match self.open {
+            OpenLine::Empty | OpenLine::Discarded => false,
+            OpenLine::Raw => self.raw.len() >= FIELD_START,
+            OpenLine::Data { .. } => true,
+        };
+        if known && self.open_len > self.limit {
             let drops = match self.open {
-                OpenLine::Raw => drops_event(split_field(&self.raw).0),
+                OpenLine::Raw => drops_event(split_field(self.raw_line()).0),
                 _ => true,
             };
             reuse_bytes(&mut self.raw);
@@ -481,6 +490,14 @@ impl Decoder {
             OpenLine::Empty | OpenLine::Discarded => {}
         }
         Ok(())
+    }
+
+    /// `raw` without the stream's BOM.
+    fn raw_line(&self) -> &[u8] {
+        match self.raw.strip_prefix(BOM) {
+            Some(line) if self.at_start => line,
+            _ => &self.raw,
+        }
     }
 
     /// A piece of the value of a data line that is longer than its chunk.
@@ -575,7 +592,6 @@ impl Decoder {
     }
 
     fn set_comment(&mut self, text: &[u8]) {
-        reuse(&mut self.comment);
         utf8::push_whole(&mut self.comment, text);
     }
 
@@ -597,6 +613,7 @@ impl Decoder {
             }
             reuse(&mut self.data);
             reuse(&mut self.event);
+            self.unfinished = Unfinished::default();
         }
         match self.oversize {
             Oversize::Fail => Err(TooLarge { limit: self.limit }),

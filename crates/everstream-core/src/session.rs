@@ -171,7 +171,14 @@ impl<B: AsRef<[u8]>> Session<B> {
     /// assert!(matches!(session.poll_output(Default::default()), Output::Connect { .. }));
     /// ```
     pub fn start(&mut self) {
-        if self.state == State::Idle && self.outputs.is_empty() {
+        if self.state != State::Idle {
+            return;
+        }
+        // Who starts again needn't hear that the iteration was over; but a fault must be heard.
+        if let Some(Output::Stop(Ok(()))) = self.outputs.back() {
+            self.outputs.pop_back();
+        }
+        if !matches!(self.outputs.back(), Some(Output::Stop(_))) {
             self.state = State::Waiting;
             self.finished = false;
             self.sent = false;
@@ -190,8 +197,9 @@ impl<B: AsRef<[u8]>> Session<B> {
     pub fn read(&mut self) {
         // Rule 12: a consumer that was busy isn't punished.
         self.reading_since = None;
-        if !self.finished {
-            self.start();
+        // The iteration that is under way comes to its end first.
+        if self.state == State::Idle && self.outputs.is_empty() && !self.finished {
+            self.state = State::Waiting;
         }
     }
 
@@ -312,7 +320,6 @@ impl<B: AsRef<[u8]>> Session<B> {
         self.forget_connection();
         self.state = State::Idle;
         self.finished = true;
-        self.outputs.push_back(Output::Stop(Ok(())));
     }
 
     /// The connection that was asked for is there.

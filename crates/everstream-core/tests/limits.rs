@@ -1,0 +1,13 @@
+//! Limits, memory and sizes.
+
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
+
+#[path = "limits/memory.rs"]
+mod memory;
+#[path = "limits/verdicts.rs"]
+mod verdicts;

@@ -1,0 +1,289 @@
+//! What is too large, and what happens then, doesn't depend on how the stream is cut.
+
+use everstream_core::{Decoder, Item, Oversize, TooLarge};
+
+#[derive(Debug, Clone, PartialEq)]
+enum Seen {
+    Event(String, String),
+    Comment(String),
+    Retry(u128),
+    Id,
+    Skipped,
+    TooLarge,
+}
+
+use Seen::{Skipped, TooLarge as Refused};
+
+fn event(data: &str) -> Seen {
+    Seen::Event("message".into(), data.into())
+}
+
+struct Limited {
+    decoder: Decoder,
+    seen: Vec<Seen>,
+}
+
+impl Limited {
+    fn new(limit: usize, oversize: Oversize) -> Self {
+        Limited {
+            decoder: Decoder::with_limit(limit, oversize),
+            seen: Vec::new(),
+        }
+    }
+
+    /// Goes on after `TooLarge`, as a user of the decoder may.
+    fn feed(&mut self, mut bytes: &[u8]) {
+        loop {
+            self.seen.push(match self.decoder.decode_owned(&mut bytes) {
+                Ok(None) => return,
+                Ok(Some(Item::Event(event))) => {
+                    Seen::Event(event.event().into(), event.into_data())
+                }
+                Ok(Some(Item::Comment(text))) => Seen::Comment(text),
+                Ok(Some(Item::Retry(delay))) => Seen::Retry(delay.as_millis()),
+                Ok(Some(Item::Id)) => Seen::Id,
+                Ok(Some(Item::Skipped)) => Skipped,
+                Ok(Some(other)) => panic!("{other:?} is unknown to these tests"),
+                Err(TooLarge { .. }) => Refused,
+            });
+        }
+    }
+}
+
+/// Decodes a stream whole, cut in two at each position, and byte by byte, and checks that all give
+/// the same. Returns it, with the last event id.
+#[track_caller]
+fn decode(limit: usize, oversize: Oversize, stream: &[u8]) -> (Vec<Seen>, Option<String>) {
+    let decode = |chunks: &[&[u8]]| {
+        let mut limited = Limited::new(limit, oversize);
+        for chunk in chunks {
+            limited.feed(chunk);
+        }
+        let id = limited.decoder.last_event_id().map(String::from);
+        (limited.seen, id)
+    };
+    let whole = decode(&[stream]);
+    for cut in 0..=stream.len() {
+        let (head, tail) = stream.split_at(cut);
+        assert_eq!(
+            decode(&[head, tail]),
+            whole,
+            "{:?} | {:?}, limit {limit}",
+            String::from_utf8_lossy(head),
+            String::from_utf8_lossy(tail)
+        );
+    }
+    let bytes: Vec<&[u8]> = stream.chunks(1).collect();
+    assert_eq!(
+        decode(&bytes),
+        whole,
+        "{:?} byte by byte, limit {limit}",
+        String::from_utf8_lossy(stream)
+    );
+    whole
+}
+
+#[track_caller]
+fn skips(limit: usize, stream: &str, seen: &[Seen], id: Option<&str>) {
+    let (got, last) = decode(limit, Oversize::Skip, stream.as_bytes());
+    assert_eq!((&got[..], last.as_deref()), (seen, id), "{stream:?}");
+}
+
+#[track_caller]
+fn fails(limit: usize, stream: &str, seen: &[Seen]) {
+    let (got, _) = decode(limit, Oversize::Fail, stream.as_bytes());
+    assert_eq!(got, seen, "{stream:?}");
+}
+
+#[test]
+fn a_line_up_to_the_limit_is_fine_and_one_byte_more_is_too_large() {
+    fails(10, "data: 1234\n\n", &[event("1234")]);
+    fails(10, "data: 12345\n\n", &[Refused, Skipped]);
+    skips(
+        10,
+        "data: 12345\n\ndata: b\n\n",
+        &[Skipped, event("b")],
+        None,
+    );
+}
+
+#[test]
+fn the_line_end_does_not_count() {
+    for end in ["\n", "\r", "\r\n"] {
+        let stream = format!("data: 1234{end}{end}");
+        fails(10, &stream, &[event("1234")]);
+    }
+}
+
+#[test]
+fn lines_that_are_small_each_may_be_too_large_together() {
+    let fits = "data: 1234\ndata: 56789\n\n";
+    fails(11, fits, &[event("1234\n56789")]);
+    let too_large = "data: 12345\ndata: 67890\ndata\n\ndata: b\n\n";
+    fails(11, too_large, &[Refused, Skipped, event("b")]);
+    skips(11, too_large, &[Skipped, event("b")], None);
+}
+
+#[test]
+fn data_type_and_id_count_together() {
+    // 4 + 4 + 4 bytes.
+    let stream = "id: 1234\nevent: 1234\ndata: 1234\n\n";
+    let whole = Seen::Event("1234".into(), "1234".into());
+    fails(12, stream, &[whole]);
+    fails(11, stream, &[Refused, Refused, Skipped][1..].as_ref());
+}
+
+#[test]
+fn an_id_is_limited_too_and_the_one_before_stays() {
+    let stream = "id: 1\ndata: a\n\nid: 0123456789\ndata: b\n\ndata: c\n\n";
+    skips(10, stream, &[event("a"), Skipped, event("c")], Some("1"));
+    fails(10, stream, &[event("a"), Refused, Skipped, event("c")]);
+}
+
+/// Or a server would send the same event again at each connection.
+#[test]
+fn the_id_of_an_event_that_is_left_out_is_kept_wherever_it_stands() {
+    for stream in [
+        "id: 2\ndata: 0123456789\n\n",
+        "data: 0123456789\nid: 2\n\n",
+        "data: 01234\nid: 2\ndata: 56789\n\n",
+    ] {
+        skips(11, stream, &[Skipped], Some("2"));
+    }
+}
+
+#[test]
+fn comments_unknown_fields_and_retries_that_are_too_long_leave_the_event_alone() {
+    for long in [
+        ": 0123456789",
+        "unknown: 0123456789",
+        "unknown0123456789",
+        "retry: 0000000000",
+        "database: 012345",
+        "eventual: 012345",
+        "idle: 0123456789",
+    ] {
+        let stream = format!("data: 1\n{long}\ndata: 2\n\n");
+        skips(10, &stream, &[event("1\n2")], None);
+        fails(10, &stream, &[Refused, event("1\n2")]);
+        // Also if all of the data came before: it was lost once.
+        let stream = format!("data: 1\n{long}\n\n");
+        fails(10, &stream, &[Refused, event("1")]);
+    }
+}
+
+#[test]
+fn fields_that_are_too_long_take_their_event_with_them() {
+    for long in ["data: 0123456789", "event: 012345678", "id: 0123456789a"] {
+        let stream = format!("data: 1\n{long}\ndata: 2\n\ndata: 3\n\n");
+        skips(10, &stream, &[Skipped, event("3")], None);
+        fails(10, &stream, &[Refused, Skipped, event("3")]);
+    }
+}
+
+#[test]
+fn a_bom_before_a_field_that_is_too_long_does_not_hide_its_name() {
+    for long in ["data: 0123456789", "event: 012345678", "id: 0123456789a"] {
+        let stream = format!("\u{FEFF}{long}\ndata: 2\n\ndata: 3\n\n");
+        skips(12, &stream, &[Skipped, event("3")], None);
+    }
+}
+
+#[test]
+fn limits_smaller_than_a_fields_name_are_kept_too() {
+    for limit in 0..8 {
+        for stream in [
+            "data: 0123456789\ndata: a\n\n",
+            "event: 0123456789\ndata: a\n\n",
+            "id: 0123456789\ndata: a\n\n",
+            "\u{FEFF}event: 0123456789\n\n",
+            "\u{FEFF}\n\n",
+        ] {
+            decode(limit, Oversize::Skip, stream.as_bytes());
+            decode(limit, Oversize::Fail, stream.as_bytes());
+        }
+    }
+}
+
+/// What replaces invalid bytes is longer than they are.
+#[test]
+fn data_that_grows_in_decoding_counts_as_it_is_handed_out() {
+    let (seen, _) = decode(20, Oversize::Fail, b"data: \xFF\xFF\xFF\xFF\xFF\xFF\n\n");
+    assert_eq!(seen, [event(&"\u{FFFD}".repeat(6))]);
+    let (seen, _) = decode(17, Oversize::Fail, b"data: \xFF\xFF\xFF\xFF\xFF\xFF\n\n");
+    assert_eq!(seen, [Refused, Skipped]);
+    let (seen, _) = decode(
+        8,
+        Oversize::Skip,
+        b"data: \xE2\x82\n\ndata: \xFF\xFF\xFF\n\n",
+    );
+    assert_eq!(seen, [event("\u{FFFD}"), Skipped]);
+}
+
+/// It was kept once, and showed up in the next event that came in pieces.
+#[test]
+fn half_a_character_of_an_event_that_is_left_out_is_left_out_too() {
+    let mut limited = Limited::new(20, Oversize::Skip);
+    limited.feed(b"data: 0123456789\ndata: 0123456789\xE2");
+    limited.feed(b"\x82\xAC\n\ndata: b");
+    limited.feed(b"\n\n");
+    assert_eq!(limited.seen, [Skipped, event("b")]);
+}
+
+/// SplitMix64.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        usize::try_from((z ^ (z >> 31)) % limit as u64).unwrap()
+    }
+}
+
+#[test]
+fn random_streams_near_the_limit_get_the_same_verdict_under_every_split() {
+    const NAMES: [&[u8]; 10] = [
+        b"data:", b"data: ", b"data", b"event:", b"id: ", b":", b"retry:", b"x:", b"", b"dat",
+    ];
+    const VALUES: [&[u8]; 8] = [b"", b"1", b"abc", b"\xFF", b"\0", b" ", b"\xE2\x82", b":"];
+    for seed in 0..3000 {
+        let mut random = Random(seed);
+        let mut stream = Vec::new();
+        if random.below(5) == 0 {
+            stream.extend_from_slice("\u{FEFF}".as_bytes());
+        }
+        for _ in 0..1 + random.below(7) {
+            if random.below(4) > 0 {
+                stream.extend_from_slice(NAMES[random.below(NAMES.len())]);
+                for _ in 0..random.below(6) {
+                    stream.extend_from_slice(VALUES[random.below(VALUES.len())]);
+                }
+            }
+            let ends: [&[u8]; 3] = [b"\n", b"\r\n", b"\r"];
+            stream.extend_from_slice(ends[random.below(3)]);
+        }
+        let limit = random.below(25);
+        for oversize in [Oversize::Fail, Oversize::Skip] {
+            let (whole, _) = decode(limit, oversize, &stream);
+            for _ in 0..5 {
+                let mut limited = Limited::new(limit, oversize);
+                let (mut rest, mut cuts) = (&stream[..], Vec::new());
+                while !rest.is_empty() {
+                    let (chunk, tail) = rest.split_at(1 + random.below(rest.len()));
+                    cuts.push(chunk.len());
+                    limited.feed(chunk);
+                    rest = tail;
+                }
+                assert_eq!(
+                    limited.seen,
+                    whole,
+                    "seed {seed}: \"{}\" cut into {cuts:?}, limit {limit}",
+                    stream.escape_ascii()
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! A session, a clock that only the test moves, and what the session says in a form to compare.
+
+use std::time::Duration;
+
+use everstream_core::{
+    Action, ErrorResponse, Fault, Output, Session, SessionConfig, Start, Timestamp, retry_delay,
+};
+
+/// What a session says. Moments are given as the time from now.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Seen {
+    Connect(Option<String>),
+    Wait(Duration),
+    Read,
+    ReadWithin(Duration),
+    /// With the attempts that it took.
+    Start(u32),
+    /// With its data.
+    Event(String),
+    Comment(String),
+    Fault(&'static str),
+    /// The iteration is over, quietly.
+    Stop,
+    /// The iteration is over, with this fault.
+    Failed(&'static str),
+}
+
+pub(crate) use Seen::{Failed, Fault as Lost, Read, ReadWithin, Start as Started, Stop, Wait};
+
+pub(crate) fn connect() -> Seen {
+    Seen::Connect(None)
+}
+
+pub(crate) fn resume(last_event_id: &str) -> Seen {
+    Seen::Connect(Some(last_event_id.into()))
+}
+
+pub(crate) fn event(data: &str) -> Seen {
+    Seen::Event(data.into())
+}
+
+pub(crate) const fn secs(secs: u64) -> Duration {
+    Duration::from_secs(secs)
+}
+
+pub(crate) const fn millis(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+pub(crate) fn refused() -> Fault {
+    Fault::Connect("refused".into())
+}
+
+pub(crate) fn broken() -> Fault {
+    Fault::Read("reset".into())
+}
+
+pub(crate) fn status(status: u16) -> Fault {
+    Fault::Status(Box::new(ErrorResponse::new(status)))
+}
+
+pub(crate) fn retry_after(asked: Duration) -> Fault {
+    let mut response = ErrorResponse::new(503);
+    response.retry_after = Some(asked);
+    Fault::Status(Box::new(response))
+}
+
+fn name(fault: &Fault) -> &'static str {
+    match fault {
+        Fault::Connect(_) => "refused",
+        Fault::ConnectTimeout(_) => "connect time-out",
+        Fault::Request(_) => "request",
+        Fault::Status(_) => "status",
+        Fault::Read(_) => "broken",
+        Fault::ReadTimeout(_) => "silence",
+        Fault::TooLarge(_) => "too large",
+        Fault::Incomplete => "incomplete",
+        Fault::Other(_) => "other",
+        _ => "another fault",
+    }
+}
+
+pub(crate) struct Script {
+    pub(crate) session: Session,
+    pub(crate) now: Timestamp,
+}
+
+impl Script {
+    /// An inactive session, by default with delays of 1, 2, 4, 8, 16, 30, 30... seconds.
+    pub(crate) fn new(configure: impl FnOnce(&mut SessionConfig)) -> Self {
+        let mut config = SessionConfig::default();
+        config.retry_delay_strategy = Box::new(retry_delay::backoff().jitter(0.0));
+        configure(&mut config);
+        Script {
+            session: Session::new(config),
+            now: Timestamp::since_start(secs(1000)),
+        }
+    }
+
+    /// A session that has a connection, and has said so.
+    pub(crate) fn open(configure: impl FnOnce(&mut SessionConfig)) -> Self {
+        let mut script = Self::new(configure);
+        script.session.start();
+        script.connect();
+        script
+    }
+
+    /// What it says next.
+    pub(crate) fn next(&mut self) -> Seen {
+        let from_now = |moment: Timestamp| moment.saturating_duration_since(self.now);
+        match self.session.poll_output(self.now) {
+            Output::Connect { last_event_id } => Seen::Connect(last_event_id),
+            Output::Wait { until } => Seen::Wait(from_now(until)),
+            Output::Read { deadline: None } => Seen::Read,
+            Output::Read {
+                deadline: Some(deadline),
+            } => Seen::ReadWithin(from_now(deadline)),
+            Output::Action(Action::Start(start)) => Seen::Start(start.attempt),
+            Output::Action(Action::Event(event)) => Seen::Event(event.into_data()),
+            Output::Action(Action::Comment(text)) => Seen::Comment(text),
+            Output::Action(Action::Fault(None)) => Seen::Fault("end"),
+            Output::Action(Action::Fault(Some(fault))) => Seen::Fault(name(&fault)),
+            Output::Stop(Ok(())) => Seen::Stop,
+            Output::Stop(Err(fault)) => Seen::Failed(name(&fault)),
+            other => panic!("{other:?} is unknown to these tests"),
+        }
+    }
+
+    /// What it says next, so many times.
+    pub(crate) fn next_n<const N: usize>(&mut self) -> [Seen; N] {
+        [(); N].map(|()| self.next())
+    }
+
+    pub(crate) fn pass(&mut self, time: Duration) {
+        self.now = self.now + time;
+    }
+
+    /// Waits as long as it says, and returns how long that was; zero if it doesn't.
+    pub(crate) fn wait(&mut self) -> Duration {
+        match self.next() {
+            Seen::Wait(time) => {
+                self.pass(time);
+                time
+            }
+            Seen::Connect(_) => Duration::ZERO,
+            other => panic!("neither a wait nor a connection, but {other:?}"),
+        }
+    }
+
+    /// Makes the connection that it asks for. Returns the id that it resumes from.
+    pub(crate) fn connect(&mut self) -> Option<String> {
+        let Seen::Connect(id) = self.next() else {
+            panic!("no connection is wanted");
+        };
+        self.session.handle_connected(Start::default(), self.now);
+        assert!(matches!(self.next(), Seen::Start(_)));
+        id
+    }
+
+    /// Waits and connects. Returns how long the wait was.
+    pub(crate) fn reconnect(&mut self) -> Duration {
+        let waited = self.wait();
+        self.connect();
+        waited
+    }
+
+    /// Bytes come, as they may: when it reads.
+    pub(crate) fn bytes(&mut self, bytes: &str) {
+        let next = self.next();
+        assert!(
+            matches!(next, Seen::Read | Seen::ReadWithin(_)),
+            "{next:?} instead of reading"
+        );
+        self.session.handle_data(bytes.into(), self.now);
+    }
+
+    /// Bytes come; returns all that they say.
+    pub(crate) fn receive(&mut self, bytes: &str) -> Vec<Seen> {
+        self.bytes(bytes);
+        let mut seen = Vec::new();
+        loop {
+            match self.next() {
+                Seen::Read | Seen::ReadWithin(_) => return seen,
+                other => seen.push(other),
+            }
+        }
+    }
+
+    pub(crate) fn end(&mut self) {
+        self.session.handle_end(self.now);
+    }
+
+    pub(crate) fn fault(&mut self, fault: Fault) {
+        self.session.handle_fault(fault, self.now);
+    }
+
+    /// The server ends the connection, and the session says so and goes on.
+    pub(crate) fn end_and_go_on(&mut self) {
+        self.end();
+        assert_eq!(self.next(), Seen::Fault("end"));
+    }
+
+    pub(crate) fn start(&mut self) {
+        self.session.start();
+    }
+
+    pub(crate) fn read(&mut self) {
+        self.session.read();
+    }
+
+    pub(crate) fn interrupt(&mut self) {
+        self.session.interrupt(self.now);
+    }
+
+    pub(crate) fn id(&self) -> Option<&str> {
+        self.session.last_event_id()
+    }
+}

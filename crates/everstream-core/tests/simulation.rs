@@ -1,0 +1,103 @@
+//! Random scripts for a session, and what must hold in all of them.
+//!
+//! Every run tries the same scripts. `EVERSTREAM_SEED=n` tries others, `EVERSTREAM_SCRIPTS=n`
+//! another number of them; a failure names the seed that repeats it.
+
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
+
+#[path = "simulation/server.rs"]
+mod server;
+#[path = "simulation/world.rs"]
+mod world;
+
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
+use world::{Counts, World};
+
+const SCRIPTS: u64 = 20_000;
+const STEPS: usize = 120;
+
+/// SplitMix64: a few lines, and the same numbers everywhere.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        usize::try_from((z ^ (z >> 31)) % limit as u64).unwrap()
+    }
+
+    fn one_in(&mut self, odds: usize) -> bool {
+        self.below(odds) == 0
+    }
+}
+
+fn number_from_environment(name: &str, default: u64) -> u64 {
+    match std::env::var(name) {
+        Ok(value) => value
+            .parse()
+            .unwrap_or_else(|_| panic!("{name}={value} is no number")),
+        Err(_) => default,
+    }
+}
+
+fn run(seed: u64, counts: &mut Counts) {
+    let mut world = World::new(Random(seed));
+    for _ in 0..STEPS {
+        world.step();
+    }
+    world.settle();
+    counts.add(&world.counts);
+}
+
+#[test]
+fn no_script_breaks_a_rule() {
+    let first = number_from_environment("EVERSTREAM_SEED", 1);
+    let scripts = number_from_environment("EVERSTREAM_SCRIPTS", SCRIPTS);
+    let mut counts = Counts::default();
+    for seed in first..first.saturating_add(scripts) {
+        let script = catch_unwind(AssertUnwindSafe(|| run(seed, &mut counts)));
+        if let Err(panic) = script {
+            eprintln!("\nEVERSTREAM_SEED={seed} EVERSTREAM_SCRIPTS=1 repeats this.");
+            resume_unwind(panic);
+        }
+    }
+    // Scripts in which little happens would prove little.
+    if scripts == SCRIPTS {
+        let Counts {
+            connections,
+            resumed,
+            events,
+            late_events,
+            waits,
+            failures,
+            interrupted_waits,
+            once,
+            closed,
+        } = counts;
+        for (what, number, least) in [
+            ("connections", connections, 3),
+            ("connections that resume", resumed, 1),
+            ("events", events, 3),
+            ("events handed out after the disconnect", late_events, 1),
+            ("waits", waits, 3),
+            ("failures", failures, 1),
+        ] {
+            assert!(number >= least * SCRIPTS / 4, "only {number} {what}");
+        }
+        for (what, number) in [
+            ("interrupted waits", interrupted_waits),
+            ("requests that weren't repeated", once),
+            ("closed sessions", closed),
+        ] {
+            assert!(number >= SCRIPTS / 20, "only {number} {what}");
+        }
+    }
+}

@@ -1,0 +1,459 @@
+//! The presets for whether to go on and when, and the serialised form of events.
+
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
+
+use std::time::Duration;
+
+use everstream_core::error_strategy::{
+    self, ErrorStrategy, TRANSIENT_STATUSES, Verdict, reconnect,
+};
+use everstream_core::retry_delay::{
+    self, Backoff, BaseDelay, DEFAULT_MAX_DELAY, RetryDelayStrategy, backoff,
+};
+use everstream_core::{ErrorResponse, Fault, RedirectProblem, Timestamp, TooLarge};
+
+const fn secs(secs: u64) -> Duration {
+    Duration::from_secs(secs)
+}
+
+fn configured(delay: Duration) -> BaseDelay {
+    BaseDelay::configured(delay)
+}
+
+fn row<const N: usize>(strategy: &mut impl RetryDelayStrategy, base: BaseDelay) -> [Duration; N] {
+    [(); N].map(|()| strategy.apply(base))
+}
+
+#[test]
+fn the_delay_starts_at_the_base_and_doubles_up_to_thirty_seconds() {
+    let mut strategy = backoff().jitter(0.0);
+    let delays = row(&mut strategy, configured(secs(1)));
+    assert_eq!(delays, [1, 2, 4, 8, 16, 30, 30, 30].map(secs));
+}
+
+#[test]
+fn a_reset_brings_it_back_to_the_base() {
+    let mut strategy = backoff().jitter(0.0);
+    row::<5>(&mut strategy, configured(secs(1)));
+    strategy.reset();
+    assert_eq!(row(&mut strategy, configured(secs(1))), [1, 2, 4].map(secs));
+}
+
+#[test]
+fn another_multiplier_and_cap_are_obeyed() {
+    let mut strategy = backoff().jitter(0.0).multiplier(3.0).max_delay(secs(20));
+    let delays = row(&mut strategy, configured(secs(1)));
+    assert_eq!(delays, [1, 3, 9, 20, 20].map(secs));
+    let mut strategy = backoff().jitter(0.0).max_delay(Duration::ZERO);
+    assert_eq!(row(&mut strategy, configured(secs(1))), [Duration::ZERO; 3]);
+}
+
+#[test]
+fn without_a_cap_it_goes_on_doubling_and_ends_at_the_longest_there_is() {
+    let mut strategy = backoff().jitter(0.0).no_max_delay();
+    let delays = row::<2000>(&mut strategy, configured(secs(1)));
+    assert_eq!(delays[10], secs(1024));
+    assert!(delays.is_sorted());
+    assert_eq!(delays[1999], Duration::MAX);
+}
+
+/// The reference's own example: a jitter of 0.25 makes of 1000 a value in [750, 1000].
+#[test]
+fn the_jitter_is_subtracted_in_its_range_and_from_the_capped_delay() {
+    for jitter in [0.25, 0.5, 1.0] {
+        let (mut shortest, mut longest) = ([Duration::MAX; 7], [Duration::ZERO; 7]);
+        for seed in 0..1000 {
+            let mut strategy = backoff().jitter(jitter).with_seed(seed);
+            let delays = row::<7>(&mut strategy, configured(secs(1)));
+            for (number, delay) in delays.into_iter().enumerate() {
+                shortest[number] = shortest[number].min(delay);
+                longest[number] = longest[number].max(delay);
+            }
+        }
+        for (number, full) in [1, 2, 4, 8, 16, 30, 30].map(secs).into_iter().enumerate() {
+            let least = full.mul_f64(1.0 - jitter);
+            // A thousand draws come within a hundredth of both ends.
+            let near = full.mul_f64(jitter / 100.0);
+            assert!(shortest[number] >= least && shortest[number] <= least + near);
+            assert!(longest[number] <= full && longest[number] + near >= full);
+        }
+    }
+}
+
+#[test]
+fn by_default_half_is_random_also_of_the_first_delay() {
+    let first = |seed| backoff().with_seed(seed).apply(configured(secs(1)));
+    let delays: Vec<Duration> = (0..1000).map(first).collect();
+    let (least, most) = (delays.iter().min().unwrap(), delays.iter().max().unwrap());
+    assert!(*least >= Duration::from_millis(500) && *least < Duration::from_millis(510));
+    assert!(*most <= secs(1) && *most > Duration::from_millis(990));
+}
+
+/// The clients of a server that restarts must not come back together.
+#[test]
+fn a_thousand_sessions_with_seeds_of_any_kind_spread_evenly() {
+    let seeds: [(&str, fn(u64) -> u64); 4] = [
+        ("in a row", |number| number),
+        ("far apart", |number| number << 54),
+        ("from the top", |number| u64::MAX - number),
+        ("even", |number| number * 1000),
+    ];
+    for (what, seed) in seeds {
+        // The first and the fifth delay, each in ten equal parts of its range.
+        for draw in [0, 4] {
+            let mut parts = [0; 10];
+            for number in 0..1000 {
+                let mut strategy = backoff().jitter(1.0).multiplier(1.0);
+                strategy.seed(seed(number));
+                let delays = row::<5>(&mut strategy, configured(secs(1)));
+                let part = delays[draw].as_millis() / 100;
+                parts[usize::try_from(part).unwrap().min(9)] += 1;
+            }
+            assert!(
+                parts.iter().all(|part| (60..=140).contains(part)),
+                "seeds {what}, draw {draw}: {parts:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_seed_that_the_user_chose_is_not_replaced() {
+    let mut strategy = backoff().with_seed(1);
+    strategy.seed(2);
+    let mut same = backoff().with_seed(1);
+    let base = configured(secs(1));
+    assert_eq!(row::<3>(&mut strategy, base), row::<3>(&mut same, base));
+}
+
+#[test]
+fn a_reset_does_not_repeat_the_random_numbers() {
+    let mut strategy = backoff();
+    let first = strategy.apply(configured(secs(1)));
+    strategy.reset();
+    assert_ne!(strategy.apply(configured(secs(1))), first);
+}
+
+#[test]
+fn what_a_server_asks_for_is_lengthened_at_random_never_shortened() {
+    for seed in 0..1000 {
+        let mut strategy = backoff().with_seed(seed);
+        for asked in [1, 20, 30, 100, 7 * 24 * 3600].map(secs) {
+            strategy.reset();
+            for delay in row::<7>(&mut strategy, BaseDelay::from_server(asked)) {
+                assert!(delay >= asked && delay <= asked.max(DEFAULT_MAX_DELAY) * 3 / 2);
+            }
+        }
+    }
+}
+
+#[test]
+fn the_users_cap_is_above_the_servers_wish_the_default_cap_is_not() {
+    let asked = BaseDelay::from_server(secs(100));
+    assert!(backoff().apply(asked) >= secs(100));
+    assert!(backoff().no_max_delay().apply(asked) >= secs(100));
+    for cap in [5, 30] {
+        assert_eq!(backoff().max_delay(secs(cap)).apply(asked), secs(cap));
+    }
+    let users_cap = |strategy: Backoff| RetryDelayStrategy::max_delay(&strategy);
+    assert_eq!(users_cap(backoff()), None);
+    assert_eq!(users_cap(backoff().no_max_delay()), None);
+    assert_eq!(users_cap(backoff().max_delay(secs(5))), Some(secs(5)));
+}
+
+#[test]
+fn no_argument_makes_it_panic_or_leave_its_range() {
+    let odd = [
+        f64::NAN,
+        f64::INFINITY,
+        f64::NEG_INFINITY,
+        -1.0,
+        -0.0,
+        0.0,
+        0.5,
+        1.0,
+        2.0,
+        f64::MAX,
+        f64::MIN_POSITIVE,
+    ];
+    let delays = [
+        Duration::ZERO,
+        Duration::from_nanos(1),
+        secs(1),
+        secs(u64::MAX),
+        Duration::MAX,
+    ];
+    for multiplier in odd {
+        for jitter in odd {
+            for cap in [
+                None,
+                Some(Duration::ZERO),
+                Some(secs(5)),
+                Some(Duration::MAX),
+            ] {
+                for delay in delays {
+                    for base in [BaseDelay::configured(delay), BaseDelay::from_server(delay)] {
+                        let strategy = backoff().multiplier(multiplier).jitter(jitter);
+                        let mut strategy = match cap {
+                            Some(cap) => strategy.max_delay(cap),
+                            None => strategy.no_max_delay(),
+                        };
+                        for delay in row::<20>(&mut strategy, base) {
+                            assert!(cap.is_none_or(|cap| delay <= cap));
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn odd_arguments_count_as_what_their_documentation_says() {
+    let base = configured(secs(4));
+    for multiplier in [f64::NAN, -2.0, 0.0, 0.5, f64::NEG_INFINITY] {
+        let mut strategy = backoff().jitter(0.0).multiplier(multiplier);
+        assert_eq!(row(&mut strategy, base), [secs(4); 3], "{multiplier}");
+    }
+    for jitter in [f64::NAN, -1.0, f64::NEG_INFINITY] {
+        assert_eq!(backoff().jitter(jitter).apply(base), secs(4), "{jitter}");
+    }
+    let mut whole = backoff().jitter(1.0).with_seed(3);
+    let mut more = backoff().jitter(f64::INFINITY).with_seed(3);
+    assert_eq!(row::<5>(&mut whole, base), row::<5>(&mut more, base));
+}
+
+#[test]
+fn a_base_of_zero_stays_zero() {
+    let mut strategy = backoff().no_max_delay().multiplier(f64::INFINITY);
+    let base = configured(Duration::ZERO);
+    assert_eq!(row(&mut strategy, base), [Duration::ZERO; 5]);
+}
+
+#[test]
+fn a_closure_and_a_box_are_strategies() {
+    let mut calls = 0;
+    let closure = retry_delay::from_fn(move |base| {
+        calls += 1;
+        base.delay * calls
+    });
+    let mut boxed: Box<dyn RetryDelayStrategy> = Box::new(closure);
+    assert_eq!(row(&mut boxed, configured(secs(2))), [2, 4, 6].map(secs));
+    let mut boxed: Box<dyn RetryDelayStrategy> = Box::new(backoff().jitter(0.0).max_delay(secs(3)));
+    assert_eq!(row(&mut boxed, configured(secs(2))), [2, 3].map(secs));
+    boxed.reset();
+    assert_eq!(boxed.apply(configured(secs(2))), secs(2));
+    assert_eq!(boxed.max_delay(), Some(secs(3)));
+}
+
+// Whether to go on.
+
+fn response(status: u16) -> Box<ErrorResponse> {
+    Box::new(ErrorResponse::new(status))
+}
+
+fn status(code: u16) -> Option<Fault> {
+    Some(Fault::Status(response(code)))
+}
+
+fn after(seconds: u64) -> Timestamp {
+    Timestamp::since_start(secs(1000 + seconds))
+}
+
+fn apply(strategy: &mut impl ErrorStrategy, fault: &Option<Fault>) -> Verdict {
+    strategy.apply(fault.as_ref(), after(0))
+}
+
+/// Every kind of fault, and whether the network rather than a decision caused it.
+fn faults() -> Vec<(Option<Fault>, bool)> {
+    let too_large = TooLarge { limit: 1 };
+    vec![
+        (None, true),
+        (Some(Fault::Connect("refused".into())), true),
+        (Some(Fault::ConnectTimeout(secs(1))), true),
+        (Some(Fault::Request("cut".into())), true),
+        (Some(Fault::Read("reset".into())), true),
+        (Some(Fault::ReadTimeout(secs(1))), true),
+        (status(204), false),
+        (status(304), false),
+        (status(404), false),
+        (status(503), false),
+        (Some(Fault::ContentType(response(200))), false),
+        (
+            Some(Fault::Redirect(response(302), RedirectProblem::Scheme)),
+            false,
+        ),
+        (Some(Fault::TooLarge(too_large)), false),
+        (Some(Fault::Incomplete), false),
+        (Some(Fault::Other("no token".into())), false),
+    ]
+}
+
+#[test]
+fn reconnect_continues_after_what_the_network_does_and_fails_on_what_the_server_decided() {
+    for (fault, network) in faults() {
+        let due = if network {
+            Verdict::Continue
+        } else {
+            Verdict::Fail
+        };
+        for _ in 0..100 {
+            assert_eq!(apply(&mut reconnect(), &fault), due, "{fault:?}");
+        }
+    }
+}
+
+#[test]
+fn reconnect_continues_on_the_statuses_that_it_is_told() {
+    let mut strategy = reconnect()
+        .or_on_status(TRANSIENT_STATUSES)
+        .or_on_status([418]);
+    for code in [408, 418, 425, 429, 500, 502, 503, 504] {
+        assert_eq!(apply(&mut strategy, &status(code)), Verdict::Continue);
+    }
+    for code in [204, 301, 400, 401, 403, 404, 501, 505] {
+        assert_eq!(apply(&mut strategy, &status(code)), Verdict::Fail);
+    }
+    // A status is what counts, not where else its number stands.
+    let wrong_type = Some(Fault::ContentType(response(503)));
+    assert_eq!(apply(&mut strategy, &wrong_type), Verdict::Fail);
+}
+
+#[test]
+fn the_constant_ones_are_constant() {
+    for (fault, _) in faults() {
+        let mut fail = error_strategy::always_fail();
+        let mut go_on = error_strategy::always_continue();
+        for _ in 0..3 {
+            assert_eq!(apply(&mut fail, &fault), Verdict::Fail);
+            assert_eq!(apply(&mut go_on, &fault), Verdict::Continue);
+            fail.reset();
+            go_on.reset();
+        }
+    }
+}
+
+#[test]
+fn max_attempts_counts_consecutive_faults_of_any_kind() {
+    let mut strategy = error_strategy::continue_with_max_attempts(3);
+    for _ in 0..2 {
+        for fault in [None, status(503), Some(Fault::Read("reset".into()))] {
+            assert_eq!(apply(&mut strategy, &fault), Verdict::Continue);
+        }
+        for _ in 0..3 {
+            assert_eq!(apply(&mut strategy, &None), Verdict::Fail);
+        }
+        strategy.reset();
+    }
+    let mut never = error_strategy::continue_with_max_attempts(0);
+    assert_eq!(apply(&mut never, &None), Verdict::Fail);
+    let mut always = error_strategy::continue_with_max_attempts(u32::MAX);
+    assert_eq!(apply(&mut always, &None), Verdict::Continue);
+}
+
+#[test]
+fn the_time_limit_counts_from_the_first_fault_of_a_row() {
+    let mut strategy = error_strategy::continue_with_time_limit(secs(60));
+    let mut at = |seconds| strategy.apply(None, after(seconds));
+    assert_eq!(at(500), Verdict::Continue, "however late the first one is");
+    assert_eq!(at(520), Verdict::Continue);
+    assert_eq!(at(559), Verdict::Continue);
+    assert_eq!(at(560), Verdict::Fail);
+    assert_eq!(at(5000), Verdict::Fail);
+    strategy.reset();
+    assert_eq!(strategy.apply(None, after(6000)), Verdict::Continue);
+}
+
+#[test]
+fn time_limits_of_any_length_do_no_harm() {
+    let mut none = error_strategy::continue_with_time_limit(Duration::ZERO);
+    assert_eq!(none.apply(None, after(0)), Verdict::Fail);
+    let mut all = error_strategy::continue_with_time_limit(Duration::MAX);
+    for moment in [after(0), Timestamp::since_start(Duration::MAX), after(0)] {
+        assert_eq!(all.apply(None, moment), Verdict::Continue);
+    }
+}
+
+#[test]
+fn a_closure_and_a_box_decide_too() {
+    let mut left = 2;
+    let closure = error_strategy::from_fn(move |fault| {
+        left -= 1;
+        match fault {
+            Some(fault) if fault.is_timeout() && left >= 0 => Verdict::Continue,
+            _ => Verdict::Fail,
+        }
+    });
+    let mut boxed: Box<dyn ErrorStrategy> = Box::new(closure);
+    let timeout = Some(Fault::ReadTimeout(secs(1)));
+    assert_eq!(apply(&mut boxed, &timeout), Verdict::Continue);
+    assert_eq!(apply(&mut boxed, &None), Verdict::Fail);
+    assert_eq!(apply(&mut boxed, &timeout), Verdict::Fail);
+
+    let mut boxed: Box<dyn ErrorStrategy> = Box::new(error_strategy::continue_with_max_attempts(1));
+    assert_eq!(apply(&mut boxed, &None), Verdict::Continue);
+    boxed.reset();
+    assert_eq!(apply(&mut boxed, &None), Verdict::Continue);
+    assert_eq!(apply(&mut boxed, &None), Verdict::Fail);
+}
+
+#[cfg(feature = "serde")]
+mod serialised {
+    use everstream_core::{Decoder, Event, Item};
+    use serde_json::{from_str, json, to_string, to_value};
+
+    #[test]
+    fn an_event_comes_back_as_it_was() {
+        for (event, data, id) in [
+            ("", "", None),
+            ("put", "{\"a\": \"\\n\"}", Some("7")),
+            ("message", "two\nlines\u{0}", Some("")),
+            ("ü", "日本 \u{1F600}", Some("\"")),
+        ] {
+            let event = Event::new(event, data, id);
+            let text = to_string(&event).unwrap();
+            assert_eq!(from_str::<Event>(&text).unwrap(), event, "{text}");
+            assert_eq!(to_string(&event.as_ref()).unwrap(), text);
+        }
+    }
+
+    #[test]
+    fn an_id_from_an_earlier_event_comes_back_too() {
+        let mut decoder = Decoder::new();
+        decoder.set_last_event_id(Some("41"));
+        let Ok(Some(Item::Event(event))) = decoder.decode_owned(&mut &b"data: x\n\n"[..]) else {
+            panic!("an event was sent");
+        };
+        let copy: Event = from_str(&to_string(&event).unwrap()).unwrap();
+        assert_eq!((copy.id(), copy.last_event_id()), (None, Some("41")));
+        assert_eq!(copy, event);
+    }
+
+    #[test]
+    fn it_has_the_four_names_of_its_accessors() {
+        let event = Event::new("", "x", Some("7"));
+        assert_eq!(
+            to_value(event).unwrap(),
+            json!({"event": "message", "data": "x", "id": "7", "last_event_id": "7"})
+        );
+    }
+
+    #[test]
+    fn what_is_left_out_is_as_in_an_event_that_had_none() {
+        let event: Event = from_str("{}").unwrap();
+        assert_eq!(event, Event::new("", "", None));
+        let event: Event = from_str(r#"{"data": "x", "id": null, "more": 1}"#).unwrap();
+        assert_eq!(event, Event::new("message", "x", None));
+    }
+
+    #[test]
+    fn of_two_ids_that_contradict_each_other_the_events_own_counts() {
+        let event: Event = from_str(r#"{"id": "7", "last_event_id": "9"}"#).unwrap();
+        assert_eq!((event.id(), event.last_event_id()), (Some("7"), Some("7")));
+    }
+}
