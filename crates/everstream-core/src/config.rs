@@ -4,8 +4,9 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use core::time::Duration;
 
-use crate::decoder::{DEFAULT_MAX_EVENT_SIZE, Oversize};
+use crate::decoder::DEFAULT_MAX_EVENT_SIZE;
 use crate::event::Event;
+use crate::item::Oversize;
 use crate::strategy::delay::{self, RetryDelayStrategy};
 use crate::strategy::error::{self, ErrorStrategy};
 

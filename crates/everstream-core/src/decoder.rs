@@ -2,10 +2,10 @@
 
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::fmt;
 use core::time::Duration;
 
 use crate::event::{Event, EventRef};
+use crate::item::{Item, ItemRef, Oversize, TooLarge};
 use crate::line::{LineEnds, Piece};
 use crate::utf8::{self, Unfinished};
 
@@ -22,68 +22,6 @@ const BOM: &[u8] = b"\xEF\xBB\xBF";
 
 /// So much of a line tells whether its field is one of those that make an event.
 const FIELD_START: usize = BOM.len() + b"event:".len();
-
-/// Something that a stream says, borrowed from its decoder and its bytes.
-#[non_exhaustive]
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ItemRef<'a> {
-    /// An event was dispatched.
-    Event(EventRef<'a>),
-    /// A line that began with a colon; the text is all that follows it.
-    Comment(&'a str),
-    /// A valid `retry:` field.
-    Retry(Duration),
-    /// A block without data carried a valid id: [`Decoder::last_event_id`] is up to date with it.
-    Id,
-    /// An event larger than the limit was left out (only with [`Oversize::Skip`]).
-    Skipped,
-}
-
-/// Something that a stream says, owned. See [`ItemRef`].
-#[non_exhaustive]
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Item {
-    /// An event was dispatched.
-    Event(Event),
-    /// A line that began with a colon; the text is all that follows it.
-    Comment(String),
-    /// A valid `retry:` field.
-    Retry(Duration),
-    /// A block without data carried a valid id: [`Decoder::last_event_id`] is up to date with it.
-    Id,
-    /// An event larger than the limit was left out (only with [`Oversize::Skip`]).
-    Skipped,
-}
-
-/// What to do with an event that is larger than the limit.
-#[non_exhaustive]
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Oversize {
-    /// Report [`TooLarge`].
-    #[default]
-    Fail,
-    /// Leave it out and go on with the next event.
-    Skip,
-}
-
-/// An event, a line or an id was larger than the limit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TooLarge {
-    /// The limit, in bytes.
-    pub limit: usize,
-}
-
-impl fmt::Display for TooLarge {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "an event is larger than the limit of {} bytes (max_event_size)",
-            self.limit
-        )
-    }
-}
-
-impl core::error::Error for TooLarge {}
 
 /// Turns the bytes of a stream, in chunks of any size, into items.
 ///

@@ -7,8 +7,8 @@ use core::error::Error;
 use core::fmt;
 use core::time::Duration;
 
-use crate::decoder::TooLarge;
 use crate::headers::Headers;
+use crate::item::TooLarge;
 
 /// Any error, as the cause of a [`Fault`].
 pub type BoxError = Box<dyn Error + Send + Sync>;

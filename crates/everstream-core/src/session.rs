@@ -19,8 +19,9 @@ use core::time::Duration;
 
 use crate::action::{Action, Start};
 use crate::config::SessionConfig;
-use crate::decoder::{Decoder, Item};
+use crate::decoder::Decoder;
 use crate::fault::Fault;
+use crate::item::Item;
 use crate::strategy::delay::BaseDelay;
 use crate::strategy::error::Verdict;
 use crate::time::Timestamp;
