@@ -97,7 +97,8 @@ fn by_default_half_is_random_also_of_the_first_delay() {
 /// The clients of a server that restarts must not come back together.
 #[test]
 fn a_thousand_sessions_with_seeds_of_any_kind_spread_evenly() {
-    let seeds: [(&str, fn(u64) -> u64); 4] = [
+    type Seed = fn(u64) -> u64;
+    let seeds: [(&str, Seed); 4] = [
         ("in a row", |number| number),
         ("far apart", |number| number << 54),
         ("from the top", |number| u64::MAX - number),

@@ -48,6 +48,18 @@ fn one_start_connects_a_complete_stream_again() {
 }
 
 #[test]
+fn a_complete_stream_that_was_started_again_is_as_new() {
+    let mut script = Script::open(until_done);
+    script.bytes("data: [DONE]\n\n");
+    assert_eq!(script.next(), Stop);
+    script.start();
+    script.connect();
+    script.fault(broken());
+    assert_eq!(script.next(), Lost("broken"));
+    script.reconnect();
+}
+
+#[test]
 fn a_connection_that_is_lost_behind_the_sentinel_is_nobodys_business() {
     let mut script = Script::open(until_done_or_fail);
     script.bytes("data: a\n\ndata: [DONE]\n\n");

@@ -153,7 +153,8 @@ fn half_a_character_is_not_completed_by_the_next_connection() {
 
 #[test]
 fn all_that_was_received_is_handed_out_before_the_connections_end_is_told() {
-    let lose: [(&str, fn(&mut Script)); 3] = [
+    type Lose = fn(&mut Script);
+    let lose: [(&str, Lose); 3] = [
         ("end", Script::end),
         ("broken", |script| script.fault(broken())),
         ("end", Script::interrupt),
