@@ -54,7 +54,7 @@ pub enum Fault {
     TooLarge(TooLarge),
     /// The stream ended before the sentinel that was to be its last event.
     Incomplete,
-    /// The connection couldn't be attempted: the user's own part failed.
+    /// The connection couldn't be attempted: the user's own part failed. No request was sent.
     Other(BoxError),
 }
 
@@ -128,6 +128,11 @@ impl Fault {
     /// ```
     pub fn is_connect(&self) -> bool {
         matches!(self, Fault::Connect(_) | Fault::ConnectTimeout(_))
+    }
+
+    /// Whether surely no request was sent, so that any request may be tried again.
+    pub(crate) fn is_before_request(&self) -> bool {
+        self.is_connect() || matches!(self, Fault::Other(_))
     }
 
     /// The response, if the server gave one that isn't a stream.

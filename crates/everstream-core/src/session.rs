@@ -91,8 +91,10 @@ pub struct Session<B = Vec<u8>> {
     outputs: VecDeque<Output>,
 
     // The connection, if there is one.
-    /// What is received and not decoded, with how much of it is.
-    chunk: Option<(B, usize)>,
+    /// What is received and not used up.
+    chunks: VecDeque<B>,
+    /// How much of the first chunk is decoded.
+    decoded: usize,
     /// How the connection ended and when, while its chunk isn't decoded to the end.
     ended: Option<(Option<Fault>, Timestamp)>,
     opened: Timestamp,
@@ -146,7 +148,8 @@ impl<B: AsRef<[u8]>> Session<B> {
             decoder,
             state: State::Idle,
             outputs: VecDeque::new(),
-            chunk: None,
+            chunks: VecDeque::new(),
+            decoded: 0,
             ended: None,
             opened: Timestamp::default(),
             last_byte: Timestamp::default(),
@@ -196,8 +199,6 @@ impl<B: AsRef<[u8]>> Session<B> {
     /// assert!(session.is_active());
     /// ```
     pub fn read(&mut self) {
-        // Rule 12: a consumer that was busy isn't punished.
-        self.reading_since = None;
         // The iteration that is under way comes to its end first.
         if self.state == State::Idle && self.outputs.is_empty() && !self.finished {
             self.state = State::Waiting;
@@ -268,11 +269,15 @@ impl<B: AsRef<[u8]>> Session<B> {
     /// The next action in the chunk.
     fn decode(&mut self) -> Option<Action> {
         loop {
-            let (chunk, taken) = self.chunk.as_mut()?;
-            let mut rest = chunk.as_ref().get(*taken..).unwrap_or_default();
+            let mut rest = self
+                .chunks
+                .front()?
+                .as_ref()
+                .get(self.decoded..)
+                .unwrap_or_default();
             let before = rest.len();
             let item = self.decoder.decode_owned(&mut rest);
-            *taken += before - rest.len();
+            self.decoded += before - rest.len();
             match item {
                 Ok(Some(Item::Event(event))) => {
                     self.id_received |= event.id().is_some();
@@ -295,9 +300,12 @@ impl<B: AsRef<[u8]>> Session<B> {
                 Ok(Some(Item::Retry(delay))) => self.retry_received(delay),
                 Ok(Some(Item::Id)) => self.id_received = true,
                 Ok(Some(Item::Skipped)) => {}
-                Ok(None) => self.chunk = None,
+                Ok(None) => {
+                    self.chunks.pop_front();
+                    self.decoded = 0;
+                }
                 Err(error) => {
-                    self.chunk = None;
+                    self.forget_chunks();
                     // It came before whatever else ended the connection.
                     let at = self.ended.take().map_or(self.last_byte, |(_, at)| at);
                     self.ended = Some((Some(Fault::TooLarge(error)), at));
@@ -351,8 +359,7 @@ impl<B: AsRef<[u8]>> Session<B> {
             .push_back(Output::Action(Action::Start(Box::new(start))));
     }
 
-    /// Bytes came. Call it only after [`Output::Read`]: bytes that come while others are still
-    /// being decoded are lost.
+    /// Bytes came. Call it after [`Output::Read`], so that no more is kept than was asked for.
     ///
     /// ```
     /// # use everstream_core::{Session, SessionConfig, Start};
@@ -366,12 +373,8 @@ impl<B: AsRef<[u8]>> Session<B> {
     /// ```
     pub fn handle_data(&mut self, bytes: B, now: Timestamp) {
         if self.state == State::Open && self.ended.is_none() {
-            debug_assert!(
-                self.chunk.is_none(),
-                "bytes before the ones before are decoded"
-            );
             self.last_byte = now;
-            self.chunk = Some((bytes, 0));
+            self.chunks.push_back(bytes);
         }
     }
 
@@ -429,7 +432,7 @@ impl<B: AsRef<[u8]>> Session<B> {
             return;
         };
         if self.state == State::Open
-            && self.chunk.is_none()
+            && self.chunks.is_empty()
             && now >= since.max(self.last_byte) + limit
         {
             self.end_connection(Some(Fault::ReadTimeout(limit)), now);
@@ -531,7 +534,7 @@ impl<B: AsRef<[u8]>> Session<B> {
         if !matches!(self.state, State::Connecting | State::Open) || self.ended.is_some() {
             return;
         }
-        if !fault.as_ref().is_some_and(Fault::is_connect) {
+        if !fault.as_ref().is_some_and(Fault::is_before_request) {
             self.request_sent();
         }
         self.ended = Some((fault, now));
@@ -560,7 +563,7 @@ impl<B: AsRef<[u8]>> Session<B> {
             .as_ref()
             .and_then(Fault::retry_after)
             .unwrap_or_default();
-        let asked = asked.min(strategy.max_delay().unwrap_or(Duration::MAX));
+        let asked = asked.min(strategy.cap().unwrap_or(Duration::MAX));
         self.next_retry_delay = strategy.apply(self.base_delay).max(asked);
         self.due = at + self.next_retry_delay;
 
@@ -603,10 +606,15 @@ impl<B: AsRef<[u8]>> Session<B> {
 
     /// Rule 8: half an event is discarded with its connection.
     fn forget_connection(&mut self) {
-        self.chunk = None;
+        self.forget_chunks();
         self.ended = None;
         self.reading_since = None;
         self.decoder.end();
+    }
+
+    fn forget_chunks(&mut self) {
+        self.chunks.clear();
+        self.decoded = 0;
     }
 }
 

@@ -153,15 +153,31 @@ fn what_a_server_asks_for_is_lengthened_at_random_never_shortened() {
     }
 }
 
+/// Once a row of delays has reached its cap, the cap must not bring everybody back at one moment.
+#[test]
+fn delays_at_the_cap_are_spread_too() {
+    for strategy in [backoff(), backoff().max_delay(secs(30))] {
+        for base in [configured(secs(1)), BaseDelay::from_server(secs(1))] {
+            let mut last: Vec<Duration> = (0..100)
+                .map(|seed| row::<9>(&mut strategy.clone().with_seed(seed), base)[8])
+                .collect();
+            last.sort();
+            assert!(last[0] >= secs(15) && last[99] <= secs(30), "{last:?}");
+            assert!(last[99] - last[0] > secs(12), "{last:?}");
+        }
+    }
+}
+
 #[test]
 fn the_users_cap_is_above_the_servers_wish_the_default_cap_is_not() {
     let asked = BaseDelay::from_server(secs(100));
     assert!(backoff().apply(asked) >= secs(100));
     assert!(backoff().no_max_delay().apply(asked) >= secs(100));
     for cap in [5, 30] {
-        assert_eq!(backoff().max_delay(secs(cap)).apply(asked), secs(cap));
+        let delay = backoff().max_delay(secs(cap)).apply(asked);
+        assert!((secs(cap) / 2..=secs(cap)).contains(&delay), "{delay:?}");
     }
-    let users_cap = |strategy: Backoff| RetryDelayStrategy::max_delay(&strategy);
+    let users_cap = |strategy: Backoff| strategy.cap();
     assert_eq!(users_cap(backoff()), None);
     assert_eq!(users_cap(backoff().no_max_delay()), None);
     assert_eq!(users_cap(backoff().max_delay(secs(5))), Some(secs(5)));
@@ -249,7 +265,7 @@ fn a_closure_and_a_box_are_strategies() {
     assert_eq!(row(&mut boxed, configured(secs(2))), [2, 3].map(secs));
     boxed.reset();
     assert_eq!(boxed.apply(configured(secs(2))), secs(2));
-    assert_eq!(boxed.max_delay(), Some(secs(3)));
+    assert_eq!(boxed.cap(), Some(secs(3)));
 }
 
 // Whether to go on.

@@ -91,7 +91,7 @@ pub trait RetryDelayStrategy: Send {
 
     /// The longest delay that the *user* allows, also when a server asks for more with
     /// `Retry-After`. `None`: the server may ask for any.
-    fn max_delay(&self) -> Option<Duration> {
+    fn cap(&self) -> Option<Duration> {
         None
     }
 
@@ -109,8 +109,8 @@ impl RetryDelayStrategy for Box<dyn RetryDelayStrategy> {
         (**self).reset();
     }
 
-    fn max_delay(&self) -> Option<Duration> {
-        (**self).max_delay()
+    fn cap(&self) -> Option<Duration> {
+        (**self).cap()
     }
 
     fn seed(&mut self, seed: u64) {
@@ -122,8 +122,8 @@ impl RetryDelayStrategy for Box<dyn RetryDelayStrategy> {
 ///
 /// The n-th delay in a row is the base, multiplied n times, at most the cap; up to half of it is
 /// left off at random, so that the clients of a server that restarts don't come back at the same
-/// moment. If the server asked for the base with `retry:`, the random part is added instead of left
-/// off, and the *default* cap doesn't shorten it: it isn't asked too early.
+/// moment. If the server asked for the base with `retry:`, it isn't asked before: what would be left
+/// off of that is added instead, and the *default* cap yields to it.
 ///
 /// ```
 /// use everstream_core::retry_delay::{self, BaseDelay, RetryDelayStrategy};
@@ -252,10 +252,14 @@ impl Backoff {
 
 impl RetryDelayStrategy for Backoff {
     fn apply(&mut self, base: BaseDelay) -> Duration {
+        let asked = if base.from_server {
+            base.delay
+        } else {
+            Duration::ZERO
+        };
         let cap = match self.max_delay {
-            // Not being asked early is worth more than a default.
-            Cap::Default if base.from_server => base.delay.max(DEFAULT_MAX_DELAY),
-            Cap::Default => DEFAULT_MAX_DELAY,
+            // Not asking a server too early is worth more than a default.
+            Cap::Default => DEFAULT_MAX_DELAY.max(asked),
             Cap::User(max_delay) => max_delay,
             Cap::None => Duration::MAX,
         };
@@ -263,23 +267,23 @@ impl RetryDelayStrategy for Backoff {
         // Finite, so that it can be multiplied with a base of zero.
         self.factor = (self.factor * self.multiplier).min(f64::MAX);
 
-        let random = self.random.get_or_insert(SplitMix64(0)).next_unit();
-        let part = multiply(full, random * self.jitter);
-        if base.from_server {
-            match self.max_delay {
-                Cap::User(max_delay) => full.saturating_add(part).min(max_delay),
-                _ => full.saturating_add(part),
-            }
-        } else {
-            full.saturating_sub(part)
+        let (mut low, mut high) = (full.saturating_sub(multiply(full, self.jitter)), full);
+        // A cap below what the server asked for is the user's decision, and spread as any other.
+        if asked <= full {
+            low = low.max(asked);
+            let room = asked.saturating_add(multiply(asked, self.jitter));
+            high = high.max(room.min(self.cap().unwrap_or(Duration::MAX)));
         }
+        let random = self.random.get_or_insert(SplitMix64(0)).next_unit();
+        low.saturating_add(multiply(high.saturating_sub(low), random))
+            .min(high)
     }
 
     fn reset(&mut self) {
         self.factor = 1.0;
     }
 
-    fn max_delay(&self) -> Option<Duration> {
+    fn cap(&self) -> Option<Duration> {
         match self.max_delay {
             Cap::User(max_delay) => Some(max_delay),
             Cap::Default | Cap::None => None,

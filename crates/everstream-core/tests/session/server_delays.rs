@@ -110,9 +110,12 @@ fn connections_in_an_hour(said: impl Fn(u32) -> &'static str) -> u32 {
 
 #[test]
 fn retry_zero_is_no_storm() {
-    // Nine delays from 100 ms to 25.6 s, and then 30 s to 45 s each.
+    // Nine delays from 100 ms to 25.6 s, and then at least 15 s each.
     let connections = connections_in_an_hour(|_| "retry: 0\n\n");
-    assert!(connections < 130, "{connections} connections in an hour");
+    assert!(
+        connections < 10 + 3600 / 15,
+        "{connections} connections in an hour"
+    );
 }
 
 #[test]
@@ -164,7 +167,9 @@ fn the_users_own_cap_holds_whatever_the_server_asks_for() {
             retry_delay::backoff().max_delay(secs(3))
         });
         assert!(delays.iter().all(|delay| *delay <= secs(3)));
-        assert!(delays.iter().all(|delay| *delay >= secs(asked.min(3))));
+        // Not before it asked; and where the cap forbids to wait for that, still not all at once.
+        let least = if asked <= 3 { secs(asked) } else { secs(3) / 2 };
+        assert!(delays.iter().all(|delay| *delay >= least));
     }
 }
 

@@ -150,13 +150,14 @@ impl World {
         });
         let full = base.mul_f64(2f64.powi(self.delays)).min(cap);
         self.delays += 1;
-        let (low, high) = match from_server {
-            true => (
-                full,
-                full.mul_f64(1.0 + self.jitter)
-                    .min(self.cap.unwrap_or(Duration::MAX)),
-            ),
-            false => (full.mul_f64(1.0 - self.jitter), full),
+        let (low, high) = (full.mul_f64(1.0 - self.jitter), full);
+        let room = base
+            .mul_f64(1.0 + self.jitter)
+            .min(self.cap.unwrap_or(Duration::MAX));
+        let (low, high) = match from_server && base <= full {
+            // Never before it asked, and never all at the moment that it asked for.
+            true => (low.max(base), high.max(room)),
+            false => (low, high),
         };
         let asked = std::mem::take(&mut self.retry_after).min(self.cap.unwrap_or(Duration::MAX));
         let delay = self.session.next_retry_delay();
