@@ -14,6 +14,7 @@ use crate::exit;
     name = "everstream",
     version,
     args_conflicts_with_subcommands = true,
+    arg_required_else_help = true,
     after_help = exit::HELP,
 )]
 pub(crate) struct Cli {

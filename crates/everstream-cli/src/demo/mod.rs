@@ -19,6 +19,7 @@ use crate::exit::Exit;
 use crate::follow::seconds;
 use crate::report;
 use crate::stop::Stop;
+use script::Script;
 use story::Story;
 use tally::{Sent, Summary, Tally};
 
@@ -67,6 +68,7 @@ fn prepare(events: usize, story: &Story) -> Result<Client, Box<dyn std::error::E
         .build()?;
     let stop = Stop::at_signals(client.handle(), Exit::Failed)?;
     let (feed, sent) = (Feed::new(), Sent::default());
+    let script = Script::prepare(events, &server, &feed);
 
     story.server(&format!(
         "publishes {events} events at {}",
@@ -78,7 +80,7 @@ fn prepare(events: usize, story: &Story) -> Result<Client, Box<dyn std::error::E
     })?;
     script::spawn("script", {
         let (server, story) = (server.clone(), story.clone());
-        move || script::play(events, &server, &feed, &story)
+        move || script.play(&server, &feed, &story)
     })?;
     Ok(Client {
         client,
@@ -100,11 +102,12 @@ impl Client {
                 Ok(Some(Err(error))) => return self.end(&error),
                 Ok(None) => {
                     let by = self.stop.asked().unwrap_or("the client");
-                    return self.unfinished(&format!("stopped by {by} before the end"));
+                    return self
+                        .unfinished(&format!("the demo was stopped by {by} before its end"));
                 }
                 Err(_) => {
                     return self.unfinished(&format!(
-                        "not finished within {}; on a machine that isn't overloaded this is a fault in Everstream",
+                        "the demo wasn't finished within {}: a fault in Everstream, or a machine with much to do",
                         seconds(self.story.elapsed())
                     ));
                 }
@@ -169,7 +172,7 @@ impl Client {
     /// The iteration is over: as it should be, if the server has said so.
     fn end(&mut self, error: &Error) -> Exit {
         if error.status() != Some(204) {
-            return self.unfinished(&format!("failed: {}", report::chain(error)));
+            return self.unfinished(&format!("the demo failed: {}", report::chain(error)));
         }
         self.story.client("stops asking");
         let summary = self.tally.summary();
@@ -187,7 +190,7 @@ impl Client {
 
     fn unfinished(&self, why: &str) -> Exit {
         self.sum_up(&self.tally.summary());
-        report::error(&format!("the demo {why}"), None);
+        report::error(why, None);
         Exit::Failed
     }
 

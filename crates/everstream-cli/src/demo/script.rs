@@ -109,105 +109,149 @@ fn position(act: usize, events: usize) -> usize {
     events * (act + 1) / ACTS.len()
 }
 
-/// Plays all acts. It returns early if the client is over, or the time.
-pub(super) fn play(events: usize, server: &Server, feed: &Feed, story: &Story) {
-    let mut director = Director {
-        server,
-        feed,
-        story,
-        requests: 0,
-    };
-    // None: the client says how far it came, and that nothing follows.
-    _ = director.play(events);
+/// The whole script, with the gates at which its replies and its narrator wait for each other.
+pub(super) struct Script {
+    scenes: Vec<Scene>,
 }
 
-struct Director<'a> {
+/// One connection, which fails after event `after`.
+struct Scene {
+    act: &'static Act,
+    after: usize,
+    /// Opened when the request has been told of: lets the response begin.
+    answer: Gate,
+    /// Opened by the server when all events of this connection have been sent.
+    sent: Gate,
+    /// Opened when the trouble has been told of: lets it happen.
+    fail: Gate,
+    /// The status that answers the next request, if it gets no stream, and its gate.
+    refusal: Option<(u16, Gate)>,
+}
+
+impl Script {
+    /// Gives the server all its replies, before the first request can come.
+    pub(super) fn prepare(events: usize, server: &Server, feed: &Feed) -> Script {
+        let mut before = 0;
+        let scenes = ACTS.iter().enumerate().map(|(index, act)| {
+            let after = position(index, events);
+            let scene = Scene {
+                act,
+                after,
+                answer: Gate::new(),
+                sent: Gate::new(),
+                fail: Gate::new(),
+                refusal: match act.trouble {
+                    Trouble::Busy => Some((503, Gate::new())),
+                    Trouble::Finish => Some((204, Gate::new())),
+                    _ => None,
+                },
+            };
+            scene.enqueue(server, feed, after - before);
+            before = after;
+            scene
+        });
+        Script {
+            scenes: scenes.collect(),
+        }
+    }
+
+    /// Plays it. It returns early if the client is over, or the time.
+    pub(super) fn play(&self, server: &Server, feed: &Feed, story: &Story) {
+        let mut narrator = Narrator {
+            server,
+            feed,
+            story,
+            requests: 0,
+        };
+        for scene in &self.scenes {
+            if narrator.play(scene).is_none() {
+                // The client's side tells what has become of it.
+                return;
+            }
+        }
+    }
+}
+
+impl Scene {
+    fn enqueue(&self, server: &Server, feed: &Feed, events: usize) {
+        let mut portion = feed.take(events);
+        if self.act.trouble == Trouble::CutInEvent {
+            portion = portion.and_half();
+        }
+        let mut reply = Reply::stream().head_after(&self.answer);
+        if let Some(retry) = self.act.retry {
+            reply = reply.retry(retry);
+        }
+        reply = reply.resume(portion).open(&self.sent).wait_for(&self.fail);
+        server.enqueue(match self.act.trouble {
+            Trouble::Drop | Trouble::CutInEvent | Trouble::Restart => reply.drop_connection(),
+            Trouble::Reset => reply.reset(),
+            Trouble::Busy | Trouble::Finish => reply.end(),
+        });
+        if let Some((status, answer)) = &self.refusal {
+            let mut reply = Reply::status(*status).head_after(answer);
+            if *status == 503 {
+                reply = reply.header("Retry-After", "1");
+            }
+            server.enqueue(reply);
+        }
+    }
+
+    fn trouble(&self) -> String {
+        match self.act.trouble {
+            Trouble::Drop => "drops the connection".into(),
+            Trouble::CutInEvent => format!(
+                "cuts the connection in the middle of event {}",
+                self.after + 1
+            ),
+            Trouble::Reset => "resets the connection".into(),
+            Trouble::Busy => "ends the response".into(),
+            Trouble::Restart => "stops; nobody listens any more".into(),
+            Trouble::Finish => "has published everything; ends the response".into(),
+        }
+    }
+}
+
+/// Tells of each thing before it lets it happen, so that the story is in order.
+struct Narrator<'a> {
     server: &'a Server,
     feed: &'a Feed,
     story: &'a Story,
     requests: usize,
 }
 
-impl Director<'_> {
-    fn play(&mut self, events: usize) -> Option<()> {
-        let mut before = 0;
-        for (index, act) in ACTS.iter().enumerate() {
-            let after = position(index, events);
-            self.act(act, before, after, events)?;
-            before = after;
-        }
-        Some(())
-    }
-
-    /// Serves one connection, which begins after event `before` and fails after event `after`.
-    fn act(&mut self, act: &Act, before: usize, after: usize, events: usize) -> Option<()> {
-        let (answer, sent, fail) = (Gate::new(), Gate::new(), Gate::new());
-        let mut portion = self.feed.take(after - before);
-        if act.trouble == Trouble::CutInEvent {
-            portion = portion.and_half();
-        }
-        let mut reply = Reply::stream();
-        if let Some(retry) = act.retry {
-            reply = reply.retry(retry);
-        }
-        let reply = reply
-            .head_after(&answer)
-            .resume(portion)
-            .open(&sent)
-            .wait_for(&fail);
-        let reply = match act.trouble {
-            Trouble::Drop | Trouble::CutInEvent | Trouble::Restart => reply.drop_connection(),
-            Trouble::Reset => reply.reset(),
-            Trouble::Busy | Trouble::Finish => reply.end(),
-        };
-
-        self.server.enqueue(reply);
+impl Narrator<'_> {
+    /// `None`: the client is over, or the time.
+    fn play(&mut self, scene: &Scene) -> Option<()> {
         let request = self.next_request()?;
-        self.story.server(&self.asked(&request, act.retry));
-        answer.open();
-        self.wait(&sent)?;
-        self.wait_received(after)?;
-        match act.trouble {
-            Trouble::Drop => {
-                self.story.server("drops the connection");
-                fail.open();
-            }
-            Trouble::CutInEvent => {
-                let half = after + 1;
-                self.story.server(&format!(
-                    "cuts the connection in the middle of event {half}"
-                ));
-                fail.open();
-            }
-            Trouble::Reset => {
-                self.story.server("resets the connection");
-                fail.open();
-            }
-            Trouble::Busy => {
-                self.story.server("ends the response");
-                fail.open();
-                self.answer_with(
-                    Reply::status(503).header("Retry-After", "1"),
-                    "is busy: answers 503, come back after 1 s",
-                )?;
-            }
-            Trouble::Restart => self.restart()?,
-            Trouble::Finish => {
-                self.story.server(&format!(
-                    "has published all {events} events; ends the response"
-                ));
-                fail.open();
-                self.answer_with(
-                    Reply::status(204),
-                    "answers 204: there is nothing more to come",
-                )?;
-            }
+        self.story.server(&self.asked(&request, scene.act.retry));
+        scene.answer.open();
+        self.in_slices(|slice| scene.sent.wait(slice))?;
+        // What is on its way when a connection is reset may or may not arrive. The client would
+        // get it in either case, but the story would differ from time to time.
+        if !self
+            .story
+            .wait_until(|client| client.received >= scene.after)
+        {
+            return None;
+        }
+        self.story.server(&scene.trouble());
+        if scene.act.trouble == Trouble::Restart {
+            self.restart()?;
+        }
+        scene.fail.open();
+        if let Some((status, answer)) = &scene.refusal {
+            self.next_request()?;
+            self.story.server(match status {
+                503 => "is busy: answers 503, come back after 1 s",
+                _ => "answers 204: there is nothing more to come",
+            });
+            answer.open();
         }
         Some(())
     }
 
     fn restart(&self) -> Option<()> {
-        self.story.server("stops; nobody listens any more");
         self.server.stop();
         if !self.story.wait_until(|client| client.refused >= AWAY) {
             return None;
@@ -222,15 +266,6 @@ impl Director<'_> {
         }
     }
 
-    fn answer_with(&mut self, reply: Reply, text: &str) -> Option<()> {
-        let answer = Gate::new();
-        self.server.enqueue(reply.head_after(&answer));
-        self.next_request()?;
-        self.story.server(text);
-        answer.open();
-        Some(())
-    }
-
     /// What the request asks for, as it came over the wire.
     fn asked(&self, request: &Request, retry: Option<u64>) -> String {
         let mut text = match request.header("last-event-id") {
@@ -239,7 +274,7 @@ impl Director<'_> {
                 let new = id
                     .parse()
                     .map_or(0, |id: usize| self.feed.len().saturating_sub(id));
-                format!("is asked for what follows event {id}; {new} have been published since")
+                format!("is asked for what follows event {id}; {new} more have come up since")
             }
         };
         if let Some(retry) = retry {
@@ -256,16 +291,6 @@ impl Director<'_> {
             .requests()
             .into_iter()
             .find(|request| request.number == number)
-    }
-
-    fn wait(&self, gate: &Gate) -> Option<()> {
-        self.in_slices(|slice| gate.wait(slice))
-    }
-
-    fn wait_received(&self, id: usize) -> Option<()> {
-        self.story
-            .wait_until(|client| client.received >= id)
-            .then_some(())
     }
 
     /// Waits in slices, to see in between whether the client is over.
