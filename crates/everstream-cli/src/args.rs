@@ -55,7 +55,7 @@ pub(crate) struct FollowArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct DemoArgs {
-    /// How many events the server publishes; it takes about as long whatever their number.
+    /// How many events the server publishes, within nine seconds.
     #[arg(
         long,
         value_name = "N",

@@ -26,6 +26,9 @@ use tally::{Sent, Summary, Tally};
 /// Far more than the ten seconds that it takes; only a hang gets there.
 const LIMIT: Duration = Duration::from_secs(60);
 
+/// More than twice the longest silence, which is that between two events if there are only two.
+const SILENCE: Duration = Duration::from_secs(15);
+
 /// More time for many events, on a slow machine.
 const LIMIT_PER_EVENT: Duration = Duration::from_millis(1);
 
@@ -96,7 +99,8 @@ fn prepare(events: usize, story: &Story) -> Result<Client, Box<dyn std::error::E
 impl Client {
     async fn follow(&mut self) -> Exit {
         loop {
-            let next = tokio::time::timeout(self.story.left(), self.client.next_action()).await;
+            let patience = self.story.left().min(SILENCE);
+            let next = tokio::time::timeout(patience, self.client.next_action()).await;
             match next {
                 Ok(Some(Ok(action))) => self.take(action),
                 Ok(Some(Err(error))) => return self.end(&error),
@@ -106,8 +110,14 @@ impl Client {
                         .unfinished(&format!("the demo was stopped by {by} before its end"));
                 }
                 Err(_) => {
+                    let what = if self.story.left().is_zero() {
+                        "it isn't finished"
+                    } else {
+                        "nothing happens any more"
+                    };
                     return self.unfinished(&format!(
-                        "the demo wasn't finished within {}: a fault in Everstream, or a machine with much to do",
+                        "the demo was ended after {}, because {what}: a fault in Everstream, \
+                         unless this machine has far too much to do",
                         seconds(self.story.elapsed())
                     ));
                 }
