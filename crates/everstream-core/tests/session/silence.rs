@@ -87,7 +87,7 @@ fn giving_up_a_read_and_taking_it_up_again_does_not_move_the_deadline() {
         script.pass(secs(4));
     }
     script.timeout();
-    assert_eq!(script.next(), Seen::Fault("silence".into()));
+    assert_eq!(script.next(), Seen::Fault("silence"));
 }
 
 /// A trap that others fell into: bytes wait in the kernel while the consumer is busy.

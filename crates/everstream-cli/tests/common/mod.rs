@@ -1,0 +1,157 @@
+//! The built command as a child process, and what it prints.
+#![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic)] // tests
+
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::{Duration, Instant};
+
+/// Far more than anything takes on a slow machine; only a hang gets there.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The command, in an environment that changes nothing.
+pub(crate) fn everstream<'a>(args: impl IntoIterator<Item = &'a str>) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_everstream"));
+    command.args(args).stdin(Stdio::null());
+    clean(&mut command);
+    command
+}
+
+pub(crate) fn clean(command: &mut Command) {
+    for name in [
+        "http_proxy",
+        "HTTP_PROXY",
+        "all_proxy",
+        "ALL_PROXY",
+        "NO_COLOR",
+        "TERM",
+    ] {
+        command.env_remove(name);
+    }
+}
+
+/// The lines, and whether there will be no more.
+type Seen = (Vec<String>, bool);
+
+/// Lines as they come, from another thread.
+#[derive(Clone, Default)]
+pub(crate) struct Lines {
+    shared: Arc<(Mutex<Seen>, Condvar)>,
+}
+
+impl Lines {
+    fn read(from: impl Read + Send + 'static) -> Lines {
+        let lines = Lines::default();
+        let shared = lines.shared.clone();
+        std::thread::spawn(move || {
+            for line in BufReader::new(from).lines() {
+                let Ok(line) = line else { break };
+                shared.0.lock().unwrap().0.push(line);
+                shared.1.notify_all();
+            }
+            shared.0.lock().unwrap().1 = true;
+            shared.1.notify_all();
+        });
+        lines
+    }
+
+    fn wait(&self, what: &str, is: impl Fn(&[String], bool) -> bool) -> Vec<String> {
+        let (lines, changed) = &*self.shared;
+        let (state, _) = changed
+            .wait_timeout_while(lines.lock().unwrap(), PATIENCE, |(lines, over)| {
+                !is(lines, *over) && !*over
+            })
+            .unwrap();
+        assert!(is(&state.0, state.1), "no {what} in {:#?}", state.0);
+        state.0.clone()
+    }
+
+    /// Waits for this many lines; returns all there are.
+    pub(crate) fn wait_for(&self, count: usize) -> Vec<String> {
+        self.wait(&format!("{count} lines"), |lines, _| lines.len() >= count)
+    }
+
+    /// Waits for a line with this in it.
+    pub(crate) fn wait_for_text(&self, text: &str) -> Vec<String> {
+        self.wait(&format!("{text:?}"), |lines, _| {
+            lines.iter().any(|line| line.contains(text))
+        })
+    }
+
+    /// Waits for the end; returns everything.
+    pub(crate) fn all(&self) -> Vec<String> {
+        self.wait("end", |_, over| over)
+    }
+}
+
+/// A running command. It is killed when dropped.
+pub(crate) struct Running {
+    child: Child,
+    pub(crate) out: Lines,
+    pub(crate) err: Lines,
+}
+
+impl Running {
+    pub(crate) fn start(command: Command) -> Running {
+        let (mut running, stdout) = Running::start_unread(command);
+        running.out = Lines::read(stdout);
+        running
+    }
+
+    /// Nobody reads its standard output until the caller does.
+    pub(crate) fn start_unread(mut command: Command) -> (Running, ChildStdout) {
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let stdout = child.stdout.take().unwrap();
+        let err = Lines::read(child.stderr.take().unwrap());
+        let running = Running {
+            child,
+            out: Lines::default(),
+            err,
+        };
+        (running, stdout)
+    }
+
+    pub(crate) fn follow<'a>(args: impl IntoIterator<Item = &'a str>) -> Running {
+        Running::start(everstream(args))
+    }
+
+    pub(crate) fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        let sent = Command::new("kill").args(["-s", name, &pid]).status();
+        assert!(sent.unwrap().success(), "the process has gone");
+    }
+
+    pub(crate) fn wait(&mut self) -> ExitStatus {
+        self.wait_within(PATIENCE)
+    }
+
+    pub(crate) fn wait_within(&mut self, limit: Duration) -> ExitStatus {
+        let begin = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status;
+            }
+            assert!(
+                begin.elapsed() < limit,
+                "it still runs: {:#?}",
+                self.err.shared.0
+            );
+            // std has no wait with a limit.
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Waits for the end; returns the exit code and all of standard error.
+    pub(crate) fn end(mut self) -> (i32, String) {
+        let code = self.wait().code().expect("ended by a signal");
+        (code, self.err.all().join("\n"))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        _ = self.child.kill();
+        _ = self.child.wait();
+    }
+}

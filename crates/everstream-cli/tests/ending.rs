@@ -1,0 +1,185 @@
+//! How the command ends, and what it says then.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // tests
+
+mod common;
+
+use std::io::Read;
+use std::process::Stdio;
+use std::time::Duration;
+
+use common::{Running, everstream};
+use everstream_testing::{Reply, Server};
+
+/// The exit code and standard error of a command that ends by itself.
+fn end<'a>(args: impl IntoIterator<Item = &'a str>) -> (i32, String) {
+    Running::follow(args).end()
+}
+
+fn end_after(reply: Reply) -> (i32, String) {
+    let server = Server::start();
+    server.otherwise(reply);
+    end([&*server.url("/feed?token=secret"), "-H", "X-Key: secret"])
+}
+
+#[cfg(unix)]
+#[test]
+fn signals_end_it_cleanly() {
+    for (signal, name) in [("INT", "Ctrl-C"), ("TERM", "SIGTERM")] {
+        let server = Server::start();
+        server.enqueue(Reply::stream().event_with_id("41", "x").stall());
+        let mut follower = Running::follow([&*server.url("/")]);
+        follower.out.wait_for(1);
+        follower.signal(signal);
+        assert_eq!(follower.wait_within(Duration::from_secs(5)).code(), Some(0));
+        let news = follower.err.all().join("\n");
+        let expected = format!("stopped by {name} after 1 event; the last id is 41");
+        assert!(news.contains(&expected), "{news}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_signal_ends_the_wait_before_another_attempt() {
+    let server = Server::start();
+    server.otherwise(Reply::status(503).header("Retry-After", "3600"));
+    let mut follower = Running::follow([&*server.url("/")]);
+    follower.err.wait_for_text("retrying in 3600 s");
+    follower.signal("INT");
+    assert_eq!(follower.wait_within(Duration::from_secs(5)).code(), Some(0));
+}
+
+/// It hung in writing to a reader that had stopped reading.
+#[cfg(unix)]
+#[test]
+fn a_signal_ends_it_while_its_reader_is_stuck() {
+    let server = Server::start();
+    // Larger than what a pipe holds.
+    server.otherwise(Reply::stream().event("x".repeat(1 << 20)).stall());
+    let (mut follower, mut stdout) = Running::start_unread(everstream([&*server.url("/")]));
+    stdout.read_exact(&mut [0; 10]).unwrap();
+    follower.signal("TERM");
+    assert_eq!(follower.wait().code(), Some(0));
+}
+
+#[test]
+fn it_ends_quietly_when_its_reader_has_enough() {
+    let server = Server::start();
+    server.otherwise(Reply::stream().event("x").send_forever("data: y\n\n"));
+    let (follower, mut stdout) = Running::start_unread(everstream([&*server.url("/")]));
+    stdout.read_exact(&mut [0; 10]).unwrap();
+    drop(stdout);
+    let (code, news) = follower.end();
+    assert_eq!(code, 0, "{news}");
+    assert_eq!(news.lines().count(), 1, "more than 'connected': {news}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn output_that_can_not_be_written_is_an_error() {
+    let server = Server::start();
+    server.otherwise(Reply::stream().event("x").stall());
+    let full = std::fs::OpenOptions::new()
+        .write(true)
+        .open("/dev/full")
+        .unwrap();
+    let output = everstream([&*server.url("/")])
+        .stdout(full)
+        .stderr(Stdio::piped())
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let news = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        news.contains("the output can't be written: No space left"),
+        "{news}"
+    );
+}
+
+#[test]
+fn an_answer_that_is_no_stream_is_explained() {
+    let (code, news) = end_after(Reply::status(404).send("\n<h1>Nope</h1>\x1b[2J\n"));
+    assert_eq!(code, 4);
+    assert!(news.contains("/feed answered with status 404"), "{news}");
+    assert!(
+        news.contains(r"the server said: <h1>Nope</h1>\u{1b}[2J"),
+        "{news}"
+    );
+    assert!(news.contains("hint: check the path"), "{news}");
+
+    let (code, news) = end_after(Reply::status(401));
+    assert_eq!(code, 4);
+    assert!(news.contains("hint: send credentials"), "{news}");
+    assert!(!news.contains("secret"), "{news}");
+
+    let (code, news) = end_after(Reply::status(200).header("Content-Type", "text/html"));
+    assert_eq!(code, 4);
+    assert!(
+        news.contains("\"text/html\" instead of text/event-stream"),
+        "{news}"
+    );
+    assert!(news.contains("hint: "), "{news}");
+
+    let (code, news) = end_after(Reply::redirect(302, "/feed?token=secret"));
+    assert_eq!(code, 4);
+    assert!(news.contains("after 10 redirects"), "{news}");
+    assert!(!news.contains("secret"), "{news}");
+}
+
+#[test]
+fn a_server_can_end_the_stream_for_good() {
+    let (code, news) = end_after(Reply::status(204));
+    assert_eq!(code, 5);
+    assert!(news.contains("ended the stream for good"), "{news}");
+}
+
+#[test]
+fn a_url_that_can_not_be_followed_is_explained() {
+    let (code, news) = end(["user:pw@example.com/feed?token=secret"]);
+    assert_eq!(code, 2);
+    assert!(news.contains("as in http://example.com/feed"), "{news}");
+    assert!(!news.contains("secret") && !news.contains("pw"), "{news}");
+
+    let (code, news) = end(["ftp://example.com/feed"]);
+    assert_eq!(code, 2);
+    assert!(news.contains("ftp isn't http or https"), "{news}");
+}
+
+#[test]
+fn a_header_that_can_not_be_sent_is_explained_and_not_shown() {
+    let bad = |header: &str| end(["http://localhost/", "-H", "A: b", "-H", header]);
+    let (code, news) = bad("Authorization Bearer secret");
+    assert_eq!(code, 2);
+    assert!(news.contains("header 2 has no colon"), "{news}");
+    assert!(news.contains("-H 'Authorization: Bearer TOKEN'"), "{news}");
+    assert!(!news.contains("secret"), "{news}");
+
+    let (code, news) = bad("X Y: secret");
+    assert_eq!(code, 2);
+    assert!(news.contains("\"X Y\" can't be a header's name"), "{news}");
+    assert!(!news.contains("secret"), "{news}");
+
+    let (code, news) = bad("X: secret\nY: z");
+    assert_eq!(code, 2);
+    assert!(news.contains("control characters"), "{news}");
+    assert!(!news.contains("secret"), "{news}");
+}
+
+#[test]
+fn an_id_that_can_not_be_sent_is_refused() {
+    let (code, news) = end(["http://localhost/", "--last-event-id", "4\n1"]);
+    assert_eq!(code, 2);
+    assert!(news.contains("control character"), "{news}");
+}
+
+#[test]
+fn bad_usage_has_a_code_of_its_own_and_help_names_them_all() {
+    assert_eq!(end([]).0, 2);
+    assert_eq!(end(["--no-such-option", "http://localhost/"]).0, 2);
+    assert_eq!(end(["demo", "--events", "0"]).0, 2);
+    let help = everstream(["--help"]).output().unwrap();
+    assert!(help.status.success());
+    let help = String::from_utf8(help.stdout).unwrap();
+    for code in 0..=5 {
+        assert!(help.contains(&format!("\n  {code}  ")), "{help}");
+    }
+}

@@ -1,0 +1,175 @@
+//! What is printed of a stream, and what the server is asked.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // tests
+
+mod common;
+
+use common::{PATIENCE, Running};
+use everstream_testing::{Reply, Server};
+use serde_json::{Value, json};
+
+fn parse(line: &str) -> Value {
+    serde_json::from_str(line).unwrap_or_else(|error| panic!("{error} in {line}"))
+}
+
+#[test]
+fn each_event_is_a_json_object_on_a_line_of_its_own() {
+    let server = Server::start();
+    server.enqueue(
+        Reply::stream()
+            .event("one\n\n\"three\" \\ é 🌊")
+            .send("event: price\nid: 41\ndata: 7\n\n")
+            .event_of_type("price", "8")
+            .send("id:\ndata: cleared\n\n")
+            .comment("not an event")
+            .stall(),
+    );
+    let follower = Running::follow([&*server.url("/")]);
+    let lines = follower.out.wait_for(4);
+    assert_eq!(
+        parse(&lines[0]),
+        json!({"event": "message", "data": "one\n\n\"three\" \\ é 🌊", "id": null, "last_event_id": null})
+    );
+    assert_eq!(
+        parse(&lines[1]),
+        json!({"event": "price", "data": "7", "id": "41", "last_event_id": "41"})
+    );
+    assert_eq!(
+        parse(&lines[2]),
+        json!({"event": "price", "data": "8", "id": null, "last_event_id": "41"})
+    );
+    assert_eq!(
+        parse(&lines[3]),
+        json!({"event": "message", "data": "cleared", "id": "", "last_event_id": null})
+    );
+}
+
+#[test]
+fn follow_is_the_same_as_no_subcommand() {
+    let server = Server::start();
+    server.otherwise(Reply::stream().event_with_id("1", "x").stall());
+    let lines = ["follow", ""].map(|subcommand| {
+        let url = server.url("/");
+        let args = [subcommand, &url].into_iter().filter(|arg| !arg.is_empty());
+        Running::follow(args).out.wait_for(1)
+    });
+    assert_eq!(lines[0], lines[1]);
+}
+
+#[test]
+fn headers_and_the_last_event_id_reach_the_server() {
+    let server = Server::start();
+    server.otherwise(Reply::status(204));
+    let follower = Running::follow([
+        &*server.url("/feed?x=1"),
+        "-H",
+        "X-Team: a: b",
+        "--header",
+        "accept:text/event-stream;v=2",
+        "--last-event-id",
+        "ü 41",
+    ]);
+    assert_eq!(follower.end().0, 5);
+    let request = &server.requests()[0];
+    assert_eq!(request.target, "/feed?x=1");
+    assert_eq!(request.header("x-team"), Some("a: b"));
+    let accept: Vec<_> = request.header_values("accept").collect();
+    assert_eq!(accept, [b"text/event-stream;v=2"]);
+    assert_eq!(request.header("last-event-id"), Some("ü 41"));
+}
+
+#[test]
+fn headers_stay_with_the_origin_that_they_were_given_for() {
+    let (home, elsewhere) = (Server::start(), Server::start());
+    home.enqueue(Reply::redirect(307, "/b"));
+    home.enqueue(Reply::redirect(307, elsewhere.url("/c")));
+    elsewhere.enqueue(Reply::status(204));
+    let follower = Running::follow([&*home.url("/a"), "-H", "X-Key: secret"]);
+    assert_eq!(follower.end().0, 5);
+    let keys: Vec<_> = home
+        .requests()
+        .iter()
+        .map(|request| request.header("x-key").map(str::to_owned))
+        .collect();
+    assert_eq!(keys, [Some("secret".to_owned()), Some("secret".to_owned())]);
+    assert_eq!(elsewhere.requests()[0].header("x-key"), None);
+}
+
+#[test]
+fn it_resumes_and_says_so_on_standard_error_only() {
+    let server = Server::start();
+    server
+        .enqueue(
+            Reply::stream()
+                .retry(100)
+                .event_with_id("1", "a")
+                .send("id: 2\ndata: hal")
+                .drop_connection(),
+        )
+        .enqueue(Reply::status(503))
+        .enqueue(Reply::stream().event_with_id("2", "half").end())
+        .enqueue(Reply::status(204));
+    let mut follower = Running::follow([&*server.url("/feed?token=secret")]);
+    assert_eq!(follower.wait().code(), Some(5));
+
+    let data: Vec<_> = follower
+        .out
+        .all()
+        .iter()
+        .map(|line| parse(line)["data"].clone())
+        .collect();
+    assert_eq!(data, ["a", "half"]);
+    let ids: Vec<_> = server
+        .requests()
+        .iter()
+        .map(|request| request.header("last-event-id").map(str::to_owned))
+        .collect();
+    let [one, two] = ["1", "2"].map(|id| Some(id.to_owned()));
+    assert_eq!(ids, [None, one.clone(), one, two]);
+
+    let news = follower.err.all().join("\n");
+    for text in [
+        "everstream: connected to http://127.0.0.1:",
+        "the connection broke: ",
+        "; retrying in 0.",
+        "answered with status 503; retrying in ",
+        "connected again to ",
+        "at attempt 2, resuming after id 1",
+        "the server ended the connection; retrying in ",
+        "the server ended the stream for good (status 204)",
+    ] {
+        assert!(news.contains(text), "no {text:?} in {news}");
+    }
+    assert!(!news.contains("secret"), "{news}");
+    assert!(!news.contains('\x1b'), "{news}");
+}
+
+#[test]
+fn it_waits_for_a_server_that_is_not_there_yet() {
+    let server = Server::start();
+    server.otherwise(Reply::stream().event("here").stall());
+    server.stop();
+    let follower = Running::follow([&*server.url("/")]);
+    let news = follower.err.wait_for_text("retrying in").join("\n");
+    assert!(news.contains("could not connect"), "{news}");
+    assert!(news.contains("refused"), "{news}");
+    server.restart().unwrap();
+    assert!(follower.out.wait_for(1)[0].contains("here"));
+}
+
+#[test]
+fn an_event_is_printed_before_the_next_one_comes() {
+    let (server, printed) = (Server::start(), everstream_testing::Gate::new());
+    server.enqueue(
+        Reply::stream()
+            .event("a")
+            .wait_for(&printed)
+            .event("b")
+            .stall(),
+    );
+    let follower = Running::follow([&*server.url("/")]);
+    follower.out.wait_for(1);
+    printed.open();
+    follower.out.wait_for(2);
+    drop(follower);
+    assert!(server.wait_for_open_connections(0, PATIENCE));
+}
