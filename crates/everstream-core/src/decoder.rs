@@ -4,19 +4,17 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use crate::block::{self, Block};
 use crate::event::{Event, EventRef};
 use crate::item::{Item, ItemRef, Oversize, TooLarge};
 use crate::line::{LineEnds, Piece};
-use crate::utf8::{self, Unfinished};
+use crate::utf8;
 
 /// The default of [`Decoder::with_limit`]: 64 MiB.
 pub const DEFAULT_MAX_EVENT_SIZE: usize = 64 << 20;
 
 /// Data from this size on is moved into an owned event rather than copied.
 const MOVE_FROM: usize = 8 << 10;
-
-/// Buffers keep at most this much for the next event.
-const KEEP: usize = 16 << 10;
 
 const BOM: &[u8] = b"\xEF\xBB\xBF";
 
@@ -56,19 +54,7 @@ pub struct Decoder {
     raw: Vec<u8>,
     /// How long the open line is so far, in all states of `open`.
     open_len: usize,
-    unfinished: Unfinished,
-
-    // The block that is being received.
-    has_data: bool,
-    /// The standard's data buffer, without its last LF. Empty if all of the data is still lent.
-    data: String,
-    /// The standard's event type buffer.
-    event: String,
-    has_id: bool,
-    /// The standard's last event ID buffer, if `has_id`.
-    id: String,
-    /// The block is too large and is being left out.
-    skipping: bool,
+    block: Block,
     /// The block was handed out, and is forgotten at the next call.
     dispatched: bool,
 
@@ -145,13 +131,7 @@ impl Decoder {
             open: OpenLine::Empty,
             raw: Vec::new(),
             open_len: 0,
-            unfinished: Unfinished::default(),
-            has_data: false,
-            data: String::new(),
-            event: String::new(),
-            has_id: false,
-            id: String::new(),
-            skipping: false,
+            block: Block::default(),
             dispatched: false,
             last_id: String::new(),
             comment: String::new(),
@@ -210,13 +190,13 @@ impl Decoder {
     pub fn decode_owned(&mut self, input: &mut &[u8]) -> Result<Option<Item>, TooLarge> {
         let mut lent = Lent::default();
         Ok(self.step(input, &mut lent)?.map(|step| match step {
-            Step::Event if lent.data.is_none() && self.data.len() >= MOVE_FROM => {
-                let data = core::mem::take(&mut self.data);
+            Step::Event if lent.data.is_none() && self.block.data.len() >= MOVE_FROM => {
+                let data = core::mem::take(&mut self.block.data);
                 Item::Event(Event::from_parts(
                     data,
-                    &self.event,
+                    &self.block.event,
                     &self.last_id,
-                    self.has_id,
+                    self.block.has_id,
                 ))
             }
             Step::Event => Item::Event(self.event_ref(lent.data).to_owned()),
@@ -274,10 +254,10 @@ impl Decoder {
 
     fn event_ref<'a>(&'a self, lent: Option<&'a str>) -> EventRef<'a> {
         EventRef::new(
-            &self.event,
-            lent.unwrap_or(&self.data),
+            &self.block.event,
+            lent.unwrap_or(&self.block.data),
             &self.last_id,
-            self.has_id,
+            self.block.has_id,
         )
     }
 
@@ -287,11 +267,11 @@ impl Decoder {
         input: &mut &'i [u8],
         lent: &mut Lent<'i>,
     ) -> Result<Option<Step>, TooLarge> {
-        if self.dispatched {
-            self.forget_block();
+        if core::mem::take(&mut self.dispatched) {
+            self.block.forget();
         }
         if !self.comment.is_empty() {
-            reuse(&mut self.comment);
+            block::clear(&mut self.comment);
         }
         while let Some(piece) = self.ends.take(input) {
             let step = match piece {
@@ -343,29 +323,20 @@ impl Decoder {
                 }
                 return Ok(Some(Step::Comment));
             }
-            b"data" if !self.skipping => {
-                let first = !core::mem::replace(&mut self.has_data, true);
+            b"data" => {
+                self.keep_lent(lent);
+                let first = self.block.begin_data_line();
                 match core::str::from_utf8(without_space(value)) {
                     Ok(value) if first => lent.data = Some(value),
                     _ => {
-                        self.keep_lent(lent);
-                        if !first {
-                            self.data.push('\n');
-                        }
-                        utf8::push_whole(&mut self.data, without_space(value));
+                        self.block.push_data(without_space(value));
+                        self.block.end_data_line();
                     }
                 }
             }
-            b"event" if !self.skipping => {
-                self.event.clear();
-                utf8::push_whole(&mut self.event, without_space(value));
-            }
+            b"event" => self.block.set_event(without_space(value)),
             // "If the field value does not contain U+0000 NULL".
-            b"id" if !value.contains(&0) => {
-                self.has_id = true;
-                self.id.clear();
-                utf8::push_whole(&mut self.id, without_space(value));
-            }
+            b"id" if !value.contains(&0) => self.block.set_id(without_space(value)),
             b"retry" => return Ok(parse_retry(without_space(value)).map(Step::Retry)),
             _ => return Ok(None),
         }
@@ -393,9 +364,7 @@ impl Decoder {
                 start.copy_from_slice(value);
                 self.raw.clear();
                 self.at_start = false;
-                if !self.skipping && core::mem::replace(&mut self.has_data, true) {
-                    self.data.push('\n');
-                }
+                self.block.begin_data_line();
                 self.open = OpenLine::Data { fresh: true };
                 self.push_data(start);
             }
@@ -446,9 +415,7 @@ impl Decoder {
                 piece = rest;
             }
         }
-        if !self.skipping {
-            self.unfinished.push(&mut self.data, piece);
-        }
+        self.block.push_data(piece);
     }
 
     /// The end of a line that began in an earlier chunk.
@@ -467,7 +434,7 @@ impl Decoder {
         match open {
             OpenLine::Empty | OpenLine::Discarded => Ok(None),
             OpenLine::Data { .. } => {
-                self.unfinished.end(&mut self.data);
+                self.block.end_data_line();
                 if self.fits(lent) {
                     Ok(None)
                 } else {
@@ -492,40 +459,29 @@ impl Decoder {
     /// A blank line (WHATWG HTML 9.2.6, "dispatch the event").
     fn dispatch(&mut self) -> Option<Step> {
         // 1. The last event ID string is set, whether or not there is data.
-        if self.has_id {
-            core::mem::swap(&mut self.last_id, &mut self.id);
+        if self.block.has_id {
+            core::mem::swap(&mut self.last_id, &mut self.block.id);
         }
         self.dispatched = true;
-        if self.skipping {
+        if self.block.skipped {
             Some(Step::Skipped)
-        } else if self.has_data {
+        } else if self.block.has_data {
             // 2., 3. The data buffer isn't empty, and the LF at its end was never put there.
             Some(Step::Event)
-        } else if self.has_id {
+        } else if self.block.has_id {
             Some(Step::Id)
         } else {
-            self.forget_block();
+            self.dispatched = false;
+            self.block.forget();
             None
         }
-    }
-
-    fn forget_block(&mut self) {
-        self.dispatched = false;
-        self.skipping = false;
-        self.has_data = false;
-        self.has_id = false;
-        reuse(&mut self.data);
-        reuse(&mut self.event);
-        reuse(&mut self.id);
     }
 
     /// Copies lent data into the buffer, because the chunk that it is lent from is left, or because
     /// more data comes.
     fn keep_lent(&mut self, lent: &mut Lent<'_>) {
         if let Some(data) = lent.data.take() {
-            if !self.skipping {
-                self.data.push_str(data);
-            }
+            self.block.push_str(data);
         }
     }
 
@@ -533,25 +489,14 @@ impl Decoder {
         utf8::push_whole(&mut self.comment, text);
     }
 
-    /// Whether the block is within the limit, or its excess is dealt with already.
     fn fits(&self, lent: &Lent<'_>) -> bool {
-        let id = if self.has_id { self.id.len() } else { 0 };
-        let data = self.data.len() + lent.data.map_or(0, str::len);
-        self.skipping || data + self.event.len() + id <= self.limit
+        self.block.fits(lent.data.map_or(0, str::len), self.limit)
     }
 
     /// Something exceeds the limit. If it `drops` the event, the rest of the block is left out.
     fn too_large(&mut self, drops: bool) -> Result<Option<Step>, TooLarge> {
         if drops {
-            self.skipping = true;
-            // An id as large as the limit isn't worth resuming from.
-            if self.id.len() > self.limit {
-                self.has_id = false;
-                reuse(&mut self.id);
-            }
-            reuse(&mut self.data);
-            reuse(&mut self.event);
-            self.unfinished = Unfinished::default();
+            self.block.skip(self.limit);
         }
         match self.oversize {
             Oversize::Fail => Err(TooLarge { limit: self.limit }),
@@ -600,16 +545,9 @@ fn parse_retry(value: &[u8]) -> Option<Duration> {
 }
 
 /// Empties a buffer; one that had to grow large is given back.
-fn reuse(buffer: &mut String) {
-    buffer.clear();
-    if buffer.capacity() > KEEP {
-        *buffer = String::new();
-    }
-}
-
 fn reuse_bytes(buffer: &mut Vec<u8>) {
     buffer.clear();
-    if buffer.capacity() > KEEP {
+    if buffer.capacity() > block::KEEP {
         *buffer = Vec::new();
     }
 }

@@ -41,6 +41,7 @@
 extern crate alloc;
 
 mod action;
+mod block;
 mod config;
 mod decoder;
 mod encoder;
