@@ -75,10 +75,7 @@ impl Transport {
         builder = match &self.proxy {
             None => builder,
             Some(None) => builder.no_proxy(),
-            Some(Some(url)) => builder.proxy(reqwest::Proxy::all(url).map_err(|error| {
-                // The URL may hold a password.
-                Error::config("proxy", error.without_url())
-            })?),
+            Some(Some(url)) => builder.proxy(proxy(url)?),
         };
         #[cfg(feature = "__tls")]
         {
@@ -92,6 +89,22 @@ impl Transport {
             Error::config("http", Report(error))
         })
     }
+}
+
+/// Its messages are without the URL, which may hold a password.
+fn proxy(url: &str) -> Result<reqwest::Proxy, Error> {
+    let known: &[&str] = if cfg!(feature = "socks") {
+        &["http", "https", "socks4", "socks4a", "socks5", "socks5h"]
+    } else {
+        &["http", "https"]
+    };
+    // reqwest would speak HTTP to any other.
+    let scheme = url.split_once("://").map_or("http", |(scheme, _)| scheme);
+    if !known.iter().any(|known| known.eq_ignore_ascii_case(scheme)) {
+        let problem = format!("the scheme isn't one of {}", known.join(", "));
+        return Err(Error::config("proxy", problem));
+    }
+    reqwest::Proxy::all(url).map_err(|error| Error::config("proxy", Report(error.without_url())))
 }
 
 #[cfg(feature = "__tls")]
