@@ -1,6 +1,7 @@
 //! Both clients behind one face, so that a test is written once.
 
 use std::error::Error as _;
+use std::process::Command;
 
 use everstream::{Action, Builder, Error, Event, Fault, SseClient, Start, blocking};
 use tokio::runtime::Runtime;
@@ -120,4 +121,23 @@ pub(crate) fn cause<T: std::error::Error + 'static>(fault: &Fault) -> Option<&T>
         };
     }
     None
+}
+
+/// Runs one test, which is ignored otherwise, in a process of its own: this test binary again. Not
+/// only what is asked for is set in its environment, proxies are removed from it too.
+pub(crate) fn in_child(test: &str, variables: &[(&str, &str)]) {
+    let mut child = Command::new(std::env::current_exe().unwrap());
+    child.args([test, "--exact", "--include-ignored", "--nocapture"]);
+    for name in ["http_proxy", "https_proxy", "all_proxy", "no_proxy"] {
+        child.env_remove(name).env_remove(name.to_uppercase());
+    }
+    // Proxies from the environment aren't used in what looks like a CGI program.
+    child.env_remove("REQUEST_METHOD");
+    let output = child.envs(variables.iter().copied()).output().unwrap();
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success() && stdout.contains("1 passed"),
+        "{stdout}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
 }

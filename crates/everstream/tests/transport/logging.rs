@@ -11,6 +11,11 @@ use everstream_testing::{Reply, Server};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Metadata, Subscriber, span};
 
+use crate::client::in_child;
+
+// In a process of their own, because whether a place logs at all is remembered for the whole
+// process, and other tests come to the same places without a subscriber.
+
 /// Keeps every event as `message field=value ...`, of all crates and levels.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<String>>>);
@@ -142,6 +147,12 @@ fn assert_told(log: &Log) {
 
 #[test]
 fn the_async_client_tells_what_happens_and_no_secret() {
+    in_child("logging::child_of_the_async_client", &[]);
+}
+
+#[test]
+#[ignore = "for a child process"]
+fn child_of_the_async_client() {
     let server = server();
     let log = Log::default();
     tracing::subscriber::with_default(log.clone(), || {
@@ -159,6 +170,12 @@ fn the_async_client_tells_what_happens_and_no_secret() {
 
 #[test]
 fn the_blocking_client_tells_what_happens_and_no_secret() {
+    in_child("logging::child_of_the_blocking_client", &[]);
+}
+
+#[test]
+#[ignore = "for a child process"]
+fn child_of_the_blocking_client() {
     let server = server();
     let log = Log::default();
     tracing::subscriber::with_default(log.clone(), || {

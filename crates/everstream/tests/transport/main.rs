@@ -2,6 +2,7 @@
 //!
 //! Every test runs in both clients, unless it says which one it is about.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 #![cfg(all(
     feature = "rustls",
     feature = "http2",

@@ -1,13 +1,12 @@
 //! Through a proxy, past it, and what is said when it fails.
 
 use std::net::TcpListener;
-use std::process::Command;
 
 use everstream::{Error, Fault, Http, SseClient, blocking};
 use everstream_testing::{Reply, Server};
 
 use crate::certs::{Authority, Validity};
-use crate::client::{both, chain};
+use crate::client::{both, chain, in_child};
 use crate::proxy_server::{Manner, Proxy};
 use crate::tls_server::TlsServer;
 
@@ -135,7 +134,7 @@ fn a_proxy_that_refuses_a_tunnel_is_a_connect_fault_that_says_so() {
     });
 }
 
-fn secret_in(error: &(impl std::error::Error + std::fmt::Debug)) -> bool {
+fn secret_in(error: &impl std::error::Error) -> bool {
     let text = format!("{} {error:?} {error:#?}", chain(error));
     text.contains("hunter2") || text.to_lowercase().contains("dxnlcjpodw50zxiy")
 }
@@ -162,25 +161,6 @@ fn a_proxy_that_can_not_be_one_is_an_error_that_names_the_setting_and_hides_the_
             assert!(!secret_in(&error), "{error:?}");
         }
     });
-}
-
-/// Environment variables are set for a process of its own: this test binary again, with one of
-/// the tests below.
-fn in_child(test: &str, variables: &[(&str, &str)]) {
-    let mut child = Command::new(std::env::current_exe().unwrap());
-    child.args([test, "--exact", "--include-ignored", "--nocapture"]);
-    for name in ["http_proxy", "https_proxy", "all_proxy", "no_proxy"] {
-        child.env_remove(name).env_remove(name.to_uppercase());
-    }
-    // Proxies from the environment aren't used in what looks like a CGI program.
-    child.env_remove("REQUEST_METHOD");
-    let output = child.envs(variables.iter().copied()).output().unwrap();
-    let stdout = String::from_utf8_lossy(&output.stdout);
-    assert!(
-        output.status.success() && stdout.contains("1 passed"),
-        "{stdout}{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
 }
 
 #[test]
