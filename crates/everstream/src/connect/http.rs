@@ -4,7 +4,7 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ::http::header::{ACCEPT, CACHE_CONTROL};
 use ::http::{HeaderMap, HeaderName, HeaderValue, Method};
@@ -263,7 +263,7 @@ impl Http {
     /// as the system allows. Default: 10 s.
     ///
     /// ```
-    /// # use std::time::Duration;
+    /// # use std::time::{Duration, Instant};
     /// let http = everstream::Http::new("https://example.com/feed")
     ///     .connect_timeout(Duration::from_secs(3));
     /// # drop(http);
@@ -458,7 +458,10 @@ impl ConnectStrategy for Http {
             body: self.body.clone(),
             hook: self.hook.clone(),
             redirect_limit: self.redirect_limit,
-            connect_timeout: self.transport.connect_timeout,
+            connect_timeout: match self.own {
+                Some(_) => None,
+                None => self.transport.connect_timeout,
+            },
         }))
     }
 }
@@ -531,6 +534,7 @@ struct Exchange {
     method: Method,
     body: Option<Bytes>,
     redirect_limit: usize,
+    /// `None`: there is none, or it is the one of a client of the user's own.
     connect_timeout: Option<Duration>,
     read_timeout: Option<Duration>,
 }
@@ -582,6 +586,7 @@ impl Exchange {
     }
 
     async fn send(&self, request: reqwest::Request) -> Result<reqwest::Response, Fault> {
+        let began = Instant::now();
         let sent = self.client.execute(request);
         let result = match self.read_timeout {
             None => sent.await,
@@ -596,13 +601,15 @@ impl Exchange {
         result.map_err(|error| {
             // URLs hold secrets; faults are logged.
             let error = error.without_url();
-            match self.connect_timeout {
-                Some(limit) if error.is_connect() && error.is_timeout() => {
-                    Fault::ConnectTimeout(limit)
-                }
-                _ if error.is_connect() => Fault::Connect(error.into()),
-                _ if error.is_builder() => Fault::Other(error.into()),
-                _ => Fault::Request(error.into()),
+            if error.is_connect() && error.is_timeout() {
+                // If the limit isn't known, it was the system's or the own client's.
+                Fault::ConnectTimeout(self.connect_timeout.unwrap_or_else(|| began.elapsed()))
+            } else if error.is_connect() {
+                Fault::Connect(error.into())
+            } else if error.is_builder() {
+                Fault::Other(error.into())
+            } else {
+                Fault::Request(error.into())
             }
         })
     }

@@ -30,13 +30,7 @@ pub(super) async fn check(response: Response) -> Result<Connection, Fault> {
     if !is_event_stream(response.headers()) {
         return Err(Fault::ContentType(Box::new(read_error(response).await)));
     }
-    // reqwest takes the header off the ones that it decodes.
-    if response
-        .headers()
-        .get_all(CONTENT_ENCODING)
-        .iter()
-        .any(|coding| coding != "identity")
-    {
+    if is_coded(response.headers()) {
         return Err(Fault::ContentEncoding(Box::new(read_error(response).await)));
     }
     let headers = convert(response.headers());
@@ -56,6 +50,17 @@ fn is_event_stream(headers: &HeaderMap) -> bool {
         essence
             .trim_ascii()
             .eq_ignore_ascii_case(b"text/event-stream")
+    })
+}
+
+/// Whether the body is in a coding that wasn't decoded: reqwest takes the header off where it decodes.
+fn is_coded(headers: &HeaderMap) -> bool {
+    headers.get_all(CONTENT_ENCODING).iter().any(|value| {
+        value
+            .as_bytes()
+            .split(|byte| *byte == b',')
+            .map(<[u8]>::trim_ascii)
+            .any(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case(b"identity"))
     })
 }
 

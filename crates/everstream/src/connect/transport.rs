@@ -75,24 +75,54 @@ impl Transport {
         builder = match &self.proxy {
             None => builder,
             Some(None) => builder.no_proxy(),
-            Some(Some(url)) => builder.proxy(reqwest::Proxy::all(url).map_err(|error| {
-                // The URL may hold a password.
-                Error::config("proxy", error.without_url())
-            })?),
+            Some(Some(url)) => builder.proxy(proxy(url)?),
         };
         #[cfg(feature = "__tls")]
         {
             builder = self.tls.apply(builder)?;
         }
-        builder
-            .build()
-            .map_err(|error| Error::config("http", Report(error)))
+        builder.build().map_err(|error| {
+            #[cfg(feature = "__tls")]
+            if let Some(setting) = self.tls.culprit() {
+                return Error::config(setting, Report(error));
+            }
+            Error::config("http", Report(error))
+        })
     }
+}
+
+/// Its messages are without the URL, which may hold a password.
+fn proxy(url: &str) -> Result<reqwest::Proxy, Error> {
+    let known: &[&str] = if cfg!(feature = "socks") {
+        &["http", "https", "socks4", "socks4a", "socks5", "socks5h"]
+    } else {
+        &["http", "https"]
+    };
+    // reqwest would speak HTTP to any other.
+    let scheme = url.split_once("://").map_or("http", |(scheme, _)| scheme);
+    if !known.iter().any(|known| known.eq_ignore_ascii_case(scheme)) {
+        let problem = format!("the scheme isn't one of {}", known.join(", "));
+        return Err(Error::config("proxy", problem));
+    }
+    reqwest::Proxy::all(url).map_err(|error| Error::config("proxy", Report(error.without_url())))
 }
 
 #[cfg(feature = "__tls")]
 impl Tls {
-    fn apply(&self, mut builder: reqwest::ClientBuilder) -> Result<reqwest::ClientBuilder, Error> {
+    fn apply(&self, builder: reqwest::ClientBuilder) -> Result<reqwest::ClientBuilder, Error> {
+        let mut builder = backend(builder);
+        let roots = self.roots()?;
+        if !roots.is_empty() {
+            builder = builder.tls_certs_merge(roots);
+        }
+        if let Some((chain, key)) = &self.identity {
+            builder = builder.identity(identity(chain, key)?);
+        }
+        Ok(builder.tls_danger_accept_invalid_certs(self.accept_invalid_certs))
+    }
+
+    fn roots(&self) -> Result<Vec<reqwest::Certificate>, Error> {
+        let mut all = Vec::new();
         for pem in &self.roots {
             let roots = reqwest::Certificate::from_pem_bundle(pem)
                 .map_err(|error| Error::config("root_certificates", Report(error)))?;
@@ -102,13 +132,36 @@ impl Tls {
                     "the PEM holds no certificate",
                 ));
             }
-            builder = builder.tls_certs_merge(roots);
+            all.extend(roots);
         }
-        if let Some((chain, key)) = &self.identity {
-            builder = builder.identity(identity(chain, key)?);
-        }
-        Ok(builder.tls_danger_accept_invalid_certs(self.accept_invalid_certs))
+        Ok(all)
     }
+
+    /// The setting that a client can't be built with. reqwest looks into certificates and keys only
+    /// when it builds, and its error doesn't tell which of them it is about.
+    fn culprit(&self) -> Option<&'static str> {
+        // Without the system's certificates, which aren't anybody's setting.
+        let alone = |roots| backend(reqwest::Client::builder().no_proxy()).tls_certs_only(roots);
+        if alone(self.roots().ok()?).build().is_err() {
+            return Some("root_certificates");
+        }
+        let (chain, key) = self.identity.as_ref()?;
+        let with_identity = alone(Vec::new()).identity(identity(chain, key).ok()?);
+        with_identity
+            .build()
+            .is_err()
+            .then_some("client_certificate")
+    }
+}
+
+/// Features are additive: `native-tls`, switched on by another crate, doesn't take TLS away from
+/// rustls, as it would by reqwest's own choice.
+#[cfg(feature = "__tls")]
+fn backend(builder: reqwest::ClientBuilder) -> reqwest::ClientBuilder {
+    #[cfg(any(feature = "rustls", feature = "rustls-no-provider"))]
+    return builder.tls_backend_rustls();
+    #[cfg(not(any(feature = "rustls", feature = "rustls-no-provider")))]
+    return builder.tls_backend_native();
 }
 
 #[cfg(any(feature = "rustls", feature = "rustls-no-provider"))]

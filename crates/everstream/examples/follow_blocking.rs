@@ -1,0 +1,37 @@
+//! Follows a stream without async, and stops it from another thread.
+//!
+//! `cargo run --example follow_blocking -- URL`; Enter ends it. Without a URL it follows a small
+//! server of its own, for five events.
+
+use everstream::blocking::SseClient;
+use everstream_testing::{Reply, Server};
+
+fn main() -> Result<(), everstream::Error> {
+    let demo = Server::start();
+    demo.otherwise(Reply::stream().event("tick").event("tock").end());
+    let url = std::env::args().nth(1);
+    let limit = if url.is_some() { usize::MAX } else { 5 };
+
+    let mut client = SseClient::builder(url.unwrap_or_else(|| demo.url("/")))
+        .initial_retry_delay(std::time::Duration::from_millis(100))
+        .build_blocking()?;
+
+    let handle = client.handle();
+    std::thread::spawn(move || {
+        // Only a line: at the end of the input nobody is there to press Enter.
+        if std::io::stdin()
+            .read_line(&mut String::new())
+            .is_ok_and(|length| length > 0)
+        {
+            handle.close();
+        }
+    });
+
+    // The connections that it takes are no concern of this loop.
+    for event in client.events().take(limit) {
+        let event = event?;
+        println!("{}: {}", event.event(), event.data());
+    }
+    println!("closed");
+    Ok(())
+}

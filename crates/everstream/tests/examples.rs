@@ -1,0 +1,100 @@
+//! The examples do what their first lines say, each against the server that it brings.
+//!
+//! `cargo test` builds them before it runs the tests; a run of this file alone doesn't.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![cfg(all(feature = "http", feature = "json"))]
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+/// What it prints; it must succeed.
+fn run(example: &str) -> String {
+    // Beside the folder of the test programs.
+    let mut path: PathBuf = std::env::current_exe().unwrap();
+    path.pop();
+    path.pop();
+    path.extend(["examples", example]);
+    path.set_extension(std::env::consts::EXE_EXTENSION);
+    let output = Command::new(&path)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap_or_else(|error| {
+            panic!(
+                "{error}: {}; `cargo build --examples` makes it",
+                path.display()
+            )
+        });
+    let stdout = String::from_utf8(output.stdout).unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{stdout}{stderr}");
+    stdout
+}
+
+#[test]
+fn follow_shows_every_kind_of_action() {
+    let shown = run("follow");
+    let lines: Vec<&str> = shown
+        .lines()
+        // Delays are random.
+        .filter(|line| !line.starts_with("next attempt in "))
+        .collect();
+    let (last, lines) = lines.split_last().unwrap();
+    let (gave_up, lines) = lines.split_last().unwrap();
+    assert_eq!(
+        lines,
+        [
+            "connected, status Some(200)",
+            "a comment: hello",
+            "message: one",
+            "disconnected: the connection broke",
+            "connected, status Some(200)",
+            "message: two",
+            "disconnected: the server ended the response",
+        ]
+    );
+    assert!(gave_up.ends_with("answered with status 204"), "{gave_up}");
+    assert_eq!(*last, "the last id was Some(\"2\")");
+    assert_eq!(shown.matches("next attempt in ").count(), 2);
+}
+
+#[test]
+fn follow_blocking_reads_over_several_connections() {
+    assert_eq!(
+        run("follow_blocking"),
+        "message: tick\nmessage: tock\nmessage: tick\nmessage: tock\nmessage: tick\nclosed\n"
+    );
+}
+
+#[test]
+fn llm_prints_the_answer_up_to_done() {
+    assert_eq!(run("llm"), "Hello, world.\n");
+}
+
+#[test]
+fn resume_goes_on_where_the_first_run_stopped() {
+    assert_eq!(
+        run("resume"),
+        "first run\nevent 1\nevent 2\nevent 3\nsecond run\nevent 4\nevent 5\nevent 6\n"
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn custom_source_reconnects_with_the_last_id() {
+    assert_eq!(
+        run("custom_source"),
+        "you asked for what is \"after\"\nyou asked for what is \"after 1\"\n"
+    );
+}
+
+#[test]
+fn fresh_token_gets_in_with_the_second_one() {
+    let shown = run("fresh_token");
+    let (first, second) = shown.trim_end().split_once('\n').unwrap();
+    assert!(
+        first.starts_with("again, because ") && first.ends_with("status 401"),
+        "{first}"
+    );
+    assert_eq!(second, "welcome, Bearer token-2");
+}

@@ -1,0 +1,209 @@
+//! What each feature adds, and what is there without any.
+//!
+//! Each test is for the features that it names, so that it means something in the build with all
+//! of them and in the one with none.
+
+use everstream::{
+    ConnectRequest, Connection, Error, Fault, SseClient, blocking, connect_fn, error_strategy,
+};
+
+/// A source that is no network: says what it was resumed from, and ends.
+async fn echo(request: ConnectRequest) -> Result<Connection, Fault> {
+    let id = request.last_event_id.unwrap_or_else(|| "the start".into());
+    let text = format!("id: 7\ndata: from {id}\n\n");
+    Ok(Connection::from_read(std::io::Cursor::new(text)))
+}
+
+#[tokio::test]
+async fn the_async_client_follows_a_source_of_ones_own_in_every_build() {
+    let mut client = SseClient::builder(connect_fn(echo))
+        .initial_retry_delay(std::time::Duration::ZERO)
+        .build()
+        .unwrap();
+    for expected in ["from the start", "from 7"] {
+        assert_eq!(client.next_event().await.unwrap().unwrap().data(), expected);
+    }
+}
+
+#[test]
+fn the_blocking_client_follows_a_source_of_ones_own_in_every_build() {
+    let mut client = blocking::SseClient::builder(connect_fn(echo))
+        .initial_retry_delay(std::time::Duration::ZERO)
+        .build_blocking()
+        .unwrap();
+    for expected in ["from the start", "from 7"] {
+        assert_eq!(client.next_event().unwrap().unwrap().data(), expected);
+    }
+}
+
+#[test]
+fn the_errors_of_a_source_of_ones_own_pass_through_in_every_build() {
+    let strategy = connect_fn(|_| async { Err::<Connection, _>("no luck") });
+    let mut client = blocking::SseClient::builder(strategy)
+        .error_strategy(error_strategy::always_fail())
+        .build_blocking()
+        .unwrap();
+    let error = client.next_event().unwrap().unwrap_err();
+    assert!(
+        matches!(&error, Error::Fault(Fault::Connect(cause)) if cause.to_string() == "no luck")
+    );
+}
+
+#[cfg(feature = "http")]
+#[test]
+fn http_follows_a_url() {
+    use everstream_testing::{Reply, Server};
+
+    // Then there is nothing to install first.
+    if cfg!(all(feature = "rustls-no-provider", not(feature = "rustls"))) {
+        return;
+    }
+    let server = Server::start();
+    server.otherwise(Reply::stream().event("hello").stall());
+    let mut client = blocking::SseClient::new(server.url("/")).unwrap();
+    assert_eq!(client.next_event().unwrap().unwrap().data(), "hello");
+    let request = server.requests().remove(0);
+    let accepted = request.header("Accept-Encoding").unwrap_or_default();
+    for (asked, coding) in [
+        (cfg!(feature = "gzip"), "gzip"),
+        (cfg!(feature = "brotli"), "br"),
+        (cfg!(feature = "zstd"), "zstd"),
+    ] {
+        assert_eq!(accepted.contains(coding), asked, "{coding} in {accepted:?}");
+    }
+}
+
+#[cfg(all(feature = "http", not(feature = "__tls")))]
+#[test]
+fn without_tls_an_https_url_is_a_fault_that_says_why() {
+    let mut client = blocking::SseClient::builder("https://localhost/")
+        .error_strategy(error_strategy::always_fail())
+        .build_blocking()
+        .unwrap();
+    let error = client.next_event().unwrap().unwrap_err();
+    let fault = error.fault().unwrap();
+    assert!(matches!(fault, Fault::Connect(_)), "{fault:?}");
+}
+
+#[cfg(feature = "json")]
+mod json {
+    use everstream::{Event, JsonExt};
+    use serde::Deserialize;
+
+    #[derive(Debug, Deserialize, PartialEq)]
+    struct Price {
+        eur: u32,
+    }
+
+    #[test]
+    fn json_reads_the_data_of_an_event() {
+        let event = Event::new("price", r#"{"eur": 7, "more": []}"#, None);
+        assert_eq!(event.json::<Price>().unwrap(), Price { eur: 7 });
+    }
+
+    #[test]
+    fn data_that_is_no_json_is_an_error_with_a_part_of_it_and_the_cause() {
+        let long = format!("x{}", "é".repeat(1000));
+        for data in ["", "[DONE]", "7 eur", "{}", &long] {
+            let error = Event::new("price", data, None).json::<Price>().unwrap_err();
+            let text = error.to_string();
+            let shown: String = data.chars().take(10).collect();
+            assert!(text.contains("price") && text.contains(&shown), "{text}");
+            assert!(text.len() < 400, "{text}");
+            assert!(std::error::Error::source(&error).is_some());
+        }
+    }
+
+    #[cfg(feature = "http")]
+    mod body {
+        use everstream::{Error, Http, SseClient, blocking};
+        use everstream_testing::{Reply, Server};
+
+        #[cfg(not(all(feature = "rustls-no-provider", not(feature = "rustls"))))]
+        #[test]
+        fn json_makes_a_post_with_its_content_type() {
+            let server = Server::start();
+            server.otherwise(Reply::stream().event("x").stall());
+            let http = Http::new(server.url("/")).json(&serde_json::json!({"a": [1, "é"]}));
+            let mut client = blocking::SseClient::new(http).unwrap();
+            client.next_event().unwrap().unwrap();
+            let request = server.requests().remove(0);
+            assert_eq!(request.method, "POST");
+            assert_eq!(request.header("Content-Type"), Some("application/json"));
+            assert_eq!(request.body, r#"{"a":[1,"é"]}"#.as_bytes());
+        }
+
+        #[test]
+        fn a_body_that_can_not_be_json_is_an_error_that_names_the_setting() {
+            // JSON has no such keys.
+            let body = std::collections::HashMap::from([((1, 2), 3)]);
+            let error = SseClient::new(Http::new("http://localhost/").json(&body)).unwrap_err();
+            assert!(
+                matches!(
+                    error,
+                    Error::Config {
+                        setting: "body",
+                        ..
+                    }
+                ),
+                "{error:?}"
+            );
+        }
+    }
+}
+
+#[cfg(feature = "serde")]
+#[test]
+fn serde_takes_an_event_there_and_back() {
+    use everstream::Event;
+
+    for event in [
+        Event::new("message", "", None),
+        Event::new("price", "two\nlines \u{1F600}", Some("41")),
+        Event::new("price", "data", Some("")),
+    ] {
+        let text = serde_json::to_string(&event).unwrap();
+        let back: Event = serde_json::from_str(&text).unwrap();
+        assert_eq!(back, event, "{text}");
+    }
+}
+
+/// In one test, because what is installed is installed for the whole process.
+#[cfg(all(feature = "rustls-no-provider", not(feature = "rustls")))]
+#[test]
+fn without_a_provider_there_is_an_error_and_with_one_tls_works() {
+    use everstream::Http;
+
+    for problem in [
+        SseClient::new("https://localhost/").map(|_| ()),
+        SseClient::new(Http::new("http://localhost/")).map(|_| ()),
+        blocking::SseClient::new("https://localhost/").map(|_| ()),
+    ] {
+        let Err(error @ Error::Config { .. }) = problem else {
+            panic!("{problem:?}");
+        };
+        assert!(error.to_string().contains("install_default"), "{error}");
+    }
+
+    rustls::crypto::aws_lc_rs::default_provider()
+        .install_default()
+        .unwrap();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("https://{}/", listener.local_addr().unwrap());
+    let mut client = blocking::SseClient::builder(url)
+        .error_strategy(error_strategy::always_fail())
+        .build_blocking()
+        .unwrap();
+    // Enough of TLS to see that it is there: it says hello, and a server that doesn't is no server.
+    let server = std::thread::spawn(move || {
+        use std::io::Read;
+        let (mut socket, _) = listener.accept().unwrap();
+        let mut first = [0];
+        socket.read_exact(&mut first).unwrap();
+        first[0]
+    });
+    let error = client.next_event().unwrap().unwrap_err();
+    assert!(error.is_connect(), "{error:?}");
+    const HANDSHAKE: u8 = 22;
+    assert_eq!(server.join().unwrap(), HANDSHAKE);
+}

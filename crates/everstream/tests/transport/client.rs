@@ -1,0 +1,143 @@
+//! Both clients behind one face, so that a test is written once.
+
+use std::error::Error as _;
+use std::process::Command;
+
+use everstream::{Action, Builder, Error, Event, Fault, SseClient, Start, blocking};
+use tokio::runtime::Runtime;
+
+use crate::LIMIT;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Async,
+    Blocking,
+}
+
+pub(crate) enum Client {
+    Async(Box<SseClient>, Runtime),
+    Blocking(Box<blocking::SseClient>),
+}
+
+/// Runs a test in each client. What it prints tells which one failed.
+pub(crate) fn both(test: impl Fn(Kind)) {
+    for kind in [Kind::Async, Kind::Blocking] {
+        println!("{kind:?}");
+        test(kind);
+    }
+}
+
+impl Kind {
+    pub(crate) fn try_build(self, builder: Builder) -> Result<Client, Error> {
+        Ok(match self {
+            Kind::Async => {
+                // Its worker goes on while the test does something else.
+                let runtime = tokio::runtime::Builder::new_multi_thread()
+                    .worker_threads(1)
+                    .enable_all()
+                    .build()
+                    .unwrap();
+                Client::Async(Box::new(builder.build()?), runtime)
+            }
+            Kind::Blocking => Client::Blocking(Box::new(builder.build_blocking()?)),
+        })
+    }
+
+    pub(crate) fn build(self, builder: Builder) -> Client {
+        self.try_build(builder).unwrap()
+    }
+}
+
+impl Client {
+    pub(crate) fn next(&mut self) -> Option<Result<Action, Error>> {
+        match self {
+            Client::Async(client, runtime) => runtime
+                .block_on(async { tokio::time::timeout(LIMIT, client.next_action()).await })
+                .expect("an action in time"),
+            Client::Blocking(client) => client
+                .next_action_timeout(LIMIT)
+                .expect("an action in time"),
+        }
+    }
+
+    /// The next thing, which must be a start.
+    pub(crate) fn started(&mut self) -> Start {
+        match self.next() {
+            Some(Ok(Action::Start(start))) => *start,
+            other => panic!("not a start: {other:?}"),
+        }
+    }
+
+    /// The next event, perhaps after a start.
+    pub(crate) fn event(&mut self) -> Event {
+        loop {
+            match self.next() {
+                Some(Ok(Action::Event(event))) => return event,
+                Some(Ok(Action::Start(_))) => {}
+                other => panic!("not an event: {other:?}"),
+            }
+        }
+    }
+
+    /// The next thing, which must be a fault that the client continues after.
+    pub(crate) fn fault(&mut self) -> Option<Fault> {
+        match self.next() {
+            Some(Ok(Action::Fault(fault))) => fault,
+            other => panic!("not a fault: {other:?}"),
+        }
+    }
+
+    /// The next thing, which must be a fault, whether the client continues after it or not.
+    pub(crate) fn any_fault(&mut self) -> Fault {
+        match self.next() {
+            Some(Ok(Action::Fault(Some(fault))) | Err(Error::Fault(fault))) => fault,
+            other => panic!("not a fault: {other:?}"),
+        }
+    }
+}
+
+/// An error with its causes, as a program would print it.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text += &format!(": {error}");
+        source = error.source();
+    }
+    text
+}
+
+/// The cause of a fault that is of this type, however deep.
+pub(crate) fn cause<T: std::error::Error + 'static>(fault: &Fault) -> Option<&T> {
+    let mut source = fault.source();
+    while let Some(error) = source {
+        if let Some(found) = error.downcast_ref::<T>() {
+            return Some(found);
+        }
+        // An I/O error is transparent: its own source is that of the error inside.
+        source = match error.downcast_ref::<std::io::Error>() {
+            Some(io) => io.get_ref().map(|inner| inner as _),
+            None => error.source(),
+        };
+    }
+    None
+}
+
+/// Runs one test, which is ignored otherwise, in a process of its own: this test binary again. Not
+/// only what is asked for is set in its environment, proxies are removed from it too.
+pub(crate) fn in_child(test: &str, variables: &[(&str, &str)]) {
+    let mut child = Command::new(std::env::current_exe().unwrap());
+    child.args([test, "--exact", "--include-ignored", "--nocapture"]);
+    for name in ["http_proxy", "https_proxy", "all_proxy", "no_proxy"] {
+        child.env_remove(name).env_remove(name.to_uppercase());
+    }
+    // Proxies from the environment aren't used in what looks like a CGI program.
+    child.env_remove("REQUEST_METHOD");
+    let output = child.envs(variables.iter().copied()).output().unwrap();
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success() && stdout.contains("1 passed"),
+        "{stdout}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}

@@ -1,0 +1,203 @@
+//! Time-outs of connections, and clients that the program brings itself.
+
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::time::{Duration, Instant};
+
+use everstream::{Fault, Http, SseClient};
+use everstream_testing::{Reply, Server};
+use reqwest::redirect::Policy;
+use socket2::{Domain, Socket, Type};
+
+use crate::LIMIT;
+use crate::certs::{Authority, Validity};
+use crate::client::{both, cause, chain};
+use crate::tls_server::TlsServer;
+
+/// Long enough for the two ends of one machine, and soon over.
+const SOON: Duration = Duration::from_millis(600);
+
+/// Accepts by its backlog, and says nothing.
+fn silent() -> TcpListener {
+    TcpListener::bind("127.0.0.1:0").unwrap()
+}
+
+/// A port whose backlog is full, so that the system answers to no further connection.
+struct Full {
+    addr: SocketAddr,
+    _listener: Socket,
+    _waiting: Vec<TcpStream>,
+}
+
+impl Full {
+    fn new() -> Self {
+        let listener = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
+        listener.bind(&any.into()).unwrap();
+        listener.listen(0).unwrap();
+        let addr = listener.local_addr().unwrap().as_socket().unwrap();
+        let mut waiting = Vec::new();
+        while let Ok(stream) = TcpStream::connect_timeout(&addr, Duration::from_millis(100)) {
+            waiting.push(stream);
+            assert!(waiting.len() < 100, "the backlog has no end");
+        }
+        Full {
+            addr,
+            _listener: listener,
+            _waiting: waiting,
+        }
+    }
+}
+
+#[test]
+fn a_connection_that_nobody_answers_is_given_up_after_connect_timeout() {
+    let full = Full::new();
+    both(|kind| {
+        let http = Http::new(format!("http://{}/", full.addr)).connect_timeout(SOON);
+        let began = Instant::now();
+        let fault = kind.build(SseClient::builder(http)).any_fault();
+        assert!(matches!(fault, Fault::ConnectTimeout(SOON)), "{fault:?}");
+        assert!(began.elapsed() >= SOON);
+        assert!(fault.to_string().contains("connect_timeout"), "{fault}");
+    });
+}
+
+#[test]
+fn silence_in_the_tls_handshake_counts_into_connect_timeout() {
+    let silent = silent();
+    both(|kind| {
+        let url = format!("https://{}/", silent.local_addr().unwrap());
+        let http = Http::new(url).connect_timeout(SOON);
+        let fault = kind.build(SseClient::builder(http)).any_fault();
+        assert!(matches!(fault, Fault::ConnectTimeout(SOON)), "{fault:?}");
+    });
+}
+
+#[test]
+fn silence_of_a_proxy_counts_into_connect_timeout() {
+    let silent = silent();
+    both(|kind| {
+        let http = Http::new("https://feed.test/")
+            .proxy(format!("http://{}", silent.local_addr().unwrap()))
+            .connect_timeout(SOON);
+        let fault = kind.build(SseClient::builder(http)).any_fault();
+        assert!(matches!(fault, Fault::ConnectTimeout(SOON)), "{fault:?}");
+    });
+}
+
+#[test]
+fn a_slow_response_is_no_slow_connection() {
+    let server = Server::start();
+    server.otherwise(Reply::stream().head_delayed(SOON * 2).event("late").stall());
+    both(|kind| {
+        let http = Http::new(server.url("/")).connect_timeout(SOON);
+        assert_eq!(kind.build(SseClient::builder(http)).event().data(), "late");
+    });
+}
+
+#[test]
+fn a_refused_connection_is_a_connect_fault_with_its_cause() {
+    let server = Server::start();
+    server.stop();
+    both(|kind| {
+        let fault = kind.build(SseClient::builder(server.url("/"))).any_fault();
+        assert!(matches!(fault, Fault::Connect(_)), "{fault:?}");
+        let io = cause::<std::io::Error>(&fault).expect("an I/O error");
+        assert_eq!(io.kind(), std::io::ErrorKind::ConnectionRefused);
+    });
+}
+
+#[test]
+fn a_name_that_no_host_has_is_a_connect_fault_that_says_dns() {
+    both(|kind| {
+        // A name that can't exist (RFC 6761), so that no server is asked.
+        let builder = SseClient::builder(Http::new("http://feed.invalid/").no_proxy());
+        let fault = kind.build(builder).any_fault();
+        assert!(matches!(fault, Fault::Connect(_)), "{fault:?}");
+        assert!(chain(&fault).contains("dns"), "{}", chain(&fault));
+    });
+}
+
+#[test]
+fn a_client_of_ones_own_brings_its_settings() {
+    let server = Server::start();
+    server.otherwise(Reply::stream().event("hello").stall());
+    let authority = Authority::new();
+    let leaf = authority.server(&["localhost"], Validity::Now);
+    let tls = TlsServer::start(leaf.config(&["http/1.1"]), &server);
+    both(|kind| {
+        let root = reqwest::Certificate::from_pem(authority.pem().as_bytes()).unwrap();
+        let own = reqwest::Client::builder()
+            .tls_backend_rustls()
+            .tls_certs_merge([root])
+            .user_agent("mine")
+            .redirect(Policy::none())
+            .build()
+            .unwrap();
+        let http = Http::new(tls.url("/")).header("X-Team", "a").client(own);
+        let mut client = kind.build(SseClient::builder(http));
+        assert_eq!(client.event().data(), "hello");
+        let request = server.requests().pop().unwrap();
+        assert_eq!(request.header("User-Agent"), Some("mine"));
+        assert_eq!(request.header("X-Team"), Some("a"));
+        assert_eq!(request.header("Accept"), Some("text/event-stream"));
+    });
+}
+
+#[test]
+fn a_client_of_ones_own_without_a_policy_has_its_redirects_followed_safely() {
+    let target = Server::start();
+    target.otherwise(Reply::stream().event("hello").stall());
+    let server = Server::start();
+    server.otherwise(Reply::redirect(307, target.url("/moved")));
+    both(|kind| {
+        let own = reqwest::Client::builder()
+            .redirect(Policy::none())
+            .build()
+            .unwrap();
+        let http = Http::new(server.url("/"))
+            .sensitive_header("X-Api-Key", "secret")
+            .client(own);
+        assert_eq!(kind.build(SseClient::builder(http)).event().data(), "hello");
+        assert_eq!(target.requests().pop().unwrap().header("X-Api-Key"), None);
+    });
+}
+
+#[test]
+fn the_connect_timeout_of_a_client_of_ones_own_is_a_connect_timeout() {
+    let silent = silent();
+    both(|kind| {
+        let own = reqwest::Client::builder()
+            .connect_timeout(SOON)
+            .build()
+            .unwrap();
+        let url = format!("https://{}/", silent.local_addr().unwrap());
+        let began = Instant::now();
+        let fault = kind
+            .build(SseClient::builder(Http::new(url).client(own)))
+            .any_fault();
+        let took = began.elapsed();
+        assert!(fault.is_connect() && fault.is_timeout(), "{fault:?}");
+        // The limit isn't known; the default of a client that wasn't used would be a lie.
+        let Fault::ConnectTimeout(limit) = fault else {
+            panic!("{fault:?}")
+        };
+        assert!(SOON <= limit && limit <= took, "{limit:?}");
+    });
+}
+
+#[test]
+fn the_total_timeout_of_a_client_of_ones_own_is_a_fault_and_not_the_end() {
+    let server = Server::start();
+    server.otherwise(Reply::stream().event("hello").stall());
+    both(|kind| {
+        let own = reqwest::Client::builder().timeout(SOON).build().unwrap();
+        let http = Http::new(server.url("/")).client(own);
+        let builder = SseClient::builder(http).initial_retry_delay(Duration::ZERO);
+        let mut client = kind.build(builder);
+        assert_eq!(client.event().data(), "hello");
+        let fault = client.fault();
+        assert!(matches!(fault, Some(Fault::Read(_))), "{fault:?}");
+        assert_eq!(client.event().data(), "hello");
+    });
+    assert!(server.wait_for_requests(4, LIMIT));
+}

@@ -1,0 +1,190 @@
+//! An HTTP/2 server whose every frame the test decides on.
+
+use std::net::SocketAddr;
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use h2::server::SendResponse;
+use h2::{Reason, SendStream};
+use rustls::ServerConfig;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio_rustls::TlsAcceptor;
+
+use crate::LIMIT;
+use crate::tls_server::runtime;
+
+pub(crate) struct H2Server {
+    addr: SocketAddr,
+    scheme: &'static str,
+    exchanges: Mutex<Receiver<Exchange>>,
+    runtime: Option<Runtime>,
+}
+
+/// A request that waits for its response.
+pub(crate) struct Exchange {
+    pub(crate) request: http::Request<()>,
+    /// Which accepted socket it came over, from 0.
+    pub(crate) connection: usize,
+    respond: SendResponse<Bytes>,
+    goaway: UnboundedSender<GoAway>,
+}
+
+/// A response that goes on.
+pub(crate) struct Stream {
+    body: SendStream<Bytes>,
+    goaway: UnboundedSender<GoAway>,
+}
+
+enum GoAway {
+    /// No further streams; the ones there are go on.
+    Graceful,
+    /// Everything ends.
+    Abrupt(Reason),
+}
+
+impl H2Server {
+    /// By prior knowledge.
+    pub(crate) fn cleartext() -> Self {
+        Self::start(None)
+    }
+
+    pub(crate) fn tls(config: ServerConfig) -> Self {
+        Self::start(Some(config))
+    }
+
+    fn start(tls: Option<ServerConfig>) -> Self {
+        let runtime = runtime();
+        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+        let addr = listener.local_addr().unwrap();
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let acceptor = tls.map(|config| TlsAcceptor::from(Arc::new(config)));
+        let (report, exchanges) = mpsc::channel();
+        runtime.spawn(async move {
+            for connection in 0.. {
+                let Ok((socket, _)) = listener.accept().await else {
+                    return;
+                };
+                let (acceptor, report) = (acceptor.clone(), report.clone());
+                tokio::spawn(async move {
+                    match acceptor {
+                        None => serve(socket, connection, report).await,
+                        Some(acceptor) => {
+                            if let Ok(socket) = acceptor.accept(socket).await {
+                                serve(socket, connection, report).await;
+                            }
+                        }
+                    }
+                });
+            }
+        });
+        H2Server {
+            addr,
+            scheme,
+            exchanges: Mutex::new(exchanges),
+            runtime: Some(runtime),
+        }
+    }
+
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("{}://localhost:{}{path}", self.scheme, self.addr.port())
+    }
+
+    /// The next request, of any connection.
+    pub(crate) fn next(&self) -> Exchange {
+        let exchanges = self.exchanges.lock().unwrap();
+        exchanges.recv_timeout(LIMIT).expect("a request in time")
+    }
+}
+
+impl Drop for H2Server {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+async fn serve(
+    socket: impl AsyncRead + AsyncWrite + Unpin,
+    connection: usize,
+    report: Sender<Exchange>,
+) {
+    let Ok(mut h2) = h2::server::handshake(socket).await else {
+        return;
+    };
+    let (goaway, mut orders): (_, UnboundedReceiver<GoAway>) = unbounded_channel();
+    loop {
+        tokio::select! {
+            Some(order) = orders.recv() => match order {
+                GoAway::Graceful => h2.graceful_shutdown(),
+                GoAway::Abrupt(reason) => h2.abrupt_shutdown(reason),
+            },
+            accepted = h2.accept() => {
+                let Some(Ok((request, respond))) = accepted else {
+                    return;
+                };
+                let exchange = Exchange {
+                    request: request.map(|_| ()),
+                    connection,
+                    respond,
+                    goaway: goaway.clone(),
+                };
+                _ = report.send(exchange);
+            }
+        }
+    }
+}
+
+impl Exchange {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.request
+            .headers()
+            .get(name)
+            .map(|it| it.to_str().unwrap())
+    }
+
+    /// Begins a stream of events.
+    pub(crate) fn stream(mut self) -> Stream {
+        let head = http::Response::builder()
+            .header("content-type", "text/event-stream")
+            .body(())
+            .unwrap();
+        Stream {
+            body: self.respond.send_response(head, false).unwrap(),
+            goaway: self.goaway,
+        }
+    }
+
+    /// RST_STREAM in place of a response.
+    pub(crate) fn reset(mut self, reason: Reason) {
+        self.respond.send_reset(reason);
+    }
+}
+
+impl Stream {
+    pub(crate) fn send(&mut self, bytes: impl Into<Bytes>) -> &mut Self {
+        self.body.send_data(bytes.into(), false).unwrap();
+        self
+    }
+
+    /// The orderly end.
+    pub(crate) fn end(mut self) {
+        self.body.send_data(Bytes::new(), true).unwrap();
+    }
+
+    pub(crate) fn reset(mut self, reason: Reason) {
+        self.body.send_reset(reason);
+    }
+
+    pub(crate) fn go_away(&self) {
+        _ = self.goaway.send(GoAway::Graceful);
+    }
+
+    pub(crate) fn go_away_at_once(self, reason: Reason) {
+        _ = self.goaway.send(GoAway::Abrupt(reason));
+    }
+}

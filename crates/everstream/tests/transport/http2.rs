@@ -1,0 +1,269 @@
+//! HTTP/2: with and without TLS, shared connections, and the ways in which they end.
+
+use std::time::Duration;
+
+use everstream::{Action, Builder, Fault, Http, HttpVersion, SseClient};
+use everstream_testing::{Reply, Server};
+use h2::Reason;
+
+use crate::certs::{Authority, Validity};
+use crate::client::{Client, Kind, both};
+use crate::h2_server::{H2Server, Stream};
+use crate::tls_server::{Handshake, TlsServer, runtime};
+
+fn builder(http: Http) -> Builder {
+    SseClient::builder(http).initial_retry_delay(Duration::ZERO)
+}
+
+/// By prior knowledge, which both clients can do.
+fn cleartext(server: &H2Server) -> Http {
+    Http::new(server.url("/feed")).version(HttpVersion::Http2)
+}
+
+/// The first connection, after one event with an id.
+fn followed(kind: Kind, server: &H2Server) -> (Client, Stream) {
+    let mut client = kind.build(builder(cleartext(server)));
+    let mut stream = answered(&mut client, server);
+    stream.send("id: 1\ndata: one\n\ndata: half");
+    assert_eq!(client.event().data(), "one");
+    (client, stream)
+}
+
+/// Connects, and begins the response.
+fn answered(client: &mut Client, server: &H2Server) -> Stream {
+    std::thread::scope(|scope| {
+        let stream = scope.spawn(|| server.next().stream());
+        client.started();
+        stream.join().unwrap()
+    })
+}
+
+/// The client comes back, from where it was.
+fn resumes(mut client: Client, server: &H2Server) {
+    std::thread::scope(|scope| {
+        let stream = scope.spawn(|| {
+            let exchange = server.next();
+            assert_eq!(exchange.header("last-event-id"), Some("1"));
+            let mut stream = exchange.stream();
+            stream.send("data: two\n\n");
+            stream
+        });
+        loop {
+            match client.next() {
+                Some(Ok(Action::Start(_))) => break,
+                // There is no delay here: the request can still meet the connection that is dying.
+                Some(Ok(Action::Fault(Some(Fault::Request(_))))) => {}
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!(client.event().data(), "two");
+        stream.join().unwrap();
+    });
+}
+
+#[test]
+fn events_come_as_they_are_flushed() {
+    let server = H2Server::cleartext();
+    both(|kind| {
+        let mut client = kind.build(builder(cleartext(&server)));
+        let mut stream = answered(&mut client, &server);
+        for number in 0..5 {
+            // The next one isn't sent before this one has come.
+            stream.send(format!("data: {number}\n\n"));
+            assert_eq!(client.event().data(), number.to_string());
+        }
+        stream.end();
+        assert!(client.fault().is_none());
+    });
+}
+
+#[test]
+fn the_async_client_takes_http_2_if_tls_offers_it() {
+    let authority = Authority::new();
+    let leaf = authority.server(&["localhost"], Validity::Now);
+    let server = H2Server::tls(leaf.config(&["h2", "http/1.1"]));
+    let http = Http::new(server.url("/feed"))
+        .root_certificates(authority.pem())
+        .bearer_token("t");
+    let mut client = Kind::Async.build(builder(http));
+    std::thread::scope(|scope| {
+        let stream = scope.spawn(|| {
+            let exchange = server.next();
+            assert_eq!(exchange.request.version(), http::Version::HTTP_2);
+            assert_eq!(exchange.header("accept"), Some("text/event-stream"));
+            assert_eq!(exchange.header("authorization"), Some("Bearer t"));
+            let mut stream = exchange.stream();
+            stream.send("data: x\n\n");
+            stream
+        });
+        client.started();
+        let _alive = stream.join().unwrap();
+        assert_eq!(client.event().data(), "x");
+    });
+}
+
+#[test]
+fn the_blocking_client_takes_http_1_although_tls_offers_http_2() {
+    let server = Server::start();
+    server.otherwise(Reply::stream().event("x").stall());
+    let authority = Authority::new();
+    let leaf = authority.server(&["localhost"], Validity::Now);
+    let tls = TlsServer::start(leaf.config(&["h2", "http/1.1"]), &server);
+    let http = Http::new(tls.url("/")).root_certificates(authority.pem());
+    let mut client = Kind::Blocking.build(builder(http));
+    assert_eq!(client.event().data(), "x");
+    match tls.next_handshake() {
+        Handshake::Done { alpn } => assert_eq!(alpn.as_deref(), Some("http/1.1")),
+        Handshake::Failed => panic!(),
+    }
+}
+
+#[test]
+fn version_http_1_is_http_1_although_tls_offers_http_2() {
+    let server = Server::start();
+    server.otherwise(Reply::stream().event("x").stall());
+    let authority = Authority::new();
+    let leaf = authority.server(&["localhost"], Validity::Now);
+    let tls = TlsServer::start(leaf.config(&["h2", "http/1.1"]), &server);
+    both(|kind| {
+        let http = Http::new(tls.url("/"))
+            .root_certificates(authority.pem())
+            .version(HttpVersion::Http1);
+        assert_eq!(kind.build(builder(http)).event().data(), "x");
+    });
+}
+
+#[test]
+fn the_blocking_client_speaks_http_2_over_tls_on_demand() {
+    let authority = Authority::new();
+    let leaf = authority.server(&["localhost"], Validity::Now);
+    let server = H2Server::tls(leaf.config(&["h2", "http/1.1"]));
+    let http = Http::new(server.url("/"))
+        .root_certificates(authority.pem())
+        .version(HttpVersion::Http2);
+    let mut client = Kind::Blocking.build(builder(http));
+    let mut stream = answered(&mut client, &server);
+    stream.send("data: x\n\n");
+    assert_eq!(client.event().data(), "x");
+}
+
+/// Async clients, which need one runtime between them.
+#[test]
+fn clients_of_one_http_share_a_connection() {
+    let authority = Authority::new();
+    let leaf = authority.server(&["localhost"], Validity::Now);
+    let server = H2Server::tls(leaf.config(&["h2"]));
+    let http = Http::new("").root_certificates(authority.pem());
+    runtime().block_on(async {
+        let mut followed = Vec::new();
+        for number in 0..5 {
+            let url = server.url(&format!("/feed/{number}"));
+            let mut client = SseClient::new(http.clone().url(url)).unwrap();
+            let started = tokio::spawn(async move {
+                client.start().await.unwrap();
+                client
+            });
+            let exchange = tokio::task::block_in_place(|| server.next());
+            assert_eq!(exchange.connection, 0, "client {number} opened its own");
+            assert_eq!(exchange.request.uri().path(), format!("/feed/{number}"));
+            let stream = exchange.stream();
+            let client = started.await.unwrap();
+            followed.push((client, stream));
+        }
+        // All of them are alive.
+        for (number, (client, stream)) in followed.iter_mut().enumerate() {
+            stream.send(format!("data: {number}\n\n"));
+            let event = client.next_event().await.unwrap().unwrap();
+            assert_eq!(event.data(), number.to_string());
+        }
+        // One that is closed doesn't take the others with it.
+        followed.remove(0).0.close();
+        let (client, stream) = &mut followed[0];
+        stream.send("data: still here\n\n");
+        let event = client.next_event().await.unwrap().unwrap();
+        assert_eq!(event.data(), "still here");
+    });
+}
+
+#[test]
+fn a_reset_stream_is_a_read_fault_and_resumes_on_the_same_connection() {
+    let server = H2Server::cleartext();
+    both(|kind| {
+        let (mut client, stream) = followed(kind, &server);
+        stream.reset(Reason::INTERNAL_ERROR);
+        let fault = client.fault();
+        assert!(matches!(fault, Some(Fault::Read(_))), "{fault:?}");
+        resumes(client, &server);
+    });
+}
+
+#[test]
+fn a_stream_reset_without_an_error_is_broken_all_the_same() {
+    let server = H2Server::cleartext();
+    both(|kind| {
+        let (mut client, stream) = followed(kind, &server);
+        // NO_ERROR says that the response is complete; this one had no end.
+        stream.reset(Reason::NO_ERROR);
+        _ = client.fault();
+        resumes(client, &server);
+    });
+}
+
+#[test]
+fn goaway_with_an_error_in_the_middle_of_a_stream_is_a_read_fault_and_resumes() {
+    let server = H2Server::cleartext();
+    both(|kind| {
+        let (mut client, stream) = followed(kind, &server);
+        stream.go_away_at_once(Reason::INTERNAL_ERROR);
+        let fault = client.fault();
+        assert!(matches!(fault, Some(Fault::Read(_))), "{fault:?}");
+        resumes(client, &server);
+    });
+}
+
+#[test]
+fn after_a_graceful_goaway_the_stream_goes_on_and_the_next_one_has_a_new_connection() {
+    let server = H2Server::cleartext();
+    both(|kind| {
+        let mut client = kind.build(builder(cleartext(&server)));
+        let (first, mut stream) = std::thread::scope(|scope| {
+            let server = &server;
+            let exchange = scope.spawn(|| {
+                let exchange = server.next();
+                (exchange.connection, exchange.stream())
+            });
+            client.started();
+            exchange.join().unwrap()
+        });
+        stream.go_away();
+        stream.send("id: 1\ndata: after goaway\n\n");
+        assert_eq!(client.event().data(), "after goaway");
+        stream.end();
+        assert!(client.fault().is_none());
+        std::thread::scope(|scope| {
+            let stream = scope.spawn(|| {
+                let exchange = server.next();
+                assert_ne!(exchange.connection, first);
+                assert_eq!(exchange.header("last-event-id"), Some("1"));
+                let mut stream = exchange.stream();
+                stream.send("data: two\n\n");
+                stream
+            });
+            assert_eq!(client.event().data(), "two");
+            stream.join().unwrap();
+        });
+    });
+}
+
+#[test]
+fn a_reset_in_place_of_a_response_is_a_request_fault() {
+    let server = H2Server::cleartext();
+    both(|kind| {
+        let mut client = kind.build(builder(cleartext(&server)));
+        std::thread::scope(|scope| {
+            scope.spawn(|| server.next().reset(Reason::INTERNAL_ERROR));
+            let fault = client.fault();
+            assert!(matches!(fault, Some(Fault::Request(_))), "{fault:?}");
+        });
+    });
+}

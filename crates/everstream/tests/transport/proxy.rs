@@ -1,0 +1,235 @@
+//! Through a proxy, past it, and what is said when it fails.
+
+use std::net::TcpListener;
+
+use everstream::{Error, Fault, Http, SseClient, blocking};
+use everstream_testing::{Reply, Server};
+
+use crate::certs::{Authority, Validity};
+use crate::client::{both, chain, in_child};
+use crate::proxy_server::{Manner, Proxy};
+use crate::tls_server::TlsServer;
+
+const BAD_GATEWAY: &str = "HTTP/1.1 502 Bad Gateway\r\nContent-Length: 7\r\n\r\nno luck";
+const WHO_ARE_YOU: &str = "HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic\r\nContent-Length: 0\r\n\r\n";
+
+fn streaming() -> Server {
+    let server = Server::start();
+    server.otherwise(Reply::stream().event("hello").stall());
+    server
+}
+
+/// Where nobody listens: the port was free a moment ago, and its number isn't given out again soon.
+fn dead_port() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    format!("http://{}", listener.local_addr().unwrap())
+}
+
+#[test]
+fn an_http_url_is_asked_of_the_proxy() {
+    let server = streaming();
+    let proxy = Proxy::start(Manner::To(server.addr()));
+    both(|kind| {
+        let http = Http::new("http://feed.test/events?x=1").proxy(proxy.url());
+        let mut client = kind.build(SseClient::builder(http));
+        assert_eq!(client.event().data(), "hello");
+        let head = proxy.heads().pop().unwrap();
+        assert!(
+            head.starts_with("GET http://feed.test/events?x=1 HTTP/1.1\r\n"),
+            "{head}"
+        );
+        assert!(
+            !head.to_lowercase().contains("proxy-authorization"),
+            "{head}"
+        );
+    });
+}
+
+#[test]
+fn an_https_url_is_tunneled_and_the_proxy_sees_no_secret_of_it() {
+    let server = streaming();
+    let authority = Authority::new();
+    let leaf = authority.server(&["feed.test"], Validity::Now);
+    let tls = TlsServer::start(leaf.config(&[]), &server);
+    let proxy = Proxy::start(Manner::To(tls.addr()));
+    both(|kind| {
+        let http = Http::new("https://feed.test/events")
+            .root_certificates(authority.pem())
+            .bearer_token("secret")
+            .proxy(proxy.url_with_password());
+        let mut client = kind.build(SseClient::builder(http));
+        assert_eq!(client.event().data(), "hello");
+        let head = proxy.heads().pop().unwrap().to_lowercase();
+        assert!(
+            head.starts_with("connect feed.test:443 http/1.1\r\n"),
+            "{head}"
+        );
+        assert!(head.contains("proxy-authorization: basic "), "{head}");
+        assert!(!head.contains("bearer"), "{head}");
+        let request = server.requests().pop().unwrap();
+        assert_eq!(request.header("Authorization"), Some("Bearer secret"));
+        assert_eq!(request.header("Proxy-Authorization"), None);
+    });
+}
+
+#[test]
+fn the_password_of_the_proxy_is_sent_to_it_and_not_to_the_server() {
+    let server = streaming();
+    let proxy = Proxy::start(Manner::To(server.addr()));
+    both(|kind| {
+        let http = Http::new("http://feed.test/").proxy(proxy.url_with_password());
+        let mut client = kind.build(SseClient::builder(http));
+        assert_eq!(client.event().data(), "hello");
+        let head = proxy.heads().pop().unwrap().to_lowercase();
+        // "user:hunter2"
+        assert!(
+            head.contains("proxy-authorization: basic dxnlcjpodw50zxiy\r\n"),
+            "{head}"
+        );
+    });
+}
+
+#[test]
+fn a_proxy_that_is_not_there_is_a_connect_fault() {
+    both(|kind| {
+        for url in ["http://feed.test/", "https://feed.test/"] {
+            let http = Http::new(url).proxy(dead_port());
+            let fault = kind.build(SseClient::builder(http)).any_fault();
+            assert!(matches!(fault, Fault::Connect(_)), "{fault:?}");
+            assert!(chain(&fault).contains("refused"), "{}", chain(&fault));
+        }
+    });
+}
+
+#[test]
+fn a_proxy_that_refuses_an_http_request_is_a_status_fault() {
+    both(|kind| {
+        for (answer, status) in [(BAD_GATEWAY, 502), (WHO_ARE_YOU, 407)] {
+            let proxy = Proxy::start(Manner::Answer(answer));
+            let http = Http::new("http://feed.test/").proxy(proxy.url_with_password());
+            let fault = kind.build(SseClient::builder(http)).any_fault();
+            assert!(matches!(fault, Fault::Status(_)), "{fault:?}");
+            assert_eq!(fault.status(), Some(status));
+            assert!(!secret_in(&fault), "{fault:?}");
+        }
+    });
+}
+
+#[test]
+fn a_proxy_that_refuses_a_tunnel_is_a_connect_fault_that_says_so() {
+    both(|kind| {
+        for (answer, reason) in [
+            (BAD_GATEWAY, "tunnel error: unsuccessful"),
+            (WHO_ARE_YOU, "proxy authorization required"),
+            ("", "unexpected end of file"),
+            ("nonsense\r\n\r\n", "tunnel error: unsuccessful"),
+        ] {
+            let proxy = Proxy::start(Manner::Answer(answer));
+            let http = Http::new("https://feed.test/").proxy(proxy.url_with_password());
+            let fault = kind.build(SseClient::builder(http)).any_fault();
+            assert!(matches!(fault, Fault::Connect(_)), "{fault:?}");
+            assert!(chain(&fault).contains(reason), "{}", chain(&fault));
+            assert!(!secret_in(&fault), "{fault:?}");
+        }
+    });
+}
+
+fn secret_in(error: &impl std::error::Error) -> bool {
+    let text = format!("{} {error:?} {error:#?}", chain(error));
+    text.contains("hunter2") || text.to_lowercase().contains("dxnlcjpodw50zxiy")
+}
+
+#[test]
+fn a_proxy_that_can_not_be_one_is_an_error_that_names_the_setting_and_hides_the_password() {
+    both(|kind| {
+        for bad in [
+            "http://user:hunter2@",
+            "http://user:hunter2@a b/",
+            "http://user:hunter2@proxy.test:99999",
+            "ftp://user:hunter2@proxy.test",
+        ] {
+            let http = Http::new("http://feed.test/").proxy(bad);
+            let debug = format!("{http:?}");
+            assert!(!debug.contains("hunter2"), "{debug}");
+            let error = kind.try_build(SseClient::builder(http)).map(|_| ());
+            let Err(error @ Error::Config { .. }) = error else {
+                panic!("{bad}: {error:?}");
+            };
+            let text = error.to_string();
+            assert!(text.contains("proxy"), "{text}");
+            assert!(!text.ends_with("builder error"), "{text}");
+            assert!(!secret_in(&error), "{error:?}");
+        }
+    });
+}
+
+#[test]
+fn the_proxy_of_the_environment_is_used() {
+    let server = streaming();
+    let proxy = Proxy::start(Manner::To(server.addr()));
+    in_child(
+        "proxy::child_follows_feed_test",
+        &[("http_proxy", &proxy.url())],
+    );
+    assert_eq!(proxy.heads().len(), 2, "once for each client");
+}
+
+#[test]
+#[ignore = "for a child process"]
+fn child_follows_feed_test() {
+    both(|kind| {
+        let mut client = kind.build(SseClient::builder("http://feed.test/"));
+        assert_eq!(client.event().data(), "hello");
+    });
+}
+
+#[test]
+fn no_proxy_is_stronger_than_the_environment_and_so_is_a_proxy_of_ones_own() {
+    let server = streaming();
+    let proxy = Proxy::start(Manner::To(server.addr()));
+    let (dead, url) = (dead_port(), server.url("/"));
+    let variables = [
+        ("http_proxy", dead.as_str()),
+        ("EVERSTREAM_TEST_URL", &url),
+        ("EVERSTREAM_TEST_PROXY", &proxy.url()),
+    ];
+    in_child("proxy::child_chooses_by_itself", &variables);
+    assert_eq!(proxy.heads().len(), 2, "once for each client");
+    assert_eq!(server.request_count(), 4);
+}
+
+#[test]
+#[ignore = "for a child process"]
+fn child_chooses_by_itself() {
+    let url = std::env::var("EVERSTREAM_TEST_URL").unwrap();
+    let proxy = std::env::var("EVERSTREAM_TEST_PROXY").unwrap();
+    both(|kind| {
+        let systems = Http::new(&url);
+        let fault = kind.build(SseClient::builder(systems)).any_fault();
+        assert!(matches!(fault, Fault::Connect(_)), "{fault:?}");
+        for http in [Http::new(&url).no_proxy(), Http::new(&url).proxy(&proxy)] {
+            let mut client = kind.build(SseClient::builder(http));
+            assert_eq!(client.event().data(), "hello");
+        }
+    });
+}
+
+#[test]
+fn hosts_that_the_environment_excepts_are_asked_directly() {
+    let server = streaming();
+    let (dead, url) = (dead_port(), server.url("/"));
+    let variables = [
+        ("http_proxy", dead.as_str()),
+        ("no_proxy", "127.0.0.1"),
+        ("EVERSTREAM_TEST_URL", &url),
+    ];
+    in_child("proxy::child_follows_the_url", &variables);
+}
+
+#[test]
+#[ignore = "for a child process"]
+fn child_follows_the_url() {
+    let mut client =
+        blocking::SseClient::new(std::env::var("EVERSTREAM_TEST_URL").unwrap()).unwrap();
+    assert_eq!(client.next_event().unwrap().unwrap().data(), "hello");
+}

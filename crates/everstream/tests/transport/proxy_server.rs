@@ -1,0 +1,96 @@
+//! A proxy: it forwards `http` requests, and tunnels what asks for CONNECT.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+pub(crate) struct Proxy {
+    addr: SocketAddr,
+    heads: Arc<Mutex<Vec<String>>>,
+}
+
+#[derive(Clone, Copy)]
+pub(crate) enum Manner {
+    /// Whatever host is asked for, this server is meant: no name has to be looked up.
+    To(SocketAddr),
+    /// Answers everything with this.
+    Answer(&'static str),
+}
+
+impl Proxy {
+    /// It serves as long as the process lives.
+    pub(crate) fn start(manner: Manner) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let addr = listener.local_addr().unwrap();
+        let heads = Arc::new(Mutex::new(Vec::new()));
+        let seen = heads.clone();
+        thread::spawn(move || {
+            for client in listener.incoming().flatten() {
+                let seen = seen.clone();
+                thread::spawn(move || serve(client, manner, &seen));
+            }
+        });
+        Proxy { addr, heads }
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.addr)
+    }
+
+    pub(crate) fn url_with_password(&self) -> String {
+        format!("http://user:hunter2@{}", self.addr)
+    }
+
+    /// The heads of the requests so far.
+    pub(crate) fn heads(&self) -> Vec<String> {
+        self.heads.lock().unwrap().clone()
+    }
+}
+
+/// Errors end the connection: the client went away.
+fn serve(client: TcpStream, manner: Manner, seen: &Mutex<Vec<String>>) -> Option<()> {
+    let mut reader = BufReader::new(client.try_clone().ok()?);
+    let mut head = String::new();
+    while !head.ends_with("\r\n\r\n") {
+        if reader.read_line(&mut head).ok()? == 0 {
+            return None;
+        }
+    }
+    seen.lock().unwrap().push(head.clone());
+    let target = match manner {
+        Manner::To(target) => target,
+        Manner::Answer(answer) => return (&client).write_all(answer.as_bytes()).ok(),
+    };
+    let server = TcpStream::connect(target).ok()?;
+    if head.starts_with("CONNECT ") {
+        (&client).write_all(b"HTTP/1.1 200 OK\r\n\r\n").ok()?;
+    } else {
+        (&server)
+            .write_all(in_origin_form(&head)?.as_bytes())
+            .ok()?;
+    }
+    let back = (server.try_clone().ok()?, client.try_clone().ok()?);
+    let down = thread::spawn(move || pump(back.0, back.1));
+    pump(reader, server);
+    down.join().ok()
+}
+
+/// `GET http://host/path` becomes `GET /path`.
+fn in_origin_form(head: &str) -> Option<String> {
+    let (method, rest) = head.split_once(' ')?;
+    let (_, after_scheme) = rest.split_once("://")?;
+    let path = &after_scheme[after_scheme.find('/')?..];
+    Some(format!("{method} {path}"))
+}
+
+/// Passes on each piece as it comes.
+fn pump(mut from: impl Read, mut to: TcpStream) {
+    let mut buffer = [0; 4096];
+    while let Ok(length @ 1..) = from.read(&mut buffer) {
+        if to.write_all(&buffer[..length]).is_err() {
+            break;
+        }
+    }
+    _ = to.shutdown(Shutdown::Write);
+}

@@ -1,0 +1,284 @@
+//! Who is trusted, and what a failure says.
+
+use everstream::{Action, Error, Fault, Http, SseClient};
+use everstream_testing::{Reply, Server};
+use rustls::{AlertDescription, CertificateError};
+
+use crate::certs::{Authority, Validity};
+use crate::client::{both, cause, chain};
+use crate::tls_server::{Goodbye, Handshake, TlsServer};
+
+fn stream() -> Reply {
+    Reply::stream().event_with_id("1", "hello").stall()
+}
+
+/// The reason that rustls gives for a fault.
+fn rejected(fault: &Fault) -> &rustls::Error {
+    cause(fault).expect("rustls' own error")
+}
+
+#[test]
+fn a_private_authority_is_trusted_if_it_is_given() {
+    let server = Server::start();
+    server.otherwise(stream());
+    let authority = Authority::new();
+    let leaf = authority.server(&["localhost"], Validity::Now);
+    let tls = TlsServer::start(leaf.config(&["http/1.1"]), &server);
+    both(|kind| {
+        let http = Http::new(tls.url("/feed")).root_certificates(authority.pem());
+        let mut client = kind.build(SseClient::builder(http));
+        let start = client.started();
+        assert_eq!(start.url, Some(tls.url("/feed")));
+        assert_eq!(client.event().data(), "hello");
+    });
+}
+
+#[test]
+fn several_authorities_in_one_pem_and_in_several_are_all_trusted() {
+    let server = Server::start();
+    server.otherwise(stream());
+    let (first, second, third) = (Authority::new(), Authority::new(), Authority::new());
+    for authority in [&first, &second, &third] {
+        let leaf = authority.server(&["localhost"], Validity::Now);
+        let tls = TlsServer::start(leaf.config(&[]), &server);
+        both(|kind| {
+            let http = Http::new(tls.url("/"))
+                .root_certificates(first.pem() + &second.pem())
+                .root_certificates(third.pem());
+            let mut client = kind.build(SseClient::builder(http));
+            assert_eq!(client.event().data(), "hello");
+        });
+    }
+}
+
+#[test]
+fn an_unknown_authority_is_a_connect_fault_that_names_it() {
+    let server = Server::start();
+    server.otherwise(stream());
+    let leaf = Authority::new().server(&["localhost"], Validity::Now);
+    let tls = TlsServer::start(leaf.config(&[]), &server);
+    let other = Authority::new();
+    both(|kind| {
+        let http = Http::new(tls.url("/")).root_certificates(other.pem());
+        let mut client = kind.build(SseClient::builder(http));
+        let fault = client.any_fault();
+        assert!(matches!(fault, Fault::Connect(_)), "{fault:?}");
+        assert_eq!(
+            *rejected(&fault),
+            rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer)
+        );
+        let text = chain(&fault);
+        assert!(text.contains("UnknownIssuer"), "{text}");
+        assert!(matches!(tls.next_handshake(), Handshake::Failed));
+    });
+    assert_eq!(
+        server.request_count(),
+        0,
+        "the server must not be told anything"
+    );
+}
+
+#[test]
+fn a_certificate_for_another_host_is_a_connect_fault_that_names_both() {
+    let server = Server::start();
+    server.otherwise(stream());
+    let authority = Authority::new();
+    let leaf = authority.server(&["other.test"], Validity::Now);
+    let tls = TlsServer::start(leaf.config(&[]), &server);
+    both(|kind| {
+        let http = Http::new(tls.url("/")).root_certificates(authority.pem());
+        let mut client = kind.build(SseClient::builder(http));
+        let fault = client.any_fault();
+        assert!(matches!(fault, Fault::Connect(_)), "{fault:?}");
+        let text = chain(&fault);
+        assert!(
+            text.contains("localhost") && text.contains("other.test"),
+            "{text}"
+        );
+    });
+    assert_eq!(server.request_count(), 0);
+}
+
+#[test]
+fn an_expired_certificate_is_a_connect_fault_that_says_so() {
+    let server = Server::start();
+    server.otherwise(stream());
+    let authority = Authority::new();
+    let leaf = authority.server(&["localhost"], Validity::Expired);
+    let tls = TlsServer::start(leaf.config(&[]), &server);
+    both(|kind| {
+        let http = Http::new(tls.url("/")).root_certificates(authority.pem());
+        let mut client = kind.build(SseClient::builder(http));
+        let fault = client.any_fault();
+        assert!(matches!(fault, Fault::Connect(_)), "{fault:?}");
+        let text = chain(&fault);
+        assert!(text.contains("expired"), "{text}");
+    });
+    assert_eq!(server.request_count(), 0);
+}
+
+#[test]
+fn any_certificate_is_accepted_on_demand() {
+    let server = Server::start();
+    server.otherwise(stream());
+    for (hosts, validity) in [
+        ("other.test", Validity::Now),
+        ("localhost", Validity::Expired),
+    ] {
+        let leaf = Authority::new().server(&[hosts], validity);
+        let tls = TlsServer::start(leaf.config(&[]), &server);
+        both(|kind| {
+            let http = Http::new(tls.url("/")).danger_accept_invalid_certs();
+            let mut client = kind.build(SseClient::builder(http));
+            assert_eq!(client.event().data(), "hello");
+        });
+    }
+}
+
+#[test]
+fn a_client_certificate_is_shown_to_a_server_that_asks_for_one() {
+    let server = Server::start();
+    server.otherwise(stream());
+    let (authority, clients) = (Authority::new(), Authority::new());
+    let leaf = authority.server(&["localhost"], Validity::Now);
+    let tls = TlsServer::start(leaf.config_for_clients_of(&clients), &server);
+    both(|kind| {
+        let own = clients.client();
+        let http = Http::new(tls.url("/"))
+            .root_certificates(authority.pem())
+            .client_certificate(own.pem, own.key_pem);
+        let mut client = kind.build(SseClient::builder(http));
+        assert_eq!(client.event().data(), "hello");
+    });
+}
+
+#[test]
+fn without_the_client_certificate_that_a_server_wants_there_is_a_fault_that_says_so() {
+    let server = Server::start();
+    server.otherwise(stream());
+    let (authority, clients) = (Authority::new(), Authority::new());
+    let leaf = authority.server(&["localhost"], Validity::Now);
+    let tls = TlsServer::start(leaf.config_for_clients_of(&clients), &server);
+    both(|kind| {
+        let http = Http::new(tls.url("/")).root_certificates(authority.pem());
+        let mut client = kind.build(SseClient::builder(http));
+        // In TLS 1.3 the client is through with the handshake before the server looks at its
+        // certificate, so that the refusal meets the request.
+        let fault = client.any_fault();
+        assert!(
+            matches!(fault, Fault::Request(_) | Fault::Connect(_)),
+            "{fault:?}"
+        );
+        assert_eq!(
+            *rejected(&fault),
+            rustls::Error::AlertReceived(AlertDescription::CertificateRequired)
+        );
+    });
+    assert_eq!(server.request_count(), 0);
+}
+
+#[test]
+fn settings_that_are_no_certificates_are_errors_that_name_the_setting() {
+    let leaf = Authority::new().client();
+    let pem = Authority::new().pem();
+    let broken = pem.replace("-----END", "~~~~~END");
+    let not_der = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    let http = || Http::new("https://localhost/");
+    both(|kind| {
+        let setting = |http: Http| match kind.try_build(SseClient::builder(http)).map(|_| ()) {
+            Err(Error::Config { setting, problem }) => {
+                assert!(!problem.to_string().is_empty());
+                setting
+            }
+            other => panic!("{other:?}"),
+        };
+        for garbage in ["", "not a certificate", &broken, not_der, &leaf.key_pem] {
+            assert_eq!(
+                setting(http().root_certificates(garbage)),
+                "root_certificates",
+                "{garbage}"
+            );
+        }
+        for (certificate, key) in [
+            ("", ""),
+            ("garbage", "garbage"),
+            (leaf.pem.as_str(), ""),
+            ("", leaf.key_pem.as_str()),
+            ("garbage", leaf.key_pem.as_str()),
+            (not_der, leaf.key_pem.as_str()),
+        ] {
+            let http = http().client_certificate(certificate, key);
+            assert_eq!(setting(http), "client_certificate", "{certificate}{key}");
+        }
+    });
+}
+
+#[test]
+fn a_key_of_another_certificate_is_an_error_that_names_the_setting() {
+    let authority = Authority::new();
+    let (one, other) = (authority.client(), authority.client());
+    both(|kind| {
+        let http = Http::new("https://localhost/").client_certificate(&*one.pem, &*other.key_pem);
+        match kind.try_build(SseClient::builder(http)).map(|_| ()) {
+            Err(Error::Config { setting, .. }) => assert_eq!(setting, "client_certificate"),
+            other => panic!("{other:?}"),
+        }
+    });
+}
+
+#[test]
+fn a_redirect_from_https_to_http_drops_credentials() {
+    let plain = Server::start();
+    plain.otherwise(stream());
+    let server = Server::start();
+    server.otherwise(Reply::redirect(307, plain.url("/moved")).header("Connection", "close"));
+    let authority = Authority::new();
+    let leaf = authority.server(&["localhost"], Validity::Now);
+    let tls = TlsServer::start(leaf.config(&[]), &server);
+    both(|kind| {
+        let before = plain.request_count();
+        let http = Http::new(tls.url("/"))
+            .root_certificates(authority.pem())
+            .bearer_token("secret")
+            .header("Cookie", "secret")
+            .sensitive_header("X-Api-Key", "secret")
+            .header("X-Team", "a");
+        let mut client = kind.build(SseClient::builder(http));
+        assert_eq!(client.event().data(), "hello");
+        let first = server.requests().pop().unwrap();
+        assert_eq!(first.header("X-Api-Key"), Some("secret"));
+        assert_eq!(first.header("Authorization"), Some("Bearer secret"));
+        let second = &plain.requests()[before];
+        for secret in ["Authorization", "Cookie", "X-Api-Key"] {
+            assert_eq!(second.header(secret), None, "{secret}");
+        }
+        assert_eq!(second.header("X-Team"), Some("a"));
+    });
+}
+
+#[test]
+fn a_response_that_tls_does_not_end_is_broken_and_not_finished() {
+    let server = Server::start();
+    server.otherwise(
+        Reply::stream()
+            .close_delimited()
+            .event_with_id("1", "whole")
+            .send("data: par")
+            .end(),
+    );
+    let authority = Authority::new();
+    let leaf = authority.server(&["localhost"], Validity::Now);
+    for (goodbye, broken) in [(Goodbye::Missing, true), (Goodbye::Proper, false)] {
+        let tls = TlsServer::start_with(leaf.config(&[]), &server, goodbye);
+        both(|kind| {
+            let http = Http::new(tls.url("/")).root_certificates(authority.pem());
+            let mut client = kind.build(SseClient::builder(http));
+            assert_eq!(client.event().data(), "whole");
+            match client.next() {
+                Some(Ok(Action::Fault(Some(Fault::Read(_))))) => assert!(broken),
+                Some(Ok(Action::Fault(None))) => assert!(!broken),
+                other => panic!("{other:?}"),
+            }
+        });
+    }
+}

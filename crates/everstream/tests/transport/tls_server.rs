@@ -1,0 +1,115 @@
+//! TLS before a server that speaks it not.
+
+use std::net::SocketAddr;
+use std::sync::mpsc::{self, Receiver};
+use std::sync::{Arc, Mutex};
+
+use everstream_testing::Server;
+use rustls::ServerConfig;
+use tokio::io::{AsyncWriteExt, copy_bidirectional};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Runtime;
+use tokio_rustls::TlsAcceptor;
+
+use crate::LIMIT;
+
+pub(crate) struct TlsServer {
+    addr: SocketAddr,
+    handshakes: Mutex<Receiver<Handshake>>,
+    runtime: Option<Runtime>,
+}
+
+/// How one of them went.
+#[derive(Debug)]
+pub(crate) enum Handshake {
+    Done { alpn: Option<String> },
+    Failed,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Goodbye {
+    /// TLS ends when the connection behind it ends.
+    Proper,
+    /// TCP ends, and TLS doesn't say so, as an attacker would do it who cuts a response short.
+    Missing,
+}
+
+impl TlsServer {
+    pub(crate) fn start(config: ServerConfig, behind: &Server) -> Self {
+        Self::start_with(config, behind, Goodbye::Proper)
+    }
+
+    pub(crate) fn start_with(config: ServerConfig, behind: &Server, goodbye: Goodbye) -> Self {
+        let runtime = runtime();
+        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+        let addr = listener.local_addr().unwrap();
+        let (report, handshakes) = mpsc::channel();
+        let (acceptor, behind) = (TlsAcceptor::from(Arc::new(config)), behind.addr());
+        runtime.spawn(async move {
+            while let Ok((socket, _)) = listener.accept().await {
+                let (acceptor, report) = (acceptor.clone(), report.clone());
+                tokio::spawn(async move {
+                    let Ok(mut outside) = acceptor.accept(socket).await else {
+                        _ = report.send(Handshake::Failed);
+                        return;
+                    };
+                    let alpn = outside.get_ref().1.alpn_protocol();
+                    let alpn = alpn.map(|it| String::from_utf8_lossy(it).into_owned());
+                    _ = report.send(Handshake::Done { alpn });
+                    let mut inside = TcpStream::connect(behind).await.unwrap();
+                    match goodbye {
+                        Goodbye::Proper => {
+                            _ = copy_bidirectional(&mut outside, &mut inside).await;
+                        }
+                        Goodbye::Missing => {
+                            let (mut outside_read, mut outside_write) =
+                                tokio::io::split(&mut outside);
+                            let (mut inside_read, mut inside_write) = inside.split();
+                            tokio::select! {
+                                _ = tokio::io::copy(&mut outside_read, &mut inside_write) => {}
+                                _ = tokio::io::copy(&mut inside_read, &mut outside_write) => {}
+                            }
+                            _ = outside.flush().await;
+                            _ = outside.into_inner().0.shutdown().await;
+                        }
+                    }
+                });
+            }
+        });
+        TlsServer {
+            addr,
+            handshakes: Mutex::new(handshakes),
+            runtime: Some(runtime),
+        }
+    }
+
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("https://localhost:{}{path}", self.addr.port())
+    }
+
+    pub(crate) fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    pub(crate) fn next_handshake(&self) -> Handshake {
+        let handshakes = self.handshakes.lock().unwrap();
+        handshakes.recv_timeout(LIMIT).expect("a handshake in time")
+    }
+}
+
+impl Drop for TlsServer {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// A runtime that works by itself.
+pub(crate) fn runtime() -> Runtime {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .unwrap()
+}
