@@ -74,6 +74,18 @@ impl Driver {
         self.session.is_connected()
     }
 
+    /// Whether there is a connection, or an attempt at one, that a runtime must serve.
+    pub(crate) fn has_link(&self) -> bool {
+        !matches!(self.link, Link::None)
+    }
+
+    /// Lets go of everything that belongs to the runtime, which is about to be dropped.
+    pub(crate) fn leave_runtime(&mut self) {
+        self.link = Link::None;
+        // A timer would panic in another runtime than its own.
+        self.timer = Timer::default();
+    }
+
     fn now(&self) -> Timestamp {
         Timestamp::since_start(self.epoch.elapsed())
     }
