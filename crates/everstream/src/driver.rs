@@ -28,6 +28,8 @@ pub(crate) struct Driver {
     timer: Timer,
     handle: Handle,
     read_timeout: Option<Duration>,
+    /// A read began and has given nothing yet.
+    reading: bool,
     /// What `handle` shows.
     published: Option<String>,
     /// What came before `start` returned, for the next read. At most one fault in a row, so that it
@@ -51,6 +53,7 @@ impl Driver {
             client,
             link: Link::None,
             timer: Timer::default(),
+            reading: false,
             handle: Handle::new(published.clone()),
             published,
             held: Default::default(),
@@ -93,8 +96,13 @@ impl Driver {
     /// The user begins to read.
     pub(crate) fn begin_read(&mut self) {
         self.forget_stale_interrupt();
-        self.session.read();
-        self.timer.last_chance = false;
+        // One that was given up is continued: who reads in slices, with `select!` or a time-out of
+        // its own, would never hear of silence if each slice began it anew.
+        let continued = std::mem::replace(&mut self.reading, true) && self.session.is_active();
+        if !continued {
+            self.session.read();
+            self.timer.last_chance = false;
+        }
     }
 
     /// The user starts the stream. `true`: it is connected already.
@@ -124,6 +132,7 @@ impl Driver {
             Some(held) => held,
             None => self.session.poll_action()?,
         };
+        self.reading = false;
         self.publish();
         Some(action)
     }
@@ -136,7 +145,9 @@ impl Driver {
         if let Some(action) = self.ready_action() {
             return Poll::Ready(Some(Ok(action)));
         }
-        self.poll_session(cx)
+        let next = self.poll_session(cx);
+        self.reading = next.is_pending();
+        next
     }
 
     /// Connected, or why not.
