@@ -542,7 +542,10 @@ impl Exchange {
         let mut headers = request.headers().clone();
         let mut followed = 0;
         loop {
-            let response = self.send(request).await?;
+            let response = self.send(request).await.map_err(|fault| match followed {
+                0 => fault,
+                _ => redirect::fault(fault),
+            })?;
             if !redirect::is_redirect(response.status()) {
                 return response::check(response).await;
             }
@@ -558,7 +561,9 @@ impl Exchange {
                     if !redirect::same_origin(response.url(), &target) {
                         redirect::remove_secrets(&mut headers);
                     }
-                    request = self.request(target, headers.clone())?;
+                    request = self
+                        .request(target, headers.clone())
+                        .map_err(redirect::fault)?;
                 }
                 Err(problem) => {
                     let response = Box::new(response::read_error(response).await);
