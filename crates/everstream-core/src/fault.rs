@@ -54,7 +54,7 @@ pub enum Fault {
     TooLarge(TooLarge),
     /// The stream ended before the sentinel that was to be its last event.
     Incomplete,
-    /// The connection couldn't be attempted: the user's own part failed.
+    /// The connection couldn't be attempted: the user's own part failed. No request was sent.
     Other(BoxError),
 }
 

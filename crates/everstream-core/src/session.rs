@@ -523,7 +523,9 @@ impl<B: AsRef<[u8]>> Session<B> {
         if !matches!(self.state, State::Connecting | State::Open) || self.ended.is_some() {
             return;
         }
-        if !fault.as_ref().is_some_and(Fault::is_connect) {
+        let nothing_sent = matches!(&fault, Some(Fault::Other(_)))
+            || fault.as_ref().is_some_and(Fault::is_connect);
+        if !nothing_sent {
             self.request_sent();
         }
         self.ended = Some((fault, now));
