@@ -35,7 +35,7 @@ pub(super) async fn check(response: Response) -> Result<Connection, Fault> {
         .headers()
         .get_all(CONTENT_ENCODING)
         .iter()
-        .any(|coding| coding != "identity")
+        .any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"))
     {
         return Err(Fault::ContentEncoding(Box::new(read_error(response).await)));
     }
