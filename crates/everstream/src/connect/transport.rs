@@ -93,6 +93,12 @@ impl Transport {
 #[cfg(feature = "__tls")]
 impl Tls {
     fn apply(&self, mut builder: reqwest::ClientBuilder) -> Result<reqwest::ClientBuilder, Error> {
+        // Where both are there, reqwest would take the system's library: a feature that another
+        // crate wants would change the TLS of this one, and rustls's identities wouldn't fit it.
+        #[cfg(any(feature = "rustls", feature = "rustls-no-provider"))]
+        {
+            builder = builder.tls_backend_rustls();
+        }
         for pem in &self.roots {
             let roots = reqwest::Certificate::from_pem_bundle(pem)
                 .map_err(|error| Error::config("root_certificates", Report(error)))?;

@@ -72,6 +72,8 @@ pub fn quick(connect: impl IntoConnectStrategy) -> Builder {
 
 /// What the scenarios need of a client. Every call waits as long as it takes.
 pub trait Client: Sized + Send + 'static {
+    const BLOCKING: bool;
+
     fn build(builder: Builder) -> Result<Self, Error>;
     fn start(&mut self) -> Result<(), Error>;
     fn next_action(&mut self) -> Option<Result<Action, Error>>;
@@ -195,6 +197,8 @@ pub fn wait<T>(future: impl Future<Output = T>) -> T {
 pub struct Async(pub SseClient);
 
 impl Client for Async {
+    const BLOCKING: bool = false;
+
     fn build(builder: Builder) -> Result<Self, Error> {
         builder.build().map(Async)
     }
@@ -239,6 +243,8 @@ impl Client for Async {
 pub struct Blocking(pub blocking::SseClient);
 
 impl Client for Blocking {
+    const BLOCKING: bool = true;
+
     fn build(builder: Builder) -> Result<Self, Error> {
         builder.build_blocking().map(Blocking)
     }
