@@ -36,6 +36,8 @@ pub(crate) struct Driver {
     /// doesn't grow while a server is away.
     held: std::collections::VecDeque<Action>,
     epoch: Instant,
+    /// Everything is let go.
+    closed: bool,
 }
 
 enum Link {
@@ -58,6 +60,7 @@ impl Driver {
             published,
             held: Default::default(),
             epoch: Instant::now(),
+            closed: false,
         }
     }
 
@@ -323,6 +326,10 @@ impl Driver {
 
     /// Ends for good.
     pub(crate) fn close(&mut self) {
+        // Every read of a closed client comes by.
+        if std::mem::replace(&mut self.closed, true) {
+            return;
+        }
         self.handle.close();
         self.link = Link::None;
         self.held.clear();
