@@ -37,6 +37,19 @@ use crate::handle::Handle;
 ///
 /// Inside an async runtime it refuses to work; [`everstream::SseClient`](crate::SseClient) is for
 /// there.
+///
+/// ```
+/// use everstream::blocking::SseClient;
+/// # use everstream_testing::{Reply, Server};
+/// # let server = Server::start();
+/// # server.otherwise(Reply::stream().event("hello").stall());
+/// # let url = server.url("/");
+///
+/// let mut client = SseClient::new(&url)?;
+/// let event = client.next_event().unwrap()?;
+/// assert_eq!(event.data(), "hello");
+/// # Ok::<(), everstream::Error>(())
+/// ```
 pub struct SseClient {
     driver: Driver,
     /// Made by the first wait for a connection, and dropped with it.
