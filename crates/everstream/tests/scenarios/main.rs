@@ -18,5 +18,5 @@ mod secrets;
 mod starting;
 mod strategies;
 mod timeouts;
-#[cfg(any(feature = "rustls", feature = "rustls-no-provider"))]
+#[cfg(feature = "rustls")]
 mod tls;
