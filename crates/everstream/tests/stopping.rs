@@ -4,17 +4,18 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a helper that fails fails its test
 
+#[path = "support/deaf.rs"]
+mod deaf;
 mod support;
 
-use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use everstream::{Action, Builder, Connection, Error, Fault, Handle, Http, SseClient};
 use everstream::{connect_fn, retry_delay};
 use everstream_testing::{Gate, Reply, Server};
-use socket2::{Domain, Socket, Type};
 
+use deaf::Deaf;
 use support::{Client, LIMIT, for_both_clients};
 
 for_both_clients!(
@@ -159,35 +160,6 @@ fn during_a_look_up<C: Client>() {
         stop(&mut client, "during a look-up", how, || {
             assert!(begun.wait(LIMIT))
         });
-    }
-}
-
-/// A listener that never accepts, whose queue is full: who connects gets no answer.
-struct Deaf {
-    addr: SocketAddr,
-    _listener: TcpListener,
-    _queued: Vec<TcpStream>,
-}
-
-impl Deaf {
-    fn start() -> Deaf {
-        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-        socket
-            .bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into())
-            .unwrap();
-        socket.listen(0).unwrap();
-        let listener = TcpListener::from(socket);
-        let addr = listener.local_addr().unwrap();
-        let mut queued = Vec::new();
-        // Up to the first that finds no room.
-        while let Ok(stream) = TcpStream::connect_timeout(&addr, Duration::from_millis(100)) {
-            queued.push(stream);
-        }
-        Deaf {
-            addr,
-            _listener: listener,
-            _queued: queued,
-        }
     }
 }
 
