@@ -26,6 +26,8 @@ fn steps() -> Vec<Step> {
                 "--package",
                 "everstream",
                 "--no-default-features",
+                "--lib",
+                "--tests",
                 "--no-fail-fast",
             ]),
         },

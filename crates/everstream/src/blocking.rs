@@ -37,9 +37,22 @@ use crate::handle::Handle;
 ///
 /// Inside an async runtime it refuses to work; [`everstream::SseClient`](crate::SseClient) is for
 /// there.
+///
+/// ```
+/// use everstream::blocking::SseClient;
+/// # use everstream_testing::{Reply, Server};
+/// # let server = Server::start();
+/// # server.otherwise(Reply::stream().event("hello").stall());
+/// # let url = server.url("/");
+///
+/// let mut client = SseClient::new(&url)?;
+/// let event = client.next_event().unwrap()?;
+/// assert_eq!(event.data(), "hello");
+/// # Ok::<(), everstream::Error>(())
+/// ```
 pub struct SseClient {
     driver: Driver,
-    /// Made by the first wait.
+    /// Made by the first wait for a connection, and dropped with it.
     runtime: Option<Runtime>,
 }
 
@@ -113,11 +126,11 @@ impl SseClient {
     /// # Ok::<(), everstream::Error>(())
     /// ```
     pub fn start(&mut self) -> Result<(), Error> {
-        let runtime = runtime(&mut self.runtime)?;
+        refuse_inside_runtime()?;
         if self.driver.begin_start()? {
             return Ok(());
         }
-        runtime.block_on(poll_fn(|cx| self.driver.poll_start(cx)))
+        self.wait(async |driver| poll_fn(|cx| driver.poll_start(cx)).await)?
     }
 
     /// The next event; `None` when the stream is over. Reading connects, and reconnects.
@@ -171,10 +184,8 @@ impl SseClient {
         if let Some(action) = self.driver.ready_action() {
             return Some(Ok(action));
         }
-        match runtime(&mut self.runtime) {
-            Ok(runtime) => runtime.block_on(poll_fn(|cx| self.driver.poll_action(cx))),
-            Err(error) => Some(Err(error)),
-        }
+        self.wait(async |driver| poll_fn(|cx| driver.poll_action(cx)).await)
+            .unwrap_or_else(|error| Some(Err(error)))
     }
 
     /// [`next_event`](Self::next_event), for at most this long.
@@ -236,14 +247,11 @@ impl SseClient {
         if let Some(action) = self.driver.ready_action() {
             return Ok(Some(Ok(action)));
         }
-        let runtime = match runtime(&mut self.runtime) {
-            Ok(runtime) => runtime,
-            Err(error) => return Ok(Some(Err(error))),
-        };
-        runtime.block_on(async {
-            let next = poll_fn(|cx| self.driver.poll_action(cx));
+        self.wait(async |driver| {
+            let next = poll_fn(|cx| driver.poll_action(cx));
             tokio::time::timeout(limit, next).await.map_err(|_| Elapsed)
         })
+        .unwrap_or_else(|error| Ok(Some(Err(error))))
     }
 
     /// All notifications, as an iterator. It is over after an error; a new one goes on where it
@@ -355,9 +363,29 @@ impl SseClient {
         self.driver.is_connected()
     }
 
-    /// The socket is closed with its runtime, now; otherwise it would be at the next wait. What
-    /// still runs on threads of the runtime's, such as a name look-up, isn't waited for.
+    /// Waits inside the runtime.
+    ///
+    /// When the connection is over, so is the runtime: otherwise the socket would stay open until
+    /// the next wait, and one that was kept for another request would break unnoticed until then.
+    fn wait<T>(&mut self, wait: impl AsyncFnOnce(&mut Driver) -> T) -> Result<T, Error> {
+        refuse_inside_runtime()?;
+        let runtime = match &self.runtime {
+            Some(runtime) => runtime,
+            None => {
+                let runtime = runtime::Builder::new_current_thread().enable_all().build();
+                self.runtime.insert(runtime.map_err(Error::Runtime)?)
+            }
+        };
+        let result = runtime.block_on(wait(&mut self.driver));
+        if !self.driver.has_link() {
+            self.drop_runtime();
+        }
+        Ok(result)
+    }
+
+    /// What still runs on threads of the runtime's, such as a name look-up, isn't waited for.
     fn drop_runtime(&mut self) {
+        self.driver.leave_runtime();
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }
@@ -370,16 +398,10 @@ impl Drop for SseClient {
     }
 }
 
-fn runtime(slot: &mut Option<Runtime>) -> Result<&Runtime, Error> {
-    if runtime::Handle::try_current().is_ok() {
-        return Err(Error::InsideRuntime);
-    }
-    match slot {
-        Some(runtime) => Ok(runtime),
-        None => {
-            let runtime = runtime::Builder::new_current_thread().enable_all().build();
-            Ok(slot.insert(runtime.map_err(Error::Runtime)?))
-        }
+fn refuse_inside_runtime() -> Result<(), Error> {
+    match runtime::Handle::try_current() {
+        Ok(_) => Err(Error::InsideRuntime),
+        Err(_) => Ok(()),
     }
 }
 

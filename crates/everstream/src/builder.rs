@@ -132,7 +132,8 @@ impl Builder {
     /// How long silence is accepted; comments count as life. `None`: for ever. Default: none.
     ///
     /// It counts from the last byte or from the start of the read, whichever is later: a program
-    /// that was busy doesn't see a time-out. It applies to the wait for the response as well.
+    /// that was busy doesn't see a time-out. A read that is given up before anything came, and
+    /// begun again, counts as one. It applies to the wait for the response as well.
     ///
     /// ```
     /// # use everstream::SseClient;

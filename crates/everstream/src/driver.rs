@@ -34,6 +34,8 @@ pub(crate) struct Driver {
     /// doesn't grow while a server is away.
     held: std::collections::VecDeque<Action>,
     epoch: Instant,
+    /// Everything is let go.
+    closed: bool,
 }
 
 enum Link {
@@ -55,6 +57,7 @@ impl Driver {
             published,
             held: Default::default(),
             epoch: Instant::now(),
+            closed: false,
         }
     }
 
@@ -74,6 +77,18 @@ impl Driver {
         self.session.is_connected()
     }
 
+    /// Whether there is a connection, or an attempt at one, that a runtime must serve.
+    pub(crate) fn has_link(&self) -> bool {
+        !matches!(self.link, Link::None)
+    }
+
+    /// Lets go of everything that belongs to the runtime, which is about to be dropped.
+    pub(crate) fn leave_runtime(&mut self) {
+        self.link = Link::None;
+        // A timer would panic in another runtime than its own.
+        self.timer = Timer::default();
+    }
+
     fn now(&self) -> Timestamp {
         Timestamp::since_start(self.epoch.elapsed())
     }
@@ -85,7 +100,6 @@ impl Driver {
             self.handle.take_interrupt();
         }
         self.session.read();
-        self.timer.last_chance = false;
     }
 
     /// The user starts the stream. `true`: it is connected already.
@@ -222,6 +236,7 @@ impl Driver {
                 debug!(status = connection.start.status, "connected");
                 let start = std::mem::take(&mut connection.start);
                 self.link = Link::Open(connection);
+                self.timer.last_chance = false;
                 self.session.handle_connected(start, now);
             }
             Err(fault) => {
@@ -298,6 +313,10 @@ impl Driver {
 
     /// Ends for good.
     pub(crate) fn close(&mut self) {
+        // Every read of a closed client comes by.
+        if std::mem::replace(&mut self.closed, true) {
+            return;
+        }
         self.handle.close();
         self.link = Link::None;
         self.held.clear();

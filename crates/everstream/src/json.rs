@@ -23,6 +23,14 @@ use serde::de::DeserializeOwned;
 pub trait JsonExt {
     /// The data as a value.
     ///
+    /// ```
+    /// use everstream::{Event, JsonExt};
+    ///
+    /// let event = Event::new("", "[1, 2]", None);
+    /// assert_eq!(event.json::<Vec<u32>>()?, [1, 2]);
+    /// # Ok::<(), everstream::JsonError>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`JsonError`], if it isn't JSON or not that of a `T`.

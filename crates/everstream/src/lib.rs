@@ -49,7 +49,7 @@
 //! |---|---|---|
 //! | `rustls` | yes | TLS, with aws-lc-rs as its provider and the system's certificates |
 //! | `rustls-no-provider` | no | TLS, with the rustls provider that the program installs |
-//! | `native-tls` | no | TLS by the system's library |
+//! | `native-tls` | no | TLS by the system's library, where there is no rustls |
 //! | `http` | yes | HTTP; every feature of HTTP brings it |
 //! | `http2` | yes | HTTP/2 |
 //! | `system-proxy` | yes | proxies from the environment and the system |

@@ -546,7 +546,10 @@ impl Exchange {
         let mut headers = request.headers().clone();
         let mut followed = 0;
         loop {
-            let response = self.send(request).await?;
+            let response = self.send(request).await.map_err(|fault| match followed {
+                0 => fault,
+                _ => redirect::fault(fault),
+            })?;
             if !redirect::is_redirect(response.status()) {
                 return response::check(response).await;
             }
@@ -562,7 +565,9 @@ impl Exchange {
                     if !redirect::same_origin(response.url(), &target) {
                         redirect::remove_secrets(&mut headers);
                     }
-                    request = self.request(target, headers.clone())?;
+                    request = self
+                        .request(target, headers.clone())
+                        .map_err(redirect::fault)?;
                 }
                 Err(problem) => {
                     let response = Box::new(response::read_error(response).await);
@@ -618,6 +623,24 @@ impl Exchange {
 /// A request that is about to be sent, for [`Http::before_attempt`] to change.
 ///
 /// A change that can't be made fails the attempt with a fault that names it.
+///
+/// ```
+/// use everstream::{Attempt, Http, blocking::SseClient};
+/// # use everstream_testing::{Reply, Server};
+/// # let server = Server::start();
+/// # server.otherwise(Reply::stream().event("hello").stall());
+/// # let url = server.url("/feed");
+///
+/// let http = Http::new(&url).before_attempt(|attempt: Attempt| async {
+///     let number = attempt.number().to_string();
+///     Ok::<_, std::io::Error>(attempt.bearer_token("fresh").query("attempt", &number))
+/// });
+/// SseClient::new(http)?.start()?;
+/// # let request = &server.requests()[0];
+/// # assert_eq!(request.header("authorization"), Some("Bearer fresh"));
+/// # assert_eq!(request.target, "/feed?attempt=1");
+/// # Ok::<(), everstream::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct Attempt {
     url: Url,
@@ -630,21 +653,60 @@ pub struct Attempt {
 
 impl Attempt {
     /// Which attempt of this client it is, from 1.
+    ///
+    /// ```
+    /// # use everstream::Http;
+    /// let http = Http::new("https://example.com/feed").before_attempt(|attempt| async {
+    ///     if attempt.number() > 1 {
+    ///         println!("attempt {}", attempt.number());
+    ///     }
+    ///     Ok::<_, std::io::Error>(attempt)
+    /// });
+    /// # drop(http);
+    /// ```
     pub fn number(&self) -> u64 {
         self.number
     }
 
-    /// The id that will be sent as `Last-Event-ID`.
+    /// The id that will be sent as `Last-Event-ID`, unless it can't be a header's value.
+    ///
+    /// ```
+    /// # use everstream::Http;
+    /// let http = Http::new("https://example.com/feed").before_attempt(|attempt| async {
+    ///     // For a server that wants it in the query.
+    ///     let id = attempt.last_event_id().unwrap_or_default().to_owned();
+    ///     Ok::<_, std::io::Error>(attempt.query("since", &id))
+    /// });
+    /// # drop(http);
+    /// ```
     pub fn last_event_id(&self) -> Option<&str> {
         self.last_event_id.as_deref()
     }
 
     /// The URL. It may hold secrets in its query.
+    ///
+    /// ```
+    /// # use everstream::Http;
+    /// let http = Http::new("https://example.com/feed").before_attempt(|attempt| async {
+    ///     assert!(attempt.url().starts_with("https:"));
+    ///     Ok::<_, std::io::Error>(attempt)
+    /// });
+    /// # drop(http);
+    /// ```
     pub fn url(&self) -> &str {
         self.url.as_str()
     }
 
     /// Replaces the URL.
+    ///
+    /// ```
+    /// # use everstream::Http;
+    /// let http = Http::new("https://example.com/feed").before_attempt(|attempt| async {
+    ///     let mirror = format!("https://mirror{}.example.com/feed", attempt.number() % 3);
+    ///     Ok::<_, std::io::Error>(attempt.with_url(&mirror))
+    /// });
+    /// # drop(http);
+    /// ```
     #[must_use]
     pub fn with_url(self, url: &str) -> Self {
         self.change(|attempt| {
@@ -654,6 +716,14 @@ impl Attempt {
     }
 
     /// Sets a parameter of the URL's query; all earlier ones of that name go.
+    ///
+    /// ```
+    /// # use everstream::Http;
+    /// let http = Http::new("https://example.com/feed").before_attempt(|attempt| async {
+    ///     Ok::<_, std::io::Error>(attempt.query("token", "fresh"))
+    /// });
+    /// # drop(http);
+    /// ```
     #[must_use]
     pub fn query(self, name: &str, value: &str) -> Self {
         self.change(|attempt| {
@@ -674,18 +744,43 @@ impl Attempt {
     }
 
     /// Sets a header; all earlier ones of that name go.
+    ///
+    /// ```
+    /// # use everstream::Http;
+    /// let http = Http::new("https://example.com/feed").before_attempt(|attempt| async {
+    ///     let number = attempt.number().to_string();
+    ///     Ok::<_, std::io::Error>(attempt.header("x-attempt", number))
+    /// });
+    /// # drop(http);
+    /// ```
     #[must_use]
     pub fn header(self, name: &str, value: impl AsRef<[u8]>) -> Self {
         self.change(|attempt| attempt.set_header(name, value.as_ref(), false))
     }
 
     /// Sets a header that is a secret: see [`Http::sensitive_header`].
+    ///
+    /// ```
+    /// # use everstream::Http;
+    /// let http = Http::new("https://example.com/feed").before_attempt(|attempt| async {
+    ///     Ok::<_, std::io::Error>(attempt.sensitive_header("x-api-key", "fresh"))
+    /// });
+    /// # drop(http);
+    /// ```
     #[must_use]
     pub fn sensitive_header(self, name: &str, value: impl AsRef<[u8]>) -> Self {
         self.change(|attempt| attempt.set_header(name, value.as_ref(), true))
     }
 
     /// Sets `Authorization: Bearer` with this token.
+    ///
+    /// ```
+    /// # use everstream::Http;
+    /// let http = Http::new("https://example.com/feed").before_attempt(|attempt| async {
+    ///     Ok::<_, std::io::Error>(attempt.bearer_token("fresh"))
+    /// });
+    /// # drop(http);
+    /// ```
     #[must_use]
     pub fn bearer_token(self, token: impl fmt::Display) -> Self {
         self.header("authorization", format!("Bearer {token}"))

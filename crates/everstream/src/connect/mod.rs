@@ -81,7 +81,7 @@ pub trait ConnectionClient: Send + 'static {
         true
     }
 
-    /// Releases what it holds: the client is closed.
+    /// Releases what it holds: the client is closed. It is called once at most, and not by a drop.
     fn close(&mut self) {}
 }
 

@@ -9,7 +9,7 @@ use ::http::header::{
 };
 use ::http::{HeaderMap, HeaderName, Method, StatusCode};
 use bytes::Bytes;
-use everstream_core::RedirectProblem;
+use everstream_core::{Fault, RedirectProblem};
 use reqwest::{Response, Url};
 
 /// 300 and 304 aren't: they name nothing to go to.
@@ -41,6 +41,17 @@ pub(super) fn target(
         Some(target) if matches!(target.scheme(), "http" | "https") => Ok(target),
         Some(_) => Err(RedirectProblem::Scheme),
         None => Err(RedirectProblem::BadLocation),
+    }
+}
+
+/// A fault after a redirect. "No request was sent" isn't true any more: who redirects may have
+/// acted before, and a 303 says as much.
+pub(super) fn fault(fault: Fault) -> Fault {
+    match fault {
+        Fault::Connect(_) | Fault::ConnectTimeout(_) | Fault::Other(_) => {
+            Fault::Request(Box::new(fault))
+        }
+        other => other,
     }
 }
 

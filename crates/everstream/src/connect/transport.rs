@@ -7,6 +7,10 @@ use reqwest::redirect::Policy;
 use crate::error::Error;
 
 /// The version of HTTP to use.
+///
+/// ```
+/// assert_eq!(everstream::HttpVersion::default(), everstream::HttpVersion::Auto);
+/// ```
 #[non_exhaustive]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum HttpVersion {

@@ -1,0 +1,227 @@
+//! Clients that are moved, dropped, given up on, and used where they can't be.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a helper that fails fails its test
+
+mod support;
+
+use std::thread;
+use std::time::Duration;
+
+use everstream::blocking::SseClient as BlockingClient;
+use everstream::{Builder, Error, Event, Fault, Handle, Http, SseClient};
+use everstream_testing::{Feed, Reply, Server};
+use futures_util::{FutureExt, StreamExt};
+
+use support::{Client, LIMIT, for_both_clients};
+
+for_both_clients!(
+    a_client_dropped_between_reads_closes_its_socket,
+    a_client_dropped_before_the_response_closes_its_socket,
+    a_client_moves_to_another_thread,
+);
+
+#[test]
+fn clients_and_handles_cross_threads() {
+    fn send<T: Send + 'static>() {}
+    fn sync<T: Send + Sync + 'static>() {}
+    fn clone<T: Clone>() {}
+    send::<SseClient>();
+    send::<BlockingClient>();
+    send::<Builder>();
+    sync::<Handle>();
+    clone::<Handle>();
+    sync::<Http>();
+    clone::<Http>();
+    sync::<Error>();
+    sync::<Fault>();
+    sync::<Event>();
+    // The futures too, so that a client can live in a task.
+    let mut client = SseClient::new("http://127.0.0.1/").unwrap();
+    fn is_send<T: Send>(_: T) {}
+    is_send(client.next_event());
+    is_send(client.next_action());
+    is_send(client.start());
+    is_send(client.all());
+    is_send(client.events());
+}
+
+fn a_client_dropped_between_reads_closes_its_socket<C: Client>() {
+    let server = Server::start();
+    server.otherwise(Reply::stream().event("a").stall());
+    let mut client = C::quick(server.url("/"));
+    client.event_data();
+    assert_eq!(server.open_connections(), 1);
+    drop(client);
+    assert!(server.wait_for_open_connections(0, LIMIT));
+}
+
+fn a_client_dropped_before_the_response_closes_its_socket<C: Client>() {
+    let server = Server::start();
+    server.otherwise(Reply::raw("").stall());
+    let mut client = C::quick(server.url("/"));
+    while server.request_count() == 0 {
+        assert!(client.event_within(Duration::from_millis(5)).is_none());
+    }
+    drop(client);
+    assert!(server.wait_for_open_connections(0, LIMIT));
+}
+
+fn a_client_moves_to_another_thread<C: Client>() {
+    let server = Server::start();
+    let feed = Feed::new();
+    server.otherwise(Reply::stream().resume(&feed));
+    let mut client = C::quick(server.url("/"));
+    for number in 0..4 {
+        feed.push(number.to_string());
+        client = thread::spawn(move || {
+            assert_eq!(client.event_data(), number.to_string());
+            client
+        })
+        .join()
+        .unwrap();
+    }
+    assert_eq!(server.request_count(), 1);
+}
+
+#[tokio::test]
+async fn a_stream_dropped_while_it_waits_closes_its_socket() {
+    let server = Server::start();
+    server.otherwise(Reply::stream().event("a").stall());
+    let mut client = SseClient::new(server.url("/")).unwrap();
+    client.next_event().await.unwrap().unwrap();
+    let task = tokio::spawn(async move { client.next_event().await.is_none() });
+    tokio::task::yield_now().await;
+    task.abort();
+    assert!(task.await.unwrap_err().is_cancelled());
+    let closed = move || server.wait_for_open_connections(0, LIMIT);
+    assert!(tokio::task::spawn_blocking(closed).await.unwrap());
+}
+
+/// A server that sends the events 0 to 99 in awkward pieces, over some connections.
+fn hundred() -> Server {
+    let (server, feed) = (Server::start(), Feed::new());
+    for number in 0..100 {
+        feed.push(number.to_string());
+    }
+    feed.close();
+    for taken in [20, 30, 10] {
+        let portion = feed.take(taken).and_half();
+        server.enqueue(
+            Reply::stream()
+                .resume(portion)
+                .in_pieces(7)
+                .drop_connection(),
+        );
+    }
+    server.otherwise(Reply::stream().resume(&feed).in_pieces(3).stall());
+    server
+}
+
+#[tokio::test]
+async fn a_future_that_is_dropped_at_every_step_loses_nothing() {
+    let server = hundred();
+    let mut client = support::quick(server.url("/")).build().unwrap();
+    let mut next = 0;
+    while next < 100 {
+        // Polled once and dropped, unless it is ready.
+        match client.next_event().now_or_never() {
+            Some(event) => {
+                assert_eq!(event.unwrap().unwrap().data(), next.to_string());
+                next += 1;
+            }
+            None => tokio::time::sleep(Duration::from_micros(100)).await,
+        }
+    }
+}
+
+#[tokio::test]
+async fn streams_that_are_dropped_in_select_lose_nothing() {
+    let server = hundred();
+    let mut client = support::quick(server.url("/")).build().unwrap();
+    let mut tick = tokio::time::interval(Duration::from_micros(500));
+    let mut next = 0;
+    while next < 100 {
+        let mut events = client.events();
+        tokio::select! {
+            event = events.next() => {
+                assert_eq!(event.unwrap().unwrap().data(), next.to_string());
+                next += 1;
+            }
+            _ = tick.tick() => {}
+        }
+    }
+}
+
+#[test]
+fn time_outs_of_the_blocking_client_lose_nothing() {
+    let server = hundred();
+    let mut client = support::quick(server.url("/")).build_blocking().unwrap();
+    let mut next = 0;
+    while next < 100 {
+        if let Ok(event) = client.next_event_timeout(Duration::from_micros(300)) {
+            assert_eq!(event.unwrap().unwrap().data(), next.to_string());
+            next += 1;
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_blocking_client_refuses_to_work_inside_a_runtime() {
+    let server = Server::start();
+    server.otherwise(Reply::stream().event("a").stall());
+    let mut client = BlockingClient::new(server.url("/")).unwrap();
+
+    assert!(matches!(client.start(), Err(Error::InsideRuntime)));
+    assert!(matches!(
+        client.next_event(),
+        Some(Err(Error::InsideRuntime))
+    ));
+    assert!(matches!(
+        client.next_action(),
+        Some(Err(Error::InsideRuntime))
+    ));
+    assert!(matches!(
+        client.events().next(),
+        Some(Err(Error::InsideRuntime))
+    ));
+    assert!(matches!(
+        client.next_event_timeout(Duration::ZERO),
+        Ok(Some(Err(Error::InsideRuntime)))
+    ));
+    assert_eq!(server.accepted_connections(), 0);
+    client.interrupt();
+
+    // Elsewhere it works, and comes back with a connection.
+    let mut client = thread::spawn(move || {
+        assert_eq!(client.next_event().unwrap().unwrap().data(), "a");
+        client
+    })
+    .join()
+    .unwrap();
+    assert!(matches!(
+        client.next_event(),
+        Some(Err(Error::InsideRuntime))
+    ));
+    assert!(client.is_connected(), "it wasn't harmed");
+    drop(client);
+    let closed = move || server.wait_for_open_connections(0, LIMIT);
+    assert!(tokio::task::spawn_blocking(closed).await.unwrap());
+}
+
+#[tokio::test]
+async fn the_blocking_client_can_be_closed_inside_a_runtime() {
+    let server = Server::start();
+    server.otherwise(Reply::stream().event("a").stall());
+    let url = server.url("/");
+    let mut client = thread::spawn(move || {
+        let mut client = BlockingClient::new(url).unwrap();
+        client.next_event().unwrap().unwrap();
+        client
+    })
+    .join()
+    .unwrap();
+    client.close();
+    let closed = move || server.wait_for_open_connections(0, LIMIT);
+    assert!(tokio::task::spawn_blocking(closed).await.unwrap());
+    assert!(client.handle().is_closed());
+}

@@ -1,0 +1,286 @@
+//! What is asked, and how each attempt may ask anew.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use everstream::{Attempt, Error, Fault, Http, SseClient, error_strategy};
+use everstream_testing::{Reply, Server};
+
+use crate::support::{Client, for_both_clients, quick};
+
+for_both_clients!(
+    a_url_alone_asks_as_an_event_source_does,
+    method_and_body_are_sent,
+    the_body_is_sent_again_to_resume,
+    headers_replace_defaults_and_add_up_among_themselves,
+    query_parameters_are_added_in_order,
+    a_hook_gives_each_attempt_its_own_token,
+    a_hook_sees_the_number_and_the_id,
+    a_hook_may_change_url_and_query,
+    a_hook_may_take_its_time,
+    an_error_of_a_hook_fails_the_attempt,
+    a_fault_of_a_hook_is_passed_on,
+    a_change_of_a_hook_that_cannot_be_made_is_named,
+    what_cannot_be_sent_is_refused_when_the_client_is_built,
+    your_own_reqwest_client_is_used,
+    a_redirect_is_followed_here_with_your_own_client_too,
+);
+
+fn serve() -> Server {
+    let server = Server::start();
+    server.otherwise(Reply::stream().event_with_id("1", "a").drop_connection());
+    server
+}
+
+fn a_url_alone_asks_as_an_event_source_does<C: Client>() {
+    let server = serve();
+    C::quick(server.url("/feed?a=1&a=2#part")).event_data();
+    let request = &server.requests()[0];
+    assert_eq!(request.method, "GET");
+    assert_eq!(request.target, "/feed?a=1&a=2");
+    assert_eq!(request.header("accept"), Some("text/event-stream"));
+    assert_eq!(request.header("cache-control"), Some("no-cache"));
+    assert!(
+        request
+            .header("user-agent")
+            .unwrap()
+            .starts_with("everstream/")
+    );
+    assert!(request.body.is_empty());
+}
+
+fn method_and_body_are_sent<C: Client>() {
+    let server = serve();
+    let body: Vec<u8> = (0..=255).collect();
+    C::quick(
+        Http::new(server.url("/"))
+            .method("REPORT")
+            .body(body.clone()),
+    )
+    .event_data();
+    let request = &server.requests()[0];
+    assert_eq!(request.method, "REPORT");
+    assert_eq!(request.body, body);
+    assert_eq!(request.header("content-length"), Some("256"));
+}
+
+#[cfg(feature = "json")]
+mod json {
+    use super::*;
+
+    for_both_clients!(
+        a_json_body_makes_it_a_post,
+        a_value_that_is_no_json_is_refused
+    );
+
+    fn a_json_body_makes_it_a_post<C: Client>() {
+        let server = serve();
+        let prompt = serde_json::json!({"stream": true, "text": "é"});
+        C::quick(Http::new(server.url("/")).json(&prompt)).event_data();
+        let request = &server.requests()[0];
+        assert_eq!(request.method, "POST");
+        assert_eq!(request.header("content-type"), Some("application/json"));
+        let sent: serde_json::Value = serde_json::from_slice(&request.body).unwrap();
+        assert_eq!(sent, prompt);
+    }
+
+    fn a_value_that_is_no_json_is_refused<C: Client>() {
+        let no_json = std::collections::HashMap::from([((1, 2), 3)]);
+        let error = C::build(quick(Http::new("http://127.0.0.1/").json(&no_json))).err();
+        assert!(matches!(
+            error,
+            Some(Error::Config {
+                setting: "body",
+                ..
+            })
+        ));
+    }
+}
+
+fn the_body_is_sent_again_to_resume<C: Client>() {
+    let server = serve();
+    let mut client = C::quick(Http::new(server.url("/")).method("POST").body("prompt"));
+    client.event_data();
+    client.event_data();
+    for request in &server.requests()[..2] {
+        assert_eq!(request.body, b"prompt");
+    }
+    assert_eq!(server.requests()[1].header("last-event-id"), Some("1"));
+}
+
+fn headers_replace_defaults_and_add_up_among_themselves<C: Client>() {
+    let server = serve();
+    let http = Http::new(server.url("/"))
+        .header("ACCEPT", "text/event-stream, application/json")
+        .header("User-Agent", "mine")
+        .header("x-many", "a")
+        .header("X-Many", "b")
+        .header("x-bytes", b"caf\xe9");
+    C::quick(http).event_data();
+    let request = &server.requests()[0];
+    let values = |name| request.header_values(name).collect::<Vec<_>>();
+    assert_eq!(values("accept"), [b"text/event-stream, application/json"]);
+    assert_eq!(values("user-agent"), [b"mine"]);
+    assert_eq!(values("x-many"), [b"a", b"b"]);
+    assert_eq!(values("x-bytes"), [b"caf\xe9"]);
+}
+
+fn query_parameters_are_added_in_order<C: Client>() {
+    let server = serve();
+    let http = Http::new(server.url("/feed?z=1"))
+        .query("topic", "a b")
+        .query("topic", "c&d")
+        .query("é", "=");
+    C::quick(http).event_data();
+    assert_eq!(
+        server.requests()[0].target,
+        "/feed?z=1&topic=a+b&topic=c%26d&%C3%A9=%3D"
+    );
+}
+
+fn a_hook_gives_each_attempt_its_own_token<C: Client>() {
+    let server = serve();
+    let tokens = Arc::new(AtomicU32::new(0));
+    let http = Http::new(server.url("/")).before_attempt(move |attempt| {
+        let token = tokens.fetch_add(1, Ordering::Relaxed);
+        async move { Ok::<_, io::Error>(attempt.bearer_token(format_args!("t{token}"))) }
+    });
+    let mut client = C::quick(http);
+    for attempt in 0..3 {
+        client.event_data();
+        let requests = server.requests();
+        let tokens: Vec<_> = requests[attempt].header_values("authorization").collect();
+        assert_eq!(tokens, [format!("Bearer t{attempt}").as_bytes()]);
+    }
+}
+
+fn a_hook_sees_the_number_and_the_id<C: Client>() {
+    let server = serve();
+    let http = Http::new(server.url("/")).before_attempt(|attempt: Attempt| async move {
+        let seen = format!("{} {:?}", attempt.number(), attempt.last_event_id());
+        Ok::<_, io::Error>(attempt.header("x-seen", seen))
+    });
+    let mut client = C::quick(http);
+    client.event_data();
+    client.event_data();
+    assert_eq!(server.requests()[0].header("x-seen"), Some("1 None"));
+    assert_eq!(server.requests()[1].header("x-seen"), Some("2 Some(\"1\")"));
+}
+
+fn a_hook_may_change_url_and_query<C: Client>() {
+    let server = serve();
+    let other = server.url("/other?a=1&b=2&a=3");
+    let http = Http::new(server.url("/")).before_attempt(move |attempt: Attempt| {
+        assert!(attempt.url().ends_with('/'));
+        let attempt = attempt.with_url(&other).query("a", "4");
+        async { Ok::<_, io::Error>(attempt) }
+    });
+    C::quick(http).event_data();
+    assert_eq!(server.requests()[0].target, "/other?b=2&a=4");
+}
+
+fn a_hook_may_take_its_time<C: Client>() {
+    let server = serve();
+    let http = Http::new(server.url("/")).before_attempt(|attempt| async {
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        Ok::<_, io::Error>(attempt)
+    });
+    assert_eq!(C::quick(http).event_data(), "a");
+}
+
+fn an_error_of_a_hook_fails_the_attempt<C: Client>() {
+    let server = serve();
+    let http = Http::new(server.url("/"))
+        .before_attempt(|_| async { Err(io::Error::other("the token service is away")) });
+    let mut client = C::quick(http);
+    let fault = client.expect_error();
+    assert!(matches!(&fault, Fault::Other(cause) if cause.to_string().contains("token")));
+    assert_eq!(server.accepted_connections(), 0);
+}
+
+fn a_fault_of_a_hook_is_passed_on<C: Client>() {
+    let server = serve();
+    let http = Http::new(server.url("/")).before_attempt(|attempt: Attempt| async move {
+        match attempt.number() {
+            // With this one the default strategy goes on.
+            1 => Err(Fault::Connect("the token service is away".into())),
+            _ => Ok(attempt),
+        }
+    });
+    let mut client = C::quick(http);
+    assert!(client.expect_fault().is_connect());
+    assert_eq!(client.event_data(), "a");
+}
+
+fn a_change_of_a_hook_that_cannot_be_made_is_named<C: Client>() {
+    let server = serve();
+    type Change = fn(Attempt) -> Attempt;
+    let changes: [(&str, Change); 4] = [
+        ("x-evil", |attempt| attempt.header("x-evil", "1\r\nx: y")),
+        ("bad name", |attempt| attempt.header("bad name", "1")),
+        ("url", |attempt| attempt.with_url("nonsense")),
+        ("url", |attempt| attempt.with_url("ftp://127.0.0.1/")),
+    ];
+    for (named, change) in changes {
+        let http = Http::new(server.url("/"))
+            .before_attempt(move |attempt| async move { Ok::<_, io::Error>(change(attempt)) });
+        let strategy = error_strategy::always_fail();
+        let mut client = C::with(quick(http).error_strategy(strategy));
+        match client.expect_error() {
+            Fault::Other(cause) => assert!(cause.to_string().contains(named), "{cause}"),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(server.accepted_connections(), 0);
+}
+
+fn what_cannot_be_sent_is_refused_when_the_client_is_built<C: Client>() {
+    let http = || Http::new("http://127.0.0.1/");
+    for (setting, bad) in [
+        ("header", http().header("x-evil", "1\r\nX-More: 2")),
+        ("header", http().header("x-evil", "1\n2")),
+        ("header", http().header("x-evil", "1\0")),
+        ("header", http().header("x: y", "1")),
+        ("header", http().header("", "1")),
+        ("header", http().bearer_token("a\nb")),
+        ("method", http().method("GET / HTTP/1.1\r\n")),
+        ("method", http().method("")),
+        ("url", http().url("")),
+        ("url", http().url("/relative")),
+        ("url", http().url("ftp://127.0.0.1/")),
+        ("url", http().url("http://")),
+        ("proxy", http().proxy("not a url")),
+    ] {
+        match C::build(SseClient::builder(bad)).err() {
+            Some(Error::Config { setting: named, .. }) => assert_eq!(named, setting),
+            other => panic!("{setting}: {other:?}"),
+        }
+    }
+}
+
+fn own_client() -> reqwest::Client {
+    reqwest::Client::builder()
+        .user_agent("mine")
+        .redirect(reqwest::redirect::Policy::none())
+        .build()
+        .unwrap()
+}
+
+fn your_own_reqwest_client_is_used<C: Client>() {
+    let server = serve();
+    let mut client = C::quick(Http::new(server.url("/")).client(own_client()));
+    client.event_data();
+    client.event_data();
+    assert_eq!(server.requests()[0].header("user-agent"), Some("mine"));
+}
+
+fn a_redirect_is_followed_here_with_your_own_client_too<C: Client>() {
+    let (home, other) = (Server::start(), serve());
+    home.otherwise(Reply::redirect(307, other.url("/")));
+    let http = Http::new(home.url("/"))
+        .client(own_client())
+        .sensitive_header("x-api-key", "hidden");
+    C::quick(http).event_data();
+    assert_eq!(other.requests()[0].header("x-api-key"), None);
+}

@@ -1,0 +1,268 @@
+//! Which responses are streams, and what is told about the others.
+
+use std::error::Error as _;
+
+use everstream::Fault;
+use everstream_testing::{Reply, Server};
+
+use crate::support::{Client, for_both_clients};
+
+for_both_clients!(
+    a_status_that_is_no_stream_is_final,
+    a_204_ends_a_stream_for_good,
+    every_2xx_with_the_right_type_is_a_stream,
+    wrong_content_types_are_refused,
+    right_content_types_in_every_spelling_are_accepted,
+    a_missing_content_type_is_refused,
+    an_error_keeps_the_first_kib_of_the_body,
+    an_error_keeps_headers_and_url,
+    an_error_shows_no_secrets_of_the_url,
+    a_body_that_breaks_does_not_hide_the_error,
+    a_body_that_stalls_does_not_hold_up_the_error,
+    a_coding_that_is_not_decoded_is_a_clear_fault,
+    the_coding_identity_is_none,
+    a_start_carries_status_headers_and_url,
+    a_fault_tells_its_cause,
+);
+
+fn a_status_that_is_no_stream_is_final<C: Client>() {
+    let statuses = [
+        204, 205, 300, 304, 305, 400, 401, 403, 404, 408, 410, 429, 500, 502, 503, 504,
+    ];
+    for status in statuses {
+        let server = Server::start();
+        // Without a content type a 205 is no stream either.
+        server.otherwise(Reply::status(status));
+        let mut client = C::quick(server.url("/"));
+
+        let fault = client.expect_error();
+        assert_eq!(fault.status(), Some(status));
+        assert_eq!(
+            matches!(fault, Fault::Status(_)),
+            status != 205,
+            "{fault:?}"
+        );
+        assert_eq!(server.request_count(), 1);
+    }
+}
+
+fn a_204_ends_a_stream_for_good<C: Client>() {
+    let server = Server::start();
+    server.enqueue(Reply::stream().event("a").end());
+    server.otherwise(Reply::status(204).header("Content-Type", "text/event-stream"));
+    let mut client = C::quick(server.url("/"));
+
+    assert_eq!(client.event_data(), "a");
+    assert_eq!(client.last_error().status(), Some(204));
+    assert_eq!(server.request_count(), 2);
+}
+
+fn every_2xx_with_the_right_type_is_a_stream<C: Client>() {
+    for status in [200, 201, 202, 203, 206] {
+        let server = Server::start();
+        server.otherwise(Reply::stream().with_status(status).event("a").stall());
+        let mut client = C::quick(server.url("/"));
+        assert_eq!(client.expect_start().status, Some(status));
+        client.expect_event("a");
+    }
+}
+
+fn wrong_content_types_are_refused<C: Client>() {
+    for wrong in [
+        "text/plain",
+        "text/event-streamfoo",
+        "text/event",
+        "text/event-stream-x; charset=utf-8",
+        "application/json",
+        "text/html; text/event-stream",
+        "text/*",
+        "",
+        ";",
+    ] {
+        let server = Server::start();
+        server.otherwise(
+            Reply::stream()
+                .header("Content-Type", wrong)
+                .event("a")
+                .end(),
+        );
+        let mut client = C::quick(server.url("/"));
+
+        let fault = client.expect_error();
+        assert!(matches!(fault, Fault::ContentType(_)), "{wrong}: {fault:?}");
+        let headers = fault.headers().unwrap();
+        assert_eq!(headers.get("content-type"), Some(wrong));
+        assert_eq!(fault.status(), Some(200));
+        assert_eq!(server.request_count(), 1);
+    }
+}
+
+fn right_content_types_in_every_spelling_are_accepted<C: Client>() {
+    for right in [
+        "text/event-stream",
+        "Text/Event-Stream",
+        "TEXT/EVENT-STREAM;CHARSET=UTF-8",
+        "text/event-stream; charset=utf-8",
+        "text/event-stream ;x=y; z",
+        "text/event-stream;",
+    ] {
+        let server = Server::start();
+        server.otherwise(
+            Reply::stream()
+                .header("Content-Type", right)
+                .event("a")
+                .stall(),
+        );
+        assert_eq!(C::quick(server.url("/")).event_data(), "a", "{right}");
+    }
+}
+
+fn a_missing_content_type_is_refused<C: Client>() {
+    let server = Server::start();
+    server.otherwise(
+        Reply::stream()
+            .without_header("Content-Type")
+            .event("a")
+            .end(),
+    );
+    let mut client = C::quick(server.url("/"));
+
+    let fault = client.expect_error();
+    assert!(matches!(fault, Fault::ContentType(_)), "{fault:?}");
+    assert!(
+        fault.to_string().contains("without a content type"),
+        "{fault}"
+    );
+}
+
+fn an_error_keeps_the_first_kib_of_the_body<C: Client>() {
+    let body: Vec<u8> = (0..5000).map(|n| b'a' + (n % 26) as u8).collect();
+    for length in [0, 1, 1023, 1024, 1025, 5000] {
+        let server = Server::start();
+        server.otherwise(Reply::status(404).send(&body[..length]));
+        let mut client = C::quick(server.url("/"));
+
+        let fault = client.expect_error();
+        assert_eq!(fault.response().unwrap().body, body[..length.min(1024)]);
+    }
+}
+
+fn an_error_keeps_headers_and_url<C: Client>() {
+    let server = Server::start();
+    server.enqueue(Reply::redirect(307, "/moved?x=1"));
+    server.enqueue(
+        Reply::status(503)
+            .header("Retry-After", "7")
+            .append_header("X-Many", "a")
+            .append_header("X-Many", "b"),
+    );
+    let mut client = C::quick(server.url("/"));
+
+    let error = client.last_error();
+    assert_eq!(error.status(), Some(503));
+    let headers = error.headers().unwrap();
+    assert_eq!(headers.get("RETRY-AFTER"), Some("7"));
+    assert_eq!(headers.get_all("x-many").collect::<Vec<_>>(), ["a", "b"]);
+    let response = error.fault().unwrap().response().unwrap();
+    assert_eq!(response.url, server.url("/moved?x=1"));
+    assert_eq!(response.retry_after.unwrap().as_secs(), 7);
+}
+
+fn an_error_shows_no_secrets_of_the_url<C: Client>() {
+    let server = Server::start();
+    server.otherwise(Reply::status(404));
+    let url = server.url("/feed?token=hidden#hidden");
+    let url = url.replace("http://", "http://user:hidden@");
+    let mut client = C::quick(url);
+
+    let error = client.last_error();
+    let shown = format!("{error} {error:?}");
+    assert!(shown.contains("/feed"), "{shown}");
+    assert!(!shown.contains("hidden"), "{shown}");
+
+    server.stop();
+    let refused = format!("{:?}", client.next_action());
+    assert!(refused.contains("Connect"), "{refused}");
+    assert!(!refused.contains("hidden"), "{refused}");
+}
+
+fn a_body_that_breaks_does_not_hide_the_error<C: Client>() {
+    let server = Server::start();
+    server.otherwise(
+        Reply::status(500)
+            .content_length(100)
+            .send("part")
+            .drop_connection(),
+    );
+    let fault = C::quick(server.url("/")).expect_error();
+    assert_eq!(fault.status(), Some(500));
+    assert_eq!(fault.response().unwrap().body, b"part");
+}
+
+fn a_body_that_stalls_does_not_hold_up_the_error<C: Client>() {
+    let server = Server::start();
+    server.otherwise(Reply::status(500).content_length(100).send("part").stall());
+    let fault = C::quick(server.url("/")).expect_error();
+    assert_eq!(fault.status(), Some(500));
+    assert_eq!(fault.response().unwrap().body, b"part");
+}
+
+fn a_coding_that_is_not_decoded_is_a_clear_fault<C: Client>() {
+    for coding in ["compress", "x-unheard-of", "gzip, compress"] {
+        let server = Server::start();
+        server.otherwise(
+            Reply::stream()
+                .header("Content-Encoding", coding)
+                .send("x")
+                .end(),
+        );
+        let fault = C::quick(server.url("/")).expect_error();
+        assert!(matches!(fault, Fault::ContentEncoding(_)), "{fault:?}");
+        assert!(fault.to_string().contains(coding), "{fault}");
+        assert_eq!(server.request_count(), 1);
+    }
+}
+
+fn the_coding_identity_is_none<C: Client>() {
+    for coding in ["identity", "Identity"] {
+        let server = Server::start();
+        server.otherwise(
+            Reply::stream()
+                .header("Content-Encoding", coding)
+                .event("a")
+                .stall(),
+        );
+        assert_eq!(C::quick(server.url("/")).event_data(), "a");
+    }
+}
+
+fn a_start_carries_status_headers_and_url<C: Client>() {
+    let server = Server::start();
+    server.enqueue(Reply::redirect(302, "other?x=1"));
+    server.enqueue(Reply::stream().header("X-Shard", "7").stall());
+    let mut client = C::quick(server.url("/a/b"));
+
+    let start = client.expect_start();
+    assert_eq!(start.status, Some(200));
+    assert_eq!(start.headers.get("x-shard"), Some("7"));
+    assert_eq!(start.url, Some(server.url("/a/other?x=1")));
+    assert_eq!(start.attempt, 1);
+}
+
+fn a_fault_tells_its_cause<C: Client>() {
+    let server = Server::start();
+    server.stop();
+    let fault = C::quick(server.url("/")).expect_fault();
+    let mut causes = Vec::new();
+    let mut source = fault.source();
+    while let Some(cause) = source {
+        causes.push(cause.to_string());
+        source = cause.source();
+    }
+    let told = causes.join(": ");
+    assert!(told.to_lowercase().contains("refused"), "{told}");
+    assert!(
+        !fault.to_string().contains("refused"),
+        "each level says its own"
+    );
+}

@@ -1,0 +1,240 @@
+//! How long is waited: what the server asks for, what the user allows, what storms are met with.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use everstream::retry_delay::{self, BaseDelay, RetryDelayStrategy};
+use everstream::{SseClient, error_strategy};
+use everstream_testing::{Reply, Server};
+
+use crate::support::{Client, DELAY, for_both_clients, quick};
+
+for_both_clients!(
+    nothing_is_due_before_the_first_fault,
+    accept_and_hang_up_meets_growing_delays,
+    an_empty_stream_meets_growing_delays,
+    a_connection_that_lasted_starts_the_delay_anew,
+    retry_sets_the_base_delay,
+    retry_zero_is_no_storm,
+    a_repeated_retry_does_not_switch_the_back_off_off,
+    retry_after_in_seconds_is_waited_for,
+    retry_after_is_for_one_wait_only,
+    retry_after_as_a_date_is_waited_for,
+    retry_after_that_is_nonsense_is_ignored,
+    retry_after_without_end_does_no_harm,
+    retry_after_obeys_the_users_cap,
+);
+
+/// What the strategy was asked, while the client needn't wait.
+fn recorded() -> (
+    impl RetryDelayStrategy + 'static,
+    Arc<Mutex<Vec<BaseDelay>>>,
+) {
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let strategy = retry_delay::from_fn({
+        let asked = asked.clone();
+        move |base| {
+            asked.lock().unwrap().push(base);
+            DELAY
+        }
+    });
+    (strategy, asked)
+}
+
+/// Delays of 1, 2, 4 ms and so on.
+fn growing<C: Client>(server: &Server) -> C {
+    C::with(
+        SseClient::builder(server.url("/"))
+            .initial_retry_delay(DELAY)
+            .retry_delay_strategy(retry_delay::backoff().jitter(0.0)),
+    )
+}
+
+fn millis(count: u64) -> Duration {
+    Duration::from_millis(count)
+}
+
+fn nothing_is_due_before_the_first_fault<C: Client>() {
+    let server = Server::start();
+    server.otherwise(Reply::stream().event("a").stall());
+    let mut client = C::quick(server.url("/"));
+    assert_eq!(client.next_retry_delay(), Duration::ZERO);
+    client.event_data();
+    assert_eq!(client.next_retry_delay(), Duration::ZERO);
+    client.interrupt();
+    client.expect_clean_end();
+    assert_eq!(client.next_retry_delay(), DELAY);
+}
+
+fn accept_and_hang_up_meets_growing_delays<C: Client>() {
+    let server = Server::start();
+    server.otherwise(Reply::on_accept().drop_connection());
+    let mut client = growing::<C>(&server);
+    for expected in [1, 2, 4, 8] {
+        client.expect_fault();
+        assert_eq!(client.next_retry_delay(), millis(expected));
+    }
+}
+
+fn an_empty_stream_meets_growing_delays<C: Client>() {
+    let server = Server::start();
+    server.otherwise(Reply::stream().end());
+    let mut client = growing::<C>(&server);
+    for expected in [1, 2, 4, 8] {
+        client.expect_start();
+        client.expect_clean_end();
+        assert_eq!(client.next_retry_delay(), millis(expected));
+    }
+}
+
+fn a_connection_that_lasted_starts_the_delay_anew<C: Client>() {
+    let server = Server::start();
+    server.otherwise(Reply::stream().end());
+    let mut client = C::with(
+        SseClient::builder(server.url("/"))
+            .initial_retry_delay(DELAY)
+            .retry_delay_strategy(retry_delay::backoff().jitter(0.0))
+            // Every connection has lasted.
+            .retry_delay_reset_threshold(Duration::ZERO),
+    );
+    for _ in 0..3 {
+        client.expect_start();
+        client.expect_clean_end();
+        assert_eq!(client.next_retry_delay(), DELAY);
+    }
+}
+
+fn retry_sets_the_base_delay<C: Client>() {
+    let server = Server::start();
+    server.enqueue(Reply::stream().end());
+    server.enqueue(Reply::stream().send("retry: 250\ndata: a\n\n").end());
+    server.enqueue(Reply::stream().send("retry: 700\n\n").end());
+    server.enqueue(
+        Reply::stream()
+            .send("retry: 1s\n\nretry: -5\n\nretry: \u{661}\n\n")
+            .end(),
+    );
+    server.enqueue(Reply::stream().stall());
+    let (strategy, asked) = recorded();
+    let mut client = C::with(
+        SseClient::builder(server.url("/"))
+            .initial_retry_delay(millis(40))
+            .retry_delay_strategy(strategy),
+    );
+
+    let mut ends = 0;
+    while ends < 4 {
+        if let everstream::Action::Fault(None) = client.expect_action() {
+            ends += 1;
+        }
+    }
+    let expected = [
+        BaseDelay::configured(millis(40)),
+        BaseDelay::from_server(millis(250)),
+        BaseDelay::from_server(millis(700)),
+        BaseDelay::from_server(millis(700)),
+    ];
+    assert_eq!(*asked.lock().unwrap(), expected);
+}
+
+fn retry_zero_is_no_storm<C: Client>() {
+    let server = Server::start();
+    server.otherwise(Reply::stream().retry(0).end());
+    let (strategy, asked) = recorded();
+    let mut client = C::with(quick(server.url("/")).retry_delay_strategy(strategy));
+    client.expect_start();
+    client.expect_clean_end();
+    assert_eq!(
+        *asked.lock().unwrap(),
+        [BaseDelay::from_server(millis(100))]
+    );
+}
+
+fn a_repeated_retry_does_not_switch_the_back_off_off<C: Client>() {
+    let server = Server::start();
+    server.enqueue(Reply::stream().retry(2).end());
+    server.enqueue(Reply::stream().retry(2).end());
+    server.enqueue(Reply::stream().retry(3).end());
+    let mut client = C::with(
+        SseClient::builder(server.url("/"))
+            .min_server_retry_delay(Duration::ZERO)
+            .retry_delay_strategy(retry_delay::backoff().jitter(0.0)),
+    );
+    for expected in [2, 4, 3] {
+        client.expect_start();
+        client.expect_clean_end();
+        assert_eq!(client.next_retry_delay(), millis(expected));
+    }
+}
+
+/// A client of a server that is unavailable, after it was told so.
+fn told_to_wait<C: Client>(server: &Server, retry_after: &str) -> C {
+    server.enqueue(Reply::status(503).header("Retry-After", retry_after));
+    let strategy = error_strategy::reconnect().or_on_status([503]);
+    let mut client = C::with(quick(server.url("/")).error_strategy(strategy));
+    assert_eq!(client.expect_fault().status(), Some(503));
+    client
+}
+
+fn retry_after_in_seconds_is_waited_for<C: Client>() {
+    let server = Server::start();
+    let client = told_to_wait::<C>(&server, "7");
+    assert_eq!(client.next_retry_delay(), Duration::from_secs(7));
+    let client = told_to_wait::<C>(&server, "0");
+    assert_eq!(client.next_retry_delay(), DELAY);
+}
+
+fn retry_after_is_for_one_wait_only<C: Client>() {
+    let server = Server::start();
+    let mut client = told_to_wait::<C>(&server, "1");
+    server.enqueue(Reply::stream().end());
+    client.expect_start();
+    let asked = server.requests()[1].at - server.requests()[0].at;
+    assert!(
+        asked >= Duration::from_secs(1),
+        "it came back after {asked:?}"
+    );
+    client.expect_clean_end();
+    assert_eq!(client.next_retry_delay(), DELAY);
+}
+
+fn retry_after_as_a_date_is_waited_for<C: Client>() {
+    let server = Server::start();
+    let client = told_to_wait::<C>(&server, "Fri, 31 Dec 2100 23:59:59 GMT");
+    assert!(client.next_retry_delay() > Duration::from_secs(365 * 86400));
+    let client = told_to_wait::<C>(&server, "Sun, 06 Nov 1994 08:49:37 GMT");
+    assert_eq!(client.next_retry_delay(), DELAY, "it has passed");
+}
+
+fn retry_after_that_is_nonsense_is_ignored<C: Client>() {
+    let server = Server::start();
+    for nonsense in ["soon", "-7", "+7", "7.5", "7 s", "", "0x7"] {
+        let client = told_to_wait::<C>(&server, nonsense);
+        assert_eq!(client.next_retry_delay(), DELAY, "{nonsense:?}");
+    }
+}
+
+fn retry_after_without_end_does_no_harm<C: Client>() {
+    let server = Server::start();
+    let mut client = told_to_wait::<C>(&server, "99999999999999999999999");
+    assert!(client.next_retry_delay() > Duration::from_secs(1 << 40));
+    assert!(client.event_within(DELAY).is_none());
+    client.close();
+    assert!(client.next_event().is_none());
+    assert_eq!(server.request_count(), 1);
+}
+
+fn retry_after_obeys_the_users_cap<C: Client>() {
+    let server = Server::start();
+    server.enqueue(Reply::status(429).header("Retry-After", "3600"));
+    server.enqueue(Reply::stream().event("a").stall());
+    let mut client = C::with(
+        SseClient::builder(server.url("/"))
+            .initial_retry_delay(DELAY)
+            .retry_delay_strategy(retry_delay::backoff().max_delay(millis(5)))
+            .error_strategy(error_strategy::reconnect().or_on_status([429])),
+    );
+    client.expect_fault();
+    assert_eq!(client.next_retry_delay(), millis(5));
+    assert_eq!(client.event_data(), "a");
+}

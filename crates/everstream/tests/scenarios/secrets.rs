@@ -1,0 +1,164 @@
+//! What a redirect may not carry to another origin, and what is never printed.
+
+use everstream::{Http, SseClient};
+use everstream_testing::{Reply, Request, Server};
+
+use crate::support::{Client, for_both_clients};
+
+for_both_clients!(
+    secrets_do_not_follow_to_another_origin,
+    secrets_stay_within_the_origin,
+    secrets_do_not_come_back_after_a_detour,
+    secrets_are_sent_again_by_the_next_attempt,
+    secrets_of_a_hook_do_not_follow_either,
+    user_info_becomes_a_header_that_is_a_secret,
+    a_method_that_keeps_its_body_leaves_its_secrets_behind,
+    secrets_are_not_printed,
+);
+
+const SECRETS: [&str; 5] = [
+    "authorization",
+    "cookie",
+    "proxy-authorization",
+    "x-api-key",
+    "x-key-2",
+];
+
+fn with_secrets(url: String) -> Http {
+    Http::new(url)
+        .bearer_token("hidden")
+        .header("Cookie", "session=hidden")
+        .header("Proxy-Authorization", "Basic hidden")
+        .sensitive_header("X-Api-Key", "hidden")
+        .sensitive_header("x-key-2", "hidden")
+        .header("X-Team", "a")
+}
+
+#[track_caller]
+fn assert_secrets(request: &Request, expected: bool) {
+    for name in SECRETS {
+        assert_eq!(request.header(name).is_some(), expected, "{name}");
+    }
+    assert_eq!(request.header("x-team"), Some("a"), "it is no secret");
+}
+
+fn secrets_do_not_follow_to_another_origin<C: Client>() {
+    for status in [301, 302, 303, 307, 308] {
+        // Another port is another origin.
+        let (home, other) = (Server::start(), Server::start());
+        home.otherwise(Reply::redirect(status, other.url("/")));
+        other.otherwise(Reply::stream().event("a").stall());
+        C::quick(with_secrets(home.url("/"))).event_data();
+        assert_secrets(&home.requests()[0], true);
+        assert_secrets(&other.requests()[0], false);
+    }
+    // Another name for the same address is another origin too.
+    let home = Server::start();
+    let same = home.url("/there").replace("127.0.0.1", "localhost");
+    home.enqueue(Reply::redirect(307, same));
+    home.enqueue(Reply::stream().event("a").stall());
+    C::quick(with_secrets(home.url("/"))).event_data();
+    assert_secrets(&home.requests()[1], false);
+}
+
+fn secrets_stay_within_the_origin<C: Client>() {
+    let home = Server::start();
+    home.enqueue(Reply::redirect(302, "/next"));
+    home.enqueue(Reply::redirect(307, home.url("/last")));
+    home.enqueue(Reply::stream().event("a").stall());
+    C::quick(with_secrets(home.url("/"))).event_data();
+    for request in home.requests() {
+        assert_secrets(&request, true);
+    }
+}
+
+fn secrets_do_not_come_back_after_a_detour<C: Client>() {
+    let (home, other) = (Server::start(), Server::start());
+    home.enqueue(Reply::redirect(307, other.url("/")));
+    other.enqueue(Reply::redirect(307, home.url("/back")));
+    home.enqueue(Reply::stream().event("a").stall());
+    C::quick(with_secrets(home.url("/"))).event_data();
+    assert_secrets(&other.requests()[0], false);
+    assert_eq!(home.requests()[1].target, "/back");
+    assert_secrets(&home.requests()[1], false);
+}
+
+fn secrets_are_sent_again_by_the_next_attempt<C: Client>() {
+    let (home, other) = (Server::start(), Server::start());
+    home.otherwise(Reply::redirect(307, other.url("/")));
+    other.otherwise(Reply::stream().event("a").end());
+    let mut client = C::quick(with_secrets(home.url("/")));
+    client.event_data();
+    client.event_data();
+    assert_secrets(&home.requests()[1], true);
+    assert_secrets(&other.requests()[1], false);
+}
+
+fn secrets_of_a_hook_do_not_follow_either<C: Client>() {
+    let (home, other) = (Server::start(), Server::start());
+    home.otherwise(Reply::redirect(307, other.url("/")));
+    other.otherwise(Reply::stream().event("a").stall());
+    let http = Http::new(home.url("/")).before_attempt(|attempt| async {
+        let attempt = attempt.bearer_token("hidden").header("Cookie", "hidden");
+        let attempt = attempt
+            .header("Proxy-Authorization", "hidden")
+            .header("X-Team", "a");
+        let attempt = attempt.sensitive_header("X-Api-Key", "hidden");
+        Ok::<_, std::io::Error>(attempt.sensitive_header("X-Key-2", "hidden"))
+    });
+    C::quick(http).event_data();
+    assert_secrets(&home.requests()[0], true);
+    assert_secrets(&other.requests()[0], false);
+}
+
+fn user_info_becomes_a_header_that_is_a_secret<C: Client>() {
+    let (home, other) = (Server::start(), Server::start());
+    home.enqueue(Reply::redirect(307, "/next"));
+    home.enqueue(Reply::redirect(307, other.url("/")));
+    other.otherwise(Reply::stream().event("a").stall());
+    let url = home.url("/").replace("http://", "http://user:p%40ss@");
+    let mut client = C::quick(url);
+
+    let start = client.expect_start();
+    assert_eq!(start.url, Some(other.url("/")));
+    for request in home.requests() {
+        // user:p@ss
+        assert_eq!(request.header("authorization"), Some("Basic dXNlcjpwQHNz"));
+    }
+    assert_eq!(other.requests()[0].header("authorization"), None);
+}
+
+fn a_method_that_keeps_its_body_leaves_its_secrets_behind<C: Client>() {
+    let (home, other) = (Server::start(), Server::start());
+    home.otherwise(Reply::redirect(308, other.url("/")));
+    other.otherwise(Reply::stream().event("a").stall());
+    let http = with_secrets(home.url("/")).method("POST").body("prompt");
+    C::quick(http).event_data();
+    assert_eq!(other.requests()[0].body, b"prompt");
+    assert_secrets(&other.requests()[0], false);
+}
+
+fn secrets_are_not_printed<C: Client>() {
+    let server = Server::start();
+    server.otherwise(Reply::stream().header("Set-Cookie", "hidden").stall());
+    let url = server
+        .url("/feed?token=hidden")
+        .replace("http://", "http://user:hidden@");
+    let http = with_secrets(url).before_attempt(|attempt| async move {
+        let shown = format!("{attempt:?}");
+        assert!(!shown.contains("hidden"), "{shown}");
+        Ok::<_, std::io::Error>(attempt)
+    });
+    let shown = format!("{http:?} {:?}", SseClient::builder(http.clone()));
+    assert!(!shown.contains("hidden"), "{shown}");
+
+    let mut client = C::quick(http);
+    let start = client.expect_start();
+    let shown = format!("{start:?}");
+    assert!(!shown.contains("hidden"), "{shown}");
+
+    // A value that can't be sent is a secret as well.
+    let evil = Http::new(server.url("/")).sensitive_header("x-key", "hidden\n");
+    let error = C::build(SseClient::builder(evil)).err().unwrap();
+    assert!(!format!("{error} {error:?}").contains("hidden"));
+}

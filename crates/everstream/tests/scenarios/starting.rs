@@ -1,0 +1,169 @@
+//! `start()`, and being inactive before it.
+
+use everstream::{Action, Error, error_strategy};
+use everstream_testing::{Reply, Server};
+
+use crate::support::{Client, LIMIT, for_both_clients, quick};
+
+for_both_clients!(
+    nothing_connects_before_the_first_read,
+    start_connects_and_the_start_is_the_first_action,
+    start_returns_the_error,
+    start_goes_on_trying_where_the_strategy_says_so,
+    start_while_connected_does_nothing,
+    start_connects_again_after_an_error,
+    start_after_close_is_an_error,
+    start_that_is_interrupted_says_so,
+    start_that_is_closed_says_so,
+    close_before_start_connects_nothing,
+    an_interrupt_before_start_is_forgotten,
+);
+
+fn nothing_connects_before_the_first_read<C: Client>() {
+    let server = Server::start();
+    server.otherwise(Reply::stream().event("a").stall());
+    let mut client = C::quick(server.url("/"));
+    assert!(!client.is_connected());
+    _ = client.handle();
+    _ = client.last_event_id();
+    assert_eq!(server.accepted_connections(), 0);
+    client.event_data();
+    assert_eq!(server.accepted_connections(), 1);
+}
+
+fn start_connects_and_the_start_is_the_first_action<C: Client>() {
+    let server = Server::start();
+    server.otherwise(Reply::stream().event("a").stall());
+    let mut client = C::quick(server.url("/"));
+    client.start().unwrap();
+    assert!(client.is_connected());
+    assert_eq!(server.request_count(), 1);
+    match client.first_of_all() {
+        Some(Ok(Action::Start(start))) => assert_eq!(start.attempt, 1),
+        other => panic!("{other:?}"),
+    }
+    client.expect_event("a");
+    assert_eq!(server.request_count(), 1);
+}
+
+fn start_returns_the_error<C: Client>() {
+    let server = Server::start();
+    server.otherwise(Reply::status(404));
+    let mut client = C::quick(server.url("/"));
+    assert_eq!(client.start().unwrap_err().status(), Some(404));
+    assert!(!client.is_connected());
+    assert_eq!(server.request_count(), 1);
+
+    server.stop();
+    let builder = quick(server.url("/")).error_strategy(error_strategy::always_fail());
+    assert!(C::with(builder).start().unwrap_err().is_connect());
+}
+
+fn start_goes_on_trying_where_the_strategy_says_so<C: Client>() {
+    let server = Server::start();
+    for _ in 0..20 {
+        server.enqueue(Reply::on_accept().drop_connection());
+    }
+    server.enqueue(Reply::stream().event("a").stall());
+    let mut client = C::quick(server.url("/"));
+    client.start().unwrap();
+    // The faults on the way don't pile up.
+    let mut faults = 0;
+    let start = loop {
+        match client.expect_action() {
+            Action::Fault(Some(_)) => faults += 1,
+            Action::Start(start) => break start,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert!(faults <= 1, "{faults}");
+    assert_eq!(start.attempt, 21);
+    client.expect_event("a");
+}
+
+fn start_while_connected_does_nothing<C: Client>() {
+    let server = Server::start();
+    server.otherwise(Reply::stream().event("a").stall());
+    let mut client = C::quick(server.url("/"));
+    client.start().unwrap();
+    client.start().unwrap();
+    client.expect_start();
+    client.start().unwrap();
+    client.expect_event("a");
+    assert_eq!(server.request_count(), 1);
+}
+
+fn start_connects_again_after_an_error<C: Client>() {
+    let server = Server::start();
+    server.enqueue(Reply::status(404));
+    server.enqueue(Reply::stream().event("a").stall());
+    let mut client = C::quick(server.url("/"));
+    assert!(client.start().is_err());
+    client.start().unwrap();
+    client.expect_start();
+    client.expect_event("a");
+}
+
+fn start_after_close_is_an_error<C: Client>() {
+    let server = Server::start();
+    server.otherwise(Reply::stream().event("a").stall());
+    let mut client = C::quick(server.url("/"));
+    client.start().unwrap();
+    client.close();
+    assert!(matches!(client.start(), Err(Error::Closed)));
+    client.expect_over();
+    assert!(matches!(client.start(), Err(Error::Closed)));
+    assert!(server.wait_for_open_connections(0, LIMIT));
+    assert_eq!(server.request_count(), 1);
+}
+
+/// Calls `stop` as soon as the server has the request that `start` sent.
+fn start_that_is_stopped<C: Client>(stop: fn(&everstream::Handle)) -> Result<(), Error> {
+    let server = Server::start();
+    server.otherwise(Reply::raw("").stall());
+    let builder = quick(server.url("/")).error_strategy(error_strategy::always_fail());
+    let mut client = C::with(builder);
+    let handle = client.handle();
+    let result = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            assert!(server.wait_for_requests(1, LIMIT));
+            stop(&handle);
+        });
+        client.start()
+    });
+    assert_eq!(server.request_count(), 1);
+    result
+}
+
+fn start_that_is_interrupted_says_so<C: Client>() {
+    let result = start_that_is_stopped::<C>(everstream::Handle::interrupt);
+    assert!(matches!(result, Err(Error::Interrupted)), "{result:?}");
+}
+
+fn start_that_is_closed_says_so<C: Client>() {
+    let result = start_that_is_stopped::<C>(everstream::Handle::close);
+    assert!(matches!(result, Err(Error::Closed)), "{result:?}");
+}
+
+fn close_before_start_connects_nothing<C: Client>() {
+    let server = Server::start();
+    let mut client = C::quick(server.url("/"));
+    client.close();
+    client.close();
+    client.expect_over();
+    client.interrupt();
+    client.expect_over();
+    assert!(matches!(client.start(), Err(Error::Closed)));
+    assert_eq!(server.accepted_connections(), 0);
+}
+
+fn an_interrupt_before_start_is_forgotten<C: Client>() {
+    let server = Server::start();
+    server.otherwise(Reply::stream().event("a").stall());
+    let mut client = C::quick(server.url("/"));
+    client.interrupt();
+    client.handle().interrupt();
+    client.expect_start();
+    client.expect_event("a");
+    assert_eq!(server.request_count(), 1);
+}

@@ -1,0 +1,204 @@
+//! Silence, and what isn't silence.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use everstream::{Error, Fault, Http, SseClient, error_strategy};
+use everstream_testing::{Gate, Reply, Server};
+
+use crate::support::{Client, for_both_clients, quick};
+
+for_both_clients!(
+    silence_is_a_named_fault_and_is_reconnected,
+    comments_and_parts_of_events_are_life,
+    a_busy_consumer_is_not_punished,
+    a_consumer_that_gave_up_and_was_busy_is_not_punished,
+    a_read_in_slices_times_out_as_well,
+    a_stall_before_the_headers_is_silence,
+    a_stall_in_the_headers_is_silence,
+    without_a_limit_silence_is_accepted,
+    a_connection_that_nobody_answers_has_its_own_limit,
+);
+
+const SHORT: Duration = Duration::from_millis(60);
+
+#[track_caller]
+fn assert_silence(fault: &Fault) {
+    assert!(
+        matches!(fault, Fault::ReadTimeout(limit) if *limit == SHORT),
+        "{fault:?}"
+    );
+    assert!(fault.is_timeout() && !fault.is_connect());
+}
+
+fn silence_is_a_named_fault_and_is_reconnected<C: Client>() {
+    let server = Server::start();
+    server.enqueue(Reply::stream().event_with_id("1", "a").stall());
+    server.enqueue(Reply::stream().event("b").stall());
+    let mut client = C::with(quick(server.url("/")).read_timeout(SHORT));
+    client.expect_start();
+    client.expect_event("a");
+    let began = Instant::now();
+    assert_silence(&client.expect_fault());
+    assert!(began.elapsed() >= SHORT / 2, "after {:?}", began.elapsed());
+    client.expect_start();
+    client.expect_event("b");
+    assert_eq!(server.requests()[1].header("last-event-id"), Some("1"));
+
+    let builder = quick(server.url("/")).read_timeout(SHORT);
+    let mut client = C::with(builder.error_strategy(error_strategy::always_fail()));
+    server.enqueue(Reply::stream().event("a").stall());
+    client.event_data();
+    match client.last_error() {
+        error @ Error::Fault(Fault::ReadTimeout(_)) => assert!(error.is_timeout()),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn comments_and_parts_of_events_are_life<C: Client>() {
+    let server = Server::start();
+    // The whole takes several times the limit, no part of it does.
+    let limit = Duration::from_millis(300);
+    let beat = limit / 4;
+    let mut reply = Reply::stream();
+    for _ in 0..8 {
+        reply = reply.send(":\n").pause(beat).send("data: x\n").pause(beat);
+    }
+    server.otherwise(reply.send("\n").stall());
+    let mut client = C::with(quick(server.url("/")).read_timeout(limit));
+    assert_eq!(client.event_data(), ["x"; 8].join("\n"));
+    assert_eq!(server.request_count(), 1);
+}
+
+fn a_busy_consumer_is_not_punished<C: Client>() {
+    for _ in 0..20 {
+        let server = Server::start();
+        let (busy, sent) = (Gate::new(), Gate::new());
+        server.enqueue(
+            Reply::stream()
+                .event("a")
+                .wait_for(&busy)
+                .event("b")
+                .open(&sent)
+                .stall(),
+        );
+        let limit = Duration::from_millis(10);
+        let mut client = C::with(quick(server.url("/")).read_timeout(limit));
+        client.expect_start();
+        client.expect_event("a");
+        let began = Instant::now();
+        busy.open();
+        // The bytes wait in the kernel, and the consumer is busy for longer than the limit.
+        assert!(sent.wait(crate::support::LIMIT));
+        while began.elapsed() < limit * 3 {
+            thread::yield_now();
+        }
+        client.expect_event("b");
+    }
+}
+
+fn a_consumer_that_gave_up_and_was_busy_is_not_punished<C: Client>() {
+    for _ in 0..20 {
+        let server = Server::start();
+        let (busy, sent) = (Gate::new(), Gate::new());
+        server.enqueue(
+            Reply::stream()
+                .event("a")
+                .wait_for(&busy)
+                .event("b")
+                .open(&sent)
+                .stall(),
+        );
+        let limit = Duration::from_millis(10);
+        let mut client = C::with(quick(server.url("/")).read_timeout(limit));
+        client.expect_start();
+        client.expect_event("a");
+        assert!(client.event_within(limit / 5).is_none());
+        let began = Instant::now();
+        busy.open();
+        assert!(sent.wait(crate::support::LIMIT));
+        while began.elapsed() < limit * 3 {
+            thread::yield_now();
+        }
+        client.expect_event("b");
+    }
+}
+
+fn a_read_in_slices_times_out_as_well<C: Client>() {
+    for slice in [Duration::from_millis(1), SHORT / 3] {
+        let server = Server::start();
+        server.enqueue(Reply::stream().event("a").stall());
+        server.enqueue(Reply::stream().event("b").stall());
+        let mut client = C::with(quick(server.url("/")).read_timeout(SHORT));
+        client.event_data();
+        // Each read is shorter than the limit, and the silence isn't.
+        let event = loop {
+            if let Some(event) = client.event_within(slice) {
+                break event.unwrap().unwrap();
+            }
+        };
+        assert_eq!(event.data(), "b");
+    }
+}
+
+fn a_stall_before_the_headers_is_silence<C: Client>() {
+    let server = Server::start();
+    server.enqueue(Reply::raw("").stall());
+    server.enqueue(Reply::on_accept().stall());
+    server.enqueue(Reply::stream().event("a").stall());
+    let http = Http::new(server.url("/")).connect_timeout(Duration::from_millis(500));
+    let mut client = C::with(quick(http).read_timeout(SHORT));
+    assert_silence(&client.expect_fault());
+    assert_silence(&client.expect_fault());
+    client.expect_start();
+    client.expect_event("a");
+}
+
+fn a_stall_in_the_headers_is_silence<C: Client>() {
+    let server = Server::start();
+    server.enqueue(Reply::stream().stall_after(30));
+    server.enqueue(Reply::stream().event("a").stall());
+    let http = Http::new(server.url("/")).connect_timeout(Duration::from_millis(500));
+    let mut client = C::with(quick(http).read_timeout(SHORT));
+    assert_silence(&client.expect_fault());
+    client.expect_start();
+}
+
+fn without_a_limit_silence_is_accepted<C: Client>() {
+    let server = Server::start();
+    let gate = Gate::new();
+    server.otherwise(
+        Reply::stream()
+            .event("a")
+            .wait_for(&gate)
+            .event("b")
+            .stall(),
+    );
+    let builder = quick(server.url("/"))
+        .read_timeout(SHORT)
+        .read_timeout(None);
+    let mut client = C::with(builder);
+    client.event_data();
+    assert!(client.event_within(SHORT * 3).is_none());
+    gate.open();
+    assert_eq!(client.event_data(), "b");
+    assert_eq!(server.request_count(), 1);
+}
+
+fn a_connection_that_nobody_answers_has_its_own_limit<C: Client>() {
+    // TLS that never begins: a connection to something that accepts and stays silent.
+    let server = Server::start();
+    server.otherwise(Reply::on_accept().stall());
+    let url = server.url("/").replace("http:", "https:");
+    let http = Http::new(url).connect_timeout(SHORT);
+    let strategy = error_strategy::always_fail();
+    let mut client = C::with(SseClient::builder(http).error_strategy(strategy));
+    let fault = client.expect_error();
+    if cfg!(any(feature = "rustls", feature = "native-tls")) {
+        assert!(
+            matches!(fault, Fault::ConnectTimeout(limit) if limit == SHORT),
+            "{fault:?}"
+        );
+        assert!(fault.is_timeout() && fault.is_connect());
+    }
+}

@@ -1,0 +1,130 @@
+//! Where bytes can come from, and what becomes of their errors.
+
+use std::io::{self, Cursor, Read};
+
+use everstream::{Connection, Fault, Headers};
+use futures_util::stream;
+
+use crate::support::{Client, for_both_clients};
+use crate::{Torn, connecting};
+
+for_both_clients!(
+    an_async_stream,
+    an_async_reader,
+    a_blocking_reader,
+    an_iterator,
+    empty_chunks_are_no_end,
+    an_error_of_a_source_breaks_the_connection,
+    a_panic_of_a_blocking_source_breaks_the_connection,
+    an_interrupted_read_is_repeated,
+    a_response_is_what_the_start_tells,
+);
+
+const CHUNKS: [&str; 3] = ["data: a\n\nda", "ta: b\n", "\n"];
+
+fn assert_a_and_b<C: Client>(make: impl Fn() -> Connection + Send + Sync + 'static) {
+    let mut client = C::quick(connecting(make));
+    for attempt in [1, 1] {
+        assert_eq!(client.expect_start().attempt, attempt);
+        client.expect_event("a");
+        client.expect_event("b");
+        client.expect_clean_end();
+    }
+}
+
+fn an_async_stream<C: Client>() {
+    assert_a_and_b::<C>(|| Connection::from_stream(stream::iter(CHUNKS.map(Ok::<_, io::Error>))));
+}
+
+fn an_async_reader<C: Client>() {
+    assert_a_and_b::<C>(|| Connection::from_async_read(&b"data: a\n\ndata: b\n\n"[..]));
+}
+
+fn a_blocking_reader<C: Client>() {
+    assert_a_and_b::<C>(|| Connection::from_read(Cursor::new(CHUNKS.concat())));
+}
+
+fn an_iterator<C: Client>() {
+    assert_a_and_b::<C>(|| Connection::from_iter(CHUNKS.map(Ok::<_, io::Error>)));
+}
+
+fn empty_chunks_are_no_end<C: Client>() {
+    let chunks = || ["", "data: a\n", "", "", "\n", "data: b\n\n", ""].map(Ok::<_, io::Error>);
+    assert_a_and_b::<C>(move || Connection::from_iter(chunks()));
+    assert_a_and_b::<C>(move || Connection::from_stream(stream::iter(chunks())));
+}
+
+fn an_error_of_a_source_breaks_the_connection<C: Client>() {
+    let chunks = || [Ok("data: a\n\n"), Err(io::Error::other("torn"))];
+    let makes: [fn() -> Connection; 2] = [
+        || Connection::from_iter([Ok("data: a\n\n"), Err(io::Error::other("torn"))]),
+        || Connection::from_read(Cursor::new("data: a\n\n").chain(Torn)),
+    ];
+    let all = makes
+        .map(connecting)
+        .map(|strategy| C::quick(strategy))
+        .into_iter()
+        .chain([C::quick(connecting(move || {
+            Connection::from_stream(stream::iter(chunks()))
+        }))]);
+    for mut client in all {
+        client.expect_start();
+        client.expect_event("a");
+        match client.expect_fault() {
+            Fault::Read(cause) => assert_eq!(cause.to_string(), "torn"),
+            other => panic!("{other:?}"),
+        }
+        client.expect_start();
+    }
+}
+
+fn a_panic_of_a_blocking_source_breaks_the_connection<C: Client>() {
+    let makes: [fn() -> Connection; 2] = [
+        || {
+            Connection::from_iter(std::iter::from_fn(|| -> Option<io::Result<&str>> {
+                panic!("of the source, on purpose")
+            }))
+        },
+        || Connection::from_read(Panicking),
+    ];
+    for make in makes {
+        let mut client = C::quick(connecting(make));
+        client.expect_start();
+        assert!(matches!(client.expect_fault(), Fault::Read(_)));
+        client.expect_start();
+    }
+}
+
+struct Panicking;
+
+impl Read for Panicking {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        panic!("of the source, on purpose")
+    }
+}
+
+fn an_interrupted_read_is_repeated<C: Client>() {
+    struct Interrupted(u32);
+    impl Read for Interrupted {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            self.0 += 1;
+            match self.0 {
+                1 | 2 => Err(io::ErrorKind::Interrupted.into()),
+                3 => (&b"data: a\n\ndata: b\n\n"[..]).read(buffer),
+                _ => Ok(0),
+            }
+        }
+    }
+    assert_a_and_b::<C>(|| Connection::from_read(Interrupted(0)));
+}
+
+fn a_response_is_what_the_start_tells<C: Client>() {
+    let strategy = connecting(|| {
+        let headers = Headers::from_iter([("server", "mine")]);
+        Connection::from_read(Cursor::new("")).with_response(201, headers, "unix:/feed")
+    });
+    let start = C::quick(strategy).expect_start();
+    assert_eq!(start.status, Some(201));
+    assert_eq!(start.headers.get("Server"), Some("mine"));
+    assert_eq!(start.url.as_deref(), Some("unix:/feed"));
+}

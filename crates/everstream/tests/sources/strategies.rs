@@ -1,0 +1,122 @@
+//! Connect strategies: what they are told, and what their errors mean.
+
+use std::io::{self, Cursor};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use everstream::{
+    ClientContext, ConnectFuture, ConnectRequest, ConnectStrategy, Connection, ConnectionClient,
+    Error, Fault, SseClient, connect_fn,
+};
+
+use crate::support::{Client, LIMIT, for_both_clients, quick};
+
+for_both_clients!(
+    an_error_of_connect_is_a_refused_connection,
+    a_fault_of_connect_is_passed_on,
+    every_attempt_gets_the_id_and_the_time_out,
+    one_strategy_serves_many_clients,
+    a_connection_client_is_closed_once,
+    a_setting_that_cannot_be_used_is_an_error_of_the_build,
+);
+
+fn an_error_of_connect_is_a_refused_connection<C: Client>() {
+    let strategy = connect_fn(|_| async { Err::<Connection, _>(io::Error::other("nobody there")) });
+    let mut client = C::quick(strategy);
+    match client.expect_fault() {
+        Fault::Connect(cause) => assert_eq!(cause.to_string(), "nobody there"),
+        other => panic!("{other:?}"),
+    }
+    client.expect_fault();
+}
+
+fn a_fault_of_connect_is_passed_on<C: Client>() {
+    let strategy = connect_fn(|_| async { Err::<Connection, _>(Fault::Other("mine".into())) });
+    assert!(matches!(C::quick(strategy).expect_error(), Fault::Other(_)));
+}
+
+fn every_attempt_gets_the_id_and_the_time_out<C: Client>() {
+    let strategy = connect_fn(|request: ConnectRequest| async move {
+        let told = format!("{:?} {:?}", request.last_event_id, request.read_timeout);
+        let bytes = format!("id: \x01\ndata: {told}\n\n");
+        Ok::<_, Fault>(Connection::from_read(Cursor::new(bytes)))
+    });
+    let mut client = C::with(quick(strategy).last_event_id("7").read_timeout(LIMIT));
+    assert_eq!(client.event_data(), format!("Some(\"7\") Some({LIMIT:?})"));
+    let second = client.event_data();
+    assert!(second.starts_with(r#"Some("\u{1}")"#), "{second}");
+}
+
+/// A strategy that numbers its clients, and counts how often they are closed.
+#[derive(Clone, Default)]
+struct Numbered {
+    clients: Arc<AtomicUsize>,
+    closed: Arc<AtomicUsize>,
+}
+
+struct NumberedClient {
+    number: usize,
+    closed: Arc<AtomicUsize>,
+}
+
+impl ConnectStrategy for Numbered {
+    fn create_client(&self, _: ClientContext) -> Result<Box<dyn ConnectionClient>, Error> {
+        Ok(Box::new(NumberedClient {
+            number: self.clients.fetch_add(1, Ordering::SeqCst),
+            closed: self.closed.clone(),
+        }))
+    }
+}
+
+impl ConnectionClient for NumberedClient {
+    fn connect(&mut self, _: ConnectRequest) -> ConnectFuture {
+        let bytes = format!("data: {}\n\n", self.number);
+        Box::pin(async { Ok(Connection::from_read(Cursor::new(bytes))) })
+    }
+    fn close(&mut self) {
+        self.closed.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+fn one_strategy_serves_many_clients<C: Client>() {
+    let strategy = Numbered::default();
+    let mut first = C::quick(strategy.clone());
+    let mut second = C::quick(strategy);
+    assert_eq!(second.event_data(), "1");
+    assert_eq!(first.event_data(), "0");
+    assert_eq!(first.event_data(), "0");
+}
+
+fn a_connection_client_is_closed_once<C: Client>() {
+    for by_handle in [false, true] {
+        let strategy = Numbered::default();
+        let mut client = C::quick(strategy.clone());
+        client.event_data();
+        match by_handle {
+            true => client.handle().close(),
+            false => client.close(),
+        }
+        client.expect_over();
+        client.expect_over();
+        client.close();
+        assert_eq!(strategy.closed.load(Ordering::SeqCst), 1);
+        assert_eq!(strategy.clients.load(Ordering::SeqCst), 1);
+    }
+}
+
+fn a_setting_that_cannot_be_used_is_an_error_of_the_build<C: Client>() {
+    struct Unusable;
+    impl ConnectStrategy for Unusable {
+        fn create_client(&self, _: ClientContext) -> Result<Box<dyn ConnectionClient>, Error> {
+            Err(Error::config("path", "it is empty"))
+        }
+    }
+    let error = C::build(SseClient::builder(Unusable)).err().unwrap();
+    assert!(matches!(
+        error,
+        Error::Config {
+            setting: "path",
+            ..
+        }
+    ));
+}

@@ -1,0 +1,275 @@
+//! Waits of the async client, on a clock that the tests move. No feature is needed.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a helper that fails fails its test
+
+use std::io;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use everstream::{
+    Action, ConnectStrategy, Connection, Fault, SseClient, connect_fn, error_strategy, retry_delay,
+};
+use futures_util::{StreamExt, stream};
+use tokio::time::{Instant, advance};
+
+/// Times since the beginning of the test, in the clock that stands still unless everybody waits.
+#[derive(Clone)]
+struct Log {
+    began: Instant,
+    times: Arc<Mutex<Vec<Duration>>>,
+}
+
+impl Log {
+    fn new() -> Log {
+        Log {
+            began: Instant::now(),
+            times: Arc::default(),
+        }
+    }
+
+    fn note(&self) {
+        self.times.lock().unwrap().push(self.began.elapsed());
+    }
+
+    /// The times between the entries, to the tenth of a second.
+    fn gaps(&self) -> Vec<f64> {
+        let times = self.times.lock().unwrap();
+        let gap = |pair: &[Duration]| (pair[1] - pair[0]).as_secs_f64();
+        times
+            .windows(2)
+            .map(gap)
+            .map(|gap| (gap * 10.0).round() / 10.0)
+            .collect()
+    }
+}
+
+/// Notes every attempt, and makes each connection by its number from 0.
+fn noted(
+    log: &Log,
+    make: impl Fn(usize) -> Result<Connection, io::Error> + Send + Sync + 'static,
+) -> impl ConnectStrategy {
+    let log = log.clone();
+    connect_fn(move |_| {
+        let number = log.times.lock().unwrap().len();
+        log.note();
+        let made = make(number);
+        async { made }
+    })
+}
+
+fn refused(_: usize) -> Result<Connection, io::Error> {
+    Err(io::ErrorKind::ConnectionRefused.into())
+}
+
+fn seconds(count: u64) -> Duration {
+    Duration::from_secs(count)
+}
+
+async fn expect_fault(client: &mut SseClient) -> Option<Fault> {
+    match client.next_action().await {
+        Some(Ok(Action::Fault(fault))) => fault,
+        other => panic!("a fault was expected, and it was {other:?}"),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn delays_double_up_to_30_seconds() {
+    let log = Log::new();
+    let mut client = SseClient::builder(noted(&log, refused))
+        .retry_delay_strategy(retry_delay::backoff().jitter(0.0))
+        .build()
+        .unwrap();
+    for _ in 0..8 {
+        expect_fault(&mut client).await;
+    }
+    assert_eq!(log.gaps(), [1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_delay_varies_from_client_to_client() {
+    let mut firsts = Vec::new();
+    for _ in 0..20 {
+        let log = Log::new();
+        let mut client = SseClient::new(noted(&log, refused)).unwrap();
+        expect_fault(&mut client).await;
+        expect_fault(&mut client).await;
+        let times = log.times.lock().unwrap().clone();
+        let first = times[1] - times[0];
+        assert!((Duration::from_millis(499)..=Duration::from_millis(1002)).contains(&first));
+        firsts.push(first);
+    }
+    firsts.sort();
+    firsts.dedup();
+    assert!(firsts.len() > 10, "{firsts:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_consumer_does_not_wait_twice() {
+    let log = Log::new();
+    let mut client = SseClient::builder(noted(&log, refused))
+        .retry_delay_strategy(retry_delay::from_fn(|_| seconds(10)))
+        .build()
+        .unwrap();
+    expect_fault(&mut client).await;
+    advance(seconds(7)).await;
+    let began = Instant::now();
+    expect_fault(&mut client).await;
+    assert_eq!(began.elapsed().as_secs(), 3);
+    advance(seconds(60)).await;
+    let began = Instant::now();
+    expect_fault(&mut client).await;
+    assert_eq!(began.elapsed().as_secs(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_lasts_starts_the_delays_anew() {
+    let log = Log::new();
+    // The third lasts a minute.
+    let make = |number| {
+        let lasts = seconds(if number == 2 { 60 } else { 0 });
+        let silence = stream::once(async move {
+            tokio::time::sleep(lasts).await;
+            Ok::<_, io::Error>(":\n")
+        });
+        Ok(Connection::from_stream(silence))
+    };
+    let mut client = SseClient::builder(noted(&log, make))
+        .retry_delay_strategy(retry_delay::backoff().jitter(0.0))
+        .build()
+        .unwrap();
+    let mut faults = 0;
+    while faults < 5 {
+        if let Action::Fault(fault) = client.next_action().await.unwrap().unwrap() {
+            assert!(fault.is_none());
+            faults += 1;
+        }
+    }
+    assert_eq!(log.gaps(), [1.0, 2.0, 61.0, 2.0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_interrupt_of_the_back_off_brings_nobody_back_early() {
+    let log = Log::new();
+    let mut client = SseClient::builder(noted(&log, refused))
+        .retry_delay_strategy(retry_delay::from_fn(|_| seconds(10)))
+        .build()
+        .unwrap();
+    let handle = client.handle();
+    expect_fault(&mut client).await;
+    let interrupter = tokio::spawn(async move {
+        tokio::time::sleep(seconds(4)).await;
+        handle.interrupt();
+    });
+    let began = Instant::now();
+    assert!(expect_fault(&mut client).await.is_none());
+    assert_eq!(began.elapsed().as_secs(), 4);
+    interrupter.await.unwrap();
+    expect_fault(&mut client).await;
+    assert_eq!(log.gaps(), [10.0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_close_ends_the_back_off() {
+    let log = Log::new();
+    let mut client = SseClient::builder(noted(&log, refused))
+        .retry_delay_strategy(retry_delay::from_fn(|_| Duration::MAX))
+        .build()
+        .unwrap();
+    let handle = client.handle();
+    expect_fault(&mut client).await;
+    tokio::spawn(async move {
+        tokio::time::sleep(seconds(4)).await;
+        handle.close();
+    });
+    let began = Instant::now();
+    assert!(client.next_action().await.is_none());
+    assert_eq!(began.elapsed().as_secs(), 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_time_limit_ends_a_row_of_faults() {
+    let log = Log::new();
+    let mut client = SseClient::builder(noted(&log, refused))
+        .retry_delay_strategy(retry_delay::from_fn(|_| seconds(10)))
+        .error_strategy(error_strategy::continue_with_time_limit(seconds(35)))
+        .build()
+        .unwrap();
+    assert!(client.start().await.unwrap_err().is_connect());
+    assert_eq!(log.gaps(), [10.0; 4]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn silence_ends_a_connection_when_its_time_is_over() {
+    let log = Log::new();
+    // A comment every 50 s for five times, then nothing.
+    let make = |_| {
+        let comments = stream::iter(0..5).then(|_| async {
+            tokio::time::sleep(seconds(50)).await;
+            Ok::<_, io::Error>(":\n")
+        });
+        Ok(Connection::from_stream(comments.chain(stream::pending())))
+    };
+    let mut client = SseClient::builder(noted(&log, make))
+        .read_timeout(seconds(60))
+        .build()
+        .unwrap();
+    let began = Instant::now();
+    assert!(client.start().await.is_ok());
+    let fault = loop {
+        if let Action::Fault(fault) = client.next_action().await.unwrap().unwrap() {
+            break fault;
+        }
+    };
+    assert!(matches!(fault, Some(Fault::ReadTimeout(limit)) if limit == seconds(60)));
+    assert_eq!(began.elapsed().as_secs(), 5 * 50 + 60);
+}
+
+#[tokio::test(start_paused = true)]
+async fn silence_counts_from_the_start_of_the_read() {
+    let log = Log::new();
+    let make = |_| {
+        let first = stream::iter([Ok::<_, io::Error>("data: a\n\n")]);
+        Ok(Connection::from_stream(first.chain(stream::pending())))
+    };
+    let mut client = SseClient::builder(noted(&log, make))
+        .read_timeout(seconds(60))
+        .build()
+        .unwrap();
+    client.next_event().await.unwrap().unwrap();
+    advance(seconds(1000)).await;
+    let began = Instant::now();
+    assert!(matches!(
+        expect_fault(&mut client).await,
+        Some(Fault::ReadTimeout(_))
+    ));
+    assert_eq!(began.elapsed().as_secs(), 60);
+}
+
+#[tokio::test(start_paused = true)]
+async fn silence_is_noticed_by_who_reads_in_slices() {
+    let log = Log::new();
+    let make = |_| {
+        Ok(Connection::from_stream(
+            stream::pending::<io::Result<&str>>(),
+        ))
+    };
+    let mut client = SseClient::builder(noted(&log, make))
+        .read_timeout(seconds(60))
+        .build()
+        .unwrap();
+    client.start().await.unwrap();
+    client.next_action().await.unwrap().unwrap();
+    let began = Instant::now();
+    let fault = loop {
+        let slice = Duration::from_millis(100);
+        if let Ok(action) = tokio::time::timeout(slice, client.next_action()).await {
+            break action;
+        }
+        assert!(began.elapsed() < seconds(120), "it goes unnoticed");
+    };
+    assert!(matches!(
+        fault,
+        Some(Ok(Action::Fault(Some(Fault::ReadTimeout(_)))))
+    ));
+    assert_eq!(began.elapsed().as_secs(), 60);
+}
