@@ -4,6 +4,8 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
+use crate::fault::RedactedUrl;
+
 /// Response headers: names and values in the order in which they came.
 ///
 /// ```
@@ -75,14 +77,44 @@ impl<N: Into<String>, V: Into<String>> FromIterator<(N, V)> for Headers {
     }
 }
 
-/// Values of cookies aren't shown: they are secrets.
+/// Cookies aren't shown, nor the parts of a redirect's target where secrets are.
 impl fmt::Debug for Headers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_map()
-            .entries(self.iter().map(|(name, value)| {
-                let secret = name.eq_ignore_ascii_case("set-cookie");
-                (name, if secret { "(secret)" } else { value })
-            }))
-            .finish()
+        let mut map = f.debug_map();
+        for (name, value) in self.iter() {
+            if name.eq_ignore_ascii_case("set-cookie") {
+                map.entry(&name, &"(secret)");
+            } else if name.eq_ignore_ascii_case("location") {
+                map.entry(&name, &RedactedUrl(value));
+            } else {
+                map.entry(&name, &value);
+            }
+        }
+        map.finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_in_headers_are_not_printed() {
+        let headers: Headers = [
+            ("Set-Cookie", "session=hidden"),
+            (
+                "Location",
+                "https://user:hidden@example.com/feed?token=hidden",
+            ),
+            ("Server", "shown"),
+        ]
+        .into_iter()
+        .collect();
+        let printed = alloc::format!("{headers:?}");
+        assert!(!printed.contains("hidden"), "{printed}");
+        assert!(
+            printed.contains("shown") && printed.contains("example.com/feed"),
+            "{printed}"
+        );
     }
 }

@@ -1,28 +1,22 @@
-//! The request, and its attempts.
+//! What a stream over HTTP is asked for with: the settings.
 
 use std::fmt;
 use std::future::Future;
-use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ::http::header::{ACCEPT, CACHE_CONTROL};
-use ::http::{HeaderMap, HeaderName, HeaderValue, Method};
+use ::http::{HeaderMap, HeaderValue, Method};
 use bytes::Bytes;
-use everstream_core::{BoxError, Fault, RedactedUrl};
-use reqwest::Url;
+use everstream_core::{BoxError, RedactedUrl};
 
-use super::redirect;
-use super::response;
+use super::attempt::{Attempt, parse_header, parse_url};
+use super::exchange::{Hook, HttpClient};
 use super::transport::Transport;
-use super::{
-    ClientContext, ConnectFuture, ConnectRequest, ConnectStrategy, Connection, ConnectionClient,
-};
+use super::{ClientContext, ConnectStrategy, ConnectionClient};
 use crate::error::Error;
 
 pub use super::transport::HttpVersion;
-
-const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 /// The default of [`Http::redirect_limit`].
 const REDIRECT_LIMIT: usize = 10;
@@ -67,9 +61,6 @@ struct Header {
     value: Vec<u8>,
     sensitive: bool,
 }
-
-type Hook = dyn Fn(Attempt) -> HookFuture + Send + Sync;
-type HookFuture = Pin<Box<dyn Future<Output = Result<Attempt, BoxError>> + Send>>;
 
 impl Http {
     /// A GET request for this URL. User info in it becomes an `Authorization` header.
@@ -218,7 +209,7 @@ impl Http {
     /// Asks this before every attempt: for a fresh token, another URL, another query. What it
     /// returns is sent.
     ///
-    /// Its error fails the attempt with [`Fault::Other`]; a [`Fault`] is passed on as it is.
+    /// Its error fails the attempt with [`Fault::Other`](crate::Fault::Other); a [`Fault`](crate::Fault) is passed on as it is.
     ///
     /// ```
     /// use everstream::{Attempt, Http};
@@ -263,7 +254,7 @@ impl Http {
     /// as the system allows. Default: 10 s.
     ///
     /// ```
-    /// # use std::time::{Duration, Instant};
+    /// # use std::time::Duration;
     /// let http = everstream::Http::new("https://example.com/feed")
     ///     .connect_timeout(Duration::from_secs(3));
     /// # drop(http);
@@ -473,370 +464,4 @@ impl fmt::Debug for Http {
             .field("url", &RedactedUrl(&self.url))
             .finish_non_exhaustive()
     }
-}
-
-struct HttpClient {
-    client: reqwest::Client,
-    template: Attempt,
-    method: Method,
-    body: Option<Bytes>,
-    hook: Option<Arc<Hook>>,
-    redirect_limit: usize,
-    connect_timeout: Option<Duration>,
-}
-
-impl ConnectionClient for HttpClient {
-    fn connect(&mut self, request: ConnectRequest) -> ConnectFuture {
-        self.template.number += 1;
-        let mut attempt = self.template.clone();
-        attempt.last_event_id = request.last_event_id;
-        let hook = self.hook.clone();
-        let exchange = Exchange {
-            client: self.client.clone(),
-            method: self.method.clone(),
-            body: self.body.clone(),
-            redirect_limit: self.redirect_limit,
-            connect_timeout: self.connect_timeout,
-            read_timeout: request.read_timeout,
-        };
-        Box::pin(async move {
-            if let Some(hook) = hook {
-                attempt = hook(attempt)
-                    .await
-                    .map_err(|error| match error.downcast::<Fault>() {
-                        Ok(fault) => *fault,
-                        Err(error) => Fault::Other(error),
-                    })?;
-            }
-            if let Some(problem) = attempt.problem {
-                return Err(Fault::Other((&*problem).into()));
-            }
-            // An id that can't be a header's value is kept for the user, and not sent.
-            let id = attempt
-                .last_event_id
-                .as_deref()
-                .map(|id| HeaderValue::from_bytes(id.as_bytes()));
-            if let Some(Ok(id)) = id {
-                attempt.headers.insert(LAST_EVENT_ID, id);
-            }
-            exchange.open(attempt.url, attempt.headers).await
-        })
-    }
-
-    fn is_repeatable(&self) -> bool {
-        self.method.is_safe()
-    }
-}
-
-/// One request, with the redirects it takes.
-struct Exchange {
-    client: reqwest::Client,
-    method: Method,
-    body: Option<Bytes>,
-    redirect_limit: usize,
-    /// `None`: there is none, or it is the one of a client of the user's own.
-    connect_timeout: Option<Duration>,
-    read_timeout: Option<Duration>,
-}
-
-impl Exchange {
-    async fn open(mut self, url: Url, headers: HeaderMap) -> Result<Connection, Fault> {
-        let mut request = self.request(url, headers)?;
-        // reqwest has turned user info into an Authorization header; from here on it is one.
-        let mut headers = request.headers().clone();
-        let mut followed = 0;
-        loop {
-            let response = self.send(request).await.map_err(|fault| match followed {
-                0 => fault,
-                _ => redirect::fault(fault),
-            })?;
-            if !redirect::is_redirect(response.status()) {
-                return response::check(response).await;
-            }
-            match redirect::target(&response, followed, self.redirect_limit) {
-                Ok(target) => {
-                    followed += 1;
-                    redirect::adapt(
-                        response.status(),
-                        &mut self.method,
-                        &mut self.body,
-                        &mut headers,
-                    );
-                    if !redirect::same_origin(response.url(), &target) {
-                        redirect::remove_secrets(&mut headers);
-                    }
-                    request = self
-                        .request(target, headers.clone())
-                        .map_err(redirect::fault)?;
-                }
-                Err(problem) => {
-                    let response = Box::new(response::read_error(response).await);
-                    return Err(Fault::Redirect(response, problem));
-                }
-            }
-        }
-    }
-
-    fn request(&self, url: Url, headers: HeaderMap) -> Result<reqwest::Request, Fault> {
-        let mut request = self
-            .client
-            .request(self.method.clone(), url)
-            .headers(headers);
-        if let Some(body) = &self.body {
-            request = request.body(body.clone());
-        }
-        request
-            .build()
-            .map_err(|error| Fault::Other(error.without_url().into()))
-    }
-
-    async fn send(&self, request: reqwest::Request) -> Result<reqwest::Response, Fault> {
-        let began = Instant::now();
-        let sent = self.client.execute(request);
-        let result = match self.read_timeout {
-            None => sent.await,
-            Some(limit) => {
-                // Silence begins when there is a connection, and that has a limit of its own.
-                let whole = limit.saturating_add(self.connect_timeout.unwrap_or_default());
-                tokio::time::timeout(whole, sent)
-                    .await
-                    .map_err(|_| Fault::ReadTimeout(limit))?
-            }
-        };
-        result.map_err(|error| {
-            // URLs hold secrets; faults are logged.
-            let error = error.without_url();
-            if error.is_connect() && error.is_timeout() {
-                // If the limit isn't known, it was the system's or the own client's.
-                Fault::ConnectTimeout(self.connect_timeout.unwrap_or_else(|| began.elapsed()))
-            } else if error.is_connect() {
-                Fault::Connect(error.into())
-            } else if error.is_builder() {
-                Fault::Other(error.into())
-            } else {
-                Fault::Request(error.into())
-            }
-        })
-    }
-}
-
-/// A request that is about to be sent, for [`Http::before_attempt`] to change.
-///
-/// A change that can't be made fails the attempt with a fault that names it.
-///
-/// ```
-/// use everstream::{Attempt, Http, blocking::SseClient};
-/// # use everstream_testing::{Reply, Server};
-/// # let server = Server::start();
-/// # server.otherwise(Reply::stream().event("hello").stall());
-/// # let url = server.url("/feed");
-///
-/// let http = Http::new(&url).before_attempt(|attempt: Attempt| async {
-///     let number = attempt.number().to_string();
-///     Ok::<_, std::io::Error>(attempt.bearer_token("fresh").query("attempt", &number))
-/// });
-/// SseClient::new(http)?.start()?;
-/// # let request = &server.requests()[0];
-/// # assert_eq!(request.header("authorization"), Some("Bearer fresh"));
-/// # assert_eq!(request.target, "/feed?attempt=1");
-/// # Ok::<(), everstream::Error>(())
-/// ```
-#[derive(Clone)]
-pub struct Attempt {
-    url: Url,
-    headers: HeaderMap,
-    number: u64,
-    last_event_id: Option<String>,
-    /// The first change that can't be made.
-    problem: Option<Arc<str>>,
-}
-
-impl Attempt {
-    /// Which attempt of this client it is, from 1.
-    ///
-    /// ```
-    /// # use everstream::Http;
-    /// let http = Http::new("https://example.com/feed").before_attempt(|attempt| async {
-    ///     if attempt.number() > 1 {
-    ///         println!("attempt {}", attempt.number());
-    ///     }
-    ///     Ok::<_, std::io::Error>(attempt)
-    /// });
-    /// # drop(http);
-    /// ```
-    pub fn number(&self) -> u64 {
-        self.number
-    }
-
-    /// The id that will be sent as `Last-Event-ID`, unless it can't be a header's value.
-    ///
-    /// ```
-    /// # use everstream::Http;
-    /// let http = Http::new("https://example.com/feed").before_attempt(|attempt| async {
-    ///     // For a server that wants it in the query.
-    ///     let id = attempt.last_event_id().unwrap_or_default().to_owned();
-    ///     Ok::<_, std::io::Error>(attempt.query("since", &id))
-    /// });
-    /// # drop(http);
-    /// ```
-    pub fn last_event_id(&self) -> Option<&str> {
-        self.last_event_id.as_deref()
-    }
-
-    /// The URL. It may hold secrets in its query.
-    ///
-    /// ```
-    /// # use everstream::Http;
-    /// let http = Http::new("https://example.com/feed").before_attempt(|attempt| async {
-    ///     assert!(attempt.url().starts_with("https:"));
-    ///     Ok::<_, std::io::Error>(attempt)
-    /// });
-    /// # drop(http);
-    /// ```
-    pub fn url(&self) -> &str {
-        self.url.as_str()
-    }
-
-    /// Replaces the URL.
-    ///
-    /// ```
-    /// # use everstream::Http;
-    /// let http = Http::new("https://example.com/feed").before_attempt(|attempt| async {
-    ///     let mirror = format!("https://mirror{}.example.com/feed", attempt.number() % 3);
-    ///     Ok::<_, std::io::Error>(attempt.with_url(&mirror))
-    /// });
-    /// # drop(http);
-    /// ```
-    #[must_use]
-    pub fn with_url(self, url: &str) -> Self {
-        self.change(|attempt| {
-            attempt.url = parse_url(url)?;
-            Ok(())
-        })
-    }
-
-    /// Sets a parameter of the URL's query; all earlier ones of that name go.
-    ///
-    /// ```
-    /// # use everstream::Http;
-    /// let http = Http::new("https://example.com/feed").before_attempt(|attempt| async {
-    ///     Ok::<_, std::io::Error>(attempt.query("token", "fresh"))
-    /// });
-    /// # drop(http);
-    /// ```
-    #[must_use]
-    pub fn query(self, name: &str, value: &str) -> Self {
-        self.change(|attempt| {
-            let others: Vec<(String, String)> = attempt
-                .url
-                .query_pairs()
-                .filter(|(own, _)| own != name)
-                .map(|(name, value)| (name.into_owned(), value.into_owned()))
-                .collect();
-            attempt
-                .url
-                .query_pairs_mut()
-                .clear()
-                .extend_pairs(others)
-                .append_pair(name, value);
-            Ok(())
-        })
-    }
-
-    /// Sets a header; all earlier ones of that name go.
-    ///
-    /// ```
-    /// # use everstream::Http;
-    /// let http = Http::new("https://example.com/feed").before_attempt(|attempt| async {
-    ///     let number = attempt.number().to_string();
-    ///     Ok::<_, std::io::Error>(attempt.header("x-attempt", number))
-    /// });
-    /// # drop(http);
-    /// ```
-    #[must_use]
-    pub fn header(self, name: &str, value: impl AsRef<[u8]>) -> Self {
-        self.change(|attempt| attempt.set_header(name, value.as_ref(), false))
-    }
-
-    /// Sets a header that is a secret: see [`Http::sensitive_header`].
-    ///
-    /// ```
-    /// # use everstream::Http;
-    /// let http = Http::new("https://example.com/feed").before_attempt(|attempt| async {
-    ///     Ok::<_, std::io::Error>(attempt.sensitive_header("x-api-key", "fresh"))
-    /// });
-    /// # drop(http);
-    /// ```
-    #[must_use]
-    pub fn sensitive_header(self, name: &str, value: impl AsRef<[u8]>) -> Self {
-        self.change(|attempt| attempt.set_header(name, value.as_ref(), true))
-    }
-
-    /// Sets `Authorization: Bearer` with this token.
-    ///
-    /// ```
-    /// # use everstream::Http;
-    /// let http = Http::new("https://example.com/feed").before_attempt(|attempt| async {
-    ///     Ok::<_, std::io::Error>(attempt.bearer_token("fresh"))
-    /// });
-    /// # drop(http);
-    /// ```
-    #[must_use]
-    pub fn bearer_token(self, token: impl fmt::Display) -> Self {
-        self.header("authorization", format!("Bearer {token}"))
-    }
-
-    fn change(mut self, change: impl FnOnce(&mut Self) -> Result<(), Error>) -> Self {
-        if let Err(error) = change(&mut self) {
-            self.problem.get_or_insert_with(|| error.to_string().into());
-        }
-        self
-    }
-
-    fn set_header(&mut self, name: &str, value: &[u8], sensitive: bool) -> Result<(), Error> {
-        let (name, value) = parse_header(name, value, sensitive)?;
-        self.headers.insert(name, value);
-        Ok(())
-    }
-}
-
-impl fmt::Debug for Attempt {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Attempt")
-            .field("number", &self.number)
-            .field("url", &RedactedUrl(self.url.as_str()))
-            .field("last_event_id", &self.last_event_id)
-            .finish_non_exhaustive()
-    }
-}
-
-fn parse_url(url: &str) -> Result<Url, Error> {
-    let shown = RedactedUrl(url);
-    let parsed =
-        Url::parse(url).map_err(|error| Error::config("url", format!("{shown:?}: {error}")))?;
-    match parsed.scheme() {
-        "http" | "https" => Ok(parsed),
-        other => {
-            let problem = format!("{shown:?}: the scheme {other} isn't http or https");
-            Err(Error::config("url", problem))
-        }
-    }
-}
-
-fn parse_header(
-    name: &str,
-    value: &[u8],
-    sensitive: bool,
-) -> Result<(HeaderName, HeaderValue), Error> {
-    let parsed = HeaderName::from_bytes(name.as_bytes())
-        .map_err(|_| Error::config("header", format!("{name:?} can't be a header's name")))?;
-    // The value isn't shown: it may be a secret.
-    let mut value = HeaderValue::from_bytes(value).map_err(|_| {
-        Error::config(
-            "header",
-            format!("the value of {name:?} holds control characters"),
-        )
-    })?;
-    value.set_sensitive(sensitive || redirect::is_credential(&parsed));
-    Ok((parsed, value))
 }

@@ -1,6 +1,10 @@
 //! Where the bytes come from: HTTP, or a source of the user's own.
 
+#[cfg(feature = "http")]
+mod attempt;
 mod custom;
+#[cfg(feature = "http")]
+mod exchange;
 #[cfg(feature = "http")]
 mod http;
 #[cfg(feature = "http")]
@@ -22,9 +26,11 @@ use futures_core::Stream;
 
 use crate::error::Error;
 
+#[cfg(feature = "http")]
+pub use attempt::Attempt;
 pub use custom::{ConnectFn, connect_fn};
 #[cfg(feature = "http")]
-pub use http::{Attempt, Http, HttpVersion};
+pub use http::{Http, HttpVersion};
 
 /// How a client obtains its bytes. It is immutable, and can serve any number of clients.
 ///

@@ -1,0 +1,233 @@
+//! One request to be, and how its parts are checked.
+
+use std::fmt;
+use std::sync::Arc;
+
+use ::http::{HeaderMap, HeaderName, HeaderValue};
+use everstream_core::RedactedUrl;
+use reqwest::Url;
+
+use super::redirect;
+use crate::error::Error;
+
+/// A request that is about to be sent, for
+/// [`Http::before_attempt`](crate::Http::before_attempt) to change.
+///
+/// A change that can't be made fails the attempt with a fault that names it.
+///
+/// ```
+/// use everstream::{Attempt, Http, blocking::SseClient};
+/// # use everstream_testing::{Reply, Server};
+/// # let server = Server::start();
+/// # server.otherwise(Reply::stream().event("hello").stall());
+/// # let url = server.url("/feed");
+///
+/// let http = Http::new(&url).before_attempt(|attempt: Attempt| async {
+///     let number = attempt.number().to_string();
+///     Ok::<_, std::io::Error>(attempt.bearer_token("fresh").query("attempt", &number))
+/// });
+/// SseClient::new(http)?.start()?;
+/// # let request = &server.requests()[0];
+/// # assert_eq!(request.header("authorization"), Some("Bearer fresh"));
+/// # assert_eq!(request.target, "/feed?attempt=1");
+/// # Ok::<(), everstream::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Attempt {
+    pub(super) url: Url,
+    pub(super) headers: HeaderMap,
+    pub(super) number: u64,
+    pub(super) last_event_id: Option<String>,
+    /// The first change that can't be made.
+    pub(super) problem: Option<Arc<str>>,
+}
+
+impl Attempt {
+    /// Which attempt of this client it is, from 1.
+    ///
+    /// ```
+    /// # use everstream::Http;
+    /// let http = Http::new("https://example.com/feed").before_attempt(|attempt| async {
+    ///     if attempt.number() > 1 {
+    ///         println!("attempt {}", attempt.number());
+    ///     }
+    ///     Ok::<_, std::io::Error>(attempt)
+    /// });
+    /// # drop(http);
+    /// ```
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// The id that will be sent as `Last-Event-ID`, unless it can't be a header's value.
+    ///
+    /// ```
+    /// # use everstream::Http;
+    /// let http = Http::new("https://example.com/feed").before_attempt(|attempt| async {
+    ///     // For a server that wants it in the query.
+    ///     let id = attempt.last_event_id().unwrap_or_default().to_owned();
+    ///     Ok::<_, std::io::Error>(attempt.query("since", &id))
+    /// });
+    /// # drop(http);
+    /// ```
+    pub fn last_event_id(&self) -> Option<&str> {
+        self.last_event_id.as_deref()
+    }
+
+    /// The URL. It may hold secrets in its query.
+    ///
+    /// ```
+    /// # use everstream::Http;
+    /// let http = Http::new("https://example.com/feed").before_attempt(|attempt| async {
+    ///     assert!(attempt.url().starts_with("https:"));
+    ///     Ok::<_, std::io::Error>(attempt)
+    /// });
+    /// # drop(http);
+    /// ```
+    pub fn url(&self) -> &str {
+        self.url.as_str()
+    }
+
+    /// Replaces the URL.
+    ///
+    /// ```
+    /// # use everstream::Http;
+    /// let http = Http::new("https://example.com/feed").before_attempt(|attempt| async {
+    ///     let mirror = format!("https://mirror{}.example.com/feed", attempt.number() % 3);
+    ///     Ok::<_, std::io::Error>(attempt.with_url(&mirror))
+    /// });
+    /// # drop(http);
+    /// ```
+    #[must_use]
+    pub fn with_url(self, url: &str) -> Self {
+        self.change(|attempt| {
+            attempt.url = parse_url(url)?;
+            Ok(())
+        })
+    }
+
+    /// Sets a parameter of the URL's query; all earlier ones of that name go.
+    ///
+    /// ```
+    /// # use everstream::Http;
+    /// let http = Http::new("https://example.com/feed").before_attempt(|attempt| async {
+    ///     Ok::<_, std::io::Error>(attempt.query("token", "fresh"))
+    /// });
+    /// # drop(http);
+    /// ```
+    #[must_use]
+    pub fn query(self, name: &str, value: &str) -> Self {
+        self.change(|attempt| {
+            let others: Vec<(String, String)> = attempt
+                .url
+                .query_pairs()
+                .filter(|(own, _)| own != name)
+                .map(|(name, value)| (name.into_owned(), value.into_owned()))
+                .collect();
+            attempt
+                .url
+                .query_pairs_mut()
+                .clear()
+                .extend_pairs(others)
+                .append_pair(name, value);
+            Ok(())
+        })
+    }
+
+    /// Sets a header; all earlier ones of that name go.
+    ///
+    /// ```
+    /// # use everstream::Http;
+    /// let http = Http::new("https://example.com/feed").before_attempt(|attempt| async {
+    ///     let number = attempt.number().to_string();
+    ///     Ok::<_, std::io::Error>(attempt.header("x-attempt", number))
+    /// });
+    /// # drop(http);
+    /// ```
+    #[must_use]
+    pub fn header(self, name: &str, value: impl AsRef<[u8]>) -> Self {
+        self.change(|attempt| attempt.set_header(name, value.as_ref(), false))
+    }
+
+    /// Sets a header that is a secret: see [`Http::sensitive_header`](crate::Http::sensitive_header).
+    ///
+    /// ```
+    /// # use everstream::Http;
+    /// let http = Http::new("https://example.com/feed").before_attempt(|attempt| async {
+    ///     Ok::<_, std::io::Error>(attempt.sensitive_header("x-api-key", "fresh"))
+    /// });
+    /// # drop(http);
+    /// ```
+    #[must_use]
+    pub fn sensitive_header(self, name: &str, value: impl AsRef<[u8]>) -> Self {
+        self.change(|attempt| attempt.set_header(name, value.as_ref(), true))
+    }
+
+    /// Sets `Authorization: Bearer` with this token.
+    ///
+    /// ```
+    /// # use everstream::Http;
+    /// let http = Http::new("https://example.com/feed").before_attempt(|attempt| async {
+    ///     Ok::<_, std::io::Error>(attempt.bearer_token("fresh"))
+    /// });
+    /// # drop(http);
+    /// ```
+    #[must_use]
+    pub fn bearer_token(self, token: impl fmt::Display) -> Self {
+        self.header("authorization", format!("Bearer {token}"))
+    }
+
+    fn change(mut self, change: impl FnOnce(&mut Self) -> Result<(), Error>) -> Self {
+        if let Err(error) = change(&mut self) {
+            self.problem.get_or_insert_with(|| error.to_string().into());
+        }
+        self
+    }
+
+    fn set_header(&mut self, name: &str, value: &[u8], sensitive: bool) -> Result<(), Error> {
+        let (name, value) = parse_header(name, value, sensitive)?;
+        self.headers.insert(name, value);
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Attempt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Attempt")
+            .field("number", &self.number)
+            .field("url", &RedactedUrl(self.url.as_str()))
+            .field("last_event_id", &self.last_event_id)
+            .finish_non_exhaustive()
+    }
+}
+
+pub(super) fn parse_url(url: &str) -> Result<Url, Error> {
+    let shown = RedactedUrl(url);
+    let parsed =
+        Url::parse(url).map_err(|error| Error::config("url", format!("{shown:?}: {error}")))?;
+    match parsed.scheme() {
+        "http" | "https" => Ok(parsed),
+        other => {
+            let problem = format!("{shown:?}: the scheme {other} isn't http or https");
+            Err(Error::config("url", problem))
+        }
+    }
+}
+
+pub(super) fn parse_header(
+    name: &str,
+    value: &[u8],
+    sensitive: bool,
+) -> Result<(HeaderName, HeaderValue), Error> {
+    let parsed = HeaderName::from_bytes(name.as_bytes())
+        .map_err(|_| Error::config("header", format!("{name:?} can't be a header's name")))?;
+    // The value isn't shown: it may be a secret.
+    let mut value = HeaderValue::from_bytes(value).map_err(|_| {
+        Error::config(
+            "header",
+            format!("the value of {name:?} holds control characters"),
+        )
+    })?;
+    value.set_sensitive(sensitive || redirect::is_credential(&parsed));
+    Ok((parsed, value))
+}

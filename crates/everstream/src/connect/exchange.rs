@@ -1,0 +1,167 @@
+//! From the settings to a connection: the requests of one client.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ::http::{HeaderMap, HeaderName, HeaderValue, Method};
+use bytes::Bytes;
+use everstream_core::{BoxError, Fault};
+use reqwest::Url;
+
+use super::attempt::Attempt;
+use super::redirect;
+use super::response;
+use super::{ConnectFuture, ConnectRequest, Connection, ConnectionClient};
+
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+
+/// What the user wants to be asked before every attempt.
+pub(super) type Hook = dyn Fn(Attempt) -> HookFuture + Send + Sync;
+type HookFuture = Pin<Box<dyn Future<Output = Result<Attempt, BoxError>> + Send>>;
+
+pub(super) struct HttpClient {
+    pub(super) client: reqwest::Client,
+    pub(super) template: Attempt,
+    pub(super) method: Method,
+    pub(super) body: Option<Bytes>,
+    pub(super) hook: Option<Arc<Hook>>,
+    pub(super) redirect_limit: usize,
+    pub(super) connect_timeout: Option<Duration>,
+}
+
+impl ConnectionClient for HttpClient {
+    fn connect(&mut self, request: ConnectRequest) -> ConnectFuture {
+        self.template.number += 1;
+        let mut attempt = self.template.clone();
+        attempt.last_event_id = request.last_event_id;
+        let hook = self.hook.clone();
+        let exchange = Exchange {
+            client: self.client.clone(),
+            method: self.method.clone(),
+            body: self.body.clone(),
+            redirect_limit: self.redirect_limit,
+            connect_timeout: self.connect_timeout,
+            read_timeout: request.read_timeout,
+        };
+        Box::pin(async move {
+            if let Some(hook) = hook {
+                attempt = hook(attempt)
+                    .await
+                    .map_err(|error| match error.downcast::<Fault>() {
+                        Ok(fault) => *fault,
+                        Err(error) => Fault::Other(error),
+                    })?;
+            }
+            if let Some(problem) = attempt.problem {
+                return Err(Fault::Other((&*problem).into()));
+            }
+            // An id that can't be a header's value is kept for the user, and not sent.
+            let id = attempt
+                .last_event_id
+                .as_deref()
+                .map(|id| HeaderValue::from_bytes(id.as_bytes()));
+            if let Some(Ok(id)) = id {
+                attempt.headers.insert(LAST_EVENT_ID, id);
+            }
+            exchange.open(attempt.url, attempt.headers).await
+        })
+    }
+
+    fn is_repeatable(&self) -> bool {
+        self.method.is_safe()
+    }
+}
+
+/// One request, with the redirects it takes.
+struct Exchange {
+    client: reqwest::Client,
+    method: Method,
+    body: Option<Bytes>,
+    redirect_limit: usize,
+    /// `None`: there is none, or it is the one of a client of the user's own.
+    connect_timeout: Option<Duration>,
+    read_timeout: Option<Duration>,
+}
+
+impl Exchange {
+    async fn open(mut self, url: Url, headers: HeaderMap) -> Result<Connection, Fault> {
+        let mut request = self.request(url, headers)?;
+        // reqwest has turned user info into an Authorization header; from here on it is one.
+        let mut headers = request.headers().clone();
+        let mut followed = 0;
+        loop {
+            let response = self.send(request).await.map_err(|fault| match followed {
+                0 => fault,
+                _ => redirect::fault(fault),
+            })?;
+            if !redirect::is_redirect(response.status()) {
+                return response::check(response).await;
+            }
+            match redirect::target(&response, followed, self.redirect_limit) {
+                Ok(target) => {
+                    followed += 1;
+                    redirect::adapt(
+                        response.status(),
+                        &mut self.method,
+                        &mut self.body,
+                        &mut headers,
+                    );
+                    if !redirect::same_origin(response.url(), &target) {
+                        redirect::remove_secrets(&mut headers);
+                    }
+                    request = self
+                        .request(target, headers.clone())
+                        .map_err(redirect::fault)?;
+                }
+                Err(problem) => {
+                    let response = Box::new(response::read_error(response).await);
+                    return Err(Fault::Redirect(response, problem));
+                }
+            }
+        }
+    }
+
+    fn request(&self, url: Url, headers: HeaderMap) -> Result<reqwest::Request, Fault> {
+        let mut request = self
+            .client
+            .request(self.method.clone(), url)
+            .headers(headers);
+        if let Some(body) = &self.body {
+            request = request.body(body.clone());
+        }
+        request
+            .build()
+            .map_err(|error| Fault::Other(error.without_url().into()))
+    }
+
+    async fn send(&self, request: reqwest::Request) -> Result<reqwest::Response, Fault> {
+        let began = Instant::now();
+        let sent = self.client.execute(request);
+        let result = match self.read_timeout {
+            None => sent.await,
+            Some(limit) => {
+                // Silence begins when there is a connection, and that has a limit of its own.
+                let whole = limit.saturating_add(self.connect_timeout.unwrap_or_default());
+                tokio::time::timeout(whole, sent)
+                    .await
+                    .map_err(|_| Fault::ReadTimeout(limit))?
+            }
+        };
+        result.map_err(|error| {
+            // URLs hold secrets; faults are logged.
+            let error = error.without_url();
+            if error.is_connect() && error.is_timeout() {
+                // If the limit isn't known, it was the system's or the own client's.
+                Fault::ConnectTimeout(self.connect_timeout.unwrap_or_else(|| began.elapsed()))
+            } else if error.is_connect() {
+                Fault::Connect(error.into())
+            } else if error.is_builder() {
+                Fault::Other(error.into())
+            } else {
+                Fault::Request(error.into())
+            }
+        })
+    }
+}
