@@ -16,7 +16,8 @@ pub enum ItemRef<'a> {
     Comment(&'a str),
     /// A valid `retry:` field.
     Retry(Duration),
-    /// A block without data carried a valid id: [`Decoder::last_event_id`] is up to date with it.
+    /// A block without data carried a valid id: [`Decoder::last_event_id`](crate::Decoder::last_event_id) is up
+    /// to date with it.
     Id,
     /// An event larger than the limit was left out (only with [`Oversize::Skip`]).
     Skipped,
@@ -32,7 +33,8 @@ pub enum Item {
     Comment(String),
     /// A valid `retry:` field.
     Retry(Duration),
-    /// A block without data carried a valid id: [`Decoder::last_event_id`] is up to date with it.
+    /// A block without data carried a valid id: [`Decoder::last_event_id`](crate::Decoder::last_event_id) is up
+    /// to date with it.
     Id,
     /// An event larger than the limit was left out (only with [`Oversize::Skip`]).
     Skipped,
