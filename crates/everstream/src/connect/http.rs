@@ -368,6 +368,9 @@ impl Http {
     /// headers of your own are safe. A client that follows them by itself leaves out only the
     /// standard ones. In a blocking client it must not have been used in another runtime.
     ///
+    /// Whether it followed a redirect before a connection was refused can't be seen, so that a
+    /// request with a method that isn't safe is not repeated after a refused connection either.
+    ///
     /// ```
     /// use everstream::Http;
     ///
@@ -453,6 +456,7 @@ impl ConnectStrategy for Http {
             .map_err(|_| Error::config("method", format!("{:?} isn't a method", self.method)))?;
         Ok(Box::new(HttpClient {
             client: self.reqwest_client(context)?,
+            own_client: self.own.is_some(),
             template: self.attempt()?,
             method,
             body: self.body.clone(),
@@ -474,6 +478,7 @@ impl fmt::Debug for Http {
 
 struct HttpClient {
     client: reqwest::Client,
+    own_client: bool,
     template: Attempt,
     method: Method,
     body: Option<Bytes>,
@@ -490,6 +495,7 @@ impl ConnectionClient for HttpClient {
         let hook = self.hook.clone();
         let exchange = Exchange {
             client: self.client.clone(),
+            own_client: self.own_client,
             method: self.method.clone(),
             body: self.body.clone(),
             redirect_limit: self.redirect_limit,
@@ -528,6 +534,7 @@ impl ConnectionClient for HttpClient {
 /// One request, with the redirects it takes.
 struct Exchange {
     client: reqwest::Client,
+    own_client: bool,
     method: Method,
     body: Option<Bytes>,
     redirect_limit: usize,
@@ -542,9 +549,11 @@ impl Exchange {
         let mut headers = request.headers().clone();
         let mut followed = 0;
         loop {
-            let response = self.send(request).await.map_err(|fault| match followed {
-                0 => fault,
-                _ => redirect::fault(fault),
+            // A client of the user's own may have followed some, and doesn't tell.
+            let redirected = followed > 0 || (self.own_client && !self.method.is_safe());
+            let response = self.send(request).await.map_err(|fault| match redirected {
+                true => redirect::fault(fault),
+                false => fault,
             })?;
             if !redirect::is_redirect(response.status()) {
                 return response::check(response).await;
