@@ -23,6 +23,8 @@ type HookFuture = Pin<Box<dyn Future<Output = Result<Attempt, BoxError>> + Send>
 
 pub(super) struct HttpClient {
     pub(super) client: reqwest::Client,
+    /// The client is the user's.
+    pub(super) own_client: bool,
     pub(super) template: Attempt,
     pub(super) method: Method,
     pub(super) body: Option<Bytes>,
@@ -39,6 +41,7 @@ impl ConnectionClient for HttpClient {
         let hook = self.hook.clone();
         let exchange = Exchange {
             client: self.client.clone(),
+            own_client: self.own_client,
             method: self.method.clone(),
             body: self.body.clone(),
             redirect_limit: self.redirect_limit,
@@ -77,6 +80,7 @@ impl ConnectionClient for HttpClient {
 /// One request, with the redirects it takes.
 struct Exchange {
     client: reqwest::Client,
+    own_client: bool,
     method: Method,
     body: Option<Bytes>,
     redirect_limit: usize,
@@ -92,9 +96,11 @@ impl Exchange {
         let mut headers = request.headers().clone();
         let mut followed = 0;
         loop {
-            let response = self.send(request).await.map_err(|fault| match followed {
-                0 => fault,
-                _ => redirect::fault(fault),
+            // A client of the user's own may have followed some, and doesn't tell.
+            let redirected = followed > 0 || (self.own_client && !self.method.is_safe());
+            let response = self.send(request).await.map_err(|fault| match redirected {
+                true => redirect::fault(fault),
+                false => fault,
             })?;
             if !redirect::is_redirect(response.status()) {
                 return response::check(response).await;

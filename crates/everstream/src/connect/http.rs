@@ -359,6 +359,9 @@ impl Http {
     /// headers of your own are safe. A client that follows them by itself leaves out only the
     /// standard ones. In a blocking client it must not have been used in another runtime.
     ///
+    /// Whether it followed a redirect before a connection was refused can't be seen, so that a
+    /// request with a method that isn't safe is not repeated after a refused connection either.
+    ///
     /// ```
     /// use everstream::Http;
     ///
@@ -444,6 +447,7 @@ impl ConnectStrategy for Http {
             .map_err(|_| Error::config("method", format!("{:?} isn't a method", self.method)))?;
         Ok(Box::new(HttpClient {
             client: self.reqwest_client(context)?,
+            own_client: self.own.is_some(),
             template: self.attempt()?,
             method,
             body: self.body.clone(),

@@ -17,6 +17,7 @@ for_both_clients!(
     not_after_a_503,
     not_after_an_interrupt_before_the_response,
     not_after_a_redirect_that_leads_to_nobody,
+    not_after_a_redirect_that_your_own_client_followed_to_nobody,
     not_because_of_a_preset_id,
     not_for_any_method_that_is_not_safe,
     again_after_a_refused_connection,
@@ -234,4 +235,14 @@ fn again_if_the_method_is_safe<C: Client>() {
         client.event_data();
         client.event_data();
     }
+}
+
+fn not_after_a_redirect_that_your_own_client_followed_to_nobody<C: Client>() {
+    let (server, nobody) = (Server::start(), Server::start());
+    nobody.stop();
+    server.otherwise(Reply::redirect(303, nobody.url("/")));
+    // It can't be seen that the refused connection wasn't the first.
+    let http = prompt(&server).client(reqwest::Client::new());
+    let fault = assert_asked_once::<C>(&server, patient(http));
+    assert!(matches!(fault, Some(Fault::Request(_))), "{fault:?}");
 }
