@@ -5,8 +5,9 @@ use alloc::string::String;
 use core::fmt;
 
 use crate::event::Event;
-use crate::fault::{Fault, RedactedUrl};
+use crate::fault::Fault;
 use crate::headers::Headers;
+use crate::url::RedactedUrl;
 
 /// One notification from a stream: an event, or something that happened to the connection.
 ///

@@ -4,7 +4,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
-use crate::fault::RedactedUrl;
+use crate::url::RedactedUrl;
 
 /// Response headers: names and values in the order in which they came.
 ///
