@@ -257,7 +257,7 @@ impl Driver {
         match connection.poll_bytes(cx) {
             Poll::Ready(Some(Ok(bytes))) => {
                 trace!(bytes = bytes.len(), "received");
-                self.timer.last_chance = false;
+                self.timer.chance = Chance::Deadline;
                 let now = self.now();
                 self.session.handle_data(bytes, now);
             }
@@ -330,8 +330,20 @@ impl Driver {
 #[derive(Default)]
 struct Timer {
     sleep: Option<Pin<Box<Sleep>>>,
-    /// The read deadline has passed, and `sleep` is for the time of grace after it.
-    last_chance: bool,
+    chance: Chance,
+}
+
+/// How far the verdict has come that nothing was received in time.
+#[derive(Clone, Copy, Default)]
+enum Chance {
+    /// `sleep` is for the deadline.
+    #[default]
+    Deadline,
+    /// It has passed, and `sleep` is for the time of grace after it.
+    Grace,
+    /// That has passed as well, perhaps at the very moment at which the bytes were seen: the task
+    /// that brings them has its turn before the verdict.
+    Others,
 }
 
 impl Timer {
@@ -348,23 +360,32 @@ impl Timer {
         cx: &mut Context<'_>,
     ) -> Poll<()> {
         loop {
-            let due = match (&self.sleep, self.last_chance) {
-                (Some(sleep), true) => sleep.deadline(),
+            let due = match (&self.sleep, self.chance) {
+                (Some(sleep), Chance::Grace | Chance::Others) => sleep.deadline(),
                 _ => far_enough(epoch, deadline.elapsed()),
             };
             if self.poll_at(due, cx).is_pending() {
                 return Poll::Pending;
             }
-            if self.last_chance && due.elapsed() < LATE {
-                self.last_chance = false;
-                return Poll::Ready(());
-            }
-            // Nobody waited for the timer, or the time of grace begins.
-            self.last_chance = true;
-            let grace = Instant::now() + LAST_CHANCE;
-            match &mut self.sleep {
-                Some(sleep) => sleep.as_mut().reset(grace),
-                None => self.sleep = Some(Box::pin(tokio::time::sleep_until(grace))),
+            match self.chance {
+                Chance::Grace if due.elapsed() < LATE => {
+                    self.chance = Chance::Others;
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                Chance::Others if due.elapsed() < LATE => {
+                    self.chance = Chance::Deadline;
+                    return Poll::Ready(());
+                }
+                // The time of grace begins, or nobody waited for its end.
+                _ => {
+                    self.chance = Chance::Grace;
+                    let grace = Instant::now() + LAST_CHANCE;
+                    match &mut self.sleep {
+                        Some(sleep) => sleep.as_mut().reset(grace),
+                        None => self.sleep = Some(Box::pin(tokio::time::sleep_until(grace))),
+                    }
+                }
             }
         }
     }
