@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -20,6 +20,10 @@ const LAST_CHANCE: Duration = Duration::from_millis(20);
 
 /// A timer that is looked at this much later than it was due wasn't waited for.
 const LATE: Duration = Duration::from_millis(100);
+
+/// But after so many of them the runtime has run often enough. Otherwise one who looks in for a
+/// moment now and then, and does other things in between, would never notice silence.
+const MISSED: u32 = 3;
 
 pub(crate) struct Driver {
     session: Session<Bytes>,
@@ -85,7 +89,6 @@ impl Driver {
     /// Lets go of everything that belongs to the runtime, which is about to be dropped.
     pub(crate) fn leave_runtime(&mut self) {
         self.link = Link::None;
-        // A timer would panic in another runtime than its own.
         self.timer = Timer::default();
     }
 
@@ -236,7 +239,7 @@ impl Driver {
                 debug!(status = connection.start.status, "connected");
                 let start = std::mem::take(&mut connection.start);
                 self.link = Link::Open(connection);
-                self.timer.last_chance = false;
+                self.timer.forget_deadline();
                 self.session.handle_connected(start, now);
             }
             Err(fault) => {
@@ -257,7 +260,7 @@ impl Driver {
         match connection.poll_bytes(cx) {
             Poll::Ready(Some(Ok(bytes))) => {
                 trace!(bytes = bytes.len(), "received");
-                self.timer.last_chance = false;
+                self.timer.forget_deadline();
                 let now = self.now();
                 self.session.handle_data(bytes, now);
             }
@@ -329,14 +332,24 @@ impl Driver {
 /// One timer for all the waits, which never coincide.
 #[derive(Default)]
 struct Timer {
+    /// It belongs to the runtime that it was made in, and would panic when that is gone. The client
+    /// may be polled in another one each time, so that the timer is made anew in its place.
     sleep: Option<Pin<Box<Sleep>>>,
-    /// The read deadline has passed, and `sleep` is for the time of grace after it.
-    last_chance: bool,
+    /// The read deadline has passed, and this is the end of the time of grace after it.
+    grace: Option<Instant>,
+    /// How many times of grace weren't waited for.
+    missed: u32,
 }
 
 impl Timer {
     fn poll_until(&mut self, epoch: Instant, until: Timestamp, cx: &mut Context<'_>) -> Poll<()> {
         self.poll_at(far_enough(epoch, until.elapsed()), cx)
+    }
+
+    /// There was a sign of life.
+    fn forget_deadline(&mut self) {
+        self.grace = None;
+        self.missed = 0;
     }
 
     /// Ready when the deadline has passed, and the runtime has had the time to bring in what came
@@ -348,35 +361,31 @@ impl Timer {
         cx: &mut Context<'_>,
     ) -> Poll<()> {
         loop {
-            let due = match (&self.sleep, self.last_chance) {
-                (Some(sleep), true) => sleep.deadline(),
-                _ => far_enough(epoch, deadline.elapsed()),
-            };
-            if self.poll_at(due, cx).is_pending() {
-                return Poll::Pending;
+            let due = self
+                .grace
+                .unwrap_or_else(|| far_enough(epoch, deadline.elapsed()));
+            ready!(self.poll_at(due, cx));
+            if self.grace.is_some() {
+                if due.elapsed() < LATE || self.missed >= MISSED {
+                    self.forget_deadline();
+                    return Poll::Ready(());
+                }
+                // Nobody waited for the timer.
+                self.missed += 1;
             }
-            if self.last_chance && due.elapsed() < LATE {
-                self.last_chance = false;
-                return Poll::Ready(());
-            }
-            // Nobody waited for the timer, or the time of grace begins.
-            self.last_chance = true;
-            let grace = Instant::now() + LAST_CHANCE;
-            match &mut self.sleep {
-                Some(sleep) => sleep.as_mut().reset(grace),
-                None => self.sleep = Some(Box::pin(tokio::time::sleep_until(grace))),
-            }
+            self.grace = Some(Instant::now() + LAST_CHANCE);
         }
     }
 
     fn poll_at(&mut self, due: Instant, cx: &mut Context<'_>) -> Poll<()> {
-        let sleep = self
-            .sleep
-            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(due)));
-        if sleep.deadline() != due {
-            sleep.as_mut().reset(due);
+        let anew = tokio::time::sleep_until(due);
+        match &mut self.sleep {
+            Some(sleep) => {
+                sleep.set(anew);
+                sleep.as_mut().poll(cx)
+            }
+            none => none.insert(Box::pin(anew)).as_mut().poll(cx),
         }
-        sleep.as_mut().poll(cx)
     }
 }
 
