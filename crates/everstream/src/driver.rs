@@ -142,6 +142,10 @@ impl Driver {
         self.poll_session(cx)
     }
 
+        // What is held is older than what an interruption brings.
+        if !self.handle.is_quiet() && !self.handle.is_closed() {
+            self.interrupt();
+        }
     /// Connected, or why not.
     pub(crate) fn poll_start(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         loop {
