@@ -551,8 +551,13 @@ impl<B: AsRef<[u8]>> Session<B> {
 
     /// The connection is over, and all that came from it is handed out.
     fn disconnected(&mut self, fault: Option<Fault>, at: Timestamp) {
+        let was_open = self.state == State::Open;
+        self.forget_connection();
+        // Rule 11. It comes before the strategies, which are the user's and may panic.
+        self.finished = self.sent && !self.can_resume();
+        self.state = State::Idle;
         // Rules 5 and 6.
-        if self.state == State::Open {
+        if was_open {
             let lasted = at.saturating_duration_since(self.opened);
             if lasted >= self.config.retry_delay_reset_threshold {
                 self.config.retry_delay_strategy.reset();
@@ -567,17 +572,12 @@ impl<B: AsRef<[u8]>> Session<B> {
         self.next_retry_delay = strategy.apply(self.base_delay).max(asked);
         self.due = at + self.next_retry_delay;
 
-        self.forget_connection();
         self.state = State::Waiting;
         self.decide(fault, at);
     }
 
     /// Rule 2.
     fn decide(&mut self, fault: Option<Fault>, now: Timestamp) {
-        // Rule 11.
-        if self.sent && !(self.id_received && self.last_event_id().is_some()) {
-            self.finished = true;
-        }
         let verdict = match self.finished {
             true => Verdict::Fail,
             false => self.config.error_strategy.apply(fault.as_ref(), now),
@@ -602,6 +602,16 @@ impl<B: AsRef<[u8]>> Session<B> {
                 self.outputs.push_back(Output::Stop(complete));
             }
         }
+    }
+
+    /// Whether the next request will say where to go on: the server sent an id since the last one,
+    /// and the id can be a header's value.
+    fn can_resume(&self) -> bool {
+        let sendable = |id: &str| {
+            !id.bytes()
+                .any(|byte| byte.is_ascii_control() && byte != b'\t')
+        };
+        self.id_received && self.last_event_id().is_some_and(sendable)
     }
 
     /// Rule 8: half an event is discarded with its connection.

@@ -1,25 +1,20 @@
 //! What both clients share: it does what the session says.
 
-use std::future::Future;
-use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
 use everstream_core::{Action, Output, Session, SessionConfig, Timestamp};
-use tokio::time::{Instant, Sleep};
+use tokio::time::Instant;
 
 use crate::connect::{ConnectFuture, ConnectRequest, Connection, ConnectionClient};
 use crate::error::Error;
 use crate::handle::Handle;
+use crate::timer::Timer;
 use crate::trace::{debug, trace};
 
-/// How long to go on listening after the read deadline has passed. A runtime that was kept from
-/// running has bytes waiting in the kernel; they are seen in this time.
-const LAST_CHANCE: Duration = Duration::from_millis(20);
-
-/// A timer that is looked at this much later than it was due wasn't waited for.
-const LATE: Duration = Duration::from_millis(100);
+/// After so many chunks without a wait others may run.
+const BUSY: u32 = 64;
 
 pub(crate) struct Driver {
     session: Session<Bytes>,
@@ -34,6 +29,8 @@ pub(crate) struct Driver {
     /// doesn't grow while a server is away.
     held: std::collections::VecDeque<Action>,
     epoch: Instant,
+    /// How many times in a row there was no need to wait.
+    busy: u32,
     /// Everything is let go.
     closed: bool,
 }
@@ -57,6 +54,7 @@ impl Driver {
             published,
             held: Default::default(),
             epoch: Instant::now(),
+            busy: 0,
             closed: false,
         }
     }
@@ -85,7 +83,6 @@ impl Driver {
     /// Lets go of everything that belongs to the runtime, which is about to be dropped.
     pub(crate) fn leave_runtime(&mut self) {
         self.link = Link::None;
-        // A timer would panic in another runtime than its own.
         self.timer = Timer::default();
     }
 
@@ -133,6 +130,10 @@ impl Driver {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Action, Error>>> {
+        // What is held is older than what an interruption brings.
+        if !self.handle.is_quiet() && !self.handle.is_closed() {
+            self.interrupt();
+        }
         if let Some(action) = self.ready_action() {
             return Poll::Ready(Some(Ok(action)));
         }
@@ -201,13 +202,13 @@ impl Driver {
                     }
                 }
                 Output::Connect { last_event_id } => {
-                    if self.poll_connect(last_event_id, cx).is_pending() {
-                        return Poll::Pending;
+                    if self.gives_way(cx) || self.poll_connect(last_event_id, cx).is_pending() {
+                        return self.pause();
                     }
                 }
                 Output::Read { deadline } => {
-                    if self.poll_read(deadline, cx).is_pending() {
-                        return Poll::Pending;
+                    if self.gives_way(cx) || self.poll_read(deadline, cx).is_pending() {
+                        return self.pause();
                     }
                 }
                 _ => return Poll::Ready(None),
@@ -215,19 +216,36 @@ impl Driver {
         }
     }
 
-    fn poll_connect(&mut self, last_event_id: Option<String>, cx: &mut Context<'_>) -> Poll<()> {
-        if !matches!(self.link, Link::Connecting(_)) {
-            debug!(last_event_id, "connecting");
-            let request = ConnectRequest {
-                last_event_id,
-                read_timeout: self.read_timeout,
-            };
-            self.link = Link::Connecting(self.client.connect(request));
+    /// Whether it is time to let others run, among them whoever limits the time of this wait: a
+    /// source that always has something to read would never let go.
+    fn gives_way(&mut self, cx: &Context<'_>) -> bool {
+        self.busy += 1;
+        let gives_way = self.busy > BUSY;
+        if gives_way {
+            cx.waker().wake_by_ref();
         }
-        let Link::Connecting(connecting) = &mut self.link else {
-            return Poll::Ready(());
+        gives_way
+    }
+
+    fn pause<T>(&mut self) -> Poll<T> {
+        self.busy = 0;
+        Poll::Pending
+    }
+
+    fn poll_connect(&mut self, last_event_id: Option<String>, cx: &mut Context<'_>) -> Poll<()> {
+        // Taken out, so that an attempt whose future panics isn't polled again.
+        let mut connecting = match std::mem::replace(&mut self.link, Link::None) {
+            Link::Connecting(connecting) => connecting,
+            Link::None | Link::Open(_) => {
+                debug!(last_event_id, "connecting");
+                self.client.connect(ConnectRequest {
+                    last_event_id,
+                    read_timeout: self.read_timeout,
+                })
+            }
         };
         let Poll::Ready(result) = connecting.as_mut().poll(cx) else {
+            self.link = Link::Connecting(connecting);
             return Poll::Pending;
         };
         let now = self.now();
@@ -236,13 +254,10 @@ impl Driver {
                 debug!(status = connection.start.status, "connected");
                 let start = std::mem::take(&mut connection.start);
                 self.link = Link::Open(connection);
-                self.timer.last_chance = false;
+                self.timer.forget_deadline();
                 self.session.handle_connected(start, now);
             }
-            Err(fault) => {
-                self.link = Link::None;
-                self.session.handle_fault(fault, now);
-            }
+            Err(fault) => self.session.handle_fault(fault, now),
         }
         Poll::Ready(())
     }
@@ -257,7 +272,7 @@ impl Driver {
         match connection.poll_bytes(cx) {
             Poll::Ready(Some(Ok(bytes))) => {
                 trace!(bytes = bytes.len(), "received");
-                self.timer.chance = Chance::Deadline;
+                self.timer.forget_deadline();
                 let now = self.now();
                 self.session.handle_data(bytes, now);
             }
@@ -324,87 +339,4 @@ impl Driver {
         self.session.close();
         self.client.close();
     }
-}
-
-/// One timer for all the waits, which never coincide.
-#[derive(Default)]
-struct Timer {
-    sleep: Option<Pin<Box<Sleep>>>,
-    chance: Chance,
-}
-
-/// How far the verdict has come that nothing was received in time.
-#[derive(Clone, Copy, Default)]
-enum Chance {
-    /// `sleep` is for the deadline.
-    #[default]
-    Deadline,
-    /// It has passed, and `sleep` is for the time of grace after it.
-    Grace,
-    /// That has passed as well, perhaps at the very moment at which the bytes were seen: the task
-    /// that brings them has its turn before the verdict.
-    Others,
-}
-
-impl Timer {
-    fn poll_until(&mut self, epoch: Instant, until: Timestamp, cx: &mut Context<'_>) -> Poll<()> {
-        self.poll_at(far_enough(epoch, until.elapsed()), cx)
-    }
-
-    /// Ready when the deadline has passed, and the runtime has had the time to bring in what came
-    /// before it.
-    fn poll_deadline(
-        &mut self,
-        epoch: Instant,
-        deadline: Timestamp,
-        cx: &mut Context<'_>,
-    ) -> Poll<()> {
-        loop {
-            let due = match (&self.sleep, self.chance) {
-                (Some(sleep), Chance::Grace | Chance::Others) => sleep.deadline(),
-                _ => far_enough(epoch, deadline.elapsed()),
-            };
-            if self.poll_at(due, cx).is_pending() {
-                return Poll::Pending;
-            }
-            match self.chance {
-                Chance::Grace if due.elapsed() < LATE => {
-                    self.chance = Chance::Others;
-                    cx.waker().wake_by_ref();
-                    return Poll::Pending;
-                }
-                Chance::Others if due.elapsed() < LATE => {
-                    self.chance = Chance::Deadline;
-                    return Poll::Ready(());
-                }
-                // The time of grace begins, or nobody waited for its end.
-                _ => {
-                    self.chance = Chance::Grace;
-                    let grace = Instant::now() + LAST_CHANCE;
-                    match &mut self.sleep {
-                        Some(sleep) => sleep.as_mut().reset(grace),
-                        None => self.sleep = Some(Box::pin(tokio::time::sleep_until(grace))),
-                    }
-                }
-            }
-        }
-    }
-
-    fn poll_at(&mut self, due: Instant, cx: &mut Context<'_>) -> Poll<()> {
-        let sleep = self
-            .sleep
-            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(due)));
-        if sleep.deadline() != due {
-            sleep.as_mut().reset(due);
-        }
-        sleep.as_mut().poll(cx)
-    }
-}
-
-/// An instant that can be represented; the clock has an end, and delays may be set to be endless.
-fn far_enough(epoch: Instant, elapsed: Duration) -> Instant {
-    const FAR: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
-    epoch
-        .checked_add(elapsed.min(FAR))
-        .unwrap_or_else(|| Instant::now() + Duration::from_secs(1))
 }

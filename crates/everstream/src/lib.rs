@@ -73,6 +73,7 @@ mod error;
 mod handle;
 #[cfg(feature = "json")]
 mod json;
+mod timer;
 mod trace;
 
 pub use builder::Builder;

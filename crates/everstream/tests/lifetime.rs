@@ -97,6 +97,57 @@ async fn a_stream_dropped_while_it_waits_closes_its_socket() {
     assert!(tokio::task::spawn_blocking(closed).await.unwrap());
 }
 
+#[test]
+fn an_async_client_moves_to_another_runtime_in_every_wait() {
+    fn runtime() -> tokio::runtime::Runtime {
+        tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap()
+    }
+    /// Waits for a moment, in a runtime that is gone then.
+    fn wait_elsewhere(
+        stream: &mut (impl futures_util::Stream<Item = Result<Event, Error>> + Unpin),
+    ) {
+        runtime().block_on(async {
+            let next = tokio::time::timeout(Duration::from_millis(50), stream.next());
+            assert!(next.await.is_err(), "nothing comes");
+        });
+    }
+    let server = Server::start();
+    server.otherwise(Reply::stream().event("a").pause(Duration::from_millis(10)));
+    let mut client = SseClient::builder(server.url("/"))
+        .retry_delay_strategy(everstream::retry_delay::from_fn(|_| {
+            Duration::from_millis(300)
+        }))
+        .read_timeout(LIMIT)
+        .build()
+        .unwrap();
+    let mut events = client.events();
+    for _ in 0..2 {
+        let event = runtime().block_on(events.next());
+        assert_eq!(event.unwrap().unwrap().data(), "a");
+        // For the end of the delay.
+        wait_elsewhere(&mut events);
+    }
+    server.otherwise(Reply::stream().event("b").stall());
+    let second = runtime();
+    let event = second.block_on(events.next());
+    assert_eq!(event.unwrap().unwrap().data(), "b");
+    // For bytes, with a deadline.
+    second.block_on(async {
+        let next = tokio::time::timeout(Duration::from_millis(50), events.next());
+        assert!(next.await.is_err(), "nothing comes");
+    });
+    drop(second);
+    let event = runtime().block_on(events.next());
+    assert_eq!(
+        event.unwrap().unwrap().data(),
+        "b",
+        "the connection went with its runtime"
+    );
+}
+
 /// A server that sends the events 0 to 99 in awkward pieces, over some connections.
 fn hundred() -> Server {
     let (server, feed) = (Server::start(), Feed::new());

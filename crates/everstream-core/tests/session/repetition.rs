@@ -1,6 +1,8 @@
 //! Requests that may not be repeated unasked: rule 11.
 
-use everstream_core::{Fault, SessionConfig, error_strategy};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use everstream_core::{Fault, SessionConfig, error_strategy, retry_delay};
 
 use crate::script::*;
 
@@ -129,6 +131,30 @@ fn an_id_that_was_cleared_or_never_dispatched_is_nothing_to_resume_from() {
         assert_eq!(script.next_n(), [Lost("end"), Stop], "{stream:?}");
         assert_not_repeated(&mut script);
     }
+}
+
+#[test]
+fn an_id_that_cannot_be_sent_is_nothing_to_resume_from() {
+    for id in ["\u{1}", "a\u{7f}b"] {
+        let mut script = Script::open(once);
+        script.receive(&format!("id: {id}\ndata: a\n\n"));
+        script.end();
+        assert_eq!(script.next_n(), [Lost("end"), Stop], "{id:?}");
+        assert_not_repeated(&mut script);
+    }
+}
+
+#[test]
+fn a_strategy_that_panics_does_not_make_it_be_repeated() {
+    let mut script = Script::new(|config| {
+        once(config);
+        config.retry_delay_strategy = Box::new(retry_delay::from_fn(|_| panic!("the user's")));
+    });
+    script.start();
+    assert_eq!(script.next(), connect());
+    script.fault(status(503));
+    catch_unwind(AssertUnwindSafe(|| script.next())).unwrap_err();
+    assert_not_repeated(&mut script);
 }
 
 #[test]

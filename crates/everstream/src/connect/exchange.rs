@@ -115,7 +115,7 @@ impl Exchange {
                         &mut headers,
                     );
                     if !redirect::same_origin(response.url(), &target) {
-                        redirect::remove_secrets(&mut headers);
+                        redirect::leave_origin(&mut headers);
                     }
                     request = self
                         .request(target, headers.clone())

@@ -5,7 +5,7 @@
 
 use ::http::header::{
     AUTHORIZATION, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_LOCATION,
-    CONTENT_TYPE, COOKIE, LOCATION, PROXY_AUTHORIZATION,
+    CONTENT_TYPE, COOKIE, HOST, LOCATION, PROXY_AUTHORIZATION,
 };
 use ::http::{HeaderMap, HeaderName, Method, StatusCode};
 use bytes::Bytes;
@@ -60,8 +60,11 @@ pub(super) fn same_origin(from: &Url, to: &Url) -> bool {
     from.origin() == to.origin()
 }
 
+/// Removes what is for this origin only: secrets, and a `Host` of the user's.
+///
 /// Once they are removed they don't come back, also if the next redirect leads home.
-pub(super) fn remove_secrets(headers: &mut HeaderMap) {
+pub(super) fn leave_origin(headers: &mut HeaderMap) {
+    headers.remove(HOST);
     let secret: Vec<HeaderName> = headers
         .iter()
         .filter(|(name, value)| value.is_sensitive() || is_credential(name))

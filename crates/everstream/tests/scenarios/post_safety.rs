@@ -19,6 +19,7 @@ for_both_clients!(
     not_after_a_redirect_that_leads_to_nobody,
     not_after_a_redirect_that_your_own_client_followed_to_nobody,
     not_because_of_a_preset_id,
+    not_because_of_an_id_that_cannot_be_sent,
     not_for_any_method_that_is_not_safe,
     again_after_a_refused_connection,
     again_after_a_hook_that_failed,
@@ -146,6 +147,12 @@ fn not_because_of_a_preset_id<C: Client>() {
     server.otherwise(Reply::stream().event("a").drop_connection());
     let builder = patient(prompt(&server)).last_event_id("41");
     assert_asked_once::<C>(&server, builder);
+}
+
+fn not_because_of_an_id_that_cannot_be_sent<C: Client>() {
+    let server = Server::start();
+    server.otherwise(Reply::stream().send("id: \x01\ndata: a\n\n"));
+    assert_asked_once::<C>(&server, patient(prompt(&server)));
 }
 
 fn not_for_any_method_that_is_not_safe<C: Client>() {

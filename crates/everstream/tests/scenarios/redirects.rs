@@ -8,6 +8,7 @@ use crate::support::{Client, for_both_clients};
 for_both_clients!(
     every_kind_of_redirect_is_followed,
     a_relative_location_is_resolved,
+    a_host_header_stays_with_its_origin,
     the_id_to_resume_from_is_sent_along,
     each_attempt_begins_at_the_original_url,
     a_loop_ends_with_a_fault,
@@ -32,6 +33,20 @@ fn every_kind_of_redirect_is_followed<C: Client>() {
         client.expect_event("a");
         assert_eq!(other.requests()[0].method, "GET", "{status}");
     }
+}
+
+fn a_host_header_stays_with_its_origin<C: Client>() {
+    let (server, other) = (Server::start(), Server::start());
+    server.enqueue(Reply::redirect(307, "/same"));
+    server.enqueue(Reply::redirect(307, other.url("/other")));
+    other.otherwise(Reply::stream().event("a").stall());
+    let mut client = C::quick(Http::new(server.url("/")).header("host", "virtual.example"));
+    client.event_data();
+    for request in server.requests() {
+        assert_eq!(request.header("host"), Some("virtual.example"));
+    }
+    let own = other.addr().to_string();
+    assert_eq!(other.requests()[0].header("host"), Some(own.as_str()));
 }
 
 fn a_relative_location_is_resolved<C: Client>() {

@@ -17,6 +17,7 @@ for_both_clients!(
     start_that_is_closed_says_so,
     close_before_start_connects_nothing,
     an_interrupt_before_start_is_forgotten,
+    an_interrupt_after_start_does_not_overtake_the_start,
 );
 
 fn nothing_connects_before_the_first_read<C: Client>() {
@@ -166,4 +167,19 @@ fn an_interrupt_before_start_is_forgotten<C: Client>() {
     client.expect_start();
     client.expect_event("a");
     assert_eq!(server.request_count(), 1);
+}
+
+fn an_interrupt_after_start_does_not_overtake_the_start<C: Client>() {
+    let server = Server::start();
+    server.otherwise(Reply::stream().stall());
+    let mut client = C::quick(server.url("/"));
+    client.start().unwrap();
+    client.handle().interrupt();
+    client.expect_start();
+    match client.expect_action() {
+        Action::Fault(None) => {}
+        other => panic!("{other:?}"),
+    }
+    client.expect_start();
+    assert_eq!(server.request_count(), 2);
 }

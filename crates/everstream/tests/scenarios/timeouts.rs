@@ -14,6 +14,7 @@ for_both_clients!(
     a_busy_consumer_is_not_punished,
     a_consumer_that_gave_up_and_was_busy_is_not_punished,
     a_read_in_slices_times_out_as_well,
+    a_read_in_slices_with_work_between_them_times_out_as_well,
     a_stall_before_the_headers_is_silence,
     a_stall_in_the_headers_is_silence,
     without_a_limit_silence_is_accepted,
@@ -139,6 +140,23 @@ fn a_read_in_slices_times_out_as_well<C: Client>() {
         };
         assert_eq!(event.data(), "b");
     }
+}
+
+fn a_read_in_slices_with_work_between_them_times_out_as_well<C: Client>() {
+    let server = Server::start();
+    server.otherwise(Reply::stream().event("a").stall());
+    let builder = quick(server.url("/")).read_timeout(SHORT);
+    let mut client = C::with(builder.error_strategy(error_strategy::always_fail()));
+    client.event_data();
+    for _ in 0..20 {
+        thread::sleep(Duration::from_millis(150));
+        match client.event_within(Duration::from_millis(1)) {
+            None => {}
+            Some(Some(Err(Error::Fault(fault)))) => return assert_silence(&fault),
+            Some(other) => panic!("{other:?}"),
+        }
+    }
+    panic!("silence wasn't noticed");
 }
 
 fn a_stall_before_the_headers_is_silence<C: Client>() {
