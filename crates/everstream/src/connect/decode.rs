@@ -200,3 +200,6 @@ where
         }
     }
 }
+
+#[cfg(all(test, feature = "gzip", feature = "brotli", feature = "zstd"))]
+mod tests;

@@ -80,8 +80,7 @@ pub(super) async fn read_error(response: Response) -> ErrorResponse {
     let reading = async {
         while kept.len() < ERROR_BODY {
             // A body that breaks or can't be decoded doesn't hide the error that it belongs to.
-            let Some(Ok(chunk)) =
-                std::future::poll_fn(|cx| body.as_mut().poll_next(cx)).await
+            let Some(Ok(chunk)) = std::future::poll_fn(|cx| body.as_mut().poll_next(cx)).await
             else {
                 return;
             };
