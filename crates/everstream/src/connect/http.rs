@@ -419,16 +419,8 @@ impl Http {
         if !self.query.is_empty() {
             attempt.url.query_pairs_mut().extend_pairs(&self.query);
         }
-        for (
-            index,
-            Header {
-                name,
-                value,
-                sensitive,
-            },
-        ) in self.headers.iter().enumerate()
-        {
-            let (name, value) = parse_header(name, value, *sensitive)?;
+        for (index, header) in self.headers.iter().enumerate() {
+            let (name, value) = parse_header(&header.name, &header.value, header.sensitive)?;
             // The first of a name replaces a default; more of it are added.
             if self.headers[..index]
                 .iter()
