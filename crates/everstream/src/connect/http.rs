@@ -5,12 +5,13 @@ use std::future::Future;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use ::http::header::{ACCEPT, CACHE_CONTROL};
+use ::http::header::{ACCEPT, ACCEPT_ENCODING, CACHE_CONTROL};
 use ::http::{HeaderMap, HeaderValue, Method};
 use bytes::Bytes;
 use everstream_core::{BoxError, RedactedUrl};
 
 use super::attempt::{Attempt, parse_header, parse_url};
+use super::decode;
 use super::exchange::{Hook, HttpClient};
 use super::transport::Transport;
 use super::{ClientContext, ConnectStrategy, ConnectionClient};
@@ -123,8 +124,8 @@ impl Http {
         self
     }
 
-    /// Adds a header. `Accept`, `Cache-Control`, `User-Agent` and `Last-Event-ID` replace what
-    /// would be sent otherwise.
+    /// Adds a header. `Accept`, `Accept-Encoding`, `Cache-Control`, `User-Agent` and
+    /// `Last-Event-ID` replace what would be sent otherwise.
     ///
     /// `Authorization`, `Cookie` and `Proxy-Authorization` count as
     /// [sensitive](Self::sensitive_header).
@@ -382,18 +383,22 @@ impl Http {
         self
     }
 
-    fn reqwest_client(&self, context: ClientContext) -> Result<reqwest::Client, Error> {
+    fn reqwest_client(
+        &self,
+        context: ClientContext,
+        https: bool,
+    ) -> Result<reqwest::Client, Error> {
         if let Some(own) = &self.own {
             return Ok(own.clone());
         }
         // A connection lives in the runtime that made it, and a blocking client has its own.
         if context.blocking {
-            return self.transport.build(true);
+            return self.transport.build(true, https);
         }
         match self.shared.get() {
             Some(shared) => Ok(shared.clone()),
             None => {
-                let built = self.transport.build(false)?;
+                let built = self.transport.build(false, https)?;
                 Ok(self.shared.get_or_init(|| built).clone())
             }
         }
@@ -404,6 +409,9 @@ impl Http {
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+        if let Some(codings) = decode::accepted() {
+            headers.insert(ACCEPT_ENCODING, codings);
+        }
         let mut attempt = Attempt {
             url: parse_url(&self.url)?,
             headers,
@@ -414,16 +422,8 @@ impl Http {
         if !self.query.is_empty() {
             attempt.url.query_pairs_mut().extend_pairs(&self.query);
         }
-        for (
-            index,
-            Header {
-                name,
-                value,
-                sensitive,
-            },
-        ) in self.headers.iter().enumerate()
-        {
-            let (name, value) = parse_header(name, value, *sensitive)?;
+        for (index, header) in self.headers.iter().enumerate() {
+            let (name, value) = parse_header(&header.name, &header.value, header.sensitive)?;
             // The first of a name replaces a default; more of it are added.
             if self.headers[..index]
                 .iter()
@@ -445,10 +445,11 @@ impl ConnectStrategy for Http {
         }
         let method = Method::from_bytes(self.method.as_bytes())
             .map_err(|_| Error::config("method", format!("{:?} isn't a method", self.method)))?;
+        let template = self.attempt()?;
         Ok(Box::new(HttpClient {
-            client: self.reqwest_client(context)?,
+            client: self.reqwest_client(context, template.url.scheme() == "https")?,
             own_client: self.own.is_some(),
-            template: self.attempt()?,
+            template,
             method,
             body: self.body.clone(),
             hook: self.hook.clone(),

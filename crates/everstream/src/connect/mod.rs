@@ -4,6 +4,8 @@
 mod attempt;
 mod custom;
 #[cfg(feature = "http")]
+mod decode;
+#[cfg(feature = "http")]
 mod exchange;
 #[cfg(feature = "http")]
 mod http;

@@ -5,7 +5,7 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, SystemTime};
 
 use ::http::HeaderMap;
-use ::http::header::{CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
+use ::http::header::{CONTENT_TYPE, RETRY_AFTER};
 use bytes::Bytes;
 use everstream_core::{ErrorResponse, Fault, Headers};
 use futures_core::Stream;
@@ -13,6 +13,7 @@ use http_body::Body as _;
 use reqwest::Response;
 
 use super::Connection;
+use super::decode::{self, Decoded};
 
 /// How much of an error's body is kept.
 const ERROR_BODY: usize = 1 << 10;
@@ -30,13 +31,17 @@ pub(super) async fn check(response: Response) -> Result<Connection, Fault> {
     if !is_event_stream(response.headers()) {
         return Err(Fault::ContentType(Box::new(read_error(response).await)));
     }
-    if is_coded(response.headers()) {
+    let Ok(coding) = decode::coding(response.headers()) else {
         return Err(Fault::ContentEncoding(Box::new(read_error(response).await)));
-    }
+    };
     let headers = convert(response.headers());
     let url = response.url().to_string();
-    let body = ::http::Response::<reqwest::Body>::from(response).into_body();
-    Ok(Connection::new(Body(body)).with_response(status.as_u16(), headers, url))
+    let body = Body::new(response);
+    let connection = match coding {
+        Some(coding) => Connection::new(Decoded::new(body, coding)),
+        None => Connection::new(body),
+    };
+    Ok(connection.with_response(status.as_u16(), headers, url))
 }
 
 /// The essence is `text/event-stream`, in any case; parameters are allowed.
@@ -53,17 +58,6 @@ fn is_event_stream(headers: &HeaderMap) -> bool {
     })
 }
 
-/// Whether the body is in a coding that wasn't decoded: reqwest takes the header off where it decodes.
-fn is_coded(headers: &HeaderMap) -> bool {
-    headers.get_all(CONTENT_ENCODING).iter().any(|value| {
-        value
-            .as_bytes()
-            .split(|byte| *byte == b',')
-            .map(<[u8]>::trim_ascii)
-            .any(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case(b"identity"))
-    })
-}
-
 /// What is kept of a response that isn't a stream.
 pub(super) async fn read_error(response: Response) -> ErrorResponse {
     let mut error = ErrorResponse::new(response.status().as_u16());
@@ -75,13 +69,18 @@ pub(super) async fn read_error(response: Response) -> ErrorResponse {
         .and_then(|value| value.to_str().ok())
         .and_then(|value| parse_retry_after(value, SystemTime::now()));
 
-    let mut body = Body(::http::Response::<reqwest::Body>::from(response).into_body());
+    // In a coding that isn't decoded here it is kept as it is.
+    let coding = decode::coding(response.headers()).ok().flatten();
+    let body = Body::new(response);
+    let mut body: Pin<Box<dyn Stream<Item = _> + Send>> = match coding {
+        Some(coding) => Box::pin(Decoded::new(body, coding)),
+        None => Box::pin(body),
+    };
     let kept = &mut error.body;
     let reading = async {
         while kept.len() < ERROR_BODY {
             // A body that breaks or can't be decoded doesn't hide the error that it belongs to.
-            let Some(Ok(chunk)) =
-                std::future::poll_fn(|cx| Pin::new(&mut body).poll_next(cx)).await
+            let Some(Ok(chunk)) = std::future::poll_fn(|cx| body.as_mut().poll_next(cx)).await
             else {
                 return;
             };
@@ -112,6 +111,12 @@ fn convert(headers: &HeaderMap) -> Headers {
 
 /// The body as chunks, none of them empty.
 struct Body(reqwest::Body);
+
+impl Body {
+    fn new(response: Response) -> Self {
+        Body(::http::Response::from(response).into_body())
+    }
+}
 
 impl Stream for Body {
     type Item = Result<Bytes, Fault>;

@@ -58,13 +58,47 @@ impl Default for Transport {
 }
 
 impl Transport {
-    pub(super) fn build(&self, blocking: bool) -> Result<reqwest::Client, Error> {
+    /// `https`: whether it is for a URL of that scheme.
+    pub(super) fn build(&self, blocking: bool, https: bool) -> Result<reqwest::Client, Error> {
         provider()?;
+        let builder = self.builder(blocking)?;
+        #[cfg(feature = "__tls")]
+        let builder = self.tls.apply(builder, Roots::WithSystem)?;
+        let built = builder.build();
+        // A system without any certificate fails it too, and not everything needs one. A client
+        // that trusts nobody else is no risk.
+        #[cfg(feature = "__tls")]
+        let built = match built {
+            Err(error) if !https || !self.tls.roots.is_empty() => {
+                let builder = self.builder(blocking)?;
+                let builder = self.tls.apply(builder, Roots::OnlyOwn)?;
+                builder.build().map_err(|_| error)
+            }
+            built => built,
+        };
+        #[cfg(not(feature = "__tls"))]
+        let _ = https;
+        built.map_err(|error| {
+            #[cfg(feature = "__tls")]
+            if let Some(setting) = self.tls.culprit() {
+                return Error::config(setting, Report(error));
+            }
+            Error::config("http", Report(error))
+        })
+    }
+
+    /// All but TLS.
+    fn builder(&self, blocking: bool) -> Result<reqwest::ClientBuilder, Error> {
         let mut builder = reqwest::Client::builder()
             .user_agent(concat!("everstream/", env!("CARGO_PKG_VERSION")))
             // Redirects are followed in redirect.rs, and repeating is the session's decision.
             .redirect(Policy::none())
             .retry(reqwest::retry::never())
+            // Bodies are decoded in decode.rs, also if another crate switches reqwest's decoders on.
+            .no_gzip()
+            .no_brotli()
+            .no_zstd()
+            .no_deflate()
             // So that half-open connections die without breaking silent feeds.
             .tcp_keepalive(Duration::from_secs(60));
         if let Some(limit) = self.connect_timeout {
@@ -76,21 +110,10 @@ impl Transport {
             #[cfg(feature = "http2")]
             HttpVersion::Http2 => builder.http2_prior_knowledge(),
         };
-        builder = match &self.proxy {
+        Ok(match &self.proxy {
             None => builder,
             Some(None) => builder.no_proxy(),
             Some(Some(url)) => builder.proxy(proxy(url)?),
-        };
-        #[cfg(feature = "__tls")]
-        {
-            builder = self.tls.apply(builder)?;
-        }
-        builder.build().map_err(|error| {
-            #[cfg(feature = "__tls")]
-            if let Some(setting) = self.tls.culprit() {
-                return Error::config(setting, Report(error));
-            }
-            Error::config("http", Report(error))
         })
     }
 }
@@ -111,14 +134,27 @@ fn proxy(url: &str) -> Result<reqwest::Proxy, Error> {
     reqwest::Proxy::all(url).map_err(|error| Error::config("proxy", Report(error.without_url())))
 }
 
+/// Whose certificates are trusted.
+#[cfg(feature = "__tls")]
+enum Roots {
+    WithSystem,
+    OnlyOwn,
+}
+
 #[cfg(feature = "__tls")]
 impl Tls {
-    fn apply(&self, builder: reqwest::ClientBuilder) -> Result<reqwest::ClientBuilder, Error> {
+    fn apply(
+        &self,
+        builder: reqwest::ClientBuilder,
+        trusted: Roots,
+    ) -> Result<reqwest::ClientBuilder, Error> {
         let mut builder = backend(builder);
         let roots = self.roots()?;
-        if !roots.is_empty() {
-            builder = builder.tls_certs_merge(roots);
-        }
+        builder = match trusted {
+            Roots::OnlyOwn => builder.tls_certs_only(roots),
+            Roots::WithSystem if roots.is_empty() => builder,
+            Roots::WithSystem => builder.tls_certs_merge(roots),
+        };
         if let Some((chain, key)) = &self.identity {
             builder = builder.identity(identity(chain, key)?);
         }

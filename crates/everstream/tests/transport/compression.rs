@@ -8,16 +8,16 @@ use everstream_testing::{Gate, Reply, Server};
 use crate::client::both;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Coding {
+pub(crate) enum Coding {
     Gzip,
     Brotli,
     Zstd,
 }
 
-const ALL: [Coding; 3] = [Coding::Gzip, Coding::Brotli, Coding::Zstd];
+pub(crate) const ALL: [Coding; 3] = [Coding::Gzip, Coding::Brotli, Coding::Zstd];
 
 impl Coding {
-    fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Coding::Gzip => "gzip",
             Coding::Brotli => "br",
@@ -26,7 +26,7 @@ impl Coding {
     }
 
     /// Compresses pieces that are flushed one by one, and then the end of the whole.
-    fn pieces(self, pieces: &[&str]) -> (Vec<Vec<u8>>, Vec<u8>) {
+    pub(crate) fn pieces(self, pieces: &[&str]) -> (Vec<Vec<u8>>, Vec<u8>) {
         match self {
             Coding::Gzip => flushed(
                 flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default()),
@@ -49,7 +49,7 @@ impl Coding {
         }
     }
 
-    fn whole(self, text: &str) -> Vec<u8> {
+    pub(crate) fn whole(self, text: &str) -> Vec<u8> {
         let (pieces, end) = self.pieces(&[text]);
         [pieces.concat(), end].concat()
     }
@@ -70,7 +70,7 @@ fn flushed<E: Write>(
     (flushed, finish(encoder))
 }
 
-fn compressed(coding: Coding) -> Reply {
+pub(crate) fn compressed(coding: Coding) -> Reply {
     Reply::stream().header("Content-Encoding", coding.name())
 }
 

@@ -15,6 +15,7 @@
 mod certs;
 mod client;
 mod compression;
+mod compression_faults;
 mod connecting;
 mod h2_server;
 mod http2;

@@ -5,7 +5,7 @@ use everstream_testing::{Reply, Server};
 use rustls::{AlertDescription, CertificateError};
 
 use crate::certs::{Authority, Validity};
-use crate::client::{both, cause, chain};
+use crate::client::{both, cause, chain, in_child};
 use crate::tls_server::{Goodbye, Handshake, TlsServer};
 
 fn stream() -> Reply {
@@ -281,4 +281,49 @@ fn a_response_that_tls_does_not_end_is_broken_and_not_finished() {
             }
         });
     }
+}
+
+#[test]
+fn a_system_without_certificates_can_do_what_needs_none_of_them() {
+    in_child(
+        "tls::child_has_no_certificates",
+        &[
+            ("SSL_CERT_FILE", "/dev/null"),
+            ("SSL_CERT_DIR", "/nonexistent"),
+        ],
+    );
+}
+
+#[test]
+#[ignore = "for a child process"]
+fn child_has_no_certificates() {
+    let server = Server::start();
+    server.otherwise(stream());
+    let authority = Authority::new();
+    let leaf = authority.server(&["localhost"], Validity::Now);
+    let tls = TlsServer::start(leaf.config(&["http/1.1"]), &server);
+    both(|kind| {
+        let mut client = kind.build(SseClient::builder(server.url("/")));
+        assert_eq!(client.event().data(), "hello");
+
+        let http = Http::new(tls.url("/")).root_certificates(authority.pem());
+        assert_eq!(kind.build(SseClient::builder(http)).event().data(), "hello");
+
+        // Nobody is trusted who wasn't before.
+        let other = Http::new(tls.url("/")).root_certificates(Authority::new().pem());
+        let fault = kind.build(SseClient::builder(other)).any_fault();
+        rejected(&fault);
+
+        // What can't work says why.
+        let problem = kind.try_build(SseClient::builder(tls.url("/")));
+        let Err(error @ Error::Config { .. }) = problem.map(|_| ()) else {
+            panic!("a client that trusts nobody");
+        };
+        assert!(error.to_string().contains("certificates"), "{error}");
+
+        // An authority that is none isn't hidden by it.
+        let nonsense = Http::new(server.url("/")).root_certificates("nonsense");
+        let problem = kind.try_build(SseClient::builder(nonsense)).map(|_| ());
+        assert!(matches!(problem, Err(Error::Config { .. })), "{problem:?}");
+    });
 }
