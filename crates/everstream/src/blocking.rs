@@ -35,8 +35,8 @@ use crate::handle::Handle;
 /// It is inactive until [`start`](Self::start) or the first read. There is no thread behind it:
 /// it works only inside its methods. Another thread stops it through its [`Handle`].
 ///
-/// Inside an async runtime it refuses to work; [`everstream::SseClient`](crate::SseClient) is for
-/// there.
+/// Inside a tokio runtime it refuses to work, on its threads for blocking work too;
+/// [`everstream::SseClient`](crate::SseClient) is for there.
 ///
 /// ```
 /// use everstream::blocking::SseClient;
