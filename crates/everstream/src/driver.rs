@@ -223,18 +223,19 @@ impl Driver {
     }
 
     fn poll_connect(&mut self, last_event_id: Option<String>, cx: &mut Context<'_>) -> Poll<()> {
-        if !matches!(self.link, Link::Connecting(_)) {
-            debug!(last_event_id, "connecting");
-            let request = ConnectRequest {
-                last_event_id,
-                read_timeout: self.read_timeout,
-            };
-            self.link = Link::Connecting(self.client.connect(request));
-        }
-        let Link::Connecting(connecting) = &mut self.link else {
-            return Poll::Ready(());
+        // Taken out, so that an attempt whose future panics isn't polled again.
+        let mut connecting = match std::mem::replace(&mut self.link, Link::None) {
+            Link::Connecting(connecting) => connecting,
+            Link::None | Link::Open(_) => {
+                debug!(last_event_id, "connecting");
+                self.client.connect(ConnectRequest {
+                    last_event_id,
+                    read_timeout: self.read_timeout,
+                })
+            }
         };
         let Poll::Ready(result) = connecting.as_mut().poll(cx) else {
+            self.link = Link::Connecting(connecting);
             return Poll::Pending;
         };
         let now = self.now();
@@ -246,10 +247,7 @@ impl Driver {
                 self.timer.forget_deadline();
                 self.session.handle_connected(start, now);
             }
-            Err(fault) => {
-                self.link = Link::None;
-                self.session.handle_fault(fault, now);
-            }
+            Err(fault) => self.session.handle_fault(fault, now),
         }
         Poll::Ready(())
     }
