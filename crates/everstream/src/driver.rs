@@ -25,6 +25,9 @@ const LATE: Duration = Duration::from_millis(100);
 /// moment now and then, and does other things in between, would never notice silence.
 const MISSED: u32 = 3;
 
+/// After so many chunks without a wait others may run.
+const BUSY: u32 = 64;
+
 pub(crate) struct Driver {
     session: Session<Bytes>,
     client: Box<dyn ConnectionClient>,
@@ -38,6 +41,8 @@ pub(crate) struct Driver {
     /// doesn't grow while a server is away.
     held: std::collections::VecDeque<Action>,
     epoch: Instant,
+    /// How many times in a row there was no need to wait.
+    busy: u32,
     /// Everything is let go.
     closed: bool,
 }
@@ -61,6 +66,7 @@ impl Driver {
             published,
             held: Default::default(),
             epoch: Instant::now(),
+            busy: 0,
             closed: false,
         }
     }
@@ -136,16 +142,16 @@ impl Driver {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Action, Error>>> {
+        // What is held is older than what an interruption brings.
+        if !self.handle.is_quiet() && !self.handle.is_closed() {
+            self.interrupt();
+        }
         if let Some(action) = self.ready_action() {
             return Poll::Ready(Some(Ok(action)));
         }
         self.poll_session(cx)
     }
 
-        // What is held is older than what an interruption brings.
-        if !self.handle.is_quiet() && !self.handle.is_closed() {
-            self.interrupt();
-        }
     /// Connected, or why not.
     pub(crate) fn poll_start(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         loop {
@@ -208,18 +214,34 @@ impl Driver {
                     }
                 }
                 Output::Connect { last_event_id } => {
-                    if self.poll_connect(last_event_id, cx).is_pending() {
-                        return Poll::Pending;
+                    if self.gives_way(cx) || self.poll_connect(last_event_id, cx).is_pending() {
+                        return self.pause();
                     }
                 }
                 Output::Read { deadline } => {
-                    if self.poll_read(deadline, cx).is_pending() {
-                        return Poll::Pending;
+                    if self.gives_way(cx) || self.poll_read(deadline, cx).is_pending() {
+                        return self.pause();
                     }
                 }
                 _ => return Poll::Ready(None),
             }
         }
+    }
+
+    /// Whether it is time to let others run, among them whoever limits the time of this wait: a
+    /// source that always has something to read would never let go.
+    fn gives_way(&mut self, cx: &Context<'_>) -> bool {
+        self.busy += 1;
+        let gives_way = self.busy > BUSY;
+        if gives_way {
+            cx.waker().wake_by_ref();
+        }
+        gives_way
+    }
+
+    fn pause<T>(&mut self) -> Poll<T> {
+        self.busy = 0;
+        Poll::Pending
     }
 
     fn poll_connect(&mut self, last_event_id: Option<String>, cx: &mut Context<'_>) -> Poll<()> {
