@@ -211,14 +211,21 @@ impl SseClient {
         limit: Duration,
     ) -> Result<Option<Result<Event, Error>>, Elapsed> {
         let began = Instant::now();
+        let mut next = self.next_action_timeout(limit)?;
         loop {
-            let left = limit.saturating_sub(began.elapsed());
-            match self.next_action_timeout(left)? {
+            match next {
                 Some(Ok(Action::Event(event))) => return Ok(Some(Ok(event))),
                 Some(Ok(_)) => {}
                 Some(Err(error)) => return Ok(Some(Err(error))),
                 None => return Ok(None),
             }
+            let left = limit.saturating_sub(began.elapsed());
+            next = if left.is_zero() {
+                // Only what is here already: there may be no end of other actions.
+                Some(Ok(self.driver.ready_action().ok_or(Elapsed)?))
+            } else {
+                self.next_action_timeout(left)?
+            };
         }
     }
 

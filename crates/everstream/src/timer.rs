@@ -12,7 +12,7 @@ use tokio::time::{Instant, Sleep};
 const GRACE: Duration = Duration::from_millis(20);
 
 /// A timer that is looked at this much later than it was due wasn't waited for.
-const LATE: Duration = Duration::from_millis(100);
+const LATE: Duration = Duration::from_millis(5);
 
 /// But after so many of them the runtime has run often enough. Otherwise one who looks in for a
 /// moment now and then, and does other things in between, would never notice silence.

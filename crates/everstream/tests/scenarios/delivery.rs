@@ -18,6 +18,7 @@ for_both_clients!(
     one_byte_at_a_time,
     a_read_that_is_given_up_loses_nothing,
     polling_without_waiting_makes_progress,
+    a_limited_read_ends_in_a_flood_of_comments,
     comments_are_handed_out,
     a_large_event_comes_whole,
 );
@@ -244,6 +245,13 @@ fn polling_without_waiting_makes_progress<C: Client>() {
     };
     assert_eq!(event.data(), "a");
     assert_eq!(server.request_count(), 1);
+}
+
+fn a_limited_read_ends_in_a_flood_of_comments<C: Client>() {
+    let server = Server::start();
+    server.otherwise(Reply::stream().send_forever(":\n".repeat(8000)));
+    let mut client = C::quick(server.url("/"));
+    assert!(client.event_within(Duration::from_millis(50)).is_none());
 }
 
 fn comments_are_handed_out<C: Client>() {

@@ -1,6 +1,7 @@
 //! Where bytes can come from, and what becomes of their errors.
 
 use std::io::{self, Cursor, Read};
+use std::time::Duration;
 
 use everstream::{Connection, Fault, Headers};
 use futures_util::stream;
@@ -18,6 +19,7 @@ for_both_clients!(
     a_panic_of_a_blocking_source_breaks_the_connection,
     an_interrupted_read_is_repeated,
     a_response_is_what_the_start_tells,
+    a_source_that_never_pauses_lets_a_limited_read_end,
 );
 
 const CHUNKS: [&str; 3] = ["data: a\n\nda", "ta: b\n", "\n"];
@@ -127,4 +129,13 @@ fn a_response_is_what_the_start_tells<C: Client>() {
     assert_eq!(start.status, Some(201));
     assert_eq!(start.headers.get("Server"), Some("mine"));
     assert_eq!(start.url.as_deref(), Some("unix:/feed"));
+}
+
+fn a_source_that_never_pauses_lets_a_limited_read_end<C: Client>() {
+    for bytes in [":\n", "id: 1\n\n", "event: x\n"] {
+        let flood = move || stream::repeat_with(move || Ok::<_, Fault>(bytes));
+        let mut client = C::quick(connecting(move || Connection::from_stream(flood())));
+        let within = client.event_within(Duration::from_millis(50));
+        assert!(within.is_none(), "{bytes:?}");
+    }
 }

@@ -1,6 +1,7 @@
 //! Connect strategies: what they are told, and what their errors mean.
 
 use std::io::{self, Cursor};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -14,6 +15,7 @@ use crate::support::{Client, LIMIT, for_both_clients, quick};
 for_both_clients!(
     an_error_of_connect_is_a_refused_connection,
     a_fault_of_connect_is_passed_on,
+    a_panic_of_connect_is_over_with_its_attempt,
     every_attempt_gets_the_id_and_the_time_out,
     one_strategy_serves_many_clients,
     a_connection_client_is_closed_once,
@@ -33,6 +35,21 @@ fn an_error_of_connect_is_a_refused_connection<C: Client>() {
 fn a_fault_of_connect_is_passed_on<C: Client>() {
     let strategy = connect_fn(|_| async { Err::<Connection, _>(Fault::Other("mine".into())) });
     assert!(matches!(C::quick(strategy).expect_error(), Fault::Other(_)));
+}
+
+fn a_panic_of_connect_is_over_with_its_attempt<C: Client>() {
+    let attempts = Arc::new(AtomicUsize::new(0));
+    let strategy = connect_fn(move |_| {
+        let attempt = attempts.fetch_add(1, Ordering::Relaxed);
+        async move {
+            assert!(attempt > 0, "the user's");
+            Ok::<_, Fault>(Connection::from_read(Cursor::new("data: a\n\n")))
+        }
+    });
+    let mut client = C::quick(strategy);
+    catch_unwind(AssertUnwindSafe(|| client.next_event())).unwrap_err();
+    client.expect_start();
+    client.expect_event("a");
 }
 
 fn every_attempt_gets_the_id_and_the_time_out<C: Client>() {
