@@ -8,9 +8,10 @@ use everstream::retry_delay::{self, Backoff, BaseDelay, RetryDelayStrategy};
 
 /// Reaches the client of one stream from the outside.
 ///
-/// A restart is an interruption without the wait after it. A wait that is under way already isn't
-/// ended by an interruption (there is no reason to be at the server sooner, in production); then
-/// the client is replaced by one that goes on where it was.
+/// A restart is an interruption without the wait after it, so that the client that is put to the
+/// test reconnects by itself. A wait that is under way already isn't ended by an interruption (in
+/// production there is no reason to be at the server sooner); only then the client is replaced by
+/// one that goes on where it was.
 pub(crate) struct Control {
     state: Mutex<State>,
 }

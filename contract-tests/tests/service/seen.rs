@@ -95,7 +95,7 @@ fn silence_longer_than_the_read_timeout_is_an_error(harness: &Harness) {
         .enqueue(Reply::stream().event("one").stall())
         .otherwise(Reply::stream().stall());
     let mut wanted = harness.wanted();
-    wanted["readTimeoutMs"] = 200.into();
+    wanted["readTimeoutMs"] = 1000.into();
     harness.follow_wanted(&wanted);
     let told = harness.told(2);
     assert_eq!(kinds(&told)[..2], ["event", "error"]);
