@@ -1,0 +1,184 @@
+//! A small harness: it starts the service, drives it, and reads what it is told.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use everstream_testing::{Reply, Server};
+use serde_json::{Value, json};
+
+/// Far more than anything takes on a loaded machine; only a hang gets there.
+pub(crate) const LIMIT: Duration = Duration::from_secs(60);
+
+/// Runs each scenario as two tests, one with either client: `async_::name` and `blocking::name`.
+macro_rules! for_both_clients {
+    ($($name:ident),* $(,)?) => {
+        mod async_ {
+            $(#[test]
+            fn $name() {
+                super::$name(&$crate::harness::Harness::start("async"));
+            })*
+        }
+        mod blocking {
+            $(#[test]
+            fn $name() {
+                super::$name(&$crate::harness::Harness::start("blocking"));
+            })*
+        }
+    };
+}
+pub(crate) use for_both_clients;
+
+/// The running service, a server for the stream, and one for the callbacks.
+pub(crate) struct Harness {
+    pub(crate) service: Service,
+    pub(crate) server: Server,
+    pub(crate) callbacks: Server,
+}
+
+impl Harness {
+    pub(crate) fn start(client: &str) -> Harness {
+        Harness {
+            service: Service::start(client),
+            server: Server::start(),
+            callbacks: Server::with_handler(|_| Reply::status(200)),
+        }
+    }
+
+    /// What asks for a stream from the server, without its optional fields. It reconnects at once.
+    pub(crate) fn wanted(&self) -> Value {
+        json!({
+            "streamUrl": self.server.url("/stream"),
+            "callbackUrl": self.callbacks.url("/told"),
+            "tag": "a test",
+            "initialDelayMs": 1,
+        })
+    }
+
+    /// Has the stream followed, and returns its location.
+    pub(crate) fn follow(&self, reply: Reply) -> String {
+        self.server.enqueue(reply);
+        self.follow_wanted(&self.wanted())
+    }
+
+    pub(crate) fn follow_wanted(&self, wanted: &Value) -> String {
+        let answer = self.service.ask("POST", "/", &wanted.to_string());
+        assert_eq!(answer.status, 201, "{}", answer.body);
+        answer.location.expect("a Location")
+    }
+
+    /// Waits for this many callbacks and returns all there are, in the order of their coming.
+    pub(crate) fn told(&self, count: usize) -> Vec<Value> {
+        let complete = self.callbacks.wait_for_requests(count, LIMIT);
+        let requests = self.callbacks.requests();
+        let bodies = requests.iter().enumerate().map(|(index, request)| {
+            assert_eq!(request.method, "POST");
+            assert_eq!(request.target, format!("/told/{}", index + 1));
+            assert_eq!(request.header("content-type"), Some("application/json"));
+            serde_json::from_slice(&request.body).unwrap()
+        });
+        let bodies: Vec<Value> = bodies.collect();
+        assert!(complete, "{count} callbacks were expected: {bodies:?}");
+        bodies
+    }
+
+    #[track_caller]
+    pub(crate) fn expect_told(&self, expected: &[Value]) {
+        assert_eq!(self.told(expected.len()), expected);
+    }
+
+    /// Waits for this many requests for the stream.
+    #[track_caller]
+    pub(crate) fn expect_requests(&self, count: usize) {
+        assert!(self.server.wait_for_requests(count, LIMIT), "no request");
+    }
+}
+
+/// An event as a callback tells of it.
+pub(crate) fn event(kind: &str, data: &str, id: &str) -> Value {
+    json!({"kind": "event", "event": {"type": kind, "data": data, "id": id}})
+}
+
+/// The service's process. It is killed when dropped.
+pub(crate) struct Service {
+    child: std::sync::Mutex<Child>,
+    address: SocketAddr,
+    /// The other end of a pipe that the process may write to.
+    _stdout: BufReader<ChildStdout>,
+}
+
+/// What the service answered.
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) location: Option<String>,
+    pub(crate) body: String,
+}
+
+impl Service {
+    fn start(client: &str) -> Service {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_everstream-contract-tests"))
+            .args(["--client", client, "--port", "0"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        stdout.read_line(&mut line).unwrap();
+        let address = line.trim_end().strip_prefix("listening on http://");
+        Service {
+            address: address.and_then(|it| it.parse().ok()).expect("a port"),
+            child: child.into(),
+            _stdout: stdout,
+        }
+    }
+
+    /// One request, and the answer to it.
+    pub(crate) fn ask(&self, method: &str, path: &str, body: &str) -> Answer {
+        let mut socket = TcpStream::connect(self.address).unwrap();
+        socket.set_read_timeout(Some(LIMIT)).unwrap();
+        let length = body.len();
+        write!(
+            socket,
+            "{method} {path} HTTP/1.1\r\nHost: service\r\nConnection: close\r\n\
+             Content-Length: {length}\r\n\r\n{body}"
+        )
+        .unwrap();
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
+        let location = head.lines().find_map(|line| {
+            let (name, value) = line.split_once(": ")?;
+            name.eq_ignore_ascii_case("location")
+                .then(|| value.to_owned())
+        });
+        Answer {
+            status: head.split(' ').nth(1).unwrap().parse().unwrap(),
+            location,
+            body: body.into(),
+        }
+    }
+
+    /// Waits for the process to exit by itself; tells whether it did so successfully.
+    pub(crate) fn exits(&self) -> bool {
+        let begin = Instant::now();
+        loop {
+            if let Some(status) = self.child.lock().unwrap().try_wait().unwrap() {
+                return status.success();
+            }
+            assert!(begin.elapsed() < LIMIT, "it still runs");
+            // std has no wait with a limit.
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        let child = self.child.get_mut().unwrap();
+        _ = child.kill();
+        _ = child.wait();
+    }
+}
