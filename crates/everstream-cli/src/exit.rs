@@ -7,13 +7,13 @@ use everstream::{Error, Fault};
 /// What `--help` says of them.
 pub(crate) const HELP: &str = "\
 Exit codes:
-  0  ended as asked: Ctrl-C, SIGTERM, or the reader of the output has closed it;
+  0  ended as asked: Ctrl-C, SIGTERM, or the reader of the output has closed it
+     (which is noticed at the next event);
      for the demo: every event arrived once, unchanged and in order
   1  something else failed; for the demo: an event was lost or repeated
   2  the command line can't be used
-  3  no connection, and it gave up trying
-  4  the server answered, but not with an event stream
-  5  the server ended the stream for good (status 204)";
+  3  the server answered, but not with an event stream
+  4  the server ended the stream for good (status 204)";
 
 /// How the command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,9 +22,8 @@ pub(crate) enum Exit {
     Failed = 1,
     /// The code that clap uses too.
     Usage = 2,
-    NoConnection = 3,
-    NoStream = 4,
-    ServerEnded = 5,
+    NoStream = 3,
+    ServerEnded = 4,
 }
 
 impl From<Exit> for ExitCode {
@@ -43,11 +42,6 @@ impl From<&Error> for Exit {
                 | Fault::ContentType(_)
                 | Fault::ContentEncoding(_)
                 | Fault::Redirect(..) => Exit::NoStream,
-                Fault::Connect(_)
-                | Fault::ConnectTimeout(_)
-                | Fault::Request(_)
-                | Fault::Read(_)
-                | Fault::ReadTimeout(_) => Exit::NoConnection,
                 _ => Exit::Failed,
             },
             _ => Exit::Failed,

@@ -19,7 +19,7 @@ pub(crate) fn news(text: &str) {
     }
 }
 
-/// An error, with all that caused it.
+/// An error, with what caused it.
 pub(crate) fn error(what: &str, cause: Option<&(dyn Error + 'static)>) {
     let mut text = what.to_owned();
     if let Some(cause) = cause {
@@ -38,17 +38,19 @@ pub(crate) fn raw(text: &str) {
     line(text);
 }
 
-/// All levels of an error, from the outermost to the cause.
+/// What happened, and its first cause. The levels between them are those of libraries, and say how
+/// they are built.
 pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let cause_text = cause.to_string();
+    let mut cause = error.source();
+    while let Some(deeper) = cause.and_then(Error::source) {
+        cause = Some(deeper);
+    }
+    if let Some(cause) = cause.map(ToString::to_string) {
         // Some libraries repeat the cause in their own text.
-        if !text.ends_with(&cause_text) {
-            _ = write!(text, ": {cause_text}");
+        if !text.ends_with(&cause) {
+            _ = write!(text, ": {cause}");
         }
-        next = cause.source();
     }
     text
 }
@@ -65,9 +67,15 @@ mod tests {
     use everstream::Fault;
 
     #[test]
-    fn every_cause_is_named_once() {
+    fn the_first_cause_is_named_once() {
         let refused = io::Error::new(io::ErrorKind::ConnectionRefused, "refused");
         let fault = Fault::Connect(refused.into());
         assert_eq!(chain(&fault), "could not connect: refused");
+        let library = Fault::Connect(Box::new(fault));
+        let outer = Fault::Request(Box::new(library));
+        assert_eq!(
+            chain(&outer),
+            "the request failed before a response came: refused"
+        );
     }
 }

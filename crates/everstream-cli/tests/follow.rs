@@ -68,7 +68,7 @@ fn headers_and_the_last_event_id_reach_the_server() {
         "--last-event-id",
         "ü 41",
     ]);
-    assert_eq!(follower.end().0, 5);
+    assert_eq!(follower.end().0, 4);
     let request = &server.requests()[0];
     assert_eq!(request.target, "/feed?x=1");
     assert_eq!(request.header("x-team"), Some("a: b"));
@@ -84,7 +84,7 @@ fn headers_stay_with_the_origin_that_they_were_given_for() {
     home.enqueue(Reply::redirect(307, elsewhere.url("/c")));
     elsewhere.enqueue(Reply::status(204));
     let follower = Running::follow([&*home.url("/a"), "-H", "X-Key: secret"]);
-    assert_eq!(follower.end().0, 5);
+    assert_eq!(follower.end().0, 4);
     let keys: Vec<_> = home
         .requests()
         .iter()
@@ -109,7 +109,7 @@ fn it_resumes_and_says_so_on_standard_error_only() {
         .enqueue(Reply::stream().event_with_id("2", "half").end())
         .enqueue(Reply::status(204));
     let mut follower = Running::follow([&*server.url("/feed?token=secret")]);
-    assert_eq!(follower.wait().code(), Some(5));
+    assert_eq!(follower.wait().code(), Some(4));
 
     let data: Vec<_> = follower
         .out

@@ -36,7 +36,7 @@ fn on_a_terminal(stream: Reply, environment: &[(&str, &str)]) -> (String, Option
 fn an_event_is_a_block_that_people_can_read() {
     let stream = Reply::stream().send("event: price\nid: 41\ndata: 7 €\ndata: 8 €\n\n");
     let (shown, code) = on_a_terminal(stream, &[]);
-    assert_eq!(code, Some(5));
+    assert_eq!(code, Some(4));
     assert!(
         shown.contains("\x1b[1;36mprice\x1b[0m  \x1b[2mid 41\x1b[0m\n  7 €\n  8 €\n\n"),
         "{shown:?}"

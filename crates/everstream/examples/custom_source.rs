@@ -1,7 +1,7 @@
 //! Follows a stream that doesn't come over HTTP: here over a Unix socket. Reconnecting, the last id
 //! and all the rest work as they do over HTTP.
 //!
-//! `cargo run --example custom_source -- PATH`; without a path it follows a socket of its own.
+//! `cargo run -p everstream --example custom_source -- PATH`; without a path it follows a socket of its own.
 
 #[cfg(unix)]
 #[tokio::main(flavor = "current_thread")]

@@ -1,7 +1,7 @@
 //! Follows a stream and shows all that happens: starts, events, comments, faults and waits.
 //! Ctrl-C ends it through the client's handle.
 //!
-//! `cargo run --example follow -- URL`; without a URL it follows a small server of its own.
+//! `cargo run -p everstream --example follow -- URL`; without a URL it follows a small server of its own.
 
 use everstream::{Action, SseClient};
 use everstream_testing::{Reply, Server};

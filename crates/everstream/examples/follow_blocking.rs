@@ -1,6 +1,6 @@
 //! Follows a stream without async, and stops it from another thread.
 //!
-//! `cargo run --example follow_blocking -- URL`; Enter ends it. Without a URL it follows a small
+//! `cargo run -p everstream --example follow_blocking -- URL`; Enter ends it. Without a URL it follows a small
 //! server of its own, for five events.
 
 use everstream::blocking::SseClient;

@@ -1,7 +1,7 @@
 //! Sends a fresh token with every attempt, and starts again when the server says that the one it
 //! knows has expired.
 //!
-//! `cargo run --example fresh_token -- URL`; without a URL it follows a small server of its own.
+//! `cargo run -p everstream --example fresh_token -- URL`; without a URL it follows a small server of its own.
 
 use std::io;
 

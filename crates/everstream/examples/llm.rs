@@ -1,7 +1,8 @@
 //! Asks a language model and prints its answer as it comes: a POST with a JSON body, chunks of
-//! JSON, and `[DONE]` at the end. The prompt isn't sent a second time if the connection drops.
+//! JSON, and `[DONE]` at the end. The prompt isn't sent a second time if the connection drops,
+//! unless the server gave ids to resume from.
 //!
-//! `TOKEN=... cargo run --example llm --features json -- URL`; without a URL a small server of its
+//! `TOKEN=... cargo run -p everstream --example llm --features json -- URL`; without a URL a small server of its
 //! own answers.
 
 use std::error::Error;

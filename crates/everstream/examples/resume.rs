@@ -1,7 +1,7 @@
 //! Goes on where an earlier run stopped: the id is kept in a file. It is written after an event was
 //! handled, so that an event may be seen twice after a crash, but none is lost.
 //!
-//! `cargo run --example resume -- FILE URL`; run it again to see it go on. Without arguments it
+//! `cargo run -p everstream --example resume -- FILE URL`; run it again to see it go on. Without arguments it
 //! runs twice against a small server of its own.
 
 use std::path::{Path, PathBuf};

@@ -133,7 +133,7 @@ impl Builder {
     ///
     /// It counts from the last byte or from the start of the read, whichever is later: a program
     /// that was busy doesn't see a time-out. A read that is given up before anything came, and
-    /// begun again, counts as one. The wait for the response has this time too, and the time to
+    /// begun again, counts as one read. The wait for the response has this time too, and the time to
     /// connect on top.
     ///
     /// ```

@@ -121,11 +121,10 @@ impl Handle {
 
     /// Has this waker called at the next request. Register before looking at the flags.
     pub(crate) fn register(&self, waker: &Waker) {
-        let mut slot = lock(&self.shared.waker);
-        match &mut *slot {
-            Some(known) => known.clone_from(waker),
-            None => *slot = Some(waker.clone()),
-        }
+        // Made and dropped outside the lock: what a waker does is its own business.
+        let waker = waker.clone();
+        let earlier = lock(&self.shared.waker).replace(waker);
+        drop(earlier);
     }
 
     pub(crate) fn publish_last_event_id(&self, id: Option<&str>) {

@@ -40,8 +40,11 @@
 //!
 //! An iteration yields an `Err` only when the error strategy gives up. A connection that drops is
 //! reconnected without any code of yours; [`SseClient::all`] tells of it with an [`Action::Fault`].
-//! By default the strategy gives up on a status that isn't 2xx, on 204 and on a wrong content
-//! type.
+//! By default the strategy gives up on 204 and every status that isn't 2xx, on a wrong content
+//! type and on what else waiting doesn't mend: see [`error_strategy::reconnect`].
+//!
+//! Pages of what comes from the crate `everstream_core` say so in their examples; all of it is here
+//! under `everstream` too.
 //!
 //! # Features
 //!
@@ -63,6 +66,11 @@
 //! your own.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
+
+/// The examples of the README are compiled with the tests.
+#[cfg(all(doctest, feature = "json"))]
+#[doc = include_str!("../../../README.md")]
+mod readme {}
 
 pub mod blocking;
 mod builder;

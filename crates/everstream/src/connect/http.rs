@@ -124,8 +124,8 @@ impl Http {
         self
     }
 
-    /// Adds a header. `Accept`, `Accept-Encoding`, `Cache-Control`, `User-Agent` and
-    /// `Last-Event-ID` replace what would be sent otherwise.
+    /// Adds a header. `Accept`, `Accept-Encoding`, `Cache-Control` and `User-Agent` replace what
+    /// would be sent otherwise; `Last-Event-ID` is replaced as soon as an id is known.
     ///
     /// `Authorization`, `Cookie` and `Proxy-Authorization` count as
     /// [sensitive](Self::sensitive_header).
@@ -446,6 +446,10 @@ impl ConnectStrategy for Http {
         let method = Method::from_bytes(self.method.as_bytes())
             .map_err(|_| Error::config("method", format!("{:?} isn't a method", self.method)))?;
         let template = self.attempt()?;
+        if cfg!(not(feature = "__tls")) && self.own.is_none() && template.url.scheme() == "https" {
+            let problem = "https needs a feature for TLS: rustls, rustls-no-provider or native-tls";
+            return Err(Error::config("url", problem));
+        }
         Ok(Box::new(HttpClient {
             client: self.reqwest_client(context, template.url.scheme() == "https")?,
             own_client: self.own.is_some(),

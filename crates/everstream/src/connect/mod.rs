@@ -210,6 +210,10 @@ impl fmt::Debug for Connection {
 /// let by_strategy = SseClient::new(Http::new("https://example.com/feed").header("x-team", "a"))?;
 /// # Ok::<(), everstream::Error>(())
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "a client can't be made from `{Self}`",
+    note = "it takes a `ConnectStrategy`, or, with the feature `http`, a URL as `&str` or `String`"
+)]
 pub trait IntoConnectStrategy {
     /// The strategy.
     fn into_connect_strategy(self) -> Box<dyn ConnectStrategy>;
