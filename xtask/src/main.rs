@@ -1,6 +1,7 @@
 //! The project's own commands: `cargo xtask <command>`.
 
 mod deny;
+mod features;
 mod interop;
 mod lint;
 mod sh;
@@ -29,6 +30,11 @@ const COMMANDS: &[Command] = &[
         name: "deny",
         about: "Only the dependency rules of deny.toml (part of lint)",
         run: deny::run,
+    },
+    Command {
+        name: "features",
+        about: "The crate everstream with each of its features alone",
+        run: features::run,
     },
     Command {
         name: "interop",

@@ -75,14 +75,13 @@ fn http_follows_a_url() {
 
 #[cfg(all(feature = "http", not(feature = "__tls")))]
 #[test]
-fn without_tls_an_https_url_is_a_fault_that_says_why() {
-    let mut client = blocking::SseClient::builder("https://localhost/")
-        .error_strategy(error_strategy::always_fail())
-        .build_blocking()
-        .unwrap();
-    let error = client.next_event().unwrap().unwrap_err();
-    let fault = error.fault().unwrap();
-    assert!(matches!(fault, Fault::Connect(_)), "{fault:?}");
+fn without_tls_an_https_url_is_an_error_that_names_the_features() {
+    let error = blocking::SseClient::new("https://localhost/").unwrap_err();
+    assert!(
+        matches!(error, Error::Config { setting: "url", .. }),
+        "{error:?}"
+    );
+    assert!(error.to_string().contains("rustls"), "{error}");
 }
 
 #[cfg(feature = "json")]
