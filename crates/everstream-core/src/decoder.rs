@@ -11,6 +11,13 @@ use crate::line::{LineEnds, Piece};
 use crate::utf8;
 
 /// The default of [`Decoder::with_limit`]: 64 MiB.
+///
+/// ```
+/// use everstream_core::{DEFAULT_MAX_EVENT_SIZE, SessionConfig};
+///
+/// assert_eq!(DEFAULT_MAX_EVENT_SIZE, 64 * 1024 * 1024);
+/// assert_eq!(SessionConfig::default().max_event_size, DEFAULT_MAX_EVENT_SIZE);
+/// ```
 pub const DEFAULT_MAX_EVENT_SIZE: usize = 64 << 20;
 
 /// Data from this size on is moved into an owned event rather than copied.

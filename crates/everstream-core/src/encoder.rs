@@ -29,6 +29,14 @@ pub struct Encoder {
 }
 
 /// A type or an id that can't be written to a stream.
+///
+/// ```
+/// use everstream_core::{EncodeError, Encoder, Event};
+///
+/// let error = Encoder::new().event(Event::new("a\nb", "x", None).as_ref()).unwrap_err();
+/// assert_eq!(error, EncodeError::Event);
+/// assert_eq!(error.to_string(), "the event's type holds a line end");
+/// ```
 #[non_exhaustive]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EncodeError {

@@ -12,6 +12,14 @@ use crate::item::TooLarge;
 use crate::url::RedactedUrl;
 
 /// Any error, as the cause of a [`Fault`].
+///
+/// ```
+/// use everstream_core::{BoxError, Fault};
+///
+/// let cause: BoxError = std::io::Error::from(std::io::ErrorKind::ConnectionReset).into();
+/// let fault = Fault::Read(cause);
+/// assert_eq!(fault.to_string(), "the connection broke");
+/// ```
 pub type BoxError = Box<dyn Error + Send + Sync>;
 
 /// Why a connection ended, or why there is none.
@@ -60,6 +68,14 @@ pub enum Fault {
 }
 
 /// Why a redirect wasn't followed.
+///
+/// ```
+/// use everstream_core::{ErrorResponse, Fault, RedirectProblem};
+///
+/// let response = Box::new(ErrorResponse::new(302));
+/// let fault = Fault::Redirect(response, RedirectProblem::TooMany(10));
+/// assert_eq!(fault.to_string(), "the server redirects once more, after 10 redirects");
+/// ```
 #[non_exhaustive]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RedirectProblem {
@@ -72,6 +88,17 @@ pub enum RedirectProblem {
 }
 
 /// A response that isn't a stream.
+///
+/// ```
+/// use everstream_core::{ErrorResponse, Fault, Headers};
+///
+/// let mut response = ErrorResponse::new(200);
+/// response.url = "https://example.com/feed?token=secret".into();
+/// response.headers = Headers::from_iter([("content-type", "text/html")]);
+/// assert!(!format!("{response:?}").contains("secret"));
+/// let fault = Fault::ContentType(Box::new(response));
+/// assert_eq!(fault.headers().and_then(|all| all.get("Content-Type")), Some("text/html"));
+/// ```
 #[non_exhaustive]
 #[derive(Clone)]
 pub struct ErrorResponse {

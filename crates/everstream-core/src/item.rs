@@ -7,6 +7,17 @@ use core::time::Duration;
 use crate::event::{Event, EventRef};
 
 /// Something that a stream says, borrowed from its decoder and its bytes.
+///
+/// ```
+/// use everstream_core::{Decoder, ItemRef};
+///
+/// let mut decoder = Decoder::new();
+/// let mut input: &[u8] = b"id: 7\n\ndata: hello\n\n";
+/// assert_eq!(decoder.decode(&mut input)?, Some(ItemRef::Id));
+/// let Some(ItemRef::Event(event)) = decoder.decode(&mut input)? else { panic!() };
+/// assert_eq!((event.data(), event.last_event_id()), ("hello", Some("7")));
+/// # Ok::<(), everstream_core::TooLarge>(())
+/// ```
 #[non_exhaustive]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ItemRef<'a> {
@@ -24,6 +35,18 @@ pub enum ItemRef<'a> {
 }
 
 /// Something that a stream says, owned. See [`ItemRef`].
+///
+/// ```
+/// use everstream_core::{Decoder, Item};
+///
+/// let (mut decoder, mut items) = (Decoder::new(), Vec::new());
+/// let mut input: &[u8] = b": one\n: two\n";
+/// while let Some(item) = decoder.decode_owned(&mut input)? {
+///     items.push(item); // an `ItemRef` can't be kept
+/// }
+/// assert_eq!(items, [Item::Comment(" one".into()), Item::Comment(" two".into())]);
+/// # Ok::<(), everstream_core::TooLarge>(())
+/// ```
 #[non_exhaustive]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Item {
@@ -41,6 +64,16 @@ pub enum Item {
 }
 
 /// What to do with an event that is larger than the limit.
+///
+/// ```
+/// use everstream_core::{Decoder, ItemRef, Oversize};
+///
+/// let mut decoder = Decoder::with_limit(12, Oversize::Skip);
+/// let mut input: &[u8] = b"data: a long line\n\ndata: short\n\n";
+/// assert_eq!(decoder.decode(&mut input)?, Some(ItemRef::Skipped));
+/// assert!(matches!(decoder.decode(&mut input)?, Some(ItemRef::Event(_))));
+/// # Ok::<(), everstream_core::TooLarge>(())
+/// ```
 #[non_exhaustive]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Oversize {
@@ -52,6 +85,14 @@ pub enum Oversize {
 }
 
 /// An event, a line or an id was larger than the limit.
+///
+/// ```
+/// use everstream_core::{Decoder, Oversize};
+///
+/// let mut decoder = Decoder::with_limit(10, Oversize::Fail);
+/// let error = decoder.decode(&mut &b"data: a long line\n\n"[..]).unwrap_err();
+/// assert_eq!(error.limit, 10);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TooLarge {
     /// The limit, in bytes.

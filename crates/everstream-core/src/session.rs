@@ -27,6 +27,24 @@ use crate::strategy::error::Verdict;
 use crate::time::Timestamp;
 
 /// What the driver is to do next.
+///
+/// ```
+/// use everstream_core::{Output, Session, SessionConfig, Start, Timestamp};
+///
+/// let (mut session, now) = (Session::<Vec<u8>>::new(SessionConfig::default()), Timestamp::default());
+/// session.read();
+/// let result = loop {
+///     match session.poll_output(now) {
+///         Output::Connect { .. } => session.handle_connected(Start::default(), now),
+///         Output::Wait { until } => println!("sleep until {until:?}"),
+///         Output::Read { .. } => session.close(), // where a driver would read
+///         Output::Action(action) => println!("{action:?}"),
+///         Output::Stop(result) => break result,
+///         _ => unreachable!(),
+///     }
+/// };
+/// assert!(result.is_ok());
+/// ```
 #[non_exhaustive]
 #[derive(Debug)]
 pub enum Output {

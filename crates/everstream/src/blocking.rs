@@ -422,6 +422,19 @@ impl fmt::Debug for SseClient {
 }
 
 /// The iterator of [`SseClient::all`].
+///
+/// ```
+/// use everstream::{Action, blocking::{All, SseClient}};
+/// # use everstream_testing::{Reply, Server};
+/// # let server = Server::start();
+/// # server.otherwise(Reply::stream().event("hello").stall());
+///
+/// let mut client = SseClient::new(&server.url("/"))?;
+/// let mut all: All<'_> = client.all();
+/// assert!(matches!(all.next(), Some(Ok(Action::Start(_)))));
+/// assert!(matches!(all.next(), Some(Ok(Action::Event(_)))));
+/// # Ok::<(), everstream::Error>(())
+/// ```
 #[must_use = "iterators do nothing unless consumed"]
 #[derive(Debug)]
 pub struct All<'a> {
@@ -445,6 +458,19 @@ impl Iterator for All<'_> {
 impl FusedIterator for All<'_> {}
 
 /// The iterator of [`SseClient::events`].
+///
+/// ```
+/// use everstream::blocking::{Events, SseClient};
+/// # use everstream_testing::{Reply, Server};
+/// # let server = Server::start();
+/// # server.otherwise(Reply::stream().event("one").event("two").stall());
+///
+/// let mut client = SseClient::new(&server.url("/"))?;
+/// let events: Events<'_> = client.events();
+/// let first_two = events.take(2).collect::<Result<Vec<_>, _>>()?;
+/// assert_eq!(first_two[1].data(), "two");
+/// # Ok::<(), everstream::Error>(())
+/// ```
 #[must_use = "iterators do nothing unless consumed"]
 #[derive(Debug)]
 pub struct Events<'a> {

@@ -292,6 +292,23 @@ impl fmt::Debug for SseClient {
 }
 
 /// The stream of [`SseClient::all`].
+///
+/// ```
+/// use everstream::{Action, All, SseClient};
+/// use futures_util::TryStreamExt;
+/// # use everstream_testing::{Reply, Server};
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), everstream::Error> {
+/// # let server = Server::start();
+/// # server.otherwise(Reply::stream().event("hello").stall());
+///
+/// let mut client = SseClient::new(&server.url("/"))?;
+/// let mut all: All<'_> = client.all();
+/// assert!(matches!(all.try_next().await?, Some(Action::Start(_))));
+/// assert!(matches!(all.try_next().await?, Some(Action::Event(_))));
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "streams do nothing unless polled"]
 #[derive(Debug)]
 pub struct All<'a> {
@@ -325,6 +342,23 @@ impl FusedStream for All<'_> {
 }
 
 /// The stream of [`SseClient::events`].
+///
+/// ```
+/// use everstream::{Event, Events, SseClient};
+/// use futures_util::{StreamExt, TryStreamExt};
+/// # use everstream_testing::{Reply, Server};
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), everstream::Error> {
+/// # let server = Server::start();
+/// # server.otherwise(Reply::stream().event("one").event("two").stall());
+///
+/// let mut client = SseClient::new(&server.url("/"))?;
+/// let events: Events<'_> = client.events();
+/// let first_two: Vec<Event> = events.take(2).try_collect().await?;
+/// assert_eq!(first_two[1].data(), "two");
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "streams do nothing unless polled"]
 #[derive(Debug)]
 pub struct Events<'a> {

@@ -17,9 +17,30 @@ use core::fmt;
 use core::time::Duration;
 
 /// The longest delay of [`backoff`], unless it is told otherwise: 30 s.
+///
+/// ```
+/// use everstream_core::retry_delay::{self, BaseDelay, DEFAULT_MAX_DELAY, RetryDelayStrategy};
+/// use std::time::Duration;
+///
+/// let mut strategy = retry_delay::backoff().jitter(0.0);
+/// let hour = BaseDelay::configured(Duration::from_secs(3600));
+/// assert_eq!(strategy.apply(hour), DEFAULT_MAX_DELAY);
+/// ```
 pub const DEFAULT_MAX_DELAY: Duration = Duration::from_secs(30);
 
 /// The delay that a strategy starts from.
+///
+/// ```
+/// use everstream_core::retry_delay::{self, BaseDelay, RetryDelayStrategy};
+/// use std::time::Duration;
+///
+/// let second = Duration::from_secs(1);
+/// let mut strategy = retry_delay::from_fn(|base| {
+///     if base.from_server { base.delay } else { base.delay * 2 }
+/// });
+/// assert_eq!(strategy.apply(BaseDelay::configured(second)), second * 2);
+/// assert_eq!(strategy.apply(BaseDelay::from_server(second)), second);
+/// ```
 #[non_exhaustive]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BaseDelay {
@@ -91,12 +112,32 @@ pub trait RetryDelayStrategy: Send {
 
     /// The longest delay that the *user* allows, also when a server asks for more with
     /// `Retry-After`. `None`: the server may ask for any.
+    ///
+    /// ```
+    /// use everstream_core::retry_delay::{self, RetryDelayStrategy};
+    /// use std::time::Duration;
+    ///
+    /// assert_eq!(retry_delay::backoff().cap(), None);
+    /// let short = Duration::from_secs(5);
+    /// assert_eq!(retry_delay::backoff().max_delay(short).cap(), Some(short));
+    /// ```
     fn cap(&self) -> Option<Duration> {
         None
     }
 
     /// Offers a seed to a strategy that uses random numbers and wasn't given one. A session calls
     /// it once, at first.
+    ///
+    /// ```
+    /// use everstream_core::retry_delay::{self, BaseDelay, RetryDelayStrategy};
+    /// use std::time::Duration;
+    ///
+    /// let base = BaseDelay::configured(Duration::from_secs(1));
+    /// let (mut one, mut other) = (retry_delay::backoff(), retry_delay::backoff().with_seed(7));
+    /// one.seed(7);
+    /// other.seed(8); // it was given one
+    /// assert_eq!(one.apply(base), other.apply(base));
+    /// ```
     fn seed(&mut self, _seed: u64) {}
 }
 
@@ -144,6 +185,16 @@ pub fn backoff() -> Backoff {
 }
 
 /// See [`backoff`].
+///
+/// ```
+/// use everstream_core::SessionConfig;
+/// use everstream_core::retry_delay::{self, Backoff};
+/// use std::time::Duration;
+///
+/// let gentle: Backoff = retry_delay::backoff().multiplier(1.5).max_delay(Duration::from_secs(60));
+/// let mut config = SessionConfig::default();
+/// config.retry_delay_strategy = Box::new(gentle);
+/// ```
 #[derive(Debug, Clone)]
 pub struct Backoff {
     max_delay: Cap,
@@ -336,6 +387,15 @@ where
 }
 
 /// See [`from_fn`].
+///
+/// ```
+/// use everstream_core::SessionConfig;
+/// use everstream_core::retry_delay::{self, FromFn};
+///
+/// let strategy: FromFn<_> = retry_delay::from_fn(|base| base.delay);
+/// let mut config = SessionConfig::default();
+/// config.retry_delay_strategy = Box::new(strategy);
+/// ```
 #[derive(Clone)]
 pub struct FromFn<F>(F);
 

@@ -21,6 +21,18 @@ use crate::fault::Fault;
 use crate::time::Timestamp;
 
 /// What to do after a fault.
+///
+/// ```
+/// use everstream_core::error_strategy::{self, ErrorStrategy, Verdict};
+/// use everstream_core::{Fault, Timestamp};
+///
+/// let mut strategy = error_strategy::from_fn(|fault| match fault {
+///     Some(fault) if fault.is_timeout() => Verdict::Continue,
+///     _ => Verdict::Fail,
+/// });
+/// let refused = Fault::Connect("refused".into());
+/// assert_eq!(strategy.apply(Some(&refused), Timestamp::default()), Verdict::Fail);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(clippy::exhaustive_enums)] // there is no third way
 pub enum Verdict {
@@ -57,6 +69,15 @@ pub trait ErrorStrategy: Send {
     fn apply(&mut self, fault: Option<&Fault>, now: Timestamp) -> Verdict;
 
     /// Goes back to the original state.
+    ///
+    /// ```
+    /// use everstream_core::error_strategy::{self, ErrorStrategy, Verdict};
+    ///
+    /// let mut strategy = error_strategy::continue_with_max_attempts(1);
+    /// strategy.apply(None, Default::default());
+    /// strategy.reset();
+    /// assert_eq!(strategy.apply(None, Default::default()), Verdict::Continue);
+    /// ```
     fn reset(&mut self) {}
 }
 
@@ -105,6 +126,16 @@ pub fn reconnect() -> Reconnect {
 pub const TRANSIENT_STATUSES: [u16; 7] = [408, 425, 429, 500, 502, 503, 504];
 
 /// See [`reconnect`].
+///
+/// ```
+/// use everstream_core::error_strategy::{self, ErrorStrategy, Reconnect, Verdict};
+/// use everstream_core::{Fault, Timestamp};
+///
+/// let mut strategy: Reconnect = error_strategy::reconnect();
+/// let (broken, now) = (Fault::Read("reset".into()), Timestamp::default());
+/// assert_eq!(strategy.apply(Some(&broken), now), Verdict::Continue);
+/// assert_eq!(strategy.apply(Some(&Fault::Incomplete), now), Verdict::Fail);
+/// ```
 #[derive(Debug, Clone)]
 pub struct Reconnect {
     statuses: Vec<u16>,
@@ -169,6 +200,16 @@ pub fn always_continue() -> Always {
 }
 
 /// See [`always_fail`] and [`always_continue`].
+///
+/// ```
+/// use everstream_core::error_strategy::{self, Always, ErrorStrategy, Verdict};
+///
+/// fn strategy(once: bool) -> Always {
+///     if once { error_strategy::always_fail() } else { error_strategy::always_continue() }
+/// }
+/// assert_eq!(strategy(true).apply(None, Default::default()), Verdict::Fail);
+/// assert_eq!(strategy(false).apply(None, Default::default()), Verdict::Continue);
+/// ```
 #[derive(Debug, Clone)]
 pub struct Always(Verdict);
 
@@ -195,6 +236,14 @@ pub fn continue_with_max_attempts(max_attempts: u32) -> MaxAttempts {
 }
 
 /// See [`continue_with_max_attempts`].
+///
+/// ```
+/// use everstream_core::error_strategy::{self, ErrorStrategy, MaxAttempts, Verdict};
+///
+/// let mut strategy: MaxAttempts = error_strategy::continue_with_max_attempts(1);
+/// let mut verdict = || strategy.apply(None, Default::default());
+/// assert_eq!([verdict(), verdict()], [Verdict::Continue, Verdict::Fail]);
+/// ```
 #[derive(Debug, Clone)]
 pub struct MaxAttempts {
     max_attempts: u32,
@@ -236,6 +285,19 @@ pub fn continue_with_time_limit(max_time: Duration) -> TimeLimit {
 }
 
 /// See [`continue_with_time_limit`].
+///
+/// ```
+/// use everstream_core::error_strategy::{self, ErrorStrategy, TimeLimit, Verdict};
+/// use everstream_core::Timestamp;
+/// use std::time::Duration;
+///
+/// let minute = Duration::from_secs(60);
+/// let mut strategy: TimeLimit = error_strategy::continue_with_time_limit(minute);
+/// let first = Timestamp::default();
+/// strategy.apply(None, first);
+/// strategy.reset(); // a connection was made: the next fault is the first of its row
+/// assert_eq!(strategy.apply(None, first + minute), Verdict::Continue);
+/// ```
 #[derive(Debug, Clone)]
 pub struct TimeLimit {
     max_time: Duration,
@@ -277,6 +339,15 @@ where
 }
 
 /// See [`from_fn`].
+///
+/// ```
+/// use everstream_core::SessionConfig;
+/// use everstream_core::error_strategy::{self, FromFn, Verdict};
+///
+/// let strategy: FromFn<_> = error_strategy::from_fn(|_fault| Verdict::Continue);
+/// let mut config = SessionConfig::default();
+/// config.error_strategy = Box::new(strategy);
+/// ```
 #[derive(Clone)]
 pub struct FromFn<F>(F);
 

@@ -244,6 +244,18 @@ where
 }
 
 /// See [`connect_fn`].
+///
+/// ```
+/// use everstream::{ConnectFn, ConnectRequest, Connection, Fault, blocking::SseClient, connect_fn};
+///
+/// async fn connect(_request: ConnectRequest) -> Result<Connection, Fault> {
+///     Ok(Connection::from_read(&b"data: hello\n\n"[..]))
+/// }
+/// let strategy: ConnectFn<_> = connect_fn(connect);
+/// let mut client = SseClient::new(strategy)?;
+/// assert_eq!(client.next_event().unwrap()?.data(), "hello");
+/// # Ok::<(), everstream::Error>(())
+/// ```
 pub struct ConnectFn<F>(Arc<F>);
 
 impl<F, Fut, E> ConnectStrategy for ConnectFn<F>

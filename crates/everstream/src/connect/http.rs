@@ -304,10 +304,15 @@ impl Http {
 
     /// Trusts these certificates (PEM, one or more) besides the system's.
     ///
-    /// ```no_run
-    /// let ca = std::fs::read("ca.pem")?;
-    /// let http = everstream::Http::new("https://example.com/feed").root_certificates(ca);
-    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    /// use everstream::{Http, SseClient};
+    ///
+    /// # let ca = rcgen::generate_simple_self_signed(["localhost".into()]).unwrap().cert.pem();
+    /// let feed = || Http::new("https://localhost/feed");
+    /// let client = SseClient::new(feed().root_certificates(ca))?; // as read from a .pem file
+    /// let error = SseClient::new(feed().root_certificates("")).unwrap_err();
+    /// assert!(error.to_string().contains("root_certificates"));
+    /// # Ok::<(), everstream::Error>(())
     /// ```
     #[cfg(any(
         feature = "rustls",
@@ -321,11 +326,16 @@ impl Http {
 
     /// Shows this certificate (chain) to servers that ask for one; both in PEM, the key in PKCS#8.
     ///
-    /// ```no_run
-    /// let (certificate, key) = (std::fs::read("client.pem")?, std::fs::read("client.key")?);
-    /// let http = everstream::Http::new("https://example.com/feed")
-    ///     .client_certificate(certificate, key);
-    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    /// use everstream::{Http, SseClient};
+    ///
+    /// # let made = rcgen::generate_simple_self_signed(["me".into()]).unwrap();
+    /// # let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+    /// let feed = || Http::new("https://localhost/feed");
+    /// let client = SseClient::new(feed().client_certificate(certificate, key))?; // from files
+    /// let error = SseClient::new(feed().client_certificate("", "")).unwrap_err();
+    /// assert!(error.to_string().contains("client_certificate"));
+    /// # Ok::<(), everstream::Error>(())
     /// ```
     #[cfg(any(
         feature = "rustls",

@@ -77,6 +77,29 @@ pub trait ConnectStrategy: Send + Sync + 'static {
 }
 
 /// What makes all connections of one client.
+///
+/// ```
+/// use everstream::{ConnectFuture, ConnectRequest, Connection, ConnectionClient};
+///
+/// /// Hands out its one answer again and again.
+/// struct Canned(Option<&'static str>);
+///
+/// impl ConnectionClient for Canned {
+///     fn connect(&mut self, _request: ConnectRequest) -> ConnectFuture {
+///         let answer = self.0.unwrap_or_default();
+///         Box::pin(async move { Ok(Connection::from_read(answer.as_bytes())) })
+///     }
+///     fn is_repeatable(&self) -> bool {
+///         true // to ask again changes nothing
+///     }
+///     fn close(&mut self) {
+///         self.0 = None;
+///     }
+/// }
+/// let mut client = Canned(Some("data: hello\n\n"));
+/// client.close();
+/// assert_eq!(client.0, None);
+/// ```
 pub trait ConnectionClient: Send + 'static {
     /// Begins an attempt. Dropping the future abandons it.
     ///
@@ -94,6 +117,21 @@ pub trait ConnectionClient: Send + 'static {
 }
 
 /// The future of a connection.
+///
+/// ```
+/// use everstream::{ConnectFuture, Connection, Fault};
+///
+/// fn connect(path: &'static str) -> ConnectFuture {
+///     Box::pin(async move {
+///         let file = std::fs::File::open(path).map_err(|error| Fault::Connect(error.into()))?;
+///         Ok(Connection::from_read(file))
+///     })
+/// }
+/// # let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+/// # let connecting = connect("there/is/no/such/file");
+/// let fault = runtime.block_on(connecting).unwrap_err();
+/// assert!(fault.is_connect());
+/// ```
 pub type ConnectFuture = Pin<Box<dyn Future<Output = Result<Connection, Fault>> + Send>>;
 
 /// For whom a strategy makes a [`ConnectionClient`].
@@ -127,6 +165,18 @@ pub struct ConnectRequest {
 ///
 /// Made from a [stream](Self::from_stream), an [async reader](Self::from_async_read), a
 /// [reader](Self::from_read) or an [iterator](Self::from_iter). Dropping it closes it.
+///
+/// ```
+/// use everstream::{Connection, blocking::SseClient, connect_fn};
+///
+/// let strategy = connect_fn(|_request| async {
+///     let chunks = ["data: hel", "lo\n\n"].map(Ok::<_, std::io::Error>);
+///     Ok::<_, std::io::Error>(Connection::from_iter(chunks))
+/// });
+/// let mut client = SseClient::new(strategy)?;
+/// assert_eq!(client.next_event().unwrap()?.data(), "hello");
+/// # Ok::<(), everstream::Error>(())
+/// ```
 pub struct Connection {
     pub(crate) start: Start,
     bytes: Pin<Box<dyn Stream<Item = Result<Bytes, Fault>> + Send>>,
@@ -216,6 +266,20 @@ impl fmt::Debug for Connection {
 )]
 pub trait IntoConnectStrategy {
     /// The strategy.
+    ///
+    /// ```
+    /// use everstream::{ConnectStrategy, IntoConnectStrategy, SseClient};
+    ///
+    /// struct Feed(u32);
+    ///
+    /// impl IntoConnectStrategy for Feed {
+    ///     fn into_connect_strategy(self) -> Box<dyn ConnectStrategy> {
+    ///         format!("https://example.com/feed/{}", self.0).into_connect_strategy()
+    ///     }
+    /// }
+    /// let client = SseClient::new(Feed(7))?;
+    /// # Ok::<(), everstream::Error>(())
+    /// ```
     fn into_connect_strategy(self) -> Box<dyn ConnectStrategy>;
 }
 
