@@ -5,6 +5,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod cuts;
 mod delivery;
 mod one_shot;
 mod post_safety;

@@ -1,0 +1,99 @@
+//! The conformance cases of the core, through a real socket and both clients.
+
+#![cfg(feature = "http")]
+#![allow(clippy::unwrap_used, clippy::panic)] // a helper that fails fails its test
+
+// The notation of the cases, and what is expected of them, are the core's.
+#[path = "../../everstream-core/tests/spec/cases.rs"]
+#[allow(dead_code)]
+mod cases;
+#[path = "../../everstream-core/tests/support/mod.rs"]
+#[allow(dead_code)]
+mod support;
+
+use std::time::Duration;
+
+use cases::Case;
+use everstream::{Action, Builder, SseClient, retry_delay};
+use everstream_testing::{Reply, Server};
+use support::Seen;
+
+/// Each stream of a case is the body of one connection, and the last is followed by a 204.
+fn serve(server: &Server, case: &Case) -> Builder {
+    for stream in &case.streams {
+        server.enqueue(Reply::stream().send(&stream.bytes[..]).end());
+    }
+    server.enqueue(Reply::status(204));
+    let mut builder = SseClient::builder(server.url("/"))
+        .retry_delay_strategy(retry_delay::from_fn(|_| Duration::ZERO));
+    if let Some(id) = &case.resume {
+        builder = builder.last_event_id(id);
+    }
+    builder
+}
+
+/// What a user sees of a stream: `retry:` and ids alone change the client, and make no action.
+fn expected(case: &Case) -> Vec<Seen> {
+    let items = case.streams.iter().flat_map(|stream| &stream.due);
+    items
+        .map(|due| due.item.clone())
+        .filter(|item| matches!(item, Seen::Event { .. } | Seen::Comment(_)))
+        .collect()
+}
+
+fn seen(action: Action) -> Option<Seen> {
+    match action {
+        Action::Event(event) => Some(Seen::Event {
+            event: event.event().into(),
+            data: event.data().into(),
+            id: event.id().map(String::from),
+            last: event.last_event_id().map(String::from),
+        }),
+        Action::Comment(text) => Some(Seen::Comment(text)),
+        _ => None,
+    }
+}
+
+fn all_cases() -> Vec<Case> {
+    cases::read(include_str!("../../everstream-core/tests/spec/cases.txt")).unwrap()
+}
+
+#[test]
+fn the_blocking_client_passes_every_case() {
+    for case in all_cases() {
+        let server = Server::start();
+        let mut client = serve(&server, &case).build_blocking().unwrap();
+        // The 204 is the error at the end.
+        let got: Vec<Seen> = client
+            .all()
+            .map_while(Result::ok)
+            .filter_map(seen)
+            .collect();
+        assert_eq!(got, expected(&case), "{}", case.name);
+        assert_eq!(
+            client.last_event_id(),
+            case.last.as_deref(),
+            "{}",
+            case.name
+        );
+    }
+}
+
+#[tokio::test]
+async fn the_async_client_passes_every_case() {
+    for case in all_cases() {
+        let server = Server::start();
+        let mut client = serve(&server, &case).build().unwrap();
+        let mut got = Vec::new();
+        while let Some(Ok(action)) = client.next_action().await {
+            got.extend(seen(action));
+        }
+        assert_eq!(got, expected(&case), "{}", case.name);
+        assert_eq!(
+            client.last_event_id(),
+            case.last.as_deref(),
+            "{}",
+            case.name
+        );
+    }
+}
