@@ -7,9 +7,13 @@
     reason = "a test fails by panicking"
 )]
 
+#[path = "support/numbers.rs"]
+mod numbers;
+
 use std::time::Duration;
 
 use everstream_core::{Decoder, EncodeError, Encoder, Event, Item};
+use numbers::Random;
 
 fn decode(wire: &str) -> (Vec<Item>, Option<String>) {
     let mut decoder = Decoder::new();
@@ -79,18 +83,7 @@ fn line_ends_of_every_kind_come_back_as_lf() {
     }
 }
 
-/// SplitMix64.
-struct Random(u64);
-
 impl Random {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        usize::try_from((z ^ (z >> 31)) % limit as u64).unwrap()
-    }
-
     /// Of all Unicode, with what means something in a stream more often than its share.
     fn text(&mut self, longest: usize, without: &[char]) -> String {
         const SPECIAL: [char; 10] = [

@@ -9,5 +9,7 @@
 
 #[path = "limits/memory.rs"]
 mod memory;
+#[path = "support/numbers.rs"]
+mod numbers;
 #[path = "limits/verdicts.rs"]
 mod verdicts;

@@ -9,33 +9,17 @@
     reason = "a test fails by panicking"
 )]
 
+#[path = "support/numbers.rs"]
+mod numbers;
 mod support;
 
+use numbers::Random;
 use support::reference::Reference;
 use support::{Due, FORMS, Form, compare, decode};
 
 const STREAMS: u64 = 20_000;
 
-/// SplitMix64: a few lines, and the same numbers everywhere.
-struct Random(u64);
-
 impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, limit: usize) -> usize {
-        usize::try_from(self.next() % limit as u64).unwrap_or_default()
-    }
-
-    fn one_in(&mut self, odds: usize) -> bool {
-        self.below(odds) == 0
-    }
-
     fn pick<'a>(&mut self, from: &[&'a [u8]]) -> &'a [u8] {
         from[self.below(from.len())]
     }

@@ -2,6 +2,8 @@
 
 use everstream_core::{Decoder, Item, Oversize, TooLarge};
 
+use crate::numbers::Random;
+
 #[derive(Debug, Clone, PartialEq)]
 enum Seen {
     Event(String, String),
@@ -235,19 +237,6 @@ fn half_a_character_of_an_event_that_is_left_out_is_left_out_too() {
     limited.feed(b"\x82\xAC\n\ndata: b");
     limited.feed(b"\n\n");
     assert_eq!(limited.seen, [Skipped, event("b")]);
-}
-
-/// SplitMix64.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        usize::try_from((z ^ (z >> 31)) % limit as u64).unwrap()
-    }
 }
 
 #[test]

@@ -12,7 +12,7 @@ use everstream_core::{
     ErrorResponse, Fault, Session, SessionConfig, Start, Timestamp, retry_delay,
 };
 
-use crate::Random;
+use crate::numbers::Random;
 use crate::server::{Due, Stream};
 
 #[path = "outputs.rs"]
