@@ -324,17 +324,17 @@ impl Decoder {
         }
         match name {
             b"" => {
-                match core::str::from_utf8(value) {
-                    Ok(text) => lent.comment = Some(text),
-                    Err(_) => self.set_comment(value),
+                match utf8::valid(value) {
+                    Some(text) => lent.comment = Some(text),
+                    None => self.set_comment(value),
                 }
                 return Ok(Some(Step::Comment));
             }
             b"data" => {
                 self.keep_lent(lent);
                 let first = self.block.begin_data_line();
-                match core::str::from_utf8(without_space(value)) {
-                    Ok(value) if first => lent.data = Some(value),
+                match utf8::valid(without_space(value)) {
+                    Some(value) if first => lent.data = Some(value),
                     _ => {
                         self.block.push_data(without_space(value));
                         self.block.end_data_line();

@@ -51,6 +51,12 @@ impl Unfinished {
     }
 }
 
+/// The text, if all of it is valid.
+#[inline]
+pub(crate) fn valid(bytes: &[u8]) -> Option<&str> {
+    simdutf8::basic::from_utf8(bytes).ok()
+}
+
 /// Appends a whole text.
 pub(crate) fn push_whole(out: &mut String, text: &[u8]) {
     if !push_lossy(out, text).is_empty() {
@@ -60,6 +66,10 @@ pub(crate) fn push_whole(out: &mut String, text: &[u8]) {
 
 /// Appends all but an unfinished sequence at the very end (at most three bytes), which it returns.
 fn push_lossy<'i>(out: &mut String, mut bytes: &'i [u8]) -> &'i [u8] {
+    if let Some(text) = valid(bytes) {
+        out.push_str(text);
+        return &[];
+    }
     loop {
         match core::str::from_utf8(bytes) {
             Ok(text) => {
