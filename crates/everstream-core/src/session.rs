@@ -622,8 +622,8 @@ impl<B: AsRef<[u8]>> Session<B> {
         }
     }
 
-    /// Whether the next request will say where to go on: the server sent an id since the last one,
-    /// and the id can be a header's value.
+    /// Whether the next request will say where to go on: the server has sent an id since the request
+    /// first went out, and the newest id can be a header's value.
     fn can_resume(&self) -> bool {
         let sendable = |id: &str| {
             !id.bytes()

@@ -1,4 +1,4 @@
-//! The presets for whether to go on and when, and the serialised form of events.
+//! The presets for whether to go on and when.
 
 #![allow(
     clippy::expect_used,
@@ -417,60 +417,4 @@ fn a_closure_and_a_box_decide_too() {
     boxed.reset();
     assert_eq!(apply(&mut boxed, &None), Verdict::Continue);
     assert_eq!(apply(&mut boxed, &None), Verdict::Fail);
-}
-
-#[cfg(feature = "serde")]
-mod serialised {
-    use everstream_core::{Decoder, Event, Item};
-    use serde_json::{from_str, json, to_string, to_value};
-
-    #[test]
-    fn an_event_comes_back_as_it_was() {
-        for (event, data, id) in [
-            ("", "", None),
-            ("put", "{\"a\": \"\\n\"}", Some("7")),
-            ("message", "two\nlines\u{0}", Some("")),
-            ("ü", "日本 \u{1F600}", Some("\"")),
-        ] {
-            let event = Event::new(event, data, id);
-            let text = to_string(&event).unwrap();
-            assert_eq!(from_str::<Event>(&text).unwrap(), event, "{text}");
-            assert_eq!(to_string(&event.as_ref()).unwrap(), text);
-        }
-    }
-
-    #[test]
-    fn an_id_from_an_earlier_event_comes_back_too() {
-        let mut decoder = Decoder::new();
-        decoder.set_last_event_id(Some("41"));
-        let Ok(Some(Item::Event(event))) = decoder.decode_owned(&mut &b"data: x\n\n"[..]) else {
-            panic!("an event was sent");
-        };
-        let copy: Event = from_str(&to_string(&event).unwrap()).unwrap();
-        assert_eq!((copy.id(), copy.last_event_id()), (None, Some("41")));
-        assert_eq!(copy, event);
-    }
-
-    #[test]
-    fn it_has_the_four_names_of_its_accessors() {
-        let event = Event::new("", "x", Some("7"));
-        assert_eq!(
-            to_value(event).unwrap(),
-            json!({"event": "message", "data": "x", "id": "7", "last_event_id": "7"})
-        );
-    }
-
-    #[test]
-    fn what_is_left_out_is_as_in_an_event_that_had_none() {
-        let event: Event = from_str("{}").unwrap();
-        assert_eq!(event, Event::new("", "", None));
-        let event: Event = from_str(r#"{"data": "x", "id": null, "more": 1}"#).unwrap();
-        assert_eq!(event, Event::new("message", "x", None));
-    }
-
-    #[test]
-    fn of_two_ids_that_contradict_each_other_the_events_own_counts() {
-        let event: Event = from_str(r#"{"id": "7", "last_event_id": "9"}"#).unwrap();
-        assert_eq!((event.id(), event.last_event_id()), (Some("7"), Some("7")));
-    }
 }

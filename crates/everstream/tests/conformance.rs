@@ -54,6 +54,11 @@ fn seen(action: Action) -> Option<Seen> {
     }
 }
 
+fn assert_passed(case: &Case, got: &[Seen], last_event_id: Option<&str>) {
+    assert_eq!(got, expected(case), "{}", case.name);
+    assert_eq!(last_event_id, case.last.as_deref(), "{}", case.name);
+}
+
 fn all_cases() -> Vec<Case> {
     cases::read(include_str!("../../everstream-core/tests/spec/cases.txt")).unwrap()
 }
@@ -69,13 +74,7 @@ fn the_blocking_client_passes_every_case() {
             .map_while(Result::ok)
             .filter_map(seen)
             .collect();
-        assert_eq!(got, expected(&case), "{}", case.name);
-        assert_eq!(
-            client.last_event_id(),
-            case.last.as_deref(),
-            "{}",
-            case.name
-        );
+        assert_passed(&case, &got, client.last_event_id());
     }
 }
 
@@ -88,12 +87,6 @@ async fn the_async_client_passes_every_case() {
         while let Some(Ok(action)) = client.next_action().await {
             got.extend(seen(action));
         }
-        assert_eq!(got, expected(&case), "{}", case.name);
-        assert_eq!(
-            client.last_event_id(),
-            case.last.as_deref(),
-            "{}",
-            case.name
-        );
+        assert_passed(&case, &got, client.last_event_id());
     }
 }
