@@ -3,6 +3,8 @@
 // Each test program uses a part of this; a helper that fails fails its test.
 #![allow(
     dead_code,
+    unused_macros,
+    unused_imports,
     unreachable_pub,
     clippy::unwrap_used,
     clippy::expect_used,
@@ -192,6 +194,11 @@ static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
 
 pub fn wait<T>(future: impl Future<Output = T>) -> T {
     RUNTIME.block_on(future)
+}
+
+/// The tasks of all async clients that haven't ended.
+pub fn alive_tasks() -> usize {
+    RUNTIME.metrics().num_alive_tasks()
 }
 
 pub struct Async(pub SseClient);
