@@ -11,6 +11,7 @@ use everstream_core::{BoxError, Fault};
 use reqwest::Url;
 
 use super::attempt::Attempt;
+use super::clients::Clients;
 use super::redirect;
 use super::response;
 use super::{ConnectFuture, ConnectRequest, Connection, ConnectionClient};
@@ -22,9 +23,7 @@ pub(super) type Hook = dyn Fn(Attempt) -> HookFuture + Send + Sync;
 type HookFuture = Pin<Box<dyn Future<Output = Result<Attempt, BoxError>> + Send>>;
 
 pub(super) struct HttpClient {
-    pub(super) client: reqwest::Client,
-    /// The client is the user's.
-    pub(super) own_client: bool,
+    pub(super) clients: Clients,
     pub(super) template: Attempt,
     pub(super) method: Method,
     pub(super) body: Option<Bytes>,
@@ -40,8 +39,7 @@ impl ConnectionClient for HttpClient {
         attempt.last_event_id = request.last_event_id;
         let hook = self.hook.clone();
         let exchange = Exchange {
-            client: self.client.clone(),
-            own_client: self.own_client,
+            clients: self.clients.clone(),
             method: self.method.clone(),
             body: self.body.clone(),
             redirect_limit: self.redirect_limit,
@@ -79,8 +77,7 @@ impl ConnectionClient for HttpClient {
 
 /// One request, with the redirects it takes.
 struct Exchange {
-    client: reqwest::Client,
-    own_client: bool,
+    clients: Clients,
     method: Method,
     body: Option<Bytes>,
     redirect_limit: usize,
@@ -91,17 +88,20 @@ struct Exchange {
 
 impl Exchange {
     async fn open(mut self, url: Url, headers: HeaderMap) -> Result<Connection, Fault> {
-        let mut request = self.request(url, headers)?;
+        let (mut client, mut request) = self.request(url, headers)?;
         // reqwest has turned user info into an Authorization header; from here on it is one.
         let mut headers = request.headers().clone();
         let mut followed = 0;
         loop {
             // A client of the user's own may have followed some, and doesn't tell.
-            let redirected = followed > 0 || (self.own_client && !self.method.is_safe());
-            let response = self.send(request).await.map_err(|fault| match redirected {
-                true => redirect::fault(fault),
-                false => fault,
-            })?;
+            let redirected = followed > 0 || (self.clients.are_own() && !self.method.is_safe());
+            let response = self
+                .send(&client, request)
+                .await
+                .map_err(|fault| match redirected {
+                    true => redirect::fault(fault),
+                    false => fault,
+                })?;
             if !redirect::is_redirect(response.status()) {
                 return response::check(response).await;
             }
@@ -117,7 +117,7 @@ impl Exchange {
                     if !redirect::same_origin(response.url(), &target) {
                         redirect::leave_origin(&mut headers);
                     }
-                    request = self
+                    (client, request) = self
                         .request(target, headers.clone())
                         .map_err(redirect::fault)?;
                 }
@@ -129,22 +129,33 @@ impl Exchange {
         }
     }
 
-    fn request(&self, url: Url, headers: HeaderMap) -> Result<reqwest::Request, Fault> {
-        let mut request = self
-            .client
-            .request(self.method.clone(), url)
-            .headers(headers);
+    /// A request, and the client to send it with.
+    fn request(
+        &self,
+        url: Url,
+        headers: HeaderMap,
+    ) -> Result<(reqwest::Client, reqwest::Request), Fault> {
+        let client = self
+            .clients
+            .get(&url)
+            .map_err(|error| Fault::Other(error.into()))?;
+        let mut request = client.request(self.method.clone(), url).headers(headers);
         if let Some(body) = &self.body {
             request = request.body(body.clone());
         }
-        request
+        let request = request
             .build()
-            .map_err(|error| Fault::Other(error.without_url().into()))
+            .map_err(|error| Fault::Other(error.without_url().into()))?;
+        Ok((client, request))
     }
 
-    async fn send(&self, request: reqwest::Request) -> Result<reqwest::Response, Fault> {
+    async fn send(
+        &self,
+        client: &reqwest::Client,
+        request: reqwest::Request,
+    ) -> Result<reqwest::Response, Fault> {
         let began = Instant::now();
-        let sent = self.client.execute(request);
+        let sent = client.execute(request);
         let result = match self.read_timeout {
             None => sent.await,
             Some(limit) => {

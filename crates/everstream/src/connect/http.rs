@@ -11,6 +11,7 @@ use bytes::Bytes;
 use everstream_core::{BoxError, RedactedUrl};
 
 use super::attempt::{Attempt, parse_header, parse_url};
+use super::clients::Clients;
 use super::decode;
 use super::exchange::{Hook, HttpClient};
 use super::transport::Transport;
@@ -52,7 +53,7 @@ pub struct Http {
     redirect_limit: usize,
     transport: Transport,
     /// Made by the first async client.
-    shared: Arc<OnceLock<reqwest::Client>>,
+    shared: Arc<OnceLock<Clients>>,
     own: Option<reqwest::Client>,
 }
 
@@ -393,24 +394,15 @@ impl Http {
         self
     }
 
-    fn reqwest_client(
-        &self,
-        context: ClientContext,
-        https: bool,
-    ) -> Result<reqwest::Client, Error> {
-        if let Some(own) = &self.own {
-            return Ok(own.clone());
-        }
-        // A connection lives in the runtime that made it, and a blocking client has its own.
-        if context.blocking {
-            return self.transport.build(true, https);
-        }
-        match self.shared.get() {
-            Some(shared) => Ok(shared.clone()),
-            None => {
-                let built = self.transport.build(false, https)?;
-                Ok(self.shared.get_or_init(|| built).clone())
-            }
+    fn clients(&self, context: ClientContext) -> Clients {
+        match &self.own {
+            Some(own) => Clients::Own(own.clone()),
+            // A connection lives in the runtime that made it, and a blocking client has its own.
+            None if context.blocking => Clients::ours(self.transport.clone(), true),
+            None => self
+                .shared
+                .get_or_init(|| Clients::ours(self.transport.clone(), false))
+                .clone(),
         }
     }
 
@@ -460,9 +452,11 @@ impl ConnectStrategy for Http {
             let problem = "https needs a feature for TLS: rustls, rustls-no-provider or native-tls";
             return Err(Error::config("url", problem));
         }
+        let clients = self.clients(context);
+        // What is wrong with the settings is said now.
+        clients.get(&template.url)?;
         Ok(Box::new(HttpClient {
-            client: self.reqwest_client(context, template.url.scheme() == "https")?,
-            own_client: self.own.is_some(),
+            clients,
             template,
             method,
             body: self.body.clone(),

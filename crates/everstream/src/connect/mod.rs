@@ -2,6 +2,8 @@
 
 #[cfg(feature = "http")]
 mod attempt;
+#[cfg(feature = "http")]
+mod clients;
 mod custom;
 #[cfg(feature = "http")]
 mod decode;

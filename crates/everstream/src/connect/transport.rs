@@ -58,18 +58,17 @@ impl Default for Transport {
 }
 
 impl Transport {
-    /// `https`: whether it is for a URL of that scheme.
-    pub(super) fn build(&self, blocking: bool, https: bool) -> Result<reqwest::Client, Error> {
+    pub(super) fn build(&self, blocking: bool, roots: Roots) -> Result<reqwest::Client, Error> {
         provider()?;
         let builder = self.builder(blocking)?;
         #[cfg(feature = "__tls")]
-        let builder = self.tls.apply(builder, Roots::WithSystem)?;
+        let builder = self.tls.apply(builder, roots)?;
         let built = builder.build();
-        // A system without any certificate fails it too, and not everything needs one. A client
-        // that trusts nobody else is no risk.
+        // A system without any certificate fails it too. A client that trusts nobody but the
+        // user's own roots is no risk.
         #[cfg(feature = "__tls")]
         let built = match built {
-            Err(error) if !https || !self.tls.roots.is_empty() => {
+            Err(error) if roots == Roots::WithSystem && !self.tls.roots.is_empty() => {
                 let builder = self.builder(blocking)?;
                 let builder = self.tls.apply(builder, Roots::OnlyOwn)?;
                 builder.build().map_err(|_| error)
@@ -77,7 +76,7 @@ impl Transport {
             built => built,
         };
         #[cfg(not(feature = "__tls"))]
-        let _ = https;
+        let _ = roots;
         built.map_err(|error| {
             #[cfg(feature = "__tls")]
             if let Some(setting) = self.tls.culprit() {
@@ -85,6 +84,24 @@ impl Transport {
             }
             Error::config("http", Report(error))
         })
+    }
+
+    /// Whether there may be TLS in the way to a server without it, or settings of TLS to be checked.
+    pub(super) fn needs_certificates(&self) -> bool {
+        #[cfg(feature = "__tls")]
+        if !self.tls.roots.is_empty() || self.tls.identity.is_some() {
+            return true;
+        }
+        let https = |url: &str| {
+            url.get(..6)
+                .is_some_and(|scheme| scheme.eq_ignore_ascii_case("https:"))
+        };
+        match &self.proxy {
+            Some(proxy) => proxy.as_deref().is_some_and(https),
+            None => ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"]
+                .iter()
+                .any(|name| std::env::var(name).is_ok_and(|url| https(&url))),
+        }
     }
 
     /// All but TLS.
@@ -135,8 +152,8 @@ fn proxy(url: &str) -> Result<reqwest::Proxy, Error> {
 }
 
 /// Whose certificates are trusted.
-#[cfg(feature = "__tls")]
-enum Roots {
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Roots {
     WithSystem,
     OnlyOwn,
 }

@@ -233,3 +233,35 @@ fn child_follows_the_url() {
         blocking::SseClient::new(std::env::var("EVERSTREAM_TEST_URL").unwrap()).unwrap();
     assert_eq!(client.next_event().unwrap().unwrap().data(), "hello");
 }
+
+/// The stream's URL has no TLS; the way to the proxy has.
+#[test]
+fn a_proxy_behind_tls_is_known_by_the_systems_certificates() {
+    let server = streaming();
+    let authority = Authority::new();
+    let roots = std::env::temp_dir().join(format!("everstream-proxy-{}.pem", std::process::id()));
+    std::fs::write(&roots, authority.pem()).unwrap();
+    let leaf = authority.server(&["localhost"], Validity::Now);
+    let proxy = TlsServer::start(leaf.config(&["http/1.1"]), &server);
+    for named_by in ["http_proxy", "ALL_PROXY", "EVERSTREAM_TEST_PROXY"] {
+        let variables = [
+            (named_by, &*proxy.url("/")),
+            ("SSL_CERT_FILE", roots.to_str().unwrap()),
+        ];
+        in_child("proxy::child_has_a_proxy_behind_tls", &variables);
+    }
+    std::fs::remove_file(roots).unwrap();
+}
+
+#[test]
+#[ignore = "for a child process"]
+fn child_has_a_proxy_behind_tls() {
+    both(|kind| {
+        let mut http = Http::new("http://feed.test/events");
+        if let Ok(proxy) = std::env::var("EVERSTREAM_TEST_PROXY") {
+            http = http.proxy(proxy);
+        }
+        let mut client = kind.build(SseClient::builder(http));
+        assert_eq!(client.event().data(), "hello");
+    });
+}

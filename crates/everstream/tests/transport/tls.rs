@@ -320,10 +320,48 @@ fn child_has_no_certificates() {
             panic!("a client that trusts nobody");
         };
         assert!(error.to_string().contains("certificates"), "{error}");
+        let moved = Server::start();
+        moved.otherwise(Reply::redirect(307, tls.url("/")));
+        let fault = kind.build(SseClient::builder(moved.url("/"))).any_fault();
+        assert!(chain(&fault).contains("certificates"), "{}", chain(&fault));
 
         // An authority that is none isn't hidden by it.
         let nonsense = Http::new(server.url("/")).root_certificates("nonsense");
         let problem = kind.try_build(SseClient::builder(nonsense)).map(|_| ());
         assert!(matches!(problem, Err(Error::Config { .. })), "{problem:?}");
+    });
+}
+
+/// A client of a URL without TLS reads the system's certificates only when it is sent to one with.
+#[test]
+fn a_redirect_to_tls_trusts_the_systems_certificates() {
+    let file = std::env::temp_dir().join(format!("everstream-roots-{}.pem", std::process::id()));
+    in_child(
+        "tls::child_is_redirected_to_tls",
+        &[("SSL_CERT_FILE", file.to_str().unwrap())],
+    );
+    std::fs::remove_file(file).unwrap();
+}
+
+#[test]
+#[ignore = "for a child process"]
+fn child_is_redirected_to_tls() {
+    let authority = Authority::new();
+    std::fs::write(std::env::var("SSL_CERT_FILE").unwrap(), authority.pem()).unwrap();
+    let (server, moved) = (Server::start(), Server::start());
+    server.otherwise(stream());
+    let leaf = authority.server(&["localhost"], Validity::Now);
+    let tls = TlsServer::start(leaf.config(&["http/1.1"]), &server);
+    moved.otherwise(Reply::redirect(307, tls.url("/")));
+    both(|kind| {
+        let mut client = kind.build(SseClient::builder(moved.url("/")));
+        assert_eq!(client.event().data(), "hello");
+    });
+    let stranger = Authority::new().server(&["localhost"], Validity::Now);
+    let tls = TlsServer::start(stranger.config(&["http/1.1"]), &server);
+    moved.otherwise(Reply::redirect(307, tls.url("/")));
+    both(|kind| {
+        let fault = kind.build(SseClient::builder(moved.url("/"))).any_fault();
+        rejected(&fault);
     });
 }
