@@ -12,11 +12,15 @@ use everstream_testing::{Reply, Server};
 
 const MIB: u64 = 1 << 20;
 
-/// What a client may take beside the limit: reqwest's and hyper's buffers, one chunk in hand.
-const OVERHEAD: u64 = 2 * MIB;
+/// What a client may take beside events: reqwest's and hyper's buffers, one chunk in hand.
+const OVERHEAD: u64 = MIB;
+
+/// A buffer that grows doubles, and while it is moved both are there: the old one of up to the limit,
+/// and the new one of up to twice that.
+const GROWING: u64 = 3;
 
 /// Bytes that are enough to call a stream endless.
-const ENOUGH: usize = 16 << 20;
+const ENOUGH: usize = 8 << 20;
 
 #[derive(Debug, Clone, Copy)]
 enum Kind {
@@ -88,7 +92,7 @@ fn check(what: &str, limits: &[u64], reply: impl Fn() -> Reply, each: fn(Action)
                     limit >> 10,
                     peak >> 10
                 );
-                let bound = limit + OVERHEAD;
+                let bound = GROWING * limit + OVERHEAD;
                 assert!(peak <= bound, "{what}, {kind:?}, limit {limit}: {peak}");
             }
         }
@@ -98,7 +102,7 @@ fn check(what: &str, limits: &[u64], reply: impl Fn() -> Reply, each: fn(Action)
 const LIMITS: [u64; 2] = [64 << 10, 4 * MIB];
 
 #[test]
-fn an_endless_line_takes_no_more_than_the_limit_and_two_mib() {
+fn an_endless_line_takes_no_more_than_three_times_the_limit_and_a_mib() {
     check("a line of data", &LIMITS, || repeated("data: ", b"x"), drop);
     check(
         "invalid UTF-8",
@@ -113,7 +117,7 @@ fn an_endless_line_takes_no_more_than_the_limit_and_two_mib() {
 }
 
 #[test]
-fn endless_lines_take_no_more_than_the_limit_and_two_mib() {
+fn endless_lines_take_no_more_than_three_times_the_limit_and_a_mib() {
     check(
         "lines of data",
         &LIMITS,
@@ -143,7 +147,7 @@ fn endless_lines_take_no_more_than_the_limit_and_two_mib() {
 
 /// The limit says nothing about heads: these are hyper's.
 #[test]
-fn endless_heads_take_less_than_two_mib() {
+fn endless_heads_take_less_than_a_mib() {
     for (what, before, part) in [
         ("a status line", "HTTP/1.1 200 ", "x"),
         ("headers", "HTTP/1.1 200 OK\r\n", "X-More: 1\r\n"),
@@ -179,7 +183,7 @@ fn endless_heads_take_less_than_two_mib() {
 }
 
 #[test]
-fn a_million_tiny_events_in_one_chunk_take_less_than_two_mib() {
+fn a_million_tiny_events_in_one_chunk_take_less_than_a_mib() {
     const EVENTS: usize = 1_000_000;
     let events: String = (0..EVENTS)
         .map(|number| format!("data:{number}\n\n"))
@@ -207,7 +211,7 @@ fn a_million_tiny_events_in_one_chunk_take_less_than_two_mib() {
 }
 
 #[test]
-fn an_endless_body_of_an_error_takes_less_than_two_mib() {
+fn an_endless_body_of_an_error_takes_less_than_a_mib() {
     for kind in [Kind::Async, Kind::Blocking] {
         let server = Server::start();
         server.otherwise(
