@@ -10,8 +10,10 @@ for_both_clients!(
     an_id_of_a_megabyte_is_kept_and_sent,
 );
 
+type Row = (&'static [u8], Option<&'static str>, Option<&'static [u8]>);
+
 /// The bytes after `id:`; what the user has then, and what is sent. Before it the id is `0`.
-const IDS: [(&[u8], Option<&str>, Option<&[u8]>); 29] = [
+const IDS: [Row; 29] = [
     (b" 1", Some("1"), Some(b"1")),
     (b"1", Some("1"), Some(b"1")),
     // One space belongs to the field; more are the id's, and HTTP drops them at both ends.

@@ -14,10 +14,12 @@ mod closing;
 mod content_types;
 #[path = "../support/deaf.rs"]
 mod deaf;
+mod docs;
 mod endless;
 mod ids;
 mod oddities;
 mod outcome;
+mod peers;
 mod pieces;
 mod redirects;
 mod retries;

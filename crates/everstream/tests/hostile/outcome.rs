@@ -19,7 +19,7 @@ const AGAIN: &str = "it came back";
 
 /// Tries each row with a client of its own.
 pub(crate) fn check<C: Client>(rows: &[Row<'_>]) {
-    check_with::<C>(rows, |url| quick(url));
+    check_with::<C>(rows, quick);
 }
 
 /// As [`check`], with other settings.
