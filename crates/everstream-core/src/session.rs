@@ -122,6 +122,7 @@ pub struct Session<B = Vec<u8>> {
 
     // What outlasts a connection.
     base_delay: BaseDelay,
+    growth: Growth,
     next_retry_delay: Duration,
     /// No connection is made before.
     due: Timestamp,
@@ -144,6 +145,16 @@ enum State {
     Connecting,
     Open,
     Closed,
+}
+
+/// How far the delays have grown since a connection lasted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Growth {
+    /// There was no delay.
+    None,
+    Grown,
+    /// They grow for the second time: the server changed the base meanwhile.
+    GrownAnew,
 }
 
 impl<B: AsRef<[u8]>> Session<B> {
@@ -173,6 +184,7 @@ impl<B: AsRef<[u8]>> Session<B> {
             last_byte: Timestamp::default(),
             reading_since: None,
             base_delay,
+            growth: Growth::None,
             next_retry_delay: Duration::ZERO,
             due: Timestamp::default(),
             attempts: 0,
@@ -332,12 +344,17 @@ impl<B: AsRef<[u8]>> Session<B> {
         }
     }
 
-    /// Rule 6: a changed value restarts the delay; a repeated one doesn't, or else a server that
-    /// says `retry: 100` and hangs up would switch the back-off off.
+    /// Rule 6: a changed value restarts the delay, once until a connection lasts; a repeated one
+    /// doesn't. Or else a server that says `retry: 100` and hangs up, or 100 and 101 in turns, would
+    /// switch the back-off off.
     fn retry_received(&mut self, delay: Duration) {
         let base = BaseDelay::from_server(delay.max(self.config.min_server_retry_delay));
-        if self.base_delay != base {
-            self.base_delay = base;
+        if self.base_delay == base {
+            return;
+        }
+        self.base_delay = base;
+        if self.growth == Growth::Grown {
+            self.growth = Growth::GrownAnew;
             self.config.retry_delay_strategy.reset();
         }
     }
@@ -578,8 +595,12 @@ impl<B: AsRef<[u8]>> Session<B> {
         if was_open {
             let lasted = at.saturating_duration_since(self.opened);
             if lasted >= self.config.retry_delay_reset_threshold {
+                self.growth = Growth::None;
                 self.config.retry_delay_strategy.reset();
             }
+        }
+        if self.growth == Growth::None {
+            self.growth = Growth::Grown;
         }
         let strategy = &mut self.config.retry_delay_strategy;
         let asked = fault

@@ -83,7 +83,8 @@ impl BaseDelay {
 /// Decides how long to wait before the next connection.
 ///
 /// It may keep state over consecutive faults; [`reset`](Self::reset) brings it back to what it was
-/// at first. That happens after a connection that lasted, and when the server changes the base.
+/// at first. That happens after a connection that lasted, and, once until the next such connection,
+/// when the server changes the base.
 ///
 /// ```
 /// use everstream_core::retry_delay::{BaseDelay, RetryDelayStrategy};

@@ -93,7 +93,10 @@ impl World {
                     let base = (delay.max(FLOOR), true);
                     if base != self.base {
                         self.base = base;
-                        self.delays = 0;
+                        if self.delays > 0 && !self.restarted {
+                            self.delays = 0;
+                            self.restarted = true;
+                        }
                     }
                 }
                 Some(Due::Id(id)) => self.id_received(id),
@@ -142,6 +145,7 @@ impl World {
         let lasted = at.saturating_duration_since(self.opened);
         if self.phase == Phase::Open && lasted >= THRESHOLD {
             self.delays = 0;
+            self.restarted = false;
         }
         let (base, from_server) = self.base;
         let cap = self.cap.unwrap_or(match from_server {

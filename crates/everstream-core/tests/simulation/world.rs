@@ -101,6 +101,8 @@ pub(crate) struct World {
     base: (Duration, bool),
     /// Delays since the last reset.
     delays: i32,
+    /// The server's change of the base was such a reset, and no connection has lasted since.
+    restarted: bool,
     not_before: Timestamp,
 }
 
@@ -160,6 +162,7 @@ impl World {
             finished: false,
             base: (INITIAL, false),
             delays: 0,
+            restarted: false,
             not_before: Timestamp::default(),
             serial,
             random,

@@ -44,18 +44,30 @@ pub(super) async fn check(response: Response) -> Result<Connection, Fault> {
     Ok(connection.with_response(status.as_u16(), headers, url))
 }
 
-/// The essence is `text/event-stream`, in any case; parameters are allowed.
+/// The essence is `text/event-stream`, in any case; parameters are allowed. Of several types, in one
+/// line or in many, the last counts; what isn't a type doesn't (WHATWG Fetch, "extract a MIME type").
 fn is_event_stream(headers: &HeaderMap) -> bool {
-    headers.get(CONTENT_TYPE).is_some_and(|value| {
-        let essence = value
-            .as_bytes()
-            .split(|byte| *byte == b';')
-            .next()
-            .unwrap_or_default();
-        essence
-            .trim_ascii()
-            .eq_ignore_ascii_case(b"text/event-stream")
-    })
+    let mut verdict = false;
+    for value in headers.get_all(CONTENT_TYPE) {
+        let (mut quoted, mut escaped) = (false, false);
+        let outside_quotes = |byte: &u8| {
+            let comma = *byte == b',' && !quoted;
+            quoted ^= *byte == b'"' && !escaped;
+            escaped = quoted && *byte == b'\\' && !escaped;
+            comma
+        };
+        for value in value.as_bytes().split(outside_quotes) {
+            let essence = value.split(|byte| *byte == b';').next();
+            let essence = essence.unwrap_or_default().trim_ascii();
+            match essence.iter().position(|byte| *byte == b'/') {
+                Some(slash) if slash > 0 && slash + 1 < essence.len() && essence != b"*/*" => {
+                    verdict = essence.eq_ignore_ascii_case(b"text/event-stream");
+                }
+                _ => {}
+            }
+        }
+    }
+    verdict
 }
 
 /// What is kept of a response that isn't a stream.
@@ -174,6 +186,8 @@ mod tests {
             "text/event-stream",
             "Text/Event-Stream",
             "text/event-stream ; charset=utf-8",
+            "text/html, text/event-stream",
+            "text/event-stream; a=\"\\\", text/html\"",
         ] {
             assert!(verdict(good), "{good}");
         }
@@ -182,6 +196,8 @@ mod tests {
             "text/plain",
             "",
             "text/plain; text/event-stream",
+            "text/event-stream, text/html",
+            "text/html; a=\"\\\", text/event-stream\"",
         ] {
             assert!(!verdict(bad), "{bad}");
         }

@@ -1,0 +1,175 @@
+//! FIN, RST and half-closes, in every phase.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener};
+use std::thread;
+
+use everstream::Http;
+use everstream_testing::{Reply, Server};
+
+use crate::outcome::{check, outcome};
+use crate::support::{Client, LIMIT, for_both_clients, quick};
+
+for_both_clients!(
+    a_fin_in_every_phase_is_a_named_fault_after_what_came,
+    a_half_close_in_every_phase_is_as_a_fin,
+    a_reset_in_every_phase_is_a_fault_that_says_so,
+    the_client_lets_go_of_a_half_closed_connection,
+    a_server_that_closes_only_its_read_side_is_read_to_the_end,
+    a_server_that_never_reads_the_body_of_a_request_can_still_answer,
+);
+
+/// The whole answer, of which a prefix is sent.
+fn answer() -> Reply {
+    Reply::stream()
+        .send("data: a\n\n")
+        .send("data: b\n\n")
+        .end()
+}
+
+const REQUEST: &str = "Request: connection closed before message completed";
+const READ: &str = "Read: error reading a body from connection";
+
+/// Up to where the answer is sent, and what is seen of that.
+const PHASES: [(&str, &[&str]); 10] = [
+    ("HTTP/1.1 2", &[REQUEST]),
+    ("OK\r\n", &[REQUEST]),
+    ("Content-", &[REQUEST]),
+    ("\r\n\r\n", &["start", READ]),
+    ("\r\n\r\n9", &["start", READ]),
+    ("data: a", &["start", READ]),
+    ("data: a\n\n", &["start", "event a", READ]),
+    ("data: a\n\n\r\n", &["start", "event a", READ]),
+    ("data: b\n\n\r\n", &["start", "event a", "event b", READ]),
+    ("0\r\n", &["start", "event a", "event b", READ]),
+];
+
+fn length_up_to(end: &str) -> usize {
+    let wire = answer().wire_bytes();
+    let mut windows = wire.windows(end.len());
+    windows.position(|part| part == end.as_bytes()).unwrap() + end.len()
+}
+
+fn a_fin_in_every_phase_is_a_named_fault_after_what_came<C: Client>() {
+    let whole = &["start", "event a", "event b", "end"];
+    check::<C>(&[
+        ("the whole", answer(), whole),
+        // Before anything was answered. What the system says differs with the moment.
+        (
+            "at once",
+            Reply::on_accept().drop_connection(),
+            &["Request: "],
+        ),
+        ("no answer", Reply::raw("").drop_connection(), &[REQUEST]),
+    ]);
+    let rows = PHASES.map(|(end, seen)| (end, answer().cut_after(length_up_to(end)), seen));
+    check::<C>(&rows);
+}
+
+fn a_half_close_in_every_phase_is_as_a_fin<C: Client>() {
+    let rows = PHASES.map(|(end, seen)| {
+        let wire = &answer().wire_bytes()[..length_up_to(end)];
+        (end, Reply::raw(wire).half_close(), seen)
+    });
+    check::<C>(&rows);
+    check::<C>(&[
+        ("at once", Reply::on_accept().half_close(), &[REQUEST]),
+        ("no answer", Reply::raw("").half_close(), &[REQUEST]),
+        (
+            "the whole",
+            answer().half_close(),
+            &["start", "event a", "event b", READ],
+        ),
+        (
+            "without a length",
+            Reply::stream().close_delimited().event("a").half_close(),
+            &["start", "event a", "end"],
+        ),
+    ]);
+}
+
+fn a_reset_in_every_phase_is_a_fault_that_says_so<C: Client>() {
+    let seen = outcome::<C>(Reply::raw("").reset(), quick);
+    assert!(
+        matches!(&*seen, [one] if one.starts_with("Request: ") && one.contains("reset")),
+        "{seen:?}"
+    );
+    // At once: it may come before the client knows that it is connected.
+    let seen = outcome::<C>(Reply::on_accept().reset(), quick);
+    let is_fault = |seen: &str| seen.starts_with("Request: ") || seen.starts_with("Connect: ");
+    assert!(matches!(&*seen, [one] if is_fault(one)), "{seen:?}");
+    for (end, expected) in PHASES {
+        let seen = outcome::<C>(answer().reset_after(length_up_to(end)), quick);
+        let (fault, before) = seen.split_last().unwrap();
+        // The system may throw away what it had received and nobody had read.
+        assert!(expected.starts_with(&before.iter().map(String::as_str).collect::<Vec<_>>()));
+        let variant = if before.is_empty() {
+            "Request: "
+        } else {
+            "Read: "
+        };
+        assert!(
+            fault.starts_with(variant) && fault.contains("reset"),
+            "{end:?}: {fault}"
+        );
+    }
+}
+
+fn the_client_lets_go_of_a_half_closed_connection<C: Client>() {
+    let server = Server::start();
+    server.enqueue(Reply::stream().close_delimited().event("a").half_close());
+    server.enqueue(Reply::stream().event("b").half_close());
+    let mut client = C::quick(server.url("/"));
+    assert_eq!(client.event_data(), "a");
+    client.expect_clean_end();
+    // The server waits for the client's FIN, for as long as it takes.
+    assert!(server.wait_for_open_connections(0, LIMIT));
+    assert_eq!(client.event_data(), "b");
+    client.expect_fault();
+    assert!(server.wait_for_open_connections(0, LIMIT));
+}
+
+/// Nothing tells the client of it, and nothing has to.
+fn a_server_that_closes_only_its_read_side_is_read_to_the_end<C: Client>() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    let server = thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut request = Vec::new();
+        while !request.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            stream.read_exact(&mut byte).unwrap();
+            request.extend(byte);
+        }
+        stream.shutdown(Shutdown::Read).unwrap();
+        stream.write_all(&answer().wire_bytes()).unwrap();
+        stream
+    });
+    let mut client = C::quick(url);
+    client.expect_start();
+    client.expect_event("a");
+    client.expect_event("b");
+    client.expect_clean_end();
+    server.join().unwrap();
+}
+
+fn a_server_that_never_reads_the_body_of_a_request_can_still_answer<C: Client>() {
+    // More than the buffers of both sockets hold.
+    let body = vec![b'x'; 32 << 20];
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    let server = thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let answer = Reply::stream().event("a").wire_bytes();
+        stream.read_exact(&mut [0]).unwrap();
+        stream
+            .write_all(&answer[..answer.len() - b"0\r\n\r\n".len()])
+            .unwrap();
+        stream
+    });
+    let mut client = C::quick(Http::new(url).method("POST").body(body));
+    client.expect_start();
+    client.expect_event("a");
+    drop(client);
+    server.join().unwrap();
+}

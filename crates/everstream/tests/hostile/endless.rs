@@ -1,0 +1,156 @@
+//! Whatever never ends. What it takes of memory is measured in `hostile_memory.rs`.
+
+use std::time::Duration;
+
+use everstream_testing::{Reply, Server};
+
+use crate::outcome::{Row, check_with};
+use crate::support::{Client, LIMIT, for_both_clients, quick};
+
+for_both_clients!(
+    what_never_ends_is_a_named_fault,
+    what_never_ends_within_the_limits_can_be_given_up_and_closed,
+    a_million_tiny_events_in_one_chunk_arrive_in_order,
+);
+
+const TOO_LARGE: &[&str] = &[
+    "start",
+    "final TooLarge: the server sent more than is accepted: an event is larger than the limit of 65536 bytes",
+];
+
+fn endless(before: &str, over_and_over: &str) -> Reply {
+    // In writes of a size that sockets like.
+    let times = (32 << 10) / over_and_over.len();
+    Reply::raw(before).send_forever(over_and_over.repeat(times))
+}
+
+/// A stream up to the close, so that only what is endless is.
+fn stream(before: &str, over_and_over: &str) -> Reply {
+    let head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n";
+    endless(&[head, before].concat(), over_and_over)
+}
+
+const CHUNKED: &str =
+    "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n";
+
+fn chunked(before: &str, over_and_over: &str) -> Reply {
+    endless(&[CHUNKED, before].concat(), over_and_over)
+}
+
+fn what_never_ends_is_a_named_fault<C: Client>() {
+    let rows: [Row<'_>; 20] = [
+        ("a line of data", stream("data: ", "x"), TOO_LARGE),
+        (
+            "a line of invalid UTF-8",
+            Reply::stream().send("data: ").send_forever([0xFF; 1 << 15]),
+            TOO_LARGE,
+        ),
+        ("lines of data", stream("", "data: x\n"), TOO_LARGE),
+        ("empty lines of data", stream("", "data\n"), TOO_LARGE),
+        ("a comment", stream(":", "x"), TOO_LARGE),
+        ("an unknown field", stream("unknown: ", "x"), TOO_LARGE),
+        ("a field's name", stream("", "x"), TOO_LARGE),
+        ("a retry", stream("retry: ", "0"), TOO_LARGE),
+        ("an id", stream("id: ", "x"), TOO_LARGE),
+        ("a type", stream("event: ", "x"), TOO_LARGE),
+        (
+            "a status line",
+            endless("HTTP/1.1 200 ", "x"),
+            &["Request: message head is too large"],
+        ),
+        (
+            "nonsense for a status line",
+            endless("", "x"),
+            &["Request: "],
+        ),
+        (
+            "headers",
+            endless("HTTP/1.1 200 OK\r\n", "X-More: 1\r\n"),
+            &["Request: message head is too large"],
+        ),
+        (
+            "a header's value",
+            endless("HTTP/1.1 200 OK\r\nX-More: ", "x"),
+            &["Request: message head is too large"],
+        ),
+        (
+            "a header's name",
+            endless("HTTP/1.1 200 OK\r\n", "x"),
+            &["Request: message head is too large"],
+        ),
+        (
+            "a chunk's extension",
+            chunked("9;", "x"),
+            &["start", "Read: chunk extensions over limit"],
+        ),
+        (
+            "extensions of many chunks",
+            chunked("", "1;x=y\r\n:\r\n"),
+            &["start", "Read: chunk extensions over limit"],
+        ),
+        (
+            "a chunk's size",
+            chunked("", "1"),
+            &["start", "Read: invalid chunk size"],
+        ),
+        (
+            "trailers",
+            chunked("9\r\ndata: a\n\n\r\n0\r\n", "X-More: 1\r\n"),
+            &["start", "event a", "Read: chunk trailers"],
+        ),
+        (
+            "a trailer",
+            chunked("9\r\ndata: a\n\n\r\n0\r\nX-More: ", "x"),
+            &["start", "event a", "Read: chunk trailers"],
+        ),
+    ];
+    check_with::<C>(&rows, |url| quick(url).max_event_size(64 << 10));
+}
+
+/// Each of these is a stream in which nothing is wrong; only the user can know that it is enough.
+fn what_never_ends_within_the_limits_can_be_given_up_and_closed<C: Client>() {
+    for (what, reply) in [
+        ("comments", stream("", ":\n")),
+        ("blank lines", stream("", "\n")),
+        ("retries", stream("", "retry: 1\nretry: 2\n")),
+        ("ids without data", stream("", "id: 1\n\nid: 2\n\n")),
+        ("types without data", stream("", "event: x\n\n")),
+        // One by one: hyper reads on while there is something to read, and unoptimised it takes
+        // seconds for that.
+        (
+            "informational responses",
+            Reply::raw("").send_forever("HTTP/1.1 103 Early Hints\r\n\r\n"),
+        ),
+        (
+            "zeros of a chunk's size",
+            Reply::raw(CHUNKED).send_forever("0"),
+        ),
+    ] {
+        let server = Server::start();
+        server.otherwise(reply);
+        let mut client = C::with(quick(server.url("/")).max_event_size(64 << 10));
+        let event = client.event_within(Duration::from_millis(50));
+        assert!(event.is_none(), "{what}: {event:?}");
+        assert!(server.request_count() <= 1, "{what}");
+        client.close();
+        assert!(client.next_event().is_none(), "{what}");
+        assert!(server.wait_for_open_connections(0, LIMIT), "{what}");
+    }
+}
+
+fn a_million_tiny_events_in_one_chunk_arrive_in_order<C: Client>() {
+    const EVENTS: usize = 1_000_000;
+    let events: String = (0..EVENTS)
+        .map(|number| format!("data:{number}\n\n"))
+        .collect();
+    let server = Server::start();
+    server.otherwise(Reply::stream().send(events).end());
+    let mut client = C::quick(server.url("/"));
+    client.expect_start();
+    for number in 0..EVENTS {
+        let event = client.next_event().unwrap().unwrap();
+        assert_eq!(event.data().parse(), Ok(number));
+    }
+    client.expect_clean_end();
+    assert_eq!(server.request_count(), 1);
+}

@@ -1,0 +1,27 @@
+//! What a hostile or broken server may do, class by class: each row of a table is one thing that it
+//! does and what a client makes of it. Both clients, over real sockets.
+//!
+//! Bodies that break off at every one of their bytes are in `scenarios/cuts.rs`, content codings in
+//! `transport/compression_faults.rs`, TLS and HTTP/2 in `transport/`, and what endless input takes
+//! of memory in `hostile_memory.rs`.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a helper that fails fails its test
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod closing;
+mod content_types;
+#[path = "../support/deaf.rs"]
+mod deaf;
+mod docs;
+mod endless;
+mod ids;
+mod oddities;
+mod outcome;
+mod peers;
+mod pieces;
+mod redirects;
+mod retries;
+mod stalls;
+mod statuses;

@@ -1,0 +1,89 @@
+//! `retry:` of every kind: the delay that comes of it (WHATWG HTML 9.2.6: ASCII digits only).
+
+use std::time::Duration;
+
+use everstream::{SseClient, retry_delay};
+use everstream_testing::{Reply, Server};
+
+use crate::support::{Client, for_both_clients};
+
+for_both_clients!(every_retry_is_obeyed_or_ignored);
+
+/// The default, which what is ignored leaves.
+const BASE: Duration = Duration::from_secs(1);
+const FLOOR: Duration = Duration::from_millis(100);
+
+/// The whole line, and the delay after an orderly end.
+const LINES: [(&[u8], Duration); 33] = [
+    (b"retry: 2000", Duration::from_millis(2000)),
+    (b"retry:2000", Duration::from_millis(2000)),
+    // Held to the floor.
+    (b"retry: 0", FLOOR),
+    (b"retry: 00000", FLOOR),
+    (b"retry: 1", FLOOR),
+    (b"retry: 99", FLOOR),
+    (b"retry: 100", FLOOR),
+    (b"retry: 101", Duration::from_millis(101)),
+    (
+        b"retry: 0000000000000000000000000000000002000",
+        Duration::from_millis(2000),
+    ),
+    // Huge: the default cap yields to what the server asks for, and nothing overflows.
+    (b"retry: 60000", Duration::from_secs(60)),
+    (b"retry: 2147483648", Duration::from_millis(2_147_483_648)),
+    (b"retry: 4294967296", Duration::from_millis(4_294_967_296)),
+    (
+        b"retry: 18446744073709551615",
+        Duration::from_millis(u64::MAX),
+    ),
+    // More than fits is the longest that there is.
+    (
+        b"retry: 18446744073709551616",
+        Duration::from_millis(u64::MAX),
+    ),
+    (
+        b"retry: 99999999999999999999999999999999999999",
+        Duration::from_millis(u64::MAX),
+    ),
+    // Not made of ASCII digits.
+    (b"retry", BASE),
+    (b"retry:", BASE),
+    (b"retry: ", BASE),
+    (b"retry:  2000", BASE),
+    (b"retry: 2000 ", BASE),
+    (b"retry:\t2000", BASE),
+    (b"retry: 2 000", BASE),
+    (b"retry: -1", BASE),
+    (b"retry: +2000", BASE),
+    (b"retry: 2000.0", BASE),
+    (b"retry: 2e3", BASE),
+    (b"retry: 0x7d0", BASE),
+    (b"retry: 2_000", BASE),
+    (b"retry: 2000ms", BASE),
+    (b"retry: \xD9\xA2\xD9\xA0", BASE),
+    (b"retry: \xEF\xBC\x92", BASE),
+    (b"retry: 2000\0", BASE),
+    (b"Retry: 2000", BASE),
+];
+
+fn every_retry_is_obeyed_or_ignored<C: Client>() {
+    for (line, delay) in LINES {
+        let what = String::from_utf8_lossy(line);
+        let server = Server::start();
+        // In a block of its own, in an event's, and without a blank line after it.
+        for around in ["\n\ndata: a\n\n", "\ndata: a\n\n", "\n"] {
+            let stream = [b"data: before\n\n", line, around.as_bytes()].concat();
+            server.enqueue(Reply::stream().send(stream).end());
+            let builder = SseClient::builder(server.url("/"));
+            let exact = retry_delay::backoff().jitter(0.0);
+            let mut client = C::with(builder.retry_delay_strategy(exact));
+            client.expect_start();
+            client.expect_event("before");
+            if around != "\n" {
+                client.expect_event("a");
+            }
+            client.expect_clean_end();
+            assert_eq!(client.next_retry_delay(), delay, "{what:?} {around:?}");
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! The figures in the documentation are those that are measured.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::time::Duration;
+
+use crate::paused::{SEEDS, connections, per_minute};
+use crate::scenarios::{MOST_LATER, SCENARIOS};
+use crate::thousand::{Seeds, first_reconnects, slices};
+
+const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/reliability.md");
+const BEGIN: &str = "<!-- measured: storms -->\n";
+const END: &str = "<!-- end of measured -->\n";
+
+fn range(counts: &[usize]) -> String {
+    let (least, most) = (counts.iter().min().unwrap(), counts.iter().max().unwrap());
+    match least == most {
+        true => least.to_string(),
+        false => format!("{least} to {most}"),
+    }
+}
+
+fn measured() -> String {
+    let mut text = String::from(
+        "\n| the server, at every connection | first minute | at most | minutes 6 to 10, each | at most |\n|---|---|---|---|---|\n",
+    );
+    for scenario in &SCENARIOS {
+        let (mut first, mut later) = (Vec::new(), Vec::new());
+        for seed in SEEDS {
+            let counts = per_minute(&connections(scenario, seed));
+            first.push(counts[0]);
+            later.extend_from_slice(&counts[5..]);
+        }
+        let (most, most_later) = match (scenario.most)() {
+            1 => (1, 0),
+            most => (most, MOST_LATER),
+        };
+        let (first, later) = (range(&first), range(&later));
+        let name = scenario.name;
+        writeln!(
+            text,
+            "| {name} | {first} | {most} | {later} | {most_later} |"
+        )
+        .unwrap();
+    }
+    text += "\nA thousand clients lose one server at the same moment. When they connect again, in milliseconds from then;\na mark is two clients:\n\n```text\n";
+    let times = first_reconnects(Seeds::Fixed, ":\n");
+    for (at, count) in slices(&times, Duration::from_millis(25)) {
+        let (at, marks) = (at.as_millis(), "#".repeat(count.div_ceil(2)));
+        writeln!(text, "{at:>4}  {count:>3}  {marks}").unwrap();
+    }
+    text += "```\n\n";
+    text
+}
+
+#[test]
+fn the_documented_figures_are_what_is_measured() {
+    let docs = fs::read_to_string(FILE).unwrap();
+    let (before, rest) = docs
+        .split_once(BEGIN)
+        .expect("the place for them is marked");
+    let (documented, after) = rest.split_once(END).expect("the end is marked");
+    let measured = measured();
+    if documented != measured {
+        if std::env::var_os("EVERSTREAM_BLESS").is_some() {
+            fs::write(FILE, [before, BEGIN, &measured, END, after].concat()).unwrap();
+            return;
+        }
+        panic!(
+            "docs/reliability.md isn't what is measured; EVERSTREAM_BLESS=1 writes it:\n{measured}"
+        );
+    }
+}

@@ -1,0 +1,87 @@
+//! Ten minutes of each scenario: the async client, on a clock that stands still unless it waits.
+
+use std::io;
+use std::ops::RangeInclusive;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use everstream::{Connection, ErrorResponse, Fault, SseClient, connect_fn, retry_delay};
+use tokio::time::{Instant, timeout};
+
+use crate::scenarios::{Answer, MOST_LATER, SCENARIOS, Scenario};
+
+const MINUTES: u64 = 10;
+pub(crate) const SEEDS: RangeInclusive<u64> = 1..=50;
+
+/// When the connections of ten minutes are made.
+pub(crate) fn connections(scenario: &Scenario, seed: u64) -> Vec<Duration> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let began = Instant::now();
+        let times = Arc::new(Mutex::new(Vec::new()));
+        let (answer, log) = (scenario.answer, times.clone());
+        let connect = connect_fn(move |_| {
+            let mut log = log.lock().unwrap();
+            let made = connection(answer(log.len()));
+            log.push(began.elapsed());
+            async { made }
+        });
+        let strategy = retry_delay::backoff().with_seed(seed);
+        let builder = SseClient::builder(connect).retry_delay_strategy(strategy);
+        let mut client = scenario.settings(builder).build().unwrap();
+        let ten_minutes = Duration::from_secs(60 * MINUTES);
+        _ = timeout(ten_minutes, async {
+            while let Some(Ok(_)) = client.next_action().await {}
+        })
+        .await;
+        drop(client);
+        let mut times = times.lock().unwrap().clone();
+        times.retain(|time| *time < ten_minutes);
+        times
+    })
+}
+
+fn connection(answer: Answer) -> Result<Connection, Fault> {
+    match answer {
+        Answer::Refused => Err(Fault::Connect("refused".into())),
+        Answer::HangUp => Err(Fault::Request("closed".into())),
+        Answer::Stream(body) => Ok(Connection::from_read(io::Cursor::new(body))),
+        Answer::Unavailable { retry_after } => {
+            let mut response = ErrorResponse::new(503);
+            response.retry_after = retry_after.then_some(Duration::ZERO);
+            Err(Fault::Status(Box::new(response)))
+        }
+    }
+}
+
+/// How many of the connections are made in each minute.
+pub(crate) fn per_minute(times: &[Duration]) -> Vec<usize> {
+    let in_minute = |minute| {
+        let times = times.iter();
+        times.filter(|time| time.as_secs() / 60 == minute).count()
+    };
+    (0..MINUTES).map(in_minute).collect()
+}
+
+#[test]
+fn no_server_makes_a_client_connect_more_often_than_the_delays_allow() {
+    for scenario in &SCENARIOS {
+        let most = (scenario.most)();
+        for seed in SEEDS {
+            let counts = per_minute(&connections(scenario, seed));
+            let what = format!("{}, seed {seed}: {counts:?}", scenario.name);
+            assert!(counts[0] >= 1 && counts[0] <= most, "{what}, bound {most}");
+            assert!(
+                counts[1..].iter().all(|count| *count <= MOST_LATER),
+                "{what}"
+            );
+            // Nor does it give up, unless that is what it should do.
+            let goes_on = counts[1..].iter().all(|count| *count >= 1);
+            assert_eq!(goes_on, scenario.name != "503", "{what}");
+        }
+    }
+}
