@@ -1,185 +1,253 @@
-//! Events on standard output.
+//! What is written to standard output.
+//!
+//! | file | subject |
+//! |---|---|
+//! | `pretty.rs` | for people |
+//! | `ndjson.rs` | for programs |
+//! | `json.rs` | data that is JSON |
+//! | `visible.rs` | text that can't do anything to a terminal |
 
-use std::borrow::Cow;
-use std::fmt::Write as _;
+mod json;
+mod ndjson;
+mod pretty;
+mod visible;
+
 use std::io::{self, IsTerminal, Stdout, Write};
+use std::time::SystemTime;
 
-use everstream::Event;
+use clap::{Args, ValueEnum};
+use everstream::{Encoder, Event};
+
+pub(crate) use json::{harmless, is_json};
+use pretty::Style;
+pub(crate) use visible::{visible, visible_lines};
+
+use crate::report;
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Output")]
+pub(crate) struct OutputArgs {
+    /// How events are written. Default: pretty on a terminal, json otherwise.
+    #[arg(short = 'o', long, value_enum, value_name = "FORM")]
+    output: Option<Form>,
+
+    /// With json: data that is JSON is nested as such; other data stays a string.
+    #[arg(long)]
+    json_data: bool,
+
+    /// With pretty on a terminal: cut neither long lines nor long data.
+    #[arg(long)]
+    full: bool,
+
+    /// Write comments too (not with data).
+    #[arg(long)]
+    comments: bool,
+
+    /// Only errors on standard error: no news of the connection, no status line.
+    #[arg(
+        short,
+        short_alias = 's',
+        long,
+        alias = "silent",
+        conflicts_with = "verbose"
+    )]
+    pub(crate) quiet: bool,
+
+    /// Also what the server answered: its status and headers.
+    #[arg(short, long)]
+    pub(crate) verbose: bool,
+
+    /// Nothing is kept back anyway; for hands that are used to curl.
+    #[arg(short = 'N', long, hide = true)]
+    no_buffer: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Form {
+    /// A block per event, for people.
+    Pretty,
+    /// An object per line: event, data, id, last_event_id, time.
+    Json,
+    /// The data and a line end.
+    Data,
+    /// An event stream again.
+    Raw,
+}
 
 /// Writes events, each of them flushed.
 pub(crate) struct Printer {
     out: Stdout,
     form: Form,
+    terminal: bool,
+    colours: bool,
+    full: bool,
+    json_data: bool,
+    comments: bool,
     /// Used again for every event, so that each is a single write.
     buffer: String,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Form {
-    /// For people.
-    Block { colours: bool },
-    /// For programs: one JSON object per line.
-    Ndjson,
-}
-
 impl Printer {
-    /// Readable on a terminal, JSON otherwise.
-    pub(crate) fn to_stdout() -> Printer {
+    pub(crate) fn new(args: &OutputArgs) -> Printer {
         let out = io::stdout();
-        let form = if out.is_terminal() {
-            Form::Block {
-                colours: colours(true),
-            }
-        } else {
-            Form::Ndjson
-        };
+        let terminal = out.is_terminal();
+        let default = if terminal { Form::Pretty } else { Form::Json };
         Printer {
+            form: args.output.unwrap_or(default),
             out,
-            form,
+            terminal,
+            colours: colours(terminal),
+            full: args.full,
+            json_data: args.json_data,
+            comments: args.comments,
             buffer: String::new(),
         }
     }
 
-    pub(crate) fn event(&mut self, event: &Event) -> io::Result<()> {
+    pub(crate) fn event(&mut self, event: &Event, time: SystemTime) -> io::Result<()> {
+        let style = self.style();
+        let out = &mut self.buffer;
+        match self.form {
+            Form::Pretty => pretty::event(out, event, time, style),
+            Form::Json => ndjson::event(out, event, time, self.json_data),
+            Form::Data => line(out, event.data(), self.terminal),
+            Form::Raw => {
+                let mut encoder = Encoder::new();
+                // A parsed event has no line end where one can't be written.
+                encoder.event(event.as_ref()).map_err(io::Error::other)?;
+                raw(out, encoder.as_str(), self.terminal);
+            }
+        }
+        self.flush()
+    }
+
+    pub(crate) fn comment(&mut self, text: &str, time: SystemTime) -> io::Result<()> {
+        if !self.comments {
+            return Ok(());
+        }
+        let style = self.style();
+        let out = &mut self.buffer;
+        match self.form {
+            Form::Pretty => pretty::comment(out, text, style),
+            Form::Json => ndjson::comment(out, text, time),
+            Form::Data => return Ok(()),
+            Form::Raw => {
+                let mut encoder = Encoder::new();
+                encoder.comment(text);
+                raw(out, encoder.as_str(), self.terminal);
+            }
+        }
+        self.flush()
+    }
+
+    /// A result of `--jq`: JSON, except that a text stands for itself with the form `data`.
+    pub(crate) fn result(&mut self, json: &str) -> io::Result<()> {
+        let text = match self.form {
+            Form::Data => serde_json::from_str::<String>(json).ok(),
+            _ => None,
+        };
+        match text {
+            Some(text) => line(&mut self.buffer, &text, self.terminal),
+            None => line(&mut self.buffer, &harmless(json), self.terminal),
+        }
+        self.flush()
+    }
+
+    fn style(&self) -> Style {
+        Style {
+            colours: self.colours,
+            // Asked each time: a window may have been made wider.
+            cut_at: match self.terminal && !self.full {
+                true => width(io::stdout()),
+                false => None,
+            },
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
         /// What the buffer keeps after an event that was larger.
         const KEPT: usize = 64 * 1024;
-        self.buffer.clear();
-        match self.form {
-            Form::Block { colours } => block(&mut self.buffer, event, colours),
-            Form::Ndjson => ndjson(&mut self.buffer, event),
+        if self.terminal {
+            report::erase_status();
         }
-        self.out.write_all(self.buffer.as_bytes())?;
+        let written = self
+            .out
+            .write_all(self.buffer.as_bytes())
+            .and_then(|()| self.out.flush());
+        self.buffer.clear();
         self.buffer.shrink_to(KEPT);
-        self.out.flush()
+        written
     }
+}
+
+fn line(out: &mut String, text: &str, terminal: bool) {
+    raw(out, text, terminal);
+    out.push('\n');
+}
+
+/// As it is, unless a terminal would obey it.
+fn raw(out: &mut String, text: &str, terminal: bool) {
+    if terminal {
+        out.push_str(&visible_lines(text));
+    } else {
+        out.push_str(text);
+    }
+}
+
+/// The columns of the terminal, if it has any.
+#[cfg(unix)]
+pub(crate) fn width(of: impl std::os::fd::AsFd) -> Option<usize> {
+    let (width, _) = terminal_size::terminal_size_of(of)?;
+    Some(usize::from(width.0)).filter(|columns| *columns > 0)
+}
+
+/// The columns of the terminal, if it has any.
+#[cfg(not(unix))]
+pub(crate) fn width(_of: impl Sized) -> Option<usize> {
+    let (width, _) = terminal_size::terminal_size()?;
+    Some(usize::from(width.0)).filter(|columns| *columns > 0)
+}
+
+/// What of the text fits into so many columns.
+pub(crate) fn beginning(text: &str, columns: usize) -> &str {
+    pretty::beginning(text, columns)
 }
 
 /// Whether to use colours: on a terminal that has them, unless <https://no-color.org> says no.
 pub(crate) fn colours(terminal: bool) -> bool {
-    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
-    terminal && set("NO_COLOR").is_none() && set("TERM").is_none_or(|term| term != "dumb")
+    let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    terminal && !set("NO_COLOR") && !dumb_terminal()
 }
 
-/// The type and the id, the data below them, an empty line.
-fn block(out: &mut String, event: &Event, colours: bool) {
-    let (bold, dim, plain) = if colours {
-        ("\x1b[1;36m", "\x1b[2m", "\x1b[0m")
-    } else {
-        ("", "", "")
-    };
-    _ = write!(out, "{bold}{}{plain}", visible(event.event()));
-    if let Some(id) = event.id() {
-        _ = write!(out, "  {dim}id {}{plain}", visible(id));
-    }
-    out.push('\n');
-    for line in event.data().split('\n') {
-        _ = writeln!(out, "  {}", visible(line));
-    }
-    out.push('\n');
+/// Whether the terminal knows no escape sequences.
+pub(crate) fn dumb_terminal() -> bool {
+    std::env::var_os("TERM").is_some_and(|term| term == "dumb")
 }
 
-/// An object with these keys in this order; `id` and `last_event_id` are null if there is none.
-fn ndjson(out: &mut String, event: &Event) {
-    out.push_str("{\"event\":");
-    json_text(out, Some(event.event()));
-    out.push_str(",\"data\":");
-    json_text(out, Some(event.data()));
-    out.push_str(",\"id\":");
-    json_text(out, event.id());
-    out.push_str(",\"last_event_id\":");
-    json_text(out, event.last_event_id());
-    out.push_str("}\n");
+/// In UTC, with milliseconds.
+pub(crate) fn rfc3339(time: SystemTime) -> String {
+    // humantime panics before 1970 and after 9999, which a wrong clock may say.
+    let end = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(253_402_300_799);
+    let time = time.clamp(SystemTime::UNIX_EPOCH, end);
+    humantime::format_rfc3339_millis(time).to_string()
 }
 
-fn json_text(out: &mut String, text: Option<&str>) {
-    // Text can always be written as JSON.
-    let json = serde_json::to_string(&text).unwrap_or_else(|_| "null".to_owned());
-    // JSON leaves DEL and the C1 controls as they are, and terminals obey some of them, should
-    // the lines end up there after all.
-    if json.contains(|c| matches!(c, '\x7f'..='\u{9f}')) {
-        for c in json.chars() {
-            match c {
-                '\x7f'..='\u{9f}' => _ = write!(out, "\\u{:04x}", u32::from(c)),
-                _ => out.push(c),
-            }
-        }
-    } else {
-        out.push_str(&json);
-    }
+/// Whether another program reads the output. What it makes of that may go to the same terminal.
+#[cfg(unix)]
+pub(crate) fn output_is_pipe() -> bool {
+    use std::os::fd::AsFd;
+    use std::os::unix::fs::FileTypeExt;
+
+    let kind = io::stdout()
+        .as_fd()
+        .try_clone_to_owned()
+        .and_then(|fd| std::fs::File::from(fd).metadata())
+        .map(|about| about.file_type());
+    kind.is_ok_and(|kind| kind.is_fifo() || kind.is_socket())
 }
 
-/// Text that can't do anything to a terminal: control characters, and those that turn the
-/// direction of writing, are shown as `\u{1b}`.
-pub(crate) fn visible(text: &str) -> Cow<'_, str> {
-    if !text.contains(is_control) {
-        return Cow::Borrowed(text);
-    }
-    let mut shown = String::with_capacity(text.len() + 16);
-    for c in text.chars() {
-        if is_control(c) {
-            _ = write!(shown, "{}", c.escape_unicode());
-        } else {
-            shown.push(c);
-        }
-    }
-    Cow::Owned(shown)
-}
-
-fn is_control(c: char) -> bool {
-    // Tabs do no harm. The rest are the bidirectional controls ("Trojan Source", 2021) and the two
-    // separators that some terminals break lines at.
-    (c.is_control() && c != '\t')
-        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn printed(print: impl Fn(&mut String, &Event), event: &Event) -> String {
-        let mut out = String::new();
-        print(&mut out, event);
-        out
-    }
-
-    #[test]
-    fn a_block_shows_type_id_and_every_line() {
-        let event = Event::new("price", "7 €\n8 €", Some("41"));
-        let plain = printed(|out, event| block(out, event, false), &event);
-        assert_eq!(plain, "price  id 41\n  7 €\n  8 €\n\n");
-        let event = Event::new("", "x", None);
-        let coloured = printed(|out, event| block(out, event, true), &event);
-        assert_eq!(coloured, "\x1b[1;36mmessage\x1b[0m\n  x\n\n");
-    }
-
-    #[test]
-    fn no_part_of_a_block_reaches_the_terminal_as_a_control() {
-        let attack = "\x1b]0;owned\x07\u{9b}2J\r\x08\u{202e}";
-        let event = Event::new(attack, attack, Some(attack));
-        let shown = printed(|out, event| block(out, event, false), &event);
-        assert!(!shown.contains(|c| c != '\n' && is_control(c)), "{shown:?}");
-        assert!(
-            shown.contains(r"\u{1b}]0;owned\u{7}\u{9b}2J\u{d}\u{8}\u{202e}"),
-            "{shown}"
-        );
-    }
-
-    #[test]
-    fn json_has_the_four_keys_in_order() {
-        let event = Event::new("", "a\n\"é\"", None);
-        assert_eq!(
-            printed(ndjson, &event),
-            "{\"event\":\"message\",\"data\":\"a\\n\\\"é\\\"\",\"id\":null,\"last_event_id\":null}\n"
-        );
-    }
-
-    #[test]
-    fn json_escapes_what_terminals_obey_and_means_the_same() {
-        let event = Event::new("", "\x1b\x7f\u{9b}", Some(""));
-        let line = printed(ndjson, &event);
-        assert!(line.contains(r#""\u001b\u007f\u009b""#), "{line}");
-        let parsed: serde_json::Value = serde_json::from_str(&line).unwrap();
-        assert_eq!(parsed["data"], "\x1b\x7f\u{9b}");
-        assert_eq!(parsed["id"], "");
-    }
+/// Whether another program may read the output.
+#[cfg(not(unix))]
+pub(crate) fn output_is_pipe() -> bool {
+    !io::stdout().is_terminal()
 }
