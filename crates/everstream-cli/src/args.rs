@@ -24,6 +24,8 @@ use crate::select::SelectArgs;
     version,
     args_conflicts_with_subcommands = true,
     arg_required_else_help = true,
+    // The last one counts, so that an alias of a shell can be overruled.
+    args_override_self = true,
     after_help = exit::HELP,
 )]
 struct Cli {
@@ -51,7 +53,7 @@ pub(crate) fn parse(
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Follow a stream and print its events; the same as `everstream URL`.
-    #[command(after_help = exit::HELP)]
+    #[command(after_help = exit::HELP, args_override_self = true)]
     Follow(Box<FollowArgs>),
     /// Follow a server on this machine that fails in every way, and count what arrives.
     ///

@@ -73,6 +73,45 @@ fn it_ends_quietly_when_its_reader_has_enough() {
     assert_eq!(news.lines().count(), 1, "more than 'connected': {news}");
 }
 
+/// `everstream URL | head -1` hung until the next event.
+#[cfg(unix)]
+#[test]
+fn it_ends_when_its_reader_has_enough_also_while_the_stream_is_silent() {
+    let server = Server::start();
+    server.otherwise(Reply::stream().event("x").stall());
+    let (mut follower, mut stdout) = Running::start_unread(everstream([&*server.url("/")]));
+    stdout.read_exact(&mut [0; 10]).unwrap();
+    drop(stdout);
+    assert_eq!(follower.wait().code(), Some(0));
+    assert!(server.wait_for_open_connections(0, common::PATIENCE));
+    // And before there was anything.
+    server.stop();
+    let (follower, stdout) = Running::start_unread(everstream([&*server.url("/")]));
+    follower.err.wait_for_text("retrying");
+    drop(stdout);
+    assert_eq!(follower.end().0, 0);
+}
+
+#[test]
+fn a_host_that_can_not_be_reached_is_explained() {
+    let (code, news) = end(["http://feed.invalid/", "-x", "", "--max-attempts", "1"]);
+    assert_eq!(code, 5);
+    assert!(news.contains("hint: check the name of the host"), "{news}");
+    let server = Server::start();
+    server.otherwise(
+        Reply::on_accept()
+            .send("HTTP/1.1 400 Bad Request\r\n\r\n")
+            .drop_connection(),
+    );
+    let https = server.url("/").replace("http:", "https:");
+    let (code, news) = end([&*https, "--max-attempts", "1"]);
+    assert_eq!(code, 5);
+    assert!(
+        news.contains("hint: the port may speak plain HTTP"),
+        "{news}"
+    );
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn output_that_can_not_be_written_is_an_error() {

@@ -125,7 +125,7 @@ fn a_dumb_terminal_gets_no_escape_sequences() {
 fn a_server_can_not_control_the_terminal() {
     let attack = "\x1b]0;owned\x07\x1b[2J\u{9b}6n\u{202e}\x08";
     for form in [
-        "pretty --comments",
+        "pretty --full --comments",
         "json --comments",
         "data",
         "raw --comments",

@@ -125,6 +125,8 @@ impl Printer {
         if !self.comments {
             return Ok(());
         }
+        // Most have a space there, which belongs to the colon as in a field.
+        let text = text.strip_prefix(' ').unwrap_or(text);
         let style = self.style();
         let out = &mut self.buffer;
         match self.form {
