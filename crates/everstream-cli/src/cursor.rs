@@ -23,7 +23,7 @@ pub(crate) struct CursorArgs {
     pub(crate) cursor: Option<PathBuf>,
 
     /// While events come fast, write it at most once in this time; it is always up to date before
-    /// waiting for more. Default: 0s, after every event.
+    /// waiting for more; 0s: after every event.
     #[arg(long, value_name = "TIME", value_parser = duration::parse, default_value = "0s", requires = "cursor")]
     pub(crate) cursor_every: Duration,
 }

@@ -14,6 +14,7 @@ use tokio::process::Command;
 use tokio::task::JoinSet;
 
 use crate::report;
+use crate::request::PASSWORD;
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "A command per event")]
@@ -86,6 +87,7 @@ impl Jobs {
                 "EVERSTREAM_LAST_EVENT_ID",
                 event.last_event_id().unwrap_or_default(),
             )
+            .env_remove(PASSWORD)
             .stdin(Stdio::piped());
         let about = match event.id() {
             Some(id) => format!("{program} failed for the event with id {id}"),

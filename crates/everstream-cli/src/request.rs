@@ -12,11 +12,14 @@ use everstream::{Http, HttpVersion};
 use crate::duration;
 use crate::report::Problem;
 
+/// The variable of the password that `-u` leaves out.
+pub(crate) const PASSWORD: &str = "EVERSTREAM_PASSWORD";
+
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Request (letters as in curl)")]
 pub(crate) struct RequestArgs {
     /// The stream: http://... or https://...
-    #[arg(value_name = "URL")]
+    #[arg(value_name = "URL", help_heading = "Arguments")]
     pub(crate) url: String,
 
     /// Send this header; it never follows a redirect to another origin. @FILE: one per line
@@ -190,7 +193,7 @@ impl RequestArgs {
             None => http,
             Some(user) => match user.split_once(':') {
                 Some((user, password)) => http.basic_auth(user, password),
-                None => http.basic_auth(user, secret("EVERSTREAM_PASSWORD")?),
+                None => http.basic_auth(user, secret(PASSWORD)?),
             },
         })
     }

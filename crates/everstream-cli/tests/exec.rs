@@ -50,6 +50,20 @@ fn a_command_gets_the_data_and_the_environment_and_no_shell() {
 }
 
 #[test]
+fn a_command_does_not_get_the_password() {
+    let server = feed(1);
+    let url = server.url("/");
+    let args = [&*url, "-u", "me", "--count", "1", "--exec", "env"];
+    let mut command = common::everstream(args);
+    command.env("EVERSTREAM_PASSWORD", "secret");
+    let mut follower = Running::start(command);
+    assert_eq!(follower.wait().code(), Some(0));
+    let environment = follower.out.all();
+    assert!(environment.contains(&"EVERSTREAM_ID=1".to_owned()));
+    assert!(!environment.iter().any(|line| line.contains("secret")));
+}
+
+#[test]
 fn commands_run_in_order_one_at_a_time() {
     let server = feed(5);
     // The earlier it begins the longer it takes.

@@ -91,7 +91,12 @@ fn comments_are_written_if_they_are_wanted() {
 
 #[test]
 fn quiet_leaves_out_the_news_and_verbose_adds_the_answer() {
-    let stream = || Reply::stream().header("X-Team", "a\u{9b}2J").event("x");
+    let stream = || {
+        Reply::stream()
+            .header("X-Team", "a\u{9b}2J")
+            .header("Set-Cookie", "id=secret")
+            .event("x")
+    };
     for quiet in ["--quiet", "-q", "-s"] {
         assert_eq!(followed(stream(), &[quiet]).1, "");
     }
@@ -105,6 +110,7 @@ fn quiet_leaves_out_the_news_and_verbose_adds_the_answer() {
         "{verbose}"
     );
     assert!(verbose.contains("< x-team: a"), "{verbose}");
+    assert!(verbose.contains("< set-cookie: (not shown)"), "{verbose}");
     assert!(!verbose.contains('\u{9b}'), "{verbose}");
     assert!(!verbose.contains("secret"), "{verbose}");
 }
