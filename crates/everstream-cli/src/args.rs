@@ -1,8 +1,17 @@
-//! The command line.
+//! The command line. The options of `follow` are in the files of their subjects; those in
+//! `request.rs` and `reconnect.rs` are for every subcommand with a URL.
 
-use clap::{Args, Parser, Subcommand};
+use std::ffi::OsString;
 
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use crate::cursor::CursorArgs;
+use crate::exec::ExecArgs;
 use crate::exit;
+use crate::output::OutputArgs;
+use crate::reconnect::ReconnectArgs;
+use crate::request::RequestArgs;
+use crate::select::SelectArgs;
 
 /// Follows an event stream (Server-Sent Events) for as long as it takes.
 ///
@@ -15,20 +24,37 @@ use crate::exit;
     version,
     args_conflicts_with_subcommands = true,
     arg_required_else_help = true,
+    // The last one counts, so that an alias of a shell can be overruled.
+    args_override_self = true,
     after_help = exit::HELP,
 )]
-pub(crate) struct Cli {
+struct Cli {
     #[command(subcommand)]
-    pub(crate) command: Option<Command>,
-    #[command(flatten)]
-    pub(crate) follow: Option<FollowArgs>,
+    command: Option<Command>,
+}
+
+/// All of it: the options of `follow` stand at the top too.
+pub(crate) fn definition() -> clap::Command {
+    // Flattened options in an `Option` would do it, but clap sees only those that aren't nested.
+    FollowArgs::augment_args(Cli::command()).subcommand_negates_reqs(true)
+}
+
+/// What is to be done.
+pub(crate) fn parse(
+    args: impl IntoIterator<Item: Into<OsString> + Clone>,
+) -> clap::error::Result<Command> {
+    let matches = definition().try_get_matches_from(args)?;
+    match Cli::from_arg_matches(&matches)?.command {
+        Some(command) => Ok(command),
+        None => FollowArgs::from_arg_matches(&matches).map(|args| Command::Follow(Box::new(args))),
+    }
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Follow a stream and print its events; the same as `everstream URL`.
-    #[command(after_help = exit::HELP)]
-    Follow(FollowArgs),
+    #[command(after_help = exit::HELP, args_override_self = true)]
+    Follow(Box<FollowArgs>),
     /// Follow a server on this machine that fails in every way, and count what arrives.
     ///
     /// The server drops the connection, cuts it in the middle of an event, resets it, answers
@@ -39,18 +65,24 @@ pub(crate) enum Command {
 
 #[derive(Debug, Args)]
 pub(crate) struct FollowArgs {
-    /// The stream: http://... or https://...
-    #[arg(value_name = "URL")]
-    pub(crate) url: String,
+    #[command(flatten)]
+    pub(crate) request: RequestArgs,
+    #[command(flatten)]
+    pub(crate) reconnect: ReconnectArgs,
+    #[command(flatten)]
+    pub(crate) cursor: CursorArgs,
+    #[command(flatten)]
+    pub(crate) select: SelectArgs,
 
-    /// Send this header (may be repeated); it never follows a redirect to another origin.
-    // Taken as it is: clap would print a value that it refuses, and it may be a secret.
-    #[arg(short = 'H', long = "header", value_name = "NAME: VALUE")]
-    pub(crate) headers: Vec<String>,
+    /// Run this program in jq's language on the data of each event, and write its results, one per
+    /// line; none: the event isn't selected. $event, $id and $last_event_id are known to it.
+    #[arg(long, value_name = "PROGRAM", help_heading = "Selecting and stopping")]
+    pub(crate) jq: Option<String>,
 
-    /// Resume after the event with this id.
-    #[arg(long, value_name = "ID")]
-    pub(crate) last_event_id: Option<String>,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+    #[command(flatten)]
+    pub(crate) exec: ExecArgs,
 }
 
 #[derive(Debug, Args)]
@@ -68,28 +100,36 @@ pub(crate) struct DemoArgs {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn the_definition_is_sound() {
-        Cli::command().debug_assert();
+        definition().debug_assert();
     }
 
     #[test]
     fn follow_is_the_default_subcommand() {
-        let short = Cli::try_parse_from(["everstream", "http://a/", "-H", "a: b"]).unwrap();
-        let long =
-            Cli::try_parse_from(["everstream", "follow", "http://a/", "-H", "a: b"]).unwrap();
-        let Some(Command::Follow(long)) = long.command else {
-            panic!("follow wasn't understood");
+        let options = [
+            "http://a/",
+            "-H",
+            "a: b",
+            "--count",
+            "3",
+            "--exec",
+            "cat",
+            "-n",
+        ];
+        let follow = |first: &[&str]| match parse(first.iter().copied().chain(options)) {
+            Ok(Command::Follow(args)) => format!("{args:?}"),
+            other => panic!("{other:?}"),
         };
-        let short = short.follow.unwrap();
-        assert_eq!((short.url, short.headers), (long.url, long.headers));
+        let (short, long) = (follow(&["everstream"]), follow(&["everstream", "follow"]));
+        assert_eq!(short, long);
+        assert!(short.contains(r#"["cat", "-n"]"#), "{short}");
     }
 
     #[test]
     fn a_demo_has_events() {
-        assert!(Cli::try_parse_from(["everstream", "demo", "--events", "0"]).is_err());
-        assert!(Cli::try_parse_from(["everstream", "demo"]).is_ok());
+        assert!(parse(["everstream", "demo", "--events", "0"]).is_err());
+        assert!(parse(["everstream", "demo"]).is_ok());
     }
 }

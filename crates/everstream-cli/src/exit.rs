@@ -7,13 +7,19 @@ use everstream::{Error, Fault};
 /// What `--help` says of them.
 pub(crate) const HELP: &str = "\
 Exit codes:
-  0  ended as asked: Ctrl-C, SIGTERM, or the reader of the output has closed it
-     (which is noticed at the next event);
+  0  ended as asked: --count, --duration or --until, Ctrl-C, SIGTERM, the reader of the
+     output has closed it, or the server ended a stream that isn't to be connected again;
      for the demo: every event arrived once, unchanged and in order
   1  something else failed; for the demo: an event was lost or repeated
   2  the command line can't be used
   3  the server answered, but not with an event stream
-  4  the server ended the stream for good (status 204)";
+  4  the server ended the stream for good (status 204)
+  5  gave up: could not connect (name, address, TLS, proxy, time to connect)
+  6  gave up: the server answered with an error status (4xx, 5xx)
+  7  gave up: silence for longer than --read-timeout, or --duration passed before what
+     --count or --until wait for
+  8  gave up: the connection broke, or ended before what --count or --until wait for
+  9  a command of --exec or the program of --jq failed for an event";
 
 /// How the command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +30,11 @@ pub(crate) enum Exit {
     Usage = 2,
     NoStream = 3,
     ServerEnded = 4,
+    NotConnected = 5,
+    Status = 6,
+    TimedOut = 7,
+    Broken = 8,
+    EventFailed = 9,
 }
 
 impl From<Exit> for ExitCode {
@@ -36,14 +47,27 @@ impl From<&Error> for Exit {
     fn from(error: &Error) -> Exit {
         match error {
             Error::Config { .. } => Exit::Usage,
-            Error::Fault(fault) => match fault {
-                Fault::Status(response) if response.status == 204 => Exit::ServerEnded,
-                Fault::Status(_)
-                | Fault::ContentType(_)
-                | Fault::ContentEncoding(_)
-                | Fault::Redirect(..) => Exit::NoStream,
-                _ => Exit::Failed,
+            Error::Fault(fault) => Exit::from(fault),
+            _ => Exit::Failed,
+        }
+    }
+}
+
+impl From<&Fault> for Exit {
+    fn from(fault: &Fault) -> Exit {
+        match fault {
+            Fault::Status(response) => match response.status {
+                204 => Exit::ServerEnded,
+                400.. => Exit::Status,
+                _ => Exit::NoStream,
             },
+            Fault::ContentType(_) | Fault::ContentEncoding(_) | Fault::Redirect(..) => {
+                Exit::NoStream
+            }
+            Fault::Connect(_) | Fault::ConnectTimeout(_) => Exit::NotConnected,
+            Fault::ReadTimeout(_) => Exit::TimedOut,
+            // After a redirect a refused connection is a failed request.
+            Fault::Request(_) | Fault::Read(_) | Fault::Incomplete => Exit::Broken,
             _ => Exit::Failed,
         }
     }

@@ -5,40 +5,46 @@
 //! | `args.rs` | the command line |
 //! | `follow.rs` | `everstream URL` |
 //! | `demo/` | `everstream demo` |
-//! | `print.rs` | events on standard output |
-//! | `report.rs` | news and errors on standard error |
-//! | `stop.rs` | Ctrl-C and SIGTERM |
+//! | `request.rs`, `reconnect.rs` | the options of every subcommand with a URL |
+//! | `select.rs`, `jq.rs` | which events, and what of them |
+//! | `output/` | events on standard output |
+//! | `exec.rs` | a command per event |
+//! | `cursor.rs`, `progress.rs` | the last id, kept for the next run |
+//! | `report.rs`, `explain.rs`, `status.rs` | news, errors and the status on standard error |
+//! | `stop.rs` | Ctrl-C, SIGTERM, the end of the output |
+//! | `duration.rs` | durations on the command line |
 //! | `exit.rs` | exit codes |
 
 mod args;
+mod cursor;
 mod demo;
+mod duration;
+mod exec;
 mod exit;
+mod explain;
 mod follow;
-mod print;
+mod jq;
+mod output;
+mod progress;
+mod reconnect;
 mod report;
+mod request;
+mod select;
+mod status;
 mod stop;
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser};
-
-use args::{Cli, Command};
+use args::Command;
 use exit::Exit;
 
 fn main() -> ExitCode {
-    run(Cli::parse()).into()
-}
-
-fn run(cli: Cli) -> Exit {
-    match (cli.command, cli.follow) {
-        (Some(Command::Follow(args)), _) | (None, Some(args)) => follow::run(&args),
-        (Some(Command::Demo(args)), _) => demo::run(&args),
-        (None, None) => {
-            report::error("there is nothing to follow", None);
-            report::raw(&Cli::command().render_usage().to_string());
-            Exit::Usage
-        }
+    match args::parse(std::env::args_os()) {
+        Ok(Command::Follow(args)) => follow::run(&args),
+        Ok(Command::Demo(args)) => demo::run(&args),
+        Err(problem) => problem.exit(),
     }
+    .into()
 }
 
 /// Runs a subcommand's future to its end on this thread.

@@ -5,11 +5,65 @@
 use std::error::Error;
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::print::{colours, visible};
+use crate::exit::Exit;
+use crate::output::{colours, visible};
+
+/// Whether the status line is on the screen, below everything else.
+static STATUS_SHOWN: AtomicBool = AtomicBool::new(false);
+
+/// Only errors are told.
+static QUIET: AtomicBool = AtomicBool::new(false);
+
+/// To the line's begin, and what is there erased.
+const ERASE_LINE: &str = "\r\x1b[K";
+
+/// Why the command line can't be used, and what to write instead.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Problem {
+    what: String,
+    hint: Option<String>,
+}
+
+impl Problem {
+    pub(crate) fn new(what: impl Into<String>) -> Problem {
+        Problem {
+            what: what.into(),
+            hint: None,
+        }
+    }
+
+    pub(crate) fn because(what: &str, cause: &(dyn Error + 'static)) -> Problem {
+        Problem::new(format!("{what}: {}", chain(cause)))
+    }
+
+    pub(crate) fn hint(self, hint: impl Into<String>) -> Problem {
+        Problem {
+            hint: Some(hint.into()),
+            ..self
+        }
+    }
+
+    pub(crate) fn tell(&self) -> Exit {
+        error(&self.what, None);
+        if let Some(text) = &self.hint {
+            hint(text);
+        }
+        Exit::Usage
+    }
+}
+
+/// From now on only errors are told.
+pub(crate) fn be_quiet() {
+    QUIET.store(true, Ordering::Relaxed);
+}
 
 /// News of the connection.
 pub(crate) fn news(text: &str) {
+    if QUIET.load(Ordering::Relaxed) {
+        return;
+    }
     let text = visible(text);
     let stderr = io::stderr();
     if colours(stderr.is_terminal()) {
@@ -38,6 +92,20 @@ pub(crate) fn raw(text: &str) {
     line(text);
 }
 
+/// Shows this in the place of the last status; without a line end, so that the next one takes its
+/// place too.
+pub(crate) fn status(text: &str) {
+    STATUS_SHOWN.store(true, Ordering::Relaxed);
+    _ = io::stderr().write_all(format!("{ERASE_LINE}{text}").as_bytes());
+}
+
+/// Takes the status away, before something else is written.
+pub(crate) fn erase_status() {
+    if STATUS_SHOWN.swap(false, Ordering::Relaxed) {
+        _ = io::stderr().write_all(ERASE_LINE.as_bytes());
+    }
+}
+
 /// What happened, and its first cause. The levels between them are those of libraries, and say how
 /// they are built.
 pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
@@ -58,6 +126,7 @@ pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
 /// In one write, so that lines of several processes don't mix. If nobody reads it, nobody misses
 /// it; `eprintln!` would panic.
 fn line(text: &str) {
+    erase_status();
     _ = io::stderr().write_all(format!("{text}\n").as_bytes());
 }
 

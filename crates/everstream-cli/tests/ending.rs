@@ -73,6 +73,45 @@ fn it_ends_quietly_when_its_reader_has_enough() {
     assert_eq!(news.lines().count(), 1, "more than 'connected': {news}");
 }
 
+/// `everstream URL | head -1` hung until the next event.
+#[cfg(unix)]
+#[test]
+fn it_ends_when_its_reader_has_enough_also_while_the_stream_is_silent() {
+    let server = Server::start();
+    server.otherwise(Reply::stream().event("x").stall());
+    let (mut follower, mut stdout) = Running::start_unread(everstream([&*server.url("/")]));
+    stdout.read_exact(&mut [0; 10]).unwrap();
+    drop(stdout);
+    assert_eq!(follower.wait().code(), Some(0));
+    assert!(server.wait_for_open_connections(0, common::PATIENCE));
+    // And before there was anything.
+    server.stop();
+    let (follower, stdout) = Running::start_unread(everstream([&*server.url("/")]));
+    follower.err.wait_for_text("retrying");
+    drop(stdout);
+    assert_eq!(follower.end().0, 0);
+}
+
+#[test]
+fn a_host_that_can_not_be_reached_is_explained() {
+    let (code, news) = end(["http://feed.invalid/", "-x", "", "--max-attempts", "1"]);
+    assert_eq!(code, 5);
+    assert!(news.contains("hint: check the name of the host"), "{news}");
+    let server = Server::start();
+    server.otherwise(
+        Reply::on_accept()
+            .send("HTTP/1.1 400 Bad Request\r\n\r\n")
+            .drop_connection(),
+    );
+    let https = server.url("/").replace("http:", "https:");
+    let (code, news) = end([&*https, "--max-attempts", "1"]);
+    assert_eq!(code, 5);
+    assert!(
+        news.contains("hint: the port may speak plain HTTP"),
+        "{news}"
+    );
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn output_that_can_not_be_written_is_an_error() {
@@ -98,7 +137,7 @@ fn output_that_can_not_be_written_is_an_error() {
 #[test]
 fn an_answer_that_is_no_stream_is_explained() {
     let (code, news) = end_after(Reply::status(404).send("\n<h1>Nope</h1>\x1b[2J\n"));
-    assert_eq!(code, 3);
+    assert_eq!(code, 6);
     assert!(news.contains("/feed answered with status 404"), "{news}");
     assert!(
         news.contains(r"the server said: <h1>Nope</h1>\u{1b}[2J"),
@@ -107,7 +146,7 @@ fn an_answer_that_is_no_stream_is_explained() {
     assert!(news.contains("hint: check the path"), "{news}");
 
     let (code, news) = end_after(Reply::status(401));
-    assert_eq!(code, 3);
+    assert_eq!(code, 6);
     assert!(news.contains("hint: send credentials"), "{news}");
     assert!(!news.contains("secret"), "{news}");
 
@@ -179,7 +218,7 @@ fn bad_usage_has_a_code_of_its_own_and_help_names_them_all() {
     let help = everstream(["--help"]).output().unwrap();
     assert!(help.status.success());
     let help = String::from_utf8(help.stdout).unwrap();
-    for code in 0..=4 {
+    for code in 0..=9 {
         assert!(help.contains(&format!("\n  {code}  ")), "{help}");
     }
 }

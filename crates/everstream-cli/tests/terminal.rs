@@ -4,29 +4,58 @@
 
 mod common;
 
-use std::process::{Command, Stdio};
+use std::io::{Read, Write};
+use std::process::{Child, Command, Stdio};
+use std::time::Instant;
 
 use everstream_testing::{Reply, Server};
 
-/// All that a terminal gets while this stream is followed to its end, and the exit code.
-fn on_a_terminal(stream: Reply, environment: &[(&str, &str)]) -> (String, Option<i32>) {
+/// What comes before each drawing of the status line, and takes it away.
+const ERASE: &str = "\r\x1b[K";
+
+/// A stream that ends for good after these steps.
+fn serve(stream: Reply) -> Server {
     let server = Server::start();
     server.enqueue(stream.retry(100).end());
     server.otherwise(Reply::status(204));
-    let follow = format!(
-        "'{}' '{}'",
-        env!("CARGO_BIN_EXE_everstream"),
-        server.url("/")
-    );
+    server
+}
+
+/// `script`, running this line of shell in a terminal of its own.
+fn script(line: &str, environment: &[(&str, &str)]) -> Command {
     let mut script = Command::new("script");
     common::clean(&mut script);
-    let output = script
-        .args(["--quiet", "--return", "--command", &follow, "/dev/null"])
+    script
+        .args(["--quiet", "--return", "--command", line, "/dev/null"])
         .env("TERM", "xterm-256color")
+        .env("SHELL", "/bin/sh")
         .envs(environment.iter().copied())
         .stdin(Stdio::null())
-        .output()
-        .expect("these tests need the program script (Debian: bsdutils)");
+        .stdout(Stdio::piped());
+    script
+}
+
+fn start(script: &mut Command) -> Child {
+    script
+        .spawn()
+        .expect("these tests need the program script (Debian: bsdutils)")
+}
+
+/// All that a terminal gets while this stream is followed to its end, and the exit code. The shell
+/// adds `rest` to the command.
+fn on_a_terminal(
+    server: &Server,
+    rest: &str,
+    environment: &[(&str, &str)],
+) -> (String, Option<i32>) {
+    let command = env!("CARGO_BIN_EXE_everstream");
+    let line = format!(
+        "stty rows 24 cols 80; '{command}' '{}' {rest}",
+        server.url("/")
+    );
+    let output = start(&mut script(&line, environment))
+        .wait_with_output()
+        .unwrap();
     let shown = String::from_utf8(output.stdout).unwrap();
     // The terminal's own doing.
     (shown.replace("\r\n", "\n"), output.status.code())
@@ -34,11 +63,11 @@ fn on_a_terminal(stream: Reply, environment: &[(&str, &str)]) -> (String, Option
 
 #[test]
 fn an_event_is_a_block_that_people_can_read() {
-    let stream = Reply::stream().send("event: price\nid: 41\ndata: 7 €\ndata: 8 €\n\n");
-    let (shown, code) = on_a_terminal(stream, &[]);
+    let server = serve(Reply::stream().send("event: price\nid: 41\ndata: 7 €\ndata: 8 €\n\n"));
+    let (shown, code) = on_a_terminal(&server, "", &[]);
     assert_eq!(code, Some(4));
     assert!(
-        shown.contains("\x1b[1;36mprice\x1b[0m  \x1b[2mid 41\x1b[0m\n  7 €\n  8 €\n\n"),
+        shown.contains("Z\x1b[0m  \x1b[1;36mprice\x1b[0m  \x1b[2mid 41\x1b[0m\n  7 €\n  8 €\n\n"),
         "{shown:?}"
     );
     assert!(
@@ -48,31 +77,192 @@ fn an_event_is_a_block_that_people_can_read() {
 }
 
 #[test]
+fn json_is_laid_out_in_colours() {
+    let server = serve(Reply::stream().event(r#"{"a":[1,"b"]}"#));
+    let (shown, _) = on_a_terminal(&server, "2>/dev/null", &[]);
+    let expected = "\n  {\n    \x1b[34m\"a\"\x1b[0m: [\n      \x1b[33m1\x1b[0m,\n      \x1b[32m\"b\"\x1b[0m\n    ]\n  }\n\n";
+    assert!(shown.contains(expected), "{shown:?}");
+}
+
+#[test]
+fn long_data_is_cut_at_the_width_unless_all_is_wanted() {
+    let server = serve(Reply::stream().event("x".repeat(100)));
+    let (shown, _) = on_a_terminal(&server, "2>/dev/null", &[]);
+    assert!(
+        shown.contains(&format!("\n  {}…\n", "x".repeat(77))),
+        "{shown:?}"
+    );
+    let server = serve(Reply::stream().event("x".repeat(100)));
+    let (shown, _) = on_a_terminal(&server, "--full 2>/dev/null", &[]);
+    assert!(
+        shown.contains(&format!("\n  {}\n", "x".repeat(100))),
+        "{shown:?}"
+    );
+}
+
+#[test]
 fn no_color_is_honoured() {
-    for environment in [("NO_COLOR", "1"), ("TERM", "dumb")] {
-        let (shown, _) = on_a_terminal(Reply::stream().event("x"), &[environment]);
-        assert!(shown.contains("message\n  x\n\n"), "{shown:?}");
-        assert!(!shown.contains('\x1b'), "{shown:?}");
-    }
+    let server = serve(Reply::stream().event(r#"{"a":1}"#));
+    let (shown, _) = on_a_terminal(&server, "", &[("NO_COLOR", "1")]);
+    assert!(
+        shown.contains("message\n  {\n    \"a\": 1\n  }\n\n"),
+        "{shown:?}"
+    );
+    // Only the status line moves the cursor.
+    assert!(!shown.replace(ERASE, "").contains('\x1b'), "{shown:?}");
+}
+
+#[test]
+fn a_dumb_terminal_gets_no_escape_sequences() {
+    let server = serve(Reply::stream().event("x"));
+    let (shown, _) = on_a_terminal(&server, "", &[("TERM", "dumb")]);
+    assert!(shown.contains("message\n  x\n\n"), "{shown:?}");
+    assert!(!shown.contains(['\x1b', '\r']), "{shown:?}");
 }
 
 /// A server could retitle the window, clear the screen or answer a query as if it were typed.
 #[test]
 fn a_server_can_not_control_the_terminal() {
     let attack = "\x1b]0;owned\x07\x1b[2J\u{9b}6n\u{202e}\x08";
-    let stream = Reply::stream()
-        .send(format!("event: {attack}\nid: {attack}\ndata: {attack}\n\n"))
-        .event("tab\tstays");
-    let (shown, _) = on_a_terminal(stream, &[("NO_COLOR", "1")]);
-    let controls: Vec<char> = shown
-        .chars()
-        .filter(|c| (c.is_control() && !"\n\t".contains(*c)) || *c == '\u{202e}')
-        .collect();
-    assert!(controls.is_empty(), "{shown:?}");
-    let visible = r"\u{1b}]0;owned\u{7}\u{1b}[2J\u{9b}6n\u{202e}\u{8}";
+    for form in [
+        "pretty --full --comments",
+        "json --comments",
+        "data",
+        "raw --comments",
+    ] {
+        let server = serve(
+            Reply::stream()
+                .send(format!(
+                    ": {attack}\nevent: {attack}\nid: {attack}\ndata: {attack}\n\n"
+                ))
+                .event("tab\tstays"),
+        );
+        let rest = format!("--output {form} 2>/dev/null");
+        let (shown, _) = on_a_terminal(&server, &rest, &[("NO_COLOR", "1")]);
+        let controls: Vec<char> = shown
+            .chars()
+            .filter(|c| c.is_control() && !"\n\t".contains(*c))
+            .collect();
+        assert!(controls.is_empty(), "{form}: {shown:?}");
+        if form.starts_with("pretty") {
+            let visible = r"\u{1b}]0;owned\u{7}\u{1b}[2J\u{9b}6n\u{202e}\u{8}";
+            assert!(
+                shown.contains(&format!("{visible}  id {visible}\n  {visible}\n")),
+                "{shown:?}"
+            );
+        }
+        assert!(shown.contains("stays"), "{form}: {shown:?}");
+    }
+}
+
+#[test]
+fn the_status_line_is_drawn_in_its_place_and_erased_at_the_end() {
+    let server = Server::start();
+    server.otherwise(Reply::stream().event("x").stall());
+    let (shown, code) = on_a_terminal(&server, "--duration 1500ms", &[("NO_COLOR", "1")]);
+    assert_eq!(code, Some(0), "{shown}");
+    // Each drawing is whole, and something takes it away before anything else is written.
+    let mut parts = shown.split(ERASE);
+    assert_eq!(parts.next(), Some(""), "{shown:?}");
+    let mut drawings = 0;
+    for part in parts {
+        if part.contains(" event") && part.contains("/s  ") && !part.contains('\n') {
+            drawings += 1;
+        } else {
+            assert!(part.ends_with('\n'), "{shown:?}");
+            assert!(!part.contains("/s  "), "{shown:?}");
+        }
+    }
+    assert!(drawings >= 2, "{shown:?}");
+    assert!(shown.contains("0:00  1 event  "), "{shown:?}");
+    assert!(shown.contains("silent for 1 s"), "{shown:?}");
     assert!(
-        shown.contains(&format!("{visible}  id {visible}\n  {visible}\n")),
+        shown.contains("\neverstream: stopped by --duration after 1 event\n")
+            || shown.contains("\r\x1b[Keverstream: stopped by --duration after 1 event\n"),
         "{shown:?}"
     );
-    assert!(shown.contains("tab\tstays"), "{shown:?}");
+}
+
+#[test]
+fn the_status_line_is_drawn_four_times_a_second_at_most() {
+    let server = Server::start();
+    server.otherwise(Reply::stream().send_forever("data: x\n\n"));
+    let begin = Instant::now();
+    let (shown, code) = on_a_terminal(&server, "--duration 1s --output data", &[("NO_COLOR", "1")]);
+    let seconds = begin.elapsed().as_secs_f64();
+    assert_eq!(code, Some(0));
+    let events = shown.lines().filter(|line| line.ends_with('x')).count();
+    let drawings = shown.matches("/s  ").count();
+    assert!(drawings >= 2 && events > 100, "{drawings} of {events}");
+    assert!(drawings as f64 <= 4.0 * seconds + 1.0, "{drawings}");
+}
+
+#[test]
+fn the_status_line_tells_of_the_wait_for_a_connection() {
+    let server = Server::start();
+    server.stop();
+    let (shown, code) = on_a_terminal(&server, "--duration 500ms", &[]);
+    assert_eq!(code, Some(0));
+    assert!(
+        shown.contains("no connection, next attempt in 1 s"),
+        "{shown:?}"
+    );
+}
+
+#[test]
+fn the_status_line_is_never_mixed_into_output() {
+    let file = std::env::temp_dir().join(format!("es-terminal-{}", std::process::id()));
+    let server = serve(Reply::stream().event("x"));
+    let to_file = format!("> '{}'", file.display());
+    let (shown, _) = on_a_terminal(&server, &to_file, &[]);
+    let written = std::fs::read_to_string(&file).unwrap();
+    std::fs::remove_file(&file).unwrap();
+    assert!(shown.contains("0 events"), "{shown:?}");
+    assert!(written.starts_with("{\"event\":"), "{written:?}");
+    assert_eq!(written.lines().count(), 1, "{written:?}");
+
+    // What reads a pipe may write to this terminal.
+    for rest in ["| cat", "2>/dev/null", "--quiet"] {
+        let server = serve(Reply::stream().event("x"));
+        let (shown, _) = on_a_terminal(&server, rest, &[]);
+        assert!(shown.contains('x'), "{rest}: {shown:?}");
+        assert!(!shown.contains("0 events"), "{rest}: {shown:?}");
+    }
+}
+
+#[test]
+fn ctrl_c_at_the_keyboard_ends_it_cleanly() {
+    let server = Server::start();
+    server.otherwise(Reply::stream().event_with_id("41", "x").stall());
+    let line = format!(
+        "exec '{}' '{}'",
+        env!("CARGO_BIN_EXE_everstream"),
+        server.url("/")
+    );
+    let mut script = start(script(&line, &[("NO_COLOR", "1")]).stdin(Stdio::piped()));
+    let mut keyboard = script.stdin.take().unwrap();
+    let mut screen = script.stdout.take().unwrap();
+    let mut shown = String::new();
+    let mut typed = false;
+    let mut buffer = [0; 1000];
+    loop {
+        let count = screen.read(&mut buffer).unwrap();
+        if count == 0 {
+            break;
+        }
+        shown += std::str::from_utf8(&buffer[..count]).unwrap();
+        if !typed && shown.contains("id 41") {
+            keyboard.write_all(b"\x03").unwrap();
+            typed = true;
+        }
+    }
+    assert_eq!(script.wait().unwrap().code(), Some(0), "{shown:?}");
+    assert!(
+        shown.contains("stopped by Ctrl-C after 1 event; the last id is 41"),
+        "{shown:?}"
+    );
+    assert!(
+        !shown.rsplit('\n').next().unwrap().contains("/s"),
+        "{shown:?}"
+    );
 }

@@ -16,7 +16,7 @@ use everstream_testing::{Feed, Server};
 
 use crate::args::DemoArgs;
 use crate::exit::Exit;
-use crate::follow::seconds;
+use crate::explain::seconds;
 use crate::report;
 use crate::stop::Stop;
 use script::Script;
@@ -69,7 +69,7 @@ fn prepare(events: usize, story: &Story) -> Result<Client, Box<dyn std::error::E
     let client = SseClient::builder(Http::new(server.url("/readings")).no_proxy())
         .error_strategy(reconnect().or_on_status(TRANSIENT_STATUSES))
         .build()?;
-    let stop = Stop::at_signals(client.handle(), Exit::Failed)?;
+    let stop = Stop::at_signals(client.handle(), Exit::Failed, Some(crate::stop::GRACE))?;
     let (feed, sent) = (Feed::new(), Sent::default());
     let script = Script::prepare(events, &server, &feed);
 

@@ -2,6 +2,9 @@
 
 use std::fmt;
 use std::future::Future;
+use std::net::IpAddr;
+#[cfg(unix)]
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -45,6 +48,7 @@ const REDIRECT_LIMIT: usize = 10;
 pub struct Http {
     url: String,
     query: Vec<(String, String)>,
+    basic_auth: Option<(String, String)>,
     method: String,
     headers: Vec<Header>,
     body: Option<Bytes>,
@@ -75,6 +79,7 @@ impl Http {
         Http {
             url: url.into(),
             query: Vec::new(),
+            basic_auth: None,
             method: "GET".into(),
             headers: Vec::new(),
             body: None,
@@ -162,6 +167,19 @@ impl Http {
     #[must_use]
     pub fn bearer_token(self, token: impl fmt::Display) -> Self {
         self.header("authorization", format!("Bearer {token}"))
+    }
+
+    /// Adds `Authorization: Basic` with this user and password (RFC 7617), instead of the URL's user
+    /// info. An `Authorization` header that is set goes before it.
+    ///
+    /// ```
+    /// let http = everstream::Http::new("https://example.com/feed").basic_auth("me", "secret");
+    /// # drop(http);
+    /// ```
+    #[must_use]
+    pub fn basic_auth(mut self, user: impl Into<String>, password: impl Into<String>) -> Self {
+        self.basic_auth = Some((user.into(), password.into()));
+        self
     }
 
     fn add_header(mut self, name: String, value: &[u8], sensitive: bool) -> Self {
@@ -303,6 +321,36 @@ impl Http {
         self.with_transport(|transport| transport.proxy = Some(None))
     }
 
+    /// Connects to this address for requests to this host, instead of looking its name up. The
+    /// port is the URL's; that of the address doesn't count. More than one address for a host: they
+    /// are tried in turn.
+    ///
+    /// With a proxy it is the proxy that looks names up.
+    ///
+    /// ```
+    /// let http = everstream::Http::new("https://example.com/feed")
+    ///     .resolve("example.com", [127, 0, 0, 1]);
+    /// # drop(http);
+    /// ```
+    #[must_use]
+    pub fn resolve(self, host: impl Into<String>, address: impl Into<IpAddr>) -> Self {
+        // URLs have their hosts in lower case.
+        let host = host.into().to_ascii_lowercase();
+        self.with_transport(|transport| transport.resolve.push((host, address.into())))
+    }
+
+    /// Connects to this Unix socket, whatever host and port the URL has. Proxies aren't used then.
+    ///
+    /// ```
+    /// let http = everstream::Http::new("http://localhost/feed").unix_socket("/run/feed.sock");
+    /// # drop(http);
+    /// ```
+    #[cfg(unix)]
+    #[must_use]
+    pub fn unix_socket(self, path: impl Into<PathBuf>) -> Self {
+        self.with_transport(|transport| transport.unix_socket = Some(path.into()))
+    }
+
     /// Trusts these certificates (PEM, one or more) besides the system's.
     ///
     /// ```
@@ -421,6 +469,11 @@ impl Http {
             last_event_id: None,
             problem: None,
         };
+        if let Some((user, password)) = &self.basic_auth {
+            // reqwest makes the header of it; a URL of http or https always takes it.
+            _ = attempt.url.set_username(user);
+            _ = attempt.url.set_password(Some(password));
+        }
         if !self.query.is_empty() {
             attempt.url.query_pairs_mut().extend_pairs(&self.query);
         }

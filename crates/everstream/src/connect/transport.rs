@@ -1,5 +1,8 @@
 //! The settings that belong to connections rather than requests, and the reqwest client from them.
 
+use std::net::{IpAddr, SocketAddr};
+#[cfg(unix)]
+use std::path::PathBuf;
 use std::time::Duration;
 
 use reqwest::redirect::Policy;
@@ -31,6 +34,9 @@ pub(super) struct Transport {
     pub(super) version: HttpVersion,
     /// `None`: the system's. `Some(None)`: none.
     pub(super) proxy: Option<Option<String>>,
+    pub(super) resolve: Vec<(String, IpAddr)>,
+    #[cfg(unix)]
+    pub(super) unix_socket: Option<PathBuf>,
     #[cfg(feature = "__tls")]
     pub(super) tls: Tls,
 }
@@ -51,6 +57,9 @@ impl Default for Transport {
             connect_timeout: Some(Duration::from_secs(10)),
             version: HttpVersion::Auto,
             proxy: None,
+            resolve: Vec::new(),
+            #[cfg(unix)]
+            unix_socket: None,
             #[cfg(feature = "__tls")]
             tls: Tls::default(),
         }
@@ -127,6 +136,19 @@ impl Transport {
             #[cfg(feature = "http2")]
             HttpVersion::Http2 => builder.http2_prior_knowledge(),
         };
+        for (index, (host, _)) in self.resolve.iter().enumerate() {
+            // reqwest keeps the last list that it is given for a host.
+            if self.resolve[..index].iter().all(|(known, _)| known != host) {
+                let of_host = self.resolve.iter().filter(|(other, _)| other == host);
+                // Port 0 stands for the URL's.
+                let addresses: Vec<_> = of_host.map(|(_, ip)| SocketAddr::new(*ip, 0)).collect();
+                builder = builder.resolve_to_addrs(host, &addresses);
+            }
+        }
+        #[cfg(unix)]
+        if let Some(path) = &self.unix_socket {
+            builder = builder.unix_socket(path.as_path());
+        }
         Ok(match &self.proxy {
             None => builder,
             Some(None) => builder.no_proxy(),

@@ -12,6 +12,7 @@ for_both_clients!(
     secrets_are_sent_again_by_the_next_attempt,
     secrets_of_a_hook_do_not_follow_either,
     user_info_becomes_a_header_that_is_a_secret,
+    basic_auth_is_a_header_that_is_a_secret,
     a_method_that_keeps_its_body_leaves_its_secrets_behind,
     secrets_are_not_printed,
 );
@@ -125,6 +126,23 @@ fn user_info_becomes_a_header_that_is_a_secret<C: Client>() {
         // user:p@ss
         assert_eq!(request.header("authorization"), Some("Basic dXNlcjpwQHNz"));
     }
+    assert_eq!(other.requests()[0].header("authorization"), None);
+}
+
+fn basic_auth_is_a_header_that_is_a_secret<C: Client>() {
+    let (home, other) = (Server::start(), Server::start());
+    home.enqueue(Reply::redirect(307, other.url("/")));
+    other.otherwise(Reply::stream().event("a").stall());
+    // Its user info gives way.
+    let url = home.url("/").replace("http://", "http://x:y@");
+    let http = Http::new(url).basic_auth("üser", "p@s%s:w");
+    assert!(!format!("{http:?}").contains("p@s"), "{http:?}");
+    C::quick(http).event_data();
+    // üser:p@s%s:w
+    assert_eq!(
+        home.requests()[0].header("authorization"),
+        Some("Basic w7xzZXI6cEBzJXM6dw==")
+    );
     assert_eq!(other.requests()[0].header("authorization"), None);
 }
 

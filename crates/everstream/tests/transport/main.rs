@@ -22,6 +22,7 @@ mod http2;
 mod logging;
 mod proxy;
 mod proxy_server;
+mod reaching;
 mod secrets;
 mod tls;
 mod tls_server;

@@ -1,0 +1,225 @@
+//! `--cursor FILE`: the last id, kept for the next run.
+//!
+//! The file is replaced as a whole and is on the disk before the write counts as done: a temporary
+//! file beside it is written, synced and renamed over it, and the folder is synced. Whenever the
+//! process or the machine stops, the file holds one id or the one before it, whole.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use clap::Args;
+
+use crate::duration;
+use crate::report::Problem;
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Resuming in another run")]
+pub(crate) struct CursorArgs {
+    /// Keep the last id in this file, and resume after the one that is in it. It is written, and
+    /// synced to the disk, after its event was.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) cursor: Option<PathBuf>,
+
+    /// While events come fast, write it at most once in this time; it is always up to date before
+    /// waiting for more; 0s: after every event.
+    #[arg(long, value_name = "TIME", value_parser = duration::parse, default_value = "0s", requires = "cursor")]
+    pub(crate) cursor_every: Duration,
+}
+
+/// Longer ids aren't from here.
+const LONGEST: u64 = 64 * 1024;
+
+pub(crate) struct Cursor {
+    path: PathBuf,
+    temporary: PathBuf,
+    every: Duration,
+    /// What the file holds.
+    written: String,
+    /// What it is to hold, if that is something else.
+    pending: Option<String>,
+    last_write: Option<Instant>,
+}
+
+impl Cursor {
+    /// Reads the file, if there is one.
+    pub(crate) fn open(args: &CursorArgs) -> Result<Option<Cursor>, Problem> {
+        let Some(path) = &args.cursor else {
+            return Ok(None);
+        };
+        let shown = path.display();
+        let written = match read(path) {
+            Ok(id) => id,
+            Err(error) => {
+                return Err(Problem::because(&format!("the cursor {shown} can't be read"), &error)
+                    .hint("it is a file with one id; without it the stream is followed from its beginning"));
+            }
+        };
+        let Some(name) = path.file_name() else {
+            return Err(Problem::new(format!("the cursor {shown} is no file")));
+        };
+        // Said now and not after the first event.
+        if !folder(path).is_dir() {
+            return Err(
+                Problem::new(format!("the folder of the cursor {shown} isn't there"))
+                    .hint("make it first: mkdir -p"),
+            );
+        }
+        // Always the same name, so that kills leave no more than one behind.
+        let mut temporary = name.to_owned();
+        temporary.push(".tmp");
+        Ok(Some(Cursor {
+            temporary: path.with_file_name(temporary),
+            path: path.clone(),
+            every: args.cursor_every,
+            written,
+            pending: None,
+            last_write: None,
+        }))
+    }
+
+    /// The id to resume after.
+    pub(crate) fn id(&self) -> Option<&str> {
+        Some(&*self.written).filter(|id| !id.is_empty())
+    }
+
+    /// All up to the event with this id is done; `None`: the server has taken the id back.
+    pub(crate) fn advance(&mut self, id: Option<&str>) -> io::Result<()> {
+        let id = id.unwrap_or_default();
+        if id == self.written {
+            self.pending = None;
+            return Ok(());
+        }
+        if self.pending.as_deref() != Some(id) {
+            self.pending = Some(id.to_owned());
+        }
+        let due = self
+            .last_write
+            .is_none_or(|last| last.elapsed() >= self.every);
+        if due { self.flush() } else { Ok(()) }
+    }
+
+    /// Writes what is left to write.
+    pub(crate) fn flush(&mut self) -> io::Result<()> {
+        let Some(id) = self.pending.take() else {
+            return Ok(());
+        };
+        let mut file = File::create(&self.temporary)?;
+        file.write_all(format!("{id}\n").as_bytes())?;
+        file.sync_all()?;
+        drop(file);
+        fs::rename(&self.temporary, &self.path)?;
+        // The rename itself; not every system lets a folder be opened.
+        #[cfg(unix)]
+        File::open(folder(&self.path))?.sync_all()?;
+        self.written = id;
+        self.last_write = Some(Instant::now());
+        Ok(())
+    }
+}
+
+fn folder(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if folder != Path::new("") => folder,
+        _ => Path::new("."),
+    }
+}
+
+/// The id in the file; empty if there is none.
+fn read(path: &Path) -> io::Result<String> {
+    let bad = |what| Err(io::Error::new(io::ErrorKind::InvalidData, what));
+    let length = match fs::metadata(path) {
+        Ok(about) => about.len(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(String::new()),
+        Err(error) => return Err(error),
+    };
+    if length > LONGEST {
+        return bad("it is too long for an id");
+    }
+    let mut id = fs::read_to_string(path)?;
+    if id.ends_with('\n') {
+        id.pop();
+    }
+    if id.contains(|c: char| c.is_ascii_control() && c != '\t') {
+        return bad("it holds more than one line, or a control character");
+    }
+    Ok(id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Folder(PathBuf);
+
+    impl Folder {
+        fn new(name: &str) -> Folder {
+            let path =
+                std::env::temp_dir().join(format!("es-cursor-{name}-{}", std::process::id()));
+            fs::create_dir_all(&path).unwrap();
+            Folder(path)
+        }
+
+        fn open(&self, every: Duration) -> Result<Cursor, Problem> {
+            let args = CursorArgs {
+                cursor: Some(self.0.join("c")),
+                cursor_every: every,
+            };
+            Cursor::open(&args).map(Option::unwrap)
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    #[test]
+    fn an_id_is_found_again() {
+        let folder = Folder::new("again");
+        for id in ["41", "ü x ", "a\tb"] {
+            folder
+                .open(Duration::ZERO)
+                .unwrap()
+                .advance(Some(id))
+                .unwrap();
+            assert_eq!(folder.open(Duration::ZERO).unwrap().id(), Some(id));
+        }
+        let mut cursor = folder.open(Duration::ZERO).unwrap();
+        cursor.advance(None).unwrap();
+        assert_eq!(folder.open(Duration::ZERO).unwrap().id(), None);
+        let names: Vec<_> = fs::read_dir(&folder.0).unwrap().collect();
+        assert_eq!(names.len(), 1, "a temporary file is left: {names:?}");
+    }
+
+    #[test]
+    fn fast_ids_are_written_together_and_before_waiting() {
+        let folder = Folder::new("fast");
+        let mut cursor = folder.open(Duration::from_secs(3600)).unwrap();
+        let on_disk = || folder.open(Duration::ZERO).unwrap().id().map(str::to_owned);
+        cursor.advance(Some("1")).unwrap();
+        assert_eq!(on_disk().as_deref(), Some("1"), "the first one at once");
+        cursor.advance(Some("2")).unwrap();
+        cursor.advance(Some("3")).unwrap();
+        assert_eq!(on_disk().as_deref(), Some("1"));
+        cursor.flush().unwrap();
+        assert_eq!(on_disk().as_deref(), Some("3"));
+        cursor.advance(Some("4")).unwrap();
+        cursor.advance(Some("3")).unwrap();
+        cursor.flush().unwrap();
+        assert_eq!(on_disk().as_deref(), Some("3"));
+    }
+
+    #[test]
+    fn a_file_that_is_no_cursor_is_refused() {
+        let folder = Folder::new("other");
+        for content in ["a\nb\n", "\0", "\n\n", &"x".repeat(70_000)] {
+            fs::write(folder.0.join("c"), content).unwrap();
+            assert!(folder.open(Duration::ZERO).is_err(), "{content:.10?}");
+        }
+        fs::write(folder.0.join("c"), b"\xff").unwrap();
+        assert!(folder.open(Duration::ZERO).is_err());
+    }
+}

@@ -1,0 +1,255 @@
+//! What is written to standard output.
+//!
+//! | file | subject |
+//! |---|---|
+//! | `pretty.rs` | for people |
+//! | `ndjson.rs` | for programs |
+//! | `json.rs` | data that is JSON |
+//! | `visible.rs` | text that can't do anything to a terminal |
+
+mod json;
+mod ndjson;
+mod pretty;
+mod visible;
+
+use std::io::{self, IsTerminal, Stdout, Write};
+use std::time::SystemTime;
+
+use clap::{Args, ValueEnum};
+use everstream::{Encoder, Event};
+
+pub(crate) use json::{harmless, is_json};
+use pretty::Style;
+pub(crate) use visible::{visible, visible_lines};
+
+use crate::report;
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Output")]
+pub(crate) struct OutputArgs {
+    /// How events are written. Default: pretty on a terminal, json otherwise.
+    #[arg(short = 'o', long, value_enum, value_name = "FORM")]
+    output: Option<Form>,
+
+    /// With json: data that is JSON is nested as such; other data stays a string.
+    #[arg(long)]
+    json_data: bool,
+
+    /// With pretty on a terminal: cut neither long lines nor long data.
+    #[arg(long)]
+    full: bool,
+
+    /// Write comments too (not with data).
+    #[arg(long)]
+    comments: bool,
+
+    /// Only errors on standard error: no news of the connection, no status line.
+    #[arg(
+        short,
+        short_alias = 's',
+        long,
+        alias = "silent",
+        conflicts_with = "verbose"
+    )]
+    pub(crate) quiet: bool,
+
+    /// Also what the server answered: its status and headers.
+    #[arg(short, long)]
+    pub(crate) verbose: bool,
+
+    /// Nothing is kept back anyway; for hands that are used to curl.
+    #[arg(short = 'N', long, hide = true)]
+    no_buffer: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Form {
+    /// A block per event, for people.
+    Pretty,
+    /// An object per line: event, data, id, last_event_id, time.
+    Json,
+    /// The data and a line end.
+    Data,
+    /// An event stream again.
+    Raw,
+}
+
+/// Writes events, each of them flushed.
+pub(crate) struct Printer {
+    out: Stdout,
+    form: Form,
+    terminal: bool,
+    colours: bool,
+    full: bool,
+    json_data: bool,
+    comments: bool,
+    /// Used again for every event, so that each is a single write.
+    buffer: String,
+}
+
+impl Printer {
+    pub(crate) fn new(args: &OutputArgs) -> Printer {
+        let out = io::stdout();
+        let terminal = out.is_terminal();
+        let default = if terminal { Form::Pretty } else { Form::Json };
+        Printer {
+            form: args.output.unwrap_or(default),
+            out,
+            terminal,
+            colours: colours(terminal),
+            full: args.full,
+            json_data: args.json_data,
+            comments: args.comments,
+            buffer: String::new(),
+        }
+    }
+
+    pub(crate) fn event(&mut self, event: &Event, time: SystemTime) -> io::Result<()> {
+        let style = self.style();
+        let out = &mut self.buffer;
+        match self.form {
+            Form::Pretty => pretty::event(out, event, time, style),
+            Form::Json => ndjson::event(out, event, time, self.json_data),
+            Form::Data => line(out, event.data(), self.terminal),
+            Form::Raw => {
+                let mut encoder = Encoder::new();
+                // A parsed event has no line end where one can't be written.
+                encoder.event(event.as_ref()).map_err(io::Error::other)?;
+                raw(out, encoder.as_str(), self.terminal);
+            }
+        }
+        self.flush()
+    }
+
+    pub(crate) fn comment(&mut self, text: &str, time: SystemTime) -> io::Result<()> {
+        if !self.comments {
+            return Ok(());
+        }
+        // Most have a space there, which belongs to the colon as in a field.
+        let text = text.strip_prefix(' ').unwrap_or(text);
+        let style = self.style();
+        let out = &mut self.buffer;
+        match self.form {
+            Form::Pretty => pretty::comment(out, text, style),
+            Form::Json => ndjson::comment(out, text, time),
+            Form::Data => return Ok(()),
+            Form::Raw => {
+                let mut encoder = Encoder::new();
+                encoder.comment(text);
+                raw(out, encoder.as_str(), self.terminal);
+            }
+        }
+        self.flush()
+    }
+
+    /// A result of `--jq`: JSON, except that a text stands for itself with the form `data`.
+    pub(crate) fn result(&mut self, json: &str) -> io::Result<()> {
+        let text = match self.form {
+            Form::Data => serde_json::from_str::<String>(json).ok(),
+            _ => None,
+        };
+        match text {
+            Some(text) => line(&mut self.buffer, &text, self.terminal),
+            None => line(&mut self.buffer, &harmless(json), self.terminal),
+        }
+        self.flush()
+    }
+
+    fn style(&self) -> Style {
+        Style {
+            colours: self.colours,
+            // Asked each time: a window may have been made wider.
+            cut_at: match self.terminal && !self.full {
+                true => width(io::stdout()),
+                false => None,
+            },
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        /// What the buffer keeps after an event that was larger.
+        const KEPT: usize = 64 * 1024;
+        if self.terminal {
+            report::erase_status();
+        }
+        let written = self
+            .out
+            .write_all(self.buffer.as_bytes())
+            .and_then(|()| self.out.flush());
+        self.buffer.clear();
+        self.buffer.shrink_to(KEPT);
+        written
+    }
+}
+
+fn line(out: &mut String, text: &str, terminal: bool) {
+    raw(out, text, terminal);
+    out.push('\n');
+}
+
+/// As it is, unless a terminal would obey it.
+fn raw(out: &mut String, text: &str, terminal: bool) {
+    if terminal {
+        out.push_str(&visible_lines(text));
+    } else {
+        out.push_str(text);
+    }
+}
+
+/// The columns of the terminal, if it has any.
+#[cfg(unix)]
+pub(crate) fn width(of: impl std::os::fd::AsFd) -> Option<usize> {
+    let (width, _) = terminal_size::terminal_size_of(of)?;
+    Some(usize::from(width.0)).filter(|columns| *columns > 0)
+}
+
+/// The columns of the terminal, if it has any.
+#[cfg(not(unix))]
+pub(crate) fn width(_of: impl Sized) -> Option<usize> {
+    let (width, _) = terminal_size::terminal_size()?;
+    Some(usize::from(width.0)).filter(|columns| *columns > 0)
+}
+
+/// What of the text fits into so many columns.
+pub(crate) fn beginning(text: &str, columns: usize) -> &str {
+    pretty::beginning(text, columns)
+}
+
+/// Whether to use colours: on a terminal that has them, unless <https://no-color.org> says no.
+pub(crate) fn colours(terminal: bool) -> bool {
+    let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    terminal && !set("NO_COLOR") && !dumb_terminal()
+}
+
+/// Whether the terminal knows no escape sequences.
+pub(crate) fn dumb_terminal() -> bool {
+    std::env::var_os("TERM").is_some_and(|term| term == "dumb")
+}
+
+/// In UTC, with milliseconds.
+pub(crate) fn rfc3339(time: SystemTime) -> String {
+    // humantime panics before 1970 and after 9999, which a wrong clock may say.
+    let end = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(253_402_300_799);
+    let time = time.clamp(SystemTime::UNIX_EPOCH, end);
+    humantime::format_rfc3339_millis(time).to_string()
+}
+
+/// Whether another program reads the output. What it makes of that may go to the same terminal.
+#[cfg(unix)]
+pub(crate) fn output_is_pipe() -> bool {
+    use std::os::fd::AsFd;
+    use std::os::unix::fs::FileTypeExt;
+
+    let kind = io::stdout()
+        .as_fd()
+        .try_clone_to_owned()
+        .and_then(|fd| std::fs::File::from(fd).metadata())
+        .map(|about| about.file_type());
+    kind.is_ok_and(|kind| kind.is_fifo() || kind.is_socket())
+}
+
+/// Whether another program may read the output.
+#[cfg(not(unix))]
+pub(crate) fn output_is_pipe() -> bool {
+    !io::stdout().is_terminal()
+}

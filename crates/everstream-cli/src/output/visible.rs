@@ -1,0 +1,36 @@
+//! Text that can't do anything to a terminal.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
+/// Control characters, and those that turn the direction of writing, are shown as `\u{1b}`.
+pub(crate) fn visible(text: &str) -> Cow<'_, str> {
+    escape(text, is_control)
+}
+
+/// [`visible`], with the ends of lines left as they are.
+pub(crate) fn visible_lines(text: &str) -> Cow<'_, str> {
+    escape(text, |c| c != '\n' && is_control(c))
+}
+
+fn escape(text: &str, escaped: impl Fn(char) -> bool) -> Cow<'_, str> {
+    if !text.contains(&escaped) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        if escaped(c) {
+            _ = write!(shown, "{}", c.escape_unicode());
+        } else {
+            shown.push(c);
+        }
+    }
+    Cow::Owned(shown)
+}
+
+pub(super) fn is_control(c: char) -> bool {
+    // Tabs do no harm. The rest are the bidirectional controls ("Trojan Source", 2021) and the two
+    // separators that some terminals break lines at.
+    (c.is_control() && c != '\t')
+        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}

@@ -1,0 +1,149 @@
+//! When and how long to try again: the options that every subcommand with a URL shares.
+
+use std::time::Duration;
+
+use clap::Args;
+use everstream::error_strategy::{
+    ErrorStrategy, MaxAttempts, Reconnect, TRANSIENT_STATUSES, TimeLimit, Verdict, always_fail,
+    continue_with_max_attempts, continue_with_time_limit, reconnect,
+};
+use everstream::{Builder, Fault, Timestamp, retry_delay};
+
+use crate::duration;
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Reconnecting")]
+pub(crate) struct ReconnectArgs {
+    /// End with the first connection.
+    #[arg(long, conflicts_with_all = ["max_attempts", "max_time", "retry_status", "repeat_unsafe"])]
+    pub(crate) no_reconnect: bool,
+
+    /// Give up after so many attempts in a row without a connection. Default: never.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    max_attempts: Option<u32>,
+
+    /// Give up after so long without a connection (for the whole run: --duration). Default: never.
+    #[arg(long, visible_alias = "retry-max-time", value_name = "TIME", value_parser = duration::parse)]
+    max_time: Option<Duration>,
+
+    /// Wait so long before the first attempt to connect again; it doubles from attempt to attempt,
+    /// and up to half is left off at random. What the server says (retry:) goes before it.
+    #[arg(long, value_name = "TIME", value_parser = duration::parse, default_value = "1s")]
+    retry_delay: Duration,
+
+    /// Never wait longer, whatever the server says. Default: 30s, unless the server asks for more.
+    #[arg(long, value_name = "TIME", value_parser = duration::parse)]
+    retry_max: Option<Duration>,
+
+    /// Try again after these statuses: numbers, 4xx or 5xx, with commas between them; "" for none.
+    /// Default: 408,425,429,500,502,503,504.
+    #[arg(long, value_name = "LIST", value_parser = parse_statuses)]
+    retry_status: Option<Statuses>,
+
+    /// Send a POST (or another method that isn't safe) again too when the connection is lost, even
+    /// if there is no id to resume from.
+    #[arg(long)]
+    repeat_unsafe: bool,
+
+    /// Resume after the event with this id.
+    #[arg(long, value_name = "ID")]
+    pub(crate) last_event_id: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Statuses(Vec<u16>);
+
+fn parse_statuses(list: &str) -> Result<Statuses, String> {
+    let mut statuses = Vec::new();
+    for part in list
+        .split(',')
+        .map(str::trim)
+        .filter(|part| !part.is_empty())
+    {
+        match part {
+            "4xx" => statuses.extend(400..500),
+            "5xx" => statuses.extend(500..600),
+            _ => match part.parse() {
+                Ok(status @ 100..=999) => statuses.push(status),
+                _ => return Err(format!("{part:?} is no status, nor 4xx or 5xx")),
+            },
+        }
+    }
+    Ok(Statuses(statuses))
+}
+
+impl ReconnectArgs {
+    pub(crate) fn apply(&self, mut builder: Builder) -> Builder {
+        let mut backoff = retry_delay::backoff();
+        if let Some(longest) = self.retry_max {
+            backoff = backoff.max_delay(longest);
+        }
+        builder = builder
+            .initial_retry_delay(self.retry_delay)
+            .retry_delay_strategy(backoff)
+            .repeat_unsafe(self.repeat_unsafe);
+        if self.no_reconnect {
+            return builder.error_strategy(always_fail());
+        }
+        let statuses = match &self.retry_status {
+            Some(Statuses(statuses)) => statuses.clone(),
+            None => TRANSIENT_STATUSES.to_vec(),
+        };
+        builder.error_strategy(Limited {
+            reconnect: reconnect().or_on_status(statuses),
+            // What fails after the last of them isn't continued.
+            attempts: self
+                .max_attempts
+                .map(|max| continue_with_max_attempts(max.saturating_sub(1))),
+            time: self.max_time.map(continue_with_time_limit),
+            connected: false,
+        })
+    }
+}
+
+/// Goes on as long as each of its parts does.
+struct Limited {
+    reconnect: Reconnect,
+    attempts: Option<MaxAttempts>,
+    time: Option<TimeLimit>,
+    /// There was a connection, whose end is no failed attempt.
+    connected: bool,
+}
+
+impl ErrorStrategy for Limited {
+    fn apply(&mut self, fault: Option<&Fault>, now: Timestamp) -> Verdict {
+        let attempted = !std::mem::take(&mut self.connected);
+        let attempts = self.attempts.as_mut().filter(|_| attempted);
+        let verdicts = [
+            Some(self.reconnect.apply(fault, now)),
+            attempts.map(|attempts| attempts.apply(fault, now)),
+            self.time.as_mut().map(|time| time.apply(fault, now)),
+        ];
+        match verdicts.contains(&Some(Verdict::Fail)) {
+            true => Verdict::Fail,
+            false => Verdict::Continue,
+        }
+    }
+
+    fn reset(&mut self) {
+        self.connected = true;
+        self.reconnect.reset();
+        self.attempts.iter_mut().for_each(MaxAttempts::reset);
+        self.time.iter_mut().for_each(TimeLimit::reset);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn statuses_are_numbers_and_classes() {
+        assert_eq!(parse_statuses("429, 503"), Ok(Statuses(vec![429, 503])));
+        assert_eq!(parse_statuses(""), Ok(Statuses(vec![])));
+        assert_eq!(parse_statuses("5xx").unwrap().0.len(), 100);
+        for bad in ["99", "1000", "x", "2xx", "-1"] {
+            assert!(parse_statuses(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,344 @@
+//! What is asked for, and how: the options that every subcommand with a URL shares. Their letters
+//! are those of curl.
+
+use std::io::Read;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::Args;
+use everstream::{Http, HttpVersion};
+
+use crate::duration;
+use crate::report::Problem;
+
+/// The variable of the password that `-u` leaves out.
+pub(crate) const PASSWORD: &str = "EVERSTREAM_PASSWORD";
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Request (letters as in curl)")]
+pub(crate) struct RequestArgs {
+    /// The stream: http://... or https://...
+    #[arg(value_name = "URL", help_heading = "Arguments")]
+    pub(crate) url: String,
+
+    /// Send this header; it never follows a redirect to another origin. @FILE: one per line
+    /// (repeatable).
+    // Taken as it is: clap would print a value that it refuses, and it may be a secret.
+    #[arg(short = 'H', long = "header", value_name = "NAME: VALUE")]
+    headers: Vec<String>,
+
+    /// The method. Default: GET, or POST with a body.
+    #[arg(short = 'X', long = "request", value_name = "METHOD")]
+    method: Option<String>,
+
+    /// Send this body, as application/x-www-form-urlencoded; @FILE: its content without line ends,
+    /// @-: from standard input (repeatable; joined with &).
+    #[arg(short, long, value_name = "DATA", conflicts_with = "json")]
+    data: Vec<String>,
+
+    /// As --data, and a file is sent as it is.
+    #[arg(long, value_name = "DATA", conflicts_with_all = ["data", "json"])]
+    data_binary: Option<String>,
+
+    /// Send this body, as application/json; @FILE, @-.
+    #[arg(long, value_name = "DATA")]
+    json: Option<String>,
+
+    /// Credentials for Basic authentication. Without ":PASSWORD" it is read from the variable
+    /// EVERSTREAM_PASSWORD, where other users of this machine don't see it.
+    #[arg(short, long, value_name = "USER:PASSWORD")]
+    user: Option<String>,
+
+    /// Send "Authorization: Bearer" with the token in this environment variable.
+    #[arg(long, value_name = "VARIABLE", conflicts_with = "user")]
+    bearer_env: Option<String>,
+
+    /// The User-Agent.
+    #[arg(short = 'A', long, value_name = "NAME")]
+    user_agent: Option<String>,
+
+    /// Accept any certificate. Whoever is between can read and change everything.
+    #[arg(short = 'k', long)]
+    insecure: bool,
+
+    /// Trust these certificates (PEM) besides the system's.
+    #[arg(long, value_name = "FILE")]
+    cacert: Option<PathBuf>,
+
+    /// Show this certificate (PEM); the file may hold the key too.
+    #[arg(long, value_name = "FILE")]
+    cert: Option<PathBuf>,
+
+    /// The key of --cert (PEM, PKCS#8).
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    key: Option<PathBuf>,
+
+    /// Use this proxy instead of the system's: http://, https://, socks5://...; "" is none.
+    #[arg(short = 'x', long, value_name = "URL")]
+    proxy: Option<String>,
+
+    /// HTTP/2 only, also without TLS.
+    #[arg(long, conflicts_with = "http1_1")]
+    http2: bool,
+
+    /// HTTP/1.1 only.
+    #[arg(long = "http1.1")]
+    http1_1: bool,
+
+    /// Connect to ADDRESS for requests to HOST. PORT is there as in curl: the address holds for
+    /// every port of the host (repeatable).
+    #[arg(long, value_name = "HOST:PORT:ADDRESS")]
+    resolve: Vec<String>,
+
+    /// Connect to this Unix socket, whatever host the URL has.
+    #[cfg(unix)]
+    #[arg(long, value_name = "PATH")]
+    unix_socket: Option<PathBuf>,
+
+    /// Redirects are followed anyway; for hands that are used to curl.
+    #[arg(short = 'L', long, hide = true)]
+    location: bool,
+
+    /// Follow so many redirects in a row; 0: none.
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    max_redirs: usize,
+
+    /// Give an attempt up if the connection takes longer: 500ms, 2s, 5m, 1h, or seconds.
+    #[arg(long, value_name = "TIME", value_parser = duration::parse, default_value = "10s")]
+    connect_timeout: Duration,
+
+    /// Take a connection for dead if nothing comes for so long; comments count. Default: never.
+    #[arg(long, value_name = "TIME", value_parser = duration::parse)]
+    pub(crate) read_timeout: Option<Duration>,
+}
+
+impl RequestArgs {
+    /// The request, or what is wrong with it.
+    pub(crate) fn http(&self) -> Result<Http, Problem> {
+        let mut http = Http::new(&self.url)
+            .redirect_limit(self.max_redirs)
+            .connect_timeout(self.connect_timeout);
+        let headers = self.headers()?;
+        for (name, value) in &headers {
+            http = http.sensitive_header(name, value);
+        }
+        if let Some(name) = &self.user_agent {
+            http = http.header("user-agent", name);
+        }
+        if let Some((kind, body)) = self.body()? {
+            if !headers
+                .iter()
+                .any(|(name, _)| name.eq_ignore_ascii_case("content-type"))
+            {
+                http = http.header("content-type", kind);
+            }
+            http = http.method("POST").body(body);
+        }
+        if let Some(method) = &self.method {
+            http = http.method(method);
+        }
+        http = self.credentials(http)?;
+        http = self.tls(http)?;
+        self.way(http)
+    }
+
+    fn headers(&self) -> Result<Vec<(String, String)>, Problem> {
+        let mut headers = Vec::new();
+        for (index, header) in self.headers.iter().enumerate() {
+            if let Some(file) = header.strip_prefix('@') {
+                let text = text(read(file)?, file)?;
+                for (index, line) in text.lines().enumerate() {
+                    if !line.trim().is_empty() {
+                        let place = || format!("line {} of {file:?}", index + 1);
+                        headers.push(split_header(line, place)?);
+                    }
+                }
+            } else {
+                headers.push(split_header(header, || format!("header {}", index + 1))?);
+            }
+        }
+        Ok(headers)
+    }
+
+    /// The body and its type.
+    fn body(&self) -> Result<Option<(&'static str, Vec<u8>)>, Problem> {
+        const FORM: &str = "application/x-www-form-urlencoded";
+        if let Some(json) = &self.json {
+            return Ok(Some(("application/json", content(json)?)));
+        }
+        if let Some(data) = &self.data_binary {
+            return Ok(Some((FORM, content(data)?)));
+        }
+        let mut body = Vec::new();
+        for (index, data) in self.data.iter().enumerate() {
+            if index > 0 {
+                body.push(b'&');
+            }
+            let mut part = content(data)?;
+            if data.starts_with('@') {
+                // As curl does with files of --data.
+                part.retain(|byte| !matches!(byte, b'\r' | b'\n' | 0));
+            }
+            body.extend(part);
+        }
+        Ok((!self.data.is_empty()).then_some((FORM, body)))
+    }
+
+    fn credentials(&self, http: Http) -> Result<Http, Problem> {
+        if let Some(variable) = &self.bearer_env {
+            return Ok(http.bearer_token(secret(variable)?));
+        }
+        Ok(match &self.user {
+            None => http,
+            Some(user) => match user.split_once(':') {
+                Some((user, password)) => http.basic_auth(user, password),
+                None => http.basic_auth(user, secret(PASSWORD)?),
+            },
+        })
+    }
+
+    fn tls(&self, mut http: Http) -> Result<Http, Problem> {
+        if self.insecure {
+            http = http.danger_accept_invalid_certs();
+        }
+        if let Some(file) = &self.cacert {
+            http = http.root_certificates(read_file(file)?);
+        }
+        if let Some(file) = &self.cert {
+            let key = match &self.key {
+                Some(key) => read_file(key)?,
+                // Then it is in the same file.
+                None => Vec::new(),
+            };
+            http = http.client_certificate(read_file(file)?, key);
+        }
+        Ok(http)
+    }
+
+    /// How the server is reached.
+    fn way(&self, mut http: Http) -> Result<Http, Problem> {
+        match self.proxy.as_deref() {
+            None => {}
+            Some("") => http = http.no_proxy(),
+            Some(url) => http = http.proxy(url),
+        }
+        if self.http2 {
+            http = http.version(HttpVersion::Http2);
+        } else if self.http1_1 {
+            http = http.version(HttpVersion::Http1);
+        }
+        for entry in &self.resolve {
+            let (host, addresses) = split_resolve(entry).ok_or_else(|| {
+                Problem::new(format!("--resolve {entry:?} can't be used"))
+                    .hint("it looks like this: --resolve example.com:443:127.0.0.1")
+            })?;
+            for address in addresses {
+                http = http.resolve(host, address);
+            }
+        }
+        #[cfg(unix)]
+        if let Some(path) = &self.unix_socket {
+            http = http.unix_socket(path);
+        }
+        Ok(http)
+    }
+}
+
+fn split_header(header: &str, place: impl Fn() -> String) -> Result<(String, String), Problem> {
+    match header.split_once(':') {
+        Some((name, value)) => Ok((name.trim().into(), value.trim().into())),
+        None => Err(Problem::new(format!("{} has no colon", place()))
+            .hint("a header looks like this: -H 'Authorization: Bearer TOKEN'")),
+    }
+}
+
+/// The host, and one or more addresses, with commas between them; IPv6 perhaps in brackets.
+fn split_resolve(entry: &str) -> Option<(&str, Vec<IpAddr>)> {
+    let (host, rest) = entry.split_once(':')?;
+    let (port, addresses) = rest.split_once(':')?;
+    port.parse::<u16>().ok()?;
+    let address = |text: &str| {
+        let bare = text
+            .strip_prefix('[')
+            .and_then(|text| text.strip_suffix(']'));
+        bare.unwrap_or(text).parse().ok()
+    };
+    let addresses: Option<Vec<IpAddr>> = addresses.split(',').map(address).collect();
+    Some((host, addresses?)).filter(|(host, _)| !host.is_empty())
+}
+
+/// The text itself, or what is in the file that it names.
+fn content(argument: &str) -> Result<Vec<u8>, Problem> {
+    match argument.strip_prefix('@') {
+        Some(file) => read(file),
+        None => Ok(argument.into()),
+    }
+}
+
+/// `-` is standard input.
+fn read(file: &str) -> Result<Vec<u8>, Problem> {
+    if file != "-" {
+        return read_file(Path::new(file));
+    }
+    let mut all = Vec::new();
+    match std::io::stdin().read_to_end(&mut all) {
+        Ok(_) => Ok(all),
+        Err(error) => Err(Problem::because("standard input can't be read", &error)),
+    }
+}
+
+pub(crate) fn read_file(path: &Path) -> Result<Vec<u8>, Problem> {
+    std::fs::read(path)
+        .map_err(|error| Problem::because(&format!("{} can't be read", path.display()), &error))
+}
+
+fn text(bytes: Vec<u8>, file: &str) -> Result<String, Problem> {
+    String::from_utf8(bytes).map_err(|_| Problem::new(format!("{file:?} isn't UTF-8")))
+}
+
+/// What is in an environment variable. It is never shown.
+fn secret(variable: &str) -> Result<String, Problem> {
+    match std::env::var(variable) {
+        Ok(value) => Ok(value.trim().to_owned()),
+        Err(std::env::VarError::NotPresent) => Err(Problem::new(format!(
+            "the environment variable {variable} isn't set"
+        ))
+        .hint(format!(
+            "set it without showing it: read -rs {variable} && export {variable}"
+        ))),
+        Err(std::env::VarError::NotUnicode(_)) => Err(Problem::new(format!(
+            "the environment variable {variable} isn't UTF-8"
+        ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn resolve_takes_what_curl_takes() {
+        let addresses = |entry| split_resolve(entry).map(|(_, addresses)| addresses);
+        assert_eq!(
+            split_resolve("a.b:443:127.0.0.1"),
+            Some(("a.b", vec![[127, 0, 0, 1].into()]))
+        );
+        assert_eq!(addresses("a:80:[::1],10.0.0.1").unwrap().len(), 2);
+        assert_eq!(
+            addresses("a:80:::1").unwrap()[0],
+            "::1".parse::<IpAddr>().unwrap()
+        );
+        for bad in [
+            "",
+            "a",
+            "a:80",
+            "a:80:",
+            "a:http:127.0.0.1",
+            ":80:127.0.0.1",
+            "a:80:b",
+        ] {
+            assert_eq!(split_resolve(bad), None, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,249 @@
+//! What a run keeps for the next one: nothing is lost between them, however they end.
+#![cfg(unix)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // tests
+
+mod common;
+
+use std::fs::{self, OpenOptions};
+use std::io::Read;
+use std::path::Path;
+use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use common::{Folder, PATIENCE, Running, everstream};
+use everstream_testing::{Feed, Gate, Reply, Server};
+
+fn kept(path: &Path) -> String {
+    fs::read_to_string(path).unwrap_or_default()
+}
+
+fn with_cursor<'a>(url: &'a str, path: &'a Path, more: &[&'a str]) -> Running {
+    let path = path.to_str().unwrap();
+    Running::follow(
+        [url, "--cursor", path]
+            .into_iter()
+            .chain(more.iter().copied()),
+    )
+}
+
+#[test]
+fn the_next_run_goes_on_after_the_last_event() {
+    let (server, folder) = (Server::start(), Folder::new("next"));
+    let (path, feed) = (folder.path("cursor"), Feed::new());
+    for data in ["a", "b", "c"] {
+        feed.push(data);
+    }
+    server.otherwise(Reply::stream().resume(&feed));
+    let url = server.url("/");
+    for count in ["1", "2"] {
+        let (code, news) = with_cursor(&url, &path, &["--count", count]).end();
+        assert_eq!(code, 0, "{news}");
+    }
+    assert_eq!(kept(&path), "3\n");
+    let ids: Vec<_> = server
+        .requests()
+        .iter()
+        .map(|request| request.header("last-event-id").map(str::to_owned))
+        .collect();
+    assert_eq!(ids, [None, Some("1".to_owned())]);
+}
+
+#[test]
+fn the_cursor_goes_before_the_id_of_the_command_line() {
+    let (server, folder) = (Server::start(), Folder::new("before"));
+    server.otherwise(Reply::status(204));
+    let url = server.url("/");
+    let path = folder.path("cursor");
+    with_cursor(&url, &path, &["--last-event-id", "7"]).end();
+    fs::write(&path, "41\n").unwrap();
+    with_cursor(&url, &path, &["--last-event-id", "7"]).end();
+    let ids = [0, 1].map(|n| {
+        server.requests()[n]
+            .header("last-event-id")
+            .map(str::to_owned)
+    });
+    assert_eq!(ids, [Some("7".to_owned()), Some("41".to_owned())]);
+}
+
+#[test]
+fn it_moves_over_events_that_are_left_out_and_ids_without_an_event() {
+    let (server, folder) = (Server::start(), Folder::new("left-out"));
+    let (path, more) = (folder.path("cursor"), Gate::new());
+    server.otherwise(
+        Reply::stream()
+            .event_with_id("1", "wanted")
+            .event_with_id("2", "other")
+            .wait_for(&more)
+            .send("id: 3\n\n")
+            .comment("x")
+            .stall(),
+    );
+    let url = server.url("/");
+    let follower = with_cursor(&url, &path, &["--grep", "^wanted$", "--comments"]);
+    follower.out.wait_for(1);
+    wait_until(|| kept(&path) == "2\n");
+    more.open();
+    wait_until(|| kept(&path) == "3\n");
+}
+
+fn wait_until(is: impl Fn() -> bool) {
+    let begin = Instant::now();
+    while !is() {
+        assert!(begin.elapsed() < PATIENCE, "it never came to be");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+#[test]
+fn the_event_that_ends_the_run_counts_too() {
+    let (server, folder) = (Server::start(), Folder::new("until"));
+    let path = folder.path("cursor");
+    server.otherwise(
+        Reply::stream()
+            .event_with_id("1", "x")
+            .event_with_id("2", "[DONE]")
+            .stall(),
+    );
+    let url = server.url("/");
+    let (code, news) = with_cursor(&url, &path, &["--until", "[DONE]"]).end();
+    assert_eq!(code, 0, "{news}");
+    assert_eq!(kept(&path), "2\n");
+}
+
+/// With a cursor that is hardly ever written, it still is before the stream pauses and at the end.
+#[test]
+fn writes_are_joined_while_events_come_fast_and_none_is_left_out() {
+    let (server, folder) = (Server::start(), Folder::new("joined"));
+    let (path, feed) = (folder.path("cursor"), Feed::new());
+    (0..2000).for_each(|n| _ = feed.push(n.to_string()));
+    server.otherwise(Reply::stream().resume(&feed));
+    let url = server.url("/");
+    let follower = with_cursor(&url, &path, &["--cursor-every", "1h"]);
+    follower.out.wait_for(2000);
+    wait_until(|| kept(&path) == "2000\n");
+    feed.push("one more");
+    wait_until(|| kept(&path) == "2001\n");
+    follower.signal("KILL");
+}
+
+#[test]
+fn it_does_not_move_over_an_event_that_nobody_could_read() {
+    let (server, folder) = (Server::start(), Folder::new("unread"));
+    let path = folder.path("cursor");
+    server.otherwise(Reply::stream().event_with_id("1", "x").stall());
+    let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let output = everstream([&*server.url("/"), "--cursor", path.to_str().unwrap()])
+        .stdout(full)
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(kept(&path), "");
+}
+
+#[test]
+fn a_cursor_that_can_not_be_used_is_explained() {
+    let folder = Folder::new("bad");
+    let end = |path: &Path| with_cursor("http://localhost/", path, &[]).end();
+    let (code, news) = end(&folder.file("two", "1\n2\n"));
+    assert_eq!(code, 2);
+    assert!(news.contains("more than one line"), "{news}");
+    let (code, news) = end(&folder.path("no/such/cursor"));
+    assert_eq!(code, 2);
+    assert!(news.contains("hint: make it first: mkdir -p"), "{news}");
+
+    let server = Server::start();
+    server.otherwise(Reply::stream().event_with_id("1", "x").stall());
+    // A folder in the place of the temporary file.
+    fs::create_dir(folder.path("c.tmp")).unwrap();
+    let (code, news) = with_cursor(&server.url("/"), &folder.path("c"), &[]).end();
+    assert_eq!(code, 1);
+    assert!(news.contains("the cursor can't be written"), "{news}");
+}
+
+/// The promise of `--cursor`: each event is there, and a kill repeats one at most.
+#[test]
+fn kills_at_any_moment_lose_nothing_and_repeat_at_most_one_event_each() {
+    const KILLS: usize = 40;
+    let (server, folder) = (Server::start(), Folder::new("kill"));
+    let (cursor, out) = (folder.path("cursor"), folder.path("out"));
+    let feed = Feed::new();
+    server.keep_requests(1);
+    server.otherwise(Reply::stream().resume(&feed));
+    let over = Arc::new(AtomicBool::new(false));
+    let publisher = std::thread::spawn({
+        let (feed, over, cursor) = (feed.clone(), over.clone(), cursor.clone());
+        move || {
+            // In bursts, and not far ahead: each event takes a write to the disk.
+            while !over.load(Ordering::Relaxed) {
+                let done: usize = kept(&cursor).trim().parse().unwrap_or(0);
+                if feed.len() < done + 100 {
+                    (0..20).for_each(|_| _ = feed.push("x"));
+                }
+                std::thread::sleep(Duration::from_millis(3));
+            }
+        }
+    });
+    let run = |more: &[&str]| {
+        let file = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&out)
+            .unwrap();
+        let url = server.url("/");
+        let args = [&*url, "--cursor", cursor.to_str().unwrap(), "--quiet"];
+        let mut command = everstream(args.into_iter().chain(more.iter().copied()));
+        command
+            .stdout(file)
+            .stderr(Stdio::inherit())
+            .spawn()
+            .unwrap()
+    };
+    let length = || fs::metadata(&out).map_or(0, |about| about.len());
+
+    let mut seed = 0x9e37_79b9_u64;
+    for _ in 0..KILLS {
+        let before = length();
+        let mut child = run(&[]);
+        wait_until(|| length() > before);
+        // Some moment within the next milliseconds.
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        std::thread::sleep(Duration::from_micros((seed >> 33) % 20_000));
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    over.store(true, Ordering::Relaxed);
+    publisher.join().unwrap();
+    let sent = feed.push("the last one");
+    let mut last = run(&["--until", "the last one"]);
+    assert!(last.wait().unwrap().success());
+
+    let mut written = String::new();
+    fs::File::open(&out)
+        .unwrap()
+        .read_to_string(&mut written)
+        .unwrap();
+    let mut newest = 0;
+    let mut repeated = 0;
+    for line in written.lines() {
+        // A kill in the middle of a write would leave half a line, which the next one continues.
+        let event: serde_json::Value =
+            serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        let id: usize = event["id"].as_str().unwrap().parse().unwrap();
+        if id == newest {
+            repeated += 1;
+        } else {
+            assert_eq!(id, newest + 1, "lost, or repeated from further back");
+            newest = id;
+        }
+    }
+    assert_eq!(
+        newest,
+        sent - 1,
+        "the last one ends the run and isn't written"
+    );
+    assert!(repeated <= KILLS, "{repeated}");
+    assert_eq!(kept(&cursor), format!("{sent}\n"));
+    println!("{newest} events, {repeated} repeated by {KILLS} kills");
+}

@@ -1,0 +1,206 @@
+//! A command for each event.
+#![cfg(unix)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // tests
+
+mod common;
+
+use std::fs;
+
+use common::{Folder, Running};
+use everstream_testing::{Feed, Reply, Server};
+
+/// The events 1 to `count`, then nothing.
+fn feed(count: usize) -> Server {
+    let (server, feed) = (Server::start(), Feed::new());
+    (1..=count).for_each(|n| _ = feed.push_event("job", format!("data {n}")));
+    server.otherwise(Reply::stream().resume(&feed));
+    server
+}
+
+fn run(server: &Server, options: &[&str]) -> (i32, Vec<String>, String) {
+    let url = server.url("/");
+    let mut follower = Running::follow([&*url].into_iter().chain(options.iter().copied()));
+    let code = follower.wait().code().unwrap();
+    (code, follower.out.all(), follower.err.all().join("\n"))
+}
+
+#[test]
+fn a_command_gets_the_data_and_the_environment_and_no_shell() {
+    let server = Server::start();
+    let attack = "$(touch /tmp/owned); `id`";
+    server.otherwise(
+        Reply::stream()
+            .send(format!("event: {attack}\nid: {attack}\ndata: {attack}\n\n"))
+            .event("next")
+            .stall(),
+    );
+    let script = r#"cat; echo "|$EVERSTREAM_EVENT|$EVERSTREAM_ID|$EVERSTREAM_LAST_EVENT_ID|$*""#;
+    let options = [
+        "--count", "2", "--exec", "sh", "-c", script, "sh", "--count", "-x",
+    ];
+    let (code, lines, news) = run(&server, &options);
+    assert_eq!(code, 0, "{news}");
+    assert_eq!(
+        lines,
+        [
+            format!("{attack}|{attack}|{attack}|{attack}|--count -x"),
+            format!("next|message||{attack}|--count -x"),
+        ]
+    );
+}
+
+#[test]
+fn a_command_does_not_get_the_password() {
+    let server = feed(1);
+    let url = server.url("/");
+    let args = [&*url, "-u", "me", "--count", "1", "--exec", "env"];
+    let mut command = common::everstream(args);
+    command.env("EVERSTREAM_PASSWORD", "secret");
+    let mut follower = Running::start(command);
+    assert_eq!(follower.wait().code(), Some(0));
+    let environment = follower.out.all();
+    assert!(environment.contains(&"EVERSTREAM_ID=1".to_owned()));
+    assert!(!environment.iter().any(|line| line.contains("secret")));
+}
+
+#[test]
+fn commands_run_in_order_one_at_a_time() {
+    let server = feed(5);
+    // The earlier it begins the longer it takes.
+    let script = "sleep 0.$((6 - EVERSTREAM_ID)); cat; echo";
+    let options = ["--count", "5", "--exec", "sh", "-c", script];
+    let (code, lines, news) = run(&server, &options);
+    assert_eq!(code, 0, "{news}");
+    assert_eq!(
+        lines,
+        (1..=5).map(|n| format!("data {n}")).collect::<Vec<_>>()
+    );
+}
+
+#[test]
+fn a_number_of_commands_run_at_a_time() {
+    let (server, folder) = (feed(6), Folder::new("jobs"));
+    // Each of three waits until all three are there; a fourth is never seen beside them.
+    let script = format!(
+        "cd '{}'; touch r$EVERSTREAM_ID; n=0; \
+         until [ $(ls r* | wc -l) -ge 3 ] || [ -e seen ]; do sleep 0.01; n=$((n+1)); [ $n -lt 3000 ] || exit 7; done; \
+         touch seen; ls r* | wc -l; sleep 0.05; rm r$EVERSTREAM_ID",
+        folder.path("").display()
+    );
+    let options = [
+        "--count",
+        "6",
+        "--exec-jobs",
+        "3",
+        "--exec",
+        "sh",
+        "-c",
+        &script,
+        ";",
+    ];
+    let (code, lines, news) = run(&server, &options);
+    assert_eq!(code, 0, "{news}");
+    let most = lines
+        .iter()
+        .filter_map(|line| line.trim().parse::<u32>().ok())
+        .max();
+    assert_eq!(most, Some(3), "{lines:?}");
+    assert_eq!(lines.len(), 6);
+}
+
+#[test]
+fn a_command_that_fails_is_told_of_and_in_the_exit_code() {
+    let script = "[ $EVERSTREAM_ID != 2 ]";
+    let options = ["--count", "3", "--exec", "sh", "-c", script];
+    let (code, _, news) = run(&feed(3), &options);
+    assert_eq!(code, 9);
+    assert!(
+        news.contains("sh failed for the event with id 2: exit status: 1"),
+        "{news}"
+    );
+    assert!(news.contains("1 of 3 events failed"), "{news}");
+    let (code, _, news) = run(&feed(1), &["--count", "1", "--exec", "/no/such/program"]);
+    assert_eq!(code, 9);
+    assert!(
+        news.contains("/no/such/program failed for the event with id 1: No such"),
+        "{news}"
+    );
+}
+
+#[test]
+fn a_command_needs_not_read_its_input() {
+    let server = Server::start();
+    server.otherwise(Reply::stream().event("x".repeat(1 << 20)).stall());
+    let (code, _, news) = run(&server, &["--count", "1", "--exec", "true"]);
+    assert_eq!(code, 0, "{news}");
+}
+
+#[test]
+fn the_results_of_jq_are_the_input() {
+    let options = ["--count", "1", "--jq", "$id, .", "--exec", "cat"];
+    let (_, lines, news) = run(&feed(1), &options);
+    assert_eq!(lines, ["\"1\"", "\"data 1\""], "{news}");
+}
+
+#[test]
+fn the_cursor_stays_before_an_event_whose_command_failed() {
+    let (server, folder) = (feed(5), Folder::new("exec-cursor"));
+    let cursor = folder.path("cursor");
+    let options = [
+        "--cursor",
+        cursor.to_str().unwrap(),
+        "--count",
+        "5",
+        "--exec-jobs",
+        "4",
+    ];
+    let with = |rest: &[&'static str]| {
+        let options: Vec<&str> = options
+            .iter()
+            .copied()
+            .chain(rest.iter().copied())
+            .collect();
+        run(&server, &options)
+    };
+    // The third one fails last of all, when others after it have succeeded.
+    let script = "if [ $EVERSTREAM_ID = 3 ]; then sleep 0.3; exit 1; fi";
+    let (code, _, news) = with(&["--exec", "sh", "-c", script]);
+    assert_eq!(code, 9);
+    assert!(news.contains("the next run begins with it"), "{news}");
+    assert_eq!(fs::read_to_string(&cursor).unwrap(), "2\n");
+
+    let rest = [
+        "--exec-keep-going",
+        "--count",
+        "3",
+        "--exec",
+        "sh",
+        "-c",
+        script,
+    ];
+    let url = server.url("/");
+    let args = [&*url, "--cursor", cursor.to_str().unwrap()];
+    let (code, news) = Running::follow(args.into_iter().chain(rest)).end();
+    assert_eq!(code, 9, "{news}");
+    assert_eq!(fs::read_to_string(&cursor).unwrap(), "5\n");
+    assert_eq!(server.requests()[1].header("last-event-id"), Some("2"));
+}
+
+#[test]
+fn a_signal_waits_for_the_command_that_runs() {
+    let (server, folder) = (feed(1), Folder::new("exec-signal"));
+    let (cursor, go) = (folder.path("cursor"), folder.path("go"));
+    let script = format!(
+        "echo begun; until [ -e '{}' ]; do sleep 0.01; done; echo done",
+        go.display()
+    );
+    let url = server.url("/");
+    let args = [&*url, "--cursor", cursor.to_str().unwrap()];
+    let mut follower = Running::follow(args.into_iter().chain(["--exec", "sh", "-c", &script]));
+    follower.out.wait_for_text("begun");
+    follower.signal("TERM");
+    fs::write(go, "").unwrap();
+    assert_eq!(follower.wait().code(), Some(0));
+    assert_eq!(follower.out.all(), ["begun", "done"]);
+    assert_eq!(fs::read_to_string(&cursor).unwrap(), "1\n");
+}

@@ -1,0 +1,76 @@
+//! Certificates: whom the command trusts, and who it says it is.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // tests
+
+// The authority and the server that the library is tested with.
+#[allow(dead_code)]
+#[path = "../../everstream/tests/transport/certs.rs"]
+mod certs;
+mod common;
+#[allow(dead_code)]
+#[path = "../../everstream/tests/transport/tls_server.rs"]
+mod tls_server;
+
+use std::time::Duration;
+
+use certs::{Authority, Validity};
+use common::{Folder, Running};
+use everstream_testing::{Reply, Server};
+use tls_server::TlsServer;
+
+const LIMIT: Duration = Duration::from_secs(20);
+
+fn gone() -> Server {
+    let server = Server::start();
+    server.otherwise(Reply::status(204));
+    server
+}
+
+fn follow(tls: &TlsServer, options: &[&str]) -> (i32, String) {
+    let url = tls.url("/");
+    let args = [&*url, "--max-attempts", "1"];
+    Running::follow(args.into_iter().chain(options.iter().copied())).end()
+}
+
+#[test]
+fn an_unknown_authority_is_trusted_if_that_is_said() {
+    let (server, authority, folder) = (gone(), Authority::new(), Folder::new("cacert"));
+    let leaf = authority.server(&["localhost"], Validity::Now);
+    let tls = TlsServer::start(leaf.config(&["http/1.1"]), &server);
+    let (code, news) = follow(&tls, &[]);
+    assert_eq!(code, 5, "{news}");
+    assert!(
+        news.contains("hint: trust its authority with --cacert"),
+        "{news}"
+    );
+    assert_eq!(server.request_count(), 0);
+
+    let ca = folder.file("ca.pem", &authority.pem());
+    let (code, news) = follow(&tls, &["--cacert", ca.to_str().unwrap()]);
+    assert_eq!(code, 4, "{news}");
+    assert_eq!(follow(&tls, &["-k"]).0, 4);
+    assert_eq!(server.request_count(), 2);
+}
+
+#[test]
+fn a_certificate_is_shown_to_servers_that_ask_for_it() {
+    let (server, authority, folder) = (gone(), Authority::new(), Folder::new("cert"));
+    let leaf = authority.server(&["localhost"], Validity::Now);
+    let tls = TlsServer::start(leaf.config_for_clients_of(&authority), &server);
+    assert_ne!(follow(&tls, &["-k"]).0, 4);
+    assert_eq!(server.request_count(), 0);
+
+    let client = authority.client();
+    let cert = folder.file("cert.pem", &client.pem);
+    let key = folder.file("key.pem", &client.key_pem);
+    let both = folder.file("both.pem", &format!("{}{}", client.pem, client.key_pem));
+    let [cert, key, both] = [&cert, &key, &both].map(|path| path.to_str().unwrap());
+    let (code, news) = follow(&tls, &["-k", "--cert", cert, "--key", key]);
+    assert_eq!(code, 4, "{news}");
+    let (code, news) = follow(&tls, &["-k", "--cert", both]);
+    assert_eq!(code, 4, "{news}");
+    let (code, news) = follow(&tls, &["-k", "--cert", cert]);
+    assert_eq!(code, 2, "{news}");
+    let (code, news) = follow(&tls, &["-k", "--cacert", "/no/such.pem"]);
+    assert_eq!(code, 2);
+    assert!(news.contains("/no/such.pem can't be read"), "{news}");
+}

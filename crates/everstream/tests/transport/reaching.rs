@@ -1,0 +1,121 @@
+//! Where a host is looked for: at an address that is given, or behind a Unix socket.
+
+use everstream::{Http, SseClient};
+use everstream_testing::{Reply, Server};
+
+use crate::client::both;
+
+#[test]
+fn a_resolved_host_is_reached_at_its_address_and_the_urls_port() {
+    let server = Server::start();
+    server.otherwise(Reply::stream().event("hello").stall());
+    let port = server.addr().port();
+    both(|kind| {
+        let http = Http::new(format!("http://Feed.invalid:{port}/"))
+            .no_proxy()
+            .resolve("FEED.invalid", [127, 0, 0, 1]);
+        assert_eq!(kind.build(SseClient::builder(http)).event().data(), "hello");
+        let request = server.requests().pop().unwrap();
+        assert_eq!(
+            request.header("host"),
+            Some(&*format!("feed.invalid:{port}"))
+        );
+    });
+}
+
+#[test]
+fn only_the_named_host_is_resolved() {
+    both(|kind| {
+        let http = Http::new("http://other.invalid/")
+            .no_proxy()
+            .resolve("feed.invalid", [127, 0, 0, 1]);
+        let fault = kind.build(SseClient::builder(http)).any_fault();
+        assert!(fault.is_connect(), "{fault:?}");
+    });
+}
+
+// On Linux the whole of 127.0.0.0/8 is this machine.
+#[cfg(target_os = "linux")]
+#[test]
+fn the_next_address_of_a_host_is_tried_if_one_refuses() {
+    let server = Server::start();
+    server.otherwise(Reply::stream().event("hello").stall());
+    both(|kind| {
+        let http = Http::new(format!("http://feed.invalid:{}/", server.addr().port()))
+            .no_proxy()
+            .resolve("feed.invalid", [127, 0, 0, 9])
+            .resolve("other.invalid", [127, 0, 0, 9])
+            .resolve("feed.invalid", [127, 0, 0, 1]);
+        assert_eq!(kind.build(SseClient::builder(http)).event().data(), "hello");
+    });
+}
+
+#[cfg(unix)]
+mod unix_socket {
+    use std::io::{Read, Write};
+    use std::os::unix::net::UnixListener;
+    use std::path::{Path, PathBuf};
+    use std::thread::JoinHandle;
+
+    use super::*;
+
+    /// A folder that goes away with its socket.
+    struct Folder(PathBuf);
+
+    impl Folder {
+        fn new(name: &str) -> Folder {
+            let folder = std::env::temp_dir().join(format!("es-{name}-{}", std::process::id()));
+            std::fs::create_dir_all(&folder).unwrap();
+            Folder(folder)
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            _ = std::fs::remove_dir_all(&self.0);
+        }
+    }
+
+    /// Answers one request with this, and returns the head of the request.
+    fn answer(path: &Path, reply: &Reply) -> JoinHandle<String> {
+        let listener = UnixListener::bind(path).unwrap();
+        let wire = reply.wire_bytes();
+        std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut head = Vec::new();
+            let mut byte = [0];
+            while !head.ends_with(b"\r\n\r\n") && stream.read(&mut byte).unwrap() == 1 {
+                head.push(byte[0]);
+            }
+            stream.write_all(&wire).unwrap();
+            String::from_utf8(head).unwrap()
+        })
+    }
+
+    #[test]
+    fn a_stream_behind_a_unix_socket_is_followed() {
+        let folder = Folder::new("followed");
+        both(|kind| {
+            let path = folder.0.join(format!("{kind:?}.sock"));
+            let server = answer(&path, &Reply::stream().event("hello").close_delimited());
+            // A proxy would have no way to it.
+            let http = Http::new("http://feed.invalid/events")
+                .proxy("http://127.0.0.1:9")
+                .unix_socket(path);
+            assert_eq!(kind.build(SseClient::builder(http)).event().data(), "hello");
+            let head = server.join().unwrap().to_lowercase();
+            assert!(head.starts_with("get /events http/1.1\r\n"), "{head}");
+            assert!(head.contains("host: feed.invalid\r\n"), "{head}");
+        });
+    }
+
+    #[test]
+    fn a_unix_socket_that_is_not_there_is_a_connect_fault() {
+        let folder = Folder::new("missing");
+        both(|kind| {
+            let http = Http::new("http://localhost/").unix_socket(folder.0.join("none"));
+            let fault = kind.build(SseClient::builder(http)).any_fault();
+            assert!(fault.is_connect(), "{fault:?}");
+        });
+    }
+}
