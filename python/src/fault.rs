@@ -110,7 +110,8 @@ impl Shown {
 
 fn exception<'py>(py: Python<'py>, fault: &Fault) -> PyResult<Bound<'py, PyBaseException>> {
     if let Some(own) = python_cause(fault) {
-        return Ok(own.value(py).clone());
+        // With its traceback, which older Pythons keep beside it.
+        return Ok(own.clone_ref(py).into_value(py).into_bound(py));
     }
     let text = message(fault);
     let exception = match fault {

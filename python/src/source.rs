@@ -83,6 +83,12 @@ impl Source {
 
     fn open(&self, py: Python<'_>, last_event_id: Option<String>) -> PyResult<Connection> {
         let result = self.client.call_method1(py, "connect", (last_event_id,))?;
+        if !result.bind(py).hasattr("stream")? {
+            return Err(PyTypeError::new_err(format!(
+                "ConnectionClient.connect must return a ConnectionResult, not {}",
+                result.bind(py).get_type().name()?
+            )));
+        }
         let opened = Arc::new(Opened {
             result: result.clone_ref(py),
             closed: AtomicBool::new(false),
@@ -97,11 +103,12 @@ impl Source {
                 }
             }
         };
-        let result = result.bind(py);
-        let (chunks, headers) = match Self::parts(result) {
+        let (chunks, headers) = match Self::parts(result.bind(py)) {
             Ok(parts) => parts,
             Err(error) => {
-                closer();
+                if let Err(on_top) = opened.close(py) {
+                    on_top.write_unraisable(py, None);
+                }
                 return Err(error);
             }
         };
