@@ -36,6 +36,10 @@ impl Log {
         let Some(logger) = &self.logger else {
             return;
         };
+        // The iteration is about to end with that.
+        if self.raised.is_raised() {
+            return;
+        }
         let result = Python::try_attach(|py| {
             // As an argument: a percent sign in it is none of a format's.
             logger

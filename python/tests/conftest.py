@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -35,8 +36,12 @@ class Background:
         except BaseException as error:
             self._error = error
 
-    def result(self) -> Any:
-        """What it returned or raised."""
+    def result(self, nudge: Callable[[], Any] | None = None) -> Any:
+        """What it returned or raised. It is nudged until it ends, if that is what ends it."""
+        deadline = time.monotonic() + LIMIT
+        while nudge is not None and self._thread.is_alive() and time.monotonic() < deadline:
+            nudge()
+            self._thread.join(0.05)
         self._thread.join(LIMIT)
         assert not self._thread.is_alive(), "it doesn't come to an end"
         if self._error is not None:

@@ -135,7 +135,7 @@ def test_an_exception_in_query_params_arrives_as_it_is(server: SSEServer) -> Non
 
 
 def test_what_is_no_query_is_an_error(server: SSEServer) -> None:
-    strategy = ConnectStrategy.http(server.url(), query_params=lambda: [5])  # type: ignore[list-item,return-value]
+    strategy = ConnectStrategy.http(server.url(), query_params=lambda: [5])  # type: ignore[list-item]
     with SSEClient(strategy) as client, pytest.raises(TypeError, match="pairs"):
         client.start()
 

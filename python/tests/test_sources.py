@@ -5,12 +5,11 @@ from __future__ import annotations
 import logging
 import threading
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
-from conftest import LIMIT, Background
-from sources import Scripted, canned
 
+from conftest import LIMIT, Background
 from everstream import SSEClient
 from everstream.actions import Event, Fault, Start
 from everstream.config import (
@@ -21,6 +20,7 @@ from everstream.config import (
     RetryDelayStrategy,
 )
 from everstream.errors import HTTPContentTypeError, HTTPStatusError
+from sources import Scripted, canned
 
 CONTINUE_ONCE = ErrorStrategy.continue_with_max_attempts(1)
 
@@ -94,7 +94,9 @@ def test_all_of_python_runs_in_the_thread_that_reads() -> None:
 
 def test_a_result_is_closed_at_the_end_and_a_client_once() -> None:
     closed: list[int] = []
-    strategy = Scripted(lambda _: ConnectionResult(iter([b"data: a\n\n"]), lambda: closed.append(1)))
+    strategy = Scripted(
+        lambda _: ConnectionResult(iter([b"data: a\n\n"]), lambda: closed.append(1))
+    )
     with SSEClient(strategy, 0) as client:
         list(client.events)
         assert closed == [1]
@@ -218,12 +220,11 @@ def test_an_exception_in_a_closer_is_raised_and_loses_no_event() -> None:
         return ConnectionResult(iter([b"data: a\n\n"]), closer)
 
     with SSEClient(Scripted(connect), 0) as client:
-        seen: list[Event] = []
+        events = client.events
+        assert next(events) == Event(data="a")
         with pytest.raises(ValueError, match="mine") as raised:
-            for event in client.events:
-                seen.append(event)
+            next(events)
         assert raised.value is mistake
-        assert seen == [Event(data="a")]
 
 
 def test_an_exception_in_a_closer_is_raised_where_the_client_is_stopped() -> None:
@@ -279,7 +280,7 @@ def test_a_client_read_in_a_callback_of_its_own_is_an_error() -> None:
 
 @pytest.mark.parametrize("stop", [SSEClient.interrupt, SSEClient.close])
 def test_stopping_closes_the_result_in_the_thread_that_stops(
-    stop: type[SSEClient.close],  # type: ignore[valid-type]
+    stop: Callable[[SSEClient], None],
 ) -> None:
     inside, release = threading.Event(), threading.Event()
     closed_in: list[int] = []
@@ -298,7 +299,7 @@ def test_stopping_closes_the_result_in_the_thread_that_stops(
     client = SSEClient(strategy)
     reading = Background(lambda: [type(action) for action in client.all])
     assert inside.wait(LIMIT)
-    stop(client)  # type: ignore[operator]
+    stop(client)
     expected = [Start] if stop is SSEClient.close else [Start, Fault]
     assert reading.result() in (expected, [Start])
     assert closed_in == [threading.get_ident()]

@@ -8,13 +8,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from sources import Scripted, canned
 
 from everstream import SSEClient
 from everstream.actions import Fault, Start
 from everstream.config import ConnectionResult, ErrorStrategy, RetryDelayStrategy
 from everstream.errors import HTTPStatusError
 from everstream.testing import Reply, SSEServer
+from sources import Scripted, canned
 
 
 class Counting(ErrorStrategy):
@@ -45,9 +45,9 @@ def test_a_strategy_says_what_follows_it_and_is_reset_by_a_connection(server: SS
     )
     asked: list[tuple[int, Exception | None]] = []
     strategy = Counting(2, asked)
-    with SSEClient(server.url(), 0, error_strategy=strategy) as client:
-        with pytest.raises(HTTPStatusError):
-            list(client.all)
+    client = SSEClient(server.url(), 0, error_strategy=strategy)
+    with client, pytest.raises(HTTPStatusError):
+        list(client.all)
     seen = [(times, getattr(error, "status", None)) for times, error in asked]
     assert seen == [(2, 500), (1, 501), (2, None), (1, 502), (0, 503)]
 
@@ -110,9 +110,9 @@ def test_a_strategy_may_wrap_a_preset() -> None:
 
     seen: list[bool] = []
     strategy = Wrapping(ErrorStrategy.continue_with_max_attempts(2), seen)
-    with SSEClient(canned(), 0, error_strategy=strategy) as client:
-        with pytest.raises(ConnectionRefusedError):
-            list(client.events)
+    client = SSEClient(canned(), 0, error_strategy=strategy)
+    with client, pytest.raises(ConnectionRefusedError):
+        list(client.events)
     assert seen == [False, False, True]
 
 
@@ -203,16 +203,14 @@ def test_an_exception_in_a_strategy_at_an_interruption_arrives_as_it_is() -> Non
 
 @pytest.mark.parametrize("answer", [None, True, (True,), (True, None, None), 5])
 def test_an_answer_that_is_no_verdict_is_an_error(answer: Any) -> None:
-    strategy = ErrorStrategy.from_lambda(lambda _: answer)
-
     class Mine(ErrorStrategy):
         def apply(self, exception: Exception | None) -> Any:
             return answer
 
-    for strategy in (strategy, Mine()):
-        with SSEClient(canned(), 0, error_strategy=strategy) as client:
-            with pytest.raises((TypeError, ValueError)):
-                next(client.events)
+    for strategy in (ErrorStrategy.from_lambda(lambda _: answer), Mine()):
+        client = SSEClient(canned(), 0, error_strategy=strategy)
+        with client, pytest.raises((TypeError, ValueError)):
+            next(client.events)
 
 
 @pytest.mark.parametrize("answer", [None, 5, ("x", None), (float("nan"), None)])

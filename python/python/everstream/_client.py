@@ -22,9 +22,9 @@ _NO_LOGGER = logging.Logger("everstream.none", logging.CRITICAL + 1)
 class SSEClient:
     """Follows one stream over any number of connections.
 
-    It is inactive until :meth:`start` is called or something is read, and works in the thread that
-    reads. :meth:`close`, :meth:`interrupt`, :attr:`last_event_id` and :attr:`next_retry_delay` may be
-    used from any thread::
+    It is inactive until :meth:`start` is called or something is read, and works in the thread
+    that reads. :meth:`close`, :meth:`interrupt`, :attr:`last_event_id` and
+    :attr:`next_retry_delay` may be used from any thread::
 
         with SSEClient("https://example.com/feed") as client:
             for event in client.events:
@@ -86,8 +86,8 @@ class SSEClient:
     def start(self) -> None:
         """Connects, if there is no connection, after the delay that is due.
 
-        Raises the error if the error strategy says to fail, and :class:`~everstream.errors.ClosedError`
-        after :meth:`close`.
+        Raises the error if the error strategy says to fail, and
+        :class:`~everstream.errors.ClosedError` after :meth:`close`.
         """
         self._native.start()
 

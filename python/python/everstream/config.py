@@ -128,7 +128,7 @@ class ConnectStrategy:
         method: str = "GET",
         body: str | bytes | None = None,
         read_timeout: float | None = None,
-        connect_timeout: float | None | _Unset = _UNSET,
+        connect_timeout: float | _Unset | None = _UNSET,
         max_event_size: int | None = None,
     ) -> ConnectStrategy:
         """Streams over HTTP.
@@ -151,10 +151,8 @@ class ConnectStrategy:
             raise NotImplementedError("pool and urllib3_request_options aren't supported yet")
         if query_params is not None and not callable(query_params):
             raise TypeError("query_params must be a function")
-        if isinstance(connect_timeout, _Unset):
-            connect = None
-        else:
-            connect = connect_timeout or 0.0
+        # The engine's own default, or 0 for none.
+        connect = None if isinstance(connect_timeout, _Unset) else connect_timeout or 0.0
         return _HttpConnectStrategy(
             _native.Http(
                 url,
@@ -182,8 +180,8 @@ class _HttpConnectStrategy(ConnectStrategy):
 class ErrorStrategy:
     """Whether a client goes on after an error or the end of a stream. To be subclassed.
 
-    A strategy is immutable: it says which one to use next time, so that the client can return to the
-    original one.
+    A strategy is immutable: it says which one to use next time, so that the client can return to
+    the original one.
     """
 
     FAIL = True
@@ -215,7 +213,7 @@ class ErrorStrategy:
 
     @staticmethod
     def continue_with_time_limit(max_time: float) -> ErrorStrategy:
-        """The client reconnects until so many seconds have passed since the first error in a row."""
+        """The client reconnects for so many seconds from the first of a row of errors."""
         return _PresetErrorStrategy(_native.ErrorPreset.continue_with_time_limit(max_time))
 
     @staticmethod
@@ -223,8 +221,8 @@ class ErrorStrategy:
         """The client reconnects as a browser's ``EventSource`` does.
 
         It goes on after a dropped, refused or timed-out connection and after the end of the stream.
-        It fails on what waiting doesn't mend: statuses that aren't 2xx and 204, a wrong content type,
-        a redirect that can't be followed, an event that is too large.
+        It fails on what waiting doesn't mend: statuses that aren't 2xx and 204, a wrong content
+        type, a redirect that can't be followed, an event that is too large.
 
         :param statuses: statuses after which it goes on nevertheless, such as 503
         """
@@ -248,9 +246,7 @@ class _PresetErrorStrategy(ErrorStrategy):
 
 
 class _LambdaErrorStrategy(ErrorStrategy):
-    def __init__(
-        self, fn: Callable[[Exception | None], tuple[bool, ErrorStrategy | None]]
-    ) -> None:
+    def __init__(self, fn: Callable[[Exception | None], tuple[bool, ErrorStrategy | None]]) -> None:
         self._fn = fn
 
     def apply(self, exception: Exception | None) -> tuple[bool, ErrorStrategy]:
@@ -261,8 +257,8 @@ class _LambdaErrorStrategy(ErrorStrategy):
 class RetryDelayStrategy:
     """How long a client waits before it reconnects. The base class always waits the base delay.
 
-    A strategy is immutable: it says which one to use next time, so that the client can return to the
-    original one, which it does after a connection that lasted.
+    A strategy is immutable: it says which one to use next time, so that the client can return to
+    the original one, which it does after a connection that lasted.
     """
 
     def apply(self, base_delay: float) -> tuple[float, RetryDelayStrategy | None]:
@@ -276,9 +272,9 @@ class RetryDelayStrategy:
 
     @staticmethod
     def default(
-        max_delay: float | None | _Unset = _UNSET,
+        max_delay: float | _Unset | None = _UNSET,
         backoff_multiplier: float = 2,
-        jitter_multiplier: float | None | _Unset = _UNSET,
+        jitter_multiplier: float | _Unset | None = _UNSET,
     ) -> RetryDelayStrategy:
         """The delay grows from one attempt to the next, and a random part of it is left off.
 

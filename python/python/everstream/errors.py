@@ -1,8 +1,8 @@
 """The exceptions.
 
-All of them are :class:`SSEError`; those that tell of the network are the matching built-in exceptions
-too, such as ``ConnectionError`` and ``TimeoutError``. No message holds the query or the user info of
-a URL, or the value of a header that was sent.
+All of them are :class:`SSEError`; those that tell of the network are the matching built-in
+exceptions too, such as ``ConnectionError`` and ``TimeoutError``. No message holds the query or the
+user info of a URL, or the value of a header that was sent.
 """
 
 from __future__ import annotations
