@@ -1,6 +1,6 @@
 //! `cargo xtask lint`: everything a machine can say about the sources.
 
-use crate::{deny, sh};
+use crate::{deny, python, sh};
 
 pub(crate) fn run(args: &[String]) -> sh::Outcome {
     sh::no_arguments("lint", args)?;
@@ -48,6 +48,16 @@ pub(crate) fn run(args: &[String]) -> sh::Outcome {
         if let Err(error) = sh::run(step) {
             failures.push(error.to_string());
         }
+    }
+    match python::lints() {
+        Ok(checks) => {
+            for mut check in checks {
+                if let Err(error) = sh::run(&mut check) {
+                    failures.push(error.to_string());
+                }
+            }
+        }
+        Err(error) => failures.push(error.to_string()),
     }
     if let Err(error) = deny::run(&[]) {
         failures.push(error.to_string());

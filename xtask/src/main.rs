@@ -4,6 +4,7 @@ mod deny;
 mod features;
 mod interop;
 mod lint;
+mod python;
 mod sh;
 mod test;
 
@@ -23,8 +24,18 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "test",
-        about: "Every test of every crate; ends with `N passed, N failed`",
+        about: "Every test, in Rust and Python; ends with `N passed, N failed`",
         run: test::run,
+    },
+    Command {
+        name: "python",
+        about: "Only the tests of the Python package (part of test)",
+        run: python::run,
+    },
+    Command {
+        name: "wheel",
+        about: "The Python package, optimised, into target/wheels; and tries it",
+        run: python::wheel,
     },
     Command {
         name: "deny",

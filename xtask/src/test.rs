@@ -3,9 +3,9 @@
 use std::io::{self, Read, Write};
 use std::process::{Command, Stdio};
 
-use crate::sh;
+use crate::{python, sh};
 
-/// One run of a test program. It prints its results in libtest's words.
+/// One run of a test program. It prints its results in libtest's words, or pytest's.
 struct Step {
     /// What the summary calls it when it fails.
     name: &'static str,
@@ -39,10 +39,13 @@ pub(crate) fn run(args: &[String]) -> sh::Outcome {
     let mut total = Tally::default();
     let mut failures = Vec::new();
     for mut step in steps() {
-        let outcome = stream(&mut step.command, &mut total);
-        if let Err(error) = outcome {
+        if let Err(error) = stream(&mut step.command, &mut total) {
             failures.push(format!("{}: {error}", step.name));
         }
+    }
+    // Afterwards: it builds what it tests.
+    if let Err(error) = python::tests().and_then(|mut tests| stream(&mut tests, &mut total)) {
+        failures.push(format!("python: {error}"));
     }
     for failure in &failures {
         eprintln!("error: {failure}");
@@ -92,7 +95,7 @@ struct Tally {
     failed: u64,
 }
 
-/// Finds libtest's result lines in a stream of bytes.
+/// Finds result lines in a stream of bytes.
 #[derive(Default)]
 struct Counter {
     line: Vec<u8>,
@@ -105,7 +108,8 @@ impl Counter {
                 self.line.push(byte);
                 continue;
             }
-            if let Some((passed, failed)) = result_line(&String::from_utf8_lossy(&self.line)) {
+            let line = String::from_utf8_lossy(&self.line);
+            if let Some((passed, failed)) = result_line(&line).or_else(|| pytest_line(&line)) {
                 total.passed += passed;
                 total.failed += failed;
             }
@@ -123,6 +127,24 @@ fn result_line(line: &str) -> Option<(u64, u64)> {
             .find_map(|part| part.strip_suffix(name)?.trim().parse().ok())
     };
     Some((count("passed")?, count("failed")?))
+}
+
+/// Reads `1 failed, 233 passed, 2 skipped in 19.39s`. What fails outside a test is an error there,
+/// and a failure here.
+fn pytest_line(line: &str) -> Option<(u64, u64)> {
+    let (counts, time) = line.rsplit_once(" in ")?;
+    time.split_once('s')?.0.parse::<f64>().ok()?;
+    let (mut passed, mut failed) = (0, 0);
+    for count in counts.split(", ") {
+        let (number, what) = count.split_once(' ')?;
+        let number: u64 = number.parse().ok()?;
+        match what {
+            "passed" => passed += number,
+            "failed" | "error" | "errors" => failed += number,
+            _ => {}
+        }
+    }
+    Some((passed, failed))
 }
 
 #[cfg(test)]
@@ -145,6 +167,17 @@ mod tests {
             };
             assert_eq!(total, expected, "cut at {cut}");
         }
+    }
+
+    #[test]
+    fn results_of_pytest_are_counted() {
+        assert_eq!(pytest_line("234 passed in 19.39s"), Some((234, 0)));
+        assert_eq!(
+            pytest_line("1 failed, 2 passed, 3 skipped, 4 errors in 61.00s (0:01:01)"),
+            Some((2, 5))
+        );
+        assert_eq!(pytest_line("no tests ran in 0.01s"), None);
+        assert_eq!(pytest_line("all is passed in 5 parts"), None);
     }
 
     #[test]

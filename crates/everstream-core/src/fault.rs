@@ -2,6 +2,7 @@
 
 use alloc::boxed::Box;
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::error::Error;
 use core::fmt;
@@ -112,6 +113,8 @@ pub struct ErrorResponse {
     pub body: Vec<u8>,
     /// The time that a `Retry-After` header asks for (RFC 9110, section 10.2.3).
     pub retry_after: Option<Duration>,
+    /// The error by which a source of the user's own told of the response, if it did.
+    pub cause: Option<Arc<dyn Error + Send + Sync>>,
 }
 
 impl ErrorResponse {
@@ -132,6 +135,7 @@ impl ErrorResponse {
             url: String::new(),
             body: Vec::new(),
             retry_after: None,
+            cause: None,
         }
     }
 }
@@ -278,7 +282,10 @@ impl Error for Fault {
             | Fault::Read(error)
             | Fault::Other(error) => Some(&**error),
             Fault::TooLarge(error) => Some(error),
-            _ => None,
+            _ => match &self.response()?.cause {
+                Some(cause) => Some(&**cause),
+                None => None,
+            },
         }
     }
 }
@@ -291,6 +298,7 @@ impl fmt::Debug for ErrorResponse {
             .field("url", &RedactedUrl(&self.url))
             .field("body", &String::from_utf8_lossy(&self.body))
             .field("retry_after", &self.retry_after)
+            .field("cause", &self.cause)
             .finish()
     }
 }

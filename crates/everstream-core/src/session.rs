@@ -134,6 +134,8 @@ pub struct Session<B = Vec<u8>> {
     /// Only [`Session::start`] makes a connection again: the stream is complete, or the request
     /// may not be repeated.
     finished: bool,
+    /// The user has asked for the next connection before the end of this one is told of.
+    restarting: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -191,6 +193,7 @@ impl<B: AsRef<[u8]>> Session<B> {
             sent: false,
             id_received: false,
             finished: false,
+            restarting: false,
         }
     }
 
@@ -206,6 +209,7 @@ impl<B: AsRef<[u8]>> Session<B> {
     /// ```
     pub fn start(&mut self) {
         if self.state != State::Idle {
+            self.restarting = self.ended.is_some();
             return;
         }
         // Who starts again needn't hear that the iteration was over; but a fault must be heard.
@@ -621,6 +625,7 @@ impl<B: AsRef<[u8]>> Session<B> {
             true => Verdict::Fail,
             false => self.config.error_strategy.apply(fault.as_ref(), now),
         };
+        let restarting = core::mem::take(&mut self.restarting);
         match (verdict, fault) {
             (Verdict::Continue, fault) => {
                 self.outputs.push_back(Output::Action(Action::Fault(fault)));
@@ -628,6 +633,11 @@ impl<B: AsRef<[u8]>> Session<B> {
             (Verdict::Fail, Some(fault)) => {
                 self.state = State::Idle;
                 self.outputs.push_back(Output::Stop(Err(fault)));
+            }
+            (Verdict::Fail, None) if restarting => {
+                self.finished = false;
+                self.sent = false;
+                self.outputs.push_back(Output::Action(Action::Fault(None)));
             }
             (Verdict::Fail, None) => {
                 self.state = State::Idle;

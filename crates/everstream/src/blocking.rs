@@ -54,6 +54,8 @@ pub struct SseClient {
     driver: Driver,
     /// Made by the first wait for a connection, and dropped with it.
     runtime: Option<Runtime>,
+    /// A start was given up for a while, and will be taken up again.
+    starting: bool,
 }
 
 /// The time given to [`SseClient::next_event_timeout`] is over, and nothing came.
@@ -104,6 +106,7 @@ impl SseClient {
         SseClient {
             driver,
             runtime: None,
+            starting: false,
         }
     }
 
@@ -126,11 +129,58 @@ impl SseClient {
     /// # Ok::<(), everstream::Error>(())
     /// ```
     pub fn start(&mut self) -> Result<(), Error> {
-        refuse_inside_runtime()?;
-        if self.driver.begin_start()? {
+        if self.begin_start()? {
             return Ok(());
         }
         self.wait(async |driver| poll_fn(|cx| driver.poll_start(cx)).await)?
+    }
+
+    /// [`start`](Self::start), for at most this long. Calling it again goes on with the same start.
+    ///
+    /// # Errors
+    ///
+    /// [`Elapsed`], if it was neither connected nor given up in this time.
+    ///
+    /// ```
+    /// # use everstream::blocking::{Elapsed, SseClient};
+    /// # use everstream_testing::{Gate, Reply, Server};
+    /// # use std::time::Duration;
+    /// # let server = Server::start();
+    /// # let gate = Gate::new();
+    /// # server.otherwise(Reply::stream().head_after(&gate).stall());
+    /// # let url = server.url("/");
+    /// let mut client = SseClient::new(&url)?;
+    /// // A server that takes its time.
+    /// let nothing = client.start_timeout(Duration::from_millis(10));
+    /// assert!(matches!(nothing, Err(Elapsed)));
+    /// # gate.open();
+    /// let started = client.start_timeout(Duration::from_secs(10));
+    /// assert!(matches!(started, Ok(Ok(()))));
+    /// # Ok::<(), everstream::Error>(())
+    /// ```
+    pub fn start_timeout(&mut self, limit: Duration) -> Result<Result<(), Error>, Elapsed> {
+        match self.begin_start() {
+            Ok(true) => return Ok(Ok(())),
+            Ok(false) => {}
+            Err(error) => return Ok(Err(error)),
+        }
+        let result = self
+            .wait(async |driver| {
+                let start = poll_fn(|cx| driver.poll_start(cx));
+                tokio::time::timeout(limit, start).await
+            })
+            .map_or_else(|error| Ok(Err(error)), |result| result.map_err(|_| Elapsed));
+        self.starting = result.is_err();
+        result
+    }
+
+    fn begin_start(&mut self) -> Result<bool, Error> {
+        refuse_inside_runtime()?;
+        // An interruption while it was given up is one of this start, not of what was before.
+        if std::mem::take(&mut self.starting) {
+            return Ok(false);
+        }
+        self.driver.begin_start()
     }
 
     /// The next event; `None` when the stream is over. Reading connects, and reconnects.
@@ -179,7 +229,7 @@ impl SseClient {
     /// # Ok::<(), everstream::Error>(())
     /// ```
     pub fn next_action(&mut self) -> Option<Result<Action, Error>> {
-        self.driver.begin_read();
+        self.begin_read();
         // The runtime is entered only to wait.
         if let Some(action) = self.driver.ready_action() {
             return Some(Ok(action));
@@ -250,7 +300,7 @@ impl SseClient {
         &mut self,
         limit: Duration,
     ) -> Result<Option<Result<Action, Error>>, Elapsed> {
-        self.driver.begin_read();
+        self.begin_read();
         if let Some(action) = self.driver.ready_action() {
             return Ok(Some(Ok(action)));
         }
@@ -259,6 +309,28 @@ impl SseClient {
             tokio::time::timeout(limit, next).await.map_err(|_| Elapsed)
         })
         .unwrap_or_else(|error| Ok(Some(Err(error))))
+    }
+
+    /// The next notification, if it is here already: it neither waits nor connects.
+    ///
+    /// `None` says nothing about what is on its way, not even in the system's buffers:
+    /// [`next_action`](Self::next_action) finds out.
+    ///
+    /// ```
+    /// # use everstream::blocking::SseClient;
+    /// # use everstream_testing::{Reply, Server};
+    /// # let server = Server::start();
+    /// # server.otherwise(Reply::stream().send("data: a\n\ndata: b\n\n").stall());
+    /// # let url = server.url("/");
+    /// let mut client = SseClient::new(&url)?;
+    /// assert!(client.try_next_action().is_none());
+    /// client.next_event(); // one chunk holds two events
+    /// assert!(client.try_next_action().is_some());
+    /// # Ok::<(), everstream::Error>(())
+    /// ```
+    pub fn try_next_action(&mut self) -> Option<Action> {
+        self.starting = false;
+        self.driver.ready_action()
     }
 
     /// All notifications, as an iterator. It is over after an error; a new one goes on where it
@@ -368,6 +440,11 @@ impl SseClient {
     /// ```
     pub fn is_connected(&self) -> bool {
         self.driver.is_connected()
+    }
+
+    fn begin_read(&mut self) {
+        self.starting = false;
+        self.driver.begin_read();
     }
 
     /// Waits inside the runtime.

@@ -180,6 +180,8 @@ impl Driver {
             let now = self.now();
             let output = self.session.poll_output(now);
             self.publish();
+            self.handle
+                .publish_next_retry_delay(self.session.next_retry_delay());
             match output {
                 Output::Action(action) => {
                     if matches!(action, Action::Fault(_)) {
@@ -324,6 +326,8 @@ impl Driver {
         self.link = Link::None;
         let now = self.now();
         self.session.interrupt(now);
+        self.handle
+            .publish_next_retry_delay(self.session.next_retry_delay());
     }
 
     /// Ends for good.

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
+use std::time::Duration;
 
 const INTERRUPTED: u8 = 1;
 const CLOSED: u8 = 2;
@@ -37,6 +38,7 @@ struct Shared {
     flags: AtomicU8,
     waker: Mutex<Option<Waker>>,
     last_event_id: Mutex<Option<String>>,
+    next_retry_delay: Mutex<Duration>,
 }
 
 impl Handle {
@@ -46,6 +48,7 @@ impl Handle {
                 flags: AtomicU8::new(0),
                 waker: Mutex::new(None),
                 last_event_id: Mutex::new(last_event_id),
+                next_retry_delay: Mutex::new(Duration::ZERO),
             }),
         }
     }
@@ -99,6 +102,18 @@ impl Handle {
         lock(&self.shared.last_event_id).clone()
     }
 
+    /// The delay that follows the last fault, counted from it. Zero before the first fault.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # let client = everstream::blocking::SseClient::new("http://localhost/")?;
+    /// assert_eq!(client.handle().next_retry_delay(), Duration::ZERO);
+    /// # Ok::<(), everstream::Error>(())
+    /// ```
+    pub fn next_retry_delay(&self) -> Duration {
+        *lock(&self.shared.next_retry_delay)
+    }
+
     fn raise(&self, flag: u8) {
         self.shared.flags.fetch_or(flag, Ordering::AcqRel);
         // Taken out of the lock first: what a waker does is its own business.
@@ -137,6 +152,10 @@ impl Handle {
             }
             (shared, id) => *shared = id.map(String::from),
         }
+    }
+
+    pub(crate) fn publish_next_retry_delay(&self, delay: Duration) {
+        *lock(&self.shared.next_retry_delay) = delay;
     }
 }
 

@@ -1,6 +1,6 @@
 //! A Starlette application with sse-starlette, under uvicorn.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::path::PathBuf;
 use std::process::Command;
 use std::thread;
@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::follow::{Event, Follower};
 use super::report::Report;
 use super::{Context, http, scenario};
-use crate::sh;
+use crate::{python, sh};
 
 /// What `/busy` asks for in its Retry-After.
 const RETRY_AFTER: f64 = 2.0;
@@ -203,30 +203,6 @@ fn source() -> PathBuf {
     sh::root().join("interop").join("starlette")
 }
 
-/// Makes the virtual environment, once per set of requirements; returns its Python.
 fn install(context: &Context) -> sh::Outcome<PathBuf> {
-    let requirements = source().join("requirements.txt");
-    let venv = context.folder.join("venv");
-    let python = venv.join("bin").join("python");
-    let stamp = venv.join("installed.txt");
-    let wanted = fs::read(&requirements)?;
-    if fs::read(&stamp).is_ok_and(|installed| installed == wanted) {
-        return Ok(python);
-    }
-    let log = context.folder.join("pip.log");
-    sh::logged(
-        Command::new("python3")
-            .args(["-m", "venv", "--clear"])
-            .arg(&venv),
-        &log,
-    )?;
-    sh::logged(
-        Command::new(&python)
-            .args(["-m", "pip", "install", "--disable-pip-version-check", "-r"])
-            .arg(&requirements),
-        &log,
-    )?;
-    // Last, so that a broken installation is made again.
-    fs::write(&stamp, wanted)?;
-    Ok(python)
+    python::venv(&context.folder, &source().join("requirements.txt"))
 }

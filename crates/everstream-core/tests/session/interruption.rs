@@ -108,6 +108,37 @@ fn starting_again_before_an_interrupt_was_told_goes_on_after_telling() {
     assert_eq!(script.next_n(), [Lost("end"), Wait(secs(1))]);
 }
 
+/// A start after an interrupt failed with it, although it was meant to come after.
+#[test]
+fn starting_again_after_an_interrupt_of_a_connection_connects_whatever_the_strategy() {
+    let mut script =
+        Script::open(|config| config.error_strategy = Box::new(error_strategy::always_fail()));
+    script.bytes("data: a\n\ndata: b\n\n");
+    assert_eq!(script.next(), event("a"));
+    script.interrupt();
+    script.start();
+    assert_eq!(
+        script.next_n(),
+        [event("b"), Lost("end"), Wait(secs(1))],
+        "and nothing is lost"
+    );
+    script.interrupt();
+    assert_eq!(
+        script.next_n(),
+        [Lost("end"), Stop],
+        "the next one isn't forgiven"
+    );
+}
+
+#[test]
+fn starting_again_does_not_hide_a_fault() {
+    let mut script =
+        Script::open(|config| config.error_strategy = Box::new(error_strategy::always_fail()));
+    script.fault(broken());
+    script.start();
+    assert_eq!(script.next(), Failed("broken"));
+}
+
 #[test]
 fn a_fault_that_is_not_told_yet_is_all_that_an_interrupt_leads_to() {
     let mut script = Script::open(|_| {});

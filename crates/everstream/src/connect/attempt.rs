@@ -134,6 +134,23 @@ impl Attempt {
         })
     }
 
+    /// Adds a parameter to the URL's query; earlier ones of that name stay.
+    ///
+    /// ```
+    /// # use everstream::Http;
+    /// let http = Http::new("https://example.com/feed").before_attempt(|attempt| async {
+    ///     Ok::<_, std::io::Error>(attempt.query("topic", "a").append_query("topic", "b"))
+    /// });
+    /// # drop(http);
+    /// ```
+    #[must_use]
+    pub fn append_query(self, name: &str, value: &str) -> Self {
+        self.change(|attempt| {
+            attempt.url.query_pairs_mut().append_pair(name, value);
+            Ok(())
+        })
+    }
+
     /// Sets a header; all earlier ones of that name go.
     ///
     /// ```

@@ -35,6 +35,8 @@ pub use attempt::Attempt;
 pub use custom::{ConnectFn, connect_fn};
 #[cfg(feature = "http")]
 pub use http::{Http, HttpVersion};
+#[cfg(feature = "http")]
+pub use response::parse_retry_after;
 
 /// How a client obtains its bytes. It is immutable, and can serve any number of clients.
 ///
@@ -212,6 +214,22 @@ impl Connection {
         self
     }
 
+    /// Adds the headers of a response of which nothing else is known.
+    ///
+    /// ```
+    /// use everstream::{Connection, Headers};
+    ///
+    /// let bytes = std::io::Cursor::new("data: x\n\n");
+    /// let headers = Headers::from_iter([("server", "mine")]);
+    /// let connection = Connection::from_read(bytes).with_headers(headers);
+    /// # drop(connection);
+    /// ```
+    #[must_use]
+    pub fn with_headers(mut self, headers: Headers) -> Self {
+        self.start.headers = headers;
+        self
+    }
+
     /// Adds a function that is called once when the connection is over for the client: at its
     /// end, after a fault, at interrupt and close. It ought to make a blocked read return.
     ///
@@ -226,6 +244,39 @@ impl Connection {
     pub fn with_closer(mut self, closer: impl FnOnce() + Send + 'static) -> Self {
         self.closer = Some(Box::new(closer));
         self
+    }
+
+    /// What the start of the stream tells.
+    ///
+    /// ```
+    /// use everstream::Connection;
+    ///
+    /// let connection = Connection::from_read(std::io::Cursor::new("data: x\n\n"));
+    /// assert_eq!(connection.start().status, None);
+    /// ```
+    pub fn start(&self) -> &Start {
+        &self.start
+    }
+
+    /// The next bytes, never empty; `None` at the orderly end. For strategies that wrap others:
+    /// dropping the future loses nothing.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), everstream::Fault> {
+    /// use everstream::Connection;
+    ///
+    /// let mut connection = Connection::from_async_read(&b"data: x\n\n"[..]);
+    /// let mut bytes = 0;
+    /// while let Some(chunk) = connection.next_chunk().await {
+    ///     bytes += chunk?.as_ref().len();
+    /// }
+    /// assert_eq!(bytes, 9);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn next_chunk(&mut self) -> Option<Result<impl AsRef<[u8]> + use<>, Fault>> {
+        std::future::poll_fn(|cx| self.poll_bytes(cx)).await
     }
 
     /// The next bytes, never empty; `None` at the orderly end.

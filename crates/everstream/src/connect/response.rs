@@ -103,8 +103,19 @@ pub(super) async fn read_error(response: Response) -> ErrorResponse {
     error
 }
 
-/// Seconds or a date (RFC 9110, section 10.2.3). Nonsense is no wish.
-fn parse_retry_after(value: &str, now: SystemTime) -> Option<Duration> {
+/// The time that a `Retry-After` header asks for: seconds or a date (RFC 9110, section 10.2.3).
+/// Nonsense asks for nothing.
+///
+/// For [`ErrorResponse`]s of sources of your own.
+///
+/// ```
+/// use std::time::{Duration, SystemTime};
+///
+/// let now = SystemTime::now();
+/// assert_eq!(everstream::parse_retry_after("120", now), Some(Duration::from_secs(120)));
+/// assert_eq!(everstream::parse_retry_after("soon", now), None);
+/// ```
+pub fn parse_retry_after(value: &str, now: SystemTime) -> Option<Duration> {
     let value = value.trim();
     if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
         // More than fits is for ever.

@@ -18,6 +18,7 @@ for_both_clients!(
     close_before_start_connects_nothing,
     an_interrupt_before_start_is_forgotten,
     an_interrupt_after_start_does_not_overtake_the_start,
+    start_after_an_interrupt_connects_again,
 );
 
 fn nothing_connects_before_the_first_read<C: Client>() {
@@ -182,4 +183,27 @@ fn an_interrupt_after_start_does_not_overtake_the_start<C: Client>() {
     }
     client.expect_start();
     assert_eq!(server.request_count(), 2);
+}
+
+fn start_after_an_interrupt_connects_again<C: Client>() {
+    let server = Server::start();
+    server.otherwise(Reply::stream().event("a").stall());
+    let fail = || quick(server.url("/")).error_strategy(error_strategy::always_fail());
+    for by_handle in [false, true] {
+        let mut client = C::with(fail());
+        client.expect_start();
+        client.expect_event("a");
+        match by_handle {
+            true => client.handle().interrupt(),
+            false => client.interrupt(),
+        }
+        client.start().unwrap();
+        match client.expect_action() {
+            Action::Fault(None) => {}
+            other => panic!("{other:?}"),
+        }
+        client.expect_start();
+        client.expect_event("a");
+    }
+    assert_eq!(server.request_count(), 4);
 }

@@ -1,0 +1,72 @@
+"""What :attr:`everstream.SSEClient.all` yields."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ._headers import Headers
+from ._native import Action, Comment, Event
+
+__all__ = ["Action", "Comment", "Event", "Fault", "Start"]
+
+
+class Start(Action):
+    """A connection was made and answered with a stream."""
+
+    __slots__ = ("_headers", "_status", "_url")
+
+    def __init__(
+        self,
+        headers: Mapping[str, Any] | None = None,
+        status: int | None = None,
+        url: str | None = None,
+    ) -> None:
+        self._headers = headers
+        self._status = status
+        self._url = url
+
+    @property
+    def headers(self) -> Mapping[str, Any] | None:
+        """The response's headers, as a mapping that ignores case; ``None`` if there are none."""
+        return self._headers
+
+    @property
+    def status(self) -> int | None:
+        """The status code; ``None`` if it wasn't HTTP."""
+        return self._status
+
+    @property
+    def url(self) -> str | None:
+        """The URL that answered, after redirects. It may hold secrets in its query."""
+        return self._url
+
+    def __repr__(self) -> str:
+        # Without the URL and the headers, which may hold secrets.
+        return f"Start(status={self._status})"
+
+
+class Fault(Action):
+    """The connection ended, or could not be made.
+
+    The client reconnects if you go on reading, or call ``start()``.
+    """
+
+    __slots__ = ("_error",)
+
+    def __init__(self, error: Exception | None) -> None:
+        self._error = error
+
+    @property
+    def error(self) -> Exception | None:
+        """Why; ``None`` if the server ended the stream in an orderly way, or at ``interrupt()``."""
+        return self._error
+
+    @property
+    def headers(self) -> Mapping[str, Any] | None:
+        """The response's headers, if the error has them."""
+        headers: Headers | None = getattr(self._error, "headers", None)
+        return headers
+
+    def __repr__(self) -> str:
+        return f"Fault({self._error!r})"

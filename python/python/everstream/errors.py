@@ -1,0 +1,209 @@
+"""The exceptions.
+
+All of them are :class:`SSEError`; those that tell of the network are the matching built-in
+exceptions too, such as ``ConnectionError`` and ``TimeoutError``. No message holds the query or the
+user info of a URL, or the value of a header that was sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ._native import redact_url
+
+__all__ = [
+    "ClosedError",
+    "ConnectError",
+    "ConnectTimeoutError",
+    "EventTooLargeError",
+    "HTTPContentEncodingError",
+    "HTTPContentTypeError",
+    "HTTPRedirectError",
+    "HTTPStatusError",
+    "IncompleteStreamError",
+    "InterruptedStartError",
+    "ReadError",
+    "ReadTimeoutError",
+    "RequestError",
+    "SSEError",
+]
+
+
+class SSEError(Exception):
+    """Base class of the exceptions of this package."""
+
+
+class ConnectError(SSEError, ConnectionError):
+    """No connection could be made: name look-up, TCP, TLS or proxy. No request was sent."""
+
+
+class ConnectTimeoutError(ConnectError, TimeoutError):
+    """No connection could be made within ``connect_timeout``. No request was sent."""
+
+
+class RequestError(SSEError, ConnectionError):
+    """The request failed after it may have reached the server, and before a response came."""
+
+
+class ReadError(SSEError, ConnectionError):
+    """The connection broke while the stream was read."""
+
+
+class ReadTimeoutError(SSEError, TimeoutError):
+    """No byte came for ``read_timeout``."""
+
+
+class EventTooLargeError(SSEError):
+    """The server sent an event larger than ``max_event_size``."""
+
+
+class IncompleteStreamError(SSEError):
+    """The stream ended before the event that was to be its last."""
+
+
+class ClosedError(SSEError):
+    """The client was closed; it can't be started again."""
+
+
+class InterruptedStartError(SSEError):
+    """``start()`` was interrupted, and the error strategy said to fail."""
+
+
+class _ResponseError(SSEError):
+    """The server gave a response that isn't a stream."""
+
+    def __init__(
+        self,
+        value: Any,
+        headers: Mapping[str, Any] | None,
+        url: str | None,
+        body: bytes,
+        message: str,
+    ) -> None:
+        super().__init__(message)
+        self._value = value
+        self._headers = headers
+        self._url = url
+        self._body = body
+
+    @property
+    def headers(self) -> Mapping[str, Any] | None:
+        """The response's headers, as a mapping that ignores case."""
+        return self._headers
+
+    @property
+    def url(self) -> str | None:
+        """The URL that answered, after redirects. It may hold secrets in its query."""
+        return self._url
+
+    @property
+    def body(self) -> bytes:
+        """The first KiB of the response's body."""
+        return self._body
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        arguments = (type(self), self._value, self._headers, self._url, self._body, self.args[0])
+        return _restore, arguments
+
+
+def _restore(
+    kind: type[_ResponseError], value: Any, headers: Any, url: Any, body: bytes, message: str
+) -> _ResponseError:
+    error = kind.__new__(kind)
+    _ResponseError.__init__(error, value, headers, url, body, message)
+    return error
+
+
+def _at(url: str | None) -> str:
+    return redact_url(url) if url else "the server"
+
+
+class HTTPStatusError(_ResponseError):
+    """The response's status isn't that of a stream: not 2xx, or 204."""
+
+    def __init__(
+        self,
+        status: int,
+        headers: Mapping[str, Any] | None = None,
+        *,
+        url: str | None = None,
+        body: bytes = b"",
+        message: str | None = None,
+    ) -> None:
+        message = message or f"{_at(url)} answered with status {status}"
+        super().__init__(status, headers, url, body, message)
+
+    @property
+    def status(self) -> int:
+        """The status code."""
+        status: int = self._value
+        return status
+
+
+class HTTPContentTypeError(_ResponseError):
+    """The response's content type isn't ``text/event-stream``."""
+
+    def __init__(
+        self,
+        content_type: str,
+        headers: Mapping[str, Any] | None = None,
+        *,
+        url: str | None = None,
+        body: bytes = b"",
+        message: str | None = None,
+    ) -> None:
+        message = message or (
+            f"{_at(url)} answered with content type {content_type!r} instead of text/event-stream"
+        )
+        super().__init__(content_type, headers, url, body, message)
+
+    @property
+    def content_type(self) -> str:
+        """The content type; empty if there was none."""
+        content_type: str = self._value
+        return content_type
+
+
+class HTTPContentEncodingError(_ResponseError):
+    """The response's content encoding isn't one that is decoded here."""
+
+    def __init__(
+        self,
+        content_encoding: str,
+        headers: Mapping[str, Any] | None = None,
+        *,
+        url: str | None = None,
+        body: bytes = b"",
+        message: str | None = None,
+    ) -> None:
+        message = message or f"{_at(url)} answered with content encoding {content_encoding!r}"
+        super().__init__(content_encoding, headers, url, body, message)
+
+    @property
+    def content_encoding(self) -> str:
+        """The content encoding."""
+        content_encoding: str = self._value
+        return content_encoding
+
+
+class HTTPRedirectError(_ResponseError):
+    """The response is a redirect that wasn't followed."""
+
+    def __init__(
+        self,
+        status: int,
+        headers: Mapping[str, Any] | None = None,
+        *,
+        url: str | None = None,
+        body: bytes = b"",
+        message: str | None = None,
+    ) -> None:
+        message = message or f"{_at(url)} redirects ({status}) to where it can't be followed"
+        super().__init__(status, headers, url, body, message)
+
+    @property
+    def status(self) -> int:
+        """The status code."""
+        status: int = self._value
+        return status

@@ -1,0 +1,438 @@
+//! The client that blocks, without its Python surface, which is in `_client.py`.
+
+use std::sync::atomic::{AtomicBool, Ordering, fence};
+use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
+use std::time::Duration;
+
+use everstream::blocking::{Elapsed, SseClient};
+use everstream::{Action, Error, Handle};
+use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use pyo3::prelude::*;
+
+use crate::action::{Comment, Event};
+use crate::connect::Connect;
+use crate::convert::{duration, headers_to_python};
+use crate::fault::{Shown, message, new_error};
+use crate::http::Http;
+use crate::log::Log;
+use crate::process::{Process, handles_signals};
+use crate::raised::Raised;
+use crate::source::Source;
+use crate::{error_strategy, retry_delay};
+
+/// How often a wait in the main thread looks for signals.
+const SLICE: Duration = Duration::from_millis(100);
+
+/// A client.
+///
+/// `state` is locked by whoever reads, also while it waits without the interpreter; nobody waits for
+/// that lock. `close` and `interrupt` go by the handle.
+#[pyclass(frozen, weakref, module = "everstream._native")]
+pub(crate) struct Client {
+    /// `None` when it is closed: then everything that it held is let go.
+    state: Mutex<Option<State>>,
+    handle: Handle,
+    source: Option<Arc<Source>>,
+    raised: Raised,
+    shown: Shown,
+    process: Process,
+}
+
+struct State {
+    client: SseClient,
+    /// Received when an exception took its place.
+    held: Option<Action>,
+}
+
+impl State {
+    #[inline]
+    fn ready(&mut self) -> Option<Action> {
+        if self.held.is_some() {
+            return self.held.take();
+        }
+        self.client.try_next_action()
+    }
+}
+
+#[pymethods]
+impl Client {
+    /// `connect` is an `Http` or an object with the methods of a `ConnectionClient`, the strategies
+    /// are presets or objects with the method `apply`.
+    #[new]
+    #[pyo3(signature = (
+        connect, *, initial_retry_delay, retry_delay_strategy, retry_delay_reset_threshold,
+        error_strategy, last_event_id, logger
+    ))]
+    #[allow(clippy::too_many_arguments)] // by keyword
+    fn new(
+        py: Python<'_>,
+        connect: &Bound<'_, PyAny>,
+        initial_retry_delay: f64,
+        retry_delay_strategy: &Bound<'_, PyAny>,
+        retry_delay_reset_threshold: f64,
+        error_strategy: &Bound<'_, PyAny>,
+        last_event_id: Option<String>,
+        logger: Option<Py<PyAny>>,
+    ) -> PyResult<Self> {
+        let (raised, shown) = (Raised::default(), Shown::default());
+        let log = Log::new(logger, raised.clone());
+        let delay = error_strategy::DelayCell::default();
+        let http = connect.cast::<Http>().ok().map(Bound::get);
+        let source = match http {
+            Some(_) => None,
+            None => Some(Source::new(connect, &raised)),
+        };
+        let connect = match (&http, &source) {
+            (Some(http), _) => Connect::http(http, &raised, &log),
+            (None, Some(source)) => Connect::source(source, connect, &log)?,
+            (None, None) => return Err(PyRuntimeError::new_err("there is nothing to connect to")),
+        };
+        let mut builder = SseClient::builder(connect)
+            .initial_retry_delay(duration("initial_retry_delay", initial_retry_delay)?)
+            .retry_delay_reset_threshold(duration(
+                "retry_delay_reset_threshold",
+                retry_delay_reset_threshold,
+            )?)
+            .retry_delay_strategy(retry_delay::from_python(
+                retry_delay_strategy,
+                &raised,
+                delay.clone(),
+            ))
+            .error_strategy(error_strategy::from_python(
+                error_strategy,
+                &raised,
+                &shown,
+                log,
+                delay,
+            ));
+        if let Some(http) = http {
+            builder = builder.read_timeout(http.read_timeout);
+            if let Some(bytes) = http.max_event_size {
+                builder = builder.max_event_size(bytes);
+            }
+        }
+        if let Some(id) = last_event_id {
+            builder = builder.last_event_id(id);
+        }
+        let client = builder
+            .build_blocking()
+            .map_err(|error| exception(py, error, &shown))?;
+        Ok(Client {
+            handle: client.handle(),
+            state: Mutex::new(Some(State { client, held: None })),
+            source,
+            raised,
+            shown,
+            process: Process::current(),
+        })
+    }
+
+    fn start(&self, py: Python<'_>) -> PyResult<()> {
+        let mut reader = self.read()?;
+        loop {
+            let Some(state) = reader.state() else {
+                return Err(exception(py, Error::Closed, &self.shown));
+            };
+            let client = &mut state.client;
+            let sliced = handles_signals();
+            let outcome = py.detach(|| match sliced {
+                true => client.start_timeout(SLICE),
+                false => Ok(client.start()),
+            });
+            reader.waited = true;
+            if let Some(error) = self.raised.take() {
+                if let Ok(Err(fault)) = outcome {
+                    self.add_context(py, &error, fault);
+                }
+                return Err(error);
+            }
+            match outcome {
+                Ok(result) => return result.map_err(|error| exception(py, error, &self.shown)),
+                Err(Elapsed) => py.check_signals()?,
+            }
+        }
+    }
+
+    /// Stops the connection. It neither waits nor needs the thread that reads.
+    fn interrupt(&self, py: Python<'_>) -> PyResult<()> {
+        if self.process.is_gone() {
+            return Ok(());
+        }
+        self.handle.interrupt();
+        let result = match &self.source {
+            Some(source) => source.interrupt(py),
+            None => Ok(()),
+        };
+        // Where nobody reads the connection is dropped here, and else by the one who does.
+        if let Ok(mut state) = self.state.try_lock() {
+            if let Some(state) = &mut *state {
+                state.client.interrupt();
+            }
+        }
+        self.raised.take().map_or(result, Err)
+    }
+
+    /// Ends for good. It neither waits nor needs the thread that reads.
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
+        // What was made before a fork belongs to the parent.
+        if self.process.is_gone() {
+            return Ok(());
+        }
+        self.handle.close();
+        let result = match &self.source {
+            Some(source) => source.close(py),
+            None => Ok(()),
+        };
+        self.let_go();
+        self.raised.take().map_or(result, Err)
+    }
+
+    #[getter]
+    fn last_event_id(&self) -> Option<String> {
+        self.handle.last_event_id()
+    }
+
+    #[getter]
+    fn next_retry_delay(&self) -> f64 {
+        self.handle.next_retry_delay().as_secs_f64()
+    }
+
+    #[getter]
+    fn closed(&self) -> bool {
+        self.handle.is_closed()
+    }
+}
+
+impl Client {
+    /// The next action, or event; `None` at the end.
+    fn next(&self, py: Python<'_>, only_events: bool) -> PyResult<Option<Py<PyAny>>> {
+        let mut reader = self.read()?;
+        loop {
+            let Some(state) = reader.state() else {
+                return Ok(None);
+            };
+            // No interpreter's lock is released and no clock is looked at for what is here already.
+            while let Some(action) = state.ready() {
+                if let Some(object) = self.object(py, action, only_events)? {
+                    return Ok(Some(object));
+                }
+            }
+            let action = self.wait(py, state);
+            reader.waited = true;
+            let Some(action) = action? else {
+                return Ok(None);
+            };
+            if let Some(object) = self.object(py, action, only_events)? {
+                return Ok(Some(object));
+            }
+        }
+    }
+
+    /// Waits for an action, without the interpreter.
+    fn wait(&self, py: Python<'_>, state: &mut State) -> PyResult<Option<Action>> {
+        let sliced = handles_signals();
+        loop {
+            let client = &mut state.client;
+            let outcome = py.detach(|| match sliced {
+                true => client.next_action_timeout(SLICE),
+                false => Ok(client.next_action()),
+            });
+            // A source that always has something must not keep signals from their turn either.
+            let signal = match sliced {
+                true => py.check_signals().err(),
+                false => None,
+            };
+            if let Some(error) = self.raised.take().or(signal) {
+                self.give_way(py, state, outcome, &error);
+                return Err(error);
+            }
+            if let Ok(next) = outcome {
+                return next
+                    .transpose()
+                    .map_err(|error| exception(py, error, &self.shown));
+            }
+        }
+    }
+
+    /// An exception takes the place of what was to be handed out: an action comes with the next
+    /// read, a fault is the exception's context.
+    fn give_way(
+        &self,
+        py: Python<'_>,
+        state: &mut State,
+        outcome: Result<Option<Result<Action, Error>>, Elapsed>,
+        error: &PyErr,
+    ) {
+        match outcome {
+            Ok(Some(Ok(action))) => state.held = Some(action),
+            Ok(Some(Err(fault))) => self.add_context(py, error, fault),
+            Ok(None) | Err(Elapsed) => {}
+        }
+    }
+
+    fn add_context(&self, py: Python<'_>, error: &PyErr, fault: Error) {
+        let context = exception(py, fault, &self.shown);
+        if !error.value(py).is(context.value(py)) && error.context(py).is_none() {
+            error.set_context(py, Some(context));
+        }
+    }
+
+    fn object(
+        &self,
+        py: Python<'_>,
+        action: Action,
+        only_events: bool,
+    ) -> PyResult<Option<Py<PyAny>>> {
+        let object = match action {
+            Action::Event(event) => return Event::object(py, event).map(Some),
+            _ if only_events => return Ok(None),
+            Action::Comment(text) => Comment::object(py, text)?,
+            Action::Start(start) => {
+                let headers = headers_to_python(py, &start.headers)?;
+                let arguments = (headers, start.status, start.url);
+                py.import("everstream.actions")?
+                    .getattr("Start")?
+                    .call1(arguments)?
+                    .unbind()
+            }
+            Action::Fault(fault) => {
+                let error = match fault {
+                    Some(fault) => Some(self.shown.hand_out(py, &fault)?),
+                    None => None,
+                };
+                py.import("everstream.actions")?
+                    .getattr("Fault")?
+                    .call1((error,))?
+                    .unbind()
+            }
+            _ => return Ok(None),
+        };
+        Ok(Some(object))
+    }
+
+    fn read(&self) -> PyResult<Reader<'_>> {
+        self.process.check("client")?;
+        match self.state.try_lock() {
+            Ok(state) => Ok(Reader {
+                client: self,
+                state: Some(state),
+                waited: false,
+            }),
+            Err(TryLockError::Poisoned(poisoned)) => Ok(Reader {
+                client: self,
+                state: Some(poisoned.into_inner()),
+                waited: false,
+            }),
+            Err(TryLockError::WouldBlock) => Err(PyRuntimeError::new_err(
+                "the client is being read already, in another thread or further up in this one: \
+                 a stream has one reader",
+            )),
+        }
+    }
+
+    /// Lets go of everything, if it is closed and nobody reads.
+    fn let_go(&self) {
+        fence(Ordering::SeqCst);
+        let state = match self.state.try_lock() {
+            Ok(mut state) => state.take(),
+            Err(_) => None,
+        };
+        // Outside the lock: Python code may be called.
+        if let Some(mut state) = state {
+            state.client.close();
+        }
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        // The child of a fork shares sockets and pollers with its parent: to close them here would
+        // break them there.
+        if self.process.is_gone() {
+            std::mem::forget(self.state.get_mut().map(Option::take));
+        }
+    }
+}
+
+/// The one who reads.
+struct Reader<'a> {
+    client: &'a Client,
+    /// `None` only while it is dropped.
+    state: Option<MutexGuard<'a, Option<State>>>,
+    /// Others have run meanwhile.
+    waited: bool,
+}
+
+impl Reader<'_> {
+    /// `None`: the client is closed.
+    #[inline]
+    fn state(&mut self) -> Option<&mut State> {
+        self.state.as_mut()?.as_mut()
+    }
+}
+
+impl Drop for Reader<'_> {
+    fn drop(&mut self) {
+        self.state = None;
+        // Who closed the client meanwhile has left the rest to the reader. Here the lock is released
+        // before the flag is looked at, and there the flag is set before the lock is tried.
+        if self.waited {
+            fence(Ordering::SeqCst);
+            if self.client.handle.is_closed() {
+                self.client.let_go();
+            }
+        }
+    }
+}
+
+/// What an iteration or a start fails with.
+fn exception(py: Python<'_>, error: Error, shown: &Shown) -> PyErr {
+    match error {
+        Error::Fault(fault) => match shown.hand_out(py, &fault) {
+            Ok(exception) => PyErr::from_value(exception.into_any()),
+            Err(error) => error,
+        },
+        Error::Closed => new_error(py, "ClosedError", "the client is closed"),
+        Error::Interrupted => new_error(py, "InterruptedStartError", "the start was interrupted"),
+        Error::Config { .. } => PyValueError::new_err(message(&error)),
+        Error::InsideRuntime => PyRuntimeError::new_err(
+            "a client can't be read inside a callback of another one: take a thread of its own",
+        ),
+        error => new_error(py, "SSEError", &message(&error)),
+    }
+}
+
+/// An iterator over a client's actions or events. Like a generator it is over after an error.
+#[pyclass(frozen, name = "Iter", module = "everstream._native")]
+pub(crate) struct Reading {
+    client: Py<Client>,
+    only_events: bool,
+    over: AtomicBool,
+}
+
+#[pymethods]
+impl Reading {
+    #[new]
+    fn new(client: Py<Client>, only_events: bool) -> Self {
+        Reading {
+            client,
+            only_events,
+            over: AtomicBool::new(false),
+        }
+    }
+
+    fn __iter__(this: Py<Self>) -> Py<Self> {
+        this
+    }
+
+    fn __next__(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
+        if self.over.load(Ordering::Relaxed) {
+            return Ok(None);
+        }
+        let next = self.client.get().next(py, self.only_events);
+        if !matches!(next, Ok(Some(_))) {
+            self.over.store(true, Ordering::Relaxed);
+        }
+        next
+    }
+}

@@ -1,0 +1,103 @@
+//! Where a client's bytes come from: the engine's HTTP, or a source written in Python.
+
+use std::sync::Arc;
+
+use everstream::{
+    ClientContext, ConnectFuture, ConnectRequest, ConnectStrategy, ConnectionClient, Error,
+    RedactedUrl,
+};
+
+use pyo3::prelude::*;
+
+use crate::http::Http;
+use crate::log::Log;
+use crate::raised::Raised;
+use crate::source::{Source, SourceClient};
+
+pub(crate) enum Connect {
+    Http {
+        http: Box<everstream::Http>,
+        url: String,
+        log: Log,
+    },
+    Source {
+        source: Arc<Source>,
+        name: String,
+        log: Log,
+    },
+}
+
+impl Connect {
+    pub(crate) fn http(http: &Http, raised: &Raised, log: &Log) -> Self {
+        Connect::Http {
+            http: Box::new(http.for_client(raised)),
+            url: http.url.clone(),
+            log: log.clone(),
+        }
+    }
+
+    pub(crate) fn source(
+        source: &Arc<Source>,
+        client: &Bound<'_, PyAny>,
+        log: &Log,
+    ) -> PyResult<Self> {
+        Ok(Connect::Source {
+            source: source.clone(),
+            name: client.get_type().name()?.to_string(),
+            log: log.clone(),
+        })
+    }
+}
+
+impl ConnectStrategy for Connect {
+    fn create_client(&self, context: ClientContext) -> Result<Box<dyn ConnectionClient>, Error> {
+        Ok(match self {
+            Connect::Http { http, url, log } => {
+                let client = http.create_client(context)?;
+                logged(client, RedactedUrl(url).to_string(), log)
+            }
+            Connect::Source { source, name, log } => {
+                logged(Box::new(SourceClient(source.clone())), name.clone(), log)
+            }
+        })
+    }
+}
+
+fn logged(inner: Box<dyn ConnectionClient>, to: String, log: &Log) -> Box<dyn ConnectionClient> {
+    match log.is_on() {
+        true => Box::new(Logged {
+            inner,
+            to,
+            log: log.clone(),
+        }),
+        false => inner,
+    }
+}
+
+/// Logs attempts. What they failed with is logged where it is decided upon.
+struct Logged {
+    inner: Box<dyn ConnectionClient>,
+    to: String,
+    log: Log,
+}
+
+impl ConnectionClient for Logged {
+    fn connect(&mut self, request: ConnectRequest) -> ConnectFuture {
+        let connecting = self.inner.connect(request);
+        let (to, log) = (self.to.clone(), self.log.clone());
+        Box::pin(async move {
+            log.info(|| format!("connecting to {to}"));
+            let connection = connecting.await?;
+            log.info(|| format!("connected to {to}"));
+            Ok(connection)
+        })
+    }
+
+    fn is_repeatable(&self) -> bool {
+        self.inner.is_repeatable()
+    }
+
+    fn close(&mut self) {
+        self.inner.close();
+    }
+}

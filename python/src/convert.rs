@@ -1,0 +1,65 @@
+//! Values between Python and Rust.
+
+use std::time::Duration;
+
+use everstream::{Headers, RedactedUrl};
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyBytes, PyList, PyString, PyType};
+
+/// Seconds as Python says them. Infinity is for ever.
+pub(crate) fn duration(name: &str, seconds: f64) -> PyResult<Duration> {
+    if seconds.is_nan() || seconds < 0.0 {
+        return Err(PyValueError::new_err(format!(
+            "{name} must be a number of seconds, 0 or more, not {seconds}"
+        )));
+    }
+    Ok(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX))
+}
+
+/// Text as UTF-8, or bytes as they are.
+pub(crate) fn text_or_bytes(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
+    if let Ok(text) = value.cast::<PyString>() {
+        return Ok(text.to_str()?.as_bytes().to_vec());
+    }
+    if let Ok(bytes) = value.cast::<PyBytes>() {
+        return Ok(bytes.as_bytes().to_vec());
+    }
+    Err(PyTypeError::new_err(format!(
+        "{name} must be str or bytes, not {}",
+        value.get_type().name()?
+    )))
+}
+
+/// An `everstream.Headers`.
+pub(crate) fn headers_to_python<'py>(
+    py: Python<'py>,
+    headers: &Headers,
+) -> PyResult<Bound<'py, PyAny>> {
+    static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    let pairs = PyList::new(py, headers.iter())?;
+    CLASS
+        .import(py, "everstream._headers", "Headers")?
+        .call1((pairs,))
+}
+
+/// From any mapping; values that aren't text are shown as text.
+pub(crate) fn headers_from_python(mapping: &Bound<'_, PyAny>) -> PyResult<Headers> {
+    let items = match mapping.getattr_opt("multi_items")? {
+        Some(items) => items.call0()?,
+        None => mapping.call_method0("items")?,
+    };
+    let mut pairs = Vec::new();
+    for item in items.try_iter()? {
+        let (name, value): (Bound<'_, PyAny>, Bound<'_, PyAny>) = item?.extract()?;
+        pairs.push((name.str()?.to_string(), value.str()?.to_string()));
+    }
+    Ok(pairs.into_iter().collect())
+}
+
+/// A URL without user info, query and fragment, where secrets are.
+#[pyfunction]
+pub(crate) fn redact_url(url: &str) -> String {
+    RedactedUrl(url).to_string()
+}

@@ -1,0 +1,237 @@
+//! Whether to go on after a fault: the presets for Python, and strategies written in Python.
+
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use everstream::error_strategy::{self, ErrorStrategy, Verdict};
+use everstream::{Fault, Timestamp};
+use pyo3::exceptions::PyTypeError;
+use pyo3::prelude::*;
+
+use crate::convert::duration;
+use crate::fault::{self, Shown, message};
+use crate::log::Log;
+use crate::raised::{Raised, lock};
+
+/// A strategy of the engine's, in the state that it has reached. It is immutable.
+#[pyclass(frozen, module = "everstream._native")]
+pub(crate) struct ErrorPreset {
+    preset: Preset,
+    /// Nothing was applied yet.
+    fresh: bool,
+}
+
+#[derive(Clone)]
+enum Preset {
+    Always(error_strategy::Always),
+    MaxAttempts(error_strategy::MaxAttempts),
+    TimeLimit(error_strategy::TimeLimit),
+    Reconnect(error_strategy::Reconnect),
+}
+
+impl Preset {
+    fn strategy(&mut self) -> &mut dyn ErrorStrategy {
+        match self {
+            Preset::Always(strategy) => strategy,
+            Preset::MaxAttempts(strategy) => strategy,
+            Preset::TimeLimit(strategy) => strategy,
+            Preset::Reconnect(strategy) => strategy,
+        }
+    }
+}
+
+impl ErrorStrategy for Preset {
+    fn apply(&mut self, fault: Option<&Fault>, now: Timestamp) -> Verdict {
+        self.strategy().apply(fault, now)
+    }
+
+    fn reset(&mut self) {
+        self.strategy().reset();
+    }
+}
+
+impl From<Preset> for ErrorPreset {
+    fn from(preset: Preset) -> Self {
+        ErrorPreset {
+            preset,
+            fresh: true,
+        }
+    }
+}
+
+#[pymethods]
+impl ErrorPreset {
+    #[staticmethod]
+    fn always_fail() -> Self {
+        Preset::Always(error_strategy::always_fail()).into()
+    }
+
+    #[staticmethod]
+    fn always_continue() -> Self {
+        Preset::Always(error_strategy::always_continue()).into()
+    }
+
+    #[staticmethod]
+    fn continue_with_max_attempts(max_attempts: i64) -> Self {
+        let max = u32::try_from(max_attempts.max(0)).unwrap_or(u32::MAX);
+        Preset::MaxAttempts(error_strategy::continue_with_max_attempts(max)).into()
+    }
+
+    #[staticmethod]
+    fn continue_with_time_limit(max_time: f64) -> PyResult<Self> {
+        let max_time = duration("max_time", max_time)?;
+        Ok(Preset::TimeLimit(error_strategy::continue_with_time_limit(max_time)).into())
+    }
+
+    #[staticmethod]
+    fn reconnect(statuses: Vec<u16>) -> Self {
+        Preset::Reconnect(error_strategy::reconnect().or_on_status(statuses)).into()
+    }
+
+    /// Whether to fail, and the preset to use next time.
+    fn apply(
+        &self,
+        py: Python<'_>,
+        exception: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<(bool, Self)> {
+        static EPOCH: OnceLock<Instant> = OnceLock::new();
+        let now = Timestamp::since_start(EPOCH.get_or_init(Instant::now).elapsed());
+        let fault = match exception {
+            Some(exception) => {
+                let error = PyErr::from_value(exception.clone());
+                Some(fault::from_exception(error, py)?)
+            }
+            None => None,
+        };
+        let mut next = self.preset.clone();
+        let verdict = next.apply(fault.as_ref(), now);
+        let next = ErrorPreset {
+            preset: next,
+            fresh: false,
+        };
+        Ok((verdict == Verdict::Fail, next))
+    }
+
+    /// Whether nothing was applied yet, so that a session can begin with it.
+    #[getter]
+    fn fresh(&self) -> bool {
+        self.fresh
+    }
+}
+
+/// The strategy of a client: a preset's own, or one written in Python.
+pub(crate) fn from_python(
+    strategy: &Bound<'_, PyAny>,
+    raised: &Raised,
+    shown: &Shown,
+    log: Log,
+    delay: DelayCell,
+) -> impl ErrorStrategy + use<> {
+    let inner: Box<dyn ErrorStrategy> = match strategy.cast::<ErrorPreset>() {
+        Ok(preset) => Box::new(preset.get().preset.clone()),
+        Err(_) => Box::new(Written {
+            original: strategy.clone().unbind(),
+            current: strategy.clone().unbind(),
+            raised: raised.clone(),
+            shown: shown.clone(),
+        }),
+    };
+    Watched {
+        inner,
+        raised: raised.clone(),
+        log,
+        delay,
+    }
+}
+
+/// The last delay that the delay strategy returned, for the log.
+pub(crate) type DelayCell = std::sync::Arc<std::sync::Mutex<Duration>>;
+
+/// Stops the iteration when Python code has raised something; logs the verdicts.
+struct Watched {
+    inner: Box<dyn ErrorStrategy>,
+    raised: Raised,
+    log: Log,
+    delay: DelayCell,
+}
+
+impl ErrorStrategy for Watched {
+    fn apply(&mut self, fault: Option<&Fault>, now: Timestamp) -> Verdict {
+        if self.raised.is_raised() {
+            return Verdict::Fail;
+        }
+        let verdict = self.inner.apply(fault, now);
+        if self.log.is_on() && !self.raised.is_raised() {
+            self.log(fault, verdict);
+        }
+        match self.raised.is_raised() {
+            true => Verdict::Fail,
+            false => verdict,
+        }
+    }
+
+    fn reset(&mut self) {
+        self.inner.reset();
+    }
+}
+
+impl Watched {
+    fn log(&self, fault: Option<&Fault>, verdict: Verdict) {
+        match fault {
+            Some(fault) => self.log.warning(|| message(fault)),
+            None => self.log.info(|| "the stream ended".to_owned()),
+        }
+        if verdict == Verdict::Continue {
+            let delay = *lock(&self.delay);
+            self.log
+                .info(|| format!("reconnecting in {:.3} s", delay.as_secs_f64()));
+        }
+    }
+}
+
+/// A strategy written in Python. It is immutable: it says what to use next time.
+struct Written {
+    original: Py<PyAny>,
+    current: Py<PyAny>,
+    raised: Raised,
+    shown: Shown,
+}
+
+impl Written {
+    fn ask(&mut self, py: Python<'_>, fault: Option<&Fault>) -> PyResult<Verdict> {
+        let exception = match fault {
+            Some(fault) => Some(self.shown.show(py, fault)?),
+            None => None,
+        };
+        let answer = self.current.call_method1(py, "apply", (exception,))?;
+        let Ok((fail, next)) = answer.extract::<(Bound<'_, PyAny>, Option<Py<PyAny>>)>(py) else {
+            return Err(PyTypeError::new_err(format!(
+                "ErrorStrategy.apply must return a tuple of a bool and an ErrorStrategy or None, \
+                 not {}",
+                answer.bind(py).repr()?
+            )));
+        };
+        if let Some(next) = next {
+            self.current = next;
+        }
+        Ok(match fail.is_truthy()? {
+            true => Verdict::Fail,
+            false => Verdict::Continue,
+        })
+    }
+}
+
+impl ErrorStrategy for Written {
+    fn apply(&mut self, fault: Option<&Fault>, _now: Timestamp) -> Verdict {
+        Python::attach(|py| {
+            self.ask(py, fault).unwrap_or_else(|error| {
+                self.raised.raise(error);
+                Verdict::Fail
+            })
+        })
+    }
+
+    fn reset(&mut self) {
+        Python::attach(|py| self.current = self.original.clone_ref(py));
+    }
+}

@@ -1,0 +1,235 @@
+//! Faults as exceptions, and exceptions as faults.
+
+use std::error::Error;
+use std::sync::{Arc, Mutex};
+use std::time::SystemTime;
+
+use everstream::{ErrorResponse, Fault};
+use pyo3::exceptions::{PyBaseException, PyOSError};
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyBytes, PyDict, PyModule, PyType};
+
+use crate::convert::{headers_from_python, headers_to_python};
+use crate::raised::lock;
+
+/// A class of `everstream.errors`.
+pub(crate) fn class<'py>(py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyAny>> {
+    static ERRORS: PyOnceLock<Py<PyModule>> = PyOnceLock::new();
+    ERRORS
+        .get_or_try_init(py, || py.import("everstream.errors").map(Bound::unbind))?
+        .bind(py)
+        .getattr(name)
+}
+
+/// An exception of `everstream.errors` with a message.
+pub(crate) fn new_error(py: Python<'_>, name: &str, message: &str) -> PyErr {
+    match class(py, name).and_then(|class| class.call1((message,))) {
+        Ok(exception) => PyErr::from_value(exception),
+        Err(error) => error,
+    }
+}
+
+/// An error with its causes, each of which says only its own level.
+pub(crate) fn message(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let own = error.to_string();
+        // Some say what is below them too.
+        if !text.ends_with(&own) {
+            text.push_str(": ");
+            text.push_str(&own);
+        }
+        cause = error.source();
+    }
+    text
+}
+
+/// The exceptions that faults are shown as. What a strategy written in Python was shown is the
+/// object that is raised afterwards.
+#[derive(Clone, Default)]
+pub(crate) struct Shown(Arc<Mutex<Last>>);
+
+type Last = Option<(Identity, Py<PyBaseException>)>;
+
+/// Two faults with the same identity are the same, or can't be told apart.
+#[derive(PartialEq)]
+enum Identity {
+    /// What it holds lies here, wherever the fault is moved.
+    Address(usize),
+    Text(String),
+}
+
+impl Identity {
+    fn of(fault: &Fault) -> Self {
+        let address = match fault {
+            Fault::Connect(error)
+            | Fault::Request(error)
+            | Fault::Read(error)
+            | Fault::Other(error) => std::ptr::from_ref(&**error).cast::<()>(),
+            _ => match fault.response() {
+                Some(response) => std::ptr::from_ref(response).cast(),
+                None => return Identity::Text(fault.to_string()),
+            },
+        };
+        Identity::Address(address.addr())
+    }
+}
+
+impl Shown {
+    /// For a strategy.
+    pub(crate) fn show<'py>(
+        &self,
+        py: Python<'py>,
+        fault: &Fault,
+    ) -> PyResult<Bound<'py, PyBaseException>> {
+        let exception = exception(py, fault)?;
+        let shown = (Identity::of(fault), exception.clone().unbind());
+        // Dropped outside the lock: what a destructor does is its own business.
+        let earlier = lock(&self.0).replace(shown);
+        drop(earlier);
+        Ok(exception)
+    }
+
+    /// For the user, who gets it last.
+    pub(crate) fn hand_out<'py>(
+        &self,
+        py: Python<'py>,
+        fault: &Fault,
+    ) -> PyResult<Bound<'py, PyBaseException>> {
+        let shown = lock(&self.0).take();
+        match shown {
+            Some((identity, exception)) if identity == Identity::of(fault) => {
+                Ok(exception.into_bound(py))
+            }
+            _ => exception(py, fault),
+        }
+    }
+}
+
+fn exception<'py>(py: Python<'py>, fault: &Fault) -> PyResult<Bound<'py, PyBaseException>> {
+    if let Some(own) = python_cause(fault) {
+        // With its traceback, which older Pythons keep beside it.
+        return Ok(own.clone_ref(py).into_value(py).into_bound(py));
+    }
+    let text = message(fault);
+    let exception = match fault {
+        Fault::Connect(_) => class(py, "ConnectError")?.call1((text,)),
+        Fault::ConnectTimeout(_) => class(py, "ConnectTimeoutError")?.call1((text,)),
+        Fault::Request(_) => class(py, "RequestError")?.call1((text,)),
+        Fault::Read(_) => class(py, "ReadError")?.call1((text,)),
+        Fault::ReadTimeout(_) => class(py, "ReadTimeoutError")?.call1((text,)),
+        Fault::TooLarge(_) => class(py, "EventTooLargeError")?.call1((text,)),
+        Fault::Incomplete => class(py, "IncompleteStreamError")?.call1((text,)),
+        Fault::Status(response) => {
+            of_response(py, "HTTPStatusError", response.status, response, text)
+        }
+        Fault::ContentType(response) => {
+            let value = response.headers.get("content-type").unwrap_or_default();
+            of_response(py, "HTTPContentTypeError", value, response, text)
+        }
+        Fault::ContentEncoding(response) => {
+            let value = response.headers.get("content-encoding").unwrap_or_default();
+            of_response(py, "HTTPContentEncodingError", value, response, text)
+        }
+        Fault::Redirect(response, _) => {
+            of_response(py, "HTTPRedirectError", response.status, response, text)
+        }
+        _ => class(py, "SSEError")?.call1((text,)),
+    }?;
+    match errno(fault) {
+        Some(errno) if exception.is_instance_of::<PyOSError>() => {
+            exception.setattr("errno", errno)?;
+        }
+        _ => {}
+    }
+    Ok(exception.cast_into()?)
+}
+
+fn of_response<'py>(
+    py: Python<'py>,
+    name: &str,
+    value: impl IntoPyObject<'py>,
+    response: &ErrorResponse,
+    text: String,
+) -> PyResult<Bound<'py, PyAny>> {
+    let options = PyDict::new(py);
+    options.set_item("url", &response.url)?;
+    options.set_item("body", PyBytes::new(py, &response.body))?;
+    options.set_item("message", text)?;
+    let headers = headers_to_python(py, &response.headers)?;
+    class(py, name)?.call((value, headers), Some(&options))
+}
+
+/// The exception of a part written in Python that the fault stands for.
+fn python_cause(fault: &Fault) -> Option<&PyErr> {
+    match fault {
+        Fault::Connect(error)
+        | Fault::Request(error)
+        | Fault::Read(error)
+        | Fault::Other(error) => error.downcast_ref(),
+        _ => fault.response()?.cause.as_deref()?.downcast_ref(),
+    }
+}
+
+/// The system's error number, if there is one.
+fn errno(fault: &Fault) -> Option<i32> {
+    let mut cause = fault.source();
+    while let Some(error) = cause {
+        let io = error.downcast_ref::<std::io::Error>();
+        if let Some(number) = io.and_then(std::io::Error::raw_os_error) {
+            return Some(number);
+        }
+        cause = error.source();
+    }
+    None
+}
+
+/// What an exception means that kept a part written in Python from connecting.
+///
+/// An `OSError` and what a library defines count as a connection that couldn't be made. Python's own
+/// other exceptions are taken for mistakes of the program, which waiting doesn't mend.
+pub(crate) fn from_exception(error: PyErr, py: Python<'_>) -> PyResult<Fault> {
+    let value = error.value(py).clone();
+    if value.is_instance(&class(py, "HTTPStatusError")?)? {
+        let status = value.getattr("status")?.extract().unwrap_or_default();
+        return Ok(Fault::Status(response(status, &value, error)?));
+    }
+    if value.is_instance(&class(py, "HTTPContentTypeError")?)? {
+        return Ok(Fault::ContentType(response(200, &value, error)?));
+    }
+    let temporary = if value.is_instance_of::<PyOSError>() {
+        true
+    } else if value.is_instance(&class(py, "SSEError")?)? {
+        false
+    } else {
+        !is_builtin(&value.get_type())?
+    };
+    Ok(match temporary {
+        true => Fault::Connect(error.into()),
+        false => Fault::Other(error.into()),
+    })
+}
+
+fn response(
+    status: u16,
+    exception: &Bound<'_, PyBaseException>,
+    cause: PyErr,
+) -> PyResult<Box<ErrorResponse>> {
+    let mut response = Box::new(ErrorResponse::new(status));
+    let headers = exception.getattr("headers")?;
+    if !headers.is_none() {
+        response.headers = headers_from_python(&headers)?;
+    }
+    response.retry_after = response
+        .headers
+        .get("retry-after")
+        .and_then(|value| everstream::parse_retry_after(value, SystemTime::now()));
+    response.cause = Some(Arc::new(cause));
+    Ok(response)
+}
+
+fn is_builtin(class: &Bound<'_, PyType>) -> PyResult<bool> {
+    class.getattr("__module__")?.eq("builtins")
+}

@@ -1,0 +1,146 @@
+//! `ConnectStrategy.http`: the settings of a request.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use everstream::Attempt;
+use pyo3::exceptions::PyTypeError;
+use pyo3::prelude::*;
+use pyo3::types::{PyMapping, PyString};
+
+use crate::convert::{duration, text_or_bytes};
+use crate::raised::Raised;
+
+/// A request over HTTP. It is immutable.
+#[pyclass(frozen, module = "everstream._native")]
+pub(crate) struct Http {
+    http: everstream::Http,
+    pub(crate) url: String,
+    query_params: Option<Arc<Py<PyAny>>>,
+    pub(crate) read_timeout: Option<Duration>,
+    pub(crate) max_event_size: Option<usize>,
+}
+
+#[pymethods]
+impl Http {
+    /// `connect_timeout` of 0 is none; without it there is the engine's default.
+    #[new]
+    #[pyo3(signature = (
+        url, *, headers, query_params, method, body, read_timeout, connect_timeout, max_event_size
+    ))]
+    #[allow(clippy::too_many_arguments)] // by keyword
+    fn new(
+        url: String,
+        headers: Option<&Bound<'_, PyAny>>,
+        query_params: Option<Py<PyAny>>,
+        method: &str,
+        body: Option<&Bound<'_, PyAny>>,
+        read_timeout: Option<f64>,
+        connect_timeout: Option<f64>,
+        max_event_size: Option<usize>,
+    ) -> PyResult<Self> {
+        let mut http = everstream::Http::new(&url).method(method);
+        for pair in pairs(headers)? {
+            let (name, value) = pair?;
+            let value = text_or_bytes(&format!("the value of the header {name:?}"), &value)?;
+            http = http.header(name, value);
+        }
+        if let Some(body) = body {
+            http = http.body(text_or_bytes("body", body)?);
+        }
+        if let Some(limit) = connect_timeout {
+            let limit = duration("connect_timeout", limit)?;
+            http = http.connect_timeout(Some(limit).filter(|limit| !limit.is_zero()));
+        }
+        let read_timeout = match read_timeout {
+            Some(limit) => Some(duration("read_timeout", limit)?).filter(|limit| !limit.is_zero()),
+            None => None,
+        };
+        Ok(Http {
+            http,
+            url,
+            query_params: query_params.map(Arc::new),
+            read_timeout,
+            max_event_size,
+        })
+    }
+
+    #[getter]
+    fn url(&self) -> &str {
+        &self.url
+    }
+}
+
+impl Http {
+    /// For a client whose exceptions go there.
+    pub(crate) fn for_client(&self, raised: &Raised) -> everstream::Http {
+        let Some(query_params) = &self.query_params else {
+            return self.http.clone();
+        };
+        let (query_params, raised) = (query_params.clone(), raised.clone());
+        self.http.clone().before_attempt(move |attempt: Attempt| {
+            let (query_params, raised) = (query_params.clone(), raised.clone());
+            async move {
+                Python::attach(|py| {
+                    let result = add_query(query_params.bind(py), attempt);
+                    result.map_err(|error| raised.cause(py, error))
+                })
+            }
+        })
+    }
+}
+
+/// Adds what the function returns: a name takes the place of what the URL had under it.
+fn add_query(query_params: &Bound<'_, PyAny>, mut attempt: Attempt) -> PyResult<Attempt> {
+    let params = query_params.call0()?;
+    let mut names: Vec<String> = Vec::new();
+    for pair in pairs(Some(&params).filter(|params| !params.is_none()))? {
+        let (name, value) = pair?;
+        let values = match value.cast::<PyString>() {
+            Ok(one) => vec![one.to_string()],
+            Err(_) => texts(&value)?,
+        };
+        for value in values {
+            attempt = if names.contains(&name) {
+                attempt.append_query(&name, &value)
+            } else {
+                names.push(name.clone());
+                attempt.query(&name, &value)
+            };
+        }
+    }
+    Ok(attempt)
+}
+
+/// A value, or all of a list or tuple of values.
+fn texts(value: &Bound<'_, PyAny>) -> PyResult<Vec<String>> {
+    let text = |value: Bound<'_, PyAny>| Ok(value.str()?.to_string());
+    match value.try_iter() {
+        Ok(values) => values.map(|value| text(value?)).collect(),
+        Err(_) => Ok(vec![text(value.clone())?]),
+    }
+}
+
+type Pair<'py> = (String, Bound<'py, PyAny>);
+
+/// The pairs of a mapping, or of an iterable of pairs.
+fn pairs<'py>(
+    from: Option<&Bound<'py, PyAny>>,
+) -> PyResult<impl Iterator<Item = PyResult<Pair<'py>>>> {
+    let items = match from {
+        Some(from) => {
+            let items = match from.cast::<PyMapping>() {
+                Ok(mapping) => mapping.call_method0("items")?,
+                Err(_) => from.clone(),
+            };
+            Some(items.try_iter()?)
+        }
+        None => None,
+    };
+    Ok(items.into_iter().flatten().map(|item| {
+        let item = item?;
+        item.extract().map_err(|_| {
+            PyTypeError::new_err("headers and query parameters are pairs of a name and a value")
+        })
+    }))
+}

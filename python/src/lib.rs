@@ -1,0 +1,45 @@
+//! The Python package `everstream`: a thin face of the crate of that name.
+//!
+//! It converts and calls. What is public in Python, with its documentation, is in
+//! `python/everstream/*.py`; this module is `everstream._native`.
+
+mod action;
+mod client;
+mod connect;
+mod convert;
+mod error_strategy;
+mod fault;
+mod http;
+mod log;
+mod process;
+mod raised;
+mod retry_delay;
+mod source;
+mod testing;
+
+use pyo3::prelude::*;
+
+#[pymodule(gil_used = false)]
+mod _native {
+    use super::*;
+
+    #[pymodule_export]
+    use super::action::{Action, Comment, Event};
+    #[pymodule_export]
+    use super::client::{Client, Reading};
+    #[pymodule_export]
+    use super::convert::redact_url;
+    #[pymodule_export]
+    use super::error_strategy::ErrorPreset;
+    #[pymodule_export]
+    use super::http::Http;
+    #[pymodule_export]
+    use super::retry_delay::Backoff;
+    #[pymodule_export]
+    use super::testing::{Reply, Server};
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        process::init(module)
+    }
+}

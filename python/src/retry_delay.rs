@@ -1,0 +1,152 @@
+//! How long to wait: the default for Python, and strategies written in Python.
+
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hasher};
+use std::time::Duration;
+
+use everstream::retry_delay::{self, BaseDelay, RetryDelayStrategy};
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::prelude::*;
+
+use crate::convert::duration;
+use crate::error_strategy::DelayCell;
+use crate::raised::{Raised, lock};
+
+/// The engine's back-off, in the state that it has reached. It is immutable.
+#[pyclass(frozen, module = "everstream._native")]
+pub(crate) struct Backoff {
+    backoff: retry_delay::Backoff,
+    /// Nothing was applied yet.
+    #[pyo3(get)]
+    fresh: bool,
+}
+
+#[pymethods]
+impl Backoff {
+    /// Without `max_delay` there is the engine's default; 0 is none.
+    #[new]
+    #[pyo3(signature = (backoff_multiplier, *, max_delay=None, jitter_multiplier=None))]
+    fn new(
+        backoff_multiplier: f64,
+        max_delay: Option<f64>,
+        jitter_multiplier: Option<f64>,
+    ) -> PyResult<Self> {
+        if backoff_multiplier.is_nan() {
+            return Err(PyValueError::new_err("backoff_multiplier is not a number"));
+        }
+        let mut backoff = retry_delay::backoff().multiplier(backoff_multiplier);
+        if let Some(max_delay) = max_delay {
+            backoff = if max_delay > 0.0 {
+                backoff.max_delay(duration("max_delay", max_delay)?)
+            } else {
+                backoff.no_max_delay()
+            };
+        }
+        if let Some(jitter) = jitter_multiplier {
+            backoff = backoff.jitter(jitter);
+        }
+        Ok(Backoff {
+            backoff,
+            fresh: true,
+        })
+    }
+
+    /// The delay in seconds, and the strategy to use next time.
+    fn apply(&self, base_delay: f64) -> PyResult<(f64, Self)> {
+        let base = BaseDelay::configured(duration("base_delay", base_delay)?);
+        let mut next = self.backoff.clone();
+        // The standard library seeds its hash maps from the system's random numbers.
+        next.seed(RandomState::new().build_hasher().finish());
+        let delay = next.apply(base);
+        let next = Backoff {
+            backoff: next,
+            fresh: false,
+        };
+        Ok((delay.as_secs_f64(), next))
+    }
+}
+
+/// The strategy of a client: the engine's own, or one written in Python.
+pub(crate) fn from_python(
+    strategy: &Bound<'_, PyAny>,
+    raised: &Raised,
+    delay: DelayCell,
+) -> impl RetryDelayStrategy + use<> {
+    let inner: Box<dyn RetryDelayStrategy> = match strategy.cast::<Backoff>() {
+        Ok(own) => Box::new(own.get().backoff.clone()),
+        Err(_) => Box::new(Written {
+            original: strategy.clone().unbind(),
+            current: strategy.clone().unbind(),
+            raised: raised.clone(),
+        }),
+    };
+    Watched { inner, delay }
+}
+
+/// Keeps the delay for the log.
+struct Watched {
+    inner: Box<dyn RetryDelayStrategy>,
+    delay: DelayCell,
+}
+
+impl RetryDelayStrategy for Watched {
+    fn apply(&mut self, base: BaseDelay) -> Duration {
+        let delay = self.inner.apply(base);
+        *lock(&self.delay) = delay;
+        delay
+    }
+
+    fn reset(&mut self) {
+        self.inner.reset();
+    }
+
+    fn cap(&self) -> Option<Duration> {
+        self.inner.cap()
+    }
+
+    fn seed(&mut self, seed: u64) {
+        self.inner.seed(seed);
+    }
+}
+
+/// A strategy written in Python. It is immutable: it says what to use next time.
+struct Written {
+    original: Py<PyAny>,
+    current: Py<PyAny>,
+    raised: Raised,
+}
+
+impl Written {
+    fn ask(&mut self, py: Python<'_>, base: Duration) -> PyResult<Duration> {
+        let arguments = (base.as_secs_f64(),);
+        let answer = self.current.call_method1(py, "apply", arguments)?;
+        let Ok((delay, next)) = answer.extract::<(f64, Option<Py<PyAny>>)>(py) else {
+            return Err(PyTypeError::new_err(format!(
+                "RetryDelayStrategy.apply must return a tuple of a number of seconds and a \
+                 RetryDelayStrategy or None, not {}",
+                answer.bind(py).repr()?
+            )));
+        };
+        if let Some(next) = next {
+            self.current = next;
+        }
+        // Less than nothing is nothing.
+        let delay = if delay < 0.0 { 0.0 } else { delay };
+        duration("the delay of a RetryDelayStrategy", delay)
+    }
+}
+
+impl RetryDelayStrategy for Written {
+    fn apply(&mut self, base: BaseDelay) -> Duration {
+        Python::attach(|py| {
+            self.ask(py, base.delay).unwrap_or_else(|error| {
+                self.raised.raise(error);
+                base.delay
+            })
+        })
+    }
+
+    fn reset(&mut self) {
+        Python::attach(|py| self.current = self.original.clone_ref(py));
+    }
+}

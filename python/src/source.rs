@@ -1,0 +1,205 @@
+//! Sources written in Python: a `ConnectionClient` and what it connects to.
+//!
+//! Its methods and its iterators are called in the thread that reads, inside the engine's waits.
+//! Stopping, from whatever thread, closes the result in that thread, which ought to wake a blocked
+//! iterator.
+
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
+
+use everstream::{BoxError, ConnectFuture, ConnectRequest, Connection, ConnectionClient, Fault};
+use futures_core::Stream;
+use pyo3::exceptions::{PyException, PyTypeError};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyIterator, PyMemoryView};
+
+use crate::convert::headers_from_python;
+use crate::fault::from_exception;
+use crate::raised::{Raised, lock};
+
+/// A `ConnectionClient` of Python's.
+pub(crate) struct Source {
+    client: Py<PyAny>,
+    opened: Mutex<Option<Arc<Opened>>>,
+    closed: AtomicBool,
+    raised: Raised,
+}
+
+/// What it has connected to.
+struct Opened {
+    result: Py<PyAny>,
+    closed: AtomicBool,
+}
+
+impl Opened {
+    /// Calls `ConnectionResult.close()`, once.
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
+        if !self.closed.swap(true, Ordering::AcqRel) {
+            self.result.call_method0(py, "close")?;
+        }
+        Ok(())
+    }
+}
+
+impl Source {
+    pub(crate) fn new(client: &Bound<'_, PyAny>, raised: &Raised) -> Arc<Self> {
+        Arc::new(Source {
+            client: client.clone().unbind(),
+            opened: Mutex::new(None),
+            closed: AtomicBool::new(false),
+            raised: raised.clone(),
+        })
+    }
+
+    /// Closes the connection, if there is one, in this thread.
+    pub(crate) fn interrupt(&self, py: Python<'_>) -> PyResult<()> {
+        let opened = lock(&self.opened).take();
+        match opened {
+            Some(opened) => opened.close(py),
+            None => Ok(()),
+        }
+    }
+
+    /// Closes the connection and the client, in this thread.
+    pub(crate) fn close(&self, py: Python<'_>) -> PyResult<()> {
+        let result = self.interrupt(py);
+        if !self.closed.swap(true, Ordering::AcqRel) {
+            self.client.call_method0(py, "close")?;
+        }
+        result
+    }
+
+    fn connect(&self, py: Python<'_>, last_event_id: Option<String>) -> Result<Connection, Fault> {
+        self.open(py, last_event_id).map_err(|error| {
+            if error.is_instance_of::<PyException>(py) {
+                from_exception(error, py).unwrap_or_else(|error| Fault::Other(error.into()))
+            } else {
+                Fault::Other(self.raised.cause(py, error))
+            }
+        })
+    }
+
+    fn open(&self, py: Python<'_>, last_event_id: Option<String>) -> PyResult<Connection> {
+        let result = self.client.call_method1(py, "connect", (last_event_id,))?;
+        if !result.bind(py).hasattr("stream")? {
+            return Err(PyTypeError::new_err(format!(
+                "ConnectionClient.connect must return a ConnectionResult, not {}",
+                result.bind(py).get_type().name()?
+            )));
+        }
+        let opened = Arc::new(Opened {
+            result: result.clone_ref(py),
+            closed: AtomicBool::new(false),
+        });
+        // From here on the result is closed, also if there is something wrong with it.
+        let closer = {
+            let (opened, raised) = (opened.clone(), self.raised.clone());
+            move || {
+                // Without an interpreter there is nothing to close any more.
+                if let Some(Err(error)) = Python::try_attach(|py| opened.close(py)) {
+                    raised.raise(error);
+                }
+            }
+        };
+        let (chunks, headers) = match Self::parts(result.bind(py)) {
+            Ok(parts) => parts,
+            Err(error) => {
+                if let Err(on_top) = opened.close(py) {
+                    on_top.write_unraisable(py, None);
+                }
+                return Err(error);
+            }
+        };
+        *lock(&self.opened) = Some(opened.clone());
+        let chunks = Chunks {
+            iterator: chunks.unbind(),
+            opened,
+            raised: self.raised.clone(),
+        };
+        Ok(Connection::from_stream(chunks)
+            .with_headers(headers)
+            .with_closer(closer))
+    }
+
+    fn parts<'py>(
+        result: &Bound<'py, PyAny>,
+    ) -> PyResult<(Bound<'py, PyIterator>, everstream::Headers)> {
+        let chunks = result.getattr("stream")?.try_iter()?;
+        let headers = match result.getattr_opt("headers")? {
+            Some(headers) if !headers.is_none() => headers_from_python(&headers)?,
+            _ => everstream::Headers::default(),
+        };
+        Ok((chunks, headers))
+    }
+}
+
+/// A source as the engine's `ConnectionClient`.
+pub(crate) struct SourceClient(pub(crate) Arc<Source>);
+
+impl ConnectionClient for SourceClient {
+    fn connect(&mut self, request: ConnectRequest) -> ConnectFuture {
+        let source = self.0.clone();
+        Box::pin(async move { Python::attach(|py| source.connect(py, request.last_event_id)) })
+    }
+
+    fn close(&mut self) {
+        let source = &self.0;
+        if let Some(Err(error)) = Python::try_attach(|py| source.close(py)) {
+            source.raised.raise(error);
+        }
+    }
+}
+
+/// The bytes that an iterator of Python's yields.
+struct Chunks {
+    iterator: Py<PyIterator>,
+    opened: Arc<Opened>,
+    raised: Raised,
+}
+
+impl Stream for Chunks {
+    type Item = Result<Vec<u8>, BoxError>;
+
+    fn poll_next(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let item = Python::attach(|py| match self.next(py) {
+            Ok(chunk) => chunk.map(Ok),
+            // The closer has woken it: this is how it says so.
+            Err(error)
+                if self.opened.closed.load(Ordering::Acquire)
+                    && error.is_instance_of::<PyException>(py) =>
+            {
+                None
+            }
+            Err(error) => Some(Err(self.raised.cause(py, error))),
+        });
+        Poll::Ready(item)
+    }
+}
+
+impl Chunks {
+    fn next(&self, py: Python<'_>) -> PyResult<Option<Vec<u8>>> {
+        // An iterator that isn't written in Python may never give a signal its turn.
+        py.check_signals()?;
+        let Some(chunk) = self.iterator.bind(py).clone().next().transpose()? else {
+            return Ok(None);
+        };
+        if let Ok(bytes) = chunk.cast::<PyBytes>() {
+            return Ok(Some(bytes.as_bytes().to_vec()));
+        }
+        let bytes = PyMemoryView::from(&chunk)
+            .map_err(|error| {
+                let name = chunk.get_type().name();
+                let name = name.map_or_else(|_| "?".to_owned(), |name| name.to_string());
+                let problem = PyTypeError::new_err(format!(
+                    "the stream of a ConnectionResult must yield bytes, not {name}"
+                ));
+                problem.set_cause(py, Some(error));
+                problem
+            })?
+            .call_method0("tobytes")?
+            .cast_into::<PyBytes>()?;
+        Ok(Some(bytes.as_bytes().to_vec()))
+    }
+}

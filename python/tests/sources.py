@@ -1,0 +1,48 @@
+"""Sources written in Python, for the tests."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+
+from everstream.config import ConnectionClient, ConnectionResult, ConnectStrategy
+
+Connect = Callable[[str | None], ConnectionResult]
+
+
+class Scripted(ConnectStrategy):
+    """Connects as a function says, and keeps what happens."""
+
+    def __init__(self, connect: Connect) -> None:
+        self.connect = connect
+        self.connected_with: list[str | None] = []
+        self.loggers: list[logging.Logger] = []
+        self.clients_closed = 0
+
+    def create_client(self, logger: logging.Logger) -> ConnectionClient:
+        self.loggers.append(logger)
+        return ScriptedClient(self)
+
+
+class ScriptedClient(ConnectionClient):
+    def __init__(self, strategy: Scripted) -> None:
+        self.strategy = strategy
+
+    def connect(self, last_event_id: str | None) -> ConnectionResult:
+        self.strategy.connected_with.append(last_event_id)
+        return self.strategy.connect(last_event_id)
+
+    def close(self) -> None:
+        self.strategy.clients_closed += 1
+
+
+def canned(*connections: Iterable[bytes], headers: Mapping[str, str] | None = None) -> Scripted:
+    """Hands out these streams one after the other, and refuses after that."""
+    streams = iter(connections)
+
+    def connect(last_event_id: str | None) -> ConnectionResult:
+        for stream in streams:
+            return ConnectionResult(iter(stream), None, headers)
+        raise ConnectionRefusedError("there are no more")
+
+    return Scripted(connect)

@@ -1,0 +1,223 @@
+"""Strategies as objects of Python's: what they return when Python code applies them."""
+
+from __future__ import annotations
+
+import inspect
+import math
+
+import pytest
+
+from everstream.config import (
+    ConnectionClient,
+    ConnectionResult,
+    ConnectStrategy,
+    ErrorStrategy,
+    RetryDelayStrategy,
+)
+from everstream.errors import ConnectError, HTTPContentTypeError, HTTPStatusError, ReadTimeoutError
+
+FAIL, CONTINUE = ErrorStrategy.FAIL, ErrorStrategy.CONTINUE
+
+
+def verdicts(strategy: ErrorStrategy, *exceptions: Exception | None) -> list[bool]:
+    result = []
+    for exception in exceptions:
+        fail, following = strategy.apply(exception)
+        result.append(fail)
+        strategy = following or strategy
+    return result
+
+
+def delays(strategy: RetryDelayStrategy, base: float, count: int) -> list[float]:
+    result = []
+    for _ in range(count):
+        delay, following = strategy.apply(base)
+        result.append(delay)
+        strategy = following or strategy
+    return result
+
+
+def test_the_verdicts_have_the_values_of_the_reference() -> None:
+    assert (FAIL, CONTINUE) == (True, False)
+
+
+def test_the_bases_of_strategies_say_what_is_missing() -> None:
+    class Mine(ErrorStrategy):
+        pass
+
+    with pytest.raises(NotImplementedError, match="Mine"):
+        Mine().apply(None)
+    with pytest.raises(NotImplementedError, match="ConnectStrategy"):
+        ConnectStrategy().create_client(None)  # type: ignore[arg-type]
+    with pytest.raises(NotImplementedError, match="ConnectionClient"):
+        ConnectionClient().connect(None)
+    ConnectionClient().close()
+
+
+def test_presets_are_strategies() -> None:
+    for error in (
+        ErrorStrategy.always_fail(),
+        ErrorStrategy.always_continue(),
+        ErrorStrategy.continue_with_max_attempts(1),
+        ErrorStrategy.continue_with_time_limit(1),
+        ErrorStrategy.reconnect(),
+        ErrorStrategy.from_lambda(lambda _: (FAIL, None)),
+    ):
+        assert isinstance(error, ErrorStrategy)
+        assert isinstance(error.apply(None)[1], ErrorStrategy)
+    for delay in (
+        RetryDelayStrategy(),
+        RetryDelayStrategy.default(),
+        RetryDelayStrategy.from_lambda(lambda base: (base, None)),
+    ):
+        assert isinstance(delay, RetryDelayStrategy)
+        assert isinstance(delay.apply(1)[1], RetryDelayStrategy)
+    assert isinstance(ConnectStrategy.http("http://localhost/"), ConnectStrategy)
+
+
+def test_always_fail_and_always_continue() -> None:
+    assert verdicts(ErrorStrategy.always_fail(), None, ValueError()) == [FAIL, FAIL]
+    assert verdicts(ErrorStrategy.always_continue(), None, ValueError()) == [CONTINUE, CONTINUE]
+
+
+def test_max_attempts_are_counted_in_the_strategies_that_follow() -> None:
+    strategy = ErrorStrategy.continue_with_max_attempts(2)
+    for _ in range(2):  # the original is left as it was
+        assert verdicts(strategy, *[ValueError()] * 3) == [CONTINUE, CONTINUE, FAIL]
+    assert verdicts(ErrorStrategy.continue_with_max_attempts(0), None) == [FAIL]
+    assert verdicts(ErrorStrategy.continue_with_max_attempts(-1), None) == [FAIL]
+
+
+def test_a_time_limit_counts_from_the_first_error() -> None:
+    assert verdicts(ErrorStrategy.continue_with_time_limit(0), None) == [FAIL]
+    assert verdicts(ErrorStrategy.continue_with_time_limit(3600), None, None) == [CONTINUE] * 2
+    with pytest.raises(ValueError, match="max_time"):
+        ErrorStrategy.continue_with_time_limit(-1)
+
+
+@pytest.mark.parametrize(
+    ("exception", "verdict"),
+    [
+        (None, CONTINUE),
+        (ConnectError("refused"), CONTINUE),
+        (ReadTimeoutError("silence"), CONTINUE),
+        (ConnectionResetError(), CONTINUE),
+        (TimeoutError(), CONTINUE),
+        (HTTPStatusError(503), CONTINUE),
+        (HTTPStatusError(404), FAIL),
+        (HTTPStatusError(204), FAIL),
+        (HTTPContentTypeError("text/html"), FAIL),
+        (TypeError("a mistake"), FAIL),
+    ],
+)
+def test_reconnect_goes_on_after_what_waiting_mends(
+    exception: Exception | None, verdict: bool
+) -> None:
+    assert verdicts(ErrorStrategy.reconnect(statuses=[503]), exception) == [verdict]
+    assert verdicts(ErrorStrategy.reconnect(), HTTPStatusError(503)) == [FAIL]
+
+
+def test_reconnect_takes_a_librarys_exception_for_a_failed_connection() -> None:
+    class PoolError(Exception):
+        pass
+
+    assert verdicts(ErrorStrategy.reconnect(), PoolError()) == [CONTINUE]
+
+
+def test_a_lambda_may_return_none_for_no_change() -> None:
+    error = ErrorStrategy.from_lambda(lambda exception: (exception is None, None))
+    assert error.apply(None) == (FAIL, error)
+    assert error.apply(ValueError()) == (CONTINUE, error)
+    delay = RetryDelayStrategy.from_lambda(lambda base: (base * 3, None))
+    assert delay.apply(2) == (6, delay)
+
+
+def test_a_lambda_may_return_another_strategy() -> None:
+    fail = ErrorStrategy.always_fail()
+    assert ErrorStrategy.from_lambda(lambda _: (CONTINUE, fail)).apply(None) == (CONTINUE, fail)
+    base = RetryDelayStrategy()
+    assert RetryDelayStrategy.from_lambda(lambda _: (5, base)).apply(1) == (5, base)
+
+
+def test_the_base_of_delays_waits_the_base_delay() -> None:
+    strategy = RetryDelayStrategy()
+    assert strategy.apply(2.5) == (2.5, strategy)
+
+
+def test_the_default_delay_doubles_up_to_half_a_minute() -> None:
+    strategy = RetryDelayStrategy.default(jitter_multiplier=None)
+    for _ in range(2):  # the original is left as it was
+        assert delays(strategy, 1, 7) == [1, 2, 4, 8, 16, 30, 30]
+
+
+def test_the_default_jitter_leaves_off_up_to_a_half() -> None:
+    seen = [RetryDelayStrategy.default().apply(10)[0] for _ in range(200)]
+    assert 5 <= min(seen) < 6.5
+    assert 8.5 < max(seen) <= 10
+
+
+@pytest.mark.parametrize("nothing", [None, 0])
+def test_the_default_cap_and_jitter_can_be_turned_off(nothing: float | None) -> None:
+    strategy = RetryDelayStrategy.default(nothing, 10, nothing)
+    assert delays(strategy, 1, 4) == [1, 10, 100, 1000]
+
+
+def test_a_delay_has_the_cap_multiplier_and_jitter_that_are_set() -> None:
+    assert delays(RetryDelayStrategy.default(5, 3, 0), 1, 4) == [1, 3, 5, 5]
+    delay, _ = RetryDelayStrategy.default(jitter_multiplier=0.25).apply(100)
+    assert 22.5 <= delay <= 30
+
+
+@pytest.mark.parametrize("wrong", [-1, math.nan])
+def test_a_delay_that_is_no_time_is_an_error(wrong: float) -> None:
+    with pytest.raises(ValueError, match="base_delay"):
+        RetryDelayStrategy.default().apply(wrong)
+
+
+def test_signatures_are_those_of_the_reference() -> None:
+    def names(function: object) -> list[str]:
+        return list(inspect.signature(function).parameters)  # type: ignore[arg-type]
+
+    assert names(ConnectStrategy.http)[:5] == [
+        "url",
+        "headers",
+        "pool",
+        "urllib3_request_options",
+        "query_params",
+    ]
+    assert names(RetryDelayStrategy.default) == [
+        "max_delay",
+        "backoff_multiplier",
+        "jitter_multiplier",
+    ]
+    assert names(ErrorStrategy.apply) == ["self", "exception"]
+    assert names(RetryDelayStrategy.apply) == ["self", "base_delay"]
+    assert names(ConnectionClient.connect) == ["self", "last_event_id"]
+    assert names(ConnectStrategy.create_client) == ["self", "logger"]
+    assert names(ConnectionResult) == ["stream", "closer", "headers"]
+
+
+def test_a_connection_result_is_closed_once() -> None:
+    closed = []
+    stream = iter([b""])
+    result = ConnectionResult(stream, lambda: closed.append(1), {"a": "b"})
+    assert result.stream is stream
+    assert result.headers == {"a": "b"}
+    with result as same:
+        assert same is result
+    result.close()
+    assert closed == [1]
+    ConnectionResult(stream, None).close()
+
+
+def test_a_connection_client_is_a_context_manager() -> None:
+    class Mine(ConnectionClient):
+        closed = False
+
+        def close(self) -> None:
+            self.closed = True
+
+    with Mine() as client:
+        pass
+    assert isinstance(client, Mine)
+    assert client.closed

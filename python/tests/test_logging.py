@@ -1,0 +1,76 @@
+"""What the logger is told."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from everstream import SSEClient
+from everstream.config import ConnectStrategy, ErrorStrategy
+from everstream.testing import Reply, SSEServer
+from sources import canned
+
+
+class Kept(logging.Handler):
+    def __init__(self) -> None:
+        super().__init__()
+        self.records: list[tuple[str, str]] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.records.append((record.levelname, record.getMessage()))
+
+
+@pytest.fixture
+def kept() -> tuple[logging.Logger, Kept]:
+    logger = logging.Logger("mine", logging.DEBUG)
+    handler = Kept()
+    logger.addHandler(handler)
+    return logger, handler
+
+
+def test_connections_errors_and_delays_are_logged_without_secrets(
+    server: SSEServer, kept: tuple[logging.Logger, Kept]
+) -> None:
+    logger, handler = kept
+    server.enqueue(Reply.status(503).header("Set-Cookie", "hidden"), Reply.stream().event("a"))
+    strategy = ConnectStrategy.http(
+        server.url("/feed?token=hidden%20%s"), headers={"Authorization": "hidden"}
+    )
+    client = SSEClient(
+        strategy, 0.001, error_strategy=ErrorStrategy.continue_with_max_attempts(1), logger=logger
+    )
+    with client:
+        next(client.events)
+    url = server.url("/feed")
+    levels = [level for level, _ in handler.records]
+    messages = [message for _, message in handler.records]
+    assert levels == ["INFO", "WARNING", "INFO", "INFO", "INFO"]
+    assert messages[0] == f"connecting to {url}"
+    assert messages[1] == f"{url} answered with status 503"
+    assert messages[2].startswith("reconnecting in 0.00")
+    assert messages[4] == f"connected to {url}"
+    assert "hidden" not in "".join(messages)
+
+
+def test_a_source_is_logged_by_its_name(kept: tuple[logging.Logger, Kept]) -> None:
+    logger, handler = kept
+    with SSEClient(canned([]), logger=logger) as client:
+        list(client.events)
+    assert handler.records == [
+        ("INFO", "connecting to ScriptedClient"),
+        ("INFO", "connected to ScriptedClient"),
+        ("INFO", "the stream ended"),
+    ]
+
+
+def test_a_logger_that_fails_is_not_hidden() -> None:
+    class Failing(logging.Logger):
+        def info(self, *_: object, **__: object) -> None:
+            raise ValueError("mine")
+
+    with (
+        SSEClient(canned([]), logger=Failing("failing")) as client,
+        pytest.raises(ValueError, match="mine"),
+    ):
+        next(client.events)

@@ -1,0 +1,326 @@
+"""Sources written in Python."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import traceback
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from conftest import LIMIT, Background
+from everstream import SSEClient
+from everstream.actions import Event, Fault, Start
+from everstream.config import (
+    ConnectionClient,
+    ConnectionResult,
+    ConnectStrategy,
+    ErrorStrategy,
+    RetryDelayStrategy,
+)
+from everstream.errors import HTTPContentTypeError, HTTPStatusError
+from sources import Scripted, canned
+
+CONTINUE_ONCE = ErrorStrategy.continue_with_max_attempts(1)
+
+
+def test_a_client_is_created_with_the_logger_when_it_is_made() -> None:
+    strategy = canned()
+    logger = logging.getLogger("mine")
+    SSEClient(strategy, logger=logger)
+    SSEClient(strategy)
+    assert strategy.loggers[0] is logger
+    assert isinstance(strategy.loggers[1], logging.Logger)
+    assert strategy.connected_with == []
+
+
+def test_bytes_are_read_however_they_come() -> None:
+    chunks = [b"da", bytearray(b"ta: a\n"), b"", memoryview(b"\ndata: b\n\n")]
+    with SSEClient(canned(chunks)) as client:  # type: ignore[arg-type]
+        assert [event.data for event in client.events] == ["a", "b"]
+
+
+def test_the_last_event_id_is_passed_on() -> None:
+    strategy = canned([b"id: 7\ndata: a\n\n"], [b"data: b\n\n"])
+    with SSEClient(strategy, 0, last_event_id="6") as client:
+        list(client.events)
+        list(client.events)
+    assert strategy.connected_with == ["6", "7"]
+
+
+def test_a_start_has_the_headers_of_the_result() -> None:
+    with SSEClient(canned([], headers={"X-Server": "mine"})) as client:
+        start = next(client.all)
+    assert isinstance(start, Start)
+    assert (start.status, start.url) == (None, None)
+    assert start.headers is not None
+    assert start.headers["x-server"] == "mine"
+
+
+def test_all_of_python_runs_in_the_thread_that_reads() -> None:
+    threads: list[int] = []
+
+    def note() -> None:
+        threads.append(threading.get_ident())
+
+    def stream() -> Iterator[bytes]:
+        note()
+        yield b"data: a\n\n"
+
+    def connect(_: str | None) -> ConnectionResult:
+        note()
+        return ConnectionResult(stream(), note)
+
+    def decide(_: Exception | None) -> tuple[bool, None]:
+        note()
+        return ErrorStrategy.FAIL, None
+
+    def delay(base: float) -> tuple[float, None]:
+        note()
+        return base, None
+
+    client = SSEClient(
+        Scripted(connect),
+        error_strategy=ErrorStrategy.from_lambda(decide),
+        retry_delay_strategy=RetryDelayStrategy.from_lambda(delay),
+    )
+    reader = Background(lambda: (list(client.events), threading.get_ident()))
+    events, thread = reader.result()
+    assert events == [Event(data="a")]
+    assert set(threads) == {thread}
+    assert len(threads) == 5
+
+
+def test_a_result_is_closed_at_the_end_and_a_client_once() -> None:
+    closed: list[int] = []
+    strategy = Scripted(
+        lambda _: ConnectionResult(iter([b"data: a\n\n"]), lambda: closed.append(1))
+    )
+    with SSEClient(strategy, 0) as client:
+        list(client.events)
+        assert closed == [1]
+        next(client.events)
+        client.interrupt()
+        assert closed == [1, 1]
+        client.start()
+    assert closed == [1, 1, 1]
+    client.close()
+    assert strategy.clients_closed == 1
+
+
+def test_an_exception_in_connect_arrives_as_it_is() -> None:
+    mistake = ValueError("mine")
+
+    def connect(_: str | None) -> ConnectionResult:
+        raise mistake
+
+    with SSEClient(Scripted(connect)) as client, pytest.raises(ValueError, match="mine") as raised:
+        next(client.all)
+    assert raised.value is mistake
+    assert raised.traceback[-1].name == "connect"
+
+    with SSEClient(Scripted(connect), 0, error_strategy=CONTINUE_ONCE) as client:
+        fault = next(client.all)
+    assert isinstance(fault, Fault)
+    assert fault.error is mistake
+    assert "connect" in "".join(traceback.format_tb(fault.error.__traceback__))
+
+
+def test_an_exception_in_a_stream_arrives_as_it_is() -> None:
+    mistake = OSError("mine")
+
+    def stream() -> Iterator[bytes]:
+        yield b"data: a\n\n"
+        raise mistake
+
+    with SSEClient(canned(stream())) as client:
+        events = client.events
+        assert next(events).data == "a"
+        with pytest.raises(OSError, match="mine") as raised:
+            next(events)
+    assert raised.value is mistake
+    assert raised.traceback[-1].name == "stream"
+
+
+@pytest.mark.parametrize(
+    "mistake", [HTTPStatusError(503, {"Retry-After": "7"}), HTTPContentTypeError("text/html")]
+)
+def test_an_error_of_this_package_arrives_as_it_is(mistake: Exception) -> None:
+    def connect(_: str | None) -> ConnectionResult:
+        raise mistake
+
+    with SSEClient(Scripted(connect), 0) as client:
+        with pytest.raises(type(mistake)) as raised:
+            client.start()
+        assert raised.value is mistake
+
+
+def test_what_a_server_asks_for_counts_for_a_source_too() -> None:
+    def connect(_: str | None) -> ConnectionResult:
+        raise HTTPStatusError(503, {"retry-after": "7"})
+
+    strategy = ErrorStrategy.reconnect(statuses=[503])
+    with SSEClient(Scripted(connect), 0, error_strategy=strategy) as client:
+        fault = next(client.all)
+        assert isinstance(fault, Fault)
+        assert client.next_retry_delay == 7
+
+
+def test_reconnect_does_not_go_on_after_a_mistake_of_the_program() -> None:
+    def connect(_: str | None) -> ConnectionResult:
+        raise TypeError("a mistake")
+
+    with (
+        SSEClient(Scripted(connect), 0, error_strategy=ErrorStrategy.reconnect()) as client,
+        pytest.raises(TypeError),
+    ):
+        next(client.all)
+
+    refused = canned([b"data: a\n\n"])
+    with SSEClient(refused, 0, error_strategy=ErrorStrategy.reconnect()) as client:
+        actions = client.all
+        kinds = [type(next(actions)) for _ in range(5)]
+    assert kinds == [Start, Event, Fault, Fault, Fault]
+
+
+@pytest.mark.parametrize("interruption", [KeyboardInterrupt, SystemExit, GeneratorExit])
+def test_what_is_no_exception_goes_by_the_strategy(interruption: type[BaseException]) -> None:
+    mistake = interruption()
+
+    def connect(_: str | None) -> ConnectionResult:
+        raise mistake
+
+    def stream() -> Iterator[bytes]:
+        yield b"data: a\n\n"
+        raise mistake
+
+    always = ErrorStrategy.always_continue()
+    with SSEClient(Scripted(connect), 0, error_strategy=always) as client:
+        with pytest.raises(interruption) as raised:
+            next(client.all)
+        assert raised.value is mistake
+        with pytest.raises(interruption):
+            client.start()
+    with SSEClient(canned(stream()), 0, error_strategy=always) as client:
+        events = client.events
+        assert next(events).data == "a"
+        with pytest.raises(interruption) as raised:
+            next(events)
+        assert raised.value is mistake
+
+
+def test_an_exception_in_a_closer_is_raised_and_loses_no_event() -> None:
+    mistake = ValueError("mine")
+
+    def closer() -> None:
+        raise mistake
+
+    def connect(_: str | None) -> ConnectionResult:
+        return ConnectionResult(iter([b"data: a\n\n"]), closer)
+
+    with SSEClient(Scripted(connect), 0) as client:
+        events = client.events
+        assert next(events) == Event(data="a")
+        with pytest.raises(ValueError, match="mine") as raised:
+            next(events)
+        assert raised.value is mistake
+
+
+def test_an_exception_in_a_closer_is_raised_where_the_client_is_stopped() -> None:
+    def closer() -> None:
+        raise ValueError("mine")
+
+    for stop in (SSEClient.interrupt, SSEClient.close):
+        strategy = Scripted(lambda _: ConnectionResult(iter([b"data: a\n\n"]), closer))
+        client = SSEClient(strategy)
+        next(client.events)
+        with pytest.raises(ValueError, match="mine"):
+            stop(client)
+        client.close()
+        assert strategy.clients_closed == 1
+
+
+@pytest.mark.parametrize(
+    ("result", "message"),
+    [
+        (None, "must return a ConnectionResult, not NoneType"),
+        (ConnectionResult(None, None), "not iterable"),  # type: ignore[arg-type]
+        (ConnectionResult(iter(["text"]), None), "must yield bytes, not str"),  # type: ignore[list-item]
+        (ConnectionResult(iter([5]), None), "must yield bytes, not int"),  # type: ignore[list-item]
+        (ConnectionResult(iter([]), None, 5), "items"),  # type: ignore[arg-type]
+    ],
+)
+def test_a_result_that_is_none_is_an_error(result: ConnectionResult, message: str) -> None:
+    with (
+        SSEClient(Scripted(lambda _: result)) as client,
+        pytest.raises((TypeError, AttributeError), match=message),
+    ):
+        next(client.events)
+
+
+def test_a_strategy_that_makes_no_client_is_an_error() -> None:
+    class Mine(ConnectStrategy):
+        def create_client(self, logger: logging.Logger) -> ConnectionClient:
+            raise LookupError("mine")
+
+    with pytest.raises(LookupError, match="mine"):
+        SSEClient(Mine())
+
+
+def test_a_client_read_in_a_callback_of_its_own_is_an_error() -> None:
+    def connect(_: str | None) -> ConnectionResult:
+        client.start()
+        raise AssertionError("it started")
+
+    client = SSEClient(Scripted(connect))
+    with pytest.raises(RuntimeError, match="one reader"):
+        client.start()
+
+
+@pytest.mark.parametrize("stop", [SSEClient.interrupt, SSEClient.close])
+def test_stopping_closes_the_result_in_the_thread_that_stops(
+    stop: Callable[[SSEClient], None],
+) -> None:
+    inside, release = threading.Event(), threading.Event()
+    closed_in: list[int] = []
+
+    def stream() -> Iterator[bytes]:
+        inside.set()
+        assert release.wait(LIMIT)
+        raise ValueError("I/O operation on closed file")
+        yield b""
+
+    def closer() -> None:
+        closed_in.append(threading.get_ident())
+        release.set()
+
+    strategy = Scripted(lambda _: ConnectionResult(stream(), closer))
+    client = SSEClient(strategy)
+    reading = Background(lambda: [type(action) for action in client.all])
+    assert inside.wait(LIMIT)
+    stop(client)
+    expected = [Start] if stop is SSEClient.close else [Start, Fault]
+    assert reading.result() in (expected, [Start])
+    assert closed_in == [threading.get_ident()]
+    assert strategy.clients_closed == (stop is SSEClient.close)
+
+
+def test_stopping_does_not_wait_for_a_source_that_does_not_wake() -> None:
+    inside, release = threading.Event(), threading.Event()
+
+    def connect(_: str | None) -> ConnectionResult:
+        inside.set()
+        assert release.wait(LIMIT)
+        return ConnectionResult(iter([b"data: a\n\n"]), lambda: closed.append(1))
+
+    closed: list[int] = []
+    strategy = Scripted(connect)
+    client = SSEClient(strategy)
+    reading = Background(lambda: list(client.all))
+    assert inside.wait(LIMIT)
+    client.close()
+    assert strategy.clients_closed == 1
+    release.set()
+    assert reading.result() == []
+    assert closed == [1]

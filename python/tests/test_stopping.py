@@ -1,0 +1,207 @@
+"""close() and interrupt() from another thread, in every phase."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from conftest import LIMIT, Background
+from everstream import SSEClient
+from everstream.actions import Fault, Start
+from everstream.config import (
+    ConnectionResult,
+    ConnectStrategy,
+    ErrorStrategy,
+    RetryDelayStrategy,
+)
+from everstream.errors import ClosedError, HTTPStatusError, InterruptedStartError
+from everstream.testing import Reply, SSEServer
+from sources import Scripted
+
+HOUR = RetryDelayStrategy.from_lambda(lambda _: (3600, None))
+
+
+class Attempts:
+    """The query parameters of an attempt, which tell that it has begun."""
+
+    def __init__(self) -> None:
+        self.begun = threading.Event()
+
+    def __call__(self) -> None:
+        self.begun.set()
+
+
+Phase = tuple[SSEClient, Callable[[], bool]]
+
+
+def connecting(deaf: str, strategy: ErrorStrategy) -> Phase:
+    attempts = Attempts()
+    connect = ConnectStrategy.http(deaf, query_params=attempts, connect_timeout=None)
+    client = SSEClient(connect, 1, HOUR, error_strategy=strategy)
+    return client, lambda: attempts.begun.wait(LIMIT)
+
+
+def waiting_for_headers(server: SSEServer, strategy: ErrorStrategy) -> Phase:
+    server.otherwise(Reply.stream().head_delayed(3600))
+    client = SSEClient(server.url(), 1, HOUR, error_strategy=strategy)
+    return client, lambda: server.wait_for_requests(1)
+
+
+def reading(server: SSEServer, strategy: ErrorStrategy) -> Phase:
+    server.otherwise(Reply.stream().stall())
+    client = SSEClient(server.url(), 1, HOUR, error_strategy=strategy)
+    next(client.all)
+    return client, lambda: server.wait_for_open_connections(1)
+
+
+def backing_off(server: SSEServer, strategy: ErrorStrategy) -> Phase:
+    server.otherwise(Reply.status(500))
+    client = SSEClient(server.url(), 1, HOUR, error_strategy=strategy)
+    with contextlib.suppress(HTTPStatusError):  # the delay is due all the same
+        next(client.all)
+    return client, lambda: server.wait_for_requests(1)
+
+
+@pytest.fixture(params=["connecting", "headers", "reading", "back-off"])
+def phase(
+    request: pytest.FixtureRequest, server: SSEServer, deaf: str
+) -> Callable[[ErrorStrategy], Phase]:
+    return {
+        "connecting": lambda strategy: connecting(deaf, strategy),
+        "headers": lambda strategy: waiting_for_headers(server, strategy),
+        "reading": lambda strategy: reading(server, strategy),
+        "back-off": lambda strategy: backing_off(server, strategy),
+    }[request.param]
+
+
+def test_close_ends_the_iteration(phase: Callable[[ErrorStrategy], Phase]) -> None:
+    client, reached = phase(ErrorStrategy.always_continue())
+    iteration = Background(lambda: list(client.all))
+    assert reached()
+    client.close()
+    assert iteration.result() == []
+    assert list(client.all) == []
+
+
+def test_interrupt_is_told(phase: Callable[[ErrorStrategy], Phase]) -> None:
+    client, reached = phase(ErrorStrategy.always_continue())
+    iteration = Background(lambda: next(client.all))
+    assert reached()
+    fault = iteration.result(client.interrupt)
+    assert isinstance(fault, Fault)
+    assert fault.error is None
+    client.close()
+
+
+def test_interrupt_ends_an_iteration_that_fails_always(
+    phase: Callable[[ErrorStrategy], Phase],
+) -> None:
+    client, reached = phase(ErrorStrategy.always_fail())
+    iteration = Background(lambda: list(client.events))
+    assert reached()
+    # That somebody has begun to wait for a delay can't be seen from outside.
+    assert iteration.result(client.interrupt) == []
+    client.close()
+
+
+@pytest.mark.parametrize("kind", ["connecting", "headers", "back-off"])
+@pytest.mark.parametrize(
+    ("stop", "error"),
+    [(SSEClient.close, ClosedError), (SSEClient.interrupt, InterruptedStartError)],
+)
+def test_a_start_is_stopped(
+    kind: str,
+    stop: Callable[[SSEClient], None],
+    error: type[Exception],
+    server: SSEServer,
+    deaf: str,
+) -> None:
+    fail = ErrorStrategy.always_fail()
+    client, reached = {
+        "connecting": lambda: connecting(deaf, fail),
+        "headers": lambda: waiting_for_headers(server, fail),
+        "back-off": lambda: backing_off(server, fail),
+    }[kind]()
+    starting = Background(client.start)
+    assert reached()
+    with pytest.raises(error):
+        starting.result(lambda: stop(client))
+    client.close()
+
+
+def test_a_reader_in_the_main_thread_is_stopped_too(server: SSEServer) -> None:
+    server.otherwise(Reply.stream().stall())
+    client = SSEClient(server.url())
+
+    def close() -> None:
+        assert server.wait_for_requests(1)
+        client.close()
+
+    closing = Background(close)
+    assert [type(action) for action in client.all] in ([], [Start])
+    closing.result()
+
+
+def test_a_slice_that_ends_loses_no_start_and_no_interruption(server: SSEServer) -> None:
+    # The main thread waits in slices; the response takes longer than one.
+    server.enqueue(Reply.stream().head_delayed(3600), Reply.stream().event("a").stall())
+    with SSEClient(server.url(), 0) as client:
+
+        def interrupt() -> None:
+            assert server.wait_for_requests(1)
+            threading.Event().wait(0.25)
+            client.interrupt()
+
+        interrupting = Background(interrupt)
+        with pytest.raises(InterruptedStartError):
+            client.start()
+        interrupting.result()
+        client.start()
+        assert server.request_count == 2
+        assert next(client.events).data == "a"
+
+
+def test_what_was_received_is_handed_out_before_an_interruption(server: SSEServer) -> None:
+    server.otherwise(Reply.stream().send("data: a\n\ndata: b\n\n").stall())
+    with SSEClient(server.url()) as client:
+        events = client.events
+        assert next(events).data == "a"
+        client.interrupt()
+        assert [event.data for event in events] == ["b"]
+
+
+def test_many_threads_may_stop_at_once(server: SSEServer) -> None:
+    server.otherwise(Reply.stream().event("a").stall())
+    client = SSEClient(server.url(), 0, error_strategy=ErrorStrategy.always_continue())
+    seen = Background(lambda: sum(1 for _ in client.events))
+    assert server.wait_for_requests(1)
+
+    def stop() -> None:
+        for _ in range(50):
+            client.interrupt()
+        client.close()
+
+    for stopping in [Background(stop) for _ in range(8)]:
+        stopping.result()
+    assert seen.result() >= 0
+    assert server.wait_for_open_connections(0)
+
+
+@pytest.mark.parametrize("stop", [SSEClient.interrupt, SSEClient.close])
+def test_stopping_wakes_a_source_by_its_closer(stop: Callable[[SSEClient], None]) -> None:
+    inside, release = threading.Event(), threading.Event()
+
+    def stream() -> Iterator[bytes]:
+        inside.set()
+        assert release.wait(LIMIT)
+        yield b""
+
+    client = SSEClient(Scripted(lambda _: ConnectionResult(stream(), release.set)))
+    iteration = Background(lambda: list(client.events))
+    assert inside.wait(LIMIT)
+    stop(client)
+    assert iteration.result() == []
+    client.close()
