@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Running, everstream};
+use common::Running;
 use everstream_testing::{Reply, Server};
 
 fn stream() -> Reply {
@@ -21,15 +21,9 @@ fn run(reply: Reply, options: &[&str]) -> (i32, Vec<String>, String) {
     server.otherwise(Reply::status(204));
     let url = server.url("/");
     let args = [&*url, "-o", "data", "--retry-delay", "0"];
-    let output = everstream(args.into_iter().chain(options.iter().copied()))
-        .output()
-        .unwrap();
-    let lines = String::from_utf8(output.stdout).unwrap();
-    (
-        output.status.code().unwrap(),
-        lines.lines().map(str::to_owned).collect(),
-        String::from_utf8(output.stderr).unwrap(),
-    )
+    let mut follower = Running::follow(args.into_iter().chain(options.iter().copied()));
+    let code = follower.wait().code().unwrap();
+    (code, follower.out.all(), follower.err.all().join("\n"))
 }
 
 fn written(options: &[&str]) -> Vec<String> {

@@ -158,8 +158,10 @@ fn a_server_can_not_control_the_terminal() {
 #[test]
 fn the_status_line_is_drawn_in_its_place_and_erased_at_the_end() {
     let server = Server::start();
-    server.otherwise(Reply::stream().event("x").stall());
-    let (shown, code) = on_a_terminal(&server, "--duration 1500ms", &[("NO_COLOR", "1")]);
+    // The second event comes when the line has been drawn.
+    let pause = std::time::Duration::from_millis(600);
+    server.otherwise(Reply::stream().event("x").pause(pause).event("y").stall());
+    let (shown, code) = on_a_terminal(&server, "--duration 2500ms", &[("NO_COLOR", "1")]);
     assert_eq!(code, Some(0), "{shown}");
     // Each drawing is whole, and something takes it away before anything else is written.
     let mut parts = shown.split(ERASE);
@@ -177,8 +179,8 @@ fn the_status_line_is_drawn_in_its_place_and_erased_at_the_end() {
     assert!(shown.contains("0:00  1 event  "), "{shown:?}");
     assert!(shown.contains("silent for 1 s"), "{shown:?}");
     assert!(
-        shown.contains("\neverstream: stopped by --duration after 1 event\n")
-            || shown.contains("\r\x1b[Keverstream: stopped by --duration after 1 event\n"),
+        shown.contains("\neverstream: stopped by --duration after 2 events\n")
+            || shown.contains("\r\x1b[Keverstream: stopped by --duration after 2 events\n"),
         "{shown:?}"
     );
 }
