@@ -5,6 +5,7 @@ mod features;
 mod interop;
 mod lint;
 mod sh;
+mod soak;
 mod test;
 
 use std::process::ExitCode;
@@ -40,6 +41,11 @@ const COMMANDS: &[Command] = &[
         name: "interop",
         about: "The everstream command against nginx with nchan and against sse-starlette",
         run: interop::run,
+    },
+    Command {
+        name: "soak",
+        about: "Thousands of streams through every kind of break; memory and descriptors too",
+        run: soak::run,
     },
 ];
 
