@@ -43,7 +43,10 @@ fn a_small_run_loses_and_doubles_nothing_and_writes_its_plot() {
     // It isn't for want of faults.
     assert!(number(&report, "streams begun") > 100, "{report}");
     assert!(number(&report, "reset (RST)") > 0, "{report}");
-    assert!(number(&report, "repeated by servers that do that") > 0, "{report}");
+    assert!(
+        number(&report, "repeated by servers that do that") > 0,
+        "{report}"
+    );
     let plot = std::fs::read_to_string(&svg).unwrap();
     std::fs::remove_file(&svg).unwrap();
     assert!(plot.starts_with("<svg") && plot.contains("reconnects per second"));
