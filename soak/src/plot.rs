@@ -4,8 +4,8 @@ use crate::report::Report;
 
 const WIDTH: f64 = 900.0;
 const LEFT: f64 = 70.0;
-const RIGHT: f64 = 20.0;
-const TOP: f64 = 64.0;
+const RIGHT: f64 = 36.0;
+const TOP: f64 = 76.0;
 const PANEL: f64 = 120.0;
 const GAP: f64 = 44.0;
 /// More points than this can't be told apart.
@@ -13,12 +13,11 @@ const POINTS: usize = 600;
 
 /// Readable on light and on dark ground.
 const STYLE: &str = "
-  svg { background: #fff; font: 12px system-ui, sans-serif }
-  text { fill: #333 } .title { font-size: 15px } .grid { stroke: #ddd } .warm { fill: #0001 }
+  .ground { fill: #fff } text { fill: #333; font: 12px system-ui, sans-serif }
+  .title { font-size: 15px } .grid { stroke: #ddd } .warm { fill: #888; fill-opacity: 0.1 }
   .line { fill: none; stroke-width: 1.5; stroke: #06c }
   @media (prefers-color-scheme: dark) {
-    svg { background: #16181c } text { fill: #ccc } .grid { stroke: #3a3d42 }
-    .warm { fill: #fff1 } .line { stroke: #6bf }
+    .ground { fill: #16181c } text { fill: #ccc } .grid { stroke: #3a3d42 } .line { stroke: #6bf }
   }
 ";
 
@@ -55,7 +54,7 @@ pub(crate) fn svg(report: &Report) -> String {
     let mut out = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" \
          width=\"{WIDTH}\" height=\"{height}\" role=\"img\" aria-label=\"Soak run\">\n\
-         <style>{STYLE}</style>\n"
+         <style>{STYLE}</style>\n<rect class=\"ground\" width=\"100%\" height=\"100%\"/>\n"
     );
     let counts = &report.counts;
     out.push_str(&format!(
