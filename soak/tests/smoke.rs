@@ -83,3 +83,16 @@ fn two_events_the_wrong_way_round_fail_the_run() {
 fn one_changed_letter_fails_the_run() {
     is_found("corrupt", "corrupted");
 }
+
+#[test]
+fn too_few_open_files_are_told_with_what_to_do() {
+    let output = Command::new("sh")
+        .args(["-c", "ulimit -n 100 && exec \"$0\" --streams 2000"])
+        .arg(env!("CARGO_BIN_EXE_everstream-soak"))
+        .output()
+        .unwrap();
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{error}");
+    assert!(error.contains("at most 100 allowed"), "{error}");
+    assert!(error.contains("ulimit -Hn 3300"), "{error}");
+}
