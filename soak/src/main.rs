@@ -15,12 +15,18 @@ mod sample;
 mod server;
 mod talk;
 
+use std::alloc::System;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use cap::Cap;
 use clap::{Parser, Subcommand};
 use talk::Sabotage;
+
+/// The system's allocator, with a count of the bytes that are in use.
+#[global_allocator]
+static HEAP: Cap<System> = Cap::new(System, usize::MAX);
 
 /// Runs clients against servers that break, and shows that nothing is lost, doubled or leaked.
 #[derive(Debug, Parser)]

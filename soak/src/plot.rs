@@ -38,6 +38,11 @@ pub(crate) fn svg(report: &Report) -> String {
             highest as fn(&[(f64, f64)]) -> f64,
         ),
         panel(
+            "allocated (heap in use), MiB",
+            report.points(|it| it.heap as f64 / 1024.0),
+            highest,
+        ),
+        panel(
             "open file descriptors",
             report.points(|it| it.fds as f64),
             highest,

@@ -8,7 +8,7 @@ use crate::sample::Sample;
 use crate::talk::{ClientCounts, ServerCounts};
 
 /// 5 % and 4 MiB (in KiB).
-const RSS: Allowance = Allowance {
+const MEMORY: Allowance = Allowance {
     factor: 1.05,
     plus: 4.0 * 1024.0,
 };
@@ -96,7 +96,8 @@ impl Report {
 
     fn growth(&self) -> Vec<String> {
         let courses = [
-            ("RSS", self.course(|it| it.rss as f64), RSS),
+            ("RSS", self.course(|it| it.rss as f64), MEMORY),
+            ("heap", self.course(|it| it.heap as f64), MEMORY),
             ("descriptors", self.course(|it| it.fds as f64), FDS),
             ("threads", self.course(|it| it.threads as f64), THREADS),
         ];
@@ -162,6 +163,11 @@ impl fmt::Display for Report {
             "", "start", "warm", "end", "max", "median 2/4", " 4/4", "per hour"
         )?;
         row(f, "RSS, MiB", self.course(|it| it.rss as f64 / 1024.0))?;
+        row(
+            f,
+            "allocated, MiB",
+            self.course(|it| it.heap as f64 / 1024.0),
+        )?;
         row(f, "descriptors", self.course(|it| it.fds as f64))?;
         row(f, "threads", self.course(|it| it.threads as f64))?;
         if !self.is_long() {
@@ -210,6 +216,7 @@ mod tests {
         let sample = |at| Sample {
             at: Duration::from_secs(at),
             rss: rss(at),
+            heap: 70_000,
             fds: fds(at),
             threads: 10,
             reconnects_per_second: 1.0,

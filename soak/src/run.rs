@@ -187,6 +187,7 @@ impl Watch {
         self.samples.push(Sample {
             at: now.duration_since(self.started),
             rss,
+            heap: self.latest.heap / 1024,
             fds,
             threads,
             reconnects_per_second: more as f64 / seconds,
@@ -198,7 +199,7 @@ impl Watch {
             let latest = &self.latest;
             let line = format!(
                 "{:>5} s  {} events  {} connections  {} lost  {} duplicated  {} out of order  \
-                 {} corrupted  RSS {:.1} MiB  {fds} descriptors  {threads} threads\n",
+                 {} corrupted  RSS {:.1} MiB  heap {:.1} MiB  {fds} descriptors  {threads} threads\n",
                 now.duration_since(self.started).as_secs(),
                 latest.events,
                 latest.starts,
@@ -207,6 +208,7 @@ impl Watch {
                 latest.out_of_order,
                 latest.corrupted,
                 rss as f64 / 1024.0,
+                latest.heap as f64 / f64::from(1 << 20),
             );
             // Whether anybody reads it or not.
             _ = io::stderr().write_all(line.as_bytes());

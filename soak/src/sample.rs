@@ -10,6 +10,8 @@ pub(crate) struct Sample {
     pub(crate) at: Duration,
     /// Resident memory, in KiB.
     pub(crate) rss: u64,
+    /// Allocated, in KiB. Less than `rss` by code, stacks, and what the allocator keeps for later.
+    pub(crate) heap: u64,
     /// Open file descriptors.
     pub(crate) fds: u64,
     pub(crate) threads: u64,

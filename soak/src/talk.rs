@@ -97,6 +97,8 @@ pub(crate) enum FromClient {
 /// What the clients have seen so far.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct ClientCounts {
+    /// Bytes that are allocated now, as far as Rust code allocates them.
+    pub(crate) heap: u64,
     /// Events, those included that the server repeated.
     pub(crate) events: u64,
     pub(crate) replayed: u64,

@@ -63,6 +63,7 @@ impl Tally {
         let faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
         let problems = self.problems.lock().unwrap_or_else(PoisonError::into_inner);
         ClientCounts {
+            heap: crate::HEAP.allocated() as u64,
             events: self.events.load(Relaxed),
             replayed: self.replayed.load(Relaxed),
             bytes: self.bytes.load(Relaxed),
