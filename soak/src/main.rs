@@ -64,6 +64,10 @@ struct Args {
     #[arg(long, default_value_t = 60_000, value_parser = clap::value_parser!(u64).range(1..))]
     restart_ms: u64,
 
+    /// Mean time until all servers restart at once, or are silent at once, in milliseconds.
+    #[arg(long, default_value_t = 30_000, value_parser = clap::value_parser!(u64).range(1..))]
+    outage_ms: u64,
+
     /// Where to write the plot.
     #[arg(long)]
     svg: Option<PathBuf>,

@@ -142,6 +142,8 @@ impl fmt::Display for Report {
             line(f, fault, times)?;
         }
         line(f, "restart of a server", served.restarts)?;
+        line(f, "restart of all servers at once", served.restarts_of_all)?;
+        line(f, "silence of all servers at once", served.silences_of_all)?;
         line(f, "Handle::interrupt", counts.interrupts)?;
         line(f, "Handle::close", counts.closes)?;
         writeln!(f, "\nseen by the clients")?;

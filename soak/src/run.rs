@@ -90,6 +90,7 @@ fn server_settings(args: &Args, seed: u64) -> ServerSettings {
         interval_ms: args.interval_ms,
         break_ms: args.break_ms,
         restart_ms: args.restart_ms,
+        outage_ms: args.outage_ms,
         sabotage: args.sabotage.filter(|it| *it != Sabotage::Leak),
     }
 }

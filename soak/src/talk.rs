@@ -33,6 +33,8 @@ pub(crate) struct ServerSettings {
     pub(crate) break_ms: u64,
     /// The mean time, in ms, after which a listener and all its connections go away.
     pub(crate) restart_ms: u64,
+    /// The mean time, in ms, after which something happens to all listeners at once.
+    pub(crate) outage_ms: u64,
     pub(crate) sabotage: Option<Sabotage>,
 }
 
@@ -64,7 +66,10 @@ pub(crate) struct Addresses {
 pub(crate) struct ServerCounts {
     pub(crate) connections: u64,
     pub(crate) requests: u64,
+    /// Of one listener each.
     pub(crate) restarts: u64,
+    pub(crate) restarts_of_all: u64,
+    pub(crate) silences_of_all: u64,
     /// Requests that no client of ours should have sent.
     pub(crate) bad_requests: u64,
     pub(crate) faults: BTreeMap<String, u64>,

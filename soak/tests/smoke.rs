@@ -10,7 +10,7 @@ fn soak(events: u32, more: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_everstream-soak"))
         .args(["--minutes", "2", "--streams", "40", "--blocking", "6"])
         .args(["--interval-ms", "20", "--break-ms", "700"])
-        .args(["--restart-ms", "3000", "--seed", "1"])
+        .args(["--restart-ms", "3000", "--outage-ms", "4000", "--seed", "1"])
         .args(["--events", &events.to_string()])
         .args(more)
         .output()

@@ -46,6 +46,7 @@ pub(super) async fn serve(socket: &mut impl Wire, state: &Arc<State>) -> io::Res
         let head = timeout(PATIENCE, request::read(socket, &mut buffer)).await??;
         let Some(head) = head else { return Ok(()) };
         state.requests.fetch_add(1, Relaxed);
+        state.outages.silence().await;
         let request = request::parse(&head).filter(|it| it.stream < state.settings.streams);
         let Some(request) = request else {
             state.bad_requests.fetch_add(1, Relaxed);
@@ -212,6 +213,7 @@ impl<S: Wire> Exchange<'_, S> {
 
     /// Sends in one piece or two.
     async fn send(&mut self, bytes: Vec<u8>) -> io::Result<()> {
+        self.state.outages.silence().await;
         let cut = if self.numbers.once_in(4) {
             self.numbers.between(0, bytes.len())
         } else {

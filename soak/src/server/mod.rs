@@ -2,6 +2,7 @@
 
 mod body;
 mod connection;
+mod outage;
 pub(crate) mod plan;
 mod request;
 mod sabotage;
@@ -24,6 +25,7 @@ use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 
 use crate::numbers::Numbers;
 use crate::talk::{self, Addresses, FromServer, ServerCounts, ServerSettings, ToServer};
+use outage::Outages;
 use plan::{FAULTS, Fault};
 
 const PLAIN: usize = 4;
@@ -46,6 +48,7 @@ struct State {
     bad_requests: AtomicU64,
     restarts: AtomicU64,
     faults: [AtomicU64; FAULTS.len()],
+    outages: Outages,
 }
 
 impl State {
@@ -59,6 +62,7 @@ impl State {
             bad_requests: AtomicU64::new(0),
             restarts: AtomicU64::new(0),
             faults: Default::default(),
+            outages: Outages::new(),
             settings,
         }
     }
@@ -95,6 +99,8 @@ impl State {
             connections: self.connections.load(Relaxed),
             requests: self.requests.load(Relaxed),
             restarts: self.restarts.load(Relaxed),
+            restarts_of_all: self.outages.restarts(),
+            silences_of_all: self.outages.silences(),
             bad_requests: self.bad_requests.load(Relaxed),
             faults: names.zip(times).collect(),
         }
@@ -146,6 +152,7 @@ async fn start(state: &Arc<State>) -> io::Result<Addresses> {
         let numbers = Numbers::new(&[state.settings.seed, index as u64, 4]);
         tokio::spawn(listen(listener, port, acceptor, state.clone(), numbers));
     }
+    tokio::spawn(outage::run(state.clone()));
     Ok(addresses)
 }
 
@@ -192,6 +199,7 @@ async fn listen(
 ) {
     let mean = Duration::from_millis(state.settings.restart_ms);
     let mut listener = Some(first);
+    let mut all = state.outages.restarted();
     loop {
         let listening = match listener.take() {
             Some(listener) => listener,
@@ -206,12 +214,14 @@ async fn listen(
         // Not in the first moments: a short run has to get somewhere.
         let until = tokio::time::Instant::now() + mean / 4 + numbers.around(mean.mul_f64(0.75));
         let (restart, _) = watch::channel(None);
+        all.mark_unchanged();
         let mut connections = JoinSet::new();
         loop {
             let socket = tokio::select! {
                 accepted = listening.accept() => accepted,
                 Some(_) = connections.join_next() => continue,
                 () = sleep_until(until), if !state.is_finished() => break,
+                Ok(()) = all.changed() => break,
             };
             // Without a socket: too many open files, which passes.
             let Ok((socket, _)) = socket else {
