@@ -7,6 +7,7 @@ mod interop;
 mod lint;
 mod python;
 mod sh;
+mod soak;
 mod test;
 mod tool;
 
@@ -58,6 +59,11 @@ const COMMANDS: &[Command] = &[
         name: "fuzz",
         about: "Fuzz targets, all or some: [TARGET...] [--seconds N], 60 s each by default",
         run: fuzz::run,
+    },
+    Command {
+        name: "soak",
+        about: "Thousands of streams through every kind of break; memory and descriptors too",
+        run: soak::run,
     },
 ];
 

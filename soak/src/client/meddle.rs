@@ -1,0 +1,31 @@
+//! Interrupts and closes clients from elsewhere, at random.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::sleep;
+
+use super::Shared;
+use super::tally::add;
+use crate::numbers::Numbers;
+
+/// How long a stream is left alone, on average.
+const PEACE: Duration = Duration::from_secs(60);
+
+pub(super) async fn run(shared: Arc<Shared>) {
+    let streams = shared.settings.streams;
+    let mut numbers = Numbers::new(&[shared.settings.seed, 6]);
+    while shared.finish.borrow().is_none() {
+        sleep(numbers.around(PEACE.div_f64(streams as f64))).await;
+        let Some(handle) = shared.handle(numbers.below(streams)) else {
+            continue;
+        };
+        if numbers.once_in(5) {
+            add(&shared.tally.closes, 1);
+            handle.close();
+        } else {
+            add(&shared.tally.interrupts, 1);
+            handle.interrupt();
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! Follows thousands of streams through every kind of break for as long as you like, and accounts
+//! for each event.
+//!
+//! Three processes: the servers (`server/`), the clients (`client/`), so that what is measured is
+//! theirs alone, and this one, which starts both, measures (`sample.rs`) and judges (`report.rs`).
+
+mod client;
+mod feed;
+mod flat;
+mod numbers;
+mod plot;
+mod report;
+mod run;
+mod sample;
+mod server;
+mod talk;
+
+use std::alloc::System;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use cap::Cap;
+use clap::{Parser, Subcommand};
+use talk::Sabotage;
+
+/// The system's allocator, with a count of the bytes that are in use.
+#[global_allocator]
+static HEAP: Cap<System> = Cap::new(System, usize::MAX);
+
+/// Runs clients against servers that break, and shows that nothing is lost, doubled or leaked.
+#[derive(Debug, Parser)]
+#[command(name = "everstream-soak", version)]
+struct Args {
+    /// How long.
+    #[arg(long, default_value_t = 20.0, value_parser = positive)]
+    minutes: f64,
+
+    /// Ends the run earlier, after so many events.
+    #[arg(long)]
+    events: Option<u64>,
+
+    /// How many streams at once.
+    #[arg(long, default_value_t = 2000, value_parser = clap::value_parser!(u64).range(1..=100_000))]
+    streams: u64,
+
+    /// How many of them are read by blocking clients, on a thread each.
+    #[arg(long, default_value_t = 50)]
+    blocking: u64,
+
+    /// Repeats the choices of an earlier run; random by default.
+    #[arg(long)]
+    seed: Option<u64>,
+
+    /// Time between two events of a stream, in milliseconds.
+    #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u64).range(1..))]
+    interval_ms: u64,
+
+    /// Mean time until a response breaks, in milliseconds.
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..))]
+    break_ms: u64,
+
+    /// Mean time until a server restarts, in milliseconds.
+    #[arg(long, default_value_t = 60_000, value_parser = clap::value_parser!(u64).range(1..))]
+    restart_ms: u64,
+
+    /// Mean time until all servers restart at once, or are silent at once, in milliseconds.
+    #[arg(long, default_value_t = 30_000, value_parser = clap::value_parser!(u64).range(1..))]
+    outage_ms: u64,
+
+    /// Where to write the plot.
+    #[arg(long)]
+    svg: Option<PathBuf>,
+
+    /// Does something wrong on purpose; the run must fail.
+    #[arg(long, value_enum)]
+    sabotage: Option<Sabotage>,
+
+    #[command(subcommand)]
+    role: Option<Role>,
+}
+
+/// The processes that a run starts by itself.
+#[derive(Debug, Clone, Copy, Subcommand)]
+#[command(hide = true)]
+enum Role {
+    #[command(hide = true)]
+    Server,
+    #[command(hide = true)]
+    Client,
+}
+
+fn positive(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(number) if f64::is_finite(number) && number > 0.0 => Ok(number),
+        _ => Err("a number of minutes above 0 is needed".to_owned()),
+    }
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let passed = match args.role {
+        Some(Role::Server) => server::run().map(|()| true),
+        Some(Role::Client) => client::run().map(|()| true),
+        None => run::run(&args),
+    };
+    match passed {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            _ = writeln!(io::stderr(), "error: {error}");
+            ExitCode::from(2)
+        }
+    }
+}

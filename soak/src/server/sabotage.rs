@@ -1,0 +1,33 @@
+//! A server that errs, so that it can be seen that its error is found.
+
+use super::State;
+use crate::feed;
+use crate::talk::Sabotage;
+
+/// The stream and the event that it concerns.
+const STREAM: u64 = 0;
+const NUMBER: u64 = 10;
+
+/// Whether the stream must reach the client undisturbed: an event that is sent twice and cut in
+/// between isn't a duplicate.
+pub(super) fn needs_calm(state: &State, stream: u64) -> bool {
+    stream == STREAM && state.settings.sabotage.is_some()
+}
+
+/// The event as it is sent.
+pub(super) fn written(state: &State, stream: u64, number: u64) -> Vec<u8> {
+    let of = |number| feed::written(state.settings.seed, stream, number);
+    let here = stream == STREAM && number == NUMBER;
+    match state.settings.sabotage {
+        Some(Sabotage::Lose) if here => Vec::new(),
+        Some(Sabotage::Duplicate) if here => [of(number), of(number)].concat(),
+        Some(Sabotage::Swap) if here => [of(number + 1), of(number)].concat(),
+        // Sent already.
+        Some(Sabotage::Swap) if stream == STREAM && number == NUMBER + 1 => Vec::new(),
+        Some(Sabotage::Corrupt) if here => {
+            let text = String::from_utf8_lossy(&of(number)).replacen('§', "$", 1);
+            text.into_bytes()
+        }
+        _ => of(number),
+    }
+}

@@ -1,0 +1,101 @@
+//! The tool itself, in small: it passes where all is well, and finds what is done wrong on purpose.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // tests
+#![cfg(target_os = "linux")] // measures in /proc
+
+use std::process::{Command, Output};
+
+/// Ends after so many events, however long they take; the minutes are for a run that hangs.
+fn soak(events: u32, more: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_everstream-soak"))
+        .args(["--minutes", "2", "--streams", "40", "--blocking", "6"])
+        .args(["--interval-ms", "20", "--break-ms", "700"])
+        .args(["--restart-ms", "3000", "--seed", "1"])
+        .args(["--events", &events.to_string()])
+        .args(more)
+        .output()
+        .unwrap()
+}
+
+fn text(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// The number behind a name of the report.
+fn number(report: &str, name: &str) -> u64 {
+    let rest = report
+        .lines()
+        .find_map(|line| line.trim_start().strip_prefix(name));
+    let rest = rest.unwrap_or_else(|| panic!("no {name:?} in:\n{report}"));
+    rest.split_whitespace().next().unwrap().parse().unwrap()
+}
+
+#[test]
+fn a_small_run_loses_and_doubles_nothing_and_writes_its_plot() {
+    let svg = std::env::temp_dir().join(format!("everstream-soak-{}.svg", std::process::id()));
+    let output = soak(
+        6_000,
+        &["--outage-ms", "2000", "--svg", svg.to_str().unwrap()],
+    );
+    let report = text(&output);
+    assert!(output.status.success(), "{report}");
+    for name in ["lost", "duplicated", "out of order", "corrupted"] {
+        assert_eq!(number(&report, name), 0, "{name}");
+    }
+    assert!(number(&report, "events received") >= 6_000);
+    // It isn't for want of faults.
+    assert!(number(&report, "streams begun") > 100, "{report}");
+    assert!(number(&report, "reset (RST)") > 0, "{report}");
+    assert!(
+        number(&report, "repeated by servers that do that") > 0,
+        "{report}"
+    );
+    let plot = std::fs::read_to_string(&svg).unwrap();
+    std::fs::remove_file(&svg).unwrap();
+    assert!(plot.starts_with("<svg") && plot.contains("reconnects per second"));
+}
+
+/// The run fails, and names exactly one event of that kind.
+fn is_found(sabotage: &str, name: &str) {
+    let output = soak(2_000, &["--sabotage", sabotage]);
+    let report = text(&output);
+    assert_eq!(output.status.code(), Some(1), "{report}");
+    for other in ["lost", "duplicated", "out of order", "corrupted"] {
+        let expected = u64::from(other == name);
+        assert_eq!(number(&report, other), expected, "{other} in:\n{report}");
+    }
+    assert!(report.contains("stream 0, event 1"), "{report}");
+}
+
+#[test]
+fn one_lost_event_fails_the_run() {
+    is_found("lose", "lost");
+}
+
+#[test]
+fn one_doubled_event_fails_the_run() {
+    is_found("duplicate", "duplicated");
+}
+
+#[test]
+fn two_events_the_wrong_way_round_fail_the_run() {
+    is_found("swap", "out of order");
+}
+
+#[test]
+fn one_changed_letter_fails_the_run() {
+    is_found("corrupt", "corrupted");
+}
+
+#[test]
+fn too_few_open_files_are_told_with_what_to_do() {
+    let output = Command::new("sh")
+        .args(["-c", "ulimit -n 100 && exec \"$0\" --streams 2000"])
+        .arg(env!("CARGO_BIN_EXE_everstream-soak"))
+        .output()
+        .unwrap();
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{error}");
+    assert!(error.contains("at most 100 allowed"), "{error}");
+    assert!(error.contains("ulimit -Hn 3300"), "{error}");
+}
