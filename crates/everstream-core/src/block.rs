@@ -62,10 +62,13 @@ impl Block {
         utf8::push_whole(&mut self.id, value);
     }
 
-    /// Whether it is within the limit with this much lent data, or its excess is dealt with.
+    /// Whether what is kept of it is within the limit, with this much lent data.
     pub(crate) fn fits(&self, lent: usize, limit: usize) -> bool {
         let id = if self.has_id { self.id.len() } else { 0 };
-        self.skipped || self.data.len() + lent + self.event.len() + id <= limit
+        match self.skipped {
+            true => id <= limit,
+            false => self.data.len() + lent + self.event.len() + id <= limit,
+        }
     }
 
     /// Leaves it out.

@@ -161,6 +161,17 @@ fn an_id_that_grows_beyond_the_limit_in_decoding_is_not_kept() {
     assert_eq!((seen, id.as_deref()), (vec![Seen::Id, Skipped], Some("1")));
 }
 
+/// It was kept once, and was larger than any id that an event within the limit can have.
+#[test]
+fn an_id_that_grows_beyond_the_limit_after_its_event_was_left_out_is_not_kept_either() {
+    let stream = b"id: 1\n\ndata: 0123456789\nid: \xFF\xFF\xFF\xFF\n\ndata: a\n\n";
+    let (seen, id) = decode(10, Oversize::Skip, stream);
+    assert_eq!(seen, [Seen::Id, Skipped, event("a")]);
+    assert_eq!(id.as_deref(), Some("1"));
+    let (seen, _) = decode(10, Oversize::Fail, stream);
+    assert_eq!(seen, [Seen::Id, Refused, Refused, Skipped, event("a")]);
+}
+
 #[test]
 fn comments_unknown_fields_and_retries_that_are_too_long_leave_the_event_alone() {
     for long in [

@@ -5,8 +5,7 @@ use std::time::Duration;
 use everstream_core::error_strategy::Verdict;
 use everstream_core::{Action, Event, Fault, Output, Timestamp};
 
-use super::{DEFAULT_CAP, FLOOR, Phase, THRESHOLD, World};
-use crate::server::Due;
+use super::{DEFAULT_CAP, Due, FLOOR, Phase, THRESHOLD, World};
 
 impl World {
     /// Asks the session. Returns whether it said something for the user.

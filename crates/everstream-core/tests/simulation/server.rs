@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::numbers::Random;
+use super::numbers::Random;
 
 /// What a session makes of what it gets. An empty id clears.
 #[derive(Debug, Clone, PartialEq)]

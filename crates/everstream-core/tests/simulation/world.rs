@@ -12,8 +12,8 @@ use everstream_core::{
     ErrorResponse, Fault, Session, SessionConfig, Start, Timestamp, retry_delay,
 };
 
-use crate::numbers::Random;
-use crate::server::{Due, Stream};
+use super::numbers::Random;
+use super::server::{Due, Stream};
 
 #[path = "outputs.rs"]
 mod outputs;
@@ -123,7 +123,7 @@ impl World {
             Some(cap) => backoff.max_delay(cap),
             None => backoff,
         });
-        let (log, mut chance) = (verdicts.clone(), Random(random.below(1000) as u64));
+        let (log, mut chance) = (verdicts.clone(), random.fork());
         config.error_strategy = Box::new(error_strategy::from_fn(move |_| {
             let verdict = match chance.one_in(6) {
                 true => Verdict::Fail,

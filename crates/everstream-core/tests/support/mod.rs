@@ -156,7 +156,7 @@ fn take_all(
     }
 }
 
-fn from_lent(item: ItemRef<'_>) -> Seen {
+pub(crate) fn from_lent(item: ItemRef<'_>) -> Seen {
     match item {
         ItemRef::Event(event) => Seen::Event {
             event: event.event().to_owned(),
@@ -173,7 +173,7 @@ fn from_lent(item: ItemRef<'_>) -> Seen {
     }
 }
 
-fn from_owned(item: Item) -> Seen {
+pub(crate) fn from_owned(item: Item) -> Seen {
     match item {
         Item::Event(event) => Seen::Event {
             event: event.event().to_owned(),

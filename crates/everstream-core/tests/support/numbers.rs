@@ -21,4 +21,9 @@ impl Random {
     pub(crate) fn one_in(&mut self, odds: usize) -> bool {
         self.below(odds) == 0
     }
+
+    /// Numbers of their own, for what draws at times of its own.
+    pub(crate) fn fork(&mut self) -> Self {
+        Random(self.below(1000) as u64)
+    }
 }
