@@ -1,0 +1,57 @@
+//! What the fuzz targets do with an input. They panic when a rule is broken.
+//!
+//! | target | an input is | what must hold |
+//! |---|---|---|
+//! | [`decoder`] | a stream, a limit | the items are those of the standard's algorithm; memory is bounded |
+//! | [`chunking`] | a stream, where it is cut | the items are those of the whole stream, lent and owned |
+//! | [`encoder`] | events, ids, comments, retries | they come back from the decoder, and nothing else does |
+//! | [`session`] | what happens to a session | the model of the simulation holds |
+//! | [`http_response`] | a response | the client ends, with the body's items and no others; memory is bounded |
+//!
+//! `cargo xtask fuzz` looks for inputs that break them. A test of this package replays `corpus/` and
+//! `crashes/` without a fuzzer. To renew a corpus, minimise what a run found in
+//! `target/fuzz/corpus/TARGET` with `cargo fuzz cmin`, and copy it.
+
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a target fails by panicking"
+)]
+
+mod chunking;
+mod decoder;
+mod encoder;
+mod http_response;
+mod limits;
+mod seeds;
+mod session;
+
+// The interpreter that the tests of the decoder hold it against.
+#[allow(dead_code, reason = "the tests use the rest")]
+#[path = "../../crates/everstream-core/tests/support/mod.rs"]
+mod support;
+
+pub use chunking::chunking;
+pub use decoder::decoder;
+pub use encoder::encoder;
+pub use http_response::http_response;
+pub use seeds::seeds;
+pub use session::session;
+
+/// The targets by name.
+///
+/// ```
+/// for (name, run) in everstream_fuzz::TARGETS {
+///     println!("{name}");
+///     run(b"data: hello\n\n");
+/// }
+/// ```
+#[allow(clippy::type_complexity, reason = "it is said once")]
+pub const TARGETS: [(&str, fn(&[u8])); 5] = [
+    ("decoder", decoder),
+    ("chunking", chunking),
+    ("encoder", encoder),
+    ("session", session),
+    ("http_response", http_response),
+];
