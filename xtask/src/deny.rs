@@ -1,10 +1,9 @@
 //! `cargo xtask deny`: licences, duplicate versions and sources of the dependencies.
 
-use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use crate::sh;
+use crate::{sh, tool};
 
 /// The same verdict on every machine; raised by hand.
 const VERSION: &str = "0.20.2";
@@ -14,9 +13,9 @@ const FETCH_LIMIT: Duration = Duration::from_secs(60);
 
 pub(crate) fn run(args: &[String]) -> sh::Outcome {
     sh::no_arguments("deny", args)?;
-    let tool = cargo_deny()?;
+    let deny = tool::find_or_install("cargo-deny", VERSION)?;
     let deny = |args: &[&str]| {
-        let mut command = Command::new(&tool);
+        let mut command = Command::new(&deny);
         command.args(args).current_dir(sh::root());
         command
     };
@@ -37,32 +36,4 @@ pub(crate) fn run(args: &[String]) -> sh::Outcome {
         println!("advisories NOT CHECKED: their database cannot be fetched from here");
         Ok(())
     }
-}
-
-/// Finds cargo-deny, or builds it.
-fn cargo_deny() -> sh::Outcome<PathBuf> {
-    let tools = sh::target()?.join("tools");
-    let own = tools.join("bin").join("cargo-deny");
-    for candidate in [own.as_path(), Path::new("cargo-deny")] {
-        let version = sh::capture(Command::new(candidate).arg("--version"));
-        if version.is_ok_and(|text| text.split_whitespace().last() == Some(VERSION)) {
-            return Ok(candidate.to_path_buf());
-        }
-    }
-
-    // Unoptimised, it is built in half the time and checks this tree as fast as anyone
-    // can notice.
-    let build = tools.join("build");
-    let mut install = sh::cargo(["install", "cargo-deny", "--locked", "--debug"]);
-    install
-        .args(["--version", &format!("={VERSION}")])
-        .args(["--config", "profile.dev.debug=false"])
-        .arg("--root")
-        .arg(&tools)
-        .arg("--target-dir")
-        .arg(&build);
-    sh::run(&mut install)?;
-    // Hundreds of megabytes that nothing uses again.
-    std::fs::remove_dir_all(&build)?;
-    Ok(own)
 }

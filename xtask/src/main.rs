@@ -2,10 +2,12 @@
 
 mod deny;
 mod features;
+mod fuzz;
 mod interop;
 mod lint;
 mod sh;
 mod test;
+mod tool;
 
 use std::process::ExitCode;
 
@@ -40,6 +42,11 @@ const COMMANDS: &[Command] = &[
         name: "interop",
         about: "The everstream command against nginx with nchan and against sse-starlette",
         run: interop::run,
+    },
+    Command {
+        name: "fuzz",
+        about: "Fuzz targets, all or some: [TARGET...] [--seconds N], 60 s each by default",
+        run: fuzz::run,
     },
 ];
 
