@@ -106,7 +106,9 @@ impl Harness {
             .max_event_size(MAX_EVENT_SIZE)
             .build()
             .unwrap();
-        let mut due = promise.items.as_ref().map(|items| items.iter());
+        let due = promise.items.as_ref();
+        let mut due = due.map(|items| items.iter().filter(is_seen));
+        let mut first = promise.first.iter().filter(is_seen);
         let (mut started, mut ended) = (false, false);
         loop {
             let seen = match client.next_action().await {
@@ -128,26 +130,31 @@ impl Harness {
                 }
                 Some(Err(Error::Fault(fault))) if !ended => {
                     assert!(!fault.is_connect(), "the server is there: {fault:?}");
+                    if !matches!(fault, Fault::TooLarge(_)) {
+                        assert_eq!(first.next(), None, "it was lost, with {fault:?}");
+                    }
                     return Some(fault);
                 }
                 None if ended => break,
                 other => panic!("out of order: {other:?}"),
             };
             assert!(!ended, "{seen} after the end");
+            if let Some(first) = first.next() {
+                assert_eq!(&seen, first, "it isn't what was sent first");
+            }
             match &mut due {
-                // A retry isn't handed out, nor is a block with only an id.
-                Some(due) => assert_eq!(
-                    due.find(|item| !matches!(item, Seen::Retry(_) | Seen::Id(_))),
-                    Some(&seen),
-                    "it isn't what was sent"
-                ),
+                Some(due) => assert_eq!(due.next(), Some(&seen), "it isn't what was sent"),
                 None => promise.check_raw(&seen),
             }
         }
         if let (Some(mut due), Some(Ok(()))) = (due, &promise.end) {
-            let missed = due.find(|item| !matches!(item, Seen::Retry(_) | Seen::Id(_)));
-            assert_eq!(missed, None, "it was sent, and didn't come");
+            assert_eq!(due.next(), None, "it was sent, and didn't come");
         }
         None
     }
+}
+
+/// A retry isn't handed out, nor is a block with only an id.
+fn is_seen(item: &&Seen) -> bool {
+    !matches!(item, Seen::Retry(_) | Seen::Id(_))
 }

@@ -94,6 +94,12 @@ fn responses() -> Vec<Vec<u8>> {
                 let head = [0, coding, framing, damage, 90, 0, 20, 0];
                 inputs.push([&head[..], EVENTS.as_bytes()].concat());
             }
+            // Damage after what was flushed.
+            for damage in 1..4 {
+                let head = [0, coding, framing, damage, 180, 0, 20, 3];
+                inputs.push([&head[..], b"data: 1\n\n"].concat());
+                inputs.push([&head[..], EVENTS.as_bytes()].concat());
+            }
             // Large ones, and some that are larger than is accepted.
             let head = [0, coding, framing, 0, 0, 0, 255, 255];
             inputs.push([&head[..], EVENTS.as_bytes()].concat());

@@ -1,6 +1,6 @@
 //! From an input to a response, and what a client must make of it.
 
-use std::io::Write;
+use std::io::{Read, Write};
 
 use arbitrary::Arbitrary;
 
@@ -31,6 +31,8 @@ pub(super) struct Plan<'a> {
 pub(super) struct Promise {
     /// What it may hand out, in this order and from the first on. `None`: it isn't known.
     pub(super) items: Option<Vec<Seen>>,
+    /// What it must hand out, whatever comes then: what arrived whole before the damage.
+    pub(super) first: Vec<Seen>,
     /// Whether it ends as it should; then all items come. `None`: it isn't known.
     pub(super) end: Option<Result<(), ()>>,
     /// An event may be larger than the limit.
@@ -49,6 +51,7 @@ impl Plan<'_> {
         let body = self.text.repeat(times);
         let mut promise = Promise {
             items: Some(Reference::default().interpret(&body)),
+            first: Vec::new(),
             end: Some(Ok(())),
             is_large: body.len() * 3 > MAX_EVENT_SIZE,
             has_brotli: self.coding % 4 == 2,
@@ -58,6 +61,9 @@ impl Plan<'_> {
         let mut coded = self.coded(&body);
         let is_coded = self.coding % 4 != 0;
         let at = usize::from(self.at) % coded.len().max(1);
+        if matches!(self.damage % 4, 1 | 2) {
+            promise.first = Reference::default().interpret(&self.decoded(&coded[..at]));
+        }
         match self.damage % 4 {
             1 => {
                 // Where nothing tells the length of what is coded, it just ends.
@@ -107,22 +113,42 @@ impl Plan<'_> {
         (self.text.len() / pieces).max(1 + LONGEST / 64)
     }
 
+    /// Each time that the text comes it is flushed, as a server flushes events.
     fn coded(&self, body: &[u8]) -> Vec<u8> {
+        let pieces = body.chunks(self.text.len().max(1));
         match self.coding % 4 {
             0 => body.to_vec(),
             1 => {
                 let level = flate2::Compression::fast();
                 let mut encoder = flate2::write::GzEncoder::new(Vec::new(), level);
-                encoder.write_all(body).unwrap();
+                write_flushed(&mut encoder, pieces);
                 encoder.finish().unwrap()
             }
             2 => {
                 let mut encoder = brotli::CompressorWriter::new(Vec::new(), 4096, 1, 16);
-                encoder.write_all(body).unwrap();
+                write_flushed(&mut encoder, pieces);
                 encoder.into_inner()
             }
-            _ => zstd::encode_all(body, 1).unwrap(),
+            _ => {
+                let mut encoder = zstd::Encoder::new(Vec::new(), 1).unwrap();
+                write_flushed(&mut encoder, pieces);
+                encoder.finish().unwrap()
+            }
         }
+    }
+
+    /// What can be decoded of the beginning of a coded body.
+    fn decoded(&self, coded: &[u8]) -> Vec<u8> {
+        let mut decoder: Box<dyn Read + '_> = match self.coding % 4 {
+            0 => Box::new(coded),
+            1 => Box::new(flate2::read::GzDecoder::new(coded)),
+            2 => Box::new(brotli::Decompressor::new(coded, 4096)),
+            _ => Box::new(zstd::Decoder::new(coded).unwrap()),
+        };
+        let mut body = Vec::new();
+        // It ends with an error, since it is cut.
+        _ = decoder.read_to_end(&mut body);
+        body
     }
 
     fn head(&self, length: usize) -> Vec<u8> {
@@ -153,6 +179,13 @@ impl Plan<'_> {
     }
 }
 
+fn write_flushed<'p>(encoder: &mut impl Write, pieces: impl Iterator<Item = &'p [u8]>) {
+    for piece in pieces {
+        encoder.write_all(piece).unwrap();
+        encoder.flush().unwrap();
+    }
+}
+
 fn raw(text: &[u8]) -> (Vec<u8>, Promise) {
     // Of transfer and of content.
     let is_coded = text
@@ -161,6 +194,7 @@ fn raw(text: &[u8]) -> (Vec<u8>, Promise) {
         .any(|word| word == b"-encoding");
     let promise = Promise {
         items: None,
+        first: Vec::new(),
         end: None,
         is_large: true,
         has_brotli: is_coded,
