@@ -147,7 +147,9 @@ impl World {
             true => base.max(DEFAULT_CAP),
             false => DEFAULT_CAP,
         });
-        let full = base.mul_f64(2f64.powi(self.delays)).min(cap);
+        // After a long row of faults it is more than any duration.
+        let grown = base.as_secs_f64() * 2f64.powi(self.delays);
+        let full = Duration::try_from_secs_f64(grown).map_or(cap, |grown| grown.min(cap));
         self.delays += 1;
         let (low, high) = (full.mul_f64(1.0 - self.jitter), full);
         let room = base
