@@ -8,9 +8,11 @@
 //! | [`session`] | what happens to a session | the model of the simulation holds |
 //! | [`http_response`] | a response | the client ends, with the body's items and no others; memory is bounded |
 //!
-//! `cargo xtask fuzz` looks for inputs that break them. A test of this package replays `corpus/` and
-//! `crashes/` without a fuzzer. To renew a corpus, minimise what a run found in
-//! `target/fuzz/corpus/TARGET` with `cargo fuzz cmin`, and copy it.
+//! `cargo xtask fuzz` looks for inputs that break them. A test of this package replays the seeds,
+//! `corpus/` and `crashes/` without a fuzzer.
+//!
+//! A corpus is chosen from what runs have found: `cargo fuzz cmin` on `target/fuzz/corpus/TARGET`,
+//! and at most 300 of that. `cargo run -p everstream-fuzz --example seeds` begins a new one.
 
 #![allow(
     clippy::expect_used,

@@ -1,4 +1,4 @@
-//! All inputs that the fuzzer kept, without the fuzzer.
+//! All inputs that the fuzzer began with and kept, without the fuzzer.
 
 #![allow(
     clippy::panic,
@@ -36,13 +36,20 @@ fn replay(target: &str) {
         "fuzz/corpus/{target} holds {} inputs; at least {FEWEST} are expected",
         corpus.len()
     );
+    for (number, seed) in everstream_fuzz::seeds(target).iter().enumerate() {
+        run_named(run, seed, &format!("seed {number}"));
+    }
     let crashes = inputs(&package.join("crashes").join(target));
     for path in corpus.iter().chain(&crashes) {
         let input = fs::read(path).unwrap();
-        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| run(&input))) {
-            eprintln!("\nThat was {}.", path.display());
-            resume_unwind(panic);
-        }
+        run_named(run, &input, &path.display().to_string());
+    }
+}
+
+fn run_named(run: fn(&[u8]), input: &[u8], name: &str) {
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| run(input))) {
+        eprintln!("\nThat was {name}.");
+        resume_unwind(panic);
     }
 }
 
