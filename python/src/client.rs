@@ -78,9 +78,15 @@ impl Client {
         let log = Log::new(logger, raised.clone());
         let delay = error_strategy::DelayCell::default();
         let http = connect.cast::<Http>().ok().map(Bound::get);
+        let max_event_size = match (http, connect.getattr_opt("_max_event_size")?) {
+            (Some(http), _) => http.max_event_size,
+            // That of `_urllib3.py`.
+            (None, Some(bytes)) => bytes.extract()?,
+            (None, None) => None,
+        };
         let source = match http {
             Some(_) => None,
-            None => Some(Source::new(connect, &raised)),
+            None => Some(Source::new(connect, &raised)?),
         };
         let connect = match (&http, &source) {
             (Some(http), _) => Connect::http(http, &raised, &log),
@@ -107,9 +113,9 @@ impl Client {
             ));
         if let Some(http) = http {
             builder = builder.read_timeout(http.read_timeout);
-            if let Some(bytes) = http.max_event_size {
-                builder = builder.max_event_size(bytes);
-            }
+        }
+        if let Some(bytes) = max_event_size {
+            builder = builder.max_event_size(bytes);
         }
         if let Some(id) = last_event_id {
             builder = builder.last_event_id(id);
@@ -157,6 +163,9 @@ impl Client {
     fn interrupt(&self, py: Python<'_>) -> PyResult<()> {
         if self.process.is_gone() {
             return Ok(());
+        }
+        if let Some(source) = &self.source {
+            source.about_to_interrupt();
         }
         self.handle.interrupt();
         let result = match &self.source {

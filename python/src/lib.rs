@@ -36,7 +36,7 @@ mod _native {
     #[pymodule_export]
     use super::retry_delay::Backoff;
     #[pymodule_export]
-    use super::testing::{Reply, Server};
+    use super::testing::{Feed, Gate, Reply, Server};
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
