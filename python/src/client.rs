@@ -12,6 +12,7 @@ use pyo3::prelude::*;
 use crate::action::{Comment, Event};
 use crate::connect::Connect;
 use crate::convert::{duration, headers_to_python};
+use crate::exit::{self, Inside};
 use crate::fault::{Shown, message, new_error};
 use crate::http::Http;
 use crate::log::Log;
@@ -123,6 +124,9 @@ impl Client {
         let client = builder
             .build_blocking()
             .map_err(|error| exception(py, error, &shown))?;
+        if let Some(source) = &source {
+            exit::watch(source, client.handle());
+        }
         Ok(Client {
             handle: client.handle(),
             state: Mutex::new(Some(State { client, held: None })),
@@ -141,6 +145,7 @@ impl Client {
             };
             let client = &mut state.client;
             let sliced = handles_signals();
+            let _inside = self.source.as_ref().map(|_| Inside::enter());
             let outcome = py.detach(|| match sliced {
                 true => client.start_timeout(SLICE),
                 false => Ok(client.start()),
@@ -240,6 +245,7 @@ impl Client {
     /// Waits for an action, without the interpreter.
     fn wait(&self, py: Python<'_>, state: &mut State) -> PyResult<Option<Action>> {
         let sliced = handles_signals();
+        let _inside = self.source.as_ref().map(|_| Inside::enter());
         loop {
             let client = &mut state.client;
             let outcome = py.detach(|| match sliced {

@@ -8,6 +8,7 @@ mod client;
 mod connect;
 mod convert;
 mod error_strategy;
+mod exit;
 mod fault;
 mod http;
 mod log;
@@ -40,6 +41,7 @@ mod _native {
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        exit::init(module)?;
         process::init(module)
     }
 }
