@@ -108,7 +108,11 @@ impl Shown {
     }
 }
 
-fn exception<'py>(py: Python<'py>, fault: &Fault) -> PyResult<Bound<'py, PyBaseException>> {
+/// The exception of a part written in Python as it is, and else one of `everstream.errors`.
+pub(crate) fn exception<'py>(
+    py: Python<'py>,
+    fault: &Fault,
+) -> PyResult<Bound<'py, PyBaseException>> {
     if let Some(own) = python_cause(fault) {
         // With its traceback, which older Pythons keep beside it.
         return Ok(own.clone_ref(py).into_value(py).into_bound(py));

@@ -11,10 +11,12 @@ mod error_strategy;
 mod exit;
 mod fault;
 mod http;
+mod http_client;
 mod log;
 mod process;
 mod raised;
 mod retry_delay;
+mod runtime;
 mod source;
 mod testing;
 
@@ -34,6 +36,8 @@ mod _native {
     use super::error_strategy::ErrorPreset;
     #[pymodule_export]
     use super::http::Http;
+    #[pymodule_export]
+    use super::http_client::{HttpClient, HttpStream};
     #[pymodule_export]
     use super::retry_delay::Backoff;
     #[pymodule_export]

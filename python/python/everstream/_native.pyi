@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterable, Mapping
 from logging import Logger
 from typing import Any, Generic, Literal, TypeVar, final, overload
 
+from ._headers import Headers
+
 class Action:
     """Base class of what :attr:`everstream.SSEClient.all` yields."""
 
@@ -98,6 +100,20 @@ class Http:
     ) -> Http: ...
     @property
     def url(self) -> str: ...
+
+@final
+class HttpClient:
+    def __new__(cls, http: Http) -> HttpClient: ...
+    def connect(self, last_event_id: str | None) -> HttpStream: ...
+    def close(self) -> None: ...
+
+@final
+class HttpStream:
+    @property
+    def headers(self) -> Headers: ...
+    def __iter__(self) -> HttpStream: ...
+    def __next__(self) -> bytes: ...
+    def close(self) -> None: ...
 
 @final
 class ErrorPreset:

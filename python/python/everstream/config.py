@@ -220,8 +220,25 @@ class _HttpConnectStrategy(ConnectStrategy):
     def __init__(self, native: _native.Http) -> None:
         self._native = native
 
+    def create_client(self, logger: Logger) -> ConnectionClient:
+        return _HttpConnectionClient(_native.HttpClient(self._native))
+
     def __repr__(self) -> str:
         return f"ConnectStrategy.http({_native.redact_url(self._native.url)!r})"
+
+
+class _HttpConnectionClient(ConnectionClient):
+    """The engine's own HTTP, for a strategy that wraps it."""
+
+    def __init__(self, native: _native.HttpClient) -> None:
+        self._native = native
+
+    def connect(self, last_event_id: str | None) -> ConnectionResult:
+        stream = self._native.connect(last_event_id)
+        return ConnectionResult(stream, stream.close, stream.headers)
+
+    def close(self) -> None:
+        self._native.close()
 
 
 class ErrorStrategy:

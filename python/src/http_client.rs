@@ -1,0 +1,240 @@
+//! The engine's HTTP as a `ConnectionClient` for Python code, such as a strategy that wraps it.
+//!
+//! A client made by `ConnectStrategy.http` doesn't come by here.
+
+use std::future::Future;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use everstream::{
+    ClientContext, ConnectRequest, ConnectStrategy, Connection, ConnectionClient, Fault,
+};
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+use tokio::runtime::Handle;
+use tokio::task::AbortHandle;
+
+use crate::convert::headers_to_python;
+use crate::fault::{exception, message, new_error};
+use crate::http::Http;
+use crate::process::{Process, handles_signals};
+use crate::raised::{Raised, lock};
+use crate::runtime;
+
+/// How often a wait in the main thread looks for signals.
+const SLICE: Duration = Duration::from_millis(100);
+
+#[pyclass(frozen, module = "everstream._native")]
+pub(crate) struct HttpClient {
+    /// `None` when it is closed.
+    client: Mutex<Option<Box<dyn ConnectionClient>>>,
+    connecting: Running,
+    raised: Raised,
+    read_timeout: Option<Duration>,
+    process: Process,
+}
+
+#[pymethods]
+impl HttpClient {
+    #[new]
+    fn new(http: &Http) -> PyResult<Self> {
+        let raised = Raised::default();
+        let client = http
+            .for_client(&raised)
+            .create_client(ClientContext::default())
+            .map_err(|error| PyValueError::new_err(message(&error)))?;
+        Ok(HttpClient {
+            client: Mutex::new(Some(client)),
+            connecting: Running::default(),
+            raised,
+            read_timeout: http.read_timeout,
+            process: Process::current(),
+        })
+    }
+
+    fn connect(&self, py: Python<'_>, last_event_id: Option<String>) -> PyResult<HttpStream> {
+        self.process.check("client")?;
+        let mut request = ConnectRequest::default();
+        request.last_event_id = last_event_id;
+        request.read_timeout = self.read_timeout;
+        let connecting = match &mut *lock(&self.client) {
+            Some(client) => client.connect(request),
+            None => return Err(closed(py)),
+        };
+        let runtime = runtime::handle()?;
+        let result = self.connecting.begin(&runtime, connecting).wait(py)?;
+        if let Some(error) = self.raised.take() {
+            return Err(error);
+        }
+        match result {
+            Some(Ok(connection)) => Ok(HttpStream::new(connection, self.read_timeout, runtime)),
+            Some(Err(fault)) => Err(PyErr::from_value(exception(py, &fault)?.into_any())),
+            None => Err(closed(py)),
+        }
+    }
+
+    fn close(&self) {
+        if !self.process.is_gone() {
+            let client = lock(&self.client).take();
+            if let Some(mut client) = client {
+                client.close();
+            }
+            self.connecting.abort();
+        }
+    }
+}
+
+fn closed(py: Python<'_>) -> PyErr {
+    new_error(py, "ClosedError", "the client is closed")
+}
+
+/// An iterator over the chunks of a connection.
+#[pyclass(frozen, module = "everstream._native")]
+pub(crate) struct HttpStream {
+    headers: everstream::Headers,
+    /// `None` when it is closed.
+    connection: Arc<tokio::sync::Mutex<Option<Connection>>>,
+    read_timeout: Option<Duration>,
+    /// A read whose wait an exception has ended is waited for again.
+    reading: Mutex<Option<Pending<Option<Chunk>>>>,
+    running: Running,
+    runtime: Handle,
+    process: Process,
+}
+
+type Chunk = Result<Vec<u8>, Fault>;
+
+impl HttpStream {
+    fn new(connection: Connection, read_timeout: Option<Duration>, runtime: Handle) -> Self {
+        HttpStream {
+            headers: connection.start().headers.clone(),
+            connection: Arc::new(tokio::sync::Mutex::new(Some(connection))),
+            read_timeout,
+            reading: Mutex::new(None),
+            running: Running::default(),
+            runtime,
+            process: Process::current(),
+        }
+    }
+
+    fn read(&self) -> Pending<Option<Chunk>> {
+        let (connection, limit) = (self.connection.clone(), self.read_timeout);
+        self.running.begin(&self.runtime, async move {
+            let mut connection = connection.lock().await;
+            let next = connection.as_mut()?.next_chunk();
+            let chunk = match limit {
+                None => next.await,
+                Some(limit) => match tokio::time::timeout(limit, next).await {
+                    Ok(chunk) => chunk,
+                    Err(_) => return Some(Err(Fault::ReadTimeout(limit))),
+                },
+            };
+            Some(chunk?.map(|bytes| bytes.as_ref().to_vec()))
+        })
+    }
+}
+
+#[pymethods]
+impl HttpStream {
+    #[getter]
+    fn headers<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        headers_to_python(py, &self.headers)
+    }
+
+    fn __iter__(this: Py<Self>) -> Py<Self> {
+        this
+    }
+
+    fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyBytes>>> {
+        self.process.check("connection")?;
+        let pending = lock(&self.reading).take();
+        let pending = pending.unwrap_or_else(|| self.read());
+        let chunk = match pending.wait(py) {
+            Ok(chunk) => chunk.flatten(),
+            Err(error) => {
+                *lock(&self.reading) = Some(pending);
+                return Err(error);
+            }
+        };
+        match chunk {
+            Some(Ok(bytes)) => Ok(Some(PyBytes::new(py, &bytes))),
+            Some(Err(fault)) => {
+                self.close();
+                Err(PyErr::from_value(exception(py, &fault)?.into_any()))
+            }
+            None => {
+                self.close();
+                Ok(None)
+            }
+        }
+    }
+
+    fn close(&self) {
+        if self.process.is_gone() {
+            return;
+        }
+        self.running.abort();
+        let connection = self.connection.clone();
+        // Where it lives, and after a read that is being given up.
+        self.runtime
+            .spawn(async move { connection.lock().await.take() });
+    }
+}
+
+impl Drop for HttpStream {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// The task that somebody waits for, which another thread may end.
+#[derive(Default)]
+struct Running(Mutex<Option<AbortHandle>>);
+
+impl Running {
+    fn begin<T: Send + 'static>(
+        &self,
+        runtime: &Handle,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> Pending<T> {
+        let (done, result) = mpsc::channel();
+        let task = runtime.spawn(async move {
+            // Nobody waits any more, perhaps.
+            _ = done.send(work.await);
+        });
+        *lock(&self.0) = Some(task.abort_handle());
+        Pending(Mutex::new(result))
+    }
+
+    fn abort(&self) {
+        if let Some(task) = lock(&self.0).take() {
+            task.abort();
+        }
+    }
+}
+
+/// What a task will return.
+struct Pending<T>(Mutex<Receiver<T>>);
+
+impl<T: Send> Pending<T> {
+    /// `None`: the task was ended. An error is a signal's: what it waits for isn't given up.
+    fn wait(&self, py: Python<'_>) -> PyResult<Option<T>> {
+        let sliced = handles_signals();
+        loop {
+            let result = py.detach(|| {
+                let receiver = lock(&self.0);
+                match sliced {
+                    true => receiver.recv_timeout(SLICE),
+                    false => receiver.recv().map_err(|_| RecvTimeoutError::Disconnected),
+                }
+            });
+            match result {
+                Ok(result) => return Ok(Some(result)),
+                Err(RecvTimeoutError::Disconnected) => return Ok(None),
+                Err(RecvTimeoutError::Timeout) => py.check_signals()?,
+            }
+        }
+    }
+}

@@ -1,0 +1,128 @@
+"""ConnectStrategy.http as an object of Python's, in a strategy that wraps it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+
+import pytest
+
+from conftest import Background
+from everstream import SSEClient
+from everstream.actions import Start
+from everstream.config import (
+    ConnectionClient,
+    ConnectionResult,
+    ConnectStrategy,
+    ErrorStrategy,
+)
+from everstream.errors import ClosedError, HTTPStatusError, ReadTimeoutError
+from everstream.testing import Reply, SSEServer
+from sources import Scripted
+
+LOGGER = logging.getLogger("mine")
+
+
+def test_it_connects_and_hands_out_bytes(server: SSEServer) -> None:
+    server.enqueue(Reply.stream().header("X-Server", "mine").event("a").event("b"))
+    with ConnectStrategy.http(server.url("/feed")).create_client(LOGGER) as client:
+        assert isinstance(client, ConnectionClient)
+        with client.connect("7") as result:
+            assert isinstance(result, ConnectionResult)
+            assert result.headers is not None
+            assert result.headers["x-server"] == "mine"
+            assert b"".join(result.stream) == b"data: a\n\ndata: b\n\n"
+    assert server.requests[0].headers["last-event-id"] == "7"
+    assert server.requests[0].target == "/feed"
+
+
+def test_what_goes_wrong_is_raised(server: SSEServer) -> None:
+    server.enqueue(Reply.status(503), Reply.stream().stall())
+    with ConnectStrategy.http(server.url(), read_timeout=0.05).create_client(LOGGER) as client:
+        with pytest.raises(HTTPStatusError) as raised:
+            client.connect(None)
+        assert raised.value.status == 503
+        with client.connect(None) as result, pytest.raises(ReadTimeoutError):
+            next(result.stream)
+    with pytest.raises(ClosedError):
+        client.connect(None)
+
+
+def test_closing_in_another_thread_ends_a_wait(server: SSEServer) -> None:
+    server.enqueue(Reply.stream().stall(), Reply.stream().head_delayed(3600))
+    client = ConnectStrategy.http(server.url()).create_client(LOGGER)
+    result = client.connect(None)
+    reading = Background(lambda: list(result.stream))
+    result.close()
+    assert reading.result() == []
+    connecting = Background(lambda: client.connect(None))
+    assert server.wait_for_requests(2)
+    client.close()
+    with pytest.raises(ClosedError):
+        connecting.result()
+    assert server.wait_for_open_connections(0)
+
+
+class Counting(ConnectStrategy, ConnectionClient):
+    """Counts the bytes that another strategy brings."""
+
+    def __init__(self, inner: ConnectStrategy) -> None:
+        self.inner = inner
+        self.bytes = 0
+
+    def create_client(self, logger: logging.Logger) -> ConnectionClient:
+        self.client = self.inner.create_client(logger)
+        return self
+
+    def connect(self, last_event_id: str | None) -> ConnectionResult:
+        result = self.client.connect(last_event_id)
+        return ConnectionResult(self.count(result.stream), result.close, result.headers)
+
+    def count(self, stream: Iterator[bytes]) -> Iterator[bytes]:
+        for chunk in stream:
+            self.bytes += len(chunk)
+            yield chunk
+
+    def close(self) -> None:
+        self.client.close()
+
+
+def test_a_strategy_may_wrap_it(server: SSEServer) -> None:
+    server.enqueue(
+        Reply.stream().header("X-Server", "mine").event("a", id="7").drop_connection(),
+        Reply.status(503),
+        Reply.stream().event("b").stall(),
+    )
+    strategy = Counting(ConnectStrategy.http(server.url()))
+    client = SSEClient(strategy, 0, error_strategy=ErrorStrategy.reconnect(statuses=[503]))
+    with client:
+        actions = client.all
+        start = next(actions)
+        assert isinstance(start, Start)
+        assert start.headers is not None
+        assert start.headers["x-server"] == "mine"
+        assert [event.data for event in (next(client.events), next(client.events))] == ["a", "b"]
+    assert strategy.bytes == len(b"id: 7\ndata: a\n\ndata: b\n\n")
+    assert [request.headers.get("last-event-id") for request in server.requests] == [None, "7", "7"]
+    assert server.wait_for_open_connections(0)
+
+
+def test_a_wrapped_one_is_stopped_while_it_waits(server: SSEServer) -> None:
+    server.otherwise(Reply.stream().head_delayed(3600))
+    client = SSEClient(Counting(ConnectStrategy.http(server.url())))
+    reading = Background(lambda: list(client.all))
+    assert server.wait_for_requests(1)
+    client.close()
+    assert reading.result() == []
+
+
+def test_an_exception_of_query_params_comes_through(server: SSEServer) -> None:
+    mistake = LookupError("no token")
+
+    def query_params() -> None:
+        raise mistake
+
+    http = ConnectStrategy.http(server.url(), query_params=query_params).create_client(LOGGER)
+    with SSEClient(Scripted(http.connect)) as client, pytest.raises(LookupError) as raised:
+        client.start()
+    assert raised.value is mistake
