@@ -187,7 +187,8 @@ impl<B: AsRef<[u8]>> Session<B> {
 
     /// Makes an inactive session connect, after the delay that is due. Otherwise nothing happens.
     ///
-    /// The user asks for it expressly, so that it repeats a request which reading would not.
+    /// The user asks for it expressly, so that it repeats a request which reading would not, and so
+    /// that an end which isn't told yet doesn't stop it.
     ///
     /// ```
     /// # use everstream_core::{Output, Session, SessionConfig};

@@ -185,8 +185,16 @@ impl World {
             asked[0]
         };
         self.start_due = false;
+        let restarting = std::mem::take(&mut self.restarting);
         match verdict {
             Verdict::Continue => self.phase = Phase::Waiting,
+            // An end was what the user expected; a fault must be heard.
+            Verdict::Fail if restarting && !by_fault => {
+                self.phase = Phase::Waiting;
+                self.sent = false;
+                self.finished = false;
+                self.counts.restarted += 1;
+            }
             Verdict::Fail => {
                 self.phase = Phase::Idle;
                 self.stop_due = !by_fault;

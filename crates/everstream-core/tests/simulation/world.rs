@@ -42,6 +42,7 @@ pub(crate) struct Counts {
     pub(crate) failures: u64,
     pub(crate) interrupted_waits: u64,
     pub(crate) once: u64,
+    pub(crate) restarted: u64,
     pub(crate) closed: u64,
 }
 
@@ -55,6 +56,7 @@ impl Counts {
         self.failures += other.failures;
         self.interrupted_waits += other.interrupted_waits;
         self.once += other.once;
+        self.restarted += other.restarted;
         self.closed += other.closed;
     }
 }
@@ -83,6 +85,8 @@ pub(crate) struct World {
     wait_interrupted: Option<Timestamp>,
     /// The user was told of the end, and is about to be told of the iteration's.
     stop_due: bool,
+    /// The user has asked for the next connection before the end of this one was told.
+    restarting: bool,
     due: VecDeque<Due>,
 
     // The connection.
@@ -148,6 +152,7 @@ impl World {
             lost: None,
             wait_interrupted: None,
             stop_due: false,
+            restarting: false,
             due: VecDeque::new(),
             stream: Stream::random(&mut random, &mut serial),
             opened: Timestamp::default(),
@@ -212,6 +217,8 @@ impl World {
             self.stop_due = false;
             self.sent = false;
             self.finished = false;
+        } else {
+            self.restarting = self.lost.is_some();
         }
     }
 
