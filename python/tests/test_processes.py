@@ -120,7 +120,7 @@ def test_ctrl_c_ends_a_stream_that_never_pauses(server: SSEServer) -> None:
 def test_ctrl_c_ends_a_source_in_python() -> None:
     child = Child(
         """
-        import itertools, time
+        import itertools, operator, threading, time
         from everstream import SSEClient
         from everstream.config import *
 
@@ -138,8 +138,16 @@ def test_ctrl_c_ends_a_source_in_python() -> None:
                 return ConnectionResult(self.stream(), None)
 
         def endless():
-            print("ready", flush=True)
-            return itertools.repeat(b"")
+            # None of it is code in Python, which would look for signals by itself.
+            numbers = itertools.count()
+
+            def watch():
+                while int(repr(numbers)[len("count(") : -1]) < 1000:
+                    time.sleep(0.001)
+                print("ready", flush=True)
+
+            threading.Thread(target=watch, daemon=True).start()
+            return map(operator.mul, itertools.repeat(b""), numbers)
 
         for source in (stream, endless):
             client = SSEClient(Source(source), error_strategy=ErrorStrategy.always_continue())
@@ -273,6 +281,40 @@ def test_an_interpreter_ends_with_a_live_client(server: SSEServer, where: str) -
         """,
         server.url(),
         where,
+    )
+    child.expect("a")
+    assert child.end() == ""
+
+
+def test_an_interpreter_ends_while_a_daemon_thread_leaves_a_source_in_python() -> None:
+    """It was aborted: the thread was unwound through the engine that had called Python."""
+    child = Child(
+        """
+        import socket, threading
+        from everstream import SSEClient
+        from everstream.config import ConnectionClient, ConnectionResult, ConnectStrategy
+
+        class Source(ConnectStrategy, ConnectionClient):
+            def create_client(self, logger):
+                return self
+            def connect(self, last_event_id):
+                ours, theirs = socket.socketpair()
+                theirs.sendall(b"data: a\\n\\n")
+                def chunks():
+                    with ours, theirs:
+                        while chunk := ours.recv(100):
+                            yield chunk
+                return ConnectionResult(chunks(), lambda: ours.shutdown(socket.SHUT_RDWR))
+
+        clients = [SSEClient(Source()) for _ in range(20)]
+        for client in clients:
+            events = client.events
+            next(events)
+            threading.Thread(target=lambda events=events: list(events), daemon=True).start()
+        print("a", flush=True)
+        for client in clients:
+            client.close()
+        """
     )
     child.expect("a")
     assert child.end() == ""
