@@ -63,7 +63,7 @@ pub(crate) fn svg(report: &Report) -> String {
     );
     let counts = &report.counts;
     out.push_str(&format!(
-        "<text class=\"title\" x=\"{LEFT}\" y=\"24\">{} streams, {:.1} minutes, {} events, {} connections, \
+        "<text class=\"title\" x=\"{LEFT}\" y=\"24\">{} streams, {:.1} minutes, {} events, {} streams begun, \
          {} lost, {} duplicated</text>\n\
          <text x=\"{LEFT}\" y=\"42\">The process of the clients; shaded: warm-up</text>\n",
         report.streams,
