@@ -12,6 +12,7 @@ use pyo3::prelude::*;
 use crate::action::{Comment, Event};
 use crate::connect::Connect;
 use crate::convert::{duration, headers_to_python};
+use crate::exit::{self, Inside};
 use crate::fault::{Shown, message, new_error};
 use crate::http::Http;
 use crate::log::Log;
@@ -78,9 +79,15 @@ impl Client {
         let log = Log::new(logger, raised.clone());
         let delay = error_strategy::DelayCell::default();
         let http = connect.cast::<Http>().ok().map(Bound::get);
+        let max_event_size = match (http, connect.getattr_opt("_max_event_size")?) {
+            (Some(http), _) => http.max_event_size,
+            // That of `_urllib3.py`.
+            (None, Some(bytes)) => bytes.extract()?,
+            (None, None) => None,
+        };
         let source = match http {
             Some(_) => None,
-            None => Some(Source::new(connect, &raised)),
+            None => Some(Source::new(connect, &raised)?),
         };
         let connect = match (&http, &source) {
             (Some(http), _) => Connect::http(http, &raised, &log),
@@ -107,9 +114,9 @@ impl Client {
             ));
         if let Some(http) = http {
             builder = builder.read_timeout(http.read_timeout);
-            if let Some(bytes) = http.max_event_size {
-                builder = builder.max_event_size(bytes);
-            }
+        }
+        if let Some(bytes) = max_event_size {
+            builder = builder.max_event_size(bytes);
         }
         if let Some(id) = last_event_id {
             builder = builder.last_event_id(id);
@@ -117,6 +124,9 @@ impl Client {
         let client = builder
             .build_blocking()
             .map_err(|error| exception(py, error, &shown))?;
+        if let Some(source) = &source {
+            exit::watch(source, client.handle());
+        }
         Ok(Client {
             handle: client.handle(),
             state: Mutex::new(Some(State { client, held: None })),
@@ -135,6 +145,7 @@ impl Client {
             };
             let client = &mut state.client;
             let sliced = handles_signals();
+            let _inside = self.source.as_ref().map(|_| Inside::enter());
             let outcome = py.detach(|| match sliced {
                 true => client.start_timeout(SLICE),
                 false => Ok(client.start()),
@@ -157,6 +168,9 @@ impl Client {
     fn interrupt(&self, py: Python<'_>) -> PyResult<()> {
         if self.process.is_gone() {
             return Ok(());
+        }
+        if let Some(source) = &self.source {
+            source.about_to_interrupt();
         }
         self.handle.interrupt();
         let result = match &self.source {
@@ -231,6 +245,7 @@ impl Client {
     /// Waits for an action, without the interpreter.
     fn wait(&self, py: Python<'_>, state: &mut State) -> PyResult<Option<Action>> {
         let sliced = handles_signals();
+        let _inside = self.source.as_ref().map(|_| Inside::enter());
         loop {
             let client = &mut state.client;
             let outcome = py.detach(|| match sliced {

@@ -203,6 +203,11 @@ pub(crate) fn from_exception(error: PyErr, py: Python<'_>) -> PyResult<Fault> {
     if value.is_instance(&class(py, "HTTPContentTypeError")?)? {
         return Ok(Fault::ContentType(response(200, &value, error)?));
     }
+    for name in ["RequestError", "ReadTimeoutError"] {
+        if value.is_instance(&class(py, name)?)? {
+            return Ok(Fault::Request(error.into()));
+        }
+    }
     let temporary = if value.is_instance_of::<PyOSError>() {
         true
     } else if value.is_instance(&class(py, "SSEError")?)? {

@@ -8,6 +8,7 @@ mod client;
 mod connect;
 mod convert;
 mod error_strategy;
+mod exit;
 mod fault;
 mod http;
 mod http_client;
@@ -40,10 +41,11 @@ mod _native {
     #[pymodule_export]
     use super::retry_delay::Backoff;
     #[pymodule_export]
-    use super::testing::{Reply, Server};
+    use super::testing::{Feed, Gate, Reply, Server};
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        exit::init(module)?;
         process::init(module)
     }
 }

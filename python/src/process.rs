@@ -7,6 +7,8 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
+use crate::exit;
+
 static FORKS: AtomicU32 = AtomicU32::new(0);
 /// The thread in which Python runs signal handlers; 0 if it isn't known.
 static MAIN_THREAD: AtomicU64 = AtomicU64::new(0);
@@ -38,6 +40,7 @@ pub(crate) fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
 #[pyfunction]
 fn after_fork_in_child() {
     FORKS.fetch_add(1, Ordering::Relaxed);
+    exit::after_fork();
     // The thread that forked is the only one, and so the main one.
     MAIN_THREAD.store(this_thread(), Ordering::Relaxed);
 }

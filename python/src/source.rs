@@ -5,7 +5,7 @@
 //! iterator.
 
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
@@ -24,6 +24,9 @@ pub(crate) struct Source {
     client: Py<PyAny>,
     opened: Mutex<Option<Arc<Opened>>>,
     closed: AtomicBool,
+    /// How often it was interrupted.
+    interruptions: AtomicUsize,
+    repeatable: bool,
     raised: Raised,
 }
 
@@ -44,17 +47,36 @@ impl Opened {
 }
 
 impl Source {
-    pub(crate) fn new(client: &Bound<'_, PyAny>, raised: &Raised) -> Arc<Self> {
-        Arc::new(Source {
+    pub(crate) fn new(client: &Bound<'_, PyAny>, raised: &Raised) -> PyResult<Arc<Self>> {
+        let repeatable = match client.getattr_opt("is_repeatable")? {
+            Some(repeatable) => repeatable.is_truthy()?,
+            None => true,
+        };
+        Ok(Arc::new(Source {
             client: client.clone().unbind(),
             opened: Mutex::new(None),
             closed: AtomicBool::new(false),
+            interruptions: AtomicUsize::new(0),
+            repeatable,
             raised: raised.clone(),
-        })
+        }))
     }
 
-    /// Closes the connection, if there is one, in this thread.
+    /// Comes before the engine is interrupted: an attempt that begins after that counts on.
+    pub(crate) fn about_to_interrupt(&self) {
+        self.interruptions.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Closes the connection, or stops what makes one, in this thread.
     pub(crate) fn interrupt(&self, py: Python<'_>) -> PyResult<()> {
+        let result = self.close_opened(py);
+        if self.client.bind(py).hasattr("interrupt")? {
+            self.client.call_method0(py, "interrupt")?;
+        }
+        result
+    }
+
+    fn close_opened(&self, py: Python<'_>) -> PyResult<()> {
         let opened = lock(&self.opened).take();
         match opened {
             Some(opened) => opened.close(py),
@@ -64,7 +86,7 @@ impl Source {
 
     /// Closes the connection and the client, in this thread.
     pub(crate) fn close(&self, py: Python<'_>) -> PyResult<()> {
-        let result = self.interrupt(py);
+        let result = self.close_opened(py);
         if !self.closed.swap(true, Ordering::AcqRel) {
             self.client.call_method0(py, "close")?;
         }
@@ -103,7 +125,7 @@ impl Source {
                 }
             }
         };
-        let (chunks, headers) = match Self::parts(result.bind(py)) {
+        let (chunks, describe) = match Self::parts(result.bind(py)) {
             Ok(parts) => parts,
             Err(error) => {
                 if let Err(on_top) = opened.close(py) {
@@ -118,20 +140,31 @@ impl Source {
             opened,
             raised: self.raised.clone(),
         };
-        Ok(Connection::from_stream(chunks)
-            .with_headers(headers)
-            .with_closer(closer))
+        Ok(describe(Connection::from_stream(chunks)).with_closer(closer))
     }
 
+    /// The chunks, and what adds the response's status, headers and URL to their connection.
     fn parts<'py>(
         result: &Bound<'py, PyAny>,
-    ) -> PyResult<(Bound<'py, PyIterator>, everstream::Headers)> {
-        let chunks = result.getattr("stream")?.try_iter()?;
-        let headers = match result.getattr_opt("headers")? {
-            Some(headers) if !headers.is_none() => headers_from_python(&headers)?,
-            _ => everstream::Headers::default(),
+    ) -> PyResult<(
+        Bound<'py, PyIterator>,
+        impl FnOnce(Connection) -> Connection + use<>,
+    )> {
+        let part = |name| -> PyResult<_> {
+            let part = result.getattr_opt(name)?;
+            Ok(part.filter(|part| !part.is_none()))
         };
-        Ok((chunks, headers))
+        let chunks = result.getattr("stream")?.try_iter()?;
+        let headers = match part("headers")? {
+            Some(headers) => headers_from_python(&headers)?,
+            None => everstream::Headers::default(),
+        };
+        let status: Option<u16> = part("status")?.map(|it| it.extract()).transpose()?;
+        let url: Option<String> = part("url")?.map(|it| it.extract()).transpose()?;
+        Ok((chunks, move |connection: Connection| match status {
+            Some(status) => connection.with_response(status, headers, url.unwrap_or_default()),
+            None => connection.with_headers(headers),
+        }))
     }
 }
 
@@ -141,7 +174,32 @@ pub(crate) struct SourceClient(pub(crate) Arc<Source>);
 impl ConnectionClient for SourceClient {
     fn connect(&mut self, request: ConnectRequest) -> ConnectFuture {
         let source = self.0.clone();
-        Box::pin(async move { Python::attach(|py| source.connect(py, request.last_event_id)) })
+        let interruptions = source.interruptions.load(Ordering::Acquire);
+        Box::pin(async move {
+            let stopped = || {
+                source.closed.load(Ordering::Acquire)
+                    || source.interruptions.load(Ordering::Acquire) != interruptions
+            };
+            let result = Python::attach(|py| {
+                // The interpreter may have been waited for: who interrupted meanwhile found nothing
+                // to stop.
+                match stopped() {
+                    true => None,
+                    false => Some(source.connect(py, request.last_event_id)),
+                }
+            });
+            match result {
+                Some(Ok(connection)) => Ok(connection),
+                Some(Err(fault)) if !stopped() => Err(fault),
+                // The engine has been told to stop, and goes by that rather than by an error which
+                // only follows from it.
+                _ => std::future::pending().await,
+            }
+        })
+    }
+
+    fn is_repeatable(&self) -> bool {
+        self.0.repeatable
     }
 
     fn close(&mut self) {

@@ -1,6 +1,7 @@
 //! `everstream.testing`: the scriptable server, for tests in Python.
 
-use pyo3::exceptions::PyRuntimeError;
+use everstream_testing::Portion;
+use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
@@ -8,108 +9,300 @@ use crate::convert::{duration, text_or_bytes};
 use crate::process::Process;
 
 /// What the server answers a request with. It is immutable: each method returns a new one.
+///
+/// A head, then steps in order, then an ending. Steps that nothing ends are followed by ``end()``.
 #[pyclass(frozen, module = "everstream.testing")]
-pub(crate) struct Reply(everstream_testing::Reply);
+pub(crate) struct Reply(Scripted);
+
+type Scripted = everstream_testing::Reply;
+
+impl Reply {
+    fn then(&self, change: impl FnOnce(Scripted) -> Scripted) -> Self {
+        Reply(change(self.0.clone()))
+    }
+}
+
+fn status_code(status: u16) -> PyResult<u16> {
+    match status {
+        100..=999 => Ok(status),
+        _ => Err(PyValueError::new_err(format!(
+            "status must be from 100 to 999, not {status}"
+        ))),
+    }
+}
 
 #[pymethods]
 impl Reply {
     /// An event stream: status 200, chunked.
     #[staticmethod]
     fn stream() -> Self {
-        Reply(everstream_testing::Reply::stream())
+        Reply(Scripted::stream())
     }
 
-    /// A response with this status and no body.
+    /// A response with this status. What is sent is its body, whose length is told.
     #[staticmethod]
-    fn status(status: u16) -> Self {
-        Reply(everstream_testing::Reply::status(status))
+    fn status(status: u16) -> PyResult<Self> {
+        Ok(Reply(Scripted::status(status_code(status)?)))
     }
 
     /// A redirect to another URL.
     #[staticmethod]
-    fn redirect(status: u16, location: String) -> Self {
-        Reply(everstream_testing::Reply::redirect(status, location))
+    fn redirect(status: u16, location: String) -> PyResult<Self> {
+        Ok(Reply(Scripted::redirect(status_code(status)?, location)))
     }
 
-    /// Nothing but what is sent, from the moment at which a connection is accepted.
+    /// Only these bytes, without a head, and then the end of the connection.
+    #[staticmethod]
+    fn raw(data: &Bound<'_, PyAny>) -> PyResult<Self> {
+        Ok(Reply(Scripted::raw(text_or_bytes("data", data)?)))
+    }
+
+    /// As ``raw``, from the moment at which a connection is accepted: no request is read.
     #[staticmethod]
     fn on_accept() -> Self {
-        Reply(everstream_testing::Reply::on_accept())
+        Reply(Scripted::on_accept())
     }
 
-    /// Replaces a header.
+    /// Sets another status, as in ``Reply.stream().with_status(201)``.
+    fn with_status(&self, status: u16) -> PyResult<Self> {
+        let status = status_code(status)?;
+        Ok(self.then(|it| it.with_status(status)))
+    }
+
+    /// Sets a header, in place of any of the same name.
     fn header(&self, name: &str, value: &Bound<'_, PyAny>) -> PyResult<Self> {
         let value = text_or_bytes("value", value)?;
-        Ok(Reply(self.0.clone().header(name, value)))
+        Ok(self.then(|it| it.header(name, value)))
+    }
+
+    /// Adds a header, also when there is one of the same name.
+    fn append_header(&self, name: &str, value: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let value = text_or_bytes("value", value)?;
+        Ok(self.then(|it| it.append_header(name, value)))
+    }
+
+    /// Removes a header.
+    fn without_header(&self, name: &str) -> Self {
+        self.then(|it| it.without_header(name))
+    }
+
+    /// Frames the body in chunks, one for each thing that is sent.
+    fn chunked(&self) -> Self {
+        self.then(Scripted::chunked)
+    }
+
+    /// Promises a body of this many bytes, whether or not as many are sent.
+    fn content_length(&self, length: u64) -> Self {
+        self.then(|it| it.content_length(length))
+    }
+
+    /// Sends the body without a length, up to the end of the connection.
+    fn close_delimited(&self) -> Self {
+        self.then(Scripted::close_delimited)
+    }
+
+    /// Holds the head back until the gate is open.
+    fn head_after(&self, gate: &Gate) -> Self {
+        self.then(|it| it.head_after(&gate.0))
+    }
+
+    /// Holds the head back for so many seconds.
+    fn head_delayed(&self, seconds: f64) -> PyResult<Self> {
+        let seconds = duration("seconds", seconds)?;
+        Ok(self.then(|it| it.head_delayed(seconds)))
     }
 
     /// Sends these bytes.
     fn send(&self, data: &Bound<'_, PyAny>) -> PyResult<Self> {
         let data = text_or_bytes("data", data)?;
-        Ok(Reply(self.0.clone().send(data)))
+        Ok(self.then(|it| it.send(data)))
     }
 
     /// Sends these bytes again and again.
     fn send_forever(&self, data: &Bound<'_, PyAny>) -> PyResult<Self> {
         let data = text_or_bytes("data", data)?;
-        Ok(Reply(self.0.clone().send_forever(data)))
+        Ok(self.then(|it| it.send_forever(data)))
     }
 
-    /// Sends an event.
+    /// Sends an event. ``event`` and ``id`` have no line ends; ``send`` takes anything.
     #[pyo3(signature = (data, *, event=None, id=None))]
-    fn event(&self, data: &str, event: Option<&str>, id: Option<&str>) -> Self {
+    fn event(&self, data: &str, event: Option<&str>, id: Option<&str>) -> PyResult<Self> {
         let mut text = String::new();
         for (field, value) in [("event", event), ("id", id)] {
             if let Some(value) = value {
+                if value.contains(['\r', '\n']) {
+                    return Err(PyValueError::new_err(format!(
+                        "{field} must not have line ends; send() sends anything"
+                    )));
+                }
                 text.push_str(&format!("{field}: {value}\n"));
             }
         }
-        for line in data.split('\n') {
+        for line in data.replace("\r\n", "\n").split(['\r', '\n']) {
             text.push_str(&format!("data: {line}\n"));
         }
         text.push('\n');
-        Reply(self.0.clone().send(text))
+        Ok(self.then(|it| it.send(text)))
     }
 
     /// Sends a comment.
     fn comment(&self, text: &str) -> Self {
-        Reply(self.0.clone().comment(text))
+        self.then(|it| it.comment(text))
     }
 
     /// Asks the client to reconnect after this many milliseconds.
     fn retry(&self, milliseconds: u64) -> Self {
-        Reply(self.0.clone().retry(milliseconds))
+        self.then(|it| it.retry(milliseconds))
     }
 
-    /// Waits before the next step.
+    /// Streams what comes in a feed after the request's ``Last-Event-ID``, then what is pushed.
+    ///
+    /// With ``take`` only so many events, and with ``and_half`` the first half of one more.
+    #[pyo3(signature = (feed, *, take=None, and_half=false))]
+    fn resume(&self, feed: &Feed, take: Option<usize>, and_half: bool) -> Self {
+        self.then(|it| it.resume(feed.portion(take, and_half)))
+    }
+
+    /// As ``resume``, from the first event, whatever ``Last-Event-ID`` says.
+    #[pyo3(signature = (feed, *, take=None, and_half=false))]
+    fn replay(&self, feed: &Feed, take: Option<usize>, and_half: bool) -> Self {
+        self.then(|it| it.replay(feed.portion(take, and_half)))
+    }
+
+    /// Waits before the next step, for so many seconds.
     fn pause(&self, seconds: f64) -> PyResult<Self> {
-        Ok(Reply(self.0.clone().pause(duration("seconds", seconds)?)))
+        let seconds = duration("seconds", seconds)?;
+        Ok(self.then(|it| it.pause(seconds)))
     }
 
-    /// Waits before the head.
-    fn head_delayed(&self, seconds: f64) -> PyResult<Self> {
-        let seconds = duration("seconds", seconds)?;
-        Ok(Reply(self.0.clone().head_delayed(seconds)))
+    /// Waits before the next step until the gate is open.
+    fn wait_for(&self, gate: &Gate) -> Self {
+        self.then(|it| it.wait_for(&gate.0))
+    }
+
+    /// Opens a gate, to tell how far this reply has come.
+    fn open(&self, gate: &Gate) -> Self {
+        self.then(|it| it.open(&gate.0))
+    }
+
+    /// Cuts everything that is sent into pieces of this many bytes.
+    fn in_pieces(&self, bytes: usize) -> Self {
+        self.then(|it| it.in_pieces(bytes))
     }
 
     /// Ends the response in an orderly way. This is the default.
     fn end(&self) -> Self {
-        Reply(self.0.clone().end())
+        self.then(Scripted::end)
     }
 
     /// Closes the connection without ending the response.
     fn drop_connection(&self) -> Self {
-        Reply(self.0.clone().drop_connection())
+        self.then(Scripted::drop_connection)
     }
 
     /// Resets the connection.
     fn reset(&self) -> Self {
-        Reply(self.0.clone().reset())
+        self.then(Scripted::reset)
+    }
+
+    /// Closes only the sending side of the connection.
+    fn half_close(&self) -> Self {
+        self.then(Scripted::half_close)
     }
 
     /// Goes silent and keeps the connection.
     fn stall(&self) -> Self {
-        Reply(self.0.clone().stall())
+        self.then(Scripted::stall)
+    }
+
+    /// Closes the connection after this many bytes of the response, its head included.
+    fn cut_after(&self, bytes: usize) -> Self {
+        self.then(|it| it.cut_after(bytes))
+    }
+
+    /// Resets the connection after this many bytes of the response, its head included.
+    fn reset_after(&self, bytes: usize) -> Self {
+        self.then(|it| it.reset_after(bytes))
+    }
+
+    /// Goes silent after this many bytes of the response, its head included.
+    fn stall_after(&self, bytes: usize) -> Self {
+        self.then(|it| it.stall_after(bytes))
+    }
+}
+
+/// A door that one side waits at and the other side opens, once and for good.
+#[pyclass(frozen, module = "everstream.testing")]
+pub(crate) struct Gate(everstream_testing::Gate);
+
+#[pymethods]
+impl Gate {
+    #[new]
+    fn new() -> Self {
+        Gate(everstream_testing::Gate::new())
+    }
+
+    /// Opens it: whoever waits, or will wait, goes on.
+    fn open(&self) {
+        self.0.open();
+    }
+
+    /// Whether it was opened.
+    #[getter]
+    fn is_open(&self) -> bool {
+        self.0.is_open()
+    }
+
+    /// Waits until it is open, at most for so many seconds; whether it is.
+    #[pyo3(signature = (timeout=10.0))]
+    fn wait(&self, py: Python<'_>, timeout: f64) -> PyResult<bool> {
+        let limit = duration("timeout", timeout)?;
+        Ok(py.detach(|| self.0.wait(limit)))
+    }
+}
+
+/// A growing log of events with the ids ``1``, ``2``, ``3`` and so on.
+///
+/// :meth:`Reply.resume` streams what comes after the client's ``Last-Event-ID``.
+#[pyclass(frozen, module = "everstream.testing")]
+pub(crate) struct Feed(everstream_testing::Feed);
+
+impl Feed {
+    fn portion(&self, take: Option<usize>, and_half: bool) -> Portion {
+        let portion = match take {
+            Some(events) => self.0.take(events),
+            None => Portion::from(&self.0),
+        };
+        match and_half {
+            true => portion.and_half(),
+            false => portion,
+        }
+    }
+}
+
+#[pymethods]
+impl Feed {
+    #[new]
+    fn new() -> Self {
+        Feed(everstream_testing::Feed::new())
+    }
+
+    /// Appends an event, and returns its id. After ``close`` it is ignored.
+    #[pyo3(signature = (data, *, event=None))]
+    fn push(&self, data: &str, event: Option<&str>) -> usize {
+        match event {
+            Some(event) => self.0.push_event(event, data),
+            None => self.0.push(data),
+        }
+    }
+
+    /// Completes it: a reply that has sent all of it goes on with its next step.
+    fn close(&self) {
+        self.0.close();
+    }
+
+    fn __len__(&self) -> usize {
+        self.0.len()
     }
 }
 
@@ -163,6 +356,21 @@ impl Server {
     }
 
     #[getter]
+    fn port(&self) -> PyResult<u16> {
+        Ok(self.server()?.addr().port())
+    }
+
+    #[getter]
+    fn queued_replies(&self) -> PyResult<usize> {
+        Ok(self.server()?.queued_replies())
+    }
+
+    #[getter]
+    fn refused_requests(&self) -> PyResult<usize> {
+        Ok(self.server()?.refused_requests())
+    }
+
+    #[getter]
     fn request_count(&self) -> PyResult<usize> {
         Ok(self.server()?.request_count())
     }
@@ -199,6 +407,11 @@ impl Server {
 
     fn drop_connections(&self) -> PyResult<()> {
         self.server()?.drop_connections();
+        Ok(())
+    }
+
+    fn reset_connections(&self) -> PyResult<()> {
+        self.server()?.reset_connections();
         Ok(())
     }
 

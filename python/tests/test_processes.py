@@ -276,3 +276,37 @@ def test_an_interpreter_ends_with_a_live_client(server: SSEServer, where: str) -
     )
     child.expect("a")
     assert child.end() == ""
+
+
+def test_an_interpreter_ends_while_a_daemon_thread_leaves_a_source_in_python() -> None:
+    """It was aborted: the thread was unwound through the engine that had called Python."""
+    child = Child(
+        """
+        import socket, threading
+        from everstream import SSEClient
+        from everstream.config import ConnectionClient, ConnectionResult, ConnectStrategy
+
+        class Source(ConnectStrategy, ConnectionClient):
+            def create_client(self, logger):
+                return self
+            def connect(self, last_event_id):
+                ours, theirs = socket.socketpair()
+                theirs.sendall(b"data: a\\n\\n")
+                def chunks():
+                    with ours, theirs:
+                        while chunk := ours.recv(100):
+                            yield chunk
+                return ConnectionResult(chunks(), lambda: ours.shutdown(socket.SHUT_RDWR))
+
+        clients = [SSEClient(Source()) for _ in range(20)]
+        for client in clients:
+            events = client.events
+            next(events)
+            threading.Thread(target=lambda events=events: list(events), daemon=True).start()
+        print("a", flush=True)
+        for client in clients:
+            client.close()
+        """
+    )
+    child.expect("a")
+    assert child.end() == ""

@@ -92,32 +92,43 @@ fn install(python: &Path, wheel: &Path, log: &Path) -> sh::Outcome {
     sh::logged(pip(python).args(arguments).arg(wheel), log)
 }
 
-/// Builds the package as it is installed, and returns the command that tests it.
-pub(crate) fn tests() -> sh::Outcome<Command> {
+/// Builds the package as it is installed, and returns the commands that test it: its own tests, and
+/// those of the contract-test service with its client.
+pub(crate) fn tests() -> sh::Outcome<[Command; 2]> {
     let folder = folder("test")?;
     let python = venv(&folder, &package().join("requirements-test.txt"))?;
     let wheel = build(&python, &folder.join("wheel"), "dev")?;
     install(&python, &wheel, &folder.join("install.log"))?;
-    let mut pytest = Command::new(python);
+    let mut pytest = Command::new(&python);
     pytest
         .args(["-m", "pytest", "--quiet", "-p", "no:cacheprovider"])
         .current_dir(package());
-    Ok(pytest)
+    let mut contract = sh::cargo(["test", "--package", "everstream-contract-tests"]);
+    contract
+        .args(["--all-features", "--test", "service", "--", "--ignored"])
+        .env("EVERSTREAM_PYTHON", python);
+    Ok([pytest, contract])
 }
 
 /// `cargo xtask python`.
 pub(crate) fn run(args: &[String]) -> sh::Outcome {
     sh::no_arguments("python", args)?;
-    sh::run(&mut tests()?)
+    for mut tests in tests()? {
+        sh::run(&mut tests)?;
+    }
+    Ok(())
 }
+
+/// Of the contract tests, from the package's folder.
+const SERVICE: &str = "../contract-tests/python";
 
 /// The checks of the Python sources.
 pub(crate) fn lints() -> sh::Outcome<Vec<Command>> {
     let requirements = package().join("requirements-lint.txt");
     let python = venv(&folder("lint")?, &requirements)?;
     let checks: [&[&str]; 3] = [
-        &["ruff", "format", "--check", "--no-cache", "."],
-        &["ruff", "check", "--no-cache", "."],
+        &["ruff", "format", "--check", "--no-cache", ".", SERVICE],
+        &["ruff", "check", "--no-cache", ".", SERVICE],
         &["mypy", "--cache-dir=/dev/null"],
     ];
     let commands = checks.map(|arguments| {

@@ -44,8 +44,15 @@ pub(crate) fn run(args: &[String]) -> sh::Outcome {
         }
     }
     // Afterwards: it builds what it tests.
-    if let Err(error) = python::tests().and_then(|mut tests| stream(&mut tests, &mut total)) {
-        failures.push(format!("python: {error}"));
+    match python::tests() {
+        Ok(steps) => {
+            for mut step in steps {
+                if let Err(error) = stream(&mut step, &mut total) {
+                    failures.push(format!("python: {error}"));
+                }
+            }
+        }
+        Err(error) => failures.push(format!("python: {error}")),
     }
     for failure in &failures {
         eprintln!("error: {failure}");

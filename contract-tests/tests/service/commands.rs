@@ -2,9 +2,9 @@
 
 use everstream_testing::{Gate, Reply};
 
-use crate::harness::{Harness, LIMIT, event, for_both_clients};
+use crate::harness::{Harness, LIMIT, event, for_all_clients};
 
-for_both_clients!(
+for_all_clients!(
     restart_reconnects_without_the_delay,
     restart_during_the_delay_ends_it,
     restart_before_the_response_tries_again,

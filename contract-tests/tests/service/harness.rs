@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 /// Far more than anything takes on a loaded machine; only a hang gets there.
 pub(crate) const LIMIT: Duration = Duration::from_secs(60);
 
-/// Runs each scenario as two tests, one with either client: `async_::name` and `blocking::name`.
-macro_rules! for_both_clients {
+/// Runs each scenario as a test with every client, such as `async_::name` and `blocking::name`.
+macro_rules! for_all_clients {
     ($($name:ident),* $(,)?) => {
         mod async_ {
             $(#[test]
@@ -27,9 +27,16 @@ macro_rules! for_both_clients {
                 super::$name(&$crate::harness::Harness::start("blocking"));
             })*
         }
+        mod python {
+            $(#[test]
+            #[ignore = "needs the Python package, as `cargo xtask test` has it"]
+            fn $name() {
+                super::$name(&$crate::harness::Harness::start("python"));
+            })*
+        }
     };
 }
-pub(crate) use for_both_clients;
+pub(crate) use for_all_clients;
 
 /// The running service, a server for the stream, and one for the callbacks.
 pub(crate) struct Harness {
@@ -118,7 +125,7 @@ pub(crate) struct Answer {
 
 impl Service {
     fn start(client: &str) -> Service {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_everstream-contract-tests"))
+        let mut child = Self::program(client)
             .args(["--client", client, "--port", "0"])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -133,6 +140,20 @@ impl Service {
             child: child.into(),
             _stdout: stdout,
         }
+    }
+
+    /// The service of the Rust clients, or that of Python's.
+    fn program(client: &str) -> Command {
+        if !client.starts_with("python") {
+            return Command::new(env!("CARGO_BIN_EXE_everstream-contract-tests"));
+        }
+        let python = std::env::var_os("EVERSTREAM_PYTHON");
+        let python = python.expect("EVERSTREAM_PYTHON names a Python that has everstream");
+        let mut command = Command::new(python);
+        command
+            .args(["-W", "error", "-B"])
+            .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/python/service.py"));
+        command
     }
 
     /// One request, and the answer to it.

@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Harness, for_both_clients};
+use crate::harness::{Harness, for_all_clients};
 
-for_both_clients!(
+for_all_clients!(
     its_capabilities_are_told,
     a_stream_has_a_location,
     improper_requests_for_a_stream_are_refused,

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 use everstream_testing::{Gate, Reply};
 use serde_json::{Value, json};
 
-use crate::harness::{Harness, LIMIT, event, for_both_clients};
+use crate::harness::{Harness, LIMIT, event, for_all_clients};
 
-for_both_clients!(
+for_all_clients!(
     events_are_told_with_type_data_and_the_last_event_id,
     a_byte_order_mark_is_no_data,
     comments_are_told,

@@ -3,9 +3,9 @@
 use everstream_testing::Reply;
 use serde_json::json;
 
-use crate::harness::{Harness, LIMIT, event, for_both_clients};
+use crate::harness::{Harness, LIMIT, event, for_all_clients};
 
-for_both_clients!(
+for_all_clients!(
     headers_are_sent,
     method_and_body_are_sent,
     a_post_is_repeated,

@@ -148,44 +148,112 @@ def redact_url(url: str) -> str: ...
 
 @final
 class Reply:
-    """What a test server answers a request with. It is immutable: methods return a new one."""
+    """What a test server answers a request with. It is immutable: methods return a new one.
+
+    A head, then steps in order, then an ending. Steps that nothing ends are followed by ``end()``.
+    """
 
     @staticmethod
     def stream() -> Reply:
         """An event stream: status 200, chunked."""
     @staticmethod
     def status(status: int) -> Reply:
-        """A response with this status and no body."""
+        """A response with this status. What is sent is its body, whose length is told."""
     @staticmethod
     def redirect(status: int, location: str) -> Reply:
         """A redirect to another URL."""
     @staticmethod
+    def raw(data: str | bytes) -> Reply:
+        """Only these bytes, without a head, and then the end of the connection."""
+    @staticmethod
     def on_accept() -> Reply:
-        """Nothing but what is sent, from the moment at which a connection is accepted."""
+        """As ``raw``, from the moment at which a connection is accepted: no request is read."""
+    def with_status(self, status: int) -> Reply:
+        """Sets another status, as in ``Reply.stream().with_status(201)``."""
     def header(self, name: str, value: str | bytes) -> Reply:
-        """Replaces a header."""
+        """Sets a header, in place of any of the same name."""
+    def append_header(self, name: str, value: str | bytes) -> Reply:
+        """Adds a header, also when there is one of the same name."""
+    def without_header(self, name: str) -> Reply:
+        """Removes a header."""
+    def chunked(self) -> Reply:
+        """Frames the body in chunks, one for each thing that is sent."""
+    def content_length(self, length: int) -> Reply:
+        """Promises a body of this many bytes, whether or not as many are sent."""
+    def close_delimited(self) -> Reply:
+        """Sends the body without a length, up to the end of the connection."""
+    def head_after(self, gate: Gate) -> Reply:
+        """Holds the head back until the gate is open."""
+    def head_delayed(self, seconds: float) -> Reply:
+        """Holds the head back for so many seconds."""
     def send(self, data: str | bytes) -> Reply:
         """Sends these bytes."""
     def send_forever(self, data: str | bytes) -> Reply:
         """Sends these bytes again and again."""
     def event(self, data: str, *, event: str | None = None, id: str | None = None) -> Reply:
-        """Sends an event."""
+        """Sends an event. ``event`` and ``id`` have no line ends; ``send`` takes anything."""
     def comment(self, text: str) -> Reply:
         """Sends a comment."""
     def retry(self, milliseconds: int) -> Reply:
         """Asks the client to reconnect after this many milliseconds."""
+    def resume(self, feed: Feed, *, take: int | None = None, and_half: bool = False) -> Reply:
+        """Streams what comes in a feed after the request's ``Last-Event-ID``, then what is pushed.
+
+        With ``take`` only so many events, and with ``and_half`` the first half of one more.
+        """
+    def replay(self, feed: Feed, *, take: int | None = None, and_half: bool = False) -> Reply:
+        """As ``resume``, from the first event, whatever ``Last-Event-ID`` says."""
     def pause(self, seconds: float) -> Reply:
-        """Waits before the next step."""
-    def head_delayed(self, seconds: float) -> Reply:
-        """Waits before the head."""
+        """Waits before the next step, for so many seconds."""
+    def wait_for(self, gate: Gate) -> Reply:
+        """Waits before the next step until the gate is open."""
+    def open(self, gate: Gate) -> Reply:
+        """Opens a gate, to tell how far this reply has come."""
+    def in_pieces(self, bytes: int) -> Reply:
+        """Cuts everything that is sent into pieces of this many bytes."""
     def end(self) -> Reply:
         """Ends the response in an orderly way. This is the default."""
     def drop_connection(self) -> Reply:
         """Closes the connection without ending the response."""
     def reset(self) -> Reply:
         """Resets the connection."""
+    def half_close(self) -> Reply:
+        """Closes only the sending side of the connection."""
     def stall(self) -> Reply:
         """Goes silent and keeps the connection."""
+    def cut_after(self, bytes: int) -> Reply:
+        """Closes the connection after this many bytes of the response, its head included."""
+    def reset_after(self, bytes: int) -> Reply:
+        """Resets the connection after this many bytes of the response, its head included."""
+    def stall_after(self, bytes: int) -> Reply:
+        """Goes silent after this many bytes of the response, its head included."""
+
+@final
+class Gate:
+    """A door that one side waits at and the other side opens, once and for good."""
+
+    def __new__(cls) -> Gate: ...
+    def open(self) -> None:
+        """Opens it: whoever waits, or will wait, goes on."""
+    @property
+    def is_open(self) -> bool:
+        """Whether it was opened."""
+    def wait(self, timeout: float = 10.0) -> bool:
+        """Waits until it is open, at most for so many seconds; whether it is."""
+
+@final
+class Feed:
+    """A growing log of events with the ids ``1``, ``2``, ``3`` and so on.
+
+    :meth:`Reply.resume` streams what comes after the client's ``Last-Event-ID``.
+    """
+
+    def __new__(cls) -> Feed: ...
+    def push(self, data: str, *, event: str | None = None) -> int:
+        """Appends an event, and returns its id. After ``close`` it is ignored."""
+    def close(self) -> None:
+        """Completes it: a reply that has sent all of it goes on with its next step."""
+    def __len__(self) -> int: ...
 
 @final
 class Server:
@@ -194,6 +262,12 @@ class Server:
     def enqueue(self, reply: Reply) -> None: ...
     def otherwise(self, reply: Reply) -> None: ...
     def requests(self) -> Iterable[tuple[str, str, list[tuple[str, str]], bytes]]: ...
+    @property
+    def port(self) -> int: ...
+    @property
+    def queued_replies(self) -> int: ...
+    @property
+    def refused_requests(self) -> int: ...
     @property
     def request_count(self) -> int: ...
     @property
@@ -204,5 +278,6 @@ class Server:
     def wait_for_connections(self, count: int, seconds: float) -> bool: ...
     def wait_for_open_connections(self, count: int, seconds: float) -> bool: ...
     def drop_connections(self) -> None: ...
+    def reset_connections(self) -> None: ...
     def stop(self) -> None: ...
     def restart(self) -> None: ...

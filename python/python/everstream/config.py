@@ -38,15 +38,22 @@ class ConnectionResult:
         stream: Iterator[bytes],
         closer: Callable[[], Any] | None,
         headers: Mapping[str, Any] | None = None,
+        *,
+        status: int | None = None,
+        url: str | None = None,
     ) -> None:
         """:param stream: yields chunks of bytes, and ends when the connection does
         :param closer: called once, by :meth:`close`; it ought to make a blocked ``stream`` return.
             The client calls it from whatever thread stops the connection.
         :param headers: the response's headers, if there are any
+        :param status: the response's status, if it is one of HTTP
+        :param url: the URL that answered, after redirects
         """
         self._stream = stream
         self._closer = closer
         self._headers = headers
+        self._status = status
+        self._url = url
 
     @property
     def stream(self) -> Iterator[bytes]:
@@ -57,6 +64,16 @@ class ConnectionResult:
     def headers(self) -> Mapping[str, Any] | None:
         """The response's headers; ``None`` if there are none."""
         return self._headers
+
+    @property
+    def status(self) -> int | None:
+        """The response's status; ``None`` if it isn't HTTP."""
+        return self._status
+
+    @property
+    def url(self) -> str | None:
+        """The URL that answered, after redirects; ``None`` if there is none."""
+        return self._url
 
     def close(self) -> None:
         """Releases the connection. A second call does nothing."""
@@ -83,14 +100,27 @@ class ConnectionClient:
         """Connects, or raises an exception, which the client's error strategy is asked about.
 
         An ``OSError`` and an exception that isn't one of Python's own count as a connection that
-        could not be made, an :class:`~everstream.errors.HTTPStatusError` as such a response.
+        could not be made, an :class:`~everstream.errors.RequestError` as a request that may have
+        reached the server, an :class:`~everstream.errors.HTTPStatusError` as such a response.
 
         :param last_event_id: the id to resume from
         """
         raise NotImplementedError(f"{type(self).__name__} doesn't define connect()")
 
+    @property
+    def is_repeatable(self) -> bool:
+        """Whether connecting again does no harm, as with GET; it is looked at once.
+
+        If not, it is only done to resume after an event with an id, when no connection was made, or
+        when :meth:`everstream.SSEClient.start` is called.
+        """
+        return True
+
+    def interrupt(self) -> None:
+        """Makes a :meth:`connect` that is going on in another thread fail at once, if it can."""
+
     def close(self) -> None:
-        """Releases what it holds: the client is closed."""
+        """Releases what it holds, as :meth:`interrupt` does: the client is closed."""
 
     def __enter__(self) -> ConnectionClient:
         return self
@@ -135,6 +165,10 @@ class ConnectStrategy:
 
         :param url: the stream's URL
         :param headers: headers to add to the request
+        :param pool: a ``urllib3.PoolManager``. With this or the next one, urllib3 makes the
+            connections, which needs ``everstream[urllib3]``. The pool is never closed.
+        :param urllib3_request_options: arguments for urllib3's ``request``, such as ``timeout``.
+            Instead of a ``timeout`` there, ``read_timeout`` and ``connect_timeout`` can be set.
         :param query_params: called before every connection; what it returns is added to the URL's
             query, and takes the place of what the URL has under the same names. A list gives a name
             more than one value.
@@ -147,12 +181,25 @@ class ConnectStrategy:
             system allows. Unset: 10.
         :param max_event_size: the largest event that is accepted, in bytes. Unset: 64 MiB.
         """
-        if pool is not None or urllib3_request_options is not None:
-            raise NotImplementedError("pool and urllib3_request_options aren't supported yet")
         if query_params is not None and not callable(query_params):
             raise TypeError("query_params must be a function")
         # The engine's own default, or 0 for none.
         connect = None if isinstance(connect_timeout, _Unset) else connect_timeout or 0.0
+        if pool is not None or urllib3_request_options is not None:
+            from ._urllib3 import Urllib3Strategy
+
+            return Urllib3Strategy(
+                url,
+                headers=headers,
+                pool=pool,
+                options=urllib3_request_options,
+                query_params=query_params,
+                method=method,
+                body=body,
+                read_timeout=read_timeout,
+                connect_timeout=connect,
+                max_event_size=max_event_size,
+            )
         return _HttpConnectStrategy(
             _native.Http(
                 url,

@@ -1,0 +1,90 @@
+"""The body of a response."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from typing import Any, Final
+
+from urllib3 import exceptions as u3
+
+from ..errors import ReadError, ReadTimeoutError, SSEError
+from .wire import Wire
+
+CHUNK: Final = 16384
+
+
+class Body:
+    """The chunks of a response, each as soon as it is there.
+
+    One thread reads, and any thread closes. What is read isn't closed by urllib3 in a second
+    thread: a file that is read would be waited for, and its number given to another one.
+    """
+
+    def __init__(self, response: Any, wire: Wire) -> None:
+        self._response = response
+        self._wire = wire
+        self._reading = threading.Lock()
+        self._closed = False
+
+    def __iter__(self) -> Body:
+        return self
+
+    def __next__(self) -> bytes:
+        try:
+            with self._reading:
+                chunk = b"" if self._closed else self._read()
+        finally:
+            # Here the lock is released before the flag is looked at, and there the flag is set
+            # before the lock is tried.
+            if self._closed:
+                self._release()
+        if self._closed or not chunk:
+            raise StopIteration
+        return chunk
+
+    def _read(self) -> bytes:
+        try:
+            chunk: bytes = self._response.read1(CHUNK, decode_content=True)
+            return chunk
+        except u3.ReadTimeoutError as error:
+            failure: Exception = ReadTimeoutError("no byte came within the read timeout")
+            cause: Exception = error
+        except (u3.HTTPError, OSError, ValueError) as error:
+            failure, cause = ReadError(f"the connection broke: {error}"), error
+        raise failure from cause
+
+    def first(self, size: int, seconds: float) -> bytes:
+        """What comes first, at most so much of it and for so long. What fails is left out."""
+        kept = bytearray()
+        deadline = time.monotonic() + seconds
+        with contextlib.suppress(SSEError, StopIteration):
+            while len(kept) < size and self._limit(deadline - time.monotonic()):
+                kept += next(self)
+        return bytes(kept[:size])
+
+    def _limit(self, seconds: float) -> bool:
+        if seconds <= 0:
+            return False
+        connection = self._response.connection
+        if connection is not None and connection.sock is not None:
+            with contextlib.suppress(OSError):
+                connection.sock.settimeout(seconds)
+        return True
+
+    def close(self) -> None:
+        self._closed = True
+        if self._reading.locked():
+            self._wire.stop()
+        self._release()
+
+    def _release(self) -> None:
+        if self._reading.acquire(blocking=False):
+            try:
+                # A connection whose response was read to its end is in the pool already.
+                self._response.close()
+                self._response.release_conn()
+                self._wire.forget()
+            finally:
+                self._reading.release()

@@ -1,0 +1,98 @@
+"""The socket of an attempt, wherever urllib3 has it."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import socket
+import threading
+from typing import Any
+
+
+class Wire:
+    """The socket of an attempt, wherever urllib3 has it; any thread may stop it.
+
+    A socket is found when TCP has connected. It is known by a duplicate: urllib3 may close its own
+    one, or hand it to somebody else, at any time. Not reached are the look-up of a name, the TCP
+    handshake and the wait for a pool that blocks: what waits there ends by the connect timeout.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._socket: socket.socket | None = None
+        self.stopped = False
+        #: Whether the request may have been sent. Plain HTTP connects after this is set.
+        self.asked = False
+
+    def stop(self) -> None:
+        """Whoever waits for the network is woken, and nothing more is sent."""
+        with self._lock:
+            self.stopped = True
+            self._shut()
+
+    def view(self, pool: Any) -> Any:
+        """The same pool, from which connections are tracked."""
+        view = copy.copy(pool)
+
+        def connection_from_host(*args: Any, **kwargs: Any) -> Any:
+            return self._host_view(pool.connection_from_host(*args, **kwargs))
+
+        view.connection_from_host = connection_from_host
+        return view
+
+    def _host_view(self, pool: Any) -> Any:
+        view = copy.copy(pool)
+
+        def get_conn(*args: Any, **kwargs: Any) -> Any:
+            connection = pool._get_conn(*args, **kwargs)
+            self._take(connection)
+            return connection
+
+        def put_conn(connection: Any) -> None:
+            self._give_back(connection)
+            pool._put_conn(connection)
+
+        view._get_conn, view._put_conn = get_conn, put_conn
+        return view
+
+    def _take(self, connection: Any) -> None:
+        open_socket, request = connection._new_conn, connection.request
+
+        def new_conn() -> Any:
+            opened = open_socket()
+            self._know(opened)
+            return opened
+
+        def ask(*args: Any, **kwargs: Any) -> Any:
+            self.asked = True
+            return request(*args, **kwargs)
+
+        connection._new_conn, connection.request = new_conn, ask
+        self._know(connection.sock)
+
+    def _give_back(self, connection: Any) -> None:
+        if connection is not None:
+            vars(connection).pop("_new_conn", None)
+            vars(connection).pop("request", None)
+        self._know(None)
+
+    def _know(self, found: Any) -> None:
+        with self._lock:
+            known, self._socket = self._socket, None
+            if known is not None:
+                known.close()
+            if found is not None:
+                # Family and type matter to nobody who only shuts it.
+                with contextlib.suppress(AttributeError, OSError):
+                    self._socket = socket.fromfd(found.fileno(), socket.AF_INET, socket.SOCK_STREAM)
+            if self.stopped:
+                self._shut()
+
+    def _shut(self) -> None:
+        if self._socket is not None:
+            with contextlib.suppress(OSError):
+                self._socket.shutdown(socket.SHUT_RDWR)
+
+    def forget(self) -> None:
+        """The connection is closed."""
+        self._know(None)

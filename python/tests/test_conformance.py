@@ -1,0 +1,69 @@
+"""The conformance cases of the engine, through real sockets and this package's clients."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from everstream import SSEClient
+from everstream.actions import Action, Comment, Event
+from everstream.config import ConnectStrategy, ErrorStrategy, RetryDelayStrategy
+from everstream.errors import HTTPStatusError
+from everstream.testing import Reply, SSEServer
+from spec_cases import Case, read, unescape
+
+CASES = read()
+
+Seen = tuple[list[Action], str | None]
+
+
+def settings(case: Case) -> dict[str, Any]:
+    return {
+        "retry_delay_strategy": RetryDelayStrategy.from_lambda(lambda _: (0, None)),
+        "error_strategy": ErrorStrategy.reconnect(),
+        "last_event_id": case.resume,
+    }
+
+
+def through(connect: Callable[[str], str | ConnectStrategy]) -> Callable[[str, Case], Seen]:
+    def follow(url: str, case: Case) -> Seen:
+        seen: list[Action] = []
+        with SSEClient(connect(url), **settings(case)) as client:
+            # The 204 is the error at the end.
+            with pytest.raises(HTTPStatusError):  # noqa: PT012
+                for action in client.all:
+                    seen.append(action)
+            return seen, client.last_event_id
+
+    return follow
+
+
+FACES: dict[str, Callable[[str, Case], Seen]] = {
+    "SSEClient": through(lambda url: url),
+    "urllib3": through(lambda url: ConnectStrategy.http(url, urllib3_request_options={})),
+}
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+@pytest.mark.parametrize("face", FACES)
+def test_every_case_passes(face: str, case: Case, server: SSEServer) -> None:
+    """Each stream of a case is the body of one connection, and the last is followed by a 204."""
+    server.enqueue(*(Reply.stream().send(stream).end() for stream in case.streams))
+    server.enqueue(Reply.status(204))
+    actions, last_event_id = FACES[face](server.url(), case)
+    assert [it for it in actions if isinstance(it, (Event, Comment))] == case.actions
+    assert last_event_id == case.last_event_id
+
+
+def test_the_cases_are_understood() -> None:
+    assert len(CASES) > 200
+    assert len({case.name for case in CASES}) == len(CASES)
+    assert unescape(r"a\(2*b\x00\(2*c))\u{e9}\\)(") == "ab\0ccb\0cc\u00e9\\)(".encode()
+    for wrong in (r"\y", r"\(2*a", r"\xZZ"):
+        with pytest.raises(ValueError, match=r"not closed|unknown escape"):
+            unescape(wrong)
+    for line in ("? a", "> thing", '> event data="a" other="b"', "= a"):
+        with pytest.raises(ValueError, match=r"not understood|no string"):
+            read(f"case one\n{line}")

@@ -1,0 +1,553 @@
+"""HTTP over urllib3: a pool or request options of the user's."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import zlib
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import urllib3
+
+from conftest import LIMIT, Background
+from everstream import SSEClient
+from everstream.actions import Fault, Start
+from everstream.config import ConnectStrategy, ErrorStrategy, RetryDelayStrategy
+from everstream.errors import (
+    ConnectError,
+    ConnectTimeoutError,
+    EventTooLargeError,
+    HTTPContentEncodingError,
+    HTTPContentTypeError,
+    HTTPRedirectError,
+    HTTPStatusError,
+    ReadError,
+    ReadTimeoutError,
+    RequestError,
+)
+from everstream.testing import Gate, Reply, SSEServer
+
+HOUR = RetryDelayStrategy.from_lambda(lambda _: (3600, None))
+CONTINUE = ErrorStrategy.always_continue()
+
+
+def over(url: str, **options: Any) -> ConnectStrategy:
+    """A strategy that uses urllib3 for whatever it is given."""
+    if options.get("pool") is None:
+        options.setdefault("urllib3_request_options", {})
+    return ConnectStrategy.http(url, **options)
+
+
+@pytest.fixture
+def pool() -> Iterator[urllib3.PoolManager]:
+    with urllib3.PoolManager() as pool:
+        yield pool
+
+
+def events(client: SSEClient) -> list[str]:
+    return [event.data for event in client.events]
+
+
+# What is sent
+
+
+def test_the_request_is_that_of_an_event_stream(server: SSEServer) -> None:
+    server.otherwise(Reply.stream().event("a"))
+    connect = over(server.url("/feed"), headers={"X-Name": "Grüße", "ACCEPT": b"text/*"})
+    with SSEClient(connect) as client:
+        assert events(client) == ["a"]
+    (request,) = server.requests
+    assert (request.method, request.target, request.body) == ("GET", "/feed", b"")
+    assert request.headers["x-name"] == "Grüße"
+    assert request.headers.get_all("accept") == ["text/*"]
+    assert request.headers["cache-control"] == "no-cache"
+    assert request.last_event_id is None
+
+
+def test_an_id_is_sent_as_utf_8(server: SSEServer) -> None:
+    """http.client knows only Latin-1, so that such an id made every reconnect fail."""
+    server.enqueue(Reply.stream().event("a", id="日本"), Reply.stream().event("b"))
+    with SSEClient(over(server.url()), 0) as client:
+        assert events(client) == ["a"]
+        assert events(client) == ["b"]
+    assert server.requests[1].last_event_id == "日本"
+
+
+def test_an_id_that_cannot_be_sent_is_kept(server: SSEServer) -> None:
+    server.enqueue(Reply.stream().send("id: a\x01b\ndata: a\n\n"), Reply.stream().event("b"))
+    with SSEClient(over(server.url()), 0) as client:
+        assert events(client) == ["a"]
+        assert events(client) == ["b"]
+        assert client.last_event_id == "a\x01b"
+    assert server.requests[1].last_event_id is None
+
+
+def test_query_params_are_asked_for_at_each_connection(server: SSEServer) -> None:
+    server.otherwise(Reply.stream().event("x"))
+    numbers = iter(range(2))
+    connect = over(
+        server.url("/?keep=1&keep=2&n=old&=%20"),
+        query_params=lambda: [("n", next(numbers)), ("list", ["a&b", "ü"])],
+    )
+    with SSEClient(connect, 0) as client:
+        list(client.events)
+        list(client.events)
+    assert [request.query for request in server.requests] == [
+        f"keep=1&keep=2&=%20&n={n}&list=a%26b&list=%C3%BC" for n in range(2)
+    ]
+
+
+def test_method_body_and_options_reach_the_server(server: SSEServer) -> None:
+    server.otherwise(Reply.stream().event("x"))
+    for options in ({"body": "ä"}, {"urllib3_request_options": {"json": {"a": "ä"}}}):
+        with SSEClient(over(server.url(), method="post", **options)) as client:
+            list(client.events)
+    text, json = server.requests
+    assert (text.method, text.body) == ("POST", "ä".encode())
+    assert json.headers["content-type"] == "application/json"
+    assert json.body.decode() in ('{"a":"ä"}', '{"a":"\\u00e4"}')
+
+
+def test_headers_of_the_options_are_sent_too(server: SSEServer) -> None:
+    server.otherwise(Reply.stream().event("x"))
+    options = {"headers": {"X-A": "1", "X-B": "1"}}
+    connect = over(server.url(), headers={"x-b": "2"}, urllib3_request_options=options)
+    with SSEClient(connect) as client:
+        list(client.events)
+    assert server.requests[0].headers.get_all("x-a") == ["1"]
+    assert server.requests[0].headers.get_all("x-b") == ["2"]
+
+
+def test_user_info_becomes_a_header(server: SSEServer) -> None:
+    server.otherwise(Reply.stream().event("x"))
+    with SSEClient(over(server.url().replace("//", "//me:p%40ss@"))) as client:
+        list(client.events)
+    assert server.requests[0].headers["authorization"] == "Basic bWU6cEBzcw=="
+
+
+# When it comes
+
+
+@pytest.mark.parametrize("framing", ["chunked", "close_delimited", "content_length"])
+def test_an_event_comes_as_soon_as_it_is_flushed(server: SSEServer, framing: str) -> None:
+    """Where no chunks said so, the reference held events back until 10,000 bytes had come."""
+    gate = Gate()
+    reply = Reply.stream()
+    reply = reply.content_length(22) if framing == "content_length" else getattr(reply, framing)()
+    server.otherwise(reply.send("data: one\n\n").wait_for(gate).send("data: two\n\n"))
+    with SSEClient(over(server.url(), read_timeout=LIMIT)) as client:
+        reading = client.events
+        assert next(reading).data == "one"
+        gate.open()
+        assert next(reading).data == "two"
+        assert list(reading) == []
+
+
+@pytest.mark.parametrize("framing", ["chunked", "close_delimited"])
+@pytest.mark.parametrize("coding", ["gzip", "deflate"])
+def test_compressed_events_come_as_soon_as_they_are_flushed(
+    server: SSEServer, framing: str, coding: str
+) -> None:
+    gate = Gate()
+    packer = zlib.compressobj(wbits=31 if coding == "gzip" else 15)
+    one = packer.compress(b"data: one\n\n") + packer.flush(zlib.Z_SYNC_FLUSH)
+    two = packer.compress(b"data: two\n\n") + packer.flush()
+    reply = getattr(Reply.stream(), framing)().header("Content-Encoding", coding)
+    server.otherwise(reply.send(one).wait_for(gate).send(two))
+    with SSEClient(over(server.url(), read_timeout=LIMIT)) as client:
+        reading = client.events
+        assert next(reading).data == "one"
+        gate.open()
+        assert next(reading).data == "two"
+
+
+def test_large_and_many_events_arrive_whole(server: SSEServer) -> None:
+    large = "x" * 1_000_000
+    reply = Reply.stream().event(large)
+    for number in range(1000):
+        reply = reply.event(str(number))
+    server.otherwise(reply)
+    with SSEClient(over(server.url())) as client:
+        assert events(client) == [large, *map(str, range(1000))]
+
+
+def test_an_event_larger_than_accepted_is_an_error(server: SSEServer) -> None:
+    server.otherwise(Reply.stream().event("x" * 2000))
+    with (
+        SSEClient(over(server.url(), max_event_size=1000)) as client,
+        pytest.raises(EventTooLargeError),
+    ):
+        list(client.events)
+
+
+# What is answered
+
+
+def test_a_start_tells_of_the_response(server: SSEServer) -> None:
+    server.enqueue(Reply.redirect(307, "/there?q=1"))
+    server.enqueue(Reply.stream().with_status(206).header("X-Name", "Grüße").event("x"))
+    with SSEClient(over(server.url())) as client:
+        start = next(client.all)
+    assert isinstance(start, Start)
+    assert (start.status, start.url) == (206, server.url("/there?q=1"))
+    assert start.headers is not None
+    assert start.headers["x-name"] == "Grüße"
+
+
+@pytest.mark.parametrize("status", [204, 304, 401, 503])
+def test_a_status_is_an_error_with_the_response(server: SSEServer, status: int) -> None:
+    body = "" if status in (204, 304) else "sorry" * 1000
+    server.otherwise(Reply.status(status).header("X-Why", "so").send(body))
+    with SSEClient(over(server.url("/?secret"))) as client, pytest.raises(HTTPStatusError) as info:
+        client.start()
+    error = info.value
+    assert (error.status, error.url) == (status, server.url("/?secret"))
+    assert error.headers is not None
+    assert error.headers["x-why"] == "so"
+    assert error.body == body[:1024].encode()
+    assert "secret" not in str(error)
+
+
+def test_an_error_body_that_stalls_does_not_hold_up_the_error(server: SSEServer) -> None:
+    server.otherwise(Reply.status(500).content_length(100).send("half").stall())
+    with SSEClient(over(server.url())) as client, pytest.raises(HTTPStatusError) as info:
+        client.start()
+    assert info.value.body == b"half"
+    assert server.wait_for_open_connections(0)
+
+
+@pytest.mark.parametrize("content_type", ["text/event-streamfoo", "text/html", ""])
+def test_another_content_type_is_an_error(server: SSEServer, content_type: str) -> None:
+    server.otherwise(Reply.stream().header("Content-Type", content_type).send("no"))
+    with SSEClient(over(server.url())) as client, pytest.raises(HTTPContentTypeError) as info:
+        client.start()
+    assert info.value.content_type == content_type
+    assert info.value.body == b"no"
+
+
+def test_a_content_type_is_judged_by_its_essence(server: SSEServer) -> None:
+    kind = "Text/Event-Stream ; charset=utf-8"
+    server.otherwise(Reply.stream().header("Content-Type", kind).event("x"))
+    with SSEClient(over(server.url())) as client:
+        assert events(client) == ["x"]
+
+
+def test_an_unknown_content_encoding_is_an_error(server: SSEServer) -> None:
+    server.otherwise(Reply.stream().header("Content-Encoding", "gzip, compress"))
+    with SSEClient(over(server.url())) as client, pytest.raises(HTTPContentEncodingError) as info:
+        client.start()
+    assert info.value.content_encoding == "gzip, compress"
+
+
+def test_retry_after_is_waited(server: SSEServer) -> None:
+    server.otherwise(Reply.status(503).header("Retry-After", "7"))
+    strategy = RetryDelayStrategy.default(max_delay=100, jitter_multiplier=0)
+    with SSEClient(over(server.url()), 1, strategy) as client:
+        with pytest.raises(HTTPStatusError):
+            client.start()
+        assert client.next_retry_delay == 7
+
+
+# Redirects
+
+
+@pytest.fixture
+def other() -> Iterator[SSEServer]:
+    with SSEServer() as server:
+        yield server
+
+
+SECRETS = {"Authorization": "a", "Cookie": "b", "Proxy-Authorization": "c", "X-Mine": "d"}
+
+
+@pytest.mark.parametrize("with_user_info", [False, True])
+def test_credentials_stay_with_their_origin(
+    server: SSEServer, other: SSEServer, with_user_info: bool
+) -> None:
+    headers = dict(SECRETS)
+    url = server.url("/a")
+    if with_user_info:
+        del headers["Authorization"]
+        url = url.replace("//", "//me:secret@")
+    server.enqueue(Reply.redirect(302, "/b"), Reply.redirect(307, other.url("/c")))
+    other.enqueue(Reply.redirect(308, server.url("/d")))
+    server.otherwise(Reply.stream().event("x"))
+    with SSEClient(over(url, headers=headers)) as client:
+        assert events(client) == ["x"]
+    home, near, back = server.requests
+    (away,) = other.requests
+    for name in SECRETS:
+        assert name in home.headers
+        assert name in near.headers
+    for request in (away, back):
+        assert request.headers["x-mine"] == "d"
+        assert request.headers["host"] == f"127.0.0.1:{(other if request is away else server).port}"
+        for name in ("authorization", "cookie", "proxy-authorization"):
+            assert name not in request.headers
+
+
+@pytest.mark.parametrize(
+    ("status", "method", "body"),
+    [
+        (301, "GET", b""),
+        (302, "GET", b""),
+        (303, "GET", b""),
+        (307, "POST", b"x"),
+        (308, "POST", b"x"),
+    ],
+)
+def test_a_redirect_keeps_or_drops_the_body(
+    server: SSEServer, status: int, method: str, body: bytes
+) -> None:
+    server.enqueue(Reply.redirect(status, "there"), Reply.stream().event("x"))
+    connect = over(server.url("/a/b"), method="POST", body=b"x", headers={"Content-Type": "a/b"})
+    with SSEClient(connect) as client:
+        assert events(client) == ["x"]
+    request = server.requests[1]
+    assert (request.method, request.path, request.body) == (method, "/a/there", body)
+    assert ("content-type" in request.headers) == (method == "POST")
+
+
+@pytest.mark.parametrize(
+    "location", [None, "ftp://127.0.0.1/", "http://a:b/", "http://[", "/again"]
+)
+def test_a_redirect_to_nowhere_is_an_error(server: SSEServer, location: str | None) -> None:
+    reply = Reply.redirect(302, location or "").send("body")
+    server.otherwise(reply if location else reply.without_header("Location"))
+    with SSEClient(over(server.url())) as client, pytest.raises(HTTPRedirectError) as info:
+        client.start()
+    assert (info.value.status, info.value.body) == (302, b"body")
+    assert server.request_count == (11 if location == "/again" else 1)
+
+
+def test_redirects_are_not_followed_if_the_options_say_so(server: SSEServer) -> None:
+    server.otherwise(Reply.redirect(302, "/"))
+    connect = over(server.url(), urllib3_request_options={"redirect": False})
+    with SSEClient(connect) as client, pytest.raises(HTTPRedirectError):
+        client.start()
+    assert server.request_count == 1
+
+
+# What goes wrong
+
+
+def test_a_refused_connection_is_a_connect_error(server: SSEServer) -> None:
+    server.stop()
+    with SSEClient(over(server.url("/?secret"))) as client, pytest.raises(ConnectError) as info:
+        client.start()
+    assert info.value.errno is not None
+    assert isinstance(info.value.__cause__, urllib3.exceptions.NewConnectionError)
+    assert "secret" not in str(info.value)
+
+
+def test_a_connect_timeout_is_its_own_error(deaf: str) -> None:
+    for options in (
+        {"connect_timeout": 0.2},
+        {"urllib3_request_options": {"timeout": urllib3.Timeout(connect=0.2)}},
+    ):
+        with SSEClient(over(deaf, **options)) as client, pytest.raises(ConnectTimeoutError):
+            client.start()
+
+
+@pytest.mark.parametrize(
+    "options", [{"read_timeout": 0.3}, {"urllib3_request_options": {"timeout": 0.3}}]
+)
+def test_silence_is_a_read_timeout(server: SSEServer, options: dict[str, Any]) -> None:
+    server.enqueue(Reply.stream().stall(), Reply.stream().event("x").stall())
+    with SSEClient(over(server.url(), **options), 0) as client:
+        with pytest.raises(ReadTimeoutError):
+            next(client.events)
+        reading = client.events
+        assert next(reading).data == "x"
+        with pytest.raises(ReadTimeoutError):
+            next(reading)
+
+
+def test_no_answer_is_a_read_timeout(server: SSEServer) -> None:
+    server.otherwise(Reply.raw("").stall())
+    with SSEClient(over(server.url(), read_timeout=0.3)) as client, pytest.raises(ReadTimeoutError):
+        client.start()
+
+
+@pytest.mark.parametrize("reply", [Reply.raw(""), Reply.raw("HTTP/1.1 2"), Reply.raw("").reset()])
+def test_no_response_is_a_request_error(server: SSEServer, reply: Reply) -> None:
+    server.otherwise(reply)
+    with SSEClient(over(server.url())) as client, pytest.raises(RequestError):
+        client.start()
+
+
+HEAD_OF_CHUNKS = (
+    "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+)
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        Reply.stream().event("x").drop_connection(),
+        Reply.stream().event("x").reset(),
+        Reply.stream().content_length(100).event("x").drop_connection(),
+        Reply.raw(HEAD_OF_CHUNKS + "9\r\ndata: x\n\n\r\n5\r\nda"),
+        Reply.raw(HEAD_OF_CHUNKS + "9\r\ndata: x\n\n\r\nfive\r\ndata:\r\n").stall(),
+    ],
+    ids=["chunked", "reset", "length", "in a chunk", "bad chunk"],
+)
+def test_a_broken_body_is_a_read_error_after_what_came(server: SSEServer, reply: Reply) -> None:
+    server.otherwise(reply)
+    with SSEClient(over(server.url())) as client:
+        reading = client.events
+        assert next(reading).data == "x"
+        with pytest.raises(ReadError):
+            next(reading)
+
+
+def test_what_cannot_be_decoded_is_a_read_error(server: SSEServer) -> None:
+    server.otherwise(Reply.stream().header("Content-Encoding", "gzip").event("no gzip"))
+    with SSEClient(over(server.url())) as client, pytest.raises(ReadError):
+        list(client.events)
+
+
+def test_a_body_without_a_length_ends_with_its_connection(server: SSEServer) -> None:
+    server.otherwise(Reply.stream().close_delimited().event("x").drop_connection())
+    with SSEClient(over(server.url())) as client:
+        assert events(client) == ["x"]
+
+
+@pytest.mark.parametrize("ending", ["broken", "no answer", "status"])
+def test_a_post_is_not_sent_twice(server: SSEServer, ending: str) -> None:
+    replies = {
+        "broken": Reply.stream().event("x").reset(),
+        "no answer": Reply.raw(""),
+        "status": Reply.status(500),
+    }
+    server.otherwise(replies[ending])
+    connect = over(server.url(), method="POST", body="x")
+    with SSEClient(connect, 0, error_strategy=CONTINUE) as client, pytest.raises(Exception):  # noqa: B017, PT011
+        for _ in client.all:
+            pass
+    assert server.request_count == 1
+
+
+def test_a_post_that_never_left_is_sent_again(server: SSEServer) -> None:
+    server.otherwise(Reply.stream().event("x"))
+    server.stop()
+    connect = over(server.url(), method="POST", body="x")
+    with SSEClient(connect, 0, error_strategy=CONTINUE) as client:
+        reading = client.all
+        fault = next(reading)
+        assert isinstance(fault, Fault)
+        assert isinstance(fault.error, ConnectError)
+        server.restart()
+        assert next(action for action in reading if isinstance(action, Start)).status == 200
+
+
+def test_a_get_goes_on_after_a_break(server: SSEServer) -> None:
+    server.enqueue(
+        Reply.stream().event("a", id="1").reset(), Reply.raw(""), Reply.stream().event("b")
+    )
+    with SSEClient(over(server.url()), 0, error_strategy=ErrorStrategy.reconnect()) as client:
+        reading = client.events
+        assert [next(reading).data, next(reading).data] == ["a", "b"]
+    assert server.requests[2].last_event_id == "1"
+
+
+# Whose pool it is
+
+
+def test_a_pool_of_the_users_is_used_and_left_open(
+    server: SSEServer, pool: urllib3.PoolManager
+) -> None:
+    server.otherwise(Reply.stream().event("x"))
+    with SSEClient(over(server.url(), pool=pool)) as client:
+        assert events(client) == ["x"]
+    # The connection is in the pool, and is used again.
+    assert pool.request("GET", server.url("/mine")).status == 200
+    assert server.accepted_connections == 1
+
+
+def test_a_pool_that_blocks_gets_its_connection_back(server: SSEServer) -> None:
+    server.otherwise(Reply.stream().event("x").stall())
+    with urllib3.PoolManager(maxsize=1, block=True) as pool:
+        for _ in range(3):
+            with SSEClient(over(server.url(), pool=pool)) as client:
+                assert next(client.events).data == "x"
+            assert server.wait_for_open_connections(0)
+
+
+def test_a_connection_that_went_back_is_not_stopped(
+    server: SSEServer, pool: urllib3.PoolManager
+) -> None:
+    gate = Gate()
+    server.enqueue(Reply.stream().event("x"), Reply.status(200).head_after(gate).send("mine"))
+    client = SSEClient(over(server.url(), pool=pool))
+    assert events(client) == ["x"]
+    mine = Background(lambda: pool.request("GET", server.url("/mine")).data)
+    assert server.wait_for_requests(2)
+    client.interrupt()
+    client.close()
+    gate.open()
+    assert mine.result() == b"mine"
+    assert server.accepted_connections == 1
+
+
+def test_our_own_pool_is_closed_with_the_client(server: SSEServer) -> None:
+    server.otherwise(Reply.stream().event("x"))
+    client = SSEClient(over(server.url()))
+    assert events(client) == ["x"]
+    assert server.open_connections == 1
+    client.close()
+    assert server.wait_for_open_connections(0)
+
+
+def test_a_proxy_is_asked(server: SSEServer) -> None:
+    server.otherwise(Reply.stream().event("x"))
+    with (
+        urllib3.ProxyManager(server.url()) as pool,
+        SSEClient(over("http://nowhere.invalid/feed", pool=pool)) as client,
+    ):
+        assert events(client) == ["x"]
+    assert server.requests[0].target == "http://nowhere.invalid/feed"
+
+
+# What is refused
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"pool": "pool"}, "PoolManager"),
+        ({"urllib3_request_options": {"retries": 3}}, "retries"),
+        ({"urllib3_request_options": {"timeout": 1}, "read_timeout": 1}, "timeout"),
+        ({"headers": {"a b": "c"}}, "header"),
+        ({"headers": {"a": "secret\r\nb: c"}}, "control characters"),
+        ({"headers": {"a": 1}}, "str or bytes"),
+        ({"method": "GET /"}, "method"),
+    ],
+)
+def test_bad_settings_are_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises((TypeError, ValueError), match=message) as info:
+        over("http://localhost/", **options)
+    assert "secret" not in str(info.value)
+
+
+@pytest.mark.parametrize(
+    "url", ["nowhere", "ftp://localhost/", "http://", "http://a:b/", "http://["]
+)
+def test_what_is_no_url_is_refused(url: str) -> None:
+    with pytest.raises(ValueError, match="url"):
+        over(url)
+
+
+def test_without_urllib3_the_error_names_the_extra() -> None:
+    program = (
+        "import sys; sys.modules['urllib3'] = None\n"
+        "from everstream.config import ConnectStrategy\n"
+        "ConnectStrategy.http('http://localhost/')\n"
+        "ConnectStrategy.http('http://localhost/', urllib3_request_options={})\n"
+    )
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert run.returncode == 1
+    assert run.stderr.splitlines()[-1].startswith("ImportError")
+    assert "everstream[urllib3]" in run.stderr.splitlines()[-1]
