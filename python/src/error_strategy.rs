@@ -161,13 +161,10 @@ impl ErrorStrategy for Watched {
             return Verdict::Fail;
         }
         let verdict = self.inner.apply(fault, now);
-        if self.log.is_on() && !self.raised.is_raised() {
+        if self.log.is_on() {
             self.log(fault, verdict);
         }
-        match self.raised.is_raised() {
-            true => Verdict::Fail,
-            false => verdict,
-        }
+        verdict
     }
 
     fn reset(&mut self) {

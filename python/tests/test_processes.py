@@ -120,7 +120,7 @@ def test_ctrl_c_ends_a_stream_that_never_pauses(server: SSEServer) -> None:
 def test_ctrl_c_ends_a_source_in_python() -> None:
     child = Child(
         """
-        import itertools, time
+        import itertools, operator, threading, time
         from everstream import SSEClient
         from everstream.config import *
 
@@ -138,8 +138,16 @@ def test_ctrl_c_ends_a_source_in_python() -> None:
                 return ConnectionResult(self.stream(), None)
 
         def endless():
-            print("ready", flush=True)
-            return itertools.repeat(b"")
+            # None of it is code in Python, which would look for signals by itself.
+            numbers = itertools.count()
+
+            def watch():
+                while int(repr(numbers)[len("count(") : -1]) < 1000:
+                    time.sleep(0.001)
+                print("ready", flush=True)
+
+            threading.Thread(target=watch, daemon=True).start()
+            return map(operator.mul, itertools.repeat(b""), numbers)
 
         for source in (stream, endless):
             client = SSEClient(Source(source), error_strategy=ErrorStrategy.always_continue())

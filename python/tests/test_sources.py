@@ -195,7 +195,10 @@ def test_what_is_no_exception_goes_by_the_strategy(interruption: type[BaseExcept
         yield b"data: a\n\n"
         raise mistake
 
-    always = ErrorStrategy.always_continue()
+    def decide(exception: Exception | None) -> tuple[bool, None]:
+        raise AssertionError(f"asked about {exception}")
+
+    always = ErrorStrategy.from_lambda(decide)
     with SSEClient(Scripted(connect), 0, error_strategy=always) as client:
         with pytest.raises(interruption) as raised:
             next(client.all)
@@ -225,6 +228,18 @@ def test_an_exception_in_a_closer_is_raised_and_loses_no_event() -> None:
         with pytest.raises(ValueError, match="mine") as raised:
             next(events)
         assert raised.value is mistake
+
+    always = ErrorStrategy.always_continue()
+    with SSEClient(Scripted(connect), 0, error_strategy=always) as client:
+        actions = client.all
+        assert [type(next(actions)) for _ in range(2)] == [Start, Event]
+        with pytest.raises(ValueError, match="mine"):
+            next(actions)
+        # What the exception took the place of.
+        actions = client.all
+        assert [type(next(actions)) for _ in range(2)] == [Fault, Start]
+        with pytest.raises(ValueError, match="mine"):
+            client.close()
 
 
 def test_an_exception_in_a_closer_is_raised_where_the_client_is_stopped() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from conftest import Background
 from everstream import SSEClient
 from everstream.actions import Fault, Start
 from everstream.config import ConnectionResult, ErrorStrategy, RetryDelayStrategy
@@ -234,5 +235,19 @@ def test_a_closed_client_lets_go_of_its_strategies() -> None:
     next(client.events)
     del strategy
     client.close()
+    gc.collect()
+    assert gone() is None
+
+
+def test_a_client_that_is_closed_while_it_is_read_lets_go_too(server: SSEServer) -> None:
+    server.otherwise(Reply.stream().stall())
+    strategy = Counting(1, [])
+    gone = weakref.ref(strategy)
+    client = SSEClient(server.url(), 0, error_strategy=strategy)
+    del strategy
+    reading = Background(lambda: list(client.events))
+    assert server.wait_for_requests(1)
+    client.close()
+    assert reading.result() == []
     gc.collect()
     assert gone() is None

@@ -310,6 +310,23 @@ def test_a_redirect_keeps_or_drops_the_body(
     assert ("content-type" in request.headers) == (method == "POST")
 
 
+def test_a_host_header_stays_with_its_origin(server: SSEServer, other: SSEServer) -> None:
+    server.enqueue(Reply.redirect(302, other.url()))
+    other.enqueue(Reply.stream().event("x"))
+    with SSEClient(over(server.url(), headers={"Host": "mine"})) as client:
+        assert events(client) == ["x"]
+    assert server.requests[0].headers["host"] == "mine"
+    assert other.requests[0].headers["host"] == f"127.0.0.1:{other.port}"
+
+
+def test_fields_are_not_added_to_where_a_redirect_leads(server: SSEServer) -> None:
+    server.enqueue(Reply.redirect(302, "/there?b=2"), Reply.stream().event("x"))
+    options = {"fields": {"a": "1"}}
+    with SSEClient(over(server.url("/"), urllib3_request_options=options)) as client:
+        assert events(client) == ["x"]
+    assert [request.target for request in server.requests] == ["/?a=1", "/there?b=2"]
+
+
 @pytest.mark.parametrize(
     "location", [None, "ftp://127.0.0.1/", "http://a:b/", "http://[", "/again"]
 )
