@@ -203,6 +203,9 @@ pub(crate) fn from_exception(error: PyErr, py: Python<'_>) -> PyResult<Fault> {
     if value.is_instance(&class(py, "HTTPContentTypeError")?)? {
         return Ok(Fault::ContentType(response(200, &value, error)?));
     }
+    if value.is_instance(&class(py, "RequestError")?)? {
+        return Ok(Fault::Request(error.into()));
+    }
     let temporary = if value.is_instance_of::<PyOSError>() {
         true
     } else if value.is_instance(&class(py, "SSEError")?)? {

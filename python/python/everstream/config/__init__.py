@@ -7,7 +7,7 @@ from logging import Logger
 from types import TracebackType
 from typing import Any, Final
 
-from . import _native
+from .. import _native
 
 __all__ = [
     "ConnectStrategy",
