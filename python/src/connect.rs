@@ -9,6 +9,7 @@ use everstream::{
 
 use pyo3::prelude::*;
 
+use crate::async_source::AsyncSource;
 use crate::http::Http;
 use crate::log::Log;
 use crate::raised::Raised;
@@ -23,6 +24,10 @@ pub(crate) enum Connect {
     Source {
         source: Arc<Source>,
         name: String,
+        log: Log,
+    },
+    AsyncSource {
+        source: AsyncSource,
         log: Log,
     },
 }
@@ -47,6 +52,11 @@ impl Connect {
             log: log.clone(),
         })
     }
+
+    pub(crate) fn async_source(source: AsyncSource, log: &Log) -> Self {
+        let log = log.clone();
+        Connect::AsyncSource { source, log }
+    }
 }
 
 impl ConnectStrategy for Connect {
@@ -58,6 +68,9 @@ impl ConnectStrategy for Connect {
             }
             Connect::Source { source, name, log } => {
                 logged(Box::new(SourceClient(source.clone())), name.clone(), log)
+            }
+            Connect::AsyncSource { source, log } => {
+                logged(Box::new(source.clone()), source.name.clone(), log)
             }
         })
     }
