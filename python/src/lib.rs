@@ -17,6 +17,7 @@ mod http_client;
 mod log;
 mod process;
 mod raised;
+mod read_ahead;
 mod retry_delay;
 mod runtime;
 mod settings;
