@@ -13,6 +13,7 @@ use crate::async_source::AsyncSource;
 use crate::http::Http;
 use crate::log::Log;
 use crate::raised::Raised;
+use crate::read_ahead::ReadAhead;
 use crate::source::{Source, SourceClient};
 
 pub(crate) enum Connect {
@@ -63,7 +64,10 @@ impl ConnectStrategy for Connect {
     fn create_client(&self, context: ClientContext) -> Result<Box<dyn ConnectionClient>, Error> {
         Ok(match self {
             Connect::Http { http, url, log } => {
-                let client = http.create_client(context)?;
+                let mut client = http.create_client(context)?;
+                if !context.blocking {
+                    client = Box::new(ReadAhead(client));
+                }
                 logged(client, RedactedUrl(url).to_string(), log)
             }
             Connect::Source { source, name, log } => {

@@ -18,6 +18,7 @@ mod http_client;
 mod log;
 mod process;
 mod raised;
+mod read_ahead;
 mod retry_delay;
 mod runtime;
 mod settings;

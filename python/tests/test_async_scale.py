@@ -9,7 +9,7 @@ import tracemalloc
 
 import pytest
 
-from async_sources import in_thread, run
+from async_sources import connect_by, in_thread, run, until
 from everstream import AsyncSSEClient
 from everstream.config.async_connect_strategy import AsyncConnectStrategy
 from everstream.testing import Reply, SSEServer
@@ -94,6 +94,39 @@ def test_a_stream_that_goes_on_takes_no_more_memory(server: SSEServer) -> None:
             tracemalloc.stop()
             assert grown < 100_000
             assert resident() - size < 20 << 20
+
+    run(main())
+
+
+@pytest.mark.parametrize("by", ["own", "aiohttp"])
+def test_a_server_is_held_up_while_nobody_reads(by: str) -> None:
+    if by == "aiohttp":
+        pytest.importorskip("aiohttp")
+    events, limit = b"data: a\n\n" * 10_000, 64 << 20
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
+    held_up: list[bool] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(head)
+        for _ in range(limit // len(events)):
+            writer.write(events)
+            try:
+                await asyncio.wait_for(writer.drain(), 1)
+            except asyncio.TimeoutError:
+                held_up.append(True)
+                break
+        else:
+            held_up.append(False)
+        writer.transport.abort()
+
+    async def main() -> None:
+        async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+            port = server.sockets[0].getsockname()[1]
+            async with AsyncSSEClient(connect_by(by, f"http://127.0.0.1:{port}/")) as client:
+                await client.start()
+                await until(lambda: len(held_up) == 1)
+                assert held_up == [True]
 
     run(main())
 
