@@ -6,20 +6,19 @@ use std::time::Duration;
 
 use everstream::blocking::{Elapsed, SseClient};
 use everstream::{Action, Error, Handle};
-use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 
-use crate::action::{Comment, Event};
 use crate::connect::Connect;
-use crate::convert::{duration, headers_to_python};
 use crate::exit::{self, Inside};
-use crate::fault::{Shown, message, new_error};
+use crate::fault::Shown;
+use crate::handout::{add_context, exception, object};
 use crate::http::Http;
 use crate::log::Log;
 use crate::process::{Process, handles_signals};
 use crate::raised::Raised;
+use crate::settings::Settings;
 use crate::source::Source;
-use crate::{error_strategy, retry_delay};
 
 /// How often a wait in the main thread looks for signals.
 const SLICE: Duration = Duration::from_millis(100);
@@ -77,11 +76,10 @@ impl Client {
     ) -> PyResult<Self> {
         let (raised, shown) = (Raised::default(), Shown::default());
         let log = Log::new(logger, raised.clone());
-        let delay = error_strategy::DelayCell::default();
         let http = connect.cast::<Http>().ok().map(Bound::get);
         let max_event_size = match (http, connect.getattr_opt("_max_event_size")?) {
             (Some(http), _) => http.max_event_size,
-            // That of `_urllib3.py`.
+            // That of `_urllib3`.
             (None, Some(bytes)) => bytes.extract()?,
             (None, None) => None,
         };
@@ -94,33 +92,16 @@ impl Client {
             (None, Some(source)) => Connect::source(source, connect, &log)?,
             (None, None) => return Err(PyRuntimeError::new_err("there is nothing to connect to")),
         };
-        let mut builder = SseClient::builder(connect)
-            .initial_retry_delay(duration("initial_retry_delay", initial_retry_delay)?)
-            .retry_delay_reset_threshold(duration(
-                "retry_delay_reset_threshold",
-                retry_delay_reset_threshold,
-            )?)
-            .retry_delay_strategy(retry_delay::from_python(
-                retry_delay_strategy,
-                &raised,
-                delay.clone(),
-            ))
-            .error_strategy(error_strategy::from_python(
-                error_strategy,
-                &raised,
-                &shown,
-                log,
-                delay,
-            ));
-        if let Some(http) = http {
-            builder = builder.read_timeout(http.read_timeout);
+        let builder = Settings {
+            initial_retry_delay,
+            retry_delay_strategy,
+            retry_delay_reset_threshold,
+            error_strategy,
+            last_event_id,
+            read_timeout: http.and_then(|http| http.read_timeout),
+            max_event_size,
         }
-        if let Some(bytes) = max_event_size {
-            builder = builder.max_event_size(bytes);
-        }
-        if let Some(id) = last_event_id {
-            builder = builder.last_event_id(id);
-        }
+        .builder(connect, &raised, &shown, log)?;
         let client = builder
             .build_blocking()
             .map_err(|error| exception(py, error, &shown))?;
@@ -153,7 +134,7 @@ impl Client {
             reader.waited = true;
             if let Some(error) = self.raised.take() {
                 if let Ok(Err(fault)) = outcome {
-                    self.add_context(py, &error, fault);
+                    add_context(py, &error, fault, &self.shown);
                 }
                 return Err(error);
             }
@@ -227,7 +208,7 @@ impl Client {
             };
             // No interpreter's lock is released and no clock is looked at for what is here already.
             while let Some(action) = state.ready() {
-                if let Some(object) = self.object(py, action, only_events)? {
+                if let Some(object) = object(py, action, only_events, &self.shown)? {
                     return Ok(Some(object));
                 }
             }
@@ -236,7 +217,7 @@ impl Client {
             let Some(action) = action? else {
                 return Ok(None);
             };
-            if let Some(object) = self.object(py, action, only_events)? {
+            if let Some(object) = object(py, action, only_events, &self.shown)? {
                 return Ok(Some(object));
             }
         }
@@ -280,49 +261,9 @@ impl Client {
     ) {
         match outcome {
             Ok(Some(Ok(action))) => state.held = Some(action),
-            Ok(Some(Err(fault))) => self.add_context(py, error, fault),
+            Ok(Some(Err(fault))) => add_context(py, error, fault, &self.shown),
             Ok(None) | Err(Elapsed) => {}
         }
-    }
-
-    fn add_context(&self, py: Python<'_>, error: &PyErr, fault: Error) {
-        let context = exception(py, fault, &self.shown);
-        if !error.value(py).is(context.value(py)) && error.context(py).is_none() {
-            error.set_context(py, Some(context));
-        }
-    }
-
-    fn object(
-        &self,
-        py: Python<'_>,
-        action: Action,
-        only_events: bool,
-    ) -> PyResult<Option<Py<PyAny>>> {
-        let object = match action {
-            Action::Event(event) => return Event::object(py, event).map(Some),
-            _ if only_events => return Ok(None),
-            Action::Comment(text) => Comment::object(py, text)?,
-            Action::Start(start) => {
-                let headers = headers_to_python(py, &start.headers)?;
-                let arguments = (headers, start.status, start.url);
-                py.import("everstream.actions")?
-                    .getattr("Start")?
-                    .call1(arguments)?
-                    .unbind()
-            }
-            Action::Fault(fault) => {
-                let error = match fault {
-                    Some(fault) => Some(self.shown.hand_out(py, &fault)?),
-                    None => None,
-                };
-                py.import("everstream.actions")?
-                    .getattr("Fault")?
-                    .call1((error,))?
-                    .unbind()
-            }
-            _ => return Ok(None),
-        };
-        Ok(Some(object))
     }
 
     fn read(&self) -> PyResult<Reader<'_>> {
@@ -397,23 +338,6 @@ impl Drop for Reader<'_> {
                 self.client.let_go();
             }
         }
-    }
-}
-
-/// What an iteration or a start fails with.
-fn exception(py: Python<'_>, error: Error, shown: &Shown) -> PyErr {
-    match error {
-        Error::Fault(fault) => match shown.hand_out(py, &fault) {
-            Ok(exception) => PyErr::from_value(exception.into_any()),
-            Err(error) => error,
-        },
-        Error::Closed => new_error(py, "ClosedError", "the client is closed"),
-        Error::Interrupted => new_error(py, "InterruptedStartError", "the start was interrupted"),
-        Error::Config { .. } => PyValueError::new_err(message(&error)),
-        Error::InsideRuntime => PyRuntimeError::new_err(
-            "a client can't be read inside a callback of another one: take a thread of its own",
-        ),
-        error => new_error(py, "SSEError", &message(&error)),
     }
 }
 

@@ -9,9 +9,11 @@ use everstream::{
 
 use pyo3::prelude::*;
 
+use crate::async_source::AsyncSource;
 use crate::http::Http;
 use crate::log::Log;
 use crate::raised::Raised;
+use crate::read_ahead::ReadAhead;
 use crate::source::{Source, SourceClient};
 
 pub(crate) enum Connect {
@@ -23,6 +25,10 @@ pub(crate) enum Connect {
     Source {
         source: Arc<Source>,
         name: String,
+        log: Log,
+    },
+    AsyncSource {
+        source: AsyncSource,
         log: Log,
     },
 }
@@ -47,17 +53,28 @@ impl Connect {
             log: log.clone(),
         })
     }
+
+    pub(crate) fn async_source(source: AsyncSource, log: &Log) -> Self {
+        let log = log.clone();
+        Connect::AsyncSource { source, log }
+    }
 }
 
 impl ConnectStrategy for Connect {
     fn create_client(&self, context: ClientContext) -> Result<Box<dyn ConnectionClient>, Error> {
         Ok(match self {
             Connect::Http { http, url, log } => {
-                let client = http.create_client(context)?;
+                let mut client = http.create_client(context)?;
+                if !context.blocking {
+                    client = Box::new(ReadAhead(client));
+                }
                 logged(client, RedactedUrl(url).to_string(), log)
             }
             Connect::Source { source, name, log } => {
                 logged(Box::new(SourceClient(source.clone())), name.clone(), log)
+            }
+            Connect::AsyncSource { source, log } => {
+                logged(Box::new(source.clone()), source.name.clone(), log)
             }
         })
     }

@@ -4,21 +4,27 @@
 //! `python/everstream/*.py`; this module is `everstream._native`.
 
 mod action;
+mod async_client;
+mod async_source;
 mod client;
 mod connect;
 mod convert;
 mod error_strategy;
 mod exit;
 mod fault;
+mod handout;
 mod http;
 mod http_client;
 mod log;
 mod process;
 mod raised;
+mod read_ahead;
 mod retry_delay;
 mod runtime;
+mod settings;
 mod source;
 mod testing;
+mod wake;
 
 use pyo3::prelude::*;
 
@@ -28,6 +34,10 @@ mod _native {
 
     #[pymodule_export]
     use super::action::{Action, Comment, Event};
+    #[pymodule_export]
+    use super::async_client::AsyncClient;
+    #[pymodule_export]
+    use super::async_source::Mailbox;
     #[pymodule_export]
     use super::client::{Client, Reading};
     #[pymodule_export]
@@ -42,6 +52,8 @@ mod _native {
     use super::retry_delay::Backoff;
     #[pymodule_export]
     use super::testing::{Feed, Gate, Reply, Server};
+    #[pymodule_export]
+    use super::wake::Wake;
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

@@ -45,7 +45,8 @@ fn after_fork_in_child() {
     MAIN_THREAD.store(this_thread(), Ordering::Relaxed);
 }
 
-fn this_thread() -> u64 {
+/// A number that no other thread has.
+pub(crate) fn this_thread() -> u64 {
     THREAD.with(|own| {
         if own.get() == 0 {
             own.set(NEXT_THREAD.fetch_add(1, Ordering::Relaxed));

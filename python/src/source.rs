@@ -243,21 +243,25 @@ impl Chunks {
         let Some(chunk) = self.iterator.bind(py).clone().next().transpose()? else {
             return Ok(None);
         };
-        if let Ok(bytes) = chunk.cast::<PyBytes>() {
-            return Ok(Some(bytes.as_bytes().to_vec()));
-        }
-        let bytes = PyMemoryView::from(&chunk)
-            .map_err(|error| {
-                let name = chunk.get_type().name();
-                let name = name.map_or_else(|_| "?".to_owned(), |name| name.to_string());
-                let problem = PyTypeError::new_err(format!(
-                    "the stream of a ConnectionResult must yield bytes, not {name}"
-                ));
-                problem.set_cause(py, Some(error));
-                problem
-            })?
-            .call_method0("tobytes")?
-            .cast_into::<PyBytes>()?;
-        Ok(Some(bytes.as_bytes().to_vec()))
+        bytes_from_python(&chunk).map(Some)
     }
+}
+
+pub(crate) fn bytes_from_python(chunk: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
+    if let Ok(bytes) = chunk.cast::<PyBytes>() {
+        return Ok(bytes.as_bytes().to_vec());
+    }
+    let bytes = PyMemoryView::from(chunk)
+        .map_err(|error| {
+            let name = chunk.get_type().name();
+            let name = name.map_or_else(|_| "?".to_owned(), |name| name.to_string());
+            let problem = PyTypeError::new_err(format!(
+                "the stream of a ConnectionResult must yield bytes, not {name}"
+            ));
+            problem.set_cause(chunk.py(), Some(error));
+            problem
+        })?
+        .call_method0("tobytes")?
+        .cast_into::<PyBytes>()?;
+    Ok(bytes.as_bytes().to_vec())
 }

@@ -1,5 +1,6 @@
 //! The project's own commands: `cargo xtask <command>`.
 
+mod bench;
 mod deny;
 mod features;
 mod fuzz;
@@ -54,6 +55,11 @@ const COMMANDS: &[Command] = &[
         name: "interop",
         about: "The everstream command against nginx with nchan and against sse-starlette",
         run: interop::run,
+    },
+    Command {
+        name: "bench",
+        about: "The Python clients against others, into docs/bench: python [--events N] [--rounds N]",
+        run: bench::run,
     },
     Command {
         name: "fuzz",

@@ -122,14 +122,26 @@ pub(crate) fn run(args: &[String]) -> sh::Outcome {
 /// Of the contract tests, from the package's folder.
 const SERVICE: &str = "../contract-tests/python";
 
-/// The checks of the Python sources.
+/// The checks of the Python sources, and of the types that are told of the package as it is
+/// installed.
 pub(crate) fn lints() -> sh::Outcome<Vec<Command>> {
+    let folder = folder("lint")?;
     let requirements = package().join("requirements-lint.txt");
-    let python = venv(&folder("lint")?, &requirements)?;
-    let checks: [&[&str]; 3] = [
+    let python = venv(&folder, &requirements)?;
+    let wheel = build(&python, &folder.join("wheel"), "dev")?;
+    install(&python, &wheel, &folder.join("install.log"))?;
+    let stubtest = [
+        "mypy.stubtest",
+        "--mypy-config-file=pyproject.toml",
+        "--allowlist=stubtest-allowlist.txt",
+        "everstream",
+        "pytest_everstream",
+    ];
+    let checks: [&[&str]; 4] = [
         &["ruff", "format", "--check", "--no-cache", ".", SERVICE],
         &["ruff", "check", "--no-cache", ".", SERVICE],
         &["mypy", "--cache-dir=/dev/null"],
+        &stubtest,
     ];
     let commands = checks.map(|arguments| {
         let mut command = Command::new(&python);
@@ -137,6 +149,21 @@ pub(crate) fn lints() -> sh::Outcome<Vec<Command>> {
         command
     });
     Ok(commands.into())
+}
+
+/// Builds the package optimised beside the clients that it is compared with, and returns the command
+/// that does so.
+pub(crate) fn benchmark(args: &[String]) -> sh::Outcome<Command> {
+    let folder = folder("bench")?;
+    let python = venv(&folder, &package().join("requirements-bench.txt"))?;
+    let wheel = build(&python, &folder.join("wheel"), "release")?;
+    install(&python, &wheel, &folder.join("install.log"))?;
+    let mut command = Command::new(python);
+    command
+        .arg("bench/run.py")
+        .args(args)
+        .current_dir(package());
+    Ok(command)
 }
 
 /// `cargo xtask wheel`: an optimised wheel, tried where nothing else is installed.

@@ -41,6 +41,8 @@ use crate::handle::Handle;
 /// ```
 pub struct SseClient {
     driver: Driver,
+    /// A start is polled that hasn't come to its end.
+    starting: bool,
 }
 
 impl SseClient {
@@ -71,7 +73,10 @@ impl SseClient {
     }
 
     pub(crate) fn from_driver(driver: Driver) -> Self {
-        SseClient { driver }
+        SseClient {
+            driver,
+            starting: false,
+        }
     }
 
     /// Connects, if there is no connection. Where the error strategy says so, it goes on trying.
@@ -99,10 +104,43 @@ impl SseClient {
     /// # }
     /// ```
     pub async fn start(&mut self) -> Result<(), Error> {
-        if self.driver.begin_start()? {
-            return Ok(());
+        self.starting = false;
+        poll_fn(|cx| self.poll_start(cx)).await
+    }
+
+    /// [`start`](Self::start), for executors and bindings that can't keep a future which borrows
+    /// the client. After `Pending` the next poll goes on with the same start, unless there was a
+    /// read between them.
+    ///
+    /// # Errors
+    ///
+    /// As for [`start`](Self::start).
+    ///
+    /// ```
+    /// # use everstream::SseClient;
+    /// # use everstream_testing::{Reply, Server};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), everstream::Error> {
+    /// # let server = Server::start();
+    /// # server.otherwise(Reply::stream().stall());
+    /// # let url = server.url("/");
+    /// let mut client = SseClient::new(&url)?;
+    /// std::future::poll_fn(|cx| client.poll_start(cx)).await?;
+    /// assert!(client.is_connected());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn poll_start(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        if !self.starting {
+            match self.driver.begin_start() {
+                Ok(false) => self.starting = true,
+                Ok(true) => return Poll::Ready(Ok(())),
+                Err(error) => return Poll::Ready(Err(error)),
+            }
         }
-        poll_fn(|cx| self.driver.poll_start(cx)).await
+        let result = ready!(self.driver.poll_start(cx));
+        self.starting = false;
+        Poll::Ready(result)
     }
 
     /// The next event; `None` when the stream is over. Reading connects, and reconnects.
@@ -156,8 +194,63 @@ impl SseClient {
     /// # }
     /// ```
     pub async fn next_action(&mut self) -> Option<Result<Action, Error>> {
+        poll_fn(|cx| self.poll_next_action(cx)).await
+    }
+
+    /// [`next_action`](Self::next_action), for executors and bindings that can't keep a future
+    /// which borrows the client.
+    ///
+    /// # Errors
+    ///
+    /// As for [`next_event`](Self::next_event).
+    ///
+    /// ```
+    /// # use everstream::{Action, SseClient};
+    /// # use everstream_testing::{Reply, Server};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), everstream::Error> {
+    /// # let server = Server::start();
+    /// # server.otherwise(Reply::stream().event("hello").stall());
+    /// # let url = server.url("/");
+    /// let mut client = SseClient::new(&url)?;
+    /// let action = std::future::poll_fn(|cx| client.poll_next_action(cx)).await;
+    /// assert!(matches!(action, Some(Ok(Action::Start(_)))));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn poll_next_action(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Action, Error>>> {
+        self.starting = false;
+        // In the middle of a read this changes nothing.
         self.driver.begin_read();
-        poll_fn(|cx| self.driver.poll_action(cx)).await
+        self.driver.poll_action(cx)
+    }
+
+    /// The next notification, if it is here already: it neither waits nor connects.
+    ///
+    /// `None` says nothing about what is on its way, not even in the system's buffers:
+    /// [`next_action`](Self::next_action) finds out.
+    ///
+    /// ```
+    /// # use everstream::SseClient;
+    /// # use everstream_testing::{Reply, Server};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), everstream::Error> {
+    /// # let server = Server::start();
+    /// # server.otherwise(Reply::stream().send("data: a\n\ndata: b\n\n").stall());
+    /// # let url = server.url("/");
+    /// let mut client = SseClient::new(&url)?;
+    /// assert!(client.try_next_action().is_none());
+    /// client.next_event().await; // one chunk holds two events
+    /// assert!(client.try_next_action().is_some());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn try_next_action(&mut self) -> Option<Action> {
+        self.starting = false;
+        self.driver.ready_action()
     }
 
     /// All notifications, as a [`Stream`]. It is over after an error; a new one goes on where it
@@ -183,7 +276,6 @@ impl SseClient {
     pub fn all(&mut self) -> All<'_> {
         All {
             client: self,
-            reading: false,
             over: false,
         }
     }
@@ -313,8 +405,6 @@ impl fmt::Debug for SseClient {
 #[derive(Debug)]
 pub struct All<'a> {
     client: &'a mut SseClient,
-    /// A read is under way.
-    reading: bool,
     over: bool,
 }
 
@@ -325,11 +415,7 @@ impl Stream for All<'_> {
         if self.over {
             return Poll::Ready(None);
         }
-        if !std::mem::replace(&mut self.reading, true) {
-            self.client.driver.begin_read();
-        }
-        let next = ready!(self.client.driver.poll_action(cx));
-        self.reading = false;
+        let next = ready!(self.client.poll_next_action(cx));
         self.over = !matches!(next, Some(Ok(_)));
         Poll::Ready(next)
     }

@@ -2,5 +2,6 @@
 
 from ._client import SSEClient
 from ._headers import Headers
+from .async_client import AsyncSSEClient
 
-__all__ = ["Headers", "SSEClient"]
+__all__ = ["AsyncSSEClient", "Headers", "SSEClient"]

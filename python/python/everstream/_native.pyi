@@ -1,10 +1,32 @@
 """The engine. Not public: what is meant for use is in the other modules."""
 
+from asyncio import AbstractEventLoop, Future
 from collections.abc import Callable, Iterable, Mapping
 from logging import Logger
 from typing import Any, Generic, Literal, TypeVar, final, overload
 
 from ._headers import Headers
+
+__all__ = [
+    "Action",
+    "AsyncClient",
+    "Backoff",
+    "Client",
+    "Comment",
+    "ErrorPreset",
+    "Event",
+    "Feed",
+    "Gate",
+    "Http",
+    "HttpClient",
+    "HttpStream",
+    "Iter",
+    "Mailbox",
+    "Reply",
+    "Server",
+    "Wake",
+    "redact_url",
+]
 
 class Action:
     """Base class of what :attr:`everstream.SSEClient.all` yields."""
@@ -36,7 +58,7 @@ class Event(Action):
         """The newest id of the stream when this event came; ``None`` if there was none."""
     def json(self, **options: Any) -> Any:
         """The data as JSON: ``json.loads(event.data, **options)``."""
-    def __eq__(self, other: object) -> bool: ...
+    def __eq__(self, other: object, /) -> bool: ...
     def __hash__(self) -> int: ...
 
 @final
@@ -47,7 +69,7 @@ class Comment(Action):
     @property
     def comment(self) -> str:
         """The text after the colon."""
-    def __eq__(self, other: object) -> bool: ...
+    def __eq__(self, other: object, /) -> bool: ...
     def __hash__(self) -> int: ...
 
 @final
@@ -72,6 +94,48 @@ class Client:
     def next_retry_delay(self) -> float: ...
     @property
     def closed(self) -> bool: ...
+
+@final
+class AsyncClient:
+    def __new__(
+        cls,
+        connect: Any,
+        *,
+        initial_retry_delay: float,
+        retry_delay_strategy: Any,
+        retry_delay_reset_threshold: float,
+        error_strategy: Any,
+        last_event_id: str | None,
+        logger: Logger | None,
+    ) -> AsyncClient: ...
+    def ready(self, only_events: bool) -> Any: ...
+    def begin(self) -> None: ...
+    def end(self) -> None: ...
+    def poll_next(self, wake: Wake, only_events: bool) -> Any: ...
+    def poll_start(self, wake: Wake) -> bool | None: ...
+    def interrupt(self) -> None: ...
+    def close(self) -> None: ...
+    @property
+    def last_event_id(self) -> str | None: ...
+    @property
+    def next_retry_delay(self) -> float: ...
+
+@final
+class Wake:
+    def __new__(
+        cls, event_loop: AbstractEventLoop, release: Callable[[Future[None]], None]
+    ) -> Wake: ...
+    def arm(self, future: Future[None]) -> None: ...
+    def disarm(self) -> None: ...
+
+@final
+class Mailbox:
+    def opened(
+        self, headers: Mapping[str, Any] | None, status: int | None, url: str | None
+    ) -> None: ...
+    def chunk(self, chunk: Any) -> None: ...
+    def failed(self, error: BaseException) -> None: ...
+    def ended(self) -> None: ...
 
 _T = TypeVar("_T")
 

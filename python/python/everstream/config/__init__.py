@@ -7,7 +7,7 @@ from logging import Logger
 from types import TracebackType
 from typing import Any, Final
 
-from . import _native
+from .. import _native
 
 __all__ = [
     "ConnectStrategy",
@@ -186,7 +186,7 @@ class ConnectStrategy:
         # The engine's own default, or 0 for none.
         connect = None if isinstance(connect_timeout, _Unset) else connect_timeout or 0.0
         if pool is not None or urllib3_request_options is not None:
-            from ._urllib3 import Urllib3Strategy
+            from .._urllib3 import Urllib3Strategy
 
             return Urllib3Strategy(
                 url,

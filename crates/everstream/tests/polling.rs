@@ -1,0 +1,93 @@
+//! The async client by its poll functions.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a helper that fails fails its test
+
+use std::future::poll_fn;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use everstream::{Action, Error, SseClient, error_strategy};
+use everstream_testing::{Gate, Reply, Server};
+use futures_util::task::noop_waker;
+use tokio::time::timeout;
+
+const LIMIT: Duration = Duration::from_secs(10);
+
+async fn action(client: &mut SseClient) -> Action {
+    let next = timeout(LIMIT, poll_fn(|cx| client.poll_next_action(cx)));
+    next.await.expect("in time").expect("an action").unwrap()
+}
+
+fn event(action: Action) -> String {
+    match action {
+        Action::Event(event) => event.data().to_owned(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn what_is_here_already_needs_no_wait() {
+    let server = Server::start();
+    server.otherwise(
+        Reply::stream()
+            .send("data: a\n\n: c\n\ndata: b\n\n")
+            .stall(),
+    );
+    let mut client = SseClient::new(server.url("/")).unwrap();
+    assert!(client.try_next_action().is_none());
+    assert_eq!(server.accepted_connections(), 0, "it doesn't connect");
+    assert!(matches!(action(&mut client).await, Action::Start(_)));
+    assert_eq!(event(action(&mut client).await), "a");
+    assert!(matches!(client.try_next_action(), Some(Action::Comment(_))));
+    assert_eq!(event(client.try_next_action().unwrap()), "b");
+    assert!(client.try_next_action().is_none());
+    client.close();
+    assert!(client.try_next_action().is_none());
+}
+
+#[tokio::test]
+async fn a_poll_that_is_pending_wakes_and_goes_on() {
+    let server = Server::start();
+    let gate = Gate::new();
+    server.otherwise(Reply::stream().head_after(&gate).event("a").stall());
+    let mut client = SseClient::new(server.url("/")).unwrap();
+    let first = poll_fn(|cx| Poll::Ready(client.poll_next_action(cx).is_pending())).await;
+    assert!(first);
+    gate.open();
+    assert!(matches!(action(&mut client).await, Action::Start(_)));
+    assert_eq!(event(action(&mut client).await), "a");
+    assert_eq!(server.request_count(), 1);
+}
+
+/// A start that is polled again isn't a new one: what interrupts it in between is told.
+#[tokio::test]
+async fn an_interrupt_between_two_polls_is_one_of_this_start() {
+    let server = Server::start();
+    server.otherwise(Reply::stream().head_after(&Gate::new()));
+    let mut client = SseClient::builder(server.url("/"))
+        .error_strategy(error_strategy::always_fail())
+        .build()
+        .unwrap();
+    let mut poll = || client.poll_start(&mut Context::from_waker(&noop_waker()));
+    assert!(poll().is_pending());
+    client.handle().interrupt();
+    let mut poll = || client.poll_start(&mut Context::from_waker(&noop_waker()));
+    assert!(matches!(poll(), Poll::Ready(Err(Error::Interrupted))));
+    assert!(poll().is_pending(), "the next one is another");
+}
+
+#[tokio::test]
+async fn a_start_is_polled_to_its_end() {
+    let server = Server::start();
+    server.enqueue(Reply::status(404));
+    server.otherwise(Reply::stream().stall());
+    let mut client = SseClient::new(server.url("/")).unwrap();
+    let failed = timeout(LIMIT, poll_fn(|cx| client.poll_start(cx)));
+    assert_eq!(failed.await.unwrap().unwrap_err().status(), Some(404));
+    let started = timeout(LIMIT, poll_fn(|cx| client.poll_start(cx)));
+    started.await.unwrap().unwrap();
+    assert!(client.is_connected());
+    client.close();
+    let closed = poll_fn(|cx| client.poll_start(cx)).await;
+    assert!(matches!(closed, Err(Error::Closed)));
+}

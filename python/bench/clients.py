@@ -1,0 +1,174 @@
+"""One measurement in a process of its own: ``clients.py rate|latency CLIENT URL COUNT``.
+
+Each client is a function that reads so many events, and imports what it needs before it returns the
+function that does so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+from collections.abc import Callable
+
+Read = Callable[[str, int], None]
+
+
+def everstream() -> Read:
+    from everstream import SSEClient
+
+    def read(url: str, count: int) -> None:
+        with SSEClient(url) as client:
+            for event in client.events:
+                event.data  # noqa: B018
+                count -= 1
+                if not count:
+                    return
+
+    return read
+
+
+def everstream_async() -> Read:
+    from everstream import AsyncSSEClient
+
+    async def read(url: str, count: int) -> None:
+        async with AsyncSSEClient(url) as client:
+            async for event in client.events:
+                event.data  # noqa: B018
+                count -= 1
+                if not count:
+                    return
+
+    return lambda url, count: asyncio.run(read(url, count))
+
+
+def launchdarkly() -> Read:
+    from ld_eventsource import SSEClient
+
+    def read(url: str, count: int) -> None:
+        client = SSEClient(url)
+        for event in client.events:
+            event.data  # noqa: B018
+            count -= 1
+            if not count:
+                break
+        client.close()
+
+    return read
+
+
+def launchdarkly_async() -> Read:
+    from ld_eventsource.async_client import AsyncSSEClient
+
+    async def read(url: str, count: int) -> None:
+        async with AsyncSSEClient(url) as client:
+            async for event in client.events:
+                event.data  # noqa: B018
+                count -= 1
+                if not count:
+                    break
+
+    return lambda url, count: asyncio.run(read(url, count))
+
+
+def httpx_sse() -> Read:
+    import httpx
+    from httpx_sse import connect_sse
+
+    def read(url: str, count: int) -> None:
+        with httpx.Client() as client, connect_sse(client, "GET", url) as source:
+            for event in source.iter_sse():
+                event.data  # noqa: B018
+                count -= 1
+                if not count:
+                    return
+
+    return read
+
+
+def httpx2() -> Read:
+    import httpx2
+
+    def read(url: str, count: int) -> None:
+        with httpx2.Client() as client, client.sse(url) as source:
+            for event in source:
+                event.data  # noqa: B018
+                count -= 1
+                if not count:
+                    return
+
+    return read
+
+
+def sseclient_py() -> Read:
+    import requests
+    import sseclient
+
+    def read(url: str, count: int) -> None:
+        with requests.get(url, stream=True, timeout=60) as response:
+            # By what comes. The response itself would hand out 128 bytes at a time.
+            for event in sseclient.SSEClient(response.iter_content(None)).events():
+                event.data  # noqa: B018
+                count -= 1
+                if not count:
+                    return
+
+    return read
+
+
+def http_client() -> Read:
+    """The floor: lines of the standard library's response, which nobody interprets."""
+    from http.client import HTTPConnection
+    from urllib.parse import urlsplit
+
+    def read(url: str, count: int) -> None:
+        parts = urlsplit(url)
+        assert parts.hostname is not None
+        connection = HTTPConnection(parts.hostname, parts.port)
+        connection.request("GET", parts.path, headers={"Accept": "text/event-stream"})
+        for line in connection.getresponse():
+            if line == b"\n":
+                count -= 1
+                if not count:
+                    break
+        connection.close()
+
+    return read
+
+
+CLIENTS: dict[str, Callable[[], Read]] = {
+    "everstream": everstream,
+    "everstream, async": everstream_async,
+    "launchdarkly-eventsource": launchdarkly,
+    "launchdarkly-eventsource, async": launchdarkly_async,
+    "httpx-sse": httpx_sse,
+    "httpx2": httpx2,
+    "sseclient-py": sseclient_py,
+    "http.client, lines only": http_client,
+}
+
+
+def rate(read: Read, url: str, count: int) -> float:
+    """Events per second of CPU, user and system, of all threads."""
+    read(f"{url}/10", 10)  # what is made once
+    before = time.process_time()
+    read(f"{url}/{count}", count)
+    return count / (time.process_time() - before)
+
+
+def latency(read: Read, url: str, count: int) -> list[float]:
+    """Seconds from nothing to the first event and the connection's end, sorted."""
+    read(f"{url}/1", 1)
+    taken = []
+    for _ in range(count):
+        start = time.perf_counter()
+        read(f"{url}/1", 1)
+        taken.append(time.perf_counter() - start)
+    return sorted(taken)
+
+
+if __name__ == "__main__":
+    what, name, url, count = sys.argv[1:]
+    measure: Callable[[Read, str, int], object] = rate if what == "rate" else latency
+    print(json.dumps(measure(CLIENTS[name](), url, int(count))))

@@ -1,0 +1,186 @@
+"""The client for asyncio."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from types import TracebackType
+from typing import Any, Generic, TypeVar
+
+from . import _native
+from ._source import Source
+from .actions import Action, Event
+from .config import ErrorStrategy, RetryDelayStrategy, engine_part
+from .config.async_connect_strategy import AsyncConnectStrategy, engine_connection
+
+__all__ = ["AsyncSSEClient"]
+
+_NO_LOGGER = logging.Logger("everstream.none", logging.CRITICAL + 1)
+
+_T = TypeVar("_T", bound=Action)
+
+
+class AsyncSSEClient:
+    """Follows one stream over any number of connections, in an event loop of asyncio.
+
+    It is inactive until :meth:`start` is awaited or something is read. Nothing is read while nobody
+    awaits something::
+
+        async with AsyncSSEClient("https://example.com/feed") as client:
+            async for event in client.events:
+                print(event.data)
+
+    All functions and methods that are passed to it, those of strategies among them, are called in
+    the thread of the event loop. A wait that is cancelled loses nothing: the next one goes on. A
+    client that connects by this package's own HTTP isn't bound to an event loop.
+    """
+
+    def __init__(
+        self,
+        connect: str | AsyncConnectStrategy,
+        initial_retry_delay: float = 1,
+        retry_delay_strategy: RetryDelayStrategy | None = None,
+        retry_delay_reset_threshold: float = 60,
+        error_strategy: ErrorStrategy | None = None,
+        last_event_id: str | None = None,
+        logger: logging.Logger | None = None,
+    ) -> None:
+        """The parameters are those of :class:`~everstream.SSEClient`, but for ``connect``.
+
+        :param connect: a URL or an
+            :class:`~everstream.config.async_connect_strategy.AsyncConnectStrategy`
+        """
+        if isinstance(connect, str):
+            connect = AsyncConnectStrategy.http(connect)
+        elif not isinstance(connect, AsyncConnectStrategy):
+            raise TypeError(
+                f"connect must be a URL or an AsyncConnectStrategy, not {type(connect).__name__}"
+            )
+        connection = engine_connection(connect, logger or _NO_LOGGER)
+        self._source = None if isinstance(connection, _native.Http) else Source(connection)
+        self._native = _native.AsyncClient(
+            self._source or connection,
+            initial_retry_delay=initial_retry_delay,
+            retry_delay_strategy=engine_part(retry_delay_strategy or RetryDelayStrategy.default()),
+            retry_delay_reset_threshold=retry_delay_reset_threshold,
+            error_strategy=engine_part(error_strategy or ErrorStrategy.always_fail()),
+            last_event_id=last_event_id,
+            logger=logger,
+        )
+
+    @property
+    def all(self) -> AsyncIterator[Action]:
+        """Everything that happens: events, comments, starts and faults.
+
+        Reading connects, and reconnects. An iterator is over after an exception, but not after a
+        cancellation; a new one goes on where it stopped, and nothing is lost between them.
+        """
+        return _Reading(self._native, False)
+
+    @property
+    def events(self) -> AsyncIterator[Event]:
+        """Only the events. See :attr:`all`."""
+        return _Reading(self._native, True)
+
+    async def start(self) -> None:
+        """Connects, if there is no connection, after the delay that is due.
+
+        Raises the error if the error strategy says to fail, and
+        :class:`~everstream.errors.ClosedError` after :meth:`close`.
+        """
+        await _wait(self._native, self._native.poll_start)
+
+    async def interrupt(self) -> None:
+        """Drops the connection as if the server had ended it.
+
+        It may be awaited in any task, thread and event loop. It waits for nothing but the closer of
+        a connection that Python code made.
+        """
+        self._native.interrupt()
+        if self._source is not None:
+            await self._source.interrupt()
+
+    async def close(self) -> None:
+        """Ends for good, at once: whoever is reading comes to the end of the iteration.
+
+        It may be awaited in any task, thread and event loop. It waits for nothing but the closers
+        of what Python code made.
+        """
+        self._native.close()
+        if self._source is not None:
+            await self._source.close()
+
+    @property
+    def last_event_id(self) -> str | None:
+        """The id to resume from: the newest one among what was handed out, or the preset one."""
+        return self._native.last_event_id
+
+    @property
+    def next_retry_delay(self) -> float:
+        """The delay that follows the last error, in seconds; 0 before the first."""
+        return self._native.next_retry_delay
+
+    async def __aenter__(self) -> AsyncSSEClient:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+
+class _Reading(AsyncIterator[_T], Generic[_T]):
+    """An iterator over a client's actions or events. Like a generator it is over after an error."""
+
+    __slots__ = ("_native", "_only_events", "_over", "_ready")
+
+    def __init__(self, native: _native.AsyncClient, only_events: bool) -> None:
+        self._native = native
+        self._ready = native.ready
+        self._only_events = only_events
+        self._over = False
+
+    async def __anext__(self) -> _T:
+        if self._over:
+            raise StopAsyncIteration
+        try:
+            # What is here already is returned without a wait.
+            action: _T | None = self._ready(self._only_events)
+            if action is None:
+                action = await _wait(self._native, self._native.poll_next, self._only_events)
+            return action
+        except (asyncio.CancelledError, GeneratorExit):
+            raise
+        except BaseException:
+            self._over = True
+            raise
+
+
+async def _wait(native: _native.AsyncClient, poll: Callable[..., Any], *arguments: Any) -> Any:
+    """Polls the engine until it has come to something."""
+    loop = asyncio.get_running_loop()
+    wake = _native.Wake(loop, _release)
+    native.begin()
+    try:
+        while True:
+            future = loop.create_future()
+            wake.arm(future)
+            polled = poll(wake, *arguments)
+            if polled is None:
+                await future
+            elif polled is False:
+                await asyncio.sleep(0)
+            else:
+                return polled
+    finally:
+        wake.disarm()
+        native.end()
+
+
+def _release(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)

@@ -1,0 +1,197 @@
+//! Sources written in Python for asyncio: a `Source` of `_source.py`, and what it puts in a mailbox.
+//!
+//! A connection is a task of the event loop. It is asked for one thing at a time, so that nothing is
+//! read while nobody reads.
+
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
+
+use everstream::{
+    BoxError, ConnectFuture, ConnectRequest, Connection, ConnectionClient, Fault, Headers,
+};
+use futures_core::Stream;
+use pyo3::exceptions::PyException;
+use pyo3::prelude::*;
+
+use crate::convert::headers_from_python;
+use crate::fault::from_exception;
+use crate::raised::{Raised, lock};
+use crate::source::bytes_from_python;
+
+/// A `Source`.
+#[derive(Clone)]
+pub(crate) struct AsyncSource {
+    source: Arc<Py<PyAny>>,
+    pub(crate) name: String,
+    repeatable: bool,
+    raised: Raised,
+}
+
+impl AsyncSource {
+    pub(crate) fn new(source: &Bound<'_, PyAny>, raised: &Raised) -> PyResult<Self> {
+        Ok(AsyncSource {
+            source: Arc::new(source.clone().unbind()),
+            name: source.getattr("name")?.extract()?,
+            repeatable: source.getattr("repeatable")?.is_truthy()?,
+            raised: raised.clone(),
+        })
+    }
+
+    /// Begins an attempt in the event loop that runs in this thread.
+    fn open(&self, py: Python<'_>, last_event_id: Option<String>) -> PyResult<Link> {
+        let mailbox = Bound::new(py, Mailbox::default())?;
+        let task = self
+            .source
+            .call_method1(py, "open", (last_event_id, &mailbox))?;
+        Ok(Link {
+            task,
+            mailbox: mailbox.unbind(),
+            raised: self.raised.clone(),
+        })
+    }
+
+    fn fault(&self, py: Python<'_>, error: PyErr) -> Fault {
+        if error.is_instance_of::<PyException>(py) {
+            from_exception(error, py).unwrap_or_else(|error| Fault::Other(error.into()))
+        } else {
+            Fault::Other(self.raised.cause(py, error))
+        }
+    }
+}
+
+impl ConnectionClient for AsyncSource {
+    fn connect(&mut self, request: ConnectRequest) -> ConnectFuture {
+        let source = self.clone();
+        let link = Python::attach(|py| {
+            let link = source.open(py, request.last_event_id);
+            link.map_err(|error| source.fault(py, error))
+        });
+        Box::pin(async move {
+            let mut link = link?;
+            let opened = std::future::poll_fn(|cx| link.poll(cx)).await;
+            match opened {
+                Ok(Some(Item::Opened(headers, response))) => {
+                    let connection = Connection::from_stream(link);
+                    Ok(match response {
+                        Some((status, url)) => connection.with_response(status, headers, url),
+                        None => connection.with_headers(headers),
+                    })
+                }
+                Ok(_) => Err(Fault::Other("the source didn't open its stream".into())),
+                Err(error) => Err(Python::attach(|py| source.fault(py, error))),
+            }
+        })
+    }
+
+    fn is_repeatable(&self) -> bool {
+        self.repeatable
+    }
+}
+
+/// What the task of a connection gives away, one thing at a time.
+#[pyclass(frozen, module = "everstream._native")]
+#[derive(Default)]
+pub(crate) struct Mailbox(Mutex<Content>);
+
+#[derive(Default)]
+struct Content {
+    item: Option<Result<Option<Item>, PyErr>>,
+    waker: Option<Waker>,
+}
+
+enum Item {
+    Opened(Headers, Option<(u16, String)>),
+    Chunk(Vec<u8>),
+}
+
+#[pymethods]
+impl Mailbox {
+    /// The connection is open.
+    fn opened(
+        &self,
+        headers: Option<&Bound<'_, PyAny>>,
+        status: Option<u16>,
+        url: Option<String>,
+    ) -> PyResult<()> {
+        let headers = match headers {
+            Some(headers) => headers_from_python(headers)?,
+            None => Headers::default(),
+        };
+        self.put(Ok(Some(Item::Opened(headers, status.zip(url)))));
+        Ok(())
+    }
+
+    fn chunk(&self, chunk: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.put(Ok(Some(Item::Chunk(bytes_from_python(chunk)?))));
+        Ok(())
+    }
+
+    fn failed(&self, error: &Bound<'_, PyAny>) {
+        self.put(Err(PyErr::from_value(error.clone())));
+    }
+
+    fn ended(&self) {
+        self.put(Ok(None));
+    }
+}
+
+impl Mailbox {
+    fn put(&self, item: Result<Option<Item>, PyErr>) {
+        let waker = {
+            let mut content = lock(&self.0);
+            content.item = Some(item);
+            content.waker.take()
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+}
+
+/// A connection, or an attempt at one.
+struct Link {
+    task: Py<PyAny>,
+    mailbox: Py<Mailbox>,
+    raised: Raised,
+}
+
+impl Link {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Item>, PyErr>> {
+        let mailbox = self.mailbox.get();
+        let take = || lock(&mailbox.0).item.take();
+        if let Some(item) = take() {
+            return Poll::Ready(item);
+        }
+        lock(&mailbox.0).waker = Some(cx.waker().clone());
+        // What is wrong there is wrong with the reader, not with the connection.
+        if let Err(error) = Python::attach(|py| self.task.call_method0(py, "want")) {
+            self.raised.raise(error);
+        }
+        match take() {
+            Some(item) => Poll::Ready(item),
+            None => Poll::Pending,
+        }
+    }
+}
+
+impl Stream for Link {
+    type Item = Result<Vec<u8>, BoxError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.poll(cx).map(|item| match item {
+            Ok(Some(Item::Chunk(chunk))) => Some(Ok(chunk)),
+            Ok(_) => None,
+            Err(error) => Some(Err(Python::attach(|py| self.raised.cause(py, error)))),
+        })
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        // Without an interpreter there is nothing to stop any more.
+        if let Some(Err(error)) = Python::try_attach(|py| self.task.call_method0(py, "stop")) {
+            self.raised.raise(error);
+        }
+    }
+}

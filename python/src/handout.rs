@@ -1,0 +1,68 @@
+//! What the engine hands out, as objects and exceptions.
+
+use everstream::{Action, Error};
+use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use pyo3::prelude::*;
+
+use crate::action::{Comment, Event};
+use crate::convert::headers_to_python;
+use crate::fault::{Shown, message, new_error};
+
+/// `None`, if only events are wanted and it is none.
+pub(crate) fn object(
+    py: Python<'_>,
+    action: Action,
+    only_events: bool,
+    shown: &Shown,
+) -> PyResult<Option<Py<PyAny>>> {
+    let object = match action {
+        Action::Event(event) => return Event::object(py, event).map(Some),
+        _ if only_events => return Ok(None),
+        Action::Comment(text) => Comment::object(py, text)?,
+        Action::Start(start) => {
+            let headers = headers_to_python(py, &start.headers)?;
+            let arguments = (headers, start.status, start.url);
+            py.import("everstream.actions")?
+                .getattr("Start")?
+                .call1(arguments)?
+                .unbind()
+        }
+        Action::Fault(fault) => {
+            let error = match fault {
+                Some(fault) => Some(shown.hand_out(py, &fault)?),
+                None => None,
+            };
+            py.import("everstream.actions")?
+                .getattr("Fault")?
+                .call1((error,))?
+                .unbind()
+        }
+        _ => return Ok(None),
+    };
+    Ok(Some(object))
+}
+
+/// What an iteration or a start fails with.
+pub(crate) fn exception(py: Python<'_>, error: Error, shown: &Shown) -> PyErr {
+    match error {
+        Error::Fault(fault) => match shown.hand_out(py, &fault) {
+            Ok(exception) => PyErr::from_value(exception.into_any()),
+            Err(error) => error,
+        },
+        Error::Closed => new_error(py, "ClosedError", "the client is closed"),
+        Error::Interrupted => new_error(py, "InterruptedStartError", "the start was interrupted"),
+        Error::Config { .. } => PyValueError::new_err(message(&error)),
+        Error::InsideRuntime => PyRuntimeError::new_err(
+            "a client can't be read inside a callback of another one: take a thread of its own",
+        ),
+        error => new_error(py, "SSEError", &message(&error)),
+    }
+}
+
+/// A fault whose place an exception took.
+pub(crate) fn add_context(py: Python<'_>, error: &PyErr, fault: Error, shown: &Shown) {
+    let context = exception(py, fault, shown);
+    if !error.value(py).is(context.value(py)) && error.context(py).is_none() {
+        error.set_context(py, Some(context));
+    }
+}

@@ -1,0 +1,141 @@
+//! Reads a connection ahead in the runtime, a little.
+//!
+//! An event loop takes its time to wake up. What comes meanwhile is one chunk for it, however many
+//! there were: a server that sends every event by itself doesn't cost a wake-up for each.
+
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
+
+use everstream::{BoxError, ConnectFuture, ConnectRequest, Connection, ConnectionClient, Fault};
+use futures_core::Stream;
+use tokio::sync::Notify;
+use tokio::task::AbortHandle;
+
+use crate::raised::lock;
+
+/// With so many bytes in hand nothing more is read.
+const ENOUGH: usize = 64 << 10;
+
+/// The inner client's connections, read ahead.
+pub(crate) struct ReadAhead(pub(crate) Box<dyn ConnectionClient>);
+
+impl ConnectionClient for ReadAhead {
+    fn connect(&mut self, request: ConnectRequest) -> ConnectFuture {
+        let connecting = self.0.connect(request);
+        Box::pin(async move {
+            let connection = connecting.await?;
+            let start = connection.start();
+            let (headers, response) = (start.headers.clone(), start.status.zip(start.url.clone()));
+            let ahead = Connection::from_stream(Ahead::of(connection));
+            Ok(match response {
+                Some((status, url)) => ahead.with_response(status, headers, url),
+                None => ahead.with_headers(headers),
+            })
+        })
+    }
+
+    fn is_repeatable(&self) -> bool {
+        self.0.is_repeatable()
+    }
+
+    fn close(&mut self) {
+        self.0.close();
+    }
+}
+
+#[derive(Default)]
+struct Shared {
+    content: Mutex<Content>,
+    taken: Notify,
+}
+
+#[derive(Default)]
+struct Content {
+    bytes: Vec<u8>,
+    end: Option<Result<(), BoxError>>,
+    waker: Option<Waker>,
+}
+
+impl Shared {
+    /// Whether that is enough.
+    fn put(&self, put: impl FnOnce(&mut Content)) -> bool {
+        let (waker, enough) = {
+            let mut content = lock(&self.content);
+            put(&mut content);
+            (content.waker.take(), content.bytes.len() >= ENOUGH)
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        enough
+    }
+
+    fn is_enough(&self) -> bool {
+        lock(&self.content).bytes.len() >= ENOUGH
+    }
+}
+
+struct Ahead {
+    shared: Arc<Shared>,
+    reading: AbortHandle,
+}
+
+impl Ahead {
+    fn of(mut connection: Connection) -> Self {
+        let shared = Arc::new(Shared::default());
+        let reading = tokio::spawn({
+            let shared = shared.clone();
+            async move {
+                let end = loop {
+                    let enough = match connection.next_chunk().await {
+                        Some(Ok(chunk)) => {
+                            shared.put(|content| content.bytes.extend_from_slice(chunk.as_ref()))
+                        }
+                        Some(Err(Fault::Read(error))) => break Err(error),
+                        Some(Err(fault)) => break Err(fault.into()),
+                        None => break Ok(()),
+                    };
+                    if enough {
+                        while shared.is_enough() {
+                            shared.taken.notified().await;
+                        }
+                    }
+                };
+                shared.put(|content| content.end = Some(end));
+            }
+        });
+        Ahead {
+            shared,
+            reading: reading.abort_handle(),
+        }
+    }
+}
+
+impl Stream for Ahead {
+    type Item = Result<Vec<u8>, BoxError>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let mut content = lock(&self.shared.content);
+        if !content.bytes.is_empty() {
+            let bytes = std::mem::take(&mut content.bytes);
+            drop(content);
+            self.shared.taken.notify_one();
+            return Poll::Ready(Some(Ok(bytes)));
+        }
+        match content.end.take() {
+            Some(Ok(())) => Poll::Ready(None),
+            Some(Err(error)) => Poll::Ready(Some(Err(error))),
+            None => {
+                content.waker = Some(cx.waker().clone());
+                Poll::Pending
+            }
+        }
+    }
+}
+
+impl Drop for Ahead {
+    fn drop(&mut self) {
+        self.reading.abort();
+    }
+}

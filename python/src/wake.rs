@@ -1,0 +1,142 @@
+//! How the engine wakes a coroutine that waits.
+
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex};
+
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::prelude::*;
+
+use crate::process::this_thread;
+use crate::raised::lock;
+use crate::runtime::{self, Shared};
+
+/// Nobody waits.
+const OFF: u8 = 0;
+/// The engine is polled.
+const POLLED: u8 = 1;
+/// The coroutine waits, or is about to.
+const WAITING: u8 = 2;
+/// There is something to do.
+const WOKEN: u8 = 3;
+
+/// Of one wait of a coroutine.
+#[pyclass(frozen, module = "everstream._native")]
+pub(crate) struct Wake {
+    pub(crate) waker: Arc<Waker>,
+    event_loop: Py<PyAny>,
+    release: Py<PyAny>,
+}
+
+pub(crate) struct Waker {
+    state: AtomicU8,
+    /// That of the event loop.
+    thread: u64,
+    runtime: Arc<Shared>,
+    call: Mutex<Option<Call>>,
+}
+
+/// `event_loop.call_soon_threadsafe(release, future)`
+pub(crate) struct Call {
+    event_loop: Py<PyAny>,
+    release: Py<PyAny>,
+    future: Py<PyAny>,
+}
+
+impl Call {
+    pub(crate) fn make(self, py: Python<'_>) {
+        let arguments = (self.release, self.future);
+        let result = self
+            .event_loop
+            .call_method1(py, "call_soon_threadsafe", arguments);
+        match result {
+            // The loop is closed: nobody waits there any more.
+            Err(error) if error.is_instance_of::<PyRuntimeError>(py) => {}
+            Err(error) => error.write_unraisable(py, Some(self.event_loop.bind(py))),
+            Ok(_) => {}
+        }
+    }
+}
+
+#[pymethods]
+impl Wake {
+    /// `release(future)` ends a wait for the future.
+    #[new]
+    fn new(py: Python<'_>, event_loop: Py<PyAny>, release: Py<PyAny>) -> PyResult<Self> {
+        Ok(Wake {
+            waker: Arc::new(Waker {
+                state: AtomicU8::new(OFF),
+                thread: this_thread(),
+                runtime: runtime::shared(py)?,
+                call: Mutex::new(None),
+            }),
+            event_loop,
+            release,
+        })
+    }
+
+    /// What the coroutine is going to wait for, if it has to.
+    fn arm(&self, py: Python<'_>, future: Py<PyAny>) {
+        self.waker.set(Some(Call {
+            event_loop: self.event_loop.clone_ref(py),
+            release: self.release.clone_ref(py),
+            future,
+        }));
+    }
+
+    /// The wait is over.
+    fn disarm(&self) {
+        self.waker.state.store(OFF, Ordering::Release);
+        self.waker.set(None);
+    }
+}
+
+impl Waker {
+    fn set(&self, call: Option<Call>) {
+        // Dropped outside the lock: what a destructor does is its own business.
+        let earlier = std::mem::replace(&mut *lock(&self.call), call);
+        drop(earlier);
+    }
+
+    pub(crate) fn runtime(&self) -> &Shared {
+        &self.runtime
+    }
+
+    pub(crate) fn begin_poll(&self) {
+        self.state.store(POLLED, Ordering::Release);
+    }
+
+    /// Whether the coroutine is to wait: nothing has happened while the engine was polled.
+    pub(crate) fn end_poll(&self) -> bool {
+        self.state
+            .compare_exchange(POLLED, WAITING, Ordering::AcqRel, Ordering::Acquire)
+            .is_ok()
+    }
+}
+
+impl std::task::Wake for Waker {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        let woken = |state| match state {
+            POLLED | WAITING => Some(WOKEN),
+            _ => None,
+        };
+        let earlier = self
+            .state
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, woken);
+        if earlier != Ok(WAITING) {
+            return;
+        }
+        let Some(call) = lock(&self.call).take() else {
+            return;
+        };
+        if self.thread == this_thread() {
+            // From Python code in the event loop's thread.
+            Python::try_attach(|py| call.make(py));
+        } else {
+            self.runtime.call(call);
+        }
+    }
+}

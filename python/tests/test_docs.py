@@ -1,0 +1,108 @@
+"""Every block of Python in docs/python.md runs, and prints what is shown after it.
+
+``https://example.com`` is replaced by a local server; the path says what that answers.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from everstream.testing import Feed, Reply, Request, SSEServer
+
+PAGE = Path(__file__).parents[2] / "docs" / "python.md"
+SITE = "https://example.com"
+
+BLOCK = re.compile(r"^```python\n(.*?)^```\n(?:\n```text\n(.*?)^```\n)?", re.MULTILINE | re.DOTALL)
+
+stream = Reply.stream
+
+
+def log() -> list[Reply]:
+    feed = Feed()
+    feed.push("one")
+    feed.push("two")
+    return [stream().resume(feed), stream().resume(feed)]
+
+
+SCRIPTS: dict[str, Callable[[], list[Reply]]] = {
+    "/news": lambda: [stream().event("hello", id="1").event("7.50", event="price", id="2")],
+    "/feed": lambda: [
+        stream().retry(1).comment("welcome").event('{"ACME": 7.5}', event="price", id="1").reset(),
+        stream().event('{"ACME": 8.25}', event="price", id="2").stall(),
+    ],
+    "/busy": lambda: [Reply.status(503).header("Retry-After", "7").send("come back later")],
+    "/token": lambda: [Reply.status(401), stream().event("let in").stall()],
+    "/down": lambda: [Reply.status(503), Reply.status(503), Reply.status(503)],
+    "/query": lambda: [stream().event("about a and b")],
+    "/who": lambda: [stream().event("sent Bearer 1"), stream().event("sent Bearer 2")],
+    "/quiet": lambda: [stream().stall()],
+    "/log": log,
+    "/chat": lambda: [
+        stream().event('{"text": "Rayleigh "}').event('{"text": "scattering."}').event("[DONE]")
+    ],
+}
+
+ASKED: dict[str, tuple[Callable[[Request], object], list[object]]] = {
+    "/query": (lambda request: request.target, ["/query?page=1&topic=a&topic=b"]),
+    "/who": (lambda request: request.headers["authorization"], ["Bearer 1", "Bearer 2"]),
+    "/log": (lambda request: request.last_event_id, [None, "1"]),
+    "/chat": (
+        lambda request: (request.method, request.body),
+        [("POST", b'{"prompt": "Why is the sky blue?", "stream": true}')],
+    ),
+}
+"""What a server must have been asked, where the text or the block says so."""
+
+
+def blocks() -> list[tuple[str, str]]:
+    return [(code, shown) for code, shown in BLOCK.findall(PAGE.read_text())]
+
+
+def script(code: str) -> str | None:
+    paths = set(re.findall(re.escape(SITE) + r"(/\w+)", code))
+    assert len(paths) <= 1, "a block has one URL"
+    return paths.pop() if paths else None
+
+
+def name(block: tuple[str, str]) -> str:
+    return (script(block[0]) or "/none").strip("/")
+
+
+@pytest.mark.parametrize("block", blocks(), ids=name)
+def test_a_block_prints_what_is_shown(
+    block: tuple[str, str], tmp_path: Path, sse_server: SSEServer
+) -> None:
+    code, shown = block
+    path = script(code)
+    if path is not None:
+        sse_server.enqueue(*SCRIPTS[path]())
+    program = tmp_path / "test_block.py"
+    program.write_text(code.replace(SITE, sse_server.url("/").rstrip("/")))
+    command = [sys.executable, "-W", "error"]
+    if "def test_" in code:
+        command += ["-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(tmp_path)]
+    command.append(program.name)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=50)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stderr == ""
+    if "def test_" in code:
+        assert "1 passed" in done.stdout
+    else:
+        said = done.stdout.replace(sse_server.url("/").rstrip("/"), SITE)
+        assert said == shown
+    if path in ASKED:
+        seen, expected = ASKED[path]
+        assert [seen(request) for request in sse_server.requests] == expected
+
+
+def test_every_block_is_found() -> None:
+    page = PAGE.read_text()
+    assert page.count("```python") == len(blocks()) > 10
+    used = {script(code) for code, _ in blocks()} - {None}
+    assert used == set(SCRIPTS)
