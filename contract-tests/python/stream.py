@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,9 +10,10 @@ from typing import Any
 
 from callbacks import Callbacks
 
-from everstream import SSEClient
+from everstream import AsyncSSEClient, SSEClient
 from everstream.actions import Action, Comment, Event, Fault
 from everstream.config import ConnectStrategy, ErrorStrategy, RetryDelayStrategy
+from everstream.config.async_connect_strategy import AsyncConnectStrategy
 from everstream.errors import HTTPStatusError
 
 
@@ -134,13 +136,13 @@ class Stream:
         # Who closed the stream expects no callback any more.
         self._callbacks.stop()
 
-    def _client(self, last_event_id: str | None) -> SSEClient:
+    def _client(self, last_event_id: str | None) -> Any:
         return SSEClient(
             ConnectStrategy.http(**self._settings.http_options()),
             **self._settings.client_options(self._control, last_event_id),
         )
 
-    def _follow(self, client: SSEClient | None) -> None:
+    def _follow(self, client: Any) -> None:
         try:
             while client is not None:
                 client = self._follow_client(client)
@@ -149,7 +151,7 @@ class Stream:
                 self._control.finished = True
             self._callbacks.tell(None)
 
-    def _follow_client(self, client: SSEClient) -> SSEClient | None:
+    def _follow_client(self, client: Any) -> Any:
         """Returns the one that takes its place."""
         again = False
         while True:
@@ -158,21 +160,31 @@ class Stream:
                     client.start()
                 for action in client.all:
                     self._tell(action)
-                    # Nothing is left in a client that has told of the end of its connection.
-                    over = isinstance(action, Fault) and self._control.take_restart()
-                    if over and client.next_retry_delay > 0:
-                        fresh = self._client(client.last_event_id)
-                        return fresh if self._control.attach(fresh) else None
+                    if self._is_to_be_replaced(client, action):
+                        return self._successor(client)
             except Exception as error:
-                if self._control.closed:
-                    return None
-                self._callbacks.tell({"kind": "error", "error": str(error)})
-                if go_on(error)[0] is ErrorStrategy.FAIL:
+                if self._is_final(error):
                     return None
             if self._control.closed:
                 return None
             # A request that isn't safe is repeated only where the user says so.
             again = True
+
+    def _is_to_be_replaced(self, client: Any, action: Action) -> bool:
+        # Nothing is left in a client that has told of the end of its connection.
+        over = isinstance(action, Fault) and self._control.take_restart()
+        return over and client.next_retry_delay > 0
+
+    def _successor(self, client: Any) -> Any:
+        fresh = self._client(client.last_event_id)
+        return fresh if self._control.attach(fresh) else None
+
+    def _is_final(self, error: Exception) -> bool:
+        """Tells of it, too."""
+        if self._control.closed:
+            return True
+        self._callbacks.tell({"kind": "error", "error": str(error)})
+        return go_on(error)[0] is ErrorStrategy.FAIL
 
     def _tell(self, action: Action) -> None:
         if isinstance(action, Event):
@@ -188,5 +200,48 @@ class Stream:
             self._callbacks.tell({"kind": "error", "error": str(action.error)})
 
 
-FACES: dict[str, Callable[[Settings, Callbacks], Stream]] = {"python": Stream}
+class Stopped(AsyncSSEClient):
+    """Can be stopped by a thread that has no event loop."""
+
+    def interrupt(self) -> None:  # type: ignore[override]
+        asyncio.run(super().interrupt())
+
+    def close(self) -> None:  # type: ignore[override]
+        asyncio.run(super().close())
+
+
+class AsyncStream(Stream):
+    """The same with ``AsyncSSEClient``, in an event loop of its own."""
+
+    def _client(self, last_event_id: str | None) -> Any:
+        return Stopped(
+            AsyncConnectStrategy.http(**self._settings.http_options()),
+            **self._settings.client_options(self._control, last_event_id),
+        )
+
+    def _follow_client(self, client: Any) -> Any:
+        return asyncio.run(self._follow_in_loop(client))
+
+    async def _follow_in_loop(self, client: Any) -> Any:
+        again = False
+        while True:
+            try:
+                if again:
+                    await client.start()
+                async for action in client.all:
+                    self._tell(action)
+                    if self._is_to_be_replaced(client, action):
+                        return self._successor(client)
+            except Exception as error:
+                if self._is_final(error):
+                    return None
+            if self._control.closed:
+                return None
+            again = True
+
+
+FACES: dict[str, Callable[[Settings, Callbacks], Stream]] = {
+    "python": Stream,
+    "python-async": AsyncStream,
+}
 """The clients that can be put to the test."""

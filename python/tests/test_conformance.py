@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from everstream import SSEClient
+from everstream import AsyncSSEClient, SSEClient
 from everstream.actions import Action, Comment, Event
 from everstream.config import ConnectStrategy, ErrorStrategy, RetryDelayStrategy
+from everstream.config.async_connect_strategy import AsyncConnectStrategy
 from everstream.errors import HTTPStatusError
 from everstream.testing import Reply, SSEServer
 from spec_cases import Case, read, unescape
@@ -40,9 +42,25 @@ def through(connect: Callable[[str], str | ConnectStrategy]) -> Callable[[str, C
     return follow
 
 
+def through_loop(
+    connect: Callable[[str], str | AsyncConnectStrategy],
+) -> Callable[[str, Case], Seen]:
+    async def follow(url: str, case: Case) -> Seen:
+        seen: list[Action] = []
+        async with AsyncSSEClient(connect(url), **settings(case)) as client:
+            with pytest.raises(HTTPStatusError):  # noqa: PT012
+                async for action in client.all:
+                    seen.append(action)
+            return seen, client.last_event_id
+
+    return lambda url, case: asyncio.run(follow(url, case))
+
+
 FACES: dict[str, Callable[[str, Case], Seen]] = {
     "SSEClient": through(lambda url: url),
     "urllib3": through(lambda url: ConnectStrategy.http(url, urllib3_request_options={})),
+    "AsyncSSEClient": through_loop(lambda url: url),
+    "aiohttp": through_loop(lambda url: AsyncConnectStrategy.http(url, aiohttp_request_options={})),
 }
 
 

@@ -34,6 +34,13 @@ macro_rules! for_all_clients {
                 super::$name(&$crate::harness::Harness::start("python"));
             })*
         }
+        mod python_async {
+            $(#[test]
+            #[ignore = "needs the Python package, as `cargo xtask test` has it"]
+            fn $name() {
+                super::$name(&$crate::harness::Harness::start("python-async"));
+            })*
+        }
     };
 }
 pub(crate) use for_all_clients;

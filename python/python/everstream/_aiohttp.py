@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from logging import Logger
 from typing import Any
@@ -50,6 +51,10 @@ _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 _CODINGS = frozenset({"", "identity", "gzip", "deflate", "br", "zstd"})
 _ERROR_BODY = 1 << 10
 _ERROR_BODY_TIME = 2.0
+
+
+# All of ASCII but the tab (RFC 9110, section 5.5).
+_CONTROLS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
 class AiohttpConnectStrategy(AsyncConnectStrategy):
@@ -166,8 +171,9 @@ class _Client(AsyncConnectionClient):
         strategy = self._strategy
         url, method = self._url(), strategy.method
         headers, options = strategy.headers.copy(), dict(strategy.options)
-        if last_event_id and not any(char in last_event_id for char in "\r\n\0"):
-            # The id is UTF-8 on the wire, as it was when it came.
+        # An id that can't be a header's value is kept for the user, and not sent. Otherwise it is
+        # UTF-8 on the wire, as it was when it came.
+        if last_event_id and not _CONTROLS.search(last_event_id):
             headers["Last-Event-ID"] = last_event_id
         session, bare = self._session(), None
         followed = 0

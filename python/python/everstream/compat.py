@@ -32,18 +32,36 @@ class ExceptionWithHeaders(Protocol):
 
 _ACTIONS = {"everstream.actions": ["Action", "Comment", "Event", "Fault", "Start"]}
 _CONNECT = {"everstream.config": ["ConnectStrategy", "ConnectionClient", "ConnectionResult"]}
+_ASYNC_CONNECT = {
+    "everstream.config.async_connect_strategy": [
+        "AsyncConnectStrategy",
+        "AsyncConnectionClient",
+        "AsyncConnectionResult",
+    ]
+}
 _ERROR = {"everstream.config": ["ErrorStrategy"]}
 _RETRY_DELAY = {"everstream.config": ["RetryDelayStrategy"]}
 _ERRORS = {"everstream.errors": ["HTTPContentTypeError", "HTTPStatusError"]}
 _HEADERS = {"everstream.compat": ["ExceptionWithHeaders", "Headers"]}
 
 _MODULES: dict[str, list[dict[str, list[str]]]] = {
-    "ld_eventsource": [{"everstream": ["SSEClient"]}],
+    "ld_eventsource": [{"everstream": ["AsyncSSEClient", "SSEClient"]}],
     "ld_eventsource.actions": [
         _ACTIONS,
         {"everstream.compat": ["ExceptionWithHeaders", "Headers"]},
     ],
+    "ld_eventsource.async_client": [
+        {"everstream": ["AsyncSSEClient"]},
+        _ACTIONS,
+        _ASYNC_CONNECT,
+        _ERROR,
+        _RETRY_DELAY,
+    ],
     "ld_eventsource.config": [_CONNECT, _ERROR, _RETRY_DELAY],
+    "ld_eventsource.config.async_connect_strategy": [
+        _ASYNC_CONNECT,
+        {"everstream.compat": ["Headers"]},
+    ],
     "ld_eventsource.config.connect_strategy": [_CONNECT],
     "ld_eventsource.config.error_strategy": [_ERROR],
     "ld_eventsource.config.retry_delay_strategy": [_RETRY_DELAY],
