@@ -11,6 +11,7 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from itertools import islice
 
 Read = Callable[[str, int], None]
 
@@ -20,11 +21,8 @@ def everstream() -> Read:
 
     def read(url: str, count: int) -> None:
         with SSEClient(url) as client:
-            for event in client.events:
+            for event in islice(client.events, count):
                 event.data  # noqa: B018
-                count -= 1
-                if not count:
-                    return
 
     return read
 
@@ -48,11 +46,8 @@ def launchdarkly() -> Read:
 
     def read(url: str, count: int) -> None:
         client = SSEClient(url)
-        for event in client.events:
+        for event in islice(client.events, count):
             event.data  # noqa: B018
-            count -= 1
-            if not count:
-                break
         client.close()
 
     return read
@@ -67,7 +62,7 @@ def launchdarkly_async() -> Read:
                 event.data  # noqa: B018
                 count -= 1
                 if not count:
-                    break
+                    return
 
     return lambda url, count: asyncio.run(read(url, count))
 
@@ -78,11 +73,8 @@ def httpx_sse() -> Read:
 
     def read(url: str, count: int) -> None:
         with httpx.Client() as client, connect_sse(client, "GET", url) as source:
-            for event in source.iter_sse():
+            for event in islice(source.iter_sse(), count):
                 event.data  # noqa: B018
-                count -= 1
-                if not count:
-                    return
 
     return read
 
@@ -92,11 +84,8 @@ def httpx2() -> Read:
 
     def read(url: str, count: int) -> None:
         with httpx2.Client() as client, client.sse(url) as source:
-            for event in source:
+            for event in islice(source, count):
                 event.data  # noqa: B018
-                count -= 1
-                if not count:
-                    return
 
     return read
 
@@ -108,11 +97,9 @@ def sseclient_py() -> Read:
     def read(url: str, count: int) -> None:
         with requests.get(url, stream=True, timeout=60) as response:
             # By what comes. The response itself would hand out 128 bytes at a time.
-            for event in sseclient.SSEClient(response.iter_content(None)).events():
+            client = sseclient.SSEClient(response.iter_content(None))
+            for event in islice(client.events(), count):
                 event.data  # noqa: B018
-                count -= 1
-                if not count:
-                    return
 
     return read
 
