@@ -44,7 +44,7 @@ struct Args {
     #[arg(long, default_value_t = 2000, value_parser = clap::value_parser!(u64).range(1..=100_000))]
     streams: u64,
 
-    /// How many of them are read by blocking clients, on a thread each.
+    /// How many of them are read by blocking clients, on a thread each; a quarter at most.
     #[arg(long, default_value_t = 50)]
     blocking: u64,
 

@@ -161,7 +161,7 @@ impl fmt::Display for Report {
         writeln!(f, "\nthe clients' process")?;
         writeln!(
             f,
-            "  {:<22}{:>9}{:>9}{:>9}{:>9}{:>10}{:>10}{:>12}",
+            "  {:<22}{:>9}{:>9}{:>9}{:>9}{:>11}{:>10}{:>12}",
             "", "start", "warm", "end", "max", "median 2/4", " 4/4", "per hour"
         )?;
         row(f, "RSS, MiB", self.course(|it| it.rss as f64 / 1024.0))?;
@@ -199,7 +199,7 @@ fn row(f: &mut fmt::Formatter<'_>, name: &str, course: Option<Course>) -> fmt::R
     let Some(course) = course else { return Ok(()) };
     writeln!(
         f,
-        "  {name:<22}{:>9.1}{:>9.1}{:>9.1}{:>9.1}{:>10.1}{:>10.1}{:>+12.2}",
+        "  {name:<22}{:>9.1}{:>9.1}{:>9.1}{:>9.1}{:>11.1}{:>10.1}{:>+12.2}",
         course.first,
         course.warm,
         course.last,

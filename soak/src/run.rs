@@ -31,7 +31,8 @@ const PER_BLOCKING: u64 = 6;
 
 /// `true`: all is as promised.
 pub(crate) fn run(args: &Args) -> io::Result<bool> {
-    let blocking = args.blocking.min(args.streams);
+    // A small run has some of both, too.
+    let blocking = args.blocking.min(args.streams.div_ceil(4));
     raise_limit(args.streams + blocking * PER_BLOCKING + SPARE)?;
     let seed = args.seed.unwrap_or_else(random_seed);
     let mut out = io::stdout().lock();

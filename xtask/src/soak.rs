@@ -11,7 +11,7 @@ const USAGE: &str =
   --minutes N      how long (20)
   --streams M      how many streams at once (2000)
   --seed S         repeats the choices of an earlier run (random)
-  --svg PATH       where to write the plot (docs/soak.svg)
+  --svg PATH       where to write the plot (target/soak.svg)
   -- ARGUMENT...   for everstream-soak itself; `-- --help` lists what it takes
 
   Fails if an event was lost, duplicated, out of order or corrupted, or if
@@ -40,7 +40,7 @@ struct Wanted {
 impl Wanted {
     /// `None`: only the usage is wanted.
     fn parse(args: &[String]) -> Result<Option<Wanted>, sh::UsageError> {
-        let mut svg = sh::root().join("docs").join("soak.svg");
+        let mut svg = sh::root().join("target").join("soak.svg");
         let mut passed_on = Vec::new();
         let mut args = args.iter();
         while let Some(arg) = args.next() {
@@ -108,7 +108,7 @@ mod tests {
         let wanted = wanted.unwrap().unwrap();
         let expected = ["--minutes", "0.5", "--streams", "10", "--blocking", "2"];
         assert_eq!(wanted.passed_on, expected);
-        assert!(wanted.svg.ends_with("docs/soak.svg"));
+        assert!(wanted.svg.ends_with("soak.svg"));
         let elsewhere = parse(&["--svg", "a.svg"]).unwrap().unwrap();
         assert_eq!(elsewhere.svg, PathBuf::from("a.svg"));
     }

@@ -86,6 +86,9 @@ pub enum RedirectProblem {
     BadLocation,
     /// The target isn't `http` or `https`.
     Scheme,
+    /// The target can't be reached with these settings: there is no certificate to check it by, or
+    /// no TLS at all. The cause is the response's.
+    Unreachable,
 }
 
 /// A response that isn't a stream.
@@ -113,7 +116,7 @@ pub struct ErrorResponse {
     pub body: Vec<u8>,
     /// The time that a `Retry-After` header asks for (RFC 9110, section 10.2.3).
     pub retry_after: Option<Duration>,
-    /// The error by which a source of the user's own told of the response, if it did.
+    /// Why it isn't followed, or the error by which a source of the user's own told of it.
     pub cause: Option<Arc<dyn Error + Send + Sync>>,
 }
 
@@ -257,6 +260,12 @@ impl fmt::Display for Fault {
                     }
                     RedirectProblem::BadLocation => {
                         write!(f, "{url} redirects ({status}) without a usable Location")
+                    }
+                    RedirectProblem::Unreachable => {
+                        write!(
+                            f,
+                            "{url} redirects ({status}) to where these settings don't lead"
+                        )
                     }
                     RedirectProblem::Scheme => {
                         write!(f, "{url} redirects ({status}) to something other than HTTP")

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use ::http::{HeaderMap, HeaderName, HeaderValue, Method};
 use bytes::Bytes;
-use everstream_core::{BoxError, Fault};
+use everstream_core::{BoxError, Fault, RedirectProblem};
 use reqwest::Url;
 
 use super::attempt::Attempt;
@@ -107,6 +107,11 @@ impl Exchange {
             }
             match redirect::target(&response, followed, self.redirect_limit) {
                 Ok(target) => {
+                    if let Err(error) = self.clients.get(&target) {
+                        let mut response = Box::new(response::read_error(response).await);
+                        response.cause = Some(Arc::new(error));
+                        return Err(Fault::Redirect(response, RedirectProblem::Unreachable));
+                    }
                     followed += 1;
                     redirect::adapt(
                         response.status(),

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use ::http::header::{ACCEPT, ACCEPT_ENCODING, CACHE_CONTROL};
 use ::http::{HeaderMap, HeaderValue, Method};
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use bytes::Bytes;
 use everstream_core::{BoxError, RedactedUrl};
 
@@ -170,7 +171,8 @@ impl Http {
     }
 
     /// Adds `Authorization: Basic` with this user and password (RFC 7617), instead of the URL's user
-    /// info. An `Authorization` header that is set goes before it.
+    /// info. An `Authorization` header that is set goes before it. A user with a colon is an error of
+    /// the build.
     ///
     /// ```
     /// let http = everstream::Http::new("https://example.com/feed").basic_auth("me", "secret");
@@ -470,9 +472,14 @@ impl Http {
             problem: None,
         };
         if let Some((user, password)) = &self.basic_auth {
-            // reqwest makes the header of it; a URL of http or https always takes it.
-            _ = attempt.url.set_username(user);
-            _ = attempt.url.set_password(Some(password));
+            if user.contains(':') {
+                return Err(Error::config("basic_auth", "a user can't have a colon"));
+            }
+            // A header rather than the URL's user info: a hook may choose another URL.
+            let encoded = BASE64_STANDARD.encode(format!("{user}:{password}"));
+            let (name, value) =
+                parse_header("authorization", format!("Basic {encoded}").as_bytes(), true)?;
+            attempt.headers.insert(name, value);
         }
         if !self.query.is_empty() {
             attempt.url.query_pairs_mut().extend_pairs(&self.query);

@@ -29,7 +29,9 @@ fn names(directory: &Path, found: &mut BTreeSet<String>) {
 #[test]
 fn every_test_that_is_named_exists() {
     let mut found = BTreeSet::new();
-    names(&Path::new(ROOT).join("crates"), &mut found);
+    for members in ["crates", "fuzz/src", "soak"] {
+        names(&Path::new(ROOT).join(members), &mut found);
+    }
     for document in ["docs/reliability.md", "SECURITY.md"] {
         let text = fs::read_to_string(Path::new(ROOT).join(document)).unwrap();
         let quoted = text.split('`').skip(1).step_by(2);

@@ -1,6 +1,6 @@
 //! What a redirect may not carry to another origin, and what is never printed.
 
-use everstream::{Http, SseClient};
+use everstream::{Error, Fault, Http, SseClient};
 use everstream_testing::{Reply, Request, Server};
 
 use crate::support::{Client, for_both_clients};
@@ -144,6 +144,30 @@ fn basic_auth_is_a_header_that_is_a_secret<C: Client>() {
         Some("Basic w7xzZXI6cEBzJXM6dw==")
     );
     assert_eq!(other.requests()[0].header("authorization"), None);
+
+    // It isn't the URL's: a hook may choose another one.
+    let mirror = other.url("/");
+    let http = Http::new(home.url("/"))
+        .basic_auth("a", "")
+        .before_attempt(move |attempt| {
+            let attempt = attempt.with_url(&mirror);
+            async move { Ok::<_, Fault>(attempt) }
+        });
+    C::quick(http).event_data();
+    assert_eq!(
+        other.requests()[1].header("authorization"),
+        Some("Basic YTo=")
+    );
+
+    let colon = Http::new(home.url("/")).basic_auth("a:b", "c");
+    let problem = C::build(SseClient::builder(colon)).map(|_| ());
+    assert!(matches!(
+        problem,
+        Err(Error::Config {
+            setting: "basic_auth",
+            ..
+        })
+    ));
 }
 
 fn a_method_that_keeps_its_body_leaves_its_secrets_behind<C: Client>() {

@@ -37,36 +37,43 @@ impl Scenario {
 /// In any later minute: the delays have reached 30 s, of which half may be left off.
 pub(crate) const MOST_LATER: usize = 4;
 
-/// Connections in a minute if every delay is as short as it can be: seconds that double from each of
-/// these bases on, the last one up to 30. Half may be left off, but not of what a server asked for.
-fn most(bases: &[f64], asked: bool) -> usize {
-    let (mut connections, mut time, mut base, mut full) = (0, 0.0, 0.0, 0.0);
-    let mut bases = bases.iter();
+/// Connections in a minute if every delay is as short as it can be: seconds that double from the base
+/// up to 30, and anew after the connections of these numbers. Half may be left off, but not of what a
+/// server asked for.
+fn most(base: f64, anew: &[usize], asked: bool) -> usize {
+    let (mut connections, mut time, mut full) = (0, 0.0, 0.0);
     while time < 60.0 {
+        full = match anew.contains(&connections) {
+            true => base,
+            false => f64::min(full * 2.0, 30.0),
+        };
         connections += 1;
-        match bases.next() {
-            Some(next) => (base, full) = (*next, *next),
-            None => full = f64::min(full * 2.0, 30.0),
-        }
         time += f64::max(full / 2.0, if asked { base } else { 0.0 });
     }
     connections
 }
 
 fn by_default() -> usize {
-    most(&[1.0], false)
+    most(1.0, &[0], false)
 }
 
 fn at_the_floor() -> usize {
-    most(&[0.1], true)
+    most(0.1, &[0], true)
 }
 
 /// A changed value starts the delays anew once.
 fn anew_once() -> usize {
-    most(&[0.1, 0.1], true)
+    most(0.1, &[0, 1], true)
 }
 
-pub(crate) const SCENARIOS: [Scenario; 10] = [
+/// The moment for it that is best for who wants many connections.
+const LATE: usize = 8;
+
+fn anew_late() -> usize {
+    most(0.1, &[0, LATE], true)
+}
+
+pub(crate) const SCENARIOS: [Scenario; 11] = [
     Scenario {
         name: "refuses",
         answer: |_| Answer::Refused,
@@ -108,6 +115,14 @@ pub(crate) const SCENARIOS: [Scenario; 10] = [
         answer: |number| Answer::Stream(format!("retry: {}\n\n", 100 + number)),
         always_continue: false,
         most: anew_once,
+    },
+    Scenario {
+        name: "200, `retry: 100`, and `retry: 101` from the ninth on",
+        answer: |number| {
+            Answer::Stream(format!("retry: {}\n\n", 100 + usize::from(number >= LATE)))
+        },
+        always_continue: false,
+        most: anew_late,
     },
     Scenario {
         name: "503",
