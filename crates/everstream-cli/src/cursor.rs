@@ -30,6 +30,7 @@ pub(crate) struct CursorArgs {
 
 /// Longer ids aren't from here.
 const LONGEST: u64 = 64 * 1024;
+const TOO_LONG: &str = "it is too long for an id";
 
 pub(crate) struct Cursor {
     path: PathBuf,
@@ -56,6 +57,8 @@ impl Cursor {
                     .hint("it is a file with one id; without it the stream is followed from its beginning"));
             }
         };
+        // What a link leads to is replaced, not the link.
+        let path = &fs::canonicalize(path).unwrap_or_else(|_| path.clone());
         let Some(name) = path.file_name() else {
             return Err(Problem::new(format!("the cursor {shown} is no file")));
         };
@@ -87,6 +90,11 @@ impl Cursor {
     /// All up to the event with this id is done; `None`: the server has taken the id back.
     pub(crate) fn advance(&mut self, id: Option<&str>) -> io::Result<()> {
         let id = id.unwrap_or_default();
+        // The next run must be able to read it and to send it. After an older id it gets some events
+        // again, and loses none.
+        if problem(id).is_some() {
+            return Ok(());
+        }
         if id == self.written {
             self.pending = None;
             return Ok(());
@@ -130,21 +138,33 @@ fn folder(path: &Path) -> &Path {
 fn read(path: &Path) -> io::Result<String> {
     let bad = |what| Err(io::Error::new(io::ErrorKind::InvalidData, what));
     let length = match fs::metadata(path) {
+        // A device would be replaced by a file, and may never come to an end.
+        Ok(about) if !about.is_file() => return bad("it is no regular file"),
         Ok(about) => about.len(),
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(String::new()),
         Err(error) => return Err(error),
     };
-    if length > LONGEST {
-        return bad("it is too long for an id");
+    // With its line end.
+    if length > LONGEST + 1 {
+        return bad(TOO_LONG);
     }
     let mut id = fs::read_to_string(path)?;
     if id.ends_with('\n') {
         id.pop();
     }
-    if id.contains(|c: char| c.is_ascii_control() && c != '\t') {
-        return bad("it holds more than one line, or a control character");
+    match problem(&id) {
+        Some(problem) => bad(problem),
+        None => Ok(id),
     }
-    Ok(id)
+}
+
+/// Why this can't be the id in the file.
+fn problem(id: &str) -> Option<&'static str> {
+    if id.len() as u64 > LONGEST {
+        return Some(TOO_LONG);
+    }
+    id.contains(|c: char| c.is_ascii_control() && c != '\t')
+        .then_some("it holds more than one line, or a control character")
 }
 
 #[cfg(test)]

@@ -164,6 +164,39 @@ fn a_cursor_that_can_not_be_used_is_explained() {
 
 /// The promise of `--cursor`: each event is there, and a kill repeats one at most.
 #[test]
+fn an_id_that_the_next_run_could_not_use_leaves_the_one_before_it() {
+    let (server, folder) = (Server::start(), Folder::new("unusable"));
+    let path = folder.path("cursor");
+    let long = "x".repeat(200_000);
+    for id in ["a\x1b[31mb", &long] {
+        let stream = format!("id: 1\ndata: a\n\nid: {id}\ndata: b\n\n");
+        server.otherwise(Reply::stream().send(stream).stall());
+        let url = server.url("/");
+        let (code, news) = with_cursor(&url, &path, &["--count", "2"]).end();
+        assert_eq!((code, &*kept(&path)), (0, "1\n"), "{news}");
+    }
+}
+
+#[test]
+fn a_link_is_followed_and_what_is_no_file_is_refused() {
+    let (server, folder) = (Server::start(), Folder::new("link"));
+    let (path, link) = (folder.path("cursor"), folder.path("link"));
+    server.otherwise(Reply::stream().event_with_id("7", "a").stall());
+    let url = server.url("/");
+    fs::write(&path, "1\n").unwrap();
+    std::os::unix::fs::symlink(&path, &link).unwrap();
+    let (code, news) = with_cursor(&url, &link, &["--count", "1"]).end();
+    assert_eq!((code, &*kept(&path)), (0, "7\n"), "{news}");
+    assert!(link.is_symlink());
+
+    let socket = folder.path("socket");
+    let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    let (code, news) = with_cursor(&url, &socket, &["--count", "1"]).end();
+    assert_eq!(code, 2, "{news}");
+    assert!(news.contains("no regular file"), "{news}");
+}
+
+#[test]
 fn kills_at_any_moment_lose_nothing_and_repeat_at_most_one_event_each() {
     const KILLS: usize = 40;
     let (server, folder) = (Server::start(), Folder::new("kill"));
