@@ -134,7 +134,10 @@ async fn start(state: &Arc<State>) -> io::Result<Addresses> {
     let made =
         rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).map_err(io::Error::other)?;
     let acceptor = acceptor(&made)?;
-    let mut numbers = Numbers::new(&[state.settings.seed, 3]);
+    // Ports of its own: another run of the same seed would take the port of a listener that is away,
+    // and answer its clients.
+    let process = u64::from(std::process::id());
+    let mut numbers = Numbers::new(&[state.settings.seed, 3, process]);
     let mut addresses = Addresses {
         plain: Vec::new(),
         tls: Vec::new(),
