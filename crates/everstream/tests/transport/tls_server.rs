@@ -49,9 +49,16 @@ impl TlsServer {
             while let Ok((socket, _)) = listener.accept().await {
                 let (acceptor, report) = (acceptor.clone(), report.clone());
                 tokio::spawn(async move {
-                    let Ok(mut outside) = acceptor.accept(socket).await else {
-                        _ = report.send(Handshake::Failed);
-                        return;
+                    let mut outside = match acceptor.accept(socket).into_fallible().await {
+                        Ok(outside) => outside,
+                        Err((_, mut socket)) => {
+                            _ = report.send(Handshake::Failed);
+                            // To close it with a request unread would be a reset, by which the
+                            // system may throw the alert away.
+                            _ = socket.shutdown().await;
+                            _ = tokio::io::copy(&mut socket, &mut tokio::io::sink()).await;
+                            return;
+                        }
                     };
                     let alpn = outside.get_ref().1.alpn_protocol();
                     let alpn = alpn.map(|it| String::from_utf8_lossy(it).into_owned());
