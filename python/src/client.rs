@@ -9,6 +9,7 @@ use everstream::{Action, Error, Handle};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 
+use crate::action::Event;
 use crate::connect::Connect;
 use crate::exit::{self, Inside};
 use crate::fault::Shown;
@@ -200,13 +201,33 @@ impl Client {
 
 impl Client {
     /// The next action, or event; `None` at the end.
+    #[inline]
     fn next(&self, py: Python<'_>, only_events: bool) -> PyResult<Option<Py<PyAny>>> {
+        // Most events are here already. For them no interpreter's lock is released, no clock is
+        // looked at, and nothing more is done than this.
+        if let (false, Ok(mut state)) = (self.process.is_gone(), self.state.try_lock()) {
+            let ready = state.as_mut().and_then(State::ready);
+            drop(state);
+            match ready {
+                Some(Action::Event(event)) => return Event::object(py, event).map(Some),
+                Some(action) => {
+                    if let Some(object) = object(py, action, only_events, &self.shown)? {
+                        return Ok(Some(object));
+                    }
+                }
+                None => {}
+            }
+        }
+        self.next_slowly(py, only_events)
+    }
+
+    #[inline(never)]
+    fn next_slowly(&self, py: Python<'_>, only_events: bool) -> PyResult<Option<Py<PyAny>>> {
         let mut reader = self.read()?;
         loop {
             let Some(state) = reader.state() else {
                 return Ok(None);
             };
-            // No interpreter's lock is released and no clock is looked at for what is here already.
             while let Some(action) = state.ready() {
                 if let Some(object) = object(py, action, only_events, &self.shown)? {
                     return Ok(Some(object));

@@ -4,6 +4,8 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use memchr::{memchr, memchr2};
+
 use crate::block::{self, Block};
 use crate::event::{Event, EventRef};
 use crate::item::{Item, ItemRef, Oversize, TooLarge};
@@ -62,6 +64,8 @@ pub struct Decoder {
     /// How long the open line is so far, in all states of `open`.
     open_len: usize,
     block: Block,
+    /// Nothing of the block has come yet.
+    fresh: bool,
     /// The block was handed out, and is forgotten at the next call.
     dispatched: bool,
 
@@ -69,6 +73,8 @@ pub struct Decoder {
     last_id: String,
     /// Holds a comment that can't be lent from the chunk.
     comment: String,
+    /// The value of the last `retry:` line.
+    retry: Duration,
 }
 
 /// What is known of the line that the last chunk ended in.
@@ -85,14 +91,20 @@ enum OpenLine {
     Discarded,
 }
 
-/// What a line completed.
+/// What a line completed. It has the size of a byte, and so has all that is made of it on the way:
+/// that is most of what a short line costs.
+#[derive(Clone, Copy)]
 enum Step {
     Event,
     Comment,
-    Retry(Duration),
+    /// The value is in `retry`.
+    Retry,
     Id,
     Skipped,
 }
+
+/// Something exceeds the limit.
+struct Exceeded;
 
 /// What lies whole in the chunk and needn't be copied.
 #[derive(Default)]
@@ -139,9 +151,11 @@ impl Decoder {
             raw: Vec::new(),
             open_len: 0,
             block: Block::default(),
+            fresh: true,
             dispatched: false,
             last_id: String::new(),
             comment: String::new(),
+            retry: Duration::ZERO,
         }
     }
 
@@ -171,13 +185,17 @@ impl Decoder {
         input: &mut &'i [u8],
     ) -> Result<Option<ItemRef<'a>>, TooLarge> {
         let mut lent = Lent::default();
-        Ok(self.step(input, &mut lent)?.map(|step| match step {
-            Step::Event => ItemRef::Event(self.event_ref(lent.data)),
-            Step::Comment => ItemRef::Comment(lent.comment.unwrap_or(&self.comment)),
-            Step::Retry(delay) => ItemRef::Retry(delay),
-            Step::Id => ItemRef::Id,
-            Step::Skipped => ItemRef::Skipped,
-        }))
+        Ok(match self.step(input, &mut lent) {
+            Ok(None) => None,
+            Ok(Some(Step::Event)) => Some(ItemRef::Event(self.event_ref(lent.data))),
+            Ok(Some(Step::Comment)) => {
+                Some(ItemRef::Comment(lent.comment.unwrap_or(&self.comment)))
+            }
+            Ok(Some(Step::Retry)) => Some(ItemRef::Retry(self.retry)),
+            Ok(Some(Step::Id)) => Some(ItemRef::Id),
+            Ok(Some(Step::Skipped)) => Some(ItemRef::Skipped),
+            Err(Exceeded) => return Err(TooLarge { limit: self.limit }),
+        })
     }
 
     /// [`decode`](Self::decode), with items that own what they hold: one allocation an event.
@@ -196,22 +214,26 @@ impl Decoder {
     /// ```
     pub fn decode_owned(&mut self, input: &mut &[u8]) -> Result<Option<Item>, TooLarge> {
         let mut lent = Lent::default();
-        Ok(self.step(input, &mut lent)?.map(|step| match step {
-            Step::Event if lent.data.is_none() && self.block.data.len() >= MOVE_FROM => {
+        Ok(match self.step(input, &mut lent) {
+            Ok(None) => None,
+            Ok(Some(Step::Event)) if lent.data.is_none() && self.block.data.len() >= MOVE_FROM => {
                 let data = core::mem::take(&mut self.block.data);
-                Item::Event(Event::from_parts(
+                Some(Item::Event(Event::from_parts(
                     data,
                     &self.block.event,
                     &self.last_id,
                     self.block.has_id,
-                ))
+                )))
             }
-            Step::Event => Item::Event(self.event_ref(lent.data).to_owned()),
-            Step::Comment => Item::Comment(lent.comment.unwrap_or(&self.comment).into()),
-            Step::Retry(delay) => Item::Retry(delay),
-            Step::Id => Item::Id,
-            Step::Skipped => Item::Skipped,
-        }))
+            Ok(Some(Step::Event)) => Some(Item::Event(self.event_ref(lent.data).to_owned())),
+            Ok(Some(Step::Comment)) => {
+                Some(Item::Comment(lent.comment.unwrap_or(&self.comment).into()))
+            }
+            Ok(Some(Step::Retry)) => Some(Item::Retry(self.retry)),
+            Ok(Some(Step::Id)) => Some(Item::Id),
+            Ok(Some(Step::Skipped)) => Some(Item::Skipped),
+            Err(Exceeded) => return Err(TooLarge { limit: self.limit }),
+        })
     }
 
     /// The stream is over: forgets an unfinished event, keeps the last event id, and is ready for
@@ -269,17 +291,56 @@ impl Decoder {
     }
 
     /// Goes on to the next item.
+    #[inline]
     fn step<'i>(
         &mut self,
         input: &mut &'i [u8],
         lent: &mut Lent<'i>,
-    ) -> Result<Option<Step>, TooLarge> {
+    ) -> Result<Option<Step>, Exceeded> {
         if core::mem::take(&mut self.dispatched) {
             self.block.forget();
+            self.fresh = true;
         }
         if !self.comment.is_empty() {
             block::clear(&mut self.comment);
         }
+        match self.whole_event(input) {
+            Some(data) => {
+                lent.data = Some(data);
+                Ok(Some(Step::Event))
+            }
+            None => self.step_by_line(input, lent),
+        }
+    }
+
+    /// One `data:` line and the blank line after it, at the beginning of a block and whole in the
+    /// chunk: most events of most streams. They leave no trace in the block, so that it needn't be
+    /// cleared. (An LF that is still due after a CR would be a blank line here, which does nothing.)
+    #[inline]
+    fn whole_event<'i>(&mut self, input: &mut &'i [u8]) -> Option<&'i str> {
+        if !self.fresh {
+            return None;
+        }
+        let value = without_space(input.strip_prefix(b"data:")?);
+        let (value, rest) = value.split_at(memchr2(b'\n', b'\r', value)?);
+        let rest = match rest {
+            [b'\n', b'\n', rest @ ..] | [b'\r', b'\n', b'\r', b'\n', rest @ ..] => rest,
+            _ => return None,
+        };
+        if b"data: ".len() + value.len() > self.limit {
+            return None;
+        }
+        let value = utf8::valid(value)?;
+        self.at_start = false;
+        *input = rest;
+        Some(value)
+    }
+
+    fn step_by_line<'i>(
+        &mut self,
+        input: &mut &'i [u8],
+        lent: &mut Lent<'i>,
+    ) -> Result<Option<Step>, Exceeded> {
         while let Some(piece) = self.ends.take(input) {
             let step = match piece {
                 Piece::End(line) if self.open == OpenLine::Empty => self.line(line, lent),
@@ -307,55 +368,64 @@ impl Decoder {
     }
 
     /// A whole line.
-    fn line<'i>(&mut self, line: &'i [u8], lent: &mut Lent<'i>) -> Result<Option<Step>, TooLarge> {
+    fn line<'i>(
+        &mut self,
+        mut line: &'i [u8],
+        lent: &mut Lent<'i>,
+    ) -> Result<Option<Step>, Exceeded> {
         let too_long = line.len() > self.limit;
-        let line = match line.strip_prefix(BOM) {
-            Some(rest) if self.at_start => rest,
-            _ => line,
-        };
-        self.at_start = false;
+        if core::mem::take(&mut self.at_start) {
+            line = line.strip_prefix(BOM).unwrap_or(line);
+        }
         if line.is_empty() {
             return Ok(self.dispatch());
         }
-        // The standard's three kinds of line: a colon first, a colon within, no colon.
-        let (name, value) = split_field(line);
+        let (field, value) = split_field(line);
         if too_long {
-            return self.too_large(drops_event(name));
+            return self.too_large(field);
         }
-        match name {
-            b"" => {
+        match field {
+            Field::Comment => {
                 match utf8::valid(value) {
                     Some(text) => lent.comment = Some(text),
                     None => self.set_comment(value),
                 }
                 return Ok(Some(Step::Comment));
             }
-            b"data" => {
+            Field::Data => {
                 self.keep_lent(lent);
                 let first = self.block.begin_data_line();
                 match utf8::valid(without_space(value)) {
                     Some(value) if first => lent.data = Some(value),
-                    _ => {
+                    Some(value) => self.block.push_str(value),
+                    None => {
                         self.block.push_data(without_space(value));
                         self.block.end_data_line();
                     }
                 }
             }
-            b"event" => self.block.set_event(without_space(value)),
+            Field::Event => self.block.set_event(without_space(value)),
             // "If the field value does not contain U+0000 NULL".
-            b"id" if !value.contains(&0) => self.block.set_id(without_space(value)),
-            b"retry" => return Ok(parse_retry(without_space(value)).map(Step::Retry)),
-            _ => return Ok(None),
+            Field::Id if memchr(0, value).is_none() => self.block.set_id(without_space(value)),
+            Field::Retry => {
+                return Ok(parse_retry(without_space(value)).map(|delay| {
+                    self.retry = delay;
+                    Step::Retry
+                }));
+            }
+            Field::Id | Field::Other => return Ok(None),
         }
+        self.fresh = false;
         if self.fits(lent) {
             Ok(None)
         } else {
-            self.too_large(true)
+            self.too_large(Field::Data)
         }
     }
 
     /// The chunk ends within a line.
-    fn extend_open_line(&mut self, mut bytes: &[u8]) -> Result<(), TooLarge> {
+    fn extend_open_line(&mut self, mut bytes: &[u8]) -> Result<(), Exceeded> {
+        self.fresh = false;
         self.open_len = self.open_len.saturating_add(bytes.len());
         if let OpenLine::Empty | OpenLine::Raw = self.open {
             // Enough of the line to tell whether it is a data line, then its value may go where
@@ -383,14 +453,14 @@ impl Decoder {
             OpenLine::Data { .. } => true,
         };
         if known && self.open_len > self.limit {
-            let drops = match self.open {
-                OpenLine::Raw => drops_event(split_field(self.raw_line()).0),
-                _ => true,
+            let field = match self.open {
+                OpenLine::Raw => split_field(self.raw_line()).0,
+                _ => Field::Data,
             };
             reuse_bytes(&mut self.raw);
             self.at_start = false;
             self.open = OpenLine::Discarded;
-            return self.too_large(drops).map(drop);
+            return self.too_large(field).map(drop);
         }
         match self.open {
             OpenLine::Raw => self.raw.extend_from_slice(bytes),
@@ -398,7 +468,7 @@ impl Decoder {
                 self.push_data(bytes);
                 if !self.fits(&Lent::default()) {
                     self.open = OpenLine::Discarded;
-                    return self.too_large(true).map(drop);
+                    return self.too_large(Field::Data).map(drop);
                 }
             }
             OpenLine::Empty | OpenLine::Discarded => {}
@@ -430,7 +500,7 @@ impl Decoder {
         &mut self,
         rest: &[u8],
         lent: &mut Lent<'_>,
-    ) -> Result<Option<Step>, TooLarge> {
+    ) -> Result<Option<Step>, Exceeded> {
         // A block that began in an earlier chunk, or in this one before a line that was carried
         // over: neither can be, so nothing is lent here.
         debug_assert!(lent.data.is_none());
@@ -445,7 +515,7 @@ impl Decoder {
                 if self.fits(lent) {
                     Ok(None)
                 } else {
-                    self.too_large(true)
+                    self.too_large(Field::Data)
                 }
             }
             OpenLine::Raw => {
@@ -480,6 +550,7 @@ impl Decoder {
         } else {
             self.dispatched = false;
             self.block.forget();
+            self.fresh = true;
             None
         }
     }
@@ -500,27 +571,49 @@ impl Decoder {
         self.block.fits(lent.data.map_or(0, str::len), self.limit)
     }
 
-    /// Something exceeds the limit. If it `drops` the event, the rest of the block is left out.
-    fn too_large(&mut self, drops: bool) -> Result<Option<Step>, TooLarge> {
-        if drops {
+    /// A line of this field exceeds the limit. If it is one of an event, the rest of the block is
+    /// left out.
+    #[cold]
+    fn too_large(&mut self, field: Field) -> Result<Option<Step>, Exceeded> {
+        if matches!(field, Field::Data | Field::Event | Field::Id) {
+            self.fresh = false;
             self.block.skip(self.limit);
         }
         match self.oversize {
-            Oversize::Fail => Err(TooLarge { limit: self.limit }),
+            Oversize::Fail => Err(Exceeded),
             Oversize::Skip => Ok(None),
         }
     }
 }
 
-/// Splits a line at its first colon. Without one, the whole line is the name.
+/// What a line is about.
+#[derive(Clone, Copy)]
+enum Field {
+    /// It begins with a colon.
+    Comment,
+    Data,
+    Event,
+    Id,
+    Retry,
+    /// "The field is ignored."
+    Other,
+}
+
+/// The standard's three kinds of line: a colon first, a colon within, and none, when the whole line
+/// is the field's name.
 #[inline]
-fn split_field(line: &[u8]) -> (&[u8], &[u8]) {
+fn split_field(line: &[u8]) -> (Field, &[u8]) {
     match line {
-        [b'd', b'a', b't', b'a', b':', value @ ..] => (&line[..4], value),
-        _ => match memchr::memchr(b':', line) {
-            Some(colon) => (&line[..colon], &line[colon + 1..]),
-            None => (line, b""),
-        },
+        [b'd', b'a', b't', b'a', b':', value @ ..] => (Field::Data, value),
+        [b'e', b'v', b'e', b'n', b't', b':', value @ ..] => (Field::Event, value),
+        [b'i', b'd', b':', value @ ..] => (Field::Id, value),
+        [b'r', b'e', b't', b'r', b'y', b':', value @ ..] => (Field::Retry, value),
+        [b':', value @ ..] => (Field::Comment, value),
+        b"data" => (Field::Data, b""),
+        b"event" => (Field::Event, b""),
+        b"id" => (Field::Id, b""),
+        // Without a value, `retry` has no digits and does nothing.
+        _ => (Field::Other, b""),
     }
 }
 
@@ -528,11 +621,6 @@ fn split_field(line: &[u8]) -> (&[u8], &[u8]) {
 #[inline]
 fn without_space(value: &[u8]) -> &[u8] {
     value.strip_prefix(b" ").unwrap_or(value)
-}
-
-/// Whether a line with this name, too long to be kept, takes its event with it.
-fn drops_event(name: &[u8]) -> bool {
-    matches!(name, b"data" | b"event" | b"id")
 }
 
 /// "If the field value consists of only ASCII digits": milliseconds, as many as fit.

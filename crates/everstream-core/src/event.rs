@@ -7,6 +7,15 @@ use core::fmt;
 /// The type of an event that named none (WHATWG HTML 9.2.6, dispatch step 5).
 const DEFAULT_TYPE: &str = "message";
 
+/// The default type needs no place in memory.
+#[inline]
+fn without_default(event: &str) -> &str {
+    match event {
+        DEFAULT_TYPE => "",
+        event => event,
+    }
+}
+
 /// One event of a stream.
 ///
 /// It owns a single allocation that holds its data, type and id, and is 32 bytes itself. It
@@ -49,7 +58,7 @@ impl Event {
 
     /// Puts an event together around a data buffer that is moved, not copied.
     pub(crate) fn from_parts(mut data: String, event: &str, last_id: &str, own_id: bool) -> Self {
-        let event = if event == DEFAULT_TYPE { "" } else { event };
+        let event = without_default(event);
         let data_len = data.len();
         data.reserve_exact(event.len() + last_id.len());
         data.push_str(event);
@@ -68,7 +77,7 @@ impl Event {
     /// assert_eq!(Event::new("put", "x", None).event(), "put");
     /// ```
     pub fn event(&self) -> &str {
-        self.as_ref().event
+        self.as_ref().event()
     }
 
     /// The event's data: its `data:` lines joined with `\n`.
@@ -88,8 +97,12 @@ impl Event {
     /// assert_eq!(Event::new("", "x", Some("7")).id(), Some("7"));
     /// assert_eq!(Event::new("", "x", None).id(), None);
     /// ```
+    #[inline]
     pub fn id(&self) -> Option<&str> {
-        self.as_ref().id()
+        match self.packed & 1 {
+            1 => self.as_ref().id(),
+            _ => None,
+        }
     }
 
     /// The newest id of the stream when this event came, its own or an earlier one's; `None` if
@@ -158,6 +171,7 @@ impl fmt::Debug for Event {
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct EventRef<'a> {
+    /// Empty for the default.
     event: &'a str,
     data: &'a str,
     last_id: &'a str,
@@ -166,13 +180,8 @@ pub struct EventRef<'a> {
 
 impl<'a> EventRef<'a> {
     pub(crate) fn new(event: &'a str, data: &'a str, last_id: &'a str, own_id: bool) -> Self {
-        let event = if event.is_empty() {
-            DEFAULT_TYPE
-        } else {
-            event
-        };
         EventRef {
-            event,
+            event: without_default(event),
             data,
             last_id,
             own_id,
@@ -186,7 +195,10 @@ impl<'a> EventRef<'a> {
     /// assert_eq!(Event::new("put", "x", None).as_ref().event(), "put");
     /// ```
     pub fn event(&self) -> &'a str {
-        self.event
+        match self.event {
+            "" => DEFAULT_TYPE,
+            event => event,
+        }
     }
 
     /// See [`Event::data`].
@@ -227,19 +239,20 @@ impl<'a> EventRef<'a> {
     /// assert_eq!(event.as_ref().to_owned(), event);
     /// ```
     pub fn to_owned(&self) -> Event {
-        let event = if self.event == DEFAULT_TYPE {
-            ""
-        } else {
-            self.event
+        let text = match (self.event, self.last_id) {
+            ("", "") => self.data.into(),
+            _ => [self.data, self.event, self.last_id].concat().into(),
         };
-        let mut data = String::with_capacity(self.data.len() + event.len() + self.last_id.len());
-        data.push_str(self.data);
-        Event::from_parts(data, event, self.last_id, self.own_id)
+        Event {
+            text,
+            data_len: self.data.len(),
+            packed: self.event.len() << 1 | usize::from(self.own_id),
+        }
     }
 
     fn debug(&self, f: &mut fmt::Formatter<'_>, name: &str) -> fmt::Result {
         f.debug_struct(name)
-            .field("event", &self.event)
+            .field("event", &self.event())
             .field("data", &self.data)
             .field("id", &self.id())
             .field("last_event_id", &self.last_event_id())

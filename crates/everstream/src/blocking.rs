@@ -19,6 +19,8 @@
 use std::fmt;
 use std::future::poll_fn;
 use std::iter::FusedIterator;
+use std::pin::Pin;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use everstream_core::{Action, Event};
@@ -165,11 +167,8 @@ impl SseClient {
             Err(error) => return Ok(Err(error)),
         }
         let result = self
-            .wait(async |driver| {
-                let start = poll_fn(|cx| driver.poll_start(cx));
-                tokio::time::timeout(limit, start).await
-            })
-            .map_or_else(|error| Ok(Err(error)), |result| result.map_err(|_| Elapsed));
+            .wait(async |driver| timeout(limit, poll_fn(|cx| driver.poll_start(cx))).await)
+            .unwrap_or_else(|error| Ok(Err(error)));
         self.starting = result.is_err();
         result
     }
@@ -304,11 +303,8 @@ impl SseClient {
         if let Some(action) = self.driver.ready_action() {
             return Ok(Some(Ok(action)));
         }
-        self.wait(async |driver| {
-            let next = poll_fn(|cx| driver.poll_action(cx));
-            tokio::time::timeout(limit, next).await.map_err(|_| Elapsed)
-        })
-        .unwrap_or_else(|error| Ok(Some(Err(error))))
+        self.wait(async |driver| timeout(limit, poll_fn(|cx| driver.poll_action(cx))).await)
+            .unwrap_or_else(|error| Ok(Some(Err(error))))
     }
 
     /// The next notification, if it is here already: it neither waits nor connects.
@@ -479,6 +475,29 @@ impl SseClient {
 impl Drop for SseClient {
     fn drop(&mut self) {
         self.drop_runtime();
+    }
+}
+
+/// A limit to a wait. The task that serves the connection has a turn before there is a timer: where
+/// something comes all the time, making timers would be a good part of the work.
+async fn timeout<T>(
+    limit: Duration,
+    mut wait: impl Future<Output = T> + Unpin,
+) -> Result<T, Elapsed> {
+    let mut had_its_turn = false;
+    let at_once = poll_fn(|cx| match Pin::new(&mut wait).poll(cx) {
+        Poll::Ready(result) => Poll::Ready(Some(result)),
+        Poll::Pending if had_its_turn => Poll::Ready(None),
+        Poll::Pending => {
+            had_its_turn = true;
+            cx.waker().wake_by_ref();
+            Poll::Pending
+        }
+    })
+    .await;
+    match at_once {
+        Some(result) => Ok(result),
+        None => tokio::time::timeout(limit, wait).await.map_err(|_| Elapsed),
     }
 }
 

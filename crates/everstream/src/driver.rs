@@ -1,6 +1,6 @@
 //! What both clients share: it does what the session says.
 
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -169,6 +169,7 @@ impl Driver {
 
     fn poll_session(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Action, Error>>> {
         self.handle.register(cx.waker());
+        let mut now = self.now();
         loop {
             if !self.handle.is_quiet() {
                 if self.handle.is_closed() {
@@ -176,8 +177,8 @@ impl Driver {
                     return Poll::Ready(None);
                 }
                 self.interrupt();
+                now = self.now();
             }
-            let now = self.now();
             let output = self.session.poll_output(now);
             self.publish();
             self.handle
@@ -199,18 +200,25 @@ impl Driver {
                 }
                 Output::Wait { until } => {
                     self.link = Link::None;
-                    if self.timer.poll_until(self.epoch, until, cx).is_pending() {
-                        return Poll::Pending;
-                    }
+                    ready!(self.timer.poll_until(self.epoch, until, cx));
+                    now = self.now();
                 }
                 Output::Connect { last_event_id } => {
-                    if self.gives_way(cx) || self.poll_connect(last_event_id, cx).is_pending() {
+                    if self.gives_way(cx) {
                         return self.pause();
+                    }
+                    match self.poll_connect(last_event_id, cx) {
+                        Poll::Ready(at) => now = at,
+                        Poll::Pending => return self.pause(),
                     }
                 }
                 Output::Read { deadline } => {
-                    if self.gives_way(cx) || self.poll_read(deadline, cx).is_pending() {
+                    if self.gives_way(cx) {
                         return self.pause();
+                    }
+                    match self.poll_read(deadline, cx) {
+                        Poll::Ready(at) => now = at,
+                        Poll::Pending => return self.pause(),
                     }
                 }
                 _ => return Poll::Ready(None),
@@ -234,7 +242,12 @@ impl Driver {
         Poll::Pending
     }
 
-    fn poll_connect(&mut self, last_event_id: Option<String>, cx: &mut Context<'_>) -> Poll<()> {
+    /// When it was connected, or failed.
+    fn poll_connect(
+        &mut self,
+        last_event_id: Option<String>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Timestamp> {
         // Taken out, so that an attempt whose future panics isn't polled again.
         let mut connecting = match std::mem::replace(&mut self.link, Link::None) {
             Link::Connecting(connecting) => connecting,
@@ -261,47 +274,34 @@ impl Driver {
             }
             Err(fault) => self.session.handle_fault(fault, now),
         }
-        Poll::Ready(())
+        Poll::Ready(now)
     }
 
-    fn poll_read(&mut self, deadline: Option<Timestamp>, cx: &mut Context<'_>) -> Poll<()> {
-        let Link::Open(connection) = &mut self.link else {
+    /// When something came, or nothing in time.
+    fn poll_read(&mut self, deadline: Option<Timestamp>, cx: &mut Context<'_>) -> Poll<Timestamp> {
+        let read = match &mut self.link {
+            Link::Open(connection) => connection.poll_bytes(cx),
             // The session reads only from what it was told is connected.
-            let now = self.now();
-            self.session.handle_end(now);
-            return Poll::Ready(());
+            _ => Poll::Ready(None),
         };
-        match connection.poll_bytes(cx) {
+        if read.is_pending() {
+            let Some(deadline) = deadline else {
+                return Poll::Pending;
+            };
+            ready!(self.timer.poll_deadline(self.epoch, deadline, cx));
+        }
+        let now = self.now();
+        match read {
             Poll::Ready(Some(Ok(bytes))) => {
                 trace!(bytes = bytes.len(), "received");
                 self.timer.forget_deadline();
-                let now = self.now();
                 self.session.handle_data(bytes, now);
             }
-            Poll::Ready(Some(Err(fault))) => {
-                let now = self.now();
-                self.session.handle_fault(fault, now);
-            }
-            Poll::Ready(None) => {
-                let now = self.now();
-                self.session.handle_end(now);
-            }
-            Poll::Pending => {
-                let Some(deadline) = deadline else {
-                    return Poll::Pending;
-                };
-                if self
-                    .timer
-                    .poll_deadline(self.epoch, deadline, cx)
-                    .is_pending()
-                {
-                    return Poll::Pending;
-                }
-                let now = self.now();
-                self.session.handle_timeout(now);
-            }
+            Poll::Ready(Some(Err(fault))) => self.session.handle_fault(fault, now),
+            Poll::Ready(None) => self.session.handle_end(now),
+            Poll::Pending => self.session.handle_timeout(now),
         }
-        Poll::Ready(())
+        Poll::Ready(now)
     }
 
     /// Keeps what `handle` shows up to date with what is handed out.
