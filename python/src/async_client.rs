@@ -4,8 +4,8 @@
 //! and a read that is cancelled just isn't polled any more. Only sockets are served elsewhere.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
-use std::task::{Context, Poll};
+use std::sync::{Mutex, MutexGuard, TryLockError};
+use std::task::Poll;
 
 use everstream::{Action, Error, Handle, SseClient};
 use pyo3::exceptions::{PyRuntimeError, PyStopAsyncIteration};
@@ -21,7 +21,7 @@ use crate::log::Log;
 use crate::process::{Process, this_thread};
 use crate::raised::Raised;
 use crate::settings::Settings;
-use crate::wake::Wake;
+use crate::wake::{AGAIN, Polled, Wake};
 
 /// After so many actions in a row other tasks of the event loop have their turn.
 const TURN: u32 = 128;
@@ -63,18 +63,6 @@ impl State {
         Some(action)
     }
 }
-
-/// What a poll comes to.
-#[derive(IntoPyObject)]
-enum Polled {
-    Done(Py<PyAny>),
-    /// `None`: wait.
-    Pending(Option<bool>),
-}
-
-/// Poll again, after others had their turn.
-const AGAIN: Polled = Polled::Pending(Some(false));
-const WAIT: Polled = Polled::Pending(None);
 
 #[pymethods]
 impl AsyncClient {
@@ -201,7 +189,7 @@ impl AsyncClient {
                 Some(action) => Poll::Ready(Some(Ok(action))),
                 None => {
                     state.turn += 1;
-                    poll(wake.get(), |cx| state.client.poll_next_action(cx))
+                    wake.get().poll(|cx| state.client.poll_next_action(cx))
                 }
             };
             if let Some(error) = self.raised.take() {
@@ -222,7 +210,7 @@ impl AsyncClient {
                 Poll::Ready(None) => return Err(PyStopAsyncIteration::new_err(())),
                 Poll::Pending => {
                     state.turn = 0;
-                    return Ok(pending(wake.get()));
+                    return Ok(wake.get().pending());
                 }
             }
         }
@@ -234,7 +222,7 @@ impl AsyncClient {
         let Some(state) = &mut *state else {
             return Err(exception(py, Error::Closed, &self.shown));
         };
-        let polled = poll(wake.get(), |cx| state.client.poll_start(cx));
+        let polled = wake.get().poll(|cx| state.client.poll_start(cx));
         if let Some(error) = self.raised.take() {
             if let Poll::Ready(Err(fault)) = polled {
                 add_context(py, &error, fault, &self.shown);
@@ -244,7 +232,7 @@ impl AsyncClient {
         match polled {
             Poll::Ready(Ok(())) => Ok(Polled::Pending(Some(true))),
             Poll::Ready(Err(error)) => Err(exception(py, error, &self.shown)),
-            Poll::Pending => Ok(pending(wake.get())),
+            Poll::Pending => Ok(wake.get().pending()),
         }
     }
 
@@ -330,22 +318,4 @@ fn one_reader() -> PyErr {
         "the client is being read already, by another task or further up in this one: \
          a stream has one reader",
     )
-}
-
-fn poll<T>(wake: &Wake, poll: impl FnOnce(&mut Context<'_>) -> Poll<T>) -> Poll<T> {
-    let waker = wake.waker.clone();
-    waker.begin_poll();
-    let task = Arc::clone(&waker).into();
-    let polled = waker
-        .runtime()
-        .inside(|| poll(&mut Context::from_waker(&task)));
-    // When the interpreter is about to end nothing will come any more.
-    polled.unwrap_or(Poll::Pending)
-}
-
-fn pending(wake: &Wake) -> Polled {
-    match wake.waker.end_poll() {
-        true => WAIT,
-        false => AGAIN,
-    }
 }

@@ -18,6 +18,7 @@ pub(crate) struct Http {
     pub(crate) url: String,
     query_params: Option<Arc<Py<PyAny>>>,
     pub(crate) read_timeout: Option<Duration>,
+    #[pyo3(get)]
     pub(crate) max_event_size: Option<usize>,
 }
 

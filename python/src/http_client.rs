@@ -31,6 +31,8 @@ pub(crate) struct HttpClient {
     /// `None` when it is closed.
     client: Mutex<Option<Box<dyn ConnectionClient>>>,
     connecting: Running,
+    #[pyo3(get)]
+    is_repeatable: bool,
     raised: Raised,
     read_timeout: Option<Duration>,
     process: Process,
@@ -46,6 +48,7 @@ impl HttpClient {
             .create_client(ClientContext::default())
             .map_err(|error| PyValueError::new_err(message(&error)))?;
         Ok(HttpClient {
+            is_repeatable: client.is_repeatable(),
             client: Mutex::new(Some(client)),
             connecting: Running::default(),
             raised,
@@ -93,7 +96,7 @@ fn closed(py: Python<'_>) -> PyErr {
 /// An iterator over the chunks of a connection.
 #[pyclass(frozen, module = "everstream._native")]
 pub(crate) struct HttpStream {
-    headers: everstream::Headers,
+    start: everstream::Start,
     /// `None` when it is closed.
     connection: Arc<tokio::sync::Mutex<Option<Connection>>>,
     read_timeout: Option<Duration>,
@@ -109,7 +112,7 @@ type Chunk = Result<Vec<u8>, Fault>;
 impl HttpStream {
     fn new(connection: Connection, read_timeout: Option<Duration>, runtime: Handle) -> Self {
         HttpStream {
-            headers: connection.start().headers.clone(),
+            start: connection.start().clone(),
             connection: Arc::new(tokio::sync::Mutex::new(Some(connection))),
             read_timeout,
             reading: Mutex::new(None),
@@ -140,7 +143,17 @@ impl HttpStream {
 impl HttpStream {
     #[getter]
     fn headers<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        headers_to_python(py, &self.headers)
+        headers_to_python(py, &self.start.headers)
+    }
+
+    #[getter]
+    fn status(&self) -> Option<u16> {
+        self.start.status
+    }
+
+    #[getter]
+    fn url(&self) -> Option<&str> {
+        self.start.url.as_deref()
     }
 
     fn __iter__(this: Py<Self>) -> Py<Self> {

@@ -5,6 +5,7 @@
 
 mod action;
 mod async_client;
+mod async_http_client;
 mod async_source;
 mod client;
 mod connect;
@@ -36,6 +37,8 @@ mod _native {
     use super::action::{Action, Comment, Event};
     #[pymodule_export]
     use super::async_client::AsyncClient;
+    #[pymodule_export]
+    use super::async_http_client::{AsyncHttpClient, AsyncHttpStream};
     #[pymodule_export]
     use super::async_source::Mailbox;
     #[pymodule_export]

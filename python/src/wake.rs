@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
 
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
@@ -19,15 +20,27 @@ const WAITING: u8 = 2;
 /// There is something to do.
 const WOKEN: u8 = 3;
 
+/// What a poll for a coroutine comes to.
+#[derive(IntoPyObject)]
+pub(crate) enum Polled {
+    Done(Py<PyAny>),
+    /// `None`: wait.
+    Pending(Option<bool>),
+}
+
+/// Poll again, after others had their turn.
+pub(crate) const AGAIN: Polled = Polled::Pending(Some(false));
+const WAIT: Polled = Polled::Pending(None);
+
 /// Of one wait of a coroutine.
 #[pyclass(frozen, module = "everstream._native")]
 pub(crate) struct Wake {
-    pub(crate) waker: Arc<Waker>,
+    waker: Arc<Waker>,
     event_loop: Py<PyAny>,
     release: Py<PyAny>,
 }
 
-pub(crate) struct Waker {
+struct Waker {
     state: AtomicU8,
     /// That of the event loop.
     thread: u64,
@@ -90,6 +103,28 @@ impl Wake {
     }
 }
 
+impl Wake {
+    /// Polls inside the runtime.
+    pub(crate) fn poll<T>(&self, poll: impl FnOnce(&mut Context<'_>) -> Poll<T>) -> Poll<T> {
+        let waker = self.waker.clone();
+        waker.begin_poll();
+        let task = Arc::clone(&waker).into();
+        let polled = waker
+            .runtime
+            .inside(|| poll(&mut Context::from_waker(&task)));
+        // When the interpreter is about to end nothing will come any more.
+        polled.unwrap_or(Poll::Pending)
+    }
+
+    /// After a poll that was pending.
+    pub(crate) fn pending(&self) -> Polled {
+        match self.waker.end_poll() {
+            true => WAIT,
+            false => AGAIN,
+        }
+    }
+}
+
 impl Waker {
     fn set(&self, call: Option<Call>) {
         // Dropped outside the lock: what a destructor does is its own business.
@@ -97,16 +132,12 @@ impl Waker {
         drop(earlier);
     }
 
-    pub(crate) fn runtime(&self) -> &Shared {
-        &self.runtime
-    }
-
-    pub(crate) fn begin_poll(&self) {
+    fn begin_poll(&self) {
         self.state.store(POLLED, Ordering::Release);
     }
 
     /// Whether the coroutine is to wait: nothing has happened while the engine was polled.
-    pub(crate) fn end_poll(&self) -> bool {
+    fn end_poll(&self) -> bool {
         self.state
             .compare_exchange(POLLED, WAITING, Ordering::AcqRel, Ordering::Acquire)
             .is_ok()

@@ -113,10 +113,21 @@ def async_canned(
 
 
 def connect_by(kind: str, url: str, **options: Any) -> AsyncConnectStrategy:
-    """By this package's own HTTP or by aiohttp."""
+    """By this package's own HTTP, wrapped in a strategy or not, or by aiohttp."""
     if kind == "aiohttp":
         options.setdefault("aiohttp_request_options", {})
-    return AsyncConnectStrategy.http(url, **options)
+    strategy = AsyncConnectStrategy.http(url, **options)
+    return Wrapping(strategy) if kind == "wrapped" else strategy
+
+
+class Wrapping(AsyncConnectStrategy):
+    """Another strategy, by what everyone may call."""
+
+    def __init__(self, inner: AsyncConnectStrategy) -> None:
+        self.inner = inner
+
+    def create_client(self, logger: logging.Logger) -> AsyncConnectionClient:
+        return self.inner.create_client(logger)
 
 
 __all__ = ["AsyncSSEClient", "AsyncScripted", "async_canned", "collect", "connect_by", "run"]

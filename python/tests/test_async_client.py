@@ -21,7 +21,7 @@ Client = Callable[..., AsyncSSEClient]
 Run = Callable[[Coroutine[Any, Any, None]], None]
 
 
-@pytest.fixture(params=["own", "aiohttp"])
+@pytest.fixture(params=["own", "wrapped", "aiohttp"])
 def client_of(request: pytest.FixtureRequest) -> Client:
     """Makes clients of a server."""
     if request.param == "aiohttp":

@@ -30,7 +30,7 @@ from everstream.errors import (
 from everstream.testing import Reply, Request, SSEServer
 
 
-@pytest.fixture(params=["own", "aiohttp"])
+@pytest.fixture(params=["own", "wrapped", "aiohttp"])
 def by(request: pytest.FixtureRequest) -> str:
     if request.param == "aiohttp":
         pytest.importorskip("aiohttp")

@@ -16,7 +16,12 @@ from everstream.config import (
     ConnectStrategy,
     ErrorStrategy,
 )
-from everstream.errors import ClosedError, HTTPStatusError, ReadTimeoutError
+from everstream.errors import (
+    ClosedError,
+    EventTooLargeError,
+    HTTPStatusError,
+    ReadTimeoutError,
+)
 from everstream.testing import Reply, SSEServer
 from sources import Scripted
 
@@ -105,6 +110,36 @@ def test_a_strategy_may_wrap_it(server: SSEServer) -> None:
     assert strategy.bytes == len(b"id: 7\ndata: a\n\ndata: b\n\n")
     assert [request.headers.get("last-event-id") for request in server.requests] == [None, "7", "7"]
     assert server.wait_for_open_connections(0)
+
+
+def test_a_wrapped_post_is_not_repeated_unasked(server: SSEServer) -> None:
+    class Passing(ConnectStrategy):
+        def create_client(self, logger: logging.Logger) -> ConnectionClient:
+            post = ConnectStrategy.http(server.url(), method="POST", max_event_size=100)
+            return post.create_client(logger)
+
+    server.otherwise(Reply.stream().event("a"))
+    with SSEClient(Passing(), 0, error_strategy=ErrorStrategy.always_continue()) as client:
+        assert [event.data for event in client.events] == ["a"]
+        assert list(client.events) == []
+    assert server.request_count == 1
+
+
+def test_a_wrapped_one_keeps_the_limit_of_an_event(server: SSEServer) -> None:
+    class Passing(ConnectStrategy):
+        def create_client(self, logger: logging.Logger) -> ConnectionClient:
+            return ConnectStrategy.http(server.url(), max_event_size=100).create_client(logger)
+
+    server.enqueue(Reply.stream().event("x" * 200).stall())
+    with SSEClient(Passing()) as client, pytest.raises(EventTooLargeError):
+        next(client.events)
+
+
+def test_status_and_url_are_known(server: SSEServer) -> None:
+    server.enqueue(Reply.status(302).header("Location", "/there"), Reply.stream().stall())
+    client = ConnectStrategy.http(server.url("/here")).create_client(LOGGER)
+    with client, client.connect(None) as result:
+        assert (result.status, result.url) == (200, server.url("/there"))
 
 
 def test_a_wrapped_one_is_stopped_while_it_waits(server: SSEServer) -> None:

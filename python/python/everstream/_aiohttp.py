@@ -108,7 +108,6 @@ class _Client(AsyncConnectionClient):
         self._strategy = strategy
         self._own_session: aiohttp.ClientSession | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._repeatable = strategy.method in _SAFE_METHODS
         self._read_timeout = strategy.read_timeout
         self._max_event_size = strategy.max_event_size
 
@@ -122,6 +121,10 @@ class _Client(AsyncConnectionClient):
         result = AsyncConnectionResult(_chunks(response), release, _headers(response))
         result._status, result._url = response.status, str(response.url)
         return result
+
+    @property
+    def is_repeatable(self) -> bool:
+        return self._strategy.method in _SAFE_METHODS
 
     async def close(self) -> None:
         session, self._own_session = self._own_session, None

@@ -22,8 +22,8 @@ class Source:
         self._closed = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self.name = type(client).__name__
+        self.repeatable = client.is_repeatable
         # Only this package's own clients say these.
-        self.repeatable: bool = getattr(client, "_repeatable", True)
         self.read_timeout: float | None = getattr(client, "_read_timeout", None)
         self.max_event_size: int | None = getattr(client, "_max_event_size", None)
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from types import TracebackType
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from . import _native
 from ._source import Source
+from ._wait import wait
 from .actions import Action, Event
 from .config import ErrorStrategy, RetryDelayStrategy, engine_part
 from .config.async_connect_strategy import AsyncConnectStrategy, engine_connection
@@ -89,7 +90,7 @@ class AsyncSSEClient:
         Raises the error if the error strategy says to fail, and
         :class:`~everstream.errors.ClosedError` after :meth:`close`.
         """
-        await _wait(self._native, self._native.poll_start)
+        await wait(self._native, self._native.poll_start)
 
     async def interrupt(self) -> None:
         """Drops the connection as if the server had ended it.
@@ -151,36 +152,10 @@ class _Reading(AsyncIterator[_T], Generic[_T]):
             # What is here already is returned without a wait.
             action: _T | None = self._ready(self._only_events)
             if action is None:
-                action = await _wait(self._native, self._native.poll_next, self._only_events)
+                action = await wait(self._native, self._native.poll_next, self._only_events)
             return action
         except (asyncio.CancelledError, GeneratorExit):
             raise
         except BaseException:
             self._over = True
             raise
-
-
-async def _wait(native: _native.AsyncClient, poll: Callable[..., Any], *arguments: Any) -> Any:
-    """Polls the engine until it has come to something."""
-    loop = asyncio.get_running_loop()
-    wake = _native.Wake(loop, _release)
-    native.begin()
-    try:
-        while True:
-            future = loop.create_future()
-            wake.arm(future)
-            polled = poll(wake, *arguments)
-            if polled is None:
-                await future
-            elif polled is False:
-                await asyncio.sleep(0)
-            else:
-                return polled
-    finally:
-        wake.disarm()
-        native.end()
-
-
-def _release(future: asyncio.Future[None]) -> None:
-    if not future.done():
-        future.set_result(None)

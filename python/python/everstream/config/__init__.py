@@ -221,7 +221,7 @@ class _HttpConnectStrategy(ConnectStrategy):
         self._native = native
 
     def create_client(self, logger: Logger) -> ConnectionClient:
-        return _HttpConnectionClient(_native.HttpClient(self._native))
+        return _HttpConnectionClient(self._native)
 
     def __repr__(self) -> str:
         return f"ConnectStrategy.http({_native.redact_url(self._native.url)!r})"
@@ -230,12 +230,19 @@ class _HttpConnectStrategy(ConnectStrategy):
 class _HttpConnectionClient(ConnectionClient):
     """The engine's own HTTP, for a strategy that wraps it."""
 
-    def __init__(self, native: _native.HttpClient) -> None:
-        self._native = native
+    def __init__(self, http: _native.Http) -> None:
+        self._native = _native.HttpClient(http)
+        self._max_event_size = http.max_event_size
 
     def connect(self, last_event_id: str | None) -> ConnectionResult:
         stream = self._native.connect(last_event_id)
-        return ConnectionResult(stream, stream.close, stream.headers)
+        return ConnectionResult(
+            stream, stream.close, stream.headers, status=stream.status, url=stream.url
+        )
+
+    @property
+    def is_repeatable(self) -> bool:
+        return self._native.is_repeatable
 
     def close(self) -> None:
         self._native.close()

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from .. import _native
+from .._wait import wait
 from . import _UNSET, QueryParams, _Unset
 
 if TYPE_CHECKING:
@@ -83,6 +84,15 @@ class AsyncConnectionClient:
         :param last_event_id: the id to resume from
         """
         raise NotImplementedError(f"{type(self).__name__} doesn't define connect()")
+
+    @property
+    def is_repeatable(self) -> bool:
+        """Whether connecting again does no harm, as with GET; it is looked at once.
+
+        If not, it is only done to resume after an event with an id, when no connection was made, or
+        when :meth:`AsyncSSEClient.start() <everstream.AsyncSSEClient.start>` is awaited.
+        """
+        return True
 
     async def close(self) -> None:
         """Releases what it holds: the client is closed."""
@@ -180,8 +190,48 @@ class _AsyncHttpConnectStrategy(AsyncConnectStrategy):
     def __init__(self, native: _native.Http) -> None:
         self._native = native
 
+    def create_client(self, logger: Logger) -> AsyncConnectionClient:
+        return _AsyncHttpConnectionClient(self._native)
+
     def __repr__(self) -> str:
         return f"AsyncConnectStrategy.http({_native.redact_url(self._native.url)!r})"
+
+
+class _AsyncHttpConnectionClient(AsyncConnectionClient):
+    """The engine's own HTTP, for a strategy that wraps it."""
+
+    def __init__(self, http: _native.Http) -> None:
+        self._native = _native.AsyncHttpClient(http)
+        self._max_event_size = http.max_event_size
+
+    async def connect(self, last_event_id: str | None) -> AsyncConnectionResult:
+        stream = self._native.connect(last_event_id)
+        try:
+            await wait(stream, stream.poll_connect)
+        except BaseException:
+            stream.close()
+            raise
+        result = AsyncConnectionResult(_Chunks(stream), stream.close, stream.headers)
+        result._status, result._url = stream.status, stream.url
+        return result
+
+    @property
+    def is_repeatable(self) -> bool:
+        return self._native.is_repeatable
+
+    async def close(self) -> None:
+        self._native.close()
+
+
+class _Chunks(AsyncIterator[bytes]):
+    __slots__ = ("_stream",)
+
+    def __init__(self, stream: _native.AsyncHttpStream) -> None:
+        self._stream = stream
+
+    async def __anext__(self) -> bytes:
+        chunk: bytes = await wait(self._stream, self._stream.poll_next)
+        return chunk
 
 
 def engine_connection(strategy: AsyncConnectStrategy, logger: Logger) -> Any:

@@ -1,0 +1,306 @@
+//! The engine's HTTP as an `AsyncConnectionClient` for Python code, such as a strategy that wraps it.
+//!
+//! A client made by `AsyncConnectStrategy.http` doesn't come by here.
+
+use std::pin::{Pin, pin};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use everstream::{
+    ClientContext, ConnectFuture, ConnectRequest, ConnectStrategy, Connection, ConnectionClient,
+    Fault,
+};
+use pyo3::exceptions::{PyRuntimeError, PyStopAsyncIteration, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+use tokio::time::Sleep;
+
+use crate::convert::headers_to_python;
+use crate::fault::{exception, message, new_error};
+use crate::http::Http;
+use crate::process::Process;
+use crate::raised::{Raised, lock};
+use crate::read_ahead::ReadAhead;
+use crate::wake::{Polled, Wake};
+
+#[pyclass(frozen, module = "everstream._native")]
+pub(crate) struct AsyncHttpClient {
+    /// `None` when it is closed.
+    client: Mutex<Option<Box<dyn ConnectionClient>>>,
+    /// What was begun last.
+    connecting: Mutex<Option<Arc<Link>>>,
+    #[pyo3(get)]
+    is_repeatable: bool,
+    raised: Raised,
+    read_timeout: Option<Duration>,
+    process: Process,
+}
+
+#[pymethods]
+impl AsyncHttpClient {
+    #[new]
+    fn new(http: &Http) -> PyResult<Self> {
+        let raised = Raised::default();
+        let client = http
+            .for_client(&raised)
+            .create_client(ClientContext::default())
+            .map_err(|error| PyValueError::new_err(message(&error)))?;
+        Ok(AsyncHttpClient {
+            is_repeatable: client.is_repeatable(),
+            client: Mutex::new(Some(Box::new(ReadAhead(client)))),
+            connecting: Mutex::new(None),
+            raised,
+            read_timeout: http.read_timeout,
+            process: Process::current(),
+        })
+    }
+
+    /// A connection that is made while it is polled.
+    fn connect(&self, py: Python<'_>, last_event_id: Option<String>) -> PyResult<AsyncHttpStream> {
+        self.process.check("client")?;
+        let mut request = ConnectRequest::default();
+        request.last_event_id = last_event_id;
+        request.read_timeout = self.read_timeout;
+        let connecting = match &mut *lock(&self.client) {
+            Some(client) => client.connect(request),
+            None => return Err(closed(py)),
+        };
+        let link = Arc::new(Link(Mutex::new(State {
+            work: Some(Work::Connecting(connecting)),
+            ..State::default()
+        })));
+        // What was there is dropped outside the lock.
+        let _earlier = lock(&self.connecting).replace(link.clone());
+        Ok(AsyncHttpStream {
+            link,
+            raised: self.raised.clone(),
+            read_timeout: self.read_timeout,
+            process: self.process,
+        })
+    }
+
+    fn close(&self) {
+        if self.process.is_gone() {
+            return;
+        }
+        let client = lock(&self.client).take();
+        if let Some(mut client) = client {
+            client.close();
+        }
+        let connecting = lock(&self.connecting).take();
+        // A connection that is made already is its owner's.
+        if let Some(link) = connecting.filter(|link| !link.is_open()) {
+            link.close();
+        }
+    }
+}
+
+fn closed(py: Python<'_>) -> PyErr {
+    new_error(py, "ClosedError", "the client is closed")
+}
+
+/// A connection, or one that is being made. It is closed from any thread: nothing is called while
+/// the lock is held, and what is polled is taken out meanwhile.
+struct Link(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    work: Option<Work>,
+    /// The response's headers, status and URL.
+    response: Option<(everstream::Headers, Option<u16>, Option<String>)>,
+    is_polled: bool,
+    is_closed: bool,
+    waker: Option<Waker>,
+}
+
+enum Work {
+    Connecting(ConnectFuture),
+    Open {
+        connection: Connection,
+        /// The end of the silence that is accepted.
+        silence: Option<Pin<Box<Sleep>>>,
+    },
+}
+
+impl Link {
+    fn is_open(&self) -> bool {
+        lock(&self.0).response.is_some()
+    }
+
+    fn close(&self) {
+        let (work, waker) = {
+            let mut state = lock(&self.0);
+            state.is_closed = true;
+            (state.work.take(), state.waker.take())
+        };
+        drop(work);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// `None`: it is closed, or at its end.
+    fn poll<T>(
+        &self,
+        cx: &mut Context<'_>,
+        poll: impl FnOnce(&mut Work, &mut Context<'_>) -> Poll<T>,
+    ) -> Poll<Option<T>> {
+        let work = {
+            let mut state = lock(&self.0);
+            state.waker = Some(cx.waker().clone());
+            state.work.take()
+        };
+        let Some(mut work) = work else {
+            return Poll::Ready(None);
+        };
+        let polled = poll(&mut work, cx);
+        let mut state = lock(&self.0);
+        if state.is_closed {
+            drop(state);
+            drop(work);
+            return Poll::Ready(None);
+        }
+        if let (None, Work::Open { connection, .. }) = (&state.response, &work) {
+            let start = connection.start();
+            state.response = Some((start.headers.clone(), start.status, start.url.clone()));
+        }
+        state.work = Some(work);
+        polled.map(Some)
+    }
+}
+
+/// A connection to await, and an asynchronous iterator's worth of chunks.
+#[pyclass(frozen, module = "everstream._native")]
+pub(crate) struct AsyncHttpStream {
+    link: Arc<Link>,
+    raised: Raised,
+    read_timeout: Option<Duration>,
+    process: Process,
+}
+
+#[pymethods]
+impl AsyncHttpStream {
+    fn begin(&self) -> PyResult<()> {
+        self.process.check("connection")?;
+        match std::mem::replace(&mut lock(&self.link.0).is_polled, true) {
+            false => Ok(()),
+            true => Err(PyRuntimeError::new_err(
+                "the connection is being read already: it has one reader",
+            )),
+        }
+    }
+
+    fn end(&self) {
+        lock(&self.link.0).is_polled = false;
+    }
+
+    /// `True`: it is connected. `None`: wait. `False`: poll again, after others had their turn.
+    fn poll_connect(&self, py: Python<'_>, wake: &Bound<'_, Wake>) -> PyResult<Polled> {
+        let limit = self.read_timeout;
+        let polled = wake.get().poll(|cx| {
+            self.link.poll(cx, |work, cx| {
+                let Work::Connecting(connecting) = work else {
+                    return Poll::Ready(Ok(()));
+                };
+                connecting.as_mut().poll(cx).map_ok(|connection| {
+                    *work = Work::Open {
+                        connection,
+                        silence: limit.map(|limit| Box::pin(tokio::time::sleep(limit))),
+                    };
+                })
+            })
+        });
+        if let Some(error) = self.raised.take() {
+            return Err(error);
+        }
+        match polled {
+            Poll::Ready(Some(Ok(()))) => Ok(Polled::Pending(Some(true))),
+            Poll::Ready(Some(Err(fault))) => Err(self.failed(py, &fault)),
+            Poll::Ready(None) => Err(closed(py)),
+            Poll::Pending => Ok(wake.get().pending()),
+        }
+    }
+
+    /// The next chunk. `None` and `False` as for `poll_connect`.
+    fn poll_next(&self, py: Python<'_>, wake: &Bound<'_, Wake>) -> PyResult<Polled> {
+        let limit = self.read_timeout;
+        let polled = wake.get().poll(|cx| {
+            self.link.poll(cx, |work, cx| {
+                let Work::Open {
+                    connection,
+                    silence,
+                } = work
+                else {
+                    return Poll::Ready(None);
+                };
+                let next = pin!(connection.next_chunk()).poll(cx);
+                if let Poll::Ready(chunk) = next {
+                    *silence = limit.map(|limit| Box::pin(tokio::time::sleep(limit)));
+                    return Poll::Ready(
+                        chunk.map(|chunk| chunk.map(|bytes| bytes.as_ref().to_vec())),
+                    );
+                }
+                match (silence, limit) {
+                    (Some(silence), Some(limit)) => silence
+                        .as_mut()
+                        .poll(cx)
+                        .map(|()| Some(Err(Fault::ReadTimeout(limit)))),
+                    _ => Poll::Pending,
+                }
+            })
+        });
+        match polled {
+            Poll::Ready(Some(Some(Ok(bytes)))) => {
+                Ok(Polled::Done(PyBytes::new(py, &bytes).into_any().unbind()))
+            }
+            Poll::Ready(Some(Some(Err(fault)))) => Err(self.failed(py, &fault)),
+            Poll::Ready(Some(None) | None) => {
+                self.link.close();
+                Err(PyStopAsyncIteration::new_err(()))
+            }
+            Poll::Pending => Ok(wake.get().pending()),
+        }
+    }
+
+    #[getter]
+    fn headers<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let headers = match &lock(&self.link.0).response {
+            Some((headers, ..)) => headers.clone(),
+            None => return Ok(None),
+        };
+        headers_to_python(py, &headers).map(Some)
+    }
+
+    #[getter]
+    fn status(&self) -> Option<u16> {
+        lock(&self.link.0).response.as_ref()?.1
+    }
+
+    #[getter]
+    fn url(&self) -> Option<String> {
+        lock(&self.link.0).response.as_ref()?.2.clone()
+    }
+
+    fn close(&self) {
+        if !self.process.is_gone() {
+            self.link.close();
+        }
+    }
+}
+
+impl AsyncHttpStream {
+    fn failed(&self, py: Python<'_>, fault: &Fault) -> PyErr {
+        self.link.close();
+        match exception(py, fault) {
+            Ok(exception) => PyErr::from_value(exception.into_any()),
+            Err(error) => error,
+        }
+    }
+}
+
+impl Drop for AsyncHttpStream {
+    fn drop(&mut self) {
+        self.close();
+    }
+}

@@ -1,0 +1,168 @@
+"""AsyncConnectStrategy.http as an object of Python's, in code that uses it by itself.
+
+In a client it passes the tests of ``test_async_http.py`` and ``test_async_client.py``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+
+import pytest
+
+from async_sources import collect, in_thread, run
+from everstream.config.async_connect_strategy import (
+    AsyncConnectionClient,
+    AsyncConnectionResult,
+    AsyncConnectStrategy,
+)
+from everstream.errors import ClosedError, HTTPStatusError, ReadTimeoutError
+from everstream.testing import Gate, Reply, SSEServer
+
+LOGGER = logging.getLogger("mine")
+
+
+def test_it_connects_and_hands_out_bytes(server: SSEServer) -> None:
+    server.enqueue(
+        Reply.status(302).header("Location", "/there"),
+        Reply.stream().header("X-Server", "mine").event("a").event("b"),
+    )
+
+    async def main() -> None:
+        strategy = AsyncConnectStrategy.http(server.url("/here"))
+        async with strategy.create_client(LOGGER) as client:
+            assert isinstance(client, AsyncConnectionClient)
+            assert client.is_repeatable
+            async with await client.connect("7") as result:
+                assert isinstance(result, AsyncConnectionResult)
+                assert result.headers is not None
+                assert result.headers["x-server"] == "mine"
+                assert b"".join(await collect(result.stream)) == b"data: a\n\ndata: b\n\n"
+                assert await collect(result.stream) == []
+
+    run(main())
+    assert [request.target for request in server.requests] == ["/here", "/there"]
+    assert server.requests[1].headers["last-event-id"] == "7"
+
+
+def test_what_goes_wrong_is_raised(server: SSEServer) -> None:
+    server.enqueue(Reply.status(503), Reply.stream().stall())
+
+    async def main() -> None:
+        strategy = AsyncConnectStrategy.http(server.url(), read_timeout=0.05)
+        async with strategy.create_client(LOGGER) as client:
+            with pytest.raises(HTTPStatusError) as raised:
+                await client.connect(None)
+            assert raised.value.status == 503
+            async with await client.connect(None) as result:
+                with pytest.raises(ReadTimeoutError):
+                    await anext(result.stream)
+        with pytest.raises(ClosedError):
+            await client.connect(None)
+
+    run(main())
+    assert server.wait_for_open_connections(0)
+
+
+def test_a_post_says_that_it_is_not_repeatable(server: SSEServer) -> None:
+    strategy = AsyncConnectStrategy.http(server.url(), method="POST")
+    assert not strategy.create_client(LOGGER).is_repeatable
+
+
+def test_closing_ends_a_wait(server: SSEServer) -> None:
+    server.enqueue(Reply.stream().stall(), Reply.stream().head_delayed(3600))
+
+    async def main() -> None:
+        client = AsyncConnectStrategy.http(server.url()).create_client(LOGGER)
+        result = await client.connect(None)
+        reading = asyncio.create_task(collect(result.stream))
+        await asyncio.sleep(0)
+        await result.close()
+        assert await reading == []
+        connecting = asyncio.create_task(client.connect(None))
+        assert await in_thread(server.wait_for_requests, 2)
+        await client.close()
+        with pytest.raises(ClosedError):
+            await connecting
+
+    run(main())
+    assert server.wait_for_open_connections(0)
+
+
+def test_closing_in_another_thread_ends_a_wait(server: SSEServer) -> None:
+    server.enqueue(Reply.stream().stall())
+
+    async def main() -> None:
+        client = AsyncConnectStrategy.http(server.url()).create_client(LOGGER)
+        result = await client.connect(None)
+        reading = asyncio.create_task(collect(result.stream))
+        await asyncio.sleep(0)
+        closing = threading.Thread(target=lambda: asyncio.run(result.close()))
+        closing.start()
+        assert await reading == []
+        await in_thread(closing.join)
+
+    run(main())
+    assert server.wait_for_open_connections(0)
+
+
+def test_a_cancelled_connect_is_given_up(server: SSEServer) -> None:
+    server.enqueue(Reply.stream().head_delayed(3600))
+
+    async def main() -> None:
+        client = AsyncConnectStrategy.http(server.url()).create_client(LOGGER)
+        connecting = asyncio.create_task(client.connect(None))
+        assert await in_thread(server.wait_for_requests, 1)
+        connecting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await connecting
+        assert await in_thread(server.wait_for_open_connections, 0)
+
+    run(main())
+
+
+def test_a_cancelled_read_loses_nothing_and_there_is_one_reader(server: SSEServer) -> None:
+    go_on = Gate()
+    server.enqueue(Reply.stream().event("a").wait_for(go_on).event("b"))
+
+    async def main() -> None:
+        client = AsyncConnectStrategy.http(server.url()).create_client(LOGGER)
+        async with await client.connect(None) as result:
+            assert await anext(result.stream) == b"data: a\n\n"
+            reading = asyncio.ensure_future(anext(result.stream))
+            await asyncio.sleep(0)
+            with pytest.raises(RuntimeError, match="one reader"):
+                await anext(result.stream)
+            reading.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await reading
+            go_on.open()
+            assert b"".join(await collect(result.stream)) == b"data: b\n\n"
+
+    run(main())
+
+
+def test_query_params_are_asked_in_the_thread_of_the_loop(server: SSEServer) -> None:
+    server.enqueue(Reply.stream().stall(), Reply.stream().stall())
+    threads: list[int] = []
+    mistake = LookupError("no token")
+
+    def query_params() -> dict[str, str]:
+        threads.append(threading.get_ident())
+        if len(threads) > 1:
+            raise mistake
+        return {"token": "1"}
+
+    async def main() -> None:
+        strategy = AsyncConnectStrategy.http(server.url(), query_params=query_params)
+        client = strategy.create_client(LOGGER)
+        async with await client.connect(None):
+            pass
+        with pytest.raises(LookupError) as raised:
+            await client.connect(None)
+        assert raised.value is mistake
+
+    run(main())
+    assert server.requests[0].target == "/?token=1"
+    assert threads == [threading.get_ident()] * 2
