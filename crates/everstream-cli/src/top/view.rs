@@ -110,6 +110,7 @@ impl View {
             KeyCode::Char('c') if control => return Asked::Quit,
             KeyCode::Char('l') if control => return Asked::Redraw,
             KeyCode::Char(_) if control => {}
+            // Any key.
             _ if self.help => self.help = false,
             KeyCode::Up => self.move_by(-1, live),
             KeyCode::Down => self.move_by(1, live),

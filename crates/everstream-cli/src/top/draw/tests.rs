@@ -204,10 +204,9 @@ fn no_size_is_too_small() {
     for keys in ["", "?", "\n", "p\n?", "fx", "pfprice"] {
         let (streams, mut view) = (three(), View::new());
         press(&mut view, &streams, keys);
-        for (width, height) in (0..150)
-            .step_by(7)
-            .flat_map(|w| (0..30).map(move |h| (w, h)))
-        {
+        let widths = [0, 1, 2, 5, 11, 21, 40, 79, 140];
+        let heights = [0, 1, 2, 3, 4, 6, 9, 15, 30];
+        for (width, height) in widths.iter().flat_map(|w| heights.map(|h| (*w, h))) {
             screen(&view, &streams, 60, (width, height));
             screen(&view, &[], 60, (width, height));
         }
