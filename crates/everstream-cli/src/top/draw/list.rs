@@ -124,20 +124,25 @@ pub(super) fn draw(
     let title =
         |column: &Column| Cell::from(Text::from(column.title()).alignment(column.alignment()));
     let header = std::iter::once(Cell::from("  # URL")).chain(columns.iter().map(title));
-    let rows = matching.iter().map(|index| {
+    let rows = matching.iter().enumerate().map(|(row, index)| {
         let stream = &streams[*index];
         let number = format!("{:>3} ", index + 1);
         let room = usize::from(url).saturating_sub(number.len());
         let name = middle_cut(&words::shown(short(&stream.url)), room);
         let cells = columns.iter().map(|column| column.cell(stream, now, look));
-        Row::new(std::iter::once(Cell::from(number + &name)).chain(cells))
+        let mut first = Cell::from(number + &name);
+        if selected == Some(row) {
+            // Other cells have colours, which not every terminal shows well turned round.
+            first = first.style(Style::new().reversed());
+        }
+        Row::new(std::iter::once(first).chain(cells))
     });
     let widths = columns
         .iter()
         .map(|column| Constraint::Length(column.width()));
     let table = Table::new(rows, std::iter::once(Constraint::Length(url)).chain(widths))
         .header(Row::new(header).style(Style::new().bold()))
-        .row_highlight_style(Style::new().reversed())
+        .row_highlight_style(Style::new().bold())
         .column_spacing(1);
     let mut state = TableState::new().with_selected(selected);
     frame.render_stateful_widget(table, area, &mut state);
