@@ -1,5 +1,6 @@
 //! A terminal for a line of shell: a pseudo-terminal, made by `script` of util-linux, and what its
 //! screen shows.
+#![allow(dead_code)] // not every test presses keys
 
 use std::io::{Read, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
