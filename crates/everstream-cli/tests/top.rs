@@ -265,6 +265,9 @@ fn another_size_is_another_layout() {
     let mut top = Top::start("resize", &server.url("/prices"));
     let shown = top.pty.wait_for("price 12");
     assert!(!shown.contains("LAST ID"), "{shown}");
+    // Then the clock doesn't draw.
+    top.pty.press("p");
+    top.pty.wait_for("PAUSED");
     top.pty.resize(30, 140);
     let tty = top.file("tty");
     let resized = Command::new("stty")
