@@ -34,7 +34,7 @@ const SCENES: &[Scene] = &[
     Scene {
         name: "follow",
         rows: 24,
-        columns: 90,
+        columns: 96,
         line: "everstream http://example.com/prices",
         taken_at: |screen| screen.contains("8.25") && screen.contains("silent for 1 s"),
     },
@@ -48,7 +48,7 @@ const SCENES: &[Scene] = &[
     Scene {
         name: "demo",
         rows: 24,
-        columns: 110,
+        columns: 124,
         line: "everstream demo",
         taken_at: |screen| screen.contains("Every event arrived once"),
     },
