@@ -1,6 +1,7 @@
 //! The pictures of the terminal in the documentation are there, and are pictures.
 //!
-//! `cargo xtask pictures` takes them anew, from the real command in a real terminal.
+//! `cargo xtask pictures` takes them anew, from the real command in a real terminal. One that differs
+//! only in figures stays as it is, unless its file is removed before.
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // tests
 
