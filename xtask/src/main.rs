@@ -6,6 +6,7 @@ mod features;
 mod fuzz;
 mod interop;
 mod lint;
+mod pictures;
 mod python;
 mod sh;
 mod soak;
@@ -60,6 +61,11 @@ const COMMANDS: &[Command] = &[
         name: "bench",
         about: "The Python clients against others, into docs/bench: python [--events N] [--rounds N]",
         run: bench::run,
+    },
+    Command {
+        name: "pictures",
+        about: "The pictures of the terminal in docs/pictures, from the command itself",
+        run: pictures::run,
     },
     Command {
         name: "fuzz",

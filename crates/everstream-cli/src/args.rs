@@ -5,13 +5,16 @@ use std::ffi::OsString;
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
+use crate::completions::CompletionsArgs;
 use crate::cursor::CursorArgs;
 use crate::exec::ExecArgs;
 use crate::exit;
+use crate::man::ManArgs;
 use crate::output::OutputArgs;
 use crate::reconnect::ReconnectArgs;
 use crate::request::RequestArgs;
 use crate::select::SelectArgs;
+use crate::top::TopArgs;
 
 /// Follows an event stream (Server-Sent Events) for as long as it takes.
 ///
@@ -61,6 +64,13 @@ pub(crate) enum Command {
     /// 503, goes away and comes back. All that was sent is compared with all that was received.
     #[command(after_help = exit::HELP)]
     Demo(DemoArgs),
+    /// Watch one or many streams on a terminal: their state, rates, lags, types and errors.
+    #[command(after_help = exit::HELP, args_override_self = true)]
+    Top(Box<TopArgs>),
+    /// Print a script for a shell, with which it completes this command's line.
+    Completions(CompletionsArgs),
+    /// Print the manual page, or write all pages into a directory.
+    Man(ManArgs),
 }
 
 #[derive(Debug, Args)]

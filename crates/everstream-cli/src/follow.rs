@@ -53,7 +53,9 @@ fn prepare(args: &FollowArgs) -> Result<(SseClient, Follower<'_>), Problem> {
         builder = builder.last_event_id(id);
     }
     let (builder, last) = select::apply_until(&args.select, builder)?;
-    let client = builder.build().map_err(|error| bad_setting(args, &error))?;
+    let client = builder
+        .build()
+        .map_err(|error| bad_setting(&args.request.url, &error))?;
     let follower = Follower {
         args,
         printer: Printer::new(&args.output),
@@ -77,8 +79,7 @@ fn prepare(args: &FollowArgs) -> Result<(SseClient, Follower<'_>), Problem> {
     Ok((client, follower))
 }
 
-fn bad_setting(args: &FollowArgs, error: &Error) -> Problem {
-    let url = &args.request.url;
+pub(crate) fn bad_setting(url: &str, error: &Error) -> Problem {
     let problem = Problem::because("this can't be followed", error);
     if matches!(error, Error::Config { setting: "url", .. }) && !url.contains("://") {
         let guess = format!("http://{url}");

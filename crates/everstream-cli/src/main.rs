@@ -5,6 +5,8 @@
 //! | `args.rs` | the command line |
 //! | `follow.rs` | `everstream URL` |
 //! | `demo/` | `everstream demo` |
+//! | `top/` | `everstream top` |
+//! | `completions.rs`, `man.rs` | `everstream completions`, `everstream man` |
 //! | `request.rs`, `reconnect.rs` | the options of every subcommand with a URL |
 //! | `select.rs`, `jq.rs` | which events, and what of them |
 //! | `output/` | events on standard output |
@@ -16,6 +18,7 @@
 //! | `exit.rs` | exit codes |
 
 mod args;
+mod completions;
 mod cursor;
 mod demo;
 mod duration;
@@ -24,6 +27,7 @@ mod exit;
 mod explain;
 mod follow;
 mod jq;
+mod man;
 mod output;
 mod progress;
 mod reconnect;
@@ -32,6 +36,7 @@ mod request;
 mod select;
 mod status;
 mod stop;
+mod top;
 
 use std::process::ExitCode;
 
@@ -42,6 +47,9 @@ fn main() -> ExitCode {
     match args::parse(std::env::args_os()) {
         Ok(Command::Follow(args)) => follow::run(&args),
         Ok(Command::Demo(args)) => demo::run(&args),
+        Ok(Command::Top(args)) => top::run(&args),
+        Ok(Command::Completions(args)) => completions::run(&args),
+        Ok(Command::Man(args)) => man::run(&args),
         Err(problem) => problem.exit(),
     }
     .into()

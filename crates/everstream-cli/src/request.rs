@@ -143,6 +143,21 @@ impl RequestArgs {
         self.way(http)
     }
 
+    /// The options in use that say what only their origin should get.
+    pub(crate) fn secrets(&self) -> Vec<&'static str> {
+        let body = !self.data.is_empty() || self.data_binary.is_some() || self.json.is_some();
+        [
+            (!self.headers.is_empty(), "-H"),
+            (self.user.is_some(), "-u"),
+            (self.bearer_env.is_some(), "--bearer-env"),
+            (self.cert.is_some(), "--cert"),
+            (body, "the body"),
+        ]
+        .into_iter()
+        .filter_map(|(used, name)| used.then_some(name))
+        .collect()
+    }
+
     fn headers(&self) -> Result<Vec<(String, String)>, Problem> {
         let mut headers = Vec::new();
         for (index, header) in self.headers.iter().enumerate() {

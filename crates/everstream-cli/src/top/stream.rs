@@ -1,0 +1,283 @@
+//! What is known of one stream. Times are counted from the start of the program.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use everstream::{Action, Error, Event, RedactedUrl};
+
+use super::rates::Rates;
+use crate::report;
+
+/// A server chooses how long its texts are; of each so many bytes are kept.
+const TEXT: usize = 300;
+
+/// A server chooses how many types there are; the rest is counted together.
+const KINDS: usize = 32;
+
+/// Events that can be looked at.
+const RECENT: usize = 100;
+
+#[derive(Clone, Debug)]
+pub(super) struct Stream {
+    /// The URL without its secrets.
+    pub(super) url: String,
+    pub(super) state: State,
+    pub(super) connections: u64,
+    pub(super) events: u64,
+    pub(super) comments: u64,
+    /// Of the data of events, as UTF-8.
+    pub(super) bytes: u64,
+    pub(super) kinds: Kinds,
+    pub(super) rates: Rates,
+    pub(super) last_event: Option<Duration>,
+    /// When anything came: an event, a comment, a response.
+    pub(super) last_sign: Option<Duration>,
+    pub(super) last_error: Option<(Duration, String)>,
+    pub(super) last_id: Option<String>,
+    /// The newest first.
+    pub(super) recent: VecDeque<Recent>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    Connecting,
+    Connected { since: Duration },
+    Retrying { until: Duration },
+    Ended,
+}
+
+/// The beginning of an event.
+#[derive(Clone, Debug)]
+pub(super) struct Recent {
+    pub(super) at: Duration,
+    pub(super) kind: String,
+    pub(super) id: Option<String>,
+    pub(super) data: String,
+}
+
+impl Stream {
+    pub(super) fn new(url: &str) -> Stream {
+        Stream {
+            url: clip(&RedactedUrl(url).to_string()),
+            state: State::Connecting,
+            connections: 0,
+            events: 0,
+            comments: 0,
+            bytes: 0,
+            kinds: Kinds::default(),
+            rates: Rates::default(),
+            last_event: None,
+            last_sign: None,
+            last_error: None,
+            last_id: None,
+            recent: VecDeque::new(),
+        }
+    }
+
+    /// Something happened. `id` is the client's last event id, and `delay` is how long it waits
+    /// before it connects again.
+    pub(super) fn take(
+        &mut self,
+        action: &Action,
+        id: Option<&str>,
+        delay: Duration,
+        now: Duration,
+    ) {
+        self.last_id = id.map(clip);
+        match action {
+            Action::Start(_) => {
+                self.connections += 1;
+                self.state = State::Connected { since: now };
+                self.last_sign = Some(now);
+            }
+            Action::Event(event) => self.event(event, now),
+            Action::Comment(_) => {
+                self.comments += 1;
+                self.last_sign = Some(now);
+            }
+            Action::Fault(fault) => {
+                let why = match fault {
+                    Some(fault) => report::chain(fault),
+                    None => "the server ended the connection".to_owned(),
+                };
+                self.last_error = Some((now, clip(&why)));
+                self.state = State::Retrying {
+                    until: now.saturating_add(delay),
+                };
+            }
+            _ => {}
+        }
+    }
+
+    fn event(&mut self, event: &Event, now: Duration) {
+        self.events += 1;
+        self.bytes += event.data().len() as u64;
+        self.kinds.count(event.event());
+        self.rates.count(now);
+        self.last_event = Some(now);
+        self.last_sign = Some(now);
+        self.recent.truncate(RECENT - 1);
+        self.recent.push_front(Recent {
+            at: now,
+            kind: clip(event.event()),
+            id: event.id().map(clip),
+            data: clip(event.data()),
+        });
+    }
+
+    /// There will be no other connection.
+    pub(super) fn end(&mut self, error: Option<&Error>, now: Duration) {
+        self.state = State::Ended;
+        let why = match error {
+            Some(error) if error.status() == Some(204) => {
+                "the server ended the stream for good (status 204)".to_owned()
+            }
+            Some(error) => format!("gave up: {}", report::chain(error)),
+            None => "the end of the stream".to_owned(),
+        };
+        self.last_error = Some((now, clip(&why)));
+    }
+
+    pub(super) fn reconnects(&self) -> u64 {
+        self.connections.saturating_sub(1)
+    }
+}
+
+/// The beginning of a text, with a mark if there was more.
+fn clip(text: &str) -> String {
+    if text.len() <= TEXT {
+        return text.to_owned();
+    }
+    let mut end = TEXT;
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    format!("{}…", &text[..end])
+}
+
+/// How many events there were of each type.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Kinds {
+    counts: Vec<(String, u64)>,
+    other: u64,
+}
+
+impl Kinds {
+    fn count(&mut self, kind: &str) {
+        let is = |name: &str| match name.strip_suffix('…') {
+            Some(beginning) if kind.len() > TEXT => kind.starts_with(beginning),
+            _ => name == kind,
+        };
+        if let Some((_, count)) = self.counts.iter_mut().find(|(name, _)| is(name)) {
+            *count += 1;
+        } else if self.counts.len() < KINDS {
+            self.counts.push((clip(kind), 1));
+        } else {
+            self.other += 1;
+        }
+    }
+
+    /// The most frequent first; those that are counted together at the end.
+    pub(super) fn sorted(&self) -> Vec<(&str, u64)> {
+        let mut sorted: Vec<_> = self
+            .names()
+            .zip(self.counts.iter().map(|(_, n)| *n))
+            .collect();
+        sorted.sort_by(|(a, n), (b, m)| m.cmp(n).then(a.cmp(b)));
+        if self.other > 0 {
+            sorted.push(("(other types)", self.other));
+        }
+        sorted
+    }
+
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.counts.iter().map(|(name, _)| name.as_str())
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use everstream::{Fault, Start};
+
+    pub(in crate::top) fn at(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    pub(in crate::top) fn start() -> Action {
+        Action::Start(Box::default())
+    }
+
+    pub(in crate::top) fn event(kind: &str, data: &str, id: Option<&str>) -> Action {
+        Action::Event(Event::new(kind, data, id))
+    }
+
+    fn take(stream: &mut Stream, action: &Action, now: u64) {
+        stream.take(action, Some("7"), at(3), at(now));
+    }
+
+    #[test]
+    fn what_happens_is_counted() {
+        let mut stream = Stream::new("https://me:secret@a.test/feed?token=secret");
+        assert!(!stream.url.contains("secret"), "{}", stream.url);
+        assert_eq!(stream.state, State::Connecting);
+        let start: Action = Action::Start(Box::<Start>::default());
+        take(&mut stream, &start, 1);
+        assert_eq!(stream.state, State::Connected { since: at(1) });
+        assert_eq!((stream.reconnects(), stream.last_event), (0, None));
+        take(&mut stream, &event("price", "7 €", Some("41")), 2);
+        take(&mut stream, &Action::Comment("x".into()), 4);
+        assert_eq!((stream.events, stream.comments, stream.bytes), (1, 1, 5));
+        assert_eq!(
+            (stream.last_event, stream.last_sign),
+            (Some(at(2)), Some(at(4)))
+        );
+        take(&mut stream, &Action::Fault(Some(Fault::Incomplete)), 5);
+        assert_eq!(stream.state, State::Retrying { until: at(8) });
+        assert!(
+            stream
+                .last_error
+                .as_ref()
+                .is_some_and(|(when, _)| *when == at(5))
+        );
+        take(&mut stream, &start, 8);
+        assert_eq!(stream.reconnects(), 1);
+        stream.end(None, at(9));
+        assert_eq!(stream.state, State::Ended);
+        assert_eq!(stream.last_id.as_deref(), Some("7"));
+    }
+
+    #[test]
+    fn a_server_can_not_make_it_grow() {
+        let mut stream = Stream::new("http://a.test/");
+        for number in 0..1000 {
+            let kind = format!("type {number} {}", "é".repeat(10_000));
+            let long = "x".repeat(100_000);
+            take(&mut stream, &event(&kind, &long, Some(&long)), 1);
+        }
+        assert_eq!(stream.kinds.sorted().len(), KINDS + 1);
+        assert_eq!(
+            stream.kinds.sorted().last(),
+            Some(&("(other types)", 1000 - 32))
+        );
+        assert_eq!(stream.recent.len(), RECENT);
+        let recent = &stream.recent[0];
+        for text in [&recent.kind, &recent.data, recent.id.as_ref().unwrap()] {
+            assert!(text.len() <= TEXT + '…'.len_utf8(), "{}", text.len());
+        }
+        assert_eq!(stream.bytes, 100_000_000);
+    }
+
+    #[test]
+    fn long_types_are_told_apart_by_their_beginning() {
+        let mut kinds = Kinds::default();
+        let long = "x".repeat(1000);
+        kinds.count(&long);
+        kinds.count(&long);
+        kinds.count("x");
+        assert_eq!(
+            kinds.sorted().iter().map(|(_, n)| *n).collect::<Vec<_>>(),
+            [2, 1]
+        );
+    }
+}

@@ -1,0 +1,223 @@
+//! The pictures of the terminal in the documentation are there, and are pictures.
+//!
+//! `cargo xtask pictures` takes them anew, from the real command in a real terminal. One that differs
+//! only in figures stays as it is, unless its file is removed before.
+#![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // tests
+
+mod common;
+#[path = "common/pty.rs"]
+mod pty;
+#[path = "common/svg.rs"]
+mod svg;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use everstream_testing::{Reply, Request, Server};
+use pty::Pty;
+use regex_lite::Regex;
+
+/// What a picture shows. A new one is an entry here.
+struct Scene {
+    /// Of the file.
+    name: &'static str,
+    rows: u16,
+    columns: u16,
+    /// The command line, which is its title too. Its hosts are played by [`answer`].
+    line: &'static str,
+    /// It is taken when the screen is so.
+    taken_at: fn(&str) -> bool,
+}
+
+const SCENES: &[Scene] = &[
+    Scene {
+        name: "follow",
+        rows: 24,
+        columns: 96,
+        line: "everstream http://example.com/prices",
+        taken_at: |screen| screen.contains("8.25") && screen.contains("silent for 1 s"),
+    },
+    Scene {
+        name: "top",
+        rows: 16,
+        columns: 104,
+        line: "everstream top http://example.com/trades http://example.com/builds http://example.org/news",
+        taken_at: |screen| screen.contains("0:00:14") && screen.contains("retry in "),
+    },
+    Scene {
+        name: "demo",
+        rows: 24,
+        columns: 124,
+        line: "everstream demo",
+        taken_at: |screen| screen.contains("Every event arrived once"),
+    },
+];
+
+/// The server of all scenes: it is asked as a proxy is, with the whole URL.
+fn answer(request: &Request) -> Reply {
+    let resumes = request.header("last-event-id").is_some();
+    let moment = Duration::from_millis;
+    let stream = Reply::stream().retry(200);
+    match request.target.as_str() {
+        "http://example.com/prices" if resumes => stream
+            .send("event: price\nid: 43\ndata: {\"symbol\": \"ACME\", \"price\": 8.25, \"halted\": false}\n\n")
+            .stall(),
+        "http://example.com/prices" => stream
+            .send("event: price\nid: 41\ndata: {\"symbol\": \"ACME\", \"price\": 7.50, \"halted\": null}\n\n")
+            .send("event: news\nid: 42\ndata: ACME opens a shop\n\n")
+            .pause(moment(300))
+            .send("event: price\nid: 43\nda")
+            .drop_connection(),
+        "http://example.com/trades" => {
+            let in_a_second = [3, 5, 9, 14, 12, 8, 6, 11, 16, 13, 7, 4, 6, 10];
+            let mut id = 1000;
+            let seconds = in_a_second.iter().cycle().take(100);
+            seconds.fold(stream, |mut reply, count| {
+                for number in 0..*count {
+                    id += 1;
+                    let kind = if number % 5 == 4 { "quote" } else { "trade" };
+                    reply = reply
+                        .send(format!("event: {kind}\nid: {id}\ndata: {{\"symbol\": \"ACME\", \"size\": {}}}\n\n", id % 70))
+                        .pause(moment(1000 / count));
+                }
+                reply
+            })
+        }
+        "http://example.com/builds" => (1..100).fold(stream, |reply, number| {
+            let state = if number % 3 == 0 { "passed" } else { "started" };
+            let reply = reply.comment("keep-alive").pause(moment(1000));
+            reply.send(format!("event: {state}\nid: build-{number}\ndata: main\n\n")).pause(moment(1500))
+        }),
+        "http://example.org/news" if resumes => Reply::status(503).header("Retry-After", "25"),
+        "http://example.org/news" => stream.event_with_id("7", "ACME opens a shop").end(),
+        _ => Reply::status(404),
+    }
+}
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/pictures")
+}
+
+/// Runs the scene, and draws its screen.
+fn take(scene: &Scene) -> String {
+    let server = Server::with_handler(answer);
+    let command = Path::new(env!("CARGO_BIN_EXE_everstream"));
+    let path = std::env::var("PATH").unwrap();
+    let path = format!("{}:{path}", command.parent().unwrap().display());
+    let proxy = server.url("").trim_end_matches('/').to_owned();
+    let environment = [("PATH", path.as_str()), ("http_proxy", &proxy)];
+    let pty = Pty::run(scene.rows, scene.columns, scene.line, &environment);
+    pty.wait(scene.name, scene.taken_at);
+
+    let mut screen = vt100::Parser::new(scene.rows, scene.columns, 0);
+    let time = Regex::new(r"\d\d:\d\d:\d\d\.\d{3}Z").unwrap();
+    let written = svg::faint_as_colour(&pty.written());
+    screen.process(time.replace_all(&written, "12:00:00.000Z").as_bytes());
+    let mut rows = svg::rows(screen.screen());
+    let empty = |row: &Vec<svg::Cell>| row.iter().all(|cell| cell.text == " ");
+    let last = rows.iter().rposition(|row| !empty(row)).unwrap();
+    rows.truncate(last + 1);
+    svg::picture(&format!("$ {}", scene.line), &rows)
+}
+
+/// What stays the same from run to run: all but figures, and the columns of a rate.
+fn shape(picture: &str) -> String {
+    let figures = Regex::new(r"[0-9.:]+").unwrap();
+    let columns = Regex::new("[▁▂▃▄▅▆▇█ ]+").unwrap();
+    columns
+        .replace_all(&figures.replace_all(picture, "0"), " ")
+        .into_owned()
+}
+
+#[test]
+fn every_scene_has_its_picture() {
+    for scene in SCENES {
+        let file = folder().join(format!("{}.svg", scene.name));
+        if std::env::var_os("UPDATE_PICTURES").is_some() {
+            let new = take(scene);
+            let old = fs::read_to_string(&file).unwrap_or_default();
+            if shape(&old) != shape(&new) {
+                fs::create_dir_all(folder()).unwrap();
+                fs::write(&file, new).unwrap();
+            }
+        }
+        let picture = fs::read_to_string(&file).unwrap_or_else(|error| {
+            panic!("{}: {error}; cargo xtask pictures makes it", file.display())
+        });
+        assert_eq!(svg::fault(&picture), None, "{}", file.display());
+        let title = format!("<title>$ {}</title>", scene.line);
+        assert!(
+            picture.contains(&title),
+            "{}: cargo xtask pictures",
+            file.display()
+        );
+    }
+}
+
+#[test]
+fn the_documentation_shows_every_picture_and_no_other() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let mut shown = Vec::new();
+    for page in ["README.md", "docs/cli.md"] {
+        let page = root.join(page);
+        let text = fs::read_to_string(&page).unwrap();
+        for link in Regex::new(r"!\[[^\]]+\]\(([^)]+\.svg)\)")
+            .unwrap()
+            .captures_iter(&text)
+        {
+            let file = page.parent().unwrap().join(&link[1]);
+            let picture = fs::read_to_string(&file)
+                .unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+            assert_eq!(svg::fault(&picture), None, "{}", file.display());
+            shown.push(file.canonicalize().unwrap());
+        }
+    }
+    for entry in fs::read_dir(folder()).unwrap() {
+        let file = entry.unwrap().path().canonicalize().unwrap();
+        assert!(shown.contains(&file), "no page shows {}", file.display());
+        let name = file.file_stem().unwrap().to_str().unwrap();
+        assert!(
+            SCENES.iter().any(|scene| scene.name == name),
+            "{name} is no scene"
+        );
+    }
+}
+
+#[test]
+fn a_screen_becomes_text_where_its_columns_are() {
+    let mut screen = vt100::Parser::new(2, 20, 0);
+    let written = "a <&> \x1b[1;34mblue\x1b[0m \x1b[7m x \x1b[0m\r\n  \x1b[2m日本\x1b[0m";
+    screen.process(svg::faint_as_colour(written).as_bytes());
+    let picture = svg::picture("a & b", &svg::rows(screen.screen()));
+    assert_eq!(svg::fault(&picture), None);
+    for part in [
+        "<title>a &amp; b</title>",
+        r##"<text x="12.0" y="41.5" textLength="42.0" lengthAdjust="spacingAndGlyphs" fill="#d1d7e0">a &lt;&amp;&gt;</text>"##,
+        r##"<text x="62.4" y="41.5" textLength="33.6" lengthAdjust="spacingAndGlyphs" fill="#539bf5" font-weight="bold">blue</text>"##,
+        r##"<rect x="104.4" y="28.0" width="25.2" height="18" fill="#d1d7e0"/>"##,
+        r##"fill="#1c2128">x</text>"##,
+        r##"<text x="28.8" y="59.5" textLength="33.6" lengthAdjust="spacingAndGlyphs" fill="#8b949e">日本</text>"##,
+    ] {
+        assert!(picture.contains(part), "no {part} in {picture}");
+    }
+}
+
+#[test]
+fn what_is_no_picture_is_seen() {
+    for bad in [
+        "<svg a=\"b\"><g></svg>",
+        "<svg a=\"b\">",
+        "<svg a=b></svg>",
+        "<svg a=\"b></svg>",
+        "<svg a=\"b\">a & b</svg>",
+        "<svg a=\"b\"></svg>x",
+        "<svg a=\"b\"",
+        "text",
+        "",
+    ] {
+        assert!(svg::fault(bad).is_some(), "{bad}");
+    }
+    assert_eq!(svg::fault("<svg a=\"b\">x &amp; y<g/></svg>\n"), None);
+}

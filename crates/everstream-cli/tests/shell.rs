@@ -1,0 +1,186 @@
+//! What shells and `man` get: completions and manual pages.
+#![cfg(unix)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // tests
+
+mod common;
+
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use common::{Folder, everstream};
+
+fn printed(args: &[&str]) -> String {
+    let output = everstream(args.iter().copied()).output().unwrap();
+    assert!(output.status.success(), "{args:?}: {output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// What a program writes about a script on standard input. `None`: there is no such program here.
+fn ask(program: &str, args: &[&str], input: &str) -> Option<String> {
+    let mut child = Command::new(program)
+        .args(args)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .ok()?;
+    child
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(input.as_bytes())
+        .unwrap();
+    let output = child.wait_with_output().unwrap();
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        output.status.success() && told.is_empty(),
+        "{program} {args:?}: {told}"
+    );
+    Some(String::from_utf8(output.stdout).unwrap())
+}
+
+#[test]
+fn bash_completes_options_and_subcommands() {
+    let folder = Folder::new("completions");
+    let script = folder.file("everstream.bash", &printed(&["completions", "bash"]));
+    // As the key Tab does it: the words up to here, and what the function makes of them.
+    let completed = |words: &str, current: &str| {
+        let line = format!(
+            "source '{}' && complete -p everstream && COMP_WORDS=({words} {current}) && \
+             COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)) && \
+             _everstream everstream '{current}' '' && echo \"${{COMPREPLY[*]}}\"",
+            script.display()
+        );
+        ask("bash", &["--norc", "-c", &line], "").expect("this test needs bash")
+    };
+    let all = completed("everstream", "--cur");
+    let mut lines = all.lines();
+    assert!(
+        lines
+            .next()
+            .unwrap()
+            .ends_with(" -F _everstream everstream"),
+        "{all}"
+    );
+    assert_eq!(lines.next(), Some("--cursor --cursor-every"));
+    assert!(completed("everstream top", "--all").ends_with("\n--all-origins\n"));
+    assert!(completed("everstream", "comp").ends_with("\ncompletions\n"));
+    assert!(completed("everstream completions", "z").ends_with("\nzsh\n"));
+}
+
+/// The options and subcommands are in each script, and the shells that are here can read theirs.
+#[test]
+fn every_shell_gets_a_script() {
+    for (shell, check) in [
+        ("bash", &["-n"][..]),
+        ("zsh", &["-n"]),
+        ("fish", &["--no-execute"]),
+        ("elvish", &["-compileonly", "/dev/stdin"]),
+        ("powershell", &[]),
+    ] {
+        let script = printed(&["completions", shell]);
+        for word in [
+            "cursor-every",
+            "all-origins",
+            "completions",
+            "demo",
+            "skip-duplicates",
+        ] {
+            assert!(script.contains(word), "{shell}: {word}");
+        }
+        if !check.is_empty() {
+            ask(shell, check, &script);
+        }
+    }
+    let refused = everstream(["completions", "tcsh"]).output().unwrap();
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(
+        String::from_utf8(refused.stderr)
+            .unwrap()
+            .contains("powershell")
+    );
+}
+
+fn subcommands() -> Vec<String> {
+    let help = printed(&["--help"]);
+    let lines = help.lines().skip_while(|line| *line != "Commands:").skip(1);
+    let names = lines.take_while(|line| !line.is_empty());
+    let names = names.filter_map(|line| line.split_whitespace().next().map(str::to_owned));
+    names.filter(|name| name != "help").collect()
+}
+
+/// The page's text. groff, if it is here, tells of what it doesn't understand.
+fn text(page: &str) -> String {
+    ask("groff", &["-man", "-Tutf8", "-ww"], page);
+    page.replace("\\-", "-")
+        .replace("\\*(Aq", "'")
+        .replace("\\fR", "")
+        .replace("\\fB", "")
+}
+
+#[test]
+fn the_page_names_every_subcommand_and_exit_code() {
+    let text = text(&printed(&["man"]));
+    for name in subcommands() {
+        assert!(
+            text.contains(&format!("\neverstream-{name}(1)\n")),
+            "{name}: {text}"
+        );
+    }
+    let codes = text.split(".SH \"EXIT STATUS\"\n").nth(1).unwrap();
+    for code in 0..=9 {
+        assert!(codes.contains(&format!(".TP\n{code}\n")), "{code}: {codes}");
+    }
+    assert!(
+        codes.contains("\n4\nthe server ended the stream for good (status 204)\n"),
+        "{codes}"
+    );
+    let synopsis = ".SH SYNOPSIS\neverstream [OPTIONS] <URL>\n.br\neverstream <COMMAND>\n";
+    assert!(text.contains(synopsis), "{text}");
+    assert!(text.contains("--cursor"), "{text}");
+}
+
+#[test]
+fn a_directory_gets_all_pages() {
+    let folder = Folder::new("man");
+    let directory = folder.path("not/yet/there");
+    let printed_nothing = printed(&["man", directory.to_str().unwrap()]);
+    assert_eq!(printed_nothing, "");
+    let page = |name: &str| std::fs::read_to_string(directory.join(name)).unwrap();
+    assert_eq!(page("everstream.1"), printed(&["man"]));
+    let subcommands = subcommands();
+    assert!(subcommands.len() >= 5, "{subcommands:?}");
+    for name in &subcommands {
+        let text = text(&page(&format!("everstream-{name}.1")));
+        assert!(
+            text.contains(&format!(".SH NAME\neverstream-{name} - ")),
+            "{text}"
+        );
+        assert!(
+            text.contains(&format!(".SH SYNOPSIS\neverstream {name}")),
+            "{text}"
+        );
+        assert!(text.contains("EXIT STATUS"), "{text}");
+    }
+    assert_eq!(
+        std::fs::read_dir(&directory).unwrap().count(),
+        subcommands.len() + 1
+    );
+}
+
+#[test]
+fn a_directory_that_can_not_be_written_is_told() {
+    let folder = Folder::new("man-refused");
+    let file = folder.file("file", "");
+    let inside: &Path = &file.join("pages");
+    let output = everstream(["man", inside.to_str().unwrap()])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        told.contains("error: the page can't be written: "),
+        "{told}"
+    );
+}

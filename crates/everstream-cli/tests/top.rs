@@ -1,0 +1,428 @@
+//! `everstream top`, seen on the screen of a terminal.
+#![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // tests
+
+mod common;
+#[path = "common/pty.rs"]
+mod pty;
+#[allow(dead_code)] // the guard alone is tested here
+#[path = "../src/top/screen.rs"]
+mod screen;
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use common::{Folder, PATIENCE, everstream};
+use everstream_testing::{Gate, Reply, Request, Server};
+use pty::Pty;
+
+const ENTER_SCREEN: &str = "\x1b[?1049h";
+const LEAVE_SCREEN: &str = "\x1b[?1049l";
+const SHOW_CURSOR: &str = "\x1b[?25h";
+
+/// A stream of prices that goes on, one that is refused for now, and one that is over.
+fn server() -> Server {
+    Server::with_handler(|request: &Request| match request.path() {
+        "/prices" => (1..=12)
+            .fold(Reply::stream().comment("hi"), |reply, id| {
+                reply.send(format!("event: price\nid: {id}\ndata: {id} €\n\n"))
+            })
+            .event_of_type("news", "ACME opens a shop")
+            .stall(),
+        "/away" => Reply::status(503).header("Retry-After", "20"),
+        _ => Reply::status(204),
+    })
+}
+
+/// `top` in a terminal, and the modes of the terminal before and after.
+struct Top {
+    pty: Pty,
+    folder: Folder,
+}
+
+impl Top {
+    fn start(name: &str, args: &str) -> Top {
+        Top::start_with(name, args, &[])
+    }
+
+    fn start_with(name: &str, args: &str, environment: &[(&str, &str)]) -> Top {
+        let command = format!("'{}' top {args}", env!("CARGO_BIN_EXE_everstream"));
+        Top::start_command(name, &command, environment)
+    }
+
+    /// The shell writes what can be looked at afterwards.
+    fn start_command(name: &str, command: &str, environment: &[(&str, &str)]) -> Top {
+        let folder = Folder::new(&format!("top-{name}"));
+        let line = format!(
+            "cd '{}'; tty > tty; stty -a > before; sh -c 'echo $$ > pid; exec \"$@\"' - {command}; \
+             code=$?; stty -a > after; exit $code",
+            folder.path("").display()
+        );
+        let pty = Pty::run(24, 100, &line, environment);
+        Top { pty, folder }
+    }
+
+    fn file(&self, name: &str) -> String {
+        let text = std::fs::read_to_string(self.folder.path(name)).unwrap();
+        text.trim().to_owned()
+    }
+
+    fn signal(&self, name: &str) {
+        let sent = Command::new("kill")
+            .args(["-s", name, &self.file("pid")])
+            .status();
+        assert!(sent.unwrap().success());
+    }
+
+    /// Waits for the end, and sees that the terminal is as it was; returns the exit code.
+    #[track_caller]
+    fn end(&mut self) -> i32 {
+        let code = self.pty.end();
+        assert_eq!(self.file("before"), self.file("after"));
+        let written = self.pty.written();
+        let place = |text| written.rfind(text).unwrap_or_else(|| panic!("no {text:?}"));
+        assert!(place(LEAVE_SCREEN) > place(ENTER_SCREEN), "{written:?}");
+        assert!(place(SHOW_CURSOR) > place("\x1b[?25l"), "{written:?}");
+        self.pty.with_screen(|screen| {
+            assert!(!screen.alternate_screen());
+            assert!(!screen.hide_cursor());
+        });
+        code
+    }
+}
+
+#[test]
+fn the_dashboard_shows_what_the_streams_do() {
+    let server = server();
+    let urls = format!(
+        "{} {} {}",
+        server.url("/prices"),
+        server.url("/away"),
+        server.url("/over")
+    );
+    let mut top = Top::start("shows", &urls);
+    let shown = top.pty.wait("three states", |screen| {
+        let all = [
+            "1 connected",
+            "1 retrying",
+            "1 ended",
+            "connected",
+            "retry in ",
+            "price 12  news 1",
+        ];
+        all.iter().all(|part| screen.contains(part))
+    });
+    assert!(shown.contains("everstream top"), "{shown}");
+    let line = shown
+        .lines()
+        .find(|line| line.contains("/prices "))
+        .unwrap();
+    let cells: Vec<_> = line.split_whitespace().collect();
+    // Number, URL, state; 13 events, the data's bytes, and so on.
+    assert_eq!(cells[2], "connected", "{line}");
+    assert!(cells.contains(&"13"), "{line}");
+    assert!(shown.contains("last id    12"), "{shown}");
+    assert!(shown.contains("comments: 1"), "{shown}");
+    // Of the one that was refused.
+    top.pty.press("\x1b[B");
+    top.pty.wait_for("status 503");
+    top.pty.press("\x1b[B");
+    top.pty
+        .wait_for("the server ended the stream for good (status 204)");
+
+    top.pty.press("q");
+    assert_eq!(top.end(), 0);
+    let left = top.pty.with_screen(|screen| screen.contents());
+    assert!(
+        left.contains("/prices: 13 events; the last id is 12"),
+        "{left}"
+    );
+    assert!(left.contains("/over: 0 events\n"), "{left}");
+}
+
+#[test]
+fn keys_select_filter_pause_and_explain() {
+    let (server, go, sent) = (Server::start(), Gate::new(), Gate::new());
+    let tick = |reply: Reply, id: u32, data: &str| {
+        reply.send(format!("event: tick\nid: {id}\ndata: {data}\n\n"))
+    };
+    let reply = tick(Reply::stream(), 1, "first").wait_for(&go);
+    let reply = tick(reply, 2, "second").open(&sent).stall();
+    server.otherwise_with(move |request: &Request| match request.path() {
+        "/feed" => reply.clone(),
+        _ => Reply::status(204),
+    });
+    let urls = format!("{} {}", server.url("/feed"), server.url("/over"));
+    let mut top = Top::start("keys", &urls);
+    top.pty.wait_for("tick 1");
+
+    top.pty.press("?");
+    top.pty.wait_for("select a stream");
+    top.pty.press("\x1b");
+    top.pty
+        .wait("help gone", |screen| !screen.contains("select a stream"));
+
+    top.pty.press("fover");
+    top.pty.wait("a filtered list", |screen| {
+        screen.contains("filter: over") && !screen.contains("/feed")
+    });
+    top.pty.press("\x1b");
+    top.pty.wait_for("/feed");
+
+    top.pty.press("\r");
+    let shown = top.pty.wait_for("Last events, newest first");
+    assert!(shown.contains("tick  id 1  first"), "{shown}");
+
+    // Paused, it shows what was; the stream goes on.
+    top.pty.press("p");
+    top.pty.wait_for("PAUSED");
+    go.open();
+    assert!(sent.wait(PATIENCE));
+    for _ in 0..3 {
+        // A key is answered by a drawing, in the thread that reads the stream.
+        top.pty.press("?");
+        top.pty.wait_for("select a stream");
+        top.pty.press("?");
+        let shown = top
+            .pty
+            .wait("help gone", |screen| !screen.contains("select a stream"));
+        assert!(!shown.contains("second"), "{shown}");
+    }
+    top.pty.press("p");
+    top.pty.wait_for("tick  id 2  second");
+
+    top.pty.press("\x1b");
+    top.pty.wait_for("types      tick 2");
+    top.pty.press("\x1b");
+    assert_eq!(top.end(), 0);
+}
+
+#[test]
+fn every_way_out_puts_the_terminal_back() {
+    let server = server();
+    for way in ["q", "\x1b", "\x03", "TERM", "INT", "HUP"] {
+        let mut top = Top::start("ways", &server.url("/prices"));
+        top.pty.wait_for("price 12");
+        match way.len() {
+            1 => top.pty.press(way),
+            _ => top.signal(way),
+        }
+        assert_eq!(top.end(), 0, "{way:?}");
+    }
+}
+
+#[test]
+fn it_ends_with_its_terminal() {
+    let server = server();
+    let mut top = Top::start("hangup", &server.url("/prices"));
+    top.pty.wait_for("price 12");
+    let pid = top.file("pid");
+    top.pty.kill();
+    let begin = Instant::now();
+    // A zombie has ended too; here it may be nobody's child.
+    let runs = || {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        stat.rsplit(") ")
+            .next()
+            .is_some_and(|state| !state.is_empty() && !state.starts_with('Z'))
+    };
+    while runs() {
+        assert!(begin.elapsed() < PATIENCE, "it still runs");
+        // std has no wait for a process that isn't a child.
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// The test runs itself in a terminal, because nothing in the command panics.
+#[test]
+fn a_panic_puts_the_terminal_back_before_it_is_told() {
+    const CHILD: &str = "EVERSTREAM_TEST_PANIC";
+    if std::env::var_os(CHILD).is_some() {
+        let mut screen = screen::Screen::take().unwrap();
+        screen
+            .draw(|frame| frame.render_widget("drawn", frame.area()))
+            .unwrap();
+        panic!("to be read");
+    }
+    let this = std::env::current_exe().unwrap();
+    let name = "a_panic_puts_the_terminal_back_before_it_is_told";
+    let command = format!("'{}' --exact {name} --nocapture", this.display());
+    let mut top = Top::start_command("panic", &command, &[(CHILD, "1")]);
+    assert_eq!(top.end(), 101);
+    let written = top.pty.written();
+    let place = |text| {
+        written
+            .find(text)
+            .unwrap_or_else(|| panic!("no {text:?} in {written:?}"))
+    };
+    assert!(place("drawn") < place(LEAVE_SCREEN), "{written:?}");
+    assert!(place(LEAVE_SCREEN) < place("to be read"), "{written:?}");
+}
+
+#[test]
+fn another_size_is_another_layout() {
+    let server = server();
+    let mut top = Top::start("resize", &server.url("/prices"));
+    let shown = top.pty.wait_for("price 12");
+    assert!(!shown.contains("LAST ID"), "{shown}");
+    // Then the clock doesn't draw.
+    top.pty.press("p");
+    top.pty.wait_for("PAUSED");
+    top.pty.resize(30, 140);
+    let tty = top.file("tty");
+    let resized = Command::new("stty")
+        .args(["-F", &tty, "rows", "30", "cols", "140"])
+        .status();
+    assert!(resized.unwrap().success());
+    top.pty.wait_for("LAST ID");
+    top.pty.press("q");
+    assert_eq!(top.pty.end(), 0);
+}
+
+/// Keys come from the terminal, whatever standard input is.
+#[test]
+fn a_body_may_come_from_a_pipe() {
+    let server = Server::with_handler(|request: &Request| {
+        Reply::stream()
+            .event(String::from_utf8_lossy(&request.body))
+            .stall()
+    });
+    let line = format!(
+        "echo '{{\"ask\":7}}' | '{}' top {} --json @-",
+        env!("CARGO_BIN_EXE_everstream"),
+        server.url("/")
+    );
+    let mut pty = Pty::run(24, 80, &line, &[]);
+    pty.wait_for("message 1");
+    pty.press("\r");
+    pty.wait_for("{\"ask\":7}");
+    pty.press("q");
+    assert_eq!(pty.end(), 0);
+}
+
+#[test]
+fn a_flood_leaves_time_for_keys_and_few_drawings() {
+    let server = Server::start();
+    server.otherwise(Reply::stream().send_forever("data: x\n\n".repeat(100)));
+    let begin = Instant::now();
+    let mut top = Top::start("flood", &format!("{0} {0}", server.url("/")));
+    top.pty.wait("many events", |screen| {
+        let data = |line: &str| line.contains(" kB ") || line.contains(" MB ");
+        screen
+            .lines()
+            .filter(|line| data(line) && line.contains("connected"))
+            .count()
+            == 2
+    });
+    top.pty.press("?");
+    top.pty.wait_for("select a stream");
+    top.pty.press("qq");
+    assert_eq!(top.end(), 0);
+    // Each drawing hides the cursor.
+    let drawings = top.pty.written().matches("\x1b[?25l").count();
+    let most = 4.0 * begin.elapsed().as_secs_f64() + 6.0;
+    assert!(drawings >= 2 && (drawings as f64) < most, "{drawings}");
+}
+
+#[test]
+fn without_a_terminal_it_says_what_else_there_is() {
+    let server = server();
+    let url = server.url("/prices");
+    let output = everstream(["top", &url])
+        .env("TERM", "xterm")
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(output.stdout.is_empty());
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(told.contains("error: top draws on a terminal"), "{told}");
+    assert!(told.contains("everstream follow URL"), "{told}");
+    assert_eq!(server.request_count(), 0);
+
+    let line = format!("'{}' top {url}", env!("CARGO_BIN_EXE_everstream"));
+    let mut pty = Pty::run(24, 80, &line, &[("TERM", "dumb")]);
+    assert_eq!(pty.end(), 2);
+    assert!(!pty.written().contains('\x1b'), "{:?}", pty.written());
+}
+
+#[test]
+fn a_secret_is_not_sent_to_a_second_origin_unless_told_to() {
+    let (ours, theirs) = (server(), server());
+    let token = [("TOKEN", "hush")];
+    let same = format!(
+        "{} {} --bearer-env TOKEN",
+        ours.url("/prices"),
+        ours.url("/over")
+    );
+    let mut top = Top::start_with("same", &same, &token);
+    top.pty.wait_for("price 12");
+    top.pty.press("q");
+    assert_eq!(top.end(), 0);
+    assert_eq!(
+        ours.requests()[0].header("authorization"),
+        Some("Bearer hush")
+    );
+
+    let urls = format!("{} {}", ours.url("/prices"), theirs.url("/prices"));
+    for secret in [
+        "--bearer-env TOKEN",
+        "-H 'X-Key: hush'",
+        "-u me:hush",
+        "-d hush",
+        "--json hush",
+    ] {
+        let line = format!("'{}' top {urls} {secret}", env!("CARGO_BIN_EXE_everstream"));
+        let mut pty = Pty::run(24, 150, &line, &token);
+        assert_eq!(pty.end(), 2, "{secret}");
+        let told = pty.written();
+        assert!(
+            told.contains("would be sent to different origins: http://127.0.0.1:"),
+            "{told}"
+        );
+        assert!(told.contains("--all-origins"), "{told}");
+        assert!(!told.contains("hush"), "{told}");
+    }
+    assert_eq!(theirs.request_count(), 0);
+
+    let all = format!("{urls} --bearer-env TOKEN --all-origins");
+    let mut top = Top::start_with("all", &all, &token);
+    top.pty.wait_for("2 connected");
+    top.pty.press("q");
+    assert_eq!(top.end(), 0);
+    assert_eq!(
+        theirs.requests()[0].header("authorization"),
+        Some("Bearer hush")
+    );
+}
+
+#[test]
+fn the_exit_code_is_that_of_the_first_stream_once_all_have_ended() {
+    let server = Server::with_handler(|request: &Request| match request.path() {
+        "/missing" => Reply::status(404),
+        _ => Reply::status(204),
+    });
+    for (first, second, code) in [("/missing", "/over", 6), ("/over", "/missing", 4)] {
+        let mut top = Top::start(
+            "codes",
+            &format!("{} {}", server.url(first), server.url(second)),
+        );
+        top.pty.wait_for("2 ended");
+        top.pty.press("q");
+        assert_eq!(top.end(), code);
+        let left = top.pty.with_screen(|screen| screen.contents());
+        assert!(left.contains("hint: check the path of the URL"), "{left}");
+    }
+}
+
+#[test]
+fn a_url_that_can_not_be_used_is_told_before_anything_is_drawn() {
+    let line = format!(
+        "'{}' top http://a.test/ b.test",
+        env!("CARGO_BIN_EXE_everstream")
+    );
+    let mut pty = Pty::run(24, 100, &line, &[]);
+    assert_eq!(pty.end(), 2);
+    let told = pty.written();
+    assert!(told.contains("as in http://b.test"), "{told}");
+    assert!(!told.contains(ENTER_SCREEN), "{told}");
+}
