@@ -25,6 +25,7 @@ __all__ = [
     "Reply",
     "Server",
     "Wake",
+    "__version__",
     "redact_url",
 ]
 
@@ -207,6 +208,8 @@ class Backoff:
     def apply(self, base_delay: float) -> tuple[float, Backoff]: ...
     @property
     def fresh(self) -> bool: ...
+
+__version__: str
 
 def redact_url(url: str) -> str: ...
 
