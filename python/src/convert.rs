@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use everstream::{Headers, RedactedUrl};
-use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyList, PyString, PyType};
@@ -16,6 +16,24 @@ pub(crate) fn duration(name: &str, seconds: f64) -> PyResult<Duration> {
         )));
     }
     Ok(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX))
+}
+
+/// A whole number. One that is out of range is a wrong value, as others are.
+pub(crate) fn integer<'py, T>(name: &str, range: &str, value: &Bound<'py, PyAny>) -> PyResult<T>
+where
+    T: for<'a> FromPyObject<'a, 'py, Error = PyErr>,
+{
+    value.extract().map_err(|error: PyErr| {
+        match error.is_instance_of::<PyOverflowError>(value.py()) {
+            true => PyValueError::new_err(format!("{name} must be {range}, not {value}")),
+            false => error,
+        }
+    })
+}
+
+/// The code of a status.
+pub(crate) fn status(value: &Bound<'_, PyAny>) -> PyResult<u16> {
+    integer("a status", "from 0 to 65535", value)
 }
 
 /// Text as UTF-8, or bytes as they are.

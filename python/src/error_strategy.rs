@@ -8,7 +8,7 @@ use everstream::{Fault, Timestamp};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 
-use crate::convert::duration;
+use crate::convert::{duration, integer, status};
 use crate::fault::{self, Shown, message};
 use crate::log::Log;
 use crate::raised::{Raised, lock};
@@ -72,9 +72,10 @@ impl ErrorPreset {
     }
 
     #[staticmethod]
-    fn continue_with_max_attempts(max_attempts: i64) -> Self {
-        let max = u32::try_from(max_attempts.max(0)).unwrap_or(u32::MAX);
-        Preset::MaxAttempts(error_strategy::continue_with_max_attempts(max)).into()
+    fn continue_with_max_attempts(max_attempts: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let max: i64 = integer("max_attempts", "less than 2**63", max_attempts)?;
+        let max = u32::try_from(max.max(0)).unwrap_or(u32::MAX);
+        Ok(Preset::MaxAttempts(error_strategy::continue_with_max_attempts(max)).into())
     }
 
     #[staticmethod]
@@ -84,8 +85,9 @@ impl ErrorPreset {
     }
 
     #[staticmethod]
-    fn reconnect(statuses: Vec<u16>) -> Self {
-        Preset::Reconnect(error_strategy::reconnect().or_on_status(statuses)).into()
+    fn reconnect(statuses: Vec<Bound<'_, PyAny>>) -> PyResult<Self> {
+        let statuses = statuses.iter().map(status).collect::<PyResult<Vec<_>>>()?;
+        Ok(Preset::Reconnect(error_strategy::reconnect().or_on_status(statuses)).into())
     }
 
     /// Whether to fail, and the preset to use next time.
@@ -201,7 +203,8 @@ impl Written {
             None => None,
         };
         let answer = self.current.call_method1(py, "apply", (exception,))?;
-        let Ok((fail, next)) = answer.extract::<(Bound<'_, PyAny>, Option<Py<PyAny>>)>(py) else {
+        let parts = answer.extract::<(Bound<'_, PyAny>, Option<Py<PyAny>>)>(py);
+        let Some((fail, next)) = parts.ok().filter(|(_, next)| is_next(py, next)) else {
             return Err(PyTypeError::new_err(format!(
                 "ErrorStrategy.apply must return a tuple of a bool and an ErrorStrategy or None, \
                  not {}",
@@ -216,6 +219,12 @@ impl Written {
             false => Verdict::Continue,
         })
     }
+}
+
+/// Whether this can be asked next time.
+pub(crate) fn is_next(py: Python<'_>, next: &Option<Py<PyAny>>) -> bool {
+    let can_apply = |next: &Py<PyAny>| next.bind(py).hasattr("apply").unwrap_or(false);
+    next.as_ref().is_none_or(can_apply)
 }
 
 impl ErrorStrategy for Written {

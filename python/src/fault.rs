@@ -11,7 +11,7 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyModule, PyType};
 
 use crate::convert::{headers_from_python, headers_to_python};
-use crate::raised::lock;
+use crate::raised::{lock, no_end};
 
 /// A class of `everstream.errors`.
 pub(crate) fn class<'py>(py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyAny>> {
@@ -195,6 +195,7 @@ fn errno(fault: &Fault) -> Option<i32> {
 /// An `OSError` and what a library defines count as a connection that couldn't be made. Python's own
 /// other exceptions are taken for mistakes of the program, which waiting doesn't mend.
 pub(crate) fn from_exception(error: PyErr, py: Python<'_>) -> PyResult<Fault> {
+    let error = no_end(py, error);
     let value = error.value(py).clone();
     if value.is_instance(&class(py, "HTTPStatusError")?)? {
         let status = value.getattr("status")?.extract().unwrap_or_default();

@@ -6,9 +6,9 @@ use std::time::Duration;
 use everstream::Attempt;
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use pyo3::types::{PyMapping, PyString};
+use pyo3::types::{PyBytes, PyMapping, PyString};
 
-use crate::convert::{duration, text_or_bytes};
+use crate::convert::{duration, integer, text_or_bytes};
 use crate::raised::Raised;
 
 /// A request over HTTP. It is immutable.
@@ -38,7 +38,7 @@ impl Http {
         body: Option<&Bound<'_, PyAny>>,
         read_timeout: Option<f64>,
         connect_timeout: Option<f64>,
-        max_event_size: Option<usize>,
+        max_event_size: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
         let mut http = everstream::Http::new(&url).method(method);
         for pair in pairs(headers)? {
@@ -57,6 +57,9 @@ impl Http {
             Some(limit) => Some(duration("read_timeout", limit)?).filter(|limit| !limit.is_zero()),
             None => None,
         };
+        let max_event_size = max_event_size
+            .map(|size| integer("max_event_size", "a number of bytes, 0 or more", size))
+            .transpose()?;
         Ok(Http {
             http,
             url,
@@ -97,10 +100,7 @@ fn add_query(query_params: &Bound<'_, PyAny>, mut attempt: Attempt) -> PyResult<
     let mut names: Vec<String> = Vec::new();
     for pair in pairs(Some(&params).filter(|params| !params.is_none()))? {
         let (name, value) = pair?;
-        let values = match value.cast::<PyString>() {
-            Ok(one) => vec![one.to_string()],
-            Err(_) => texts(&value)?,
-        };
+        let values = texts(&value)?;
         for value in values {
             attempt = if names.contains(&name) {
                 attempt.append_query(&name, &value)
@@ -115,10 +115,25 @@ fn add_query(query_params: &Bound<'_, PyAny>, mut attempt: Attempt) -> PyResult<
 
 /// A value, or all of a list or tuple of values.
 fn texts(value: &Bound<'_, PyAny>) -> PyResult<Vec<String>> {
-    let text = |value: Bound<'_, PyAny>| Ok(value.str()?.to_string());
+    // These can be iterated too.
+    if value.is_instance_of::<PyString>() || value.is_instance_of::<PyBytes>() {
+        return Ok(vec![text(value)?]);
+    }
     match value.try_iter() {
-        Ok(values) => values.map(|value| text(value?)).collect(),
-        Err(_) => Ok(vec![text(value.clone())?]),
+        Ok(values) => values.map(|value| text(&value?)).collect(),
+        Err(_) => Ok(vec![text(value)?]),
+    }
+}
+
+/// Bytes are UTF-8; what isn't text is shown as text.
+fn text(value: &Bound<'_, PyAny>) -> PyResult<String> {
+    match value.cast::<PyBytes>() {
+        Ok(bytes) => value
+            .py()
+            .get_type::<PyString>()
+            .call1((bytes, "utf-8"))?
+            .extract(),
+        Err(_) => value.str()?.extract(),
     }
 }
 
@@ -140,8 +155,15 @@ fn pairs<'py>(
     };
     Ok(items.into_iter().flatten().map(|item| {
         let item = item?;
-        item.extract().map_err(|_| {
+        let (name, value): (Bound<'_, PyAny>, _) = item.extract().map_err(|_| {
             PyTypeError::new_err("headers and query parameters are pairs of a name and a value")
-        })
+        })?;
+        let Ok(name) = name.cast::<PyString>() else {
+            return Err(PyTypeError::new_err(format!(
+                "the name of a header or query parameter must be str, not {}",
+                name.get_type().name()?
+            )));
+        };
+        Ok((name.extract()?, value))
     }))
 }

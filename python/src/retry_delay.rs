@@ -9,7 +9,7 @@ use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 
 use crate::convert::duration;
-use crate::error_strategy::DelayCell;
+use crate::error_strategy::{DelayCell, is_next};
 use crate::raised::{Raised, lock};
 
 /// The engine's back-off, in the state that it has reached. It is immutable.
@@ -31,8 +31,13 @@ impl Backoff {
         max_delay: Option<f64>,
         jitter_multiplier: Option<f64>,
     ) -> PyResult<Self> {
-        if backoff_multiplier.is_nan() {
-            return Err(PyValueError::new_err("backoff_multiplier is not a number"));
+        let numbers = [
+            ("max_delay", max_delay),
+            ("backoff_multiplier", Some(backoff_multiplier)),
+            ("jitter_multiplier", jitter_multiplier),
+        ];
+        if let Some((name, _)) = numbers.iter().find(|(_, it)| it.is_some_and(f64::is_nan)) {
+            return Err(PyValueError::new_err(format!("{name} is not a number")));
         }
         let mut backoff = retry_delay::backoff().multiplier(backoff_multiplier);
         if let Some(max_delay) = max_delay {
@@ -120,7 +125,8 @@ impl Written {
     fn ask(&mut self, py: Python<'_>, base: Duration) -> PyResult<Duration> {
         let arguments = (base.as_secs_f64(),);
         let answer = self.current.call_method1(py, "apply", arguments)?;
-        let Ok((delay, next)) = answer.extract::<(f64, Option<Py<PyAny>>)>(py) else {
+        let parts = answer.extract::<(f64, Option<Py<PyAny>>)>(py);
+        let Some((delay, next)) = parts.ok().filter(|(_, next)| is_next(py, next)) else {
             return Err(PyTypeError::new_err(format!(
                 "RetryDelayStrategy.apply must return a tuple of a number of seconds and a \
                  RetryDelayStrategy or None, not {}",

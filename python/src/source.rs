@@ -15,7 +15,7 @@ use pyo3::exceptions::{PyException, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyIterator, PyMemoryView};
 
-use crate::convert::headers_from_python;
+use crate::convert::{headers_from_python, status as status_from_python};
 use crate::fault::from_exception;
 use crate::raised::{Raised, lock};
 
@@ -159,7 +159,10 @@ impl Source {
             Some(headers) => headers_from_python(&headers)?,
             None => everstream::Headers::default(),
         };
-        let status: Option<u16> = part("status")?.map(|it| it.extract()).transpose()?;
+        let status: Option<u16> = part("status")?
+            .as_ref()
+            .map(status_from_python)
+            .transpose()?;
         let url: Option<String> = part("url")?.map(|it| it.extract()).transpose()?;
         Ok((chunks, move |connection: Connection| match status {
             Some(status) => connection.with_response(status, headers, url.unwrap_or_default()),

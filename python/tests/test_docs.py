@@ -1,4 +1,4 @@
-"""Every block of Python in docs/python.md runs, and prints what is shown after it.
+"""Every block of Python in docs/python.md and README.md runs, and prints what is shown after it.
 
 ``https://example.com`` is replaced by a local server; the path says what that answers.
 """
@@ -15,7 +15,8 @@ import pytest
 
 from everstream.testing import Feed, Reply, Request, SSEServer
 
-PAGE = Path(__file__).parents[2] / "docs" / "python.md"
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "docs" / "python.md", ROOT / "python" / "README.md"]
 SITE = "https://example.com"
 
 BLOCK = re.compile(r"^```python\n(.*?)^```\n(?:\n```text\n(.*?)^```\n)?", re.MULTILINE | re.DOTALL)
@@ -61,7 +62,7 @@ ASKED: dict[str, tuple[Callable[[Request], object], list[object]]] = {
 
 
 def blocks() -> list[tuple[str, str]]:
-    return [(code, shown) for code, shown in BLOCK.findall(PAGE.read_text())]
+    return [(code, shown) for page in PAGES for code, shown in BLOCK.findall(page.read_text())]
 
 
 def script(code: str) -> str | None:
@@ -102,7 +103,7 @@ def test_a_block_prints_what_is_shown(
 
 
 def test_every_block_is_found() -> None:
-    page = PAGE.read_text()
-    assert page.count("```python") == len(blocks()) > 10
+    written = sum(page.read_text().count("```python") for page in PAGES)
+    assert written == len(blocks()) > 10
     used = {script(code) for code, _ in blocks()} - {None}
     assert used == set(SCRIPTS)

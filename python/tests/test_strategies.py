@@ -202,7 +202,7 @@ def test_an_exception_in_a_strategy_at_an_interruption_arrives_as_it_is() -> Non
         assert raised.value is mistake
 
 
-@pytest.mark.parametrize("answer", [None, True, (True,), (True, None, None), 5])
+@pytest.mark.parametrize("answer", [None, True, (True,), (True, None, None), 5, (False, 5)])
 def test_an_answer_that_is_no_verdict_is_an_error(answer: Any) -> None:
     class Mine(ErrorStrategy):
         def apply(self, exception: Exception | None) -> Any:
@@ -210,18 +210,29 @@ def test_an_answer_that_is_no_verdict_is_an_error(answer: Any) -> None:
 
     for strategy in (ErrorStrategy.from_lambda(lambda _: answer), Mine()):
         client = SSEClient(canned(), 0, error_strategy=strategy)
-        with client, pytest.raises((TypeError, ValueError)):
+        with client, pytest.raises(TypeError, match=r"ErrorStrategy.apply must return a tuple"):
             next(client.events)
 
 
-@pytest.mark.parametrize("answer", [None, 5, ("x", None), (float("nan"), None)])
-def test_an_answer_that_is_no_delay_is_an_error(answer: Any) -> None:
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (None, "RetryDelayStrategy.apply must return a tuple"),
+        (5, "RetryDelayStrategy.apply must return a tuple"),
+        (("x", None), "RetryDelayStrategy.apply must return a tuple"),
+        ((0, 5), "RetryDelayStrategy.apply must return a tuple"),
+        ((float("nan"), None), "the delay of a RetryDelayStrategy must be"),
+    ],
+)
+def test_an_answer_that_is_no_delay_is_an_error(answer: Any, said: str) -> None:
     class Mine(RetryDelayStrategy):
         def apply(self, base_delay: float) -> Any:
             return answer
 
-    with SSEClient(canned(), 0, Mine()) as client, pytest.raises((TypeError, ValueError)):
-        next(client.events)
+    for strategy in (RetryDelayStrategy.from_lambda(lambda _: answer), Mine()):
+        client = SSEClient(canned(), 0, strategy)
+        with client, pytest.raises((TypeError, ValueError), match=said):
+            next(client.events)
 
 
 def test_a_closed_client_lets_go_of_its_strategies() -> None:

@@ -229,7 +229,7 @@ def test_the_fixture_is_a_server_of_its_test(pytester: pytest.Pytester) -> None:
         def test_two(sse_server):
             assert sse_server.request_count == 0
             assert sse_server is not servers[0]
-            assert servers[0].open_connections == 0
+            assert servers[0].wait_for_open_connections(0)
         """
     )
     pytester.runpytest_subprocess().assert_outcomes(passed=2)

@@ -155,7 +155,7 @@ class _Client(AsyncConnectionClient):
             return url
         pairs = params.items() if isinstance(params, Mapping) else params
         query = [
-            (str(name), str(one))
+            (str(name), one.decode() if isinstance(one, bytes) else str(one))
             for name, value in pairs
             for one in (value if isinstance(value, (list, tuple)) else [value])
         ]
@@ -266,8 +266,15 @@ class _Client(AsyncConnectionClient):
 
 
 def _about(error: Exception) -> str:
-    """Without a URL, which may hold secrets."""
-    return str(getattr(error, "os_error", None) or type(error).__name__)
+    """Without a URL, which may hold secrets: the texts of other errors may have one."""
+    text: object = None
+    if isinstance(error, aiohttp.ClientConnectorError):
+        text = error.os_error
+    elif isinstance(error, aiohttp.ClientResponseError):
+        text = error.message
+    elif isinstance(error, (OSError, aiohttp.ClientPayloadError, aiohttp.ServerDisconnectedError)):
+        text = error
+    return str(text or "") or type(error).__name__
 
 
 def _headers(response: aiohttp.ClientResponse) -> Headers:

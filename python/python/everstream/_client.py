@@ -12,11 +12,11 @@ from .config import (
     ConnectStrategy,
     ErrorStrategy,
     RetryDelayStrategy,
+    checked_logger,
     engine_connection,
-    engine_part,
+    engine_error_strategy,
+    engine_retry_delay_strategy,
 )
-
-_NO_LOGGER = logging.Logger("everstream.none", logging.CRITICAL + 1)
 
 
 class SSEClient:
@@ -60,11 +60,11 @@ class SSEClient:
                 f"connect must be a URL or a ConnectStrategy, not {type(connect).__name__}"
             )
         self._native = _native.Client(
-            engine_connection(connect, logger or _NO_LOGGER),
+            engine_connection(connect, checked_logger(logger)),
             initial_retry_delay=initial_retry_delay,
-            retry_delay_strategy=engine_part(retry_delay_strategy or RetryDelayStrategy.default()),
+            retry_delay_strategy=engine_retry_delay_strategy(retry_delay_strategy),
             retry_delay_reset_threshold=retry_delay_reset_threshold,
-            error_strategy=engine_part(error_strategy or ErrorStrategy.always_fail()),
+            error_strategy=engine_error_strategy(error_strategy),
             last_event_id=last_event_id,
             logger=logger,
         )

@@ -27,6 +27,7 @@ __all__ = [
     "Reply",
     "Server",
     "Wake",
+    "__version__",
     "redact_url",
 ]
 
@@ -239,6 +240,8 @@ class Backoff:
     def apply(self, base_delay: float) -> tuple[float, Backoff]: ...
     @property
     def fresh(self) -> bool: ...
+
+__version__: str
 
 def redact_url(url: str) -> str: ...
 

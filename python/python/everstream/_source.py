@@ -119,8 +119,12 @@ class Link:
         failure: BaseException | None = None
         try:
             await self._transfer(result)
-        except GeneratorExit:  # The loop is gone: nothing can be awaited any more.
-            raise
+        except GeneratorExit as error:
+            # The loop is gone, and nothing can be awaited any more; or else the stream raised it,
+            # which must not leave the reader without an answer.
+            if self.loop.is_running():
+                self._fail(error)
+            return
         except BaseException as error:
             failure = error
         try:

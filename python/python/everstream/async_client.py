@@ -12,12 +12,16 @@ from . import _native
 from ._source import Source
 from ._wait import wait
 from .actions import Action, Event
-from .config import ErrorStrategy, RetryDelayStrategy, engine_part
+from .config import (
+    ErrorStrategy,
+    RetryDelayStrategy,
+    checked_logger,
+    engine_error_strategy,
+    engine_retry_delay_strategy,
+)
 from .config.async_connect_strategy import AsyncConnectStrategy, engine_connection
 
 __all__ = ["AsyncSSEClient"]
-
-_NO_LOGGER = logging.Logger("everstream.none", logging.CRITICAL + 1)
 
 _T = TypeVar("_T", bound=Action)
 
@@ -58,14 +62,14 @@ class AsyncSSEClient:
             raise TypeError(
                 f"connect must be a URL or an AsyncConnectStrategy, not {type(connect).__name__}"
             )
-        connection = engine_connection(connect, logger or _NO_LOGGER)
+        connection = engine_connection(connect, checked_logger(logger))
         self._source = None if isinstance(connection, _native.Http) else Source(connection)
         self._native = _native.AsyncClient(
             self._source or connection,
             initial_retry_delay=initial_retry_delay,
-            retry_delay_strategy=engine_part(retry_delay_strategy or RetryDelayStrategy.default()),
+            retry_delay_strategy=engine_retry_delay_strategy(retry_delay_strategy),
             retry_delay_reset_threshold=retry_delay_reset_threshold,
-            error_strategy=engine_part(error_strategy or ErrorStrategy.always_fail()),
+            error_strategy=engine_error_strategy(error_strategy),
             last_event_id=last_event_id,
             logger=logger,
         )

@@ -57,7 +57,10 @@ def with_query(url: str, params: QueryParams) -> str:
     )
     for name, value in items:
         several = not isinstance(value, (str, bytes)) and isinstance(value, Iterable)
-        pairs += ((name, str(one)) for one in (value if several else [value]))
+        pairs += (
+            (name, one.decode() if isinstance(one, bytes) else str(one))
+            for one in (value if several else [value])
+        )
     names = {name for name, _ in pairs}
     parts = urlsplit(url)
     kept = [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from logging import Logger
+from logging import CRITICAL, Logger
 from types import TracebackType
 from typing import Any, Final
 
@@ -26,6 +26,7 @@ class _Unset:
 
 
 _UNSET: Final = _Unset()
+_NO_LOGGER: Final = Logger("everstream.none", CRITICAL + 1)
 
 QueryParams = Mapping[str, Any] | Iterable[tuple[str, Any]] | None
 
@@ -304,7 +305,7 @@ class ErrorStrategy:
         fn: Callable[[Exception | None], tuple[bool, ErrorStrategy | None]],
     ) -> ErrorStrategy:
         """A strategy whose :meth:`apply` is this function."""
-        return _LambdaErrorStrategy(fn)
+        return _LambdaErrorStrategy(checked_function(fn))
 
 
 class _PresetErrorStrategy(ErrorStrategy):
@@ -321,8 +322,8 @@ class _LambdaErrorStrategy(ErrorStrategy):
         self._fn = fn
 
     def apply(self, exception: Exception | None) -> tuple[bool, ErrorStrategy]:
-        fail, following = self._fn(exception)
-        return fail, self if following is None else following
+        answer: tuple[bool, ErrorStrategy] = _answer(self._fn(exception), self)
+        return answer
 
 
 class RetryDelayStrategy:
@@ -370,7 +371,15 @@ class RetryDelayStrategy:
         fn: Callable[[float], tuple[float, RetryDelayStrategy | None]],
     ) -> RetryDelayStrategy:
         """A strategy whose :meth:`apply` is this function."""
-        return _LambdaRetryDelayStrategy(fn)
+        return _LambdaRetryDelayStrategy(checked_function(fn))
+
+
+def _answer(answer: Any, strategy: Any) -> Any:
+    """Of a lambda, as a strategy gives it. If it is none, the client says so."""
+    match answer:
+        case (decision, following):
+            return decision, strategy if following is None else following
+    return answer
 
 
 class _DefaultRetryDelayStrategy(RetryDelayStrategy):
@@ -387,12 +396,54 @@ class _LambdaRetryDelayStrategy(RetryDelayStrategy):
         self._fn = fn
 
     def apply(self, base_delay: float) -> tuple[float, RetryDelayStrategy]:
-        delay, following = self._fn(base_delay)
-        return delay, self if following is None else following
+        answer: tuple[float, RetryDelayStrategy] = _answer(self._fn(base_delay), self)
+        return answer
 
 
-def engine_part(strategy: Any) -> Any:
-    """What the engine drives: its own object if the strategy is an unused one of its own."""
+def engine_error_strategy(strategy: ErrorStrategy | None) -> Any:
+    """What the engine drives; unset, the default."""
+    if strategy is None:
+        strategy = ErrorStrategy.always_fail()
+    elif not isinstance(strategy, ErrorStrategy):
+        raise TypeError(f"error_strategy must be an ErrorStrategy, not {_shown(strategy)}")
+    return _engine_part(strategy)
+
+
+def engine_retry_delay_strategy(strategy: RetryDelayStrategy | None) -> Any:
+    """What the engine drives; unset, the default."""
+    if strategy is None:
+        strategy = RetryDelayStrategy.default()
+    elif not isinstance(strategy, RetryDelayStrategy):
+        raise TypeError(
+            f"retry_delay_strategy must be a RetryDelayStrategy, not {_shown(strategy)}"
+        )
+    return _engine_part(strategy)
+
+
+def checked_logger(logger: Logger | None) -> Logger:
+    """One that tells nobody, if there is none. What has a logger's methods is taken for one."""
+    if logger is None:
+        return _NO_LOGGER
+    if not all(callable(getattr(logger, name, None)) for name in ("info", "warning")):
+        raise TypeError(f"logger must be a logging.Logger, not {_shown(logger)}")
+    return logger
+
+
+def checked_function(fn: Any) -> Any:
+    if not callable(fn):
+        raise TypeError(f"fn must be a function, not {_shown(fn)}")
+    return fn
+
+
+def _shown(value: object) -> str:
+    """Its type; a class or function that was perhaps to be called by its name."""
+    name = getattr(value, "__qualname__", None)
+    kind = type(value).__name__
+    return f"{kind} {name}" if isinstance(name, str) else kind
+
+
+def _engine_part(strategy: Any) -> Any:
+    """The engine's own object if the strategy is an unused one of its own."""
     if type(strategy) in (_PresetErrorStrategy, _DefaultRetryDelayStrategy):
         native = strategy._native
         return native if native.fresh else strategy
@@ -403,4 +454,10 @@ def engine_connection(strategy: ConnectStrategy, logger: Logger) -> Any:
     """What makes the connections: the engine's HTTP, or a client written in Python."""
     if type(strategy) is _HttpConnectStrategy:
         return strategy._native
-    return strategy.create_client(logger)
+    client = strategy.create_client(logger)
+    if not callable(getattr(client, "connect", None)):
+        raise TypeError(
+            f"{type(strategy).__name__}.create_client must return a ConnectionClient, "
+            f"not {_shown(client)}"
+        )
+    return client

@@ -1,0 +1,142 @@
+"""What the environment says to this package's own HTTP: whom to trust, and which proxy to ask.
+
+It is read once, so each client is in a process of its own.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import ssl
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from conftest import LIMIT
+from everstream.testing import Reply, SSEServer
+from test_processes import Child
+
+pytestmark = pytest.mark.skipif(not os.path.exists("/proc"), reason="others ask their system")
+
+HERE = Path(__file__).parent
+AUTHORITY = HERE / "authority.pem"
+SIGNED = HERE / "signed.pem"
+"""For localhost and 127.0.0.1, by that authority; with its key."""
+
+ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\nid: 1\ndata: over TLS\n\n"
+
+
+@pytest.fixture
+def port() -> Iterator[int]:
+    """Of a server that answers over TLS with an event, and then is silent."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(SIGNED)
+
+    def answer(plain: socket.socket) -> None:
+        plain.settimeout(LIMIT)
+        with plain:
+            try:
+                with context.wrap_socket(plain, server_side=True) as connection:
+                    assert connection.recv(65536)
+                    connection.sendall(ANSWER)
+                    connection.recv(1)
+            except OSError:
+                pass  # The client didn't trust it, or has gone.
+
+    def serve() -> None:
+        while True:
+            try:
+                plain, _ = listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=answer, args=(plain,), daemon=True).start()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield listener.getsockname()[1]
+        listener.shutdown(socket.SHUT_RDWR)
+    thread.join(LIMIT)
+
+
+BLOCKING = """
+    import sys
+    from everstream import SSEClient
+    from everstream.errors import SSEError
+
+    try:
+        with SSEClient(sys.argv[1]) as client:
+            print(next(client.events).data)
+    except SSEError as error:
+        print(error)
+    """
+
+ASYNCIO = """
+    import asyncio, sys
+    from everstream import AsyncSSEClient
+    from everstream.errors import SSEError
+
+    async def main():
+        async with AsyncSSEClient(sys.argv[1]) as client:
+            print((await anext(client.events)).data)
+
+    try:
+        asyncio.run(main())
+    except SSEError as error:
+        print(error)
+    """
+
+
+@pytest.mark.parametrize("program", [BLOCKING, ASYNCIO], ids=["blocking", "asyncio"])
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
+def test_an_authority_of_ones_own_is_named_by_the_environment(
+    port: int, program: str, host: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(AUTHORITY))
+    assert Child(program, f"https://{host}:{port}/").end() == "over TLS\n"
+
+
+@pytest.mark.parametrize("program", [BLOCKING, ASYNCIO], ids=["blocking", "asyncio"])
+def test_an_authority_that_nobody_named_is_not_trusted(port: int, program: str) -> None:
+    said = Child(program, f"https://localhost:{port}/").end()
+    assert "could not connect" in said
+    assert "certificate" in said
+
+
+@pytest.mark.parametrize("program", [BLOCKING, ASYNCIO], ids=["blocking", "asyncio"])
+@pytest.mark.parametrize(
+    ("variable", "url", "asked"),
+    [
+        ("HTTP_PROXY", "http://nowhere.invalid/feed", ("GET", "http://nowhere.invalid/feed")),
+        ("ALL_PROXY", "http://nowhere.invalid/feed", ("GET", "http://nowhere.invalid/feed")),
+        ("HTTPS_PROXY", "https://nowhere.invalid/feed", ("CONNECT", "nowhere.invalid:443")),
+    ],
+)
+def test_a_proxy_is_named_by_the_environment(
+    server: SSEServer,
+    program: str,
+    variable: str,
+    url: str,
+    asked: tuple[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    server.otherwise(
+        Reply.stream().event("by the proxy") if asked[0] == "GET" else Reply.status(403)
+    )
+    monkeypatch.setenv(variable, server.url())
+    said = Child(program, url).end()
+    assert [(request.method, request.target) for request in server.requests] == [asked]
+    if asked[0] == "GET":
+        assert said == "by the proxy\n"
+
+
+def test_no_proxy_names_those_that_are_asked_themselves(
+    server: SSEServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.otherwise(Reply.stream().event("by itself"))
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1/")
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    assert Child(BLOCKING, server.url("/feed")).end() == "by itself\n"
+    assert server.requests[0].target == "/feed"

@@ -1,0 +1,294 @@
+"""Mistakes of a program are told where they are made, and never look like the end of a stream."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
+
+import pytest
+
+import everstream
+from async_sources import AsyncScripted, collect, connect_by, run
+from everstream import AsyncSSEClient, SSEClient
+from everstream.actions import Fault
+from everstream.config import (
+    ConnectionClient,
+    ConnectionResult,
+    ConnectStrategy,
+    ErrorStrategy,
+    RetryDelayStrategy,
+)
+from everstream.config.async_connect_strategy import AsyncConnectionResult
+from everstream.testing import Reply, SSEServer
+from sources import Scripted, canned
+
+URL = "http://127.0.0.1:1/"
+CONTINUE = ErrorStrategy.always_continue()
+
+
+def raising(error: BaseException) -> Callable[..., Any]:
+    def function(*_: Any) -> Any:
+        raise error
+
+    return function
+
+
+class Falling(logging.Handler):
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error = error
+
+    def emit(self, record: logging.LogRecord) -> None:
+        raise self.error
+
+
+def settings(where: str, error: Exception, url: str) -> dict[str, Any]:
+    """Of a client whose callback raises."""
+    if where == "query_params":
+        return {"connect": ConnectStrategy.http(url, query_params=raising(error))}
+    if where == "connect":
+        return {"connect": Scripted(raising(error))}
+    if where == "closer":
+        return {"connect": Scripted(lambda _: ConnectionResult(iter([]), raising(error)))}
+    if where == "error_strategy":
+        return {"connect": canned([]), "error_strategy": ErrorStrategy.from_lambda(raising(error))}
+    if where == "retry_delay_strategy":
+        delay = RetryDelayStrategy.from_lambda(raising(error))
+        return {"connect": canned([]), "error_strategy": CONTINUE, "retry_delay_strategy": delay}
+    logger = logging.Logger("mine")
+    logger.addHandler(Falling(error))
+    return {"connect": canned([]), "logger": logger}
+
+
+PLACES = ["query_params", "connect", "closer", "error_strategy", "retry_delay_strategy", "logger"]
+
+
+@pytest.mark.parametrize("where", PLACES)
+def test_a_stop_iteration_of_a_callback_is_not_the_end_of_the_stream(
+    server: SSEServer, where: str
+) -> None:
+    """Such as that of next() on an iterator of tokens which has come to its end."""
+    error = StopIteration()
+    with SSEClient(**settings(where, error, server.url())) as client:
+        with pytest.raises(RuntimeError, match="raised StopIteration") as raised:
+            list(client.events)
+        assert raised.value.__cause__ is error
+
+
+@pytest.mark.parametrize("by", ["own", "aiohttp"])
+def test_a_stop_async_iteration_of_query_params_is_not_the_end_of_the_stream(
+    server: SSEServer, by: str
+) -> None:
+    error = StopAsyncIteration()
+
+    async def main() -> None:
+        connect = connect_by(by, server.url(), query_params=raising(error))
+        async with AsyncSSEClient(connect) as client:
+            with pytest.raises(RuntimeError, match="raised StopAsyncIteration") as raised:
+                await collect(client.events)
+            assert raised.value.__cause__ is error
+
+    run(main())
+
+
+@pytest.mark.parametrize("where", ["connect", "closer", "error_strategy"])
+def test_a_stop_async_iteration_of_a_callback_is_not_the_end_of_the_stream(where: str) -> None:
+    error = StopAsyncIteration()
+
+    async def raise_it() -> None:
+        raise error
+
+    async def nothing() -> AsyncIterator[bytes]:
+        return
+        yield b""
+
+    async def connect(_: str | None) -> AsyncConnectionResult:
+        if where == "connect":
+            raise error
+        return AsyncConnectionResult(nothing(), raise_it if where == "closer" else None)
+
+    async def main() -> None:
+        strategy = ErrorStrategy.from_lambda(raising(error)) if where == "error_strategy" else None
+        async with AsyncSSEClient(AsyncScripted(connect), error_strategy=strategy) as client:
+            with pytest.raises(RuntimeError, match="raised StopAsyncIteration"):
+                await collect(client.events)
+
+    run(main())
+
+
+def test_a_generator_exit_of_an_asynchronous_stream_does_not_leave_the_reader_waiting() -> None:
+    class Stream:
+        def __aiter__(self) -> Stream:
+            return self
+
+        async def __anext__(self) -> bytes:
+            raise GeneratorExit
+
+    async def connect(_: str | None) -> AsyncConnectionResult:
+        return AsyncConnectionResult(Stream(), None)
+
+    async def main() -> None:
+        async with AsyncSSEClient(AsyncScripted(connect)) as client:
+            with pytest.raises(GeneratorExit):
+                await collect(client.events)
+
+    run(main())
+
+
+@pytest.mark.parametrize("kind", [SSEClient, AsyncSSEClient])
+@pytest.mark.parametrize(
+    ("name", "wrong", "shown"),
+    [
+        ("error_strategy", 0, "int"),
+        ("error_strategy", [], "list"),
+        ("error_strategy", ErrorStrategy, "type ErrorStrategy"),
+        ("error_strategy", ErrorStrategy.reconnect, "function ErrorStrategy.reconnect"),
+        ("error_strategy", RetryDelayStrategy.default(), "_DefaultRetryDelayStrategy"),
+        ("retry_delay_strategy", False, "bool"),
+        ("retry_delay_strategy", lambda base: (base, None), "function"),
+        ("retry_delay_strategy", ErrorStrategy.reconnect(), "_PresetErrorStrategy"),
+        ("logger", 0, "int"),
+        ("logger", "mine", "str"),
+    ],
+)
+def test_a_setting_of_a_wrong_type_is_an_error_where_it_is_given(
+    kind: type[Any], name: str, wrong: Any, shown: str
+) -> None:
+    with pytest.raises(TypeError, match=rf"^{name} must be .*, not {shown}"):
+        kind(URL, **{name: wrong})
+
+
+class Empty(ErrorStrategy):
+    """False in a condition."""
+
+    def __len__(self) -> int:
+        return 0
+
+    def apply(self, exception: Exception | None) -> tuple[bool, ErrorStrategy]:
+        return not isinstance(exception, ConnectionRefusedError), self
+
+
+def test_a_strategy_that_is_false_is_one() -> None:
+    calls: Iterator[Any] = iter([ConnectionRefusedError(), ValueError("the next")])
+
+    client = SSEClient(Scripted(lambda _: raising(next(calls))()), 0, error_strategy=Empty())
+    with client, pytest.raises(ValueError, match="the next"):
+        list(client.events)
+
+
+def test_what_has_the_methods_of_a_logger_is_one() -> None:
+    SSEClient(URL, logger=logging.LoggerAdapter(logging.getLogger("mine"), {}))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("make", [ErrorStrategy.from_lambda, RetryDelayStrategy.from_lambda])
+def test_a_lambda_that_is_none_is_an_error_where_it_is_given(make: Callable[..., Any]) -> None:
+    with pytest.raises(TypeError, match="fn must be a function, not int"):
+        make(5)
+
+
+def test_what_is_no_client_is_an_error_when_it_is_created() -> None:
+    class Mine(ConnectStrategy):
+        def create_client(self, logger: logging.Logger) -> ConnectionClient:
+            return None  # type: ignore[return-value]
+
+    with pytest.raises(TypeError, match=r"Mine.create_client must return .*, not NoneType"):
+        SSEClient(Mine())
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: ErrorStrategy.continue_with_max_attempts(2**70),
+        lambda: ErrorStrategy.reconnect([70000]),
+        lambda: ErrorStrategy.reconnect([-1]),
+        lambda: ConnectStrategy.http(URL, max_event_size=-1),
+        lambda: ConnectStrategy.http(URL, max_event_size=2**70),
+        lambda: RetryDelayStrategy.default(max_delay=float("nan")),
+        lambda: RetryDelayStrategy.default(backoff_multiplier=float("nan")),
+        lambda: RetryDelayStrategy.default(jitter_multiplier=float("nan")),
+    ],
+)
+def test_a_number_out_of_range_is_a_value_error(make: Callable[[], Any]) -> None:
+    with pytest.raises(ValueError, match=r"must be|is not a number"):
+        make()
+
+
+def test_a_status_out_of_range_is_a_value_error() -> None:
+    wrong = Scripted(lambda _: ConnectionResult(iter([]), None, status=70000))
+    with SSEClient(wrong) as client, pytest.raises(ValueError, match="a status must be"):
+        next(client.all)
+
+
+@pytest.mark.parametrize("options", [{}, {"urllib3_request_options": {}}])
+@pytest.mark.parametrize("value", [b"\xc3\xbc", [b"\xc3\xbc"], "ü"])
+def test_bytes_in_a_query_are_their_text(
+    server: SSEServer, options: dict[str, Any], value: Any
+) -> None:
+    if options:
+        pytest.importorskip("urllib3")
+    server.otherwise(Reply.stream().event("a"))
+    connect = ConnectStrategy.http(server.url(), query_params=lambda: {"a": value}, **options)
+    with SSEClient(connect) as client:
+        next(client.events)
+    assert server.requests[0].query == "a=%C3%BC"
+
+
+@pytest.mark.parametrize("by", ["own", "aiohttp"])
+@pytest.mark.parametrize("value", [b"\xc3\xbc", [b"\xc3\xbc"], "ü"])
+def test_bytes_in_a_query_are_their_text_in_asyncio(server: SSEServer, by: str, value: Any) -> None:
+    server.otherwise(Reply.stream().event("a"))
+
+    async def main() -> None:
+        connect = connect_by(by, server.url(), query_params=lambda: {"a": value})
+        async with AsyncSSEClient(connect) as client:
+            await anext(client.events)
+
+    run(main())
+    assert server.requests[0].query in ("a=%C3%BC", "a=ü")
+
+
+@pytest.mark.parametrize(
+    ("params", "kind", "said"),
+    [
+        ({"a": "\ud800"}, UnicodeEncodeError, "surrogates"),
+        ({"\ud800": "a"}, UnicodeEncodeError, "surrogates"),
+        ({"a": b"\xff"}, UnicodeDecodeError, "utf-8"),
+        ({5: "a"}, TypeError, "the name of a .* must be str, not int"),
+    ],
+)
+def test_a_query_that_is_no_text_is_an_error(
+    server: SSEServer, params: Any, kind: type[Exception], said: str
+) -> None:
+    connect = ConnectStrategy.http(server.url(), query_params=lambda: params)
+    with SSEClient(connect) as client, pytest.raises(kind, match=said):
+        next(client.events)
+    assert server.request_count == 0
+
+
+def test_aiohttp_errors_say_what_went_wrong(server: SSEServer) -> None:
+    server.enqueue(
+        Reply.stream().event("a").drop_connection(),
+        Reply.raw(b"no HTTP\r\n\r\n"),
+    )
+    server.otherwise(Reply.raw(b""))
+    said: list[str] = []
+
+    async def main() -> None:
+        connect = connect_by("aiohttp", server.url("/?token=hidden"))
+        async with AsyncSSEClient(connect, 0, error_strategy=CONTINUE) as client:
+            async for action in client.all:
+                if isinstance(action, Fault):
+                    said.append(str(action.error))
+                if len(said) == 3:
+                    break
+
+    run(main())
+    assert "payload is not completed" in said[0]
+    assert "no HTTP" in said[1]
+    assert "disconnected" in said[2]
+    assert "hidden" not in "".join(said)
+
+
+def test_the_package_says_its_version() -> None:
+    assert everstream.__version__.count(".") == 2
