@@ -6,7 +6,7 @@
 //! | `follow.rs` | `everstream URL` |
 //! | `demo/` | `everstream demo` |
 //! | `request.rs`, `reconnect.rs` | the options of every subcommand with a URL |
-//! | `select.rs`, `jq.rs` | which events, and what of them |
+//! | `select.rs`, `jq/` | which events, and what of them |
 //! | `output/` | events on standard output |
 //! | `exec.rs` | a command per event |
 //! | `cursor.rs`, `progress.rs` | the last id, kept for the next run |
@@ -42,6 +42,7 @@ fn main() -> ExitCode {
     match args::parse(std::env::args_os()) {
         Ok(Command::Follow(args)) => follow::run(&args),
         Ok(Command::Demo(args)) => demo::run(&args),
+        Ok(Command::JqWorker(args)) => jq::work(&args),
         Err(problem) => problem.exit(),
     }
     .into()

@@ -194,7 +194,17 @@ fn proxy(url: &str) -> Result<reqwest::Proxy, Error> {
         let problem = format!("the scheme isn't one of {}", known.join(", "));
         return Err(Error::config("proxy", problem));
     }
-    reqwest::Proxy::all(url).map_err(|error| Error::config("proxy", Report(error.without_url())))
+    reqwest::Proxy::all(url).map_err(|error| {
+        // Of reqwest's errors also the inner ones show the URL.
+        let mut cause: &dyn std::error::Error = &error;
+        while let Some(deeper) = cause.source() {
+            cause = deeper;
+        }
+        match cause.is::<reqwest::Error>() {
+            true => Error::config("proxy", "it isn't the URL of a proxy"),
+            false => Error::config("proxy", cause.to_string()),
+        }
+    })
 }
 
 /// Whose certificates are trusted.
