@@ -10,6 +10,7 @@ use everstream::{Action, Error, Event, RedactedUrl, SseClient};
 
 use crate::args::FollowArgs;
 use crate::cursor::Cursor;
+use crate::end::End;
 use crate::exec::{Jobs, LAST_TIME, Outcome};
 use crate::exit::Exit;
 use crate::explain;
@@ -19,7 +20,7 @@ use crate::progress::Progress;
 use crate::report::{self, Problem};
 use crate::select::{self, Last, Select};
 use crate::status::Status;
-use crate::stop::{Limits, OUT_OF_TIME, READER_GONE, Stop};
+use crate::stop::{Limits, OUT_OF_TIME, Stop};
 
 pub(crate) fn run(args: &FollowArgs) -> Exit {
     if args.output.quiet {
@@ -105,16 +106,6 @@ struct Follower<'a> {
     lost: Option<String>,
 }
 
-/// Why it is over.
-enum End {
-    /// As asked, by this.
-    Asked(&'static str),
-    /// It has been told.
-    Told(Exit),
-    Output(io::Error),
-    Cursor(io::Error),
-}
-
 /// What the program of `--jq` made of an event.
 enum Results {
     None,
@@ -158,7 +149,9 @@ impl Follower<'_> {
         report::erase_status();
         // Whoever can't read it doesn't miss it.
         _ = self.printer.finish();
-        self.tell(end, client.last_event_id())
+        let failures = self.failures + self.jobs.as_ref().map_or(0, |jobs| jobs.failures);
+        let cursor = self.progress.has_cursor();
+        end.tell(self.selected, failures, client.last_event_id(), cursor)
     }
 
     fn watch(&mut self, client: &SseClient) -> io::Result<()> {
@@ -205,39 +198,6 @@ impl Follower<'_> {
             end = self.finished(&outcome).err().or(end);
         }
         end
-    }
-
-    /// The exit code, after what there is to say.
-    fn tell(&self, end: End, last_event_id: Option<&str>) -> Exit {
-        let exit = match end {
-            End::Told(exit) => exit,
-            End::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Done,
-            End::Output(error) => {
-                report::error("the output can't be written", Some(&error));
-                Exit::Failed
-            }
-            End::Cursor(error) => {
-                report::error("the cursor can't be written", Some(&error));
-                report::hint("is there room, and may this user write to its folder?");
-                Exit::Failed
-            }
-            // Whoever reads has enough, as in `| head -1`.
-            End::Asked(READER_GONE) => Exit::Done,
-            End::Asked(by) => {
-                let cursor = self.progress.has_cursor();
-                report::news(&explain::stopped(by, self.selected, last_event_id, cursor));
-                Exit::Done
-            }
-        };
-        let failures = self.failures + self.jobs.as_ref().map_or(0, |jobs| jobs.failures);
-        if exit == Exit::Done && failures > 0 {
-            report::error(
-                &format!("{failures} of {} events failed", self.selected),
-                None,
-            );
-            return Exit::EventFailed;
-        }
-        exit
     }
 
     async fn follow(&mut self, client: &mut SseClient) -> Result<End, End> {
@@ -393,7 +353,7 @@ impl Follower<'_> {
                     self.printer.result(&json).map_err(End::Output)?;
                 }
                 Some(Ok(json)) if input.len() + json.len() > jq::LONGEST => {
-                    break Some("its results are longer than 64 MiB together".to_owned());
+                    break Some("its results are longer than 128 MiB together".to_owned());
                 }
                 Some(Ok(json)) => {
                     input += &json;

@@ -13,12 +13,13 @@
 //! | `report.rs`, `explain.rs`, `status.rs` | news, errors and the status on standard error |
 //! | `stop.rs` | Ctrl-C, SIGTERM, the end of the output |
 //! | `duration.rs` | durations on the command line |
-//! | `exit.rs` | exit codes |
+//! | `end.rs`, `exit.rs` | why it is over, and exit codes |
 
 mod args;
 mod cursor;
 mod demo;
 mod duration;
+mod end;
 mod exec;
 mod exit;
 mod explain;

@@ -291,29 +291,26 @@ fn a_command_does_not_get_the_token() {
 #[test]
 fn a_command_that_has_ended_is_not_waited_for_to_read() {
     let (server, folder) = (Server::start(), Folder::new("exec-pipe"));
-    let end = folder.path("end");
     server.otherwise(Reply::stream().event("x".repeat(1 << 20)).stall());
     // A shell gives what it runs in the background another input, unless it is told which.
     let script = format!(
-        "(until [ -e '{}' ]; do sleep 0.01; done) <&3 >&2 & exit 0",
-        end.display()
+        "exec 3<&0; (while [ -d '{}' ]; do sleep 0.01; done) <&3 >&2 & exit 0",
+        folder.path("").display()
     );
-    let script = format!("exec 3<&0; {script}");
     let url = server.url("/");
     let args = [&*url, "--count", "1", "--exec", "sh", "-c", &script];
     let mut follower = Running::follow(args);
     assert_eq!(follower.wait().code(), Some(0));
-    fs::write(end, "").unwrap();
 }
 
 /// It was looked at only when the command had ended.
 #[test]
 fn the_time_is_over_while_a_command_runs_too() {
     let folder = Folder::new("exec-time");
-    let go = folder.path("go");
+    let (here, go) = (folder.path(""), folder.path("go"));
     let script = format!(
-        "until [ -e '{}' ]; do sleep 0.01; done; echo done",
-        go.display()
+        "cd '{}'; until [ -e go ]; do sleep 0.01; [ -d \"$PWD\" ] || exit; done; echo done",
+        here.display()
     );
     let server = feed(3);
     let url = server.url("/");
@@ -332,7 +329,7 @@ fn the_time_is_over_while_a_command_runs_too() {
 fn a_command_that_is_stuck_is_killed_and_its_event_comes_again() {
     let (server, folder) = (feed(2), Folder::new("exec-stuck"));
     let cursor = folder.path("cursor");
-    let script = "echo $EVERSTREAM_ID; [ $EVERSTREAM_ID = 1 ] || exec sleep 1000";
+    let script = "echo $EVERSTREAM_ID; [ $EVERSTREAM_ID = 1 ] || exec sleep 100";
     let url = server.url("/");
     // By a second signal, and by the time after the first.
     for impatient in [true, false] {

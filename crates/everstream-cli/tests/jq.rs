@@ -63,14 +63,14 @@ fn a_program_that_dies_of_its_data_fails_for_that_event_alone() {
 
 #[test]
 fn a_result_that_is_huge_fails_for_its_event_alone() {
-    let server = between("100000000");
+    let server = between("200000000");
     let (code, lines, news) = run(&server, &["--count", "3", "--jq", "\"x\" * ."]);
     assert_eq!(
         (code, lines),
         (9, vec!["\"x\"".into(), "\"xxx\"".into()]),
         "{news}"
     );
-    assert!(news.contains("longer than 64 MiB"), "{news}");
+    assert!(news.contains("longer than 128 MiB"), "{news}");
     // An error shows what it is about.
     let server = between(&format!("\"{}\"", "y".repeat(100_000)));
     let (code, lines, news) = run(&server, &["--count", "3", "--jq", ". + 1"]);

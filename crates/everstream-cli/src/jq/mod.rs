@@ -21,8 +21,9 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
 use crate::report::Problem;
+pub(crate) use program::LONGEST;
 use program::Program;
-pub(crate) use worker::{LONGEST, WorkerArgs, run as work};
+pub(crate) use worker::{WorkerArgs, run as work};
 
 /// The subcommand behind which [`work`] is.
 pub(crate) const WORKER: &str = "jq-worker";
@@ -30,7 +31,7 @@ pub(crate) const WORKER: &str = "jq-worker";
 pub(crate) struct Jq {
     program: String,
     /// Begun by the first event.
-    worker: Option<Worker>,
+    worker: Option<Box<Worker>>,
 }
 
 struct Worker {
@@ -80,12 +81,12 @@ impl Jq {
 
 /// The results for one event. If they are dropped before the last one, so is the process.
 pub(crate) struct Results<'a> {
-    idle: &'a mut Option<Worker>,
+    idle: &'a mut Option<Box<Worker>>,
     state: State,
 }
 
 enum State {
-    Running(Worker),
+    Running(Box<Worker>),
     Failed(String),
     Over,
 }
@@ -130,7 +131,7 @@ enum Answer {
 }
 
 impl Worker {
-    fn start(program: &str) -> io::Result<Worker> {
+    fn start(program: &str) -> io::Result<Box<Worker>> {
         // Also when the file has been replaced by another version.
         #[cfg(target_os = "linux")]
         let this = "/proc/self/exe";
@@ -149,11 +150,11 @@ impl Worker {
         command.arg0("everstream").process_group(0);
         let mut process = command.spawn()?;
         match (process.stdin.take(), process.stdout.take()) {
-            (Some(requests), Some(answers)) => Ok(Worker {
+            (Some(requests), Some(answers)) => Ok(Box::new(Worker {
                 process,
                 requests,
                 answers: BufReader::new(answers),
-            }),
+            })),
             _ => Err(io::ErrorKind::BrokenPipe.into()),
         }
     }

@@ -1,7 +1,5 @@
 //! A program in jq's language: compiled, and run on one event.
 
-use std::borrow::Cow;
-
 use jaq_core::load::{Arena, File, Loader};
 use jaq_core::{Compiler, Ctx, Filter, Vars, data};
 use jaq_json::{Num, Val, read};
@@ -12,6 +10,12 @@ type Data = data::JustLut<Val>;
 
 /// What a program knows of its event besides the data.
 const VARIABLES: [&str; 3] = ["$event", "$id", "$last_event_id"];
+
+/// The longest result in bytes: twice the largest event. It mustn't fill the memory of the one who
+/// reads it either.
+pub(crate) const LONGEST: usize = 128 << 20;
+
+const TOO_LONG: &str = "a result is longer than 128 MiB";
 
 /// jaq's own write to a log and end the process.
 const HALT_ERROR: &str = "def halt_error: error; def halt_error($code): error;";
@@ -105,7 +109,10 @@ impl Program {
 fn json(value: &Val) -> Result<String, &'static str> {
     let mut out = String::new();
     write_json(&mut out, value)?;
-    Ok(out)
+    match out.len() > LONGEST {
+        true => Err(TOO_LONG),
+        false => Ok(out),
+    }
 }
 
 /// jaq writes values that JSON doesn't have as something else than JSON. Numbers become what they
@@ -120,7 +127,7 @@ fn write_json(out: &mut String, value: &Val) -> Result<(), &'static str> {
             });
         }
         Val::Null | Val::Bool(_) | Val::Num(_) => out.push_str(&value.to_string()),
-        Val::TStr(text) => write_text(out, text),
+        Val::TStr(text) => write_text(out, text)?,
         Val::BStr(_) => return Err("a string of bytes can't be written as JSON"),
         Val::Arr(values) => {
             out.push('[');
@@ -141,7 +148,7 @@ fn write_json(out: &mut String, value: &Val) -> Result<(), &'static str> {
                 let Val::TStr(key) = key else {
                     return Err("an object with a key that is no text can't be written as JSON");
                 };
-                write_text(out, key);
+                write_text(out, key)?;
                 out.push(':');
                 write_json(out, value)?;
             }
@@ -151,10 +158,14 @@ fn write_json(out: &mut String, value: &Val) -> Result<(), &'static str> {
     Ok(())
 }
 
-fn write_text(out: &mut String, text: &[u8]) {
-    let text: Cow<'_, str> = String::from_utf8_lossy(text);
+fn write_text(out: &mut String, text: &[u8]) -> Result<(), &'static str> {
+    if out.len() + text.len() > LONGEST {
+        return Err(TOO_LONG);
+    }
+    let text = String::from_utf8_lossy(text);
     // Text can always be written as JSON.
     out.push_str(&serde_json::to_string(&text).unwrap_or_default());
+    Ok(())
 }
 
 fn text(text: Option<&str>) -> Val {
@@ -271,8 +282,12 @@ mod tests {
             ("[-infinite]", &*format!("[-{largest}]")),
             (r#""/w==" | @base64d"#, "\"\u{fffd}\""),
             (
-                r#"{a: "\u0000\n\u007f\"", b: 1e1000}"#,
-                "{\"a\":\"\\u0000\\n\x7f\\\"\",\"b\":1e1000}",
+                r#"{a: "\u0000\n\u007f\"", b: 2.50}"#,
+                "{\"a\":\"\\u0000\\n\x7f\\\"\",\"b\":2.50}",
+            ),
+            (
+                "[1e1000, -0, 123456789012345678901234567890]",
+                "[1e1000,0,123456789012345678901234567890]",
             ),
         ] {
             let results = on(program, "0");

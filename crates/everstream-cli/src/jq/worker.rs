@@ -13,13 +13,10 @@ use super::program::{Input, Program};
 use crate::exit::Exit;
 use crate::output::shortened;
 
-/// The most that the process may take, with its stack, where the system has such a limit: half a
-/// hundred times the largest event.
+/// The most that the process may take, with its stack, where the system has such a limit:
+/// thirty times the largest event.
 #[cfg(unix)]
 const MEMORY: u64 = 2 << 30;
-
-/// The longest result, so that it can't fill the memory of the one who reads it either.
-pub(crate) const LONGEST: usize = 64 << 20;
 
 /// Eight times what a main thread has: what recurses is the user's program.
 const STACK: usize = 64 << 20;
@@ -73,14 +70,10 @@ fn serve(program: &str, requests: &mpsc::Receiver<Request>) -> io::Result<()> {
         let mut last = "d\n".to_owned();
         for result in program.run(input) {
             match result {
-                Ok(json) if json.len() <= LONGEST => {
+                Ok(json) => {
                     writeln!(out, "r{json}")?;
                     // The next one may take its time.
                     out.flush()?;
-                }
-                Ok(_) => {
-                    last = error("a result is longer than 64 MiB");
-                    break;
                 }
                 Err(problem) => last = error(&problem),
             }
