@@ -61,8 +61,13 @@ fn on_a_terminal(
     (shown.replace("\r\n", "\n"), output.status.code())
 }
 
-/// What a terminal gets and the exit code, if this is typed as soon as that is shown.
-fn type_at(line: &str, shown_first: &str, typed: &[u8]) -> (String, Option<i32>) {
+/// What a terminal gets and the exit code, if this is typed when that is shown and it is ready.
+fn type_at(
+    line: &str,
+    shown_first: &str,
+    wait_ready: impl Fn(&str),
+    typed: &[u8],
+) -> (String, Option<i32>) {
     let mut script = start(script(line, &[("NO_COLOR", "1")]).stdin(Stdio::piped()));
     let mut keyboard = script.stdin.take().unwrap();
     let mut screen = script.stdout.take().unwrap();
@@ -76,6 +81,7 @@ fn type_at(line: &str, shown_first: &str, typed: &[u8]) -> (String, Option<i32>)
         }
         shown += std::str::from_utf8(&buffer[..count]).unwrap();
         if !done && shown.contains(shown_first) {
+            wait_ready(&shown);
             keyboard.write_all(typed).unwrap();
             done = true;
         }
@@ -263,7 +269,7 @@ fn ctrl_c_at_the_keyboard_ends_it_cleanly() {
         env!("CARGO_BIN_EXE_everstream"),
         server.url("/")
     );
-    let (shown, code) = type_at(&line, "id 41", b"\x03");
+    let (shown, code) = type_at(&line, "id 41", |_| {}, b"\x03");
     assert_eq!(code, Some(0), "{shown:?}");
     assert!(
         shown.contains("stopped by Ctrl-C after 1 event; the last id is 41"),
@@ -279,11 +285,24 @@ fn ctrl_c_at_the_keyboard_ends_it_cleanly() {
 fn a_password_is_asked_for_and_not_shown() {
     let server = serve(Reply::stream().event("x"));
     let line = format!(
-        "exec '{}' '{}' -u me",
+        "tty; exec '{}' '{}' -u me",
         env!("CARGO_BIN_EXE_everstream"),
         server.url("/")
     );
-    let (shown, code) = type_at(&line, "password of me: ", b"open sesame\n");
+    // The prompt comes a moment before the terminal is told not to show what is typed.
+    let no_echo = |shown: &str| {
+        let terminal = shown.lines().next().unwrap();
+        let begin = Instant::now();
+        loop {
+            let mut stty = Command::new("stty");
+            let settings = stty.args(["-F", terminal, "-a"]).output().unwrap().stdout;
+            if String::from_utf8(settings).unwrap().contains(" -echo ") {
+                return;
+            }
+            assert!(begin.elapsed() < common::PATIENCE, "what is typed is shown");
+        }
+    };
+    let (shown, code) = type_at(&line, "password of me: ", no_echo, b"open sesame\n");
     assert_eq!(code, Some(4), "{shown:?}");
     assert!(!shown.contains("sesame"), "{shown:?}");
     let sent = server.requests()[0]
