@@ -9,6 +9,7 @@ use crate::completions::CompletionsArgs;
 use crate::cursor::CursorArgs;
 use crate::exec::ExecArgs;
 use crate::exit;
+use crate::jq;
 use crate::man::ManArgs;
 use crate::output::OutputArgs;
 use crate::reconnect::ReconnectArgs;
@@ -46,11 +47,37 @@ pub(crate) fn definition() -> clap::Command {
 pub(crate) fn parse(
     args: impl IntoIterator<Item: Into<OsString> + Clone>,
 ) -> clap::error::Result<Command> {
-    let matches = definition().try_get_matches_from(args)?;
+    let matches = definition()
+        .try_get_matches_from(args)
+        .map_err(hide_stray_value)?;
     match Cli::from_arg_matches(&matches)?.command {
         Some(command) => Ok(command),
         None => FollowArgs::from_arg_matches(&matches).map(|args| Command::Follow(Box::new(args))),
     }
+}
+
+/// A header that isn't in quotes leaves its value over, which may be a secret. To clap it is an
+/// argument or a subcommand too many.
+fn hide_stray_value(mut error: clap::Error) -> clap::Error {
+    use clap::error::{ContextKind, ContextValue};
+
+    for kind in [ContextKind::InvalidArg, ContextKind::InvalidSubcommand] {
+        let stray = match error.get(kind) {
+            // Options, and names that are in the help.
+            Some(ContextValue::String(argument)) => {
+                !argument.starts_with(['-', '<', '['])
+                    && Cli::command().find_subcommand(argument).is_none()
+            }
+            _ => false,
+        };
+        if stray {
+            let hidden = "(not shown: it may be part of a header that needs quotes)";
+            error.insert(kind, ContextValue::String(hidden.to_owned()));
+            error.remove(ContextKind::Suggested);
+            error.remove(ContextKind::SuggestedSubcommand);
+        }
+    }
+    error
 }
 
 #[derive(Debug, Subcommand)]
@@ -71,6 +98,9 @@ pub(crate) enum Command {
     Completions(CompletionsArgs),
     /// Print the manual page, or write all pages into a directory.
     Man(ManArgs),
+    /// Runs the program of --jq, for a command that is running.
+    #[command(name = jq::WORKER, hide = true)]
+    JqWorker(jq::WorkerArgs),
 }
 
 #[derive(Debug, Args)]

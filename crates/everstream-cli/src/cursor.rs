@@ -3,8 +3,11 @@
 //! The file is replaced as a whole and is on the disk before the write counts as done: a temporary
 //! file beside it is written, synced and renamed over it, and the folder is synced. Whenever the
 //! process or the machine stops, the file holds one id or the one before it, whole.
+//!
+//! The file keeps its permissions. A new one is for its owner alone: an id is the server's text, and
+//! may let whoever has it go on with the stream.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -113,7 +116,7 @@ impl Cursor {
         let Some(id) = self.pending.take() else {
             return Ok(());
         };
-        let mut file = File::create(&self.temporary)?;
+        let mut file = self.new_file()?;
         file.write_all(format!("{id}\n").as_bytes())?;
         file.sync_all()?;
         drop(file);
@@ -124,6 +127,24 @@ impl Cursor {
         self.written = id;
         self.last_write = Some(Instant::now());
         Ok(())
+    }
+
+    /// The temporary file. One that is there was left by a kill, or it is a link that somebody made,
+    /// whose target isn't ours to write to.
+    fn new_file(&self) -> io::Result<File> {
+        match fs::remove_file(&self.temporary) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let file = options.open(&self.temporary)?;
+        if let Ok(about) = fs::metadata(&self.path) {
+            file.set_permissions(about.permissions())?;
+        }
+        Ok(file)
     }
 }
 

@@ -1,11 +1,25 @@
 //! What happened to the connection, in words, and what to try next.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
-use everstream::{Error, Fault, RedactedUrl, Start};
+use everstream::{Error, Event, Fault, RedactedUrl, Start};
 
-use crate::output::visible;
+use crate::output::{shortened, visible};
 use crate::report;
+
+/// An id, which may be as long as an event.
+pub(crate) fn id(id: &str) -> Cow<'_, str> {
+    shortened(id, 100)
+}
+
+/// How an event is called in an error.
+pub(crate) fn name(event: &Event) -> String {
+    match event.id() {
+        Some(id) => format!("the event with id {}", self::id(id)),
+        None => format!("an event of type {}", shortened(event.event(), 100)),
+    }
+}
 
 pub(crate) fn started(start: &Start, connections: u64, last_event_id: Option<&str>) -> String {
     let mut text = String::from(if connections > 1 {
@@ -20,7 +34,7 @@ pub(crate) fn started(start: &Start, connections: u64, last_event_id: Option<&st
         text += &format!(" at attempt {}", start.attempt);
     }
     if let Some(id) = last_event_id {
-        text += &format!(", resuming after id {id}");
+        text += &format!(", resuming after id {}", self::id(id));
     }
     text
 }
@@ -61,7 +75,7 @@ pub(crate) fn stopped(by: &str, events: u64, last_event_id: Option<&str>, cursor
     let plural = if events == 1 { "" } else { "s" };
     let mut text = format!("stopped by {by} after {events} event{plural}");
     if let Some(id) = last_event_id {
-        text += &format!("; the last id is {id}");
+        text += &format!("; the last id is {}", self::id(id));
         if !cursor {
             text += " (to go on from there: --last-event-id)";
         }

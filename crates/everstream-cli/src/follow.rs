@@ -10,16 +10,17 @@ use everstream::{Action, Error, Event, RedactedUrl, SseClient};
 
 use crate::args::FollowArgs;
 use crate::cursor::Cursor;
-use crate::exec::{Jobs, Outcome};
+use crate::end::End;
+use crate::exec::{Jobs, LAST_TIME, Outcome};
 use crate::exit::Exit;
 use crate::explain;
-use crate::jq::Jq;
+use crate::jq::{self, Jq};
 use crate::output::{Printer, output_is_pipe};
 use crate::progress::Progress;
 use crate::report::{self, Problem};
 use crate::select::{self, Last, Select};
 use crate::status::Status;
-use crate::stop::{GRACE, READER_GONE, Stop};
+use crate::stop::{Limits, OUT_OF_TIME, Stop};
 
 pub(crate) fn run(args: &FollowArgs) -> Exit {
     if args.output.quiet {
@@ -34,7 +35,7 @@ pub(crate) fn run(args: &FollowArgs) -> Exit {
 /// All that can be wrong with the command line is found here.
 fn prepare(args: &FollowArgs) -> Result<(SseClient, Follower<'_>), Problem> {
     let mut select = Select::new(&args.select)?;
-    let jq = args.jq.as_deref().map(Jq::compile).transpose()?;
+    let jq = args.jq.as_deref().map(Jq::new).transpose()?;
     let cursor = Cursor::open(&args.cursor)?;
     let kept = cursor.as_ref().and_then(Cursor::id);
     let id = kept.or(args.reconnect.last_event_id.as_deref());
@@ -61,15 +62,11 @@ fn prepare(args: &FollowArgs) -> Result<(SseClient, Follower<'_>), Problem> {
         printer: Printer::new(&args.output),
         select,
         jq,
-        jobs: Jobs::new(&args.exec),
+        jobs: Jobs::new(&args.exec, args.request.bearer_env()),
         progress: Progress::new(cursor),
-        status: Status::new(args.output.quiet),
+        status: Status::new(args.output.quiet || args.output.leaves_lines_open()),
         stop: Stop::default(),
         last,
-        deadline: args
-            .select
-            .duration
-            .and_then(|time| Instant::now().checked_add(time)),
         received: 0,
         selected: 0,
         connections: 0,
@@ -101,7 +98,6 @@ struct Follower<'a> {
     status: Option<Status>,
     stop: Stop,
     last: Last,
-    deadline: Option<Instant>,
     received: u64,
     selected: u64,
     connections: u64,
@@ -111,21 +107,21 @@ struct Follower<'a> {
     lost: Option<String>,
 }
 
-/// Why it is over.
-enum End {
-    /// As asked, by this.
-    Asked(&'static str),
-    /// It has been told.
-    Told(Exit),
-    Output(io::Error),
-    Cursor(io::Error),
+/// What the program of `--jq` made of an event.
+enum Results {
+    None,
+    /// There is nothing left to do.
+    Written,
+    /// For a command.
+    Input(String),
 }
 
 /// What came first.
 enum Step {
     Action(Option<Result<Action, Error>>),
     Job(Outcome),
-    Time,
+    /// There is something to look at.
+    Again,
 }
 
 impl Follower<'_> {
@@ -138,60 +134,71 @@ impl Follower<'_> {
             Ok(end) | Err(end) => end,
         };
         client.close();
-        // What runs is waited for, and counts.
-        while let Some(outcome) = next_job(&mut self.jobs).await {
-            if let Err(error) = self.finished(&outcome) {
-                end = error;
+        if let (End::Asked(_), Some(jobs)) = (&end, &self.jobs) {
+            if self.stop.asked().is_some() && jobs.running() > 0 {
+                report::news(
+                    "waiting for commands to end; after 10 s, or at Ctrl-C, they are killed",
+                );
             }
+        }
+        if let Some(error) = self.end_jobs().await {
+            end = error;
         }
         if let Err(error) = self.progress.write() {
             end = End::Cursor(error);
         }
         report::erase_status();
-        self.tell(end, client.last_event_id())
+        // Whoever can't read it doesn't miss it.
+        _ = self.printer.finish();
+        let failures = self.failures + self.jobs.as_ref().map_or(0, |jobs| jobs.failures);
+        let cursor = self.progress.has_cursor();
+        end.tell(self.selected, failures, client.last_event_id(), cursor)
     }
 
     fn watch(&mut self, client: &SseClient) -> io::Result<()> {
-        // A command takes as long as it takes; a second signal doesn't wait for it.
-        let grace = self.jobs.is_none().then_some(GRACE);
-        self.stop = Stop::at_signals(client.handle(), Exit::Done, grace)?;
+        let select = &self.args.select;
+        let late = match select.count.is_none() && select.until.is_none() {
+            true => Exit::Done,
+            false => Exit::TimedOut,
+        };
+        let deadline = select
+            .duration
+            .and_then(|time| Instant::now().checked_add(time));
+        let limits = Limits {
+            exit: Exit::Done,
+            deadline: deadline.map(|deadline| (deadline, late)),
+            commands: self.jobs.is_some().then_some(LAST_TIME),
+        };
+        self.stop = Stop::watch(client.handle(), limits)?;
         if output_is_pipe() {
             self.stop.when_reader_leaves(client.handle())?;
         }
         Ok(())
     }
 
-    /// The exit code, after what there is to say.
-    fn tell(&self, end: End, last_event_id: Option<&str>) -> Exit {
-        let exit = match end {
-            End::Told(exit) => exit,
-            End::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Done,
-            End::Output(error) => {
-                report::error("the output can't be written", Some(&error));
-                Exit::Failed
-            }
-            End::Cursor(error) => {
-                report::error("the cursor can't be written", Some(&error));
-                report::hint("is there room, and may this user write to its folder?");
-                Exit::Failed
-            }
-            // Whoever reads has enough, as in `| head -1`.
-            End::Asked(READER_GONE) => Exit::Done,
-            End::Asked(by) => {
-                let cursor = self.progress.has_cursor();
-                report::news(&explain::stopped(by, self.selected, last_event_id, cursor));
-                Exit::Done
-            }
-        };
-        let failures = self.failures + self.jobs.as_ref().map_or(0, |jobs| jobs.failures);
-        if exit == Exit::Done && failures > 0 {
-            report::error(
-                &format!("{failures} of {} events failed", self.selected),
-                None,
-            );
-            return Exit::EventFailed;
+    /// What runs is waited for, and counts. Whoever asks for the end doesn't wait long.
+    async fn end_jobs(&mut self) -> Option<End> {
+        let mut end = None;
+        loop {
+            let outcome = tokio::select! {
+                outcome = next_job(&mut self.jobs) => outcome,
+                () = self.stop.at_once() => break,
+            };
+            let Some(outcome) = outcome else { return end };
+            end = self.finished(&outcome).err().or(end);
         }
-        exit
+        let jobs = self.jobs.as_mut()?;
+        jobs.kill();
+        let killed = jobs.running();
+        let plural = if killed == 1 { "" } else { "s" };
+        report::error(
+            &format!("killed {killed} command{plural} that still ran"),
+            None,
+        );
+        while let Some(outcome) = next_job(&mut self.jobs).await {
+            end = self.finished(&outcome).err().or(end);
+        }
+        end
     }
 
     async fn follow(&mut self, client: &mut SseClient) -> Result<End, End> {
@@ -199,31 +206,22 @@ impl Follower<'_> {
             if let Some(status) = &mut self.status {
                 status.draw();
             }
-            if self
-                .deadline
-                .is_some_and(|deadline| Instant::now() >= deadline)
-            {
-                return Ok(self.out_of_time());
+            if self.stop.asked().is_some() {
+                return Ok(self.over());
             }
-            let action = match self.step(client).await? {
-                Step::Action(action) => action,
-                Step::Job(outcome) => {
-                    self.finished(&outcome)?;
-                    continue;
-                }
-                Step::Time => continue,
-            };
-            match action {
-                Some(Ok(action)) => {
-                    if let Some(end) = self.take(action, client)? {
+            match self.step(client).await? {
+                Step::Action(Some(Ok(action))) => {
+                    if let Some(end) = self.take(action, client).await? {
                         return Ok(end);
                     }
                 }
-                Some(Err(error)) => {
+                Step::Action(Some(Err(error))) => {
                     explain::gave_up(&error);
                     return Ok(End::Told(Exit::from(&error)));
                 }
-                None => return self.over(),
+                Step::Action(None) => return Ok(self.over()),
+                Step::Job(outcome) => self.finished(&outcome)?,
+                Step::Again => {}
             }
         }
     }
@@ -249,20 +247,17 @@ impl Follower<'_> {
         self.progress.write().map_err(End::Cursor)?;
 
         let due = self.status.as_ref().map(Status::due);
-        let alarm = match (due, self.deadline.filter(|_| reading)) {
-            (Some(due), Some(deadline)) => Some(due.min(deadline)),
-            (due, deadline) => due.or(deadline),
-        };
         Ok(tokio::select! {
             action = client.next_action(), if reading => Step::Action(action),
             Some(outcome) = next_job(&mut self.jobs) => Step::Job(outcome),
-            () = sleep_until(alarm) => Step::Time,
+            () = self.stop.when_asked() => Step::Again,
+            () = sleep_until(due) => Step::Again,
         })
     }
 
-    fn take(&mut self, action: Action, client: &SseClient) -> Result<Option<End>, End> {
+    async fn take(&mut self, action: Action, client: &SseClient) -> Result<Option<End>, End> {
         match action {
-            Action::Event(event) => return self.event(&event),
+            Action::Event(event) => return self.event(&event).await,
             Action::Comment(text) => {
                 if let Some(status) = &mut self.status {
                     status.came();
@@ -299,13 +294,13 @@ impl Follower<'_> {
         Ok(None)
     }
 
-    fn event(&mut self, event: &Event) -> Result<Option<End>, End> {
+    async fn event(&mut self, event: &Event) -> Result<Option<End>, End> {
         let now = SystemTime::now();
         self.received += 1;
         if let Some(status) = &mut self.status {
             status.event();
         }
-        if self.select.takes(event) && self.write(event, now)? {
+        if self.select.takes(event) && self.write(event, now).await? {
             self.selected += 1;
         }
         self.progress
@@ -316,43 +311,69 @@ impl Follower<'_> {
     }
 
     /// Writes it, or gives it to a command; false, if the program of `--jq` has no result for it.
-    fn write(&mut self, event: &Event, now: SystemTime) -> Result<bool, End> {
-        let mut input = String::new();
-        let mut results: u64 = 0;
-        if let Some(jq) = &self.jq {
-            for result in jq.run(event) {
-                results += 1;
-                match result {
-                    Ok(json) if self.jobs.is_some() => {
-                        input += &json;
-                        input.push('\n');
-                    }
-                    Ok(json) => self.printer.result(&json).map_err(End::Output)?,
-                    Err(problem) => {
-                        self.failures += 1;
-                        report::error(&format!("--jq failed for {}: {problem}", name(event)), None);
-                    }
-                }
-            }
-            if results == 0 {
-                return Ok(false);
-            }
-        }
-        match &mut self.jobs {
-            Some(jobs) => {
-                let input = match self.jq {
-                    Some(_) => input,
-                    None => event.data().to_owned(),
-                };
-                self.progress.begin(self.received, event.last_event_id());
-                jobs.start(self.received, event, input);
-            }
-            None if self.jq.is_none() => {
+    async fn write(&mut self, event: &Event, now: SystemTime) -> Result<bool, End> {
+        let input = match (&self.jq, &self.jobs) {
+            (Some(_), _) => match self.results(event).await? {
+                Results::None => return Ok(false),
+                Results::Written => return Ok(true),
+                Results::Input(input) => input,
+            },
+            (None, Some(_)) => event.data().to_owned(),
+            (None, None) => {
                 self.printer.event(event, now).map_err(End::Output)?;
+                return Ok(true);
             }
-            None => {}
+        };
+        if let Some(jobs) = &mut self.jobs {
+            self.progress.begin(self.received, event.last_event_id());
+            jobs.start(self.received, event, input);
         }
         Ok(true)
+    }
+
+    /// Runs the program of `--jq`. After an error there is no input for a command.
+    async fn results(&mut self, event: &Event) -> Result<Results, End> {
+        let Some(jq) = &mut self.jq else {
+            return Ok(Results::None);
+        };
+        let (mut any, mut input) = (false, String::new());
+        let mut results = jq.run(event).await;
+        let problem = loop {
+            let result = tokio::select! {
+                result = results.next() => result,
+                // A program may run for ever.
+                () = self.stop.when_asked() => {
+                    drop(results);
+                    return Err(self.over());
+                }
+            };
+            match result {
+                None => break None,
+                Some(Err(problem)) => break Some(problem),
+                Some(Ok(json)) if self.jobs.is_none() => {
+                    self.printer.result(&json).map_err(End::Output)?;
+                }
+                Some(Ok(json)) if input.len() + json.len() > jq::LONGEST => {
+                    break Some("its results are longer than 128 MiB together".to_owned());
+                }
+                Some(Ok(json)) => {
+                    input += &json;
+                    input.push('\n');
+                }
+            }
+            any = true;
+        };
+        if let Some(problem) = problem {
+            self.failures += 1;
+            let name = explain::name(event);
+            report::error(&format!("--jq failed for {name}: {problem}"), None);
+            return Ok(Results::Written);
+        }
+        Ok(match (any, &self.jobs) {
+            (false, _) => Results::None,
+            (true, None) => Results::Written,
+            (true, Some(_)) => Results::Input(input),
+        })
     }
 
     /// A command has ended.
@@ -367,7 +388,7 @@ impl Follower<'_> {
 
     fn out_of_time(&self) -> End {
         if self.args.select.count.is_none() && self.args.select.until.is_none() {
-            return End::Asked("--duration");
+            return End::Asked(OUT_OF_TIME);
         }
         let seen = self.selected;
         report::error(
@@ -377,14 +398,18 @@ impl Follower<'_> {
         End::Told(Exit::TimedOut)
     }
 
-    /// The iteration is over.
-    fn over(&mut self) -> Result<End, End> {
+    /// There is no more to come, or nobody wants it.
+    fn over(&mut self) -> End {
         if let Some(id) = self.last.reached() {
-            self.progress.reached(id).map_err(End::Cursor)?;
-            return Ok(End::Asked("--until"));
+            if let Err(error) = self.progress.reached(id) {
+                return End::Cursor(error);
+            }
+            return End::Asked("--until");
         }
-        if let Some(by) = self.stop.asked() {
-            return Ok(End::Asked(by));
+        match self.stop.asked() {
+            Some(OUT_OF_TIME) => return self.out_of_time(),
+            Some(by) => return End::Asked(by),
+            None => {}
         }
         if let Some(count) = self.args.select.count {
             report::error(
@@ -395,17 +420,9 @@ impl Follower<'_> {
                 None,
             );
             report::hint("without --no-reconnect it connects again; a POST needs --repeat-unsafe");
-            return Ok(End::Told(Exit::Broken));
+            return End::Told(Exit::Broken);
         }
-        Ok(End::Asked("the end of the stream"))
-    }
-}
-
-/// How an event is called in an error.
-fn name(event: &Event) -> String {
-    match event.id() {
-        Some(id) => format!("the event with id {id}"),
-        None => format!("an event of type {}", event.event()),
+        End::Asked("the end of the stream")
     }
 }
 

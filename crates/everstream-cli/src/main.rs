@@ -8,20 +8,21 @@
 //! | `top/` | `everstream top` |
 //! | `completions.rs`, `man.rs` | `everstream completions`, `everstream man` |
 //! | `request.rs`, `reconnect.rs` | the options of every subcommand with a URL |
-//! | `select.rs`, `jq.rs` | which events, and what of them |
+//! | `select.rs`, `jq/` | which events, and what of them |
 //! | `output/` | events on standard output |
 //! | `exec.rs` | a command per event |
 //! | `cursor.rs`, `progress.rs` | the last id, kept for the next run |
 //! | `report.rs`, `explain.rs`, `status.rs` | news, errors and the status on standard error |
 //! | `stop.rs` | Ctrl-C, SIGTERM, the end of the output |
 //! | `duration.rs` | durations on the command line |
-//! | `exit.rs` | exit codes |
+//! | `end.rs`, `exit.rs` | why it is over, and exit codes |
 
 mod args;
 mod completions;
 mod cursor;
 mod demo;
 mod duration;
+mod end;
 mod exec;
 mod exit;
 mod explain;
@@ -50,6 +51,7 @@ fn main() -> ExitCode {
         Ok(Command::Top(args)) => top::run(&args),
         Ok(Command::Completions(args)) => completions::run(&args),
         Ok(Command::Man(args)) => man::run(&args),
+        Ok(Command::JqWorker(args)) => jq::work(&args),
         Err(problem) => problem.exit(),
     }
     .into()

@@ -13,6 +13,9 @@ use crate::output::{colours, visible};
 /// Whether the status line is on the screen, below everything else.
 static STATUS_SHOWN: AtomicBool = AtomicBool::new(false);
 
+/// Whether the last line of the output on the screen has no end yet, as with --join-output.
+static LINE_OPEN: AtomicBool = AtomicBool::new(false);
+
 /// Only errors are told.
 static QUIET: AtomicBool = AtomicBool::new(false);
 
@@ -106,6 +109,16 @@ pub(crate) fn erase_status() {
     }
 }
 
+/// Whether what comes next on the terminal would continue a line of the output.
+pub(crate) fn line_is_open(open: bool) {
+    LINE_OPEN.store(open, Ordering::Relaxed);
+}
+
+/// Whether a line of the output is to be ended now.
+pub(crate) fn take_open_line() -> bool {
+    LINE_OPEN.swap(false, Ordering::Relaxed)
+}
+
 /// What happened, and its first cause. The levels between them are those of libraries, and say how
 /// they are built.
 pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
@@ -127,7 +140,12 @@ pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
 /// it; `eprintln!` would panic.
 fn line(text: &str) {
     erase_status();
-    _ = io::stderr().write_all(format!("{text}\n").as_bytes());
+    let stderr = io::stderr();
+    let end = match stderr.is_terminal() && take_open_line() {
+        true => "\n",
+        false => "",
+    };
+    _ = stderr.lock().write_all(format!("{end}{text}\n").as_bytes());
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! What is asked for, and how: the options that every subcommand with a URL shares. Their letters
 //! are those of curl.
 
+use std::env::VarError;
 use std::io::Read;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -10,6 +11,7 @@ use clap::Args;
 use everstream::{Http, HttpVersion};
 
 use crate::duration;
+use crate::output::visible;
 use crate::report::Problem;
 
 /// The variable of the password that `-u` leaves out.
@@ -46,7 +48,7 @@ pub(crate) struct RequestArgs {
     json: Option<String>,
 
     /// Credentials for Basic authentication. Without ":PASSWORD" it is read from the variable
-    /// EVERSTREAM_PASSWORD, where other users of this machine don't see it.
+    /// EVERSTREAM_PASSWORD, where other users of this machine don't see it, or else asked for.
     #[arg(short, long, value_name = "USER:PASSWORD")]
     user: Option<String>,
 
@@ -158,6 +160,11 @@ impl RequestArgs {
         .collect()
     }
 
+    /// The environment variable with the token, which is a secret.
+    pub(crate) fn bearer_env(&self) -> Option<&str> {
+        self.bearer_env.as_deref()
+    }
+
     fn headers(&self) -> Result<Vec<(String, String)>, Problem> {
         let mut headers = Vec::new();
         for (index, header) in self.headers.iter().enumerate() {
@@ -202,13 +209,13 @@ impl RequestArgs {
 
     fn credentials(&self, http: Http) -> Result<Http, Problem> {
         if let Some(variable) = &self.bearer_env {
-            return Ok(http.bearer_token(secret(variable)?));
+            return Ok(http.bearer_token(token(variable)?));
         }
         Ok(match &self.user {
             None => http,
             Some(user) => match user.split_once(':') {
                 Some((user, password)) => http.basic_auth(user, password),
-                None => http.basic_auth(user, secret(PASSWORD)?),
+                None => http.basic_auth(user, password(user)?),
             },
         })
     }
@@ -260,12 +267,20 @@ impl RequestArgs {
     }
 }
 
+/// Nothing of it is shown: with a colon left out, its value takes the place of its name.
 fn split_header(header: &str, place: impl Fn() -> String) -> Result<(String, String), Problem> {
-    match header.split_once(':') {
-        Some((name, value)) => Ok((name.trim().into(), value.trim().into())),
-        None => Err(Problem::new(format!("{} has no colon", place()))
-            .hint("a header looks like this: -H 'Authorization: Bearer TOKEN'")),
+    let bad = |what| {
+        Problem::new(format!("{} {what}", place()))
+            .hint("a header looks like this: -H 'Authorization: Bearer TOKEN'")
+    };
+    let (name, value) = header.split_once(':').ok_or_else(|| bad("has no colon"))?;
+    let (name, value) = (name.trim(), value.trim());
+    // RFC 9110, section 5.6.2: a token.
+    let token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
+    if name.is_empty() || !name.chars().all(token) {
+        return Err(bad("has something before its colon that can't be a name"));
     }
+    Ok((name.into(), value.into()))
 }
 
 /// The host, and one or more addresses, with commas between them; IPv6 perhaps in brackets.
@@ -280,7 +295,9 @@ fn split_resolve(entry: &str) -> Option<(&str, Vec<IpAddr>)> {
         bare.unwrap_or(text).parse().ok()
     };
     let addresses: Option<Vec<IpAddr>> = addresses.split(',').map(address).collect();
-    Some((host, addresses?)).filter(|(host, _)| !host.is_empty())
+    // What curl takes these for isn't known here.
+    Some((host, addresses?))
+        .filter(|(host, _)| !host.is_empty() && !host.starts_with(['+', '-', '*']))
 }
 
 /// The text itself, or what is in the file that it names.
@@ -312,20 +329,41 @@ fn text(bytes: Vec<u8>, file: &str) -> Result<String, Problem> {
     String::from_utf8(bytes).map_err(|_| Problem::new(format!("{file:?} isn't UTF-8")))
 }
 
-/// What is in an environment variable. It is never shown.
-fn secret(variable: &str) -> Result<String, Problem> {
+/// What is in the variable of --bearer-env. Its name isn't shown either: it may be the token itself,
+/// given by mistake.
+fn token(variable: &str) -> Result<String, Problem> {
     match std::env::var(variable) {
         Ok(value) => Ok(value.trim().to_owned()),
-        Err(std::env::VarError::NotPresent) => Err(Problem::new(format!(
-            "the environment variable {variable} isn't set"
-        ))
-        .hint(format!(
-            "set it without showing it: read -rs {variable} && export {variable}"
-        ))),
-        Err(std::env::VarError::NotUnicode(_)) => Err(Problem::new(format!(
-            "the environment variable {variable} isn't UTF-8"
-        ))),
+        Err(VarError::NotPresent) => {
+            let what = "the environment variable that --bearer-env names isn't set";
+            Err(Problem::new(what).hint(
+                "it takes the variable's name and not the token: \
+                 read -rs TOKEN && export TOKEN, then --bearer-env TOKEN",
+            ))
+        }
+        Err(VarError::NotUnicode(_)) => {
+            let what = "the environment variable that --bearer-env names isn't UTF-8";
+            Err(Problem::new(what))
+        }
     }
+}
+
+/// The password that -u leaves out.
+fn password(user: &str) -> Result<String, Problem> {
+    match std::env::var(PASSWORD) {
+        Ok(value) => return Ok(value.trim().to_owned()),
+        Err(VarError::NotPresent) => {}
+        Err(VarError::NotUnicode(_)) => {
+            let what = format!("the environment variable {PASSWORD} isn't UTF-8");
+            return Err(Problem::new(what));
+        }
+    }
+    let prompt = format!("everstream: password of {}: ", visible(user));
+    rpassword::prompt_password(prompt).map_err(|error| {
+        Problem::because("-u has no password, and it can't be asked for", &error).hint(format!(
+            "set it without showing it: read -rs {PASSWORD} && export {PASSWORD}"
+        ))
+    })
 }
 
 #[cfg(test)]
@@ -352,6 +390,8 @@ mod tests {
             "a:http:127.0.0.1",
             ":80:127.0.0.1",
             "a:80:b",
+            "*:80:127.0.0.1",
+            "+a:80:127.0.0.1",
         ] {
             assert_eq!(split_resolve(bad), None, "{bad}");
         }

@@ -22,7 +22,7 @@ pub(crate) struct Status {
     events: u64,
     connections: u64,
     state: State,
-    /// When something came: an event, a comment, a response.
+    /// When something came: an event, a comment, a response. Other bytes aren't told of by the client.
     last: Instant,
     changed: bool,
     drawn: Option<Instant>,
@@ -134,7 +134,7 @@ impl Status {
             State::Connecting => write!(text, "  connecting"),
             State::Connected => {
                 let silent = now.saturating_duration_since(self.last).as_secs();
-                write!(text, "  silent for {silent} s")
+                write!(text, "  no event or comment for {silent} s")
             }
             State::Waiting { until } => match until.saturating_duration_since(now) {
                 Duration::ZERO => write!(text, "  connecting again"),
@@ -188,7 +188,7 @@ mod tests {
         status.last = after(2);
         assert_eq!(
             status.text(after(5)),
-            "0:05  25 events  5.0/s  silent for 3 s"
+            "0:05  25 events  5.0/s  no event or comment for 3 s"
         );
         status.connections = 3;
         status.state = State::Waiting { until: after(3700) };

@@ -1,38 +1,57 @@
-//! What ends the command cleanly: Ctrl-C, SIGTERM, and a reader of its output that has enough.
+//! What ends the command cleanly: Ctrl-C, SIGTERM, the end of its time, and a reader of its output
+//! that has enough.
 
 use std::io;
-use std::sync::{Arc, OnceLock, mpsc};
+use std::sync::{Arc, mpsc};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use everstream::Handle;
+use tokio::sync::watch;
 
 use crate::exit::Exit;
 use crate::report;
 
-/// What was asked for, once it was.
+/// What was asked for, once it was. Clones share it.
 #[derive(Clone, Default)]
 pub(crate) struct Stop {
-    asked: Arc<OnceLock<&'static str>>,
+    asked: Arc<watch::Sender<Asked>>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Asked {
+    /// By whom.
+    by: Option<&'static str>,
+    /// Nothing more is waited for.
+    at_once: bool,
 }
 
 /// What [`Stop::asked`] says when nobody reads the output any more.
 pub(crate) const READER_GONE: &str = "the end of its output";
 
+/// What it says when the time of `--duration` has passed.
+pub(crate) const OUT_OF_TIME: &str = "--duration";
+
 /// How long the command has to finish its line. It is stuck if whoever reads its output has
-/// stopped reading.
-pub(crate) const GRACE: Duration = Duration::from_secs(2);
+/// stopped reading, or if a regular expression takes its time.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// What ends the command, and how.
+pub(crate) struct Limits {
+    /// The code of a process that signals had to end.
+    pub(crate) exit: Exit,
+    /// When it is out of time, and the code of a process that had to be ended then.
+    pub(crate) deadline: Option<(Instant, Exit)>,
+    /// How long commands that run may go on, if there can be any.
+    pub(crate) commands: Option<Duration>,
+}
 
 impl Stop {
-    /// Closes the client at the first signal. At the second one, or if the command hasn't ended
-    /// within `grace` after the first, the process exits with `exit`.
+    /// Closes the client at the first signal and at the deadline. Commands then have their time,
+    /// unless there is a second signal. If the process hasn't ended shortly after, it is ended.
     ///
     /// It has a thread of its own, because the main one may be blocked in writing.
-    pub(crate) fn at_signals(
-        client: Handle,
-        exit: Exit,
-        grace: Option<Duration>,
-    ) -> io::Result<Stop> {
+    pub(crate) fn watch(client: Handle, limits: Limits) -> io::Result<Stop> {
         let stop = Stop::default();
         let shared = stop.clone();
         let (ready, wait_ready) = mpsc::channel();
@@ -43,7 +62,7 @@ impl Stop {
                     .enable_all()
                     .build();
                 match runtime {
-                    Ok(runtime) => runtime.block_on(shared.watch(&client, exit, grace, &ready)),
+                    Ok(runtime) => runtime.block_on(shared.end(&client, &limits, &ready)),
                     Err(error) => _ = ready.send(Err(error)),
                 }
             })?;
@@ -59,7 +78,7 @@ impl Stop {
     pub(crate) fn when_reader_leaves(&self, client: Handle) -> io::Result<()> {
         use rustix::event::{PollFd, PollFlags, poll};
 
-        let asked = self.asked.clone();
+        let stop = self.clone();
         thread::Builder::new()
             .name("reader".into())
             .spawn(move || {
@@ -74,8 +93,7 @@ impl Stop {
                         Err(_) => return,
                     }
                     if fds[0].revents().intersects(PollFlags::ERR | PollFlags::HUP) {
-                        _ = asked.set(READER_GONE);
-                        client.close();
+                        stop.ask(READER_GONE, &client);
                     }
                     return;
                 }
@@ -89,18 +107,37 @@ impl Stop {
         Ok(())
     }
 
-    /// The signal that came, as a person calls it, or [`READER_GONE`].
+    /// The signal that came, as a person calls it, or another of the names above.
     pub(crate) fn asked(&self) -> Option<&'static str> {
-        self.asked.get().copied()
+        self.asked.borrow().by
     }
 
-    async fn watch(
-        self,
-        client: &Handle,
-        exit: Exit,
-        grace: Option<Duration>,
-        ready: &mpsc::Sender<io::Result<()>>,
-    ) {
+    /// Waits until it is asked for.
+    pub(crate) async fn when_asked(&self) {
+        self.when(|asked| asked.by.is_some()).await;
+    }
+
+    /// Waits until nothing more is to be waited for.
+    pub(crate) async fn at_once(&self) {
+        self.when(|asked| asked.at_once).await;
+    }
+
+    async fn when(&self, is: impl FnMut(&Asked) -> bool) {
+        // The sender isn't gone: it is here.
+        _ = self.asked.subscribe().wait_for(is).await;
+    }
+
+    /// The first one counts.
+    fn ask(&self, by: &'static str, client: &Handle) {
+        self.asked.send_if_modified(|asked| {
+            let first = asked.by.is_none();
+            asked.by.get_or_insert(by);
+            first
+        });
+        client.close();
+    }
+
+    async fn end(self, client: &Handle, limits: &Limits, ready: &mpsc::Sender<io::Result<()>>) {
         let mut signals = match Signals::new() {
             Ok(signals) => signals,
             Err(error) => {
@@ -109,13 +146,25 @@ impl Stop {
             }
         };
         _ = ready.send(Ok(()));
-        let name = signals.next().await;
-        _ = self.asked.set(name);
-        client.close();
-        match grace {
-            Some(grace) => _ = tokio::time::timeout(grace, signals.next()).await,
-            None => _ = signals.next().await,
+        let mut exit = limits.exit;
+        let by = match limits.deadline {
+            None => signals.next().await,
+            Some((deadline, late)) => {
+                match tokio::time::timeout_at(deadline.into(), signals.next()).await {
+                    Ok(name) => name,
+                    Err(_) => {
+                        exit = late;
+                        OUT_OF_TIME
+                    }
+                }
+            }
+        };
+        self.ask(by, client);
+        if let Some(time) = limits.commands {
+            _ = tokio::time::timeout(time, signals.next()).await;
         }
+        self.asked.send_modify(|asked| asked.at_once = true);
+        _ = tokio::time::timeout(GRACE, signals.next()).await;
         report::erase_status();
         std::process::exit(exit as i32);
     }

@@ -280,3 +280,41 @@ fn kills_at_any_moment_lose_nothing_and_repeat_at_most_one_event_each() {
     assert_eq!(kept(&cursor), format!("{sent}\n"));
     println!("{newest} events, {repeated} repeated by {KILLS} kills");
 }
+
+/// Whoever may write to the folder had any file of the user's overwritten.
+#[test]
+fn a_link_in_the_place_of_the_temporary_file_is_not_followed() {
+    let (server, folder) = (Server::start(), Folder::new("trap"));
+    let (path, precious) = (folder.path("c"), folder.file("precious", "mine"));
+    std::os::unix::fs::symlink(&precious, folder.path("c.tmp")).unwrap();
+    server.otherwise(Reply::stream().event_with_id("7", "a").stall());
+    let (code, news) = with_cursor(&server.url("/"), &path, &["--count", "1"]).end();
+    assert_eq!((code, &*kept(&path)), (0, "7\n"), "{news}");
+    assert_eq!(kept(&precious), "mine");
+    assert!(!path.is_symlink());
+}
+
+#[test]
+fn a_cursor_keeps_its_permissions_and_a_new_one_is_for_its_owner_alone() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let (server, folder) = (Server::start(), Folder::new("mode"));
+    let path = folder.path("cursor");
+    server.otherwise(
+        Reply::stream()
+            .event_with_id("1", "a")
+            .event_with_id("2", "b")
+            .stall(),
+    );
+    let mode = || fs::metadata(&path).unwrap().permissions().mode() & 0o777;
+    let url = server.url("/");
+    for (before, after) in [(None, 0o600), (Some(0o644), 0o644), (Some(0o600), 0o600)] {
+        if let Some(before) = before {
+            fs::set_permissions(&path, PermissionsExt::from_mode(before)).unwrap();
+        }
+        let (code, news) = with_cursor(&url, &path, &["--count", "2"]).end();
+        assert_eq!((code, &*kept(&path)), (0, "2\n"), "{news}");
+        assert_eq!(mode(), after);
+        fs::write(&path, "").unwrap();
+    }
+}

@@ -204,3 +204,158 @@ fn a_signal_waits_for_the_command_that_runs() {
     assert_eq!(follower.out.all(), ["begun", "done"]);
     assert_eq!(fs::read_to_string(&cursor).unwrap(), "1\n");
 }
+
+/// The same event failed at each start, so that the cursor never passed it.
+#[test]
+fn what_can_not_be_in_the_environment_is_left_out_and_the_cursor_goes_on() {
+    let (server, folder) = (Server::start(), Folder::new("exec-environment"));
+    let cursor = folder.path("cursor");
+    let long = "x".repeat(200_000);
+    let just = "y".repeat(32_000);
+    server.otherwise(
+        Reply::stream()
+            .send("event: a\0b\nid: 1\ndata: nul\n\n")
+            .send(format!("event: {long}\nid: 2\ndata: type\n\n"))
+            .send(format!("id: {long}\ndata: id\n\n"))
+            .send(format!("event: {just}\nid: 4\ndata: just\n\n"))
+            .stall(),
+    );
+    // Not what an everstream outside has set either.
+    let script = r#"echo "$(cat) ${EVERSTREAM_EVENT+set} ${EVERSTREAM_ID+set} ${EVERSTREAM_LAST_EVENT_ID+set}""#;
+    let url = server.url("/");
+    let options = [
+        "--cursor",
+        cursor.to_str().unwrap(),
+        "--count",
+        "4",
+        "--exec",
+        "sh",
+        "-c",
+        script,
+    ];
+    let mut command = common::everstream([&*url].into_iter().chain(options));
+    command
+        .env("EVERSTREAM_EVENT", "outer")
+        .env("EVERSTREAM_ID", "outer");
+    let mut follower = Running::start(command);
+    let code = follower.wait().code();
+    let news = follower.err.all().join("\n");
+    assert_eq!(code, Some(0), "{news}");
+    assert_eq!(
+        follower.out.all(),
+        [
+            "nul  set set",
+            "type  set set",
+            "id set  ",
+            "just set set set"
+        ]
+    );
+    assert_eq!(fs::read_to_string(&cursor).unwrap(), "4\n");
+    for part in [
+        "EVERSTREAM_EVENT isn't set for the event with id 1: it holds a NUL",
+        "EVERSTREAM_EVENT isn't set for the event with id 2: it is longer than 32000 bytes",
+        "... (200000 bytes): it is longer than 32000 bytes",
+    ] {
+        assert!(news.contains(part), "{part}: {news}");
+    }
+    assert!(news.len() < 3000, "{}", news.len());
+}
+
+#[test]
+fn a_command_does_not_get_the_token() {
+    let server = feed(1);
+    let url = server.url("/");
+    let args = [
+        &*url,
+        "--bearer-env",
+        "TOKEN",
+        "--count",
+        "1",
+        "--exec",
+        "env",
+    ];
+    let mut command = common::everstream(args);
+    command.env("TOKEN", "secret");
+    let mut follower = Running::start(command);
+    assert_eq!(follower.wait().code(), Some(0));
+    let authorization = server.requests()[0]
+        .header("authorization")
+        .map(str::to_owned);
+    assert_eq!(authorization.as_deref(), Some("Bearer secret"));
+    let environment = follower.out.all();
+    assert!(environment.contains(&"EVERSTREAM_ID=1".to_owned()));
+    assert!(!environment.iter().any(|line| line.contains("secret")));
+}
+
+/// What it has started held the pipe, and the command waited for it to read.
+#[test]
+fn a_command_that_has_ended_is_not_waited_for_to_read() {
+    let (server, folder) = (Server::start(), Folder::new("exec-pipe"));
+    server.otherwise(Reply::stream().event("x".repeat(1 << 20)).stall());
+    // A shell gives what it runs in the background another input, unless it is told which.
+    let script = format!(
+        "exec 3<&0; (while [ -d '{}' ]; do sleep 0.01; done) <&3 >&2 & exit 0",
+        folder.path("").display()
+    );
+    let url = server.url("/");
+    let args = [&*url, "--count", "1", "--exec", "sh", "-c", &script];
+    let mut follower = Running::follow(args);
+    assert_eq!(follower.wait().code(), Some(0));
+}
+
+/// It was looked at only when the command had ended.
+#[test]
+fn the_time_is_over_while_a_command_runs_too() {
+    let folder = Folder::new("exec-time");
+    let (here, go) = (folder.path(""), folder.path("go"));
+    let script = format!(
+        "cd '{}'; until [ -e go ]; do sleep 0.01; [ -d \"$PWD\" ] || exit; done; echo done",
+        here.display()
+    );
+    let server = feed(3);
+    let url = server.url("/");
+    let args = [&*url, "--duration", "300ms", "--exec", "sh", "-c", &script];
+    let mut follower = Running::follow(args);
+    follower.err.wait_for_text("waiting for commands to end");
+    fs::write(go, "").unwrap();
+    assert_eq!(follower.wait().code(), Some(0));
+    assert_eq!(follower.out.all(), ["done"], "the others aren't begun");
+    follower
+        .err
+        .wait_for_text("stopped by --duration after 1 event");
+}
+
+#[test]
+fn a_command_that_is_stuck_is_killed_and_its_event_comes_again() {
+    let (server, folder) = (feed(2), Folder::new("exec-stuck"));
+    let cursor = folder.path("cursor");
+    let script = "echo $EVERSTREAM_ID; [ $EVERSTREAM_ID = 1 ] || exec sleep 100";
+    let url = server.url("/");
+    // By a second signal, and by the time after the first.
+    for impatient in [true, false] {
+        _ = fs::remove_file(&cursor);
+        let args = [
+            &*url,
+            "--cursor",
+            cursor.to_str().unwrap(),
+            "--exec",
+            "sh",
+            "-c",
+            script,
+        ];
+        let mut follower = Running::follow(args);
+        follower.out.wait_for(2);
+        follower.signal("INT");
+        follower.err.wait_for_text("waiting for commands to end");
+        if impatient {
+            follower.signal("INT");
+        }
+        assert_eq!(follower.wait().code(), Some(9));
+        // The end of what the killed one wrote to: it has gone.
+        assert_eq!(follower.out.all(), ["1", "2"]);
+        follower
+            .err
+            .wait_for_text("killed 1 command that still ran");
+        assert_eq!(fs::read_to_string(&cursor).unwrap(), "1\n");
+    }
+}

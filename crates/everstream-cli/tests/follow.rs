@@ -188,3 +188,22 @@ fn an_event_is_printed_before_the_next_one_comes() {
     drop(follower);
     assert!(server.wait_for_open_connections(0, PATIENCE));
 }
+
+/// A server could fill the screen, or the log, with an id of as many bytes as an event may have.
+#[test]
+fn a_long_id_is_cut_in_the_news() {
+    let server = Server::start();
+    let id = "i".repeat(1 << 20);
+    let stream = Reply::stream().retry(100).event_with_id(&id, "a");
+    server.enqueue(stream.end());
+    server.otherwise(Reply::stream().event("b").stall());
+    let url = server.url("/");
+    let (code, news) = Running::follow([&*url, "--count", "2"]).end();
+    assert_eq!(code, 0);
+    let shown = format!("{}... (1048576 bytes)", "i".repeat(100));
+    assert!(
+        news.contains(&format!("the last id is {shown}")),
+        "{news:.2000}"
+    );
+    assert!(!news.contains(&"i".repeat(101)), "{news:.2000}");
+}

@@ -120,6 +120,18 @@ fn it_ends_after_a_time() {
     assert!(lines.len() > 4, "{}", lines.len());
 }
 
+/// It was looked at when the search had ended.
+#[test]
+fn the_time_is_over_in_the_middle_of_a_slow_search_too() {
+    // Minutes of work.
+    let stream = || Reply::stream().event("x".repeat(12 << 20)).stall();
+    let slow = ["--duration", "300ms", "--grep", "x{1,900}y"];
+    let (code, lines, _) = run(stream(), &slow);
+    assert_eq!((code, lines.len()), (0, 0));
+    let (code, _, _) = run(stream(), &[&slow[..], &["--count", "1"]].concat());
+    assert_eq!(code, 7);
+}
+
 #[test]
 fn too_few_events_in_the_time_is_a_time_out() {
     let options = ["--duration", "300ms", "--count", "5"];

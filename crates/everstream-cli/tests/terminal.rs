@@ -61,6 +61,34 @@ fn on_a_terminal(
     (shown.replace("\r\n", "\n"), output.status.code())
 }
 
+/// What a terminal gets and the exit code, if this is typed when that is shown and it is ready.
+fn type_at(
+    line: &str,
+    shown_first: &str,
+    wait_ready: impl Fn(&str),
+    typed: &[u8],
+) -> (String, Option<i32>) {
+    let mut script = start(script(line, &[("NO_COLOR", "1")]).stdin(Stdio::piped()));
+    let mut keyboard = script.stdin.take().unwrap();
+    let mut screen = script.stdout.take().unwrap();
+    let mut shown = String::new();
+    let mut done = false;
+    let mut buffer = [0; 1000];
+    loop {
+        let count = screen.read(&mut buffer).unwrap();
+        if count == 0 {
+            break;
+        }
+        shown += std::str::from_utf8(&buffer[..count]).unwrap();
+        if !done && shown.contains(shown_first) {
+            wait_ready(&shown);
+            keyboard.write_all(typed).unwrap();
+            done = true;
+        }
+    }
+    (shown, script.wait().unwrap().code())
+}
+
 #[test]
 fn an_event_is_a_block_that_people_can_read() {
     let server = serve(Reply::stream().send("event: price\nid: 41\ndata: 7 €\ndata: 8 €\n\n"));
@@ -123,7 +151,7 @@ fn a_dumb_terminal_gets_no_escape_sequences() {
 /// A server could retitle the window, clear the screen or answer a query as if it were typed.
 #[test]
 fn a_server_can_not_control_the_terminal() {
-    let attack = "\x1b]0;owned\x07\x1b[2J\u{9b}6n\u{202e}\x08";
+    let attack = "\x1b]0;owned\x07\x1b[2J\u{9b}6n\u{202e}\u{2028}\x08";
     for form in [
         "pretty --full --comments",
         "json --comments",
@@ -141,11 +169,11 @@ fn a_server_can_not_control_the_terminal() {
         let (shown, _) = on_a_terminal(&server, &rest, &[("NO_COLOR", "1")]);
         let controls: Vec<char> = shown
             .chars()
-            .filter(|c| c.is_control() && !"\n\t".contains(*c))
+            .filter(|c| c.is_control() && !"\n\t".contains(*c) || "\u{202e}\u{2028}".contains(*c))
             .collect();
         assert!(controls.is_empty(), "{form}: {shown:?}");
         if form.starts_with("pretty") {
-            let visible = r"\u{1b}]0;owned\u{7}\u{1b}[2J\u{9b}6n\u{202e}\u{8}";
+            let visible = r"\u{1b}]0;owned\u{7}\u{1b}[2J\u{9b}6n\u{202e}\u{2028}\u{8}";
             assert!(
                 shown.contains(&format!("{visible}  id {visible}\n  {visible}\n")),
                 "{shown:?}"
@@ -177,7 +205,7 @@ fn the_status_line_is_drawn_in_its_place_and_erased_at_the_end() {
     }
     assert!(drawings >= 2, "{shown:?}");
     assert!(shown.contains("0:00  1 event  "), "{shown:?}");
-    assert!(shown.contains("silent for 1 s"), "{shown:?}");
+    assert!(shown.contains("no event or comment for 1 s"), "{shown:?}");
     assert!(
         shown.contains("\neverstream: stopped by --duration after 2 events\n")
             || shown.contains("\r\x1b[Keverstream: stopped by --duration after 2 events\n"),
@@ -241,24 +269,8 @@ fn ctrl_c_at_the_keyboard_ends_it_cleanly() {
         env!("CARGO_BIN_EXE_everstream"),
         server.url("/")
     );
-    let mut script = start(script(&line, &[("NO_COLOR", "1")]).stdin(Stdio::piped()));
-    let mut keyboard = script.stdin.take().unwrap();
-    let mut screen = script.stdout.take().unwrap();
-    let mut shown = String::new();
-    let mut typed = false;
-    let mut buffer = [0; 1000];
-    loop {
-        let count = screen.read(&mut buffer).unwrap();
-        if count == 0 {
-            break;
-        }
-        shown += std::str::from_utf8(&buffer[..count]).unwrap();
-        if !typed && shown.contains("id 41") {
-            keyboard.write_all(b"\x03").unwrap();
-            typed = true;
-        }
-    }
-    assert_eq!(script.wait().unwrap().code(), Some(0), "{shown:?}");
+    let (shown, code) = type_at(&line, "id 41", |_| {}, b"\x03");
+    assert_eq!(code, Some(0), "{shown:?}");
     assert!(
         shown.contains("stopped by Ctrl-C after 1 event; the last id is 41"),
         "{shown:?}"
@@ -267,4 +279,90 @@ fn ctrl_c_at_the_keyboard_ends_it_cleanly() {
         !shown.rsplit('\n').next().unwrap().contains("/s"),
         "{shown:?}"
     );
+}
+
+#[test]
+fn a_password_is_asked_for_and_not_shown() {
+    let server = serve(Reply::stream().event("x"));
+    let line = format!(
+        "tty; exec '{}' '{}' -u me",
+        env!("CARGO_BIN_EXE_everstream"),
+        server.url("/")
+    );
+    // The prompt comes a moment before the terminal is told not to show what is typed.
+    let no_echo = |shown: &str| {
+        let terminal = shown.lines().next().unwrap();
+        let begin = Instant::now();
+        loop {
+            let mut stty = Command::new("stty");
+            let settings = stty.args(["-F", terminal, "-a"]).output().unwrap().stdout;
+            if String::from_utf8(settings).unwrap().contains(" -echo ") {
+                return;
+            }
+            assert!(begin.elapsed() < common::PATIENCE, "what is typed is shown");
+        }
+    };
+    let (shown, code) = type_at(&line, "password of me: ", no_echo, b"open sesame\n");
+    assert_eq!(code, Some(4), "{shown:?}");
+    assert!(!shown.contains("sesame"), "{shown:?}");
+    let sent = server.requests()[0]
+        .header("authorization")
+        .map(str::to_owned);
+    // me:open sesame
+    assert_eq!(sent.as_deref(), Some("Basic bWU6b3BlbiBzZXNhbWU="));
+}
+
+#[test]
+fn a_password_that_nobody_can_be_asked_for_is_an_error() {
+    let mut command = Command::new("setsid");
+    common::clean(&mut command);
+    let output = command
+        .args([
+            "--wait",
+            env!("CARGO_BIN_EXE_everstream"),
+            "http://localhost/",
+            "-u",
+            "me",
+        ])
+        .stdin(Stdio::null())
+        .output()
+        .expect("these tests need the program setsid (Debian: util-linux)");
+    assert_eq!(output.status.code(), Some(2));
+    let news = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        news.contains("-u has no password, and it can't be asked for"),
+        "{news}"
+    );
+    assert!(news.contains("export EVERSTREAM_PASSWORD"), "{news}");
+}
+
+/// The status line would be drawn over text that has no end yet, and news would continue it.
+#[test]
+fn joined_text_is_left_alone_and_its_line_is_ended() {
+    let server = Server::start();
+    let pause = std::time::Duration::from_millis(600);
+    server.enqueue(
+        Reply::stream()
+            .retry(100)
+            .event("The sky")
+            .pause(pause)
+            .event(" is")
+            .drop_connection(),
+    );
+    server.otherwise(Reply::stream().event(" blue.").event("[DONE]").stall());
+    let (shown, code) = on_a_terminal(&server, "-j --until '[DONE]'", &[("NO_COLOR", "1")]);
+    assert_eq!(code, Some(0), "{shown:?}");
+    assert!(
+        shown.contains("\nThe sky is\neverstream: the connection broke"),
+        "{shown:?}"
+    );
+    assert!(
+        shown.contains("\n blue.\neverstream: stopped by --until"),
+        "{shown:?}"
+    );
+    assert!(!shown.contains(ERASE), "{shown:?}");
+    // Nor does the prompt of the shell.
+    let server = serve(Reply::stream().event("a").event("b"));
+    let (shown, _) = on_a_terminal(&server, "-j --quiet; echo prompt", &[]);
+    assert_eq!(shown, "ab\nprompt\n");
 }

@@ -18,7 +18,7 @@ use crate::args::DemoArgs;
 use crate::exit::Exit;
 use crate::explain::seconds;
 use crate::report;
-use crate::stop::Stop;
+use crate::stop::{Limits, Stop};
 use script::Script;
 use story::Story;
 use tally::{Sent, Summary, Tally};
@@ -69,7 +69,12 @@ fn prepare(events: usize, story: &Story) -> Result<Client, Box<dyn std::error::E
     let client = SseClient::builder(Http::new(server.url("/readings")).no_proxy())
         .error_strategy(reconnect().or_on_status(TRANSIENT_STATUSES))
         .build()?;
-    let stop = Stop::at_signals(client.handle(), Exit::Failed, Some(crate::stop::GRACE))?;
+    let limits = Limits {
+        exit: Exit::Failed,
+        deadline: None,
+        commands: None,
+    };
+    let stop = Stop::watch(client.handle(), limits)?;
     let (feed, sent) = (Feed::new(), Sent::default());
     let script = Script::prepare(events, &server, &feed);
 

@@ -8,6 +8,8 @@ use std::fmt::Write as _;
 
 use serde::de::IgnoredAny;
 
+use super::visible::is_control;
+
 /// The levels of nesting that are taken for JSON; serde_json's own limit, which holds only where it
 /// builds values. What reads deeper ones, level by level, may run out of stack.
 const LEVELS: usize = 128;
@@ -135,17 +137,19 @@ pub(super) fn write_text(out: &mut String, text: Option<&str>) {
     out.push_str(&harmless(&json));
 }
 
-/// JSON leaves DEL and the C1 controls as they are, and terminals obey some of them, should the
-/// lines end up there after all.
+/// JSON leaves most of the characters as they are that do something to a terminal. Escaped they mean
+/// the same, and do nothing wherever the lines are shown in the end: in a pager, in a log. Those of
+/// ASCII are escaped already.
 pub(crate) fn harmless(json: &str) -> Cow<'_, str> {
-    if !json.contains(|c| matches!(c, '\x7f'..='\u{9f}')) {
+    if json.bytes().all(|byte| byte < 0x7f) || !json.contains(is_control) {
         return Cow::Borrowed(json);
     }
     let mut escaped = String::with_capacity(json.len() + 16);
     for c in json.chars() {
-        match c {
-            '\x7f'..='\u{9f}' => _ = write!(escaped, "\\u{:04x}", u32::from(c)),
-            _ => escaped.push(c),
+        match is_control(c) {
+            // All of them are below U+10000.
+            true => _ = write!(escaped, "\\u{:04x}", u32::from(c)),
+            false => escaped.push(c),
         }
     }
     Cow::Owned(escaped)
@@ -174,7 +178,7 @@ mod tests {
             (r#""a \" , [ \\" "#, r#""a \" , [ \\""#),
             ("[true, null,-0.0 ]", "[true,null,-0.0]"),
             ("12345678901234567890123", "12345678901234567890123"),
-            ("\"\u{9b}\"", r#""\u009b""#),
+            ("\"\u{9b}\u{202e}\"", r#""\u009b\u202e""#),
         ] {
             assert_eq!(compact(json), expected);
         }

@@ -12,6 +12,7 @@ mod ndjson;
 mod pretty;
 mod visible;
 
+use std::borrow::Cow;
 use std::io::{self, IsTerminal, Stdout, Write};
 use std::time::SystemTime;
 
@@ -20,7 +21,7 @@ use everstream::{Encoder, Event};
 
 pub(crate) use json::{harmless, is_json};
 use pretty::Style;
-pub(crate) use visible::{visible, visible_lines};
+pub(crate) use visible::{shortened, visible, visible_lines};
 
 use crate::report;
 
@@ -30,6 +31,11 @@ pub(crate) struct OutputArgs {
     /// How events are written. Default: pretty on a terminal, json otherwise.
     #[arg(short = 'o', long, value_enum, value_name = "FORM")]
     output: Option<Form>,
+
+    /// As data, without line ends between events or results of --jq: text that comes in pieces is
+    /// put together.
+    #[arg(short, long = "join-output", visible_alias = "join", conflicts_with_all = ["output", "exec"])]
+    join: bool,
 
     /// With json: data that is JSON is nested as such; other data stays a string.
     #[arg(long)]
@@ -62,6 +68,13 @@ pub(crate) struct OutputArgs {
     no_buffer: bool,
 }
 
+impl OutputArgs {
+    /// Whether nothing may be drawn over the last line of the terminal.
+    pub(crate) fn leaves_lines_open(&self) -> bool {
+        self.join && io::stdout().is_terminal()
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Form {
     /// A block per event, for people.
@@ -83,6 +96,8 @@ pub(crate) struct Printer {
     full: bool,
     json_data: bool,
     comments: bool,
+    /// No line ends.
+    join: bool,
     /// Used again for every event, so that each is a single write.
     buffer: String,
 }
@@ -93,13 +108,17 @@ impl Printer {
         let terminal = out.is_terminal();
         let default = if terminal { Form::Pretty } else { Form::Json };
         Printer {
-            form: args.output.unwrap_or(default),
+            form: match args.join {
+                true => Form::Data,
+                false => args.output.unwrap_or(default),
+            },
             out,
             terminal,
             colours: colours(terminal),
             full: args.full,
             json_data: args.json_data,
             comments: args.comments,
+            join: args.join,
             buffer: String::new(),
         }
     }
@@ -110,7 +129,7 @@ impl Printer {
         match self.form {
             Form::Pretty => pretty::event(out, event, time, style),
             Form::Json => ndjson::event(out, event, time, self.json_data),
-            Form::Data => line(out, event.data(), self.terminal),
+            Form::Data => text(out, event.data(), self.terminal, self.join),
             Form::Raw => {
                 let mut encoder = Encoder::new();
                 // A parsed event has no line end where one can't be written.
@@ -144,13 +163,19 @@ impl Printer {
 
     /// A result of `--jq`: JSON, except that a text stands for itself with the form `data`.
     pub(crate) fn result(&mut self, json: &str) -> io::Result<()> {
-        let text = match self.form {
+        let parsed = match self.form {
             Form::Data => serde_json::from_str::<String>(json).ok(),
             _ => None,
         };
-        match text {
-            Some(text) => line(&mut self.buffer, &text, self.terminal),
-            None => line(&mut self.buffer, &harmless(json), self.terminal),
+        let result = parsed.map_or_else(|| harmless(json), Cow::Owned);
+        text(&mut self.buffer, &result, self.terminal, self.join);
+        self.flush()
+    }
+
+    /// Nothing more is written.
+    pub(crate) fn finish(&mut self) -> io::Result<()> {
+        if report::take_open_line() {
+            self.buffer.push('\n');
         }
         self.flush()
     }
@@ -169,8 +194,12 @@ impl Printer {
     fn flush(&mut self) -> io::Result<()> {
         /// What the buffer keeps after an event that was larger.
         const KEPT: usize = 64 * 1024;
+        if self.buffer.is_empty() {
+            return Ok(());
+        }
         if self.terminal {
             report::erase_status();
+            report::line_is_open(!self.buffer.ends_with('\n'));
         }
         let written = self
             .out
@@ -182,9 +211,11 @@ impl Printer {
     }
 }
 
-fn line(out: &mut String, text: &str, terminal: bool) {
+fn text(out: &mut String, text: &str, terminal: bool, join: bool) {
     raw(out, text, terminal);
-    out.push('\n');
+    if !join {
+        out.push('\n');
+    }
 }
 
 /// As it is, unless a terminal would obey it.

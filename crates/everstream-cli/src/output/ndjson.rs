@@ -73,11 +73,14 @@ mod tests {
 
     #[test]
     fn json_escapes_what_terminals_obey_and_means_the_same() {
-        let event = Event::new("", "\x1b\x7f\u{9b}", Some(""));
+        let event = Event::new("", "\x1b\x7f\u{9b}\u{202e}\u{2028}", Some(""));
         let line = line(&event, false);
-        assert!(line.contains(r#""\u001b\u007f\u009b""#), "{line}");
+        assert!(
+            line.contains(r#""\u001b\u007f\u009b\u202e\u2028""#),
+            "{line}"
+        );
         let parsed: serde_json::Value = serde_json::from_str(&line).unwrap();
-        assert_eq!(parsed["data"], "\x1b\x7f\u{9b}");
+        assert_eq!(parsed["data"], "\x1b\x7f\u{9b}\u{202e}\u{2028}");
         assert_eq!(parsed["id"], "");
     }
 }

@@ -327,7 +327,9 @@ impl Http {
     /// port is the URL's; that of the address doesn't count. More than one address for a host: they
     /// are tried in turn.
     ///
-    /// With a proxy it is the proxy that looks names up.
+    /// With a proxy it is the proxy that looks names up. The host is a name alone, written as in a
+    /// URL: case, Punycode and a dot at its end make no difference. One with a port, and an address,
+    /// are errors of the build.
     ///
     /// ```
     /// let http = everstream::Http::new("https://example.com/feed")
@@ -336,9 +338,7 @@ impl Http {
     /// ```
     #[must_use]
     pub fn resolve(self, host: impl Into<String>, address: impl Into<IpAddr>) -> Self {
-        // URLs have their hosts in lower case.
-        let host = host.into().to_ascii_lowercase();
-        self.with_transport(|transport| transport.resolve.push((host, address.into())))
+        self.with_transport(|transport| transport.resolve.push((host.into(), address.into())))
     }
 
     /// Connects to this Unix socket, whatever host and port the URL has. Proxies aren't used then.

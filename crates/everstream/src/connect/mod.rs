@@ -184,6 +184,8 @@ pub struct ConnectRequest {
 pub struct Connection {
     pub(crate) start: Start,
     bytes: Pin<Box<dyn Stream<Item = Result<Bytes, Fault>> + Send>>,
+    /// The end or an error has come. Streams needn't bear being asked again after that.
+    over: bool,
     closer: Option<Box<dyn FnOnce() + Send>>,
 }
 
@@ -192,6 +194,7 @@ impl Connection {
         Connection {
             start: Start::default(),
             bytes: Box::pin(bytes),
+            over: false,
             closer: None,
         }
     }
@@ -258,8 +261,8 @@ impl Connection {
         &self.start
     }
 
-    /// The next bytes, never empty; `None` at the orderly end. For strategies that wrap others:
-    /// dropping the future loses nothing.
+    /// The next bytes, never empty; `None` at the orderly end, and always after it or after an
+    /// error. For strategies that wrap others: dropping the future loses nothing.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -284,7 +287,12 @@ impl Connection {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Bytes, Fault>>> {
-        self.bytes.as_mut().poll_next(cx)
+        if self.over {
+            return Poll::Ready(None);
+        }
+        let next = self.bytes.as_mut().poll_next(cx);
+        self.over = matches!(next, Poll::Ready(None | Some(Err(_))));
+        next
     }
 }
 

@@ -1,10 +1,12 @@
 //! The settings that belong to connections rather than requests, and the reqwest client from them.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 #[cfg(unix)]
 use std::path::PathBuf;
 use std::time::Duration;
 
+use reqwest::Url;
 use reqwest::redirect::Policy;
 
 use crate::error::Error;
@@ -136,14 +138,17 @@ impl Transport {
             #[cfg(feature = "http2")]
             HttpVersion::Http2 => builder.http2_prior_knowledge(),
         };
-        for (index, (host, _)) in self.resolve.iter().enumerate() {
-            // reqwest keeps the last list that it is given for a host.
-            if self.resolve[..index].iter().all(|(known, _)| known != host) {
-                let of_host = self.resolve.iter().filter(|(other, _)| other == host);
-                // Port 0 stands for the URL's.
-                let addresses: Vec<_> = of_host.map(|(_, ip)| SocketAddr::new(*ip, 0)).collect();
-                builder = builder.resolve_to_addrs(host, &addresses);
-            }
+        // reqwest keeps the last list that it is given for a host.
+        let mut hosts: BTreeMap<String, Vec<SocketAddr>> = BTreeMap::new();
+        for (host, ip) in &self.resolve {
+            // Port 0 stands for the URL's.
+            let addresses = hosts.entry(host_as_looked_up(host)?).or_default();
+            addresses.push(SocketAddr::new(*ip, 0));
+        }
+        for (host, addresses) in &hosts {
+            builder = builder.resolve_to_addrs(host, addresses);
+            // The same host, as one may write it in a URL, whose dot is kept.
+            builder = builder.resolve_to_addrs(&format!("{host}."), addresses);
         }
         #[cfg(unix)]
         if let Some(path) = &self.unix_socket {
@@ -154,6 +159,25 @@ impl Transport {
             Some(None) => builder.no_proxy(),
             Some(Some(url)) => builder.proxy(proxy(url)?),
         })
+    }
+}
+
+/// A host as a URL's parser leaves it, in lower case and Punycode, without a dot at its end. What
+/// wouldn't ever be looked up is refused: it would do nothing.
+fn host_as_looked_up(host: &str) -> Result<String, Error> {
+    let bad = |problem: &str| Err(Error::config("resolve", format!("{host:?} {problem}")));
+    if host.contains(['/', '\\', '?', '#', '@', ':']) {
+        return bad("isn't the name of a host alone, without a port and without a URL around it");
+    }
+    if host.contains('*') {
+        return bad("holds a *, which stands for no other hosts here");
+    }
+    let Ok(url) = Url::parse(&format!("http://{host}/")) else {
+        return bad("can't be the host of a URL");
+    };
+    match url.domain() {
+        Some(name) => Ok(name.strip_suffix('.').unwrap_or(name).to_owned()),
+        None => bad("is an address already, which isn't looked up"),
     }
 }
 
@@ -170,7 +194,17 @@ fn proxy(url: &str) -> Result<reqwest::Proxy, Error> {
         let problem = format!("the scheme isn't one of {}", known.join(", "));
         return Err(Error::config("proxy", problem));
     }
-    reqwest::Proxy::all(url).map_err(|error| Error::config("proxy", Report(error.without_url())))
+    reqwest::Proxy::all(url).map_err(|error| {
+        // Of reqwest's errors also the inner ones show the URL.
+        let mut cause: &dyn std::error::Error = &error;
+        while let Some(deeper) = cause.source() {
+            cause = deeper;
+        }
+        match cause.is::<reqwest::Error>() {
+            true => Error::config("proxy", "it isn't the URL of a proxy"),
+            false => Error::config("proxy", cause.to_string()),
+        }
+    })
 }
 
 /// Whose certificates are trusted.

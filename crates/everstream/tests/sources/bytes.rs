@@ -139,3 +139,28 @@ fn a_source_that_never_pauses_lets_a_limited_read_end<C: Client>() {
         assert!(within.is_none(), "{bytes:?}");
     }
 }
+
+/// A stream of the user's own may panic when it is asked again, or begin anew.
+#[tokio::test]
+async fn a_connection_that_is_over_stays_over() {
+    let broken = || Err(io::Error::other("broken"));
+    for first in [
+        vec![],
+        vec![Ok("x")],
+        vec![broken()],
+        vec![Ok("x"), broken()],
+    ] {
+        let count = first.len();
+        let mut parts = first.into_iter().map(Some).chain([None, Some(Ok("again"))]);
+        let stream = stream::poll_fn(move |_| parts.next().expect("asked too often").into());
+        let mut connection = Connection::from_stream(stream);
+        let mut chunks = 0;
+        while connection.next_chunk().await.is_some() {
+            chunks += 1;
+        }
+        assert_eq!(chunks, count);
+        for _ in 0..3 {
+            assert!(connection.next_chunk().await.is_none());
+        }
+    }
+}

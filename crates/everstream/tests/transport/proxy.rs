@@ -147,6 +147,7 @@ fn a_proxy_that_can_not_be_one_is_an_error_that_names_the_setting_and_hides_the_
             "http://user:hunter2@a b/",
             "http://user:hunter2@proxy.test:99999",
             "ftp://user:hunter2@proxy.test",
+            "user:hunter2",
         ] {
             let http = Http::new("http://feed.test/").proxy(bad);
             let debug = format!("{http:?}");

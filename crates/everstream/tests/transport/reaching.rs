@@ -34,6 +34,46 @@ fn only_the_named_host_is_resolved() {
     });
 }
 
+/// They did nothing, because the URL's parser makes other names of them.
+#[test]
+fn a_host_is_the_same_in_any_way_of_writing() {
+    let server = Server::start();
+    server.otherwise(Reply::stream().event("hello").stall());
+    let port = server.addr().port();
+    both(|kind| {
+        for (in_url, resolved) in [
+            ("bücher.invalid", "BÜCHER.invalid"),
+            ("xn--bcher-kva.invalid", "bücher.invalid"),
+            ("feed.invalid", "feed.invalid."),
+            ("feed.invalid.", "feed.invalid"),
+            ("fe%65d.invalid", "feed.invalid"),
+        ] {
+            let http = Http::new(format!("http://{in_url}:{port}/"))
+                .no_proxy()
+                .resolve(resolved, [127, 0, 0, 1]);
+            assert_eq!(kind.build(SseClient::builder(http)).event().data(), "hello");
+        }
+    });
+}
+
+#[test]
+fn a_host_that_would_never_be_looked_up_is_refused() {
+    for (host, part) in [
+        ("feed.invalid:80", "alone"),
+        ("http://feed.invalid/", "alone"),
+        ("", "can't be the host"),
+        ("a b", "can't be the host"),
+        ("*", "stands for no other hosts"),
+        ("127.0.0.1", "is an address"),
+        ("[::1]", "alone"),
+    ] {
+        let http = Http::new("http://feed.invalid/").resolve(host, [127, 0, 0, 1]);
+        let error = SseClient::new(http).unwrap_err().to_string();
+        assert!(error.contains("resolve"), "{error}");
+        assert!(error.contains(part), "{host:?}: {error}");
+    }
+}
+
 // On Linux the whole of 127.0.0.0/8 is this machine.
 #[cfg(target_os = "linux")]
 #[test]

@@ -1,0 +1,196 @@
+//! What the data of a server can make a program of `--jq` do: nothing beyond its event.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // tests
+
+mod common;
+
+use common::Running;
+use everstream_testing::{Reply, Server};
+
+/// Three events, the second of them with this data.
+fn between(data: &str) -> Server {
+    let server = Server::start();
+    server.otherwise(
+        Reply::stream()
+            .event_with_id("1", "1")
+            .event_with_id("2", data)
+            .event_with_id("3", "3")
+            .stall(),
+    );
+    server
+}
+
+/// Exit code, output and news.
+fn run(server: &Server, options: &[&str]) -> (i32, Vec<String>, String) {
+    let url = server.url("/");
+    let mut follower = Running::follow([&*url].into_iter().chain(options.iter().copied()));
+    let code = follower.wait().code().expect("ended by a signal");
+    (code, follower.out.all(), follower.err.all().join("\n"))
+}
+
+/// The stack overflowed, memory ran out, jaq panicked: the command was gone with it.
+#[test]
+fn a_program_that_dies_of_its_data_fails_for_that_event_alone() {
+    let deep = "[".repeat(100_000);
+    let mut cases = vec![
+        ("if type == \"string\" then fromjson else . end", &*deep),
+        (
+            "if . > 9 then \"x\" * . | length else . end",
+            "900000000000000",
+        ),
+        (
+            "reduce range(.) as $i (null; [.]) | tojson | length",
+            "3000000",
+        ),
+        (
+            "def down: if . > 0 then 1 + (. - 1 | down) else 0 end; down",
+            "1000000000",
+        ),
+    ];
+    if cfg!(debug_assertions) {
+        // Its arithmetic overflows, which is looked at only then.
+        cases.push(("gmtime | length", "9223372036854775807"));
+    }
+    for (program, data) in cases {
+        let server = between(data);
+        let (code, lines, news) = run(&server, &["--count", "3", "--jq", program]);
+        assert_eq!(code, 9, "{program}: {news}");
+        assert_eq!(lines.len(), 2, "{program}: {lines:?}: {news}");
+        let expected = "--jq failed for the event with id 2: its process ended";
+        assert!(news.contains(expected), "{program}: {news}");
+        assert!(news.contains("1 of 3 events failed"), "{program}: {news}");
+    }
+}
+
+#[test]
+fn a_result_that_is_huge_fails_for_its_event_alone() {
+    let server = between("200000000");
+    let (code, lines, news) = run(&server, &["--count", "3", "--jq", "\"x\" * ."]);
+    assert_eq!(
+        (code, lines),
+        (9, vec!["\"x\"".into(), "\"xxx\"".into()]),
+        "{news}"
+    );
+    assert!(news.contains("longer than 128 MiB"), "{news}");
+    // An error shows what it is about.
+    let server = between(&format!("\"{}\"", "y".repeat(100_000)));
+    let (code, lines, news) = run(&server, &["--count", "3", "--jq", ". + 1"]);
+    assert_eq!((code, lines), (9, vec!["2".into(), "4".into()]));
+    assert!(
+        news.len() < 2000 && news.contains("bytes)"),
+        "{}",
+        news.len()
+    );
+}
+
+#[test]
+fn the_cursor_passes_an_event_that_a_program_failed_for() {
+    let folder = common::Folder::new("jq-cursor");
+    let cursor = folder.path("cursor");
+    let server = between("\"no number\"");
+    let options = [
+        "--count",
+        "3",
+        "--jq",
+        ". + 1",
+        "--cursor",
+        cursor.to_str().unwrap(),
+    ];
+    let (code, _, news) = run(&server, &options);
+    assert_eq!(code, 9, "{news}");
+    assert_eq!(std::fs::read_to_string(&cursor).unwrap(), "3\n");
+}
+
+#[test]
+fn no_command_runs_for_an_event_that_a_program_failed_for() {
+    let server = between("\"no number\"");
+    let options = ["--count", "3", "--jq", "., . + 1", "--exec", "cat"];
+    let (code, lines, news) = run(&server, &options);
+    assert_eq!(
+        (code, lines),
+        (9, ["1", "2", "3", "4"].map(String::from).to_vec()),
+        "{news}"
+    );
+}
+
+#[test]
+fn halt_ends_the_program_for_its_event_and_not_the_command() {
+    let server = between("\"stop\"");
+    let program = "if . == \"stop\" then ., halt else . end, \"end\"";
+    let (code, lines, news) = run(&server, &["--count", "3", "--jq", program, "-o", "data"]);
+    assert_eq!(code, 0, "{news}");
+    assert_eq!(lines, ["1", "end", "stop", "3", "end"]);
+    let program = "if . == \"stop\" then halt_error else . end";
+    let (code, lines, news) = run(&server, &["--count", "3", "--jq", program]);
+    assert_eq!((code, lines.len()), (9, 2), "{news}");
+    assert!(news.contains("id 2: stop"), "{news}");
+}
+
+/// It was looked at between events only.
+#[test]
+fn a_program_that_never_ends_is_given_up_at_the_end_of_the_time() {
+    let server = between("2");
+    for program in ["def f: f; f", "repeat(.) | select(. > 9)"] {
+        let (code, lines, news) = run(&server, &["--duration", "300ms", "--jq", program]);
+        assert_eq!((code, lines.len()), (0, 0), "{news}");
+        assert!(news.contains("stopped by --duration"), "{news}");
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn the_process_of_a_program_ends_with_the_command_whatever_ends_it() {
+    let server = between("2");
+    let url = server.url("/");
+    for signal in ["KILL", "INT"] {
+        let mut follower = Running::follow([&*url, "--jq", "., (def f: f; f)"]);
+        follower.out.wait_for(1);
+        let children = format!("/proc/{0}/task/{0}/children", follower.id());
+        let worker = std::fs::read_to_string(children).unwrap();
+        let worker = format!("/proc/{}/stat", worker.trim());
+        assert!(std::path::Path::new(&worker).exists(), "{worker}");
+        follower.signal(signal);
+        follower.wait();
+        let begin = std::time::Instant::now();
+        // A zombie is over; who adopts it may take its time.
+        while std::fs::read_to_string(&worker).is_ok_and(|stat| !stat.contains(") Z ")) {
+            assert!(
+                begin.elapsed() < common::PATIENCE,
+                "{signal}: it still runs"
+            );
+            std::thread::sleep(std::time::Duration::from_millis(2));
+        }
+    }
+}
+
+#[test]
+fn results_are_joined_into_text() {
+    let server = Server::start();
+    let stream = Reply::stream()
+        .event(r#"{"text": "The sky"}"#)
+        .event(r#"{"text": " is\nblue."}"#)
+        .event(r#"{"n": 1}"#)
+        .event("[DONE]");
+    server.otherwise(stream.stall());
+    for options in [&["-j"][..], &["--join-output"], &["--join"]] {
+        let rest = ["--until", "[DONE]", "--jq", ".text // .n", "--quiet"];
+        let output = common::everstream(
+            [&*server.url("/")]
+                .into_iter()
+                .chain(rest)
+                .chain(options.iter().copied()),
+        )
+        .output()
+        .unwrap();
+        assert_eq!(
+            String::from_utf8(output.stdout).unwrap(),
+            "The sky is\nblue.1"
+        );
+        assert!(output.stderr.is_empty());
+    }
+    let stream = Reply::stream().event("a").event("b").event("[DONE]");
+    server.otherwise(stream.stall());
+    let output = common::everstream([&*server.url("/"), "--until", "[DONE]", "-j"])
+        .output()
+        .unwrap();
+    assert_eq!(output.stdout, b"ab", "without a program too");
+}
