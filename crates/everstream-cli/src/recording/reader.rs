@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};
 
 use super::{FORMAT, VERSION};
-use crate::report::{self, Problem};
+use crate::report::Problem;
 
 /// What a line says that is of use for a replay. Times count from the begin of its recording.
 #[derive(Debug, PartialEq, Eq)]
@@ -19,6 +19,8 @@ pub(crate) enum Entry {
     Bytes(Duration, Vec<u8>),
     /// A connection ended, or an attempt failed.
     Over(Duration),
+    /// This line was cut when its recorder was killed.
+    Cut(u64),
 }
 
 /// Reads a recording line by line.
@@ -43,8 +45,7 @@ impl<R: BufRead> Reader<R> {
         }
     }
 
-    /// The next entry, or what is wrong with its line. A line that was cut when its recorder was
-    /// killed is left out, and told of.
+    /// The next entry, or what is wrong with its line.
     pub(crate) fn next(&mut self) -> Result<Option<Entry>, Problem> {
         if !std::mem::take(&mut self.read_ahead) && !self.read()? {
             return match self.number {
@@ -68,15 +69,8 @@ impl<R: BufRead> Reader<R> {
         if whole && !begins {
             return Err(problem.hint("what comes before that line is whole: head -n keeps it"));
         }
-        report::news(&format!(
-            "line {cut} of {} was cut off, as when a recorder is killed; it is left out",
-            self.name
-        ));
-        if !more {
-            return Ok(None);
-        }
-        self.read_ahead = true;
-        self.next()
+        self.read_ahead = more;
+        Ok(Some(Entry::Cut(cut)))
     }
 
     fn read(&mut self) -> Result<bool, Problem> {
@@ -205,9 +199,11 @@ mod tests {
         let line = r#"{"time":1,"text":"x"}"#;
         for cut in 1..line.len() {
             let cut = &line[..cut];
-            assert_eq!(read(&format!("{HEAD}{cut}")).unwrap(), [Entry::Begin]);
+            let entries = read(&format!("{HEAD}{cut}")).unwrap();
+            assert_eq!(entries, [Entry::Begin, Entry::Cut(2)]);
             let entries = read(&format!("{HEAD}{cut}\n{HEAD}{line}\n{cut}")).unwrap();
-            assert_eq!(entries.len(), 3, "{entries:?}");
+            assert_eq!(entries.len(), 5, "{entries:?}");
+            assert_eq!((&entries[1], &entries[4]), (&Entry::Cut(2), &Entry::Cut(5)));
         }
         // Cut just before its end it is whole.
         assert_eq!(read(&format!("{HEAD}{line}")).unwrap().len(), 2);
@@ -218,9 +214,15 @@ mod tests {
         for (text, expected) in [
             ("", "FILE is empty"),
             ("data: x\n", "line 1 of FILE isn't a line of a recording"),
-            ("{\"time\":1,\"text\":\"x\"}\n", "line 1 of FILE doesn't say"),
+            (
+                "{\"time\":1,\"text\":\"x\"}\n",
+                "line 1 of FILE doesn't say",
+            ),
             ("{\"format\":\"har\"}\n", "has the format"),
-            ("{\"format\":\"everstream-recording\",\"version\":2}\n", "version 2"),
+            (
+                "{\"format\":\"everstream-recording\",\"version\":2}\n",
+                "version 2",
+            ),
             ("{\"format\":\"everstream-recording\"}\n", "has no version"),
         ] {
             let problem = read(text).unwrap_err();

@@ -7,6 +7,7 @@ use std::fs::File;
 use std::io::{self, BufReader};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Args;
 
@@ -77,11 +78,9 @@ async fn replay(args: &ReplayArgs) -> Result<Exit, Problem> {
         }
     };
     let server = Server::bind(&args.server)?;
-    let events = timeline.event_count();
-    report::news(&format!(
-        "replaying {events} event{} in {}",
-        if events == 1 { "" } else { "s" },
-        seconds(args.speed.apply(timeline.duration()))
+    report::news(&begun(
+        timeline.event_count(),
+        args.speed.apply(timeline.duration()),
     ));
     if timeline.repeats_ids() {
         report::news("some ids are there more than once: who resumes goes on after the last event");
@@ -99,6 +98,15 @@ async fn replay(args: &ReplayArgs) -> Result<Exit, Problem> {
     let (by, _clients) = server.run(source, signals.next()).await;
     report::news(&format!("stopped by {by}"));
     Ok(Exit::Done)
+}
+
+fn begun(events: usize, time: Duration) -> String {
+    let plural = if events == 1 { "" } else { "s" };
+    let time = match time.is_zero() {
+        true => "at once".to_owned(),
+        false => format!("in {}", seconds(time)),
+    };
+    format!("replaying {events} event{plural} {time}")
 }
 
 fn read(args: &ReplayArgs) -> Result<Timeline, Problem> {

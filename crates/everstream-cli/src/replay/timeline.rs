@@ -11,7 +11,7 @@ use everstream::{Decoder, Item, Oversize};
 use hyper::body::Bytes;
 
 use crate::recording::{Entry, Reader};
-use crate::report::Problem;
+use crate::report::{self, Problem};
 
 const BOM: &[u8] = b"\xef\xbb\xbf";
 
@@ -46,6 +46,12 @@ impl Timeline {
         let mut reader = Reader::new(lines, name);
         let mut joint = Joint::default();
         while let Some(entry) = reader.next()? {
+            if let Entry::Cut(line) = entry {
+                report::news(&format!(
+                    "line {line} of {name} was cut off, as when a recorder is killed; it is left \
+                     out"
+                ));
+            }
             joint.add(entry);
         }
         Ok(joint.finish())
@@ -146,7 +152,7 @@ impl Joint {
             }
             // Attempts before the first connection are no part of the stream.
             Entry::Over(time) if self.first.is_some() => self.passed(time),
-            Entry::Over(_) => {}
+            Entry::Over(_) | Entry::Cut(_) => {}
         }
     }
 
@@ -314,9 +320,12 @@ mod tests {
     #[test]
     fn events_end_after_all_of_their_last_line() {
         let joint = timeline(&[&["data: a\r\n\r\nid: 7\r\n\r\nid: 8\rdata: b\r\rdata: c"]]);
-        assert_eq!(joint.events, [11, 36]);
-        assert_eq!((joint.after_id("7"), joint.after_id("8")), (Some(20), Some(36)));
-        assert!(joint.has_event_after(20) && !joint.has_event_after(36));
+        assert_eq!(joint.events, [11, 35]);
+        assert_eq!(
+            (joint.after_id("7"), joint.after_id("8")),
+            (Some(20), Some(35))
+        );
+        assert!(joint.has_event_after(20) && !joint.has_event_after(35));
         assert!(!joint.repeats_ids());
     }
 

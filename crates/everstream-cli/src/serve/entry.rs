@@ -230,7 +230,11 @@ mod tests {
             let problem = sent(&mut entries, line).unwrap_err();
             assert!(problem.contains(expected), "{line}: {problem}");
             // It doesn't count.
-            assert!(sent(&mut entries, r#"{"data":"x"}"#).unwrap().starts_with("id: 1\n"));
+            assert!(
+                sent(&mut entries, r#"{"data":"x"}"#)
+                    .unwrap()
+                    .starts_with("id: 1\n")
+            );
         }
     }
 }

@@ -182,7 +182,10 @@ mod tests {
         let history = History::new(1000);
         history.push(entry("1", "x"));
         history.push(entry("2", vec![0; MAX_BYTES]));
-        assert_eq!(history.first(), history.after_id("2").map(|_| Place(1)).unwrap());
+        assert_eq!(
+            history.first(),
+            history.after_id("2").map(|_| Place(1)).unwrap()
+        );
         // The newest is kept, however large.
         history.push(entry("3", vec![0; MAX_BYTES + 1]));
         assert_eq!(history.first(), Place(2));
@@ -191,7 +194,9 @@ mod tests {
     #[test]
     fn the_last_of_equal_ids_counts() {
         let history = History::new(10);
-        ["a", "b"].map(|bytes| history.push(entry("1", bytes)));
+        for bytes in ["a", "b"] {
+            history.push(entry("1", bytes));
+        }
         let place = history.after_id("1").unwrap();
         assert_eq!(history.next(place), Next::None);
     }

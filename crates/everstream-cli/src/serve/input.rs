@@ -89,7 +89,14 @@ mod tests {
             let text = |text: &str| Ok(text.to_owned());
             assert_eq!(
                 lines,
-                [text("a"), text(""), too_long, text("b"), text(""), text("c")]
+                [
+                    text("a"),
+                    text(""),
+                    too_long,
+                    text("b"),
+                    text(""),
+                    text("c")
+                ]
             );
         }
     }

@@ -185,7 +185,9 @@ impl Source for Serve {
         let client = format!("client {}", asked.number);
         let place = match &asked.last_event_id {
             None => {
-                report::news(&format!("{client} begins with the first event that is kept"));
+                report::news(&format!(
+                    "{client} begins with the first event that is kept"
+                ));
                 self.history.first()
             }
             Some(id) => {
