@@ -68,12 +68,12 @@ pub(crate) enum Command {
     ///
     /// Clients resume after their Last-Event-ID. After the end the stream ends, and who comes back
     /// from the last event is told that there is no more (status 204).
-    #[command(after_help = exit::HELP, args_override_self = true)]
+    #[command(args_override_self = true)]
     Replay(ReplayArgs),
     /// Serve lines of standard input as an event stream, to any number of clients.
     ///
     /// Each line is an event with that data, or an object of JSON with --json.
-    #[command(after_help = exit::HELP, args_override_self = true)]
+    #[command(args_override_self = true)]
     Serve(ServeArgs),
     /// Follow a server on this machine that fails in every way, and count what arrives.
     ///

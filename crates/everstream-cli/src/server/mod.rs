@@ -46,7 +46,7 @@ pub(crate) struct ServerArgs {
     )]
     listen: SocketAddr,
 
-    /// Lets pages of this origin read the stream in a browser; `*`: all pages. Those of this
+    /// Let pages of this origin read the stream in a browser; `*`: all pages. Those of this
     /// machine (http://localhost:3000 and the like) always may (repeatable).
     #[arg(long, value_name = "ORIGIN")]
     allow_origin: Vec<String>,
