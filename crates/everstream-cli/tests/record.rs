@@ -353,6 +353,7 @@ fn the_exit_code_says_how_it_ended() {
         &["--count", "0"][..],
         &["--append", "--force"],
         &["--exec", "x"],
+        &["--last-event-id", "\u{1b}"],
     ] {
         assert_eq!(code(bad).0, 2, "{bad:?}");
     }

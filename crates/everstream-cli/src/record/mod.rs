@@ -114,6 +114,10 @@ fn client(args: &RecordArgs, http: Http, writer: Option<Writer>) -> Result<SseCl
         .apply(builder)
         .read_timeout(args.request.read_timeout);
     if let Some(id) = &args.reconnect.last_event_id {
+        if !tap::is_sent(id) {
+            let what = "the last event id holds a control character, which can't be sent";
+            return Err(Problem::new(what));
+        }
         builder = builder.last_event_id(id);
     }
     builder

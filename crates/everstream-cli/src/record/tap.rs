@@ -61,7 +61,7 @@ impl ConnectionClient for TapClient {
 }
 
 /// Whether it can be the value of a header (RFC 9110, 5.5); the client keeps others to itself.
-fn is_sent(id: &str) -> bool {
+pub(super) fn is_sent(id: &str) -> bool {
     id.bytes()
         .all(|byte| (byte >= b' ' && byte != 0x7f) || byte == b'\t')
 }
