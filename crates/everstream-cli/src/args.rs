@@ -13,8 +13,11 @@ use crate::jq;
 use crate::man::ManArgs;
 use crate::output::OutputArgs;
 use crate::reconnect::ReconnectArgs;
+use crate::record::RecordArgs;
+use crate::replay::ReplayArgs;
 use crate::request::RequestArgs;
 use crate::select::SelectArgs;
+use crate::serve::ServeArgs;
 use crate::top::TopArgs;
 
 /// Follows an event stream (Server-Sent Events) for as long as it takes.
@@ -85,6 +88,23 @@ pub(crate) enum Command {
     /// Follow a stream and print its events; the same as `everstream URL`.
     #[command(after_help = exit::HELP, args_override_self = true)]
     Follow(Box<FollowArgs>),
+    /// Record a stream: its bytes and when they came, in a file.
+    ///
+    /// It follows the stream as `everstream URL` does. Neither what is sent with the request nor
+    /// headers of the response that look like secrets get into the file.
+    #[command(after_help = exit::HELP, args_override_self = true)]
+    Record(Box<RecordArgs>),
+    /// Serve a recording again, as it came, to any number of clients.
+    ///
+    /// Clients resume after their Last-Event-ID. After the end the stream ends, and who comes back
+    /// from the last event is told that there is no more (status 204).
+    #[command(args_override_self = true)]
+    Replay(ReplayArgs),
+    /// Serve lines of standard input as an event stream, to any number of clients.
+    ///
+    /// Each line is an event with that data, or an object of JSON with --json.
+    #[command(args_override_self = true)]
+    Serve(ServeArgs),
     /// Follow a server on this machine that fails in every way, and count what arrives.
     ///
     /// The server drops the connection, cuts it in the middle of an event, resets it, answers

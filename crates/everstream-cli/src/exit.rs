@@ -10,8 +10,9 @@ Exit codes:
   0  ended as asked: --count, --duration or --until, Ctrl-C, SIGTERM, the reader of the
      output has closed it, or the server ended a stream that isn't to be connected again;
      for the demo: every event arrived once, unchanged and in order
-  1  something else failed; for the demo: an event was lost or repeated
-  2  the command line can't be used
+  1  something else failed; for the demo: an event was lost or repeated; for serve: a line of
+     its input was left out
+  2  the command line, or a file or port that it names, can't be used
   3  the server answered, but not with an event stream
   4  the server ended the stream for good (status 204)
   5  gave up: could not connect (name, address, TLS, proxy, time to connect)

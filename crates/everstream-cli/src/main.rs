@@ -7,11 +7,16 @@
 //! | `demo/` | `everstream demo` |
 //! | `top/` | `everstream top` |
 //! | `completions.rs`, `man.rs` | `everstream completions`, `everstream man` |
+//! | `record/` | `everstream record` |
+//! | `replay/` | `everstream replay` |
+//! | `serve/` | `everstream serve` |
 //! | `request.rs`, `reconnect.rs` | the options of every subcommand with a URL |
 //! | `select.rs`, `jq/` | which events, and what of them |
 //! | `output/` | events on standard output |
 //! | `exec.rs` | a command per event |
 //! | `cursor.rs`, `progress.rs` | the last id, kept for the next run |
+//! | `recording/` | the files of `record` and `replay` |
+//! | `server/` | the HTTP server of `replay` and `serve` |
 //! | `report.rs`, `explain.rs`, `status.rs` | news, errors and the status on standard error |
 //! | `stop.rs` | Ctrl-C, SIGTERM, the end of the output |
 //! | `duration.rs` | durations on the command line |
@@ -32,9 +37,14 @@ mod man;
 mod output;
 mod progress;
 mod reconnect;
+mod record;
+mod recording;
+mod replay;
 mod report;
 mod request;
 mod select;
+mod serve;
+mod server;
 mod status;
 mod stop;
 mod top;
@@ -47,6 +57,9 @@ use exit::Exit;
 fn main() -> ExitCode {
     match args::parse(std::env::args_os()) {
         Ok(Command::Follow(args)) => follow::run(&args),
+        Ok(Command::Record(args)) => record::run(&args),
+        Ok(Command::Replay(args)) => replay::run(&args),
+        Ok(Command::Serve(args)) => serve::run(&args),
         Ok(Command::Demo(args)) => demo::run(&args),
         Ok(Command::Top(args)) => top::run(&args),
         Ok(Command::Completions(args)) => completions::run(&args),

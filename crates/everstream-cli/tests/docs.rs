@@ -7,8 +7,10 @@
 mod common;
 
 use std::fs;
+use std::io::{BufRead, BufReader};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 
 use common::{Folder, clean};
 use everstream_testing::{Reply, Request, Server};
@@ -28,6 +30,10 @@ fn answer(request: &Request) -> Reply {
                 .send("event: price\nid: 43\ndata: {\"symbol\": \"ACME\", \"price\": 8.25}\n\n")
                 .stall()
         }
+        // In one piece, so that it is recorded as one.
+        "/quotes" => Reply::stream()
+            .send(": welcome\n\nid: 1\ndata: 7.50\n\nid: 2\ndata: 8.25\n\nid: 3\ndata: 8.00\n\n")
+            .stall(),
         "/answer" => Reply::stream()
             .event(r#"{"text": "The sky"}"#)
             .event(r#"{"text": " is blue."}"#)
@@ -47,15 +53,19 @@ fn answer(request: &Request) -> Reply {
 }
 
 /// What differs from run to run made the same.
-fn normal(text: &str, server: &Server) -> String {
-    let mut text = text.replace(server.url("").trim_end_matches('/'), SHOWN_URL);
+fn normal(text: &str, urls: &Urls) -> String {
+    let mut text = text.to_owned();
+    for (shown, real) in urls {
+        text = text.replace(real, shown);
+    }
     for (pattern, same) in [
         (
             r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z",
             "2026-01-31T12:00:00.000Z",
         ),
         (r"\d\d:\d\d:\d\d\.\d{3}Z", "12:00:00.000Z"),
-        (r"retrying in \d\.\d\d s", "retrying in 0.12 s"),
+        (r"in \d\.\d\d s", "in 0.12 s"),
+        (r#""time":\d+\.\d{6}"#, r#""time":0.123456"#),
     ] {
         text = Regex::new(pattern)
             .unwrap()
@@ -65,22 +75,65 @@ fn normal(text: &str, server: &Server) -> String {
     text
 }
 
-/// Standard output and standard error of a line of shell, as they come.
-fn output(line: &str, server: &Server, folder: &Path) -> String {
+/// How servers are called on the page, and where they are.
+type Urls = Vec<(String, String)>;
+
+/// A line of shell.
+fn shell(line: &str, urls: &Urls, folder: &Path) -> Command {
     let command = Path::new(env!("CARGO_BIN_EXE_everstream"));
     let path = std::env::var("PATH").unwrap();
     let path = format!("{}:{path}", command.parent().unwrap().display());
-    let line = line.replace(SHOWN_URL, server.url("").trim_end_matches('/'));
+    let mut line = line.to_owned();
+    for (shown, real) in urls {
+        line = line.replace(shown, real);
+    }
     let mut shell = Command::new("sh");
     clean(&mut shell);
-    let output = shell
+    shell
         .args(["-c", &format!("{{ {line}\n}} 2>&1")])
         .env("PATH", path)
         .current_dir(folder)
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
-    String::from_utf8(output.stdout).unwrap()
+        .stdin(Stdio::null());
+    shell
+}
+
+/// A line that ends with `&`: a server that runs until the end of the page.
+struct Background {
+    child: Child,
+    /// Kept open for what it still writes.
+    _output: BufReader<ChildStdout>,
+}
+
+impl Background {
+    /// Starts it. Returns what it writes up to its URL too, and the URL.
+    fn start(mut shell: Command) -> (Background, String, String) {
+        // A group of its own, so that all of a pipeline can be ended.
+        let spawned = shell.process_group(0).stdout(Stdio::piped()).spawn();
+        let mut child = spawned.unwrap();
+        let mut output = BufReader::new(child.stdout.take().unwrap());
+        let (mut text, mut line) = (String::new(), String::new());
+        while !line.starts_with("http://") {
+            line.clear();
+            assert_ne!(output.read_line(&mut line).unwrap(), 0, "no URL: {text}");
+            text += &line;
+        }
+        let url = line.trim_end().trim_end_matches('/').to_owned();
+        let background = Background {
+            child,
+            _output: output,
+        };
+        (background, text, url)
+    }
+}
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        let group = format!("-{}", self.child.id());
+        _ = Command::new("kill")
+            .args(["-s", "KILL", "--", &group])
+            .status();
+        _ = self.child.wait();
+    }
 }
 
 #[test]
@@ -89,6 +142,9 @@ fn the_page_shows_what_the_command_writes() {
     let shown = fs::read_to_string(&page).unwrap();
     let (server, folder) = (Server::start(), Folder::new("docs"));
     server.otherwise_with(answer);
+    let real = server.url("").trim_end_matches('/').to_owned();
+    let mut urls = vec![(SHOWN_URL.to_owned(), real)];
+    let mut background = Vec::new();
 
     let mut written = String::new();
     let mut console = false;
@@ -104,7 +160,16 @@ fn the_page_shows_what_the_command_writes() {
         }
         if let Some(command) = command {
             commands += 1;
-            let text = normal(&output(command, &server, &folder.path("")), &server);
+            let shell = |line| shell(line, &urls, &folder.path(""));
+            let text = if let Some(line) = command.strip_suffix(" &") {
+                let (server, text, url) = Background::start(shell(line));
+                background.push(server);
+                urls.push((format!("http://127.0.0.1:{}", 9000 + background.len()), url));
+                text
+            } else {
+                String::from_utf8(shell(command).output().unwrap().stdout).unwrap()
+            };
+            let text = normal(&text, &urls);
             // Ends of lines that nobody sees.
             text.lines()
                 .for_each(|line| written += &format!("{}\n", line.trim_end()));

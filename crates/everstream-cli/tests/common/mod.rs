@@ -1,9 +1,10 @@
 //! The built command as a child process, and what it prints.
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic)] // tests
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::path::PathBuf;
-use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
@@ -118,6 +119,11 @@ impl Running {
         Running::start(everstream(args))
     }
 
+    /// Its standard input, if it was made a pipe.
+    pub(crate) fn stdin(&mut self) -> ChildStdin {
+        self.child.stdin.take().unwrap()
+    }
+
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }
@@ -160,6 +166,38 @@ impl Drop for Running {
         _ = self.child.kill();
         _ = self.child.wait();
     }
+}
+
+/// Waits until this has a value.
+pub(crate) fn wait_for<T>(what: &str, value: impl Fn() -> Option<T>) -> T {
+    let begin = Instant::now();
+    loop {
+        if let Some(value) = value() {
+            return value;
+        }
+        assert!(begin.elapsed() < PATIENCE, "no {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// What a server answers to this request line and these headers, until it closes the connection.
+pub(crate) fn exchange(url: &str, method: &str, headers: &str) -> Vec<u8> {
+    let mut answer = Vec::new();
+    _ = open(url, method, headers).read_to_end(&mut answer);
+    answer
+}
+
+/// Sends a request. As HTTP/1.0, so that the body comes without framing.
+pub(crate) fn open(url: &str, method: &str, headers: &str) -> TcpStream {
+    let host = url.trim_start_matches("http://").trim_end_matches('/');
+    let mut socket = TcpStream::connect(host).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    write!(
+        socket,
+        "{method} / HTTP/1.0\r\nHost: {host}\r\n{headers}\r\n"
+    )
+    .unwrap();
+    socket
 }
 
 /// A folder that goes away with what is in it.

@@ -24,6 +24,8 @@ const CHUNK: usize = 16 << 10;
 impl Connection {
     /// Bytes from an async stream of chunks.
     ///
+    /// An error is a [`Fault::Read`], unless it is a [`Fault`], which is passed on as it is.
+    ///
     /// ```
     /// use everstream::Connection;
     /// use futures_util::stream;
@@ -135,7 +137,7 @@ where
             return Poll::Ready(match ready!(self.stream.as_mut().poll_next(cx)) {
                 Some(Ok(chunk)) if chunk.as_ref().is_empty() => continue,
                 Some(Ok(chunk)) => Some(Ok(Bytes::from_owner(chunk))),
-                Some(Err(error)) => Some(Err(Fault::Read(error.into()))),
+                Some(Err(error)) => Some(Err(fault_or(Fault::Read, error.into()))),
                 None => None,
             });
         }
@@ -280,11 +282,16 @@ where
         Box::pin(async {
             connecting
                 .await
-                .map_err(|error| match error.into().downcast::<Fault>() {
-                    Ok(fault) => *fault,
-                    Err(error) => Fault::Connect(error),
-                })
+                .map_err(|error| fault_or(Fault::Connect, error.into()))
         })
+    }
+}
+
+/// A fault as it is, as those have it who wrap another source.
+fn fault_or(other: fn(BoxError) -> Fault, error: BoxError) -> Fault {
+    match error.downcast::<Fault>() {
+        Ok(fault) => *fault,
+        Err(error) => other(error),
     }
 }
 

@@ -16,6 +16,7 @@ for_both_clients!(
     an_iterator,
     empty_chunks_are_no_end,
     an_error_of_a_source_breaks_the_connection,
+    a_fault_of_a_wrapped_source_stays_what_it_is,
     a_panic_of_a_blocking_source_breaks_the_connection,
     an_interrupted_read_is_repeated,
     a_response_is_what_the_start_tells,
@@ -163,4 +164,20 @@ async fn a_connection_that_is_over_stays_over() {
             assert!(connection.next_chunk().await.is_none());
         }
     }
+}
+
+fn a_fault_of_a_wrapped_source_stays_what_it_is<C: Client>() {
+    let chunks = || {
+        [
+            Ok("data: a\n\n"),
+            Err(Fault::ReadTimeout(Duration::from_secs(7))),
+        ]
+    };
+    let mut client = C::quick(connecting(move || {
+        Connection::from_stream(stream::iter(chunks()))
+    }));
+    client.expect_start();
+    client.expect_event("a");
+    let fault = client.expect_fault();
+    assert!(matches!(fault, Fault::ReadTimeout(_)), "{fault:?}");
 }

@@ -1,0 +1,349 @@
+//! `everstream record`: follows a stream and writes its bytes and their times to a file.
+//!
+//! The client is that of `follow`, with a tap between it and HTTP (`tap.rs`); the file is described
+//! in `recording/`.
+
+mod tap;
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use everstream::{Action, Http, SseClient};
+
+use crate::duration;
+use crate::exit::Exit;
+use crate::explain;
+use crate::output::output_is_pipe;
+use crate::reconnect::ReconnectArgs;
+use crate::recording::Writer;
+use crate::report::{self, Problem};
+use crate::request::RequestArgs;
+use crate::status::Status;
+use crate::stop::{GRACE, READER_GONE, Stop};
+use tap::Tap;
+
+#[derive(Debug, Args)]
+pub(crate) struct RecordArgs {
+    #[command(flatten)]
+    request: RequestArgs,
+
+    /// Where to record; `-` is standard output. A file that exists is refused.
+    #[arg(value_name = "FILE", help_heading = "Arguments")]
+    file: PathBuf,
+
+    /// Write over a file that exists.
+    #[arg(long, help_heading = "Recording", conflicts_with = "append")]
+    force: bool,
+
+    /// Go on in a file that exists: what is recorded now is replayed after what is there.
+    #[arg(long, help_heading = "Recording")]
+    append: bool,
+
+    /// End after so many events. What came together with the last one is recorded too.
+    #[arg(
+        long,
+        value_name = "N",
+        help_heading = "Recording",
+        value_parser = clap::value_parser!(u64).range(1..),
+    )]
+    count: Option<u64>,
+
+    /// End after this time.
+    #[arg(
+        long,
+        value_name = "TIME",
+        help_heading = "Recording",
+        value_parser = duration::parse,
+    )]
+    duration: Option<Duration>,
+
+    /// Only errors on standard error: no news of the connection, no status line.
+    #[arg(short, long, help_heading = "Recording", conflicts_with = "verbose")]
+    quiet: bool,
+
+    /// Also what the server answered: its status and headers.
+    #[arg(short, long, help_heading = "Recording")]
+    verbose: bool,
+
+    #[command(flatten)]
+    reconnect: ReconnectArgs,
+}
+
+pub(crate) fn run(args: &RecordArgs) -> Exit {
+    if args.quiet {
+        report::be_quiet();
+    }
+    match prepare(args) {
+        Ok((client, recorder)) => crate::block_on(recorder.run(client)),
+        Err(problem) => problem.tell(),
+    }
+}
+
+/// The file comes last: a command line with a mistake leaves it as it is.
+fn prepare(args: &RecordArgs) -> Result<(SseClient, Recorder<'_>), Problem> {
+    let http = args.request.http()?;
+    client(args, http.clone(), None)?;
+    let writer = open(args)?;
+    let client = client(args, http, Some(writer.clone()))?;
+    let deadline = args
+        .duration
+        .and_then(|time| Instant::now().checked_add(time));
+    let recorder = Recorder {
+        args,
+        writer,
+        deadline,
+        status: Status::new(args.quiet),
+        stop: Stop::default(),
+        events: 0,
+        connections: 0,
+        lost: None,
+    };
+    Ok((client, recorder))
+}
+
+fn client(args: &RecordArgs, http: Http, writer: Option<Writer>) -> Result<SseClient, Problem> {
+    let builder = match writer {
+        Some(writer) => SseClient::builder(Tap { http, writer }),
+        None => SseClient::builder(http),
+    };
+    let mut builder = args
+        .reconnect
+        .apply(builder)
+        .read_timeout(args.request.read_timeout);
+    if let Some(id) = &args.reconnect.last_event_id {
+        if !tap::is_sent(id) {
+            let what = "the last event id holds a control character, which can't be sent";
+            return Err(Problem::new(what));
+        }
+        builder = builder.last_event_id(id);
+    }
+    builder
+        .build()
+        .map_err(|error| Problem::because("this can't be recorded", &error))
+}
+
+fn open(args: &RecordArgs) -> Result<Writer, Problem> {
+    let name = args.file.display();
+    if args.file.as_os_str() == "-" {
+        return Writer::begin(Unbuffered).map_err(|error| {
+            Problem::because("the recording can't be written to standard output", &error)
+        });
+    }
+    let mut options = OpenOptions::new();
+    match (args.force, args.append) {
+        (true, _) => options.write(true).create(true).truncate(true),
+        (_, true) => options.read(true).append(true).create(true),
+        _ => options.write(true).create_new(true),
+    };
+    let opened = options.open(&args.file).and_then(|mut file| {
+        if args.append {
+            end_line(&mut file)?;
+        }
+        Writer::begin(file)
+    });
+    opened.map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => Problem::new(format!("{name} exists"))
+            .hint("--append goes on in it, --force writes over it"),
+        _ => Problem::because(&format!("{name} can't be written"), &error),
+    })
+}
+
+/// A recorder that was killed may have left half a line, which must not become part of another.
+fn end_line(file: &mut File) -> io::Result<()> {
+    if file.metadata()?.len() == 0 {
+        return Ok(());
+    }
+    let mut last = [0];
+    file.seek(SeekFrom::End(-1))?;
+    file.read_exact(&mut last)?;
+    match last {
+        [b'\n'] => Ok(()),
+        _ => file.write_all(b"\n"),
+    }
+}
+
+/// Standard output, which isn't to wait for the end of a line that is long.
+struct Unbuffered;
+
+impl Write for Unbuffered {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut out = io::stdout().lock();
+        out.write_all(bytes)?;
+        out.flush()?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+struct Recorder<'a> {
+    args: &'a RecordArgs,
+    writer: Writer,
+    deadline: Option<Instant>,
+    status: Option<Status>,
+    stop: Stop,
+    events: u64,
+    connections: u64,
+    /// The connection's end, which is told when it is known whether there will be another.
+    lost: Option<String>,
+}
+
+/// Why it is over.
+enum End {
+    Asked(&'static str),
+    /// It has been told.
+    Told(Exit),
+}
+
+impl Recorder<'_> {
+    async fn run(mut self, mut client: SseClient) -> Exit {
+        if let Err(error) = self.watch(&client) {
+            report::error("signals can't be watched", Some(&error));
+            return Exit::Failed;
+        }
+        let end = self.follow(&mut client).await;
+        let id = client.last_event_id().map(str::to_owned);
+        // Which writes how the connection ended.
+        drop(client);
+        report::erase_status();
+        if let Some(error) = self.writer.take_error() {
+            if error.kind() == io::ErrorKind::BrokenPipe {
+                return Exit::Done;
+            }
+            report::error("the recording can't be written", Some(&error));
+            return Exit::Failed;
+        }
+        match end {
+            End::Told(exit) => exit,
+            End::Asked(READER_GONE) => Exit::Done,
+            End::Asked(by) => {
+                let stopped = explain::stopped(by, self.events, id.as_deref(), false);
+                report::news(&stopped);
+                Exit::Done
+            }
+        }
+    }
+
+    fn watch(&mut self, client: &SseClient) -> io::Result<()> {
+        self.stop = Stop::at_signals(client.handle(), Exit::Done, Some(GRACE))?;
+        if self.args.file.as_os_str() == "-" && output_is_pipe() {
+            self.stop.when_reader_leaves(client.handle())?;
+        }
+        Ok(())
+    }
+
+    async fn follow(&mut self, client: &mut SseClient) -> End {
+        loop {
+            if let Some(status) = &mut self.status {
+                status.draw();
+            }
+            if self.deadline.is_some_and(|time| Instant::now() >= time) {
+                return self.out_of_time();
+            }
+            let due = self.status.as_ref().map(Status::due);
+            let alarm = [due, self.deadline].into_iter().flatten().min();
+            let action = tokio::select! {
+                biased;
+                action = client.next_action() => action,
+                // Then it isn't over.
+                () = std::future::ready(()), if self.lost.is_some() => {
+                    self.tell_lost();
+                    continue;
+                }
+                () = sleep_until(alarm) => continue,
+            };
+            match action {
+                Some(Ok(action)) => {
+                    self.take(action, client);
+                    if self.writer.has_failed() {
+                        return End::Told(Exit::Failed);
+                    }
+                    if self.args.count == Some(self.events) {
+                        return End::Asked("--count");
+                    }
+                }
+                Some(Err(error)) => {
+                    explain::gave_up(&error);
+                    return End::Told(Exit::from(&error));
+                }
+                None => return self.over(),
+            }
+        }
+    }
+
+    fn take(&mut self, action: Action, client: &SseClient) {
+        match action {
+            Action::Event(_) => {
+                self.events += 1;
+                self.status.iter_mut().for_each(Status::event);
+            }
+            Action::Comment(_) => self.status.iter_mut().for_each(Status::came),
+            Action::Start(start) => {
+                self.tell_lost();
+                self.connections += 1;
+                self.status.iter_mut().for_each(Status::connected);
+                let id = client.last_event_id();
+                report::news(&explain::started(&start, self.connections, id));
+                if self.args.verbose {
+                    let response = explain::response(&start);
+                    response.iter().for_each(|line| report::news(line));
+                }
+            }
+            Action::Fault(fault) => {
+                self.tell_lost();
+                let delay = client.next_retry_delay();
+                if let Some(status) = &mut self.status {
+                    status.lost(delay);
+                }
+                self.lost = Some(explain::lost(fault.as_ref(), delay));
+            }
+            _ => {}
+        }
+    }
+
+    fn tell_lost(&mut self) {
+        if let Some(lost) = self.lost.take() {
+            report::news(&lost);
+        }
+    }
+
+    fn out_of_time(&self) -> End {
+        let Some(count) = self.args.count else {
+            return End::Asked("--duration");
+        };
+        let what = format!(
+            "--duration has passed after {} of {count} events",
+            self.events
+        );
+        report::error(&what, None);
+        End::Told(Exit::TimedOut)
+    }
+
+    fn over(&self) -> End {
+        match (self.stop.asked(), self.args.count) {
+            (Some(by), _) => End::Asked(by),
+            (None, None) => End::Asked("the end of the stream"),
+            (None, Some(count)) => {
+                let what = format!(
+                    "the server ended the stream after {} of {count} events",
+                    self.events
+                );
+                report::error(&what, None);
+                report::hint("without --no-reconnect it connects again");
+                End::Told(Exit::Broken)
+            }
+        }
+    }
+}
+
+async fn sleep_until(time: Option<Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time.into()).await,
+        None => std::future::pending().await,
+    }
+}

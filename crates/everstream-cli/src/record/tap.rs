@@ -1,0 +1,130 @@
+//! HTTP, with all that comes written down.
+
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, ready};
+
+use everstream::{
+    ClientContext, ConnectFuture, ConnectRequest, ConnectStrategy, Connection, ConnectionClient,
+    Error, Fault, Http,
+};
+use futures_core::Stream;
+
+use crate::recording::Writer;
+
+/// HTTP whose responses are recorded before anybody sees them.
+pub(super) struct Tap {
+    pub(super) http: Http,
+    pub(super) writer: Writer,
+}
+
+impl ConnectStrategy for Tap {
+    fn create_client(&self, context: ClientContext) -> Result<Box<dyn ConnectionClient>, Error> {
+        Ok(Box::new(TapClient {
+            http: self.http.create_client(context)?,
+            writer: self.writer.clone(),
+        }))
+    }
+}
+
+struct TapClient {
+    http: Box<dyn ConnectionClient>,
+    writer: Writer,
+}
+
+impl ConnectionClient for TapClient {
+    fn connect(&mut self, request: ConnectRequest) -> ConnectFuture {
+        let id = request.last_event_id.clone().filter(|id| is_sent(id));
+        let connecting = self.http.connect(request);
+        let writer = self.writer.clone();
+        Box::pin(async move {
+            match connecting.await {
+                Ok(connection) => {
+                    writer.connected(connection.start(), id.as_deref());
+                    Ok(tapped(connection, writer))
+                }
+                Err(fault) => {
+                    writer.failed(&fault);
+                    Err(fault)
+                }
+            }
+        })
+    }
+
+    fn is_repeatable(&self) -> bool {
+        self.http.is_repeatable()
+    }
+
+    fn close(&mut self) {
+        self.http.close();
+    }
+}
+
+/// Whether it can be the value of a header (RFC 9110, 5.5); the client keeps others to itself.
+pub(super) fn is_sent(id: &str) -> bool {
+    id.bytes()
+        .all(|byte| (byte >= b' ' && byte != 0x7f) || byte == b'\t')
+}
+
+fn tapped(connection: Connection, writer: Writer) -> Connection {
+    let start = connection.start().clone();
+    let tapped = Connection::from_stream(Tapped {
+        connection,
+        writer,
+        over: false,
+    });
+    match (start.status, start.url) {
+        (Some(status), Some(url)) => tapped.with_response(status, start.headers, url),
+        _ => tapped.with_headers(start.headers),
+    }
+}
+
+/// The bytes of a connection, each written down when it comes.
+struct Tapped {
+    connection: Connection,
+    writer: Writer,
+    over: bool,
+}
+
+impl Stream for Tapped {
+    type Item = Result<Vec<u8>, Fault>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = &mut *self;
+        // A future that is dropped before it is ready has taken nothing.
+        let chunk = ready!(pin!(this.connection.next_chunk()).poll(cx));
+        Poll::Ready(match chunk {
+            Some(Ok(chunk)) => {
+                let bytes = chunk.as_ref().to_vec();
+                match this.writer.chunk(&bytes) {
+                    true => Some(Ok(bytes)),
+                    // Why is known to the writer, and told by those who hold it.
+                    false => {
+                        this.over = true;
+                        let error = std::io::Error::other("the recording can't be written");
+                        Some(Err(Fault::Read(error.into())))
+                    }
+                }
+            }
+            Some(Err(fault)) => {
+                this.over = true;
+                this.writer.ended_by_fault(&fault);
+                Some(Err(fault))
+            }
+            None => {
+                this.over = true;
+                this.writer.ended_by_server();
+                None
+            }
+        })
+    }
+}
+
+/// Its client has enough, or takes it for dead.
+impl Drop for Tapped {
+    fn drop(&mut self) {
+        if !self.over {
+            self.writer.ended_by_client();
+        }
+    }
+}

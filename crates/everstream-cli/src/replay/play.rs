@@ -1,0 +1,112 @@
+//! Sends a recording to one client, at the recording's pace or another.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::timeline::Timeline;
+use crate::server::Out;
+
+/// How a recording is sent.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pace {
+    pub(super) speed: Speed,
+    /// From the front again at the end.
+    pub(super) repeat: bool,
+    pub(super) drop_every: Option<usize>,
+    pub(super) drop_inside: bool,
+}
+
+/// How many times as fast as it was; 0: at once.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Speed(f64);
+
+pub(super) fn parse_speed(text: &str) -> Result<Speed, String> {
+    if text == "max" {
+        return Ok(Speed(0.0));
+    }
+    // A sign, `inf` and `nan` are numbers too, to the parser.
+    match text.parse::<f64>() {
+        Ok(factor) if factor.is_finite() && factor.is_sign_positive() => Ok(Speed(factor)),
+        _ => Err("it is a factor such as 2 or 0.5, or 0 or max for at once".into()),
+    }
+}
+
+impl Speed {
+    pub(super) fn apply(self, time: Duration) -> Duration {
+        if self.0 == 0.0 {
+            return Duration::ZERO;
+        }
+        let seconds = time.as_secs_f64() / self.0;
+        Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
+    }
+}
+
+/// Sends what comes after `place`, until the end or until the client has gone.
+pub(super) async fn play(timeline: Arc<Timeline>, mut place: usize, pace: Pace, out: Out) {
+    let mut events = pace.drop_every;
+    loop {
+        let cut = events.map(|events| timeline.cut(place, events, pace.drop_inside));
+        let limit = match cut {
+            Some(Ok(cut)) => cut,
+            _ => timeline.end(pace.repeat),
+        };
+        let clock = Clock {
+            begin: Instant::now(),
+            time: timeline.time_at(place),
+            speed: pace.speed,
+        };
+        while let Some((time, bytes)) = timeline.next(place, limit) {
+            clock.wait(time).await;
+            place += bytes.len();
+            if out.send(bytes).await.is_err() {
+                return;
+            }
+        }
+        match cut {
+            Some(Ok(_)) => return out.drop_connection().await,
+            Some(Err(left)) => events = Some(left),
+            None => {}
+        }
+        clock.wait(timeline.duration()).await;
+        if !pace.repeat {
+            return;
+        }
+        place = timeline.front();
+    }
+}
+
+struct Clock {
+    begin: Instant,
+    /// Of the recording, at the begin.
+    time: Duration,
+    speed: Speed,
+}
+
+impl Clock {
+    /// Waits until it is as late as this in the recording.
+    async fn wait(&self, time: Duration) {
+        let due = self.speed.apply(time.saturating_sub(self.time));
+        let left = due.saturating_sub(self.begin.elapsed());
+        if !left.is_zero() {
+            tokio::time::sleep(left).await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_speed_is_a_factor() {
+        for (text, millis) in [("1", 1000), ("2", 500), ("0.5", 2000), ("0", 0), ("max", 0)] {
+            let speed = parse_speed(text).unwrap();
+            assert_eq!(speed.apply(Duration::from_secs(1)).as_millis(), millis);
+        }
+        let slow = parse_speed("1e-300").unwrap();
+        assert_eq!(slow.apply(Duration::from_secs(1)), Duration::MAX);
+        for text in ["", "-1", "-0", "inf", "nan", "fast", "2x"] {
+            assert!(parse_speed(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! From a line of input to what is sent.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use everstream::{Encoder, Event};
+use hyper::body::Bytes;
+use serde_json::value::RawValue;
+
+use super::history::Entry;
+
+pub(super) struct Entries {
+    json: bool,
+    number: bool,
+    /// Of events, so far.
+    count: u64,
+}
+
+/// The fields of an object, each as it was written.
+type Fields = BTreeMap<String, Box<RawValue>>;
+
+impl Entries {
+    pub(super) fn new(json: bool, number: bool) -> Entries {
+        Entries {
+            json,
+            number,
+            count: 0,
+        }
+    }
+
+    /// How many events there were.
+    pub(super) fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// What is sent for a line, if anything; or what is wrong with it.
+    pub(super) fn entry(&mut self, line: &[u8]) -> Result<Option<Entry>, String> {
+        if self.json {
+            // Empty lines between objects are usual.
+            if line.trim_ascii().is_empty() {
+                return Ok(None);
+            }
+            return self.object(line).map(Some);
+        }
+        let data = String::from_utf8_lossy(line);
+        let mut encoder = Encoder::new();
+        let id = self.event(&mut encoder, "", &data, Id::Absent)?;
+        Ok(Some(finish(encoder, id)))
+    }
+
+    fn object(&mut self, line: &[u8]) -> Result<Entry, String> {
+        let mut fields: Fields = serde_json::from_slice(line)
+            .map_err(|error| format!("it is no JSON object: {error}"))?;
+        let event = text(&mut fields, "event")?;
+        let comment = text(&mut fields, "comment")?;
+        let data = data(&mut fields)?;
+        let retry = retry(&mut fields)?;
+        let id = match fields.contains_key("id") {
+            true => text(&mut fields, "id")?.map_or(Id::None, Id::Own),
+            false => Id::Absent,
+        };
+        // Lines of `everstream URL` have these too; they aren't sent.
+        fields.remove("last_event_id");
+        fields.remove("time");
+        if let Some(name) = fields.keys().next() {
+            return Err(format!(
+                "the field {name:?} is none of event, data, id, retry and comment"
+            ));
+        }
+        if event.is_some() && data.is_none() {
+            return Err("an event needs the field \"data\"".into());
+        }
+
+        let mut encoder = Encoder::new();
+        if let Some(comment) = &comment {
+            encoder.comment(comment);
+        }
+        if let Some(retry) = retry {
+            encoder.retry(retry);
+        }
+        let id = match (data, id) {
+            (Some(data), id) => {
+                self.event(&mut encoder, event.as_deref().unwrap_or(""), &data, id)?
+            }
+            (None, Id::Own(id)) => {
+                encoder.id(&id).map_err(|error| error.to_string())?;
+                Some(id)
+            }
+            (None, _) => None,
+        };
+        if encoder.as_str().is_empty() {
+            return Err("it has none of the fields data, id, retry and comment".into());
+        }
+        Ok(finish(encoder, id))
+    }
+
+    fn event(
+        &mut self,
+        encoder: &mut Encoder,
+        event: &str,
+        data: &str,
+        id: Id,
+    ) -> Result<Option<String>, String> {
+        let id = match id {
+            Id::Own(id) => Some(id),
+            Id::Absent if self.number => Some((self.count + 1).to_string()),
+            Id::Absent | Id::None => None,
+        };
+        encoder
+            .event(Event::new(event, data, id.as_deref()).as_ref())
+            .map_err(|error| error.to_string())?;
+        self.count += 1;
+        Ok(id)
+    }
+}
+
+enum Id {
+    Own(String),
+    /// `null`: there is to be none.
+    None,
+    /// Not mentioned.
+    Absent,
+}
+
+fn finish(mut encoder: Encoder, id: Option<String>) -> Entry {
+    Entry {
+        bytes: Bytes::from(encoder.take()),
+        id,
+    }
+}
+
+/// A field that is a string or `null`.
+fn text(fields: &mut Fields, name: &str) -> Result<Option<String>, String> {
+    let Some(value) = fields.remove(name) else {
+        return Ok(None);
+    };
+    serde_json::from_str(value.get())
+        .map_err(|_| format!("the field {name:?} is no string: {}", shown(&value)))
+}
+
+/// A string, or JSON as it was written.
+fn data(fields: &mut Fields) -> Result<Option<String>, String> {
+    match fields.get("data").map(|value| value.get()) {
+        Some(value) if value.starts_with('"') || value == "null" => text(fields, "data"),
+        _ => Ok(fields.remove("data").map(|value| value.get().to_owned())),
+    }
+}
+
+fn retry(fields: &mut Fields) -> Result<Option<Duration>, String> {
+    let Some(value) = fields.remove("retry") else {
+        return Ok(None);
+    };
+    let millis: Option<u64> = serde_json::from_str(value.get()).map_err(|_| {
+        let value = shown(&value);
+        format!("the field \"retry\" is no number of milliseconds: {value}")
+    })?;
+    Ok(millis.map(Duration::from_millis))
+}
+
+/// A value in an error.
+fn shown(value: &RawValue) -> String {
+    value.get().chars().take(60).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sent(entries: &mut Entries, line: &str) -> Result<String, String> {
+        let entry = entries.entry(line.as_bytes())?;
+        let bytes = entry.map(|entry| entry.bytes.to_vec()).unwrap_or_default();
+        Ok(String::from_utf8(bytes).unwrap())
+    }
+
+    #[test]
+    fn a_line_is_an_event_with_its_number() {
+        let mut entries = Entries::new(false, true);
+        assert_eq!(sent(&mut entries, "one").unwrap(), "id: 1\ndata: one\n\n");
+        assert_eq!(sent(&mut entries, "").unwrap(), "id: 2\ndata:\n\n");
+        let entry = entries.entry(b"\xff").unwrap().unwrap();
+        assert_eq!(entry.bytes, "id: 3\ndata: \u{fffd}\n\n");
+        assert_eq!(entry.id.as_deref(), Some("3"));
+        let mut entries = Entries::new(false, false);
+        assert_eq!(sent(&mut entries, "one").unwrap(), "data: one\n\n");
+    }
+
+    #[test]
+    fn an_object_has_the_fields_of_an_event() {
+        let mut entries = Entries::new(true, true);
+        for (line, expected) in [
+            (r#"{"data":"a\nb"}"#, "id: 1\ndata: a\ndata: b\n\n"),
+            (
+                r#"{"event":"price","data":{"p": 7.50},"id":"x"}"#,
+                "event: price\nid: x\ndata: {\"p\": 7.50}\n\n",
+            ),
+            (r#"{"data":7,"id":null}"#, "data: 7\n\n"),
+            (r#"{"retry":500}"#, "retry: 500\n\n"),
+            (r#"{"comment":"hi"}"#, ": hi\n"),
+            (r#"{"id":"y"}"#, "id: y\n\n"),
+            (
+                r#"{"comment":"c","retry":1,"data":"z"}"#,
+                ": c\nretry: 1\n\nid: 4\ndata: z\n\n",
+            ),
+            (
+                r#"{"event":"message","data":"x","id":null,"last_event_id":"9","time":"2026"}"#,
+                "data: x\n\n",
+            ),
+            ("  ", ""),
+        ] {
+            assert_eq!(sent(&mut entries, line).unwrap(), expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_with_an_object_is_said() {
+        for (line, expected) in [
+            ("x", "no JSON object"),
+            ("[1]", "no JSON object"),
+            (r#"{"data":"x","idd":"1"}"#, "\"idd\" is none of"),
+            (r#"{"data":"x","id":1}"#, "\"id\" is no string: 1"),
+            (r#"{"event":"x"}"#, "needs the field \"data\""),
+            (r#"{"event":"a\nb","data":"x"}"#, "type holds a line end"),
+            (r#"{"id":"a\nb","data":"x"}"#, "id holds a line end"),
+            (r#"{"retry":"1s"}"#, "no number of milliseconds: \"1s\""),
+            (r#"{"retry":-1}"#, "no number of milliseconds: -1"),
+            ("{}", "none of the fields"),
+            (r#"{"data":null}"#, "none of the fields"),
+        ] {
+            let mut entries = Entries::new(true, true);
+            let problem = sent(&mut entries, line).unwrap_err();
+            assert!(problem.contains(expected), "{line}: {problem}");
+            // It doesn't count.
+            assert!(
+                sent(&mut entries, r#"{"data":"x"}"#)
+                    .unwrap()
+                    .starts_with("id: 1\n")
+            );
+        }
+    }
+}

@@ -1,0 +1,262 @@
+//! `everstream serve`.
+#![cfg(unix)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // tests
+
+mod common;
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::process::{ChildStdin, Stdio};
+
+use common::{Running, everstream, exchange, open};
+use serde_json::Value;
+
+/// A server, what it reads, and its URL.
+fn serve(options: &[&str]) -> (Running, ChildStdin, String) {
+    let mut command = everstream(["serve"].into_iter().chain(options.iter().copied()));
+    command.stdin(Stdio::piped());
+    let mut server = Running::start(command);
+    let stdin = server.stdin();
+    let url = server.out.wait_for(1)[0].clone();
+    (server, stdin, url)
+}
+
+fn follow(url: &str, options: &[&str]) -> Running {
+    Running::follow([url].into_iter().chain(options.iter().copied()))
+}
+
+/// The field `data` of lines of JSON.
+fn data(lines: &[String]) -> Vec<String> {
+    let data = |line: &String| {
+        let line: Value = serde_json::from_str(line).unwrap();
+        line["data"].as_str().unwrap().to_owned()
+    };
+    lines.iter().map(data).collect()
+}
+
+/// The body of an answer.
+fn body(url: &str, headers: &str) -> String {
+    let answer = String::from_utf8(exchange(url, "GET", headers)).unwrap();
+    answer.split_once("\r\n\r\n").unwrap().1.to_owned()
+}
+
+#[test]
+fn each_line_arrives_when_it_is_written() {
+    let (server, mut stdin, url) = serve(&[]);
+    let follower = follow(&url, &["--no-reconnect"]);
+    for count in 1..=5 {
+        writeln!(stdin, "line {count}").unwrap();
+        // The next line is only written when this one is there.
+        let lines = follower.out.wait_for(count);
+        assert_eq!(data(&lines)[count - 1], format!("line {count}"));
+    }
+    // The last line needs no end.
+    write!(stdin, "é\u{7}").unwrap();
+    drop(stdin);
+    assert_eq!(data(&follower.out.all())[5], "é\u{7}");
+    assert_eq!(follower.end().0, 0);
+    let (code, news) = server.end();
+    assert_eq!(code, 0, "{news}");
+    assert!(
+        news.contains("stopped by the end of standard input after 6 events"),
+        "{news}"
+    );
+}
+
+#[test]
+fn every_client_gets_what_is_kept_and_what_comes() {
+    let (_server, mut stdin, url) = serve(&[]);
+    let first = follow(&url, &["--no-reconnect"]);
+    stdin.write_all(b"one\ntwo\n").unwrap();
+    first.out.wait_for(2);
+    let second = follow(&url, &["--no-reconnect"]);
+    second.out.wait_for(2);
+    stdin.write_all(b"three\n").unwrap();
+    drop(stdin);
+    for client in [first, second] {
+        assert_eq!(data(&client.out.all()), ["one", "two", "three"]);
+    }
+}
+
+#[test]
+fn clients_resume_after_the_id_that_they_have() {
+    let (server, mut stdin, url) = serve(&["--history", "2"]);
+    let follower = follow(&url, &["--output", "raw"]);
+    for (line, count) in [("one", 3), ("two", 6), ("three", 9)] {
+        writeln!(stdin, "{line}").unwrap();
+        follower.out.wait_for(count);
+    }
+    let resume = |id| {
+        let options = ["--last-event-id", id, "--count", "1"];
+        data(&follow(&url, &options).out.all())
+    };
+    assert_eq!(resume("2"), ["three"]);
+    // The first isn't kept.
+    assert_eq!(resume("1"), ["two"]);
+    let news = server.err.wait_for_text("isn't kept").join("\n");
+    assert!(
+        news.contains("resumes after id 1, which isn't kept"),
+        "{news}"
+    );
+    let lines = follower.out.wait_for(9);
+    assert_eq!(lines[..3], ["id: 1", "data: one", ""]);
+}
+
+#[test]
+fn objects_are_events_comments_and_waits() {
+    let (server, mut stdin, url) = serve(&["--json"]);
+    let lines = [
+        r#"{"event": "price", "data": {"p": 7.50}, "id": "a"}"#,
+        r#"{"data": "two\nlines"}"#,
+        "",
+        r#"{"data": "x", "idd": "1"}"#,
+        r#"{"comment": "beat", "retry": 100}"#,
+        "nonsense",
+        r#"{"data": "y", "id": null}"#,
+    ];
+    // What isn't right is told of, and what is right goes on.
+    stdin.write_all(lines.join("\n").as_bytes()).unwrap();
+    let client = std::thread::spawn({
+        let url = url.clone();
+        move || body(&url, "")
+    });
+    server.err.wait_for_text("client 1 begins");
+    drop(stdin);
+    assert_eq!(
+        client.join().unwrap(),
+        "event: price\nid: a\ndata: {\"p\": 7.50}\n\n\
+         id: 2\ndata: two\ndata: lines\n\n\
+         : beat\nretry: 100\n\n\
+         data: y\n\n"
+    );
+    let (code, news) = server.end();
+    assert_eq!(code, 1, "{news}");
+    let expected =
+        "line 4 of standard input is left out: the field \"idd\" is none of event, data,";
+    assert!(news.contains(expected), "{news}");
+    assert!(
+        news.contains("line 6 of standard input is left out: it is no JSON"),
+        "{news}"
+    );
+}
+
+#[test]
+fn lines_of_the_command_itself_are_served_again() {
+    let (_server, mut stdin, url) = serve(&[]);
+    stdin.write_all(b"one\n{\"two\": 2}\n").unwrap();
+    let json = follow(&url, &["--count", "2", "--json-data"]).out.all();
+    let (_server, mut stdin, url) = serve(&["--json"]);
+    stdin.write_all(json.join("\n").as_bytes()).unwrap();
+    stdin.write_all(b"\n").unwrap();
+    let again = follow(&url, &["--count", "2", "--json-data"]).out.all();
+    let timeless = |line: &String| line.split(",\"time\"").next().unwrap().to_owned();
+    assert_eq!(
+        json.iter().map(timeless).collect::<Vec<_>>(),
+        again.iter().map(timeless).collect::<Vec<_>>()
+    );
+}
+
+#[test]
+fn silence_is_broken_by_heartbeats() {
+    let (_server, mut stdin, url) = serve(&["--heartbeat", "20ms", "--no-ids"]);
+    let mut client = open(&url, "GET", "");
+    let mut text = String::new();
+    let mut read_until = |end: &str| {
+        while !text.ends_with(end) {
+            let mut byte = [0];
+            client.read_exact(&mut byte).unwrap();
+            text.push(byte[0].into());
+        }
+    };
+    read_until("\r\n\r\n:\n:\n:\n");
+    stdin.write_all(b"x\n").unwrap();
+    read_until("\n:\ndata: x\n\n:\n");
+}
+
+/// The most memory that a process has had, in KiB.
+#[cfg(target_os = "linux")]
+fn peak(server: &Running) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", server.id())).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"));
+    let words = line.unwrap().split_whitespace().nth(1);
+    words.unwrap().parse().unwrap()
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_client_that_does_not_read_is_dropped_and_costs_the_others_nothing() {
+    let (server, mut stdin, url) = serve(&["--history", "100", "--heartbeat", "0"]);
+    let mut stuck = open(&url, "GET", "");
+    server.err.wait_for_text("client 1 begins");
+    let mut reader = BufReader::new(open(&url, "GET", ""));
+    let mut head = String::new();
+    while !head.ends_with("\r\n\r\n") {
+        reader.read_line(&mut head).unwrap();
+    }
+    let data = "x".repeat(20_000);
+    let lines = format!("{data}\n").repeat(50);
+    let mut events = 0;
+    // 30 MB in steps of half the history, each read before the next one is written.
+    for _ in 0..30 {
+        stdin.write_all(lines.as_bytes()).unwrap();
+        for _ in 0..50 {
+            events += 1;
+            let expected = format!("id: {events}\ndata: {data}\n\n");
+            let mut event = vec![0; expected.len()];
+            reader.read_exact(&mut event).unwrap();
+            assert!(event == expected.as_bytes(), "event {events}");
+        }
+    }
+    server.err.wait_for_text("client 1 reads too slowly");
+    let peak = peak(&server);
+    assert!(peak < 30_000, "{peak} KiB");
+    // It has what was on its way, and then the end.
+    let mut rest = Vec::new();
+    _ = stuck.read_to_end(&mut rest);
+    assert!(rest.len() < 50_000_000, "{}", rest.len());
+    drop(stdin);
+    assert_eq!(server.end().0, 0);
+}
+
+#[test]
+fn streams_stay_open_after_the_end_of_the_input_if_wanted() {
+    let (server, mut stdin, url) = serve(&["--keep-open"]);
+    stdin.write_all(b"one\n").unwrap();
+    drop(stdin);
+    server.err.wait_for_text("standard input has ended");
+    let follower = follow(&url, &["--no-reconnect"]);
+    assert_eq!(data(&follower.out.wait_for(1)), ["one"]);
+    server.signal("TERM");
+    let (code, news) = server.end();
+    assert_eq!(code, 0, "{news}");
+    assert!(news.contains("stopped by SIGTERM after 1 event"), "{news}");
+    assert_eq!(follower.end().0, 8);
+}
+
+#[test]
+fn signals_end_it_while_the_input_is_silent() {
+    for signal in ["INT", "TERM"] {
+        let (server, _stdin, url) = serve(&[]);
+        let follower = follow(&url, &["--no-reconnect"]);
+        server.err.wait_for_text("client 1");
+        server.signal(signal);
+        let (code, news) = server.end();
+        assert_eq!(code, 0, "{news}");
+        assert_eq!(follower.end().0, 8);
+    }
+}
+
+#[test]
+fn mistakes_are_told() {
+    for (options, expected) in [
+        (&["--history", "0"][..], "history"),
+        (&["--heartbeat", "often"], "heartbeat"),
+        (&["--listen", "example.com:80"], "it looks like this"),
+        (&["--listen", "192.0.2.1:0"], "must be one of this machine"),
+        (&["data.txt"], "data.txt"),
+    ] {
+        let server = Running::follow(["serve"].into_iter().chain(options.iter().copied()));
+        let (code, news) = server.end();
+        assert_eq!(code, 2, "{news}");
+        assert!(news.contains(expected), "{news}");
+    }
+}
