@@ -5,6 +5,7 @@ use std::ffi::OsString;
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
+use crate::check::CheckArgs;
 use crate::cursor::CursorArgs;
 use crate::exec::ExecArgs;
 use crate::exit;
@@ -55,6 +56,12 @@ pub(crate) enum Command {
     /// Follow a stream and print its events; the same as `everstream URL`.
     #[command(after_help = exit::HELP, args_override_self = true)]
     Follow(Box<FollowArgs>),
+    /// Examine a server of event streams, and report what is right and wrong with it.
+    ///
+    /// It watches the stream, and asks again to see how the server resumes: at most five requests,
+    /// one after the other. A POST is sent once only.
+    #[command(after_help = exit::HELP, args_override_self = true)]
+    Check(Box<CheckArgs>),
     /// Follow a server on this machine that fails in every way, and count what arrives.
     ///
     /// The server drops the connection, cuts it in the middle of an event, resets it, answers

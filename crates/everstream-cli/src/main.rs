@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `args.rs` | the command line |
 //! | `follow.rs` | `everstream URL` |
+//! | `check/` | `everstream check` |
 //! | `demo/` | `everstream demo` |
 //! | `request.rs`, `reconnect.rs` | the options of every subcommand with a URL |
 //! | `select.rs`, `jq.rs` | which events, and what of them |
@@ -16,6 +17,7 @@
 //! | `exit.rs` | exit codes |
 
 mod args;
+mod check;
 mod cursor;
 mod demo;
 mod duration;
@@ -41,6 +43,7 @@ use exit::Exit;
 fn main() -> ExitCode {
     match args::parse(std::env::args_os()) {
         Ok(Command::Follow(args)) => follow::run(&args),
+        Ok(Command::Check(args)) => check::run(&args),
         Ok(Command::Demo(args)) => demo::run(&args),
         Err(problem) => problem.exit(),
     }
