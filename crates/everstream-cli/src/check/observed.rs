@@ -80,6 +80,8 @@ pub(super) fn is_event_stream(content_type: Option<&str>) -> bool {
 #[derive(Debug)]
 pub(super) struct Trouble {
     pub(super) what: String,
+    /// What to try.
+    pub(super) hint: Option<&'static str>,
     pub(super) kind: TroubleKind,
 }
 
@@ -87,6 +89,8 @@ pub(super) struct Trouble {
 pub(super) enum TroubleKind {
     Connect,
     Redirect,
+    /// The user had enough.
+    Stopped,
     Other,
 }
 

@@ -20,7 +20,7 @@ use super::anatomy::Anatomy;
 use super::observed::{
     Answer, End, Observed, Preflight, Redirect, Response, Resume, Stream, Trouble, TroubleKind,
 };
-use crate::report;
+use crate::{explain, report};
 
 /// How long an event is waited for when one ought to come at once.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -82,7 +82,10 @@ impl Prober<'_> {
         let mut probe = match sent {
             Ok(probe) => probe,
             Err(fault) => {
-                observed.trouble = Some(trouble(&fault));
+                observed.trouble = Some(match self.is_stopped() {
+                    true => stopped(),
+                    false => trouble(&fault),
+                });
                 return observed;
             }
         };
@@ -93,7 +96,7 @@ impl Prober<'_> {
         if response.is_stream() {
             report::news(&format!(
                 "watches the stream for {}, or until Ctrl-C",
-                crate::explain::seconds(self.args.duration)
+                explain::seconds(self.args.duration)
             ));
             let count = self.args.count;
             let enough = |anatomy: &Anatomy| {
@@ -106,9 +109,7 @@ impl Prober<'_> {
             drop(probe);
             self.ask_again(&response, &stream, &mut observed).await;
             observed.stream = Some(stream);
-            if !*self.stop.borrow() {
-                observed.preflight = self.ask_for_permission(&response, &mut observed).await;
-            }
+            observed.preflight = self.ask_for_permission(&response, &mut observed).await;
         }
         observed.response = Some(response);
         observed
@@ -135,8 +136,8 @@ impl Prober<'_> {
             let limit = PATIENCE.min(self.args.duration);
             let answer = self
                 .again("identity", Some(ids[after]), limit, observed, |it| {
-                    let first = it.events().first();
-                    first.is_some_and(|first| next.is_none() || first.id.as_deref() == next)
+                    let first = it.events().iter().find_map(|event| event.id.as_deref());
+                    first.is_some_and(|first| next.is_none_or(|next| next == first))
                         || it.events().len() >= all
                 })
                 .await;
@@ -159,17 +160,18 @@ impl Prober<'_> {
         observed: &mut Observed,
         enough: impl Fn(&Anatomy) -> bool,
     ) -> Option<Answer> {
-        if *self.stop.borrow() {
+        if self.is_stopped() {
             return None;
         }
         observed.requests += 1;
         let mut probe = match self.ask(coding, id, &mut Vec::new()).await {
             Ok(probe) => probe,
             Err(fault) => {
-                return Some(Answer {
+                let answer = Answer {
                     error: Some(report::chain(&fault)),
                     ..Answer::default()
-                });
+                };
+                return (!self.is_stopped()).then_some(answer);
             }
         };
         let answered = Instant::now();
@@ -188,7 +190,12 @@ impl Prober<'_> {
             answer.retries = stream.retries;
             answer.ids = stream.events.into_iter().map(|event| event.id).collect();
         }
-        Some(answer)
+        // What was stopped half-way says nothing.
+        (!self.is_stopped()).then_some(answer)
+    }
+
+    fn is_stopped(&self) -> bool {
+        *self.stop.borrow()
     }
 
     async fn ask(
@@ -211,7 +218,7 @@ impl Prober<'_> {
         tokio::select! {
             probe = http.probe(request, hops) => probe,
             _ = stop.wait_for(|stop| *stop) => {
-                Err(Fault::Other("stopped by Ctrl-C before there was a response".into()))
+                Err(Fault::Other("stopped".into()))
             }
         }
     }
@@ -265,7 +272,10 @@ impl Prober<'_> {
         response: &Response,
         observed: &mut Observed,
     ) -> Option<Preflight> {
-        let wanted = self.needs_permission(response)?;
+        let wanted = needs_permission(response)?;
+        if self.is_stopped() {
+            return None;
+        }
         observed.requests += 1;
         let (origin, method) = (self.args.origin().to_owned(), response.method.clone());
         let asked = (method.clone(), wanted.join(","));
@@ -297,22 +307,22 @@ impl Prober<'_> {
         }
         Some(preflight)
     }
+}
 
-    /// The headers that need permission; `None`, if the request as a whole needs none.
-    fn needs_permission(&self, response: &Response) -> Option<Vec<String>> {
-        let plain = |kind: &String| PLAIN_BODIES.iter().any(|plain| kind.starts_with(plain));
-        let plain_body = response.request_type.as_ref().is_none_or(plain);
-        let mut wanted: Vec<String> = response
-            .sent
-            .iter()
-            .filter(|name| !NEEDS_NO_PERMISSION.contains(&name.as_str()))
-            .filter(|name| *name != "content-type" || !plain_body)
-            .cloned()
-            .collect();
-        wanted.sort_unstable();
-        let plain_method = matches!(&*response.method, "GET" | "HEAD" | "POST");
-        (!plain_method || !wanted.is_empty()).then_some(wanted)
-    }
+/// The headers that need permission; `None`, if the request as a whole needs none.
+fn needs_permission(response: &Response) -> Option<Vec<String>> {
+    let plain = |kind: &String| PLAIN_BODIES.iter().any(|plain| kind.starts_with(plain));
+    let plain_body = response.request_type.as_ref().is_none_or(plain);
+    let mut wanted: Vec<String> = response
+        .sent
+        .iter()
+        .filter(|name| !NEEDS_NO_PERMISSION.contains(&name.as_str()))
+        .filter(|name| *name != "content-type" || !plain_body)
+        .cloned()
+        .collect();
+    wanted.sort_unstable();
+    let plain_method = matches!(&*response.method, "GET" | "HEAD" | "POST");
+    (!plain_method || !wanted.is_empty()).then_some(wanted)
 }
 
 fn response(probe: &Probe, after: Duration) -> Response {
@@ -352,7 +362,16 @@ fn trouble(fault: &Fault) -> Trouble {
     };
     Trouble {
         what: report::chain(fault),
+        hint: explain::hint(fault),
         kind,
+    }
+}
+
+fn stopped() -> Trouble {
+    Trouble {
+        what: "stopped by Ctrl-C before there was a response".to_owned(),
+        hint: None,
+        kind: TroubleKind::Stopped,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::super::observed::{End, Observed, Read, Stream};
+use super::super::observed::{End, Observed, Stream};
 use super::{Judged, count, fail, pass, skip, warn};
 use crate::explain::seconds;
 
@@ -14,6 +14,9 @@ const SLOW: Duration = Duration::from_secs(5);
 
 /// Reads closer together than this are of one burst.
 const PAUSE: Duration = Duration::from_secs(1);
+
+/// Reads closer together than this may have been sent as one.
+const BREATH: Duration = Duration::from_millis(100);
 
 /// What comes with the headers comes so soon after them.
 const TOGETHER: Duration = Duration::from_millis(50);
@@ -115,41 +118,40 @@ pub(super) fn first_event(o: &Observed) -> Judged {
 }
 
 /// Reads without a pause between them.
+#[derive(Default)]
 struct Burst {
     events: usize,
     /// Whether it ended within an event.
     cut: bool,
 }
 
-fn bursts(stream: &Stream) -> Vec<Burst> {
+fn bursts(stream: &Stream, pause: Duration) -> Vec<Burst> {
     let mut bursts: Vec<Burst> = Vec::new();
     let mut last: Option<Duration> = None;
-    for Read {
-        at,
-        events,
-        within_event,
-    } in &stream.reads
-    {
-        if last.is_none_or(|last| at.saturating_sub(last) >= PAUSE) {
-            bursts.push(Burst {
-                events: 0,
-                cut: false,
-            });
+    for read in &stream.reads {
+        if last.is_none_or(|last| read.at.saturating_sub(last) >= pause) {
+            bursts.push(Burst::default());
         }
         if let Some(burst) = bursts.last_mut() {
-            burst.events += events;
-            burst.cut = *within_event;
+            burst.events += read.events;
+            burst.cut = read.within_event;
         }
-        last = Some(*at);
+        last = Some(read.at);
     }
     // What comes right after the last read isn't known, unless it was waited for.
     let quiet = stream.watched.saturating_sub(last.unwrap_or_default());
-    if stream.end != End::Open || quiet < PAUSE {
+    if stream.end != End::Open || quiet < pause {
         if let Some(burst) = bursts.last_mut() {
             burst.cut = false;
         }
     }
     bursts
+}
+
+/// Those with three events and more, which one doesn't expect of events that are sent as they
+/// happen.
+fn clumps(bursts: &[Burst]) -> usize {
+    bursts.iter().filter(|burst| burst.events >= 3).count()
 }
 
 pub(super) fn delivery(o: &Observed) -> Judged {
@@ -160,35 +162,33 @@ pub(super) fn delivery(o: &Observed) -> Judged {
         "WHATWG HTML, section 9.2.7; nginx, ngx_http_proxy_module",
     );
     let (_, stream) = o.streamed()?;
-    let bursts = bursts(stream);
+    let close = bursts(stream, BREATH);
+    let bursts = bursts(stream, PAUSE);
     let cut = bursts.iter().filter(|burst| burst.cut).count();
-    let events = stream.events.len();
-    let shown = format!(
-        "{} in {}",
-        count(events, "event"),
-        count(bursts.len(), "burst")
-    );
+    let events = count(stream.events.len(), "event");
+    let shown = format!("{events} in {}", count(bursts.len(), "burst"));
     if cut >= 2 {
         return fail(format!("{shown}, {cut} of which stop within an event"))
             .advise(BUFFER.0, BUFFER.1, BUFFER.2);
     }
-    // The first one may be what happened before.
+    // The first burst may be what happened before.
     let later = bursts.get(1..).unwrap_or_default();
-    if later.len() < 3 {
-        return skip(format!(
-            "{shown} in {}: too few to say",
-            seconds(stream.watched)
-        ));
-    }
-    let clumps = later.iter().filter(|burst| burst.events >= 3).count();
-    if clumps * 4 >= later.len() * 3 {
+    if later.len() >= 3 && clumps(later) * 4 >= later.len() * 3 {
         let finding = warn(format!(
             "{shown}, mostly three and more at a time after silence; it may be the rhythm of what \
              happens"
         ));
         return finding.advise(BUFFER.0, BUFFER.1, BUFFER.2);
     }
-    pass(shown)
+    let later = close.get(1..).unwrap_or_default();
+    let with_events = later.iter().filter(|burst| burst.events > 0).count();
+    if with_events >= 3 && clumps(later) * 4 < later.len() * 3 {
+        return pass(format!("{events}, mostly one or two at a time"));
+    }
+    skip(format!(
+        "{shown} in {}: too few to say",
+        seconds(stream.watched)
+    ))
 }
 
 pub(super) fn heartbeat(o: &Observed) -> Judged {

@@ -15,9 +15,12 @@ pub(super) fn reachable(o: &Observed) -> Judged {
         Some(trouble) if trouble.kind == TroubleKind::Redirect => {
             pass("the server answers, with a redirect that leads nowhere")
         }
+        Some(trouble) if trouble.kind == TroubleKind::Stopped => skip(&*trouble.what),
         Some(trouble) if trouble.kind == TroubleKind::Connect => fail(&*trouble.what).advise(
             "Without a connection there is no stream; browsers try again for ever.",
-            "Look at the name, the port, the certificate, and what is between.",
+            trouble
+                .hint
+                .unwrap_or("check host and port, and what is between"),
             MODEL,
         ),
         Some(trouble) => fail(&*trouble.what).advise(
@@ -109,8 +112,8 @@ pub(super) fn status(o: &Observed) -> Judged {
         ),
         401 | 403 | 407 => fail(shown).advise(
             "EventSource gives up at every status but 200, and doesn't connect again.",
-            "Give credentials: -u, --bearer-env or -H. Pages can only send cookies \
-             (withCredentials); EventSource has no other headers.",
+            "Give credentials: -u, --bearer-env or -H; --origin, if it refuses pages of strangers. \
+             EventSource itself can only send cookies (withCredentials).",
             MODEL,
         ),
         429 | 500.. => fail(shown).advise(
