@@ -25,8 +25,8 @@ const MAX_NAMES: usize = 50;
 /// How much of a text of the server's is kept.
 const SAMPLE: usize = 80;
 
-/// Ids beyond this are too long to be told apart by.
-const MAX_ID: usize = 4 << 10;
+/// How much all ids may take together.
+const MAX_IDS: usize = 8 << 20;
 
 const BOM: &[u8] = b"\xEF\xBB\xBF";
 
@@ -42,6 +42,8 @@ pub(super) struct Anatomy {
     in_block: bool,
     /// Bytes of a character that isn't whole yet.
     partial: Vec<u8>,
+    /// What the ids that are kept take.
+    id_bytes: usize,
 }
 
 impl Anatomy {
@@ -55,6 +57,7 @@ impl Anatomy {
             first_line: true,
             in_block: false,
             partial: Vec::new(),
+            id_bytes: 0,
         }
     }
 
@@ -67,6 +70,7 @@ impl Anatomy {
         self.seen.bytes >= MAX_BYTES
             || self.seen.events.len() >= MAX_EVENTS
             || self.seen.reads.len() >= MAX_READS
+            || self.id_bytes >= MAX_IDS
     }
 
     /// Takes what came in one read, so long after the response's headers.
@@ -198,10 +202,11 @@ impl Anatomy {
                     if id.is_some_and(|id| id.chars().any(|c| c.is_ascii_control() && c != '\t')) {
                         seen.ids_unsendable += 1;
                     }
-                    if seen.events.len() < MAX_EVENTS {
+                    if seen.events.len() < MAX_EVENTS && self.id_bytes < MAX_IDS {
+                        self.id_bytes += id.map_or(0, str::len);
                         seen.events.push(Event {
                             at,
-                            id: id.filter(|id| id.len() <= MAX_ID).map(str::to_owned),
+                            id: id.map(str::to_owned),
                             size: event.data().len(),
                             form: form(event.data()),
                         });
@@ -423,6 +428,17 @@ mod tests {
         assert_eq!(seen.kinds.len(), MAX_NAMES);
         assert_eq!(seen.unknown_fields.len(), MAX_NAMES);
         assert_eq!(seen.longest_line, 1 << 20);
+    }
+
+    #[test]
+    fn long_ids_end_the_observation_early() {
+        let mut anatomy = Anatomy::new();
+        let event = format!("id: {}\ndata: x\n\n", "i".repeat(1 << 20));
+        for _ in 0..20 {
+            anatomy.take(event.as_bytes(), Duration::ZERO);
+        }
+        assert!(anatomy.is_full());
+        assert_eq!(anatomy.events().len(), 8);
     }
 
     #[test]

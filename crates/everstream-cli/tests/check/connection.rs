@@ -194,11 +194,17 @@ fn a_preflight_is_asked_without_credentials() {
     assert_eq!(server.request_count(), 5);
     // A star doesn't stand for Authorization.
     found(&allows("*").url("/"), &options, &[], &["preflight"]);
-    let refuses = serve(|request| match &*request.method {
-        "OPTIONS" => Reply::status(401),
-        _ => good(request),
-    });
-    found(&refuses.url("/"), &options, &[], &["preflight"]);
+    // Nor is a redirect an answer, wherever it leads.
+    for refusal in [Reply::status(401), Reply::redirect(307, "/elsewhere")] {
+        let refuses = serve(move |request| match &*request.method {
+            "OPTIONS" if request.path() == "/" => refusal.clone(),
+            "OPTIONS" => Reply::status(204)
+                .header("Access-Control-Allow-Origin", "*")
+                .header("Access-Control-Allow-Headers", "authorization, x-key"),
+            _ => good(request),
+        });
+        found(&refuses.url("/"), &options, &[], &["preflight"]);
+    }
 }
 
 #[test]

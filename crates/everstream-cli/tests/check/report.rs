@@ -113,12 +113,13 @@ fn quiet_leaves_out_what_is_fine_and_verbose_adds_what_was_not_seen() {
 #[test]
 fn ctrl_c_ends_the_observation_and_the_report_comes() {
     let server = serve(good);
-    let args = ["check", &*server.url("/"), "--duration", "1h"];
+    let args = ["check", &*server.url("/"), "--duration", "1h", "-o", "json"];
     let mut running = Running::follow(args);
     running.err.wait_for_text("watches the stream");
     running.signal("INT");
     assert_eq!(running.wait_within(LIMIT).code(), Some(0));
     let report = running.out.all().join("\n");
-    assert!(report.contains("0 failed"), "{report}");
+    assert!(report.contains(r#""fail":0"#), "{report}");
+    assert!(report.contains(r#""requests":1,"#), "{report}");
     assert_eq!(server.request_count(), 1, "nothing is asked any more");
 }
