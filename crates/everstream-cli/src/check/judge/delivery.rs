@@ -9,8 +9,12 @@ use crate::explain::seconds;
 /// What proxies allow by default: nginx (proxy_read_timeout), Apache, AWS load balancers.
 const PROXY_LIMIT: Duration = Duration::from_secs(60);
 
-/// Headers that take longer have been held back, or the server is overloaded.
+/// Headers that take longer, the connection included, have been held back, or the server is
+/// overloaded.
 const SLOW: Duration = Duration::from_secs(5);
+
+/// With compression the first event isn't late before this.
+const LATE: Duration = Duration::from_secs(2);
 
 /// Reads closer together than this are of one burst.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -60,7 +64,7 @@ pub(super) fn compression(o: &Observed) -> Judged {
     );
     // A stream has its own rhythm: only a delay beyond doubt is one.
     let late = second.first_event.unwrap_or(second.waited);
-    if late > PAUSE && late > plain.saturating_mul(3) {
+    if late > LATE && late > plain.saturating_mul(3) {
         let finding = match second.first_event {
             None if late >= SLOW => fail(compared),
             _ => warn(compared),
@@ -95,7 +99,7 @@ pub(super) fn first_event(o: &Observed) -> Judged {
         (Some(read), None) => format!("{headers}, first byte {} later, no event", seconds(read)),
         (None, None) => format!("{headers}, nothing for {}", seconds(stream.watched)),
     };
-    if response.after > PAUSE && first_read.is_some_and(|at| at < TOGETHER) {
+    if response.after > SLOW && first_read.is_some_and(|at| at < TOGETHER) {
         return warn(format!("{shown}: headers and first bytes came together")).advise(
             "If the headers wait for the first event, readers don't know that they are connected, \
              and time-outs end the wait.",
