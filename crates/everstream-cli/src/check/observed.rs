@@ -99,6 +99,10 @@ pub(super) enum TroubleKind {
 pub(super) struct Answer {
     /// Why there was no response.
     pub(super) error: Option<String>,
+    /// Whether that is because the server said nothing.
+    pub(super) silent: bool,
+    /// From the request to the headers, or to the error.
+    pub(super) after: Duration,
     pub(super) status: u16,
     pub(super) content_type: Option<String>,
     pub(super) coding: Option<String>,

@@ -164,11 +164,14 @@ impl Prober<'_> {
             return None;
         }
         observed.requests += 1;
+        let began = Instant::now();
         let mut probe = match self.ask(coding, id, &mut Vec::new()).await {
             Ok(probe) => probe,
             Err(fault) => {
                 let answer = Answer {
                     error: Some(report::chain(&fault)),
+                    silent: matches!(fault, Fault::ReadTimeout(_)),
+                    after: began.elapsed(),
                     ..Answer::default()
                 };
                 return (!self.is_stopped()).then_some(answer);
@@ -177,6 +180,7 @@ impl Prober<'_> {
         let answered = Instant::now();
         let about = response(&probe, Duration::ZERO);
         let mut answer = Answer {
+            after: answered - began,
             status: about.status,
             content_type: about.header("content-type").map(str::to_owned),
             coding: about.header("content-encoding").map(str::to_owned),

@@ -12,6 +12,9 @@ pub(super) fn reconnect(o: &Observed) -> Judged {
     let Some(second) = &o.second else {
         return not_repeated(response.repeatable, &response.method);
     };
+    if second.silent && works_without_gzip(o) {
+        return pass("works at once, unless gzip is offered (see compression)");
+    }
     if let Some(refusal) = second.refusal() {
         return fail(refusal).advise(
             "A client that lost its connection asks again within seconds; this answer ends \
@@ -31,6 +34,14 @@ pub(super) fn reconnect(o: &Observed) -> Judged {
         }
     }
     pass("works at once")
+}
+
+/// Whether a later connection, which offers no gzip, is answered. Then it is gzip that makes a
+/// silent one silent.
+pub(super) fn works_without_gzip(o: &Observed) -> bool {
+    let resume = o.resume.as_ref().map(|resume| &resume.answer);
+    let mut later = resume.into_iter().chain(&o.unknown_id);
+    later.any(|answer| answer.refusal().is_none())
 }
 
 pub(super) fn resume(o: &Observed) -> Judged {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::super::observed::{End, Observed, Stream};
+use super::again::works_without_gzip;
 use super::{Judged, count, fail, pass, skip, warn};
 use crate::explain::seconds;
 
@@ -44,26 +45,31 @@ pub(super) fn compression(o: &Observed) -> Judged {
     let Some(second) = &o.second else {
         return not_repeated(response.repeatable, &response.method);
     };
-    if let Some(refusal) = second.refusal() {
+    let held = second.silent && works_without_gzip(o);
+    if let (Some(refusal), false) = (second.refusal(), held) {
         return skip(format!("gzip was offered, and the answer was: {refusal}"));
     }
-    let Some(coding) = &second.coding else {
-        return pass("not compressed, with gzip offered");
+    let coding = match &second.coding {
+        Some(coding) => coding,
+        None if held => "gzip",
+        None => return pass("not compressed, with gzip offered"),
     };
     let Some(plain) = stream.first_event() else {
         return skip(format!("{coding}, and no event came to measure a delay by"));
     };
-    let shown = |time: Option<Duration>, waited| match time {
-        Some(time) => format!("{} after its headers", seconds(time)),
-        None => format!("not within {}", seconds(waited)),
-    };
+    // From the request on: what compresses may hold back the headers too.
+    let plain = response.after + plain;
+    let late = second.after + second.first_event.unwrap_or(second.waited);
     let compared = format!(
-        "first event {} without and {} with {coding}",
-        shown(Some(plain), plain),
-        shown(second.first_event, second.waited)
+        "first event after {} without and {} {} with {coding}",
+        seconds(plain),
+        match second.first_event {
+            Some(_) => "after",
+            None => "not within",
+        },
+        seconds(late)
     );
     // A stream has its own rhythm: only a delay beyond doubt is one.
-    let late = second.first_event.unwrap_or(second.waited);
     if late > LATE && late > plain.saturating_mul(3) {
         let finding = match second.first_event {
             None if late >= SLOW => fail(compared),
@@ -72,7 +78,7 @@ pub(super) fn compression(o: &Observed) -> Judged {
         return finding.advise(
             "The compressor seems to collect events until it has enough of them.",
             "Leave text/event-stream out of compression, or flush it (Z_SYNC_FLUSH) after each \
-             event; Cache-Control: no-transform keeps proxies from compressing.",
+             event; for proxies, Cache-Control: no-transform, for nginx gzip off.",
             "RFC 9110, section 8.4; RFC 9111, section 5.2.2.6",
         );
     }

@@ -24,6 +24,26 @@ fn compression_is_to_blame_only_beyond_doubt() {
     assert_eq!(gzip(4000, None, 5000), [("compression", Skip)]);
 }
 
+/// nginx with gzip held back the headers until its buffer was full: this was said to be a server that
+/// answers no second connection.
+#[test]
+fn a_compressor_that_holds_the_headers_back_is_told_from_a_refused_connection() {
+    let mut observed = good();
+    observed.second = Some(Answer {
+        error: Some("no byte came".into()),
+        silent: true,
+        after: millis(12_000),
+        ..Answer::default()
+    });
+    assert_eq!(objections(&observed), [("compression", Fail)]);
+    // Nothing else was asked for: it may be either.
+    (observed.resume, observed.unknown_id) = (None, None);
+    observed.stream.as_mut().unwrap().events.clear();
+    let found = objections(&observed);
+    assert!(found.contains(&("reconnect", Fail)), "{found:?}");
+    assert!(found.contains(&("compression", Skip)), "{found:?}");
+}
+
 #[test]
 fn headers_that_come_late() {
     let after = |headers: u64, first_read: u64| {
