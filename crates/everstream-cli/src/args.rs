@@ -5,6 +5,7 @@ use std::ffi::OsString;
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
+use crate::check::CheckArgs;
 use crate::completions::CompletionsArgs;
 use crate::cursor::CursorArgs;
 use crate::exec::ExecArgs;
@@ -105,6 +106,12 @@ pub(crate) enum Command {
     /// Each line is an event with that data, or an object of JSON with --json.
     #[command(args_override_self = true)]
     Serve(ServeArgs),
+    /// Examine a server of event streams, and report what is right and wrong with it.
+    ///
+    /// It watches the stream, and asks again to see how the server resumes: at most five requests,
+    /// one after the other. A POST is sent once only.
+    #[command(after_help = exit::HELP, args_override_self = true)]
+    Check(Box<CheckArgs>),
     /// Follow a server on this machine that fails in every way, and count what arrives.
     ///
     /// The server drops the connection, cuts it in the middle of an event, resets it, answers

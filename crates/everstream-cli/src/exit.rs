@@ -20,7 +20,8 @@ Exit codes:
   7  gave up: silence for longer than --read-timeout, or --duration passed before what
      --count or --until wait for
   8  gave up: the connection broke, or ended before what --count or --until wait for
-  9  a command of --exec or the program of --jq failed for an event";
+  9  a command of --exec or the program of --jq failed for an event
+ 10  check found something that fails";
 
 /// How the command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +37,7 @@ pub(crate) enum Exit {
     TimedOut = 7,
     Broken = 8,
     EventFailed = 9,
+    CheckFailed = 10,
 }
 
 impl From<Exit> for ExitCode {

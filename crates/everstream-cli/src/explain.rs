@@ -110,7 +110,8 @@ fn said(body: &[u8]) -> Option<String> {
     })
 }
 
-fn hint(fault: &Fault) -> Option<&'static str> {
+/// What to try next.
+pub(crate) fn hint(fault: &Fault) -> Option<&'static str> {
     match fault {
         Fault::Status(response) => match response.status {
             401 | 403 => Some(

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `args.rs` | the command line |
 //! | `follow.rs` | `everstream URL` |
+//! | `check/` | `everstream check` |
 //! | `demo/` | `everstream demo` |
 //! | `top/` | `everstream top` |
 //! | `completions.rs`, `man.rs` | `everstream completions`, `everstream man` |
@@ -23,6 +24,7 @@
 //! | `end.rs`, `exit.rs` | why it is over, and exit codes |
 
 mod args;
+mod check;
 mod completions;
 mod cursor;
 mod demo;
@@ -60,6 +62,7 @@ fn main() -> ExitCode {
         Ok(Command::Record(args)) => record::run(&args),
         Ok(Command::Replay(args)) => replay::run(&args),
         Ok(Command::Serve(args)) => serve::run(&args),
+        Ok(Command::Check(args)) => check::run(&args),
         Ok(Command::Demo(args)) => demo::run(&args),
         Ok(Command::Top(args)) => top::run(&args),
         Ok(Command::Completions(args)) => completions::run(&args),

@@ -165,6 +165,25 @@ impl RequestArgs {
         self.bearer_env.as_deref()
     }
 
+    /// A GET for the same server by the same way, without body, headers and credentials.
+    pub(crate) fn bare_http(&self) -> Result<Http, Problem> {
+        let http = Http::new(&self.url).connect_timeout(self.connect_timeout);
+        self.way(self.tls(http)?)
+    }
+
+    /// Whether it goes to this machine, whatever host the URL has.
+    pub(crate) fn is_local(&self) -> bool {
+        #[cfg(unix)]
+        return self.unix_socket.is_some();
+        #[cfg(not(unix))]
+        return false;
+    }
+
+    /// Whether certificates aren't looked at.
+    pub(crate) fn is_unverified(&self) -> bool {
+        self.insecure
+    }
+
     fn headers(&self) -> Result<Vec<(String, String)>, Problem> {
         let mut headers = Vec::new();
         for (index, header) in self.headers.iter().enumerate() {

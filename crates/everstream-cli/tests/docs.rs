@@ -45,6 +45,15 @@ fn answer(request: &Request) -> Reply {
             .event_with_id("1", "one")
             .send("data: tw")
             .drop_connection(),
+        // A server as it ought to be, but that it doesn't know of `Last-Event-ID`.
+        "/feed" => {
+            let events = (1..=4).map(|n| format!("id: {n}\ndata: {{\"n\": {n}}}\n\n"));
+            let reply = Reply::stream()
+                .header("X-Accel-Buffering", "no")
+                .header("Access-Control-Allow-Origin", "*")
+                .send(format!("retry: 3000\n\n{}", events.collect::<String>()));
+            if resumes { reply.end() } else { reply.stall() }
+        }
         "/page" => Reply::status(200)
             .header("Content-Type", "text/html")
             .send("<html>"),
@@ -66,6 +75,13 @@ fn normal(text: &str, urls: &Urls) -> String {
         (r"\d\d:\d\d:\d\d\.\d{3}Z", "12:00:00.000Z"),
         (r"in \d\.\d\d s", "in 0.12 s"),
         (r#""time":\d+\.\d{6}"#, r#""time":0.123456"#),
+        // What `check` measures; what it is told is whole seconds.
+        (r"(after|event|silence|burst in) \d\.\d\d s", "$1 0.01 s"),
+        (r"(0\.01 s in) \d\.\d\d s", "$1 0.01 s"),
+        (
+            r#""(\w+_after|first_event_after_with_gzip|watched|longest_silence)":[0-9.]+"#,
+            r#""$1":0.01"#,
+        ),
     ] {
         text = Regex::new(pattern)
             .unwrap()
@@ -134,6 +150,36 @@ impl Drop for Background {
             .status();
         _ = self.child.wait();
     }
+}
+
+/// The first column of the table of what `check` examines is what it does examine.
+#[test]
+fn the_table_of_what_is_examined_is_whole() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/cli.md");
+    let page = fs::read_to_string(page).unwrap();
+    let table = page.split("| id | examined |").nth(1).unwrap();
+    let rows = table
+        .lines()
+        .skip(2)
+        .take_while(|line| line.starts_with('|'));
+    let named: Vec<&str> = rows.map(|row| row.split('`').nth(1).unwrap()).collect();
+
+    let (server, folder) = (Server::start(), Folder::new("docs-table"));
+    let line = format!("everstream check {SHOWN_URL}/missing -o json");
+    let urls = vec![(
+        SHOWN_URL.to_owned(),
+        server.url("").trim_end_matches('/').to_owned(),
+    )];
+    let output = shell(&line, &urls, &folder.path("")).output().unwrap();
+    let report = String::from_utf8(output.stdout).unwrap();
+    let json = &report[report.find('{').unwrap()..];
+    let report: serde_json::Value = serde_json::from_str(json).unwrap();
+    let findings = report["findings"].as_array().unwrap();
+    let examined: Vec<&str> = findings
+        .iter()
+        .map(|it| it["id"].as_str().unwrap())
+        .collect();
+    assert_eq!(named, examined);
 }
 
 #[test]

@@ -366,3 +366,21 @@ fn joined_text_is_left_alone_and_its_line_is_ended() {
     let (shown, _) = on_a_terminal(&server, "-j --quiet; echo prompt", &[]);
     assert_eq!(shown, "ab\nprompt\n");
 }
+
+#[test]
+fn a_report_has_colours_on_a_terminal_unless_it_is_told_not_to() {
+    let server = Server::start();
+    server.otherwise(Reply::status(404));
+    let command = env!("CARGO_BIN_EXE_everstream");
+    let line = format!("'{command}' check '{}'", server.url("/"));
+    for (environment, shown) in [
+        (&[][..], "\x1b[1;31mFAIL\x1b[0m  status "),
+        (&[("NO_COLOR", "1")], "\nFAIL  status "),
+        (&[("TERM", "dumb")], "\nFAIL  status "),
+    ] {
+        let output = script(&line, environment).output().unwrap();
+        assert_eq!(output.status.code(), Some(10));
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(text.contains(shown), "{text:?}");
+    }
+}

@@ -92,6 +92,9 @@ pub use connect::{
     ClientContext, ConnectFn, ConnectFuture, ConnectRequest, ConnectStrategy, Connection,
     ConnectionClient, IntoConnectStrategy, connect_fn,
 };
+#[cfg(feature = "__probe")]
+#[doc(hidden)]
+pub use connect::{Hop, Probe};
 pub use error::Error;
 pub use everstream_core::{
     Action, BoxError, DEFAULT_MAX_EVENT_SIZE, Decoder, EncodeError, Encoder, ErrorResponse, Event,

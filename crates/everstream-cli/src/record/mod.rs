@@ -22,7 +22,7 @@ use crate::recording::Writer;
 use crate::report::{self, Problem};
 use crate::request::RequestArgs;
 use crate::status::Status;
-use crate::stop::{GRACE, READER_GONE, Stop};
+use crate::stop::{Limits, READER_GONE, Stop};
 use tap::Tap;
 
 #[derive(Debug, Args)]
@@ -230,7 +230,12 @@ impl Recorder<'_> {
     }
 
     fn watch(&mut self, client: &SseClient) -> io::Result<()> {
-        self.stop = Stop::at_signals(client.handle(), Exit::Done, Some(GRACE))?;
+        let limits = Limits {
+            exit: Exit::Done,
+            deadline: None,
+            commands: None,
+        };
+        self.stop = Stop::watch(client.handle(), limits)?;
         if self.args.file.as_os_str() == "-" && output_is_pipe() {
             self.stop.when_reader_leaves(client.handle())?;
         }

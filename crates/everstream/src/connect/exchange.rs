@@ -14,7 +14,7 @@ use super::attempt::Attempt;
 use super::clients::Clients;
 use super::redirect;
 use super::response;
-use super::{ConnectFuture, ConnectRequest, Connection, ConnectionClient};
+use super::{ConnectFuture, ConnectRequest, ConnectionClient};
 
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
@@ -32,8 +32,12 @@ pub(super) struct HttpClient {
     pub(super) connect_timeout: Option<Duration>,
 }
 
-impl ConnectionClient for HttpClient {
-    fn connect(&mut self, request: ConnectRequest) -> ConnectFuture {
+impl HttpClient {
+    /// The next attempt as it is to be sent, and what to send it with.
+    pub(super) fn prepare(
+        &mut self,
+        request: ConnectRequest,
+    ) -> impl Future<Output = Result<(Exchange, Attempt), Fault>> + Send + use<> {
         self.template.number += 1;
         let mut attempt = self.template.clone();
         attempt.last_event_id = request.last_event_id;
@@ -46,7 +50,7 @@ impl ConnectionClient for HttpClient {
             connect_timeout: self.connect_timeout,
             read_timeout: request.read_timeout,
         };
-        Box::pin(async move {
+        async move {
             if let Some(hook) = hook {
                 attempt = hook(attempt)
                     .await
@@ -66,7 +70,20 @@ impl ConnectionClient for HttpClient {
             if let Some(Ok(id)) = id {
                 attempt.headers.insert(LAST_EVENT_ID, id);
             }
-            exchange.open(attempt.url, attempt.headers).await
+            Ok((exchange, attempt))
+        }
+    }
+}
+
+impl ConnectionClient for HttpClient {
+    fn connect(&mut self, request: ConnectRequest) -> ConnectFuture {
+        let prepared = self.prepare(request);
+        Box::pin(async move {
+            let (exchange, attempt) = prepared.await?;
+            let response = exchange
+                .open(attempt.url, attempt.headers, |_, _| {})
+                .await?;
+            response::check(response).await
         })
     }
 
@@ -76,7 +93,7 @@ impl ConnectionClient for HttpClient {
 }
 
 /// One request, with the redirects it takes.
-struct Exchange {
+pub(super) struct Exchange {
     clients: Clients,
     method: Method,
     body: Option<Bytes>,
@@ -87,26 +104,33 @@ struct Exchange {
 }
 
 impl Exchange {
-    async fn open(mut self, url: Url, headers: HeaderMap) -> Result<Connection, Fault> {
+    /// The response that is none of a redirect. `redirected` is told of those.
+    pub(super) async fn open(
+        mut self,
+        url: Url,
+        headers: HeaderMap,
+        mut redirected: impl FnMut(&reqwest::Response, &Url),
+    ) -> Result<reqwest::Response, Fault> {
         let (mut client, mut request) = self.request(url, headers)?;
         // reqwest has turned user info into an Authorization header; from here on it is one.
         let mut headers = request.headers().clone();
         let mut followed = 0;
         loop {
             // A client of the user's own may have followed some, and doesn't tell.
-            let redirected = followed > 0 || (self.clients.are_own() && !self.method.is_safe());
+            let moved = followed > 0 || (self.clients.are_own() && !self.method.is_safe());
             let response = self
                 .send(&client, request)
                 .await
-                .map_err(|fault| match redirected {
+                .map_err(|fault| match moved {
                     true => redirect::fault(fault),
                     false => fault,
                 })?;
             if !redirect::is_redirect(response.status()) {
-                return response::check(response).await;
+                return Ok(response);
             }
             match redirect::target(&response, followed, self.redirect_limit) {
                 Ok(target) => {
+                    redirected(&response, &target);
                     if let Err(error) = self.clients.get(&target) {
                         let mut response = Box::new(response::read_error(response).await);
                         response.cause = Some(Arc::new(error));

@@ -500,8 +500,8 @@ impl Http {
     }
 }
 
-impl ConnectStrategy for Http {
-    fn create_client(&self, context: ClientContext) -> Result<Box<dyn ConnectionClient>, Error> {
+impl Http {
+    pub(super) fn create(&self, context: ClientContext) -> Result<HttpClient, Error> {
         if let Some(problem) = &self.body_problem {
             return Err(Error::config("body", &**problem));
         }
@@ -515,7 +515,7 @@ impl ConnectStrategy for Http {
         let clients = self.clients(context);
         // What is wrong with the settings is said now.
         clients.get(&template.url)?;
-        Ok(Box::new(HttpClient {
+        Ok(HttpClient {
             clients,
             template,
             method,
@@ -526,7 +526,13 @@ impl ConnectStrategy for Http {
                 Some(_) => None,
                 None => self.transport.connect_timeout,
             },
-        }))
+        })
+    }
+}
+
+impl ConnectStrategy for Http {
+    fn create_client(&self, context: ClientContext) -> Result<Box<dyn ConnectionClient>, Error> {
+        Ok(Box::new(self.create(context)?))
     }
 }
 

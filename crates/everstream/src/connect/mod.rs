@@ -11,6 +11,8 @@ mod decode;
 mod exchange;
 #[cfg(feature = "http")]
 mod http;
+#[cfg(feature = "__probe")]
+mod probe;
 #[cfg(feature = "http")]
 mod redirect;
 #[cfg(feature = "http")]
@@ -35,6 +37,8 @@ pub use attempt::Attempt;
 pub use custom::{ConnectFn, connect_fn};
 #[cfg(feature = "http")]
 pub use http::{Http, HttpVersion};
+#[cfg(feature = "__probe")]
+pub use probe::{Hop, Probe};
 #[cfg(feature = "http")]
 pub use response::parse_retry_after;
 

@@ -13,7 +13,7 @@ use http_body::Body as _;
 use reqwest::Response;
 
 use super::Connection;
-use super::decode::{self, Decoded};
+use super::decode::{self, Coding, Decoded};
 
 /// How much of an error's body is kept.
 const ERROR_BODY: usize = 1 << 10;
@@ -34,6 +34,12 @@ pub(super) async fn check(response: Response) -> Result<Connection, Fault> {
     let Ok(coding) = decode::coding(response.headers()) else {
         return Err(Fault::ContentEncoding(Box::new(read_error(response).await)));
     };
+    Ok(connection(response, coding))
+}
+
+/// The response's body, decoded, with what is known of the response.
+pub(super) fn connection(response: Response, coding: Option<&Coding>) -> Connection {
+    let status = response.status().as_u16();
     let headers = convert(response.headers());
     let url = response.url().to_string();
     let body = Body::new(response);
@@ -41,7 +47,7 @@ pub(super) async fn check(response: Response) -> Result<Connection, Fault> {
         Some(coding) => Connection::new(Decoded::new(body, coding)),
         None => Connection::new(body),
     };
-    Ok(connection.with_response(status.as_u16(), headers, url))
+    connection.with_response(status, headers, url)
 }
 
 /// The essence is `text/event-stream`, in any case; parameters are allowed. Of several types, in one

@@ -1,0 +1,381 @@
+//! Each judgement, by changing one thing of a server that is all right.
+
+mod stream;
+
+use std::time::Duration;
+
+use everstream::Headers;
+
+use super::Level::{self, Fail, Skip, Warn};
+use super::{CHECKS, judge};
+use crate::check::anatomy::Anatomy;
+use crate::check::observed::{
+    Answer, End, Observed, Preflight, Redirect, Response, Resume, Stream, Trouble, TroubleKind,
+};
+
+fn millis(time: u64) -> Duration {
+    Duration::from_millis(time)
+}
+
+/// What comes of these reads, at so many milliseconds, if they are watched for so long.
+fn watched(reads: &[(u64, &str)], time: u64, end: End) -> Stream {
+    let mut anatomy = Anatomy::new();
+    for (at, text) in reads {
+        anatomy.take(text.as_bytes(), millis(*at));
+    }
+    anatomy.end(end, millis(time))
+}
+
+fn event(n: u64) -> String {
+    format!("id: {n}\ndata: {n}\n\n")
+}
+
+/// An event and a comment every 10 s, for 70 s.
+fn steady() -> Stream {
+    let texts: Vec<String> = (1..=7).map(|n| event(n) + ":\n").collect();
+    let reads: Vec<(u64, &str)> = (0..)
+        .step_by(10_000)
+        .zip(texts.iter().map(|it| &**it))
+        .collect();
+    let mut stream = watched(&reads, 70_000, End::Open);
+    stream.retries.push(3000);
+    stream
+}
+
+/// What a further connection gets.
+fn answer(ids: &[&str]) -> Answer {
+    Answer {
+        status: 200,
+        content_type: Some("text/event-stream".into()),
+        first_event: Some(millis(10)),
+        waited: millis(10),
+        ids: ids.iter().map(|id| Some((*id).to_owned())).collect(),
+        ..Answer::default()
+    }
+}
+
+const HEADERS: &[(&str, &str)] = &[
+    ("content-type", "text/event-stream; charset=UTF-8"),
+    ("cache-control", "no-cache, no-transform"),
+    ("x-accel-buffering", "no"),
+    ("access-control-allow-origin", "https://app.example"),
+];
+
+fn headers(change: &[(&str, &str)]) -> Headers {
+    let kept = HEADERS
+        .iter()
+        .filter(|(name, _)| change.iter().all(|(own, _)| own != name));
+    let all = kept.chain(change).filter(|(_, value)| !value.is_empty());
+    all.copied().collect()
+}
+
+fn good() -> Observed {
+    Observed {
+        origin: "https://app.example".into(),
+        origin_chosen: true,
+        requests: 5,
+        response: Some(Response {
+            status: 200,
+            version: "HTTP/2.0".into(),
+            headers: headers(&[]),
+            url: "https://example.com/feed".into(),
+            method: "GET".into(),
+            repeatable: true,
+            readable: true,
+            after: millis(20),
+            ..Response::default()
+        }),
+        stream: Some(steady()),
+        second: Some(answer(&["1"])),
+        resume: Some(Resume {
+            after: 3,
+            answer: answer(&["5"]),
+        }),
+        unknown_id: Some(answer(&[])),
+        preflight: Some(Preflight {
+            status: 204,
+            headers: [
+                ("access-control-allow-origin", "https://app.example"),
+                ("access-control-allow-headers", "x-key, Authorization"),
+            ]
+            .into_iter()
+            .collect(),
+            method: "GET".into(),
+            wanted: vec!["authorization".into(), "x-key".into()],
+            ..Preflight::default()
+        }),
+        ..Observed::default()
+    }
+}
+
+/// The findings that aren't a pass.
+fn objections(observed: &Observed) -> Vec<(&'static str, Level)> {
+    let findings = judge(observed);
+    assert_eq!(findings.len(), CHECKS.len());
+    for finding in &findings {
+        let bad = matches!(finding.level, Level::Warn | Level::Fail);
+        assert_eq!(finding.advice.is_some(), bad, "{finding:?}");
+        assert!(!finding.observed.is_empty(), "{finding:?}");
+    }
+    let other = findings.iter().filter(|it| it.level != Level::Pass);
+    other.map(|it| (it.id, it.level)).collect()
+}
+
+#[track_caller]
+fn objects(change: impl FnOnce(&mut Observed), id: &str, level: Level) {
+    let mut observed = good();
+    change(&mut observed);
+    assert_eq!(
+        objections(&observed),
+        [(id, level)],
+        "{:#?}",
+        judge(&observed)
+    );
+}
+
+fn with_headers(change: &[(&str, &str)], id: &str, level: Level) {
+    let respond = |o: &mut Observed| o.response.as_mut().unwrap().headers = headers(change);
+    objects(respond, id, level);
+}
+
+fn with_stream(change: impl FnOnce(&mut Stream), id: &str, level: Level) {
+    objects(|o| change(o.stream.as_mut().unwrap()), id, level);
+}
+
+fn with_resume(ids: &[&str], level: Level) {
+    let mut answer = answer(ids);
+    answer.waited = Duration::from_secs(5);
+    objects(
+        |o| o.resume = Some(Resume { after: 3, answer }),
+        "resume",
+        level,
+    );
+}
+
+#[test]
+fn a_good_server_passes_everything() {
+    assert_eq!(objections(&good()), []);
+}
+
+#[test]
+fn ids_are_unique_and_plain() {
+    let mut ids: Vec<&str> = CHECKS.iter().map(|check| check.id).collect();
+    let plain = |c: char| c.is_ascii_lowercase() || c == '-' || c == '8';
+    assert!(ids.iter().all(|id| id.chars().all(plain)));
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!(ids.len(), CHECKS.len());
+}
+
+#[test]
+fn without_a_response_there_is_one_finding() {
+    for (kind, expected) in [
+        (TroubleKind::Connect, Some(("reachable", Fail))),
+        (TroubleKind::Other, Some(("reachable", Fail))),
+        (TroubleKind::Redirect, Some(("redirects", Fail))),
+        (TroubleKind::Stopped, None),
+    ] {
+        let observed = Observed {
+            trouble: Some(Trouble {
+                what: "it can't".into(),
+                hint: None,
+                kind,
+            }),
+            ..Observed::default()
+        };
+        let bad = objections(&observed)
+            .into_iter()
+            .find(|(_, level)| *level != Skip);
+        assert_eq!(bad, expected);
+    }
+}
+
+#[test]
+fn the_way_to_the_server() {
+    let hop = |status, from: &str, to: &str, leaves_origin| {
+        let (from, to) = (from.to_owned(), to.to_owned());
+        move |o: &mut Observed| {
+            o.hops.push(Redirect {
+                status,
+                from,
+                to,
+                leaves_origin,
+            })
+        }
+    };
+    objects(
+        hop(301, "https://a/", "https://a/b", false),
+        "redirects",
+        Warn,
+    );
+    objects(
+        hop(302, "https://a/", "https://b/", true),
+        "redirects",
+        Warn,
+    );
+    objects(hop(302, "https://a/", "http://a/", true), "redirects", Fail);
+    let respond =
+        |change: fn(&mut Response)| move |o: &mut Observed| change(o.response.as_mut().unwrap());
+    objects(
+        respond(|it| it.url = "http://example.com/".into()),
+        "tls",
+        Warn,
+    );
+    let http1 = respond(|it| {
+        it.version = "HTTP/1.1".into();
+        it.headers = headers(&[("transfer-encoding", "chunked")]);
+    });
+    objects(http1, "http-version", Warn);
+    objects(|o| o.unverified = true, "tls", Skip);
+    // Of HTTP/1.1 on this machine nothing is said.
+    let mut local = good();
+    local.local = true;
+    respond(|it| {
+        it.url = "http://localhost/".into();
+        it.version = "HTTP/1.1".into();
+        it.headers = headers(&[("transfer-encoding", "chunked")]);
+    })(&mut local);
+    assert_eq!(objections(&local), [("tls", Skip), ("http-version", Skip)]);
+}
+
+#[test]
+fn headers_for_caches_and_proxies() {
+    with_headers(
+        &[("cache-control", "public, no-transform")],
+        "cache-control",
+        Warn,
+    );
+    with_headers(&[("cache-control", "no-store")], "no-transform", Skip);
+    with_headers(
+        &[("cache-control", "no-store"), ("server", "nginx/1.2")],
+        "no-transform",
+        Warn,
+    );
+    with_headers(&[("x-accel-buffering", "")], "proxy-buffering", Skip);
+    with_headers(&[("x-accel-buffering", "yes")], "proxy-buffering", Warn);
+    with_headers(&[("age", "7")], "proxies", Fail);
+    with_headers(&[("content-length", "7")], "framing", Warn);
+    with_headers(&[("content-encoding", "gzip")], "compression", Warn);
+    with_headers(
+        &[("content-type", "text/event-stream;charset=\"latin1\"")],
+        "charset",
+        Warn,
+    );
+}
+
+#[test]
+fn connecting_again() {
+    let refused = || Answer {
+        status: 429,
+        ..answer(&[])
+    };
+    objects(
+        |o| o.second.as_mut().unwrap().retries = vec![9],
+        "reconnect",
+        Warn,
+    );
+    objects(|o| o.unknown_id = Some(refused()), "unknown-id", Fail);
+    let mut observed = good();
+    observed.second = Some(refused());
+    assert_eq!(
+        objections(&observed),
+        [("compression", Skip), ("reconnect", Fail)]
+    );
+}
+
+#[test]
+fn where_a_server_goes_on() {
+    with_resume(&["1", "2"], Fail);
+    with_resume(&["9", "1"], Fail);
+    with_resume(&["4", "5"], Warn);
+    with_resume(&["3", "4"], Warn);
+    with_resume(&["7"], Warn);
+    with_resume(&["99"], Warn);
+    with_resume(&[], Warn);
+    let few = |count: usize, after: usize, ids: &[&str]| {
+        let mut observed = good();
+        observed.stream.as_mut().unwrap().events.truncate(count);
+        observed.resume = Some(Resume {
+            after,
+            answer: answer(ids),
+        });
+        objections(&observed)
+    };
+    assert_eq!(few(1, 0, &["1"]), [("resume", Warn)]);
+    assert_eq!(few(1, 0, &["2"]), [("resume", Skip)]);
+    assert_eq!(few(1, 0, &[]), [("resume", Skip)]);
+    assert_eq!(
+        few(2, 0, &["1", "2"]),
+        [("resume", Warn)],
+        "anew or again: who knows"
+    );
+    assert_eq!(few(2, 0, &["2"]), []);
+    let mut refused = answer(&[]);
+    refused.status = 204;
+    objects(
+        |o| {
+            o.resume = Some(Resume {
+                after: 3,
+                answer: refused,
+            })
+        },
+        "resume",
+        Fail,
+    );
+    objects(|o| o.resume = None, "resume", Skip);
+}
+
+#[test]
+fn a_request_that_is_not_safe_is_judged_by_its_one_response() {
+    let mut observed = good();
+    let response = observed.response.as_mut().unwrap();
+    (response.repeatable, response.method) = (false, "POST".into());
+    (observed.second, observed.resume, observed.unknown_id) = (None, None, None);
+    observed.stream.as_mut().unwrap().end = End::Ended;
+    let skipped = ["compression", "reconnect", "resume", "unknown-id"].map(|id| (id, Skip));
+    assert_eq!(
+        objections(&observed),
+        skipped,
+        "the answer to a question ends"
+    );
+}
+
+#[test]
+fn other_origins() {
+    const ALLOW: &str = "access-control-allow-origin";
+    const CREDENTIALS: (&str, &str) = ("access-control-allow-credentials", "true");
+    with_headers(&[(ALLOW, "")], "cors", Fail);
+    with_headers(&[(ALLOW, "https://other.example")], "cors", Fail);
+    with_headers(&[(ALLOW, "*"), CREDENTIALS], "cors", Warn);
+    with_headers(&[(ALLOW, "https://app.example, *")], "cors", Fail);
+    let stranger = |change: &[(&str, &str)]| {
+        let mut observed = good();
+        observed.origin_chosen = false;
+        observed.response.as_mut().unwrap().headers = headers(change);
+        objections(&observed)
+    };
+    assert_eq!(stranger(&[(ALLOW, "")]), [("cors", Skip)]);
+    assert_eq!(stranger(&[(ALLOW, "https://other.example")]), []);
+    assert_eq!(stranger(&[CREDENTIALS]), [("cors", Warn)], "whoever asks");
+}
+
+#[test]
+fn preflights() {
+    let preflight = |change: fn(&mut Preflight), level| {
+        objects(
+            |o| change(o.preflight.as_mut().unwrap()),
+            "preflight",
+            level,
+        );
+    };
+    preflight(|it| it.status = 401, Fail);
+    preflight(|it| it.headers = Headers::default(), Fail);
+    preflight(|it| it.wanted.push("x-other".into()), Fail);
+    preflight(|it| it.method = "PUT".into(), Fail);
+    preflight(|it| it.error = Some("reset".into()), Fail);
+    let mut stranger = good();
+    stranger.origin_chosen = false;
+    stranger.preflight.as_mut().unwrap().status = 403;
+    assert_eq!(objections(&stranger), [("preflight", Skip)]);
+    objects(|o| o.preflight = None, "preflight", Skip);
+}

@@ -1,0 +1,168 @@
+//! `everstream check URL`: examines a server of event streams, and reports what it found.
+//!
+//! | file | subject |
+//! |---|---|
+//! | `probe.rs` | asks the server |
+//! | `anatomy.rs` | the bytes of a stream, described |
+//! | `observed.rs` | what was seen |
+//! | `judge/` | from what was seen to findings, without I/O |
+//! | `show.rs` | findings, for people and for programs |
+
+mod anatomy;
+mod judge;
+mod observed;
+mod probe;
+mod show;
+
+use std::io::{self, Write};
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use everstream::{ClientContext, ConnectStrategy, Error, RedactedUrl};
+use tokio::sync::watch;
+
+use crate::duration;
+use crate::exit::Exit;
+use crate::report::{self, Problem};
+use crate::request::RequestArgs;
+use observed::{Observed, TroubleKind};
+use probe::Prober;
+use show::Report;
+
+/// Of no server: the name is reserved (RFC 2606, section 2).
+const DEFAULT_ORIGIN: &str = "https://origin.example";
+
+#[derive(Debug, Args)]
+pub(crate) struct CheckArgs {
+    #[command(flatten)]
+    request: RequestArgs,
+
+    /// Watch the stream for so long; Ctrl-C ends it earlier. To see silences that proxies don't
+    /// stand, it takes more than a minute.
+    #[arg(long, value_name = "TIME", value_parser = duration::parse, default_value = "20s", help_heading = "Examining")]
+    duration: Duration,
+
+    /// Watch the stream for so many events at most.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), help_heading = "Examining")]
+    count: Option<u64>,
+
+    /// Ask as a page of this origin would: https://app.example.com. Default:
+    /// https://origin.example, a stranger to every server.
+    #[arg(long, value_name = "ORIGIN", help_heading = "Examining")]
+    origin: Option<String>,
+
+    /// How the report is written.
+    #[arg(
+        short = 'o',
+        long,
+        value_enum,
+        value_name = "FORM",
+        default_value = "text",
+        help_heading = "Output"
+    )]
+    output: Form,
+
+    /// Only warnings and failures, and no news of what is going on.
+    #[arg(short, long, conflicts_with = "verbose", help_heading = "Output")]
+    quiet: bool,
+
+    /// Also what couldn't be said, and why.
+    #[arg(short, long, help_heading = "Output")]
+    verbose: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Form {
+    /// For people.
+    Text,
+    /// One document: url, findings, summary, observations.
+    Json,
+}
+
+impl CheckArgs {
+    fn origin(&self) -> &str {
+        self.origin.as_deref().unwrap_or(DEFAULT_ORIGIN)
+    }
+}
+
+pub(crate) fn run(args: &CheckArgs) -> Exit {
+    if args.quiet {
+        report::be_quiet();
+    }
+    match prepare(args) {
+        Ok((prober, stop)) => crate::block_on(check(prober, stop)),
+        Err(problem) => problem.tell(),
+    }
+}
+
+/// All that can be wrong with the command line is found here.
+fn prepare(args: &CheckArgs) -> Result<(Prober<'_>, watch::Sender<bool>), Problem> {
+    let origin = args.origin();
+    let authority = origin.split_once("://").map(|(_, authority)| authority);
+    let is_origin = authority
+        .is_some_and(|it| !it.is_empty() && !it.contains(['/', '?', '#', '@']))
+        && origin.bytes().all(|byte| byte.is_ascii_graphic());
+    if !is_origin && origin != "null" {
+        let problem = Problem::new(format!("--origin {:?} is no origin", RedactedUrl(origin)));
+        return Err(problem.hint("it has a scheme, a host and perhaps a port, and no path, as in https://app.example.com"));
+    }
+    let (ask, stop) = watch::channel(false);
+    let prober = Prober {
+        args,
+        http: args.request.http()?,
+        bare: args.request.bare_http()?,
+        stop,
+    };
+    match prober.http.create_client(ClientContext::default()) {
+        Ok(_) => Ok((prober, ask)),
+        Err(error) => Err(unusable(&args.request.url, &error)),
+    }
+}
+
+fn unusable(url: &str, error: &Error) -> Problem {
+    let problem = Problem::because("this can't be checked", error);
+    match error {
+        Error::Config { setting: "url", .. } if !url.contains("://") => {
+            let guess = format!("https://{url}");
+            problem.hint(format!(
+                "a URL begins with http:// or https://, as in {}",
+                RedactedUrl(&guess)
+            ))
+        }
+        _ => problem,
+    }
+}
+
+async fn check(prober: Prober<'_>, stop: watch::Sender<bool>) -> Exit {
+    let args = prober.args;
+    // A second Ctrl-C has nothing to stop any more: what is left takes seconds.
+    tokio::spawn(async move {
+        if tokio::signal::ctrl_c().await.is_ok() {
+            _ = stop.send(true);
+        }
+    });
+    let observed = prober.observe().await;
+    let report = Report::new(&args.request.url, &observed);
+    let text = match args.output {
+        Form::Text => report.text(args.quiet, args.verbose),
+        Form::Json => report.json(),
+    };
+    let mut out = io::stdout();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Ok(()) => exit(&observed, &report),
+        // Whoever reads has enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => exit(&observed, &report),
+        Err(error) => {
+            report::error("the report can't be written", Some(&error));
+            Exit::Failed
+        }
+    }
+}
+
+fn exit(observed: &Observed, report: &Report<'_>) -> Exit {
+    match &observed.trouble {
+        Some(trouble) if trouble.kind == TroubleKind::Connect => Exit::NotConnected,
+        _ if report.failed() => Exit::CheckFailed,
+        _ => Exit::Done,
+    }
+}

@@ -1,0 +1,263 @@
+//! What was seen of a server: plain facts, without a verdict.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use everstream::Headers;
+
+/// All that was seen. What is `None` wasn't asked for, or didn't come.
+#[derive(Debug, Default)]
+pub(super) struct Observed {
+    /// The origin that was sent, and whether the user chose it.
+    pub(super) origin: String,
+    pub(super) origin_chosen: bool,
+    /// Whether it is on this machine, so that nobody is between.
+    pub(super) local: bool,
+    /// Whether certificates weren't looked at.
+    pub(super) unverified: bool,
+    /// How many requests were sent, redirects aside.
+    pub(super) requests: u32,
+    pub(super) hops: Vec<Redirect>,
+    pub(super) response: Option<Response>,
+    /// Why there is no response.
+    pub(super) trouble: Option<Trouble>,
+    pub(super) stream: Option<Stream>,
+    /// The second connection, which offers gzip.
+    pub(super) second: Option<Answer>,
+    pub(super) resume: Option<Resume>,
+    pub(super) unknown_id: Option<Answer>,
+    pub(super) preflight: Option<Preflight>,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Redirect {
+    pub(super) status: u16,
+    pub(super) from: String,
+    pub(super) to: String,
+    /// Whether scheme, host or port change.
+    pub(super) leaves_origin: bool,
+}
+
+/// The first response.
+#[derive(Debug, Default)]
+pub(super) struct Response {
+    pub(super) status: u16,
+    pub(super) version: String,
+    pub(super) headers: Headers,
+    /// Who answered, after redirects.
+    pub(super) url: String,
+    pub(super) method: String,
+    /// Whether the request may be sent again without changing anything.
+    pub(super) repeatable: bool,
+    /// The names of the headers that were sent.
+    pub(super) sent: Vec<String>,
+    /// The type of the body that was sent.
+    pub(super) request_type: Option<String>,
+    /// Whether the body is in no coding, or in one that can be decoded.
+    pub(super) readable: bool,
+    /// From the request to the headers.
+    pub(super) after: Duration,
+}
+
+impl Response {
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)
+    }
+
+    /// Whether there is a stream to look at (WHATWG HTML, section 9.2.3).
+    pub(super) fn is_stream(&self) -> bool {
+        self.status == 200 && self.readable && is_event_stream(self.header("content-type"))
+    }
+}
+
+/// The type without its parameters, in any case.
+pub(super) fn is_event_stream(content_type: Option<&str>) -> bool {
+    let essence = content_type.and_then(|value| value.split(';').next());
+    essence.is_some_and(|it| it.trim().eq_ignore_ascii_case("text/event-stream"))
+}
+
+/// Why there is no response.
+#[derive(Debug)]
+pub(super) struct Trouble {
+    pub(super) what: String,
+    /// What to try.
+    pub(super) hint: Option<&'static str>,
+    pub(super) kind: TroubleKind,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum TroubleKind {
+    Connect,
+    Redirect,
+    /// The user had enough.
+    Stopped,
+    Other,
+}
+
+/// What a further request got.
+#[derive(Debug, Default)]
+pub(super) struct Answer {
+    /// Why there was no response.
+    pub(super) error: Option<String>,
+    /// Whether that is because the server said nothing.
+    pub(super) silent: bool,
+    /// From the request to the headers, or to the error.
+    pub(super) after: Duration,
+    pub(super) status: u16,
+    pub(super) content_type: Option<String>,
+    pub(super) coding: Option<String>,
+    /// From the response's headers to its first event.
+    pub(super) first_event: Option<Duration>,
+    /// From the response's headers to the end of the wait for events.
+    pub(super) waited: Duration,
+    /// The `retry:` values.
+    pub(super) retries: Vec<u64>,
+    /// The first ids that came.
+    pub(super) ids: Vec<Option<String>>,
+}
+
+/// A connection that asks for what comes after an event.
+#[derive(Debug, Default)]
+pub(super) struct Resume {
+    /// Which of the stream's ids was sent.
+    pub(super) after: usize,
+    pub(super) answer: Answer,
+}
+
+/// A request that asks for permission (Fetch, CORS-preflight fetch).
+#[derive(Debug, Default)]
+pub(super) struct Preflight {
+    pub(super) error: Option<String>,
+    pub(super) status: u16,
+    pub(super) headers: Headers,
+    pub(super) method: String,
+    /// The headers that permission is asked for.
+    pub(super) wanted: Vec<String>,
+}
+
+/// How the observation of a stream ended.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) enum End {
+    /// The stream goes on.
+    #[default]
+    Open,
+    Ended,
+    Broke(String),
+}
+
+/// The bytes of a stream, described.
+#[derive(Debug, Default)]
+pub(super) struct Stream {
+    /// From the response's headers to the end of the observation.
+    pub(super) watched: Duration,
+    pub(super) end: End,
+    pub(super) bytes: u64,
+    /// What came in one read. Times count from the response's headers.
+    pub(super) reads: Vec<Read>,
+    pub(super) events: Vec<Event>,
+    /// Types and how often they came.
+    pub(super) kinds: BTreeMap<String, u64>,
+    pub(super) comments: u64,
+    /// From the first comment to the last one.
+    pub(super) comments_from: Option<Duration>,
+    pub(super) comments_to: Duration,
+    /// Values of `retry:` that differ from the one before.
+    pub(super) retries: Vec<u64>,
+    pub(super) bad_retry: Option<String>,
+    pub(super) ids_with_nul: u64,
+    pub(super) ids_unsendable: u64,
+    pub(super) bom_at_start: bool,
+    pub(super) later_boms: u64,
+    pub(super) lf: u64,
+    pub(super) crlf: u64,
+    pub(super) cr: u64,
+    /// The place of the first byte that isn't UTF-8.
+    pub(super) not_utf8: Option<u64>,
+    /// Names of fields that don't exist, and how often they came.
+    pub(super) unknown_fields: BTreeMap<String, u64>,
+    /// Lines that look like data and are none: how many, and the beginning of the first.
+    pub(super) stray_lines: u64,
+    pub(super) stray_line: Option<String>,
+    pub(super) longest_line: u64,
+    /// Events that were too large to be looked at.
+    pub(super) oversize: u64,
+    /// Whether the last block lacks its end.
+    pub(super) half_event: bool,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Read {
+    pub(super) at: Duration,
+    pub(super) events: usize,
+    /// Whether it ended within an event.
+    pub(super) within_event: bool,
+}
+
+#[derive(Debug, Clone, Default)]
+pub(super) struct Event {
+    pub(super) at: Duration,
+    pub(super) id: Option<String>,
+    /// Of the data, in bytes.
+    pub(super) size: usize,
+    pub(super) form: Form,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Form {
+    Json,
+    /// It begins as JSON does, and isn't.
+    AlmostJson,
+    #[default]
+    Text,
+}
+
+impl Answer {
+    /// What it is instead of a stream.
+    pub(super) fn refusal(&self) -> Option<String> {
+        if let Some(error) = &self.error {
+            Some(error.clone())
+        } else if self.status != 200 {
+            Some(format!("status {}", self.status))
+        } else if !is_event_stream(self.content_type.as_deref()) {
+            Some(format!(
+                "content type {:?}",
+                self.content_type.as_deref().unwrap_or("")
+            ))
+        } else {
+            None
+        }
+    }
+}
+
+impl Stream {
+    /// The ids in their order.
+    pub(super) fn ids(&self) -> Vec<&str> {
+        self.events
+            .iter()
+            .filter_map(|it| it.id.as_deref())
+            .collect()
+    }
+
+    /// The longest time without a byte, the one at the end included.
+    pub(super) fn longest_silence(&self) -> Duration {
+        let mut last = Duration::ZERO;
+        let mut longest = Duration::ZERO;
+        let open = (self.end == End::Open).then_some(self.watched);
+        for at in self.reads.iter().map(|read| read.at).chain(open) {
+            longest = longest.max(at.saturating_sub(last));
+            last = at;
+        }
+        longest
+    }
+
+    /// The mean time from comment to comment, if they came apart from each other.
+    pub(super) fn comment_interval(&self) -> Option<Duration> {
+        let spread = self.comments_to.saturating_sub(self.comments_from?);
+        let steps = u32::try_from(self.comments.saturating_sub(1)).ok()?;
+        (spread >= Duration::from_secs(1)).then(|| spread / steps.max(1))
+    }
+
+    pub(super) fn first_event(&self) -> Option<Duration> {
+        self.events.first().map(|event| event.at)
+    }
+}

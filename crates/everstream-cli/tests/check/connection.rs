@@ -1,0 +1,254 @@
+//! The connection: how the server is reached, what it allows, and how it goes on.
+
+use everstream_testing::{Reply, Request};
+
+use crate::certs::{Authority, Validity};
+use crate::common::Folder;
+use crate::tls_server::TlsServer;
+use crate::{FIVE, NOT_SEEN, events, fails, found, good, head, resumed, run, serve, warns, with};
+
+#[test]
+fn a_good_server_passes_and_is_asked_four_times() {
+    let server = serve(good);
+    let outcome = found(&server.url("/feed"), FIVE, &[], &[]);
+    assert_eq!(outcome.with_level("skip"), NOT_SEEN);
+    assert_eq!(outcome.report["summary"]["fail"], 0);
+    assert_eq!(outcome.report["observations"]["events_with_id"], 5);
+    assert_eq!(outcome.report["observations"]["requests"], 4);
+    assert_eq!(outcome.observed("resume"), r#"after "3" came "4""#);
+    let asked = server.requests();
+    let ids: Vec<_> = asked.iter().map(|it| it.header("last-event-id")).collect();
+    assert_eq!(ids[..3], [None, None, Some("3")]);
+    assert_eq!(ids.len(), 4);
+    let codings: Vec<_> = asked
+        .iter()
+        .map(|it| it.header("accept-encoding"))
+        .collect();
+    assert_eq!(codings[..2], [Some("identity"), Some("gzip")]);
+    assert_eq!(asked[0].header("origin"), Some("https://origin.example"));
+}
+
+#[test]
+fn redirects_are_told_of() {
+    let other = serve(good);
+    let elsewhere = other.url("/feed?token=secret");
+    let server = serve(move |request| match request.path() {
+        "/moved" => Reply::redirect(308, "/feed"),
+        "/away" => Reply::redirect(307, elsewhere.clone()),
+        "/near" => Reply::redirect(302, "/feed"),
+        "/loop" => Reply::redirect(302, "/loop"),
+        "/ftp" => Reply::redirect(302, "ftp://localhost/"),
+        _ => good(request),
+    });
+    found(&server.url("/near"), FIVE, &[], &[]);
+    found(&server.url("/moved"), FIVE, &["redirects"], &[]);
+    let options = ["--count", "5", "-H", "X-Key: secret"];
+    let outcome = found(&server.url("/away"), &options, &["redirects"], &[]);
+    assert!(!format!("{:?}", outcome.report).contains("secret"));
+    assert!(
+        other
+            .requests()
+            .iter()
+            .all(|it| it.header("x-key").is_none())
+    );
+    for path in ["/loop", "/ftp"] {
+        let outcome = found(&server.url(path), FIVE, &[], &["redirects"]);
+        assert_eq!(outcome.with_level("pass"), ["reachable"]);
+    }
+}
+
+#[test]
+fn statuses_by_which_browsers_give_up() {
+    for status in [204, 206, 401, 404, 503] {
+        let server = serve(move |_| Reply::status(status));
+        let outcome = found(&server.url("/feed"), FIVE, &[], &["status"]);
+        assert_eq!(outcome.observed("status"), status.to_string());
+        assert_eq!(server.request_count(), 1, "nothing more to ask");
+    }
+}
+
+#[test]
+fn a_second_connection_that_gets_something_else() {
+    fails("reconnect", |request| {
+        match request.header("accept-encoding") {
+            Some("gzip") => Reply::status(429),
+            _ => good(request),
+        }
+    });
+    warns("reconnect", |request| {
+        match request.header("accept-encoding") {
+            Some("gzip") => with(head(), request, "retry: 9000\n\n"),
+            _ => good(request),
+        }
+    });
+}
+
+#[test]
+fn ways_of_not_resuming() {
+    let resume = |reply: fn(u64) -> Reply| {
+        move |request: &Request| match resumed(request) {
+            None => good(request),
+            Some(id) => reply(id),
+        }
+    };
+    fails("resume", resume(|_| Reply::status(410)));
+    fails("resume", resume(|_| head().send(events(0)).end()));
+    let repeats = warns("resume", resume(|id| head().send(events(id - 1)).end()));
+    assert!(repeats.observed("resume").contains("repeats"));
+    let jumps = warns(
+        "resume",
+        resume(|_| head().send("id: 9\ndata: x\n\n").end()),
+    );
+    assert_eq!(
+        jumps.observed("resume"),
+        r#"after "3" came "9" instead of "4""#
+    );
+    let nothing = warns("resume", resume(|_| head().send(": hi\n\n").end()));
+    assert!(nothing.observed("resume").contains("nothing came"));
+    fails("unknown-id", |request| {
+        match request.header("last-event-id") {
+            Some(id) if id.parse::<u64>().is_err() => Reply::status(400),
+            _ => good(request),
+        }
+    });
+}
+
+#[test]
+fn what_pages_of_other_origins_may() {
+    let allow = |value: &'static str, credentials: bool| {
+        move |request: &Request| {
+            let mut head = head().header("Access-Control-Allow-Origin", value);
+            if credentials {
+                head = head.header("Access-Control-Allow-Credentials", "true");
+            }
+            with(head, request, "")
+        }
+    };
+    warns("cors", allow("*", true));
+    warns("cors", allow("https://origin.example", true));
+    fails("cors", allow("https://a.example, https://b.example", false));
+    let server = serve(allow("https://app.example", true));
+    let options = |origin| ["--count", "5", "--origin", origin];
+    found(&server.url("/"), &options("https://app.example"), &[], &[]);
+    assert_eq!(
+        server.requests()[0].header("origin"),
+        Some("https://app.example")
+    );
+    found(
+        &server.url("/"),
+        &options("https://b.example"),
+        &[],
+        &["cors"],
+    );
+    let silent = serve(|request| {
+        with(
+            head().without_header("Access-Control-Allow-Origin"),
+            request,
+            "",
+        )
+    });
+    found(
+        &silent.url("/"),
+        &options("https://b.example"),
+        &[],
+        &["cors"],
+    );
+    let outcome = found(&silent.url("/"), FIVE, &[], &[]);
+    assert!(outcome.with_level("skip").contains(&"cors"));
+}
+
+#[test]
+fn a_preflight_is_asked_without_credentials() {
+    let options = [
+        "--count",
+        "5",
+        "--origin",
+        "https://app.example",
+        "-H",
+        "X-Key: secret",
+        "-u",
+        "me:secret",
+    ];
+    let allows = |names: &'static str| {
+        serve(move |request| match &*request.method {
+            "OPTIONS" => Reply::status(204)
+                .header("Access-Control-Allow-Origin", "*")
+                .header("Access-Control-Allow-Headers", names),
+            _ => good(request),
+        })
+    };
+    let server = allows("authorization, x-key");
+    let outcome = found(&server.url("/"), &options, &[], &[]);
+    assert!(outcome.with_level("pass").contains(&"preflight"));
+    let asked = server.requests().pop().unwrap();
+    assert_eq!(asked.method, "OPTIONS");
+    assert_eq!(asked.header("access-control-request-method"), Some("GET"));
+    assert_eq!(
+        asked.header("access-control-request-headers"),
+        Some("authorization,x-key")
+    );
+    assert_eq!(
+        (asked.header("x-key"), asked.header("authorization")),
+        (None, None)
+    );
+    assert_eq!(server.request_count(), 5);
+    // A star doesn't stand for Authorization.
+    found(&allows("*").url("/"), &options, &[], &["preflight"]);
+    // Nor is a redirect an answer, wherever it leads.
+    for refusal in [Reply::status(401), Reply::redirect(307, "/elsewhere")] {
+        let refuses = serve(move |request| match &*request.method {
+            "OPTIONS" if request.path() == "/" => refusal.clone(),
+            "OPTIONS" => Reply::status(204)
+                .header("Access-Control-Allow-Origin", "*")
+                .header("Access-Control-Allow-Headers", "authorization, x-key"),
+            _ => good(request),
+        });
+        found(&refuses.url("/"), &options, &[], &["preflight"]);
+    }
+}
+
+#[test]
+fn a_post_is_sent_once() {
+    let server = serve(good);
+    let outcome = found(&server.url("/"), &["--count", "5", "-d", "x"], &[], &[]);
+    assert_eq!(server.request_count(), 1);
+    assert!(
+        outcome
+            .observed("resume")
+            .contains("a POST isn't sent twice")
+    );
+}
+
+#[test]
+fn tls_and_what_it_changes() {
+    let (server, authority, folder) = (serve(good), Authority::new(), Folder::new("check"));
+    let leaf = authority.server(&["localhost"], Validity::Now);
+    let tls = TlsServer::start(leaf.config(&["http/1.1"]), &server);
+    let ca = folder.file("ca.pem", &authority.pem());
+    let options = ["--count", "5", "--cacert", ca.to_str().unwrap()];
+    let outcome = found(&tls.url("/"), &options, &["http-version"], &[]);
+    assert!(outcome.with_level("pass").contains(&"tls"));
+    let insecure = found(
+        &tls.url("/"),
+        &["--count", "5", "-k"],
+        &["http-version"],
+        &[],
+    );
+    assert!(insecure.with_level("skip").contains(&"tls"));
+
+    let stranger = run(&tls.url("/"), &[]);
+    assert_eq!(
+        (stranger.code, &*stranger.with_level("fail")),
+        (5, &["reachable"][..])
+    );
+
+    let plain = server.url("/plain");
+    server.enqueue(Reply::redirect(302, plain));
+    let outcome = run(&tls.url("/"), &options);
+    assert_eq!(
+        outcome.with_level("fail"),
+        ["redirects"],
+        "{:#}",
+        outcome.report
+    );
+}

@@ -1,0 +1,136 @@
+//! `everstream check`: a finding for each kind of badness, and none for the rest.
+//!
+//! Here are a server with nothing to object to, and how the command is run.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // tests
+
+// The authority and the server that the library is tested with.
+#[allow(dead_code)]
+#[path = "../../../everstream/tests/transport/certs.rs"]
+mod certs;
+#[path = "../common/mod.rs"]
+mod common;
+mod connection;
+mod report;
+mod stream;
+#[allow(dead_code)]
+#[path = "../../../everstream/tests/transport/tls_server.rs"]
+mod tls_server;
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use common::everstream;
+use everstream_testing::{Reply, Request, Server};
+use serde_json::Value;
+
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// What a server on this machine can't show in a moment.
+const NOT_SEEN: &[&str] = &["tls", "http-version", "delivery", "heartbeat", "preflight"];
+
+/// Until the events that are there have come.
+const FIVE: &[&str] = &["--count", "5"];
+
+/// A response with nothing to object to.
+fn head() -> Reply {
+    Reply::stream()
+        .header("Cache-Control", "no-store, no-transform")
+        .header("X-Accel-Buffering", "no")
+        .header("Access-Control-Allow-Origin", "*")
+}
+
+/// The events after this one, of five.
+fn events(after: u64) -> String {
+    (after + 1..=5).fold(String::new(), |mut all, n| {
+        _ = write!(all, "id: {n}\ndata: {{\"n\": {n}}}\n\n");
+        all
+    })
+}
+
+/// The id that the client has, if it is one of ours.
+fn resumed(request: &Request) -> Option<u64> {
+    request.header("last-event-id")?.parse().ok()
+}
+
+fn rest(request: &Request) -> String {
+    events(resumed(request).unwrap_or(0))
+}
+
+fn good(request: &Request) -> Reply {
+    with(head(), request, "retry: 3000\n\n")
+}
+
+/// This head, then this, then events that go on after the last one.
+fn with(head: Reply, request: &Request, first: &str) -> Reply {
+    head.send(format!("{first}{}", rest(request))).stall()
+}
+
+struct Outcome {
+    code: i32,
+    report: Value,
+    news: String,
+}
+
+fn run(url: &str, options: &[&str]) -> Outcome {
+    let args = ["check", url, "-o", "json"];
+    let output = everstream(args.into_iter().chain(options.iter().copied()))
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    Outcome {
+        code: output.status.code().unwrap(),
+        report: serde_json::from_str(&text).unwrap_or_default(),
+        news: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+impl Outcome {
+    fn with_level(&self, level: &str) -> Vec<&str> {
+        let findings = self.report["findings"].as_array().expect("findings");
+        let of_level = findings.iter().filter(|it| it["level"] == level);
+        of_level.map(|it| it["id"].as_str().unwrap()).collect()
+    }
+
+    fn observed(&self, id: &str) -> &str {
+        let findings = self.report["findings"].as_array().unwrap();
+        let found = findings.iter().find(|it| it["id"] == id);
+        found.unwrap()["observed"].as_str().unwrap()
+    }
+}
+
+/// Exactly this is found, and the exit code is due to it.
+#[track_caller]
+fn found(url: &str, options: &[&str], warn: &[&str], fail: &[&str]) -> Outcome {
+    let outcome = run(url, options);
+    let report = format!("{:#}\n{}", outcome.report, outcome.news);
+    assert_eq!(outcome.with_level("warn"), warn, "{report}");
+    assert_eq!(outcome.with_level("fail"), fail, "{report}");
+    assert_eq!(
+        outcome.code,
+        if fail.is_empty() { 0 } else { 10 },
+        "{report}"
+    );
+    let findings = outcome.report["findings"].as_array().unwrap();
+    for finding in findings {
+        let bad = finding["level"] == "warn" || finding["level"] == "fail";
+        for advice in ["why", "fix", "source"] {
+            assert_eq!(finding[advice].is_string(), bad, "{finding:#}");
+        }
+    }
+    outcome
+}
+
+/// A server that answers like this.
+fn serve(handler: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Server {
+    Server::with_handler(handler)
+}
+
+#[track_caller]
+fn warns(warn: &str, handler: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Outcome {
+    found(&serve(handler).url("/feed"), FIVE, &[warn], &[])
+}
+
+#[track_caller]
+fn fails(fail: &str, handler: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Outcome {
+    found(&serve(handler).url("/feed"), FIVE, &[], &[fail])
+}

@@ -1,0 +1,125 @@
+//! The report, and how it comes to an end.
+
+use everstream_testing::{Reply, Server};
+
+use crate::common::{Running, everstream};
+use crate::{LIMIT, good, head, run, serve, with};
+
+#[test]
+fn what_can_not_be_reached_or_used() {
+    let server = Server::start();
+    server.stop();
+    let outcome = run(&server.url("/"), &[]);
+    assert_eq!(outcome.code, 5);
+    assert_eq!(outcome.with_level("fail"), ["reachable"]);
+    assert!(outcome.observed("reachable").contains("refused"));
+    for options in [
+        &["localhost:80/"][..],
+        &["http://localhost/", "--origin", "app.example"],
+        &["http://localhost/", "--origin", "https://app.example/path"],
+        &["http://localhost/", "--count", "0"],
+        &["http://localhost/", "-H", "nonsense"],
+    ] {
+        let args = ["check"].into_iter().chain(options.iter().copied());
+        let (code, news) = Running::follow(args).end();
+        assert_eq!(code, 2, "{news}");
+    }
+}
+
+#[test]
+fn no_secret_is_in_a_report() {
+    let server = serve(|request| {
+        let head = head().header("Set-Cookie", "session=secret");
+        match request.path() {
+            "/" => Reply::redirect(302, "/feed?key=secret").header("Set-Cookie", "a=secret"),
+            _ => with(head, request, ""),
+        }
+    });
+    let url = server
+        .url("/?token=secret")
+        .replace("http://", "http://me:secret@");
+    for form in ["json", "text"] {
+        let args = [
+            "check",
+            &url,
+            "--count",
+            "5",
+            "-v",
+            "-o",
+            form,
+            "-H",
+            "X-Key: secret",
+        ];
+        let output = everstream(args).output().unwrap();
+        let all = [output.stdout, output.stderr].concat();
+        let all = String::from_utf8(all).unwrap();
+        assert!(all.contains("resume"), "{all}");
+        assert!(!all.contains("secret"), "{all}");
+    }
+    assert_eq!(server.requests()[1].header("x-key"), Some("secret"));
+}
+
+#[test]
+fn a_server_can_not_control_the_terminal() {
+    let server = serve(|request| {
+        with(
+            head(),
+            request,
+            "event: \x1b[2J\u{9b}2J\ndata: x\n\n\x1b]0;x\x07: y\nid: \u{202e}\n\n",
+        )
+    });
+    for form in ["json", "text"] {
+        let args = ["check", &*server.url("/"), "--count", "5", "-o", form];
+        let output = everstream(args).output().unwrap();
+        let shown = String::from_utf8(output.stdout).unwrap();
+        assert!(shown.contains("event-types"), "{shown}");
+        let controls = shown.chars().filter(|c| c.is_control() && *c != '\n');
+        assert_eq!(controls.count(), 0, "{shown:?}");
+    }
+}
+
+#[test]
+fn quiet_leaves_out_what_is_fine_and_verbose_adds_what_was_not_seen() {
+    let server = serve(|request| with(head(), request, "retry: 0\n\n"));
+    let url = server.url("/");
+    let text = |option| {
+        let output = everstream(["check", &*url, "--count", "5", option])
+            .output()
+            .unwrap();
+        let both = (output.stdout, output.stderr);
+        (
+            String::from_utf8(both.0).unwrap(),
+            String::from_utf8(both.1).unwrap(),
+        )
+    };
+    let (quiet, news) = text("--quiet");
+    assert_eq!(news, "");
+    let lines: Vec<&str> = quiet
+        .lines()
+        .map(|line| line.split("  ").next().unwrap())
+        .collect();
+    assert_eq!(lines[0], "warn", "{quiet}");
+    assert!(
+        !quiet.contains("pass  ") && !quiet.contains("skip  "),
+        "{quiet}"
+    );
+    let (verbose, news) = text("--verbose");
+    assert!(news.contains("watches the stream"), "{news}");
+    assert!(verbose.contains("\nskip  heartbeat"), "{verbose}");
+    assert!(verbose.contains("\npass  ids"), "{verbose}");
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_ends_the_observation_and_the_report_comes() {
+    let server = serve(good);
+    let args = ["check", &*server.url("/"), "--duration", "1h", "-o", "json"];
+    let mut running = Running::follow(args);
+    running.err.wait_for_text("watches the stream");
+    running.signal("INT");
+    assert_eq!(running.wait_within(LIMIT).code(), Some(0));
+    let report = running.out.all().join("\n");
+    assert!(report.contains(r#""fail":0"#), "{report}");
+    assert!(report.contains(r#""requests":1,"#), "{report}");
+    assert_eq!(server.request_count(), 1, "nothing is asked any more");
+}

@@ -1,0 +1,184 @@
+//! What headers and stream say.
+
+use std::io::Write as _;
+
+use everstream_testing::{Reply, Request};
+
+use crate::{FIVE, events, fails, found, good, head, rest, resumed, serve, warns, with};
+
+#[test]
+fn headers_that_browsers_and_caches_object_to() {
+    fails("content-type", |_| {
+        head().header("Content-Type", "text/html").end()
+    });
+    fails("content-type", |_| {
+        head().without_header("Content-Type").end()
+    });
+    warns("charset", |request| {
+        with(
+            head().header("Content-Type", "text/event-stream; charset=latin1"),
+            request,
+            "",
+        )
+    });
+    warns("cache-control", |request| {
+        with(
+            head().header("Cache-Control", "max-age=60, no-transform"),
+            request,
+            "",
+        )
+    });
+    warns("no-transform", |request| {
+        let head = head()
+            .header("Cache-Control", "no-cache")
+            .header("Via", "1.1 proxy");
+        with(head, request, "")
+    });
+    warns("proxy-buffering", |request| {
+        with(head().header("X-Accel-Buffering", "yes"), request, "")
+    });
+    fails("proxies", |request| {
+        with(head().header("Age", "30"), request, "")
+    });
+    fails("proxies", |request| {
+        with(head().header("X-Cache", "HIT from edge"), request, "")
+    });
+    warns("framing", |request| {
+        with(head().content_length(9999), request, "")
+    });
+    warns("framing", |request| {
+        with(head().close_delimited(), request, "")
+    });
+}
+
+fn gzip(text: &str) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    encoder.write_all(text.as_bytes()).unwrap();
+    encoder.flush().unwrap();
+    encoder.get_ref().clone()
+}
+
+#[test]
+fn compression_is_looked_at() {
+    // Made here: a compressor takes more stack than a connection's thread has.
+    let bodies: Vec<Vec<u8>> = (0..=5).map(|after| gzip(&events(after))).collect();
+    let compressed = move |request: &Request| {
+        let after = resumed(request).unwrap_or(0) as usize;
+        let head = head().header("Content-Encoding", "gzip");
+        head.send(bodies[after].clone()).stall()
+    };
+    warns("compression", compressed.clone());
+    let server = serve(move |request| match request.header("accept-encoding") {
+        Some("gzip") => compressed(request),
+        _ => good(request),
+    });
+    let outcome = found(&server.url("/feed"), FIVE, &[], &[]);
+    assert!(outcome.observed("compression").contains("with gzip"));
+    // In a coding that nobody offered and nobody knows there is nothing more to see.
+    warns("compression", |_| {
+        head()
+            .header("Content-Encoding", "compress")
+            .send("x")
+            .end()
+    });
+}
+
+#[test]
+fn a_retry_that_is_not_sane() {
+    for bad in [
+        "retry: 0\n\n",
+        "retry: 3600000\n\n",
+        "retry: 1000\n\nretry: 2000\n\n",
+    ] {
+        warns("retry", move |request| with(head(), request, bad));
+    }
+    fails("retry", |request| with(head(), request, "retry: 5s\n\n"));
+}
+
+#[test]
+fn ids_that_do_not_do() {
+    let server = serve(|_| head().send("data: x\n\n".repeat(5)).stall());
+    let outcome = found(&server.url("/feed"), FIVE, &["ids"], &[]);
+    assert!(outcome.with_level("skip").contains(&"resume"));
+    assert_eq!(server.request_count(), 2, "nothing to resume from");
+    warns("ids", |request| match resumed(request) {
+        None => head().send(format!("data: x\n\n{}", events(1))).stall(),
+        Some(_) => good(request),
+    });
+    fails("unique-ids", |_| {
+        head().send("id: 7\ndata: x\n\n".repeat(5)).stall()
+    });
+    fails("usable-ids", |request| {
+        with(head(), request, "id: a\0\ndata: x\n\n")
+    });
+    fails("usable-ids", |request| {
+        with(head(), request, "id: a\x07\ndata: x\n\n")
+    });
+}
+
+#[test]
+fn what_events_say() {
+    warns("event-types", |request| match resumed(request) {
+        None => with(head(), request, "event: error\n"),
+        Some(_) => good(request),
+    });
+    let long = format!(":\n\ndata: {}\nid: 0\n\n", "x".repeat(70_000));
+    warns("sizes", move |request| match resumed(request) {
+        None => with(head(), request, &long),
+        Some(_) => good(request),
+    });
+    let pretty = "id: 0\ndata: {\n  \"n\": 0\n}\n\n";
+    let server = serve(move |request| match resumed(request) {
+        None => with(head(), request, pretty),
+        Some(_) => good(request),
+    });
+    found(
+        &server.url("/feed"),
+        &["--count", "6"],
+        &["data"],
+        &["fields"],
+    );
+}
+
+#[test]
+fn how_a_stream_is_written() {
+    warns("bom", |request| with(head(), request, "\u{feff}"));
+    fails("bom", |request| {
+        with(head(), request, ": hi\n\u{feff}data: x\n\n")
+    });
+    warns("line-ends", |request| {
+        head()
+            .send(rest(request).replace('\n', "\r"))
+            .send("\r")
+            .stall()
+    });
+    warns("line-ends", |request| with(head(), request, ": hi\r\n\r\n"));
+    let server = serve(|request| head().send(rest(request).replace('\n', "\r\n")).stall());
+    found(&server.url("/feed"), FIVE, &[], &[]);
+    fails("utf-8", |request| {
+        head()
+            .send(b": \xFF\n".to_vec())
+            .send(rest(request))
+            .stall()
+    });
+    fails("fields", |request| with(head(), request, "{\"n\": 0}\n\n"));
+    warns("fields", |request| with(head(), request, "time: 12\n\n"));
+}
+
+#[test]
+fn how_a_stream_ends() {
+    let end = |handler: fn(&Request) -> Reply, warn: &[&str], fail: &[&str]| {
+        found(&serve(handler).url("/feed"), &[], warn, fail);
+    };
+    end(|request| head().send(rest(request)).end(), &["end"], &[]);
+    end(
+        |request| head().send(rest(request)).send("id: 6\ndata: x\n").end(),
+        &[],
+        &["end"],
+    );
+    end(
+        |request| head().send(rest(request)).drop_connection(),
+        &[],
+        &["end"],
+    );
+}
