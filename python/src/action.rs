@@ -23,7 +23,7 @@ impl Action {
 /// An event that was received.
 ///
 /// It is immutable, hashable and can be pickled.
-#[pyclass(frozen, eq, hash, extends = Action, module = "everstream.actions")]
+#[pyclass(frozen, eq, hash, subclass, extends = Action, module = "everstream.actions")]
 pub(crate) struct Event(Origin);
 
 enum Origin {
@@ -156,19 +156,21 @@ impl Event {
 
     #[allow(clippy::type_complexity)] // pickle's own
     fn __reduce__<'py>(
-        &self,
-        py: Python<'py>,
-    ) -> (Bound<'py, PyType>, (&str, &str, Option<&str>, Option<&str>)) {
-        let fields = self.fields();
+        this: &'py Bound<'py, Self>,
+    ) -> (
+        Bound<'py, PyType>,
+        (&'py str, &'py str, Option<&'py str>, Option<&'py str>),
+    ) {
+        let fields = this.get().fields();
         let arguments = (fields.event, fields.data, fields.id, fields.last_event_id);
-        (py.get_type::<Event>(), arguments)
+        (this.get_type(), arguments)
     }
 }
 
 /// A comment that was received: a line that begins with a colon.
 ///
 /// It is immutable, hashable and can be pickled.
-#[pyclass(frozen, eq, hash, extends = Action, module = "everstream.actions")]
+#[pyclass(frozen, eq, hash, subclass, extends = Action, module = "everstream.actions")]
 #[derive(PartialEq, Hash)]
 pub(crate) struct Comment {
     text: String,
@@ -197,8 +199,8 @@ impl Comment {
         Ok(format!("Comment({})", repr(py, Some(&self.text))?))
     }
 
-    fn __reduce__<'py>(&self, py: Python<'py>) -> (Bound<'py, PyType>, (&str,)) {
-        (py.get_type::<Comment>(), (&self.text,))
+    fn __reduce__<'py>(this: &'py Bound<'py, Self>) -> (Bound<'py, PyType>, (&'py str,)) {
+        (this.get_type(), (&this.get().text,))
     }
 }
 

@@ -395,4 +395,9 @@ impl Reading {
         }
         next
     }
+
+    /// Ends this iterator, as that of a generator; the client goes on.
+    fn close(&self) {
+        self.over.store(true, Ordering::Relaxed);
+    }
 }

@@ -149,3 +149,22 @@ def test_headers_ignore_case_and_join_repeated_names() -> None:
     assert pickle.loads(pickle.dumps(headers)) == headers
     with pytest.raises(KeyError):
         headers["y"]
+
+
+class Price(Event):
+    @property
+    def euros(self) -> float:
+        return float(self.data)
+
+
+class Note(Comment):
+    pass
+
+
+def test_events_and_comments_may_be_subclassed() -> None:
+    price = Price("price", "7.5", id="1")
+    assert price.euros == 7.5
+    assert isinstance(price, Event)
+    assert price == Event("price", "7.5", id="1")
+    assert type(pickle.loads(pickle.dumps(price))) is Price
+    assert type(copy.copy(Note("hi"))) is Note

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
 import threading
 from collections.abc import Callable, Coroutine
@@ -425,5 +426,20 @@ def test_a_task_that_waits_can_be_made_of_the_next_event(server: SSEServer) -> N
             second.cancel()
             await until(second.done)
             assert (await anext(events)).data == "b"
+
+    run(main())
+
+
+def test_an_iterator_that_is_closed_is_over_and_the_client_is_not(
+    server: SSEServer, client_of: Client
+) -> None:
+    server.enqueue(Reply.stream().event("a").event("b").stall())
+
+    async def main() -> None:
+        async with client_of(server) as client:
+            async with contextlib.aclosing(client.events) as events:  # type: ignore[type-var]
+                assert (await anext(events)).data == "a"
+            assert await collect(events) == []
+            assert (await anext(client.events)).data == "b"
 
     run(main())

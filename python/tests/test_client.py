@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import threading
 from collections.abc import Iterator
@@ -250,3 +251,12 @@ def test_a_preset_that_was_used_elsewhere_begins_where_it_is() -> None:
     with SSEClient(canned([]), 0, error_strategy=used) as client:
         actions: list[Action] = list(client.all)
     assert [type(action) for action in actions] == [Start, Fault]
+
+
+def test_an_iterator_that_is_closed_is_over_and_the_client_is_not(server: SSEServer) -> None:
+    server.enqueue(Reply.stream().event("a").event("b").stall())
+    with SSEClient(server.url()) as client:
+        with contextlib.closing(client.events) as events:  # type: ignore[type-var]
+            assert next(events).data == "a"
+        assert list(events) == []
+        assert next(client.events).data == "b"

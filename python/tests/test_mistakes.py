@@ -19,7 +19,7 @@ from everstream.config import (
     ErrorStrategy,
     RetryDelayStrategy,
 )
-from everstream.config.async_connect_strategy import AsyncConnectionResult
+from everstream.config.async_connect_strategy import AsyncConnectionResult, AsyncConnectStrategy
 from everstream.testing import Reply, SSEServer
 from sources import Scripted, canned
 
@@ -292,3 +292,12 @@ def test_aiohttp_errors_say_what_went_wrong(server: SSEServer) -> None:
 
 def test_the_package_says_its_version() -> None:
     assert everstream.__version__.count(".") == 2
+
+
+def test_an_asynchronous_strategy_that_makes_no_client_is_named() -> None:
+    class Forgetful(AsyncConnectStrategy):
+        def create_client(self, logger: logging.Logger) -> Any:
+            return None
+
+    with pytest.raises(TypeError, match=r"Forgetful.create_client must return .* not NoneType"):
+        AsyncSSEClient(Forgetful())

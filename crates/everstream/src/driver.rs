@@ -16,6 +16,9 @@ use crate::trace::{debug, trace};
 /// After so many chunks without a wait others may run.
 const BUSY: u32 = 64;
 
+/// So many notifications of starts are kept for one who starts again and again and doesn't read.
+const HELD: usize = 64;
+
 pub(crate) struct Driver {
     session: Session<Bytes>,
     client: Box<dyn ConnectionClient>,
@@ -25,8 +28,8 @@ pub(crate) struct Driver {
     read_timeout: Option<Duration>,
     /// What `handle` shows.
     published: Option<String>,
-    /// What came before `start` returned, for the next read. At most one fault in a row, so that it
-    /// doesn't grow while a server is away.
+    /// What came before `start` returned, for the next read. At most one fault in a row, and the
+    /// newest [`HELD`], so that it doesn't grow while a server is away or nobody reads.
     held: std::collections::VecDeque<Action>,
     epoch: Instant,
     /// How many times in a row there was no need to wait.
@@ -152,6 +155,9 @@ impl Driver {
                     if let (Action::Fault(_), Some(Action::Fault(_))) = (&action, self.held.back())
                     {
                         self.held.pop_back();
+                    }
+                    if self.held.len() == HELD {
+                        self.held.pop_front();
                     }
                     self.held.push_back(action);
                     if !connected {

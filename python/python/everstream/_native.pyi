@@ -36,7 +36,6 @@ class Action:
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Action: ...
 
-@final
 class Event(Action):
     """An event that was received. It is immutable, hashable and can be pickled."""
 
@@ -64,7 +63,6 @@ class Event(Action):
     def __eq__(self, other: object, /) -> bool: ...
     def __hash__(self) -> int: ...
 
-@final
 class Comment(Action):
     """A comment that was received. It is immutable, hashable and can be pickled."""
 
@@ -150,6 +148,8 @@ class Iter(Generic[_T]):
     def __new__(cls, client: Client, only_events: Literal[False]) -> Iter[Action]: ...
     def __iter__(self) -> Iter[_T]: ...
     def __next__(self) -> _T: ...
+    def close(self) -> None:
+        """Ends this iterator, as that of a generator; the client goes on."""
 
 @final
 class Http:

@@ -22,7 +22,7 @@ class Source:
         self._closed = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self.name = type(client).__name__
-        self.repeatable = client.is_repeatable
+        self.repeatable: bool = getattr(client, "is_repeatable", True)
         # Only this package's own clients say these.
         self.read_timeout: float | None = getattr(client, "_read_timeout", None)
         self.max_event_size: int | None = getattr(client, "_max_event_size", None)

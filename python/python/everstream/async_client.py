@@ -163,3 +163,7 @@ class _Reading(AsyncIterator[_T], Generic[_T]):
         except BaseException:
             self._over = True
             raise
+
+    async def aclose(self) -> None:
+        """Ends this iterator, as that of a generator; the client goes on."""
+        self._over = True

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use ::http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use ::http::{HeaderMap, HeaderName, HeaderValue};
 use everstream_core::RedactedUrl;
 use reqwest::Url;
@@ -238,6 +239,11 @@ pub(super) fn parse_header(
 ) -> Result<(HeaderName, HeaderValue), Error> {
     let parsed = HeaderName::from_bytes(name.as_bytes())
         .map_err(|_| Error::config("header", format!("{name:?} can't be a header's name")))?;
+    // A length that isn't the body's leaves the server waiting for the rest, or the next request in it.
+    if parsed == CONTENT_LENGTH || parsed == TRANSFER_ENCODING {
+        let problem = format!("{name:?} follows from the body and can't be set");
+        return Err(Error::config("header", problem));
+    }
     // The value isn't shown: it may be a secret.
     let mut value = HeaderValue::from_bytes(value).map_err(|_| {
         Error::config(

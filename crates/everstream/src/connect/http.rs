@@ -135,7 +135,8 @@ impl Http {
     /// would be sent otherwise; `Last-Event-ID` is replaced as soon as an id is known.
     ///
     /// `Authorization`, `Cookie` and `Proxy-Authorization` count as
-    /// [sensitive](Self::sensitive_header).
+    /// [sensitive](Self::sensitive_header). `Content-Length` and `Transfer-Encoding` follow from the
+    /// body: setting them is an error when the client is built.
     ///
     /// ```
     /// let http = everstream::Http::new("https://example.com/feed").header("x-team", "a");

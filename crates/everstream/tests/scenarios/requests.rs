@@ -244,6 +244,8 @@ fn what_cannot_be_sent_is_refused_when_the_client_is_built<C: Client>() {
         ("header", http().header("x: y", "1")),
         ("header", http().header("", "1")),
         ("header", http().bearer_token("a\nb")),
+        ("header", http().header("Content-Length", "5")),
+        ("header", http().header("transfer-encoding", "chunked")),
         ("method", http().method("GET / HTTP/1.1\r\n")),
         ("method", http().method("")),
         ("url", http().url("")),

@@ -19,6 +19,7 @@ for_both_clients!(
     an_interrupt_before_start_is_forgotten,
     an_interrupt_after_start_does_not_overtake_the_start,
     start_after_an_interrupt_connects_again,
+    starting_again_and_again_without_reading_keeps_only_the_newest,
 );
 
 fn nothing_connects_before_the_first_read<C: Client>() {
@@ -206,4 +207,21 @@ fn start_after_an_interrupt_connects_again<C: Client>() {
         client.expect_event("a");
     }
     assert_eq!(server.request_count(), 4);
+}
+
+fn starting_again_and_again_without_reading_keeps_only_the_newest<C: Client>() {
+    let server = Server::start();
+    server.otherwise(Reply::stream().event("a").stall());
+    let mut client = C::quick(server.url("/"));
+    for _ in 0..100 {
+        client.start().unwrap();
+        client.interrupt();
+    }
+    let mut kept = 0;
+    while !matches!(client.expect_action(), Action::Event(_)) {
+        kept += 1;
+    }
+    // 64, and the last interruption and the start after it.
+    assert_eq!(kept, 66);
+    assert_eq!(server.request_count(), 101);
 }

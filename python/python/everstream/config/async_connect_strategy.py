@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import _native
 from .._wait import wait
-from . import _UNSET, QueryParams, _Unset
+from . import _UNSET, QueryParams, _shown, _Unset
 
 if TYPE_CHECKING:
     import aiohttp
@@ -238,4 +238,10 @@ def engine_connection(strategy: AsyncConnectStrategy, logger: Logger) -> Any:
     """What makes the connections: the engine's HTTP, or a client written in Python."""
     if type(strategy) is _AsyncHttpConnectStrategy:
         return strategy._native
-    return strategy.create_client(logger)
+    client: Any = strategy.create_client(logger)
+    if not callable(getattr(client, "connect", None)):
+        raise TypeError(
+            f"{type(strategy).__name__}.create_client must return an AsyncConnectionClient, "
+            f"not {_shown(client)}"
+        )
+    return client
