@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterable, Mapping
 from logging import Logger
 from typing import Any, Generic, Literal, TypeVar, final, overload
 
+from typing_extensions import disjoint_base
+
 from ._headers import Headers
 
 __all__ = [
@@ -36,6 +38,7 @@ class Action:
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Action: ...
 
+@disjoint_base
 class Event(Action):
     """An event that was received. It is immutable, hashable and can be pickled."""
 
@@ -63,6 +66,7 @@ class Event(Action):
     def __eq__(self, other: object, /) -> bool: ...
     def __hash__(self) -> int: ...
 
+@disjoint_base
 class Comment(Action):
     """A comment that was received. It is immutable, hashable and can be pickled."""
 
