@@ -204,7 +204,7 @@ impl Follower<'_> {
     async fn follow(&mut self, client: &mut SseClient) -> Result<End, End> {
         loop {
             if let Some(status) = &mut self.status {
-                status.draw();
+                status.draw(client.silence());
             }
             if self.stop.asked().is_some() {
                 return Ok(self.over());
@@ -259,9 +259,6 @@ impl Follower<'_> {
         match action {
             Action::Event(event) => return self.event(&event).await,
             Action::Comment(text) => {
-                if let Some(status) = &mut self.status {
-                    status.came();
-                }
                 let now = SystemTime::now();
                 self.printer.comment(&text, now).map_err(End::Output)?;
             }

@@ -22,8 +22,6 @@ pub(crate) struct Status {
     events: u64,
     connections: u64,
     state: State,
-    /// When something came: an event, a comment, a response. Other bytes aren't told of by the client.
-    last: Instant,
     changed: bool,
     drawn: Option<Instant>,
     /// When so many events had come.
@@ -51,7 +49,6 @@ impl Status {
             events: 0,
             connections: 0,
             state: State::Connecting,
-            last: now,
             changed: true,
             drawn: None,
             samples: VecDeque::from([(now, 0)]),
@@ -60,19 +57,13 @@ impl Status {
 
     pub(crate) fn event(&mut self) {
         self.events += 1;
-        self.came();
-    }
-
-    /// Something came that is no event.
-    pub(crate) fn came(&mut self) {
-        self.last = Instant::now();
         self.changed = true;
     }
 
     pub(crate) fn connected(&mut self) {
         self.connections += 1;
         self.state = State::Connected;
-        self.came();
+        self.changed = true;
     }
 
     pub(crate) fn lost(&mut self, delay: Duration) {
@@ -90,8 +81,8 @@ impl Status {
         }
     }
 
-    /// Draws it, if it is due.
-    pub(crate) fn draw(&mut self) {
+    /// Draws it, if it is due. `silence` is how long no byte has come.
+    pub(crate) fn draw(&mut self, silence: Option<Duration>) {
         let now = Instant::now();
         if now < self.due() {
             return;
@@ -105,7 +96,7 @@ impl Status {
         {
             self.samples.pop_front();
         }
-        let text = self.text(now);
+        let text = self.text(now, silence);
         self.samples.push_back((now, self.events));
         // The last column stays free: some terminals wrap when it is written.
         let columns = width(io::stderr()).unwrap_or(80).saturating_sub(1);
@@ -117,7 +108,7 @@ impl Status {
         }
     }
 
-    fn text(&self, now: Instant) -> String {
+    fn text(&self, now: Instant, silence: Option<Duration>) -> String {
         let plural = if self.events == 1 { "" } else { "s" };
         let mut text = format!(
             "{}  {} event{plural}  {}/s",
@@ -133,8 +124,8 @@ impl Status {
         _ = match self.state {
             State::Connecting => write!(text, "  connecting"),
             State::Connected => {
-                let silent = now.saturating_duration_since(self.last).as_secs();
-                write!(text, "  no event or comment for {silent} s")
+                let silent = silence.unwrap_or_default().as_secs();
+                write!(text, "  silent for {silent} s")
             }
             State::Waiting { until } => match until.saturating_duration_since(now) {
                 Duration::ZERO => write!(text, "  connecting again"),
@@ -181,22 +172,21 @@ mod tests {
         let now = Instant::now();
         let mut status = Status::begin(now);
         let after = |seconds| now + Duration::from_secs(seconds);
-        assert_eq!(status.text(now), "0:00  0 events  0.0/s  connecting");
+        assert_eq!(status.text(now, None), "0:00  0 events  0.0/s  connecting");
         status.connections = 1;
         status.state = State::Connected;
         status.events = 25;
-        status.last = after(2);
         assert_eq!(
-            status.text(after(5)),
-            "0:05  25 events  5.0/s  no event or comment for 3 s"
+            status.text(after(5), Some(Duration::from_millis(3900))),
+            "0:05  25 events  5.0/s  silent for 3 s"
         );
         status.connections = 3;
         status.state = State::Waiting { until: after(3700) };
         assert_eq!(
-            status.text(after(3695)),
+            status.text(after(3695), None),
             "1:01:35  25 events  0.0/s  2 reconnects  no connection, next attempt in 6 s"
         );
-        assert!(status.text(after(3700)).ends_with("connecting again"));
+        assert!(status.text(after(3700), None).ends_with("connecting again"));
     }
 
     #[test]

@@ -205,7 +205,7 @@ fn the_status_line_is_drawn_in_its_place_and_erased_at_the_end() {
     }
     assert!(drawings >= 2, "{shown:?}");
     assert!(shown.contains("0:00  1 event  "), "{shown:?}");
-    assert!(shown.contains("no event or comment for 1 s"), "{shown:?}");
+    assert!(shown.contains("silent for 1 s"), "{shown:?}");
     assert!(
         shown.contains("\neverstream: stopped by --duration after 2 events\n")
             || shown.contains("\r\x1b[Keverstream: stopped by --duration after 2 events\n"),

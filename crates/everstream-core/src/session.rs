@@ -532,6 +532,18 @@ impl<B: AsRef<[u8]>> Session<B> {
         self.state == State::Open && self.ended.is_none()
     }
 
+    /// When the newest byte of this connection came, comments' included, or when it was made; `None`
+    /// if there is no connection.
+    ///
+    /// ```
+    /// # use everstream_core::{Session, SessionConfig};
+    /// let session: Session = Session::new(SessionConfig::default());
+    /// assert_eq!(session.last_byte(), None);
+    /// ```
+    pub fn last_byte(&self) -> Option<Timestamp> {
+        self.is_connected().then_some(self.last_byte)
+    }
+
     /// Whether it is connected, connecting or waiting to connect.
     ///
     /// ```

@@ -362,6 +362,18 @@ impl SseClient {
         self.driver.next_retry_delay()
     }
 
+    /// How long nothing has come: since the newest byte, comments' included, or since the connection
+    /// was made; `None` if there is no connection. Bytes come only while somebody reads.
+    ///
+    /// ```
+    /// # let client = everstream::SseClient::new("http://localhost/")?;
+    /// assert_eq!(client.silence(), None);
+    /// # Ok::<(), everstream::Error>(())
+    /// ```
+    pub fn silence(&self) -> Option<Duration> {
+        self.driver.silence()
+    }
+
     /// Whether there is a connection. One that broke counts until that is noticed.
     ///
     /// ```

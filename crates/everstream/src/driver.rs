@@ -78,6 +78,11 @@ impl Driver {
         self.session.is_connected()
     }
 
+    pub(crate) fn silence(&self) -> Option<Duration> {
+        let last = self.session.last_byte()?;
+        Some(self.epoch.elapsed().saturating_sub(last.elapsed()))
+    }
+
     /// Whether there is a connection, or an attempt at one, that a runtime must serve.
     pub(crate) fn has_link(&self) -> bool {
         !matches!(self.link, Link::None)

@@ -245,7 +245,7 @@ impl Recorder<'_> {
     async fn follow(&mut self, client: &mut SseClient) -> End {
         loop {
             if let Some(status) = &mut self.status {
-                status.draw();
+                status.draw(client.silence());
             }
             if self.deadline.is_some_and(|time| Instant::now() >= time) {
                 return self.out_of_time();
@@ -287,7 +287,7 @@ impl Recorder<'_> {
                 self.events += 1;
                 self.status.iter_mut().for_each(Status::event);
             }
-            Action::Comment(_) => self.status.iter_mut().for_each(Status::came),
+            Action::Comment(_) => {}
             Action::Start(start) => {
                 self.tell_lost();
                 self.connections += 1;

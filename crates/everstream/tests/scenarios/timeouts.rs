@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use everstream::{Error, Fault, Http, SseClient, error_strategy};
 use everstream_testing::{Gate, Reply, Server};
 
-use crate::support::{Client, for_both_clients, quick};
+use crate::support::{Client, LIMIT, for_both_clients, quick};
 
 for_both_clients!(
     silence_is_a_named_fault_and_is_reconnected,
@@ -219,4 +219,32 @@ fn a_connection_that_nobody_answers_has_its_own_limit<C: Client>() {
         );
         assert!(fault.is_timeout() && fault.is_connect());
     }
+}
+
+#[test]
+fn silence_counts_from_the_newest_byte_also_of_half_an_event() {
+    const LONG: Duration = Duration::from_millis(200);
+    let (server, more) = (Server::start(), Gate::new());
+    server.otherwise(
+        Reply::stream()
+            .event("a")
+            .wait_for(&more)
+            .send("data: b")
+            .stall(),
+    );
+    let mut client = everstream::blocking::SseClient::new(&server.url("/")).unwrap();
+    assert_eq!(client.silence(), None);
+    assert_eq!(client.next_event().unwrap().unwrap().data(), "a");
+    let begin = Instant::now();
+    while client.silence().unwrap() < LONG {
+        assert!(begin.elapsed() < LIMIT);
+        assert!(client.next_action_timeout(LONG).is_err());
+    }
+    more.open();
+    while client.silence().unwrap() >= LONG {
+        assert!(begin.elapsed() < LIMIT);
+        _ = client.next_action_timeout(Duration::from_millis(10));
+    }
+    client.close();
+    assert_eq!(client.silence(), None);
 }
