@@ -232,7 +232,7 @@ fn silence_counts_from_the_newest_byte_also_of_half_an_event() {
             .send("data: b")
             .stall(),
     );
-    let mut client = everstream::blocking::SseClient::new(&server.url("/")).unwrap();
+    let mut client = everstream::blocking::SseClient::new(server.url("/")).unwrap();
     assert_eq!(client.silence(), None);
     assert_eq!(client.next_event().unwrap().unwrap().data(), "a");
     let begin = Instant::now();
