@@ -51,13 +51,26 @@ pub(crate) fn definition() -> clap::Command {
 pub(crate) fn parse(
     args: impl IntoIterator<Item: Into<OsString> + Clone>,
 ) -> clap::error::Result<Command> {
-    let matches = definition()
-        .try_get_matches_from(args)
-        .map_err(hide_stray_value)?;
+    let args: Vec<OsString> = args.into_iter().map(Into::into).collect();
+    let headers = takes_headers(args.get(1));
+    let matches = match definition().try_get_matches_from(args) {
+        Err(error) if headers => return Err(hide_stray_value(error)),
+        matches => matches?,
+    };
     match Cli::from_arg_matches(&matches)?.command {
         Some(command) => Ok(command),
         None => FollowArgs::from_arg_matches(&matches).map(|args| Command::Follow(Box::new(args))),
     }
+}
+
+/// Whether the subcommand with this name does; what is no subcommand's name belongs to `follow`.
+fn takes_headers(name: Option<&OsString>) -> bool {
+    let cli = Cli::command();
+    let subcommand = name.and_then(|name| cli.find_subcommand(name));
+    subcommand.is_none_or(|it| {
+        it.get_arguments()
+            .any(|argument| argument.get_id() == "headers")
+    })
 }
 
 /// A header that isn't in quotes leaves its value over, which may be a secret. To clap it is an
