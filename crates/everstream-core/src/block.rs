@@ -168,9 +168,13 @@ impl Block {
     #[inline]
     pub(crate) fn event_and_data<'a>(&'a mut self, lent: &Lent<'a>) -> (&'a str, &'a str) {
         let raw = lent.data.unwrap_or(&self.raw);
-        let data = match utf8::valid(raw) {
-            Some(data) if self.text.is_empty() => data,
-            _ => {
+        let whole = match self.text.is_empty() {
+            true => utf8::valid(raw),
+            false => None,
+        };
+        let data = match whole {
+            Some(data) => data,
+            None => {
                 utf8::push_whole(&mut self.text, raw);
                 &self.text
             }

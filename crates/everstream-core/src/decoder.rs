@@ -4,7 +4,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use memchr::{memchr, memchr2};
+use memchr::memchr2;
 
 use crate::block::{self, Block, Lent};
 use crate::event::{Event, EventRef};
@@ -415,7 +415,7 @@ impl Decoder {
                 }));
             }
             // "If the field value does not contain U+0000 NULL".
-            Field::Id if memchr(0, value).is_none() => self.block.set_id(without_space(value)),
+            Field::Id if !value.contains(&0) => self.block.set_id(without_space(value)),
             Field::Id | Field::Other => return Ok(None),
             Field::Data | Field::Event if self.block.skipped => return Ok(None),
             Field::Data => self.block.add_data_line(without_space(value), lent),
