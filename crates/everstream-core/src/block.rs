@@ -33,9 +33,12 @@ pub(crate) struct Block {
     pub(crate) skipped: bool,
 }
 
-/// Data is decoded in parts of this size while it comes, so that a large event is decoded while it
-/// is in the cache, and into a buffer that can be moved into an owned event rather than copied.
-const PART: usize = 8 << 10;
+/// Data is decoded in parts of this size at least while it comes: as a whole if it is short, and
+/// without one more copy if it is long.
+const PART: usize = 1 << 10;
+
+/// Data from this size on is moved into an owned event rather than copied.
+const MOVE_FROM: usize = 8 << 10;
 
 impl Block {
     /// Begins a data line. `true` if it is the block's first.
@@ -186,7 +189,7 @@ impl Block {
     /// The data, if it is large and has a buffer of its own.
     #[inline]
     pub(crate) fn take_large(&mut self, lent: &Lent<'_>) -> Option<String> {
-        if self.text.len() < PART || lent.data.is_some() {
+        if self.text.len() < MOVE_FROM || lent.data.is_some() {
             return None;
         }
         self.decode_rest();
