@@ -1,74 +1,199 @@
 //! The block that is being received: the lines up to a blank one.
 
 use alloc::string::String;
+use alloc::vec::Vec;
 
-use crate::utf8::{self, Unfinished};
+use crate::utf8;
+
+/// What lies whole in the chunk and needn't be copied.
+#[derive(Default)]
+pub(crate) struct Lent<'i> {
+    /// The data, while it is one line and not decoded yet.
+    pub(crate) data: Option<&'i [u8]>,
+    pub(crate) comment: Option<&'i str>,
+}
 
 /// The standard's buffers. While it is `skipped`, only its id counts.
+///
+/// The data buffer, without its last LF, is `text`, then `raw`, then what is lent. Decoding it at
+/// the end, all at once, costs much less than line by line.
 #[derive(Debug, Default)]
 pub(crate) struct Block {
     pub(crate) has_data: bool,
-    /// The data buffer, without its last LF. What the decoder has lent isn't in it.
-    pub(crate) data: String,
-    /// A character that the last piece of data ended within.
-    unfinished: Unfinished,
-    /// The event type buffer.
-    pub(crate) event: String,
+    text: String,
+    /// Not decoded yet.
+    raw: Vec<u8>,
+    has_event: bool,
+    /// The event type buffer, if `has_event`; else what it was last.
+    event: String,
     pub(crate) has_id: bool,
-    /// The last event ID buffer, if `has_id`.
+    /// The last event ID buffer; empty unless `has_id`.
     pub(crate) id: String,
     /// It is too large, and is being left out.
     pub(crate) skipped: bool,
 }
 
+/// Data is decoded in parts of this size at least while it comes: as a whole if it is short, and
+/// without one more copy if it is long.
+const PART: usize = 1 << 10;
+
+/// Data from this size on is moved into an owned event rather than copied.
+const MOVE_FROM: usize = 8 << 10;
+
 impl Block {
     /// Begins a data line. `true` if it is the block's first.
-    pub(crate) fn begin_data_line(&mut self) -> bool {
-        let first = !core::mem::replace(&mut self.has_data, true);
-        if !first && !self.skipped {
-            self.data.push('\n');
-        }
-        first
+    #[inline]
+    fn begin_data_line(&mut self) -> bool {
+        !core::mem::replace(&mut self.has_data, true)
     }
 
-    /// Adds a piece of the data line's value.
+    /// Begins a data line that goes on in another chunk.
+    pub(crate) fn begin_open_data_line(&mut self) {
+        if !self.begin_data_line() {
+            self.push_data(b"\n");
+        }
+    }
+
+    /// Adds a data line that lies whole in the chunk.
+    #[inline]
+    pub(crate) fn add_data_line<'i>(&mut self, value: &'i [u8], lent: &mut Lent<'i>) {
+        if self.begin_data_line() {
+            lent.data = Some(value);
+        } else {
+            if let Some(first) = lent.data.take() {
+                self.push_data(first);
+            }
+            self.push_line(value);
+        }
+    }
+
+    /// Adds a data line that isn't the first.
+    #[inline]
+    fn push_line(&mut self, value: &[u8]) {
+        if self.raw.len() + value.len() + 1 < PART {
+            self.raw.reserve(value.len() + 1);
+            self.raw.push(b'\n');
+            self.raw.extend_from_slice(value);
+        } else {
+            self.push_data(b"\n");
+            self.push_data(value);
+        }
+    }
+
+    /// Adds a piece of the data.
+    #[inline]
     pub(crate) fn push_data(&mut self, piece: &[u8]) {
-        if !self.skipped {
-            self.unfinished.push(&mut self.data, piece);
+        if self.skipped {
+            // Left out.
+        } else if self.raw.len() + piece.len() < PART {
+            self.raw.extend_from_slice(piece);
+        } else {
+            self.decode_part(piece);
         }
     }
 
-    /// Adds a whole value.
-    pub(crate) fn push_str(&mut self, value: &str) {
-        if !self.skipped {
-            self.data.push_str(value);
+    #[cold]
+    fn decode_part(&mut self, piece: &[u8]) {
+        // Grown by half: doubling would take three times the limit at worst, beside `raw`.
+        let (len, capacity) = (self.raw.len() + piece.len(), self.text.capacity());
+        if capacity - self.text.len() < len {
+            self.text.reserve_exact(len.max(capacity / 2));
+        }
+        if self.raw.is_empty() {
+            let unfinished = utf8::push_lossy(&mut self.text, piece);
+            self.raw.extend_from_slice(unfinished);
+        } else {
+            self.raw.extend_from_slice(piece);
+            let unfinished = utf8::push_lossy(&mut self.text, &self.raw).len();
+            self.raw.drain(..self.raw.len() - unfinished);
         }
     }
 
-    pub(crate) fn end_data_line(&mut self) {
-        self.unfinished.end(&mut self.data);
-    }
-
+    /// Most streams have few types: comparing costs a fraction of decoding.
+    #[inline]
     pub(crate) fn set_event(&mut self, value: &[u8]) {
-        self.event.clear();
-        if !self.skipped {
+        self.has_event = true;
+        if self.event.as_bytes() != value {
+            self.event.clear();
             utf8::push_whole(&mut self.event, value);
         }
     }
 
+    /// The type, empty for the default.
+    #[inline]
+    pub(crate) fn event(&self) -> &str {
+        if self.has_event { &self.event } else { "" }
+    }
+
+    #[inline]
     pub(crate) fn set_id(&mut self, value: &[u8]) {
         self.has_id = true;
         self.id.clear();
         utf8::push_whole(&mut self.id, value);
     }
 
-    /// Whether what is kept of it is within the limit, with this much lent data.
-    pub(crate) fn fits(&self, lent: usize, limit: usize) -> bool {
-        let id = if self.has_id { self.id.len() } else { 0 };
-        match self.skipped {
-            true => id <= limit,
-            false => self.data.len() + lent + self.event.len() + id <= limit,
+    /// Copies what is lent, because the chunk is left.
+    #[inline]
+    pub(crate) fn keep(&mut self, lent: &mut Lent<'_>) {
+        if let Some(data) = lent.data.take() {
+            self.push_data(data);
         }
+    }
+
+    /// Whether what is kept of it at the end of a line, decoded, is within the limit.
+    #[inline]
+    pub(crate) fn fits(&mut self, lent: &mut Lent<'_>, limit: usize) -> bool {
+        let raw = lent.data.map_or(self.raw.len(), <[u8]>::len);
+        let most =
+            self.text.len() + self.event().len() + self.id.len() + raw.saturating_mul(utf8::GROWTH);
+        most <= limit || self.fits_exactly(lent, limit)
+    }
+
+    #[cold]
+    fn fits_exactly(&mut self, lent: &mut Lent<'_>, limit: usize) -> bool {
+        self.keep(lent);
+        self.decode_rest();
+        self.text.len() + self.event().len() + self.id.len() <= limit
+    }
+
+    /// Whether it may be within the limit still, within a data line: decoding makes nothing shorter.
+    #[inline]
+    pub(crate) fn may_fit(&self, limit: usize) -> bool {
+        self.text.len() + self.raw.len() + self.event().len() + self.id.len() <= limit
+    }
+
+    fn decode_rest(&mut self) {
+        utf8::push_whole(&mut self.text, &self.raw);
+        self.raw.clear();
+    }
+
+    /// The type, empty for the default, and the data.
+    #[inline]
+    pub(crate) fn event_and_data<'a>(&'a mut self, lent: &Lent<'a>) -> (&'a str, &'a str) {
+        let raw = lent.data.unwrap_or(&self.raw);
+        let whole = match self.text.is_empty() {
+            true => utf8::valid(raw),
+            false => None,
+        };
+        let data = match whole {
+            Some(data) => data,
+            None => {
+                utf8::push_whole(&mut self.text, raw);
+                &self.text
+            }
+        };
+        let event = if self.has_event { &*self.event } else { "" };
+        (event, data)
+    }
+
+    /// The data, if it is large and has a buffer of its own.
+    #[inline]
+    pub(crate) fn take_large(&mut self, lent: &Lent<'_>) -> Option<String> {
+        if self.text.len() < MOVE_FROM || lent.data.is_some() {
+            return None;
+        }
+        self.decode_rest();
+        Some(core::mem::take(&mut self.text))
     }
 
     /// Leaves it out.
@@ -79,28 +204,44 @@ impl Block {
             self.has_id = false;
             clear(&mut self.id);
         }
-        clear(&mut self.data);
-        clear(&mut self.event);
-        self.unfinished = Unfinished::default();
+        self.forget_event();
     }
 
     pub(crate) fn forget(&mut self) {
         self.skipped = false;
         self.has_data = false;
         self.has_id = false;
-        clear(&mut self.data);
-        clear(&mut self.event);
         clear(&mut self.id);
+        self.forget_event();
+    }
+
+    fn forget_event(&mut self) {
+        clear(&mut self.text);
+        clear_bytes(&mut self.raw);
+        self.has_event = false;
+        if self.event.capacity() > KEEP {
+            self.event = String::new();
+        }
     }
 }
 
 /// Buffers keep at most this much for what comes next.
-pub(crate) const KEEP: usize = 16 << 10;
+const KEEP: usize = 16 << 10;
 
 /// Empties a buffer; one that had to grow large is given back.
+#[inline]
 pub(crate) fn clear(buffer: &mut String) {
     buffer.clear();
     if buffer.capacity() > KEEP {
         *buffer = String::new();
+    }
+}
+
+/// [`clear`], for bytes.
+#[inline]
+pub(crate) fn clear_bytes(buffer: &mut Vec<u8>) {
+    buffer.clear();
+    if buffer.capacity() > KEEP {
+        *buffer = Vec::new();
     }
 }

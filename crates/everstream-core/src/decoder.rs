@@ -4,10 +4,11 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use memchr::{memchr, memchr2};
+use memchr::memchr2;
 
-use crate::block::{self, Block};
+use crate::block::{self, Block, Lent};
 use crate::event::{Event, EventRef};
+use crate::field::{Field, parse_retry, split_field, without_space};
 use crate::item::{Item, ItemRef, Oversize, TooLarge};
 use crate::line::{LineEnds, Piece};
 use crate::utf8;
@@ -22,12 +23,10 @@ use crate::utf8;
 /// ```
 pub const DEFAULT_MAX_EVENT_SIZE: usize = 64 << 20;
 
-/// Data from this size on is moved into an owned event rather than copied.
-const MOVE_FROM: usize = 8 << 10;
-
 const BOM: &[u8] = b"\xEF\xBB\xBF";
 
-/// So much of a line tells whether its field is one of those that make an event.
+/// So much of a line tells whether its field is one of those that make an event, and whether the
+/// value of a data line begins with a space.
 const FIELD_START: usize = BOM.len() + b"event:".len();
 
 /// Turns the bytes of a stream, in chunks of any size, into items.
@@ -84,9 +83,8 @@ enum OpenLine {
     Empty,
     /// It is in `raw`.
     Raw,
-    /// It is a `data:` line: its value goes to `data` piece by piece. `fresh` while a space that
-    /// comes next would be the one that the standard removes.
-    Data { fresh: bool },
+    /// It is a `data:` line: its value goes to the block piece by piece.
+    Data,
     /// It is too long, and its rest doesn't matter.
     Discarded,
 }
@@ -105,14 +103,6 @@ enum Step {
 
 /// Something exceeds the limit.
 struct Exceeded;
-
-/// What lies whole in the chunk and needn't be copied.
-#[derive(Default)]
-struct Lent<'i> {
-    /// The data of the block, while it is one line.
-    data: Option<&'i str>,
-    comment: Option<&'i str>,
-}
 
 impl Default for Decoder {
     fn default() -> Self {
@@ -185,9 +175,20 @@ impl Decoder {
         input: &mut &'i [u8],
     ) -> Result<Option<ItemRef<'a>>, TooLarge> {
         let mut lent = Lent::default();
-        Ok(match self.step(input, &mut lent) {
+        let step = if self.open == OpenLine::Empty {
+            self.forget_last();
+            if let Some(data) = self.whole_event(input) {
+                let event = EventRef::new("", data, &self.last_id, false);
+                return Ok(Some(ItemRef::Event(event)));
+            }
+            self.ends.drop_lf(input);
+            self.step(input, &mut lent)
+        } else {
+            self.resume(input, &mut lent)
+        };
+        Ok(match step {
             Ok(None) => None,
-            Ok(Some(Step::Event)) => Some(ItemRef::Event(self.event_ref(lent.data))),
+            Ok(Some(Step::Event)) => Some(ItemRef::Event(self.event_ref(&lent))),
             Ok(Some(Step::Comment)) => {
                 Some(ItemRef::Comment(lent.comment.unwrap_or(&self.comment)))
             }
@@ -214,18 +215,20 @@ impl Decoder {
     /// ```
     pub fn decode_owned(&mut self, input: &mut &[u8]) -> Result<Option<Item>, TooLarge> {
         let mut lent = Lent::default();
-        Ok(match self.step(input, &mut lent) {
-            Ok(None) => None,
-            Ok(Some(Step::Event)) if lent.data.is_none() && self.block.data.len() >= MOVE_FROM => {
-                let data = core::mem::take(&mut self.block.data);
-                Some(Item::Event(Event::from_parts(
-                    data,
-                    &self.block.event,
-                    &self.last_id,
-                    self.block.has_id,
-                )))
+        let step = if self.open == OpenLine::Empty {
+            self.forget_last();
+            if let Some(data) = self.whole_event(input) {
+                let event = EventRef::new("", data, &self.last_id, false);
+                return Ok(Some(Item::Event(event.to_owned())));
             }
-            Ok(Some(Step::Event)) => Some(Item::Event(self.event_ref(lent.data).to_owned())),
+            self.ends.drop_lf(input);
+            self.step(input, &mut lent)
+        } else {
+            self.resume(input, &mut lent)
+        };
+        Ok(match step {
+            Ok(None) => None,
+            Ok(Some(Step::Event)) => Some(Item::Event(self.event(&lent))),
             Ok(Some(Step::Comment)) => {
                 Some(Item::Comment(lent.comment.unwrap_or(&self.comment).into()))
             }
@@ -281,35 +284,32 @@ impl Decoder {
         self.last_id = id.unwrap_or_default().into();
     }
 
-    fn event_ref<'a>(&'a self, lent: Option<&'a str>) -> EventRef<'a> {
-        EventRef::new(
-            &self.block.event,
-            lent.unwrap_or(&self.block.data),
-            &self.last_id,
-            self.block.has_id,
-        )
+    #[inline]
+    fn event_ref<'a>(&'a mut self, lent: &Lent<'a>) -> EventRef<'a> {
+        let own_id = self.block.has_id;
+        let (event, data) = self.block.event_and_data(lent);
+        EventRef::new(event, data, &self.last_id, own_id)
     }
 
-    /// Goes on to the next item.
     #[inline]
-    fn step<'i>(
-        &mut self,
-        input: &mut &'i [u8],
-        lent: &mut Lent<'i>,
-    ) -> Result<Option<Step>, Exceeded> {
+    fn event(&mut self, lent: &Lent<'_>) -> Event {
+        match self.block.take_large(lent) {
+            Some(data) => {
+                Event::from_parts(data, self.block.event(), &self.last_id, self.block.has_id)
+            }
+            None => self.event_ref(lent).to_owned(),
+        }
+    }
+
+    /// Forgets what the last call handed out.
+    #[inline]
+    fn forget_last(&mut self) {
         if core::mem::take(&mut self.dispatched) {
             self.block.forget();
             self.fresh = true;
         }
         if !self.comment.is_empty() {
             block::clear(&mut self.comment);
-        }
-        match self.whole_event(input) {
-            Some(data) => {
-                lent.data = Some(data);
-                Ok(Some(Step::Event))
-            }
-            None => self.step_by_line(input, lent),
         }
     }
 
@@ -336,38 +336,54 @@ impl Decoder {
         Some(value)
     }
 
-    fn step_by_line<'i>(
+    /// Goes on to the next item, from within a line.
+    fn resume<'i>(
         &mut self,
         input: &mut &'i [u8],
         lent: &mut Lent<'i>,
     ) -> Result<Option<Step>, Exceeded> {
-        while let Some(piece) = self.ends.take(input) {
-            let step = match piece {
-                Piece::End(line) if self.open == OpenLine::Empty => self.line(line, lent),
-                Piece::End(rest) => self.end_open_line(rest, lent),
-                Piece::Open(bytes) => {
-                    // The line goes on in another chunk, and the block with it.
-                    self.keep_lent(lent);
-                    self.extend_open_line(bytes)?;
-                    return Ok(None);
-                }
-            };
-            match step {
-                Ok(None) => {}
-                Ok(Some(Step::Event)) => return step,
-                // A comment, a retry or a line too long to be kept, within a block: the block goes
-                // on at the next call.
-                Ok(Some(_)) | Err(_) => {
-                    self.keep_lent(lent);
-                    return step;
-                }
-            }
+        match self.ends.take(input) {
+            Some(Piece::Open(bytes)) => self.extend_open_line(bytes).map(|()| None),
+            Some(Piece::End(rest)) => match self.end_open_line(rest) {
+                Ok(None) => self.step(input, lent),
+                step => step,
+            },
+            None => Ok(None),
         }
-        self.keep_lent(lent);
-        Ok(None)
+    }
+
+    /// Goes on to the next item.
+    fn step<'i>(
+        &mut self,
+        input: &mut &'i [u8],
+        lent: &mut Lent<'i>,
+    ) -> Result<Option<Step>, Exceeded> {
+        let mut rest = *input;
+        let step = loop {
+            match self.ends.take(&mut rest) {
+                Some(Piece::End(line)) => match self.line(line, lent) {
+                    Ok(None) => {}
+                    step => break step,
+                },
+                Some(Piece::Open(bytes)) => {
+                    // The line goes on in another chunk, and the block with it.
+                    self.block.keep(lent);
+                    break self.extend_open_line(bytes).map(|()| None);
+                }
+                None => break Ok(None),
+            }
+        };
+        *input = rest;
+        if !matches!(step, Ok(Some(Step::Event))) {
+            // The chunk is left; or this is a comment, a retry or a line too long to be kept,
+            // within a block that goes on at the next call.
+            self.block.keep(lent);
+        }
+        step
     }
 
     /// A whole line.
+    #[inline(always)]
     fn line<'i>(
         &mut self,
         mut line: &'i [u8],
@@ -392,127 +408,96 @@ impl Decoder {
                 }
                 return Ok(Some(Step::Comment));
             }
-            Field::Data => {
-                self.keep_lent(lent);
-                let first = self.block.begin_data_line();
-                match utf8::valid(without_space(value)) {
-                    Some(value) if first => lent.data = Some(value),
-                    Some(value) => self.block.push_str(value),
-                    None => {
-                        self.block.push_data(without_space(value));
-                        self.block.end_data_line();
-                    }
-                }
-            }
-            Field::Event => self.block.set_event(without_space(value)),
-            // "If the field value does not contain U+0000 NULL".
-            Field::Id if memchr(0, value).is_none() => self.block.set_id(without_space(value)),
             Field::Retry => {
                 return Ok(parse_retry(without_space(value)).map(|delay| {
                     self.retry = delay;
                     Step::Retry
                 }));
             }
+            // "If the field value does not contain U+0000 NULL".
+            Field::Id if !value.contains(&0) => self.block.set_id(without_space(value)),
             Field::Id | Field::Other => return Ok(None),
+            Field::Data | Field::Event if self.block.skipped => return Ok(None),
+            Field::Data => self.block.add_data_line(without_space(value), lent),
+            Field::Event => self.block.set_event(without_space(value)),
         }
         self.fresh = false;
-        if self.fits(lent) {
+        if self.block.fits(lent, self.limit) {
             Ok(None)
         } else {
-            self.too_large(Field::Data)
+            self.too_large(field)
         }
     }
 
     /// The chunk ends within a line.
-    fn extend_open_line(&mut self, mut bytes: &[u8]) -> Result<(), Exceeded> {
-        self.fresh = false;
+    #[inline]
+    fn extend_open_line(&mut self, bytes: &[u8]) -> Result<(), Exceeded> {
         self.open_len = self.open_len.saturating_add(bytes.len());
-        if let OpenLine::Empty | OpenLine::Raw = self.open {
-            // Enough of the line to tell whether it is a data line, then its value may go where
-            // it belongs: a long line isn't kept twice, nor looked at twice.
-            self.open = OpenLine::Raw;
-            let wanted = FIELD_START.saturating_sub(self.raw.len());
-            let (head, tail) = bytes.split_at(wanted.min(bytes.len()));
-            self.raw.extend_from_slice(head);
-            bytes = tail;
-            if let Some(value) = self.raw_line().strip_prefix(b"data:") {
-                let mut start = [0; FIELD_START - b"data:".len()];
-                let start = &mut start[..value.len()];
-                start.copy_from_slice(value);
-                self.raw.clear();
-                self.at_start = false;
-                self.block.begin_data_line();
-                self.open = OpenLine::Data { fresh: true };
-                self.push_data(start);
+        match self.open {
+            OpenLine::Data => self.extend_data_line(bytes),
+            OpenLine::Empty | OpenLine::Raw => self.extend_raw_line(bytes),
+            OpenLine::Discarded => Ok(()),
+        }
+    }
+
+    #[inline]
+    fn extend_data_line(&mut self, value: &[u8]) -> Result<(), Exceeded> {
+        if self.open_len <= self.limit {
+            self.block.push_data(value);
+            if self.block.may_fit(self.limit) {
+                return Ok(());
             }
+        }
+        self.discard_line(Field::Data)
+    }
+
+    fn extend_raw_line(&mut self, bytes: &[u8]) -> Result<(), Exceeded> {
+        // Enough of the line to tell whether it is a data line, then its value may go where it
+        // belongs: a long line isn't kept twice, nor looked at twice.
+        self.open = OpenLine::Raw;
+        let wanted = FIELD_START.saturating_sub(self.raw.len());
+        let (head, tail) = bytes.split_at(wanted.min(bytes.len()));
+        self.raw.extend_from_slice(head);
+        let line = without_bom(&self.raw, self.at_start);
+        if let Some(value @ [_, ..]) = line.strip_prefix(b"data:") {
+            self.open = OpenLine::Data;
+            self.at_start = false;
+            self.fresh = false;
+            self.block.begin_open_data_line();
+            self.block.push_data(without_space(value));
+            self.raw.clear();
+            return self.extend_data_line(tail);
         }
         // What its field is must be known, or the verdict would depend on where the line is cut.
-        let known = match self.open {
-            OpenLine::Empty | OpenLine::Discarded => false,
-            OpenLine::Raw => self.raw.len() >= FIELD_START,
-            OpenLine::Data { .. } => true,
-        };
-        if known && self.open_len > self.limit {
-            let field = match self.open {
-                OpenLine::Raw => split_field(self.raw_line()).0,
-                _ => Field::Data,
-            };
-            reuse_bytes(&mut self.raw);
-            self.at_start = false;
-            self.open = OpenLine::Discarded;
-            return self.too_large(field).map(drop);
+        if self.raw.len() < FIELD_START {
+            return Ok(());
         }
-        match self.open {
-            OpenLine::Raw => self.raw.extend_from_slice(bytes),
-            OpenLine::Data { .. } => {
-                self.push_data(bytes);
-                if !self.fits(&Lent::default()) {
-                    self.open = OpenLine::Discarded;
-                    return self.too_large(Field::Data).map(drop);
-                }
-            }
-            OpenLine::Empty | OpenLine::Discarded => {}
+        if self.open_len <= self.limit {
+            self.raw.extend_from_slice(tail);
+            return Ok(());
         }
-        Ok(())
+        self.discard_line(split_field(line).0)
     }
 
-    /// `raw` without the stream's BOM.
-    fn raw_line(&self) -> &[u8] {
-        match self.raw.strip_prefix(BOM) {
-            Some(line) if self.at_start => line,
-            _ => &self.raw,
-        }
-    }
-
-    /// A piece of the value of a data line that is longer than its chunk.
-    fn push_data(&mut self, mut piece: &[u8]) {
-        if let (OpenLine::Data { fresh: true }, [first, rest @ ..]) = (self.open, piece) {
-            self.open = OpenLine::Data { fresh: false };
-            if *first == b' ' {
-                piece = rest;
-            }
-        }
-        self.block.push_data(piece);
+    #[cold]
+    fn discard_line(&mut self, field: Field) -> Result<(), Exceeded> {
+        block::clear_bytes(&mut self.raw);
+        self.at_start = false;
+        self.open = OpenLine::Discarded;
+        self.too_large(field).map(drop)
     }
 
     /// The end of a line that began in an earlier chunk.
-    fn end_open_line(
-        &mut self,
-        rest: &[u8],
-        lent: &mut Lent<'_>,
-    ) -> Result<Option<Step>, Exceeded> {
-        // A block that began in an earlier chunk, or in this one before a line that was carried
-        // over: neither can be, so nothing is lent here.
-        debug_assert!(lent.data.is_none());
+    #[inline]
+    fn end_open_line(&mut self, rest: &[u8]) -> Result<Option<Step>, Exceeded> {
         let within_limit = self.extend_open_line(rest);
         self.open_len = 0;
         let open = core::mem::replace(&mut self.open, OpenLine::Empty);
         within_limit?;
         match open {
             OpenLine::Empty | OpenLine::Discarded => Ok(None),
-            OpenLine::Data { .. } => {
-                self.block.end_data_line();
-                if self.fits(lent) {
+            OpenLine::Data => {
+                if self.block.fits(&mut Lent::default(), self.limit) {
                     Ok(None)
                 } else {
                     self.too_large(Field::Data)
@@ -522,11 +507,11 @@ impl Decoder {
                 let mut raw = core::mem::take(&mut self.raw);
                 let mut lent = Lent::default();
                 let step = self.line(&raw, &mut lent);
-                self.keep_lent(&mut lent);
+                self.block.keep(&mut lent);
                 if let Some(text) = lent.comment {
                     self.set_comment(text.as_bytes());
                 }
-                reuse_bytes(&mut raw);
+                block::clear_bytes(&mut raw);
                 self.raw = raw;
                 step
             }
@@ -555,20 +540,8 @@ impl Decoder {
         }
     }
 
-    /// Copies lent data into the buffer, because the chunk that it is lent from is left, or because
-    /// more data comes.
-    fn keep_lent(&mut self, lent: &mut Lent<'_>) {
-        if let Some(data) = lent.data.take() {
-            self.block.push_str(data);
-        }
-    }
-
     fn set_comment(&mut self, text: &[u8]) {
         utf8::push_whole(&mut self.comment, text);
-    }
-
-    fn fits(&self, lent: &Lent<'_>) -> bool {
-        self.block.fits(lent.data.map_or(0, str::len), self.limit)
     }
 
     /// A line of this field exceeds the limit. If it is one of an event, the rest of the block is
@@ -586,63 +559,11 @@ impl Decoder {
     }
 }
 
-/// What a line is about.
-#[derive(Clone, Copy)]
-enum Field {
-    /// It begins with a colon.
-    Comment,
-    Data,
-    Event,
-    Id,
-    Retry,
-    /// "The field is ignored."
-    Other,
-}
-
-/// The standard's three kinds of line: a colon first, a colon within, and none, when the whole line
-/// is the field's name.
+/// A line, or the beginning of one.
 #[inline]
-fn split_field(line: &[u8]) -> (Field, &[u8]) {
-    match line {
-        [b'd', b'a', b't', b'a', b':', value @ ..] => (Field::Data, value),
-        [b'e', b'v', b'e', b'n', b't', b':', value @ ..] => (Field::Event, value),
-        [b'i', b'd', b':', value @ ..] => (Field::Id, value),
-        [b'r', b'e', b't', b'r', b'y', b':', value @ ..] => (Field::Retry, value),
-        [b':', value @ ..] => (Field::Comment, value),
-        b"data" => (Field::Data, b""),
-        b"event" => (Field::Event, b""),
-        b"id" => (Field::Id, b""),
-        // Without a value, `retry` has no digits and does nothing.
-        _ => (Field::Other, b""),
-    }
-}
-
-/// "If value starts with a U+0020 SPACE character, remove it from value."
-#[inline]
-fn without_space(value: &[u8]) -> &[u8] {
-    value.strip_prefix(b" ").unwrap_or(value)
-}
-
-/// "If the field value consists of only ASCII digits": milliseconds, as many as fit.
-fn parse_retry(value: &[u8]) -> Option<Duration> {
-    if value.is_empty() {
-        return None;
-    }
-    value
-        .iter()
-        .try_fold(0u64, |sum, byte| {
-            byte.is_ascii_digit().then(|| {
-                sum.saturating_mul(10)
-                    .saturating_add(u64::from(byte - b'0'))
-            })
-        })
-        .map(Duration::from_millis)
-}
-
-/// Empties a buffer; one that had to grow large is given back.
-fn reuse_bytes(buffer: &mut Vec<u8>) {
-    buffer.clear();
-    if buffer.capacity() > block::KEEP {
-        *buffer = Vec::new();
+fn without_bom(line: &[u8], at_start: bool) -> &[u8] {
+    match line.strip_prefix(BOM) {
+        Some(rest) if at_start => rest,
+        _ => line,
     }
 }

@@ -241,7 +241,14 @@ impl<'a> EventRef<'a> {
     pub fn to_owned(&self) -> Event {
         let text = match (self.event, self.last_id) {
             ("", "") => self.data.into(),
-            _ => [self.data, self.event, self.last_id].concat().into(),
+            _ => {
+                let len = self.data.len() + self.event.len() + self.last_id.len();
+                let mut text = String::with_capacity(len);
+                text.push_str(self.data);
+                text.push_str(self.event);
+                text.push_str(self.last_id);
+                text.into_boxed_str()
+            }
         };
         Event {
             text,

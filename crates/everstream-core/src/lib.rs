@@ -47,6 +47,7 @@ mod decoder;
 mod encoder;
 mod event;
 mod fault;
+mod field;
 mod headers;
 mod item;
 mod line;

@@ -21,15 +21,21 @@ pub(crate) struct LineEnds {
 }
 
 impl LineEnds {
-    /// Takes bytes off the front of `input`. `None` if it is empty.
+    /// Takes an LF off a new chunk if it belongs to the last one.
     #[inline]
-    pub(crate) fn take<'i>(&mut self, input: &mut &'i [u8]) -> Option<Piece<'i>> {
+    pub(crate) fn drop_lf(&mut self, input: &mut &[u8]) {
         if self.after_cr && !input.is_empty() {
             self.after_cr = false;
             if let [b'\n', rest @ ..] = *input {
                 *input = rest;
             }
         }
+    }
+
+    /// Takes bytes off the front of `input`, after [`drop_lf`](Self::drop_lf). `None` if it is
+    /// empty.
+    #[inline]
+    pub(crate) fn take<'i>(&mut self, input: &mut &'i [u8]) -> Option<Piece<'i>> {
         let end = match *input {
             [] => return None,
             // Every second line of most streams is empty: not worth a vector search.
@@ -61,6 +67,7 @@ mod tests {
         let (mut ends, mut lines, mut open) = (LineEnds::default(), Vec::new(), Vec::new());
         for chunk in chunks {
             let mut input = chunk.as_bytes();
+            ends.drop_lf(&mut input);
             while let Some(piece) = ends.take(&mut input) {
                 match piece {
                     Piece::Open(bytes) => open.extend_from_slice(bytes),
