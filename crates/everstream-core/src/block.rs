@@ -33,12 +33,12 @@ pub(crate) struct Block {
     pub(crate) skipped: bool,
 }
 
-/// Data is decoded in parts of this size at least while it comes: as a whole if it is short, and
-/// without one more copy if it is long.
-const PART: usize = 1 << 10;
-
-/// Data from this size on is moved into an owned event rather than copied.
+/// Data from this size on is decoded while it comes, into a buffer that is moved into an owned event
+/// rather than copied.
 const MOVE_FROM: usize = 8 << 10;
+
+/// From then on it is decoded in parts of this size at least: smaller ones cost more each.
+const PART: usize = 1 << 10;
 
 impl Block {
     /// Begins a data line. `true` if it is the block's first.
@@ -70,7 +70,7 @@ impl Block {
     /// Adds a data line that isn't the first.
     #[inline]
     fn push_line(&mut self, value: &[u8]) {
-        if self.raw.len() + value.len() + 1 < PART {
+        if self.raw.len() + value.len() + 1 < self.part() {
             self.raw.reserve(value.len() + 1);
             self.raw.push(b'\n');
             self.raw.extend_from_slice(value);
@@ -80,12 +80,20 @@ impl Block {
         }
     }
 
+    #[inline]
+    fn part(&self) -> usize {
+        match self.text.is_empty() {
+            true => MOVE_FROM,
+            false => PART,
+        }
+    }
+
     /// Adds a piece of the data.
     #[inline]
     pub(crate) fn push_data(&mut self, piece: &[u8]) {
         if self.skipped {
             // Left out.
-        } else if self.raw.len() + piece.len() < PART {
+        } else if self.raw.len() + piece.len() < self.part() {
             self.raw.extend_from_slice(piece);
         } else {
             self.decode_part(piece);

@@ -102,6 +102,18 @@ fn the_data_is_taken_out_of_an_event_without_an_allocation_of_its_size() {
 }
 
 #[test]
+fn large_data_that_was_collected_is_moved_into_its_event() {
+    let mut decoder = Decoder::new();
+    let large = [b"data: ", &vec![b'x'; MIB][..], b"\n"].concat();
+    decode_all(&mut decoder, large.chunks(4 * KIB));
+    let mut event = None;
+    let info = measure(|| event = decoder.decode_owned(&mut &b"\n"[..]).unwrap());
+    assert!(matches!(event, Some(Item::Event(event)) if event.data().len() == MIB));
+    // The buffer shrinks to what it holds. A copy would be there beside it.
+    assert!(info.bytes_current <= 0, "{info:?}");
+}
+
+#[test]
 fn an_event_after_a_large_one_has_its_own_size_only() {
     let mut decoder = Decoder::new();
     let large = [b"data: ", &vec![b'x'; MIB][..], b"\n\n"].concat();

@@ -210,6 +210,14 @@ fn a_bom_before_a_field_that_is_too_long_does_not_hide_its_name() {
 }
 
 #[test]
+fn a_bom_after_a_first_line_that_is_too_long_is_not_at_the_start() {
+    for long in ["unknown: 0123", ": 0123456789ab", "retry: 000000"] {
+        let stream = format!("{long}\n\u{FEFF}data: 1\ndata: 2\n\n");
+        skips(12, &stream, &[event("2")], None);
+    }
+}
+
+#[test]
 fn limits_smaller_than_a_fields_name_are_kept_too() {
     for limit in 0..8 {
         for stream in [
