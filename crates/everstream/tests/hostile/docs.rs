@@ -1,8 +1,8 @@
-//! The documents name tests and settings that exist.
+//! The documents name tests that exist, and their links lead somewhere.
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 
@@ -26,21 +26,113 @@ fn names(directory: &Path, found: &mut BTreeSet<String>) {
     }
 }
 
+/// All pages in Markdown but those that others maintain or tools write.
+fn pages() -> Vec<PathBuf> {
+    let root = Path::new(ROOT);
+    let mut pages: Vec<PathBuf> = Vec::new();
+    for folder in ["", "docs", "crates/everstream/guides", "python"] {
+        let entries = fs::read_dir(root.join(folder)).unwrap();
+        let paths = entries.map(|entry| entry.unwrap().path());
+        pages.extend(paths.filter(|path| path.extension().is_some_and(|it| it == "md")));
+    }
+    assert!(pages.len() > 15, "{pages:?}");
+    pages
+}
+
+/// Without its blocks of code.
+fn prose(page: &Path) -> String {
+    let text = fs::read_to_string(page).unwrap();
+    let mut within = false;
+    let lines = text.lines().filter(|line| {
+        let fence = line.trim_start().starts_with("```");
+        within ^= fence;
+        !within && !fence
+    });
+    lines.flat_map(|line| [line, "\n"]).collect()
+}
+
+/// The texts and targets of the links, those that are defined at the end of a page among them.
+fn links(prose: &str) -> Vec<(&str, &str)> {
+    let inline = prose.match_indices("](").filter_map(|(at, _)| {
+        let text = &prose[prose[..at].rfind('[')? + 1..at];
+        Some((text, prose[at + 2..].split_once(')')?.0))
+    });
+    let defined = prose.lines().filter_map(|line| {
+        let (text, target) = line.strip_prefix('[')?.split_once("]: ")?;
+        Some((text, target))
+    });
+    let all = inline.chain(defined);
+    all.filter(|(_, target)| !target.contains("://")).collect()
+}
+
+/// What a heading is called in links to it.
+fn anchor(heading: &str) -> String {
+    let kept = heading.trim_start_matches('#').trim().chars();
+    let kept = kept.filter(|c| c.is_alphanumeric() || " -_".contains(*c));
+    kept.collect::<String>().to_lowercase().replace(' ', "-")
+}
+
+#[test]
+fn every_link_leads_to_what_it_says() {
+    for page in pages() {
+        let name = page.display();
+        let prose = prose(&page);
+        for (text, target) in links(&prose) {
+            let (path, fragment) = target.split_once('#').unwrap_or((target, ""));
+            let path = match path {
+                "" => page.clone(),
+                path => page.parent().unwrap().join(path),
+            };
+            assert!(path.exists(), "{name} links to {target}");
+            if !fragment.is_empty() {
+                let there = fs::read_to_string(&path).unwrap();
+                let mut headings = there.lines().filter(|line| line.starts_with('#'));
+                let found = headings.any(|heading| anchor(heading) == fragment);
+                assert!(found, "{name} links to {target}, where no such heading is");
+            }
+            // What is quoted as code is a name in that file; `Type::method` is known by its last part.
+            let quoted = text.strip_prefix('`').and_then(|text| text.strip_suffix('`'));
+            if let Some(quoted) = quoted.filter(|_| path.extension().is_some_and(|it| it == "rs" || it == "py" || it == "toml")) {
+                let wanted = quoted.rsplit("::").next().unwrap();
+                let there = fs::read_to_string(&path).unwrap();
+                let defined = [format!("fn {wanted}("), format!("def {wanted}("), format!("fn {wanted}<")];
+                let found = match wanted.matches('_').count() >= 3 && quoted == wanted {
+                    true => defined.iter().any(|it| there.contains(it)),
+                    false => there.contains(wanted),
+                };
+                assert!(found, "{name} links to {target} for {quoted}, which isn't there");
+            }
+        }
+    }
+}
+
 #[test]
 fn every_test_that_is_named_exists() {
     let mut found = BTreeSet::new();
     for members in ["crates", "fuzz/src", "soak"] {
         names(&Path::new(ROOT).join(members), &mut found);
     }
-    for document in ["docs/reliability.md", "SECURITY.md"] {
-        let text = fs::read_to_string(Path::new(ROOT).join(document)).unwrap();
+    let mut named_by_guides = 0;
+    for page in pages() {
+        let document = page.display();
+        let text = fs::read_to_string(&page).unwrap();
+        let text = match page.ends_with("docs/cli.md") || page.ends_with("docs/python.md") {
+            true => continue, // they name options and tests of Python
+            false => text,
+        };
         let quoted = text.split('`').skip(1).step_by(2);
         // Long enough not to be anything else.
         let named: Vec<_> = quoted
             .filter(|name| name.matches('_').count() >= 3)
             .filter(|name| name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_'))
+            .filter(|name| !name.starts_with("test_")) // Python's, which are links
             .collect();
-        assert!(named.len() > 20, "{document} names {} tests", named.len());
+        if ["docs/reliability.md", "SECURITY.md", "COMPARE.md"].iter().any(|it| page.ends_with(it)) {
+            assert!(named.len() > 20, "{document} names {} tests", named.len());
+        }
+        if page.parent().unwrap().ends_with("guides") {
+            named_by_guides += named.len();
+        }
         for name in named {
             assert!(
                 found.contains(name),
@@ -48,4 +140,5 @@ fn every_test_that_is_named_exists() {
             );
         }
     }
+    assert!(named_by_guides > 20, "the guides name {named_by_guides} tests");
 }
