@@ -67,10 +67,13 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-/// The examples of the README are compiled with the tests.
+/// The examples of the README are compiled with the tests; `tests/transport/readme.rs` runs them.
 #[cfg(all(doctest, feature = "json"))]
 #[doc = include_str!("../../../README.md")]
 mod readme {}
+
+#[cfg(all(any(doc, doctest), feature = "http", feature = "json"))]
+pub mod guide;
 
 pub mod blocking;
 mod builder;
