@@ -90,19 +90,30 @@ fn every_link_leads_to_what_it_says() {
                 let found = headings.any(|heading| anchor(heading) == fragment);
                 assert!(found, "{name} links to {target}, where no such heading is");
             }
-            // What is quoted as code is a name in that file; `Type::method` is known by its last part.
-            let quoted = text.strip_prefix('`').and_then(|text| text.strip_suffix('`'));
-            if let Some(quoted) = quoted.filter(|_| path.extension().is_some_and(|it| it == "rs" || it == "py" || it == "toml")) {
-                let wanted = quoted.rsplit("::").next().unwrap();
+            let quoted = text.strip_prefix('`').and_then(|it| it.strip_suffix('`'));
+            let source = path.extension().is_some_and(|it| it != "md");
+            if let Some(quoted) = quoted.filter(|quoted| source && !path.ends_with(quoted)) {
                 let there = fs::read_to_string(&path).unwrap();
-                let defined = [format!("fn {wanted}("), format!("def {wanted}("), format!("fn {wanted}<")];
-                let found = match wanted.matches('_').count() >= 3 && quoted == wanted {
-                    true => defined.iter().any(|it| there.contains(it)),
-                    false => there.contains(wanted),
-                };
-                assert!(found, "{name} links to {target} for {quoted}, which isn't there");
+                assert!(
+                    is_in(quoted, &there),
+                    "{name} links to {target} for {quoted}, which isn't there"
+                );
             }
         }
+    }
+}
+
+/// Whether source has what is quoted: the definition, for the name of a test.
+fn is_in(quoted: &str, source: &str) -> bool {
+    let name = quoted.rsplit("::").next().unwrap();
+    let is_a_test = name.matches('_').count() >= 3 && name == quoted;
+    match is_a_test {
+        true => ["fn", "def"].iter().any(|keyword| {
+            let definition = format!("{keyword} {name}");
+            let mut after = source.split(&definition).skip(1);
+            after.any(|rest| rest.starts_with(['(', '<']))
+        }),
+        false => source.contains(name),
     }
 }
 
@@ -115,11 +126,10 @@ fn every_test_that_is_named_exists() {
     let mut named_by_guides = 0;
     for page in pages() {
         let document = page.display();
-        let text = fs::read_to_string(&page).unwrap();
-        let text = match page.ends_with("docs/cli.md") || page.ends_with("docs/python.md") {
-            true => continue, // they name options and tests of Python
-            false => text,
-        };
+        if page.ends_with("docs/cli.md") || page.ends_with("docs/python.md") {
+            continue; // they name options, and tests of Python
+        }
+        let text = prose(&page);
         let quoted = text.split('`').skip(1).step_by(2);
         // Long enough not to be anything else.
         let named: Vec<_> = quoted
@@ -127,7 +137,10 @@ fn every_test_that_is_named_exists() {
             .filter(|name| name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_'))
             .filter(|name| !name.starts_with("test_")) // Python's, which are links
             .collect();
-        if ["docs/reliability.md", "SECURITY.md", "COMPARE.md"].iter().any(|it| page.ends_with(it)) {
+        if ["docs/reliability.md", "SECURITY.md", "COMPARE.md"]
+            .iter()
+            .any(|it| page.ends_with(it))
+        {
             assert!(named.len() > 20, "{document} names {} tests", named.len());
         }
         if page.parent().unwrap().ends_with("guides") {
@@ -140,5 +153,8 @@ fn every_test_that_is_named_exists() {
             );
         }
     }
-    assert!(named_by_guides > 20, "the guides name {named_by_guides} tests");
+    assert!(
+        named_by_guides > 20,
+        "the guides name {named_by_guides} tests"
+    );
 }
