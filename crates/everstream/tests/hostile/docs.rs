@@ -4,7 +4,31 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use everstream::SessionConfig;
+
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+
+/// Of a session; the rest of the table names its tests.
+#[test]
+fn the_defaults_in_the_readme_are_those_of_a_session() {
+    let readme = fs::read_to_string(Path::new(ROOT).join("README.md")).unwrap();
+    let config = SessionConfig::default();
+    let delay = config.initial_retry_delay.as_secs();
+    let threshold = config.retry_delay_reset_threshold.as_secs();
+    let floor = config.min_server_retry_delay.as_millis();
+    let largest = config.max_event_size >> 20;
+    assert_eq!(config.read_timeout, None);
+    for row in [
+        format!(
+            "| first delay before reconnecting | {delay} s, until the server says `retry:` (at least {floor} ms)"
+        ),
+        format!("| the delay starts anew | after a connection that lasted {threshold} s"),
+        format!("| largest event | {largest} MiB"),
+        "| silence | is accepted".into(),
+    ] {
+        assert!(readme.contains(&row), "the README has no row {row:?}");
+    }
+}
 
 /// The names of all functions, modules and fields of the crates.
 fn names(directory: &Path, found: &mut BTreeSet<String>) {
