@@ -142,6 +142,43 @@ fn is_in(quoted: &str, source: &str) -> bool {
 }
 
 #[test]
+fn the_links_of_a_guide_lead_somewhere_in_rustdoc_too() {
+    let guides = Path::new(ROOT).join("crates/everstream/guides");
+    let defined = fs::read_to_string(guides.join("links-of-rustdoc.txt")).unwrap();
+    let index = fs::read_to_string(guides.join("README.md")).unwrap();
+    let modules = fs::read_to_string(guides.join("../src/guide.rs")).unwrap();
+    let of_guides = |page: &PathBuf| page.parent().unwrap().ends_with("guides");
+    for page in pages().into_iter().filter(of_guides) {
+        let name = page.file_name().unwrap().to_str().unwrap();
+        assert!(modules.contains(&format!("../guides/{name}")), "{name}");
+        assert!(name == "README.md" || index.contains(name), "{name}");
+        for (text, target) in links(&prose(&page)) {
+            let definition = format!("[{text}]: ");
+            assert!(
+                defined.lines().any(|line| line.starts_with(&definition)),
+                "{name} links to {target} for {text}, which links-of-rustdoc.txt hasn't"
+            );
+        }
+    }
+}
+
+#[test]
+fn every_command_of_the_project_is_explained() {
+    let root = Path::new(ROOT);
+    let source = fs::read_to_string(root.join("xtask/src/main.rs")).unwrap();
+    let explained = fs::read_to_string(root.join("CONTRIBUTING.md")).unwrap();
+    let commands: Vec<_> = source
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("name: \"")?.strip_suffix("\","))
+        .collect();
+    assert!(commands.len() > 10, "{commands:?}");
+    for command in commands {
+        let row = format!("| `cargo xtask {command}");
+        assert!(explained.contains(&row), "CONTRIBUTING.md has no {command}");
+    }
+}
+
+#[test]
 fn every_test_that_is_named_exists() {
     let mut found = BTreeSet::new();
     for members in ["crates", "fuzz/src", "soak"] {
