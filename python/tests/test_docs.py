@@ -1,4 +1,4 @@
-"""Every block of Python in docs/python.md and README.md runs, and prints what is shown after it.
+"""Every block of Python in the pages below runs, and prints what is shown after it.
 
 ``https://example.com`` is replaced by a local server; the path says what that answers.
 """
@@ -16,7 +16,13 @@ import pytest
 from everstream.testing import Feed, Reply, Request, SSEServer
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "docs" / "python.md", ROOT / "python" / "README.md"]
+GUIDES = ROOT / "crates" / "everstream" / "guides"
+PAGES = [
+    ROOT / "docs" / "python.md",
+    ROOT / "python" / "README.md",
+    ROOT / "README.md",
+    GUIDES / "migrating_python.md",
+]
 SITE = "https://example.com"
 
 BLOCK = re.compile(r"^```python\n(.*?)^```\n(?:\n```text\n(.*?)^```\n)?", re.MULTILINE | re.DOTALL)

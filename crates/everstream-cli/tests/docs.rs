@@ -1,4 +1,4 @@
-//! What `docs/cli.md` shows is what the command writes.
+//! What `docs/cli.md` and the guide from `curl -N` show is what the command writes.
 //!
 //! `UPDATE_DOCS=1 cargo test -p everstream-cli --test docs` writes it anew.
 #![cfg(unix)]
@@ -184,9 +184,22 @@ fn the_table_of_what_is_examined_is_whole() {
 
 #[test]
 fn the_page_shows_what_the_command_writes() {
-    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/cli.md");
+    assert_shown("docs/cli.md", "docs", 10);
+}
+
+#[test]
+fn the_guide_from_curl_shows_what_the_command_writes() {
+    let guide = "crates/everstream/guides/migrating_curl.md";
+    assert_shown(guide, "docs-curl", 4);
+}
+
+/// What this page shows, with more commands than so many, is what they write.
+fn assert_shown(name: &str, folder: &str, more_than: usize) {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../..")
+        .join(name);
     let shown = fs::read_to_string(&page).unwrap();
-    let (server, folder) = (Server::start(), Folder::new("docs"));
+    let (server, folder) = (Server::start(), Folder::new(folder));
     server.otherwise_with(answer);
     let real = server.url("").trim_end_matches('/').to_owned();
     let mut urls = vec![(SHOWN_URL.to_owned(), real)];
@@ -221,12 +234,12 @@ fn the_page_shows_what_the_command_writes() {
                 .for_each(|line| written += &format!("{}\n", line.trim_end()));
         }
     }
-    assert!(commands > 10, "{commands}");
+    assert!(commands > more_than, "{commands}");
     if std::env::var_os("UPDATE_DOCS").is_some() {
         fs::write(&page, &written).unwrap();
     } else if shown != written {
         let pairs = shown.lines().zip(written.lines());
         let difference: Vec<_> = pairs.filter(|(old, new)| old != new).take(5).collect();
-        panic!("docs/cli.md isn't what is written; UPDATE_DOCS=1 mends it: {difference:#?}");
+        panic!("{name} isn't what is written; UPDATE_DOCS=1 mends it: {difference:#?}");
     }
 }

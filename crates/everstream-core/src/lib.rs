@@ -28,6 +28,25 @@
 //! # Ok::<(), everstream_core::TooLarge>(())
 //! ```
 //!
+//! # The parts together
+//!
+//! A client of your own owns the connection and the clock, and asks a [`Session`] what to do: connect,
+//! read, wait, hand something out. It has a decoder inside; a [`Decoder`] by itself takes a stream apart
+//! without following it. The page of [`Session`] drives one by hand; `everstream` is such a client.
+//!
+//! To write a stream, [`Encoder`] makes text that any client reads as it was meant, and refuses what
+//! can't be said:
+//!
+//! ```
+//! use everstream_core::{Encoder, Event};
+//!
+//! let mut encoder = Encoder::new();
+//! encoder.event(Event::new("greeting", "two\nlines", Some("7")).as_ref())?;
+//! assert_eq!(encoder.take(), "event: greeting\nid: 7\ndata: two\ndata: lines\n\n");
+//! assert!(encoder.event(Event::new("line\nend", "", None).as_ref()).is_err());
+//! # Ok::<(), everstream_core::EncodeError>(())
+//! ```
+//!
 //! # Features
 //!
 //! | feature | default | adds |

@@ -36,6 +36,9 @@
 //! | read from something other than HTTP | [`connect_fn`], [`ConnectStrategy`] |
 //! | parse or write streams without a client | [`Decoder`], [`Encoder`] |
 //!
+//! The pages of the [`guide`] go by task: reconnecting, errors, stopping, LLM streams, many streams,
+//! proxies, custom sources, testing, migrating from other clients.
+//!
 //! # Ok means that life goes on
 //!
 //! An iteration yields an `Err` only when the error strategy gives up. A connection that drops is
@@ -63,14 +66,17 @@
 //! | `tracing` | no | logs of connections, faults and waits |
 //!
 //! Without default features there are the engine, the strategies and both clients over sources of
-//! your own.
+//! your own. A page of an item that needs a feature says so.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-/// The examples of the README are compiled with the tests.
+/// The examples of the README are compiled with the tests; `tests/transport/readme.rs` runs them.
 #[cfg(all(doctest, feature = "json"))]
 #[doc = include_str!("../../../README.md")]
 mod readme {}
+
+#[cfg(all(any(doc, doctest), feature = "http", feature = "json"))]
+pub mod guide;
 
 pub mod blocking;
 mod builder;

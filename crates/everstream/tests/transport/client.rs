@@ -124,8 +124,9 @@ pub(crate) fn cause<T: std::error::Error + 'static>(fault: &Fault) -> Option<&T>
 }
 
 /// Runs one test, which is ignored otherwise, in a process of its own: this test binary again. Not
-/// only what is asked for is set in its environment, proxies are removed from it too.
-pub(crate) fn in_child(test: &str, variables: &[(&str, &str)]) {
+/// only what is asked for is set in its environment, proxies are removed from it too. Returns what it
+/// printed.
+pub(crate) fn in_child(test: &str, variables: &[(&str, &str)]) -> String {
     let mut child = Command::new(std::env::current_exe().unwrap());
     child.args([test, "--exact", "--include-ignored", "--nocapture"]);
     for name in ["http_proxy", "https_proxy", "all_proxy", "no_proxy"] {
@@ -134,10 +135,11 @@ pub(crate) fn in_child(test: &str, variables: &[(&str, &str)]) {
     // Proxies from the environment aren't used in what looks like a CGI program.
     child.env_remove("REQUEST_METHOD");
     let output = child.envs(variables.iter().copied()).output().unwrap();
-    let stdout = String::from_utf8_lossy(&output.stdout);
+    let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(
         output.status.success() && stdout.contains("1 passed"),
         "{stdout}{}",
         String::from_utf8_lossy(&output.stderr)
     );
+    stdout
 }

@@ -3,7 +3,7 @@
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
-use everstream::{Fault, Http, SseClient};
+use everstream::{Action, Fault, Http, SseClient};
 use everstream_testing::{Reply, Server};
 use reqwest::redirect::Policy;
 use socket2::{Domain, Socket, Type};
@@ -59,6 +59,25 @@ fn a_connection_that_nobody_answers_is_given_up_after_connect_timeout() {
         assert!(began.elapsed() >= SOON);
         assert!(fault.to_string().contains("connect_timeout"), "{fault}");
     });
+}
+
+/// In paused time: it goes on when everybody waits.
+#[tokio::test(start_paused = true)]
+async fn the_time_to_connect_is_ten_seconds_by_default() {
+    let silent = silent();
+    let began = tokio::time::Instant::now();
+    let mut client = SseClient::new(format!("https://{}/", silent.local_addr().unwrap())).unwrap();
+    let fault = loop {
+        if let Action::Fault(Some(fault)) = client.next_action().await.unwrap().unwrap() {
+            break fault;
+        }
+    };
+    let ten_seconds = Duration::from_secs(10);
+    assert!(
+        matches!(fault, Fault::ConnectTimeout(it) if it == ten_seconds),
+        "{fault:?}"
+    );
+    assert!(began.elapsed() >= ten_seconds);
 }
 
 #[test]
