@@ -10,6 +10,7 @@ mod pictures;
 mod python;
 mod sh;
 mod soak;
+mod start;
 mod test;
 mod tool;
 
@@ -66,6 +67,11 @@ const COMMANDS: &[Command] = &[
         name: "pictures",
         about: "The pictures of the terminal in docs/pictures, from the command itself",
         run: pictures::run,
+    },
+    Command {
+        name: "start",
+        about: "How fast the everstream command starts, and how much memory it takes; Linux",
+        run: start::run,
     },
     Command {
         name: "fuzz",

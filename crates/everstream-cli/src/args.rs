@@ -47,6 +47,14 @@ pub(crate) fn definition() -> clap::Command {
     FollowArgs::augment_args(Cli::command()).subcommand_negates_reqs(true)
 }
 
+/// Without subcommands that aren't for people: scripts of shells name hidden ones too.
+pub(crate) fn offered() -> clap::Command {
+    let all = definition();
+    let subcommands = all.get_subcommands().filter(|it| !it.is_hide_set());
+    FollowArgs::augment_args(clap::Command::new("everstream").version(env!("CARGO_PKG_VERSION")))
+        .subcommands(subcommands.cloned())
+}
+
 /// What is to be done.
 pub(crate) fn parse(
     args: impl IntoIterator<Item: Into<OsString> + Clone>,

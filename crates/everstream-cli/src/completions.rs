@@ -18,12 +18,7 @@ pub(crate) struct CompletionsArgs {
 
 pub(crate) fn run(args: &CompletionsArgs) -> Exit {
     let mut script = Vec::new();
-    clap_complete::generate(
-        args.shell,
-        &mut args::definition(),
-        "everstream",
-        &mut script,
-    );
+    clap_complete::generate(args.shell, &mut args::offered(), "everstream", &mut script);
     match write(&script) {
         Ok(()) => Exit::Done,
         // Whoever reads has enough.

@@ -9,7 +9,8 @@ pub(crate) const HELP: &str = "\
 Exit codes:
   0  ended as asked: --count, --duration or --until, Ctrl-C, SIGTERM, the reader of the
      output has closed it, or the server ended a stream that isn't to be connected again;
-     for the demo: every event arrived once, unchanged and in order
+     for the demo: every event arrived once, unchanged and in order; for top: it was told to
+     quit (if all streams had ended before, it is the code of the first one)
   1  something else failed; for the demo: an event was lost or repeated; for serve: a line of
      its input was left out
   2  the command line, or a file or port that it names, can't be used

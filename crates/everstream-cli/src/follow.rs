@@ -6,7 +6,7 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::{Instant, SystemTime};
 
-use everstream::{Action, Error, Event, RedactedUrl, SseClient};
+use everstream::{Action, Error, Event, SseClient};
 
 use crate::args::FollowArgs;
 use crate::cursor::Cursor;
@@ -18,6 +18,7 @@ use crate::jq::{self, Jq};
 use crate::output::{Printer, output_is_pipe};
 use crate::progress::Progress;
 use crate::report::{self, Problem};
+use crate::request::bad_setting;
 use crate::select::{self, Last, Select};
 use crate::status::Status;
 use crate::stop::{Limits, OUT_OF_TIME, Stop};
@@ -56,7 +57,7 @@ fn prepare(args: &FollowArgs) -> Result<(SseClient, Follower<'_>), Problem> {
     let (builder, last) = select::apply_until(&args.select, builder)?;
     let client = builder
         .build()
-        .map_err(|error| bad_setting(&args.request.url, &error))?;
+        .map_err(|error| bad_setting("followed", &args.request.url, &error))?;
     let follower = Follower {
         args,
         printer: Printer::new(&args.output),
@@ -74,18 +75,6 @@ fn prepare(args: &FollowArgs) -> Result<(SseClient, Follower<'_>), Problem> {
         lost: None,
     };
     Ok((client, follower))
-}
-
-pub(crate) fn bad_setting(url: &str, error: &Error) -> Problem {
-    let problem = Problem::because("this can't be followed", error);
-    if matches!(error, Error::Config { setting: "url", .. }) && !url.contains("://") {
-        let guess = format!("http://{url}");
-        return problem.hint(format!(
-            "a URL begins with http:// or https://, as in {}",
-            RedactedUrl(&guess)
-        ));
-    }
-    problem
 }
 
 struct Follower<'a> {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
-use everstream::{Http, HttpVersion};
+use everstream::{Error, Http, HttpVersion, RedactedUrl};
 
 use crate::duration;
 use crate::output::visible;
@@ -365,6 +365,18 @@ fn token(variable: &str) -> Result<String, Problem> {
             Err(Problem::new(what))
         }
     }
+}
+
+pub(crate) fn bad_setting(done: &str, url: &str, error: &Error) -> Problem {
+    let problem = Problem::because(&format!("this can't be {done}"), error);
+    if matches!(error, Error::Config { setting: "url", .. }) && !url.contains("://") {
+        let guess = format!("http://{url}");
+        return problem.hint(format!(
+            "a URL begins with http:// or https://, as in {}",
+            RedactedUrl(&guess)
+        ));
+    }
+    problem
 }
 
 /// The password that -u leaves out.

@@ -37,7 +37,9 @@ const SCENES: &[Scene] = &[
         rows: 24,
         columns: 96,
         line: "everstream http://example.com/prices",
-        taken_at: |screen| screen.contains("8.25") && screen.contains("silent for 1 s"),
+        taken_at: |screen| {
+            screen.contains("8.25") && screen.contains("no event or comment for 1 s")
+        },
     },
     Scene {
         name: "top",
@@ -45,6 +47,13 @@ const SCENES: &[Scene] = &[
         columns: 104,
         line: "everstream top http://example.com/trades http://example.com/builds http://example.org/news",
         taken_at: |screen| screen.contains("0:00:14") && screen.contains("retry in "),
+    },
+    Scene {
+        name: "check",
+        rows: 30,
+        columns: 96,
+        line: "everstream check --quiet --count 4 http://example.com/orders",
+        taken_at: |screen| screen.contains("passed, "),
     },
     Scene {
         name: "demo",
@@ -90,6 +99,11 @@ fn answer(request: &Request) -> Reply {
             let reply = reply.comment("keep-alive").pause(moment(1000));
             reply.send(format!("event: {state}\nid: build-{number}\ndata: main\n\n")).pause(moment(1500))
         }),
+        // Whatever the client has had already.
+        "http://example.com/orders" => {
+            let orders = (1..=4).map(|id| format!("id: {id}\ndata: {{\"order\": {id}}}\n\n"));
+            stream.send(orders.collect::<String>()).stall()
+        }
         "http://example.org/news" if resumes => Reply::status(503).header("Retry-After", "25"),
         "http://example.org/news" => stream.event_with_id("7", "ACME opens a shop").end(),
         _ => Reply::status(404),

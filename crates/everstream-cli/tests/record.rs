@@ -365,6 +365,36 @@ fn the_exit_code_says_how_it_ended() {
     assert!(news.contains("can't be written"), "{news}");
 }
 
+/// What was there couldn't be replayed, and what came after it neither.
+#[test]
+fn what_is_no_recording_is_not_gone_on_in() {
+    let server = Server::start();
+    let folder = Folder::new("record-other");
+    for text in ["my notes\n", "{\"format\":\"har\"}\n", "x"] {
+        let file = folder.file("notes", text);
+        let (code, news) = record(&server.url("/"), &file, &["--append"]).end();
+        assert_eq!(code, 2, "{news}");
+        assert!(news.contains("notes is no recording"), "{news}");
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), text);
+    }
+    assert_eq!(server.request_count(), 0);
+}
+
+#[test]
+fn a_url_without_a_scheme_is_told_with_one_by_every_command() {
+    let folder = Folder::new("record-scheme");
+    let file = folder.path("a.rec");
+    for args in [
+        &["record", "localhost:80/x", file.to_str().unwrap()][..],
+        &["check", "localhost:80/x"],
+        &["follow", "localhost:80/x"],
+    ] {
+        let (code, news) = Running::follow(args.iter().copied()).end();
+        assert_eq!(code, 2, "{news}");
+        assert!(news.contains("as in http://localhost:80/x"), "{news}");
+    }
+}
+
 #[test]
 fn a_file_that_takes_no_more_ends_the_recording() {
     let server = Server::start();

@@ -245,6 +245,58 @@ fn signals_end_it_while_the_input_is_silent() {
     }
 }
 
+/// A page can give its own name this machine's address (DNS rebinding): to the browser the stream is
+/// then the page's own.
+#[test]
+fn a_page_whose_name_leads_here_gets_no_stream() {
+    let ask = |url: &str, host: &str| {
+        let address = url.trim_start_matches("http://").trim_end_matches('/');
+        let mut socket = std::net::TcpStream::connect(address).unwrap();
+        write!(socket, "GET / HTTP/1.1\r\nHost: {host}\r\n\r\n").unwrap();
+        let mut line = String::new();
+        BufReader::new(socket).read_line(&mut line).unwrap();
+        line.split(' ').nth(1).unwrap().to_owned()
+    };
+    let (server, _stdin, url) = serve(&["--allow-origin", "http://app.example:3000"]);
+    for host in [
+        "localhost:1",
+        "127.0.0.1",
+        "[::1]:80",
+        "a.localhost",
+        "app.example",
+    ] {
+        assert_eq!(ask(&url, host), "200", "{host}");
+    }
+    for host in [
+        "evil.example",
+        "localhost.evil.example:80",
+        "10.0.0.1",
+        "",
+        "127.0.0.1.evil.example",
+    ] {
+        assert_eq!(ask(&url, host), "403", "{host}");
+    }
+    // They weren't clients.
+    server.signal("TERM");
+    let (_, news) = server.end();
+    assert_eq!(news.matches("client ").count(), 5, "{news}");
+    for options in [&["--allow-origin", "*"], &["--listen", "0.0.0.0:0"]] {
+        let (_server, _stdin, url) = serve(options);
+        assert_eq!(ask(&url, "evil.example"), "200");
+    }
+}
+
+#[test]
+fn a_browsers_icon_is_no_client() {
+    let (server, mut stdin, url) = serve(&[]);
+    let icon = follow(&format!("{url}favicon.ico"), &[]);
+    let (code, news) = icon.end();
+    assert_eq!(code, 6, "{news}");
+    stdin.write_all(b"one\n").unwrap();
+    follow(&format!("{url}any/path"), &["--count", "1"]).end();
+    assert!(server.err.wait_for_text("client 1").len() == 1);
+}
+
 #[test]
 fn mistakes_are_told() {
     for (options, expected) in [
@@ -252,7 +304,9 @@ fn mistakes_are_told() {
         (&["--heartbeat", "often"], "heartbeat"),
         (&["--listen", "example.com:80"], "it looks like this"),
         (&["--listen", "192.0.2.1:0"], "must be one of this machine"),
-        (&["data.txt"], "data.txt"),
+        (&["data.txt"], "unexpected argument"),
+        (&["--allow-origin", "http://a.example/"], "and no path"),
+        (&["--allow-origin", "a.example"], "and no path"),
     ] {
         let server = Running::follow(["serve"].into_iter().chain(options.iter().copied()));
         let (code, news) = server.end();

@@ -66,6 +66,11 @@ fn bash_completes_options_and_subcommands() {
     assert_eq!(lines.next(), Some("--cursor --cursor-every"));
     assert!(completed("everstream top", "--all").ends_with("\n--all-origins\n"));
     assert!(completed("everstream", "comp").ends_with("\ncompletions\n"));
+    // What is for the command itself.
+    for words in ["everstream", "everstream help"] {
+        assert!(!completed(words, "jq").contains("jq-worker"));
+        assert!(completed(words, "repl").ends_with("\nreplay\n"));
+    }
     assert!(completed("everstream completions", "z").ends_with("\nzsh\n"));
 }
 

@@ -12,7 +12,7 @@ mod screen;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use common::{Folder, PATIENCE, everstream};
+use common::{Folder, PATIENCE, everstream, wait_for};
 use everstream_testing::{Gate, Reply, Request, Server};
 use pty::Pty;
 
@@ -230,6 +230,66 @@ fn it_ends_with_its_terminal() {
         assert!(begin.elapsed() < PATIENCE, "it still runs");
         // std has no wait for a process that isn't a child.
         std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Whatever it can't write there any more.
+#[test]
+fn it_does_not_panic_when_its_terminal_goes() {
+    let server = server();
+    let command = format!(
+        "sh -c 'trap \"\" HUP; \"$0\" top {}; echo $? > code.new; mv code.new code' '{}'",
+        server.url("/prices"),
+        env!("CARGO_BIN_EXE_everstream")
+    );
+    let mut top = Top::start_command("gone", &command, &[]);
+    top.pty.wait_for("price 12");
+    top.pty.kill();
+    let code = wait_for("exit code", || {
+        std::fs::read_to_string(top.folder.path("code")).ok()
+    });
+    assert!(["0\n", "1\n"].contains(&&*code), "{code}");
+}
+
+/// In a shell that has jobs, and its own modes of the terminal; Enter lets it go on.
+#[test]
+fn it_stops_and_goes_on_as_other_jobs_do() {
+    let server = server();
+    for way in ["\x1a", "STOP", "TSTP"] {
+        let command = format!(
+            "bash --norc -c 'modes=$(stty -g); set -m; sh -c \"echo \\$\\$ > job; exec \\\"\\$0\\\" \\\"\\$@\\\"\" \"$0\" top {}; \
+             echo \"stopped by $?\"; stty \"$modes\"; read line; fg > /dev/null' '{}'",
+            server.url("/prices"),
+            env!("CARGO_BIN_EXE_everstream")
+        );
+        let mut top = Top::start_command("stops", &command, &[]);
+        top.pty.wait_for("price 12");
+        match way {
+            "\x1a" => top.pty.press(way),
+            name => {
+                let job = top.file("job");
+                let sent = Command::new("kill").args(["-s", name, &job]).status();
+                assert!(sent.unwrap().success());
+            }
+        }
+        top.pty.wait_for("stopped by 1");
+        if way == "\x1a" {
+            top.pty.with_screen(|screen| {
+                assert!(!screen.alternate_screen());
+                assert!(!screen.hide_cursor());
+            });
+        }
+        top.pty.press("\n");
+        top.pty.wait("the list again", |screen| {
+            screen.contains("price 12") && !screen.contains("stopped by")
+        });
+        top.pty
+            .with_screen(|screen| assert!(screen.alternate_screen()));
+        // Keys come one by one again.
+        top.pty.press("?");
+        top.pty.wait_for("select a stream");
+        top.pty.press("qq");
+        assert_eq!(top.end(), 0, "{way:?}");
     }
 }
 

@@ -18,13 +18,14 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use everstream::{ClientContext, ConnectStrategy, Error, RedactedUrl};
+use everstream::{ClientContext, ConnectStrategy, RedactedUrl};
 use tokio::sync::watch;
 
 use crate::duration;
 use crate::exit::Exit;
 use crate::report::{self, Problem};
-use crate::request::RequestArgs;
+use crate::request::{RequestArgs, bad_setting};
+use crate::server::{ORIGIN_HINT, is_origin};
 use observed::{Observed, TroubleKind};
 use probe::Prober;
 use show::Report;
@@ -98,13 +99,9 @@ pub(crate) fn run(args: &CheckArgs) -> Exit {
 /// All that can be wrong with the command line is found here.
 fn prepare(args: &CheckArgs) -> Result<(Prober<'_>, watch::Sender<bool>), Problem> {
     let origin = args.origin();
-    let authority = origin.split_once("://").map(|(_, authority)| authority);
-    let is_origin = authority
-        .is_some_and(|it| !it.is_empty() && !it.contains(['/', '?', '#', '@']))
-        && origin.bytes().all(|byte| byte.is_ascii_graphic());
-    if !is_origin && origin != "null" {
+    if !is_origin(origin) && origin != "null" {
         let problem = Problem::new(format!("--origin {:?} is no origin", RedactedUrl(origin)));
-        return Err(problem.hint("it has a scheme, a host and perhaps a port, and no path, as in https://app.example.com"));
+        return Err(problem.hint(ORIGIN_HINT));
     }
     let (ask, stop) = watch::channel(false);
     let prober = Prober {
@@ -115,21 +112,7 @@ fn prepare(args: &CheckArgs) -> Result<(Prober<'_>, watch::Sender<bool>), Proble
     };
     match prober.http.create_client(ClientContext::default()) {
         Ok(_) => Ok((prober, ask)),
-        Err(error) => Err(unusable(&args.request.url, &error)),
-    }
-}
-
-fn unusable(url: &str, error: &Error) -> Problem {
-    let problem = Problem::because("this can't be checked", error);
-    match error {
-        Error::Config { setting: "url", .. } if !url.contains("://") => {
-            let guess = format!("https://{url}");
-            problem.hint(format!(
-                "a URL begins with http:// or https://, as in {}",
-                RedactedUrl(&guess)
-            ))
-        }
-        _ => problem,
+        Err(error) => Err(bad_setting("checked", &args.request.url, &error)),
     }
 }
 

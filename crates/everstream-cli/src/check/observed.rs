@@ -87,6 +87,8 @@ pub(super) struct Trouble {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum TroubleKind {
+    /// No response in time.
+    Silence,
     Connect,
     Redirect,
     /// The user had enough.

@@ -362,6 +362,7 @@ fn trouble(fault: &Fault) -> Trouble {
     let kind = match fault {
         Fault::Connect(_) | Fault::ConnectTimeout(_) => TroubleKind::Connect,
         Fault::Redirect(..) => TroubleKind::Redirect,
+        Fault::ReadTimeout(_) => TroubleKind::Silence,
         _ => TroubleKind::Other,
     };
     Trouble {

@@ -6,7 +6,7 @@
 mod tap;
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -18,9 +18,9 @@ use crate::exit::Exit;
 use crate::explain;
 use crate::output::output_is_pipe;
 use crate::reconnect::ReconnectArgs;
-use crate::recording::Writer;
+use crate::recording::{Entry, Reader, Writer};
 use crate::report::{self, Problem};
-use crate::request::RequestArgs;
+use crate::request::{RequestArgs, bad_setting};
 use crate::status::Status;
 use crate::stop::{Limits, READER_GONE, Stop};
 use tap::Tap;
@@ -122,7 +122,7 @@ fn client(args: &RecordArgs, http: Http, writer: Option<Writer>) -> Result<SseCl
     }
     builder
         .build()
-        .map_err(|error| Problem::because("this can't be recorded", &error))
+        .map_err(|error| bad_setting("recorded", &args.request.url, &error))
 }
 
 fn open(args: &RecordArgs) -> Result<Writer, Problem> {
@@ -140,15 +140,39 @@ fn open(args: &RecordArgs) -> Result<Writer, Problem> {
     };
     let opened = options.open(&args.file).and_then(|mut file| {
         if args.append {
+            if !is_recording(&file)? {
+                return Ok(None);
+            }
             end_line(&mut file)?;
         }
-        Writer::begin(file)
+        Writer::begin(file).map(Some)
     });
-    opened.map_err(|error| match error.kind() {
+    match opened {
+        Ok(Some(writer)) => return Ok(writer),
+        Ok(None) => {
+            let problem = Problem::new(format!("{name} is no recording, which could go on"));
+            return Err(problem.hint("another FILE, or --force, which writes over it"));
+        }
+        Err(error) => Err(error),
+    }
+    .map_err(|error| match error.kind() {
         io::ErrorKind::AlreadyExists => Problem::new(format!("{name} exists"))
             .hint("--append goes on in it, --force writes over it"),
         _ => Problem::because(&format!("{name} can't be written"), &error),
     })
+}
+
+/// Whether it begins as one, or is empty.
+fn is_recording(file: &File) -> io::Result<bool> {
+    if file.metadata()?.len() == 0 {
+        return Ok(true);
+    }
+    // Its first line is short.
+    let begin = BufReader::new(file.take(10_000));
+    match Reader::new(begin, "").next() {
+        Ok(first) => Ok(first == Some(Entry::Begin)),
+        Err(_) => Ok(false),
+    }
 }
 
 /// A recorder that was killed may have left half a line, which must not become part of another.

@@ -2,13 +2,13 @@
 
 use std::convert::Infallible;
 use std::future::Future;
-use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 
+use super::origin::{host, is_local};
 use super::out::{Out, Pieces, Switch};
 
 /// What writes a stream, until its end.
@@ -30,14 +30,17 @@ pub(crate) struct Asked {
 pub(super) struct Answers<S> {
     source: S,
     allow_origin: Vec<String>,
+    /// Nobody else's machine can reach the port.
+    only_here: bool,
     asked: AtomicU64,
 }
 
 impl<S: Source> Answers<S> {
-    pub(super) fn new(source: S, allow_origin: Vec<String>) -> Answers<S> {
+    pub(super) fn new(source: S, allow_origin: Vec<String>, only_here: bool) -> Answers<S> {
         Answers {
             source,
             allow_origin,
+            only_here,
             asked: AtomicU64::new(0),
         }
     }
@@ -48,7 +51,15 @@ impl<S: Source> Answers<S> {
         switch: &Switch,
     ) -> Result<Response<Pieces>, Infallible> {
         let mut response = Response::new(Pieces::none(switch));
+        if !self.may_ask(request.headers()) {
+            *response.status_mut() = StatusCode::FORBIDDEN;
+            return Ok(response);
+        }
         match *request.method() {
+            // Browsers ask for it by themselves when somebody looks at the stream.
+            _ if request.uri().path() == "/favicon.ico" => {
+                *response.status_mut() = StatusCode::NOT_FOUND;
+            }
             // What a browser asks before a page's own code may send a header such as this.
             Method::OPTIONS => {
                 *response.status_mut() = StatusCode::NO_CONTENT;
@@ -90,12 +101,28 @@ impl<S: Source> Answers<S> {
         Ok(response)
     }
 
+    /// A page can give its own name this machine's address (DNS rebinding): to its browser the stream
+    /// is then of the page's own origin. Who reaches this port from elsewhere needs no such trick.
+    fn may_ask(&self, headers: &HeaderMap) -> bool {
+        let Some(asked) = headers.get(header::HOST).filter(|_| self.only_here) else {
+            return true;
+        };
+        let asked = host(asked.to_str().unwrap_or_default());
+        let allowed = |allowed: &String| {
+            let allowed_host = allowed.split_once("://").map(|(_, it)| host(it));
+            allowed == "*" || allowed_host == Some(asked)
+        };
+        is_local(asked) || self.allow_origin.iter().any(allowed)
+    }
+
     /// The origin of the page that asks, if it may read the answer.
     fn allowed_origin(&self, headers: &HeaderMap) -> Option<HeaderValue> {
         let origin = headers.get(header::ORIGIN)?;
         let text = origin.to_str().ok()?;
         let allowed = |allowed: &String| allowed == "*" || allowed == text;
-        let may = self.allow_origin.iter().any(allowed) || is_local(text);
+        let local = |(_, authority): (&str, &str)| is_local(host(authority));
+        let may =
+            self.allow_origin.iter().any(allowed) || text.split_once("://").is_some_and(local);
         may.then(|| origin.clone())
     }
 }
@@ -113,48 +140,4 @@ fn last_event_id(headers: &HeaderMap) -> Option<String> {
     // Browsers and others send it as UTF-8 (WHATWG HTML, 9.2.5).
     let id = String::from_utf8_lossy(id).into_owned();
     (!id.is_empty()).then_some(id)
-}
-
-/// Whether a page comes from this machine.
-fn is_local(origin: &str) -> bool {
-    let Some((_, host)) = origin.split_once("://") else {
-        return false;
-    };
-    let host = match host.rsplit_once(':') {
-        Some((before, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => before,
-        _ => host,
-    };
-    let address = host.trim_start_matches('[').trim_end_matches(']');
-    host == "localhost"
-        || host.ends_with(".localhost")
-        || address.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pages_of_this_machine_are_known() {
-        for origin in [
-            "http://localhost",
-            "http://localhost:3000",
-            "https://app.localhost:8443",
-            "http://127.0.0.1:3000",
-            "http://[::1]:3000",
-            "http://[::1]",
-        ] {
-            assert!(is_local(origin), "{origin}");
-        }
-        for origin in [
-            "null",
-            "https://example.com",
-            "https://localhost.example.com",
-            "https://127.0.0.1.example.com:80",
-            "http://10.0.0.1",
-            "http://notlocalhost",
-        ] {
-            assert!(!is_local(origin), "{origin}");
-        }
-    }
 }

@@ -6,10 +6,12 @@
 //! | file | subject |
 //! |---|---|
 //! | `answer.rs` | requests and responses, and which pages of a browser may read them |
+//! | `origin.rs` | the origins of such pages |
 //! | `out.rs` | what a source says to its client: bytes, or a connection that is dropped |
 //! | `socket.rs` | a connection that can be dropped when all was sent |
 
 mod answer;
+mod origin;
 mod out;
 mod socket;
 
@@ -29,6 +31,7 @@ use tokio::task::JoinSet;
 use crate::report::{self, Problem};
 use answer::Answers;
 pub(crate) use answer::{Asked, Source, Streaming};
+pub(crate) use origin::{HINT as ORIGIN_HINT, is_origin};
 use out::Switch;
 pub(crate) use out::{Gone, Out};
 use socket::Socket;
@@ -48,7 +51,7 @@ pub(crate) struct ServerArgs {
 
     /// Let pages of this origin read the stream in a browser; `*`: all pages. Those of this
     /// machine (http://localhost:3000 and the like) always may (repeatable).
-    #[arg(long, value_name = "ORIGIN")]
+    #[arg(long, value_name = "ORIGIN", value_parser = parse_origin)]
     allow_origin: Vec<String>,
 
     /// Only errors on standard error.
@@ -69,6 +72,13 @@ fn parse_address(text: &str) -> Result<SocketAddr, String> {
         "it looks like this: 8000, 127.0.0.1:8000, [::1]:8000, or 0.0.0.0:8000 for all networks"
             .into()
     })
+}
+
+fn parse_origin(text: &str) -> Result<String, String> {
+    match text == "*" || is_origin(text) {
+        true => Ok(text.to_owned()),
+        false => Err(ORIGIN_HINT.into()),
+    }
 }
 
 /// A port, and how to answer at it.
@@ -129,7 +139,8 @@ impl Server {
         source: S,
         until: impl Future<Output = T>,
     ) -> (T, JoinSet<()>) {
-        let answers = Arc::new(Answers::new(source, self.allow_origin));
+        let only_here = self.address.ip().is_loopback();
+        let answers = Arc::new(Answers::new(source, self.allow_origin, only_here));
         let mut clients = JoinSet::new();
         let mut until = pin!(until);
         loop {

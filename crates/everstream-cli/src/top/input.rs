@@ -20,6 +20,8 @@ pub(super) enum Input {
     Key(KeyEvent),
     /// The terminal has another size.
     Resized,
+    /// The process was stopped, and goes on.
+    Continued,
     /// Ctrl-C from elsewhere, SIGTERM, the end of the terminal.
     Signal,
     /// There will be no more keys.
@@ -71,10 +73,13 @@ pub(super) fn watch_signals(to: mpsc::Sender<Input>) -> io::Result<()> {
                 }
             };
             _ = ready.send(Ok(()));
-            signals.next().await;
+            while signals.next().await == Told::Continue {
+                _ = to.try_send(Input::Continued);
+            }
             // If the queue is full, the main thread is stuck.
             _ = to.try_send(Input::Signal);
-            _ = tokio::time::timeout(GRACE, signals.next()).await;
+            let again = async { while signals.next().await == Told::Continue {} };
+            _ = tokio::time::timeout(GRACE, again).await;
             screen::abandon();
             std::process::exit(Exit::Done as i32);
         });
@@ -85,8 +90,15 @@ pub(super) fn watch_signals(to: mpsc::Sender<Input>) -> io::Result<()> {
         .unwrap_or_else(|_| Err(io::Error::other("the signal thread ended")))
 }
 
+#[derive(PartialEq, Eq)]
+enum Told {
+    End,
+    #[cfg_attr(not(unix), allow(dead_code))] // there is no such signal
+    Continue,
+}
+
 #[cfg(unix)]
-struct Signals([tokio::signal::unix::Signal; 3]);
+struct Signals([tokio::signal::unix::Signal; 4]);
 
 #[cfg(unix)]
 impl Signals {
@@ -97,15 +109,17 @@ impl Signals {
             signal(SignalKind::terminate())?,
             // The terminal has gone.
             signal(SignalKind::hangup())?,
+            signal(SignalKind::from_raw(rustix::process::Signal::CONT.as_raw()))?,
         ]))
     }
 
-    async fn next(&mut self) {
-        let [a, b, c] = &mut self.0;
+    async fn next(&mut self) -> Told {
+        let [a, b, c, go_on] = &mut self.0;
         tokio::select! {
-            _ = a.recv() => {}
-            _ = b.recv() => {}
-            _ = c.recv() => {}
+            _ = a.recv() => Told::End,
+            _ = b.recv() => Told::End,
+            _ = c.recv() => Told::End,
+            _ = go_on.recv() => Told::Continue,
         }
     }
 }
@@ -119,10 +133,11 @@ impl Signals {
         Ok(Signals)
     }
 
-    async fn next(&mut self) {
+    async fn next(&mut self) -> Told {
         if tokio::signal::ctrl_c().await.is_err() {
             // Then there are no signals here, and nothing to wait for.
             std::future::pending().await
         }
+        Told::End
     }
 }

@@ -29,11 +29,10 @@ use tokio::task::{JoinSet, LocalSet};
 
 use crate::exit::Exit;
 use crate::explain;
-use crate::follow::bad_setting;
 use crate::output::{colours, dumb_terminal};
 use crate::reconnect::ReconnectArgs;
 use crate::report::{self, Problem};
-use crate::request::RequestArgs;
+use crate::request::{RequestArgs, bad_setting};
 use draw::Look;
 use input::Input;
 use screen::Screen;
@@ -117,7 +116,9 @@ fn prepare(args: &TopArgs) -> Result<Vec<SseClient>, Problem> {
         if let Some(id) = id {
             builder = builder.last_event_id(id);
         }
-        builder.build().map_err(|error| bad_setting(url, &error))
+        builder
+            .build()
+            .map_err(|error| bad_setting("followed", url, &error))
     };
     urls.iter().map(client).collect()
 }
@@ -232,9 +233,11 @@ async fn display(
                     Input::Key(key) => match view.key(key, &shared.streams.borrow(), shared.now()) {
                         Asked::Nothing => {}
                         Asked::Redraw => screen.forget()?,
+                        Asked::Suspend => screen.suspend()?,
                         Asked::Quit => return Ok(ends),
                     },
                     Input::Resized => {}
+                    Input::Continued => screen.retake()?,
                     Input::Signal => return Ok(ends),
                     Input::Lost(error) => return Err(error),
                 }

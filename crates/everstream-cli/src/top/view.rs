@@ -45,6 +45,8 @@ pub(super) enum Asked {
     Quit,
     /// Draw all of it anew: something else has written to the terminal.
     Redraw,
+    /// Stop, as a shell's jobs do.
+    Suspend,
 }
 
 impl View {
@@ -109,6 +111,7 @@ impl View {
         match key.code {
             KeyCode::Char('c') if control => return Asked::Quit,
             KeyCode::Char('l') if control => return Asked::Redraw,
+            KeyCode::Char('z') if control => return Asked::Suspend,
             KeyCode::Char(_) if control => {}
             // Any key.
             _ if self.help => self.help = false,

@@ -252,3 +252,18 @@ fn tls_and_what_it_changes() {
         outcome.report
     );
 }
+
+#[test]
+fn what_is_no_http_is_not_called_slow() {
+    for reply in [
+        "data: x\n\n",
+        "HTTP/1.1 200 OK\r\nBad Header\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Ty",
+    ] {
+        let server = serve(move |_| Reply::raw(reply).drop_connection());
+        let outcome = found(&server.url("/feed"), FIVE, &[], &["reachable"]);
+        let findings = outcome.report["findings"].as_array().unwrap();
+        let fix = findings[0]["fix"].as_str().unwrap();
+        assert!(!fix.contains("flush") && fix.contains("curl"), "{fix}");
+    }
+}

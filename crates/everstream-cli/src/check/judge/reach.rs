@@ -23,10 +23,16 @@ pub(super) fn reachable(o: &Observed) -> Judged {
                 .unwrap_or("check host and port, and what is between"),
             MODEL,
         ),
-        Some(trouble) => fail(&*trouble.what).advise(
+        Some(trouble) if trouble.kind == TroubleKind::Silence => fail(&*trouble.what).advise(
             "A stream is open for its readers when its headers come.",
             "Send the status and the headers at once, before there is an event, and flush them.",
             "WHATWG HTML, section 9.2.3 (announce the connection)",
+        ),
+        Some(trouble) => fail(&*trouble.what).advise(
+            "No client gets a response: what comes is none, or the connection is dropped before.",
+            "Look at what comes with curl -v; the logs of the server and of what is before it say \
+             why; and the port may be that of something else than HTTP.",
+            "RFC 9112, sections 2 and 4",
         ),
     }
 }

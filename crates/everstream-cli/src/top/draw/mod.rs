@@ -174,12 +174,13 @@ fn help(frame: &mut Frame<'_>, area: Rect) {
                     URL or type contains a text
  p                  pause the display; streams go on
  Ctrl-L             draw all of it anew
+ Ctrl-Z             stop, as a job of the shell
  Esc                back; in the list: quit
  q Ctrl-C           quit";
     let [area] = Layout::horizontal([Constraint::Length(54)])
         .flex(ratatui::layout::Flex::Center)
         .areas(area);
-    let [area] = Layout::vertical([Constraint::Length(11)])
+    let [area] = Layout::vertical([Constraint::Length(12)])
         .flex(ratatui::layout::Flex::Center)
         .areas(area);
     frame.render_widget(Clear, area);
