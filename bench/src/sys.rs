@@ -20,7 +20,17 @@ pub fn cpu() -> Outcome<f64> {
 
 /// Nanoseconds of the clock that all processes share.
 pub fn now() -> Outcome<u64> {
-    let time = clock_gettime(ClockId::CLOCK_MONOTONIC)?;
+    nanoseconds(ClockId::CLOCK_MONOTONIC)
+}
+
+/// Seconds that this thread has run: others on the machine don't count.
+pub fn thread_cpu() -> f64 {
+    let nanoseconds = nanoseconds(ClockId::CLOCK_THREAD_CPUTIME_ID);
+    nanoseconds.map_or(f64::NAN, |nanoseconds| nanoseconds as f64 / 1e9)
+}
+
+fn nanoseconds(clock: ClockId) -> Outcome<u64> {
+    let time = clock_gettime(clock)?;
     Ok(time.tv_sec() as u64 * 1_000_000_000 + time.tv_nsec() as u64)
 }
 

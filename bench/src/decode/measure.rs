@@ -1,11 +1,11 @@
 //! Time: every decoder on every corpus in chunks of every size.
 
 use std::hint::black_box;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::corpora::{self, Chunks, Corpus};
 use super::peers::{Peer, floor};
-use crate::sys::median;
+use crate::sys::{median, thread_cpu};
 
 /// A decoder that would take longer for one pass is left out.
 const PATIENCE: f64 = 3.0;
@@ -106,20 +106,20 @@ fn turns(
     }
     let repeated = |pass: &Pass<'_>| {
         pass();
-        let start = Instant::now();
+        let start = thread_cpu();
         pass();
-        let once = start.elapsed().as_secs_f64();
+        let once = (thread_cpu() - start).max(1e-7);
         (effort.sample.as_secs_f64() / once).ceil().max(1.0) as u32
     };
     let times: Vec<u32> = passes.iter().map(repeated).collect();
     let mut samples = vec![Vec::new(); passes.len()];
     for _ in 0..effort.rounds {
         for ((pass, times), samples) in passes.iter().zip(&times).zip(&mut samples) {
-            let start = Instant::now();
+            let start = thread_cpu();
             for _ in 0..*times {
                 pass();
             }
-            samples.push(start.elapsed().as_secs_f64() / f64::from(*times));
+            samples.push((thread_cpu() - start) / f64::from(*times));
         }
     }
     samples.into_iter().map(median).collect()
@@ -130,9 +130,9 @@ pub fn predicted(peer: &Peer, length: usize, chunk: usize) -> f64 {
     let time = |length: usize| {
         let chunks = corpora::chunks(&corpora::one_event(length), chunk);
         let once = || {
-            let start = Instant::now();
+            let start = thread_cpu();
             black_box((peer.count)(&chunks).bytes);
-            start.elapsed().as_secs_f64()
+            thread_cpu() - start
         };
         median(vec![once(), once(), once()])
     };

@@ -14,7 +14,7 @@ pub(super) fn page() -> Page {
     let mut page = Page::new("decode", "Decoders, compared");
     page.paragraph(
         "`cargo xtask bench decode` measures it and writes this page. Chunks that lie in memory are decoded, \
-         everyone's in one process and in turns; medians. All of them count the events and add the lengths \
+         everyone's in one process and in turns; medians of the thread's CPU time. All of them count the events and add the lengths \
          of their data. Lent events borrow from the chunk, as `Decoder::decode` hands them out; all others \
          are owned. everstream and eventsource-client hand out comments too, the others drop them. The floor looks for \
          CR and LF, once, and does nothing else. eventsource-client's parser \
