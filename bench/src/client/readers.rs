@@ -127,12 +127,10 @@ fn tcp() -> Outcome<Reading> {
         )?;
         let mut buffer = vec![0; 64 << 10];
         let mut bytes = 0;
-        // Until the end of the last chunk; the server keeps the connection.
         loop {
-            let read = connection.read(&mut buffer)?;
-            bytes += read as u64;
-            if read == 0 || buffer[..read].ends_with(b"\r\n0\r\n\r\n") {
-                break;
+            match connection.read(&mut buffer)? {
+                0 => break,
+                read => bytes += read as u64,
             }
         }
         Ok(bytes)

@@ -4,7 +4,7 @@
 //! `GET /stamped/N/R` is answered with N events, R a second, whose data is the time of their writing.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -45,6 +45,7 @@ fn serve(mut connection: TcpStream) -> Outcome {
         _ => stamped(&mut connection, count, by)?,
     }
     connection.write_all(b"0\r\n\r\n")?;
+    connection.shutdown(Shutdown::Write)?;
     // Until the client is gone.
     let _ = connection.read(&mut [0]);
     Ok(())

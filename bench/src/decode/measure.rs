@@ -10,6 +10,9 @@ use crate::sys::{median, thread_cpu};
 /// A decoder that would take longer for one pass is left out.
 const PATIENCE: f64 = 3.0;
 
+/// An event of this length takes no one long.
+const PROBE: usize = 64 << 10;
+
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Timing {
     /// Nanoseconds for each event, or for each byte where the page says so.
@@ -71,7 +74,7 @@ pub fn cell(peers: &[&Peer], corpus: &Corpus, chunk: usize, effort: &Effort) -> 
 pub fn one_event(peers: &[&Peer], length: usize, chunk: usize, effort: &Effort) -> Vec<Timing> {
     let chunks = corpora::chunks(&corpora::one_event(length), chunk);
     let whether = |peer: &&Peer| match () {
-        () if length > 1 << 16 && predicted(peer, length, chunk) > PATIENCE => Err(Timing::Slow),
+        () if length > PROBE && predicted(peer, length, chunk) > PATIENCE => Err(Timing::Slow),
         () if (peer.count)(&chunks).bytes != length as u64 => Err(Timing::Wrong),
         () => Ok(()),
     };
@@ -125,7 +128,8 @@ fn turns(
     samples.into_iter().map(median).collect()
 }
 
-/// Seconds for one event, going by how the time grows between smaller ones.
+/// Seconds for one event, going by smaller ones: who takes more than proportionally longer for four
+/// times the length is taken for quadratic.
 pub fn predicted(peer: &Peer, length: usize, chunk: usize) -> f64 {
     let time = |length: usize| {
         let chunks = corpora::chunks(&corpora::one_event(length), chunk);
@@ -136,8 +140,12 @@ pub fn predicted(peer: &Peer, length: usize, chunk: usize) -> f64 {
         };
         median(vec![once(), once(), once()])
     };
-    let (smaller, larger) = (1 << 14, 1 << 16);
-    let (first, second) = (time(smaller), time(larger));
-    let exponent = (second / first).ln() / (larger as f64 / smaller as f64).ln();
-    second * (length as f64 / larger as f64).powf(exponent.clamp(1.0, 2.0))
+    // Of several chunks, or else nothing shows.
+    let larger = PROBE.max(16 * chunk);
+    let (first, second) = (time(larger / 4), time(larger));
+    let exponent = match second / first {
+        growth if growth > 6.0 => 2.0,
+        _ => 1.0,
+    };
+    second * (length as f64 / larger as f64).powf(exponent)
 }
