@@ -1,10 +1,16 @@
-"""A bar chart as SVG."""
+"""A bar chart as SVG, in the style of ``bench/src/chart.rs``."""
 
 from __future__ import annotations
 
 from html import escape
 
 WIDTH, LABEL, ROW, TOP = 760, 250, 26, 40
+
+# Readable on light and on dark ground.
+STYLE = """\
+.ground { fill: #fff } text { fill: #222 } .ours { fill: #2166ac } .others { fill: #999 }
+@media (prefers-color-scheme: dark) {
+.ground { fill: #16181c } text { fill: #ccc } .ours { fill: #5aa2e0 } .others { fill: #777 } }"""
 
 
 def bars(title: str, rows: list[tuple[str, float]]) -> str:
@@ -15,17 +21,18 @@ def bars(title: str, rows: list[tuple[str, float]]) -> str:
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" '
         f'width="{WIDTH}" height="{height}" font-family="sans-serif" font-size="13" role="img">',
         f"<title>{escape(title)}</title>",
-        f'<rect width="{WIDTH}" height="{height}" fill="#fff"/>',
+        f"<style>{STYLE}</style>",
+        f'<rect class="ground" width="{WIDTH}" height="{height}"/>',
         f'<text x="10" y="24" font-weight="bold">{escape(title)}</text>',
     ]
     for number, (name, value) in enumerate(rows):
         y = TOP + ROW * number
         width = (WIDTH - LABEL - 80) * value / most
-        colour = "#2166ac" if name.startswith("everstream") else "#999"
+        owner = "ours" if name.startswith("everstream") else "others"
         out += [
             f'<text x="{LABEL - 8}" y="{y + 15}" text-anchor="end">{escape(name)}</text>',
-            f'<rect x="{LABEL}" y="{y + 2}" width="{width:.1f}" height="{ROW - 8}" '
-            f'fill="{colour}"/>',
+            f'<rect class="{owner}" x="{LABEL}" y="{y + 2}" width="{width:.1f}" '
+            f'height="{ROW - 8}"/>',
             f'<text x="{LABEL + width + 6:.1f}" y="{y + 15}">{value:,.0f}</text>',
         ]
     return "\n".join([*out, "</svg>"]) + "\n"

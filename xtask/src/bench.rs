@@ -1,13 +1,65 @@
 //! `cargo xtask bench SUITE`: measures, and writes the pages in `docs/bench`.
 
+use std::process::Command;
+
 use crate::{python, sh};
 
+const USAGE: &str = "\
+usage: cargo xtask bench SUITE [ARGUMENT...]
+
+  decode [--quick]  decoders on chunks in memory; --quick takes less than a minute
+  client            CPU and latency of clients over loopback
+  idle              thousands of idle streams
+  python [--events N] [--rounds N]
+                    the Python clients
+  check             formatting, clippy and the tests of the benchmark itself
+
+  An ARGUMENT goes to the suite; `--help` lists what it takes.
+";
+
 pub(crate) fn run(args: &[String]) -> sh::Outcome {
-    match args.split_first() {
-        Some((suite, rest)) if suite == "python" => sh::run(&mut python::benchmark(rest)?),
-        _ => Err(sh::UsageError(
-            "bench takes what to measure: python [--events N] [--rounds N]".into(),
-        )
-        .into()),
+    let (suite, rest) = args.split_first().ok_or_else(usage)?;
+    match suite.as_str() {
+        "python" => sh::run(&mut python::benchmark(rest)?),
+        "decode" | "client" | "idle" => measure(suite, rest),
+        "check" => check(rest),
+        "help" | "-h" | "--help" => {
+            print!("{USAGE}");
+            Ok(())
+        }
+        _ => Err(usage().into()),
     }
+}
+
+fn usage() -> sh::UsageError {
+    sh::UsageError(format!("bench takes what to measure\n\n{USAGE}"))
+}
+
+/// Cargo in the benchmark's own workspace.
+fn cargo(command: &str) -> sh::Outcome<Command> {
+    let mut cargo = sh::cargo([command]);
+    cargo
+        .current_dir(sh::root().join("bench"))
+        .env("CARGO_TARGET_DIR", sh::target()?);
+    Ok(cargo)
+}
+
+fn measure(suite: &str, args: &[String]) -> sh::Outcome {
+    sh::run(cargo("build")?.args(["--release", "--locked"]))?;
+    let program = sh::target()?.join("release").join("everstream-bench");
+    let pages = sh::root().join("docs").join("bench");
+    let elsewhere = args.iter().any(|arg| arg.starts_with("--out"));
+    let mut command = Command::new(program);
+    command.arg(suite);
+    if !elsewhere {
+        command.arg("--out").arg(pages);
+    }
+    sh::run(command.args(args))
+}
+
+fn check(args: &[String]) -> sh::Outcome {
+    sh::no_arguments("bench check", args)?;
+    sh::run(cargo("fmt")?.arg("--check"))?;
+    sh::run(cargo("clippy")?.args(["--locked", "--all-targets", "--", "-D", "warnings"]))?;
+    sh::run(cargo("test")?.args(["--locked", "--quiet"]))
 }

@@ -60,7 +60,7 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "bench",
-        about: "The Python clients against others, into docs/bench: python [--events N] [--rounds N]",
+        about: "Ours against others, into docs/bench: decode [--quick], client, idle, python",
         run: bench::run,
     },
     Command {

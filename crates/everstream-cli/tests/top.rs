@@ -214,7 +214,28 @@ fn every_way_out_puts_the_terminal_back() {
 #[test]
 fn it_ends_with_its_terminal() {
     let server = server();
-    let mut top = Top::start("hangup", &server.url("/prices"));
+    ends_with_its_terminal(Top::start("hangup", &server.url("/prices")));
+}
+
+/// It isn't told by a signal, and writes nothing that could fail: it ran on with all of a processor's
+/// time.
+#[test]
+fn it_ends_with_a_terminal_of_another_session() {
+    let server = server();
+    let command = format!(
+        "setsid --wait sh -c 'echo $$ > pid; exec \"$@\"' - '{}' top {}",
+        env!("CARGO_BIN_EXE_everstream"),
+        server.url("/prices")
+    );
+    let mut top = Top::start_command("session", &command, &[]);
+    top.pty.wait_for("price 12");
+    top.pty.press("p");
+    top.pty.wait_for("PAUSED");
+    ends_with_its_terminal(top);
+}
+
+#[track_caller]
+fn ends_with_its_terminal(mut top: Top) {
     top.pty.wait_for("price 12");
     let pid = top.file("pid");
     top.pty.kill();

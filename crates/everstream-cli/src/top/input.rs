@@ -50,6 +50,41 @@ pub(super) fn read_keys(to: mpsc::Sender<Input>) -> io::Result<()> {
     Ok(())
 }
 
+/// Begins to watch the terminal. Only the processes of its session are told by a signal that it has
+/// gone, and crossterm would read its end again and again.
+#[cfg(unix)]
+pub(super) fn watch_terminal(to: mpsc::Sender<Input>) -> io::Result<()> {
+    use rustix::event::{PollFd, PollFlags, poll};
+    use rustix::io::Errno;
+
+    let watch = move || {
+        let terminal = io::stdout();
+        loop {
+            // Asked for nothing, it tells of errors and hang-ups only (POSIX, poll).
+            match poll(&mut [PollFd::new(&terminal, PollFlags::empty())], None) {
+                Ok(_) => break,
+                Err(Errno::INTR) => {}
+                // Then the next write finds out.
+                Err(_) => return,
+            }
+        }
+        _ = to.try_send(Input::Signal);
+        // What is drawn on a terminal that has gone can't keep the process.
+        thread::sleep(GRACE);
+        std::process::exit(Exit::Done as i32);
+    };
+    thread::Builder::new()
+        .name("terminal".into())
+        .spawn(watch)?;
+    Ok(())
+}
+
+/// Only a write finds out here.
+#[cfg(not(unix))]
+pub(super) fn watch_terminal(_to: mpsc::Sender<Input>) -> io::Result<()> {
+    Ok(())
+}
+
 /// Begins to watch signals. After one, the process ends within a moment, whatever it does.
 pub(super) fn watch_signals(to: mpsc::Sender<Input>) -> io::Result<()> {
     let (ready, wait_ready) = std::sync::mpsc::channel();

@@ -149,6 +149,7 @@ async fn watch(args: &TopArgs, clients: Vec<SseClient>) -> Exit {
     let (inputs, mut input) = mpsc::channel(KEYS);
     let screen = input::watch_signals(inputs.clone()).and_then(|()| {
         let screen = Screen::take()?;
+        input::watch_terminal(inputs.clone())?;
         input::read_keys(inputs)?;
         Ok(screen)
     });

@@ -1,0 +1,96 @@
+//! What doesn't depend on the machine's mood: instructions, and allocations.
+
+use std::fs;
+use std::process::{Command, Stdio};
+
+use super::corpora::{self, Chunks};
+use super::measure::predicted;
+use super::peers::{PEERS, Peer};
+use super::tally::Count;
+use crate::Outcome;
+
+/// Small, because a counted pass is slow; large enough that a decoder's making doesn't tell.
+pub const SIZE: usize = 256 << 10;
+pub const CHUNK: usize = 16 << 10;
+
+/// What is counted. Callgrind knows it by its name.
+#[inline(never)]
+pub fn counted_pass(peer: &Peer, chunks: &Chunks) -> Count {
+    (peer.count)(chunks)
+}
+
+/// For each corpus the instructions for each event, of each peer. `None` where callgrind isn't.
+pub fn instructions() -> Outcome<Option<Vec<Vec<Option<f64>>>>> {
+    let there = Command::new("valgrind")
+        .arg("--version")
+        .stdout(Stdio::null())
+        .status();
+    if !there.is_ok_and(|status| status.success()) {
+        return Ok(None);
+    }
+    let mut counted = Vec::new();
+    for corpus in corpora::all(SIZE) {
+        eprintln!("instructions: {}", corpus.name);
+        let chunks = corpus.chunks(CHUNK);
+        let of = |peer: &Peer| -> Outcome<Option<f64>> {
+            let slow = corpus.name == "1 MiB" && predicted(peer, 1 << 20, CHUNK) > 0.2;
+            if slow || (peer.digest)(&chunks) != corpus.expected {
+                return Ok(None);
+            }
+            let instructions = callgrind(peer.name, corpus.name)?;
+            Ok(Some(instructions / corpus.expected.events as f64))
+        };
+        counted.push(PEERS.iter().map(of).collect::<Outcome<_>>()?);
+    }
+    Ok(Some(counted))
+}
+
+fn callgrind(peer: &str, corpus: &str) -> Outcome<f64> {
+    let program = std::env::current_exe()?;
+    let file = std::env::temp_dir().join(format!("everstream-bench-{}", std::process::id()));
+    let output = Command::new("valgrind")
+        .args(["--tool=callgrind", "--toggle-collect=*counted_pass*"])
+        .arg(format!("--callgrind-out-file={}", file.display()))
+        .arg(program)
+        .args(["decode-once", peer, corpus])
+        .output()?;
+    // It isn't there where it failed.
+    let _ = fs::remove_file(file);
+    let said = String::from_utf8_lossy(&output.stderr);
+    let collected = said
+        .lines()
+        .find_map(|line| line.split_once("Collected :"))
+        .and_then(|(_, number)| number.trim().parse().ok());
+    Ok(collected.ok_or_else(|| format!("callgrind counted nothing:\n{said}"))?)
+}
+
+/// What the other program counts: see `allocations.rs`.
+pub struct Allocations {
+    /// For each corpus, for each peer: how many for an event, and how many bytes.
+    pub per_event: Vec<Vec<(f64, f64)>>,
+    /// For each peer: the bytes held by a tiny event that is kept, from a chunk of tiny ones, and
+    /// after one of 1 MiB.
+    pub held: Vec<(f64, f64)>,
+}
+
+pub fn allocations() -> Outcome<Allocations> {
+    let program = std::env::current_exe()?.with_file_name("everstream-bench-allocations");
+    let output = Command::new(&program)
+        .stderr(Stdio::inherit())
+        .output()
+        .map_err(|error| format!("cannot start {}: {error}", program.display()))?;
+    let text = String::from_utf8(output.stdout)?;
+    let pairs: Vec<(f64, f64)> = text
+        .lines()
+        .filter_map(|line| line.split_once(' '))
+        .map(|(first, second)| Ok((first.parse()?, second.parse()?)))
+        .collect::<Outcome<_>>()?;
+    let rows: Vec<Vec<(f64, f64)>> = pairs.chunks(PEERS.len()).map(<[_]>::to_vec).collect();
+    match rows.split_last() {
+        Some((held, per_event)) if output.status.success() => Ok(Allocations {
+            per_event: per_event.to_vec(),
+            held: held.clone(),
+        }),
+        _ => Err(format!("{} ended with {}", program.display(), output.status).into()),
+    }
+}

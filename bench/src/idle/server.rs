@@ -1,0 +1,213 @@
+//! The server of thousands of streams, in a process of its own. Prints its address.
+//!
+//! `GET /idle` says `hello` and nothing else; `GET /tick/N/M` says it too, and then once a second, N
+//! Mths after the second began, what time it is. `GET /drop/M` drops all connections but its own, and
+//! answers when M streams are there again.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use futures_util::stream::{self, BoxStream, StreamExt};
+use http::{Request, Response};
+use http_body_util::StreamBody;
+use hyper::body::{Frame, Incoming};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::sync::watch;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::pki_types::PrivateKeyDer;
+
+use crate::{Outcome, sys};
+
+#[derive(clap::Args)]
+pub struct Options {
+    #[arg(long)]
+    tls: bool,
+}
+
+/// Waiting connections; the system may allow fewer.
+const BACKLOG: u32 = 16_384;
+/// More than there are streams.
+const STREAMS: u32 = 1 << 20;
+
+/// What the streams have to come back.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+type Body = StreamBody<BoxStream<'static, Result<Frame<Bytes>, Infallible>>>;
+
+struct State {
+    /// How often everyone was dropped.
+    drops: watch::Sender<u32>,
+    /// When connections came since the last drop.
+    accepted: Mutex<Vec<Instant>>,
+    /// Streams since the last drop.
+    begun: AtomicUsize,
+}
+
+impl State {
+    fn accepted(&self) -> std::sync::MutexGuard<'_, Vec<Instant>> {
+        self.accepted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+pub fn run(options: &Options) -> Outcome {
+    let runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = { runtime }.enable_all().build()?;
+    runtime.block_on(listen(options))
+}
+
+async fn listen(options: &Options) -> Outcome {
+    let acceptor = if options.tls { Some(acceptor()?) } else { None };
+    let socket = TcpSocket::new_v4()?;
+    socket.bind(SocketAddr::from(([127, 0, 0, 1], 0)))?;
+    let listener = socket.listen(BACKLOG)?;
+    let scheme = if options.tls { "https" } else { "http" };
+    println!("{scheme}://{}", listener.local_addr()?);
+
+    let state = Arc::new(State {
+        drops: watch::channel(0).0,
+        accepted: Mutex::default(),
+        begun: AtomicUsize::new(0),
+    });
+    loop {
+        let (connection, _) = listener.accept().await?;
+        state.accepted().push(Instant::now());
+        connection.set_nodelay(true)?;
+        // A client may be killed with thousands of connections: none of them shall linger.
+        connection.set_zero_linger()?;
+        tokio::spawn(greet(connection, acceptor.clone(), state.clone()));
+    }
+}
+
+fn acceptor() -> Outcome<TlsAcceptor> {
+    let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()])?;
+    let key = PrivateKeyDer::Pkcs8(made.signing_key.serialize_der().into());
+    let config = ServerConfig::builder()
+        .with_no_client_auth()
+        .with_single_cert(vec![made.cert.der().clone()], key)?;
+    Ok(TlsAcceptor::from(Arc::new(config)))
+}
+
+async fn greet(connection: TcpStream, acceptor: Option<TlsAcceptor>, state: Arc<State>) {
+    match acceptor {
+        None => serve(connection, state).await,
+        Some(acceptor) => {
+            if let Ok(connection) = acceptor.accept(connection).await {
+                serve(connection, state).await;
+            }
+        }
+    }
+}
+
+async fn serve(connection: impl AsyncRead + AsyncWrite + Unpin + 'static, state: Arc<State>) {
+    let mut drops = state.drops.subscribe();
+    let spared = Arc::new(AtomicBool::new(false));
+    let service = service_fn(|request| answer(request, state.clone(), spared.clone()));
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder.http2().max_concurrent_streams(STREAMS);
+    let mut serving = std::pin::pin!(builder.serve_connection(TokioIo::new(connection), service));
+    loop {
+        tokio::select! {
+            _ = &mut serving => return,
+            _ = drops.changed() => if !spared.load(Ordering::Relaxed) { return },
+        }
+    }
+}
+
+async fn answer(
+    request: Request<Incoming>,
+    state: Arc<State>,
+    spared: Arc<AtomicBool>,
+) -> Result<Response<Body>, Infallible> {
+    let mut parts = request.uri().path().split('/').skip(1);
+    let what = parts.next().unwrap_or_default().to_owned();
+    let mut number = || {
+        parts
+            .next()
+            .and_then(|part| part.parse::<u32>().ok())
+            .unwrap_or(1)
+    };
+    let (first, second) = (number(), number());
+    let body = match what.as_str() {
+        "drop" => {
+            spared.store(true, Ordering::Relaxed);
+            let said = dropped(&state, first as usize).await;
+            said_once(said).boxed()
+        }
+        "tick" => {
+            state.begun.fetch_add(1, Ordering::Relaxed);
+            let phase = Duration::from_secs_f64(f64::from(first) / f64::from(second));
+            hello().chain(ticks(phase)).boxed()
+        }
+        _ => {
+            state.begun.fetch_add(1, Ordering::Relaxed);
+            hello().chain(stream::pending()).boxed()
+        }
+    };
+    let body = body
+        .map(|text: String| Ok(Frame::data(Bytes::from(text))))
+        .boxed();
+    let mut response = Response::new(StreamBody::new(body));
+    let kind = http::HeaderValue::from_static("text/event-stream");
+    response
+        .headers_mut()
+        .insert(http::header::CONTENT_TYPE, kind);
+    Ok(response)
+}
+
+fn said_once(text: String) -> impl stream::Stream<Item = String> + Send {
+    stream::once(std::future::ready(text))
+}
+
+fn hello() -> impl stream::Stream<Item = String> + Send {
+    said_once("data: hello\n\n".into())
+}
+
+fn ticks(phase: Duration) -> impl stream::Stream<Item = String> + Send {
+    let second = Duration::from_secs(1);
+    let clock = sys::now().unwrap_or(0) % 1_000_000_000;
+    let passed = Duration::from_nanos(clock);
+    let first = tokio::time::Instant::now() + second + phase.saturating_sub(passed);
+    stream::unfold(
+        tokio::time::interval_at(first, second),
+        |mut interval| async {
+            interval.tick().await;
+            let stamp = sys::now().unwrap_or(0);
+            Some((format!("data: {stamp}\n\n"), interval))
+        },
+    )
+}
+
+/// Seconds until so many streams were there again, and the most connections in a second, and in a
+/// tenth of it.
+async fn dropped(state: &State, streams: usize) -> String {
+    state.begun.store(0, Ordering::Relaxed);
+    state.accepted().clear();
+    let start = Instant::now();
+    state.drops.send_modify(|drops| *drops += 1);
+    while state.begun.load(Ordering::Relaxed) < streams {
+        if start.elapsed() > PATIENCE {
+            return "not all came back".into();
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let taken = start.elapsed().as_secs_f64();
+    let accepted = state.accepted();
+    let most = |window: Duration| {
+        let since = |from: usize| {
+            let within = |at: &&Instant| at.duration_since(accepted[from]) < window;
+            accepted[from..].iter().take_while(within).count()
+        };
+        (0..accepted.len()).map(since).max().unwrap_or(0)
+    };
+    let (second, tenth) = (Duration::from_secs(1), Duration::from_millis(100));
+    format!("{taken} {} {}", most(second), most(tenth))
+}

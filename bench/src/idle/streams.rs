@@ -1,0 +1,201 @@
+//! One set of streams, in a process of its own: ours or reqwest's. Prints its numbers.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use everstream::{Http, HttpVersion, SseClient};
+use tokio::time::sleep;
+
+use crate::sys::{self, quantile};
+use crate::{Outcome, client::readers::runtime};
+
+#[derive(clap::Args)]
+pub struct Options {
+    /// everstream or reqwest
+    who: String,
+    /// idle, tick or drop
+    what: String,
+    url: String,
+    count: usize,
+    seconds: u64,
+    #[arg(long)]
+    http2: bool,
+}
+
+/// So many connect at once.
+const TOGETHER: usize = 200;
+
+#[derive(Default)]
+struct Seen {
+    connected: AtomicUsize,
+    /// How late events were, in milliseconds.
+    late: Mutex<Vec<f64>>,
+}
+
+impl Seen {
+    fn event(&self, data: &str) {
+        match data.parse::<u64>() {
+            Ok(written) => {
+                let late = sys::now().unwrap_or(0).saturating_sub(written) as f64 / 1e6;
+                self.late().push(late);
+            }
+            Err(_) => {
+                self.connected.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+
+    fn late(&self) -> std::sync::MutexGuard<'_, Vec<f64>> {
+        self.late.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+enum Who {
+    Everstream(Box<Http>),
+    Reqwest(reqwest::Client),
+}
+
+impl Who {
+    fn new(options: &Options) -> Outcome<Who> {
+        if options.who == "everstream" {
+            let version = match options.http2 {
+                true => HttpVersion::Http2,
+                false => HttpVersion::Http1,
+            };
+            let http = Http::new(&options.url).no_proxy().version(version);
+            return Ok(Who::Everstream(Box::new(
+                http.danger_accept_invalid_certs(),
+            )));
+        }
+        let builder = reqwest::Client::builder().no_proxy();
+        let builder = match options.http2 {
+            true => builder.http2_prior_knowledge(),
+            false => builder.http1_only(),
+        };
+        let builder = builder.tls_danger_accept_invalid_certs(true);
+        Ok(Who::Reqwest(builder.build()?))
+    }
+
+    /// Each way has a task of its own size.
+    fn follow(&self, url: String, seen: Arc<Seen>) {
+        match self {
+            Who::Everstream(http) => {
+                let http = Http::clone(http);
+                tokio::spawn(told(ours(http.url(url), seen)))
+            }
+            Who::Reqwest(client) => tokio::spawn(told(body(client.get(url), seen))),
+        };
+    }
+}
+
+async fn told(follow: impl Future<Output = Outcome>) {
+    if let Err(error) = follow.await {
+        eprintln!("a stream ended: {error}");
+    }
+}
+
+async fn ours(http: Http, seen: Arc<Seen>) -> Outcome {
+    let mut client = SseClient::new(http)?;
+    while let Some(event) = client.next_event().await {
+        seen.event(event?.data());
+    }
+    Ok(())
+}
+
+async fn body(request: reqwest::RequestBuilder, seen: Arc<Seen>) -> Outcome {
+    let mut response = request.send().await?;
+    while let Some(chunk) = response.chunk().await? {
+        let text = std::str::from_utf8(&chunk)?;
+        for data in text.lines().filter_map(|line| line.strip_prefix("data: ")) {
+            seen.event(data);
+        }
+    }
+    Ok(())
+}
+
+pub fn run(options: &Options) -> Outcome {
+    runtime()?.block_on(async {
+        match options.what.as_str() {
+            "idle" => idle(options).await,
+            "tick" => tick(options).await,
+            _ => drop_all(options).await,
+        }
+    })
+}
+
+async fn connect(options: &Options, who: &Who, seen: &Arc<Seen>, range: std::ops::Range<usize>) {
+    for number in range {
+        let url = match options.what.as_str() {
+            "tick" => format!("{}/tick/{number}/{}", options.url, options.count),
+            _ => format!("{}/idle", options.url),
+        };
+        who.follow(url, seen.clone());
+        if (number + 1) % TOGETHER == 0 {
+            all_connected(seen, number + 1).await;
+        }
+    }
+}
+
+async fn all_connected(seen: &Seen, count: usize) {
+    while seen.connected.load(Ordering::Relaxed) < count {
+        sleep(Duration::from_millis(1)).await;
+    }
+}
+
+/// KiB for each stream; microseconds of CPU for each stream to connect; microseconds of CPU for each
+/// stream and minute of idleness.
+async fn idle(options: &Options) -> Outcome {
+    let (who, seen) = (Who::new(options)?, Arc::<Seen>::default());
+    // The first brings what all share.
+    connect(options, &who, &seen, 0..1).await;
+    all_connected(&seen, 1).await;
+    let (memory, cpu) = (sys::resident()?, sys::cpu()?);
+    connect(options, &who, &seen, 1..options.count).await;
+    all_connected(&seen, options.count).await;
+    let connected = sys::cpu()?;
+    sleep(Duration::from_secs(options.seconds)).await;
+    let (after, rested) = (sys::resident()?, sys::cpu()?);
+    let streams = (options.count - 1) as f64;
+    println!("{}", after.saturating_sub(memory) as f64 / streams);
+    println!("{}", (connected - cpu) * 1e6 / streams);
+    println!(
+        "{}",
+        (rested - connected) * 1e6 / streams * 60.0 / options.seconds as f64
+    );
+    Ok(())
+}
+
+/// Microseconds of CPU for each event; how late events were in milliseconds: p50, p99, most; the
+/// events of each stream and second.
+async fn tick(options: &Options) -> Outcome {
+    let (who, seen) = (Who::new(options)?, Arc::<Seen>::default());
+    connect(options, &who, &seen, 0..options.count).await;
+    all_connected(&seen, options.count).await;
+    sleep(Duration::from_secs(2)).await;
+    seen.late().clear();
+    let before = sys::cpu()?;
+    sleep(Duration::from_secs(options.seconds)).await;
+    let used = sys::cpu()? - before;
+    let mut late = seen.late();
+    println!("{}", used * 1e6 / late.len() as f64);
+    for at in [0.5, 0.99, 1.0] {
+        println!("{}", quantile(&mut late, at));
+    }
+    println!(
+        "{}",
+        late.len() as f64 / options.count as f64 / options.seconds as f64
+    );
+    Ok(())
+}
+
+/// What the server says of the streams' return.
+async fn drop_all(options: &Options) -> Outcome {
+    let (who, seen) = (Who::new(options)?, Arc::<Seen>::default());
+    connect(options, &who, &seen, 0..options.count).await;
+    all_connected(&seen, options.count).await;
+    let control = reqwest::Client::builder().no_proxy().build()?;
+    let url = format!("{}/drop/{}", options.url, options.count);
+    println!("{}", control.get(url).send().await?.text().await?);
+    Ok(())
+}

@@ -1,0 +1,155 @@
+//! The pages in `docs/bench`: tables, and what they were measured on.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::{Outcome, sys};
+
+#[derive(clap::Args)]
+pub struct Out {
+    /// The folder of the page and its chart; without it they are only printed
+    #[arg(long, value_name = "FOLDER")]
+    out: Option<PathBuf>,
+}
+
+pub struct Page {
+    suite: &'static str,
+    text: String,
+    load: String,
+}
+
+impl Page {
+    /// To be made before anything is measured: it tells the load from others.
+    pub fn new(suite: &'static str, title: &str) -> Page {
+        let text = format!("# {title}\n\n");
+        let load = sys::load();
+        Page { suite, text, load }
+    }
+
+    pub fn paragraph(&mut self, text: &str) {
+        self.text.push_str(&format!("{text}\n\n"));
+    }
+
+    pub fn section(&mut self, title: &str) {
+        self.text.push_str(&format!("## {title}\n\n"));
+    }
+
+    pub fn table<C: AsRef<str>>(&mut self, head: &[C], rows: &[Vec<String>]) {
+        let row = |cells: Vec<&str>| format!("| {} |\n", cells.join(" | "));
+        self.text
+            .push_str(&row(head.iter().map(AsRef::as_ref).collect()));
+        self.text
+            .push_str(&format!("|{}\n", "---|".repeat(head.len())));
+        for cells in rows {
+            self.text
+                .push_str(&row(cells.iter().map(String::as_str).collect()));
+        }
+        self.text.push('\n');
+    }
+
+    pub fn chart(&mut self, about: &str) {
+        self.paragraph(&format!("![{about}]({}.svg)", self.suite));
+    }
+
+    /// On what, and beside what.
+    pub fn machine(&mut self) {
+        let cores = std::thread::available_parallelism().map_or(0, usize::from);
+        let (system, processor) = (std::env::consts::OS, std::env::consts::ARCH);
+        let mut text = format!(
+            "{system} {processor}, {cores} cores; the load average was {} when it began, and {} when it \
+             ended, its own included.",
+            self.load,
+            sys::load()
+        );
+        text.push_str(" Compare the ratios: absolute values are this machine's.");
+        self.paragraph(&text);
+    }
+
+    pub fn print(&self) {
+        println!("{}", self.text.trim_end());
+    }
+
+    /// Prints the page, and writes it with its chart where that is wanted.
+    pub fn finish(self, out: &Out, chart: &str) -> Outcome {
+        self.print();
+        let text = format!("{}\n", self.text.trim_end());
+        let Some(folder) = &out.out else {
+            return Ok(());
+        };
+        fs::create_dir_all(folder)?;
+        let file = |ending| Path::new(folder).join(format!("{}.{ending}", self.suite));
+        fs::write(file("md"), text)?;
+        fs::write(file("svg"), chart)?;
+        Ok(())
+    }
+}
+
+/// The version of a package that this program is built with; the newest, if there are two.
+pub fn version(package: &str) -> &'static str {
+    let lock = include_str!("../Cargo.lock");
+    let name = format!("name = \"{package}\"");
+    let mut lines = lock.lines();
+    let mut found = "";
+    while let Some(line) = lines.next() {
+        if line == name {
+            found = lines.next().unwrap_or_default();
+        }
+    }
+    found.trim_start_matches("version = ").trim_matches('"')
+}
+
+/// With as many digits as tell something: 3 of them.
+pub fn short(value: f64) -> String {
+    match value.abs() {
+        it if it >= 100.0 => thousands(value),
+        it if it >= 10.0 => format!("{value:.1}"),
+        it if it >= 1.0 || it == 0.0 => format!("{value:.2}"),
+        it if it >= 0.001 => format!("{value:.3}"),
+        _ => "<0.001".into(),
+    }
+}
+
+fn thousands(value: f64) -> String {
+    let digits = format!("{value:.0}");
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A number of bytes.
+pub fn size(bytes: usize) -> String {
+    match bytes {
+        it if it % (1 << 20) == 0 => format!("{} MiB", it >> 20),
+        it if it % (1 << 10) == 0 => format!("{} KiB", it >> 10),
+        it => format!("{it} B"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_those_that_are_built() {
+        assert_eq!(version("everstream-bench"), env!("CARGO_PKG_VERSION"));
+        assert!(version("reqwest").starts_with("0.13."));
+    }
+
+    #[test]
+    fn numbers_are_short() {
+        assert_eq!(short(1_234_567.8), "1,234,568");
+        assert_eq!(short(123.4), "123");
+        assert_eq!(short(12.34), "12.3");
+        assert_eq!(short(1.234), "1.23");
+        assert_eq!(short(0.1234), "0.123");
+        assert_eq!(short(0.0), "0.00");
+        assert_eq!(short(0.0001), "<0.001");
+        assert_eq!(size(1_460), "1460 B");
+        assert_eq!(size(1 << 18), "256 KiB");
+    }
+}
