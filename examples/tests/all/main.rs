@@ -1,0 +1,8 @@
+//! Each program against a server on a real socket: a module for each.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![cfg(unix)]
+
+mod change_feed;
+mod llm_chat;
+mod program;
