@@ -4,5 +4,8 @@
 #![cfg(unix)]
 
 mod change_feed;
+mod feature_flags;
 mod llm_chat;
 mod program;
+mod std_sockets;
+mod token_refresh;
