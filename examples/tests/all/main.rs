@@ -4,6 +4,7 @@
 #![cfg(unix)]
 
 mod change_feed;
+mod custom_source;
 mod feature_flags;
 mod llm_chat;
 mod program;
