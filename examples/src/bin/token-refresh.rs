@@ -43,6 +43,8 @@ async fn follow() -> Result<(), Box<dyn Error>> {
     let tokens = Arc::new(Tokens {
         http: reqwest::Client::builder()
             .timeout(Duration::from_secs(20))
+            // The secret is for this server alone.
+            .redirect(reqwest::redirect::Policy::none())
             .build()?,
         url: token_url,
         client: (variable("CLIENT_ID")?, variable("CLIENT_SECRET")?),

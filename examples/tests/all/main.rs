@@ -5,8 +5,10 @@
 
 mod change_feed;
 mod custom_source;
+mod fan_out;
 mod feature_flags;
 mod llm_chat;
+mod mcp_client;
 mod program;
 mod std_sockets;
 mod token_refresh;
