@@ -78,6 +78,10 @@ impl Program {
         self.stdin = None;
     }
 
+    pub(crate) fn is_running(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
     /// What Ctrl-C does.
     pub(crate) fn interrupt(&self) {
         let id = self.child.id().to_string();
