@@ -1,5 +1,6 @@
 //! The project's own commands: `cargo xtask <command>`.
 
+mod apt;
 mod bench;
 mod deny;
 mod features;

@@ -11,7 +11,8 @@
 //! | decide whether and when to reconnect | [`error_strategy`], [`retry_delay`] |
 //!
 //! It follows the [WHATWG HTML standard, section 9.2](https://html.spec.whatwg.org/multipage/server-sent-events.html).
-//! It needs `alloc`, not `std`.
+//! It needs `alloc`, not `std`. A whole client over the sockets of `std` is in the repository:
+//! `examples/src/bin/std-sockets.rs`.
 //!
 //! ```
 //! use everstream_core::{Decoder, ItemRef};

@@ -3,7 +3,7 @@
 //! `cargo test` builds them before it runs the tests; a run of this file alone doesn't.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-#![cfg(all(feature = "http", feature = "json"))]
+#![cfg(feature = "http")]
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -64,37 +64,4 @@ fn follow_blocking_reads_over_several_connections() {
         run("follow_blocking"),
         "message: tick\nmessage: tock\nmessage: tick\nmessage: tock\nmessage: tick\nclosed\n"
     );
-}
-
-#[test]
-fn llm_prints_the_answer_up_to_done() {
-    assert_eq!(run("llm"), "Hello, world.\n");
-}
-
-#[test]
-fn resume_goes_on_where_the_first_run_stopped() {
-    assert_eq!(
-        run("resume"),
-        "first run\nevent 1\nevent 2\nevent 3\nsecond run\nevent 4\nevent 5\nevent 6\n"
-    );
-}
-
-#[cfg(unix)]
-#[test]
-fn custom_source_reconnects_with_the_last_id() {
-    assert_eq!(
-        run("custom_source"),
-        "you asked for what is \"after\"\nyou asked for what is \"after 1\"\n"
-    );
-}
-
-#[test]
-fn fresh_token_gets_in_with_the_second_one() {
-    let shown = run("fresh_token");
-    let (first, second) = shown.trim_end().split_once('\n').unwrap();
-    assert!(
-        first.starts_with("again, because ") && first.ends_with("status 401"),
-        "{first}"
-    );
-    assert_eq!(second, "welcome, Bearer token-2");
 }

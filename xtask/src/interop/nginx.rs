@@ -9,11 +9,10 @@ use std::time::{Duration, Instant};
 use super::follow::{Event, Follower, log_lines};
 use super::report::Report;
 use super::{Context, PATIENCE, http, scenario};
-use crate::sh;
+use crate::{apt, sh};
 
 const NGINX: &str = "/usr/sbin/nginx";
 const NCHAN: &str = "/usr/lib/nginx/modules/ngx_nchan_module.so";
-const REDIS: &str = "/usr/bin/redis-server";
 
 /// nchan's ids are seconds and a counter: what is published after a restart must fall
 /// into another second than what was published before it, or two messages could share
@@ -21,7 +20,14 @@ const REDIS: &str = "/usr/bin/redis-server";
 const DOWN_TIME: Duration = Duration::from_millis(1500);
 
 pub(super) fn run(context: &Context, reports: &mut Vec<Report>) -> sh::Outcome {
-    install(context)?;
+    apt::install(
+        &[
+            (NGINX, "nginx"),
+            (NCHAN, "libnginx-mod-nchan"),
+            (apt::REDIS, "redis-server"),
+        ],
+        &context.folder.join("apt.log"),
+    )?;
     let mut server = Server::prepare(context)?;
     server.start()?;
     scenario(
@@ -177,7 +183,7 @@ impl Server {
         )?;
 
         let log = File::create(prefix.join("redis.log"))?;
-        let mut redis = Command::new(REDIS);
+        let mut redis = Command::new(apt::REDIS);
         redis
             .args(["--bind", "127.0.0.1", "--port", &redis_port.to_string()])
             // Nothing on disk: Redis itself is not restarted.
@@ -319,36 +325,4 @@ impl Server {
             "a reconnect did not say where it had left off",
         );
     }
-}
-
-/// Installs the Debian packages that are missing.
-fn install(context: &Context) -> sh::Outcome {
-    let missing: Vec<&str> = [
-        (NGINX, "nginx"),
-        (NCHAN, "libnginx-mod-nchan"),
-        (REDIS, "redis-server"),
-    ]
-    .into_iter()
-    .filter(|(file, _)| !Path::new(file).exists())
-    .map(|(_, package)| package)
-    .collect();
-    if missing.is_empty() {
-        return Ok(());
-    }
-    let packages = missing.join(" ");
-    if !Path::new("/usr/bin/apt-get").exists() {
-        return Err(format!("this needs Debian's packages {packages}, but has no apt-get").into());
-    }
-    if sh::capture(Command::new("id").arg("-u"))?.trim() != "0" {
-        return Err(format!("as root, first: apt-get install {packages}").into());
-    }
-    let log = context.folder.join("apt.log");
-    sh::logged(Command::new("apt-get").arg("update"), &log)?;
-    sh::logged(
-        Command::new("apt-get")
-            .args(["install", "--yes", "--no-install-recommends"])
-            .args(&missing)
-            .env("DEBIAN_FRONTEND", "noninteractive"),
-        &log,
-    )
 }

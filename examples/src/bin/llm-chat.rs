@@ -1,0 +1,131 @@
+//! Asks a language model (an API in the manner of OpenAI's chat completions) and prints its answer
+//! as it comes.
+//!
+//! `LLM_TOKEN=... llm-chat URL MODEL "Why is the sky blue?"`
+//!
+//! The prompt is paid for, so it is never sent twice. Ctrl-C cancels the answer, and so does
+//! `LLM_TIME_LIMIT` (seconds, 120 by default): the connection is closed, and the server can stop.
+
+use std::error::Error;
+use std::io::{self, Write};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use everstream::error_strategy::{self, Verdict};
+use everstream::{Fault, Http, JsonExt, SseClient};
+use serde::Deserialize;
+
+/// One event. Fields that nobody reads here are left out.
+#[derive(Deserialize)]
+struct Chunk {
+    #[serde(default)]
+    choices: Vec<Choice>,
+    /// Some servers have sent the status 200 when they find out that they can't answer.
+    error: Option<Problem>,
+}
+
+#[derive(Deserialize)]
+struct Choice {
+    delta: Delta,
+    finish_reason: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Delta {
+    content: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Problem {
+    message: String,
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let outcome = tokio::select! {
+        outcome = chat() => outcome,
+        // To drop the future is to drop the client, and that closes its connection.
+        _ = tokio::signal::ctrl_c() => {
+            eprintln!("\ncancelled");
+            return ExitCode::from(130);
+        }
+    };
+    let Err(error) = outcome else {
+        return ExitCode::SUCCESS;
+    };
+    eprint!("\nllm-chat: {error}");
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        eprint!(": {error}");
+        cause = error.source();
+    }
+    eprintln!();
+    ExitCode::FAILURE
+}
+
+async fn chat() -> Result<(), Box<dyn Error>> {
+    let mut args = std::env::args().skip(1);
+    let (Some(url), Some(model), Some(prompt)) = (args.next(), args.next(), args.next()) else {
+        return Err("usage: llm-chat URL MODEL PROMPT".into());
+    };
+    let limit = match std::env::var("LLM_TIME_LIMIT") {
+        Ok(seconds) => Duration::try_from_secs_f64(seconds.parse()?)?,
+        Err(_) => Duration::from_secs(120),
+    };
+    let body = serde_json::json!({
+        "model": model,
+        "stream": true,
+        "messages": [{"role": "user", "content": prompt}],
+    });
+    let mut http = Http::new(url).json(&body);
+    if let Ok(token) = std::env::var("LLM_TOKEN") {
+        http = http.bearer_token(token);
+    }
+
+    let mut client = SseClient::builder(http)
+        // An answer that ends without it isn't whole, and is an error.
+        .until("[DONE]")
+        // By default a POST is repeated with Last-Event-ID where the server sent ids, and few
+        // models' servers can resume. As long as there was no connection, nothing was sent.
+        .error_strategy(error_strategy::from_fn(|fault| match fault {
+            Some(fault) if fault.is_connect() => Verdict::Continue,
+            _ => Verdict::Fail,
+        }))
+        .build()?;
+    match tokio::time::timeout(limit, answer(&mut client)).await {
+        Ok(outcome) => outcome,
+        Err(_) => Err(format!("the answer wasn't whole within {limit:?}").into()),
+    }
+}
+
+async fn answer(client: &mut SseClient) -> Result<(), Box<dyn Error>> {
+    let mut out = io::stdout();
+    while let Some(event) = client.next_event().await {
+        let event = match event {
+            Ok(event) => event,
+            // What the server says of a refused prompt is in the body.
+            Err(error) => {
+                return match error.fault().and_then(Fault::response) {
+                    Some(refusal) if !refusal.body.is_empty() => {
+                        let said = String::from_utf8_lossy(&refusal.body);
+                        Err(format!("{error}: {said}").into())
+                    }
+                    _ => Err(error.into()),
+                };
+            }
+        };
+        let chunk: Chunk = event.json()?;
+        if let Some(problem) = chunk.error {
+            return Err(format!("the server gave up: {}", problem.message).into());
+        }
+        for choice in chunk.choices {
+            write!(out, "{}", choice.delta.content.unwrap_or_default())?;
+            if choice.finish_reason.as_deref() == Some("length") {
+                return Err("the answer is cut off: it reached the longest length".into());
+            }
+        }
+        out.flush()?;
+    }
+    writeln!(out)?;
+    Ok(())
+}

@@ -1,0 +1,146 @@
+//! `change-feed`.
+
+use std::fs;
+use std::path::Path;
+
+use everstream_testing::{Feed, Reply, Server};
+use serde_json::json;
+
+use crate::program::{LIMIT, Program, command};
+
+fn change(domain: &str, title: usize) -> String {
+    json!({
+        "meta": {"domain": domain, "id": "x", "stream": "mediawiki.recentchange"},
+        "type": "edit", "title": title.to_string(), "user": "Ada", "bot": false,
+    })
+    .to_string()
+}
+
+fn follow(cursor: &Path, url: &str) -> Program {
+    let path = env!("CARGO_BIN_EXE_change-feed");
+    Program::start(command(path, [cursor.as_os_str(), url.as_ref()]))
+}
+
+/// The number in a line.
+fn number(line: &str) -> usize {
+    let number = line
+        .strip_prefix("en.wikipedia.org\tedit\t")
+        .and_then(|rest| rest.strip_suffix("\tAda\n"));
+    number
+        .unwrap_or_else(|| panic!("{line:?}"))
+        .parse()
+        .unwrap()
+}
+
+#[test]
+fn nothing_is_lost_over_runs_that_are_killed() {
+    const CHANGES: usize = 200;
+    let (server, feed) = (Server::start(), Feed::new());
+    for id in 1..=CHANGES {
+        feed.push(change("en.wikipedia.org", id));
+    }
+    server.otherwise(Reply::stream().resume(&feed));
+    let folder = tempfile::tempdir().unwrap();
+    let cursor = folder.path().join("cursor");
+
+    let mut next = 1;
+    for run in 0.. {
+        let program = follow(&cursor, &server.url("/"));
+        let mut seen = vec![number(&program.line())];
+        // Somewhere else each time.
+        for _ in 0..run * 7 {
+            if seen.last() < Some(&CHANGES) {
+                seen.push(number(&program.line()));
+            }
+        }
+        let ended = program.kill();
+        seen.extend(ended.stdout.split_inclusive('\n').map(number));
+        // It goes on with the next change, or repeats the one that wasn't saved.
+        assert!(
+            seen[0] == next || seen[0] + 1 == next,
+            "{} in run {run}",
+            seen[0]
+        );
+        assert!(seen.is_sorted_by(|a, b| a + 1 == *b), "{seen:?}");
+        next = seen[seen.len() - 1] + 1;
+        // Whole at any moment.
+        let saved: usize = match fs::read_to_string(&cursor) {
+            Ok(saved) => saved.parse().unwrap(),
+            // Killed before the first was saved.
+            Err(_) => 0,
+        };
+        assert!(
+            saved + 1 == next || saved + 2 == next,
+            "{saved} before {next}"
+        );
+        if next > CHANGES {
+            break;
+        }
+    }
+    assert!(server.request_count() > 2, "it was killed too late");
+}
+
+#[test]
+fn a_run_that_ctrl_c_ended_repeats_nothing() {
+    let (server, feed) = (Server::start(), Feed::new());
+    server.otherwise(Reply::stream().resume(&feed));
+    let folder = tempfile::tempdir().unwrap();
+    let cursor = folder.path().join("cursor");
+    for id in 1..=3 {
+        let program = follow(&cursor, &server.url("/"));
+        assert!(server.wait_for_requests(id, LIMIT));
+        feed.push(change("en.wikipedia.org", id));
+        assert_eq!(number(&program.line()), id);
+        program.interrupt();
+        let ended = program.end();
+        assert!(ended.status.success(), "{}", ended.stderr);
+        assert_eq!(ended.stdout, "");
+    }
+    assert_eq!(fs::read_to_string(&cursor).unwrap(), "3");
+}
+
+#[test]
+fn drops_transient_statuses_and_what_is_no_change_do_not_stop_it() {
+    let server = Server::start();
+    let retry = Reply::stream().retry(1);
+    server
+        .enqueue(
+            retry
+                .event_with_id("1", change("en.wikipedia.org", 1))
+                .event_with_id("2", change("canary", 2))
+                .event_with_id("3", "no JSON")
+                .drop_connection(),
+        )
+        .enqueue(Reply::status(503))
+        .otherwise(
+            Reply::stream()
+                .event_with_id("4", change("en.wikipedia.org", 4))
+                .stall(),
+        );
+    let folder = tempfile::tempdir().unwrap();
+    let cursor = folder.path().join("cursor");
+    let program = follow(&cursor, &server.url("/"));
+    assert_eq!(number(&program.line()), 1);
+    assert_eq!(number(&program.line()), 4);
+    program.interrupt();
+    let ended = program.end();
+    assert!(ended.status.success());
+    assert!(ended.stderr.contains("left out: "), "{}", ended.stderr);
+    for request in &server.requests()[1..] {
+        assert_eq!(request.header("last-event-id"), Some("3"));
+    }
+    assert_eq!(fs::read_to_string(&cursor).unwrap(), "4");
+}
+
+#[test]
+fn a_cursor_that_cannot_be_read_or_written_is_named() {
+    let server = Server::start();
+    server.otherwise(Reply::stream().event_with_id("1", change("x", 1)).stall());
+    let folder = tempfile::tempdir().unwrap();
+    for cursor in [folder.path().to_path_buf(), folder.path().join("no/cursor")] {
+        let ended = follow(&cursor, &server.url("/")).end();
+        assert_eq!(ended.status.code(), Some(1));
+        let name = cursor.display().to_string();
+        assert!(ended.stderr.contains(&name), "{}", ended.stderr);
+    }
+}

@@ -1,0 +1,15 @@
+//! Each program against a server on a real socket: a module for each.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![cfg(unix)]
+
+mod change_feed;
+mod custom_source;
+mod fan_out;
+mod feature_flags;
+mod llm_chat;
+mod mcp_client;
+mod program;
+mod redis_sink;
+mod std_sockets;
+mod token_refresh;

@@ -1,0 +1,142 @@
+//! A running program: what it writes, line by line, and its end.
+
+use std::ffi::OsStr;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Far more than anything here takes; only a hang gets there.
+pub(crate) const LIMIT: Duration = Duration::from_secs(30);
+
+pub(crate) struct Program {
+    child: Child,
+    /// What it writes, as it comes: whole lines and, at the end, a rest without a line end.
+    stdout: Receiver<String>,
+    stderr: Receiver<String>,
+    stdin: Option<ChildStdin>,
+}
+
+pub(crate) struct Ended {
+    pub(crate) status: ExitStatus,
+    /// What nobody has read yet.
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+/// A program of this package, by the path that Cargo gives.
+pub(crate) fn command<A: AsRef<OsStr>>(path: &str, args: impl IntoIterator<Item = A>) -> Command {
+    let mut command = Command::new(path);
+    command.args(args);
+    // A proxy in the environment is not what is tested here.
+    for name in ["http_proxy", "https_proxy", "all_proxy"] {
+        command.env_remove(name).env_remove(name.to_uppercase());
+    }
+    command
+}
+
+impl Program {
+    pub(crate) fn start(mut command: Command) -> Program {
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        Program {
+            stdout: lines(child.stdout.take().unwrap()),
+            stderr: lines(child.stderr.take().unwrap()),
+            stdin: child.stdin.take(),
+            child,
+        }
+    }
+
+    /// The next line of standard output.
+    pub(crate) fn line(&self) -> String {
+        self.stdout
+            .recv_timeout(LIMIT)
+            .expect("a line on standard output in time")
+    }
+
+    /// Lines of standard error, up to the first with this text.
+    pub(crate) fn wait_for_stderr(&self, text: &str) {
+        let mut seen = String::new();
+        while !seen.contains(text) {
+            match self.stderr.recv_timeout(LIMIT) {
+                Ok(line) => seen.push_str(&line),
+                Err(error) => panic!("{error}: no {text:?} in {seen:?}"),
+            }
+        }
+    }
+
+    pub(crate) fn write_line(&mut self, line: &str) {
+        writeln!(self.stdin.as_mut().unwrap(), "{line}").unwrap();
+    }
+
+    pub(crate) fn close_stdin(&mut self) {
+        self.stdin = None;
+    }
+
+    pub(crate) fn is_running(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
+    /// What Ctrl-C does.
+    pub(crate) fn interrupt(&self) {
+        let id = self.child.id().to_string();
+        let status = Command::new("kill").args(["-INT", &id]).status().unwrap();
+        assert!(status.success());
+    }
+
+    /// Ends it without a chance to tidy up, and returns what it had written.
+    pub(crate) fn kill(mut self) -> Ended {
+        self.child.kill().unwrap();
+        self.end()
+    }
+
+    /// Waits for its end.
+    pub(crate) fn end(mut self) -> Ended {
+        let deadline = Instant::now() + LIMIT;
+        let rest = |from: &Receiver<String>| {
+            let mut text = String::new();
+            loop {
+                match from.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+                    Ok(line) => text.push_str(&line),
+                    Err(mpsc::RecvTimeoutError::Disconnected) => return text,
+                    Err(mpsc::RecvTimeoutError::Timeout) => {
+                        panic!("it didn't end in time, but wrote {text:?}")
+                    }
+                }
+            }
+        };
+        let (stdout, stderr) = (rest(&self.stdout), rest(&self.stderr));
+        Ended {
+            status: self.child.wait().unwrap(),
+            stdout,
+            stderr,
+        }
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        _ = self.child.kill();
+        _ = self.child.wait();
+    }
+}
+
+fn lines(from: impl Read + Send + 'static) -> Receiver<String> {
+    fn pass(from: impl Read, to: &Sender<String>) {
+        let mut from = BufReader::new(from);
+        let mut line = String::new();
+        while from.read_line(&mut line).is_ok_and(|length| length > 0) {
+            if to.send(std::mem::take(&mut line)).is_err() {
+                return;
+            }
+        }
+    }
+    let (to, lines) = mpsc::channel();
+    thread::spawn(move || pass(from, &to));
+    lines
+}
