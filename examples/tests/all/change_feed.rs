@@ -1,6 +1,8 @@
 //! `change-feed`.
 
 use std::fs;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 
 use everstream_testing::{Feed, Reply, Server};
@@ -143,4 +145,21 @@ fn a_cursor_that_cannot_be_read_or_written_is_named() {
         let name = cursor.display().to_string();
         assert!(ended.stderr.contains(&name), "{}", ended.stderr);
     }
+}
+
+#[test]
+fn a_change_that_was_not_handled_is_not_saved() {
+    let server = Server::start();
+    let one = change("en.wikipedia.org", 1);
+    server.otherwise(Reply::stream().event_with_id("1", one).stall());
+    let folder = tempfile::tempdir().unwrap();
+    let cursor = folder.path().join("cursor");
+    let path = env!("CARGO_BIN_EXE_change-feed");
+    let mut command = command(path, [cursor.as_os_str(), server.url("/").as_ref()]);
+    // Whoever read its output is gone.
+    let (stdout, reader) = UnixStream::pair().unwrap();
+    drop(reader);
+    let status = command.stdout(OwnedFd::from(stdout)).status().unwrap();
+    assert_eq!(status.code(), Some(1));
+    assert!(!cursor.exists());
 }
