@@ -102,11 +102,7 @@ impl Block {
 
     #[cold]
     fn decode_part(&mut self, piece: &[u8]) {
-        // Grown by half: doubling would take three times the limit at worst, beside `raw`.
-        let (len, capacity) = (self.raw.len() + piece.len(), self.text.capacity());
-        if capacity - self.text.len() < len {
-            self.text.reserve_exact(len.max(capacity / 2));
-        }
+        utf8::make_room(&mut self.text, self.raw.len() + piece.len());
         if self.raw.is_empty() {
             let unfinished = utf8::push_lossy(&mut self.text, piece);
             self.raw.extend_from_slice(unfinished);

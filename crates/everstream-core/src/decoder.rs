@@ -23,6 +23,9 @@ use crate::utf8;
 /// ```
 pub const DEFAULT_MAX_EVENT_SIZE: usize = 64 << 20;
 
+/// After so many bytes of a data line the limit is looked at.
+const LOOK_AFTER: usize = 16 << 10;
+
 const BOM: &[u8] = b"\xEF\xBB\xBF";
 
 /// So much of a line tells whether its field is one of those that make an event, and whether the
@@ -443,7 +446,13 @@ impl Decoder {
     #[inline]
     fn extend_data_line(&mut self, value: &[u8]) -> Result<(), Exceeded> {
         if self.open_len <= self.limit {
-            self.block.push_data(value);
+            // What isn't UTF-8 gets longer, so that a large chunk could go far beyond the limit.
+            for part in value.chunks(LOOK_AFTER) {
+                self.block.push_data(part);
+                if !self.block.may_fit(self.limit) {
+                    return self.discard_line(Field::Data);
+                }
+            }
             if self.block.may_fit(self.limit) {
                 return Ok(());
             }

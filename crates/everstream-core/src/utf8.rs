@@ -14,6 +14,15 @@ pub(crate) fn valid(bytes: &[u8]) -> Option<&str> {
     simdutf8::basic::from_utf8(bytes).ok()
 }
 
+/// Makes room. Grown by half: doubling would take three times the limit at worst, beside what else
+/// there is.
+pub(crate) fn make_room(out: &mut String, more: usize) {
+    let capacity = out.capacity();
+    if capacity - out.len() < more {
+        out.reserve_exact(more.max(capacity / 2));
+    }
+}
+
 /// Appends a whole text.
 pub(crate) fn push_whole(out: &mut String, text: &[u8]) {
     if !push_lossy(out, text).is_empty() {
@@ -27,6 +36,7 @@ pub(crate) fn push_lossy<'i>(out: &mut String, mut bytes: &'i [u8]) -> &'i [u8] 
         out.push_str(text);
         return &[];
     }
+    make_room(out, bytes.len().saturating_mul(GROWTH));
     loop {
         match core::str::from_utf8(bytes) {
             Ok(text) => {

@@ -224,6 +224,26 @@ fn endless_invalid_bytes_take_no_more_memory_than_a_few_times_the_limit() {
     }
 }
 
+/// Whatever the size of the chunks: a large one was decoded far beyond the limit before that was
+/// looked at.
+#[test]
+fn large_chunks_of_invalid_bytes_take_no_more_memory_than_three_times_the_limit() {
+    const LIMIT: usize = 4 * MIB;
+    for size in (1..=20).map(|n| n * 50 * KIB) {
+        let chunk = vec![0xFF; size];
+        let mut decoder = Decoder::with_limit(LIMIT, Oversize::Skip);
+        let info = measure(|| {
+            decode_all(&mut decoder, [&b"data: "[..]]);
+            decode_all(
+                &mut decoder,
+                std::iter::repeat_n(&chunk[..], 6 * LIMIT / size),
+            );
+        });
+        let peak = peak(info);
+        assert!(peak <= 3 * LIMIT, "{peak} bytes in chunks of {size}");
+    }
+}
+
 /// A decoder that puts a long line together anew with every chunk would allocate, and copy, with
 /// the square of its length.
 #[test]
