@@ -109,10 +109,12 @@ pub struct Session<B = Vec<u8>> {
     outputs: VecDeque<Output>,
 
     // The connection, if there is one.
-    /// What is received and not used up.
-    chunks: VecDeque<B>,
-    /// How much of the first chunk is decoded.
+    /// What is received and not used up: nearly always at most one.
+    chunk: Option<B>,
+    /// How much of it is decoded.
     decoded: usize,
+    /// What came before it was asked for.
+    further: VecDeque<B>,
     /// How the connection ended and when, while its chunk isn't decoded to the end.
     ended: Option<(Option<Fault>, Timestamp)>,
     opened: Timestamp,
@@ -179,8 +181,9 @@ impl<B: AsRef<[u8]>> Session<B> {
             decoder,
             state: State::Idle,
             outputs: VecDeque::new(),
-            chunks: VecDeque::new(),
+            chunk: None,
             decoded: 0,
+            further: VecDeque::new(),
             ended: None,
             opened: Timestamp::default(),
             last_byte: Timestamp::default(),
@@ -249,6 +252,19 @@ impl<B: AsRef<[u8]>> Session<B> {
     /// assert!(matches!(session.poll_output(Default::default()), Output::Stop(Ok(()))));
     /// ```
     pub fn poll_output(&mut self, now: Timestamp) -> Output {
+        self.poll_output_with(|| now)
+    }
+
+    /// [`poll_output`](Self::poll_output), for a driver whose clock takes time to look at: it is
+    /// asked only if the answer depends on it.
+    ///
+    /// ```
+    /// # use everstream_core::{Output, Session, SessionConfig};
+    /// let mut session: Session = Session::new(SessionConfig::default());
+    /// let output = session.poll_output_with(|| unreachable!("nothing was started"));
+    /// assert!(matches!(output, Output::Stop(Ok(()))));
+    /// ```
+    pub fn poll_output_with(&mut self, mut clock: impl FnMut() -> Timestamp) -> Output {
         loop {
             if let Some(action) = self.poll_action() {
                 return Output::Action(action);
@@ -262,7 +278,7 @@ impl<B: AsRef<[u8]>> Session<B> {
             }
             match self.state {
                 State::Idle | State::Closed => return Output::Stop(Ok(())),
-                State::Waiting if now < self.due => return Output::Wait { until: self.due },
+                State::Waiting if clock() < self.due => return Output::Wait { until: self.due },
                 State::Waiting => {
                     self.state = State::Connecting;
                     self.attempts = self.attempts.saturating_add(1);
@@ -273,9 +289,10 @@ impl<B: AsRef<[u8]>> Session<B> {
                 }
                 State::Open => {
                     // Rule 12.
-                    let since = *self.reading_since.get_or_insert(now);
-                    let silent_since = since.max(self.last_byte);
-                    let deadline = self.config.read_timeout.map(|limit| silent_since + limit);
+                    let deadline = self.config.read_timeout.map(|limit| {
+                        let since = *self.reading_since.get_or_insert_with(&mut clock);
+                        since.max(self.last_byte) + limit
+                    });
                     return Output::Read { deadline };
                 }
             }
@@ -301,18 +318,17 @@ impl<B: AsRef<[u8]>> Session<B> {
         }
     }
 
-    /// The next action in the chunk.
+    /// The next action in the chunks.
     fn decode(&mut self) -> Option<Action> {
         loop {
-            let mut rest = self
-                .chunks
-                .front()?
-                .as_ref()
-                .get(self.decoded..)
-                .unwrap_or_default();
-            let before = rest.len();
+            let chunk = self.chunk.as_ref()?.as_ref();
+            let mut rest = chunk.get(self.decoded..).unwrap_or_default();
             let item = self.decoder.decode_owned(&mut rest);
-            self.decoded += before - rest.len();
+            self.decoded = chunk.len() - rest.len();
+            if rest.is_empty() {
+                self.chunk = self.further.pop_front();
+                self.decoded = 0;
+            }
             match item {
                 Ok(Some(Item::Event(event))) => {
                     self.id_received |= event.id().is_some();
@@ -334,11 +350,7 @@ impl<B: AsRef<[u8]>> Session<B> {
                 }
                 Ok(Some(Item::Retry(delay))) => self.retry_received(delay),
                 Ok(Some(Item::Id)) => self.id_received = true,
-                Ok(Some(Item::Skipped)) => {}
-                Ok(None) => {
-                    self.chunks.pop_front();
-                    self.decoded = 0;
-                }
+                Ok(Some(Item::Skipped) | None) => {}
                 Err(error) => {
                     self.forget_chunks();
                     // It came before whatever else ended the connection.
@@ -414,7 +426,10 @@ impl<B: AsRef<[u8]>> Session<B> {
     pub fn handle_data(&mut self, bytes: B, now: Timestamp) {
         if self.state == State::Open && self.ended.is_none() {
             self.last_byte = now;
-            self.chunks.push_back(bytes);
+            match self.chunk {
+                None => self.chunk = Some(bytes),
+                Some(_) => self.further.push_back(bytes),
+            }
         }
     }
 
@@ -472,7 +487,7 @@ impl<B: AsRef<[u8]>> Session<B> {
             return;
         };
         if self.state == State::Open
-            && self.chunks.is_empty()
+            && self.chunk.is_none()
             && now >= since.max(self.last_byte) + limit
         {
             self.end_connection(Some(Fault::ReadTimeout(limit)), now);
@@ -685,8 +700,9 @@ impl<B: AsRef<[u8]>> Session<B> {
     }
 
     fn forget_chunks(&mut self) {
-        self.chunks.clear();
+        self.chunk = None;
         self.decoded = 0;
+        self.further.clear();
     }
 }
 

@@ -163,13 +163,17 @@ impl SseClient {
     /// # }
     /// ```
     pub async fn next_event(&mut self) -> Option<Result<Event, Error>> {
-        loop {
-            match self.next_action().await? {
-                Ok(Action::Event(event)) => return Some(Ok(event)),
-                Ok(_) => {}
-                Err(error) => return Some(Err(error)),
+        poll_fn(|cx| {
+            loop {
+                return Poll::Ready(match ready!(self.poll_next_action(cx)) {
+                    Some(Ok(Action::Event(event))) => Some(Ok(event)),
+                    Some(Ok(_)) => continue,
+                    Some(Err(error)) => Some(Err(error)),
+                    None => None,
+                });
             }
-        }
+        })
+        .await
     }
 
     /// The next notification: an event, a comment, a start or a fault; `None` when the stream is

@@ -94,10 +94,6 @@ impl Driver {
         self.timer = Timer::default();
     }
 
-    fn now(&self) -> Timestamp {
-        Timestamp::since_start(self.epoch.elapsed())
-    }
-
     /// The user begins to read.
     pub(crate) fn begin_read(&mut self) {
         // An interruption meant for an earlier connection doesn't hit the next one.
@@ -180,7 +176,6 @@ impl Driver {
 
     fn poll_session(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Action, Error>>> {
         self.handle.register(cx.waker());
-        let mut now = self.now();
         loop {
             if !self.handle.is_quiet() {
                 if self.handle.is_closed() {
@@ -188,22 +183,21 @@ impl Driver {
                     return Poll::Ready(None);
                 }
                 self.interrupt();
-                now = self.now();
             }
-            let output = self.session.poll_output(now);
+            // Looking at the clock takes longer than all that is done here for a chunk.
+            let epoch = self.epoch;
+            let output = self.session.poll_output_with(|| now(epoch));
             self.publish();
-            self.handle
-                .publish_next_retry_delay(self.session.next_retry_delay());
             match output {
                 Output::Action(action) => {
                     if matches!(action, Action::Fault(_)) {
-                        self.link = Link::None;
+                        self.disconnected();
                         debug!(?action, delay = ?self.session.next_retry_delay(), "disconnected");
                     }
                     return Poll::Ready(Some(Ok(action)));
                 }
                 Output::Stop(result) => {
-                    self.link = Link::None;
+                    self.disconnected();
                     return Poll::Ready(result.err().map(|fault| {
                         debug!(%fault, "gave up");
                         Err(Error::Fault(fault))
@@ -212,24 +206,21 @@ impl Driver {
                 Output::Wait { until } => {
                     self.link = Link::None;
                     ready!(self.timer.poll_until(self.epoch, until, cx));
-                    now = self.now();
                 }
                 Output::Connect { last_event_id } => {
                     if self.gives_way(cx) {
                         return self.pause();
                     }
-                    match self.poll_connect(last_event_id, cx) {
-                        Poll::Ready(at) => now = at,
-                        Poll::Pending => return self.pause(),
+                    if self.poll_connect(last_event_id, cx).is_pending() {
+                        return self.pause();
                     }
                 }
                 Output::Read { deadline } => {
                     if self.gives_way(cx) {
                         return self.pause();
                     }
-                    match self.poll_read(deadline, cx) {
-                        Poll::Ready(at) => now = at,
-                        Poll::Pending => return self.pause(),
+                    if self.poll_read(deadline, cx).is_pending() {
+                        return self.pause();
                     }
                 }
                 _ => return Poll::Ready(None),
@@ -253,12 +244,8 @@ impl Driver {
         Poll::Pending
     }
 
-    /// When it was connected, or failed.
-    fn poll_connect(
-        &mut self,
-        last_event_id: Option<String>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Timestamp> {
+    /// Ready when it was connected, or failed.
+    fn poll_connect(&mut self, last_event_id: Option<String>, cx: &mut Context<'_>) -> Poll<()> {
         // Taken out, so that an attempt whose future panics isn't polled again.
         let mut connecting = match std::mem::replace(&mut self.link, Link::None) {
             Link::Connecting(connecting) => connecting,
@@ -274,7 +261,7 @@ impl Driver {
             self.link = Link::Connecting(connecting);
             return Poll::Pending;
         };
-        let now = self.now();
+        let now = now(self.epoch);
         match result {
             Ok(mut connection) => {
                 debug!(status = connection.start.status, "connected");
@@ -285,11 +272,11 @@ impl Driver {
             }
             Err(fault) => self.session.handle_fault(fault, now),
         }
-        Poll::Ready(now)
+        Poll::Ready(())
     }
 
-    /// When something came, or nothing in time.
-    fn poll_read(&mut self, deadline: Option<Timestamp>, cx: &mut Context<'_>) -> Poll<Timestamp> {
+    /// Ready when something came, or nothing in time.
+    fn poll_read(&mut self, deadline: Option<Timestamp>, cx: &mut Context<'_>) -> Poll<()> {
         let read = match &mut self.link {
             Link::Open(connection) => connection.poll_bytes(cx),
             // The session reads only from what it was told is connected.
@@ -301,7 +288,7 @@ impl Driver {
             };
             ready!(self.timer.poll_deadline(self.epoch, deadline, cx));
         }
-        let now = self.now();
+        let now = now(self.epoch);
         match read {
             Poll::Ready(Some(Ok(bytes))) => {
                 trace!(bytes = bytes.len(), "received");
@@ -312,7 +299,14 @@ impl Driver {
             Poll::Ready(None) => self.session.handle_end(now),
             Poll::Pending => self.session.handle_timeout(now),
         }
-        Poll::Ready(now)
+        Poll::Ready(())
+    }
+
+    /// The session is done with the connection, and has decided what follows.
+    fn disconnected(&mut self) {
+        self.link = Link::None;
+        self.handle
+            .publish_next_retry_delay(self.session.next_retry_delay());
     }
 
     /// Keeps what `handle` shows up to date with what is handed out.
@@ -335,8 +329,7 @@ impl Driver {
     pub(crate) fn interrupt(&mut self) {
         self.handle.take_interrupt();
         self.link = Link::None;
-        let now = self.now();
-        self.session.interrupt(now);
+        self.session.interrupt(now(self.epoch));
         self.handle
             .publish_next_retry_delay(self.session.next_retry_delay());
     }
@@ -354,4 +347,8 @@ impl Driver {
         self.session.close();
         self.client.close();
     }
+}
+
+fn now(epoch: Instant) -> Timestamp {
+    Timestamp::since_start(epoch.elapsed())
 }

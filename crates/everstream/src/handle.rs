@@ -136,6 +136,11 @@ impl Handle {
 
     /// Has this waker called at the next request. Register before looking at the flags.
     pub(crate) fn register(&self, waker: &Waker) {
+        // It is the same one nearly always, and clones cost more than the lock.
+        let known = |own: &Waker| own.will_wake(waker);
+        if lock(&self.shared.waker).as_ref().is_some_and(known) {
+            return;
+        }
         // Made and dropped outside the lock: what a waker does is its own business.
         let waker = waker.clone();
         let earlier = lock(&self.shared.waker).replace(waker);
