@@ -16,6 +16,7 @@ pub struct Page {
     suite: &'static str,
     text: String,
     load: String,
+    effort: String,
 }
 
 impl Page {
@@ -23,7 +24,18 @@ impl Page {
     pub fn new(suite: &'static str, title: &str) -> Page {
         let text = format!("# {title}\n\n");
         let load = sys::load();
-        Page { suite, text, load }
+        let effort = String::new();
+        Page {
+            suite,
+            text,
+            load,
+            effort,
+        }
+    }
+
+    /// How many runs the figures come from, and how large they are.
+    pub fn effort(&mut self, text: impl Into<String>) {
+        self.effort = text.into();
     }
 
     pub fn paragraph(&mut self, text: &str) {
@@ -51,7 +63,7 @@ impl Page {
         self.paragraph(&format!("![{about}]({}.svg)", self.suite));
     }
 
-    /// On what, and beside what.
+    /// From how much, on what, and beside what.
     pub fn machine(&mut self) {
         let cores = std::thread::available_parallelism().map_or(0, usize::from);
         let (system, processor) = (std::env::consts::OS, std::env::consts::ARCH);
@@ -62,7 +74,7 @@ impl Page {
             sys::load()
         );
         text.push_str(" Compare the ratios: absolute values are this machine's.");
-        self.paragraph(&text);
+        self.paragraph(format!("{} {text}", self.effort).trim_start());
     }
 
     pub fn print(&self) {

@@ -45,12 +45,17 @@ pub fn run(options: &Options) -> Outcome {
         "`cargo xtask bench client` measures it and writes this page. {} LLM events of 235 B ({} MB), over \
          HTTP/1.1 from a server in another process that writes 64 of them at once. A measurement is a \
          process of its own, after it has read 10 events; what a program makes once (a runtime, a reqwest \
-         client) is made before. The clients take turns, {} rounds, medians. CPU is user and system time of \
-         all threads; asynchronous clients run on a current-thread runtime. \
-         eventsource-client brings an HTTP client of its own, and reqwest-eventsource reqwest 0.12.",
+         client) is made before. The clients take turns. CPU is user and system time of all threads; asynchronous \
+         clients run on a current-thread runtime. eventsource-client brings an HTTP client of its own, and \
+         reqwest-eventsource reqwest 0.12.",
         short(options.events as f64),
         options.events * 235 / 1_000_000,
-        options.rounds
+    ));
+    page.effort(format!(
+        "CPU: medians of {} rounds, of {} events for each client. Latency: one round of {} events for each.",
+        options.rounds,
+        short(options.events as f64),
+        short((options.seconds * PER_SECOND) as f64)
     ));
     let server = Server::start(&["client-server"])?;
     let mut used = Vec::new();

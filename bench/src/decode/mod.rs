@@ -11,7 +11,7 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use crate::Outcome;
-use crate::page::Out;
+use crate::page::{Out, size};
 use measure::{Cell, Effort, Timing};
 use peers::{LENT, OWNED, PEERS, Peer, SSE_CORE, SSE_STREAM};
 
@@ -50,7 +50,7 @@ pub fn run(options: &Options) -> Outcome {
     if options.quick {
         return quick(options);
     }
-    let page = report::page();
+    let mut page = report::page();
     let effort = Effort {
         rounds: options.rounds,
         sample: Duration::from_millis(2),
@@ -61,6 +61,14 @@ pub fn run(options: &Options) -> Outcome {
         rounds: options.rounds.min(5),
         ..effort
     };
+    page.effort(format!(
+        "Medians of {} rounds, of {} for the long events; in a round each repeats its corpus of {} for {} ms \
+         at least.",
+        effort.rounds,
+        few.rounds,
+        size(options.size << 10),
+        effort.sample.as_millis()
+    ));
     let linear = |chunk| {
         eprintln!("one event in chunks of {chunk} B");
         let timings = LENGTHS.map(|length| measure::one_event(&peers, length, chunk, &few));

@@ -69,6 +69,12 @@ pub fn run(options: &Options) -> Outcome {
             options.streams
         ));
     }
+    page.effort(format!(
+        "Idle streams and drops: medians of {} rounds, of {number} streams each. An event a second: one \
+         round of {number} streams and {} events.",
+        options.rounds,
+        short(streams as f64 * options.seconds as f64)
+    ));
     let idle = idle(options, streams)?;
     let ticks = ticks(options, streams)?;
     let returned = returned(options, streams)?;
@@ -77,9 +83,8 @@ pub fn run(options: &Options) -> Outcome {
 
     page.section("Idle");
     page.paragraph(&format!(
-        "Each stream has received one event, and waits. Resident memory after {REST} s, CPU to connect and to \
-         wait; medians of {} rounds.",
-        options.rounds
+        "Each stream has received one event, and waits. Resident memory after {} s, CPU to connect and to wait.",
+        REST.min(options.seconds)
     ));
     let head = [
         "streams",
@@ -109,8 +114,7 @@ pub fn run(options: &Options) -> Outcome {
     page.paragraph(&format!(
         "The server drops all connections at the same moment; the clients come back with their default \
          settings. Until all {number} are there again, and the most connections that came within a second and \
-         a tenth of a second; medians of {} rounds.",
-        options.rounds
+         a tenth of a second.",
     ));
     let head = [
         "streams",

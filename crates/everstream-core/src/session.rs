@@ -269,7 +269,7 @@ impl<B: AsRef<[u8]>> Session<B> {
             if let Some(action) = self.poll_action() {
                 return Output::Action(action);
             }
-            if let Some(output) = self.outputs.pop_front() {
+            if let Some(output) = self.next_output() {
                 return output;
             }
             if let Some((fault, at)) = self.ended.take() {
@@ -310,12 +310,21 @@ impl<B: AsRef<[u8]>> Session<B> {
     pub fn poll_action(&mut self) -> Option<Action> {
         match self.outputs.front() {
             None => self.decode(),
-            Some(Output::Action(_)) => match self.outputs.pop_front() {
+            Some(Output::Action(_)) => match self.next_output() {
                 Some(Output::Action(action)) => Some(action),
                 _ => None,
             },
             Some(_) => None,
         }
+    }
+
+    fn next_output(&mut self) -> Option<Output> {
+        let output = self.outputs.pop_front()?;
+        if self.outputs.is_empty() {
+            // There are none for as long as the connection lasts.
+            self.outputs.shrink_to_fit();
+        }
+        Some(output)
     }
 
     /// The next action in the chunks.

@@ -7,6 +7,8 @@
     reason = "a test fails by panicking"
 )]
 
+#[path = "session/chunks.rs"]
+mod chunks;
 #[path = "session/completion.rs"]
 mod completion;
 #[path = "session/delays.rs"]

@@ -40,7 +40,8 @@ use crate::handle::Handle;
 /// # }
 /// ```
 pub struct SseClient {
-    driver: Driver,
+    /// Futures hold clients by value, and hold them twice where they pass them on.
+    driver: Box<Driver>,
     /// A start is polled that hasn't come to its end.
     starting: bool,
 }
@@ -74,7 +75,7 @@ impl SseClient {
 
     pub(crate) fn from_driver(driver: Driver) -> Self {
         SseClient {
-            driver,
+            driver: Box::new(driver),
             starting: false,
         }
     }

@@ -17,14 +17,14 @@ pub(super) enum Clients {
 /// Reading the system's certificates takes ten times as long as all else that a client does before
 /// its first request. A stream without TLS does without them.
 pub(super) struct Ours {
-    transport: Transport,
+    transport: Arc<Transport>,
     blocking: bool,
     plain: OnceLock<reqwest::Client>,
     with_certificates: OnceLock<reqwest::Client>,
 }
 
 impl Clients {
-    pub(super) fn ours(transport: Transport, blocking: bool) -> Self {
+    pub(super) fn ours(transport: Arc<Transport>, blocking: bool) -> Self {
         Clients::Ours(Arc::new(Ours {
             transport,
             blocking,

@@ -14,6 +14,7 @@ use super::attempt::Attempt;
 use super::clients::Clients;
 use super::redirect;
 use super::response;
+use super::settings::Settings;
 use super::{ConnectFuture, ConnectRequest, ConnectionClient};
 
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
@@ -24,7 +25,8 @@ type HookFuture = Pin<Box<dyn Future<Output = Result<Attempt, BoxError>> + Send>
 
 pub(super) struct HttpClient {
     pub(super) clients: Clients,
-    pub(super) template: Attempt,
+    pub(super) settings: Arc<Settings>,
+    pub(super) attempts: u64,
     pub(super) method: Method,
     pub(super) body: Option<Bytes>,
     pub(super) hook: Option<Arc<Hook>>,
@@ -38,9 +40,9 @@ impl HttpClient {
         &mut self,
         request: ConnectRequest,
     ) -> impl Future<Output = Result<(Exchange, Attempt), Fault>> + Send + use<> {
-        self.template.number += 1;
-        let mut attempt = self.template.clone();
-        attempt.last_event_id = request.last_event_id;
+        self.attempts += 1;
+        let number = self.attempts;
+        let attempt = self.settings.attempt();
         let hook = self.hook.clone();
         let exchange = Exchange {
             clients: self.clients.clone(),
@@ -51,6 +53,10 @@ impl HttpClient {
             read_timeout: request.read_timeout,
         };
         async move {
+            // It could be made when the client was.
+            let mut attempt = attempt.map_err(|error| Fault::Other(error.into()))?;
+            attempt.number = number;
+            attempt.last_event_id = request.last_event_id;
             if let Some(hook) = hook {
                 attempt = hook(attempt)
                     .await

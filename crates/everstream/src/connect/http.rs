@@ -1,31 +1,25 @@
-//! What a stream over HTTP is asked for with: the settings.
+//! What a stream over HTTP is asked for with, as users say it.
 
 use std::fmt;
 use std::future::Future;
 use std::net::IpAddr;
 #[cfg(unix)]
 use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
-use ::http::header::{ACCEPT, ACCEPT_ENCODING, CACHE_CONTROL};
-use ::http::{HeaderMap, HeaderValue, Method};
-use base64::prelude::{BASE64_STANDARD, Engine as _};
+use ::http::Method;
 use bytes::Bytes;
 use everstream_core::{BoxError, RedactedUrl};
 
-use super::attempt::{Attempt, parse_header, parse_url};
-use super::clients::Clients;
-use super::decode;
+use super::attempt::Attempt;
 use super::exchange::{Hook, HttpClient};
+use super::settings::{Header, Settings};
 use super::transport::Transport;
 use super::{ClientContext, ConnectStrategy, ConnectionClient};
 use crate::error::Error;
 
 pub use super::transport::HttpVersion;
-
-/// The default of [`Http::redirect_limit`].
-const REDIRECT_LIMIT: usize = 10;
 
 /// Streams over HTTP.
 ///
@@ -47,26 +41,8 @@ const REDIRECT_LIMIT: usize = 10;
 /// ```
 #[derive(Clone)]
 pub struct Http {
-    url: String,
-    query: Vec<(String, String)>,
-    basic_auth: Option<(String, String)>,
-    method: String,
-    headers: Vec<Header>,
-    body: Option<Bytes>,
-    body_problem: Option<Arc<str>>,
-    hook: Option<Arc<Hook>>,
-    redirect_limit: usize,
-    transport: Transport,
-    /// Made by the first async client.
-    shared: Arc<OnceLock<Clients>>,
-    own: Option<reqwest::Client>,
-}
-
-#[derive(Clone)]
-struct Header {
-    name: String,
-    value: Vec<u8>,
-    sensitive: bool,
+    /// What a task holds that is given an `Http` is a pointer, and what a client keeps is shared.
+    settings: Arc<Settings>,
 }
 
 impl Http {
@@ -78,18 +54,7 @@ impl Http {
     /// ```
     pub fn new(url: impl Into<String>) -> Self {
         Http {
-            url: url.into(),
-            query: Vec::new(),
-            basic_auth: None,
-            method: "GET".into(),
-            headers: Vec::new(),
-            body: None,
-            body_problem: None,
-            hook: None,
-            redirect_limit: REDIRECT_LIMIT,
-            transport: Transport::default(),
-            shared: Arc::default(),
-            own: None,
+            settings: Arc::new(Settings::new(url.into())),
         }
     }
 
@@ -101,9 +66,8 @@ impl Http {
     /// # drop(one);
     /// ```
     #[must_use]
-    pub fn url(mut self, url: impl Into<String>) -> Self {
-        self.url = url.into();
-        self
+    pub fn url(self, url: impl Into<String>) -> Self {
+        self.with(|settings| settings.url = url.into())
     }
 
     /// Adds a parameter to the URL's query.
@@ -113,9 +77,8 @@ impl Http {
     /// # drop(http);
     /// ```
     #[must_use]
-    pub fn query(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.query.push((name.into(), value.into()));
-        self
+    pub fn query(self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.with(|settings| settings.query.push((name.into(), value.into())))
     }
 
     /// Sets the method. Default: GET. For the ones that aren't safe (RFC 9110, section 9.2.1) see
@@ -126,9 +89,8 @@ impl Http {
     /// # drop(http);
     /// ```
     #[must_use]
-    pub fn method(mut self, method: impl Into<String>) -> Self {
-        self.method = method.into();
-        self
+    pub fn method(self, method: impl Into<String>) -> Self {
+        self.with(|settings| settings.method = method.into().into())
     }
 
     /// Adds a header. `Accept`, `Accept-Encoding`, `Cache-Control` and `User-Agent` replace what
@@ -180,18 +142,17 @@ impl Http {
     /// # drop(http);
     /// ```
     #[must_use]
-    pub fn basic_auth(mut self, user: impl Into<String>, password: impl Into<String>) -> Self {
-        self.basic_auth = Some((user.into(), password.into()));
-        self
+    pub fn basic_auth(self, user: impl Into<String>, password: impl Into<String>) -> Self {
+        self.with(|settings| settings.basic_auth = Some((user.into(), password.into())))
     }
 
-    fn add_header(mut self, name: String, value: &[u8], sensitive: bool) -> Self {
-        self.headers.push(Header {
+    fn add_header(self, name: String, value: &[u8], sensitive: bool) -> Self {
+        let header = Header {
             name,
             value: value.into(),
             sensitive,
-        });
-        self
+        };
+        self.with(|settings| settings.headers.push(header))
     }
 
     /// Sets the body. Its `Content-Type` is for you to add.
@@ -201,10 +162,11 @@ impl Http {
     /// # drop(http);
     /// ```
     #[must_use]
-    pub fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
-        self.body = Some(Bytes::from(body.into()));
-        self.body_problem = None;
-        self
+    pub fn body(self, body: impl Into<Vec<u8>>) -> Self {
+        self.with(|settings| {
+            settings.body = Some(Bytes::from(body.into()));
+            settings.body_problem = None;
+        })
     }
 
     /// Makes it a POST of this value as JSON, with its `Content-Type`.
@@ -222,10 +184,9 @@ impl Http {
                 .method("POST")
                 .header("content-type", "application/json")
                 .body(body),
-            Err(error) => Http {
-                body_problem: Some(error.to_string().into()),
-                ..self
-            },
+            Err(error) => {
+                self.with(|settings| settings.body_problem = Some(error.to_string().into()))
+            }
         }
     }
 
@@ -247,17 +208,17 @@ impl Http {
     /// # drop(http);
     /// ```
     #[must_use]
-    pub fn before_attempt<F, Fut, E>(mut self, hook: F) -> Self
+    pub fn before_attempt<F, Fut, E>(self, hook: F) -> Self
     where
         F: Fn(Attempt) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<Attempt, E>> + Send + 'static,
         E: Into<BoxError> + 'static,
     {
-        self.hook = Some(Arc::new(move |attempt| {
+        let hook: Arc<Hook> = Arc::new(move |attempt| {
             let prepared = hook(attempt);
             Box::pin(async { prepared.await.map_err(Into::into) })
-        }));
-        self
+        });
+        self.with(|settings| settings.hook = Some(hook))
     }
 
     /// How many redirects are followed in a row. Default: 10. Credentials and sensitive headers
@@ -268,9 +229,8 @@ impl Http {
     /// # drop(http);
     /// ```
     #[must_use]
-    pub fn redirect_limit(mut self, limit: usize) -> Self {
-        self.redirect_limit = limit;
-        self
+    pub fn redirect_limit(self, limit: usize) -> Self {
+        self.with(|settings| settings.redirect_limit = limit)
     }
 
     /// How long the look-up of the name, the connection and TLS may take together. `None`: as long
@@ -433,99 +393,52 @@ impl Http {
     /// # Ok::<(), reqwest::Error>(())
     /// ```
     #[must_use]
-    pub fn client(mut self, client: reqwest::Client) -> Self {
-        self.own = Some(client);
+    pub fn client(self, client: reqwest::Client) -> Self {
+        self.with(|settings| settings.own = Some(client))
+    }
+
+    fn with(mut self, change: impl FnOnce(&mut Settings)) -> Self {
+        change(Arc::make_mut(&mut self.settings));
         self
     }
 
-    fn with_transport(mut self, change: impl FnOnce(&mut Transport)) -> Self {
-        change(&mut self.transport);
-        // Connections that were made under other settings aren't shared.
-        self.shared = Arc::default();
-        self
-    }
-
-    fn clients(&self, context: ClientContext) -> Clients {
-        match &self.own {
-            Some(own) => Clients::Own(own.clone()),
-            // A connection lives in the runtime that made it, and a blocking client has its own.
-            None if context.blocking => Clients::ours(self.transport.clone(), true),
-            None => self
-                .shared
-                .get_or_init(|| Clients::ours(self.transport.clone(), false))
-                .clone(),
-        }
-    }
-
-    /// The request, with what is wrong with it.
-    fn attempt(&self) -> Result<Attempt, Error> {
-        let mut headers = HeaderMap::new();
-        headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
-        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-        if let Some(codings) = decode::accepted() {
-            headers.insert(ACCEPT_ENCODING, codings);
-        }
-        let mut attempt = Attempt {
-            url: parse_url(&self.url)?,
-            headers,
-            number: 0,
-            last_event_id: None,
-            problem: None,
-        };
-        if let Some((user, password)) = &self.basic_auth {
-            if user.contains(':') {
-                return Err(Error::config("basic_auth", "a user can't have a colon"));
-            }
-            // A header rather than the URL's user info: a hook may choose another URL.
-            let encoded = BASE64_STANDARD.encode(format!("{user}:{password}"));
-            let (name, value) =
-                parse_header("authorization", format!("Basic {encoded}").as_bytes(), true)?;
-            attempt.headers.insert(name, value);
-        }
-        if !self.query.is_empty() {
-            attempt.url.query_pairs_mut().extend_pairs(&self.query);
-        }
-        for (index, header) in self.headers.iter().enumerate() {
-            let (name, value) = parse_header(&header.name, &header.value, header.sensitive)?;
-            // The first of a name replaces a default; more of it are added.
-            if self.headers[..index]
-                .iter()
-                .any(|earlier| name == earlier.name.as_str())
-            {
-                attempt.headers.append(name, value);
-            } else {
-                attempt.headers.insert(name, value);
-            }
-        }
-        Ok(attempt)
+    fn with_transport(self, change: impl FnOnce(&mut Transport)) -> Self {
+        self.with(|settings| {
+            change(Arc::make_mut(&mut settings.transport));
+            // Connections that were made under other settings aren't shared.
+            settings.shared = Arc::default();
+        })
     }
 }
 
 impl Http {
     pub(super) fn create(&self, context: ClientContext) -> Result<HttpClient, Error> {
-        if let Some(problem) = &self.body_problem {
+        let settings = &self.settings;
+        if let Some(problem) = &settings.body_problem {
             return Err(Error::config("body", &**problem));
         }
-        let method = Method::from_bytes(self.method.as_bytes())
-            .map_err(|_| Error::config("method", format!("{:?} isn't a method", self.method)))?;
-        let template = self.attempt()?;
-        if cfg!(not(feature = "__tls")) && self.own.is_none() && template.url.scheme() == "https" {
+        let method = Method::from_bytes(settings.method.as_bytes()).map_err(|_| {
+            Error::config("method", format!("{:?} isn't a method", settings.method))
+        })?;
+        let first = settings.attempt()?;
+        if cfg!(not(feature = "__tls")) && settings.own.is_none() && first.url.scheme() == "https" {
             let problem = "https needs a feature for TLS: rustls, rustls-no-provider or native-tls";
             return Err(Error::config("url", problem));
         }
-        let clients = self.clients(context);
+        let clients = settings.clients(context);
         // What is wrong with the settings is said now.
-        clients.get(&template.url)?;
+        clients.get(&first.url)?;
         Ok(HttpClient {
             clients,
-            template,
+            settings: settings.clone(),
+            attempts: 0,
             method,
-            body: self.body.clone(),
-            hook: self.hook.clone(),
-            redirect_limit: self.redirect_limit,
-            connect_timeout: match self.own {
+            body: settings.body.clone(),
+            hook: settings.hook.clone(),
+            redirect_limit: settings.redirect_limit,
+            connect_timeout: match settings.own {
                 Some(_) => None,
-                None => self.transport.connect_timeout,
+                None => settings.transport.connect_timeout,
             },
         })
     }
@@ -540,8 +453,8 @@ impl ConnectStrategy for Http {
 impl fmt::Debug for Http {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Http")
-            .field("method", &self.method)
-            .field("url", &RedactedUrl(&self.url))
+            .field("method", &self.settings.method)
+            .field("url", &RedactedUrl(&self.settings.url))
             .finish_non_exhaustive()
     }
 }

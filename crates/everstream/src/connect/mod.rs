@@ -18,6 +18,8 @@ mod redirect;
 #[cfg(feature = "http")]
 mod response;
 #[cfg(feature = "http")]
+mod settings;
+#[cfg(feature = "http")]
 mod transport;
 
 use std::fmt;
