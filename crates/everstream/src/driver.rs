@@ -1,6 +1,6 @@
 //! What both clients share: it does what the session says.
 
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -25,6 +25,8 @@ pub(crate) struct Driver {
     link: Link,
     timer: Timer,
     handle: Handle,
+    /// What `handle` calls.
+    registered: Option<Waker>,
     read_timeout: Option<Duration>,
     /// What `handle` shows.
     published: Option<String>,
@@ -54,6 +56,7 @@ impl Driver {
             link: Link::None,
             timer: Timer::default(),
             handle: Handle::new(published.clone()),
+            registered: None,
             published,
             held: Default::default(),
             epoch: Instant::now(),
@@ -175,7 +178,7 @@ impl Driver {
     }
 
     fn poll_session(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Action, Error>>> {
-        self.handle.register(cx.waker());
+        self.register(cx.waker());
         loop {
             if !self.handle.is_quiet() {
                 if self.handle.is_closed() {
@@ -307,6 +310,14 @@ impl Driver {
         self.link = Link::None;
         self.handle
             .publish_next_retry_delay(self.session.next_retry_delay());
+    }
+
+    fn register(&mut self, waker: &Waker) {
+        let known = |own: &Waker| own.will_wake(waker);
+        if !self.registered.as_ref().is_some_and(known) {
+            self.handle.register(waker);
+            self.registered = Some(waker.clone());
+        }
     }
 
     /// Keeps what `handle` shows up to date with what is handed out.

@@ -116,8 +116,9 @@ impl Handle {
 
     fn raise(&self, flag: u8) {
         self.shared.flags.fetch_or(flag, Ordering::AcqRel);
-        // Taken out of the lock first: what a waker does is its own business.
-        let waker = lock(&self.shared.waker).take();
+        // It stays, so that the client needn't leave it here again. Woken outside the lock: what a
+        // waker does is its own business.
+        let waker = lock(&self.shared.waker).clone();
         if let Some(waker) = waker {
             waker.wake();
         }
@@ -134,13 +135,8 @@ impl Handle {
         self.shared.flags.fetch_and(!INTERRUPTED, Ordering::AcqRel) & INTERRUPTED != 0
     }
 
-    /// Has this waker called at the next request. Register before looking at the flags.
+    /// Has this waker called at every request from now on. Register before looking at the flags.
     pub(crate) fn register(&self, waker: &Waker) {
-        // It is the same one nearly always, and clones cost more than the lock.
-        let known = |own: &Waker| own.will_wake(waker);
-        if lock(&self.shared.waker).as_ref().is_some_and(known) {
-            return;
-        }
         // Made and dropped outside the lock: what a waker does is its own business.
         let waker = waker.clone();
         let earlier = lock(&self.shared.waker).replace(waker);

@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a helper that fails fails its test
 
 use std::future::poll_fn;
-use std::task::{Context, Poll};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use everstream::{Action, Error, SseClient, error_strategy};
@@ -90,4 +92,55 @@ async fn a_start_is_polled_to_its_end() {
     client.close();
     let closed = poll_fn(|cx| client.poll_start(cx)).await;
     assert!(matches!(closed, Err(Error::Closed)));
+}
+
+/// How often it was woken.
+#[derive(Default)]
+struct Count(AtomicUsize);
+
+impl Wake for Count {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+impl Count {
+    fn taken(&self) -> usize {
+        self.0.swap(0, Ordering::SeqCst)
+    }
+}
+
+fn client_that_waits() -> SseClient {
+    let source = everstream::connect_fn(|_| std::future::pending::<Result<_, std::io::Error>>());
+    SseClient::new(source).unwrap()
+}
+
+#[tokio::test]
+async fn a_handle_wakes_who_polled_last() {
+    let mut client = client_that_waits();
+    let (first, last) = (Arc::<Count>::default(), Arc::<Count>::default());
+    for waker in [&first, &last, &last] {
+        let waker = Waker::from(waker.clone());
+        let poll = client.poll_next_action(&mut Context::from_waker(&waker));
+        assert!(poll.is_pending());
+    }
+    client.handle().close();
+    assert_eq!((first.taken(), last.taken()), (0, 1));
+}
+
+#[tokio::test]
+async fn a_handle_wakes_the_same_task_again_and_again() {
+    let mut client = client_that_waits();
+    let handle = client.handle();
+    let count = Arc::<Count>::default();
+    let waker = Waker::from(count.clone());
+    for _ in 0..3 {
+        let poll = client.poll_next_action(&mut Context::from_waker(&waker));
+        assert!(poll.is_pending());
+        count.taken();
+        handle.interrupt();
+        assert_eq!(count.taken(), 1);
+        let poll = client.poll_next_action(&mut Context::from_waker(&waker));
+        assert!(matches!(poll, Poll::Ready(Some(Ok(Action::Fault(None))))));
+    }
 }

@@ -189,17 +189,28 @@ pub struct ConnectRequest {
 /// ```
 pub struct Connection {
     pub(crate) start: Start,
-    bytes: Pin<Box<dyn Stream<Item = Result<Bytes, Fault>> + Send>>,
+    source: Source,
     /// The end or an error has come. Streams needn't bear being asked again after that.
     over: bool,
     closer: Option<Box<dyn FnOnce() + Send>>,
 }
 
+enum Source {
+    /// Nearly every one is it, and reqwest has boxed it three times.
+    #[cfg(feature = "http")]
+    Body(response::Body),
+    Any(Pin<Box<dyn Stream<Item = Result<Bytes, Fault>> + Send>>),
+}
+
 impl Connection {
     fn new(bytes: impl Stream<Item = Result<Bytes, Fault>> + Send + 'static) -> Self {
+        Self::from_source(Source::Any(Box::pin(bytes)))
+    }
+
+    fn from_source(source: Source) -> Self {
         Connection {
             start: Start::default(),
-            bytes: Box::pin(bytes),
+            source,
             over: false,
             closer: None,
         }
@@ -296,7 +307,11 @@ impl Connection {
         if self.over {
             return Poll::Ready(None);
         }
-        let next = self.bytes.as_mut().poll_next(cx);
+        let next = match &mut self.source {
+            #[cfg(feature = "http")]
+            Source::Body(body) => Pin::new(body).poll_next(cx),
+            Source::Any(bytes) => bytes.as_mut().poll_next(cx),
+        };
         self.over = matches!(next, Poll::Ready(None | Some(Err(_))));
         next
     }

@@ -12,8 +12,8 @@ use futures_core::Stream;
 use http_body::Body as _;
 use reqwest::Response;
 
-use super::Connection;
 use super::decode::{self, Coding, Decoded};
+use super::{Connection, Source};
 
 /// How much of an error's body is kept.
 const ERROR_BODY: usize = 1 << 10;
@@ -45,7 +45,7 @@ pub(super) fn connection(response: Response, coding: Option<&Coding>) -> Connect
     let body = Body::new(response);
     let connection = match coding {
         Some(coding) => Connection::new(Decoded::new(body, coding)),
-        None => Connection::new(body),
+        None => Connection::from_source(Source::Body(body)),
     };
     connection.with_response(status, headers, url)
 }
@@ -139,7 +139,7 @@ fn convert(headers: &HeaderMap) -> Headers {
 }
 
 /// The body as chunks, none of them empty.
-struct Body(reqwest::Body);
+pub(super) struct Body(reqwest::Body);
 
 impl Body {
     fn new(response: Response) -> Self {
