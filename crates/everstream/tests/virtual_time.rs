@@ -169,6 +169,34 @@ async fn an_interrupt_of_the_back_off_brings_nobody_back_early() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_handle_shows_the_delay_that_the_client_does() {
+    let client = |error_strategy: Box<dyn error_strategy::ErrorStrategy>| {
+        SseClient::builder(noted(&Log::new(), refused))
+            .retry_delay_strategy(retry_delay::from_fn(|_| seconds(10)))
+            .error_strategy(error_strategy)
+            .build()
+            .unwrap()
+    };
+    let mut goes_on = client(Box::new(error_strategy::always_continue()));
+    let handle = goes_on.handle();
+    assert_eq!(handle.next_retry_delay(), Duration::ZERO);
+    expect_fault(&mut goes_on).await;
+    assert_eq!(handle.next_retry_delay(), seconds(10));
+    let interrupter = goes_on.handle();
+    tokio::spawn(async move {
+        tokio::time::sleep(seconds(4)).await;
+        interrupter.interrupt();
+    });
+    expect_fault(&mut goes_on).await;
+    assert_eq!(goes_on.next_retry_delay(), seconds(6));
+    assert_eq!(handle.next_retry_delay(), seconds(6));
+
+    let mut gives_up = client(Box::new(error_strategy::always_fail()));
+    assert!(gives_up.next_action().await.unwrap().is_err());
+    assert_eq!(gives_up.handle().next_retry_delay(), seconds(10));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_close_ends_the_back_off() {
     let log = Log::new();
     let mut client = SseClient::builder(noted(&log, refused))
