@@ -8,12 +8,15 @@ use everstream_core::{Action, Output, Session, SessionConfig, Start, Timestamp};
 
 const NOW: Timestamp = Timestamp::since_start(Duration::from_secs(1));
 
-/// It tells whether it is still there.
-struct Chunk(&'static str, Rc<()>);
+/// The count tells whether it is still there.
+struct Chunk {
+    bytes: &'static str,
+    _there: Rc<()>,
+}
 
 impl AsRef<[u8]> for Chunk {
     fn as_ref(&self) -> &[u8] {
-        self.0.as_bytes()
+        self.bytes.as_bytes()
     }
 }
 
@@ -37,13 +40,17 @@ fn data<B: AsRef<[u8]>>(session: &mut Session<B>) -> Option<String> {
 fn a_chunk_is_let_go_with_its_last_event() {
     let mut session = connected(SessionConfig::default());
     let there = Rc::new(());
-    session.handle_data(Chunk("data: a\n\ndata: b\n\n", there.clone()), NOW);
+    let chunk = |bytes| Chunk {
+        bytes,
+        _there: there.clone(),
+    };
+    session.handle_data(chunk("data: a\n\ndata: b\n\n"), NOW);
     assert_eq!(data(&mut session).as_deref(), Some("a"));
     assert_eq!(Rc::strong_count(&there), 2, "it holds another event");
     assert_eq!(data(&mut session).as_deref(), Some("b"));
     assert_eq!(Rc::strong_count(&there), 1);
     // Half an event is kept by the decoder.
-    session.handle_data(Chunk("data: c", there.clone()), NOW);
+    session.handle_data(chunk("data: c"), NOW);
     assert_eq!(data(&mut session), None);
     assert_eq!(Rc::strong_count(&there), 1);
 }
