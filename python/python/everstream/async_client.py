@@ -12,14 +12,10 @@ from . import _native
 from ._source import Source
 from ._wait import wait
 from .actions import Action, Event
-from .config import (
-    ErrorStrategy,
-    RetryDelayStrategy,
-    checked_logger,
-    engine_error_strategy,
-    engine_retry_delay_strategy,
-)
+from .config._checks import checked_logger
 from .config.async_connect_strategy import AsyncConnectStrategy, engine_connection
+from .config.error_strategy import ErrorStrategy, engine_error_strategy
+from .config.retry_delay_strategy import RetryDelayStrategy, engine_retry_delay_strategy
 
 __all__ = ["AsyncSSEClient"]
 
