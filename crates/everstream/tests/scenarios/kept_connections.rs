@@ -1,4 +1,6 @@
 //! A connection that HTTP kept for the next request, and that the server has closed by then.
+//!
+//! Where there can't be HTTP/2, none is kept. A client of the user's own does it.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -18,11 +20,21 @@ for_both_clients!(
     a_new_connection_that_is_closed_is_a_fault,
     an_answer_that_is_no_http_is_a_fault,
     a_prompt_is_not_sent_again_after_a_redirect,
+    a_prompt_follows_a_redirect_over_a_new_connection,
 );
 
 /// The first fault is an error.
 fn strict(connect: impl IntoConnectStrategy) -> Builder {
     quick(connect).error_strategy(error_strategy::always_fail())
+}
+
+/// With connections that are kept.
+fn pooled(server: &Server) -> Http {
+    let client = reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .retry(reqwest::retry::never())
+        .no_proxy();
+    Http::new(server.url("/")).client(client.build().unwrap())
 }
 
 fn hang_up() -> Reply {
@@ -90,7 +102,7 @@ fn a_redirect_is_followed_if_its_connection_dies_of_the_next_request<C: Client>(
     for death in [hang_up(), Reply::raw("").reset()] {
         for _ in 0..10 {
             let server = dies_of_a_second_request(Reply::redirect(302, "/next"), death.clone());
-            C::with(strict(server.url("/"))).event_data();
+            C::with(strict(pooled(&server))).event_data();
             let requests = server.requests();
             let (first, next) = (&requests[1], requests.last().unwrap());
             assert_eq!(
@@ -111,7 +123,7 @@ fn reconnect() {
     for _ in 0..10 {
         let first = Reply::stream().event_with_id("7", "a").end();
         let server = dies_of_a_second_request(first, hang_up());
-        let mut client = Async::quick(server.url("/"));
+        let mut client = Async::quick(pooled(&server));
         client.event_data();
         client.expect_clean_end();
         client.expect_start();
@@ -126,7 +138,7 @@ fn a_second_failure_is_a_fault<C: Client>() {
     let server = Server::start();
     server.enqueue(Reply::redirect(302, "/next"));
     server.otherwise(hang_up());
-    let fault = C::with(strict(server.url("/"))).expect_error();
+    let fault = C::with(strict(pooled(&server))).expect_error();
     assert!(matches!(fault, Fault::Request(_)), "{fault:?}");
     let connections = connections(&server);
     assert!(
@@ -139,7 +151,7 @@ fn a_new_connection_that_is_closed_is_a_fault<C: Client>() {
     let server = Server::start();
     server.enqueue(Reply::redirect(302, "/next").header("connection", "close"));
     server.otherwise(hang_up());
-    let fault = C::with(strict(server.url("/"))).expect_error();
+    let fault = C::with(strict(pooled(&server))).expect_error();
     assert!(matches!(fault, Fault::Request(_)), "{fault:?}");
     assert_eq!(connections(&server), [0, 1]);
 }
@@ -148,13 +160,13 @@ fn an_answer_that_is_no_http_is_a_fault<C: Client>() {
     let server = Server::start();
     server.enqueue(Reply::redirect(302, "/next"));
     server.otherwise(Reply::raw("no HTTP\r\n\r\n").drop_connection());
-    let fault = C::with(strict(server.url("/"))).expect_error();
+    let fault = C::with(strict(pooled(&server))).expect_error();
     assert!(matches!(fault, Fault::Request(_)), "{fault:?}");
     assert_eq!(server.request_count(), 2);
 }
 
 fn prompt(server: &Server) -> Http {
-    Http::new(server.url("/")).method("POST").body("prompt")
+    pooled(server).method("POST").body("prompt")
 }
 
 fn a_prompt_is_not_sent_again_after_a_redirect<C: Client>() {
@@ -185,5 +197,14 @@ fn reconnect_with_a_prompt() {
         let fault = client.expect_fault();
         assert!(matches!(fault, Fault::Request(_)), "{fault:?}");
         assert_eq!(server.request_count(), 2);
+    }
+}
+
+fn a_prompt_follows_a_redirect_over_a_new_connection<C: Client>() {
+    for _ in 0..10 {
+        let server = dies_of_a_second_request(Reply::redirect(307, "/next"), hang_up());
+        let http = Http::new(server.url("/")).method("POST").body("prompt");
+        C::with(strict(http)).event_data();
+        assert_eq!(connections(&server), [0, 1]);
     }
 }
