@@ -100,7 +100,7 @@ fn dies_of_a_second_request(first: Reply, death: Reply) -> Server {
 
 fn a_redirect_is_followed_if_its_connection_dies_of_the_next_request<C: Client>() {
     for death in [hang_up(), Reply::raw("").reset()] {
-        for _ in 0..10 {
+        for _ in 0..3 {
             let server = dies_of_a_second_request(Reply::redirect(302, "/next"), death.clone());
             C::with(strict(pooled(&server))).event_data();
             let requests = server.requests();
@@ -120,7 +120,7 @@ fn a_reconnect_goes_on_if_its_connection_dies_of_the_next_request() {
 }
 
 fn reconnect() {
-    for _ in 0..10 {
+    for _ in 0..3 {
         let first = Reply::stream().event_with_id("7", "a").end();
         let server = dies_of_a_second_request(first, hang_up());
         let mut client = Async::quick(pooled(&server));
@@ -170,7 +170,7 @@ fn prompt(server: &Server) -> Http {
 }
 
 fn a_prompt_is_not_sent_again_after_a_redirect<C: Client>() {
-    for _ in 0..10 {
+    for _ in 0..3 {
         let server = Server::start();
         server.enqueue(Reply::redirect(307, "/next"));
         server.otherwise(hang_up());
@@ -187,7 +187,7 @@ fn a_prompt_is_not_sent_again_at_a_reconnect() {
 }
 
 fn reconnect_with_a_prompt() {
-    for _ in 0..10 {
+    for _ in 0..3 {
         let server = Server::start();
         server.enqueue(Reply::stream().event_with_id("7", "a").end());
         server.otherwise(hang_up());
@@ -201,7 +201,7 @@ fn reconnect_with_a_prompt() {
 }
 
 fn a_prompt_follows_a_redirect_over_a_new_connection<C: Client>() {
-    for _ in 0..10 {
+    for _ in 0..3 {
         let server = dies_of_a_second_request(Reply::redirect(307, "/next"), hang_up());
         let http = Http::new(server.url("/")).method("POST").body("prompt");
         C::with(strict(http)).event_data();
