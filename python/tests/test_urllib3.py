@@ -50,13 +50,13 @@ def events(client: SSEClient) -> list[str]:
     return [event.data for event in client.events]
 
 
-def test_interim_responses_are_skipped(server: SSEServer, pool: urllib3.PoolManager) -> None:
+def test_interim_responses_are_skipped(server: SSEServer) -> None:
     hints = b"HTTP/1.1 103 Early Hints\r\nLink: </x>; rel=preload\r\n\r\n"
     head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: 9\r\n\r\n"
     going_on = b"HTTP/1.1 100 Continue\r\n\r\n"
     for first in (hints, hints + hints, going_on + hints, hints + going_on):
         server.enqueue(Reply.raw(first + head + b"data: a\n\n"))
-        with SSEClient(over(server.url("/"), pool=pool)) as client:
+        with SSEClient(over(server.url("/"))) as client:
             assert events(client) == ["a"]
 
 
