@@ -105,7 +105,7 @@ enum What {
 }
 
 fn parse(line: &[u8], is_first: bool) -> Result<Entry, What> {
-    let object: Map<String, Value> = serde_json::from_slice(line)
+    let object: Map<String, Value> = serde_json::from_slice(line.trim_ascii_end())
         .map_err(|error| What::Line(format!("isn't a line of a recording: {}", cause(&error))))?;
     if let Some(format) = object.get("format") {
         return begin(format, object.get("version"));
@@ -241,7 +241,10 @@ mod tests {
             assert!(problem.contains("everstream record"), "{problem}");
         }
         for (line, expected) in [
-            ("{", "line 2 of FILE isn't a line"),
+            (
+                "{",
+                "line 2 of FILE isn't a line of a recording: EOF while parsing an object at column 1",
+            ),
             ("", "line 2 of FILE isn't a line"),
             ("{\"text\":\"x\"}", "has no \\\"time\\\""),
             ("{\"time\":-1,\"text\":\"x\"}", "has no \\\"time\\\""),
@@ -253,7 +256,7 @@ mod tests {
             let more = "{\"time\":2,\"text\":\"y\"}";
             let problem = read(&format!("{HEAD}{line}\n{more}\n")).unwrap_err();
             assert!(problem.contains(expected), "{problem}");
-            assert!(!problem.contains("line 1"), "{problem}");
+            assert!(!problem.contains(" at line "), "{problem}");
         }
     }
 }
