@@ -70,11 +70,12 @@ fn a_process_of_the_program_that_is_killed_is_called_so() {
         "--count",
         "3",
         "--jq",
-        "if . == 2 then last(repeat(1)) else . end",
+        "if . == 2 then ., last(repeat(1)) else . end",
     ];
     let url = server.url("/");
     let mut running = Running::follow([&*url].into_iter().chain(args));
-    running.out.wait_for(1);
+    // The second event's first result: the process is about to look for the next one.
+    running.out.wait_for(2);
     let children = format!("/proc/{0}/task/{0}/children", running.id());
     let child = std::fs::read_to_string(children).unwrap();
     let mut kill = std::process::Command::new("kill");
