@@ -18,6 +18,7 @@ use super::attempt::{Attempt, parse_header, parse_url};
 use super::clients::Clients;
 use super::decode;
 use super::exchange::{Hook, HttpClient};
+use super::kept::Kept;
 use super::transport::Transport;
 use super::{ClientContext, ConnectStrategy, ConnectionClient};
 use crate::error::Error;
@@ -527,6 +528,7 @@ impl Http {
                 Some(_) => None,
                 None => self.transport.connect_timeout,
             },
+            kept: Kept::default(),
         })
     }
 }
