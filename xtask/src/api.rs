@@ -6,6 +6,8 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
+use serde_json::Value;
+
 use crate::{published, sh, tool};
 
 /// Raised by hand, together with the listings: each version understands what rustdoc wrote within
@@ -57,12 +59,20 @@ pub(crate) fn check() -> sh::Outcome<Verdict> {
     }
     document()?;
     let mut differing = Vec::new();
+    let mut bare = Vec::new();
     for (name, committed) in committed {
         let listed = list(&name)?;
+        bare.extend(without_example(
+            &fs::read_to_string(json(&name)?)?,
+            &listed,
+        )?);
         if committed != listed {
             print_difference(&name, &committed, &listed);
             differing.push(name);
         }
+    }
+    if !bare.is_empty() {
+        return Err(format!("without an example: {}", bare.join(", ")).into());
     }
     if differing.is_empty() {
         return Ok(Verdict::Same);
@@ -123,12 +133,38 @@ fn document() -> sh::Outcome {
 
 /// A line for each item, without what the compiler adds to every type.
 fn list(name: &str) -> sh::Outcome<String> {
-    let json = format!("doc/{}.json", name.replace('-', "_"));
     let mut command = Command::new(tool::find_or_install("cargo-public-api", VERSION)?);
     command
         .args(["public-api", "-ss", "--rustdoc-json"])
-        .arg(sh::target()?.join(json));
+        .arg(json(name)?);
     sh::capture(&mut command)
+}
+
+fn json(name: &str) -> sh::Outcome<PathBuf> {
+    Ok(sh::target()?.join(format!("doc/{}.json", name.replace('-', "_"))))
+}
+
+/// The public types, traits, functions and constants whose documentation shows no code.
+fn without_example(json: &str, listing: &str) -> sh::Outcome<Vec<String>> {
+    const KINDS: [&str; 6] = ["struct", "enum", "trait", "function", "constant", "macro"];
+    let json: Value = serde_json::from_str(json)?;
+    let items = json["index"].as_object().ok_or("rustdoc lists nothing")?;
+    let mut bare = Vec::new();
+    for item in items.values() {
+        let own = item["crate_id"] == 0 && item["visibility"] == "public";
+        let kind = item["inner"].as_object().and_then(|it| it.keys().next());
+        let name = item["name"].as_str().unwrap_or_default();
+        let shown = item["docs"].as_str().is_some_and(|it| it.contains("```"));
+        if own && !shown && kind.is_some_and(|it| KINDS.contains(&it.as_str())) {
+            // What is hidden is known to rustdoc, and listed nowhere.
+            let mut words = listing.split(|c: char| !c.is_alphanumeric() && c != '_');
+            if words.any(|word| word == name) {
+                let file = item["span"]["filename"].as_str().unwrap_or_default();
+                bare.push(format!("{name} ({file})"));
+            }
+        }
+    }
+    Ok(bare)
 }
 
 /// This program in rustdoc's place. JSON is an unstable output, which only that variable opens in
@@ -190,6 +226,25 @@ mod tests {
             let (first, _) = word.split_once("::").unwrap_or_default();
             first.starts_with(|c: char| c.is_lowercase())
         })
+    }
+
+    #[test]
+    fn a_public_item_without_an_example_is_told() {
+        let item = |name: &str, docs: &str, public: &str| {
+            format!(
+                r#""{name}": {{"crate_id": 0, "visibility": "{public}", "name": "{name}",
+                "docs": "{docs}", "inner": {{"function": {{}}}}, "span": {{"filename": "a.rs"}}}}"#
+            )
+        };
+        let items = [
+            item("shown", "It is.\\n```\\nx\\n```", "public"),
+            item("bare", "It is.", "public"),
+            item("hidden", "It is.", "public"),
+            item("private", "It is.", "default"),
+        ];
+        let json = format!(r#"{{"index": {{{}}}}}"#, items.join(","));
+        let listing = "pub fn x::shown()\npub fn x::bare()\npub fn x::private()\n";
+        assert_eq!(without_example(&json, listing).unwrap(), ["bare (a.rs)"]);
     }
 
     #[test]

@@ -54,6 +54,7 @@ fn parse(metadata: &str) -> sh::Outcome<Vec<Crate>> {
             name,
         });
     }
+    crates.sort_by(|a: &Crate, b| a.name.cmp(&b.name));
     if crates.is_empty() {
         return Err("no package of this workspace is published".into());
     }
