@@ -123,12 +123,22 @@ fn release() -> sh::Outcome<String> {
 fn document() -> sh::Outcome {
     // The workspace, and thereby the builds that rustdoc's step of `lint` has made already.
     let mut document = sh::cargo(["doc", "--workspace", "--all-features", "--no-deps", "--lib"]);
-    document
-        .args(["--locked", "--quiet"])
-        .env("RUSTDOCFLAGS", "-Z unstable-options --output-format json")
+    document.args(["--locked", "--quiet"]);
+    let flags = "-Z unstable-options --output-format json";
+    sh::run(with_unstable_rustdoc(&mut document, flags)?)
+}
+
+/// Lets cargo run rustdoc with flags that need a nightly one. A variable that opens them in a stable
+/// one would have every dependency built anew if cargo had it too: only rustdoc shall see it.
+pub(crate) fn with_unstable_rustdoc<'a>(
+    cargo: &'a mut Command,
+    flags: &str,
+) -> sh::Outcome<&'a mut Command> {
+    cargo
+        .env("RUSTDOCFLAGS", flags)
         .env(STAND_IN, rustdoc())
         .env("RUSTDOC", std::env::current_exe()?);
-    sh::run(&mut document)
+    Ok(cargo)
 }
 
 /// A line for each item, without what the compiler adds to every type.
@@ -167,8 +177,7 @@ fn without_example(json: &str, listing: &str) -> sh::Outcome<Vec<String>> {
     Ok(bare)
 }
 
-/// This program in rustdoc's place. JSON is an unstable output, which only that variable opens in
-/// a stable rustdoc; set for all of cargo, it would build every dependency anew.
+/// This program in rustdoc's place.
 pub(crate) fn stand_in_for_rustdoc() -> Option<ExitCode> {
     let rustdoc = std::env::var_os(STAND_IN)?;
     let mut command = Command::new(rustdoc);

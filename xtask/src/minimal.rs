@@ -11,8 +11,6 @@ pub(crate) fn run(args: &[String]) -> sh::Outcome {
     let workspace = folder.join("workspace");
     let crates = published::crates()?;
     copy::empty(&workspace)?;
-    // Members that aren't published, and what tests need, would raise the versions.
-    fs::write(workspace.join("Cargo.toml"), copy::manifest("crates/*")?)?;
     for package in &crates {
         let there = workspace.join("crates").join(&package.name);
         for part in ["src", "guides"] {
@@ -29,10 +27,18 @@ pub(crate) fn run(args: &[String]) -> sh::Outcome {
             .env("CARGO_TARGET_DIR", folder.join("build"));
         command
     };
-    // The option is an unstable one of cargo's. Only here: what is built shall be built as users do.
-    let mut resolve = cargo(&["update", "-Z", "direct-minimal-versions"]);
-    sh::run(resolve.env("RUSTC_BOOTSTRAP", "1"))?;
     for package in &crates {
+        // What isn't published, the command beside the library, and what tests need would raise the
+        // versions. Siblings that it depends on become members by themselves.
+        let member = format!("crates/{}", package.name);
+        fs::write(workspace.join("Cargo.toml"), copy::manifest(&member)?)?;
+        let lock = workspace.join("Cargo.lock");
+        if lock.exists() {
+            fs::remove_file(lock)?;
+        }
+        // The option is an unstable one of cargo's. What is built shall be built as users do.
+        let mut resolve = cargo(&["update", "--quiet", "-Z", "direct-minimal-versions"]);
+        sh::run(resolve.env("RUSTC_BOOTSTRAP", "1"))?;
         for features in ["--all-features", "--no-default-features"] {
             sh::run(&mut cargo(&[
                 "check",

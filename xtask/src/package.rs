@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use crate::published::{self, Crate};
-use crate::{copy, python, sh};
+use crate::{api, copy, python, sh};
 
 /// In every package.
 const REQUIRED: &[&str] = &["Cargo.toml", "LICENSE-APACHE", "LICENSE-MIT", "README.md"];
@@ -96,9 +96,12 @@ fn documentation(crates: &[Crate]) -> sh::Outcome {
     fs::copy(sh::root().join("Cargo.lock"), workspace.join("Cargo.lock"))?;
     let mut doc = sh::cargo(["doc", "--workspace", "--lib", "--all-features", "--no-deps"]);
     doc.current_dir(&workspace)
-        .env("CARGO_TARGET_DIR", sh::target()?.join("package/build"))
-        .env("RUSTDOCFLAGS", "-D warnings");
-    sh::run(&mut doc)
+        .env("CARGO_TARGET_DIR", sh::target()?);
+    // The name under which a page tells which feature an item needs.
+    sh::run(api::with_unstable_rustdoc(
+        &mut doc,
+        "--cfg docsrs -D warnings",
+    )?)
 }
 
 #[cfg(test)]
