@@ -29,7 +29,8 @@ pub(crate) fn run(args: &[String]) -> sh::Outcome {
     };
     for package in &crates {
         // What isn't published, the command beside the library, and what tests need would raise the
-        // versions. Siblings that it depends on become members by themselves.
+        // versions. Siblings that it depends on become members by themselves, so that they must state
+        // the same bound for what both use.
         let member = format!("crates/{}", package.name);
         fs::write(workspace.join("Cargo.toml"), copy::manifest(&member)?)?;
         let lock = workspace.join("Cargo.lock");
