@@ -238,7 +238,9 @@ fn try_out(package: &Path, folder: &Path) -> sh::Outcome {
     empty_venv(&folder.join("venv"), &log)?;
     let python = folder.join("venv").join("bin").join("python");
     let mut install = pip(&python);
+    // The cache could hold what an earlier package of this name has built.
     install
+        .arg("--no-cache-dir")
         .arg(package)
         // Of a source distribution: it is to be built, not to be fast. The lock file that it holds
         // names crates of the repository that it doesn't, and is corrected.
