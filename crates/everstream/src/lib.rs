@@ -72,7 +72,7 @@
 
 /// The examples of the README are compiled with the tests; `tests/transport/readme.rs` runs them.
 #[cfg(all(doctest, feature = "json"))]
-#[doc = include_str!("../../../README.md")]
+#[doc = include_str!("../README.md")]
 mod readme {}
 
 #[cfg(all(any(doc, doctest), feature = "http", feature = "json"))]
