@@ -369,7 +369,7 @@ impl Recorder<'_> {
                     self.events
                 );
                 report::error(&what, None);
-                report::hint("without --no-reconnect it connects again");
+                report::hint(explain::AGAIN);
                 End::Told(Exit::Broken)
             }
         }
