@@ -104,6 +104,17 @@ def sseclient_py() -> Read:
     return read
 
 
+def requests_sse() -> Read:
+    from requests_sse import EventSource
+
+    def read(url: str, count: int) -> None:
+        with EventSource(url, timeout=60) as source:
+            for event in islice(source, count):
+                event.data  # noqa: B018
+
+    return read
+
+
 def http_client() -> Read:
     """The floor: lines of the standard library's response, which nobody interprets."""
     from http.client import HTTPConnection
@@ -132,6 +143,7 @@ CLIENTS: dict[str, Callable[[], Read]] = {
     "httpx-sse": httpx_sse,
     "httpx2": httpx2,
     "sseclient-py": sseclient_py,
+    "requests-sse": requests_sse,
     "http.client, lines only": http_client,
 }
 

@@ -7,18 +7,16 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use everstream::{
-    ClientContext, ConnectFuture, ConnectRequest, ConnectStrategy, Connection, ConnectionClient,
-    Fault,
-};
-use pyo3::exceptions::{PyRuntimeError, PyStopAsyncIteration, PyValueError};
+use everstream::{ConnectFuture, Connection, Fault};
+use pyo3::exceptions::{PyRuntimeError, PyStopAsyncIteration};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use tokio::time::Sleep;
 
 use crate::convert::headers_to_python;
-use crate::fault::{exception, message, new_error};
+use crate::fault::exception;
 use crate::http::Http;
+use crate::http_connector::{HttpConnector, closed};
 use crate::process::Process;
 use crate::raised::{Raised, lock};
 use crate::read_ahead::ReadAhead;
@@ -26,46 +24,30 @@ use crate::wake::{Polled, Wake};
 
 #[pyclass(frozen, module = "everstream._native")]
 pub(crate) struct AsyncHttpClient {
-    /// `None` when it is closed.
-    client: Mutex<Option<Box<dyn ConnectionClient>>>,
+    connector: HttpConnector,
     /// What was begun last.
     connecting: Mutex<Option<Arc<Link>>>,
-    #[pyo3(get)]
-    is_repeatable: bool,
-    raised: Raised,
-    read_timeout: Option<Duration>,
-    process: Process,
 }
 
 #[pymethods]
 impl AsyncHttpClient {
     #[new]
     fn new(http: &Http) -> PyResult<Self> {
-        let raised = Raised::default();
-        let client = http
-            .for_client(&raised)
-            .create_client(ClientContext::default())
-            .map_err(|error| PyValueError::new_err(message(&error)))?;
         Ok(AsyncHttpClient {
-            is_repeatable: client.is_repeatable(),
-            client: Mutex::new(Some(Box::new(ReadAhead(client)))),
+            connector: HttpConnector::new(http, |client| Box::new(ReadAhead(client)))?,
             connecting: Mutex::new(None),
-            raised,
-            read_timeout: http.read_timeout,
-            process: Process::current(),
         })
+    }
+
+    #[getter]
+    fn is_repeatable(&self) -> bool {
+        self.connector.is_repeatable
     }
 
     /// A connection that is made while it is polled.
     fn connect(&self, py: Python<'_>, last_event_id: Option<String>) -> PyResult<AsyncHttpStream> {
-        self.process.check("client")?;
-        let mut request = ConnectRequest::default();
-        request.last_event_id = last_event_id;
-        request.read_timeout = self.read_timeout;
-        let connecting = match &mut *lock(&self.client) {
-            Some(client) => client.connect(request),
-            None => return Err(closed(py)),
-        };
+        let connector = &self.connector;
+        let connecting = connector.connect(py, last_event_id)?;
         let link = Arc::new(Link(Mutex::new(State {
             work: Some(Work::Connecting(connecting)),
             ..State::default()
@@ -74,19 +56,15 @@ impl AsyncHttpClient {
         let _earlier = lock(&self.connecting).replace(link.clone());
         Ok(AsyncHttpStream {
             link,
-            raised: self.raised.clone(),
-            read_timeout: self.read_timeout,
-            process: self.process,
+            raised: connector.raised.clone(),
+            read_timeout: connector.read_timeout,
+            process: connector.process,
         })
     }
 
     fn close(&self) {
-        if self.process.is_gone() {
+        if !self.connector.close() {
             return;
-        }
-        let client = lock(&self.client).take();
-        if let Some(mut client) = client {
-            client.close();
         }
         let connecting = lock(&self.connecting).take();
         // A connection that is made already is its owner's.
@@ -94,10 +72,6 @@ impl AsyncHttpClient {
             link.close();
         }
     }
-}
-
-fn closed(py: Python<'_>) -> PyErr {
-    new_error(py, "ClosedError", "the client is closed")
 }
 
 /// A connection, or one that is being made. It is closed from any thread: nothing is called while

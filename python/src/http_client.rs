@@ -7,20 +7,18 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use everstream::{
-    ClientContext, ConnectRequest, ConnectStrategy, Connection, ConnectionClient, Fault,
-};
-use pyo3::exceptions::PyValueError;
+use everstream::{Connection, Fault};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 
 use crate::convert::headers_to_python;
-use crate::fault::{exception, message, new_error};
+use crate::fault::exception;
 use crate::http::Http;
+use crate::http_connector::{HttpConnector, closed};
 use crate::process::{Process, handles_signals};
-use crate::raised::{Raised, lock};
+use crate::raised::lock;
 use crate::runtime;
 
 /// How often a wait in the main thread looks for signals.
@@ -28,69 +26,47 @@ const SLICE: Duration = Duration::from_millis(100);
 
 #[pyclass(frozen, module = "everstream._native")]
 pub(crate) struct HttpClient {
-    /// `None` when it is closed.
-    client: Mutex<Option<Box<dyn ConnectionClient>>>,
+    connector: HttpConnector,
     connecting: Running,
-    #[pyo3(get)]
-    is_repeatable: bool,
-    raised: Raised,
-    read_timeout: Option<Duration>,
-    process: Process,
 }
 
 #[pymethods]
 impl HttpClient {
     #[new]
     fn new(http: &Http) -> PyResult<Self> {
-        let raised = Raised::default();
-        let client = http
-            .for_client(&raised)
-            .create_client(ClientContext::default())
-            .map_err(|error| PyValueError::new_err(message(&error)))?;
         Ok(HttpClient {
-            is_repeatable: client.is_repeatable(),
-            client: Mutex::new(Some(client)),
+            connector: HttpConnector::new(http, |client| client)?,
             connecting: Running::default(),
-            raised,
-            read_timeout: http.read_timeout,
-            process: Process::current(),
         })
     }
 
+    #[getter]
+    fn is_repeatable(&self) -> bool {
+        self.connector.is_repeatable
+    }
+
     fn connect(&self, py: Python<'_>, last_event_id: Option<String>) -> PyResult<HttpStream> {
-        self.process.check("client")?;
-        let mut request = ConnectRequest::default();
-        request.last_event_id = last_event_id;
-        request.read_timeout = self.read_timeout;
-        let connecting = match &mut *lock(&self.client) {
-            Some(client) => client.connect(request),
-            None => return Err(closed(py)),
-        };
+        let connector = &self.connector;
+        let connecting = connector.connect(py, last_event_id)?;
         let runtime = runtime::handle()?;
         let result = self.connecting.begin(&runtime, connecting).wait(py)?;
-        if let Some(error) = self.raised.take() {
+        if let Some(error) = connector.raised.take() {
             return Err(error);
         }
         match result {
-            Some(Ok(connection)) => Ok(HttpStream::new(connection, self.read_timeout, runtime)),
+            Some(Ok(connection)) => {
+                Ok(HttpStream::new(connection, connector.read_timeout, runtime))
+            }
             Some(Err(fault)) => Err(PyErr::from_value(exception(py, &fault)?.into_any())),
             None => Err(closed(py)),
         }
     }
 
     fn close(&self) {
-        if !self.process.is_gone() {
-            let client = lock(&self.client).take();
-            if let Some(mut client) = client {
-                client.close();
-            }
+        if self.connector.close() {
             self.connecting.abort();
         }
     }
-}
-
-fn closed(py: Python<'_>) -> PyErr {
-    new_error(py, "ClosedError", "the client is closed")
 }
 
 /// An iterator over the chunks of a connection.

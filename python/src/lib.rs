@@ -16,6 +16,7 @@ mod fault;
 mod handout;
 mod http;
 mod http_client;
+mod http_connector;
 mod log;
 mod process;
 mod raised;

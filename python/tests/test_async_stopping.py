@@ -340,6 +340,37 @@ def test_a_loop_that_is_closed_with_a_source_open_leaves_no_noise(
     assert [str(warning.message) for warning in recwarn] == []
 
 
+@pytest.mark.parametrize("start", [False, True])
+def test_a_loop_that_is_closed_under_a_waiting_task_leaves_the_client_usable(start: bool) -> None:
+    strategy, _ = silent()
+    client = AsyncSSEClient(strategy, 0, error_strategy=ErrorStrategy.always_continue())
+    loop = asyncio.new_event_loop()
+    assert loop.run_until_complete(read(client)) == "a"
+    left = read(client)
+
+    async def begin() -> None:
+        left.send(None)
+
+    loop.run_until_complete(begin())
+    loop.close()
+
+    async def go_on() -> None:
+        if start:
+            await client.start()
+        assert isinstance(await anext(client.all), Fault)
+        assert await read(client) == "a"
+        waiting = asyncio.create_task(read(client))
+        await asyncio.sleep(0)
+        # The end of what was left isn't that of the one that waits now.
+        left.close()
+        with pytest.raises(RuntimeError, match="being read already"):
+            await read(client)
+        waiting.cancel()
+        await client.close()
+
+    run(go_on())
+
+
 def test_a_source_is_read_in_its_own_loop_only() -> None:
     strategy, fates = silent()
     client = AsyncSSEClient(strategy, 0, error_strategy=ErrorStrategy.always_continue())

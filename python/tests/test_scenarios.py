@@ -294,6 +294,19 @@ def test_retry_after_is_a_lower_bound_of_one_delay(
     assert client.next_retry_delay == delay
 
 
+def test_no_server_makes_a_client_wait_for_longer_than_its_own_cap(
+    server: SSEServer, http: Http
+) -> None:
+    server.enqueue(Reply.status(503).header("Retry-After", "7"), Reply.stream().retry(45_000))
+    with SSEClient(http(server.url()), 1, RetryDelayStrategy.default(max_delay=2)) as client:
+        with pytest.raises(HTTPStatusError):
+            client.start()
+        assert client.next_retry_delay == 2
+        client.start()
+        assert list(client.events) == []
+        assert 1 <= client.next_retry_delay <= 2
+
+
 def test_retry_sets_the_base_and_has_a_floor(server: SSEServer, http: Http) -> None:
     server.enqueue(Reply.stream().retry(0), Reply.stream().retry(45_000))
     delays = RetryDelayStrategy.default(jitter_multiplier=0)

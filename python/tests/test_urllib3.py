@@ -50,6 +50,23 @@ def events(client: SSEClient) -> list[str]:
     return [event.data for event in client.events]
 
 
+def test_interim_responses_are_skipped(server: SSEServer) -> None:
+    hints = b"HTTP/1.1 103 Early Hints\r\nLink: </x>; rel=preload\r\n\r\n"
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: 9\r\n\r\n"
+    going_on = b"HTTP/1.1 100 Continue\r\n\r\n"
+    for first in (hints, hints + hints, going_on + hints, hints + going_on):
+        server.enqueue(Reply.raw(first + head + b"data: a\n\n"))
+        with SSEClient(over(server.url("/"))) as client:
+            assert events(client) == ["a"]
+
+
+def test_interim_responses_without_end_are_an_error(server: SSEServer) -> None:
+    server.otherwise(Reply.raw(b"HTTP/1.1 103 Early Hints\r\n\r\n" * 1000))
+    with SSEClient(over(server.url("/"))) as client, pytest.raises(HTTPStatusError) as raised:
+        next(client.events)
+    assert raised.value.status == 103
+
+
 # What is sent
 
 

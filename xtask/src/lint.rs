@@ -1,6 +1,6 @@
 //! `cargo xtask lint`: everything a machine can say about the sources.
 
-use crate::{deny, python, sh};
+use crate::{api, deny, python, sh};
 
 pub(crate) fn run(args: &[String]) -> sh::Outcome {
     sh::no_arguments("lint", args)?;
@@ -48,6 +48,11 @@ pub(crate) fn run(args: &[String]) -> sh::Outcome {
         if let Err(error) = sh::run(step) {
             failures.push(error.to_string());
         }
+    }
+    match api::check() {
+        Ok(api::Verdict::Same) => {}
+        Ok(api::Verdict::OtherRust(why)) => println!("api NOT CHECKED: {why}"),
+        Err(error) => failures.push(error.to_string()),
     }
     match python::lints() {
         Ok(checks) => {

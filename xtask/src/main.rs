@@ -1,13 +1,19 @@
 //! The project's own commands: `cargo xtask <command>`.
 
+mod api;
 mod apt;
 mod bench;
+mod copy;
 mod deny;
 mod features;
 mod fuzz;
 mod interop;
 mod lint;
+mod minimal;
+mod msrv;
+mod package;
 mod pictures;
+mod published;
 mod python;
 mod sh;
 mod soak;
@@ -51,8 +57,28 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "features",
-        about: "The crate everstream with each of its features alone",
+        about: "Each published crate with each of its features alone",
         run: features::run,
+    },
+    Command {
+        name: "package",
+        about: "The packages for registries, in Rust and Python: what is in them, and that they build",
+        run: package::run,
+    },
+    Command {
+        name: "api",
+        about: "The public interface of the libraries against docs/api; --update writes it",
+        run: api::run,
+    },
+    Command {
+        name: "msrv",
+        about: "The published crates with the oldest Rust that they state, which it downloads",
+        run: msrv::run,
+    },
+    Command {
+        name: "minimal-versions",
+        about: "The published crates with the oldest dependencies that they admit",
+        run: minimal::run,
     },
     Command {
         name: "interop",
@@ -87,6 +113,9 @@ const COMMANDS: &[Command] = &[
 ];
 
 fn main() -> ExitCode {
+    if let Some(status) = api::stand_in_for_rustdoc() {
+        return status;
+    }
     let args: Vec<String> = std::env::args_os()
         .skip(1)
         .map(|arg| arg.to_string_lossy().into_owned())
@@ -116,7 +145,7 @@ fn main() -> ExitCode {
 fn usage() -> String {
     let mut text = String::from("usage: cargo xtask <command>\n\n");
     for command in COMMANDS {
-        text.push_str(&format!("  {:<9}{}\n", command.name, command.about));
+        text.push_str(&format!("  {:<17}{}\n", command.name, command.about));
     }
     text
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::sh;
+use crate::{copy, sh};
 
 /// The oldest that the package serves.
 const OLDEST: (u32, u32) = (3, 10);
@@ -66,10 +66,7 @@ fn folder(name: &str) -> sh::Outcome<PathBuf> {
 
 /// Builds a wheel into a folder that holds nothing else; returns it.
 fn build(python: &Path, out: &Path, profile: &str) -> sh::Outcome<PathBuf> {
-    if out.exists() {
-        fs::remove_dir_all(out)?;
-    }
-    fs::create_dir_all(out)?;
+    copy::empty(out)?;
     let mut maturin = Command::new(python);
     maturin
         .args(["-m", "maturin", "build", "--locked", "--profile", profile])
@@ -78,12 +75,17 @@ fn build(python: &Path, out: &Path, profile: &str) -> sh::Outcome<PathBuf> {
         .env("CARGO_TARGET_DIR", sh::target()?)
         .current_dir(package());
     sh::run(&mut maturin)?;
-    let wheels: Vec<PathBuf> = fs::read_dir(out)?
+    only_file(out)
+}
+
+fn only_file(folder: &Path) -> sh::Outcome<PathBuf> {
+    let entries = fs::read_dir(folder)?;
+    let files: Vec<PathBuf> = entries
         .map(|entry| entry.map(|entry| entry.path()))
         .collect::<Result<_, _>>()?;
-    match wheels.as_slice() {
-        [wheel] => Ok(wheel.clone()),
-        _ => Err(format!("{} doesn't hold one wheel", out.display()).into()),
+    match files.as_slice() {
+        [file] => Ok(file.clone()),
+        _ => Err(format!("{} doesn't hold one file", folder.display()).into()),
     }
 }
 
@@ -172,30 +174,96 @@ pub(crate) fn wheel(args: &[String]) -> sh::Outcome {
     let python = venv(&folder("test")?, &package().join("requirements-test.txt"))?;
     let wheel = build(&python, &sh::target()?.join("wheels"), "release")?;
 
-    let trial = folder("wheel")?;
-    fs::create_dir_all(&trial)?;
-    let log = trial.join("install.log");
-    empty_venv(&trial.join("venv"), &log)?;
-    let python = trial.join("venv").join("bin").join("python");
-    install(&python, &wheel, &log)?;
-    let said = sh::capture(
-        Command::new(&python)
-            .args(["-W", "error", "-c", TRIAL])
-            .current_dir(&trial),
-    )?;
-    if said.trim() != "hello" {
-        return Err(format!("the wheel was tried, and said {said:?}").into());
-    }
+    try_out(&wheel, &folder("wheel")?)?;
     println!("{}", wheel.display());
     Ok(())
 }
 
+/// What a source distribution holds: the crates of this workspace that it is built from, too.
+const SDIST: &[&str] = &[
+    "Cargo.toml",
+    "Cargo.lock",
+    "LICENSE-APACHE",
+    "LICENSE-MIT",
+    "PKG-INFO",
+    "README.md",
+    "pyproject.toml",
+    "crates/everstream/src/lib.rs",
+    "crates/everstream-core/src/lib.rs",
+    "crates/everstream-testing/src/lib.rs",
+    "python/src/lib.rs",
+    "python/everstream/__init__.py",
+    "python/everstream/_native.pyi",
+    "python/everstream/py.typed",
+    "python/pytest_everstream/__init__.py",
+];
+
+/// The source distribution: what is in it, and that it builds and works where nothing else is.
+pub(crate) fn sdist() -> sh::Outcome {
+    let python = venv(&folder("test")?, &package().join("requirements-test.txt"))?;
+    let folder = folder("sdist")?;
+    let out = folder.join("out");
+    copy::empty(&out)?;
+    let mut maturin = Command::new(python);
+    maturin
+        .args(["-m", "maturin", "sdist", "--out"])
+        .arg(&out)
+        .current_dir(package());
+    sh::run(&mut maturin)?;
+    let archive = only_file(&out)?;
+    let listed = sh::capture(Command::new("tar").arg("-tzf").arg(&archive))?;
+    let files: Vec<&str> = listed
+        .lines()
+        .filter_map(|it| Some(it.split_once('/')?.1))
+        .collect();
+    if let Some(missing) = SDIST.iter().find(|it| !files.contains(it)) {
+        return Err(format!("the source distribution lacks {missing}").into());
+    }
+    if let Some(strange) = files
+        .iter()
+        .find(|it| it.contains("tests/") || it.contains("bench/"))
+    {
+        return Err(format!("{strange} doesn't belong into the source distribution").into());
+    }
+    try_out(&archive, &folder)?;
+    println!("{}: {} files", archive.display(), files.len());
+    Ok(())
+}
+
+/// Installs a wheel or a source distribution into an empty venv, and uses it from an empty folder.
+fn try_out(package: &Path, folder: &Path) -> sh::Outcome {
+    let trial = folder.join("empty");
+    copy::empty(&trial)?;
+    let log = folder.join("install.log");
+    empty_venv(&folder.join("venv"), &log)?;
+    let python = folder.join("venv").join("bin").join("python");
+    let mut install = pip(&python);
+    // The cache could hold what an earlier package of this name has built.
+    install
+        .arg("--no-cache-dir")
+        .arg(package)
+        // Of a source distribution: it is to be built, not to be fast. The lock file that it holds
+        // names crates of the repository that it doesn't, and is corrected.
+        .env("MATURIN_PEP517_ARGS", "--profile dev")
+        .env("CARGO_TARGET_DIR", sh::target()?)
+        .current_dir(&trial);
+    sh::logged(&mut install, &log)?;
+    let mut used = Command::new(&python);
+    used.args(["-W", "error", "-c", TRIAL]).current_dir(&trial);
+    match sh::capture(&mut used)?.trim() {
+        "hello LICENSE-APACHE LICENSE-MIT" => Ok(()),
+        said => Err(format!("{} was tried, and said {said:?}", package.display()).into()),
+    }
+}
+
 const TRIAL: &str = "\
+from importlib.metadata import files
 from everstream import SSEClient
 from everstream.testing import Reply, SSEServer
 
 with SSEServer() as server:
     server.enqueue(Reply.stream().event('hello'))
     with SSEClient(server.url()) as client:
-        print(next(client.events).data)
+        licences = sorted(path.name for path in files('everstream') if 'LICENSE' in path.name)
+        print(next(client.events).data, *licences)
 ";

@@ -15,8 +15,8 @@ use tokio::process::Command;
 use tokio::task::JoinSet;
 
 use crate::explain;
+use crate::password::PASSWORD;
 use crate::report;
-use crate::request::PASSWORD;
 
 /// How long commands that run may go on after Ctrl-C, SIGTERM and the end of --duration: as long as
 /// containers are given to stop.

@@ -8,6 +8,10 @@ use everstream::{Error, Event, Fault, RedactedUrl, Start};
 use crate::output::{shortened, visible};
 use crate::report;
 
+/// What makes the end of a connection one that isn't the stream's.
+pub(crate) const AGAIN: &str = "without --no-reconnect it connects again; \
+                                a POST whose answer has no ids needs --repeat-unsafe";
+
 /// An id, which may be as long as an event.
 pub(crate) fn id(id: &str) -> Cow<'_, str> {
     shortened(id, 100)
@@ -94,7 +98,11 @@ pub(crate) fn gave_up(error: &Error) {
     if let Some(said) = fault.response().and_then(|response| said(&response.body)) {
         report::raw(&format!("everstream: the server said: {}", visible(&said)));
     }
-    if let Some(hint) = hint(fault) {
+    let broken = matches!(
+        fault,
+        Fault::Read(_) | Fault::Request(_) | Fault::Incomplete
+    );
+    if let Some(hint) = hint(fault).or(broken.then_some(AGAIN)) {
         report::hint(hint);
     }
 }
@@ -136,10 +144,6 @@ pub(crate) fn hint(fault: &Fault) -> Option<&'static str> {
         ),
         Fault::ReadTimeout(_) => {
             Some("the server is silent for longer than --read-timeout, or the connection is dead")
-        }
-        Fault::Read(_) | Fault::Request(_) => Some("without --no-reconnect it connects again"),
-        Fault::Incomplete => {
-            Some("without --no-reconnect it connects again; a POST needs --repeat-unsafe")
         }
         Fault::TooLarge(_) => Some("this is more than an event stream holds; check the URL"),
         _ => None,

@@ -405,7 +405,7 @@ impl Follower<'_> {
                 ),
                 None,
             );
-            report::hint("without --no-reconnect it connects again; a POST needs --repeat-unsafe");
+            report::hint(explain::AGAIN);
             return End::Told(Exit::Broken);
         }
         End::Asked("the end of the stream")

@@ -12,6 +12,7 @@
 //! | `replay/` | `everstream replay` |
 //! | `serve/` | `everstream serve` |
 //! | `request.rs`, `reconnect.rs` | the options of every subcommand with a URL |
+//! | `password.rs` | the password that `-u` leaves out |
 //! | `select.rs`, `jq/` | which events, and what of them |
 //! | `output/` | events on standard output |
 //! | `exec.rs` | a command per event |
@@ -37,6 +38,7 @@ mod follow;
 mod jq;
 mod man;
 mod output;
+mod password;
 mod progress;
 mod reconnect;
 mod record;

@@ -30,6 +30,16 @@ pub(crate) fn run(args: &ManArgs) -> Exit {
         // Whoever reads has enough.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Done,
         Err(error) => {
+            let file = args.directory.as_deref().filter(|it| it.is_file());
+            if let Some(file) = file {
+                let what = format!(
+                    "{} is a file, and pages go into a directory",
+                    file.display()
+                );
+                report::error(&what, None);
+                report::hint("everstream man > everstream.1 writes that of the command alone");
+                return Exit::Usage;
+            }
             report::error("the page can't be written", Some(&error));
             if args.directory.is_some() {
                 report::hint("the directory is made if it isn't there; may this user write to it?");

@@ -11,11 +11,8 @@ use clap::Args;
 use everstream::{Error, Http, HttpVersion, RedactedUrl};
 
 use crate::duration;
-use crate::output::visible;
+use crate::password::password;
 use crate::report::Problem;
-
-/// The variable of the password that `-u` leaves out.
-pub(crate) const PASSWORD: &str = "EVERSTREAM_PASSWORD";
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Request (letters as in curl)")]
@@ -377,24 +374,6 @@ pub(crate) fn bad_setting(done: &str, url: &str, error: &Error) -> Problem {
         ));
     }
     problem
-}
-
-/// The password that -u leaves out.
-fn password(user: &str) -> Result<String, Problem> {
-    match std::env::var(PASSWORD) {
-        Ok(value) => return Ok(value.trim().to_owned()),
-        Err(VarError::NotPresent) => {}
-        Err(VarError::NotUnicode(_)) => {
-            let what = format!("the environment variable {PASSWORD} isn't UTF-8");
-            return Err(Problem::new(what));
-        }
-    }
-    let prompt = format!("everstream: password of {}: ", visible(user));
-    rpassword::prompt_password(prompt).map_err(|error| {
-        Problem::because("-u has no password, and it can't be asked for", &error).hint(format!(
-            "set it without showing it: read -rs {PASSWORD} && export {PASSWORD}"
-        ))
-    })
 }
 
 #[cfg(test)]

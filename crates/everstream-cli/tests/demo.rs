@@ -105,5 +105,21 @@ fn a_demo_that_is_stopped_has_proved_nothing() {
         news.contains("the demo was stopped by Ctrl-C before its end"),
         "{news}"
     );
-    assert!(demo.out.all().iter().any(|line| line.contains("lost")));
+    let lines = demo.out.all();
+    assert!(lines.iter().any(|line| line.contains("lost")));
+}
+
+/// Between two connections events are published that nobody has asked for yet.
+#[cfg(unix)]
+#[test]
+fn what_a_stopped_demo_has_not_sent_is_not_lost() {
+    let mut demo = Running::follow(["demo", "--events", "1000"]);
+    demo.out.wait_for_text("client: got status 503");
+    demo.signal("INT");
+    assert_eq!(demo.wait().code(), Some(1));
+    let lines = demo.out.all();
+    assert_eq!(value(&lines, "lost"), "0", "{lines:#?}");
+    assert_ne!(value(&lines, "received"), "0");
+    assert_eq!(value(&lines, "events sent"), value(&lines, "received"));
+    assert!(value(&lines, "still to come").parse::<u32>().unwrap() > 0);
 }

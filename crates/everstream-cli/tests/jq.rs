@@ -61,6 +61,31 @@ fn a_program_that_dies_of_its_data_fails_for_that_event_alone() {
     }
 }
 
+/// Its own doing would be another message.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_process_of_the_program_that_is_killed_is_called_so() {
+    let server = between("2");
+    let args = [
+        "--count",
+        "3",
+        "--jq",
+        "if . == 2 then ., last(repeat(1)) else . end",
+    ];
+    let url = server.url("/");
+    let mut running = Running::follow([&*url].into_iter().chain(args));
+    // The second event's first result: the process is about to look for the next one.
+    running.out.wait_for(2);
+    let children = format!("/proc/{0}/task/{0}/children", running.id());
+    let child = std::fs::read_to_string(children).unwrap();
+    let mut kill = std::process::Command::new("kill");
+    assert!(kill.args(["-9", child.trim()]).status().unwrap().success());
+    assert_eq!(running.wait().code(), Some(9));
+    let news = running.err.all().join("\n");
+    assert!(news.contains("its process was killed (signal: 9"), "{news}");
+    assert!(!news.contains("recursed"), "{news}");
+}
+
 #[test]
 fn a_result_that_is_huge_fails_for_its_event_alone() {
     let server = between("200000000");

@@ -102,3 +102,18 @@ fn a_post_is_repeated_only_if_that_is_said() {
     assert_eq!(end(&server, &options).0, 0);
     assert_eq!(server.request_count(), 4);
 }
+
+/// It said that without `--no-reconnect` it connects again: it hadn't been given that option.
+#[test]
+fn a_post_that_broke_is_told_what_would_send_it_again() {
+    let server = Server::start();
+    server.otherwise(Reply::stream().event("x").reset());
+    let (code, news) = end(&server, &["-d", "x", "--retry-delay", "10ms"]);
+    assert_eq!(code, 8, "{news}");
+    assert!(news.contains("the connection broke"), "{news}");
+    assert!(
+        news.contains("a POST whose answer has no ids needs --repeat-unsafe"),
+        "{news}"
+    );
+    assert_eq!(server.request_count(), 1);
+}

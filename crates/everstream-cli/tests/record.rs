@@ -144,6 +144,21 @@ fn a_recorder_that_is_killed_leaves_what_came() {
 }
 
 #[test]
+fn a_directory_is_no_recording() {
+    let server = Server::start();
+    let folder = Folder::new("record-directory");
+    let directory = folder.path("");
+    for options in [&[][..], &["--force"], &["--append"]] {
+        let (code, news) = record(&server.url("/"), &directory, options).end();
+        assert_eq!(code, 2, "{news}");
+        assert!(news.contains("is a directory\n"), "{news}");
+        assert!(news.contains("hint: a file in it: "), "{news}");
+        assert!(!news.contains("--append goes on"), "{news}");
+    }
+    assert_eq!(server.request_count(), 0);
+}
+
+#[test]
 fn a_file_that_exists_is_kept_unless_told_otherwise() {
     let server = Server::start();
     for name in ["first", "second", "third"] {

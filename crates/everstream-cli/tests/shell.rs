@@ -175,6 +175,23 @@ fn a_directory_gets_all_pages() {
 }
 
 #[test]
+fn a_file_is_no_place_for_pages() {
+    let folder = Folder::new("man-file");
+    let file = folder.file("everstream.1", "mine");
+    let output = everstream(["man", file.to_str().unwrap()])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        told.contains("everstream.1 is a file, and pages go into a directory"),
+        "{told}"
+    );
+    assert!(told.contains("hint: everstream man > "), "{told}");
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "mine");
+}
+
+#[test]
 fn a_directory_that_can_not_be_written_is_told() {
     let folder = Folder::new("man-refused");
     let file = folder.file("file", "");

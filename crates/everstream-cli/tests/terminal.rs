@@ -281,6 +281,59 @@ fn ctrl_c_at_the_keyboard_ends_it_cleanly() {
     );
 }
 
+/// Waits until the terminal, whose name was written first, doesn't show what is typed: the prompt
+/// comes a moment before.
+fn no_echo(shown: &str) {
+    let terminal = shown.lines().next().unwrap();
+    let begin = Instant::now();
+    loop {
+        let mut stty = Command::new("stty");
+        let settings = stty.args(["-F", terminal, "-a"]).output().unwrap().stdout;
+        if String::from_utf8(settings).unwrap().contains(" -echo ") {
+            return;
+        }
+        assert!(begin.elapsed() < common::PATIENCE, "what is typed is shown");
+    }
+}
+
+/// A line of shell that asks for a password, and what it says of the terminal afterwards.
+fn asked_and_after(interrupt: impl Fn(&str), typed: &[u8]) -> String {
+    let line = format!(
+        "tty; '{}' http://localhost/ -u me; echo code $?; stty -a",
+        env!("CARGO_BIN_EXE_everstream"),
+    );
+    let ready = |shown: &str| {
+        no_echo(shown);
+        interrupt(shown);
+    };
+    let (shown, _) = type_at(&line, "password of me: ", ready, typed);
+    shown
+}
+
+#[test]
+fn a_password_that_is_not_given_leaves_the_terminal_as_it_was() {
+    let kill = |shown: &str| {
+        let terminal = shown.lines().next().unwrap().trim();
+        let terminal = terminal.strip_prefix("/dev/").unwrap();
+        let mut ps = Command::new("ps");
+        let listed = ps.args(["-t", terminal, "-o", "pid=,comm="]).output();
+        let listed = String::from_utf8(listed.unwrap().stdout).unwrap();
+        let of_ours = listed.lines().find(|line| line.ends_with(" everstream"));
+        let pid = of_ours.unwrap().split_whitespace().next().unwrap();
+        assert!(Command::new("kill").arg(pid).status().unwrap().success());
+    };
+    for shown in [asked_and_after(|_| {}, b"\x03"), asked_and_after(kill, b"")] {
+        assert!(shown.contains("code 0"), "{shown}");
+        for setting in [" echo ", " icanon ", " isig "] {
+            let settings = shown.split("code 0").nth(1).unwrap().replace('\n', " ");
+            assert!(
+                format!(" {settings} ").contains(setting),
+                "{setting}: {shown}"
+            );
+        }
+    }
+}
+
 #[test]
 fn a_password_is_asked_for_and_not_shown() {
     let server = serve(Reply::stream().event("x"));
@@ -289,19 +342,6 @@ fn a_password_is_asked_for_and_not_shown() {
         env!("CARGO_BIN_EXE_everstream"),
         server.url("/")
     );
-    // The prompt comes a moment before the terminal is told not to show what is typed.
-    let no_echo = |shown: &str| {
-        let terminal = shown.lines().next().unwrap();
-        let begin = Instant::now();
-        loop {
-            let mut stty = Command::new("stty");
-            let settings = stty.args(["-F", terminal, "-a"]).output().unwrap().stdout;
-            if String::from_utf8(settings).unwrap().contains(" -echo ") {
-                return;
-            }
-            assert!(begin.elapsed() < common::PATIENCE, "what is typed is shown");
-        }
-    };
     let (shown, code) = type_at(&line, "password of me: ", no_echo, b"open sesame\n");
     assert_eq!(code, Some(4), "{shown:?}");
     assert!(!shown.contains("sesame"), "{shown:?}");

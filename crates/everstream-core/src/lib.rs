@@ -60,6 +60,11 @@
 
 extern crate alloc;
 
+/// The example of the README runs with the tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}
+
 mod action;
 mod block;
 mod config;

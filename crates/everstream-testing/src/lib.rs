@@ -49,6 +49,11 @@
 //! header), and nothing that would make it a server for production: one thread per connection, and
 //! no limit to what a script may do.
 
+/// The example of the README runs with the tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}
+
 mod connection;
 mod ending;
 mod feed;

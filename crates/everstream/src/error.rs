@@ -40,7 +40,8 @@ pub enum Error {
         /// What is wrong with its value.
         problem: BoxError,
     },
-    /// The blocking client was used inside an async runtime, where it would block others.
+    /// The blocking client was used inside an async runtime, where it would block others. The threads
+    /// of tokio's `spawn_blocking` are inside, too; those of [`std::thread`] aren't.
     InsideRuntime,
     /// The blocking client could not make its runtime.
     Runtime(std::io::Error),
@@ -120,7 +121,7 @@ impl fmt::Display for Error {
             }
             Error::InsideRuntime => f.write_str(
                 "the blocking client can't be used inside an async runtime: \
-                 use the async SseClient there, or a thread of its own",
+                 use the async SseClient there, or a thread of std::thread (not of spawn_blocking)",
             ),
             Error::Runtime(_) => f.write_str("the blocking client could not make its runtime"),
         }

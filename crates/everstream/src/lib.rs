@@ -63,7 +63,7 @@
 //! | `gzip`, `brotli`, `zstd` | yes | compressed responses |
 //! | `json` | no | [`JsonExt`], [`Http::json`] |
 //! | `serde` | no | `Serialize` and `Deserialize` for [`Event`] |
-//! | `tracing` | no | logs of connections, faults and waits |
+//! | `tracing` | no | logs of connections, faults and waits, at the level `debug`; of reads, at `trace` |
 //!
 //! Without default features there are the engine, the strategies and both clients over sources of
 //! your own. A page of an item that needs a feature says so.
@@ -72,7 +72,7 @@
 
 /// The examples of the README are compiled with the tests; `tests/transport/readme.rs` runs them.
 #[cfg(all(doctest, feature = "json"))]
-#[doc = include_str!("../../../README.md")]
+#[doc = include_str!("../README.md")]
 mod readme {}
 
 #[cfg(all(any(doc, doctest), feature = "http", feature = "json"))]

@@ -60,7 +60,9 @@ fn assert_passed(case: &Case, got: &[Seen], last_event_id: Option<&str>) {
 }
 
 fn all_cases() -> Vec<Case> {
-    cases::read(include_str!("../../everstream-core/tests/spec/cases.txt")).unwrap()
+    let cases = cases::read(include_str!("../../everstream-core/tests/spec/cases.txt")).unwrap();
+    assert_eq!(cases.len(), cases::COUNT);
+    cases
 }
 
 #[test]

@@ -3,6 +3,10 @@
 //! Each test is for the features that it names, so that it means something in the build with all
 //! of them and in the one with none.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+
 use everstream::{
     ConnectRequest, Connection, Error, Fault, SseClient, blocking, connect_fn, error_strategy,
 };
@@ -47,6 +51,53 @@ fn the_errors_of_a_source_of_ones_own_pass_through_in_every_build() {
     assert!(
         matches!(&error, Error::Fault(Fault::Connect(cause)) if cause.to_string() == "no luck")
     );
+}
+
+/// The features of a manifest, with what each brings.
+fn features(manifest: &str) -> BTreeMap<&str, Vec<&str>> {
+    let (_, table) = manifest.split_once("\n[features]\n").unwrap_or_default();
+    let table = table.split("\n[").next().unwrap_or_default();
+    let lines = table.lines().filter_map(|line| line.split_once(" = ["));
+    lines
+        .map(|(name, brings)| (name, brings.split('"').skip(1).step_by(2).collect()))
+        .collect()
+}
+
+#[test]
+fn the_features_on_the_first_page_are_those_of_the_manifest_with_their_defaults() {
+    let crates = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    for (name, at_least) in [("everstream", 10), ("everstream-core", 2)] {
+        let read = |file| fs::read_to_string(crates.join(name).join(file)).unwrap();
+        let (manifest, page) = (read("Cargo.toml"), read("src/lib.rs"));
+        let features = features(&manifest);
+        let mut on: Vec<&str> = vec!["default"];
+        while let Some(next) = on
+            .iter()
+            .filter_map(|it| features.get(it))
+            .flatten()
+            .find(|it| features.contains_key(*it) && !on.contains(it))
+        {
+            on.push(next);
+        }
+        let of_use = features
+            .keys()
+            .filter(|it| **it != "default" && !it.starts_with("__"));
+        let expected: BTreeSet<_> = of_use.map(|it| (*it, on.contains(it))).collect();
+
+        let rows = page.split("# Features\n").nth(1).unwrap().lines();
+        let mut told = BTreeSet::new();
+        for row in rows
+            .take_while(|it| it.starts_with("//!"))
+            .filter(|it| it.contains("| `"))
+        {
+            let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+            let names = cells[1].split('`').skip(1).step_by(2);
+            assert!(["yes", "no"].contains(&cells[2]), "{row}");
+            told.extend(names.map(|it| (it, cells[2] == "yes")));
+        }
+        assert!(told.len() >= at_least, "{told:?}");
+        assert_eq!(told, expected, "{name}: on the page, and in Cargo.toml");
+    }
 }
 
 #[cfg(feature = "http")]

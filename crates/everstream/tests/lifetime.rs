@@ -239,6 +239,9 @@ async fn the_blocking_client_refuses_to_work_inside_a_runtime() {
         client.next_event_timeout(Duration::ZERO),
         Ok(Some(Err(Error::InsideRuntime)))
     ));
+    let on_its_threads = tokio::task::spawn_blocking(move || (client.start(), client));
+    let (refused, mut client) = on_its_threads.await.unwrap();
+    assert!(matches!(refused, Err(Error::InsideRuntime)));
     assert_eq!(server.accepted_connections(), 0);
     client.interrupt();
 

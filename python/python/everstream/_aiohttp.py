@@ -15,12 +15,12 @@ from yarl import URL
 
 from . import _native
 from ._headers import Headers
-from .config import QueryParams
 from .config.async_connect_strategy import (
     AsyncConnectionClient,
     AsyncConnectionResult,
     AsyncConnectStrategy,
 )
+from .config.connect_strategy import QueryParams
 from .errors import (
     ConnectError,
     ConnectTimeoutError,

@@ -8,15 +8,10 @@ from types import TracebackType
 
 from . import _native
 from .actions import Action, Event
-from .config import (
-    ConnectStrategy,
-    ErrorStrategy,
-    RetryDelayStrategy,
-    checked_logger,
-    engine_connection,
-    engine_error_strategy,
-    engine_retry_delay_strategy,
-)
+from .config._checks import checked_logger
+from .config.connect_strategy import ConnectStrategy, engine_connection
+from .config.error_strategy import ErrorStrategy, engine_error_strategy
+from .config.retry_delay_strategy import RetryDelayStrategy, engine_retry_delay_strategy
 
 
 class SSEClient:

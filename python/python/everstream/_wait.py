@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from . import _native
 
@@ -16,11 +16,27 @@ class Polled(Protocol):
     def end(self) -> None: ...
 
 
+#: Who waits, and in which loop.
+_waits: Final[dict[int, tuple[object, asyncio.AbstractEventLoop]]] = {}
+
+
+def give_up_lost(polled: Polled) -> bool:
+    """Ends a wait whose loop was closed under it. ``False``: there is none."""
+    _, loop = _waits.get(id(polled), (None, None))
+    if loop is None or not loop.is_closed():
+        return False
+    del _waits[id(polled)]
+    polled.end()
+    return True
+
+
 async def wait(polled: Polled, poll: Callable[..., Any], *arguments: Any) -> Any:
     """Polls until it has come to something."""
     loop = asyncio.get_running_loop()
     wake = _native.Wake(loop, _release)
+    give_up_lost(polled)
     polled.begin()
+    _waits[id(polled)] = wake, loop
     try:
         while True:
             future = loop.create_future()
@@ -34,7 +50,10 @@ async def wait(polled: Polled, poll: Callable[..., Any], *arguments: Any) -> Any
                 return result
     finally:
         wake.disarm()
-        polled.end()
+        # Unless it was given up, and another one may wait by now.
+        if _waits.get(id(polled), (None,))[0] is wake:
+            del _waits[id(polled)]
+            polled.end()
 
 
 def _release(future: asyncio.Future[None]) -> None:

@@ -10,16 +10,12 @@ from typing import Generic, TypeVar
 
 from . import _native
 from ._source import Source
-from ._wait import wait
+from ._wait import give_up_lost, wait
 from .actions import Action, Event
-from .config import (
-    ErrorStrategy,
-    RetryDelayStrategy,
-    checked_logger,
-    engine_error_strategy,
-    engine_retry_delay_strategy,
-)
+from .config._checks import checked_logger
 from .config.async_connect_strategy import AsyncConnectStrategy, engine_connection
+from .config.error_strategy import ErrorStrategy, engine_error_strategy
+from .config.retry_delay_strategy import RetryDelayStrategy, engine_retry_delay_strategy
 
 __all__ = ["AsyncSSEClient"]
 
@@ -154,7 +150,12 @@ class _Reading(AsyncIterator[_T], Generic[_T]):
             raise StopAsyncIteration
         try:
             # What is here already is returned without a wait.
-            action: _T | None = self._ready(self._only_events)
+            try:
+                action: _T | None = self._ready(self._only_events)
+            except RuntimeError:
+                if not give_up_lost(self._native):
+                    raise
+                action = self._ready(self._only_events)
             if action is None:
                 action = await wait(self._native, self._native.poll_next, self._only_events)
             return action

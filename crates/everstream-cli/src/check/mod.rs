@@ -23,11 +23,13 @@ use tokio::sync::watch;
 
 use crate::duration;
 use crate::exit::Exit;
+use crate::explain::seconds;
 use crate::report::{self, Problem};
 use crate::request::{RequestArgs, bad_setting};
 use crate::server::{ORIGIN_HINT, is_origin};
+use crate::stop::Signals;
 use observed::{Observed, TroubleKind};
-use probe::Prober;
+use probe::{Prober, Stop};
 use show::Report;
 
 /// Of no server: the name is reserved (RFC 2606, section 2).
@@ -38,10 +40,15 @@ pub(crate) struct CheckArgs {
     #[command(flatten)]
     request: RequestArgs,
 
-    /// Watch the stream for so long; Ctrl-C ends it earlier. To see silences that proxies don't
+    /// Watch the stream for so long; Ctrl-C and SIGTERM end it earlier. To see silences that proxies don't
     /// stand, it takes more than a minute.
     #[arg(long, value_name = "TIME", value_parser = duration::parse, default_value = "20s", help_heading = "Examining")]
     duration: Duration,
+
+    /// Take no longer than this for all of it; what isn't examined by then is reported as not
+    /// seen. Default: half a minute more than --duration.
+    #[arg(long, value_name = "TIME", value_parser = duration::parse, help_heading = "Examining")]
+    max_time: Option<Duration>,
 
     /// Watch the stream for so many events at most.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), help_heading = "Examining")]
@@ -80,7 +87,15 @@ enum Form {
     Json,
 }
 
+/// What a server that answers needs for all but the first stream, many times over.
+const FOR_THE_REST: Duration = Duration::from_secs(30);
+
 impl CheckArgs {
+    fn max_time(&self) -> Duration {
+        let default = self.duration.saturating_add(FOR_THE_REST);
+        self.max_time.unwrap_or(default)
+    }
+
     fn origin(&self) -> &str {
         self.origin.as_deref().unwrap_or(DEFAULT_ORIGIN)
     }
@@ -97,13 +112,13 @@ pub(crate) fn run(args: &CheckArgs) -> Exit {
 }
 
 /// All that can be wrong with the command line is found here.
-fn prepare(args: &CheckArgs) -> Result<(Prober<'_>, watch::Sender<bool>), Problem> {
+fn prepare(args: &CheckArgs) -> Result<(Prober<'_>, watch::Sender<Option<Stop>>), Problem> {
     let origin = args.origin();
     if !is_origin(origin) && origin != "null" {
         let problem = Problem::new(format!("--origin {:?} is no origin", RedactedUrl(origin)));
         return Err(problem.hint(ORIGIN_HINT));
     }
-    let (ask, stop) = watch::channel(false);
+    let (ask, stop) = watch::channel(None);
     let prober = Prober {
         args,
         http: args.request.http()?,
@@ -116,13 +131,27 @@ fn prepare(args: &CheckArgs) -> Result<(Prober<'_>, watch::Sender<bool>), Proble
     }
 }
 
-async fn check(prober: Prober<'_>, stop: watch::Sender<bool>) -> Exit {
+async fn check(prober: Prober<'_>, stop: watch::Sender<Option<Stop>>) -> Exit {
     let args = prober.args;
-    // A second Ctrl-C has nothing to stop any more: what is left takes seconds.
-    tokio::spawn(async move {
-        if tokio::signal::ctrl_c().await.is_ok() {
-            _ = stop.send(true);
+    let limit = args.max_time();
+    let mut signals = match Signals::new() {
+        Ok(signals) => signals,
+        Err(error) => {
+            report::error("signals can't be watched", Some(&error));
+            return Exit::Failed;
         }
+    };
+    // A second signal has nothing to stop any more: what is left takes no time.
+    tokio::spawn(async move {
+        let reason = match tokio::time::timeout(limit, signals.next()).await {
+            Ok(name) => Stop::Signal(name),
+            Err(_) => {
+                let limit = seconds(limit);
+                report::news(&format!("{limit} have passed: the rest isn't examined"));
+                Stop::OutOfTime
+            }
+        };
+        _ = stop.send(Some(reason));
     });
     let observed = prober.observe().await;
     let report = Report::new(&args.request.url, &observed);

@@ -27,6 +27,10 @@ pub(super) struct Observed {
     pub(super) resume: Option<Resume>,
     pub(super) unknown_id: Option<Answer>,
     pub(super) preflight: Option<Preflight>,
+    /// Whether the preflight would have been asked for.
+    pub(super) preflight_left_out: bool,
+    /// Why not all was asked for, if it was ended before.
+    pub(super) cut: Option<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -91,7 +95,7 @@ pub(super) enum TroubleKind {
     Silence,
     Connect,
     Redirect,
-    /// The user had enough.
+    /// A signal came before.
     Stopped,
     Other,
 }

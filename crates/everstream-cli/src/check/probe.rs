@@ -61,8 +61,16 @@ pub(super) struct Prober<'a> {
     pub(super) http: Http,
     /// A request without the user's headers and credentials.
     pub(super) bare: Http,
-    /// Becomes true when the user has enough.
-    pub(super) stop: watch::Receiver<bool>,
+    /// Why no more is asked, once that is so.
+    pub(super) stop: watch::Receiver<Option<Stop>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Stop {
+    /// A signal of this name.
+    Signal(&'static str),
+    /// The time of --max-time has passed.
+    OutOfTime,
 }
 
 impl Prober<'_> {
@@ -82,9 +90,9 @@ impl Prober<'_> {
         let mut probe = match sent {
             Ok(probe) => probe,
             Err(fault) => {
-                observed.trouble = Some(match self.is_stopped() {
-                    true => stopped(),
-                    false => trouble(&fault),
+                observed.trouble = Some(match *self.stop.borrow() {
+                    Some(stop) => self.stopped(stop),
+                    None => trouble(&fault),
                 });
                 return observed;
             }
@@ -112,7 +120,37 @@ impl Prober<'_> {
             observed.preflight = self.ask_for_permission(&response, &mut observed).await;
         }
         observed.response = Some(response);
+        observed.cut = self.cut();
         observed
+    }
+
+    /// What is said of what wasn't asked for.
+    fn cut(&self) -> Option<String> {
+        self.stop.borrow().map(|stop| match stop {
+            Stop::Signal(name) => format!("not asked for: stopped by {name} before"),
+            Stop::OutOfTime => format!(
+                "not asked for: the {} of --max-time had passed",
+                explain::seconds(self.args.max_time())
+            ),
+        })
+    }
+
+    fn stopped(&self, stop: Stop) -> Trouble {
+        match stop {
+            Stop::Signal(name) => Trouble {
+                what: format!("stopped by {name} before there was a response"),
+                hint: None,
+                kind: TroubleKind::Stopped,
+            },
+            Stop::OutOfTime => Trouble {
+                what: format!(
+                    "no response within the {} of --max-time",
+                    explain::seconds(self.args.max_time())
+                ),
+                hint: None,
+                kind: TroubleKind::Silence,
+            },
+        }
     }
 
     async fn ask_again(&self, response: &Response, stream: &Stream, observed: &mut Observed) {
@@ -199,7 +237,7 @@ impl Prober<'_> {
     }
 
     fn is_stopped(&self) -> bool {
-        *self.stop.borrow()
+        self.stop.borrow().is_some()
     }
 
     async fn ask(
@@ -221,7 +259,7 @@ impl Prober<'_> {
         let mut stop = self.stop.clone();
         tokio::select! {
             probe = http.probe(request, hops) => probe,
-            _ = stop.wait_for(|stop| *stop) => {
+            _ = stop.wait_for(Option::is_some) => {
                 Err(Fault::Other("stopped".into()))
             }
         }
@@ -255,7 +293,7 @@ impl Prober<'_> {
                 biased;
                 chunk = connection.next_chunk() => chunk,
                 () = tokio::time::sleep(wait) => break End::Open,
-                _ = stop.wait_for(|stop| *stop) => break End::Open,
+                _ = stop.wait_for(Option::is_some) => break End::Open,
             };
             match chunk {
                 Some(Ok(bytes)) => anatomy.take(bytes.as_ref(), answered.elapsed()),
@@ -278,6 +316,7 @@ impl Prober<'_> {
     ) -> Option<Preflight> {
         let wanted = needs_permission(response)?;
         if self.is_stopped() {
+            observed.preflight_left_out = true;
             return None;
         }
         observed.requests += 1;
@@ -301,7 +340,15 @@ impl Prober<'_> {
             wanted,
             ..Preflight::default()
         };
-        match http.probe(request, &mut Vec::new()).await {
+        let (mut hops, mut stop) = (Vec::new(), self.stop.clone());
+        let answer = tokio::select! {
+            answer = http.probe(request, &mut hops) => answer,
+            _ = stop.wait_for(Option::is_some) => {
+                observed.preflight_left_out = true;
+                return None;
+            }
+        };
+        match answer {
             Ok(probe) => {
                 let start = probe.connection.start();
                 preflight.status = start.status.unwrap_or_default();
@@ -369,14 +416,6 @@ fn trouble(fault: &Fault) -> Trouble {
         what: report::chain(fault),
         hint: explain::hint(fault),
         kind,
-    }
-}
-
-fn stopped() -> Trouble {
-    Trouble {
-        what: "stopped by Ctrl-C before there was a response".to_owned(),
-        hint: None,
-        kind: TroubleKind::Stopped,
     }
 }
 

@@ -190,7 +190,7 @@ impl Client {
             return self.unfinished(&format!("the demo failed: {}", report::chain(error)));
         }
         self.story.client("stops asking");
-        let summary = self.tally.summary();
+        let summary = self.tally.summary(true);
         self.sum_up(&summary);
         if summary.is_perfect() {
             self.story
@@ -204,7 +204,7 @@ impl Client {
     }
 
     fn unfinished(&self, why: &str) -> Exit {
-        self.sum_up(&self.tally.summary());
+        self.sum_up(&self.tally.summary(false));
         report::error(why, None);
         Exit::Failed
     }
@@ -214,8 +214,11 @@ impl Client {
             self.story.print(&format!("  {name:<14} {value:>7}"));
         };
         self.story.print("");
-        line("events sent", &summary.sent);
+        line("events sent", &(summary.sent - summary.to_come));
         line("received", &summary.received);
+        if summary.to_come > 0 {
+            line("still to come", &summary.to_come);
+        }
         line("lost", &summary.lost);
         line("duplicated", &summary.duplicated);
         line("altered", &summary.altered);

@@ -50,8 +50,10 @@ pub(super) struct Tally {
 pub(super) struct Summary {
     pub(super) sent: usize,
     pub(super) received: usize,
-    /// Sent, and never received.
+    /// Sent, and passed over: a later one has been received, or all has ended.
     pub(super) lost: usize,
+    /// Published, and not asked for yet.
+    pub(super) to_come: usize,
     /// Received once more than it was sent.
     pub(super) duplicated: usize,
     /// Received with another type or other data than it was sent with.
@@ -136,13 +138,19 @@ impl Tally {
         self.highest = self.highest.max(id);
     }
 
-    pub(super) fn summary(&self) -> Summary {
+    /// The count. Of an unfinished demo, what follows the newest event received is still to come.
+    pub(super) fn summary(&self, is_over: bool) -> Summary {
         let sent = self.sent.count();
         let arrived = self.times.iter().filter(|&&times| times > 0).count();
+        let to_come = match is_over {
+            true => 0,
+            false => sent - self.highest,
+        };
         Summary {
             sent,
             received: self.received,
-            lost: sent - arrived,
+            lost: sent - to_come - arrived,
+            to_come,
             duplicated: self.duplicated,
             altered: self.altered,
             misplaced: self.misplaced,
@@ -169,13 +177,14 @@ mod tests {
         for (id, data) in arrivals {
             tally.receive(&Event::new("tick", data, Some(id)), Duration::ZERO);
         }
-        tally.summary()
+        tally.summary(true)
     }
 
     const PERFECT: Summary = Summary {
         sent: 3,
         received: 3,
         lost: 0,
+        to_come: 0,
         duplicated: 0,
         altered: 0,
         misplaced: 0,
@@ -208,6 +217,28 @@ mod tests {
             );
             assert!(!summary.is_perfect());
         }
+    }
+
+    #[test]
+    fn what_is_still_to_come_is_not_lost() {
+        let sent = Sent::default();
+        for _ in 0..5 {
+            sent.note(Published {
+                event: "tick",
+                data: "x".into(),
+            });
+        }
+        let mut tally = Tally::new(sent);
+        let count = |tally: &Tally| {
+            let Summary { lost, to_come, .. } = tally.summary(false);
+            (lost, to_come)
+        };
+        assert_eq!(count(&tally), (0, 5));
+        tally.receive(&Event::new("tick", "x", Some("1")), Duration::ZERO);
+        assert_eq!(count(&tally), (0, 4));
+        tally.receive(&Event::new("tick", "x", Some("3")), Duration::ZERO);
+        assert_eq!(count(&tally), (1, 2));
+        assert_eq!(tally.summary(true).lost, 3);
     }
 
     #[test]
@@ -257,7 +288,7 @@ mod tests {
         });
         let mut tally = Tally::new(sent);
         tally.receive(&Event::new("tock", "x", Some("1")), Duration::ZERO);
-        assert_eq!(tally.summary().altered, 1);
+        assert_eq!(tally.summary(true).altered, 1);
     }
 
     #[test]
@@ -300,6 +331,6 @@ mod tests {
         for millis in [500, 600, 900, 1000] {
             tally.receive(&Event::new("", "", None), Duration::from_millis(millis));
         }
-        assert_eq!(tally.summary().longest_gap, Duration::from_millis(300));
+        assert_eq!(tally.summary(true).longest_gap, Duration::from_millis(300));
     }
 }

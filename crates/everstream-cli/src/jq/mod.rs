@@ -14,7 +14,7 @@ mod program;
 mod worker;
 
 use std::io;
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 
 use everstream::Event;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
@@ -188,6 +188,10 @@ impl Worker {
     async fn end(mut self) -> String {
         drop(self.requests);
         match self.process.wait().await {
+            Ok(status) if is_killed(status) => format!(
+                "its process was killed ({status}): by the system, which ran out of memory, or by \
+                 somebody"
+            ),
             Ok(status) => format!(
                 "its process ended ({status}): it recursed too deep, took more than 2 GiB of memory, \
                  or met a fault of jaq"
@@ -195,4 +199,17 @@ impl Worker {
             Err(error) => error.to_string(),
         }
     }
+}
+
+/// A kill comes from outside: a process doesn't do that to itself.
+#[cfg(unix)]
+fn is_killed(status: ExitStatus) -> bool {
+    use std::os::unix::process::ExitStatusExt;
+
+    matches!(status.signal(), Some(1 | 2 | 9 | 15))
+}
+
+#[cfg(not(unix))]
+fn is_killed(_: ExitStatus) -> bool {
+    false
 }

@@ -156,8 +156,14 @@ fn open(args: &RecordArgs) -> Result<Writer, Problem> {
         Err(error) => Err(error),
     }
     .map_err(|error| match error.kind() {
-        io::ErrorKind::AlreadyExists => Problem::new(format!("{name} exists"))
-            .hint("--append goes on in it, --force writes over it"),
+        io::ErrorKind::AlreadyExists if !args.file.is_dir() => {
+            Problem::new(format!("{name} exists"))
+                .hint("--append goes on in it, --force writes over it")
+        }
+        _ if args.file.is_dir() => Problem::new(format!("{name} is a directory")).hint(format!(
+            "a file in it: {}",
+            args.file.join("feed.jsonl").display()
+        )),
         _ => Problem::because(&format!("{name} can't be written"), &error),
     })
 }
@@ -363,7 +369,7 @@ impl Recorder<'_> {
                     self.events
                 );
                 report::error(&what, None);
-                report::hint("without --no-reconnect it connects again");
+                report::hint(explain::AGAIN);
                 End::Told(Exit::Broken)
             }
         }

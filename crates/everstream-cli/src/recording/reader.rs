@@ -105,8 +105,8 @@ enum What {
 }
 
 fn parse(line: &[u8], is_first: bool) -> Result<Entry, What> {
-    let object: Map<String, Value> = serde_json::from_slice(line)
-        .map_err(|error| What::Line(format!("isn't a line of a recording: {error}")))?;
+    let object: Map<String, Value> = serde_json::from_slice(line.trim_ascii_end())
+        .map_err(|error| What::Line(format!("isn't a line of a recording: {}", cause(&error))))?;
     if let Some(format) = object.get("format") {
         return begin(format, object.get("version"));
     }
@@ -137,6 +137,17 @@ fn parse(line: &[u8], is_first: bool) -> Result<Entry, What> {
     }
     let what = "has none of \"connected\", \"text\", \"base64\", \"ended\" and \"failed\"";
     Err(What::Line(what.into()))
+}
+
+/// Without the line, which is always the first to the parser, and is another one of the file.
+fn cause(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    match text.rfind(" at line ") {
+        Some(place) if error.line() > 0 => {
+            format!("{} at column {}", &text[..place], error.column())
+        }
+        _ => text,
+    }
 }
 
 fn begin(format: &Value, version: Option<&Value>) -> Result<Entry, What> {
@@ -230,7 +241,10 @@ mod tests {
             assert!(problem.contains("everstream record"), "{problem}");
         }
         for (line, expected) in [
-            ("{", "line 2 of FILE isn't a line"),
+            (
+                "{",
+                "line 2 of FILE isn't a line of a recording: EOF while parsing an object at column 1",
+            ),
             ("", "line 2 of FILE isn't a line"),
             ("{\"text\":\"x\"}", "has no \\\"time\\\""),
             ("{\"time\":-1,\"text\":\"x\"}", "has no \\\"time\\\""),
@@ -242,6 +256,7 @@ mod tests {
             let more = "{\"time\":2,\"text\":\"y\"}";
             let problem = read(&format!("{HEAD}{line}\n{more}\n")).unwrap_err();
             assert!(problem.contains(expected), "{problem}");
+            assert!(!problem.contains(" at line "), "{problem}");
         }
     }
 }

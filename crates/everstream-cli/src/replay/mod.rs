@@ -21,7 +21,7 @@ use timeline::Timeline;
 
 #[derive(Debug, Args)]
 pub(crate) struct ReplayArgs {
-    /// The recording; `-` is standard input.
+    /// The recording; `-` is standard input. It is held in memory as a whole.
     #[arg(value_name = "FILE", help_heading = "Arguments")]
     file: PathBuf,
 

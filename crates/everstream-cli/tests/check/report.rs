@@ -123,3 +123,55 @@ fn ctrl_c_ends_the_observation_and_the_report_comes() {
     assert!(report.contains(r#""requests":1,"#), "{report}");
     assert_eq!(server.request_count(), 1, "nothing is asked any more");
 }
+
+/// Each of its requests would be waited for on its own.
+#[test]
+fn a_server_that_stalls_is_given_up_in_time() {
+    let server = serve(|request| match request.header("accept-encoding") {
+        Some("identity") if request.header("last-event-id").is_none() => good(request),
+        _ => Reply::raw("").stall(),
+    });
+    let options = ["--duration", "1s", "--count", "5", "--max-time", "2s"];
+    let outcome = run(&server.url("/"), &options);
+    assert_eq!(outcome.code, 0, "{:#}", outcome.report);
+    for id in ["compression", "reconnect", "resume", "unknown-id"] {
+        let expected = "not asked for: the 2.00 s of --max-time had passed";
+        assert_eq!(outcome.observed(id), expected, "{id}");
+        assert!(outcome.with_level("skip").contains(&id), "{id}");
+    }
+    assert!(
+        outcome.news.contains("2.00 s have passed"),
+        "{}",
+        outcome.news
+    );
+    assert_eq!(server.request_count(), 2);
+}
+
+#[test]
+fn a_server_that_does_not_answer_in_time_is_silent() {
+    let server = serve(|_| Reply::raw("").stall());
+    let outcome = run(&server.url("/"), &["--max-time", "1s"]);
+    assert_eq!(outcome.code, 10, "{:#}", outcome.report);
+    assert_eq!(outcome.with_level("fail"), ["reachable"]);
+    let said = outcome.observed("reachable");
+    assert_eq!(said, "no response within the 1.00 s of --max-time");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_signal_ends_it_with_a_report_of_what_was_seen() {
+    for (signal, name) in [("TERM", "SIGTERM"), ("INT", "Ctrl-C")] {
+        let server = serve(good);
+        let url = server.url("/");
+        let args = ["check", &*url, "--duration", "1h", "-v"];
+        let mut running = Running::follow(args);
+        running.err.wait_for_text("watches the stream");
+        running.signal(signal);
+        assert_eq!(running.wait().code(), Some(0), "{signal}");
+        let report = running.out.all().join(" ");
+        let words: Vec<&str> = report.split_whitespace().collect();
+        let report = words.join(" ");
+        let expected = format!("resume not asked for: stopped by {name} before");
+        assert!(report.contains(&expected), "{report}");
+    }
+}

@@ -12,6 +12,7 @@ use reqwest::Url;
 
 use super::attempt::Attempt;
 use super::clients::Clients;
+use super::kept::Kept;
 use super::redirect;
 use super::response;
 use super::settings::Settings;
@@ -32,6 +33,7 @@ pub(super) struct HttpClient {
     pub(super) hook: Option<Arc<Hook>>,
     pub(super) redirect_limit: usize,
     pub(super) connect_timeout: Option<Duration>,
+    pub(super) kept: Kept,
 }
 
 impl HttpClient {
@@ -51,6 +53,7 @@ impl HttpClient {
             redirect_limit: self.redirect_limit,
             connect_timeout: self.connect_timeout,
             read_timeout: request.read_timeout,
+            kept: self.kept.clone(),
         };
         async move {
             // It could be made when the client was.
@@ -107,6 +110,7 @@ pub(super) struct Exchange {
     /// `None`: there is none, or it is the one of a client of the user's own.
     connect_timeout: Option<Duration>,
     read_timeout: Option<Duration>,
+    kept: Kept,
 }
 
 impl Exchange {
@@ -190,7 +194,7 @@ impl Exchange {
         request: reqwest::Request,
     ) -> Result<reqwest::Response, Fault> {
         let began = Instant::now();
-        let sent = client.execute(request);
+        let sent = self.send_anew_if_closed(client, request);
         let result = match self.read_timeout {
             None => sent.await,
             Some(limit) => {
@@ -215,5 +219,29 @@ impl Exchange {
                 Fault::Request(error.into())
             }
         })
+    }
+
+    /// A kept connection that was closed in the meantime says nothing about the server: a safe
+    /// request is sent once more (RFC 9110, section 9.2.2). Others aren't ever: it may have been
+    /// read.
+    async fn send_anew_if_closed(
+        &self,
+        client: &reqwest::Client,
+        request: reqwest::Request,
+    ) -> reqwest::Result<reqwest::Response> {
+        let again = match self.method.is_safe() {
+            true => request.try_clone(),
+            false => None,
+        };
+        let mut result = client.execute(request).await;
+        if let (Err(error), Some(again)) = (&result, again) {
+            if self.kept.was_closed(error) {
+                result = client.execute(again).await;
+            }
+        }
+        if let Ok(response) = &result {
+            self.kept.note(response);
+        }
+        result
     }
 }

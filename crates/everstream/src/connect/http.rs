@@ -14,6 +14,7 @@ use everstream_core::{BoxError, RedactedUrl};
 
 use super::attempt::Attempt;
 use super::exchange::{Hook, HttpClient};
+use super::kept::Kept;
 use super::settings::{Header, Settings};
 use super::transport::Transport;
 use super::{ClientContext, ConnectStrategy, ConnectionClient};
@@ -440,6 +441,7 @@ impl Http {
                 Some(_) => None,
                 None => settings.transport.connect_timeout,
             },
+            kept: Kept::default(),
         })
     }
 }

@@ -11,6 +11,8 @@ mod decode;
 mod exchange;
 #[cfg(feature = "http")]
 mod http;
+#[cfg(feature = "http")]
+mod kept;
 #[cfg(feature = "__probe")]
 mod probe;
 #[cfg(feature = "http")]

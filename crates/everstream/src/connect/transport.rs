@@ -71,7 +71,19 @@ impl Default for Transport {
 impl Transport {
     pub(super) fn build(&self, blocking: bool, roots: Roots) -> Result<reqwest::Client, Error> {
         provider()?;
-        let builder = self.builder(blocking)?;
+        let mut builder = self.builder(blocking)?;
+        let http2 = match self.version {
+            HttpVersion::Auto => !blocking && roots == Roots::WithSystem,
+            HttpVersion::Http1 => false,
+            #[cfg(feature = "http2")]
+            HttpVersion::Http2 => true,
+        };
+        if !http2 {
+            // A stream leaves nothing to use again but connections that the server is about to
+            // close, and hyper may lose a request that meets the close, or wait for its answer
+            // for ever.
+            builder = builder.pool_max_idle_per_host(0);
+        }
         #[cfg(feature = "__tls")]
         let builder = self.tls.apply(builder, roots)?;
         let built = builder.build();

@@ -54,7 +54,9 @@ fn names(directory: &Path, found: &mut BTreeSet<String>) {
 fn pages() -> Vec<PathBuf> {
     let root = Path::new(ROOT);
     let mut pages: Vec<PathBuf> = Vec::new();
-    for folder in ["", "docs", "crates/everstream/guides", "python"] {
+    let crates = ["core", "testing", "cli"].map(|it| format!("crates/everstream-{it}"));
+    let folders = ["", "docs", "crates/everstream/guides", "python"];
+    for folder in folders.into_iter().chain(crates.iter().map(String::as_str)) {
         let entries = fs::read_dir(root.join(folder)).unwrap();
         let paths = entries.map(|entry| entry.unwrap().path());
         pages.extend(paths.filter(|path| path.extension().is_some_and(|it| it == "md")));

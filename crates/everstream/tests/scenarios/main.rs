@@ -7,6 +7,7 @@ mod support;
 
 mod cuts;
 mod delivery;
+mod kept_connections;
 mod one_shot;
 mod post_safety;
 mod reconnecting;

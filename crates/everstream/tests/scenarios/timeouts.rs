@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use everstream::{Error, Fault, Http, SseClient, error_strategy};
 use everstream_testing::{Gate, Reply, Server};
 
-use crate::support::{Client, LIMIT, for_both_clients, quick};
+use crate::support::{Async, Client, LIMIT, for_both_clients, quick};
 
 for_both_clients!(
     silence_is_a_named_fault_and_is_reconnected,
@@ -219,6 +219,21 @@ fn a_connection_that_nobody_answers_has_its_own_limit<C: Client>() {
         );
         assert!(fault.is_timeout() && fault.is_connect());
     }
+}
+
+#[test]
+fn the_async_client_tells_of_silence_too() {
+    let server = Server::start();
+    server.otherwise(Reply::stream().event("a").stall());
+    let mut client = Async::quick(server.url("/"));
+    assert_eq!(client.0.silence(), None);
+    client.event_data();
+    let (first, begin) = (client.0.silence().unwrap(), Instant::now());
+    while client.0.silence().unwrap() <= first {
+        assert!(begin.elapsed() < LIMIT);
+    }
+    client.close();
+    assert_eq!(client.0.silence(), None);
 }
 
 #[test]

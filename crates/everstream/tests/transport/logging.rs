@@ -9,7 +9,7 @@ use std::time::Duration;
 use everstream::{Attempt, Error, Http, SseClient, blocking, error_strategy};
 use everstream_testing::{Reply, Server};
 use tracing::field::{Field, Visit};
-use tracing::{Event, Metadata, Subscriber, span};
+use tracing::{Event, Level, Metadata, Subscriber, span};
 
 use crate::client::in_child;
 
@@ -44,25 +44,23 @@ impl Subscriber for Log {
     fn event(&self, event: &Event<'_>) {
         let mut line = String::new();
         event.record(&mut Line(&mut line));
-        let from = event
-            .metadata()
-            .target()
-            .split("::")
-            .next()
-            .unwrap_or_default();
-        self.0.lock().unwrap().push(format!("{from}: {line}"));
+        let about = event.metadata();
+        let from = about.target().split("::").next().unwrap_or_default();
+        let line = format!("{from} {}: {line}", about.level());
+        self.0.lock().unwrap().push(line);
     }
     fn enter(&self, _: &span::Id) {}
     fn exit(&self, _: &span::Id) {}
 }
 
 impl Log {
-    /// The lines of everstream itself.
-    fn own(&self) -> Vec<String> {
+    /// The lines of everstream itself, of one level.
+    fn own(&self, level: Level) -> Vec<String> {
         let lines = self.0.lock().unwrap();
+        let start = format!("everstream {level}: ");
         lines
             .iter()
-            .filter_map(|line| line.strip_prefix("everstream: "))
+            .filter_map(|line| line.strip_prefix(&start))
             .map(String::from)
             .collect()
     }
@@ -99,10 +97,9 @@ fn builder(server: &Server) -> everstream::Builder {
 }
 
 fn assert_told(log: &Log) {
-    let lines = log.own();
+    let lines = log.own(Level::DEBUG);
     let told: Vec<&str> = lines
         .iter()
-        .filter(|line| !line.starts_with("received"))
         .map(|line| {
             line.split_once(' ')
                 .map_or(line.as_str(), |(message, _)| message)
@@ -122,9 +119,10 @@ fn assert_told(log: &Log) {
         ],
         "{lines:#?}"
     );
+    let reads = log.own(Level::TRACE);
     assert!(
-        lines.iter().any(|line| line.starts_with("received")),
-        "{lines:#?}"
+        reads.iter().any(|line| line.starts_with("received")),
+        "{reads:#?}"
     );
     let has = |start: &str, part: &str| {
         lines

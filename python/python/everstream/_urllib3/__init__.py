@@ -11,7 +11,12 @@ from collections.abc import Callable, Mapping
 from logging import Logger
 from typing import Any, Final
 
-from ..config import ConnectionClient, ConnectionResult, ConnectStrategy, QueryParams
+from ..config.connect_strategy import (
+    ConnectionClient,
+    ConnectionResult,
+    ConnectStrategy,
+    QueryParams,
+)
 
 try:
     import urllib3

@@ -8,7 +8,7 @@ from typing import Any, Final
 from urllib.parse import quote, unquote_plus, urlsplit, urlunsplit
 
 from .._native import redact_url
-from ..config import QueryParams
+from ..config.connect_strategy import QueryParams
 
 TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 NOT_IN_A_VALUE: Final = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import http.client
 import socket
 import threading
-from typing import Any
+from typing import Any, Final
+
+# Nobody sends more of them before a response.
+_INTERIM: Final = 100
 
 
 class Wire:
@@ -68,12 +72,14 @@ class Wire:
             return request(*args, **kwargs)
 
         connection._new_conn, connection.request = new_conn, ask
+        connection.response_class = _Response
         self._know(connection.sock)
 
     def _give_back(self, connection: Any) -> None:
         if connection is not None:
             vars(connection).pop("_new_conn", None)
             vars(connection).pop("request", None)
+            vars(connection).pop("response_class", None)
         self._know(None)
 
     def _know(self, found: Any) -> None:
@@ -96,3 +102,17 @@ class Wire:
     def forget(self) -> None:
         """The connection is closed."""
         self._know(None)
+
+
+class _Response(http.client.HTTPResponse):
+    """What comes after the interim responses: http.client takes all but a 100 for the final one
+    (RFC 9110, section 15.2).
+    """
+
+    def _read_status(self) -> tuple[str, int, str]:
+        for _ in range(_INTERIM):
+            found = super()._read_status()  # type: ignore[misc]
+            if not 102 <= found[1] <= 199:
+                break
+            http.client.parse_headers(self.fp)
+        return found  # type: ignore[no-any-return]

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from .. import _native
 from .._wait import wait
-from . import _UNSET, QueryParams, _shown, _Unset
+from ._checks import UNSET, Unset, shown
+from .connect_strategy import QueryParams
 
 if TYPE_CHECKING:
     import aiohttp
@@ -133,7 +134,7 @@ class AsyncConnectStrategy:
         method: str = "GET",
         body: str | bytes | None = None,
         read_timeout: float | None = None,
-        connect_timeout: float | _Unset | None = _UNSET,
+        connect_timeout: float | Unset | None = UNSET,
         max_event_size: int | None = None,
     ) -> AsyncConnectStrategy:
         """Streams over HTTP.
@@ -157,7 +158,7 @@ class AsyncConnectStrategy:
             method=method,
             body=body,
             read_timeout=read_timeout,
-            connect_timeout=None if isinstance(connect_timeout, _Unset) else connect_timeout or 0.0,
+            connect_timeout=None if isinstance(connect_timeout, Unset) else connect_timeout or 0.0,
             max_event_size=max_event_size,
         )
         if session is None and aiohttp_request_options is None:
@@ -177,9 +178,7 @@ class AsyncConnectStrategy:
             method=method,
             body=body,
             read_timeout=read_timeout or None,
-            connect_timeout=10.0
-            if isinstance(connect_timeout, _Unset)
-            else connect_timeout or None,
+            connect_timeout=10.0 if isinstance(connect_timeout, Unset) else connect_timeout or None,
             max_event_size=max_event_size,
         )
 
@@ -242,6 +241,6 @@ def engine_connection(strategy: AsyncConnectStrategy, logger: Logger) -> Any:
     if not callable(getattr(client, "connect", None)):
         raise TypeError(
             f"{type(strategy).__name__}.create_client must return an AsyncConnectionClient, "
-            f"not {_shown(client)}"
+            f"not {shown(client)}"
         )
     return client

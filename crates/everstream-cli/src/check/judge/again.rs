@@ -10,7 +10,7 @@ const HEADER: &str = "WHATWG HTML, section 9.2.4 (Last-Event-ID)";
 pub(super) fn reconnect(o: &Observed) -> Judged {
     let (response, stream) = o.streamed()?;
     let Some(second) = &o.second else {
-        return not_repeated(response.repeatable, &response.method);
+        return not_repeated(o, response);
     };
     if second.silent && works_without_gzip(o) {
         return pass("works at once, unless gzip is offered (see compression)");
@@ -51,8 +51,8 @@ pub(super) fn resume(o: &Observed) -> Judged {
         return skip("no ids to resume from");
     }
     let Some(resume) = &o.resume else {
-        if !response.repeatable || o.second.is_none() {
-            return not_repeated(response.repeatable, &response.method);
+        if !response.repeatable || o.cut.is_some() {
+            return not_repeated(o, response);
         }
         return skip("ids that aren't unique or can't be sent are no place to resume from");
     };
@@ -141,7 +141,7 @@ pub(super) fn unknown_id(o: &Observed) -> Judged {
     let Some(answer) = &o.unknown_id else {
         return match stream.ids().is_empty() {
             true => skip("no ids, so that clients send none"),
-            false => not_repeated(response.repeatable, &response.method),
+            false => not_repeated(o, response),
         };
     };
     match answer.refusal() {

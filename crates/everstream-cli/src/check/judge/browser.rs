@@ -72,6 +72,9 @@ pub(super) fn cors(o: &Observed) -> Judged {
 pub(super) fn preflight(o: &Observed) -> Judged {
     let (_, _) = o.streamed()?;
     let Some(preflight) = &o.preflight else {
+        if let (true, Some(cut)) = (o.preflight_left_out, &o.cut) {
+            return skip(&**cut);
+        }
         return skip("EventSource sends none, and this request needs none");
     };
     let asked = format!("OPTIONS for {}", subject(preflight));

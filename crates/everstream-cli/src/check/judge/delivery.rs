@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::super::observed::{End, Observed, Stream};
+use super::super::observed::{End, Observed, Response, Stream};
 use super::again::works_without_gzip;
 use super::{Judged, count, fail, pass, skip, warn};
 use crate::explain::seconds;
@@ -43,7 +43,7 @@ pub(super) fn compression(o: &Observed) -> Judged {
     }
     let (response, stream) = o.streamed()?;
     let Some(second) = &o.second else {
-        return not_repeated(response.repeatable, &response.method);
+        return not_repeated(o, response);
     };
     let held = second.silent && works_without_gzip(o);
     if let (Some(refusal), false) = (second.refusal(), held) {
@@ -89,10 +89,15 @@ pub(super) fn compression(o: &Observed) -> Judged {
 }
 
 /// Why a further request wasn't sent.
-pub(super) fn not_repeated(repeatable: bool, method: &str) -> Judged {
-    skip(match repeatable {
-        true => "not asked for: the examination was ended before".to_owned(),
-        false => format!("a {method} isn't sent twice (RFC 9110, section 9.2.1)"),
+/// Why an answer to a later request isn't there.
+pub(super) fn not_repeated(o: &Observed, response: &Response) -> Judged {
+    skip(match (response.repeatable, &o.cut) {
+        (false, _) => {
+            let method = &response.method;
+            format!("a {method} isn't sent twice (RFC 9110, section 9.2.1)")
+        }
+        (true, Some(cut)) => cut.clone(),
+        (true, None) => "not asked for".to_owned(),
     })
 }
 

@@ -1,0 +1,64 @@
+//! Connections that HTTP keeps for another request, and that the server may have closed by then
+//! (RFC 9112, section 9.3.1).
+
+use std::collections::VecDeque;
+use std::error::Error;
+use std::io::{self, ErrorKind};
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use hyper_util::client::legacy;
+use hyper_util::client::legacy::connect::HttpInfo;
+
+/// One client has few of them open: one for each origin that its redirects lead to.
+const REMEMBERED: usize = 16;
+
+/// The connections that one client was answered over, known by their own addresses.
+#[derive(Clone, Default)]
+pub(super) struct Kept(Arc<Mutex<VecDeque<SocketAddr>>>);
+
+impl Kept {
+    /// Takes note of the connection of a response.
+    pub(super) fn note(&self, response: &reqwest::Response) {
+        let Some(info) = response.extensions().get::<HttpInfo>() else {
+            return;
+        };
+        self.with(|kept| {
+            if !kept.contains(&info.local_addr()) {
+                kept.truncate(REMEMBERED - 1);
+                kept.push_front(info.local_addr());
+            }
+        });
+    }
+
+    /// Whether a request failed because the connection was closed instead of an answer, and that
+    /// connection had answered before.
+    pub(super) fn was_closed(&self, error: &reqwest::Error) -> bool {
+        let mut extras = ::http::Extensions::new();
+        let mut is_close = false;
+        let mut cause = error.source();
+        while let Some(error) = cause {
+            if let Some(error) = error.downcast_ref::<legacy::Error>() {
+                if let Some(connection) = error.connect_info() {
+                    connection.get_extras(&mut extras);
+                }
+            } else if let Some(error) = error.downcast_ref::<hyper::Error>() {
+                is_close |= error.is_incomplete_message();
+            } else if let Some(error) = error.downcast_ref::<io::Error>() {
+                is_close |= matches!(
+                    error.kind(),
+                    ErrorKind::ConnectionReset
+                        | ErrorKind::ConnectionAborted
+                        | ErrorKind::BrokenPipe
+                );
+            }
+            cause = error.source();
+        }
+        let info = extras.get::<HttpInfo>();
+        is_close && info.is_some_and(|info| self.with(|kept| kept.contains(&info.local_addr())))
+    }
+
+    fn with<T>(&self, work: impl FnOnce(&mut VecDeque<SocketAddr>) -> T) -> T {
+        work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}

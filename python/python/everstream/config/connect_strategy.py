@@ -1,0 +1,246 @@
+"""How a client connects."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from logging import Logger
+from types import TracebackType
+from typing import Any
+
+from .. import _native
+from ._checks import UNSET, Unset, shown
+
+__all__ = ["ConnectStrategy", "ConnectionClient", "ConnectionResult"]
+
+QueryParams = Mapping[str, Any] | Iterable[tuple[str, Any]] | None
+
+
+class ConnectionResult:
+    """What a :class:`ConnectionClient` has connected to: bytes to come, and how to close it."""
+
+    def __init__(
+        self,
+        stream: Iterator[bytes],
+        closer: Callable[[], Any] | None,
+        headers: Mapping[str, Any] | None = None,
+        *,
+        status: int | None = None,
+        url: str | None = None,
+    ) -> None:
+        """:param stream: yields chunks of bytes, and ends when the connection does
+        :param closer: called once, by :meth:`close`; it ought to make a blocked ``stream`` return.
+            The client calls it from whatever thread stops the connection.
+        :param headers: the response's headers, if there are any
+        :param status: the response's status, if it is one of HTTP
+        :param url: the URL that answered, after redirects
+        """
+        self._stream = stream
+        self._closer = closer
+        self._headers = headers
+        self._status = status
+        self._url = url
+
+    @property
+    def stream(self) -> Iterator[bytes]:
+        """An iterator over chunks of bytes."""
+        return self._stream
+
+    @property
+    def headers(self) -> Mapping[str, Any] | None:
+        """The response's headers; ``None`` if there are none."""
+        return self._headers
+
+    @property
+    def status(self) -> int | None:
+        """The response's status; ``None`` if it isn't HTTP."""
+        return self._status
+
+    @property
+    def url(self) -> str | None:
+        """The URL that answered, after redirects; ``None`` if there is none."""
+        return self._url
+
+    def close(self) -> None:
+        """Releases the connection. A second call does nothing."""
+        closer, self._closer = self._closer, None
+        if closer is not None:
+            closer()
+
+    def __enter__(self) -> ConnectionResult:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+class ConnectionClient:
+    """Makes all connections of one client. To be subclassed."""
+
+    def connect(self, last_event_id: str | None) -> ConnectionResult:
+        """Connects, or raises an exception, which the client's error strategy is asked about.
+
+        An ``OSError`` and an exception that isn't one of Python's own count as a connection that
+        could not be made, an :class:`~everstream.errors.RequestError` as a request that may have
+        reached the server, an :class:`~everstream.errors.HTTPStatusError` as such a response.
+
+        :param last_event_id: the id to resume from
+        """
+        raise NotImplementedError(f"{type(self).__name__} doesn't define connect()")
+
+    @property
+    def is_repeatable(self) -> bool:
+        """Whether connecting again does no harm, as with GET; it is looked at once.
+
+        If not, it is only done to resume after an event with an id, when no connection was made, or
+        when :meth:`everstream.SSEClient.start` is called.
+        """
+        return True
+
+    def interrupt(self) -> None:
+        """Makes a :meth:`connect` that is going on in another thread fail at once, if it can."""
+
+    def close(self) -> None:
+        """Releases what it holds, as :meth:`interrupt` does: the client is closed."""
+
+    def __enter__(self) -> ConnectionClient:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+class ConnectStrategy:
+    """Where a client gets its bytes from. To be subclassed, or made by :meth:`http`.
+
+    A strategy is immutable and can serve any number of clients.
+    """
+
+    def create_client(self, logger: Logger) -> ConnectionClient:
+        """Makes the part that belongs to one client. Nothing connects yet.
+
+        :param logger: the client's logger
+        """
+        raise NotImplementedError(f"{type(self).__name__} doesn't define create_client()")
+
+    @staticmethod
+    def http(
+        url: str,
+        headers: Mapping[str, str | bytes] | None = None,
+        pool: Any = None,
+        urllib3_request_options: Mapping[str, Any] | None = None,
+        query_params: Callable[[], QueryParams] | None = None,
+        *,
+        method: str = "GET",
+        body: str | bytes | None = None,
+        read_timeout: float | None = None,
+        connect_timeout: float | Unset | None = UNSET,
+        max_event_size: int | None = None,
+    ) -> ConnectStrategy:
+        """Streams over HTTP.
+
+        :param url: the stream's URL
+        :param headers: headers to add to the request
+        :param pool: a ``urllib3.PoolManager``. With this or the next one, urllib3 makes the
+            connections, which needs ``everstream[urllib3]``. The pool is never closed.
+        :param urllib3_request_options: arguments for urllib3's ``request``, such as ``timeout``.
+            Instead of a ``timeout`` there, ``read_timeout`` and ``connect_timeout`` can be set.
+        :param query_params: called before every connection; what it returns is added to the URL's
+            query, and takes the place of what the URL has under the same names. A list gives a name
+            more than one value.
+        :param method: the request's method. A request with a method that isn't safe, such as POST,
+            is repeated only if it surely wasn't received, or to resume after an event with an id.
+        :param body: the request's body; text is sent as UTF-8
+        :param read_timeout: how many seconds of silence are accepted, where comments count as life;
+            ``None`` or 0: any number
+        :param connect_timeout: how many seconds connecting may take; ``None`` or 0: as long as the
+            system allows. Unset: 10.
+        :param max_event_size: the largest event that is accepted, in bytes. Unset: 64 MiB.
+        """
+        if query_params is not None and not callable(query_params):
+            raise TypeError("query_params must be a function")
+        # The engine's own default, or 0 for none.
+        connect = None if isinstance(connect_timeout, Unset) else connect_timeout or 0.0
+        if pool is not None or urllib3_request_options is not None:
+            from .._urllib3 import Urllib3Strategy
+
+            return Urllib3Strategy(
+                url,
+                headers=headers,
+                pool=pool,
+                options=urllib3_request_options,
+                query_params=query_params,
+                method=method,
+                body=body,
+                read_timeout=read_timeout,
+                connect_timeout=connect,
+                max_event_size=max_event_size,
+            )
+        return _HttpConnectStrategy(
+            _native.Http(
+                url,
+                headers=headers,
+                query_params=query_params,
+                method=method,
+                body=body,
+                read_timeout=read_timeout,
+                connect_timeout=connect,
+                max_event_size=max_event_size,
+            )
+        )
+
+
+class _HttpConnectStrategy(ConnectStrategy):
+    """The engine's own HTTP."""
+
+    def __init__(self, native: _native.Http) -> None:
+        self._native = native
+
+    def create_client(self, logger: Logger) -> ConnectionClient:
+        return _HttpConnectionClient(self._native)
+
+    def __repr__(self) -> str:
+        return f"ConnectStrategy.http({_native.redact_url(self._native.url)!r})"
+
+
+class _HttpConnectionClient(ConnectionClient):
+    """The engine's own HTTP, for a strategy that wraps it."""
+
+    def __init__(self, http: _native.Http) -> None:
+        self._native = _native.HttpClient(http)
+        self._max_event_size = http.max_event_size
+
+    def connect(self, last_event_id: str | None) -> ConnectionResult:
+        stream = self._native.connect(last_event_id)
+        return ConnectionResult(
+            stream, stream.close, stream.headers, status=stream.status, url=stream.url
+        )
+
+    @property
+    def is_repeatable(self) -> bool:
+        return self._native.is_repeatable
+
+    def close(self) -> None:
+        self._native.close()
+
+
+def engine_connection(strategy: ConnectStrategy, logger: Logger) -> Any:
+    """What makes the connections: the engine's HTTP, or a client written in Python."""
+    if type(strategy) is _HttpConnectStrategy:
+        return strategy._native
+    client = strategy.create_client(logger)
+    if not callable(getattr(client, "connect", None)):
+        raise TypeError(
+            f"{type(strategy).__name__}.create_client must return a ConnectionClient, "
+            f"not {shown(client)}"
+        )
+    return client

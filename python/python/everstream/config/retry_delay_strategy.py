@@ -1,0 +1,89 @@
+"""How long a client waits before it reconnects."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from .. import _native
+from ._checks import UNSET, Unset, answer, checked_function, shown
+
+__all__ = ["RetryDelayStrategy"]
+
+
+class RetryDelayStrategy:
+    """How long a client waits before it reconnects. The base class always waits the base delay.
+
+    A strategy is immutable: it says which one to use next time, so that the client can return to
+    the original one, which it does after a connection that lasted.
+    """
+
+    def apply(self, base_delay: float) -> tuple[float, RetryDelayStrategy | None]:
+        """Computes the delay.
+
+        :param base_delay: the client's ``initial_retry_delay``, or what the server set with
+            ``retry:``, in seconds
+        :return: the delay in seconds, and the strategy to use next time; ``None`` is this one
+        """
+        return base_delay, self
+
+    @staticmethod
+    def default(
+        max_delay: float | Unset | None = UNSET,
+        backoff_multiplier: float = 2,
+        jitter_multiplier: float | Unset | None = UNSET,
+    ) -> RetryDelayStrategy:
+        """The delay grows from one attempt to the next, and a random part of it is left off.
+
+        :param max_delay: the longest delay, in seconds; ``None`` or 0: there is none. Unset: 30,
+            unless the server asks for more.
+        :param backoff_multiplier: by how much each delay is longer than the one before
+        :param jitter_multiplier: how much of the delay may be left off at random, from 0 to 1;
+            ``None`` or 0: nothing. Unset: 0.5.
+        """
+        return _DefaultRetryDelayStrategy(
+            _native.Backoff(
+                backoff_multiplier,
+                max_delay=None if isinstance(max_delay, Unset) else max_delay or 0.0,
+                jitter_multiplier=(
+                    None if isinstance(jitter_multiplier, Unset) else jitter_multiplier or 0.0
+                ),
+            )
+        )
+
+    @staticmethod
+    def from_lambda(
+        fn: Callable[[float], tuple[float, RetryDelayStrategy | None]],
+    ) -> RetryDelayStrategy:
+        """A strategy whose :meth:`apply` is this function."""
+        return _LambdaRetryDelayStrategy(checked_function(fn))
+
+
+class _DefaultRetryDelayStrategy(RetryDelayStrategy):
+    def __init__(self, native: _native.Backoff) -> None:
+        self._native = native
+
+    def apply(self, base_delay: float) -> tuple[float, RetryDelayStrategy]:
+        delay, native = self._native.apply(base_delay)
+        return delay, _DefaultRetryDelayStrategy(native)
+
+
+class _LambdaRetryDelayStrategy(RetryDelayStrategy):
+    def __init__(self, fn: Callable[[float], tuple[float, RetryDelayStrategy | None]]) -> None:
+        self._fn = fn
+
+    def apply(self, base_delay: float) -> tuple[float, RetryDelayStrategy]:
+        decision: tuple[float, RetryDelayStrategy] = answer(self._fn(base_delay), self)
+        return decision
+
+
+def engine_retry_delay_strategy(strategy: RetryDelayStrategy | None) -> Any:
+    """What the engine drives; unset, the default."""
+    if strategy is None:
+        strategy = RetryDelayStrategy.default()
+    elif not isinstance(strategy, RetryDelayStrategy):
+        raise TypeError(f"retry_delay_strategy must be a RetryDelayStrategy, not {shown(strategy)}")
+    # The engine's own object, if it is an unused one.
+    if type(strategy) is _DefaultRetryDelayStrategy and strategy._native.fresh:
+        return strategy._native
+    return strategy

@@ -1,0 +1,75 @@
+//! The engine's HTTP for Python code: what the blocking and the asyncio client have in common.
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use everstream::{ClientContext, ConnectFuture, ConnectRequest, ConnectStrategy, ConnectionClient};
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+
+use crate::fault::{message, new_error};
+use crate::http::Http;
+use crate::process::Process;
+use crate::raised::{Raised, lock};
+
+/// Makes all connections of one client.
+pub(crate) struct HttpConnector {
+    /// `None` when it is closed.
+    client: Mutex<Option<Box<dyn ConnectionClient>>>,
+    pub(crate) is_repeatable: bool,
+    pub(crate) raised: Raised,
+    pub(crate) read_timeout: Option<Duration>,
+    pub(crate) process: Process,
+}
+
+impl HttpConnector {
+    pub(crate) fn new(
+        http: &Http,
+        wrap: impl FnOnce(Box<dyn ConnectionClient>) -> Box<dyn ConnectionClient>,
+    ) -> PyResult<Self> {
+        let raised = Raised::default();
+        let client = http
+            .for_client(&raised)
+            .create_client(ClientContext::default())
+            .map_err(|error| PyValueError::new_err(message(&error)))?;
+        Ok(HttpConnector {
+            is_repeatable: client.is_repeatable(),
+            client: Mutex::new(Some(wrap(client))),
+            raised,
+            read_timeout: http.read_timeout,
+            process: Process::current(),
+        })
+    }
+
+    /// A connection that is made while it is polled.
+    pub(crate) fn connect(
+        &self,
+        py: Python<'_>,
+        last_event_id: Option<String>,
+    ) -> PyResult<ConnectFuture> {
+        self.process.check("client")?;
+        let mut request = ConnectRequest::default();
+        request.last_event_id = last_event_id;
+        request.read_timeout = self.read_timeout;
+        match &mut *lock(&self.client) {
+            Some(client) => Ok(client.connect(request)),
+            None => Err(closed(py)),
+        }
+    }
+
+    /// Whether there is something to close: not in another process.
+    pub(crate) fn close(&self) -> bool {
+        if self.process.is_gone() {
+            return false;
+        }
+        let client = lock(&self.client).take();
+        if let Some(mut client) = client {
+            client.close();
+        }
+        true
+    }
+}
+
+pub(crate) fn closed(py: Python<'_>) -> PyErr {
+    new_error(py, "ClosedError", "the client is closed")
+}

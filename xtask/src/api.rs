@@ -1,0 +1,280 @@
+//! `cargo xtask api`: the public interface of the published libraries, as `docs/api` lists it.
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, ExitCode};
+
+use serde_json::Value;
+
+use crate::{published, sh, tool};
+
+/// Raised by hand, together with the listings: each version understands what rustdoc wrote within
+/// some months, this one that of Rust 1.95.
+const VERSION: &str = "0.52.0";
+
+/// The variable that makes this program stand in for rustdoc, and names the real one.
+const STAND_IN: &str = "EVERSTREAM_XTASK_RUSTDOC";
+
+/// Tells the public interface of a change; `--update` writes it.
+pub(crate) fn run(args: &[String]) -> sh::Outcome {
+    match args {
+        [] => {
+            if let Verdict::OtherRust(why) = check()? {
+                return Err(why.into());
+            }
+            println!("api: ok");
+            Ok(())
+        }
+        [only] if only == "--update" => update(),
+        _ => Err(sh::UsageError("`cargo xtask api` takes `--update` or nothing".into()).into()),
+    }
+}
+
+pub(crate) enum Verdict {
+    Same,
+    /// Another release lists the same interface in other words.
+    OtherRust(String),
+}
+
+/// Compares `docs/api` with the sources; an error if they differ.
+pub(crate) fn check() -> sh::Outcome<Verdict> {
+    let now = release()?;
+    let mut committed = Vec::new();
+    for name in libraries()? {
+        let file = file(&name);
+        let text = fs::read_to_string(&file)
+            .map_err(|error| format!("{}: {error}; write it with --update", file.display()))?;
+        let (header, listing) = text.split_once('\n').unwrap_or_default();
+        let then = header.trim_start_matches("# As Rust ");
+        let then = then.split_whitespace().next().unwrap_or_default();
+        if then != now {
+            return Ok(Verdict::OtherRust(format!(
+                "docs/api was listed by Rust {then}, and this is {now}: \
+                 RUSTUP_TOOLCHAIN={then}.0 cargo xtask api"
+            )));
+        }
+        committed.push((name, listing.to_owned()));
+    }
+    document()?;
+    let mut differing = Vec::new();
+    let mut bare = Vec::new();
+    for (name, committed) in committed {
+        let listed = list(&name)?;
+        bare.extend(without_example(
+            &fs::read_to_string(json(&name)?)?,
+            &listed,
+        )?);
+        if committed != listed {
+            print_difference(&name, &committed, &listed);
+            differing.push(name);
+        }
+    }
+    if !bare.is_empty() {
+        return Err(format!("without an example: {}", bare.join(", ")).into());
+    }
+    if differing.is_empty() {
+        return Ok(Verdict::Same);
+    }
+    Err(format!(
+        "the public interface of {} isn't that of docs/api; \
+         if it shall change: cargo xtask api --update, and a line in CHANGELOG.md",
+        differing.join(", ")
+    )
+    .into())
+}
+
+fn update() -> sh::Outcome {
+    let release = release()?;
+    document()?;
+    for name in libraries()? {
+        let listed = list(&name)?;
+        let header =
+            format!("# As Rust {release} lists it, with all features: cargo xtask api --update");
+        fs::write(file(&name), format!("{header}\n{listed}"))?;
+        println!("{}", file(&name).display());
+    }
+    Ok(())
+}
+
+fn libraries() -> sh::Outcome<Vec<String>> {
+    let crates = published::crates()?.into_iter();
+    Ok(crates.filter(|it| it.library).map(|it| it.name).collect())
+}
+
+fn file(name: &str) -> PathBuf {
+    sh::root().join("docs/api").join(format!("{name}.txt"))
+}
+
+fn rustdoc() -> OsString {
+    std::env::var_os("RUSTDOC").unwrap_or_else(|| "rustdoc".into())
+}
+
+/// Of the compiler, such as 1.95: a release for corrections lists the same.
+fn release() -> sh::Outcome<String> {
+    let said = sh::capture(Command::new(rustdoc()).arg("--version"))?;
+    let version = said.split_whitespace().nth(1).unwrap_or_default();
+    let parts: Vec<&str> = version.split('.').take(2).collect();
+    Ok(parts.join("."))
+}
+
+/// What rustdoc knows of all libraries, as JSON in its folder.
+fn document() -> sh::Outcome {
+    // The workspace, and thereby the builds that rustdoc's step of `lint` has made already.
+    let mut document = sh::cargo(["doc", "--workspace", "--all-features", "--no-deps", "--lib"]);
+    document.args(["--locked", "--quiet"]);
+    let flags = "-Z unstable-options --output-format json";
+    sh::run(with_unstable_rustdoc(&mut document, flags)?)
+}
+
+/// Lets cargo run rustdoc with flags that need a nightly one. A variable that opens them in a stable
+/// one would have every dependency built anew if cargo had it too: only rustdoc shall see it.
+pub(crate) fn with_unstable_rustdoc<'a>(
+    cargo: &'a mut Command,
+    flags: &str,
+) -> sh::Outcome<&'a mut Command> {
+    cargo
+        .env("RUSTDOCFLAGS", flags)
+        .env(STAND_IN, rustdoc())
+        .env("RUSTDOC", std::env::current_exe()?);
+    Ok(cargo)
+}
+
+/// A line for each item, without what the compiler adds to every type.
+fn list(name: &str) -> sh::Outcome<String> {
+    let mut command = Command::new(tool::find_or_install("cargo-public-api", VERSION)?);
+    command
+        .args(["public-api", "-ss", "--rustdoc-json"])
+        .arg(json(name)?);
+    sh::capture(&mut command)
+}
+
+fn json(name: &str) -> sh::Outcome<PathBuf> {
+    Ok(sh::target()?.join(format!("doc/{}.json", name.replace('-', "_"))))
+}
+
+/// The public types, traits, functions and constants whose documentation shows no code.
+fn without_example(json: &str, listing: &str) -> sh::Outcome<Vec<String>> {
+    const KINDS: [&str; 6] = ["struct", "enum", "trait", "function", "constant", "macro"];
+    let json: Value = serde_json::from_str(json)?;
+    let items = json["index"].as_object().ok_or("rustdoc lists nothing")?;
+    let mut bare = Vec::new();
+    for item in items.values() {
+        let own = item["crate_id"] == 0 && item["visibility"] == "public";
+        let kind = item["inner"].as_object().and_then(|it| it.keys().next());
+        let name = item["name"].as_str().unwrap_or_default();
+        let shown = item["docs"].as_str().is_some_and(|it| it.contains("```"));
+        if own && !shown && kind.is_some_and(|it| KINDS.contains(&it.as_str())) {
+            // What is hidden is known to rustdoc, and listed nowhere.
+            let mut words = listing.split(|c: char| !c.is_alphanumeric() && c != '_');
+            if words.any(|word| word == name) {
+                let file = item["span"]["filename"].as_str().unwrap_or_default();
+                bare.push(format!("{name} ({file})"));
+            }
+        }
+    }
+    Ok(bare)
+}
+
+/// This program in rustdoc's place.
+pub(crate) fn stand_in_for_rustdoc() -> Option<ExitCode> {
+    let rustdoc = std::env::var_os(STAND_IN)?;
+    let mut command = Command::new(rustdoc);
+    command.args(std::env::args_os().skip(1));
+    let status = command.env("RUSTC_BOOTSTRAP", "1").status();
+    Some(match status {
+        Ok(status) if status.success() => ExitCode::SUCCESS,
+        _ => ExitCode::FAILURE,
+    })
+}
+
+fn print_difference(name: &str, committed: &str, listed: &str) {
+    let before: BTreeSet<&str> = committed.lines().collect();
+    let after: BTreeSet<&str> = listed.lines().collect();
+    println!("{name}:");
+    for gone in before.difference(&after) {
+        println!("- {gone}");
+    }
+    for new in after.difference(&before) {
+        println!("+ {new}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What DESIGN.md names: the traits of the field, with what their methods take, and a client of
+    /// the user's own.
+    const FOREIGN: [&str; 9] = [
+        "futures_core::stream::FusedStream",
+        "futures_core::stream::Stream",
+        "reqwest::async_impl::client::Client",
+        "serde_core::de::Deserialize",
+        "serde_core::de::DeserializeOwned",
+        "serde_core::de::Deserializer",
+        "serde_core::ser::Serialize",
+        "serde_core::ser::Serializer",
+        "tokio::io::async_read::AsyncRead",
+    ];
+
+    const OURS: [&str; 6] = [
+        "everstream",
+        "everstream_core",
+        "everstream_testing",
+        "alloc",
+        "core",
+        "std",
+    ];
+
+    /// The paths in a line that begin with a crate's name.
+    fn paths(line: &str) -> impl Iterator<Item = &str> {
+        let words = line.split(|c: char| !c.is_alphanumeric() && c != '_' && c != ':');
+        words.filter(|word| {
+            let (first, _) = word.split_once("::").unwrap_or_default();
+            first.starts_with(|c: char| c.is_lowercase())
+        })
+    }
+
+    #[test]
+    fn a_public_item_without_an_example_is_told() {
+        let item = |name: &str, docs: &str, public: &str| {
+            format!(
+                r#""{name}": {{"crate_id": 0, "visibility": "{public}", "name": "{name}",
+                "docs": "{docs}", "inner": {{"function": {{}}}}, "span": {{"filename": "a.rs"}}}}"#
+            )
+        };
+        let items = [
+            item("shown", "It is.\\n```\\nx\\n```", "public"),
+            item("bare", "It is.", "public"),
+            item("hidden", "It is.", "public"),
+            item("private", "It is.", "default"),
+        ];
+        let json = format!(r#"{{"index": {{{}}}}}"#, items.join(","));
+        let listing = "pub fn x::shown()\npub fn x::bare()\npub fn x::private()\n";
+        assert_eq!(without_example(&json, listing).unwrap(), ["bare (a.rs)"]);
+    }
+
+    #[test]
+    fn no_dependency_is_in_a_public_signature_but_those_that_the_design_names() {
+        let mut found = BTreeSet::new();
+        let mut lines = 0;
+        for name in libraries().unwrap() {
+            let listing = fs::read_to_string(file(&name)).unwrap();
+            for line in listing.lines().filter(|line| !line.starts_with('#')) {
+                lines += 1;
+                let foreign =
+                    |path: &&str| !OURS.iter().any(|it| path.split("::").next() == Some(it));
+                found.extend(paths(line).filter(foreign).map(str::to_owned));
+            }
+        }
+        assert!(lines > 500, "{lines}");
+        // `impl Trait for &str` is listed with methods of `str`.
+        found.remove("str::into_connect_strategy");
+        assert_eq!(
+            found.iter().map(String::as_str).collect::<Vec<_>>(),
+            FOREIGN
+        );
+    }
+}

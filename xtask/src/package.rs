@@ -1,0 +1,126 @@
+//! `cargo xtask package`: what would go to a registry, and that it builds from what is in it.
+
+use std::fs;
+use std::path::PathBuf;
+
+use crate::published::{self, Crate};
+use crate::{api, copy, python, sh};
+
+/// In every package.
+const REQUIRED: &[&str] = &["Cargo.toml", "LICENSE-APACHE", "LICENSE-MIT", "README.md"];
+
+/// What cargo puts there itself.
+const OF_CARGO: &[&str] = &[".cargo_vcs_info.json", "Cargo.lock", "Cargo.toml.orig"];
+
+/// What else may be there.
+const FOLDERS: &[&str] = &["src/", "examples/", "guides/"];
+
+pub(crate) fn run(args: &[String]) -> sh::Outcome {
+    sh::no_arguments("package", args)?;
+    let crates = published::crates()?;
+    // Together: each is built from its archive, against the archives of the others. Cargo can since
+    // 1.90. What isn't committed yet is packed too, or nobody could try a change.
+    let mut package = sh::cargo(["package", "--locked", "--allow-dirty"]);
+    for it in &crates {
+        package.args(["--package", &it.name]);
+    }
+    sh::run(&mut package)?;
+    for it in &crates {
+        contents(it)?;
+    }
+    documentation(&crates)?;
+    python::sdist()?;
+    println!("package: ok");
+    Ok(())
+}
+
+/// Where cargo has unpacked the archive.
+fn unpacked(package: &Crate) -> sh::Outcome<PathBuf> {
+    let folder = format!("{}-{}", package.name, package.version);
+    Ok(sh::target()?.join("package").join(folder))
+}
+
+fn contents(package: &Crate) -> sh::Outcome {
+    let mut list = sh::cargo([
+        "package",
+        "--allow-dirty",
+        "--list",
+        "--package",
+        &package.name,
+    ]);
+    let listed = sh::capture(&mut list)?;
+    let files: Vec<&str> = listed.lines().collect();
+    let problems = problems(&files);
+    if !problems.is_empty() {
+        return Err(format!("{}: {}", package.name, problems.join("; ")).into());
+    }
+    let folder = unpacked(package)?;
+    for licence in ["LICENSE-APACHE", "LICENSE-MIT"] {
+        // They are links to those of the repository, which some systems check out as texts.
+        if fs::read(folder.join(licence))? != fs::read(sh::root().join(licence))? {
+            return Err(format!("{}: {licence} isn't the licence", package.name).into());
+        }
+    }
+    let archive = folder.with_file_name(format!("{}-{}.crate", package.name, package.version));
+    let size = fs::metadata(&archive)?.len() / 1024;
+    println!("{}: {} files, {size} KiB", package.name, files.len());
+    Ok(())
+}
+
+/// What is missing, and what doesn't belong there.
+fn problems(files: &[&str]) -> Vec<String> {
+    let missing = REQUIRED.iter().filter(|it| !files.contains(it));
+    let missing = missing.map(|it| format!("{it} is missing"));
+    let known = |file: &&&str| {
+        let named = REQUIRED.contains(file) || OF_CARGO.contains(file);
+        !named && !FOLDERS.iter().any(|folder| file.starts_with(folder))
+    };
+    let strange = files.iter().filter(known);
+    missing
+        .chain(strange.map(|it| format!("{it} doesn't belong there")))
+        .collect()
+}
+
+/// Builds the pages from what is in the packages, as a site of documentation does: pages include
+/// files that building doesn't read.
+fn documentation(crates: &[Crate]) -> sh::Outcome {
+    let workspace = sh::target()?.join("package").join("workspace");
+    copy::empty(&workspace)?;
+    let mut manifest = copy::manifest("*")?;
+    manifest.push_str("\n[patch.crates-io]\n");
+    for it in crates {
+        copy::tree(&unpacked(it)?, &workspace.join(&it.name))?;
+        manifest.push_str(&format!("{0} = {{ path = \"{0}\" }}\n", it.name));
+    }
+    fs::write(workspace.join("Cargo.toml"), manifest)?;
+    fs::copy(sh::root().join("Cargo.lock"), workspace.join("Cargo.lock"))?;
+    let mut doc = sh::cargo(["doc", "--workspace", "--lib", "--all-features", "--no-deps"]);
+    doc.current_dir(&workspace)
+        .env("CARGO_TARGET_DIR", sh::target()?);
+    // The name under which a page tells which feature an item needs.
+    sh::run(api::with_unstable_rustdoc(
+        &mut doc,
+        "--cfg docsrs -D warnings",
+    )?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_package_without_its_licence_or_with_tests_is_told() {
+        let files = [
+            "Cargo.toml",
+            "README.md",
+            "LICENSE-MIT",
+            "src/lib.rs",
+            "tests/big.txt",
+        ];
+        let expected = [
+            "LICENSE-APACHE is missing",
+            "tests/big.txt doesn't belong there",
+        ];
+        assert_eq!(problems(&files), expected);
+    }
+}
