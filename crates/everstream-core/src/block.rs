@@ -17,12 +17,14 @@ pub(crate) struct Lent<'i> {
 ///
 /// The data buffer, without its last LF, is `text`, then `raw`, then what is lent. Decoding it at
 /// the end, all at once, costs much less than line by line.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Block {
     pub(crate) has_data: bool,
     text: String,
     /// Not decoded yet.
     raw: Vec<u8>,
+    /// `raw` stays shorter than this. None of it is kept while the block is skipped.
+    part: usize,
     has_event: bool,
     /// The event type buffer, if `has_event`; else what it was last.
     event: String,
@@ -39,6 +41,22 @@ const MOVE_FROM: usize = 8 << 10;
 
 /// From then on it is decoded in parts of this size at least: smaller ones cost more each.
 const PART: usize = 1 << 10;
+
+impl Default for Block {
+    fn default() -> Self {
+        Block {
+            has_data: false,
+            text: String::new(),
+            raw: Vec::new(),
+            part: MOVE_FROM,
+            has_event: false,
+            event: String::new(),
+            has_id: false,
+            id: String::new(),
+            skipped: false,
+        }
+    }
+}
 
 impl Block {
     /// Begins a data line. `true` if it is the block's first.
@@ -70,7 +88,7 @@ impl Block {
     /// Adds a data line that isn't the first.
     #[inline]
     fn push_line(&mut self, value: &[u8]) {
-        if self.raw.len() + value.len() + 1 < self.part() {
+        if self.raw.len() + value.len() + 1 < self.part {
             self.raw.reserve(value.len() + 1);
             self.raw.push(b'\n');
             self.raw.extend_from_slice(value);
@@ -80,20 +98,10 @@ impl Block {
         }
     }
 
-    #[inline]
-    fn part(&self) -> usize {
-        match self.text.is_empty() {
-            true => MOVE_FROM,
-            false => PART,
-        }
-    }
-
     /// Adds a piece of the data.
     #[inline]
     pub(crate) fn push_data(&mut self, piece: &[u8]) {
-        if self.skipped {
-            // Left out.
-        } else if self.raw.len() + piece.len() < self.part() {
+        if self.raw.len() + piece.len() < self.part {
             self.raw.extend_from_slice(piece);
         } else {
             self.decode_part(piece);
@@ -102,6 +110,10 @@ impl Block {
 
     #[cold]
     fn decode_part(&mut self, piece: &[u8]) {
+        if self.skipped {
+            return;
+        }
+        self.part = PART;
         utf8::make_room(&mut self.text, self.raw.len() + piece.len());
         if self.raw.is_empty() {
             let unfinished = utf8::push_lossy(&mut self.text, piece);
@@ -167,6 +179,7 @@ impl Block {
     }
 
     fn decode_rest(&mut self) {
+        self.part = PART;
         utf8::push_whole(&mut self.text, &self.raw);
         self.raw.clear();
     }
@@ -203,6 +216,7 @@ impl Block {
     /// Leaves it out.
     pub(crate) fn skip(&mut self, limit: usize) {
         self.skipped = true;
+        self.part = 0;
         // An id as large as the limit isn't worth resuming from.
         if self.id.len() > limit {
             self.has_id = false;
@@ -213,6 +227,7 @@ impl Block {
 
     pub(crate) fn forget(&mut self) {
         self.skipped = false;
+        self.part = MOVE_FROM;
         self.has_data = false;
         self.has_id = false;
         clear(&mut self.id);

@@ -445,19 +445,23 @@ impl Decoder {
 
     #[inline]
     fn extend_data_line(&mut self, value: &[u8]) -> Result<(), Exceeded> {
-        if self.open_len <= self.limit {
-            // What isn't UTF-8 gets longer, so that a large chunk could go far beyond the limit.
-            for part in value.chunks(LOOK_AFTER) {
-                self.block.push_data(part);
-                if !self.block.may_fit(self.limit) {
-                    return self.discard_line(Field::Data);
-                }
-            }
-            if self.block.may_fit(self.limit) {
-                return Ok(());
-            }
+        if self.open_len > self.limit {
+            return self.discard_line(Field::Data);
         }
-        self.discard_line(Field::Data)
+        // What isn't UTF-8 gets longer, so that a large chunk could go far beyond the limit.
+        let mut rest = value;
+        while let Some((part, more)) = rest.split_at_checked(LOOK_AFTER) {
+            self.block.push_data(part);
+            if !self.block.may_fit(self.limit) {
+                return self.discard_line(Field::Data);
+            }
+            rest = more;
+        }
+        self.block.push_data(rest);
+        match self.block.may_fit(self.limit) {
+            true => Ok(()),
+            false => self.discard_line(Field::Data),
+        }
     }
 
     fn extend_raw_line(&mut self, bytes: &[u8]) -> Result<(), Exceeded> {
