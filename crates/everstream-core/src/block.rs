@@ -42,6 +42,9 @@ const MOVE_FROM: usize = 8 << 10;
 /// From then on it is decoded in parts of this size at least: smaller ones cost more each.
 const PART: usize = 1 << 10;
 
+/// After so many bytes of a piece the limit is looked at.
+const LOOK_AFTER: usize = 16 << 10;
+
 impl Default for Block {
     fn default() -> Self {
         Block {
@@ -106,6 +109,25 @@ impl Block {
         } else {
             self.decode_part(piece);
         }
+    }
+
+    /// Adds a piece of a data line that goes on. `false` if the block exceeds the limit by now.
+    #[inline]
+    pub(crate) fn push_piece(&mut self, piece: &[u8], limit: usize) -> bool {
+        if piece.len() > LOOK_AFTER {
+            return self.push_large_piece(piece, limit);
+        }
+        self.push_data(piece);
+        self.may_fit(limit)
+    }
+
+    /// What isn't UTF-8 gets longer, so that a large chunk could go far beyond the limit.
+    #[cold]
+    fn push_large_piece(&mut self, piece: &[u8], limit: usize) -> bool {
+        piece.chunks(LOOK_AFTER).all(|part| {
+            self.push_data(part);
+            self.may_fit(limit)
+        })
     }
 
     #[cold]
@@ -174,7 +196,7 @@ impl Block {
 
     /// Whether it may be within the limit still, within a data line: decoding makes nothing shorter.
     #[inline]
-    pub(crate) fn may_fit(&self, limit: usize) -> bool {
+    fn may_fit(&self, limit: usize) -> bool {
         self.text.len() + self.raw.len() + self.event().len() + self.id.len() <= limit
     }
 

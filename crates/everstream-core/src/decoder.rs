@@ -23,9 +23,6 @@ use crate::utf8;
 /// ```
 pub const DEFAULT_MAX_EVENT_SIZE: usize = 64 << 20;
 
-/// After so many bytes of a data line the limit is looked at.
-const LOOK_AFTER: usize = 16 << 10;
-
 const BOM: &[u8] = b"\xEF\xBB\xBF";
 
 /// So much of a line tells whether its field is one of those that make an event, and whether the
@@ -345,13 +342,12 @@ impl Decoder {
         input: &mut &'i [u8],
         lent: &mut Lent<'i>,
     ) -> Result<Option<Step>, Exceeded> {
-        match self.ends.take(input) {
-            Some(Piece::Open(bytes)) => self.extend_open_line(bytes).map(|()| None),
-            Some(Piece::End(rest)) => match self.end_open_line(rest) {
+        match self.ends.take_rest(input) {
+            Piece::Open(bytes) => self.extend_open_line(bytes).map(|()| None),
+            Piece::End(rest) => match self.end_open_line(rest) {
                 Ok(None) => self.step(input, lent),
                 step => step,
             },
-            None => Ok(None),
         }
     }
 
@@ -445,22 +441,10 @@ impl Decoder {
 
     #[inline]
     fn extend_data_line(&mut self, value: &[u8]) -> Result<(), Exceeded> {
-        if self.open_len > self.limit {
-            return self.discard_line(Field::Data);
-        }
-        // What isn't UTF-8 gets longer, so that a large chunk could go far beyond the limit.
-        let mut rest = value;
-        while let Some((part, more)) = rest.split_at_checked(LOOK_AFTER) {
-            self.block.push_data(part);
-            if !self.block.may_fit(self.limit) {
-                return self.discard_line(Field::Data);
-            }
-            rest = more;
-        }
-        self.block.push_data(rest);
-        match self.block.may_fit(self.limit) {
-            true => Ok(()),
-            false => self.discard_line(Field::Data),
+        if self.open_len <= self.limit && self.block.push_piece(value, self.limit) {
+            Ok(())
+        } else {
+            self.discard_line(Field::Data)
         }
     }
 
