@@ -102,6 +102,7 @@ enum Step {
 }
 
 /// Something exceeds the limit.
+#[derive(Clone, Copy)]
 struct Exceeded;
 
 impl Default for Decoder {
@@ -342,12 +343,18 @@ impl Decoder {
         input: &mut &'i [u8],
         lent: &mut Lent<'i>,
     ) -> Result<Option<Step>, Exceeded> {
-        match self.ends.take_rest(input) {
-            Piece::Open(bytes) => self.extend_open_line(bytes).map(|()| None),
-            Piece::End(rest) => match self.end_open_line(rest) {
-                Ok(None) => self.step(input, lent),
-                step => step,
-            },
+        let step = match self.ends.take_rest(input) {
+            Piece::Open(bytes) => return self.extend_open_line(bytes).map(|()| None),
+            Piece::End(rest) => self.end_open_line(rest),
+        };
+        match (step, *input) {
+            // A blank line, as mostly.
+            (Ok(None), [b'\n', rest @ ..]) => {
+                *input = rest;
+                Ok(self.dispatch())
+            }
+            (Ok(None), _) => self.step(input, lent),
+            _ => step,
         }
     }
 
@@ -367,7 +374,7 @@ impl Decoder {
                 Some(Piece::Open(bytes)) => {
                     // The line goes on in another chunk, and the block with it.
                     self.block.keep(lent);
-                    break self.extend_open_line(bytes).map(|()| None);
+                    break self.open_line(bytes).map(|()| None);
                 }
                 None => break Ok(None),
             }
@@ -428,7 +435,19 @@ impl Decoder {
         }
     }
 
-    /// The chunk ends within a line.
+    /// The chunk ends within a line that began in it.
+    fn open_line(&mut self, bytes: &[u8]) -> Result<(), Exceeded> {
+        self.open_len = bytes.len();
+        match bytes.strip_prefix(b"data:") {
+            Some(value @ [_, ..]) => {
+                self.open_data_line();
+                self.extend_data_line(without_space(value))
+            }
+            _ => self.extend_raw_line(bytes),
+        }
+    }
+
+    /// The line goes on.
     #[inline]
     fn extend_open_line(&mut self, bytes: &[u8]) -> Result<(), Exceeded> {
         self.open_len = self.open_len.saturating_add(bytes.len());
@@ -437,6 +456,14 @@ impl Decoder {
             OpenLine::Empty | OpenLine::Raw => self.extend_raw_line(bytes),
             OpenLine::Discarded => Ok(()),
         }
+    }
+
+    #[inline]
+    fn open_data_line(&mut self) {
+        self.open = OpenLine::Data;
+        self.at_start = false;
+        self.fresh = false;
+        self.block.begin_open_data_line();
     }
 
     #[inline]
@@ -457,11 +484,9 @@ impl Decoder {
         self.raw.extend_from_slice(head);
         let line = without_bom(&self.raw, self.at_start);
         if let Some(value @ [_, ..]) = line.strip_prefix(b"data:") {
-            self.open = OpenLine::Data;
-            self.at_start = false;
-            self.fresh = false;
-            self.block.begin_open_data_line();
-            self.block.push_data(without_space(value));
+            let value = self.raw.len() - without_space(value).len();
+            self.open_data_line();
+            self.block.push_data(&self.raw[value..]);
             self.raw.clear();
             return self.extend_data_line(tail);
         }
