@@ -101,6 +101,15 @@ enum Step {
     Skipped,
 }
 
+/// What a block begins with.
+enum First<'i> {
+    /// A whole event.
+    Event(&'i str),
+    /// A line that goes on in the next chunk.
+    Open,
+    Other,
+}
+
 /// Something exceeds the limit.
 #[derive(Clone, Copy)]
 struct Exceeded;
@@ -178,12 +187,17 @@ impl Decoder {
         let mut lent = Lent::default();
         let step = if self.open == OpenLine::Empty {
             self.forget_last();
-            if let Some(data) = self.whole_event(input) {
-                let event = EventRef::new("", data, &self.last_id, false);
-                return Ok(Some(ItemRef::Event(event)));
+            match self.first_line(input) {
+                First::Event(data) => {
+                    let event = EventRef::new("", data, &self.last_id, false);
+                    return Ok(Some(ItemRef::Event(event)));
+                }
+                First::Open => self.open_line(core::mem::take(input)).map(|()| None),
+                First::Other => {
+                    self.ends.drop_lf(input);
+                    self.step(input, &mut lent)
+                }
             }
-            self.ends.drop_lf(input);
-            self.step(input, &mut lent)
         } else {
             self.resume(input, &mut lent)
         };
@@ -218,12 +232,17 @@ impl Decoder {
         let mut lent = Lent::default();
         let step = if self.open == OpenLine::Empty {
             self.forget_last();
-            if let Some(data) = self.whole_event(input) {
-                let event = EventRef::new("", data, &self.last_id, false);
-                return Ok(Some(Item::Event(event.to_owned())));
+            match self.first_line(input) {
+                First::Event(data) => {
+                    let event = EventRef::new("", data, &self.last_id, false);
+                    return Ok(Some(Item::Event(event.to_owned())));
+                }
+                First::Open => self.open_line(core::mem::take(input)).map(|()| None),
+                First::Other => {
+                    self.ends.drop_lf(input);
+                    self.step(input, &mut lent)
+                }
             }
-            self.ends.drop_lf(input);
-            self.step(input, &mut lent)
         } else {
             self.resume(input, &mut lent)
         };
@@ -318,23 +337,32 @@ impl Decoder {
     /// chunk: most events of most streams. They leave no trace in the block, so that it needn't be
     /// cleared. (An LF that is still due after a CR would be a blank line here, which does nothing.)
     #[inline]
-    fn whole_event<'i>(&mut self, input: &mut &'i [u8]) -> Option<&'i str> {
+    fn first_line<'i>(&mut self, input: &mut &'i [u8]) -> First<'i> {
         if !self.fresh {
-            return None;
+            return First::Other;
         }
-        let value = without_space(input.strip_prefix(b"data:")?);
-        let (value, rest) = value.split_at(memchr2(b'\n', b'\r', value)?);
+        let Some(value) = input.strip_prefix(b"data:") else {
+            return First::Other;
+        };
+        let value = without_space(value);
+        let Some(end) = memchr2(b'\n', b'\r', value) else {
+            self.ends.drop_lf(input);
+            return First::Open;
+        };
+        let (value, rest) = value.split_at(end);
         let rest = match rest {
             [b'\n', b'\n', rest @ ..] | [b'\r', b'\n', b'\r', b'\n', rest @ ..] => rest,
-            _ => return None,
+            _ => return First::Other,
         };
         if b"data: ".len() + value.len() > self.limit {
-            return None;
+            return First::Other;
         }
-        let value = utf8::valid(value)?;
+        let Some(value) = utf8::valid(value) else {
+            return First::Other;
+        };
         self.at_start = false;
         *input = rest;
-        Some(value)
+        First::Event(value)
     }
 
     /// Goes on to the next item, from within a line.
