@@ -464,6 +464,7 @@ impl Decoder {
     }
 
     /// The chunk ends within a line that began in it.
+    #[inline(always)]
     fn open_line(&mut self, bytes: &[u8]) -> Result<(), Exceeded> {
         self.open_len = bytes.len();
         match bytes.strip_prefix(b"data:") {
