@@ -375,15 +375,17 @@ impl Decoder {
             Piece::Open(bytes) => return self.extend_open_line(bytes).map(|()| None),
             Piece::End(rest) => self.end_open_line(rest),
         };
-        match (step, *input) {
-            // A blank line, as mostly.
-            (Ok(None), [b'\n', rest @ ..]) => {
-                *input = rest;
-                Ok(self.dispatch())
-            }
-            (Ok(None), _) => self.step(input, lent),
-            _ => step,
+        if !matches!(step, Ok(None)) {
+            return step;
         }
+        // Mostly a blank line comes next.
+        if let [b'\n', rest @ ..] = *input {
+            *input = rest;
+            if let Some(step) = self.dispatch() {
+                return Ok(Some(step));
+            }
+        }
+        self.step(input, lent)
     }
 
     /// Goes on to the next item.
