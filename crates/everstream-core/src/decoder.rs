@@ -10,7 +10,7 @@ use crate::block::{self, Block, Lent};
 use crate::event::{Event, EventRef};
 use crate::field::{Field, parse_retry, split_field, without_space};
 use crate::item::{Item, ItemRef, Oversize, TooLarge};
-use crate::line::{LineEnds, Piece};
+use crate::line::{LineEnds, Piece, whole_line};
 use crate::utf8;
 
 /// The default of [`Decoder::with_limit`]: 64 MiB.
@@ -54,6 +54,7 @@ const FIELD_START: usize = BOM.len() + b"event:".len();
 pub struct Decoder {
     limit: usize,
     oversize: Oversize,
+    ignore_comments: bool,
     ends: LineEnds,
     /// No line of this stream is complete yet, so a BOM may still come.
     at_start: bool,
@@ -105,6 +106,7 @@ enum Step {
 enum First<'i> {
     /// A whole event.
     Event(&'i str),
+    Comment(&'i str),
     /// A line that goes on in the next chunk.
     Open,
     Other,
@@ -145,6 +147,7 @@ impl Decoder {
         Decoder {
             limit,
             oversize,
+            ignore_comments: false,
             ends: LineEnds::default(),
             at_start: true,
             open: OpenLine::Empty,
@@ -157,6 +160,24 @@ impl Decoder {
             comment: String::new(),
             retry: Duration::ZERO,
         }
+    }
+
+    /// Whether comments are passed over instead of handed out, for whoever wants nothing but events.
+    /// They are handed out if this isn't called. A comment longer than the limit is too large either
+    /// way.
+    ///
+    /// ```
+    /// use everstream_core::{Decoder, ItemRef};
+    ///
+    /// let mut decoder = Decoder::new();
+    /// decoder.set_ignore_comments(true);
+    /// let mut input: &[u8] = b": keep-alive\n\ndata: hello\n\n";
+    /// let item = decoder.decode(&mut input)?;
+    /// assert!(matches!(item, Some(ItemRef::Event(event)) if event.data() == "hello"));
+    /// # Ok::<(), everstream_core::TooLarge>(())
+    /// ```
+    pub fn set_ignore_comments(&mut self, ignore: bool) {
+        self.ignore_comments = ignore;
     }
 
     /// Takes bytes off the front of `input`, up to the end of the next item. `None` means that all
@@ -187,11 +208,12 @@ impl Decoder {
         let mut lent = Lent::default();
         let step = if self.open == OpenLine::Empty {
             self.forget_last();
-            match self.first_line(input) {
+            match self.first(input) {
                 First::Event(data) => {
                     let event = EventRef::new("", data, &self.last_id, false);
                     return Ok(Some(ItemRef::Event(event)));
                 }
+                First::Comment(text) => return Ok(Some(ItemRef::Comment(text))),
                 First::Open => self.open_line(core::mem::take(input)).map(|()| None),
                 First::Other => {
                     self.ends.drop_lf(input);
@@ -232,11 +254,12 @@ impl Decoder {
         let mut lent = Lent::default();
         let step = if self.open == OpenLine::Empty {
             self.forget_last();
-            match self.first_line(input) {
+            match self.first(input) {
                 First::Event(data) => {
                     let event = EventRef::new("", data, &self.last_id, false);
                     return Ok(Some(Item::Event(event.to_owned())));
                 }
+                First::Comment(text) => return Ok(Some(Item::Comment(text.into()))),
                 First::Open => self.open_line(core::mem::take(input)).map(|()| None),
                 First::Other => {
                     self.ends.drop_lf(input);
@@ -273,9 +296,11 @@ impl Decoder {
     /// # Ok::<(), everstream_core::TooLarge>(())
     /// ```
     pub fn end(&mut self) {
-        let last_id = core::mem::take(&mut self.last_id);
-        *self = Self::with_limit(self.limit, self.oversize);
-        self.last_id = last_id;
+        *self = Decoder {
+            ignore_comments: self.ignore_comments,
+            last_id: core::mem::take(&mut self.last_id),
+            ..Self::with_limit(self.limit, self.oversize)
+        };
     }
 
     /// The newest id that the stream gave, also in an earlier connection; `None` if there was none
@@ -333,18 +358,46 @@ impl Decoder {
         }
     }
 
-    /// One `data:` line and the blank line after it, at the beginning of a block and whole in the
-    /// chunk: most events of most streams. They leave no trace in the block, so that it needn't be
+    /// What a block begins with, if that lies whole in the chunk. An event of one `data:` line, and
+    /// comments: most of most streams. They leave no trace in the block, so that it needn't be
     /// cleared. (An LF that is still due after a CR would be a blank line here, which does nothing.)
     #[inline]
-    fn first_line<'i>(&mut self, input: &mut &'i [u8]) -> First<'i> {
+    fn first<'i>(&mut self, input: &mut &'i [u8]) -> First<'i> {
         if !self.fresh {
             return First::Other;
         }
-        let Some(value) = input.strip_prefix(b"data:") else {
-            return First::Other;
-        };
-        let value = without_space(value);
+        loop {
+            if let Some(value) = input.strip_prefix(b"data:") {
+                return self.first_data(without_space(value), input);
+            }
+            let rest = match *input {
+                [b'\n', rest @ ..] | [b'\r', b'\n', rest @ ..] => rest,
+                [b':', rest @ ..] => {
+                    let Some((text, rest)) = whole_line(rest) else {
+                        return First::Other;
+                    };
+                    if b":".len() + text.len() > self.limit {
+                        return First::Other;
+                    }
+                    if !self.ignore_comments {
+                        let Some(text) = utf8::valid(text) else {
+                            return First::Other;
+                        };
+                        self.at_start = false;
+                        *input = rest;
+                        return First::Comment(text);
+                    }
+                    rest
+                }
+                _ => return First::Other,
+            };
+            self.at_start = false;
+            *input = rest;
+        }
+    }
+
+    #[inline]
+    fn first_data<'i>(&mut self, value: &'i [u8], input: &mut &'i [u8]) -> First<'i> {
         let Some(end) = memchr2(b'\n', b'\r', value) else {
             self.ends.drop_lf(input);
             return First::Open;
@@ -437,6 +490,7 @@ impl Decoder {
             return self.too_large(field);
         }
         match field {
+            Field::Comment if self.ignore_comments => return Ok(None),
             Field::Comment => {
                 match utf8::valid(value) {
                     Some(text) => lent.comment = Some(text),
@@ -573,6 +627,9 @@ impl Decoder {
 
     /// A blank line (WHATWG HTML 9.2.6, "dispatch the event").
     fn dispatch(&mut self) -> Option<Step> {
+        if self.fresh {
+            return None;
+        }
         // 1. The last event ID string is set, whether or not there is data.
         if self.block.has_id {
             core::mem::swap(&mut self.last_id, &mut self.block.id);

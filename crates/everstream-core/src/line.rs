@@ -72,6 +72,16 @@ impl LineEnds {
     }
 }
 
+/// A line that lies whole in the chunk, with its LF or CRLF, and what follows it.
+#[inline]
+pub(crate) fn whole_line(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (line, rest) = bytes.split_at(memchr2(b'\n', b'\r', bytes)?);
+    match rest {
+        [b'\n', rest @ ..] | [b'\r', b'\n', rest @ ..] => Some((line, rest)),
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
