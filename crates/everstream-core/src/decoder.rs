@@ -102,14 +102,22 @@ enum Step {
     Skipped,
 }
 
-/// What a block begins with.
+/// What the input begins with.
 enum First<'i> {
-    /// A whole event.
+    /// All of an event.
     Event(&'i str),
+    /// All of a comment, between blocks.
     Comment(&'i str),
-    /// A line that goes on in the next chunk.
-    Open,
-    Other,
+    Other(Other),
+}
+
+#[derive(Clone, Copy)]
+enum Other {
+    Line,
+    /// A line of data, the first of a block, that is all of the chunk.
+    OpenData,
+    /// The rest of a line.
+    Rest,
 }
 
 /// Something exceeds the limit.
@@ -201,39 +209,20 @@ impl Decoder {
     /// assert_eq!(decoder.decode(&mut input)?, None);
     /// # Ok::<(), everstream_core::TooLarge>(())
     /// ```
+    #[inline]
     pub fn decode<'a, 'i: 'a>(
         &'a mut self,
         input: &mut &'i [u8],
     ) -> Result<Option<ItemRef<'a>>, TooLarge> {
-        let mut lent = Lent::default();
-        let step = if self.open == OpenLine::Empty {
-            self.forget_last();
-            match self.first(input) {
-                First::Event(data) => {
-                    let event = EventRef::new("", data, &self.last_id, false);
-                    return Ok(Some(ItemRef::Event(event)));
-                }
-                First::Comment(text) => return Ok(Some(ItemRef::Comment(text))),
-                First::Open => self.open_line(core::mem::take(input)).map(|()| None),
-                First::Other => {
-                    self.ends.drop_lf(input);
-                    self.step(input, &mut lent)
-                }
+        let other = match self.first(input) {
+            First::Event(data) => {
+                let event = EventRef::new("", data, &self.last_id, false);
+                return Ok(Some(ItemRef::Event(event)));
             }
-        } else {
-            self.resume(input, &mut lent)
+            First::Comment(text) => return Ok(Some(ItemRef::Comment(text))),
+            First::Other(other) => other,
         };
-        Ok(match step {
-            Ok(None) => None,
-            Ok(Some(Step::Event)) => Some(ItemRef::Event(self.event_ref(&lent))),
-            Ok(Some(Step::Comment)) => {
-                Some(ItemRef::Comment(lent.comment.unwrap_or(&self.comment)))
-            }
-            Ok(Some(Step::Retry)) => Some(ItemRef::Retry(self.retry)),
-            Ok(Some(Step::Id)) => Some(ItemRef::Id),
-            Ok(Some(Step::Skipped)) => Some(ItemRef::Skipped),
-            Err(Exceeded) => return Err(TooLarge { limit: self.limit }),
-        })
+        self.decode_lines(other, input)
     }
 
     /// [`decode`](Self::decode), with items that own what they hold: one allocation an event.
@@ -250,36 +239,17 @@ impl Decoder {
     /// assert_eq!(item, Some(Item::Event(Event::new("message", "hello", None))));
     /// # Ok::<(), everstream_core::TooLarge>(())
     /// ```
+    #[inline]
     pub fn decode_owned(&mut self, input: &mut &[u8]) -> Result<Option<Item>, TooLarge> {
-        let mut lent = Lent::default();
-        let step = if self.open == OpenLine::Empty {
-            self.forget_last();
-            match self.first(input) {
-                First::Event(data) => {
-                    let event = EventRef::new("", data, &self.last_id, false);
-                    return Ok(Some(Item::Event(event.to_owned())));
-                }
-                First::Comment(text) => return Ok(Some(Item::Comment(text.into()))),
-                First::Open => self.open_line(core::mem::take(input)).map(|()| None),
-                First::Other => {
-                    self.ends.drop_lf(input);
-                    self.step(input, &mut lent)
-                }
+        let other = match self.first(input) {
+            First::Event(data) => {
+                let event = EventRef::new("", data, &self.last_id, false);
+                return Ok(Some(Item::Event(event.to_owned())));
             }
-        } else {
-            self.resume(input, &mut lent)
+            First::Comment(text) => return Ok(Some(Item::Comment(text.into()))),
+            First::Other(other) => other,
         };
-        Ok(match step {
-            Ok(None) => None,
-            Ok(Some(Step::Event)) => Some(Item::Event(self.event(&lent))),
-            Ok(Some(Step::Comment)) => {
-                Some(Item::Comment(lent.comment.unwrap_or(&self.comment).into()))
-            }
-            Ok(Some(Step::Retry)) => Some(Item::Retry(self.retry)),
-            Ok(Some(Step::Id)) => Some(Item::Id),
-            Ok(Some(Step::Skipped)) => Some(Item::Skipped),
-            Err(Exceeded) => return Err(TooLarge { limit: self.limit }),
-        })
+        self.decode_lines_owned(other, input)
     }
 
     /// The stream is over: forgets an unfinished event, keeps the last event id, and is ready for
@@ -358,13 +328,79 @@ impl Decoder {
         }
     }
 
+    #[inline(never)]
+    fn decode_lines<'a, 'i: 'a>(
+        &'a mut self,
+        other: Other,
+        input: &mut &'i [u8],
+    ) -> Result<Option<ItemRef<'a>>, TooLarge> {
+        let mut lent = Lent::default();
+        Ok(match self.lines(other, input, &mut lent) {
+            Ok(None) => None,
+            Ok(Some(Step::Event)) => Some(ItemRef::Event(self.event_ref(&lent))),
+            Ok(Some(Step::Comment)) => {
+                Some(ItemRef::Comment(lent.comment.unwrap_or(&self.comment)))
+            }
+            Ok(Some(Step::Retry)) => Some(ItemRef::Retry(self.retry)),
+            Ok(Some(Step::Id)) => Some(ItemRef::Id),
+            Ok(Some(Step::Skipped)) => Some(ItemRef::Skipped),
+            Err(Exceeded) => return Err(TooLarge { limit: self.limit }),
+        })
+    }
+
+    #[inline(never)]
+    fn decode_lines_owned(
+        &mut self,
+        other: Other,
+        input: &mut &[u8],
+    ) -> Result<Option<Item>, TooLarge> {
+        let mut lent = Lent::default();
+        Ok(match self.lines(other, input, &mut lent) {
+            Ok(None) => None,
+            Ok(Some(Step::Event)) => Some(Item::Event(self.event(&lent))),
+            Ok(Some(Step::Comment)) => {
+                Some(Item::Comment(lent.comment.unwrap_or(&self.comment).into()))
+            }
+            Ok(Some(Step::Retry)) => Some(Item::Retry(self.retry)),
+            Ok(Some(Step::Id)) => Some(Item::Id),
+            Ok(Some(Step::Skipped)) => Some(Item::Skipped),
+            Err(Exceeded) => return Err(TooLarge { limit: self.limit }),
+        })
+    }
+
+    #[inline(always)]
+    fn lines<'i>(
+        &mut self,
+        other: Other,
+        input: &mut &'i [u8],
+        lent: &mut Lent<'i>,
+    ) -> Result<Option<Step>, Exceeded> {
+        match other {
+            Other::OpenData => self.open_line(core::mem::take(input)).map(|()| None),
+            Other::Rest => self.resume(input, lent),
+            Other::Line => {
+                self.ends.drop_lf(input);
+                self.step(input, lent)
+            }
+        }
+    }
+
     /// What a block begins with, if that lies whole in the chunk. An event of one `data:` line, and
     /// comments: most of most streams. They leave no trace in the block, so that it needn't be
     /// cleared. (An LF that is still due after a CR would be a blank line here, which does nothing.)
-    #[inline]
+    #[inline(always)]
     fn first<'i>(&mut self, input: &mut &'i [u8]) -> First<'i> {
+        match self.open {
+            OpenLine::Empty => self.first_line(input),
+            _ => First::Other(Other::Rest),
+        }
+    }
+
+    #[inline]
+    fn first_line<'i>(&mut self, input: &mut &'i [u8]) -> First<'i> {
+        self.forget_last();
         if !self.fresh {
-            return First::Other;
+            return First::Other(Other::Line);
         }
         loop {
             if let Some(value) = input.strip_prefix(b"data:") {
@@ -374,14 +410,14 @@ impl Decoder {
                 [b'\n', rest @ ..] | [b'\r', b'\n', rest @ ..] => rest,
                 [b':', rest @ ..] => {
                     let Some((text, rest)) = whole_line(rest) else {
-                        return First::Other;
+                        return First::Other(Other::Line);
                     };
                     if b":".len() + text.len() > self.limit {
-                        return First::Other;
+                        return First::Other(Other::Line);
                     }
                     if !self.ignore_comments {
                         let Some(text) = utf8::valid(text) else {
-                            return First::Other;
+                            return First::Other(Other::Line);
                         };
                         self.at_start = false;
                         *input = rest;
@@ -389,7 +425,7 @@ impl Decoder {
                     }
                     rest
                 }
-                _ => return First::Other,
+                _ => return First::Other(Other::Line),
             };
             self.at_start = false;
             *input = rest;
@@ -400,18 +436,18 @@ impl Decoder {
     fn first_data<'i>(&mut self, value: &'i [u8], input: &mut &'i [u8]) -> First<'i> {
         let Some(end) = memchr2(b'\n', b'\r', value) else {
             self.ends.drop_lf(input);
-            return First::Open;
+            return First::Other(Other::OpenData);
         };
         let (value, rest) = value.split_at(end);
         let rest = match rest {
             [b'\n', b'\n', rest @ ..] | [b'\r', b'\n', b'\r', b'\n', rest @ ..] => rest,
-            _ => return First::Other,
+            _ => return First::Other(Other::Line),
         };
         if b"data: ".len() + value.len() > self.limit {
-            return First::Other;
+            return First::Other(Other::Line);
         }
         let Some(value) = utf8::valid(value) else {
-            return First::Other;
+            return First::Other(Other::Line);
         };
         self.at_start = false;
         *input = rest;
@@ -419,6 +455,7 @@ impl Decoder {
     }
 
     /// Goes on to the next item, from within a line.
+    #[inline(always)]
     fn resume<'i>(
         &mut self,
         input: &mut &'i [u8],
@@ -442,6 +479,7 @@ impl Decoder {
     }
 
     /// Goes on to the next item.
+    #[inline(never)]
     fn step<'i>(
         &mut self,
         input: &mut &'i [u8],
@@ -560,6 +598,7 @@ impl Decoder {
         }
     }
 
+    #[inline(never)]
     fn extend_raw_line(&mut self, bytes: &[u8]) -> Result<(), Exceeded> {
         // Enough of the line to tell whether it is a data line, then its value may go where it
         // belongs: a long line isn't kept twice, nor looked at twice.
@@ -610,19 +649,22 @@ impl Decoder {
                     self.too_large(Field::Data)
                 }
             }
-            OpenLine::Raw => {
-                let mut raw = core::mem::take(&mut self.raw);
-                let mut lent = Lent::default();
-                let step = self.line(&raw, &mut lent);
-                self.block.keep(&mut lent);
-                if let Some(text) = lent.comment {
-                    self.set_comment(text.as_bytes());
-                }
-                block::clear_bytes(&mut raw);
-                self.raw = raw;
-                step
-            }
+            OpenLine::Raw => self.end_raw_line(),
         }
+    }
+
+    #[inline(never)]
+    fn end_raw_line(&mut self) -> Result<Option<Step>, Exceeded> {
+        let mut raw = core::mem::take(&mut self.raw);
+        let mut lent = Lent::default();
+        let step = self.line(&raw, &mut lent);
+        self.block.keep(&mut lent);
+        if let Some(text) = lent.comment {
+            self.set_comment(text.as_bytes());
+        }
+        block::clear_bytes(&mut raw);
+        self.raw = raw;
+        step
     }
 
     /// A blank line (WHATWG HTML 9.2.6, "dispatch the event").
