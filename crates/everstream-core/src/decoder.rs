@@ -108,16 +108,16 @@ enum First<'i> {
     Event(&'i str),
     /// All of a comment, between blocks.
     Comment(&'i str),
-    Other(Other),
+    /// Nothing but a piece of a line, which was taken.
+    Piece(Result<(), Exceeded>),
+    Other(Other<'i>),
 }
 
 #[derive(Clone, Copy)]
-enum Other {
-    Line,
-    /// A line of data, the first of a block, that is all of the chunk.
-    OpenData,
-    /// The rest of a line.
-    Rest,
+enum Other<'i> {
+    Lines,
+    /// The rest of an open line, which was taken, and then lines.
+    Rest(&'i [u8]),
 }
 
 /// Something exceeds the limit.
@@ -209,7 +209,7 @@ impl Decoder {
     /// assert_eq!(decoder.decode(&mut input)?, None);
     /// # Ok::<(), everstream_core::TooLarge>(())
     /// ```
-    #[inline]
+    #[inline(always)]
     pub fn decode<'a, 'i: 'a>(
         &'a mut self,
         input: &mut &'i [u8],
@@ -220,6 +220,8 @@ impl Decoder {
                 return Ok(Some(ItemRef::Event(event)));
             }
             First::Comment(text) => return Ok(Some(ItemRef::Comment(text))),
+            First::Piece(Ok(())) => return Ok(None),
+            First::Piece(Err(Exceeded)) => return Err(TooLarge { limit: self.limit }),
             First::Other(other) => other,
         };
         self.decode_lines(other, input)
@@ -239,7 +241,7 @@ impl Decoder {
     /// assert_eq!(item, Some(Item::Event(Event::new("message", "hello", None))));
     /// # Ok::<(), everstream_core::TooLarge>(())
     /// ```
-    #[inline]
+    #[inline(always)]
     pub fn decode_owned(&mut self, input: &mut &[u8]) -> Result<Option<Item>, TooLarge> {
         let other = match self.first(input) {
             First::Event(data) => {
@@ -247,6 +249,8 @@ impl Decoder {
                 return Ok(Some(Item::Event(event.to_owned())));
             }
             First::Comment(text) => return Ok(Some(Item::Comment(text.into()))),
+            First::Piece(Ok(())) => return Ok(None),
+            First::Piece(Err(Exceeded)) => return Err(TooLarge { limit: self.limit }),
             First::Other(other) => other,
         };
         self.decode_lines_owned(other, input)
@@ -331,7 +335,7 @@ impl Decoder {
     #[inline(never)]
     fn decode_lines<'a, 'i: 'a>(
         &'a mut self,
-        other: Other,
+        other: Other<'i>,
         input: &mut &'i [u8],
     ) -> Result<Option<ItemRef<'a>>, TooLarge> {
         let mut lent = Lent::default();
@@ -349,10 +353,10 @@ impl Decoder {
     }
 
     #[inline(never)]
-    fn decode_lines_owned(
+    fn decode_lines_owned<'i>(
         &mut self,
-        other: Other,
-        input: &mut &[u8],
+        other: Other<'i>,
+        input: &mut &'i [u8],
     ) -> Result<Option<Item>, TooLarge> {
         let mut lent = Lent::default();
         Ok(match self.lines(other, input, &mut lent) {
@@ -371,14 +375,13 @@ impl Decoder {
     #[inline(always)]
     fn lines<'i>(
         &mut self,
-        other: Other,
+        other: Other<'i>,
         input: &mut &'i [u8],
         lent: &mut Lent<'i>,
     ) -> Result<Option<Step>, Exceeded> {
         match other {
-            Other::OpenData => self.open_line(core::mem::take(input)).map(|()| None),
-            Other::Rest => self.resume(input, lent),
-            Other::Line => {
+            Other::Rest(rest) => self.resume(rest, input, lent),
+            Other::Lines => {
                 self.ends.drop_lf(input);
                 self.step(input, lent)
             }
@@ -392,7 +395,10 @@ impl Decoder {
     fn first<'i>(&mut self, input: &mut &'i [u8]) -> First<'i> {
         match self.open {
             OpenLine::Empty => self.first_line(input),
-            _ => First::Other(Other::Rest),
+            _ => match self.ends.take_rest(input) {
+                Piece::Open(bytes) => First::Piece(self.go_on_open_line(bytes)),
+                Piece::End(rest) => First::Other(Other::Rest(rest)),
+            },
         }
     }
 
@@ -400,7 +406,7 @@ impl Decoder {
     fn first_line<'i>(&mut self, input: &mut &'i [u8]) -> First<'i> {
         self.forget_last();
         if !self.fresh {
-            return First::Other(Other::Line);
+            return First::Other(Other::Lines);
         }
         loop {
             if let Some(value) = input.strip_prefix(b"data:") {
@@ -410,14 +416,14 @@ impl Decoder {
                 [b'\n', rest @ ..] | [b'\r', b'\n', rest @ ..] => rest,
                 [b':', rest @ ..] => {
                     let Some((text, rest)) = whole_line(rest) else {
-                        return First::Other(Other::Line);
+                        return First::Other(Other::Lines);
                     };
                     if b":".len() + text.len() > self.limit {
-                        return First::Other(Other::Line);
+                        return First::Other(Other::Lines);
                     }
                     if !self.ignore_comments {
                         let Some(text) = utf8::valid(text) else {
-                            return First::Other(Other::Line);
+                            return First::Other(Other::Lines);
                         };
                         self.at_start = false;
                         *input = rest;
@@ -425,7 +431,7 @@ impl Decoder {
                     }
                     rest
                 }
-                _ => return First::Other(Other::Line),
+                _ => return First::Other(Other::Lines),
             };
             self.at_start = false;
             *input = rest;
@@ -436,18 +442,18 @@ impl Decoder {
     fn first_data<'i>(&mut self, value: &'i [u8], input: &mut &'i [u8]) -> First<'i> {
         let Some(end) = memchr2(b'\n', b'\r', value) else {
             self.ends.drop_lf(input);
-            return First::Other(Other::OpenData);
+            return First::Piece(self.begin_open_line(core::mem::take(input)));
         };
         let (value, rest) = value.split_at(end);
         let rest = match rest {
             [b'\n', b'\n', rest @ ..] | [b'\r', b'\n', b'\r', b'\n', rest @ ..] => rest,
-            _ => return First::Other(Other::Line),
+            _ => return First::Other(Other::Lines),
         };
         if b"data: ".len() + value.len() > self.limit {
-            return First::Other(Other::Line);
+            return First::Other(Other::Lines);
         }
         let Some(value) = utf8::valid(value) else {
-            return First::Other(Other::Line);
+            return First::Other(Other::Lines);
         };
         self.at_start = false;
         *input = rest;
@@ -458,13 +464,11 @@ impl Decoder {
     #[inline(always)]
     fn resume<'i>(
         &mut self,
+        rest: &[u8],
         input: &mut &'i [u8],
         lent: &mut Lent<'i>,
     ) -> Result<Option<Step>, Exceeded> {
-        let step = match self.ends.take_rest(input) {
-            Piece::Open(bytes) => return self.extend_open_line(bytes).map(|()| None),
-            Piece::End(rest) => self.end_open_line(rest),
-        };
+        let step = self.end_open_line(rest);
         if !matches!(step, Ok(None)) {
             return step;
         }
@@ -555,6 +559,16 @@ impl Decoder {
         } else {
             self.too_large(field)
         }
+    }
+
+    #[inline(never)]
+    fn begin_open_line(&mut self, bytes: &[u8]) -> Result<(), Exceeded> {
+        self.open_line(bytes)
+    }
+
+    #[inline(never)]
+    fn go_on_open_line(&mut self, bytes: &[u8]) -> Result<(), Exceeded> {
+        self.extend_open_line(bytes)
     }
 
     /// The chunk ends within a line that began in it.
