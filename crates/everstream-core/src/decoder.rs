@@ -104,13 +104,29 @@ enum Step {
 
 /// What the input begins with.
 enum First<'i> {
-    /// All of an event.
-    Event(&'i str),
+    /// All of an event that has nothing but data.
+    Data(&'i str),
+    /// All of another one.
+    Event(&'i str, Fields<'i>),
     /// All of a comment, between blocks.
     Comment(&'i str),
     /// Nothing but a piece of a line, which was taken.
     Piece(Result<(), Exceeded>),
     Other(Other<'i>),
+}
+
+/// What comes before the data.
+#[derive(Clone, Copy, Default)]
+struct Fields<'i> {
+    event: Option<&'i str>,
+    id: Option<&'i str>,
+}
+
+impl Fields<'_> {
+    #[inline]
+    fn is_empty(&self) -> bool {
+        self.event.is_none() && self.id.is_none()
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -215,8 +231,13 @@ impl Decoder {
         input: &mut &'i [u8],
     ) -> Result<Option<ItemRef<'a>>, TooLarge> {
         let other = match self.first(input) {
-            First::Event(data) => {
+            First::Data(data) => {
                 let event = EventRef::new("", data, &self.last_id, false);
+                return Ok(Some(ItemRef::Event(event)));
+            }
+            First::Event(data, fields) => {
+                let event = fields.event.unwrap_or("");
+                let event = EventRef::new(event, data, &self.last_id, fields.id.is_some());
                 return Ok(Some(ItemRef::Event(event)));
             }
             First::Comment(text) => return Ok(Some(ItemRef::Comment(text))),
@@ -244,8 +265,13 @@ impl Decoder {
     #[inline(always)]
     pub fn decode_owned(&mut self, input: &mut &[u8]) -> Result<Option<Item>, TooLarge> {
         let other = match self.first(input) {
-            First::Event(data) => {
+            First::Data(data) => {
                 let event = EventRef::new("", data, &self.last_id, false);
+                return Ok(Some(Item::Event(event.to_owned())));
+            }
+            First::Event(data, fields) => {
+                let event = fields.event.unwrap_or("");
+                let event = EventRef::new(event, data, &self.last_id, fields.id.is_some());
                 return Ok(Some(Item::Event(event.to_owned())));
             }
             First::Comment(text) => return Ok(Some(Item::Comment(text.into()))),
@@ -388,9 +414,8 @@ impl Decoder {
         }
     }
 
-    /// What a block begins with, if that lies whole in the chunk. An event of one `data:` line, and
-    /// comments: most of most streams. They leave no trace in the block, so that it needn't be
-    /// cleared. (An LF that is still due after a CR would be a blank line here, which does nothing.)
+    /// What begins here, if it lies whole in the chunk: most of most streams. It leaves no trace in
+    /// the block, so that it needn't be cleared.
     #[inline(always)]
     fn first<'i>(&mut self, input: &mut &'i [u8]) -> First<'i> {
         match self.open {
@@ -402,16 +427,15 @@ impl Decoder {
         }
     }
 
-    #[inline]
+    /// Between blocks. (An LF that is still due after a CR would be a blank line here, which does
+    /// nothing.)
+    #[inline(never)]
     fn first_line<'i>(&mut self, input: &mut &'i [u8]) -> First<'i> {
         self.forget_last();
         if !self.fresh {
             return First::Other(Other::Lines);
         }
         loop {
-            if let Some(value) = input.strip_prefix(b"data:") {
-                return self.first_data(without_space(value), input);
-            }
             let rest = match *input {
                 [b'\n', rest @ ..] | [b'\r', b'\n', rest @ ..] => rest,
                 [b':', rest @ ..] => {
@@ -431,6 +455,8 @@ impl Decoder {
                     }
                     rest
                 }
+                [b'd', ..] => return self.first_data(Fields::default(), input, input),
+                [b'e' | b'i', ..] => return self.first_fields(input),
                 _ => return First::Other(Other::Lines),
             };
             self.at_start = false;
@@ -438,26 +464,87 @@ impl Decoder {
         }
     }
 
-    #[inline]
-    fn first_data<'i>(&mut self, value: &'i [u8], input: &mut &'i [u8]) -> First<'i> {
+    /// An event whose type or id comes before its data.
+    #[inline(never)]
+    fn first_fields<'i>(&mut self, input: &mut &'i [u8]) -> First<'i> {
+        let (mut fields, mut rest) = (Fields::default(), *input);
+        loop {
+            let (field, value, after) = match rest {
+                [b'd', ..] => return self.first_data(fields, rest, input),
+                [b'e' | b'i', ..] => match whole_line(rest) {
+                    Some((line, after)) => {
+                        let (field, value) = split_field(line);
+                        (field, utf8::valid(without_space(value)), after)
+                    }
+                    None => return First::Other(Other::Lines),
+                },
+                _ => return First::Other(Other::Lines),
+            };
+            match (field, value) {
+                (Field::Event, Some(event)) => fields.event = Some(event),
+                (Field::Id, Some(id)) if !id.contains('\0') => fields.id = Some(id),
+                _ => return First::Other(Other::Lines),
+            }
+            rest = after;
+        }
+    }
+
+    /// An event of one `data:` line, which is its last, or what of that is in the chunk.
+    #[inline(always)]
+    fn first_data<'i>(
+        &mut self,
+        fields: Fields<'i>,
+        line: &'i [u8],
+        input: &mut &'i [u8],
+    ) -> First<'i> {
+        let value = match line.strip_prefix(b"data:") {
+            Some(value) if input.len() - line.len() <= self.limit => without_space(value),
+            _ => return First::Other(Other::Lines),
+        };
         let Some(end) = memchr2(b'\n', b'\r', value) else {
+            self.keep_fields(fields);
             self.ends.drop_lf(input);
-            return First::Piece(self.begin_open_line(core::mem::take(input)));
+            *input = &[];
+            return First::Piece(self.begin_open_line(line));
         };
         let (value, rest) = value.split_at(end);
         let rest = match rest {
-            [b'\n', b'\n', rest @ ..] | [b'\r', b'\n', b'\r', b'\n', rest @ ..] => rest,
-            _ => return First::Other(Other::Lines),
+            [b'\n', b'\n', rest @ ..] | [b'\r', b'\n', b'\r', b'\n', rest @ ..] => Some(rest),
+            _ => None,
         };
-        if b"data: ".len() + value.len() > self.limit {
-            return First::Other(Other::Lines);
-        }
-        let Some(value) = utf8::valid(value) else {
+        let whole = rest
+            .filter(|rest| input.len() - rest.len() <= self.limit)
+            .and_then(|rest| Some((utf8::valid(value)?, rest)));
+        let Some((data, rest)) = whole else {
+            self.keep_fields(fields);
+            *input = line;
             return First::Other(Other::Lines);
         };
         self.at_start = false;
         *input = rest;
-        First::Event(value)
+        if fields.is_empty() {
+            return First::Data(data);
+        }
+        if let Some(id) = fields.id {
+            block::clear(&mut self.last_id);
+            self.last_id.push_str(id);
+        }
+        First::Event(data, fields)
+    }
+
+    #[inline]
+    fn keep_fields(&mut self, fields: Fields<'_>) {
+        if fields.is_empty() {
+            return;
+        }
+        self.at_start = false;
+        self.fresh = false;
+        if let Some(event) = fields.event {
+            self.block.set_event(event.as_bytes());
+        }
+        if let Some(id) = fields.id {
+            self.block.set_id(id.as_bytes());
+        }
     }
 
     /// Goes on to the next item, from within a line.
