@@ -124,6 +124,11 @@ impl Block {
     /// What isn't UTF-8 gets longer, so that a large chunk could go far beyond the limit.
     #[cold]
     fn push_large_piece(&mut self, piece: &[u8], limit: usize) -> bool {
+        if !self.skipped {
+            // At once, rather than part by part; beyond the limit nothing is kept.
+            let most = limit.saturating_sub(self.text.len());
+            utf8::make_room(&mut self.text, most.min(piece.len()));
+        }
         piece.chunks(LOOK_AFTER).all(|part| {
             self.push_data(part);
             self.may_fit(limit)
