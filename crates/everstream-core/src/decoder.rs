@@ -422,9 +422,25 @@ impl Decoder {
             OpenLine::Empty => self.first_line(input),
             _ => match self.ends.take_rest(input) {
                 Piece::Open(bytes) => First::Piece(self.go_on_open_line(bytes)),
+                Piece::End(rest) if self.ends_ignored_comment(rest) => self.first_line(input),
                 Piece::End(rest) => First::Other(Other::Rest(rest)),
             },
         }
+    }
+
+    /// Passes over the end of a comment, or else does nothing.
+    #[inline]
+    fn ends_ignored_comment(&mut self, rest: &[u8]) -> bool {
+        let ignored = self.ignore_comments
+            && self.raw.first() == Some(&b':')
+            && self.open_len.saturating_add(rest.len()) <= self.limit;
+        if ignored {
+            block::clear_bytes(&mut self.raw);
+            self.open = OpenLine::Empty;
+            self.open_len = 0;
+            self.at_start = false;
+        }
+        ignored
     }
 
     /// Between blocks. (An LF that is still due after a CR would be a blank line here, which does
