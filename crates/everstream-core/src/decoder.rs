@@ -437,7 +437,6 @@ impl Decoder {
         if ignored {
             block::clear_bytes(&mut self.raw);
             self.open = OpenLine::Empty;
-            self.open_len = 0;
             self.at_start = false;
         }
         ignored
