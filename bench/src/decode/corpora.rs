@@ -1,5 +1,6 @@
 //! What is decoded: the same bytes in every run.
 
+use std::ops::Deref;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -7,12 +8,26 @@ use bytes::Bytes;
 use super::tally::Digest;
 
 /// Each chunk is an allocation of its own, as a socket's reader makes them.
-pub type Chunks = Arc<[Bytes]>;
+#[derive(Clone)]
+pub struct Chunks {
+    chunks: Arc<[Bytes]>,
+    /// Whether comments are handed out, by whoever can.
+    pub comments: bool,
+}
+
+impl Deref for Chunks {
+    type Target = [Bytes];
+
+    fn deref(&self) -> &[Bytes] {
+        &self.chunks
+    }
+}
 
 pub struct Corpus {
     pub name: &'static str,
     pub about: &'static str,
     pub bytes: Vec<u8>,
+    pub comments: bool,
     /// What the standard makes of it.
     pub expected: Digest,
 }
@@ -24,6 +39,7 @@ impl Corpus {
             name,
             about,
             bytes,
+            comments: false,
             expected,
         }
     }
@@ -43,12 +59,18 @@ impl Corpus {
     }
 
     pub fn chunks(&self, size: usize) -> Chunks {
-        chunks(&self.bytes, size)
+        Chunks {
+            comments: self.comments,
+            ..chunks(&self.bytes, size)
+        }
     }
 }
 
 pub fn chunks(bytes: &[u8], size: usize) -> Chunks {
-    bytes.chunks(size).map(Bytes::copy_from_slice).collect()
+    Chunks {
+        chunks: bytes.chunks(size).map(Bytes::copy_from_slice).collect(),
+        comments: false,
+    }
 }
 
 /// One token of a language model, as in `python/bench/server.py`: 235 bytes with its ends of line.
@@ -67,6 +89,16 @@ fn tokens(name: &'static str, about: &'static str, size: usize, end: &str) -> Co
     Corpus::new(name, about).filled(size, |corpus, _| {
         corpus.write(&format!("data: {TOKEN}{end}{end}"));
         corpus.expected.expect("message", TOKEN);
+    })
+}
+
+fn comments(name: &'static str, about: &'static str, size: usize) -> Corpus {
+    Corpus::new(name, about).filled(size, |corpus, _| {
+        for _ in 0..9 {
+            corpus.write(": keep-alive\n\n");
+        }
+        corpus.write("data: x\n\n");
+        corpus.expected.expect("message", "x");
     })
 }
 
@@ -120,16 +152,11 @@ pub fn all(size: usize) -> Vec<Corpus> {
             corpus.bytes.extend(one_event(1 << 20));
             corpus.expected.expect("message", &long_text(1 << 20));
         }),
-        Corpus::new("comments", "nine keep-alive comments to one event of 9 B").filled(
-            size,
-            |corpus, _| {
-                for _ in 0..9 {
-                    corpus.write(": keep-alive\n\n");
-                }
-                corpus.write("data: x\n\n");
-                corpus.expected.expect("message", "x");
-            },
-        ),
+        comments("comments", "nine keep-alive comments to one event of 9 B", size),
+        Corpus {
+            comments: true,
+            ..comments("comments, kept", "the same, comments handed out", size)
+        },
         Corpus::new("non-ASCII", "Cyrillic and kana, 218 B").filled(size, |corpus, _| {
             corpus.write(&format!("data: {FOREIGN}\n\n"));
             corpus.expected.expect("message", FOREIGN);

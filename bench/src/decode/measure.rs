@@ -21,6 +21,8 @@ pub enum Timing {
     Wrong,
     /// It would take too long.
     Slow,
+    /// It doesn't hand comments out.
+    Drops,
 }
 
 impl Timing {
@@ -35,6 +37,7 @@ impl Timing {
 pub struct Cell {
     pub corpus: &'static str,
     pub chunk: usize,
+    pub comments: bool,
     pub floor: f64,
     /// In the order of the peers.
     pub timings: Vec<Timing>,
@@ -54,6 +57,7 @@ pub fn cell(peers: &[&Peer], corpus: &Corpus, chunk: usize, effort: &Effort) -> 
         _ => 0,
     };
     let whether = |peer: &&Peer| match () {
+        () if corpus.comments && !peer.has_comments() => Err(Timing::Drops),
         () if longest > 0 && predicted(peer, longest, chunk) > PATIENCE => Err(Timing::Slow),
         () if (peer.digest)(&chunks) != corpus.expected => Err(Timing::Wrong),
         () => Ok(()),
@@ -65,6 +69,7 @@ pub fn cell(peers: &[&Peer], corpus: &Corpus, chunk: usize, effort: &Effort) -> 
     Cell {
         corpus: corpus.name,
         chunk,
+        comments: corpus.comments,
         floor: nanos.next().unwrap_or(f64::NAN),
         timings: timings(&can, nanos),
     }

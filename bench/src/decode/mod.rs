@@ -121,7 +121,7 @@ pub fn once(once: &Once) -> Outcome {
     let peer = peers.find(|peer| peer.name == once.peer);
     let peer = peer.ok_or("no such peer")?;
     // What is chosen once, by what the processor can.
-    (peer.count)(&chunks[..1].into());
+    (peer.count)(&corpora::chunks(&chunks[0], counts::CHUNK));
     black_box(counts::counted_pass(peer, &chunks).bytes);
     Ok(())
 }

@@ -28,6 +28,13 @@ pub struct Peer {
     pub last: Option<Keep>,
 }
 
+impl Peer {
+    /// Whether it hands comments out. (eventsource-client always does.)
+    pub fn has_comments(&self) -> bool {
+        self.ours || self.name == "eventsource-client"
+    }
+}
+
 type Keep = fn(&Chunks) -> Box<dyn Any>;
 
 macro_rules! peer {
@@ -80,6 +87,7 @@ pub fn floor(chunks: &Chunks) -> usize {
 
 fn everstream_lent(chunks: &Chunks, mut each: impl FnMut(EventRef<'_>)) {
     let mut decoder = Decoder::with_limit(LIMIT, Oversize::Fail);
+    decoder.set_ignore_comments(!chunks.comments);
     for chunk in chunks.iter() {
         let mut input: &[u8] = chunk;
         while let Ok(Some(item)) = decoder.decode(&mut input) {
@@ -92,6 +100,7 @@ fn everstream_lent(chunks: &Chunks, mut each: impl FnMut(EventRef<'_>)) {
 
 fn everstream_owned(chunks: &Chunks, mut each: impl FnMut(everstream_core::Event)) {
     let mut decoder = Decoder::with_limit(LIMIT, Oversize::Fail);
+    decoder.set_ignore_comments(!chunks.comments);
     for chunk in chunks.iter() {
         let mut input: &[u8] = chunk;
         while let Ok(Some(item)) = decoder.decode_owned(&mut input) {

@@ -17,12 +17,14 @@ pub(crate) struct Lent<'i> {
 ///
 /// The data buffer, without its last LF, is `text`, then `raw`, then what is lent. Decoding it at
 /// the end, all at once, costs much less than line by line.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Block {
     pub(crate) has_data: bool,
     text: String,
     /// Not decoded yet.
     raw: Vec<u8>,
+    /// `raw` stays shorter than this. None of it is kept while the block is skipped.
+    part: usize,
     has_event: bool,
     /// The event type buffer, if `has_event`; else what it was last.
     event: String,
@@ -39,6 +41,25 @@ const MOVE_FROM: usize = 8 << 10;
 
 /// From then on it is decoded in parts of this size at least: smaller ones cost more each.
 const PART: usize = 1 << 10;
+
+/// After so many bytes of a piece the limit is looked at.
+const LOOK_AFTER: usize = 16 << 10;
+
+impl Default for Block {
+    fn default() -> Self {
+        Block {
+            has_data: false,
+            text: String::new(),
+            raw: Vec::new(),
+            part: MOVE_FROM,
+            has_event: false,
+            event: String::new(),
+            has_id: false,
+            id: String::new(),
+            skipped: false,
+        }
+    }
+}
 
 impl Block {
     /// Begins a data line. `true` if it is the block's first.
@@ -70,7 +91,7 @@ impl Block {
     /// Adds a data line that isn't the first.
     #[inline]
     fn push_line(&mut self, value: &[u8]) {
-        if self.raw.len() + value.len() + 1 < self.part() {
+        if self.raw.len() + value.len() + 1 < self.part {
             self.raw.reserve(value.len() + 1);
             self.raw.push(b'\n');
             self.raw.extend_from_slice(value);
@@ -80,28 +101,46 @@ impl Block {
         }
     }
 
-    #[inline]
-    fn part(&self) -> usize {
-        match self.text.is_empty() {
-            true => MOVE_FROM,
-            false => PART,
-        }
-    }
-
     /// Adds a piece of the data.
     #[inline]
     pub(crate) fn push_data(&mut self, piece: &[u8]) {
-        if self.skipped {
-            // Left out.
-        } else if self.raw.len() + piece.len() < self.part() {
+        if self.raw.len() + piece.len() < self.part {
             self.raw.extend_from_slice(piece);
         } else {
             self.decode_part(piece);
         }
     }
 
+    /// Adds a piece of a data line that goes on. `false` if the block exceeds the limit by now.
+    #[inline]
+    pub(crate) fn push_piece(&mut self, piece: &[u8], limit: usize) -> bool {
+        if piece.len() > LOOK_AFTER {
+            return self.push_large_piece(piece, limit);
+        }
+        self.push_data(piece);
+        self.may_fit(limit)
+    }
+
+    /// What isn't UTF-8 gets longer, so that a large chunk could go far beyond the limit.
+    #[cold]
+    fn push_large_piece(&mut self, piece: &[u8], limit: usize) -> bool {
+        if !self.skipped {
+            // At once, rather than part by part; beyond the limit nothing is kept.
+            let most = limit.saturating_sub(self.text.len());
+            utf8::make_room(&mut self.text, most.min(piece.len()));
+        }
+        piece.chunks(LOOK_AFTER).all(|part| {
+            self.push_data(part);
+            self.may_fit(limit)
+        })
+    }
+
     #[cold]
     fn decode_part(&mut self, piece: &[u8]) {
+        if self.skipped {
+            return;
+        }
+        self.part = PART;
         utf8::make_room(&mut self.text, self.raw.len() + piece.len());
         if self.raw.is_empty() {
             let unfinished = utf8::push_lossy(&mut self.text, piece);
@@ -162,11 +201,12 @@ impl Block {
 
     /// Whether it may be within the limit still, within a data line: decoding makes nothing shorter.
     #[inline]
-    pub(crate) fn may_fit(&self, limit: usize) -> bool {
+    fn may_fit(&self, limit: usize) -> bool {
         self.text.len() + self.raw.len() + self.event().len() + self.id.len() <= limit
     }
 
     fn decode_rest(&mut self) {
+        self.part = PART;
         utf8::push_whole(&mut self.text, &self.raw);
         self.raw.clear();
     }
@@ -203,6 +243,7 @@ impl Block {
     /// Leaves it out.
     pub(crate) fn skip(&mut self, limit: usize) {
         self.skipped = true;
+        self.part = 0;
         // An id as large as the limit isn't worth resuming from.
         if self.id.len() > limit {
             self.has_id = false;
@@ -213,6 +254,7 @@ impl Block {
 
     pub(crate) fn forget(&mut self) {
         self.skipped = false;
+        self.part = MOVE_FROM;
         self.has_data = false;
         self.has_id = false;
         clear(&mut self.id);

@@ -10,7 +10,7 @@ use crate::block::{self, Block, Lent};
 use crate::event::{Event, EventRef};
 use crate::field::{Field, parse_retry, split_field, without_space};
 use crate::item::{Item, ItemRef, Oversize, TooLarge};
-use crate::line::{LineEnds, Piece};
+use crate::line::{LineEnds, Piece, whole_line};
 use crate::utf8;
 
 /// The default of [`Decoder::with_limit`]: 64 MiB.
@@ -22,9 +22,6 @@ use crate::utf8;
 /// assert_eq!(SessionConfig::default().max_event_size, DEFAULT_MAX_EVENT_SIZE);
 /// ```
 pub const DEFAULT_MAX_EVENT_SIZE: usize = 64 << 20;
-
-/// After so many bytes of a data line the limit is looked at.
-const LOOK_AFTER: usize = 16 << 10;
 
 const BOM: &[u8] = b"\xEF\xBB\xBF";
 
@@ -57,6 +54,7 @@ const FIELD_START: usize = BOM.len() + b"event:".len();
 pub struct Decoder {
     limit: usize,
     oversize: Oversize,
+    ignore_comments: bool,
     ends: LineEnds,
     /// No line of this stream is complete yet, so a BOM may still come.
     at_start: bool,
@@ -104,7 +102,42 @@ enum Step {
     Skipped,
 }
 
+/// What the input begins with.
+enum First<'i> {
+    /// All of an event that has nothing but data.
+    Data(&'i str),
+    /// All of another one.
+    Event(&'i str, Fields<'i>),
+    /// All of a comment, between blocks.
+    Comment(&'i str),
+    /// Nothing but a piece of a line, which was taken.
+    Piece(Result<(), Exceeded>),
+    Other(Other<'i>),
+}
+
+/// What comes before the data.
+#[derive(Clone, Copy, Default)]
+struct Fields<'i> {
+    event: Option<&'i str>,
+    id: Option<&'i str>,
+}
+
+impl Fields<'_> {
+    #[inline]
+    fn is_empty(&self) -> bool {
+        self.event.is_none() && self.id.is_none()
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Other<'i> {
+    Lines,
+    /// The rest of an open line, which was taken, and then lines.
+    Rest(&'i [u8]),
+}
+
 /// Something exceeds the limit.
+#[derive(Clone, Copy)]
 struct Exceeded;
 
 impl Default for Decoder {
@@ -138,6 +171,7 @@ impl Decoder {
         Decoder {
             limit,
             oversize,
+            ignore_comments: false,
             ends: LineEnds::default(),
             at_start: true,
             open: OpenLine::Empty,
@@ -150,6 +184,24 @@ impl Decoder {
             comment: String::new(),
             retry: Duration::ZERO,
         }
+    }
+
+    /// Whether comments are passed over instead of handed out, for whoever wants nothing but events.
+    /// They are handed out if this isn't called. A comment longer than the limit is too large either
+    /// way.
+    ///
+    /// ```
+    /// use everstream_core::{Decoder, ItemRef};
+    ///
+    /// let mut decoder = Decoder::new();
+    /// decoder.set_ignore_comments(true);
+    /// let mut input: &[u8] = b": keep-alive\n\ndata: hello\n\n";
+    /// let item = decoder.decode(&mut input)?;
+    /// assert!(matches!(item, Some(ItemRef::Event(event)) if event.data() == "hello"));
+    /// # Ok::<(), everstream_core::TooLarge>(())
+    /// ```
+    pub fn set_ignore_comments(&mut self, ignore: bool) {
+        self.ignore_comments = ignore;
     }
 
     /// Takes bytes off the front of `input`, up to the end of the next item. `None` means that all
@@ -173,33 +225,27 @@ impl Decoder {
     /// assert_eq!(decoder.decode(&mut input)?, None);
     /// # Ok::<(), everstream_core::TooLarge>(())
     /// ```
+    #[inline(always)]
     pub fn decode<'a, 'i: 'a>(
         &'a mut self,
         input: &mut &'i [u8],
     ) -> Result<Option<ItemRef<'a>>, TooLarge> {
-        let mut lent = Lent::default();
-        let step = if self.open == OpenLine::Empty {
-            self.forget_last();
-            if let Some(data) = self.whole_event(input) {
+        let other = match self.first(input) {
+            First::Data(data) => {
                 let event = EventRef::new("", data, &self.last_id, false);
                 return Ok(Some(ItemRef::Event(event)));
             }
-            self.ends.drop_lf(input);
-            self.step(input, &mut lent)
-        } else {
-            self.resume(input, &mut lent)
-        };
-        Ok(match step {
-            Ok(None) => None,
-            Ok(Some(Step::Event)) => Some(ItemRef::Event(self.event_ref(&lent))),
-            Ok(Some(Step::Comment)) => {
-                Some(ItemRef::Comment(lent.comment.unwrap_or(&self.comment)))
+            First::Event(data, fields) => {
+                let event = fields.event.unwrap_or("");
+                let event = EventRef::new(event, data, &self.last_id, fields.id.is_some());
+                return Ok(Some(ItemRef::Event(event)));
             }
-            Ok(Some(Step::Retry)) => Some(ItemRef::Retry(self.retry)),
-            Ok(Some(Step::Id)) => Some(ItemRef::Id),
-            Ok(Some(Step::Skipped)) => Some(ItemRef::Skipped),
-            Err(Exceeded) => return Err(TooLarge { limit: self.limit }),
-        })
+            First::Comment(text) => return Ok(Some(ItemRef::Comment(text))),
+            First::Piece(Ok(())) => return Ok(None),
+            First::Piece(Err(Exceeded)) => return Err(TooLarge { limit: self.limit }),
+            First::Other(other) => other,
+        };
+        self.decode_lines(other, input)
     }
 
     /// [`decode`](Self::decode), with items that own what they hold: one allocation an event.
@@ -216,30 +262,24 @@ impl Decoder {
     /// assert_eq!(item, Some(Item::Event(Event::new("message", "hello", None))));
     /// # Ok::<(), everstream_core::TooLarge>(())
     /// ```
+    #[inline(always)]
     pub fn decode_owned(&mut self, input: &mut &[u8]) -> Result<Option<Item>, TooLarge> {
-        let mut lent = Lent::default();
-        let step = if self.open == OpenLine::Empty {
-            self.forget_last();
-            if let Some(data) = self.whole_event(input) {
+        let other = match self.first(input) {
+            First::Data(data) => {
                 let event = EventRef::new("", data, &self.last_id, false);
                 return Ok(Some(Item::Event(event.to_owned())));
             }
-            self.ends.drop_lf(input);
-            self.step(input, &mut lent)
-        } else {
-            self.resume(input, &mut lent)
-        };
-        Ok(match step {
-            Ok(None) => None,
-            Ok(Some(Step::Event)) => Some(Item::Event(self.event(&lent))),
-            Ok(Some(Step::Comment)) => {
-                Some(Item::Comment(lent.comment.unwrap_or(&self.comment).into()))
+            First::Event(data, fields) => {
+                let event = fields.event.unwrap_or("");
+                let event = EventRef::new(event, data, &self.last_id, fields.id.is_some());
+                return Ok(Some(Item::Event(event.to_owned())));
             }
-            Ok(Some(Step::Retry)) => Some(Item::Retry(self.retry)),
-            Ok(Some(Step::Id)) => Some(Item::Id),
-            Ok(Some(Step::Skipped)) => Some(Item::Skipped),
-            Err(Exceeded) => return Err(TooLarge { limit: self.limit }),
-        })
+            First::Comment(text) => return Ok(Some(Item::Comment(text.into()))),
+            First::Piece(Ok(())) => return Ok(None),
+            First::Piece(Err(Exceeded)) => return Err(TooLarge { limit: self.limit }),
+            First::Other(other) => other,
+        };
+        self.decode_lines_owned(other, input)
     }
 
     /// The stream is over: forgets an unfinished event, keeps the last event id, and is ready for
@@ -256,9 +296,11 @@ impl Decoder {
     /// # Ok::<(), everstream_core::TooLarge>(())
     /// ```
     pub fn end(&mut self) {
-        let last_id = core::mem::take(&mut self.last_id);
-        *self = Self::with_limit(self.limit, self.oversize);
-        self.last_id = last_id;
+        *self = Decoder {
+            ignore_comments: self.ignore_comments,
+            last_id: core::mem::take(&mut self.last_id),
+            ..Self::with_limit(self.limit, self.oversize)
+        };
     }
 
     /// The newest id that the stream gave, also in an earlier connection; `None` if there was none
@@ -316,46 +358,234 @@ impl Decoder {
         }
     }
 
-    /// One `data:` line and the blank line after it, at the beginning of a block and whole in the
-    /// chunk: most events of most streams. They leave no trace in the block, so that it needn't be
-    /// cleared. (An LF that is still due after a CR would be a blank line here, which does nothing.)
-    #[inline]
-    fn whole_event<'i>(&mut self, input: &mut &'i [u8]) -> Option<&'i str> {
-        if !self.fresh {
-            return None;
-        }
-        let value = without_space(input.strip_prefix(b"data:")?);
-        let (value, rest) = value.split_at(memchr2(b'\n', b'\r', value)?);
-        let rest = match rest {
-            [b'\n', b'\n', rest @ ..] | [b'\r', b'\n', b'\r', b'\n', rest @ ..] => rest,
-            _ => return None,
-        };
-        if b"data: ".len() + value.len() > self.limit {
-            return None;
-        }
-        let value = utf8::valid(value)?;
-        self.at_start = false;
-        *input = rest;
-        Some(value)
+    #[inline(never)]
+    fn decode_lines<'a, 'i: 'a>(
+        &'a mut self,
+        other: Other<'i>,
+        input: &mut &'i [u8],
+    ) -> Result<Option<ItemRef<'a>>, TooLarge> {
+        let mut lent = Lent::default();
+        Ok(match self.lines(other, input, &mut lent) {
+            Ok(None) => None,
+            Ok(Some(Step::Event)) => Some(ItemRef::Event(self.event_ref(&lent))),
+            Ok(Some(Step::Comment)) => {
+                Some(ItemRef::Comment(lent.comment.unwrap_or(&self.comment)))
+            }
+            Ok(Some(Step::Retry)) => Some(ItemRef::Retry(self.retry)),
+            Ok(Some(Step::Id)) => Some(ItemRef::Id),
+            Ok(Some(Step::Skipped)) => Some(ItemRef::Skipped),
+            Err(Exceeded) => return Err(TooLarge { limit: self.limit }),
+        })
     }
 
-    /// Goes on to the next item, from within a line.
-    fn resume<'i>(
+    #[inline(never)]
+    fn decode_lines_owned<'i>(
         &mut self,
+        other: Other<'i>,
+        input: &mut &'i [u8],
+    ) -> Result<Option<Item>, TooLarge> {
+        let mut lent = Lent::default();
+        Ok(match self.lines(other, input, &mut lent) {
+            Ok(None) => None,
+            Ok(Some(Step::Event)) => Some(Item::Event(self.event(&lent))),
+            Ok(Some(Step::Comment)) => {
+                Some(Item::Comment(lent.comment.unwrap_or(&self.comment).into()))
+            }
+            Ok(Some(Step::Retry)) => Some(Item::Retry(self.retry)),
+            Ok(Some(Step::Id)) => Some(Item::Id),
+            Ok(Some(Step::Skipped)) => Some(Item::Skipped),
+            Err(Exceeded) => return Err(TooLarge { limit: self.limit }),
+        })
+    }
+
+    #[inline(always)]
+    fn lines<'i>(
+        &mut self,
+        other: Other<'i>,
         input: &mut &'i [u8],
         lent: &mut Lent<'i>,
     ) -> Result<Option<Step>, Exceeded> {
-        match self.ends.take(input) {
-            Some(Piece::Open(bytes)) => self.extend_open_line(bytes).map(|()| None),
-            Some(Piece::End(rest)) => match self.end_open_line(rest) {
-                Ok(None) => self.step(input, lent),
-                step => step,
-            },
-            None => Ok(None),
+        match other {
+            Other::Rest(rest) => self.resume(rest, input, lent),
+            Other::Lines => {
+                self.ends.drop_lf(input);
+                self.step(input, lent)
+            }
         }
     }
 
+    /// What begins here, if it lies whole in the chunk: most of most streams. It leaves no trace in
+    /// the block, so that it needn't be cleared.
+    #[inline(always)]
+    fn first<'i>(&mut self, input: &mut &'i [u8]) -> First<'i> {
+        match self.open {
+            OpenLine::Empty => self.first_line(input),
+            _ => match self.ends.take_rest(input) {
+                Piece::Open(bytes) => First::Piece(self.go_on_open_line(bytes)),
+                Piece::End(rest) if self.ends_ignored_comment(rest) => self.first_line(input),
+                Piece::End(rest) => First::Other(Other::Rest(rest)),
+            },
+        }
+    }
+
+    /// Passes over the end of a comment, or else does nothing.
+    #[inline]
+    fn ends_ignored_comment(&mut self, rest: &[u8]) -> bool {
+        let ignored = self.ignore_comments
+            && self.raw.first() == Some(&b':')
+            && self.open_len.saturating_add(rest.len()) <= self.limit;
+        if ignored {
+            block::clear_bytes(&mut self.raw);
+            self.open = OpenLine::Empty;
+            self.at_start = false;
+        }
+        ignored
+    }
+
+    /// Between blocks. (An LF that is still due after a CR would be a blank line here, which does
+    /// nothing.)
+    #[inline(never)]
+    fn first_line<'i>(&mut self, input: &mut &'i [u8]) -> First<'i> {
+        self.forget_last();
+        if !self.fresh {
+            return First::Other(Other::Lines);
+        }
+        loop {
+            let rest = match *input {
+                [b'\n', rest @ ..] | [b'\r', b'\n', rest @ ..] => rest,
+                [b':', rest @ ..] => {
+                    let Some((text, rest)) = whole_line(rest) else {
+                        return First::Other(Other::Lines);
+                    };
+                    if b":".len() + text.len() > self.limit {
+                        return First::Other(Other::Lines);
+                    }
+                    if !self.ignore_comments {
+                        let Some(text) = utf8::valid(text) else {
+                            return First::Other(Other::Lines);
+                        };
+                        self.at_start = false;
+                        *input = rest;
+                        return First::Comment(text);
+                    }
+                    rest
+                }
+                [b'd', ..] => return self.first_data(Fields::default(), input, input),
+                [b'e' | b'i', ..] => return self.first_fields(input),
+                _ => return First::Other(Other::Lines),
+            };
+            self.at_start = false;
+            *input = rest;
+        }
+    }
+
+    /// An event whose type or id comes before its data.
+    #[inline(never)]
+    fn first_fields<'i>(&mut self, input: &mut &'i [u8]) -> First<'i> {
+        let (mut fields, mut rest) = (Fields::default(), *input);
+        loop {
+            let (field, value, after) = match rest {
+                [b'd', ..] => return self.first_data(fields, rest, input),
+                [b'e' | b'i', ..] => match whole_line(rest) {
+                    Some((line, after)) => {
+                        let (field, value) = split_field(line);
+                        (field, utf8::valid(without_space(value)), after)
+                    }
+                    None => return First::Other(Other::Lines),
+                },
+                _ => return First::Other(Other::Lines),
+            };
+            match (field, value) {
+                (Field::Event, Some(event)) => fields.event = Some(event),
+                (Field::Id, Some(id)) if !id.contains('\0') => fields.id = Some(id),
+                _ => return First::Other(Other::Lines),
+            }
+            rest = after;
+        }
+    }
+
+    /// An event of one `data:` line, which is its last, or what of that is in the chunk.
+    #[inline(always)]
+    fn first_data<'i>(
+        &mut self,
+        fields: Fields<'i>,
+        line: &'i [u8],
+        input: &mut &'i [u8],
+    ) -> First<'i> {
+        let value = match line.strip_prefix(b"data:") {
+            Some(value) if input.len() - line.len() <= self.limit => without_space(value),
+            _ => return First::Other(Other::Lines),
+        };
+        let Some(end) = memchr2(b'\n', b'\r', value) else {
+            self.keep_fields(fields);
+            self.ends.drop_lf(input);
+            *input = &[];
+            return First::Piece(self.begin_open_line(line));
+        };
+        let (value, rest) = value.split_at(end);
+        let rest = match rest {
+            [b'\n', b'\n', rest @ ..] | [b'\r', b'\n', b'\r', b'\n', rest @ ..] => Some(rest),
+            _ => None,
+        };
+        let whole = rest
+            .filter(|rest| input.len() - rest.len() <= self.limit)
+            .and_then(|rest| Some((utf8::valid(value)?, rest)));
+        let Some((data, rest)) = whole else {
+            self.keep_fields(fields);
+            *input = line;
+            return First::Other(Other::Lines);
+        };
+        self.at_start = false;
+        *input = rest;
+        if fields.is_empty() {
+            return First::Data(data);
+        }
+        if let Some(id) = fields.id {
+            block::clear(&mut self.last_id);
+            self.last_id.push_str(id);
+        }
+        First::Event(data, fields)
+    }
+
+    #[inline]
+    fn keep_fields(&mut self, fields: Fields<'_>) {
+        if fields.is_empty() {
+            return;
+        }
+        self.at_start = false;
+        self.fresh = false;
+        if let Some(event) = fields.event {
+            self.block.set_event(event.as_bytes());
+        }
+        if let Some(id) = fields.id {
+            self.block.set_id(id.as_bytes());
+        }
+    }
+
+    /// Goes on to the next item, from within a line.
+    #[inline(always)]
+    fn resume<'i>(
+        &mut self,
+        rest: &[u8],
+        input: &mut &'i [u8],
+        lent: &mut Lent<'i>,
+    ) -> Result<Option<Step>, Exceeded> {
+        let step = self.end_open_line(rest);
+        if !matches!(step, Ok(None)) {
+            return step;
+        }
+        // Mostly a blank line comes next.
+        if let [b'\n', rest @ ..] = *input {
+            *input = rest;
+            if let Some(step) = self.dispatch() {
+                return Ok(Some(step));
+            }
+        }
+        self.step(input, lent)
+    }
+
     /// Goes on to the next item.
+    #[inline(never)]
     fn step<'i>(
         &mut self,
         input: &mut &'i [u8],
@@ -371,7 +601,7 @@ impl Decoder {
                 Some(Piece::Open(bytes)) => {
                     // The line goes on in another chunk, and the block with it.
                     self.block.keep(lent);
-                    break self.extend_open_line(bytes).map(|()| None);
+                    break self.open_line(bytes).map(|()| None);
                 }
                 None => break Ok(None),
             }
@@ -404,6 +634,7 @@ impl Decoder {
             return self.too_large(field);
         }
         match field {
+            Field::Comment if self.ignore_comments => return Ok(None),
             Field::Comment => {
                 match utf8::valid(value) {
                     Some(text) => lent.comment = Some(text),
@@ -432,7 +663,30 @@ impl Decoder {
         }
     }
 
-    /// The chunk ends within a line.
+    #[inline(never)]
+    fn begin_open_line(&mut self, bytes: &[u8]) -> Result<(), Exceeded> {
+        self.open_line(bytes)
+    }
+
+    #[inline(never)]
+    fn go_on_open_line(&mut self, bytes: &[u8]) -> Result<(), Exceeded> {
+        self.extend_open_line(bytes)
+    }
+
+    /// The chunk ends within a line that began in it.
+    #[inline(always)]
+    fn open_line(&mut self, bytes: &[u8]) -> Result<(), Exceeded> {
+        self.open_len = bytes.len();
+        match bytes.strip_prefix(b"data:") {
+            Some(value @ [_, ..]) => {
+                self.open_data_line();
+                self.extend_data_line(without_space(value))
+            }
+            _ => self.extend_raw_line(bytes),
+        }
+    }
+
+    /// The line goes on.
     #[inline]
     fn extend_open_line(&mut self, bytes: &[u8]) -> Result<(), Exceeded> {
         self.open_len = self.open_len.saturating_add(bytes.len());
@@ -444,22 +698,23 @@ impl Decoder {
     }
 
     #[inline]
-    fn extend_data_line(&mut self, value: &[u8]) -> Result<(), Exceeded> {
-        if self.open_len <= self.limit {
-            // What isn't UTF-8 gets longer, so that a large chunk could go far beyond the limit.
-            for part in value.chunks(LOOK_AFTER) {
-                self.block.push_data(part);
-                if !self.block.may_fit(self.limit) {
-                    return self.discard_line(Field::Data);
-                }
-            }
-            if self.block.may_fit(self.limit) {
-                return Ok(());
-            }
-        }
-        self.discard_line(Field::Data)
+    fn open_data_line(&mut self) {
+        self.open = OpenLine::Data;
+        self.at_start = false;
+        self.fresh = false;
+        self.block.begin_open_data_line();
     }
 
+    #[inline]
+    fn extend_data_line(&mut self, value: &[u8]) -> Result<(), Exceeded> {
+        if self.open_len <= self.limit && self.block.push_piece(value, self.limit) {
+            Ok(())
+        } else {
+            self.discard_line(Field::Data)
+        }
+    }
+
+    #[inline(never)]
     fn extend_raw_line(&mut self, bytes: &[u8]) -> Result<(), Exceeded> {
         // Enough of the line to tell whether it is a data line, then its value may go where it
         // belongs: a long line isn't kept twice, nor looked at twice.
@@ -469,11 +724,9 @@ impl Decoder {
         self.raw.extend_from_slice(head);
         let line = without_bom(&self.raw, self.at_start);
         if let Some(value @ [_, ..]) = line.strip_prefix(b"data:") {
-            self.open = OpenLine::Data;
-            self.at_start = false;
-            self.fresh = false;
-            self.block.begin_open_data_line();
-            self.block.push_data(without_space(value));
+            let value = self.raw.len() - without_space(value).len();
+            self.open_data_line();
+            self.block.push_data(&self.raw[value..]);
             self.raw.clear();
             return self.extend_data_line(tail);
         }
@@ -512,23 +765,29 @@ impl Decoder {
                     self.too_large(Field::Data)
                 }
             }
-            OpenLine::Raw => {
-                let mut raw = core::mem::take(&mut self.raw);
-                let mut lent = Lent::default();
-                let step = self.line(&raw, &mut lent);
-                self.block.keep(&mut lent);
-                if let Some(text) = lent.comment {
-                    self.set_comment(text.as_bytes());
-                }
-                block::clear_bytes(&mut raw);
-                self.raw = raw;
-                step
-            }
+            OpenLine::Raw => self.end_raw_line(),
         }
+    }
+
+    #[inline(never)]
+    fn end_raw_line(&mut self) -> Result<Option<Step>, Exceeded> {
+        let mut raw = core::mem::take(&mut self.raw);
+        let mut lent = Lent::default();
+        let step = self.line(&raw, &mut lent);
+        self.block.keep(&mut lent);
+        if let Some(text) = lent.comment {
+            self.set_comment(text.as_bytes());
+        }
+        block::clear_bytes(&mut raw);
+        self.raw = raw;
+        step
     }
 
     /// A blank line (WHATWG HTML 9.2.6, "dispatch the event").
     fn dispatch(&mut self) -> Option<Step> {
+        if self.fresh {
+            return None;
+        }
         // 1. The last event ID string is set, whether or not there is data.
         if self.block.has_id {
             core::mem::swap(&mut self.last_id, &mut self.block.id);

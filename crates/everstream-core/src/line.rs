@@ -45,6 +45,20 @@ impl LineEnds {
                 None => return Some(Piece::Open(core::mem::take(input))),
             },
         };
+        Some(Piece::End(self.take_line(input, end)))
+    }
+
+    /// [`take`](Self::take), within a line, where the end seldom comes at once.
+    #[inline]
+    pub(crate) fn take_rest<'i>(&mut self, input: &mut &'i [u8]) -> Piece<'i> {
+        match memchr2(b'\n', b'\r', input) {
+            Some(end) => Piece::End(self.take_line(input, end)),
+            None => Piece::Open(core::mem::take(input)),
+        }
+    }
+
+    #[inline]
+    fn take_line<'i>(&mut self, input: &mut &'i [u8], end: usize) -> &'i [u8] {
         let (line, rest) = input.split_at(end);
         *input = match rest {
             [b'\r', b'\n', rest @ ..] | [b'\n', rest @ ..] => rest,
@@ -54,7 +68,17 @@ impl LineEnds {
             }
             [] => rest,
         };
-        Some(Piece::End(line))
+        line
+    }
+}
+
+/// A line that lies whole in the chunk, with its LF or CRLF, and what follows it.
+#[inline]
+pub(crate) fn whole_line(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (line, rest) = bytes.split_at(memchr2(b'\n', b'\r', bytes)?);
+    match rest {
+        [b'\n', rest @ ..] | [b'\r', b'\n', rest @ ..] => Some((line, rest)),
+        _ => None,
     }
 }
 

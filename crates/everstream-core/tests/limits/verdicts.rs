@@ -282,9 +282,14 @@ fn random_streams_near_the_limit_get_the_same_verdict_under_every_split() {
         }
         let limit = random.below(25);
         for oversize in [Oversize::Fail, Oversize::Skip] {
-            let (whole, _) = decode(limit, oversize, &stream);
-            for _ in 0..5 {
+            let (mut whole, _) = decode(limit, oversize, &stream);
+            for turn in 0..10 {
                 let mut limited = Limited::new(limit, oversize);
+                if turn >= 5 {
+                    // The verdict doesn't depend on this either.
+                    limited.decoder.set_ignore_comments(true);
+                    whole.retain(|seen| !matches!(seen, Seen::Comment(_)));
+                }
                 let (mut rest, mut cuts) = (&stream[..], Vec::new());
                 while !rest.is_empty() {
                     let (chunk, tail) = rest.split_at(1 + random.below(rest.len()));
