@@ -72,12 +72,11 @@ impl LineEnds {
     }
 }
 
-/// A line that lies whole in the chunk, with its LF or CRLF, and what follows it.
+/// What follows a line's LF or CRLF. After a CR alone an LF may still come in the next chunk.
 #[inline]
-pub(crate) fn whole_line(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
-    let (line, rest) = bytes.split_at(memchr2(b'\n', b'\r', bytes)?);
+pub(crate) fn after_lf(rest: &[u8]) -> Option<&[u8]> {
     match rest {
-        [b'\n', rest @ ..] | [b'\r', b'\n', rest @ ..] => Some((line, rest)),
+        [b'\n', rest @ ..] | [b'\r', b'\n', rest @ ..] => Some(rest),
         _ => None,
     }
 }

@@ -1,0 +1,153 @@
+//! A line that goes on in the next chunk.
+
+use super::{BOM, Decoder, Exceeded, Step};
+use crate::block::{self, Lent};
+use crate::field::{Field, split_field, without_space};
+
+/// So much of a line tells whether its field is one of those that make an event, and whether the
+/// value of a data line begins with a space.
+const FIELD_START: usize = BOM.len() + b"event:".len();
+
+/// What is known of the line that the last chunk ended in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum OpenLine {
+    /// Nothing came yet.
+    Empty,
+    /// It is in `raw`.
+    Raw,
+    /// It is a `data:` line: its value goes to the block piece by piece.
+    Data,
+    /// It is too long, and its rest doesn't matter.
+    Discarded,
+}
+
+impl Decoder {
+    #[inline(never)]
+    pub(super) fn begin_open_line(&mut self, bytes: &[u8]) -> Result<(), Exceeded> {
+        self.open_line(bytes)
+    }
+
+    #[inline(never)]
+    pub(super) fn go_on_open_line(&mut self, bytes: &[u8]) -> Result<(), Exceeded> {
+        self.extend_open_line(bytes)
+    }
+
+    /// The chunk ends within a line that began in it.
+    #[inline(always)]
+    pub(super) fn open_line(&mut self, bytes: &[u8]) -> Result<(), Exceeded> {
+        self.open_len = bytes.len();
+        match bytes.strip_prefix(b"data:") {
+            Some(value @ [_, ..]) => {
+                self.open_data_line();
+                self.extend_data_line(without_space(value))
+            }
+            _ => self.extend_raw_line(bytes),
+        }
+    }
+
+    /// The line goes on.
+    #[inline]
+    fn extend_open_line(&mut self, bytes: &[u8]) -> Result<(), Exceeded> {
+        self.open_len = self.open_len.saturating_add(bytes.len());
+        match self.open {
+            OpenLine::Data => self.extend_data_line(bytes),
+            OpenLine::Empty | OpenLine::Raw => self.extend_raw_line(bytes),
+            OpenLine::Discarded => Ok(()),
+        }
+    }
+
+    #[inline]
+    fn open_data_line(&mut self) {
+        self.open = OpenLine::Data;
+        self.at_start = false;
+        self.fresh = false;
+        self.block.begin_open_data_line();
+    }
+
+    #[inline]
+    fn extend_data_line(&mut self, value: &[u8]) -> Result<(), Exceeded> {
+        if self.open_len <= self.limit && self.block.push_piece(value, self.limit) {
+            Ok(())
+        } else {
+            self.discard_line(Field::Data)
+        }
+    }
+
+    #[inline(never)]
+    fn extend_raw_line(&mut self, bytes: &[u8]) -> Result<(), Exceeded> {
+        // Enough of the line to tell whether it is a data line, then its value may go where it
+        // belongs: a long line isn't kept twice, nor looked at twice.
+        self.open = OpenLine::Raw;
+        let wanted = FIELD_START.saturating_sub(self.raw.len());
+        let (head, tail) = bytes.split_at(wanted.min(bytes.len()));
+        self.raw.extend_from_slice(head);
+        let line = without_bom(&self.raw, self.at_start);
+        if let Some(value @ [_, ..]) = line.strip_prefix(b"data:") {
+            let value = self.raw.len() - without_space(value).len();
+            self.open_data_line();
+            self.block.push_data(&self.raw[value..]);
+            self.raw.clear();
+            return self.extend_data_line(tail);
+        }
+        // What its field is must be known, or the verdict would depend on where the line is cut.
+        if self.raw.len() < FIELD_START {
+            return Ok(());
+        }
+        if self.open_len <= self.limit {
+            self.raw.extend_from_slice(tail);
+            return Ok(());
+        }
+        self.discard_line(split_field(line).0)
+    }
+
+    #[cold]
+    fn discard_line(&mut self, field: Field) -> Result<(), Exceeded> {
+        block::clear_bytes(&mut self.raw);
+        self.at_start = false;
+        self.open = OpenLine::Discarded;
+        self.too_large(field).map(drop)
+    }
+
+    /// The end of a line that began in an earlier chunk.
+    #[inline]
+    pub(super) fn end_open_line(&mut self, rest: &[u8]) -> Result<Option<Step>, Exceeded> {
+        let within_limit = self.extend_open_line(rest);
+        self.open_len = 0;
+        let open = core::mem::replace(&mut self.open, OpenLine::Empty);
+        within_limit?;
+        match open {
+            OpenLine::Empty | OpenLine::Discarded => Ok(None),
+            OpenLine::Data => {
+                if self.block.fits(&mut Lent::default(), self.limit) {
+                    Ok(None)
+                } else {
+                    self.too_large(Field::Data)
+                }
+            }
+            OpenLine::Raw => self.end_raw_line(),
+        }
+    }
+
+    #[inline(never)]
+    fn end_raw_line(&mut self) -> Result<Option<Step>, Exceeded> {
+        let mut raw = core::mem::take(&mut self.raw);
+        let mut lent = Lent::default();
+        let step = self.line(&raw, &mut lent);
+        self.block.keep(&mut lent);
+        if let Some(text) = lent.comment {
+            self.set_comment(text.as_bytes());
+        }
+        block::clear_bytes(&mut raw);
+        self.raw = raw;
+        step
+    }
+}
+
+/// A line, or the beginning of one.
+#[inline]
+fn without_bom(line: &[u8], at_start: bool) -> &[u8] {
+    match line.strip_prefix(BOM) {
+        Some(rest) if at_start => rest,
+        _ => line,
+    }
+}
