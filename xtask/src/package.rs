@@ -1,7 +1,7 @@
 //! `cargo xtask package`: what would go to a registry, and that it builds from what is in it.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::published::{self, Crate};
 use crate::{api, copy, python, sh};
@@ -18,6 +18,7 @@ const FOLDERS: &[&str] = &["src/", "examples/", "guides/"];
 pub(crate) fn run(args: &[String]) -> sh::Outcome {
     sh::no_arguments("package", args)?;
     let crates = published::crates()?;
+    forget_earlier(&crates)?;
     // Together: each is built from its archive, against the archives of the others. Cargo can since
     // 1.90. What isn't committed yet is packed too, or nobody could try a change.
     let mut package = sh::cargo(["package", "--locked", "--allow-dirty"]);
@@ -32,6 +33,58 @@ pub(crate) fn run(args: &[String]) -> sh::Outcome {
     python::sdist()?;
     println!("package: ok");
     Ok(())
+}
+
+/// A version in a registry never changes, so that cargo takes what it has unpacked and built of one
+/// for good. Here one version is packed again and again.
+fn forget_earlier(crates: &[Crate]) -> sh::Outcome {
+    let home = match std::env::var_os("CARGO_HOME") {
+        Some(home) => PathBuf::from(home),
+        None => std::env::home_dir()
+            .ok_or("there is no home directory")?
+            .join(".cargo"),
+    };
+    for registry in folders(&home.join("registry").join("src"))? {
+        // One without a host is a folder, such as that of `cargo package`.
+        if name(&registry).starts_with('-') {
+            for it in crates {
+                let unpacked = registry.join(format!("{}-{}", it.name, it.version));
+                if unpacked.exists() {
+                    fs::remove_dir_all(unpacked)?;
+                }
+            }
+        }
+    }
+    for built in folders(&sh::target()?.join("debug").join(".fingerprint"))? {
+        if crates.iter().any(|it| is_of(name(&built), &it.name)) {
+            fs::remove_dir_all(built)?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether the name of a folder is that of the crate and a hash.
+fn is_of(folder: &str, name: &str) -> bool {
+    folder
+        .rsplit_once('-')
+        .is_some_and(|(before, _)| before == name)
+}
+
+/// None, if it isn't there.
+fn folders(of: &Path) -> sh::Outcome<Vec<PathBuf>> {
+    if !of.exists() {
+        return Ok(Vec::new());
+    }
+    Ok(fs::read_dir(of)?
+        .map(|entry| entry.map(|entry| entry.path()))
+        .collect::<Result<_, _>>()?)
+}
+
+fn name(folder: &Path) -> &str {
+    folder
+        .file_name()
+        .and_then(|it| it.to_str())
+        .unwrap_or_default()
 }
 
 /// Where cargo has unpacked the archive.
@@ -107,6 +160,13 @@ fn documentation(crates: &[Crate]) -> sh::Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_built_of_one_crate_is_told_from_what_was_of_another() {
+        assert!(is_of("everstream-00e9b261ba8ae8fd", "everstream"));
+        assert!(is_of("everstream-core-00e9b261ba8ae8fd", "everstream-core"));
+        assert!(!is_of("everstream-core-00e9b261ba8ae8fd", "everstream"));
+    }
 
     #[test]
     fn a_package_without_its_licence_or_with_tests_is_told() {
