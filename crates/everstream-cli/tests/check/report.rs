@@ -176,6 +176,8 @@ fn a_signal_ends_it_with_a_report_of_what_was_seen() {
         let report = words.join(" ");
         let expected = format!("resume not asked for: stopped by {name} before");
         assert!(report.contains(&expected), "{report}");
+        let news = running.err.all().join(" ");
+        assert!(!news.contains("asks again"), "{news}");
     }
 }
 
