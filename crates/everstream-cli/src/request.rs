@@ -137,9 +137,10 @@ impl RequestArgs {
         if let Some(method) = &self.method {
             http = http.method(method);
         }
-        http = self.credentials(http)?;
         http = self.tls(http)?;
-        self.way(http)
+        http = self.way(http)?;
+        // Last: a password may be asked for, and signals aren't what they were afterwards.
+        self.credentials(http)
     }
 
     /// The options in use that say what only their origin should get.

@@ -49,26 +49,10 @@ pub(crate) struct Limits {
 impl Stop {
     /// Closes the client at the first signal and at the deadline. Commands then have their time,
     /// unless there is a second signal. If the process hasn't ended shortly after, it is ended.
-    ///
-    /// It has a thread of its own, because the main one may be blocked in writing.
     pub(crate) fn watch(client: Handle, limits: Limits) -> io::Result<Stop> {
         let stop = Stop::default();
         let shared = stop.clone();
-        let (ready, wait_ready) = mpsc::channel();
-        thread::Builder::new()
-            .name("signals".into())
-            .spawn(move || {
-                let runtime = tokio::runtime::Builder::new_current_thread()
-                    .enable_all()
-                    .build();
-                match runtime {
-                    Ok(runtime) => runtime.block_on(shared.end(&client, &limits, &ready)),
-                    Err(error) => _ = ready.send(Err(error)),
-                }
-            })?;
-        wait_ready
-            .recv()
-            .unwrap_or_else(|_| Err(io::Error::other("the signal thread ended")))?;
+        with_signals(move |signals| shared.end(client, limits, signals))?;
         Ok(stop)
     }
 
@@ -137,15 +121,7 @@ impl Stop {
         client.close();
     }
 
-    async fn end(self, client: &Handle, limits: &Limits, ready: &mpsc::Sender<io::Result<()>>) {
-        let mut signals = match Signals::new() {
-            Ok(signals) => signals,
-            Err(error) => {
-                _ = ready.send(Err(error));
-                return;
-            }
-        };
-        _ = ready.send(Ok(()));
+    async fn end(self, client: Handle, limits: Limits, mut signals: Signals) {
         let mut exit = limits.exit;
         let by = match limits.deadline {
             None => signals.next().await,
@@ -159,15 +135,49 @@ impl Stop {
                 }
             }
         };
-        self.ask(by, client);
+        self.ask(by, &client);
         if let Some(time) = limits.commands {
             _ = tokio::time::timeout(time, signals.next()).await;
         }
         self.asked.send_modify(|asked| asked.at_once = true);
-        _ = tokio::time::timeout(GRACE, signals.next()).await;
-        report::erase_status();
-        std::process::exit(exit as i32);
+        end_process(&mut signals, exit).await;
     }
+}
+
+/// Does this in a thread of its own, because the main one may be blocked in writing.
+pub(crate) fn with_signals<W: Future<Output = ()>>(
+    work: impl FnOnce(Signals) -> W + Send + 'static,
+) -> io::Result<()> {
+    let (ready, wait_ready) = mpsc::channel();
+    let watch = move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let signals = {
+            let _inside = runtime.enter();
+            Signals::new()?
+        };
+        Ok((runtime, signals))
+    };
+    thread::Builder::new()
+        .name("signals".into())
+        .spawn(move || match watch() {
+            Ok((runtime, signals)) => {
+                _ = ready.send(Ok(()));
+                runtime.block_on(work(signals));
+            }
+            Err(error) => _ = ready.send(Err(error)),
+        })?;
+    wait_ready
+        .recv()
+        .unwrap_or_else(|_| Err(io::Error::other("the signal thread ended")))
+}
+
+/// Ends the process, if it doesn't end by itself before another signal, or shortly.
+pub(crate) async fn end_process(signals: &mut Signals, exit: Exit) {
+    _ = tokio::time::timeout(GRACE, signals.next()).await;
+    report::erase_status();
+    std::process::exit(exit as i32);
 }
 
 /// What asks the process to end.

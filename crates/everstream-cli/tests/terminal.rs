@@ -352,23 +352,34 @@ fn a_password_is_asked_for_and_not_shown() {
     assert_eq!(sent.as_deref(), Some("Basic bWU6b3BlbiBzZXNhbWU="));
 }
 
-#[test]
-fn a_password_that_nobody_can_be_asked_for_is_an_error() {
+/// What a command line with `-u me` says where there is no terminal.
+fn without_a_terminal(options: &[&str]) -> String {
     let mut command = Command::new("setsid");
     common::clean(&mut command);
+    let everstream = env!("CARGO_BIN_EXE_everstream");
     let output = command
-        .args([
-            "--wait",
-            env!("CARGO_BIN_EXE_everstream"),
-            "http://localhost/",
-            "-u",
-            "me",
-        ])
+        .args(["--wait", everstream, "http://localhost/", "-u", "me"])
+        .args(options)
         .stdin(Stdio::null())
         .output()
         .expect("these tests need the program setsid (Debian: util-linux)");
     assert_eq!(output.status.code(), Some(2));
-    let news = String::from_utf8(output.stderr).unwrap();
+    String::from_utf8(output.stderr).unwrap()
+}
+
+/// It was asked for first; and whoever ended the command while it read a slow file after that was
+/// ignored.
+#[test]
+fn a_password_is_asked_for_after_all_else_is_read() {
+    for options in [["--cacert", "/nowhere"], ["--cert", "/nowhere"]] {
+        let news = without_a_terminal(&options);
+        assert!(news.contains("/nowhere can't be read"), "{news}");
+    }
+}
+
+#[test]
+fn a_password_that_nobody_can_be_asked_for_is_an_error() {
+    let news = without_a_terminal(&[]);
     assert!(
         news.contains("-u has no password, and it can't be asked for"),
         "{news}"

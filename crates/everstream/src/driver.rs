@@ -95,6 +95,7 @@ impl Driver {
     pub(crate) fn leave_runtime(&mut self) {
         self.link = Link::None;
         self.timer = Timer::default();
+        self.unregister();
     }
 
     /// The user begins to read.
@@ -178,6 +179,9 @@ impl Driver {
     }
 
     fn poll_session(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Action, Error>>> {
+        if self.closed {
+            return Poll::Ready(None);
+        }
         self.register(cx.waker());
         loop {
             if !self.handle.is_quiet() {
@@ -320,6 +324,12 @@ impl Driver {
         }
     }
 
+    /// A handle may be kept for longer than what the waker holds: a blocking client's runtime.
+    fn unregister(&mut self) {
+        self.handle.unregister();
+        self.registered = None;
+    }
+
     /// Keeps what `handle` shows up to date with what is handed out.
     #[inline]
     fn publish(&mut self) {
@@ -355,8 +365,15 @@ impl Driver {
         self.link = Link::None;
         self.held.clear();
         self.timer = Timer::default();
+        self.unregister();
         self.session.close();
         self.client.close();
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        self.unregister();
     }
 }
 

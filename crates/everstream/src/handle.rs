@@ -143,6 +143,12 @@ impl Handle {
         drop(earlier);
     }
 
+    /// Lets go of that waker, and of the task or the runtime that it belongs to.
+    pub(crate) fn unregister(&self) {
+        let earlier = lock(&self.shared.waker).take();
+        drop(earlier);
+    }
+
     pub(crate) fn publish_last_event_id(&self, id: Option<&str>) {
         let mut shared = lock(&self.shared.last_event_id);
         match (&mut *shared, id) {

@@ -11,11 +11,14 @@ mod support;
 
 use std::fs;
 use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use everstream::{Builder, ClientContext, ConnectFuture, ConnectRequest, ConnectStrategy};
-use everstream::{Connection, ConnectionClient, Error, Fault, Http, SseClient, retry_delay};
+use everstream::{
+    Connection, ConnectionClient, Error, Fault, Handle, Http, SseClient, retry_delay,
+};
 use everstream_testing::{Gate, Reply, Server};
 
 use deaf::Deaf;
@@ -62,9 +65,13 @@ fn patient(connect: impl everstream::IntoConnectStrategy) -> Builder {
     SseClient::builder(connect).retry_delay_strategy(retry_delay::from_fn(move |_| hour))
 }
 
+/// They outlast their clients: each held a blocking client's runtime.
+static HANDLES: Mutex<Vec<Handle>> = Mutex::new(Vec::new());
+
 /// Stops `client` from another thread once `reached` has returned, while this one reads.
 fn stop<C: Client>(mut client: C, how: Stop, reached: impl FnOnce() + Send) {
     let handle = client.handle();
+    HANDLES.lock().unwrap().push(handle.clone());
     thread::scope(|scope| {
         scope.spawn(|| {
             reached();
@@ -88,6 +95,7 @@ fn at_server<C: Client>(how: Stop, reply: &Reply, scheme: &str, actions: usize) 
         client.expect_action();
     }
     if matches!(how, Stop::Drop) && actions > 0 {
+        HANDLES.lock().unwrap().push(client.handle());
         drop(client);
     } else {
         stop(client, how, || assert!(sent.wait(LIMIT)));

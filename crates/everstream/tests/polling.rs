@@ -128,6 +128,41 @@ async fn a_handle_wakes_who_polled_last() {
     assert_eq!((first.taken(), last.taken()), (0, 1));
 }
 
+/// It kept the task, and of a blocking client all of its runtime with two descriptors.
+#[tokio::test]
+async fn a_handle_of_a_client_that_is_over_keeps_no_waker() {
+    let ends: [fn(SseClient) -> Option<SseClient>; 3] = [
+        |client| {
+            drop(client);
+            None
+        },
+        |mut client| {
+            client.close();
+            Some(client)
+        },
+        |mut client| {
+            client.handle().close();
+            for _ in 0..2 {
+                let poll = client.poll_next_action(&mut Context::from_waker(Waker::noop()));
+                assert!(matches!(poll, Poll::Ready(None)));
+            }
+            Some(client)
+        },
+    ];
+    for end in ends {
+        let mut client = client_that_waits();
+        let (handle, count) = (client.handle(), Arc::<Count>::default());
+        let waker = Waker::from(count.clone());
+        let poll = client.poll_next_action(&mut Context::from_waker(&waker));
+        assert!(poll.is_pending());
+        drop(waker);
+        assert!(Arc::strong_count(&count) > 1);
+        let _client = end(client);
+        assert_eq!(Arc::strong_count(&count), 1);
+        drop(handle);
+    }
+}
+
 #[tokio::test]
 async fn a_handle_wakes_the_same_task_again_and_again() {
     let mut client = client_that_waits();

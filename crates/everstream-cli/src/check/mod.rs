@@ -27,7 +27,7 @@ use crate::explain::seconds;
 use crate::report::{self, Problem};
 use crate::request::{RequestArgs, bad_setting};
 use crate::server::{ORIGIN_HINT, is_origin};
-use crate::stop::Signals;
+use crate::stop;
 use observed::{Observed, TroubleKind};
 use probe::{Prober, Stop};
 use show::Report;
@@ -106,7 +106,13 @@ pub(crate) fn run(args: &CheckArgs) -> Exit {
         report::be_quiet();
     }
     match prepare(args) {
-        Ok((prober, stop)) => crate::block_on(check(prober, stop)),
+        Ok((prober, stop)) => match watch_signals(args.max_time(), stop) {
+            Ok(()) => crate::block_on(check(prober)),
+            Err(error) => {
+                report::error("signals can't be watched", Some(&error));
+                Exit::Failed
+            }
+        },
         Err(problem) => problem.tell(),
     }
 }
@@ -131,29 +137,26 @@ fn prepare(args: &CheckArgs) -> Result<(Prober<'_>, watch::Sender<Option<Stop>>)
     }
 }
 
-async fn check(prober: Prober<'_>, stop: watch::Sender<Option<Stop>>) -> Exit {
-    let args = prober.args;
-    let limit = args.max_time();
-    let mut signals = match Signals::new() {
-        Ok(signals) => signals,
-        Err(error) => {
-            report::error("signals can't be watched", Some(&error));
-            return Exit::Failed;
-        }
-    };
-    // A second signal has nothing to stop any more: what is left takes no time.
-    tokio::spawn(async move {
+/// Asks the prober to stop, by a signal or because it is out of time. A report that isn't written
+/// then, because nobody reads it, doesn't keep the process.
+fn watch_signals(limit: Duration, stop: watch::Sender<Option<Stop>>) -> io::Result<()> {
+    stop::with_signals(move |mut signals| async move {
         let reason = match tokio::time::timeout(limit, signals.next()).await {
             Ok(name) => Stop::Signal(name),
-            Err(_) => {
-                let limit = seconds(limit);
-                report::news(&format!("{limit} have passed: the rest isn't examined"));
-                Stop::OutOfTime
-            }
+            Err(_) => Stop::OutOfTime,
         };
         _ = stop.send(Some(reason));
-    });
+        stop::end_process(&mut signals, Exit::Failed).await;
+    })
+}
+
+async fn check(prober: Prober<'_>) -> Exit {
+    let args = prober.args;
     let observed = prober.observe().await;
+    if matches!(*prober.stop.borrow(), Some(Stop::OutOfTime)) {
+        let limit = seconds(args.max_time());
+        report::news(&format!("{limit} have passed: the rest isn't examined"));
+    }
     let report = Report::new(&args.request.url, &observed);
     let text = match args.output {
         Form::Text => report.text(args.quiet, args.verbose),

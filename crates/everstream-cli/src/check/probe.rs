@@ -154,7 +154,7 @@ impl Prober<'_> {
     }
 
     async fn ask_again(&self, response: &Response, stream: &Stream, observed: &mut Observed) {
-        if !response.repeatable {
+        if !response.repeatable || self.is_stopped() {
             return;
         }
         report::news("asks again: with gzip, after an event, after an unknown one");

@@ -1,5 +1,8 @@
 //! The report, and how it comes to an end.
 
+#[cfg(unix)]
+use std::{io::Write, os::fd::OwnedFd, os::unix::net::UnixStream};
+
 use everstream_testing::{Reply, Server};
 
 use crate::common::{Running, everstream};
@@ -173,5 +176,40 @@ fn a_signal_ends_it_with_a_report_of_what_was_seen() {
         let report = words.join(" ");
         let expected = format!("resume not asked for: stopped by {name} before");
         assert!(report.contains(&expected), "{report}");
+        let news = running.err.all().join(" ");
+        assert!(!news.contains("asks again"), "{news}");
     }
+}
+
+/// Neither a signal nor `--max-time` ended it while its report couldn't be written.
+#[cfg(unix)]
+#[test]
+fn it_ends_while_the_reader_of_its_report_is_stuck() {
+    let server = serve(good);
+    let url = server.url("/");
+    for (options, signal) in [
+        (["--duration", "1h", "--max-time", "2h"], Some("TERM")),
+        (["--duration", "1h", "--max-time", "1s"], None),
+    ] {
+        let mut command = everstream(["check", &*url].into_iter().chain(options));
+        let (stdout, _reader) = stuck();
+        command.stdout(stdout);
+        let mut running = Running::spawn(command);
+        running.err.wait_for_text("watches the stream");
+        if let Some(signal) = signal {
+            running.signal(signal);
+        }
+        assert_eq!(running.wait().code(), Some(1), "{options:?}");
+    }
+}
+
+/// What takes no more bytes.
+#[cfg(unix)]
+fn stuck() -> (OwnedFd, UnixStream) {
+    let (mut stuck, reader) = UnixStream::pair().unwrap();
+    stuck.set_nonblocking(true).unwrap();
+    while stuck.write(&[b'x'; 4096]).is_ok() {}
+    while stuck.write(b"x").is_ok() {}
+    stuck.set_nonblocking(false).unwrap();
+    (stuck.into(), reader)
 }

@@ -103,16 +103,21 @@ impl Running {
 
     /// Nobody reads its standard output until the caller does.
     pub(crate) fn start_unread(mut command: Command) -> (Running, ChildStdout) {
-        command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        let stdout = child.stdout.take().unwrap();
+        command.stdout(Stdio::piped());
+        let mut running = Running::spawn(command);
+        let stdout = running.child.stdout.take().unwrap();
+        (running, stdout)
+    }
+
+    /// Its standard output is what the caller made it.
+    pub(crate) fn spawn(mut command: Command) -> Running {
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let err = Lines::read(child.stderr.take().unwrap());
-        let running = Running {
+        Running {
             child,
             out: Lines::default(),
             err,
-        };
-        (running, stdout)
+        }
     }
 
     pub(crate) fn follow<'a>(args: impl IntoIterator<Item = &'a str>) -> Running {

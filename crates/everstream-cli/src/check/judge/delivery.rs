@@ -88,7 +88,6 @@ pub(super) fn compression(o: &Observed) -> Judged {
     }
 }
 
-/// Why a further request wasn't sent.
 /// Why an answer to a later request isn't there.
 pub(super) fn not_repeated(o: &Observed, response: &Response) -> Judged {
     skip(match (response.repeatable, &o.cut) {
