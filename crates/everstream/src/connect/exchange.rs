@@ -33,7 +33,6 @@ pub(super) struct HttpClient {
     pub(super) hook: Option<Arc<Hook>>,
     pub(super) redirect_limit: usize,
     pub(super) connect_timeout: Option<Duration>,
-    pub(super) kept: Kept,
 }
 
 impl HttpClient {
@@ -53,7 +52,7 @@ impl HttpClient {
             redirect_limit: self.redirect_limit,
             connect_timeout: self.connect_timeout,
             read_timeout: request.read_timeout,
-            kept: self.kept.clone(),
+            kept: self.settings.kept.clone(),
         };
         async move {
             // It could be made when the client was.

@@ -408,6 +408,7 @@ impl Http {
             change(Arc::make_mut(&mut settings.transport));
             // Connections that were made under other settings aren't shared.
             settings.shared = Arc::default();
+            settings.kept = Kept::default();
         })
     }
 }
@@ -441,7 +442,6 @@ impl Http {
                 Some(_) => None,
                 None => settings.transport.connect_timeout,
             },
-            kept: Kept::default(),
         })
     }
 }

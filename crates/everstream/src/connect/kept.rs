@@ -10,10 +10,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::HttpInfo;
 
-/// One client has few of them open: one for each origin that its redirects lead to.
-const REMEMBERED: usize = 16;
+/// Few are waiting for a request at a time: streams end seldom, and redirects are followed at once.
+const REMEMBERED: usize = 64;
 
-/// The connections that one client was answered over, known by their own addresses.
+/// The connections that the clients of one `Http` were answered over last, known by their own
+/// addresses.
 #[derive(Clone, Default)]
 pub(super) struct Kept(Arc<Mutex<VecDeque<SocketAddr>>>);
 

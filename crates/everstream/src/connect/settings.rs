@@ -13,6 +13,7 @@ use super::attempt::{Attempt, parse_header, parse_url};
 use super::clients::Clients;
 use super::decode;
 use super::exchange::Hook;
+use super::kept::Kept;
 use super::transport::Transport;
 use crate::error::Error;
 
@@ -34,6 +35,8 @@ pub(super) struct Settings {
     pub(super) transport: Arc<Transport>,
     /// Made by the first async client.
     pub(super) shared: Arc<OnceLock<Clients>>,
+    /// The connections of `shared`, or of `own`.
+    pub(super) kept: Kept,
     pub(super) own: Option<reqwest::Client>,
 }
 
@@ -58,6 +61,7 @@ impl Settings {
             redirect_limit: REDIRECT_LIMIT,
             transport: Arc::default(),
             shared: Arc::default(),
+            kept: Kept::default(),
             own: None,
         }
     }

@@ -134,6 +134,25 @@ fn reconnect() {
     }
 }
 
+/// Clones of an `Http` share its connections, in the async client.
+#[test]
+fn a_connection_that_another_client_left_may_die_too() {
+    run(after_another);
+}
+
+fn after_another() {
+    for _ in 0..3 {
+        let server = dies_of_a_second_request(Reply::stream().event("first").end(), hang_up());
+        let http = pooled(&server);
+        let mut first = Async::quick(http.clone());
+        first.expect_start();
+        first.expect_event("first");
+        first.expect_clean_end();
+        let mut second = Async::with(strict(http.clone()));
+        assert_eq!(second.event_data(), "a");
+    }
+}
+
 fn a_second_failure_is_a_fault<C: Client>() {
     let server = Server::start();
     server.enqueue(Reply::redirect(302, "/next"));
