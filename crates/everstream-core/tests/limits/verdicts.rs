@@ -258,6 +258,22 @@ fn half_a_character_of_an_event_that_is_left_out_is_left_out_too() {
     assert_eq!(limited.seen, [Skipped, event("b")]);
 }
 
+/// The LF of a CR that ended a chunk is the very next byte, or none.
+#[test]
+fn a_cr_before_a_line_that_is_left_out_takes_no_later_blank_line() {
+    for (long, seen) in [
+        (&b":abcdefghij"[..], [event("a"), event("b")]),
+        (b"data:abcdef", [Skipped, event("b")]),
+    ] {
+        let mut limited = Limited::new(8, Oversize::Skip);
+        limited.feed(b"x\r");
+        limited.feed(long);
+        limited.feed(b"k\ndata:a\n");
+        limited.feed(b"\ndata:b\n\n");
+        assert_eq!(limited.seen, seen);
+    }
+}
+
 #[test]
 fn random_streams_near_the_limit_get_the_same_verdict_under_every_split() {
     const NAMES: [&[u8]; 10] = [
