@@ -185,22 +185,13 @@ impl Decoder {
         &'a mut self,
         input: &mut &'i [u8],
     ) -> Result<Option<ItemRef<'a>>, TooLarge> {
-        let other = match self.first(input) {
-            First::Data(data) => {
+        match self.plain(input) {
+            Some(data) => {
                 let event = EventRef::new("", data, &self.last_id, false);
-                return Ok(Some(ItemRef::Event(event)));
+                Ok(Some(ItemRef::Event(event)))
             }
-            First::Event(data, fields) => {
-                let event = fields.event.unwrap_or("");
-                let event = EventRef::new(event, data, &self.last_id, fields.id.is_some());
-                return Ok(Some(ItemRef::Event(event)));
-            }
-            First::Comment(text) => return Ok(Some(ItemRef::Comment(text))),
-            First::Piece(Ok(())) => return Ok(None),
-            First::Piece(Err(Exceeded)) => return Err(TooLarge { limit: self.limit }),
-            First::Other(other) => other,
-        };
-        self.decode_lines(other, input)
+            None => self.decode_other(input),
+        }
     }
 
     /// [`decode`](Self::decode), with items that own what they hold: one allocation an event.
@@ -219,22 +210,13 @@ impl Decoder {
     /// ```
     #[inline(always)]
     pub fn decode_owned(&mut self, input: &mut &[u8]) -> Result<Option<Item>, TooLarge> {
-        let other = match self.first(input) {
-            First::Data(data) => {
+        match self.plain(input) {
+            Some(data) => {
                 let event = EventRef::new("", data, &self.last_id, false);
-                return Ok(Some(Item::Event(event.to_owned())));
+                Ok(Some(Item::Event(event.to_owned())))
             }
-            First::Event(data, fields) => {
-                let event = fields.event.unwrap_or("");
-                let event = EventRef::new(event, data, &self.last_id, fields.id.is_some());
-                return Ok(Some(Item::Event(event.to_owned())));
-            }
-            First::Comment(text) => return Ok(Some(Item::Comment(text.into()))),
-            First::Piece(Ok(())) => return Ok(None),
-            First::Piece(Err(Exceeded)) => return Err(TooLarge { limit: self.limit }),
-            First::Other(other) => other,
-        };
-        self.decode_lines_owned(other, input)
+            None => self.decode_other_owned(input),
+        }
     }
 
     /// The stream is over: forgets an unfinished event, keeps the last event id, and is ready for
@@ -311,6 +293,49 @@ impl Decoder {
         if !self.comment.is_empty() {
             block::clear(&mut self.comment);
         }
+    }
+
+    #[inline(never)]
+    fn decode_other<'a, 'i: 'a>(
+        &'a mut self,
+        input: &mut &'i [u8],
+    ) -> Result<Option<ItemRef<'a>>, TooLarge> {
+        let other = match self.first(input) {
+            First::Data(data) => {
+                let event = EventRef::new("", data, &self.last_id, false);
+                return Ok(Some(ItemRef::Event(event)));
+            }
+            First::Event(data, fields) => {
+                let event = fields.event.unwrap_or("");
+                let event = EventRef::new(event, data, &self.last_id, fields.id.is_some());
+                return Ok(Some(ItemRef::Event(event)));
+            }
+            First::Comment(text) => return Ok(Some(ItemRef::Comment(text))),
+            First::Piece(Ok(())) => return Ok(None),
+            First::Piece(Err(Exceeded)) => return Err(TooLarge { limit: self.limit }),
+            First::Other(other) => other,
+        };
+        self.decode_lines(other, input)
+    }
+
+    #[inline(never)]
+    fn decode_other_owned(&mut self, input: &mut &[u8]) -> Result<Option<Item>, TooLarge> {
+        let other = match self.first(input) {
+            First::Data(data) => {
+                let event = EventRef::new("", data, &self.last_id, false);
+                return Ok(Some(Item::Event(event.to_owned())));
+            }
+            First::Event(data, fields) => {
+                let event = fields.event.unwrap_or("");
+                let event = EventRef::new(event, data, &self.last_id, fields.id.is_some());
+                return Ok(Some(Item::Event(event.to_owned())));
+            }
+            First::Comment(text) => return Ok(Some(Item::Comment(text.into()))),
+            First::Piece(Ok(())) => return Ok(None),
+            First::Piece(Err(Exceeded)) => return Err(TooLarge { limit: self.limit }),
+            First::Other(other) => other,
+        };
+        self.decode_lines_owned(other, input)
     }
 
     #[inline(never)]

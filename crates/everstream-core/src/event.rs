@@ -16,6 +16,15 @@ fn without_default(event: &str) -> &str {
     }
 }
 
+#[inline(never)]
+fn joined(data: &str, event: &str, last_id: &str) -> Box<str> {
+    let mut text = String::with_capacity(data.len() + event.len() + last_id.len());
+    text.push_str(data);
+    text.push_str(event);
+    text.push_str(last_id);
+    text.into_boxed_str()
+}
+
 /// One event of a stream.
 ///
 /// It owns a single allocation that holds its data, type and id, and is 32 bytes itself. It
@@ -179,6 +188,7 @@ pub struct EventRef<'a> {
 }
 
 impl<'a> EventRef<'a> {
+    #[inline]
     pub(crate) fn new(event: &'a str, data: &'a str, last_id: &'a str, own_id: bool) -> Self {
         EventRef {
             event: without_default(event),
@@ -238,17 +248,11 @@ impl<'a> EventRef<'a> {
     /// let event = Event::new("put", "x", Some("1"));
     /// assert_eq!(event.as_ref().to_owned(), event);
     /// ```
+    #[inline(always)]
     pub fn to_owned(&self) -> Event {
         let text = match (self.event, self.last_id) {
             ("", "") => self.data.into(),
-            _ => {
-                let len = self.data.len() + self.event.len() + self.last_id.len();
-                let mut text = String::with_capacity(len);
-                text.push_str(self.data);
-                text.push_str(self.event);
-                text.push_str(self.last_id);
-                text.into_boxed_str()
-            }
+            _ => joined(self.data, self.event, self.last_id),
         };
         Event {
             text,

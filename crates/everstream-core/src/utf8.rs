@@ -8,10 +8,31 @@ use alloc::string::String;
 /// U+FFFD has three bytes, and stands for one at least.
 pub(crate) const GROWTH: usize = char::REPLACEMENT_CHARACTER.len_utf8();
 
+/// What the validation takes at once.
+const BLOCK: usize = 64;
+
 /// The text, if all of it is valid.
 #[inline]
 pub(crate) fn valid(bytes: &[u8]) -> Option<&str> {
     simdutf8::basic::from_utf8(bytes).ok()
+}
+
+/// The first `len` bytes as text, if all of them are valid.
+///
+/// What follows them is looked at too, up to a whole number of blocks: the end of a block that isn't
+/// whole costs as much as four that are.
+#[inline]
+pub(crate) fn valid_prefix(bytes: &[u8], len: usize) -> Option<&str> {
+    match bytes.get(..len.next_multiple_of(BLOCK)) {
+        // No character is cut.
+        Some(blocks @ [.., last]) if last.is_ascii() => {
+            if let Some(text) = valid(blocks).and_then(|text| text.get(..len)) {
+                return Some(text);
+            }
+        }
+        _ => {}
+    }
+    valid(bytes.get(..len)?)
 }
 
 /// Makes room. Grown by half: doubling would take three times the limit at worst, beside what else

@@ -46,6 +46,32 @@ pub(super) enum Other<'i> {
 }
 
 impl Decoder {
+    /// All of an event that has nothing but data: what most streams have most of, and what stands in
+    /// the caller's loop.
+    #[inline(always)]
+    pub(super) fn plain<'i>(&mut self, input: &mut &'i [u8]) -> Option<&'i str> {
+        if self.open != OpenLine::Empty {
+            return None;
+        }
+        self.forget_last();
+        if !self.fresh {
+            return None;
+        }
+        let value = without_space(input.strip_prefix(b"data:")?);
+        let end = memchr2(b'\n', b'\r', value)?;
+        let rest = match &value[end..] {
+            [b'\n', b'\n', rest @ ..] | [b'\r', b'\n', b'\r', b'\n', rest @ ..] => rest,
+            _ => return None,
+        };
+        if input.len() - rest.len() > self.limit {
+            return None;
+        }
+        let data = utf8::valid_prefix(value, end)?;
+        self.at_start = false;
+        *input = rest;
+        Some(data)
+    }
+
     #[inline(always)]
     pub(super) fn first<'i>(&mut self, input: &mut &'i [u8]) -> First<'i> {
         match self.open {
@@ -74,7 +100,7 @@ impl Decoder {
 
     /// Between blocks. (An LF that is still due after a CR would be a blank line here, which does
     /// nothing.)
-    #[inline(never)]
+    #[inline(always)]
     fn first_line<'i>(&mut self, input: &mut &'i [u8]) -> First<'i> {
         self.forget_last();
         if !self.fresh {
@@ -88,15 +114,14 @@ impl Decoder {
                         self.ends.drop_lf(input);
                         return First::Piece(self.begin_open_line(core::mem::take(input)));
                     };
-                    let (text, rest) = text.split_at(end);
-                    let Some(rest) = after_lf(rest) else {
+                    let Some(rest) = after_lf(&text[end..]) else {
                         return First::Other(Other::Lines);
                     };
-                    if b":".len() + text.len() > self.limit {
+                    if b":".len() + end > self.limit {
                         return First::Other(Other::Lines);
                     }
                     if !self.ignore_comments {
-                        let Some(text) = utf8::valid(text) else {
+                        let Some(text) = utf8::valid_prefix(text, end) else {
                             return First::Other(Other::Lines);
                         };
                         self.at_start = false;
@@ -122,6 +147,7 @@ impl Decoder {
             let (field, value, after) = match rest {
                 [b'd', ..] => return self.first_data(fields, rest, input),
                 [b'e' | b'i', ..] => {
+                    let whole = rest;
                     let (line, rest) = match memchr2(b'\n', b'\r', rest) {
                         Some(end) => rest.split_at(end),
                         None => return First::Other(Other::Lines),
@@ -130,7 +156,14 @@ impl Decoder {
                         return First::Other(Other::Lines);
                     };
                     let (field, value) = split_field(line);
-                    (field, utf8::valid(without_space(value)), after)
+                    let value = without_space(value);
+                    // `value` ends where `line` does.
+                    let start = line.len() - value.len();
+                    (
+                        field,
+                        utf8::valid_prefix(&whole[start..], value.len()),
+                        after,
+                    )
                 }
                 _ => return First::Other(Other::Lines),
             };
@@ -161,14 +194,13 @@ impl Decoder {
             *input = &[];
             return First::Piece(self.begin_open_line(line));
         };
-        let (value, rest) = value.split_at(end);
-        let rest = match rest {
+        let rest = match &value[end..] {
             [b'\n', b'\n', rest @ ..] | [b'\r', b'\n', b'\r', b'\n', rest @ ..] => Some(rest),
             _ => None,
         };
         let whole = rest
             .filter(|rest| input.len() - rest.len() <= self.limit)
-            .and_then(|rest| Some((utf8::valid(value)?, rest)));
+            .and_then(|rest| Some((utf8::valid_prefix(value, end)?, rest)));
         let Some((data, rest)) = whole else {
             self.keep_fields(fields);
             *input = line;
