@@ -210,13 +210,17 @@ impl Decoder {
     /// ```
     #[inline(always)]
     pub fn decode_owned(&mut self, input: &mut &[u8]) -> Result<Option<Item>, TooLarge> {
-        match self.plain(input) {
-            Some(data) => {
-                let event = EventRef::new("", data, &self.last_id, false);
-                Ok(Some(Item::Event(event.to_owned())))
-            }
+        match self.plain_event(input) {
+            Some(event) => Ok(Some(Item::Event(event))),
             None => self.decode_other_owned(input),
         }
+    }
+
+    /// An event that has nothing but data and lies whole in `input`.
+    #[inline(always)]
+    pub(crate) fn plain_event(&mut self, input: &mut &[u8]) -> Option<Event> {
+        let data = self.plain(input)?;
+        Some(EventRef::new("", data, &self.last_id, false).to_owned())
     }
 
     /// The stream is over: forgets an unfinished event, keeps the last event id, and is ready for
@@ -319,7 +323,10 @@ impl Decoder {
     }
 
     #[inline(never)]
-    fn decode_other_owned(&mut self, input: &mut &[u8]) -> Result<Option<Item>, TooLarge> {
+    pub(crate) fn decode_other_owned(
+        &mut self,
+        input: &mut &[u8],
+    ) -> Result<Option<Item>, TooLarge> {
         let other = match self.first(input) {
             First::Data(data) => {
                 let event = EventRef::new("", data, &self.last_id, false);

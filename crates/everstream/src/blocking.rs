@@ -200,6 +200,9 @@ impl SseClient {
     /// # Ok::<(), everstream::Error>(())
     /// ```
     pub fn next_event(&mut self) -> Option<Result<Event, Error>> {
+        if let Some(event) = self.driver.ready_event() {
+            return Some(Ok(event));
+        }
         loop {
             match self.next_action()? {
                 Ok(Action::Event(event)) => return Some(Ok(event)),
@@ -550,6 +553,16 @@ pub struct All<'a> {
     over: bool,
 }
 
+impl All<'_> {
+    #[inline(always)]
+    fn ready_event(&mut self) -> Option<Event> {
+        match self.over {
+            true => None,
+            false => self.client.driver.ready_event(),
+        }
+    }
+}
+
 impl Iterator for All<'_> {
     type Item = Result<Action, Error>;
 
@@ -589,6 +602,9 @@ impl Iterator for Events<'_> {
     type Item = Result<Event, Error>;
 
     fn next(&mut self) -> Option<Self::Item> {
+        if let Some(event) = self.all.ready_event() {
+            return Some(Ok(event));
+        }
         loop {
             match self.all.next()? {
                 Ok(Action::Event(event)) => return Some(Ok(event)),

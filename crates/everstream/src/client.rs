@@ -165,6 +165,9 @@ impl SseClient {
     /// ```
     pub async fn next_event(&mut self) -> Option<Result<Event, Error>> {
         poll_fn(|cx| {
+            if let Some(event) = self.driver.ready_event() {
+                return Poll::Ready(Some(Ok(event)));
+            }
             loop {
                 return Poll::Ready(match ready!(self.poll_next_action(cx)) {
                     Some(Ok(Action::Event(event))) => Some(Ok(event)),
@@ -227,6 +230,9 @@ impl SseClient {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Action, Error>>> {
+        if let Some(event) = self.driver.ready_event() {
+            return Poll::Ready(Some(Ok(Action::Event(event))));
+        }
         self.starting = false;
         // In the middle of a read this changes nothing.
         self.driver.begin_read();
@@ -425,6 +431,16 @@ pub struct All<'a> {
     over: bool,
 }
 
+impl All<'_> {
+    #[inline(always)]
+    fn ready_event(&mut self) -> Option<Event> {
+        match self.over {
+            true => None,
+            false => self.client.driver.ready_event(),
+        }
+    }
+}
+
 impl Stream for All<'_> {
     type Item = Result<Action, Error>;
 
@@ -472,6 +488,9 @@ impl Stream for Events<'_> {
     type Item = Result<Event, Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if let Some(event) = self.all.ready_event() {
+            return Poll::Ready(Some(Ok(event)));
+        }
         loop {
             return Poll::Ready(match ready!(Pin::new(&mut self.all).poll_next(cx)) {
                 Some(Ok(Action::Event(event))) => Some(Ok(event)),

@@ -4,7 +4,7 @@ use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use everstream_core::{Action, Output, Session, SessionConfig, Timestamp};
+use everstream_core::{Action, Event, Output, Session, SessionConfig, Timestamp};
 use tokio::time::Instant;
 
 use crate::connect::{ConnectFuture, ConnectRequest, Connection, ConnectionClient};
@@ -119,9 +119,25 @@ impl Driver {
         Ok(self.session.is_connected())
     }
 
+    /// An event that is here already, whole, and changes nothing that is to be published.
+    #[inline(always)]
+    pub(crate) fn ready_event(&mut self) -> Option<Event> {
+        if !self.handle.is_quiet() || !self.held.is_empty() {
+            return None;
+        }
+        self.session.poll_event()
+    }
+
     /// An action that needs no waiting and no clock.
     #[inline]
     pub(crate) fn ready_action(&mut self) -> Option<Action> {
+        match self.ready_event() {
+            Some(event) => Some(Action::Event(event)),
+            None => self.ready_other_action(),
+        }
+    }
+
+    fn ready_other_action(&mut self) -> Option<Action> {
         if !self.handle.is_quiet() {
             return None;
         }
@@ -142,7 +158,7 @@ impl Driver {
         if !self.handle.is_quiet() && !self.handle.is_closed() {
             self.interrupt();
         }
-        if let Some(action) = self.ready_action() {
+        if let Some(action) = self.ready_other_action() {
             return Poll::Ready(Some(Ok(action)));
         }
         self.poll_session(cx)
