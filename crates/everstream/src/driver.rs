@@ -245,6 +245,9 @@ impl Driver {
                     if self.poll_read(deadline, cx).is_pending() {
                         return self.pause();
                     }
+                    if let Some(event) = self.session.poll_event() {
+                        return Poll::Ready(Some(Ok(Action::Event(event))));
+                    }
                 }
                 _ => return Poll::Ready(None),
             }
