@@ -72,6 +72,34 @@ impl LineEnds {
     }
 }
 
+/// Where a line ends that is likely to be short: for what ends within 16 bytes, this takes half the
+/// time of the vector search, which has more to set up.
+#[inline(always)]
+pub(crate) fn find_near_end(bytes: &[u8]) -> Option<usize> {
+    const WORD: usize = size_of::<u64>();
+    let mut at = 0;
+    while at < 2 * WORD {
+        let Some(word) = bytes[at..].first_chunk() else {
+            break;
+        };
+        let ends = marks(u64::from_le_bytes(*word));
+        if ends != 0 {
+            return Some(at + ends.trailing_zeros() as usize / 8);
+        }
+        at += WORD;
+    }
+    memchr2(b'\n', b'\r', &bytes[at..]).map(|end| at + end)
+}
+
+/// The top bit of each byte that is LF or CR; what is above the lowest of them may be wrong.
+#[inline(always)]
+fn marks(word: u64) -> u64 {
+    const ONES: u64 = u64::MAX / 0xFF;
+    // A byte that is zero borrows from the one above it.
+    let zeros = |word: u64| word.wrapping_sub(ONES) & !word;
+    (zeros(word ^ ONES * b'\n' as u64) | zeros(word ^ ONES * b'\r' as u64)) & ONES << 7
+}
+
 /// What follows a line's LF or CRLF. After a CR alone an LF may still come in the next chunk.
 #[inline]
 pub(crate) fn after_lf(rest: &[u8]) -> Option<&[u8]> {
@@ -102,6 +130,35 @@ mod tests {
             }
         }
         lines
+    }
+
+    #[test]
+    fn a_near_end_is_found_wherever_it_is() {
+        let others = [0, b'\t', 0x0B, 0x0C, 0x0E, b'a', 0x8A, 0x8D, 0xFF];
+        for len in 0..40 {
+            for (other, end) in others
+                .iter()
+                .flat_map(|other| [(*other, b'\n'), (*other, b'\r')])
+            {
+                let mut bytes = [other].repeat(len);
+                assert_eq!(find_near_end(&bytes), None, "{bytes:?}");
+                for at in 0..len {
+                    // An end, and after it more of them.
+                    bytes[at] = end;
+                    for next in [other, b'\n', b'\r'] {
+                        bytes.extend([next]);
+                        assert_eq!(find_near_end(&bytes), Some(at), "{bytes:?}");
+                        bytes.truncate(len);
+                    }
+                    if let Some(next) = bytes.get_mut(at + 1) {
+                        *next = end ^ b'\n' ^ b'\r';
+                        assert_eq!(find_near_end(&bytes), Some(at), "{bytes:?}");
+                        bytes[at + 1] = other;
+                    }
+                    bytes[at] = other;
+                }
+            }
+        }
     }
 
     #[test]

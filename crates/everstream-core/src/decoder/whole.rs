@@ -7,7 +7,7 @@ use super::open_line::OpenLine;
 use super::{Decoder, Exceeded};
 use crate::block;
 use crate::field::{Field, split_field, without_space};
-use crate::line::{Piece, after_lf};
+use crate::line::{Piece, after_lf, find_near_end};
 use crate::utf8;
 
 /// What the input begins with.
@@ -110,7 +110,7 @@ impl Decoder {
             let rest = match *input {
                 [b'\n', rest @ ..] | [b'\r', b'\n', rest @ ..] => rest,
                 [b':', text @ ..] => {
-                    let Some(end) = memchr2(b'\n', b'\r', text) else {
+                    let Some(end) = find_near_end(text) else {
                         self.ends.drop_lf(input);
                         return First::Piece(self.begin_open_line(core::mem::take(input)));
                     };
@@ -148,7 +148,7 @@ impl Decoder {
                 [b'd', ..] => return self.first_data(fields, rest, input),
                 [b'e' | b'i', ..] => {
                     let whole = rest;
-                    let (line, rest) = match memchr2(b'\n', b'\r', rest) {
+                    let (line, rest) = match find_near_end(rest) {
                         Some(end) => rest.split_at(end),
                         None => return First::Other(Other::Lines),
                     };
