@@ -13,7 +13,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use self::open_line::OpenLine;
-use self::whole::{First, Other};
+use self::whole::{First, Other, Plain};
 use crate::block::{self, Block, Lent};
 use crate::event::{Event, EventRef};
 use crate::item::{Item, ItemRef, Oversize, TooLarge};
@@ -186,11 +186,12 @@ impl Decoder {
         input: &mut &'i [u8],
     ) -> Result<Option<ItemRef<'a>>, TooLarge> {
         match self.plain(input) {
-            Some(data) => {
+            Plain::Data(data) => {
                 let event = EventRef::new("", data, &self.last_id, false);
                 Ok(Some(ItemRef::Event(event)))
             }
-            None => self.decode_other(input),
+            Plain::Cut => self.cut(input).map(|()| None),
+            Plain::Other => self.decode_other(input),
         }
     }
 
@@ -210,17 +211,25 @@ impl Decoder {
     /// ```
     #[inline(always)]
     pub fn decode_owned(&mut self, input: &mut &[u8]) -> Result<Option<Item>, TooLarge> {
-        match self.plain_event(input) {
-            Some(event) => Ok(Some(Item::Event(event))),
-            None => self.decode_other_owned(input),
+        match self.plain(input) {
+            Plain::Data(data) => {
+                let event = EventRef::new("", data, &self.last_id, false);
+                Ok(Some(Item::Event(event.to_owned())))
+            }
+            Plain::Cut => self.cut(input).map(|()| None),
+            Plain::Other => self.decode_other_owned(input),
         }
     }
 
     /// An event that has nothing but data and lies whole in `input`.
     #[inline(always)]
     pub(crate) fn plain_event(&mut self, input: &mut &[u8]) -> Option<Event> {
-        let data = self.plain(input)?;
-        Some(EventRef::new("", data, &self.last_id, false).to_owned())
+        match self.plain(input) {
+            Plain::Data(data) => {
+                Some(EventRef::new("", data, &self.last_id, false).to_owned())
+            }
+            Plain::Cut | Plain::Other => None,
+        }
     }
 
     /// The stream is over: forgets an unfinished event, keeps the last event id, and is ready for

@@ -6,9 +6,19 @@ use memchr::memchr2;
 use super::open_line::OpenLine;
 use super::{Decoder, Exceeded};
 use crate::block;
+use crate::TooLarge;
 use crate::field::{Field, split_field, without_space};
 use crate::line::{Piece, after_lf, find_near_end};
 use crate::utf8;
+
+/// What the input begins with, at first sight.
+pub(super) enum Plain<'i> {
+    /// All of an event that has nothing but data: what most streams have most of.
+    Data(&'i str),
+    /// A data line that goes on in the next chunk.
+    Cut,
+    Other,
+}
 
 /// What the input begins with.
 pub(super) enum First<'i> {
@@ -46,30 +56,41 @@ pub(super) enum Other<'i> {
 }
 
 impl Decoder {
-    /// All of an event that has nothing but data: what most streams have most of, and what stands in
-    /// the caller's loop.
+    /// The shortest way: what stands in the caller's loop.
     #[inline(always)]
-    pub(super) fn plain<'i>(&mut self, input: &mut &'i [u8]) -> Option<&'i str> {
+    pub(super) fn plain<'i>(&mut self, input: &mut &'i [u8]) -> Plain<'i> {
         if self.open != OpenLine::Empty {
-            return None;
+            return Plain::Other;
         }
         self.forget_last();
-        if !self.fresh {
-            return None;
-        }
-        let value = without_space(input.strip_prefix(b"data:")?);
-        let end = memchr2(b'\n', b'\r', value)?;
+        let value = match input.strip_prefix(b"data:") {
+            Some(value) if self.fresh => without_space(value),
+            _ => return Plain::Other,
+        };
+        let Some(end) = memchr2(b'\n', b'\r', value) else {
+            return Plain::Cut;
+        };
         let rest = match &value[end..] {
             [b'\n', b'\n', rest @ ..] | [b'\r', b'\n', b'\r', b'\n', rest @ ..] => rest,
-            _ => return None,
+            _ => return Plain::Other,
         };
         if input.len() - rest.len() > self.limit {
-            return None;
+            return Plain::Other;
         }
-        let data = utf8::valid_prefix(value, end)?;
+        let Some(data) = utf8::valid_prefix(value, end) else {
+            return Plain::Other;
+        };
         self.at_start = false;
         *input = rest;
-        Some(data)
+        Plain::Data(data)
+    }
+
+    /// What [`plain`](Self::plain) said is cut.
+    #[inline(never)]
+    pub(super) fn cut(&mut self, input: &mut &[u8]) -> Result<(), TooLarge> {
+        self.ends.drop_lf(input);
+        self.open_line(core::mem::take(input))
+            .map_err(|Exceeded| TooLarge { limit: self.limit })
     }
 
     #[inline(always)]
