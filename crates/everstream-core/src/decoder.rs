@@ -13,7 +13,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use self::open_line::OpenLine;
-use self::whole::{First, Other, Plain};
+use self::whole::{First, Plain};
 use crate::block::{self, Block, Lent};
 use crate::event::{Event, EventRef};
 use crate::item::{Item, ItemRef, Oversize, TooLarge};
@@ -190,7 +190,8 @@ impl Decoder {
                 let event = EventRef::new("", data, &self.last_id, false);
                 Ok(Some(ItemRef::Event(event)))
             }
-            Plain::Cut => self.cut(input).map(|()| None),
+            Plain::Piece => self.take_piece(input).map(|()| None),
+            Plain::Rest(end) => self.decode_rest(end, input),
             Plain::Other => self.decode_other(input),
         }
     }
@@ -216,7 +217,8 @@ impl Decoder {
                 let event = EventRef::new("", data, &self.last_id, false);
                 Ok(Some(Item::Event(event.to_owned())))
             }
-            Plain::Cut => self.cut(input).map(|()| None),
+            Plain::Piece => self.take_piece(input).map(|()| None),
+            Plain::Rest(end) => self.decode_rest_owned(end, input),
             Plain::Other => self.decode_other_owned(input),
         }
     }
@@ -225,10 +227,8 @@ impl Decoder {
     #[inline(always)]
     pub(crate) fn plain_event(&mut self, input: &mut &[u8]) -> Option<Event> {
         match self.plain(input) {
-            Plain::Data(data) => {
-                Some(EventRef::new("", data, &self.last_id, false).to_owned())
-            }
-            Plain::Cut | Plain::Other => None,
+            Plain::Data(data) => Some(EventRef::new("", data, &self.last_id, false).to_owned()),
+            _ => None,
         }
     }
 
@@ -279,14 +279,14 @@ impl Decoder {
         self.last_id = id.unwrap_or_default().into();
     }
 
-    #[inline]
+    #[inline(always)]
     fn event_ref<'a>(&'a mut self, lent: &Lent<'a>) -> EventRef<'a> {
         let own_id = self.block.has_id;
         let (event, data) = self.block.event_and_data(lent);
         EventRef::new(event, data, &self.last_id, own_id)
     }
 
-    #[inline]
+    #[inline(always)]
     fn event(&mut self, lent: &Lent<'_>) -> Event {
         match self.block.take_large(lent) {
             Some(data) => {
@@ -313,57 +313,88 @@ impl Decoder {
         &'a mut self,
         input: &mut &'i [u8],
     ) -> Result<Option<ItemRef<'a>>, TooLarge> {
-        let other = match self.first(input) {
-            First::Data(data) => {
-                let event = EventRef::new("", data, &self.last_id, false);
-                return Ok(Some(ItemRef::Event(event)));
-            }
+        match self.first(input) {
             First::Event(data, fields) => {
                 let event = fields.event.unwrap_or("");
                 let event = EventRef::new(event, data, &self.last_id, fields.id.is_some());
-                return Ok(Some(ItemRef::Event(event)));
+                Ok(Some(ItemRef::Event(event)))
             }
-            First::Comment(text) => return Ok(Some(ItemRef::Comment(text))),
-            First::Piece(Ok(())) => return Ok(None),
-            First::Piece(Err(Exceeded)) => return Err(TooLarge { limit: self.limit }),
-            First::Other(other) => other,
-        };
-        self.decode_lines(other, input)
+            First::Comment(text) => Ok(Some(ItemRef::Comment(text))),
+            First::Piece => self.take_piece(input).map(|()| None),
+            First::Lines => self.decode_lines(input),
+        }
     }
 
     #[inline(never)]
-    pub(crate) fn decode_other_owned(
-        &mut self,
-        input: &mut &[u8],
-    ) -> Result<Option<Item>, TooLarge> {
-        let other = match self.first(input) {
-            First::Data(data) => {
-                let event = EventRef::new("", data, &self.last_id, false);
-                return Ok(Some(Item::Event(event.to_owned())));
-            }
+    fn decode_other_owned(&mut self, input: &mut &[u8]) -> Result<Option<Item>, TooLarge> {
+        match self.first(input) {
             First::Event(data, fields) => {
                 let event = fields.event.unwrap_or("");
                 let event = EventRef::new(event, data, &self.last_id, fields.id.is_some());
-                return Ok(Some(Item::Event(event.to_owned())));
+                Ok(Some(Item::Event(event.to_owned())))
             }
-            First::Comment(text) => return Ok(Some(Item::Comment(text.into()))),
-            First::Piece(Ok(())) => return Ok(None),
-            First::Piece(Err(Exceeded)) => return Err(TooLarge { limit: self.limit }),
-            First::Other(other) => other,
-        };
-        self.decode_lines_owned(other, input)
+            First::Comment(text) => Ok(Some(Item::Comment(text.into()))),
+            First::Piece => self.take_piece(input).map(|()| None),
+            First::Lines => self.decode_lines_owned(input),
+        }
+    }
+
+    #[inline(never)]
+    fn decode_rest<'a, 'i: 'a>(
+        &'a mut self,
+        end: usize,
+        input: &mut &'i [u8],
+    ) -> Result<Option<ItemRef<'a>>, TooLarge> {
+        let rest = self.ends.take_line(input, end);
+        if self.ends_ignored_comment(rest) {
+            return self.decode_other(input);
+        }
+        let mut lent = Lent::default();
+        let step = self.resume(rest, input, &mut lent);
+        self.item_ref(step, &lent)
+    }
+
+    #[inline(never)]
+    fn decode_rest_owned(
+        &mut self,
+        end: usize,
+        input: &mut &[u8],
+    ) -> Result<Option<Item>, TooLarge> {
+        let rest = self.ends.take_line(input, end);
+        if self.ends_ignored_comment(rest) {
+            return self.decode_other_owned(input);
+        }
+        let mut lent = Lent::default();
+        let step = self.resume(rest, input, &mut lent);
+        self.item(step, &lent)
     }
 
     #[inline(never)]
     fn decode_lines<'a, 'i: 'a>(
         &'a mut self,
-        other: Other<'i>,
         input: &mut &'i [u8],
     ) -> Result<Option<ItemRef<'a>>, TooLarge> {
         let mut lent = Lent::default();
-        Ok(match self.lines(other, input, &mut lent) {
+        let step = self.lines(input, &mut lent);
+        self.item_ref(step, &lent)
+    }
+
+    #[inline(never)]
+    fn decode_lines_owned(&mut self, input: &mut &[u8]) -> Result<Option<Item>, TooLarge> {
+        let mut lent = Lent::default();
+        let step = self.lines(input, &mut lent);
+        self.item(step, &lent)
+    }
+
+    #[inline(always)]
+    fn item_ref<'a>(
+        &'a mut self,
+        step: Result<Option<Step>, Exceeded>,
+        lent: &Lent<'a>,
+    ) -> Result<Option<ItemRef<'a>>, TooLarge> {
+        Ok(match step {
             Ok(None) => None,
-            Ok(Some(Step::Event)) => Some(ItemRef::Event(self.event_ref(&lent))),
+            Ok(Some(Step::Event)) => Some(ItemRef::Event(self.event_ref(lent))),
             Ok(Some(Step::Comment)) => {
                 Some(ItemRef::Comment(lent.comment.unwrap_or(&self.comment)))
             }
@@ -374,16 +405,15 @@ impl Decoder {
         })
     }
 
-    #[inline(never)]
-    fn decode_lines_owned<'i>(
+    #[inline(always)]
+    fn item(
         &mut self,
-        other: Other<'i>,
-        input: &mut &'i [u8],
+        step: Result<Option<Step>, Exceeded>,
+        lent: &Lent<'_>,
     ) -> Result<Option<Item>, TooLarge> {
-        let mut lent = Lent::default();
-        Ok(match self.lines(other, input, &mut lent) {
+        Ok(match step {
             Ok(None) => None,
-            Ok(Some(Step::Event)) => Some(Item::Event(self.event(&lent))),
+            Ok(Some(Step::Event)) => Some(Item::Event(self.event(lent))),
             Ok(Some(Step::Comment)) => {
                 Some(Item::Comment(lent.comment.unwrap_or(&self.comment).into()))
             }

@@ -48,17 +48,9 @@ impl LineEnds {
         Some(Piece::End(self.take_line(input, end)))
     }
 
-    /// [`take`](Self::take), within a line, where the end seldom comes at once.
+    /// Takes a line whose end was found.
     #[inline]
-    pub(crate) fn take_rest<'i>(&mut self, input: &mut &'i [u8]) -> Piece<'i> {
-        match memchr2(b'\n', b'\r', input) {
-            Some(end) => Piece::End(self.take_line(input, end)),
-            None => Piece::Open(core::mem::take(input)),
-        }
-    }
-
-    #[inline]
-    fn take_line<'i>(&mut self, input: &mut &'i [u8], end: usize) -> &'i [u8] {
+    pub(crate) fn take_line<'i>(&mut self, input: &mut &'i [u8], end: usize) -> &'i [u8] {
         let (line, rest) = input.split_at(end);
         *input = match rest {
             [b'\r', b'\n', rest @ ..] | [b'\n', rest @ ..] => rest,

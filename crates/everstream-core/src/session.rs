@@ -369,7 +369,7 @@ impl<B: AsRef<[u8]>> Session<B> {
         loop {
             let chunk = self.chunk.as_ref()?.as_ref();
             let mut rest = chunk.get(self.decoded..).unwrap_or_default();
-            let item = self.decoder.decode_other_owned(&mut rest);
+            let item = self.decoder.decode_owned(&mut rest);
             self.decoded = chunk.len() - rest.len();
             if rest.is_empty() {
                 self.next_chunk();

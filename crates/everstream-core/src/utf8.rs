@@ -77,3 +77,44 @@ pub(crate) fn push_lossy<'i>(out: &mut String, mut bytes: &'i [u8]) -> &'i [u8] 
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec::Vec;
+
+    #[test]
+    fn a_prefix_is_judged_by_itself_whatever_follows_it() {
+        let whole = ["", "x", "\u{e9}", "\u{20ac}", "\u{1d11e}"];
+        let broken: [&[u8]; 5] = [b"\xFF", b"\x80", b"\xC3", b"\xE2\x82", b"\xF0\x9D\x84"];
+        let after: [&[u8]; 5] = [b"", b"\n", b"\n\xFFdata", b"\n\xE2\x82\xAC", b"\n\xC3"];
+        for len in 0..150 {
+            for (after, fill) in after.iter().zip([0, 1, 63, 64, 200]) {
+                let rest = [after, &[b'a'].repeat(fill)[..], after].concat();
+                let with = |end: &[u8]| {
+                    let prefix = [&[b'a'].repeat(len)[..], end].concat();
+                    let bytes = [&prefix[..], &rest].concat();
+                    (bytes, prefix.len())
+                };
+                for end in whole {
+                    let (bytes, len) = with(end.as_bytes());
+                    let expected = core::str::from_utf8(&bytes[..len]).ok();
+                    assert!(expected.is_some());
+                    assert_eq!(valid_prefix(&bytes, len), expected);
+                }
+                for end in broken {
+                    let (bytes, len) = with(end);
+                    assert_eq!(valid_prefix(&bytes, len), None);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_prefix_that_ends_within_a_character_is_none() {
+        let text: Vec<u8> = "\u{e9}".repeat(64).into_bytes();
+        assert_eq!(valid_prefix(&text, 63), None);
+        assert!(valid_prefix(&text, 64).is_some());
+        assert_eq!(valid_prefix(&text, 129), None, "longer than there is");
+    }
+}

@@ -1,6 +1,5 @@
 //! Line by line, as the standard has it (WHATWG HTML 9.2.6).
 
-use super::whole::Other;
 use super::{BOM, Decoder, Exceeded, Step};
 use crate::block::Lent;
 use crate::field::{Field, parse_retry, split_field, without_space};
@@ -9,25 +8,20 @@ use crate::line::Piece;
 use crate::utf8;
 
 impl Decoder {
+    /// Goes on to the next item, from between two lines.
     #[inline(always)]
     pub(super) fn lines<'i>(
         &mut self,
-        other: Other<'i>,
         input: &mut &'i [u8],
         lent: &mut Lent<'i>,
     ) -> Result<Option<Step>, Exceeded> {
-        match other {
-            Other::Rest(rest) => self.resume(rest, input, lent),
-            Other::Lines => {
-                self.ends.drop_lf(input);
-                self.step(input, lent)
-            }
-        }
+        self.ends.drop_lf(input);
+        self.step(input, lent)
     }
 
     /// Goes on to the next item, from within a line.
     #[inline(always)]
-    fn resume<'i>(
+    pub(super) fn resume<'i>(
         &mut self,
         rest: &[u8],
         input: &mut &'i [u8],

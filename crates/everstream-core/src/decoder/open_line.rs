@@ -3,6 +3,7 @@
 use super::{BOM, Decoder, Exceeded, Step};
 use crate::block::{self, Lent};
 use crate::field::{Field, split_field, without_space};
+use crate::item::TooLarge;
 
 /// So much of a line tells whether its field is one of those that make an event, and whether the
 /// value of a data line begins with a space.
@@ -22,24 +23,33 @@ pub(super) enum OpenLine {
 }
 
 impl Decoder {
+    /// All of the input is a piece of a line.
     #[inline(never)]
-    pub(super) fn begin_open_line(&mut self, bytes: &[u8]) -> Result<(), Exceeded> {
-        self.open_line(bytes)
-    }
-
-    #[inline(never)]
-    pub(super) fn go_on_open_line(&mut self, bytes: &[u8]) -> Result<(), Exceeded> {
-        self.extend_open_line(bytes)
+    pub(super) fn take_piece(&mut self, input: &mut &[u8]) -> Result<(), TooLarge> {
+        let within_limit = match self.open {
+            OpenLine::Empty => {
+                self.ends.drop_lf(input);
+                self.open_line(core::mem::take(input))
+            }
+            _ => self.extend_open_line(core::mem::take(input)),
+        };
+        within_limit.map_err(|Exceeded| TooLarge { limit: self.limit })
     }
 
     /// The chunk ends within a line that began in it.
     #[inline(always)]
     pub(super) fn open_line(&mut self, bytes: &[u8]) -> Result<(), Exceeded> {
         self.open_len = bytes.len();
-        match bytes.strip_prefix(b"data:") {
-            Some(value @ [_, ..]) => {
+        match bytes {
+            [b'd', b'a', b't', b'a', b':', value @ ..] if !value.is_empty() => {
                 self.open_data_line();
                 self.extend_data_line(without_space(value))
+            }
+            // Neither a data line nor a BOM, and `raw` is empty.
+            [b':' | b'e' | b'i', ..] if bytes.len() <= self.limit => {
+                self.open = OpenLine::Raw;
+                self.raw.extend_from_slice(bytes);
+                Ok(())
             }
             _ => self.extend_raw_line(bytes),
         }

@@ -3,35 +3,34 @@
 
 use memchr::memchr2;
 
+use super::Decoder;
 use super::open_line::OpenLine;
-use super::{Decoder, Exceeded};
 use crate::block;
-use crate::TooLarge;
 use crate::field::{Field, split_field, without_space};
-use crate::line::{Piece, after_lf, find_near_end};
+use crate::line::{after_lf, find_near_end};
 use crate::utf8;
 
 /// What the input begins with, at first sight.
 pub(super) enum Plain<'i> {
     /// All of an event that has nothing but data: what most streams have most of.
     Data(&'i str),
-    /// A data line that goes on in the next chunk.
-    Cut,
+    /// Nothing but a piece of a line.
+    Piece,
+    /// So many bytes of the open line, and its end.
+    Rest(usize),
     Other,
 }
 
 /// What the input begins with.
 pub(super) enum First<'i> {
-    /// All of an event that has nothing but data.
-    Data(&'i str),
-    /// All of another one.
+    /// All of an event of one data line.
     Event(&'i str, Fields<'i>),
     /// All of a comment, between blocks.
     Comment(&'i str),
-    /// Nothing but a piece of a line, which was taken.
-    Piece(Result<(), Exceeded>),
+    /// Nothing but a piece of a line.
+    Piece,
     /// Something that goes line by line.
-    Other(Other<'i>),
+    Lines,
 }
 
 /// What comes before the data.
@@ -48,19 +47,15 @@ impl Fields<'_> {
     }
 }
 
-#[derive(Clone, Copy)]
-pub(super) enum Other<'i> {
-    Lines,
-    /// The rest of an open line, which was taken, and then lines.
-    Rest(&'i [u8]),
-}
-
 impl Decoder {
     /// The shortest way: what stands in the caller's loop.
     #[inline(always)]
     pub(super) fn plain<'i>(&mut self, input: &mut &'i [u8]) -> Plain<'i> {
         if self.open != OpenLine::Empty {
-            return Plain::Other;
+            return match memchr2(b'\n', b'\r', input) {
+                Some(end) => Plain::Rest(end),
+                None => Plain::Piece,
+            };
         }
         self.forget_last();
         let value = match input.strip_prefix(b"data:") {
@@ -68,7 +63,7 @@ impl Decoder {
             _ => return Plain::Other,
         };
         let Some(end) = memchr2(b'\n', b'\r', value) else {
-            return Plain::Cut;
+            return Plain::Piece;
         };
         let rest = match &value[end..] {
             [b'\n', b'\n', rest @ ..] | [b'\r', b'\n', b'\r', b'\n', rest @ ..] => rest,
@@ -85,29 +80,9 @@ impl Decoder {
         Plain::Data(data)
     }
 
-    /// What [`plain`](Self::plain) said is cut.
-    #[inline(never)]
-    pub(super) fn cut(&mut self, input: &mut &[u8]) -> Result<(), TooLarge> {
-        self.ends.drop_lf(input);
-        self.open_line(core::mem::take(input))
-            .map_err(|Exceeded| TooLarge { limit: self.limit })
-    }
-
-    #[inline(always)]
-    pub(super) fn first<'i>(&mut self, input: &mut &'i [u8]) -> First<'i> {
-        match self.open {
-            OpenLine::Empty => self.first_line(input),
-            _ => match self.ends.take_rest(input) {
-                Piece::Open(bytes) => First::Piece(self.go_on_open_line(bytes)),
-                Piece::End(rest) if self.ends_ignored_comment(rest) => self.first_line(input),
-                Piece::End(rest) => First::Other(Other::Rest(rest)),
-            },
-        }
-    }
-
     /// Passes over the end of a comment, or else does nothing.
     #[inline]
-    fn ends_ignored_comment(&mut self, rest: &[u8]) -> bool {
+    pub(super) fn ends_ignored_comment(&mut self, rest: &[u8]) -> bool {
         let ignored = self.ignore_comments
             && self.raw.first() == Some(&b':')
             && self.open_len.saturating_add(rest.len()) <= self.limit;
@@ -122,28 +97,27 @@ impl Decoder {
     /// Between blocks. (An LF that is still due after a CR would be a blank line here, which does
     /// nothing.)
     #[inline(always)]
-    fn first_line<'i>(&mut self, input: &mut &'i [u8]) -> First<'i> {
+    pub(super) fn first<'i>(&mut self, input: &mut &'i [u8]) -> First<'i> {
         self.forget_last();
         if !self.fresh {
-            return First::Other(Other::Lines);
+            return First::Lines;
         }
         loop {
             let rest = match *input {
                 [b'\n', rest @ ..] | [b'\r', b'\n', rest @ ..] => rest,
                 [b':', text @ ..] => {
                     let Some(end) = find_near_end(text) else {
-                        self.ends.drop_lf(input);
-                        return First::Piece(self.begin_open_line(core::mem::take(input)));
+                        return First::Piece;
                     };
                     let Some(rest) = after_lf(&text[end..]) else {
-                        return First::Other(Other::Lines);
+                        return First::Lines;
                     };
                     if b":".len() + end > self.limit {
-                        return First::Other(Other::Lines);
+                        return First::Lines;
                     }
                     if !self.ignore_comments {
                         let Some(text) = utf8::valid_prefix(text, end) else {
-                            return First::Other(Other::Lines);
+                            return First::Lines;
                         };
                         self.at_start = false;
                         *input = rest;
@@ -153,7 +127,7 @@ impl Decoder {
                 }
                 [b'd', ..] => return self.first_data(Fields::default(), input, input),
                 [b'e' | b'i', ..] => return self.first_fields(input),
-                _ => return First::Other(Other::Lines),
+                _ => return First::Lines,
             };
             self.at_start = false;
             *input = rest;
@@ -171,10 +145,10 @@ impl Decoder {
                     let whole = rest;
                     let (line, rest) = match find_near_end(rest) {
                         Some(end) => rest.split_at(end),
-                        None => return First::Other(Other::Lines),
+                        None => return First::Lines,
                     };
                     let Some(after) = after_lf(rest) else {
-                        return First::Other(Other::Lines);
+                        return First::Lines;
                     };
                     let (field, value) = split_field(line);
                     let value = without_space(value);
@@ -186,12 +160,12 @@ impl Decoder {
                         after,
                     )
                 }
-                _ => return First::Other(Other::Lines),
+                _ => return First::Lines,
             };
             match (field, value) {
                 (Field::Event, Some(event)) => fields.event = Some(event),
                 (Field::Id, Some(id)) if !id.contains('\0') => fields.id = Some(id),
-                _ => return First::Other(Other::Lines),
+                _ => return First::Lines,
             }
             rest = after;
         }
@@ -207,13 +181,12 @@ impl Decoder {
     ) -> First<'i> {
         let value = match line.strip_prefix(b"data:") {
             Some(value) if input.len() - line.len() <= self.limit => without_space(value),
-            _ => return First::Other(Other::Lines),
+            _ => return First::Lines,
         };
         let Some(end) = memchr2(b'\n', b'\r', value) else {
             self.keep_fields(fields);
-            self.ends.drop_lf(input);
-            *input = &[];
-            return First::Piece(self.begin_open_line(line));
+            *input = line;
+            return First::Piece;
         };
         let rest = match &value[end..] {
             [b'\n', b'\n', rest @ ..] | [b'\r', b'\n', b'\r', b'\n', rest @ ..] => Some(rest),
@@ -225,13 +198,10 @@ impl Decoder {
         let Some((data, rest)) = whole else {
             self.keep_fields(fields);
             *input = line;
-            return First::Other(Other::Lines);
+            return First::Lines;
         };
         self.at_start = false;
         *input = rest;
-        if fields.is_empty() {
-            return First::Data(data);
-        }
         if let Some(id) = fields.id {
             block::clear(&mut self.last_id);
             self.last_id.push_str(id);
