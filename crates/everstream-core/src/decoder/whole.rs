@@ -102,6 +102,7 @@ impl Decoder {
         if !self.fresh {
             return First::Lines;
         }
+        let at_first_sight = input.len();
         loop {
             let rest = match *input {
                 [b'\n', rest @ ..] | [b'\r', b'\n', rest @ ..] => rest,
@@ -125,6 +126,8 @@ impl Decoder {
                     }
                     rest
                 }
+                // `plain` has seen that it is none of these.
+                [b'd', ..] if input.len() == at_first_sight => return First::Lines,
                 [b'd', ..] => return self.first_data(Fields::default(), input, input),
                 [b'e' | b'i', ..] => return self.first_fields(input),
                 _ => return First::Lines,
