@@ -23,55 +23,10 @@ use crate::decoder::Decoder;
 use crate::event::Event;
 use crate::fault::Fault;
 use crate::item::Item;
+use crate::output::Output;
 use crate::strategy::delay::BaseDelay;
 use crate::strategy::error::Verdict;
 use crate::time::Timestamp;
-
-/// What the driver is to do next.
-///
-/// ```
-/// use everstream_core::{Output, Session, SessionConfig, Start, Timestamp};
-///
-/// let (mut session, now) = (Session::<Vec<u8>>::new(SessionConfig::default()), Timestamp::default());
-/// session.read();
-/// let result = loop {
-///     match session.poll_output(now) {
-///         Output::Connect { .. } => session.handle_connected(Start::default(), now),
-///         Output::Wait { until } => println!("sleep until {until:?}"),
-///         Output::Read { .. } => session.close(), // where a driver would read
-///         Output::Action(action) => println!("{action:?}"),
-///         Output::Stop(result) => break result,
-///         _ => unreachable!(),
-///     }
-/// };
-/// assert!(result.is_ok());
-/// ```
-#[non_exhaustive]
-#[derive(Debug)]
-pub enum Output {
-    /// Open a connection, then call [`Session::handle_connected`] or [`Session::handle_fault`].
-    /// Said again until one of them is called: a driver that is at it just goes on.
-    Connect {
-        /// Where to resume, if an id is known. It is what the server sent, also if it can't be a
-        /// header's value.
-        last_event_id: Option<String>,
-    },
-    /// Have no connection until then.
-    Wait {
-        /// When to poll again.
-        until: Timestamp,
-    },
-    /// Read from the connection, then call [`Session::handle_data`], [`Session::handle_end`],
-    /// [`Session::handle_fault`] or, when the deadline has passed, [`Session::handle_timeout`].
-    Read {
-        /// How long silence is accepted.
-        deadline: Option<Timestamp>,
-    },
-    /// Give this to the user. If it is a [`Action::Fault`], the connection is over.
-    Action(Action),
-    /// The iteration is over, and so is the connection: quietly, or because of this fault.
-    Stop(Result<(), Fault>),
-}
 
 /// One logical stream over any number of connections, without any I/O.
 ///
