@@ -33,8 +33,8 @@ const BOM: &[u8] = b"\xEF\xBB\xBF";
 
 /// Turns the bytes of a stream, in chunks of any size, into items.
 ///
-/// It looks at every byte once. Its memory is bounded by the limit, and what a large event made
-/// it take it gives back afterwards.
+/// Its time grows with what comes, however that is cut. Its memory is bounded by the limit, and what a
+/// large event made it take it gives back afterwards.
 ///
 /// ```
 /// use everstream_core::{Decoder, ItemRef};
