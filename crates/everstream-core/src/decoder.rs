@@ -13,7 +13,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use self::open_line::OpenLine;
-use self::whole::{First, Plain};
+use self::whole::{Fields, First, Plain};
 use crate::block::{self, Block, Lent};
 use crate::event::{Event, EventRef};
 use crate::item::{Item, ItemRef, Oversize, TooLarge};
@@ -186,12 +186,13 @@ impl Decoder {
         input: &mut &'i [u8],
     ) -> Result<Option<ItemRef<'a>>, TooLarge> {
         match self.plain(input) {
-            Plain::Data(data) => {
-                let event = EventRef::new("", data, &self.last_id, false);
-                Ok(Some(ItemRef::Event(event)))
-            }
+            Plain::Data(data) => Ok(Some(ItemRef::Event(self.whole(data, Fields::default())))),
             Plain::Piece => self.take_piece(input).map(|()| None),
             Plain::Rest(end) => self.decode_rest(end, input),
+            Plain::Fields => {
+                let first = self.fields(input);
+                self.decode_first(first, input)
+            }
             Plain::Other => self.decode_other(input),
         }
     }
@@ -214,20 +215,28 @@ impl Decoder {
     pub fn decode_owned(&mut self, input: &mut &[u8]) -> Result<Option<Item>, TooLarge> {
         match self.plain(input) {
             Plain::Data(data) => {
-                let event = EventRef::new("", data, &self.last_id, false);
-                Ok(Some(Item::Event(event.to_owned())))
+                let event = self.whole(data, Fields::default()).to_owned();
+                Ok(Some(Item::Event(event)))
             }
             Plain::Piece => self.take_piece(input).map(|()| None),
             Plain::Rest(end) => self.decode_rest_owned(end, input),
+            Plain::Fields => {
+                let first = self.fields(input);
+                self.decode_first_owned(first, input)
+            }
             Plain::Other => self.decode_other_owned(input),
         }
     }
 
-    /// An event that has nothing but data and lies whole in `input`.
+    /// The next event, if it lies whole in `input`. Otherwise some of it may have been taken.
     #[inline(always)]
-    pub(crate) fn plain_event(&mut self, input: &mut &[u8]) -> Option<Event> {
+    pub(crate) fn whole_event(&mut self, input: &mut &[u8]) -> Option<Event> {
         match self.plain(input) {
-            Plain::Data(data) => Some(EventRef::new("", data, &self.last_id, false).to_owned()),
+            Plain::Data(data) => Some(self.whole(data, Fields::default()).to_owned()),
+            Plain::Fields => match self.fields(input) {
+                First::Event(data, fields) => Some(self.whole(data, fields).to_owned()),
+                _ => None,
+            },
             _ => None,
         }
     }
@@ -313,12 +322,18 @@ impl Decoder {
         &'a mut self,
         input: &mut &'i [u8],
     ) -> Result<Option<ItemRef<'a>>, TooLarge> {
-        match self.first(input) {
-            First::Event(data, fields) => {
-                let event = fields.event.unwrap_or("");
-                let event = EventRef::new(event, data, &self.last_id, fields.id.is_some());
-                Ok(Some(ItemRef::Event(event)))
-            }
+        let first = self.first(input);
+        self.decode_first(first, input)
+    }
+
+    #[inline(always)]
+    fn decode_first<'a, 'i: 'a>(
+        &'a mut self,
+        first: First<'i>,
+        input: &mut &'i [u8],
+    ) -> Result<Option<ItemRef<'a>>, TooLarge> {
+        match first {
+            First::Event(data, fields) => Ok(Some(ItemRef::Event(self.whole(data, fields)))),
             First::Comment(text) => Ok(Some(ItemRef::Comment(text))),
             First::Piece => self.take_piece(input).map(|()| None),
             First::Lines => self.decode_lines(input),
@@ -327,16 +342,30 @@ impl Decoder {
 
     #[inline(never)]
     fn decode_other_owned(&mut self, input: &mut &[u8]) -> Result<Option<Item>, TooLarge> {
-        match self.first(input) {
+        let first = self.first(input);
+        self.decode_first_owned(first, input)
+    }
+
+    #[inline(always)]
+    fn decode_first_owned<'i>(
+        &mut self,
+        first: First<'i>,
+        input: &mut &'i [u8],
+    ) -> Result<Option<Item>, TooLarge> {
+        match first {
             First::Event(data, fields) => {
-                let event = fields.event.unwrap_or("");
-                let event = EventRef::new(event, data, &self.last_id, fields.id.is_some());
-                Ok(Some(Item::Event(event.to_owned())))
+                Ok(Some(Item::Event(self.whole(data, fields).to_owned())))
             }
             First::Comment(text) => Ok(Some(Item::Comment(text.into()))),
             First::Piece => self.take_piece(input).map(|()| None),
             First::Lines => self.decode_lines_owned(input),
         }
+    }
+
+    #[inline(always)]
+    fn whole<'a>(&'a self, data: &'a str, fields: Fields<'a>) -> EventRef<'a> {
+        let event = fields.event.unwrap_or("");
+        EventRef::new(event, data, &self.last_id, fields.id.is_some())
     }
 
     #[inline(never)]

@@ -108,10 +108,15 @@ impl Event {
     /// ```
     #[inline]
     pub fn id(&self) -> Option<&str> {
-        match self.packed & 1 {
-            1 => self.as_ref().id(),
-            _ => None,
+        match self.has_own_id() {
+            true => self.as_ref().id(),
+            false => None,
         }
+    }
+
+    #[inline(always)]
+    pub(crate) fn has_own_id(&self) -> bool {
+        self.packed & 1 == 1
     }
 
     /// The newest id of the stream when this event came, its own or an earlier one's; `None` if
@@ -156,7 +161,7 @@ impl Event {
     pub fn as_ref(&self) -> EventRef<'_> {
         let (data, rest) = self.text.split_at(self.data_len);
         let (event, last_id) = rest.split_at(self.packed >> 1);
-        EventRef::new(event, data, last_id, self.packed & 1 == 1)
+        EventRef::new(event, data, last_id, self.has_own_id())
     }
 }
 

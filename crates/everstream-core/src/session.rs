@@ -278,7 +278,7 @@ impl<B: AsRef<[u8]>> Session<B> {
     }
 
     /// [`poll_action`](Self::poll_action), for what most streams have most of: the next event, if it
-    /// has nothing but data and came whole. It doesn't change the last event id. `None` says nothing.
+    /// lies whole in what came. `None` says nothing.
     ///
     /// ```
     /// # use everstream_core::{Session, SessionConfig, Start};
@@ -288,10 +288,11 @@ impl<B: AsRef<[u8]>> Session<B> {
     /// # session.poll_output(now);
     /// # session.handle_connected(Start::default(), now);
     /// # session.poll_output(now);
-    /// session.handle_data(b"data: a\n\nid: 7\ndata: b\n\n".to_vec(), now);
+    /// session.handle_data(b"data: a\n\n: or\ndata: b\n\n".to_vec(), now);
     /// assert_eq!(session.poll_event().unwrap().data(), "a");
     /// assert!(session.poll_event().is_none());
-    /// assert!(session.poll_action().is_some());
+    /// assert!(session.poll_action().is_some()); // a comment
+    /// assert_eq!(session.poll_event().unwrap().data(), "b");
     /// ```
     // Inlined with all that it calls: the event reaches the user in registers.
     #[inline(always)]
@@ -301,11 +302,13 @@ impl<B: AsRef<[u8]>> Session<B> {
         }
         let chunk = self.chunk.as_ref()?.as_ref();
         let mut rest = chunk.get(self.decoded..)?;
-        let event = self.decoder.plain_event(&mut rest)?;
+        let event = self.decoder.whole_event(&mut rest);
         self.decoded = chunk.len() - rest.len();
+        let event = event?;
         if rest.is_empty() {
             self.next_chunk();
         }
+        self.id_received |= event.has_own_id();
         self.reading_since = None;
         Some(event)
     }
@@ -331,7 +334,7 @@ impl<B: AsRef<[u8]>> Session<B> {
             }
             match item {
                 Ok(Some(Item::Event(event))) => {
-                    self.id_received |= event.id().is_some();
+                    self.id_received |= event.has_own_id();
                     self.reading_since = None;
                     if self
                         .config

@@ -119,13 +119,15 @@ impl Driver {
         Ok(self.session.is_connected())
     }
 
-    /// An event that is here already, whole, and changes nothing that is to be published.
+    /// An event that is here already, and whole.
     #[inline(always)]
     pub(crate) fn ready_event(&mut self) -> Option<Event> {
         if !self.handle.is_quiet() || !self.held.is_empty() {
             return None;
         }
-        self.session.poll_event()
+        let event = self.session.poll_event()?;
+        self.publish();
+        Some(event)
     }
 
     /// An action that needs no waiting and no clock.
@@ -246,6 +248,7 @@ impl Driver {
                         return self.pause();
                     }
                     if let Some(event) = self.session.poll_event() {
+                        self.publish();
                         return Poll::Ready(Some(Ok(Action::Event(event))));
                     }
                 }
@@ -350,18 +353,23 @@ impl Driver {
     }
 
     /// Keeps what `handle` shows up to date with what is handed out.
-    #[inline]
+    #[inline(always)]
     fn publish(&mut self) {
+        if self.published.as_deref() != self.session.last_event_id() {
+            self.publish_change();
+        }
+    }
+
+    #[inline(never)]
+    fn publish_change(&mut self) {
         let id = self.session.last_event_id();
-        if self.published.as_deref() != id {
-            self.handle.publish_last_event_id(id);
-            match (&mut self.published, id) {
-                (Some(published), Some(id)) => {
-                    published.clear();
-                    published.push_str(id);
-                }
-                (published, id) => *published = id.map(String::from),
+        self.handle.publish_last_event_id(id);
+        match (&mut self.published, id) {
+            (Some(published), Some(id)) => {
+                published.clear();
+                published.push_str(id);
             }
+            (published, id) => *published = id.map(String::from),
         }
     }
 

@@ -18,6 +18,8 @@ pub(super) enum Plain<'i> {
     Piece,
     /// So many bytes of the open line, and its end.
     Rest(usize),
+    /// A type or an id, perhaps.
+    Fields,
     Other,
 }
 
@@ -58,8 +60,10 @@ impl Decoder {
             };
         }
         self.forget_last();
-        let value = match input.strip_prefix(b"data:") {
-            Some(value) if self.fresh => without_space(value),
+        let value = match *input {
+            _ if !self.fresh => return Plain::Other,
+            [b'd', b'a', b't', b'a', b':', value @ ..] => without_space(value),
+            [b'e' | b'i', ..] => return Plain::Fields,
             _ => return Plain::Other,
         };
         let Some(end) = memchr2(b'\n', b'\r', value) else {
@@ -126,10 +130,10 @@ impl Decoder {
                     }
                     rest
                 }
-                // `plain` has seen that it is none of these.
+                // `plain` has seen that it isn't.
                 [b'd', ..] if input.len() == at_first_sight => return First::Lines,
                 [b'd', ..] => return self.first_data(Fields::default(), input, input),
-                [b'e' | b'i', ..] => return self.first_fields(input),
+                [b'e' | b'i', ..] => return self.fields(input),
                 _ => return First::Lines,
             };
             self.at_start = false;
@@ -139,7 +143,7 @@ impl Decoder {
 
     /// An event whose type or id comes before its data.
     #[inline(never)]
-    fn first_fields<'i>(&mut self, input: &mut &'i [u8]) -> First<'i> {
+    pub(super) fn fields<'i>(&mut self, input: &mut &'i [u8]) -> First<'i> {
         let (mut fields, mut rest) = (Fields::default(), *input);
         loop {
             let (field, value, after) = match rest {
