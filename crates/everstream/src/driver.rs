@@ -160,8 +160,11 @@ impl Driver {
         if !self.handle.is_quiet() && !self.handle.is_closed() {
             self.interrupt();
         }
-        if let Some(action) = self.ready_other_action() {
-            return Poll::Ready(Some(Ok(action)));
+        if self.handle.is_quiet() {
+            if let Some(held) = self.held.pop_front() {
+                self.publish();
+                return Poll::Ready(Some(Ok(held)));
+            }
         }
         self.poll_session(cx)
     }
