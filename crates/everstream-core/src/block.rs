@@ -162,6 +162,20 @@ impl Block {
         }
     }
 
+    /// Sets what is known to be text.
+    pub(crate) fn set_fields(&mut self, event: Option<&str>, id: Option<&str>) {
+        if let Some(event) = event {
+            self.has_event = true;
+            self.event.clear();
+            self.event.push_str(event);
+        }
+        if let Some(id) = id {
+            self.has_id = true;
+            self.id.clear();
+            self.id.push_str(id);
+        }
+    }
+
     /// The type, empty for the default.
     #[inline]
     pub(crate) fn event(&self) -> &str {

@@ -223,11 +223,6 @@ impl Decoder {
         }
         self.at_start = false;
         self.fresh = false;
-        if let Some(event) = fields.event {
-            self.block.set_event(event.as_bytes());
-        }
-        if let Some(id) = fields.id {
-            self.block.set_id(id.as_bytes());
-        }
+        self.block.set_fields(fields.event, fields.id);
     }
 }
