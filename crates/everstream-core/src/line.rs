@@ -89,7 +89,7 @@ fn marks(word: u64) -> u64 {
     const ONES: u64 = u64::MAX / 0xFF;
     // A byte that is zero borrows from the one above it.
     let zeros = |word: u64| word.wrapping_sub(ONES) & !word;
-    (zeros(word ^ ONES * b'\n' as u64) | zeros(word ^ ONES * b'\r' as u64)) & ONES << 7
+    (zeros(word ^ (ONES * b'\n' as u64)) | zeros(word ^ (ONES * b'\r' as u64))) & (ONES << 7)
 }
 
 /// What follows a line's LF or CRLF. After a CR alone an LF may still come in the next chunk.
