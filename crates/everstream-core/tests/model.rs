@@ -199,8 +199,9 @@ impl Model {
 
 /// Takes all items of a chunk.
 fn decoded(decoder: &mut Decoder, mut chunk: &[u8], random: &mut Random) -> Vec<Seen> {
-    let mut items = Vec::new();
+    let (mut items, bound) = (Vec::new(), 2 * chunk.len());
     loop {
+        assert!(items.len() <= bound, "there is no end of items");
         let item = match random.one_in(2) {
             true => decoder.decode(&mut chunk).map(|item| item.map(from_lent)),
             false => decoder
