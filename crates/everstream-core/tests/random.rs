@@ -13,7 +13,7 @@
 mod numbers;
 mod support;
 
-use numbers::Random;
+use numbers::{Random, number_from_environment};
 use support::reference::Reference;
 use support::{Due, FORMS, Form, compare, decode};
 
@@ -207,15 +207,6 @@ impl Trial {
             self = smaller;
         }
         self
-    }
-}
-
-fn number_from_environment(name: &str, default: u64) -> u64 {
-    match std::env::var(name) {
-        Ok(value) => value
-            .parse()
-            .unwrap_or_else(|_| panic!("{name}={value} is no number")),
-        Err(_) => default,
     }
 }
 

@@ -19,11 +19,15 @@ mod ids;
 mod interruption;
 #[path = "session/lifecycle.rs"]
 mod lifecycle;
+#[path = "support/numbers.rs"]
+mod numbers;
 #[path = "session/repetition.rs"]
 mod repetition;
 #[path = "session/script.rs"]
 mod script;
 #[path = "session/server_delays.rs"]
 mod server_delays;
+#[path = "session/short_way.rs"]
+mod short_way;
 #[path = "session/silence.rs"]
 mod silence;

@@ -19,20 +19,11 @@ mod world;
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
-use numbers::Random;
+use numbers::{Random, number_from_environment};
 use world::{Counts, World};
 
 const SCRIPTS: u64 = 20_000;
 const STEPS: usize = 120;
-
-fn number_from_environment(name: &str, default: u64) -> u64 {
-    match std::env::var(name) {
-        Ok(value) => value
-            .parse()
-            .unwrap_or_else(|_| panic!("{name}={value} is no number")),
-        Err(_) => default,
-    }
-}
 
 fn run(seed: u64, counts: &mut Counts) {
     let mut world = World::new(Random(seed));

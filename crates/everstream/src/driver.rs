@@ -250,8 +250,7 @@ impl Driver {
                     if self.poll_read(deadline, cx).is_pending() {
                         return self.pause();
                     }
-                    if let Some(event) = self.session.poll_event() {
-                        self.publish();
+                    if let Some(event) = self.ready_event() {
                         return Poll::Ready(Some(Ok(Action::Event(event))));
                     }
                 }

@@ -110,6 +110,21 @@ fn a_line_up_to_the_limit_is_fine_and_one_byte_more_is_too_large() {
 }
 
 #[test]
+fn a_line_is_refused_as_soon_as_it_is_too_long() {
+    for name in ["data", "event", "id", "", "retry", "unknown"] {
+        let line = format!("{name}: and what doesn't end");
+        for cut in 0..20 {
+            let mut limited = Limited::new(20, Oversize::Fail);
+            let (head, tail) = line.split_at(cut);
+            limited.feed(head.as_bytes());
+            assert_eq!(limited.seen, [], "{head:?}");
+            limited.feed(tail.as_bytes());
+            assert_eq!(limited.seen, [Refused], "{head:?} | {tail:?}");
+        }
+    }
+}
+
+#[test]
 fn the_line_end_does_not_count() {
     for end in ["\n", "\r", "\r\n"] {
         let stream = format!("data: 1234{end}{end}");

@@ -1,4 +1,4 @@
-//! Random numbers that are the same everywhere.
+//! Random numbers that are the same everywhere, and numbers that the environment sets.
 
 #![allow(dead_code)] // each test program uses a part
 
@@ -25,5 +25,14 @@ impl Random {
     /// Numbers of their own, for what draws at times of its own.
     pub(crate) fn fork(&mut self) -> Self {
         Random(self.below(1000) as u64)
+    }
+}
+
+pub(crate) fn number_from_environment(name: &str, default: u64) -> u64 {
+    match std::env::var(name) {
+        Ok(value) => value
+            .parse()
+            .unwrap_or_else(|_| panic!("{name}={value} is no number")),
+        Err(_) => default,
     }
 }

@@ -3,9 +3,9 @@
 use std::future::pending;
 use std::io::{self, Cursor, Read};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, OnceLock, mpsc};
 
-use everstream::{ConnectStrategy, Connection, Fault, connect_fn, error_strategy};
+use everstream::{ConnectStrategy, Connection, Fault, Handle, connect_fn, error_strategy};
 use everstream_testing::Gate;
 use futures_util::{StreamExt, stream};
 
@@ -22,6 +22,8 @@ for_both_clients!(
     a_blocked_read_ends_by_its_closer,
     a_blocked_read_without_a_closer_is_left_behind,
     a_connect_that_never_answers_is_abandoned,
+    what_comes_with_a_close_is_not_handed_out,
+    what_comes_with_an_interrupt_is_handed_out_first,
 );
 
 /// Makes connections that count how often their closers are called. Each gives one event, then
@@ -224,4 +226,33 @@ fn a_connect_that_never_answers_is_abandoned<C: Client>() {
         client.expect_over();
     });
     assert!(abandoned.is_open());
+}
+
+/// A client whose source calls this before it gives an event.
+fn calling<C: Client>(call: fn(&Handle)) -> C {
+    let handle = Arc::new(OnceLock::<Handle>::new());
+    let mut client = C::quick(connecting({
+        let handle = handle.clone();
+        move || {
+            let handle = handle.clone();
+            let event = stream::once(async move {
+                call(handle.get().unwrap());
+                Ok::<_, io::Error>("data: a\n\n")
+            });
+            Connection::from_stream(event.chain(stream::pending()).boxed())
+        }
+    }));
+    handle.set(client.handle()).unwrap();
+    client.expect_start();
+    client
+}
+
+fn what_comes_with_a_close_is_not_handed_out<C: Client>() {
+    calling::<C>(Handle::close).expect_over();
+}
+
+fn what_comes_with_an_interrupt_is_handed_out_first<C: Client>() {
+    let mut client = calling::<C>(Handle::interrupt);
+    client.expect_event("a");
+    client.expect_clean_end();
 }
