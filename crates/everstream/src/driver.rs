@@ -1,5 +1,6 @@
 //! What both clients share: it does what the session says.
 
+use std::collections::VecDeque;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ use crate::trace::{debug, trace};
 /// After so many chunks without a wait others may run.
 const BUSY: u32 = 64;
 
-/// So many notifications of starts are kept for one who starts again and again and doesn't read.
+/// So many starts and faults are kept for one who starts again and again and doesn't read.
 const HELD: usize = 64;
 
 pub(crate) struct Driver {
@@ -28,16 +29,21 @@ pub(crate) struct Driver {
     /// What `handle` calls.
     registered: Option<Waker>,
     read_timeout: Option<Duration>,
-    /// What `handle` shows.
+    /// The last event id of what was handed out, which `handle` shows.
     published: Option<String>,
-    /// What came before `start` returned, for the next read. At most one fault in a row, and the
-    /// newest [`HELD`], so that it doesn't grow while a server is away or nobody reads.
-    held: std::collections::VecDeque<Action>,
+    /// What came before `start` returned, for the next read.
+    held: VecDeque<Held>,
     epoch: Instant,
     /// How many times in a row there was no need to wait.
     busy: u32,
     /// Everything is let go.
     closed: bool,
+}
+
+struct Held {
+    action: Action,
+    /// The last event id when it came.
+    id: Option<String>,
 }
 
 enum Link {
@@ -70,7 +76,7 @@ impl Driver {
     }
 
     pub(crate) fn last_event_id(&self) -> Option<&str> {
-        self.session.last_event_id()
+        self.published.as_deref()
     }
 
     pub(crate) fn next_retry_delay(&self) -> Duration {
@@ -143,10 +149,10 @@ impl Driver {
         if !self.handle.is_quiet() {
             return None;
         }
-        let action = match self.held.pop_front() {
-            Some(held) => held,
-            None => self.session.poll_action()?,
-        };
+        if let Some(held) = self.take_held() {
+            return Some(held);
+        }
+        let action = self.session.poll_action()?;
         self.publish();
         Some(action)
     }
@@ -161,12 +167,13 @@ impl Driver {
             self.interrupt();
         }
         if self.handle.is_quiet() {
-            if let Some(held) = self.held.pop_front() {
-                self.publish();
+            if let Some(held) = self.take_held() {
                 return Poll::Ready(Some(Ok(held)));
             }
         }
-        self.poll_session(cx)
+        let next = self.poll_session(cx);
+        self.publish();
+        next
     }
 
     /// Connected, or why not.
@@ -178,14 +185,7 @@ impl Driver {
             let result = match next {
                 Some(Ok(action)) => {
                     let connected = matches!(action, Action::Start(_));
-                    if let (Action::Fault(_), Some(Action::Fault(_))) = (&action, self.held.back())
-                    {
-                        self.held.pop_back();
-                    }
-                    if self.held.len() == HELD {
-                        self.held.pop_front();
-                    }
-                    self.held.push_back(action);
+                    self.hold(action);
                     if !connected {
                         continue;
                     }
@@ -197,6 +197,30 @@ impl Driver {
             };
             return Poll::Ready(result);
         }
+    }
+
+    /// Keeps an action for the next read. Events and comments are what was received when an earlier
+    /// connection ended, and all of it; of starts and faults there may be no end while a server is
+    /// away or nobody reads: one fault in a row, and the newest [`HELD`].
+    fn hold(&mut self, action: Action) {
+        let is_told = |held: &Held| matches!(held.action, Action::Start(_) | Action::Fault(_));
+        let is_fault = |action: &Action| matches!(action, Action::Fault(_));
+        if is_fault(&action) && self.held.back().is_some_and(|held| is_fault(&held.action)) {
+            self.held.pop_back();
+        }
+        if self.held.iter().filter(|held| is_told(held)).count() == HELD {
+            if let Some(oldest) = self.held.iter().position(is_told) {
+                self.held.remove(oldest);
+            }
+        }
+        let id = self.session.last_event_id().map(String::from);
+        self.held.push_back(Held { action, id });
+    }
+
+    fn take_held(&mut self) -> Option<Action> {
+        let Held { action, id } = self.held.pop_front()?;
+        show(&self.handle, &mut self.published, id.as_deref());
+        Some(action)
     }
 
     fn poll_session(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Action, Error>>> {
@@ -214,9 +238,7 @@ impl Driver {
             }
             // Looking at the clock takes longer than all that is done here for a chunk.
             let epoch = self.epoch;
-            let output = self.session.poll_output_with(|| now(epoch));
-            self.publish();
-            match output {
+            match self.session.poll_output_with(|| now(epoch)) {
                 Output::Action(action) => {
                     if matches!(action, Action::Fault(_)) {
                         self.disconnected();
@@ -364,15 +386,11 @@ impl Driver {
 
     #[inline(never)]
     fn publish_change(&mut self) {
-        let id = self.session.last_event_id();
-        self.handle.publish_last_event_id(id);
-        match (&mut self.published, id) {
-            (Some(published), Some(id)) => {
-                published.clear();
-                published.push_str(id);
-            }
-            (published, id) => *published = id.map(String::from),
-        }
+        show(
+            &self.handle,
+            &mut self.published,
+            self.session.last_event_id(),
+        );
     }
 
     /// Drops the connection as the server would.
@@ -403,6 +421,17 @@ impl Driver {
 impl Drop for Driver {
     fn drop(&mut self) {
         self.unregister();
+    }
+}
+
+fn show(handle: &Handle, published: &mut Option<String>, id: Option<&str>) {
+    handle.publish_last_event_id(id);
+    match (published, id) {
+        (Some(published), Some(id)) => {
+            published.clear();
+            published.push_str(id);
+        }
+        (published, id) => *published = id.map(String::from),
     }
 }
 

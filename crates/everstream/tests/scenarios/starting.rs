@@ -19,6 +19,7 @@ for_both_clients!(
     an_interrupt_before_start_is_forgotten,
     an_interrupt_after_start_does_not_overtake_the_start,
     start_after_an_interrupt_connects_again,
+    start_after_an_interrupt_loses_nothing_that_was_received,
     starting_again_and_again_without_reading_keeps_only_the_newest,
 );
 
@@ -207,6 +208,36 @@ fn start_after_an_interrupt_connects_again<C: Client>() {
         client.expect_event("a");
     }
     assert_eq!(server.request_count(), 4);
+}
+
+fn start_after_an_interrupt_loses_nothing_that_was_received<C: Client>() {
+    let ids = 1..=200;
+    let events: String = ids
+        .clone()
+        .map(|id| format!("id: {id}\ndata: {id}\n\n"))
+        .collect();
+    for by_handle in [false, true] {
+        let server = Server::start();
+        server.enqueue(Reply::stream().send(events.clone()).stall());
+        server.otherwise(Reply::stream().stall());
+        let mut client = C::quick(server.url("/"));
+        client.expect_start();
+        client.expect_event("1");
+        match by_handle {
+            true => client.handle().interrupt(),
+            false => client.interrupt(),
+        }
+        client.start().unwrap();
+        // What comes before the end of the connection was received before it.
+        for id in ids.clone().skip(1) {
+            assert_eq!(client.last_event_id(), Some((id - 1).to_string()));
+            assert_eq!(client.handle().last_event_id(), Some((id - 1).to_string()));
+            client.expect_event(&id.to_string());
+        }
+        client.expect_clean_end();
+        client.expect_start();
+        assert_eq!(client.last_event_id().as_deref(), Some("200"));
+    }
 }
 
 fn starting_again_and_again_without_reading_keeps_only_the_newest<C: Client>() {
