@@ -1,9 +1,10 @@
 //! Bytes to items: the standard's interpreter (WHATWG HTML 9.2.6).
 //!
 //! What lies whole in the chunk takes a short way (`whole`); the rest goes line by line (`lines`), and
-//! lines that are cut go on in the next chunk (`open_line`). What is inlined and what isn't was measured:
-//! `decode` has to be small enough to stand in its callers' loops.
+//! lines that are cut go on in the next chunk (`open_line`). All of them end in `items`. What is inlined
+//! and what isn't was measured.
 
+mod items;
 mod lines;
 mod open_line;
 mod whole;
@@ -13,9 +14,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use self::open_line::OpenLine;
-use self::whole::{Fields, First, Plain};
-use crate::block::{self, Block, Lent};
-use crate::event::{Event, EventRef};
+use crate::block::{self, Block};
 use crate::item::{Item, ItemRef, Oversize, TooLarge};
 use crate::line::LineEnds;
 
@@ -185,16 +184,7 @@ impl Decoder {
         &'a mut self,
         input: &mut &'i [u8],
     ) -> Result<Option<ItemRef<'a>>, TooLarge> {
-        match self.plain(input) {
-            Plain::Data(data) => Ok(Some(ItemRef::Event(self.whole(data, Fields::default())))),
-            Plain::Piece => self.take_piece(input).map(|()| None),
-            Plain::Rest(end) => self.decode_rest(end, input),
-            Plain::Fields => {
-                let first = self.fields(input);
-                self.decode_first(first, input)
-            }
-            Plain::Other => self.decode_other(input),
-        }
+        self.decode_as(input)
     }
 
     /// [`decode`](Self::decode), with items that own what they hold: one allocation an event.
@@ -213,32 +203,7 @@ impl Decoder {
     /// ```
     #[inline(always)]
     pub fn decode_owned(&mut self, input: &mut &[u8]) -> Result<Option<Item>, TooLarge> {
-        match self.plain(input) {
-            Plain::Data(data) => {
-                let event = self.whole(data, Fields::default()).to_owned();
-                Ok(Some(Item::Event(event)))
-            }
-            Plain::Piece => self.take_piece(input).map(|()| None),
-            Plain::Rest(end) => self.decode_rest_owned(end, input),
-            Plain::Fields => {
-                let first = self.fields(input);
-                self.decode_first_owned(first, input)
-            }
-            Plain::Other => self.decode_other_owned(input),
-        }
-    }
-
-    /// The next event, if it lies whole in `input`. Otherwise some of it may have been taken.
-    #[inline(always)]
-    pub(crate) fn whole_event(&mut self, input: &mut &[u8]) -> Option<Event> {
-        match self.plain(input) {
-            Plain::Data(data) => Some(self.whole(data, Fields::default()).to_owned()),
-            Plain::Fields => match self.fields(input) {
-                First::Event(data, fields) => Some(self.whole(data, fields).to_owned()),
-                _ => None,
-            },
-            _ => None,
-        }
+        self.decode_as(input)
     }
 
     /// The stream is over: forgets an unfinished event, keeps the last event id, and is ready for
@@ -288,23 +253,6 @@ impl Decoder {
         self.last_id = id.unwrap_or_default().into();
     }
 
-    #[inline(always)]
-    fn event_ref<'a>(&'a mut self, lent: &Lent<'a>) -> EventRef<'a> {
-        let own_id = self.block.has_id;
-        let (event, data) = self.block.event_and_data(lent);
-        EventRef::new(event, data, &self.last_id, own_id)
-    }
-
-    #[inline(always)]
-    fn event(&mut self, lent: &Lent<'_>) -> Event {
-        match self.block.take_large(lent) {
-            Some(data) => {
-                Event::from_parts(data, self.block.event(), &self.last_id, self.block.has_id)
-            }
-            None => self.event_ref(lent).to_owned(),
-        }
-    }
-
     /// Forgets what the last call handed out.
     #[inline]
     fn forget_last(&mut self) {
@@ -315,141 +263,5 @@ impl Decoder {
         if !self.comment.is_empty() {
             block::clear(&mut self.comment);
         }
-    }
-
-    #[inline(never)]
-    fn decode_other<'a, 'i: 'a>(
-        &'a mut self,
-        input: &mut &'i [u8],
-    ) -> Result<Option<ItemRef<'a>>, TooLarge> {
-        let first = self.first(input);
-        self.decode_first(first, input)
-    }
-
-    #[inline(always)]
-    fn decode_first<'a, 'i: 'a>(
-        &'a mut self,
-        first: First<'i>,
-        input: &mut &'i [u8],
-    ) -> Result<Option<ItemRef<'a>>, TooLarge> {
-        match first {
-            First::Event(data, fields) => Ok(Some(ItemRef::Event(self.whole(data, fields)))),
-            First::Comment(text) => Ok(Some(ItemRef::Comment(text))),
-            First::Piece => self.take_piece(input).map(|()| None),
-            First::Lines => self.decode_lines(input),
-        }
-    }
-
-    #[inline(never)]
-    fn decode_other_owned(&mut self, input: &mut &[u8]) -> Result<Option<Item>, TooLarge> {
-        let first = self.first(input);
-        self.decode_first_owned(first, input)
-    }
-
-    #[inline(always)]
-    fn decode_first_owned<'i>(
-        &mut self,
-        first: First<'i>,
-        input: &mut &'i [u8],
-    ) -> Result<Option<Item>, TooLarge> {
-        match first {
-            First::Event(data, fields) => {
-                Ok(Some(Item::Event(self.whole(data, fields).to_owned())))
-            }
-            First::Comment(text) => Ok(Some(Item::Comment(text.into()))),
-            First::Piece => self.take_piece(input).map(|()| None),
-            First::Lines => self.decode_lines_owned(input),
-        }
-    }
-
-    #[inline(always)]
-    fn whole<'a>(&'a self, data: &'a str, fields: Fields<'a>) -> EventRef<'a> {
-        let event = fields.event.unwrap_or("");
-        EventRef::new(event, data, &self.last_id, fields.id.is_some())
-    }
-
-    #[inline(never)]
-    fn decode_rest<'a, 'i: 'a>(
-        &'a mut self,
-        end: usize,
-        input: &mut &'i [u8],
-    ) -> Result<Option<ItemRef<'a>>, TooLarge> {
-        let rest = self.ends.take_line(input, end);
-        if self.ends_ignored_comment(rest) {
-            return self.decode_other(input);
-        }
-        let mut lent = Lent::default();
-        let step = self.resume(rest, input, &mut lent);
-        self.item_ref(step, &lent)
-    }
-
-    #[inline(never)]
-    fn decode_rest_owned(
-        &mut self,
-        end: usize,
-        input: &mut &[u8],
-    ) -> Result<Option<Item>, TooLarge> {
-        let rest = self.ends.take_line(input, end);
-        if self.ends_ignored_comment(rest) {
-            return self.decode_other_owned(input);
-        }
-        let mut lent = Lent::default();
-        let step = self.resume(rest, input, &mut lent);
-        self.item(step, &lent)
-    }
-
-    #[inline(never)]
-    fn decode_lines<'a, 'i: 'a>(
-        &'a mut self,
-        input: &mut &'i [u8],
-    ) -> Result<Option<ItemRef<'a>>, TooLarge> {
-        let mut lent = Lent::default();
-        let step = self.lines(input, &mut lent);
-        self.item_ref(step, &lent)
-    }
-
-    #[inline(never)]
-    fn decode_lines_owned(&mut self, input: &mut &[u8]) -> Result<Option<Item>, TooLarge> {
-        let mut lent = Lent::default();
-        let step = self.lines(input, &mut lent);
-        self.item(step, &lent)
-    }
-
-    #[inline(always)]
-    fn item_ref<'a>(
-        &'a mut self,
-        step: Result<Option<Step>, Exceeded>,
-        lent: &Lent<'a>,
-    ) -> Result<Option<ItemRef<'a>>, TooLarge> {
-        Ok(match step {
-            Ok(None) => None,
-            Ok(Some(Step::Event)) => Some(ItemRef::Event(self.event_ref(lent))),
-            Ok(Some(Step::Comment)) => {
-                Some(ItemRef::Comment(lent.comment.unwrap_or(&self.comment)))
-            }
-            Ok(Some(Step::Retry)) => Some(ItemRef::Retry(self.retry)),
-            Ok(Some(Step::Id)) => Some(ItemRef::Id),
-            Ok(Some(Step::Skipped)) => Some(ItemRef::Skipped),
-            Err(Exceeded) => return Err(TooLarge { limit: self.limit }),
-        })
-    }
-
-    #[inline(always)]
-    fn item(
-        &mut self,
-        step: Result<Option<Step>, Exceeded>,
-        lent: &Lent<'_>,
-    ) -> Result<Option<Item>, TooLarge> {
-        Ok(match step {
-            Ok(None) => None,
-            Ok(Some(Step::Event)) => Some(Item::Event(self.event(lent))),
-            Ok(Some(Step::Comment)) => {
-                Some(Item::Comment(lent.comment.unwrap_or(&self.comment).into()))
-            }
-            Ok(Some(Step::Retry)) => Some(Item::Retry(self.retry)),
-            Ok(Some(Step::Id)) => Some(Item::Id),
-            Ok(Some(Step::Skipped)) => Some(Item::Skipped),
-            Err(Exceeded) => return Err(TooLarge { limit: self.limit }),
-        })
     }
 }
