@@ -19,6 +19,8 @@ pub(crate) struct Lent<'i> {
 /// the end, all at once, costs much less than line by line.
 #[derive(Debug)]
 pub(crate) struct Block {
+    /// For data, type and id together.
+    limit: usize,
     pub(crate) has_data: bool,
     text: String,
     /// Not decoded yet.
@@ -42,12 +44,16 @@ const MOVE_FROM: usize = 8 << 10;
 /// From then on it is decoded in parts of this size at least: smaller ones cost more each.
 const PART: usize = 1 << 10;
 
+/// Data up to this part of the limit is kept in a buffer that is doubled when it is full.
+const DOUBLED: usize = 8;
+
 /// After so many bytes of a piece the limit is looked at.
 const LOOK_AFTER: usize = 16 << 10;
 
-impl Default for Block {
-    fn default() -> Self {
+impl Block {
+    pub(crate) fn with_limit(limit: usize) -> Self {
         Block {
+            limit,
             has_data: false,
             text: String::new(),
             raw: Vec::new(),
@@ -59,9 +65,7 @@ impl Default for Block {
             skipped: false,
         }
     }
-}
 
-impl Block {
     /// Begins a data line. `true` if it is the block's first.
     #[inline]
     fn begin_data_line(&mut self) -> bool {
@@ -113,25 +117,25 @@ impl Block {
 
     /// Adds a piece of a data line that goes on. `false` if the block exceeds the limit by now.
     #[inline]
-    pub(crate) fn push_piece(&mut self, piece: &[u8], limit: usize) -> bool {
+    pub(crate) fn push_piece(&mut self, piece: &[u8]) -> bool {
         if piece.len() > LOOK_AFTER {
-            return self.push_large_piece(piece, limit);
+            return self.push_large_piece(piece);
         }
         self.push_data(piece);
-        self.may_fit(limit)
+        self.may_fit()
     }
 
     /// What isn't UTF-8 gets longer, so that a large chunk could go far beyond the limit.
     #[cold]
-    fn push_large_piece(&mut self, piece: &[u8], limit: usize) -> bool {
+    fn push_large_piece(&mut self, piece: &[u8]) -> bool {
         if !self.skipped {
             // At once, rather than part by part; beyond the limit nothing is kept.
-            let most = limit.saturating_sub(self.text.len());
+            let most = self.limit.saturating_sub(self.text.len());
             utf8::make_room(&mut self.text, most.min(piece.len()));
         }
         piece.chunks(LOOK_AFTER).all(|part| {
             self.push_data(part);
-            self.may_fit(limit)
+            self.may_fit()
         })
     }
 
@@ -141,7 +145,8 @@ impl Block {
             return;
         }
         self.part = PART;
-        utf8::make_room(&mut self.text, self.raw.len() + piece.len());
+        let (more, growth) = (self.raw.len() + piece.len(), self.growth());
+        utf8::make_room_by(&mut self.text, more, growth);
         if self.raw.is_empty() {
             let unfinished = utf8::push_lossy(&mut self.text, piece);
             self.raw.extend_from_slice(unfinished);
@@ -149,6 +154,15 @@ impl Block {
             self.raw.extend_from_slice(piece);
             let unfinished = utf8::push_lossy(&mut self.text, &self.raw).len();
             self.raw.drain(..self.raw.len() - unfinished);
+        }
+    }
+
+    /// What is far from the limit is doubled, so that it is copied less often.
+    fn growth(&self) -> usize {
+        let capacity = self.text.capacity();
+        match capacity <= self.limit / DOUBLED {
+            true => capacity,
+            false => capacity / 2,
         }
     }
 
@@ -199,24 +213,24 @@ impl Block {
 
     /// Whether what is kept of it at the end of a line, decoded, is within the limit.
     #[inline]
-    pub(crate) fn fits(&mut self, lent: &mut Lent<'_>, limit: usize) -> bool {
+    pub(crate) fn fits(&mut self, lent: &mut Lent<'_>) -> bool {
         let raw = lent.data.map_or(self.raw.len(), <[u8]>::len);
         let most =
             self.text.len() + self.event().len() + self.id.len() + raw.saturating_mul(utf8::GROWTH);
-        most <= limit || self.fits_exactly(lent, limit)
+        most <= self.limit || self.fits_exactly(lent)
     }
 
     #[cold]
-    fn fits_exactly(&mut self, lent: &mut Lent<'_>, limit: usize) -> bool {
+    fn fits_exactly(&mut self, lent: &mut Lent<'_>) -> bool {
         self.keep(lent);
         self.decode_rest();
-        self.text.len() + self.event().len() + self.id.len() <= limit
+        self.text.len() + self.event().len() + self.id.len() <= self.limit
     }
 
     /// Whether it may be within the limit still, within a data line: decoding makes nothing shorter.
     #[inline]
-    fn may_fit(&self, limit: usize) -> bool {
-        self.text.len() + self.raw.len() + self.event().len() + self.id.len() <= limit
+    fn may_fit(&self) -> bool {
+        self.text.len() + self.raw.len() + self.event().len() + self.id.len() <= self.limit
     }
 
     fn decode_rest(&mut self) {
@@ -255,11 +269,11 @@ impl Block {
     }
 
     /// Leaves it out.
-    pub(crate) fn skip(&mut self, limit: usize) {
+    pub(crate) fn skip(&mut self) {
         self.skipped = true;
         self.part = 0;
         // An id as large as the limit isn't worth resuming from.
-        if self.id.len() > limit {
+        if self.id.len() > self.limit {
             self.has_id = false;
             clear(&mut self.id);
         }

@@ -131,7 +131,7 @@ impl Decoder {
             open: OpenLine::Empty,
             raw: Vec::new(),
             open_len: 0,
-            block: Block::default(),
+            block: Block::with_limit(limit),
             fresh: true,
             dispatched: false,
             last_id: String::new(),

@@ -16,15 +16,6 @@ fn without_default(event: &str) -> &str {
     }
 }
 
-#[inline(never)]
-fn joined(data: &str, event: &str, last_id: &str) -> Box<str> {
-    let mut text = String::with_capacity(data.len() + event.len() + last_id.len());
-    text.push_str(data);
-    text.push_str(event);
-    text.push_str(last_id);
-    text.into_boxed_str()
-}
-
 /// One event of a stream.
 ///
 /// It owns a single allocation that holds its data, type and id, and is 32 bytes itself. It
@@ -280,6 +271,15 @@ impl fmt::Debug for EventRef<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.debug(f, "EventRef")
     }
+}
+
+#[inline(never)]
+fn joined(data: &str, event: &str, last_id: &str) -> Box<str> {
+    let mut text = String::with_capacity(data.len() + event.len() + last_id.len());
+    text.push_str(data);
+    text.push_str(event);
+    text.push_str(last_id);
+    text.into_boxed_str()
 }
 
 #[cfg(feature = "serde")]

@@ -113,7 +113,7 @@ impl Decoder {
             Field::Event => self.block.set_event(without_space(value)),
         }
         self.fresh = false;
-        if self.block.fits(lent, self.limit) {
+        if self.block.fits(lent) {
             Ok(None)
         } else {
             self.too_large(field)
@@ -155,7 +155,7 @@ impl Decoder {
     pub(super) fn too_large(&mut self, field: Field) -> Result<Option<Step>, Exceeded> {
         if matches!(field, Field::Data | Field::Event | Field::Id) {
             self.fresh = false;
-            self.block.skip(self.limit);
+            self.block.skip();
         }
         match self.oversize {
             Oversize::Fail => Err(Exceeded),

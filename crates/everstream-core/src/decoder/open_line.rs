@@ -76,7 +76,7 @@ impl Decoder {
 
     #[inline]
     fn extend_data_line(&mut self, value: &[u8]) -> Result<(), Exceeded> {
-        if self.open_len <= self.limit && self.block.push_piece(value, self.limit) {
+        if self.open_len <= self.limit && self.block.push_piece(value) {
             Ok(())
         } else {
             self.discard_line(Field::Data)
@@ -128,7 +128,7 @@ impl Decoder {
         match open {
             OpenLine::Empty | OpenLine::Discarded => Ok(None),
             OpenLine::Data => {
-                if self.block.fits(&mut Lent::default(), self.limit) {
+                if self.block.fits(&mut Lent::default()) {
                     Ok(None)
                 } else {
                     self.too_large(Field::Data)
