@@ -152,9 +152,10 @@ impl Driver {
         if let Some(held) = self.take_held() {
             return Some(held);
         }
-        let action = self.session.poll_action()?;
+        let action = self.session.poll_action();
+        // An id may have come without one.
         self.publish();
-        Some(action)
+        action
     }
 
     /// The next action; `None` at the end of the iteration.

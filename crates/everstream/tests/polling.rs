@@ -48,6 +48,19 @@ async fn what_is_here_already_needs_no_wait() {
 }
 
 #[tokio::test]
+async fn an_id_without_data_counts_without_a_wait_too() {
+    let server = Server::start();
+    server.otherwise(Reply::stream().send("data: a\n\nid: 7\n\n").stall());
+    let mut client = SseClient::new(server.url("/")).unwrap();
+    assert!(matches!(action(&mut client).await, Action::Start(_)));
+    assert_eq!(event(action(&mut client).await), "a");
+    assert_eq!(client.last_event_id(), None);
+    assert!(client.try_next_action().is_none());
+    assert_eq!(client.last_event_id(), Some("7"));
+    assert_eq!(client.handle().last_event_id().as_deref(), Some("7"));
+}
+
+#[tokio::test]
 async fn a_poll_that_is_pending_wakes_and_goes_on() {
     let server = Server::start();
     let gate = Gate::new();
