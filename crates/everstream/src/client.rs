@@ -266,7 +266,7 @@ impl SseClient {
         self.driver.ready_action()
     }
 
-    /// All notifications, as a [`Stream`]. It is over after an error; a new one goes on where it
+    /// All notifications, as a [`Stream`](futures_core::Stream). It is over after an error; a new one goes on where it
     /// stopped, and nothing is lost between them.
     ///
     /// ```
@@ -293,7 +293,7 @@ impl SseClient {
         }
     }
 
-    /// The events, as a [`Stream`]. See [`all`](Self::all).
+    /// The events, as a [`Stream`](futures_core::Stream). See [`all`](Self::all).
     ///
     /// ```
     /// use everstream::SseClient;
