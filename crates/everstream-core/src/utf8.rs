@@ -24,7 +24,7 @@ pub(crate) fn valid(bytes: &[u8]) -> Option<&str> {
 #[inline]
 pub(crate) fn valid_prefix(bytes: &[u8], len: usize) -> Option<&str> {
     match bytes.get(..len.next_multiple_of(BLOCK)) {
-        // No character is cut.
+        // No character is cut there: otherwise looking would mostly be in vain.
         Some(blocks @ [.., last]) if last.is_ascii() => {
             if let Some(text) = valid(blocks).and_then(|text| text.get(..len)) {
                 return Some(text);
