@@ -37,21 +37,38 @@ impl Clients {
         matches!(self, Clients::Own(_))
     }
 
+    /// Whether a request to this URL may go over a connection that others use too.
+    pub(super) fn may_be_http2(&self, url: &Url) -> bool {
+        match self {
+            Clients::Own(_) => true,
+            Clients::Ours(ours) => ours.transport.may_be_http2(ours.blocking, ours.roots(url)),
+        }
+    }
+
     /// The client for requests to this URL.
     pub(super) fn get(&self, url: &Url) -> Result<reqwest::Client, Error> {
         let ours = match self {
             Clients::Own(client) => return Ok(client.clone()),
             Clients::Ours(ours) => ours,
         };
-        let (client, roots) = if url.scheme() == "https" || ours.transport.needs_certificates() {
-            (&ours.with_certificates, Roots::WithSystem)
-        } else {
-            (&ours.plain, Roots::OnlyOwn)
+        let roots = ours.roots(url);
+        let client = match roots {
+            Roots::WithSystem => &ours.with_certificates,
+            Roots::OnlyOwn => &ours.plain,
         };
         if let Some(client) = client.get() {
             return Ok(client.clone());
         }
         let built = ours.transport.build(ours.blocking, roots)?;
         Ok(client.get_or_init(|| built).clone())
+    }
+}
+
+impl Ours {
+    fn roots(&self, url: &Url) -> Roots {
+        match url.scheme() == "https" || self.transport.needs_certificates() {
+            true => Roots::WithSystem,
+            false => Roots::OnlyOwn,
+        }
     }
 }

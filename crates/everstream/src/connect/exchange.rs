@@ -12,6 +12,7 @@ use reqwest::Url;
 
 use super::attempt::Attempt;
 use super::clients::Clients;
+use super::handover;
 use super::kept::Kept;
 use super::redirect;
 use super::response;
@@ -167,7 +168,7 @@ impl Exchange {
         }
     }
 
-    /// A request, and the client to send it with.
+    /// A request, still without its body, and the client to send it with.
     fn request(
         &self,
         url: Url,
@@ -177,11 +178,9 @@ impl Exchange {
             .clients
             .get(&url)
             .map_err(|error| Fault::Other(error.into()))?;
-        let mut request = client.request(self.method.clone(), url).headers(headers);
-        if let Some(body) = &self.body {
-            request = request.body(body.clone());
-        }
-        let request = request
+        let request = client
+            .request(self.method.clone(), url)
+            .headers(headers)
             .build()
             .map_err(|error| Fault::Other(error.without_url().into()))?;
         Ok((client, request))
@@ -203,7 +202,7 @@ impl Exchange {
                     .await
                     .map_err(|_| Fault::ReadTimeout(limit))?
             }
-        };
+        }?;
         result.map_err(|error| {
             // URLs hold secrets; faults are logged.
             let error = error.without_url();
@@ -227,20 +226,45 @@ impl Exchange {
         &self,
         client: &reqwest::Client,
         request: reqwest::Request,
-    ) -> reqwest::Result<reqwest::Response> {
+    ) -> Result<reqwest::Result<reqwest::Response>, Fault> {
         let again = match self.method.is_safe() {
             true => request.try_clone(),
             false => None,
         };
-        let mut result = client.execute(request).await;
+        let mut result = self.execute(client, request).await?;
         if let (Err(error), Some(again)) = (&result, again) {
             if self.kept.was_closed(error) {
-                result = client.execute(again).await;
+                result = self.execute(client, again).await?;
             }
         }
         if let Ok(response) = &result {
             self.kept.note(response);
         }
-        result
+        Ok(result)
+    }
+
+    /// Gives the request its body and sends it.
+    async fn execute(
+        &self,
+        client: &reqwest::Client,
+        mut request: reqwest::Request,
+    ) -> Result<reqwest::Result<reqwest::Response>, Fault> {
+        let Some(connect_timeout) = self.connect_timeout else {
+            // When there is a connection can't be known. A client of the user's own may follow
+            // redirects, and needs a body that can be sent again.
+            *request.body_mut() = self.body.clone().map(Into::into);
+            return Ok(client.execute(request).await);
+        };
+        let may_be_http2 = self.clients.may_be_http2(request.url());
+        let (body, handover) = handover::watched(self.body.clone());
+        *request.body_mut() = Some(body);
+        // Over HTTP/2 it may wait for its turn, if there are as many streams as the server allows.
+        let may_wait = || may_be_http2 && !self.kept.was_http1();
+        handover
+            .answer(client.execute(request), connect_timeout, may_wait)
+            .await
+            .ok_or_else(|| {
+                Fault::Request("the connection closed before it took the request".into())
+            })
     }
 }

@@ -237,6 +237,9 @@ impl Http {
     /// How long the look-up of the name, the connection and TLS may take together. `None`: as long
     /// as the system allows. Default: 10 s.
     ///
+    /// A request that its connection hasn't taken a second later, because it closed before, is a
+    /// [`Fault::Request`](crate::Fault::Request); with `None` that can't be seen.
+    ///
     /// ```
     /// # use std::time::Duration;
     /// let http = everstream::Http::new("https://example.com/feed")

@@ -1,26 +1,37 @@
-//! Connections that HTTP keeps for another request, and that the server may have closed by then
-//! (RFC 9112, section 9.3.1).
+//! What answers told of connections: those that HTTP keeps for another request, and that the server
+//! may have closed by then (RFC 9112, section 9.3.1), and whether a server speaks HTTP/2.
 
 use std::collections::VecDeque;
 use std::error::Error;
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use ::http::Version;
 use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::HttpInfo;
 
 /// Few are waiting for a request at a time: streams end seldom, and redirects are followed at once.
 const REMEMBERED: usize = 64;
 
-/// The connections that the clients of one `Http` were answered over last, known by their own
-/// addresses.
+/// How the clients of one `Http` were answered.
 #[derive(Clone, Default)]
-pub(super) struct Kept(Arc<Mutex<VecDeque<SocketAddr>>>);
+pub(super) struct Kept(Arc<Answered>);
+
+#[derive(Default)]
+struct Answered {
+    /// The last connections, known by their own addresses.
+    over: Mutex<VecDeque<SocketAddr>>,
+    /// Whether the last answer was no HTTP/2.
+    by_http1: AtomicBool,
+}
 
 impl Kept {
     /// Takes note of the connection of a response.
     pub(super) fn note(&self, response: &reqwest::Response) {
+        let by_http1 = response.version() <= Version::HTTP_11;
+        self.0.by_http1.store(by_http1, Ordering::Relaxed);
         let Some(info) = response.extensions().get::<HttpInfo>() else {
             return;
         };
@@ -30,6 +41,10 @@ impl Kept {
                 kept.push_front(info.local_addr());
             }
         });
+    }
+
+    pub(super) fn was_http1(&self) -> bool {
+        self.0.by_http1.load(Ordering::Relaxed)
     }
 
     /// Whether a request failed because the connection was closed instead of an answer, and that
@@ -60,6 +75,6 @@ impl Kept {
     }
 
     fn with<T>(&self, work: impl FnOnce(&mut VecDeque<SocketAddr>) -> T) -> T {
-        work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        work(&mut self.0.over.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

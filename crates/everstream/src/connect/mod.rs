@@ -10,6 +10,8 @@ mod decode;
 #[cfg(feature = "http")]
 mod exchange;
 #[cfg(feature = "http")]
+mod handover;
+#[cfg(feature = "http")]
 mod http;
 #[cfg(feature = "http")]
 mod kept;

@@ -72,16 +72,9 @@ impl Transport {
     pub(super) fn build(&self, blocking: bool, roots: Roots) -> Result<reqwest::Client, Error> {
         provider()?;
         let mut builder = self.builder(blocking)?;
-        let http2 = match self.version {
-            HttpVersion::Auto => !blocking && roots == Roots::WithSystem,
-            HttpVersion::Http1 => false,
-            #[cfg(feature = "http2")]
-            HttpVersion::Http2 => true,
-        };
-        if !http2 {
+        if !self.may_be_http2(blocking, roots) {
             // A stream leaves nothing to use again but connections that the server is about to
-            // close, and hyper may lose a request that meets the close, or wait for its answer
-            // for ever.
+            // close, and a request that meets the close may be lost.
             builder = builder.pool_max_idle_per_host(0);
         }
         #[cfg(feature = "__tls")]
@@ -107,6 +100,15 @@ impl Transport {
             }
             Error::config("http", Report(error))
         })
+    }
+
+    pub(super) fn may_be_http2(&self, blocking: bool, roots: Roots) -> bool {
+        match self.version {
+            HttpVersion::Auto => !blocking && roots == Roots::WithSystem,
+            HttpVersion::Http1 => false,
+            #[cfg(feature = "http2")]
+            HttpVersion::Http2 => true,
+        }
     }
 
     /// Whether there may be TLS in the way to a server without it, or settings of TLS to be checked.

@@ -49,14 +49,21 @@ enum GoAway {
 impl H2Server {
     /// By prior knowledge.
     pub(crate) fn cleartext() -> Self {
-        Self::start(None)
+        Self::start(None, h2::server::Builder::new())
+    }
+
+    /// By prior knowledge, with no more than this many streams at a time in a connection.
+    pub(crate) fn with_streams(most: u32) -> Self {
+        let mut settings = h2::server::Builder::new();
+        settings.max_concurrent_streams(most);
+        Self::start(None, settings)
     }
 
     pub(crate) fn tls(config: ServerConfig) -> Self {
-        Self::start(Some(config))
+        Self::start(Some(config), h2::server::Builder::new())
     }
 
-    fn start(tls: Option<ServerConfig>) -> Self {
+    fn start(tls: Option<ServerConfig>, settings: h2::server::Builder) -> Self {
         let runtime = runtime();
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let addr = listener.local_addr().unwrap();
@@ -68,13 +75,14 @@ impl H2Server {
                 let Ok((socket, _)) = listener.accept().await else {
                     return;
                 };
-                let (acceptor, report) = (acceptor.clone(), report.clone());
+                let (acceptor, settings) = (acceptor.clone(), settings.clone());
+                let report = report.clone();
                 tokio::spawn(async move {
                     match acceptor {
-                        None => serve(socket, connection, report).await,
+                        None => serve(socket, settings, connection, report).await,
                         Some(acceptor) => {
                             if let Ok(socket) = acceptor.accept(socket).await {
-                                serve(socket, connection, report).await;
+                                serve(socket, settings, connection, report).await;
                             }
                         }
                     }
@@ -110,10 +118,11 @@ impl Drop for H2Server {
 
 async fn serve(
     socket: impl AsyncRead + AsyncWrite + Unpin,
+    settings: h2::server::Builder,
     connection: usize,
     report: Sender<Exchange>,
 ) {
-    let Ok(mut h2) = h2::server::handshake(socket).await else {
+    let Ok(mut h2) = settings.handshake(socket).await else {
         return;
     };
     let (goaway, mut orders): (_, UnboundedReceiver<GoAway>) = unbounded_channel();

@@ -148,6 +148,33 @@ fn the_blocking_client_speaks_http_2_over_tls_on_demand() {
 }
 
 /// Async clients, which need one runtime between them.
+/// However long that takes: nothing was sent yet, and who has a prompt to send doesn't try again.
+#[test]
+fn a_request_over_the_servers_limit_of_streams_waits_for_its_turn() {
+    let server = H2Server::with_streams(1);
+    let http = cleartext(&server).connect_timeout(Duration::from_millis(50));
+    let client = || builder(http.clone()).build().unwrap();
+    runtime().block_on(async {
+        let mut first = client();
+        let started = tokio::spawn(async move {
+            first.start().await.unwrap();
+            first
+        });
+        let stream = tokio::task::block_in_place(|| server.next()).stream();
+        let first = started.await.unwrap();
+        let [second, third] = [client(), client()].map(|mut client| {
+            tokio::spawn(
+                async move { matches!(client.next_action().await, Some(Ok(Action::Start(_)))) },
+            )
+        });
+        // Longer than a request is left with a connection that doesn't take it.
+        let patience = Duration::from_millis(1500);
+        let both = tokio::time::timeout(patience, async { tokio::join!(second, third) });
+        assert!(both.await.is_err());
+        drop((first, stream));
+    });
+}
+
 #[test]
 fn clients_of_one_http_share_a_connection() {
     let authority = Authority::new();
