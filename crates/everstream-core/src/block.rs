@@ -44,11 +44,13 @@ const MOVE_FROM: usize = 8 << 10;
 /// From then on it is decoded in parts of this size at least: smaller ones cost more each.
 const PART: usize = 1 << 10;
 
-/// Data up to this part of the limit is kept in a buffer that is doubled when it is full.
-const DOUBLED: usize = 8;
+/// Up to this part of the limit, data is kept in a buffer whose size is a power of two.
+const ROUNDED: usize = 4;
 
-/// After so many bytes of a piece the limit is looked at.
-const LOOK_AFTER: usize = 16 << 10;
+/// After so many bytes of a piece the limit is looked at. It is no slower than more at once: from some
+/// KiB on the C library copies by `rep movsb`, which some processors do at half the speed if the
+/// two ends lie badly.
+const LOOK_AFTER: usize = 2 << 10;
 
 impl Block {
     pub(crate) fn with_limit(limit: usize) -> Self {
@@ -126,12 +128,12 @@ impl Block {
     }
 
     /// What isn't UTF-8 gets longer, so that a large chunk could go far beyond the limit.
-    #[cold]
+    #[inline(never)]
     fn push_large_piece(&mut self, piece: &[u8]) -> bool {
         if !self.skipped {
             // At once, rather than part by part; beyond the limit nothing is kept.
             let most = self.limit.saturating_sub(self.text.len());
-            utf8::make_room(&mut self.text, most.min(piece.len()));
+            self.make_room(most.min(piece.len()));
         }
         piece.chunks(LOOK_AFTER).all(|part| {
             self.push_data(part);
@@ -145,8 +147,7 @@ impl Block {
             return;
         }
         self.part = PART;
-        let (more, growth) = (self.raw.len() + piece.len(), self.growth());
-        utf8::make_room_by(&mut self.text, more, growth);
+        self.make_room(self.raw.len() + piece.len());
         if self.raw.is_empty() {
             let unfinished = utf8::push_lossy(&mut self.text, piece);
             self.raw.extend_from_slice(unfinished);
@@ -157,12 +158,17 @@ impl Block {
         }
     }
 
-    /// What is far from the limit is doubled, so that it is copied less often.
-    fn growth(&self) -> usize {
-        let capacity = self.text.capacity();
-        match capacity <= self.limit / DOUBLED {
-            true => capacity,
-            false => capacity / 2,
+    /// Makes room in `text`. Far from the limit it takes the next power of two: it is copied less
+    /// often, and a text of such a size, which many are cut to, isn't copied once more for its end.
+    fn make_room(&mut self, more: usize) {
+        let length = self.text.len();
+        if self.text.capacity() - length >= more {
+            return;
+        }
+        let rounded = (length + more).checked_next_power_of_two();
+        match rounded.filter(|rounded| *rounded <= self.limit / ROUNDED) {
+            Some(rounded) => self.text.reserve_exact(rounded - length),
+            None => utf8::make_room(&mut self.text, more),
         }
     }
 

@@ -38,13 +38,8 @@ pub(crate) fn valid_prefix(bytes: &[u8], len: usize) -> Option<&str> {
 /// Makes room. Grown by half: doubling would take three times the limit at worst, beside what else
 /// there is.
 pub(crate) fn make_room(out: &mut String, more: usize) {
-    make_room_by(out, more, out.capacity() / 2);
-}
-
-/// Makes room, for so much at least if there isn't enough.
-pub(crate) fn make_room_by(out: &mut String, more: usize, growth: usize) {
     if out.capacity() - out.len() < more {
-        out.reserve_exact(more.max(growth));
+        out.reserve_exact(more.max(out.capacity() / 2));
     }
 }
 

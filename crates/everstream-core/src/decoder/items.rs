@@ -101,7 +101,8 @@ impl Decoder {
     ) -> Result<Option<T>, TooLarge> {
         let rest = self.ends.take_line(input, end);
         if self.ends_ignored_comment(rest) {
-            return self.decode_other(input);
+            let first = self.first(input);
+            return self.decode_first(first, input);
         }
         let mut lent = Lent::default();
         let step = self.resume(rest, input, &mut lent);

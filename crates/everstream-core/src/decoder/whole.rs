@@ -54,7 +54,12 @@ impl Decoder {
     #[inline(always)]
     pub(super) fn plain<'i>(&mut self, input: &mut &'i [u8]) -> Plain<'i> {
         if self.open != OpenLine::Empty {
-            return match memchr2(b'\n', b'\r', input) {
+            // What is no data is mostly short.
+            let end = match self.open {
+                OpenLine::Raw => find_near_end(input),
+                _ => memchr2(b'\n', b'\r', input),
+            };
+            return match end {
                 Some(end) => Plain::Rest(end),
                 None => Plain::Piece,
             };
