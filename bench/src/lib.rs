@@ -9,3 +9,11 @@ pub mod sys;
 
 /// Whatever goes wrong ends the measurement.
 pub type Outcome<T = ()> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
+
+/// How many, and 1 at least: of nothing there is no median.
+fn count<T: std::str::FromStr + Default + PartialEq>(text: &str) -> Result<T, &'static str> {
+    match text.parse() {
+        Ok(number) if number != T::default() => Ok(number),
+        _ => Err("it must be a whole number from 1 on"),
+    }
+}

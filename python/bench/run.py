@@ -103,10 +103,17 @@ def page(
     return "\n".join(lines) + "\n"
 
 
+def count(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("it must be 1 or more")
+    return number
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--events", type=int, default=200_000)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--events", type=count, default=200_000)
+    parser.add_argument("--rounds", type=count, default=5)
     options = parser.parse_args()
     load = os.getloadavg()[0]
     server = subprocess.Popen([sys.executable, str(HERE / "server.py")], stdout=subprocess.PIPE)

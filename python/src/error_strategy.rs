@@ -143,11 +143,12 @@ pub(crate) fn from_python(
         raised: raised.clone(),
         log,
         delay,
+        due: Timestamp::default(),
     }
 }
 
-/// The last delay that the delay strategy returned, for the log.
-pub(crate) type DelayCell = std::sync::Arc<std::sync::Mutex<Duration>>;
+/// What the delay strategy has just returned, and the most that it lets a server ask for, for the log.
+pub(crate) type DelayCell = std::sync::Arc<std::sync::Mutex<Option<(Duration, Option<Duration>)>>>;
 
 /// Stops the iteration when Python code has raised something; logs the verdicts.
 struct Watched {
@@ -155,6 +156,8 @@ struct Watched {
     raised: Raised,
     log: Log,
     delay: DelayCell,
+    /// When the next attempt is due.
+    due: Timestamp,
 }
 
 impl ErrorStrategy for Watched {
@@ -164,7 +167,7 @@ impl ErrorStrategy for Watched {
         }
         let verdict = self.inner.apply(fault, now);
         if self.log.is_on() {
-            self.log(fault, verdict);
+            self.log(fault, verdict, now);
         }
         verdict
     }
@@ -175,13 +178,18 @@ impl ErrorStrategy for Watched {
 }
 
 impl Watched {
-    fn log(&self, fault: Option<&Fault>, verdict: Verdict) {
+    fn log(&mut self, fault: Option<&Fault>, verdict: Verdict, now: Timestamp) {
+        // Without a new delay a wait was interrupted, which doesn't change when it ends.
+        if let Some((delay, cap)) = lock(&self.delay).take() {
+            let asked = fault.and_then(Fault::retry_after).unwrap_or_default();
+            self.due = now + delay.max(asked.min(cap.unwrap_or(Duration::MAX)));
+        }
         match fault {
             Some(fault) => self.log.warning(|| message(fault)),
             None => self.log.info(|| "the stream ended".to_owned()),
         }
         if verdict == Verdict::Continue {
-            let delay = *lock(&self.delay);
+            let delay = self.due.saturating_duration_since(now);
             self.log
                 .info(|| format!("reconnecting in {:.3} s", delay.as_secs_f64()));
         }

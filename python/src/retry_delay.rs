@@ -97,7 +97,7 @@ struct Watched {
 impl RetryDelayStrategy for Watched {
     fn apply(&mut self, base: BaseDelay) -> Duration {
         let delay = self.inner.apply(base);
-        *lock(&self.delay) = delay;
+        *lock(&self.delay) = Some((delay, self.inner.cap()));
         delay
     }
 

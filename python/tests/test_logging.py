@@ -7,7 +7,7 @@ import logging
 import pytest
 
 from everstream import SSEClient
-from everstream.config import ConnectStrategy, ErrorStrategy
+from everstream.config import ConnectStrategy, ErrorStrategy, RetryDelayStrategy
 from everstream.testing import Reply, SSEServer
 from sources import canned
 
@@ -51,6 +51,28 @@ def test_connections_errors_and_delays_are_logged_without_secrets(
     assert messages[2].startswith("reconnecting in 0.00")
     assert messages[4] == f"connected to {url}"
     assert "hidden" not in "".join(messages)
+
+
+def test_the_delay_that_is_logged_is_the_one_that_is_waited(
+    server: SSEServer, kept: tuple[logging.Logger, Kept]
+) -> None:
+    logger, handler = kept
+    server.enqueue(
+        Reply.status(503).header("Retry-After", "1"),
+        Reply.status(503).header("Retry-After", "5"),
+        Reply.stream().event("a"),
+    )
+    client = SSEClient(
+        server.url(),
+        0.001,
+        retry_delay_strategy=RetryDelayStrategy.default(max_delay=1.25, jitter_multiplier=None),
+        error_strategy=ErrorStrategy.reconnect(statuses=[503]),
+        logger=logger,
+    )
+    with client:
+        next(client.events)
+    logged = [message for _, message in handler.records if message.startswith("reconnecting")]
+    assert logged == ["reconnecting in 1.000 s", "reconnecting in 1.250 s"]
 
 
 def test_a_source_is_logged_by_its_name(kept: tuple[logging.Logger, Kept]) -> None:

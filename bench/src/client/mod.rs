@@ -8,20 +8,20 @@ use crate::chart::bars;
 use crate::decode::corpora::TOKEN;
 use crate::page::{Out, Page, short, version};
 use crate::sys::{self, Server, median, quantile};
-use crate::{Outcome, sys::measure};
+use crate::{Outcome, count, sys::measure};
 use latency::WATCHERS;
 use readers::{DRAINED, READERS};
 
 #[derive(clap::Args)]
 pub struct Options {
     /// How many events a client reads
-    #[arg(long, value_name = "N", default_value_t = 1_700_000)]
+    #[arg(long, value_name = "N", default_value_t = 1_700_000, value_parser = count::<u64>)]
     events: u64,
     /// How often everyone has a turn
-    #[arg(long, value_name = "N", default_value_t = 5)]
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = count::<usize>)]
     rounds: usize,
     /// How long latency is measured, for each client
-    #[arg(long, value_name = "N", default_value_t = 20)]
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = count::<u64>)]
     seconds: u64,
     #[command(flatten)]
     out: Out,

@@ -10,8 +10,8 @@ pub mod tally;
 use std::hint::black_box;
 use std::time::Duration;
 
-use crate::Outcome;
 use crate::page::{Out, size};
+use crate::{Outcome, count};
 use measure::{Cell, Effort, Timing};
 use peers::{LENT, OWNED, PEERS, Peer, SSE_CORE, SSE_STREAM};
 
@@ -21,10 +21,10 @@ pub struct Options {
     #[arg(long)]
     quick: bool,
     /// How large a corpus is, in KiB
-    #[arg(long, value_name = "N", default_value_t = 1024)]
+    #[arg(long, value_name = "N", default_value_t = 1024, value_parser = count::<usize>)]
     size: usize,
     /// How often everyone has a turn
-    #[arg(long, value_name = "N", default_value_t = 21)]
+    #[arg(long, value_name = "N", default_value_t = 21, value_parser = count::<usize>)]
     rounds: usize,
     #[command(flatten)]
     out: Out,

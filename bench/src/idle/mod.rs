@@ -3,21 +3,21 @@
 pub mod server;
 pub mod streams;
 
-use crate::Outcome;
 use crate::chart::bars;
 use crate::page::{Out, Page, short};
 use crate::sys::{self, Server, measure, median};
+use crate::{Outcome, count};
 
 #[derive(clap::Args)]
 pub struct Options {
     /// How many
-    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = count::<usize>)]
     streams: usize,
     /// How long those with an event a second are measured
-    #[arg(long, value_name = "N", default_value_t = 30)]
+    #[arg(long, value_name = "N", default_value_t = 30, value_parser = count::<u64>)]
     seconds: u64,
     /// How often idle streams and drops are measured
-    #[arg(long, value_name = "N", default_value_t = 3)]
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = count::<usize>)]
     rounds: usize,
     #[command(flatten)]
     out: Out,
@@ -60,7 +60,7 @@ pub fn run(options: &Options) -> Outcome {
     page.paragraph(&format!(
         "`cargo xtask bench idle` measures it and writes this page: {number} streams over loopback, in one \
          process on a current-thread runtime, from a server in another process. reqwest alone reads the \
-         bodies of the same responses; it follows no protocol and comes not back. Both have a reqwest \
+         bodies of the same responses; it follows no protocol and doesn't come back. Both have a reqwest \
          client for all streams, and a task for each.",
     ));
     if streams < options.streams {

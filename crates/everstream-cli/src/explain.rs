@@ -8,9 +8,9 @@ use everstream::{Error, Event, Fault, RedactedUrl, Start};
 use crate::output::{shortened, visible};
 use crate::report;
 
-/// What makes the end of a connection one that isn't the stream's.
-pub(crate) const AGAIN: &str = "without --no-reconnect it connects again; \
-                                a POST whose answer has no ids needs --repeat-unsafe";
+/// Why it didn't connect again, whichever it was.
+pub(crate) const AGAIN: &str = "--no-reconnect keeps it from connecting again; \
+                                so does a POST whose answer has no ids, without --repeat-unsafe";
 
 /// An id, which may be as long as an event.
 pub(crate) fn id(id: &str) -> Cow<'_, str> {

@@ -103,7 +103,7 @@ fn a_post_is_repeated_only_if_that_is_said() {
     assert_eq!(server.request_count(), 4);
 }
 
-/// It said that without `--no-reconnect` it connects again: it hadn't been given that option.
+/// It isn't told that an option did it which wasn't given.
 #[test]
 fn a_post_that_broke_is_told_what_would_send_it_again() {
     let server = Server::start();
@@ -112,7 +112,7 @@ fn a_post_that_broke_is_told_what_would_send_it_again() {
     assert_eq!(code, 8, "{news}");
     assert!(news.contains("the connection broke"), "{news}");
     assert!(
-        news.contains("a POST whose answer has no ids needs --repeat-unsafe"),
+        news.contains("so does a POST whose answer has no ids, without --repeat-unsafe"),
         "{news}"
     );
     assert_eq!(server.request_count(), 1);

@@ -117,7 +117,8 @@ impl Builder {
         self
     }
 
-    /// The id to resume from, which an earlier run kept. Default: none.
+    /// The id to resume from, which an earlier run kept. Default: none. One with NUL, CR or LF, which no
+    /// stream gives, is an error of the build.
     ///
     /// ```
     /// # use everstream::SseClient;
@@ -248,6 +249,11 @@ impl Builder {
     }
 
     fn driver(mut self, blocking: bool) -> Result<Driver, Error> {
+        let id = self.config.last_event_id.as_deref();
+        if id.is_some_and(|id| id.contains(['\0', '\r', '\n'])) {
+            let problem = "it holds NUL, CR or LF, which no id of a stream does";
+            return Err(Error::config("last_event_id", problem));
+        }
         let client = self.connect.create_client(ClientContext { blocking })?;
         self.config.repeatable = self.repeat_unsafe || client.is_repeatable();
         // The standard library seeds its hash maps from the system's random numbers.

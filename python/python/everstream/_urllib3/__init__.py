@@ -22,12 +22,11 @@ try:
     import urllib3
 except ImportError as error:
     raise ImportError(
-        "pool and urllib3_request_options need urllib3: pip install 'everstream[urllib3]'"
+        "pool and urllib3_request_options need urllib3 2.2 or newer: install everstream[urllib3]"
     ) from error
 if not hasattr(urllib3.HTTPResponse, "read1"):
     raise ImportError(
-        "pool and urllib3_request_options need urllib3 2.2 or newer: "
-        "pip install 'everstream[urllib3]'"
+        "pool and urllib3_request_options need urllib3 2.2 or newer: install everstream[urllib3]"
     )
 
 from .attempt import MAX_REDIRECTS, Attempt

@@ -167,7 +167,7 @@ class AsyncConnectStrategy:
             from .._aiohttp import AiohttpConnectStrategy
         except ImportError as error:
             raise ImportError(
-                "session and aiohttp_request_options need aiohttp: pip install everstream[aiohttp]"
+                "session and aiohttp_request_options need aiohttp: install everstream[aiohttp]"
             ) from error
         return AiohttpConnectStrategy(
             url,
