@@ -72,3 +72,28 @@ impl Ours {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::connect::HttpVersion;
+
+    #[test]
+    fn http_2_is_what_tls_may_negotiate_or_what_was_chosen() {
+        let may_be = |version, blocking, url: &str| {
+            let transport = Transport {
+                version,
+                proxy: Some(None),
+                ..Transport::default()
+            };
+            Clients::ours(Arc::new(transport), blocking).may_be_http2(&url.parse().unwrap())
+        };
+        let (http, https) = ("http://localhost/", "https://localhost/");
+        assert!(!may_be(HttpVersion::Auto, false, http));
+        assert!(may_be(HttpVersion::Auto, false, https));
+        assert!(!may_be(HttpVersion::Auto, true, https));
+        assert!(!may_be(HttpVersion::Http1, false, https));
+        #[cfg(feature = "http2")]
+        assert!(may_be(HttpVersion::Http2, false, http));
+    }
+}

@@ -78,3 +78,24 @@ impl Kept {
         work(&mut self.0.over.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_version_of_the_last_answer_is_known() {
+        let kept = Kept::default();
+        assert!(!kept.was_http1());
+        for (version, http1) in [
+            (Version::HTTP_11, true),
+            (Version::HTTP_2, false),
+            (Version::HTTP_10, true),
+        ] {
+            let mut answer = ::http::Response::new("");
+            *answer.version_mut() = version;
+            kept.note(&answer.into());
+            assert_eq!(kept.was_http1(), http1);
+        }
+    }
+}
