@@ -45,8 +45,8 @@ fn cargo(command: &str) -> sh::Outcome<Command> {
 }
 
 fn measure(suite: &str, args: &[String]) -> sh::Outcome {
-    sh::run(cargo("build")?.args(["--release", "--locked"]))?;
-    let program = sh::target()?.join("release").join("everstream-bench");
+    sh::run(cargo("build")?.args(["--profile", "dist", "--locked"]))?;
+    let program = sh::target()?.join("dist").join("everstream-bench");
     let pages = sh::root().join("docs").join("bench");
     let elsewhere = args.iter().any(|arg| arg.starts_with("--out"));
     let mut command = Command::new(program);

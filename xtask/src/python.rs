@@ -158,7 +158,7 @@ pub(crate) fn lints() -> sh::Outcome<Vec<Command>> {
 pub(crate) fn benchmark(args: &[String]) -> sh::Outcome<Command> {
     let folder = folder("bench")?;
     let python = venv(&folder, &package().join("requirements-bench.txt"))?;
-    let wheel = build(&python, &folder.join("wheel"), "release")?;
+    let wheel = build(&python, &folder.join("wheel"), "dist")?;
     install(&python, &wheel, &folder.join("install.log"))?;
     let mut command = Command::new(python);
     command
@@ -172,7 +172,7 @@ pub(crate) fn benchmark(args: &[String]) -> sh::Outcome<Command> {
 pub(crate) fn wheel(args: &[String]) -> sh::Outcome {
     sh::no_arguments("wheel", args)?;
     let python = venv(&folder("test")?, &package().join("requirements-test.txt"))?;
-    let wheel = build(&python, &sh::target()?.join("wheels"), "release")?;
+    let wheel = build(&python, &sh::target()?.join("wheels"), "dist")?;
 
     try_out(&wheel, &folder("wheel")?)?;
     println!("{}", wheel.display());

@@ -18,11 +18,12 @@ pub(crate) fn run(args: &[String]) -> sh::Outcome {
     sh::no_arguments("start", args)?;
     sh::run(&mut sh::cargo([
         "build",
-        "--release",
+        "--profile",
+        "dist",
         "--package",
         "everstream-cli",
     ]))?;
-    let command = sh::target()?.join("release/everstream");
+    let command = sh::target()?.join("dist/everstream");
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let url = format!("http://{}/", listener.local_addr()?);
     let (mut millis, mut kilobytes) = (Vec::new(), Vec::new());
