@@ -133,10 +133,11 @@ pub(crate) enum Command {
     /// one after the other. A POST is sent once only.
     #[command(after_help = exit::HELP, args_override_self = true)]
     Check(Box<CheckArgs>),
-    /// Follow a server on this machine that fails in every way, and count what arrives.
+    /// Follow a local server that fails in every way, and check that no event is lost.
     ///
     /// The server drops the connection, cuts it in the middle of an event, resets it, answers
-    /// 503, goes away and comes back. All that was sent is compared with all that was received.
+    /// 503, shuts down and restarts. Everything it sent is compared with everything received. It
+    /// takes about eight seconds and needs no network.
     #[command(after_help = exit::HELP)]
     Demo(DemoArgs),
     /// Watch one or many streams on a terminal: their state, rates, lags, types and errors.
@@ -175,7 +176,7 @@ pub(crate) struct FollowArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct DemoArgs {
-    /// How many events the server publishes, within nine seconds.
+    /// How many events the server publishes, over about seven seconds.
     #[arg(
         long,
         value_name = "N",

@@ -2,6 +2,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // tests
 
 mod common;
+#[cfg(target_os = "linux")]
+#[path = "common/pty.rs"]
+mod pty;
 
 use std::io::Read;
 
@@ -29,7 +32,7 @@ fn demo(events: u32) -> Vec<String> {
         "duplicated",
         "altered",
         "out of order",
-        "never sent",
+        "unexpected",
     ] {
         assert_eq!(value(&lines, nothing), "0", "{nothing}");
     }
@@ -38,34 +41,10 @@ fn demo(events: u32) -> Vec<String> {
     lines
 }
 
-#[test]
-fn every_trouble_is_told_and_nothing_is_lost() {
-    let lines = demo(12);
+/// Fails unless these texts are in the lines, in this order.
+fn assert_in_order(lines: &[String], texts: &[&str]) {
     let mut rest = lines.iter();
-    for text in [
-        "server: publishes 12 events at http://127.0.0.1:",
-        "server: is asked for the stream, from its beginning; sets retry to 300 ms",
-        "client: connected",
-        "server: drops the connection",
-        "client: received events 1 to 2",
-        "2 received so far; asks again in 0.",
-        "client: resumed after event 2",
-        "server: cuts the connection in the middle of event 5",
-        "client: resumed after event 4",
-        "server: resets the connection",
-        "client: resumed after event 6",
-        "server: is busy: answers 503, come back after 1 s",
-        "client: got status 503; 8 received so far; asks again in 1.0",
-        "client: resumed after event 8",
-        "server: stops; nobody listens any more",
-        "client: connection refused; 10 received so far",
-        "client: connection refused; 10 received so far",
-        "server: is back on the same port",
-        "client: resumed after event 10",
-        "server: answers 204: there is nothing more to come",
-        "client: stops asking",
-        "Every event arrived once, unchanged and in order.",
-    ] {
+    for text in texts {
         assert!(
             rest.any(|line| line.contains(text)),
             "no {text:?} in its place in {lines:#?}"
@@ -74,10 +53,77 @@ fn every_trouble_is_told_and_nothing_is_lost() {
 }
 
 #[test]
+fn every_trouble_is_shown_and_nothing_is_lost() {
+    let lines = demo(12);
+    assert_in_order(
+        &lines,
+        &[
+            "server: publishes 12 events at http://127.0.0.1:",
+            "server: gets a request without Last-Event-ID; sends retry: 200",
+            "client: connected",
+            "client: received event 1",
+            "server: drops the connection",
+            "client: connection lost (closed mid-response); retrying in 0.",
+            "server: gets a request with Last-Event-ID: 1 (",
+            "client: resumed after event 1",
+            "client: received events 2 to 3",
+            "server: cuts the connection in the middle of event 4",
+            "client: connection lost (closed mid-response); retrying in 0.",
+            "server: gets a request with Last-Event-ID: 3 (",
+            "client: resumed after event 3",
+            "client: received event 4",
+            "server: resets the connection",
+            "client: connection lost (reset by the server); retrying in 0.",
+            "client: resumed after event 4",
+            "client: received events 5 to 6",
+            "server: ends the response",
+            "client: the server ended the response; retrying in 0.",
+            "server: answers 503 with Retry-After: 1",
+            "client: got status 503; retrying in 1.0",
+            "client: resumed after event 6",
+            "client: received events 7 to 8",
+            "server: shuts down",
+            "client: connection lost (closed mid-response); retrying in ",
+            "client: connection refused; retrying in ",
+            "client: connection refused; retrying in ",
+            "server: is back on the same port",
+            "client: resumed after event 8",
+            "client: received events 9 to 12",
+            "server: ends the response: all events are sent",
+            "client: the server ended the response; retrying in ",
+            "server: answers 204: no more events",
+            "client: the stream has ended (status 204); not retrying",
+            "Every event arrived once, unchanged and in order.",
+            "Try it on yours: everstream check URL",
+        ],
+    );
+    // It ends with the hint, and a pipe gets no colours.
+    assert!(lines.last().unwrap().starts_with("Try it on yours"));
+    assert!(lines.iter().all(|line| !line.contains('\x1b')), "{lines:?}");
+}
+
+#[test]
 fn a_single_event_survives_all_troubles() {
     let lines = demo(1);
     let cut = "server: cuts the connection in the middle of event 1";
     assert!(lines.iter().any(|line| line.contains(cut)), "{lines:#?}");
+    let first = &lines[0];
+    assert!(first.contains("publishes 1 event at"), "{first}");
+}
+
+#[test]
+fn two_events_survive_all_troubles() {
+    let lines = demo(2);
+    assert_in_order(
+        &lines,
+        &[
+            "server: cuts the connection in the middle of event 1",
+            "client: reconnected, from the start",
+            "client: received event 1",
+            "client: resumed after event 1",
+            "client: received event 2",
+        ],
+    );
 }
 
 #[test]
@@ -85,8 +131,21 @@ fn many_events_are_compared_too() {
     demo(20_000);
 }
 
+/// Each delay would otherwise be twice the one before: no connection lasts if there is one event.
 #[test]
-fn a_demo_that_nobody_watches_any_more_ends_quietly() {
+fn no_delay_is_longer_than_a_second() {
+    let lines = demo(1);
+    let delays = lines.iter().filter_map(|line| {
+        let delay = line.split_once("retrying in ")?.1;
+        delay.strip_suffix(" s")?.parse::<f64>().ok()
+    });
+    let delays: Vec<f64> = delays.collect();
+    assert_eq!(delays.len(), 9, "{lines:#?}");
+    assert!(delays.iter().all(|delay| *delay <= 1.0), "{delays:?}");
+}
+
+#[test]
+fn a_demo_whose_reader_is_gone_ends_quietly() {
     let (demo, mut stdout) = Running::start_unread(everstream(["demo", "--events", "5"]));
     stdout.read_exact(&mut [0; 10]).unwrap();
     drop(stdout);
@@ -100,16 +159,17 @@ fn a_demo_that_is_stopped_has_proved_nothing() {
     demo.out.wait_for_text("client: connected");
     demo.signal("INT");
     assert_eq!(demo.wait().code(), Some(1));
-    let news = demo.err.all().join("\n");
+    let errors = demo.err.all().join("\n");
     assert!(
-        news.contains("the demo was stopped by Ctrl-C before its end"),
-        "{news}"
+        errors.contains("the demo was stopped by Ctrl-C before it had finished"),
+        "{errors}"
     );
     let lines = demo.out.all();
     assert!(lines.iter().any(|line| line.contains("lost")));
+    assert!(!lines.iter().any(|line| line.contains("Try it on yours")));
 }
 
-/// Between two connections events are published that nobody has asked for yet.
+/// Between two connections events are published that nobody has requested yet.
 #[cfg(unix)]
 #[test]
 fn what_a_stopped_demo_has_not_sent_is_not_lost() {
@@ -121,5 +181,49 @@ fn what_a_stopped_demo_has_not_sent_is_not_lost() {
     assert_eq!(value(&lines, "lost"), "0", "{lines:#?}");
     assert_ne!(value(&lines, "received"), "0");
     assert_eq!(value(&lines, "events sent"), value(&lines, "received"));
-    assert!(value(&lines, "still to come").parse::<u32>().unwrap() > 0);
+    assert!(value(&lines, "not yet sent").parse::<u32>().unwrap() > 0);
+}
+
+/// All that a terminal gets from a demo.
+#[cfg(target_os = "linux")]
+fn on_a_terminal(environment: &[(&str, &str)]) -> String {
+    let line = format!("'{}' demo --events 12", env!("CARGO_BIN_EXE_everstream"));
+    let mut pty = pty::Pty::run(60, 120, &line, environment);
+    assert_eq!(pty.end(), 0);
+    pty.written()
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_terminal_shows_trouble_and_recovery_in_colours() {
+    const RED: &str = "\x1b[31m";
+    const YELLOW: &str = "\x1b[33m";
+    const GREEN: &str = "\x1b[32m";
+    let written = on_a_terminal(&[]);
+    for (colour, text) in [
+        (GREEN, "client: connected"),
+        (RED, "server: drops the connection"),
+        (RED, "server: cuts the connection in the middle of event 4"),
+        (YELLOW, "client: connection lost (closed mid-response); "),
+        (GREEN, "client: resumed after event 3"),
+        (RED, "server: resets the connection"),
+        (RED, "server: answers 503 with Retry-After: 1"),
+        (YELLOW, "client: got status 503; retrying in 1.0"),
+        (RED, "server: shuts down\x1b[0m"),
+        (YELLOW, "client: connection refused; "),
+        (GREEN, "server: is back on the same port\x1b[0m"),
+        ("\x1b[1;32m", "Every event arrived once, "),
+    ] {
+        let coloured = format!("{colour}{text}");
+        assert!(written.contains(&coloured), "no {coloured:?} in {written}");
+    }
+    assert!(written.contains(" s\x1b[0m  client: received event 1\r\n"));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn no_color_leaves_the_demo_without_colours() {
+    let written = on_a_terminal(&[("NO_COLOR", "1")]);
+    assert!(written.contains("Every event arrived once"), "{written}");
+    assert!(!written.contains('\x1b'), "{written:?}");
 }

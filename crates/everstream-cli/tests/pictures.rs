@@ -60,7 +60,7 @@ const SCENES: &[Scene] = &[
         rows: 24,
         columns: 124,
         line: "everstream demo",
-        taken_at: |screen| screen.contains("Every event arrived once"),
+        taken_at: |screen| screen.contains("Try it on yours"),
     },
 ];
 

@@ -1,16 +1,18 @@
-//! `everstream demo`: follows a server that fails in every way, and counts what arrives.
+//! `everstream demo`: follows a server that fails in every way, and checks every event.
 //!
-//! The server is a real one, on a free port of this machine, and the client is the one that
-//! everybody uses. Its script is in `script.rs`, the count in `tally.rs`, and what the two sides
-//! tell in `story.rs`.
+//! The server is a real one, on a free port of this machine; its script is in `script.rs`. The
+//! client is the library's, with shorter delays than its defaults. `tally.rs` compares what was
+//! sent with what was received, and `story.rs` prints what the two sides do.
 
 mod script;
 mod story;
 mod tally;
 
+use std::io;
 use std::time::Duration;
 
 use everstream::error_strategy::{TRANSIENT_STATUSES, reconnect};
+use everstream::retry_delay::backoff;
 use everstream::{Action, Error, Fault, Http, SseClient};
 use everstream_testing::{Feed, Server};
 
@@ -20,33 +22,30 @@ use crate::explain::seconds;
 use crate::report;
 use crate::stop::{Limits, Stop};
 use script::Script;
-use story::Story;
+use story::{Story, Tone};
 use tally::{Sent, Summary, Tally};
 
-/// Far more than the ten seconds that it takes; only a hang gets there.
-const LIMIT: Duration = Duration::from_secs(60);
+/// The longest delay. The default of 30 s suits servers that may be down for hours.
+const MAX_DELAY: Duration = Duration::from_secs(1);
 
-/// More than twice the longest silence, which is that between two events if there are only two.
-const SILENCE: Duration = Duration::from_secs(15);
-
-/// More time for many events, on a slow machine.
-const LIMIT_PER_EVENT: Duration = Duration::from_millis(1);
+/// The backoff resets after a connection that lasted this long. The default is 60 s.
+const RESET_THRESHOLD: Duration = Duration::from_millis(200);
 
 pub(crate) fn run(args: &DemoArgs) -> Exit {
     crate::block_on(demo(args.events))
 }
 
 async fn demo(events: u32) -> Exit {
-    let story = Story::begin(LIMIT + LIMIT_PER_EVENT * events);
+    let story = Story::begin();
     let exit = match prepare(events as usize, &story) {
         Ok(mut client) => client.follow().await,
         Err(problem) => {
-            report::error("the demo can't begin", Some(&*problem));
+            report::error("the demo can't start", Some(&*problem));
             Exit::Failed
         }
     };
     // Lets the server's side end, if it hasn't.
-    story.update(|client| client.over = true);
+    story.update(|progress| progress.over = true);
     exit
 }
 
@@ -57,8 +56,6 @@ struct Client {
     story: Story,
     tally: Tally,
     connections: usize,
-    /// The newest event that has been told of.
-    told: usize,
     /// Kept alive until the end.
     _server: std::sync::Arc<Server>,
 }
@@ -68,6 +65,8 @@ fn prepare(events: usize, story: &Story) -> Result<Client, Box<dyn std::error::E
     // A proxy in the environment has no way to this port.
     let client = SseClient::builder(Http::new(server.url("/readings")).no_proxy())
         .error_strategy(reconnect().or_on_status(TRANSIENT_STATUSES))
+        .retry_delay_strategy(backoff().max_delay(MAX_DELAY))
+        .retry_delay_reset_threshold(RESET_THRESHOLD)
         .build()?;
     let limits = Limits {
         exit: Exit::Failed,
@@ -78,10 +77,12 @@ fn prepare(events: usize, story: &Story) -> Result<Client, Box<dyn std::error::E
     let (feed, sent) = (Feed::new(), Sent::default());
     let script = Script::prepare(events, &server, &feed);
 
-    story.server(&format!(
-        "publishes {events} events at {}",
+    let plural = if events == 1 { "" } else { "s" };
+    let text = format!(
+        "publishes {events} event{plural} at {}",
         server.url("/readings")
-    ));
+    );
+    story.server(Tone::Plain, &text);
     script::spawn("publisher", {
         let (feed, sent, story) = (feed.clone(), sent.clone(), story.clone());
         move || script::publish(events, &feed, &sent, &story)
@@ -96,7 +97,6 @@ fn prepare(events: usize, story: &Story) -> Result<Client, Box<dyn std::error::E
         story: story.clone(),
         tally: Tally::new(sent),
         connections: 0,
-        told: 0,
         _server: server,
     })
 }
@@ -104,32 +104,26 @@ fn prepare(events: usize, story: &Story) -> Result<Client, Box<dyn std::error::E
 impl Client {
     async fn follow(&mut self) -> Exit {
         loop {
-            let patience = self.story.left().min(SILENCE);
+            let patience = self.story.patience();
             let next = tokio::time::timeout(patience, self.client.next_action()).await;
             match next {
                 Ok(Some(Ok(action))) => self.take(action),
                 Ok(Some(Err(error))) => return self.end(&error),
                 Ok(None) => {
                     let by = self.stop.asked().unwrap_or("the client");
-                    return self
-                        .unfinished(&format!("the demo was stopped by {by} before its end"));
+                    let why = format!("the demo was stopped by {by} before it had finished");
+                    return self.unfinished(&why);
                 }
                 Err(_) => {
-                    let what = if self.story.left().is_zero() {
-                        "it isn't finished"
-                    } else {
-                        "nothing happens any more"
-                    };
-                    return self.unfinished(&format!(
-                        "the demo was ended after {}, because {what}: a fault in Everstream, \
-                         unless this machine has far too much to do",
-                        seconds(self.story.elapsed())
-                    ));
+                    let time = seconds(self.story.elapsed());
+                    return self.unfinished(&format!("the demo hangs; it was ended after {time}"));
                 }
             }
-            if self.story.is_unheard() {
-                // Whoever reads has enough, as in `| head -1`.
+            if self.story.reader_is_gone() {
                 return Exit::Done;
+            }
+            if self.story.is_over() {
+                return self.unfinished("the server can't continue");
             }
         }
     }
@@ -138,17 +132,17 @@ impl Client {
         match action {
             Action::Event(event) => {
                 self.tally.receive(&event, self.story.elapsed());
-                let received = self.tally.highest();
-                self.story.update(|client| client.received = received);
+                self.story.receive(self.tally.highest());
             }
             Action::Start(_) => {
                 self.connections += 1;
-                self.story.update(|client| client.refused = 0);
-                match (self.connections, self.client.last_event_id()) {
-                    (1, _) => self.story.client("connected"),
-                    (_, None) => self.story.client("connected again, from the beginning"),
-                    (_, Some(id)) => self.story.client(&format!("resumed after event {id}")),
-                }
+                self.story.update(|progress| progress.refused = 0);
+                let text = match (self.connections, self.client.last_event_id()) {
+                    (1, _) => "connected".to_owned(),
+                    (_, None) => "reconnected, from the start".to_owned(),
+                    (_, Some(id)) => format!("resumed after event {id}"),
+                };
+                self.story.client(Tone::Recovery, &text);
             }
             Action::Fault(fault) => self.lost(fault.as_ref()),
             _ => {}
@@ -156,49 +150,38 @@ impl Client {
     }
 
     fn lost(&mut self, fault: Option<&Fault>) {
-        self.tell_received();
+        self.story.report_received();
         let what = match fault {
-            None => "the server has ended the response".to_owned(),
+            None => "the server ended the response".to_owned(),
             Some(fault) if fault.is_connect() => "connection refused".to_owned(),
             Some(Fault::Status(response)) => format!("got status {}", response.status),
             Some(fault) => format!("connection lost ({})", cause(fault)),
         };
-        self.story.client(&format!(
-            "{what}; {} received so far; asks again in {}",
-            self.tally.received(),
-            seconds(self.client.next_retry_delay())
-        ));
+        let delay = seconds(self.client.next_retry_delay());
+        self.story
+            .client(Tone::Fault, &format!("{what}; retrying in {delay}"));
         if fault.is_some_and(Fault::is_connect) {
-            self.story.update(|client| client.refused += 1);
+            self.story.update(|progress| progress.refused += 1);
         }
     }
 
-    fn tell_received(&mut self) {
-        let (first, last) = (self.told + 1, self.tally.highest());
-        if last > first {
-            self.story
-                .client(&format!("received events {first} to {last}"));
-        } else if last == first {
-            self.story.client(&format!("received event {last}"));
-        }
-        self.told = last;
-    }
-
-    /// The iteration is over: as it should be, if the server has said so.
+    /// The client has given up, as it should after a 204.
     fn end(&mut self, error: &Error) -> Exit {
         if error.status() != Some(204) {
             return self.unfinished(&format!("the demo failed: {}", report::chain(error)));
         }
-        self.story.client("stops asking");
+        let text = "the stream has ended (status 204); not retrying";
+        self.story.client(Tone::Plain, text);
         let summary = self.tally.summary(true);
         self.sum_up(&summary);
         if summary.is_perfect() {
-            self.story
-                .print("\nEvery event arrived once, unchanged and in order.");
+            let text = "Every event arrived once, unchanged and in order.";
+            self.story.verdict(true, text);
+            self.story.print("Try it on yours: everstream check URL");
             Exit::Done
         } else {
-            self.story
-                .print("\nNot every event arrived once, unchanged and in order.");
+            let text = "Not every event arrived once, unchanged and in order.";
+            self.story.verdict(false, text);
             Exit::Failed
         }
     }
@@ -213,27 +196,38 @@ impl Client {
         let line = |name: &str, value: &dyn std::fmt::Display| {
             self.story.print(&format!("  {name:<14} {value:>7}"));
         };
+        let wrong = |name: &str, count: usize| {
+            let colour = if count > 0 { "\x1b[31m" } else { "" };
+            let text = self
+                .story
+                .painted(colour, &format!("{name:<14} {count:>7}"));
+            self.story.print(&format!("  {text}"));
+        };
         self.story.print("");
-        line("events sent", &(summary.sent - summary.to_come));
+        line("events sent", &(summary.sent - summary.pending));
         line("received", &summary.received);
-        if summary.to_come > 0 {
-            line("still to come", &summary.to_come);
+        if summary.pending > 0 {
+            line("not yet sent", &summary.pending);
         }
-        line("lost", &summary.lost);
-        line("duplicated", &summary.duplicated);
-        line("altered", &summary.altered);
-        line("out of order", &summary.misplaced);
-        line("never sent", &summary.unknown);
+        wrong("lost", summary.lost);
+        wrong("duplicated", summary.duplicated);
+        wrong("altered", summary.altered);
+        wrong("out of order", summary.misplaced);
+        wrong("unexpected", summary.unknown);
         line("reconnects", &self.connections.saturating_sub(1));
         line("longest gap", &seconds(summary.longest_gap));
     }
 }
 
-/// The innermost cause, which is the one that says what happened.
+/// How the connection was lost, in a few words.
 fn cause(fault: &Fault) -> String {
     let mut cause: &dyn std::error::Error = fault;
     while let Some(next) = cause.source() {
         cause = next;
     }
-    cause.to_string()
+    match cause.downcast_ref().map(io::Error::kind) {
+        Some(io::ErrorKind::ConnectionReset) => "reset by the server".to_owned(),
+        Some(io::ErrorKind::UnexpectedEof) => "closed mid-response".to_owned(),
+        _ => cause.to_string(),
+    }
 }

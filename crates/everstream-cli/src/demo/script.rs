@@ -5,20 +5,23 @@ use std::time::Duration;
 
 use everstream_testing::{Feed, Gate, Reply, Request, Server};
 
-use super::story::Story;
+use super::story::{Story, Tone};
 use super::tally::{Published, Sent};
 
-/// The time over which the events are published, whether or not the client is there.
-const PUBLISHING: Duration = Duration::from_secs(9);
+/// The time over which the events are published, whether or not the client is connected.
+const PUBLISHING: Duration = Duration::from_millis(7200);
 
-/// How many refused attempts the server stays away for.
-const AWAY: usize = 2;
+/// The milliseconds that the server asks for with `retry:`.
+const RETRY: u64 = 200;
 
-/// One connection, and what becomes of it.
+/// How many attempts are refused before the server is back.
+const REFUSED: usize = 2;
+
+/// One connection, and how it ends.
 struct Act {
-    /// Milliseconds, for a `retry:` field at the beginning.
-    retry: Option<u64>,
     trouble: Trouble,
+    /// Which part of all events has been sent then, in percent.
+    percent: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,41 +29,27 @@ enum Trouble {
     Drop,
     CutInEvent,
     Reset,
-    /// An orderly end, then 503 to the next request.
+    /// The response ends, and the next request is answered with 503.
     Busy,
     Restart,
-    /// All is sent: an orderly end, then 204.
+    /// Everything has been sent: the response ends, and the next request is answered with 204.
     Finish,
 }
 
-/// The base of the delays changes, so that the whole takes about ten seconds: without that, the
-/// delay would double from one short connection to the next.
+/// A connection that follows a long outage begins with a backlog; its share is larger, so that it
+/// lasts as long as the others do.
 const ACTS: [Act; 6] = [
-    Act {
-        retry: Some(300),
-        trouble: Trouble::Drop,
-    },
-    Act {
-        retry: None,
-        trouble: Trouble::CutInEvent,
-    },
-    Act {
-        retry: Some(250),
-        trouble: Trouble::Reset,
-    },
-    Act {
-        retry: Some(200),
-        trouble: Trouble::Busy,
-    },
-    Act {
-        retry: Some(150),
-        trouble: Trouble::Restart,
-    },
-    Act {
-        retry: Some(100),
-        trouble: Trouble::Finish,
-    },
+    act(Trouble::Drop, 12),
+    act(Trouble::CutInEvent, 25),
+    act(Trouble::Reset, 37),
+    act(Trouble::Busy, 50),
+    act(Trouble::Restart, 74),
+    act(Trouble::Finish, 100),
 ];
+
+const fn act(trouble: Trouble, percent: usize) -> Act {
+    Act { trouble, percent }
+}
 
 /// Publishes event after event, evenly over the time.
 pub(super) fn publish(events: usize, feed: &Feed, sent: &Sent, story: &Story) {
@@ -104,9 +93,11 @@ fn reading(number: usize) -> Published {
     }
 }
 
-/// Where the server's troubles happen: after this many events.
-fn position(act: usize, events: usize) -> usize {
-    events * (act + 1) / ACTS.len()
+impl Act {
+    /// How many events have been sent when the connection ends.
+    fn position(&self, events: usize) -> usize {
+        events * self.percent / 100
+    }
 }
 
 /// The whole script, with the gates at which its replies and its narrator wait for each other.
@@ -114,28 +105,28 @@ pub(super) struct Script {
     scenes: Vec<Scene>,
 }
 
-/// One connection, which fails after event `after`.
+/// One connection, which ends after event `after`.
 struct Scene {
-    act: &'static Act,
+    trouble: Trouble,
     after: usize,
-    /// Opened when the request has been told of: lets the response begin.
+    /// Opened when the request has been reported: lets the response begin.
     answer: Gate,
     /// Opened by the server when all events of this connection have been sent.
     sent: Gate,
-    /// Opened when the trouble has been told of: lets it happen.
+    /// Opened when the trouble has been announced: lets it happen.
     fail: Gate,
     /// The status that answers the next request, if it gets no stream, and its gate.
     refusal: Option<(u16, Gate)>,
 }
 
 impl Script {
-    /// Gives the server all its replies, before the first request can come.
+    /// Gives the server all its replies, before the first request can arrive.
     pub(super) fn prepare(events: usize, server: &Server, feed: &Feed) -> Script {
         let mut before = 0;
-        let scenes = ACTS.iter().enumerate().map(|(index, act)| {
-            let after = position(index, events);
+        let scenes = ACTS.iter().map(|act| {
+            let after = act.position(events);
             let scene = Scene {
-                act,
+                trouble: act.trouble,
                 after,
                 answer: Gate::new(),
                 sent: Gate::new(),
@@ -155,7 +146,7 @@ impl Script {
         }
     }
 
-    /// Plays it. It returns early if the client is over, or the time.
+    /// Plays it to its end, or until the client ends.
     pub(super) fn play(&self, server: &Server, feed: &Feed, story: &Story) {
         let mut narrator = Narrator {
             server,
@@ -165,7 +156,7 @@ impl Script {
         };
         for scene in &self.scenes {
             if narrator.play(scene).is_none() {
-                // The client's side tells what has become of it.
+                // The client's side says what has happened.
                 return;
             }
         }
@@ -175,15 +166,16 @@ impl Script {
 impl Scene {
     fn enqueue(&self, server: &Server, feed: &Feed, events: usize) {
         let mut portion = feed.take(events);
-        if self.act.trouble == Trouble::CutInEvent {
+        if self.trouble == Trouble::CutInEvent {
             portion = portion.and_half();
         }
-        let mut reply = Reply::stream().head_after(&self.answer);
-        if let Some(retry) = self.act.retry {
-            reply = reply.retry(retry);
-        }
-        reply = reply.resume(portion).open(&self.sent).wait_for(&self.fail);
-        server.enqueue(match self.act.trouble {
+        let reply = Reply::stream()
+            .head_after(&self.answer)
+            .retry(RETRY)
+            .resume(portion)
+            .open(&self.sent)
+            .wait_for(&self.fail);
+        server.enqueue(match self.trouble {
             Trouble::Drop | Trouble::CutInEvent | Trouble::Restart => reply.drop_connection(),
             Trouble::Reset => reply.reset(),
             Trouble::Busy | Trouble::Finish => reply.end(),
@@ -197,8 +189,8 @@ impl Scene {
         }
     }
 
-    fn trouble(&self) -> String {
-        match self.act.trouble {
+    fn announcement(&self) -> String {
+        match self.trouble {
             Trouble::Drop => "drops the connection".into(),
             Trouble::CutInEvent => format!(
                 "cuts the connection in the middle of event {}",
@@ -206,13 +198,20 @@ impl Scene {
             ),
             Trouble::Reset => "resets the connection".into(),
             Trouble::Busy => "ends the response".into(),
-            Trouble::Restart => "stops; nobody listens any more".into(),
-            Trouble::Finish => "has published everything; ends the response".into(),
+            Trouble::Restart => "shuts down".into(),
+            Trouble::Finish => "ends the response: all events are sent".into(),
+        }
+    }
+
+    fn tone(&self) -> Tone {
+        match self.trouble {
+            Trouble::Finish => Tone::Plain,
+            _ => Tone::Trouble,
         }
     }
 }
 
-/// Tells of each thing before it lets it happen, so that the story is in order.
+/// Announces each thing before it lets it happen, so that the lines are in order.
 struct Narrator<'a> {
     server: &'a Server,
     feed: &'a Feed,
@@ -221,31 +220,37 @@ struct Narrator<'a> {
 }
 
 impl Narrator<'_> {
-    /// `None`: the client is over, or the time.
+    /// `None`: the demo has ended.
     fn play(&mut self, scene: &Scene) -> Option<()> {
         let request = self.next_request()?;
-        self.story.server(&self.asked(&request, scene.act.retry));
+        self.story.server(Tone::Plain, &self.asked(&request));
         scene.answer.open();
         self.in_slices(|slice| scene.sent.wait(slice))?;
-        // What is on its way when a connection is reset may or may not arrive. The client would
-        // get it in either case, but the story would differ from time to time.
+        // A reset may discard events that are still in transit. The client would get them after
+        // it has resumed, but the lines would differ from run to run.
         if !self
             .story
             .wait_until(|client| client.received >= scene.after)
         {
             return None;
         }
-        self.story.server(&scene.trouble());
-        if scene.act.trouble == Trouble::Restart {
+        self.story.report_received();
+        self.story.server(scene.tone(), &scene.announcement());
+        if scene.trouble == Trouble::Restart {
             self.restart()?;
         }
         scene.fail.open();
         if let Some((status, answer)) = &scene.refusal {
             self.next_request()?;
-            self.story.server(match status {
-                503 => "is busy: answers 503, come back after 1 s",
-                _ => "answers 204: there is nothing more to come",
-            });
+            match status {
+                503 => {
+                    let text = "answers 503 with Retry-After: 1";
+                    self.story.server(Tone::Trouble, text);
+                }
+                _ => self
+                    .story
+                    .server(Tone::Plain, "answers 204: no more events"),
+            }
             answer.open();
         }
         Some(())
@@ -253,34 +258,34 @@ impl Narrator<'_> {
 
     fn restart(&self) -> Option<()> {
         self.server.stop();
-        if !self.story.wait_until(|client| client.refused >= AWAY) {
+        if !self.story.wait_until(|client| client.refused >= REFUSED) {
             return None;
         }
-        self.story.server("is back on the same port");
         match self.server.restart() {
-            Ok(()) => Some(()),
+            Ok(()) => {
+                let text = "is back on the same port";
+                self.story.server(Tone::Recovery, text);
+                Some(())
+            }
             Err(error) => {
-                self.story.server(&format!("can't listen again: {error}"));
+                let text = format!("can't listen on its port again: {error}");
+                self.story.server(Tone::Trouble, &text);
+                self.story.update(|progress| progress.over = true);
                 None
             }
         }
     }
 
-    /// What the request asks for, as it came over the wire.
-    fn asked(&self, request: &Request, retry: Option<u64>) -> String {
-        let mut text = match request.header("last-event-id") {
-            None => "is asked for the stream, from its beginning".to_owned(),
-            Some(id) => {
-                let new = id
-                    .parse()
-                    .map_or(0, |id: usize| self.feed.len().saturating_sub(id));
-                format!("is asked for what follows event {id}; {new} more have come up since")
-            }
+    /// What the request asks for, as it was received.
+    fn asked(&self, request: &Request) -> String {
+        let Some(id) = request.header("last-event-id") else {
+            return format!("gets a request without Last-Event-ID; sends retry: {RETRY}");
         };
-        if let Some(retry) = retry {
-            text += &format!("; sets retry to {retry} ms");
-        }
-        text
+        let new = id
+            .parse()
+            .map_or(0, |id: usize| self.feed.len().saturating_sub(id));
+        let plural = if new == 1 { "" } else { "s" };
+        format!("gets a request with Last-Event-ID: {id} ({new} event{plural} published since)")
     }
 
     fn next_request(&mut self) -> Option<Request> {
@@ -293,21 +298,21 @@ impl Narrator<'_> {
             .find(|request| request.number == number)
     }
 
-    /// Waits in slices, to see in between whether the client is over.
+    /// Waits in slices, to see in between whether the demo has ended.
     fn in_slices(&self, wait: impl Fn(Duration) -> bool) -> Option<()> {
         const SLICE: Duration = Duration::from_millis(50);
         loop {
             if wait(SLICE) {
                 return Some(());
             }
-            if self.story.left().is_zero() || self.story.is_over() {
+            if self.story.is_over() {
                 return None;
             }
         }
     }
 }
 
-/// Runs `work` beside the client.
+/// Runs `work` concurrently with the client.
 pub(super) fn spawn(
     name: &str,
     work: impl FnOnce() + Send + 'static,
@@ -322,8 +327,8 @@ mod tests {
     #[test]
     fn every_cut_in_an_event_has_an_event_to_cut() {
         for events in (1..=100).chain([1000, 99_999, 1_000_000]) {
-            for (index, act) in ACTS.iter().enumerate() {
-                let after = position(index, events);
+            for act in &ACTS {
+                let after = act.position(events);
                 match act.trouble {
                     Trouble::Finish => assert_eq!(after, events),
                     _ => assert!(after < events),

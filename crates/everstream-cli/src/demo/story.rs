@@ -1,9 +1,37 @@
-//! What the demo tells, and how its two sides know of each other's progress.
+//! What the demo prints, and how its two sides see each other's progress.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+
+use crate::output::colours;
+
+/// How long the demo may stand still. Far more than any step takes on a slow machine; only a hang
+/// gets there.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What a line is about, which is its colour on a terminal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Tone {
+    Plain,
+    /// What the server does to the client.
+    Trouble,
+    /// What the client sees of that.
+    Fault,
+    Recovery,
+}
+
+impl Tone {
+    fn colour(self) -> &'static str {
+        match self {
+            Tone::Plain => "",
+            Tone::Trouble => "\x1b[31m",
+            Tone::Fault => "\x1b[33m",
+            Tone::Recovery => "\x1b[32m",
+        }
+    }
+}
 
 /// Shared by the client, the server's script and the publisher; clones are the same story.
 #[derive(Clone)]
@@ -13,33 +41,43 @@ pub(super) struct Story {
 
 struct Inner {
     begin: Instant,
-    limit: Duration,
+    colours: bool,
     progress: Mutex<Progress>,
     changed: Condvar,
-    unheard: AtomicBool,
+    reader_gone: AtomicBool,
 }
 
-/// How far the client is.
-#[derive(Clone, Copy, Debug, Default)]
+/// How far the demo has got.
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Progress {
-    /// The id of the newest event that it has received.
+    /// The id of the newest event that the client has received.
     pub(super) received: usize,
     /// How many attempts in a row were refused.
     pub(super) refused: usize,
-    /// It has ended.
+    /// One of the two sides has ended.
     pub(super) over: bool,
+    /// The newest event that a line says has been received.
+    reported: usize,
+    /// When an event was last received, or the server did something.
+    last_step: Instant,
 }
 
 impl Story {
-    /// Nothing waits for longer than until `limit` after the beginning.
-    pub(super) fn begin(limit: Duration) -> Story {
+    pub(super) fn begin() -> Story {
+        let begin = Instant::now();
         Story {
             inner: Arc::new(Inner {
-                begin: Instant::now(),
-                limit,
-                progress: Mutex::default(),
+                begin,
+                colours: colours(io::stdout().is_terminal()),
+                progress: Mutex::new(Progress {
+                    received: 0,
+                    refused: 0,
+                    over: false,
+                    reported: 0,
+                    last_step: begin,
+                }),
                 changed: Condvar::new(),
-                unheard: AtomicBool::new(false),
+                reader_gone: AtomicBool::new(false),
             }),
         }
     }
@@ -48,22 +86,60 @@ impl Story {
         self.inner.begin.elapsed()
     }
 
-    /// The time that is left.
-    pub(super) fn left(&self) -> Duration {
-        self.inner.limit.saturating_sub(self.elapsed())
+    /// How much longer the demo may stand still; zero if it hangs.
+    pub(super) fn patience(&self) -> Duration {
+        PATIENCE.saturating_sub(self.progress().last_step.elapsed())
     }
 
-    pub(super) fn server(&self, text: &str) {
-        self.tell("server", text);
+    pub(super) fn server(&self, tone: Tone, text: &str) {
+        self.progress().last_step = Instant::now();
+        self.tell("server", tone, text);
     }
 
-    pub(super) fn client(&self, text: &str) {
-        self.tell("client", text);
+    pub(super) fn client(&self, tone: Tone, text: &str) {
+        self.tell("client", tone, text);
     }
 
-    fn tell(&self, who: &str, text: &str) {
-        let elapsed = self.elapsed().as_secs_f64();
-        self.print(&format!("{elapsed:6.2} s  {who}: {text}"));
+    /// Takes note of the newest event that the client has received.
+    pub(super) fn receive(&self, newest: usize) {
+        self.update(|progress| {
+            progress.received = newest;
+            progress.last_step = Instant::now();
+        });
+    }
+
+    /// Reports the events that have been received since the last such line, if there are any.
+    pub(super) fn report_received(&self) {
+        let mut progress = self.progress();
+        let (first, last) = (progress.reported + 1, progress.received);
+        if last > first {
+            let text = format!("received events {first} to {last}");
+            self.tell("client", Tone::Plain, &text);
+        } else if last == first {
+            self.tell("client", Tone::Plain, &format!("received event {last}"));
+        }
+        progress.reported = last;
+    }
+
+    fn tell(&self, who: &str, tone: Tone, text: &str) {
+        let time = format!("{:6.2} s", self.elapsed().as_secs_f64());
+        let time = self.painted("\x1b[2m", &time);
+        let said = self.painted(tone.colour(), &format!("{who}: {text}"));
+        self.print(&format!("{time}  {said}"));
+    }
+
+    /// The verdict at the end, in bold.
+    pub(super) fn verdict(&self, is_good: bool, text: &str) {
+        let colour = if is_good { "\x1b[1;32m" } else { "\x1b[1;31m" };
+        self.print(&format!("\n{}", self.painted(colour, text)));
+    }
+
+    /// The text in this colour, on a terminal that shows colours.
+    pub(super) fn painted(&self, colour: &str, text: &str) -> String {
+        match self.inner.colours && !colour.is_empty() {
+            true => format!("{colour}{text}\x1b[0m"),
+            false => text.to_owned(),
+        }
     }
 
     /// A line without a time.
@@ -73,13 +149,13 @@ impl Story {
             .write_all(format!("{text}\n").as_bytes())
             .and_then(|()| out.flush());
         if written.is_err() {
-            self.inner.unheard.store(true, Ordering::Relaxed);
+            self.inner.reader_gone.store(true, Ordering::Relaxed);
         }
     }
 
-    /// Whether nobody reads the story any more.
-    pub(super) fn is_unheard(&self) -> bool {
-        self.inner.unheard.load(Ordering::Relaxed)
+    /// Whether nobody reads the output any more, as in `| head -1`.
+    pub(super) fn reader_is_gone(&self) -> bool {
+        self.inner.reader_gone.load(Ordering::Relaxed)
     }
 
     fn progress(&self) -> MutexGuard<'_, Progress> {
@@ -94,12 +170,12 @@ impl Story {
         self.inner.changed.notify_all();
     }
 
-    /// Waits until the client is so far. `false`: the time is over, or the client is.
+    /// Waits until the client has got this far. `false`: the demo has ended before that.
     pub(super) fn wait_until(&self, is: impl Fn(&Progress) -> bool) -> bool {
-        let (progress, _) = self
+        let progress = self
             .inner
             .changed
-            .wait_timeout_while(self.progress(), self.left(), |it| !it.over && !is(it))
+            .wait_while(self.progress(), |it| !it.over && !is(it))
             .unwrap_or_else(PoisonError::into_inner);
         is(&progress)
     }
@@ -108,12 +184,12 @@ impl Story {
         self.progress().over
     }
 
-    /// Waits for `time`. `false`: the client is over before.
+    /// Waits for `time`. `false`: the demo has ended before that.
     pub(super) fn pause(&self, time: Duration) -> bool {
         let (progress, _) = self
             .inner
             .changed
-            .wait_timeout_while(self.progress(), time.min(self.left()), |it| !it.over)
+            .wait_timeout_while(self.progress(), time, |it| !it.over)
             .unwrap_or_else(PoisonError::into_inner);
         !progress.over
     }

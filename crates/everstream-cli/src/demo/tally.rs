@@ -20,7 +20,7 @@ impl Sent {
         work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Takes note of an event; before it is sent, so that it can't be received unknown.
+    /// Takes note of an event before it is sent, so that it is known when it is received.
     pub(super) fn note(&self, published: Published) {
         self.with(|sent| sent.push(published));
     }
@@ -33,7 +33,7 @@ impl Sent {
 /// Everything that the client has received.
 pub(super) struct Tally {
     sent: Sent,
-    /// How often the event with the id n + 1 came.
+    /// How often the event with the id n + 1 was received.
     times: Vec<u8>,
     highest: usize,
     received: usize,
@@ -50,11 +50,11 @@ pub(super) struct Tally {
 pub(super) struct Summary {
     pub(super) sent: usize,
     pub(super) received: usize,
-    /// Sent, and passed over: a later one has been received, or all has ended.
+    /// Sent, but skipped: a later one has been received, or the demo has ended.
     pub(super) lost: usize,
-    /// Published, and not asked for yet.
-    pub(super) to_come: usize,
-    /// Received once more than it was sent.
+    /// Published, but not requested yet.
+    pub(super) pending: usize,
+    /// Received more than once.
     pub(super) duplicated: usize,
     /// Received with another type or other data than it was sent with.
     pub(super) altered: usize,
@@ -100,10 +100,6 @@ impl Tally {
         self.highest
     }
 
-    pub(super) fn received(&self) -> usize {
-        self.received
-    }
-
     /// Takes note of an event that arrived at this time.
     pub(super) fn receive(&mut self, event: &Event, now: Duration) {
         self.received += 1;
@@ -138,19 +134,19 @@ impl Tally {
         self.highest = self.highest.max(id);
     }
 
-    /// The count. Of an unfinished demo, what follows the newest event received is still to come.
+    /// The count. In an unfinished demo, everything after the newest event received is pending.
     pub(super) fn summary(&self, is_over: bool) -> Summary {
         let sent = self.sent.count();
         let arrived = self.times.iter().filter(|&&times| times > 0).count();
-        let to_come = match is_over {
+        let pending = match is_over {
             true => 0,
             false => sent - self.highest,
         };
         Summary {
             sent,
             received: self.received,
-            lost: sent - to_come - arrived,
-            to_come,
+            lost: sent - pending - arrived,
+            pending,
             duplicated: self.duplicated,
             altered: self.altered,
             misplaced: self.misplaced,
@@ -184,7 +180,7 @@ mod tests {
         sent: 3,
         received: 3,
         lost: 0,
-        to_come: 0,
+        pending: 0,
         duplicated: 0,
         altered: 0,
         misplaced: 0,
@@ -220,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_still_to_come_is_not_lost() {
+    fn pending_events_are_not_lost() {
         let sent = Sent::default();
         for _ in 0..5 {
             sent.note(Published {
@@ -230,8 +226,8 @@ mod tests {
         }
         let mut tally = Tally::new(sent);
         let count = |tally: &Tally| {
-            let Summary { lost, to_come, .. } = tally.summary(false);
-            (lost, to_come)
+            let Summary { lost, pending, .. } = tally.summary(false);
+            (lost, pending)
         };
         assert_eq!(count(&tally), (0, 5));
         tally.receive(&Event::new("tick", "x", Some("1")), Duration::ZERO);
