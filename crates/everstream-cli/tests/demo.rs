@@ -1,11 +1,8 @@
 //! The demo, as people see it.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // tests
-
-mod common;
 
 use std::io::Read;
 
-use common::{Running, everstream};
+use crate::common::{Running, everstream};
 
 /// The value of a line of the summary.
 fn value<'a>(lines: &'a [String], name: &str) -> &'a str {
