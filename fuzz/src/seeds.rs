@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::support::Seen;
+use crate::support::{self, Seen};
 
 #[allow(dead_code, reason = "the conformance test uses the rest")]
 #[path = "../../crates/everstream-core/tests/spec/cases.rs"]

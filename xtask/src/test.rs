@@ -170,7 +170,59 @@ fn pytest_line(line: &str) -> Option<(u64, u64)> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::path::{Path, PathBuf};
+
     use super::*;
+    use crate::published;
+
+    /// All files below a folder.
+    fn files(folder: &Path) -> Vec<PathBuf> {
+        let mut found = Vec::new();
+        for entry in fs::read_dir(folder).unwrap() {
+            match entry.unwrap().path() {
+                path if path.is_dir() => found.extend(files(&path)),
+                path => found.push(path),
+            }
+        }
+        found
+    }
+
+    /// Cargo doesn't look for test files here (`autotests = false`), so a file without a `mod` line
+    /// would be skipped silently.
+    #[test]
+    fn every_test_file_is_part_of_a_test_program() {
+        for package in published::crates().unwrap() {
+            let mut sources = files(&package.folder.join("tests"));
+            sources.retain(|path| path.extension().is_some_and(|it| it == "rs"));
+            assert!(sources.len() > 5, "{sources:?}");
+            let mut all = fs::read_to_string(package.folder.join("Cargo.toml")).unwrap();
+            for source in &sources {
+                all += &fs::read_to_string(source).unwrap();
+            }
+            for source in &sources {
+                let mut module = source.with_extension("");
+                if module.ends_with("mod") {
+                    module.pop();
+                }
+                let (folder, name) = (module.parent().unwrap(), module.file_name().unwrap());
+                let name = name.to_str().unwrap();
+                let parents = [
+                    folder.join("main.rs"),
+                    folder.join("mod.rs"),
+                    folder.with_extension("rs"),
+                ];
+                let declared = parents
+                    .iter()
+                    .filter_map(|parent| fs::read_to_string(parent).ok())
+                    .any(|parent| parent.contains(&format!("mod {name};")));
+                // By `path` or `include!`.
+                let named = all.contains(&format!("{name}.rs\""));
+                let source = source.display();
+                assert!(declared || named, "no `mod {name};` for {source}");
+            }
+        }
+    }
 
     #[test]
     fn results_are_summed_over_lines_cut_anywhere() {

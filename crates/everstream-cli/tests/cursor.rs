@@ -1,8 +1,4 @@
 //! What a run keeps for the next one: nothing is lost between them, however they end.
-#![cfg(unix)]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // tests
-
-mod common;
 
 use std::fs::{self, OpenOptions};
 use std::io::Read;
@@ -12,8 +8,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use common::{Folder, PATIENCE, Running, everstream};
 use everstream_testing::{Feed, Gate, Reply, Server};
+
+use crate::common::{Folder, PATIENCE, Running, everstream};
 
 fn kept(path: &Path) -> String {
     fs::read_to_string(path).unwrap_or_default()

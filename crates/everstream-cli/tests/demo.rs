@@ -1,14 +1,10 @@
 //! The demo, as people see it.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // tests
-
-mod common;
-#[cfg(target_os = "linux")]
-#[path = "common/pty.rs"]
-mod pty;
 
 use std::io::Read;
 
-use common::{Running, everstream};
+#[cfg(target_os = "linux")]
+use crate::common::pty;
+use crate::common::{Running, everstream};
 
 /// The value of a line of the summary.
 fn value<'a>(lines: &'a [String], name: &str) -> &'a str {

@@ -1,10 +1,6 @@
 //! What `docs/cli.md` and the guide from `curl -N` show is what the command writes.
 //!
-//! `UPDATE_DOCS=1 cargo test -p everstream-cli --test docs` writes it anew.
-#![cfg(unix)]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // tests
-
-mod common;
+//! `UPDATE_DOCS=1 cargo test -p everstream-cli --test all -- docs::` updates them.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -12,9 +8,10 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 
-use common::{Folder, clean};
 use everstream_testing::{Reply, Request, Server};
 use regex_lite::Regex;
+
+use crate::common::{Folder, clean};
 
 const SHOWN_URL: &str = "http://localhost:8000";
 

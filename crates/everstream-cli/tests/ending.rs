@@ -1,14 +1,12 @@
 //! How the command ends, and what it says then.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // tests
-
-mod common;
 
 use std::io::Read;
 use std::process::Stdio;
 use std::time::Duration;
 
-use common::{Running, everstream};
 use everstream_testing::{Reply, Server};
+
+use crate::common::{self, Running, everstream};
 
 /// The exit code and standard error of a command that ends by itself.
 fn end<'a>(args: impl IntoIterator<Item = &'a str>) -> (i32, String) {

@@ -1,13 +1,10 @@
 //! A command for each event.
-#![cfg(unix)]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // tests
-
-mod common;
 
 use std::fs;
 
-use common::{Folder, Running};
 use everstream_testing::{Feed, Reply, Server};
+
+use crate::common::{self, Folder, Running};
 
 /// The events 1 to `count`, then nothing.
 fn feed(count: usize) -> Server {

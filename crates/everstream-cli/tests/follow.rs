@@ -1,11 +1,9 @@
 //! What is printed of a stream, and what the server is asked.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // tests
 
-mod common;
-
-use common::{PATIENCE, Running};
 use everstream_testing::{Reply, Server};
 use serde_json::{Value, json};
+
+use crate::common::{PATIENCE, Running};
 
 fn parse(line: &str) -> Value {
     serde_json::from_str(line).unwrap_or_else(|error| panic!("{error} in {line}"))

@@ -1,10 +1,8 @@
 //! What the data of a server can make a program of `--jq` do: nothing beyond its event.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // tests
 
-mod common;
-
-use common::Running;
 use everstream_testing::{Reply, Server};
+
+use crate::common::{self, Running};
 
 /// Three events, the second of them with this data.
 fn between(data: &str) -> Server {

@@ -1,11 +1,9 @@
 //! The forms in which events are written.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // tests
 
-mod common;
-
-use common::{Running, everstream};
 use everstream_testing::{Reply, Server};
 use serde_json::{Value, json};
+
+use crate::common::{Running, everstream};
 
 /// The whole of standard output and standard error, of a stream that ends for good.
 fn followed(stream: Reply, options: &[&str]) -> (String, String) {

@@ -2,22 +2,15 @@
 //!
 //! `cargo xtask pictures` takes them anew, from the real command in a real terminal. One that differs
 //! only in figures stays as it is, unless its file is removed before.
-#![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // tests
-
-mod common;
-#[path = "common/pty.rs"]
-mod pty;
-#[path = "common/svg.rs"]
-mod svg;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use everstream_testing::{Reply, Request, Server};
-use pty::Pty;
 use regex_lite::Regex;
+
+use crate::common::{pty::Pty, svg};
 
 /// What a picture shows. A new one is an entry here.
 struct Scene {

@@ -1,10 +1,8 @@
 //! When it tries again, and when it gives up.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // tests
 
-mod common;
-
-use common::Running;
 use everstream_testing::{Reply, Server};
+
+use crate::common::Running;
 
 fn end(server: &Server, options: &[&str]) -> (i32, String) {
     let url = server.url("/");

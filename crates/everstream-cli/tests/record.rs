@@ -1,18 +1,13 @@
 //! `everstream record`, and that what it writes is replayed as it came.
-#![cfg(unix)]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // tests
-
-mod common;
-#[path = "common/recorded.rs"]
-mod recorded;
 
 use std::io::Write;
 use std::path::Path;
 use std::process::Command;
 
-use common::{Folder, Running, everstream, wait_for};
 use everstream_testing::{Gate, Reply, Server};
-use recorded::{bytes, lines};
+
+use crate::common::recorded::{self, bytes, lines};
+use crate::common::{self, Folder, Running, everstream, wait_for};
 
 fn text(path: &Path) -> &str {
     path.to_str().unwrap()

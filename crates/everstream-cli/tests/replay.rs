@@ -1,15 +1,11 @@
 //! `everstream replay`.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // tests
-
-mod common;
-#[path = "common/recorded.rs"]
-mod recorded;
 
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
-use common::{Folder, Running, exchange};
 use serde_json::Value;
+
+use crate::common::{Folder, Running, exchange, recorded};
 
 /// A replay of this recording, and its URL.
 fn replay(folder: &Folder, recording: &str, options: &[&str]) -> (Running, String) {

@@ -1,13 +1,11 @@
 //! What is asked for, and how: the letters of curl.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // tests
-
-mod common;
 
 use std::io::Write;
 use std::process::Stdio;
 
-use common::{Folder, Running, everstream};
 use everstream_testing::{Reply, Request, Server};
+
+use crate::common::{Folder, Running, everstream};
 
 /// What a server is asked with these options.
 fn asked(options: &[&str]) -> Request {

@@ -1,10 +1,8 @@
 //! Which events are written, and when there are enough.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // tests
 
-mod common;
-
-use common::Running;
 use everstream_testing::{Reply, Server};
+
+use crate::common::Running;
 
 fn stream() -> Reply {
     Reply::stream()

@@ -1,14 +1,11 @@
 //! `everstream serve`.
-#![cfg(unix)]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // tests
-
-mod common;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{ChildStdin, Stdio};
 
-use common::{Running, everstream, exchange, open};
 use serde_json::Value;
+
+use crate::common::{Running, everstream, exchange, open};
 
 /// A server, what it reads, and its URL.
 fn serve(options: &[&str]) -> (Running, ChildStdin, String) {

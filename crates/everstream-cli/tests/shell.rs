@@ -1,14 +1,10 @@
 //! What shells and `man` get: completions and manual pages.
-#![cfg(unix)]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // tests
-
-mod common;
 
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use common::{Folder, everstream};
+use crate::common::{Folder, everstream};
 
 fn printed(args: &[&str]) -> String {
     let output = everstream(args.iter().copied()).output().unwrap();

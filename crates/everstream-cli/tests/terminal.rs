@@ -1,14 +1,12 @@
 //! What is shown on a terminal: a pseudo-terminal, made by `script` of util-linux.
-#![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // tests
-
-mod common;
 
 use std::io::{Read, Write};
 use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 
 use everstream_testing::{Reply, Server};
+
+use crate::common;
 
 /// What comes before each drawing of the status line, and takes it away.
 const ERASE: &str = "\r\x1b[K";

@@ -1,23 +1,10 @@
 //! Certificates: whom the command trusts, and who it says it is.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // tests
 
-// The authority and the server that the library is tested with.
-#[allow(dead_code)]
-#[path = "../../everstream/tests/transport/certs.rs"]
-mod certs;
-mod common;
-#[allow(dead_code)]
-#[path = "../../everstream/tests/transport/tls_server.rs"]
-mod tls_server;
-
-use std::time::Duration;
-
-use certs::{Authority, Validity};
-use common::{Folder, Running};
 use everstream_testing::{Reply, Server};
-use tls_server::TlsServer;
 
-const LIMIT: Duration = Duration::from_secs(20);
+use crate::certs::{Authority, Validity};
+use crate::common::{Folder, Running};
+use crate::tls_server::TlsServer;
 
 fn gone() -> Server {
     let server = Server::start();

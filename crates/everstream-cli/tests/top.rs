@@ -1,10 +1,5 @@
 //! `everstream top`, seen on the screen of a terminal.
-#![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // tests
 
-mod common;
-#[path = "common/pty.rs"]
-mod pty;
 #[allow(dead_code)] // the guard alone is tested here
 #[path = "../src/top/screen.rs"]
 mod screen;
@@ -12,9 +7,10 @@ mod screen;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use common::{Folder, PATIENCE, everstream, wait_for};
 use everstream_testing::{Gate, Reply, Request, Server};
-use pty::Pty;
+
+use crate::common::pty::Pty;
+use crate::common::{Folder, PATIENCE, everstream, wait_for};
 
 const ENTER_SCREEN: &str = "\x1b[?1049h";
 const LEAVE_SCREEN: &str = "\x1b[?1049l";
@@ -326,7 +322,9 @@ fn a_panic_puts_the_terminal_back_before_it_is_told() {
         panic!("to be read");
     }
     let this = std::env::current_exe().unwrap();
-    let name = "a_panic_puts_the_terminal_back_before_it_is_told";
+    // The harness names a test by its path without the crate.
+    let module = module_path!().split_once("::").unwrap().1;
+    let name = format!("{module}::a_panic_puts_the_terminal_back_before_it_is_told");
     let command = format!("'{}' --exact {name} --nocapture", this.display());
     let mut top = Top::start_command("panic", &command, &[(CHILD, "1")]);
     assert_eq!(top.end(), 101);

@@ -1,19 +1,10 @@
 //! What the encoder writes, the decoder gives back; what it can't write, it refuses.
 
-#![allow(
-    clippy::expect_used,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "a test fails by panicking"
-)]
-
-#[path = "support/numbers.rs"]
-mod numbers;
-
 use std::time::Duration;
 
 use everstream_core::{Decoder, EncodeError, Encoder, Event, Item};
-use numbers::Random;
+
+use crate::numbers::Random;
 
 fn decode(wire: &str) -> (Vec<Item>, Option<String>) {
     let mut decoder = Decoder::new();

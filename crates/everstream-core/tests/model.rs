@@ -4,19 +4,13 @@
 //! Every run tries the same streams. `EVERSTREAM_SEED=n` tries others, `EVERSTREAM_STREAMS=n`
 //! another number of them; a failure names the seed that repeats it.
 
-#![allow(clippy::panic, reason = "a test fails by panicking")]
-
-#[path = "support/numbers.rs"]
-mod numbers;
-#[allow(dead_code, reason = "each test program uses a part")]
-mod support;
-
 use std::mem::take;
 use std::time::Duration;
 
 use everstream_core::{Decoder, Oversize, TooLarge};
-use numbers::{Random, number_from_environment};
-use support::{Seen, from_lent, from_owned};
+
+use crate::numbers::{Random, number_from_environment};
+use crate::support::{Seen, from_lent, from_owned};
 
 const STREAMS: u64 = 20_000;
 const SKIPPED: Seen = Seen::Other("skipped");

@@ -3,19 +3,9 @@
 //! Every run tries the same streams. `EVERSTREAM_SEED=n` tries others, `EVERSTREAM_STREAMS=n`
 //! another number of them; a failure names the seed that repeats it.
 
-#![allow(
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test fails by panicking"
-)]
-
-#[path = "support/numbers.rs"]
-mod numbers;
-mod support;
-
-use numbers::{Random, number_from_environment};
-use support::reference::Reference;
-use support::{Due, FORMS, Form, compare, decode};
+use crate::numbers::{Random, number_from_environment};
+use crate::support::reference::Reference;
+use crate::support::{Due, FORMS, Form, compare, decode};
 
 const STREAMS: u64 = 20_000;
 
@@ -239,7 +229,7 @@ fn random_streams_in_random_chunks_are_decoded_as_by_the_reference() {
 /// A generator that seldom makes events would prove little.
 #[test]
 fn the_random_streams_hold_items_of_every_kind() {
-    use support::Seen;
+    use crate::support::Seen;
     let (mut events, mut comments, mut retries, mut ids, mut replaced) = (0, 0, 0, 0, 0);
     for seed in 1..=1000 {
         let trial = Trial::random(seed);

@@ -1,8 +1,5 @@
 //! The serialised form of events.
 
-#![cfg(feature = "serde")]
-#![allow(clippy::panic, clippy::unwrap_used)] // a test fails by panicking
-
 use everstream_core::{Decoder, Event, Item};
 use serde_json::{from_str, json, to_string, to_value};
 

@@ -3,24 +3,14 @@
 //! Every run tries the same scripts. `EVERSTREAM_SEED=n` tries others, `EVERSTREAM_SCRIPTS=n`
 //! another number of them; a failure names the seed that repeats it.
 
-#![allow(
-    clippy::expect_used,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "a test fails by panicking"
-)]
-
-#[path = "support/numbers.rs"]
-mod numbers;
-#[path = "simulation/server.rs"]
 mod server;
-#[path = "simulation/world.rs"]
 mod world;
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
-use numbers::{Random, number_from_environment};
 use world::{Counts, World};
+
+use crate::numbers::{self, Random, number_from_environment};
 
 const SCRIPTS: u64 = 20_000;
 const STEPS: usize = 120;

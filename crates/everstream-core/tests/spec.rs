@@ -1,19 +1,12 @@
 //! Every case of `spec/cases.txt`, in every way in which a network can cut it.
 
-#![allow(
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test fails by panicking"
-)]
-
-#[path = "spec/cases.rs"]
 mod cases;
-mod support;
 
 use cases::Case;
 use everstream_core::{Decoder, ItemRef};
-use support::reference::Reference;
-use support::{Due, FORMS, Form, Seen, compare, decode};
+
+use crate::support::reference::Reference;
+use crate::support::{self, Due, FORMS, Form, Seen, compare, decode};
 
 /// Up to here, a case is cut at every position; beyond, where `interesting` says.
 const EVERY_SPLIT: usize = 1000;

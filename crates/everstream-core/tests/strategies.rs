@@ -1,12 +1,5 @@
 //! The presets for whether to go on and when.
 
-#![allow(
-    clippy::expect_used,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "a test fails by panicking"
-)]
-
 use std::time::Duration;
 
 use everstream_core::error_strategy::{

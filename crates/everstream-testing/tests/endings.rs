@@ -1,11 +1,10 @@
 //! How a connection ends, and that the server sees the client end it.
 
-mod common;
-
 use std::time::Duration;
 
-use common::{Client, End, LIMIT};
 use everstream_testing::{Feed, Gate, Reply, Server};
+
+use crate::common::{Client, End, LIMIT};
 
 #[test]
 fn a_drop_is_a_fin_without_the_terminating_chunk() {

@@ -1,11 +1,10 @@
 //! Replies that stream from a feed.
 
-mod common;
-
 use std::thread;
 
-use common::{Client, End, LIMIT, unchunk};
 use everstream_testing::{Feed, Reply, Server};
+
+use crate::common::{Client, End, LIMIT, unchunk};
 
 fn feed_of(events: usize) -> Feed {
     let feed = Feed::new();

@@ -1,9 +1,8 @@
 //! What a reply looks like on the wire.
 
-mod common;
-
-use common::{Client, End, unchunk};
 use everstream_testing::{Reply, Server};
+
+use crate::common::{self, Client, End, unchunk};
 
 fn answer_to(reply: Reply) -> (String, End) {
     let server = Server::start();

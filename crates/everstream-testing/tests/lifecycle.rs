@@ -1,14 +1,13 @@
 //! Stopping, restarting and dropping a server.
 
-mod common;
-
 use std::io::ErrorKind;
 use std::net::TcpStream;
 use std::thread;
 
-use common::{Client, End, LIMIT};
 use everstream_testing::{Feed, Gate, Reply, Server};
 use socket2::{Domain, Socket, Type};
+
+use crate::common::{Client, End, LIMIT};
 
 #[test]
 fn a_stopped_server_refuses_and_a_restarted_one_goes_on_with_its_script() {

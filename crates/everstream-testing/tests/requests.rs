@@ -1,9 +1,8 @@
 //! What the server records of requests, and what it refuses.
 
-mod common;
-
-use common::{Client, End, LIMIT};
 use everstream_testing::{Reply, Request, Server};
+
+use crate::common::{Client, End, LIMIT};
 
 #[test]
 fn a_request_is_recorded_as_it_came() {

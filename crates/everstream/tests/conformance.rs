@@ -1,8 +1,5 @@
 //! The conformance cases of the core, through a real socket and both clients.
 
-#![cfg(feature = "http")]
-#![allow(clippy::unwrap_used, clippy::panic)] // a helper that fails fails its test
-
 // The notation of the cases, and what is expected of them, are the core's.
 #[path = "../../everstream-core/tests/spec/cases.rs"]
 #[allow(dead_code)]

@@ -2,9 +2,6 @@
 //!
 //! `cargo test` builds them before it runs the tests; a run of this file alone doesn't.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-#![cfg(feature = "http")]
-
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 

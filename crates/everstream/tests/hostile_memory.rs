@@ -1,7 +1,7 @@
 //! What hostile servers can make a client allocate: the peak of live bytes on the thread that does
 //! all of a client's work, measured with a counting allocator.
 //!
-//! `cargo test --test hostile_memory -- --nocapture` prints the figures.
+//! `cargo test -p everstream --all-features --test hostile_memory -- --nocapture` prints the figures.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a helper that fails fails its test
 

@@ -5,8 +5,6 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a helper that fails fails its test
 
-#[path = "support/deaf.rs"]
-mod deaf;
 mod support;
 
 use std::fs;
@@ -21,7 +19,7 @@ use everstream::{
 };
 use everstream_testing::{Gate, Reply, Server};
 
-use deaf::Deaf;
+use support::deaf::Deaf;
 use support::{Async, Blocking, Client, LIMIT, alive_tasks};
 
 /// How often each phase is stopped by each means once everything is warm. One leak in one of them

@@ -1,9 +1,5 @@
 //! Clients that are moved, dropped, given up on, and used where they can't be.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a helper that fails fails its test
-
-mod support;
-
 use std::thread;
 use std::time::Duration;
 
@@ -12,7 +8,7 @@ use everstream::{Builder, Error, Event, Fault, Handle, Http, SseClient};
 use everstream_testing::{Feed, Reply, Server};
 use futures_util::{FutureExt, StreamExt};
 
-use support::{Client, LIMIT, for_both_clients};
+use crate::support::{self, Client, LIMIT, for_both_clients};
 
 for_both_clients!(
     a_client_dropped_between_reads_closes_its_socket,

@@ -1,12 +1,7 @@
 //! Interrupt and close from another thread, in every phase of a connection, both clients.
 //!
-//! `cargo test --test stopping -- --nocapture` shows how long each took.
-
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a helper that fails fails its test
-
-#[path = "support/deaf.rs"]
-mod deaf;
-mod support;
+//! `cargo test -p everstream --all-features --test all -- stopping:: --nocapture` prints how long each
+//! took.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -15,8 +10,8 @@ use everstream::{Action, Builder, Connection, Error, Fault, Handle, Http, SseCli
 use everstream::{connect_fn, retry_delay};
 use everstream_testing::{Gate, Reply, Server};
 
-use deaf::Deaf;
-use support::{Client, LIMIT, for_both_clients};
+use crate::support::deaf::Deaf;
+use crate::support::{self, Client, LIMIT, for_both_clients};
 
 for_both_clients!(
     before_start,

@@ -1,7 +1,5 @@
 //! Waits of the async client, on a clock that the tests move. No feature is needed.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a helper that fails fails its test
-
 use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

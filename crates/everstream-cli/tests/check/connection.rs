@@ -5,7 +5,8 @@ use everstream_testing::{Reply, Request};
 use crate::certs::{Authority, Validity};
 use crate::common::Folder;
 use crate::tls_server::TlsServer;
-use crate::{FIVE, NOT_SEEN, events, fails, found, good, head, resumed, run, serve, warns, with};
+
+use super::{FIVE, NOT_SEEN, events, fails, found, good, head, resumed, run, serve, warns, with};
 
 #[test]
 fn a_good_server_passes_and_is_asked_four_times() {

@@ -5,8 +5,10 @@ use std::{io::Write, os::fd::OwnedFd, os::unix::net::UnixStream};
 
 use everstream_testing::{Reply, Server};
 
+use crate::LIMIT;
 use crate::common::{Running, everstream};
-use crate::{LIMIT, good, head, run, serve, with};
+
+use super::{good, head, run, serve, with};
 
 #[test]
 fn what_can_not_be_reached_or_used() {

@@ -4,7 +4,7 @@ use std::io::Write as _;
 
 use everstream_testing::{Reply, Request};
 
-use crate::{FIVE, events, fails, found, good, head, rest, resumed, serve, warns, with};
+use super::{FIVE, events, fails, found, good, head, rest, resumed, serve, warns, with};
 
 #[test]
 fn headers_that_browsers_and_caches_object_to() {

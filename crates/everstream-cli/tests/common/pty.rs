@@ -1,12 +1,11 @@
 //! A terminal for a line of shell: a pseudo-terminal, made by `script` of util-linux, and what its
 //! screen shows.
-#![allow(dead_code)] // not every test presses keys
 
 use std::io::{Read, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
 
-use crate::common::{PATIENCE, clean};
+use super::{PATIENCE, clean};
 
 pub(crate) struct Pty {
     script: Child,

@@ -1,5 +1,4 @@
 //! What is in a recording.
-#![allow(dead_code, clippy::unwrap_used)] // tests
 
 use std::path::Path;
 

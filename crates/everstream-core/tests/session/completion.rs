@@ -2,7 +2,7 @@
 
 use everstream_core::{SessionConfig, error_strategy};
 
-use crate::script::*;
+use super::script::*;
 
 fn until_done(config: &mut SessionConfig) {
     config.until = Some(Box::new(|event| event.data() == "[DONE]"));

@@ -6,7 +6,7 @@ use std::time::Duration;
 use everstream_core::retry_delay::{self, BaseDelay, RetryDelayStrategy};
 use everstream_core::{Fault, Output, Start, Timestamp, error_strategy};
 
-use crate::script::*;
+use super::script::*;
 
 #[test]
 fn refused_connections_meet_growing_delays_up_to_the_cap() {

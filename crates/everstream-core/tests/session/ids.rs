@@ -1,6 +1,6 @@
 //! The last event id, and what of a connection outlives it: rules 7 and 8.
 
-use crate::script::*;
+use super::script::*;
 
 #[test]
 fn the_newest_id_is_sent_when_it_connects_again() {

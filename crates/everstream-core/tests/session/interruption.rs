@@ -2,7 +2,7 @@
 
 use everstream_core::{Start, error_strategy};
 
-use crate::script::*;
+use super::script::*;
 
 #[test]
 fn an_interrupt_before_the_first_start_does_nothing() {

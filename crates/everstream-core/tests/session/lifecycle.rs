@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use everstream_core::error_strategy::{self, ErrorStrategy, Verdict};
 use everstream_core::{Fault, Session, SessionConfig, Start, Timestamp};
 
-use crate::script::*;
+use super::script::*;
 
 fn always_fail(config: &mut SessionConfig) {
     config.error_strategy = Box::new(error_strategy::always_fail());

@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use everstream_core::{Fault, SessionConfig, error_strategy, retry_delay};
 
-use crate::script::*;
+use super::script::*;
 
 /// A request that may not be repeated, under a strategy that always would.
 fn once(config: &mut SessionConfig) {

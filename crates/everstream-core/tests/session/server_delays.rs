@@ -5,7 +5,7 @@ use std::time::Duration;
 use everstream_core::retry_delay::{self, Backoff};
 use everstream_core::{SessionConfig, error_strategy};
 
-use crate::script::*;
+use super::script::*;
 
 fn patient(config: &mut SessionConfig) {
     config.error_strategy = Box::new(error_strategy::always_continue());

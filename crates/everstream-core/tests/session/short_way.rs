@@ -3,8 +3,8 @@
 use everstream_core::{Action, Fault, Output, Session, SessionConfig, Start, Timestamp};
 use everstream_core::{Oversize, error_strategy};
 
+use super::script::secs;
 use crate::numbers::Random;
-use crate::script::secs;
 
 const SCRIPTS: u64 = 2000;
 const STEPS: usize = 60;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use everstream_core::{Oversize, SessionConfig, error_strategy};
 
-use crate::script::*;
+use super::script::*;
 
 fn ten_seconds(config: &mut SessionConfig) {
     config.read_timeout = Some(secs(10));

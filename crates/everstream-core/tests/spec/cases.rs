@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::support::{Due, Seen};
+use super::support::{Due, Seen};
 
 /// How many there are, so that none is dropped unseen.
 pub(crate) const COUNT: usize = 238;

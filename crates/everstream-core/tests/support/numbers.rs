@@ -1,7 +1,5 @@
 //! Random numbers that are the same everywhere, and numbers that the environment sets.
 
-#![allow(dead_code)] // each test program uses a part
-
 /// SplitMix64.
 pub(crate) struct Random(pub(crate) u64);
 

@@ -1,8 +1,5 @@
 //! A client that is no more than a socket.
 
-// Not every test file uses every helper; a failed helper fails its test.
-#![allow(dead_code, clippy::unwrap_used, clippy::panic)]
-
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;

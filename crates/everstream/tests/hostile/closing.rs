@@ -7,7 +7,7 @@ use std::thread;
 use everstream::Http;
 use everstream_testing::{Reply, Server};
 
-use crate::outcome::{check, outcome};
+use super::outcome::{check, outcome};
 use crate::support::{Client, LIMIT, for_both_clients, quick};
 
 for_both_clients!(

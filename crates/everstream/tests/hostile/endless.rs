@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use everstream_testing::{Reply, Server};
 
-use crate::outcome::{Row, check_with};
+use super::outcome::{Row, check_with};
 use crate::support::{Client, LIMIT, for_both_clients, quick};
 
 for_both_clients!(

@@ -2,7 +2,7 @@
 
 use everstream_testing::{Reply, Server};
 
-use crate::outcome::{Row, check, outcome, seen_until};
+use super::outcome::{Row, check, outcome, seen_until};
 use crate::support::{Client, for_both_clients, quick};
 
 for_both_clients!(

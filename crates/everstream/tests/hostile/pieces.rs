@@ -2,7 +2,7 @@
 
 use everstream_testing::Reply;
 
-use crate::outcome::{Row, check};
+use super::outcome::{Row, check};
 use crate::support::{Client, for_both_clients};
 
 for_both_clients!(a_response_of_single_bytes_is_the_same_response);

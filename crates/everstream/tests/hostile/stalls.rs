@@ -8,8 +8,8 @@ use std::time::Duration;
 use everstream::{Builder, Fault, Http, SseClient, error_strategy};
 use everstream_testing::Reply;
 
-use crate::deaf::Deaf;
-use crate::outcome::check_with;
+use super::outcome::check_with;
+use crate::support::deaf::Deaf;
 use crate::support::{Client, for_both_clients, quick};
 
 for_both_clients!(

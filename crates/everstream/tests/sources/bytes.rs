@@ -6,8 +6,8 @@ use std::time::Duration;
 use everstream::{Connection, Fault, Headers};
 use futures_util::stream;
 
+use super::{Torn, connecting};
 use crate::support::{Client, for_both_clients};
-use crate::{Torn, connecting};
 
 for_both_clients!(
     an_async_stream,

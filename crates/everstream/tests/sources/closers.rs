@@ -9,8 +9,8 @@ use everstream::{ConnectStrategy, Connection, Fault, Handle, connect_fn, error_s
 use everstream_testing::Gate;
 use futures_util::{StreamExt, stream};
 
+use super::{Torn, connecting};
 use crate::support::{self, Client, LIMIT, for_both_clients, quick};
-use crate::{Torn, connecting};
 
 for_both_clients!(
     the_closer_is_called_once_at_the_end,

@@ -4,9 +4,9 @@ use std::fmt::Write as _;
 use std::fs;
 use std::time::Duration;
 
-use crate::paused::{SEEDS, connections, per_minute};
-use crate::scenarios::{MOST_LATER, SCENARIOS};
-use crate::thousand::{Seeds, first_reconnects, slices};
+use super::paused::{SEEDS, connections, per_minute};
+use super::scenarios::{MOST_LATER, SCENARIOS};
+use super::thousand::{Seeds, first_reconnects, slices};
 
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/reliability.md");
 const BEGIN: &str = "<!-- measured: storms -->\n";

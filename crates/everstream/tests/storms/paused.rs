@@ -8,7 +8,7 @@ use std::time::Duration;
 use everstream::{Connection, ErrorResponse, Fault, SseClient, connect_fn, retry_delay};
 use tokio::time::{Instant, timeout};
 
-use crate::scenarios::{Answer, MOST_LATER, SCENARIOS, Scenario};
+use super::scenarios::{Answer, MOST_LATER, SCENARIOS, Scenario};
 
 const MINUTES: u64 = 10;
 pub(crate) const SEEDS: RangeInclusive<u64> = 1..=50;

@@ -8,8 +8,8 @@ use everstream::retry_delay::{self, Backoff, BaseDelay, RetryDelayStrategy};
 use everstream::{Action, SseClient};
 use everstream_testing::{Reply, Server};
 
-use crate::paused;
-use crate::scenarios::{Answer, SCENARIOS};
+use super::paused;
+use super::scenarios::{Answer, SCENARIOS};
 use crate::support::{Client, DELAY, for_both_clients};
 
 for_both_clients!(

@@ -11,6 +11,8 @@
     clippy::panic
 )]
 
+pub(crate) mod deaf;
+
 use std::future::Future;
 use std::panic::resume_unwind;
 use std::sync::LazyLock;

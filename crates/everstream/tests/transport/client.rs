@@ -6,7 +6,7 @@ use std::process::Command;
 use everstream::{Action, Builder, Error, Event, Fault, SseClient, Start, blocking};
 use tokio::runtime::Runtime;
 
-use crate::LIMIT;
+use super::LIMIT;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -126,9 +126,17 @@ pub(crate) fn cause<T: std::error::Error + 'static>(fault: &Fault) -> Option<&T>
 /// Runs one test, which is ignored otherwise, in a process of its own: this test binary again. Not
 /// only what is asked for is set in its environment, proxies are removed from it too. Returns what it
 /// printed.
+///
+/// `test` is its path from the module above this one, such as `tls::child_has_no_certificates`.
 pub(crate) fn in_child(test: &str, variables: &[(&str, &str)]) -> String {
+    // The harness names a test by its path without the crate.
+    let (_, this_module) = module_path!().split_once("::").unwrap();
+    let test = match this_module.rsplit_once("::") {
+        Some((above, _)) => format!("{above}::{test}"),
+        None => test.into(),
+    };
     let mut child = Command::new(std::env::current_exe().unwrap());
-    child.args([test, "--exact", "--include-ignored", "--nocapture"]);
+    child.args([&*test, "--exact", "--include-ignored", "--nocapture"]);
     for name in ["http_proxy", "https_proxy", "all_proxy", "no_proxy"] {
         child.env_remove(name).env_remove(name.to_uppercase());
     }

@@ -5,7 +5,7 @@ use std::io::Write;
 use everstream::{Fault, Http, SseClient};
 use everstream_testing::{Gate, Reply, Server};
 
-use crate::client::both;
+use super::client::both;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Coding {

@@ -7,8 +7,8 @@ use std::io;
 use everstream::{Action, Fault, Http, SseClient, blocking};
 use everstream_testing::{Reply, Server};
 
-use crate::client::{Client, both};
-use crate::compression::{ALL, Coding, compressed};
+use super::client::{Client, both};
+use super::compression::{ALL, Coding, compressed};
 
 const TEXTS: [&str; 3] = ["data: first\n\n", "data: second\n\n", "data: third\n\n"];
 

@@ -8,10 +8,10 @@ use everstream_testing::{Reply, Server};
 use reqwest::redirect::Policy;
 use socket2::{Domain, Socket, Type};
 
-use crate::LIMIT;
-use crate::certs::{Authority, Validity};
-use crate::client::{both, cause, chain};
-use crate::tls_server::TlsServer;
+use super::LIMIT;
+use super::certs::{Authority, Validity};
+use super::client::{both, cause, chain};
+use super::tls_server::TlsServer;
 
 /// Long enough for the two ends of one machine, and soon over.
 const SOON: Duration = Duration::from_millis(600);

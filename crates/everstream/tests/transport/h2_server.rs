@@ -14,8 +14,8 @@ use tokio::runtime::Runtime;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio_rustls::TlsAcceptor;
 
-use crate::LIMIT;
-use crate::tls_server::runtime;
+use super::LIMIT;
+use super::tls_server::runtime;
 
 pub(crate) struct H2Server {
     addr: SocketAddr,

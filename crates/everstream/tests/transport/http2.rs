@@ -6,10 +6,10 @@ use everstream::{Action, Builder, Fault, Http, HttpVersion, SseClient};
 use everstream_testing::{Reply, Server};
 use h2::Reason;
 
-use crate::certs::{Authority, Validity};
-use crate::client::{Client, Kind, both};
-use crate::h2_server::{H2Server, Stream};
-use crate::tls_server::{Handshake, TlsServer, runtime};
+use super::certs::{Authority, Validity};
+use super::client::{Client, Kind, both};
+use super::h2_server::{H2Server, Stream};
+use super::tls_server::{Handshake, TlsServer, runtime};
 
 fn builder(http: Http) -> Builder {
     SseClient::builder(http).initial_retry_delay(Duration::ZERO)

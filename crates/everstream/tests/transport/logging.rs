@@ -1,7 +1,5 @@
 //! What is logged, with the feature `tracing`.
 
-#![cfg(feature = "tracing")]
-
 use std::fmt::{self, Write};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -11,7 +9,7 @@ use everstream_testing::{Reply, Server};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Metadata, Subscriber, span};
 
-use crate::client::in_child;
+use super::client::in_child;
 
 // In a process of their own, because whether a place logs at all is remembered for the whole
 // process, and other tests come to the same places without a subscriber.

@@ -5,10 +5,10 @@ use std::net::TcpListener;
 use everstream::{Error, Fault, Http, SseClient, blocking};
 use everstream_testing::{Reply, Server};
 
-use crate::certs::{Authority, Validity};
-use crate::client::{both, chain, in_child};
-use crate::proxy_server::{Manner, Proxy};
-use crate::tls_server::TlsServer;
+use super::certs::{Authority, Validity};
+use super::client::{both, chain, in_child};
+use super::proxy_server::{Manner, Proxy};
+use super::tls_server::TlsServer;
 
 const BAD_GATEWAY: &str = "HTTP/1.1 502 Bad Gateway\r\nContent-Length: 7\r\n\r\nno luck";
 const WHO_ARE_YOU: &str = "HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic\r\nContent-Length: 0\r\n\r\n";

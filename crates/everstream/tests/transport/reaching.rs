@@ -3,7 +3,7 @@
 use everstream::{Http, SseClient};
 use everstream_testing::{Reply, Server};
 
-use crate::client::both;
+use super::client::both;
 
 #[test]
 fn a_resolved_host_is_reached_at_its_address_and_the_urls_port() {

@@ -7,10 +7,10 @@ use std::fs;
 
 use everstream_testing::{Reply, Request, Server};
 
-use crate::certs::{Authority, Validity};
-use crate::client::in_child;
-use crate::proxy_server::{Manner, Proxy};
-use crate::tls_server::TlsServer;
+use super::certs::{Authority, Validity};
+use super::client::in_child;
+use super::proxy_server::{Manner, Proxy};
+use super::tls_server::TlsServer;
 
 macro_rules! programs {
     ($($name:ident $file:literal)*) => {

@@ -5,8 +5,8 @@ use std::fmt::Debug;
 use everstream::{Action, Attempt, Error, Http, SseClient};
 use everstream_testing::{Reply, Server};
 
-use crate::client::{Client, Kind, both, chain};
-use crate::proxy_server::{Manner, Proxy};
+use super::client::{Client, Kind, both, chain};
+use super::proxy_server::{Manner, Proxy};
 
 /// Part of every secret below.
 const SECRET: &str = "hunter2";

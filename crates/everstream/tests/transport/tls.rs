@@ -6,9 +6,9 @@ use everstream::{Action, Error, Fault, Http, RedirectProblem, SseClient};
 use everstream_testing::{Reply, Server};
 use rustls::{AlertDescription, CertificateError};
 
-use crate::certs::{Authority, Validity};
-use crate::client::{both, cause, chain, in_child};
-use crate::tls_server::{Goodbye, Handshake, TlsServer};
+use super::certs::{Authority, Validity};
+use super::client::{both, cause, chain, in_child};
+use super::tls_server::{Goodbye, Handshake, TlsServer};
 
 fn stream() -> Reply {
     Reply::stream().event_with_id("1", "hello").stall()

@@ -11,7 +11,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
 use tokio_rustls::TlsAcceptor;
 
-use crate::LIMIT;
+use super::LIMIT;
 
 pub(crate) struct TlsServer {
     addr: SocketAddr,

@@ -4,11 +4,6 @@
 //! The figures in `docs/reliability.md` are these: a test compares them, and `EVERSTREAM_BLESS=1`
 //! writes them there.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a helper that fails fails its test
-
-#[path = "../support/mod.rs"]
-mod support;
-
 mod docs;
 mod paused;
 mod scenarios;

@@ -1,10 +1,5 @@
 //! Sources of the user's own, in both clients. No feature is needed.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a helper that fails fails its test
-
-#[path = "../support/mod.rs"]
-mod support;
-
 mod bytes;
 mod closers;
 mod strategies;

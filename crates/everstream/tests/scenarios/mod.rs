@@ -1,10 +1,5 @@
 //! What a client does, told once and tried with both clients over real sockets.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a helper that fails fails its test
-
-#[path = "../support/mod.rs"]
-mod support;
-
 mod cuts;
 mod delivery;
 mod kept_connections;

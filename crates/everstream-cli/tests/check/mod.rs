@@ -1,29 +1,17 @@
 //! `everstream check`: a finding for each kind of badness, and none for the rest.
 //!
 //! Here are a server with nothing to object to, and how the command is run.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // tests
 
-// The authority and the server that the library is tested with.
-#[allow(dead_code)]
-#[path = "../../../everstream/tests/transport/certs.rs"]
-mod certs;
-#[path = "../common/mod.rs"]
-mod common;
 mod connection;
 mod report;
 mod stream;
-#[allow(dead_code)]
-#[path = "../../../everstream/tests/transport/tls_server.rs"]
-mod tls_server;
 
 use std::fmt::Write as _;
-use std::time::Duration;
 
-use common::everstream;
 use everstream_testing::{Reply, Request, Server};
 use serde_json::Value;
 
-const LIMIT: Duration = Duration::from_secs(20);
+use crate::common::everstream;
 
 /// What a server on this machine can't show in a moment.
 const NOT_SEEN: &[&str] = &["tls", "http-version", "delivery", "heartbeat", "preflight"];

@@ -5,15 +5,8 @@
 //! `transport/compression_faults.rs`, TLS and HTTP/2 in `transport/`, and what endless input takes
 //! of memory in `hostile_memory.rs`.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a helper that fails fails its test
-
-#[path = "../support/mod.rs"]
-mod support;
-
 mod closing;
 mod content_types;
-#[path = "../support/deaf.rs"]
-mod deaf;
 mod docs;
 mod endless;
 mod ids;

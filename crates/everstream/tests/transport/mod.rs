@@ -2,16 +2,6 @@
 //!
 //! Every test runs in both clients, unless it says which one it is about.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-#![cfg(all(
-    feature = "rustls",
-    feature = "http2",
-    feature = "system-proxy",
-    feature = "gzip",
-    feature = "brotli",
-    feature = "zstd"
-))]
-
 mod certs;
 mod client;
 mod compression;
@@ -19,6 +9,7 @@ mod compression_faults;
 mod connecting;
 mod h2_server;
 mod http2;
+#[cfg(feature = "tracing")]
 mod logging;
 mod proxy;
 mod proxy_server;

@@ -1,0 +1,73 @@
+//! Tests of the `everstream` command. Each one runs the built command as a child process, most of
+//! them against a test server on loopback.
+//!
+//! What each module tests:
+//!
+//! - `check`: the findings of `everstream check`, and its report
+//! - `cursor`: `--cursor`, which resumes in the next run: kills, signals, unusable files
+//! - `demo`: `everstream demo` and its summary
+//! - `docs`: the output shown in `docs/cli.md` and in the guide from curl
+//! - `ending`: exit codes and the last message
+//! - `exec`: `--exec`, a command per event
+//! - `follow`: the events it prints and the requests it sends
+//! - `jq`: hostile data in a `--jq` program
+//! - `output`: output formats
+//! - `pictures`: the terminal pictures in `docs/pictures`
+//! - `reconnect`: when it retries and when it gives up
+//! - `record`: `everstream record`
+//! - `replay`: `everstream replay`
+//! - `request`: request options: headers, body, credentials, proxies, Unix sockets
+//! - `select`: options that select events: type, regular expression, jq, count
+//! - `serve`: `everstream serve`
+//! - `shell`: shell completions and manual pages
+//! - `terminal`: colours, the status line and escaping on a terminal
+//! - `tls`: trusted authorities and client certificates
+//! - `top`: `everstream top` on a terminal
+//!
+//! They share `common` (the child process; a pseudo-terminal, recordings and pictures in its
+//! submodules) and, from the library's tests, `certs` and `tls_server`.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a helper that fails fails its test
+
+use std::time::Duration;
+
+#[path = "../../everstream/tests/transport/certs.rs"]
+#[allow(dead_code, reason = "the library's tests use the rest")]
+mod certs;
+mod common;
+#[path = "../../everstream/tests/transport/tls_server.rs"]
+#[allow(dead_code, reason = "the library's tests use the rest")]
+mod tls_server;
+
+mod check;
+#[cfg(unix)]
+mod cursor;
+mod demo;
+#[cfg(unix)]
+mod docs;
+mod ending;
+#[cfg(unix)]
+mod exec;
+mod follow;
+mod jq;
+mod output;
+#[cfg(target_os = "linux")]
+mod pictures;
+mod reconnect;
+#[cfg(unix)]
+mod record;
+mod replay;
+mod request;
+mod select;
+#[cfg(unix)]
+mod serve;
+#[cfg(unix)]
+mod shell;
+#[cfg(target_os = "linux")]
+mod terminal;
+mod tls;
+#[cfg(target_os = "linux")]
+mod top;
+
+/// How long `tls_server` and the tests of `check` wait before they fail.
+const LIMIT: Duration = Duration::from_secs(20);
