@@ -22,6 +22,7 @@ use crate::request::bad_setting;
 use crate::select::{self, Last, Select};
 use crate::status::Status;
 use crate::stop::{Limits, OUT_OF_TIME, Stop};
+use crate::terminal;
 
 pub(crate) fn run(args: &FollowArgs) -> Exit {
     if args.output.quiet {
@@ -136,7 +137,7 @@ impl Follower<'_> {
         if let Err(error) = self.progress.write() {
             end = End::Cursor(error);
         }
-        report::erase_status();
+        terminal::erase_status();
         // Whoever can't read it doesn't miss it.
         _ = self.printer.finish();
         let failures = self.failures + self.jobs.as_ref().map_or(0, |jobs| jobs.failures);

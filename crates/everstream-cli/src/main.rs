@@ -20,6 +20,8 @@
 //! | `recording/` | the files of `record` and `replay` |
 //! | `server/` | the HTTP server of `replay` and `serve` |
 //! | `report.rs`, `explain.rs`, `status.rs` | news, errors and the status on standard error |
+//! | `terminal.rs` | what the terminal supports, and what its last line shows |
+//! | `visible.rs` | text that can't do anything to a terminal |
 //! | `stop.rs` | Ctrl-C, SIGTERM, the end of the output |
 //! | `duration.rs` | durations on the command line |
 //! | `end.rs`, `exit.rs` | why it is over, and exit codes |
@@ -51,7 +53,9 @@ mod serve;
 mod server;
 mod status;
 mod stop;
+mod terminal;
 mod top;
+mod visible;
 
 use std::process::ExitCode;
 

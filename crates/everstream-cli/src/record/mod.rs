@@ -23,6 +23,7 @@ use crate::report::{self, Problem};
 use crate::request::{RequestArgs, bad_setting};
 use crate::status::Status;
 use crate::stop::{Limits, READER_GONE, Stop};
+use crate::terminal;
 use tap::Tap;
 
 #[derive(Debug, Args)]
@@ -240,7 +241,7 @@ impl Recorder<'_> {
         let id = client.last_event_id().map(str::to_owned);
         // Which writes how the connection ended.
         drop(client);
-        report::erase_status();
+        terminal::erase_status();
         if let Some(error) = self.writer.take_error() {
             if error.kind() == io::ErrorKind::BrokenPipe {
                 return Exit::Done;

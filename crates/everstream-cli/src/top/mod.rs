@@ -29,10 +29,10 @@ use tokio::task::{JoinSet, LocalSet};
 
 use crate::exit::Exit;
 use crate::explain;
-use crate::output::{colours, dumb_terminal};
 use crate::reconnect::ReconnectArgs;
 use crate::report::{self, Problem};
 use crate::request::{RequestArgs, bad_setting};
+use crate::terminal::{colours, dumb_terminal};
 use draw::Look;
 use input::Input;
 use screen::Screen;
