@@ -62,7 +62,7 @@ mod _native {
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         module.add("__version__", env!("CARGO_PKG_VERSION"))?;
-        exit::init(module)?;
-        process::init(module)
+        process::init(module)?;
+        exit::init(module)
     }
 }
