@@ -11,6 +11,7 @@ mod client;
 mod connect;
 mod convert;
 mod error_strategy;
+mod event_loop;
 mod exit;
 mod fault;
 mod handout;
