@@ -12,6 +12,7 @@
 //! | `replay/` | `everstream replay` |
 //! | `serve/` | `everstream serve` |
 //! | `request.rs`, `reconnect.rs` | the options of every subcommand with a URL |
+//! | `client_builder.rs` | from these to the client of `follow`, `record` and `top` |
 //! | `password.rs` | the password that `-u` leaves out |
 //! | `select.rs`, `jq/` | which events, and what of them |
 //! | `output/` | events on standard output |
@@ -28,6 +29,7 @@
 
 mod args;
 mod check;
+mod client_builder;
 mod completions;
 mod cursor;
 mod demo;

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use everstream::{Action, Http, SseClient};
 
+use crate::client_builder::client_builder;
 use crate::duration;
 use crate::exit::Exit;
 use crate::explain;
@@ -106,22 +107,12 @@ fn prepare(args: &RecordArgs) -> Result<(SseClient, Recorder<'_>), Problem> {
 }
 
 fn client(args: &RecordArgs, http: Http, writer: Option<Writer>) -> Result<SseClient, Problem> {
+    let (request, reconnect) = (&args.request, &args.reconnect);
     let builder = match writer {
-        Some(writer) => SseClient::builder(Tap { http, writer }),
-        None => SseClient::builder(http),
+        Some(writer) => client_builder(Tap { http, writer }, request, reconnect),
+        None => client_builder(http, request, reconnect),
     };
-    let mut builder = args
-        .reconnect
-        .apply(builder)
-        .read_timeout(args.request.read_timeout);
-    if let Some(id) = &args.reconnect.last_event_id {
-        if !tap::is_sent(id) {
-            let what = "the last event id holds a control character, which can't be sent";
-            return Err(Problem::new(what));
-        }
-        builder = builder.last_event_id(id);
-    }
-    builder
+    builder?
         .build()
         .map_err(|error| bad_setting("recorded", &args.request.url, &error))
 }
