@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use everstream::Handle;
 use pyo3::prelude::*;
 
-use crate::process::Process;
+use crate::process::{Process, call_in_child};
 use crate::raised::lock;
 use crate::source::Source;
 
@@ -25,12 +25,10 @@ static CLIENTS: Mutex<Vec<(Weak<Source>, Handle, Process)>> = Mutex::new(Vec::ne
 static INSIDE: AtomicUsize = AtomicUsize::new(0);
 
 pub(crate) fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    let py = module.py();
     let close = wrap_pyfunction!(close_sources, module)?;
-    module
-        .py()
-        .import("atexit")?
-        .call_method1("register", (close,))?;
-    Ok(())
+    py.import("atexit")?.call_method1("register", (close,))?;
+    call_in_child(py, wrap_pyfunction!(after_fork, module)?)
 }
 
 /// At the exit, this client is closed.
@@ -41,7 +39,8 @@ pub(crate) fn watch(source: &Arc<Source>, handle: Handle) {
 }
 
 /// The child of a fork has no other thread.
-pub(crate) fn after_fork() {
+#[pyfunction]
+fn after_fork() {
     INSIDE.store(0, Ordering::Release);
 }
 

@@ -11,6 +11,7 @@ mod client;
 mod connect;
 mod convert;
 mod error_strategy;
+mod event_loop;
 mod exit;
 mod fault;
 mod handout;
@@ -62,7 +63,7 @@ mod _native {
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         module.add("__version__", env!("CARGO_PKG_VERSION"))?;
-        exit::init(module)?;
-        process::init(module)
+        process::init(module)?;
+        exit::init(module)
     }
 }

@@ -5,9 +5,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
-
-use crate::exit;
+use pyo3::types::{PyCFunction, PyDict};
 
 static FORKS: AtomicU32 = AtomicU32::new(0);
 /// The thread in which Python runs signal handlers; 0 if it isn't known.
@@ -25,22 +23,23 @@ pub(crate) fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
     if main.eq(threading.call_method0("get_ident")?)? {
         MAIN_THREAD.store(this_thread(), Ordering::Relaxed);
     }
+    call_in_child(py, wrap_pyfunction!(after_fork, module)?)
+}
+
+/// Has the child of every fork call this function. Several run in the order they were given in.
+pub(crate) fn call_in_child(py: Python<'_>, function: Bound<'_, PyCFunction>) -> PyResult<()> {
     // There is none where there is no fork.
     if let Some(register) = py.import("os")?.getattr_opt("register_at_fork")? {
         let options = PyDict::new(py);
-        options.set_item(
-            "after_in_child",
-            wrap_pyfunction!(after_fork_in_child, module)?,
-        )?;
+        options.set_item("after_in_child", function)?;
         register.call((), Some(&options))?;
     }
     Ok(())
 }
 
 #[pyfunction]
-fn after_fork_in_child() {
+fn after_fork() {
     FORKS.fetch_add(1, Ordering::Relaxed);
-    exit::after_fork();
     // The thread that forked is the only one, and so the main one.
     MAIN_THREAD.store(this_thread(), Ordering::Relaxed);
 }

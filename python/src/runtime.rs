@@ -9,9 +9,9 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use tokio::runtime::{Builder, Handle, Runtime};
 
+use crate::event_loop::Call;
 use crate::process::{Process, handles_signals};
 use crate::raised::lock;
-use crate::wake::Call;
 
 /// Sockets and TLS: what is parsed is parsed in the thread of the event loop.
 const WORKERS: usize = 2;

@@ -4,9 +4,9 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
-use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 
+use crate::event_loop::Call;
 use crate::process::this_thread;
 use crate::raised::lock;
 use crate::runtime::{self, Shared};
@@ -46,28 +46,6 @@ struct Waker {
     thread: u64,
     runtime: Arc<Shared>,
     call: Mutex<Option<Call>>,
-}
-
-/// `event_loop.call_soon_threadsafe(release, future)`
-pub(crate) struct Call {
-    event_loop: Py<PyAny>,
-    release: Py<PyAny>,
-    future: Py<PyAny>,
-}
-
-impl Call {
-    pub(crate) fn make(self, py: Python<'_>) {
-        let arguments = (self.release, self.future);
-        let result = self
-            .event_loop
-            .call_method1(py, "call_soon_threadsafe", arguments);
-        match result {
-            // The loop is closed: nobody waits there any more.
-            Err(error) if error.is_instance_of::<PyRuntimeError>(py) => {}
-            Err(error) => error.write_unraisable(py, Some(self.event_loop.bind(py))),
-            Ok(_) => {}
-        }
-    }
 }
 
 #[pymethods]

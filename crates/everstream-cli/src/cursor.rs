@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 
+use crate::client_builder::can_be_sent;
 use crate::duration;
 use crate::report::Problem;
 
@@ -184,8 +185,7 @@ fn problem(id: &str) -> Option<&'static str> {
     if id.len() as u64 > LONGEST {
         return Some(TOO_LONG);
     }
-    id.contains(|c: char| c.is_ascii_control() && c != '\t')
-        .then_some("it holds more than one line, or a control character")
+    (!can_be_sent(id)).then_some("it holds more than one line, or a control character")
 }
 
 #[cfg(test)]

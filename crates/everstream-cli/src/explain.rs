@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use everstream::{Error, Event, Fault, RedactedUrl, Start};
 
-use crate::output::{shortened, visible};
 use crate::report;
+use crate::visible::{shortened, visible};
 
 /// Why it didn't connect again, whichever it was.
 pub(crate) const AGAIN: &str = "--no-reconnect keeps it from connecting again; \

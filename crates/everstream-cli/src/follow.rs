@@ -9,6 +9,7 @@ use std::time::{Instant, SystemTime};
 use everstream::{Action, Error, Event, SseClient};
 
 use crate::args::FollowArgs;
+use crate::client_builder::client_builder;
 use crate::cursor::Cursor;
 use crate::end::End;
 use crate::exec::{Jobs, LAST_TIME, Outcome};
@@ -22,6 +23,7 @@ use crate::request::bad_setting;
 use crate::select::{self, Last, Select};
 use crate::status::Status;
 use crate::stop::{Limits, OUT_OF_TIME, Stop};
+use crate::terminal;
 
 pub(crate) fn run(args: &FollowArgs) -> Exit {
     if args.output.quiet {
@@ -39,20 +41,13 @@ fn prepare(args: &FollowArgs) -> Result<(SseClient, Follower<'_>), Problem> {
     let jq = args.jq.as_deref().map(Jq::new).transpose()?;
     let cursor = Cursor::open(&args.cursor)?;
     let kept = cursor.as_ref().and_then(Cursor::id);
-    let id = kept.or(args.reconnect.last_event_id.as_deref());
 
-    let mut builder = SseClient::builder(args.request.http()?);
-    builder = args
-        .reconnect
-        .apply(builder)
-        .read_timeout(args.request.read_timeout);
-    if let Some(id) = id {
-        if id.contains(|c: char| c.is_ascii_control() && c != '\t') {
-            let what = "the last event id holds a control character, which can't be sent";
-            return Err(Problem::new(what));
-        }
-        select.remember(id);
+    let mut builder = client_builder(args.request.http()?, &args.request, &args.reconnect)?;
+    if let Some(id) = kept {
         builder = builder.last_event_id(id);
+    }
+    if let Some(id) = kept.or(args.reconnect.last_event_id.as_deref()) {
+        select.remember(id);
     }
     let (builder, last) = select::apply_until(&args.select, builder)?;
     let client = builder
@@ -136,7 +131,7 @@ impl Follower<'_> {
         if let Err(error) = self.progress.write() {
             end = End::Cursor(error);
         }
-        report::erase_status();
+        terminal::erase_status();
         // Whoever can't read it doesn't miss it.
         _ = self.printer.finish();
         let failures = self.failures + self.jobs.as_ref().map_or(0, |jobs| jobs.failures);

@@ -12,6 +12,7 @@
 //! | `replay/` | `everstream replay` |
 //! | `serve/` | `everstream serve` |
 //! | `request.rs`, `reconnect.rs` | the options of every subcommand with a URL |
+//! | `client_builder.rs` | from these to the client of `follow`, `record` and `top` |
 //! | `password.rs` | the password that `-u` leaves out |
 //! | `select.rs`, `jq/` | which events, and what of them |
 //! | `output/` | events on standard output |
@@ -20,12 +21,15 @@
 //! | `recording/` | the files of `record` and `replay` |
 //! | `server/` | the HTTP server of `replay` and `serve` |
 //! | `report.rs`, `explain.rs`, `status.rs` | news, errors and the status on standard error |
+//! | `terminal.rs` | what the terminal supports, and what its last line shows |
+//! | `visible.rs` | text that can't do anything to a terminal |
 //! | `stop.rs` | Ctrl-C, SIGTERM, the end of the output |
 //! | `duration.rs` | durations on the command line |
 //! | `end.rs`, `exit.rs` | why it is over, and exit codes |
 
 mod args;
 mod check;
+mod client_builder;
 mod completions;
 mod cursor;
 mod demo;
@@ -51,7 +55,9 @@ mod serve;
 mod server;
 mod status;
 mod stop;
+mod terminal;
 mod top;
+mod visible;
 
 use std::process::ExitCode;
 

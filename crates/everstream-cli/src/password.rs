@@ -4,8 +4,8 @@ use std::env::VarError;
 use std::io;
 
 use crate::exit::Exit;
-use crate::output::visible;
 use crate::report::{self, Problem};
+use crate::visible::visible;
 
 /// Its variable.
 pub(crate) const PASSWORD: &str = "EVERSTREAM_PASSWORD";

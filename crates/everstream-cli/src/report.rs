@@ -8,19 +8,11 @@ use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::exit::Exit;
-use crate::output::{colours, visible};
-
-/// Whether the status line is on the screen, below everything else.
-static STATUS_SHOWN: AtomicBool = AtomicBool::new(false);
-
-/// Whether the last line of the output on the screen has no end yet, as with --join-output.
-static LINE_OPEN: AtomicBool = AtomicBool::new(false);
+use crate::terminal::{colours, erase_status, take_open_line};
+use crate::visible::visible;
 
 /// Only errors are told.
 static QUIET: AtomicBool = AtomicBool::new(false);
-
-/// To the line's begin, and what is there erased.
-const ERASE_LINE: &str = "\r\x1b[K";
 
 /// Why the command line can't be used, and what to write instead.
 #[derive(Debug, PartialEq, Eq)]
@@ -93,30 +85,6 @@ pub(crate) fn hint(text: &str) {
 /// Text that is our own.
 pub(crate) fn raw(text: &str) {
     line(text);
-}
-
-/// Shows this in the place of the last status; without a line end, so that the next one takes its
-/// place too.
-pub(crate) fn status(text: &str) {
-    STATUS_SHOWN.store(true, Ordering::Relaxed);
-    _ = io::stderr().write_all(format!("{ERASE_LINE}{text}").as_bytes());
-}
-
-/// Takes the status away, before something else is written.
-pub(crate) fn erase_status() {
-    if STATUS_SHOWN.swap(false, Ordering::Relaxed) {
-        _ = io::stderr().write_all(ERASE_LINE.as_bytes());
-    }
-}
-
-/// Whether what comes next on the terminal would continue a line of the output.
-pub(crate) fn line_is_open(open: bool) {
-    LINE_OPEN.store(open, Ordering::Relaxed);
-}
-
-/// Whether a line of the output is to be ended now.
-pub(crate) fn take_open_line() -> bool {
-    LINE_OPEN.swap(false, Ordering::Relaxed)
 }
 
 /// What happened, and its first cause. The levels between them are those of libraries, and say how

@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use std::io::{self, IsTerminal};
 use std::time::{Duration, Instant};
 
-use crate::output::{beginning, colours, dumb_terminal, output_is_pipe, width};
-use crate::report;
+use crate::output::{beginning, output_is_pipe};
+use crate::terminal::{self, colours, dumb_terminal, width};
 
 /// The least time from one drawing to the next if something has changed.
 const SOON: Duration = Duration::from_millis(250);
@@ -102,9 +102,9 @@ impl Status {
         let columns = width(io::stderr()).unwrap_or(80).saturating_sub(1);
         let text = beginning(&text, columns);
         if colours(true) {
-            report::status(&format!("\x1b[2m{text}\x1b[0m"));
+            terminal::show_status(&format!("\x1b[2m{text}\x1b[0m"));
         } else {
-            report::status(text);
+            terminal::show_status(text);
         }
     }
 

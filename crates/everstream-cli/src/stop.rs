@@ -10,7 +10,7 @@ use everstream::Handle;
 use tokio::sync::watch;
 
 use crate::exit::Exit;
-use crate::report;
+use crate::terminal;
 
 /// What was asked for, once it was. Clones share it.
 #[derive(Clone, Default)]
@@ -176,7 +176,7 @@ pub(crate) fn with_signals<W: Future<Output = ()>>(
 /// Ends the process, if it doesn't end by itself before another signal, or shortly.
 pub(crate) async fn end_process(signals: &mut Signals, exit: Exit) {
     _ = tokio::time::timeout(GRACE, signals.next()).await;
-    report::erase_status();
+    terminal::erase_status();
     std::process::exit(exit as i32);
 }
 

@@ -20,6 +20,7 @@ mod iterators;
 
 use std::fmt;
 use std::future::poll_fn;
+use std::ops::ControlFlow::Break;
 use std::pin::Pin;
 use std::task::Poll;
 use std::time::{Duration, Instant};
@@ -29,7 +30,7 @@ use tokio::runtime::{self, Runtime};
 
 use crate::builder::Builder;
 use crate::connect::IntoConnectStrategy;
-use crate::driver::Driver;
+use crate::driver::{Driver, event_or_skip};
 use crate::error::Error;
 use crate::handle::Handle;
 
@@ -206,11 +207,14 @@ impl SseClient {
         if let Some(event) = self.driver.ready_event() {
             return Some(Ok(event));
         }
+        self.skip_to_event()
+    }
+
+    /// Reads actions until there is an event.
+    fn skip_to_event(&mut self) -> Option<Result<Event, Error>> {
         loop {
-            match self.next_action()? {
-                Ok(Action::Event(event)) => return Some(Ok(event)),
-                Ok(_) => {}
-                Err(error) => return Some(Err(error)),
+            if let Break(next) = event_or_skip(self.next_action()) {
+                return next;
             }
         }
     }
@@ -268,11 +272,8 @@ impl SseClient {
         let began = Instant::now();
         let mut next = self.next_action_timeout(limit)?;
         loop {
-            match next {
-                Some(Ok(Action::Event(event))) => return Ok(Some(Ok(event))),
-                Some(Ok(_)) => {}
-                Some(Err(error)) => return Ok(Some(Err(error))),
-                None => return Ok(None),
+            if let Break(next) = event_or_skip(next) {
+                return Ok(next);
             }
             let left = limit.saturating_sub(began.elapsed());
             next = if left.is_zero() {

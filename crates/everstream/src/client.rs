@@ -4,6 +4,7 @@ mod streams;
 
 use std::fmt;
 use std::future::poll_fn;
+use std::ops::ControlFlow::Break;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use everstream_core::{Action, Event};
 
 use crate::builder::Builder;
 use crate::connect::IntoConnectStrategy;
-use crate::driver::Driver;
+use crate::driver::{Driver, event_or_skip};
 use crate::error::Error;
 use crate::handle::Handle;
 
@@ -170,16 +171,19 @@ impl SseClient {
             if let Some(event) = self.driver.ready_event() {
                 return Poll::Ready(Some(Ok(event)));
             }
-            loop {
-                return Poll::Ready(match ready!(self.poll_next_action(cx)) {
-                    Some(Ok(Action::Event(event))) => Some(Ok(event)),
-                    Some(Ok(_)) => continue,
-                    Some(Err(error)) => Some(Err(error)),
-                    None => None,
-                });
-            }
+            self.poll_skip_to_event(cx)
         })
         .await
+    }
+
+    /// Reads actions until there is an event.
+    #[inline]
+    fn poll_skip_to_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Event, Error>>> {
+        loop {
+            if let Break(next) = event_or_skip(ready!(self.poll_next_action(cx))) {
+                return Poll::Ready(next);
+            }
+        }
     }
 
     /// The next notification: an event, a comment, a start or a fault; `None` when the stream is

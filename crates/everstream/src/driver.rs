@@ -1,6 +1,7 @@
 //! What both clients share: it does what the session says.
 
 use std::collections::VecDeque;
+use std::ops::ControlFlow;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
@@ -422,6 +423,19 @@ impl Driver {
 impl Drop for Driver {
     fn drop(&mut self) {
         self.unregister();
+    }
+}
+
+/// What a reader of events gets. Actions other than events are skipped: the reader continues.
+#[inline]
+pub(crate) fn event_or_skip(
+    next: Option<Result<Action, Error>>,
+) -> ControlFlow<Option<Result<Event, Error>>> {
+    match next {
+        Some(Ok(Action::Event(event))) => ControlFlow::Break(Some(Ok(event))),
+        Some(Ok(_)) => ControlFlow::Continue(()),
+        Some(Err(error)) => ControlFlow::Break(Some(Err(error))),
+        None => ControlFlow::Break(None),
     }
 }
 

@@ -10,7 +10,9 @@ use serde::Serialize;
 
 use super::judge::{Finding, Level, judge};
 use super::observed::{End, Observed};
-use crate::output::{colours, harmless, visible, width};
+use crate::output::harmless;
+use crate::terminal::{colours, width};
+use crate::visible::visible;
 
 /// The width of lines where there is no terminal to ask.
 const COLUMNS: usize = 96;

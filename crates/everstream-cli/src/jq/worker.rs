@@ -11,7 +11,7 @@ use clap::Args;
 
 use super::program::{Input, Program};
 use crate::exit::Exit;
-use crate::output::shortened;
+use crate::visible::shortened;
 
 /// The most that the process may take, with its stack, where the system has such a limit:
 /// thirty times the largest event.

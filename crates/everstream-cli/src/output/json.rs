@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 
 use serde::de::IgnoredAny;
 
-use super::visible::is_control;
+use crate::visible::is_control;
 
 /// The levels of nesting that are taken for JSON; serde_json's own limit, which holds only where it
 /// builds values. What reads deeper ones, level by level, may run out of stack.

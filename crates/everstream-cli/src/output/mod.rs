@@ -5,12 +5,10 @@
 //! | `pretty.rs` | for people |
 //! | `ndjson.rs` | for programs |
 //! | `json.rs` | data that is JSON |
-//! | `visible.rs` | text that can't do anything to a terminal |
 
 mod json;
 mod ndjson;
 mod pretty;
-mod visible;
 
 use std::borrow::Cow;
 use std::io::{self, IsTerminal, Stdout, Write};
@@ -21,9 +19,9 @@ use everstream::{Encoder, Event};
 
 pub(crate) use json::{harmless, is_json};
 use pretty::Style;
-pub(crate) use visible::{shortened, visible, visible_lines};
 
-use crate::report;
+use crate::terminal::{self, colours, width};
+use crate::visible::visible_lines;
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Output")]
@@ -174,7 +172,7 @@ impl Printer {
 
     /// Nothing more is written.
     pub(crate) fn finish(&mut self) -> io::Result<()> {
-        if report::take_open_line() {
+        if terminal::take_open_line() {
             self.buffer.push('\n');
         }
         self.flush()
@@ -198,8 +196,8 @@ impl Printer {
             return Ok(());
         }
         if self.terminal {
-            report::erase_status();
-            report::line_is_open(!self.buffer.ends_with('\n'));
+            terminal::erase_status();
+            terminal::set_line_open(!self.buffer.ends_with('\n'));
         }
         let written = self
             .out
@@ -227,34 +225,9 @@ fn raw(out: &mut String, text: &str, terminal: bool) {
     }
 }
 
-/// The columns of the terminal, if it has any.
-#[cfg(unix)]
-pub(crate) fn width(of: impl std::os::fd::AsFd) -> Option<usize> {
-    let (width, _) = terminal_size::terminal_size_of(of)?;
-    Some(usize::from(width.0)).filter(|columns| *columns > 0)
-}
-
-/// The columns of the terminal, if it has any.
-#[cfg(not(unix))]
-pub(crate) fn width(_of: impl Sized) -> Option<usize> {
-    let (width, _) = terminal_size::terminal_size()?;
-    Some(usize::from(width.0)).filter(|columns| *columns > 0)
-}
-
 /// What of the text fits into so many columns.
 pub(crate) fn beginning(text: &str, columns: usize) -> &str {
     pretty::beginning(text, columns)
-}
-
-/// Whether to use colours: on a terminal that has them, unless <https://no-color.org> says no.
-pub(crate) fn colours(terminal: bool) -> bool {
-    let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-    terminal && !set("NO_COLOR") && !dumb_terminal()
-}
-
-/// Whether the terminal knows no escape sequences.
-pub(crate) fn dumb_terminal() -> bool {
-    std::env::var_os("TERM").is_some_and(|term| term == "dumb")
 }
 
 /// In UTC, with milliseconds.

@@ -7,7 +7,7 @@ use everstream::Event;
 use unicode_width::UnicodeWidthChar;
 
 use super::json::{self, Kind};
-use super::visible::visible;
+use crate::visible::visible;
 
 /// How a block is drawn.
 #[derive(Clone, Copy, Debug)]
@@ -207,8 +207,8 @@ pub(super) fn beginning(text: &str, room: usize) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use super::super::visible::is_control;
     use super::*;
+    use crate::visible::is_control;
     use std::time::Duration;
 
     const ALL: Style = Style {

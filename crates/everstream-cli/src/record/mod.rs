@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use everstream::{Action, Http, SseClient};
 
+use crate::client_builder::client_builder;
 use crate::duration;
 use crate::exit::Exit;
 use crate::explain;
@@ -23,6 +24,7 @@ use crate::report::{self, Problem};
 use crate::request::{RequestArgs, bad_setting};
 use crate::status::Status;
 use crate::stop::{Limits, READER_GONE, Stop};
+use crate::terminal;
 use tap::Tap;
 
 #[derive(Debug, Args)]
@@ -105,22 +107,12 @@ fn prepare(args: &RecordArgs) -> Result<(SseClient, Recorder<'_>), Problem> {
 }
 
 fn client(args: &RecordArgs, http: Http, writer: Option<Writer>) -> Result<SseClient, Problem> {
+    let (request, reconnect) = (&args.request, &args.reconnect);
     let builder = match writer {
-        Some(writer) => SseClient::builder(Tap { http, writer }),
-        None => SseClient::builder(http),
+        Some(writer) => client_builder(Tap { http, writer }, request, reconnect),
+        None => client_builder(http, request, reconnect),
     };
-    let mut builder = args
-        .reconnect
-        .apply(builder)
-        .read_timeout(args.request.read_timeout);
-    if let Some(id) = &args.reconnect.last_event_id {
-        if !tap::is_sent(id) {
-            let what = "the last event id holds a control character, which can't be sent";
-            return Err(Problem::new(what));
-        }
-        builder = builder.last_event_id(id);
-    }
-    builder
+    builder?
         .build()
         .map_err(|error| bad_setting("recorded", &args.request.url, &error))
 }
@@ -240,7 +232,7 @@ impl Recorder<'_> {
         let id = client.last_event_id().map(str::to_owned);
         // Which writes how the connection ended.
         drop(client);
-        report::erase_status();
+        terminal::erase_status();
         if let Some(error) = self.writer.take_error() {
             if error.kind() == io::ErrorKind::BrokenPipe {
                 return Exit::Done;

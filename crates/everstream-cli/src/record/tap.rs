@@ -10,6 +10,7 @@ use everstream::{
 };
 use futures_core::Stream;
 
+use crate::client_builder::can_be_sent;
 use crate::recording::Writer;
 
 /// HTTP whose responses are recorded before anybody sees them.
@@ -34,7 +35,7 @@ struct TapClient {
 
 impl ConnectionClient for TapClient {
     fn connect(&mut self, request: ConnectRequest) -> ConnectFuture {
-        let id = request.last_event_id.clone().filter(|id| is_sent(id));
+        let id = request.last_event_id.clone().filter(|id| can_be_sent(id));
         let connecting = self.http.connect(request);
         let writer = self.writer.clone();
         Box::pin(async move {
@@ -58,12 +59,6 @@ impl ConnectionClient for TapClient {
     fn close(&mut self) {
         self.http.close();
     }
-}
-
-/// Whether it can be the value of a header (RFC 9110, 5.5); the client keeps others to itself.
-pub(super) fn is_sent(id: &str) -> bool {
-    id.bytes()
-        .all(|byte| (byte >= b' ' && byte != 0x7f) || byte == b'\t')
 }
 
 fn tapped(connection: Connection, writer: Writer) -> Connection {

@@ -1,18 +1,13 @@
 //! Requests and responses. Every path is that of the stream.
 
 use std::convert::Infallible;
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 
 use super::origin::{host, is_local};
-use super::out::{Out, Pieces, Switch};
-
-/// What writes a stream, until its end.
-pub(crate) type Streaming = Pin<Box<dyn Future<Output = ()> + Send>>;
+use super::out::{Out, Pieces, Streaming, Switch};
 
 /// Where the events come from.
 pub(crate) trait Source: Send + Sync + 'static {

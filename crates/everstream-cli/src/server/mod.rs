@@ -30,10 +30,10 @@ use tokio::task::JoinSet;
 
 use crate::report::{self, Problem};
 use answer::Answers;
-pub(crate) use answer::{Asked, Source, Streaming};
+pub(crate) use answer::{Asked, Source};
 pub(crate) use origin::{HINT as ORIGIN_HINT, is_origin};
 use out::Switch;
-pub(crate) use out::{Gone, Out};
+pub(crate) use out::{Gone, Out, Streaming};
 use socket::Socket;
 
 #[derive(Debug, Args)]

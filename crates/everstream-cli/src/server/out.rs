@@ -8,7 +8,8 @@ use std::task::{Context, Poll, ready};
 use hyper::body::{Body, Bytes, Frame, SizeHint};
 use tokio::sync::{Notify, mpsc};
 
-use super::answer::Streaming;
+/// What writes a stream, until its end.
+pub(crate) type Streaming = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// The client has gone.
 #[derive(Debug)]

@@ -27,12 +27,13 @@ use everstream::{Error, SseClient};
 use tokio::sync::{Notify, mpsc};
 use tokio::task::{JoinSet, LocalSet};
 
+use crate::client_builder::client_builder;
 use crate::exit::Exit;
 use crate::explain;
-use crate::output::{colours, dumb_terminal};
 use crate::reconnect::ReconnectArgs;
 use crate::report::{self, Problem};
 use crate::request::{RequestArgs, bad_setting};
+use crate::terminal::{colours, dumb_terminal};
 use draw::Look;
 use input::Input;
 use screen::Screen;
@@ -104,19 +105,9 @@ fn prepare(args: &TopArgs) -> Result<Vec<SseClient>, Problem> {
     if !args.all_origins {
         origins::check(&urls, &args.request.secrets())?;
     }
-    let id = args.reconnect.last_event_id.as_deref();
-    if id.is_some_and(|id| id.contains(|c: char| c.is_ascii_control() && c != '\t')) {
-        let what = "the last event id holds a control character, which can't be sent";
-        return Err(Problem::new(what));
-    }
     let http = args.request.http()?;
     let client = |url: &&str| {
-        let builder = SseClient::builder(http.clone().url(*url));
-        let mut builder = (args.reconnect.apply(builder)).read_timeout(args.request.read_timeout);
-        if let Some(id) = id {
-            builder = builder.last_event_id(id);
-        }
-        builder
+        client_builder(http.clone().url(*url), &args.request, &args.reconnect)?
             .build()
             .map_err(|error| bad_setting("followed", url, &error))
     };

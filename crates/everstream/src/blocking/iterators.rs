@@ -80,13 +80,12 @@ impl Iterator for Events<'_> {
         if let Some(event) = self.all.ready_event() {
             return Some(Ok(event));
         }
-        loop {
-            match self.all.next()? {
-                Ok(Action::Event(event)) => return Some(Ok(event)),
-                Ok(_) => {}
-                Err(error) => return Some(Err(error)),
-            }
+        if self.all.over {
+            return None;
         }
+        let next = self.all.client.skip_to_event();
+        self.all.over = !matches!(next, Some(Ok(_)));
+        next
     }
 }
 

@@ -94,14 +94,12 @@ impl Stream for Events<'_> {
         if let Some(event) = self.all.ready_event() {
             return Poll::Ready(Some(Ok(event)));
         }
-        loop {
-            return Poll::Ready(match ready!(Pin::new(&mut self.all).poll_next(cx)) {
-                Some(Ok(Action::Event(event))) => Some(Ok(event)),
-                Some(Ok(_)) => continue,
-                Some(Err(error)) => Some(Err(error)),
-                None => None,
-            });
+        if self.all.over {
+            return Poll::Ready(None);
         }
+        let next = ready!(self.all.client.poll_skip_to_event(cx));
+        self.all.over = !matches!(next, Some(Ok(_)));
+        Poll::Ready(next)
     }
 }
 

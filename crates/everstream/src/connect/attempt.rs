@@ -1,11 +1,13 @@
 //! One request to be, and how its parts are checked.
 
 use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use ::http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use ::http::{HeaderMap, HeaderName, HeaderValue};
-use everstream_core::RedactedUrl;
+use everstream_core::{BoxError, RedactedUrl};
 use reqwest::Url;
 
 use super::redirect;
@@ -218,6 +220,10 @@ impl fmt::Debug for Attempt {
             .finish_non_exhaustive()
     }
 }
+
+/// Called before every attempt: it may change the attempt, or fail it.
+pub(super) type Hook = dyn Fn(Attempt) -> HookFuture + Send + Sync;
+type HookFuture = Pin<Box<dyn Future<Output = Result<Attempt, BoxError>> + Send>>;
 
 pub(super) fn parse_url(url: &str) -> Result<Url, Error> {
     let shown = RedactedUrl(url);

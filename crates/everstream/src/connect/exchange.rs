@@ -1,16 +1,15 @@
 //! From the settings to a connection: the requests of one client.
 
 use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ::http::{HeaderMap, HeaderName, HeaderValue, Method};
 use bytes::Bytes;
-use everstream_core::{BoxError, Fault, RedirectProblem};
+use everstream_core::{Fault, RedirectProblem};
 use reqwest::Url;
 
-use super::attempt::Attempt;
+use super::attempt::{Attempt, Hook};
 use super::clients::Clients;
 use super::handover;
 use super::kept::Kept;
@@ -20,10 +19,6 @@ use super::settings::Settings;
 use super::{ConnectFuture, ConnectRequest, ConnectionClient};
 
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
-
-/// What the user wants to be asked before every attempt.
-pub(super) type Hook = dyn Fn(Attempt) -> HookFuture + Send + Sync;
-type HookFuture = Pin<Box<dyn Future<Output = Result<Attempt, BoxError>> + Send>>;
 
 pub(super) struct HttpClient {
     pub(super) clients: Clients,

@@ -12,8 +12,8 @@ use ::http::Method;
 use bytes::Bytes;
 use everstream_core::{BoxError, RedactedUrl};
 
-use super::attempt::Attempt;
-use super::exchange::{Hook, HttpClient};
+use super::attempt::{Attempt, Hook};
+use super::exchange::HttpClient;
 use super::kept::Kept;
 use super::settings::{Header, Settings};
 use super::transport::Transport;

@@ -9,10 +9,9 @@ use base64::prelude::{BASE64_STANDARD, Engine as _};
 use bytes::Bytes;
 
 use super::ClientContext;
-use super::attempt::{Attempt, parse_header, parse_url};
+use super::attempt::{Attempt, Hook, parse_header, parse_url};
 use super::clients::Clients;
 use super::decode;
-use super::exchange::Hook;
 use super::kept::Kept;
 use super::transport::Transport;
 use crate::error::Error;

@@ -30,7 +30,7 @@ if not hasattr(urllib3.HTTPResponse, "read1"):
     )
 
 from .attempt import MAX_REDIRECTS, Attempt
-from .request import checked_token, checked_url, checked_value
+from .request import Request, checked_token, checked_url, checked_value
 from .wire import Wire
 
 CONNECT_TIMEOUT: Final = 10.0
@@ -65,21 +65,19 @@ class Urllib3Strategy(ConnectStrategy):
         for name in _OURS:
             if name in options:
                 raise ValueError(f"urllib3_request_options can't set {name!r}: the client does")
-        self.pool = pool
-        self.url = checked_url(url)
-        self.method = checked_token("method", method)
+        url = checked_url(url)
+        method = checked_token("method", method)
         if body is not None:
             options["body"] = body.encode() if isinstance(body, str) else body
-        self.redirects = MAX_REDIRECTS if options.pop("redirect", True) else 0
-        self.headers: dict[str, bytes] = {
+        redirects = MAX_REDIRECTS if options.pop("redirect", True) else 0
+        sent: dict[str, bytes] = {
             "accept": b"text/event-stream",
             "cache-control": b"no-cache",
         }
         for given in (options.pop("headers", None), headers):
             for name, value in (given or {}).items():
-                self.headers[checked_token("the name of a header", name).lower()] = checked_value(
-                    name, value
-                )
+                checked_name = checked_token("the name of a header", name).lower()
+                sent[checked_name] = checked_value(name, value)
         if "timeout" not in options:
             options["timeout"] = urllib3.Timeout(
                 connect=CONNECT_TIMEOUT if connect_timeout is None else connect_timeout or None,
@@ -90,8 +88,15 @@ class Urllib3Strategy(ConnectStrategy):
                 "urllib3_request_options has a timeout: read_timeout and connect_timeout can't "
                 "be given as well"
             )
-        self.options = options
-        self.query_params = query_params
+        self.pool = pool
+        self.request = Request(
+            method=method,
+            url=url,
+            headers=sent,
+            options=options,
+            query_params=query_params,
+            redirects=redirects,
+        )
         self.max_event_size = max_event_size
 
     def create_client(self, logger: Logger) -> ConnectionClient:
@@ -111,14 +116,14 @@ class Urllib3Client(ConnectionClient):
 
     @property
     def is_repeatable(self) -> bool:
-        return self._strategy.method.upper() in _SAFE_METHODS
+        return self._strategy.request.method.upper() in _SAFE_METHODS
 
     def connect(self, last_event_id: str | None) -> ConnectionResult:
         wire = self._wire = Wire()
         # In this order: close() sets the one and looks at the other.
         if self._closed:
             wire.stop()
-        return Attempt(self._strategy, self._pool, wire).run(last_event_id)
+        return Attempt(self._strategy.request, self._pool, wire).run(last_event_id)
 
     def interrupt(self) -> None:
         if self._wire is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import ssl
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 from urllib.parse import quote, unquote, urljoin, urlsplit, urlunsplit
 
 import urllib3
@@ -27,11 +27,8 @@ from ..errors import (
     _ResponseError,
 )
 from .body import Body
-from .request import NOT_IN_A_VALUE, origin, with_query
+from .request import NOT_IN_A_VALUE, Request, origin, with_query
 from .wire import Wire
-
-if TYPE_CHECKING:
-    from . import Urllib3Strategy
 
 MAX_REDIRECTS: Final = 10
 ERROR_BODY: Final = 1024
@@ -53,18 +50,18 @@ _ABOUT_BODY: Final = (
 class Attempt:
     """One request, with the redirects that it takes."""
 
-    def __init__(self, strategy: Urllib3Strategy, pool: Any, wire: Wire) -> None:
-        self._strategy = strategy
+    def __init__(self, request: Request, pool: Any, wire: Wire) -> None:
+        self._original = request
         self._pool = wire.view(pool)
         self._wire = wire
-        self._method = strategy.method
-        self._headers = dict(strategy.headers)
-        self._options = dict(strategy.options)
+        self._method = request.method
+        self._headers = dict(request.headers)
+        self._options = dict(request.options)
 
     def run(self, last_event_id: str | None) -> ConnectionResult:
-        url = self._strategy.url
-        if self._strategy.query_params is not None:
-            url = with_query(url, self._strategy.query_params())
+        url = self._original.url
+        if self._original.query_params is not None:
+            url = with_query(url, self._original.query_params())
         if last_event_id:
             value = last_event_id.encode()
             # An id that can't be a header's value is kept for the user, and not sent.
@@ -148,7 +145,7 @@ class Attempt:
         return failure
 
     def _target(self, response: Any, body: Body, url: str, followed: int) -> str:
-        if followed >= self._strategy.redirects:
+        if followed >= self._original.redirects:
             problem = f"redirects once more, after {followed} redirects"
         else:
             location = response.headers.get("location")

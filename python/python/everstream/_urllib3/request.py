@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote, unquote_plus, urlsplit, urlunsplit
 
@@ -12,6 +13,22 @@ from ..config.connect_strategy import QueryParams
 
 TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 NOT_IN_A_VALUE: Final = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+
+
+# No repr: the URL and the headers may hold secrets.
+@dataclass(frozen=True, repr=False)
+class Request:
+    """What each attempt of a client starts from."""
+
+    method: str
+    url: str
+    headers: dict[str, bytes]
+    #: Of ``urllib3.PoolManager.request``.
+    options: dict[str, Any]
+    #: Added to the URL; called before each attempt.
+    query_params: Callable[[], QueryParams] | None
+    #: How many redirects an attempt follows.
+    redirects: int
 
 
 def checked_url(url: str) -> str:

@@ -1,7 +1,6 @@
 //! Connecting again, resuming.
 
-use super::super::observed::{Observed, Resume};
-use super::delivery::not_repeated;
+use super::super::observed::{Observed, Response, Resume};
 use super::{Judged, count, fail, pass, skip, warn};
 use crate::explain::seconds;
 
@@ -34,6 +33,18 @@ pub(super) fn reconnect(o: &Observed) -> Judged {
         }
     }
     pass("works at once")
+}
+
+/// Why there was no later request.
+pub(super) fn not_repeated(o: &Observed, response: &Response) -> Judged {
+    skip(match (response.repeatable, &o.cut) {
+        (false, _) => {
+            let method = &response.method;
+            format!("a {method} isn't sent twice (RFC 9110, section 9.2.1)")
+        }
+        (true, Some(cut)) => cut.clone(),
+        (true, None) => "not asked for".to_owned(),
+    })
 }
 
 /// Whether a later connection, which offers no gzip, is answered. Then it is gzip that makes a

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::super::observed::{End, Observed, Response, Stream};
-use super::again::works_without_gzip;
+use super::super::observed::{End, Observed, Stream};
+use super::again::{not_repeated, works_without_gzip};
 use super::{Judged, count, fail, pass, skip, warn};
 use crate::explain::seconds;
 
@@ -86,18 +86,6 @@ pub(super) fn compression(o: &Observed) -> Judged {
         Some(_) => pass(compared),
         None => skip(format!("{compared}: too short to say")),
     }
-}
-
-/// Why an answer to a later request isn't there.
-pub(super) fn not_repeated(o: &Observed, response: &Response) -> Judged {
-    skip(match (response.repeatable, &o.cut) {
-        (false, _) => {
-            let method = &response.method;
-            format!("a {method} isn't sent twice (RFC 9110, section 9.2.1)")
-        }
-        (true, Some(cut)) => cut.clone(),
-        (true, None) => "not asked for".to_owned(),
-    })
 }
 
 pub(super) fn first_event(o: &Observed) -> Judged {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use unicode_width::UnicodeWidthChar;
 
-use crate::output::visible;
+use crate::visible::visible;
 
 /// A server's text: one line that can't do anything to a terminal.
 pub(super) fn shown(text: &str) -> String {

@@ -36,7 +36,7 @@ fn escape(text: &str, escaped: impl Fn(char) -> bool) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
-pub(super) fn is_control(c: char) -> bool {
+pub(crate) fn is_control(c: char) -> bool {
     // Tabs do no harm. The rest are the bidirectional controls ("Trojan Source", 2021) and the two
     // separators that some terminals break lines at.
     (c.is_control() && c != '\t')

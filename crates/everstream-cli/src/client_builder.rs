@@ -1,0 +1,33 @@
+//! From a subcommand's options to its client: the same for `follow`, `record` and `top`.
+
+use everstream::{Builder, IntoConnectStrategy, SseClient};
+
+use crate::reconnect::ReconnectArgs;
+use crate::report::Problem;
+use crate::request::RequestArgs;
+
+/// A client that gets its bytes from `connect`, with all options of the request and of
+/// reconnecting that aren't `connect`'s.
+pub(crate) fn client_builder(
+    connect: impl IntoConnectStrategy,
+    request: &RequestArgs,
+    reconnect: &ReconnectArgs,
+) -> Result<Builder, Problem> {
+    let builder = SseClient::builder(connect).read_timeout(request.read_timeout);
+    let builder = reconnect.apply(builder);
+    match &reconnect.last_event_id {
+        None => Ok(builder),
+        Some(id) if can_be_sent(id) => Ok(builder.last_event_id(id)),
+        Some(_) => {
+            let what = "the last event id holds a control character, which can't be sent";
+            Err(Problem::new(what))
+        }
+    }
+}
+
+/// Whether an event id can be the value of a header (RFC 9110, section 5.5). The client doesn't
+/// send others.
+pub(crate) fn can_be_sent(id: &str) -> bool {
+    id.bytes()
+        .all(|byte| !byte.is_ascii_control() || byte == b'\t')
+}
