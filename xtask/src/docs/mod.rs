@@ -27,7 +27,8 @@ pub(crate) fn run(args: &[String]) -> sh::Outcome {
     for problem in &problems {
         eprintln!("error: {problem}");
     }
-    eprintln!("docs: {} problems", problems.len());
+    let count = problems.len();
+    eprintln!("docs: {count} problem{}", if count == 1 { "" } else { "s" });
     Err(sh::Reported.into())
 }
 

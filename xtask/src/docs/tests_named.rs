@@ -14,7 +14,9 @@ pub(super) fn problems(pages: &[Page], files: &dyn Files) -> Vec<Problem> {
             let whole = &page.text[offset..offset + line.len()];
             let faults = match whole.strip_prefix(START) {
                 Some(paths) => faults(paths, files),
-                None => vec![format!("write `{START}` at the start of a line of its own")],
+                None => vec![format!(
+                    "write `{START}` at the start of a line of its own, or quote it as code"
+                )],
             };
             let number = page.line(offset);
             found.extend(

@@ -14,7 +14,6 @@ mod closing;
 mod content_types;
 #[path = "../support/deaf.rs"]
 mod deaf;
-mod docs;
 mod endless;
 mod ids;
 mod oddities;

@@ -9,7 +9,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
-mod docs;
+mod figures;
 mod paused;
 mod scenarios;
 mod sockets;
