@@ -5,6 +5,7 @@ mod apt;
 mod bench;
 mod copy;
 mod deny;
+mod docs;
 mod features;
 mod fuzz;
 mod interop;
@@ -54,6 +55,11 @@ const COMMANDS: &[Command] = &[
         name: "deny",
         about: "Only the dependency rules of deny.toml (part of lint)",
         run: deny::run,
+    },
+    Command {
+        name: "docs",
+        about: "Links, headings, test files and commands that the pages name (part of test)",
+        run: docs::run,
     },
     Command {
         name: "features",
@@ -140,6 +146,10 @@ fn main() -> ExitCode {
             ExitCode::from(if error.is::<sh::UsageError>() { 2 } else { 1 })
         }
     }
+}
+
+fn command_names() -> Vec<&'static str> {
+    COMMANDS.iter().map(|command| command.name).collect()
 }
 
 fn usage() -> String {

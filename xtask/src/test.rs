@@ -3,7 +3,7 @@
 use std::io::{self, Read, Write};
 use std::process::{Command, Stdio};
 
-use crate::{apt, python, sh};
+use crate::{apt, docs, python, sh};
 
 /// One run of a test program. It prints its results in libtest's words, or pytest's.
 struct Step {
@@ -48,6 +48,14 @@ pub(crate) fn run(args: &[String]) -> sh::Outcome {
     sh::no_arguments("test", args)?;
     let mut total = Tally::default();
     let mut failures = Vec::new();
+    // First: it takes no time.
+    match docs::check() {
+        Ok(problems) => {
+            total.failed += problems.len() as u64;
+            failures.extend(problems.iter().map(ToString::to_string));
+        }
+        Err(error) => failures.push(format!("docs: {error}")),
+    }
     // For the example that writes into it. Without it the tests of that example fail, and say why.
     if let Err(error) = redis() {
         failures.push(format!("redis-server: {error}"));

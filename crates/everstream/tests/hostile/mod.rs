@@ -7,7 +7,6 @@
 
 mod closing;
 mod content_types;
-mod docs;
 mod endless;
 mod ids;
 mod oddities;

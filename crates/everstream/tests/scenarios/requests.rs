@@ -14,6 +14,7 @@ for_both_clients!(
     method_and_body_are_sent,
     the_body_is_sent_again_to_resume,
     headers_replace_defaults_and_add_up_among_themselves,
+    a_token_beyond_ascii_is_sent_as_utf_8,
     query_parameters_are_added_in_order,
     a_hook_gives_each_attempt_its_own_token,
     a_hook_sees_the_number_and_the_id,
@@ -124,6 +125,15 @@ fn headers_replace_defaults_and_add_up_among_themselves<C: Client>() {
     assert_eq!(values("user-agent"), [b"mine"]);
     assert_eq!(values("x-many"), [b"a", b"b"]);
     assert_eq!(values("x-bytes"), [b"caf\xe9"]);
+}
+
+fn a_token_beyond_ascii_is_sent_as_utf_8<C: Client>() {
+    let server = serve();
+    C::quick(Http::new(server.url("/")).bearer_token("…")).event_data();
+    let token = server.requests()[0]
+        .header_bytes("authorization")
+        .map(<[u8]>::to_vec);
+    assert_eq!(token, Some("Bearer …".as_bytes().to_vec()));
 }
 
 fn query_parameters_are_added_in_order<C: Client>() {

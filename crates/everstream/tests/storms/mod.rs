@@ -4,7 +4,7 @@
 //! The figures in `docs/reliability.md` are these: a test compares them, and `EVERSTREAM_BLESS=1`
 //! writes them there.
 
-mod docs;
+mod figures;
 mod paused;
 mod scenarios;
 mod sockets;

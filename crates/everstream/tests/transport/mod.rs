@@ -14,8 +14,6 @@ mod logging;
 mod proxy;
 mod proxy_server;
 mod reaching;
-#[cfg(feature = "json")]
-mod readme;
 mod secrets;
 mod tls;
 mod tls_server;

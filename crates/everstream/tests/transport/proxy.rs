@@ -184,6 +184,38 @@ fn child_follows_feed_test() {
     });
 }
 
+/// By a tunnel, to a server whose authority the environment names too.
+#[test]
+fn the_proxy_of_the_environment_is_used_for_https() {
+    let server = streaming();
+    let authority = Authority::new();
+    let roots = std::env::temp_dir().join(format!("everstream-tunnel-{}.pem", std::process::id()));
+    std::fs::write(&roots, authority.pem()).unwrap();
+    let leaf = authority.server(&["feed.test"], Validity::Now);
+    let tls = TlsServer::start(leaf.config(&["http/1.1"]), &server);
+    let proxy = Proxy::start(Manner::To(tls.addr()));
+    let variables = [
+        ("HTTPS_PROXY", &*proxy.url()),
+        ("SSL_CERT_FILE", roots.to_str().unwrap()),
+    ];
+    in_child("proxy::child_follows_feed_test_by_https", &variables);
+    std::fs::remove_file(roots).unwrap();
+    let heads = proxy.heads();
+    assert_eq!(heads.len(), 2, "once for each client");
+    for head in heads {
+        assert!(head.starts_with("CONNECT feed.test:443 "), "{head}");
+    }
+}
+
+#[test]
+#[ignore = "for a child process"]
+fn child_follows_feed_test_by_https() {
+    both(|kind| {
+        let mut client = kind.build(SseClient::builder("https://feed.test/"));
+        assert_eq!(client.event().data(), "hello");
+    });
+}
+
 #[test]
 fn no_proxy_is_stronger_than_the_environment_and_so_is_a_proxy_of_ones_own() {
     let server = streaming();
