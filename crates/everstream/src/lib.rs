@@ -70,7 +70,7 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-/// The examples of the README are compiled with the tests; `tests/transport/readme.rs` runs them.
+/// The examples of the README are compiled with the tests.
 #[cfg(all(doctest, feature = "json"))]
 #[doc = include_str!("../README.md")]
 mod readme {}
