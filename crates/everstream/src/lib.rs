@@ -70,7 +70,7 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-/// The programs of the crate's README are compiled as doctests.
+/// The examples of the README are compiled with the tests.
 #[cfg(all(doctest, feature = "json"))]
 #[doc = include_str!("../README.md")]
 mod readme {}
