@@ -5,6 +5,9 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+#[path = "../support/reqwest_client.rs"]
+mod reqwest_client;
+
 mod cuts;
 mod delivery;
 mod kept_connections;

@@ -25,6 +25,8 @@ mod proxy_server;
 mod reaching;
 #[cfg(feature = "json")]
 mod readme;
+#[path = "../support/reqwest_client.rs"]
+mod reqwest_client;
 mod secrets;
 mod tls;
 mod tls_server;
