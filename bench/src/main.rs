@@ -36,6 +36,8 @@ enum Suite {
 }
 
 fn main() -> Outcome {
+    // For all clients alike: reqwest would choose aws-lc-rs, and Everstream ring.
+    _ = tokio_rustls::rustls::crypto::ring::default_provider().install_default();
     match Arguments::parse().suite {
         Suite::Decode(options) => decode::run(&options),
         Suite::Client(options) => client::run(&options),

@@ -59,6 +59,8 @@ fn run(args: &Args) -> io::Result<()> {
 }
 
 async fn serve(args: &Args) -> io::Result<()> {
+    // For the client of the callbacks. An error says that there is a provider already.
+    _ = rustls::crypto::ring::default_provider().install_default();
     let service = Arc::new(Service::new(args.client).map_err(io::Error::other)?);
     let listener = TcpListener::bind((args.host.as_str(), args.port)).await?;
     let address = listener.local_addr()?;

@@ -53,8 +53,8 @@
 //!
 //! | feature | default | adds |
 //! |---|---|---|
-//! | `rustls` | yes | TLS, with aws-lc-rs as its provider and the system's certificates |
-//! | `rustls-no-provider` | no | TLS, with the rustls provider that the program installs |
+//! | `rustls` | yes | TLS by rustls with [ring](#tls-providers) and the system's trust store |
+//! | `rustls-no-provider` | no | the same without ring: your program installs a provider |
 //! | `native-tls` | no | TLS by the system's library, where there is no rustls |
 //! | `http` | yes | HTTP; every feature of HTTP brings it |
 //! | `http2` | yes | HTTP/2 |
@@ -67,6 +67,19 @@
 //!
 //! Without default features there are the engine, the strategies and both clients over sources of
 //! your own. A page of an item that needs a feature says so.
+//!
+//! # TLS providers
+//!
+//! rustls leaves cryptography to a provider. Everstream uses the one that your program has installed
+//! with `CryptoProvider::install_default`. With the feature `rustls`, it uses ring if there is none.
+//!
+//! ring compiles quickly. It lacks the post-quantum key exchange X25519MLKEM768, and ECDSA with P-521
+//! and ML-DSA in certificates. If you need these, install aws-lc-rs before you build the first client,
+//! and choose `rustls-no-provider` so that ring isn't compiled.
+//!
+//! If other crates enable aws-lc-rs in rustls while Everstream enables ring, rustls can't choose a
+//! default: `ClientConfig::builder()`, called by your code or another crate, then panics. Install
+//! either provider first. Everstream itself isn't affected.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

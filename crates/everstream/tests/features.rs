@@ -235,7 +235,7 @@ fn without_a_provider_there_is_an_error_and_with_one_tls_works() {
         assert!(error.to_string().contains("install_default"), "{error}");
     }
 
-    rustls::crypto::aws_lc_rs::default_provider()
+    rustls::crypto::ring::default_provider()
         .install_default()
         .unwrap();
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

@@ -51,6 +51,8 @@ async fn run() -> Result<(), BoxError> {
     let Some(url) = args.next() else {
         return Err("usage: mcp-client URL [TOOL [ARGUMENTS]]".into());
     };
+    // reqwest's TLS, without the feature `rustls`, uses the provider that the program installs.
+    _ = rustls::crypto::ring::default_provider().install_default();
     let call = args.next();
     let arguments: Value = match args.next() {
         Some(arguments) => serde_json::from_str(&arguments)?,

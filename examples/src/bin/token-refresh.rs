@@ -40,6 +40,8 @@ async fn follow() -> Result<(), Box<dyn Error>> {
         return Err("usage: CLIENT_ID=... CLIENT_SECRET=... token-refresh URL TOKEN-URL".into());
     };
     let variable = |name| std::env::var(name).map_err(|error| format!("{name}: {error}"));
+    // reqwest's TLS, without the feature `rustls`, uses the provider that the program installs.
+    _ = rustls::crypto::ring::default_provider().install_default();
     let tokens = Arc::new(Tokens {
         http: reqwest::Client::builder()
             .timeout(Duration::from_secs(20))

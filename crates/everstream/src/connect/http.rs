@@ -389,9 +389,14 @@ impl Http {
     /// Whether it followed a redirect before a connection was refused can't be seen, so that a
     /// request with a method that isn't safe is not repeated after a refused connection either.
     ///
+    /// Everstream's features `rustls` and `rustls-no-provider` turn on rustls in reqwest without a
+    /// provider. Then reqwest panics when it builds a client, unless the program has installed a
+    /// provider or has reqwest's own feature `rustls`.
+    ///
     /// ```
     /// use everstream::Http;
     ///
+    /// _ = rustls::crypto::ring::default_provider().install_default(); // once, in main
     /// let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build()?;
     /// let http = Http::new("https://example.com/feed").client(client);
     /// # Ok::<(), reqwest::Error>(())

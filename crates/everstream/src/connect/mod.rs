@@ -15,6 +15,8 @@ mod handover;
 mod http;
 #[cfg(feature = "http")]
 mod kept;
+#[cfg(all(feature = "native-tls", not(feature = "__rustls")))]
+mod native_tls;
 #[cfg(feature = "__probe")]
 mod probe;
 #[cfg(feature = "http")]
@@ -23,6 +25,8 @@ mod redirect;
 mod response;
 #[cfg(feature = "http")]
 mod settings;
+#[cfg(feature = "__rustls")]
+mod tls;
 #[cfg(feature = "http")]
 mod transport;
 

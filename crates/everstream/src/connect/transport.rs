@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 #[cfg(unix)]
 use std::path::PathBuf;
+#[cfg(feature = "__rustls")]
+use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::Url;
@@ -70,36 +72,65 @@ impl Default for Transport {
 
 impl Transport {
     pub(super) fn build(&self, blocking: bool, roots: Roots) -> Result<reqwest::Client, Error> {
-        provider()?;
         let mut builder = self.builder(blocking)?;
         if !self.may_be_http2(blocking, roots) {
             // A stream leaves nothing to use again but connections that the server is about to
             // close, and a request that meets the close may be lost.
             builder = builder.pool_max_idle_per_host(0);
         }
-        #[cfg(feature = "__tls")]
-        let builder = self.tls.apply(builder, roots)?;
-        let built = builder.build();
-        // A system without any certificate fails it too. A client that trusts nobody but the
-        // user's own roots is no risk.
-        #[cfg(feature = "__tls")]
-        let built = match built {
-            Err(error) if roots == Roots::WithSystem && !self.tls.roots.is_empty() => {
-                let builder = self.builder(blocking)?;
-                let builder = self.tls.apply(builder, Roots::OnlyOwn)?;
-                builder.build().map_err(|_| error)
-            }
-            built => built,
-        };
-        #[cfg(not(feature = "__tls"))]
-        let _ = roots;
-        built.map_err(|error| {
-            #[cfg(feature = "__tls")]
-            if let Some(setting) = self.tls.culprit() {
-                return Error::config(setting, Report(error));
-            }
-            Error::config("http", Report(error))
-        })
+        self.with_tls(builder, blocking, roots)?
+            .build()
+            .map_err(|error| {
+                #[cfg(all(feature = "native-tls", not(feature = "__rustls")))]
+                if let Some(setting) = self.tls.culprit() {
+                    return Error::config(setting, Report(error));
+                }
+                Error::config("http", Report(error))
+            })
+    }
+
+    /// Features are additive: `native-tls`, switched on by another crate, doesn't take TLS away from
+    /// rustls, as it would by reqwest's own choice.
+    #[cfg(feature = "__rustls")]
+    fn with_tls(
+        &self,
+        builder: reqwest::ClientBuilder,
+        blocking: bool,
+        roots: Roots,
+    ) -> Result<reqwest::ClientBuilder, Error> {
+        let config = self.tls.client_config(roots, self.alpn(blocking))?;
+        Ok(builder.tls_backend_preconfigured(Arc::unwrap_or_clone(config)))
+    }
+
+    #[cfg(all(feature = "native-tls", not(feature = "__rustls")))]
+    fn with_tls(
+        &self,
+        builder: reqwest::ClientBuilder,
+        _blocking: bool,
+        roots: Roots,
+    ) -> Result<reqwest::ClientBuilder, Error> {
+        self.tls.apply(builder, roots)
+    }
+
+    #[cfg(not(feature = "__tls"))]
+    fn with_tls(
+        &self,
+        builder: reqwest::ClientBuilder,
+        _blocking: bool,
+        _roots: Roots,
+    ) -> Result<reqwest::ClientBuilder, Error> {
+        Ok(builder)
+    }
+
+    /// The protocols to offer in TLS.
+    #[cfg(feature = "__rustls")]
+    fn alpn(&self, blocking: bool) -> &'static [&'static str] {
+        match self.version {
+            HttpVersion::Auto if !blocking && cfg!(feature = "http2") => &["h2", "http/1.1"],
+            HttpVersion::Auto | HttpVersion::Http1 => &["http/1.1"],
+            #[cfg(feature = "http2")]
+            HttpVersion::Http2 => &["h2"],
+        }
     }
 
     pub(super) fn may_be_http2(&self, blocking: bool, roots: Roots) -> bool {
@@ -228,101 +259,9 @@ pub(super) enum Roots {
     OnlyOwn,
 }
 
-#[cfg(feature = "__tls")]
-impl Tls {
-    fn apply(
-        &self,
-        builder: reqwest::ClientBuilder,
-        trusted: Roots,
-    ) -> Result<reqwest::ClientBuilder, Error> {
-        let mut builder = backend(builder);
-        let roots = self.roots()?;
-        builder = match trusted {
-            Roots::OnlyOwn => builder.tls_certs_only(roots),
-            Roots::WithSystem if roots.is_empty() => builder,
-            Roots::WithSystem => builder.tls_certs_merge(roots),
-        };
-        if let Some((chain, key)) = &self.identity {
-            builder = builder.identity(identity(chain, key)?);
-        }
-        Ok(builder.tls_danger_accept_invalid_certs(self.accept_invalid_certs))
-    }
-
-    fn roots(&self) -> Result<Vec<reqwest::Certificate>, Error> {
-        let mut all = Vec::new();
-        for pem in &self.roots {
-            let roots = reqwest::Certificate::from_pem_bundle(pem)
-                .map_err(|error| Error::config("root_certificates", Report(error)))?;
-            if roots.is_empty() {
-                return Err(Error::config(
-                    "root_certificates",
-                    "the PEM holds no certificate",
-                ));
-            }
-            all.extend(roots);
-        }
-        Ok(all)
-    }
-
-    /// The setting that a client can't be built with. reqwest looks into certificates and keys only
-    /// when it builds, and its error doesn't tell which of them it is about.
-    fn culprit(&self) -> Option<&'static str> {
-        // Without the system's certificates, which aren't anybody's setting.
-        let alone = |roots| backend(reqwest::Client::builder().no_proxy()).tls_certs_only(roots);
-        if alone(self.roots().ok()?).build().is_err() {
-            return Some("root_certificates");
-        }
-        let (chain, key) = self.identity.as_ref()?;
-        let with_identity = alone(Vec::new()).identity(identity(chain, key).ok()?);
-        with_identity
-            .build()
-            .is_err()
-            .then_some("client_certificate")
-    }
-}
-
-/// Features are additive: `native-tls`, switched on by another crate, doesn't take TLS away from
-/// rustls, as it would by reqwest's own choice.
-#[cfg(feature = "__tls")]
-fn backend(builder: reqwest::ClientBuilder) -> reqwest::ClientBuilder {
-    #[cfg(any(feature = "rustls", feature = "rustls-no-provider"))]
-    return builder.tls_backend_rustls();
-    #[cfg(not(any(feature = "rustls", feature = "rustls-no-provider")))]
-    return builder.tls_backend_native();
-}
-
-#[cfg(any(feature = "rustls", feature = "rustls-no-provider"))]
-fn identity(chain: &[u8], key: &[u8]) -> Result<reqwest::Identity, Error> {
-    let pem = [chain, b"\n", key].concat();
-    reqwest::Identity::from_pem(&pem)
-        .map_err(|error| Error::config("client_certificate", Report(error)))
-}
-
-#[cfg(all(
-    feature = "native-tls",
-    not(any(feature = "rustls", feature = "rustls-no-provider"))
-))]
-fn identity(chain: &[u8], key: &[u8]) -> Result<reqwest::Identity, Error> {
-    reqwest::Identity::from_pkcs8_pem(chain, key)
-        .map_err(|error| Error::config("client_certificate", Report(error)))
-}
-
-/// Without one reqwest would panic.
-fn provider() -> Result<(), Error> {
-    #[cfg(all(feature = "rustls-no-provider", not(feature = "rustls")))]
-    if rustls::crypto::CryptoProvider::get_default().is_none() {
-        return Err(Error::config(
-            "rustls-no-provider",
-            "no rustls provider is installed: call CryptoProvider::install_default first, \
-             or use the feature rustls",
-        ));
-    }
-    Ok(())
-}
-
 /// reqwest's own `Display` says "builder error" and leaves the reason to `source()`.
 #[derive(Debug)]
-struct Report(reqwest::Error);
+pub(super) struct Report(pub(super) reqwest::Error);
 
 impl std::fmt::Display for Report {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

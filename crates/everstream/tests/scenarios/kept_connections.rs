@@ -11,6 +11,7 @@ use std::time::Duration;
 use everstream::{Builder, Fault, Http, IntoConnectStrategy, error_strategy};
 use everstream_testing::{Reply, Request, Server};
 
+use crate::support::reqwest_client;
 use crate::support::{Async, Client, for_both_clients, quick, run};
 
 for_both_clients!(
@@ -30,7 +31,7 @@ fn strict(connect: impl IntoConnectStrategy) -> Builder {
 
 /// With connections that are kept.
 fn pooled(server: &Server) -> Http {
-    let client = reqwest::Client::builder()
+    let client = reqwest_client::builder()
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())
         .no_proxy();

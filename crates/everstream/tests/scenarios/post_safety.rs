@@ -5,6 +5,7 @@ use std::time::Duration;
 use everstream::{Builder, Error, Fault, Http, error_strategy};
 use everstream_testing::{Gate, Reply, Server};
 
+use crate::support::reqwest_client;
 use crate::support::{Client, LIMIT, for_both_clients, quick};
 
 for_both_clients!(
@@ -249,7 +250,7 @@ fn not_after_a_redirect_that_your_own_client_followed_to_nobody<C: Client>() {
     nobody.stop();
     server.otherwise(Reply::redirect(303, nobody.url("/")));
     // It can't be seen that the refused connection wasn't the first.
-    let http = prompt(&server).client(reqwest::Client::new());
+    let http = prompt(&server).client(reqwest_client::builder().build().unwrap());
     let fault = assert_asked_once::<C>(&server, patient(http));
     assert!(matches!(fault, Some(Fault::Request(_))), "{fault:?}");
 }

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use everstream::{Attempt, Error, Fault, Http, SseClient, error_strategy};
 use everstream_testing::{Reply, Server};
 
+use crate::support::reqwest_client;
 use crate::support::{Client, for_both_clients, quick};
 
 for_both_clients!(
@@ -272,7 +273,7 @@ fn what_cannot_be_sent_is_refused_when_the_client_is_built<C: Client>() {
 }
 
 fn own_client() -> reqwest::Client {
-    reqwest::Client::builder()
+    reqwest_client::builder()
         .user_agent("mine")
         .redirect(reqwest::redirect::Policy::none())
         .build()

@@ -12,6 +12,8 @@
 )]
 
 pub(crate) mod deaf;
+#[cfg(feature = "http")]
+pub(crate) mod reqwest_client;
 
 use std::future::Future;
 use std::panic::resume_unwind;

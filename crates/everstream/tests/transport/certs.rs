@@ -85,7 +85,7 @@ impl Authority {
         }
     }
 
-    fn store(&self) -> Arc<RootCertStore> {
+    pub(crate) fn store(&self) -> Arc<RootCertStore> {
         let mut store = RootCertStore::empty();
         store.add(self.certificate.der().clone()).unwrap();
         Arc::new(store)
@@ -106,7 +106,7 @@ impl Leaf {
 
     /// The same, for a server that wants certificates of this authority from its clients.
     pub(crate) fn config_for_clients_of(&self, authority: &Authority) -> ServerConfig {
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
         let verifier = WebPkiClientVerifier::builder_with_provider(authority.store(), provider);
         self.finish(
             builder().with_client_cert_verifier(verifier.build().unwrap()),
@@ -130,7 +130,7 @@ impl Leaf {
 
 /// With a provider of its own: the process has none as its default, and mustn't get one.
 fn builder() -> rustls::ConfigBuilder<ServerConfig, rustls::WantsVerifier> {
-    ServerConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
+    ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .with_safe_default_protocol_versions()
         .unwrap()
 }

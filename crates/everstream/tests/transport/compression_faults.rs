@@ -9,6 +9,7 @@ use everstream_testing::{Reply, Server};
 
 use super::client::{Client, both};
 use super::compression::{ALL, Coding, compressed};
+use crate::support::reqwest_client;
 
 const TEXTS: [&str; 3] = ["data: first\n\n", "data: second\n\n", "data: third\n\n"];
 
@@ -189,7 +190,8 @@ fn with_a_client_of_ones_own_it_is_decoded_too() {
                 &compressed(coding).send(pieces.concat()).drop_connection(),
                 b"",
             ));
-            let http = Http::new(server.url("/")).client(reqwest::Client::new());
+            let own = reqwest_client::builder().build().unwrap();
+            let http = Http::new(server.url("/")).client(own);
             let mut client = kind.build(SseClient::builder(http));
             assert_all_events(&mut client, coding.name());
             read_fault(&mut client, coding.name());

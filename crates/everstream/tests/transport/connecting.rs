@@ -12,6 +12,7 @@ use super::LIMIT;
 use super::certs::{Authority, Validity};
 use super::client::{both, cause, chain};
 use super::tls_server::TlsServer;
+use crate::support::reqwest_client;
 
 /// Long enough for the two ends of one machine, and soon over.
 const SOON: Duration = Duration::from_millis(600);
@@ -144,10 +145,7 @@ fn a_client_of_ones_own_brings_its_settings() {
     let leaf = authority.server(&["localhost"], Validity::Now);
     let tls = TlsServer::start(leaf.config(&["http/1.1"]), &server);
     both(|kind| {
-        let root = reqwest::Certificate::from_pem(authority.pem().as_bytes()).unwrap();
-        let own = reqwest::Client::builder()
-            .tls_backend_rustls()
-            .tls_certs_merge([root])
+        let own = reqwest_client::builder_that_trusts(authority.store())
             .user_agent("mine")
             .redirect(Policy::none())
             .build()
@@ -169,7 +167,7 @@ fn a_client_of_ones_own_without_a_policy_has_its_redirects_followed_safely() {
     let server = Server::start();
     server.otherwise(Reply::redirect(307, target.url("/moved")));
     both(|kind| {
-        let own = reqwest::Client::builder()
+        let own = reqwest_client::builder()
             .redirect(Policy::none())
             .build()
             .unwrap();
@@ -185,7 +183,7 @@ fn a_client_of_ones_own_without_a_policy_has_its_redirects_followed_safely() {
 fn the_connect_timeout_of_a_client_of_ones_own_is_a_connect_timeout() {
     let silent = silent();
     both(|kind| {
-        let own = reqwest::Client::builder()
+        let own = reqwest_client::builder()
             .connect_timeout(SOON)
             .build()
             .unwrap();
@@ -209,7 +207,7 @@ fn the_total_timeout_of_a_client_of_ones_own_is_a_fault_and_not_the_end() {
     let server = Server::start();
     server.otherwise(Reply::stream().event("hello").stall());
     both(|kind| {
-        let own = reqwest::Client::builder().timeout(SOON).build().unwrap();
+        let own = reqwest_client::builder().timeout(SOON).build().unwrap();
         let http = Http::new(server.url("/")).client(own);
         let builder = SseClient::builder(http).initial_retry_delay(Duration::ZERO);
         let mut client = kind.build(builder);

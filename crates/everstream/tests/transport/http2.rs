@@ -113,7 +113,7 @@ fn the_blocking_client_takes_http_1_although_tls_offers_http_2() {
     let mut client = Kind::Blocking.build(builder(http));
     assert_eq!(client.event().data(), "x");
     match tls.next_handshake() {
-        Handshake::Done { alpn } => assert_eq!(alpn.as_deref(), Some("http/1.1")),
+        Handshake::Done { alpn, .. } => assert_eq!(alpn.as_deref(), Some("http/1.1")),
         Handshake::Failed => panic!(),
     }
 }

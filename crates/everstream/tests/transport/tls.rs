@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use everstream::{Action, Error, Fault, Http, RedirectProblem, SseClient};
 use everstream_testing::{Reply, Server};
-use rustls::{AlertDescription, CertificateError};
+use rustls::{AlertDescription, CertificateError, CipherSuite};
 
 use super::certs::{Authority, Validity};
 use super::client::{both, cause, chain, in_child};
@@ -227,10 +227,69 @@ fn a_key_of_another_certificate_is_an_error_that_names_the_setting() {
     both(|kind| {
         let http = Http::new("https://localhost/").client_certificate(&*one.pem, &*other.key_pem);
         match kind.try_build(SseClient::builder(http)).map(|_| ()) {
-            Err(Error::Config { setting, .. }) => assert_eq!(setting, "client_certificate"),
+            Err(Error::Config { setting, problem }) => {
+                assert_eq!(setting, "client_certificate");
+                assert!(problem.to_string().contains("doesn't belong"), "{problem}");
+            }
             other => panic!("{other:?}"),
         }
     });
+}
+
+#[test]
+fn a_reconnect_resumes_the_tls_session() {
+    let server = Server::start();
+    server.otherwise(Reply::stream().close_delimited().event("hello").end());
+    let authority = Authority::new();
+    let leaf = authority.server(&["localhost"], Validity::Now);
+    both(|kind| {
+        let tls = TlsServer::start(leaf.config(&["http/1.1"]), &server);
+        let http = Http::new(tls.url("/")).root_certificates(authority.pem());
+        let builder = SseClient::builder(http).initial_retry_delay(Duration::ZERO);
+        let mut client = kind.build(builder);
+        for expected in [false, true, true] {
+            assert_eq!(client.event().data(), "hello");
+            match tls.next_handshake() {
+                Handshake::Done { resumed, .. } => assert_eq!(resumed, expected),
+                Handshake::Failed => panic!(),
+            }
+            assert!(client.fault().is_none());
+        }
+    });
+}
+
+#[test]
+fn the_provider_that_the_program_installed_takes_precedence_over_ring() {
+    in_child("tls::child_installs_a_provider", &[]);
+}
+
+#[test]
+#[ignore = "for a child process"]
+fn child_installs_a_provider() {
+    let server = Server::start();
+    server.otherwise(stream());
+    let authority = Authority::new();
+    let leaf = authority.server(&["localhost"], Validity::Now);
+    let tls = TlsServer::start(leaf.config(&["http/1.1"]), &server);
+    let suites = || {
+        both(|kind| {
+            let http = Http::new(tls.url("/")).root_certificates(authority.pem());
+            let mut client = kind.build(SseClient::builder(http));
+            assert_eq!(client.event().data(), "hello");
+        });
+        [tls.next_handshake(), tls.next_handshake()].map(|handshake| match handshake {
+            Handshake::Done { suite, .. } => suite,
+            Handshake::Failed => panic!(),
+        })
+    };
+    assert_eq!(suites(), [CipherSuite::TLS13_AES_256_GCM_SHA384; 2]);
+
+    // It can be told from ring's by the only cipher suite that it has.
+    let mut provider = rustls::crypto::ring::default_provider();
+    let only = CipherSuite::TLS13_CHACHA20_POLY1305_SHA256;
+    provider.cipher_suites.retain(|it| it.suite() == only);
+    provider.install_default().unwrap();
+    assert_eq!(suites(), [only; 2]);
 }
 
 #[test]

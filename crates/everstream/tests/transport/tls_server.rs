@@ -5,7 +5,7 @@ use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Mutex};
 
 use everstream_testing::Server;
-use rustls::ServerConfig;
+use rustls::{CipherSuite, HandshakeKind, ServerConfig};
 use tokio::io::{AsyncWriteExt, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
@@ -22,7 +22,11 @@ pub(crate) struct TlsServer {
 /// How one of them went.
 #[derive(Debug)]
 pub(crate) enum Handshake {
-    Done { alpn: Option<String> },
+    Done {
+        alpn: Option<String>,
+        resumed: bool,
+        suite: CipherSuite,
+    },
     Failed,
 }
 
@@ -60,9 +64,13 @@ impl TlsServer {
                             return;
                         }
                     };
-                    let alpn = outside.get_ref().1.alpn_protocol();
-                    let alpn = alpn.map(|it| String::from_utf8_lossy(it).into_owned());
-                    _ = report.send(Handshake::Done { alpn });
+                    let session = outside.get_ref().1;
+                    let alpn = session.alpn_protocol();
+                    _ = report.send(Handshake::Done {
+                        alpn: alpn.map(|it| String::from_utf8_lossy(it).into_owned()),
+                        resumed: session.handshake_kind() == Some(HandshakeKind::Resumed),
+                        suite: session.negotiated_cipher_suite().unwrap().suite(),
+                    });
                     let mut inside = TcpStream::connect(behind).await.unwrap();
                     match goodbye {
                         Goodbye::Proper => {
