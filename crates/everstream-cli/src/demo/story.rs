@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::output::colours;
+use crate::terminal::colours;
 
 /// How long the demo may stand still. Far more than any step takes on a slow machine; only a hang
 /// gets there.
