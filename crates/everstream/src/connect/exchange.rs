@@ -12,6 +12,7 @@ use reqwest::Url;
 
 use super::attempt::Attempt;
 use super::clients::Clients;
+use super::disconnect::{self, Phase};
 use super::handover;
 use super::kept::Kept;
 use super::redirect;
@@ -214,7 +215,7 @@ impl Exchange {
             } else if error.is_builder() {
                 Fault::Other(error.into())
             } else {
-                Fault::Request(error.into())
+                Fault::Request(disconnect::cause(error, Phase::Request))
             }
         })
     }
