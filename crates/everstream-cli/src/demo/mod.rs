@@ -229,11 +229,8 @@ impl Client {
     }
 }
 
-/// The innermost cause, which is the one that says what happened, unless the fault says it itself.
+/// The innermost cause, which is the one that says what happened.
 fn cause(fault: &Fault) -> String {
-    if fault.is_disconnect() {
-        return fault.to_string();
-    }
     let mut cause: &dyn std::error::Error = fault;
     while let Some(next) = cause.source() {
         cause = next;
