@@ -22,7 +22,7 @@ pub fn bars(title: &str, rows: &[(String, f64)]) -> String {
         .fold(f64::MIN_POSITIVE, f64::max);
     let mut out = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" width=\"{WIDTH}\" \
-         height=\"{height}\" font-family=\"sans-serif\" font-size=\"13\" role=\"img\">\n\
+         height=\"{height}\" font-family=\"sans-serif\" font-size=\"12\" role=\"img\">\n\
          <title>{title}</title>\n<style>{STYLE}</style>\n\
          <rect class=\"ground\" width=\"{WIDTH}\" height=\"{height}\"/>\n\
          <text x=\"10\" y=\"24\" font-weight=\"bold\">{title}</text>\n"

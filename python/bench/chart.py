@@ -19,7 +19,7 @@ def bars(title: str, rows: list[tuple[str, float]]) -> str:
     most = max(value for _, value in rows)
     out = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" '
-        f'width="{WIDTH}" height="{height}" font-family="sans-serif" font-size="13" role="img">',
+        f'width="{WIDTH}" height="{height}" font-family="sans-serif" font-size="12" role="img">',
         f"<title>{escape(title)}</title>",
         f"<style>{STYLE}</style>",
         f'<rect class="ground" width="{WIDTH}" height="{height}"/>',

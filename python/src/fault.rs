@@ -46,6 +46,14 @@ pub(crate) fn message(error: &dyn Error) -> String {
     text
 }
 
+/// What happened. A disconnect says so by itself: its source is for programs.
+pub(crate) fn fault_message(fault: &Fault) -> String {
+    match fault.is_disconnect() {
+        true => fault.to_string(),
+        false => message(fault),
+    }
+}
+
 /// The exceptions that faults are shown as. What a strategy written in Python was shown is the
 /// object that is raised afterwards.
 #[derive(Clone, Default)]
@@ -117,7 +125,7 @@ pub(crate) fn exception<'py>(
         // With its traceback, which older Pythons keep beside it.
         return Ok(own.clone_ref(py).into_value(py).into_bound(py));
     }
-    let text = message(fault);
+    let text = fault_message(fault);
     let exception = match fault {
         Fault::Connect(_) => class(py, "ConnectError")?.call1((text,)),
         Fault::ConnectTimeout(_) => class(py, "ConnectTimeoutError")?.call1((text,)),

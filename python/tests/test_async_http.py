@@ -270,6 +270,37 @@ def test_a_connection_that_breaks_is_an_error(server: SSEServer, by: str) -> Non
     run(main())
 
 
+@pytest.mark.parametrize(
+    ("reply", "text"),
+    [
+        (Reply.raw(""), "the server closed the connection before responding"),
+        (Reply.raw("").reset(), "the server reset the connection"),
+        (
+            Reply.stream().event("a").drop_connection(),
+            "the server closed the connection mid-response",
+        ),
+        (Reply.stream().event("a").reset(), "the server reset the connection"),
+        (
+            Reply.stream().content_length(100).event("a").drop_connection(),
+            "the server closed the connection mid-response",
+        ),
+    ],
+    ids=["no response", "reset at once", "chunked", "reset", "length"],
+)
+def test_a_disconnect_is_told_in_the_same_words(
+    server: SSEServer, by: str, reply: Reply, text: str
+) -> None:
+    server.otherwise(reply)
+
+    async def main() -> None:
+        async with AsyncSSEClient(connect_by(by, server.url())) as client:
+            with pytest.raises((RequestError, ReadError), match=f"^{text}$"):
+                async for _ in client.events:
+                    pass
+
+    run(main())
+
+
 def test_what_came_before_a_connection_broke_is_handed_out(server: SSEServer, by: str) -> None:
     server.enqueue(Reply.stream().event("a").drop_connection())
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import pickle
 
 import pytest
@@ -88,6 +89,15 @@ def test_a_broken_connection_is_a_connection_error(server: SSEServer) -> None:
         with pytest.raises(ConnectionError) as raised:
             next(events)
     assert isinstance(raised.value, errors.ReadError)
+    assert str(raised.value) == "the server closed the connection mid-response"
+
+
+def test_a_reset_connection_has_the_errno_of_the_system(server: SSEServer) -> None:
+    server.enqueue(Reply.stream().event("x").reset())
+    with SSEClient(server.url()) as client, pytest.raises(errors.ReadError) as raised:
+        list(client.events)
+    assert str(raised.value) == "the server reset the connection"
+    assert raised.value.errno == errno.ECONNRESET
 
 
 def test_a_request_without_an_answer_is_a_connection_error(server: SSEServer) -> None:

@@ -87,6 +87,7 @@ def test_what_came_before_a_break_is_handed_out_first(server: SSEServer, http: H
     fault, last = kinds[3], kinds[5]
     assert isinstance(fault, Fault)
     assert isinstance(fault.error, ReadError)
+    assert str(fault.error) == "the server closed the connection mid-response"
     assert isinstance(last, Event)
     assert last.data == "c"
 
@@ -353,5 +354,6 @@ def test_a_busy_consumer_is_not_punished(server: SSEServer, http: Http) -> None:
 
 def test_no_response_after_a_request_is_a_request_error(server: SSEServer, http: Http) -> None:
     server.otherwise(Reply.raw("HTTP/1.1 200").reset())
-    with SSEClient(http(server.url())) as client, pytest.raises(RequestError):
+    text = "^the server reset the connection$"
+    with SSEClient(http(server.url())) as client, pytest.raises(RequestError, match=text):
         client.start()

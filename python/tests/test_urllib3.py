@@ -405,10 +405,17 @@ def test_no_answer_is_a_read_timeout(server: SSEServer) -> None:
         client.start()
 
 
-@pytest.mark.parametrize("reply", [Reply.raw(""), Reply.raw("HTTP/1.1 2"), Reply.raw("").reset()])
-def test_no_response_is_a_request_error(server: SSEServer, reply: Reply) -> None:
+@pytest.mark.parametrize(
+    ("reply", "text"),
+    [
+        (Reply.raw(""), "^the server closed the connection before responding$"),
+        (Reply.raw("HTTP/1.1 2"), "BadStatusLine"),
+        (Reply.raw("").reset(), "^the server reset the connection$"),
+    ],
+)
+def test_no_response_is_a_request_error(server: SSEServer, reply: Reply, text: str) -> None:
     server.otherwise(reply)
-    with SSEClient(over(server.url())) as client, pytest.raises(RequestError):
+    with SSEClient(over(server.url())) as client, pytest.raises(RequestError, match=text):
         client.start()
 
 
@@ -417,23 +424,31 @@ HEAD_OF_CHUNKS = (
 )
 
 
+CLOSED = "^the server closed the connection mid-response$"
+
+
 @pytest.mark.parametrize(
-    "reply",
+    ("reply", "text"),
     [
-        Reply.stream().event("x").drop_connection(),
-        Reply.stream().event("x").reset(),
-        Reply.stream().content_length(100).event("x").drop_connection(),
-        Reply.raw(HEAD_OF_CHUNKS + "9\r\ndata: x\n\n\r\n5\r\nda"),
-        Reply.raw(HEAD_OF_CHUNKS + "9\r\ndata: x\n\n\r\nfive\r\ndata:\r\n").stall(),
+        (Reply.stream().event("x").drop_connection(), CLOSED),
+        (Reply.stream().event("x").reset(), "^the server reset the connection$"),
+        (Reply.stream().content_length(100).event("x").drop_connection(), CLOSED),
+        (Reply.raw(HEAD_OF_CHUNKS + "9\r\ndata: x\n\n\r\n5\r\nda"), CLOSED),
+        (
+            Reply.raw(HEAD_OF_CHUNKS + "9\r\ndata: x\n\n\r\nfive\r\ndata:\r\n").stall(),
+            "^the connection broke: ",
+        ),
     ],
     ids=["chunked", "reset", "length", "in a chunk", "bad chunk"],
 )
-def test_a_broken_body_is_a_read_error_after_what_came(server: SSEServer, reply: Reply) -> None:
+def test_a_broken_body_is_a_read_error_after_what_came(
+    server: SSEServer, reply: Reply, text: str
+) -> None:
     server.otherwise(reply)
     with SSEClient(over(server.url())) as client:
         reading = client.events
         assert next(reading).data == "x"
-        with pytest.raises(ReadError):
+        with pytest.raises(ReadError, match=text):
             next(reading)
 
 

@@ -98,7 +98,7 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "pictures",
-        about: "The pictures of the terminal in docs/pictures, from the command itself",
+        about: "Takes the pictures in docs/pictures; --check measures them and the charts in Chromium",
         run: pictures::run,
     },
     Command {

@@ -7,6 +7,8 @@ use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use everstream::Fault;
+
 use crate::exit::Exit;
 use crate::terminal::{colours, erase_status, take_open_line};
 use crate::visible::visible;
@@ -88,9 +90,15 @@ pub(crate) fn raw(text: &str) {
 }
 
 /// What happened, and its first cause. The levels between them are those of libraries, and say how
-/// they are built.
+/// they are built. A disconnect needs no cause: its source is for programs.
 pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
+    let fault = error
+        .downcast_ref::<Fault>()
+        .or_else(|| error.downcast_ref::<everstream::Error>()?.fault());
+    if fault.is_some_and(Fault::is_disconnect) {
+        return text;
+    }
     let mut cause = error.source();
     while let Some(deeper) = cause.and_then(Error::source) {
         cause = Some(deeper);
@@ -119,7 +127,6 @@ fn line(text: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use everstream::Fault;
 
     #[test]
     fn the_first_cause_is_named_once() {

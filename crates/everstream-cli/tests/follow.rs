@@ -142,8 +142,7 @@ fn it_resumes_and_says_so_on_standard_error_only() {
     let news = follower.err.all().join("\n");
     for text in [
         "everstream: connected to http://127.0.0.1:",
-        "the connection broke: ",
-        "; retrying in 0.",
+        "everstream: the server closed the connection mid-response; retrying in 0.",
         "answered with status 503; retrying in ",
         "connected again to ",
         "at attempt 2, resuming after id 1",

@@ -402,7 +402,7 @@ fn joined_text_is_left_alone_and_its_line_is_ended() {
     let (shown, code) = on_a_terminal(&server, "-j --until '[DONE]'", &[("NO_COLOR", "1")]);
     assert_eq!(code, Some(0), "{shown:?}");
     assert!(
-        shown.contains("\nThe sky is\neverstream: the connection broke"),
+        shown.contains("\nThe sky is\neverstream: the server closed the connection mid-response; "),
         "{shown:?}"
     );
     assert!(

@@ -1,5 +1,6 @@
 //! Why a connection ended.
 
+use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -165,6 +166,28 @@ impl Fault {
         matches!(self, Fault::Connect(_) | Fault::ConnectTimeout(_))
     }
 
+    /// Whether the server closed or reset the connection before its response had ended.
+    ///
+    /// `Display` then says everything that helps a person. The source is an [`std::io::Error`] for
+    /// programs, with a kind such as `UnexpectedEof` or `ConnectionReset`.
+    ///
+    /// ```
+    /// # use everstream_core::Fault;
+    /// assert!(!Fault::Read("torn".into()).is_disconnect());
+    /// ```
+    ///
+    /// [`std::io::Error`]: https://doc.rust-lang.org/std/io/struct.Error.html
+    pub fn is_disconnect(&self) -> bool {
+        self.disconnect().is_some()
+    }
+
+    fn disconnect(&self) -> Option<&Disconnect> {
+        match self {
+            Fault::Request(error) | Fault::Read(error) => error.downcast_ref(),
+            _ => None,
+        }
+    }
+
     /// Whether surely no request was sent, so that any request may be tried again.
     pub(crate) fn is_before_request(&self) -> bool {
         self.is_connect() || matches!(self, Fault::Other(_))
@@ -220,6 +243,9 @@ impl Fault {
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(disconnect) = self.disconnect() {
+            return disconnect.fmt(f);
+        }
         match self {
             Fault::Connect(_) => f.write_str("could not connect"),
             Fault::ConnectTimeout(limit) => {
@@ -285,6 +311,9 @@ impl fmt::Display for Fault {
 
 impl Error for Fault {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
+        if let Some(disconnect) = self.disconnect() {
+            return disconnect.source();
+        }
         match self {
             Fault::Connect(error)
             | Fault::Request(error)
@@ -296,6 +325,37 @@ impl Error for Fault {
                 None => None,
             },
         }
+    }
+}
+
+/// How the server ended the connection. As the cause of a [`Fault::Request`] or [`Fault::Read`] it is
+/// what that fault says, instead of a second level below it.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Disconnect {
+    message: Cow<'static, str>,
+    source: BoxError,
+}
+
+impl Disconnect {
+    #[doc(hidden)]
+    pub fn new(message: impl Into<Cow<'static, str>>, source: impl Into<BoxError>) -> Self {
+        Disconnect {
+            message: message.into(),
+            source: source.into(),
+        }
+    }
+}
+
+impl fmt::Display for Disconnect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl Error for Disconnect {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&*self.source)
     }
 }
 

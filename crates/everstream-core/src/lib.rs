@@ -88,6 +88,8 @@ pub use config::SessionConfig;
 pub use decoder::{DEFAULT_MAX_EVENT_SIZE, Decoder};
 pub use encoder::{EncodeError, Encoder};
 pub use event::{Event, EventRef};
+#[doc(hidden)]
+pub use fault::Disconnect;
 pub use fault::{BoxError, ErrorResponse, Fault, RedirectProblem};
 pub use headers::Headers;
 pub use item::{Item, ItemRef, Oversize, TooLarge};

@@ -44,7 +44,7 @@ fn follow_shows_every_kind_of_action() {
             "connected, status Some(200)",
             "a comment: hello",
             "message: one",
-            "disconnected: the connection broke",
+            "disconnected: the server closed the connection mid-response",
             "connected, status Some(200)",
             "message: two",
             "disconnected: the server ended the response",

@@ -55,7 +55,10 @@ fn the_answer_is_printed_up_to_done() {
 #[test]
 fn an_answer_that_breaks_off_is_an_error_and_the_prompt_is_sent_once() {
     for (reply, problem) in [
-        (Reply::stream().drop_connection(), "the connection broke"),
+        (
+            Reply::stream().drop_connection(),
+            "the server closed the connection mid-response",
+        ),
         (
             Reply::stream().end(),
             "the stream ended before its last event",

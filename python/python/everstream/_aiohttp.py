@@ -14,6 +14,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from . import _native
+from ._disconnect import MID_RESPONSE, NO_RESPONSE, RESET, disconnect
 from ._headers import Headers
 from .config.async_connect_strategy import (
     AsyncConnectionClient,
@@ -262,7 +263,7 @@ class _Client(AsyncConnectionClient):
         except aiohttp.InvalidURL as error:
             raise ValueError("the URL can't be used") from error
         except (aiohttp.ClientError, OSError) as error:
-            raise RequestError(_about(error)) from error
+            raise RequestError(_disconnect(error, NO_RESPONSE) or _about(error)) from error
 
 
 def _about(error: Exception) -> str:
@@ -275,6 +276,16 @@ def _about(error: Exception) -> str:
     elif isinstance(error, (OSError, aiohttp.ClientPayloadError, aiohttp.ServerDisconnectedError)):
         text = error
     return str(text or "") or type(error).__name__
+
+
+def _disconnect(error: Exception, closed: str) -> str | None:
+    if isinstance(error, aiohttp.ServerDisconnectedError):
+        return closed
+    # Of a connection that was lost within a body, aiohttp has the error only as text.
+    text = str(error)
+    if isinstance(error, aiohttp.ClientPayloadError) and "is not completed" in text:
+        return RESET if "ConnectionResetError" in text else closed
+    return disconnect(error, closed)
 
 
 def _headers(response: aiohttp.ClientResponse) -> Headers:
@@ -341,4 +352,4 @@ async def _chunks(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
             yield rest
         if isinstance(error, asyncio.TimeoutError):
             raise ReadTimeoutError("no byte came in the time given") from error
-        raise ReadError(_about(error)) from error
+        raise ReadError(_disconnect(error, MID_RESPONSE) or _about(error)) from error

@@ -1,26 +1,46 @@
-//! A terminal's screen as a picture (SVG 1.1): text that can be selected, each run of one look where
-//! its columns are.
+//! A terminal's screen as a picture (SVG 1.1), each piece of text at its columns.
+//!
+//! `cargo xtask pictures --check` measures the result in a browser.
 
 use std::fmt::Write as _;
 
 use vt100::Color;
 
-/// A column, a row, and what is around all of them, in pixels.
+/// Sizes in pixels: a column, a row, the margin and the title. `xtask/src/pictures/check.js` has
+/// the same.
 const COLUMN: f64 = 8.4;
 const ROW: f64 = 18.0;
-const EDGE: f64 = 12.0;
+const MARGIN: f64 = 12.0;
 const TITLE: f64 = 28.0;
 
-/// Light on dark, with an edge that is seen on any page.
-const PAPER: &str = "#1c2128";
-const INK: &str = "#d1d7e0";
-const FAINT: &str = "#8b949e";
+/// The colours for a reader who prefers light or dark pages.
+pub(crate) struct Palette {
+    pub(crate) paper: &'static str,
+    pub(crate) ink: &'static str,
+    pub(crate) faint: &'static str,
+    /// The sixteen colours, as terminals number them.
+    pub(crate) colours: [&'static str; 16],
+}
 
-/// The sixteen colours, as terminals number them.
-const COLOURS: [&str; 16] = [
-    "#545d68", "#f47067", "#57ab5a", "#c69026", "#539bf5", "#b083f0", "#39c5cf", "#909dab",
-    "#636e7b", "#ff938a", "#6bc46d", "#daaa3f", "#6cb6ff", "#dcbdfb", "#56d4dd", "#cdd9e5",
-];
+pub(crate) const LIGHT: Palette = Palette {
+    paper: "#f6f8fa",
+    ink: "#1f2328",
+    faint: "#59636e",
+    colours: [
+        "#24292f", "#bc1c27", "#116329", "#7d4e00", "#0757ba", "#7a3fcf", "#14666d", "#59636e",
+        "#57606a", "#a40e26", "#1a6d36", "#6f4400", "#0b5ec4", "#8449d6", "#1b6c80", "#4b535d",
+    ],
+};
+
+pub(crate) const DARK: Palette = Palette {
+    paper: "#1c2128",
+    ink: "#d1d7e0",
+    faint: "#9198a1",
+    colours: [
+        "#8b949e", "#f47067", "#57ab5a", "#c69026", "#539bf5", "#b083f0", "#39c5cf", "#909dab",
+        "#9198a1", "#ff938a", "#6bc46d", "#daaa3f", "#6cb6ff", "#dcbdfb", "#56d4dd", "#cdd9e5",
+    ],
+};
 
 /// Faint text, as [`faint_as_colour`] writes it.
 const FAINT_NUMBER: u8 = 244;
@@ -48,28 +68,29 @@ pub(crate) struct Look {
 }
 
 impl Look {
-    fn ink(self) -> &'static str {
+    fn ink(self) -> String {
         if self.inverse {
-            return colour(self.paper, PAPER);
+            return class(self.paper, "paper");
         }
-        colour(self.ink, INK)
+        class(self.ink, "ink")
     }
 
     /// `None`: that of the screen.
-    fn paper(self) -> Option<&'static str> {
+    fn paper(self) -> Option<String> {
         match (self.inverse, self.paper) {
-            (true, _) => Some(colour(self.ink, INK)),
+            (true, _) => Some(class(self.ink, "ink")),
             (false, Color::Default) => None,
-            (false, paper) => Some(colour(paper, PAPER)),
+            (false, paper) => Some(class(paper, "paper")),
         }
     }
 }
 
-fn colour(colour: Color, default: &'static str) -> &'static str {
+/// The name of a colour in the picture's style sheet.
+fn class(colour: Color, default: &str) -> String {
     match colour {
-        Color::Idx(FAINT_NUMBER) => FAINT,
-        Color::Idx(number @ 0..16) => COLOURS[usize::from(number)],
-        _ => default,
+        Color::Idx(FAINT_NUMBER) => "faint".into(),
+        Color::Idx(number @ 0..16) => format!("c{number}"),
+        _ => default.into(),
     }
 }
 
@@ -102,61 +123,120 @@ pub(crate) fn rows(screen: &vt100::Screen) -> Vec<Vec<Cell>> {
 pub(crate) fn picture(title: &str, rows: &[Vec<Cell>]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let (width, height) = (
-        columns as f64 * COLUMN + 2.0 * EDGE,
-        rows.len() as f64 * ROW + TITLE + EDGE,
+        columns as f64 * COLUMN + 2.0 * MARGIN,
+        rows.len() as f64 * ROW + TITLE + MARGIN,
     );
-    let title = escape(title);
     let mut svg = format!(
         r#"<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0}" height="{height:.0}" viewBox="0 0 {width:.0} {height:.0}" role="img">
-<title>{title}</title>
-<rect x="0.5" y="0.5" width="{:.0}" height="{:.0}" rx="8" fill="{PAPER}" stroke="{FAINT}"/>
-<g font-family="ui-monospace, SFMono-Regular, Menlo, Consolas, 'DejaVu Sans Mono', monospace" font-size="14" xml:space="preserve">
-<text x="{EDGE}" y="19" fill="{FAINT}">{title}</text>
+<title>{}</title>
+<style>
+{}@media (prefers-color-scheme: dark) {{
+{}}}
+.window {{ stroke: #8b949e }}
+.bold {{ font-weight: bold }}
+text {{ font: 14px ui-monospace, SFMono-Regular, Menlo, Consolas, 'DejaVu Sans Mono', monospace }}
+</style>
+<rect class="window paper" x="0.5" y="0.5" width="{:.0}" height="{:.0}" rx="8"/>
 "#,
+        escape(title),
+        rules(&LIGHT),
+        rules(&DARK),
         width - 1.0,
         height - 1.0,
     );
+    let columns = title.chars().count();
+    write_text(&mut svg, title, columns, MARGIN, 19.0, "faint");
     for (number, row) in rows.iter().enumerate() {
         let top = TITLE + number as f64 * ROW;
         let mut column = 0;
         for run in row.chunk_by(|a, b| a.look == b.look) {
-            write_run(&mut svg, run, EDGE + column as f64 * COLUMN, top);
+            write_run(&mut svg, run, column, top);
             column += run.len();
         }
     }
-    svg += "</g>\n</svg>\n";
+    svg += "</svg>\n";
     svg
 }
 
-fn write_run(svg: &mut String, run: &[Cell], left: f64, top: f64) {
+fn rules(palette: &Palette) -> String {
+    let mut rules = format!(
+        ".paper {{ fill: {} }} .ink {{ fill: {} }} .faint {{ fill: {} }}\n",
+        palette.paper, palette.ink, palette.faint
+    );
+    for (number, colour) in palette.colours.iter().enumerate() {
+        let end = if number % 4 == 3 { '\n' } else { ' ' };
+        _ = write!(rules, ".c{number} {{ fill: {colour} }}{end}");
+    }
+    rules
+}
+
+/// Cells of the same look, from this column on.
+fn write_run(svg: &mut String, run: &[Cell], column: usize, top: f64) {
     let look = run[0].look;
-    let width = run.len() as f64 * COLUMN;
+    let left = |column: usize| MARGIN + column as f64 * COLUMN;
     if let Some(paper) = look.paper() {
         _ = writeln!(
             svg,
-            r#"<rect x="{left:.1}" y="{top:.1}" width="{width:.1}" height="{ROW}" fill="{paper}"/>"#
+            r#"<rect class="{paper}" x="{:.1}" y="{top:.1}" width="{:.1}" height="{ROW}"/>"#,
+            left(column),
+            run.len() as f64 * COLUMN,
         );
     }
-    let text: String = run.iter().map(|cell| cell.text.as_str()).collect();
-    // What is empty at the ends needs no text.
-    let begin = run.iter().take_while(|cell| cell.text == " ").count();
-    let end = run.len() - run.iter().rev().take_while(|cell| cell.text == " ").count();
-    if begin >= end {
-        return;
+    let mut class = look.ink();
+    if look.bold {
+        class += " bold";
     }
-    let (left, width) = (left + begin as f64 * COLUMN, (end - begin) as f64 * COLUMN);
-    let weight = if look.bold {
-        r#" font-weight="bold""#
-    } else {
-        ""
+    let mut begin = 0;
+    while begin < run.len() {
+        if run[begin].text == " " {
+            begin += 1;
+            continue;
+        }
+        let length = piece(&run[begin..]);
+        let text: String = run[begin..begin + length]
+            .iter()
+            .map(|cell| cell.text.as_str())
+            .collect();
+        let left = left(column + begin);
+        write_text(svg, &text, length, left, top + 13.5, &class);
+        begin += length;
+    }
+}
+
+/// How many cells are written as one text. Browsers join spaces, and don't agree on what prevents it:
+/// a text has no two in a row. Next to a drawn character it has none at all.
+fn piece(cells: &[Cell]) -> usize {
+    let ends = |at: usize| match cells.get(at) {
+        None => true,
+        Some(cell) if cell.text != " " => false,
+        Some(_) => match cells.get(at + 1) {
+            None => true,
+            Some(next) => next.text == " " || is_drawn(&next.text) || is_drawn(&cells[at - 1].text),
+        },
+    };
+    (1..).find(|at| ends(*at)).unwrap_or(cells.len())
+}
+
+/// Lines and blocks, which have to touch each other.
+fn is_drawn(text: &str) -> bool {
+    !text.is_empty()
+        && text
+            .chars()
+            .all(|one| matches!(one, '\u{2500}'..='\u{259f}'))
+}
+
+/// The text has its length, because no two fonts are equally wide: letters are moved, what is drawn
+/// is stretched.
+fn write_text(svg: &mut String, text: &str, columns: usize, left: f64, baseline: f64, class: &str) {
+    let width = columns as f64 * COLUMN;
+    let adjust = match is_drawn(text) {
+        true => "spacingAndGlyphs",
+        false => "spacing",
     };
     _ = writeln!(
         svg,
-        // The length, because no two fonts are equally wide.
-        r#"<text x="{left:.1}" y="{:.1}" textLength="{width:.1}" lengthAdjust="spacingAndGlyphs" fill="{}"{weight}>{}</text>"#,
-        top + 13.5,
-        look.ink(),
-        escape(text.trim_matches(' ')),
+        r#"<text class="{class}" x="{left:.1}" y="{baseline:.1}" textLength="{width:.1}" lengthAdjust="{adjust}">{}</text>"#,
+        escape(text),
     );
 }
 
@@ -164,50 +244,4 @@ fn escape(text: &str) -> String {
     text.replace('&', "&amp;")
         .replace('<', "&lt;")
         .replace('>', "&gt;")
-}
-
-/// What is wrong with a picture as XML: every element is closed, every attribute in quotes, and
-/// `&` only begins what it escapes.
-pub(crate) fn fault(svg: &str) -> Option<String> {
-    if !svg.starts_with("<svg ") {
-        return Some("it doesn't begin with <svg".into());
-    }
-    let mut open: Vec<&str> = Vec::new();
-    let mut rest = svg.trim_end();
-    while let Some((text, tail)) = rest.split_once('<') {
-        let escapes = text.split('&').skip(1);
-        if let Some(bad) = escapes
-            .clone()
-            .find(|e| !["amp;", "lt;", "gt;"].iter().any(|k| e.starts_with(k)))
-        {
-            return Some(format!("a bare & before {bad:?}"));
-        }
-        if text.contains('>') || (open.is_empty() && !text.is_empty()) {
-            return Some(format!("text where there is none: {text:?}"));
-        }
-        let Some((tag, after)) = tail.split_once('>') else {
-            return Some(format!("a tag without an end: {tail:?}"));
-        };
-        rest = after;
-        if let Some(name) = tag.strip_prefix('/') {
-            match open.pop() {
-                Some(opened) if opened == name => continue,
-                opened => return Some(format!("{name:?} closes {opened:?}")),
-            }
-        }
-        let (name, attributes) = tag.split_once(' ').unwrap_or((tag, ""));
-        let attributes = attributes.trim_end_matches('/');
-        let quotes = attributes.matches('"').count();
-        if quotes % 2 != 0 || quotes != 2 * attributes.matches('=').count() {
-            return Some(format!("attributes of {name:?}: {attributes}"));
-        }
-        if !tag.ends_with('/') {
-            open.push(name.trim_end_matches('/'));
-        }
-    }
-    match (open.pop(), rest) {
-        (Some(left), _) => Some(format!("{left:?} isn't closed")),
-        (None, "") => None,
-        (None, rest) => Some(format!("text after the end: {rest:?}")),
-    }
 }

@@ -11,6 +11,7 @@ use reqwest::Url;
 
 use super::attempt::{Attempt, Hook};
 use super::clients::Clients;
+use super::disconnect::{self, Phase};
 use super::handover;
 use super::kept::Kept;
 use super::redirect;
@@ -209,7 +210,7 @@ impl Exchange {
             } else if error.is_builder() {
                 Fault::Other(error.into())
             } else {
-                Fault::Request(error.into())
+                Fault::Request(disconnect::cause(error, Phase::Request))
             }
         })
     }

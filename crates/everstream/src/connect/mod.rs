@@ -8,6 +8,8 @@ mod custom;
 #[cfg(feature = "http")]
 mod decode;
 #[cfg(feature = "http")]
+mod disconnect;
+#[cfg(feature = "http")]
 mod exchange;
 #[cfg(feature = "http")]
 mod handover;

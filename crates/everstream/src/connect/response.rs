@@ -13,6 +13,7 @@ use http_body::Body as _;
 use reqwest::Response;
 
 use super::decode::{self, Coding, Decoded};
+use super::disconnect::{self, Phase};
 use super::{Connection, Source};
 
 /// How much of an error's body is kept.
@@ -158,7 +159,9 @@ impl Stream for Body {
                     // Empty, or trailers.
                     _ => continue,
                 },
-                Some(Err(error)) => Some(Err(Fault::Read(error.without_url().into()))),
+                Some(Err(error)) => {
+                    Some(Err(Fault::Read(disconnect::cause(error, Phase::Response))))
+                }
                 None => None,
             });
         }

@@ -1,8 +1,9 @@
 //! Which responses are streams, and what is told about the others.
 
 use std::error::Error as _;
+use std::io::{Error as IoError, ErrorKind};
 
-use everstream::Fault;
+use everstream::{Action, Fault};
 use everstream_testing::{Reply, Server};
 
 use crate::support::{Client, for_both_clients};
@@ -22,6 +23,7 @@ for_both_clients!(
     a_coding_that_is_not_decoded_is_a_clear_fault,
     the_coding_identity_is_none,
     a_start_carries_status_headers_and_url,
+    a_disconnect_is_one_sentence_with_an_io_error_for_programs,
     a_fault_tells_its_cause,
 );
 
@@ -247,6 +249,54 @@ fn a_start_carries_status_headers_and_url<C: Client>() {
     assert_eq!(start.headers.get("x-shard"), Some("7"));
     assert_eq!(start.url, Some(server.url("/a/other?x=1")));
     assert_eq!(start.attempt, 1);
+}
+
+fn a_disconnect_is_one_sentence_with_an_io_error_for_programs<C: Client>() {
+    const CLOSED: &str = "the server closed the connection mid-response";
+    let head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n";
+    for (reply, message, kind) in [
+        (
+            Reply::stream().event("a").drop_connection(),
+            CLOSED,
+            ErrorKind::UnexpectedEof,
+        ),
+        (
+            Reply::stream().event("a").cut_after(10),
+            "the server closed the connection before responding",
+            ErrorKind::UnexpectedEof,
+        ),
+        (
+            Reply::raw(format!("{head}Content-Length: 20\r\n\ndata: a\n\n")),
+            CLOSED,
+            ErrorKind::UnexpectedEof,
+        ),
+        (
+            Reply::stream().event("a").reset(),
+            "the server reset the connection",
+            ErrorKind::ConnectionReset,
+        ),
+        (
+            Reply::raw("").drop_connection(),
+            "the server closed the connection before responding",
+            ErrorKind::UnexpectedEof,
+        ),
+    ] {
+        let server = Server::start();
+        server.enqueue(reply);
+        let mut client = C::quick(server.url("/?token=secret"));
+        let fault = loop {
+            match client.next_action() {
+                Some(Ok(Action::Start(_) | Action::Event(_))) => {}
+                Some(Ok(Action::Fault(Some(fault)))) => break fault,
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(fault.to_string(), message);
+        assert!(fault.is_disconnect());
+        let source = fault.source().unwrap();
+        assert_eq!(source.downcast_ref::<IoError>().unwrap().kind(), kind);
+        assert!(source.source().is_none(), "nothing of the library below");
+    }
 }
 
 fn a_fault_tells_its_cause<C: Client>() {

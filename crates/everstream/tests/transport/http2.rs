@@ -220,6 +220,10 @@ fn a_reset_stream_is_a_read_fault_and_resumes_on_the_same_connection() {
         stream.reset(Reason::INTERNAL_ERROR);
         let fault = client.fault();
         assert!(matches!(fault, Some(Fault::Read(_))), "{fault:?}");
+        assert_eq!(
+            fault.unwrap().to_string(),
+            "the server reset the stream (INTERNAL_ERROR)"
+        );
         resumes(client, &server);
     });
 }
@@ -244,6 +248,8 @@ fn goaway_with_an_error_in_the_middle_of_a_stream_is_a_read_fault_and_resumes() 
         stream.go_away_at_once(Reason::INTERNAL_ERROR);
         let fault = client.fault();
         assert!(matches!(fault, Some(Fault::Read(_))), "{fault:?}");
+        // By GOAWAY, RST_STREAM or the end of the connection: they race.
+        assert!(fault.unwrap().is_disconnect());
         resumes(client, &server);
     });
 }
@@ -291,6 +297,10 @@ fn a_reset_in_place_of_a_response_is_a_request_fault() {
             scope.spawn(|| server.next().reset(Reason::INTERNAL_ERROR));
             let fault = client.fault();
             assert!(matches!(fault, Some(Fault::Request(_))), "{fault:?}");
+            assert_eq!(
+                fault.unwrap().to_string(),
+                "the server reset the stream (INTERNAL_ERROR)"
+            );
         });
     });
 }

@@ -11,6 +11,7 @@ from urllib.parse import quote, unquote, urljoin, urlsplit, urlunsplit
 import urllib3
 from urllib3 import exceptions as u3
 
+from .._disconnect import NO_RESPONSE, disconnect
 from .._headers import Headers
 from .._native import redact_url
 from ..config import ConnectionResult
@@ -136,7 +137,8 @@ class Attempt:
         elif late:
             return ReadTimeoutError(f"no answer came from {shown} within the read timeout")
         else:
-            kind, text = RequestError, f"the request to {shown} failed: {error}"
+            text = disconnect(error, NO_RESPONSE) or f"the request to {shown} failed: {error}"
+            kind = RequestError
         # Who redirects may have acted before.
         failure = RequestError(text) if redirected else kind(text)
         number = errno(error)

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from urllib3 import exceptions as u3
 
+from .._disconnect import MID_RESPONSE, causes, disconnect
 from ..errors import ReadError, ReadTimeoutError, SSEError
 from .wire import Wire
 
@@ -52,7 +53,8 @@ class Body:
             failure: Exception = ReadTimeoutError("no byte came within the read timeout")
             cause: Exception = error
         except (u3.HTTPError, OSError, ValueError) as error:
-            failure, cause = ReadError(f"the connection broke: {error}"), error
+            text = _disconnect(error) or f"the connection broke: {error}"
+            failure, cause = ReadError(text), error
         raise failure from cause
 
     def first(self, size: int, seconds: float) -> bytes:
@@ -88,3 +90,12 @@ class Body:
                 self._wire.forget()
             finally:
                 self._reading.release()
+
+
+def _disconnect(error: Exception) -> str | None:
+    for cause in causes(error):
+        # http.client tells an end where the size of a chunk should be, which is b'', from one that
+        # is no number only by the error below its own.
+        if isinstance(cause, ValueError) and not str(cause).endswith("b''"):
+            return None
+    return disconnect(error, MID_RESPONSE)

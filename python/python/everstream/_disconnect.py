@@ -1,0 +1,46 @@
+"""How a server ended a connection, in the words of the engine's own HTTP."""
+
+from __future__ import annotations
+
+import http.client
+import ssl
+from collections.abc import Iterator
+from typing import Final
+
+MID_RESPONSE: Final = "the server closed the connection mid-response"
+NO_RESPONSE: Final = "the server closed the connection before responding"
+RESET: Final = "the server reset the connection"
+
+_CLOSED: Final = (
+    EOFError,
+    BrokenPipeError,
+    ConnectionAbortedError,
+    ssl.SSLEOFError,
+    http.client.IncompleteRead,
+    http.client.RemoteDisconnected,
+)
+
+
+def disconnect(error: BaseException, closed: str) -> str | None:
+    """What to say if the server closed (``closed``) or reset the connection, and else ``None``."""
+    found = list(causes(error))
+    for cause in found:
+        # A RemoteDisconnected, which is a close, is a ConnectionResetError too.
+        is_close = isinstance(cause, http.client.RemoteDisconnected)
+        if isinstance(cause, ConnectionResetError) and not is_close:
+            return RESET
+    return closed if any(isinstance(cause, _CLOSED) for cause in found) else None
+
+
+def causes(error: BaseException) -> Iterator[BaseException]:
+    """The error and all that it was raised for, each once."""
+    seen: list[BaseException] = []
+    waiting = [error]
+    while waiting:
+        this = waiting.pop()
+        if any(this is other for other in seen):
+            continue
+        seen.append(this)
+        yield this
+        inner = (*this.args, this.__cause__, this.__context__)
+        waiting += [one for one in inner if isinstance(one, BaseException)]
