@@ -48,8 +48,8 @@ const SCENES: &[Scene] = &[
     },
     Scene {
         name: "demo",
-        rows: 24,
-        columns: 124,
+        rows: 38,
+        columns: 88,
         line: "everstream demo",
         taken_at: |screen| screen.contains("Try it on yours"),
     },
