@@ -3,13 +3,11 @@
 mod api;
 mod apt;
 mod bench;
-mod copy;
 mod deny;
-mod features;
 mod fuzz;
+mod hack;
 mod interop;
 mod lint;
-mod minimal;
 mod msrv;
 mod package;
 mod pictures;
@@ -58,7 +56,7 @@ const COMMANDS: &[Command] = &[
     Command {
         name: "features",
         about: "Each published crate with each of its features alone",
-        run: features::run,
+        run: hack::features,
     },
     Command {
         name: "package",
@@ -78,7 +76,7 @@ const COMMANDS: &[Command] = &[
     Command {
         name: "minimal-versions",
         about: "The published crates with the oldest dependencies that they admit",
-        run: minimal::run,
+        run: hack::minimal_versions,
     },
     Command {
         name: "interop",
