@@ -3,6 +3,10 @@
 mod api;
 mod apt;
 mod bench;
+// Shared with `bench`, which is a workspace of its own.
+#[allow(unreachable_pub)]
+#[path = "../../bench/src/chart.rs"]
+mod chart;
 mod deny;
 mod fuzz;
 mod hack;
