@@ -1,6 +1,4 @@
-//! A bar chart as SVG, in the style of `python/bench/chart.py`.
-
-use crate::page::short;
+//! A bar chart as SVG. `xtask` includes this file, for the chart of the Python clients.
 
 const WIDTH: f64 = 760.0;
 const LABEL: f64 = 250.0;
@@ -49,4 +47,67 @@ pub fn bars(title: &str, rows: &[(String, f64)]) -> String {
         ));
     }
     out + "</svg>\n"
+}
+
+/// With as many digits as tell something: 3 of them.
+pub fn short(value: f64) -> String {
+    match value.abs() {
+        it if it >= 100.0 => thousands(value),
+        it if it >= 10.0 => format!("{value:.1}"),
+        it if it >= 1.0 || it == 0.0 => format!("{value:.2}"),
+        it if it >= 0.001 => format!("{value:.3}"),
+        _ => "<0.001".into(),
+    }
+}
+
+fn thousands(value: f64) -> String {
+    let digits = format!("{value:.0}");
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_row_is_a_bar_with_its_name_and_its_value() {
+        let rows = [
+            ("everstream".to_owned(), 2000.0),
+            ("other".to_owned(), 500.0),
+        ];
+        let chart = bars("events per second", &rows);
+        assert!(
+            chart.contains("<title>events per second</title>"),
+            "{chart}"
+        );
+        let (ours, other) = chart.split_once(">other</text>").unwrap();
+        assert!(
+            ours.contains("class=\"ours\" x=\"250\" y=\"42\" width=\"430.0\""),
+            "{ours}"
+        );
+        assert!(ours.contains(">2,000</text>"), "{ours}");
+        assert!(
+            other.contains("class=\"others\" x=\"250\" y=\"68\" width=\"107.5\""),
+            "{other}"
+        );
+        assert!(other.contains(">500</text>"), "{other}");
+    }
+
+    #[test]
+    fn numbers_are_short() {
+        assert_eq!(short(1_234_567.8), "1,234,568");
+        assert_eq!(short(123.4), "123");
+        assert_eq!(short(12.34), "12.3");
+        assert_eq!(short(1.234), "1.23");
+        assert_eq!(short(0.1234), "0.123");
+        assert_eq!(short(0.0), "0.00");
+        assert_eq!(short(0.0001), "<0.001");
+    }
 }

@@ -110,29 +110,6 @@ pub fn version(package: &str) -> &'static str {
     found.trim_start_matches("version = ").trim_matches('"')
 }
 
-/// With as many digits as tell something: 3 of them.
-pub fn short(value: f64) -> String {
-    match value.abs() {
-        it if it >= 100.0 => thousands(value),
-        it if it >= 10.0 => format!("{value:.1}"),
-        it if it >= 1.0 || it == 0.0 => format!("{value:.2}"),
-        it if it >= 0.001 => format!("{value:.3}"),
-        _ => "<0.001".into(),
-    }
-}
-
-fn thousands(value: f64) -> String {
-    let digits = format!("{value:.0}");
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index) % 3 == 0 {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
 /// A number of bytes.
 pub fn size(bytes: usize) -> String {
     match bytes {
@@ -153,14 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_short() {
-        assert_eq!(short(1_234_567.8), "1,234,568");
-        assert_eq!(short(123.4), "123");
-        assert_eq!(short(12.34), "12.3");
-        assert_eq!(short(1.234), "1.23");
-        assert_eq!(short(0.1234), "0.123");
-        assert_eq!(short(0.0), "0.00");
-        assert_eq!(short(0.0001), "<0.001");
+    fn sizes_are_short() {
         assert_eq!(size(1_460), "1460 B");
         assert_eq!(size(1 << 18), "256 KiB");
     }

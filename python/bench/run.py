@@ -1,4 +1,6 @@
-"""Compares clients and writes docs/bench/python.md and .svg: ``run.py [--events N] [--rounds N]``.
+"""Compares clients and writes docs/bench/python.md: ``run.py [--events N] [--rounds N]``.
+
+Prints, as JSON, the rows of the chart that ``cargo xtask bench python`` draws.
 
 Every measurement is a process of its own; in each round each client has its turn, so that what else
 the machine does meets all of them.
@@ -17,7 +19,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from chart import bars
 from clients import CLIENTS
 
 HERE = Path(__file__).parent
@@ -129,9 +130,8 @@ def main() -> None:
     text = page(rate, latency, options.events, options.rounds, load)
     (OUT / "python.md").write_text(text)
     ordered = sorted(rate.items(), key=lambda item: -item[1])
-    chart = bars("thousand events per second of CPU", [(name, n / 1000) for name, n in ordered])
-    (OUT / "python.svg").write_text(chart)
-    print(text)
+    print(text, file=sys.stderr)
+    print(json.dumps([(name, n / 1000) for name, n in ordered]))
 
 
 if __name__ == "__main__":

@@ -62,10 +62,8 @@ pub(crate) fn check() -> sh::Outcome<Verdict> {
     let mut bare = Vec::new();
     for (name, committed) in committed {
         let listed = list(&name)?;
-        bare.extend(without_example(
-            &fs::read_to_string(json(&name)?)?,
-            &listed,
-        )?);
+        let documented = fs::read_to_string(json(&name)?)?;
+        bare.extend(without_example(&documented, &listed)?);
         if committed != listed {
             print_difference(&name, &committed, &listed);
             differing.push(name);
@@ -154,25 +152,24 @@ fn json(name: &str) -> sh::Outcome<PathBuf> {
     Ok(sh::target()?.join(format!("doc/{}.json", name.replace('-', "_"))))
 }
 
-/// The public types, traits and macros whose documentation shows no code. Whether the use of a
-/// function is obvious isn't for a program to say.
+/// The public types, traits and free functions whose documentation shows no code.
 fn without_example(json: &str, listing: &str) -> sh::Outcome<Vec<String>> {
-    const KINDS: [&str; 4] = ["struct", "enum", "trait", "macro"];
+    const KINDS: [&str; 4] = ["struct", "enum", "trait", "function"];
     let json: Value = serde_json::from_str(json)?;
     let items = json["index"].as_object().ok_or("rustdoc lists nothing")?;
     let mut bare = Vec::new();
-    for item in items.values() {
-        let own = item["crate_id"] == 0 && item["visibility"] == "public";
-        let kind = item["inner"].as_object().and_then(|it| it.keys().next());
-        let name = item["name"].as_str().unwrap_or_default();
+    for (id, item) in items {
+        // Methods and fields have no path.
+        let path = &json["paths"][id];
+        let public = path["crate_id"] == 0 && item["visibility"] == "public";
+        let kind = path["kind"].as_str().unwrap_or_default();
         let shown = item["docs"].as_str().is_some_and(|it| it.contains("```"));
-        if own && !shown && kind.is_some_and(|it| KINDS.contains(&it.as_str())) {
-            // What is hidden is known to rustdoc, and listed nowhere.
-            let mut words = listing.split(|c: char| !c.is_alphanumeric() && c != '_');
-            if words.any(|word| word == name) {
-                let file = item["span"]["filename"].as_str().unwrap_or_default();
-                bare.push(format!("{name} ({file})"));
-            }
+        let name = item["name"].as_str().unwrap_or_default();
+        // rustdoc also knows hidden items, which the listing doesn't have.
+        let listed = listing.contains(&format!("::{name}"));
+        if public && listed && KINDS.contains(&kind) && !shown {
+            let file = item["span"]["filename"].as_str().unwrap_or_default();
+            bare.push(format!("{name} ({file})"));
         }
     }
     Ok(bare)
@@ -239,24 +236,35 @@ mod tests {
     }
 
     #[test]
-    fn a_public_type_without_an_example_is_reported() {
-        let item = |name: &str, kind: &str, docs: &str, public: &str| {
+    fn a_public_type_or_function_without_an_example_is_reported() {
+        let item = |name: &str, docs: &str, visibility: &str| {
             format!(
-                r#""{name}": {{"crate_id": 0, "visibility": "{public}", "name": "{name}",
-                "docs": "{docs}", "inner": {{"{kind}": {{}}}}, "span": {{"filename": "a.rs"}}}}"#
+                r#""{name}": {{"visibility": "{visibility}", "name": "{name}", "docs": "{docs}",
+                "span": {{"filename": "a.rs"}}}}"#
             )
         };
         let items = [
-            item("Shown", "struct", "It is.\\n```\\nx\\n```", "public"),
-            item("Bare", "struct", "It is.", "public"),
-            item("Hidden", "struct", "It is.", "public"),
-            item("Private", "struct", "It is.", "default"),
-            item("obvious", "function", "It is.", "public"),
+            item("Shown", "A type.\\n```\\nx\\n```", "public"),
+            item("Bare", "A type.", "public"),
+            item("Hidden", "A type.", "public"),
+            item("Private", "A type.", "default"),
+            item("function", "A function.", "public"),
+            item("method", "A method.", "public"),
         ];
-        let json = format!(r#"{{"index": {{{}}}}}"#, items.join(","));
-        let listing = "pub struct x::Shown\npub struct x::Bare\npub struct x::Private\n\
-                       pub fn x::Bare::obvious()\n";
-        assert_eq!(without_example(&json, listing).unwrap(), ["Bare (a.rs)"]);
+        let path = |(name, kind)| format!(r#""{name}": {{"crate_id": 0, "kind": "{kind}"}}"#);
+        let types = ["Shown", "Bare", "Hidden", "Private"].map(|name| (name, "struct"));
+        let paths = types
+            .into_iter()
+            .chain([("function", "function")])
+            .map(path);
+        let json = format!(
+            r#"{{"index": {{{}}}, "paths": {{{}}}}}"#,
+            items.join(","),
+            paths.collect::<Vec<_>>().join(",")
+        );
+        let listing = "x::Shown\nx::Bare\nx::Private\nx::function()\nx::Shown::method()\n";
+        let expected = ["Bare (a.rs)", "function (a.rs)"];
+        assert_eq!(without_example(&json, listing).unwrap(), expected);
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! `cargo xtask bench SUITE`: measures, and writes the pages in `docs/bench`.
 
-use std::process::Command;
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
 
-use crate::{python, sh};
+use crate::{chart, python, sh};
 
 const USAGE: &str = "\
 usage: cargo xtask bench SUITE [ARGUMENT...]
@@ -20,7 +22,7 @@ usage: cargo xtask bench SUITE [ARGUMENT...]
 pub(crate) fn run(args: &[String]) -> sh::Outcome {
     let (suite, rest) = args.split_first().ok_or_else(usage)?;
     match suite.as_str() {
-        "python" => sh::run(&mut python::benchmark(rest)?),
+        "python" => measure_python(rest),
         "decode" | "client" | "idle" => measure(suite, rest),
         "check" => check(rest),
         "help" | "-h" | "--help" => {
@@ -44,17 +46,32 @@ fn cargo(command: &str) -> sh::Outcome<Command> {
     Ok(cargo)
 }
 
+fn pages() -> PathBuf {
+    sh::root().join("docs").join("bench")
+}
+
 fn measure(suite: &str, args: &[String]) -> sh::Outcome {
     sh::run(cargo("build")?.args(["--profile", "dist", "--locked"]))?;
     let program = sh::target()?.join("dist").join("everstream-bench");
-    let pages = sh::root().join("docs").join("bench");
     let elsewhere = args.iter().any(|arg| arg.starts_with("--out"));
     let mut command = Command::new(program);
     command.arg(suite);
     if !elsewhere {
-        command.arg("--out").arg(pages);
+        command.arg("--out").arg(pages());
     }
     sh::run(command.args(args))
+}
+
+fn measure_python(args: &[String]) -> sh::Outcome {
+    let mut command = python::benchmark(args)?;
+    if args.iter().any(|arg| arg == "-h" || arg == "--help") {
+        return sh::run(&mut command);
+    }
+    sh::announce(&command);
+    let rows = sh::capture(command.stderr(Stdio::inherit()))?;
+    let rows: Vec<(String, f64)> = serde_json::from_str(&rows)?;
+    let chart = chart::bars("thousand events per second of CPU", &rows);
+    Ok(fs::write(pages().join("python.svg"), chart)?)
 }
 
 fn check(args: &[String]) -> sh::Outcome {

@@ -3,14 +3,16 @@
 mod api;
 mod apt;
 mod bench;
-mod copy;
+// Shared with `bench`, which is a workspace of its own.
+#[allow(unreachable_pub)]
+#[path = "../../bench/src/chart.rs"]
+mod chart;
 mod deny;
 mod docs;
-mod features;
 mod fuzz;
+mod hack;
 mod interop;
 mod lint;
-mod minimal;
 mod msrv;
 mod package;
 mod pictures;
@@ -64,7 +66,7 @@ const COMMANDS: &[Command] = &[
     Command {
         name: "features",
         about: "Each published crate with each of its features alone",
-        run: features::run,
+        run: hack::features,
     },
     Command {
         name: "package",
@@ -84,7 +86,7 @@ const COMMANDS: &[Command] = &[
     Command {
         name: "minimal-versions",
         about: "The published crates with the oldest dependencies that they admit",
-        run: minimal::run,
+        run: hack::minimal_versions,
     },
     Command {
         name: "interop",

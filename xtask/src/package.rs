@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::published::{self, Crate};
-use crate::{api, copy, python, sh};
+use crate::{api, python, sh};
 
 /// In every package.
 const REQUIRED: &[&str] = &["Cargo.toml", "LICENSE-APACHE", "LICENSE-MIT", "README.md"];
@@ -137,18 +137,24 @@ fn problems(files: &[&str]) -> Vec<String> {
 /// Builds the pages from what is in the packages, as a site of documentation does: pages include
 /// files that building doesn't read.
 fn documentation(crates: &[Crate]) -> sh::Outcome {
-    let workspace = sh::target()?.join("package").join("workspace");
-    copy::empty(&workspace)?;
-    let mut manifest = copy::manifest("*")?;
-    manifest.push_str("\n[patch.crates-io]\n");
+    let folder = sh::target()?.join("package");
+    let (mut members, mut patches) = (String::new(), String::new());
     for it in crates {
-        copy::tree(&unpacked(it)?, &workspace.join(&it.name))?;
-        manifest.push_str(&format!("{0} = {{ path = \"{0}\" }}\n", it.name));
+        let folder = format!("{}-{}", it.name, it.version);
+        members.push_str(&format!("\"{folder}\", "));
+        patches.push_str(&format!("{} = {{ path = \"{folder}\" }}\n", it.name));
     }
-    fs::write(workspace.join("Cargo.toml"), manifest)?;
-    fs::copy(sh::root().join("Cargo.lock"), workspace.join("Cargo.lock"))?;
+    // With the profile of this workspace, so that its dependencies aren't built again.
+    let manifest = fs::read_to_string(sh::root().join("Cargo.toml"))?;
+    let (_, profiles) = manifest.split_once("[profile.").unwrap_or_default();
+    let manifest = format!(
+        "[workspace]\nresolver = \"3\"\nmembers = [{members}]\n\n\
+         [patch.crates-io]\n{patches}\n[profile.{profiles}"
+    );
+    fs::write(folder.join("Cargo.toml"), manifest)?;
+    fs::copy(sh::root().join("Cargo.lock"), folder.join("Cargo.lock"))?;
     let mut doc = sh::cargo(["doc", "--workspace", "--lib", "--all-features", "--no-deps"]);
-    doc.current_dir(&workspace)
+    doc.current_dir(&folder)
         .env("CARGO_TARGET_DIR", sh::target()?);
     // The name under which a page tells which feature an item needs.
     sh::run(api::with_unstable_rustdoc(

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::{copy, sh};
+use crate::sh;
 
 /// The oldest that the package serves.
 const OLDEST: (u32, u32) = (3, 10);
@@ -66,7 +66,7 @@ fn folder(name: &str) -> sh::Outcome<PathBuf> {
 
 /// Builds a wheel into a folder that holds nothing else; returns it.
 fn build(python: &Path, out: &Path, profile: &str) -> sh::Outcome<PathBuf> {
-    copy::empty(out)?;
+    sh::empty_folder(out)?;
     let mut maturin = Command::new(python);
     maturin
         .args(["-m", "maturin", "build", "--locked", "--profile", profile])
@@ -203,7 +203,7 @@ pub(crate) fn sdist() -> sh::Outcome {
     let python = venv(&folder("test")?, &package().join("requirements-test.txt"))?;
     let folder = folder("sdist")?;
     let out = folder.join("out");
-    copy::empty(&out)?;
+    sh::empty_folder(&out)?;
     let mut maturin = Command::new(python);
     maturin
         .args(["-m", "maturin", "sdist", "--out"])
@@ -233,7 +233,7 @@ pub(crate) fn sdist() -> sh::Outcome {
 /// Installs a wheel or a source distribution into an empty venv, and uses it from an empty folder.
 fn try_out(package: &Path, folder: &Path) -> sh::Outcome {
     let trial = folder.join("empty");
-    copy::empty(&trial)?;
+    sh::empty_folder(&trial)?;
     let log = folder.join("install.log");
     empty_venv(&folder.join("venv"), &log)?;
     let python = folder.join("venv").join("bin").join("python");

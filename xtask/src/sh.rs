@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::ffi::OsStr;
 use std::fmt;
-use std::fs::File;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
@@ -59,6 +59,14 @@ pub(crate) fn target() -> Outcome<PathBuf> {
         Some(target) => Ok(target.to_path_buf()),
         None => Err(format!("{} does not lie in a target folder", exe.display()).into()),
     }
+}
+
+/// An empty folder at this path, whatever was there before.
+pub(crate) fn empty_folder(path: &Path) -> Outcome {
+    if path.exists() {
+        fs::remove_dir_all(path)?;
+    }
+    Ok(fs::create_dir_all(path)?)
 }
 
 /// The cargo that runs us, started in the root of the workspace.

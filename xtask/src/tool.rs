@@ -7,16 +7,18 @@ use crate::sh;
 
 /// Finds a tool in this version, or builds it.
 pub(crate) fn find_or_install(name: &str, version: &str) -> sh::Outcome<PathBuf> {
-    let tools = sh::target()?.join("tools");
-    let own = tools.join("bin").join(name);
+    let own = folder()?.join(name);
+    // As cargo calls it: some know no option without the name of the subcommand.
+    let version_of = [name.trim_start_matches("cargo-"), "--version"];
     for candidate in [own.as_path(), Path::new(name)] {
-        let found = sh::capture(Command::new(candidate).arg("--version"));
+        let found = sh::capture(Command::new(candidate).args(version_of));
         if found.is_ok_and(|text| text.split_whitespace().last() == Some(version)) {
             return Ok(candidate.to_path_buf());
         }
     }
 
     // Unoptimised, it is built in half the time and works as fast as anyone can notice.
+    let tools = sh::target()?.join("tools");
     let build = tools.join("build");
     let mut install = sh::cargo(["install", name, "--locked", "--debug"]);
     install
@@ -30,4 +32,9 @@ pub(crate) fn find_or_install(name: &str, version: &str) -> sh::Outcome<PathBuf>
     // Hundreds of megabytes that nothing uses again.
     std::fs::remove_dir_all(&build)?;
     Ok(own)
+}
+
+/// Where those that were built here are.
+pub(crate) fn folder() -> sh::Outcome<PathBuf> {
+    Ok(sh::target()?.join("tools").join("bin"))
 }

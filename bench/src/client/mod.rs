@@ -4,9 +4,9 @@ mod latency;
 pub mod readers;
 pub mod server;
 
-use crate::chart::bars;
+use crate::chart::{bars, short};
 use crate::decode::corpora::TOKEN;
-use crate::page::{Out, Page, short, version};
+use crate::page::{Out, Page, version};
 use crate::sys::{self, Server, median, quantile};
 use crate::{Outcome, count, sys::measure};
 use latency::WATCHERS;

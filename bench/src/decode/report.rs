@@ -6,8 +6,8 @@ use super::measure::{Cell, Timing};
 use super::peers::{LENT, OWNED, PEERS, Peer};
 use super::{CHUNKS, LENGTHS, Linear};
 use crate::Outcome;
-use crate::chart::bars;
-use crate::page::{Out, Page, short, size, version};
+use crate::chart::{bars, short};
+use crate::page::{Out, Page, size, version};
 use crate::sys::geometric_mean;
 
 pub(super) fn page() -> Page {

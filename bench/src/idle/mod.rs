@@ -3,8 +3,8 @@
 pub mod server;
 pub mod streams;
 
-use crate::chart::bars;
-use crate::page::{Out, Page, short};
+use crate::chart::{bars, short};
+use crate::page::{Out, Page};
 use crate::sys::{self, Server, measure, median};
 use crate::{Outcome, count};
 

@@ -169,10 +169,7 @@ impl Server {
     /// Writes the configuration into a fresh prefix and starts Redis.
     fn prepare(context: &Context) -> sh::Outcome<Server> {
         let prefix = context.folder.join("nginx");
-        if prefix.exists() {
-            fs::remove_dir_all(&prefix)?;
-        }
-        fs::create_dir_all(&prefix)?;
+        sh::empty_folder(&prefix)?;
         let (port, redis_port) = (http::free_port()?, http::free_port()?);
         let template = fs::read_to_string(sh::root().join("interop/nginx/nginx.conf"))?;
         fs::write(

@@ -1,0 +1,73 @@
+//! `cargo xtask features` and `minimal-versions`: cargo-hack and cargo-minimal-versions over the
+//! published crates.
+
+use std::process::Command;
+
+use crate::{sh, tool};
+
+/// Both are raised by hand.
+const HACK: &str = "0.6.46";
+const MINIMAL_VERSIONS: &str = "0.1.38";
+
+/// The features that change the behaviour of `everstream`, apart from adding to it.
+const TESTED: &str = "http,rustls-no-provider";
+
+/// Parts of the names of the tests that are run with each of those: unit tests, and the tests about
+/// features, by their module or by themselves. The others need more features.
+const TESTS: &[&str] = &[
+    "tests::",
+    "features",
+    "in_every_build",
+    "http_follows_a_url",
+    "without_a_provider",
+];
+
+pub(crate) fn features(args: &[String]) -> sh::Outcome {
+    sh::no_arguments("features", args)?;
+    let mut clippy = published("clippy")?;
+    // Features named `__...` aren't meant to be used alone. `lint` checks all features together.
+    clippy.args(["--each-feature", "--exclude-features", "__tls,__probe"]);
+    clippy.args(["--exclude-all-features", "--", "-D", "warnings"]);
+    sh::run(&mut clippy)?;
+    let mut test = hack()?;
+    test.args(["test", "--package", "everstream", "--lib", "--tests"]);
+    test.args(["--each-feature", "--include-features", TESTED]);
+    test.args(["--exclude-no-default-features", "--"]);
+    sh::run(test.args(TESTS))?;
+    println!("features: ok");
+    Ok(())
+}
+
+pub(crate) fn minimal_versions(args: &[String]) -> sh::Outcome {
+    sh::no_arguments("minimal-versions", args)?;
+    let tool = tool::find_or_install("cargo-minimal-versions", MINIMAL_VERSIONS)?;
+    // It runs `cargo hack`, which cargo looks up in the path.
+    hack()?;
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders = std::iter::once(tool::folder()?).chain(std::env::split_paths(&path));
+    let path = std::env::join_paths(folders)?;
+    for features in ["--all-features", "--no-default-features"] {
+        // Only the direct dependencies: the oldest releases that those admit may not build today.
+        let mut check = Command::new(&tool);
+        check.args(["minimal-versions", "check", "--direct"]);
+        check.args(["--workspace", "--ignore-private", features]);
+        check.env("CARGO_TARGET_DIR", sh::target()?.join("minimal-versions"));
+        sh::run(check.env("PATH", &path).current_dir(sh::root()))?;
+    }
+    println!("minimal-versions: ok");
+    Ok(())
+}
+
+/// `cargo hack`, without the subcommand of cargo that it is to run.
+pub(crate) fn hack() -> sh::Outcome<Command> {
+    let mut command = Command::new(tool::find_or_install("cargo-hack", HACK)?);
+    command.arg("hack").current_dir(sh::root());
+    Ok(command)
+}
+
+/// A subcommand of cargo for each published crate.
+pub(crate) fn published(subcommand: &str) -> sh::Outcome<Command> {
+    let mut command = hack()?;
+    command.args([subcommand, "--workspace", "--ignore-private", "--locked"]);
+    Ok(command)
+}
