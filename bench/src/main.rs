@@ -36,7 +36,7 @@ enum Suite {
 }
 
 fn main() -> Outcome {
-    // For all clients alike: reqwest would choose aws-lc-rs, and Everstream ring.
+    // The same for all clients, so that their libraries are compared and not their ciphers.
     _ = tokio_rustls::rustls::crypto::ring::default_provider().install_default();
     match Arguments::parse().suite {
         Suite::Decode(options) => decode::run(&options),
