@@ -66,7 +66,7 @@ pub fn chunking(input: &[u8]) {
 }
 
 /// Ascending positions, from the start to the end.
-fn cuts(sizes: &[u8], len: usize) -> Vec<usize> {
+pub(crate) fn cuts(sizes: &[u8], len: usize) -> Vec<usize> {
     let mut cuts = vec![0];
     if sizes.iter().any(|size| *size > 0) {
         let mut at = 0;

@@ -6,6 +6,9 @@
 //! | [`chunking`] | a stream, where it is cut | the items are those of the whole stream, lent and owned |
 //! | [`encoder`] | events, ids, comments, retries | they come back from the decoder, and nothing else does |
 //! | [`session`] | what happens to a session | the model of the simulation holds |
+//! | [`http_head`] | the head of a response, how it is cut | cuts make no difference; a whole head is httparse's |
+//! | [`http_body`] | a body, its framing, how it is cut | cuts make no difference; the body is a simple decoder's; nothing is allocated |
+//! | [`http_exchange`] | what happens to an attempt | one fault at most, few redirects, no credential leaves its origin |
 //! | [`http_response`] | a response | the client ends, with the body's items and no others; memory is bounded |
 //!
 //! `cargo xtask fuzz` looks for inputs that break them. A test of this package replays the seeds,
@@ -24,6 +27,9 @@
 mod chunking;
 mod decoder;
 mod encoder;
+mod http_body;
+mod http_exchange;
+mod http_head;
 mod http_response;
 mod limits;
 mod seeds;
@@ -37,6 +43,9 @@ mod support;
 pub use chunking::chunking;
 pub use decoder::decoder;
 pub use encoder::encoder;
+pub use http_body::http_body;
+pub use http_exchange::http_exchange;
+pub use http_head::http_head;
 pub use http_response::http_response;
 pub use seeds::seeds;
 pub use session::session;
@@ -50,10 +59,13 @@ pub use session::session;
 /// }
 /// ```
 #[allow(clippy::type_complexity, reason = "it is said once")]
-pub const TARGETS: [(&str, fn(&[u8])); 5] = [
+pub const TARGETS: [(&str, fn(&[u8])); 8] = [
     ("decoder", decoder),
     ("chunking", chunking),
     ("encoder", encoder),
     ("session", session),
+    ("http_head", http_head),
+    ("http_body", http_body),
+    ("http_exchange", http_exchange),
     ("http_response", http_response),
 ];

@@ -4,6 +4,8 @@ use std::fmt::Write;
 
 use crate::support::{self, Seen};
 
+mod http;
+
 #[allow(dead_code, reason = "the conformance test uses the rest")]
 #[path = "../../crates/everstream-core/tests/spec/cases.rs"]
 mod cases;
@@ -34,7 +36,9 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
             })
             .collect(),
         "encoder" => cases.map(|case| case.records().into_bytes()).collect(),
-        "session" => scripts(),
+        "session" | "http_exchange" => scripts(),
+        "http_head" => http::heads(),
+        "http_body" => http::bodies(),
         "http_response" => responses(),
         _ => Vec::new(),
     }

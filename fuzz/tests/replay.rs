@@ -74,6 +74,21 @@ fn no_script_of_the_corpus_breaks_a_rule_of_the_session() {
 }
 
 #[test]
+fn every_head_of_the_corpus_is_read_alike_whole_and_cut() {
+    replay("http_head");
+}
+
+#[test]
+fn every_body_of_the_corpus_is_decoded_alike_whole_and_cut() {
+    replay("http_body");
+}
+
+#[test]
+fn no_script_of_the_corpus_breaks_a_promise_of_an_attempt() {
+    replay("http_exchange");
+}
+
+#[test]
 fn every_response_of_the_corpus_ends_with_what_it_holds() {
     replay("http_response");
 }

@@ -7,13 +7,14 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use everstream::{ConnectFuture, Connection, Fault};
+use everstream::{ConnectFuture, Connection, Fault, Start};
 use pyo3::exceptions::{PyRuntimeError, PyStopAsyncIteration};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use tokio::time::Sleep;
 
 use crate::convert::headers_to_python;
+use crate::direct::Readers;
 use crate::fault::exception;
 use crate::http::Http;
 use crate::http_connector::{HttpConnector, closed};
@@ -59,6 +60,7 @@ impl AsyncHttpClient {
             raised: connector.raised.clone(),
             read_timeout: connector.read_timeout,
             process: connector.process,
+            reader: Readers::default(),
         })
     }
 
@@ -76,13 +78,13 @@ impl AsyncHttpClient {
 
 /// A connection, or one that is being made. It is closed from any thread: nothing is called while
 /// the lock is held, and what is polled is taken out meanwhile.
-struct Link(Mutex<State>);
+pub(crate) struct Link(Mutex<State>);
 
 #[derive(Default)]
 struct State {
     work: Option<Work>,
-    /// The response's headers, status and URL.
-    response: Option<(everstream::Headers, Option<u16>, Option<String>)>,
+    /// What is known of the response.
+    response: Option<Start>,
     is_polled: bool,
     is_closed: bool,
     waker: Option<Waker>,
@@ -102,7 +104,7 @@ impl Link {
         lock(&self.0).response.is_some()
     }
 
-    fn close(&self) {
+    pub(crate) fn close(&self) {
         let (work, waker) = {
             let mut state = lock(&self.0);
             state.is_closed = true;
@@ -136,11 +138,42 @@ impl Link {
             return Poll::Ready(None);
         }
         if let (None, Work::Open { connection, .. }) = (&state.response, &work) {
-            let start = connection.start();
-            state.response = Some((start.headers.clone(), start.status, start.url.clone()));
+            state.response = Some(connection.start().clone());
         }
         state.work = Some(work);
         polled.map(Some)
+    }
+}
+
+impl Link {
+    /// The next chunk, inside the runtime. `None`: it is closed, or at its end.
+    pub(crate) fn poll_chunk(
+        &self,
+        cx: &mut Context<'_>,
+        limit: Option<Duration>,
+    ) -> Poll<Option<Result<Vec<u8>, Fault>>> {
+        let polled = self.poll(cx, |work, cx| {
+            let Work::Open {
+                connection,
+                silence,
+            } = work
+            else {
+                return Poll::Ready(None);
+            };
+            let next = pin!(connection.next_chunk()).poll(cx);
+            if let Poll::Ready(chunk) = next {
+                *silence = limit.map(|limit| Box::pin(tokio::time::sleep(limit)));
+                return Poll::Ready(chunk.map(|chunk| chunk.map(|bytes| bytes.as_ref().to_vec())));
+            }
+            match (silence, limit) {
+                (Some(silence), Some(limit)) => silence
+                    .as_mut()
+                    .poll(cx)
+                    .map(|()| Some(Err(Fault::ReadTimeout(limit)))),
+                _ => Poll::Pending,
+            }
+        });
+        polled.map(Option::flatten)
     }
 }
 
@@ -151,6 +184,7 @@ pub(crate) struct AsyncHttpStream {
     raised: Raised,
     read_timeout: Option<Duration>,
     process: Process,
+    reader: Readers,
 }
 
 #[pymethods]
@@ -198,38 +232,15 @@ impl AsyncHttpStream {
 
     /// The next chunk. `None` and `False` as for `poll_connect`.
     fn poll_next(&self, py: Python<'_>, wake: &Bound<'_, Wake>) -> PyResult<Polled> {
+        self.reader.python()?;
         let limit = self.read_timeout;
-        let polled = wake.get().poll(|cx| {
-            self.link.poll(cx, |work, cx| {
-                let Work::Open {
-                    connection,
-                    silence,
-                } = work
-                else {
-                    return Poll::Ready(None);
-                };
-                let next = pin!(connection.next_chunk()).poll(cx);
-                if let Poll::Ready(chunk) = next {
-                    *silence = limit.map(|limit| Box::pin(tokio::time::sleep(limit)));
-                    return Poll::Ready(
-                        chunk.map(|chunk| chunk.map(|bytes| bytes.as_ref().to_vec())),
-                    );
-                }
-                match (silence, limit) {
-                    (Some(silence), Some(limit)) => silence
-                        .as_mut()
-                        .poll(cx)
-                        .map(|()| Some(Err(Fault::ReadTimeout(limit)))),
-                    _ => Poll::Pending,
-                }
-            })
-        });
+        let polled = wake.get().poll(|cx| self.link.poll_chunk(cx, limit));
         match polled {
-            Poll::Ready(Some(Some(Ok(bytes)))) => {
+            Poll::Ready(Some(Ok(bytes))) => {
                 Ok(Polled::Done(PyBytes::new(py, &bytes).into_any().unbind()))
             }
-            Poll::Ready(Some(Some(Err(fault)))) => Err(self.failed(py, &fault)),
-            Poll::Ready(Some(None) | None) => {
+            Poll::Ready(Some(Err(fault))) => Err(self.failed(py, &fault)),
+            Poll::Ready(None) => {
                 self.link.close();
                 Err(PyStopAsyncIteration::new_err(()))
             }
@@ -240,7 +251,7 @@ impl AsyncHttpStream {
     #[getter]
     fn headers<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
         let headers = match &lock(&self.link.0).response {
-            Some((headers, ..)) => headers.clone(),
+            Some(start) => start.headers.clone(),
             None => return Ok(None),
         };
         headers_to_python(py, &headers).map(Some)
@@ -248,12 +259,19 @@ impl AsyncHttpStream {
 
     #[getter]
     fn status(&self) -> Option<u16> {
-        lock(&self.link.0).response.as_ref()?.1
+        lock(&self.link.0).response.as_ref()?.status
     }
 
     #[getter]
     fn url(&self) -> Option<String> {
-        lock(&self.link.0).response.as_ref()?.2.clone()
+        lock(&self.link.0).response.as_ref()?.url.clone()
+    }
+
+    #[getter]
+    fn withheld_headers(&self) -> Vec<String> {
+        let state = lock(&self.link.0);
+        let start = state.response.as_ref();
+        start.map_or_else(Vec::new, |start| start.withheld_headers.clone())
     }
 
     fn close(&self) {
@@ -264,6 +282,12 @@ impl AsyncHttpStream {
 }
 
 impl AsyncHttpStream {
+    /// The connection and its read timeout, for the engine to read, unless Python code has begun to.
+    pub(crate) fn take(&self) -> Option<(Arc<Link>, Option<Duration>)> {
+        let is_free = !self.process.is_gone() && self.link.is_open() && self.reader.hand_over();
+        is_free.then(|| (self.link.clone(), self.read_timeout))
+    }
+
     fn failed(&self, py: Python<'_>, fault: &Fault) -> PyErr {
         self.link.close();
         match exception(py, fault) {

@@ -6,6 +6,7 @@
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use everstream::{
     BoxError, ConnectFuture, ConnectRequest, Connection, ConnectionClient, Fault, Headers,
@@ -14,6 +15,7 @@ use futures_core::Stream;
 use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
 
+use crate::async_http_client::{self, AsyncHttpStream};
 use crate::convert::headers_from_python;
 use crate::fault::from_exception;
 use crate::raised::{Raised, lock};
@@ -48,6 +50,8 @@ impl AsyncSource {
             task,
             mailbox: mailbox.unbind(),
             raised: self.raised.clone(),
+            direct: None,
+            fault: None,
         })
     }
 
@@ -71,14 +75,21 @@ impl ConnectionClient for AsyncSource {
             let mut link = link?;
             let opened = std::future::poll_fn(|cx| link.poll(cx)).await;
             match opened {
-                Ok(Some(Item::Opened(headers, response))) => {
-                    let connection = Connection::from_stream(link);
+                Ok(Some(Item::Opened(opened))) => {
+                    let Opened {
+                        headers,
+                        response,
+                        withheld,
+                        direct,
+                    } = *opened;
+                    link.direct = direct;
+                    let connection = Connection::from_stream(link).with_withheld_headers(withheld);
                     Ok(match response {
                         Some((status, url)) => connection.with_response(status, headers, url),
                         None => connection.with_headers(headers),
                     })
                 }
-                Ok(_) => Err(Fault::Other("the source didn't open its stream".into())),
+                Ok(_) => Err(Fault::Request("the source didn't open its stream".into())),
                 Err(error) => Err(Python::attach(|py| source.fault(py, error))),
             }
         })
@@ -101,25 +112,45 @@ struct Content {
 }
 
 enum Item {
-    Opened(Headers, Option<(u16, String)>),
+    Opened(Box<Opened>),
     Chunk(Vec<u8>),
 }
 
+struct Opened {
+    headers: Headers,
+    response: Option<(u16, String)>,
+    withheld: Vec<String>,
+    /// The connection of this package's own HTTP if nothing in Python has it in hand.
+    direct: Option<Direct>,
+}
+
+type Direct = (Arc<async_http_client::Link>, Option<Duration>);
+
 #[pymethods]
 impl Mailbox {
-    /// The connection is open.
+    /// The connection is open. `True`: the stream is read without Python, and when that is asked for
+    /// something again, it is its end.
     fn opened(
         &self,
+        stream: Option<&Bound<'_, AsyncHttpStream>>,
         headers: Option<&Bound<'_, PyAny>>,
         status: Option<u16>,
         url: Option<String>,
-    ) -> PyResult<()> {
+        withheld: Vec<String>,
+    ) -> PyResult<bool> {
         let headers = match headers {
             Some(headers) => headers_from_python(headers)?,
             None => Headers::default(),
         };
-        self.put(Ok(Some(Item::Opened(headers, status.zip(url)))));
-        Ok(())
+        let direct = stream.and_then(|stream| stream.get().take());
+        let is_direct = direct.is_some();
+        self.put(Ok(Some(Item::Opened(Box::new(Opened {
+            headers,
+            response: status.zip(url),
+            withheld,
+            direct,
+        })))));
+        Ok(is_direct)
     }
 
     fn chunk(&self, chunk: &Bound<'_, PyAny>) -> PyResult<()> {
@@ -154,6 +185,10 @@ struct Link {
     task: Py<PyAny>,
     mailbox: Py<Mailbox>,
     raised: Raised,
+    /// Read as long as it has something; what follows comes from the mailbox.
+    direct: Option<Direct>,
+    /// What it has failed with, to be reported when Python has closed it.
+    fault: Option<Fault>,
 }
 
 impl Link {
@@ -179,9 +214,18 @@ impl Stream for Link {
     type Item = Result<Vec<u8>, BoxError>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if let Some((link, limit)) = &self.direct {
+            match link.poll_chunk(cx, *limit) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Some(Ok(chunk))) => return Poll::Ready(Some(Ok(chunk))),
+                Poll::Ready(Some(Err(fault))) => self.fault = Some(fault),
+                Poll::Ready(None) => {}
+            }
+            self.direct = None;
+        }
         self.poll(cx).map(|item| match item {
             Ok(Some(Item::Chunk(chunk))) => Some(Ok(chunk)),
-            Ok(_) => None,
+            Ok(_) => self.fault.take().map(|fault| Err(fault.into())),
             Err(error) => Some(Err(Python::attach(|py| self.raised.cause(py, error)))),
         })
     }

@@ -6,7 +6,7 @@ use everstream::{
     ClientContext, ConnectFuture, ConnectRequest, ConnectStrategy, ConnectionClient, Error,
     RedactedUrl,
 };
-
+use everstream_http::policy::withheld_message;
 use pyo3::prelude::*;
 
 use crate::async_source::AsyncSource;
@@ -104,9 +104,22 @@ impl ConnectionClient for Logged {
         let (to, log) = (self.to.clone(), self.log.clone());
         Box::pin(async move {
             log.info(|| format!("connecting to {to}"));
-            let connection = connecting.await?;
-            log.info(|| format!("connected to {to}"));
-            Ok(connection)
+            let connected = connecting.await;
+            let (withheld, url) = match &connected {
+                Ok(connection) => {
+                    log.info(|| format!("connected to {to}"));
+                    let start = connection.start();
+                    (&*start.withheld_headers, start.url.as_deref())
+                }
+                Err(fault) => match fault.response() {
+                    Some(response) => (&*response.withheld_headers, Some(&*response.url)),
+                    None => (&[][..], None),
+                },
+            };
+            if let Some(text) = withheld_message(withheld, url.unwrap_or_default()) {
+                log.warning(|| text);
+            }
+            connected
         })
     }
 

@@ -9,7 +9,7 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 
 use crate::convert::{duration, integer, status};
-use crate::fault::{self, Shown, fault_message};
+use crate::fault::{self, Shown, message};
 use crate::log::Log;
 use crate::raised::{Raised, lock};
 
@@ -42,6 +42,9 @@ impl Preset {
 
 impl ErrorStrategy for Preset {
     fn apply(&mut self, fault: Option<&Fault>, now: Timestamp) -> Verdict {
+        if matches!(self, Preset::Reconnect(_)) && fault.is_some_and(fault::is_final) {
+            return Verdict::Fail;
+        }
         self.strategy().apply(fault, now)
     }
 
@@ -185,7 +188,7 @@ impl Watched {
             self.due = now + delay.max(asked.min(cap.unwrap_or(Duration::MAX)));
         }
         match fault {
-            Some(fault) => self.log.warning(|| fault_message(fault)),
+            Some(fault) => self.log.warning(|| message(fault)),
             None => self.log.info(|| "the stream ended".to_owned()),
         }
         if verdict == Verdict::Continue {

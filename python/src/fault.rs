@@ -4,11 +4,11 @@ use std::error::Error;
 use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
-use everstream::{ErrorResponse, Fault};
+use everstream::{ErrorResponse, Fault, RedirectProblem};
 use pyo3::exceptions::{PyBaseException, PyOSError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyBytes, PyDict, PyModule, PyType};
+use pyo3::types::{PyBytes, PyDict, PyModule, PyTuple, PyType};
 
 use crate::convert::{headers_from_python, headers_to_python};
 use crate::raised::{lock, no_end};
@@ -44,14 +44,6 @@ pub(crate) fn message(error: &dyn Error) -> String {
         cause = error.source();
     }
     text
-}
-
-/// What happened. A disconnect says so by itself: its source is for programs.
-pub(crate) fn fault_message(fault: &Fault) -> String {
-    match fault.is_disconnect() {
-        true => fault.to_string(),
-        false => message(fault),
-    }
 }
 
 /// The exceptions that faults are shown as. What a strategy written in Python was shown is the
@@ -125,7 +117,7 @@ pub(crate) fn exception<'py>(
         // With its traceback, which older Pythons keep beside it.
         return Ok(own.clone_ref(py).into_value(py).into_bound(py));
     }
-    let text = fault_message(fault);
+    let text = message(fault);
     let exception = match fault {
         Fault::Connect(_) => class(py, "ConnectError")?.call1((text,)),
         Fault::ConnectTimeout(_) => class(py, "ConnectTimeoutError")?.call1((text,)),
@@ -171,7 +163,12 @@ fn of_response<'py>(
     options.set_item("body", PyBytes::new(py, &response.body))?;
     options.set_item("message", text)?;
     let headers = headers_to_python(py, &response.headers)?;
-    class(py, name)?.call((value, headers), Some(&options))
+    let exception = class(py, name)?.call((value, headers), Some(&options))?;
+    if !response.withheld_headers.is_empty() {
+        let names = PyTuple::new(py, &response.withheld_headers)?;
+        exception.setattr("_withheld_headers", names)?;
+    }
+    Ok(exception)
 }
 
 /// The exception of a part written in Python that the fault stands for.
@@ -187,6 +184,9 @@ fn python_cause(fault: &Fault) -> Option<&PyErr> {
 
 /// The system's error number, if there is one.
 fn errno(fault: &Fault) -> Option<i32> {
+    if let Some(failure) = fault.failure() {
+        return failure.os_error();
+    }
     let mut cause = fault.source();
     while let Some(error) = cause {
         let io = error.downcast_ref::<std::io::Error>();
@@ -200,8 +200,8 @@ fn errno(fault: &Fault) -> Option<i32> {
 
 /// What an exception means that kept a part written in Python from connecting.
 ///
-/// An `OSError` and what a library defines count as a connection that couldn't be made. Python's own
-/// other exceptions are taken for mistakes of the program, which waiting doesn't mend.
+/// The exceptions of this package say it themselves. Of every other one nobody knows how far the
+/// request got, so that the server may have it: see [`is_final`] for those that retrying can't fix.
 pub(crate) fn from_exception(error: PyErr, py: Python<'_>) -> PyResult<Fault> {
     let error = no_end(py, error);
     let value = error.value(py).clone();
@@ -212,22 +212,60 @@ pub(crate) fn from_exception(error: PyErr, py: Python<'_>) -> PyResult<Fault> {
     if value.is_instance(&class(py, "HTTPContentTypeError")?)? {
         return Ok(Fault::ContentType(response(200, &value, error)?));
     }
-    for name in ["RequestError", "ReadTimeoutError"] {
-        if value.is_instance(&class(py, name)?)? {
-            return Ok(Fault::Request(error.into()));
-        }
+    if value.is_instance(&class(py, "HTTPContentEncodingError")?)? {
+        return Ok(Fault::ContentEncoding(response(200, &value, error)?));
     }
-    let temporary = if value.is_instance_of::<PyOSError>() {
-        true
-    } else if value.is_instance(&class(py, "SSEError")?)? {
-        false
-    } else {
-        !is_builtin(&value.get_type())?
+    if value.is_instance(&class(py, "HTTPRedirectError")?)? {
+        let status = value.getattr("status")?.extract().unwrap_or_default();
+        let response = response(status, &value, error)?;
+        return Ok(Fault::Redirect(response, RedirectProblem::BadLocation));
+    }
+    // A timeout is a connection error too. It isn't `Fault::ConnectTimeout`, nor is a read timeout
+    // `Fault::ReadTimeout`: those have no place for the exception, which arrives as it is.
+    if value.is_instance(&class(py, "ConnectError")?)? {
+        return Ok(Fault::Connect(error.into()));
+    }
+    if value.is_instance(&class(py, "ReadError")?)? {
+        return Ok(Fault::Read(error.into()));
+    }
+    if value.hasattr(UNSENT)? {
+        return Ok(match is_mistake(&value)? {
+            true => Fault::Other(error.into()),
+            false => Fault::Connect(error.into()),
+        });
+    }
+    Ok(Fault::Request(error.into()))
+}
+
+/// On an exception that was raised before anything was sent.
+const UNSENT: &str = "_everstream_unsent";
+
+/// Marks an exception of the user's that was raised before anything was sent.
+pub(crate) fn mark_unsent(py: Python<'_>, error: PyErr) -> PyErr {
+    // One that has no attributes counts as sent.
+    _ = error.value(py).setattr(UNSENT, true);
+    error
+}
+
+/// Whether the fault is an exception that retrying can't fix, although the server may have the
+/// request: a mistake of the program, or an exception of this package that says so.
+pub(crate) fn is_final(fault: &Fault) -> bool {
+    let Fault::Request(error) = fault else {
+        return false;
     };
-    Ok(match temporary {
-        true => Fault::Connect(error.into()),
-        false => Fault::Other(error.into()),
-    })
+    let Some(error) = error.downcast_ref::<PyErr>() else {
+        return false;
+    };
+    Python::attach(|py| is_mistake(error.value(py)).unwrap_or(true))
+}
+
+/// An `OSError` and what a library defines aren't taken for mistakes, Python's other exceptions are.
+fn is_mistake(value: &Bound<'_, PyBaseException>) -> PyResult<bool> {
+    if value.is_instance_of::<PyOSError>() {
+        return Ok(false);
+    }
+    let py = value.py();
+    Ok(value.is_instance(&class(py, "SSEError")?)? || is_builtin(&value.get_type())?)
 }
 
 fn response(
@@ -236,6 +274,9 @@ fn response(
     cause: PyErr,
 ) -> PyResult<Box<ErrorResponse>> {
     let mut response = Box::new(ErrorResponse::new(status));
+    if let Some(url) = exception.getattr("url")?.extract()? {
+        response.url = url;
+    }
     let headers = exception.getattr("headers")?;
     if !headers.is_none() {
         response.headers = headers_from_python(&headers)?;
@@ -244,6 +285,7 @@ fn response(
         .headers
         .get("retry-after")
         .and_then(|value| everstream::parse_retry_after(value, SystemTime::now()));
+    response.withheld_headers = exception.getattr("withheld_headers")?.extract()?;
     response.cause = Some(Arc::new(cause));
     Ok(response)
 }

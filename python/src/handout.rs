@@ -3,6 +3,7 @@
 use everstream::{Action, Error};
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
+use pyo3::types::PyTuple;
 
 use crate::action::{Comment, Event};
 use crate::convert::headers_to_python;
@@ -21,7 +22,8 @@ pub(crate) fn object(
         Action::Comment(text) => Comment::object(py, text)?,
         Action::Start(start) => {
             let headers = headers_to_python(py, &start.headers)?;
-            let arguments = (headers, start.status, start.url);
+            let withheld = PyTuple::new(py, &start.withheld_headers)?;
+            let arguments = (headers, start.status, start.url, withheld);
             py.import("everstream.actions")?
                 .getattr("Start")?
                 .call1(arguments)?

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use everstream::Attempt;
+use everstream::{Attempt, HeaderScope};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyMapping, PyString};
 
 use crate::convert::{duration, integer, text_or_bytes};
+use crate::fault::mark_unsent;
 use crate::raised::Raised;
 
 /// A request over HTTP. It is immutable.
@@ -27,12 +28,14 @@ impl Http {
     /// `connect_timeout` of 0 is none; without it there is the engine's default.
     #[new]
     #[pyo3(signature = (
-        url, *, headers, query_params, method, body, read_timeout, connect_timeout, max_event_size
+        url, *, headers, sensitive_headers, query_params, method, body, read_timeout,
+        connect_timeout, max_event_size
     ))]
     #[allow(clippy::too_many_arguments)] // by keyword
     fn new(
         url: String,
         headers: Option<&Bound<'_, PyAny>>,
+        sensitive_headers: Option<&Bound<'_, PyAny>>,
         query_params: Option<Py<PyAny>>,
         method: &str,
         body: Option<&Bound<'_, PyAny>>,
@@ -40,11 +43,17 @@ impl Http {
         connect_timeout: Option<f64>,
         max_event_size: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
-        let mut http = everstream::Http::new(&url).method(method);
+        let mut http = everstream::Http::new(&url)
+            .method(method)
+            .header_scope(HeaderScope::All);
+        let sensitive = sensitive_names(sensitive_headers)?;
         for pair in pairs(headers)? {
             let (name, value) = pair?;
             let value = text_or_bytes(&format!("the value of the header {name:?}"), &value)?;
-            http = http.header(name, value);
+            http = match sensitive.iter().any(|it| it.eq_ignore_ascii_case(&name)) {
+                true => http.sensitive_header(name, value),
+                false => http.header(name, value),
+            };
         }
         if let Some(body) = body {
             http = http.body(text_or_bytes("body", body)?);
@@ -87,7 +96,7 @@ impl Http {
             async move {
                 Python::attach(|py| {
                     let result = add_query(query_params.bind(py), attempt);
-                    result.map_err(|error| raised.cause(py, error))
+                    result.map_err(|error| raised.cause(py, mark_unsent(py, error)))
                 })
             }
         })
@@ -96,21 +105,51 @@ impl Http {
 
 /// Adds what the function returns: a name takes the place of what the URL had under it.
 fn add_query(query_params: &Bound<'_, PyAny>, mut attempt: Attempt) -> PyResult<Attempt> {
-    let params = query_params.call0()?;
     let mut names: Vec<String> = Vec::new();
-    for pair in pairs(Some(&params).filter(|params| !params.is_none()))? {
-        let (name, value) = pair?;
-        let values = texts(&value)?;
-        for value in values {
-            attempt = if names.contains(&name) {
-                attempt.append_query(&name, &value)
-            } else {
-                names.push(name.clone());
-                attempt.query(&name, &value)
-            };
-        }
+    for (name, value) in query_pairs(query_params)? {
+        attempt = match names.contains(&name) {
+            true => attempt.append_query(&name, &value),
+            false => attempt.query(&name, &value),
+        };
+        names.push(name);
     }
     Ok(attempt)
+}
+
+/// What the function returns: pairs, or a mapping; a list is more than one value.
+pub(crate) fn query_pairs(query_params: &Bound<'_, PyAny>) -> PyResult<Vec<(String, String)>> {
+    let params = query_params.call0()?;
+    let mut all = Vec::new();
+    for pair in pairs(Some(&params).filter(|params| !params.is_none()))? {
+        let (name, value) = pair?;
+        for value in texts(&value)? {
+            all.push((name.clone(), value));
+        }
+    }
+    Ok(all)
+}
+
+/// The setting `sensitive_headers`.
+pub(crate) fn sensitive_names(names: Option<&Bound<'_, PyAny>>) -> PyResult<Vec<String>> {
+    let Some(names) = names else {
+        return Ok(Vec::new());
+    };
+    if names.is_instance_of::<PyString>() {
+        return Err(PyTypeError::new_err(
+            "sensitive_headers must be a list of header names, not str",
+        ));
+    }
+    let name = |name: PyResult<Bound<'_, PyAny>>| -> PyResult<String> {
+        let name = name?;
+        match name.cast::<PyString>() {
+            Ok(name) => name.extract(),
+            Err(_) => Err(PyTypeError::new_err(format!(
+                "sensitive_headers must be a list of header names, not of {}",
+                name.get_type().name()?
+            ))),
+        }
+    };
+    names.try_iter()?.map(name).collect()
 }
 
 /// A value, or all of a list or tuple of values.
@@ -137,10 +176,10 @@ fn text(value: &Bound<'_, PyAny>) -> PyResult<String> {
     }
 }
 
-type Pair<'py> = (String, Bound<'py, PyAny>);
+pub(crate) type Pair<'py> = (String, Bound<'py, PyAny>);
 
 /// The pairs of a mapping, or of an iterable of pairs.
-fn pairs<'py>(
+pub(crate) fn pairs<'py>(
     from: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<impl Iterator<Item = PyResult<Pair<'py>>>> {
     let items = match from {

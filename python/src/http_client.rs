@@ -14,6 +14,7 @@ use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 
 use crate::convert::headers_to_python;
+use crate::direct::{Closer, Direct, Readers};
 use crate::fault::exception;
 use crate::http::Http;
 use crate::http_connector::{HttpConnector, closed};
@@ -81,6 +82,9 @@ pub(crate) struct HttpStream {
     running: Running,
     runtime: Handle,
     process: Process,
+    reader: Readers,
+    /// Ends what the engine reads.
+    closer: Closer,
 }
 
 type Chunk = Result<Vec<u8>, Fault>;
@@ -95,7 +99,23 @@ impl HttpStream {
             running: Running::default(),
             runtime,
             process: Process::current(),
+            reader: Readers::default(),
+            closer: Closer::default(),
         }
+    }
+
+    /// The connection, for the engine to read, unless Python code has begun to.
+    pub(crate) fn take(&self) -> Option<Direct> {
+        if self.process.is_gone() || !self.reader.hand_over() {
+            return None;
+        }
+        Some(Direct {
+            connection: self.connection.try_lock().ok()?.take()?,
+            closer: self.closer.clone(),
+            read_timeout: self.read_timeout,
+            silence: None,
+            runtime: self.runtime.clone(),
+        })
     }
 
     fn read(&self) -> Pending<Option<Chunk>> {
@@ -132,12 +152,21 @@ impl HttpStream {
         self.start.url.as_deref()
     }
 
+    #[getter]
+    fn withheld_headers(&self) -> Vec<String> {
+        self.start.withheld_headers.clone()
+    }
+
     fn __iter__(this: Py<Self>) -> Py<Self> {
         this
     }
 
     fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyBytes>>> {
         self.process.check("connection")?;
+        if self.closer.is_closed() {
+            return Ok(None);
+        }
+        self.reader.python()?;
         let pending = lock(&self.reading).take();
         let pending = pending.unwrap_or_else(|| self.read());
         let chunk = match pending.wait(py) {
@@ -164,6 +193,7 @@ impl HttpStream {
         if self.process.is_gone() {
             return;
         }
+        self.closer.close();
         self.running.abort();
         let connection = self.connection.clone();
         // Where it lives, and after a read that is being given up.

@@ -10,8 +10,10 @@ mod async_source;
 mod client;
 mod connect;
 mod convert;
+mod direct;
 mod error_strategy;
 mod event_loop;
+mod exchange;
 mod exit;
 mod fault;
 mod handout;
@@ -22,6 +24,7 @@ mod log;
 mod process;
 mod raised;
 mod read_ahead;
+mod request;
 mod retry_delay;
 mod runtime;
 mod settings;
@@ -50,9 +53,13 @@ mod _native {
     #[pymodule_export]
     use super::error_strategy::ErrorPreset;
     #[pymodule_export]
+    use super::exchange::Exchange;
+    #[pymodule_export]
     use super::http::Http;
     #[pymodule_export]
     use super::http_client::{HttpClient, HttpStream};
+    #[pymodule_export]
+    use super::request::Request;
     #[pymodule_export]
     use super::retry_delay::Backoff;
     #[pymodule_export]

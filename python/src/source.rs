@@ -16,7 +16,9 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyIterator, PyMemoryView};
 
 use crate::convert::{headers_from_python, status as status_from_python};
+use crate::direct::Direct;
 use crate::fault::from_exception;
+use crate::http_client::HttpStream;
 use crate::raised::{Raised, lock};
 
 /// A `ConnectionClient` of Python's.
@@ -135,26 +137,31 @@ impl Source {
             }
         };
         *lock(&self.opened) = Some(opened.clone());
-        let chunks = Chunks {
-            iterator: chunks.unbind(),
-            opened,
-            raised: self.raised.clone(),
+        let connection = match chunks {
+            Bytes::Direct(direct) => Connection::from_stream(direct),
+            Bytes::Python(iterator) => Connection::from_stream(Chunks {
+                iterator,
+                opened,
+                raised: self.raised.clone(),
+            }),
         };
-        Ok(describe(Connection::from_stream(chunks)).with_closer(closer))
+        Ok(describe(connection).with_closer(closer))
     }
 
     /// The chunks, and what adds the response's status, headers and URL to their connection.
     fn parts<'py>(
         result: &Bound<'py, PyAny>,
-    ) -> PyResult<(
-        Bound<'py, PyIterator>,
-        impl FnOnce(Connection) -> Connection + use<>,
-    )> {
+    ) -> PyResult<(Bytes, impl FnOnce(Connection) -> Connection + use<>)> {
         let part = |name| -> PyResult<_> {
             let part = result.getattr_opt(name)?;
             Ok(part.filter(|part| !part.is_none()))
         };
-        let chunks = result.getattr("stream")?.try_iter()?;
+        let stream = result.getattr("stream")?;
+        let own = stream.cast::<HttpStream>().ok();
+        let chunks = match own.and_then(|stream| stream.get().take()) {
+            Some(direct) => Bytes::Direct(direct),
+            None => Bytes::Python(stream.try_iter()?.unbind()),
+        };
         let headers = match part("headers")? {
             Some(headers) => headers_from_python(&headers)?,
             None => everstream::Headers::default(),
@@ -164,11 +171,25 @@ impl Source {
             .map(status_from_python)
             .transpose()?;
         let url: Option<String> = part("url")?.map(|it| it.extract()).transpose()?;
-        Ok((chunks, move |connection: Connection| match status {
-            Some(status) => connection.with_response(status, headers, url.unwrap_or_default()),
-            None => connection.with_headers(headers),
+        let withheld: Vec<String> = match part("withheld_headers")? {
+            Some(names) => names.extract()?,
+            None => Vec::new(),
+        };
+        Ok((chunks, move |connection: Connection| {
+            let connection = connection.with_withheld_headers(withheld);
+            match status {
+                Some(status) => connection.with_response(status, headers, url.unwrap_or_default()),
+                None => connection.with_headers(headers),
+            }
         }))
     }
+}
+
+/// What is read: the connection of this package's own HTTP if nothing in Python has it in hand, and
+/// else an iterator.
+enum Bytes {
+    Direct(Direct),
+    Python(Py<PyIterator>),
 }
 
 /// A source as the engine's `ConnectionClient`.

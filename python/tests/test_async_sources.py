@@ -389,6 +389,6 @@ def test_the_log_tells_what_happens(caplog: pytest.LogCaptureFixture) -> None:
         "the stream ended",
         "reconnecting in 0.000 s",
         "connecting to AsyncScriptedClient",
-        "could not connect: ConnectionRefusedError: there are no more",
+        "the request failed before a response came: ConnectionRefusedError: there are no more",
         "reconnecting in 0.000 s",
     ]

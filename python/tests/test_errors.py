@@ -96,7 +96,7 @@ def test_a_reset_connection_has_the_errno_of_the_system(server: SSEServer) -> No
     server.enqueue(Reply.stream().event("x").reset())
     with SSEClient(server.url()) as client, pytest.raises(errors.ReadError) as raised:
         list(client.events)
-    assert str(raised.value) == "the server reset the connection"
+    assert str(raised.value) == "the server reset the connection mid-response"
     assert raised.value.errno == errno.ECONNRESET
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import subprocess
 import threading
 import traceback
 from collections.abc import Callable, Iterator
@@ -10,7 +11,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from conftest import LIMIT, Background
-from everstream import SSEClient
+from everstream import SSEClient, errors
 from everstream.actions import Event, Fault, Start
 from everstream.config import (
     ConnectionClient,
@@ -154,6 +155,82 @@ def test_an_error_of_this_package_arrives_as_it_is(mistake: Exception) -> None:
         with pytest.raises(type(mistake)) as raised:
             client.start()
         assert raised.value is mistake
+
+
+NEVER_SENT: list[Exception] = [errors.ConnectError("x"), errors.ConnectTimeoutError("x")]
+MAYBE_SENT: list[Exception] = [
+    errors.RequestError("x"),
+    errors.ReadError("x"),
+    errors.ReadTimeoutError("x"),
+    errors.EventTooLargeError("x"),
+    errors.IncompleteStreamError("x"),
+    errors.ClosedError("x"),
+    errors.InterruptedStartError("x"),
+    errors.SSEError("x"),
+    errors.HTTPStatusError(500),
+    errors.HTTPContentTypeError("text/html"),
+    errors.HTTPContentEncodingError("compress"),
+    errors.HTTPRedirectError(302),
+    OSError("x"),
+    ConnectionRefusedError("x"),
+    ValueError("x"),
+    subprocess.SubprocessError("a library's"),
+]
+
+
+@pytest.mark.parametrize("mistake", NEVER_SENT + MAYBE_SENT, ids=lambda it: type(it).__name__)
+def test_only_a_connect_error_says_that_nothing_was_sent(mistake: Exception) -> None:
+    """A request that may not be repeated is sent again only after that."""
+
+    class Once(Scripted, ConnectionClient):
+        is_repeatable = False
+
+        def create_client(self, logger: logging.Logger) -> ConnectionClient:
+            return self
+
+        def close(self) -> None:
+            pass
+
+    attempts: list[None] = []
+
+    def connect(_: str | None) -> ConnectionResult:
+        attempts.append(None)
+        raise mistake
+
+    strategy = ErrorStrategy.continue_with_max_attempts(3)
+    faults: list[Exception | None] = []
+    with SSEClient(Once(connect), 0, error_strategy=strategy) as client:
+        actions = (action for action in client.all if isinstance(action, Fault))
+        with pytest.raises(type(mistake)) as raised:
+            faults.extend(action.error for action in actions)
+    assert raised.value is mistake
+    assert all(fault is mistake for fault in faults)
+    assert len(attempts) == len(faults) + 1 == (4 if mistake in NEVER_SENT else 1)
+
+
+@pytest.mark.parametrize(
+    ("mistake", "is_retried"),
+    [
+        (errors.ConnectError("x"), True),
+        (errors.RequestError("x"), True),
+        (errors.ReadError("x"), True),
+        (errors.ReadTimeoutError("x"), True),
+        (OSError("x"), True),
+        (subprocess.SubprocessError("a library's"), True),
+        (errors.HTTPStatusError(500), False),
+        (errors.HTTPContentTypeError("text/html"), False),
+        (errors.HTTPContentEncodingError("compress"), False),
+        (errors.HTTPRedirectError(302), False),
+        (errors.EventTooLargeError("x"), False),
+        (errors.IncompleteStreamError("x"), False),
+        (errors.ClosedError("x"), False),
+        (ValueError("x"), False),
+    ],
+    ids=lambda it: type(it).__name__,
+)
+def test_reconnect_retries_what_waiting_may_fix(mistake: Exception, is_retried: bool) -> None:
+    fails, _ = ErrorStrategy.reconnect().apply(mistake)
+    assert fails is not is_retried
 
 
 def test_what_a_server_asks_for_counts_for_a_source_too() -> None:

@@ -299,7 +299,7 @@ def test_credentials_stay_with_their_origin(
         assert name in home.headers
         assert name in near.headers
     for request in (away, back):
-        assert request.headers["x-mine"] == "d"
+        assert "x-mine" not in request.headers
         assert request.headers["host"] == f"127.0.0.1:{(other if request is away else server).port}"
         for name in ("authorization", "cookie", "proxy-authorization"):
             assert name not in request.headers
@@ -410,7 +410,7 @@ def test_no_answer_is_a_read_timeout(server: SSEServer) -> None:
     [
         (Reply.raw(""), "^the server closed the connection before responding$"),
         (Reply.raw("HTTP/1.1 2"), "BadStatusLine"),
-        (Reply.raw("").reset(), "^the server reset the connection$"),
+        (Reply.raw("").reset(), "^the server reset the connection before responding$"),
     ],
 )
 def test_no_response_is_a_request_error(server: SSEServer, reply: Reply, text: str) -> None:
@@ -431,7 +431,7 @@ CLOSED = "^the server closed the connection mid-response$"
     ("reply", "text"),
     [
         (Reply.stream().event("x").drop_connection(), CLOSED),
-        (Reply.stream().event("x").reset(), "^the server reset the connection$"),
+        (Reply.stream().event("x").reset(), "^the server reset the connection mid-response$"),
         (Reply.stream().content_length(100).event("x").drop_connection(), CLOSED),
         (Reply.raw(HEAD_OF_CHUNKS + "9\r\ndata: x\n\n\r\n5\r\nda"), CLOSED),
         (

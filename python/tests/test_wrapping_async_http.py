@@ -12,12 +12,13 @@ import threading
 import pytest
 
 from async_sources import collect, in_thread, run
+from everstream import AsyncSSEClient
 from everstream.config.async_connect_strategy import (
     AsyncConnectionClient,
     AsyncConnectionResult,
     AsyncConnectStrategy,
 )
-from everstream.errors import ClosedError, HTTPStatusError, ReadTimeoutError
+from everstream.errors import ClosedError, HTTPStatusError, ReadError, ReadTimeoutError
 from everstream.testing import Gate, Reply, SSEServer
 
 LOGGER = logging.getLogger("mine")
@@ -166,3 +167,99 @@ def test_query_params_are_asked_in_the_thread_of_the_loop(server: SSEServer) -> 
     run(main())
     assert server.requests[0].target == "/?token=1"
     assert threads == [threading.get_ident()] * 2
+
+
+class Keeping(AsyncConnectStrategy, AsyncConnectionClient):
+    """Keeps what another strategy has connected to, and passes it on untouched."""
+
+    def __init__(self, inner: AsyncConnectStrategy) -> None:
+        self.inner = inner
+        self.begins = 0
+        self.closed = 0
+
+    def create_client(self, logger: logging.Logger) -> AsyncConnectionClient:
+        self.client = self.inner.create_client(logger)
+        return self
+
+    async def connect(self, last_event_id: str | None) -> AsyncConnectionResult:
+        self.result = await self.client.connect(last_event_id)
+        # What it may have read itself.
+        self.first = [await anext(self.result.stream) for _ in range(self.begins)]
+
+        async def close() -> None:
+            self.closed += 1
+            await self.result.close()
+
+        return AsyncConnectionResult(self.result.stream, close, self.result.headers)
+
+    async def close(self) -> None:
+        await self.client.close()
+
+
+def test_a_stream_passed_on_untouched_is_read_without_python(server: SSEServer) -> None:
+    gate = Gate()
+    server.enqueue(Reply.stream().event("a").event("b").wait_for(gate).event("c"))
+    strategy = Keeping(AsyncConnectStrategy.http(server.url()))
+
+    async def main() -> None:
+        async with AsyncSSEClient(strategy) as client:
+            events = client.events
+            assert (await anext(events)).data == "a"
+            with pytest.raises(RuntimeError, match="one reader"):
+                await anext(strategy.result.stream)
+            gate.open()
+            assert [event.data for event in await collect(events)] == ["b", "c"]
+            assert strategy.closed == 1
+
+    run(main())
+    assert server.wait_for_open_connections(0)
+
+
+def test_a_stream_that_python_has_begun_to_read_stays_in_python(server: SSEServer) -> None:
+    gate = Gate()
+    server.enqueue(Reply.stream().event("a").wait_for(gate).event("b"))
+    strategy = Keeping(AsyncConnectStrategy.http(server.url()))
+    strategy.begins = 1
+
+    async def main() -> None:
+        async with AsyncSSEClient(strategy) as client:
+            await client.start()
+            assert strategy.first == [b"data: a\n\n"]
+            gate.open()
+            assert [event.data for event in await collect(client.events)] == ["b"]
+
+    run(main())
+
+
+def test_a_stream_passed_on_untouched_is_closed_when_it_fails(server: SSEServer) -> None:
+    server.enqueue(Reply.stream().event("a").drop_connection(), Reply.stream().event("a").stall())
+    strategy = Keeping(AsyncConnectStrategy.http(server.url(), read_timeout=0.2))
+
+    async def main() -> None:
+        async with AsyncSSEClient(strategy) as client:
+            for number, kind in enumerate([ReadError, ReadTimeoutError], 1):
+                events = client.events
+                assert (await anext(events)).data == "a"
+                with pytest.raises(kind):
+                    await anext(events)
+                assert strategy.closed == number
+
+    run(main())
+    assert server.wait_for_open_connections(0)
+
+
+def test_closing_a_stream_passed_on_untouched_ends_the_wait(server: SSEServer) -> None:
+    server.enqueue(Reply.stream().event("a").stall())
+    strategy = Keeping(AsyncConnectStrategy.http(server.url()))
+
+    async def main() -> None:
+        async with AsyncSSEClient(strategy) as client:
+            events = client.events
+            assert (await anext(events)).data == "a"
+            reading = asyncio.create_task(collect(events))
+            await asyncio.sleep(0)
+            await strategy.result.close()
+            assert await reading == []
+
+    run(main())
+    assert server.wait_for_open_connections(0)

@@ -20,9 +20,10 @@ from everstream.errors import (
     ClosedError,
     EventTooLargeError,
     HTTPStatusError,
+    ReadError,
     ReadTimeoutError,
 )
-from everstream.testing import Reply, SSEServer
+from everstream.testing import Gate, Reply, SSEServer
 from sources import Scripted
 
 LOGGER = logging.getLogger("mine")
@@ -110,6 +111,85 @@ def test_a_strategy_may_wrap_it(server: SSEServer) -> None:
     assert strategy.bytes == len(b"id: 7\ndata: a\n\ndata: b\n\n")
     assert [request.headers.get("last-event-id") for request in server.requests] == [None, "7", "7"]
     assert server.wait_for_open_connections(0)
+
+
+class Keeping(ConnectStrategy, ConnectionClient):
+    """Keeps what another strategy has connected to, and passes it on untouched."""
+
+    def __init__(self, inner: ConnectStrategy) -> None:
+        self.inner = inner
+        self.begins = 0
+
+    def create_client(self, logger: logging.Logger) -> ConnectionClient:
+        self.client = self.inner.create_client(logger)
+        return self
+
+    def connect(self, last_event_id: str | None) -> ConnectionResult:
+        self.result = self.client.connect(last_event_id)
+        # What it may have read itself.
+        self.first = [next(self.result.stream) for _ in range(self.begins)]
+        return self.result
+
+    def close(self) -> None:
+        self.client.close()
+
+
+def test_a_stream_passed_on_untouched_is_read_without_python(server: SSEServer) -> None:
+    gate = Gate()
+    server.enqueue(Reply.stream().event("a").event("b").wait_for(gate).event("c"))
+    strategy = Keeping(ConnectStrategy.http(server.url()))
+    with SSEClient(strategy) as client:
+        events = client.events
+        assert next(events).data == "a"
+        with pytest.raises(RuntimeError, match="one reader"):
+            next(strategy.result.stream)
+        gate.open()
+        assert [event.data for event in events] == ["b", "c"]
+    assert list(strategy.result.stream) == []
+    assert server.wait_for_open_connections(0)
+
+
+def test_a_stream_that_python_has_begun_to_read_stays_in_python(server: SSEServer) -> None:
+    gate = Gate()
+    server.enqueue(Reply.stream().event("a").wait_for(gate).event("b"))
+    strategy = Keeping(ConnectStrategy.http(server.url()))
+    strategy.begins = 1
+    with SSEClient(strategy) as client:
+        client.start()
+        assert strategy.first == [b"data: a\n\n"]
+        gate.open()
+        assert [event.data for event in client.events] == ["b"]
+
+
+def test_closing_a_stream_passed_on_untouched_ends_the_wait(server: SSEServer) -> None:
+    server.enqueue(Reply.stream().event("a").stall())
+    strategy = Keeping(ConnectStrategy.http(server.url()))
+    with SSEClient(strategy) as client:
+        events = client.events
+        assert next(events).data == "a"
+        reading = Background(lambda: list(events))
+        assert reading.result(nudge=strategy.result.close) == []
+        assert server.wait_for_open_connections(0)
+
+
+def test_a_stream_passed_on_untouched_keeps_its_read_timeout(server: SSEServer) -> None:
+    server.enqueue(Reply.stream().event("a").stall())
+    strategy = Keeping(ConnectStrategy.http(server.url(), read_timeout=0.2))
+    with SSEClient(strategy) as client:
+        events = client.events
+        assert next(events).data == "a"
+        with pytest.raises(ReadTimeoutError):
+            next(events)
+    assert server.wait_for_open_connections(0)
+
+
+def test_a_stream_passed_on_untouched_breaks_as_any_other(server: SSEServer) -> None:
+    server.enqueue(Reply.stream().event("a").drop_connection())
+    with SSEClient(Keeping(ConnectStrategy.http(server.url()))) as client:
+        events = client.events
+        assert next(events).data == "a"
+        with pytest.raises(ReadError):
+            next(events)
 
 
 def test_a_wrapped_post_is_not_repeated_unasked(server: SSEServer) -> None:

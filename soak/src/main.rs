@@ -9,6 +9,7 @@ mod feed;
 mod flat;
 mod numbers;
 mod plot;
+mod refusals;
 mod report;
 mod run;
 mod sample;
@@ -68,6 +69,11 @@ struct Args {
     #[arg(long, default_value_t = 30_000, value_parser = clap::value_parser!(u64).range(1..))]
     outage_ms: u64,
 
+    /// Instead of that: makes this many attempts at a server that closes each connection as it
+    /// accepts it. Every attempt must end in a fault.
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
+    attempts: Option<u64>,
+
     /// Where to write the plot.
     #[arg(long)]
     svg: Option<PathBuf>,
@@ -102,7 +108,10 @@ fn main() -> ExitCode {
     let passed = match args.role {
         Some(Role::Server) => server::run().map(|()| true),
         Some(Role::Client) => client::run().map(|()| true),
-        None => run::run(&args),
+        None => match args.attempts {
+            Some(attempts) => refusals::run(attempts),
+            None => run::run(&args),
+        },
     };
     match passed {
         Ok(true) => ExitCode::SUCCESS,

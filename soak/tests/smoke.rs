@@ -88,6 +88,22 @@ fn one_changed_letter_fails_the_run() {
 }
 
 #[test]
+fn every_attempt_at_a_server_that_hangs_up_ends_in_a_fault() {
+    let output = Command::new(env!("CARGO_BIN_EXE_everstream-soak"))
+        .args(["--attempts", "2000"])
+        .output()
+        .unwrap();
+    let report = text(&output);
+    assert!(output.status.success(), "{report}");
+    let faults: u64 = ["Fault::Connect ", "Fault::Request "]
+        .into_iter()
+        .filter(|name| report.contains(name))
+        .map(|name| number(&report, name))
+        .sum();
+    assert_eq!(faults, 2000, "{report}");
+}
+
+#[test]
 fn too_few_open_files_are_told_with_what_to_do() {
     let output = Command::new("sh")
         .args(["-c", "ulimit -n 100 && exec \"$0\" --streams 2000"])

@@ -203,11 +203,17 @@ fn print_difference(name: &str, committed: &str, listed: &str) {
 mod tests {
     use super::*;
 
-    /// What DESIGN.md names: the traits of the field, with what their methods take, and a client of
-    /// the user's own.
-    const FOREIGN: [&str; 9] = [
+    /// What DESIGN.md names: the traits of the field, with what their methods take, the types of HTTP
+    /// and URLs in everstream-http, and a client of the user's own.
+    const FOREIGN: [&str; 17] = [
         "futures_core::stream::FusedStream",
         "futures_core::stream::Stream",
+        "http::header::map::HeaderMap",
+        "http::header::name::HeaderName",
+        "http::header::value::HeaderValue",
+        "http::method::Method",
+        "http::status::StatusCode",
+        "http::version::Version",
         "reqwest::async_impl::client::Client",
         "serde_core::de::Deserialize",
         "serde_core::de::DeserializeOwned",
@@ -215,11 +221,14 @@ mod tests {
         "serde_core::ser::Serialize",
         "serde_core::ser::Serializer",
         "tokio::io::async_read::AsyncRead",
+        "url::Url",
+        "url::host::Host",
     ];
 
-    const OURS: [&str; 6] = [
+    const OURS: [&str; 7] = [
         "everstream",
         "everstream_core",
+        "everstream_http",
         "everstream_testing",
         "alloc",
         "core",

@@ -64,6 +64,7 @@ mod tests {
             "everstream",
             "everstream-cli",
             "everstream-core",
+            "everstream-http",
             "everstream-testing",
         ];
         assert_eq!(names, expected);

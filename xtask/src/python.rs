@@ -190,6 +190,7 @@ const SDIST: &[&str] = &[
     "pyproject.toml",
     "crates/everstream/src/lib.rs",
     "crates/everstream-core/src/lib.rs",
+    "crates/everstream-http/src/lib.rs",
     "crates/everstream-testing/src/lib.rs",
     "python/src/lib.rs",
     "python/everstream/__init__.py",

@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use everstream::{Error, Event, Fault, RedactedUrl, Start};
+use everstream::{Error, Event, Failure, FailureKind, Fault, RedactedUrl, Start};
+use everstream_http::policy::withheld_message;
 
 use crate::report;
 use crate::visible::{shortened, visible};
@@ -65,6 +66,17 @@ pub(crate) fn lost(fault: Option<&Fault>, delay: Duration) -> String {
     format!("{why}; retrying in {}", seconds(delay))
 }
 
+/// Which headers the response's server was not sent.
+pub(crate) fn withheld(start: &Start) -> Option<String> {
+    withheld_message(&start.withheld_headers, start.url.as_deref()?)
+}
+
+/// Which headers the server of an error's response was not sent.
+pub(crate) fn withheld_before(fault: &Fault) -> Option<String> {
+    let response = fault.response()?;
+    withheld_message(&response.withheld_headers, &response.url)
+}
+
 /// A time as people say it.
 pub(crate) fn seconds(time: Duration) -> String {
     let seconds = time.as_secs_f64();
@@ -89,6 +101,9 @@ pub(crate) fn stopped(by: &str, events: u64, last_event_id: Option<&str>, cursor
 
 /// The error, what the server said, and what to try next.
 pub(crate) fn gave_up(error: &Error) {
+    if let Some(text) = error.fault().and_then(withheld_before) {
+        report::warning(&text);
+    }
     if error.status() == Some(204) {
         report::news("the server ended the stream for good (status 204)");
         return;
@@ -138,7 +153,7 @@ pub(crate) fn hint(fault: &Fault) -> Option<&'static str> {
         }
         Fault::ContentEncoding(_) => Some("ask for plain bytes: -H 'Accept-Encoding: identity'"),
         Fault::Redirect(..) => Some("follow the stream at the URL where it is now"),
-        Fault::Connect(_) => Some(unreachable(&causes(fault))),
+        Fault::Connect(_) => Some(unreachable(fault)),
         Fault::ConnectTimeout(_) => Some(
             "check host and port, and that nothing is in between; --connect-timeout waits longer",
         ),
@@ -150,27 +165,23 @@ pub(crate) fn hint(fault: &Fault) -> Option<&'static str> {
     }
 }
 
-fn causes(fault: &Fault) -> String {
-    let mut text = String::new();
-    let mut cause = std::error::Error::source(fault);
-    while let Some(error) = cause {
-        text += &format!("{error} ").to_lowercase();
-        cause = error.source();
-    }
-    text
-}
-
-fn unreachable(causes: &str) -> &'static str {
-    let has = |part| causes.contains(part);
-    if has("certificate") {
-        "trust its authority with --cacert FILE; -k accepts any certificate, and anybody between"
-    } else if has("dns") {
-        "check the name of the host; --resolve HOST:PORT:ADDRESS goes without a look-up"
-    } else if has("tls") || has("handshake") || has("invalidcontenttype") {
-        "the port may speak plain HTTP: try http:// instead of https://"
-    } else if has("refused") {
-        "nobody listens there: check host and port, and whether the server runs"
-    } else {
-        "check host and port, and the proxy if there is one"
+fn unreachable(fault: &Fault) -> &'static str {
+    match fault.failure().map(Failure::kind) {
+        Some(FailureKind::Untrusted) => {
+            "trust its authority with --cacert FILE; -k accepts any certificate, and anyone on the \
+             network path"
+        }
+        Some(FailureKind::Resolve) => {
+            "check the name of the host; --resolve HOST:PORT:ADDRESS goes without a look-up"
+        }
+        Some(FailureKind::Tls) => "the port may speak plain HTTP: try http:// instead of https://",
+        Some(FailureKind::Refused) => {
+            "nobody listens there: check host and port, and whether the server runs"
+        }
+        Some(FailureKind::ProxyAuthentication) => {
+            "give the proxy credentials: -x http://USER:PASSWORD@HOST:PORT"
+        }
+        Some(FailureKind::Proxy) => "check the proxy, and whether it may connect to this host",
+        _ => "check host and port, and the proxy if there is one",
     }
 }

@@ -256,6 +256,9 @@ impl Follower<'_> {
                 }
                 let id = client.last_event_id();
                 report::news(&explain::started(&start, self.connections, id));
+                if let Some(text) = explain::withheld(&start) {
+                    report::warning(&text);
+                }
                 if self.args.output.verbose {
                     explain::response(&start)
                         .iter()
@@ -269,6 +272,9 @@ impl Follower<'_> {
                 }
                 let before = self.lost.replace(explain::lost(fault.as_ref(), delay));
                 before.iter().for_each(|lost| report::news(lost));
+                if let Some(text) = fault.as_ref().and_then(explain::withheld_before) {
+                    report::warning(&text);
+                }
             }
             _ => {}
         }

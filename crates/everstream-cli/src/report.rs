@@ -7,8 +7,6 @@ use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use everstream::Fault;
-
 use crate::exit::Exit;
 use crate::terminal::{colours, erase_status, take_open_line};
 use crate::visible::visible;
@@ -70,6 +68,13 @@ pub(crate) fn news(text: &str) {
     }
 }
 
+/// Something that may be the cause of an error.
+pub(crate) fn warning(text: &str) {
+    if !QUIET.load(Ordering::Relaxed) {
+        line(&format!("everstream: warning: {}", visible(text)));
+    }
+}
+
 /// An error, with what caused it.
 pub(crate) fn error(what: &str, cause: Option<&(dyn Error + 'static)>) {
     let mut text = what.to_owned();
@@ -90,15 +95,9 @@ pub(crate) fn raw(text: &str) {
 }
 
 /// What happened, and its first cause. The levels between them are those of libraries, and say how
-/// they are built. A disconnect needs no cause: its source is for programs.
+/// they are built.
 pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
-    let fault = error
-        .downcast_ref::<Fault>()
-        .or_else(|| error.downcast_ref::<everstream::Error>()?.fault());
-    if fault.is_some_and(Fault::is_disconnect) {
-        return text;
-    }
     let mut cause = error.source();
     while let Some(deeper) = cause.and_then(Error::source) {
         cause = Some(deeper);
@@ -126,6 +125,8 @@ fn line(text: &str) {
 
 #[cfg(test)]
 mod tests {
+    use everstream::Fault;
+
     use super::*;
 
     #[test]

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
-use everstream::{Error, Http, HttpVersion, RedactedUrl};
+use everstream::{Error, HeaderScope, Http, HttpVersion, RedactedUrl};
 
 use crate::duration;
 use crate::password::password;
@@ -117,10 +117,11 @@ impl RequestArgs {
     pub(crate) fn http(&self) -> Result<Http, Problem> {
         let mut http = Http::new(&self.url)
             .redirect_limit(self.max_redirs)
+            .header_scope(HeaderScope::All)
             .connect_timeout(self.connect_timeout);
         let headers = self.headers()?;
         for (name, value) in &headers {
-            http = http.sensitive_header(name, value);
+            http = http.header(name, value);
         }
         if let Some(name) = &self.user_agent {
             http = http.header("user-agent", name);

@@ -24,7 +24,10 @@ fn one_connection_can_be_all() {
     server.enqueue(Reply::stream().event("x").reset());
     let (code, news) = end(&server, &["--no-reconnect"]);
     assert_eq!(code, 8, "{news}");
-    assert!(news.contains("the server reset the connection\n"), "{news}");
+    assert!(
+        news.contains("the server reset the connection mid-response\n"),
+        "{news}"
+    );
 
     server.enqueue(Reply::status(503));
     assert_eq!(end(&server, &["--no-reconnect"]).0, 6);
@@ -108,7 +111,10 @@ fn a_post_that_broke_is_told_what_would_send_it_again() {
     server.otherwise(Reply::stream().event("x").reset());
     let (code, news) = end(&server, &["-d", "x", "--retry-delay", "10ms"]);
     assert_eq!(code, 8, "{news}");
-    assert!(news.contains("the server reset the connection\n"), "{news}");
+    assert!(
+        news.contains("the server reset the connection mid-response\n"),
+        "{news}"
+    );
     assert!(
         news.contains("so does a POST whose answer has no ids, without --repeat-unsafe"),
         "{news}"

@@ -252,7 +252,10 @@ fn reconnects_and_failures_are_recorded() {
         .find(|line| line.get("ended").is_some())
         .unwrap();
     assert_eq!(ended["ended"], "fault");
-    assert_eq!(ended["error"], "the server closed the connection mid-response");
+    assert_eq!(
+        ended["error"],
+        "the server reset the connection mid-response"
+    );
     let has = |name: &str| lines.iter().filter(|line| line.get(name).is_some()).count();
     assert_eq!((has("connected"), has("failed"), has("ended")), (2, 1, 2));
     let again = lines.iter().rfind(|line| line.get("connected").is_some());

@@ -2,6 +2,7 @@
 
 use alloc::boxed::Box;
 use alloc::string::String;
+use alloc::vec::Vec;
 use core::fmt;
 
 use crate::event::Event;
@@ -57,6 +58,9 @@ pub struct Start {
     pub url: Option<String>,
     /// How many attempts it took since the last connection: 1 if the first one succeeded.
     pub attempt: u32,
+    /// The names of headers that were not sent to this URL, because a redirect led to another origin
+    /// than the one they were meant for.
+    pub withheld_headers: Vec<String>,
 }
 
 impl fmt::Debug for Start {
@@ -66,6 +70,7 @@ impl fmt::Debug for Start {
             .field("headers", &self.headers)
             .field("url", &self.url.as_deref().map(RedactedUrl))
             .field("attempt", &self.attempt)
+            .field("withheld_headers", &self.withheld_headers)
             .finish()
     }
 }

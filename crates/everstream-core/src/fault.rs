@@ -1,6 +1,5 @@
 //! Why a connection ended.
 
-use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -9,6 +8,7 @@ use core::error::Error;
 use core::fmt;
 use core::time::Duration;
 
+use crate::failure::{Failure, FailureKind};
 use crate::headers::Headers;
 use crate::item::TooLarge;
 use crate::url::RedactedUrl;
@@ -119,6 +119,9 @@ pub struct ErrorResponse {
     pub retry_after: Option<Duration>,
     /// Why it isn't followed, or the error by which a source of the user's own told of it.
     pub cause: Option<Arc<dyn Error + Send + Sync>>,
+    /// The names of headers that were not sent to this URL, because a redirect led to another origin
+    /// than the one they were meant for.
+    pub withheld_headers: Vec<String>,
 }
 
 impl ErrorResponse {
@@ -140,6 +143,7 @@ impl ErrorResponse {
             body: Vec::new(),
             retry_after: None,
             cause: None,
+            withheld_headers: Vec::new(),
         }
     }
 }
@@ -166,26 +170,38 @@ impl Fault {
         matches!(self, Fault::Connect(_) | Fault::ConnectTimeout(_))
     }
 
-    /// Whether the server closed or reset the connection before its response had ended.
+    /// The failure that this is about, if it was described as one.
     ///
-    /// `Display` then says everything that helps a person. The source is an [`std::io::Error`] for
-    /// programs, with a kind such as `UnexpectedEof` or `ConnectionReset`.
+    /// ```
+    /// use everstream_core::{Failure, FailureKind, Fault};
+    ///
+    /// assert!(Fault::Read("torn".into()).failure().is_none());
+    /// let failure = Failure::new(FailureKind::Reset, "the server reset the connection");
+    /// assert!(Fault::Read(failure.into()).failure().is_some());
+    /// ```
+    pub fn failure(&self) -> Option<&Failure> {
+        match self {
+            Fault::Connect(error)
+            | Fault::Request(error)
+            | Fault::Read(error)
+            | Fault::Other(error) => error
+                .downcast_ref()
+                // After a redirect a fault holds another one.
+                .or_else(|| error.downcast_ref::<Fault>()?.failure()),
+            _ => None,
+        }
+    }
+
+    /// Whether the server closed or reset the connection before its response had ended.
     ///
     /// ```
     /// # use everstream_core::Fault;
     /// assert!(!Fault::Read("torn".into()).is_disconnect());
     /// ```
-    ///
-    /// [`std::io::Error`]: https://doc.rust-lang.org/std/io/struct.Error.html
     pub fn is_disconnect(&self) -> bool {
-        self.disconnect().is_some()
-    }
-
-    fn disconnect(&self) -> Option<&Disconnect> {
-        match self {
-            Fault::Request(error) | Fault::Read(error) => error.downcast_ref(),
-            _ => None,
-        }
+        let is_end =
+            |failure: &Failure| matches!(failure.kind(), FailureKind::Closed | FailureKind::Reset);
+        matches!(self, Fault::Request(_) | Fault::Read(_)) && self.failure().is_some_and(is_end)
     }
 
     /// Whether surely no request was sent, so that any request may be tried again.
@@ -243,8 +259,8 @@ impl Fault {
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(disconnect) = self.disconnect() {
-            return disconnect.fmt(f);
+        if let Some(failure) = self.failure() {
+            return failure.fmt(f);
         }
         match self {
             Fault::Connect(_) => f.write_str("could not connect"),
@@ -311,8 +327,8 @@ impl fmt::Display for Fault {
 
 impl Error for Fault {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        if let Some(disconnect) = self.disconnect() {
-            return disconnect.source();
+        if self.failure().is_some() {
+            return None;
         }
         match self {
             Fault::Connect(error)
@@ -328,37 +344,6 @@ impl Error for Fault {
     }
 }
 
-/// How the server ended the connection. As the cause of a [`Fault::Request`] or [`Fault::Read`] it is
-/// what that fault says, instead of a second level below it.
-#[doc(hidden)]
-#[derive(Debug)]
-pub struct Disconnect {
-    message: Cow<'static, str>,
-    source: BoxError,
-}
-
-impl Disconnect {
-    #[doc(hidden)]
-    pub fn new(message: impl Into<Cow<'static, str>>, source: impl Into<BoxError>) -> Self {
-        Disconnect {
-            message: message.into(),
-            source: source.into(),
-        }
-    }
-}
-
-impl fmt::Display for Disconnect {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
-    }
-}
-
-impl Error for Disconnect {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        Some(&*self.source)
-    }
-}
-
 impl fmt::Debug for ErrorResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ErrorResponse")
@@ -368,6 +353,7 @@ impl fmt::Debug for ErrorResponse {
             .field("body", &String::from_utf8_lossy(&self.body))
             .field("retry_after", &self.retry_after)
             .field("cause", &self.cause)
+            .field("withheld_headers", &self.withheld_headers)
             .finish()
     }
 }

@@ -21,6 +21,7 @@ use crate::action::{Action, Start};
 use crate::config::SessionConfig;
 use crate::decoder::Decoder;
 use crate::event::Event;
+use crate::event_id::is_sendable_id;
 use crate::fault::Fault;
 use crate::item::Item;
 use crate::output::Output;
@@ -687,11 +688,7 @@ impl<B: AsRef<[u8]>> Session<B> {
     /// Whether the next request will say where to go on: the server has sent an id since the request
     /// first went out, and the newest id can be a header's value.
     fn can_resume(&self) -> bool {
-        let sendable = |id: &str| {
-            !id.bytes()
-                .any(|byte| byte.is_ascii_control() && byte != b'\t')
-        };
-        self.id_received && self.last_event_id().is_some_and(sendable)
+        self.id_received && self.last_event_id().is_some_and(is_sendable_id)
     }
 
     /// Rule 8: half an event is discarded with its connection.

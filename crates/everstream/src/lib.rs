@@ -61,6 +61,7 @@
 //! | `system-proxy` | yes | proxies from the environment and the system |
 //! | `socks` | no | SOCKS proxies |
 //! | `gzip`, `brotli`, `zstd` | yes | compressed responses |
+//! | `reqwest` | no | requests over a `reqwest::Client` of your own: [`Http::client`] |
 //! | `json` | no | [`JsonExt`], [`Http::json`] |
 //! | `serde` | no | `Serialize` and `Deserialize` for [`Event`] |
 //! | `tracing` | no | logs of connections, faults and waits, at the level `debug`; of reads, at `trace` |
@@ -117,9 +118,12 @@ pub use connect::{Hop, Probe};
 pub use error::Error;
 pub use everstream_core::{
     Action, BoxError, DEFAULT_MAX_EVENT_SIZE, Decoder, EncodeError, Encoder, ErrorResponse, Event,
-    EventRef, Fault, Headers, Item, ItemRef, Output, Oversize, RedactedUrl, RedirectProblem,
-    Session, SessionConfig, Start, Timestamp, TooLarge, error_strategy, retry_delay,
+    EventRef, Failure, FailureKind, Fault, Headers, Item, ItemRef, Output, Oversize, RedactedUrl,
+    RedirectProblem, Session, SessionConfig, Start, Timestamp, TooLarge, error_strategy,
+    retry_delay,
 };
+#[cfg(feature = "http")]
+pub use everstream_http::policy::HeaderScope;
 pub use handle::Handle;
 #[cfg(feature = "json")]
 pub use json::{JsonError, JsonExt};

@@ -8,6 +8,11 @@ fn follow(url: &str) -> Program {
     Program::start(command(env!("CARGO_BIN_EXE_std-sockets"), [url]))
 }
 
+fn follow_for(url: &str, read_timeout: &str) -> Program {
+    let program = env!("CARGO_BIN_EXE_std-sockets");
+    Program::start(command(program, [url, read_timeout]))
+}
+
 #[test]
 fn a_stream_is_followed_over_ends_and_resets_until_the_server_has_no_more() {
     let (server, feed) = (Server::start(), Feed::new());
@@ -23,6 +28,7 @@ fn a_stream_is_followed_over_ends_and_resets_until_the_server_has_no_more() {
                 .drop_connection(),
         )
         .enqueue(Reply::stream().in_pieces(1).resume(feed.take(3)))
+        .enqueue(Reply::stream().close_delimited().end())
         .otherwise(Reply::status(204));
     let ended = follow(&server.url("/feed?topic=a")).end();
 
@@ -36,7 +42,7 @@ fn a_stream_is_followed_over_ends_and_resets_until_the_server_has_no_more() {
         .iter()
         .map(|it| it.header("last-event-id"))
         .collect();
-    assert_eq!(ids, [None, Some("3"), Some("6"), Some("9")]);
+    assert_eq!(ids, [None, Some("3"), Some("6"), Some("9"), Some("9")]);
     assert_eq!(requests[0].target, "/feed?topic=a");
 }
 
@@ -70,4 +76,74 @@ fn an_id_injects_no_header() {
     let ended = follow(&server.url("/")).end();
     assert_eq!(ended.stdout, "message: a\n");
     assert_eq!(server.requests()[1].header("last-event-id"), None);
+}
+
+#[test]
+fn redirects_are_followed_and_credentials_stay_with_their_origin() {
+    let (server, other) = (Server::start(), Server::start());
+    server
+        .enqueue(Reply::redirect(307, "/moved?a=b#part"))
+        .enqueue(Reply::redirect(302, other.url("/feed")));
+    other
+        .enqueue(Reply::stream().retry(1).event_with_id("7", "hello").end())
+        .otherwise(Reply::status(204));
+    server.otherwise(Reply::redirect(308, other.url("/feed")));
+    let url = server.url("/");
+    let ended = follow(&url.replace("http://", "http://user:pw@")).end();
+
+    assert_eq!(ended.stdout, "message: hello\n", "{}", ended.stderr);
+    let requests = server.requests();
+    assert_eq!(requests[1].target, "/moved?a=b");
+    for request in &requests {
+        assert_eq!(request.header("authorization"), Some("Basic dXNlcjpwdw=="));
+    }
+    for request in other.requests() {
+        assert_eq!(request.header("authorization"), None);
+    }
+    // What redirects comes first again, and the id follows.
+    assert_eq!(requests[2].header("last-event-id"), Some("7"));
+    assert_eq!(other.requests()[1].header("last-event-id"), Some("7"));
+}
+
+#[test]
+fn a_redirect_that_cannot_be_followed_is_named() {
+    for (location, told) in [
+        ("https://localhost/", "only http://"),
+        ("/", "10 redirects"),
+    ] {
+        let server = Server::start();
+        server.otherwise(Reply::redirect(302, location));
+        let ended = follow(&server.url("/")).end();
+        assert_eq!(ended.status.code(), Some(1));
+        assert!(ended.stderr.contains(told), "{}", ended.stderr);
+    }
+}
+
+#[test]
+fn a_silent_server_is_left_after_the_read_timeout() {
+    let server = Server::start();
+    server
+        .enqueue(Reply::stream().retry(1).event_with_id("1", "a").stall())
+        .enqueue(Reply::raw("HTTP/1.1 200 OK\r\n").stall())
+        .otherwise(Reply::status(204));
+    let ended = follow_for(&server.url("/"), "0.2").end();
+    assert_eq!(ended.stdout, "message: a\n");
+    let timeouts = ended.stderr.matches("200ms").count();
+    assert_eq!(timeouts, 2, "{}", ended.stderr);
+    assert_eq!(server.requests()[2].header("last-event-id"), Some("1"));
+}
+
+#[test]
+fn malformed_chunks_are_a_fault_after_what_precedes_them() {
+    let server = Server::start();
+    let head =
+        "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let body = "10\r\nretry:1\ndata: a\n\r\n1\r\n\n\r\nnonsense\r\n";
+    server
+        .enqueue(Reply::raw(format!("{head}{body}")))
+        .otherwise(Reply::status(204));
+    let ended = follow(&server.url("/")).end();
+    assert_eq!(ended.stdout, "message: a\n");
+    let told = "the response has an invalid chunk size";
+    assert!(ended.stderr.contains(told), "{}", ended.stderr);
 }

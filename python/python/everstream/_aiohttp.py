@@ -4,58 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import re
-from collections.abc import AsyncIterator, Callable, Mapping
+import copy
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from logging import Logger
 from typing import Any
 
 import aiohttp
-from multidict import CIMultiDict
 from yarl import URL
 
 from . import _native
-from ._disconnect import MID_RESPONSE, NO_RESPONSE, RESET, disconnect
-from ._headers import Headers
+from ._decoder import DecodeError, Decoder, codings
+from ._disconnect import MID_RESPONSE, NO_RESPONSE, closed, disconnect, reset
 from .config.async_connect_strategy import (
     AsyncConnectionClient,
     AsyncConnectionResult,
     AsyncConnectStrategy,
 )
 from .config.connect_strategy import QueryParams
-from .errors import (
-    ConnectError,
-    ConnectTimeoutError,
-    HTTPContentEncodingError,
-    HTTPContentTypeError,
-    HTTPRedirectError,
-    HTTPStatusError,
-    ReadError,
-    ReadTimeoutError,
-    RequestError,
-)
+from .errors import ReadError, ReadTimeoutError, SSEError
 
-_REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_REDIRECT_LIMIT = 10
-_CREDENTIALS = ("Authorization", "Cookie", "Proxy-Authorization")
-_ABOUT_BODY = (
-    "Content-Encoding",
-    "Content-Language",
-    "Content-Length",
-    "Content-Location",
-    "Content-Type",
-)
+# What is for one request only, or for one origin only.
 _BODY_OPTIONS = ("data", "json", "compress", "chunked", "expect100", "upload_tracker")
-# What is for one origin only.
 _ORIGIN_OPTIONS = ("auth", "cookies", "middlewares", "server_hostname", "fingerprint")
-_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
-# Those that aiohttp decodes, some of them if it finds the library.
-_CODINGS = frozenset({"", "identity", "gzip", "deflate", "br", "zstd"})
-_ERROR_BODY = 1 << 10
-_ERROR_BODY_TIME = 2.0
-
-
-# All of ASCII but the tab (RFC 9110, section 5.5).
-_CONTROLS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
 class AiohttpConnectStrategy(AsyncConnectStrategy):
@@ -74,34 +44,41 @@ class AiohttpConnectStrategy(AsyncConnectStrategy):
         read_timeout: float | None,
         connect_timeout: float | None,
         max_event_size: int | None,
+        sensitive_headers: Iterable[str] | None,
     ) -> None:
-        parsed = URL(url)
-        if parsed.scheme not in ("http", "https") or not parsed.host:
-            raise ValueError("the setting url can't be used: it isn't an absolute http(s) URL")
-        self.url = url
         self.session = session
-        self.query_params = query_params
-        self.method = method.upper()
         self.read_timeout = read_timeout
         self.max_event_size = max_event_size
         self.options = dict(options or {})
-        self.headers = CIMultiDict({"Accept": "text/event-stream", "Cache-Control": "no-cache"})
-        for given in (self.options.pop("headers", None) or {}, headers or {}):
-            for name, value in given.items():
-                self.headers[name] = value.decode("latin-1") if isinstance(value, bytes) else value
+        sent: list[tuple[str, str | bytes]] = [
+            *(self.options.pop("headers", None) or {}).items(),
+            *(headers or {}).items(),
+        ]
         if body is not None:
             self.options["data"] = body.encode() if isinstance(body, str) else body
             # aiohttp would add one.
             self.options.setdefault("skip_auto_headers", ["Content-Type"])
-        self.options.setdefault(
+        timeout = self.options.setdefault(
             "timeout", aiohttp.ClientTimeout(total=None, sock_connect=connect_timeout)
+        )
+        if isinstance(timeout, (int, float)):
+            self.options["timeout"] = aiohttp.ClientTimeout(total=timeout)
+        self.request = _native.Request(
+            url,
+            method=method,
+            headers=sent,
+            sensitive_headers=sensitive_headers,
+            query_params=query_params,
+            has_body=any(self.options.get(name) is not None for name in ("data", "json")),
+            follow_redirects=True,
+            codings=codings(),
         )
 
     def create_client(self, logger: Logger) -> AsyncConnectionClient:
         return _Client(self)
 
     def __repr__(self) -> str:
-        return f"AsyncConnectStrategy.http({_native.redact_url(self.url)!r})"
+        return f"AsyncConnectStrategy.http({_native.redact_url(self.request.url)!r})"
 
 
 class _Client(AsyncConnectionClient):
@@ -113,19 +90,30 @@ class _Client(AsyncConnectionClient):
         self._max_event_size = strategy.max_event_size
 
     async def connect(self, last_event_id: str | None) -> AsyncConnectionResult:
-        response, release = await self._exchange(last_event_id)
+        exchange = self._strategy.request.exchange(last_event_id)
+        hops = _Hops(self._session(), self._strategy)
         try:
-            await _check(response)
+            while True:
+                response = await hops.send(exchange)
+                next_step = exchange.handle_head(response.status, response.raw_headers)
+                if next_step == "stream":
+                    break
+                if next_step == "error":
+                    await _read_error(response, exchange)
+                    raise exchange.error()
         except BaseException:
-            await release()
+            await hops.close()
             raise
-        result = AsyncConnectionResult(_chunks(response), release, _headers(response))
-        result._status, result._url = response.status, str(response.url)
+        headers, status, url, withheld = exchange.start()
+        decoder = Decoder(exchange.coding)
+        result = AsyncConnectionResult(_chunks(response, decoder), hops.close, headers)
+        result._status, result._url = status, url
+        result._withheld_headers = tuple(withheld)
         return result
 
     @property
     def is_repeatable(self) -> bool:
-        return self._strategy.method in _SAFE_METHODS
+        return self._strategy.request.is_repeatable
 
     async def close(self) -> None:
         session, self._own_session = self._own_session, None
@@ -147,123 +135,100 @@ class _Client(AsyncConnectionClient):
             )
         return self._own_session
 
-    def _url(self) -> URL:
-        url = URL(self._strategy.url)
-        if self._strategy.query_params is None:
-            return url
-        params = self._strategy.query_params()
-        if not params:
-            return url
-        pairs = params.items() if isinstance(params, Mapping) else params
-        query = [
-            (str(name), one.decode() if isinstance(one, bytes) else str(one))
-            for name, value in pairs
-            for one in (value if isinstance(value, (list, tuple)) else [value])
-        ]
-        names = {name for name, _ in query}
-        kept = [(name, value) for name, value in url.query.items() if name not in names]
-        return url.with_query(kept + query)
 
-    async def _exchange(
-        self, last_event_id: str | None
-    ) -> tuple[aiohttp.ClientResponse, Callable[[], Any]]:
-        """Sends the request, and follows redirects.
+class _Hops:
+    """The requests of one attempt, one after the other.
 
-        aiohttp would follow them too, but it keeps secrets in headers of the session, and cookies
-        that belong to no host.
-        """
-        strategy = self._strategy
-        url, method = self._url(), strategy.method
-        headers, options = strategy.headers.copy(), dict(strategy.options)
-        # An id that can't be a header's value is kept for the user, and not sent. Otherwise it is
-        # UTF-8 on the wire, as it was when it came.
-        if last_event_id and not _CONTROLS.search(last_event_id):
-            headers["Last-Event-ID"] = last_event_id
-        session, bare = self._session(), None
-        followed = 0
+    aiohttp would follow redirects too, but it keeps secrets in headers of the session, and cookies
+    that belong to no host.
+    """
 
-        async def release() -> None:
-            response.close()
-            if bare is not None:
-                await bare.close()
+    def __init__(self, session: aiohttp.ClientSession, strategy: AiohttpConnectStrategy) -> None:
+        self._session = session
+        self._options = dict(strategy.options)
+        self._read_timeout = strategy.read_timeout
+        self._response: aiohttp.ClientResponse | None = None
+        #: A session without anything of the user's, but for its connections.
+        self._bare: aiohttp.ClientSession | None = None
+        self._copy: aiohttp.ClientSession | None = None
+        if not strategy.request.is_repeatable:
+            # aiohttp repeats PUT and DELETE when a connection breaks.
+            self._session = self._copy = copy.copy(session)
+            self._copy._retry_connection = False
 
-        while True:
-            try:
-                response = await self._send(session, method, url, headers, options, followed > 0)
-            except BaseException:
-                if bare is not None:
-                    await bare.close()
-                raise
-            if response.status not in _REDIRECTS:
-                return response, release
-            target = _target(response)
-            if target is None or followed >= _REDIRECT_LIMIT:
-                body = await _error_body(response)
-                error = HTTPRedirectError(
-                    response.status, _headers(response), url=str(response.url), body=body
-                )
-                await release()
-                raise error
-            response.close()
-            followed += 1
+    async def send(self, exchange: _native.Exchange) -> aiohttp.ClientResponse:
+        """The next response. The one before it is closed."""
+        if self._response is not None:
+            self._response.close()
+        options = self._options
+        if exchange.is_redirected:
             options.pop("params", None)
-            if (response.status in (301, 302) and method == "POST") or (
-                response.status == 303 and method not in ("GET", "HEAD")
-            ):
-                method = "GET"
-                for name in _BODY_OPTIONS:
-                    options.pop(name, None)
-                for name in _ABOUT_BODY:
-                    headers.popall(name, None)
-            if target.origin() != response.url.origin():
-                for name in (*_CREDENTIALS, "Host"):
-                    headers.popall(name, None)
-                for name in _ORIGIN_OPTIONS:
-                    options.pop(name, None)
-                if bare is None:
-                    # From here on nothing of the session's own, but for its connections.
-                    bare = aiohttp.ClientSession(
-                        connector=session.connector,
-                        connector_owner=False,
-                        cookie_jar=aiohttp.DummyCookieJar(),
-                    )
-                    options.setdefault("auto_decompress", session.auto_decompress)
-                    session = bare
-            url = target
+        if not exchange.has_body:
+            for name in _BODY_OPTIONS:
+                options.pop(name, None)
+        if exchange.has_left_origin and self._bare is None:
+            for name in _ORIGIN_OPTIONS:
+                options.pop(name, None)
+            self._bare = aiohttp.ClientSession(
+                connector=self._session.connector,
+                connector_owner=False,
+                cookie_jar=aiohttp.DummyCookieJar(),
+            )
+            self._bare._retry_connection = self._session._retry_connection
+            self._session = self._bare
+        self._response = await self._send(exchange)
+        return self._response
 
-    async def _send(
-        self,
-        session: aiohttp.ClientSession,
-        method: str,
-        url: URL,
-        headers: CIMultiDict[str],
-        options: dict[str, Any],
-        redirected: bool,
-    ) -> aiohttp.ClientResponse:
-        request = session.request(
+    async def close(self) -> None:
+        if self._response is not None:
+            self._response.close()
+        if self._copy is not None:
+            self._copy.detach()
+        if self._bare is not None:
+            await self._bare.close()
+
+    async def _send(self, exchange: _native.Exchange) -> aiohttp.ClientResponse:
+        method, url, headers = exchange.request
+        request = self._session.request(
             method,
-            url,
-            headers=headers,
-            **{**options, "allow_redirects": False, "raise_for_status": False},
+            URL(url, encoded=True),
+            headers=[(name, _text(value)) for name, value in headers],
+            **{
+                **self._options,
+                "allow_redirects": False,
+                "raise_for_status": False,
+                # It knows fewer names of codings, and can't know what is none.
+                "auto_decompress": False,
+            },
         )
-        limit = self._strategy.read_timeout
+        limit = self._read_timeout
         if limit is not None:
             # Silence begins when there is a connection, and that has a limit of its own.
-            limit += options["timeout"].sock_connect or 0
+            limit += getattr(self._options["timeout"], "sock_connect", None) or 0
         try:
             return await asyncio.wait_for(request, limit)
         except aiohttp.ConnectionTimeoutError as error:
-            kind: type[Exception] = RequestError if redirected else ConnectTimeoutError
-            raise kind("no connection could be made in the time given") from error
+            text = "no connection could be made in the time given"
+            raise exchange.connect_failure(text, is_timeout=True) from error
         except asyncio.TimeoutError as error:
-            raise ReadTimeoutError("no response came in the time given") from error
+            text = "no response came in the time given"
+            raise exchange.request_failure(text, is_timeout=True) from error
         except aiohttp.ClientConnectorError as error:
-            kind = RequestError if redirected else ConnectError
-            raise kind(_about(error)) from error
+            raise exchange.connect_failure(_about(error), is_timeout=False) from error
         except aiohttp.InvalidURL as error:
             raise ValueError("the URL can't be used") from error
         except (aiohttp.ClientError, OSError) as error:
-            raise RequestError(_disconnect(error, NO_RESPONSE) or _about(error)) from error
+            raise exchange.request_failure(
+                _disconnect(error, NO_RESPONSE) or _about(error), is_timeout=False
+            ) from error
+
+
+def _text(value: bytes) -> str:
+    """aiohttp sends text as UTF-8."""
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value.decode("latin-1")
 
 
 def _about(error: Exception) -> str:
@@ -278,78 +243,58 @@ def _about(error: Exception) -> str:
     return str(text or "") or type(error).__name__
 
 
-def _disconnect(error: Exception, closed: str) -> str | None:
+def _disconnect(error: Exception, when: str) -> str | None:
     if isinstance(error, aiohttp.ServerDisconnectedError):
-        return closed
+        return closed(when)
     # Of a connection that was lost within a body, aiohttp has the error only as text.
     text = str(error)
     if isinstance(error, aiohttp.ClientPayloadError) and "is not completed" in text:
-        return RESET if "ConnectionResetError" in text else closed
-    return disconnect(error, closed)
+        return reset(when) if "ConnectionResetError" in text else closed(when)
+    return disconnect(error, when)
 
 
-def _headers(response: aiohttp.ClientResponse) -> Headers:
-    return Headers(response.headers.items())
-
-
-def _target(response: aiohttp.ClientResponse) -> URL | None:
-    """Where a redirect leads, if it can be followed."""
-    location = response.headers.get("Location")
-    if location is None:
-        return None
-    try:
-        named = URL(location)
-        if named.scheme and not named.host:
-            return None
-        target = response.url.join(named)
-        target.origin()
-    except ValueError:
-        return None
-    return target if target.scheme in ("http", "https") else None
-
-
-async def _check(response: aiohttp.ClientResponse) -> None:
-    """Raises what is wrong with a response that isn't a stream."""
-    content_type = response.headers.get("Content-Type", "")
-    coding = response.headers.get("Content-Encoding", "").strip().lower()
-    headers, url = _headers(response), str(response.url)
-    if not 200 <= response.status < 300 or response.status == 204:
-        raise HTTPStatusError(response.status, headers, url=url, body=await _error_body(response))
-    if content_type.split(";", 1)[0].strip().lower() != "text/event-stream":
-        body = await _error_body(response)
-        raise HTTPContentTypeError(content_type, headers, url=url, body=body)
-    if coding not in _CODINGS:
-        body = await _error_body(response)
-        raise HTTPContentEncodingError(coding, headers, url=url, body=body)
-
-
-async def _error_body(response: aiohttp.ClientResponse) -> bytes:
-    """The beginning of it. A server that stalls there must not hold up the error."""
-    body = bytearray()
+async def _read_error(response: aiohttp.ClientResponse, exchange: _native.Exchange) -> None:
+    """Reads the body of an error, for as long as it may take. What fails ends it."""
 
     async def read() -> None:
-        while len(body) < _ERROR_BODY:
-            chunk = await response.content.readany()
-            if not chunk:
+        async with contextlib.aclosing(_chunks(response, Decoder(exchange.coding))) as chunks:
+            async for chunk in chunks:
+                exchange.handle_body(chunk)
+                if exchange.error_body_time is None:
+                    return
+
+    seconds = exchange.error_body_time
+    if seconds is not None:
+        with contextlib.suppress(SSEError, asyncio.TimeoutError):
+            await asyncio.wait_for(read(), seconds)
+
+
+async def _chunks(
+    response: aiohttp.ClientResponse, decoder: Decoder
+) -> AsyncGenerator[bytes, None]:
+    failure: SSEError | None = None
+    cause: Exception | None = None
+    while True:
+        try:
+            data = await response.content.readany()
+        except (aiohttp.ClientError, OSError, asyncio.TimeoutError) as error:
+            cause = error
+            failure = (
+                ReadTimeoutError("no byte came in the time given")
+                if isinstance(error, asyncio.TimeoutError)
+                else ReadError(_disconnect(error, MID_RESPONSE) or _about(error))
+            )
+            # aiohttp raises at once, and leaves what came before the connection broke where it is.
+            data = b""
+            with contextlib.suppress(AttributeError, asyncio.TimeoutError):
+                data = response.content._read_nowait(-1)
+        try:
+            for chunk in decoder.decode(data):
+                yield chunk
+            if failure is None and not data:
+                decoder.finish()
                 return
-            body.extend(chunk[: _ERROR_BODY - len(body)])
-
-    with contextlib.suppress(aiohttp.ClientError, OSError, asyncio.TimeoutError):
-        await asyncio.wait_for(read(), _ERROR_BODY_TIME)
-    return bytes(body)
-
-
-async def _chunks(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
-    try:
-        while chunk := await response.content.readany():
-            yield chunk
-    except (aiohttp.ClientError, OSError, asyncio.TimeoutError) as error:
-        # aiohttp raises at once, and leaves what came before the connection broke where it is.
-        rest = b""
-        with contextlib.suppress(AttributeError, asyncio.TimeoutError):
-            rest = response.content._read_nowait(-1)
-        if rest:
-            yield rest
-        if isinstance(error, asyncio.TimeoutError):
-            raise ReadTimeoutError("no byte came in the time given") from error
-        raise ReadError(_disconnect(error, MID_RESPONSE) or _about(error)) from error
+        except DecodeError as error:
+            failure, cause = failure or ReadError(str(error)), cause or error
+        if failure is not None:
+            raise failure from cause

@@ -7,9 +7,8 @@ import ssl
 from collections.abc import Iterator
 from typing import Final
 
-MID_RESPONSE: Final = "the server closed the connection mid-response"
-NO_RESPONSE: Final = "the server closed the connection before responding"
-RESET: Final = "the server reset the connection"
+MID_RESPONSE: Final = "mid-response"
+NO_RESPONSE: Final = "before responding"
 
 _CLOSED: Final = (
     EOFError,
@@ -21,15 +20,25 @@ _CLOSED: Final = (
 )
 
 
-def disconnect(error: BaseException, closed: str) -> str | None:
-    """What to say if the server closed (``closed``) or reset the connection, and else ``None``."""
+def closed(when: str) -> str:
+    """The server closed the connection."""
+    return f"the server closed the connection {when}"
+
+
+def reset(when: str) -> str:
+    """The server reset the connection."""
+    return f"the server reset the connection {when}"
+
+
+def disconnect(error: BaseException, when: str) -> str | None:
+    """What to say if the server closed or reset the connection, and else ``None``."""
     found = list(causes(error))
     for cause in found:
         # A RemoteDisconnected, which is a close, is a ConnectionResetError too.
         is_close = isinstance(cause, http.client.RemoteDisconnected)
         if isinstance(cause, ConnectionResetError) and not is_close:
-            return RESET
-    return closed if any(isinstance(cause, _CLOSED) for cause in found) else None
+            return reset(when)
+    return closed(when) if any(isinstance(cause, _CLOSED) for cause in found) else None
 
 
 def causes(error: BaseException) -> Iterator[BaseException]:

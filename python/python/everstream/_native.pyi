@@ -1,7 +1,7 @@
 """The engine. Not public: what is meant for use is in the other modules."""
 
 from asyncio import AbstractEventLoop, Future
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from logging import Logger
 from typing import Any, Generic, Literal, TypeVar, final, overload
 
@@ -19,6 +19,7 @@ __all__ = [
     "Comment",
     "ErrorPreset",
     "Event",
+    "Exchange",
     "Feed",
     "Gate",
     "Http",
@@ -27,6 +28,7 @@ __all__ = [
     "Iter",
     "Mailbox",
     "Reply",
+    "Request",
     "Server",
     "Wake",
     "__version__",
@@ -136,8 +138,13 @@ class Wake:
 @final
 class Mailbox:
     def opened(
-        self, headers: Mapping[str, Any] | None, status: int | None, url: str | None
-    ) -> None: ...
+        self,
+        stream: AsyncHttpStream | None,
+        headers: Mapping[str, Any] | None,
+        status: int | None,
+        url: str | None,
+        withheld: Sequence[str],
+    ) -> bool: ...
     def chunk(self, chunk: Any) -> None: ...
     def failed(self, error: BaseException) -> None: ...
     def ended(self) -> None: ...
@@ -162,6 +169,7 @@ class Http:
         url: str,
         *,
         headers: Mapping[str, str | bytes] | None,
+        sensitive_headers: Iterable[str] | None,
         query_params: Callable[[], Any] | None,
         method: str,
         body: str | bytes | None,
@@ -190,6 +198,8 @@ class HttpStream:
     def status(self) -> int | None: ...
     @property
     def url(self) -> str | None: ...
+    @property
+    def withheld_headers(self) -> list[str]: ...
     def __iter__(self) -> HttpStream: ...
     def __next__(self) -> bytes: ...
     def close(self) -> None: ...
@@ -214,7 +224,58 @@ class AsyncHttpStream:
     def status(self) -> int | None: ...
     @property
     def url(self) -> str | None: ...
+    @property
+    def withheld_headers(self) -> list[str]: ...
     def close(self) -> None: ...
+
+@final
+class Request:
+    """The request of a transport that is written in Python."""
+
+    def __new__(
+        cls,
+        url: str,
+        *,
+        method: str,
+        headers: Iterable[tuple[str, str | bytes]],
+        sensitive_headers: Iterable[str] | None,
+        query_params: Callable[[], Any] | None,
+        has_body: bool,
+        follow_redirects: bool,
+        codings: Sequence[str],
+    ) -> Request: ...
+    @property
+    def url(self) -> str: ...
+    @property
+    def method(self) -> str: ...
+    @property
+    def is_repeatable(self) -> bool: ...
+    def exchange(self, last_event_id: str | None) -> Exchange: ...
+
+@final
+class Exchange:
+    """One attempt: says what to send, and what to do with what was answered."""
+
+    @property
+    def request(self) -> tuple[str, str, list[tuple[str, bytes]]]: ...
+    @property
+    def has_body(self) -> bool: ...
+    @property
+    def is_redirected(self) -> bool: ...
+    @property
+    def has_left_origin(self) -> bool: ...
+    def handle_head(
+        self, status: int, headers: Sequence[tuple[bytes, bytes]]
+    ) -> Literal["follow", "stream", "error"]: ...
+    @property
+    def coding(self) -> str | None: ...
+    @property
+    def error_body_time(self) -> float | None: ...
+    def handle_body(self, chunk: bytes) -> None: ...
+    def error(self) -> Exception: ...
+    def connect_failure(self, message: str, is_timeout: bool) -> Exception: ...
+    def request_failure(self, message: str, is_timeout: bool) -> Exception: ...
+    def start(self) -> tuple[Headers, int | None, str | None, list[str]]: ...
 
 @final
 class ErrorPreset:

@@ -9,7 +9,11 @@ from types import AsyncGeneratorType
 from typing import Any
 
 from . import _native
-from .config.async_connect_strategy import AsyncConnectionClient, AsyncConnectionResult
+from .config.async_connect_strategy import (
+    AsyncConnectionClient,
+    AsyncConnectionResult,
+    native_stream,
+)
 from .errors import ReadError
 
 
@@ -139,10 +143,20 @@ class Link:
             self._fail(failure)
 
     async def _transfer(self, result: AsyncConnectionResult) -> None:
-        chunks = aiter(result.stream)
+        stream = result.stream
+        chunks = aiter(stream)
         try:
-            self._mailbox.opened(result.headers, result._status, result._url)
+            is_direct = self._mailbox.opened(
+                native_stream(stream),
+                result.headers,
+                result._status,
+                result._url,
+                result._withheld_headers,
+            )
             await self._next_want()
+            if is_direct:
+                # The engine has read it to its end.
+                return
             async for chunk in chunks:
                 self._mailbox.chunk(chunk)
                 await self._next_want()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ._headers import Headers
@@ -14,17 +14,19 @@ __all__ = ["Action", "Comment", "Event", "Fault", "Start"]
 class Start(Action):
     """A connection was made and answered with a stream."""
 
-    __slots__ = ("_headers", "_status", "_url")
+    __slots__ = ("_headers", "_status", "_url", "_withheld_headers")
 
     def __init__(
         self,
         headers: Mapping[str, Any] | None = None,
         status: int | None = None,
         url: str | None = None,
+        withheld_headers: Sequence[str] = (),
     ) -> None:
         self._headers = headers
         self._status = status
         self._url = url
+        self._withheld_headers = tuple(withheld_headers)
 
     @property
     def headers(self) -> Mapping[str, Any] | None:
@@ -40,6 +42,13 @@ class Start(Action):
     def url(self) -> str | None:
         """The URL that answered, after redirects. It may hold secrets in its query."""
         return self._url
+
+    @property
+    def withheld_headers(self) -> tuple[str, ...]:
+        """The names of headers that were not sent to this URL, in lower case: a redirect led to
+        another origin than the one they were set for.
+        """
+        return self._withheld_headers
 
     def __repr__(self) -> str:
         # Without the URL and the headers, which may hold secrets.

@@ -86,6 +86,7 @@ class _ResponseError(SSEError):
         self._headers = headers
         self._url = url
         self._body = body
+        self._withheld_headers: tuple[str, ...] = ()
 
     @property
     def headers(self) -> Mapping[str, Any] | None:
@@ -102,9 +103,16 @@ class _ResponseError(SSEError):
         """The first KiB of the response's body."""
         return self._body
 
+    @property
+    def withheld_headers(self) -> tuple[str, ...]:
+        """The names of headers that were not sent to this URL, in lower case: a redirect led to
+        another origin than the one they were set for.
+        """
+        return self._withheld_headers
+
     def __reduce__(self) -> tuple[Any, ...]:
         arguments = (type(self), self._value, self._headers, self._url, self._body, self.args[0])
-        return _restore, arguments
+        return _restore, arguments, {"_withheld_headers": self._withheld_headers}
 
 
 def _restore(

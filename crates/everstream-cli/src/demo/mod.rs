@@ -8,12 +8,11 @@ mod script;
 mod story;
 mod tally;
 
-use std::io;
 use std::time::Duration;
 
 use everstream::error_strategy::{TRANSIENT_STATUSES, reconnect};
 use everstream::retry_delay::backoff;
-use everstream::{Action, Error, Fault, Http, SseClient};
+use everstream::{Action, Error, Failure, FailureKind, Fault, Http, SseClient};
 use everstream_testing::{Feed, Server};
 
 use crate::args::DemoArgs;
@@ -221,13 +220,9 @@ impl Client {
 
 /// How the connection was lost, in a few words.
 fn cause(fault: &Fault) -> String {
-    let mut cause: &dyn std::error::Error = fault;
-    while let Some(next) = cause.source() {
-        cause = next;
-    }
-    match cause.downcast_ref().map(io::Error::kind) {
-        Some(io::ErrorKind::ConnectionReset) => "reset by the server".to_owned(),
-        Some(io::ErrorKind::UnexpectedEof) => "closed mid-response".to_owned(),
-        _ => cause.to_string(),
+    match fault.failure().map(Failure::kind) {
+        Some(FailureKind::Reset) => "reset by the server".to_owned(),
+        Some(FailureKind::Closed) => "closed mid-response".to_owned(),
+        _ => report::chain(fault),
     }
 }

@@ -316,6 +316,9 @@ impl Recorder<'_> {
                 self.status.iter_mut().for_each(Status::connected);
                 let id = client.last_event_id();
                 report::news(&explain::started(&start, self.connections, id));
+                if let Some(text) = explain::withheld(&start) {
+                    report::warning(&text);
+                }
                 if self.args.verbose {
                     let response = explain::response(&start);
                     response.iter().for_each(|line| report::news(line));
@@ -326,6 +329,9 @@ impl Recorder<'_> {
                 let delay = client.next_retry_delay();
                 if let Some(status) = &mut self.status {
                     status.lost(delay);
+                }
+                if let Some(text) = fault.as_ref().and_then(explain::withheld_before) {
+                    report::warning(&text);
                 }
                 self.lost = Some(explain::lost(fault.as_ref(), delay));
             }

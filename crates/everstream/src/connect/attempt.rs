@@ -8,9 +8,8 @@ use std::sync::Arc;
 use ::http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use ::http::{HeaderMap, HeaderName, HeaderValue};
 use everstream_core::{BoxError, RedactedUrl};
-use reqwest::Url;
+use url::Url;
 
-use super::redirect;
 use crate::error::Error;
 
 /// A request that is about to be sent, for
@@ -257,6 +256,7 @@ pub(super) fn parse_header(
             format!("the value of {name:?} holds control characters"),
         )
     })?;
-    value.set_sensitive(sensitive || redirect::is_credential(&parsed));
+    // Credentials are sensitive anyway, see `everstream_http::exchange`; this is what the user says.
+    value.set_sensitive(sensitive);
     Ok((parsed, value))
 }

@@ -1,10 +1,12 @@
 //! Content codings (RFC 9110, section 8.4.1): compressed bodies, decoded as they come.
 //!
-//! They are decoded here and not in reqwest, whose decoders lose what they have already decoded
-//! when the connection breaks, or nonsense follows, in the same read.
+//! What was decoded before the connection broke, or before nonsense followed in the same read, is
+//! delivered first.
 
 #[cfg(feature = "brotli")]
 mod brotli;
+#[cfg(feature = "gzip")]
+mod deflate;
 #[cfg(feature = "gzip")]
 mod gzip;
 #[cfg(feature = "zstd")]
@@ -14,10 +16,9 @@ use std::io::{self, ErrorKind};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use ::http::header::CONTENT_ENCODING;
-use ::http::{HeaderMap, HeaderValue};
 use bytes::{Buf, Bytes};
 use everstream_core::Fault;
+use everstream_http::policy::ContentCoding;
 use futures_core::Stream;
 
 /// How much is decoded at once. It is all that a decoder keeps besides its window, so that a small
@@ -45,71 +46,33 @@ trait Decode: Send {
 /// What is wrong with the data.
 type Corrupt = String;
 
-/// A coding that is decoded here.
-pub(super) struct Coding {
-    name: &'static str,
-    /// Fails if there is no memory.
-    new: fn() -> io::Result<Box<dyn Decode>>,
-}
-
-/// In the order in which they are asked for.
-const CODINGS: &[Coding] = &[
+/// The codings that are decoded here.
+pub(super) const CODINGS: &[ContentCoding] = &[
     #[cfg(feature = "gzip")]
-    Coding {
-        name: "gzip",
-        new: || Ok(Box::new(gzip::Gzip::new())),
-    },
+    ContentCoding::Gzip,
     #[cfg(feature = "brotli")]
-    Coding {
-        name: "br",
-        new: || Ok(Box::new(brotli::Brotli::new())),
-    },
+    ContentCoding::Brotli,
     #[cfg(feature = "zstd")]
-    Coding {
-        name: "zstd",
-        new: || Ok(Box::new(zstd::Zstd::new()?)),
-    },
+    ContentCoding::Zstd,
+    #[cfg(feature = "gzip")]
+    ContentCoding::Deflate,
 ];
 
-/// What a request says in `Accept-Encoding`, if anything is decoded.
-pub(super) fn accepted() -> Option<HeaderValue> {
-    let names: Vec<&str> = CODINGS.iter().map(|coding| coding.name).collect();
-    HeaderValue::from_str(&names.join(", "))
-        .ok()
-        .filter(|value| !value.is_empty())
-}
-
-/// The coding of a response's body, if it has one; an error if it isn't one that is decoded here.
-/// (A client of the user's own that decodes takes the header off.)
-pub(super) fn coding(headers: &HeaderMap) -> Result<Option<&'static Coding>, Unknown> {
-    let mut found = None;
-    let codings = headers
-        .get_all(CONTENT_ENCODING)
-        .iter()
-        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
-        .map(<[u8]>::trim_ascii)
-        .filter(|name| !name.is_empty() && !name.eq_ignore_ascii_case(b"identity"));
-    for name in codings {
-        // RFC 9110, section 8.4.1.3.
-        let name = match name.eq_ignore_ascii_case(b"x-gzip") {
-            true => b"gzip",
-            false => name,
-        };
-        let coding = CODINGS
-            .iter()
-            .find(|coding| coding.name.as_bytes().eq_ignore_ascii_case(name));
-        // Nobody compresses twice, but who wants to keep a client busy.
-        if coding.is_none() || found.is_some() {
-            return Err(Unknown);
-        }
-        found = coding;
+fn decoder(coding: ContentCoding) -> io::Result<Box<dyn Decode>> {
+    match coding {
+        #[cfg(feature = "gzip")]
+        ContentCoding::Gzip => Ok(Box::new(gzip::Gzip::new())),
+        #[cfg(feature = "gzip")]
+        ContentCoding::Deflate => Ok(Box::new(deflate::Deflate::new())),
+        #[cfg(feature = "brotli")]
+        ContentCoding::Brotli => Ok(Box::new(brotli::Brotli::new())),
+        #[cfg(feature = "zstd")]
+        ContentCoding::Zstd => Ok(Box::new(zstd::Zstd::new()?)),
+        // Not one of `CODINGS`, so that no response is taken for it.
+        #[allow(unreachable_patterns)]
+        _ => Err(ErrorKind::Unsupported.into()),
     }
-    Ok(found)
 }
-
-/// A coding, or a sequence of them, that isn't decoded here.
-#[derive(Debug)]
-pub(super) struct Unknown;
 
 /// A decoded body as chunks, none of them empty. What comes before an error is handed out before
 /// it.
@@ -127,14 +90,14 @@ pub(super) struct Decoded<S> {
 }
 
 impl<S> Decoded<S> {
-    pub(super) fn new(body: S, coding: &Coding) -> Self {
-        let (decoder, fault) = match (coding.new)() {
+    pub(super) fn new(body: S, coding: ContentCoding) -> Self {
+        let (decoder, fault) = match decoder(coding) {
             Ok(decoder) => (Some(decoder), None),
             Err(error) => (None, Some(Fault::Read(error.into()))),
         };
         Decoded {
             body,
-            name: coding.name,
+            name: coding.token(),
             decoder,
             input: Bytes::new(),
             out: Vec::with_capacity(PIECE),

@@ -11,10 +11,10 @@ use std::time::Duration;
 use ::http::Method;
 use bytes::Bytes;
 use everstream_core::{BoxError, RedactedUrl};
+use everstream_http::policy::HeaderScope;
 
 use super::attempt::{Attempt, Hook};
-use super::exchange::HttpClient;
-use super::kept::Kept;
+use super::client::HttpClient;
 use super::settings::{Header, Settings};
 use super::transport::Transport;
 use super::{ClientContext, ConnectStrategy, ConnectionClient};
@@ -234,6 +234,23 @@ impl Http {
         self.with(|settings| settings.redirect_limit = limit)
     }
 
+    /// Which headers stay with the origin of the URL when a redirect leads to another one. Default:
+    /// [`HeaderScope::Sensitive`]. What wasn't sent is named in
+    /// [`Start::withheld_headers`](crate::Start::withheld_headers).
+    ///
+    /// ```
+    /// use everstream::{HeaderScope, Http};
+    ///
+    /// let http = Http::new("https://example.com/feed")
+    ///     .header("x-team", "a")
+    ///     .header_scope(HeaderScope::All);
+    /// # drop(http);
+    /// ```
+    #[must_use]
+    pub fn header_scope(self, scope: HeaderScope) -> Self {
+        self.with(|settings| settings.header_scope = scope)
+    }
+
     /// How long the look-up of the name, the connection and TLS may take together. `None`: as long
     /// as the system allows. Default: 10 s.
     ///
@@ -401,6 +418,8 @@ impl Http {
     /// let http = Http::new("https://example.com/feed").client(client);
     /// # Ok::<(), reqwest::Error>(())
     /// ```
+    #[cfg(feature = "reqwest")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "reqwest")))]
     #[must_use]
     pub fn client(self, client: reqwest::Client) -> Self {
         self.with(|settings| settings.own = Some(client))
@@ -416,7 +435,6 @@ impl Http {
             change(Arc::make_mut(&mut settings.transport));
             // Connections that were made under other settings aren't shared.
             settings.shared = Arc::default();
-            settings.kept = Kept::default();
         })
     }
 }
@@ -431,25 +449,18 @@ impl Http {
             Error::config("method", format!("{:?} isn't a method", settings.method))
         })?;
         let first = settings.attempt()?;
-        if cfg!(not(feature = "__tls")) && settings.own.is_none() && first.url.scheme() == "https" {
+        if cfg!(not(feature = "__tls"))
+            && !settings.brings_client()
+            && first.url.scheme() == "https"
+        {
             let problem = "https needs a feature for TLS: rustls, rustls-no-provider or native-tls";
             return Err(Error::config("url", problem));
         }
-        let clients = settings.clients(context);
-        // What is wrong with the settings is said now.
-        clients.get(&first.url)?;
         Ok(HttpClient {
-            clients,
+            connections: settings.connections(context)?,
             settings: settings.clone(),
-            attempts: 0,
             method,
-            body: settings.body.clone(),
-            hook: settings.hook.clone(),
-            redirect_limit: settings.redirect_limit,
-            connect_timeout: match settings.own {
-                Some(_) => None,
-                None => settings.transport.connect_timeout,
-            },
+            attempts: 0,
         })
     }
 }

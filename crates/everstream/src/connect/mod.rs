@@ -3,32 +3,28 @@
 #[cfg(feature = "http")]
 mod attempt;
 #[cfg(feature = "http")]
-mod clients;
+mod buffer;
+#[cfg(feature = "http")]
+mod client;
+#[cfg(feature = "http")]
+mod connections;
 mod custom;
 #[cfg(feature = "http")]
 mod decode;
 #[cfg(feature = "http")]
-mod disconnect;
-#[cfg(feature = "http")]
-mod exchange;
-#[cfg(feature = "http")]
-mod handover;
-#[cfg(feature = "http")]
 mod http;
 #[cfg(feature = "http")]
-mod kept;
-#[cfg(all(feature = "native-tls", not(feature = "__rustls")))]
-mod native_tls;
+mod http1;
+#[cfg(feature = "http2")]
+mod http2;
+#[cfg(feature = "http")]
+mod net;
 #[cfg(feature = "__probe")]
 mod probe;
-#[cfg(feature = "http")]
-mod redirect;
-#[cfg(feature = "http")]
-mod response;
+#[cfg(feature = "reqwest")]
+mod reqwest;
 #[cfg(feature = "http")]
 mod settings;
-#[cfg(feature = "__rustls")]
-mod tls;
 #[cfg(feature = "http")]
 mod transport;
 
@@ -48,11 +44,11 @@ use crate::error::Error;
 pub use attempt::Attempt;
 pub use custom::{ConnectFn, connect_fn};
 #[cfg(feature = "http")]
+pub use everstream_http::policy::parse_retry_after;
+#[cfg(feature = "http")]
 pub use http::{Http, HttpVersion};
 #[cfg(feature = "__probe")]
 pub use probe::{Hop, Probe};
-#[cfg(feature = "http")]
-pub use response::parse_retry_after;
 
 /// How a client obtains its bytes. It is immutable, and can serve any number of clients.
 ///
@@ -206,9 +202,9 @@ pub struct Connection {
 }
 
 enum Source {
-    /// Nearly every one is it, and reqwest has boxed it three times.
+    /// Nearly every one is it, and needs no allocation.
     #[cfg(feature = "http")]
-    Body(response::Body),
+    Body(connections::Body),
     Any(Pin<Box<dyn Stream<Item = Result<Bytes, Fault>> + Send>>),
 }
 
@@ -257,6 +253,25 @@ impl Connection {
     #[must_use]
     pub fn with_headers(mut self, headers: Headers) -> Self {
         self.start.headers = headers;
+        self
+    }
+
+    /// Names the headers that were not sent to the URL that answered, because a redirect led to
+    /// another origin than the one they were meant for.
+    ///
+    /// ```
+    /// use everstream::Connection;
+    ///
+    /// let bytes = std::io::Cursor::new("data: x\n\n");
+    /// let connection = Connection::from_read(bytes).with_withheld_headers(["x-api-key"]);
+    /// assert_eq!(connection.start().withheld_headers, ["x-api-key"]);
+    /// ```
+    #[must_use]
+    pub fn with_withheld_headers(
+        mut self,
+        names: impl IntoIterator<Item = impl Into<String>>,
+    ) -> Self {
+        self.start.withheld_headers = names.into_iter().map(Into::into).collect();
         self
     }
 
@@ -319,7 +334,7 @@ impl Connection {
         }
         let next = match &mut self.source {
             #[cfg(feature = "http")]
-            Source::Body(body) => Pin::new(body).poll_next(cx),
+            Source::Body(body) => body.poll_bytes(cx),
             Source::Any(bytes) => bytes.as_mut().poll_next(cx),
         };
         self.over = matches!(next, Poll::Ready(None | Some(Err(_))));

@@ -2,9 +2,10 @@
 
 use ::http::header::CONTENT_TYPE;
 use everstream_core::Fault;
+use everstream_http::policy::{content_coding, is_redirect};
 
-use super::decode;
-use super::response;
+use super::client::connection;
+use super::decode::CODINGS;
 use super::{ClientContext, ConnectRequest, Connection, Http};
 
 /// A response, whatever it is.
@@ -47,31 +48,45 @@ impl Http {
         let mut client = self
             .create(ClientContext::default())
             .map_err(|error| Fault::Other(error.into()))?;
-        let (exchange, attempt) = client.prepare(request).await?;
-        let sent = attempt.headers.keys();
-        let sent = sent.map(|name| name.as_str().to_owned()).collect();
-        let content_type = attempt.headers.get(CONTENT_TYPE);
+        let mut attempting = client.prepare(request).await?;
+        let headers = &attempting.exchange().request().headers;
+        let sent = headers.keys().map(|name| name.as_str().to_owned());
+        let sent = sent.collect();
+        let content_type = headers.get(CONTENT_TYPE);
         let content_type = content_type
             .and_then(|value| value.to_str().ok())
             .map(str::to_owned);
-        let response = exchange
-            .open(attempt.url, attempt.headers, |response, target| {
-                hops.push(Hop {
-                    status: response.status().as_u16(),
-                    from: response.url().to_string(),
-                    to: target.to_string(),
-                });
+        let response = attempting
+            .response(|exchange| {
+                if let Some(redirect) = exchange.redirect() {
+                    hops.push(Hop {
+                        status: redirect.status,
+                        from: redirect.url.clone(),
+                        to: exchange.request().url.to_string(),
+                    });
+                }
             })
             .await?;
-        let coding = decode::coding(response.headers());
+        if is_redirect(response.status) {
+            // One that can't be followed.
+            let other = || Fault::Other("the redirect was not followed".into());
+            return Err(attempting.judge(response).await.err().unwrap_or_else(other));
+        }
+        let coding = content_coding(&response.headers, CODINGS);
+        let url = attempting.exchange().request().url.to_string();
+        let headers = response.headers.iter();
+        let headers = headers
+            .map(|(name, value)| (name.as_str(), String::from_utf8_lossy(value.as_bytes())))
+            .collect();
+        let connection = connection(Default::default(), response.body, coding.ok().flatten());
         Ok(Probe {
-            version: format!("{:?}", response.version()),
+            version: format!("{:?}", response.version),
             method: client.method.to_string(),
             repeatable: client.method.is_safe(),
             sent,
             content_type,
             readable: coding.is_ok(),
-            connection: response::connection(response, coding.ok().flatten()),
+            connection: connection.with_response(response.status, headers, url),
         })
     }
 }

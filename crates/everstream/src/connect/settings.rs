@@ -1,23 +1,23 @@
 //! What an [`Http`](super::Http) holds, and the request that it makes.
 
 use std::borrow::Cow;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use ::http::header::{ACCEPT, ACCEPT_ENCODING, CACHE_CONTROL};
+use ::http::header::{ACCEPT, ACCEPT_ENCODING, CACHE_CONTROL, USER_AGENT};
 use ::http::{HeaderMap, HeaderValue};
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use bytes::Bytes;
+use everstream_http::policy::{HeaderScope, MAX_REDIRECTS, accept_encoding};
 
 use super::ClientContext;
 use super::attempt::{Attempt, Hook, parse_header, parse_url};
-use super::clients::Clients;
-use super::decode;
-use super::kept::Kept;
+use super::connections::Connections;
+use super::decode::CODINGS;
 use super::transport::Transport;
 use crate::error::Error;
 
-/// The default of [`Http::redirect_limit`](super::Http::redirect_limit).
-const REDIRECT_LIMIT: usize = 10;
+/// The default `User-Agent`.
+const AGENT: &str = concat!("everstream/", env!("CARGO_PKG_VERSION"));
 
 /// A client keeps them, and makes each of its requests of them: they are smaller than a request.
 #[derive(Clone)]
@@ -31,11 +31,11 @@ pub(super) struct Settings {
     pub(super) body_problem: Option<Arc<str>>,
     pub(super) hook: Option<Arc<Hook>>,
     pub(super) redirect_limit: usize,
+    pub(super) header_scope: HeaderScope,
     pub(super) transport: Arc<Transport>,
     /// Made by the first async client.
-    pub(super) shared: Arc<OnceLock<Clients>>,
-    /// The connections of `shared`, or of `own`.
-    pub(super) kept: Kept,
+    pub(super) shared: Arc<Mutex<Option<Connections>>>,
+    #[cfg(feature = "reqwest")]
     pub(super) own: Option<reqwest::Client>,
 }
 
@@ -57,24 +57,38 @@ impl Settings {
             body: None,
             body_problem: None,
             hook: None,
-            redirect_limit: REDIRECT_LIMIT,
+            redirect_limit: MAX_REDIRECTS,
+            header_scope: HeaderScope::default(),
             transport: Arc::default(),
             shared: Arc::default(),
-            kept: Kept::default(),
+            #[cfg(feature = "reqwest")]
             own: None,
         }
     }
 
-    pub(super) fn clients(&self, context: ClientContext) -> Clients {
-        match &self.own {
-            Some(own) => Clients::Own(own.clone()),
-            // A connection lives in the runtime that made it, and a blocking client has its own.
-            None if context.blocking => Clients::ours(self.transport.clone(), true),
-            None => self
-                .shared
-                .get_or_init(|| Clients::ours(self.transport.clone(), false))
-                .clone(),
+    pub(super) fn connections(&self, context: ClientContext) -> Result<Connections, Error> {
+        #[cfg(feature = "reqwest")]
+        if let Some(own) = &self.own {
+            return Ok(Connections::Reqwest(own.clone()));
         }
+        // A connection lives in the runtime that made it, and a blocking client has its own.
+        if context.blocking {
+            return Connections::new(&self.transport, true);
+        }
+        let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(shared) = &*shared {
+            return Ok(shared.clone());
+        }
+        let made = Connections::new(&self.transport, false)?;
+        Ok(shared.insert(made).clone())
+    }
+
+    /// Whether a client of the user's makes the requests.
+    pub(super) fn brings_client(&self) -> bool {
+        #[cfg(feature = "reqwest")]
+        return self.own.is_some();
+        #[cfg(not(feature = "reqwest"))]
+        return false;
     }
 
     /// The request, with what is wrong with it.
@@ -82,8 +96,11 @@ impl Settings {
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-        if let Some(codings) = decode::accepted() {
+        if let Some(codings) = accept_encoding(CODINGS) {
             headers.insert(ACCEPT_ENCODING, codings);
+        }
+        if !self.brings_client() {
+            headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
         }
         let mut attempt = Attempt {
             url: parse_url(&self.url)?,
@@ -98,8 +115,11 @@ impl Settings {
             }
             // A header rather than the URL's user info: a hook may choose another URL.
             let encoded = BASE64_STANDARD.encode(format!("{user}:{password}"));
-            let (name, value) =
-                parse_header("authorization", format!("Basic {encoded}").as_bytes(), true)?;
+            let (name, value) = parse_header(
+                "authorization",
+                format!("Basic {encoded}").as_bytes(),
+                false,
+            )?;
             attempt.headers.insert(name, value);
         }
         if !self.query.is_empty() {

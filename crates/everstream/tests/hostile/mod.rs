@@ -5,9 +5,12 @@
 //! `transport/compression_faults.rs`, TLS and HTTP/2 in `transport/`, and what endless input takes
 //! of memory in `hostile_memory.rs`.
 
+mod accept_and_close;
 mod closing;
 mod content_types;
+mod early_answers;
 mod endless;
+mod error_bodies;
 mod ids;
 mod oddities;
 mod outcome;
@@ -17,3 +20,4 @@ mod redirects;
 mod retries;
 mod stalls;
 mod statuses;
+mod tolerance;

@@ -17,6 +17,14 @@ for_both_clients!(
 
 const TYPE: &str = "Content-Type: text/event-stream\r\n";
 const A: &[&str] = &["start", "event a", "end"];
+const CLOSED: &[&str] = &["Request: the server closed the connection before responding [Closed]"];
+const NOT_HTTP: &[&str] =
+    &["Request: the server didn't answer with HTTP/1.1 or HTTP/1.0 [Malformed]"];
+const CUT: &[&str] = &[
+    "start",
+    "event a",
+    "Read: the server closed the connection mid-response [Closed]",
+];
 
 /// A response of these parts, after which the connection is closed.
 fn raw(parts: &[&str]) -> Reply {
@@ -41,7 +49,12 @@ fn informational_responses_are_passed_over<C: Client>() {
             raw(&["HTTP/1.1 100 Continue\r\n\r\n", hints, &ok]),
             A,
         ),
-        ("a hundred", raw(&[&hints.repeat(100), &ok]), A),
+        ("sixty-four", raw(&[&hints.repeat(64), &ok]), A),
+        (
+            "sixty-five",
+            raw(&[&hints.repeat(65), &ok]),
+            &["Request: the server sent more than 64 informational responses [Malformed]"],
+        ),
         (
             "with a type",
             raw(&["HTTP/1.1 103 Early Hints\r\n", TYPE, "\r\n", &ok]),
@@ -56,11 +69,7 @@ fn informational_responses_are_passed_over<C: Client>() {
             ]),
             &["final Status: 101"],
         ),
-        (
-            "and then nothing",
-            raw(&[hints]),
-            &["Request: the server closed the connection before responding"],
-        ),
+        ("and then nothing", raw(&[hints]), CLOSED),
     ]);
 }
 
@@ -122,47 +131,40 @@ fn old_and_bare_responses_are_read_as_far_as_they_are_http<C: Client>() {
             ]),
             A,
         ),
-        ("0.9", raw(&["data: a\n\n"]), &["Request: "]),
+        ("0.9", raw(&["data: a\n\n"]), NOT_HTTP),
         (
             "0.9, in HTML",
             raw(&["<html><body>data: a</body></html>\r\n\r\n"]),
-            &["Request: "],
+            NOT_HTTP,
         ),
-        (
-            "1.2",
-            raw(&["HTTP/1.2 200 OK\r\n", TYPE, body]),
-            &["Request: invalid HTTP version"],
-        ),
-        (
-            "2.0",
-            raw(&["HTTP/2.0 200 OK\r\n", TYPE, body]),
-            &["Request: invalid HTTP version"],
-        ),
+        ("1.2", raw(&["HTTP/1.2 200 OK\r\n", TYPE, body]), NOT_HTTP),
+        ("2.0", raw(&["HTTP/2.0 200 OK\r\n", TYPE, body]), NOT_HTTP),
         (
             "lower case",
             raw(&["http/1.1 200 OK\r\n", TYPE, body]),
-            &["Request: invalid HTTP version"],
+            NOT_HTTP,
         ),
         (
             "another protocol",
             raw(&["SSH-2.0-OpenSSH_9.9\r\n"]),
-            &["Request: invalid HTTP version"],
+            NOT_HTTP,
         ),
         (
             "TLS",
             Reply::raw(b"\x15\x03\x01\x00\x02\x02\x16".as_slice()),
-            &["Request: "],
+            NOT_HTTP,
         ),
-        ("blank lines", raw(&["\r\n\r\n\r\n"]), &["Request: "]),
-        ("NULs", Reply::raw([0; 64]), &["Request: "]),
+        ("blank lines", raw(&["\r\n\r\n\r\n"]), CLOSED),
+        ("NULs", Reply::raw([0; 64]), NOT_HTTP),
     ]);
 }
 
 fn heads_that_are_broken_are_named_faults<C: Client>() {
     let head = |line: &str| raw(&["HTTP/1.1 200 OK\r\n", TYPE, line, "\r\n\r\ndata: a\n\n"]);
     let status = |line: &str| raw(&[line, "\r\n", TYPE, "\r\ndata: a\n\n"]);
-    let status_fault: &[&str] = &["Request: invalid HTTP status-code parsed"];
-    let header_fault: &[&str] = &["Request: invalid HTTP header parsed"];
+    let status_fault: &[&str] = &["Request: the response has an invalid status line [Malformed]"];
+    let name_fault: &[&str] = &["Request: the response has an invalid header name [Malformed]"];
+    let value_fault: &[&str] = &["Request: the response has an invalid header value [Malformed]"];
     check::<C>(&[
         (
             "a status of letters",
@@ -190,19 +192,19 @@ fn heads_that_are_broken_are_named_faults<C: Client>() {
             status("HTTP/1.1 999 OK"),
             &["final Status: 999"],
         ),
-        ("NUL in a value", head("X-A: a\0b"), header_fault),
-        ("NUL in a name", head("X\0A: b"), header_fault),
+        ("NUL in a value", head("X-A: a\0b"), value_fault),
+        ("NUL in a name", head("X\0A: b"), name_fault),
         (
             "a control character in a value",
             head("X-A: a\x01b"),
-            header_fault,
+            value_fault,
         ),
-        ("a lone CR in a value", head("X-A: a\rb"), header_fault),
-        ("a folded line", head("X-A: a\r\n b"), header_fault),
-        ("a line without a colon", head("nonsense"), header_fault),
-        ("a space before the colon", head("X-A : b"), header_fault),
-        ("no name", head(": b"), header_fault),
-        ("a name that is no ASCII", head("X-\u{e9}: b"), header_fault),
+        ("a lone CR in a value", head("X-A: a\rb"), value_fault),
+        ("a folded line", head("X-A: a\r\n b"), A),
+        ("a line without a colon", head("nonsense"), name_fault),
+        ("a space before the colon", head("X-A : b"), A),
+        ("no name", head(": b"), name_fault),
+        ("a name that is no ASCII", head("X-\u{e9}: b"), name_fault),
         ("an empty value", head("X-A:"), A),
         (
             "a value that is no UTF-8",
@@ -223,15 +225,12 @@ fn lengths_that_contradict_the_body_are_named_faults<C: Client>() {
     let reply =
         |headers: &str, body: &str| raw(&["HTTP/1.1 200 OK\r\n", TYPE, headers, "\r\n", body]);
     let chunked = "9\r\ndata: a\n\n\r\n0\r\n\r\n";
-    let rows: [Row<'_>; 13] = [
+    let invalid: &[&str] = &["Request: the response has an invalid Content-Length [Malformed]"];
+    let rows: [Row<'_>; 14] = [
         (
             "too long a length",
             reply("Content-Length: 20\r\n", "data: a\n\n"),
-            &[
-                "start",
-                "event a",
-                "Read: the server closed the connection mid-response",
-            ],
+            CUT,
         ),
         (
             "too short a length",
@@ -256,27 +255,32 @@ fn lengths_that_contradict_the_body_are_named_faults<C: Client>() {
         (
             "two lengths",
             reply("Content-Length: 9\r\nContent-Length: 8\r\n", "data: a\n\n"),
-            &["Request: invalid content-length parsed"],
+            &["Request: the response has several different Content-Lengths [Malformed]"],
         ),
         (
             "a negative length",
             reply("Content-Length: -1\r\n", "data: a\n\n"),
-            &["Request: invalid content-length parsed"],
+            invalid,
         ),
         (
             "a length of letters",
             reply("Content-Length: nine\r\n", "data: a\n\n"),
-            &["Request: invalid content-length parsed"],
+            invalid,
         ),
         (
             "a length without end",
             reply("Content-Length: 99999999999999999999999\r\n", "data: a\n\n"),
-            &["Request: invalid content-length parsed"],
+            invalid,
         ),
         (
             "the longest",
             reply("Content-Length: 18446744073709551615\r\n", "data: a\n\n"),
-            &["Request: "],
+            CUT,
+        ),
+        (
+            "one more",
+            reply("Content-Length: 18446744073709551616\r\n", "data: a\n\n"),
+            invalid,
         ),
         // RFC 9112, section 6.3: Transfer-Encoding overrides Content-Length.
         (
@@ -298,7 +302,7 @@ fn lengths_that_contradict_the_body_are_named_faults<C: Client>() {
         (
             "an unknown transfer coding",
             reply("Transfer-Encoding: x\r\n", "data: a\n\n"),
-            A,
+            &["Request: the response has a Transfer-Encoding other than chunked [Malformed]"],
         ),
     ];
     check::<C>(&rows);
@@ -315,7 +319,12 @@ fn chunks_that_are_broken_are_named_faults_after_what_came<C: Client>() {
     };
     let a = "9\r\ndata: a\n\n\r\n";
     let after_a = |body: &str| chunks(&[a, body].concat());
-    let size: &[&str] = &["start", "event a", "Read: "];
+    let size: &[&str] = &[
+        "start",
+        "event a",
+        "Read: the response has an invalid chunk size [Malformed]",
+    ];
+    let chunk_end = "Read: a chunk of the response has the wrong size [Malformed]";
     check::<C>(&[
         (
             "sizes in capitals, with zeros and extensions",
@@ -330,12 +339,12 @@ fn chunks_that_are_broken_are_named_faults_after_what_came<C: Client>() {
         (
             "a size that is too small",
             after_a("5\r\ndata: b\n\n\r\n0\r\n\r\n"),
-            size,
+            &["start", "event a", chunk_end],
         ),
         (
             "a size that is too large",
             after_a("9\r\ndata: b\r\n0\r\n\r\n"),
-            size,
+            &["start", "event a", chunk_end],
         ),
         ("a size of letters", after_a("xyz\r\ndata: b\n\n\r\n"), size),
         ("no size", after_a("\r\ndata: b\n\n\r\n"), size),
@@ -358,13 +367,16 @@ fn chunks_that_are_broken_are_named_faults_after_what_came<C: Client>() {
         (
             "a chunk without its CRLF",
             after_a("9\r\ndata: b\n\n0\r\n\r\n"),
-            &["start", "event a", "event b", "Read: "],
+            &["start", "event a", "event b", chunk_end],
         ),
-        ("no last chunk", chunks(a), size),
+        ("no last chunk", chunks(a), CUT),
         (
             "not chunked at all",
             chunks("data: a\n\n"),
-            &["start", "Read: "],
+            &[
+                "start",
+                "Read: the response has an invalid chunk size [Malformed]",
+            ],
         ),
     ]);
 }

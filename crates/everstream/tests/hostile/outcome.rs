@@ -10,8 +10,9 @@ use crate::support::{Client, quick};
 /// Something that a server does, its reply, and what is seen of it.
 ///
 /// What is seen is `start`, `event DATA`, `comment TEXT`, `end` for an orderly end, and the variant of
-/// a fault with words of its message, such as `Read: unexpected`. With `final ` before it the fault
-/// ends the iteration; without, the client comes back.
+/// a fault with words of its message, such as `Read: the server reset`. Where HTTP or the connection
+/// failed, the kind follows the message: `[Reset]`. With `final ` before it the fault ends the
+/// iteration; without, the client comes back.
 pub(crate) type Row<'a> = (&'a str, Reply, &'a [&'a str]);
 
 /// The good answer that a client which comes back gets.
@@ -81,7 +82,7 @@ pub(crate) fn seen_until<C: Client>(client: &mut C, last: &str) -> Vec<String> {
     }
 }
 
-/// The variant, and the messages of all levels.
+/// The variant, the messages of all levels, and the kind of failure that the last one is.
 fn told(fault: &Fault) -> String {
     let debug = format!("{fault:?}");
     let variant = debug.split(['(', ' ']).next().unwrap_or_default();
@@ -90,6 +91,9 @@ fn told(fault: &Fault) -> String {
     while let Some(cause) = source {
         told += &format!(": {cause}");
         source = cause.source();
+    }
+    if let Some(failure) = fault.failure() {
+        told += &format!(" [{:?}]", failure.kind());
     }
     told
 }

@@ -1,8 +1,8 @@
 //! What a client does, told once and tried with both clients over real sockets.
 
+mod connections;
 mod cuts;
 mod delivery;
-mod kept_connections;
 mod one_shot;
 mod post_safety;
 mod reconnecting;

@@ -5,7 +5,6 @@ use std::time::Duration;
 use everstream::{Builder, Error, Fault, Http, error_strategy};
 use everstream_testing::{Gate, Reply, Server};
 
-use crate::support::reqwest_client;
 use crate::support::{Client, LIMIT, for_both_clients, quick};
 
 for_both_clients!(
@@ -18,7 +17,6 @@ for_both_clients!(
     not_after_a_503,
     not_after_an_interrupt_before_the_response,
     not_after_a_redirect_that_leads_to_nobody,
-    not_after_a_redirect_that_your_own_client_followed_to_nobody,
     not_because_of_a_preset_id,
     not_because_of_an_id_that_cannot_be_sent,
     not_for_any_method_that_is_not_safe,
@@ -245,12 +243,20 @@ fn again_if_the_method_is_safe<C: Client>() {
     }
 }
 
-fn not_after_a_redirect_that_your_own_client_followed_to_nobody<C: Client>() {
-    let (server, nobody) = (Server::start(), Server::start());
-    nobody.stop();
-    server.otherwise(Reply::redirect(303, nobody.url("/")));
-    // It can't be seen that the refused connection wasn't the first.
-    let http = prompt(&server).client(reqwest_client::builder().build().unwrap());
-    let fault = assert_asked_once::<C>(&server, patient(http));
-    assert!(matches!(fault, Some(Fault::Request(_))), "{fault:?}");
+#[cfg(feature = "reqwest")]
+mod your_own_client {
+    use super::*;
+    use crate::support::reqwest_client;
+
+    for_both_clients!(not_after_a_redirect_that_your_own_client_followed_to_nobody);
+
+    fn not_after_a_redirect_that_your_own_client_followed_to_nobody<C: Client>() {
+        let (server, nobody) = (Server::start(), Server::start());
+        nobody.stop();
+        server.otherwise(Reply::redirect(303, nobody.url("/")));
+        // It can't be seen that the refused connection wasn't the first.
+        let http = prompt(&server).client(reqwest_client::builder().build().unwrap());
+        let fault = assert_asked_once::<C>(&server, patient(http));
+        assert!(matches!(fault, Some(Fault::Request(_))), "{fault:?}");
+    }
 }

@@ -7,7 +7,6 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use everstream::{Attempt, Error, Fault, Http, SseClient, error_strategy};
 use everstream_testing::{Reply, Server};
 
-use crate::support::reqwest_client;
 use crate::support::{Client, for_both_clients, quick};
 
 for_both_clients!(
@@ -25,8 +24,6 @@ for_both_clients!(
     a_fault_of_a_hook_is_passed_on,
     a_change_of_a_hook_that_cannot_be_made_is_named,
     what_cannot_be_sent_is_refused_when_the_client_is_built,
-    your_own_reqwest_client_is_used,
-    a_redirect_is_followed_here_with_your_own_client_too,
 );
 
 fn serve() -> Server {
@@ -272,28 +269,39 @@ fn what_cannot_be_sent_is_refused_when_the_client_is_built<C: Client>() {
     }
 }
 
-fn own_client() -> reqwest::Client {
-    reqwest_client::builder()
-        .user_agent("mine")
-        .redirect(reqwest::redirect::Policy::none())
-        .build()
-        .unwrap()
-}
+#[cfg(feature = "reqwest")]
+mod your_own_client {
+    use super::*;
+    use crate::support::reqwest_client;
 
-fn your_own_reqwest_client_is_used<C: Client>() {
-    let server = serve();
-    let mut client = C::quick(Http::new(server.url("/")).client(own_client()));
-    client.event_data();
-    client.event_data();
-    assert_eq!(server.requests()[0].header("user-agent"), Some("mine"));
-}
+    for_both_clients!(
+        your_own_reqwest_client_is_used,
+        a_redirect_is_followed_here_with_your_own_client_too,
+    );
 
-fn a_redirect_is_followed_here_with_your_own_client_too<C: Client>() {
-    let (home, other) = (Server::start(), serve());
-    home.otherwise(Reply::redirect(307, other.url("/")));
-    let http = Http::new(home.url("/"))
-        .client(own_client())
-        .sensitive_header("x-api-key", "hidden");
-    C::quick(http).event_data();
-    assert_eq!(other.requests()[0].header("x-api-key"), None);
+    fn own_client() -> reqwest::Client {
+        reqwest_client::builder()
+            .user_agent("mine")
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .unwrap()
+    }
+
+    fn your_own_reqwest_client_is_used<C: Client>() {
+        let server = serve();
+        let mut client = C::quick(Http::new(server.url("/")).client(own_client()));
+        client.event_data();
+        client.event_data();
+        assert_eq!(server.requests()[0].header("user-agent"), Some("mine"));
+    }
+
+    fn a_redirect_is_followed_here_with_your_own_client_too<C: Client>() {
+        let (home, other) = (Server::start(), serve());
+        home.otherwise(Reply::redirect(307, other.url("/")));
+        let http = Http::new(home.url("/"))
+            .client(own_client())
+            .sensitive_header("x-api-key", "hidden");
+        C::quick(http).event_data();
+        assert_eq!(other.requests()[0].header("x-api-key"), None);
+    }
 }

@@ -5,13 +5,14 @@ use std::net::TcpListener;
 
 use everstream::{SseClient, error_strategy};
 
+use everstream_http::FailureKind;
 use everstream_testing::{Reply, Server};
 
 use crate::support::{Client, for_both_clients};
 
 for_both_clients!(
     http_2_is_offered_where_its_pings_can_be_answered,
-    rustls_speaks_also_where_the_systems_library_is_there,
+    a_server_that_does_not_speak_tls_is_a_connect_fault_that_says_so,
 );
 
 fn http_2_is_offered_where_its_pings_can_be_answered<C: Client>() {
@@ -37,16 +38,19 @@ fn http_2_is_offered_where_its_pings_can_be_answered<C: Client>() {
     assert_eq!(offers(b"\x02h2"), answers_pings);
 }
 
-fn rustls_speaks_also_where_the_systems_library_is_there<C: Client>() {
+fn a_server_that_does_not_speak_tls_is_a_connect_fault_that_says_so<C: Client>() {
     let server = Server::start();
     server.otherwise(Reply::on_accept().send("this isn't TLS at all").stall());
     let url = server.url("/").replace("http:", "https:");
     let strategy = error_strategy::always_fail();
     let mut client = C::with(SseClient::builder(url).error_strategy(strategy));
     let fault = client.expect_error();
-    let mut cause: &dyn std::error::Error = &fault;
-    while let Some(next) = cause.source() {
-        cause = next;
-    }
-    assert!(cause.to_string().contains("InvalidContentType"), "{cause}");
+    assert!(fault.is_connect(), "{fault:?}");
+    let failure = fault.failure().unwrap();
+    let port = server.addr().port();
+    assert_eq!(
+        failure.to_string(),
+        format!("127.0.0.1 doesn't speak TLS on port {port}")
+    );
+    assert_eq!(failure.kind(), FailureKind::Tls);
 }

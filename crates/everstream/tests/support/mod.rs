@@ -12,7 +12,7 @@
 )]
 
 pub(crate) mod deaf;
-#[cfg(feature = "http")]
+#[cfg(feature = "reqwest")]
 pub(crate) mod reqwest_client;
 
 use std::future::Future;

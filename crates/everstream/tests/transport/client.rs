@@ -4,6 +4,7 @@ use std::error::Error as _;
 use std::process::Command;
 
 use everstream::{Action, Builder, Error, Event, Fault, SseClient, Start, blocking};
+use everstream_http::Failure;
 use tokio::runtime::Runtime;
 
 use super::LIMIT;
@@ -107,20 +108,11 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// The cause of a fault that is of this type, however deep.
-pub(crate) fn cause<T: std::error::Error + 'static>(fault: &Fault) -> Option<&T> {
-    let mut source = fault.source();
-    while let Some(error) = source {
-        if let Some(found) = error.downcast_ref::<T>() {
-            return Some(found);
-        }
-        // An I/O error is transparent: its own source is that of the error inside.
-        source = match error.downcast_ref::<std::io::Error>() {
-            Some(io) => io.get_ref().map(|inner| inner as _),
-            None => error.source(),
-        };
-    }
-    None
+/// What failed in the connection or in HTTP. It has no cause of its own, so that a message has one layer.
+pub(crate) fn failure(fault: &Fault) -> &Failure {
+    assert!(fault.source().is_none());
+    let failure = fault.failure();
+    failure.unwrap_or_else(|| panic!("no failure in {fault:?}"))
 }
 
 /// Runs one test, which is ignored otherwise, in a process of its own: this test binary again. Not

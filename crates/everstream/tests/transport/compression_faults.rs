@@ -4,11 +4,12 @@
 use std::error::Error as _;
 use std::io;
 
-use everstream::{Action, Fault, Http, SseClient, blocking};
+use everstream::{Action, Fault, SseClient, blocking};
 use everstream_testing::{Reply, Server};
 
 use super::client::{Client, both};
 use super::compression::{ALL, Coding, compressed};
+#[cfg(feature = "reqwest")]
 use crate::support::reqwest_client;
 
 const TEXTS: [&str; 3] = ["data: first\n\n", "data: second\n\n", "data: third\n\n"];
@@ -180,6 +181,7 @@ fn the_body_of_an_error_is_decoded_as_far_as_it_goes() {
     });
 }
 
+#[cfg(feature = "reqwest")]
 #[test]
 fn with_a_client_of_ones_own_it_is_decoded_too() {
     both(|kind| {
@@ -191,7 +193,7 @@ fn with_a_client_of_ones_own_it_is_decoded_too() {
                 b"",
             ));
             let own = reqwest_client::builder().build().unwrap();
-            let http = Http::new(server.url("/")).client(own);
+            let http = everstream::Http::new(server.url("/")).client(own);
             let mut client = kind.build(SseClient::builder(http));
             assert_all_events(&mut client, coding.name());
             read_fault(&mut client, coding.name());

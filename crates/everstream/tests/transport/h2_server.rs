@@ -8,7 +8,7 @@ use bytes::Bytes;
 use h2::server::SendResponse;
 use h2::{Reason, SendStream};
 use rustls::ServerConfig;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -81,8 +81,12 @@ impl H2Server {
                     match acceptor {
                         None => serve(socket, settings, connection, report).await,
                         Some(acceptor) => {
-                            if let Ok(socket) = acceptor.accept(socket).await {
-                                serve(socket, settings, connection, report).await;
+                            let Ok(socket) = acceptor.accept(socket).await else {
+                                return;
+                            };
+                            match socket.get_ref().1.alpn_protocol() {
+                                Some(b"http/1.1") => answer_http1(socket).await,
+                                _ => serve(socket, settings, connection, report).await,
                             }
                         }
                     }
@@ -99,6 +103,11 @@ impl H2Server {
 
     pub(crate) fn url(&self, path: &str) -> String {
         format!("{}://localhost:{}{path}", self.scheme, self.addr.port())
+    }
+
+    /// How many requests wait for [`next`](Self::next); they are dropped.
+    pub(crate) fn drain(&self) -> usize {
+        self.exchanges.lock().unwrap().try_iter().count()
     }
 
     /// The next request, of any connection.
@@ -148,6 +157,15 @@ async fn serve(
     }
 }
 
+/// A stream over HTTP/1.1, to whatever the request is.
+async fn answer_http1(mut socket: impl AsyncRead + AsyncWrite + Unpin) {
+    let stream = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: 21\r\n\r\ndata: over HTTP/1.1\n\n";
+    _ = socket.read(&mut [0; 4096]).await;
+    _ = socket.write_all(stream.as_bytes()).await;
+    // Until the client goes.
+    _ = socket.read(&mut [0]).await;
+}
+
 impl Exchange {
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.request
@@ -157,8 +175,14 @@ impl Exchange {
     }
 
     /// Begins a stream of events.
-    pub(crate) fn stream(mut self) -> Stream {
+    pub(crate) fn stream(self) -> Stream {
+        self.respond(200)
+    }
+
+    /// Begins a response with this status.
+    pub(crate) fn respond(mut self, status: u16) -> Stream {
         let head = http::Response::builder()
+            .status(status)
             .header("content-type", "text/event-stream")
             .body(())
             .unwrap();

@@ -2,20 +2,27 @@
 //!
 //! Every test runs in both clients, unless it says which one it is about.
 
+mod cancelling;
 mod certs;
 mod client;
+mod closing;
 mod compression;
 mod compression_faults;
 mod connecting;
 mod h2_server;
 mod http2;
+mod http2_ends;
+mod http2_sharing;
 #[cfg(feature = "tracing")]
 mod logging;
+#[cfg(feature = "reqwest")]
+mod own_client;
 mod proxy;
 mod proxy_server;
 mod reaching;
 mod secrets;
 mod tls;
+mod tls_ends;
 mod tls_server;
 
 use std::time::Duration;

@@ -3,10 +3,11 @@
 use std::net::TcpListener;
 
 use everstream::{Error, Fault, Http, SseClient, blocking};
+use everstream_http::FailureKind;
 use everstream_testing::{Reply, Server};
 
 use super::certs::{Authority, Validity};
-use super::client::{both, chain, in_child};
+use super::client::{both, chain, failure, in_child};
 use super::proxy_server::{Manner, Proxy};
 use super::tls_server::TlsServer;
 
@@ -118,17 +119,32 @@ fn a_proxy_that_refuses_an_http_request_is_a_status_fault() {
 #[test]
 fn a_proxy_that_refuses_a_tunnel_is_a_connect_fault_that_says_so() {
     both(|kind| {
-        for (answer, reason) in [
-            (BAD_GATEWAY, "tunnel error: unsuccessful"),
-            (WHO_ARE_YOU, "proxy authorization required"),
-            ("", "unexpected end of file"),
-            ("nonsense\r\n\r\n", "tunnel error: unsuccessful"),
+        for (answer, reason, failed) in [
+            (BAD_GATEWAY, "refused the tunnel: 502", FailureKind::Proxy),
+            (
+                WHO_ARE_YOU,
+                "rejected the credentials (407)",
+                FailureKind::ProxyAuthentication,
+            ),
+            (
+                "",
+                "closed the connection before answering",
+                FailureKind::Proxy,
+            ),
+            (
+                "nonsense\r\n\r\n",
+                "didn't answer with HTTP/1.1 or HTTP/1.0",
+                FailureKind::Proxy,
+            ),
         ] {
             let proxy = Proxy::start(Manner::Answer(answer));
             let http = Http::new("https://feed.test/").proxy(proxy.url_with_password());
             let fault = kind.build(SseClient::builder(http)).any_fault();
             assert!(matches!(fault, Fault::Connect(_)), "{fault:?}");
-            assert!(chain(&fault).contains(reason), "{}", chain(&fault));
+            let addr = proxy.addr();
+            let expected = format!("the proxy at {addr} {reason}");
+            assert_eq!(chain(&fault), expected);
+            assert_eq!(failure(&fault).kind(), failed);
             assert!(!secret_in(&fault), "{fault:?}");
         }
     });

@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
 
 pub(crate) struct Proxy {
     addr: SocketAddr,
@@ -14,6 +15,8 @@ pub(crate) struct Proxy {
 pub(crate) enum Manner {
     /// Whatever host is asked for, this server is meant: no name has to be looked up.
     To(SocketAddr),
+    /// The same, after this time.
+    SlowlyTo(SocketAddr, Duration),
     /// Answers everything with this.
     Answer(&'static str),
 }
@@ -32,6 +35,10 @@ impl Proxy {
             }
         });
         Proxy { addr, heads }
+    }
+
+    pub(crate) fn addr(&self) -> SocketAddr {
+        self.addr
     }
 
     pub(crate) fn url(&self) -> String {
@@ -60,6 +67,10 @@ fn serve(client: TcpStream, manner: Manner, seen: &Mutex<Vec<String>>) -> Option
     seen.lock().unwrap().push(head.clone());
     let target = match manner {
         Manner::To(target) => target,
+        Manner::SlowlyTo(target, time) => {
+            thread::sleep(time);
+            target
+        }
         Manner::Answer(answer) => return (&client).write_all(answer.as_bytes()).ok(),
     };
     let server = TcpStream::connect(target).ok()?;

@@ -7,9 +7,10 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from logging import Logger
 from typing import Any, Final
+from urllib.parse import urlencode
 
 from ..config.connect_strategy import (
     ConnectionClient,
@@ -29,16 +30,15 @@ if not hasattr(urllib3.HTTPResponse, "read1"):
         "pool and urllib3_request_options need urllib3 2.2 or newer: install everstream[urllib3]"
     )
 
-from .attempt import MAX_REDIRECTS, Attempt
-from .request import Request, checked_token, checked_url, checked_value
+from .. import _native
+from .attempt import Attempt
+from .request import BODY_OPTIONS, Request
 from .wire import Wire
 
 CONNECT_TIMEOUT: Final = 10.0
 
 # Not the user's to set: the events must come as they are flushed, and repeating is the session's.
 _OURS: Final = ("preload_content", "release_conn", "retries", "decode_content", "assert_same_host")
-
-_SAFE_METHODS: Final = ("GET", "HEAD", "OPTIONS", "TRACE")
 
 
 class Urllib3Strategy(ConnectStrategy):
@@ -57,6 +57,7 @@ class Urllib3Strategy(ConnectStrategy):
         read_timeout: float | None,
         connect_timeout: float | None,
         max_event_size: int | None,
+        sensitive_headers: Iterable[str] | None,
     ) -> None:
         """``connect_timeout`` of 0 is none; ``None`` is the default."""
         if pool is not None and not isinstance(pool, urllib3.PoolManager):
@@ -65,19 +66,18 @@ class Urllib3Strategy(ConnectStrategy):
         for name in _OURS:
             if name in options:
                 raise ValueError(f"urllib3_request_options can't set {name!r}: the client does")
-        url = checked_url(url)
-        method = checked_token("method", method)
         if body is not None:
             options["body"] = body.encode() if isinstance(body, str) else body
-        redirects = MAX_REDIRECTS if options.pop("redirect", True) else 0
-        sent: dict[str, bytes] = {
-            "accept": b"text/event-stream",
-            "cache-control": b"no-cache",
-        }
-        for given in (options.pop("headers", None), headers):
-            for name, value in (given or {}).items():
-                checked_name = checked_token("the name of a header", name).lower()
-                sent[checked_name] = checked_value(name, value)
+        fields = options.get("fields")
+        if fields is not None and method.upper() in urllib3.PoolManager._encode_url_methods:
+            # urllib3 adds them to every URL; they belong to the first one.
+            del options["fields"]
+            url += ("&" if "?" in url else "?") + urlencode(fields)
+        follow_redirects = bool(options.pop("redirect", True))
+        sent = [
+            *(options.pop("headers", None) or {}).items(),
+            *(headers or {}).items(),
+        ]
         if "timeout" not in options:
             options["timeout"] = urllib3.Timeout(
                 connect=CONNECT_TIMEOUT if connect_timeout is None else connect_timeout or None,
@@ -90,12 +90,17 @@ class Urllib3Strategy(ConnectStrategy):
             )
         self.pool = pool
         self.request = Request(
-            method=method,
-            url=url,
-            headers=sent,
-            options=options,
-            query_params=query_params,
-            redirects=redirects,
+            _native.Request(
+                url,
+                method=method,
+                headers=sent,
+                sensitive_headers=sensitive_headers,
+                query_params=query_params,
+                has_body=any(name in options for name in BODY_OPTIONS),
+                follow_redirects=follow_redirects,
+                codings=urllib3.HTTPResponse.CONTENT_DECODERS,
+            ),
+            options,
         )
         self.max_event_size = max_event_size
 
@@ -116,7 +121,7 @@ class Urllib3Client(ConnectionClient):
 
     @property
     def is_repeatable(self) -> bool:
-        return self._strategy.request.method.upper() in _SAFE_METHODS
+        return self._strategy.request.native.is_repeatable
 
     def connect(self, last_event_id: str | None) -> ConnectionResult:
         wire = self._wire = Wire()

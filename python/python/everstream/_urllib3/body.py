@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import threading
-import time
 from typing import Any, Final
 
 from urllib3 import exceptions as u3
 
 from .._disconnect import MID_RESPONSE, causes, disconnect
+from .._native import Exchange
 from ..errors import ReadError, ReadTimeoutError, SSEError
 from .wire import Wire
 
@@ -28,6 +28,7 @@ class Body:
         self._wire = wire
         self._reading = threading.Lock()
         self._closed = False
+        self._decodes = False
 
     def __iter__(self) -> Body:
         return self
@@ -47,7 +48,7 @@ class Body:
 
     def _read(self) -> bytes:
         try:
-            chunk: bytes = self._response.read1(CHUNK, decode_content=True)
+            chunk: bytes = self._response.read1(CHUNK, decode_content=self._decodes)
             return chunk
         except u3.ReadTimeoutError as error:
             failure: Exception = ReadTimeoutError("no byte came within the read timeout")
@@ -57,23 +58,30 @@ class Body:
             failure, cause = ReadError(text), error
         raise failure from cause
 
-    def first(self, size: int, seconds: float) -> bytes:
-        """What comes first, at most so much of it and for so long. What fails is left out."""
-        kept = bytearray()
-        deadline = time.monotonic() + seconds
-        with contextlib.suppress(SSEError, StopIteration):
-            while len(kept) < size and self._limit(deadline - time.monotonic()):
-                kept += next(self)
-        return bytes(kept[:size])
+    def decode(self, coding: str | None) -> None:
+        """Says what the body is encoded as. To be called before it is read."""
+        self._decodes = coding is not None
+        if coding is not None:
+            # urllib3 decodes what is named here, and would take any other word for a coding too.
+            self._response.headers["content-encoding"] = coding
 
-    def _limit(self, seconds: float) -> bool:
-        if seconds <= 0:
-            return False
-        connection = self._response.connection
-        if connection is not None and connection.sock is not None:
-            with contextlib.suppress(OSError):
-                connection.sock.settimeout(seconds)
-        return True
+    def read_error(self, exchange: Exchange) -> None:
+        """Reads the body of an error, for as long as it may take. What fails ends it."""
+        seconds = exchange.error_body_time
+        if seconds is None:
+            return
+        # A socket's own timeout begins again with every byte.
+        timer = threading.Timer(seconds, self._wire.cut)
+        timer.daemon = True
+        timer.start()
+        try:
+            with contextlib.suppress(SSEError):
+                for chunk in self:
+                    exchange.handle_body(chunk)
+                    if exchange.error_body_time is None:
+                        break
+        finally:
+            timer.cancel()
 
     def close(self) -> None:
         self._closed = True

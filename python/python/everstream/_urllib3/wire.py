@@ -34,6 +34,11 @@ class Wire:
             self.stopped = True
             self._shut()
 
+    def cut(self) -> None:
+        """Whoever waits for this connection is woken; another one may be made."""
+        with self._lock:
+            self._shut()
+
     def view(self, pool: Any) -> Any:
         """The same pool, from which connections are tracked."""
         view = copy.copy(pool)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from logging import Logger
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -38,6 +38,7 @@ class AsyncConnectionResult:
         # This package's own strategies know them.
         self._status: int | None = None
         self._url: str | None = None
+        self._withheld_headers: tuple[str, ...] = ()
 
     @property
     def stream(self) -> AsyncIterator[bytes]:
@@ -79,8 +80,10 @@ class AsyncConnectionClient:
     async def connect(self, last_event_id: str | None) -> AsyncConnectionResult:
         """Connects, or raises an exception, which the client's error strategy is asked about.
 
-        An ``OSError`` and an exception that isn't one of Python's own count as a connection that
-        could not be made, an :class:`~everstream.errors.HTTPStatusError` as such a response.
+        Only a :class:`~everstream.errors.ConnectError` says that no request was sent. After every
+        other exception the request counts as sent: see :attr:`is_repeatable`. Python's own
+        exceptions except ``OSError`` are taken for mistakes, which
+        :meth:`ErrorStrategy.reconnect() <everstream.config.ErrorStrategy.reconnect>` doesn't retry.
 
         :param last_event_id: the id to resume from
         """
@@ -136,6 +139,7 @@ class AsyncConnectStrategy:
         read_timeout: float | None = None,
         connect_timeout: float | Unset | None = UNSET,
         max_event_size: int | None = None,
+        sensitive_headers: Iterable[str] | None = None,
     ) -> AsyncConnectStrategy:
         """Streams over HTTP.
 
@@ -154,6 +158,7 @@ class AsyncConnectStrategy:
         native = _native.Http(
             url,
             headers=headers,
+            sensitive_headers=sensitive_headers,
             query_params=query_params,
             method=method,
             body=body,
@@ -180,6 +185,7 @@ class AsyncConnectStrategy:
             read_timeout=read_timeout or None,
             connect_timeout=10.0 if isinstance(connect_timeout, Unset) else connect_timeout or None,
             max_event_size=max_event_size,
+            sensitive_headers=sensitive_headers,
         )
 
 
@@ -212,6 +218,7 @@ class _AsyncHttpConnectionClient(AsyncConnectionClient):
             raise
         result = AsyncConnectionResult(_Chunks(stream), stream.close, stream.headers)
         result._status, result._url = stream.status, stream.url
+        result._withheld_headers = tuple(stream.withheld_headers)
         return result
 
     @property
@@ -222,14 +229,19 @@ class _AsyncHttpConnectionClient(AsyncConnectionClient):
         self._native.close()
 
 
+def native_stream(stream: object) -> _native.AsyncHttpStream | None:
+    """The engine's own connection, if that is what it is."""
+    return stream.native if type(stream) is _Chunks else None
+
+
 class _Chunks(AsyncIterator[bytes]):
-    __slots__ = ("_stream",)
+    __slots__ = ("native",)
 
     def __init__(self, stream: _native.AsyncHttpStream) -> None:
-        self._stream = stream
+        self.native = stream
 
     async def __anext__(self) -> bytes:
-        chunk: bytes = await wait(self._stream, self._stream.poll_next)
+        chunk: bytes = await wait(self.native, self.native.poll_next)
         return chunk
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from logging import Logger
 from types import TracebackType
 from typing import Any
@@ -26,6 +26,7 @@ class ConnectionResult:
         *,
         status: int | None = None,
         url: str | None = None,
+        withheld_headers: Sequence[str] = (),
     ) -> None:
         """:param stream: yields chunks of bytes, and ends when the connection does
         :param closer: called once, by :meth:`close`; it ought to make a blocked ``stream`` return.
@@ -33,12 +34,14 @@ class ConnectionResult:
         :param headers: the response's headers, if there are any
         :param status: the response's status, if it is one of HTTP
         :param url: the URL that answered, after redirects
+        :param withheld_headers: the names of headers that were not sent to that URL
         """
         self._stream = stream
         self._closer = closer
         self._headers = headers
         self._status = status
         self._url = url
+        self._withheld_headers = tuple(withheld_headers)
 
     @property
     def stream(self) -> Iterator[bytes]:
@@ -59,6 +62,13 @@ class ConnectionResult:
     def url(self) -> str | None:
         """The URL that answered, after redirects; ``None`` if there is none."""
         return self._url
+
+    @property
+    def withheld_headers(self) -> tuple[str, ...]:
+        """The names of headers that were not sent to that URL: a redirect led to another origin
+        than the one they were set for.
+        """
+        return self._withheld_headers
 
     def close(self) -> None:
         """Releases the connection. A second call does nothing."""
@@ -84,9 +94,10 @@ class ConnectionClient:
     def connect(self, last_event_id: str | None) -> ConnectionResult:
         """Connects, or raises an exception, which the client's error strategy is asked about.
 
-        An ``OSError`` and an exception that isn't one of Python's own count as a connection that
-        could not be made, an :class:`~everstream.errors.RequestError` as a request that may have
-        reached the server, an :class:`~everstream.errors.HTTPStatusError` as such a response.
+        Only a :class:`~everstream.errors.ConnectError` says that no request was sent. After every
+        other exception the request counts as sent: see :attr:`is_repeatable`. Python's own
+        exceptions except ``OSError`` are taken for mistakes, which
+        :meth:`ErrorStrategy.reconnect() <everstream.config.ErrorStrategy.reconnect>` doesn't retry.
 
         :param last_event_id: the id to resume from
         """
@@ -145,11 +156,15 @@ class ConnectStrategy:
         read_timeout: float | None = None,
         connect_timeout: float | Unset | None = UNSET,
         max_event_size: int | None = None,
+        sensitive_headers: Iterable[str] | None = None,
     ) -> ConnectStrategy:
         """Streams over HTTP.
 
         :param url: the stream's URL
-        :param headers: headers to add to the request
+        :param headers: headers to add to the request. They aren't sent to another origin that a
+            redirect leads to, except for ``Accept``, ``User-Agent`` and the like. From ``http`` to
+            ``https`` of the same host, on the default ports, they are sent. A warning in the log
+            names those that weren't.
         :param pool: a ``urllib3.PoolManager``. With this or the next one, urllib3 makes the
             connections, which needs ``everstream[urllib3]``. The pool is never closed.
         :param urllib3_request_options: arguments for urllib3's ``request``, such as ``timeout``.
@@ -165,6 +180,8 @@ class ConnectStrategy:
         :param connect_timeout: how many seconds connecting may take; ``None`` or 0: as long as the
             system allows. Unset: 10.
         :param max_event_size: the largest event that is accepted, in bytes. Unset: 64 MiB.
+        :param sensitive_headers: names of headers that never leave their origin, not even from
+            ``http`` to ``https``
         """
         if query_params is not None and not callable(query_params):
             raise TypeError("query_params must be a function")
@@ -184,11 +201,13 @@ class ConnectStrategy:
                 read_timeout=read_timeout,
                 connect_timeout=connect,
                 max_event_size=max_event_size,
+                sensitive_headers=sensitive_headers,
             )
         return _HttpConnectStrategy(
             _native.Http(
                 url,
                 headers=headers,
+                sensitive_headers=sensitive_headers,
                 query_params=query_params,
                 method=method,
                 body=body,
@@ -222,7 +241,12 @@ class _HttpConnectionClient(ConnectionClient):
     def connect(self, last_event_id: str | None) -> ConnectionResult:
         stream = self._native.connect(last_event_id)
         return ConnectionResult(
-            stream, stream.close, stream.headers, status=stream.status, url=stream.url
+            stream,
+            stream.close,
+            stream.headers,
+            status=stream.status,
+            url=stream.url,
+            withheld_headers=stream.withheld_headers,
         )
 
     @property

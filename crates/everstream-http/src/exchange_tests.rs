@@ -1,0 +1,392 @@
+use http::HeaderValue;
+use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, COOKIE, LOCATION, RETRY_AFTER};
+
+use super::*;
+
+const NOW: Timestamp = Timestamp::since_start(Duration::from_secs(100));
+const LIMIT: Duration = Duration::from_secs(10);
+
+fn after(limit: Duration) -> Timestamp {
+    NOW + limit
+}
+
+fn headers(pairs: &[(HeaderName, &str)]) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    for (name, value) in pairs {
+        headers.append(name, HeaderValue::from_str(value).unwrap());
+    }
+    headers
+}
+
+fn request(method: Method, url: &str) -> Request {
+    Request {
+        has_body: method == Method::POST,
+        method,
+        url: url.parse().unwrap(),
+        headers: headers(&[(AUTHORIZATION, "secret"), (COOKIE, "secret")]),
+    }
+}
+
+fn exchange(config: Config) -> Exchange {
+    Exchange::new(request(Method::GET, "https://a.test/feed"), config, NOW)
+}
+
+fn limited() -> Config {
+    Config {
+        connect_timeout: Some(LIMIT),
+        read_timeout: Some(LIMIT / 2),
+        codings: &[ContentCoding::Gzip],
+        ..Config::default()
+    }
+}
+
+fn connected(config: Config) -> Exchange {
+    let mut exchange = exchange(config);
+    exchange.handle_connected(NOW);
+    exchange
+}
+
+impl Exchange {
+    fn head(&mut self, status: u16, pairs: &[(HeaderName, &str)]) {
+        self.handle_head(status, headers(pairs), NOW, SystemTime::UNIX_EPOCH);
+    }
+
+    fn redirected(&mut self, status: u16, location: &str) {
+        self.handle_connected(NOW);
+        self.head(status, &[(LOCATION, location)]);
+    }
+
+    fn fault(&mut self) -> Fault {
+        match self.poll_output() {
+            Output::Failed(fault) => fault,
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+const STREAM: (HeaderName, &str) = (CONTENT_TYPE, "text/event-stream");
+
+#[test]
+fn the_time_limits_follow_each_other() {
+    let mut exchange = exchange(limited());
+    let deadline = Some(after(LIMIT));
+    assert!(matches!(exchange.poll_output(), Output::Connect { deadline: it } if it == deadline));
+    exchange.handle_timeout(after(LIMIT - Duration::from_nanos(1)));
+    let late = after(LIMIT - Duration::from_nanos(1));
+    exchange.handle_connected(late);
+    let deadline = Some(late + LIMIT / 2);
+    assert!(matches!(exchange.poll_output(), Output::Receive { deadline: it } if it == deadline));
+    exchange.handle_timeout(late + LIMIT / 2);
+    assert!(matches!(exchange.fault(), Fault::ReadTimeout(limit) if limit == LIMIT / 2));
+}
+
+#[test]
+fn without_limits_there_is_no_deadline() {
+    let mut exchange = exchange(Config::default());
+    exchange.handle_timeout(after(Duration::MAX));
+    assert!(matches!(
+        exchange.poll_output(),
+        Output::Connect { deadline: None }
+    ));
+    exchange.handle_connected(NOW);
+    exchange.handle_timeout(after(Duration::MAX));
+    assert!(matches!(
+        exchange.poll_output(),
+        Output::Receive { deadline: None }
+    ));
+}
+
+#[test]
+fn a_fault_says_whether_a_request_may_have_been_sent() {
+    let mut exchange = exchange(limited());
+    exchange.handle_connect_failure("refused");
+    assert!(matches!(exchange.fault(), Fault::Connect(_)));
+
+    let mut exchange = super::tests::exchange(limited());
+    exchange.handle_timeout(after(LIMIT));
+    assert!(matches!(exchange.fault(), Fault::ConnectTimeout(LIMIT)));
+
+    let mut exchange = super::tests::exchange(limited());
+    exchange.handle_unreachable("no TLS");
+    assert!(matches!(exchange.fault(), Fault::Other(_)));
+
+    let mut exchange = connected(limited());
+    exchange.handle_failure("reset");
+    assert!(matches!(exchange.fault(), Fault::Request(_)));
+
+    let mut exchange = connected(limited());
+    exchange.handle_unprocessed("refused");
+    assert!(matches!(exchange.fault(), Fault::Connect(_)));
+}
+
+#[test]
+fn after_a_redirect_the_server_may_have_acted_whatever_fails() {
+    type Fails = fn(&mut Exchange);
+    let table: [Fails; 5] = [
+        |exchange| exchange.handle_connect_failure("refused"),
+        |exchange| exchange.handle_timeout(after(LIMIT)),
+        |exchange| exchange.handle_unprocessed("refused"),
+        |exchange| {
+            exchange.handle_connected(NOW);
+            exchange.handle_failure("reset");
+        },
+        |exchange| {
+            exchange.handle_connected(NOW);
+            exchange.handle_send_failure("reset");
+            exchange.handle_failure("closed");
+        },
+    ];
+    for fails in table {
+        let mut exchange = exchange(limited());
+        exchange.redirected(302, "/next");
+        fails(&mut exchange);
+        assert!(matches!(exchange.fault(), Fault::Request(_)));
+    }
+    let mut exchange = exchange(limited());
+    exchange.redirected(302, "/next");
+    exchange.handle_unreachable("no TLS");
+    let fault = exchange.fault();
+    let Fault::Redirect(response, RedirectProblem::Unreachable) = &fault else {
+        panic!("{fault:?}");
+    };
+    assert_eq!(
+        (response.status, &*response.url),
+        (302, "https://a.test/feed")
+    );
+    assert_eq!(
+        std::error::Error::source(&fault).unwrap().to_string(),
+        "no TLS"
+    );
+}
+
+#[test]
+fn an_early_answer_counts_although_the_request_could_not_be_sent() {
+    let mut exchange = connected(limited());
+    exchange.handle_send_failure("broken pipe");
+    assert!(matches!(exchange.poll_output(), Output::Receive { .. }));
+    exchange.head(413, &[]);
+    exchange.handle_body_end();
+    assert_eq!(exchange.fault().status(), Some(413));
+
+    let mut exchange = connected(limited());
+    exchange.handle_send_failure("broken pipe");
+    exchange.handle_failure("closed");
+    let fault = exchange.fault();
+    assert_eq!(
+        std::error::Error::source(&fault).unwrap().to_string(),
+        "broken pipe"
+    );
+}
+
+#[test]
+fn a_stream_is_described() {
+    let mut exchange = connected(limited());
+    exchange.head(200, &[STREAM, (CONTENT_ENCODING, "gzip")]);
+    assert!(matches!(
+        exchange.poll_output(),
+        Output::Stream(Some(ContentCoding::Gzip))
+    ));
+    assert!(matches!(
+        exchange.poll_output(),
+        Output::Stream(Some(ContentCoding::Gzip))
+    ));
+    let start = exchange.start();
+    assert_eq!(
+        (start.status, start.url.as_deref()),
+        (Some(200), Some("https://a.test/feed"))
+    );
+    assert_eq!(start.headers.get("content-type"), Some("text/event-stream"));
+    // Nothing that is handled afterwards changes it.
+    exchange.handle_timeout(after(Duration::MAX));
+    exchange.handle_body(b"data: x\n\n");
+    exchange.handle_body_end();
+    assert!(matches!(exchange.poll_output(), Output::Stream(_)));
+}
+
+#[test]
+fn a_response_that_is_no_stream_is_kept_up_to_a_kibibyte() {
+    type Case<'a> = (u16, &'a [(HeaderName, &'a str)], fn(&Fault) -> bool);
+    let table: [Case<'_>; 5] = [
+        (503, &[(RETRY_AFTER, "7")], |fault| {
+            matches!(fault, Fault::Status(_))
+        }),
+        (204, &[STREAM], |fault| matches!(fault, Fault::Status(_))),
+        (200, &[(CONTENT_TYPE, "text/html")], |fault| {
+            matches!(fault, Fault::ContentType(_))
+        }),
+        (200, &[STREAM, (CONTENT_ENCODING, "br")], |fault| {
+            matches!(fault, Fault::ContentEncoding(_))
+        }),
+        (302, &[(LOCATION, "ftp://a.test/")], |fault| {
+            matches!(fault, Fault::Redirect(_, RedirectProblem::Scheme))
+        }),
+    ];
+    for (status, pairs, is_expected) in table {
+        let mut exchange = connected(limited());
+        exchange.head(status, pairs);
+        let deadline = after(ERROR_BODY_TIME);
+        for _ in 0..3 {
+            let output = exchange.poll_output();
+            assert!(
+                matches!(output, Output::ReadError { coding: None, deadline: it } if it == deadline)
+            );
+            exchange.handle_body(&[b'x'; ERROR_BODY / 3]);
+        }
+        exchange.handle_body(&[b'x'; ERROR_BODY]);
+        let fault = exchange.fault();
+        assert!(is_expected(&fault), "{fault:?}");
+        let response = fault.response().unwrap();
+        assert_eq!((response.status, response.body.len()), (status, ERROR_BODY));
+        let asked = (status == 503).then(|| Duration::from_secs(7));
+        assert_eq!(fault.retry_after(), asked);
+    }
+}
+
+#[test]
+fn the_body_of_an_error_may_break_or_stall() {
+    type Ends = fn(&mut Exchange);
+    let table: [Ends; 2] = [Exchange::handle_body_end, |exchange| {
+        exchange.handle_timeout(after(ERROR_BODY_TIME))
+    }];
+    for ends in table {
+        let mut exchange = connected(limited());
+        exchange.head(500, &[(CONTENT_ENCODING, "gzip")]);
+        exchange.handle_timeout(after(ERROR_BODY_TIME - Duration::from_nanos(1)));
+        let output = exchange.poll_output();
+        assert!(matches!(
+            output,
+            Output::ReadError {
+                coding: Some(ContentCoding::Gzip),
+                ..
+            }
+        ));
+        exchange.handle_body(b"oh no");
+        ends(&mut exchange);
+        assert_eq!(exchange.fault().response().unwrap().body, b"oh no");
+        assert!(
+            matches!(exchange.fault(), Fault::Other(_)),
+            "a fault is returned once"
+        );
+    }
+}
+
+#[test]
+fn redirects_are_followed_up_to_the_limit() {
+    for limit in [0, 1, 3] {
+        let config = Config {
+            redirect_limit: limit,
+            ..limited()
+        };
+        let mut exchange = exchange(config);
+        for followed in 0..limit {
+            exchange.redirected(302, &format!("/{followed}"));
+            assert!(matches!(
+                exchange.poll_output(),
+                Output::Connect { deadline: Some(_) }
+            ));
+            assert_eq!(exchange.request().url.path(), format!("/{followed}"));
+        }
+        exchange.redirected(302, "/more");
+        exchange.handle_body_end();
+        let fault = exchange.fault();
+        assert!(matches!(fault, Fault::Redirect(_, RedirectProblem::TooMany(it)) if it == limit));
+        assert_eq!(exchange.followed(), limit);
+    }
+}
+
+#[test]
+fn credentials_stay_with_their_origin_and_are_named() {
+    let mut exchange = exchange(limited());
+    exchange.redirected(302, "/same");
+    assert_eq!(exchange.request().headers.len(), 2);
+    exchange.redirected(302, "https://b.test/");
+    assert!(exchange.request().headers.is_empty());
+    exchange.redirected(302, "https://a.test/home");
+    assert!(
+        exchange.request().headers.is_empty(),
+        "they don't come back"
+    );
+    exchange.handle_connected(NOW);
+    exchange.head(200, &[STREAM]);
+    assert_eq!(
+        exchange.start().withheld_headers,
+        ["authorization", "cookie"]
+    );
+}
+
+#[test]
+fn only_what_the_user_marks_as_sensitive_misses_an_upgrade_to_https() {
+    let mut request = request(Method::GET, "http://u:p@a.test/");
+    request.headers.clear();
+    let mut secret = HeaderValue::from_static("secret");
+    secret.set_sensitive(true);
+    request.headers.insert("x-api-key", secret);
+    request
+        .headers
+        .insert("x-team", HeaderValue::from_static("blue"));
+    let config = Config {
+        header_scope: HeaderScope::All,
+        ..limited()
+    };
+    let mut exchange = Exchange::new(request, config, NOW);
+    exchange.redirected(302, "https://a.test/");
+    let headers = &exchange.request().headers;
+    assert_eq!(headers[AUTHORIZATION], "Basic dTpw");
+    assert!(headers[AUTHORIZATION].is_sensitive(), "it isn't printed");
+    assert_eq!(headers["x-team"], "blue");
+    assert!(!headers.contains_key("x-api-key"));
+    assert_eq!(exchange.withheld(), ["x-api-key"]);
+}
+
+#[test]
+fn user_info_is_for_its_own_origin() {
+    let mut request = request(Method::GET, "https://u:p@a.test/");
+    request.headers.clear();
+    let mut exchange = Exchange::new(request, limited(), NOW);
+    assert_eq!(exchange.request().headers[AUTHORIZATION], "Basic dTpw");
+    assert_eq!(exchange.request().url.as_str(), "https://a.test/");
+    exchange.redirected(302, "https://x:y@b.test/");
+    assert_eq!(exchange.request().headers[AUTHORIZATION], "Basic eDp5");
+    exchange.redirected(302, "https://a.test/");
+    assert!(!exchange.request().headers.contains_key(AUTHORIZATION));
+}
+
+#[test]
+fn a_body_is_sent_again_only_if_the_method_stays() {
+    for (status, method, has_body) in [
+        (301, Method::GET, false),
+        (302, Method::GET, false),
+        (303, Method::GET, false),
+        (307, Method::POST, true),
+        (308, Method::POST, true),
+    ] {
+        let post = request(Method::POST, "https://a.test/");
+        let mut exchange = Exchange::new(post, limited(), NOW);
+        exchange.redirected(status, "/next");
+        let request = exchange.request();
+        assert_eq!(
+            (&request.method, request.has_body),
+            (&method, has_body),
+            "{status}"
+        );
+        // A body that was dropped doesn't come back.
+        exchange.redirected(307, "/again");
+        assert_eq!(exchange.request().has_body, has_body);
+    }
+}
+
+#[test]
+fn what_does_not_belong_to_the_state_is_ignored() {
+    let mut exchange = exchange(limited());
+    exchange.handle_body(b"x");
+    exchange.handle_body_end();
+    assert!(matches!(exchange.poll_output(), Output::Connect { .. }));
+    exchange.handle_connect_failure("first");
+    exchange.handle_failure("second");
+    exchange.handle_connected(NOW);
+    let fault = exchange.fault();
+    assert_eq!(
+        std::error::Error::source(&fault).unwrap().to_string(),
+        "first"
+    );
+}

@@ -1,0 +1,110 @@
+//! Failures of sockets, in words for people.
+
+use std::fmt;
+use std::io;
+
+use everstream_core::{Failure, FailureKind};
+
+use crate::http1::Malformed;
+
+/// Makes a [`Failure`] of what a socket reports.
+///
+/// ```
+/// use std::io;
+/// use everstream_core::Failure;
+/// use everstream_http::SocketFailure;
+///
+/// let refused = io::Error::from(io::ErrorKind::ConnectionRefused);
+/// let failure = Failure::connecting(&refused, "127.0.0.1:8000");
+/// assert_eq!(failure.to_string(), "connection refused by 127.0.0.1:8000");
+/// assert_eq!(
+///     Failure::closed_mid_response().to_string(),
+///     "the server closed the connection mid-response"
+/// );
+/// ```
+pub trait SocketFailure: Sized {
+    /// A connection to this peer, an address or a path, that could not be made.
+    fn connecting(error: &io::Error, peer: impl fmt::Display) -> Self;
+
+    /// A connection that failed before the head of a response had arrived.
+    fn before_response(error: &io::Error) -> Self;
+
+    /// A connection that failed while a response was read.
+    fn mid_response(error: &io::Error) -> Self;
+
+    /// The server closed the connection where a response was due.
+    fn closed_before_response() -> Self {
+        Self::before_response(&io::ErrorKind::UnexpectedEof.into())
+    }
+
+    /// The server closed the connection where more of the body was due.
+    fn closed_mid_response() -> Self {
+        Self::mid_response(&io::ErrorKind::UnexpectedEof.into())
+    }
+}
+
+impl SocketFailure for Failure {
+    fn connecting(error: &io::Error, peer: impl fmt::Display) -> Self {
+        use io::ErrorKind as Kind;
+        let (kind, message) = match error.kind() {
+            Kind::ConnectionRefused => (
+                FailureKind::Refused,
+                format!("connection refused by {peer}"),
+            ),
+            Kind::ConnectionReset => (FailureKind::Reset, format!("{peer} reset the connection")),
+            Kind::NotFound => (FailureKind::Other, format!("{peer} doesn't exist")),
+            Kind::PermissionDenied => (
+                FailureKind::Other,
+                format!("no permission to connect to {peer}"),
+            ),
+            Kind::TimedOut => (
+                FailureKind::Other,
+                format!("connecting to {peer} timed out"),
+            ),
+            Kind::HostUnreachable | Kind::NetworkUnreachable => {
+                (FailureKind::Other, format!("{peer} can't be reached"))
+            }
+            _ => (FailureKind::Other, format!("connecting to {peer}: {error}")),
+        };
+        Failure::new(kind, message).with_os_error(error.raw_os_error())
+    }
+
+    fn before_response(error: &io::Error) -> Self {
+        broken(error, "before responding")
+    }
+
+    fn mid_response(error: &io::Error) -> Self {
+        broken(error, "mid-response")
+    }
+}
+
+fn broken(error: &io::Error, when: &str) -> Failure {
+    use io::ErrorKind as Kind;
+    let (kind, message) = match error.kind() {
+        Kind::UnexpectedEof | Kind::BrokenPipe | Kind::NotConnected => (
+            FailureKind::Closed,
+            format!("the server closed the connection {when}"),
+        ),
+        Kind::ConnectionReset | Kind::ConnectionAborted => (
+            FailureKind::Reset,
+            format!("the server reset the connection {when}"),
+        ),
+        Kind::TimedOut => (
+            FailureKind::Other,
+            format!("the server stopped responding to keep-alive probes {when}"),
+        ),
+        // TLS, in words of its own.
+        Kind::InvalidData => (FailureKind::Tls, error.to_string()),
+        _ => (
+            FailureKind::Other,
+            format!("the connection failed {when}: {error}"),
+        ),
+    };
+    Failure::new(kind, message).with_os_error(error.raw_os_error())
+}
+
+impl From<Malformed> for Failure {
+    fn from(malformed: Malformed) -> Self {
+        Failure::new(FailureKind::Malformed, malformed.to_string())
+    }
+}

@@ -1,0 +1,22 @@
+//! The HTTP of an event stream, without I/O: bytes and facts in, decisions out.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`exchange`] | the state machine of one attempt: a request, the redirects it takes, the response |
+//! | [`http1`] | HTTP/1.1: writes requests, reads heads, decodes bodies in place |
+//! | [`policy`] | the rules, as pure functions: redirects, credentials, what counts as a stream |
+//! | [`SocketFailure`] | why a connection or a request failed, in words for people |
+//!
+//! Nothing here opens a socket, reads a clock or starts a thread: the caller moves the bytes and
+//! passes the time. Methods, header names and values are those of the crate `http`, and URLs those of
+//! `url`.
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+pub mod exchange;
+mod failure;
+pub mod http1;
+pub mod policy;
+
+pub use everstream_core::{Failure, FailureKind};
+pub use failure::SocketFailure;

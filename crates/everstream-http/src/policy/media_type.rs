@@ -1,0 +1,93 @@
+//! Whether a response says that it is an event stream.
+
+use http::HeaderMap;
+use http::header::CONTENT_TYPE;
+
+/// Whether the essence of the content type is `text/event-stream`, in any case and with any
+/// parameters.
+///
+/// Of several types, in one line or in many, the last one counts, and what isn't a type doesn't count
+/// ([WHATWG Fetch, "extract a MIME type"](https://fetch.spec.whatwg.org/#concept-header-extract-mime-type)).
+///
+/// ```
+/// use everstream_http::policy::is_event_stream;
+/// use http::{HeaderMap, HeaderValue, header::CONTENT_TYPE};
+///
+/// let mut headers = HeaderMap::new();
+/// assert!(!is_event_stream(&headers));
+/// headers.insert(CONTENT_TYPE, HeaderValue::from_static("Text/Event-Stream; charset=utf-8"));
+/// assert!(is_event_stream(&headers));
+/// ```
+pub fn is_event_stream(headers: &HeaderMap) -> bool {
+    let mut verdict = false;
+    for value in headers.get_all(CONTENT_TYPE) {
+        for value in outside_quotes(value.as_bytes()) {
+            if let Some(essence) = essence(value) {
+                verdict = essence.eq_ignore_ascii_case(b"text/event-stream");
+            }
+        }
+    }
+    verdict
+}
+
+/// The parts between commas, except for commas inside a quoted parameter.
+fn outside_quotes(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let (mut quoted, mut escaped) = (false, false);
+    value.split(move |byte| {
+        let is_separator = *byte == b',' && !quoted;
+        quoted ^= *byte == b'"' && !escaped;
+        escaped = quoted && *byte == b'\\' && !escaped;
+        is_separator
+    })
+}
+
+/// `type/subtype`, if this is a type and not the wildcard.
+fn essence(value: &[u8]) -> Option<&[u8]> {
+    let essence = value.split(|byte| *byte == b';').next()?.trim_ascii();
+    let slash = essence.iter().position(|byte| *byte == b'/')?;
+    let is_type = slash > 0 && slash + 1 < essence.len() && essence != b"*/*";
+    is_type.then_some(essence)
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    fn verdict(lines: &[&str]) -> bool {
+        let mut headers = HeaderMap::new();
+        for line in lines {
+            headers.append(CONTENT_TYPE, HeaderValue::from_str(line).unwrap());
+        }
+        is_event_stream(&headers)
+    }
+
+    #[test]
+    fn the_essence_of_the_last_type_decides() {
+        let table: &[(&[&str], bool)] = &[
+            (&["text/event-stream"], true),
+            (&["Text/Event-Stream"], true),
+            (&[" text/event-stream ; charset=utf-8"], true),
+            (&["text/event-stream;"], true),
+            (&["text/html, text/event-stream"], true),
+            (&["text/html", "text/event-stream"], true),
+            (&["text/event-stream, nonsense"], true),
+            (&["text/event-stream, */*"], true),
+            (&["text/event-stream; a=\"\\\", text/html\""], true),
+            (&[], false),
+            (&[""], false),
+            (&["text/event-streamfoo"], false),
+            (&["text/plain"], false),
+            (&["text/plain; text/event-stream"], false),
+            (&["text/event-stream, text/html"], false),
+            (&["text/event-stream", "text/html"], false),
+            (&["text/html; a=\"\\\", text/event-stream\""], false),
+            (&["event-stream"], false),
+            (&["/event-stream", "text/"], false),
+        ];
+        for (lines, expected) in table {
+            assert_eq!(verdict(lines), *expected, "{lines:?}");
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! The rules of HTTP for event streams, as pure functions.
+//!
+//! Every transport asks these, so that a redirect, a credential or a content type is judged alike
+//! over our own HTTP/1.1, over HTTP/2 and over another HTTP library.
+
+mod content_coding;
+mod credentials;
+mod last_event_id;
+mod media_type;
+mod no_proxy;
+mod redirect;
+mod retry_after;
+mod verdict;
+
+pub use content_coding::{ContentCoding, UnsupportedCoding, accept_encoding, content_coding};
+pub use credentials::{
+    HeaderScope, is_credential, user_info_to_authorization, withheld_message, withhold,
+};
+pub use last_event_id::last_event_id_header;
+pub use media_type::is_event_stream;
+pub use no_proxy::NoProxy;
+pub use redirect::{MAX_REDIRECTS, is_redirect, redirect_target, rewrite};
+pub use retry_after::{parse_retry_after, retry_after};
+pub use verdict::{Verdict, judge};

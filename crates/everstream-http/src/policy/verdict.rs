@@ -1,0 +1,88 @@
+//! What a response is.
+
+use http::HeaderMap;
+
+use super::{ContentCoding, content_coding, is_event_stream, is_redirect};
+
+/// What a response is, by its status and headers.
+///
+/// ```
+/// use everstream_http::policy::{Verdict, judge};
+///
+/// assert_eq!(judge(204, &http::HeaderMap::new(), &[]), Verdict::Status);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// An event stream, in this content coding.
+    Stream(Option<ContentCoding>),
+    /// A redirect, whether or not it can be followed.
+    Redirect,
+    /// Not a stream by its status: not 2xx, or 204.
+    Status,
+    /// Not a stream by its content type.
+    ContentType,
+    /// A stream in a content coding that can't be decoded.
+    ContentEncoding,
+}
+
+/// Judges a response (WHATWG HTML, section 9.2.2, but every 2xx status except 204 is accepted rather
+/// than 200 alone). `supported` are the content codings that the caller can decode.
+///
+/// ```
+/// use everstream_http::policy::{Verdict, judge};
+/// use http::{HeaderMap, HeaderValue, header::CONTENT_TYPE};
+///
+/// let mut headers = HeaderMap::new();
+/// assert_eq!(judge(200, &headers, &[]), Verdict::ContentType);
+/// headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+/// assert_eq!(judge(200, &headers, &[]), Verdict::Stream(None));
+/// assert_eq!(judge(503, &headers, &[]), Verdict::Status);
+/// assert_eq!(judge(307, &headers, &[]), Verdict::Redirect);
+/// ```
+pub fn judge(status: u16, headers: &HeaderMap, supported: &[ContentCoding]) -> Verdict {
+    if is_redirect(status) {
+        return Verdict::Redirect;
+    }
+    if !(200..300).contains(&status) || status == 204 {
+        return Verdict::Status;
+    }
+    if !is_event_stream(headers) {
+        return Verdict::ContentType;
+    }
+    match content_coding(headers, supported) {
+        Ok(coding) => Verdict::Stream(coding),
+        Err(_) => Verdict::ContentEncoding,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+    use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+
+    use super::*;
+
+    #[test]
+    fn every_status_is_judged() {
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+        for status in 100..=999 {
+            let expected = match status {
+                204 => Verdict::Status,
+                200..=299 => Verdict::Stream(None),
+                301 | 302 | 303 | 307 | 308 => Verdict::Redirect,
+                _ => Verdict::Status,
+            };
+            assert_eq!(judge(status, &headers, &[]), expected, "{status}");
+        }
+    }
+
+    #[test]
+    fn the_type_is_judged_before_the_coding() {
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_ENCODING, HeaderValue::from_static("compress"));
+        assert_eq!(judge(200, &headers, &[]), Verdict::ContentType);
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+        assert_eq!(judge(200, &headers, &[]), Verdict::ContentEncoding);
+    }
+}

@@ -1,0 +1,307 @@
+//! The attempts of one client: from the settings to a connection.
+//!
+//! What is decided about HTTP is in [`everstream_http::exchange`]; here the bytes are moved.
+
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use ::http::{HeaderName, Method};
+use bytes::Bytes;
+use everstream_core::{Fault, Start, Timestamp};
+use everstream_http::exchange::{Config, Exchange, Output, Request};
+use everstream_http::policy::{ContentCoding, last_event_id_header};
+use futures_core::Stream;
+use tokio::time::Instant;
+
+use super::connections::{Body, Channel, Connections, Response, SendError};
+use super::decode::{CODINGS, Decoded};
+use super::net::ConnectError;
+use super::settings::Settings;
+use super::{ConnectFuture, ConnectRequest, Connection, ConnectionClient, Source};
+
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+
+/// When a time limit has passed, what is awaited gets this much more time: a runtime that a busy caller
+/// kept from running has not seen yet what has arrived.
+const GRACE: Duration = Duration::from_millis(20);
+
+/// How often a request that wasn't processed is sent again over another connection, within its attempt:
+/// once because the shared one had ended, once because the server wants HTTP/1.1.
+#[cfg(feature = "http2")]
+const MAX_REOPENED: usize = 2;
+
+pub(super) struct HttpClient {
+    pub(super) settings: Arc<Settings>,
+    pub(super) connections: Connections,
+    pub(super) method: Method,
+    pub(super) attempts: u64,
+}
+
+impl HttpClient {
+    /// The next attempt as it is to be sent.
+    pub(super) fn prepare(
+        &mut self,
+        request: ConnectRequest,
+    ) -> impl Future<Output = Result<Attempting, Fault>> + Send + use<> {
+        self.attempts += 1;
+        let number = self.attempts;
+        let settings = self.settings.clone();
+        let connections = self.connections.clone();
+        let method = self.method.clone();
+        async move {
+            // It could be made when the client was.
+            let attempt = settings.attempt();
+            let mut attempt = attempt.map_err(|error| Fault::Other(error.into()))?;
+            attempt.number = number;
+            attempt.last_event_id = request.last_event_id;
+            if let Some(hook) = &settings.hook {
+                attempt = hook(attempt)
+                    .await
+                    .map_err(|error| match error.downcast::<Fault>() {
+                        Ok(fault) => *fault,
+                        Err(error) => Fault::Other(error),
+                    })?;
+            }
+            if let Some(problem) = attempt.problem {
+                return Err(Fault::Other((&*problem).into()));
+            }
+            let id = attempt.last_event_id.as_deref();
+            if let Some(id) = id.and_then(last_event_id_header) {
+                attempt.headers.insert(LAST_EVENT_ID, id);
+            }
+            let request_head = Request {
+                method,
+                url: attempt.url,
+                headers: attempt.headers,
+                has_body: settings.body.is_some(),
+            };
+            let config = Config {
+                redirect_limit: settings.redirect_limit,
+                header_scope: settings.header_scope,
+                codings: CODINGS,
+                connect_timeout: settings.transport.connect_timeout,
+                read_timeout: request.read_timeout,
+            };
+            let epoch = Instant::now();
+            Ok(Attempting {
+                exchange: Exchange::new(request_head, config, Timestamp::default()),
+                epoch,
+                connections,
+                body: settings.body.clone(),
+            })
+        }
+    }
+}
+
+impl ConnectionClient for HttpClient {
+    fn connect(&mut self, request: ConnectRequest) -> ConnectFuture {
+        let prepared = self.prepare(request);
+        Box::pin(async move {
+            let mut attempting = prepared.await?;
+            let response = attempting.response(|_| {}).await?;
+            attempting.judge(response).await
+        })
+    }
+
+    fn is_repeatable(&self) -> bool {
+        self.method.is_safe()
+    }
+}
+
+/// An attempt on its way.
+pub(super) struct Attempting {
+    exchange: Exchange,
+    /// The time that the exchange counts from.
+    epoch: Instant,
+    connections: Connections,
+    body: Option<Bytes>,
+}
+
+impl Attempting {
+    #[cfg(feature = "__probe")]
+    pub(super) fn exchange(&self) -> &Exchange {
+        &self.exchange
+    }
+
+    fn now(&self) -> Timestamp {
+        Timestamp::since_start(self.epoch.elapsed())
+    }
+
+    /// The first response that isn't a redirect to be followed. `redirected` is called after each
+    /// redirect.
+    pub(super) async fn response(
+        &mut self,
+        mut redirected: impl FnMut(&Exchange),
+    ) -> Result<Response, Fault> {
+        let mut channel = None;
+        let mut followed = 0;
+        loop {
+            match self.exchange.poll_output() {
+                Output::Connect { deadline } => {
+                    if self.exchange.followed() > followed {
+                        followed = self.exchange.followed();
+                        redirected(&self.exchange);
+                    }
+                    channel = self.connect(deadline).await;
+                }
+                Output::Receive { deadline } => {
+                    let Some(channel) = channel.take() else {
+                        let message = "there is no connection to send the request on";
+                        self.exchange.handle_failure(message);
+                        continue;
+                    };
+                    if let Some(response) = self.receive(channel, deadline).await {
+                        let headers = response.headers.clone();
+                        let (now, wall_clock) = (self.now(), SystemTime::now());
+                        self.exchange
+                            .handle_head(response.status, headers, now, wall_clock);
+                        if !matches!(self.exchange.poll_output(), Output::Connect { .. }) {
+                            return Ok(response);
+                        }
+                    }
+                }
+                Output::Failed(fault) => return Err(fault),
+                // They follow a head, which has returned.
+                Output::Stream(_) | Output::ReadError { .. } => {
+                    return Err(Fault::Other("the response was taken already".into()));
+                }
+            }
+        }
+    }
+
+    async fn connect(&mut self, deadline: Option<Timestamp>) -> Option<Channel> {
+        let opening = self.connections.open(&self.exchange.request().url);
+        match until(self.epoch, deadline, opening).await {
+            Some(Ok(channel)) => {
+                self.exchange.handle_connected(self.now());
+                return Some(channel);
+            }
+            Some(Err(ConnectError::Failed(failure))) => {
+                self.exchange.handle_connect_failure(failure);
+            }
+            Some(Err(ConnectError::Unreachable(error))) => self.exchange.handle_unreachable(error),
+            None => self.exchange.handle_timeout(self.now()),
+        }
+        None
+    }
+
+    async fn receive(&mut self, channel: Channel, deadline: Option<Timestamp>) -> Option<Response> {
+        let (request, body) = (self.exchange.request(), self.body.as_ref());
+        let connections = &self.connections;
+        #[cfg(not(feature = "http2"))]
+        let _ = connections;
+        let sending = async {
+            #[cfg(feature = "http2")]
+            let mut channel = channel;
+            #[cfg(feature = "http2")]
+            for _ in 0..MAX_REOPENED {
+                match channel.send(request, body).await {
+                    Err(SendError::Http11Required) => connections.require_http1(&request.url),
+                    Err(SendError::Stale(_)) => {}
+                    sent => return sent,
+                }
+                channel = match connections.open(&request.url).await {
+                    Ok(channel) => channel,
+                    Err(ConnectError::Failed(failure)) => {
+                        return Err(SendError::Unprocessed(failure.into()));
+                    }
+                    Err(ConnectError::Unreachable(error)) => {
+                        return Err(SendError::Unprocessed(error.into()));
+                    }
+                };
+            }
+            channel.send(request, body).await
+        };
+        match until(self.epoch, deadline, sending).await {
+            Some(Ok(response)) => return Some(response),
+            Some(Err(SendError::Failed(error))) => self.exchange.handle_failure(error),
+            #[cfg(any(feature = "http2", feature = "reqwest"))]
+            Some(Err(SendError::Unprocessed(error))) => self.exchange.handle_unprocessed(error),
+            #[cfg(feature = "http2")]
+            Some(Err(SendError::Stale(error))) => self.exchange.handle_unprocessed(error),
+            #[cfg(feature = "http2")]
+            Some(Err(SendError::Http11Required)) => {
+                self.exchange.handle_failure("the server wants HTTP/1.1");
+            }
+            None => self.exchange.handle_timeout(self.now()),
+        }
+        None
+    }
+
+    /// The connection, if the response is a stream.
+    pub(super) async fn judge(mut self, response: Response) -> Result<Connection, Fault> {
+        let mut body = Some(response.body);
+        let mut error: Option<ErrorBody> = None;
+        loop {
+            match self.exchange.poll_output() {
+                Output::Stream(coding) => {
+                    let Some(body) = body.take() else {
+                        return Err(Fault::Other("the body was taken already".into()));
+                    };
+                    return Ok(connection(self.exchange.start(), body, coding));
+                }
+                Output::ReadError { coding, deadline } => {
+                    let error = error.get_or_insert_with(|| ErrorBody::new(body.take(), coding));
+                    match until(self.epoch, Some(deadline), error.next()).await {
+                        Some(Some(Ok(bytes))) => self.exchange.handle_body(&bytes),
+                        Some(None | Some(Err(_))) => self.exchange.handle_body_end(),
+                        None => self.exchange.handle_timeout(self.now()),
+                    }
+                }
+                Output::Failed(fault) => return Err(fault),
+                Output::Connect { .. } | Output::Receive { .. } => {
+                    return Err(Fault::Other("the response isn't there yet".into()));
+                }
+            }
+        }
+    }
+}
+
+/// A connection whose body is in this coding.
+pub(super) fn connection(start: Start, body: Body, coding: Option<ContentCoding>) -> Connection {
+    let mut connection = match coding {
+        Some(coding) => Connection::new(Decoded::new(body, coding)),
+        None => Connection::from_source(Source::Body(body)),
+    };
+    connection.start = start;
+    connection
+}
+
+/// The body of a response that isn't a stream.
+struct ErrorBody(Option<Pin<Box<ErrorBytes>>>);
+
+type ErrorBytes = dyn Stream<Item = Result<Bytes, Fault>> + Send;
+
+impl ErrorBody {
+    fn new(body: Option<Body>, coding: Option<ContentCoding>) -> Self {
+        ErrorBody(body.map(|body| match coding {
+            Some(coding) => Box::pin(Decoded::new(body, coding)) as _,
+            None => Box::pin(body) as _,
+        }))
+    }
+
+    async fn next(&mut self) -> Option<Result<Bytes, Fault>> {
+        let body = self.0.as_mut()?;
+        std::future::poll_fn(|cx| body.as_mut().poll_next(cx)).await
+    }
+}
+
+/// What the future returns, unless the time is up.
+async fn until<T>(
+    epoch: Instant,
+    deadline: Option<Timestamp>,
+    future: impl Future<Output = T>,
+) -> Option<T> {
+    // A limit beyond the clock's range is none.
+    let deadline = deadline.and_then(|deadline| epoch.checked_add(deadline.elapsed()));
+    let Some(deadline) = deadline else {
+        return Some(future.await);
+    };
+    let mut future = pin!(future);
+    match tokio::time::timeout_at(deadline, future.as_mut()).await {
+        Ok(output) => Some(output),
+        Err(_) => tokio::time::timeout(GRACE, future).await.ok(),
+    }
+}

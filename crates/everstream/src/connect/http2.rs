@@ -1,0 +1,405 @@
+//! HTTP/2 (RFC 9113), over connections that the requests to an origin share.
+//!
+//! The crate `h2` is driven without hyper: hyper hands a request to its connection through a channel,
+//! where the request can get stuck if the connection ends at that moment.
+
+use std::collections::HashMap;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use ::http::{Uri, Version};
+use bytes::Bytes;
+use everstream_core::Fault;
+use everstream_http::exchange::Request;
+use everstream_http::http1::is_managed_header;
+use everstream_http::{Failure, FailureKind, SocketFailure as _};
+use h2::client::{Connection, SendRequest};
+use h2::{Ping, PingPong, Reason, RecvStream, SendStream};
+use tokio::time::{Instant, Sleep};
+use url::Url;
+
+use super::connections::{self, Response, SendError};
+use super::net::{ConnectError, Connected, Io, Versions};
+
+/// What a server may send of one stream before it is read. A reader that stops holds this much.
+const STREAM_WINDOW: u32 = 256 << 10;
+
+/// What a server may send of all streams: the most there can be, so that streams that aren't read
+/// leave room for the others.
+const CONNECTION_WINDOW: u32 = (1 << 31) - 1;
+
+/// How long a connection may be silent before it is asked whether it is alive, and how long the answer
+/// may take. Only connections with streams are asked.
+const PING_AFTER: Duration = Duration::from_secs(60);
+const PING_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// The connections of one `Http`, by origin.
+pub(super) struct Pool {
+    origins: Mutex<HashMap<String, Arc<Origin>>>,
+    pings: bool,
+}
+
+#[derive(Default)]
+struct Origin {
+    connections: Mutex<Vec<Shared>>,
+    /// Held while a connection is made, so that the others wait for it and share it.
+    connecting: tokio::sync::Mutex<()>,
+    /// It doesn't negotiate HTTP/2, so that there is nothing to wait for.
+    is_http1: AtomicBool,
+    /// It refuses HTTP/2, whatever it negotiates.
+    requires_http1: AtomicBool,
+}
+
+#[derive(Clone)]
+struct Shared {
+    requests: SendRequest<Bytes>,
+    /// It takes no more requests. The streams that it has may continue.
+    closed: Arc<AtomicBool>,
+    /// As many as there are streams, and one.
+    streams: Arc<()>,
+}
+
+/// Where one request can be sent.
+pub(super) struct Sender {
+    requests: SendRequest<Bytes>,
+    closed: Arc<AtomicBool>,
+    stream: Arc<()>,
+}
+
+pub(super) enum Opened {
+    Shared(Sender),
+    Http1(Connected),
+}
+
+impl Pool {
+    pub(super) fn new(pings: bool) -> Self {
+        Pool {
+            origins: Mutex::default(),
+            pings,
+        }
+    }
+
+    fn origin(&self, url: &Url) -> Arc<Origin> {
+        let mut origins = lock(&self.origins);
+        let name = url.origin().ascii_serialization();
+        if let Some(origin) = origins.get(&name) {
+            return origin.clone();
+        }
+        // A hook may ask ever new hosts.
+        origins.retain(|_, origin| Arc::strong_count(origin) > 1 || origin.is_worth_keeping());
+        origins.entry(name).or_default().clone()
+    }
+
+    pub(super) fn require_http1(&self, url: &Url) {
+        let origin = self.origin(url);
+        origin.requires_http1.store(true, Ordering::Relaxed);
+    }
+
+    /// A connection with room for another stream, or a new one.
+    pub(super) async fn open<F>(
+        &self,
+        url: &Url,
+        versions: Versions,
+        connect: impl Fn(Versions) -> F,
+    ) -> Result<Opened, ConnectError>
+    where
+        F: Future<Output = Result<Connected, ConnectError>>,
+    {
+        let origin = self.origin(url);
+        if origin.requires_http1.load(Ordering::Relaxed) {
+            return connect(Versions::Http1).await.map(Opened::Http1);
+        }
+        if let Some(sender) = origin.acquire() {
+            return Ok(Opened::Shared(sender));
+        }
+        let _others_wait = match origin.is_http1.load(Ordering::Relaxed) {
+            true => None,
+            false => Some(origin.connecting.lock().await),
+        };
+        if let Some(sender) = origin.acquire() {
+            return Ok(Opened::Shared(sender));
+        }
+        let connected = connect(versions).await?;
+        origin
+            .is_http1
+            .store(!connected.is_http2, Ordering::Relaxed);
+        if !connected.is_http2 {
+            return Ok(Opened::Http1(connected));
+        }
+        let shared = Shared::new(connected.io, self.pings).await?;
+        lock(&origin.connections).push(shared);
+        match origin.acquire() {
+            Some(sender) => Ok(Opened::Shared(sender)),
+            None => Err(ConnectError::Failed(Failure::closed_before_response())),
+        }
+    }
+}
+
+impl Origin {
+    /// Room for a stream on one of its connections.
+    fn acquire(&self) -> Option<Sender> {
+        let mut connections = lock(&self.connections);
+        connections.retain(|it| !it.closed.load(Ordering::Acquire));
+        let has_room =
+            |it: &&Shared| Arc::strong_count(&it.streams) <= it.requests.current_max_send_streams();
+        let shared = connections.iter().find(has_room)?;
+        Some(Sender {
+            requests: shared.requests.clone(),
+            closed: shared.closed.clone(),
+            stream: shared.streams.clone(),
+        })
+    }
+
+    fn is_worth_keeping(&self) -> bool {
+        self.requires_http1.load(Ordering::Relaxed)
+            || lock(&self.connections)
+                .iter()
+                .any(|it| !it.closed.load(Ordering::Acquire))
+    }
+}
+
+/// Nothing that is done under these locks panics.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Shared {
+    async fn new(io: Io, pings: bool) -> Result<Self, ConnectError> {
+        let (requests, connection) = h2::client::Builder::new()
+            .initial_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            // Until the server has said how many it takes: one too many would wait for another to end.
+            .initial_max_send_streams(1)
+            .enable_push(false)
+            .handshake(io)
+            .await
+            .map_err(|error| ConnectError::Failed(failure(error, "before responding")))?;
+        let shared = Shared {
+            requests,
+            closed: Arc::default(),
+            streams: Arc::default(),
+        };
+        let (closed, streams) = (shared.closed.clone(), Arc::downgrade(&shared.streams));
+        // It lives as long as the runtime of the client that made it. The others connect again then.
+        let closes = CloseOnDrop(closed);
+        let keep_alive = pings.then(|| KeepAlive::new(streams));
+        tokio::spawn(async move {
+            let _closes = closes;
+            serve(connection, keep_alive).await;
+        });
+        Ok(shared)
+    }
+}
+
+struct CloseOnDrop(Arc<AtomicBool>);
+
+impl Drop for CloseOnDrop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Release);
+    }
+}
+
+/// Moves the frames of all streams, until the connection ends or is found dead.
+async fn serve(mut connection: Connection<Io, Bytes>, mut keep_alive: Option<KeepAlive>) {
+    let mut pings = connection.ping_pong();
+    poll_fn(|cx| {
+        if let (Some(keep_alive), Some(pings)) = (&mut keep_alive, &mut pings) {
+            if keep_alive.poll_dead(pings, cx).is_ready() {
+                return Poll::Ready(());
+            }
+        }
+        // Each stream is told what became of it.
+        Pin::new(&mut connection).poll(cx).map(drop)
+    })
+    .await;
+}
+
+/// Asks a connection from time to time whether it is alive.
+struct KeepAlive {
+    timer: Pin<Box<Sleep>>,
+    waiting_for_pong: bool,
+    streams: std::sync::Weak<()>,
+}
+
+impl KeepAlive {
+    fn new(streams: std::sync::Weak<()>) -> Self {
+        KeepAlive {
+            timer: Box::pin(tokio::time::sleep(PING_AFTER)),
+            waiting_for_pong: false,
+            streams,
+        }
+    }
+
+    /// Ready if it is dead.
+    fn poll_dead(&mut self, pings: &mut PingPong, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            if self.waiting_for_pong && pings.poll_pong(cx).is_ready() {
+                self.waiting_for_pong = false;
+                self.timer.as_mut().reset(Instant::now() + PING_AFTER);
+            }
+            ready!(self.timer.as_mut().poll(cx));
+            if self.waiting_for_pong {
+                return Poll::Ready(());
+            }
+            let has_streams = self.streams.strong_count() > 1;
+            self.waiting_for_pong = has_streams && pings.send_ping(Ping::opaque()).is_ok();
+            let limit = match self.waiting_for_pong {
+                true => PING_TIMEOUT,
+                false => PING_AFTER,
+            };
+            self.timer.as_mut().reset(Instant::now() + limit);
+        }
+    }
+}
+
+impl Sender {
+    pub(super) async fn send(
+        self,
+        request: &Request,
+        body: Option<&Bytes>,
+    ) -> Result<Response, SendError> {
+        let body = body.cloned().unwrap_or_default();
+        let head = head(request)?;
+        // Nothing was sent yet. The server has sent GOAWAY, or the connection is broken.
+        let closed = self.closed;
+        let unsent = |error| {
+            closed.store(true, Ordering::Release);
+            SendError::Stale(failure(error, "before responding").into())
+        };
+        let mut requests = self.requests.ready().await.map_err(unsent)?;
+        let (mut response, mut upload) = requests
+            .send_request(head, body.is_empty())
+            .map_err(unsent)?;
+        let (mut body, mut uploads) = (body, true);
+        // The response may come before all of the body is sent, and then what is left isn't needed.
+        let response = poll_fn(|cx| {
+            if uploads && poll_upload(&mut upload, &mut body, cx).is_ready() {
+                uploads = false;
+            }
+            Pin::new(&mut response).poll(cx)
+        });
+        let (head, stream) = response.await.map_err(send_error)?.into_parts();
+        Ok(Response {
+            version: Version::HTTP_2,
+            status: head.status.as_u16(),
+            headers: head.headers,
+            body: connections::Body::Http2(Body {
+                stream,
+                _upload: upload,
+                _counted: self.stream,
+            }),
+        })
+    }
+}
+
+/// The headers that a request has over HTTP/2: none of the connection (RFC 9113, section 8.2.2).
+fn head(request: &Request) -> Result<::http::Request<()>, SendError> {
+    let unusable = |_| {
+        let message = "the URL can't be used over HTTP/2";
+        SendError::Unprocessed(Failure::new(FailureKind::Other, message).into())
+    };
+    let mut url = request.url.clone();
+    url.set_fragment(None);
+    let uri: Uri = url.as_str().parse().map_err(unusable)?;
+    let mut head = ::http::Request::new(());
+    *head.method_mut() = request.method.clone();
+    *head.uri_mut() = uri;
+    *head.version_mut() = Version::HTTP_2;
+    *head.headers_mut() = request
+        .headers
+        .iter()
+        .filter(|(name, _)| !is_managed_header(name))
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect();
+    Ok(head)
+}
+
+/// Ready when all is sent, or nothing more can be.
+fn poll_upload(upload: &mut SendStream<Bytes>, body: &mut Bytes, cx: &mut Context<'_>) -> Poll<()> {
+    while !body.is_empty() {
+        upload.reserve_capacity(body.len());
+        let Some(Ok(room)) = ready!(upload.poll_capacity(cx)) else {
+            return Poll::Ready(());
+        };
+        let part = body.split_to(room.min(body.len()));
+        if upload.send_data(part, body.is_empty()).is_err() {
+            return Poll::Ready(());
+        }
+    }
+    Poll::Ready(())
+}
+
+fn send_error(error: h2::Error) -> SendError {
+    match error.reason() {
+        Some(Reason::HTTP_1_1_REQUIRED) => SendError::Http11Required,
+        // RFC 9113, section 8.7.
+        Some(Reason::REFUSED_STREAM) => {
+            let message = "the server refused the stream";
+            SendError::Unprocessed(Failure::new(FailureKind::Refused, message).into())
+        }
+        // Streams up to the last one that GOAWAY names don't end with it (RFC 9113, section 6.8).
+        _ if error.is_go_away() && error.is_remote() => {
+            SendError::Unprocessed(failure(error, "before responding").into())
+        }
+        _ => SendError::Failed(failure(error, "before responding").into()),
+    }
+}
+
+fn failure(error: h2::Error, when: &str) -> Failure {
+    if let Some(io) = error.get_io() {
+        return match when {
+            "mid-response" => Failure::mid_response(io),
+            _ => Failure::before_response(io),
+        };
+    }
+    let reason = error.reason().unwrap_or(Reason::INTERNAL_ERROR);
+    // Its `Debug` is the name that RFC 9113 has for the code.
+    let message = match (error.is_reset(), error.is_go_away()) {
+        (true, _) => format!("the server reset the stream {when} ({reason:?})"),
+        (_, true) if reason == Reason::NO_ERROR => {
+            format!("the server closed the connection {when}")
+        }
+        (_, true) => format!("the connection was closed {when} ({reason:?})"),
+        _ => format!("HTTP/2 failed {when} ({reason:?})"),
+    };
+    let kind = match error.is_reset() {
+        true => FailureKind::Reset,
+        false => FailureKind::Closed,
+    };
+    Failure::new(kind, message)
+}
+
+/// The body of a response.
+pub(super) struct Body {
+    stream: RecvStream,
+    /// Dropping it would end the upload of a body that the server still reads.
+    _upload: SendStream<Bytes>,
+    _counted: Arc<()>,
+}
+
+impl Body {
+    /// The next bytes, never empty; `None` at the end.
+    pub(super) fn poll_bytes(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, Fault>>> {
+        loop {
+            return Poll::Ready(match ready!(self.stream.poll_data(cx)) {
+                Some(Ok(bytes)) => {
+                    // An error here is one of the stream, which the next read reports.
+                    _ = self.stream.flow_control().release_capacity(bytes.len());
+                    if bytes.is_empty() {
+                        continue;
+                    }
+                    Some(Ok(bytes))
+                }
+                Some(Err(error)) => Some(Err(Fault::Read(failure(error, "mid-response").into()))),
+                None => None,
+            });
+        }
+    }
+}

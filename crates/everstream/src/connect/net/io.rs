@@ -1,0 +1,86 @@
+//! A connection as bytes, whatever is below it.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+#[cfg(unix)]
+use tokio::net::UnixStream;
+
+/// A connection. Its I/O errors are written for people, also those of TLS.
+#[derive(Debug)]
+pub(crate) enum Io {
+    Tcp(TcpStream),
+    #[cfg(unix)]
+    Unix(UnixStream),
+    /// Over any of these: a tunnel through an `https` proxy is TLS over TLS.
+    #[cfg(feature = "__rustls")]
+    Rustls(Box<tokio_rustls::client::TlsStream<Io>>),
+    #[cfg(all(feature = "native-tls", not(feature = "__rustls")))]
+    NativeTls(Box<tokio_native_tls::TlsStream<Io>>),
+}
+
+/// Calls the method of the variant.
+macro_rules! each {
+    ($this:expr, $io:ident => $call:expr) => {
+        match $this {
+            Io::Tcp($io) => $call,
+            #[cfg(unix)]
+            Io::Unix($io) => $call,
+            #[cfg(feature = "__rustls")]
+            Io::Rustls($io) => $call.map_err(super::tls::readable),
+            #[cfg(all(feature = "native-tls", not(feature = "__rustls")))]
+            Io::NativeTls($io) => $call.map_err(super::tls::readable),
+        }
+    };
+}
+
+impl AsyncRead for Io {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        each!(self.get_mut(), io => Pin::new(io).poll_read(cx, buffer))
+    }
+}
+
+impl AsyncWrite for Io {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        each!(self.get_mut(), io => Pin::new(io).poll_write(cx, bytes))
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        each!(self.get_mut(), io => Pin::new(io).poll_write_vectored(cx, slices))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match self {
+            Io::Tcp(io) => io.is_write_vectored(),
+            #[cfg(unix)]
+            Io::Unix(io) => io.is_write_vectored(),
+            #[cfg(feature = "__rustls")]
+            Io::Rustls(io) => io.is_write_vectored(),
+            #[cfg(all(feature = "native-tls", not(feature = "__rustls")))]
+            Io::NativeTls(io) => io.is_write_vectored(),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        each!(self.get_mut(), io => Pin::new(io).poll_flush(cx))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        each!(self.get_mut(), io => Pin::new(io).poll_shutdown(cx))
+    }
+}

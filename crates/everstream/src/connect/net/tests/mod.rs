@@ -1,0 +1,107 @@
+//! Connections over real sockets.
+
+mod direct;
+#[cfg(all(feature = "native-tls", not(feature = "__rustls")))]
+mod native_tls;
+mod proxies;
+#[cfg(feature = "__rustls")]
+mod self_signed;
+#[cfg(feature = "__rustls")]
+mod tls;
+#[cfg(feature = "__tls")]
+mod tls_server;
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::process::Command;
+
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+
+use super::*;
+
+const LOCALHOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+/// Without the environment's proxies.
+fn settings() -> Transport {
+    with_proxy(None)
+}
+
+fn through(proxy: &str) -> Transport {
+    with_proxy(Some(proxy.to_owned()))
+}
+
+fn with_proxy(proxy: Option<String>) -> Transport {
+    // With the feature `rustls` the process must do without one.
+    #[cfg(all(feature = "rustls-no-provider", not(feature = "rustls")))]
+    {
+        _ = rustls::crypto::ring::default_provider().install_default();
+    }
+    Transport {
+        proxy: Some(proxy),
+        ..Transport::default()
+    }
+}
+
+async fn connected(transport: &Transport, url: &str) -> Result<Connected, ConnectError> {
+    let connector = Connector::new(transport).unwrap();
+    let url = Url::parse(url).unwrap();
+    connector.connect(&url, Versions::Http1).await
+}
+
+async fn failed(transport: &Transport, url: &str) -> Failure {
+    match connected(transport, url).await {
+        Err(ConnectError::Failed(failure)) => failure,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// A server that greets each connection with this, and keeps it until its client closes.
+async fn greeter(greeting: &'static str) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((socket, _)) = listener.accept().await {
+            tokio::spawn(greet(socket, greeting));
+        }
+    });
+    addr
+}
+
+async fn greet(mut socket: impl AsyncRead + AsyncWrite + Unpin, greeting: &str) {
+    // Errors are the client's affair.
+    _ = socket.write_all(greeting.as_bytes()).await;
+    _ = socket.flush().await;
+    _ = socket.read(&mut [0; 1024]).await;
+}
+
+async fn greeting(connected: Connected) -> String {
+    let mut io = connected.io;
+    let mut bytes = [0; 5];
+    io.read_exact(&mut bytes).await.unwrap();
+    String::from_utf8(bytes.into()).unwrap()
+}
+
+/// Where nobody listens: the port was free a moment ago, and isn't given out again soon.
+fn dead_port() -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port()
+}
+
+/// Runs one test of this file in a process with these variables, and returns what it printed.
+/// `test` is its path with the name of the crate.
+pub(super) fn in_child(test: &str, variables: &[(&str, &str)]) -> String {
+    let (_crate, name) = test.split_once("::").unwrap();
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", name, "--ignored", "--nocapture"]);
+    for name in ["http", "https", "all", "no"].map(|name| format!("{name}_proxy")) {
+        command.env_remove(name.to_uppercase()).env_remove(name);
+    }
+    command.env_remove("REQUEST_METHOD");
+    let output = command.envs(variables.iter().copied()).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{text}\n{errors}");
+    assert!(text.contains("1 passed"), "no test is named {name}");
+    text
+}

@@ -1,0 +1,69 @@
+//! TLS by the system's library.
+
+use super::tls_server::{Authority, params, self_signed, tls_server, trusting};
+use super::*;
+
+async fn greeted(transport: &Transport, server: SocketAddr) -> String {
+    let url = format!("https://feed.test:{}/", server.port());
+    greeting(connected(transport, &url).await.unwrap()).await
+}
+
+async fn untrusted(transport: &Transport, server: SocketAddr) -> String {
+    let failure = failed(transport, &format!("https://feed.test:{}/", server.port())).await;
+    assert_eq!(failure.kind(), FailureKind::Untrusted, "{failure}");
+    failure.to_string()
+}
+
+#[tokio::test]
+async fn what_was_given_is_trusted_and_nothing_else() {
+    let authority = Authority::new("one");
+    let signed = tls_server(authority.sign(params("feed.test", "leaf")).config(&[])).await;
+    let own = self_signed(&params("feed.test", "x"));
+    let alone = tls_server(own.config(&[])).await;
+    assert_eq!(greeted(&trusting(&authority.pem), signed).await, "hello");
+    assert_eq!(
+        greeted(&trusting(&own.certificate.pem()), alone).await,
+        "hello"
+    );
+    for (given, server) in [(&own.certificate.pem(), signed), (&authority.pem, alone)] {
+        let text = untrusted(&trusting(given), server).await;
+        let expected = "the certificate of feed.test is not trusted: ";
+        assert!(text.starts_with(expected), "{text}");
+        assert!(!text.contains("SSL routines"), "{text}");
+    }
+    let other = tls_server(authority.sign(params("other.test", "leaf")).config(&[])).await;
+    untrusted(&trusting(&authority.pem), other).await;
+}
+
+#[tokio::test]
+async fn http2_is_what_was_negotiated() {
+    let authority = Authority::new("alpn");
+    let leaf = authority.sign(params("feed.test", "leaf"));
+    for (offered, expected) in [(&["h2", "http/1.1"][..], true), (&["http/1.1"], false)] {
+        let server = tls_server(leaf.config(offered)).await;
+        let url = Url::parse(&format!("https://feed.test:{}/", server.port())).unwrap();
+        let connector = Connector::new(&trusting(&authority.pem)).unwrap();
+        let connected = connector.connect(&url, Versions::Negotiate).await.unwrap();
+        assert_eq!(connected.is_http2, expected);
+    }
+}
+
+#[tokio::test]
+async fn a_server_without_tls_is_described_as_such() {
+    let server = greeter("HTTP/1.1 400 Bad Request\r\n\r\n").await;
+    let failure = failed(&settings(), &format!("https://{server}/")).await;
+    let expected = format!("127.0.0.1 doesn't speak TLS on port {}", server.port());
+    assert_eq!(failure.to_string(), expected);
+}
+
+#[test]
+fn bad_settings_are_named_before_anything_is_connected() {
+    let named = |transport: &Transport| match Connector::new(transport).err() {
+        Some(Error::Config { setting, .. }) => setting,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(named(&trusting("")), "root_certificates");
+    let mut transport = settings();
+    transport.tls.identity = Some((Vec::new(), Vec::new()));
+    assert_eq!(named(&transport), "client_certificate");
+}

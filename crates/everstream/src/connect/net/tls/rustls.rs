@@ -1,0 +1,79 @@
+//! TLS by rustls over any connection.
+
+use std::sync::Arc;
+
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use tokio_rustls::TlsConnector;
+use url::Host;
+
+use super::super::{ConnectError, Io, Versions};
+use super::{Lazy, PerVersions, failure};
+use crate::connect::transport::{Roots, Tls as Settings};
+use crate::error::Error;
+
+pub(in super::super) struct Tls {
+    settings: Settings,
+    /// They share their sessions, so that a reconnect resumes one.
+    configs: Lazy<PerVersions<Arc<ClientConfig>>>,
+}
+
+impl Tls {
+    /// Checks the settings without reading the system's certificates.
+    pub(in super::super) fn new(settings: &Settings) -> Result<Self, Error> {
+        settings.client_config(Roots::OnlyOwn, &[])?;
+        Ok(Tls {
+            settings: settings.clone(),
+            configs: Lazy::new(),
+        })
+    }
+
+    /// Reads the system's certificates unless that is done.
+    pub(in super::super) fn prepare(&self) -> Result<(), Error> {
+        self.configs().map(drop)
+    }
+
+    fn configs(&self) -> Result<&PerVersions<Arc<ClientConfig>>, Error> {
+        self.configs.get(|| {
+            let shared = self.settings.client_config(Roots::WithSystem, &[])?;
+            PerVersions::try_new(|protocols| {
+                let mut config = ClientConfig::clone(&shared);
+                let names = protocols.iter().map(|name| name.as_bytes().to_vec());
+                config.alpn_protocols = names.collect();
+                Ok(Arc::new(config))
+            })
+        })
+    }
+
+    /// Begins TLS with a host, and returns whether HTTP/2 follows. `role` precedes the host in
+    /// messages.
+    pub(in super::super) async fn begin(
+        &self,
+        io: Io,
+        host: &Host<&str>,
+        port: u16,
+        role: &str,
+        versions: Versions,
+    ) -> Result<(Io, bool), ConnectError> {
+        let configs = self.configs().map_err(ConnectError::Unreachable)?;
+        let peer = failure::Peer { role, host, port };
+        let name = server_name(host).ok_or_else(|| peer.has_no_valid_name())?;
+        let connector = TlsConnector::from(configs.get(versions).clone());
+        let stream = connector.connect(name, io).await;
+        let stream = stream.map_err(|error| peer.handshake_failed(&error))?;
+        let is_http2 = super::is_http2(versions, stream.get_ref().1.alpn_protocol());
+        Ok((Io::Rustls(Box::new(stream)), is_http2))
+    }
+}
+
+/// A name in a certificate has no dot at its end.
+fn server_name(host: &Host<&str>) -> Option<ServerName<'static>> {
+    match *host {
+        Host::Ipv4(ip) => Some(ServerName::IpAddress(std::net::IpAddr::V4(ip).into())),
+        Host::Ipv6(ip) => Some(ServerName::IpAddress(std::net::IpAddr::V6(ip).into())),
+        Host::Domain(name) => {
+            let name = name.strip_suffix('.').unwrap_or(name);
+            ServerName::try_from(name.to_owned()).ok()
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! Requests over a `reqwest::Client` that the user brings. The policy is that of every other request.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use ::http::HeaderMap;
+use bytes::Bytes;
+use everstream_core::Fault;
+use everstream_http::exchange::Request;
+use everstream_http::http1::is_managed_header;
+use everstream_http::{Failure, FailureKind, SocketFailure as _};
+use http_body::Body as _;
+use reqwest::Client;
+
+use super::connections::{self, Response, SendError};
+
+pub(super) async fn send(
+    client: Client,
+    request: &Request,
+    body: Option<&Bytes>,
+) -> Result<Response, SendError> {
+    let headers: HeaderMap = request
+        .headers
+        .iter()
+        .filter(|(name, _)| !is_managed_header(name))
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect();
+    let mut builder = client
+        .request(request.method.clone(), request.url.clone())
+        .headers(headers);
+    if let Some(body) = body {
+        builder = builder.body(body.clone());
+    }
+    let response = builder.send().await.map_err(|error| {
+        // A client that follows redirects itself doesn't say so: only a safe request is sure not to
+        // have been processed.
+        let unsent = error.is_builder() || (error.is_connect() && request.method.is_safe());
+        let failure = failure(error, "before responding").into();
+        match unsent {
+            true => SendError::Unprocessed(failure),
+            false => SendError::Failed(failure),
+        }
+    })?;
+    let version = response.version();
+    let status = response.status().as_u16();
+    let (head, body) = ::http::Response::from(response).into_parts();
+    Ok(Response {
+        version,
+        status,
+        headers: head.headers,
+        body: connections::Body::Reqwest(Body(body)),
+    })
+}
+
+/// In one layer: the innermost cause is the one that says what happened.
+fn failure(error: reqwest::Error, when: &str) -> Failure {
+    let mut cause: &dyn std::error::Error = &error;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    match cause.downcast_ref::<std::io::Error>() {
+        Some(io) if when == "mid-response" => Failure::mid_response(io),
+        Some(io) if !error.is_connect() => Failure::before_response(io),
+        // Messages of reqwest's own may show the URL, which may hold secrets.
+        _ if cause.is::<reqwest::Error>() => {
+            Failure::new(FailureKind::Other, error.without_url().to_string())
+        }
+        _ => Failure::new(FailureKind::Other, cause.to_string()),
+    }
+}
+
+pub(super) struct Body(reqwest::Body);
+
+impl Body {
+    /// The next bytes, never empty; `None` at the end.
+    pub(super) fn poll_bytes(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, Fault>>> {
+        loop {
+            return Poll::Ready(match ready!(Pin::new(&mut self.0).poll_frame(cx)) {
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(data) if !data.is_empty() => Some(Ok(data)),
+                    // Empty, or trailers.
+                    _ => continue,
+                },
+                Some(Err(error)) => Some(Err(Fault::Read(failure(error, "mid-response").into()))),
+                None => None,
+            });
+        }
+    }
+}

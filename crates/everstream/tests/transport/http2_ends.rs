@@ -1,0 +1,291 @@
+//! HTTP/2: requests that the server doesn't process, errors whose body stays open, and connections that
+//! are dead.
+
+use std::future::poll_fn;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use everstream::{Action, Builder, Fault, Http, HttpVersion, SseClient};
+use everstream_http::FailureKind;
+use h2::Reason;
+
+use super::LIMIT;
+use super::certs::{Authority, Validity};
+use super::client::{Client, Kind, both, chain, failure};
+use super::h2_server::H2Server;
+
+fn prompt(url: String) -> Builder {
+    let http = Http::new(url)
+        .version(HttpVersion::Http2)
+        .method("POST")
+        .body("prompt");
+    SseClient::builder(http).initial_retry_delay(Duration::ZERO)
+}
+
+/// The next thing, which is a fault: the request was not processed.
+fn unprocessed(client: &mut Client) -> Fault {
+    let fault = client.fault().expect("a fault");
+    assert!(matches!(fault, Fault::Connect(_)), "{fault:?}");
+    fault
+}
+
+#[test]
+fn a_prompt_whose_stream_is_refused_is_sent_again() {
+    let server = H2Server::cleartext();
+    both(|kind| {
+        let mut client = kind.build(prompt(server.url("/")));
+        thread::scope(|scope| {
+            scope.spawn(|| server.next().reset(Reason::REFUSED_STREAM));
+            let fault = unprocessed(&mut client);
+            assert_eq!(chain(&fault), "the server refused the stream");
+            assert_eq!(failure(&fault).kind(), FailureKind::Refused);
+        });
+        thread::scope(|scope| {
+            let stream = scope.spawn(|| {
+                let exchange = server.next();
+                assert_eq!(exchange.request.method(), "POST");
+                let mut stream = exchange.stream();
+                stream.send("data: x\n\n");
+                stream
+            });
+            assert_eq!(client.event().data(), "x");
+            stream.join().unwrap();
+        });
+    });
+}
+
+#[test]
+fn a_prompt_that_the_server_may_have_acted_on_is_not_sent_again() {
+    let server = H2Server::cleartext();
+    both(|kind| {
+        for reason in [Reason::INTERNAL_ERROR, Reason::CANCEL, Reason::NO_ERROR] {
+            let mut client = kind.build(prompt(server.url("/")));
+            thread::scope(|scope| {
+                scope.spawn(|| server.next().reset(reason));
+                match client.any_fault() {
+                    Fault::Request(_) => {}
+                    other => panic!("{reason:?}: {other:?}"),
+                }
+            });
+            assert!(client.next().is_none());
+            assert_eq!(server.drain(), 0);
+        }
+    });
+}
+
+/// Frames without a library: the server of h2 counts a request that it has seen as processed.
+struct Frames {
+    addr: SocketAddr,
+    requests: Arc<AtomicUsize>,
+}
+
+const HEADERS: u8 = 1;
+const SETTINGS: [u8; 9] = [0, 0, 0, 4, 0, 0, 0, 0, 0];
+
+/// GOAWAY: the server has processed no stream, and it gives this reason.
+fn goaway(reason: u8) -> [u8; 17] {
+    [0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, reason]
+}
+
+impl Frames {
+    /// Sends this to the first request of each connection, and closes it then or leaves it open.
+    fn start(answer: Vec<u8>, closes: bool) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let addr = listener.local_addr().unwrap();
+        let requests = Arc::new(AtomicUsize::new(0));
+        let counted = requests.clone();
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let (answer, counted) = (answer.clone(), counted.clone());
+                thread::spawn(move || serve(stream, &answer, closes, &counted));
+            }
+        });
+        Frames { addr, requests }
+    }
+
+    fn url(&self) -> String {
+        format!("http://{}/", self.addr)
+    }
+}
+
+fn serve(
+    mut stream: TcpStream,
+    answer: &[u8],
+    closes: bool,
+    requests: &AtomicUsize,
+) -> std::io::Result<()> {
+    stream.write_all(&SETTINGS)?;
+    stream.read_exact(&mut [0; b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".len()])?;
+    loop {
+        let mut head = [0; 9];
+        stream.read_exact(&mut head)?;
+        let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+        std::io::copy(&mut (&stream).take(length.into()), &mut std::io::sink())?;
+        if head[3] == HEADERS {
+            requests.fetch_add(1, Ordering::SeqCst);
+            stream.write_all(answer)?;
+            if closes {
+                return Ok(());
+            }
+        }
+    }
+}
+
+#[test]
+fn a_prompt_that_goaway_does_not_count_is_sent_again() {
+    for reason in [Reason::NO_ERROR, Reason::ENHANCE_YOUR_CALM] {
+        for closes in [true, false] {
+            let code = u32::from(reason) as u8;
+            let frames = Frames::start(goaway(code).to_vec(), closes);
+            both(|kind| {
+                let before = frames.requests.load(Ordering::SeqCst);
+                let mut client = kind.build(prompt(frames.url()));
+                for _ in 0..3 {
+                    let fault = unprocessed(&mut client);
+                    assert_eq!(failure(&fault).kind(), FailureKind::Closed, "{fault:?}");
+                }
+                // Each attempt has sent it once.
+                assert_eq!(frames.requests.load(Ordering::SeqCst) - before, 3);
+            });
+        }
+    }
+}
+
+/// The connection is gone, and nobody can say what became of the request.
+#[test]
+fn a_prompt_whose_connection_closes_is_not_sent_again() {
+    let frames = Frames::start(Vec::new(), true);
+    both(|kind| {
+        let before = frames.requests.load(Ordering::SeqCst);
+        let mut client = kind.build(prompt(frames.url()));
+        let fault = client.any_fault();
+        assert!(matches!(fault, Fault::Request(_)), "{fault:?}");
+        assert!(client.next().is_none());
+        assert_eq!(frames.requests.load(Ordering::SeqCst) - before, 1);
+    });
+}
+
+#[test]
+fn a_server_that_wants_http_1_1_gets_it_within_the_attempt() {
+    let authority = Authority::new();
+    let leaf = authority.server(&["localhost"], Validity::Now);
+    both(|kind| {
+        let server = H2Server::tls(leaf.config(&["h2", "http/1.1"]));
+        let http = Http::new(server.url("/"))
+            .root_certificates(authority.pem())
+            .version(match kind {
+                Kind::Async => HttpVersion::Auto,
+                Kind::Blocking => HttpVersion::Http2,
+            });
+        for http in [http.clone().method("POST").body("prompt"), http] {
+            // Each of its own connections.
+            let http = http.connect_timeout(LIMIT);
+            let builder = SseClient::builder(http).initial_retry_delay(Duration::ZERO);
+            let mut client = kind.build(builder);
+            thread::scope(|scope| {
+                scope.spawn(|| server.next().reset(Reason::HTTP_1_1_REQUIRED));
+                // Without a fault before it.
+                client.started();
+            });
+            assert_eq!(client.event().data(), "over HTTP/1.1");
+            assert!(client.fault().is_none());
+            // The next attempt knows it. A prompt has none.
+            match client.next() {
+                Some(Ok(Action::Start(_))) => assert_eq!(client.event().data(), "over HTTP/1.1"),
+                None => {}
+                other => panic!("{other:?}"),
+            }
+            assert_eq!(server.drain(), 0);
+        }
+    });
+}
+
+#[test]
+fn an_error_whose_body_stays_open_is_reported() {
+    let server = H2Server::cleartext();
+    both(|kind| {
+        let http = Http::new(server.url("/")).version(HttpVersion::Http2);
+        let mut client = kind.build(SseClient::builder(http));
+        let began = Instant::now();
+        thread::scope(|scope| {
+            let stream = scope.spawn(|| {
+                let mut stream = server.next().respond(500);
+                stream.send("oh no");
+                stream
+            });
+            let fault = client.any_fault();
+            assert_eq!(fault.status(), Some(500), "{fault:?}");
+            assert_eq!(fault.response().unwrap().body, b"oh no");
+            let took = began.elapsed();
+            assert!(took >= Duration::from_secs(2) && took < LIMIT, "{took:?}");
+            stream.join().unwrap();
+        });
+    });
+}
+
+/// A server of one connection in the runtime of the client, whose clock stands still while either has
+/// something to do.
+async fn server(answers_pings: bool) -> (SocketAddr, tokio::task::JoinHandle<()>) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = listener.local_addr().unwrap();
+    let serving = tokio::spawn(async move {
+        let (socket, _) = listener.accept().await.unwrap();
+        let mut h2 = h2::server::handshake(socket).await.unwrap();
+        let (_, mut respond) = h2.accept().await.unwrap().unwrap();
+        let head = http::Response::builder().header("content-type", "text/event-stream");
+        let mut body = respond
+            .send_response(head.body(()).unwrap(), false)
+            .unwrap();
+        body.send_data("data: a\n\n".into(), false).unwrap();
+        let flushed = async {
+            // Until all of it is written; nobody else is there to be accepted.
+            tokio::time::timeout(Duration::from_secs(1), h2.accept()).await
+        };
+        assert!(flushed.await.is_err());
+        if answers_pings {
+            _ = poll_fn(|cx| h2.poll_closed(cx)).await;
+        } else {
+            std::future::pending::<()>().await;
+        }
+    });
+    (addr, serving)
+}
+
+async fn connected(addr: SocketAddr) -> SseClient {
+    let http = Http::new(format!("http://{addr}/")).version(HttpVersion::Http2);
+    let mut client = SseClient::new(http).unwrap();
+    let event = client.next_event().await.unwrap().unwrap();
+    assert_eq!(event.data(), "a");
+    tokio::time::pause();
+    client
+}
+
+/// In the async client, in which something runs while nobody reads.
+#[tokio::test]
+async fn a_connection_that_does_not_answer_pings_is_dead() {
+    let (addr, _serving) = server(false).await;
+    let mut client = connected(addr).await;
+    let began = tokio::time::Instant::now();
+    let hour = Duration::from_secs(3600);
+    match tokio::time::timeout(hour, client.next_action()).await {
+        Ok(Some(Ok(Action::Fault(Some(Fault::Read(_)))))) => {}
+        other => panic!("{other:?}"),
+    }
+    let took = began.elapsed();
+    // A ping after a minute, and twenty seconds for its answer.
+    let expected = Duration::from_secs(78)..Duration::from_secs(82);
+    assert!(expected.contains(&took), "{took:?}");
+}
+
+#[tokio::test]
+async fn a_connection_that_answers_pings_is_alive() {
+    let (addr, _serving) = server(true).await;
+    let mut client = connected(addr).await;
+    let day = Duration::from_secs(24 * 3600);
+    let silent = tokio::time::timeout(day, client.next_action()).await;
+    assert!(silent.is_err(), "{silent:?}");
+}

@@ -1,0 +1,182 @@
+//! Clients that share an HTTP/2 connection: how many it takes, and what one does to the others. Async
+//! clients, which share a runtime as well unless a test says otherwise.
+
+use std::future::Future;
+use std::time::Duration;
+
+use everstream::{Action, Fault, Http, HttpVersion, SseClient};
+use tokio::runtime::Runtime;
+use tokio::task::{JoinHandle, block_in_place};
+
+use super::LIMIT;
+use super::h2_server::{Exchange, H2Server, Stream};
+use super::tls_server::runtime;
+
+fn cleartext(server: &H2Server) -> Http {
+    Http::new(server.url("/feed"))
+        .version(HttpVersion::Http2)
+        .connect_timeout(LIMIT)
+}
+
+fn client(http: &Http) -> SseClient {
+    SseClient::builder(http.clone())
+        .initial_retry_delay(Duration::ZERO)
+        .build()
+        .unwrap()
+}
+
+/// Connects a client, on the runtime of the caller.
+fn starting(mut client: SseClient) -> JoinHandle<SseClient> {
+    tokio::spawn(async move {
+        match client.next_action().await {
+            Some(Ok(Action::Start(_))) => client,
+            other => panic!("a start was expected, and it was {other:?}"),
+        }
+    })
+}
+
+fn next(server: &H2Server) -> Exchange {
+    block_in_place(|| server.next())
+}
+
+async fn soon<T>(what: impl Future<Output = T>) -> T {
+    tokio::time::timeout(LIMIT, what).await.expect("in time")
+}
+
+/// A client that has begun to read, its stream, and the number of its connection.
+async fn followed(http: &Http, server: &H2Server) -> (SseClient, Stream, usize) {
+    let starting = starting(client(http));
+    let exchange = next(server);
+    let connection = exchange.connection;
+    let stream = exchange.stream();
+    (soon(starting).await.unwrap(), stream, connection)
+}
+
+async fn next_data(client: &mut SseClient) -> String {
+    let event = soon(client.next_event()).await;
+    event.unwrap().unwrap().into_data()
+}
+
+#[test]
+fn a_stream_beyond_the_servers_limit_opens_a_second_connection() {
+    let server = H2Server::with_streams(100);
+    let http = cleartext(&server);
+    runtime().block_on(async {
+        let mut all = Vec::new();
+        for number in 0..101 {
+            let (client, stream, connection) = followed(&http, &server).await;
+            assert_eq!(connection, usize::from(number == 100), "stream {number}");
+            all.push((client, stream));
+        }
+        // All of them are alive.
+        for (number, (client, stream)) in all.iter_mut().enumerate() {
+            stream.send(format!("data: {number}\n\n"));
+            assert_eq!(next_data(client).await, number.to_string());
+        }
+        // A stream that has ended makes room.
+        let (first, _) = all.swap_remove(0);
+        drop(first);
+        let (_client, _stream, connection) = followed(&http, &server).await;
+        assert_eq!(connection, 0);
+        let (_client, _stream, connection) = followed(&http, &server).await;
+        assert_eq!(connection, 1);
+    });
+}
+
+/// Before the server has said how many streams it takes.
+#[test]
+fn clients_that_start_at_once_do_not_wait_for_each_other() {
+    for _ in 0..10 {
+        let server = H2Server::with_streams(1);
+        let http = cleartext(&server);
+        runtime().block_on(async {
+            let starting: Vec<_> = (0..5).map(|_| starting(client(&http))).collect();
+            let exchanges: Vec<_> = starting.iter().map(|_| next(&server)).collect();
+            let mut connections: Vec<_> = exchanges.iter().map(|it| it.connection).collect();
+            connections.sort_unstable();
+            assert_eq!(connections, [0, 1, 2, 3, 4]);
+            let _streams: Vec<_> = exchanges.into_iter().map(Exchange::stream).collect();
+            for starting in starting {
+                soon(starting).await.unwrap();
+            }
+        });
+    }
+}
+
+#[test]
+fn a_reader_that_stops_does_not_stall_the_others() {
+    let server = H2Server::cleartext();
+    let http = cleartext(&server);
+    runtime().block_on(async {
+        let mut idle = Vec::new();
+        for _ in 0..20 {
+            let (client, mut stream, connection) = followed(&http, &server).await;
+            assert_eq!(connection, 0);
+            // More than the server may send of one stream.
+            stream.send(format!("data: {}\n\n", "x".repeat(1 << 20)));
+            idle.push((client, stream));
+        }
+        let (mut client, mut stream, connection) = followed(&http, &server).await;
+        assert_eq!(connection, 0);
+        for number in 0..100 {
+            let data = format!("{number} {}", "y".repeat(10_000));
+            stream.send(format!("data: {data}\n\n"));
+            assert_eq!(next_data(&mut client).await, data);
+        }
+        // What waited is still there.
+        for (client, _) in &mut idle {
+            assert_eq!(next_data(client).await.len(), 1 << 20);
+        }
+    });
+}
+
+#[test]
+fn a_connection_that_is_going_away_takes_no_new_request() {
+    let server = H2Server::cleartext();
+    let http = cleartext(&server);
+    runtime().block_on(async {
+        let (mut first, mut stream, connection) = followed(&http, &server).await;
+        assert_eq!(connection, 0);
+        stream.go_away();
+        stream.send("data: still here\n\n");
+        assert_eq!(next_data(&mut first).await, "still here");
+        // None of them sees a fault, as long as the first one lasts.
+        for _ in 0..3 {
+            let (_second, _stream, connection) = followed(&http, &server).await;
+            assert_eq!(connection, 1);
+        }
+        stream.send("data: to the end\n\n");
+        assert_eq!(next_data(&mut first).await, "to the end");
+    });
+}
+
+#[test]
+fn when_the_runtime_that_made_the_connection_is_gone_the_others_reconnect() {
+    let server = H2Server::cleartext();
+    let http = cleartext(&server);
+    let (made_by, other): (Runtime, Runtime) = (runtime(), runtime());
+    let first = made_by.block_on(followed(&http, &server));
+    let (mut second, mut stream, connection) = other.block_on(followed(&http, &server));
+    assert_eq!((first.2, connection), (0, 0));
+    stream.send("id: 7\ndata: a\n\n");
+    other.block_on(async { assert_eq!(next_data(&mut second).await, "a") });
+    made_by.shutdown_timeout(LIMIT);
+    other.block_on(async {
+        match soon(second.next_action()).await {
+            Some(Ok(Action::Fault(Some(Fault::Read(_))))) => {}
+            other => panic!("{other:?}"),
+        }
+        let starting = starting(second);
+        let exchange = next(&server);
+        assert_eq!(exchange.connection, 1);
+        assert_eq!(exchange.header("last-event-id"), Some("7"));
+        let mut stream = exchange.stream();
+        stream.send("data: b\n\n");
+        let mut second = soon(starting).await.unwrap();
+        assert_eq!(next_data(&mut second).await, "b");
+        // New ones share the new connection.
+        let (_third, _stream, connection) = followed(&http, &server).await;
+        assert_eq!(connection, 1);
+    });
+    drop(first);
+}

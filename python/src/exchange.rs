@@ -1,0 +1,210 @@
+//! One attempt of a transport written in Python: it moves bytes, and `everstream_http` decides.
+
+use std::sync::Mutex;
+use std::time::{Instant, SystemTime};
+
+use everstream::{Fault, Timestamp};
+use everstream_http::exchange::{self, Config, Output};
+use everstream_http::policy::{ContentCoding, HeaderScope};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+
+use crate::convert::headers_to_python;
+use crate::fault::{exception, new_error};
+use crate::raised::lock;
+
+#[pyclass(frozen, module = "everstream._native")]
+pub(crate) struct Exchange(Mutex<State>);
+
+struct State {
+    exchange: exchange::Exchange,
+    began: Instant,
+    has_left_origin: bool,
+    /// The machine returns it once.
+    fault: Option<Fault>,
+}
+
+impl State {
+    fn output(&mut self) -> Option<Output> {
+        match self.exchange.poll_output() {
+            Output::Failed(fault) => {
+                self.fault.get_or_insert(fault);
+                None
+            }
+            output => Some(output),
+        }
+    }
+
+    fn now(&self) -> Timestamp {
+        Timestamp::since_start(self.began.elapsed())
+    }
+}
+
+impl Exchange {
+    pub(crate) fn new(
+        request: exchange::Request,
+        redirect_limit: usize,
+        codings: &'static [ContentCoding],
+    ) -> Self {
+        let config = Config {
+            redirect_limit,
+            header_scope: HeaderScope::All,
+            codings,
+            // The transports have limits of their own.
+            connect_timeout: None,
+            read_timeout: None,
+        };
+        Exchange(Mutex::new(State {
+            exchange: exchange::Exchange::new(request, config, Timestamp::default()),
+            began: Instant::now(),
+            has_left_origin: false,
+            fault: None,
+        }))
+    }
+}
+
+type Pairs<'py> = Vec<(String, Bound<'py, PyBytes>)>;
+
+#[pymethods]
+impl Exchange {
+    /// The method, URL and headers to send next.
+    #[getter]
+    fn request<'py>(&self, py: Python<'py>) -> (String, String, Pairs<'py>) {
+        let state = lock(&self.0);
+        let request = state.exchange.request();
+        let headers = request.headers.iter();
+        let headers = headers
+            .map(|(name, value)| (name.to_string(), PyBytes::new(py, value.as_bytes())))
+            .collect();
+        (request.method.to_string(), request.url.to_string(), headers)
+    }
+
+    /// Whether the body goes with it.
+    #[getter]
+    fn has_body(&self) -> bool {
+        lock(&self.0).exchange.request().has_body
+    }
+
+    /// Whether a redirect was followed.
+    #[getter]
+    fn is_redirected(&self) -> bool {
+        lock(&self.0).exchange.followed() > 0
+    }
+
+    /// Whether a redirect led to another origin. What belongs to the first one isn't sent any more,
+    /// also if the next redirect leads back.
+    #[getter]
+    fn has_left_origin(&self) -> bool {
+        lock(&self.0).has_left_origin
+    }
+
+    /// The head of a response: `follow`, `stream` or `error`.
+    fn handle_head(&self, status: u16, headers: Vec<(Vec<u8>, Vec<u8>)>) -> PyResult<&'static str> {
+        let mut state = lock(&self.0);
+        let origin = state.exchange.request().url.origin();
+        let now = state.now();
+        state.exchange.handle_connected(now);
+        let headers = header_map(headers);
+        state
+            .exchange
+            .handle_head(status, headers, now, SystemTime::now());
+        match state.output() {
+            Some(Output::Connect { .. }) => {
+                state.has_left_origin |= state.exchange.request().url.origin() != origin;
+                Ok("follow")
+            }
+            Some(Output::Stream(_)) => Ok("stream"),
+            Some(Output::ReadError { .. }) => Ok("error"),
+            _ => Err(PyValueError::new_err("no response is expected now")),
+        }
+    }
+
+    /// The coding of the body that follows, if it has to be decoded.
+    #[getter]
+    fn coding(&self) -> Option<&'static str> {
+        match lock(&self.0).output() {
+            Some(Output::Stream(coding) | Output::ReadError { coding, .. }) => {
+                coding.map(ContentCoding::token)
+            }
+            _ => None,
+        }
+    }
+
+    /// Seconds that are left for the body of an error; `None`: no more of it is needed.
+    #[getter]
+    fn error_body_time(&self) -> Option<f64> {
+        let mut state = lock(&self.0);
+        let now = state.now();
+        match state.output() {
+            Some(Output::ReadError { deadline, .. }) if deadline > now => {
+                Some(deadline.saturating_duration_since(now).as_secs_f64())
+            }
+            _ => None,
+        }
+    }
+
+    /// Bytes of the body of an error, decoded. Those that aren't needed are dropped.
+    fn handle_body(&self, chunk: &[u8]) {
+        lock(&self.0).exchange.handle_body(chunk);
+    }
+
+    /// The exception that the response is, with what has come of its body.
+    fn error(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        let fault = {
+            let mut state = lock(&self.0);
+            state.exchange.handle_body_end();
+            _ = state.output();
+            let none = || Fault::Other("there is no error".into());
+            state.fault.take().unwrap_or_else(none)
+        };
+        Ok(exception(py, &fault)?.into_any().unbind())
+    }
+
+    /// The exception that a failure of the transport is: nothing was sent over this connection.
+    ///
+    /// After a redirect it says that something was: the server that redirects may have acted.
+    fn connect_failure(&self, py: Python<'_>, message: &str, is_timeout: bool) -> Py<PyAny> {
+        let name = match (self.is_redirected(), is_timeout) {
+            (true, _) => "RequestError",
+            (false, true) => "ConnectTimeoutError",
+            (false, false) => "ConnectError",
+        };
+        new_error(py, name, message).into_value(py).into_any()
+    }
+
+    /// The exception that a failure of the transport is: the server may have the request.
+    fn request_failure(&self, py: Python<'_>, message: &str, is_timeout: bool) -> Py<PyAny> {
+        let name = match is_timeout {
+            true => "ReadTimeoutError",
+            false => "RequestError",
+        };
+        new_error(py, name, message).into_value(py).into_any()
+    }
+
+    /// The headers of the stream's response, its status, its URL, and the names of headers that were
+    /// not sent there.
+    #[allow(clippy::type_complexity)] // a tuple for Python
+    fn start<'py>(
+        &self,
+        py: Python<'py>,
+    ) -> PyResult<(Bound<'py, PyAny>, Option<u16>, Option<String>, Vec<String>)> {
+        let start = lock(&self.0).exchange.start();
+        let headers = headers_to_python(py, &start.headers)?;
+        Ok((headers, start.status, start.url, start.withheld_headers))
+    }
+}
+
+/// What can't be a header is left out.
+fn header_map(headers: Vec<(Vec<u8>, Vec<u8>)>) -> HeaderMap {
+    let mut map = HeaderMap::new();
+    for (name, value) in headers {
+        let name = HeaderName::from_bytes(&name);
+        let value = HeaderValue::from_bytes(&value);
+        if let (Ok(name), Ok(value)) = (name, value) {
+            _ = map.try_append(name, value);
+        }
+    }
+    map
+}

@@ -1,0 +1,180 @@
+//! What each attempt of a transport written in Python starts from.
+
+use everstream::RedactedUrl;
+use everstream_http::exchange;
+use everstream_http::policy::{ContentCoding, MAX_REDIRECTS, last_event_id_header};
+use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_LENGTH, TRANSFER_ENCODING};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use url::{Url, form_urlencoded};
+
+use crate::convert::text_or_bytes;
+use crate::exchange::Exchange;
+use crate::fault::mark_unsent;
+use crate::http::{pairs, query_pairs, sensitive_names};
+
+/// All but the unreserved characters (RFC 3986, section 2.3).
+const QUOTED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
+
+/// The request of a strategy, checked. It is immutable.
+#[pyclass(frozen, module = "everstream._native")]
+pub(crate) struct Request {
+    request: exchange::Request,
+    /// The URL as the user gave it.
+    #[pyo3(get)]
+    url: String,
+    query_params: Option<Py<PyAny>>,
+    follow_redirects: bool,
+    codings: &'static [ContentCoding],
+}
+
+#[pymethods]
+impl Request {
+    /// Of headers with the same name the last one counts.
+    #[new]
+    #[pyo3(signature = (
+        url, *, method, headers, sensitive_headers, query_params, has_body, follow_redirects,
+        codings
+    ))]
+    #[allow(clippy::too_many_arguments)] // by keyword
+    fn new(
+        url: String,
+        method: &str,
+        headers: &Bound<'_, PyAny>,
+        sensitive_headers: Option<&Bound<'_, PyAny>>,
+        query_params: Option<Py<PyAny>>,
+        has_body: bool,
+        follow_redirects: bool,
+        codings: Vec<String>,
+    ) -> PyResult<Self> {
+        let parsed = Url::parse(&url).map_err(|error| bad_url(&url, &error.to_string()))?;
+        if !matches!(parsed.scheme(), "http" | "https") {
+            return Err(bad_url(&url, "it isn't a URL of http or https"));
+        }
+        let upper = method.to_ascii_uppercase();
+        let method = Method::from_bytes(upper.as_bytes())
+            .map_err(|_| PyValueError::new_err(format!("method can't be {method:?}")))?;
+        let sensitive = sensitive_names(sensitive_headers)?
+            .iter()
+            .map(|name| header_name(name))
+            .collect::<PyResult<Vec<_>>>()?;
+        let mut all = HeaderMap::new();
+        all.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
+        all.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+        for pair in pairs(Some(headers))? {
+            let (name, value) = pair?;
+            let bytes = text_or_bytes(&format!("the value of the header {name:?}"), &value)?;
+            // The value isn't shown: it may be a secret.
+            let mut value = HeaderValue::from_bytes(&bytes).map_err(|_| {
+                PyValueError::new_err(format!(
+                    "the value of the header {name:?} has control characters"
+                ))
+            })?;
+            let name = header_name(&name)?;
+            if name == CONTENT_LENGTH || name == TRANSFER_ENCODING {
+                let problem = format!("the header {name:?} follows from the body: it can't be set");
+                return Err(PyValueError::new_err(problem));
+            }
+            value.set_sensitive(sensitive.contains(&name));
+            all.insert(name, value);
+        }
+        Ok(Request {
+            request: exchange::Request {
+                method,
+                url: parsed,
+                headers: all,
+                has_body,
+            },
+            url,
+            query_params,
+            follow_redirects,
+            codings: supported(&codings),
+        })
+    }
+
+    /// The method, in capitals.
+    #[getter]
+    fn method(&self) -> &str {
+        self.request.method.as_str()
+    }
+
+    /// Whether sending it again does no harm.
+    #[getter]
+    fn is_repeatable(&self) -> bool {
+        self.request.method.is_safe()
+    }
+
+    /// Begins an attempt. The query parameters are asked for now.
+    fn exchange(&self, py: Python<'_>, last_event_id: Option<&str>) -> PyResult<Exchange> {
+        let mut request = self.request.clone();
+        if let Some(query_params) = &self.query_params {
+            let added = add_query(query_params.bind(py), &mut request.url);
+            added.map_err(|error| mark_unsent(py, error))?;
+        }
+        // An id that can't be a header's value is kept for the user, and not sent.
+        if let Some(id) = last_event_id.and_then(last_event_id_header) {
+            let name = HeaderName::from_static("last-event-id");
+            request.headers.insert(name, id);
+        }
+        let redirect_limit = match self.follow_redirects {
+            true => MAX_REDIRECTS,
+            false => 0,
+        };
+        Ok(Exchange::new(request, redirect_limit, self.codings))
+    }
+}
+
+fn bad_url(url: &str, problem: &str) -> PyErr {
+    let shown = RedactedUrl(url);
+    PyValueError::new_err(format!(
+        "the setting url can't be used: {shown:?}: {problem}"
+    ))
+}
+
+fn header_name(name: &str) -> PyResult<HeaderName> {
+    HeaderName::from_bytes(name.as_bytes())
+        .map_err(|_| PyValueError::new_err(format!("the name of a header can't be {name:?}")))
+}
+
+/// Every transport decodes gzip and deflate; the others depend on what is installed.
+fn supported(names: &[String]) -> &'static [ContentCoding] {
+    use ContentCoding::{Brotli, Deflate, Gzip, Zstd};
+    let has = |coding: ContentCoding| names.iter().any(|name| name == coding.token());
+    match (has(Brotli), has(Zstd)) {
+        (false, false) => &[Gzip, Deflate],
+        (true, false) => &[Gzip, Deflate, Brotli],
+        (false, true) => &[Gzip, Deflate, Zstd],
+        (true, true) => &[Gzip, Deflate, Brotli, Zstd],
+    }
+}
+
+/// Adds what the function returns; a name replaces what the URL had under it. Everything else in the
+/// query stays as it was written.
+fn add_query(query_params: &Bound<'_, PyAny>, url: &mut Url) -> PyResult<()> {
+    let added = query_pairs(query_params)?;
+    if added.is_empty() {
+        return Ok(());
+    }
+    let is_replaced = |pair: &str| {
+        let own = form_urlencoded::parse(pair.as_bytes()).next();
+        own.is_some_and(|(own, _)| added.iter().any(|(name, _)| *name == own))
+    };
+    let query = url.query().unwrap_or_default();
+    let mut parts: Vec<String> = query
+        .split('&')
+        .filter(|pair| !pair.is_empty() && !is_replaced(pair))
+        .map(str::to_owned)
+        .collect();
+    for (name, value) in &added {
+        let quote = |text| utf8_percent_encode(text, QUOTED);
+        parts.push(format!("{}={}", quote(name), quote(value)));
+    }
+    url.set_query(Some(&parts.join("&")));
+    Ok(())
+}

@@ -1,0 +1,60 @@
+"""Content codings of what aiohttp receives."""
+
+from __future__ import annotations
+
+import zlib
+
+import pytest
+
+pytest.importorskip("aiohttp")
+
+from everstream._decoder import DecodeError, Decoder
+
+WBITS = {"gzip": 31, "deflate": 15, "raw": -15}
+
+
+def packed(data: bytes, kind: str) -> bytes:
+    packer = zlib.compressobj(wbits=WBITS[kind])
+    return packer.compress(data) + packer.flush()
+
+
+def decoded(coding: str | None, *chunks: bytes) -> bytes:
+    decoder = Decoder(coding)
+    pieces = [piece for chunk in chunks for piece in decoder.decode(chunk)]
+    decoder.finish()
+    assert all(pieces)
+    return b"".join(pieces)
+
+
+def test_what_is_not_encoded_passes() -> None:
+    assert decoded(None, b"a", b"", b"b") == b"ab"
+
+
+@pytest.mark.parametrize("kind", WBITS)
+# Around what is decoded at once.
+@pytest.mark.parametrize("size", [0, 1, 2**18 - 1, 2**18, 2**18 + 1, 2**20])
+def test_all_of_it_is_decoded_however_it_is_cut(kind: str, size: int) -> None:
+    coding = "gzip" if kind == "gzip" else "deflate"
+    whole = packed(b"x" * size, kind)
+    assert decoded(coding, whole) == b"x" * size
+    assert decoded(coding, *(bytes([byte]) for byte in whole)) == b"x" * size
+
+
+def test_members_of_gzip_follow_each_other() -> None:
+    one, two = packed(b"one", "gzip"), packed(b"two", "gzip")
+    assert decoded("gzip", one + two) == b"onetwo"
+    assert decoded("gzip", one, two) == b"onetwo"
+
+
+def test_an_empty_body_is_complete() -> None:
+    assert decoded("gzip") == b""
+
+
+def test_a_body_that_is_cut_off_is_an_error() -> None:
+    with pytest.raises(DecodeError, match="ended"):
+        decoded("gzip", packed(b"data", "gzip")[:-1])
+
+
+def test_what_cannot_be_decoded_is_an_error() -> None:
+    with pytest.raises(DecodeError, match="decoded"):
+        decoded("gzip", b"no gzip")

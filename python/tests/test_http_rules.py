@@ -1,0 +1,342 @@
+"""The rules of HTTP, which are the same by every transport."""
+
+from __future__ import annotations
+
+import logging
+import time
+import zlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from async_sources import connect_by, run
+from everstream import AsyncSSEClient, SSEClient
+from everstream.actions import Action, Event, Start
+from everstream.config import ConnectionClient, ConnectStrategy, ErrorStrategy
+from everstream.errors import (
+    HTTPContentEncodingError,
+    HTTPContentTypeError,
+    HTTPRedirectError,
+    HTTPStatusError,
+    SSEError,
+)
+from everstream.testing import Reply, SSEServer
+
+THRICE = ErrorStrategy.continue_with_max_attempts(3)
+
+
+@pytest.fixture(params=["own", "wrapped", "urllib3", "async", "async wrapped", "aiohttp"])
+def by(request: pytest.FixtureRequest) -> str:
+    kind: str = request.param
+    if kind in ("urllib3", "aiohttp"):
+        pytest.importorskip(kind)
+    return kind
+
+
+@pytest.fixture
+def other() -> Iterator[SSEServer]:
+    with SSEServer() as server:
+        yield server
+
+
+class Passing(ConnectStrategy):
+    def __init__(self, inner: ConnectStrategy) -> None:
+        self.inner = inner
+
+    def create_client(self, logger: logging.Logger) -> ConnectionClient:
+        return self.inner.create_client(logger)
+
+
+def is_event(action: Action) -> bool:
+    return isinstance(action, Event)
+
+
+def is_start(action: Action) -> bool:
+    return isinstance(action, Start)
+
+
+def read(
+    by: str,
+    url: str,
+    until: Callable[[Action], bool],
+    *,
+    errors: ErrorStrategy | None = None,
+    **options: Any,
+) -> tuple[list[Action], BaseException | None]:
+    """All actions until one is as wanted, and what it ended with if none was."""
+    actions: list[Action] = []
+    logger = logging.getLogger("mine")
+    errors = errors or ErrorStrategy.always_fail()
+
+    async def read_async(kind: str) -> None:
+        connect = connect_by(kind, url, **options)
+        async with AsyncSSEClient(connect, 0, error_strategy=errors, logger=logger) as client:
+            async for action in client.all:
+                actions.append(action)
+                if until(action):
+                    return
+
+    def read_blocking() -> None:
+        if by == "urllib3" and options.get("pool") is None:
+            options.setdefault("urllib3_request_options", {})
+        connect = ConnectStrategy.http(url, **options)
+        if by == "wrapped":
+            connect = Passing(connect)
+        with SSEClient(connect, 0, error_strategy=errors, logger=logger) as client:
+            for action in client.all:
+                actions.append(action)
+                if until(action):
+                    return
+
+    try:
+        if by in ("async", "async wrapped", "aiohttp"):
+            run(read_async(by.removeprefix("async ")))
+        else:
+            read_blocking()
+    except SSEError as error:
+        return actions, error
+    return actions, None
+
+
+def data(actions: list[Action]) -> list[str]:
+    return [action.data for action in actions if isinstance(action, Event)]
+
+
+# How often a request is sent
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        Reply.redirect(302, "ftp://localhost/"),
+        Reply.status(302),
+        Reply.stream().header("Content-Encoding", "compress"),
+        Reply.stream().header("Content-Type", "text/html"),
+        Reply.status(500),
+        Reply.raw(""),
+        Reply.raw("").reset(),
+    ],
+    ids=["scheme", "no location", "coding", "type", "status", "no answer", "reset"],
+)
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
+def test_a_request_that_is_not_safe_is_sent_once(
+    server: SSEServer, by: str, method: str, reply: Reply
+) -> None:
+    server.otherwise(reply)
+    read(by, server.url(), is_start, errors=THRICE, method=method, body="x")
+    assert server.request_count == 1
+
+
+def test_a_post_that_is_redirected_forever_is_sent_once_to_each(server: SSEServer, by: str) -> None:
+    server.otherwise(Reply.redirect(307, "/"))
+    _, error = read(by, server.url(), is_start, errors=THRICE, method="POST", body="x")
+    assert isinstance(error, HTTPRedirectError)
+    assert server.request_count == 11
+
+
+@pytest.mark.parametrize("reply", [Reply.status(503), Reply.raw("")], ids=["status", "no answer"])
+def test_the_retries_of_a_pool_do_not_repeat_a_post(server: SSEServer, reply: Reply) -> None:
+    urllib3 = pytest.importorskip("urllib3")
+    server.otherwise(reply)
+    retry = urllib3.Retry(3, status_forcelist=[503], allowed_methods=None, redirect=3)
+    with urllib3.PoolManager(retries=retry) as pool:
+        read("urllib3", server.url(), is_start, pool=pool, method="POST", body="x")
+    assert server.request_count == 1
+
+
+def test_a_failed_query_is_not_a_request(server: SSEServer, by: str) -> None:
+    """Nothing was sent, so that even a POST may be tried again."""
+
+    class TokenServerError(Exception):
+        pass
+
+    calls: list[int] = []
+
+    def query_params() -> dict[str, str]:
+        calls.append(1)
+        if len(calls) == 1:
+            raise TokenServerError("not now")
+        return {"token": "1"}
+
+    server.enqueue(Reply.stream().event("a"))
+    options: dict[str, Any] = {"method": "POST", "body": "x", "query_params": query_params}
+    actions, _ = read(by, server.url(), is_event, errors=THRICE, **options)
+    assert data(actions) == ["a"]
+    assert server.requests[0].query == "token=1"
+
+
+# Headers and origins
+
+
+def test_a_header_stays_with_its_origin_and_a_warning_names_it(
+    server: SSEServer, other: SSEServer, by: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.enqueue(Reply.redirect(307, "/near"), Reply.redirect(307, other.url("/there?secret")))
+    other.enqueue(Reply.stream().stall())
+    headers = {"X-Api-Key": "secret", "User-Agent": "me", "Accept-Language": "de"}
+    with caplog.at_level(logging.WARNING, "mine"):
+        actions, _ = read(by, server.url("/"), is_start, headers=headers)
+    assert [request.headers["x-api-key"] for request in server.requests] == ["secret", "secret"]
+    (there,) = other.requests
+    assert "x-api-key" not in there.headers
+    assert there.headers["user-agent"] == "me"
+    assert there.headers["accept-language"] == "de"
+    (start,) = actions
+    assert isinstance(start, Start)
+    assert start.withheld_headers == ("x-api-key",)
+    assert [record.getMessage() for record in caplog.records] == [
+        f"X-Api-Key was not sent to {other.url('/there')}: it was set for another origin"
+    ]
+
+
+def test_a_warning_explains_why_another_origin_refuses(
+    server: SSEServer, other: SSEServer, by: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.enqueue(Reply.redirect(307, other.url("/there")))
+    other.enqueue(Reply.status(401))
+    headers = {"Authorization": "secret", "X-Team": "blue"}
+    with caplog.at_level(logging.WARNING, "mine"):
+        _, error = read(by, server.url("/"), is_start, headers=headers)
+    assert isinstance(error, HTTPStatusError)
+    assert sorted(error.withheld_headers) == ["authorization", "x-team"]
+    warnings = [record.getMessage() for record in caplog.records]
+    expected = f"were not sent to {other.url('/there')}: they were set for another origin"
+    assert [text for text in warnings if expected in text] == warnings[:1]
+
+
+def test_sensitive_headers_are_sent_to_their_own_origin(server: SSEServer, by: str) -> None:
+    server.enqueue(Reply.redirect(307, "/near"), Reply.stream().stall())
+    headers = {"X-Api-Key": "1"}
+    actions, _ = read(
+        by, server.url("/"), is_start, headers=headers, sensitive_headers=["x-API-key"]
+    )
+    assert [request.headers["x-api-key"] for request in server.requests] == ["1", "1"]
+    (start,) = actions
+    assert isinstance(start, Start)
+    assert start.withheld_headers == ()
+
+
+@pytest.mark.parametrize("names", ["X-Api-Key", [5], 5])
+def test_sensitive_headers_are_a_list_of_names(by: str, names: Any) -> None:
+    with pytest.raises(TypeError):
+        read(by, "http://localhost/", is_start, sensitive_headers=names)
+
+
+# What a stream is
+
+
+@pytest.mark.parametrize(
+    "types", [["text/html, text/event-stream"], ["text/html", "Text/Event-Stream;x=y"]]
+)
+def test_of_several_content_types_the_last_one_counts(
+    server: SSEServer, by: str, types: list[str]
+) -> None:
+    lines = "".join(f"Content-Type: {value}\r\n" for value in types)
+    server.enqueue(Reply.raw(f"HTTP/1.1 200 OK\r\n{lines}\r\ndata: a\n\n"))
+    assert data(read(by, server.url(), is_event)[0]) == ["a"]
+    server.enqueue(Reply.stream().header("Content-Type", "text/event-stream, text/html"))
+    _, error = read(by, server.url(), is_event)
+    assert isinstance(error, HTTPContentTypeError)
+
+
+@pytest.mark.parametrize(
+    "coding", ["none", "utf-8", "UTF8", "chunked", "identity, identity", "none,", "binary"]
+)
+def test_what_is_no_coding_is_not_decoded(server: SSEServer, by: str, coding: str) -> None:
+    server.enqueue(Reply.stream().header("Content-Encoding", coding).event("a").stall())
+    assert data(read(by, server.url(), is_event)[0]) == ["a"]
+
+
+@pytest.mark.parametrize("coding", ["gzip", "X-GZip", "identity, gzip", "none,gzip"])
+def test_one_coding_is_decoded(server: SSEServer, by: str, coding: str) -> None:
+    packer = zlib.compressobj(wbits=31)
+    event = packer.compress(b"data: a\n\n") + packer.flush(zlib.Z_SYNC_FLUSH)
+    server.enqueue(Reply.stream().header("Content-Encoding", coding).send(event).stall())
+    assert data(read(by, server.url(), is_event)[0]) == ["a"]
+
+
+@pytest.mark.parametrize("coding", ["gzip, gzip", "gzip, deflate", "aws-chunked"])
+def test_several_codings_are_an_error(server: SSEServer, by: str, coding: str) -> None:
+    reply = Reply.stream().header("Content-Encoding", coding).send("as it is")
+    server.enqueue(reply)
+    _, error = read(by, server.url(), is_event)
+    assert isinstance(error, HTTPContentEncodingError)
+    assert error.content_encoding == coding
+    assert error.body == b"as it is"
+
+
+def test_the_body_of_an_error_is_decoded(server: SSEServer, by: str) -> None:
+    packer = zlib.compressobj(wbits=31)
+    body = packer.compress(b"sorry" * 1000) + packer.flush()
+    server.enqueue(Reply.status(500).header("Content-Encoding", "x-gzip").send(body))
+    _, error = read(by, server.url(), is_event)
+    assert isinstance(error, HTTPStatusError)
+    assert error.body == (b"sorry" * 1000)[:1024]
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        Reply.stream().header("Content-Type", "text/html").send("half").stall(),
+        Reply.raw("HTTP/1.0 500 No\r\n\r\nhalf").stall(),
+        Reply.raw("HTTP/1.1 500 No\r\nConnection: close\r\n\r\nhalf").stall(),
+    ],
+    ids=["chunked", "HTTP/1.0", "until it closes"],
+)
+def test_an_error_is_reported_though_its_body_stays_open(
+    server: SSEServer, by: str, reply: Reply
+) -> None:
+    server.enqueue(reply)
+    began = time.monotonic()
+    _, error = read(by, server.url(), is_event)
+    assert isinstance(error, (HTTPStatusError, HTTPContentTypeError))
+    assert error.body == b"half"
+    assert time.monotonic() - began < 6
+    assert server.wait_for_open_connections(0)
+
+
+def test_an_error_whose_body_trickles_is_reported(server: SSEServer, by: str) -> None:
+    """Every byte would begin a timeout of a socket again."""
+    reply = Reply.status(500).without_header("Content-Length").header("Connection", "close")
+    for _ in range(100):
+        reply = reply.send("x").pause(0.5)
+    server.enqueue(reply)
+    began = time.monotonic()
+    _, error = read(by, server.url(), is_event)
+    assert isinstance(error, HTTPStatusError)
+    assert 1 <= len(error.body) <= 6
+    assert time.monotonic() - began < 10
+
+
+# Settings of aiohttp
+
+
+def test_a_timeout_of_aiohttp_may_be_a_number(server: SSEServer) -> None:
+    aiohttp = pytest.importorskip("aiohttp")
+    for timeout in (30, 30.5, aiohttp.ClientTimeout(total=30)):
+        server.enqueue(Reply.stream().event("a").stall())
+        options: dict[str, Any] = {
+            "aiohttp_request_options": {"timeout": timeout},
+            "read_timeout": 10,
+        }
+        actions, error = read("aiohttp", server.url(), is_event, **options)
+        assert error is None
+        assert data(actions) == ["a"]
+
+
+def test_the_session_of_the_user_still_repeats_its_own_requests(server: SSEServer) -> None:
+    aiohttp = pytest.importorskip("aiohttp")
+    server.enqueue(Reply.raw(""), Reply.raw(""), Reply.status(200).send("mine"))
+
+    async def main() -> None:
+        async with aiohttp.ClientSession() as session:
+            connect = connect_by("own", server.url(), session=session, method="PUT")
+            async with AsyncSSEClient(connect) as client:
+                with pytest.raises(SSEError):
+                    await client.start()
+            async with session.get(server.url()) as response:
+                assert await response.read() == b"mine"
+
+    run(main())
+    assert [request.method for request in server.requests] == ["PUT", "GET", "GET"]
