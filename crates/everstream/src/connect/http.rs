@@ -24,9 +24,9 @@ pub use super::transport::HttpVersion;
 
 /// Streams over HTTP.
 ///
-/// Every setting is checked when a client is built, and the error names it. Clones share their
-/// connections in async clients: to follow many streams, clone one `Http` and give each clone its
-/// [`url`](Self::url).
+/// Every setting is checked when a client is built, and the error names it. To follow many streams,
+/// clone one `Http` and give each clone its [`url`](Self::url): in async clients, clones share HTTP/2
+/// connections and the TLS configuration. Each HTTP/1.1 request has a connection of its own.
 ///
 /// ```
 /// use everstream::{Http, SseClient};
@@ -99,7 +99,9 @@ impl Http {
     ///
     /// `Authorization`, `Cookie` and `Proxy-Authorization` count as
     /// [sensitive](Self::sensitive_header). `Content-Length` and `Transfer-Encoding` follow from the
-    /// body: setting them is an error when the client is built.
+    /// body: setting them is an error when the client is built. `Connection`, `Expect`, `Keep-Alive`,
+    /// `Proxy-Connection`, `TE`, `Trailer` and `Upgrade` are never sent: the client manages its
+    /// connections.
     ///
     /// ```
     /// let http = everstream::Http::new("https://example.com/feed").header("x-team", "a");
@@ -254,9 +256,6 @@ impl Http {
     /// How long the look-up of the name, the connection and TLS may take together. `None`: as long
     /// as the system allows. Default: 10 s.
     ///
-    /// A request that its connection hasn't taken a second later, because it closed before, is a
-    /// [`Fault::Request`](crate::Fault::Request); with `None` that can't be seen.
-    ///
     /// ```
     /// # use std::time::Duration;
     /// let http = everstream::Http::new("https://example.com/feed")
@@ -406,9 +405,9 @@ impl Http {
     /// Whether it followed a redirect before a connection was refused can't be seen, so that a
     /// request with a method that isn't safe is not repeated after a refused connection either.
     ///
-    /// Everstream's features `rustls` and `rustls-no-provider` turn on rustls in reqwest without a
-    /// provider. Then reqwest panics when it builds a client, unless the program has installed a
-    /// provider or has reqwest's own feature `rustls`.
+    /// Everstream enables no feature of reqwest: choose those for TLS and HTTP/2 in your own
+    /// `Cargo.toml`. With reqwest's `rustls-no-provider`, your program has to install a provider before
+    /// it builds the client.
     ///
     /// ```
     /// use everstream::Http;
