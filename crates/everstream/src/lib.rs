@@ -61,7 +61,7 @@
 //! | `system-proxy` | yes | proxies from the environment and the system |
 //! | `socks` | no | SOCKS proxies |
 //! | `gzip`, `brotli`, `zstd` | yes | compressed responses |
-//! | `reqwest` | no | requests over your own `reqwest::Client`: `Http::client` |
+//! | `reqwest` | no | requests over your own `reqwest::Client`: [`Http::client`] |
 //! | `json` | no | [`JsonExt`], [`Http::json`] |
 //! | `serde` | no | `Serialize` and `Deserialize` for [`Event`] |
 //! | `tracing` | no | logs of connections, faults and waits, at the level `debug`; of reads, at `trace` |

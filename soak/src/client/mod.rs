@@ -40,7 +40,7 @@ struct Shared {
     reached: Vec<AtomicU64>,
     /// Of each stream, the handle of its present client.
     handles: Vec<Mutex<Option<Handle>>>,
-    /// With the certificate. Its clones share one pool of connections.
+    /// With the certificate. Its clones share the TLS configuration.
     http: Http,
     leaked: Mutex<Vec<Event>>,
 }
