@@ -21,8 +21,8 @@ pub(crate) struct RequestArgs {
     #[arg(value_name = "URL", help_heading = "Arguments")]
     pub(crate) url: String,
 
-    /// Send this header; it never follows a redirect to another origin. @FILE: one per line
-    /// (repeatable).
+    /// Send this header. It follows no redirect to another origin, except from http to https of the
+    /// same host. @FILE: one per line (repeatable).
     // Taken as it is: clap would print a value that it refuses, and it may be a secret.
     #[arg(short = 'H', long = "header", value_name = "NAME: VALUE")]
     headers: Vec<String>,

@@ -8,7 +8,9 @@ use everstream_core::error_strategy::{
 use everstream_core::retry_delay::{
     self, Backoff, BaseDelay, DEFAULT_MAX_DELAY, RetryDelayStrategy, backoff,
 };
-use everstream_core::{ErrorResponse, Fault, RedirectProblem, Timestamp, TooLarge};
+use everstream_core::{
+    ErrorResponse, Failure, FailureKind, Fault, RedirectProblem, Timestamp, TooLarge,
+};
 
 const fn secs(secs: u64) -> Duration {
     Duration::from_secs(secs)
@@ -315,6 +317,30 @@ fn reconnect_continues_after_what_the_network_does_and_fails_on_what_the_server_
         for _ in 0..100 {
             assert_eq!(apply(&mut reconnect(), &fault), due, "{fault:?}");
         }
+    }
+}
+
+#[test]
+fn wrong_settings_are_final_until_there_has_been_a_connection() {
+    let now = Timestamp::default();
+    let fault = |kind| Fault::Connect(Failure::new(kind, "").into());
+    for kind in [FailureKind::Untrusted, FailureKind::ProxyAuthentication] {
+        let mut strategy = reconnect();
+        assert_eq!(strategy.apply(Some(&fault(kind)), now), Verdict::Fail);
+        let redirected = Fault::Request(Box::new(fault(kind)));
+        assert_eq!(strategy.apply(Some(&redirected), now), Verdict::Fail);
+        strategy.reset();
+        assert_eq!(strategy.apply(Some(&fault(kind)), now), Verdict::Continue);
+    }
+    for kind in [
+        FailureKind::Refused,
+        FailureKind::Resolve,
+        FailureKind::Tls,
+        FailureKind::Proxy,
+        FailureKind::Other,
+    ] {
+        let verdict = reconnect().apply(Some(&fault(kind)), now);
+        assert_eq!(verdict, Verdict::Continue, "{kind:?}");
     }
 }
 

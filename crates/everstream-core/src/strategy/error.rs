@@ -17,6 +17,7 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
 
+use crate::failure::Failure;
 use crate::fault::Fault;
 use crate::time::Timestamp;
 
@@ -68,7 +69,7 @@ pub trait ErrorStrategy: Send {
     /// was interrupted.
     fn apply(&mut self, fault: Option<&Fault>, now: Timestamp) -> Verdict;
 
-    /// Goes back to the original state.
+    /// There is a connection: what was counted before it counts no more.
     ///
     /// ```
     /// use everstream_core::error_strategy::{self, ErrorStrategy, Verdict};
@@ -97,6 +98,10 @@ impl ErrorStrategy for Box<dyn ErrorStrategy> {
 /// fails on a status that isn't 2xx, on 204, on a wrong content type, on a redirect that can't be
 /// followed, on an event that is too large and on a failure of the user's own part.
 ///
+/// A certificate that isn't trusted, and a proxy that wants other credentials, are final until there has
+/// been a connection: the settings are wrong. After that they are retried, as a server or a proxy may be
+/// misconfigured for a while.
+///
 /// ```
 /// use everstream_core::error_strategy::{self, ErrorStrategy, Verdict};
 /// use everstream_core::{ErrorResponse, Fault, Timestamp};
@@ -112,6 +117,7 @@ impl ErrorStrategy for Box<dyn ErrorStrategy> {
 pub fn reconnect() -> Reconnect {
     Reconnect {
         statuses: Vec::new(),
+        has_connected: false,
     }
 }
 
@@ -139,6 +145,8 @@ pub const TRANSIENT_STATUSES: [u16; 7] = [408, 425, 429, 500, 502, 503, 504];
 #[derive(Debug, Clone)]
 pub struct Reconnect {
     statuses: Vec<u16>,
+    /// Whether the settings have worked once.
+    has_connected: bool,
 }
 
 impl Reconnect {
@@ -158,6 +166,10 @@ impl Reconnect {
 
 impl ErrorStrategy for Reconnect {
     fn apply(&mut self, fault: Option<&Fault>, _now: Timestamp) -> Verdict {
+        let failure = fault.and_then(Fault::failure);
+        if !self.has_connected && failure.is_some_and(Failure::needs_other_settings) {
+            return Verdict::Fail;
+        }
         match fault {
             None
             | Some(
@@ -172,6 +184,11 @@ impl ErrorStrategy for Reconnect {
             }
             Some(_) => Verdict::Fail,
         }
+    }
+
+    /// There is a connection.
+    fn reset(&mut self) {
+        self.has_connected = true;
     }
 }
 

@@ -32,9 +32,8 @@ const STREAM_WINDOW: u32 = 256 << 10;
 /// leave room for the others.
 const CONNECTION_WINDOW: u32 = (1 << 31) - 1;
 
-/// How long a connection may be silent before it is asked whether it is alive, and how long the answer
-/// may take. Only connections with streams are asked.
-const PING_AFTER: Duration = Duration::from_secs(60);
+/// How often a connection with streams is asked whether it is alive, and how long the answer may take.
+const PING_INTERVAL: Duration = Duration::from_secs(60);
 const PING_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The connections of one `Http`, by origin.
@@ -228,7 +227,7 @@ struct KeepAlive {
 impl KeepAlive {
     fn new(streams: std::sync::Weak<()>) -> Self {
         KeepAlive {
-            timer: Box::pin(tokio::time::sleep(PING_AFTER)),
+            timer: Box::pin(tokio::time::sleep(PING_INTERVAL)),
             waiting_for_pong: false,
             streams,
         }
@@ -239,7 +238,7 @@ impl KeepAlive {
         loop {
             if self.waiting_for_pong && pings.poll_pong(cx).is_ready() {
                 self.waiting_for_pong = false;
-                self.timer.as_mut().reset(Instant::now() + PING_AFTER);
+                self.timer.as_mut().reset(Instant::now() + PING_INTERVAL);
             }
             ready!(self.timer.as_mut().poll(cx));
             if self.waiting_for_pong {
@@ -249,7 +248,7 @@ impl KeepAlive {
             self.waiting_for_pong = has_streams && pings.send_ping(Ping::opaque()).is_ok();
             let limit = match self.waiting_for_pong {
                 true => PING_TIMEOUT,
-                false => PING_AFTER,
+                false => PING_INTERVAL,
             };
             self.timer.as_mut().reset(Instant::now() + limit);
         }

@@ -60,6 +60,23 @@ fn several_authorities_in_one_pem_and_in_several_are_all_trusted() {
 }
 
 #[test]
+fn a_certificate_that_is_not_trusted_at_first_is_final() {
+    let server = Server::start();
+    server.otherwise(stream());
+    let leaf = Authority::new().server(&["localhost"], Validity::Now);
+    let tls = TlsServer::start(leaf.config(&[]), &server);
+    let other = Authority::new();
+    both(|kind| {
+        let http = Http::new(tls.url("/")).root_certificates(other.pem());
+        let mut client = kind.build(SseClient::builder(http));
+        let Some(Err(Error::Fault(fault))) = client.next() else {
+            panic!("it must give up");
+        };
+        assert_untrusted(&fault, UNKNOWN_ISSUER);
+    });
+}
+
+#[test]
 fn an_unknown_authority_is_a_connect_fault_that_names_it() {
     let server = Server::start();
     server.otherwise(stream());
