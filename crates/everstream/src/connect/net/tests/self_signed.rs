@@ -109,8 +109,7 @@ fn a_self_signed_certificate_of_the_system_is_not_trusted() {
     ];
     let output = in_child(child, &variables);
     std::fs::remove_file(roots).unwrap();
-    let expected =
-        "the certificate of feed.test is not trusted: it is self-signed, or that of an authority";
+    let expected = "the certificate of feed.test is not trusted: it is self-signed, or the certificate of an authority itself";
     assert!(output.contains(expected), "{output}");
 }
 

@@ -92,7 +92,9 @@ impl Peer<'_> {
             Bad::ApplicationVerificationFailure => distrust("it was rejected"),
             Bad::Other(other) => distrust(match &*other.0.to_string() {
                 // A name of rustls-webpki, which it has no other text for.
-                "CaUsedAsEndEntity" => "it is self-signed, or that of an authority",
+                "CaUsedAsEndEntity" => {
+                    "it is self-signed, or the certificate of an authority itself"
+                }
                 // Windows and macOS explain themselves. A word alone is the name of an error.
                 text if text.contains(' ') => text,
                 _ => "it is not valid",

@@ -21,7 +21,7 @@ fn a_certificate_that_is_not_trusted_is_described() {
         (Bad::Revoked, "has been revoked"),
         (
             Bad::Other(OtherError(Arc::new(io::Error::other("CaUsedAsEndEntity")))),
-            "is not trusted: it is self-signed, or that of an authority",
+            "is not trusted: it is self-signed, or the certificate of an authority itself",
         ),
         (
             Bad::Other(OtherError(Arc::new(io::Error::other("SomeNameOfAnError")))),
