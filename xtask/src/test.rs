@@ -204,7 +204,7 @@ mod tests {
             let folder = sh::root().join("crates").join(&package.name);
             let mut sources = files(&folder.join("tests"));
             sources.retain(|path| path.extension().is_some_and(|it| it == "rs"));
-            assert!(sources.len() > 5, "{sources:?}");
+            assert!(!sources.is_empty(), "{folder:?}");
             let mut all = fs::read_to_string(folder.join("Cargo.toml")).unwrap();
             for source in &sources {
                 all += &fs::read_to_string(source).unwrap();

@@ -254,7 +254,7 @@ fn reconnects_and_failures_are_recorded() {
     assert_eq!(ended["ended"], "fault");
     assert_eq!(
         ended["error"],
-        "the server reset the connection mid-response"
+        "the server closed the connection mid-response"
     );
     let has = |name: &str| lines.iter().filter(|line| line.get(name).is_some()).count();
     assert_eq!((has("connected"), has("failed"), has("ended")), (2, 1, 2));
