@@ -12,6 +12,7 @@ mod tls;
 mod tls_server;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+#[cfg(any(feature = "system-proxy", feature = "__rustls"))]
 use std::process::Command;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -90,6 +91,7 @@ fn dead_port() -> u16 {
 
 /// Runs one test of this file in a process with these variables, and returns what it printed.
 /// `test` is its path with the name of the crate.
+#[cfg(any(feature = "system-proxy", feature = "__rustls"))]
 pub(super) fn in_child(test: &str, variables: &[(&str, &str)]) -> String {
     let (_crate, name) = test.split_once("::").unwrap();
     let mut command = Command::new(std::env::current_exe().unwrap());
