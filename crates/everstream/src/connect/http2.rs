@@ -271,15 +271,12 @@ impl Sender {
             SendError::Stale(failure(error, "before responding").into())
         };
         let mut requests = self.requests.ready().await.map_err(unsent)?;
-        let (mut response, mut upload) = requests
+        let (mut response, stream) = requests
             .send_request(head, body.is_empty())
             .map_err(unsent)?;
-        let (mut body, mut uploads) = (body, true);
-        // The response may come before all of the body is sent, and then what is left isn't needed.
+        let mut upload = Upload { stream, body };
         let response = poll_fn(|cx| {
-            if uploads && poll_upload(&mut upload, &mut body, cx).is_ready() {
-                uploads = false;
-            }
+            upload.poll(cx);
             Pin::new(&mut response).poll(cx)
         });
         let (head, stream) = response.await.map_err(send_error)?.into_parts();
@@ -289,7 +286,7 @@ impl Sender {
             headers: head.headers,
             body: connections::Body::Http2(Body {
                 stream,
-                _upload: upload,
+                upload,
                 _counted: self.stream,
             }),
         })
@@ -318,19 +315,32 @@ fn head(request: &Request) -> Result<::http::Request<()>, SendError> {
     Ok(head)
 }
 
-/// Ready when all is sent, or nothing more can be.
-fn poll_upload(upload: &mut SendStream<Bytes>, body: &mut Bytes, cx: &mut Context<'_>) -> Poll<()> {
-    while !body.is_empty() {
-        upload.reserve_capacity(body.len());
-        let Some(Ok(room)) = ready!(upload.poll_capacity(cx)) else {
-            return Poll::Ready(());
-        };
-        let part = body.split_to(room.min(body.len()));
-        if upload.send_data(part, body.is_empty()).is_err() {
-            return Poll::Ready(());
+/// The body of a request.
+struct Upload {
+    /// Dropping it would end the upload of a body that the server still reads.
+    stream: SendStream<Bytes>,
+    /// What is left to send.
+    body: Bytes,
+}
+
+impl Upload {
+    /// Sends what there is room for.
+    #[inline]
+    fn poll(&mut self, cx: &mut Context<'_>) {
+        while !self.body.is_empty() {
+            self.stream.reserve_capacity(self.body.len());
+            let room = match self.stream.poll_capacity(cx) {
+                Poll::Pending => return,
+                Poll::Ready(Some(Ok(room))) => room,
+                // Nothing more can be sent. The response says why, or that it doesn't matter.
+                Poll::Ready(Some(Err(_)) | None) => return self.body.clear(),
+            };
+            let part = self.body.split_to(room.min(self.body.len()));
+            if self.stream.send_data(part, self.body.is_empty()).is_err() {
+                self.body.clear();
+            }
         }
     }
-    Poll::Ready(())
 }
 
 fn send_error(error: h2::Error) -> SendError {
@@ -376,8 +386,8 @@ fn failure(error: h2::Error, when: &str) -> Failure {
 /// The body of a response.
 pub(super) struct Body {
     stream: RecvStream,
-    /// Dropping it would end the upload of a body that the server still reads.
-    _upload: SendStream<Bytes>,
+    /// It goes on: the response may begin before all of the request is sent.
+    upload: Upload,
     _counted: Arc<()>,
 }
 
@@ -387,6 +397,7 @@ impl Body {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Bytes, Fault>>> {
+        self.upload.poll(cx);
         loop {
             return Poll::Ready(match ready!(self.stream.poll_data(cx)) {
                 Some(Ok(bytes)) => {
