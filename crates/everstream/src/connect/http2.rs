@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -33,7 +33,7 @@ const STREAM_WINDOW: u32 = 256 << 10;
 const CONNECTION_WINDOW: u32 = (1 << 31) - 1;
 
 /// How long a connection may be silent before it is asked whether it is alive, and how long the answer
-/// may take. Only connections with streams are asked.
+/// may take. Only connections with streams are asked; one without is let go of at that time.
 const PING_AFTER: Duration = Duration::from_secs(60);
 const PING_TIMEOUT: Duration = Duration::from_secs(20);
 
@@ -130,12 +130,11 @@ impl Pool {
         if !connected.is_http2 {
             return Ok(Opened::Http1(connected));
         }
-        let shared = Shared::new(connected.io, self.pings).await?;
+        let shared = Shared::new(connected.io, &origin, self.pings).await?;
+        // Also if the server takes no stream yet: then the request waits for it.
+        let sender = shared.sender();
         lock(&origin.connections).push(shared);
-        match origin.acquire() {
-            Some(sender) => Ok(Opened::Shared(sender)),
-            None => Err(ConnectError::Failed(Failure::closed_before_response())),
-        }
+        Ok(Opened::Shared(sender))
     }
 }
 
@@ -143,22 +142,15 @@ impl Origin {
     /// Room for a stream on one of its connections.
     fn acquire(&self) -> Option<Sender> {
         let mut connections = lock(&self.connections);
-        connections.retain(|it| !it.closed.load(Ordering::Acquire));
-        let has_room =
-            |it: &&Shared| Arc::strong_count(&it.streams) <= it.requests.current_max_send_streams();
-        let shared = connections.iter().find(has_room)?;
-        Some(Sender {
-            requests: shared.requests.clone(),
-            closed: shared.closed.clone(),
-            stream: shared.streams.clone(),
-        })
+        // One that takes no stream at all is of no use, and others would follow it.
+        connections.retain(|it| !it.is_closed() && !(it.is_idle() && it.room() == 0));
+        let has_room = |it: &&Shared| Arc::strong_count(&it.streams) <= it.room();
+        connections.iter().find(has_room).map(Shared::sender)
     }
 
     fn is_worth_keeping(&self) -> bool {
         self.requires_http1.load(Ordering::Relaxed)
-            || lock(&self.connections)
-                .iter()
-                .any(|it| !it.closed.load(Ordering::Acquire))
+            || lock(&self.connections).iter().any(|it| !it.is_closed())
     }
 }
 
@@ -168,7 +160,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Shared {
-    async fn new(io: Io, pings: bool) -> Result<Self, ConnectError> {
+    async fn new(io: Io, origin: &Arc<Origin>, pings: bool) -> Result<Self, ConnectError> {
         let (requests, connection) = h2::client::Builder::new()
             .initial_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
@@ -183,15 +175,36 @@ impl Shared {
             closed: Arc::default(),
             streams: Arc::default(),
         };
-        let (closed, streams) = (shared.closed.clone(), Arc::downgrade(&shared.streams));
         // It lives as long as the runtime of the client that made it. The others connect again then.
-        let closes = CloseOnDrop(closed);
-        let keep_alive = pings.then(|| KeepAlive::new(streams));
+        let closes = CloseOnDrop(shared.closed.clone());
+        let keep_alive = pings.then(|| KeepAlive::new(&shared, origin));
         tokio::spawn(async move {
             let _closes = closes;
             serve(connection, keep_alive).await;
         });
         Ok(shared)
+    }
+
+    fn sender(&self) -> Sender {
+        Sender {
+            requests: self.requests.clone(),
+            closed: self.closed.clone(),
+            stream: self.streams.clone(),
+        }
+    }
+
+    fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
+    /// Whether it has no streams.
+    fn is_idle(&self) -> bool {
+        Arc::strong_count(&self.streams) == 1
+    }
+
+    /// How many streams the server takes at a time.
+    fn room(&self) -> usize {
+        self.requests.current_max_send_streams()
     }
 }
 
@@ -218,19 +231,22 @@ async fn serve(mut connection: Connection<Io, Bytes>, mut keep_alive: Option<Kee
     .await;
 }
 
-/// Asks a connection from time to time whether it is alive.
+/// Asks a connection from time to time whether it is alive, and lets go of one without streams: it ends
+/// in an orderly way when nobody can use it any more.
 struct KeepAlive {
     timer: Pin<Box<Sleep>>,
     waiting_for_pong: bool,
-    streams: std::sync::Weak<()>,
+    streams: Weak<()>,
+    origin: Weak<Origin>,
 }
 
 impl KeepAlive {
-    fn new(streams: std::sync::Weak<()>) -> Self {
+    fn new(shared: &Shared, origin: &Arc<Origin>) -> Self {
         KeepAlive {
             timer: Box::pin(tokio::time::sleep(PING_AFTER)),
             waiting_for_pong: false,
-            streams,
+            streams: Arc::downgrade(&shared.streams),
+            origin: Arc::downgrade(origin),
         }
     }
 
@@ -246,6 +262,9 @@ impl KeepAlive {
                 return Poll::Ready(());
             }
             let has_streams = self.streams.strong_count() > 1;
+            if !has_streams {
+                self.let_go();
+            }
             self.waiting_for_pong = has_streams && pings.send_ping(Ping::opaque()).is_ok();
             let limit = match self.waiting_for_pong {
                 true => PING_TIMEOUT,
@@ -253,6 +272,15 @@ impl KeepAlive {
             };
             self.timer.as_mut().reset(Instant::now() + limit);
         }
+    }
+
+    fn let_go(&self) {
+        let Some(origin) = self.origin.upgrade() else {
+            return;
+        };
+        let is_own = |it: &Shared| std::ptr::eq(Arc::as_ptr(&it.streams), self.streams.as_ptr());
+        // Senders are given out under this lock.
+        lock(&origin.connections).retain(|it| !(is_own(it) && it.is_idle()));
     }
 }
 
