@@ -104,10 +104,10 @@ impl Pool {
         &self,
         url: &Url,
         versions: Versions,
-        connect: impl Fn(Versions) -> F,
+        connect: impl Fn(Versions) -> F + Send + 'static,
     ) -> Result<Opened, ConnectError>
     where
-        F: Future<Output = Result<Connected, ConnectError>>,
+        F: Future<Output = Result<Connected, ConnectError>> + Send + 'static,
     {
         let origin = self.origin(url);
         if origin.requires_http1.load(Ordering::Relaxed) {
@@ -116,29 +116,52 @@ impl Pool {
         if let Some(sender) = origin.acquire() {
             return Ok(Opened::Shared(sender));
         }
-        let _others_wait = match origin.is_http1.load(Ordering::Relaxed) {
-            true => None,
-            false => Some(origin.connecting.lock().await),
-        };
-        if let Some(sender) = origin.acquire() {
-            return Ok(Opened::Shared(sender));
+        if origin.is_http1.load(Ordering::Relaxed) {
+            return origin.connect(connect(versions), self.pings).await;
         }
-        let connected = connect(versions).await?;
-        origin
-            .is_http1
-            .store(!connected.is_http2, Ordering::Relaxed);
-        if !connected.is_http2 {
-            return Ok(Opened::Http1(connected));
-        }
-        let shared = Shared::new(connected.io, &origin, self.pings).await?;
-        // Also if the server takes no stream yet: then the request waits for it.
-        let sender = shared.sender();
-        lock(&origin.connections).push(shared);
-        Ok(Opened::Shared(sender))
+        let pings = self.pings;
+        // A task of its own, because the others wait for it: the caller may stop to poll this future,
+        // and keep it.
+        let mut connecting = AbortOnDrop(tokio::spawn(async move {
+            let _others_wait = origin.connecting.lock().await;
+            match origin.acquire() {
+                Some(sender) => Ok(Opened::Shared(sender)),
+                None => origin.connect(connect(versions), pings).await,
+            }
+        }));
+        (&mut connecting.0).await.unwrap_or_else(|_| {
+            let message = "the runtime is shutting down";
+            Err(Failure::new(FailureKind::Other, message).into())
+        })
+    }
+}
+
+struct AbortOnDrop<T>(tokio::task::JoinHandle<T>);
+
+impl<T> Drop for AbortOnDrop<T> {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 
 impl Origin {
+    async fn connect(
+        self: &Arc<Self>,
+        connecting: impl Future<Output = Result<Connected, ConnectError>>,
+        pings: bool,
+    ) -> Result<Opened, ConnectError> {
+        let connected = connecting.await?;
+        self.is_http1.store(!connected.is_http2, Ordering::Relaxed);
+        if !connected.is_http2 {
+            return Ok(Opened::Http1(connected));
+        }
+        let shared = Shared::new(connected.io, self, pings).await?;
+        // Also if the server takes no stream yet: then the request waits for it.
+        let sender = shared.sender();
+        lock(&self.connections).push(shared);
+        Ok(Opened::Shared(sender))
+    }
+
     /// Room for a stream on one of its connections.
     fn acquire(&self) -> Option<Sender> {
         let mut connections = lock(&self.connections);

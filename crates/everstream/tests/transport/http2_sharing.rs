@@ -103,6 +103,29 @@ fn clients_that_start_at_once_do_not_wait_for_each_other() {
     }
 }
 
+/// Each of them has a connection on its way that the others wait for, until somebody reads it.
+#[test]
+fn a_client_that_is_not_read_while_it_connects_does_not_stall_the_others() {
+    let server = H2Server::cleartext();
+    let http = cleartext(&server);
+    runtime().block_on(async {
+        let mut unread: Vec<_> = (0..3).map(|_| client(&http)).collect();
+        for client in &mut unread {
+            // Only a glance.
+            let waker = std::task::Waker::noop();
+            let mut reading = std::pin::pin!(client.next_action());
+            let glance = reading
+                .as_mut()
+                .poll(&mut std::task::Context::from_waker(waker));
+            assert!(glance.is_pending());
+        }
+        // Long before connect_timeout.
+        let began = std::time::Instant::now();
+        let _followed = followed(&http, &server).await;
+        assert!(began.elapsed() < LIMIT / 2);
+    });
+}
+
 #[test]
 fn a_reader_that_stops_does_not_stall_the_others() {
     let server = H2Server::cleartext();
