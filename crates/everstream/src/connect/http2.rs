@@ -166,7 +166,8 @@ impl Origin {
     fn acquire(&self) -> Option<Sender> {
         let mut connections = lock(&self.connections);
         // One that takes no stream at all is of no use, and others would follow it.
-        connections.retain(|it| !it.is_closed() && !(it.is_idle() && it.room() == 0));
+        let is_useless = |it: &Shared| it.is_idle() && it.room() == 0;
+        connections.retain(|it| !it.is_closed() && !is_useless(it));
         let has_room = |it: &&Shared| Arc::strong_count(&it.streams) <= it.room();
         connections.iter().find(has_room).map(Shared::sender)
     }
