@@ -326,7 +326,8 @@ impl Sender {
         let (mut response, stream) = requests
             .send_request(head, body.is_empty())
             .map_err(unsent)?;
-        let mut upload = Upload { stream, body };
+        // Boxed for custom sources, which would pay for its size.
+        let mut upload = Box::new(Upload { stream, body });
         let response = poll_fn(|cx| {
             upload.poll(cx);
             Pin::new(&mut response).poll(cx)
@@ -439,7 +440,7 @@ fn failure(error: h2::Error, when: &str) -> Failure {
 pub(super) struct Body {
     stream: RecvStream,
     /// It goes on: the response may begin before all of the request is sent.
-    upload: Upload,
+    upload: Box<Upload>,
     _counted: Arc<()>,
 }
 
