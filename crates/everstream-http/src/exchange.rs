@@ -337,6 +337,14 @@ impl Exchange {
         self.fail(Fault::Connect(error.into()));
     }
 
+    /// The server can't have acted on the request, and it can be sent over another connection, as
+    /// HTTP/2 can say. It is connected again, for which rule 2 holds as for the first connection.
+    pub fn handle_reconnect(&mut self, now: Timestamp) {
+        if matches!(self.state, State::Receiving { .. }) {
+            self.connect(now);
+        }
+    }
+
     /// The connection failed, or ended, before a head had arrived.
     pub fn handle_failure(&mut self, error: impl Into<BoxError>) {
         let error = self.send_failure.take().unwrap_or_else(|| error.into());
@@ -411,6 +419,10 @@ impl Exchange {
         }
         request.url = target;
         policy::user_info_to_authorization(&mut request.url, &mut request.headers);
+        self.connect(now);
+    }
+
+    fn connect(&mut self, now: Timestamp) {
         self.send_failure = None;
         self.state = State::Connecting {
             deadline: self.config.connect_timeout.map(|limit| now + limit),

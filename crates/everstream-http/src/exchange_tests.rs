@@ -81,6 +81,17 @@ fn the_time_limits_follow_each_other() {
 }
 
 #[test]
+fn another_connection_for_the_same_request_has_its_own_time() {
+    let mut exchange = connected(limited());
+    let later = after(LIMIT / 4);
+    exchange.handle_reconnect(later);
+    let deadline = Some(later + LIMIT);
+    assert!(matches!(exchange.poll_output(), Output::Connect { deadline: it } if it == deadline));
+    exchange.handle_timeout(later + LIMIT);
+    assert!(matches!(exchange.fault(), Fault::ConnectTimeout(LIMIT)));
+}
+
+#[test]
 fn without_limits_there_is_no_deadline() {
     let mut exchange = exchange(Config::default());
     exchange.handle_timeout(after(Duration::MAX));

@@ -90,6 +90,8 @@ impl HttpClient {
                 epoch,
                 connections,
                 body: settings.body.clone(),
+                #[cfg(feature = "http2")]
+                reopened: 0,
             })
         }
     }
@@ -117,6 +119,9 @@ pub(super) struct Attempting {
     epoch: Instant,
     connections: Connections,
     body: Option<Bytes>,
+    /// How often the present request was sent again.
+    #[cfg(feature = "http2")]
+    reopened: usize,
 }
 
 impl Attempting {
@@ -142,6 +147,10 @@ impl Attempting {
                 Output::Connect { deadline } => {
                     if self.exchange.followed() > followed {
                         followed = self.exchange.followed();
+                        #[cfg(feature = "http2")]
+                        {
+                            self.reopened = 0;
+                        }
                         redirected(&self.exchange);
                     }
                     channel = self.connect(deadline).await;
@@ -188,46 +197,40 @@ impl Attempting {
     }
 
     async fn receive(&mut self, channel: Channel, deadline: Option<Timestamp>) -> Option<Response> {
-        let (request, body) = (self.exchange.request(), self.body.as_ref());
-        let connections = &self.connections;
-        #[cfg(not(feature = "http2"))]
-        let _ = connections;
-        let sending = async {
-            #[cfg(feature = "http2")]
-            let mut channel = channel;
-            #[cfg(feature = "http2")]
-            for _ in 0..MAX_REOPENED {
-                match channel.send(request, body).await {
-                    Err(SendError::Http11Required) => connections.require_http1(&request.url),
-                    Err(SendError::Stale(_)) => {}
-                    sent => return sent,
-                }
-                channel = match connections.open(&request.url).await {
-                    Ok(channel) => channel,
-                    Err(ConnectError::Failed(failure)) => {
-                        return Err(SendError::Unprocessed(failure.into()));
-                    }
-                    Err(ConnectError::Unreachable(error)) => {
-                        return Err(SendError::Unprocessed(error.into()));
-                    }
-                };
-            }
-            channel.send(request, body).await
-        };
+        let sending = channel.send(self.exchange.request(), self.body.as_ref());
         match until(self.epoch, deadline, sending).await {
             Some(Ok(response)) => return Some(response),
             Some(Err(SendError::Failed(error))) => self.exchange.handle_failure(error),
             #[cfg(any(feature = "http2", feature = "reqwest"))]
             Some(Err(SendError::Unprocessed(error))) => self.exchange.handle_unprocessed(error),
             #[cfg(feature = "http2")]
-            Some(Err(SendError::Stale(error))) => self.exchange.handle_unprocessed(error),
+            Some(Err(SendError::Stale(error))) => {
+                if !self.reopens() {
+                    self.exchange.handle_unprocessed(error);
+                }
+            }
             #[cfg(feature = "http2")]
             Some(Err(SendError::Http11Required)) => {
-                self.exchange.handle_failure("the server wants HTTP/1.1");
+                let url = &self.exchange.request().url;
+                self.connections.require_http1(url);
+                if !self.reopens() {
+                    self.exchange.handle_failure("the server wants HTTP/1.1");
+                }
             }
             None => self.exchange.handle_timeout(self.now()),
         }
         None
+    }
+
+    /// Whether the request is sent again over another connection.
+    #[cfg(feature = "http2")]
+    fn reopens(&mut self) -> bool {
+        let reopens = self.reopened < MAX_REOPENED;
+        if reopens {
+            self.reopened += 1;
+            self.exchange.handle_reconnect(self.now());
+        }
+        reopens
     }
 
     /// The connection, if the response is a stream.

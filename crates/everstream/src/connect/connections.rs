@@ -118,10 +118,14 @@ impl Connections {
 }
 
 impl Ours {
-    async fn open(&self, url: &Url) -> Result<Channel, ConnectError> {
+    async fn open(self: &Arc<Self>, url: &Url) -> Result<Channel, ConnectError> {
         #[cfg(feature = "http2")]
         if self.may_share(url) {
-            let connect = |versions| self.connector.connect(url, versions);
+            let (ours, to) = (self.clone(), url.clone());
+            let connect = move |versions| {
+                let (ours, to) = (ours.clone(), to.clone());
+                async move { ours.connector.connect(&to, versions).await }
+            };
             return match self.shared.open(url, self.versions, connect).await? {
                 http2::Opened::Shared(sender) => Ok(Channel::Http2(sender)),
                 http2::Opened::Http1(connected) => Ok(Channel::from(connected)),

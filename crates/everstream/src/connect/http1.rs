@@ -11,21 +11,25 @@ use ::http::{HeaderValue, Method};
 use bytes::Bytes;
 use everstream_core::Fault;
 use everstream_http::exchange::Request;
-use everstream_http::http1::{BodyEnd, BodyReader, Framing, Head, HeadReader, write_request};
+use everstream_http::http1::{BodyEnd, BodyReader, Head, HeadReader, write_request};
 use everstream_http::{Failure, SocketFailure as _};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::buffer::ReadBuffer;
 use super::net::Io;
 
-/// A request on its way, until the head of the response is there.
-pub(super) struct Sending {
-    io: Io,
-    /// What is left to send: the head, then the body.
+/// What is left to send: the head, then the body.
+struct Upload {
     head: Bytes,
     body: Bytes,
     /// Sent, but perhaps not flushed.
     flushing: bool,
+}
+
+/// A request on its way, until the head of the response is there.
+pub(super) struct Sending {
+    io: Io,
+    upload: Upload,
     send_failure: Option<Failure>,
     buffer: ReadBuffer,
     reader: HeadReader,
@@ -49,9 +53,11 @@ impl Sending {
         );
         Sending {
             io,
-            head: head.into(),
-            body: body.cloned().unwrap_or_default(),
-            flushing: true,
+            upload: Upload {
+                head: head.into(),
+                body: body.cloned().unwrap_or_default(),
+                flushing: true,
+            },
             send_failure: None,
             buffer: ReadBuffer::default(),
             reader: HeadReader::new(request.method == Method::HEAD),
@@ -61,14 +67,20 @@ impl Sending {
     /// Ready with the head of the response, also if it comes before all was sent.
     pub(super) async fn response(mut self) -> Result<(Head, Body), Failure> {
         let head = std::future::poll_fn(|cx| self.poll_head(cx)).await?;
-        let body = Body::new(self.io, self.buffer, head.framing);
+        let unsent = self.send_failure.is_none() && self.upload.flushing;
+        let body = Body {
+            io: self.io,
+            upload: unsent.then(|| Box::new(self.upload)),
+            buffer: self.buffer,
+            reader: BodyReader::new(head.framing),
+        };
         Ok((head, body))
     }
 
     fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<Result<Head, Failure>> {
         // What can't be sent isn't needed if an answer comes all the same.
         if self.send_failure.is_none() {
-            if let Poll::Ready(Err(error)) = self.poll_send(cx) {
+            if let Poll::Ready(Err(error)) = self.upload.poll(&mut self.io, cx) {
                 self.send_failure = Some(Failure::before_response(&error));
             }
         }
@@ -89,11 +101,13 @@ impl Sending {
             return Poll::Ready(Err(self.send_failure.take().unwrap_or(failure)));
         }
     }
+}
 
-    fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+impl Upload {
+    fn poll(&mut self, io: &mut Io, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         for bytes in [&mut self.head, &mut self.body] {
             while !bytes.is_empty() {
-                let sent = ready!(Pin::new(&mut self.io).poll_write(cx, bytes))?;
+                let sent = ready!(Pin::new(&mut *io).poll_write(cx, bytes))?;
                 if sent == 0 {
                     return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
                 }
@@ -101,7 +115,7 @@ impl Sending {
             }
         }
         if self.flushing {
-            ready!(Pin::new(&mut self.io).poll_flush(cx))?;
+            ready!(Pin::new(io).poll_flush(cx))?;
             self.flushing = false;
         }
         Poll::Ready(Ok(()))
@@ -134,19 +148,14 @@ fn poll_read(
 /// The body of a response.
 pub(super) struct Body {
     io: Io,
+    /// The rest of a request whose response began early. The server may want all of it before it goes
+    /// on, and if not, that it can't be sent doesn't matter.
+    upload: Option<Box<Upload>>,
     buffer: ReadBuffer,
     reader: BodyReader,
 }
 
 impl Body {
-    fn new(io: Io, buffer: ReadBuffer, framing: Framing) -> Self {
-        Body {
-            io,
-            buffer,
-            reader: BodyReader::new(framing),
-        }
-    }
-
     /// The next bytes, never empty; `None` at the end.
     #[inline]
     pub(super) fn poll_bytes(
@@ -166,6 +175,11 @@ impl Body {
             }
             if self.reader.is_complete() {
                 return Poll::Ready(None);
+            }
+            if let Some(upload) = &mut self.upload {
+                if upload.poll(&mut self.io, cx).is_ready() {
+                    self.upload = None;
+                }
             }
             match ready!(poll_read(&mut self.io, &mut self.buffer, cx)) {
                 Ok(0) => {

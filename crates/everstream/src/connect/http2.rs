@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -33,6 +33,7 @@ const STREAM_WINDOW: u32 = 256 << 10;
 const CONNECTION_WINDOW: u32 = (1 << 31) - 1;
 
 /// How often a connection with streams is asked whether it is alive, and how long the answer may take.
+/// A connection without streams is released at that time.
 const PING_INTERVAL: Duration = Duration::from_secs(60);
 const PING_TIMEOUT: Duration = Duration::from_secs(20);
 
@@ -103,10 +104,10 @@ impl Pool {
         &self,
         url: &Url,
         versions: Versions,
-        connect: impl Fn(Versions) -> F,
+        connect: impl Fn(Versions) -> F + Send + 'static,
     ) -> Result<Opened, ConnectError>
     where
-        F: Future<Output = Result<Connected, ConnectError>>,
+        F: Future<Output = Result<Connected, ConnectError>> + Send + 'static,
     {
         let origin = self.origin(url);
         if origin.requires_http1.load(Ordering::Relaxed) {
@@ -115,49 +116,65 @@ impl Pool {
         if let Some(sender) = origin.acquire() {
             return Ok(Opened::Shared(sender));
         }
-        let _others_wait = match origin.is_http1.load(Ordering::Relaxed) {
-            true => None,
-            false => Some(origin.connecting.lock().await),
-        };
-        if let Some(sender) = origin.acquire() {
-            return Ok(Opened::Shared(sender));
+        if origin.is_http1.load(Ordering::Relaxed) {
+            return origin.connect(connect(versions), self.pings).await;
         }
-        let connected = connect(versions).await?;
-        origin
-            .is_http1
-            .store(!connected.is_http2, Ordering::Relaxed);
-        if !connected.is_http2 {
-            return Ok(Opened::Http1(connected));
-        }
-        let shared = Shared::new(connected.io, self.pings).await?;
-        lock(&origin.connections).push(shared);
-        match origin.acquire() {
-            Some(sender) => Ok(Opened::Shared(sender)),
-            None => Err(ConnectError::Failed(Failure::closed_before_response())),
-        }
+        let pings = self.pings;
+        // A task of its own, because the others wait for it: the caller may stop to poll this future,
+        // and keep it.
+        let mut connecting = AbortOnDrop(tokio::spawn(async move {
+            let _others_wait = origin.connecting.lock().await;
+            match origin.acquire() {
+                Some(sender) => Ok(Opened::Shared(sender)),
+                None => origin.connect(connect(versions), pings).await,
+            }
+        }));
+        (&mut connecting.0).await.unwrap_or_else(|_| {
+            let message = "the runtime is shutting down";
+            Err(Failure::new(FailureKind::Other, message).into())
+        })
+    }
+}
+
+struct AbortOnDrop<T>(tokio::task::JoinHandle<T>);
+
+impl<T> Drop for AbortOnDrop<T> {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 
 impl Origin {
+    async fn connect(
+        self: &Arc<Self>,
+        connecting: impl Future<Output = Result<Connected, ConnectError>>,
+        pings: bool,
+    ) -> Result<Opened, ConnectError> {
+        let connected = connecting.await?;
+        self.is_http1.store(!connected.is_http2, Ordering::Relaxed);
+        if !connected.is_http2 {
+            return Ok(Opened::Http1(connected));
+        }
+        let shared = Shared::new(connected.io, self, pings).await?;
+        // Also if the server takes no stream yet: then the request waits for it.
+        let sender = shared.sender();
+        lock(&self.connections).push(shared);
+        Ok(Opened::Shared(sender))
+    }
+
     /// Room for a stream on one of its connections.
     fn acquire(&self) -> Option<Sender> {
         let mut connections = lock(&self.connections);
-        connections.retain(|it| !it.closed.load(Ordering::Acquire));
-        let has_room =
-            |it: &&Shared| Arc::strong_count(&it.streams) <= it.requests.current_max_send_streams();
-        let shared = connections.iter().find(has_room)?;
-        Some(Sender {
-            requests: shared.requests.clone(),
-            closed: shared.closed.clone(),
-            stream: shared.streams.clone(),
-        })
+        // One that takes no stream at all is of no use, and others would follow it.
+        let is_useless = |it: &Shared| it.is_idle() && it.room() == 0;
+        connections.retain(|it| !it.is_closed() && !is_useless(it));
+        let has_room = |it: &&Shared| Arc::strong_count(&it.streams) <= it.room();
+        connections.iter().find(has_room).map(Shared::sender)
     }
 
     fn is_worth_keeping(&self) -> bool {
         self.requires_http1.load(Ordering::Relaxed)
-            || lock(&self.connections)
-                .iter()
-                .any(|it| !it.closed.load(Ordering::Acquire))
+            || lock(&self.connections).iter().any(|it| !it.is_closed())
     }
 }
 
@@ -167,7 +184,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Shared {
-    async fn new(io: Io, pings: bool) -> Result<Self, ConnectError> {
+    async fn new(io: Io, origin: &Arc<Origin>, pings: bool) -> Result<Self, ConnectError> {
         let (requests, connection) = h2::client::Builder::new()
             .initial_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
@@ -182,15 +199,36 @@ impl Shared {
             closed: Arc::default(),
             streams: Arc::default(),
         };
-        let (closed, streams) = (shared.closed.clone(), Arc::downgrade(&shared.streams));
         // It lives as long as the runtime of the client that made it. The others connect again then.
-        let closes = CloseOnDrop(closed);
-        let keep_alive = pings.then(|| KeepAlive::new(streams));
+        let closes = CloseOnDrop(shared.closed.clone());
+        let keep_alive = pings.then(|| KeepAlive::new(&shared, origin));
         tokio::spawn(async move {
             let _closes = closes;
             serve(connection, keep_alive).await;
         });
         Ok(shared)
+    }
+
+    fn sender(&self) -> Sender {
+        Sender {
+            requests: self.requests.clone(),
+            closed: self.closed.clone(),
+            stream: self.streams.clone(),
+        }
+    }
+
+    fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
+    /// Whether it has no streams.
+    fn is_idle(&self) -> bool {
+        Arc::strong_count(&self.streams) == 1
+    }
+
+    /// How many streams the server takes at a time.
+    fn room(&self) -> usize {
+        self.requests.current_max_send_streams()
     }
 }
 
@@ -217,19 +255,22 @@ async fn serve(mut connection: Connection<Io, Bytes>, mut keep_alive: Option<Kee
     .await;
 }
 
-/// Asks a connection from time to time whether it is alive.
+/// Asks a connection from time to time whether it is alive, and lets go of one without streams: it ends
+/// in an orderly way when nobody can use it any more.
 struct KeepAlive {
     timer: Pin<Box<Sleep>>,
     waiting_for_pong: bool,
-    streams: std::sync::Weak<()>,
+    streams: Weak<()>,
+    origin: Weak<Origin>,
 }
 
 impl KeepAlive {
-    fn new(streams: std::sync::Weak<()>) -> Self {
+    fn new(shared: &Shared, origin: &Arc<Origin>) -> Self {
         KeepAlive {
             timer: Box::pin(tokio::time::sleep(PING_INTERVAL)),
             waiting_for_pong: false,
-            streams,
+            streams: Arc::downgrade(&shared.streams),
+            origin: Arc::downgrade(origin),
         }
     }
 
@@ -245,6 +286,9 @@ impl KeepAlive {
                 return Poll::Ready(());
             }
             let has_streams = self.streams.strong_count() > 1;
+            if !has_streams {
+                self.let_go();
+            }
             self.waiting_for_pong = has_streams && pings.send_ping(Ping::opaque()).is_ok();
             let limit = match self.waiting_for_pong {
                 true => PING_TIMEOUT,
@@ -252,6 +296,15 @@ impl KeepAlive {
             };
             self.timer.as_mut().reset(Instant::now() + limit);
         }
+    }
+
+    fn let_go(&self) {
+        let Some(origin) = self.origin.upgrade() else {
+            return;
+        };
+        let is_own = |it: &Shared| std::ptr::eq(Arc::as_ptr(&it.streams), self.streams.as_ptr());
+        // Senders are given out under this lock.
+        lock(&origin.connections).retain(|it| !(is_own(it) && it.is_idle()));
     }
 }
 
@@ -270,15 +323,13 @@ impl Sender {
             SendError::Stale(failure(error, "before responding").into())
         };
         let mut requests = self.requests.ready().await.map_err(unsent)?;
-        let (mut response, mut upload) = requests
+        let (mut response, stream) = requests
             .send_request(head, body.is_empty())
             .map_err(unsent)?;
-        let (mut body, mut uploads) = (body, true);
-        // The response may come before all of the body is sent, and then what is left isn't needed.
+        // Boxed for custom sources, which would pay for its size.
+        let mut upload = Box::new(Upload { stream, body });
         let response = poll_fn(|cx| {
-            if uploads && poll_upload(&mut upload, &mut body, cx).is_ready() {
-                uploads = false;
-            }
+            upload.poll(cx);
             Pin::new(&mut response).poll(cx)
         });
         let (head, stream) = response.await.map_err(send_error)?.into_parts();
@@ -288,7 +339,7 @@ impl Sender {
             headers: head.headers,
             body: connections::Body::Http2(Body {
                 stream,
-                _upload: upload,
+                upload,
                 _counted: self.stream,
             }),
         })
@@ -317,19 +368,32 @@ fn head(request: &Request) -> Result<::http::Request<()>, SendError> {
     Ok(head)
 }
 
-/// Ready when all is sent, or nothing more can be.
-fn poll_upload(upload: &mut SendStream<Bytes>, body: &mut Bytes, cx: &mut Context<'_>) -> Poll<()> {
-    while !body.is_empty() {
-        upload.reserve_capacity(body.len());
-        let Some(Ok(room)) = ready!(upload.poll_capacity(cx)) else {
-            return Poll::Ready(());
-        };
-        let part = body.split_to(room.min(body.len()));
-        if upload.send_data(part, body.is_empty()).is_err() {
-            return Poll::Ready(());
+/// The body of a request.
+struct Upload {
+    /// Dropping it would end the upload of a body that the server still reads.
+    stream: SendStream<Bytes>,
+    /// What is left to send.
+    body: Bytes,
+}
+
+impl Upload {
+    /// Sends what there is room for.
+    #[inline]
+    fn poll(&mut self, cx: &mut Context<'_>) {
+        while !self.body.is_empty() {
+            self.stream.reserve_capacity(self.body.len());
+            let room = match self.stream.poll_capacity(cx) {
+                Poll::Pending => return,
+                Poll::Ready(Some(Ok(room))) => room,
+                // Nothing more can be sent. The response says why, or that it doesn't matter.
+                Poll::Ready(Some(Err(_)) | None) => return self.body.clear(),
+            };
+            let part = self.body.split_to(room.min(self.body.len()));
+            if self.stream.send_data(part, self.body.is_empty()).is_err() {
+                self.body.clear();
+            }
         }
     }
-    Poll::Ready(())
 }
 
 fn send_error(error: h2::Error) -> SendError {
@@ -375,8 +439,8 @@ fn failure(error: h2::Error, when: &str) -> Failure {
 /// The body of a response.
 pub(super) struct Body {
     stream: RecvStream,
-    /// Dropping it would end the upload of a body that the server still reads.
-    _upload: SendStream<Bytes>,
+    /// It goes on: the response may begin before all of the request is sent.
+    upload: Box<Upload>,
     _counted: Arc<()>,
 }
 
@@ -386,6 +450,7 @@ impl Body {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Bytes, Fault>>> {
+        self.upload.poll(cx);
         loop {
             return Poll::Ready(match ready!(self.stream.poll_data(cx)) {
                 Some(Ok(bytes)) => {

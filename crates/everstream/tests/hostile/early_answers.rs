@@ -1,4 +1,4 @@
-//! A server that answers before it has read the request, and goes: the answer counts, not the
+//! A server that answers before it has read the request. If it goes then, the answer counts, not the
 //! request that couldn't be sent.
 
 use std::io::{Read, Write};
@@ -14,6 +14,7 @@ use crate::support::{Client, for_both_clients, quick};
 for_both_clients!(
     an_answer_and_a_reset_while_the_body_is_sent_are_the_answer,
     a_reset_without_an_answer_is_a_reset,
+    a_stream_that_begins_while_the_body_is_sent_gets_the_rest_of_it,
 );
 
 /// More than the buffers of both sockets hold.
@@ -83,4 +84,37 @@ fn a_reset_without_an_answer_is_a_reset<C: Client>() {
         fault.to_string(),
         "the server reset the connection before responding"
     );
+}
+
+/// A server that flushes its head early, and has nothing to say until it has read the request.
+fn a_stream_that_begins_while_the_body_is_sent_gets_the_rest_of_it<C: Client>() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    let (begun, has_begun) = std::sync::mpsc::channel();
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            // The head of the request is shorter, and so a part of the body is among it.
+            stream.read_exact(&mut [0; 4096]).unwrap();
+            let head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n";
+            stream.write_all(head.as_bytes()).unwrap();
+            has_begun.recv().unwrap();
+            let most = (BODY - 4096) as u64;
+            let read = std::io::copy(&mut (&stream).take(most), &mut std::io::sink());
+            if read.is_ok_and(|read| read == most) {
+                _ = stream.write_all(b"data: all of it\n\n");
+            }
+        });
+        let http = Http::new(url).method("POST").body(vec![b'x'; BODY]);
+        let mut client = C::with(quick(http));
+        match client.next_action() {
+            Some(Ok(Action::Start(_))) => {}
+            other => panic!("a start was expected, and it was {other:?}"),
+        }
+        begun.send(()).unwrap();
+        match client.next_action() {
+            Some(Ok(Action::Event(event))) => assert_eq!(event.data(), "all of it"),
+            other => panic!("an event was expected, and it was {other:?}"),
+        }
+    });
 }

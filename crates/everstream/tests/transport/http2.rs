@@ -277,3 +277,43 @@ fn a_reset_in_place_of_a_response_is_a_request_fault() {
         });
     });
 }
+
+/// A server that flushes its head early, and has nothing to say until it has read the request.
+#[test]
+fn a_stream_that_begins_while_the_request_is_sent_gets_the_rest_of_it() {
+    const LENGTH: usize = 4 << 20;
+    let serving = runtime();
+    let listener = serving.block_on(tokio::net::TcpListener::bind("127.0.0.1:0"));
+    let listener = listener.unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    serving.spawn(async move {
+        while let Ok((socket, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut h2 = h2::server::handshake(socket).await.unwrap();
+                let (request, mut respond) = h2.accept().await.unwrap().unwrap();
+                let head = http::Response::builder().header("content-type", "text/event-stream");
+                let head = head.body(()).unwrap();
+                let mut events = respond.send_response(head, false).unwrap();
+                tokio::spawn(async move {
+                    let (mut body, mut length) = (request.into_body(), 0);
+                    while let Some(Ok(bytes)) = body.data().await {
+                        length += bytes.len();
+                        body.flow_control().release_capacity(bytes.len()).unwrap();
+                    }
+                    _ = events.send_data(format!("data: {length}\n\n").into(), true);
+                });
+                _ = std::future::poll_fn(|cx| h2.poll_closed(cx)).await;
+            });
+        }
+    });
+    both(|kind| {
+        let http = Http::new(&url)
+            .version(HttpVersion::Http2)
+            .method("POST")
+            .body(vec![b'x'; LENGTH]);
+        let mut client = kind.build(builder(http));
+        client.started();
+        assert_eq!(client.event().data(), LENGTH.to_string());
+    });
+    serving.shutdown_background();
+}

@@ -17,6 +17,7 @@ use super::LIMIT;
 use super::certs::{Authority, Validity};
 use super::client::{Client, Kind, both, chain, failure};
 use super::h2_server::H2Server;
+use super::tls_server::runtime;
 
 fn prompt(url: String) -> Builder {
     let http = Http::new(url)
@@ -202,6 +203,39 @@ fn a_server_that_wants_http_1_1_gets_it_within_the_attempt() {
             assert_eq!(server.drain(), 0);
         }
     });
+}
+
+#[test]
+fn the_second_connection_of_an_attempt_has_connect_timeout_too() {
+    let authority = Authority::new();
+    let config = authority
+        .server(&["localhost"], Validity::Now)
+        .config(&["h2", "http/1.1"]);
+    let serving = runtime();
+    let listener = serving.block_on(tokio::net::TcpListener::bind("127.0.0.1:0"));
+    let listener = listener.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    serving.spawn(async move {
+        let (socket, _) = listener.accept().await.unwrap();
+        let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+        let socket = acceptor.accept(socket).await.unwrap();
+        let mut h2 = h2::server::handshake(socket).await.unwrap();
+        let (_, mut respond) = h2.accept().await.unwrap().unwrap();
+        respond.send_reset(Reason::HTTP_1_1_REQUIRED);
+        // The next one is connected and never served: it waits in the handshake of TLS.
+        _ = poll_fn(|cx| h2.poll_closed(cx)).await;
+        std::future::pending::<()>().await;
+    });
+    let limit = Duration::from_millis(300);
+    let http = Http::new(format!("https://localhost:{port}/"))
+        .root_certificates(authority.pem())
+        .connect_timeout(limit);
+    let mut client = Kind::Async.build(SseClient::builder(http));
+    match client.any_fault() {
+        Fault::ConnectTimeout(waited) => assert_eq!(waited, limit),
+        other => panic!("{other:?}"),
+    }
+    serving.shutdown_background();
 }
 
 #[test]

@@ -103,6 +103,29 @@ fn clients_that_start_at_once_do_not_wait_for_each_other() {
     }
 }
 
+/// Each of them has a connection on its way that the others wait for, until somebody reads it.
+#[test]
+fn a_client_that_is_not_read_while_it_connects_does_not_stall_the_others() {
+    let server = H2Server::cleartext();
+    let http = cleartext(&server);
+    runtime().block_on(async {
+        let mut unread: Vec<_> = (0..3).map(|_| client(&http)).collect();
+        for client in &mut unread {
+            // Only a glance.
+            let waker = std::task::Waker::noop();
+            let mut reading = std::pin::pin!(client.next_action());
+            let glance = reading
+                .as_mut()
+                .poll(&mut std::task::Context::from_waker(waker));
+            assert!(glance.is_pending());
+        }
+        // Long before connect_timeout.
+        let began = std::time::Instant::now();
+        let _followed = followed(&http, &server).await;
+        assert!(began.elapsed() < LIMIT / 2);
+    });
+}
+
 #[test]
 fn a_reader_that_stops_does_not_stall_the_others() {
     let server = H2Server::cleartext();
@@ -179,4 +202,81 @@ fn when_the_runtime_that_made_the_connection_is_gone_the_others_reconnect() {
         assert_eq!(connection, 1);
     });
     drop(first);
+}
+
+/// A server that takes no streams. Tells of each connection when it begins, 1, and when it ends, -1.
+fn full() -> (String, std::sync::mpsc::Receiver<i32>) {
+    use std::io::{Read, Write, copy, sink};
+    const NO_STREAMS: [u8; 15] = [0, 0, 6, 4, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 0];
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    let (changed, changes) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        for mut socket in listener.incoming().flatten() {
+            let changed = changed.clone();
+            _ = changed.send(1);
+            std::thread::spawn(move || {
+                _ = socket.read_exact(&mut [0; 24]);
+                _ = socket.write_all(&NO_STREAMS);
+                _ = copy(&mut socket, &mut sink());
+                _ = changed.send(-1);
+            });
+        }
+    });
+    (url, changes)
+}
+
+#[test]
+fn a_server_that_takes_no_streams_does_not_get_ever_more_connections() {
+    let (url, changes) = full();
+    let http = Http::new(url).version(HttpVersion::Http2);
+    runtime().block_on(async {
+        let mut client = SseClient::builder(http)
+            .initial_retry_delay(Duration::ZERO)
+            .read_timeout(Duration::from_millis(50))
+            .build()
+            .unwrap();
+        for _ in 0..10 {
+            match soon(client.next_action()).await {
+                Some(Ok(Action::Fault(Some(Fault::ReadTimeout(_))))) => {}
+                other => panic!("{other:?}"),
+            }
+        }
+        let mut open: i32 = changes.try_iter().sum();
+        assert!(open > 0);
+        block_in_place(|| {
+            while open > 1 {
+                open += changes
+                    .recv_timeout(LIMIT)
+                    .expect("all but the last one end");
+            }
+        });
+    });
+}
+
+#[tokio::test]
+async fn a_connection_that_nobody_uses_ends() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    let serving = tokio::spawn(async move {
+        let (socket, _) = listener.accept().await.unwrap();
+        let mut h2 = h2::server::handshake(socket).await.unwrap();
+        let (_, mut respond) = h2.accept().await.unwrap().unwrap();
+        let head = http::Response::builder().header("content-type", "text/event-stream");
+        let mut body = respond
+            .send_response(head.body(()).unwrap(), false)
+            .unwrap();
+        body.send_data("data: a\n\n".into(), true).unwrap();
+        // In an orderly way.
+        assert!(h2.accept().await.is_none());
+    });
+    let http = Http::new(url).version(HttpVersion::Http2);
+    let mut client = SseClient::new(http.clone()).unwrap();
+    assert_eq!(next_data(&mut client).await, "a");
+    drop(client);
+    tokio::time::pause();
+    let minutes = Duration::from_secs(121);
+    let ended = tokio::time::timeout(minutes, serving).await;
+    ended.expect("in time").unwrap();
+    drop(http);
 }
