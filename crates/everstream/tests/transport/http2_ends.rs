@@ -3,7 +3,7 @@
 
 use std::future::poll_fn;
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -130,6 +130,9 @@ fn serve(
             requests.fetch_add(1, Ordering::SeqCst);
             stream.write_all(answer)?;
             if closes {
+                // What isn't read would make a reset of the close, which may overtake the answer.
+                stream.shutdown(Shutdown::Write)?;
+                std::io::copy(&mut stream, &mut std::io::sink())?;
                 return Ok(());
             }
         }
