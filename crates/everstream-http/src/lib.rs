@@ -10,6 +10,8 @@
 //! Nothing here opens a socket, reads a clock or starts a thread: the caller moves the bytes and
 //! passes the time. Methods, header names and values are those of the crate `http`, and URLs those of
 //! `url`.
+//!
+//! The repository has a whole client over the sockets of `std`: `examples/src/bin/std-sockets.rs`.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -20,3 +22,8 @@ pub mod policy;
 
 pub use everstream_core::{Failure, FailureKind};
 pub use failure::SocketFailure;
+
+/// The example of the README runs with the tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}
