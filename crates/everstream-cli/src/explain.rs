@@ -99,11 +99,16 @@ pub(crate) fn stopped(by: &str, events: u64, last_event_id: Option<&str>, cursor
     text
 }
 
-/// The error, what the server said, and what to try next.
+/// The error, what may have caused it, what the server said, and what to try next.
 pub(crate) fn gave_up(error: &Error) {
     if let Some(text) = error.fault().and_then(withheld_before) {
         report::warning(&text);
     }
+    gave_up_after_warning(error);
+}
+
+/// The same, if it is reported already which headers were withheld.
+pub(crate) fn gave_up_after_warning(error: &Error) {
     if error.status() == Some(204) {
         report::news("the server ended the stream for good (status 204)");
         return;
