@@ -77,6 +77,15 @@ pub(crate) fn withheld_before(fault: &Fault) -> Option<String> {
     withheld_message(&response.withheld_headers, &response.url)
 }
 
+/// Warns of what may be the cause of a fault that is retried, and of retrying it at all.
+/// `connections` is how many there were before.
+pub(crate) fn warn_of_retry(fault: &Fault, connections: u64) {
+    let retry = fault.retry_warning().filter(|_| connections > 0);
+    for text in [withheld_before(fault), retry.map(str::to_owned)] {
+        text.iter().for_each(|text| report::warning(text));
+    }
+}
+
 /// A time as people say it.
 pub(crate) fn seconds(time: Duration) -> String {
     let seconds = time.as_secs_f64();

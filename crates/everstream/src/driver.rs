@@ -14,7 +14,7 @@ use crate::connect::{ConnectFuture, ConnectRequest, Connection, ConnectionClient
 use crate::error::Error;
 use crate::handle::Handle;
 use crate::timer::Timer;
-use crate::trace::{debug, trace};
+use crate::trace::{debug, trace, warn_of_retry};
 use held::Held;
 
 /// After so many chunks without a wait others may run.
@@ -34,6 +34,8 @@ pub(crate) struct Driver {
     /// What came before `start` returned, for the next read.
     held: Held,
     epoch: Instant,
+    /// There has been a connection.
+    has_connected: bool,
     /// How many times in a row there was no need to wait.
     busy: u32,
     /// Everything is let go.
@@ -60,6 +62,7 @@ impl Driver {
             published,
             held: Held::default(),
             epoch: Instant::now(),
+            has_connected: false,
             busy: 0,
             closed: false,
         }
@@ -217,9 +220,12 @@ impl Driver {
             let epoch = self.epoch;
             match self.session.poll_output_with(|| now(epoch)) {
                 Output::Action(action) => {
-                    if matches!(action, Action::Fault(_)) {
+                    if let Action::Fault(fault) = &action {
                         self.disconnected();
                         debug!(?action, delay = ?self.session.next_retry_delay(), "disconnected");
+                        if let (Some(fault), true) = (fault, self.has_connected) {
+                            warn_of_retry(fault);
+                        }
                     }
                     return Poll::Ready(Some(Ok(action)));
                 }
@@ -297,6 +303,7 @@ impl Driver {
                 debug!(status = connection.start.status, "connected");
                 let start = std::mem::take(&mut connection.start);
                 self.link = Link::Open(connection);
+                self.has_connected = true;
                 self.timer.forget_deadline();
                 self.session.handle_connected(start, now);
             }

@@ -48,11 +48,8 @@ fn follow(mut args: impl Iterator<Item = String>) -> Result<(), Box<dyn Error>> 
             Output::Connect { last_event_id } => {
                 let mut request = Request::event_stream(url.clone());
                 request.set_last_event_id(last_event_id.as_deref());
-                match connect(Exchange::new(request, limits, now()), now) {
-                    Ok((connected, start)) => {
-                        connection = connected;
-                        session.handle_connected(start, now());
-                    }
+                match connection.connect(Exchange::new(request, limits, now()), now) {
+                    Ok(start) => session.handle_connected(start, now()),
                     Err(fault) => session.handle_fault(fault, now()),
                 }
             }
@@ -78,43 +75,6 @@ fn follow(mut args: impl Iterator<Item = String>) -> Result<(), Box<dyn Error>> 
     }
 }
 
-/// One attempt: a request and the redirects that it takes. The exchange knows the rules.
-fn connect(
-    mut exchange: Exchange,
-    now: impl Fn() -> Timestamp,
-) -> Result<(Connection, Start), Fault> {
-    let mut connection = Connection::default();
-    loop {
-        match exchange.poll_output() {
-            Step::Connect { .. } if exchange.request().url.scheme() != "http" => {
-                exchange.handle_unreachable("only http:// is supported, there is no TLS here");
-            }
-            Step::Connect { deadline } => {
-                match Connection::open(exchange.request(), time_left(deadline, now())) {
-                    Ok(opened) => {
-                        connection = opened;
-                        exchange.handle_connected(now());
-                    }
-                    Err(error) => exchange.handle_connect_error(&error, now()),
-                }
-            }
-            Step::Receive { deadline } => connection.receive(time_left(deadline, now())),
-            Step::ReadError { deadline, .. } => {
-                connection.receive(time_left(Some(deadline), now()))
-            }
-            Step::Stream(_) => return Ok((connection, exchange.start())),
-            Step::Failed(fault) => return Err(fault),
-        }
-        exchange.handle_response(&mut connection.response, now(), SystemTime::now());
-    }
-}
-
-/// For a socket, to which no time at all means no limit.
-fn time_left(deadline: Option<Timestamp>, now: Timestamp) -> Option<Duration> {
-    let left = deadline?.saturating_duration_since(now);
-    Some(left.max(Duration::from_millis(1)))
-}
-
 #[derive(Default)]
 struct Connection {
     socket: Option<TcpStream>,
@@ -122,23 +82,46 @@ struct Connection {
 }
 
 impl Connection {
+    /// One attempt: a request and the redirects that it takes. The exchange knows the rules.
+    fn connect(
+        &mut self,
+        mut exchange: Exchange,
+        now: impl Fn() -> Timestamp,
+    ) -> Result<Start, Fault> {
+        loop {
+            match exchange.poll_output() {
+                Step::Connect { .. } if exchange.request().url.scheme() != "http" => {
+                    exchange.handle_unreachable("only http:// is supported, there is no TLS here");
+                }
+                Step::Connect { deadline } => {
+                    match self.open(exchange.request(), time_left(deadline, now())) {
+                        Ok(()) => exchange.handle_connected(now()),
+                        Err(error) => exchange.handle_connect_error(&error, now()),
+                    }
+                }
+                Step::Receive { deadline } => self.receive(time_left(deadline, now())),
+                Step::ReadError { deadline, .. } => self.receive(time_left(Some(deadline), now())),
+                Step::Stream(_) => return Ok(exchange.start()),
+                Step::Failed(fault) => return Err(fault),
+            }
+            exchange.handle_response(&mut self.response, now(), SystemTime::now());
+        }
+    }
+
     /// Tries the addresses of the host one after the other, and sends the request.
-    fn open(request: &Request, limit: Option<Duration>) -> io::Result<Self> {
-        let addresses = request.url.socket_addrs(|| None)?;
+    fn open(&mut self, request: &Request, limit: Option<Duration>) -> io::Result<()> {
+        *self = Connection::default();
         let mut result = Err(ErrorKind::NotFound.into());
-        for address in addresses {
+        for address in request.url.socket_addrs(|| None)? {
             result = TcpStream::connect_timeout(&address, limit.unwrap_or(Duration::MAX));
             if result.is_ok() {
                 break;
             }
         }
-        let mut socket = result?;
         // If this fails, the server may have answered all the same, and reading says what happened.
+        let socket = self.socket.insert(result?);
         _ = socket.write_all(&request.to_http1(None, None));
-        Ok(Connection {
-            socket: Some(socket),
-            response: ResponseReader::default(),
-        })
+        Ok(())
     }
 
     fn receive(&mut self, limit: Option<Duration>) {
@@ -150,6 +133,12 @@ impl Connection {
         });
         self.response.receive(read.map(|length| &buffer[..length]));
     }
+}
+
+/// For a socket, to which no time at all means no limit.
+fn time_left(deadline: Option<Timestamp>, now: Timestamp) -> Option<Duration> {
+    let left = deadline?.saturating_duration_since(now);
+    Some(left.max(Duration::from_millis(1)))
 }
 
 fn show(action: &Action) -> io::Result<()> {

@@ -75,6 +75,7 @@ pub(crate) enum Versions {
 }
 
 /// With whom TLS is begun.
+#[cfg_attr(not(feature = "__tls"), allow(dead_code))]
 struct Peer<'a> {
     /// What precedes the host in messages.
     role: &'static str,
