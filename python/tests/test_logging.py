@@ -84,9 +84,7 @@ def test_what_would_be_final_at_first_is_retried_with_a_warning(
         Reply.redirect(307, f"https://localhost:{tls_port}/"),
         Reply.stream().event("b"),
     )
-    client = SSEClient(
-        server.url(), 0.001, error_strategy=ErrorStrategy.reconnect(), logger=logger
-    )
+    client = SSEClient(server.url(), 0.001, error_strategy=ErrorStrategy.reconnect(), logger=logger)
     with client:
         assert [event.data for _, event in zip("ab", client.events, strict=False)] == ["a", "b"]
     warnings = [message for level, message in handler.records if level == "WARNING"]

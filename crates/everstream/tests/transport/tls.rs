@@ -15,6 +15,24 @@ fn stream() -> Reply {
     Reply::stream().event_with_id("1", "hello").stall()
 }
 
+/// A server behind TLS, and the authority of its certificate.
+fn behind_tls(reply: Reply) -> (Server, TlsServer, Authority) {
+    let (server, authority) = (Server::start(), Authority::new());
+    server.otherwise(reply);
+    let leaf = authority.server(&["localhost"], Validity::Now);
+    let tls = TlsServer::start(leaf.config(&["http/1.1"]), &server);
+    (server, tls, authority)
+}
+
+/// The same, for clients with a certificate of the second authority.
+fn for_clients_with_certificates() -> (Server, TlsServer, Authority, Authority) {
+    let (server, authority, clients) = (Server::start(), Authority::new(), Authority::new());
+    server.otherwise(stream());
+    let leaf = authority.server(&["localhost"], Validity::Now);
+    let tls = TlsServer::start(leaf.config_for_clients_of(&clients), &server);
+    (server, tls, authority, clients)
+}
+
 const UNKNOWN_ISSUER: &str = "the certificate of localhost is not trusted: unknown issuer";
 
 /// The certificate isn't trusted, for this reason, in these words.
@@ -27,11 +45,7 @@ fn assert_untrusted(fault: &Fault, text: &str) {
 
 #[test]
 fn a_private_authority_is_trusted_if_it_is_given() {
-    let server = Server::start();
-    server.otherwise(stream());
-    let authority = Authority::new();
-    let leaf = authority.server(&["localhost"], Validity::Now);
-    let tls = TlsServer::start(leaf.config(&["http/1.1"]), &server);
+    let (_server, tls, authority) = behind_tls(stream());
     both(|kind| {
         let http = Http::new(tls.url("/feed")).root_certificates(authority.pem());
         let mut client = kind.build(SseClient::builder(http));
@@ -61,10 +75,7 @@ fn several_authorities_in_one_pem_and_in_several_are_all_trusted() {
 
 #[test]
 fn a_certificate_that_is_not_trusted_at_first_is_final() {
-    let server = Server::start();
-    server.otherwise(stream());
-    let leaf = Authority::new().server(&["localhost"], Validity::Now);
-    let tls = TlsServer::start(leaf.config(&[]), &server);
+    let (_server, tls, _) = behind_tls(stream());
     let other = Authority::new();
     both(|kind| {
         let http = Http::new(tls.url("/")).root_certificates(other.pem());
@@ -133,11 +144,7 @@ fn any_certificate_is_accepted_on_demand() {
 
 #[test]
 fn a_client_certificate_is_shown_to_a_server_that_asks_for_one() {
-    let server = Server::start();
-    server.otherwise(stream());
-    let (authority, clients) = (Authority::new(), Authority::new());
-    let leaf = authority.server(&["localhost"], Validity::Now);
-    let tls = TlsServer::start(leaf.config_for_clients_of(&clients), &server);
+    let (_server, tls, authority, clients) = for_clients_with_certificates();
     both(|kind| {
         let own = clients.client();
         let http = Http::new(tls.url("/"))
@@ -150,11 +157,7 @@ fn a_client_certificate_is_shown_to_a_server_that_asks_for_one() {
 
 #[test]
 fn without_the_client_certificate_that_a_server_wants_there_is_a_fault_that_says_so() {
-    let server = Server::start();
-    server.otherwise(stream());
-    let (authority, clients) = (Authority::new(), Authority::new());
-    let leaf = authority.server(&["localhost"], Validity::Now);
-    let tls = TlsServer::start(leaf.config_for_clients_of(&clients), &server);
+    let (server, tls, authority, _) = for_clients_with_certificates();
     both(|kind| {
         let http = Http::new(tls.url("/")).root_certificates(authority.pem());
         let builder = SseClient::builder(http).initial_retry_delay(Duration::ZERO);
@@ -232,11 +235,7 @@ fn the_provider_that_the_program_installed_takes_precedence_over_ring() {
 #[test]
 #[ignore = "for a child process"]
 fn child_installs_a_provider() {
-    let server = Server::start();
-    server.otherwise(stream());
-    let authority = Authority::new();
-    let leaf = authority.server(&["localhost"], Validity::Now);
-    let tls = TlsServer::start(leaf.config(&["http/1.1"]), &server);
+    let (_server, tls, authority) = behind_tls(stream());
     let suites = || {
         both(|kind| {
             let http = Http::new(tls.url("/")).root_certificates(authority.pem());
@@ -262,11 +261,8 @@ fn child_installs_a_provider() {
 fn a_redirect_from_https_to_http_drops_credentials() {
     let plain = Server::start();
     plain.otherwise(stream());
-    let server = Server::start();
-    server.otherwise(Reply::redirect(307, plain.url("/moved")).header("Connection", "close"));
-    let authority = Authority::new();
-    let leaf = authority.server(&["localhost"], Validity::Now);
-    let tls = TlsServer::start(leaf.config(&[]), &server);
+    let redirect = Reply::redirect(307, plain.url("/moved")).header("Connection", "close");
+    let (server, tls, authority) = behind_tls(redirect);
     both(|kind| {
         let before = plain.request_count();
         let http = Http::new(tls.url("/"))
@@ -302,11 +298,7 @@ fn a_system_without_certificates_can_do_what_needs_none_of_them() {
 #[test]
 #[ignore = "for a child process"]
 fn child_has_no_certificates() {
-    let server = Server::start();
-    server.otherwise(stream());
-    let authority = Authority::new();
-    let leaf = authority.server(&["localhost"], Validity::Now);
-    let tls = TlsServer::start(leaf.config(&["http/1.1"]), &server);
+    let (server, tls, authority) = behind_tls(stream());
     both(|kind| {
         let mut client = kind.build(SseClient::builder(server.url("/")));
         assert_eq!(client.event().data(), "hello");
