@@ -147,6 +147,7 @@ pub(crate) fn from_python(
         log,
         delay,
         due: Timestamp::default(),
+        has_connected: false,
     }
 }
 
@@ -161,6 +162,8 @@ struct Watched {
     delay: DelayCell,
     /// When the next attempt is due.
     due: Timestamp,
+    /// There has been a connection.
+    has_connected: bool,
 }
 
 impl ErrorStrategy for Watched {
@@ -176,6 +179,7 @@ impl ErrorStrategy for Watched {
     }
 
     fn reset(&mut self) {
+        self.has_connected = true;
         self.inner.reset();
     }
 }
@@ -192,6 +196,10 @@ impl Watched {
             None => self.log.info(|| "the stream ended".to_owned()),
         }
         if verdict == Verdict::Continue {
+            let warning = fault.and_then(Fault::retry_warning);
+            if let Some(warning) = warning.filter(|_| self.has_connected) {
+                self.log.warning(|| warning.to_owned());
+            }
             let delay = self.due.saturating_duration_since(now);
             self.log
                 .info(|| format!("reconnecting in {:.3} s", delay.as_secs_f64()));

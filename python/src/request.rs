@@ -2,7 +2,7 @@
 
 use everstream::RedactedUrl;
 use everstream_http::exchange;
-use everstream_http::policy::{ContentCoding, MAX_REDIRECTS, last_event_id_header};
+use everstream_http::policy::{ContentCoding, MAX_REDIRECTS};
 use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -118,10 +118,7 @@ impl Request {
             added.map_err(|error| mark_unsent(py, error))?;
         }
         // An id that can't be a header's value is kept for the user, and not sent.
-        if let Some(id) = last_event_id.and_then(last_event_id_header) {
-            let name = HeaderName::from_static("last-event-id");
-            request.headers.insert(name, id);
-        }
+        request.set_last_event_id(last_event_id);
         let redirect_limit = match self.follow_redirects {
             true => MAX_REDIRECTS,
             false => 0,

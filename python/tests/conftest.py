@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -70,3 +72,42 @@ def deaf() -> Iterator[str]:
         finally:
             for client in queued:
                 client.close()
+
+
+SIGNED = Path(__file__).parent / "signed.pem"
+"""For localhost and 127.0.0.1, by that authority; with its key."""
+
+ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\nid: 1\ndata: over TLS\n\n"
+
+
+@pytest.fixture
+def tls_port() -> Iterator[int]:
+    """Of a server that answers over TLS with an event, and then is silent."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(SIGNED)
+
+    def answer(plain: socket.socket) -> None:
+        plain.settimeout(LIMIT)
+        with plain:
+            try:
+                with context.wrap_socket(plain, server_side=True) as connection:
+                    assert connection.recv(65536)
+                    connection.sendall(ANSWER)
+                    connection.recv(1)
+            except OSError:
+                pass  # The client didn't trust it, or has gone.
+
+    def serve() -> None:
+        while True:
+            try:
+                plain, _ = listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=answer, args=(plain,), daemon=True).start()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield listener.getsockname()[1]
+        listener.shutdown(socket.SHUT_RDWR)
+    thread.join(LIMIT)

@@ -6,60 +6,16 @@ It is read once, so each client is in a process of its own.
 from __future__ import annotations
 
 import os
-import socket
-import ssl
-import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from conftest import LIMIT
 from everstream.testing import Reply, SSEServer
 from test_processes import Child
 
 pytestmark = pytest.mark.skipif(not os.path.exists("/proc"), reason="others ask their system")
 
-HERE = Path(__file__).parent
-AUTHORITY = HERE / "authority.pem"
-SIGNED = HERE / "signed.pem"
-"""For localhost and 127.0.0.1, by that authority; with its key."""
-
-ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\nid: 1\ndata: over TLS\n\n"
-
-
-@pytest.fixture
-def port() -> Iterator[int]:
-    """Of a server that answers over TLS with an event, and then is silent."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(SIGNED)
-
-    def answer(plain: socket.socket) -> None:
-        plain.settimeout(LIMIT)
-        with plain:
-            try:
-                with context.wrap_socket(plain, server_side=True) as connection:
-                    assert connection.recv(65536)
-                    connection.sendall(ANSWER)
-                    connection.recv(1)
-            except OSError:
-                pass  # The client didn't trust it, or has gone.
-
-    def serve() -> None:
-        while True:
-            try:
-                plain, _ = listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=answer, args=(plain,), daemon=True).start()
-
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        thread = threading.Thread(target=serve, daemon=True)
-        thread.start()
-        yield listener.getsockname()[1]
-        listener.shutdown(socket.SHUT_RDWR)
-    thread.join(LIMIT)
-
+AUTHORITY = Path(__file__).parent / "authority.pem"
 
 BLOCKING = """
     import sys
@@ -92,15 +48,15 @@ ASYNCIO = """
 @pytest.mark.parametrize("program", [BLOCKING, ASYNCIO], ids=["blocking", "asyncio"])
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
 def test_an_authority_of_ones_own_is_named_by_the_environment(
-    port: int, program: str, host: str, monkeypatch: pytest.MonkeyPatch
+    tls_port: int, program: str, host: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(AUTHORITY))
-    assert Child(program, f"https://{host}:{port}/").end() == "over TLS\n"
+    assert Child(program, f"https://{host}:{tls_port}/").end() == "over TLS\n"
 
 
 @pytest.mark.parametrize("program", [BLOCKING, ASYNCIO], ids=["blocking", "asyncio"])
-def test_an_authority_that_nobody_named_is_not_trusted(port: int, program: str) -> None:
-    said = Child(program, f"https://localhost:{port}/").end()
+def test_an_authority_that_nobody_named_is_not_trusted(tls_port: int, program: str) -> None:
+    said = Child(program, f"https://localhost:{tls_port}/").end()
     assert "is not trusted: unknown issuer" in said
     assert "certificate" in said
 

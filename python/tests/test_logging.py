@@ -75,6 +75,26 @@ def test_the_delay_that_is_logged_is_the_one_that_is_waited(
     assert logged == ["reconnecting in 1.000 s", "reconnecting in 1.250 s"]
 
 
+def test_what_would_be_final_at_first_is_retried_with_a_warning(
+    server: SSEServer, tls_port: int, kept: tuple[logging.Logger, Kept]
+) -> None:
+    logger, handler = kept
+    server.enqueue(
+        Reply.stream().event("a"),
+        Reply.redirect(307, f"https://localhost:{tls_port}/"),
+        Reply.stream().event("b"),
+    )
+    client = SSEClient(server.url(), 0.001, error_strategy=ErrorStrategy.reconnect(), logger=logger)
+    with client:
+        assert [event.data for _, event in zip("ab", client.events, strict=False)] == ["a", "b"]
+    warnings = [message for level, message in handler.records if level == "WARNING"]
+    assert warnings == [
+        "the certificate of localhost is not trusted: unknown issuer",
+        "retrying although the certificate is not trusted, because an earlier connection"
+        " succeeded; on the first attempt this would be final",
+    ]
+
+
 def test_a_source_is_logged_by_its_name(kept: tuple[logging.Logger, Kept]) -> None:
     logger, handler = kept
     with SSEClient(canned([]), logger=logger) as client:

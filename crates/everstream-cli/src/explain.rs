@@ -77,6 +77,15 @@ pub(crate) fn withheld_before(fault: &Fault) -> Option<String> {
     withheld_message(&response.withheld_headers, &response.url)
 }
 
+/// Warns of what may be the cause of a fault that is retried, and of retrying it at all.
+/// `connections` is how many there were before.
+pub(crate) fn warn_of_retry(fault: &Fault, connections: u64) {
+    let retry = fault.retry_warning().filter(|_| connections > 0);
+    for text in [withheld_before(fault), retry.map(str::to_owned)] {
+        text.iter().for_each(|text| report::warning(text));
+    }
+}
+
 /// A time as people say it.
 pub(crate) fn seconds(time: Duration) -> String {
     let seconds = time.as_secs_f64();
@@ -99,11 +108,16 @@ pub(crate) fn stopped(by: &str, events: u64, last_event_id: Option<&str>, cursor
     text
 }
 
-/// The error, what the server said, and what to try next.
+/// The error, what may have caused it, what the server said, and what to try next.
 pub(crate) fn gave_up(error: &Error) {
     if let Some(text) = error.fault().and_then(withheld_before) {
         report::warning(&text);
     }
+    gave_up_after_warning(error);
+}
+
+/// The same, if it is reported already which headers were withheld.
+pub(crate) fn gave_up_after_warning(error: &Error) {
     if error.status() == Some(204) {
         report::news("the server ended the stream for good (status 204)");
         return;

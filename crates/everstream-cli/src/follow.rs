@@ -272,8 +272,8 @@ impl Follower<'_> {
                 }
                 let before = self.lost.replace(explain::lost(fault.as_ref(), delay));
                 before.iter().for_each(|lost| report::news(lost));
-                if let Some(text) = fault.as_ref().and_then(explain::withheld_before) {
-                    report::warning(&text);
+                if let Some(fault) = &fault {
+                    explain::warn_of_retry(fault, self.connections);
                 }
             }
             _ => {}

@@ -61,3 +61,29 @@ fn a_certificate_is_shown_to_servers_that_ask_for_it() {
     assert_eq!(code, 2);
     assert!(news.contains("/no/such.pem can't be read"), "{news}");
 }
+
+#[test]
+fn a_certificate_that_is_not_trusted_any_more_is_retried_with_a_warning() {
+    let (server, folder) = (Server::start(), Folder::new("no-longer-trusted"));
+    let (authority, other) = (Authority::new(), Authority::new());
+    let tls = [&authority, &other].map(|authority| {
+        let leaf = authority.server(&["localhost"], Validity::Now);
+        TlsServer::start(leaf.config(&["http/1.1"]), &server)
+    });
+    // The second attempt is the only one that meets the other certificate.
+    let gate = Server::start();
+    gate.enqueue(Reply::redirect(307, tls[0].url("/")))
+        .enqueue(Reply::redirect(307, tls[1].url("/")))
+        .otherwise(Reply::redirect(307, tls[0].url("/")));
+    server
+        .enqueue(Reply::stream().retry(1).event("a").end())
+        .otherwise(Reply::status(204));
+    let ca = folder.file("ca.pem", &authority.pem());
+    let (code, news) = Running::follow([&*gate.url("/"), "--cacert", ca.to_str().unwrap()]).end();
+    assert_eq!(code, 4, "{news}");
+    let warning = "everstream: warning: retrying although the certificate is not trusted, because \
+                   an earlier connection succeeded; on the first attempt this would be final\n";
+    assert_eq!(news.matches(warning).count(), 1, "{news}");
+    let lost = "the certificate of localhost is not trusted: unknown issuer; retrying in";
+    assert!(news.contains(lost), "{news}");
+}

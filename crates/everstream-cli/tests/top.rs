@@ -475,6 +475,24 @@ fn a_secret_is_not_sent_to_a_second_origin_unless_told_to() {
 }
 
 #[test]
+fn withheld_headers_are_reported_once_for_each_url() {
+    let (home, elsewhere) = (Server::start(), Server::start());
+    home.otherwise(Reply::redirect(307, elsewhere.url("/c")));
+    elsewhere
+        .enqueue(Reply::stream().retry(1).event("a").end())
+        .otherwise(Reply::status(401));
+    let mut top = Top::start("withheld", &format!("{} -H 'X-Key: hush'", home.url("/a")));
+    top.pty.wait_for("1 ended");
+    top.pty.press("q");
+    assert_eq!(top.end(), 6);
+    let warning = format!(
+        "everstream: warning: X-Key was not sent to {}: it was set for another origin",
+        elsewhere.url("/c")
+    );
+    assert_eq!(top.pty.written().matches(&warning).count(), 1);
+}
+
+#[test]
 fn the_exit_code_is_that_of_the_first_stream_once_all_have_ended() {
     let server = Server::with_handler(|request: &Request| match request.path() {
         "/missing" => Reply::status(404),

@@ -101,10 +101,22 @@ impl Failure {
     /// assert!(failure.needs_other_settings());
     /// ```
     pub fn needs_other_settings(&self) -> bool {
-        matches!(
-            self.kind,
-            FailureKind::Untrusted | FailureKind::ProxyAuthentication
-        )
+        self.retry_warning().is_some()
+    }
+
+    /// See [`Fault::retry_warning`](crate::Fault::retry_warning).
+    pub(crate) fn retry_warning(&self) -> Option<&'static str> {
+        match self.kind {
+            FailureKind::Untrusted => Some(
+                "retrying although the certificate is not trusted, because an earlier connection \
+                 succeeded; on the first attempt this would be final",
+            ),
+            FailureKind::ProxyAuthentication => Some(
+                "retrying although the proxy requires other credentials, because an earlier \
+                 connection succeeded; on the first attempt this would be final",
+            ),
+            _ => None,
+        }
     }
 }
 

@@ -192,6 +192,22 @@ impl Fault {
         }
     }
 
+    /// What to warn of when this fault is retried after an earlier connection, if
+    /// [`reconnect`](crate::error_strategy::reconnect) would have given up on the first attempt: a
+    /// certificate that isn't trusted, or a proxy that requires other credentials. `None`: nothing.
+    ///
+    /// ```
+    /// use everstream_core::{Failure, FailureKind, Fault};
+    ///
+    /// let failure = Failure::new(FailureKind::Untrusted, "the certificate has expired");
+    /// let warning = Fault::Connect(failure.into()).retry_warning().unwrap();
+    /// assert!(warning.starts_with("retrying although the certificate is not trusted"));
+    /// assert_eq!(Fault::Connect("refused".into()).retry_warning(), None);
+    /// ```
+    pub fn retry_warning(&self) -> Option<&'static str> {
+        self.failure().and_then(Failure::retry_warning)
+    }
+
     /// Whether the server closed or reset the connection before its response had ended.
     ///
     /// ```

@@ -331,6 +331,10 @@ fn wrong_settings_are_final_until_there_has_been_a_connection() {
         assert_eq!(strategy.apply(Some(&redirected), now), Verdict::Fail);
         strategy.reset();
         assert_eq!(strategy.apply(Some(&fault(kind)), now), Verdict::Continue);
+        for retried in [fault(kind), redirected] {
+            let warning = retried.retry_warning().unwrap();
+            assert!(warning.contains("on the first attempt this would be final"));
+        }
     }
     for kind in [
         FailureKind::Refused,
@@ -341,6 +345,7 @@ fn wrong_settings_are_final_until_there_has_been_a_connection() {
     ] {
         let verdict = reconnect().apply(Some(&fault(kind)), now);
         assert_eq!(verdict, Verdict::Continue, "{kind:?}");
+        assert_eq!(fault(kind).retry_warning(), None);
     }
 }
 

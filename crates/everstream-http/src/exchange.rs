@@ -29,118 +29,28 @@
 //!    [`judge`](policy::judge). Of any other, up to 1 KiB of the body is kept, for which it has 2 s:
 //!    a body that breaks, stalls or can't be decoded doesn't hide the error it belongs to.
 
+mod config;
+mod output;
+mod request;
+mod socket;
+
 use std::time::{Duration, SystemTime};
 
 use everstream_core::{BoxError, ErrorResponse, Fault, Headers, RedirectProblem, Start, Timestamp};
-use http::{HeaderMap, HeaderName, Method};
+use http::{HeaderMap, HeaderName};
 use url::Url;
 
-use crate::policy::{self, ContentCoding, HeaderScope, Verdict};
+use crate::policy::{self, ContentCoding, Verdict};
+
+pub use config::Config;
+pub use output::Output;
+pub use request::Request;
 
 /// How much of the body of an error is kept.
 pub const ERROR_BODY: usize = 1 << 10;
 
 /// How long the body of an error may take.
 pub const ERROR_BODY_TIME: Duration = Duration::from_secs(2);
-
-/// A request, except for its body.
-///
-/// ```
-/// use everstream_http::exchange::Request;
-/// use http::{HeaderMap, Method};
-///
-/// let request = Request {
-///     method: Method::GET,
-///     url: "https://example.com/feed".parse()?,
-///     headers: HeaderMap::new(),
-///     has_body: false,
-/// };
-/// assert_eq!(request.url.path(), "/feed");
-/// # Ok::<(), url::ParseError>(())
-/// ```
-#[derive(Debug, Clone)]
-pub struct Request {
-    /// The method.
-    pub method: Method,
-    /// Where it goes.
-    pub url: Url,
-    /// Its headers. `Host` is that of the URL if it isn't among them.
-    pub headers: HeaderMap,
-    /// Whether the body of the attempt goes with it. Redirects may drop it.
-    pub has_body: bool,
-}
-
-/// The settings of an attempt.
-///
-/// ```
-/// use everstream_http::exchange::Config;
-///
-/// assert_eq!(Config::default().redirect_limit, 10);
-/// ```
-#[derive(Debug, Clone, Copy)]
-pub struct Config {
-    /// How many redirects are followed. Default: 10.
-    pub redirect_limit: usize,
-    /// Which headers stay with their origin. Default: the sensitive ones.
-    pub header_scope: HeaderScope,
-    /// The content codings that the caller decodes. Default: none.
-    pub codings: &'static [ContentCoding],
-    /// The time to a connection. Default: no limit.
-    pub connect_timeout: Option<Duration>,
-    /// The time from a connection to a head. Default: no limit.
-    pub read_timeout: Option<Duration>,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Config {
-            redirect_limit: policy::MAX_REDIRECTS,
-            header_scope: HeaderScope::default(),
-            codings: &[],
-            connect_timeout: None,
-            read_timeout: None,
-        }
-    }
-}
-
-/// What the caller does next.
-///
-/// ```
-/// use everstream_http::exchange::Output;
-///
-/// assert!(matches!(Output::Stream(None), Output::Stream(_)));
-/// ```
-#[derive(Debug)]
-pub enum Output {
-    /// Drop the connection, if there is one, and open another for [`Exchange::request`]; then call
-    /// [`handle_connected`](Exchange::handle_connected) or
-    /// [`handle_connect_failure`](Exchange::handle_connect_failure), or
-    /// [`handle_timeout`](Exchange::handle_timeout) at the deadline.
-    Connect {
-        /// Until when.
-        deadline: Option<Timestamp>,
-    },
-    /// Send the request, and receive at the same time until the head of a response is there; then call
-    /// [`handle_head`](Exchange::handle_head) or [`handle_failure`](Exchange::handle_failure), or
-    /// [`handle_timeout`](Exchange::handle_timeout) at the deadline.
-    Receive {
-        /// Until when.
-        deadline: Option<Timestamp>,
-    },
-    /// Read the body, decoded if possible, and pass it to [`handle_body`](Exchange::handle_body) until
-    /// this output changes; or call [`handle_body_end`](Exchange::handle_body_end) at its end or when
-    /// it breaks, or [`handle_timeout`](Exchange::handle_timeout) at the deadline.
-    ReadError {
-        /// The coding of the body, if it can be decoded.
-        coding: Option<ContentCoding>,
-        /// Until when.
-        deadline: Timestamp,
-    },
-    /// The body is an event stream in this coding. [`Exchange::start`] describes the response.
-    Stream(Option<ContentCoding>),
-    /// The attempt has failed. It is returned once.
-    Failed(Fault),
-}
 
 /// One attempt.
 ///

@@ -1,7 +1,8 @@
-use http::HeaderValue;
 use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, COOKIE, LOCATION, RETRY_AFTER};
+use http::{HeaderValue, Method};
 
 use super::*;
+use crate::policy::HeaderScope;
 
 const NOW: Timestamp = Timestamp::since_start(Duration::from_secs(100));
 const LIMIT: Duration = Duration::from_secs(10);

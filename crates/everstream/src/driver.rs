@@ -1,6 +1,7 @@
 //! What both clients share: it does what the session says.
 
-use std::collections::VecDeque;
+mod held;
+
 use std::ops::ControlFlow;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
@@ -13,13 +14,11 @@ use crate::connect::{ConnectFuture, ConnectRequest, Connection, ConnectionClient
 use crate::error::Error;
 use crate::handle::Handle;
 use crate::timer::Timer;
-use crate::trace::{debug, trace};
+use crate::trace::{debug, trace, warn_of_retry};
+use held::Held;
 
 /// After so many chunks without a wait others may run.
 const BUSY: u32 = 64;
-
-/// So many starts and faults are kept for one who starts again and again and doesn't read.
-const HELD: usize = 64;
 
 pub(crate) struct Driver {
     session: Session<Bytes>,
@@ -33,18 +32,14 @@ pub(crate) struct Driver {
     /// The last event id of what was handed out, which `handle` shows.
     published: Option<String>,
     /// What came before `start` returned, for the next read.
-    held: VecDeque<Held>,
+    held: Held,
     epoch: Instant,
+    /// There has been a connection.
+    has_connected: bool,
     /// How many times in a row there was no need to wait.
     busy: u32,
     /// Everything is let go.
     closed: bool,
-}
-
-struct Held {
-    action: Action,
-    /// The last event id when it came.
-    id: Option<String>,
 }
 
 enum Link {
@@ -65,8 +60,9 @@ impl Driver {
             handle: Handle::new(published.clone()),
             registered: None,
             published,
-            held: Default::default(),
+            held: Held::default(),
             epoch: Instant::now(),
+            has_connected: false,
             busy: 0,
             closed: false,
         }
@@ -187,7 +183,7 @@ impl Driver {
             let result = match next {
                 Some(Ok(action)) => {
                     let connected = matches!(action, Action::Start(_));
-                    self.hold(action);
+                    self.held.hold(action, self.session.last_event_id());
                     if !connected {
                         continue;
                     }
@@ -201,26 +197,8 @@ impl Driver {
         }
     }
 
-    /// Keeps an action for the next read. Events and comments are what was received when an earlier
-    /// connection ended, and all of it; of starts and faults there may be no end while a server is
-    /// away or nobody reads: one fault in a row, and the newest [`HELD`].
-    fn hold(&mut self, action: Action) {
-        let is_told = |held: &Held| matches!(held.action, Action::Start(_) | Action::Fault(_));
-        let is_fault = |action: &Action| matches!(action, Action::Fault(_));
-        if is_fault(&action) && self.held.back().is_some_and(|held| is_fault(&held.action)) {
-            self.held.pop_back();
-        }
-        if self.held.iter().filter(|held| is_told(held)).count() == HELD {
-            if let Some(oldest) = self.held.iter().position(is_told) {
-                self.held.remove(oldest);
-            }
-        }
-        let id = self.session.last_event_id().map(String::from);
-        self.held.push_back(Held { action, id });
-    }
-
     fn take_held(&mut self) -> Option<Action> {
-        let Held { action, id } = self.held.pop_front()?;
+        let (action, id) = self.held.take()?;
         show(&self.handle, &mut self.published, id.as_deref());
         Some(action)
     }
@@ -242,9 +220,12 @@ impl Driver {
             let epoch = self.epoch;
             match self.session.poll_output_with(|| now(epoch)) {
                 Output::Action(action) => {
-                    if matches!(action, Action::Fault(_)) {
+                    if let Action::Fault(fault) = &action {
                         self.disconnected();
                         debug!(?action, delay = ?self.session.next_retry_delay(), "disconnected");
+                        if let (Some(fault), true) = (fault, self.has_connected) {
+                            warn_of_retry(fault);
+                        }
                     }
                     return Poll::Ready(Some(Ok(action)));
                 }
@@ -322,6 +303,7 @@ impl Driver {
                 debug!(status = connection.start.status, "connected");
                 let start = std::mem::take(&mut connection.start);
                 self.link = Link::Open(connection);
+                self.has_connected = true;
                 self.timer.forget_deadline();
                 self.session.handle_connected(start, now);
             }

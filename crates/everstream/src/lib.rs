@@ -64,7 +64,7 @@
 //! | `reqwest` | no | requests over your own `reqwest::Client`: [`Http::client`] |
 //! | `json` | no | [`JsonExt`], [`Http::json`] |
 //! | `serde` | no | `Serialize` and `Deserialize` for [`Event`] |
-//! | `tracing` | no | logs of connections, faults and waits, at the level `debug`; of reads, at `trace` |
+//! | `tracing` | no | logs of connections, faults and waits, at the level `debug`; of reads, at `trace`; at `warn`, [`Fault::retry_warning`] |
 //!
 //! Without default features there are the engine, the strategies and both clients over sources of
 //! your own. A page of an item that needs a feature says so.

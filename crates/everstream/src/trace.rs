@@ -15,3 +15,14 @@ macro_rules! trace {
 }
 
 pub(crate) use {debug, trace};
+
+/// A fault is retried, although it would have been final on the first attempt.
+#[cfg(feature = "tracing")]
+pub(crate) fn warn_of_retry(fault: &everstream_core::Fault) {
+    if let Some(warning) = fault.retry_warning() {
+        tracing::warn!(%fault, "{warning}");
+    }
+}
+
+#[cfg(not(feature = "tracing"))]
+pub(crate) fn warn_of_retry(_: &everstream_core::Fault) {}

@@ -13,6 +13,7 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use everstream::{ConnectRequest, Connection, Fault, Hop, Http, Probe, RedactedUrl};
+use everstream_http::policy::withheld_message;
 use tokio::sync::watch;
 
 use super::CheckArgs;
@@ -87,6 +88,7 @@ impl Prober<'_> {
         let mut hops = Vec::new();
         let sent = self.ask("identity", None, &mut hops).await;
         observed.hops = hops.iter().map(redirect).collect();
+        warn_of_withheld(&sent);
         let mut probe = match sent {
             Ok(probe) => probe,
             Err(fault) => {
@@ -403,6 +405,26 @@ fn redirect(hop: &Hop) -> Redirect {
 
 fn redacted(url: &str) -> String {
     RedactedUrl(url).to_string()
+}
+
+/// Once: the further requests are redirected in the same way.
+fn warn_of_withheld(sent: &Result<Probe, Fault>) {
+    let (names, url) = match sent {
+        Ok(probe) => {
+            let start = probe.connection.start();
+            (&start.withheld_headers, start.url.as_deref())
+        }
+        Err(fault) => match fault.response() {
+            Some(response) => (&response.withheld_headers, Some(&*response.url)),
+            None => return,
+        },
+    };
+    // This one is ours.
+    let names = names.iter().filter(|name| *name != "origin");
+    let names: Vec<String> = names.cloned().collect();
+    if let Some(text) = withheld_message(&names, url.unwrap_or_default()) {
+        report::warning(&text);
+    }
 }
 
 fn trouble(fault: &Fault) -> Trouble {

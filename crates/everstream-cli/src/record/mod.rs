@@ -330,8 +330,8 @@ impl Recorder<'_> {
                 if let Some(status) = &mut self.status {
                     status.lost(delay);
                 }
-                if let Some(text) = fault.as_ref().and_then(explain::withheld_before) {
-                    report::warning(&text);
+                if let Some(fault) = &fault {
+                    explain::warn_of_retry(fault, self.connections);
                 }
                 self.lost = Some(explain::lost(fault.as_ref(), delay));
             }

@@ -261,8 +261,11 @@ fn sum_up(streams: &[Stream], ends: &[End]) -> Exit {
             text += &format!("; the last id is {id}");
         }
         report::news(&text);
+        if let Some(text) = &stream.withheld {
+            report::warning(text);
+        }
         if let Some((_, Some(error))) = ends.iter().find(|(ended, _)| *ended == index) {
-            explain::gave_up(error);
+            explain::gave_up_after_warning(error);
         }
     }
     if ends.len() < streams.len() {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use everstream::{Action, Error, Event, RedactedUrl};
 
 use super::rates::Rates;
-use crate::report;
+use crate::{explain, report};
 
 /// A server chooses how long its texts are; of each so many bytes are kept.
 const TEXT: usize = 300;
@@ -34,6 +34,8 @@ pub(super) struct Stream {
     pub(super) last_sign: Option<Duration>,
     pub(super) last_error: Option<(Duration, String)>,
     pub(super) last_id: Option<String>,
+    /// Which headers were withheld, if any were. It is said once, after the screen is left.
+    pub(super) withheld: Option<String>,
     /// The newest first.
     pub(super) recent: VecDeque<Recent>,
 }
@@ -70,6 +72,7 @@ impl Stream {
             last_sign: None,
             last_error: None,
             last_id: None,
+            withheld: None,
             recent: VecDeque::new(),
         }
     }
@@ -85,7 +88,8 @@ impl Stream {
     ) {
         self.last_id = id.map(clip);
         match action {
-            Action::Start(_) => {
+            Action::Start(start) => {
+                self.warn(explain::withheld(start));
                 self.connections += 1;
                 self.state = State::Connected { since: now };
                 self.last_sign = Some(now);
@@ -96,6 +100,7 @@ impl Stream {
                 self.last_sign = Some(now);
             }
             Action::Fault(fault) => {
+                self.warn(fault.as_ref().and_then(explain::withheld_before));
                 let why = match fault {
                     Some(fault) => report::chain(fault),
                     None => "the server ended the connection".to_owned(),
@@ -106,6 +111,12 @@ impl Stream {
                 };
             }
             _ => {}
+        }
+    }
+
+    fn warn(&mut self, withheld: Option<String>) {
+        if self.withheld.is_none() {
+            self.withheld = withheld.as_deref().map(clip);
         }
     }
 
@@ -128,6 +139,11 @@ impl Stream {
     /// There will be no other connection.
     pub(super) fn end(&mut self, error: Option<&Error>, now: Duration) {
         self.state = State::Ended;
+        self.warn(
+            error
+                .and_then(Error::fault)
+                .and_then(explain::withheld_before),
+        );
         let why = match error {
             Some(error) if error.status() == Some(204) => {
                 "the server ended the stream for good (status 204)".to_owned()
@@ -198,7 +214,7 @@ impl Kinds {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use everstream::{Fault, Start};
+    use everstream::{ErrorResponse, Fault, Start};
 
     pub(in crate::top) fn at(seconds: u64) -> Duration {
         Duration::from_secs(seconds)
@@ -245,6 +261,28 @@ pub(super) mod tests {
         stream.end(None, at(9));
         assert_eq!(stream.state, State::Ended);
         assert_eq!(stream.last_id.as_deref(), Some("7"));
+    }
+
+    #[test]
+    fn withheld_headers_are_remembered_once() {
+        let withheld = |name: &str| vec![name.to_owned()];
+        let mut response = ErrorResponse::new(401);
+        response.withheld_headers = withheld("x-key");
+        response.url = "http://b.test/".to_owned();
+        let refused = Fault::Status(Box::new(response));
+        let mut start = Start::default();
+        start.withheld_headers = withheld("x-other");
+        start.url = Some("http://c.test/".to_owned());
+
+        let mut stream = Stream::new("http://a.test/");
+        take(&mut stream, &self::start(), 1);
+        assert_eq!(stream.withheld, None);
+        take(&mut stream, &Action::Fault(Some(refused)), 2);
+        take(&mut stream, &Action::Start(Box::new(start)), 3);
+        assert_eq!(
+            stream.withheld.as_deref(),
+            Some("X-Key was not sent to http://b.test/: it was set for another origin")
+        );
     }
 
     #[test]

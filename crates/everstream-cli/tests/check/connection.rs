@@ -46,12 +46,21 @@ fn redirects_are_told_of() {
     let options = ["--count", "5", "-H", "X-Key: secret"];
     let outcome = found(&server.url("/away"), &options, &["redirects"], &[]);
     assert!(!format!("{:?}", outcome.report).contains("secret"));
+    let warning = format!(
+        "everstream: warning: X-Key was not sent to {}: it was set for another origin\n",
+        other.url("/feed")
+    );
+    assert_eq!(outcome.news.matches(&warning).count(), 1);
+    assert_eq!(outcome.news.matches("warning").count(), 1);
     assert!(
         other
             .requests()
             .iter()
             .all(|it| it.header("x-key").is_none())
     );
+    // A header of its own is nothing that the user would miss.
+    let outcome = found(&server.url("/away"), FIVE, &["redirects"], &[]);
+    assert!(!outcome.news.contains("warning"), "{}", outcome.news);
     for path in ["/loop", "/ftp"] {
         let outcome = found(&server.url(path), FIVE, &[], &["redirects"]);
         assert_eq!(outcome.with_level("pass"), ["reachable"]);

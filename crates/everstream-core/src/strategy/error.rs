@@ -100,7 +100,7 @@ impl ErrorStrategy for Box<dyn ErrorStrategy> {
 ///
 /// A certificate that isn't trusted, and a proxy that wants other credentials, are final until there has
 /// been a connection: the settings are wrong. After that they are retried, as a server or a proxy may be
-/// misconfigured for a while.
+/// misconfigured for a while, with a warning: see [`Fault::retry_warning`].
 ///
 /// ```
 /// use everstream_core::error_strategy::{self, ErrorStrategy, Verdict};

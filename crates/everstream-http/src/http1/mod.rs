@@ -34,12 +34,15 @@
 mod body;
 mod head;
 mod request;
+mod response;
 
 use std::fmt;
 
 pub use body::{BodyEnd, BodyReader, Framing, MAX_CHUNK_LINE, MAX_TRAILERS, Piece};
 pub use head::{Head, HeadReader, HeadStep, MAX_HEAD, MAX_HEADERS, MAX_INFORMATIONAL};
+pub(crate) use request::authority;
 pub use request::{is_managed_header, write_connect, write_request};
+pub use response::{Body, ResponseReader};
 
 /// What is wrong with a response.
 ///

@@ -133,7 +133,7 @@ pub fn write_connect(out: &mut Vec<u8>, url: &Url, authorization: Option<&Header
 }
 
 /// Host and port of the URL, without a default port.
-fn authority(url: &Url) -> &str {
+pub(crate) fn authority(url: &Url) -> &str {
     &url[url::Position::BeforeHost..url::Position::AfterPort]
 }
 

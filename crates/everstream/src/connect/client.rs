@@ -7,11 +7,11 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use ::http::{HeaderName, Method};
+use ::http::Method;
 use bytes::Bytes;
 use everstream_core::{Fault, Start, Timestamp};
 use everstream_http::exchange::{Config, Exchange, Output, Request};
-use everstream_http::policy::{ContentCoding, last_event_id_header};
+use everstream_http::policy::ContentCoding;
 use futures_core::Stream;
 use tokio::time::Instant;
 
@@ -20,8 +20,6 @@ use super::decode::{CODINGS, Decoded};
 use super::net::ConnectError;
 use super::settings::Settings;
 use super::{ConnectFuture, ConnectRequest, Connection, ConnectionClient, Source};
-
-const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 /// When a time limit has passed, what is awaited gets this much more time: a runtime that a busy caller
 /// kept from running has not seen yet what has arrived.
@@ -67,16 +65,13 @@ impl HttpClient {
             if let Some(problem) = attempt.problem {
                 return Err(Fault::Other((&*problem).into()));
             }
-            let id = attempt.last_event_id.as_deref();
-            if let Some(id) = id.and_then(last_event_id_header) {
-                attempt.headers.insert(LAST_EVENT_ID, id);
-            }
-            let request_head = Request {
+            let mut request_head = Request {
                 method,
                 url: attempt.url,
                 headers: attempt.headers,
                 has_body: settings.body.is_some(),
             };
+            request_head.set_last_event_id(attempt.last_event_id.as_deref());
             let config = Config {
                 redirect_limit: settings.redirect_limit,
                 header_scope: settings.header_scope,

@@ -11,7 +11,7 @@ use ::http::{HeaderValue, Method};
 use bytes::Bytes;
 use everstream_core::Fault;
 use everstream_http::exchange::Request;
-use everstream_http::http1::{BodyEnd, BodyReader, Head, HeadReader, write_request};
+use everstream_http::http1::{BodyEnd, BodyReader, Head, HeadReader};
 use everstream_http::{Failure, SocketFailure as _};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
@@ -42,15 +42,7 @@ impl Sending {
         body: Option<&Bytes>,
         through_proxy: Option<Option<&HeaderValue>>,
     ) -> Self {
-        let mut head = Vec::with_capacity(512);
-        write_request(
-            &mut head,
-            &request.method,
-            &request.url,
-            through_proxy,
-            &request.headers,
-            body.map(|body| &**body),
-        );
+        let head = request.to_http1(through_proxy, body.map(|body| &**body));
         Sending {
             io,
             upload: Upload {

@@ -1,7 +1,7 @@
 //! Responses as they came, for a tool that examines servers. It isn't part of the API.
 
 use ::http::header::CONTENT_TYPE;
-use everstream_core::Fault;
+use everstream_core::{Fault, Start};
 use everstream_http::policy::{content_coding, is_redirect};
 
 use super::client::connection;
@@ -74,11 +74,14 @@ impl Http {
         }
         let coding = content_coding(&response.headers, CODINGS);
         let url = attempting.exchange().request().url.to_string();
+        let mut start = Start::default();
+        let withheld = attempting.exchange().withheld().iter();
+        start.withheld_headers = withheld.map(|name| name.to_string()).collect();
         let headers = response.headers.iter();
         let headers = headers
             .map(|(name, value)| (name.as_str(), String::from_utf8_lossy(value.as_bytes())))
             .collect();
-        let connection = connection(Default::default(), response.body, coding.ok().flatten());
+        let connection = connection(start, response.body, coding.ok().flatten());
         Ok(Probe {
             version: format!("{:?}", response.version),
             method: client.method.to_string(),

@@ -5,6 +5,8 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::Http;
+
 /// The version of HTTP to use.
 ///
 /// ```
@@ -68,4 +70,177 @@ impl Default for Transport {
 pub(super) enum Roots {
     WithSystem,
     OnlyOwn,
+}
+
+impl Http {
+    /// How long the look-up of the name, the connection and TLS may take together. `None`: as long
+    /// as the system allows. Default: 10 s.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// let http = everstream::Http::new("https://example.com/feed")
+    ///     .connect_timeout(Duration::from_secs(3));
+    /// # drop(http);
+    /// ```
+    #[must_use]
+    pub fn connect_timeout(self, limit: impl Into<Option<Duration>>) -> Self {
+        self.with_transport(|transport| transport.connect_timeout = limit.into())
+    }
+
+    /// Chooses the version of HTTP. Default: what the server offers; HTTP/1.1 in the blocking
+    /// client.
+    ///
+    /// ```
+    /// use everstream::{Http, HttpVersion};
+    ///
+    /// let http = Http::new("https://example.com/feed").version(HttpVersion::Http1);
+    /// # drop(http);
+    /// ```
+    #[must_use]
+    pub fn version(self, version: HttpVersion) -> Self {
+        self.with_transport(|transport| transport.version = version)
+    }
+
+    /// Uses this proxy instead of the system's: `http://`, `https://`, or, with the feature
+    /// `socks`, `socks5://`.
+    ///
+    /// ```
+    /// let http = everstream::Http::new("https://example.com/feed").proxy("http://localhost:3128");
+    /// # drop(http);
+    /// ```
+    #[must_use]
+    pub fn proxy(self, url: impl Into<String>) -> Self {
+        self.with_transport(|transport| transport.proxy = Some(Some(url.into())))
+    }
+
+    /// Uses no proxy.
+    ///
+    /// ```
+    /// let http = everstream::Http::new("https://example.com/feed").no_proxy();
+    /// # drop(http);
+    /// ```
+    #[must_use]
+    pub fn no_proxy(self) -> Self {
+        self.with_transport(|transport| transport.proxy = Some(None))
+    }
+
+    /// Connects to this address for requests to this host, instead of looking its name up. The
+    /// port is the URL's; that of the address doesn't count. More than one address for a host: they
+    /// are tried in turn.
+    ///
+    /// With a proxy it is the proxy that looks names up. The host is a name alone, written as in a
+    /// URL: case, Punycode and a dot at its end make no difference. One with a port, and an address,
+    /// are errors of the build.
+    ///
+    /// ```
+    /// let http = everstream::Http::new("https://example.com/feed")
+    ///     .resolve("example.com", [127, 0, 0, 1]);
+    /// # drop(http);
+    /// ```
+    #[must_use]
+    pub fn resolve(self, host: impl Into<String>, address: impl Into<IpAddr>) -> Self {
+        self.with_transport(|transport| transport.resolve.push((host.into(), address.into())))
+    }
+
+    /// Connects to this Unix socket, whatever host and port the URL has. Proxies aren't used then.
+    ///
+    /// ```
+    /// let http = everstream::Http::new("http://localhost/feed").unix_socket("/run/feed.sock");
+    /// # drop(http);
+    /// ```
+    #[cfg(unix)]
+    #[must_use]
+    pub fn unix_socket(self, path: impl Into<PathBuf>) -> Self {
+        self.with_transport(|transport| transport.unix_socket = Some(path.into()))
+    }
+
+    /// Trusts these certificates (PEM, one or more) besides the system's.
+    ///
+    /// ```
+    /// use everstream::{Http, SseClient};
+    ///
+    /// # let ca = rcgen::generate_simple_self_signed(["localhost".into()]).unwrap().cert.pem();
+    /// let feed = || Http::new("https://localhost/feed");
+    /// let client = SseClient::new(feed().root_certificates(ca))?; // as read from a .pem file
+    /// let error = SseClient::new(feed().root_certificates("")).unwrap_err();
+    /// assert!(error.to_string().contains("root_certificates"));
+    /// # Ok::<(), everstream::Error>(())
+    /// ```
+    #[cfg(any(
+        feature = "rustls",
+        feature = "rustls-no-provider",
+        feature = "native-tls"
+    ))]
+    #[must_use]
+    pub fn root_certificates(self, pem: impl Into<Vec<u8>>) -> Self {
+        self.with_transport(|transport| transport.tls.roots.push(pem.into()))
+    }
+
+    /// Shows this certificate (chain) to servers that ask for one; both in PEM, the key in PKCS#8.
+    ///
+    /// ```
+    /// use everstream::{Http, SseClient};
+    ///
+    /// # let made = rcgen::generate_simple_self_signed(["me".into()]).unwrap();
+    /// # let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+    /// let feed = || Http::new("https://localhost/feed");
+    /// let client = SseClient::new(feed().client_certificate(certificate, key))?; // from files
+    /// let error = SseClient::new(feed().client_certificate("", "")).unwrap_err();
+    /// assert!(error.to_string().contains("client_certificate"));
+    /// # Ok::<(), everstream::Error>(())
+    /// ```
+    #[cfg(any(
+        feature = "rustls",
+        feature = "rustls-no-provider",
+        feature = "native-tls"
+    ))]
+    #[must_use]
+    pub fn client_certificate(self, pem: impl Into<Vec<u8>>, key: impl Into<Vec<u8>>) -> Self {
+        self.with_transport(|transport| transport.tls.identity = Some((pem.into(), key.into())))
+    }
+
+    /// Accepts any certificate. Whoever is between can read and change everything.
+    ///
+    /// ```
+    /// let http = everstream::Http::new("https://localhost/feed").danger_accept_invalid_certs();
+    /// # drop(http);
+    /// ```
+    #[cfg(any(
+        feature = "rustls",
+        feature = "rustls-no-provider",
+        feature = "native-tls"
+    ))]
+    #[must_use]
+    pub fn danger_accept_invalid_certs(self) -> Self {
+        self.with_transport(|transport| transport.tls.accept_invalid_certs = true)
+    }
+
+    /// Uses your own `reqwest::Client`, with its time-outs, proxies, TLS and version; what is set
+    /// here of these is ignored.
+    ///
+    /// Build it with `redirect(Policy::none())`: then redirects are followed here, and sensitive
+    /// headers of your own are safe. A client that follows them by itself leaves out only the
+    /// standard ones. In a blocking client it must not have been used in another runtime.
+    ///
+    /// Whether it followed a redirect before a connection was refused can't be seen, so that a
+    /// request with a method that isn't safe is not repeated after a refused connection either.
+    ///
+    /// Everstream enables no feature of reqwest: choose those for TLS and HTTP/2 in your own
+    /// `Cargo.toml`. With reqwest's `rustls-no-provider`, your program has to install a provider before
+    /// it builds the client.
+    ///
+    /// ```
+    /// use everstream::Http;
+    ///
+    /// _ = rustls::crypto::ring::default_provider().install_default(); // once, in main
+    /// let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build()?;
+    /// let http = Http::new("https://example.com/feed").client(client);
+    /// # Ok::<(), reqwest::Error>(())
+    /// ```
+    #[cfg(feature = "reqwest")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "reqwest")))]
+    #[must_use]
+    pub fn client(self, client: reqwest::Client) -> Self {
+        self.with(|settings| settings.own = Some(client))
+    }
 }

@@ -4,12 +4,14 @@ use std::fmt::{self, Write};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use everstream::{Attempt, Error, Http, SseClient, blocking, error_strategy};
+use everstream::{Action, Attempt, Error, Http, SseClient, blocking, error_strategy};
 use everstream_testing::{Reply, Server};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Metadata, Subscriber, span};
 
-use super::client::in_child;
+use super::certs::{Authority, Validity};
+use super::client::{both, in_child};
+use super::tls_server::TlsServer;
 
 // In a process of their own, because whether a place logs at all is remembered for the whole
 // process, and other tests come to the same places without a subscriber.
@@ -179,4 +181,54 @@ fn child_of_the_blocking_client() {
         while let Some(Ok(_)) = client.next_event() {}
     });
     assert_told(&log);
+}
+
+/// A stream whose server is reached by TLS, but for the second time with a certificate that isn't
+/// trusted.
+#[test]
+fn retrying_what_would_be_final_at_first_is_a_warning() {
+    in_child("logging::child_that_retries_an_untrusted_certificate", &[]);
+}
+
+#[test]
+#[ignore = "for a child process"]
+fn child_that_retries_an_untrusted_certificate() {
+    let (server, authority) = (Server::start(), Authority::new());
+    server.otherwise(Reply::stream().event("hello").end());
+    let tls = [&authority, &Authority::new()].map(|authority| {
+        let leaf = authority.server(&["localhost"], Validity::Now);
+        TlsServer::start(leaf.config(&["http/1.1"]), &server)
+    });
+    both(|kind| {
+        let log = Log::default();
+        tracing::subscriber::with_default(log.clone(), || {
+            let urls = tls.each_ref().map(|tls| tls.url("/"));
+            let http = Http::new(&urls[0])
+                .root_certificates(authority.pem())
+                .before_attempt(move |attempt: Attempt| {
+                    let url = &urls[usize::from(attempt.number() == 2)];
+                    std::future::ready(Ok::<_, Error>(attempt.with_url(url)))
+                });
+            let builder = SseClient::builder(http)
+                .initial_retry_delay(Duration::ZERO)
+                .error_strategy(error_strategy::reconnect());
+            let mut client = kind.build(builder);
+            let mut events = 0;
+            while events < 2 {
+                match client.next() {
+                    Some(Ok(Action::Event(_))) => events += 1,
+                    Some(Ok(_)) => {}
+                    other => panic!("{other:?}"),
+                }
+            }
+        });
+        assert_eq!(
+            log.own(Level::WARN),
+            [
+                "retrying although the certificate is not trusted, because an earlier connection \
+              succeeded; on the first attempt this would be final \
+              fault=the certificate of localhost is not trusted: unknown issuer"
+            ]
+        );
+    });
 }

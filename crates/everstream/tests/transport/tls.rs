@@ -2,17 +2,35 @@
 
 use std::time::Duration;
 
-use everstream::{Action, Error, Fault, Http, RedirectProblem, SseClient};
+use everstream::{Error, Fault, Http, RedirectProblem, SseClient};
 use everstream_http::FailureKind;
 use everstream_testing::{Reply, Server};
 use rustls::CipherSuite;
 
 use super::certs::{Authority, Validity};
 use super::client::{both, chain, failure, in_child};
-use super::tls_server::{Goodbye, Handshake, TlsServer};
+use super::tls_server::{Handshake, TlsServer};
 
 fn stream() -> Reply {
     Reply::stream().event_with_id("1", "hello").stall()
+}
+
+/// A server behind TLS, and the authority of its certificate.
+fn behind_tls(reply: Reply) -> (Server, TlsServer, Authority) {
+    let (server, authority) = (Server::start(), Authority::new());
+    server.otherwise(reply);
+    let leaf = authority.server(&["localhost"], Validity::Now);
+    let tls = TlsServer::start(leaf.config(&["http/1.1"]), &server);
+    (server, tls, authority)
+}
+
+/// The same, for clients with a certificate of the second authority.
+fn for_clients_with_certificates() -> (Server, TlsServer, Authority, Authority) {
+    let (server, authority, clients) = (Server::start(), Authority::new(), Authority::new());
+    server.otherwise(stream());
+    let leaf = authority.server(&["localhost"], Validity::Now);
+    let tls = TlsServer::start(leaf.config_for_clients_of(&clients), &server);
+    (server, tls, authority, clients)
 }
 
 const UNKNOWN_ISSUER: &str = "the certificate of localhost is not trusted: unknown issuer";
@@ -27,11 +45,7 @@ fn assert_untrusted(fault: &Fault, text: &str) {
 
 #[test]
 fn a_private_authority_is_trusted_if_it_is_given() {
-    let server = Server::start();
-    server.otherwise(stream());
-    let authority = Authority::new();
-    let leaf = authority.server(&["localhost"], Validity::Now);
-    let tls = TlsServer::start(leaf.config(&["http/1.1"]), &server);
+    let (_server, tls, authority) = behind_tls(stream());
     both(|kind| {
         let http = Http::new(tls.url("/feed")).root_certificates(authority.pem());
         let mut client = kind.build(SseClient::builder(http));
@@ -61,10 +75,7 @@ fn several_authorities_in_one_pem_and_in_several_are_all_trusted() {
 
 #[test]
 fn a_certificate_that_is_not_trusted_at_first_is_final() {
-    let server = Server::start();
-    server.otherwise(stream());
-    let leaf = Authority::new().server(&["localhost"], Validity::Now);
-    let tls = TlsServer::start(leaf.config(&[]), &server);
+    let (_server, tls, _) = behind_tls(stream());
     let other = Authority::new();
     both(|kind| {
         let http = Http::new(tls.url("/")).root_certificates(other.pem());
@@ -76,63 +87,41 @@ fn a_certificate_that_is_not_trusted_at_first_is_final() {
     });
 }
 
-#[test]
-fn an_unknown_authority_is_a_connect_fault_that_names_it() {
+/// A client gets a fault of this text, and the server is not told anything.
+fn assert_refused(host: &str, validity: Validity, trusted: Option<&Authority>, text: &str) {
     let server = Server::start();
     server.otherwise(stream());
-    let leaf = Authority::new().server(&["localhost"], Validity::Now);
+    let authority = Authority::new();
+    let leaf = authority.server(&[host], validity);
     let tls = TlsServer::start(leaf.config(&[]), &server);
-    let other = Authority::new();
+    let trusted = trusted.unwrap_or(&authority);
     both(|kind| {
-        let http = Http::new(tls.url("/")).root_certificates(other.pem());
-        let mut client = kind.build(SseClient::builder(http));
-        let fault = client.any_fault();
+        let http = Http::new(tls.url("/")).root_certificates(trusted.pem());
+        let fault = kind.build(SseClient::builder(http)).any_fault();
         assert!(matches!(fault, Fault::Connect(_)), "{fault:?}");
-        assert_untrusted(&fault, UNKNOWN_ISSUER);
-        assert_eq!(chain(&fault), format!("{UNKNOWN_ISSUER}"));
+        assert_untrusted(&fault, text);
+        assert_eq!(chain(&fault), text);
         assert!(matches!(tls.next_handshake(), Handshake::Failed));
     });
-    assert_eq!(
-        server.request_count(),
-        0,
-        "the server must not be told anything"
-    );
+    assert_eq!(server.request_count(), 0);
+}
+
+#[test]
+fn an_unknown_authority_is_a_connect_fault_that_names_it() {
+    let other = Authority::new();
+    assert_refused("localhost", Validity::Now, Some(&other), UNKNOWN_ISSUER);
 }
 
 #[test]
 fn a_certificate_for_another_host_is_a_connect_fault_that_names_both() {
-    let server = Server::start();
-    server.otherwise(stream());
-    let authority = Authority::new();
-    let leaf = authority.server(&["other.test"], Validity::Now);
-    let tls = TlsServer::start(leaf.config(&[]), &server);
-    both(|kind| {
-        let http = Http::new(tls.url("/")).root_certificates(authority.pem());
-        let mut client = kind.build(SseClient::builder(http));
-        let fault = client.any_fault();
-        assert!(matches!(fault, Fault::Connect(_)), "{fault:?}");
-        let text = "the certificate of localhost is for other.test, not localhost";
-        assert_untrusted(&fault, text);
-    });
-    assert_eq!(server.request_count(), 0);
+    let text = "the certificate of localhost is for other.test, not localhost";
+    assert_refused("other.test", Validity::Now, None, text);
 }
 
 #[test]
 fn an_expired_certificate_is_a_connect_fault_that_says_so() {
-    let server = Server::start();
-    server.otherwise(stream());
-    let authority = Authority::new();
-    let leaf = authority.server(&["localhost"], Validity::Expired);
-    let tls = TlsServer::start(leaf.config(&[]), &server);
-    both(|kind| {
-        let http = Http::new(tls.url("/")).root_certificates(authority.pem());
-        let mut client = kind.build(SseClient::builder(http));
-        let fault = client.any_fault();
-        assert!(matches!(fault, Fault::Connect(_)), "{fault:?}");
-        let text = "the certificate of localhost expired on 2002-01-01";
-        assert_untrusted(&fault, text);
-    });
-    assert_eq!(server.request_count(), 0);
+    let text = "the certificate of localhost expired on 2002-01-01";
+    assert_refused("localhost", Validity::Expired, None, text);
 }
 
 #[test]
@@ -155,11 +144,7 @@ fn any_certificate_is_accepted_on_demand() {
 
 #[test]
 fn a_client_certificate_is_shown_to_a_server_that_asks_for_one() {
-    let server = Server::start();
-    server.otherwise(stream());
-    let (authority, clients) = (Authority::new(), Authority::new());
-    let leaf = authority.server(&["localhost"], Validity::Now);
-    let tls = TlsServer::start(leaf.config_for_clients_of(&clients), &server);
+    let (_server, tls, authority, clients) = for_clients_with_certificates();
     both(|kind| {
         let own = clients.client();
         let http = Http::new(tls.url("/"))
@@ -172,11 +157,7 @@ fn a_client_certificate_is_shown_to_a_server_that_asks_for_one() {
 
 #[test]
 fn without_the_client_certificate_that_a_server_wants_there_is_a_fault_that_says_so() {
-    let server = Server::start();
-    server.otherwise(stream());
-    let (authority, clients) = (Authority::new(), Authority::new());
-    let leaf = authority.server(&["localhost"], Validity::Now);
-    let tls = TlsServer::start(leaf.config_for_clients_of(&clients), &server);
+    let (server, tls, authority, _) = for_clients_with_certificates();
     both(|kind| {
         let http = Http::new(tls.url("/")).root_certificates(authority.pem());
         let builder = SseClient::builder(http).initial_retry_delay(Duration::ZERO);
@@ -247,28 +228,6 @@ fn a_key_of_another_certificate_is_an_error_that_names_the_setting() {
 }
 
 #[test]
-fn a_reconnect_resumes_the_tls_session() {
-    let server = Server::start();
-    server.otherwise(Reply::stream().close_delimited().event("hello").end());
-    let authority = Authority::new();
-    let leaf = authority.server(&["localhost"], Validity::Now);
-    both(|kind| {
-        let tls = TlsServer::start(leaf.config(&["http/1.1"]), &server);
-        let http = Http::new(tls.url("/")).root_certificates(authority.pem());
-        let builder = SseClient::builder(http).initial_retry_delay(Duration::ZERO);
-        let mut client = kind.build(builder);
-        for expected in [false, true, true] {
-            assert_eq!(client.event().data(), "hello");
-            match tls.next_handshake() {
-                Handshake::Done { resumed, .. } => assert_eq!(resumed, expected),
-                Handshake::Failed => panic!(),
-            }
-            assert!(client.fault().is_none());
-        }
-    });
-}
-
-#[test]
 fn the_provider_that_the_program_installed_takes_precedence_over_ring() {
     in_child("tls::child_installs_a_provider", &[]);
 }
@@ -276,11 +235,7 @@ fn the_provider_that_the_program_installed_takes_precedence_over_ring() {
 #[test]
 #[ignore = "for a child process"]
 fn child_installs_a_provider() {
-    let server = Server::start();
-    server.otherwise(stream());
-    let authority = Authority::new();
-    let leaf = authority.server(&["localhost"], Validity::Now);
-    let tls = TlsServer::start(leaf.config(&["http/1.1"]), &server);
+    let (_server, tls, authority) = behind_tls(stream());
     let suites = || {
         both(|kind| {
             let http = Http::new(tls.url("/")).root_certificates(authority.pem());
@@ -306,11 +261,8 @@ fn child_installs_a_provider() {
 fn a_redirect_from_https_to_http_drops_credentials() {
     let plain = Server::start();
     plain.otherwise(stream());
-    let server = Server::start();
-    server.otherwise(Reply::redirect(307, plain.url("/moved")).header("Connection", "close"));
-    let authority = Authority::new();
-    let leaf = authority.server(&["localhost"], Validity::Now);
-    let tls = TlsServer::start(leaf.config(&[]), &server);
+    let redirect = Reply::redirect(307, plain.url("/moved")).header("Connection", "close");
+    let (server, tls, authority) = behind_tls(redirect);
     both(|kind| {
         let before = plain.request_count();
         let http = Http::new(tls.url("/"))
@@ -333,37 +285,6 @@ fn a_redirect_from_https_to_http_drops_credentials() {
 }
 
 #[test]
-fn a_response_that_tls_does_not_end_is_broken_and_not_finished() {
-    let server = Server::start();
-    server.otherwise(
-        Reply::stream()
-            .close_delimited()
-            .event_with_id("1", "whole")
-            .send("data: par")
-            .end(),
-    );
-    let authority = Authority::new();
-    let leaf = authority.server(&["localhost"], Validity::Now);
-    for (goodbye, broken) in [(Goodbye::Missing, true), (Goodbye::Proper, false)] {
-        let tls = TlsServer::start_with(leaf.config(&[]), &server, goodbye);
-        both(|kind| {
-            let http = Http::new(tls.url("/")).root_certificates(authority.pem());
-            let mut client = kind.build(SseClient::builder(http));
-            assert_eq!(client.event().data(), "whole");
-            match client.next() {
-                Some(Ok(Action::Fault(Some(fault @ Fault::Read(_))))) => {
-                    assert!(broken);
-                    let expected = "the server closed the connection mid-response";
-                    assert_eq!(fault.to_string(), expected);
-                }
-                Some(Ok(Action::Fault(None))) => assert!(!broken),
-                other => panic!("{other:?}"),
-            }
-        });
-    }
-}
-
-#[test]
 fn a_system_without_certificates_can_do_what_needs_none_of_them() {
     in_child(
         "tls::child_has_no_certificates",
@@ -377,11 +298,7 @@ fn a_system_without_certificates_can_do_what_needs_none_of_them() {
 #[test]
 #[ignore = "for a child process"]
 fn child_has_no_certificates() {
-    let server = Server::start();
-    server.otherwise(stream());
-    let authority = Authority::new();
-    let leaf = authority.server(&["localhost"], Validity::Now);
-    let tls = TlsServer::start(leaf.config(&["http/1.1"]), &server);
+    let (server, tls, authority) = behind_tls(stream());
     both(|kind| {
         let mut client = kind.build(SseClient::builder(server.url("/")));
         assert_eq!(client.event().data(), "hello");

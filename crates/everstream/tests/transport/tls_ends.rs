@@ -1,6 +1,8 @@
 //! How a response over TLS may end: with `close_notify`, or without it where the framing proves that
 //! all of it is there. And what a reconnect takes over from the session before.
 
+use std::time::Duration;
+
 use everstream::{Action, Fault, Http, SseClient};
 use everstream_http::FailureKind;
 use everstream_testing::{Reply, Server};
@@ -104,6 +106,33 @@ fn without_close_notify_a_body_that_is_incomplete_is_broken() {
 }
 
 #[test]
+fn a_response_that_tls_does_not_end_is_broken_and_not_finished() {
+    let behind = Behind::new(
+        Reply::stream()
+            .close_delimited()
+            .event_with_id("1", "whole")
+            .send("data: par")
+            .end(),
+    );
+    for (goodbye, broken) in [(Goodbye::Missing, true), (Goodbye::Proper, false)] {
+        let (_tls, http) = behind.tls(goodbye);
+        both(|kind| {
+            let mut client = kind.build(SseClient::builder(http.clone()));
+            assert_eq!(client.event().data(), "whole");
+            match client.next() {
+                Some(Ok(Action::Fault(Some(fault @ Fault::Read(_))))) => {
+                    assert!(broken);
+                    let expected = "the server closed the connection mid-response";
+                    assert_eq!(fault.to_string(), expected);
+                }
+                Some(Ok(Action::Fault(None))) => assert!(!broken),
+                other => panic!("{other:?}"),
+            }
+        });
+    }
+}
+
+#[test]
 fn without_close_notify_an_error_is_reported_with_its_body() {
     let behind = Behind::new(
         Reply::status(500)
@@ -116,6 +145,24 @@ fn without_close_notify_an_error_is_reported_with_its_body() {
         let fault = kind.build(SseClient::builder(http.clone())).any_fault();
         assert_eq!(fault.status(), Some(500));
         assert_eq!(fault.response().unwrap().body, b"oh no");
+    });
+}
+
+#[test]
+fn a_reconnect_resumes_the_tls_session() {
+    let behind = Behind::new(Reply::stream().close_delimited().event("hello").end());
+    both(|kind| {
+        let (tls, http) = behind.tls(Goodbye::Proper);
+        let builder = SseClient::builder(http).initial_retry_delay(Duration::ZERO);
+        let mut client = kind.build(builder);
+        for expected in [false, true, true] {
+            assert_eq!(client.event().data(), "hello");
+            match tls.next_handshake() {
+                Handshake::Done { resumed, .. } => assert_eq!(resumed, expected),
+                Handshake::Failed => panic!(),
+            }
+            assert!(client.fault().is_none());
+        }
     });
 }
 

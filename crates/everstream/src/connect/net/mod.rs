@@ -13,6 +13,7 @@ mod tcp;
 mod tls;
 mod tunnel;
 
+use std::fmt;
 #[cfg(unix)]
 use std::path::PathBuf;
 
@@ -73,6 +74,21 @@ pub(crate) enum Versions {
     Negotiate,
 }
 
+/// With whom TLS is begun.
+#[cfg_attr(not(feature = "__tls"), allow(dead_code))]
+struct Peer<'a> {
+    /// What precedes the host in messages.
+    role: &'static str,
+    host: &'a Host<&'a str>,
+    port: u16,
+}
+
+impl fmt::Display for Peer<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", self.role, self.host)
+    }
+}
+
 impl Connector {
     /// Checks the settings, and reads the proxies of the environment. The system's certificates are
     /// read by the first connection with TLS.
@@ -127,7 +143,11 @@ impl Connector {
             }
         };
         let (io, is_http2) = match with_tls {
-            true => self.begin_tls(io, &host, port, "", versions).await?,
+            true => {
+                let (role, host) = ("", &host);
+                self.begin_tls(io, Peer { role, host, port }, versions)
+                    .await?
+            }
             false => (io, by_knowledge),
         };
         Ok(Connected {
@@ -171,10 +191,12 @@ impl Connector {
         if proxy.kind != ProxyKind::Https {
             return Ok(io);
         }
-        let role = "the proxy ";
-        let (io, _) = self
-            .begin_tls(io, &host, proxy.port, role, Versions::Http1)
-            .await?;
+        let peer = Peer {
+            role: "the proxy ",
+            host: &host,
+            port: proxy.port,
+        };
+        let (io, _) = self.begin_tls(io, peer, Versions::Http1).await?;
         Ok(io)
     }
 
@@ -219,27 +241,19 @@ impl Connector {
         Err(ConnectError::Unreachable(without_tls()))
     }
 
+    /// Begins TLS, and returns whether HTTP/2 follows.
     #[cfg(feature = "__tls")]
     async fn begin_tls(
         &self,
         io: Io,
-        host: &Host<&str>,
-        port: u16,
-        role: &str,
+        peer: Peer<'_>,
         versions: Versions,
     ) -> Result<(Io, bool), ConnectError> {
-        self.tls.begin(io, host, port, role, versions).await
+        self.tls.begin(io, peer, versions).await
     }
 
     #[cfg(not(feature = "__tls"))]
-    async fn begin_tls(
-        &self,
-        _io: Io,
-        _host: &Host<&str>,
-        _port: u16,
-        _role: &str,
-        _versions: Versions,
-    ) -> Result<(Io, bool), ConnectError> {
+    async fn begin_tls(&self, _: Io, _: Peer<'_>, _: Versions) -> Result<(Io, bool), ConnectError> {
         Err(ConnectError::Unreachable(without_tls()))
     }
 }

@@ -10,6 +10,8 @@ mod self_signed;
 mod tls;
 #[cfg(feature = "__tls")]
 mod tls_server;
+#[cfg(feature = "__tls")]
+mod tls_settings;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 #[cfg(any(feature = "system-proxy", feature = "__rustls"))]

@@ -1,17 +1,11 @@
 //! TLS by the system's library.
 
-use super::tls_server::{Authority, params, self_signed, tls_server, trusting};
+use super::tls_server::{Authority, params, self_signed, tls_server, trusting, untrusted};
 use super::*;
 
 async fn greeted(transport: &Transport, server: SocketAddr) -> String {
     let url = format!("https://feed.test:{}/", server.port());
     greeting(connected(transport, &url).await.unwrap()).await
-}
-
-async fn untrusted(transport: &Transport, server: SocketAddr) -> String {
-    let failure = failed(transport, &format!("https://feed.test:{}/", server.port())).await;
-    assert_eq!(failure.kind(), FailureKind::Untrusted, "{failure}");
-    failure.to_string()
 }
 
 #[tokio::test]
@@ -54,16 +48,4 @@ async fn a_server_without_tls_is_described_as_such() {
     let failure = failed(&settings(), &format!("https://{server}/")).await;
     let expected = format!("127.0.0.1 doesn't speak TLS on port {}", server.port());
     assert_eq!(failure.to_string(), expected);
-}
-
-#[test]
-fn bad_settings_are_named_before_anything_is_connected() {
-    let named = |transport: &Transport| match Connector::new(transport).err() {
-        Some(Error::Config { setting, .. }) => setting,
-        other => panic!("{other:?}"),
-    };
-    assert_eq!(named(&trusting("")), "root_certificates");
-    let mut transport = settings();
-    transport.tls.identity = Some((Vec::new(), Vec::new()));
-    assert_eq!(named(&transport), "client_certificate");
 }

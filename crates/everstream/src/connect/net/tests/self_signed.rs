@@ -7,8 +7,7 @@ use rustls::ServerConfig;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
-use super::tls::untrusted;
-use super::tls_server::{params, self_signed, tls_server, trusting};
+use super::tls_server::{params, self_signed, tls_server, trusting, untrusted};
 use super::*;
 
 #[tokio::test]

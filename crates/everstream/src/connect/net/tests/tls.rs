@@ -6,16 +6,8 @@ use rcgen::date_time_ymd;
 use tokio_rustls::TlsAcceptor;
 
 use super::proxies::{OK, serve_tunnel};
-use super::tls_server::{Authority, builder, params, self_signed, tls_server, trusting};
+use super::tls_server::{Authority, builder, params, self_signed, tls_server, trusting, untrusted};
 use super::*;
-
-pub(super) async fn untrusted(transport: &Transport, server: SocketAddr) -> String {
-    let url = format!("https://feed.test:{}/", server.port());
-    let failure = failed(transport, &url).await;
-    assert_eq!(failure.kind(), FailureKind::Untrusted, "{failure}");
-    assert!(failure.needs_other_settings());
-    failure.to_string()
-}
 
 #[tokio::test]
 async fn an_authority_that_was_given_is_trusted() {
@@ -157,18 +149,6 @@ async fn a_missing_client_certificate_is_said_when_the_server_says_it() {
         error.to_string(),
         "the server requires a client certificate"
     );
-}
-
-#[tokio::test]
-async fn bad_settings_are_named_before_anything_is_connected() {
-    let named = |transport: &Transport| match Connector::new(transport).err() {
-        Some(Error::Config { setting, .. }) => setting,
-        other => panic!("{other:?}"),
-    };
-    assert_eq!(named(&trusting("")), "root_certificates");
-    let mut transport = settings();
-    transport.tls.identity = Some((Vec::new(), Vec::new()));
-    assert_eq!(named(&transport), "client_certificate");
 }
 
 #[tokio::test]

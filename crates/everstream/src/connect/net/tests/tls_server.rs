@@ -109,3 +109,11 @@ pub(super) fn trusting(pem: &str) -> Transport {
     transport.tls.roots.push(pem.into());
     transport
 }
+
+pub(super) async fn untrusted(transport: &Transport, server: SocketAddr) -> String {
+    let url = format!("https://feed.test:{}/", server.port());
+    let failure = failed(transport, &url).await;
+    assert_eq!(failure.kind(), FailureKind::Untrusted, "{failure}");
+    assert!(failure.needs_other_settings());
+    failure.to_string()
+}

@@ -10,7 +10,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, ConfigBuilder, RootCertStore, WantsVerifier};
 use rustls_platform_verifier::Verifier;
 
-use super::verifier::{AcceptAnything, TrustGiven};
+use super::verifier::{FixedAnswer, TrustGiven};
 use crate::connect::transport::{Roots, Tls};
 use crate::error::Error;
 
@@ -48,7 +48,7 @@ impl Tls {
         let roots = self.root_certificates()?;
         let own = store(&roots)?;
         if self.accept_invalid_certs {
-            let verifier = Arc::new(AcceptAnything);
+            let verifier = Arc::new(FixedAnswer::accept_anything());
             return Ok(builder
                 .dangerous()
                 .with_custom_certificate_verifier(verifier));

@@ -2,27 +2,15 @@
 
 use std::io;
 
+use super::super::Peer;
+use super::validity::date;
 use everstream_http::{Failure, FailureKind};
 use rustls::{AlertDescription, CertificateError, Error};
-use url::Host;
-
-use super::validity::date;
 
 /// Names of a certificate that are shown, at most.
 const MAX_NAMES: usize = 3;
 
-/// With whom TLS was begun.
-pub(super) struct Peer<'a> {
-    pub(super) role: &'a str,
-    pub(super) host: &'a Host<&'a str>,
-    pub(super) port: u16,
-}
-
 impl Peer<'_> {
-    fn name(&self) -> String {
-        format!("{}{}", self.role, self.host)
-    }
-
     pub(super) fn has_no_valid_name(&self) -> Failure {
         let message = format!("no certificate can be for the name {}", self.host);
         Failure::new(FailureKind::Tls, message)
@@ -30,7 +18,7 @@ impl Peer<'_> {
 
     pub(super) fn handshake_failed(&self, error: &io::Error) -> Failure {
         use io::ErrorKind as Kind;
-        let peer = self.name();
+        let peer = self.to_string();
         if let Some(inner) = error.get_ref().and_then(|inner| inner.downcast_ref()) {
             return match inner {
                 Error::InvalidCertificate(problem) => self.untrusted(problem),
@@ -61,7 +49,7 @@ impl Peer<'_> {
     fn untrusted(&self, problem: &CertificateError) -> Failure {
         use CertificateError as Bad;
         let host = self.host;
-        let certificate = format!("the certificate of {}", self.name());
+        let certificate = format!("the certificate of {self}");
         let distrust = |reason| format!("{certificate} is not trusted: {reason}");
         let message = match problem {
             Bad::UnknownIssuer => distrust("unknown issuer"),

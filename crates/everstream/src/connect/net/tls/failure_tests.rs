@@ -1,6 +1,8 @@
 use rustls::{AlertDescription, InvalidMessage, OtherError, PeerMisbehaved};
 use std::sync::Arc;
 
+use url::Host;
+
 use super::*;
 
 fn handshake(error: Error) -> Failure {

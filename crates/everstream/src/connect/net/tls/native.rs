@@ -6,7 +6,7 @@ use everstream_http::{Failure, FailureKind};
 use native_tls::{Certificate, Identity, TlsConnector};
 use url::Host;
 
-use super::super::{ConnectError, Io, Versions};
+use super::super::{ConnectError, Io, Peer, Versions};
 use super::{Lazy, PerVersions};
 use crate::connect::transport::Tls as Settings;
 use crate::error::Error;
@@ -51,25 +51,21 @@ impl Tls {
         })
     }
 
-    /// Begins TLS with a host, and returns whether HTTP/2 follows. `role` precedes the host in
-    /// messages.
+    /// Begins TLS, and returns whether HTTP/2 follows.
     pub(in super::super) async fn begin(
         &self,
         io: Io,
-        host: &Host<&str>,
-        port: u16,
-        role: &str,
+        peer: Peer<'_>,
         versions: Versions,
     ) -> Result<(Io, bool), ConnectError> {
         let connectors = self.connectors().map_err(ConnectError::Unreachable)?;
-        let name = match host {
+        let name = match peer.host {
             Host::Domain(name) => name.strip_suffix('.').unwrap_or(name).to_owned(),
             Host::Ipv4(ip) => ip.to_string(),
             Host::Ipv6(ip) => ip.to_string(),
         };
         let stream = connectors.get(versions).connect(&name, io).await;
-        let peer = format!("{role}{host}");
-        let stream = stream.map_err(|error| failure(&error, &peer, port))?;
+        let stream = stream.map_err(|error| failure(&error, &peer))?;
         let negotiated = stream.get_ref().negotiated_alpn().unwrap_or_default();
         let is_http2 = super::is_http2(versions, negotiated.as_deref());
         Ok((Io::NativeTls(Box::new(stream)), is_http2))
@@ -101,10 +97,10 @@ fn identity(settings: &Settings) -> Result<Option<Identity>, Error> {
 
 /// The library's texts differ between systems. Those of OpenSSL name the reason in brackets at the
 /// end, after much else.
-fn failure(error: &native_tls::Error, peer: &str, port: u16) -> Failure {
+fn failure(error: &native_tls::Error, peer: &Peer<'_>) -> Failure {
     let text = error.to_string();
     if text.contains("wrong version number") {
-        let message = format!("{peer} doesn't speak TLS on port {port}");
+        let message = format!("{peer} doesn't speak TLS on port {}", peer.port);
         return Failure::new(FailureKind::Tls, message);
     }
     if text

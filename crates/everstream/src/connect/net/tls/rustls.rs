@@ -7,8 +7,8 @@ use rustls::pki_types::ServerName;
 use tokio_rustls::TlsConnector;
 use url::Host;
 
-use super::super::{ConnectError, Io, Versions};
-use super::{Lazy, PerVersions, failure};
+use super::super::{ConnectError, Io, Peer, Versions};
+use super::{Lazy, PerVersions};
 use crate::connect::transport::{Roots, Tls as Settings};
 use crate::error::Error;
 
@@ -45,19 +45,15 @@ impl Tls {
         })
     }
 
-    /// Begins TLS with a host, and returns whether HTTP/2 follows. `role` precedes the host in
-    /// messages.
+    /// Begins TLS, and returns whether HTTP/2 follows.
     pub(in super::super) async fn begin(
         &self,
         io: Io,
-        host: &Host<&str>,
-        port: u16,
-        role: &str,
+        peer: Peer<'_>,
         versions: Versions,
     ) -> Result<(Io, bool), ConnectError> {
         let configs = self.configs().map_err(ConnectError::Unreachable)?;
-        let peer = failure::Peer { role, host, port };
-        let name = server_name(host).ok_or_else(|| peer.has_no_valid_name())?;
+        let name = server_name(peer.host).ok_or_else(|| peer.has_no_valid_name())?;
         let connector = TlsConnector::from(configs.get(versions).clone());
         let stream = connector.connect(name, io).await;
         let stream = stream.map_err(|error| peer.handshake_failed(&error))?;

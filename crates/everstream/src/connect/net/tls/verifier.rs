@@ -71,11 +71,44 @@ impl ServerCertVerifier for TrustGiven {
     }
 }
 
-/// For `danger_accept_invalid_certs`.
+/// Gives the same answer to everything, without looking at it.
 #[derive(Debug)]
-pub(super) struct AcceptAnything;
+pub(super) struct FixedAnswer {
+    pub(super) answer: Result<(), Error>,
+    pub(super) schemes: Vec<SignatureScheme>,
+}
 
-impl ServerCertVerifier for AcceptAnything {
+impl FixedAnswer {
+    /// For `danger_accept_invalid_certs`.
+    pub(super) fn accept_anything() -> Self {
+        FixedAnswer {
+            answer: Ok(()),
+            // Also those that no provider can verify: nothing is.
+            schemes: vec![
+                SignatureScheme::ECDSA_NISTP256_SHA256,
+                SignatureScheme::ECDSA_NISTP384_SHA384,
+                SignatureScheme::ECDSA_NISTP521_SHA512,
+                SignatureScheme::ED25519,
+                SignatureScheme::ED448,
+                SignatureScheme::RSA_PSS_SHA256,
+                SignatureScheme::RSA_PSS_SHA384,
+                SignatureScheme::RSA_PSS_SHA512,
+                SignatureScheme::RSA_PKCS1_SHA256,
+                SignatureScheme::RSA_PKCS1_SHA384,
+                SignatureScheme::RSA_PKCS1_SHA512,
+                SignatureScheme::ECDSA_SHA1_Legacy,
+                SignatureScheme::RSA_PKCS1_SHA1,
+            ],
+        }
+    }
+
+    fn signature(&self) -> Result<HandshakeSignatureValid, Error> {
+        self.answer.clone()?;
+        Ok(HandshakeSignatureValid::assertion())
+    }
+}
+
+impl ServerCertVerifier for FixedAnswer {
     fn verify_server_cert(
         &self,
         _: &CertificateDer<'_>,
@@ -84,6 +117,7 @@ impl ServerCertVerifier for AcceptAnything {
         _: &[u8],
         _: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
+        self.answer.clone()?;
         Ok(ServerCertVerified::assertion())
     }
 
@@ -93,7 +127,7 @@ impl ServerCertVerifier for AcceptAnything {
         _: &CertificateDer<'_>,
         _: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        Ok(HandshakeSignatureValid::assertion())
+        self.signature()
     }
 
     fn verify_tls13_signature(
@@ -102,26 +136,11 @@ impl ServerCertVerifier for AcceptAnything {
         _: &CertificateDer<'_>,
         _: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        Ok(HandshakeSignatureValid::assertion())
+        self.signature()
     }
 
-    /// Also those that no provider can verify: nothing is.
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        vec![
-            SignatureScheme::ECDSA_NISTP256_SHA256,
-            SignatureScheme::ECDSA_NISTP384_SHA384,
-            SignatureScheme::ECDSA_NISTP521_SHA512,
-            SignatureScheme::ED25519,
-            SignatureScheme::ED448,
-            SignatureScheme::RSA_PSS_SHA256,
-            SignatureScheme::RSA_PSS_SHA384,
-            SignatureScheme::RSA_PSS_SHA512,
-            SignatureScheme::RSA_PKCS1_SHA256,
-            SignatureScheme::RSA_PKCS1_SHA384,
-            SignatureScheme::RSA_PKCS1_SHA512,
-            SignatureScheme::ECDSA_SHA1_Legacy,
-            SignatureScheme::RSA_PKCS1_SHA1,
-        ]
+        self.schemes.clone()
     }
 }
 

@@ -17,42 +17,18 @@ fn self_signed(names: &[&str]) -> CertificateDer<'static> {
     made.der().clone()
 }
 
-/// It says that it was asked.
-#[derive(Debug)]
-struct Asked;
+fn asked() -> Error {
+    Error::General("asked".to_owned())
+}
 
-impl ServerCertVerifier for Asked {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        Err(Error::General("asked".to_owned()))
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        Err(Error::General("asked".to_owned()))
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        Err(Error::General("asked".to_owned()))
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        vec![SignatureScheme::ED25519]
+/// The other verifier only says that it was asked.
+fn trusting(roots: &[&CertificateDer<'static>]) -> TrustGiven {
+    TrustGiven {
+        roots: roots.iter().map(|root| (*root).clone()).collect(),
+        otherwise: Arc::new(FixedAnswer {
+            answer: Err(asked()),
+            schemes: vec![SignatureScheme::ED25519],
+        }),
     }
 }
 
@@ -62,17 +38,13 @@ fn verified(
     name: &str,
     year: i32,
 ) -> Result<(), Error> {
-    let verifier = TrustGiven {
-        roots: roots.iter().map(|root| (*root).clone()).collect(),
-        otherwise: Arc::new(Asked),
-    };
     let now = date_time_ymd(year, 6, 1)
         .unix_timestamp()
         .try_into()
         .unwrap();
     let now = UnixTime::since_unix_epoch(Duration::from_secs(now));
     let name = ServerName::try_from(name.to_owned()).unwrap();
-    verifier
+    trusting(roots)
         .verify_server_cert(shown, &[], &name, &[], now)
         .map(|_| ())
 }
@@ -109,7 +81,7 @@ fn a_given_certificate_is_trusted_for_its_names_and_dates() {
 #[test]
 fn one_that_only_looks_the_same_is_for_the_other_verifier() {
     let (given, impostor) = (self_signed(&["a.test"]), self_signed(&["a.test"]));
-    let asked = Err(Error::General("asked".to_owned()));
+    let asked = Err(asked());
     assert_eq!(verified(&[&given], &impostor, "a.test", 2026), asked);
     let longer = CertificateDer::from([&given[..], &[0]].concat());
     assert_eq!(verified(&[&given], &longer, "a.test", 2026), asked);
@@ -118,10 +90,6 @@ fn one_that_only_looks_the_same_is_for_the_other_verifier() {
 /// Of what a handshake with a real server shows, see the tests of connections.
 #[test]
 fn signatures_are_for_the_other_verifier() {
-    let verifier = TrustGiven {
-        roots: Vec::new(),
-        otherwise: Arc::new(Asked),
-    };
-    let schemes = verifier.supported_verify_schemes();
+    let schemes = trusting(&[]).supported_verify_schemes();
     assert_eq!(schemes, [SignatureScheme::ED25519]);
 }

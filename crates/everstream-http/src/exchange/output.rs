@@ -1,0 +1,44 @@
+//! What an exchange asks of its caller.
+
+use everstream_core::{Fault, Timestamp};
+
+use crate::policy::ContentCoding;
+
+/// What the caller does next.
+///
+/// ```
+/// use everstream_http::exchange::Output;
+///
+/// assert!(matches!(Output::Stream(None), Output::Stream(_)));
+/// ```
+#[derive(Debug)]
+pub enum Output {
+    /// Drop the connection, if there is one, and open another for [`Exchange::request`](super::Exchange::request); then call
+    /// [`handle_connected`](super::Exchange::handle_connected) or
+    /// [`handle_connect_failure`](super::Exchange::handle_connect_failure), or
+    /// [`handle_timeout`](super::Exchange::handle_timeout) at the deadline.
+    Connect {
+        /// Until when.
+        deadline: Option<Timestamp>,
+    },
+    /// Send the request, and receive at the same time until the head of a response is there; then call
+    /// [`handle_head`](super::Exchange::handle_head) or [`handle_failure`](super::Exchange::handle_failure), or
+    /// [`handle_timeout`](super::Exchange::handle_timeout) at the deadline.
+    Receive {
+        /// Until when.
+        deadline: Option<Timestamp>,
+    },
+    /// Read the body, decoded if possible, and pass it to [`handle_body`](super::Exchange::handle_body) until
+    /// this output changes; or call [`handle_body_end`](super::Exchange::handle_body_end) at its end or when
+    /// it breaks, or [`handle_timeout`](super::Exchange::handle_timeout) at the deadline.
+    ReadError {
+        /// The coding of the body, if it can be decoded.
+        coding: Option<ContentCoding>,
+        /// Until when.
+        deadline: Timestamp,
+    },
+    /// The body is an event stream in this coding. [`Exchange::start`](super::Exchange::start) describes the response.
+    Stream(Option<ContentCoding>),
+    /// The attempt has failed. It is returned once.
+    Failed(Fault),
+}
