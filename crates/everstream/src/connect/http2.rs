@@ -3,6 +3,8 @@
 //! The crate `h2` is driven without hyper: hyper hands a request to its connection through a channel,
 //! where the request can get stuck if the connection ends at that moment.
 
+mod request;
+
 use std::collections::HashMap;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -11,18 +13,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use ::http::{Uri, Version};
 use bytes::Bytes;
-use everstream_core::Fault;
-use everstream_http::exchange::Request;
-use everstream_http::http1::is_managed_header;
-use everstream_http::{Failure, FailureKind, SocketFailure as _};
+use everstream_http::{Failure, FailureKind};
 use h2::client::{Connection, SendRequest};
-use h2::{Ping, PingPong, Reason, RecvStream, SendStream};
+use h2::{Ping, PingPong};
 use tokio::time::{Instant, Sleep};
 use url::Url;
 
-use super::connections::{self, Response, SendError};
+pub(super) use self::request::Body;
+use self::request::failure;
 use super::net::{ConnectError, Connected, Io, Versions};
 
 /// What a server may send of one stream before it is read. A reader that stops holds this much.
@@ -305,165 +304,5 @@ impl KeepAlive {
         let is_own = |it: &Shared| std::ptr::eq(Arc::as_ptr(&it.streams), self.streams.as_ptr());
         // Senders are given out under this lock.
         lock(&origin.connections).retain(|it| !(is_own(it) && it.is_idle()));
-    }
-}
-
-impl Sender {
-    pub(super) async fn send(
-        self,
-        request: &Request,
-        body: Option<&Bytes>,
-    ) -> Result<Response, SendError> {
-        let body = body.cloned().unwrap_or_default();
-        let head = head(request)?;
-        // Nothing was sent yet. The server has sent GOAWAY, or the connection is broken.
-        let closed = self.closed;
-        let unsent = |error| {
-            closed.store(true, Ordering::Release);
-            SendError::Stale(failure(error, "before responding").into())
-        };
-        let mut requests = self.requests.ready().await.map_err(unsent)?;
-        let (mut response, stream) = requests
-            .send_request(head, body.is_empty())
-            .map_err(unsent)?;
-        // Boxed for custom sources, which would pay for its size.
-        let mut upload = Box::new(Upload { stream, body });
-        let response = poll_fn(|cx| {
-            upload.poll(cx);
-            Pin::new(&mut response).poll(cx)
-        });
-        let (head, stream) = response.await.map_err(send_error)?.into_parts();
-        Ok(Response {
-            version: Version::HTTP_2,
-            status: head.status.as_u16(),
-            headers: head.headers,
-            body: connections::Body::Http2(Body {
-                stream,
-                upload,
-                _counted: self.stream,
-            }),
-        })
-    }
-}
-
-/// The headers that a request has over HTTP/2: none of the connection (RFC 9113, section 8.2.2).
-fn head(request: &Request) -> Result<::http::Request<()>, SendError> {
-    let unusable = |_| {
-        let message = "the URL can't be used over HTTP/2";
-        SendError::Unprocessed(Failure::new(FailureKind::Other, message).into())
-    };
-    let mut url = request.url.clone();
-    url.set_fragment(None);
-    let uri: Uri = url.as_str().parse().map_err(unusable)?;
-    let mut head = ::http::Request::new(());
-    *head.method_mut() = request.method.clone();
-    *head.uri_mut() = uri;
-    *head.version_mut() = Version::HTTP_2;
-    *head.headers_mut() = request
-        .headers
-        .iter()
-        .filter(|(name, _)| !is_managed_header(name))
-        .map(|(name, value)| (name.clone(), value.clone()))
-        .collect();
-    Ok(head)
-}
-
-/// The body of a request.
-struct Upload {
-    /// Dropping it would end the upload of a body that the server still reads.
-    stream: SendStream<Bytes>,
-    /// What is left to send.
-    body: Bytes,
-}
-
-impl Upload {
-    /// Sends what there is room for.
-    #[inline]
-    fn poll(&mut self, cx: &mut Context<'_>) {
-        while !self.body.is_empty() {
-            self.stream.reserve_capacity(self.body.len());
-            let room = match self.stream.poll_capacity(cx) {
-                Poll::Pending => return,
-                Poll::Ready(Some(Ok(room))) => room,
-                // Nothing more can be sent. The response says why, or that it doesn't matter.
-                Poll::Ready(Some(Err(_)) | None) => return self.body.clear(),
-            };
-            let part = self.body.split_to(room.min(self.body.len()));
-            if self.stream.send_data(part, self.body.is_empty()).is_err() {
-                self.body.clear();
-            }
-        }
-    }
-}
-
-fn send_error(error: h2::Error) -> SendError {
-    match error.reason() {
-        Some(Reason::HTTP_1_1_REQUIRED) => SendError::Http11Required,
-        // RFC 9113, section 8.7.
-        Some(Reason::REFUSED_STREAM) => {
-            let message = "the server refused the stream";
-            SendError::Unprocessed(Failure::new(FailureKind::Refused, message).into())
-        }
-        // Streams up to the last one that GOAWAY names don't end with it (RFC 9113, section 6.8).
-        _ if error.is_go_away() && error.is_remote() => {
-            SendError::Unprocessed(failure(error, "before responding").into())
-        }
-        _ => SendError::Failed(failure(error, "before responding").into()),
-    }
-}
-
-fn failure(error: h2::Error, when: &str) -> Failure {
-    if let Some(io) = error.get_io() {
-        return match when {
-            "mid-response" => Failure::mid_response(io),
-            _ => Failure::before_response(io),
-        };
-    }
-    let reason = error.reason().unwrap_or(Reason::INTERNAL_ERROR);
-    // Its `Debug` is the name that RFC 9113 has for the code.
-    let message = match (error.is_reset(), error.is_go_away()) {
-        (true, _) => format!("the server reset the stream {when} ({reason:?})"),
-        (_, true) if reason == Reason::NO_ERROR => {
-            format!("the server closed the connection {when}")
-        }
-        (_, true) => format!("the connection was closed {when} ({reason:?})"),
-        _ => format!("HTTP/2 failed {when} ({reason:?})"),
-    };
-    let kind = match error.is_reset() {
-        true => FailureKind::Reset,
-        false => FailureKind::Closed,
-    };
-    Failure::new(kind, message)
-}
-
-/// The body of a response.
-pub(super) struct Body {
-    stream: RecvStream,
-    /// It goes on: the response may begin before all of the request is sent.
-    upload: Box<Upload>,
-    _counted: Arc<()>,
-}
-
-impl Body {
-    /// The next bytes, never empty; `None` at the end.
-    pub(super) fn poll_bytes(
-        &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Bytes, Fault>>> {
-        self.upload.poll(cx);
-        loop {
-            return Poll::Ready(match ready!(self.stream.poll_data(cx)) {
-                Some(Ok(bytes)) => {
-                    // An error here is one of the stream, which the next read reports.
-                    _ = self.stream.flow_control().release_capacity(bytes.len());
-                    if bytes.is_empty() {
-                        continue;
-                    }
-                    Some(Ok(bytes))
-                }
-                Some(Err(error)) => Some(Err(Fault::Read(failure(error, "mid-response").into()))),
-                None => None,
-            });
-        }
     }
 }
