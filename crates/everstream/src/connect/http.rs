@@ -25,8 +25,8 @@ pub use super::transport::HttpVersion;
 /// Streams over HTTP.
 ///
 /// Every setting is checked when a client is built, and the error names it. To follow many streams,
-/// clone one `Http` and give each clone its [`url`](Self::url): in async clients, clones share HTTP/2
-/// connections and the TLS configuration. Each HTTP/1.1 request has a connection of its own.
+/// clone one `Http` and give each clone its [`url`](Self::url): in async clients, clones share the TLS
+/// configuration, and HTTP/2 connections within a tokio runtime. Each HTTP/1.1 request has a connection of its own.
 ///
 /// ```
 /// use everstream::{Http, SseClient};

@@ -5,7 +5,7 @@
 
 mod request;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,6 +17,7 @@ use bytes::Bytes;
 use everstream_http::{Failure, FailureKind};
 use h2::client::{Connection, SendRequest};
 use h2::{Ping, PingPong};
+use tokio::runtime;
 use tokio::time::{Instant, Sleep};
 use url::Url;
 
@@ -36,11 +37,17 @@ const CONNECTION_WINDOW: u32 = (1 << 31) - 1;
 const PING_INTERVAL: Duration = Duration::from_secs(60);
 const PING_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// The connections of one `Http`, by origin.
+/// The connections of one `Http`, by origin and runtime.
 pub(super) struct Pool {
-    origins: Mutex<HashMap<String, Arc<Origin>>>,
+    origins: Mutex<HashMap<Key, Arc<Origin>>>,
+    /// The origins that refuse HTTP/2, whatever they negotiate.
+    requires_http1: Mutex<HashSet<String>>,
     pings: bool,
 }
+
+/// A connection is shared within the runtime that drives it: the clients of another one would wait
+/// for it while it rests.
+type Key = (String, Option<runtime::Id>);
 
 #[derive(Default)]
 struct Origin {
@@ -49,8 +56,6 @@ struct Origin {
     connecting: tokio::sync::Mutex<()>,
     /// It doesn't negotiate HTTP/2, so that there is nothing to wait for.
     is_http1: AtomicBool,
-    /// It refuses HTTP/2, whatever it negotiates.
-    requires_http1: AtomicBool,
 }
 
 #[derive(Clone)]
@@ -78,24 +83,26 @@ impl Pool {
     pub(super) fn new(pings: bool) -> Self {
         Pool {
             origins: Mutex::default(),
+            requires_http1: Mutex::default(),
             pings,
         }
     }
 
-    fn origin(&self, url: &Url) -> Arc<Origin> {
+    fn origin(&self, name: String) -> Arc<Origin> {
+        let runtime = runtime::Handle::try_current().ok();
+        let key = (name, runtime.map(|runtime| runtime.id()));
         let mut origins = lock(&self.origins);
-        let name = url.origin().ascii_serialization();
-        if let Some(origin) = origins.get(&name) {
+        if let Some(origin) = origins.get(&key) {
             return origin.clone();
         }
-        // A hook may ask ever new hosts.
+        // A hook may ask ever new hosts, and a program may start ever new runtimes: the connections of
+        // one that is gone are closed.
         origins.retain(|_, origin| Arc::strong_count(origin) > 1 || origin.is_worth_keeping());
-        origins.entry(name).or_default().clone()
+        origins.entry(key).or_default().clone()
     }
 
     pub(super) fn require_http1(&self, url: &Url) {
-        let origin = self.origin(url);
-        origin.requires_http1.store(true, Ordering::Relaxed);
+        lock(&self.requires_http1).insert(url.origin().ascii_serialization());
     }
 
     /// A connection with room for another stream, or a new one.
@@ -108,10 +115,11 @@ impl Pool {
     where
         F: Future<Output = Result<Connected, ConnectError>> + Send + 'static,
     {
-        let origin = self.origin(url);
-        if origin.requires_http1.load(Ordering::Relaxed) {
+        let name = url.origin().ascii_serialization();
+        if lock(&self.requires_http1).contains(&name) {
             return connect(Versions::Http1).await.map(Opened::Http1);
         }
+        let origin = self.origin(name);
         if let Some(sender) = origin.acquire() {
             return Ok(Opened::Shared(sender));
         }
@@ -172,8 +180,7 @@ impl Origin {
     }
 
     fn is_worth_keeping(&self) -> bool {
-        self.requires_http1.load(Ordering::Relaxed)
-            || lock(&self.connections).iter().any(|it| !it.is_closed())
+        lock(&self.connections).iter().any(|it| !it.is_closed())
     }
 }
 
@@ -198,7 +205,7 @@ impl Shared {
             closed: Arc::default(),
             streams: Arc::default(),
         };
-        // It lives as long as the runtime of the client that made it. The others connect again then.
+        // It lives as long as the runtime of the client that made it.
         let closes = CloseOnDrop(shared.closed.clone());
         let keep_alive = pings.then(|| KeepAlive::new(&shared, origin));
         tokio::spawn(async move {
@@ -306,3 +313,7 @@ impl KeepAlive {
         lock(&origin.connections).retain(|it| !(is_own(it) && it.is_idle()));
     }
 }
+
+#[cfg(test)]
+#[path = "http2/pool_tests.rs"]
+mod tests;
