@@ -101,7 +101,7 @@ impl Http {
     /// [sensitive](Self::sensitive_header). `Content-Length` and `Transfer-Encoding` follow from the
     /// body: setting them is an error when the client is built. `Connection`, `Expect`, `Keep-Alive`,
     /// `Proxy-Connection`, `TE`, `Trailer` and `Upgrade` are never sent: the client manages its
-    /// connections.
+    /// connections. `Host` replaces the URL's; over HTTP/2 it is sent as `:authority`.
     ///
     /// ```
     /// let http = everstream::Http::new("https://example.com/feed").header("x-team", "a");

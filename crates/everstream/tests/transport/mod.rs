@@ -12,6 +12,7 @@ mod connecting;
 mod h2_server;
 mod http2;
 mod http2_ends;
+mod http2_requests;
 mod http2_sharing;
 #[cfg(feature = "tracing")]
 mod logging;

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
 
-use ::http::{Uri, Version};
+use ::http::header::HOST;
+use ::http::uri::Authority;
+use ::http::{HeaderValue, Uri, Version};
 use bytes::Bytes;
 use everstream_core::Fault;
 use everstream_http::exchange::Request;
@@ -55,15 +57,18 @@ impl Sender {
     }
 }
 
-/// The headers that a request has over HTTP/2: none of the connection (RFC 9113, section 8.2.2).
+/// The request's head over HTTP/2, without the headers of a connection (RFC 9113, section 8.2.2). The
+/// user's `Host` is the authority, and isn't sent besides (section 8.3.1).
 fn head(request: &Request) -> Result<::http::Request<()>, SendError> {
-    let unusable = |_| {
-        let message = "the URL can't be used over HTTP/2";
-        SendError::Unprocessed(Failure::new(FailureKind::Other, message).into())
-    };
     let mut url = request.url.clone();
     url.set_fragment(None);
-    let uri: Uri = url.as_str().parse().map_err(unusable)?;
+    let uri: Result<Uri, _> = url.as_str().parse();
+    let mut uri = uri.map_err(|_| unusable("the URL can't be used over HTTP/2"))?;
+    if let Some(host) = request.headers.get(HOST) {
+        uri = with_authority(uri, host).ok_or_else(|| {
+            unusable("the Host header can't be the authority of a request over HTTP/2")
+        })?;
+    }
     let mut head = ::http::Request::new(());
     *head.method_mut() = request.method.clone();
     *head.uri_mut() = uri;
@@ -71,10 +76,25 @@ fn head(request: &Request) -> Result<::http::Request<()>, SendError> {
     *head.headers_mut() = request
         .headers
         .iter()
-        .filter(|(name, _)| !is_managed_header(name))
+        .filter(|(name, _)| *name != HOST && !is_managed_header(name))
         .map(|(name, value)| (name.clone(), value.clone()))
         .collect();
     Ok(head)
+}
+
+fn unusable(message: &str) -> SendError {
+    SendError::Unprocessed(Failure::new(FailureKind::Other, message).into())
+}
+
+fn with_authority(uri: Uri, host: &HeaderValue) -> Option<Uri> {
+    let authority = Authority::try_from(host.as_bytes()).ok()?;
+    // User info isn't part of it (RFC 9113, section 8.3.1).
+    if authority.as_str().contains('@') {
+        return None;
+    }
+    let mut parts = uri.into_parts();
+    parts.authority = Some(authority);
+    Uri::from_parts(parts).ok()
 }
 
 /// The body of a request.
