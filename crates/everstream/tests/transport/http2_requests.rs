@@ -1,11 +1,13 @@
-//! HTTP/2: headers that HTTP/1.1 has otherwise.
+//! HTTP/2: headers that HTTP/1.1 has otherwise, and informational responses.
 
 use std::time::Duration;
 
-use everstream::{Builder, Fault, Http, HttpVersion, SseClient};
+use everstream::{Action, Builder, Fault, Http, HttpVersion, SseClient};
+use everstream_http::FailureKind;
 
-use super::client::{both, chain};
+use super::client::{both, chain, failure};
 use super::h2_server::{Exchange, H2Server};
+use super::raw_h2;
 
 fn builder(http: Http) -> Builder {
     SseClient::builder(http.version(HttpVersion::Http2)).initial_retry_delay(Duration::ZERO)
@@ -105,4 +107,28 @@ fn headers_of_the_connection_are_not_sent() {
             "{error}"
         );
     }
+}
+
+#[test]
+fn informational_responses_are_passed_over_up_to_the_limit_of_http_1() {
+    let url = raw_h2::informational(64);
+    both(|kind| {
+        let mut client = kind.build(builder(Http::new(&url)));
+        assert_eq!(client.event().data(), "x");
+    });
+    let url = raw_h2::informational(65);
+    both(|kind| {
+        let mut client = kind.build(builder(Http::new(&url)));
+        let fault = client.fault().unwrap();
+        assert!(matches!(fault, Fault::Request(_)), "{fault:?}");
+        assert_eq!(
+            chain(&fault),
+            "the server sent more than 64 informational responses"
+        );
+        assert_eq!(failure(&fault).kind(), FailureKind::Malformed);
+        assert!(matches!(
+            client.next(),
+            Some(Ok(Action::Fault(Some(Fault::Request(_)))))
+        ));
+    });
 }

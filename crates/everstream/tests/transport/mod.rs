@@ -20,6 +20,8 @@ mod logging;
 mod own_client;
 mod proxy;
 mod proxy_server;
+#[path = "../support/raw_h2.rs"]
+mod raw_h2;
 mod reaching;
 mod secrets;
 mod tls;

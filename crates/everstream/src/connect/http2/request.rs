@@ -12,11 +12,11 @@ use ::http::{HeaderValue, Uri, Version};
 use bytes::Bytes;
 use everstream_core::Fault;
 use everstream_http::exchange::Request;
-use everstream_http::http1::is_managed_header;
+use everstream_http::http1::{MAX_INFORMATIONAL, Malformed, is_managed_header};
 use everstream_http::{Failure, FailureKind, SocketFailure as _};
 use h2::{Reason, RecvStream, SendStream};
 
-use super::Sender;
+use super::{AbortOnDrop, Sender};
 use crate::connect::connections::{self, Response, SendError};
 
 impl Sender {
@@ -25,8 +25,18 @@ impl Sender {
         request: &Request,
         body: Option<&Bytes>,
     ) -> Result<Response, SendError> {
-        let body = body.cloned().unwrap_or_default();
         let head = head(request)?;
+        let body = body.cloned().unwrap_or_default();
+        // A task of its own: heads have no flow control, so that informational responses would pile up
+        // while the caller doesn't poll.
+        let mut sending = AbortOnDrop(tokio::spawn(self.exchange(head, body)));
+        (&mut sending.0).await.unwrap_or_else(|_| {
+            let message = "the runtime is shutting down";
+            Err(Failure::new(FailureKind::Other, message).into())
+        })
+    }
+
+    async fn exchange(self, head: ::http::Request<()>, body: Bytes) -> Result<Response, SendError> {
         // Nothing was sent yet. The server has sent GOAWAY, or the connection is broken.
         let closed = self.closed;
         let unsent = |error| {
@@ -39,11 +49,20 @@ impl Sender {
             .map_err(unsent)?;
         // Boxed for custom sources, which would pay for its size.
         let mut upload = Box::new(Upload { stream, body });
+        let mut informational = 0;
         let response = poll_fn(|cx| {
             upload.poll(cx);
-            Pin::new(&mut response).poll(cx)
+            // After the last of them it is `None`, or the error that the response ends with.
+            while let Some(Ok(_)) = ready!(response.poll_informational(cx)) {
+                informational += 1;
+                if informational > MAX_INFORMATIONAL {
+                    let failure = Failure::from(Malformed::TooManyInformational);
+                    return Poll::Ready(Err(failure.into()));
+                }
+            }
+            Pin::new(&mut response).poll(cx).map_err(send_error)
         });
-        let (head, stream) = response.await.map_err(send_error)?.into_parts();
+        let (head, stream) = response.await?.into_parts();
         Ok(Response {
             version: Version::HTTP_2,
             status: head.status.as_u16(),
