@@ -28,6 +28,8 @@
 //! 6. A response is a stream by its status, media type and content coding, in this order, see
 //!    [`judge`](policy::judge). Of any other, up to 1 KiB of the body is kept, for which it has 2 s:
 //!    a body that breaks, stalls or can't be decoded doesn't hide the error it belongs to.
+//! 7. Each `handle_*` acts only in the state it belongs to and is ignored in all others. A caller that
+//!    reports the wrong thing can't turn a request that was sent into one that wasn't.
 
 mod config;
 mod output;
@@ -222,11 +224,16 @@ impl Exchange {
 
     /// There is no connection, and nothing was sent (rule 3).
     pub fn handle_connect_failure(&mut self, error: impl Into<BoxError>) {
-        self.fail(Fault::Connect(error.into()));
+        if matches!(self.state, State::Connecting { .. }) {
+            self.fail(Fault::Connect(error.into()));
+        }
     }
 
     /// The settings don't allow a connection to this URL at all.
     pub fn handle_unreachable(&mut self, error: impl Into<BoxError>) {
+        if !matches!(self.state, State::Connecting { .. }) {
+            return;
+        }
         match self.redirect.take() {
             Some(mut response) => {
                 response.cause = Some(std::sync::Arc::from(error.into()));
@@ -238,13 +245,17 @@ impl Exchange {
 
     /// The request could not be sent to its end (rule 4).
     pub fn handle_send_failure(&mut self, error: impl Into<BoxError>) {
-        self.send_failure.get_or_insert(error.into());
+        if matches!(self.state, State::Receiving { .. }) {
+            self.send_failure.get_or_insert(error.into());
+        }
     }
 
     /// The server can't have acted on the request: it was not sent after all, or the server says so, as
     /// HTTP/2 can (RFC 9113, section 8.7).
     pub fn handle_unprocessed(&mut self, error: impl Into<BoxError>) {
-        self.fail(Fault::Connect(error.into()));
+        if matches!(self.state, State::Receiving { .. }) {
+            self.fail(Fault::Connect(error.into()));
+        }
     }
 
     /// The server can't have acted on the request, and it can be sent over another connection, as
@@ -257,6 +268,9 @@ impl Exchange {
 
     /// The connection failed, or ended, before a head had arrived.
     pub fn handle_failure(&mut self, error: impl Into<BoxError>) {
+        if !matches!(self.state, State::Receiving { .. }) {
+            return;
+        }
         let error = self.send_failure.take().unwrap_or_else(|| error.into());
         self.fail(Fault::Request(error));
     }
@@ -403,9 +417,6 @@ impl Exchange {
 
     /// Rule 3.
     fn fail(&mut self, fault: Fault) {
-        if matches!(self.state, State::Failed(_)) {
-            return;
-        }
         let fault = match fault {
             Fault::Connect(_) | Fault::ConnectTimeout(_) | Fault::Other(_) if self.followed > 0 => {
                 Fault::Request(Box::new(fault))

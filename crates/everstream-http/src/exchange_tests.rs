@@ -137,7 +137,10 @@ fn after_a_redirect_the_server_may_have_acted_whatever_fails() {
     let table: [Fails; 5] = [
         |exchange| exchange.handle_connect_failure("refused"),
         |exchange| exchange.handle_timeout(after(LIMIT)),
-        |exchange| exchange.handle_unprocessed("refused"),
+        |exchange| {
+            exchange.handle_connected(NOW);
+            exchange.handle_unprocessed("refused");
+        },
         |exchange| {
             exchange.handle_connected(NOW);
             exchange.handle_failure("reset");
@@ -401,4 +404,85 @@ fn what_does_not_belong_to_the_state_is_ignored() {
         std::error::Error::source(&fault).unwrap().to_string(),
         "first"
     );
+}
+
+/// Every state, with the name of its output.
+fn states() -> [(&'static str, Exchange); 5] {
+    let post = || Exchange::new(request(Method::POST, "https://a.test/"), limited(), NOW);
+    let with_head = |status, pairs: &[(HeaderName, &str)]| {
+        let mut exchange = post();
+        exchange.handle_connected(NOW);
+        exchange.head(status, pairs);
+        exchange
+    };
+    let mut receiving = post();
+    receiving.handle_connected(NOW);
+    let mut failed = with_head(500, &[]);
+    failed.handle_body_end();
+    [
+        ("Connect", post()),
+        ("Receive", receiving),
+        ("ReadError", with_head(500, &[])),
+        ("Stream", with_head(200, &[STREAM])),
+        ("Failed(Status", failed),
+    ]
+}
+
+/// A driver that reports the wrong thing must not make a request that was sent one that wasn't.
+#[test]
+fn a_failure_to_send_is_only_believed_while_nothing_was_answered() {
+    type Fails = fn(&mut Exchange);
+    let table: [(Fails, &str, &str); 4] = [
+        (
+            |exchange| exchange.handle_connect_failure("refused"),
+            "Connect",
+            "Failed(Connect",
+        ),
+        (
+            |exchange| exchange.handle_unreachable("no TLS"),
+            "Connect",
+            "Failed(Other",
+        ),
+        (
+            |exchange| exchange.handle_unprocessed("refused"),
+            "Receive",
+            "Failed(Connect",
+        ),
+        (
+            |exchange| exchange.handle_failure("reset"),
+            "Receive",
+            "Failed(Request",
+        ),
+    ];
+    for (index, (fails, acts_in, becomes)) in table.into_iter().enumerate() {
+        for (state, mut exchange) in states() {
+            fails(&mut exchange);
+            let expected = match state == acts_in {
+                true => becomes,
+                false => state,
+            };
+            let output = format!("{:?}", exchange.poll_output());
+            assert!(
+                output.starts_with(expected),
+                "row {index} in {state}: {output}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_send_failure_is_that_of_the_request_that_is_being_sent() {
+    for (state, mut exchange) in states() {
+        exchange.handle_send_failure("broken pipe");
+        if state == "Connect" {
+            exchange.handle_connected(NOW);
+            exchange.handle_failure("closed");
+            let fault = exchange.fault();
+            let cause = std::error::Error::source(&fault).unwrap().to_string();
+            assert_eq!(cause, "closed");
+        } else {
+            let output = format!("{:?}", exchange.poll_output());
+            assert!(output.starts_with(state), "{state}: {output}");
+        }
+    }
 }

@@ -5,6 +5,10 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a helper that fails fails its test
 
+#[cfg(feature = "http2")]
+#[path = "support/raw_h2.rs"]
+mod raw_h2;
+
 use std::time::Duration;
 
 use everstream::{Action, Builder, Error, Oversize, SseClient, retry_delay};
@@ -151,6 +155,77 @@ fn endless_heads_take_less_than_a_mib() {
             println!("{what}, {kind:?}: peak {} KiB", peak >> 10);
             assert!(peak <= OVERHEAD, "{what}, {kind:?}: {peak}");
         }
+    }
+}
+
+/// They have no flow control: those that arrive in one turn of the runtime are kept until the next.
+#[cfg(feature = "http2")]
+mod informational {
+    use super::*;
+    use everstream::{Fault, Http, HttpVersion, error_strategy};
+
+    /// More than 200 MiB if they were kept.
+    const FLOOD: usize = 1_000_000;
+    const BOUND: u64 = 32 * MIB;
+
+    fn settings(url: String) -> Builder {
+        let http = Http::new(url).version(HttpVersion::Http2);
+        SseClient::builder(http).error_strategy(error_strategy::always_fail())
+    }
+
+    #[test]
+    fn a_flood_of_informational_responses_over_http_2_ends_in_a_fault() {
+        for kind in [Kind::Async, Kind::Blocking] {
+            let url = raw_h2::informational(FLOOD);
+            let (peak, error) = peak(kind, settings(url), |action| panic!("{action:?}"));
+            println!("a flood over HTTP/2, {kind:?}: peak {} KiB", peak >> 10);
+            let error = error.expect("a fault");
+            assert!(
+                matches!(error.fault(), Some(Fault::Request(_))),
+                "{error:?}"
+            );
+            assert!(peak <= BOUND, "{kind:?}: {peak}");
+        }
+    }
+
+    #[test]
+    fn a_flood_over_http_2_does_not_pile_up_while_the_client_is_not_polled() {
+        let (url, reports, command) = raw_h2::on_command(FLOOD);
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        let _inside = runtime.enter();
+        let mut client = settings(url).build().unwrap();
+        let reported = async {
+            while reports.try_recv().is_err() {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        let sent = async {
+            tokio::select! {
+                next = client.next_action() => panic!("{next:?}"),
+                () = reported => {}
+            }
+        };
+        runtime.block_on(sent);
+        let used = allocation_counter::measure(|| {
+            command.send(()).unwrap();
+            runtime.block_on(async {
+                let answered = async {
+                    while reports.try_recv().is_err() {
+                        tokio::time::sleep(Duration::from_millis(1)).await;
+                    }
+                };
+                let limit = Duration::from_secs(60);
+                tokio::time::timeout(limit, answered)
+                    .await
+                    .expect("in time");
+            });
+        });
+        let peak = used.bytes_max;
+        println!("a flood that isn't read: peak {} KiB", peak >> 10);
+        assert!(peak <= BOUND, "{peak}");
     }
 }
 

@@ -18,9 +18,9 @@ const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection")
 /// |---|---|
 /// | `Content-Length` | is written from the body |
 /// | `Transfer-Encoding`, `Trailer` | not sent: a body always has a length |
-/// | `Connection`, `Keep-Alive`, `Proxy-Connection`, `TE`, `Upgrade` | not sent: the client manages its connections |
+/// | `Connection`, `Keep-Alive`, `Proxy-Connection`, `TE`, `Upgrade` | not sent: the client manages its connections. A header that `Connection` names is sent like any other |
 /// | `Expect` | not sent: a body doesn't wait for `100 Continue` |
-/// | `Host` | the user's, or that of the URL |
+/// | `Host` | the user's, or that of the URL; over HTTP/2 it is `:authority` |
 ///
 /// ```
 /// use everstream_http::http1::is_managed_header;

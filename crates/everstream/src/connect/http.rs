@@ -21,8 +21,8 @@ pub use super::transport::HttpVersion;
 /// Streams over HTTP.
 ///
 /// Every setting is checked when a client is built, and the error names it. To follow many streams,
-/// clone one `Http` and give each clone its [`url`](Self::url): in async clients, clones share HTTP/2
-/// connections and the TLS configuration. Each HTTP/1.1 request has a connection of its own.
+/// clone one `Http` and give each clone its [`url`](Self::url): in async clients, clones share the TLS
+/// configuration, and HTTP/2 connections within a tokio runtime. Each HTTP/1.1 request has a connection of its own.
 ///
 /// ```
 /// use everstream::{Http, SseClient};
@@ -97,7 +97,7 @@ impl Http {
     /// [sensitive](Self::sensitive_header). `Content-Length` and `Transfer-Encoding` follow from the
     /// body: setting them is an error when the client is built. `Connection`, `Expect`, `Keep-Alive`,
     /// `Proxy-Connection`, `TE`, `Trailer` and `Upgrade` are never sent: the client manages its
-    /// connections.
+    /// connections. `Host` replaces the URL's; over HTTP/2 it is sent as `:authority`.
     ///
     /// ```
     /// let http = everstream::Http::new("https://example.com/feed").header("x-team", "a");

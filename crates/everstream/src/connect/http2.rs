@@ -3,7 +3,9 @@
 //! The crate `h2` is driven without hyper: hyper hands a request to its connection through a channel,
 //! where the request can get stuck if the connection ends at that moment.
 
-use std::collections::HashMap;
+mod request;
+
+use std::collections::{HashMap, HashSet};
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,18 +13,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use ::http::{Uri, Version};
 use bytes::Bytes;
-use everstream_core::Fault;
-use everstream_http::exchange::Request;
-use everstream_http::http1::is_managed_header;
-use everstream_http::{Failure, FailureKind, SocketFailure as _};
+use everstream_http::{Failure, FailureKind};
 use h2::client::{Connection, SendRequest};
-use h2::{Ping, PingPong, Reason, RecvStream, SendStream};
+use h2::{Ping, PingPong};
+use tokio::runtime;
 use tokio::time::{Instant, Sleep};
 use url::Url;
 
-use super::connections::{self, Response, SendError};
+pub(super) use self::request::Body;
+use self::request::failure;
 use super::net::{ConnectError, Connected, Io, Versions};
 
 /// What a server may send of one stream before it is read. A reader that stops holds this much.
@@ -37,11 +37,17 @@ const CONNECTION_WINDOW: u32 = (1 << 31) - 1;
 const PING_INTERVAL: Duration = Duration::from_secs(60);
 const PING_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// The connections of one `Http`, by origin.
+/// The connections of one `Http`, by origin and runtime.
 pub(super) struct Pool {
-    origins: Mutex<HashMap<String, Arc<Origin>>>,
+    origins: Mutex<HashMap<Key, Arc<Origin>>>,
+    /// The origins that refuse HTTP/2, whatever they negotiate.
+    requires_http1: Mutex<HashSet<String>>,
     pings: bool,
 }
+
+/// A connection is shared within the runtime that drives it: the clients of another one would wait
+/// for it while it rests.
+type Key = (String, Option<runtime::Id>);
 
 #[derive(Default)]
 struct Origin {
@@ -50,8 +56,6 @@ struct Origin {
     connecting: tokio::sync::Mutex<()>,
     /// It doesn't negotiate HTTP/2, so that there is nothing to wait for.
     is_http1: AtomicBool,
-    /// It refuses HTTP/2, whatever it negotiates.
-    requires_http1: AtomicBool,
 }
 
 #[derive(Clone)]
@@ -79,24 +83,26 @@ impl Pool {
     pub(super) fn new(pings: bool) -> Self {
         Pool {
             origins: Mutex::default(),
+            requires_http1: Mutex::default(),
             pings,
         }
     }
 
-    fn origin(&self, url: &Url) -> Arc<Origin> {
+    fn origin(&self, name: String) -> Arc<Origin> {
+        let runtime = runtime::Handle::try_current().ok();
+        let key = (name, runtime.map(|runtime| runtime.id()));
         let mut origins = lock(&self.origins);
-        let name = url.origin().ascii_serialization();
-        if let Some(origin) = origins.get(&name) {
+        if let Some(origin) = origins.get(&key) {
             return origin.clone();
         }
-        // A hook may ask ever new hosts.
+        // A hook may ask ever new hosts, and a program may start ever new runtimes: the connections of
+        // one that is gone are closed.
         origins.retain(|_, origin| Arc::strong_count(origin) > 1 || origin.is_worth_keeping());
-        origins.entry(name).or_default().clone()
+        origins.entry(key).or_default().clone()
     }
 
     pub(super) fn require_http1(&self, url: &Url) {
-        let origin = self.origin(url);
-        origin.requires_http1.store(true, Ordering::Relaxed);
+        lock(&self.requires_http1).insert(url.origin().ascii_serialization());
     }
 
     /// A connection with room for another stream, or a new one.
@@ -109,10 +115,11 @@ impl Pool {
     where
         F: Future<Output = Result<Connected, ConnectError>> + Send + 'static,
     {
-        let origin = self.origin(url);
-        if origin.requires_http1.load(Ordering::Relaxed) {
+        let name = url.origin().ascii_serialization();
+        if lock(&self.requires_http1).contains(&name) {
             return connect(Versions::Http1).await.map(Opened::Http1);
         }
+        let origin = self.origin(name);
         if let Some(sender) = origin.acquire() {
             return Ok(Opened::Shared(sender));
         }
@@ -173,8 +180,7 @@ impl Origin {
     }
 
     fn is_worth_keeping(&self) -> bool {
-        self.requires_http1.load(Ordering::Relaxed)
-            || lock(&self.connections).iter().any(|it| !it.is_closed())
+        lock(&self.connections).iter().any(|it| !it.is_closed())
     }
 }
 
@@ -199,7 +205,7 @@ impl Shared {
             closed: Arc::default(),
             streams: Arc::default(),
         };
-        // It lives as long as the runtime of the client that made it. The others connect again then.
+        // It lives as long as the runtime of the client that made it.
         let closes = CloseOnDrop(shared.closed.clone());
         let keep_alive = pings.then(|| KeepAlive::new(&shared, origin));
         tokio::spawn(async move {
@@ -308,162 +314,6 @@ impl KeepAlive {
     }
 }
 
-impl Sender {
-    pub(super) async fn send(
-        self,
-        request: &Request,
-        body: Option<&Bytes>,
-    ) -> Result<Response, SendError> {
-        let body = body.cloned().unwrap_or_default();
-        let head = head(request)?;
-        // Nothing was sent yet. The server has sent GOAWAY, or the connection is broken.
-        let closed = self.closed;
-        let unsent = |error| {
-            closed.store(true, Ordering::Release);
-            SendError::Stale(failure(error, "before responding").into())
-        };
-        let mut requests = self.requests.ready().await.map_err(unsent)?;
-        let (mut response, stream) = requests
-            .send_request(head, body.is_empty())
-            .map_err(unsent)?;
-        // Boxed for custom sources, which would pay for its size.
-        let mut upload = Box::new(Upload { stream, body });
-        let response = poll_fn(|cx| {
-            upload.poll(cx);
-            Pin::new(&mut response).poll(cx)
-        });
-        let (head, stream) = response.await.map_err(send_error)?.into_parts();
-        Ok(Response {
-            version: Version::HTTP_2,
-            status: head.status.as_u16(),
-            headers: head.headers,
-            body: connections::Body::Http2(Body {
-                stream,
-                upload,
-                _counted: self.stream,
-            }),
-        })
-    }
-}
-
-/// The headers that a request has over HTTP/2: none of the connection (RFC 9113, section 8.2.2).
-fn head(request: &Request) -> Result<::http::Request<()>, SendError> {
-    let unusable = |_| {
-        let message = "the URL can't be used over HTTP/2";
-        SendError::Unprocessed(Failure::new(FailureKind::Other, message).into())
-    };
-    let mut url = request.url.clone();
-    url.set_fragment(None);
-    let uri: Uri = url.as_str().parse().map_err(unusable)?;
-    let mut head = ::http::Request::new(());
-    *head.method_mut() = request.method.clone();
-    *head.uri_mut() = uri;
-    *head.version_mut() = Version::HTTP_2;
-    *head.headers_mut() = request
-        .headers
-        .iter()
-        .filter(|(name, _)| !is_managed_header(name))
-        .map(|(name, value)| (name.clone(), value.clone()))
-        .collect();
-    Ok(head)
-}
-
-/// The body of a request.
-struct Upload {
-    /// Dropping it would end the upload of a body that the server still reads.
-    stream: SendStream<Bytes>,
-    /// What is left to send.
-    body: Bytes,
-}
-
-impl Upload {
-    /// Sends what there is room for.
-    #[inline]
-    fn poll(&mut self, cx: &mut Context<'_>) {
-        while !self.body.is_empty() {
-            self.stream.reserve_capacity(self.body.len());
-            let room = match self.stream.poll_capacity(cx) {
-                Poll::Pending => return,
-                Poll::Ready(Some(Ok(room))) => room,
-                // Nothing more can be sent. The response says why, or that it doesn't matter.
-                Poll::Ready(Some(Err(_)) | None) => return self.body.clear(),
-            };
-            let part = self.body.split_to(room.min(self.body.len()));
-            if self.stream.send_data(part, self.body.is_empty()).is_err() {
-                self.body.clear();
-            }
-        }
-    }
-}
-
-fn send_error(error: h2::Error) -> SendError {
-    match error.reason() {
-        Some(Reason::HTTP_1_1_REQUIRED) => SendError::Http11Required,
-        // RFC 9113, section 8.7.
-        Some(Reason::REFUSED_STREAM) => {
-            let message = "the server refused the stream";
-            SendError::Unprocessed(Failure::new(FailureKind::Refused, message).into())
-        }
-        // Streams up to the last one that GOAWAY names don't end with it (RFC 9113, section 6.8).
-        _ if error.is_go_away() && error.is_remote() => {
-            SendError::Unprocessed(failure(error, "before responding").into())
-        }
-        _ => SendError::Failed(failure(error, "before responding").into()),
-    }
-}
-
-fn failure(error: h2::Error, when: &str) -> Failure {
-    if let Some(io) = error.get_io() {
-        return match when {
-            "mid-response" => Failure::mid_response(io),
-            _ => Failure::before_response(io),
-        };
-    }
-    let reason = error.reason().unwrap_or(Reason::INTERNAL_ERROR);
-    // Its `Debug` is the name that RFC 9113 has for the code.
-    let message = match (error.is_reset(), error.is_go_away()) {
-        (true, _) => format!("the server reset the stream {when} ({reason:?})"),
-        (_, true) if reason == Reason::NO_ERROR => {
-            format!("the server closed the connection {when}")
-        }
-        (_, true) => format!("the connection was closed {when} ({reason:?})"),
-        _ => format!("HTTP/2 failed {when} ({reason:?})"),
-    };
-    let kind = match error.is_reset() {
-        true => FailureKind::Reset,
-        false => FailureKind::Closed,
-    };
-    Failure::new(kind, message)
-}
-
-/// The body of a response.
-pub(super) struct Body {
-    stream: RecvStream,
-    /// It goes on: the response may begin before all of the request is sent.
-    upload: Box<Upload>,
-    _counted: Arc<()>,
-}
-
-impl Body {
-    /// The next bytes, never empty; `None` at the end.
-    pub(super) fn poll_bytes(
-        &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Bytes, Fault>>> {
-        self.upload.poll(cx);
-        loop {
-            return Poll::Ready(match ready!(self.stream.poll_data(cx)) {
-                Some(Ok(bytes)) => {
-                    // An error here is one of the stream, which the next read reports.
-                    _ = self.stream.flow_control().release_capacity(bytes.len());
-                    if bytes.is_empty() {
-                        continue;
-                    }
-                    Some(Ok(bytes))
-                }
-                Some(Err(error)) => Some(Err(Fault::Read(failure(error, "mid-response").into()))),
-                None => None,
-            });
-        }
-    }
-}
+#[cfg(test)]
+#[path = "http2/pool_tests.rs"]
+mod tests;

@@ -34,6 +34,7 @@ pub(super) async fn send(
     let response = builder.send().await.map_err(|error| {
         // A client that follows redirects itself doesn't say so: only a safe request is sure not to
         // have been processed.
+        // A time-out is no `ConnectTimeout`: reqwest doesn't say how long its `connect_timeout` is.
         let unsent = error.is_builder() || (error.is_connect() && request.method.is_safe());
         let failure = failure(error, "before responding").into();
         match unsent {

@@ -110,6 +110,11 @@ impl H2Server {
         self.exchanges.lock().unwrap().try_iter().count()
     }
 
+    /// The next request, if it is there already.
+    pub(crate) fn try_next(&self) -> Option<Exchange> {
+        self.exchanges.lock().unwrap().try_recv().ok()
+    }
+
     /// The next request, of any connection.
     pub(crate) fn next(&self) -> Exchange {
         let exchanges = self.exchanges.lock().unwrap();

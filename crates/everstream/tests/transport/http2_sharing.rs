@@ -191,35 +191,78 @@ fn a_connection_that_is_going_away_takes_no_new_request() {
     });
 }
 
+/// Runtimes that rest between calls, as in a program that calls `block_on` from time to time.
 #[test]
-fn when_the_runtime_that_made_the_connection_is_gone_the_others_reconnect() {
+fn a_runtime_that_rests_does_not_stall_the_clients_of_another_one() {
+    let server = H2Server::cleartext();
+    let http = cleartext(&server);
+    let resting = |runtime: &Runtime| {
+        let http = http.clone();
+        runtime.block_on(async {
+            let mut starting = starting(client(&http));
+            let asked = soon(async {
+                loop {
+                    // The client does its part between the looks.
+                    tokio::task::yield_now().await;
+                    if let Some(exchange) = server.try_next() {
+                        return exchange;
+                    }
+                }
+            });
+            let exchange = asked.await;
+            let (connection, stream) = (exchange.connection, exchange.stream());
+            (soon(&mut starting).await.unwrap(), stream, connection)
+        })
+    };
+    let (first, second) = (resting_runtime(), resting_runtime());
+    let (mut one, mut stream_of_one, connection) = resting(&first);
+    assert_eq!(connection, 0);
+    let (mut two, mut stream_of_two, connection) = resting(&second);
+    assert_eq!(connection, 1, "nothing drives the first connection now");
+    // In one runtime they share.
+    let (_three, _stream, connection) = resting(&second);
+    assert_eq!(connection, 1);
+    stream_of_two.send("data: two\n\n");
+    second.block_on(async { assert_eq!(next_data(&mut two).await, "two") });
+    stream_of_one.send("data: one\n\n");
+    first.block_on(async { assert_eq!(next_data(&mut one).await, "one") });
+}
+
+fn resting_runtime() -> Runtime {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap()
+}
+
+/// A client that is read in another runtime than the one it connected in.
+#[test]
+fn when_the_runtime_of_its_connection_is_gone_a_client_reconnects_in_the_one_that_reads_it() {
     let server = H2Server::cleartext();
     let http = cleartext(&server);
     let (made_by, other): (Runtime, Runtime) = (runtime(), runtime());
-    let first = made_by.block_on(followed(&http, &server));
-    let (mut second, mut stream, connection) = other.block_on(followed(&http, &server));
-    assert_eq!((first.2, connection), (0, 0));
+    let (mut client, mut stream, connection) = made_by.block_on(followed(&http, &server));
+    assert_eq!(connection, 0);
     stream.send("id: 7\ndata: a\n\n");
-    other.block_on(async { assert_eq!(next_data(&mut second).await, "a") });
+    other.block_on(async { assert_eq!(next_data(&mut client).await, "a") });
     made_by.shutdown_timeout(LIMIT);
     other.block_on(async {
-        match soon(second.next_action()).await {
+        match soon(client.next_action()).await {
             Some(Ok(Action::Fault(Some(Fault::Read(_))))) => {}
             other => panic!("{other:?}"),
         }
-        let starting = starting(second);
+        let starting = starting(client);
         let exchange = next(&server);
         assert_eq!(exchange.connection, 1);
         assert_eq!(exchange.header("last-event-id"), Some("7"));
         let mut stream = exchange.stream();
         stream.send("data: b\n\n");
-        let mut second = soon(starting).await.unwrap();
-        assert_eq!(next_data(&mut second).await, "b");
+        let mut client = soon(starting).await.unwrap();
+        assert_eq!(next_data(&mut client).await, "b");
         // New ones share the new connection.
-        let (_third, _stream, connection) = followed(&http, &server).await;
+        let (_second, _stream, connection) = followed(&http, &server).await;
         assert_eq!(connection, 1);
     });
-    drop(first);
 }
 
 /// A server that takes no streams. Tells of each connection when it begins, 1, and when it ends, -1.

@@ -12,6 +12,7 @@ mod connecting;
 mod h2_server;
 mod http2;
 mod http2_ends;
+mod http2_requests;
 mod http2_sharing;
 #[cfg(feature = "tracing")]
 mod logging;
@@ -19,6 +20,8 @@ mod logging;
 mod own_client;
 mod proxy;
 mod proxy_server;
+#[path = "../support/raw_h2.rs"]
+mod raw_h2;
 mod reaching;
 mod secrets;
 mod tls;

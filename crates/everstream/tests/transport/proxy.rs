@@ -2,7 +2,7 @@
 
 use std::net::TcpListener;
 
-use everstream::{Error, Fault, Http, SseClient, blocking};
+use everstream::{Error, Fault, HeaderScope, Http, SseClient, blocking};
 use everstream_http::FailureKind;
 use everstream_testing::{Reply, Server};
 
@@ -42,6 +42,42 @@ fn an_http_url_is_asked_of_the_proxy() {
         assert!(
             !head.to_lowercase().contains("proxy-authorization"),
             "{head}"
+        );
+    });
+}
+
+/// Through a proxy, because the default ports of this machine aren't for a test.
+#[test]
+fn headers_follow_an_upgrade_to_https_on_the_default_ports_and_secrets_do_not() {
+    let plain = Server::start();
+    plain.otherwise(Reply::redirect(301, "https://feed.test/events").header("Connection", "close"));
+    let server = streaming();
+    let authority = Authority::new();
+    let leaf = authority.server(&["feed.test"], Validity::Now);
+    let tls = TlsServer::start(leaf.config(&[]), &server);
+    let proxy = Proxy::start(Manner::ByScheme(plain.addr(), tls.addr()));
+    both(|kind| {
+        let http = Http::new("http://feed.test/events")
+            .root_certificates(authority.pem())
+            .header_scope(HeaderScope::All)
+            .header("X-Team", "a")
+            .sensitive_header("X-Api-Key", "secret")
+            .proxy(proxy.url());
+        let mut client = kind.build(SseClient::builder(http));
+        let start = client.started();
+        assert_eq!(start.url.as_deref(), Some("https://feed.test/events"));
+        assert_eq!(start.withheld_headers, ["x-api-key"]);
+        assert_eq!(client.event().data(), "hello");
+        let first = plain.requests().pop().unwrap();
+        assert_eq!(first.header("x-team"), Some("a"));
+        assert_eq!(first.header("x-api-key"), Some("secret"));
+        let second = server.requests().pop().unwrap();
+        assert_eq!(second.header("x-team"), Some("a"));
+        assert_eq!(second.header("x-api-key"), None);
+        let heads = proxy.heads();
+        assert!(
+            heads.last().unwrap().starts_with("CONNECT feed.test:443 "),
+            "{heads:?}"
         );
     });
 }

@@ -17,6 +17,8 @@ pub(crate) enum Manner {
     To(SocketAddr),
     /// The same, after this time.
     SlowlyTo(SocketAddr, Duration),
+    /// Requests go to the first server, tunnels to the second: each scheme has its default port.
+    ByScheme(SocketAddr, SocketAddr),
     /// Answers everything with this.
     Answer(&'static str),
 }
@@ -71,6 +73,10 @@ fn serve(client: TcpStream, manner: Manner, seen: &Mutex<Vec<String>>) -> Option
             thread::sleep(time);
             target
         }
+        Manner::ByScheme(http, https) => match head.starts_with("CONNECT ") {
+            true => https,
+            false => http,
+        },
         Manner::Answer(answer) => return (&client).write_all(answer.as_bytes()).ok(),
     };
     let server = TcpStream::connect(target).ok()?;

@@ -1,0 +1,217 @@
+//! One request and its response over a shared connection.
+
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll, ready};
+
+use ::http::header::HOST;
+use ::http::uri::Authority;
+use ::http::{HeaderValue, Uri, Version};
+use bytes::Bytes;
+use everstream_core::Fault;
+use everstream_http::exchange::Request;
+use everstream_http::http1::{MAX_INFORMATIONAL, Malformed, is_managed_header};
+use everstream_http::{Failure, FailureKind, SocketFailure as _};
+use h2::{Reason, RecvStream, SendStream};
+
+use super::{AbortOnDrop, Sender};
+use crate::connect::connections::{self, Response, SendError};
+
+impl Sender {
+    pub(in crate::connect) async fn send(
+        self,
+        request: &Request,
+        body: Option<&Bytes>,
+    ) -> Result<Response, SendError> {
+        let head = head(request)?;
+        let body = body.cloned().unwrap_or_default();
+        // A task of its own: heads have no flow control, so that informational responses would pile up
+        // while the caller doesn't poll.
+        let mut sending = AbortOnDrop(tokio::spawn(self.exchange(head, body)));
+        (&mut sending.0).await.unwrap_or_else(|_| {
+            let message = "the runtime is shutting down";
+            Err(Failure::new(FailureKind::Other, message).into())
+        })
+    }
+
+    async fn exchange(self, head: ::http::Request<()>, body: Bytes) -> Result<Response, SendError> {
+        // Nothing was sent yet. The server has sent GOAWAY, or the connection is broken.
+        let closed = self.closed;
+        let unsent = |error| {
+            closed.store(true, Ordering::Release);
+            SendError::Stale(failure(error, "before responding").into())
+        };
+        let mut requests = self.requests.ready().await.map_err(unsent)?;
+        let (mut response, stream) = requests
+            .send_request(head, body.is_empty())
+            .map_err(unsent)?;
+        // Boxed for custom sources, which would pay for its size.
+        let mut upload = Box::new(Upload { stream, body });
+        let mut informational = 0;
+        let response = poll_fn(|cx| {
+            upload.poll(cx);
+            // After the last of them it is `None`, or the error that the response ends with.
+            while let Some(Ok(_)) = ready!(response.poll_informational(cx)) {
+                informational += 1;
+                if informational > MAX_INFORMATIONAL {
+                    let failure = Failure::from(Malformed::TooManyInformational);
+                    return Poll::Ready(Err(failure.into()));
+                }
+            }
+            Pin::new(&mut response).poll(cx).map_err(send_error)
+        });
+        let (head, stream) = response.await?.into_parts();
+        Ok(Response {
+            version: Version::HTTP_2,
+            status: head.status.as_u16(),
+            headers: head.headers,
+            body: connections::Body::Http2(Body {
+                stream,
+                upload,
+                _counted: self.stream,
+            }),
+        })
+    }
+}
+
+/// The request's head over HTTP/2, without the headers of a connection (RFC 9113, section 8.2.2). The
+/// user's `Host` is the authority, and isn't sent besides (section 8.3.1).
+fn head(request: &Request) -> Result<::http::Request<()>, SendError> {
+    let mut url = request.url.clone();
+    url.set_fragment(None);
+    let uri: Result<Uri, _> = url.as_str().parse();
+    let mut uri = uri.map_err(|_| unusable("the URL can't be used over HTTP/2"))?;
+    if let Some(host) = request.headers.get(HOST) {
+        uri = with_authority(uri, host).ok_or_else(|| {
+            unusable("the Host header can't be the authority of a request over HTTP/2")
+        })?;
+    }
+    let mut head = ::http::Request::new(());
+    *head.method_mut() = request.method.clone();
+    *head.uri_mut() = uri;
+    *head.version_mut() = Version::HTTP_2;
+    *head.headers_mut() = request
+        .headers
+        .iter()
+        .filter(|(name, _)| *name != HOST && !is_managed_header(name))
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect();
+    Ok(head)
+}
+
+fn unusable(message: &str) -> SendError {
+    SendError::Unprocessed(Failure::new(FailureKind::Other, message).into())
+}
+
+fn with_authority(uri: Uri, host: &HeaderValue) -> Option<Uri> {
+    let authority = Authority::try_from(host.as_bytes()).ok()?;
+    // User info isn't part of it (RFC 9113, section 8.3.1).
+    if authority.as_str().contains('@') {
+        return None;
+    }
+    let mut parts = uri.into_parts();
+    parts.authority = Some(authority);
+    Uri::from_parts(parts).ok()
+}
+
+/// The body of a request.
+struct Upload {
+    /// Dropping it would end the upload of a body that the server still reads.
+    stream: SendStream<Bytes>,
+    /// What is left to send.
+    body: Bytes,
+}
+
+impl Upload {
+    /// Sends what there is room for.
+    #[inline]
+    fn poll(&mut self, cx: &mut Context<'_>) {
+        while !self.body.is_empty() {
+            self.stream.reserve_capacity(self.body.len());
+            let room = match self.stream.poll_capacity(cx) {
+                Poll::Pending => return,
+                Poll::Ready(Some(Ok(room))) => room,
+                // Nothing more can be sent. The response says why, or that it doesn't matter.
+                Poll::Ready(Some(Err(_)) | None) => return self.body.clear(),
+            };
+            let part = self.body.split_to(room.min(self.body.len()));
+            if self.stream.send_data(part, self.body.is_empty()).is_err() {
+                self.body.clear();
+            }
+        }
+    }
+}
+
+fn send_error(error: h2::Error) -> SendError {
+    match error.reason() {
+        Some(Reason::HTTP_1_1_REQUIRED) => SendError::Http11Required,
+        // RFC 9113, section 8.7.
+        Some(Reason::REFUSED_STREAM) => {
+            let message = "the server refused the stream";
+            SendError::Unprocessed(Failure::new(FailureKind::Refused, message).into())
+        }
+        // Streams up to the last one that GOAWAY names don't end with it (RFC 9113, section 6.8).
+        _ if error.is_go_away() && error.is_remote() => {
+            SendError::Unprocessed(failure(error, "before responding").into())
+        }
+        _ => SendError::Failed(failure(error, "before responding").into()),
+    }
+}
+
+pub(super) fn failure(error: h2::Error, when: &str) -> Failure {
+    if let Some(io) = error.get_io() {
+        return match when {
+            "mid-response" => Failure::mid_response(io),
+            _ => Failure::before_response(io),
+        };
+    }
+    let reason = error.reason().unwrap_or(Reason::INTERNAL_ERROR);
+    // Its `Debug` is the name that RFC 9113 has for the code.
+    let message = match (error.is_reset(), error.is_go_away()) {
+        (true, _) => format!("the server reset the stream {when} ({reason:?})"),
+        (_, true) if reason == Reason::NO_ERROR => {
+            format!("the server closed the connection {when}")
+        }
+        (_, true) => format!("the connection was closed {when} ({reason:?})"),
+        _ => format!("HTTP/2 failed {when} ({reason:?})"),
+    };
+    let kind = match error.is_reset() {
+        true => FailureKind::Reset,
+        false => FailureKind::Closed,
+    };
+    Failure::new(kind, message)
+}
+
+/// The body of a response.
+pub(in crate::connect) struct Body {
+    stream: RecvStream,
+    /// It goes on: the response may begin before all of the request is sent.
+    upload: Box<Upload>,
+    _counted: Arc<()>,
+}
+
+impl Body {
+    /// The next bytes, never empty; `None` at the end.
+    pub(in crate::connect) fn poll_bytes(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, Fault>>> {
+        self.upload.poll(cx);
+        loop {
+            return Poll::Ready(match ready!(self.stream.poll_data(cx)) {
+                Some(Ok(bytes)) => {
+                    // An error here is one of the stream, which the next read reports.
+                    _ = self.stream.flow_control().release_capacity(bytes.len());
+                    if bytes.is_empty() {
+                        continue;
+                    }
+                    Some(Ok(bytes))
+                }
+                Some(Err(error)) => Some(Err(Fault::Read(failure(error, "mid-response").into()))),
+                None => None,
+            });
+        }
+    }
+}
