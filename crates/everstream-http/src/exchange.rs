@@ -28,6 +28,9 @@
 //! 6. A response is a stream by its status, media type and content coding, in this order, see
 //!    [`judge`](policy::judge). Of any other, up to 1 KiB of the body is kept, for which it has 2 s:
 //!    a body that breaks, stalls or can't be decoded doesn't hide the error it belongs to.
+//! 7. With a [`CookieJar`](policy::CookieJar), the cookies of every response are stored, those of
+//!    redirects and errors too, and each request carries the ones that RFC 6265 allows for its URL.
+//!    They are appended to the user's `Cookie` header, which stays with its origin (rule 5).
 
 use std::time::{Duration, SystemTime};
 
@@ -36,6 +39,9 @@ use http::{HeaderMap, HeaderName, Method};
 use url::Url;
 
 use crate::policy::{self, ContentCoding, HeaderScope, Verdict};
+
+#[cfg(feature = "cookies")]
+mod cookies;
 
 /// How much of the body of an error is kept.
 pub const ERROR_BODY: usize = 1 << 10;
@@ -83,6 +89,8 @@ pub struct Config {
     pub redirect_limit: usize,
     /// Which headers stay with their origin. Default: the sensitive ones.
     pub header_scope: HeaderScope,
+    /// Whether a stream may have any content type, or none. Default: no.
+    pub any_content_type: bool,
     /// The content codings that the caller decodes. Default: none.
     pub codings: &'static [ContentCoding],
     /// The time to a connection. Default: no limit.
@@ -96,6 +104,7 @@ impl Default for Config {
         Config {
             redirect_limit: policy::MAX_REDIRECTS,
             header_scope: HeaderScope::default(),
+            any_content_type: false,
             codings: &[],
             connect_timeout: None,
             read_timeout: None,
@@ -183,6 +192,9 @@ pub struct Exchange {
     redirect: Option<Box<ErrorResponse>>,
     /// Rule 4.
     send_failure: Option<BoxError>,
+    /// Rule 7.
+    #[cfg(feature = "cookies")]
+    cookies: Option<cookies::RequestCookies>,
 }
 
 #[derive(Debug)]
@@ -239,6 +251,8 @@ impl Exchange {
             pinned,
             redirect: None,
             send_failure: None,
+            #[cfg(feature = "cookies")]
+            cookies: None,
         }
     }
 
@@ -362,7 +376,14 @@ impl Exchange {
         if !matches!(self.state, State::Receiving { .. }) {
             return;
         }
-        let problem = match policy::judge(status, &headers, self.config.codings) {
+        #[cfg(feature = "cookies")]
+        self.store_cookies(&headers, wall_clock);
+        let Config {
+            codings,
+            any_content_type,
+            ..
+        } = self.config;
+        let problem = match policy::judge(status, &headers, codings, any_content_type) {
             Verdict::Stream(coding) => {
                 self.state = State::Streaming {
                     status,
@@ -389,9 +410,7 @@ impl Exchange {
             response: Box::new(self.response(status, &headers, wall_clock)),
             problem,
             // A body in a coding that can't be decoded is kept as it is.
-            coding: policy::content_coding(&headers, self.config.codings)
-                .ok()
-                .flatten(),
+            coding: policy::content_coding(&headers, codings).ok().flatten(),
             deadline: now + ERROR_BODY_TIME,
         };
     }
@@ -407,6 +426,8 @@ impl Exchange {
     ) {
         self.redirect = Some(Box::new(self.response(status, headers, wall_clock)));
         self.followed += 1;
+        #[cfg(feature = "cookies")]
+        self.remove_cookies();
         let request = &mut self.request;
         request.has_body &= policy::rewrite(status, &mut request.method, &mut request.headers);
         let scope = self.config.header_scope;
@@ -419,6 +440,8 @@ impl Exchange {
         }
         request.url = target;
         policy::user_info_to_authorization(&mut request.url, &mut request.headers);
+        #[cfg(feature = "cookies")]
+        self.add_cookies(wall_clock);
         self.connect(now);
     }
 
