@@ -28,8 +28,8 @@
 //! 6. A response is a stream by its status, media type and content coding, in this order, see
 //!    [`judge`](policy::judge). Of any other, up to 1 KiB of the body is kept, for which it has 2 s:
 //!    a body that breaks, stalls or can't be decoded doesn't hide the error it belongs to.
-//! 7. With a [`CookieJar`](policy::CookieJar), the cookies of every response are stored, those of
-//!    redirects and errors too, and each request carries the ones that RFC 6265 allows for its URL.
+//! 7. With a `policy::CookieJar` (feature `cookies`), the cookies of every response are stored, those
+//!    of redirects and errors too, and each request carries the ones that RFC 6265 allows for its URL.
 //!    They are appended to the user's `Cookie` header, which stays with its origin (rule 5).
 
 use std::time::{Duration, SystemTime};

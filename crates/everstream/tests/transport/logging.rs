@@ -70,13 +70,13 @@ fn server() -> Server {
     server
         .enqueue(
             Reply::stream()
-                .header("Set-Cookie", "hunter2")
+                .header("Set-Cookie", "id=hunter2")
                 .event_with_id("1", "data-is-private")
                 .content_length(10_000)
                 .drop_connection(),
         )
         .enqueue(Reply::stream().event_with_id("2", "data-is-private"))
-        .enqueue(Reply::status(503).header("Set-Cookie", "hunter2"));
+        .enqueue(Reply::status(503).header("Set-Cookie", "id=hunter2"));
     server
 }
 
@@ -89,6 +89,8 @@ fn builder(server: &Server) -> everstream::Builder {
         .before_attempt(|attempt: Attempt| async {
             Ok::<_, Error>(attempt.query("fresh", "hunter2"))
         });
+    #[cfg(feature = "cookies")]
+    let http = http.cookies(true);
     SseClient::builder(http)
         .initial_retry_delay(Duration::ZERO)
         .error_strategy(error_strategy::reconnect())
@@ -162,6 +164,8 @@ fn child_of_the_async_client() {
         });
     });
     assert_told(&log);
+    #[cfg(feature = "cookies")]
+    assert_eq!(server.requests()[1].header("cookie"), Some("id=hunter2"));
 }
 
 #[test]
@@ -179,4 +183,6 @@ fn child_of_the_blocking_client() {
         while let Some(Ok(_)) = client.next_event() {}
     });
     assert_told(&log);
+    #[cfg(feature = "cookies")]
+    assert_eq!(server.requests()[1].header("cookie"), Some("id=hunter2"));
 }
