@@ -39,190 +39,108 @@ impl CookieJar {
     }
 }
 
-/// Where a cookie came from, what it was, where it is to be sent, what is sent there.
-type Case = (&'static str, &'static str, &'static str, &'static str);
-
-fn check(table: &[Case]) {
-    for (from, line, to, expected) in table {
+/// Each line: where a cookie is set, what it is, where a request goes, and what is sent with it.
+fn check(table: &str) {
+    for line in table.lines().map(str::trim) {
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let columns: Vec<&str> = line.split('|').map(str::trim).collect();
+        let [from, cookie, to, expected] = columns[..] else {
+            panic!("{line}");
+        };
         let jar = CookieJar::default();
-        jar.set(from, &[line]);
-        assert_eq!(jar.sent(to), *expected, "{line} from {from} to {to}");
+        jar.set(from, &[cookie]);
+        assert_eq!(jar.sent(to), expected, "{line}");
     }
 }
 
 #[test]
 fn a_cookie_goes_to_its_host_or_its_domain() {
-    check(&[
-        ("http://a.test/", "n=1", "http://a.test/", "n=1"),
-        ("http://A.test/", "n=1", "http://a.TEST/", "n=1"),
-        ("http://a.test/", "n=1", "http://b.test/", ""),
-        ("http://a.test/", "n=1", "http://x.a.test/", ""),
-        ("http://a.test/", "n=1", "http://a.test./", ""),
-        ("http://a.test/", "n=1", "http://nota.test/", ""),
-        // Neither the port nor the scheme matters.
-        ("http://a.test:81/", "n=1", "http://a.test:82/", "n=1"),
-        ("http://a.test/", "n=1", "https://a.test/", "n=1"),
-        ("https://a.test/", "n=1", "http://a.test/", "n=1"),
-        (
-            "http://x.a.test/",
-            "n=1; Domain=a.test",
-            "http://a.test/",
-            "n=1",
-        ),
-        (
-            "http://x.a.test/",
-            "n=1; Domain=.a.test",
-            "http://y.a.test/",
-            "n=1",
-        ),
-        (
-            "http://x.a.test/",
-            "n=1; domain=A.TEST",
-            "http://y.a.test/",
-            "n=1",
-        ),
-        (
-            "http://x.a.test/",
-            "n=1; Domain=a.test",
-            "http://nota.test/",
-            "",
-        ),
-        (
-            "http://x.a.test/",
-            "n=1; Domain=",
-            "http://x.a.test/",
-            "n=1",
-        ),
-        ("http://x.a.test/", "n=1; Domain=", "http://y.x.a.test/", ""),
-        ("http://a.test/", "n=1; Domain=b.test", "http://b.test/", ""),
-        ("http://a.test/", "n=1; Domain=b.test", "http://a.test/", ""),
-        (
-            "http://a.test/",
-            "n=1; Domain=x.a.test",
-            "http://x.a.test/",
-            "",
-        ),
-        (
-            "http://nota.test/",
-            "n=1; Domain=a.test",
-            "http://a.test/",
-            "",
-        ),
-        ("http://127.0.0.1/", "n=1", "http://127.0.0.1:81/", "n=1"),
-        ("http://127.0.0.1/", "n=1", "http://localhost/", ""),
-        (
-            "http://127.0.0.1/",
-            "n=1; Domain=0.0.1",
-            "http://127.0.0.1/",
-            "",
-        ),
-        (
-            "http://127.0.0.1/",
-            "n=1; Domain=127.0.0.1",
-            "http://127.0.0.1/",
-            "n=1",
-        ),
-        ("http://[::1]/", "n=1", "http://[0::1]:81/", "n=1"),
-        ("http://[::1]/", "n=1", "http://[::2]/", ""),
-    ]);
+    check(
+        "
+        http://a.test/ | n=1 | http://a.test/ | n=1
+        http://A.test/ | n=1 | http://a.TEST/ | n=1
+        http://a.test/ | n=1 | http://b.test/ |
+        http://a.test/ | n=1 | http://x.a.test/ |
+        http://a.test/ | n=1 | http://a.test./ |
+        http://a.test/ | n=1 | http://nota.test/ |
+        # Neither the port nor the scheme matters.
+        http://a.test:81/ | n=1 | http://a.test:82/ | n=1
+        http://a.test/ | n=1 | https://a.test/ | n=1
+        https://a.test/ | n=1 | http://a.test/ | n=1
+        http://x.a.test/ | n=1; Domain=a.test | http://a.test/ | n=1
+        http://x.a.test/ | n=1; Domain=.a.test | http://y.a.test/ | n=1
+        http://x.a.test/ | n=1; domain=A.TEST | http://y.a.test/ | n=1
+        http://x.a.test/ | n=1; Domain=a.test | http://nota.test/ |
+        http://x.a.test/ | n=1; Domain= | http://x.a.test/ | n=1
+        http://x.a.test/ | n=1; Domain= | http://y.x.a.test/ |
+        http://a.test/ | n=1; Domain=b.test | http://b.test/ |
+        http://a.test/ | n=1; Domain=b.test | http://a.test/ |
+        http://a.test/ | n=1; Domain=x.a.test | http://x.a.test/ |
+        http://nota.test/ | n=1; Domain=a.test | http://a.test/ |
+        http://127.0.0.1/ | n=1 | http://127.0.0.1:81/ | n=1
+        http://127.0.0.1/ | n=1 | http://localhost/ |
+        http://127.0.0.1/ | n=1; Domain=0.0.1 | http://127.0.0.1/ |
+        http://127.0.0.1/ | n=1; Domain=127.0.0.1 | http://127.0.0.1/ | n=1
+        http://[::1]/ | n=1 | http://[0::1]:81/ | n=1
+        http://[::1]/ | n=1 | http://[::2]/ |
+        ",
+    );
 }
 
 #[test]
 fn a_domain_without_a_dot_is_only_for_the_host_itself() {
-    check(&[
-        ("http://a.com/", "n=1; Domain=com", "http://a.com/", ""),
-        ("http://a.com/", "n=1; Domain=com", "http://b.com/", ""),
-        ("http://a.com/", "n=1; Domain=.com", "http://b.com/", ""),
-        ("http://a.com./", "n=1; Domain=com.", "http://b.com./", ""),
-        ("http://a.com./", "n=1; Domain=.", "http://b.com./", ""),
-        (
-            "http://x.localhost/",
-            "n=1; Domain=localhost",
-            "http://localhost/",
-            "",
-        ),
-        (
-            "http://localhost/",
-            "n=1; Domain=localhost",
-            "http://localhost/",
-            "n=1",
-        ),
-        (
-            "http://localhost/",
-            "n=1; Domain=localhost",
-            "http://x.localhost/",
-            "",
-        ),
-        ("http://com/", "n=1; Domain=com", "http://a.com/", ""),
-        // Without a list nobody can know.
-        (
-            "http://a.co.uk/",
-            "n=1; Domain=co.uk",
-            "http://b.co.uk/",
-            "n=1",
-        ),
-    ]);
+    check(
+        "
+        http://a.com/ | n=1; Domain=com | http://a.com/ |
+        http://a.com/ | n=1; Domain=com | http://b.com/ |
+        http://a.com/ | n=1; Domain=.com | http://b.com/ |
+        http://a.com./ | n=1; Domain=com. | http://b.com./ |
+        http://a.com./ | n=1; Domain=. | http://b.com./ |
+        http://x.localhost/ | n=1; Domain=localhost | http://localhost/ |
+        http://localhost/ | n=1; Domain=localhost | http://localhost/ | n=1
+        http://localhost/ | n=1; Domain=localhost | http://x.localhost/ |
+        http://com/ | n=1; Domain=com | http://a.com/ |
+        # Without a list nobody can know.
+        http://a.co.uk/ | n=1; Domain=co.uk | http://b.co.uk/ | n=1
+        ",
+    );
 }
 
 #[test]
 fn a_cookie_goes_to_its_path_and_below() {
-    check(&[
-        ("http://a.test/x/y", "n=1", "http://a.test/x/z", "n=1"),
-        ("http://a.test/x/y", "n=1", "http://a.test/x", "n=1"),
-        ("http://a.test/x/y", "n=1", "http://a.test/xy", ""),
-        ("http://a.test/x/y", "n=1", "http://a.test/", ""),
-        ("http://a.test/x", "n=1", "http://a.test/z", "n=1"),
-        (
-            "http://a.test/x/y",
-            "n=1; Path=/",
-            "http://a.test/z?q",
-            "n=1",
-        ),
-        (
-            "http://a.test/x/y",
-            "n=1; Path=z",
-            "http://a.test/x/",
-            "n=1",
-        ),
-        (
-            "http://a.test/x/y",
-            "n=1; Path=/z",
-            "http://a.test/z",
-            "n=1",
-        ),
-        ("http://a.test/x/y", "n=1; Path=/z/", "http://a.test/z", ""),
-        ("http://a.test/x/y", "n=1; Path=/z", "http://a.test/x/y", ""),
-    ]);
+    check(
+        "
+        http://a.test/x/y | n=1 | http://a.test/x/z | n=1
+        http://a.test/x/y | n=1 | http://a.test/x | n=1
+        http://a.test/x/y | n=1 | http://a.test/xy |
+        http://a.test/x/y | n=1 | http://a.test/ |
+        http://a.test/x | n=1 | http://a.test/z | n=1
+        http://a.test/x/y | n=1; Path=/ | http://a.test/z?q | n=1
+        http://a.test/x/y | n=1; Path=z | http://a.test/x/ | n=1
+        http://a.test/x/y | n=1; Path=/z | http://a.test/z | n=1
+        http://a.test/x/y | n=1; Path=/z/ | http://a.test/z |
+        http://a.test/x/y | n=1; Path=/z | http://a.test/x/y |
+        ",
+    );
 }
 
 #[test]
 fn a_secure_cookie_is_neither_set_nor_sent_over_plain_http() {
-    check(&[
-        ("https://a.test/", "n=1; Secure", "https://a.test/", "n=1"),
-        ("https://a.test/", "n=1; Secure", "http://a.test/", ""),
-        ("http://a.test/", "n=1; Secure", "https://a.test/", ""),
-        (
-            "http://localhost/",
-            "n=1; Secure",
-            "http://localhost/",
-            "n=1",
-        ),
-        (
-            "http://127.0.0.2/",
-            "n=1; Secure",
-            "http://127.0.0.2/",
-            "n=1",
-        ),
-        ("http://[::1]/", "n=1; Secure", "http://[::1]/", "n=1"),
-        ("http://10.0.0.1/", "n=1; Secure", "http://10.0.0.1/", ""),
-        (
-            "http://x.localhost/",
-            "n=1; Secure",
-            "http://x.localhost/",
-            "",
-        ),
-        ("http://a.test/", "n=1; HttpOnly", "http://a.test/", "n=1"),
-    ]);
+    check(
+        "
+        https://a.test/ | n=1; Secure | https://a.test/ | n=1
+        https://a.test/ | n=1; Secure | http://a.test/ |
+        http://a.test/ | n=1; Secure | https://a.test/ |
+        http://localhost/ | n=1; Secure | http://localhost/ | n=1
+        http://127.0.0.2/ | n=1; Secure | http://127.0.0.2/ | n=1
+        http://[::1]/ | n=1; Secure | http://[::1]/ | n=1
+        http://10.0.0.1/ | n=1; Secure | http://10.0.0.1/ |
+        http://x.localhost/ | n=1; Secure | http://x.localhost/ |
+        http://a.test/ | n=1; HttpOnly | http://a.test/ | n=1
+        ",
+    );
     let jar = CookieJar::default();
     jar.set("https://a.test/", &["n=1; Secure"]);
     jar.set("http://a.test/", &["n=2"]);
@@ -440,39 +358,9 @@ fn clones_share_their_cookies_and_show_none() {
 
 #[test]
 fn no_bytes_make_the_parser_panic() {
-    let words = [
-        "n=1",
-        ";",
-        "=",
-        "Domain=",
-        "Path=",
-        "Max-Age=",
-        "Expires=",
-        "Secure",
-        ".",
-        "..",
-        "a.test",
-        "xn--",
-        "99999999999999999999",
-        "-",
-        "Fri, ",
-        "15 Jan ",
-        "0000",
-        "99999",
-        " 08:00:10 GMT",
-        "\u{1F36A}",
-        "é",
-        "\t",
-        " ",
-        "/",
-        "\"",
-        "%",
-        "[",
-        "]",
-        "::1",
-        "31-Dec-99",
-        "Feb 30",
-    ];
+    let words = "n=1|;|=|Domain=|Path=|Max-Age=|Expires=|Secure|.|..|a.test|xn--|99999999999999999999|-|\
+                 Fri, |15 Jan |0000|99999| 08:00:10 GMT|\u{1F36A}|é|\t| |/|\"|%|[|]|::1|31-Dec-99|Feb 30";
+    let words: Vec<&str> = words.split('|').collect();
     let mut state = 1_u64;
     let mut random = |below: usize| {
         state = state
