@@ -158,6 +158,7 @@ impl Attempt {
                 true => HeaderScope::All,
                 false => HeaderScope::Sensitive,
             },
+            any_content_type: false,
             codings: &[ContentCoding::Gzip],
             connect_timeout: input.connect_timeout.map(|it| seconds(it.into())),
             read_timeout: input.read_timeout.map(|it| seconds(it.into())),

@@ -5,7 +5,7 @@ use std::time::{Instant, SystemTime};
 
 use everstream::{Fault, Timestamp};
 use everstream_http::exchange::{self, Config, Output};
-use everstream_http::policy::{ContentCoding, HeaderScope};
+use everstream_http::policy::{ContentCoding, CookieJar};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -45,19 +45,15 @@ impl State {
 impl Exchange {
     pub(crate) fn new(
         request: exchange::Request,
-        redirect_limit: usize,
-        codings: &'static [ContentCoding],
+        config: Config,
+        cookies: Option<&CookieJar>,
     ) -> Self {
-        let config = Config {
-            redirect_limit,
-            header_scope: HeaderScope::All,
-            codings,
-            // The transports have limits of their own.
-            connect_timeout: None,
-            read_timeout: None,
-        };
+        let mut exchange = exchange::Exchange::new(request, config, Timestamp::default());
+        if let Some(jar) = cookies {
+            exchange.use_cookies(jar.clone(), SystemTime::now());
+        }
         Exchange(Mutex::new(State {
-            exchange: exchange::Exchange::new(request, config, Timestamp::default()),
+            exchange,
             began: Instant::now(),
             has_left_origin: false,
             fault: None,

@@ -29,7 +29,7 @@ impl Http {
     #[new]
     #[pyo3(signature = (
         url, *, headers, sensitive_headers, query_params, method, body, read_timeout,
-        connect_timeout, max_event_size
+        connect_timeout, max_event_size, any_content_type, cookies
     ))]
     #[allow(clippy::too_many_arguments)] // by keyword
     fn new(
@@ -42,10 +42,14 @@ impl Http {
         read_timeout: Option<f64>,
         connect_timeout: Option<f64>,
         max_event_size: Option<&Bound<'_, PyAny>>,
+        any_content_type: bool,
+        cookies: bool,
     ) -> PyResult<Self> {
         let mut http = everstream::Http::new(&url)
             .method(method)
-            .header_scope(HeaderScope::All);
+            .header_scope(HeaderScope::All)
+            .any_content_type(any_content_type)
+            .cookies(cookies);
         let sensitive = sensitive_names(sensitive_headers)?;
         for pair in pairs(headers)? {
             let (name, value) = pair?;

@@ -1,8 +1,8 @@
 //! What each attempt of a transport written in Python starts from.
 
 use everstream::RedactedUrl;
-use everstream_http::exchange;
-use everstream_http::policy::{ContentCoding, MAX_REDIRECTS};
+use everstream_http::exchange::{self, Config};
+use everstream_http::policy::{ContentCoding, CookieJar, HeaderScope, MAX_REDIRECTS};
 use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -30,8 +30,8 @@ pub(crate) struct Request {
     #[pyo3(get)]
     url: String,
     query_params: Option<Py<PyAny>>,
-    follow_redirects: bool,
-    codings: &'static [ContentCoding],
+    config: Config,
+    cookies: Option<CookieJar>,
 }
 
 #[pymethods]
@@ -40,7 +40,7 @@ impl Request {
     #[new]
     #[pyo3(signature = (
         url, *, method, headers, sensitive_headers, query_params, has_body, follow_redirects,
-        codings
+        codings, any_content_type, cookies
     ))]
     #[allow(clippy::too_many_arguments)] // by keyword
     fn new(
@@ -52,6 +52,8 @@ impl Request {
         has_body: bool,
         follow_redirects: bool,
         codings: Vec<String>,
+        any_content_type: bool,
+        cookies: bool,
     ) -> PyResult<Self> {
         let parsed = Url::parse(&url).map_err(|error| bad_url(&url, &error.to_string()))?;
         if !matches!(parsed.scheme(), "http" | "https") {
@@ -93,8 +95,16 @@ impl Request {
             },
             url,
             query_params,
-            follow_redirects,
-            codings: supported(&codings),
+            config: Config {
+                redirect_limit: if follow_redirects { MAX_REDIRECTS } else { 0 },
+                header_scope: HeaderScope::All,
+                any_content_type,
+                codings: supported(&codings),
+                // The transports have limits of their own.
+                connect_timeout: None,
+                read_timeout: None,
+            },
+            cookies: cookies.then(CookieJar::default),
         })
     }
 
@@ -119,11 +129,7 @@ impl Request {
         }
         // An id that can't be a header's value is kept for the user, and not sent.
         request.set_last_event_id(last_event_id);
-        let redirect_limit = match self.follow_redirects {
-            true => MAX_REDIRECTS,
-            false => 0,
-        };
-        Ok(Exchange::new(request, redirect_limit, self.codings))
+        Ok(Exchange::new(request, self.config, self.cookies.as_ref()))
     }
 }
 

@@ -21,6 +21,8 @@ def request(url: str, **options: Any) -> Request:
         "has_body": False,
         "follow_redirects": True,
         "codings": ["gzip", "deflate"],
+        "any_content_type": False,
+        "cookies": False,
     }
     return Request(url, **{**settings, **options})
 

@@ -309,6 +309,137 @@ def test_an_error_whose_body_trickles_is_reported(server: SSEServer, by: str) ->
     assert time.monotonic() - began < 10
 
 
+# Any content type
+
+
+@pytest.mark.parametrize("kind", [None, "text/plain", "text/html; charset=iso-8859-1", ""])
+def test_any_content_type_is_read_as_utf8(server: SSEServer, by: str, kind: str | None) -> None:
+    reply = Reply.stream().without_header("Content-Type")
+    server.otherwise((reply if kind is None else reply.header("Content-Type", kind)).event("é"))
+    actions, error = read(by, server.url(), is_event, any_content_type=True)
+    assert (data(actions), error) == (["é"], None)
+    _, error = read(by, server.url(), is_event)
+    assert isinstance(error, HTTPContentTypeError)
+    assert error.body == "data: é\n\n".encode()
+
+
+@pytest.mark.parametrize("status", [204, 500])
+def test_a_status_is_judged_with_any_content_type(server: SSEServer, by: str, status: int) -> None:
+    server.otherwise(Reply.stream().with_status(status))
+    _, error = read(by, server.url(), is_event, any_content_type=True)
+    assert isinstance(error, HTTPStatusError)
+
+
+# Cookies
+
+
+def cookies(server: SSEServer) -> list[str | None]:
+    return [request.headers.get("cookie") for request in server.requests]
+
+
+def is_last(action: Action) -> bool:
+    return isinstance(action, Event) and action.data == "last"
+
+
+def test_a_sticky_session_survives_redirects_errors_and_reconnects(
+    server: SSEServer, by: str
+) -> None:
+    server.enqueue(
+        Reply.redirect(307, "/moved").header("Set-Cookie", "node=7; Path=/"),
+        Reply.status(503).header("Set-Cookie", "busy=1; Path=/"),
+        Reply.stream().header("Set-Cookie", "busy=; Path=/; Max-Age=0").event("a"),
+        Reply.stream().event("last"),
+    )
+    actions, error = read(
+        by, server.url("/feed"), is_last, errors=ErrorStrategy.always_continue(), cookies=True
+    )
+    assert (data(actions), error) == (["a", "last"], None)
+    assert cookies(server) == [None, "node=7", "node=7; busy=1", "node=7"]
+
+
+def test_cookies_are_off_by_default(server: SSEServer, by: str) -> None:
+    server.enqueue(
+        Reply.redirect(307, "/moved").header("Set-Cookie", "node=7; Path=/"),
+        Reply.stream().header("Set-Cookie", "a=1; Path=/"),
+        Reply.stream().event("last"),
+    )
+    read(by, server.url(), is_last, errors=ErrorStrategy.always_continue())
+    assert cookies(server) == [None, None, None]
+
+
+def test_the_users_cookies_come_before_those_of_the_server(server: SSEServer, by: str) -> None:
+    server.enqueue(
+        Reply.redirect(307, "/").header("Set-Cookie", "node=7; Path=/"),
+        Reply.redirect(307, "/").header("Set-Cookie", "mine=theirs; Path=/"),
+        Reply.stream().event("last"),
+    )
+    read(by, server.url(), is_last, headers={"Cookie": "mine=1"}, cookies=True)
+    assert cookies(server) == ["mine=1", "mine=1; node=7", "mine=1; node=7"]
+
+
+def test_cookies_never_reach_another_host(server: SSEServer, other: SSEServer, by: str) -> None:
+    """The port makes no difference to cookies, so that the second server has another name."""
+    away = other.url("/").replace("127.0.0.1", "localhost")
+    server.enqueue(
+        Reply.redirect(307, away).header("Set-Cookie", "home=secret; Path=/"),
+        Reply.stream(),
+        Reply.redirect(307, away),
+    )
+    other.enqueue(
+        Reply.redirect(307, server.url("/back")).header("Set-Cookie", "other=1; Path=/"),
+        Reply.stream().event("last"),
+    )
+    _, error = read(by, server.url(), is_last, errors=ErrorStrategy.always_continue(), cookies=True)
+    assert error is None
+    assert cookies(server) == [None, "home=secret", "home=secret"]
+    assert cookies(other) == [None, "other=1"]
+
+
+def test_cookies_are_in_no_message(
+    server: SSEServer, by: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.enqueue(
+        Reply.redirect(307, "/").header("Set-Cookie", "node=hidden; Path=/"),
+        Reply.status(418).header("Set-Cookie", "a=hidden"),
+    )
+    with caplog.at_level(logging.DEBUG):
+        _, error = read(by, server.url(), is_last, cookies=True)
+    assert cookies(server) == [None, "node=hidden"]
+    assert "hidden" not in f"{error} {error!r} {caplog.text}"
+
+
+@pytest.mark.parametrize("transport", ["own", "urllib3"])
+def test_clients_of_one_strategy_share_cookies(server: SSEServer, transport: str) -> None:
+    options: dict[str, Any] = {}
+    if transport == "urllib3":
+        pytest.importorskip("urllib3")
+        options["urllib3_request_options"] = {}
+    server.enqueue(Reply.stream().header("Set-Cookie", "node=7").event("a"))
+    server.otherwise(Reply.stream().event("b"))
+    connect = ConnectStrategy.http(server.url(), cookies=True, **options)
+    for _ in range(2):
+        with SSEClient(connect) as client:
+            client.start()
+    assert cookies(server) == [None, "node=7"]
+
+
+def test_cookies_of_a_session_of_aiohttp_are_sent_too(server: SSEServer) -> None:
+    aiohttp = pytest.importorskip("aiohttp")
+    server.enqueue(Reply.redirect(307, "/").header("Set-Cookie", "node=7; Path=/"))
+    server.otherwise(Reply.stream().event("last"))
+
+    async def main() -> None:
+        async with aiohttp.ClientSession(cookies={"own": "1"}) as session:
+            connect = connect_by("own", server.url(), session=session, cookies=True)
+            async with AsyncSSEClient(connect) as client:
+                await client.start()
+
+    run(main())
+    first, second = (request.headers.get("cookie") for request in server.requests)
+    assert first == "own=1"
+    assert sorted((second or "").split("; ")) == ["node=7", "own=1"]
+
+
 # Settings of aiohttp
 
 

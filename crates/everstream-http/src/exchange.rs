@@ -30,8 +30,13 @@
 //!    a body that breaks, stalls or can't be decoded doesn't hide the error it belongs to.
 //! 7. Each `handle_*` acts only in the state it belongs to and is ignored in all others. A caller that
 //!    reports the wrong thing can't turn a request that was sent into one that wasn't.
+//! 8. With a `policy::CookieJar` (feature `cookies`), the cookies of every response are stored, those
+//!    of redirects and errors too, and each request carries the ones that RFC 6265 allows for its URL.
+//!    They are appended to the user's `Cookie` header, which stays with its origin (rule 5).
 
 mod config;
+#[cfg(feature = "cookies")]
+mod cookies;
 mod output;
 mod request;
 mod socket;
@@ -95,6 +100,9 @@ pub struct Exchange {
     redirect: Option<Box<ErrorResponse>>,
     /// Rule 4.
     send_failure: Option<BoxError>,
+    /// Rule 7.
+    #[cfg(feature = "cookies")]
+    cookies: Option<cookies::RequestCookies>,
 }
 
 #[derive(Debug)]
@@ -151,6 +159,8 @@ impl Exchange {
             pinned,
             redirect: None,
             send_failure: None,
+            #[cfg(feature = "cookies")]
+            cookies: None,
         }
     }
 
@@ -286,7 +296,14 @@ impl Exchange {
         if !matches!(self.state, State::Receiving { .. }) {
             return;
         }
-        let problem = match policy::judge(status, &headers, self.config.codings) {
+        #[cfg(feature = "cookies")]
+        self.store_cookies(&headers, wall_clock);
+        let Config {
+            codings,
+            any_content_type,
+            ..
+        } = self.config;
+        let problem = match policy::judge(status, &headers, codings, any_content_type) {
             Verdict::Stream(coding) => {
                 self.state = State::Streaming {
                     status,
@@ -313,9 +330,7 @@ impl Exchange {
             response: Box::new(self.response(status, &headers, wall_clock)),
             problem,
             // A body in a coding that can't be decoded is kept as it is.
-            coding: policy::content_coding(&headers, self.config.codings)
-                .ok()
-                .flatten(),
+            coding: policy::content_coding(&headers, codings).ok().flatten(),
             deadline: now + ERROR_BODY_TIME,
         };
     }
@@ -331,6 +346,8 @@ impl Exchange {
     ) {
         self.redirect = Some(Box::new(self.response(status, headers, wall_clock)));
         self.followed += 1;
+        #[cfg(feature = "cookies")]
+        self.remove_cookies();
         let request = &mut self.request;
         request.has_body &= policy::rewrite(status, &mut request.method, &mut request.headers);
         let scope = self.config.header_scope;
@@ -343,6 +360,8 @@ impl Exchange {
         }
         request.url = target;
         policy::user_info_to_authorization(&mut request.url, &mut request.headers);
+        #[cfg(feature = "cookies")]
+        self.add_cookies(wall_clock);
         self.connect(now);
     }
 

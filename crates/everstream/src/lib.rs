@@ -61,6 +61,7 @@
 //! | `system-proxy` | yes | proxies from the environment and the system |
 //! | `socks` | no | SOCKS proxies |
 //! | `gzip`, `brotli`, `zstd` | yes | compressed responses |
+//! | `cookies` | no | cookies, kept in memory: [`Http::cookies`] |
 //! | `reqwest` | no | requests over your own `reqwest::Client`: [`Http::client`] |
 //! | `json` | no | [`JsonExt`], [`Http::json`] |
 //! | `serde` | no | `Serialize` and `Deserialize` for [`Event`] |

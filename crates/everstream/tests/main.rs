@@ -12,7 +12,7 @@
 //! - `lifetime`: clients that are moved, dropped, cancelled, or used where they can't work
 //! - `polling`: the async client's poll functions
 //! - `scenarios`: what a client does over HTTP: requests, reconnecting, resuming, delays, timeouts,
-//!   redirects, credentials
+//!   redirects, credentials, cookies
 //! - `sources`: custom sources of bytes
 //! - `stopping`: interrupt and close from another thread, in every phase of a connection
 //! - `storms`: how often clients connect to a server that keeps failing

@@ -45,6 +45,8 @@ class AiohttpConnectStrategy(AsyncConnectStrategy):
         connect_timeout: float | None,
         max_event_size: int | None,
         sensitive_headers: Iterable[str] | None,
+        any_content_type: bool,
+        cookies: bool,
     ) -> None:
         self.session = session
         self.read_timeout = read_timeout
@@ -72,6 +74,8 @@ class AiohttpConnectStrategy(AsyncConnectStrategy):
             has_body=any(self.options.get(name) is not None for name in ("data", "json")),
             follow_redirects=True,
             codings=codings(),
+            any_content_type=any_content_type,
+            cookies=cookies,
         )
 
     def create_client(self, logger: Logger) -> AsyncConnectionClient:

@@ -176,6 +176,8 @@ class Http:
         read_timeout: float | None,
         connect_timeout: float | None,
         max_event_size: int | None,
+        any_content_type: bool,
+        cookies: bool,
     ) -> Http: ...
     @property
     def url(self) -> str: ...
@@ -243,6 +245,8 @@ class Request:
         has_body: bool,
         follow_redirects: bool,
         codings: Sequence[str],
+        any_content_type: bool,
+        cookies: bool,
     ) -> Request: ...
     @property
     def url(self) -> str: ...

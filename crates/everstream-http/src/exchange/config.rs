@@ -17,6 +17,8 @@ pub struct Config {
     pub redirect_limit: usize,
     /// Which headers stay with their origin. Default: the sensitive ones.
     pub header_scope: HeaderScope,
+    /// Whether a stream may have any content type, or none. Default: no.
+    pub any_content_type: bool,
     /// The content codings that the caller decodes. Default: none.
     pub codings: &'static [ContentCoding],
     /// The time to a connection. Default: no limit.
@@ -30,6 +32,7 @@ impl Default for Config {
         Config {
             redirect_limit: policy::MAX_REDIRECTS,
             header_scope: HeaderScope::default(),
+            any_content_type: false,
             codings: &[],
             connect_timeout: None,
             read_timeout: None,

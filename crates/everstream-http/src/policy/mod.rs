@@ -4,6 +4,8 @@
 //! over our own HTTP/1.1, over HTTP/2 and over another HTTP library.
 
 mod content_coding;
+#[cfg(feature = "cookies")]
+mod cookies;
 mod credentials;
 mod last_event_id;
 mod media_type;
@@ -13,6 +15,8 @@ mod retry_after;
 mod verdict;
 
 pub use content_coding::{ContentCoding, UnsupportedCoding, accept_encoding, content_coding};
+#[cfg(feature = "cookies")]
+pub use cookies::CookieJar;
 pub use credentials::{
     HeaderScope, is_credential, user_info_to_authorization, withheld_message, withhold,
 };

@@ -9,7 +9,7 @@ use super::{ContentCoding, content_coding, is_event_stream, is_redirect};
 /// ```
 /// use everstream_http::policy::{Verdict, judge};
 ///
-/// assert_eq!(judge(204, &http::HeaderMap::new(), &[]), Verdict::Status);
+/// assert_eq!(judge(204, &http::HeaderMap::new(), &[], false), Verdict::Status);
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
@@ -28,25 +28,34 @@ pub enum Verdict {
 /// Judges a response (WHATWG HTML, section 9.2.2, but every 2xx status except 204 is accepted rather
 /// than 200 alone). `supported` are the content codings that the caller can decode.
 ///
+/// With `any_content_type` the content type isn't looked at, nor a charset in it: an event stream is
+/// always UTF-8. The status is judged as usual.
+///
 /// ```
 /// use everstream_http::policy::{Verdict, judge};
 /// use http::{HeaderMap, HeaderValue, header::CONTENT_TYPE};
 ///
 /// let mut headers = HeaderMap::new();
-/// assert_eq!(judge(200, &headers, &[]), Verdict::ContentType);
+/// assert_eq!(judge(200, &headers, &[], false), Verdict::ContentType);
+/// assert_eq!(judge(200, &headers, &[], true), Verdict::Stream(None));
 /// headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
-/// assert_eq!(judge(200, &headers, &[]), Verdict::Stream(None));
-/// assert_eq!(judge(503, &headers, &[]), Verdict::Status);
-/// assert_eq!(judge(307, &headers, &[]), Verdict::Redirect);
+/// assert_eq!(judge(200, &headers, &[], false), Verdict::Stream(None));
+/// assert_eq!(judge(503, &headers, &[], true), Verdict::Status);
+/// assert_eq!(judge(307, &headers, &[], true), Verdict::Redirect);
 /// ```
-pub fn judge(status: u16, headers: &HeaderMap, supported: &[ContentCoding]) -> Verdict {
+pub fn judge(
+    status: u16,
+    headers: &HeaderMap,
+    supported: &[ContentCoding],
+    any_content_type: bool,
+) -> Verdict {
     if is_redirect(status) {
         return Verdict::Redirect;
     }
     if !(200..300).contains(&status) || status == 204 {
         return Verdict::Status;
     }
-    if !is_event_stream(headers) {
+    if !any_content_type && !is_event_stream(headers) {
         return Verdict::ContentType;
     }
     match content_coding(headers, supported) {
@@ -73,7 +82,15 @@ mod tests {
                 301 | 302 | 303 | 307 | 308 => Verdict::Redirect,
                 _ => Verdict::Status,
             };
-            assert_eq!(judge(status, &headers, &[]), expected, "{status}");
+            assert_eq!(judge(status, &headers, &[], false), expected, "{status}");
+            for other in [None, Some("text/html"), Some("text/plain; charset=latin1")] {
+                let mut headers = HeaderMap::new();
+                if let Some(other) = other {
+                    headers.insert(CONTENT_TYPE, HeaderValue::from_static(other));
+                }
+                let any = judge(status, &headers, &[], true);
+                assert_eq!(any, expected, "{status} {other:?}");
+            }
         }
     }
 
@@ -81,8 +98,9 @@ mod tests {
     fn the_type_is_judged_before_the_coding() {
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_ENCODING, HeaderValue::from_static("compress"));
-        assert_eq!(judge(200, &headers, &[]), Verdict::ContentType);
+        assert_eq!(judge(200, &headers, &[], false), Verdict::ContentType);
+        assert_eq!(judge(200, &headers, &[], true), Verdict::ContentEncoding);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
-        assert_eq!(judge(200, &headers, &[]), Verdict::ContentEncoding);
+        assert_eq!(judge(200, &headers, &[], false), Verdict::ContentEncoding);
     }
 }

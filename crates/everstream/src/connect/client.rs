@@ -75,13 +75,20 @@ impl HttpClient {
             let config = Config {
                 redirect_limit: settings.redirect_limit,
                 header_scope: settings.header_scope,
+                any_content_type: settings.any_content_type,
                 codings: CODINGS,
                 connect_timeout: settings.transport.connect_timeout,
                 read_timeout: request.read_timeout,
             };
             let epoch = Instant::now();
+            #[allow(unused_mut)] // with the feature `cookies` it is
+            let mut exchange = Exchange::new(request_head, config, Timestamp::default());
+            #[cfg(feature = "cookies")]
+            if let Some(jar) = &settings.cookies {
+                exchange.use_cookies(jar.clone(), SystemTime::now());
+            }
             Ok(Attempting {
-                exchange: Exchange::new(request_head, config, Timestamp::default()),
+                exchange,
                 epoch,
                 connections,
                 body: settings.body.clone(),
@@ -157,6 +164,10 @@ impl Attempting {
                         continue;
                     };
                     if let Some(response) = self.receive(channel, deadline).await {
+                        #[cfg(all(feature = "cookies", feature = "reqwest"))]
+                        if response.body.is_from_elsewhere() {
+                            self.exchange.ignore_cookies();
+                        }
                         let headers = response.headers.clone();
                         let (now, wall_clock) = (self.now(), SystemTime::now());
                         self.exchange

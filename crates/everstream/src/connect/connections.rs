@@ -194,6 +194,13 @@ pub(super) enum Body {
 }
 
 impl Body {
+    /// Whether the client that the user brought followed a redirect, so that cookies of this response
+    /// aren't those of the URL that was requested.
+    #[cfg(all(feature = "cookies", feature = "reqwest"))]
+    pub(super) fn is_from_elsewhere(&self) -> bool {
+        matches!(self, Body::Reqwest(body) if body.is_from_elsewhere)
+    }
+
     /// The next bytes, never empty; `None` at the end.
     #[inline]
     pub(super) fn poll_bytes(

@@ -249,6 +249,54 @@ impl Http {
         self.with(|settings| settings.header_scope = scope)
     }
 
+    /// Accepts any `Content-Type`, or none. Default: only `text/event-stream`, as the standard has it;
+    /// any other is [`Fault::ContentType`](crate::Fault::ContentType).
+    ///
+    /// For servers that send an event stream as `text/plain`, for example. A page of HTML is then read
+    /// as an event stream too, and most likely yields no event. The body is read as UTF-8, whatever
+    /// charset the header names. Statuses and redirects are handled as usual.
+    ///
+    /// ```
+    /// let http = everstream::Http::new("https://example.com/feed").any_content_type(true);
+    /// # drop(http);
+    /// ```
+    #[must_use]
+    pub fn any_content_type(self, any: bool) -> Self {
+        self.with(|settings| settings.any_content_type = any)
+    }
+
+    /// Keeps the cookies that servers set, and sends them back. Default: off.
+    ///
+    /// Made for load balancers that keep a client on one server by a cookie. Cookies are stored from every
+    /// response, also from redirects and errors, and sent with redirected requests and reconnects. They are
+    /// kept in memory only. Clones made after this call share them, and so do the clients of each clone.
+    ///
+    /// The rules are those of RFC 6265: as in browsers, the port doesn't matter. In addition:
+    ///
+    /// - A `Cookie` [header](Self::header) that you set comes first. Cookies with the same names aren't
+    ///   added to it.
+    /// - `Secure` cookies are sent over `https`, and to `localhost` and loopback addresses.
+    /// - There is no list of public suffixes: a cookie for `com` is refused, one for `co.uk` isn't.
+    /// - At most 50 cookies per domain and 300 in all are kept; the least recently used one makes room.
+    ///   `Set-Cookie` headers of more than 4 KiB are ignored, and a request gets at most 8 KiB of cookies.
+    ///
+    /// With a custom [`client`](Self::client) that follows redirects itself, cookies of the responses that
+    /// it redirects to aren't stored.
+    ///
+    /// ```
+    /// let http = everstream::Http::new("https://example.com/feed").cookies(true);
+    /// # drop(http);
+    /// ```
+    #[cfg(feature = "cookies")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "cookies")))]
+    #[must_use]
+    pub fn cookies(self, enabled: bool) -> Self {
+        self.with(|settings| match enabled {
+            true => _ = settings.cookies.get_or_insert_default(),
+            false => settings.cookies = None,
+        })
+    }
+
     pub(super) fn with(mut self, change: impl FnOnce(&mut Settings)) -> Self {
         change(Arc::make_mut(&mut self.settings));
         self

@@ -42,6 +42,11 @@ pub(super) async fn send(
             false => SendError::Failed(failure),
         }
     })?;
+    #[cfg(feature = "cookies")]
+    let is_from_elsewhere = {
+        let (to, from) = (&request.url, response.url());
+        (to.origin(), to.path()) != (from.origin(), from.path())
+    };
     let version = response.version();
     let status = response.status().as_u16();
     let (head, body) = ::http::Response::from(response).into_parts();
@@ -49,7 +54,11 @@ pub(super) async fn send(
         version,
         status,
         headers: head.headers,
-        body: connections::Body::Reqwest(Body(body)),
+        body: connections::Body::Reqwest(Body {
+            body,
+            #[cfg(feature = "cookies")]
+            is_from_elsewhere,
+        }),
     })
 }
 
@@ -70,7 +79,12 @@ fn failure(error: reqwest::Error, when: &str) -> Failure {
     }
 }
 
-pub(super) struct Body(reqwest::Body);
+pub(super) struct Body {
+    body: reqwest::Body,
+    /// The client followed a redirect.
+    #[cfg(feature = "cookies")]
+    pub(super) is_from_elsewhere: bool,
+}
 
 impl Body {
     /// The next bytes, never empty; `None` at the end.
@@ -79,7 +93,7 @@ impl Body {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Bytes, Fault>>> {
         loop {
-            return Poll::Ready(match ready!(Pin::new(&mut self.0).poll_frame(cx)) {
+            return Poll::Ready(match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
                 Some(Ok(frame)) => match frame.into_data() {
                     Ok(data) if !data.is_empty() => Some(Ok(data)),
                     // Empty, or trailers.

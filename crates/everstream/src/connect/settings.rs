@@ -7,6 +7,8 @@ use ::http::header::{ACCEPT, ACCEPT_ENCODING, CACHE_CONTROL, USER_AGENT};
 use ::http::{HeaderMap, HeaderValue};
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use bytes::Bytes;
+#[cfg(feature = "cookies")]
+use everstream_http::policy::CookieJar;
 use everstream_http::policy::{HeaderScope, MAX_REDIRECTS, accept_encoding};
 
 use super::ClientContext;
@@ -32,6 +34,9 @@ pub(super) struct Settings {
     pub(super) hook: Option<Arc<Hook>>,
     pub(super) redirect_limit: usize,
     pub(super) header_scope: HeaderScope,
+    pub(super) any_content_type: bool,
+    #[cfg(feature = "cookies")]
+    pub(super) cookies: Option<CookieJar>,
     pub(super) transport: Arc<Transport>,
     /// Made by the first async client.
     pub(super) shared: Arc<Mutex<Option<Connections>>>,
@@ -59,6 +64,9 @@ impl Settings {
             hook: None,
             redirect_limit: MAX_REDIRECTS,
             header_scope: HeaderScope::default(),
+            any_content_type: false,
+            #[cfg(feature = "cookies")]
+            cookies: None,
             transport: Arc::default(),
             shared: Arc::default(),
             #[cfg(feature = "reqwest")]

@@ -1,6 +1,8 @@
 //! What a client does, told once and tried with both clients over real sockets.
 
 mod connections;
+#[cfg(feature = "cookies")]
+mod cookies;
 mod cuts;
 mod delivery;
 mod one_shot;

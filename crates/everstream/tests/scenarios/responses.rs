@@ -2,7 +2,7 @@
 
 use std::error::Error as _;
 
-use everstream::{Action, FailureKind, Fault};
+use everstream::{Action, FailureKind, Fault, Http};
 use everstream_testing::{Reply, Server};
 
 use crate::support::{Client, for_both_clients};
@@ -14,6 +14,7 @@ for_both_clients!(
     wrong_content_types_are_refused,
     right_content_types_in_every_spelling_are_accepted,
     a_missing_content_type_is_refused,
+    any_content_type_is_accepted_if_the_settings_say_so,
     an_error_keeps_the_first_kib_of_the_body,
     an_error_keeps_headers_and_url,
     an_error_shows_no_secrets_of_the_url,
@@ -134,6 +135,30 @@ fn a_missing_content_type_is_refused<C: Client>() {
         fault.to_string().contains("without a content type"),
         "{fault}"
     );
+}
+
+fn any_content_type_is_accepted_if_the_settings_say_so<C: Client>() {
+    let replies = [
+        Reply::stream().without_header("Content-Type"),
+        Reply::stream().header("Content-Type", "text/plain"),
+        Reply::stream().header("Content-Type", "text/html; charset=iso-8859-1"),
+        Reply::stream().header("Content-Type", ""),
+        Reply::stream(),
+    ];
+    for reply in replies {
+        let server = Server::start();
+        server.otherwise(reply.event("é").stall());
+        let http = Http::new(server.url("/")).any_content_type(true);
+        // UTF-8, whatever the header says.
+        assert_eq!(C::quick(http).event_data(), "é");
+    }
+    for status in [204, 404, 500] {
+        let server = Server::start();
+        server.otherwise(Reply::stream().with_status(status).event("a").end());
+        let http = Http::new(server.url("/")).any_content_type(true);
+        let fault = C::quick(http).expect_error();
+        assert!(matches!(fault, Fault::Status(_)), "{status}: {fault:?}");
+    }
 }
 
 fn an_error_keeps_the_first_kib_of_the_body<C: Client>() {

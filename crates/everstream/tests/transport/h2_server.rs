@@ -197,6 +197,17 @@ impl Exchange {
         }
     }
 
+    /// Ends the response with this status and this header, and a cookie.
+    pub(crate) fn set_cookie(mut self, status: u16, (name, value): (&str, &str), cookie: &str) {
+        let head = http::Response::builder()
+            .status(status)
+            .header(name, value)
+            .header("set-cookie", cookie)
+            .body(())
+            .unwrap();
+        self.respond.send_response(head, true).unwrap();
+    }
+
     /// RST_STREAM in place of a response.
     pub(crate) fn reset(mut self, reason: Reason) {
         self.respond.send_reset(reason);

@@ -72,13 +72,13 @@ fn server() -> Server {
     server
         .enqueue(
             Reply::stream()
-                .header("Set-Cookie", "hunter2")
+                .header("Set-Cookie", "id=hunter2")
                 .event_with_id("1", "data-is-private")
                 .content_length(10_000)
                 .drop_connection(),
         )
         .enqueue(Reply::stream().event_with_id("2", "data-is-private"))
-        .enqueue(Reply::status(503).header("Set-Cookie", "hunter2"));
+        .enqueue(Reply::status(503).header("Set-Cookie", "id=hunter2"));
     server
 }
 
@@ -91,6 +91,8 @@ fn builder(server: &Server) -> everstream::Builder {
         .before_attempt(|attempt: Attempt| async {
             Ok::<_, Error>(attempt.query("fresh", "hunter2"))
         });
+    #[cfg(feature = "cookies")]
+    let http = http.cookies(true);
     SseClient::builder(http)
         .initial_retry_delay(Duration::ZERO)
         .error_strategy(error_strategy::reconnect())
@@ -164,6 +166,8 @@ fn child_of_the_async_client() {
         });
     });
     assert_told(&log);
+    #[cfg(feature = "cookies")]
+    assert_eq!(server.requests()[1].header("cookie"), Some("id=hunter2"));
 }
 
 #[test]
@@ -181,6 +185,8 @@ fn child_of_the_blocking_client() {
         while let Some(Ok(_)) = client.next_event() {}
     });
     assert_told(&log);
+    #[cfg(feature = "cookies")]
+    assert_eq!(server.requests()[1].header("cookie"), Some("id=hunter2"));
 }
 
 /// A stream whose server is reached by TLS, but for the second time with a certificate that isn't

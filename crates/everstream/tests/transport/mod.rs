@@ -9,6 +9,8 @@ mod closing;
 mod compression;
 mod compression_faults;
 mod connecting;
+#[cfg(feature = "cookies")]
+mod cookies;
 mod h2_server;
 mod http2;
 mod http2_ends;

@@ -58,6 +58,8 @@ class Urllib3Strategy(ConnectStrategy):
         connect_timeout: float | None,
         max_event_size: int | None,
         sensitive_headers: Iterable[str] | None,
+        any_content_type: bool,
+        cookies: bool,
     ) -> None:
         """``connect_timeout`` of 0 is none; ``None`` is the default."""
         if pool is not None and not isinstance(pool, urllib3.PoolManager):
@@ -99,6 +101,8 @@ class Urllib3Strategy(ConnectStrategy):
                 has_body=any(name in options for name in BODY_OPTIONS),
                 follow_redirects=follow_redirects,
                 codings=urllib3.HTTPResponse.CONTENT_DECODERS,
+                any_content_type=any_content_type,
+                cookies=cookies,
             ),
             options,
         )

@@ -140,6 +140,8 @@ class AsyncConnectStrategy:
         connect_timeout: float | Unset | None = UNSET,
         max_event_size: int | None = None,
         sensitive_headers: Iterable[str] | None = None,
+        any_content_type: bool = False,
+        cookies: bool = False,
     ) -> AsyncConnectStrategy:
         """Streams over HTTP.
 
@@ -165,6 +167,8 @@ class AsyncConnectStrategy:
             read_timeout=read_timeout,
             connect_timeout=None if isinstance(connect_timeout, Unset) else connect_timeout or 0.0,
             max_event_size=max_event_size,
+            any_content_type=any_content_type,
+            cookies=cookies,
         )
         if session is None and aiohttp_request_options is None:
             return _AsyncHttpConnectStrategy(native)
@@ -186,6 +190,8 @@ class AsyncConnectStrategy:
             connect_timeout=10.0 if isinstance(connect_timeout, Unset) else connect_timeout or None,
             max_event_size=max_event_size,
             sensitive_headers=sensitive_headers,
+            any_content_type=any_content_type,
+            cookies=cookies,
         )
 
 

@@ -157,6 +157,8 @@ class ConnectStrategy:
         connect_timeout: float | Unset | None = UNSET,
         max_event_size: int | None = None,
         sensitive_headers: Iterable[str] | None = None,
+        any_content_type: bool = False,
+        cookies: bool = False,
     ) -> ConnectStrategy:
         """Streams over HTTP.
 
@@ -182,6 +184,11 @@ class ConnectStrategy:
         :param max_event_size: the largest event that is accepted, in bytes. Unset: 64 MiB.
         :param sensitive_headers: names of headers that never leave their origin, not even from
             ``http`` to ``https``
+        :param any_content_type: whether to read a stream whose ``Content-Type`` isn't
+            ``text/event-stream``, or that has none. It is read as UTF-8, whatever its charset.
+        :param cookies: whether to keep the cookies that servers set, in memory, and send them with
+            redirected requests and reconnects, as RFC 6265 allows. All clients of this strategy
+            share them. Cookies in a ``Cookie`` header of yours take precedence.
         """
         if query_params is not None and not callable(query_params):
             raise TypeError("query_params must be a function")
@@ -202,6 +209,8 @@ class ConnectStrategy:
                 connect_timeout=connect,
                 max_event_size=max_event_size,
                 sensitive_headers=sensitive_headers,
+                any_content_type=any_content_type,
+                cookies=cookies,
             )
         return _HttpConnectStrategy(
             _native.Http(
@@ -214,6 +223,8 @@ class ConnectStrategy:
                 read_timeout=read_timeout,
                 connect_timeout=connect,
                 max_event_size=max_event_size,
+                any_content_type=any_content_type,
+                cookies=cookies,
             )
         )
 
