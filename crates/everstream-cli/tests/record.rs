@@ -406,13 +406,13 @@ fn a_url_without_a_scheme_is_told_with_one_by_every_command() {
 #[test]
 fn a_file_that_takes_no_more_ends_the_recording() {
     let server = Server::start();
-    // More than the file may hold, in chunks of which many fit.
+    // More than the file may hold (1 MiB), in chunks of which many fit: a read takes 64 KiB at most.
     let event = format!("data: {}\n\n", "x".repeat(100));
     server.otherwise(Reply::stream().send_forever(event));
     let folder = Folder::new("record-full");
     let mut shell = Command::new("sh");
     common::clean(&mut shell);
-    let script = "trap '' XFSZ; ulimit -f 64; exec \"$0\" \"$@\"";
+    let script = "trap '' XFSZ; ulimit -f 2048; exec \"$0\" \"$@\"";
     shell.args(["-c", script, env!("CARGO_BIN_EXE_everstream")]);
     shell.args(["record", &server.url("/"), "full.rec"]);
     shell.current_dir(folder.path(""));
