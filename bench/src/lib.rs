@@ -8,7 +8,6 @@ pub mod idle;
 pub mod page;
 pub mod spread;
 pub mod sys;
-// xtask includes this file too, and uses other parts of it.
 pub mod targets;
 pub mod tls;
 

@@ -69,7 +69,7 @@ impl Page {
         );
         let verdicts = targets::judge(self.suite, measured);
         let rows: Vec<_> = verdicts.iter().map(Verdict::row).collect();
-        self.table(&targets::COLUMNS, &rows);
+        self.table(&["target", "limit", "measured", ""], &rows);
     }
 
     pub fn chart(&mut self, about: &str) {

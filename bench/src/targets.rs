@@ -58,7 +58,6 @@ pub const TARGETS: [Target; 12] = [
 pub const SUITES: [&str; 2] = ["client", "idle"];
 
 pub const HEADING: &str = "Targets";
-pub const COLUMNS: [&str; 4] = ["target", "limit", "measured", ""];
 
 const fn target(
     suite: &'static str,
@@ -89,19 +88,34 @@ impl Verdict {
         }
     }
 
-    /// A row below `COLUMNS`.
-    pub fn row(&self) -> Vec<String> {
-        let limit = match self.target.limit {
+    pub fn limit(&self) -> String {
+        match self.target.limit {
             AtMost(limit) => format!("at most {limit}"),
             Below(limit) => format!("below {limit}"),
-        };
-        let measured = self.measured.map_or("-".into(), number);
-        let verdict = match (self.measured, self.is_reached()) {
+        }
+    }
+
+    /// Exact enough to be judged again.
+    pub fn measured(&self) -> String {
+        match self.measured {
+            Some(measured) if measured >= 100.0 => format!("{measured:.0}"),
+            Some(measured) => format!("{measured:.3}"),
+            None => "-".into(),
+        }
+    }
+
+    pub fn state(&self) -> &'static str {
+        match (self.measured, self.is_reached()) {
             (None, _) => "not measured",
             (Some(_), true) => "reached",
-            (Some(_), false) => "**missed**",
-        };
-        vec![self.target.about.into(), limit, measured, verdict.into()]
+            (Some(_), false) => "missed",
+        }
+    }
+
+    /// As a row of the page's table.
+    pub fn row(&self) -> Vec<String> {
+        let about = self.target.about.into();
+        vec![about, self.limit(), self.measured(), self.state().into()]
     }
 }
 
@@ -133,14 +147,6 @@ pub fn judge_page(suite: &str, page: &str) -> Vec<Verdict> {
         measured.extend(number.map(|number| (target.quantity, number)));
     }
     judge(suite, &measured)
-}
-
-/// Exact enough to be judged.
-fn number(measured: f64) -> String {
-    match measured {
-        it if it >= 100.0 => format!("{it:.0}"),
-        it => format!("{it:.3}"),
-    }
 }
 
 #[cfg(test)]

@@ -237,7 +237,7 @@ fn eventsource_client<T: Taker>(trust: &Trust) -> Outcome<Reading<T>> {
     }
 }
 
-fn eventsource_client_over<T: Taker>(transport: impl HttpTransport + Clone) -> Outcome<Reading<T>> {
+fn eventsource_client_over<T: Taker>(transport: impl HttpTransport) -> Outcome<Reading<T>> {
     let runtime = runtime()?;
     Ok(Box::new(move |url, count, taker| {
         runtime.block_on(async {
