@@ -68,7 +68,12 @@ impl Page {
              measured. `cargo xtask bench targets` checks this table.",
         );
         let verdicts = targets::judge(self.suite, measured);
-        let rows: Vec<_> = verdicts.iter().map(Verdict::row).collect();
+        let row = |verdict: &Verdict| {
+            let about = verdict.target.about.to_owned();
+            let state = verdict.state().to_owned();
+            vec![about, verdict.limit(), verdict.measured(), state]
+        };
+        let rows: Vec<_> = verdicts.iter().map(row).collect();
         self.table(&["target", "limit", "measured", ""], &rows);
     }
 

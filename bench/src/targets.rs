@@ -111,12 +111,6 @@ impl Verdict {
             (Some(_), false) => "missed",
         }
     }
-
-    /// As a row of the page's table.
-    pub fn row(&self) -> Vec<String> {
-        let about = self.target.about.into();
-        vec![about, self.limit(), self.measured(), self.state().into()]
-    }
 }
 
 /// The targets of a suite and what it measured.
@@ -154,9 +148,15 @@ mod tests {
     use super::*;
 
     fn page(rows: &[Verdict]) -> String {
-        let rows = rows
-            .iter()
-            .map(|verdict| format!("| {} |\n", verdict.row().join(" | ")));
+        let row = |verdict: &Verdict| {
+            let (about, limit) = (verdict.target.about, verdict.limit());
+            format!(
+                "| {about} | {limit} | {} | {} |\n",
+                verdict.measured(),
+                verdict.state()
+            )
+        };
+        let rows = rows.iter().map(row);
         format!("# Title\n\n## {HEADING}\n\n{}", rows.collect::<String>())
     }
 

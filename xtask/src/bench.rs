@@ -91,7 +91,7 @@ fn check_targets(args: &[String]) -> sh::Outcome {
         for verdict in targets::judge_page(suite, &page) {
             let (state, about) = (verdict.state(), verdict.target.about);
             let (measured, limit) = (verdict.measured(), verdict.limit());
-            println!("{state:<12} {suite}, {about}: {measured} ({limit})");
+            println!("{state:<12}  {suite}, {about}: {measured} ({limit})");
             missed |= !verdict.is_reached();
         }
     }
