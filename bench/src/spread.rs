@@ -42,7 +42,7 @@ impl Spread {
 impl fmt::Display for Spread {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [median, lowest, highest] = [self.median, self.lowest, self.highest].map(short);
-        write!(f, "{median} ({lowest}–{highest})")
+        write!(f, "{median} ({lowest}-{highest})")
     }
 }
 
@@ -53,8 +53,8 @@ mod tests {
     #[test]
     fn a_cell_has_the_median_and_both_ends() {
         let spread = Spread::of(vec![5.0, 1.25, 2.0, 3.0, 150.0]);
-        assert_eq!(spread.to_string(), "3.00 (1.25–150)");
-        assert_eq!(spread.times(2.0).to_string(), "6.00 (2.50–300)");
+        assert_eq!(spread.to_string(), "3.00 (1.25-150)");
+        assert_eq!(spread.times(2.0).to_string(), "6.00 (2.50-300)");
     }
 
     #[test]
@@ -64,6 +64,6 @@ mod tests {
             .iter()
             .map(Spread::to_string)
             .collect::<Vec<_>>();
-        assert_eq!(cells, ["2.00 (1.00–3.00)", "20.0 (10.0–30.0)"]);
+        assert_eq!(cells, ["2.00 (1.00-3.00)", "20.0 (10.0-30.0)"]);
     }
 }

@@ -51,7 +51,7 @@ class Spread:
         median, lowest, highest = (
             f"{value:,.{digits}f}" for value in (self.median, self.lowest, self.highest)
         )
-        return f"{median} ({lowest}–{highest})"
+        return f"{median} ({lowest}-{highest})"
 
 
 def measure(what: str, client: str, url: str, count: int) -> Any:
