@@ -70,8 +70,8 @@ fn about(case: &Case) -> &'static str {
         (true, _) => {
             "Each HTTP chunk is a TLS record of its own, and the server writes a record at a time. TLS is 1.3 \
              by rustls with ring on both sides. All clients verify the server's certificate, which is made for \
-             the run. everstream's blocking client reads the system's root certificates when it is made, and \
-             that is measured with it; the other clients share what was read before."
+             the run. Each of everstream's blocking clients reads the system's root certificates itself, which \
+             is measured with it; the other clients have read theirs before."
         }
     }
 }
@@ -99,7 +99,8 @@ fn each_alone(page: &mut Page, alone: &[Measured]) {
     page.section("Each event alone");
     page.paragraph(&format!(
         "The server writes {} events a second, each in an HTTP chunk and a write of its own, so that the \
-         client wakes up for every one of them. This is how an LLM's tokens arrive. Latency is the time from \
+         client wakes up for every one of them. This is how an LLM's tokens arrive. The time of the write \
+         precedes the token in the event's data. Latency is the time from \
          just before the server's write until the user has the event, by a clock that both processes share. \
          Instructions are counted by callgrind in runs of their own, without those of the kernel.",
         short(alone::PER_SECOND as f64)
