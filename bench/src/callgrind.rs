@@ -1,5 +1,5 @@
-//! Instructions, as callgrind counts them: those of the processor are out of reach in most virtual
-//! machines. Time in the kernel isn't counted.
+//! Instructions, counted by callgrind: most virtual machines don't offer the processor's counters. The
+//! kernel's instructions aren't counted.
 
 use std::process::{Command, Stdio};
 

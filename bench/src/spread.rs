@@ -1,4 +1,4 @@
-//! What several rounds came to: the median, and how far the rounds lie apart.
+//! The result of several rounds: the median, the lowest and the highest.
 
 use std::fmt;
 

@@ -12,9 +12,9 @@ pub const PER_SECOND: u64 = 1_000;
 const WHO: [&str; 5] = [DRAINED, ASYNC, BLOCKING, SSE_STREAM, SSE_REQWEST_CLIENT];
 
 /// Instructions for an event are the difference of two runs, divided by that of their lengths: what a
-/// program does once, and a slow beginning, are in both.
+/// program does once and its first, slower events are in both.
 const COUNTED: [u64; 2] = [100, 500];
-/// A client that is counted is slow, and each event shall find it waiting.
+/// A client under callgrind is slow. At this rate it still waits for each event.
 const COUNTED_PER_SECOND: u64 = 500;
 
 /// Of one client.

@@ -1,4 +1,4 @@
-//! Who reads. Each makes what a program makes once, and returns the function that then reads that many
+//! The clients. Each makes what a program makes once, and returns the function that then reads that many
 //! events from a URL and passes them to a taker.
 
 use std::io::{Read, Write};
@@ -96,7 +96,7 @@ pub fn runtime() -> Outcome<Runtime> {
     Ok(Builder::new_current_thread().enable_all().build()?)
 }
 
-/// Passes on what an asynchronous client brings, until that many events came.
+/// Passes on the events of an asynchronous client, until that many have arrived.
 macro_rules! events {
     ($stream:expr, $count:expr, $taker:expr, $item:pat => $data:expr) => {{
         let mut stream = pin!($stream);
@@ -118,7 +118,7 @@ macro_rules! events {
     }};
 }
 
-/// The floor of everyone: what the socket brings, decrypted by rustls if the URL says https.
+/// The bytes of the connection, decrypted by rustls if the URL says https. No client can do less.
 fn socket<T: Taker>(trust: &Trust) -> Outcome<Reading<T>> {
     let tls = trust.rustls()?.map(Arc::new);
     Ok(Box::new(move |url, _, taker| {

@@ -1,8 +1,8 @@
 //! The server: a writer on a socket, in a process of its own. Prints its URL.
 //!
 //! `GET /feed/N/M` is answered with N tokens, M of them in each HTTP chunk, as fast as they are read.
-//! `GET /alone/N/R` is answered with N tokens, R a second, each in a chunk and a write of its own,
-//! behind the time of that write.
+//! `GET /alone/N/R` is answered with N tokens, R a second, each in a chunk and a write of its own.
+//! The time of that write precedes the token.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};

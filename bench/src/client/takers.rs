@@ -30,14 +30,14 @@ pub struct Late(pub Vec<f64>);
 impl Taker for Late {
     fn event(&mut self, data: &str) {
         let stamp = data.split(' ').next().unwrap_or_default();
-        // What has no time isn't taken, which shows in the number of events.
+        // Data without a time isn't counted, so the number of events will be wrong.
         if let (Ok(now), Ok(written)) = (sys::now(), stamp.parse::<u64>()) {
             self.0.push(now.saturating_sub(written) as f64 / 1e3);
         }
     }
 
     fn bytes(&mut self, bytes: &[u8]) {
-        // More than one, where several came together.
+        // Several lines, if several events arrived together.
         for line in bytes.split(|byte| *byte == b'\n') {
             let data = line.strip_prefix(b"data: ").unwrap_or_default();
             if let Ok(data) = std::str::from_utf8(data) {

@@ -144,7 +144,7 @@ async fn all_connected(seen: &Seen, count: usize) {
     }
 }
 
-/// Asks the server for something beside the streams.
+/// Sends the server a command over a connection of its own.
 async fn control(options: &Options, path: &str) -> Outcome<String> {
     let client = options.trust.reqwest()?.http1_only().build()?;
     let url = format!("{}/{path}", options.url);
