@@ -21,6 +21,10 @@ mod python;
 mod sh;
 mod soak;
 mod start;
+// Shared with `bench`, as the chart is.
+#[allow(unreachable_pub)]
+#[path = "../../bench/src/targets.rs"]
+mod targets;
 mod test;
 mod tool;
 
@@ -95,7 +99,7 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "bench",
-        about: "Ours against others, into docs/bench: decode [--quick], client, idle, python",
+        about: "Ours against others, into docs/bench: decode [--quick], client, idle, python; targets, check",
         run: bench::run,
     },
     Command {
