@@ -21,6 +21,7 @@ use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::watch;
+use tokio::time::MissedTickBehavior;
 use tokio_rustls::TlsAcceptor;
 
 use crate::tls::Serve;
@@ -183,7 +184,10 @@ fn interval(phase: Duration) -> tokio::time::Interval {
     let clock = sys::now().unwrap_or(0) % 1_000_000_000;
     let passed = Duration::from_nanos(clock);
     let first = tokio::time::Instant::now() + second + phase.saturating_sub(passed);
-    tokio::time::interval_at(first, second)
+    let mut interval = tokio::time::interval_at(first, second);
+    // After a stall of the server, events that arrive at once would be cheaper than others.
+    interval.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    interval
 }
 
 /// Seconds until so many streams were there again, and the most connections in a second, and in a
