@@ -29,25 +29,22 @@ pub(crate) fn object(
                 .call1(arguments)?
                 .unbind()
         }
-        Action::Fault(fault) => {
-            let error = match fault {
-                Some(fault) => Some(shown.hand_out(py, &fault)?),
-                None => None,
-            };
-            py.import("everstream.actions")?
-                .getattr("Fault")?
-                .call1((error,))?
-                .unbind()
-        }
+        Action::Fault(fault) => fault_object(py, Some(shown.hand_out(py, &fault)?))?,
+        Action::End(_) => fault_object(py, None)?,
         _ => return Ok(None),
     };
     Ok(Some(object))
 }
 
+fn fault_object(py: Python<'_>, error: Option<Bound<'_, PyAny>>) -> PyResult<Py<PyAny>> {
+    let class = py.import("everstream.actions")?.getattr("Fault")?;
+    Ok(class.call1((error,))?.unbind())
+}
+
 /// What an iteration or a start fails with.
 pub(crate) fn exception(py: Python<'_>, error: Error, shown: &Shown) -> PyErr {
     match error {
-        Error::Fault(fault) => match shown.hand_out(py, &fault) {
+        Error::Fault(fault) | Error::NotRepeated(fault) => match shown.hand_out(py, &fault) {
             Ok(exception) => PyErr::from_value(exception.into_any()),
             Err(error) => error,
         },

@@ -6,7 +6,7 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::{Instant, SystemTime};
 
-use everstream::{Action, Error, Event, SseClient};
+use everstream::{Action, Error, Event, Fault, SseClient};
 
 use crate::args::FollowArgs;
 use crate::client_builder::client_builder;
@@ -265,20 +265,23 @@ impl Follower<'_> {
                         .for_each(|line| report::news(line));
                 }
             }
-            Action::Fault(fault) => {
-                let delay = client.next_retry_delay();
-                if let Some(status) = &mut self.status {
-                    status.lost(delay);
-                }
-                let before = self.lost.replace(explain::lost(fault.as_ref(), delay));
-                before.iter().for_each(|lost| report::news(lost));
-                if let Some(text) = fault.as_ref().and_then(explain::withheld_before) {
-                    report::warning(&text);
-                }
-            }
+            Action::Fault(fault) => self.disconnected(Some(&fault), client),
+            Action::End(_) => self.disconnected(None, client),
             _ => {}
         }
         Ok(None)
+    }
+
+    fn disconnected(&mut self, fault: Option<&Fault>, client: &SseClient) {
+        let delay = client.next_retry_delay();
+        if let Some(status) = &mut self.status {
+            status.lost(delay);
+        }
+        let before = self.lost.replace(explain::lost(fault, delay));
+        before.iter().for_each(|lost| report::news(lost));
+        if let Some(text) = fault.and_then(explain::withheld_before) {
+            report::warning(&text);
+        }
     }
 
     async fn event(&mut self, event: &Event) -> Result<Option<End>, End> {

@@ -55,7 +55,7 @@ fn follow(url: &str, read_timeout: Duration) -> Result<(), Box<dyn Error>> {
     session.start();
     loop {
         match session.poll_output(clock()) {
-            Output::Connect { last_event_id } => {
+            Output::Connect { last_event_id, .. } => {
                 match connect(&url, last_event_id.as_deref(), read_timeout, &clock) {
                     Ok((connected, start)) => {
                         connection = connected;
@@ -67,7 +67,7 @@ fn follow(url: &str, read_timeout: Duration) -> Result<(), Box<dyn Error>> {
             Output::Wait { until } => thread::sleep(until.saturating_duration_since(clock())),
             Output::Read { deadline } => match connection.read_body(deadline, clock) {
                 Ok(Some(bytes)) => session.handle_data(bytes, clock()),
-                Ok(None) => session.handle_end(clock()),
+                Ok(None) => session.handle_end(Ending::Unproven, clock()),
                 Err(error) if is_timeout(&error) => session.handle_timeout(clock()),
                 Err(error) => {
                     let fault = Fault::Read(Failure::mid_response(&error).into());
@@ -75,7 +75,7 @@ fn follow(url: &str, read_timeout: Duration) -> Result<(), Box<dyn Error>> {
                 }
             },
             Output::Action(action) => {
-                if let Action::Fault(_) = action {
+                if let Action::Fault(_) | Action::End(_) = action {
                     connection = Connection::new(None);
                 }
                 show(&action)?;
@@ -265,8 +265,8 @@ fn is_timeout(error: &io::Error) -> bool {
 fn show(action: &Action) -> io::Result<()> {
     match action {
         Action::Event(event) => writeln!(io::stdout(), "{}: {}", event.event(), event.data()),
-        Action::Fault(Some(fault)) => writeln!(io::stderr(), "retrying: {}", with_causes(fault)),
-        Action::Fault(None) => writeln!(io::stderr(), "retrying: the stream ended"),
+        Action::Fault(fault) => writeln!(io::stderr(), "retrying: {}", with_causes(fault)),
+        Action::End(_) => writeln!(io::stderr(), "retrying: the stream ended"),
         _ => Ok(()),
     }
 }

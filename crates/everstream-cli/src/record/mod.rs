@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use everstream::{Action, Http, SseClient};
+use everstream::{Action, Fault, Http, SseClient};
 
 use crate::client_builder::client_builder;
 use crate::duration;
@@ -324,19 +324,22 @@ impl Recorder<'_> {
                     response.iter().for_each(|line| report::news(line));
                 }
             }
-            Action::Fault(fault) => {
-                self.tell_lost();
-                let delay = client.next_retry_delay();
-                if let Some(status) = &mut self.status {
-                    status.lost(delay);
-                }
-                if let Some(text) = fault.as_ref().and_then(explain::withheld_before) {
-                    report::warning(&text);
-                }
-                self.lost = Some(explain::lost(fault.as_ref(), delay));
-            }
+            Action::Fault(fault) => self.disconnected(Some(&fault), client),
+            Action::End(_) => self.disconnected(None, client),
             _ => {}
         }
+    }
+
+    fn disconnected(&mut self, fault: Option<&Fault>, client: &SseClient) {
+        self.tell_lost();
+        let delay = client.next_retry_delay();
+        if let Some(status) = &mut self.status {
+            status.lost(delay);
+        }
+        if let Some(text) = fault.and_then(explain::withheld_before) {
+            report::warning(&text);
+        }
+        self.lost = Some(explain::lost(fault, delay));
     }
 
     fn tell_lost(&mut self) {

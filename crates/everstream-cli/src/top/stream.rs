@@ -95,18 +95,17 @@ impl Stream {
                 self.comments += 1;
                 self.last_sign = Some(now);
             }
-            Action::Fault(fault) => {
-                let why = match fault {
-                    Some(fault) => report::chain(fault),
-                    None => "the server ended the connection".to_owned(),
-                };
-                self.last_error = Some((now, clip(&why)));
-                self.state = State::Retrying {
-                    until: now.saturating_add(delay),
-                };
-            }
+            Action::Fault(fault) => self.lost(&report::chain(fault), delay, now),
+            Action::End(_) => self.lost("the server ended the connection", delay, now),
             _ => {}
         }
+    }
+
+    fn lost(&mut self, why: &str, delay: Duration, now: Duration) {
+        self.last_error = Some((now, clip(why)));
+        self.state = State::Retrying {
+            until: now.saturating_add(delay),
+        };
     }
 
     fn event(&mut self, event: &Event, now: Duration) {
@@ -232,7 +231,7 @@ pub(super) mod tests {
             (stream.last_event, stream.last_sign),
             (Some(at(2)), Some(at(4)))
         );
-        take(&mut stream, &Action::Fault(Some(Fault::Incomplete)), 5);
+        take(&mut stream, &Action::Fault(Fault::Incomplete), 5);
         assert_eq!(stream.state, State::Retrying { until: at(8) });
         assert!(
             stream

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use everstream_core::{
-    Action, ErrorResponse, Fault, Output, Session, SessionConfig, Start, Timestamp, retry_delay,
+    Action, Ending, ErrorResponse, Fault, Output, Session, SessionConfig, Start, Timestamp,
+    retry_delay,
 };
 
 /// What a session says. Moments are given as the time from now.
@@ -109,7 +110,7 @@ impl Script {
     pub(crate) fn next(&mut self) -> Seen {
         let from_now = |moment: Timestamp| moment.saturating_duration_since(self.now);
         match self.session.poll_output(self.now) {
-            Output::Connect { last_event_id } => Seen::Connect(last_event_id),
+            Output::Connect { last_event_id, .. } => Seen::Connect(last_event_id),
             Output::Wait { until } => Seen::Wait(from_now(until)),
             Output::Read { deadline: None } => Seen::Read,
             Output::Read {
@@ -118,8 +119,8 @@ impl Script {
             Output::Action(Action::Start(start)) => Seen::Start(start.attempt),
             Output::Action(Action::Event(event)) => Seen::Event(event.into_data()),
             Output::Action(Action::Comment(text)) => Seen::Comment(text),
-            Output::Action(Action::Fault(None)) => Seen::Fault("end"),
-            Output::Action(Action::Fault(Some(fault))) => Seen::Fault(name(&fault)),
+            Output::Action(Action::End(_)) => Seen::Fault("end"),
+            Output::Action(Action::Fault(fault)) => Seen::Fault(name(&fault)),
             Output::Stop(Ok(())) => Seen::Stop,
             Output::Stop(Err(fault)) => Seen::Failed(name(&fault)),
             other => panic!("{other:?} is unknown to these tests"),
@@ -187,7 +188,7 @@ impl Script {
     }
 
     pub(crate) fn end(&mut self) {
-        self.session.handle_end(self.now);
+        self.session.handle_end(Ending::Unproven, self.now);
     }
 
     pub(crate) fn fault(&mut self, fault: Fault) {

@@ -32,7 +32,8 @@ impl World {
                 self.take_silent();
                 assert_eq!(self.due.pop_front(), Some(Due::Comment(text)));
             }
-            Output::Action(Action::Fault(fault)) => self.fault_told(fault.as_ref()),
+            Output::Action(Action::Fault(fault)) => self.fault_told(Some(&fault)),
+            Output::Action(Action::End(_)) => self.fault_told(None),
             Output::Stop(Err(_)) => {
                 self.all_told();
                 let (at, by_fault) = self.lost.take().expect("something was lost");
@@ -43,7 +44,7 @@ impl World {
                 self.counts.failures += 1;
             }
             Output::Stop(Ok(())) => assert_eq!(self.phase, Phase::Idle),
-            Output::Connect { last_event_id } => {
+            Output::Connect { last_event_id, .. } => {
                 self.nothing_pending();
                 assert!(matches!(self.phase, Phase::Waiting | Phase::Connecting));
                 assert!(self.now >= self.not_before, "the server is asked too early");

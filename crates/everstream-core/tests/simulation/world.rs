@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use everstream_core::error_strategy::{self, Verdict};
 use everstream_core::{
-    ErrorResponse, Fault, Session, SessionConfig, Start, Timestamp, retry_delay,
+    Ending, ErrorResponse, Fault, Session, SessionConfig, Start, Timestamp, retry_delay,
 };
 
 use super::numbers::Random;
@@ -262,7 +262,7 @@ impl World {
 
     fn end(&mut self) {
         if self.phase == Phase::Open {
-            self.session.handle_end(self.now);
+            self.session.handle_end(Ending::Unproven, self.now);
             self.lose(false);
         }
     }
@@ -332,7 +332,7 @@ impl World {
             self.session.handle_connected(Start::default(), self.now);
         }
         if !matches!(self.phase, Phase::Connecting | Phase::Open) {
-            self.session.handle_end(self.now);
+            self.session.handle_end(Ending::Unproven, self.now);
             self.session
                 .handle_fault(Fault::Read("late".into()), self.now);
         }

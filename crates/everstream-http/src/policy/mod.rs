@@ -5,6 +5,7 @@
 
 mod content_coding;
 mod credentials;
+mod framing;
 mod last_event_id;
 mod media_type;
 mod no_proxy;
@@ -16,6 +17,7 @@ pub use content_coding::{ContentCoding, UnsupportedCoding, accept_encoding, cont
 pub use credentials::{
     HeaderScope, is_credential, user_info_to_authorization, withheld_message, withhold,
 };
+pub use framing::is_framed;
 pub use last_event_id::last_event_id_header;
 pub use media_type::is_event_stream;
 pub use no_proxy::NoProxy;

@@ -264,11 +264,13 @@ impl Attempting {
 
 /// A connection whose body is in this coding.
 pub(super) fn connection(start: Start, body: Body, coding: Option<ContentCoding>) -> Connection {
+    let ending = body.ending();
     let mut connection = match coding {
         Some(coding) => Connection::new(Decoded::new(body, coding)),
         None => Connection::from_source(Source::Body(body)),
     };
     connection.start = start;
+    connection.ending = ending;
     connection
 }
 

@@ -5,9 +5,10 @@ use std::task::{Context, Poll, ready};
 
 use ::http::HeaderMap;
 use bytes::Bytes;
-use everstream_core::Fault;
+use everstream_core::{Ending, Fault};
 use everstream_http::exchange::Request;
 use everstream_http::http1::is_managed_header;
+use everstream_http::policy::is_framed;
 use everstream_http::{Failure, FailureKind, SocketFailure as _};
 use http_body::Body as _;
 use reqwest::Client;
@@ -44,11 +45,15 @@ pub(super) async fn send(
     let version = response.version();
     let status = response.status().as_u16();
     let (head, body) = ::http::Response::from(response).into_parts();
+    let ending = match is_framed(version, &head.headers) {
+        true => Ending::Complete,
+        false => Ending::Unproven,
+    };
     Ok(Response {
         version,
         status,
         headers: head.headers,
-        body: connections::Body::Reqwest(Body(body)),
+        body: connections::Body::Reqwest(Body { body, ending }),
     })
 }
 
@@ -69,7 +74,10 @@ fn failure(error: reqwest::Error, when: &str) -> Failure {
     }
 }
 
-pub(super) struct Body(reqwest::Body);
+pub(super) struct Body {
+    body: reqwest::Body,
+    pub(super) ending: Ending,
+}
 
 impl Body {
     /// The next bytes, never empty; `None` at the end.
@@ -78,7 +86,7 @@ impl Body {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Bytes, Fault>>> {
         loop {
-            return Poll::Ready(match ready!(Pin::new(&mut self.0).poll_frame(cx)) {
+            return Poll::Ready(match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
                 Some(Ok(frame)) => match frame.into_data() {
                     Ok(data) if !data.is_empty() => Some(Ok(data)),
                     // Empty, or trailers.

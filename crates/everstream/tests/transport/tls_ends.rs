@@ -72,7 +72,7 @@ fn without_close_notify_a_body_that_is_complete_is_complete() {
                 let mut client = kind.build(SseClient::builder(http.clone()));
                 assert_eq!(client.event().data(), "whole");
                 match client.next() {
-                    Some(Ok(Action::Fault(None))) => {}
+                    Some(Ok(Action::End(_))) => {}
                     other => panic!("{other:?}"),
                 }
             });
