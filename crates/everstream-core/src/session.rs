@@ -702,19 +702,21 @@ impl<B: AsRef<[u8]>> Session<B> {
         self.next_retry_delay = strategy.apply(self.base_delay).max(asked);
         self.due = at + self.next_retry_delay;
 
-        self.state = State::Waiting;
+        // A strategy that panics makes a finished stream no less finished.
+        if self.finished.is_none() {
+            self.state = State::Waiting;
+        }
         self.decide(fault, at);
     }
 
-    /// Rule 2.
+    /// Rule 2. The strategy is asked even if the stream is finished, to report whether that is why it
+    /// ends.
     fn decide(&mut self, fault: Option<Fault>, now: Timestamp) {
-        let wants_another =
-            self.config.error_strategy.apply(fault.as_ref(), now) == Verdict::Continue;
-        self.not_repeated = wants_another && self.finished == Some(Finished::Unsafe);
+        let verdict = self.config.error_strategy.apply(fault.as_ref(), now);
+        self.not_repeated = verdict == Verdict::Continue && self.finished == Some(Finished::Unsafe);
         let verdict = match self.finished {
             Some(_) => Verdict::Fail,
-            None if wants_another => Verdict::Continue,
-            None => Verdict::Fail,
+            None => verdict,
         };
         let restarting = core::mem::take(&mut self.restarting);
         match (verdict, fault) {
@@ -725,6 +727,7 @@ impl<B: AsRef<[u8]>> Session<B> {
                 self.outputs.push_back(Output::Stop(Err(fault)));
             }
             (Verdict::Fail, None) if restarting => {
+                self.state = State::Waiting;
                 self.begin_anew();
                 self.tell_end();
             }

@@ -194,7 +194,8 @@ impl Builder {
     ///
     /// The stream is resumed after a fault and after a clean end; with [`until`](Self::until) a finished
     /// call is one request. A server that answers the GET with 400, 404 or 405 can't resume: that is an
-    /// error, whatever the error strategy says. Safe methods aren't affected.
+    /// error, whatever the error strategy says. Safe methods aren't affected, and nor are sources other
+    /// than HTTP, unless they [say that they can](crate::ConnectionClient::can_resume_with_get).
     ///
     /// ```
     /// # use everstream::{Http, SseClient};
@@ -289,7 +290,7 @@ impl Builder {
         }
         let client = self.connect.create_client(ClientContext { blocking })?;
         self.config.repeatable = self.repeat_unsafe || client.is_repeatable();
-        self.config.resume_with_get &= !client.is_repeatable();
+        self.config.resume_with_get &= !client.is_repeatable() && client.can_resume_with_get();
         // The standard library seeds its hash maps from the system's random numbers.
         self.config.seed = RandomState::new().build_hasher().finish();
         Ok(Driver::new(self.config, client))

@@ -10,6 +10,7 @@ mod last_event_id;
 mod media_type;
 mod no_proxy;
 mod redirect;
+mod resume;
 mod retry_after;
 mod verdict;
 
@@ -22,5 +23,6 @@ pub use last_event_id::last_event_id_header;
 pub use media_type::is_event_stream;
 pub use no_proxy::NoProxy;
 pub use redirect::{MAX_REDIRECTS, is_redirect, redirect_target, rewrite};
+pub use resume::{remove_body_headers, rewrite_to_resume};
 pub use retry_after::{parse_retry_after, retry_after};
 pub use verdict::{Verdict, judge};

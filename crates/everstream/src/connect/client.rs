@@ -11,7 +11,9 @@ use ::http::{HeaderName, Method};
 use bytes::Bytes;
 use everstream_core::{Fault, Start, Timestamp};
 use everstream_http::exchange::{Config, Exchange, Output, Request};
-use everstream_http::policy::{ContentCoding, last_event_id_header};
+use everstream_http::policy::{
+    ContentCoding, last_event_id_header, remove_body_headers, rewrite_to_resume,
+};
 use futures_core::Stream;
 use tokio::time::Instant;
 
@@ -50,12 +52,18 @@ impl HttpClient {
         let settings = self.settings.clone();
         let connections = self.connections.clone();
         let method = self.method.clone();
+        let resume_with_get = request.resume_with_get;
         async move {
             // It could be made when the client was.
             let attempt = settings.attempt();
             let mut attempt = attempt.map_err(|error| Fault::Other(error.into()))?;
             attempt.number = number;
+            attempt.method = method;
             attempt.last_event_id = request.last_event_id;
+            // The hook sees what is sent.
+            if resume_with_get {
+                rewrite_to_resume(&mut attempt.method, &mut attempt.headers);
+            }
             if let Some(hook) = &settings.hook {
                 attempt = hook(attempt)
                     .await
@@ -67,15 +75,18 @@ impl HttpClient {
             if let Some(problem) = attempt.problem {
                 return Err(Fault::Other((&*problem).into()));
             }
+            if resume_with_get {
+                remove_body_headers(&mut attempt.headers);
+            }
             let id = attempt.last_event_id.as_deref();
             if let Some(id) = id.and_then(last_event_id_header) {
                 attempt.headers.insert(LAST_EVENT_ID, id);
             }
             let request_head = Request {
-                method,
+                method: attempt.method,
                 url: attempt.url,
                 headers: attempt.headers,
-                has_body: settings.body.is_some(),
+                has_body: settings.body.is_some() && !resume_with_get,
             };
             let config = Config {
                 redirect_limit: settings.redirect_limit,
@@ -109,6 +120,10 @@ impl ConnectionClient for HttpClient {
 
     fn is_repeatable(&self) -> bool {
         self.method.is_safe()
+    }
+
+    fn can_resume_with_get(&self) -> bool {
+        true
     }
 }
 

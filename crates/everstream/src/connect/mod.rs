@@ -128,6 +128,13 @@ pub trait ConnectionClient: Send + 'static {
         true
     }
 
+    /// Whether it heeds [`ConnectRequest::resume_with_get`]. A source that doesn't is never asked to
+    /// resume by GET, so that [`Builder::resume_with_get`](crate::Builder::resume_with_get) has no
+    /// effect. Default: false.
+    fn can_resume_with_get(&self) -> bool {
+        false
+    }
+
     /// Releases what it holds: the client is closed. It is called once at most, and not by a drop.
     fn close(&mut self) {}
 }
@@ -176,7 +183,8 @@ pub struct ConnectRequest {
     /// How long silence is accepted, also before the response.
     pub read_timeout: Option<Duration>,
     /// Send a GET without a body instead of the user's request, to resume after the last event id
-    /// ([`Builder::resume_with_get`](crate::Builder::resume_with_get)).
+    /// ([`Builder::resume_with_get`](crate::Builder::resume_with_get)). It is only true for a client
+    /// that [can](ConnectionClient::can_resume_with_get).
     pub resume_with_get: bool,
 }
 
