@@ -10,6 +10,7 @@ mod redirects;
 mod requests;
 mod responses;
 mod resuming;
+mod resuming_by_get;
 mod retry_delays;
 mod secrets;
 mod starting;

@@ -156,6 +156,15 @@ pub trait Client: Sized + Send + 'static {
         }
     }
 
+    /// The error strategy would have gone on, but the request isn't safe.
+    #[track_caller]
+    fn expect_not_repeated(&mut self) -> Fault {
+        match self.next_action() {
+            Some(Err(Error::NotRepeated(fault))) => fault,
+            other => panic!("a request that isn't repeated was expected, and it was {other:?}"),
+        }
+    }
+
     /// The iteration is over, quietly.
     #[track_caller]
     fn expect_over(&mut self) {

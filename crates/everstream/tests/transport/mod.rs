@@ -13,6 +13,7 @@ mod h2_server;
 mod http2;
 mod http2_ends;
 mod http2_sharing;
+mod http2_unsafe;
 #[cfg(feature = "tracing")]
 mod logging;
 #[cfg(feature = "reqwest")]
