@@ -68,6 +68,7 @@ fn prepare(args: &FollowArgs) -> Result<(SseClient, Follower<'_>), Problem> {
         connections: 0,
         failures: 0,
         lost: None,
+        not_repeated: false,
     };
     Ok((client, follower))
 }
@@ -89,6 +90,8 @@ struct Follower<'a> {
     failures: u64,
     /// The connection's end, which is told when it is known whether there will be another.
     lost: Option<String>,
+    /// The server has ended the stream, and the request isn't safe to send again.
+    not_repeated: bool,
 }
 
 /// What the program of `--jq` made of an event.
@@ -137,6 +140,14 @@ impl Follower<'_> {
         let failures = self.failures + self.jobs.as_ref().map_or(0, |jobs| jobs.failures);
         let cursor = self.progress.has_cursor();
         end.tell(self.selected, failures, client.last_event_id(), cursor)
+    }
+
+    fn asked(&self) -> explain::Asked<'_> {
+        explain::Asked {
+            request: &self.args.request,
+            reconnect: &self.args.reconnect,
+            connections: self.connections,
+        }
     }
 
     fn watch(&mut self, client: &SseClient) -> io::Result<()> {
@@ -200,7 +211,7 @@ impl Follower<'_> {
                     }
                 }
                 Step::Action(Some(Err(error))) => {
-                    explain::gave_up(&error);
+                    explain::gave_up(&error, &self.asked());
                     return Ok(End::Told(Exit::from(&error)));
                 }
                 Step::Action(None) => return Ok(self.over()),
@@ -266,7 +277,10 @@ impl Follower<'_> {
                 }
             }
             Action::Fault(fault) => self.disconnected(Some(&fault), client),
-            Action::End(_) => self.disconnected(None, client),
+            Action::End(end) => {
+                self.not_repeated = end.not_repeated;
+                self.disconnected(None, client);
+            }
             _ => {}
         }
         Ok(None)
@@ -402,15 +416,11 @@ impl Follower<'_> {
             None => {}
         }
         if let Some(count) = self.args.select.count {
-            report::error(
-                &format!(
-                    "the server ended the stream after {} of {count} events",
-                    self.selected
-                ),
-                None,
-            );
-            report::hint(explain::AGAIN);
-            return End::Told(Exit::Broken);
+            let (seen, early) = (self.selected, self.not_repeated);
+            return End::Told(explain::ended_early(seen, count, early, &self.asked()));
+        }
+        if self.not_repeated {
+            return End::Told(explain::not_repeated(self.selected, &self.asked()));
         }
         End::Asked("the end of the stream")
     }
