@@ -1,4 +1,4 @@
-//! A client of the Model Context Protocol over its streamable HTTP transport (version 2025-06-18).
+//! A client of the Model Context Protocol over its streamable HTTP transport (version 2025-11-25).
 //!
 //! `mcp-client URL` lists a server's tools; `mcp-client URL TOOL '{"argument": 1}'` calls one. The
 //! result is printed as JSON, and what the server notifies of meanwhile to standard error. A token in
@@ -25,7 +25,7 @@ use futures_util::stream;
 use reqwest::{RequestBuilder, Response, StatusCode, redirect};
 use serde_json::{Value, json};
 
-const VERSION: &str = "2025-06-18";
+const VERSION: &str = "2025-11-25";
 
 /// So many times in a row it tries in vain to resume an answer.
 const ATTEMPTS: u32 = 5;
@@ -64,7 +64,9 @@ async fn run() -> Result<(), BoxError> {
     let mut session = Session::open(url, std::env::var("MCP_TOKEN").ok()).await?;
     let outcome = match call {
         Some(tool) => {
-            let params = json!({"name": tool, "arguments": arguments});
+            // Without a token the server doesn't tell how far it is.
+            let token = json!({"progressToken": 1});
+            let params = json!({"name": tool, "arguments": arguments, "_meta": token});
             session.call("tools/call", params).await
         }
         None => session.call("tools/list", json!({})).await,
