@@ -123,6 +123,22 @@ def test_an_error_says_what_would_send_it_again(by: str, server: SSEServer) -> N
         assert (twin.not_repeated, str(twin)) == (True, str(error))
 
 
+@pytest.mark.parametrize("by", TRANSPORTS)
+def test_the_log_warns_once(
+    by: str, server: SSEServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.enqueue(Reply.stream().event("a").end(), Reply.stream().event("b").drop_connection())
+    caplog.set_level(logging.INFO)
+    for last in (["the stream ended"], []):
+        caplog.clear()
+        actions(strategy(by, server.url()), logger=logging.getLogger("mine"))
+        logged = [(it.levelname, it.getMessage()) for it in caplog.records if it.name == "mine"]
+        assert logged.count(("WARNING", errors.NOT_REPEATED)) == 1
+        assert logged[-1] == ("WARNING", errors.NOT_REPEATED)
+        assert [text for level, text in logged[2:-1] if level == "INFO"] == last
+        assert not any("reconnecting" in text for _, text in logged)
+
+
 def test_the_error_of_a_response_says_so_too(server: SSEServer) -> None:
     server.otherwise(Reply.status(503))
     _, error = actions(strategy("own", server.url()))

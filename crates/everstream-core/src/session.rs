@@ -712,6 +712,10 @@ impl<B: AsRef<[u8]>> Session<B> {
     /// Rule 2. The strategy is asked even if the stream is finished, to report whether that is why it
     /// ends.
     fn decide(&mut self, fault: Option<Fault>, now: Timestamp) {
+        if let Some(finished) = self.finished {
+            let not_repeated = finished == Finished::Unsafe;
+            self.config.error_strategy.stream_ends(not_repeated);
+        }
         let verdict = self.config.error_strategy.apply(fault.as_ref(), now);
         self.not_repeated = verdict == Verdict::Continue && self.finished == Some(Finished::Unsafe);
         let verdict = match self.finished {

@@ -77,13 +77,32 @@ fn pass(
         if length == 0 {
             return client.shutdown(Shutdown::Both);
         }
-        client.write_all(&buffer[..length])?;
+        let bytes = match passed.is_empty() {
+            true => closing(&buffer[..length]),
+            false => buffer[..length].to_vec(),
+        };
+        client.write_all(&bytes)?;
         passed += &String::from_utf8_lossy(&buffer[..length]);
         if is_call && lock().back_at.is_none() && passed.contains(after) {
             lock().back_at = Some(Instant::now() + down);
             client.shutdown(Shutdown::Both)?;
             return server.shutdown(Shutdown::Both);
         }
+    }
+}
+
+/// The beginning of a response, from a server that would keep the connection although it was asked not
+/// to.
+fn closing(bytes: &[u8]) -> Vec<u8> {
+    const KEEP: &[u8] = b"onnection: keep-alive\r\n";
+    match bytes.windows(KEEP.len()).position(|part| part == KEEP) {
+        Some(at) => [
+            &bytes[..at],
+            b"onnection: close\r\n",
+            &bytes[at + KEEP.len()..],
+        ]
+        .concat(),
+        None => bytes.to_vec(),
     }
 }
 

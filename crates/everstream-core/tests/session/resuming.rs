@@ -1,6 +1,9 @@
 //! Requests that aren't safe and are resumed by GET: rule 11.
 
-use everstream_core::{Fault, SessionConfig, error_strategy};
+use std::sync::{Arc, Mutex};
+
+use everstream_core::error_strategy::{ErrorStrategy, Verdict};
+use everstream_core::{Fault, SessionConfig, Timestamp, error_strategy};
 
 use super::script::*;
 
@@ -107,6 +110,49 @@ fn a_server_that_can_not_resume_ends_the_stream() {
         script.end();
         assert_eq!(script.next_n(), [Lost(NOT_REPEATED), Stop]);
     }
+}
+
+/// A strategy that logs its verdicts would promise another connection.
+#[test]
+fn a_strategy_hears_that_the_stream_ends_before_it_is_asked() {
+    struct Listening(Arc<Mutex<Vec<&'static str>>>);
+
+    impl ErrorStrategy for Listening {
+        fn apply(&mut self, _: Option<&Fault>, _: Timestamp) -> Verdict {
+            self.0.lock().unwrap().push("asked");
+            Verdict::Continue
+        }
+        fn stream_ends(&mut self, not_repeated: bool) {
+            let why = if not_repeated {
+                "not repeated"
+            } else {
+                "refused"
+            };
+            self.0.lock().unwrap().push(why);
+        }
+    }
+
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let listening = Listening(heard.clone());
+    let mut script = Script::open(|config| {
+        resuming(config);
+        config.error_strategy = Box::new(listening);
+    });
+    script.receive("id: 7\ndata: a\n\n");
+    script.end_and_go_on();
+    script.wait();
+    assert_eq!(script.next(), resume_with_get("7"));
+    script.fault(status(405));
+    assert_eq!(script.next(), Failed("status"));
+    script.start();
+    script.reconnect();
+    script.end();
+    assert_eq!(script.next(), Lost(NOT_REPEATED));
+    let heard = heard.lock().unwrap();
+    assert_eq!(
+        *heard,
+        ["asked", "refused", "asked", "not repeated", "asked"]
+    );
 }
 
 /// A status within the stream's lifetime refuses nothing, and nor does one that answers the request.
