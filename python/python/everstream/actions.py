@@ -75,9 +75,9 @@ class Fault(Action):
 
     @property
     def not_repeated(self) -> bool:
-        """Whether the stream has ended although the error strategy would continue: the request isn't
-        safe (RFC 9110, section 9.2.1), and the server may have acted on it. See ``repeat_unsafe`` and
-        ``resume_with_get`` of :class:`~everstream.SSEClient`.
+        """Whether the stream has ended although the error strategy would continue: the request
+        isn't safe (RFC 9110, section 9.2.1), and the server may have acted on it. See
+        ``repeat_unsafe`` and ``resume_with_get`` of :class:`~everstream.SSEClient`.
         """
         return self._not_repeated
 

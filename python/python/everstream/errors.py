@@ -40,8 +40,8 @@ NOT_REPEATED: Final = (
 class SSEError(Exception):
     """Base class of the exceptions of this package."""
 
-    #: Whether the error strategy would have continued, but the request isn't safe (RFC 9110, section
-    #: 9.2.1) and the server may have acted on it. ``repeat_unsafe`` of
+    #: Whether the error strategy would have continued, but the request isn't safe (RFC 9110,
+    #: section 9.2.1) and the server may have acted on it. ``repeat_unsafe`` of
     #: :class:`~everstream.SSEClient` sends it again, ``resume_with_get`` resumes it.
     not_repeated: bool = False
 

@@ -110,8 +110,8 @@ class AsyncConnectionClient:
         """As :meth:`connect`, by a GET without a body that resumes the stream.
 
         It is called if :attr:`is_repeatable` is false and :attr:`can_resume_with_get` true, and the
-        :class:`~everstream.AsyncSSEClient` has ``resume_with_get``. ``HTTPStatusError`` with 400, 404
-        or 405 says that the stream can't be resumed.
+        :class:`~everstream.AsyncSSEClient` has ``resume_with_get``. ``HTTPStatusError`` with 400,
+        404 or 405 says that the stream can't be resumed.
 
         :param last_event_id: the id to resume from
         """
