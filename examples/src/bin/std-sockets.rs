@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
-use everstream_core::{Action, Fault, Output, Session, SessionConfig, Start, Timestamp};
+use everstream_core::{Action, Ending, Fault, Output, Session, SessionConfig, Start, Timestamp};
 use everstream_http::exchange::{Config, Exchange, Output as Step, Request};
 use everstream_http::http1::{BodyEnd, BodyReader, Framing, Head, HeadReader, write_request};
 use everstream_http::{Failure, SocketFailure as _, policy};
