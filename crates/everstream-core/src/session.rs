@@ -413,6 +413,12 @@ impl<B: AsRef<[u8]>> Session<B> {
         self.finished = Some(Finished::Complete);
         // There is nothing left to resume.
         self.id_received = false;
+        // The next connection was asked for before this was known.
+        if core::mem::take(&mut self.restarting) {
+            self.state = State::Waiting;
+            self.begin_anew();
+            self.tell_end();
+        }
     }
 
     /// The connection that was asked for is there.
