@@ -71,7 +71,7 @@ impl AsyncClient {
     #[new]
     #[pyo3(signature = (
         connect, *, initial_retry_delay, retry_delay_strategy, retry_delay_reset_threshold,
-        error_strategy, last_event_id, logger
+        error_strategy, last_event_id, logger, repeat_unsafe, resume_with_get
     ))]
     #[allow(clippy::too_many_arguments)] // by keyword
     fn new(
@@ -83,6 +83,8 @@ impl AsyncClient {
         error_strategy: &Bound<'_, PyAny>,
         last_event_id: Option<String>,
         logger: Option<Py<PyAny>>,
+        repeat_unsafe: bool,
+        resume_with_get: bool,
     ) -> PyResult<Self> {
         let (raised, shown) = (Raised::default(), Shown::default());
         let log = Log::new(logger, raised.clone());
@@ -112,6 +114,8 @@ impl AsyncClient {
             last_event_id,
             read_timeout,
             max_event_size,
+            repeat_unsafe,
+            resume_with_get,
         }
         .builder(connect, &raised, &shown, log)?;
         let client = builder

@@ -46,9 +46,15 @@ impl AsyncHttpClient {
     }
 
     /// A connection that is made while it is polled.
-    fn connect(&self, py: Python<'_>, last_event_id: Option<String>) -> PyResult<AsyncHttpStream> {
+    #[pyo3(signature = (last_event_id, *, resume_with_get = false))]
+    fn connect(
+        &self,
+        py: Python<'_>,
+        last_event_id: Option<String>,
+        resume_with_get: bool,
+    ) -> PyResult<AsyncHttpStream> {
         let connector = &self.connector;
-        let connecting = connector.connect(py, last_event_id)?;
+        let connecting = connector.connect(py, last_event_id, resume_with_get)?;
         let link = Arc::new(Link(Mutex::new(State {
             work: Some(Work::Connecting(connecting)),
             ..State::default()

@@ -27,6 +27,7 @@ pub(crate) struct AsyncSource {
     source: Arc<Py<PyAny>>,
     pub(crate) name: String,
     repeatable: bool,
+    can_resume_with_get: bool,
     raised: Raised,
 }
 
@@ -36,16 +37,16 @@ impl AsyncSource {
             source: Arc::new(source.clone().unbind()),
             name: source.getattr("name")?.extract()?,
             repeatable: source.getattr("repeatable")?.is_truthy()?,
+            can_resume_with_get: source.getattr("can_resume_with_get")?.is_truthy()?,
             raised: raised.clone(),
         })
     }
 
     /// Begins an attempt in the event loop that runs in this thread.
-    fn open(&self, py: Python<'_>, last_event_id: Option<String>) -> PyResult<Link> {
+    fn open(&self, py: Python<'_>, request: ConnectRequest) -> PyResult<Link> {
         let mailbox = Bound::new(py, Mailbox::default())?;
-        let task = self
-            .source
-            .call_method1(py, "open", (last_event_id, &mailbox))?;
+        let arguments = (request.last_event_id, &mailbox, request.resume_with_get);
+        let task = self.source.call_method1(py, "open", arguments)?;
         Ok(Link {
             task,
             mailbox: mailbox.unbind(),
@@ -68,7 +69,7 @@ impl ConnectionClient for AsyncSource {
     fn connect(&mut self, request: ConnectRequest) -> ConnectFuture {
         let source = self.clone();
         let link = Python::attach(|py| {
-            let link = source.open(py, request.last_event_id);
+            let link = source.open(py, request);
             link.map_err(|error| source.fault(py, error))
         });
         Box::pin(async move {
@@ -97,6 +98,10 @@ impl ConnectionClient for AsyncSource {
 
     fn is_repeatable(&self) -> bool {
         self.repeatable
+    }
+
+    fn can_resume_with_get(&self) -> bool {
+        self.can_resume_with_get
     }
 }
 

@@ -127,6 +127,10 @@ impl ConnectionClient for Logged {
         self.inner.is_repeatable()
     }
 
+    fn can_resume_with_get(&self) -> bool {
+        self.inner.can_resume_with_get()
+    }
+
     fn close(&mut self) {
         self.inner.close();
     }

@@ -9,7 +9,7 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 
 use crate::convert::{duration, integer, status};
-use crate::fault::{self, Shown, message};
+use crate::fault::{self, Shown, class, message};
 use crate::log::Log;
 use crate::raised::{Raised, lock};
 
@@ -148,6 +148,7 @@ pub(crate) fn from_python(
         delay,
         due: Timestamp::default(),
         has_connected: false,
+        ends: None,
     }
 }
 
@@ -164,6 +165,8 @@ struct Watched {
     due: Timestamp,
     /// There has been a connection.
     has_connected: bool,
+    /// The stream ends whatever it says, and whether because the request isn't repeated.
+    ends: Option<bool>,
 }
 
 impl ErrorStrategy for Watched {
@@ -172,8 +175,9 @@ impl ErrorStrategy for Watched {
             return Verdict::Fail;
         }
         let verdict = self.inner.apply(fault, now);
+        let ends = self.ends.take();
         if self.log.is_on() {
-            self.log(fault, verdict, now);
+            self.log(fault, verdict, now, ends);
         }
         verdict
     }
@@ -182,10 +186,15 @@ impl ErrorStrategy for Watched {
         self.has_connected = true;
         self.inner.reset();
     }
+
+    fn stream_ends(&mut self, not_repeated: bool) {
+        self.ends = Some(not_repeated);
+        self.inner.stream_ends(not_repeated);
+    }
 }
 
 impl Watched {
-    fn log(&mut self, fault: Option<&Fault>, verdict: Verdict, now: Timestamp) {
+    fn log(&mut self, fault: Option<&Fault>, verdict: Verdict, now: Timestamp, ends: Option<bool>) {
         // Without a new delay a wait was interrupted, which doesn't change when it ends.
         if let Some((delay, cap)) = lock(&self.delay).take() {
             let asked = fault.and_then(Fault::retry_after).unwrap_or_default();
@@ -195,14 +204,23 @@ impl Watched {
             Some(fault) => self.log.warning(|| message(fault)),
             None => self.log.info(|| "the stream ended".to_owned()),
         }
-        if verdict == Verdict::Continue {
-            let warning = fault.and_then(Fault::retry_warning);
-            if let Some(warning) = warning.filter(|_| self.has_connected) {
-                self.log.warning(|| warning.to_owned());
+        match ends {
+            None if verdict == Verdict::Continue => {
+                let warning = fault.and_then(Fault::retry_warning);
+                if let Some(warning) = warning.filter(|_| self.has_connected) {
+                    self.log.warning(|| warning.to_owned());
+                }
+                let delay = self.due.saturating_duration_since(now);
+                self.log
+                    .info(|| format!("reconnecting in {:.3} s", delay.as_secs_f64()));
             }
-            let delay = self.due.saturating_duration_since(now);
-            self.log
-                .info(|| format!("reconnecting in {:.3} s", delay.as_secs_f64()));
+            Some(true) if verdict == Verdict::Continue => {
+                let text = Python::try_attach(|py| class(py, "NOT_REPEATED")?.extract::<String>());
+                if let Some(Ok(text)) = text {
+                    self.log.warning(|| text);
+                }
+            }
+            _ => {}
         }
     }
 }

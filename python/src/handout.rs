@@ -1,13 +1,13 @@
 //! What the engine hands out, as objects and exceptions.
 
 use everstream::{Action, Error};
-use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use pyo3::exceptions::{PyBaseException, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
 use crate::action::{Comment, Event};
 use crate::convert::headers_to_python;
-use crate::fault::{Shown, message, new_error};
+use crate::fault::{Shown, class, message, new_error};
 
 /// `None`, if only events are wanted and it is none.
 pub(crate) fn object(
@@ -29,19 +29,20 @@ pub(crate) fn object(
                 .call1(arguments)?
                 .unbind()
         }
-        Action::Fault(fault) => {
-            let error = match fault {
-                Some(fault) => Some(shown.hand_out(py, &fault)?),
-                None => None,
-            };
-            py.import("everstream.actions")?
-                .getattr("Fault")?
-                .call1((error,))?
-                .unbind()
-        }
+        Action::Fault(fault) => fault_object(py, Some(shown.hand_out(py, &fault)?), false)?,
+        Action::End(end) => fault_object(py, None, end.not_repeated)?,
         _ => return Ok(None),
     };
     Ok(Some(object))
+}
+
+fn fault_object(
+    py: Python<'_>,
+    error: Option<Bound<'_, PyBaseException>>,
+    not_repeated: bool,
+) -> PyResult<Py<PyAny>> {
+    let class = py.import("everstream.actions")?.getattr("Fault")?;
+    Ok(class.call1((error, not_repeated))?.unbind())
 }
 
 /// What an iteration or a start fails with.
@@ -49,6 +50,13 @@ pub(crate) fn exception(py: Python<'_>, error: Error, shown: &Shown) -> PyErr {
     match error {
         Error::Fault(fault) => match shown.hand_out(py, &fault) {
             Ok(exception) => PyErr::from_value(exception.into_any()),
+            Err(error) => error,
+        },
+        Error::NotRepeated(fault) => match shown.hand_out(py, &fault) {
+            Ok(exception) => {
+                _ = mark_not_repeated(py, &exception);
+                PyErr::from_value(exception.into_any())
+            }
             Err(error) => error,
         },
         Error::Closed => new_error(py, "ClosedError", "the client is closed"),
@@ -59,6 +67,17 @@ pub(crate) fn exception(py: Python<'_>, error: Error, shown: &Shown) -> PyErr {
         ),
         error => new_error(py, "SSEError", &message(&error)),
     }
+}
+
+/// Says why the stream isn't connected again: as an attribute, and in the text of an exception of this
+/// package or in a note of another one. One that has no attributes can't say so.
+fn mark_not_repeated(py: Python<'_>, exception: &Bound<'_, PyBaseException>) -> PyResult<()> {
+    exception.setattr("not_repeated", true)?;
+    if !exception.is_instance(&class(py, "SSEError")?)? {
+        // Since Python 3.11.
+        exception.call_method1("add_note", (class(py, "NOT_REPEATED")?,))?;
+    }
+    Ok(())
 }
 
 /// A fault whose place an exception took.

@@ -41,6 +41,10 @@ impl ConnectionClient for ReadAhead {
         self.0.is_repeatable()
     }
 
+    fn can_resume_with_get(&self) -> bool {
+        self.0.can_resume_with_get()
+    }
+
     fn close(&mut self) {
         self.0.close();
     }

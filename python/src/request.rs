@@ -120,9 +120,19 @@ impl Request {
         self.request.method.is_safe()
     }
 
-    /// Begins an attempt. The query parameters are asked for now.
-    fn exchange(&self, py: Python<'_>, last_event_id: Option<&str>) -> PyResult<Exchange> {
+    /// Begins an attempt: the request, or the GET that resumes its stream. The query parameters are
+    /// asked for now.
+    #[pyo3(signature = (last_event_id, *, resume_with_get = false))]
+    fn exchange(
+        &self,
+        py: Python<'_>,
+        last_event_id: Option<&str>,
+        resume_with_get: bool,
+    ) -> PyResult<Exchange> {
         let mut request = self.request.clone();
+        if resume_with_get {
+            request = request.resumed();
+        }
         if let Some(query_params) = &self.query_params {
             let added = add_query(query_params.bind(py), &mut request.url);
             added.map_err(|error| mark_unsent(py, error))?;

@@ -20,6 +20,8 @@ pub(crate) struct Settings<'a, 'py> {
     pub(crate) last_event_id: Option<String>,
     pub(crate) read_timeout: Option<Duration>,
     pub(crate) max_event_size: Option<usize>,
+    pub(crate) repeat_unsafe: bool,
+    pub(crate) resume_with_get: bool,
 }
 
 impl Settings<'_, '_> {
@@ -49,7 +51,9 @@ impl Settings<'_, '_> {
                 log,
                 delay,
             ))
-            .read_timeout(self.read_timeout);
+            .read_timeout(self.read_timeout)
+            .repeat_unsafe(self.repeat_unsafe)
+            .resume_with_get(self.resume_with_get);
         if let Some(bytes) = self.max_event_size {
             builder = builder.max_event_size(bytes);
         }

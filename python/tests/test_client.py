@@ -28,7 +28,11 @@ def test_the_signature_is_that_of_the_reference() -> None:
         "error_strategy": None,
         "last_event_id": None,
         "logger": None,
+        "repeat_unsafe": False,
+        "resume_with_get": False,
     }
+    ours = [parameters["repeat_unsafe"], parameters["resume_with_get"]]
+    assert {parameter.kind for parameter in ours} == {inspect.Parameter.KEYWORD_ONLY}
 
 
 def test_a_client_is_made_from_a_url_or_a_strategy_only() -> None:

@@ -94,7 +94,7 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "interop",
-        about: "The everstream command against nginx with nchan and against sse-starlette",
+        about: "The everstream command against nginx with nchan and sse-starlette, a client of MCP against its servers",
         run: interop::run,
     },
     Command {

@@ -44,9 +44,17 @@ pub struct SessionConfig {
     /// What to do with a larger one. Default: fail.
     pub oversize: Oversize,
     /// Whether the request may be repeated although the server may have acted on it: for GET and
-    /// other safe methods, or if the user says so. If not, it is repeated only to resume after an
-    /// event id was received. Default: true.
+    /// other safe methods (RFC 9110, section 9.2.1), or if the user says so. If not, it is sent again
+    /// only if the server surely didn't get it, or by [`Session::start`](crate::Session::start).
+    /// Default: true.
     pub repeatable: bool,
+    /// Whether a request that isn't repeated is resumed by a GET with the last event id, once the
+    /// server has sent one. Default: false.
+    pub resume_with_get: bool,
+    /// Whether the last event is handed out although no blank line followed it, if the framing of the
+    /// body proves that nothing is missing ([`Ending::Complete`](crate::Ending::Complete)). The
+    /// standard discards it. Default: false.
+    pub dispatch_unfinished: bool,
     /// The event after which a one-shot stream is complete. It isn't handed out, and the stream
     /// isn't connected again. Default: none.
     #[allow(clippy::type_complexity)] // it is said once
@@ -68,6 +76,8 @@ impl Default for SessionConfig {
             max_event_size: DEFAULT_MAX_EVENT_SIZE,
             oversize: Oversize::Fail,
             repeatable: true,
+            resume_with_get: false,
+            dispatch_unfinished: false,
             until: None,
             seed: 0,
         }

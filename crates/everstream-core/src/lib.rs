@@ -85,7 +85,7 @@ mod time;
 mod url;
 mod utf8;
 
-pub use action::{Action, Start};
+pub use action::{Action, End, Start};
 pub use config::SessionConfig;
 pub use decoder::{DEFAULT_MAX_EVENT_SIZE, Decoder};
 pub use encoder::{EncodeError, Encoder};
@@ -95,7 +95,7 @@ pub use failure::{Failure, FailureKind};
 pub use fault::{BoxError, ErrorResponse, Fault, RedirectProblem};
 pub use headers::Headers;
 pub use item::{Item, ItemRef, Oversize, TooLarge};
-pub use output::Output;
+pub use output::{Ending, Output};
 pub use session::Session;
 pub use strategy::delay as retry_delay;
 pub use strategy::error as error_strategy;

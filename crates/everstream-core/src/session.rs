@@ -17,14 +17,14 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
 
-use crate::action::{Action, Start};
+use crate::action::{Action, End, Start};
 use crate::config::SessionConfig;
 use crate::decoder::Decoder;
 use crate::event::Event;
 use crate::event_id::is_sendable_id;
 use crate::fault::Fault;
 use crate::item::Item;
-use crate::output::Output;
+use crate::output::{Ending, Output};
 use crate::strategy::delay::BaseDelay;
 use crate::strategy::error::Verdict;
 use crate::time::Timestamp;
@@ -35,12 +35,12 @@ use crate::time::Timestamp;
 /// says what time it is. Chunks are decoded as their events are taken: nothing is queued.
 ///
 /// ```
-/// use everstream_core::{Action, Output, Session, SessionConfig, Start, Timestamp};
+/// use everstream_core::{Action, Ending, Output, Session, SessionConfig, Start, Timestamp};
 ///
 /// let now = Timestamp::default();
 /// let mut session = Session::new(SessionConfig::default());
 /// session.start();
-/// assert!(matches!(session.poll_output(now), Output::Connect { last_event_id: None }));
+/// assert!(matches!(session.poll_output(now), Output::Connect { last_event_id: None, .. }));
 ///
 /// session.handle_connected(Start::default(), now);
 /// assert!(matches!(session.poll_output(now), Output::Action(Action::Start(_))));
@@ -50,10 +50,10 @@ use crate::time::Timestamp;
 /// let Output::Action(Action::Event(event)) = session.poll_output(now) else { panic!() };
 /// assert_eq!(event.data(), "hello");
 ///
-/// session.handle_end(now);
-/// assert!(matches!(session.poll_output(now), Output::Action(Action::Fault(None))));
+/// session.handle_end(Ending::Complete, now);
+/// assert!(matches!(session.poll_output(now), Output::Action(Action::End(_))));
 /// let Output::Wait { until } = session.poll_output(now) else { panic!() };
-/// let Output::Connect { last_event_id } = session.poll_output(until) else { panic!() };
+/// let Output::Connect { last_event_id, .. } = session.poll_output(until) else { panic!() };
 /// assert_eq!(last_event_id.as_deref(), Some("7"));
 /// ```
 ///
@@ -86,13 +86,14 @@ pub struct Session<B = Vec<u8>> {
     /// No connection is made before.
     due: Timestamp,
     attempts: u32,
-    /// A request went out that may not be repeated without an id to resume from.
+    /// The server may have got the request.
     sent: bool,
     /// The server sent an id since then.
     id_received: bool,
-    /// Only [`Session::start`] makes a connection again: the stream is complete, or the request
-    /// may not be repeated.
-    finished: bool,
+    /// Why only [`Session::start`] makes a connection again.
+    finished: Option<Finished>,
+    /// The error strategy would have gone on, but rule 11 doesn't allow it.
+    not_repeated: bool,
     /// The user has asked for the next connection before the end of this one is told of.
     restarting: bool,
 }
@@ -107,6 +108,20 @@ enum State {
     Open,
     Closed,
 }
+
+/// Why nothing is connected again by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Finished {
+    /// The last event of a one-shot stream came.
+    Complete,
+    /// The request isn't safe, and the server may have acted on it.
+    Unsafe,
+    /// The server doesn't know the GET that was to resume the stream.
+    ResumeRefused,
+}
+
+/// Statuses by which a server says that a stream can't be resumed by GET.
+const REFUSES_RESUME: [u16; 3] = [400, 404, 405];
 
 /// How far the delays have grown since a connection lasted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -152,7 +167,8 @@ impl<B: AsRef<[u8]>> Session<B> {
             attempts: 0,
             sent: false,
             id_received: false,
-            finished: false,
+            finished: None,
+            not_repeated: false,
             restarting: false,
         }
     }
@@ -179,7 +195,15 @@ impl<B: AsRef<[u8]>> Session<B> {
         }
         if !matches!(self.outputs.back(), Some(Output::Stop(_))) {
             self.state = State::Waiting;
-            self.finished = false;
+            self.begin_anew();
+        }
+    }
+
+    /// The user asks for another connection: it resumes if it can, or else sends the request again.
+    fn begin_anew(&mut self) {
+        self.finished = None;
+        self.not_repeated = false;
+        if !self.can_resume() {
             self.sent = false;
         }
     }
@@ -195,7 +219,7 @@ impl<B: AsRef<[u8]>> Session<B> {
     /// ```
     pub fn read(&mut self) {
         // The iteration that is under way comes to its end first.
-        if self.state == State::Idle && self.outputs.is_empty() && !self.finished {
+        if self.state == State::Idle && self.outputs.is_empty() && self.finished.is_none() {
             self.state = State::Waiting;
         }
     }
@@ -241,8 +265,10 @@ impl<B: AsRef<[u8]>> Session<B> {
                     self.attempts = self.attempts.saturating_add(1);
                 }
                 State::Connecting => {
-                    let last_event_id = self.last_event_id().map(String::from);
-                    return Output::Connect { last_event_id };
+                    return Output::Connect {
+                        last_event_id: self.last_event_id().map(String::from),
+                        resume_with_get: self.sent && self.can_resume(),
+                    };
                 }
                 State::Open => {
                     // Rule 12.
@@ -384,7 +410,15 @@ impl<B: AsRef<[u8]>> Session<B> {
     fn complete(&mut self) {
         self.forget_connection();
         self.state = State::Idle;
-        self.finished = true;
+        self.finished = Some(Finished::Complete);
+        // There is nothing left to resume.
+        self.id_received = false;
+        // The next connection was asked for before this was known.
+        if core::mem::take(&mut self.restarting) {
+            self.state = State::Waiting;
+            self.begin_anew();
+            self.tell_end();
+        }
     }
 
     /// The connection that was asked for is there.
@@ -440,17 +474,18 @@ impl<B: AsRef<[u8]>> Session<B> {
     /// The server ended the connection in an orderly way. What it sent is handed out first.
     ///
     /// ```
-    /// # use everstream_core::{Action, Output, Session, SessionConfig, Start};
+    /// # use everstream_core::{Action, Ending, Output, Session, SessionConfig, Start};
     /// # let now = Default::default();
     /// # let mut session: Session = Session::new(SessionConfig::default());
     /// # session.start();
     /// # session.poll_output(now);
     /// # session.handle_connected(Start::default(), now);
     /// # session.poll_output(now);
-    /// session.handle_end(now);
-    /// assert!(matches!(session.poll_output(now), Output::Action(Action::Fault(None))));
+    /// session.handle_end(Ending::Complete, now);
+    /// assert!(matches!(session.poll_output(now), Output::Action(Action::End(_))));
     /// ```
-    pub fn handle_end(&mut self, now: Timestamp) {
+    pub fn handle_end(&mut self, ending: Ending, now: Timestamp) {
+        _ = ending;
         self.end_connection(None, now);
     }
 
@@ -463,7 +498,7 @@ impl<B: AsRef<[u8]>> Session<B> {
     /// # session.start();
     /// # session.poll_output(now);
     /// session.handle_fault(Fault::Connect("refused".into()), now);
-    /// assert!(matches!(session.poll_output(now), Output::Action(Action::Fault(Some(_)))));
+    /// assert!(matches!(session.poll_output(now), Output::Action(Action::Fault(_))));
     /// ```
     pub fn handle_fault(&mut self, fault: Fault, now: Timestamp) {
         self.end_connection(Some(fault), now);
@@ -507,7 +542,7 @@ impl<B: AsRef<[u8]>> Session<B> {
     /// # let mut session: Session = Session::new(SessionConfig::default());
     /// session.start();
     /// session.interrupt(now);
-    /// assert!(matches!(session.poll_output(now), Output::Action(Action::Fault(None))));
+    /// assert!(matches!(session.poll_output(now), Output::Action(Action::End(_))));
     /// ```
     pub fn interrupt(&mut self, now: Timestamp) {
         match self.state {
@@ -589,6 +624,25 @@ impl<B: AsRef<[u8]>> Session<B> {
         self.decoder.last_event_id()
     }
 
+    /// Whether the stream is over although the error strategy would go on: the request isn't safe, and
+    /// the server may have acted on it (rule 11).
+    ///
+    /// ```
+    /// # use everstream_core::{Fault, Output, Session, SessionConfig};
+    /// # let now = Default::default();
+    /// let mut config = SessionConfig::default();
+    /// config.repeatable = false;
+    /// let mut session: Session = Session::new(config);
+    /// session.start();
+    /// session.poll_output(now);
+    /// session.handle_fault(Fault::Request("no response".into()), now);
+    /// assert!(matches!(session.poll_output(now), Output::Stop(Err(Fault::Request(_)))));
+    /// assert!(session.is_not_repeated());
+    /// ```
+    pub fn is_not_repeated(&self) -> bool {
+        self.not_repeated
+    }
+
     /// How long the wait after the last fault is, counted from it. Zero before the first.
     ///
     /// ```
@@ -613,7 +667,7 @@ impl<B: AsRef<[u8]>> Session<B> {
 
     /// The server may have got the request.
     fn request_sent(&mut self) {
-        if !self.config.repeatable && !self.sent {
+        if !self.sent {
             self.sent = true;
             // An id from before, or a preset one, doesn't say that this request was received.
             self.id_received = false;
@@ -625,7 +679,14 @@ impl<B: AsRef<[u8]>> Session<B> {
         let was_open = self.state == State::Open;
         self.forget_connection();
         // Rule 11. It comes before the strategies, which are the user's and may panic.
-        self.finished = self.sent && !self.can_resume();
+        self.finished = if !was_open && self.is_resume_refused(fault.as_ref()) {
+            self.id_received = false;
+            Some(Finished::ResumeRefused)
+        } else if self.sent && !self.config.repeatable && !self.can_resume() {
+            Some(Finished::Unsafe)
+        } else {
+            None
+        };
         self.state = State::Idle;
         // Rules 5 and 6.
         if was_open {
@@ -647,36 +708,45 @@ impl<B: AsRef<[u8]>> Session<B> {
         self.next_retry_delay = strategy.apply(self.base_delay).max(asked);
         self.due = at + self.next_retry_delay;
 
-        self.state = State::Waiting;
+        // A strategy that panics makes a finished stream no less finished.
+        if self.finished.is_none() {
+            self.state = State::Waiting;
+        }
         self.decide(fault, at);
     }
 
-    /// Rule 2.
+    /// Rule 2. The strategy is asked even if the stream is finished, to report whether that is why it
+    /// ends.
     fn decide(&mut self, fault: Option<Fault>, now: Timestamp) {
+        if let Some(finished) = self.finished {
+            let not_repeated = finished == Finished::Unsafe;
+            self.config.error_strategy.stream_ends(not_repeated);
+        }
+        let verdict = self.config.error_strategy.apply(fault.as_ref(), now);
+        self.not_repeated = verdict == Verdict::Continue && self.finished == Some(Finished::Unsafe);
         let verdict = match self.finished {
-            true => Verdict::Fail,
-            false => self.config.error_strategy.apply(fault.as_ref(), now),
+            Some(_) => Verdict::Fail,
+            None => verdict,
         };
         let restarting = core::mem::take(&mut self.restarting);
         match (verdict, fault) {
-            (Verdict::Continue, fault) => {
-                self.outputs.push_back(Output::Action(Action::Fault(fault)));
-            }
+            (Verdict::Continue, Some(fault)) => self.tell(Action::Fault(fault)),
+            (Verdict::Continue, None) => self.tell_end(),
             (Verdict::Fail, Some(fault)) => {
                 self.state = State::Idle;
                 self.outputs.push_back(Output::Stop(Err(fault)));
             }
             (Verdict::Fail, None) if restarting => {
-                self.finished = false;
-                self.sent = false;
-                self.outputs.push_back(Output::Action(Action::Fault(None)));
+                self.state = State::Waiting;
+                self.begin_anew();
+                self.tell_end();
             }
             (Verdict::Fail, None) => {
                 self.state = State::Idle;
                 let complete = match self.config.until {
                     Some(_) => Err(Fault::Incomplete),
                     None => {
-                        self.outputs.push_back(Output::Action(Action::Fault(None)));
+                        self.tell_end();
                         Ok(())
                     }
                 };
@@ -685,10 +755,32 @@ impl<B: AsRef<[u8]>> Session<B> {
         }
     }
 
-    /// Whether the next request will say where to go on: the server has sent an id since the request
-    /// first went out, and the newest id can be a header's value.
+    fn tell(&mut self, action: Action) {
+        self.outputs.push_back(Output::Action(action));
+    }
+
+    fn tell_end(&mut self) {
+        let end = End {
+            not_repeated: self.not_repeated,
+            ..End::default()
+        };
+        self.tell(Action::End(Box::new(end)));
+    }
+
+    /// Whether the next request may be a GET that says where to go on: the server has sent an id since
+    /// the request first went out, and the newest id can be a header's value.
     fn can_resume(&self) -> bool {
-        self.id_received && self.last_event_id().is_some_and(is_sendable_id)
+        self.config.resume_with_get
+            && self.id_received
+            && self.last_event_id().is_some_and(is_sendable_id)
+    }
+
+    /// Whether a GET that was to resume the stream met a server that can't do that.
+    fn is_resume_refused(&self, fault: Option<&Fault>) -> bool {
+        let status = fault.and_then(Fault::status);
+        self.sent
+            && self.can_resume()
+            && status.is_some_and(|status| REFUSES_RESUME.contains(&status))
     }
 
     /// Rule 8: half an event is discarded with its connection.

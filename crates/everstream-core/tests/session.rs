@@ -7,6 +7,7 @@ mod ids;
 mod interruption;
 mod lifecycle;
 mod repetition;
+mod resuming;
 mod script;
 mod server_delays;
 mod short_way;

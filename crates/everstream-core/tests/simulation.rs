@@ -47,6 +47,8 @@ fn no_script_breaks_a_rule() {
             failures,
             interrupted_waits,
             once,
+            by_get,
+            refused,
             restarted,
             closed,
         } = counts;
@@ -63,6 +65,8 @@ fn no_script_breaks_a_rule() {
         for (what, number, one_in) in [
             ("interrupted waits", interrupted_waits, 20),
             ("requests that weren't repeated", once, 20),
+            ("streams resumed by GET", by_get, 20),
+            ("servers that can't resume", refused, 100),
             ("starts before the end was told", restarted, 50),
             ("closed sessions", closed, 20),
         ] {

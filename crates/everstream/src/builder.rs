@@ -173,9 +173,9 @@ impl Builder {
         self
     }
 
-    /// Repeats requests with POST and other methods that aren't safe, as if they were GET.
-    /// Default: false. Then such a request is repeated only if no connection was made, or to
-    /// resume after an event with an id was received; else the stream ends with its connection.
+    /// Sends requests with POST and other methods that aren't safe (RFC 9110, section 9.2.1) again, as if
+    /// they were GET: for subscriptions by POST. Default: false. Then such a request is sent again only
+    /// if the server surely didn't get it, and the stream ends with its connection.
     ///
     /// ```
     /// # use everstream::{Http, SseClient};
@@ -185,6 +185,40 @@ impl Builder {
     /// ```
     pub fn repeat_unsafe(mut self, repeat: bool) -> Self {
         self.repeat_unsafe = repeat;
+        self
+    }
+
+    /// Resumes a stream that was requested by POST, or another method that isn't safe, by GET: once the
+    /// server has sent an event id, the next connections send the same headers without a body, and
+    /// `Last-Event-ID`. That is how MCP resumes a tool call. Default: false.
+    ///
+    /// The stream is resumed after a fault and after a clean end; with [`until`](Self::until) a finished
+    /// call is one request. A server that answers the GET with 400, 404 or 405 can't resume: that is an
+    /// error, whatever the error strategy says. Safe methods aren't affected, and nor are sources other
+    /// than HTTP, unless they [say that they can](crate::ConnectionClient::can_resume_with_get).
+    ///
+    /// ```
+    /// # use everstream::{Http, SseClient};
+    /// let builder = SseClient::builder(Http::new("http://localhost/mcp").method("POST"))
+    ///     .resume_with_get(true);
+    /// # drop(builder);
+    /// ```
+    pub fn resume_with_get(mut self, resume: bool) -> Self {
+        self.config.resume_with_get = resume;
+        self
+    }
+
+    /// Hands out the last event although no blank line followed it, if the framing of the response
+    /// proves that nothing is missing. The standard discards it. Some LLM servers leave the last
+    /// blank line out. Default: false.
+    ///
+    /// ```
+    /// # use everstream::SseClient;
+    /// let builder = SseClient::builder("http://localhost/").dispatch_unfinished(true);
+    /// # drop(builder);
+    /// ```
+    pub fn dispatch_unfinished(mut self, dispatch: bool) -> Self {
+        self.config.dispatch_unfinished = dispatch;
         self
     }
 
@@ -256,6 +290,7 @@ impl Builder {
         }
         let client = self.connect.create_client(ClientContext { blocking })?;
         self.config.repeatable = self.repeat_unsafe || client.is_repeatable();
+        self.config.resume_with_get &= !client.is_repeatable() && client.can_resume_with_get();
         // The standard library seeds its hash maps from the system's random numbers.
         self.config.seed = RandomState::new().build_hasher().finish();
         Ok(Driver::new(self.config, client))

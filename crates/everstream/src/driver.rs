@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use everstream_core::{Action, Event, Output, Session, SessionConfig, Timestamp};
+use everstream_core::{Action, Ending, Event, Output, Session, SessionConfig, Timestamp};
 use tokio::time::Instant;
 
 use crate::connect::{ConnectFuture, ConnectRequest, Connection, ConnectionClient};
@@ -220,10 +220,10 @@ impl Driver {
             let epoch = self.epoch;
             match self.session.poll_output_with(|| now(epoch)) {
                 Output::Action(action) => {
-                    if let Action::Fault(fault) = &action {
+                    if matches!(action, Action::Fault(_) | Action::End(_)) {
                         self.disconnected();
                         debug!(?action, delay = ?self.session.next_retry_delay(), "disconnected");
-                        if let (Some(fault), true) = (fault, self.has_connected) {
+                        if let (Action::Fault(fault), true) = (&action, self.has_connected) {
                             warn_of_retry(fault);
                         }
                     }
@@ -233,18 +233,29 @@ impl Driver {
                     self.disconnected();
                     return Poll::Ready(result.err().map(|fault| {
                         debug!(%fault, "gave up");
-                        Err(Error::Fault(fault))
+                        Err(match self.session.is_not_repeated() {
+                            true => Error::NotRepeated(fault),
+                            false => Error::Fault(fault),
+                        })
                     }));
                 }
                 Output::Wait { until } => {
                     self.link = Link::None;
                     ready!(self.timer.poll_until(self.epoch, until, cx));
                 }
-                Output::Connect { last_event_id } => {
+                Output::Connect {
+                    last_event_id,
+                    resume_with_get,
+                } => {
                     if self.gives_way(cx) {
                         return self.pause();
                     }
-                    if self.poll_connect(last_event_id, cx).is_pending() {
+                    let request = ConnectRequest {
+                        last_event_id,
+                        read_timeout: self.read_timeout,
+                        resume_with_get,
+                    };
+                    if self.poll_connect(request, cx).is_pending() {
                         return self.pause();
                     }
                 }
@@ -281,16 +292,13 @@ impl Driver {
     }
 
     /// Ready when it was connected, or failed.
-    fn poll_connect(&mut self, last_event_id: Option<String>, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll_connect(&mut self, request: ConnectRequest, cx: &mut Context<'_>) -> Poll<()> {
         // Taken out, so that an attempt whose future panics isn't polled again.
         let mut connecting = match std::mem::replace(&mut self.link, Link::None) {
             Link::Connecting(connecting) => connecting,
             Link::None | Link::Open(_) => {
-                debug!(last_event_id, "connecting");
-                self.client.connect(ConnectRequest {
-                    last_event_id,
-                    read_timeout: self.read_timeout,
-                })
+                debug!(request.last_event_id, "connecting");
+                self.client.connect(request)
             }
         };
         let Poll::Ready(result) = connecting.as_mut().poll(cx) else {
@@ -314,10 +322,10 @@ impl Driver {
 
     /// Ready when something came, or nothing in time.
     fn poll_read(&mut self, deadline: Option<Timestamp>, cx: &mut Context<'_>) -> Poll<()> {
-        let read = match &mut self.link {
-            Link::Open(connection) => connection.poll_bytes(cx),
+        let (read, ending) = match &mut self.link {
+            Link::Open(connection) => (connection.poll_bytes(cx), connection.ending),
             // The session reads only from what it was told is connected.
-            _ => Poll::Ready(None),
+            _ => (Poll::Ready(None), Ending::Unproven),
         };
         if read.is_pending() {
             let Some(deadline) = deadline else {
@@ -333,7 +341,7 @@ impl Driver {
                 self.session.handle_data(bytes, now);
             }
             Poll::Ready(Some(Err(fault))) => self.session.handle_fault(fault, now),
-            Poll::Ready(None) => self.session.handle_end(now),
+            Poll::Ready(None) => self.session.handle_end(ending, now),
             Poll::Pending => self.session.handle_timeout(now),
         }
         Poll::Ready(())

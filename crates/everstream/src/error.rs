@@ -29,6 +29,11 @@ use everstream_core::{BoxError, Fault, Headers};
 pub enum Error {
     /// A connection ended or could not be made, and the error strategy said to fail.
     Fault(Fault),
+    /// A connection ended or could not be made, and the error strategy said to continue, but the request
+    /// isn't safe (RFC 9110, section 9.2.1) and the server may have acted on it. It is sent again only
+    /// with [`repeat_unsafe`](crate::Builder::repeat_unsafe), resumed with
+    /// [`resume_with_get`](crate::Builder::resume_with_get), or by `start()`.
+    NotRepeated(Fault),
     /// The client was closed; it can't be started again.
     Closed,
     /// The start was interrupted, and the error strategy said to fail.
@@ -68,7 +73,7 @@ impl Error {
     /// ```
     pub fn fault(&self) -> Option<&Fault> {
         match self {
-            Error::Fault(fault) => Some(fault),
+            Error::Fault(fault) | Error::NotRepeated(fault) => Some(fault),
             _ => None,
         }
     }
@@ -114,6 +119,11 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Error::Fault(fault) => fault.fmt(f),
+            Error::NotRepeated(fault) => write!(
+                f,
+                "{fault}; the request isn't safe to repeat, so it isn't sent again \
+                 (repeat_unsafe and resume_with_get change that)"
+            ),
             Error::Closed => f.write_str("the client is closed"),
             Error::Interrupted => f.write_str("the start was interrupted"),
             Error::Config { setting, problem } => {
@@ -132,7 +142,7 @@ impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             // `Display` is the fault's own, so the next level is the fault's cause.
-            Error::Fault(fault) => fault.source(),
+            Error::Fault(fault) | Error::NotRepeated(fault) => fault.source(),
             Error::Runtime(error) => Some(error),
             _ => None,
         }

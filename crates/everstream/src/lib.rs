@@ -118,10 +118,10 @@ pub use connect::{
 pub use connect::{Hop, Probe};
 pub use error::Error;
 pub use everstream_core::{
-    Action, BoxError, DEFAULT_MAX_EVENT_SIZE, Decoder, EncodeError, Encoder, ErrorResponse, Event,
-    EventRef, Failure, FailureKind, Fault, Headers, Item, ItemRef, Output, Oversize, RedactedUrl,
-    RedirectProblem, Session, SessionConfig, Start, Timestamp, TooLarge, error_strategy,
-    retry_delay,
+    Action, BoxError, DEFAULT_MAX_EVENT_SIZE, Decoder, EncodeError, Encoder, End, Ending,
+    ErrorResponse, Event, EventRef, Failure, FailureKind, Fault, Headers, Item, ItemRef, Output,
+    Oversize, RedactedUrl, RedirectProblem, Session, SessionConfig, Start, Timestamp, TooLarge,
+    error_strategy, retry_delay,
 };
 #[cfg(feature = "http")]
 pub use everstream_http::policy::HeaderScope;

@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
-use everstream_core::{Action, Fault, Output, Session, SessionConfig, Start, Timestamp};
+use everstream_core::{Action, Ending, Fault, Output, Session, SessionConfig, Start, Timestamp};
 use everstream_http::exchange::{Config, Exchange, Output as Step, Request};
 use everstream_http::http1::{Body, ResponseReader};
 use url::Url;
@@ -45,7 +45,7 @@ fn follow(mut args: impl Iterator<Item = String>) -> Result<(), Box<dyn Error>> 
     session.start();
     loop {
         match session.poll_output(now()) {
-            Output::Connect { last_event_id } => {
+            Output::Connect { last_event_id, .. } => {
                 let mut request = Request::event_stream(url.clone());
                 request.set_last_event_id(last_event_id.as_deref());
                 match connection.connect(Exchange::new(request, limits, now()), now) {
@@ -64,7 +64,7 @@ fn follow(mut args: impl Iterator<Item = String>) -> Result<(), Box<dyn Error>> 
                 Err(failure) => session.handle_fault(Fault::Read(failure.into()), now()),
             },
             Output::Action(action) => {
-                if let Action::Fault(_) = action {
+                if let Action::Fault(_) | Action::End(_) = action {
                     connection = Connection::default();
                 }
                 show(&action)?;
@@ -144,8 +144,8 @@ fn time_left(deadline: Option<Timestamp>, now: Timestamp) -> Option<Duration> {
 fn show(action: &Action) -> io::Result<()> {
     match action {
         Action::Event(event) => writeln!(io::stdout(), "{}: {}", event.event(), event.data()),
-        Action::Fault(Some(fault)) => writeln!(io::stderr(), "retrying: {}", with_causes(fault)),
-        Action::Fault(None) => writeln!(io::stderr(), "retrying: the stream ended"),
+        Action::Fault(fault) => writeln!(io::stderr(), "retrying: {}", with_causes(fault)),
+        Action::End(_) => writeln!(io::stderr(), "retrying: the stream ended"),
         _ => Ok(()),
     }
 }

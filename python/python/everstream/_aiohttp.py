@@ -94,7 +94,17 @@ class _Client(AsyncConnectionClient):
         self._max_event_size = strategy.max_event_size
 
     async def connect(self, last_event_id: str | None) -> AsyncConnectionResult:
-        exchange = self._strategy.request.exchange(last_event_id)
+        return await self._connect(self._strategy.request.exchange(last_event_id))
+
+    @property
+    def can_resume_with_get(self) -> bool:
+        return True
+
+    async def resume_with_get(self, last_event_id: str | None) -> AsyncConnectionResult:
+        request = self._strategy.request
+        return await self._connect(request.exchange(last_event_id, resume_with_get=True))
+
+    async def _connect(self, exchange: _native.Exchange) -> AsyncConnectionResult:
         hops = _Hops(self._session(), self._strategy)
         try:
             while True:

@@ -56,6 +56,10 @@ impl ConnectionClient for TapClient {
         self.http.is_repeatable()
     }
 
+    fn can_resume_with_get(&self) -> bool {
+        self.http.can_resume_with_get()
+    }
+
     fn close(&mut self) {
         self.http.close();
     }

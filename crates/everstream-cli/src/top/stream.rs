@@ -100,16 +100,10 @@ impl Stream {
                 self.last_sign = Some(now);
             }
             Action::Fault(fault) => {
-                self.warn(fault.as_ref().and_then(explain::withheld_before));
-                let why = match fault {
-                    Some(fault) => report::chain(fault),
-                    None => "the server ended the connection".to_owned(),
-                };
-                self.last_error = Some((now, clip(&why)));
-                self.state = State::Retrying {
-                    until: now.saturating_add(delay),
-                };
+                self.warn(explain::withheld_before(fault));
+                self.lost(&report::chain(fault), delay, now);
             }
+            Action::End(_) => self.lost("the server ended the connection", delay, now),
             _ => {}
         }
     }
@@ -118,6 +112,13 @@ impl Stream {
         if self.withheld.is_none() {
             self.withheld = withheld.as_deref().map(clip);
         }
+    }
+
+    fn lost(&mut self, why: &str, delay: Duration, now: Duration) {
+        self.last_error = Some((now, clip(why)));
+        self.state = State::Retrying {
+            until: now.saturating_add(delay),
+        };
     }
 
     fn event(&mut self, event: &Event, now: Duration) {
@@ -248,7 +249,7 @@ pub(super) mod tests {
             (stream.last_event, stream.last_sign),
             (Some(at(2)), Some(at(4)))
         );
-        take(&mut stream, &Action::Fault(Some(Fault::Incomplete)), 5);
+        take(&mut stream, &Action::Fault(Fault::Incomplete), 5);
         assert_eq!(stream.state, State::Retrying { until: at(8) });
         assert!(
             stream
@@ -277,7 +278,7 @@ pub(super) mod tests {
         let mut stream = Stream::new("http://a.test/");
         take(&mut stream, &self::start(), 1);
         assert_eq!(stream.withheld, None);
-        take(&mut stream, &Action::Fault(Some(refused)), 2);
+        take(&mut stream, &Action::Fault(refused), 2);
         take(&mut stream, &Action::Start(Box::new(start)), 3);
         assert_eq!(
             stream.withheld.as_deref(),

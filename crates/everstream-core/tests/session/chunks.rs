@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use everstream_core::{Action, Output, Session, SessionConfig, Start, Timestamp};
+use everstream_core::{Action, Ending, Output, Session, SessionConfig, Start, Timestamp};
 
 const NOW: Timestamp = Timestamp::since_start(Duration::from_secs(1));
 
@@ -80,9 +80,9 @@ fn the_clock_is_asked_only_where_the_answer_depends_on_it() {
         let output = session.poll_output_with(clock);
         assert!(matches!(output, Output::Read { deadline: None }));
     }
-    session.handle_end(NOW);
+    session.handle_end(Ending::Unproven, NOW);
     let output = session.poll_output_with(clock);
-    assert!(matches!(output, Output::Action(Action::Fault(None))));
+    assert!(matches!(output, Output::Action(Action::End(_))));
     assert_eq!(asked.get(), 0);
     let output = session.poll_output_with(clock);
     assert!(matches!(output, Output::Wait { until } if until > NOW));

@@ -3,13 +3,16 @@
 use std::time::Duration;
 
 use everstream_core::{
-    Action, ErrorResponse, Fault, Output, Session, SessionConfig, Start, Timestamp, retry_delay,
+    Action, Ending, ErrorResponse, Fault, Output, Session, SessionConfig, Start, Timestamp,
+    retry_delay,
 };
 
 /// What a session says. Moments are given as the time from now.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Seen {
     Connect(Option<String>),
+    /// By GET, after this id.
+    Resume(Option<String>),
     Wait(Duration),
     Read,
     ReadWithin(Duration),
@@ -27,12 +30,19 @@ pub(crate) enum Seen {
 
 pub(crate) use Seen::{Failed, Fault as Lost, Read, ReadWithin, Start as Started, Stop, Wait};
 
+/// The name of an end after which an unsafe request isn't repeated.
+pub(crate) const NOT_REPEATED: &str = "end, not repeated";
+
 pub(crate) fn connect() -> Seen {
     Seen::Connect(None)
 }
 
 pub(crate) fn resume(last_event_id: &str) -> Seen {
     Seen::Connect(Some(last_event_id.into()))
+}
+
+pub(crate) fn resume_with_get(last_event_id: &str) -> Seen {
+    Seen::Resume(Some(last_event_id.into()))
 }
 
 pub(crate) fn event(data: &str) -> Seen {
@@ -109,7 +119,11 @@ impl Script {
     pub(crate) fn next(&mut self) -> Seen {
         let from_now = |moment: Timestamp| moment.saturating_duration_since(self.now);
         match self.session.poll_output(self.now) {
-            Output::Connect { last_event_id } => Seen::Connect(last_event_id),
+            Output::Connect {
+                last_event_id,
+                resume_with_get: false,
+            } => Seen::Connect(last_event_id),
+            Output::Connect { last_event_id, .. } => Seen::Resume(last_event_id),
             Output::Wait { until } => Seen::Wait(from_now(until)),
             Output::Read { deadline: None } => Seen::Read,
             Output::Read {
@@ -118,8 +132,9 @@ impl Script {
             Output::Action(Action::Start(start)) => Seen::Start(start.attempt),
             Output::Action(Action::Event(event)) => Seen::Event(event.into_data()),
             Output::Action(Action::Comment(text)) => Seen::Comment(text),
-            Output::Action(Action::Fault(None)) => Seen::Fault("end"),
-            Output::Action(Action::Fault(Some(fault))) => Seen::Fault(name(&fault)),
+            Output::Action(Action::End(end)) if end.not_repeated => Seen::Fault(NOT_REPEATED),
+            Output::Action(Action::End(_)) => Seen::Fault("end"),
+            Output::Action(Action::Fault(fault)) => Seen::Fault(name(&fault)),
             Output::Stop(Ok(())) => Seen::Stop,
             Output::Stop(Err(fault)) => Seen::Failed(name(&fault)),
             other => panic!("{other:?} is unknown to these tests"),
@@ -142,14 +157,14 @@ impl Script {
                 self.pass(time);
                 time
             }
-            Seen::Connect(_) => Duration::ZERO,
+            Seen::Connect(_) | Seen::Resume(_) => Duration::ZERO,
             other => panic!("neither a wait nor a connection, but {other:?}"),
         }
     }
 
     /// Makes the connection that it asks for. Returns the id that it resumes from.
     pub(crate) fn connect(&mut self) -> Option<String> {
-        let Seen::Connect(id) = self.next() else {
+        let (Seen::Connect(id) | Seen::Resume(id)) = self.next() else {
             panic!("no connection is wanted");
         };
         self.session.handle_connected(Start::default(), self.now);
@@ -187,7 +202,7 @@ impl Script {
     }
 
     pub(crate) fn end(&mut self) {
-        self.session.handle_end(self.now);
+        self.session.handle_end(Ending::Unproven, self.now);
     }
 
     pub(crate) fn fault(&mut self, fault: Fault) {

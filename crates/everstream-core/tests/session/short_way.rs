@@ -1,6 +1,6 @@
 //! An event that lies whole in the chunk is the same by `poll_event` as without any short way.
 
-use everstream_core::{Action, Fault, Output, Session, SessionConfig, Start, Timestamp};
+use everstream_core::{Action, Ending, Fault, Output, Session, SessionConfig, Start, Timestamp};
 use everstream_core::{Oversize, error_strategy};
 
 use super::script::secs;
@@ -63,7 +63,9 @@ impl Pair {
 
     fn step(&mut self, random: &mut Random) {
         match random.below(20) {
-            0 if random.one_in(2) => self.both(|session, now| session.handle_end(now)),
+            0 if random.one_in(2) => {
+                self.both(|session, now| session.handle_end(Ending::Unproven, now))
+            }
             1 if random.one_in(2) => {
                 self.both(|session, now| session.handle_fault(Fault::Read("reset".into()), now))
             }

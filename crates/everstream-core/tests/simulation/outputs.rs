@@ -32,7 +32,11 @@ impl World {
                 self.take_silent();
                 assert_eq!(self.due.pop_front(), Some(Due::Comment(text)));
             }
-            Output::Action(Action::Fault(fault)) => self.fault_told(fault.as_ref()),
+            Output::Action(Action::Fault(fault)) => self.fault_told(Some(&fault)),
+            Output::Action(Action::End(end)) => {
+                self.fault_told(None);
+                assert_eq!(end.not_repeated, self.not_repeated);
+            }
             Output::Stop(Err(_)) => {
                 self.all_told();
                 let (at, by_fault) = self.lost.take().expect("something was lost");
@@ -43,12 +47,18 @@ impl World {
                 self.counts.failures += 1;
             }
             Output::Stop(Ok(())) => assert_eq!(self.phase, Phase::Idle),
-            Output::Connect { last_event_id } => {
+            Output::Connect {
+                last_event_id,
+                resume_with_get,
+            } => {
                 self.nothing_pending();
                 assert!(matches!(self.phase, Phase::Waiting | Phase::Connecting));
                 assert!(self.now >= self.not_before, "the server is asked too early");
                 assert!(!self.must_not_repeat(), "repeated unasked");
                 assert_eq!(last_event_id, self.last_id);
+                self.by_get = self.sent && self.can_resume();
+                assert_eq!(resume_with_get, self.by_get);
+                self.counts.by_get += u64::from(self.by_get && self.phase == Phase::Waiting);
                 self.phase = Phase::Connecting;
             }
             Output::Wait { until } => {
@@ -70,6 +80,7 @@ impl World {
             other => panic!("{other:?} is unknown to this model"),
         }
         assert_eq!(self.session.last_event_id(), self.last_id.as_deref());
+        assert_eq!(self.session.is_not_repeated(), self.not_repeated);
         action
     }
 
@@ -174,20 +185,28 @@ impl World {
     }
 
     fn must_not_repeat(&self) -> bool {
-        !self.repeatable && self.sent && !(self.server_sent_id && self.last_id.is_some())
+        !self.repeatable && self.sent && !self.can_resume()
+    }
+
+    pub(super) fn can_resume(&self) -> bool {
+        self.resume_with_get && self.server_sent_id && self.last_id.is_some()
     }
 
     /// What the rules and the strategy make of a loss.
     pub(super) fn decide(&mut self, by_fault: bool) {
         let asked = std::mem::take(&mut *self.verdicts.lock().unwrap());
-        let verdict = if self.must_not_repeat() {
-            assert_eq!(asked, [], "there was nothing to decide");
-            self.finished = true;
-            self.counts.once += 1;
-            Verdict::Fail
-        } else {
-            assert_eq!(asked.len(), 1, "asked once a fault");
-            asked[0]
+        assert_eq!(asked.len(), 1, "asked once a fault");
+        let refused = std::mem::take(&mut self.refused);
+        let once = self.must_not_repeat() && !refused;
+        self.not_repeated = once && asked[0] == Verdict::Continue;
+        self.counts.once += u64::from(once);
+        self.counts.refused += u64::from(refused);
+        // The id is worth nothing any more.
+        self.server_sent_id &= !refused;
+        self.finished = once || refused;
+        let verdict = match self.finished {
+            true => Verdict::Fail,
+            false => asked[0],
         };
         self.start_due = false;
         let restarting = std::mem::take(&mut self.restarting);
@@ -196,8 +215,7 @@ impl World {
             // An end was what the user expected; a fault must be heard.
             Verdict::Fail if restarting && !by_fault => {
                 self.phase = Phase::Waiting;
-                self.sent = false;
-                self.finished = false;
+                self.begin_again();
                 self.counts.restarted += 1;
             }
             Verdict::Fail => {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use everstream_core::error_strategy::{self, Verdict};
 use everstream_core::{
-    ErrorResponse, Fault, Session, SessionConfig, Start, Timestamp, retry_delay,
+    Ending, ErrorResponse, Fault, Session, SessionConfig, Start, Timestamp, retry_delay,
 };
 
 use super::numbers::Random;
@@ -42,6 +42,8 @@ pub(crate) struct Counts {
     pub(crate) failures: u64,
     pub(crate) interrupted_waits: u64,
     pub(crate) once: u64,
+    pub(crate) by_get: u64,
+    pub(crate) refused: u64,
     pub(crate) restarted: u64,
     pub(crate) closed: u64,
 }
@@ -56,6 +58,8 @@ impl Counts {
         self.failures += other.failures;
         self.interrupted_waits += other.interrupted_waits;
         self.once += other.once;
+        self.by_get += other.by_get;
+        self.refused += other.refused;
         self.restarted += other.restarted;
         self.closed += other.closed;
     }
@@ -72,6 +76,7 @@ pub(crate) struct World {
 
     // The configuration.
     repeatable: bool,
+    resume_with_get: bool,
     jitter: f64,
     cap: Option<Duration>,
     read_timeout: Option<Duration>,
@@ -96,12 +101,17 @@ pub(crate) struct World {
     /// The session wants bytes and nothing was told to it since, with its deadline.
     reading: Option<Option<Timestamp>>,
     retry_after: Duration,
+    /// The last request was a GET to resume the stream, and whether the server said that it can't.
+    by_get: bool,
+    refused: bool,
 
     // What outlasts it.
     last_id: Option<String>,
     server_sent_id: bool,
     sent: bool,
     finished: bool,
+    /// The strategy would have gone on, and the request may not be repeated.
+    not_repeated: bool,
     base: (Duration, bool),
     /// Delays since the last reset.
     delays: i32,
@@ -117,10 +127,12 @@ impl World {
         let cap = random.one_in(3).then_some(Duration::from_secs(5));
         let read_timeout = random.one_in(2).then_some(Duration::from_secs(10));
         let repeatable = !random.one_in(3);
+        let resume_with_get = random.one_in(2);
         let preset = random.one_in(4).then(|| "preset".to_owned());
 
         let mut config = SessionConfig::default();
         config.repeatable = repeatable;
+        config.resume_with_get = resume_with_get;
         config.read_timeout = read_timeout;
         config.last_event_id = preset.clone();
         config.seed = random.below(1000) as u64;
@@ -146,6 +158,7 @@ impl World {
             verdicts,
             counts: Counts::default(),
             repeatable,
+            resume_with_get,
             jitter,
             cap,
             read_timeout,
@@ -161,10 +174,13 @@ impl World {
             last_byte: Timestamp::default(),
             reading: None,
             retry_after: Duration::ZERO,
+            by_get: false,
+            refused: false,
             last_id: preset,
             server_sent_id: false,
             sent: false,
             finished: false,
+            not_repeated: false,
             base: (INITIAL, false),
             delays: 0,
             restarted: false,
@@ -218,11 +234,17 @@ impl World {
         if self.phase == Phase::Idle {
             self.phase = Phase::Waiting;
             self.stop_due = false;
-            self.sent = false;
-            self.finished = false;
+            self.begin_again();
         } else {
             self.restarting = self.lost.is_some();
         }
+    }
+
+    /// An express start resumes if it can, or else sends the request again.
+    pub(super) fn begin_again(&mut self) {
+        self.finished = false;
+        self.not_repeated = false;
+        self.sent &= self.can_resume();
     }
 
     fn read(&mut self) {
@@ -241,6 +263,8 @@ impl World {
         self.session.handle_connected(Start::default(), self.now);
         self.phase = Phase::Open;
         self.start_due = true;
+        // A driver that is confused: a server that can't resume doesn't connect.
+        self.refused = false;
         self.request_sent();
         self.opened = self.now;
         self.last_byte = self.now;
@@ -262,7 +286,7 @@ impl World {
 
     fn end(&mut self) {
         if self.phase == Phase::Open {
-            self.session.handle_end(self.now);
+            self.session.handle_end(Ending::Unproven, self.now);
             self.lose(false);
         }
     }
@@ -272,9 +296,11 @@ impl World {
         let fault = match (self.phase, self.random.below(3)) {
             (Phase::Open, _) => Fault::Read("reset".into()),
             (Phase::Connecting, 0) => {
-                let mut response = ErrorResponse::new(503);
+                let status = [503, 503, 503, 400, 404, 405][self.random.below(6)];
+                let mut response = ErrorResponse::new(status);
                 retry_after = Duration::from_secs([0, 3, 100][self.random.below(3)]);
                 response.retry_after = Some(retry_after);
+                self.refused |= status < 500 && self.by_get && self.lost.is_none();
                 Fault::Status(Box::new(response))
             }
             (Phase::Connecting, _) => Fault::Connect("refused".into()),
@@ -332,7 +358,7 @@ impl World {
             self.session.handle_connected(Start::default(), self.now);
         }
         if !matches!(self.phase, Phase::Connecting | Phase::Open) {
-            self.session.handle_end(self.now);
+            self.session.handle_end(Ending::Unproven, self.now);
             self.session
                 .handle_fault(Fault::Read("late".into()), self.now);
         }

@@ -135,6 +135,13 @@ impl BodyReader {
         }
     }
 
+    /// Whether the body has a framing of its own, by which a missing part shows. Otherwise it ends where
+    /// the connection does.
+    #[inline]
+    pub fn is_framed(&self) -> bool {
+        !matches!(self.0, State::UntilClose)
+    }
+
     /// What it means that the server has closed the connection.
     pub fn connection_closed(&self) -> BodyEnd {
         match &self.0 {

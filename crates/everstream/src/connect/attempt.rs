@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use ::http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
-use ::http::{HeaderMap, HeaderName, HeaderValue};
+use ::http::{HeaderMap, HeaderName, HeaderValue, Method};
 use everstream_core::{BoxError, RedactedUrl};
 use url::Url;
 
@@ -36,6 +36,7 @@ use crate::error::Error;
 /// ```
 #[derive(Clone)]
 pub struct Attempt {
+    pub(super) method: Method,
     pub(super) url: Url,
     pub(super) headers: HeaderMap,
     pub(super) number: u64,
@@ -59,6 +60,24 @@ impl Attempt {
     /// ```
     pub fn number(&self) -> u64 {
         self.number
+    }
+
+    /// The method: GET, if the attempt resumes a stream that was requested by another one
+    /// ([`resume_with_get`](crate::Builder::resume_with_get)). There is no body then, and headers that
+    /// describe one aren't sent.
+    ///
+    /// ```
+    /// # use everstream::Http;
+    /// let http = Http::new("https://example.com/mcp").method("POST").before_attempt(|attempt| async {
+    ///     Ok::<_, std::io::Error>(match attempt.method() {
+    ///         "POST" => attempt.header("idempotency-key", "a9c1"),
+    ///         _ => attempt,
+    ///     })
+    /// });
+    /// # drop(http);
+    /// ```
+    pub fn method(&self) -> &str {
+        self.method.as_str()
     }
 
     /// The id that will be sent as `Last-Event-ID`, unless it can't be a header's value.
@@ -214,6 +233,7 @@ impl fmt::Debug for Attempt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Attempt")
             .field("number", &self.number)
+            .field("method", &self.method)
             .field("url", &RedactedUrl(self.url.as_str()))
             .field("last_event_id", &self.last_event_id)
             .finish_non_exhaustive()

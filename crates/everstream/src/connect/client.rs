@@ -11,7 +11,7 @@ use ::http::Method;
 use bytes::Bytes;
 use everstream_core::{Fault, Start, Timestamp};
 use everstream_http::exchange::{Config, Exchange, Output, Request};
-use everstream_http::policy::ContentCoding;
+use everstream_http::policy::{ContentCoding, remove_body_headers, rewrite_to_resume};
 use futures_core::Stream;
 use tokio::time::Instant;
 
@@ -48,12 +48,18 @@ impl HttpClient {
         let settings = self.settings.clone();
         let connections = self.connections.clone();
         let method = self.method.clone();
+        let resume_with_get = request.resume_with_get;
         async move {
             // It could be made when the client was.
             let attempt = settings.attempt();
             let mut attempt = attempt.map_err(|error| Fault::Other(error.into()))?;
             attempt.number = number;
+            attempt.method = method;
             attempt.last_event_id = request.last_event_id;
+            // The hook sees what is sent.
+            if resume_with_get {
+                rewrite_to_resume(&mut attempt.method, &mut attempt.headers);
+            }
             if let Some(hook) = &settings.hook {
                 attempt = hook(attempt)
                     .await
@@ -65,11 +71,14 @@ impl HttpClient {
             if let Some(problem) = attempt.problem {
                 return Err(Fault::Other((&*problem).into()));
             }
+            if resume_with_get {
+                remove_body_headers(&mut attempt.headers);
+            }
             let mut request_head = Request {
-                method,
+                method: attempt.method,
                 url: attempt.url,
                 headers: attempt.headers,
-                has_body: settings.body.is_some(),
+                has_body: settings.body.is_some() && !resume_with_get,
             };
             request_head.set_last_event_id(attempt.last_event_id.as_deref());
             let config = Config {
@@ -111,6 +120,10 @@ impl ConnectionClient for HttpClient {
 
     fn is_repeatable(&self) -> bool {
         self.method.is_safe()
+    }
+
+    fn can_resume_with_get(&self) -> bool {
+        true
     }
 }
 
@@ -270,11 +283,13 @@ impl Attempting {
 
 /// A connection whose body is in this coding.
 pub(super) fn connection(start: Start, body: Body, coding: Option<ContentCoding>) -> Connection {
+    let ending = body.ending();
     let mut connection = match coding {
         Some(coding) => Connection::new(Decoded::new(body, coding)),
         None => Connection::from_source(Source::Body(body)),
     };
     connection.start = start;
+    connection.ending = ending;
     connection
 }
 

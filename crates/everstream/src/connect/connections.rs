@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ::http::{HeaderMap, HeaderValue, Version};
 use bytes::Bytes;
-use everstream_core::{BoxError, Fault};
+use everstream_core::{BoxError, Ending, Fault};
 use everstream_http::Failure;
 use everstream_http::exchange::Request;
 use std::task::{Context, Poll};
@@ -199,6 +199,18 @@ impl Body {
     #[cfg(all(feature = "cookies", feature = "reqwest"))]
     pub(super) fn is_from_elsewhere(&self) -> bool {
         matches!(self, Body::Reqwest(body) if body.is_from_elsewhere)
+    }
+
+    /// What its end will prove.
+    pub(super) fn ending(&self) -> Ending {
+        match self {
+            Body::Http1(body) => body.ending(),
+            // Without END_STREAM it is a fault.
+            #[cfg(feature = "http2")]
+            Body::Http2(_) => Ending::Complete,
+            #[cfg(feature = "reqwest")]
+            Body::Reqwest(body) => body.ending,
+        }
     }
 
     /// The next bytes, never empty; `None` at the end.

@@ -192,7 +192,9 @@ impl Http {
     /// Asks this before every attempt: for a fresh token, another URL, another query. What it
     /// returns is sent.
     ///
-    /// Its error fails the attempt with [`Fault::Other`](crate::Fault::Other); a [`Fault`](crate::Fault) is passed on as it is.
+    /// Its error fails the attempt with [`Fault::Other`](crate::Fault::Other), after which every request
+    /// may be tried again. A [`Fault`](crate::Fault) is passed on as it is, and counts as what it says: after
+    /// a [`Fault::Request`](crate::Fault::Request) the server may have received the request.
     ///
     /// ```
     /// use everstream::{Attempt, Http};

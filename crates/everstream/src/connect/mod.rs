@@ -35,7 +35,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use everstream_core::{Fault, Headers, Start};
+use everstream_core::{Ending, Fault, Headers, Start};
 use futures_core::Stream;
 
 use crate::error::Error;
@@ -128,6 +128,13 @@ pub trait ConnectionClient: Send + 'static {
         true
     }
 
+    /// Whether it heeds [`ConnectRequest::resume_with_get`]. A source that doesn't is never asked to
+    /// resume by GET, so that [`Builder::resume_with_get`](crate::Builder::resume_with_get) has no
+    /// effect. Default: false.
+    fn can_resume_with_get(&self) -> bool {
+        false
+    }
+
     /// Releases what it holds: the client is closed. It is called once at most, and not by a drop.
     fn close(&mut self) {}
 }
@@ -175,6 +182,10 @@ pub struct ConnectRequest {
     pub last_event_id: Option<String>,
     /// How long silence is accepted, also before the response.
     pub read_timeout: Option<Duration>,
+    /// Send a GET without a body instead of the user's request, to resume after the last event id
+    /// ([`Builder::resume_with_get`](crate::Builder::resume_with_get)). It is only true for a client
+    /// that [can](ConnectionClient::can_resume_with_get).
+    pub resume_with_get: bool,
 }
 
 /// An open connection: bytes to come, and what is known about it.
@@ -196,6 +207,7 @@ pub struct ConnectRequest {
 pub struct Connection {
     pub(crate) start: Start,
     source: Source,
+    pub(crate) ending: Ending,
     /// The end or an error has come. Streams needn't bear being asked again after that.
     over: bool,
     closer: Option<Box<dyn FnOnce() + Send>>,
@@ -217,6 +229,7 @@ impl Connection {
         Connection {
             start: Start::default(),
             source,
+            ending: Ending::Unproven,
             over: false,
             closer: None,
         }
@@ -272,6 +285,22 @@ impl Connection {
         names: impl IntoIterator<Item = impl Into<String>>,
     ) -> Self {
         self.start.withheld_headers = names.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Says that the source knows its end: it reports a body of which a part is missing as an error, as
+    /// HTTP with a last chunk does. Otherwise an end proves nothing ([`Ending::Unproven`]).
+    ///
+    /// ```
+    /// use everstream::{Connection, Ending};
+    ///
+    /// let recorded = std::io::Cursor::new("data: x\n\n");
+    /// let connection = Connection::from_read(recorded).with_ending(Ending::Complete);
+    /// # drop(connection);
+    /// ```
+    #[must_use]
+    pub fn with_ending(mut self, ending: Ending) -> Self {
+        self.ending = ending;
         self
     }
 

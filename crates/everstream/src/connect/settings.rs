@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use ::http::header::{ACCEPT, ACCEPT_ENCODING, CACHE_CONTROL, USER_AGENT};
-use ::http::{HeaderMap, HeaderValue};
+use ::http::{HeaderMap, HeaderValue, Method};
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use bytes::Bytes;
 #[cfg(feature = "cookies")]
@@ -111,6 +111,7 @@ impl Settings {
             headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
         }
         let mut attempt = Attempt {
+            method: Method::GET,
             url: parse_url(&self.url)?,
             headers,
             number: 0,

@@ -12,6 +12,7 @@ mod redirects;
 mod requests;
 mod responses;
 mod resuming;
+mod resuming_by_get;
 mod retry_delays;
 mod secrets;
 mod starting;

@@ -124,7 +124,7 @@ fn retry_sets_the_base_delay<C: Client>() {
 
     let mut ends = 0;
     while ends < 4 {
-        if let everstream::Action::Fault(None) = client.expect_action() {
+        if let everstream::Action::End(_) = client.expect_action() {
             ends += 1;
         }
     }

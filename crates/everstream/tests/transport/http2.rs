@@ -53,7 +53,7 @@ fn resumes(mut client: Client, server: &H2Server) {
                 Some(Ok(Action::Start(_))) => break,
                 // There is no delay here: the request can still meet the connection that is dying, whose
                 // GOAWAY may say that it wasn't processed.
-                Some(Ok(Action::Fault(Some(Fault::Request(_) | Fault::Connect(_))))) => {}
+                Some(Ok(Action::Fault(Fault::Request(_) | Fault::Connect(_)))) => {}
                 other => panic!("{other:?}"),
             }
         }

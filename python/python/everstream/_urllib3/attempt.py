@@ -27,8 +27,8 @@ class Attempt:
         self._pool = wire.view(pool)
         self._wire = wire
 
-    def run(self, last_event_id: str | None) -> ConnectionResult:
-        exchange = self._original.native.exchange(last_event_id)
+    def run(self, last_event_id: str | None, *, resume_with_get: bool) -> ConnectionResult:
+        exchange = self._original.native.exchange(last_event_id, resume_with_get=resume_with_get)
         while True:
             response = self._request(exchange)
             body = Body(response, self._wire)

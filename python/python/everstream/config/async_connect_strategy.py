@@ -93,10 +93,29 @@ class AsyncConnectionClient:
     def is_repeatable(self) -> bool:
         """Whether connecting again does no harm, as with GET; it is looked at once.
 
-        If not, it is only done to resume after an event with an id, when no connection was made, or
-        when :meth:`AsyncSSEClient.start() <everstream.AsyncSSEClient.start>` is awaited.
+        If not, it is only done when no connection was made, or when
+        :meth:`AsyncSSEClient.start() <everstream.AsyncSSEClient.start>` is awaited.
         """
         return True
+
+    @property
+    def can_resume_with_get(self) -> bool:
+        """Whether :meth:`resume_with_get` is defined; it is looked at once.
+
+        If not, ``resume_with_get`` of :class:`~everstream.AsyncSSEClient` has no effect.
+        """
+        return False
+
+    async def resume_with_get(self, last_event_id: str | None) -> AsyncConnectionResult:
+        """As :meth:`connect`, by a GET without a body that resumes the stream.
+
+        It is called if :attr:`is_repeatable` is false and :attr:`can_resume_with_get` true, and the
+        :class:`~everstream.AsyncSSEClient` has ``resume_with_get``. ``HTTPStatusError`` with 400,
+        404 or 405 says that the stream can't be resumed.
+
+        :param last_event_id: the id to resume from
+        """
+        raise NotImplementedError(f"{type(self).__name__} doesn't define resume_with_get()")
 
     async def close(self) -> None:
         """Releases what it holds: the client is closed."""
@@ -216,7 +235,16 @@ class _AsyncHttpConnectionClient(AsyncConnectionClient):
         self._max_event_size = http.max_event_size
 
     async def connect(self, last_event_id: str | None) -> AsyncConnectionResult:
-        stream = self._native.connect(last_event_id)
+        return await self._result(self._native.connect(last_event_id))
+
+    @property
+    def can_resume_with_get(self) -> bool:
+        return True
+
+    async def resume_with_get(self, last_event_id: str | None) -> AsyncConnectionResult:
+        return await self._result(self._native.connect(last_event_id, resume_with_get=True))
+
+    async def _result(self, stream: _native.AsyncHttpStream) -> AsyncConnectionResult:
         try:
             await wait(stream, stream.poll_connect)
         except BaseException:

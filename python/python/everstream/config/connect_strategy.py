@@ -107,10 +107,29 @@ class ConnectionClient:
     def is_repeatable(self) -> bool:
         """Whether connecting again does no harm, as with GET; it is looked at once.
 
-        If not, it is only done to resume after an event with an id, when no connection was made, or
-        when :meth:`everstream.SSEClient.start` is called.
+        If not, it is only done when no connection was made, or when
+        :meth:`everstream.SSEClient.start` is called.
         """
         return True
+
+    @property
+    def can_resume_with_get(self) -> bool:
+        """Whether :meth:`resume_with_get` is defined; it is looked at once.
+
+        If not, ``resume_with_get`` of :class:`~everstream.SSEClient` has no effect.
+        """
+        return False
+
+    def resume_with_get(self, last_event_id: str | None) -> ConnectionResult:
+        """As :meth:`connect`, by a GET without a body that resumes the stream.
+
+        It is called if :attr:`is_repeatable` is false and :attr:`can_resume_with_get` true, and the
+        :class:`~everstream.SSEClient` has ``resume_with_get``. ``HTTPStatusError`` with 400, 404 or
+        405 says that the stream can't be resumed.
+
+        :param last_event_id: the id to resume from
+        """
+        raise NotImplementedError(f"{type(self).__name__} doesn't define resume_with_get()")
 
     def interrupt(self) -> None:
         """Makes a :meth:`connect` that is going on in another thread fail at once, if it can."""
@@ -175,7 +194,8 @@ class ConnectStrategy:
             query, and takes the place of what the URL has under the same names. A list gives a name
             more than one value.
         :param method: the request's method. A request with a method that isn't safe, such as POST,
-            is repeated only if it surely wasn't received, or to resume after an event with an id.
+            is repeated only if it surely wasn't received. See ``repeat_unsafe`` and
+            ``resume_with_get`` of :class:`~everstream.SSEClient`.
         :param body: the request's body; text is sent as UTF-8
         :param read_timeout: how many seconds of silence are accepted, where comments count as life;
             ``None`` or 0: any number
@@ -250,7 +270,16 @@ class _HttpConnectionClient(ConnectionClient):
         self._max_event_size = http.max_event_size
 
     def connect(self, last_event_id: str | None) -> ConnectionResult:
-        stream = self._native.connect(last_event_id)
+        return self._result(self._native.connect(last_event_id))
+
+    @property
+    def can_resume_with_get(self) -> bool:
+        return True
+
+    def resume_with_get(self, last_event_id: str | None) -> ConnectionResult:
+        return self._result(self._native.connect(last_event_id, resume_with_get=True))
+
+    def _result(self, stream: _native.HttpStream) -> ConnectionResult:
         return ConnectionResult(
             stream,
             stream.close,
