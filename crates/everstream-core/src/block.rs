@@ -35,6 +35,8 @@ pub(crate) struct Block {
     pub(crate) id: String,
     /// It is too large, and is being left out.
     pub(crate) skipped: bool,
+    /// The size of its data, event and id lines as received, kept or not.
+    pub(crate) received: usize,
 }
 
 /// Data from this size on is decoded while it comes, into a buffer that is moved into an owned event
@@ -65,7 +67,13 @@ impl Block {
             has_id: false,
             id: String::new(),
             skipped: false,
+            received: 0,
         }
+    }
+
+    #[inline]
+    pub(crate) fn count(&mut self, bytes: usize) {
+        self.received = self.received.saturating_add(bytes);
     }
 
     /// Begins a data line. `true` if it is the block's first.
@@ -288,6 +296,7 @@ impl Block {
 
     pub(crate) fn forget(&mut self) {
         self.skipped = false;
+        self.received = 0;
         self.part = MOVE_FROM;
         self.has_data = false;
         self.has_id = false;

@@ -16,19 +16,39 @@ pub(crate) enum Piece<'i> {
 /// Finds line ends. It looks at every byte once, however the stream is cut into chunks.
 #[derive(Debug, Default)]
 pub(crate) struct LineEnds {
-    /// The last chunk ended in CR: an LF at the start of the next one belongs to it.
-    after_cr: bool,
+    late_lf: LateLf,
+}
+
+/// Whether the last chunk ended in CR: an LF at the start of the next one belongs to it.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LateLf {
+    #[default]
+    None,
+    /// To a line of an event.
+    Counted,
+    /// To a line that isn't part of an event.
+    Uncounted,
 }
 
 impl LineEnds {
-    /// Takes an LF off a new chunk if it belongs to the last one.
+    /// Takes an LF off a new chunk if it belongs to the last one, and says which one it took.
     #[inline]
-    pub(crate) fn drop_lf(&mut self, input: &mut &[u8]) {
-        if self.after_cr && !input.is_empty() {
-            self.after_cr = false;
+    pub(crate) fn drop_lf(&mut self, input: &mut &[u8]) -> LateLf {
+        if self.late_lf != LateLf::None && !input.is_empty() {
+            let late_lf = core::mem::take(&mut self.late_lf);
             if let [b'\n', rest @ ..] = *input {
                 *input = rest;
+                return late_lf;
             }
+        }
+        LateLf::None
+    }
+
+    /// The line whose end was just taken isn't part of an event.
+    #[inline]
+    pub(crate) fn uncount_line(&mut self) {
+        if self.late_lf == LateLf::Counted {
+            self.late_lf = LateLf::Uncounted;
         }
     }
 
@@ -55,7 +75,10 @@ impl LineEnds {
         *input = match rest {
             [b'\r', b'\n', rest @ ..] | [b'\n', rest @ ..] => rest,
             [_, rest @ ..] => {
-                self.after_cr = rest.is_empty();
+                self.late_lf = match rest.is_empty() {
+                    true => LateLf::Counted,
+                    false => LateLf::None,
+                };
                 rest
             }
             [] => rest,

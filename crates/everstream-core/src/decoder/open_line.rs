@@ -1,5 +1,6 @@
 //! A line that goes on in the next chunk.
 
+use super::unfinished::Opening;
 use super::{BOM, Decoder, Exceeded, Step};
 use crate::block::{self, Lent};
 use crate::field::{Field, split_field, without_space};
@@ -18,8 +19,10 @@ pub(super) enum OpenLine {
     Raw,
     /// It is a `data:` line: its value goes to the block piece by piece.
     Data,
-    /// It is too long, and its rest doesn't matter.
+    /// It is too long, a line of an event, and its rest is only counted.
     Discarded,
+    /// It is too long, and no line of an event.
+    Passed,
 }
 
 impl Decoder {
@@ -42,7 +45,7 @@ impl Decoder {
         self.open_len = bytes.len();
         match bytes {
             [b'd', b'a', b't', b'a', b':', value @ ..] if !value.is_empty() => {
-                self.open_data_line();
+                self.open_data_line(bytes.len());
                 self.extend_data_line(without_space(value))
             }
             // Neither a data line nor a BOM, and `raw` is empty.
@@ -60,17 +63,30 @@ impl Decoder {
     fn extend_open_line(&mut self, bytes: &[u8]) -> Result<(), Exceeded> {
         self.open_len = self.open_len.saturating_add(bytes.len());
         match self.open {
-            OpenLine::Data => self.extend_data_line(bytes),
+            OpenLine::Data => {
+                self.block.count(bytes.len());
+                self.extend_data_line(bytes)
+            }
             OpenLine::Empty | OpenLine::Raw => self.extend_raw_line(bytes),
-            OpenLine::Discarded => Ok(()),
+            OpenLine::Discarded => {
+                self.block.count(bytes.len());
+                Ok(())
+            }
+            OpenLine::Passed => {
+                self.keep_ignored(bytes);
+                Ok(())
+            }
         }
     }
 
     #[inline]
-    fn open_data_line(&mut self) {
+    fn open_data_line(&mut self, received: usize) {
         self.open = OpenLine::Data;
-        self.at_start = false;
+        if self.opening != Opening::Known {
+            self.set_known();
+        }
         self.fresh = false;
+        self.block.count(received);
         self.block.begin_open_data_line();
     }
 
@@ -79,7 +95,8 @@ impl Decoder {
         if self.open_len <= self.limit && self.block.push_piece(value) {
             Ok(())
         } else {
-            self.discard_line(Field::Data)
+            self.discard_line();
+            self.too_large(Field::Data).map(drop)
         }
     }
 
@@ -91,10 +108,10 @@ impl Decoder {
         let wanted = FIELD_START.saturating_sub(self.raw.len());
         let (head, tail) = bytes.split_at(wanted.min(bytes.len()));
         self.raw.extend_from_slice(head);
-        let line = without_bom(&self.raw, self.at_start);
+        let line = without_bom(&self.raw, self.opening);
         if let Some(value @ [_, ..]) = line.strip_prefix(b"data:") {
             let value = self.raw.len() - without_space(value).len();
-            self.open_data_line();
+            self.open_data_line(line.len() + tail.len());
             self.block.push_data(&self.raw[value..]);
             self.raw.clear();
             return self.extend_data_line(tail);
@@ -107,26 +124,54 @@ impl Decoder {
             self.raw.extend_from_slice(tail);
             return Ok(());
         }
-        self.discard_line(split_field(line).0)
+        self.discard_raw_line(tail).map(drop)
     }
 
     #[cold]
-    fn discard_line(&mut self, field: Field) -> Result<(), Exceeded> {
+    fn discard_raw_line(&mut self, tail: &[u8]) -> Result<Option<Step>, Exceeded> {
+        let raw = core::mem::take(&mut self.raw);
+        let line = without_bom(&raw, self.opening);
+        let field = split_field(line).0;
+        self.discard_line();
+        if field.is_of_event() {
+            self.set_known();
+            self.block.count(line.len() + tail.len());
+        } else {
+            self.open = OpenLine::Passed;
+            if self.opening != Opening::Known {
+                self.open_with(&raw, tail);
+            }
+        }
+        self.too_large(field)
+    }
+
+    #[cold]
+    fn discard_line(&mut self) {
         block::clear_bytes(&mut self.raw);
-        self.at_start = false;
         self.open = OpenLine::Discarded;
-        self.too_large(field).map(drop)
     }
 
     /// The end of a line that began in an earlier chunk.
     #[inline]
-    pub(super) fn end_open_line(&mut self, rest: &[u8]) -> Result<Option<Step>, Exceeded> {
+    pub(super) fn end_open_line(
+        &mut self,
+        rest: &[u8],
+        end: &[u8],
+    ) -> Result<Option<Step>, Exceeded> {
         let within_limit = self.extend_open_line(rest);
         self.open_len = 0;
         let open = core::mem::replace(&mut self.open, OpenLine::Empty);
+        match open {
+            OpenLine::Data | OpenLine::Discarded => self.block.count(end.len()),
+            OpenLine::Passed => {
+                self.keep_ignored(end);
+                self.ends.uncount_line();
+            }
+            OpenLine::Empty | OpenLine::Raw => {}
+        }
         within_limit?;
         match open {
-            OpenLine::Empty | OpenLine::Discarded => Ok(None),
+            OpenLine::Empty | OpenLine::Discarded | OpenLine::Passed => Ok(None),
             OpenLine::Data => {
                 if self.block.fits(&mut Lent::default()) {
                     Ok(None)
@@ -134,15 +179,15 @@ impl Decoder {
                     self.too_large(Field::Data)
                 }
             }
-            OpenLine::Raw => self.end_raw_line(),
+            OpenLine::Raw => self.end_raw_line(end),
         }
     }
 
     #[inline(never)]
-    fn end_raw_line(&mut self) -> Result<Option<Step>, Exceeded> {
+    fn end_raw_line(&mut self, end: &[u8]) -> Result<Option<Step>, Exceeded> {
         let mut raw = core::mem::take(&mut self.raw);
         let mut lent = Lent::default();
-        let step = self.line(&raw, &mut lent);
+        let step = self.line(&raw, end, &mut lent);
         self.block.keep(&mut lent);
         if let Some(text) = lent.comment {
             self.set_comment(text.as_bytes());
@@ -155,9 +200,9 @@ impl Decoder {
 
 /// A line, or the beginning of one.
 #[inline]
-fn without_bom(line: &[u8], at_start: bool) -> &[u8] {
+pub(super) fn without_bom(line: &[u8], opening: Opening) -> &[u8] {
     match line.strip_prefix(BOM) {
-        Some(rest) if at_start => rest,
+        Some(rest) if opening == Opening::Start => rest,
         _ => line,
     }
 }
