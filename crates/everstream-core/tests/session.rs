@@ -11,3 +11,4 @@ mod script;
 mod server_delays;
 mod short_way;
 mod silence;
+mod unfinished;
