@@ -13,7 +13,7 @@ use crate::connect::{ConnectFuture, ConnectRequest, Connection, ConnectionClient
 use crate::error::Error;
 use crate::handle::Handle;
 use crate::timer::Timer;
-use crate::trace::{debug, trace};
+use crate::trace::{Log, debug, trace};
 
 /// After so many chunks without a wait others may run.
 const BUSY: u32 = 64;
@@ -35,6 +35,7 @@ pub(crate) struct Driver {
     /// What came before `start` returned, for the next read.
     held: VecDeque<Held>,
     epoch: Instant,
+    log: Log,
     /// How many times in a row there was no need to wait.
     busy: u32,
     /// Everything is let go.
@@ -54,7 +55,7 @@ enum Link {
 }
 
 impl Driver {
-    pub(crate) fn new(config: SessionConfig, client: Box<dyn ConnectionClient>) -> Self {
+    pub(crate) fn new(config: SessionConfig, client: Box<dyn ConnectionClient>, log: Log) -> Self {
         let published = config.last_event_id.clone().filter(|id| !id.is_empty());
         Driver {
             read_timeout: config.read_timeout,
@@ -67,6 +68,7 @@ impl Driver {
             published,
             held: Default::default(),
             epoch: Instant::now(),
+            log,
             busy: 0,
             closed: false,
         }
@@ -243,20 +245,18 @@ impl Driver {
             let epoch = self.epoch;
             match self.session.poll_output_with(|| now(epoch)) {
                 Output::Action(action) => {
-                    if matches!(action, Action::Fault(_) | Action::End(_)) {
-                        self.disconnected();
-                        debug!(?action, delay = ?self.session.next_retry_delay(), "disconnected");
-                    }
+                    self.report(&action);
                     return Poll::Ready(Some(Ok(action)));
                 }
                 Output::Stop(result) => {
                     self.disconnected();
                     return Poll::Ready(result.err().map(|fault| {
-                        debug!(%fault, "gave up");
-                        Err(match self.session.is_not_repeated() {
+                        let error = match self.session.is_not_repeated() {
                             true => Error::NotRepeated(fault),
                             false => Error::Fault(fault),
-                        })
+                        };
+                        self.log.gave_up(&error, self.session.unreported_end());
+                        Err(error)
                     }));
                 }
                 Output::Wait { until } => {
@@ -328,7 +328,7 @@ impl Driver {
         let now = now(self.epoch);
         match result {
             Ok(mut connection) => {
-                debug!(status = connection.start.status, "connected");
+                self.log.connected(&connection.start);
                 let start = std::mem::take(&mut connection.start);
                 self.link = Link::Open(connection);
                 self.timer.forget_deadline();
@@ -364,6 +364,18 @@ impl Driver {
             Poll::Pending => self.session.handle_timeout(now),
         }
         Poll::Ready(())
+    }
+
+    fn report(&mut self, action: &Action) {
+        let delay = self.session.next_retry_delay();
+        match action {
+            Action::Fault(fault) => self.log.lost(fault, delay),
+            Action::End(end) => self
+                .log
+                .ended(end, self.session.is_active().then_some(delay)),
+            _ => return,
+        }
+        self.disconnected();
     }
 
     /// The session is done with the connection, and has decided what follows.

@@ -76,9 +76,11 @@ fn what_an_incomplete_stream_discarded_is_not_told_of_the_next_one() {
     script.bytes("data: a");
     script.end();
     assert_eq!(script.next_n(), [Failed("incomplete"), Stop]);
+    assert_eq!(script.session.unreported_end().discarded_bytes, 7);
     script.start();
     script.interrupt();
     assert_eq!(script.next(), Failed("incomplete"));
+    assert_eq!(script.session.unreported_end(), &End::default());
 }
 
 #[test]

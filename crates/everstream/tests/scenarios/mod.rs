@@ -17,3 +17,4 @@ mod strategies;
 mod timeouts;
 #[cfg(feature = "rustls")]
 mod tls;
+mod unfinished;
