@@ -62,7 +62,7 @@ impl Client {
     #[new]
     #[pyo3(signature = (
         connect, *, initial_retry_delay, retry_delay_strategy, retry_delay_reset_threshold,
-        error_strategy, last_event_id, logger
+        error_strategy, last_event_id, logger, dispatch_unfinished
     ))]
     #[allow(clippy::too_many_arguments)] // by keyword
     fn new(
@@ -74,6 +74,7 @@ impl Client {
         error_strategy: &Bound<'_, PyAny>,
         last_event_id: Option<String>,
         logger: Option<Py<PyAny>>,
+        dispatch_unfinished: bool,
     ) -> PyResult<Self> {
         let (raised, shown) = (Raised::default(), Shown::default());
         let log = Log::new(logger, raised.clone());
@@ -89,8 +90,8 @@ impl Client {
             None => Some(Source::new(connect, &raised)?),
         };
         let connect = match (&http, &source) {
-            (Some(http), _) => Connect::http(http, &raised, &log),
-            (None, Some(source)) => Connect::source(source, connect, &log)?,
+            (Some(http), _) => Connect::http(http, &raised),
+            (None, Some(source)) => Connect::source(source, connect)?,
             (None, None) => return Err(PyRuntimeError::new_err("there is nothing to connect to")),
         };
         let builder = Settings {
@@ -101,6 +102,7 @@ impl Client {
             last_event_id,
             read_timeout: http.and_then(|http| http.read_timeout),
             max_event_size,
+            dispatch_unfinished,
         }
         .builder(connect, &raised, &shown, log)?;
         let client = builder

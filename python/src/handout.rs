@@ -1,9 +1,9 @@
 //! What the engine hands out, as objects and exceptions.
 
-use everstream::{Action, Error};
+use everstream::{Action, End, Error};
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::PyTuple;
+use pyo3::types::{PyDict, PyTuple};
 
 use crate::action::{Comment, Event};
 use crate::convert::headers_to_python;
@@ -29,16 +29,22 @@ pub(crate) fn object(
                 .call1(arguments)?
                 .unbind()
         }
-        Action::Fault(fault) => fault_object(py, Some(shown.hand_out(py, &fault)?))?,
-        Action::End(_) => fault_object(py, None)?,
+        Action::Fault(fault) => {
+            let error = shown.hand_out(py, &fault)?;
+            fault_object(py, Some(error.into_any()), End::default())?
+        }
+        Action::End(end) => fault_object(py, None, *end)?,
         _ => return Ok(None),
     };
     Ok(Some(object))
 }
 
-fn fault_object(py: Python<'_>, error: Option<Bound<'_, PyAny>>) -> PyResult<Py<PyAny>> {
+fn fault_object(py: Python<'_>, error: Option<Bound<'_, PyAny>>, end: End) -> PyResult<Py<PyAny>> {
     let class = py.import("everstream.actions")?.getattr("Fault")?;
-    Ok(class.call1((error,))?.unbind())
+    let details = PyDict::new(py);
+    details.set_item("discarded_bytes", end.discarded_bytes)?;
+    details.set_item("ignored_text", end.ignored_text)?;
+    Ok(class.call((error,), Some(&details))?.unbind())
 }
 
 /// What an iteration or a start fails with.

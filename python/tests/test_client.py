@@ -28,6 +28,7 @@ def test_the_signature_is_that_of_the_reference() -> None:
         "error_strategy": None,
         "last_event_id": None,
         "logger": None,
+        "dispatch_unfinished": False,
     }
 
 

@@ -266,7 +266,12 @@ impl Follower<'_> {
                 }
             }
             Action::Fault(fault) => self.disconnected(Some(&fault), client),
-            Action::End(_) => self.disconnected(None, client),
+            Action::End(end) => {
+                self.disconnected(None, client);
+                if let Some(text) = explain::discarded(&end) {
+                    report::warning(&text);
+                }
+            }
             _ => {}
         }
         Ok(None)

@@ -669,18 +669,6 @@ impl<B: AsRef<[u8]>> Session<B> {
         self.not_repeated
     }
 
-    /// What the end of the last connection discarded, if no [`Action::End`] reports it: a one-shot stream
-    /// that is incomplete fails with [`Fault::Incomplete`] instead.
-    ///
-    /// ```
-    /// # use everstream_core::{Session, SessionConfig};
-    /// let session: Session = Session::new(SessionConfig::default());
-    /// assert_eq!(session.unreported_end().discarded_bytes, 0);
-    /// ```
-    pub fn unreported_end(&self) -> &End {
-        &self.discarded
-    }
-
     /// How long the wait after the last fault is, counted from it. Zero before the first.
     ///
     /// ```
@@ -780,7 +768,13 @@ impl<B: AsRef<[u8]>> Session<B> {
             (Verdict::Fail, None) => {
                 self.state = State::Idle;
                 let complete = match self.config.until {
-                    Some(_) => Err(Fault::Incomplete),
+                    Some(_) => {
+                        // An answer without events, such as an error, is why.
+                        if self.discarded != End::default() {
+                            self.tell_end();
+                        }
+                        Err(Fault::Incomplete)
+                    }
                     None => {
                         self.tell_end();
                         Ok(())

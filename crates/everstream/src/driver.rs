@@ -255,7 +255,7 @@ impl Driver {
                             true => Error::NotRepeated(fault),
                             false => Error::Fault(fault),
                         };
-                        self.log.gave_up(&error, self.session.unreported_end());
+                        self.log.gave_up(&error);
                         Err(error)
                     }));
                 }

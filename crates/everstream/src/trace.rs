@@ -63,8 +63,8 @@ impl Log {
 
     /// The client connects again in `retry`.
     pub(crate) fn lost(&self, fault: &Fault, retry: Duration) {
-        self.warn(|| format!("{}; retrying in {}", chain(fault), seconds(retry)));
         self.withheld_before(fault);
+        self.warn(|| format!("{}; retrying in {}", chain(fault), seconds(retry)));
     }
 
     /// The client connects again in `retry`, if at all.
@@ -84,12 +84,11 @@ impl Log {
         });
     }
 
-    pub(crate) fn gave_up(&self, error: &Error, unreported: &End) {
-        self.discarded(unreported);
-        self.warn(|| format!("gave up: {}", chain(error)));
+    pub(crate) fn gave_up(&self, error: &Error) {
         if let Some(fault) = error.fault() {
             self.withheld_before(fault);
         }
+        self.warn(|| format!("gave up: {}", chain(error)));
     }
 
     fn discarded(&self, end: &End) {

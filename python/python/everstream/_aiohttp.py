@@ -95,7 +95,10 @@ class _Client(AsyncConnectionClient):
         try:
             while True:
                 response = await hops.send(exchange)
-                next_step = exchange.handle_head(response.status, response.raw_headers)
+                version = response.version or aiohttp.HttpVersion11
+                next_step = exchange.handle_head(
+                    response.status, response.raw_headers, (version.major, version.minor)
+                )
                 if next_step == "stream":
                     break
                 if next_step == "error":
@@ -109,6 +112,7 @@ class _Client(AsyncConnectionClient):
         result = AsyncConnectionResult(_chunks(response, decoder), hops.close, headers)
         result._status, result._url = status, url
         result._withheld_headers = tuple(withheld)
+        result._proves_end = exchange.proves_end
         return result
 
     @property

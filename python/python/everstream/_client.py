@@ -35,6 +35,8 @@ class SSEClient:
         error_strategy: ErrorStrategy | None = None,
         last_event_id: str | None = None,
         logger: logging.Logger | None = None,
+        *,
+        dispatch_unfinished: bool = False,
     ) -> None:
         """:param connect: a URL or a :class:`~everstream.config.ConnectStrategy`
         :param initial_retry_delay: the base of the delay before reconnecting, in seconds, until the
@@ -46,7 +48,9 @@ class SSEClient:
         :param error_strategy: whether to go on after an error; unset:
             :meth:`~everstream.config.ErrorStrategy.always_fail`
         :param last_event_id: the id to resume from, which an earlier run kept
-        :param logger: is told of connections, errors and delays
+        :param logger: logs connections, errors and delays
+        :param dispatch_unfinished: deliver the last event although no blank line followed it, if the
+            framing of the response proves that nothing is missing; the standard discards it
         """
         if isinstance(connect, str):
             connect = ConnectStrategy.http(connect)
@@ -62,6 +66,7 @@ class SSEClient:
             error_strategy=engine_error_strategy(error_strategy),
             last_event_id=last_event_id,
             logger=logger,
+            dispatch_unfinished=dispatch_unfinished,
         )
 
     @property

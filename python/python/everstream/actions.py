@@ -61,15 +61,37 @@ class Fault(Action):
     The client reconnects if you go on reading, or call ``start()``.
     """
 
-    __slots__ = ("_error",)
+    __slots__ = ("_discarded_bytes", "_error", "_ignored_text")
 
-    def __init__(self, error: Exception | None) -> None:
+    def __init__(
+        self,
+        error: Exception | None,
+        *,
+        discarded_bytes: int = 0,
+        ignored_text: str | None = None,
+    ) -> None:
         self._error = error
+        self._discarded_bytes = discarded_bytes
+        self._ignored_text = ignored_text
 
     @property
     def error(self) -> Exception | None:
         """Why; ``None`` if the server ended the stream in an orderly way, or at ``interrupt()``."""
         return self._error
+
+    @property
+    def discarded_bytes(self) -> int:
+        """The size of the unfinished event that was discarded at a clean end, because no blank line
+        followed it; 0 if there was none, and after an error or ``interrupt()``.
+        """
+        return self._discarded_bytes
+
+    @property
+    def ignored_text(self) -> str | None:
+        """The first 200 bytes of a response that ended cleanly and had no field and no comment at all,
+        such as an error in JSON; else ``None``.
+        """
+        return self._ignored_text
 
     @property
     def headers(self) -> Mapping[str, Any] | None:

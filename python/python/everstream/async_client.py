@@ -46,6 +46,8 @@ class AsyncSSEClient:
         error_strategy: ErrorStrategy | None = None,
         last_event_id: str | None = None,
         logger: logging.Logger | None = None,
+        *,
+        dispatch_unfinished: bool = False,
     ) -> None:
         """The parameters are those of :class:`~everstream.SSEClient`, but for ``connect``.
 
@@ -68,6 +70,7 @@ class AsyncSSEClient:
             error_strategy=engine_error_strategy(error_strategy),
             last_event_id=last_event_id,
             logger=logger,
+            dispatch_unfinished=dispatch_unfinished,
         )
 
     @property

@@ -6,7 +6,7 @@ use std::time::Duration;
 use everstream::{Action, Error, Event, RedactedUrl};
 
 use super::rates::Rates;
-use crate::report;
+use crate::{explain, report};
 
 /// A server chooses how long its texts are; of each so many bytes are kept.
 const TEXT: usize = 300;
@@ -96,7 +96,11 @@ impl Stream {
                 self.last_sign = Some(now);
             }
             Action::Fault(fault) => self.lost(&report::chain(fault), delay, now),
-            Action::End(_) => self.lost("the server ended the connection", delay, now),
+            Action::End(end) => {
+                let why = explain::discarded(end);
+                let why = why.as_deref().unwrap_or("the server ended the connection");
+                self.lost(why, delay, now);
+            }
             _ => {}
         }
     }
@@ -197,7 +201,7 @@ impl Kinds {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use everstream::{Fault, Start};
+    use everstream::{End, Fault, Start};
 
     pub(in crate::top) fn at(seconds: u64) -> Duration {
         Duration::from_secs(seconds)
@@ -241,6 +245,11 @@ pub(super) mod tests {
         );
         take(&mut stream, &start, 8);
         assert_eq!(stream.reconnects(), 1);
+        let mut end = Box::<End>::default();
+        end.discarded_bytes = 7;
+        take(&mut stream, &Action::End(end), 8);
+        let (_, why) = stream.last_error.as_ref().unwrap();
+        assert!(why.contains("unfinished event of 7 bytes"), "{why}");
         stream.end(None, at(9));
         assert_eq!(stream.state, State::Ended);
         assert_eq!(stream.last_id.as_deref(), Some("7"));

@@ -42,6 +42,8 @@ class ConnectionResult:
         self._status = status
         self._url = url
         self._withheld_headers = tuple(withheld_headers)
+        # This package's own strategies know whether the stream ends with an error if a part is missing.
+        self._proves_end = False
 
     @property
     def stream(self) -> Iterator[bytes]:
