@@ -35,7 +35,8 @@ pub(crate) struct Block {
     pub(crate) id: String,
     /// It is too large, and is being left out.
     pub(crate) skipped: bool,
-    /// The size of its data, event and id lines as received, kept or not.
+    /// The size of its data, event and id lines as received, kept or not. While one of them goes on in
+    /// the next chunk, its length is missing here, and the length of a BOM before it is subtracted.
     pub(crate) received: usize,
 }
 
@@ -73,7 +74,12 @@ impl Block {
 
     #[inline]
     pub(crate) fn count(&mut self, bytes: usize) {
-        self.received = self.received.saturating_add(bytes);
+        self.received = self.received.wrapping_add(bytes);
+    }
+
+    /// May leave less than nothing, until more is counted.
+    pub(crate) fn uncount(&mut self, bytes: usize) {
+        self.received = self.received.wrapping_sub(bytes);
     }
 
     /// Begins a data line. `true` if it is the block's first.

@@ -8,9 +8,36 @@ use memchr::memchr2;
 /// The bytes of a line that a chunk holds.
 pub(crate) enum Piece<'i> {
     /// Up to the line's end, which was taken too.
-    End(&'i [u8]),
+    End(&'i [u8], LineEnd),
     /// All the rest of the chunk: the line goes on in the next one.
     Open(&'i [u8]),
+}
+
+/// What ends a line. The two lowest bits are its length.
+#[derive(Clone, Copy)]
+#[repr(u8)]
+pub(crate) enum LineEnd {
+    /// The stream has ended.
+    None = 0,
+    Lf = 1,
+    CrLf = 2,
+    Cr = 5,
+}
+
+impl LineEnd {
+    #[inline(always)]
+    pub(crate) fn len(self) -> usize {
+        self as usize & 3
+    }
+
+    pub(crate) fn bytes(self) -> &'static [u8] {
+        match self {
+            LineEnd::None => b"",
+            LineEnd::Lf => b"\n",
+            LineEnd::CrLf => b"\r\n",
+            LineEnd::Cr => b"\r",
+        }
+    }
 }
 
 /// Finds line ends. It looks at every byte once, however the stream is cut into chunks.
@@ -65,25 +92,32 @@ impl LineEnds {
                 None => return Some(Piece::Open(core::mem::take(input))),
             },
         };
-        Some(Piece::End(self.take_line(input, end)))
+        let (line, end) = self.take_line(input, end);
+        Some(Piece::End(line, end))
     }
 
     /// Takes a line whose end was found.
     #[inline]
-    pub(crate) fn take_line<'i>(&mut self, input: &mut &'i [u8], end: usize) -> &'i [u8] {
+    pub(crate) fn take_line<'i>(
+        &mut self,
+        input: &mut &'i [u8],
+        end: usize,
+    ) -> (&'i [u8], LineEnd) {
         let (line, rest) = input.split_at(end);
-        *input = match rest {
-            [b'\r', b'\n', rest @ ..] | [b'\n', rest @ ..] => rest,
+        let (rest, end) = match rest {
+            [b'\n', rest @ ..] => (rest, LineEnd::Lf),
+            [b'\r', b'\n', rest @ ..] => (rest, LineEnd::CrLf),
             [_, rest @ ..] => {
                 self.late_lf = match rest.is_empty() {
                     true => LateLf::Counted,
                     false => LateLf::None,
                 };
-                rest
+                (rest, LineEnd::Cr)
             }
-            [] => rest,
+            [] => (rest, LineEnd::None),
         };
-        line
+        *input = rest;
+        (line, end)
     }
 }
 
@@ -138,7 +172,7 @@ mod tests {
             while let Some(piece) = ends.take(&mut input) {
                 match piece {
                     Piece::Open(bytes) => open.extend_from_slice(bytes),
-                    Piece::End(bytes) => {
+                    Piece::End(bytes, _) => {
                         open.extend_from_slice(bytes);
                         lines.push(core::mem::take(&mut open));
                     }

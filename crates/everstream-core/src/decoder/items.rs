@@ -99,9 +99,7 @@ impl Decoder {
         end: usize,
         input: &mut &'i [u8],
     ) -> Result<Option<T>, TooLarge> {
-        let before = *input;
-        let rest = self.ends.take_line(input, end);
-        let end = &before[end..before.len() - input.len()];
+        let (rest, end) = self.ends.take_line(input, end);
         if self.ends_ignored_comment(rest) {
             let first = self.first(input);
             return self.decode_first(first, input);

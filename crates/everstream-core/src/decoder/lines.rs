@@ -5,7 +5,7 @@ use super::{Decoder, Exceeded, Step};
 use crate::block::Lent;
 use crate::field::{Field, parse_retry, split_field, without_space};
 use crate::item::Oversize;
-use crate::line::{LateLf, Piece};
+use crate::line::{LateLf, LineEnd, Piece};
 use crate::utf8;
 
 impl Decoder {
@@ -28,7 +28,7 @@ impl Decoder {
     pub(super) fn resume<'i>(
         &mut self,
         rest: &[u8],
-        end: &[u8],
+        end: LineEnd,
         input: &mut &'i [u8],
         lent: &mut Lent<'i>,
     ) -> Result<Option<Step>, Exceeded> {
@@ -39,7 +39,7 @@ impl Decoder {
         // Mostly a blank line comes next.
         if let [b'\n', rest @ ..] = *input {
             *input = rest;
-            if let Some(step) = self.dispatch(b"\n") {
+            if let Some(step) = self.dispatch(LineEnd::Lf) {
                 return Ok(Some(step));
             }
         }
@@ -55,15 +55,11 @@ impl Decoder {
     ) -> Result<Option<Step>, Exceeded> {
         let mut rest = *input;
         let step = loop {
-            let before = rest;
             match self.ends.take(&mut rest) {
-                Some(Piece::End(line)) => {
-                    let end = &before[line.len()..before.len() - rest.len()];
-                    match self.line(line, end, lent) {
-                        Ok(None) => {}
-                        step => break step,
-                    }
-                }
+                Some(Piece::End(line, end)) => match self.line(line, end, lent) {
+                    Ok(None) => {}
+                    step => break step,
+                },
                 Some(Piece::Open(bytes)) => {
                     // The line goes on in another chunk, and the block with it.
                     self.block.keep(lent);
@@ -81,12 +77,12 @@ impl Decoder {
         step
     }
 
-    /// A whole line, and the bytes that end it.
+    /// A whole line.
     #[inline(always)]
     pub(super) fn line<'i>(
         &mut self,
         mut line: &'i [u8],
-        end: &[u8],
+        end: LineEnd,
         lent: &mut Lent<'i>,
     ) -> Result<Option<Step>, Exceeded> {
         let too_long = line.len() > self.limit;
@@ -145,7 +141,7 @@ impl Decoder {
     }
 
     /// A blank line (WHATWG HTML 9.2.6, "dispatch the event").
-    pub(super) fn dispatch(&mut self, end: &[u8]) -> Option<Step> {
+    pub(super) fn dispatch(&mut self, end: LineEnd) -> Option<Step> {
         if self.fresh {
             return None;
         }
@@ -165,7 +161,7 @@ impl Decoder {
             self.dispatched = false;
             self.block.forget();
             self.fresh = self.opening != Opening::Unknown;
-            self.keep_ignored(end);
+            self.keep_ignored(end.bytes());
             None
         }
     }

@@ -5,6 +5,7 @@ use super::{BOM, Decoder, Exceeded, Step};
 use crate::block::{self, Lent};
 use crate::field::{Field, split_field, without_space};
 use crate::item::TooLarge;
+use crate::line::LineEnd;
 
 /// So much of a line tells whether its field is one of those that make an event, and whether the
 /// value of a data line begins with a space.
@@ -45,7 +46,7 @@ impl Decoder {
         self.open_len = bytes.len();
         match bytes {
             [b'd', b'a', b't', b'a', b':', value @ ..] if !value.is_empty() => {
-                self.open_data_line(bytes.len());
+                self.open_data_line();
                 self.extend_data_line(without_space(value))
             }
             // Neither a data line nor a BOM, and `raw` is empty.
@@ -63,15 +64,9 @@ impl Decoder {
     fn extend_open_line(&mut self, bytes: &[u8]) -> Result<(), Exceeded> {
         self.open_len = self.open_len.saturating_add(bytes.len());
         match self.open {
-            OpenLine::Data => {
-                self.block.count(bytes.len());
-                self.extend_data_line(bytes)
-            }
+            OpenLine::Data => self.extend_data_line(bytes),
             OpenLine::Empty | OpenLine::Raw => self.extend_raw_line(bytes),
-            OpenLine::Discarded => {
-                self.block.count(bytes.len());
-                Ok(())
-            }
+            OpenLine::Discarded => Ok(()),
             OpenLine::Passed => {
                 self.keep_ignored(bytes);
                 Ok(())
@@ -80,13 +75,12 @@ impl Decoder {
     }
 
     #[inline]
-    fn open_data_line(&mut self, received: usize) {
+    fn open_data_line(&mut self) {
         self.open = OpenLine::Data;
         if self.opening != Opening::Known {
             self.set_known();
         }
         self.fresh = false;
-        self.block.count(received);
         self.block.begin_open_data_line();
     }
 
@@ -111,7 +105,8 @@ impl Decoder {
         let line = without_bom(&self.raw, self.opening);
         if let Some(value @ [_, ..]) = line.strip_prefix(b"data:") {
             let value = self.raw.len() - without_space(value).len();
-            self.open_data_line(line.len() + tail.len());
+            self.block.uncount(self.raw.len() - line.len());
+            self.open_data_line();
             self.block.push_data(&self.raw[value..]);
             self.raw.clear();
             return self.extend_data_line(tail);
@@ -134,12 +129,13 @@ impl Decoder {
         let field = split_field(line).0;
         self.discard_line();
         if field.is_of_event() {
+            self.block.uncount(raw.len() - line.len());
             self.set_known();
-            self.block.count(line.len() + tail.len());
         } else {
             self.open = OpenLine::Passed;
             if self.opening != Opening::Known {
-                self.open_with(&raw, tail);
+                self.open_with(&raw, LineEnd::None);
+                self.keep_ignored(tail);
             }
         }
         self.too_large(field)
@@ -156,15 +152,15 @@ impl Decoder {
     pub(super) fn end_open_line(
         &mut self,
         rest: &[u8],
-        end: &[u8],
+        end: LineEnd,
     ) -> Result<Option<Step>, Exceeded> {
         let within_limit = self.extend_open_line(rest);
-        self.open_len = 0;
+        let len = core::mem::take(&mut self.open_len);
         let open = core::mem::replace(&mut self.open, OpenLine::Empty);
         match open {
-            OpenLine::Data | OpenLine::Discarded => self.block.count(end.len()),
+            OpenLine::Data | OpenLine::Discarded => self.block.count(len + end.len()),
             OpenLine::Passed => {
-                self.keep_ignored(end);
+                self.keep_ignored(end.bytes());
                 self.ends.uncount_line();
             }
             OpenLine::Empty | OpenLine::Raw => {}
@@ -184,7 +180,7 @@ impl Decoder {
     }
 
     #[inline(never)]
-    fn end_raw_line(&mut self, end: &[u8]) -> Result<Option<Step>, Exceeded> {
+    fn end_raw_line(&mut self, end: LineEnd) -> Result<Option<Step>, Exceeded> {
         let mut raw = core::mem::take(&mut self.raw);
         let mut lent = Lent::default();
         let step = self.line(&raw, end, &mut lent);

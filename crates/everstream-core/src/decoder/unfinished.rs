@@ -8,7 +8,7 @@ use super::open_line::{OpenLine, without_bom};
 use crate::block::{self, Lent};
 use crate::field::{Field, is_known, may_be_of_event, split_field};
 use crate::item::{Item, TooLarge};
-use crate::line::LateLf;
+use crate::line::{LateLf, LineEnd};
 use crate::utf8;
 
 /// How many bytes of a stream without any field are shown.
@@ -48,11 +48,12 @@ impl Decoder {
             return 0;
         }
         let line = without_bom(&self.raw, self.opening);
-        let cut = match may_be_of_event(line) {
-            true => line.len(),
-            false => 0,
+        let cut = match self.open {
+            OpenLine::Data | OpenLine::Discarded => self.open_len,
+            OpenLine::Raw if may_be_of_event(line) => line.len(),
+            OpenLine::Empty | OpenLine::Raw | OpenLine::Passed => 0,
         };
-        self.block.received.saturating_add(cut)
+        self.block.received.wrapping_add(cut)
     }
 
     /// The first 200 bytes of a stream that has had neither a field nor a comment so far, such as an
@@ -110,17 +111,17 @@ impl Decoder {
             self.set_known();
             Ok(None)
         } else if self.open != OpenLine::Empty {
-            self.end_open_line(b"", b"")
+            self.end_open_line(b"", LineEnd::None)
         } else {
             Ok(None)
         };
-        let step = step.map(|_| self.dispatch(b""));
+        let step = step.map(|_| self.dispatch(LineEnd::None));
         self.item(step, &Lent::default())
     }
 
-    /// The first lines of a stream, or the first pieces of one, up to a field or a comment.
+    /// A line before which there was no field and no comment. Returns it without a BOM.
     #[cold]
-    pub(super) fn open_with<'i>(&mut self, line: &'i [u8], rest: &[u8]) -> &'i [u8] {
+    pub(super) fn open_with<'i>(&mut self, line: &'i [u8], end: LineEnd) -> &'i [u8] {
         let line = without_bom(line, self.opening);
         if line.is_empty() {
             self.opening = self.opening.max(Opening::Blank);
@@ -130,7 +131,7 @@ impl Decoder {
             self.opening = Opening::Unknown;
             self.fresh = false;
             self.keep_ignored(line);
-            self.keep_ignored(rest);
+            self.keep_ignored(end.bytes());
         }
         line
     }

@@ -117,8 +117,13 @@ impl Decoder {
         }
         let at_first_sight = input.len();
         loop {
-            let (rest, opening) = match *input {
-                [b'\n', rest @ ..] | [b'\r', b'\n', rest @ ..] => (rest, Opening::Blank),
+            let rest = match *input {
+                [b'\n', rest @ ..] | [b'\r', b'\n', rest @ ..] => {
+                    if self.opening == Opening::Start {
+                        self.opening = Opening::Blank;
+                    }
+                    rest
+                }
                 [b':', text @ ..] => {
                     let Some(end) = find_near_end(text) else {
                         return First::Piece;
@@ -137,7 +142,8 @@ impl Decoder {
                         *input = rest;
                         return First::Comment(text);
                     }
-                    (rest, Opening::Known)
+                    self.opening = Opening::Known;
+                    rest
                 }
                 // `plain` has seen that it isn't.
                 [b'd', ..] if input.len() == at_first_sight => return First::Lines,
@@ -145,7 +151,6 @@ impl Decoder {
                 [b'e' | b'i', ..] => return self.fields(input),
                 _ => return First::Lines,
             };
-            self.opening = self.opening.max(opening);
             *input = rest;
         }
     }
@@ -200,7 +205,9 @@ impl Decoder {
             _ => return First::Lines,
         };
         let Some(end) = memchr2(b'\n', b'\r', value) else {
-            self.keep_fields(fields, input.len() - line.len());
+            if !fields.is_empty() {
+                self.keep_fields(fields, input.len() - line.len());
+            }
             *input = line;
             return First::Piece;
         };
@@ -212,7 +219,9 @@ impl Decoder {
             .filter(|rest| input.len() - rest.len() <= self.limit)
             .and_then(|rest| Some((utf8::valid_prefix(value, end)?, rest)));
         let Some((data, rest)) = whole else {
-            self.keep_fields(fields, input.len() - line.len());
+            if !fields.is_empty() {
+                self.keep_fields(fields, input.len() - line.len());
+            }
             *input = line;
             return First::Lines;
         };
@@ -225,11 +234,8 @@ impl Decoder {
         First::Event(data, fields)
     }
 
-    #[inline]
+    #[inline(never)]
     fn keep_fields(&mut self, fields: Fields<'_>, received: usize) {
-        if fields.is_empty() {
-            return;
-        }
         self.opening = Opening::Known;
         self.fresh = false;
         self.block.count(received);
