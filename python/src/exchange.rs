@@ -104,6 +104,7 @@ impl Exchange {
     }
 
     /// The head of a response: `follow`, `stream` or `error`.
+    #[pyo3(signature = (status, headers, version=(1, 1)))]
     fn handle_head(
         &self,
         status: u16,

@@ -1,4 +1,4 @@
-"""What a clean end discards or ignores, and the last event without its blank line, by every transport."""
+"""What a clean end discards or ignores, and the last event without its blank line."""
 
 from __future__ import annotations
 

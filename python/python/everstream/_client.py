@@ -49,8 +49,8 @@ class SSEClient:
             :meth:`~everstream.config.ErrorStrategy.always_fail`
         :param last_event_id: the id to resume from, which an earlier run kept
         :param logger: logs connections, errors and delays
-        :param dispatch_unfinished: deliver the last event although no blank line followed it, if the
-            framing of the response proves that nothing is missing; the standard discards it
+        :param dispatch_unfinished: deliver the last event although no blank line followed it, if
+            the framing of the response proves that nothing is missing; the standard discards it
         """
         if isinstance(connect, str):
             connect = ConnectStrategy.http(connect)

@@ -88,8 +88,8 @@ class Fault(Action):
 
     @property
     def ignored_text(self) -> str | None:
-        """The first 200 bytes of a response that ended cleanly and had no field and no comment at all,
-        such as an error in JSON; else ``None``.
+        """The first 200 bytes of a response that ended cleanly and had no field and no comment at
+        all, such as an error in JSON; else ``None``.
         """
         return self._ignored_text
 

@@ -42,7 +42,7 @@ class ConnectionResult:
         self._status = status
         self._url = url
         self._withheld_headers = tuple(withheld_headers)
-        # This package's own strategies know whether the stream ends with an error if a part is missing.
+        # This package's own strategies know whether a missing part ends the stream with an error.
         self._proves_end = False
 
     @property
