@@ -36,6 +36,8 @@ pub(crate) struct Driver {
     held: VecDeque<Held>,
     epoch: Instant,
     log: Log,
+    /// The end that is reported next is the user's doing.
+    interrupted: bool,
     /// How many times in a row there was no need to wait.
     busy: u32,
     /// Everything is let go.
@@ -69,6 +71,7 @@ impl Driver {
             held: Default::default(),
             epoch: Instant::now(),
             log,
+            interrupted: false,
             busy: 0,
             closed: false,
         }
@@ -368,13 +371,19 @@ impl Driver {
 
     fn report(&mut self, action: &Action) {
         let delay = self.session.next_retry_delay();
+        let why = match self.interrupted {
+            true => "interrupted",
+            false => "the stream ended",
+        };
         match action {
             Action::Fault(fault) => self.log.lost(fault, delay),
-            Action::End(end) => self
-                .log
-                .ended(end, self.session.is_active().then_some(delay)),
+            Action::End(end) => {
+                let retry = self.session.is_active().then_some(delay);
+                self.log.ended(why, end, retry);
+            }
             _ => return,
         }
+        self.interrupted = false;
         self.disconnected();
     }
 
@@ -420,6 +429,7 @@ impl Driver {
     pub(crate) fn interrupt(&mut self) {
         self.handle.take_interrupt();
         self.link = Link::None;
+        self.interrupted = self.session.is_active();
         self.session.interrupt(now(self.epoch));
         self.handle
             .publish_next_retry_delay(self.session.next_retry_delay());

@@ -68,19 +68,20 @@ impl Log {
     }
 
     /// The client connects again in `retry`, if at all.
-    pub(crate) fn ended(&self, end: &End, retry: Option<Duration>) {
+    pub(crate) fn ended(&self, why: &str, end: &End, retry: Option<Duration>) {
         self.discarded(end);
         if end.not_repeated {
             self.warn(|| {
-                "the stream ended; the request isn't safe to repeat, so it isn't sent again \
-                 (repeat_unsafe and resume_with_get change that)"
-                    .to_owned()
+                format!(
+                    "{why}; the request isn't safe to repeat, so it isn't sent again \
+                     (repeat_unsafe and resume_with_get change that)"
+                )
             });
             return;
         }
         self.info(|| match retry {
-            Some(delay) => format!("the stream ended; reconnecting in {}", seconds(delay)),
-            None => "the stream ended".to_owned(),
+            Some(delay) => format!("{why}; reconnecting in {}", seconds(delay)),
+            None => why.to_owned(),
         });
     }
 

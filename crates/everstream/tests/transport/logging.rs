@@ -229,6 +229,21 @@ fn child_that_is_warned() {
     assert!(lines[0].starts_with("gave up: the server closed the connection mid-response; "));
     assert!(lines[0].contains("repeat_unsafe") && lines[0].contains("resume_with_get"));
 
+    let server = Server::start();
+    server.enqueue(Reply::stream().event("a").stall());
+    let log = Log::default();
+    tracing::subscriber::with_default(log.clone(), || {
+        let mut client = SseClient::builder(server.url("/"))
+            .initial_retry_delay(Duration::ZERO)
+            .build_blocking()
+            .unwrap();
+        client.next_event();
+        client.interrupt();
+        client.next_action();
+    });
+    let info = log.own(Level::INFO);
+    assert_eq!(info.last().unwrap(), "interrupted; reconnecting in 0.0 s");
+
     // A port at which nobody listens: everyone's first run.
     let address = std::net::TcpListener::bind("127.0.0.1:0")
         .unwrap()
