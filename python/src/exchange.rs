@@ -103,13 +103,13 @@ impl Exchange {
         lock(&self.0).has_left_origin
     }
 
-    /// The head of a response: `follow`, `stream` or `error`.
-    #[pyo3(signature = (status, headers, version=(1, 1)))]
+    /// The head of a response: `follow`, `stream` or `error`. Without a version it is one of HTTP/1.1.
+    #[pyo3(signature = (status, headers, version=None))]
     fn handle_head(
         &self,
         status: u16,
         headers: Vec<(Vec<u8>, Vec<u8>)>,
-        version: (u8, u8),
+        version: Option<(u8, u8)>,
     ) -> PyResult<&'static str> {
         let mut state = lock(&self.0);
         let origin = state.exchange.request().url.origin();
@@ -117,9 +117,9 @@ impl Exchange {
         state.exchange.handle_connected(now);
         let headers = header_map(headers);
         let version = match version {
-            (1, 0) => Version::HTTP_10,
-            (2, _) => Version::HTTP_2,
-            (3, _) => Version::HTTP_3,
+            Some((1, 0)) => Version::HTTP_10,
+            Some((2, _)) => Version::HTTP_2,
+            Some((3, _)) => Version::HTTP_3,
             _ => Version::HTTP_11,
         };
         state.proves_end = is_framed(version, &headers);

@@ -95,9 +95,8 @@ class _Client(AsyncConnectionClient):
         try:
             while True:
                 response = await hops.send(exchange)
-                version = response.version or aiohttp.HttpVersion11
                 next_step = exchange.handle_head(
-                    response.status, response.raw_headers, (version.major, version.minor)
+                    response.status, response.raw_headers, response.version
                 )
                 if next_step == "stream":
                     break

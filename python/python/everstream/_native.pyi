@@ -268,7 +268,10 @@ class Exchange:
     @property
     def has_left_origin(self) -> bool: ...
     def handle_head(
-        self, status: int, headers: Sequence[tuple[bytes, bytes]], version: tuple[int, int] = (1, 1)
+        self,
+        status: int,
+        headers: Sequence[tuple[bytes, bytes]],
+        version: tuple[int, int] | None = None,
     ) -> Literal["follow", "stream", "error"]: ...
     @property
     def proves_end(self) -> bool: ...
