@@ -71,7 +71,8 @@ impl AsyncClient {
     #[new]
     #[pyo3(signature = (
         connect, *, initial_retry_delay, retry_delay_strategy, retry_delay_reset_threshold,
-        error_strategy, last_event_id, logger, repeat_unsafe, resume_with_get
+        error_strategy, last_event_id, logger, repeat_unsafe, resume_with_get,
+        dispatch_unfinished
     ))]
     #[allow(clippy::too_many_arguments)] // by keyword
     fn new(
@@ -85,13 +86,14 @@ impl AsyncClient {
         logger: Option<Py<PyAny>>,
         repeat_unsafe: bool,
         resume_with_get: bool,
+        dispatch_unfinished: bool,
     ) -> PyResult<Self> {
         let (raised, shown) = (Raised::default(), Shown::default());
         let log = Log::new(logger, raised.clone());
         let (connect, read_timeout, max_event_size) = match connect.cast::<Http>() {
             Ok(http) => {
                 let http = http.get();
-                let connect = Connect::http(http, &raised, &log);
+                let connect = Connect::http(http, &raised);
                 (connect, http.read_timeout, http.max_event_size)
             }
             Err(_) => {
@@ -100,7 +102,7 @@ impl AsyncClient {
                 let read_timeout = read_timeout.transpose()?;
                 let source = AsyncSource::new(connect, &raised)?;
                 (
-                    Connect::async_source(source, &log),
+                    Connect::AsyncSource(source),
                     read_timeout.filter(|limit| !limit.is_zero()),
                     connect.getattr("max_event_size")?.extract()?,
                 )
@@ -116,6 +118,7 @@ impl AsyncClient {
             max_event_size,
             repeat_unsafe,
             resume_with_get,
+            dispatch_unfinished,
         }
         .builder(connect, &raised, &shown, log)?;
         let client = builder

@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use everstream::{
-    BoxError, ConnectFuture, ConnectRequest, Connection, ConnectionClient, Fault, Headers,
+    BoxError, ConnectFuture, ConnectRequest, Connection, ConnectionClient, Ending, Fault, Headers,
 };
 use futures_core::Stream;
 use pyo3::exceptions::PyException;
@@ -81,10 +81,13 @@ impl ConnectionClient for AsyncSource {
                         headers,
                         response,
                         withheld,
+                        ending,
                         direct,
                     } = *opened;
                     link.direct = direct;
-                    let connection = Connection::from_stream(link).with_withheld_headers(withheld);
+                    let connection = Connection::from_stream(link)
+                        .with_withheld_headers(withheld)
+                        .with_ending(ending);
                     Ok(match response {
                         Some((status, url)) => connection.with_response(status, headers, url),
                         None => connection.with_headers(headers),
@@ -125,6 +128,7 @@ struct Opened {
     headers: Headers,
     response: Option<(u16, String)>,
     withheld: Vec<String>,
+    ending: Ending,
     /// The connection of this package's own HTTP if nothing in Python has it in hand.
     direct: Option<Direct>,
 }
@@ -142,6 +146,7 @@ impl Mailbox {
         status: Option<u16>,
         url: Option<String>,
         withheld: Vec<String>,
+        proves_end: bool,
     ) -> PyResult<bool> {
         let headers = match headers {
             Some(headers) => headers_from_python(headers)?,
@@ -149,10 +154,16 @@ impl Mailbox {
         };
         let direct = stream.and_then(|stream| stream.get().take());
         let is_direct = direct.is_some();
+        let ending = match &direct {
+            Some((link, _)) => link.ending(),
+            None if proves_end => Ending::Complete,
+            None => Ending::Unproven,
+        };
         self.put(Ok(Some(Item::Opened(Box::new(Opened {
             headers,
             response: status.zip(url),
             withheld,
+            ending,
             direct,
         })))));
         Ok(is_direct)

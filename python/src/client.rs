@@ -62,7 +62,8 @@ impl Client {
     #[new]
     #[pyo3(signature = (
         connect, *, initial_retry_delay, retry_delay_strategy, retry_delay_reset_threshold,
-        error_strategy, last_event_id, logger, repeat_unsafe, resume_with_get
+        error_strategy, last_event_id, logger, repeat_unsafe, resume_with_get,
+        dispatch_unfinished
     ))]
     #[allow(clippy::too_many_arguments)] // by keyword
     fn new(
@@ -76,6 +77,7 @@ impl Client {
         logger: Option<Py<PyAny>>,
         repeat_unsafe: bool,
         resume_with_get: bool,
+        dispatch_unfinished: bool,
     ) -> PyResult<Self> {
         let (raised, shown) = (Raised::default(), Shown::default());
         let log = Log::new(logger, raised.clone());
@@ -91,8 +93,8 @@ impl Client {
             None => Some(Source::new(connect, &raised)?),
         };
         let connect = match (&http, &source) {
-            (Some(http), _) => Connect::http(http, &raised, &log),
-            (None, Some(source)) => Connect::source(source, connect, &log)?,
+            (Some(http), _) => Connect::http(http, &raised),
+            (None, Some(source)) => Connect::source(source, connect)?,
             (None, None) => return Err(PyRuntimeError::new_err("there is nothing to connect to")),
         };
         let builder = Settings {
@@ -105,6 +107,7 @@ impl Client {
             max_event_size,
             repeat_unsafe,
             resume_with_get,
+            dispatch_unfinished,
         }
         .builder(connect, &raised, &shown, log)?;
         let client = builder

@@ -1,9 +1,9 @@
 //! What the engine hands out, as objects and exceptions.
 
-use everstream::{Action, Error};
+use everstream::{Action, End, Error};
 use pyo3::exceptions::{PyBaseException, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::PyTuple;
+use pyo3::types::{PyDict, PyTuple};
 
 use crate::action::{Comment, Event};
 use crate::convert::headers_to_python;
@@ -29,8 +29,11 @@ pub(crate) fn object(
                 .call1(arguments)?
                 .unbind()
         }
-        Action::Fault(fault) => fault_object(py, Some(shown.hand_out(py, &fault)?), false)?,
-        Action::End(end) => fault_object(py, None, end.not_repeated)?,
+        Action::Fault(fault) => {
+            let error = shown.hand_out(py, &fault)?;
+            fault_object(py, Some(error), End::default())?
+        }
+        Action::End(end) => fault_object(py, None, *end)?,
         _ => return Ok(None),
     };
     Ok(Some(object))
@@ -39,10 +42,14 @@ pub(crate) fn object(
 fn fault_object(
     py: Python<'_>,
     error: Option<Bound<'_, PyBaseException>>,
-    not_repeated: bool,
+    end: End,
 ) -> PyResult<Py<PyAny>> {
     let class = py.import("everstream.actions")?.getattr("Fault")?;
-    Ok(class.call1((error, not_repeated))?.unbind())
+    let details = PyDict::new(py);
+    details.set_item("discarded_bytes", end.discarded_bytes)?;
+    details.set_item("ignored_text", end.ignored_text)?;
+    details.set_item("not_repeated", end.not_repeated)?;
+    Ok(class.call((error,), Some(&details))?.unbind())
 }
 
 /// What an iteration or a start fails with.

@@ -9,8 +9,8 @@ use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 
 use crate::convert::duration;
-use crate::error_strategy::{DelayCell, is_next};
-use crate::raised::{Raised, lock};
+use crate::error_strategy::is_next;
+use crate::raised::Raised;
 
 /// The engine's back-off, in the state that it has reached. It is immutable.
 #[pyclass(frozen, module = "everstream._native")]
@@ -75,42 +75,14 @@ impl Backoff {
 pub(crate) fn from_python(
     strategy: &Bound<'_, PyAny>,
     raised: &Raised,
-    delay: DelayCell,
-) -> impl RetryDelayStrategy + use<> {
-    let inner: Box<dyn RetryDelayStrategy> = match strategy.cast::<Backoff>() {
+) -> Box<dyn RetryDelayStrategy> {
+    match strategy.cast::<Backoff>() {
         Ok(own) => Box::new(own.get().backoff.clone()),
         Err(_) => Box::new(Written {
             original: strategy.clone().unbind(),
             current: strategy.clone().unbind(),
             raised: raised.clone(),
         }),
-    };
-    Watched { inner, delay }
-}
-
-/// Keeps the delay for the log.
-struct Watched {
-    inner: Box<dyn RetryDelayStrategy>,
-    delay: DelayCell,
-}
-
-impl RetryDelayStrategy for Watched {
-    fn apply(&mut self, base: BaseDelay) -> Duration {
-        let delay = self.inner.apply(base);
-        *lock(&self.delay) = Some((delay, self.inner.cap()));
-        delay
-    }
-
-    fn reset(&mut self) {
-        self.inner.reset();
-    }
-
-    fn cap(&self) -> Option<Duration> {
-        self.inner.cap()
-    }
-
-    fn seed(&mut self, seed: u64) {
-        self.inner.seed(seed);
     }
 }
 

@@ -9,7 +9,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
-use everstream::{BoxError, ConnectFuture, ConnectRequest, Connection, ConnectionClient, Fault};
+use everstream::{
+    BoxError, ConnectFuture, ConnectRequest, Connection, ConnectionClient, Ending, Fault,
+};
 use futures_core::Stream;
 use pyo3::exceptions::{PyException, PyTypeError};
 use pyo3::prelude::*;
@@ -145,7 +147,10 @@ impl Source {
         };
         *lock(&self.opened) = Some(opened.clone());
         let connection = match chunks {
-            Bytes::Direct(direct) => Connection::from_stream(direct),
+            Bytes::Direct(direct) => {
+                let ending = direct.connection.ending();
+                Connection::from_stream(direct).with_ending(ending)
+            }
             Bytes::Python(iterator) => Connection::from_stream(Chunks {
                 iterator,
                 opened,
@@ -182,8 +187,16 @@ impl Source {
             Some(names) => names.extract()?,
             None => Vec::new(),
         };
+        // That of `_urllib3`.
+        let proves_end = match part("_proves_end")? {
+            Some(proves_end) => proves_end.is_truthy()?,
+            None => false,
+        };
         Ok((chunks, move |connection: Connection| {
-            let connection = connection.with_withheld_headers(withheld);
+            let mut connection = connection.with_withheld_headers(withheld);
+            if proves_end {
+                connection = connection.with_ending(Ending::Complete);
+            }
             match status {
                 Some(status) => connection.with_response(status, headers, url.unwrap_or_default()),
                 None => connection.with_headers(headers),

@@ -30,6 +30,7 @@ def test_the_signature_is_that_of_the_reference() -> None:
         "logger": None,
         "repeat_unsafe": False,
         "resume_with_get": False,
+        "dispatch_unfinished": False,
     }
     ours = [parameters["repeat_unsafe"], parameters["resume_with_get"]]
     assert {parameter.kind for parameter in ours} == {inspect.Parameter.KEYWORD_ONLY}

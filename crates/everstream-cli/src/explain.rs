@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use everstream::{Error, Event, Failure, FailureKind, Fault, RedactedUrl, Start};
+use everstream::{End, Error, Event, Failure, FailureKind, Fault, RedactedUrl, Start};
 use everstream_http::policy::withheld_message;
 
 use crate::exit::Exit;
@@ -167,6 +167,23 @@ pub(crate) fn lost(fault: Option<&Fault>, delay: Duration) -> String {
         None => "the server ended the connection".to_owned(),
     };
     format!("{why}; retrying in {}", seconds(delay))
+}
+
+/// What a clean end discarded or ignored.
+pub(crate) fn discarded(end: &End) -> Option<String> {
+    if let Some(text) = &end.ignored_text {
+        let lines: Vec<&str> = text.lines().map(str::trim).collect();
+        return Some(format!(
+            "the response has no events; it begins with: {}",
+            lines.join(" ")
+        ));
+    }
+    (end.discarded_bytes > 0).then(|| {
+        format!(
+            "discarded an unfinished event of {} bytes: no blank line followed it",
+            end.discarded_bytes
+        )
+    })
 }
 
 /// Which headers the response's server was not sent.

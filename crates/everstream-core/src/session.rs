@@ -23,7 +23,7 @@ use crate::decoder::Decoder;
 use crate::event::Event;
 use crate::event_id::is_sendable_id;
 use crate::fault::Fault;
-use crate::item::Item;
+use crate::item::{Item, TooLarge};
 use crate::output::{Ending, Output};
 use crate::strategy::delay::BaseDelay;
 use crate::strategy::error::Verdict;
@@ -74,6 +74,8 @@ pub struct Session<B = Vec<u8>> {
     further: VecDeque<B>,
     /// How the connection ended and when, while its chunk isn't decoded to the end.
     ended: Option<(Option<Fault>, Timestamp)>,
+    /// What is known about that end; `None` if it is a fault or an interruption.
+    ending: Option<Ending>,
     opened: Timestamp,
     last_byte: Timestamp,
     /// Since when the driver has been told to read without getting anything.
@@ -83,6 +85,8 @@ pub struct Session<B = Vec<u8>> {
     base_delay: BaseDelay,
     growth: Growth,
     next_retry_delay: Duration,
+    /// What the end of the last connection discarded, until it is told.
+    discarded: End,
     /// No connection is made before.
     due: Timestamp,
     attempts: u32,
@@ -157,12 +161,14 @@ impl<B: AsRef<[u8]>> Session<B> {
             decoded: 0,
             further: VecDeque::new(),
             ended: None,
+            ending: None,
             opened: Timestamp::default(),
             last_byte: Timestamp::default(),
             reading_since: None,
             base_delay,
             growth: Growth::None,
             next_retry_delay: Duration::ZERO,
+            discarded: End::default(),
             due: Timestamp::default(),
             attempts: 0,
             sent: false,
@@ -252,6 +258,11 @@ impl<B: AsRef<[u8]>> Session<B> {
             }
             if let Some(output) = self.next_output() {
                 return output;
+            }
+            if self.ended.is_some() {
+                if let Some(event) = self.dispatch_unfinished() {
+                    return Output::Action(Action::Event(event));
+                }
             }
             if let Some((fault, at)) = self.ended.take() {
                 self.disconnected(fault, at);
@@ -360,20 +371,7 @@ impl<B: AsRef<[u8]>> Session<B> {
                 self.next_chunk();
             }
             match item {
-                Ok(Some(Item::Event(event))) => {
-                    self.id_received |= event.has_own_id();
-                    self.reading_since = None;
-                    if self
-                        .config
-                        .until
-                        .as_mut()
-                        .is_some_and(|until| until(&event))
-                    {
-                        self.complete();
-                        return None;
-                    }
-                    return Some(Action::Event(event));
-                }
+                Ok(Some(Item::Event(event))) => return self.event(event).map(Action::Event),
                 Ok(Some(Item::Comment(text))) => {
                     self.reading_since = None;
                     return Some(Action::Comment(text));
@@ -381,14 +379,44 @@ impl<B: AsRef<[u8]>> Session<B> {
                 Ok(Some(Item::Retry(delay))) => self.retry_received(delay),
                 Ok(Some(Item::Id)) => self.id_received = true,
                 Ok(Some(Item::Skipped) | None) => {}
-                Err(error) => {
-                    self.forget_chunks();
-                    // It came before whatever else ended the connection.
-                    let at = self.ended.take().map_or(self.last_byte, |(_, at)| at);
-                    self.ended = Some((Some(Fault::TooLarge(error)), at));
-                }
+                Err(error) => self.too_large(error),
             }
         }
+    }
+
+    /// `None` if it completes the stream.
+    fn event(&mut self, event: Event) -> Option<Event> {
+        self.id_received |= event.has_own_id();
+        self.reading_since = None;
+        let until = self.config.until.as_mut();
+        if until.is_some_and(|until| until(&event)) {
+            self.complete();
+            return None;
+        }
+        Some(event)
+    }
+
+    fn too_large(&mut self, error: TooLarge) {
+        self.forget_chunks();
+        // It came before whatever else ended the connection.
+        let at = self.ended.take().map_or(self.last_byte, |(_, at)| at);
+        self.ended = Some((Some(Fault::TooLarge(error)), at));
+        self.ending = None;
+    }
+
+    /// All chunks are decoded. The last event lacks its blank line; if nothing is missing but that, it
+    /// is dispatched where the user says so.
+    fn dispatch_unfinished(&mut self) -> Option<Event> {
+        if !self.config.dispatch_unfinished || self.ending != Some(Ending::Complete) {
+            return None;
+        }
+        match self.decoder.dispatch_unfinished() {
+            Ok(Some(Item::Event(event))) => return self.event(event),
+            Ok(Some(Item::Id)) => self.id_received = true,
+            Ok(_) => {}
+            Err(error) => self.too_large(error),
+        }
+        None
     }
 
     /// Rule 6: a changed value restarts the delay, once until a connection lasts; a repeated one
@@ -485,8 +513,11 @@ impl<B: AsRef<[u8]>> Session<B> {
     /// assert!(matches!(session.poll_output(now), Output::Action(Action::End(_))));
     /// ```
     pub fn handle_end(&mut self, ending: Ending, now: Timestamp) {
-        _ = ending;
+        let is_first = self.ended.is_none();
         self.end_connection(None, now);
+        if is_first && self.ended.is_some() {
+            self.ending = Some(ending);
+        }
     }
 
     /// The connection broke, or could not be made. What was received is handed out first.
@@ -552,6 +583,7 @@ impl<B: AsRef<[u8]>> Session<B> {
             // than was due; but whoever is waiting is told. If a fault is on its way already, that
             // is what it is told.
             State::Waiting if self.outputs.is_empty() => {
+                self.discarded = End::default();
                 self.next_retry_delay = self.due.saturating_duration_since(now);
                 self.decide(None, now);
             }
@@ -677,6 +709,11 @@ impl<B: AsRef<[u8]>> Session<B> {
     /// The connection is over, and all that came from it is handed out.
     fn disconnected(&mut self, fault: Option<Fault>, at: Timestamp) {
         let was_open = self.state == State::Open;
+        self.discarded = End::default();
+        if self.ending.is_some() {
+            self.discarded.discarded_bytes = self.decoder.unfinished_bytes();
+            self.discarded.ignored_text = self.decoder.ignored_text();
+        }
         self.forget_connection();
         // Rule 11. It comes before the strategies, which are the user's and may panic.
         self.finished = if !was_open && self.is_resume_refused(fault.as_ref()) {
@@ -744,7 +781,13 @@ impl<B: AsRef<[u8]>> Session<B> {
             (Verdict::Fail, None) => {
                 self.state = State::Idle;
                 let complete = match self.config.until {
-                    Some(_) => Err(Fault::Incomplete),
+                    Some(_) => {
+                        // An answer without events, such as an error, is why.
+                        if self.discarded != End::default() {
+                            self.tell_end();
+                        }
+                        Err(Fault::Incomplete)
+                    }
                     None => {
                         self.tell_end();
                         Ok(())
@@ -762,7 +805,7 @@ impl<B: AsRef<[u8]>> Session<B> {
     fn tell_end(&mut self) {
         let end = End {
             not_repeated: self.not_repeated,
-            ..End::default()
+            ..core::mem::take(&mut self.discarded)
         };
         self.tell(Action::End(Box::new(end)));
     }
@@ -787,6 +830,7 @@ impl<B: AsRef<[u8]>> Session<B> {
     fn forget_connection(&mut self) {
         self.forget_chunks();
         self.ended = None;
+        self.ending = None;
         self.reading_since = None;
         self.decoder.end();
     }

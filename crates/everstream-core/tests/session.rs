@@ -12,3 +12,4 @@ mod script;
 mod server_delays;
 mod short_way;
 mod silence;
+mod unfinished;

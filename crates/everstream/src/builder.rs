@@ -14,6 +14,7 @@ use crate::client::SseClient;
 use crate::connect::{ClientContext, ConnectStrategy, IntoConnectStrategy};
 use crate::driver::Driver;
 use crate::error::Error;
+use crate::trace::{Log, LogLevel};
 
 /// Makes a client: [`build`](Self::build) the async one,
 /// [`build_blocking`](Self::build_blocking) the blocking one.
@@ -37,6 +38,7 @@ pub struct Builder {
     connect: Box<dyn ConnectStrategy>,
     config: SessionConfig,
     repeat_unsafe: bool,
+    log: Log,
 }
 
 impl Builder {
@@ -45,6 +47,7 @@ impl Builder {
             connect: connect.into_connect_strategy(),
             config: SessionConfig::default(),
             repeat_unsafe: false,
+            log: Log::default(),
         }
     }
 
@@ -282,6 +285,21 @@ impl Builder {
         self.driver(true).map(blocking::SseClient::from_driver)
     }
 
+    /// Passes each line of the log to a function: for the Python package. `name` says what is connected
+    /// to if that has no URL.
+    #[doc(hidden)]
+    pub fn on_log(
+        mut self,
+        name: String,
+        sink: impl Fn(LogLevel, String) + Send + 'static,
+    ) -> Self {
+        self.log = Log {
+            name: Some(name),
+            sink: Some(Box::new(sink)),
+        };
+        self
+    }
+
     fn driver(mut self, blocking: bool) -> Result<Driver, Error> {
         let id = self.config.last_event_id.as_deref();
         if id.is_some_and(|id| id.contains(['\0', '\r', '\n'])) {
@@ -293,7 +311,7 @@ impl Builder {
         self.config.resume_with_get &= !client.is_repeatable() && client.can_resume_with_get();
         // The standard library seeds its hash maps from the system's random numbers.
         self.config.seed = RandomState::new().build_hasher().finish();
-        Ok(Driver::new(self.config, client))
+        Ok(Driver::new(self.config, client, self.log))
     }
 }
 

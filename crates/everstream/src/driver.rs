@@ -14,7 +14,7 @@ use crate::connect::{ConnectFuture, ConnectRequest, Connection, ConnectionClient
 use crate::error::Error;
 use crate::handle::Handle;
 use crate::timer::Timer;
-use crate::trace::{debug, trace, warn_of_retry};
+use crate::trace::{Log, debug, trace};
 use held::Held;
 
 /// After so many chunks without a wait others may run.
@@ -36,6 +36,9 @@ pub(crate) struct Driver {
     epoch: Instant,
     /// There has been a connection.
     has_connected: bool,
+    log: Log,
+    /// The end that is reported next is the user's doing.
+    interrupted: bool,
     /// How many times in a row there was no need to wait.
     busy: u32,
     /// Everything is let go.
@@ -49,7 +52,7 @@ enum Link {
 }
 
 impl Driver {
-    pub(crate) fn new(config: SessionConfig, client: Box<dyn ConnectionClient>) -> Self {
+    pub(crate) fn new(config: SessionConfig, client: Box<dyn ConnectionClient>, log: Log) -> Self {
         let published = config.last_event_id.clone().filter(|id| !id.is_empty());
         Driver {
             read_timeout: config.read_timeout,
@@ -63,6 +66,8 @@ impl Driver {
             held: Held::default(),
             epoch: Instant::now(),
             has_connected: false,
+            log,
+            interrupted: false,
             busy: 0,
             closed: false,
         }
@@ -220,23 +225,18 @@ impl Driver {
             let epoch = self.epoch;
             match self.session.poll_output_with(|| now(epoch)) {
                 Output::Action(action) => {
-                    if matches!(action, Action::Fault(_) | Action::End(_)) {
-                        self.disconnected();
-                        debug!(?action, delay = ?self.session.next_retry_delay(), "disconnected");
-                        if let (Action::Fault(fault), true) = (&action, self.has_connected) {
-                            warn_of_retry(fault);
-                        }
-                    }
+                    self.report(&action);
                     return Poll::Ready(Some(Ok(action)));
                 }
                 Output::Stop(result) => {
                     self.disconnected();
                     return Poll::Ready(result.err().map(|fault| {
-                        debug!(%fault, "gave up");
-                        Err(match self.session.is_not_repeated() {
+                        let error = match self.session.is_not_repeated() {
                             true => Error::NotRepeated(fault),
                             false => Error::Fault(fault),
-                        })
+                        };
+                        self.log.gave_up(&error);
+                        Err(error)
                     }));
                 }
                 Output::Wait { until } => {
@@ -308,7 +308,7 @@ impl Driver {
         let now = now(self.epoch);
         match result {
             Ok(mut connection) => {
-                debug!(status = connection.start.status, "connected");
+                self.log.connected(&connection.start);
                 let start = std::mem::take(&mut connection.start);
                 self.link = Link::Open(connection);
                 self.has_connected = true;
@@ -345,6 +345,24 @@ impl Driver {
             Poll::Pending => self.session.handle_timeout(now),
         }
         Poll::Ready(())
+    }
+
+    fn report(&mut self, action: &Action) {
+        let delay = self.session.next_retry_delay();
+        let why = match self.interrupted {
+            true => "interrupted",
+            false => "the stream ended",
+        };
+        match action {
+            Action::Fault(fault) => self.log.lost(fault, delay, self.has_connected),
+            Action::End(end) => {
+                let retry = self.session.is_active().then_some(delay);
+                self.log.ended(why, end, retry);
+            }
+            _ => return,
+        }
+        self.interrupted = false;
+        self.disconnected();
     }
 
     /// The session is done with the connection, and has decided what follows.
@@ -389,6 +407,7 @@ impl Driver {
     pub(crate) fn interrupt(&mut self) {
         self.handle.take_interrupt();
         self.link = Link::None;
+        self.interrupted = self.session.is_active();
         self.session.interrupt(now(self.epoch));
         self.handle
             .publish_next_retry_delay(self.session.next_retry_delay());

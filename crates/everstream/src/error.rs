@@ -4,6 +4,10 @@ use std::fmt;
 
 use everstream_core::{BoxError, Fault, Headers};
 
+/// What is said of a stream that has ended because its request isn't sent again.
+pub(crate) const NOT_REPEATED: &str = "the request isn't safe to repeat, so it isn't sent again \
+                                       (repeat_unsafe and resume_with_get change that)";
+
 /// Why an iteration failed, or a client could not be made.
 ///
 /// An error ends the iteration: the error strategy gave up. Faults that it continues after are no
@@ -119,11 +123,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Error::Fault(fault) => fault.fmt(f),
-            Error::NotRepeated(fault) => write!(
-                f,
-                "{fault}; the request isn't safe to repeat, so it isn't sent again \
-                 (repeat_unsafe and resume_with_get change that)"
-            ),
+            Error::NotRepeated(fault) => write!(f, "{fault}; {NOT_REPEATED}"),
             Error::Closed => f.write_str("the client is closed"),
             Error::Interrupted => f.write_str("the start was interrupted"),
             Error::Config { setting, problem } => {

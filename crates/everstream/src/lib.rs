@@ -65,7 +65,7 @@
 //! | `reqwest` | no | requests over your own `reqwest::Client`: [`Http::client`] |
 //! | `json` | no | [`JsonExt`], [`Http::json`] |
 //! | `serde` | no | `Serialize` and `Deserialize` for [`Event`] |
-//! | `tracing` | no | logs of connections, faults and waits, at the level `debug`; of reads, at `trace`; at `warn`, [`Fault::retry_warning`] |
+//! | `tracing` | no | logs: connections at `info`, faults and retries at `warn`, reads at `trace` |
 //!
 //! Without default features there are the engine, the strategies and both clients over sources of
 //! your own. A page of an item that needs a feature says so.
@@ -128,3 +128,5 @@ pub use everstream_http::policy::HeaderScope;
 pub use handle::Handle;
 #[cfg(feature = "json")]
 pub use json::{JsonError, JsonExt};
+#[doc(hidden)]
+pub use trace::LogLevel;

@@ -109,7 +109,9 @@ class _Client(AsyncConnectionClient):
         try:
             while True:
                 response = await hops.send(exchange)
-                next_step = exchange.handle_head(response.status, response.raw_headers)
+                next_step = exchange.handle_head(
+                    response.status, response.raw_headers, response.version
+                )
                 if next_step == "stream":
                     break
                 if next_step == "error":
@@ -123,6 +125,7 @@ class _Client(AsyncConnectionClient):
         result = AsyncConnectionResult(_chunks(response, decoder), hops.close, headers)
         result._status, result._url = status, url
         result._withheld_headers = tuple(withheld)
+        result._proves_end = exchange.proves_end
         return result
 
     @property

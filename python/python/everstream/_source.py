@@ -157,6 +157,7 @@ class Link:
                 result._status,
                 result._url,
                 result._withheld_headers,
+                result._proves_end,
             )
             await self._next_want()
             if is_direct:

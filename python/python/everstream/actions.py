@@ -62,10 +62,19 @@ class Fault(Action):
     only ``start()`` does.
     """
 
-    __slots__ = ("_error", "_not_repeated")
+    __slots__ = ("_discarded_bytes", "_error", "_ignored_text", "_not_repeated")
 
-    def __init__(self, error: Exception | None, not_repeated: bool = False) -> None:
+    def __init__(
+        self,
+        error: Exception | None,
+        *,
+        discarded_bytes: int = 0,
+        ignored_text: str | None = None,
+        not_repeated: bool = False,
+    ) -> None:
         self._error = error
+        self._discarded_bytes = discarded_bytes
+        self._ignored_text = ignored_text
         self._not_repeated = not_repeated
 
     @property
@@ -80,6 +89,20 @@ class Fault(Action):
         ``repeat_unsafe`` and ``resume_with_get`` of :class:`~everstream.SSEClient`.
         """
         return self._not_repeated
+
+    @property
+    def discarded_bytes(self) -> int:
+        """The size of the unfinished event that was discarded at a clean end, because no blank line
+        followed it; 0 if there was none, and after an error or ``interrupt()``.
+        """
+        return self._discarded_bytes
+
+    @property
+    def ignored_text(self) -> str | None:
+        """The first 200 bytes of a response that ended cleanly and had no field and no comment at
+        all, such as an error in JSON; else ``None``.
+        """
+        return self._ignored_text
 
     @property
     def headers(self) -> Mapping[str, Any] | None:

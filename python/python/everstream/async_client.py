@@ -49,6 +49,7 @@ class AsyncSSEClient:
         *,
         repeat_unsafe: bool = False,
         resume_with_get: bool = False,
+        dispatch_unfinished: bool = False,
     ) -> None:
         """The parameters are those of :class:`~everstream.SSEClient`, but for ``connect``.
 
@@ -73,6 +74,7 @@ class AsyncSSEClient:
             logger=logger,
             repeat_unsafe=repeat_unsafe,
             resume_with_get=resume_with_get,
+            dispatch_unfinished=dispatch_unfinished,
         )
 
     @property

@@ -339,6 +339,9 @@ impl Recorder<'_> {
             Action::End(end) => {
                 self.not_repeated = end.not_repeated;
                 self.disconnected(None, client);
+                if let Some(text) = explain::discarded(&end) {
+                    report::warning(&text);
+                }
             }
             _ => {}
         }

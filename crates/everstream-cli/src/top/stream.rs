@@ -103,7 +103,11 @@ impl Stream {
                 self.warn(explain::withheld_before(fault));
                 self.lost(&report::chain(fault), delay, now);
             }
-            Action::End(_) => self.lost("the server ended the connection", delay, now),
+            Action::End(end) => {
+                let why = explain::discarded(end);
+                let why = why.as_deref().unwrap_or("the server ended the connection");
+                self.lost(why, delay, now);
+            }
             _ => {}
         }
     }
@@ -215,7 +219,7 @@ impl Kinds {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use everstream::{ErrorResponse, Fault, Start};
+    use everstream::{End, ErrorResponse, Fault, Start};
 
     pub(in crate::top) fn at(seconds: u64) -> Duration {
         Duration::from_secs(seconds)
@@ -259,6 +263,11 @@ pub(super) mod tests {
         );
         take(&mut stream, &start, 8);
         assert_eq!(stream.reconnects(), 1);
+        let mut end = Box::<End>::default();
+        end.discarded_bytes = 7;
+        take(&mut stream, &Action::End(end), 8);
+        let (_, why) = stream.last_error.as_ref().unwrap();
+        assert!(why.contains("unfinished event of 7 bytes"), "{why}");
         stream.end(None, at(9));
         assert_eq!(stream.state, State::Ended);
         assert_eq!(stream.last_id.as_deref(), Some("7"));

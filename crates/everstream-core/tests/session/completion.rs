@@ -86,7 +86,11 @@ fn a_stream_that_ends_before_the_sentinel_is_incomplete() {
     let mut script = Script::open(until_done_or_fail);
     script.bytes("data: a\n\ndata: [DONE]\n");
     script.end();
-    assert_eq!(script.next_n(), [event("a"), Failed("incomplete"), Stop]);
+    // The end tells how much was discarded.
+    assert_eq!(
+        script.next_n(),
+        [event("a"), Lost("end"), Failed("incomplete"), Stop]
+    );
 }
 
 #[test]

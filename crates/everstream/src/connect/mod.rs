@@ -304,6 +304,18 @@ impl Connection {
         self
     }
 
+    /// What its end will prove, for strategies that wrap others.
+    ///
+    /// ```
+    /// use everstream::{Connection, Ending};
+    ///
+    /// let connection = Connection::from_read(std::io::Cursor::new("data: x\n\n"));
+    /// assert_eq!(connection.ending(), Ending::Unproven);
+    /// ```
+    pub fn ending(&self) -> Ending {
+        self.ending
+    }
+
     /// Adds a function that is called once when the connection is over for the client: at its
     /// end, after a fault, at interrupt and close. It ought to make a blocked read return.
     ///

@@ -20,3 +20,4 @@ mod strategies;
 mod timeouts;
 #[cfg(feature = "rustls")]
 mod tls;
+mod unfinished;

@@ -33,11 +33,13 @@ class Attempt:
             response = self._request(exchange)
             body = Body(response, self._wire)
             try:
-                next_step = exchange.handle_head(response.status, raw_headers(response))
+                next_step = exchange.handle_head(
+                    response.status, raw_headers(response), divmod(response.version, 10)
+                )
                 body.decode(exchange.coding)
                 if next_step == "stream":
                     headers, status, url, withheld = exchange.start()
-                    return ConnectionResult(
+                    result = ConnectionResult(
                         body,
                         body.close,
                         headers,
@@ -45,6 +47,8 @@ class Attempt:
                         url=url,
                         withheld_headers=withheld,
                     )
+                    result._proves_end = exchange.proves_end
+                    return result
                 if next_step == "error":
                     body.read_error(exchange)
                     raise exchange.error()

@@ -39,6 +39,7 @@ class AsyncConnectionResult:
         self._status: int | None = None
         self._url: str | None = None
         self._withheld_headers: tuple[str, ...] = ()
+        self._proves_end = False
 
     @property
     def stream(self) -> AsyncIterator[bytes]:

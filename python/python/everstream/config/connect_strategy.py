@@ -42,6 +42,8 @@ class ConnectionResult:
         self._status = status
         self._url = url
         self._withheld_headers = tuple(withheld_headers)
+        # This package's own strategies know whether a missing part ends the stream with an error.
+        self._proves_end = False
 
     @property
     def stream(self) -> Iterator[bytes]:
