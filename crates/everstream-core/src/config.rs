@@ -10,6 +10,9 @@ use crate::item::Oversize;
 use crate::strategy::delay::{self, RetryDelayStrategy};
 use crate::strategy::error::{self, ErrorStrategy};
 
+/// The default of [`SessionConfig::retry_delay_reset_threshold`].
+pub(crate) const DEFAULT_RESET_THRESHOLD: Duration = Duration::from_secs(60);
+
 /// The settings of a [`Session`](crate::Session). All fields have a default.
 ///
 /// ```
@@ -29,9 +32,18 @@ pub struct SessionConfig {
     /// The least that a server can make the base with `retry:`, so that `retry: 0` is no storm.
     /// Default: 100 ms.
     pub min_server_retry_delay: Duration,
+    /// The most that a server can make the base with `retry:`. A larger
+    /// [`min_server_retry_delay`](Self::min_server_retry_delay) takes precedence. Default: 1 h.
+    pub max_server_retry_delay: Duration,
+    /// The longest wait that a server can ask for with `Retry-After`. A shorter cap of the strategy
+    /// holds too. Default: 24 h.
+    pub max_retry_after: Duration,
     /// How long to wait. Default: [`backoff`](crate::retry_delay::backoff).
     pub retry_delay_strategy: Box<dyn RetryDelayStrategy>,
-    /// How long a connection must last for the delay to start anew. Default: 60 s.
+    /// How long a connection must last for the backoff to reset. Default: 60 s; then a connection of
+    /// 25 s that delivered an event, an id or a comment resets the built-in strategy too. With any
+    /// other value that is off, and so are the shorter delays after a clean end (see
+    /// [`backoff`](crate::retry_delay::backoff)).
     pub retry_delay_reset_threshold: Duration,
     /// Whether to go on. Default: [`reconnect`](crate::error_strategy::reconnect).
     pub error_strategy: Box<dyn ErrorStrategy>,
@@ -68,8 +80,10 @@ impl Default for SessionConfig {
         SessionConfig {
             initial_retry_delay: Duration::from_secs(1),
             min_server_retry_delay: Duration::from_millis(100),
+            max_server_retry_delay: Duration::from_secs(60 * 60),
+            max_retry_after: Duration::from_secs(24 * 60 * 60),
             retry_delay_strategy: Box::new(delay::backoff()),
-            retry_delay_reset_threshold: Duration::from_secs(60),
+            retry_delay_reset_threshold: DEFAULT_RESET_THRESHOLD,
             error_strategy: Box::new(error::reconnect()),
             last_event_id: None,
             read_timeout: None,

@@ -25,7 +25,7 @@ use crate::event_id::is_sendable_id;
 use crate::fault::Fault;
 use crate::item::Item;
 use crate::output::{Ending, Output};
-use crate::strategy::delay::BaseDelay;
+use crate::schedule::{Loss, Schedule};
 use crate::strategy::error::Verdict;
 use crate::time::Timestamp;
 
@@ -74,17 +74,14 @@ pub struct Session<B = Vec<u8>> {
     further: VecDeque<B>,
     /// How the connection ended and when, while its chunk isn't decoded to the end.
     ended: Option<(Option<Fault>, Timestamp)>,
-    opened: Timestamp,
+    /// The server ended it, and the framing proves that the body is complete.
+    clean_end: bool,
     last_byte: Timestamp,
     /// Since when the driver has been told to read without getting anything.
     reading_since: Option<Timestamp>,
 
     // What outlasts a connection.
-    base_delay: BaseDelay,
-    growth: Growth,
-    next_retry_delay: Duration,
-    /// No connection is made before.
-    due: Timestamp,
+    schedule: Schedule,
     attempts: u32,
     /// The server may have got the request.
     sent: bool,
@@ -102,7 +99,7 @@ pub struct Session<B = Vec<u8>> {
 enum State {
     /// Not started, or stopped.
     Idle,
-    /// For `due`.
+    /// For the time that the schedule says.
     Waiting,
     Connecting,
     Open,
@@ -123,16 +120,6 @@ enum Finished {
 /// Statuses by which a server says that a stream can't be resumed by GET.
 const REFUSES_RESUME: [u16; 3] = [400, 404, 405];
 
-/// How far the delays have grown since a connection lasted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Growth {
-    /// There was no delay.
-    None,
-    Grown,
-    /// They grow for the second time: the server changed the base meanwhile.
-    GrownAnew,
-}
-
 impl<B: AsRef<[u8]>> Session<B> {
     /// An inactive session: rule 1.
     ///
@@ -147,7 +134,7 @@ impl<B: AsRef<[u8]>> Session<B> {
         config.retry_delay_strategy.seed(config.seed);
         let mut decoder = Decoder::with_limit(config.max_event_size, config.oversize);
         decoder.set_last_event_id(config.last_event_id.as_deref());
-        let base_delay = BaseDelay::configured(config.initial_retry_delay);
+        let schedule = Schedule::new(config.initial_retry_delay);
         Session {
             config,
             decoder,
@@ -157,13 +144,10 @@ impl<B: AsRef<[u8]>> Session<B> {
             decoded: 0,
             further: VecDeque::new(),
             ended: None,
-            opened: Timestamp::default(),
+            clean_end: false,
             last_byte: Timestamp::default(),
             reading_since: None,
-            base_delay,
-            growth: Growth::None,
-            next_retry_delay: Duration::ZERO,
-            due: Timestamp::default(),
+            schedule,
             attempts: 0,
             sent: false,
             id_received: false,
@@ -259,7 +243,11 @@ impl<B: AsRef<[u8]>> Session<B> {
             }
             match self.state {
                 State::Idle | State::Closed => return Output::Stop(Ok(())),
-                State::Waiting if clock() < self.due => return Output::Wait { until: self.due },
+                State::Waiting if clock() < self.schedule.due() => {
+                    return Output::Wait {
+                        until: self.schedule.due(),
+                    };
+                }
                 State::Waiting => {
                     self.state = State::Connecting;
                     self.attempts = self.attempts.saturating_add(1);
@@ -336,6 +324,7 @@ impl<B: AsRef<[u8]>> Session<B> {
             self.next_chunk();
         }
         self.id_received |= event.has_own_id();
+        self.schedule.delivered();
         self.reading_since = None;
         Some(event)
     }
@@ -362,6 +351,7 @@ impl<B: AsRef<[u8]>> Session<B> {
             match item {
                 Ok(Some(Item::Event(event))) => {
                     self.id_received |= event.has_own_id();
+                    self.schedule.delivered();
                     self.reading_since = None;
                     if self
                         .config
@@ -375,11 +365,17 @@ impl<B: AsRef<[u8]>> Session<B> {
                     return Some(Action::Event(event));
                 }
                 Ok(Some(Item::Comment(text))) => {
+                    self.schedule.delivered();
                     self.reading_since = None;
                     return Some(Action::Comment(text));
                 }
-                Ok(Some(Item::Retry(delay))) => self.retry_received(delay),
-                Ok(Some(Item::Id)) => self.id_received = true,
+                Ok(Some(Item::Retry(delay))) => {
+                    self.schedule.retry_received(&mut self.config, delay);
+                }
+                Ok(Some(Item::Id)) => {
+                    self.id_received = true;
+                    self.schedule.delivered();
+                }
                 Ok(Some(Item::Skipped) | None) => {}
                 Err(error) => {
                     self.forget_chunks();
@@ -391,26 +387,12 @@ impl<B: AsRef<[u8]>> Session<B> {
         }
     }
 
-    /// Rule 6: a changed value restarts the delay, once until a connection lasts; a repeated one
-    /// doesn't. Or else a server that says `retry: 100` and hangs up, or 100 and 101 in turns, would
-    /// switch the back-off off.
-    fn retry_received(&mut self, delay: Duration) {
-        let base = BaseDelay::from_server(delay.max(self.config.min_server_retry_delay));
-        if self.base_delay == base {
-            return;
-        }
-        self.base_delay = base;
-        if self.growth == Growth::Grown {
-            self.growth = Growth::GrownAnew;
-            self.config.retry_delay_strategy.reset();
-        }
-    }
-
     /// The last event of a one-shot stream came.
     fn complete(&mut self) {
         self.forget_connection();
         self.state = State::Idle;
         self.finished = Some(Finished::Complete);
+        self.schedule.completed();
         // There is nothing left to resume.
         self.id_received = false;
     }
@@ -433,7 +415,8 @@ impl<B: AsRef<[u8]>> Session<B> {
         }
         start.attempt = core::mem::take(&mut self.attempts);
         self.state = State::Open;
-        self.opened = now;
+        self.clean_end = false;
+        self.schedule.connected(now, self.decoder.last_event_id());
         self.last_byte = now;
         self.reading_since = None;
         self.request_sent();
@@ -479,7 +462,9 @@ impl<B: AsRef<[u8]>> Session<B> {
     /// assert!(matches!(session.poll_output(now), Output::Action(Action::End(_))));
     /// ```
     pub fn handle_end(&mut self, ending: Ending, now: Timestamp) {
-        _ = ending;
+        if self.is_connected() {
+            self.clean_end = ending == Ending::Complete;
+        }
         self.end_connection(None, now);
     }
 
@@ -528,7 +513,11 @@ impl<B: AsRef<[u8]>> Session<B> {
     }
 
     /// Drops the connection, or the attempt at one, as if the server had ended it; or ends a wait
-    /// for one if the error strategy says so. Does nothing to an inactive session.
+    /// for one if the error strategy says so. Does nothing to an inactive session, or to a connection
+    /// that has ended already.
+    ///
+    /// [`next_retry_delay`](Self::next_retry_delay) is right at once. It becomes longer if bytes that
+    /// were received and not decoded yet ask for a longer delay.
     ///
     /// ```
     /// # use everstream_core::{Action, Output, Session, SessionConfig};
@@ -541,12 +530,26 @@ impl<B: AsRef<[u8]>> Session<B> {
     pub fn interrupt(&mut self, now: Timestamp) {
         match self.state {
             State::Idle | State::Closed => {}
-            State::Connecting | State::Open => self.end_connection(None, now),
+            State::Connecting | State::Open => {
+                let is_first = self.ended.is_none();
+                self.end_connection(None, now);
+                if is_first {
+                    let was_open = self.state == State::Open;
+                    let loss = Loss {
+                        at: now,
+                        was_open,
+                        clean_end: false,
+                        retry_after: None,
+                        last_event_id: self.decoder.last_event_id(),
+                    };
+                    self.schedule.interrupted(&mut self.config, &loss);
+                }
+            }
             // There is no connection, and there is no reason to be at the server sooner or later
             // than was due; but whoever is waiting is told. If a fault is on its way already, that
             // is what it is told.
             State::Waiting if self.outputs.is_empty() => {
-                self.next_retry_delay = self.due.saturating_duration_since(now);
+                self.schedule.wait_interrupted(now);
                 self.decide(None, now);
             }
             State::Waiting => {}
@@ -645,7 +648,7 @@ impl<B: AsRef<[u8]>> Session<B> {
     /// assert_eq!(session.next_retry_delay(), std::time::Duration::ZERO);
     /// ```
     pub fn next_retry_delay(&self) -> Duration {
-        self.next_retry_delay
+        self.schedule.next_retry_delay()
     }
 
     /// The connection, or the attempt, is over. Its bytes may still be decoded.
@@ -682,25 +685,15 @@ impl<B: AsRef<[u8]>> Session<B> {
             None
         };
         self.state = State::Idle;
-        // Rules 5 and 6.
-        if was_open {
-            let lasted = at.saturating_duration_since(self.opened);
-            if lasted >= self.config.retry_delay_reset_threshold {
-                self.growth = Growth::None;
-                self.config.retry_delay_strategy.reset();
-            }
-        }
-        if self.growth == Growth::None {
-            self.growth = Growth::Grown;
-        }
-        let strategy = &mut self.config.retry_delay_strategy;
-        let asked = fault
-            .as_ref()
-            .and_then(Fault::retry_after)
-            .unwrap_or_default();
-        let asked = asked.min(strategy.cap().unwrap_or(Duration::MAX));
-        self.next_retry_delay = strategy.apply(self.base_delay).max(asked);
-        self.due = at + self.next_retry_delay;
+        // Rules 4, 5 and 6.
+        let loss = Loss {
+            at,
+            was_open,
+            clean_end: self.clean_end && fault.is_none(),
+            retry_after: fault.as_ref().and_then(Fault::retry_after),
+            last_event_id: self.decoder.last_event_id(),
+        };
+        self.schedule.lost(&mut self.config, &loss);
 
         self.state = State::Waiting;
         self.decide(fault, at);
@@ -797,7 +790,7 @@ impl<B> fmt::Debug for Session<B> {
         f.debug_struct("Session")
             .field("state", &self.state)
             .field("last_event_id", &self.decoder.last_event_id())
-            .field("next_retry_delay", &self.next_retry_delay)
+            .field("next_retry_delay", &self.schedule.next_retry_delay())
             .finish_non_exhaustive()
     }
 }
