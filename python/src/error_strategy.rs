@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use everstream::error_strategy::{self, ErrorStrategy, Verdict};
-use everstream::{Fault, Timestamp};
+use everstream::{Fault, SessionConfig, Timestamp};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 
@@ -185,6 +185,7 @@ impl Watched {
         // Without a new delay a wait was interrupted, which doesn't change when it ends.
         if let Some((delay, cap)) = lock(&self.delay).take() {
             let asked = fault.and_then(Fault::retry_after).unwrap_or_default();
+            let asked = asked.min(SessionConfig::default().max_retry_after);
             self.due = now + delay.max(asked.min(cap.unwrap_or(Duration::MAX)));
         }
         match fault {

@@ -28,8 +28,9 @@ impl ConnectionClient for ReadAhead {
             let start = connection.start();
             let (headers, response) = (start.headers.clone(), start.status.zip(start.url.clone()));
             let withheld = start.withheld_headers.clone();
+            let ending = connection.ending();
             let ahead = Connection::from_stream(Ahead::of(connection));
-            let ahead = ahead.with_withheld_headers(withheld);
+            let ahead = ahead.with_ending(ending).with_withheld_headers(withheld);
             Ok(match response {
                 Some((status, url)) => ahead.with_response(status, headers, url),
                 None => ahead.with_headers(headers),

@@ -32,7 +32,8 @@ pub struct SessionConfig {
     /// The least that a server can make the base with `retry:`, so that `retry: 0` is no storm.
     /// Default: 100 ms.
     pub min_server_retry_delay: Duration,
-    /// The most that a server can make the base with `retry:`. A larger
+    /// The most that a server can make the base with `retry:`. If it asks for more, the built-in strategy
+    /// waits no longer than this: jitter shortens the delay, as it does without `retry:`. A larger
     /// [`min_server_retry_delay`](Self::min_server_retry_delay) takes precedence. Default: 1 h.
     pub max_server_retry_delay: Duration,
     /// The longest wait that a server can ask for with `Retry-After`. A shorter cap of the strategy

@@ -102,11 +102,8 @@ impl Schedule {
     /// doesn't. Or else a server that says `retry: 100` and hangs up, or 100 and 101 in turns, would
     /// switch the backoff off.
     pub(crate) fn retry_received(&mut self, config: &mut SessionConfig, delay: Duration) {
-        // The floor wins over a ceiling that is below it.
-        let delay = delay
-            .min(config.max_server_retry_delay)
-            .max(config.min_server_retry_delay);
-        let base = BaseDelay::from_server(delay);
+        let (least, most) = (config.min_server_retry_delay, config.max_server_retry_delay);
+        let base = BaseDelay::from_server_within(delay, least, most);
         if self.base == base {
             return;
         }

@@ -62,6 +62,8 @@ pub struct BaseDelay {
     pub delay: Duration,
     /// Whether the server asked for it with a `retry:` field, rather than the user's configuration.
     pub from_server: bool,
+    /// The server asked for more than [`max_server_retry_delay`](crate::SessionConfig::max_server_retry_delay).
+    is_limited: bool,
 }
 
 impl BaseDelay {
@@ -76,6 +78,7 @@ impl BaseDelay {
         BaseDelay {
             delay,
             from_server: false,
+            is_limited: false,
         }
     }
 
@@ -90,6 +93,25 @@ impl BaseDelay {
         BaseDelay {
             delay,
             from_server: true,
+            is_limited: false,
+        }
+    }
+
+    /// A delay that the server asked for, within the limits of the user. The floor wins over a ceiling
+    /// below it.
+    pub(crate) fn from_server_within(delay: Duration, least: Duration, most: Duration) -> Self {
+        BaseDelay {
+            is_limited: delay > most && least <= most,
+            ..BaseDelay::from_server(delay.min(most).max(least))
+        }
+    }
+
+    /// What the server may not be asked before. Where a limit of the user forbids to wait for that, the
+    /// delay is spread below the limit, as any other.
+    fn asked(self) -> Duration {
+        match self.from_server && !self.is_limited {
+            true => self.delay,
+            false => Duration::ZERO,
         }
     }
 }
@@ -404,11 +426,7 @@ impl Backoff {
 
 impl RetryDelayStrategy for Backoff {
     fn apply(&mut self, base: BaseDelay) -> Duration {
-        let asked = if base.from_server {
-            base.delay
-        } else {
-            Duration::ZERO
-        };
+        let asked = base.asked();
         let cap = match self.max_delay {
             // What the user or the server asked for is worth more than a default.
             Cap::Default => DEFAULT_MAX_DELAY.max(base.delay),
@@ -451,7 +469,11 @@ impl RetryDelayStrategy for Backoff {
                 full
             }
         };
-        self.between(full, full.saturating_add(multiply(full, self.jitter)))
+        let room = multiply(full, self.jitter);
+        match base.is_limited {
+            true => self.between(full.saturating_sub(room), full),
+            false => self.between(full, full.saturating_add(room)),
+        }
     }
 
     fn resets_after_delivery(&self) -> bool {

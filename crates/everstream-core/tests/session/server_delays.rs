@@ -156,6 +156,27 @@ fn a_retry_beyond_an_hour_is_an_hour_unless_the_user_says_otherwise() {
     assert_eq!(delay(floor_above, "3000"), secs(5), "the floor wins");
 }
 
+/// And not all clients at the moment that the limit makes of it.
+#[test]
+fn jitter_shortens_a_retry_that_is_limited() {
+    let lost: [fn(&mut Script); 2] = [Script::end_and_go_on, Script::end_cleanly];
+    for lose in lost {
+        let delay = |seed| {
+            let mut script = Script::open(|config| {
+                config.retry_delay_strategy = Box::new(retry_delay::backoff());
+                config.seed = seed;
+            });
+            script.receive("retry: 999999999999\ndata: x\n\n");
+            lose(&mut script);
+            script.wait()
+        };
+        let delays: Vec<_> = (0..300).map(delay).collect();
+        let (least, most) = (delays.iter().min().unwrap(), delays.iter().max().unwrap());
+        assert!(*least >= secs(1800) && *least < secs(1850), "{least:?}");
+        assert!(*most > secs(3550) && *most <= secs(3600), "{most:?}");
+    }
+}
+
 #[test]
 fn two_values_above_the_ceiling_are_one_value() {
     let mut script = Script::open(|config| config.max_server_retry_delay = secs(2));

@@ -324,6 +324,19 @@ impl Connection {
         &self.start
     }
 
+    /// What the end of the bytes proves: for sources that wrap a connection, which pass it on with
+    /// [`with_ending`](Self::with_ending).
+    ///
+    /// ```
+    /// use everstream::{Connection, Ending};
+    ///
+    /// let connection = Connection::from_read(std::io::Cursor::new("data: x\n\n"));
+    /// assert_eq!(connection.ending(), Ending::Unproven);
+    /// ```
+    pub fn ending(&self) -> Ending {
+        self.ending
+    }
+
     /// The next bytes, never empty; `None` at the orderly end, and always after it or after an
     /// error. For strategies that wrap others: dropping the future loses nothing.
     ///
