@@ -62,6 +62,11 @@ pub(crate) struct Scenario {
 }
 
 impl Scenario {
+    /// The server decides how often it is asked.
+    pub(crate) fn is_polled(&self) -> bool {
+        self.most_later > MOST_LATER
+    }
+
     pub(crate) fn settings(&self, builder: Builder) -> Builder {
         match self.always_continue {
             true => builder.error_strategy(error_strategy::always_continue()),
