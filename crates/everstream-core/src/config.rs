@@ -76,6 +76,39 @@ pub struct SessionConfig {
     pub seed: u64,
 }
 
+/// The settings that a session needs after its start. Programs keep thousands of sessions that wait,
+/// so the others aren't kept.
+pub(crate) struct Settings {
+    pub(crate) min_server_retry_delay: Duration,
+    pub(crate) max_server_retry_delay: Duration,
+    pub(crate) max_retry_after: Duration,
+    pub(crate) retry_delay_strategy: Box<dyn RetryDelayStrategy>,
+    pub(crate) retry_delay_reset_threshold: Duration,
+    pub(crate) error_strategy: Box<dyn ErrorStrategy>,
+    pub(crate) read_timeout: Option<Duration>,
+    pub(crate) repeatable: bool,
+    pub(crate) resume_with_get: bool,
+    #[allow(clippy::type_complexity)] // it is said once
+    pub(crate) until: Option<Box<dyn FnMut(&Event) -> bool + Send>>,
+}
+
+impl From<SessionConfig> for Settings {
+    fn from(config: SessionConfig) -> Self {
+        Settings {
+            min_server_retry_delay: config.min_server_retry_delay,
+            max_server_retry_delay: config.max_server_retry_delay,
+            max_retry_after: config.max_retry_after,
+            retry_delay_strategy: config.retry_delay_strategy,
+            retry_delay_reset_threshold: config.retry_delay_reset_threshold,
+            error_strategy: config.error_strategy,
+            read_timeout: config.read_timeout,
+            repeatable: config.repeatable,
+            resume_with_get: config.resume_with_get,
+            until: config.until,
+        }
+    }
+}
+
 impl Default for SessionConfig {
     fn default() -> Self {
         SessionConfig {

@@ -6,7 +6,7 @@
 use alloc::boxed::Box;
 use core::time::Duration;
 
-use crate::config::{DEFAULT_RESET_THRESHOLD, SessionConfig};
+use crate::config::{DEFAULT_RESET_THRESHOLD, Settings};
 use crate::event_id::is_sendable_id;
 use crate::strategy::delay::BaseDelay;
 use crate::time::Timestamp;
@@ -30,8 +30,8 @@ pub(crate) struct Schedule {
     delivered: bool,
     /// The `Last-Event-ID` of its request.
     sent_id: Option<Box<str>>,
-    /// Its delay was computed when it was interrupted, before all of its bytes were decoded.
-    computed_early: Option<ComputedEarly>,
+    /// It was interrupted, which computed the delay before all of its bytes were decoded.
+    interrupted: Option<Interrupted>,
 }
 
 /// How far the delays have grown since the backoff was reset.
@@ -44,12 +44,12 @@ enum Growth {
     ResetUsed,
 }
 
-/// What a delay was computed from.
 #[derive(Debug, Clone, Copy)]
-struct ComputedEarly {
-    base: BaseDelay,
-    /// Before this delay.
+struct Interrupted {
+    /// Before the delay of this connection.
     growth: Growth,
+    /// The base has changed since then.
+    base_changed: bool,
 }
 
 /// How a connection, or an attempt at one, was lost.
@@ -75,7 +75,7 @@ impl Schedule {
             opened: Timestamp::default(),
             delivered: false,
             sent_id: None,
-            computed_early: None,
+            interrupted: None,
         }
     }
 
@@ -89,7 +89,7 @@ impl Schedule {
     /// The stream is complete: nothing waits for the next connection.
     pub(crate) fn completed(&mut self) {
         self.sent_id = None;
-        self.computed_early = None;
+        self.interrupted = None;
     }
 
     /// The connection delivered an event, an id or a comment.
@@ -101,47 +101,49 @@ impl Schedule {
     /// Rule 6: a changed value restarts the delay, once until a connection lasts; a repeated one
     /// doesn't. Or else a server that says `retry: 100` and hangs up, or 100 and 101 in turns, would
     /// switch the backoff off.
-    pub(crate) fn retry_received(&mut self, config: &mut SessionConfig, delay: Duration) {
+    pub(crate) fn retry_received(&mut self, config: &mut Settings, delay: Duration) {
         let (least, most) = (config.min_server_retry_delay, config.max_server_retry_delay);
         let base = BaseDelay::from_server_within(delay, least, most);
         if self.base == base {
             return;
         }
         self.base = base;
-        // It was sent before an interruption whose delay is computed: that one doesn't count.
-        let growth = self
-            .computed_early
-            .map_or(self.growth, |early| early.growth);
-        if growth == Growth::Grown {
-            self.growth = Growth::ResetUsed;
-            if let Some(early) = &mut self.computed_early {
-                early.growth = Growth::ResetUsed;
+        // It was sent before an interruption, so that the delay of that one isn't growth.
+        let growth = match &mut self.interrupted {
+            Some(interrupted) => {
+                interrupted.base_changed = true;
+                &mut interrupted.growth
             }
+            None => &mut self.growth,
+        };
+        if *growth == Growth::Grown {
+            *growth = Growth::ResetUsed;
+            self.growth = Growth::ResetUsed;
             config.retry_delay_strategy.reset();
         }
     }
 
     /// The user interrupted the connection, and is told the delay at once. [`lost`](Self::lost)
     /// follows when all of its bytes are decoded.
-    pub(crate) fn interrupted(&mut self, config: &mut SessionConfig, loss: &Loss<'_>) {
-        let early = ComputedEarly {
-            base: self.base,
-            growth: match self.resets(config, loss) {
-                true => Growth::None,
-                false => self.growth,
-            },
+    pub(crate) fn interrupted(&mut self, config: &mut Settings, loss: &Loss<'_>) {
+        let growth = match self.resets(config, loss) {
+            true => Growth::None,
+            false => self.growth,
         };
         self.next_retry_delay = self.delay(config, loss);
-        self.computed_early = Some(early);
+        self.interrupted = Some(Interrupted {
+            growth,
+            base_changed: false,
+        });
     }
 
     /// The connection, or the attempt, has ended, and all of its bytes are decoded.
-    pub(crate) fn lost(&mut self, config: &mut SessionConfig, loss: &Loss<'_>) {
-        match self.computed_early.take() {
+    pub(crate) fn lost(&mut self, config: &mut Settings, loss: &Loss<'_>) {
+        match self.interrupted.take() {
             None => self.next_retry_delay = self.delay(config, loss),
             // The server asked for another delay before the interruption. The strategy isn't asked
             // again, but neither is the server before the time that it asked for.
-            Some(early) if early.base != self.base => {
+            Some(interrupted) if interrupted.base_changed => {
                 let cap = config.retry_delay_strategy.cap().unwrap_or(Duration::MAX);
                 let asked = self.base.delay.min(cap);
                 self.next_retry_delay = self.next_retry_delay.max(asked);
@@ -153,7 +155,7 @@ impl Schedule {
     }
 
     /// Rules 4, 5 and 6.
-    fn delay(&mut self, config: &mut SessionConfig, loss: &Loss<'_>) -> Duration {
+    fn delay(&mut self, config: &mut Settings, loss: &Loss<'_>) -> Duration {
         if self.resets(config, loss) {
             self.growth = Growth::None;
             config.retry_delay_strategy.reset();
@@ -179,7 +181,7 @@ impl Schedule {
     }
 
     /// Whether the connection resets the backoff.
-    fn resets(&self, config: &SessionConfig, loss: &Loss<'_>) -> bool {
+    fn resets(&self, config: &Settings, loss: &Loss<'_>) -> bool {
         let lasted = loss.at.saturating_duration_since(self.opened);
         let delivering = has_default_threshold(config)
             && config.retry_delay_strategy.resets_after_delivery()
@@ -217,7 +219,7 @@ impl Schedule {
 }
 
 /// Whoever sets another threshold says when the backoff resets.
-fn has_default_threshold(config: &SessionConfig) -> bool {
+fn has_default_threshold(config: &Settings) -> bool {
     config.retry_delay_reset_threshold == DEFAULT_RESET_THRESHOLD
 }
 

@@ -18,7 +18,7 @@ use core::fmt;
 use core::time::Duration;
 
 use crate::action::{Action, End, Start};
-use crate::config::SessionConfig;
+use crate::config::{SessionConfig, Settings};
 use crate::decoder::Decoder;
 use crate::event::Event;
 use crate::event_id::is_sendable_id;
@@ -59,7 +59,7 @@ use crate::time::Timestamp;
 ///
 /// [`poll_output`]: Session::poll_output
 pub struct Session<B = Vec<u8>> {
-    config: SessionConfig,
+    config: Settings,
     decoder: Decoder,
     state: State,
     /// Handed out before anything else: at most a fault and what follows it.
@@ -136,7 +136,7 @@ impl<B: AsRef<[u8]>> Session<B> {
         decoder.set_last_event_id(config.last_event_id.as_deref());
         let schedule = Schedule::new(config.initial_retry_delay);
         Session {
-            config,
+            config: config.into(),
             decoder,
             state: State::Idle,
             outputs: VecDeque::new(),

@@ -98,7 +98,13 @@ impl World {
                     if base != self.base {
                         self.base = base;
                         // Sent before the interruption whose delay was told.
-                        let growing = self.early.map_or(self.growing, |early| early.growing);
+                        let growing = match &mut self.early {
+                            Some(early) => {
+                                early.base_changed = true;
+                                early.growing
+                            }
+                            None => self.growing,
+                        };
                         if growing && !self.restarted {
                             self.factor = 1.0;
                             self.restarted = true;
@@ -155,7 +161,7 @@ impl World {
         let delay = match self.early.take() {
             None => self.next_delay(at, cause),
             // Not before the server asked to be asked, if that was decoded since.
-            Some(early) if early.base != self.base => {
+            Some(early) if early.base_changed => {
                 let (asked, _) = self.base;
                 let lengthened = early.delay.max(asked.min(self.users_cap()));
                 self.counts.lengthened += u64::from(lengthened > early.delay);
@@ -169,11 +175,11 @@ impl World {
 
     /// A connection, or an attempt, was interrupted.
     pub(super) fn delay_told_early(&mut self) {
-        let (base, growing) = (self.base, self.growing && !self.is_reset_at(self.now));
+        let growing = self.growing && !self.is_reset_at(self.now);
         let delay = self.next_delay(self.now, Cause::Interrupt);
         self.early = Some(Early {
             delay,
-            base,
+            base_changed: false,
             growing,
         });
     }

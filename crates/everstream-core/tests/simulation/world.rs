@@ -49,7 +49,8 @@ enum Cause {
 #[derive(Debug, Clone, Copy)]
 struct Early {
     delay: Duration,
-    base: (Duration, bool),
+    /// The base has changed since then.
+    base_changed: bool,
     /// Whether there was a delay before it.
     growing: bool,
 }
