@@ -43,7 +43,7 @@ pub struct SessionConfig {
     pub retry_delay_strategy: Box<dyn RetryDelayStrategy>,
     /// How long a connection must last for the backoff to reset. Default: 60 s; then a connection of
     /// 25 s that delivered an event, an id or a comment resets the built-in strategy too. With any
-    /// other value that is off, and so are the shorter delays after a clean end (see
+    /// other value that is off, and so are the delays after a clean end (see
     /// [`backoff`](crate::retry_delay::backoff)).
     pub retry_delay_reset_threshold: Duration,
     /// Whether to go on. Default: [`reconnect`](crate::error_strategy::reconnect).

@@ -108,7 +108,8 @@ impl Builder {
     }
 
     /// How the delay grows and varies. Default: [`backoff`](crate::retry_delay::backoff), which
-    /// doubles it up to 30 s, shortens it by up to half at random, and waits less after a clean end.
+    /// doubles it up to 30 s, shortens it by up to half at random, and treats a server that ends its
+    /// responses cleanly as one that is polled.
     ///
     /// ```
     /// # use everstream::{SseClient, retry_delay};
@@ -124,7 +125,7 @@ impl Builder {
     /// How long a connection must last for the backoff to reset after it. Default: 60 s.
     ///
     /// At the default the built-in strategy is also reset by a connection of 25 s that delivered an
-    /// event, an id or a comment, and waits less [after a clean
+    /// event, an id or a comment, and has its own delays [after a clean
     /// end](crate::retry_delay::backoff#after-a-clean-end). Any other value turns both off.
     ///
     /// ```

@@ -328,7 +328,7 @@ enum Cap {
 
 impl Backoff {
     /// Caps the delay, whatever the server asks for. Default: 30 s, which yields to a longer base. Any
-    /// value, also 30 s, turns off the [shorter delays after a clean end](backoff#after-a-clean-end) and
+    /// value, also 30 s, turns off the [delays after a clean end](backoff#after-a-clean-end) and
     /// the reset after a connection of 25 s.
     ///
     /// ```
