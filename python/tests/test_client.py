@@ -232,8 +232,9 @@ def test_only_the_built_in_strategy_knows_servers_that_are_polled(
     delay: tuple[float, float],
 ) -> None:
     server.otherwise(Reply.stream().event("a", id="1"))
-    settings = {} if strategy is None else {"retry_delay_strategy": strategy}
-    with SSEClient(server.url(), retry_delay_reset_threshold=threshold, **settings) as client:
+    with SSEClient(
+        server.url(), retry_delay_strategy=strategy, retry_delay_reset_threshold=threshold
+    ) as client:
         assert len(list(client.events)) == 1
         assert delay[0] <= client.next_retry_delay <= delay[1]
 

@@ -43,9 +43,9 @@ class RetryDelayStrategy:
             ``None`` or 0: not at all
 
         With the default ``max_delay`` and ``backoff_multiplier``, and a
-        ``retry_delay_reset_threshold`` of 60, a connection of 25 s that delivered an event, an id or
-        a comment resets the delay too, and a clean end of such a response is followed by ``retry:``,
-        or 3 s.
+        ``retry_delay_reset_threshold`` of 60, a connection of 25 s that delivered an event, an id
+        or a comment resets the delay too. After a clean end that the framing proves, the delay is
+        ``retry:`` or 3 s if the last event id has changed, and grows up to that if not.
         """
         return _DefaultRetryDelayStrategy(
             _native.Backoff(max_delay or 0.0, backoff_multiplier, jitter_multiplier or 0.0)
