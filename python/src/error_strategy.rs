@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 use std::time::Instant;
 
 use everstream::error_strategy::{self, ErrorStrategy, Verdict};
-use everstream::{Fault, Timestamp};
+use everstream::{Fault, SessionConfig, Timestamp};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 
@@ -163,7 +163,6 @@ impl ErrorStrategy for Watched {
     }
 
     fn stream_ends(&mut self, not_repeated: bool) {
-        self.ends = Some(not_repeated);
         self.inner.stream_ends(not_repeated);
     }
 }

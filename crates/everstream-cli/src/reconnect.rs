@@ -26,12 +26,14 @@ pub(crate) struct ReconnectArgs {
     #[arg(long, visible_alias = "retry-max-time", value_name = "TIME", value_parser = duration::parse)]
     max_time: Option<Duration>,
 
-    /// Wait so long before the first attempt to connect again; it doubles from attempt to attempt,
-    /// and up to half is left off at random. What the server says (retry:) goes before it.
+    /// Wait this long before the first reconnect. Each attempt doubles it, and jitter shortens it by
+    /// up to half. retry: from the server overrides it. After a response that ended cleanly with a
+    /// new event id, the wait is 3s, or this if it is longer.
     #[arg(long, value_name = "TIME", value_parser = duration::parse, default_value = "1s")]
     retry_delay: Duration,
 
-    /// Never wait longer, whatever the server says. Default: 30s, unless the server asks for more.
+    /// Never wait longer, whatever the server says. Clean ends are then treated like faults. Default:
+    /// 30s, unless --retry-delay is longer or the server asks for more.
     #[arg(long, value_name = "TIME", value_parser = duration::parse)]
     retry_max: Option<Duration>,
 

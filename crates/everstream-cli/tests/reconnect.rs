@@ -91,6 +91,25 @@ fn post(server: &Server, options: &[&str]) -> (i32, String) {
 }
 
 #[test]
+fn a_server_that_ends_cleanly_is_polled_unless_the_wait_is_limited() {
+    let server = Server::start();
+    let delay = |options: &[&str]| {
+        server.enqueue(Reply::stream().event_with_id("1", "x").end());
+        let url = server.url("/");
+        let args = [&*url, "--retry-delay", "100ms"];
+        let follower = Running::follow(args.into_iter().chain(options.iter().copied()));
+        let news = follower.err.wait_for_text("retrying in ").join("\n");
+        let (_, delay) = news.split_once("retrying in ").unwrap();
+        let (delay, _) = delay.split_once(" s").unwrap();
+        delay.parse::<f64>().unwrap()
+    };
+    let polled = delay(&[]);
+    assert!((3.0..=4.5).contains(&polled), "{polled} s");
+    let limited = delay(&["--retry-max", "30s"]);
+    assert!((0.0..=0.1).contains(&limited), "{limited} s");
+}
+
+#[test]
 fn a_post_is_repeated_only_if_that_is_said() {
     let server = Server::start();
     // An id doesn't say so.

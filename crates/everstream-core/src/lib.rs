@@ -79,6 +79,7 @@ mod headers;
 mod item;
 mod line;
 mod output;
+mod schedule;
 mod session;
 mod strategy;
 mod time;

@@ -18,14 +18,14 @@ use core::fmt;
 use core::time::Duration;
 
 use crate::action::{Action, End, Start};
-use crate::config::SessionConfig;
+use crate::config::{SessionConfig, Settings};
 use crate::decoder::Decoder;
 use crate::event::Event;
 use crate::event_id::is_sendable_id;
 use crate::fault::Fault;
 use crate::item::{Item, TooLarge};
 use crate::output::{Ending, Output};
-use crate::strategy::delay::BaseDelay;
+use crate::schedule::{Loss, Schedule};
 use crate::strategy::error::Verdict;
 use crate::time::Timestamp;
 
@@ -59,7 +59,7 @@ use crate::time::Timestamp;
 ///
 /// [`poll_output`]: Session::poll_output
 pub struct Session<B = Vec<u8>> {
-    config: SessionConfig,
+    config: Settings,
     decoder: Decoder,
     state: State,
     /// Handed out before anything else: at most a fault and what follows it.
@@ -76,19 +76,14 @@ pub struct Session<B = Vec<u8>> {
     ended: Option<(Option<Fault>, Timestamp)>,
     /// What is known about that end; `None` if it is a fault or an interruption.
     ending: Option<Ending>,
-    opened: Timestamp,
     last_byte: Timestamp,
     /// Since when the driver has been told to read without getting anything.
     reading_since: Option<Timestamp>,
 
     // What outlasts a connection.
-    base_delay: BaseDelay,
-    growth: Growth,
-    next_retry_delay: Duration,
     /// What the end of the last connection discarded, until it is told.
     discarded: End,
-    /// No connection is made before.
-    due: Timestamp,
+    schedule: Schedule,
     attempts: u32,
     /// The server may have got the request.
     sent: bool,
@@ -106,7 +101,7 @@ pub struct Session<B = Vec<u8>> {
 enum State {
     /// Not started, or stopped.
     Idle,
-    /// For `due`.
+    /// For the time that the schedule says.
     Waiting,
     Connecting,
     Open,
@@ -127,16 +122,6 @@ enum Finished {
 /// Statuses by which a server says that a stream can't be resumed by GET.
 const REFUSES_RESUME: [u16; 3] = [400, 404, 405];
 
-/// How far the delays have grown since a connection lasted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Growth {
-    /// There was no delay.
-    None,
-    Grown,
-    /// They grow for the second time: the server changed the base meanwhile.
-    GrownAnew,
-}
-
 impl<B: AsRef<[u8]>> Session<B> {
     /// An inactive session: rule 1.
     ///
@@ -151,9 +136,9 @@ impl<B: AsRef<[u8]>> Session<B> {
         config.retry_delay_strategy.seed(config.seed);
         let mut decoder = Decoder::with_limit(config.max_event_size, config.oversize);
         decoder.set_last_event_id(config.last_event_id.as_deref());
-        let base_delay = BaseDelay::configured(config.initial_retry_delay);
+        let schedule = Schedule::new(config.initial_retry_delay);
         Session {
-            config,
+            config: config.into(),
             decoder,
             state: State::Idle,
             outputs: VecDeque::new(),
@@ -162,14 +147,10 @@ impl<B: AsRef<[u8]>> Session<B> {
             further: VecDeque::new(),
             ended: None,
             ending: None,
-            opened: Timestamp::default(),
             last_byte: Timestamp::default(),
             reading_since: None,
-            base_delay,
-            growth: Growth::None,
-            next_retry_delay: Duration::ZERO,
             discarded: End::default(),
-            due: Timestamp::default(),
+            schedule,
             attempts: 0,
             sent: false,
             id_received: false,
@@ -270,7 +251,11 @@ impl<B: AsRef<[u8]>> Session<B> {
             }
             match self.state {
                 State::Idle | State::Closed => return Output::Stop(Ok(())),
-                State::Waiting if clock() < self.due => return Output::Wait { until: self.due },
+                State::Waiting if clock() < self.schedule.due() => {
+                    return Output::Wait {
+                        until: self.schedule.due(),
+                    };
+                }
                 State::Waiting => {
                     self.state = State::Connecting;
                     self.attempts = self.attempts.saturating_add(1);
@@ -347,6 +332,7 @@ impl<B: AsRef<[u8]>> Session<B> {
             self.next_chunk();
         }
         self.id_received |= event.has_own_id();
+        self.schedule.delivered();
         self.reading_since = None;
         Some(event)
     }
@@ -373,11 +359,17 @@ impl<B: AsRef<[u8]>> Session<B> {
             match item {
                 Ok(Some(Item::Event(event))) => return self.event(event).map(Action::Event),
                 Ok(Some(Item::Comment(text))) => {
+                    self.schedule.delivered();
                     self.reading_since = None;
                     return Some(Action::Comment(text));
                 }
-                Ok(Some(Item::Retry(delay))) => self.retry_received(delay),
-                Ok(Some(Item::Id)) => self.id_received = true,
+                Ok(Some(Item::Retry(delay))) => {
+                    self.schedule.retry_received(&mut self.config, delay);
+                }
+                Ok(Some(Item::Id)) => {
+                    self.id_received = true;
+                    self.schedule.delivered();
+                }
                 Ok(Some(Item::Skipped) | None) => {}
                 Err(error) => self.too_large(error),
             }
@@ -387,6 +379,7 @@ impl<B: AsRef<[u8]>> Session<B> {
     /// `None` if it completes the stream.
     fn event(&mut self, event: Event) -> Option<Event> {
         self.id_received |= event.has_own_id();
+        self.schedule.delivered();
         self.reading_since = None;
         let until = self.config.until.as_mut();
         if until.is_some_and(|until| until(&event)) {
@@ -412,26 +405,14 @@ impl<B: AsRef<[u8]>> Session<B> {
         }
         match self.decoder.dispatch_unfinished() {
             Ok(Some(Item::Event(event))) => return self.event(event),
-            Ok(Some(Item::Id)) => self.id_received = true,
+            Ok(Some(Item::Id)) => {
+                self.id_received = true;
+                self.schedule.delivered();
+            }
             Ok(_) => {}
             Err(error) => self.too_large(error),
         }
         None
-    }
-
-    /// Rule 6: a changed value restarts the delay, once until a connection lasts; a repeated one
-    /// doesn't. Or else a server that says `retry: 100` and hangs up, or 100 and 101 in turns, would
-    /// switch the back-off off.
-    fn retry_received(&mut self, delay: Duration) {
-        let base = BaseDelay::from_server(delay.max(self.config.min_server_retry_delay));
-        if self.base_delay == base {
-            return;
-        }
-        self.base_delay = base;
-        if self.growth == Growth::Grown {
-            self.growth = Growth::GrownAnew;
-            self.config.retry_delay_strategy.reset();
-        }
     }
 
     /// The last event of a one-shot stream came.
@@ -439,6 +420,7 @@ impl<B: AsRef<[u8]>> Session<B> {
         self.forget_connection();
         self.state = State::Idle;
         self.finished = Some(Finished::Complete);
+        self.schedule.completed();
         // There is nothing left to resume.
         self.id_received = false;
         // The next connection was asked for before this was known.
@@ -467,7 +449,8 @@ impl<B: AsRef<[u8]>> Session<B> {
         }
         start.attempt = core::mem::take(&mut self.attempts);
         self.state = State::Open;
-        self.opened = now;
+        self.ending = None;
+        self.schedule.connected(now, self.decoder.last_event_id());
         self.last_byte = now;
         self.reading_since = None;
         self.request_sent();
@@ -565,7 +548,11 @@ impl<B: AsRef<[u8]>> Session<B> {
     }
 
     /// Drops the connection, or the attempt at one, as if the server had ended it; or ends a wait
-    /// for one if the error strategy says so. Does nothing to an inactive session.
+    /// for one if the error strategy says so. Does nothing to an inactive session, or to a connection
+    /// that has ended already.
+    ///
+    /// [`next_retry_delay`](Self::next_retry_delay) is right at once. It becomes longer if bytes that
+    /// were received and not decoded yet ask for a longer delay.
     ///
     /// ```
     /// # use everstream_core::{Action, Output, Session, SessionConfig};
@@ -578,13 +565,27 @@ impl<B: AsRef<[u8]>> Session<B> {
     pub fn interrupt(&mut self, now: Timestamp) {
         match self.state {
             State::Idle | State::Closed => {}
-            State::Connecting | State::Open => self.end_connection(None, now),
+            State::Connecting | State::Open => {
+                let is_first = self.ended.is_none();
+                self.end_connection(None, now);
+                if is_first {
+                    let was_open = self.state == State::Open;
+                    let loss = Loss {
+                        at: now,
+                        was_open,
+                        clean_end: false,
+                        retry_after: None,
+                        last_event_id: self.decoder.last_event_id(),
+                    };
+                    self.schedule.interrupted(&mut self.config, &loss);
+                }
+            }
             // There is no connection, and there is no reason to be at the server sooner or later
             // than was due; but whoever is waiting is told. If a fault is on its way already, that
             // is what it is told.
             State::Waiting if self.outputs.is_empty() => {
                 self.discarded = End::default();
-                self.next_retry_delay = self.due.saturating_duration_since(now);
+                self.schedule.wait_interrupted(now);
                 self.decide(None, now);
             }
             State::Waiting => {}
@@ -683,7 +684,7 @@ impl<B: AsRef<[u8]>> Session<B> {
     /// assert_eq!(session.next_retry_delay(), std::time::Duration::ZERO);
     /// ```
     pub fn next_retry_delay(&self) -> Duration {
-        self.next_retry_delay
+        self.schedule.next_retry_delay()
     }
 
     /// The connection, or the attempt, is over. Its bytes may still be decoded.
@@ -725,25 +726,15 @@ impl<B: AsRef<[u8]>> Session<B> {
             None
         };
         self.state = State::Idle;
-        // Rules 5 and 6.
-        if was_open {
-            let lasted = at.saturating_duration_since(self.opened);
-            if lasted >= self.config.retry_delay_reset_threshold {
-                self.growth = Growth::None;
-                self.config.retry_delay_strategy.reset();
-            }
-        }
-        if self.growth == Growth::None {
-            self.growth = Growth::Grown;
-        }
-        let strategy = &mut self.config.retry_delay_strategy;
-        let asked = fault
-            .as_ref()
-            .and_then(Fault::retry_after)
-            .unwrap_or_default();
-        let asked = asked.min(strategy.cap().unwrap_or(Duration::MAX));
-        self.next_retry_delay = strategy.apply(self.base_delay).max(asked);
-        self.due = at + self.next_retry_delay;
+        // Rules 4, 5 and 6.
+        let loss = Loss {
+            at,
+            was_open,
+            clean_end: self.ending == Some(Ending::Complete) && fault.is_none(),
+            retry_after: fault.as_ref().and_then(Fault::retry_after),
+            last_event_id: self.decoder.last_event_id(),
+        };
+        self.schedule.lost(&mut self.config, &loss);
 
         // A strategy that panics makes a finished stream no less finished.
         if self.finished.is_none() {
@@ -854,7 +845,7 @@ impl<B> fmt::Debug for Session<B> {
         f.debug_struct("Session")
             .field("state", &self.state)
             .field("last_event_id", &self.decoder.last_event_id())
-            .field("next_retry_delay", &self.next_retry_delay)
+            .field("next_retry_delay", &self.schedule.next_retry_delay())
             .finish_non_exhaustive()
     }
 }

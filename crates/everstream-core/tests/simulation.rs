@@ -51,6 +51,10 @@ fn no_script_breaks_a_rule() {
             refused,
             restarted,
             closed,
+            polled_with_new_id,
+            polled_again,
+            reset_by_delivery,
+            lengthened,
         } = counts;
         for (what, number, least) in [
             ("connections", connections, 3),
@@ -69,6 +73,10 @@ fn no_script_breaks_a_rule() {
             ("servers that can't resume", refused, 100),
             ("starts before the end was told", restarted, 50),
             ("closed sessions", closed, 20),
+            ("clean ends with a new id", polled_with_new_id, 40),
+            ("clean ends without a new id", polled_again, 40),
+            ("resets by a delivering connection", reset_by_delivery, 20),
+            ("interruptions before a longer retry", lengthened, 400),
         ] {
             assert!(number >= SCRIPTS / one_in, "only {number} {what}");
         }

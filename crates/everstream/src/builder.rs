@@ -79,8 +79,40 @@ impl Builder {
         self
     }
 
+    /// The most that a server can set with `retry:`. If it asks for more, jitter shortens the delay, as
+    /// it does without `retry:`. A larger
+    /// [`min_server_retry_delay`](Self::min_server_retry_delay) takes precedence. Default: 1 h.
+    ///
+    /// ```
+    /// # use everstream::SseClient;
+    /// # use std::time::Duration;
+    /// let builder = SseClient::builder("http://localhost/")
+    ///     .max_server_retry_delay(Duration::from_secs(60));
+    /// # drop(builder);
+    /// ```
+    pub fn max_server_retry_delay(mut self, delay: Duration) -> Self {
+        self.config.max_server_retry_delay = delay;
+        self
+    }
+
+    /// The longest wait that a server can ask for with `Retry-After`. A shorter cap of the strategy
+    /// holds too. Default: 24 h.
+    ///
+    /// ```
+    /// # use everstream::SseClient;
+    /// # use std::time::Duration;
+    /// let builder = SseClient::builder("http://localhost/")
+    ///     .max_retry_after(Duration::from_secs(600));
+    /// # drop(builder);
+    /// ```
+    pub fn max_retry_after(mut self, delay: Duration) -> Self {
+        self.config.max_retry_after = delay;
+        self
+    }
+
     /// How the delay grows and varies. Default: [`backoff`](crate::retry_delay::backoff), which
-    /// doubles it up to 30 s and leaves off up to half of it at random.
+    /// doubles it up to 30 s, shortens it by up to half at random, and treats a server that ends its
+    /// responses cleanly as one that is polled.
     ///
     /// ```
     /// # use everstream::{SseClient, retry_delay};
@@ -93,7 +125,11 @@ impl Builder {
         self
     }
 
-    /// How long a connection must last for the delay to start anew after it. Default: 60 s.
+    /// How long a connection must last for the backoff to reset after it. Default: 60 s.
+    ///
+    /// At the default the built-in strategy is also reset by a connection of 25 s that delivered an
+    /// event, an id or a comment, and has its own delays [after a clean
+    /// end](crate::retry_delay::backoff#after-a-clean-end). Any other value turns both off.
     ///
     /// ```
     /// # use everstream::SseClient;

@@ -316,11 +316,7 @@ class ErrorPreset:
 @final
 class Backoff:
     def __new__(
-        cls,
-        backoff_multiplier: float,
-        *,
-        max_delay: float | None = None,
-        jitter_multiplier: float | None = None,
+        cls, max_delay: float, backoff_multiplier: float, jitter_multiplier: float
     ) -> Backoff: ...
     def apply(self, base_delay: float) -> tuple[float, Backoff]: ...
     @property

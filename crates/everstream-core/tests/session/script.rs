@@ -215,6 +215,29 @@ impl Script {
         assert_eq!(self.next(), Seen::Fault("end"));
     }
 
+    /// The server ends the connection, and the framing proves that nothing is missing.
+    pub(crate) fn end_cleanly(&mut self) {
+        self.session.handle_end(Ending::Complete, self.now);
+        assert_eq!(self.next(), Seen::Fault("end"));
+    }
+
+    /// The server receives a request, sends this as a whole body, and ends it cleanly. Returns the delay
+    /// after it, which has passed, and there is a connection again.
+    pub(crate) fn poll(&mut self, body: &str) -> Duration {
+        self.receive(body);
+        self.end_cleanly();
+        self.reconnect()
+    }
+
+    /// An attempt is refused after the delay that is due, and the delay after it has passed.
+    pub(crate) fn refuse(&mut self) -> Duration {
+        self.wait();
+        assert!(matches!(self.next(), Seen::Connect(_)));
+        self.fault(refused());
+        assert_eq!(self.next(), Seen::Fault("refused"));
+        self.wait()
+    }
+
     pub(crate) fn start(&mut self) {
         self.session.start();
     }

@@ -21,6 +21,11 @@ mod outputs;
 const FLOOR: Duration = Duration::from_millis(100);
 const INITIAL: Duration = Duration::from_secs(1);
 const THRESHOLD: Duration = Duration::from_secs(60);
+/// Of a connection that delivered something.
+const DELIVERY_THRESHOLD: Duration = Duration::from_secs(25);
+/// The delays after clean ends: without `retry:`, and how far those without a new id grow with it.
+const POLL: Duration = Duration::from_secs(3);
+const UNCHANGED_POLL: Duration = Duration::from_secs(1);
 const DEFAULT_CAP: Duration = Duration::from_secs(30);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +35,24 @@ enum Phase {
     Connecting,
     Open,
     Closed,
+}
+
+/// Why a connection was lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Cause {
+    Fault,
+    End(Ending),
+    Interrupt,
+}
+
+/// The delay that was told at an interruption.
+#[derive(Debug, Clone, Copy)]
+struct Early {
+    delay: Duration,
+    /// The base has changed since then.
+    base_changed: bool,
+    /// Whether there was a delay before it.
+    growing: bool,
 }
 
 #[derive(Debug, Default)]
@@ -46,6 +69,10 @@ pub(crate) struct Counts {
     pub(crate) refused: u64,
     pub(crate) restarted: u64,
     pub(crate) closed: u64,
+    pub(crate) polled_with_new_id: u64,
+    pub(crate) polled_again: u64,
+    pub(crate) reset_by_delivery: u64,
+    pub(crate) lengthened: u64,
 }
 
 impl Counts {
@@ -62,6 +89,10 @@ impl Counts {
         self.refused += other.refused;
         self.restarted += other.restarted;
         self.closed += other.closed;
+        self.polled_with_new_id += other.polled_with_new_id;
+        self.polled_again += other.polled_again;
+        self.reset_by_delivery += other.reset_by_delivery;
+        self.lengthened += other.lengthened;
     }
 }
 
@@ -78,14 +109,17 @@ pub(crate) struct World {
     repeatable: bool,
     resume_with_get: bool,
     jitter: f64,
+    /// Of the user's: then clean ends and deliveries make no difference.
     cap: Option<Duration>,
     read_timeout: Option<Duration>,
 
     // What was told to the session and hasn't led to an output.
     phase: Phase,
     start_due: bool,
-    /// When the connection, or the attempt, was lost, and whether by a fault.
-    lost: Option<(Timestamp, bool)>,
+    /// When the connection, or the attempt, was lost, and why.
+    lost: Option<(Timestamp, Cause)>,
+    /// It was interrupted.
+    early: Option<Early>,
     /// A wait was interrupted then.
     wait_interrupted: Option<Timestamp>,
     /// The user was told of the end, and is about to be told of the iteration's.
@@ -98,6 +132,10 @@ pub(crate) struct World {
     stream: Stream,
     opened: Timestamp,
     last_byte: Timestamp,
+    /// The id that was sent with its request.
+    sent_id: Option<String>,
+    /// An event, an id or a comment.
+    delivered: bool,
     /// The session wants bytes and nothing was told to it since, with its deadline.
     reading: Option<Option<Timestamp>>,
     retry_after: Duration,
@@ -113,8 +151,10 @@ pub(crate) struct World {
     /// The strategy would have gone on, and the request may not be repeated.
     not_repeated: bool,
     base: (Duration, bool),
-    /// Delays since the last reset.
-    delays: i32,
+    /// There was a delay since the last reset.
+    growing: bool,
+    /// What the base is multiplied with the next time.
+    factor: f64,
     /// The server's change of the base was such a reset, and no connection has lasted since.
     restarted: bool,
     not_before: Timestamp,
@@ -165,6 +205,7 @@ impl World {
             phase: Phase::Idle,
             start_due: false,
             lost: None,
+            early: None,
             wait_interrupted: None,
             stop_due: false,
             restarting: false,
@@ -172,6 +213,8 @@ impl World {
             stream: Stream::random(&mut random, &mut serial),
             opened: Timestamp::default(),
             last_byte: Timestamp::default(),
+            sent_id: None,
+            delivered: false,
             reading: None,
             retry_after: Duration::ZERO,
             by_get: false,
@@ -182,7 +225,8 @@ impl World {
             finished: false,
             not_repeated: false,
             base: (INITIAL, false),
-            delays: 0,
+            growing: false,
+            factor: 1.0,
             restarted: false,
             not_before: Timestamp::default(),
             serial,
@@ -268,6 +312,8 @@ impl World {
         self.request_sent();
         self.opened = self.now;
         self.last_byte = self.now;
+        self.sent_id = self.last_id.clone();
+        self.delivered = false;
         self.stream = Stream::random(&mut self.random, &mut self.serial);
         self.counts.connections += 1;
         self.counts.resumed += u64::from(self.last_id.is_some());
@@ -286,8 +332,12 @@ impl World {
 
     fn end(&mut self) {
         if self.phase == Phase::Open {
-            self.session.handle_end(Ending::Unproven, self.now);
-            self.lose(false);
+            let ending = match self.random.one_in(2) {
+                true => Ending::Complete,
+                false => Ending::Unproven,
+            };
+            self.session.handle_end(ending, self.now);
+            self.lose(Cause::End(ending));
         }
     }
 
@@ -313,14 +363,14 @@ impl World {
             }
         }
         self.session.handle_fault(fault, self.now);
-        self.lose(true);
+        self.lose(Cause::Fault);
     }
 
     fn timeout(&mut self) {
         if let Some(Some(deadline)) = self.reading {
             self.now = self.now.max(deadline);
             self.session.handle_timeout(self.now);
-            self.lose(true);
+            self.lose(Cause::Fault);
         }
     }
 
@@ -331,8 +381,9 @@ impl World {
             Phase::Connecting | Phase::Open => {
                 if self.lost.is_none() {
                     self.request_sent();
+                    self.lose(Cause::Interrupt);
+                    self.delay_told_early();
                 }
-                self.lose(false);
             }
             Phase::Waiting => {
                 if self.wait_interrupted.is_none() {
@@ -358,7 +409,7 @@ impl World {
             self.session.handle_connected(Start::default(), self.now);
         }
         if !matches!(self.phase, Phase::Connecting | Phase::Open) {
-            self.session.handle_end(Ending::Unproven, self.now);
+            self.session.handle_end(Ending::Complete, self.now);
             self.session
                 .handle_fault(Fault::Read("late".into()), self.now);
         }
@@ -370,13 +421,13 @@ impl World {
     }
 
     fn pass(&mut self) {
-        let millis = [0, 1, 300, 2000, 20_000, 100_000][self.random.below(6)];
+        let millis = [0, 1, 300, 2000, 20_000, 25_000, 100_000][self.random.below(7)];
         self.now = self.now + Duration::from_millis(millis);
     }
 
-    fn lose(&mut self, by_fault: bool) {
+    fn lose(&mut self, cause: Cause) {
         self.reading = None;
-        self.lost.get_or_insert((self.now, by_fault));
+        self.lost.get_or_insert((self.now, cause));
     }
 
     fn request_sent(&mut self) {

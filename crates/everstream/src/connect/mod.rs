@@ -304,18 +304,6 @@ impl Connection {
         self
     }
 
-    /// What its end will prove, for strategies that wrap others.
-    ///
-    /// ```
-    /// use everstream::{Connection, Ending};
-    ///
-    /// let connection = Connection::from_read(std::io::Cursor::new("data: x\n\n"));
-    /// assert_eq!(connection.ending(), Ending::Unproven);
-    /// ```
-    pub fn ending(&self) -> Ending {
-        self.ending
-    }
-
     /// Adds a function that is called once when the connection is over for the client: at its
     /// end, after a fault, at interrupt and close. It ought to make a blocked read return.
     ///
@@ -342,6 +330,19 @@ impl Connection {
     /// ```
     pub fn start(&self) -> &Start {
         &self.start
+    }
+
+    /// What the end of the bytes proves: for sources that wrap a connection, which pass it on with
+    /// [`with_ending`](Self::with_ending).
+    ///
+    /// ```
+    /// use everstream::{Connection, Ending};
+    ///
+    /// let connection = Connection::from_read(std::io::Cursor::new("data: x\n\n"));
+    /// assert_eq!(connection.ending(), Ending::Unproven);
+    /// ```
+    pub fn ending(&self) -> Ending {
+        self.ending
     }
 
     /// The next bytes, never empty; `None` at the orderly end, and always after it or after an
