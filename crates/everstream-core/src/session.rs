@@ -710,8 +710,9 @@ impl<B: AsRef<[u8]>> Session<B> {
     /// The connection is over, and all that came from it is handed out.
     fn disconnected(&mut self, fault: Option<Fault>, at: Timestamp) {
         let was_open = self.state == State::Open;
+        let ending = self.ending.take();
         self.discarded = End::default();
-        if self.ending.is_some() {
+        if ending.is_some() {
             self.discarded.discarded_bytes = self.decoder.unfinished_bytes();
             self.discarded.ignored_text = self.decoder.ignored_text();
         }
@@ -730,7 +731,7 @@ impl<B: AsRef<[u8]>> Session<B> {
         let loss = Loss {
             at,
             was_open,
-            clean_end: self.ending == Some(Ending::Complete) && fault.is_none(),
+            clean_end: ending == Some(Ending::Complete),
             retry_after: fault.as_ref().and_then(Fault::retry_after),
             last_event_id: self.decoder.last_event_id(),
         };
