@@ -4,7 +4,7 @@ use std::fmt::{self, Write};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use everstream::{Action, Attempt, Error, Http, SseClient, blocking, error_strategy};
+use everstream::{Action, Attempt, Error, Http, SseClient, blocking, error_strategy, retry_delay};
 use everstream_testing::{Reply, Server};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Metadata, Subscriber, span};
@@ -98,7 +98,7 @@ fn builder(server: &Server) -> everstream::Builder {
     #[cfg(feature = "cookies")]
     let http = http.cookies(true);
     SseClient::builder(http)
-        .initial_retry_delay(Duration::ZERO)
+        .retry_delay_strategy(retry_delay::from_fn(|_| Duration::ZERO))
         .error_strategy(error_strategy::reconnect())
 }
 
