@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
-use everstream_core::{Action, Ending, Fault, Output, Session, SessionConfig, Start, Timestamp};
+use everstream_core::{Action, Fault, Output, Session, SessionConfig, Start, Timestamp};
 use everstream_http::exchange::{Config, Exchange, Output as Step, Request};
 use everstream_http::http1::{Body, ResponseReader};
 use url::Url;
@@ -60,7 +60,7 @@ fn follow(mut args: impl Iterator<Item = String>) -> Result<(), Box<dyn Error>> 
                     session.handle_timeout(now());
                 }
                 Ok(Body::NeedsMore) => connection.receive(time_left(deadline, now())),
-                Ok(Body::End) => session.handle_end(now()),
+                Ok(Body::End(ending)) => session.handle_end(ending, now()),
                 Err(failure) => session.handle_fault(Fault::Read(failure.into()), now()),
             },
             Output::Action(action) => {

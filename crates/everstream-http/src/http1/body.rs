@@ -3,6 +3,8 @@
 
 use std::ops::Range;
 
+use everstream_core::Ending;
+
 use super::Malformed;
 
 /// The longest line of a chunk's size, extensions included.
@@ -135,11 +137,13 @@ impl BodyReader {
         }
     }
 
-    /// Whether the body has a framing of its own, by which a missing part shows. Otherwise it ends where
-    /// the connection does.
-    #[inline]
-    pub fn is_framed(&self) -> bool {
-        !matches!(self.0, State::UntilClose)
+    /// What the end of the body proves: a body without a framing of its own ends where the connection
+    /// does, and a missing part doesn't show.
+    pub fn ending(&self) -> Ending {
+        match self.0 {
+            State::UntilClose => Ending::Unproven,
+            State::Chunked(_) | State::Length(_) => Ending::Complete,
+        }
     }
 
     /// What it means that the server has closed the connection.

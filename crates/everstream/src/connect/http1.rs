@@ -150,10 +150,7 @@ pub(super) struct Body {
 impl Body {
     /// What its end proves.
     pub(super) fn ending(&self) -> Ending {
-        match self.reader.is_framed() {
-            true => Ending::Complete,
-            false => Ending::Unproven,
-        }
+        self.reader.ending()
     }
 
     /// The next bytes, never empty; `None` at the end.
