@@ -87,7 +87,10 @@ impl Log {
         if let Some(fault) = error.fault() {
             self.withheld_before(fault);
         }
-        self.warn(|| format!("gave up: {}", chain(error)));
+        self.warn(|| match error {
+            Error::NotRepeated(fault) => format!("gave up: {}; {NOT_REPEATED}", chain(fault)),
+            _ => format!("gave up: {}", chain(error)),
+        });
     }
 
     fn discarded(&self, end: &End) {
