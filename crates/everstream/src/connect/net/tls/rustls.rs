@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
-use tokio_rustls::TlsConnector;
 use url::Host;
 
 use super::super::{ConnectError, Io, Versions};
+use super::stream::TlsStream;
 use super::{Lazy, PerVersions, failure};
 use crate::connect::transport::{Roots, Tls as Settings};
 use crate::error::Error;
@@ -58,10 +58,9 @@ impl Tls {
         let configs = self.configs().map_err(ConnectError::Unreachable)?;
         let peer = failure::Peer { role, host, port };
         let name = server_name(host).ok_or_else(|| peer.has_no_valid_name())?;
-        let connector = TlsConnector::from(configs.get(versions).clone());
-        let stream = connector.connect(name, io).await;
+        let stream = TlsStream::connect(configs.get(versions).clone(), name, io).await;
         let stream = stream.map_err(|error| peer.handshake_failed(&error))?;
-        let is_http2 = super::is_http2(versions, stream.get_ref().1.alpn_protocol());
+        let is_http2 = super::is_http2(versions, stream.alpn_protocol());
         Ok((Io::Rustls(Box::new(stream)), is_http2))
     }
 }
