@@ -362,3 +362,8 @@ impl fmt::Debug for TlsStream {
         f.debug_struct("TlsStream").finish_non_exhaustive()
     }
 }
+
+// Servers are made with ring.
+#[cfg(all(test, feature = "rustls"))]
+#[path = "stream_tests.rs"]
+mod tests;
