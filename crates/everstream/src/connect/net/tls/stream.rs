@@ -364,6 +364,7 @@ impl fmt::Debug for TlsStream {
 }
 
 // Servers are made with ring.
-#[cfg(all(test, feature = "rustls"))]
+#[cfg(test)]
+#[cfg(feature = "rustls")]
 #[path = "stream_tests.rs"]
 mod tests;
