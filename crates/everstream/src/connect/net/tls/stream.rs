@@ -1,7 +1,25 @@
-//! A TLS connection by rustls with buffers from the pool.
+//! A TLS connection by rustls that holds no buffer while it waits for data.
 //!
-//! rustls's own buffers, which tokio-rustls uses, keep 4 KiB for each connection that has ever read.
-//! Here a stream that waits for data holds none.
+//! tokio-rustls uses rustls's own buffers, which keep 4 KiB for each connection that has ever read.
+//! This stream uses rustls's unbuffered API with buffers from the pool instead.
+//!
+//! The unbuffered API leaves more to its caller. rustls keeps ranges of the bytes it was given, and
+//! panics if they are no longer there. It also panics, in debug builds, if a second fatal alert or one
+//! after a `close_notify` becomes necessary. So this file follows these rules:
+//!
+//! * rustls is given all unprocessed bytes at each call, and exactly the bytes that it is done with
+//!   are removed, also after an error.
+//! * After an error rustls processes nothing. It is called only while it has an alert to encode, which
+//!   it returns without looking at what was received. `failed` keeps the error for all later calls.
+//! * After `close_notify` is sent, rustls isn't called. Reading after `poll_shutdown` is an error.
+//! * After `close_notify` is received, what follows it is dropped unread.
+//! * What was received is limited to [`SIZE`], as rustls limits its own buffer. Otherwise a server
+//!   could send handshake messages that never end, or empty ones, all of which rustls has its caller keep.
+//! * Only `poll_read` and the handshake receive, and only when everything received before is
+//!   processed and read. This limits `plain`, and nothing a writer does can make a waiting reader miss
+//!   data.
+//! * A reader doesn't poll the connection for writing while a writer waits: the connection wakes only
+//!   the last task that polled it.
 
 use std::fmt;
 use std::future::poll_fn;
@@ -16,11 +34,11 @@ use rustls::pki_types::ServerName;
 use rustls::unbuffered::{
     ConnectionState, EncodeError, EncodeTlsData, EncryptError, UnbufferedStatus, WriteTraffic,
 };
-use rustls::{ClientConfig, Error};
+use rustls::{ClientConfig, Error, InvalidMessage};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::super::Io;
-use crate::connect::buffer::ReadBuffer;
+use crate::connect::buffer::{ReadBuffer, SIZE};
 
 /// What is encrypted at once: the most that a record can hold.
 const MAX_WRITE: usize = 16 << 10;
@@ -28,21 +46,26 @@ const MAX_WRITE: usize = 16 << 10;
 /// What encryption adds to a record, or more: only a guess, which spares a second try.
 const OVERHEAD: usize = 64;
 
-pub(crate) struct TlsStream {
-    io: Io,
+/// The type of `io` is another one only in tests.
+pub(crate) struct TlsStream<S = Io> {
+    io: S,
     session: UnbufferedClientConnection,
     /// Records that were received and not processed.
     incoming: ReadBuffer,
-    /// What was decrypted and not read: the reader had no room for it.
+    /// What was decrypted while nobody read, or while the reader had no room for it. The first `read`
+    /// bytes were read.
     plain: Vec<u8>,
-    /// Records that are to be sent, the first bytes of which were.
+    read: usize,
+    /// Records to send. The first `sent` bytes were sent.
     outgoing: Vec<u8>,
     sent: usize,
-    /// The server has ended TLS. Nothing follows.
+    /// A task waits until the connection takes more of `outgoing`.
+    writer_waits: bool,
+    /// The server has sent `close_notify`.
     has_ended: bool,
-    /// The end of TLS was queued.
+    /// `poll_shutdown` was called.
     is_closing: bool,
-    /// What rustls refused. It isn't asked again.
+    /// The error that ended TLS.
     failed: Option<Box<Error>>,
 }
 
@@ -54,19 +77,21 @@ enum Then<'a> {
     Close,
 }
 
-impl TlsStream {
+impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream<S> {
     pub(super) async fn connect(
         config: Arc<ClientConfig>,
         name: ServerName<'static>,
-        io: Io,
+        io: S,
     ) -> io::Result<Self> {
         let mut stream = TlsStream {
             io,
             session: UnbufferedClientConnection::new(config, name).map_err(invalid)?,
             incoming: ReadBuffer::default(),
             plain: Vec::new(),
+            read: 0,
             outgoing: Vec::new(),
             sent: 0,
+            writer_waits: false,
             has_ended: false,
             is_closing: false,
             failed: None,
@@ -110,23 +135,24 @@ impl TlsStream {
         if let Some(error) = &self.failed {
             return Err(invalid(Error::clone(error)));
         }
-        self.process_records(room, then).map_err(|error| {
-            self.queue_alert();
-            _ = self.poll_send(cx);
+        let processed = self.process_records(room, then);
+        self.incoming.rest();
+        processed.map_err(|error| {
+            self.queue_alerts();
             self.failed = Some(Box::new(error.clone()));
+            self.send_for_reader(cx);
             invalid(error)
         })
     }
 
-    /// rustls has it before anything else, and must not see what it refused again: this is the last call.
-    fn queue_alert(&mut self) {
-        let received: &mut [u8] = match self.incoming.is_empty() {
-            true => &mut [],
-            false => self.incoming.filled(),
-        };
-        let status = self.session.process_tls_records(received);
-        if let Ok(ConnectionState::EncodeTlsData(data)) = status.state {
-            _ = encode(data, &mut self.outgoing);
+    /// After an error: what rustls has to say about it. While it has something to send, it returns that
+    /// first, so no byte is needed and none is processed.
+    fn queue_alerts(&mut self) {
+        while self.session.wants_write() {
+            match self.session.process_tls_records(&mut []).state {
+                Ok(ConnectionState::EncodeTlsData(data)) => _ = encode(data, &mut self.outgoing),
+                _ => return,
+            }
         }
     }
 
@@ -136,53 +162,55 @@ impl TlsStream {
         then: Then<'_>,
     ) -> Result<bool, Error> {
         loop {
-            let received: &mut [u8] = match self.incoming.is_empty() {
-                true => &mut [],
-                false => self.incoming.filled(),
-            };
+            let received = self.incoming.filled();
+            let available = received.len();
             let UnbufferedStatus { mut discard, state } =
                 self.session.process_tls_records(received);
             let mut stops = None;
-            let state = match state {
-                Ok(state) => state,
-                Err(error) => {
-                    self.incoming.consume(discard);
-                    return Err(error);
-                }
-            };
-            match state {
-                ConnectionState::ReadTraffic(mut traffic) => {
-                    while let Some(record) = traffic.next_record() {
-                        let record = record?;
-                        discard += record.discard;
-                        let mut payload = record.payload;
-                        if let Some(room) = &mut room {
-                            if !payload.is_empty() {
-                                stops = Some(true);
-                            }
-                            let fits = payload.len().min(room.remaining());
-                            room.put_slice(&payload[..fits]);
-                            payload = &payload[fits..];
+            let handled = match state {
+                Err(error) => Err(error),
+                Ok(ConnectionState::ReadTraffic(mut traffic)) => loop {
+                    let record = match traffic.next_record() {
+                        None => break Ok(()),
+                        Some(Err(error)) => break Err(error),
+                        Some(Ok(record)) => record,
+                    };
+                    discard += record.discard;
+                    let mut payload = record.payload;
+                    if let Some(room) = &mut room {
+                        if !payload.is_empty() {
+                            stops = Some(true);
                         }
-                        self.plain.extend_from_slice(payload);
+                        let fits = payload.len().min(room.remaining());
+                        room.put_slice(&payload[..fits]);
+                        payload = &payload[fits..];
                     }
-                }
-                ConnectionState::EncodeTlsData(data) => encode(data, &mut self.outgoing)?,
+                    self.plain.extend_from_slice(payload);
+                },
+                Ok(ConnectionState::EncodeTlsData(data)) => encode(data, &mut self.outgoing),
                 // It is queued, and sent before anything else.
-                ConnectionState::TransmitTlsData(queued) => queued.done(),
-                ConnectionState::PeerClosed => self.has_ended = true,
-                ConnectionState::Closed => {
+                Ok(ConnectionState::TransmitTlsData(queued)) => {
+                    queued.done();
+                    Ok(())
+                }
+                Ok(ConnectionState::PeerClosed) => {
                     self.has_ended = true;
-                    stops = Some(true);
+                    discard = available;
+                    Ok(())
                 }
-                ConnectionState::BlockedHandshake => stops = Some(false),
-                ConnectionState::WriteTraffic(traffic) => {
-                    encrypt(traffic, &mut self.outgoing, then)?;
-                    stops = Some(true);
+                Ok(ConnectionState::BlockedHandshake) => {
+                    stops = Some(false);
+                    Ok(())
                 }
-                _ => return Err(Error::General("an unexpected state of TLS".to_owned())),
-            }
+                Ok(ConnectionState::WriteTraffic(traffic)) => {
+                    stops = Some(true);
+                    encrypt(traffic, &mut self.outgoing, then)
+                }
+                // `Closed` needs a `close_notify` of ours, and early data is for servers.
+                Ok(_) => Err(Error::General("an unexpected state of TLS".to_owned())),
+            };
             self.incoming.consume(discard);
+            handled?;
             if let Some(is_done) = stops {
                 return Ok(is_done);
             }
@@ -191,6 +219,11 @@ impl TlsStream {
 
     /// Receives more records. 0 at the end of the connection.
     fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        if self.incoming.filled().len() >= SIZE {
+            let error = Error::InvalidMessage(InvalidMessage::HandshakePayloadTooLarge);
+            self.failed = Some(Box::new(error.clone()));
+            return Poll::Ready(Err(invalid(error)));
+        }
         let mut read = ReadBuf::new(self.incoming.room());
         let polled = Pin::new(&mut self.io).poll_read(cx, &mut read);
         let length = read.filled().len();
@@ -213,14 +246,30 @@ impl TlsStream {
         Poll::Ready(Ok(()))
     }
 
+    /// For a writer: its task is woken when there is room to send more.
+    fn poll_send_all(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let polled = self.poll_send(cx);
+        self.writer_waits = polled.is_pending();
+        polled
+    }
+
+    /// Sends what reading queued, such as an alert, unless a writer does. An error is the writer's: what
+    /// was received counts all the same.
+    fn send_for_reader(&mut self, cx: &mut Context<'_>) {
+        if !self.writer_waits {
+            _ = self.poll_send(cx);
+        }
+    }
+
     /// Moves what was decrypted before.
     fn take_plain(&mut self, room: &mut ReadBuf<'_>) {
-        let length = self.plain.len().min(room.remaining());
-        room.put_slice(&self.plain[..length]);
-        if length == self.plain.len() {
+        let unread = &self.plain[self.read..];
+        let length = unread.len().min(room.remaining());
+        room.put_slice(&unread[..length]);
+        self.read += length;
+        if self.read == self.plain.len() {
             self.plain = Vec::new();
-        } else {
-            self.plain.drain(..length);
+            self.read = 0;
         }
     }
 }
@@ -287,7 +336,7 @@ fn invalid(error: Error) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, error)
 }
 
-impl AsyncRead for TlsStream {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for TlsStream<S> {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -300,13 +349,17 @@ impl AsyncRead for TlsStream {
         let before = room.filled().len();
         loop {
             this.take_plain(room);
-            if room.filled().len() == before {
-                this.process(cx, Some(room), Then::Nothing)?;
-                // Such as the answer to a change of keys. What is received counts all the same.
-                _ = this.poll_send(cx);
+            if room.filled().len() > before {
+                return Poll::Ready(Ok(()));
             }
+            if this.is_closing {
+                return Poll::Ready(Err(io::ErrorKind::NotConnected.into()));
+            }
+            if !this.has_ended {
+                this.process(cx, Some(room), Then::Nothing)?;
+            }
+            this.send_for_reader(cx);
             if room.filled().len() > before || this.has_ended {
-                this.incoming.rest();
                 return Poll::Ready(Ok(()));
             }
             if ready!(this.poll_receive(cx))? == 0 {
@@ -316,23 +369,20 @@ impl AsyncRead for TlsStream {
     }
 }
 
-impl AsyncWrite for TlsStream {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for TlsStream<S> {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        ready!(this.poll_send(cx))?;
+        ready!(this.poll_send_all(cx))?;
         if this.is_closing {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
         let part = &bytes[..bytes.len().min(MAX_WRITE)];
         if !part.is_empty() {
             this.process(cx, None, Then::Encrypt(part))?;
-            if this.outgoing.is_empty() {
-                return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
-            }
             // It was taken, also if it can't be sent yet.
             if let Poll::Ready(Err(error)) = this.poll_send(cx) {
                 return Poll::Ready(Err(error));
@@ -343,7 +393,7 @@ impl AsyncWrite for TlsStream {
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        ready!(this.poll_send(cx))?;
+        ready!(this.poll_send_all(cx))?;
         Pin::new(&mut this.io).poll_flush(cx)
     }
 
@@ -352,12 +402,16 @@ impl AsyncWrite for TlsStream {
         if !mem::replace(&mut this.is_closing, true) {
             this.process(cx, None, Then::Close)?;
         }
-        ready!(this.poll_send(cx))?;
-        Pin::new(&mut this.io).poll_shutdown(cx)
+        ready!(this.poll_send_all(cx))?;
+        match ready!(Pin::new(&mut this.io).poll_shutdown(cx)) {
+            // The server was faster.
+            Err(error) if error.kind() == io::ErrorKind::NotConnected => Poll::Ready(Ok(())),
+            done => Poll::Ready(done),
+        }
     }
 }
 
-impl fmt::Debug for TlsStream {
+impl<S> fmt::Debug for TlsStream<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TlsStream").finish_non_exhaustive()
     }

@@ -62,7 +62,8 @@ async fn what_is_written_is_what_is_read_in_both_directions_at_once() {
         });
         let uploading = tokio::spawn(async move {
             client_write.write_all(&from_client).await.unwrap();
-            client_write.shutdown().await.unwrap();
+            client_write.flush().await.unwrap();
+            client_write
         });
         // Smaller than a record, so that a part of each waits.
         let mut all = Vec::new();
@@ -74,9 +75,10 @@ async fn what_is_written_is_what_is_read_in_both_directions_at_once() {
             }
         }
         assert!(all == received);
-        assert!(reading.await.unwrap() == sent);
         writing.await.unwrap();
-        uploading.await.unwrap();
+        let mut client_write = uploading.await.unwrap();
+        client_write.shutdown().await.unwrap();
+        assert!(reading.await.unwrap() == sent);
     }
 }
 
@@ -115,6 +117,25 @@ async fn the_end_of_tls_is_one_and_that_of_the_connection_is_not() {
         server.into_inner().0.shutdown().await.unwrap();
         let error = client.read_to_end(&mut Vec::new()).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
+    }
+}
+
+/// rustls would panic in debug builds: an alert would have to follow the end of TLS.
+#[tokio::test]
+async fn after_shutdown_nothing_is_processed() {
+    for version in [&TLS12, &TLS13] {
+        let (mut client, server) = pair(version).await;
+        let (mut socket, _) = server.into_inner();
+        client.shutdown().await.unwrap();
+        socket.write_all(b"no TLS at all").await.unwrap();
+        for _ in 0..2 {
+            let error = client.read(&mut [0; 8]).await.unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::NotConnected);
+            let error = client.write(b"x").await.unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
+            client.flush().await.unwrap();
+            client.shutdown().await.unwrap();
+        }
     }
 }
 
