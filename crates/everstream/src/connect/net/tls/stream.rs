@@ -422,3 +422,8 @@ impl<S> fmt::Debug for TlsStream<S> {
 #[cfg(feature = "rustls")]
 #[path = "stream_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[cfg(feature = "rustls")]
+#[path = "stream_attacks/mod.rs"]
+mod attacks;

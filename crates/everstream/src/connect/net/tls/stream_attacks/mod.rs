@@ -1,0 +1,415 @@
+//! Someone on the network path, or the server itself, attacks a TLS stream.
+//!
+//! Whatever they send: nothing panics, every task ends, memory is bounded, no task that could continue
+//! sleeps, and what is read is the beginning of what was sent.
+
+mod attacks;
+mod pipe;
+mod server;
+
+use std::collections::VecDeque;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use self::pipe::{Pipe, Random, Task};
+use self::server::{Certificate, Server};
+use super::{MAX_WRITE, TlsStream};
+use crate::connect::buffer::SIZE;
+use crate::connect::transport::{Roots, Tls};
+
+/// More than any run needs.
+const MAX_STEPS: usize = 1_000_000;
+
+/// Enough: after many of them nothing that follows is read.
+const MAX_ATTACKS: usize = 20;
+
+/// Says which seed it was.
+struct Seed(u64);
+
+impl Drop for Seed {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("seed {}", self.0);
+        }
+    }
+}
+
+struct Configs {
+    servers: Vec<Arc<ServerConfig>>,
+    clients: Vec<Arc<ClientConfig>>,
+}
+
+impl Configs {
+    fn new() -> Self {
+        let certificate = Certificate::new();
+        let settings = Tls {
+            accept_invalid_certs: true,
+            ..Tls::default()
+        };
+        let accepts_any = settings.client_config(Roots::OnlyOwn, &[]).unwrap();
+        let with_roots = |roots| {
+            let builder = ClientConfig::builder_with_provider(Arc::new(
+                rustls::crypto::ring::default_provider(),
+            ));
+            let builder = builder.with_safe_default_protocol_versions().unwrap();
+            Arc::new(builder.with_root_certificates(roots).with_no_client_auth())
+        };
+        let mut roots = RootCertStore::empty();
+        roots.add(certificate.certificate.clone()).unwrap();
+        let checks = with_roots(roots);
+        Configs {
+            servers: certificate.servers(),
+            // The last one trusts nobody.
+            clients: [
+                vec![accepts_any; 6],
+                vec![checks; 6],
+                vec![with_roots(RootCertStore::empty())],
+            ]
+            .concat(),
+        }
+    }
+}
+
+/// The server and the network.
+struct World {
+    random: Random,
+    pipe: Pipe,
+    server: Server,
+    /// What the server still has to send.
+    to_send: VecDeque<u8>,
+    has_closed: bool,
+    sent: Vec<u8>,
+    /// One in this many records is attacked.
+    attacked_is_one_in: usize,
+    held: Option<Vec<u8>>,
+    attacks: usize,
+    /// There are only attacks after it.
+    spares_handshake: bool,
+}
+
+impl World {
+    /// Whether anything happened.
+    fn step(&mut self) -> bool {
+        let mut state = self.pipe.state();
+        let length = match self.random.below(3) {
+            0 => state.from_client.len().min(1 + self.random.below(100)),
+            _ => state.from_client.len(),
+        };
+        let received: Vec<u8> = state.from_client.drain(..length).collect();
+        state.wake();
+        drop(state);
+        self.server.receive(&received);
+        let mut happened = !received.is_empty();
+        if !self.server.is_handshaking() && !self.server.is_dead && !self.has_closed {
+            happened |= self.send_data();
+        }
+        for record in self.server.records() {
+            happened = true;
+            let held = self.held.take();
+            self.pass_on(record);
+            self.deliver(&held.unwrap_or_default());
+        }
+        if self.server.has_keys() && self.attacks_now() {
+            let records = attacks::forge(&mut self.server, &mut self.sent, &mut self.random);
+            happened |= !records.is_empty();
+            self.deliver(&records);
+        }
+        happened
+    }
+
+    fn send_data(&mut self) -> bool {
+        if self.to_send.is_empty() {
+            self.server.close();
+            self.has_closed = true;
+            return true;
+        }
+        if self.server.is_tls13() && self.random.one_in(20) {
+            let changes = self.random.pick(&[1, 1, 3, 33]);
+            // More than 32 are refused.
+            self.attacks += changes / 33;
+            for _ in 0..changes {
+                self.server.change_keys();
+            }
+        }
+        let length = self.random.pick(&[1, 10, 1000, 20_000]);
+        let part: Vec<u8> = self.to_send.iter().copied().take(length).collect();
+        let sent = self.server.send(&part);
+        self.to_send.drain(..sent);
+        self.sent.extend_from_slice(&part[..sent]);
+        true
+    }
+
+    fn attacks_now(&mut self) -> bool {
+        let attacks = self.attacked_is_one_in > 0
+            && self.attacks < MAX_ATTACKS
+            && !(self.spares_handshake && self.server.is_handshaking())
+            && self.random.one_in(self.attacked_is_one_in);
+        self.attacks += usize::from(attacks);
+        attacks
+    }
+
+    fn pass_on(&mut self, record: Vec<u8>) {
+        if !self.attacks_now() {
+            return self.deliver(&record);
+        }
+        match attacks::tamper(record, &mut self.held, &mut self.random) {
+            Some(records) => self.deliver(&records),
+            None => {
+                self.pipe.state().is_cut = true;
+                self.pipe.state().wake();
+            }
+        }
+    }
+
+    fn deliver(&mut self, bytes: &[u8]) {
+        let mut state = self.pipe.state();
+        if !state.is_cut {
+            state.to_client.extend(bytes);
+        }
+        state.wake();
+    }
+
+    /// Everything is done and everybody sleeps. What was waited for can't arrive any more.
+    fn cut(&mut self) {
+        let mut state = self.pipe.state();
+        assert!(
+            state.to_client.is_empty(),
+            "a reader sleeps while there is something to read"
+        );
+        assert!(!state.is_cut, "a task waits for something after the end");
+        state.is_cut = true;
+        state.wake();
+    }
+}
+
+type Stream = TlsStream<Pipe>;
+
+/// Runs the handshake.
+fn connect(world: &mut World, config: Arc<ClientConfig>) -> Option<Stream> {
+    let name = ServerName::try_from("localhost").unwrap();
+    let mut connecting = pin!(Stream::connect(config, name, world.pipe.clone()));
+    let task = Task::new();
+    let waker = Waker::from(task.clone());
+    for _ in 0..MAX_STEPS {
+        let happened = world.step();
+        if task.is_awake() {
+            task.sleeps();
+            match connecting.as_mut().poll(&mut Context::from_waker(&waker)) {
+                Poll::Ready(connected) => return connected.ok(),
+                Poll::Pending => {}
+            }
+        } else if !happened {
+            world.cut();
+        }
+    }
+    panic!("the handshake didn't end");
+}
+
+struct Reader {
+    task: Arc<Task>,
+    read: Vec<u8>,
+    /// It doesn't read before the writer is done.
+    is_late: bool,
+    end: Option<Result<(), std::io::ErrorKind>>,
+}
+
+impl Reader {
+    fn poll(&mut self, stream: &mut Stream, random: &mut Random) {
+        self.task.sleeps();
+        let waker = Waker::from(self.task.clone());
+        let mut room = vec![0; random.pick(&[1, 100, 5000, 100_000])];
+        let mut room = ReadBuf::new(&mut room);
+        match Pin::new(stream).poll_read(&mut Context::from_waker(&waker), &mut room) {
+            Poll::Pending => {
+                assert!(
+                    room.filled().is_empty(),
+                    "it has read and says that it waits"
+                );
+                return;
+            }
+            Poll::Ready(Ok(())) if room.filled().is_empty() => self.end = Some(Ok(())),
+            Poll::Ready(Ok(())) => self.read.extend_from_slice(room.filled()),
+            Poll::Ready(Err(error)) => self.end = Some(Err(error.kind())),
+        }
+        waker.wake();
+    }
+}
+
+enum Next {
+    Write,
+    Flush,
+    Shutdown,
+    Done,
+}
+
+struct Writer {
+    task: Arc<Task>,
+    to_write: Vec<u8>,
+    written: usize,
+    next: Next,
+    /// It ends TLS while the reader is still reading.
+    is_hasty: bool,
+}
+
+impl Writer {
+    fn is_runnable(&self, reader: &Reader) -> bool {
+        match self.next {
+            Next::Done => false,
+            Next::Shutdown if !self.is_hasty && reader.end.is_none() => false,
+            _ => self.task.is_awake(),
+        }
+    }
+
+    fn poll(&mut self, stream: &mut Stream, random: &mut Random) {
+        self.task.sleeps();
+        let waker = Waker::from(self.task.clone());
+        let cx = &mut Context::from_waker(&waker);
+        let mut stream = Pin::new(stream);
+        let rest = &self.to_write[self.written..];
+        let polled = match self.next {
+            Next::Write if rest.is_empty() => {
+                self.next = Next::Flush;
+                Poll::Ready(Ok(()))
+            }
+            Next::Write => {
+                let part = rest.len().min(random.pick(&[1, 100, 16384, 16385, 50_000]));
+                let polled = stream.as_mut().poll_write(cx, &rest[..part]);
+                polled.map_ok(|length| {
+                    assert!(length > 0 && length <= MAX_WRITE);
+                    self.written += length;
+                    if random.one_in(3) {
+                        self.next = Next::Flush;
+                    }
+                })
+            }
+            Next::Flush => stream.as_mut().poll_flush(cx).map_ok(|()| {
+                assert!(stream.outgoing.is_empty());
+                let is_done = self.written == self.to_write.len();
+                self.next = if is_done { Next::Shutdown } else { Next::Write };
+            }),
+            Next::Shutdown => {
+                let polled = stream.as_mut().poll_shutdown(cx);
+                polled.map_ok(|()| self.next = Next::Done)
+            }
+            Next::Done => unreachable!(),
+        };
+        match polled {
+            Poll::Pending => return,
+            Poll::Ready(Ok(())) => {}
+            Poll::Ready(Err(_)) => self.next = Next::Done,
+        }
+        waker.wake();
+    }
+}
+
+fn run(seed: u64, configs: &Configs) -> (bool, usize) {
+    let _seed = Seed(seed);
+    let mut random = Random(seed);
+    let (down, up) = (
+        random.pick(&[0, 100, 3000, 20_000, 200_000]),
+        random.pick(&[0, 0, 100, 3000, 20_000, 200_000]),
+    );
+    let (to_send, to_write) = (random.bytes(down), random.bytes(up));
+    let config = configs.clients[random.below(configs.clients.len())].clone();
+    let server = configs.servers[random.below(configs.servers.len())].clone();
+    let mut world = World {
+        pipe: Pipe::new(Random(seed ^ 0xff)),
+        server: Server::new(server),
+        to_send: to_send.into(),
+        has_closed: false,
+        sent: Vec::new(),
+        attacked_is_one_in: random.pick(&[0, 2, 5, 10, 20, 50, 100]),
+        held: None,
+        attacks: 0,
+        spares_handshake: random.one_in(2),
+        random: Random(seed ^ 0xff00),
+    };
+    let Some(mut stream) = connect(&mut world, config) else {
+        return (false, world.attacks);
+    };
+    let mut reader = Reader {
+        task: Task::new(),
+        read: Vec::new(),
+        is_late: random.one_in(4),
+        end: None,
+    };
+    let mut writer = Writer {
+        task: Task::new(),
+        to_write,
+        written: 0,
+        next: Next::Write,
+        is_hasty: random.one_in(4),
+    };
+    let mut steps = 0;
+    while reader.end.is_none() || !matches!(writer.next, Next::Done) {
+        steps += 1;
+        assert!(steps < MAX_STEPS, "it didn't end");
+        let happened = random.one_in(2) && world.step();
+        let may_read = !reader.is_late || matches!(writer.next, Next::Done | Next::Shutdown);
+        let reads = reader.end.is_none() && may_read && reader.task.is_awake();
+        let writes = writer.is_runnable(&reader);
+        match (reads, writes) {
+            (true, true) if random.one_in(2) => reader.poll(&mut stream, &mut random),
+            (true, false) => reader.poll(&mut stream, &mut random),
+            (_, true) => writer.poll(&mut stream, &mut random),
+            (false, false) if !happened && !world.step() => {
+                // The server takes everything.
+                let waits = matches!(writer.next, Next::Write | Next::Flush);
+                assert!(!waits, "a writer sleeps while there is room");
+                world.cut();
+            }
+            (false, false) => {}
+        }
+        assert!(stream.incoming.filled().len() <= SIZE);
+        assert!(stream.plain.len() <= SIZE + MAX_WRITE);
+        assert!(stream.outgoing.len() <= MAX_WRITE + 1000);
+    }
+    let end = reader.end;
+    for _ in 0..2 {
+        reader.poll(&mut stream, &mut random);
+        assert!(
+            end == Some(Ok(())) || reader.end != Some(Ok(())),
+            "{end:?} is forgotten"
+        );
+        writer.to_write.push(0);
+        writer.next = Next::Write;
+        // It may have an alert to send first.
+        while !matches!(writer.next, Next::Done) {
+            steps += 1;
+            assert!(steps < MAX_STEPS, "it writes after the end");
+            writer.poll(&mut stream, &mut random);
+            world.step();
+        }
+    }
+    while world.step() {}
+    assert!(world.sent.starts_with(&reader.read));
+    assert!(writer.to_write.starts_with(&world.server.received));
+    if world.attacks == 0 && !world.server.is_dead {
+        assert_eq!(world.server.received.len(), up);
+        if !writer.is_hasty {
+            assert_eq!((end, reader.read.len()), (Some(Ok(())), down));
+        }
+    }
+    (true, world.attacks)
+}
+
+#[test]
+fn whatever_is_sent_is_read_correctly_or_an_error() {
+    let variable = std::env::var("EVERSTREAM_TLS_ATTACKS");
+    let runs = variable.map_or(300, |runs| runs.parse().unwrap());
+    let first = std::env::var("EVERSTREAM_SEED").map_or(0, |seed| seed.parse().unwrap());
+    let configs = Configs::new();
+    let (mut connected, mut attacks) = (0, 0);
+    for seed in first..first + runs {
+        let (is_connected, attacked) = run(seed, &configs);
+        connected += u64::from(is_connected);
+        attacks += attacked;
+    }
+    println!("{runs} runs, {connected} connected, {attacks} attacks");
+    assert!(runs == 1 || connected > runs / 4 && connected < runs && attacks > 100);
+}
