@@ -6,27 +6,26 @@
 mod attacks;
 mod pipe;
 mod server;
+mod tasks;
+mod world;
 
-use std::collections::VecDeque;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use self::pipe::{Pipe, Random, Task};
-use self::server::{Certificate, Server};
+use self::server::Certificate;
+use self::tasks::{Next, Reader, Writer};
+use self::world::World;
 use super::{MAX_WRITE, TlsStream};
 use crate::connect::buffer::SIZE;
 use crate::connect::transport::{Roots, Tls};
 
 /// More than any run needs.
 const MAX_STEPS: usize = 1_000_000;
-
-/// Enough: after many of them nothing that follows is read.
-const MAX_ATTACKS: usize = 20;
 
 /// Says which seed it was.
 struct Seed(u64);
@@ -75,118 +74,6 @@ impl Configs {
     }
 }
 
-/// The server and the network.
-struct World {
-    random: Random,
-    pipe: Pipe,
-    server: Server,
-    /// What the server still has to send.
-    to_send: VecDeque<u8>,
-    has_closed: bool,
-    sent: Vec<u8>,
-    /// One in this many records is attacked.
-    attacked_is_one_in: usize,
-    held: Option<Vec<u8>>,
-    attacks: usize,
-    /// There are only attacks after it.
-    spares_handshake: bool,
-}
-
-impl World {
-    /// Whether anything happened.
-    fn step(&mut self) -> bool {
-        let mut state = self.pipe.state();
-        let length = match self.random.below(3) {
-            0 => state.from_client.len().min(1 + self.random.below(100)),
-            _ => state.from_client.len(),
-        };
-        let received: Vec<u8> = state.from_client.drain(..length).collect();
-        state.wake();
-        drop(state);
-        self.server.receive(&received);
-        let mut happened = !received.is_empty();
-        if !self.server.is_handshaking() && !self.server.is_dead && !self.has_closed {
-            happened |= self.send_data();
-        }
-        for record in self.server.records() {
-            happened = true;
-            let held = self.held.take();
-            self.pass_on(record);
-            self.deliver(&held.unwrap_or_default());
-        }
-        if self.server.has_keys() && self.attacks_now() {
-            let records = attacks::forge(&mut self.server, &mut self.sent, &mut self.random);
-            happened |= !records.is_empty();
-            self.deliver(&records);
-        }
-        happened
-    }
-
-    fn send_data(&mut self) -> bool {
-        if self.to_send.is_empty() {
-            self.server.close();
-            self.has_closed = true;
-            return true;
-        }
-        if self.server.is_tls13() && self.random.one_in(20) {
-            let changes = self.random.pick(&[1, 1, 3, 33]);
-            // More than 32 are refused.
-            self.attacks += changes / 33;
-            for _ in 0..changes {
-                self.server.change_keys();
-            }
-        }
-        let length = self.random.pick(&[1, 10, 1000, 20_000]);
-        let part: Vec<u8> = self.to_send.iter().copied().take(length).collect();
-        let sent = self.server.send(&part);
-        self.to_send.drain(..sent);
-        self.sent.extend_from_slice(&part[..sent]);
-        true
-    }
-
-    fn attacks_now(&mut self) -> bool {
-        let attacks = self.attacked_is_one_in > 0
-            && self.attacks < MAX_ATTACKS
-            && !(self.spares_handshake && self.server.is_handshaking())
-            && self.random.one_in(self.attacked_is_one_in);
-        self.attacks += usize::from(attacks);
-        attacks
-    }
-
-    fn pass_on(&mut self, record: Vec<u8>) {
-        if !self.attacks_now() {
-            return self.deliver(&record);
-        }
-        match attacks::tamper(record, &mut self.held, &mut self.random) {
-            Some(records) => self.deliver(&records),
-            None => {
-                self.pipe.state().is_cut = true;
-                self.pipe.state().wake();
-            }
-        }
-    }
-
-    fn deliver(&mut self, bytes: &[u8]) {
-        let mut state = self.pipe.state();
-        if !state.is_cut {
-            state.to_client.extend(bytes);
-        }
-        state.wake();
-    }
-
-    /// Everything is done and everybody sleeps. What was waited for can't arrive any more.
-    fn cut(&mut self) {
-        let mut state = self.pipe.state();
-        assert!(
-            state.to_client.is_empty(),
-            "a reader sleeps while there is something to read"
-        );
-        assert!(!state.is_cut, "a task waits for something after the end");
-        state.is_cut = true;
-        state.wake();
-    }
-}
-
 type Stream = TlsStream<Pipe>;
 
 /// Runs the handshake.
@@ -208,122 +95,6 @@ fn connect(world: &mut World, config: Arc<ClientConfig>) -> Option<Stream> {
         }
     }
     panic!("the handshake didn't end");
-}
-
-struct Reader {
-    task: Arc<Task>,
-    read: Vec<u8>,
-    /// It doesn't read before the writer is done.
-    is_late: bool,
-    end: Option<Result<(), std::io::ErrorKind>>,
-}
-
-impl Reader {
-    fn new() -> Self {
-        Reader {
-            task: Task::new(),
-            read: Vec::new(),
-            is_late: false,
-            end: None,
-        }
-    }
-
-    fn poll(&mut self, stream: &mut Stream, random: &mut Random) {
-        self.task.sleeps();
-        let waker = Waker::from(self.task.clone());
-        let mut room = vec![0; random.pick(&[1, 100, 5000, 100_000])];
-        let mut room = ReadBuf::new(&mut room);
-        match Pin::new(stream).poll_read(&mut Context::from_waker(&waker), &mut room) {
-            Poll::Pending => {
-                assert!(
-                    room.filled().is_empty(),
-                    "it has read and says that it waits"
-                );
-                return;
-            }
-            Poll::Ready(Ok(())) if room.filled().is_empty() => self.end = Some(Ok(())),
-            Poll::Ready(Ok(())) => self.read.extend_from_slice(room.filled()),
-            Poll::Ready(Err(error)) => self.end = Some(Err(error.kind())),
-        }
-        waker.wake();
-    }
-}
-
-enum Next {
-    Write,
-    Flush,
-    Shutdown,
-    Done,
-}
-
-struct Writer {
-    task: Arc<Task>,
-    to_write: Vec<u8>,
-    written: usize,
-    next: Next,
-    /// It ends TLS while the reader is still reading.
-    is_hasty: bool,
-}
-
-impl Writer {
-    fn new(to_write: Vec<u8>) -> Self {
-        Writer {
-            task: Task::new(),
-            to_write,
-            written: 0,
-            next: Next::Write,
-            is_hasty: false,
-        }
-    }
-
-    fn is_runnable(&self, reader: &Reader) -> bool {
-        match self.next {
-            Next::Done => false,
-            Next::Shutdown if !self.is_hasty && reader.end.is_none() => false,
-            _ => self.task.is_awake(),
-        }
-    }
-
-    fn poll(&mut self, stream: &mut Stream, random: &mut Random) {
-        self.task.sleeps();
-        let waker = Waker::from(self.task.clone());
-        let cx = &mut Context::from_waker(&waker);
-        let mut stream = Pin::new(stream);
-        let rest = &self.to_write[self.written..];
-        let polled = match self.next {
-            Next::Write if rest.is_empty() => {
-                self.next = Next::Flush;
-                Poll::Ready(Ok(()))
-            }
-            Next::Write => {
-                let part = rest.len().min(random.pick(&[1, 100, 16384, 16385, 50_000]));
-                let polled = stream.as_mut().poll_write(cx, &rest[..part]);
-                polled.map_ok(|length| {
-                    assert!(length > 0 && length <= MAX_WRITE);
-                    self.written += length;
-                    if random.one_in(3) {
-                        self.next = Next::Flush;
-                    }
-                })
-            }
-            Next::Flush => stream.as_mut().poll_flush(cx).map_ok(|()| {
-                assert!(stream.outgoing.is_empty());
-                let is_done = self.written == self.to_write.len();
-                self.next = if is_done { Next::Shutdown } else { Next::Write };
-            }),
-            Next::Shutdown => {
-                let polled = stream.as_mut().poll_shutdown(cx);
-                polled.map_ok(|()| self.next = Next::Done)
-            }
-            Next::Done => unreachable!(),
-        };
-        match polled {
-            Poll::Pending => return,
-            Poll::Ready(Ok(())) => {}
-            Poll::Ready(Err(_)) => self.next = Next::Done,
-        }
-        waker.wake();
-    }
 }
 
 fn run(seed: u64, configs: &Configs) -> (bool, usize) {
@@ -413,23 +184,6 @@ fn whatever_is_sent_is_read_correctly_or_an_error() {
     }
     println!("{runs} runs, {connected} connected, {attacks} attacks");
     assert!(runs == 1 || connected > runs / 4 && connected < runs && attacks > 100);
-}
-
-impl World {
-    fn new(seed: u64, server: Arc<ServerConfig>, to_send: Vec<u8>) -> Self {
-        World {
-            pipe: Pipe::new(Random(seed ^ 0xff)),
-            server: Server::new(server),
-            to_send: to_send.into(),
-            has_closed: false,
-            sent: Vec::new(),
-            attacked_is_one_in: 0,
-            held: None,
-            attacks: 0,
-            spares_handshake: false,
-            random: Random(seed ^ 0xff00),
-        }
-    }
 }
 
 fn connected(
