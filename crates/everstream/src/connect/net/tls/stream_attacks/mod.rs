@@ -3,7 +3,7 @@
 //! Whatever they send: nothing panics, every task ends, memory is bounded, no task that could continue
 //! sleeps, and what is read is the beginning of what was sent.
 
-mod attacks;
+mod hostile;
 mod pipe;
 mod server;
 mod tasks;

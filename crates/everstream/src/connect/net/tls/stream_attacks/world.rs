@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rustls::ServerConfig;
 
-use super::attacks;
+use super::hostile;
 use super::pipe::{Pipe, Random};
 use super::server::Server;
 
@@ -67,7 +67,7 @@ impl World {
             self.deliver(&held.unwrap_or_default());
         }
         if self.server.has_keys() && self.attacks_now() {
-            let records = attacks::forge(&mut self.server, &mut self.sent, &mut self.random);
+            let records = hostile::forge(&mut self.server, &mut self.sent, &mut self.random);
             happened |= !records.is_empty();
             self.deliver(&records);
         }
@@ -109,7 +109,7 @@ impl World {
         if !self.attacks_now() {
             return self.deliver(&record);
         }
-        match attacks::tamper(record, &mut self.held, &mut self.random) {
+        match hostile::tamper(record, &mut self.held, &mut self.random) {
             Some(records) => self.deliver(&records),
             None => {
                 self.pipe.state().is_cut = true;
