@@ -2,6 +2,8 @@
 //!
 //! Whatever they send: nothing panics, every task ends, memory is bounded, no task that could continue
 //! sleeps, and what is read is the beginning of what was sent.
+//!
+//! `EVERSTREAM_TLS_ATTACKS` sets the number of runs, and `EVERSTREAM_SEED` the seed of the first one.
 
 mod hostile;
 mod pipe;
