@@ -31,6 +31,7 @@ const GRACE: Duration = Duration::from_millis(20);
 const MAX_REOPENED: usize = 2;
 
 pub(super) struct HttpClient {
+    pub(super) url: Arc<String>,
     pub(super) settings: Arc<Settings>,
     pub(super) connections: Connections,
     pub(super) method: Method,
@@ -45,12 +46,12 @@ impl HttpClient {
     ) -> impl Future<Output = Result<Attempting, Fault>> + Send + use<> {
         self.attempts += 1;
         let number = self.attempts;
-        let settings = self.settings.clone();
+        let (url, settings) = (self.url.clone(), self.settings.clone());
         let connections = self.connections.clone();
         let method = self.method.clone();
         async move {
             // It could be made when the client was.
-            let attempt = settings.attempt();
+            let attempt = settings.attempt(&url);
             let mut attempt = attempt.map_err(|error| Fault::Other(error.into()))?;
             attempt.number = number;
             attempt.last_event_id = request.last_event_id;
