@@ -188,8 +188,9 @@ impl Attempting {
     }
 
     async fn connect(&mut self, deadline: Option<Timestamp>) -> Option<Channel> {
-        let opening = self.connections.open(&self.exchange.request().url);
-        match until(self.epoch, deadline, opening).await {
+        let url = &self.exchange.request().url;
+        let opened = until(self.epoch, deadline, pin!(self.connections.open(url))).await;
+        match opened {
             Some(Ok(channel)) => {
                 self.exchange.handle_connected(self.now());
                 return Some(channel);
@@ -204,8 +205,9 @@ impl Attempting {
     }
 
     async fn receive(&mut self, channel: Channel, deadline: Option<Timestamp>) -> Option<Response> {
-        let sending = channel.send(self.exchange.request(), self.body.as_ref());
-        match until(self.epoch, deadline, sending).await {
+        let (request, body) = (self.exchange.request(), self.body.as_ref());
+        let sent = until(self.epoch, deadline, pin!(channel.send(request, body))).await;
+        match sent {
             Some(Ok(response)) => return Some(response),
             Some(Err(SendError::Failed(error))) => self.exchange.handle_failure(error),
             #[cfg(any(feature = "http2", feature = "reqwest"))]
@@ -254,7 +256,8 @@ impl Attempting {
                 }
                 Output::ReadError { coding, deadline } => {
                     let error = error.get_or_insert_with(|| ErrorBody::new(body.take(), coding));
-                    match until(self.epoch, Some(deadline), error.next()).await {
+                    let next = until(self.epoch, Some(deadline), pin!(error.next())).await;
+                    match next {
                         Some(Some(Ok(bytes))) => self.exchange.handle_body(&bytes),
                         Some(None | Some(Err(_))) => self.exchange.handle_body_end(),
                         None => self.exchange.handle_timeout(self.now()),
@@ -298,18 +301,18 @@ impl ErrorBody {
     }
 }
 
-/// What the future returns, unless the time is up.
+/// What the future returns, unless the time is up. It borrows the future: owning it would make this one
+/// three times as large.
 async fn until<T>(
     epoch: Instant,
     deadline: Option<Timestamp>,
-    future: impl Future<Output = T>,
+    mut future: Pin<&mut impl Future<Output = T>>,
 ) -> Option<T> {
     // A limit beyond the clock's range is none.
     let deadline = deadline.and_then(|deadline| epoch.checked_add(deadline.elapsed()));
     let Some(deadline) = deadline else {
         return Some(future.await);
     };
-    let mut future = pin!(future);
     match tokio::time::timeout_at(deadline, future.as_mut()).await {
         Ok(output) => Some(output),
         Err(_) => tokio::time::timeout(GRACE, future).await.ok(),
