@@ -10,7 +10,7 @@ use bytes::Bytes;
 use everstream_core::{Action, Event, Output, Session, SessionConfig, Timestamp};
 use tokio::time::Instant;
 
-use crate::connect::{ConnectFuture, ConnectRequest, Connection, ConnectionClient};
+use crate::connect::{Chunks, ConnectFuture, ConnectRequest, Connection, ConnectionClient};
 use crate::error::Error;
 use crate::handle::Handle;
 use crate::timer::Timer;
@@ -45,7 +45,7 @@ pub(crate) struct Driver {
 enum Link {
     None,
     Connecting(ConnectFuture),
-    Open(Connection),
+    Open(Chunks),
 }
 
 impl Driver {
@@ -299,12 +299,12 @@ impl Driver {
         };
         let now = now(self.epoch);
         match result {
-            Ok(mut connection) => {
-                debug!(status = connection.start.status, "connected");
-                let start = std::mem::take(&mut connection.start);
-                self.link = Link::Open(connection);
+            Ok(Connection { start, chunks }) => {
+                debug!(status = start.status, "connected");
+                self.link = Link::Open(chunks);
                 self.has_connected = true;
-                self.timer.forget_deadline();
+                // A stream without a read timeout needs none until it reconnects.
+                self.timer = Timer::default();
                 self.session.handle_connected(start, now);
             }
             Err(fault) => self.session.handle_fault(fault, now),
@@ -315,7 +315,7 @@ impl Driver {
     /// Ready when something came, or nothing in time.
     fn poll_read(&mut self, deadline: Option<Timestamp>, cx: &mut Context<'_>) -> Poll<()> {
         let read = match &mut self.link {
-            Link::Open(connection) => connection.poll_bytes(cx),
+            Link::Open(chunks) => chunks.poll_next(cx),
             // The session reads only from what it was told is connected.
             _ => Poll::Ready(None),
         };

@@ -195,8 +195,13 @@ pub struct ConnectRequest {
 /// ```
 pub struct Connection {
     pub(crate) start: Start,
+    pub(crate) chunks: Chunks,
+}
+
+/// What is left of a connection once its start is delivered. Dropping it closes the connection.
+pub(crate) struct Chunks {
     source: Source,
-    /// The end or an error has come. Streams needn't bear being asked again after that.
+    /// The end or an error was received. A stream needn't support a poll after that.
     over: bool,
     closer: Option<Box<dyn FnOnce() + Send>>,
 }
@@ -216,9 +221,11 @@ impl Connection {
     fn from_source(source: Source) -> Self {
         Connection {
             start: Start::default(),
-            source,
-            over: false,
-            closer: None,
+            chunks: Chunks {
+                source,
+                over: false,
+                closer: None,
+            },
         }
     }
 
@@ -287,7 +294,7 @@ impl Connection {
     /// ```
     #[must_use]
     pub fn with_closer(mut self, closer: impl FnOnce() + Send + 'static) -> Self {
-        self.closer = Some(Box::new(closer));
+        self.chunks.closer = Some(Box::new(closer));
         self
     }
 
@@ -321,14 +328,13 @@ impl Connection {
     /// # }
     /// ```
     pub async fn next_chunk(&mut self) -> Option<Result<impl AsRef<[u8]> + use<>, Fault>> {
-        std::future::poll_fn(|cx| self.poll_bytes(cx)).await
+        std::future::poll_fn(|cx| self.chunks.poll_next(cx)).await
     }
+}
 
+impl Chunks {
     /// The next bytes, never empty; `None` at the orderly end.
-    pub(crate) fn poll_bytes(
-        &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Bytes, Fault>>> {
+    pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Fault>>> {
         if self.over {
             return Poll::Ready(None);
         }
@@ -342,7 +348,7 @@ impl Connection {
     }
 }
 
-impl Drop for Connection {
+impl Drop for Chunks {
     fn drop(&mut self) {
         if let Some(closer) = self.closer.take() {
             closer();
