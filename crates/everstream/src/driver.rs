@@ -10,7 +10,7 @@ use bytes::Bytes;
 use everstream_core::{Action, Ending, Event, Output, Session, SessionConfig, Timestamp};
 use tokio::time::Instant;
 
-use crate::connect::{ConnectFuture, ConnectRequest, Connection, ConnectionClient};
+use crate::connect::{Chunks, ConnectFuture, ConnectRequest, Connection, ConnectionClient};
 use crate::error::Error;
 use crate::handle::Handle;
 use crate::timer::Timer;
@@ -48,7 +48,7 @@ pub(crate) struct Driver {
 enum Link {
     None,
     Connecting(ConnectFuture),
-    Open(Connection),
+    Open(Chunks),
 }
 
 impl Driver {
@@ -307,12 +307,12 @@ impl Driver {
         };
         let now = now(self.epoch);
         match result {
-            Ok(mut connection) => {
-                self.log.connected(&connection.start);
-                let start = std::mem::take(&mut connection.start);
-                self.link = Link::Open(connection);
+            Ok(Connection { start, chunks }) => {
+                self.log.connected(&start);
+                self.link = Link::Open(chunks);
                 self.has_connected = true;
-                self.timer.forget_deadline();
+                // A stream without a read timeout needs none until it reconnects.
+                self.timer = Timer::default();
                 self.session.handle_connected(start, now);
             }
             Err(fault) => self.session.handle_fault(fault, now),
@@ -323,7 +323,7 @@ impl Driver {
     /// Ready when something came, or nothing in time.
     fn poll_read(&mut self, deadline: Option<Timestamp>, cx: &mut Context<'_>) -> Poll<()> {
         let (read, ending) = match &mut self.link {
-            Link::Open(connection) => (connection.poll_bytes(cx), connection.ending),
+            Link::Open(chunks) => (chunks.poll_next(cx), chunks.ending()),
             // The session reads only from what it was told is connected.
             _ => (Poll::Ready(None), Ending::Unproven),
         };

@@ -35,6 +35,38 @@ fn a_client_keeps_no_request() {
 }
 
 #[test]
+fn clients_of_different_urls_share_the_other_settings() {
+    let http = Http::new("http://localhost/feed").header("x-team", "a");
+    let bytes = kept(|| http.clone().url("http://localhost/feed/1"));
+    println!("{bytes} bytes for another URL");
+    assert!(bytes < 100, "{bytes} bytes");
+}
+
+#[test]
+fn a_connection_attempt_is_small() {
+    let server = Server::start();
+    server.otherwise(Reply::stream().stall());
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let _inside = runtime.enter();
+    let http = Http::new(server.url("/")).no_proxy();
+    let connecting = || {
+        let mut client = SseClient::new(http.clone()).unwrap();
+        let next = poll_fn(|cx| Poll::Ready(client.poll_next_action(cx).is_pending()));
+        assert!(runtime.block_on(next), "it waits");
+        client
+    };
+    // What they share.
+    let first = connecting();
+    let each = kept(|| (0..32).map(|_| connecting()).collect::<Vec<_>>()) / 32;
+    drop(first);
+    println!("{each} bytes for each client that is connecting");
+    assert!(each < 6_000, "{each} bytes");
+}
+
+#[test]
 fn a_stream_that_waits_keeps_neither_chunks_nor_queues() {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -49,6 +81,7 @@ fn a_stream_that_waits_keeps_neither_chunks_nor_queues() {
     let bytes = kept(|| {
         let mut client = SseClient::new(source).unwrap();
         runtime.block_on(async {
+            client.start().await.unwrap();
             client.next_event().await.unwrap().unwrap();
             let next = poll_fn(|cx| Poll::Ready(client.poll_next_action(cx).is_pending()));
             assert!(next.await, "it waits");
@@ -79,6 +112,13 @@ fn kept_by_readers(count: usize, body: &str) -> i64 {
     let bytes = kept(|| (0..count).map(|_| client()).collect::<Vec<_>>());
     drop(first);
     bytes
+}
+
+#[test]
+fn a_stream_over_http_that_waits_is_small() {
+    let each = kept_by_readers(32, "data: one\n\n") / 32;
+    println!("{each} bytes for each stream over HTTP/1.1, with the runtime's part");
+    assert!(each < 1_650, "{each} bytes");
 }
 
 #[test]

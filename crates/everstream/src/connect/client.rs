@@ -31,6 +31,7 @@ const GRACE: Duration = Duration::from_millis(20);
 const MAX_REOPENED: usize = 2;
 
 pub(super) struct HttpClient {
+    pub(super) url: Arc<String>,
     pub(super) settings: Arc<Settings>,
     pub(super) connections: Connections,
     pub(super) method: Method,
@@ -45,13 +46,13 @@ impl HttpClient {
     ) -> impl Future<Output = Result<Attempting, Fault>> + Send + use<> {
         self.attempts += 1;
         let number = self.attempts;
-        let settings = self.settings.clone();
+        let (url, settings) = (self.url.clone(), self.settings.clone());
         let connections = self.connections.clone();
         let method = self.method.clone();
         let resume_with_get = request.resume_with_get;
         async move {
             // It could be made when the client was.
-            let attempt = settings.attempt();
+            let attempt = settings.attempt(&url);
             let mut attempt = attempt.map_err(|error| Fault::Other(error.into()))?;
             attempt.number = number;
             attempt.method = method;
@@ -200,8 +201,9 @@ impl Attempting {
     }
 
     async fn connect(&mut self, deadline: Option<Timestamp>) -> Option<Channel> {
-        let opening = self.connections.open(&self.exchange.request().url);
-        match until(self.epoch, deadline, opening).await {
+        let url = &self.exchange.request().url;
+        let opened = until(self.epoch, deadline, pin!(self.connections.open(url))).await;
+        match opened {
             Some(Ok(channel)) => {
                 self.exchange.handle_connected(self.now());
                 return Some(channel);
@@ -216,8 +218,9 @@ impl Attempting {
     }
 
     async fn receive(&mut self, channel: Channel, deadline: Option<Timestamp>) -> Option<Response> {
-        let sending = channel.send(self.exchange.request(), self.body.as_ref());
-        match until(self.epoch, deadline, sending).await {
+        let (request, body) = (self.exchange.request(), self.body.as_ref());
+        let sent = until(self.epoch, deadline, pin!(channel.send(request, body))).await;
+        match sent {
             Some(Ok(response)) => return Some(response),
             Some(Err(SendError::Failed(error))) => self.exchange.handle_failure(error),
             #[cfg(any(feature = "http2", feature = "reqwest"))]
@@ -266,7 +269,8 @@ impl Attempting {
                 }
                 Output::ReadError { coding, deadline } => {
                     let error = error.get_or_insert_with(|| ErrorBody::new(body.take(), coding));
-                    match until(self.epoch, Some(deadline), error.next()).await {
+                    let next = until(self.epoch, Some(deadline), pin!(error.next())).await;
+                    match next {
                         Some(Some(Ok(bytes))) => self.exchange.handle_body(&bytes),
                         Some(None | Some(Err(_))) => self.exchange.handle_body_end(),
                         None => self.exchange.handle_timeout(self.now()),
@@ -289,8 +293,7 @@ pub(super) fn connection(start: Start, body: Body, coding: Option<ContentCoding>
         None => Connection::from_source(Source::Body(body)),
     };
     connection.start = start;
-    connection.ending = ending;
-    connection
+    connection.with_ending(ending)
 }
 
 /// The body of a response that isn't a stream.
@@ -312,18 +315,18 @@ impl ErrorBody {
     }
 }
 
-/// What the future returns, unless the time is up.
+/// What the future returns, unless the time is up. It borrows the future: owning it would make this one
+/// three times as large.
 async fn until<T>(
     epoch: Instant,
     deadline: Option<Timestamp>,
-    future: impl Future<Output = T>,
+    mut future: Pin<&mut impl Future<Output = T>>,
 ) -> Option<T> {
     // A limit beyond the clock's range is none.
     let deadline = deadline.and_then(|deadline| epoch.checked_add(deadline.elapsed()));
     let Some(deadline) = deadline else {
         return Some(future.await);
     };
-    let mut future = pin!(future);
     match tokio::time::timeout_at(deadline, future.as_mut()).await {
         Ok(output) => Some(output),
         Err(_) => tokio::time::timeout(GRACE, future).await.ok(),

@@ -126,7 +126,9 @@ impl Ours {
                 let (ours, to) = (ours.clone(), to.clone());
                 async move { ours.connector.connect(&to, versions).await }
             };
-            return match self.shared.open(url, self.versions, connect).await? {
+            // Boxed, because the future of a plain connection would be five times as large with it.
+            let opening = Box::pin(self.shared.open(url, self.versions, connect));
+            return match opening.await? {
                 http2::Opened::Shared(sender) => Ok(Channel::Http2(sender)),
                 http2::Opened::Http1(connected) => Ok(Channel::from(connected)),
             };

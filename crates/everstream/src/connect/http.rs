@@ -38,7 +38,8 @@ pub use super::transport::HttpVersion;
 /// ```
 #[derive(Clone)]
 pub struct Http {
-    /// What a task holds that is given an `Http` is a pointer, and what a client keeps is shared.
+    // Both are pointers: tasks hold an `Http` by value, and what a client keeps is shared.
+    url: Arc<String>,
     settings: Arc<Settings>,
 }
 
@@ -51,7 +52,8 @@ impl Http {
     /// ```
     pub fn new(url: impl Into<String>) -> Self {
         Http {
-            settings: Arc::new(Settings::new(url.into())),
+            url: Arc::new(url.into()),
+            settings: Arc::default(),
         }
     }
 
@@ -63,8 +65,9 @@ impl Http {
     /// # drop(one);
     /// ```
     #[must_use]
-    pub fn url(self, url: impl Into<String>) -> Self {
-        self.with(|settings| settings.url = url.into())
+    pub fn url(mut self, url: impl Into<String>) -> Self {
+        self.url = Arc::new(url.into());
+        self
     }
 
     /// Adds a parameter to the URL's query.
@@ -322,7 +325,7 @@ impl Http {
         let method = Method::from_bytes(settings.method.as_bytes()).map_err(|_| {
             Error::config("method", format!("{:?} isn't a method", settings.method))
         })?;
-        let first = settings.attempt()?;
+        let first = settings.attempt(&self.url)?;
         if cfg!(not(feature = "__tls"))
             && !settings.brings_client()
             && first.url.scheme() == "https"
@@ -331,6 +334,7 @@ impl Http {
             return Err(Error::config("url", problem));
         }
         Ok(HttpClient {
+            url: self.url.clone(),
             connections: settings.connections(context)?,
             settings: settings.clone(),
             method,
@@ -349,7 +353,7 @@ impl fmt::Debug for Http {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Http")
             .field("method", &self.settings.method)
-            .field("url", &RedactedUrl(&self.settings.url))
+            .field("url", &RedactedUrl(&self.url))
             .finish_non_exhaustive()
     }
 }

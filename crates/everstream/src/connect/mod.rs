@@ -206,9 +206,14 @@ pub struct ConnectRequest {
 /// ```
 pub struct Connection {
     pub(crate) start: Start,
+    pub(crate) chunks: Chunks,
+}
+
+/// What is left of a connection once its start is delivered. Dropping it closes the connection.
+pub(crate) struct Chunks {
     source: Source,
-    pub(crate) ending: Ending,
-    /// The end or an error has come. Streams needn't bear being asked again after that.
+    ending: Ending,
+    /// The end or an error was received. A stream needn't support a poll after that.
     over: bool,
     closer: Option<Box<dyn FnOnce() + Send>>,
 }
@@ -228,10 +233,12 @@ impl Connection {
     fn from_source(source: Source) -> Self {
         Connection {
             start: Start::default(),
-            source,
-            ending: Ending::Unproven,
-            over: false,
-            closer: None,
+            chunks: Chunks {
+                source,
+                ending: Ending::Unproven,
+                over: false,
+                closer: None,
+            },
         }
     }
 
@@ -300,7 +307,7 @@ impl Connection {
     /// ```
     #[must_use]
     pub fn with_ending(mut self, ending: Ending) -> Self {
-        self.ending = ending;
+        self.chunks.ending = ending;
         self
     }
 
@@ -316,7 +323,7 @@ impl Connection {
     /// ```
     #[must_use]
     pub fn with_closer(mut self, closer: impl FnOnce() + Send + 'static) -> Self {
-        self.closer = Some(Box::new(closer));
+        self.chunks.closer = Some(Box::new(closer));
         self
     }
 
@@ -342,7 +349,7 @@ impl Connection {
     /// assert_eq!(connection.ending(), Ending::Unproven);
     /// ```
     pub fn ending(&self) -> Ending {
-        self.ending
+        self.chunks.ending
     }
 
     /// The next bytes, never empty; `None` at the orderly end, and always after it or after an
@@ -363,14 +370,18 @@ impl Connection {
     /// # }
     /// ```
     pub async fn next_chunk(&mut self) -> Option<Result<impl AsRef<[u8]> + use<>, Fault>> {
-        std::future::poll_fn(|cx| self.poll_bytes(cx)).await
+        std::future::poll_fn(|cx| self.chunks.poll_next(cx)).await
+    }
+}
+
+impl Chunks {
+    /// What the end of the bytes proves.
+    pub(crate) fn ending(&self) -> Ending {
+        self.ending
     }
 
     /// The next bytes, never empty; `None` at the orderly end.
-    pub(crate) fn poll_bytes(
-        &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Bytes, Fault>>> {
+    pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Fault>>> {
         if self.over {
             return Poll::Ready(None);
         }
@@ -384,7 +395,7 @@ impl Connection {
     }
 }
 
-impl Drop for Connection {
+impl Drop for Chunks {
     fn drop(&mut self) {
         if let Some(closer) = self.closer.take() {
             closer();

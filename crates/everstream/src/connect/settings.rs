@@ -21,10 +21,10 @@ use crate::error::Error;
 /// The default `User-Agent`.
 const AGENT: &str = concat!("everstream/", env!("CARGO_PKG_VERSION"));
 
-/// A client keeps them, and makes each of its requests of them: they are smaller than a request.
+/// Everything but the URL, so that clients of different URLs share it. A client keeps it, and makes
+/// each of its requests of it: it is smaller than a request.
 #[derive(Clone)]
 pub(super) struct Settings {
-    pub(super) url: String,
     pub(super) query: Vec<(String, String)>,
     pub(super) basic_auth: Option<(String, String)>,
     pub(super) method: Cow<'static, str>,
@@ -51,10 +51,9 @@ pub(super) struct Header {
     pub(super) sensitive: bool,
 }
 
-impl Settings {
-    pub(super) fn new(url: String) -> Self {
+impl Default for Settings {
+    fn default() -> Self {
         Settings {
-            url,
             query: Vec::new(),
             basic_auth: None,
             method: "GET".into(),
@@ -73,7 +72,9 @@ impl Settings {
             own: None,
         }
     }
+}
 
+impl Settings {
     pub(super) fn connections(&self, context: ClientContext) -> Result<Connections, Error> {
         #[cfg(feature = "reqwest")]
         if let Some(own) = &self.own {
@@ -99,8 +100,8 @@ impl Settings {
         return false;
     }
 
-    /// The request, with what is wrong with it.
-    pub(super) fn attempt(&self) -> Result<Attempt, Error> {
+    /// The request for this URL, with what is wrong with it.
+    pub(super) fn attempt(&self, url: &str) -> Result<Attempt, Error> {
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
@@ -112,7 +113,7 @@ impl Settings {
         }
         let mut attempt = Attempt {
             method: Method::GET,
-            url: parse_url(&self.url)?,
+            url: parse_url(url)?,
             headers,
             number: 0,
             last_event_id: None,

@@ -31,7 +31,12 @@ impl Held {
 
     /// The oldest action, and the last event id when it was received.
     pub(super) fn take(&mut self) -> Option<(Action, Option<String>)> {
-        self.0.pop_front()
+        let oldest = self.0.pop_front()?;
+        if self.0.is_empty() {
+            // Nothing is held for as long as the client is read.
+            self.0.shrink_to_fit();
+        }
+        Some(oldest)
     }
 
     pub(super) fn is_empty(&self) -> bool {
