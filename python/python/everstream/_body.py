@@ -13,8 +13,8 @@ from .errors import SSEError
 class Body:
     """The chunks of a response, each as soon as it is there. To be subclassed.
 
-    One thread reads, and any thread closes. What is read isn't closed by the HTTP library in a second
-    thread: a file that is read would be waited for, and its number given to another one.
+    One thread reads, and any thread closes. What is read isn't closed by the HTTP library in a
+    second thread: a file that is read would be waited for, and its number given to another one.
     """
 
     def __init__(self, wire: Wire) -> None:

@@ -59,7 +59,7 @@ class Decoder:
             raise DecodeError("the body ended before its content coding did")
 
     def pieces(self, data: bytes, failure: SSEError | None) -> Iterator[bytes]:
-        """What is in it, and then the failure that came after it. Nothing and no failure are the end
+        """What is in it, and then the failure that came after it. No data and no failure: the end
         of the body.
         """
         try:

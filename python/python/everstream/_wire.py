@@ -11,8 +11,8 @@ from typing import Any
 class Wire:
     """The socket of an attempt; any thread may stop it.
 
-    The socket is known by a duplicate: the HTTP library may close its own one, or hand it to somebody
-    else, at any time.
+    The socket is known by a duplicate: the HTTP library may close its own one, or hand it to
+    somebody else, at any time.
     """
 
     def __init__(self) -> None:

@@ -116,8 +116,8 @@ class Attempt:
     def _trace(self, event: str, info: dict[str, Any]) -> None:
         """Finds the socket, so that the attempt can be stopped. httpx calls it at every step.
 
-        Not reached are the look-up of a name, the TCP handshake, and the wait for a connection of the
-        pool: what waits there ends by the timeouts.
+        Not reached are the look-up of a name, the TCP handshake, and the wait for a connection of
+        the pool: what waits there ends by the timeouts.
         """
         if event.endswith(("connect_tcp.complete", "connect_unix_socket.complete")):
             self._wire.know(_socket(info.get("return_value")))

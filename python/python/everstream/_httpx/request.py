@@ -11,8 +11,8 @@ from .settings import Settings
 def build(settings: Settings, exchange: Exchange, trace: Any = None) -> Any:
     """The next request.
 
-    The exchange has the headers of the client already, and says which of them are sent. The client's
-    parameters are those of the first URL, and its cookies stay with the first origin.
+    The exchange has the headers of the client already, and says which of them are sent. The
+    client's parameters are for the first URL, and its cookies stay with the first origin.
     """
     library, client = settings.library, settings.client
     method, text, headers = exchange.request
@@ -23,7 +23,8 @@ def build(settings: Settings, exchange: Exchange, trace: Any = None) -> Any:
     extensions: dict[str, Any] = {"timeout": settings.timeouts()}
     if trace is not None:
         extensions["trace"] = trace
-    raw = [(name.encode("ascii"), value) for name, value in headers]
+    # Spaces around a value aren't part of it, and httpx refuses them: an id may have some.
+    raw = [(name.encode("ascii"), value.strip(b" \t")) for name, value in headers]
     if "connection" in client.headers:
         raw.append((b"connection", client.headers["connection"].encode("latin-1")))
     content = settings.body if exchange.has_body else None

@@ -13,7 +13,7 @@ def handle_head(response: Any, exchange: Exchange) -> Literal["follow", "stream"
 
 
 def body_of(response: Any, exchange: Exchange) -> tuple[bytes | None, str | None]:
-    """The body, if a hook of the client has read it already, and the coding of what is to be read."""
+    """The body, if a hook of the client has read it, and the coding of what is to be read."""
     if response.is_stream_consumed or response.is_closed:
         try:
             # httpx has decoded it.
@@ -24,7 +24,7 @@ def body_of(response: Any, exchange: Exchange) -> tuple[bytes | None, str | None
 
 
 def refused_by_hook(library: Any, error: Exception, request: Any) -> Any:
-    """The response that a hook of the client has raised an error for, if it is that of the request."""
+    """The response to this request, if a hook of the client has raised the error for it."""
     if isinstance(error, library.HTTPStatusError) and error.request.url == request.url:
         return error.response
     return None

@@ -15,8 +15,8 @@ _INTERIM: Final = 100
 class Wire(_wire.Wire):
     """The socket of an attempt, wherever urllib3 has it.
 
-    A socket is found when TCP has connected. Not reached are the look-up of a name, the TCP handshake
-    and the wait for a pool that blocks: what waits there ends by the connect timeout.
+    A socket is found when TCP has connected. Not reached are the look-up of a name, the TCP
+    handshake and the wait for a pool that blocks: what waits there ends by the connect timeout.
     """
 
     def __init__(self) -> None:

@@ -170,7 +170,7 @@ class AsyncConnectStrategy:
 
         The parameters are those of
         :meth:`ConnectStrategy.http() <everstream.config.ConnectStrategy.http>`, but for three. With
-        one of the first two, aiohttp makes the connections instead of this package's own HTTP, which
+        one of the first two, aiohttp makes the connections instead of this package's own HTTP; that
         needs the extra ``everstream[aiohttp]``.
 
         :param session: makes the requests; closing it is the caller's business

@@ -216,9 +216,10 @@ class ConnectStrategy:
         :param cookies: whether to keep the cookies that servers set, in memory, and send them with
             redirected requests and reconnects, as RFC 6265 allows. All clients of this strategy
             share them. Cookies in a ``Cookie`` header of yours take precedence.
-        :param client: an ``httpx.Client`` or ``httpx2.Client`` that makes the connections. It is never
-            closed here. Its headers count as if they were among ``headers``. Its read timeout is not
-            used: set ``read_timeout``. Its connect timeout is, unless ``connect_timeout`` is set.
+        :param client: an ``httpx.Client`` or ``httpx2.Client`` that makes the connections. It is
+            never closed here. Its headers are treated like ``headers``, which take precedence. Its
+            read timeout isn't used: set ``read_timeout``. Its connect timeout is used unless
+            ``connect_timeout`` is set.
         """
         if query_params is not None and not callable(query_params):
             raise TypeError("query_params must be a function")
