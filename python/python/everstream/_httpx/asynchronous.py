@@ -17,7 +17,7 @@ from ..config.async_connect_strategy import (
 )
 from . import failures
 from .request import build, send_options
-from .response import body_of, handle_head, refused_by_hook
+from .response import LastHead, body_of, handle_head, refused_by_hook
 from .settings import Settings
 
 
@@ -71,15 +71,22 @@ class AsyncHttpxClient(AsyncConnectionClient):
 
     async def _send(self, exchange: _native.Exchange) -> Any:
         library, client = self._settings.library, self._settings.client
-        request = None
+        request, head = None, LastHead()
+
+        async def trace(event: str, info: dict[str, Any]) -> None:
+            head.see(event, info)
+
         try:
-            request = build(self._settings, exchange)
+            request = build(self._settings, exchange, trace)
             response = await client.send(request, **send_options(exchange))
         except (library.HTTPError, library.InvalidURL) as error:
             refused = refused_by_hook(library, error, request)
             if refused is not None:
                 return refused
-            failure, cause = failures.before_response(library, error, exchange), error
+            failure = head.error(library, error, exchange) or failures.before_response(
+                library, error, exchange
+            )
+            cause = error
         else:
             # From here on the engine measures silence.
             request.extensions["timeout"]["read"] = None

@@ -13,7 +13,7 @@ from ..config.connect_strategy import ConnectionClient, ConnectionResult, Connec
 from ..errors import ConnectError
 from . import failures
 from .request import build, send_options
-from .response import body_of, handle_head, refused_by_hook
+from .response import LastHead, body_of, handle_head, refused_by_hook
 from .settings import Settings
 
 
@@ -97,15 +97,23 @@ class Attempt:
         if self._wire.stopped:
             raise ConnectError("the client was stopped")
         library, client = self._settings.library, self._settings.client
-        request = None
+        request, head = None, LastHead()
+
+        def trace(event: str, info: dict[str, Any]) -> None:
+            head.see(event, info)
+            self._find_socket(event, info)
+
         try:
-            request = build(self._settings, exchange, self._trace)
+            request = build(self._settings, exchange, trace)
             response = client.send(request, **send_options(exchange))
         except (library.HTTPError, library.InvalidURL) as error:
             refused = refused_by_hook(library, error, request)
             if refused is not None:
                 return refused
-            failure, cause = failures.before_response(library, error, exchange), error
+            failure = head.error(library, error, exchange) or failures.before_response(
+                library, error, exchange
+            )
+            cause = error
         else:
             if not self._wire.is_known:
                 self._wire.know(_socket(response.extensions.get("network_stream")))
@@ -113,7 +121,7 @@ class Attempt:
         # Outside the handler: else the context would be told of twice.
         raise failure from (None if isinstance(failure, ValueError) else cause)
 
-    def _trace(self, event: str, info: dict[str, Any]) -> None:
+    def _find_socket(self, event: str, info: dict[str, Any]) -> None:
         """Finds the socket, so that the attempt can be stopped. httpx calls it at every step.
 
         Not reached are the look-up of a name, the TCP handshake, and the wait for a connection of

@@ -8,7 +8,7 @@ from .._native import Exchange
 from .settings import Settings
 
 
-def build(settings: Settings, exchange: Exchange, trace: Any = None) -> Any:
+def build(settings: Settings, exchange: Exchange, trace: Any) -> Any:
     """The next request.
 
     The exchange has the headers of the client already, and says which of them are sent. The
@@ -20,9 +20,7 @@ def build(settings: Settings, exchange: Exchange, trace: Any = None) -> Any:
     if client.params and not exchange.is_redirected:
         # httpx would drop what the URL has.
         url = url.copy_with(params=client.params.merge(url.params))
-    extensions: dict[str, Any] = {"timeout": settings.timeouts()}
-    if trace is not None:
-        extensions["trace"] = trace
+    extensions = {"timeout": settings.timeouts(), "trace": trace}
     # Spaces around a value aren't part of it, and httpx refuses them: an id may have some.
     raw = [(name.encode("ascii"), value.strip(b" \t")) for name, value in headers]
     if "connection" in client.headers:
