@@ -70,11 +70,15 @@ class Attempt:
     def run(self, last_event_id: str | None) -> ConnectionResult:
         exchange = self._settings.exchange(last_event_id)
         while True:
-            response = self._send(exchange)
-            body: Body | None = None
+            try:
+                response = self._send(exchange)
+            except BaseException:
+                self._wire.forget()
+                raise
+            body = Body(response, self._settings.library, self._wire)
             try:
                 next_step = handle_head(response, exchange)
-                body = Body(response, exchange, self._settings.library, self._wire)
+                body.decode(exchange)
                 if next_step == "stream":
                     headers, status, url, withheld = exchange.start()
                     return ConnectionResult(
@@ -89,7 +93,7 @@ class Attempt:
                     body.read_error(exchange)
                     raise exchange.error()
             except BaseException:
-                response.close() if body is None else body.close()
+                body.close()
                 raise
             body.close()
 
@@ -139,15 +143,20 @@ class Attempt:
 class Body(_body.Body):
     """The chunks of a response of httpx."""
 
-    def __init__(self, response: Any, exchange: _native.Exchange, library: Any, wire: Wire) -> None:
+    def __init__(self, response: Any, library: Any, wire: Wire) -> None:
         super().__init__(wire)
         self._response = response
         self._library = library
-        read, coding = body_of(response, exchange)
-        self._raw: Iterator[bytes] = iter([read]) if read is not None else response.iter_raw()
-        self._decoder = Decoder(coding)
+        self._raw: Iterator[bytes] = iter(())
+        self._decoder = Decoder(None)
         self._pieces: Iterator[bytes] = iter(())
         self._ended = False
+
+    def decode(self, exchange: _native.Exchange) -> None:
+        """Says what the body is encoded as. To be called before it is read."""
+        read, coding = body_of(self._response, exchange)
+        self._raw = iter([read]) if read is not None else self._response.iter_raw()
+        self._decoder = Decoder(coding)
 
     def _read(self) -> bytes:
         while True:

@@ -24,8 +24,8 @@ class LastHead:
             self._seen = info["return_value"]
 
     def error(self, library: Any, error: Exception, exchange: Exchange) -> Exception | None:
-        """The exception for a redirect to what is no URL: httpx 0.28 looks at it all the same, closes
-        the response and raises this error.
+        """The exception for a redirect to what is no URL: httpx 0.28 looks at it all the same,
+        closes the response and raises this error.
         """
         is_meant = isinstance(error, library.RemoteProtocolError) and "location header" in str(
             error
