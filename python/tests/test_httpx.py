@@ -8,6 +8,7 @@ import logging
 import ssl
 import subprocess
 import sys
+import traceback
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -427,6 +428,11 @@ def test_errors_have_no_secrets(server: SSEServer, by: str) -> None:
     _, error = read(by, server.url("/?secret"), is_event, client=client_of(by))
     assert isinstance(error, RequestError)
     assert str(error).startswith(f"the request to {server.url('/')} failed: ")
+    request_hook = hook(by, lambda request: request.headers.update({"X-Sign": "secret\x01"}))
+    client = client_of(by, event_hooks={"request": [request_hook]})
+    _, refused = read(by, server.url(), is_event, client=client)
+    assert isinstance(refused, RequestError)
+    assert "secret" not in "".join(traceback.format_exception(refused))
     client = client_of(by, headers={"X-Token": "secret\x01"})
     with pytest.raises(ValueError, match="X-Token") as raised:
         read(by, server.url(), is_event, client=client)
@@ -540,7 +546,9 @@ def test_a_strategy_shows_no_secrets(by: str) -> None:
 
 
 @pytest.mark.parametrize("coding", ["br", "zstd"])
-def test_a_coding_of_a_library_that_is_installed_is_decoded(server: SSEServer, by: str, coding: str) -> None:
+def test_a_coding_of_a_library_that_is_installed_is_decoded(
+    server: SSEServer, by: str, coding: str
+) -> None:
     if coding == "br":
         packer = pytest.importorskip("brotli").Compressor()
         event = packer.process(b"data: a\n\n") + packer.flush()

@@ -86,13 +86,12 @@ class AsyncHttpxClient(AsyncConnectionClient):
             failure = head.error(library, error, exchange) or failures.before_response(
                 library, error, exchange
             )
-            cause = error
         else:
             # From here on the engine measures silence.
             request.extensions["timeout"]["read"] = None
             return response
-        # Outside the handler: else the context would be told of twice.
-        raise failure from (None if isinstance(failure, ValueError) else cause)
+        # Outside the handler: the context would be shown as well as the cause.
+        raise failure
 
 
 async def _chunks(

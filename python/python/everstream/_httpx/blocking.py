@@ -117,13 +117,12 @@ class Attempt:
             failure = head.error(library, error, exchange) or failures.before_response(
                 library, error, exchange
             )
-            cause = error
         else:
             if not self._wire.is_known:
                 self._wire.know(_socket(response.extensions.get("network_stream")))
             return response
-        # Outside the handler: else the context would be told of twice.
-        raise failure from (None if isinstance(failure, ValueError) else cause)
+        # Outside the handler: the context would be shown as well as the cause.
+        raise failure
 
     def _find_socket(self, event: str, info: dict[str, Any]) -> None:
         """Finds the socket, so that the attempt can be stopped. httpx calls it at every step.

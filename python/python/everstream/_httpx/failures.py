@@ -15,7 +15,7 @@ from ..errors import ReadError, ReadTimeoutError, SSEError
 def before_response(library: Any, error: Exception, exchange: Exchange) -> Exception:
     """Before the request nothing can have happened at the server; afterwards it can."""
     shown = redact_url(exchange.request[1])
-    name = library.__name__
+    cause: Exception | None = error
     if isinstance(error, library.PoolTimeout):
         text = f"could not connect to {shown}: no connection of the client was free in time"
         failure = exchange.connect_failure(text, is_timeout=True)
@@ -29,16 +29,18 @@ def before_response(library: Any, error: Exception, exchange: Exchange) -> Excep
         text = f"no answer came from {shown} within the read timeout"
         failure = exchange.request_failure(text, is_timeout=True)
     elif isinstance(error, (library.InvalidURL, library.UnsupportedProtocol)):
-        return ValueError(f"{shown} isn't a URL that {name} can ask")
+        failure = ValueError(f"{shown} isn't a URL that {library.__name__} can ask")
     elif isinstance(error, library.LocalProtocolError):
         # Its text may have the value of a header.
-        return ValueError(f"{name} can't send this request: it isn't valid HTTP")
+        text, cause = f"the request to {shown} failed: it isn't valid HTTP", None
+        failure = exchange.request_failure(text, is_timeout=False)
     else:
         text = _disconnect(library, error, NO_RESPONSE) or f"the request to {shown} failed: {error}"
         failure = exchange.request_failure(text, is_timeout=False)
     number = errno(error)
     if number is not None and isinstance(failure, OSError):
         failure.errno = number
+    failure.__cause__ = cause
     return failure
 
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import sys
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from ..config._checks import shown
-
-Kind = Literal["Client", "AsyncClient"]
 
 _NAMES: Final = ("httpx", "httpx2")
 
@@ -21,8 +19,11 @@ _PLACES: Final = {
 }
 
 
-def library_of(client: object, kind: Kind) -> Any:
-    """The module that this client is from."""
+def library_of(client: object, kind: str) -> Any:
+    """The module that this client is from.
+
+    :param kind: ``Client`` or ``AsyncClient``
+    """
     for library in _imported():
         if isinstance(client, getattr(library, kind)):
             return library

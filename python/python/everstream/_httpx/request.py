@@ -63,21 +63,11 @@ def _seal(library: Any, request: Any) -> None:
     """Hooks of the client see this request, and can't add credentials to it."""
     headers, url = request.headers, request.url
 
-    class Sealed(library.Request):  # type: ignore[misc]
-        @property
-        def headers(self) -> Any:
-            return headers.copy()
+    def ignore(_: Any, __: Any) -> None:
+        pass
 
-        @headers.setter
-        def headers(self, _: Any) -> None:
-            pass
-
-        @property
-        def url(self) -> Any:
-            return url
-
-        @url.setter
-        def url(self, _: Any) -> None:
-            pass
-
-    request.__class__ = Sealed
+    members = {
+        "headers": property(lambda _: headers.copy(), ignore),
+        "url": property(lambda _: url, ignore),
+    }
+    request.__class__ = type("Request", (library.Request,), members)

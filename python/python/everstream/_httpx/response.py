@@ -44,7 +44,8 @@ def body_of(response: Any, exchange: Exchange) -> tuple[bytes | None, str | None
         try:
             # httpx has decoded it.
             return response.content, None
-        except Exception:
+        except RuntimeError:
+            # A hook has closed it.
             return b"", None
     return None, exchange.coding
 

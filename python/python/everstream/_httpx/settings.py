@@ -8,7 +8,7 @@ from typing import Any, Final
 from .. import _native
 from .._decoder import codings
 from ..config.connect_strategy import QueryParams
-from .library import Kind, library_of
+from .library import library_of
 
 # They belong to a connection or follow from the body; the rest may be a secret.
 _NOT_PASSED_ON: Final = (b"connection", b"content-length", b"transfer-encoding")
@@ -20,7 +20,7 @@ class Settings:
     def __init__(
         self,
         url: str,
-        kind: Kind,
+        kind: str,
         *,
         client: Any,
         headers: Mapping[str, str | bytes] | None,
