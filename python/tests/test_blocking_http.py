@@ -69,6 +69,16 @@ def test_an_id_is_sent_as_utf_8(server: SSEServer, over: Over) -> None:
     assert server.requests[1].last_event_id == "日本"
 
 
+def test_spaces_around_an_id_do_not_make_the_reconnect_fail(server: SSEServer, over: Over) -> None:
+    """They aren't part of a header's value (RFC 9110, section 5.5), and httpx refuses them."""
+    server.enqueue(Reply.stream().send("id:  a \ndata: a\n\n"), Reply.stream().event("b"))
+    with SSEClient(over(server.url()), 0) as client:
+        assert events(client) == ["a"]
+        assert client.last_event_id == " a "
+        assert events(client) == ["b"]
+    assert server.requests[1].last_event_id == "a"
+
+
 def test_an_id_that_cannot_be_sent_is_kept(server: SSEServer, over: Over) -> None:
     server.enqueue(Reply.stream().send("id: a\x01b\ndata: a\n\n"), Reply.stream().event("b"))
     with SSEClient(over(server.url()), 0) as client:

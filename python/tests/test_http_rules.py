@@ -29,7 +29,8 @@ THRICE = ErrorStrategy.continue_with_max_attempts(3)
 
 
 TRANSPORTS = ["own", "wrapped", "urllib3", "async", "async wrapped", "aiohttp"]
-OVER_HTTPX = ["httpx", "httpx2", "async httpx", "async httpx2"]
+# test_httpx.py has all four.
+OVER_HTTPX = ["httpx", "async httpx2"]
 
 
 @pytest.fixture(params=[*TRANSPORTS, *OVER_HTTPX])

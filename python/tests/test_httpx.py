@@ -30,12 +30,12 @@ from everstream.errors import (
 )
 from everstream.testing import Gate, Reply, SSEServer
 from httpx_clients import new_client, skip_if_missing
-from test_http_rules import OVER_HTTPX, THRICE, data, is_event, is_start, read
+from test_http_rules import THRICE, data, is_event, is_start, read
 
 Hook = Callable[[Any], None]
 
 
-@pytest.fixture(params=OVER_HTTPX)
+@pytest.fixture(params=["httpx", "httpx2", "async httpx", "async httpx2"])
 def by(request: pytest.FixtureRequest) -> str:
     kind: str = request.param
     skip_if_missing(kind)
@@ -130,6 +130,13 @@ def test_what_the_client_adds_does_not_leave_its_origin(
     server.otherwise(Reply.stream().stall())
     other.enqueue(Reply.redirect(307, server.url("/back")))
     seen: list[str] = []
+    authenticated: list[str] = []
+
+    class Bearer(library_of(by).Auth):  # type: ignore[misc]
+        def auth_flow(self, request: Any) -> Any:
+            authenticated.append(request.url.path)
+            request.headers["Authorization"] = "Bearer secret"
+            yield request
 
     def sign(request: Any) -> None:
         seen.append(str(request.url))
@@ -139,7 +146,7 @@ def test_what_the_client_adds_does_not_leave_its_origin(
     client = client_of(
         by,
         headers={"X-Api-Key": "secret", "User-Agent": "me"},
-        auth=("secret", "secret"),
+        auth=Bearer(),
         cookies={"jar": "secret"},
         params={"token": "secret"},
         event_hooks={"request": [hook(by, sign)]},
@@ -152,7 +159,7 @@ def test_what_the_client_adds_does_not_leave_its_origin(
     assert near.target == "/near?b=&signature=secret"
     for request in (first, near):
         assert request.headers["x-api-key"] == request.headers["x-signature"] == "secret"
-        assert request.headers["authorization"].startswith("Basic ")
+        assert request.headers["authorization"] == "Bearer secret"
         assert request.headers["cookie"] == "jar=secret"
     for request in (there, back):
         assert "secret" not in f"{request.target} {request.headers.items()}"
@@ -160,6 +167,7 @@ def test_what_the_client_adds_does_not_leave_its_origin(
         assert request.headers["user-agent"] == "me"
     # Hooks see every request.
     assert len(seen) == 4
+    assert authenticated == ["/a", "/near"]
     (start,) = actions
     assert isinstance(start, Start)
     assert start.withheld_headers == ("x-api-key",)
@@ -203,6 +211,23 @@ def test_a_connection_that_went_back_is_not_stopped(server: SSEServer, library: 
         sse.close()
         gate.open()
         assert mine.result() == b"mine"
+    assert server.accepted_connections == 1
+
+
+@pytest.mark.parametrize("library", ["httpx", "httpx2"])
+def test_a_connection_is_left_alone_from_the_end_of_the_stream_on(
+    server: SSEServer, library: str
+) -> None:
+    """It is in the pool before the strategy's own connection is closed."""
+    module = pytest.importorskip(library)
+    server.otherwise(Reply.stream().event("a"))
+    with module.Client() as client:
+        strategy = ConnectStrategy.http(server.url(), client=client)
+        connections = strategy.create_client(logging.getLogger("mine"))
+        with connections.connect(None) as result:
+            assert b"".join(result.stream) == b"data: a\n\n"
+            connections.interrupt()
+            assert client.get(server.url()).status_code == 200
     assert server.accepted_connections == 1
 
 

@@ -48,7 +48,9 @@ class AsyncHttpxClient(AsyncConnectionClient):
         return self._settings.request.is_repeatable
 
     async def connect(self, last_event_id: str | None) -> AsyncConnectionResult:
-        exchange = self._settings.exchange(last_event_id)
+        return await self._connect(self._settings.exchange(last_event_id))
+
+    async def _connect(self, exchange: _native.Exchange) -> AsyncConnectionResult:
         library = self._settings.library
         while True:
             response = await self._send(exchange)
