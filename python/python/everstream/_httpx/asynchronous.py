@@ -50,6 +50,13 @@ class AsyncHttpxClient(AsyncConnectionClient):
     async def connect(self, last_event_id: str | None) -> AsyncConnectionResult:
         return await self._connect(self._settings.exchange(last_event_id))
 
+    @property
+    def can_resume_with_get(self) -> bool:
+        return True
+
+    async def resume_with_get(self, last_event_id: str | None) -> AsyncConnectionResult:
+        return await self._connect(self._settings.exchange(last_event_id, resume_with_get=True))
+
     async def _connect(self, exchange: _native.Exchange) -> AsyncConnectionResult:
         library = self._settings.library
         while True:
@@ -62,6 +69,7 @@ class AsyncHttpxClient(AsyncConnectionClient):
                     result = AsyncConnectionResult(chunks, response.aclose, headers)
                     result._status, result._url = status, url
                     result._withheld_headers = tuple(withheld)
+                    result._proves_end = exchange.proves_end
                     return result
                 if next_step == "error":
                     await read_error(_chunks(response, exchange, library), exchange)

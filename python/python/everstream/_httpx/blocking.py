@@ -44,12 +44,22 @@ class HttpxClient(ConnectionClient):
     def is_repeatable(self) -> bool:
         return self._settings.request.is_repeatable
 
+    @property
+    def can_resume_with_get(self) -> bool:
+        return True
+
     def connect(self, last_event_id: str | None) -> ConnectionResult:
+        return self._connect(last_event_id, resume_with_get=False)
+
+    def resume_with_get(self, last_event_id: str | None) -> ConnectionResult:
+        return self._connect(last_event_id, resume_with_get=True)
+
+    def _connect(self, last_event_id: str | None, *, resume_with_get: bool) -> ConnectionResult:
         wire = self._wire = Wire()
         # In this order: close() sets the one and looks at the other.
         if self._closed:
             wire.stop()
-        return Attempt(self._settings, wire).run(last_event_id)
+        return Attempt(self._settings, wire).run(last_event_id, resume_with_get=resume_with_get)
 
     def interrupt(self) -> None:
         if self._wire is not None:
@@ -67,8 +77,8 @@ class Attempt:
         self._settings = settings
         self._wire = wire
 
-    def run(self, last_event_id: str | None) -> ConnectionResult:
-        exchange = self._settings.exchange(last_event_id)
+    def run(self, last_event_id: str | None, *, resume_with_get: bool) -> ConnectionResult:
+        exchange = self._settings.exchange(last_event_id, resume_with_get=resume_with_get)
         while True:
             try:
                 response = self._send(exchange)
@@ -81,7 +91,7 @@ class Attempt:
                 body.decode(exchange)
                 if next_step == "stream":
                     headers, status, url, withheld = exchange.start()
-                    return ConnectionResult(
+                    result = ConnectionResult(
                         body,
                         body.close,
                         headers,
@@ -89,6 +99,8 @@ class Attempt:
                         url=url,
                         withheld_headers=withheld,
                     )
+                    result._proves_end = exchange.proves_end
+                    return result
                 if next_step == "error":
                     body.read_error(exchange)
                     raise exchange.error()

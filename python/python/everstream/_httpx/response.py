@@ -9,7 +9,10 @@ from .._native import Exchange
 
 def handle_head(response: Any, exchange: Exchange) -> Literal["follow", "stream", "error"]:
     """Shows the exchange the head of a response."""
-    return exchange.handle_head(response.status_code, response.headers.raw)
+    # "HTTP/1.1" or "HTTP/2"
+    major, _, minor = response.http_version.rpartition("/")[2].partition(".")
+    version = (int(major), int(minor or 0)) if major.isdigit() else None
+    return exchange.handle_head(response.status_code, response.headers.raw, version)
 
 
 class LastHead:

@@ -69,7 +69,9 @@ class Settings:
             cookies=cookies,
         )
 
-    def exchange(self, last_event_id: str | None) -> _native.Exchange:
+    def exchange(
+        self, last_event_id: str | None, *, resume_with_get: bool = False
+    ) -> _native.Exchange:
         """Begins an attempt, with the headers that the client has now."""
         name = f"{self.library.__name__}.{type(self.client).__name__}"
         if self.client.is_closed:
@@ -81,7 +83,9 @@ class Settings:
             for name, value in self.client.headers.raw
             if name.lower() not in _NOT_PASSED_ON
         ]
-        return self.request.exchange(last_event_id, client_headers=passed_on)
+        return self.request.exchange(
+            last_event_id, resume_with_get=resume_with_get, client_headers=passed_on
+        )
 
     def timeouts(self) -> dict[str, float | None]:
         """How long each step of a request may take, in seconds."""
