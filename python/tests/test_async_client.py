@@ -17,16 +17,16 @@ from everstream.actions import Event, Fault, Start
 from everstream.config import ErrorStrategy, RetryDelayStrategy
 from everstream.errors import ClosedError, HTTPStatusError
 from everstream.testing import Reply, SSEServer
+from httpx_clients import LIBRARIES, skip_if_missing
 
 Client = Callable[..., AsyncSSEClient]
 Run = Callable[[Coroutine[Any, Any, None]], None]
 
 
-@pytest.fixture(params=["own", "wrapped", "aiohttp"])
+@pytest.fixture(params=["own", "wrapped", "aiohttp", *LIBRARIES])
 def client_of(request: pytest.FixtureRequest) -> Client:
     """Makes clients of a server."""
-    if request.param == "aiohttp":
-        pytest.importorskip("aiohttp")
+    skip_if_missing(request.param)
 
     def make(server: SSEServer, *arguments: Any, **options: Any) -> AsyncSSEClient:
         return AsyncSSEClient(connect_by(request.param, server.url()), *arguments, **options)

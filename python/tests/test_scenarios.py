@@ -26,6 +26,7 @@ from everstream.errors import (
     SSEError,
 )
 from everstream.testing import Feed, Gate, Reply, SSEServer
+from httpx_clients import LIBRARIES, new_client
 
 Http = Callable[..., ConnectStrategy]
 
@@ -38,7 +39,19 @@ def over_urllib3(url: str, **options: Any) -> ConnectStrategy:
     return ConnectStrategy.http(url, urllib3_request_options={}, **options)
 
 
-@pytest.fixture(params=[ConnectStrategy.http, over_urllib3], ids=["engine", "urllib3"])
+def over_httpx(url: str, **options: Any) -> ConnectStrategy:
+    return ConnectStrategy.http(url, client=new_client("httpx"), **options)
+
+
+def over_httpx2(url: str, **options: Any) -> ConnectStrategy:
+    pytest.importorskip("httpx2")
+    return ConnectStrategy.http(url, client=new_client("httpx2"), **options)
+
+
+@pytest.fixture(
+    params=[ConnectStrategy.http, over_urllib3, over_httpx, over_httpx2],
+    ids=["engine", "urllib3", *LIBRARIES],
+)
 def http(request: pytest.FixtureRequest) -> Http:
     made: Http = request.param
     return made

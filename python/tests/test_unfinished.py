@@ -12,6 +12,7 @@ from everstream import AsyncSSEClient, SSEClient
 from everstream.actions import Action, Event, Fault
 from everstream.config import ConnectStrategy, ErrorStrategy
 from everstream.testing import Reply, SSEServer
+from httpx_clients import LIBRARIES, new_client, skip_if_missing
 from sources import canned
 
 UNFINISHED = "id: 7\ndata: last"
@@ -19,11 +20,10 @@ JSON = '{"error": "overloaded"}'
 FRAMINGS = ("chunked", "content_length", "close_delimited", "http_1_0")
 
 
-@pytest.fixture(params=["own", "urllib3", "async", "aiohttp"])
+@pytest.fixture(params=["own", "urllib3", "httpx", "async", "aiohttp", "async httpx2"])
 def by(request: pytest.FixtureRequest) -> str:
     kind: str = request.param
-    if kind in ("urllib3", "aiohttp"):
-        pytest.importorskip(kind)
+    skip_if_missing(kind)
     return kind
 
 
@@ -42,12 +42,15 @@ def read(by: str, url: str, **options: Any) -> list[Action]:
     """All actions of one connection, but for its start."""
 
     async def read_async() -> list[Action]:
-        async with AsyncSSEClient(connect_by(by, url), **options) as client:
+        connect = connect_by(by.removeprefix("async "), url)
+        async with AsyncSSEClient(connect, **options) as client:
             return [action async for action in client.all]
 
-    if by in ("async", "aiohttp"):
+    if by == "aiohttp" or by.startswith("async"):
         return run(read_async())[1:]
     settings: dict[str, Any] = {"urllib3_request_options": {}} if by == "urllib3" else {}
+    if by in LIBRARIES:
+        settings["client"] = new_client(by)
     with SSEClient(ConnectStrategy.http(url, **settings), **options) as client:
         return list(client.all)[1:]
 

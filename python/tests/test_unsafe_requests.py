@@ -19,6 +19,7 @@ from everstream.config.async_connect_strategy import (
     AsyncConnectStrategy,
 )
 from everstream.testing import Reply, SSEServer
+from httpx_clients import new_async_client, new_client, skip_if_missing
 
 HEADERS = {
     "Accept": "application/json, text/event-stream",
@@ -46,6 +47,7 @@ class AsyncWrapping(AsyncConnectStrategy):
 
 
 def strategy(by: str, url: str) -> Any:
+    skip_if_missing(by)
     call: dict[str, Any] = {"method": "POST", "body": "{}", "headers": HEADERS}
     if by == "own":
         return ConnectStrategy.http(url, **call)
@@ -57,11 +59,24 @@ def strategy(by: str, url: str) -> Any:
         return AsyncConnectStrategy.http(url, **call)
     if by == "async wrapped":
         return AsyncWrapping(AsyncConnectStrategy.http(url, **call))
+    if by == "httpx":
+        return ConnectStrategy.http(url, client=new_client(by), **call)
+    if by == "async httpx2":
+        return AsyncConnectStrategy.http(url, client=new_async_client("httpx2"), **call)
     assert by == "aiohttp"
     return AsyncConnectStrategy.http(url, aiohttp_request_options={}, **call)
 
 
-TRANSPORTS = ["own", "wrapped", "urllib3", "async", "async wrapped", "aiohttp"]
+TRANSPORTS = [
+    "own",
+    "wrapped",
+    "urllib3",
+    "httpx",
+    "async",
+    "async wrapped",
+    "aiohttp",
+    "async httpx2",
+]
 
 
 def actions(connect: Any, **options: Any) -> tuple[list[Action], Exception | None]:

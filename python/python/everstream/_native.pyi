@@ -265,7 +265,13 @@ class Request:
     def method(self) -> str: ...
     @property
     def is_repeatable(self) -> bool: ...
-    def exchange(self, last_event_id: str | None, *, resume_with_get: bool = False) -> Exchange: ...
+    def exchange(
+        self,
+        last_event_id: str | None,
+        *,
+        resume_with_get: bool = False,
+        client_headers: Sequence[tuple[bytes, bytes]] = ...,
+    ) -> Exchange: ...
 
 @final
 class Exchange:

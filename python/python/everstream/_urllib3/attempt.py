@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import ssl
 from typing import Any
 
 import urllib3
 from urllib3 import exceptions as u3
 
-from .._disconnect import NO_RESPONSE, disconnect
+from .._disconnect import NO_RESPONSE, disconnect, errno
 from .._native import Exchange, redact_url
 from ..config import ConnectionResult
 from ..errors import ConnectError
@@ -110,14 +109,3 @@ def raw_headers(response: urllib3.BaseHTTPResponse) -> list[tuple[bytes, bytes]]
         (name.encode("latin-1", "replace"), value.encode("latin-1", "replace"))
         for name, value in response.headers.iteritems()
     ]
-
-
-def errno(error: BaseException | None) -> int | None:
-    """The system's error number, if there is one."""
-    while error is not None:
-        # OpenSSL's numbers aren't the system's.
-        if isinstance(error, OSError) and error.errno and not isinstance(error, ssl.SSLError):
-            return error.errno
-        inner = next((one for one in error.args if isinstance(one, OSError)), None)
-        error = error.__cause__ or error.__context__ or inner
-    return None

@@ -15,6 +15,8 @@ from .connect_strategy import QueryParams
 
 if TYPE_CHECKING:
     import aiohttp
+    import httpx
+    import httpx2
 
 __all__ = ["AsyncConnectStrategy", "AsyncConnectionClient", "AsyncConnectionResult"]
 
@@ -162,20 +164,45 @@ class AsyncConnectStrategy:
         sensitive_headers: Iterable[str] | None = None,
         any_content_type: bool = False,
         cookies: bool = False,
+        client: httpx.AsyncClient | httpx2.AsyncClient | None = None,
     ) -> AsyncConnectStrategy:
         """Streams over HTTP.
 
         The parameters are those of
-        :meth:`ConnectStrategy.http() <everstream.config.ConnectStrategy.http>`, but for two. Each
-        of them has aiohttp make the connections instead of this package's own HTTP, and needs the
-        extra ``everstream[aiohttp]``.
+        :meth:`ConnectStrategy.http() <everstream.config.ConnectStrategy.http>`, but for three. With
+        one of the first two, aiohttp makes the connections instead of this package's own HTTP; that
+        needs the extra ``everstream[aiohttp]``.
 
         :param session: makes the requests; closing it is the caller's business
         :param aiohttp_request_options: further arguments of each ``session.request()``. A
             ``timeout`` among them takes the place of ``connect_timeout``.
+        :param client: an ``httpx.AsyncClient`` or ``httpx2.AsyncClient`` that makes the connections
         """
         if query_params is not None and not callable(query_params):
             raise TypeError("query_params must be a function")
+        if client is not None:
+            if session is not None or aiohttp_request_options is not None:
+                raise TypeError(
+                    "client is for httpx, session and aiohttp_request_options for aiohttp"
+                )
+            from .._httpx.asynchronous import AsyncHttpxStrategy
+
+            return AsyncHttpxStrategy(
+                url,
+                client=client,
+                headers=headers,
+                query_params=query_params,
+                method=method,
+                body=body,
+                read_timeout=read_timeout,
+                connect_timeout=(
+                    None if isinstance(connect_timeout, Unset) else connect_timeout or 0.0
+                ),
+                max_event_size=max_event_size,
+                sensitive_headers=sensitive_headers,
+                any_content_type=any_content_type,
+                cookies=cookies,
+            )
         # Made in any case: it checks the settings.
         native = _native.Http(
             url,

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from logging import Logger
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .. import _native
 from ._checks import UNSET, Unset, shown
+
+if TYPE_CHECKING:
+    import httpx
+    import httpx2
 
 __all__ = ["ConnectStrategy", "ConnectionClient", "ConnectionResult"]
 
@@ -180,6 +184,7 @@ class ConnectStrategy:
         sensitive_headers: Iterable[str] | None = None,
         any_content_type: bool = False,
         cookies: bool = False,
+        client: httpx.Client | httpx2.Client | None = None,
     ) -> ConnectStrategy:
         """Streams over HTTP.
 
@@ -211,11 +216,34 @@ class ConnectStrategy:
         :param cookies: whether to keep the cookies that servers set, in memory, and send them with
             redirected requests and reconnects, as RFC 6265 allows. All clients of this strategy
             share them. Cookies in a ``Cookie`` header of yours take precedence.
+        :param client: an ``httpx.Client`` or ``httpx2.Client`` that makes the connections. It is
+            never closed here. Its headers are treated like ``headers``, which take precedence. Its
+            read timeout isn't used: set ``read_timeout``. Its connect timeout is used unless
+            ``connect_timeout`` is set.
         """
         if query_params is not None and not callable(query_params):
             raise TypeError("query_params must be a function")
         # The engine's own default, or 0 for none.
         connect = None if isinstance(connect_timeout, Unset) else connect_timeout or 0.0
+        if client is not None:
+            if pool is not None or urllib3_request_options is not None:
+                raise TypeError("client is for httpx, pool and urllib3_request_options for urllib3")
+            from .._httpx.blocking import HttpxStrategy
+
+            return HttpxStrategy(
+                url,
+                client=client,
+                headers=headers,
+                query_params=query_params,
+                method=method,
+                body=body,
+                read_timeout=read_timeout,
+                connect_timeout=connect,
+                max_event_size=max_event_size,
+                sensitive_headers=sensitive_headers,
+                any_content_type=any_content_type,
+                cookies=cookies,
+            )
         if pool is not None or urllib3_request_options is not None:
             from .._urllib3 import Urllib3Strategy
 
