@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 use std::time::Instant;
 
 use everstream::error_strategy::{self, ErrorStrategy, Verdict};
-use everstream::{Fault, SessionConfig, Timestamp};
+use everstream::{Fault, Timestamp};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 
