@@ -51,7 +51,9 @@ class SSEError(Exception):
 
 
 class ConnectError(SSEError, ConnectionError):
-    """No connection could be made: DNS, TCP, TLS or proxy. No request was sent."""
+    """No connection could be made: DNS, TCP, TLS or proxy. Or the server says over HTTP/2 that it
+    didn't process the request. It can't have acted on the request.
+    """
 
 
 class ConnectTimeoutError(ConnectError, TimeoutError):
