@@ -43,29 +43,30 @@ pub type BoxError = Box<dyn Error + Send + Sync>;
 #[non_exhaustive]
 #[derive(Debug)]
 pub enum Fault {
-    /// No connection could be made: name look-up, TCP, TLS or proxy. No request was sent.
+    /// No connection could be made: DNS, TCP, TLS or proxy. Or the server says over HTTP/2 that it
+    /// didn't process the request. It can't have acted on the request.
     Connect(BoxError),
     /// No connection could be made within this time. No request was sent.
     ConnectTimeout(Duration),
-    /// The request failed after it may have reached the server, and before a response came.
+    /// The request failed before a response arrived; the server may have received it.
     Request(BoxError),
     /// The response's status isn't that of a stream: not 2xx, or 204.
     Status(Box<ErrorResponse>),
     /// The response's content type isn't `text/event-stream`.
     ContentType(Box<ErrorResponse>),
-    /// The response's content coding isn't one that is decoded here.
+    /// The response's content coding isn't supported.
     ContentEncoding(Box<ErrorResponse>),
     /// The response is a redirect that wasn't followed.
     Redirect(Box<ErrorResponse>, RedirectProblem),
     /// The connection broke while the stream was read.
     Read(BoxError),
-    /// No byte came for this long. Comments count as bytes.
+    /// No data was received for this long. Any data counts, comments too.
     ReadTimeout(Duration),
     /// The server sent an event larger than the limit.
     TooLarge(TooLarge),
-    /// The stream ended before the sentinel that was to be its last event.
+    /// The stream ended before its expected last event, such as `[DONE]`.
     Incomplete,
-    /// The connection couldn't be attempted: the user's own part failed. No request was sent.
+    /// The user's code failed, such as a hook, before a connection was attempted. No request was sent.
     Other(BoxError),
 }
 
@@ -159,7 +160,8 @@ impl Fault {
         matches!(self, Fault::ConnectTimeout(_) | Fault::ReadTimeout(_))
     }
 
-    /// Whether no connection was made, so that surely no request was sent.
+    /// Whether no connection was made, or the server says that it didn't process the request. Any
+    /// request can then be sent again.
     ///
     /// ```
     /// # use everstream_core::Fault;

@@ -336,8 +336,8 @@ impl SseClient {
         self.driver.ready_action()
     }
 
-    /// All notifications, as an iterator. It is over after an error; a new one goes on where it
-    /// stopped, and nothing is lost between them.
+    /// All notifications, as an iterator. It ends after an error; a new one continues where it
+    /// stopped, and no event is lost.
     ///
     /// ```
     /// # use everstream::{Action, blocking::SseClient};
@@ -375,7 +375,7 @@ impl SseClient {
         Events { all: self.all() }
     }
 
-    /// Drops the connection as if the server had ended it. What was received is handed out first.
+    /// Drops the connection as if the server had ended it. Events received before are delivered first.
     ///
     /// ```
     /// # let mut client = everstream::blocking::SseClient::new("http://localhost/")?;
@@ -412,7 +412,7 @@ impl SseClient {
         self.driver.handle().clone()
     }
 
-    /// The id to resume from: the newest one among what was handed out, or the preset one.
+    /// The id to resume from: that of the last delivered event, or the preset one.
     ///
     /// ```
     /// # let client = everstream::blocking::SseClient::new("http://localhost/")?;

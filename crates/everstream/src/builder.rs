@@ -169,12 +169,12 @@ impl Builder {
         self
     }
 
-    /// How long silence is accepted; comments count as life. `None`: for ever. Default: none.
+    /// The idle timeout; any data resets it, comments too. `None`: no idle timeout. Default: none.
     ///
     /// It counts from the last byte or from the start of the read, whichever is later: a program
-    /// that was busy doesn't see a time-out. A read that is given up before anything came, and
-    /// begun again, counts as one read. The wait for the response has this time too, and the time to
-    /// connect on top.
+    /// that was busy doesn't see a timeout. If a read is cancelled before any data arrives and then
+    /// started again, both count as one read. The wait for the response is limited too, from the
+    /// time when the connection is there.
     ///
     /// ```
     /// # use everstream::SseClient;
@@ -231,10 +231,11 @@ impl Builder {
     /// server has sent an event id, the next connections send the same headers without a body, and
     /// `Last-Event-ID`. That is how MCP resumes a tool call. Default: false.
     ///
-    /// The stream is resumed after a fault and after a clean end; with [`until`](Self::until) a finished
-    /// call is one request. A server that answers the GET with 400, 404 or 405 can't resume: that is an
-    /// error, whatever the error strategy says. Safe methods aren't affected, and nor are sources other
-    /// than HTTP, unless they [say that they can](crate::ConnectionClient::can_resume_with_get).
+    /// The stream is resumed after a fault and after a clean end. Set [`until`](Self::until), or stop
+    /// reading, so that a finished call isn't resumed. A server that answers the GET with 400, 404 or
+    /// 405 can't resume: that is an error, whatever the error strategy says. Safe methods aren't
+    /// affected, and neither are custom sources, unless they [support
+    /// it](crate::ConnectionClient::can_resume_with_get).
     ///
     /// ```
     /// # use everstream::{Http, SseClient};
@@ -247,9 +248,9 @@ impl Builder {
         self
     }
 
-    /// Hands out the last event although no blank line followed it, if the framing of the response
-    /// proves that nothing is missing. The standard discards it. Some LLM servers leave the last
-    /// blank line out. Default: false.
+    /// Delivers the last event even if its blank line is missing, provided that the framing of the
+    /// response proves that it is complete. The standard discards such an event, but some LLM servers
+    /// omit the last blank line. Default: false.
     ///
     /// ```
     /// # use everstream::SseClient;
@@ -261,8 +262,8 @@ impl Builder {
         self
     }
 
-    /// The data of the event that ends a one-shot stream, such as `[DONE]`. The iteration ends
-    /// quietly at it; it isn't handed out, and nothing is connected again.
+    /// The data of the event that ends a one-shot stream, such as `[DONE]`. The iteration ends at
+    /// this event without delivering it, and the client doesn't reconnect.
     ///
     /// If the stream ends before it and isn't connected again, the error is
     /// [`Fault::Incomplete`](crate::Fault::Incomplete).

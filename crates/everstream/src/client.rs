@@ -83,10 +83,10 @@ impl SseClient {
         }
     }
 
-    /// Connects, if there is no connection. Where the error strategy says so, it goes on trying.
+    /// Connects, if there is no connection. It retries as long as the error strategy says so.
     ///
-    /// What came until then, the [`Action::Start`] above all, is handed out by the next read of
-    /// [`all`](Self::all).
+    /// The next read of [`all`](Self::all) delivers what happened meanwhile, such as the
+    /// [`Action::Start`].
     ///
     /// # Errors
     ///
@@ -270,8 +270,8 @@ impl SseClient {
         self.driver.ready_action()
     }
 
-    /// All notifications, as a [`Stream`](futures_core::Stream). It is over after an error; a new one goes on where it
-    /// stopped, and nothing is lost between them.
+    /// All notifications, as a [`Stream`](futures_core::Stream). It ends after an error; a new one
+    /// continues where it stopped, and no event is lost.
     ///
     /// ```
     /// use everstream::{Action, SseClient};
@@ -319,7 +319,7 @@ impl SseClient {
         Events { all: self.all() }
     }
 
-    /// Drops the connection as if the server had ended it. What was received is handed out first.
+    /// Drops the connection as if the server had ended it. Events received before are delivered first.
     ///
     /// ```
     /// # let mut client = everstream::SseClient::new("http://localhost/")?;
@@ -357,7 +357,7 @@ impl SseClient {
         self.driver.handle().clone()
     }
 
-    /// The id to resume from: the newest one among what was handed out, or the preset one.
+    /// The id to resume from: that of the last delivered event, or the preset one.
     ///
     /// ```
     /// # let client = everstream::SseClient::new("http://localhost/")?;

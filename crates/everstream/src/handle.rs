@@ -59,8 +59,8 @@ impl Handle {
         }
     }
 
-    /// Drops the present connection, or the attempt at one, as if the server had ended it. What
-    /// was received is handed out first; then the error strategy decides whether to go on.
+    /// Drops the present connection, or the attempt at one, as if the server had ended it. Events
+    /// received before are delivered first; then the error strategy decides whether to reconnect.
     ///
     /// ```
     /// # let mut client = everstream::blocking::SseClient::new("http://localhost/")?;
@@ -96,7 +96,7 @@ impl Handle {
         self.shared.flags.load(Ordering::Acquire) & CLOSED != 0
     }
 
-    /// The id to resume from: the newest one among what the client has handed out.
+    /// The id to resume from: that of the last delivered event.
     ///
     /// ```
     /// # use everstream::blocking::SseClient;

@@ -1,7 +1,7 @@
-//! Follows Server-Sent Events for as long as it takes.
+//! A Server-Sent Events client that doesn't lose events.
 //!
-//! It parses exactly as the WHATWG standard says, reconnects politely, resumes where it left off
-//! and tells what happened.
+//! It parses exactly as the WHATWG standard says, reconnects with backoff, resumes after the last
+//! event id, and reports what happened.
 //!
 //! ```
 //! use everstream::SseClient;
@@ -39,15 +39,15 @@
 //! The pages of the [`guide`] go by task: reconnecting, errors, stopping, LLM streams, many streams,
 //! proxies, custom sources, testing, migrating from other clients.
 //!
-//! # Ok means that life goes on
+//! # Errors
 //!
-//! An iteration yields an `Err` only when the error strategy gives up. A connection that drops is
-//! reconnected without any code of yours; [`SseClient::all`] tells of it with an [`Action::Fault`].
-//! By default the strategy gives up on 204 and every status that isn't 2xx, on a wrong content
-//! type and on what else waiting doesn't mend: see [`error_strategy::reconnect`].
+//! An iteration yields an `Err` only when the error strategy gives up. Dropped connections are
+//! retried for you; [`SseClient::all`] reports them with an [`Action::Fault`]. By default the
+//! strategy gives up on errors that retrying can't fix, such as 204, every status that isn't 2xx
+//! and a wrong content type: see [`error_strategy::reconnect`].
 //!
-//! Pages of what comes from the crate `everstream_core` say so in their examples; all of it is here
-//! under `everstream` too.
+//! Some examples import items from the crate `everstream_core`; `everstream` exports all of them
+//! too.
 //!
 //! # Features
 //!
@@ -67,8 +67,8 @@
 //! | `serde` | no | `Serialize` and `Deserialize` for [`Event`] |
 //! | `tracing` | no | logs: connections at `info`, faults and retries at `warn`, reads at `trace` |
 //!
-//! Without default features there are the engine, the strategies and both clients over sources of
-//! your own. A page of an item that needs a feature says so.
+//! Without default features there are the engine, the strategies and both clients over custom
+//! sources. The page of an item that needs a feature says so.
 //!
 //! # TLS providers
 //!

@@ -1,15 +1,15 @@
 //! A client of the Model Context Protocol over its streamable HTTP transport (version 2025-11-25).
 //!
 //! `mcp-client URL` lists a server's tools; `mcp-client URL TOOL '{"argument": 1}'` calls one. The
-//! result is printed as JSON, and what the server notifies of meanwhile to standard error. A token in
-//! `MCP_TOKEN` is sent along.
+//! result is printed as JSON, and the server's notifications are printed to standard error. A token
+//! in `MCP_TOKEN` is sent along.
 //!
 //! Each message is a POST, which the server answers with JSON or with a stream. If a stream ends before
 //! the answer arrived, `resume_with_get` resumes it: the message isn't sent again, because a tool may
 //! have done its work already.
 //!
-//! JSON can be long, so reqwest sends the POST, and a custom source reads what is a stream. A client
-//! whose server always answers with streams needs no more than the guide "MCP" shows.
+//! JSON can be long, so reqwest sends the POST, and a custom source reads the response if it is a
+//! stream. If your server always answers with streams, use the code of the guide "MCP" instead.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -27,7 +27,7 @@ use serde_json::{Value, json};
 
 const VERSION: &str = "2025-11-25";
 
-/// So many times in a row it tries in vain to resume an answer.
+/// How many attempts in a row to resume an answer may fail.
 const ATTEMPTS: u32 = 5;
 
 #[tokio::main(flavor = "current_thread")]

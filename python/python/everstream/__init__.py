@@ -1,5 +1,5 @@
-"""A client for Server-Sent Events (``EventSource``): it parses exactly as the WHATWG HTML standard
-says, reconnects politely, resumes where it left off, and tells what happened.
+"""A client for Server-Sent Events (``EventSource``): it parses as the WHATWG HTML standard says,
+reconnects with backoff, resumes after the last event id, and reports what happened.
 
 Follow a stream::
 
@@ -9,15 +9,16 @@ Follow a stream::
         for event in client.events:
             print(event.event, event.id, event.data)
 
-By default an error is raised and the loop ends when the server ends the stream. A feed that lasts
-wants ``SSEClient(url, error_strategy=ErrorStrategy.reconnect())``, which goes on as a browser does.
+By default errors are raised, and the loop ends when the server ends the stream. For a long-lived
+feed, use ``SSEClient(url, error_strategy=ErrorStrategy.reconnect())``, which reconnects as
+browsers do.
 
 - :class:`SSEClient` blocks; :class:`AsyncSSEClient` is for asyncio
 - :mod:`everstream.config`: headers, timeouts, when to reconnect and after what delay
 - :mod:`everstream.actions`: what ``client.all`` yields
 - :mod:`everstream.errors`: what is raised
-- :mod:`everstream.testing`: a scriptable server for tests, and a fixture of pytest
-- :mod:`everstream.compat`: in place of ``ld_eventsource``
+- :mod:`everstream.testing`: a scriptable server for tests, and a pytest fixture
+- :mod:`everstream.compat`: replaces ``ld_eventsource``
 """
 
 from ._client import SSEClient

@@ -45,23 +45,25 @@ class SSEClient:
             server sets it with ``retry:``
         :param retry_delay_strategy: how the delay grows; unset:
             :meth:`~everstream.config.RetryDelayStrategy.default`
-        :param retry_delay_reset_threshold: how many seconds a connection must last for the delay to
-            start anew after it
-        :param error_strategy: whether to go on after an error; unset:
+        :param retry_delay_reset_threshold: how many seconds a connection must last to reset the
+            delay
+        :param error_strategy: whether to reconnect after an error; unset:
             :meth:`~everstream.config.ErrorStrategy.always_fail`
-        :param last_event_id: the id to resume from, which an earlier run kept
+        :param last_event_id: the id to resume from, which an earlier run saved
         :param logger: logs connections, errors and delays
         :param repeat_unsafe: sends requests with POST and other methods that aren't safe (RFC 9110,
             section 9.2.1) again, as if they were GET. Otherwise such a request is sent again only
-            if the server can't have received it, or by :meth:`start`. The stream ends with its
-            connection, and what ends it has the attribute ``not_repeated``.
-        :param resume_with_get: resumes the stream of such a request by GET, once the server has
-            sent an event id: with the same headers but ``Accept: text/event-stream``, without a
-            body, and with ``Last-Event-ID``, after an error and after a clean end. 400, 404 and 405
-            are final then, whatever the error strategy says. A custom source isn't resumed unless
-            its :attr:`~everstream.config.ConnectionClient.can_resume_with_get` is true.
-        :param dispatch_unfinished: deliver the last event although no blank line followed it, if
-            the framing of the response proves that nothing is missing; the standard discards it
+            if the server can't have received it, or by :meth:`start`. The stream then ends with its
+            connection, and ``not_repeated`` of the exception or ``Fault`` is true.
+        :param resume_with_get: resumes the stream of such a request with a GET, once the server has
+            sent an event id, after an error and after a clean end. The GET has the same headers, no
+            body, ``Accept: text/event-stream`` and ``Last-Event-ID``. If the server answers it with
+            400, 404 or 405, that is final, whatever the error strategy says. A custom source isn't
+            resumed unless its :attr:`~everstream.config.ConnectionClient.can_resume_with_get` is
+            true.
+        :param dispatch_unfinished: deliver the last event even if its blank line is missing,
+            provided that the framing of the response proves that it is complete. The standard
+            discards such an event.
         """
         if isinstance(connect, str):
             connect = ConnectStrategy.http(connect)
@@ -86,8 +88,8 @@ class SSEClient:
     def all(self) -> Iterator[Action]:
         """Everything that happens: events, comments, starts and faults.
 
-        Reading connects, and reconnects. An iterator is over after an exception; a new one goes on
-        where it stopped, and nothing is lost between them.
+        Reading connects, and reconnects. An iterator ends after an exception; a new one continues
+        where the old one stopped, and no event is lost.
         """
         return _native.Iter(self._native, False)
 
@@ -109,12 +111,12 @@ class SSEClient:
         self._native.interrupt()
 
     def close(self) -> None:
-        """Ends for good, at once: whoever is reading comes to the end of the iteration."""
+        """Closes the client at once, for good. An iteration in another thread ends."""
         self._native.close()
 
     @property
     def last_event_id(self) -> str | None:
-        """The id to resume from: the newest one among what was handed out, or the preset one."""
+        """The id to resume from: that of the last delivered event, or the preset one."""
         return self._native.last_event_id
 
     @property

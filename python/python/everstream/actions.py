@@ -58,8 +58,8 @@ class Start(Action):
 class Fault(Action):
     """The connection ended, or could not be made.
 
-    The client reconnects if you go on reading, or call ``start()``. If :attr:`not_repeated` is set,
-    only ``start()`` does.
+    The client reconnects when you continue reading or call ``start()``. If :attr:`not_repeated` is
+    set, only ``start()`` reconnects.
     """
 
     __slots__ = ("_discarded_bytes", "_error", "_ignored_text", "_not_repeated")
@@ -79,7 +79,7 @@ class Fault(Action):
 
     @property
     def error(self) -> Exception | None:
-        """Why; ``None`` if the server ended the stream in an orderly way, or at ``interrupt()``."""
+        """What went wrong; ``None`` after a clean end or ``interrupt()``."""
         return self._error
 
     @property
@@ -92,15 +92,15 @@ class Fault(Action):
 
     @property
     def discarded_bytes(self) -> int:
-        """The size of the unfinished event that was discarded at a clean end, because no blank line
-        followed it; 0 if there was none, and after an error or ``interrupt()``.
+        """The size of the unfinished event that was discarded at a clean end, because its blank
+        line was missing; 0 if there was none, and after an error or ``interrupt()``.
         """
         return self._discarded_bytes
 
     @property
     def ignored_text(self) -> str | None:
-        """The first 200 bytes of a response that ended cleanly and had no field and no comment at
-        all, such as an error in JSON; else ``None``.
+        """The first 200 bytes of a response that ended cleanly without a single field or comment,
+        such as a JSON error; otherwise ``None``.
         """
         return self._ignored_text
 

@@ -25,16 +25,16 @@ _T = TypeVar("_T", bound=Action)
 class AsyncSSEClient:
     """Follows one stream over any number of connections, in an event loop of asyncio.
 
-    It is inactive until :meth:`start` is awaited or something is read. Nothing is read while nobody
-    awaits something::
+    It is inactive until :meth:`start` is awaited or something is read. It reads only while
+    something is awaited::
 
         async with AsyncSSEClient("https://example.com/feed") as client:
             async for event in client.events:
                 print(event.data)
 
-    All functions and methods that are passed to it, those of strategies among them, are called in
-    the thread of the event loop. A wait that is cancelled loses nothing: the next one goes on. A
-    client that connects by this package's own HTTP isn't bound to an event loop.
+    All functions and methods that are passed to it, including those of strategies, are called in
+    the thread of the event loop. Cancelling a wait loses no event: the next wait continues. A
+    client that uses this package's own HTTP isn't bound to an event loop.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class AsyncSSEClient:
         resume_with_get: bool = False,
         dispatch_unfinished: bool = False,
     ) -> None:
-        """The parameters are those of :class:`~everstream.SSEClient`, but for ``connect``.
+        """The parameters are those of :class:`~everstream.SSEClient`, except for ``connect``.
 
         :param connect: a URL or an
             :class:`~everstream.config.async_connect_strategy.AsyncConnectStrategy`
@@ -81,8 +81,8 @@ class AsyncSSEClient:
     def all(self) -> AsyncIterator[Action]:
         """Everything that happens: events, comments, starts and faults.
 
-        Reading connects, and reconnects. An iterator is over after an exception, but not after a
-        cancellation; a new one goes on where it stopped, and nothing is lost between them.
+        Reading connects, and reconnects. An iterator ends after an exception, but not after a
+        cancellation. A new one continues where the old one stopped, and no event is lost.
         """
         return _Reading(self._native, False)
 
@@ -102,18 +102,18 @@ class AsyncSSEClient:
     async def interrupt(self) -> None:
         """Drops the connection as if the server had ended it.
 
-        It may be awaited in any task, thread and event loop. It waits for nothing but the closer of
-        a connection that Python code made.
+        It can be awaited in any task, thread and event loop. It waits only for the closer of a
+        connection of a custom source.
         """
         self._native.interrupt()
         if self._source is not None:
             await self._source.interrupt()
 
     async def close(self) -> None:
-        """Ends for good, at once: whoever is reading comes to the end of the iteration.
+        """Closes the client at once, for good. An iteration in another task ends.
 
-        It may be awaited in any task, thread and event loop. It waits for nothing but the closers
-        of what Python code made.
+        It can be awaited in any task, thread and event loop. It waits only for the closers of a
+        custom source.
         """
         self._native.close()
         if self._source is not None:
@@ -121,7 +121,7 @@ class AsyncSSEClient:
 
     @property
     def last_event_id(self) -> str | None:
-        """The id to resume from: the newest one among what was handed out, or the preset one."""
+        """The id to resume from: that of the last delivered event, or the preset one."""
         return self._native.last_event_id
 
     @property
@@ -142,7 +142,7 @@ class AsyncSSEClient:
 
 
 class _Reading(AsyncIterator[_T], Generic[_T]):
-    """An iterator over a client's actions or events. Like a generator it is over after an error."""
+    """An iterator over a client's actions or events. Like a generator it ends after an error."""
 
     __slots__ = ("_native", "_only_events", "_over", "_ready")
 

@@ -1,8 +1,8 @@
 """The exceptions.
 
-All of them are :class:`SSEError`; those that tell of the network are the matching built-in
-exceptions too, such as ``ConnectionError`` and ``TimeoutError``. No message holds the query or the
-user info of a URL, or the value of a header that was sent.
+All of them are subclasses of :class:`SSEError`. Network errors are also subclasses of the matching
+built-in exceptions, such as ``ConnectionError`` and ``TimeoutError``. No message contains the query
+or the user info of a URL, or the value of a request header.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ __all__ = [
 ]
 
 
-#: What a message says after which a request isn't sent again.
+#: Appended to the message of an error after which the request isn't sent again.
 NOT_REPEATED: Final = (
     "the request isn't safe to repeat, so it isn't sent again "
     "(repeat_unsafe and resume_with_get change that)"
@@ -51,7 +51,9 @@ class SSEError(Exception):
 
 
 class ConnectError(SSEError, ConnectionError):
-    """No connection could be made: name look-up, TCP, TLS or proxy. No request was sent."""
+    """No connection could be made: DNS, TCP, TLS or proxy. Or the server says over HTTP/2 that it
+    didn't process the request. It can't have acted on the request.
+    """
 
 
 class ConnectTimeoutError(ConnectError, TimeoutError):
@@ -59,7 +61,7 @@ class ConnectTimeoutError(ConnectError, TimeoutError):
 
 
 class RequestError(SSEError, ConnectionError):
-    """The request failed after it may have reached the server, and before a response came."""
+    """The request failed before a response arrived; the server may have received it."""
 
 
 class ReadError(SSEError, ConnectionError):
@@ -67,7 +69,7 @@ class ReadError(SSEError, ConnectionError):
 
 
 class ReadTimeoutError(SSEError, TimeoutError):
-    """No byte came for ``read_timeout``."""
+    """No data was received for ``read_timeout``."""
 
 
 class EventTooLargeError(SSEError):
@@ -75,7 +77,7 @@ class EventTooLargeError(SSEError):
 
 
 class IncompleteStreamError(SSEError):
-    """The stream ended before the event that was to be its last."""
+    """The stream ended before its expected last event."""
 
 
 class ClosedError(SSEError):
@@ -193,7 +195,7 @@ class HTTPContentTypeError(_ResponseError):
 
 
 class HTTPContentEncodingError(_ResponseError):
-    """The response's content encoding isn't one that is decoded here."""
+    """The response's content coding isn't supported."""
 
     def __init__(
         self,

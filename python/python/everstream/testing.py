@@ -125,29 +125,29 @@ class SSEServer:
         return self._native.accepted_connections
 
     def wait_for_requests(self, count: int, timeout: float = 10) -> bool:
-        """Waits until so many requests have come, at most for ``timeout`` seconds.
+        """Waits until this many requests were received, at most for ``timeout`` seconds.
 
-        Returns whether they have, as all of these do.
+        Like the other ``wait_for_`` methods, it returns whether that happened in time.
         """
         return self._native.wait_for_requests(count, timeout)
 
     def wait_for_connections(self, count: int, timeout: float = 10) -> bool:
-        """Waits until so many connections were accepted, at most for ``timeout`` seconds."""
+        """Waits until this many connections were accepted, at most for ``timeout`` seconds."""
         return self._native.wait_for_connections(count, timeout)
 
     def wait_for_open_connections(self, count: int, timeout: float = 10) -> bool:
-        """Waits until exactly so many connections are open, at most for ``timeout`` seconds.
+        """Waits until exactly this many connections are open, at most for ``timeout`` seconds.
 
-        With 0 it shows that a client has let go of its sockets.
+        Wait for 0 to check that a client has closed its sockets.
         """
         return self._native.wait_for_open_connections(count, timeout)
 
     def drop_connections(self) -> None:
-        """Closes all connections, and goes on listening."""
+        """Closes all connections, and keeps listening."""
         self._native.drop_connections()
 
     def reset_connections(self) -> None:
-        """Resets all connections, and goes on listening."""
+        """Resets all connections, and keeps listening."""
         self._native.reset_connections()
 
     def stop(self) -> None:

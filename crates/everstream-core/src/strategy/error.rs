@@ -224,7 +224,7 @@ pub fn always_fail() -> Always {
     Always(Verdict::Fail)
 }
 
-/// Never stops. Beware: with a server that is gone for good it goes on for ever.
+/// Never gives up: if the server doesn't come back, the client retries forever.
 ///
 /// ```
 /// use everstream_core::error_strategy::{self, ErrorStrategy, Verdict};

@@ -1,4 +1,4 @@
-//! Rule 7: the cookies of one attempt.
+//! Rule 8: the cookies of one attempt.
 
 use std::time::SystemTime;
 

@@ -192,12 +192,13 @@ impl Http {
         }
     }
 
-    /// Asks this before every attempt: for a fresh token, another URL, another query. What it
-    /// returns is sent.
+    /// Calls this function before every attempt, to set a fresh token, another URL or another query.
+    /// The attempt that it returns is sent.
     ///
-    /// Its error fails the attempt with [`Fault::Other`](crate::Fault::Other), after which every request
-    /// may be tried again. A [`Fault`](crate::Fault) is passed on as it is, and counts as what it says: after
-    /// a [`Fault::Request`](crate::Fault::Request) the server may have received the request.
+    /// If it returns an error, the attempt fails with [`Fault::Other`](crate::Fault::Other). No request
+    /// was sent then, so any request can be retried, if the error strategy says so. A
+    /// [`Fault`](crate::Fault) is passed on unchanged: after a [`Fault::Request`](crate::Fault::Request)
+    /// the server may have received the request.
     ///
     /// ```
     /// use everstream::{Attempt, Http};

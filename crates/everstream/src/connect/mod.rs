@@ -311,8 +311,8 @@ impl Connection {
         self
     }
 
-    /// Adds a function that is called once when the connection is over for the client: at its
-    /// end, after a fault, at interrupt and close. It ought to make a blocked read return.
+    /// Adds a function that is called once when the client is done with the connection: at its
+    /// end, after a fault, at interrupt and close. It should unblock a pending read.
     ///
     /// ```
     /// use everstream::Connection;

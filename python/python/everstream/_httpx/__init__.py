@@ -1,6 +1,6 @@
-"""HTTP over httpx or httpx2, for those who bring a client of theirs.
+"""HTTP over the user's client of httpx or httpx2.
 
-Neither is imported here: a client of theirs can only come from one that is imported already.
-:mod:`settings` has what is the same for both kinds of clients, :mod:`request` what is sent and
-:mod:`failures` what errors mean. :mod:`blocking` and :mod:`asynchronous` move the bytes.
+Neither library is imported here: the code that passes a client has imported its library already.
+:mod:`settings` is shared by both kinds of clients, :mod:`request` builds requests and
+:mod:`failures` translates exceptions. :mod:`blocking` and :mod:`asynchronous` transfer the bytes.
 """

@@ -139,8 +139,8 @@ class Attempt:
     def _find_socket(self, event: str, info: dict[str, Any]) -> None:
         """Finds the socket, so that the attempt can be stopped. httpx calls it at every step.
 
-        Not reached are the look-up of a name, the TCP handshake, and the wait for a connection of
-        the pool: what waits there ends by the timeouts.
+        A DNS lookup, a TCP handshake and the wait for a connection of the pool can't be stopped:
+        they end at their timeouts.
         """
         if event.endswith(("connect_tcp.complete", "connect_unix_socket.complete")):
             self._wire.know(_socket(info.get("return_value")))

@@ -1,4 +1,4 @@
-"""HTTP over urllib3, for those who bring a pool or request options of their own.
+"""HTTP over urllib3, for users who pass a pool or request options.
 
 :class:`attempt.Attempt` makes one request, :class:`body.Body` is what it was answered with, and
 :class:`wire.Wire` is how another thread stops either.

@@ -1,4 +1,4 @@
-"""How a client connects, whether it goes on after an error, and how long it waits."""
+"""How a client connects, whether it reconnects after an error, and how long it waits."""
 
 from .connect_strategy import ConnectionClient, ConnectionResult, ConnectStrategy
 from .error_strategy import ErrorStrategy

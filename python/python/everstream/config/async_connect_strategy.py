@@ -81,11 +81,11 @@ class AsyncConnectionClient:
     """
 
     async def connect(self, last_event_id: str | None) -> AsyncConnectionResult:
-        """Connects, or raises an exception, which the client's error strategy is asked about.
+        """Connects, or raises an exception, which is passed to the client's error strategy.
 
         Only a :class:`~everstream.errors.ConnectError` says that no request was sent. After every
-        other exception the request counts as sent: see :attr:`is_repeatable`. Python's own
-        exceptions except ``OSError`` are taken for mistakes, which
+        other exception the request counts as sent: see :attr:`is_repeatable`. Python's built-in
+        exceptions except ``OSError`` count as programming errors, which
         :meth:`ErrorStrategy.reconnect() <everstream.config.ErrorStrategy.reconnect>` doesn't retry.
 
         :param last_event_id: the id to resume from
@@ -94,23 +94,23 @@ class AsyncConnectionClient:
 
     @property
     def is_repeatable(self) -> bool:
-        """Whether connecting again does no harm, as with GET; it is looked at once.
+        """Whether connecting again does no harm, as with GET; it is read once per client.
 
-        If not, it is only done when no connection was made, or when
+        If not, the client connects again only if no connection was made, or if
         :meth:`AsyncSSEClient.start() <everstream.AsyncSSEClient.start>` is awaited.
         """
         return True
 
     @property
     def can_resume_with_get(self) -> bool:
-        """Whether :meth:`resume_with_get` is defined; it is looked at once.
+        """Whether :meth:`resume_with_get` is defined; it is read once per client.
 
         If not, ``resume_with_get`` of :class:`~everstream.AsyncSSEClient` has no effect.
         """
         return False
 
     async def resume_with_get(self, last_event_id: str | None) -> AsyncConnectionResult:
-        """As :meth:`connect`, by a GET without a body that resumes the stream.
+        """Resumes the stream with a GET without a body. Otherwise like :meth:`connect`.
 
         It is called if :attr:`is_repeatable` is false and :attr:`can_resume_with_get` true, and the
         :class:`~everstream.AsyncSSEClient` has ``resume_with_get``. ``HTTPStatusError`` with 400,
@@ -169,13 +169,13 @@ class AsyncConnectStrategy:
         """Streams over HTTP.
 
         The parameters are those of
-        :meth:`ConnectStrategy.http() <everstream.config.ConnectStrategy.http>`, but for three. With
-        one of the first two, aiohttp makes the connections instead of this package's own HTTP; that
-        needs the extra ``everstream[aiohttp]``.
+        :meth:`ConnectStrategy.http() <everstream.config.ConnectStrategy.http>`, except for these
+        three. With ``session`` or ``aiohttp_request_options``, aiohttp makes the connections, which
+        needs ``everstream[aiohttp]``.
 
-        :param session: makes the requests; closing it is the caller's business
+        :param session: makes the requests; the caller has to close it
         :param aiohttp_request_options: further arguments of each ``session.request()``. A
-            ``timeout`` among them takes the place of ``connect_timeout``.
+            ``timeout`` among them replaces ``connect_timeout``.
         :param client: an ``httpx.AsyncClient`` or ``httpx2.AsyncClient`` that makes the connections
         """
         if query_params is not None and not callable(query_params):

@@ -33,8 +33,8 @@ class ConnectionResult:
         withheld_headers: Sequence[str] = (),
     ) -> None:
         """:param stream: yields chunks of bytes, and ends when the connection does
-        :param closer: called once, by :meth:`close`; it ought to make a blocked ``stream`` return.
-            The client calls it from whatever thread stops the connection.
+        :param closer: called once, by :meth:`close`; it should unblock a pending read of
+            ``stream``. The client calls it in the thread that stops the connection.
         :param headers: the response's headers, if there are any
         :param status: the response's status, if it is one of HTTP
         :param url: the URL that answered, after redirects
@@ -71,8 +71,8 @@ class ConnectionResult:
 
     @property
     def withheld_headers(self) -> tuple[str, ...]:
-        """The names of headers that were not sent to that URL: a redirect led to another origin
-        than the one they were set for.
+        """The names of headers that were not sent to that URL, because a redirect led to another
+        origin.
         """
         return self._withheld_headers
 
@@ -98,11 +98,11 @@ class ConnectionClient:
     """Makes all connections of one client. To be subclassed."""
 
     def connect(self, last_event_id: str | None) -> ConnectionResult:
-        """Connects, or raises an exception, which the client's error strategy is asked about.
+        """Connects, or raises an exception, which is passed to the client's error strategy.
 
         Only a :class:`~everstream.errors.ConnectError` says that no request was sent. After every
-        other exception the request counts as sent: see :attr:`is_repeatable`. Python's own
-        exceptions except ``OSError`` are taken for mistakes, which
+        other exception the request counts as sent: see :attr:`is_repeatable`. Python's built-in
+        exceptions except ``OSError`` count as programming errors, which
         :meth:`ErrorStrategy.reconnect() <everstream.config.ErrorStrategy.reconnect>` doesn't retry.
 
         :param last_event_id: the id to resume from
@@ -111,23 +111,23 @@ class ConnectionClient:
 
     @property
     def is_repeatable(self) -> bool:
-        """Whether connecting again does no harm, as with GET; it is looked at once.
+        """Whether connecting again does no harm, as with GET; it is read once per client.
 
-        If not, it is only done when no connection was made, or when
+        If not, the client connects again only if no connection was made, or if
         :meth:`everstream.SSEClient.start` is called.
         """
         return True
 
     @property
     def can_resume_with_get(self) -> bool:
-        """Whether :meth:`resume_with_get` is defined; it is looked at once.
+        """Whether :meth:`resume_with_get` is defined; it is read once per client.
 
         If not, ``resume_with_get`` of :class:`~everstream.SSEClient` has no effect.
         """
         return False
 
     def resume_with_get(self, last_event_id: str | None) -> ConnectionResult:
-        """As :meth:`connect`, by a GET without a body that resumes the stream.
+        """Resumes the stream with a GET without a body. Otherwise like :meth:`connect`.
 
         It is called if :attr:`is_repeatable` is false and :attr:`can_resume_with_get` true, and the
         :class:`~everstream.SSEClient` has ``resume_with_get``. ``HTTPStatusError`` with 400, 404 or
@@ -138,7 +138,7 @@ class ConnectionClient:
         raise NotImplementedError(f"{type(self).__name__} doesn't define resume_with_get()")
 
     def interrupt(self) -> None:
-        """Makes a :meth:`connect` that is going on in another thread fail at once, if it can."""
+        """Makes a :meth:`connect` that is running in another thread fail at once, if it can."""
 
     def close(self) -> None:
         """Releases what it holds, as :meth:`interrupt` does: the client is closed."""
@@ -189,23 +189,23 @@ class ConnectStrategy:
         """Streams over HTTP.
 
         :param url: the stream's URL
-        :param headers: headers to add to the request. They aren't sent to another origin that a
-            redirect leads to, except for ``Accept``, ``User-Agent`` and the like. From ``http`` to
-            ``https`` of the same host, on the default ports, they are sent. A warning in the log
-            names those that weren't.
-        :param pool: a ``urllib3.PoolManager``. With this or the next one, urllib3 makes the
-            connections, which needs ``everstream[urllib3]``. The pool is never closed.
+        :param headers: headers to add to the request. After a redirect to another origin only
+            ``Accept``, ``User-Agent`` and the like are sent. A redirect from ``http`` to ``https``
+            on the same host and the default ports keeps all headers. A warning in the log names the
+            headers that weren't sent.
+        :param pool: a ``urllib3.PoolManager``. With ``pool`` or ``urllib3_request_options``,
+            urllib3 makes the connections, which needs ``everstream[urllib3]``. The pool is never
+            closed.
         :param urllib3_request_options: arguments for urllib3's ``request``, such as ``timeout``.
             Instead of a ``timeout`` there, ``read_timeout`` and ``connect_timeout`` can be set.
-        :param query_params: called before every connection; what it returns is added to the URL's
-            query, and takes the place of what the URL has under the same names. A list gives a name
-            more than one value.
+        :param query_params: called before every connection. Its result is added to the URL's query
+            and replaces parameters of the same names. A list gives a name more than one value.
         :param method: the request's method. A request with a method that isn't safe, such as POST,
-            is repeated only if it surely wasn't received. See ``repeat_unsafe`` and
+            is repeated only if the server can't have received it. See ``repeat_unsafe`` and
             ``resume_with_get`` of :class:`~everstream.SSEClient`.
         :param body: the request's body; text is sent as UTF-8
-        :param read_timeout: how many seconds of silence are accepted, where comments count as life;
-            ``None`` or 0: any number
+        :param read_timeout: the idle timeout in seconds; any data resets it, comments too. ``None``
+            or 0: no idle timeout
         :param connect_timeout: how many seconds connecting may take; ``None`` or 0: as long as the
             system allows. Unset: 10.
         :param max_event_size: the largest event that is accepted, in bytes. Unset: 64 MiB.
@@ -215,7 +215,7 @@ class ConnectStrategy:
             ``text/event-stream``, or that has none. It is read as UTF-8, whatever its charset.
         :param cookies: whether to keep the cookies that servers set, in memory, and send them with
             redirected requests and reconnects, as RFC 6265 allows. All clients of this strategy
-            share them. Cookies in a ``Cookie`` header of yours take precedence.
+            share them. Your own ``Cookie`` header takes precedence.
         :param client: an ``httpx.Client`` or ``httpx2.Client`` that makes the connections. It is
             never closed here. Its headers are treated like ``headers``, which take precedence. Its
             read timeout isn't used: set ``read_timeout``. Its connect timeout is used unless

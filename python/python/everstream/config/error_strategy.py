@@ -1,4 +1,4 @@
-"""Whether a client goes on after an error."""
+"""Whether a client reconnects after an error."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["ErrorStrategy"]
 
 
 class ErrorStrategy:
-    """Whether a client goes on after an error or the end of a stream. To be subclassed.
+    """Whether a client reconnects after an error or the end of a stream. To be subclassed.
 
     A strategy is immutable: it says which one to use next time, so that the client can return to
     the original one.
@@ -22,9 +22,9 @@ class ErrorStrategy:
     CONTINUE = False
 
     def apply(self, exception: Exception | None) -> tuple[bool, ErrorStrategy | None]:
-        """Decides.
+        """Decides whether to reconnect.
 
-        :param exception: what went wrong; ``None`` if the stream ended in an orderly way
+        :param exception: what went wrong; ``None`` after a clean end of the stream
         :return: :attr:`FAIL` to raise the exception (or, if there is none, to end the iteration) or
             :attr:`CONTINUE` to reconnect, and the strategy to use next time; ``None`` is this one
         """
@@ -37,7 +37,7 @@ class ErrorStrategy:
 
     @staticmethod
     def always_continue() -> ErrorStrategy:
-        """The client always reconnects. With a server that is gone it does so for ever."""
+        """The client always reconnects, forever if the server doesn't come back."""
         return _PresetErrorStrategy(_native.ErrorPreset.always_continue())
 
     @staticmethod
@@ -47,18 +47,18 @@ class ErrorStrategy:
 
     @staticmethod
     def continue_with_time_limit(max_time: float) -> ErrorStrategy:
-        """The client reconnects for so many seconds from the first of a row of errors."""
+        """The client reconnects until this many seconds after the first of a series of errors."""
         return _PresetErrorStrategy(_native.ErrorPreset.continue_with_time_limit(max_time))
 
     @staticmethod
     def reconnect(statuses: Iterable[int] = ()) -> ErrorStrategy:
         """The client reconnects as a browser's ``EventSource`` does.
 
-        It goes on after a dropped, refused or timed-out connection and after the end of the stream.
-        It fails on what waiting doesn't mend: statuses that aren't 2xx and 204, a wrong content
-        type, a redirect that can't be followed, an event that is too large.
+        It reconnects after a dropped, refused or timed-out connection and after the end of the
+        stream. It fails on errors that retrying can't fix: 204 and statuses that aren't 2xx, a
+        wrong content type, a redirect that can't be followed, an event that is too large.
 
-        :param statuses: statuses after which it goes on nevertheless, such as 503
+        :param statuses: statuses after which it reconnects anyway, such as 503
         """
         return _PresetErrorStrategy(_native.ErrorPreset.reconnect(list(statuses)))
 

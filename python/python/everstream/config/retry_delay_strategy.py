@@ -33,19 +33,20 @@ class RetryDelayStrategy:
         backoff_multiplier: float = 2,
         jitter_multiplier: float | None = 0.5,
     ) -> RetryDelayStrategy:
-        """The delay grows from one attempt to the next, and is shortened at random.
+        """Exponential backoff with jitter.
 
-        :param max_delay: the longest delay, in seconds; ``None`` or 0: there is none. 30 is the
-            default, which yields to a longer ``initial_retry_delay`` and a longer ``retry:``; any
-            other value holds against both.
-        :param backoff_multiplier: by how much each delay is longer than the one before
-        :param jitter_multiplier: by how much the delay may be shortened at random, from 0 to 1;
-            ``None`` or 0: not at all
+        :param max_delay: the longest delay, in seconds; ``None`` or 0: no limit. 30 is the default,
+            which yields to a longer ``initial_retry_delay``, ``retry:`` or ``Retry-After``; any
+            other value limits all of them.
+        :param backoff_multiplier: the factor from each delay to the next
+        :param jitter_multiplier: the largest part, from 0 to 1, by which jitter shortens a delay;
+            ``None`` or 0: no jitter
 
         With the default ``max_delay`` and ``backoff_multiplier``, and a
         ``retry_delay_reset_threshold`` of 60, a connection of 25 s that delivered an event, an id
         or a comment resets the delay too. After a clean end that the framing proves, the delay is
-        ``retry:`` or 3 s if the last event id has changed, and grows up to that if not.
+        ``retry:``, or 3 s without it, if the last event id has changed. If not, the delay grows up
+        to 1 s or a longer ``retry:``, or up to 3 s without ``retry:``.
         """
         return _DefaultRetryDelayStrategy(
             _native.Backoff(max_delay or 0.0, backoff_multiplier, jitter_multiplier or 0.0)
