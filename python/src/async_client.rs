@@ -113,7 +113,7 @@ impl AsyncClient {
             read_timeout,
             max_event_size,
         }
-        .builder(connect, &raised, &shown, log)?;
+        .apply(SseClient::builder(connect), &raised, &shown, log)?;
         let client = builder
             .build()
             .map_err(|error| exception(py, error, &shown))?;

@@ -102,9 +102,9 @@ impl Client {
             read_timeout: http.and_then(|http| http.read_timeout),
             max_event_size,
         }
-        .builder(connect, &raised, &shown, log)?;
+        .apply(SseClient::builder(connect), &raised, &shown, log)?;
         let client = builder
-            .build_blocking()
+            .build()
             .map_err(|error| exception(py, error, &shown))?;
         if let Some(source) = &source {
             exit::watch(source, client.handle());

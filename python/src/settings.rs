@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use everstream::{Builder, SseClient};
+use everstream::Builder;
 use pyo3::prelude::*;
 
-use crate::connect::Connect;
 use crate::convert::duration;
 use crate::fault::Shown;
 use crate::log::Log;
@@ -23,15 +22,15 @@ pub(crate) struct Settings<'a, 'py> {
 }
 
 impl Settings<'_, '_> {
-    pub(crate) fn builder(
+    pub(crate) fn apply<C>(
         self,
-        connect: Connect,
+        builder: Builder<C>,
         raised: &Raised,
         shown: &Shown,
         log: Log,
-    ) -> PyResult<Builder> {
+    ) -> PyResult<Builder<C>> {
         let delay = error_strategy::DelayCell::default();
-        let mut builder = SseClient::builder(connect)
+        let mut builder = builder
             .initial_retry_delay(duration("initial_retry_delay", self.initial_retry_delay)?)
             .retry_delay_reset_threshold(duration(
                 "retry_delay_reset_threshold",

@@ -54,7 +54,7 @@ fn with_async(url: &str) -> Outcome<Late> {
 fn with_blocking(url: &str) -> Outcome<Late> {
     let mut client = blocking::SseClient::builder(Http::new(url).no_proxy())
         .error_strategy(everstream::error_strategy::always_fail())
-        .build_blocking()?;
+        .build()?;
     let mut taken = Late::new();
     for event in client.events() {
         taken.push(late(event?.data())?);

@@ -94,17 +94,17 @@ impl SseClient {
     /// # Ok::<(), everstream::Error>(())
     /// ```
     pub fn new(connect: impl IntoConnectStrategy) -> Result<Self, Error> {
-        Self::builder(connect).build_blocking()
+        Self::builder(connect).build()
     }
 
-    /// A client with other settings: end with [`build_blocking`](Builder::build_blocking).
+    /// A client with other settings.
     ///
     /// ```
     /// # use everstream::blocking::SseClient;
-    /// let client = SseClient::builder("http://localhost/").last_event_id("41").build_blocking()?;
+    /// let client = SseClient::builder("http://localhost/").last_event_id("41").build()?;
     /// # Ok::<(), everstream::Error>(())
     /// ```
-    pub fn builder(connect: impl IntoConnectStrategy) -> Builder {
+    pub fn builder(connect: impl IntoConnectStrategy) -> Builder<Self> {
         Builder::new(connect)
     }
 

@@ -202,7 +202,9 @@ async fn streams_that_are_dropped_in_select_lose_nothing() {
 #[test]
 fn time_outs_of_the_blocking_client_lose_nothing() {
     let server = hundred();
-    let mut client = support::quick(server.url("/")).build_blocking().unwrap();
+    let mut client = Builder::<BlockingClient>::from(support::quick(server.url("/")))
+        .build()
+        .unwrap();
     let mut next = 0;
     while next < 100 {
         if let Ok(event) = client.next_event_timeout(Duration::from_micros(300)) {

@@ -21,13 +21,13 @@ fn serve(upstream: &Server, keep_alive: &str) -> (Program, String) {
     (program, url)
 }
 
-fn browser(url: &str) -> Builder {
+fn browser(url: &str) -> Builder<SseClient> {
     SseClient::builder(Http::new(url).no_proxy())
 }
 
 /// Listens from now on.
-fn started(builder: Builder) -> SseClient {
-    let mut client = builder.build_blocking().unwrap();
+fn started(builder: Builder<SseClient>) -> SseClient {
+    let mut client = builder.build().unwrap();
     client.start().unwrap();
     client
 }
@@ -136,7 +136,7 @@ fn silence_is_filled_with_comments() {
     let upstream = Server::start();
     upstream.otherwise(Reply::stream().stall());
     let (_program, url) = serve(&upstream, "0.01");
-    let mut browser = browser(&url).build_blocking().unwrap();
+    let mut browser = browser(&url).build().unwrap();
     let mut comments = 0;
     while comments < 3 {
         match browser

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use everstream::{Event, Handle, Http};
+use everstream::{Event, Handle, Http, SseClient, blocking};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{interval, sleep, timeout};
@@ -181,7 +181,10 @@ async fn tell_progress(shared: Arc<Shared>) {
 async fn follow(mut follower: Follower) {
     let mut finish = follower.finish();
     loop {
-        let mut client = match follower.builder().build() {
+        let mut client = match follower
+            .configure(SseClient::builder(follower.http()))
+            .build()
+        {
             Ok(client) => client,
             Err(error) => return follower.cannot_build(&error),
         };
@@ -216,7 +219,10 @@ async fn follow(mut follower: Follower) {
 
 fn follow_blocking(mut follower: Follower) {
     loop {
-        let mut client = match follower.builder().build_blocking() {
+        let mut client = match follower
+            .configure(blocking::SseClient::builder(follower.http()))
+            .build()
+        {
             Ok(client) => client,
             Err(error) => return follower.cannot_build(&error),
         };

@@ -78,7 +78,7 @@ pub use probe::{Hop, Probe};
 ///     }
 /// }
 ///
-/// let mut client = SseClient::builder(Echo).last_event_id("7").build_blocking()?;
+/// let mut client = SseClient::builder(Echo).last_event_id("7").build()?;
 /// assert_eq!(client.next_event().unwrap()?.data(), "after Some(\"7\")");
 /// # Ok::<(), everstream::Error>(())
 /// ```

@@ -257,7 +257,9 @@ impl Client for Blocking {
     const BLOCKING: bool = true;
 
     fn build(builder: Builder) -> Result<Self, Error> {
-        builder.build_blocking().map(Blocking)
+        Builder::<blocking::SseClient>::from(builder)
+            .build()
+            .map(Blocking)
     }
     fn start(&mut self) -> Result<(), Error> {
         self.0.start()

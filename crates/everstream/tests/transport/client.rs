@@ -40,7 +40,9 @@ impl Kind {
                     .unwrap();
                 Client::Async(Box::new(builder.build()?), runtime)
             }
-            Kind::Blocking => Client::Blocking(Box::new(builder.build_blocking()?)),
+            Kind::Blocking => Client::Blocking(Box::new(
+                Builder::<blocking::SseClient>::from(builder).build()?,
+            )),
         })
     }
 

@@ -181,7 +181,8 @@ fn child_of_the_blocking_client() {
     let server = server();
     let log = Log::default();
     tracing::subscriber::with_default(log.clone(), || {
-        let mut client: blocking::SseClient = builder(&server).build_blocking().unwrap();
+        let builder: everstream::Builder<blocking::SseClient> = builder(&server).into();
+        let mut client = builder.build().unwrap();
         while let Some(Ok(_)) = client.next_event() {}
     });
     assert_told(&log);
