@@ -34,7 +34,7 @@ use crate::driver::{Driver, event_or_skip};
 use crate::error::Error;
 use crate::handle::Handle;
 
-pub use self::iterators::{All, Events};
+pub use self::iterators::{All, Events, IntoActions, IntoEvents};
 
 /// Follows one stream over any number of connections, on the caller's own thread.
 ///
@@ -373,6 +373,41 @@ impl SseClient {
     /// ```
     pub fn events(&mut self) -> Events<'_> {
         Events { all: self.all() }
+    }
+
+    /// All notifications, as an iterator that owns the client, to return from a function. Apart from
+    /// that it is [`all`](Self::all).
+    ///
+    /// ```
+    /// # use everstream::{Action, blocking::SseClient};
+    /// # use everstream_testing::{Reply, Server};
+    /// # let server = Server::start();
+    /// # server.otherwise(Reply::stream().event("hello").stall());
+    /// # let url = server.url("/");
+    /// let mut actions = SseClient::new(&url)?.into_actions();
+    /// assert!(matches!(actions.next(), Some(Ok(Action::Start(_)))));
+    /// # Ok::<(), everstream::Error>(())
+    /// ```
+    pub fn into_actions(self) -> IntoActions {
+        IntoActions::new(self)
+    }
+
+    /// The events, as an iterator that owns the client. See [`into_actions`](Self::into_actions).
+    ///
+    /// ```
+    /// # use everstream::{Error, Event, blocking::SseClient};
+    /// # use everstream_testing::{Reply, Server};
+    /// # let server = Server::start();
+    /// # server.otherwise(Reply::stream().event("hello").stall());
+    /// # let url = server.url("/");
+    /// fn follow(url: &str) -> Result<impl Iterator<Item = Result<Event, Error>> + use<>, Error> {
+    ///     Ok(SseClient::new(url)?.into_events())
+    /// }
+    /// assert_eq!(follow(&url)?.next().unwrap()?.data(), "hello");
+    /// # Ok::<(), everstream::Error>(())
+    /// ```
+    pub fn into_events(self) -> IntoEvents {
+        IntoEvents::new(self)
     }
 
     /// Drops the connection as if the server had ended it. What was received is handed out first.

@@ -30,6 +30,7 @@
 //! | decide which faults are final | [`error_strategy`] |
 //! | decide how long to wait | [`retry_delay`] |
 //! | see starts, faults and comments too | [`SseClient::all`] |
+//! | return a stream of events, or move it into a task | [`SseClient::into_events`] |
 //! | stop from another task or thread | [`Handle`] |
 //! | resume in another process | [`Event::last_event_id`], [`Builder::last_event_id`] |
 //! | end a one-shot stream at its last event | [`Builder::until`] |
@@ -106,7 +107,7 @@ mod timer;
 mod trace;
 
 pub use builder::Builder;
-pub use client::{All, Events, SseClient};
+pub use client::{All, Events, IntoActions, IntoEvents, SseClient};
 #[cfg(feature = "http")]
 pub use connect::{Attempt, Http, HttpVersion, parse_retry_after};
 pub use connect::{

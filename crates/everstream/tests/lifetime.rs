@@ -4,7 +4,7 @@ use std::thread;
 use std::time::Duration;
 
 use everstream::blocking::SseClient as BlockingClient;
-use everstream::{Builder, Error, Event, Fault, Handle, Http, SseClient};
+use everstream::{Action, Builder, Error, Event, Fault, Handle, Http, SseClient};
 use everstream_testing::{Feed, Reply, Server};
 use futures_util::{FutureExt, StreamExt};
 
@@ -24,6 +24,10 @@ fn clients_and_handles_cross_threads() {
     send::<SseClient>();
     send::<BlockingClient>();
     send::<Builder>();
+    send::<everstream::IntoActions>();
+    send::<everstream::IntoEvents>();
+    send::<everstream::blocking::IntoActions>();
+    send::<everstream::blocking::IntoEvents>();
     sync::<Handle>();
     clone::<Handle>();
     sync::<Http>();
@@ -91,6 +95,50 @@ async fn a_stream_dropped_while_it_waits_closes_its_socket() {
     assert!(task.await.unwrap_err().is_cancelled());
     let closed = move || server.wait_for_open_connections(0, LIMIT);
     assert!(tokio::task::spawn_blocking(closed).await.unwrap());
+}
+
+#[tokio::test]
+async fn an_owned_stream_ends_at_an_error_and_returns_its_client() {
+    let server = Server::start();
+    server.enqueue(Reply::status(404));
+    server.otherwise(Reply::stream().event("a").event("b").stall());
+    let mut events = SseClient::new(server.url("/")).unwrap().into_events();
+    let error = events.next().await.unwrap().unwrap_err();
+    assert_eq!(error.status(), Some(404));
+    assert!(events.next().await.is_none());
+    assert_eq!(server.request_count(), 1);
+
+    let mut actions = events.into_client().into_actions();
+    assert!(matches!(actions.next().await, Some(Ok(Action::Start(_)))));
+    let handle = actions.handle();
+    let reader = tokio::spawn(async move { actions.map(Result::unwrap).count().await });
+    let closed_after = tokio::task::spawn_blocking(move || {
+        assert!(server.wait_for_open_connections(1, LIMIT));
+        handle.close();
+        server.wait_for_open_connections(0, LIMIT)
+    });
+    assert!(closed_after.await.unwrap());
+    assert!(reader.await.unwrap() <= 2, "only the events came");
+}
+
+#[test]
+fn an_owned_iterator_ends_at_an_error_and_returns_its_client() {
+    let server = Server::start();
+    server.enqueue(Reply::status(404));
+    server.otherwise(Reply::stream().event("a").stall());
+    let mut events = BlockingClient::new(server.url("/")).unwrap().into_events();
+    let error = events.next().unwrap().unwrap_err();
+    assert_eq!(error.status(), Some(404));
+    assert!(events.next().is_none());
+    assert_eq!(server.request_count(), 1);
+
+    let mut actions = events.into_client().into_actions();
+    assert!(matches!(actions.next(), Some(Ok(Action::Start(_)))));
+    assert!(matches!(actions.next(), Some(Ok(Action::Event(_)))));
+    let handle = actions.handle();
+    let reader = std::thread::spawn(move || actions.count());
+    handle.close();
+    assert_eq!(reader.join().unwrap(), 0);
 }
 
 #[test]
