@@ -155,7 +155,7 @@ fn everstream_async() -> Outcome<Reading> {
     let (runtime, http) = (runtime()?, Http::new("http://unused/").no_proxy());
     Ok(Box::new(move |url, count| {
         runtime.block_on(async {
-            let mut client = SseClient::new(http.clone().url(url))?;
+            let mut client = SseClient::new(http.clone().set_url(url))?;
             let (mut left, mut bytes) = (count, 0);
             while left > 0 {
                 let Some(event) = client.next_event().await else {
@@ -172,7 +172,7 @@ fn everstream_async() -> Outcome<Reading> {
 fn everstream_blocking() -> Outcome<Reading> {
     let http = Http::new("http://unused/").no_proxy();
     Ok(Box::new(move |url, count| {
-        let mut client = everstream::blocking::SseClient::new(http.clone().url(url))?;
+        let mut client = everstream::blocking::SseClient::new(http.clone().set_url(url))?;
         let mut bytes = 0;
         for event in client.events().take(count as usize) {
             bytes += event?.data().len() as u64;

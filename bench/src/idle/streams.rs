@@ -65,7 +65,7 @@ impl Who {
             };
             let http = Http::new(&options.url).no_proxy().version(version);
             return Ok(Who::Everstream(Box::new(
-                http.danger_accept_invalid_certs(),
+                http.danger_accept_invalid_certs(true),
             )));
         }
         let builder = reqwest::Client::builder().no_proxy();
@@ -82,7 +82,7 @@ impl Who {
         match self {
             Who::Everstream(http) => {
                 let http = Http::clone(http);
-                tokio::spawn(told(ours(http.url(url), seen)))
+                tokio::spawn(told(ours(http.set_url(url), seen)))
             }
             Who::Reqwest(client) => tokio::spawn(told(body(client.get(url), seen))),
         };

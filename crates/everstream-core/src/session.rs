@@ -387,6 +387,26 @@ impl<B: AsRef<[u8]>> Session<B> {
         self.finished = true;
     }
 
+    /// Changes [`SessionConfig::repeatable`]. Call it before [`handle_connected`](Self::handle_connected)
+    /// or [`handle_fault`](Self::handle_fault) where the requests differ.
+    ///
+    /// ```
+    /// # use everstream_core::{Output, Session, SessionConfig, Start};
+    /// # let now = Default::default();
+    /// # let mut session: Session = Session::new(SessionConfig::default());
+    /// # session.start();
+    /// # session.poll_output(now);
+    /// session.set_repeatable(false); // it was a POST
+    /// session.handle_connected(Start::default(), now);
+    /// session.handle_end(now);
+    /// # session.poll_output(now);
+    /// # session.poll_output(now);
+    /// assert!(matches!(session.poll_output(now), Output::Stop(Ok(()))));
+    /// ```
+    pub fn set_repeatable(&mut self, repeatable: bool) {
+        self.config.repeatable = repeatable;
+    }
+
     /// The connection that was asked for is there.
     ///
     /// ```

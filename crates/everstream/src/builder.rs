@@ -256,7 +256,7 @@ impl<C> Builder<C> {
         self.config.repeatable = self.repeat_unsafe || client.is_repeatable();
         // The standard library seeds its hash maps from the system's random numbers.
         self.config.seed = RandomState::new().build_hasher().finish();
-        Ok(Driver::new(self.config, client))
+        Ok(Driver::new(self.config, client, self.repeat_unsafe))
     }
 }
 

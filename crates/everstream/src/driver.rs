@@ -23,6 +23,8 @@ const BUSY: u32 = 64;
 pub(crate) struct Driver {
     session: Session<Bytes>,
     client: Box<dyn ConnectionClient>,
+    /// Any request may be repeated.
+    repeat_unsafe: bool,
     link: Link,
     timer: Timer,
     handle: Handle,
@@ -49,12 +51,17 @@ enum Link {
 }
 
 impl Driver {
-    pub(crate) fn new(config: SessionConfig, client: Box<dyn ConnectionClient>) -> Self {
+    pub(crate) fn new(
+        config: SessionConfig,
+        client: Box<dyn ConnectionClient>,
+        repeat_unsafe: bool,
+    ) -> Self {
         let published = config.last_event_id.clone().filter(|id| !id.is_empty());
         Driver {
             read_timeout: config.read_timeout,
             session: Session::new(config),
             client,
+            repeat_unsafe,
             link: Link::None,
             timer: Timer::default(),
             handle: Handle::new(published.clone()),
@@ -297,6 +304,7 @@ impl Driver {
             self.link = Link::Connecting(connecting);
             return Poll::Pending;
         };
+        self.update_repeatable();
         let now = now(self.epoch);
         match result {
             Ok(mut connection) => {
@@ -310,6 +318,12 @@ impl Driver {
             Err(fault) => self.session.handle_fault(fault, now),
         }
         Poll::Ready(())
+    }
+
+    /// Whether a request may be repeated depends on the one that was sent.
+    fn update_repeatable(&mut self) {
+        let repeatable = self.repeat_unsafe || self.client.is_repeatable();
+        self.session.set_repeatable(repeatable);
     }
 
     /// Ready when something came, or nothing in time.
@@ -380,6 +394,9 @@ impl Driver {
     /// Drops the connection as the server would.
     pub(crate) fn interrupt(&mut self) {
         self.handle.take_interrupt();
+        if let Link::Connecting(_) = self.link {
+            self.update_repeatable();
+        }
         self.link = Link::None;
         self.session.interrupt(now(self.epoch));
         self.handle

@@ -67,7 +67,7 @@ impl Shared {
         };
         let port = ports[stream as usize % ports.len()];
         let url = format!("{scheme}://127.0.0.1:{port}/{stream}");
-        self.http.clone().url(url)
+        self.http.clone().set_url(url)
     }
 
     fn show(&self, stream: u64, handle: Handle) {

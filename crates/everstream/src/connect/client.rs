@@ -5,9 +5,9 @@
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
-use ::http::Method;
 use bytes::Bytes;
 use everstream_core::{Fault, Start, Timestamp};
 use everstream_http::exchange::{Config, Exchange, Output, Request};
@@ -33,7 +33,8 @@ const MAX_REOPENED: usize = 2;
 pub(super) struct HttpClient {
     pub(super) settings: Arc<Settings>,
     pub(super) connections: Connections,
-    pub(super) method: Method,
+    /// Whether the method of the latest request is safe.
+    pub(super) repeatable: Arc<AtomicBool>,
     pub(super) attempts: u64,
 }
 
@@ -47,7 +48,7 @@ impl HttpClient {
         let number = self.attempts;
         let settings = self.settings.clone();
         let connections = self.connections.clone();
-        let method = self.method.clone();
+        let repeatable = self.repeatable.clone();
         async move {
             // It could be made when the client was.
             let attempt = settings.attempt();
@@ -65,11 +66,12 @@ impl HttpClient {
             if let Some(problem) = attempt.problem {
                 return Err(Fault::Other((&*problem).into()));
             }
+            repeatable.store(attempt.method.is_safe(), Ordering::Relaxed);
             let mut request_head = Request {
-                method,
+                method: attempt.method,
                 url: attempt.url,
-                headers: attempt.headers,
-                has_body: settings.body.is_some(),
+                headers: settings.with_defaults(attempt.headers),
+                has_body: attempt.body.is_some(),
             };
             request_head.set_last_event_id(attempt.last_event_id.as_deref());
             let config = Config {
@@ -91,7 +93,7 @@ impl HttpClient {
                 exchange,
                 epoch,
                 connections,
-                body: settings.body.clone(),
+                body: attempt.body,
                 #[cfg(feature = "http2")]
                 reopened: 0,
             })
@@ -110,7 +112,7 @@ impl ConnectionClient for HttpClient {
     }
 
     fn is_repeatable(&self) -> bool {
-        self.method.is_safe()
+        self.repeatable.load(Ordering::Relaxed)
     }
 }
 

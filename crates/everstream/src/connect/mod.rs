@@ -123,7 +123,8 @@ pub trait ConnectionClient: Send + 'static {
     fn connect(&mut self, request: ConnectRequest) -> ConnectFuture;
 
     /// Whether a request may be repeated although the server may have acted on it: true for GET
-    /// and other safe methods. Default: true.
+    /// and other safe methods. Default: true. It is called when the client is built, and again after
+    /// each attempt, about the request of that attempt.
     fn is_repeatable(&self) -> bool {
         true
     }
@@ -358,18 +359,20 @@ impl fmt::Debug for Connection {
     }
 }
 
-/// What a client can be made from: a strategy, or, with the feature `http`, a URL.
+/// What a client can be made from: a strategy, or, with the feature `http`, a URL: a string or a
+/// `url::Url`.
 ///
 /// ```
 /// use everstream::{Http, SseClient};
 ///
 /// let by_url = SseClient::new("https://example.com/feed")?;
+/// let by_parsed_url = SseClient::new(url::Url::parse("https://example.com/feed")?)?;
 /// let by_strategy = SseClient::new(Http::new("https://example.com/feed").header("x-team", "a"))?;
-/// # Ok::<(), everstream::Error>(())
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[diagnostic::on_unimplemented(
     message = "a client can't be made from `{Self}`",
-    note = "it takes a `ConnectStrategy`, or, with the feature `http`, a URL as `&str` or `String`"
+    note = "it takes a `ConnectStrategy`, or, with the feature `http`, a URL as `&str`, `String` or `url::Url`"
 )]
 pub trait IntoConnectStrategy {
     /// The strategy.
@@ -399,20 +402,34 @@ impl<S: ConnectStrategy> IntoConnectStrategy for S {
 #[cfg(feature = "http")]
 impl IntoConnectStrategy for &str {
     fn into_connect_strategy(self) -> Box<dyn ConnectStrategy> {
-        Box::new(Http::new(self))
+        Box::new(Http::from(self))
     }
 }
 
 #[cfg(feature = "http")]
 impl IntoConnectStrategy for &String {
     fn into_connect_strategy(self) -> Box<dyn ConnectStrategy> {
-        Box::new(Http::new(self))
+        Box::new(Http::from(self))
     }
 }
 
 #[cfg(feature = "http")]
 impl IntoConnectStrategy for String {
     fn into_connect_strategy(self) -> Box<dyn ConnectStrategy> {
-        Box::new(Http::new(self))
+        Box::new(Http::from(self))
+    }
+}
+
+#[cfg(feature = "http")]
+impl IntoConnectStrategy for &url::Url {
+    fn into_connect_strategy(self) -> Box<dyn ConnectStrategy> {
+        Box::new(Http::from(self))
+    }
+}
+
+#[cfg(feature = "http")]
+impl IntoConnectStrategy for url::Url {
+    fn into_connect_strategy(self) -> Box<dyn ConnectStrategy> {
+        Box::new(Http::from(self))
     }
 }

@@ -49,6 +49,7 @@ impl Http {
             .create(ClientContext::default())
             .map_err(|error| Fault::Other(error.into()))?;
         let mut attempting = client.prepare(request).await?;
+        let method = attempting.exchange().request().method.clone();
         let headers = &attempting.exchange().request().headers;
         let sent = headers.keys().map(|name| name.as_str().to_owned());
         let sent = sent.collect();
@@ -84,8 +85,8 @@ impl Http {
         let connection = connection(start, response.body, coding.ok().flatten());
         Ok(Probe {
             version: format!("{:?}", response.version),
-            method: client.method.to_string(),
-            repeatable: client.method.is_safe(),
+            method: method.to_string(),
+            repeatable: method.is_safe(),
             sent,
             content_type,
             readable: coding.is_ok(),

@@ -214,7 +214,7 @@ fn child_that_retries_an_untrusted_certificate() {
                 .root_certificates(authority.pem())
                 .before_attempt(move |attempt: Attempt| {
                     let url = &urls[usize::from(attempt.number() == 2)];
-                    std::future::ready(Ok::<_, Error>(attempt.with_url(url)))
+                    std::future::ready(Ok::<_, Error>(attempt.set_url(url)))
                 });
             let builder = SseClient::builder(http)
                 .initial_retry_delay(Duration::ZERO)

@@ -135,7 +135,7 @@ fn any_certificate_is_accepted_on_demand() {
         let leaf = Authority::new().server(&[hosts], validity);
         let tls = TlsServer::start(leaf.config(&[]), &server);
         both(|kind| {
-            let http = Http::new(tls.url("/")).danger_accept_invalid_certs();
+            let http = Http::new(tls.url("/")).danger_accept_invalid_certs(true);
             let mut client = kind.build(SseClient::builder(http));
             assert_eq!(client.event().data(), "hello");
         });
