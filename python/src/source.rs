@@ -17,7 +17,7 @@ use pyo3::types::{PyBytes, PyIterator, PyMemoryView};
 
 use crate::convert::{headers_from_python, status as status_from_python};
 use crate::direct::Direct;
-use crate::fault::from_exception;
+use crate::fault::{from_base_exception, from_exception};
 use crate::http_client::HttpStream;
 use crate::raised::{Raised, lock};
 
@@ -98,9 +98,9 @@ impl Source {
     fn connect(&self, py: Python<'_>, last_event_id: Option<String>) -> Result<Connection, Fault> {
         self.open(py, last_event_id).map_err(|error| {
             if error.is_instance_of::<PyException>(py) {
-                from_exception(error, py).unwrap_or_else(|error| Fault::Other(error.into()))
+                from_exception(error, py).unwrap_or_else(|error| Fault::Source(error.into()))
             } else {
-                Fault::Other(self.raised.cause(py, error))
+                from_base_exception(py, error, &self.raised)
             }
         })
     }

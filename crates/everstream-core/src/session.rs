@@ -12,7 +12,6 @@
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
-use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
@@ -40,7 +39,8 @@ use crate::time::Timestamp;
 /// let now = Timestamp::default();
 /// let mut session = Session::new(SessionConfig::default());
 /// session.start();
-/// assert!(matches!(session.poll_output(now), Output::Connect { last_event_id: None }));
+/// assert!(matches!(session.poll_output(now), Output::Connect));
+/// assert_eq!(session.last_event_id(), None);
 ///
 /// session.handle_connected(Start::default(), now);
 /// assert!(matches!(session.poll_output(now), Output::Action(Action::Start(_))));
@@ -53,8 +53,8 @@ use crate::time::Timestamp;
 /// session.handle_end(now);
 /// assert!(matches!(session.poll_output(now), Output::Action(Action::Fault(None))));
 /// let Output::Wait { until } = session.poll_output(now) else { panic!() };
-/// let Output::Connect { last_event_id } = session.poll_output(until) else { panic!() };
-/// assert_eq!(last_event_id.as_deref(), Some("7"));
+/// assert!(matches!(session.poll_output(until), Output::Connect));
+/// assert_eq!(session.last_event_id(), Some("7")); // where to resume
 /// ```
 ///
 /// [`poll_output`]: Session::poll_output
@@ -166,7 +166,7 @@ impl<B: AsRef<[u8]>> Session<B> {
     /// # use everstream_core::{Output, Session, SessionConfig};
     /// let mut session: Session = Session::new(SessionConfig::default());
     /// session.start();
-    /// assert!(matches!(session.poll_output(Default::default()), Output::Connect { .. }));
+    /// assert!(matches!(session.poll_output(Default::default()), Output::Connect));
     /// ```
     pub fn start(&mut self) {
         if self.state != State::Idle {
@@ -221,6 +221,7 @@ impl<B: AsRef<[u8]>> Session<B> {
     /// let output = session.poll_output_with(|| unreachable!("nothing was started"));
     /// assert!(matches!(output, Output::Stop(Ok(()))));
     /// ```
+    #[doc(hidden)]
     pub fn poll_output_with(&mut self, mut clock: impl FnMut() -> Timestamp) -> Output {
         loop {
             if let Some(action) = self.poll_action() {
@@ -240,10 +241,7 @@ impl<B: AsRef<[u8]>> Session<B> {
                     self.state = State::Connecting;
                     self.attempts = self.attempts.saturating_add(1);
                 }
-                State::Connecting => {
-                    let last_event_id = self.last_event_id().map(String::from);
-                    return Output::Connect { last_event_id };
-                }
+                State::Connecting => return Output::Connect,
                 State::Open => {
                     // Rule 12.
                     let deadline = self.config.read_timeout.map(|limit| {
@@ -296,6 +294,7 @@ impl<B: AsRef<[u8]>> Session<B> {
     /// assert_eq!(session.poll_event().unwrap().data(), "b");
     /// ```
     // Inlined with all that it calls: the event reaches the user in registers.
+    #[doc(hidden)]
     #[inline(always)]
     pub fn poll_event(&mut self) -> Option<Event> {
         if !self.outputs.is_empty() || self.config.until.is_some() {

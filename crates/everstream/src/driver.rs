@@ -247,11 +247,11 @@ impl Driver {
                     self.link = Link::None;
                     ready!(self.timer.poll_until(self.epoch, until, cx));
                 }
-                Output::Connect { last_event_id } => {
+                Output::Connect => {
                     if self.gives_way(cx) {
                         return self.pause();
                     }
-                    if self.poll_connect(last_event_id, cx).is_pending() {
+                    if self.poll_connect(cx).is_pending() {
                         return self.pause();
                     }
                 }
@@ -266,7 +266,6 @@ impl Driver {
                         return Poll::Ready(Some(Ok(Action::Event(event))));
                     }
                 }
-                _ => return Poll::Ready(None),
             }
         }
     }
@@ -288,11 +287,12 @@ impl Driver {
     }
 
     /// Ready when it was connected, or failed.
-    fn poll_connect(&mut self, last_event_id: Option<String>, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll_connect(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         // Taken out, so that an attempt whose future panics isn't polled again.
         let mut connecting = match std::mem::replace(&mut self.link, Link::None) {
             Link::Connecting(connecting) => connecting,
             Link::None | Link::Open(_) => {
+                let last_event_id = self.session.last_event_id().map(String::from);
                 debug!(last_event_id, "connecting");
                 self.client.connect(ConnectRequest {
                     last_event_id,
@@ -331,7 +331,7 @@ impl Driver {
         let read = match &mut self.link {
             Link::Open(connection) => connection.poll_bytes(cx),
             // The session reads only from what it was told is connected.
-            _ => Poll::Ready(None),
+            Link::None | Link::Connecting(_) => Poll::Ready(None),
         };
         if read.is_pending() {
             let Some(deadline) = deadline else {

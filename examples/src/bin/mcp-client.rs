@@ -223,7 +223,7 @@ impl Transport {
     async fn resume(&self, last_event_id: Option<String>) -> Result<Connection, Fault> {
         let Some(id) = last_event_id else {
             let problem = "the answer broke off, and has no ids to resume it by";
-            return Err(Fault::Other(problem.into()));
+            return Err(Fault::Setup(problem.into()));
         };
         let request = self
             .http
@@ -268,7 +268,7 @@ impl ErrorStrategy for Resume {
     fn apply(&mut self, fault: Option<&Fault>, now: Timestamp) -> Verdict {
         match fault {
             // Without an id there is nothing to resume, and a refusal won't be mended.
-            Some(Fault::Other(_) | Fault::Status(_) | Fault::ContentType(_)) => Verdict::Fail,
+            Some(Fault::Setup(_) | Fault::Status(_) | Fault::ContentType(_)) => Verdict::Fail,
             fault => self.0.apply(fault, now),
         }
     }

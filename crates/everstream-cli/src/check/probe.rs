@@ -262,7 +262,7 @@ impl Prober<'_> {
         tokio::select! {
             probe = http.probe(request, hops) => probe,
             _ = stop.wait_for(Option::is_some) => {
-                Err(Fault::Other("stopped".into()))
+                Err(Fault::Source("stopped".into()))
             }
         }
     }

@@ -23,7 +23,7 @@ impl AsRef<[u8]> for Chunk {
 fn connected<B: AsRef<[u8]>>(config: SessionConfig) -> Session<B> {
     let mut session = Session::new(config);
     session.start();
-    assert!(matches!(session.poll_output(NOW), Output::Connect { .. }));
+    assert!(matches!(session.poll_output(NOW), Output::Connect));
     session.handle_connected(Start::default(), NOW);
     assert!(matches!(session.poll_action(), Some(Action::Start(_))));
     session

@@ -75,7 +75,8 @@ fn name(fault: &Fault) -> &'static str {
         Fault::ReadTimeout(_) => "silence",
         Fault::TooLarge(_) => "too large",
         Fault::Incomplete => "incomplete",
-        Fault::Other(_) => "other",
+        Fault::Setup(_) => "setup",
+        Fault::Source(_) => "source",
         _ => "another fault",
     }
 }
@@ -109,7 +110,7 @@ impl Script {
     pub(crate) fn next(&mut self) -> Seen {
         let from_now = |moment: Timestamp| moment.saturating_duration_since(self.now);
         match self.session.poll_output(self.now) {
-            Output::Connect { last_event_id } => Seen::Connect(last_event_id),
+            Output::Connect => Seen::Connect(self.session.last_event_id().map(String::from)),
             Output::Wait { until } => Seen::Wait(from_now(until)),
             Output::Read { deadline: None } => Seen::Read,
             Output::Read {

@@ -100,11 +100,11 @@ impl Pair {
         assert_eq!(self.short.next_retry_delay(), self.long.next_retry_delay());
         assert_eq!(self.short.last_byte(), self.long.last_byte());
         match due {
-            Output::Connect { .. } => {
+            Output::Connect => {
                 self.both(|session, now| session.handle_connected(Start::default(), now));
             }
             Output::Wait { until } => self.now = until,
-            _ => {}
+            Output::Read { .. } | Output::Action(_) | Output::Stop(_) => {}
         }
     }
 }

@@ -52,7 +52,7 @@ impl HttpClient {
         async move {
             // It could be made when the client was.
             let attempt = settings.attempt();
-            let mut attempt = attempt.map_err(|error| Fault::Other(error.into()))?;
+            let mut attempt = attempt.map_err(|error| Fault::Setup(error.into()))?;
             attempt.number = number;
             attempt.last_event_id = request.last_event_id;
             if let Some(hook) = &settings.hook {
@@ -60,11 +60,11 @@ impl HttpClient {
                     .await
                     .map_err(|error| match error.downcast::<Fault>() {
                         Ok(fault) => *fault,
-                        Err(error) => Fault::Other(error),
+                        Err(error) => Fault::Setup(error),
                     })?;
             }
             if let Some(problem) = attempt.problem {
-                return Err(Fault::Other((&*problem).into()));
+                return Err(Fault::Setup((&*problem).into()));
             }
             repeatable.store(attempt.method.is_safe(), Ordering::Relaxed);
             let mut request_head = Request {
@@ -182,7 +182,7 @@ impl Attempting {
                 Output::Failed(fault) => return Err(fault),
                 // They follow a head, which has returned.
                 Output::Stream(_) | Output::ReadError { .. } => {
-                    return Err(Fault::Other("the response was taken already".into()));
+                    return Err(Fault::Source("the response was taken already".into()));
                 }
             }
         }
@@ -249,7 +249,7 @@ impl Attempting {
             match self.exchange.poll_output() {
                 Output::Stream(coding) => {
                     let Some(body) = body.take() else {
-                        return Err(Fault::Other("the body was taken already".into()));
+                        return Err(Fault::Source("the body was taken already".into()));
                     };
                     return Ok(connection(self.exchange.start(), body, coding));
                 }
@@ -263,7 +263,7 @@ impl Attempting {
                 }
                 Output::Failed(fault) => return Err(fault),
                 Output::Connect { .. } | Output::Receive { .. } => {
-                    return Err(Fault::Other("the response isn't there yet".into()));
+                    return Err(Fault::Source("the response isn't there yet".into()));
                 }
             }
         }

@@ -243,7 +243,7 @@ impl Http {
     /// What it returns is sent. Whether the request may be repeated depends on the method that was sent:
     /// see [`Builder::repeat_unsafe`](crate::Builder::repeat_unsafe).
     ///
-    /// Its error fails the attempt with [`Fault::Other`](crate::Fault::Other); a [`Fault`](crate::Fault) is passed on as it is.
+    /// Its error fails the attempt with [`Fault::Setup`](crate::Fault::Setup); a [`Fault`](crate::Fault) is passed on as it is.
     ///
     /// ```
     /// use everstream::{Attempt, Http};

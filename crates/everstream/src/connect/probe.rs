@@ -47,7 +47,7 @@ impl Http {
     ) -> Result<Probe, Fault> {
         let mut client = self
             .create(ClientContext::default())
-            .map_err(|error| Fault::Other(error.into()))?;
+            .map_err(|error| Fault::Setup(error.into()))?;
         let mut attempting = client.prepare(request).await?;
         let method = attempting.exchange().request().method.clone();
         let headers = &attempting.exchange().request().headers;
@@ -70,7 +70,7 @@ impl Http {
             .await?;
         if is_redirect(response.status) {
             // One that can't be followed.
-            let other = || Fault::Other("the redirect was not followed".into());
+            let other = || Fault::Source("the redirect was not followed".into());
             return Err(attempting.judge(response).await.err().unwrap_or_else(other));
         }
         let coding = content_coding(&response.headers, CODINGS);

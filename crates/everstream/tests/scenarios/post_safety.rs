@@ -189,7 +189,7 @@ fn again_after_a_hook_that_failed<C: Client>() {
         }
     });
     let mut client = C::with(patient(http));
-    assert!(matches!(client.expect_fault(), Fault::Other(_)));
+    assert!(matches!(client.expect_fault(), Fault::Setup(_)));
     assert_eq!(client.event_data(), "a", "nothing was sent before");
     assert!(client.next_event().is_none());
     assert_eq!(server.request_count(), 1);

@@ -303,7 +303,7 @@ fn an_error_of_a_hook_fails_the_attempt<C: Client>() {
         .before_attempt(|_| async { Err(io::Error::other("the token service is away")) });
     let mut client = C::quick(http);
     let fault = client.expect_error();
-    assert!(matches!(&fault, Fault::Other(cause) if cause.to_string().contains("token")));
+    assert!(matches!(&fault, Fault::Setup(cause) if cause.to_string().contains("token")));
     assert_eq!(server.accepted_connections(), 0);
 }
 
@@ -340,7 +340,7 @@ fn a_change_of_a_hook_that_cannot_be_made_is_named<C: Client>() {
         let strategy = error_strategy::always_fail();
         let mut client = C::with(quick(http).error_strategy(strategy));
         match client.expect_error() {
-            Fault::Other(cause) => assert!(cause.to_string().contains(named), "{cause}"),
+            Fault::Setup(cause) => assert!(cause.to_string().contains(named), "{cause}"),
             other => panic!("{other:?}"),
         }
     }

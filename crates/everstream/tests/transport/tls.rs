@@ -316,7 +316,7 @@ fn child_has_no_certificates() {
         let Some(Err(Error::Fault(fault))) = client.next() else {
             panic!("it continues");
         };
-        assert!(matches!(fault, Fault::Other(_)), "{fault:?}");
+        assert!(matches!(fault, Fault::Setup(_)), "{fault:?}");
         assert!(chain(&fault).contains("certificates"), "{}", chain(&fault));
         let moved = Server::start();
         moved.otherwise(Reply::redirect(307, tls.url("/")));
