@@ -345,6 +345,12 @@ impl fmt::Display for Fault {
     }
 }
 
+impl From<TooLarge> for Fault {
+    fn from(error: TooLarge) -> Self {
+        Fault::TooLarge(error)
+    }
+}
+
 impl Error for Fault {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         if self.failure().is_some() {

@@ -441,7 +441,7 @@ fn a_failure_to_send_is_only_believed_while_nothing_was_answered() {
         (
             |exchange| exchange.handle_unreachable("no TLS"),
             "Connect",
-            "Failed(Other",
+            "Failed(Setup",
         ),
         (
             |exchange| exchange.handle_unprocessed("refused"),

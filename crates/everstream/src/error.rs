@@ -24,6 +24,17 @@ use everstream_core::{BoxError, Fault, Headers};
 /// assert_eq!(error.status(), Some(404));
 /// # Ok::<(), everstream::Error>(())
 /// ```
+///
+/// A [`Fault`] becomes an error with `?`:
+///
+/// ```
+/// use everstream::{Error, Fault};
+///
+/// fn give_up(fault: Fault) -> Result<(), Error> {
+///     Err(fault)?
+/// }
+/// assert!(give_up(Fault::Incomplete).unwrap_err().fault().is_some());
+/// ```
 #[non_exhaustive]
 #[derive(Debug)]
 pub enum Error {
@@ -107,6 +118,12 @@ impl Error {
     /// ```
     pub fn headers(&self) -> Option<&Headers> {
         self.fault().and_then(Fault::headers)
+    }
+}
+
+impl From<Fault> for Error {
+    fn from(fault: Fault) -> Self {
+        Error::Fault(fault)
     }
 }
 

@@ -64,7 +64,7 @@
 //! | `gzip`, `brotli`, `zstd` | yes | compressed responses |
 //! | `cookies` | no | cookies, kept in memory: [`Http::cookies`] |
 //! | `reqwest` | no | requests over your own `reqwest::Client`: [`Http::client`] |
-//! | `json` | no | [`JsonExt`], [`Http::json`] |
+//! | `json` | no | [`Event::json`](Event#method.json), [`Http::json`] |
 //! | `serde` | no | `Serialize` and `Deserialize` for [`Event`] |
 //! | `tracing` | no | logs of connections, faults and waits, at the level `debug`; of reads, at `trace`; at `warn`, [`Fault::retry_warning`] |
 //!
@@ -101,8 +101,6 @@ mod connect;
 mod driver;
 mod error;
 mod handle;
-#[cfg(feature = "json")]
-mod json;
 mod timer;
 mod trace;
 
@@ -118,14 +116,14 @@ pub use connect::{
 #[doc(hidden)]
 pub use connect::{Hop, Probe};
 pub use error::Error;
+#[cfg(feature = "json")]
+pub use everstream_core::JsonError;
 pub use everstream_core::{
     Action, BoxError, DEFAULT_MAX_EVENT_SIZE, Decoder, EncodeError, Encoder, ErrorResponse, Event,
-    EventRef, Failure, FailureKind, Fault, Headers, Item, ItemRef, Output, Oversize, RedactedUrl,
-    RedirectProblem, Session, SessionConfig, Start, Timestamp, TooLarge, error_strategy,
-    retry_delay,
+    EventRef, Failure, FailureKind, Fault, HeaderValues, Headers, HeadersIter, Item, ItemRef,
+    Output, Oversize, RedactedUrl, RedirectProblem, Session, SessionConfig, Start, Timestamp,
+    TooLarge, error_strategy, retry_delay,
 };
 #[cfg(feature = "http")]
 pub use everstream_http::policy::HeaderScope;
 pub use handle::Handle;
-#[cfg(feature = "json")]
-pub use json::{JsonError, JsonExt};

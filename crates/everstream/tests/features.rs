@@ -137,7 +137,7 @@ fn without_tls_an_https_url_is_an_error_that_names_the_features() {
 
 #[cfg(feature = "json")]
 mod json {
-    use everstream::{Event, JsonExt};
+    use everstream::Event;
     use serde::Deserialize;
 
     #[derive(Debug, Deserialize, PartialEq)]

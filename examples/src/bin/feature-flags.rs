@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use everstream::blocking::SseClient;
 use everstream::error_strategy::{TRANSIENT_STATUSES, reconnect};
-use everstream::{BoxError, Event, Handle, Http, JsonExt};
+use everstream::{BoxError, Event, Handle, Http};
 use serde::Deserialize;
 use serde_json::Value;
 

@@ -163,6 +163,17 @@ pub struct ClientContext {
     pub blocking: bool,
 }
 
+impl ClientContext {
+    /// For the async client, or for the blocking one.
+    ///
+    /// ```
+    /// assert!(everstream::ClientContext::new(true).blocking);
+    /// ```
+    pub fn new(blocking: bool) -> Self {
+        ClientContext { blocking }
+    }
+}
+
 /// What a connection is asked for.
 ///
 /// ```
@@ -178,17 +189,35 @@ pub struct ConnectRequest {
     pub read_timeout: Option<Duration>,
 }
 
+impl ConnectRequest {
+    /// A request to resume after this id, or from wherever the server begins; its other fields may be
+    /// set afterwards.
+    ///
+    /// ```
+    /// use everstream::ConnectRequest;
+    ///
+    /// let request = ConnectRequest::new(Some("7".into()));
+    /// assert_eq!(request.last_event_id.as_deref(), Some("7"));
+    /// ```
+    pub fn new(last_event_id: Option<String>) -> Self {
+        ConnectRequest {
+            last_event_id,
+            ..ConnectRequest::default()
+        }
+    }
+}
+
 /// An open connection: bytes to come, and what is known about it.
 ///
 /// Made from a [stream](Self::from_stream), an [async reader](Self::from_async_read), a
-/// [reader](Self::from_read) or an [iterator](Self::from_iter). Dropping it closes it.
+/// [reader](Self::from_read) or an [iterator](Self::from_iterator). Dropping it closes it.
 ///
 /// ```
 /// use everstream::{Connection, blocking::SseClient, connect_fn};
 ///
 /// let strategy = connect_fn(|_request| async {
 ///     let chunks = ["data: hel", "lo\n\n"].map(Ok::<_, std::io::Error>);
-///     Ok::<_, std::io::Error>(Connection::from_iter(chunks))
+///     Ok::<_, std::io::Error>(Connection::from_iterator(chunks))
 /// });
 /// let mut client = SseClient::new(strategy)?;
 /// assert_eq!(client.next_event().unwrap()?.data(), "hello");
