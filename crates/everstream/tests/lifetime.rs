@@ -3,9 +3,9 @@
 use std::thread;
 use std::time::Duration;
 
-use everstream::blocking::SseClient as BlockingClient;
+use everstream::blocking::{Next, SseClient as BlockingClient};
 use everstream::{Action, Builder, Error, Event, Fault, Handle, Http, SseClient};
-use everstream_testing::{Feed, Reply, Server};
+use everstream_testing::{Feed, Gate, Reply, Server};
 use futures_util::{FutureExt, StreamExt};
 
 use crate::support::{self, Client, LIMIT, for_both_clients};
@@ -255,11 +255,37 @@ fn time_outs_of_the_blocking_client_lose_nothing() {
         .unwrap();
     let mut next = 0;
     while next < 100 {
-        if let Ok(event) = client.next_event_timeout(Duration::from_micros(300)) {
-            assert_eq!(event.unwrap().unwrap().data(), next.to_string());
-            next += 1;
+        match client.next_event_timeout(Duration::from_micros(300)) {
+            Ok(Next::Item(event)) => {
+                assert_eq!(event.data(), next.to_string());
+                next += 1;
+            }
+            other => assert_eq!(other.unwrap(), Next::TimedOut),
         }
     }
+}
+
+#[test]
+fn a_read_with_a_time_limit_tells_nothing_yet_from_the_end() {
+    let (server, gate) = (Server::start(), Gate::new());
+    server.enqueue(Reply::stream().head_after(&gate).stall());
+    server.otherwise(Reply::status(404));
+    let builder = support::quick(server.url("/"));
+    let mut client = Builder::<BlockingClient>::from(builder).build().unwrap();
+    let moment = Duration::from_millis(5);
+    assert!(!client.start_timeout(moment).unwrap());
+    assert_eq!(client.next_event_timeout(moment).unwrap(), Next::TimedOut);
+    gate.open();
+    assert!(client.start_timeout(LIMIT).unwrap());
+    let next = client.next_action_timeout(LIMIT).unwrap();
+    assert!(matches!(next, Next::Item(Action::Start(_))));
+    assert_eq!(client.next_event_timeout(moment).unwrap(), Next::TimedOut);
+    client.interrupt();
+    let error = client.next_event_timeout(LIMIT).unwrap_err();
+    assert_eq!(error.status(), Some(404));
+    client.close();
+    assert_eq!(client.next_event_timeout(LIMIT).unwrap(), Next::Ended);
+    assert!(matches!(client.start_timeout(LIMIT), Err(Error::Closed)));
 }
 
 #[tokio::test]
@@ -283,7 +309,7 @@ async fn the_blocking_client_refuses_to_work_inside_a_runtime() {
     ));
     assert!(matches!(
         client.next_event_timeout(Duration::ZERO),
-        Ok(Some(Err(Error::InsideRuntime)))
+        Err(Error::InsideRuntime)
     ));
     let on_its_threads = tokio::task::spawn_blocking(move || (client.start(), client));
     let (refused, mut client) = on_its_threads.await.unwrap();

@@ -228,11 +228,12 @@ fn follow_blocking(mut follower: Follower) {
         };
         follower.show(client.handle());
         loop {
-            let Ok(action) = client.next_action_timeout(GLANCE) else {
-                if follower.is_done() {
-                    return;
-                }
-                continue;
+            let action = match client.next_action_timeout(GLANCE) {
+                Ok(blocking::Next::Item(action)) => Some(Ok(action)),
+                Ok(blocking::Next::TimedOut) if follower.is_done() => return,
+                Ok(blocking::Next::TimedOut) => continue,
+                Ok(blocking::Next::Ended) => None,
+                Err(error) => Some(Err(error)),
             };
             let failed = matches!(action, Some(Err(_)));
             match follower.take(action, client.last_event_id()) {

@@ -277,7 +277,12 @@ impl Client for Blocking {
         self.0.events().next()
     }
     fn event_within(&mut self, limit: Duration) -> Option<Option<Result<Event, Error>>> {
-        self.0.next_event_timeout(limit).ok()
+        match self.0.next_event_timeout(limit) {
+            Ok(blocking::Next::Item(event)) => Some(Some(Ok(event))),
+            Ok(blocking::Next::TimedOut) => None,
+            Ok(blocking::Next::Ended) => Some(None),
+            Err(error) => Some(Some(Err(error))),
+        }
     }
     fn interrupt(&mut self) {
         self.0.interrupt();
