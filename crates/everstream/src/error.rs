@@ -10,7 +10,8 @@ use everstream_core::{BoxError, Fault, Headers};
 /// errors; they are [`Action::Fault`](crate::Action::Fault)s.
 ///
 /// `Display` says what happened at this level; the cause is behind
-/// [`source`](std::error::Error::source).
+/// [`source`](std::error::Error::source). `Debug` is that with all causes in one line, so that a `main`
+/// that returns an error prints a message to read; `{:#?}` shows the structure.
 ///
 /// ```
 /// use everstream::blocking::SseClient;
@@ -22,6 +23,7 @@ use everstream_core::{BoxError, Fault, Headers};
 /// let mut client = SseClient::new(&url)?;
 /// let error = client.next_event().unwrap().unwrap_err();
 /// assert_eq!(error.status(), Some(404));
+/// assert_eq!(format!("{error:?}"), format!("{url} answered with status 404"));
 /// # Ok::<(), everstream::Error>(())
 /// ```
 ///
@@ -36,7 +38,6 @@ use everstream_core::{BoxError, Fault, Headers};
 /// assert!(give_up(Fault::Incomplete).unwrap_err().fault().is_some());
 /// ```
 #[non_exhaustive]
-#[derive(Debug)]
 pub enum Error {
     /// A connection ended or could not be made, and the error strategy said to fail.
     Fault(Fault),
@@ -145,6 +146,32 @@ impl fmt::Display for Error {
     }
 }
 
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !f.alternate() {
+            write!(f, "{self}")?;
+            let mut cause = std::error::Error::source(self);
+            while let Some(error) = cause {
+                write!(f, ": {error}")?;
+                cause = error.source();
+            }
+            return Ok(());
+        }
+        match self {
+            Error::Fault(fault) => f.debug_tuple("Fault").field(fault).finish(),
+            Error::Closed => f.write_str("Closed"),
+            Error::Interrupted => f.write_str("Interrupted"),
+            Error::Config { setting, problem } => f
+                .debug_struct("Config")
+                .field("setting", setting)
+                .field("problem", problem)
+                .finish(),
+            Error::InsideRuntime => f.write_str("InsideRuntime"),
+            Error::Runtime(error) => f.debug_tuple("Runtime").field(error).finish(),
+        }
+    }
+}
+
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
@@ -153,5 +180,24 @@ impl std::error::Error for Error {
             Error::Runtime(error) => Some(error),
             _ => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_is_a_message_to_read_with_all_causes() {
+        let lost = std::io::Error::other(Fault::Connect("refused".into()));
+        let error = Error::from(Fault::Request(lost.into()));
+        let message = "the request failed before a response came: could not connect: refused";
+        assert_eq!(format!("{error:?}"), message);
+        assert_eq!(format!("{:?}", Error::Closed), "the client is closed");
+        let config = Error::config("url", "it is empty");
+        assert_eq!(format!("{config:?}"), config.to_string());
+        let structure = format!("{error:#?}");
+        assert!(structure.starts_with("Fault(\n    Request("), "{structure}");
+        assert!(format!("{config:#?}").contains("setting: \"url\""));
     }
 }
