@@ -61,7 +61,8 @@
 //! | `http2` | yes | HTTP/2 |
 //! | `system-proxy` | yes | proxies from the environment and the system |
 //! | `socks` | no | SOCKS proxies |
-//! | `gzip`, `brotli`, `zstd` | yes | compressed responses |
+//! | `gzip` | yes | responses compressed with gzip or deflate |
+//! | `brotli`, `zstd` | no | responses compressed with these |
 //! | `cookies` | no | cookies, kept in memory: [`Http::cookies`] |
 //! | `reqwest` | no | requests over your own `reqwest::Client`: [`Http::client`] |
 //! | `json` | no | [`Event::json`](Event#method.json), [`Http::json`] |
