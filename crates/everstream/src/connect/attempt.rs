@@ -118,18 +118,16 @@ impl Attempt {
     ///
     /// ```
     /// # use everstream::Http;
-    /// // Ask for a stream, and resume it with another request.
-    /// let http = Http::new("https://example.com/chat").before_attempt(|attempt| async {
-    ///     let attempt = match attempt.last_event_id() {
-    ///         None => attempt.method("POST").body("prompt"),
-    ///         Some(_) => attempt.method("GET"),
-    ///     };
-    ///     Ok::<_, std::io::Error>(attempt)
+    /// let http = Http::new("https://example.com/feed").before_attempt(|attempt| async {
+    ///     Ok::<_, std::io::Error>(match attempt.number() {
+    ///         1 => attempt.set_method("POST").set_body("subscribe"),
+    ///         _ => attempt,
+    ///     })
     /// });
     /// # drop(http);
     /// ```
     #[must_use]
-    pub fn method(self, method: impl AsRef<str>) -> Self {
+    pub fn set_method(self, method: impl AsRef<str>) -> Self {
         self.change(|attempt| {
             attempt.method = parse_method(method.as_ref())?;
             Ok(())
@@ -142,12 +140,12 @@ impl Attempt {
     /// # use everstream::Http;
     /// let http = Http::new("https://example.com/feed").method("POST").before_attempt(|attempt| async {
     ///     let body = format!("attempt={}", attempt.number());
-    ///     Ok::<_, std::io::Error>(attempt.body(body))
+    ///     Ok::<_, std::io::Error>(attempt.set_body(body))
     /// });
     /// # drop(http);
     /// ```
     #[must_use]
-    pub fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
+    pub fn set_body(mut self, body: impl Into<Vec<u8>>) -> Self {
         self.body = Some(Bytes::from(body.into()));
         self
     }

@@ -29,7 +29,6 @@ for_both_clients!(
     not_after_a_hook_made_the_method_unsafe,
     not_after_an_interrupt_of_a_request_that_a_hook_made_unsafe,
     again_if_a_hook_made_the_method_safe,
-    again_to_resume_with_another_method,
 );
 
 fn prompt(server: &Server) -> Http {
@@ -251,7 +250,7 @@ fn with_method(server: &Server, method: &'static str) -> Http {
     prompt(server)
         .method("GET")
         .before_attempt(move |attempt| async move {
-            Ok::<_, std::io::Error>(attempt.method(method).body("from the hook"))
+            Ok::<_, std::io::Error>(attempt.set_method(method).set_body("from the hook"))
         })
 }
 
@@ -288,31 +287,11 @@ fn again_if_a_hook_made_the_method_safe<C: Client>() {
     let server = Server::start();
     server.otherwise(Reply::stream().event("a").drop_connection());
     let http = prompt(&server)
-        .before_attempt(|attempt| async { Ok::<_, std::io::Error>(attempt.method("GET")) });
+        .before_attempt(|attempt| async { Ok::<_, std::io::Error>(attempt.set_method("GET")) });
     let mut client = C::quick(http);
     client.event_data();
     client.event_data();
     assert_eq!(server.requests()[1].method, "GET");
-}
-
-/// A POST starts the stream, and GETs resume it.
-fn again_to_resume_with_another_method<C: Client>() {
-    let server = Server::start();
-    server.enqueue(Reply::stream().event_with_id("1", "a").drop_connection());
-    server.otherwise(Reply::stream().event("b").drop_connection());
-    let http = prompt(&server).before_attempt(|attempt: everstream::Attempt| async move {
-        Ok::<_, std::io::Error>(match attempt.last_event_id() {
-            Some(_) => attempt.method("GET").body(""),
-            None => attempt,
-        })
-    });
-    let mut client = C::quick(http);
-    for data in ["a", "b", "b"] {
-        assert_eq!(client.event_data(), data);
-    }
-    let requests = server.requests();
-    let methods: Vec<_> = requests.iter().map(|it| &*it.method).collect();
-    assert_eq!(methods[..3], ["POST", "GET", "GET"]);
 }
 
 #[cfg(feature = "reqwest")]

@@ -234,7 +234,7 @@ fn a_hook_adds_and_sets_headers_and_parameters<C: Client>() {
 fn a_hook_may_change_method_and_body<C: Client>() {
     let server = serve();
     let http = Http::new(server.url("/")).before_attempt(|attempt: Attempt| async {
-        Ok::<_, io::Error>(attempt.method(Method::PUT).body("x=1"))
+        Ok::<_, io::Error>(attempt.set_method(Method::PUT).set_body("x=1"))
     });
     C::quick(http).event_data();
     let request = &server.requests()[0];
@@ -326,7 +326,7 @@ fn a_change_of_a_hook_that_cannot_be_made_is_named<C: Client>() {
     type Change = fn(Attempt) -> Attempt;
     let changes: [(&str, Change); 6] = [
         ("x-add", |attempt| attempt.header("x-add", "1\r\nx: y")),
-        ("method", |attempt| attempt.method("GET /")),
+        ("method", |attempt| attempt.set_method("GET /")),
         ("x-evil", |attempt| {
             attempt.set_header("x-evil", "1\r\nx: y")
         }),
