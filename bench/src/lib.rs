@@ -1,11 +1,15 @@
 //! Decoders and clients, ours and others, measured; the pages in `docs/bench` say what came out.
 
+pub mod callgrind;
 pub mod chart;
 pub mod client;
 pub mod decode;
 pub mod idle;
 pub mod page;
+pub mod spread;
 pub mod sys;
+pub mod targets;
+pub mod tls;
 
 /// Whatever goes wrong ends the measurement.
 pub type Outcome<T = ()> = Result<T, Box<dyn std::error::Error + Send + Sync>>;

@@ -23,7 +23,7 @@ enum Suite {
     DecodeOnce(decode::Once),
     /// A part of `client`: its server
     #[command(hide = true)]
-    ClientServer,
+    ClientServer(client::server::Options),
     /// A part of `client`: one client
     #[command(hide = true)]
     ClientOnce(client::Once),
@@ -43,7 +43,7 @@ fn main() -> Outcome {
         Suite::Client(options) => client::run(&options),
         Suite::Idle(options) => idle::run(&options),
         Suite::DecodeOnce(once) => decode::once(&once),
-        Suite::ClientServer => client::server::run(),
+        Suite::ClientServer(options) => client::server::run(&options),
         Suite::ClientOnce(once) => client::once(&once),
         Suite::IdleServer(options) => idle::server::run(&options),
         Suite::IdleOnce(options) => idle::streams::run(&options),

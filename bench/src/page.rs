@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::targets::{self, Quantity, Verdict};
 use crate::{Outcome, sys};
 
 #[derive(clap::Args)]
@@ -57,6 +58,23 @@ impl Page {
                 .push_str(&row(cells.iter().map(String::as_str).collect()));
         }
         self.text.push('\n');
+    }
+
+    /// What was measured of the suite's targets.
+    pub fn targets(&mut self, measured: &[(Quantity, f64)]) {
+        self.section(targets::HEADING);
+        self.paragraph(
+            "Medians are compared, and of our two clients the one that does worse counts, where both are \
+             measured. `cargo xtask bench targets` checks this table.",
+        );
+        let verdicts = targets::judge(self.suite, measured);
+        let row = |verdict: &Verdict| {
+            let about = verdict.target.about.to_owned();
+            let state = verdict.state().to_owned();
+            vec![about, verdict.limit(), verdict.measured(), state]
+        };
+        let rows: Vec<_> = verdicts.iter().map(row).collect();
+        self.table(&["target", "limit", "measured", ""], &rows);
     }
 
     pub fn chart(&mut self, about: &str) {

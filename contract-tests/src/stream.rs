@@ -179,8 +179,11 @@ impl Follower {
         match said {
             Some(Ok(Action::Event(event))) => (Some(Seen::Event(event)), Next::Read),
             Some(Ok(Action::Comment(text))) => (Some(Seen::Comment(text)), Next::Read),
-            Some(Ok(Action::Fault(fault))) => {
-                let seen = fault.map(|fault| Seen::Error(chain(&fault)));
+            Some(Ok(action @ (Action::Fault(_) | Action::End(_)))) => {
+                let seen = match action {
+                    Action::Fault(fault) => Some(Seen::Error(chain(&fault))),
+                    _ => None,
+                };
                 // Nothing is left in a client that has told of the end of its connection.
                 match self.control.take_restart() && !delay.is_zero() {
                     true => (seen, Next::Replace),

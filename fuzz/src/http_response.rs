@@ -124,7 +124,7 @@ impl Harness {
                     last: event.last_event_id().map(String::from),
                 },
                 Some(Ok(Action::Comment(text))) if started => Seen::Comment(text),
-                Some(Ok(Action::Fault(None))) if started && !ended => {
+                Some(Ok(Action::End(_))) if started && !ended => {
                     ended = true;
                     continue;
                 }

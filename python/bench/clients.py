@@ -1,5 +1,7 @@
 """One measurement in a process of its own: ``clients.py rate|latency CLIENT URL COUNT``.
 
+``{}`` in the URL is the number of events.
+
 Each client is a function that reads so many events, and imports what it needs before it returns the
 function that does so.
 """
@@ -150,19 +152,20 @@ CLIENTS: dict[str, Callable[[], Read]] = {
 
 def rate(read: Read, url: str, count: int) -> float:
     """Events per second of CPU, user and system, of all threads."""
-    read(f"{url}/10", 10)  # what is made once
+    read(url.format(10), 10)  # what is made once
     before = time.process_time()
-    read(f"{url}/{count}", count)
+    read(url.format(count), count)
     return count / (time.process_time() - before)
 
 
 def latency(read: Read, url: str, count: int) -> list[float]:
     """Seconds from nothing to the first event and the connection's end, sorted."""
-    read(f"{url}/1", 1)
+    url = url.format(1)
+    read(url, 1)
     taken = []
     for _ in range(count):
         start = time.perf_counter()
-        read(f"{url}/1", 1)
+        read(url, 1)
         taken.append(time.perf_counter() - start)
     return sorted(taken)
 

@@ -15,6 +15,8 @@ import platform
 import statistics
 import subprocess
 import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -28,6 +30,28 @@ FLOOR = "http.client, lines only"
 # Not httpx: each of its clients loads the certificates, which isn't what is asked here.
 LATENCY = ["everstream", REFERENCE, FLOOR]
 CONNECTIONS = 200
+# Events in an HTTP chunk. The chart is that of the first.
+PER_CHUNK = {64: "64 events in each HTTP chunk", 1: "One event in each HTTP chunk"}
+
+
+@dataclass(frozen=True)
+class Spread:
+    """What the rounds came to."""
+
+    median: float
+    lowest: float
+    highest: float
+
+    @classmethod
+    def of(cls, rounds: Iterable[float]) -> Spread:
+        values = list(rounds)
+        return cls(statistics.median(values), min(values), max(values))
+
+    def cell(self, digits: int) -> str:
+        median, lowest, highest = (
+            f"{value:,.{digits}f}" for value in (self.median, self.lowest, self.highest)
+        )
+        return f"{median} ({lowest}-{highest})"
 
 
 def measure(what: str, client: str, url: str, count: int) -> Any:
@@ -35,25 +59,36 @@ def measure(what: str, client: str, url: str, count: int) -> Any:
     return json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
 
 
-def rates(url: str, events: int, rounds: int) -> dict[str, float]:
-    measured: dict[str, list[float]] = {client: [] for client in CLIENTS}
+def rates(base: str, events: int, rounds: int) -> dict[int, dict[str, Spread]]:
+    """For each number of events in a chunk, thousand events per second of CPU."""
+    measured: dict[int, dict[str, list[float]]] = {
+        per_chunk: {client: [] for client in CLIENTS} for per_chunk in PER_CHUNK
+    }
     for number in range(rounds):
-        for client, results in measured.items():
-            results.append(measure("rate", client, url, events))
-            print(f"round {number + 1}, {client}: {results[-1]:,.0f}", file=sys.stderr)
-    return {client: statistics.median(results) for client, results in measured.items()}
+        for per_chunk, clients in measured.items():
+            for client, results in clients.items():
+                rate = measure("rate", client, f"{base}/{{}}/{per_chunk}", events)
+                results.append(rate / 1000)
+                print(
+                    f"{PER_CHUNK[per_chunk]}, round {number + 1}, {client}: {rate:,.0f}",
+                    file=sys.stderr,
+                )
+    return {
+        per_chunk: {client: Spread.of(results) for client, results in clients.items()}
+        for per_chunk, clients in measured.items()
+    }
 
 
-def latencies(url: str, rounds: int) -> dict[str, tuple[float, float]]:
-    """The median over the rounds of each round's p50 and p99, in milliseconds."""
+def latencies(base: str, rounds: int) -> dict[str, tuple[Spread, Spread]]:
+    """Each round's p50 and p99, in milliseconds."""
     measured: dict[str, list[list[float]]] = {client: [] for client in LATENCY}
     for _ in range(rounds):
         for client, results in measured.items():
-            results.append(measure("latency", client, url, CONNECTIONS))
+            results.append(measure("latency", client, f"{base}/{{}}/1", CONNECTIONS))
     return {
         client: (
-            1000 * statistics.median(taken[len(taken) // 2] for taken in results),
-            1000 * statistics.median(taken[len(taken) * 99 // 100] for taken in results),
+            Spread.of(1000 * taken[len(taken) // 2] for taken in results),
+            Spread.of(1000 * taken[len(taken) * 99 // 100] for taken in results),
         )
         for client, results in measured.items()
     }
@@ -67,9 +102,13 @@ def named(client: str) -> str:
     return f"{package} {version(package)}{comma}{rest}"
 
 
+def fastest_first(rate: dict[str, Spread]) -> list[tuple[str, Spread]]:
+    return sorted(rate.items(), key=lambda item: -item[1].median)
+
+
 def page(
-    rate: dict[str, float],
-    latency: dict[str, tuple[float, float]],
+    rate: dict[int, dict[str, Spread]],
+    latency: dict[str, tuple[Spread, Spread]],
     events: int,
     rounds: int,
     load: float,
@@ -77,30 +116,42 @@ def page(
     lines = [
         "# The Python clients, compared",
         "",
-        "`cargo xtask bench python` measures it and writes this page: "
+        "`cargo xtask bench python` measures this and writes this page: "
         f"{events:,} events of 235 bytes over loopback, as language models send them, from a "
-        "server in another process. A measurement is a process of its own; the clients take turns, "
-        f"{rounds} rounds, medians. CPU is user and system time of all threads. "
+        "server in another process that writes 64 of them at once. Each measurement is a process "
+        f"of its own, and the clients take turns. A cell is the median of {rounds} rounds, with "
+        "the lowest and the highest in brackets. CPU is user and system time of all threads. "
         f"CPython {platform.python_version()}, {platform.system()} {platform.machine()}, "
         f"{os.cpu_count()} cores with a load of {load:.0f} from others when it began. "
         "Compare the ratios: they are of one run, and absolute values are this machine's.",
         "",
         "![events per second of CPU](python.svg)",
         "",
-        f"| client | thousand events/s of CPU | ratio to {REFERENCE} |",
-        "|---|---|---|",
     ]
-    for client, events_per_second in sorted(rate.items(), key=lambda item: -item[1]):
-        ratio = events_per_second / rate[REFERENCE]
-        lines.append(f"| {named(client)} | {events_per_second / 1000:,.0f} | {ratio:.2f} |")
+    for per_chunk, title in PER_CHUNK.items():
+        lines += [
+            f"## {title}",
+            "",
+            f"| client | thousand events/s of CPU | ratio to {REFERENCE} |",
+            "|---|---|---|",
+        ]
+        reference = rate[per_chunk][REFERENCE].median
+        for client, events_per_second in fastest_first(rate[per_chunk]):
+            ratio = events_per_second.median / reference
+            lines.append(f"| {named(client)} | {events_per_second.cell(0)} | {ratio:.2f} |")
+        lines.append("")
     lines += [
+        "## Latency of the first event",
         "",
-        f"A new client, a new connection, its first event, and the end of it, {CONNECTIONS} times:",
+        f"A new client connects, reads its first event and closes, {CONNECTIONS} times in each "
+        "round:",
         "",
         "| client | p50, ms | p99, ms |",
         "|---|---|---|",
     ]
-    lines += [f"| {named(name)} | {p50:.2f} | {p99:.2f} |" for name, (p50, p99) in latency.items()]
+    lines += [
+        f"| {named(name)} | {p50.cell(2)} | {p99.cell(2)} |" for name, (p50, p99) in latency.items()
+    ]
     return "\n".join(lines) + "\n"
 
 
@@ -126,12 +177,12 @@ def main() -> None:
     finally:
         server.kill()
         server.wait()
-    OUT.mkdir(parents=True, exist_ok=True)
     text = page(rate, latency, options.events, options.rounds, load)
-    (OUT / "python.md").write_text(text)
-    ordered = sorted(rate.items(), key=lambda item: -item[1])
+    OUT.mkdir(parents=True, exist_ok=True)
+    (OUT / "python.md").write_text(text, encoding="utf-8")
     print(text, file=sys.stderr)
-    print(json.dumps([(name, n / 1000) for name, n in ordered]))
+    charted = fastest_first(rate[next(iter(PER_CHUNK))])
+    print(json.dumps([(name, spread.median) for name, spread in charted]))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """A server that sends events as fast as they are read: prints its port, and serves until killed.
 
-``GET /N`` is answered with N events in HTTP chunks of 64 events, each written at once.
+``GET /N/M`` is answered with N events, M of them in each HTTP chunk; 64 events are written at once.
 """
 
 from __future__ import annotations
@@ -14,12 +14,17 @@ TOKEN = (
     b'" words,"},"logprobs":null,"finish_reason":null}],"usage":null}'
 )
 EVENT = TOKEN + b"\n\n"
-PER_CHUNK = 64
+PER_WRITE = 64
 
 HEAD = (
     b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
     b"Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
 )
+
+
+def chunks(events: int, per_chunk: int) -> bytes:
+    whole, rest = divmod(events, per_chunk)
+    return chunk(per_chunk) * whole + (chunk(rest) if rest else b"")
 
 
 def chunk(events: int) -> bytes:
@@ -36,12 +41,12 @@ def serve(connection: socket.socket) -> None:
             if not received:
                 return
             request += received
-        count = int(request.split()[1].strip(b"/"))
-        whole, rest = divmod(count, PER_CHUNK)
+        count, per_chunk = map(int, request.split()[1].strip(b"/").split(b"/"))
+        whole, rest = divmod(count, PER_WRITE)
         try:
             # One event, where that is all, comes with the head.
-            connection.sendall(HEAD + (chunk(rest) if rest else b""))
-            full = chunk(PER_CHUNK)
+            connection.sendall(HEAD + chunks(rest, per_chunk))
+            full = chunks(PER_WRITE, per_chunk)
             for _ in range(whole):
                 connection.sendall(full)
             connection.sendall(b"0\r\n\r\n")

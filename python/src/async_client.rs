@@ -71,7 +71,8 @@ impl AsyncClient {
     #[new]
     #[pyo3(signature = (
         connect, *, initial_retry_delay, retry_delay_strategy, retry_delay_reset_threshold,
-        error_strategy, last_event_id, logger
+        error_strategy, last_event_id, logger, repeat_unsafe, resume_with_get,
+        dispatch_unfinished
     ))]
     #[allow(clippy::too_many_arguments)] // by keyword
     fn new(
@@ -83,13 +84,16 @@ impl AsyncClient {
         error_strategy: &Bound<'_, PyAny>,
         last_event_id: Option<String>,
         logger: Option<Py<PyAny>>,
+        repeat_unsafe: bool,
+        resume_with_get: bool,
+        dispatch_unfinished: bool,
     ) -> PyResult<Self> {
         let (raised, shown) = (Raised::default(), Shown::default());
         let log = Log::new(logger, raised.clone());
         let (connect, read_timeout, max_event_size) = match connect.cast::<Http>() {
             Ok(http) => {
                 let http = http.get();
-                let connect = Connect::http(http, &raised, &log);
+                let connect = Connect::http(http, &raised);
                 (connect, http.read_timeout, http.max_event_size)
             }
             Err(_) => {
@@ -98,12 +102,13 @@ impl AsyncClient {
                 let read_timeout = read_timeout.transpose()?;
                 let source = AsyncSource::new(connect, &raised)?;
                 (
-                    Connect::async_source(source, &log),
+                    Connect::AsyncSource(source),
                     read_timeout.filter(|limit| !limit.is_zero()),
                     connect.getattr("max_event_size")?.extract()?,
                 )
             }
         };
+        let name = connect.name().to_owned();
         let builder = Settings {
             initial_retry_delay,
             retry_delay_strategy,
@@ -112,8 +117,11 @@ impl AsyncClient {
             last_event_id,
             read_timeout,
             max_event_size,
+            repeat_unsafe,
+            resume_with_get,
+            dispatch_unfinished,
         }
-        .apply(SseClient::builder(connect), &raised, &shown, log)?;
+        .apply(SseClient::builder(connect), name, &raised, &shown, log)?;
         let client = builder
             .build()
             .map_err(|error| exception(py, error, &shown))?;

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use everstream::{ConnectFuture, Connection, Fault, Start};
+use everstream::{ConnectFuture, Connection, Ending, Fault, Start};
 use pyo3::exceptions::{PyRuntimeError, PyStopAsyncIteration};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
@@ -46,9 +46,15 @@ impl AsyncHttpClient {
     }
 
     /// A connection that is made while it is polled.
-    fn connect(&self, py: Python<'_>, last_event_id: Option<String>) -> PyResult<AsyncHttpStream> {
+    #[pyo3(signature = (last_event_id, *, resume_with_get = false))]
+    fn connect(
+        &self,
+        py: Python<'_>,
+        last_event_id: Option<String>,
+        resume_with_get: bool,
+    ) -> PyResult<AsyncHttpStream> {
         let connector = &self.connector;
-        let connecting = connector.connect(py, last_event_id)?;
+        let connecting = connector.connect(py, last_event_id, resume_with_get)?;
         let link = Arc::new(Link(Mutex::new(State {
             work: Some(Work::Connecting(connecting)),
             ..State::default()
@@ -102,6 +108,14 @@ enum Work {
 impl Link {
     fn is_open(&self) -> bool {
         lock(&self.0).response.is_some()
+    }
+
+    /// What the end of the connection will prove.
+    pub(crate) fn ending(&self) -> Ending {
+        match &lock(&self.0).work {
+            Some(Work::Open { connection, .. }) => connection.ending(),
+            _ => Ending::Unproven,
+        }
     }
 
     pub(crate) fn close(&self) {

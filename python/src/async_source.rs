@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use everstream::{
-    BoxError, ConnectFuture, ConnectRequest, Connection, ConnectionClient, Fault, Headers,
+    BoxError, ConnectFuture, ConnectRequest, Connection, ConnectionClient, Ending, Fault, Headers,
 };
 use futures_core::Stream;
 use pyo3::exceptions::PyException;
@@ -27,6 +27,7 @@ pub(crate) struct AsyncSource {
     source: Arc<Py<PyAny>>,
     pub(crate) name: String,
     repeatable: bool,
+    can_resume_with_get: bool,
     raised: Raised,
 }
 
@@ -36,16 +37,16 @@ impl AsyncSource {
             source: Arc::new(source.clone().unbind()),
             name: source.getattr("name")?.extract()?,
             repeatable: source.getattr("repeatable")?.is_truthy()?,
+            can_resume_with_get: source.getattr("can_resume_with_get")?.is_truthy()?,
             raised: raised.clone(),
         })
     }
 
     /// Begins an attempt in the event loop that runs in this thread.
-    fn open(&self, py: Python<'_>, last_event_id: Option<String>) -> PyResult<Link> {
+    fn open(&self, py: Python<'_>, request: ConnectRequest) -> PyResult<Link> {
         let mailbox = Bound::new(py, Mailbox::default())?;
-        let task = self
-            .source
-            .call_method1(py, "open", (last_event_id, &mailbox))?;
+        let arguments = (request.last_event_id, &mailbox, request.resume_with_get);
+        let task = self.source.call_method1(py, "open", arguments)?;
         Ok(Link {
             task,
             mailbox: mailbox.unbind(),
@@ -68,7 +69,7 @@ impl ConnectionClient for AsyncSource {
     fn connect(&mut self, request: ConnectRequest) -> ConnectFuture {
         let source = self.clone();
         let link = Python::attach(|py| {
-            let link = source.open(py, request.last_event_id);
+            let link = source.open(py, request);
             link.map_err(|error| source.fault(py, error))
         });
         Box::pin(async move {
@@ -80,10 +81,13 @@ impl ConnectionClient for AsyncSource {
                         headers,
                         response,
                         withheld,
+                        ending,
                         direct,
                     } = *opened;
                     link.direct = direct;
-                    let connection = Connection::from_stream(link).with_withheld_headers(withheld);
+                    let connection = Connection::from_stream(link)
+                        .with_withheld_headers(withheld)
+                        .with_ending(ending);
                     Ok(match response {
                         Some((status, url)) => connection.with_response(status, headers, url),
                         None => connection.with_headers(headers),
@@ -97,6 +101,10 @@ impl ConnectionClient for AsyncSource {
 
     fn is_repeatable(&self) -> bool {
         self.repeatable
+    }
+
+    fn can_resume_with_get(&self) -> bool {
+        self.can_resume_with_get
     }
 }
 
@@ -120,6 +128,7 @@ struct Opened {
     headers: Headers,
     response: Option<(u16, String)>,
     withheld: Vec<String>,
+    ending: Ending,
     /// The connection of this package's own HTTP if nothing in Python has it in hand.
     direct: Option<Direct>,
 }
@@ -137,6 +146,7 @@ impl Mailbox {
         status: Option<u16>,
         url: Option<String>,
         withheld: Vec<String>,
+        proves_end: bool,
     ) -> PyResult<bool> {
         let headers = match headers {
             Some(headers) => headers_from_python(headers)?,
@@ -144,10 +154,16 @@ impl Mailbox {
         };
         let direct = stream.and_then(|stream| stream.get().take());
         let is_direct = direct.is_some();
+        let ending = match &direct {
+            Some((link, _)) => link.ending(),
+            None if proves_end => Ending::Complete,
+            None => Ending::Unproven,
+        };
         self.put(Ok(Some(Item::Opened(Box::new(Opened {
             headers,
             response: status.zip(url),
             withheld,
+            ending,
             direct,
         })))));
         Ok(is_direct)

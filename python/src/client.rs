@@ -62,7 +62,8 @@ impl Client {
     #[new]
     #[pyo3(signature = (
         connect, *, initial_retry_delay, retry_delay_strategy, retry_delay_reset_threshold,
-        error_strategy, last_event_id, logger
+        error_strategy, last_event_id, logger, repeat_unsafe, resume_with_get,
+        dispatch_unfinished
     ))]
     #[allow(clippy::too_many_arguments)] // by keyword
     fn new(
@@ -74,6 +75,9 @@ impl Client {
         error_strategy: &Bound<'_, PyAny>,
         last_event_id: Option<String>,
         logger: Option<Py<PyAny>>,
+        repeat_unsafe: bool,
+        resume_with_get: bool,
+        dispatch_unfinished: bool,
     ) -> PyResult<Self> {
         let (raised, shown) = (Raised::default(), Shown::default());
         let log = Log::new(logger, raised.clone());
@@ -89,10 +93,11 @@ impl Client {
             None => Some(Source::new(connect, &raised)?),
         };
         let connect = match (&http, &source) {
-            (Some(http), _) => Connect::http(http, &raised, &log),
-            (None, Some(source)) => Connect::source(source, connect, &log)?,
+            (Some(http), _) => Connect::http(http, &raised),
+            (None, Some(source)) => Connect::source(source, connect)?,
             (None, None) => return Err(PyRuntimeError::new_err("there is nothing to connect to")),
         };
+        let name = connect.name().to_owned();
         let builder = Settings {
             initial_retry_delay,
             retry_delay_strategy,
@@ -101,8 +106,11 @@ impl Client {
             last_event_id,
             read_timeout: http.and_then(|http| http.read_timeout),
             max_event_size,
+            repeat_unsafe,
+            resume_with_get,
+            dispatch_unfinished,
         }
-        .apply(SseClient::builder(connect), &raised, &shown, log)?;
+        .apply(SseClient::builder(connect), name, &raised, &shown, log)?;
         let client = builder
             .build()
             .map_err(|error| exception(py, error, &shown))?;

@@ -1,7 +1,7 @@
 //! Whether to go on after a fault: the presets for Python, and strategies written in Python.
 
 use std::sync::OnceLock;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use everstream::error_strategy::{self, ErrorStrategy, Verdict};
 use everstream::{Fault, Timestamp};
@@ -9,9 +9,8 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 
 use crate::convert::{duration, integer, status};
-use crate::fault::{self, Shown, message};
-use crate::log::Log;
-use crate::raised::{Raised, lock};
+use crate::fault::{self, Shown};
+use crate::raised::Raised;
 
 /// A strategy of the engine's, in the state that it has reached. It is immutable.
 #[pyclass(frozen, module = "everstream._native")]
@@ -129,8 +128,6 @@ pub(crate) fn from_python(
     strategy: &Bound<'_, PyAny>,
     raised: &Raised,
     shown: &Shown,
-    log: Log,
-    delay: DelayCell,
 ) -> impl ErrorStrategy + use<> {
     let inner: Box<dyn ErrorStrategy> = match strategy.cast::<ErrorPreset>() {
         Ok(preset) => Box::new(preset.get().preset.clone()),
@@ -144,26 +141,13 @@ pub(crate) fn from_python(
     Watched {
         inner,
         raised: raised.clone(),
-        log,
-        delay,
-        due: Timestamp::default(),
-        has_connected: false,
     }
 }
 
-/// What the delay strategy has just returned, and the most that it lets a server ask for, for the log.
-pub(crate) type DelayCell = std::sync::Arc<std::sync::Mutex<Option<(Duration, Option<Duration>)>>>;
-
-/// Stops the iteration when Python code has raised something; logs the verdicts.
+/// Stops the iteration when Python code has raised something.
 struct Watched {
     inner: Box<dyn ErrorStrategy>,
     raised: Raised,
-    log: Log,
-    delay: DelayCell,
-    /// When the next attempt is due.
-    due: Timestamp,
-    /// There has been a connection.
-    has_connected: bool,
 }
 
 impl ErrorStrategy for Watched {
@@ -171,39 +155,15 @@ impl ErrorStrategy for Watched {
         if self.raised.is_raised() {
             return Verdict::Fail;
         }
-        let verdict = self.inner.apply(fault, now);
-        if self.log.is_on() {
-            self.log(fault, verdict, now);
-        }
-        verdict
+        self.inner.apply(fault, now)
     }
 
     fn reset(&mut self) {
-        self.has_connected = true;
         self.inner.reset();
     }
-}
 
-impl Watched {
-    fn log(&mut self, fault: Option<&Fault>, verdict: Verdict, now: Timestamp) {
-        // Without a new delay a wait was interrupted, which doesn't change when it ends.
-        if let Some((delay, cap)) = lock(&self.delay).take() {
-            let asked = fault.and_then(Fault::retry_after).unwrap_or_default();
-            self.due = now + delay.max(asked.min(cap.unwrap_or(Duration::MAX)));
-        }
-        match fault {
-            Some(fault) => self.log.warning(|| message(fault)),
-            None => self.log.info(|| "the stream ended".to_owned()),
-        }
-        if verdict == Verdict::Continue {
-            let warning = fault.and_then(Fault::retry_warning);
-            if let Some(warning) = warning.filter(|_| self.has_connected) {
-                self.log.warning(|| warning.to_owned());
-            }
-            let delay = self.due.saturating_duration_since(now);
-            self.log
-                .info(|| format!("reconnecting in {:.3} s", delay.as_secs_f64()));
-        }
+    fn stream_ends(&mut self, not_repeated: bool) {
+        self.inner.stream_ends(not_repeated);
     }
 }
 

@@ -5,8 +5,8 @@ use std::time::{Instant, SystemTime};
 
 use everstream::{Fault, Timestamp};
 use everstream_http::exchange::{self, Config, Output};
-use everstream_http::policy::{ContentCoding, CookieJar};
-use http::{HeaderMap, HeaderName, HeaderValue};
+use everstream_http::policy::{ContentCoding, CookieJar, is_framed};
+use http::{HeaderMap, HeaderName, HeaderValue, Version};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
@@ -22,6 +22,8 @@ struct State {
     exchange: exchange::Exchange,
     began: Instant,
     has_left_origin: bool,
+    /// The end of the last response proves that it is complete.
+    proves_end: bool,
     /// The machine returns it once.
     fault: Option<Fault>,
 }
@@ -56,6 +58,7 @@ impl Exchange {
             exchange,
             began: Instant::now(),
             has_left_origin: false,
+            proves_end: false,
             fault: None,
         }))
     }
@@ -96,13 +99,26 @@ impl Exchange {
         lock(&self.0).has_left_origin
     }
 
-    /// The head of a response: `follow`, `stream` or `error`.
-    fn handle_head(&self, status: u16, headers: Vec<(Vec<u8>, Vec<u8>)>) -> PyResult<&'static str> {
+    /// The head of a response: `follow`, `stream` or `error`. Without a version it is one of HTTP/1.1.
+    #[pyo3(signature = (status, headers, version=None))]
+    fn handle_head(
+        &self,
+        status: u16,
+        headers: Vec<(Vec<u8>, Vec<u8>)>,
+        version: Option<(u8, u8)>,
+    ) -> PyResult<&'static str> {
         let mut state = lock(&self.0);
         let origin = state.exchange.request().url.origin();
         let now = state.now();
         state.exchange.handle_connected(now);
         let headers = header_map(headers);
+        let version = match version {
+            Some((1, 0)) => Version::HTTP_10,
+            Some((2, _)) => Version::HTTP_2,
+            Some((3, _)) => Version::HTTP_3,
+            _ => Version::HTTP_11,
+        };
+        state.proves_end = is_framed(version, &headers);
         state
             .exchange
             .handle_head(status, headers, now, SystemTime::now());
@@ -115,6 +131,13 @@ impl Exchange {
             Some(Output::ReadError { .. }) => Ok("error"),
             _ => Err(PyValueError::new_err("no response is expected now")),
         }
+    }
+
+    /// Whether the end of the body proves that it is complete: the transport reports a missing part of a
+    /// body that has a framing as an error.
+    #[getter]
+    fn proves_end(&self) -> bool {
+        lock(&self.0).proves_end
     }
 
     /// The coding of the body that follows, if it has to be decoded.

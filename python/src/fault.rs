@@ -13,7 +13,7 @@ use pyo3::types::{PyBytes, PyDict, PyModule, PyTuple, PyType};
 use crate::convert::{headers_from_python, headers_to_python};
 use crate::raised::{Raised, lock, no_end};
 
-/// A class of `everstream.errors`.
+/// A class of `everstream.errors`, or another name in it.
 pub(crate) fn class<'py>(py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyAny>> {
     static ERRORS: PyOnceLock<Py<PyModule>> = PyOnceLock::new();
     ERRORS

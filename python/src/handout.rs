@@ -1,13 +1,13 @@
 //! What the engine hands out, as objects and exceptions.
 
-use everstream::{Action, Error};
-use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use everstream::{Action, End, Error};
+use pyo3::exceptions::{PyBaseException, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::PyTuple;
+use pyo3::types::{PyDict, PyTuple};
 
 use crate::action::{Comment, Event};
 use crate::convert::headers_to_python;
-use crate::fault::{Shown, message, new_error};
+use crate::fault::{Shown, class, message, new_error};
 
 /// `None`, if only events are wanted and it is none.
 pub(crate) fn object(
@@ -30,18 +30,26 @@ pub(crate) fn object(
                 .unbind()
         }
         Action::Fault(fault) => {
-            let error = match fault {
-                Some(fault) => Some(shown.hand_out(py, &fault)?),
-                None => None,
-            };
-            py.import("everstream.actions")?
-                .getattr("Fault")?
-                .call1((error,))?
-                .unbind()
+            let error = shown.hand_out(py, &fault)?;
+            fault_object(py, Some(error), End::default())?
         }
+        Action::End(end) => fault_object(py, None, *end)?,
         _ => return Ok(None),
     };
     Ok(Some(object))
+}
+
+fn fault_object(
+    py: Python<'_>,
+    error: Option<Bound<'_, PyBaseException>>,
+    end: End,
+) -> PyResult<Py<PyAny>> {
+    let class = py.import("everstream.actions")?.getattr("Fault")?;
+    let details = PyDict::new(py);
+    details.set_item("discarded_bytes", end.discarded_bytes)?;
+    details.set_item("ignored_text", end.ignored_text)?;
+    details.set_item("not_repeated", end.not_repeated)?;
+    Ok(class.call((error,), Some(&details))?.unbind())
 }
 
 /// What an iteration or a start fails with.
@@ -49,6 +57,13 @@ pub(crate) fn exception(py: Python<'_>, error: Error, shown: &Shown) -> PyErr {
     match error {
         Error::Fault(fault) => match shown.hand_out(py, &fault) {
             Ok(exception) => PyErr::from_value(exception.into_any()),
+            Err(error) => error,
+        },
+        Error::NotRepeated(fault) => match shown.hand_out(py, &fault) {
+            Ok(exception) => {
+                _ = mark_not_repeated(py, &exception);
+                PyErr::from_value(exception.into_any())
+            }
             Err(error) => error,
         },
         Error::Closed => new_error(py, "ClosedError", "the client is closed"),
@@ -59,6 +74,17 @@ pub(crate) fn exception(py: Python<'_>, error: Error, shown: &Shown) -> PyErr {
         ),
         error => new_error(py, "SSEError", &message(&error)),
     }
+}
+
+/// Says why the stream isn't connected again: as an attribute, and in the text of an exception of this
+/// package or in a note of another one. One that has no attributes can't say so.
+fn mark_not_repeated(py: Python<'_>, exception: &Bound<'_, PyBaseException>) -> PyResult<()> {
+    exception.setattr("not_repeated", true)?;
+    if !exception.is_instance(&class(py, "SSEError")?)? {
+        // Since Python 3.11.
+        exception.call_method1("add_note", (class(py, "NOT_REPEATED")?,))?;
+    }
+    Ok(())
 }
 
 /// A fault whose place an exception took.

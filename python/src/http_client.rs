@@ -46,9 +46,15 @@ impl HttpClient {
         self.connector.is_repeatable
     }
 
-    fn connect(&self, py: Python<'_>, last_event_id: Option<String>) -> PyResult<HttpStream> {
+    #[pyo3(signature = (last_event_id, *, resume_with_get = false))]
+    fn connect(
+        &self,
+        py: Python<'_>,
+        last_event_id: Option<String>,
+        resume_with_get: bool,
+    ) -> PyResult<HttpStream> {
         let connector = &self.connector;
-        let connecting = connector.connect(py, last_event_id)?;
+        let connecting = connector.connect(py, last_event_id, resume_with_get)?;
         let runtime = runtime::handle()?;
         let result = self.connecting.begin(&runtime, connecting).wait(py)?;
         if let Some(error) = connector.raised.take() {

@@ -46,11 +46,13 @@ impl HttpConnector {
         &self,
         py: Python<'_>,
         last_event_id: Option<String>,
+        resume_with_get: bool,
     ) -> PyResult<ConnectFuture> {
         self.process.check("client")?;
         let mut request = ConnectRequest::default();
         request.last_event_id = last_event_id;
         request.read_timeout = self.read_timeout;
+        request.resume_with_get = resume_with_get;
         match &mut *lock(&self.client) {
             Some(client) => Ok(client.connect(request)),
             None => Err(closed(py)),

@@ -1,4 +1,4 @@
-//! What goes to the user's `logging.Logger`.
+//! The lines of the engine's log go to the user's `logging.Logger`.
 
 use std::sync::Arc;
 
@@ -24,15 +24,15 @@ impl Log {
         self.logger.is_some()
     }
 
-    pub(crate) fn info(&self, message: impl FnOnce() -> String) {
-        self.write("info", message);
+    pub(crate) fn info(&self, line: &str) {
+        self.write("info", line);
     }
 
-    pub(crate) fn warning(&self, message: impl FnOnce() -> String) {
-        self.write("warning", message);
+    pub(crate) fn warning(&self, line: &str) {
+        self.write("warning", line);
     }
 
-    fn write(&self, level: &str, message: impl FnOnce() -> String) {
+    fn write(&self, level: &str, line: &str) {
         let Some(logger) = &self.logger else {
             return;
         };
@@ -42,9 +42,7 @@ impl Log {
         }
         let result = Python::try_attach(|py| {
             // As an argument: a percent sign in it is none of a format's.
-            logger
-                .call_method1(py, level, ("%s", message()))
-                .map(|_| ())
+            logger.call_method1(py, level, ("%s", line)).map(|_| ())
         });
         if let Some(Err(error)) = result {
             self.raised.raise(error);

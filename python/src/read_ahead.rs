@@ -27,9 +27,9 @@ impl ConnectionClient for ReadAhead {
             let connection = connecting.await?;
             let start = connection.start();
             let (headers, response) = (start.headers.clone(), start.status.zip(start.url.clone()));
-            let withheld = start.withheld_headers.clone();
+            let (withheld, ending) = (start.withheld_headers.clone(), connection.ending());
             let ahead = Connection::from_stream(Ahead::of(connection));
-            let ahead = ahead.with_withheld_headers(withheld);
+            let ahead = ahead.with_withheld_headers(withheld).with_ending(ending);
             Ok(match response {
                 Some((status, url)) => ahead.with_response(status, headers, url),
                 None => ahead.with_headers(headers),
@@ -39,6 +39,10 @@ impl ConnectionClient for ReadAhead {
 
     fn is_repeatable(&self) -> bool {
         self.0.is_repeatable()
+    }
+
+    fn can_resume_with_get(&self) -> bool {
+        self.0.can_resume_with_get()
     }
 
     fn close(&mut self) {

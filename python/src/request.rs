@@ -30,6 +30,8 @@ pub(crate) struct Request {
     #[pyo3(get)]
     url: String,
     query_params: Option<Py<PyAny>>,
+    /// Headers that never leave their origin.
+    sensitive: Vec<HeaderName>,
     config: Config,
     cookies: Option<CookieJar>,
 }
@@ -72,12 +74,7 @@ impl Request {
         for pair in pairs(Some(headers))? {
             let (name, value) = pair?;
             let bytes = text_or_bytes(&format!("the value of the header {name:?}"), &value)?;
-            // The value isn't shown: it may be a secret.
-            let mut value = HeaderValue::from_bytes(&bytes).map_err(|_| {
-                PyValueError::new_err(format!(
-                    "the value of the header {name:?} has control characters"
-                ))
-            })?;
+            let mut value = header_value(&name, &bytes)?;
             let name = header_name(&name)?;
             if name == CONTENT_LENGTH || name == TRANSFER_ENCODING {
                 let problem = format!("the header {name:?} follows from the body: it can't be set");
@@ -95,6 +92,7 @@ impl Request {
             },
             url,
             query_params,
+            sensitive,
             config: Config {
                 redirect_limit: if follow_redirects { MAX_REDIRECTS } else { 0 },
                 header_scope: HeaderScope::All,
@@ -120,9 +118,24 @@ impl Request {
         self.request.method.is_safe()
     }
 
-    /// Begins an attempt. The query parameters are asked for now.
-    fn exchange(&self, py: Python<'_>, last_event_id: Option<&str>) -> PyResult<Exchange> {
+    /// Begins an attempt: the request, or the GET that resumes its stream. The query parameters are
+    /// asked for now.
+    ///
+    /// `client_headers` are those of the user's HTTP client. They are sent and withheld like those of
+    /// the request, which take precedence.
+    #[pyo3(signature = (last_event_id, *, resume_with_get = false, client_headers = Vec::new()))]
+    fn exchange(
+        &self,
+        py: Python<'_>,
+        last_event_id: Option<&str>,
+        resume_with_get: bool,
+        client_headers: Vec<(Vec<u8>, Vec<u8>)>,
+    ) -> PyResult<Exchange> {
         let mut request = self.request.clone();
+        self.add_missing(&mut request.headers, client_headers)?;
+        if resume_with_get {
+            request = request.resumed();
+        }
         if let Some(query_params) = &self.query_params {
             let added = add_query(query_params.bind(py), &mut request.url);
             added.map_err(|error| mark_unsent(py, error))?;
@@ -130,6 +143,26 @@ impl Request {
         // An id that can't be a header's value is kept for the user, and not sent.
         request.set_last_event_id(last_event_id);
         Ok(Exchange::new(request, self.config, self.cookies.as_ref()))
+    }
+}
+
+impl Request {
+    /// Adds the headers whose names aren't there yet.
+    fn add_missing(&self, headers: &mut HeaderMap, added: Vec<(Vec<u8>, Vec<u8>)>) -> PyResult<()> {
+        let mut missing = HeaderMap::new();
+        for (name, value) in added {
+            let shown = String::from_utf8_lossy(&name);
+            let name = header_name(&shown)?;
+            if !headers.contains_key(&name) {
+                let mut value = header_value(&shown, &value)?;
+                value.set_sensitive(self.sensitive.contains(&name));
+                _ = missing.try_append(name, value);
+            }
+        }
+        for (name, value) in &missing {
+            _ = headers.try_append(name, value.clone());
+        }
+        Ok(())
     }
 }
 
@@ -143,6 +176,15 @@ fn bad_url(url: &str, problem: &str) -> PyErr {
 fn header_name(name: &str) -> PyResult<HeaderName> {
     HeaderName::from_bytes(name.as_bytes())
         .map_err(|_| PyValueError::new_err(format!("the name of a header can't be {name:?}")))
+}
+
+/// The value isn't shown in the error: it may be a secret.
+fn header_value(name: &str, value: &[u8]) -> PyResult<HeaderValue> {
+    HeaderValue::from_bytes(value).map_err(|_| {
+        PyValueError::new_err(format!(
+            "the value of the header {name:?} has control characters"
+        ))
+    })
 }
 
 /// Every transport decodes gzip and deflate; the others depend on what is installed.

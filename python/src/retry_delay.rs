@@ -4,15 +4,18 @@ use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 use std::time::Duration;
 
-use everstream::retry_delay::{self, BaseDelay, RetryDelayStrategy};
+use everstream::retry_delay::{self, BaseDelay, DEFAULT_MAX_DELAY, RetryDelayStrategy};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 
 use crate::convert::duration;
-use crate::error_strategy::{DelayCell, is_next};
-use crate::raised::{Raised, lock};
+use crate::error_strategy::is_next;
+use crate::raised::Raised;
 
-/// The engine's back-off, in the state that it has reached. It is immutable.
+/// The engine's, which a client has by default.
+const DEFAULT_MULTIPLIER: f64 = 2.0;
+
+/// The engine's backoff, in the state that it has reached. It is immutable.
 #[pyclass(frozen, module = "everstream._native")]
 pub(crate) struct Backoff {
     backoff: retry_delay::Backoff,
@@ -23,32 +26,26 @@ pub(crate) struct Backoff {
 
 #[pymethods]
 impl Backoff {
-    /// Without `max_delay` there is the engine's default; 0 is none.
+    /// A `max_delay` of 0 is none. Values that equal the defaults are the engine's defaults, as if they
+    /// weren't given: its strategy is then the built-in one.
     #[new]
-    #[pyo3(signature = (backoff_multiplier, *, max_delay=None, jitter_multiplier=None))]
-    fn new(
-        backoff_multiplier: f64,
-        max_delay: Option<f64>,
-        jitter_multiplier: Option<f64>,
-    ) -> PyResult<Self> {
+    fn new(max_delay: f64, backoff_multiplier: f64, jitter_multiplier: f64) -> PyResult<Self> {
         let numbers = [
             ("max_delay", max_delay),
-            ("backoff_multiplier", Some(backoff_multiplier)),
+            ("backoff_multiplier", backoff_multiplier),
             ("jitter_multiplier", jitter_multiplier),
         ];
-        if let Some((name, _)) = numbers.iter().find(|(_, it)| it.is_some_and(f64::is_nan)) {
+        if let Some((name, _)) = numbers.iter().find(|(_, it)| it.is_nan()) {
             return Err(PyValueError::new_err(format!("{name} is not a number")));
         }
-        let mut backoff = retry_delay::backoff().multiplier(backoff_multiplier);
-        if let Some(max_delay) = max_delay {
-            backoff = if max_delay > 0.0 {
-                backoff.max_delay(duration("max_delay", max_delay)?)
-            } else {
-                backoff.no_max_delay()
-            };
+        let mut backoff = retry_delay::backoff().jitter(jitter_multiplier);
+        if backoff_multiplier != DEFAULT_MULTIPLIER {
+            backoff = backoff.multiplier(backoff_multiplier);
         }
-        if let Some(jitter) = jitter_multiplier {
-            backoff = backoff.jitter(jitter);
+        if max_delay <= 0.0 {
+            backoff = backoff.no_max_delay();
+        } else if max_delay != DEFAULT_MAX_DELAY.as_secs_f64() {
+            backoff = backoff.max_delay(duration("max_delay", max_delay)?);
         }
         Ok(Backoff {
             backoff,
@@ -75,42 +72,14 @@ impl Backoff {
 pub(crate) fn from_python(
     strategy: &Bound<'_, PyAny>,
     raised: &Raised,
-    delay: DelayCell,
-) -> impl RetryDelayStrategy + use<> {
-    let inner: Box<dyn RetryDelayStrategy> = match strategy.cast::<Backoff>() {
+) -> Box<dyn RetryDelayStrategy> {
+    match strategy.cast::<Backoff>() {
         Ok(own) => Box::new(own.get().backoff.clone()),
         Err(_) => Box::new(Written {
             original: strategy.clone().unbind(),
             current: strategy.clone().unbind(),
             raised: raised.clone(),
         }),
-    };
-    Watched { inner, delay }
-}
-
-/// Keeps the delay for the log.
-struct Watched {
-    inner: Box<dyn RetryDelayStrategy>,
-    delay: DelayCell,
-}
-
-impl RetryDelayStrategy for Watched {
-    fn apply(&mut self, base: BaseDelay) -> Duration {
-        let delay = self.inner.apply(base);
-        *lock(&self.delay) = Some((delay, self.inner.cap()));
-        delay
-    }
-
-    fn reset(&mut self) {
-        self.inner.reset();
-    }
-
-    fn cap(&self) -> Option<Duration> {
-        self.inner.cap()
-    }
-
-    fn seed(&mut self, seed: u64) {
-        self.inner.seed(seed);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use everstream::Builder;
+use everstream::{Builder, LogLevel};
 use pyo3::prelude::*;
 
 use crate::convert::duration;
@@ -19,36 +19,42 @@ pub(crate) struct Settings<'a, 'py> {
     pub(crate) last_event_id: Option<String>,
     pub(crate) read_timeout: Option<Duration>,
     pub(crate) max_event_size: Option<usize>,
+    pub(crate) repeat_unsafe: bool,
+    pub(crate) resume_with_get: bool,
+    pub(crate) dispatch_unfinished: bool,
 }
 
 impl Settings<'_, '_> {
     pub(crate) fn apply<C>(
         self,
         builder: Builder<C>,
+        name: String,
         raised: &Raised,
         shown: &Shown,
         log: Log,
     ) -> PyResult<Builder<C>> {
-        let delay = error_strategy::DelayCell::default();
         let mut builder = builder
             .initial_retry_delay(duration("initial_retry_delay", self.initial_retry_delay)?)
             .retry_delay_reset_threshold(duration(
                 "retry_delay_reset_threshold",
                 self.retry_delay_reset_threshold,
             )?)
-            .retry_delay_strategy(retry_delay::from_python(
-                self.retry_delay_strategy,
-                raised,
-                delay.clone(),
-            ))
+            .retry_delay_strategy(retry_delay::from_python(self.retry_delay_strategy, raised))
             .error_strategy(error_strategy::from_python(
                 self.error_strategy,
                 raised,
                 shown,
-                log,
-                delay,
             ))
-            .read_timeout(self.read_timeout);
+            .read_timeout(self.read_timeout)
+            .repeat_unsafe(self.repeat_unsafe)
+            .resume_with_get(self.resume_with_get)
+            .dispatch_unfinished(self.dispatch_unfinished);
+        if log.is_on() {
+            builder = builder.on_log(name, move |level, line| match level {
+                LogLevel::Info => log.info(&line),
+                LogLevel::Warn => log.warning(&line),
+            });
+        }
         if let Some(bytes) = self.max_event_size {
             builder = builder.max_event_size(bytes);
         }

@@ -9,7 +9,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
-use everstream::{BoxError, ConnectFuture, ConnectRequest, Connection, ConnectionClient, Fault};
+use everstream::{
+    BoxError, ConnectFuture, ConnectRequest, Connection, ConnectionClient, Ending, Fault,
+};
 use futures_core::Stream;
 use pyo3::exceptions::{PyException, PyTypeError};
 use pyo3::prelude::*;
@@ -29,6 +31,7 @@ pub(crate) struct Source {
     /// How often it was interrupted.
     interruptions: AtomicUsize,
     repeatable: bool,
+    can_resume_with_get: bool,
     raised: Raised,
 }
 
@@ -50,16 +53,17 @@ impl Opened {
 
 impl Source {
     pub(crate) fn new(client: &Bound<'_, PyAny>, raised: &Raised) -> PyResult<Arc<Self>> {
-        let repeatable = match client.getattr_opt("is_repeatable")? {
-            Some(repeatable) => repeatable.is_truthy()?,
-            None => true,
+        let says = |name, otherwise| match client.getattr_opt(name)? {
+            Some(said) => said.is_truthy(),
+            None => Ok(otherwise),
         };
         Ok(Arc::new(Source {
             client: client.clone().unbind(),
             opened: Mutex::new(None),
             closed: AtomicBool::new(false),
             interruptions: AtomicUsize::new(0),
-            repeatable,
+            repeatable: says("is_repeatable", true)?,
+            can_resume_with_get: says("can_resume_with_get", false)?,
             raised: raised.clone(),
         }))
     }
@@ -95,8 +99,8 @@ impl Source {
         result
     }
 
-    fn connect(&self, py: Python<'_>, last_event_id: Option<String>) -> Result<Connection, Fault> {
-        self.open(py, last_event_id).map_err(|error| {
+    fn connect(&self, py: Python<'_>, request: ConnectRequest) -> Result<Connection, Fault> {
+        self.open(py, request).map_err(|error| {
             if error.is_instance_of::<PyException>(py) {
                 from_exception(error, py).unwrap_or_else(|error| Fault::Source(error.into()))
             } else {
@@ -105,11 +109,16 @@ impl Source {
         })
     }
 
-    fn open(&self, py: Python<'_>, last_event_id: Option<String>) -> PyResult<Connection> {
-        let result = self.client.call_method1(py, "connect", (last_event_id,))?;
+    fn open(&self, py: Python<'_>, request: ConnectRequest) -> PyResult<Connection> {
+        let method = match request.resume_with_get {
+            true => "resume_with_get",
+            false => "connect",
+        };
+        let arguments = (request.last_event_id,);
+        let result = self.client.call_method1(py, method, arguments)?;
         if !result.bind(py).hasattr("stream")? {
             return Err(PyTypeError::new_err(format!(
-                "ConnectionClient.connect must return a ConnectionResult, not {}",
+                "ConnectionClient.{method} must return a ConnectionResult, not {}",
                 result.bind(py).get_type().name()?
             )));
         }
@@ -138,7 +147,10 @@ impl Source {
         };
         *lock(&self.opened) = Some(opened.clone());
         let connection = match chunks {
-            Bytes::Direct(direct) => Connection::from_stream(direct),
+            Bytes::Direct(direct) => {
+                let ending = direct.connection.ending();
+                Connection::from_stream(direct).with_ending(ending)
+            }
             Bytes::Python(iterator) => Connection::from_stream(Chunks {
                 iterator,
                 opened,
@@ -175,8 +187,16 @@ impl Source {
             Some(names) => names.extract()?,
             None => Vec::new(),
         };
+        // That of `_urllib3`.
+        let proves_end = match part("_proves_end")? {
+            Some(proves_end) => proves_end.is_truthy()?,
+            None => false,
+        };
         Ok((chunks, move |connection: Connection| {
-            let connection = connection.with_withheld_headers(withheld);
+            let mut connection = connection.with_withheld_headers(withheld);
+            if proves_end {
+                connection = connection.with_ending(Ending::Complete);
+            }
             match status {
                 Some(status) => connection.with_response(status, headers, url.unwrap_or_default()),
                 None => connection.with_headers(headers),
@@ -209,7 +229,7 @@ impl ConnectionClient for SourceClient {
                 // to stop.
                 match stopped() {
                     true => None,
-                    false => Some(source.connect(py, request.last_event_id)),
+                    false => Some(source.connect(py, request)),
                 }
             });
             match result {
@@ -224,6 +244,10 @@ impl ConnectionClient for SourceClient {
 
     fn is_repeatable(&self) -> bool {
         self.0.repeatable
+    }
+
+    fn can_resume_with_get(&self) -> bool {
+        self.0.can_resume_with_get
     }
 
     fn close(&mut self) {

@@ -16,6 +16,7 @@ from everstream.config.async_connect_strategy import (
     AsyncConnectionResult,
     AsyncConnectStrategy,
 )
+from httpx_clients import LIBRARIES, new_async_client
 
 T = TypeVar("T")
 Connect = Callable[[str | None], Awaitable[AsyncConnectionResult]]
@@ -113,9 +114,11 @@ def async_canned(
 
 
 def connect_by(kind: str, url: str, **options: Any) -> AsyncConnectStrategy:
-    """By this package's own HTTP, wrapped in a strategy or not, or by aiohttp."""
+    """By this package's own HTTP, wrapped in a strategy or not, or by another library."""
     if kind == "aiohttp":
         options.setdefault("aiohttp_request_options", {})
+    if kind in LIBRARIES:
+        options.setdefault("client", new_async_client(kind))
     strategy = AsyncConnectStrategy.http(url, **options)
     return Wrapping(strategy) if kind == "wrapped" else strategy
 

@@ -12,7 +12,9 @@ from typing import Any
 
 import pytest
 
+from everstream.config import ConnectStrategy
 from everstream.testing import SSEServer
+from httpx_clients import LIBRARIES, new_client, skip_if_missing
 
 LIMIT = 10.0
 
@@ -21,6 +23,25 @@ LIMIT = 10.0
 def server() -> Iterator[SSEServer]:
     with SSEServer() as server:
         yield server
+
+
+Over = Callable[..., ConnectStrategy]
+
+
+@pytest.fixture(params=["urllib3", *LIBRARIES])
+def over(request: pytest.FixtureRequest) -> Over:
+    """Makes strategies by a library that the user brings."""
+    library: str = request.param
+    skip_if_missing(library)
+
+    def make(url: str, **options: Any) -> ConnectStrategy:
+        if library in LIBRARIES:
+            options.setdefault("client", new_client(library))
+        elif options.get("pool") is None:
+            options.setdefault("urllib3_request_options", {})
+        return ConnectStrategy.http(url, **options)
+
+    return make
 
 
 class Background:

@@ -17,16 +17,16 @@ from everstream.actions import Event, Fault, Start
 from everstream.config import ErrorStrategy, RetryDelayStrategy
 from everstream.errors import ClosedError, HTTPStatusError
 from everstream.testing import Reply, SSEServer
+from httpx_clients import LIBRARIES, skip_if_missing
 
 Client = Callable[..., AsyncSSEClient]
 Run = Callable[[Coroutine[Any, Any, None]], None]
 
 
-@pytest.fixture(params=["own", "wrapped", "aiohttp"])
+@pytest.fixture(params=["own", "wrapped", "aiohttp", *LIBRARIES])
 def client_of(request: pytest.FixtureRequest) -> Client:
     """Makes clients of a server."""
-    if request.param == "aiohttp":
-        pytest.importorskip("aiohttp")
+    skip_if_missing(request.param)
 
     def make(server: SSEServer, *arguments: Any, **options: Any) -> AsyncSSEClient:
         return AsyncSSEClient(connect_by(request.param, server.url()), *arguments, **options)
@@ -212,6 +212,40 @@ def test_a_server_sets_the_base_of_the_delay(server: SSEServer, client_of: Clien
             assert client.next_retry_delay == 5
 
     run(main())
+
+
+def test_a_server_that_is_polled_is_asked_again_when_it_said(server: SSEServer) -> None:
+    server.otherwise(Reply.stream().retry(200).event("a", id="1"))
+
+    async def main() -> None:
+        async with AsyncSSEClient(server.url()) as client:
+            await collect(client.events)
+            assert 0.2 <= client.next_retry_delay <= 0.3
+            await collect(client.events)
+            # Without a new id the delay grows.
+            await collect(client.events)
+            assert 0.4 <= client.next_retry_delay <= 0.6
+
+    run(main())
+
+
+def test_an_interrupt_shows_the_next_delay_at_once(
+    server: SSEServer, client_of: Client, runner: Run
+) -> None:
+    server.otherwise(Reply.stream().event("a").stall())
+    delay = RetryDelayStrategy.default(jitter_multiplier=0)
+
+    async def main() -> None:
+        async with client_of(server, 0.01, delay) as client:
+            for expected in [0.01, 0.02, 0.04]:
+                assert (await anext(client.events)).data == "a"
+                await client.interrupt()
+                assert client.next_retry_delay == pytest.approx(expected)
+                rest = await collect(client.all)
+                assert [type(action) for action in rest] == [Fault]
+                assert client.next_retry_delay == pytest.approx(expected)
+
+    runner(main())
 
 
 def test_interrupt_is_an_end_of_the_stream(

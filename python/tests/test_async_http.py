@@ -1,4 +1,4 @@
-"""HTTP in asyncio: the same rules by this package's own HTTP and by aiohttp."""
+"""HTTP in asyncio: the same rules by this package's own HTTP, aiohttp and httpx."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ from everstream.errors import (
     RequestError,
 )
 from everstream.testing import Reply, Request, SSEServer
+from httpx_clients import LIBRARIES, skip_if_missing
 
 
-@pytest.fixture(params=["own", "wrapped", "aiohttp"])
+@pytest.fixture(params=["own", "wrapped", "aiohttp", *LIBRARIES])
 def by(request: pytest.FixtureRequest) -> str:
-    if request.param == "aiohttp":
-        pytest.importorskip("aiohttp")
     kind: str = request.param
+    skip_if_missing(kind)
     return kind
 
 

@@ -14,6 +14,7 @@ from async_sources import connect_by, in_thread, run, until
 from everstream import AsyncSSEClient
 from everstream.config.async_connect_strategy import AsyncConnectStrategy
 from everstream.testing import Reply, SSEServer
+from httpx_clients import LIBRARIES, skip_if_missing
 
 pytestmark = pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="needs /proc")
 
@@ -104,10 +105,9 @@ def test_a_stream_that_goes_on_takes_no_more_memory(server: SSEServer) -> None:
     run(main())
 
 
-@pytest.mark.parametrize("by", ["own", "aiohttp"])
+@pytest.mark.parametrize("by", ["own", "aiohttp", *LIBRARIES])
 def test_a_server_is_held_up_while_nobody_reads(by: str) -> None:
-    if by == "aiohttp":
-        pytest.importorskip("aiohttp")
+    skip_if_missing(by)
     events, limit = b"data: a\n\n" * 10_000, 64 << 20
     head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
     held_up: list[bool] = []

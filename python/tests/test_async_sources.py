@@ -384,11 +384,8 @@ def test_the_log_tells_what_happens(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, "mine"):
         run(main())
     assert [record.getMessage() for record in caplog.records] == [
-        "connecting to AsyncScriptedClient",
         "connected to AsyncScriptedClient",
-        "the stream ended",
-        "reconnecting in 0.000 s",
-        "connecting to AsyncScriptedClient",
-        "the request failed before a response came: ConnectionRefusedError: there are no more",
-        "reconnecting in 0.000 s",
+        "the stream ended; reconnecting in 0.0 s",
+        "the request failed before a response came: ConnectionRefusedError: there are no more"
+        "; retrying in 0.0 s",
     ]

@@ -17,6 +17,7 @@ from everstream.config import ErrorStrategy, RetryDelayStrategy
 from everstream.config.async_connect_strategy import AsyncConnectionResult, AsyncConnectStrategy
 from everstream.errors import ClosedError, HTTPStatusError, InterruptedStartError, ReadError
 from everstream.testing import Reply, SSEServer
+from httpx_clients import LIBRARIES, skip_if_missing
 
 HOUR = RetryDelayStrategy.from_lambda(lambda _: (3600, None))
 
@@ -57,11 +58,10 @@ class Phase:
             await asyncio.sleep(0)
 
 
-@pytest.fixture(params=["own", "aiohttp"])
+@pytest.fixture(params=["own", "aiohttp", *LIBRARIES])
 def by(request: pytest.FixtureRequest) -> str:
-    if request.param == "aiohttp":
-        pytest.importorskip("aiohttp")
     kind: str = request.param
+    skip_if_missing(kind)
     return kind
 
 

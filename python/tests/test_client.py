@@ -28,7 +28,12 @@ def test_the_signature_is_that_of_the_reference() -> None:
         "error_strategy": None,
         "last_event_id": None,
         "logger": None,
+        "repeat_unsafe": False,
+        "resume_with_get": False,
+        "dispatch_unfinished": False,
     }
+    ours = [parameters["repeat_unsafe"], parameters["resume_with_get"]]
+    assert {parameter.kind for parameter in ours} == {inspect.Parameter.KEYWORD_ONLY}
 
 
 def test_a_client_is_made_from_a_url_or_a_strategy_only() -> None:
@@ -159,6 +164,84 @@ def test_a_server_sets_the_base_of_the_delay(server: SSEServer) -> None:
     with SSEClient(server.url(), 0.01, delay) as client:
         list(client.events)
         assert client.next_retry_delay == 5
+
+
+def test_an_interrupt_shows_the_next_delay_at_once(server: SSEServer) -> None:
+    server.otherwise(Reply.stream().event("a").stall())
+    delay = RetryDelayStrategy.default(jitter_multiplier=0)
+    with SSEClient(server.url(), 0.01, delay) as client:
+        for expected in [0.01, 0.02, 0.04]:
+            assert next(client.events).data == "a"
+            client.interrupt()
+            assert client.next_retry_delay == pytest.approx(expected)
+            assert [type(action) for action in client.all] == [Fault]
+            assert client.next_retry_delay == pytest.approx(expected)
+
+
+def test_a_strategy_is_asked_once_for_an_interrupted_connection(server: SSEServer) -> None:
+    server.otherwise(Reply.stream().event("a").stall())
+    asked = []
+
+    def apply(base: float) -> tuple[float, None]:
+        asked.append(base)
+        return 0.125, None
+
+    with SSEClient(server.url(), 7, RetryDelayStrategy.from_lambda(apply)) as client:
+        next(client.events)
+        client.interrupt()
+        assert (asked, client.next_retry_delay) == ([7], 0.125)
+        client.interrupt()
+        list(client.all)
+        assert asked == [7]
+
+
+def test_an_error_of_a_strategy_is_raised_by_the_interrupt_that_asks_it(server: SSEServer) -> None:
+    server.otherwise(Reply.stream().event("a").stall())
+
+    def apply(base: float) -> tuple[float, None]:
+        raise ValueError("mine")
+
+    with SSEClient(server.url(), 0.01, RetryDelayStrategy.from_lambda(apply)) as client:
+        next(client.events)
+        with pytest.raises(ValueError, match="mine"):
+            client.interrupt()
+        assert client.next_retry_delay == pytest.approx(0.01)
+
+
+def test_a_base_of_123_seconds_is_kept(server: SSEServer) -> None:
+    server.otherwise(Reply.status(503))
+    with SSEClient(server.url(), initial_retry_delay=123) as client:
+        with pytest.raises(HTTPStatusError):
+            client.start()
+        assert 61.5 <= client.next_retry_delay <= 123
+
+
+@pytest.mark.parametrize(
+    ("strategy", "threshold", "delay"),
+    [
+        (None, 60, (3, 4.5)),
+        (RetryDelayStrategy.default(), 60, (3, 4.5)),
+        (RetryDelayStrategy.default(30, 2, 0.5), 60.0, (3, 4.5)),
+        (RetryDelayStrategy.default(jitter_multiplier=0.25), 60, (3, 3.75)),
+        (RetryDelayStrategy.default(max_delay=31), 60, (0.5, 1)),
+        (RetryDelayStrategy.default(max_delay=None), 60, (0.5, 1)),
+        (RetryDelayStrategy.default(backoff_multiplier=3), 60, (0.5, 1)),
+        (RetryDelayStrategy.default(), 61, (0.5, 1)),
+        (RetryDelayStrategy(), 60, (1, 1)),
+    ],
+)
+def test_only_the_built_in_strategy_knows_servers_that_are_polled(
+    server: SSEServer,
+    strategy: RetryDelayStrategy | None,
+    threshold: float,
+    delay: tuple[float, float],
+) -> None:
+    server.otherwise(Reply.stream().event("a", id="1"))
+    with SSEClient(
+        server.url(), retry_delay_strategy=strategy, retry_delay_reset_threshold=threshold
+    ) as client:
+        assert len(list(client.events)) == 1
+        assert delay[0] <= client.next_retry_delay <= delay[1]
 
 
 def test_interrupt_is_an_end_of_the_stream(server: SSEServer) -> None:

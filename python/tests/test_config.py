@@ -164,8 +164,16 @@ def test_the_default_cap_and_jitter_can_be_turned_off(nothing: float | None) -> 
 
 def test_a_delay_has_the_cap_multiplier_and_jitter_that_are_set() -> None:
     assert delays(RetryDelayStrategy.default(5, 3, 0), 1, 4) == [1, 3, 5, 5]
-    delay, _ = RetryDelayStrategy.default(jitter_multiplier=0.25).apply(100)
-    assert 22.5 <= delay <= 30
+    delay, _ = RetryDelayStrategy.default(max_delay=20, jitter_multiplier=0.25).apply(100)
+    assert 15 <= delay <= 20
+
+
+def test_the_default_cap_yields_to_a_longer_base_and_another_does_not() -> None:
+    assert delays(RetryDelayStrategy.default(jitter_multiplier=0), 123, 3) == [123] * 3
+    assert delays(RetryDelayStrategy.default(30, jitter_multiplier=0), 123, 3) == [123] * 3
+    assert delays(RetryDelayStrategy.default(31, jitter_multiplier=0), 123, 3) == [31] * 3
+    seen = [RetryDelayStrategy.default().apply(123)[0] for _ in range(200)]
+    assert 61.5 <= min(seen) < max(seen) <= 123
 
 
 @pytest.mark.parametrize("wrong", [-1, math.nan])

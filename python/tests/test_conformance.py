@@ -8,12 +8,14 @@ from typing import Any
 
 import pytest
 
+from async_sources import connect_by
 from everstream import AsyncSSEClient, SSEClient
 from everstream.actions import Action, Comment, Event
 from everstream.config import ConnectStrategy, ErrorStrategy, RetryDelayStrategy
 from everstream.config.async_connect_strategy import AsyncConnectStrategy
 from everstream.errors import HTTPStatusError
 from everstream.testing import Reply, SSEServer
+from httpx_clients import new_client, skip_if_missing
 from spec_cases import Case, read, unescape
 
 CASES = read()
@@ -61,6 +63,8 @@ FACES: dict[str, Callable[[str, Case], Seen]] = {
     "urllib3": through(lambda url: ConnectStrategy.http(url, urllib3_request_options={})),
     "AsyncSSEClient": through_loop(lambda url: url),
     "aiohttp": through_loop(lambda url: AsyncConnectStrategy.http(url, aiohttp_request_options={})),
+    "httpx": through(lambda url: ConnectStrategy.http(url, client=new_client("httpx"))),
+    "async httpx2": through_loop(lambda url: connect_by("httpx2", url)),
 }
 
 
@@ -68,6 +72,7 @@ FACES: dict[str, Callable[[str, Case], Seen]] = {
 @pytest.mark.parametrize("face", FACES)
 def test_every_case_passes(face: str, case: Case, server: SSEServer) -> None:
     """Each stream of a case is the body of one connection, and the last is followed by a 204."""
+    skip_if_missing(face)
     server.enqueue(*(Reply.stream().send(stream).end() for stream in case.streams))
     server.enqueue(Reply.status(204))
     actions, last_event_id = FACES[face](server.url(), case)

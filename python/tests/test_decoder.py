@@ -1,14 +1,15 @@
-"""Content codings of what aiohttp receives."""
+"""Content codings of what aiohttp and httpx receive."""
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import zlib
 
 import pytest
 
-pytest.importorskip("aiohttp")
-
-from everstream._decoder import DecodeError, Decoder
+from everstream._decoder import DecodeError, Decoder, codings
+from everstream.errors import ReadError
 
 WBITS = {"gzip": 31, "deflate": 15, "raw": -15}
 
@@ -58,3 +59,40 @@ def test_a_body_that_is_cut_off_is_an_error() -> None:
 def test_what_cannot_be_decoded_is_an_error() -> None:
     with pytest.raises(DecodeError, match="decoded"):
         decoded("gzip", b"no gzip")
+
+
+def zstd_frame(data: bytes) -> bytes:
+    for name in ("compression.zstd", "backports.zstd"):
+        with contextlib.suppress(ImportError):
+            frame: bytes = importlib.import_module(name).compress(data)
+            return frame
+    pytest.skip("there is no library for Zstandard")
+
+
+def test_frames_of_zstd_follow_each_other() -> None:
+    one, two = zstd_frame(b"one"), zstd_frame(b"two")
+    assert "zstd" in codings()
+    assert decoded("zstd", one + two) == b"onetwo"
+    assert decoded("zstd", *(bytes([byte]) for byte in one + two)) == b"onetwo"
+
+
+def test_brotli_is_decoded_however_it_is_cut() -> None:
+    whole = pytest.importorskip("brotli").compress(b"data" * 1000)
+    assert "br" in codings()
+    assert decoded("br", *(bytes([byte]) for byte in whole)) == b"data" * 1000
+
+
+def test_what_came_before_a_failure_is_decoded_first() -> None:
+    failure = ReadError("the connection broke")
+    pieces = Decoder("gzip").pieces(packed(b"data", "gzip")[:-1], failure)
+    assert next(pieces) == b"data"
+    with pytest.raises(ReadError) as raised:
+        next(pieces)
+    assert raised.value is failure
+
+
+def test_an_end_within_a_coding_is_a_read_error() -> None:
+    decoder = Decoder("gzip")
+    assert list(decoder.pieces(packed(b"data", "gzip")[:-1], None)) == [b"data"]
+    with pytest.raises(ReadError, match="ended before its content coding did"):
+        list(decoder.pieces(b"", None))

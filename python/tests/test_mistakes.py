@@ -21,6 +21,7 @@ from everstream.config import (
 )
 from everstream.config.async_connect_strategy import AsyncConnectionResult, AsyncConnectStrategy
 from everstream.testing import Reply, SSEServer
+from httpx_clients import LIBRARIES
 from sources import Scripted, canned
 
 URL = "http://127.0.0.1:1/"
@@ -76,7 +77,7 @@ def test_a_stop_iteration_of_a_callback_is_not_the_end_of_the_stream(
         assert raised.value.__cause__ is error
 
 
-@pytest.mark.parametrize("by", ["own", "aiohttp"])
+@pytest.mark.parametrize("by", ["own", "aiohttp", *LIBRARIES])
 def test_a_stop_async_iteration_of_query_params_is_not_the_end_of_the_stream(
     server: SSEServer, by: str
 ) -> None:
@@ -234,7 +235,7 @@ def test_bytes_in_a_query_are_their_text(
     assert server.requests[0].query == "a=%C3%BC"
 
 
-@pytest.mark.parametrize("by", ["own", "aiohttp"])
+@pytest.mark.parametrize("by", ["own", "aiohttp", *LIBRARIES])
 @pytest.mark.parametrize("value", [b"\xc3\xbc", [b"\xc3\xbc"], "ü"])
 def test_bytes_in_a_query_are_their_text_in_asyncio(server: SSEServer, by: str, value: Any) -> None:
     server.otherwise(Reply.stream().event("a"))

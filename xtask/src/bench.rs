@@ -1,19 +1,21 @@
 //! `cargo xtask bench SUITE`: measures, and writes the pages in `docs/bench`.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::{chart, python, sh};
+use crate::{chart, python, sh, targets};
 
 const USAGE: &str = "\
 usage: cargo xtask bench SUITE [ARGUMENT...]
 
   decode [--quick]  decoders on chunks in memory; --quick takes less than a minute
-  client            CPU and latency of clients over loopback
+  client            CPU, instructions and latency of clients over loopback
   idle              thousands of idle streams
   python [--events N] [--rounds N]
                     the Python clients
+  targets [FOLDER]  whether the pages of `client` and `idle` reach every target; the folder of the pages is
+                    docs/bench unless it is named
   check             formatting, clippy and the tests of the benchmark itself
 
   An ARGUMENT goes to the suite; `--help` lists what it takes.
@@ -24,6 +26,7 @@ pub(crate) fn run(args: &[String]) -> sh::Outcome {
     match suite.as_str() {
         "python" => measure_python(rest),
         "decode" | "client" | "idle" => measure(suite, rest),
+        "targets" => check_targets(rest),
         "check" => check(rest),
         "help" | "-h" | "--help" => {
             print!("{USAGE}");
@@ -72,6 +75,30 @@ fn measure_python(args: &[String]) -> sh::Outcome {
     let rows: Vec<(String, f64)> = serde_json::from_str(&rows)?;
     let chart = chart::bars("thousand events per second of CPU", &rows);
     Ok(fs::write(pages().join("python.svg"), chart)?)
+}
+
+fn check_targets(args: &[String]) -> sh::Outcome {
+    let folder = match args {
+        [] => pages(),
+        [folder] => Path::new(folder).to_owned(),
+        _ => return Err(usage().into()),
+    };
+    let mut missed = false;
+    for suite in targets::SUITES {
+        let path = folder.join(suite).with_extension("md");
+        let page = fs::read_to_string(&path)
+            .map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+        for verdict in targets::judge_page(suite, &page) {
+            let (state, about) = (verdict.state(), verdict.target.about);
+            let (measured, limit) = (verdict.measured(), verdict.limit());
+            println!("{state:<12}  {suite}, {about}: {measured} ({limit})");
+            missed |= !verdict.is_reached();
+        }
+    }
+    match missed {
+        true => Err(sh::Reported.into()),
+        false => Ok(()),
+    }
 }
 
 fn check(args: &[String]) -> sh::Outcome {

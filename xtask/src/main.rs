@@ -21,6 +21,10 @@ mod python;
 mod sh;
 mod soak;
 mod start;
+// Shared with `bench`, as the chart is.
+#[allow(unreachable_pub)]
+#[path = "../../bench/src/targets.rs"]
+mod targets;
 mod test;
 mod tool;
 
@@ -90,12 +94,12 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "interop",
-        about: "The everstream command against nginx with nchan and against sse-starlette",
+        about: "The everstream command against nginx with nchan and sse-starlette, a client of MCP against its servers",
         run: interop::run,
     },
     Command {
         name: "bench",
-        about: "Ours against others, into docs/bench: decode [--quick], client, idle, python",
+        about: "Ours against others, into docs/bench: decode [--quick], client, idle, python; targets, check",
         run: bench::run,
     },
     Command {

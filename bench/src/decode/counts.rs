@@ -1,13 +1,12 @@
 //! What doesn't depend on the machine's mood: instructions, and allocations.
 
-use std::fs;
 use std::process::{Command, Stdio};
 
 use super::corpora::{self, Chunks};
 use super::measure::predicted;
 use super::peers::{PEERS, Peer};
 use super::tally::Count;
-use crate::Outcome;
+use crate::{Outcome, callgrind};
 
 /// Small, because a counted pass is slow; large enough that a decoder's making doesn't tell.
 pub const SIZE: usize = 256 << 10;
@@ -21,11 +20,7 @@ pub fn counted_pass(peer: &Peer, chunks: &Chunks) -> Count {
 
 /// For each corpus the instructions for each event, of each peer. `None` where callgrind isn't.
 pub fn instructions() -> Outcome<Option<Vec<Vec<Option<f64>>>>> {
-    let there = Command::new("valgrind")
-        .arg("--version")
-        .stdout(Stdio::null())
-        .status();
-    if !there.is_ok_and(|status| status.success()) {
+    if !callgrind::is_installed() {
         return Ok(None);
     }
     let mut counted = Vec::new();
@@ -38,31 +33,13 @@ pub fn instructions() -> Outcome<Option<Vec<Vec<Option<f64>>>>> {
             if slow || drops || (peer.digest)(&chunks) != corpus.expected {
                 return Ok(None);
             }
-            let instructions = callgrind(peer.name, corpus.name)?;
+            let once = ["decode-once", peer.name, corpus.name];
+            let instructions = callgrind::instructions(&once, Some("counted_pass"))?;
             Ok(Some(instructions / corpus.expected.events as f64))
         };
         counted.push(PEERS.iter().map(of).collect::<Outcome<_>>()?);
     }
     Ok(Some(counted))
-}
-
-fn callgrind(peer: &str, corpus: &str) -> Outcome<f64> {
-    let program = std::env::current_exe()?;
-    let file = std::env::temp_dir().join(format!("everstream-bench-{}", std::process::id()));
-    let output = Command::new("valgrind")
-        .args(["--tool=callgrind", "--toggle-collect=*counted_pass*"])
-        .arg(format!("--callgrind-out-file={}", file.display()))
-        .arg(program)
-        .args(["decode-once", peer, corpus])
-        .output()?;
-    // It isn't there where it failed.
-    let _ = fs::remove_file(file);
-    let said = String::from_utf8_lossy(&output.stderr);
-    let collected = said
-        .lines()
-        .find_map(|line| line.split_once("Collected :"))
-        .and_then(|(_, number)| number.trim().parse().ok());
-    Ok(collected.ok_or_else(|| format!("callgrind counted nothing:\n{said}"))?)
 }
 
 /// What the other program counts: see `allocations.rs`.

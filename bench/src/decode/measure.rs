@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::corpora::{self, Chunks, Corpus};
 use super::peers::{Peer, floor};
-use crate::sys::{median, thread_cpu};
+use crate::sys::{median, quantile, thread_cpu};
 
 /// A decoder that would take longer for one pass is left out.
 const PATIENCE: f64 = 3.0;
@@ -39,6 +39,8 @@ pub struct Cell {
     pub chunk: usize,
     pub comments: bool,
     pub floor: f64,
+    /// The largest interquartile range of those that were timed, relative to the median.
+    pub spread: f64,
     /// In the order of the peers.
     pub timings: Vec<Timing>,
 }
@@ -65,12 +67,14 @@ pub fn cell(peers: &[&Peer], corpus: &Corpus, chunk: usize, effort: &Effort) -> 
     let can: Vec<Result<(), Timing>> = peers.iter().map(whether).collect();
     let per_pass = turns(peers, &can, &chunks, effort);
     let events = corpus.expected.events as f64;
-    let mut nanos = per_pass.into_iter().map(|seconds| seconds * 1e9 / events);
+    let spread = per_pass.iter().map(Pass::spread).fold(0.0, f64::max);
+    let mut nanos = per_pass.iter().map(|pass| pass.median * 1e9 / events);
     Cell {
         corpus: corpus.name,
         chunk,
         comments: corpus.comments,
         floor: nanos.next().unwrap_or(f64::NAN),
+        spread,
         timings: timings(&can, nanos),
     }
 }
@@ -85,7 +89,7 @@ pub fn one_event(peers: &[&Peer], length: usize, chunk: usize, effort: &Effort) 
     };
     let can: Vec<Result<(), Timing>> = peers.iter().map(whether).collect();
     let per_pass = turns(peers, &can, &chunks, effort).into_iter().skip(1);
-    timings(&can, per_pass.map(|seconds| seconds * 1e9 / length as f64))
+    timings(&can, per_pass.map(|pass| pass.median * 1e9 / length as f64))
 }
 
 fn timings(can: &[Result<(), Timing>], mut nanos: impl Iterator<Item = f64>) -> Vec<Timing> {
@@ -96,15 +100,34 @@ fn timings(can: &[Result<(), Timing>], mut nanos: impl Iterator<Item = f64>) -> 
     can.iter().map(timing).collect()
 }
 
-/// Seconds of a pass: the floor's, and those of the peers that can.
+/// Seconds of a pass, over the rounds.
+struct Pass {
+    median: f64,
+    quartiles: (f64, f64),
+}
+
+impl Pass {
+    fn of(mut rounds: Vec<f64>) -> Pass {
+        Pass {
+            median: quantile(&mut rounds, 0.5),
+            quartiles: (quantile(&mut rounds, 0.25), quantile(&mut rounds, 0.75)),
+        }
+    }
+
+    fn spread(&self) -> f64 {
+        (self.quartiles.1 - self.quartiles.0) / self.median
+    }
+}
+
+/// The floor's passes, and those of the peers that can.
 fn turns(
     peers: &[&Peer],
     can: &[Result<(), Timing>],
     chunks: &Chunks,
     effort: &Effort,
-) -> Vec<f64> {
-    type Pass<'a> = Box<dyn Fn() + 'a>;
-    let mut passes: Vec<Pass<'_>> = vec![Box::new(|| {
+) -> Vec<Pass> {
+    type Work<'a> = Box<dyn Fn() + 'a>;
+    let mut passes: Vec<Work<'_>> = vec![Box::new(|| {
         black_box(floor(black_box(chunks)));
     })];
     for (peer, _) in peers.iter().zip(can).filter(|(_, can)| can.is_ok()) {
@@ -112,7 +135,7 @@ fn turns(
             black_box((peer.count)(black_box(chunks)).bytes);
         }));
     }
-    let repeated = |pass: &Pass<'_>| {
+    let repeated = |pass: &Work<'_>| {
         pass();
         let start = thread_cpu();
         pass();
@@ -130,7 +153,7 @@ fn turns(
             samples.push((thread_cpu() - start) / f64::from(*times));
         }
     }
-    samples.into_iter().map(median).collect()
+    samples.into_iter().map(Pass::of).collect()
 }
 
 /// Seconds for one event, going by smaller ones: who takes more than proportionally longer for four

@@ -39,7 +39,8 @@ pub(super) fn finish(
     page.paragraph(
         "Bold: a peer is faster than our owned events. *wrong*: it decodes something else than the standard \
          says. *slow*: a pass would take more than 3 s. *drops*: it can't hand out comments. The ratios are those of the fastest peer's time to \
-         ours: above 1, ours is faster.",
+         ours: above 1, ours is faster. Spread: the largest interquartile range of the \
+         decoders in the row, relative to the median.",
     );
     for chunk in CHUNKS {
         page.paragraph(&format!("In chunks of {}:", size(chunk)));
@@ -101,7 +102,7 @@ fn named(peer: &Peer) -> String {
 fn head(peers: &[&Peer]) -> Vec<String> {
     let mut head = vec!["corpus".to_owned(), "floor".to_owned()];
     head.extend(peers.iter().map(|peer| named(peer)));
-    head.extend(["ratio, lent".to_owned(), "ratio, owned".to_owned()]);
+    head.extend(["ratio, lent", "ratio, owned", "spread"].map(str::to_owned));
     head
 }
 
@@ -123,6 +124,7 @@ fn row(peers: &[&Peer], cell: &Cell) -> Vec<String> {
             .map(|(best, ours)| best / ours);
         row.push(ratio.map_or("-".into(), |ratio| format!("{ratio:.2}")));
     }
+    row.push(format!("{:.0} %", cell.spread * 100.0));
     row
 }
 

@@ -1,8 +1,8 @@
 //! The server of thousands of streams, in a process of its own. Prints its address.
 //!
-//! `GET /idle` says `hello` and nothing else; `GET /tick/N/M` says it too, and then once a second, N
-//! Mths after the second began, what time it is. `GET /drop/M` drops all connections but its own, and
-//! answers when M streams are there again.
+//! `GET /idle` says `hello` and then waits. After `GET /start` it says once a second what time it is,
+//! and the streams are spread evenly over the second. `GET /drop/M` drops all connections but its
+//! own, and answers when M streams are there again.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -21,17 +21,16 @@ use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::watch;
+use tokio::time::MissedTickBehavior;
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::ServerConfig;
-use tokio_rustls::rustls::crypto::ring;
-use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 
+use crate::tls::Serve;
 use crate::{Outcome, sys};
 
 #[derive(clap::Args)]
 pub struct Options {
-    #[arg(long)]
-    tls: bool,
+    #[command(flatten)]
+    tls: Serve,
 }
 
 /// Waiting connections; the system may allow fewer.
@@ -39,12 +38,16 @@ const BACKLOG: u32 = 16_384;
 /// More than there are streams.
 const STREAMS: u32 = 1 << 20;
 
+const GOLDEN_RATIO: f64 = 1.618_033_988_749_895;
+
 /// What the streams have to come back.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 type Body = StreamBody<BoxStream<'static, Result<Frame<Bytes>, Infallible>>>;
 
 struct State {
+    /// Whether the streams tick.
+    started: watch::Sender<bool>,
     /// How often everyone was dropped.
     drops: watch::Sender<u32>,
     /// When connections came since the last drop.
@@ -66,14 +69,14 @@ pub fn run(options: &Options) -> Outcome {
 }
 
 async fn listen(options: &Options) -> Outcome {
-    let acceptor = if options.tls { Some(acceptor()?) } else { None };
+    let acceptor = options.tls.config()?.map(TlsAcceptor::from);
     let socket = TcpSocket::new_v4()?;
     socket.bind(SocketAddr::from(([127, 0, 0, 1], 0)))?;
     let listener = socket.listen(BACKLOG)?;
-    let scheme = if options.tls { "https" } else { "http" };
-    println!("{scheme}://{}", listener.local_addr()?);
+    println!("{}://{}", options.tls.scheme(), listener.local_addr()?);
 
     let state = Arc::new(State {
+        started: watch::channel(false).0,
         drops: watch::channel(0).0,
         accepted: Mutex::default(),
         begun: AtomicUsize::new(0),
@@ -86,16 +89,6 @@ async fn listen(options: &Options) -> Outcome {
         connection.set_zero_linger()?;
         tokio::spawn(greet(connection, acceptor.clone(), state.clone()));
     }
-}
-
-fn acceptor() -> Outcome<TlsAcceptor> {
-    let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()])?;
-    let key = PrivateKeyDer::Pkcs8(made.signing_key.serialize_der().into());
-    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()?
-        .with_no_client_auth()
-        .with_single_cert(vec![made.cert.der().clone()], key)?;
-    Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
 async fn greet(connection: TcpStream, acceptor: Option<TlsAcceptor>, state: Arc<State>) {
@@ -131,27 +124,23 @@ async fn answer(
 ) -> Result<Response<Body>, Infallible> {
     let mut parts = request.uri().path().split('/').skip(1);
     let what = parts.next().unwrap_or_default().to_owned();
-    let mut number = || {
-        parts
-            .next()
-            .and_then(|part| part.parse::<u32>().ok())
-            .unwrap_or(1)
-    };
-    let (first, second) = (number(), number());
     let body = match what.as_str() {
         "drop" => {
             spared.store(true, Ordering::Relaxed);
-            let said = dropped(&state, first as usize).await;
+            let number = parts.next().and_then(|part| part.parse().ok());
+            let said = dropped(&state, number.unwrap_or(1)).await;
             said_once(said).boxed()
         }
-        "tick" => {
-            state.begun.fetch_add(1, Ordering::Relaxed);
-            let phase = Duration::from_secs_f64(f64::from(first) / f64::from(second));
-            hello().chain(ticks(phase)).boxed()
+        "start" => {
+            state.started.send_replace(true);
+            said_once("started".into()).boxed()
         }
         _ => {
-            state.begun.fetch_add(1, Ordering::Relaxed);
-            hello().chain(stream::pending()).boxed()
+            let number = state.begun.fetch_add(1, Ordering::Relaxed);
+            // Even for any number of streams.
+            let phase = Duration::from_secs_f64((number as f64 * GOLDEN_RATIO).fract());
+            let ticks = ticks(state.started.subscribe(), phase);
+            hello().chain(ticks).boxed()
         }
     };
     let body = body
@@ -173,19 +162,32 @@ fn hello() -> impl stream::Stream<Item = String> + Send {
     said_once("data: hello\n\n".into())
 }
 
-fn ticks(phase: Duration) -> impl stream::Stream<Item = String> + Send {
+fn ticks(
+    mut started: watch::Receiver<bool>,
+    phase: Duration,
+) -> impl stream::Stream<Item = String> + Send {
+    let ticking = async move {
+        // It ends only with the server.
+        let _ = started.wait_for(|started| *started).await;
+        stream::unfold(interval(phase), |mut interval| async {
+            interval.tick().await;
+            let stamp = sys::now().unwrap_or(0);
+            Some((format!("data: {stamp}\n\n"), interval))
+        })
+    };
+    stream::once(ticking).flatten()
+}
+
+/// Of a second each, that long after the second of the clock began.
+fn interval(phase: Duration) -> tokio::time::Interval {
     let second = Duration::from_secs(1);
     let clock = sys::now().unwrap_or(0) % 1_000_000_000;
     let passed = Duration::from_nanos(clock);
     let first = tokio::time::Instant::now() + second + phase.saturating_sub(passed);
-    stream::unfold(
-        tokio::time::interval_at(first, second),
-        |mut interval| async {
-            interval.tick().await;
-            let stamp = sys::now().unwrap_or(0);
-            Some((format!("data: {stamp}\n\n"), interval))
-        },
-    )
+    let mut interval = tokio::time::interval_at(first, second);
+    // After a stall of the server, events that arrive at once would be cheaper than others.
+    interval.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    interval
 }
 
 /// Seconds until so many streams were there again, and the most connections in a second, and in a

@@ -7,20 +7,27 @@ use std::time::Duration;
 use everstream::{Http, HttpVersion, SseClient};
 use tokio::time::sleep;
 
+use crate::Outcome;
+use crate::client::readers::runtime;
 use crate::sys::{self, quantile};
-use crate::{Outcome, client::readers::runtime};
+use crate::tls::Trust;
 
 #[derive(clap::Args)]
 pub struct Options {
     /// everstream or reqwest
     who: String,
-    /// idle, tick or drop
+    /// follow or drop
     what: String,
     url: String,
     count: usize,
+    /// How long they wait, in seconds
+    rest: u64,
+    /// How long they then receive an event a second
     seconds: u64,
     #[arg(long)]
     http2: bool,
+    #[command(flatten)]
+    trust: Trust,
 }
 
 /// So many connect at once.
@@ -63,17 +70,14 @@ impl Who {
                 true => HttpVersion::Http2,
                 false => HttpVersion::Http1,
             };
-            let http = Http::new(&options.url).no_proxy().version(version);
-            return Ok(Who::Everstream(Box::new(
-                http.danger_accept_invalid_certs(true),
-            )));
+            let http = options.trust.http(&options.url).version(version);
+            return Ok(Who::Everstream(Box::new(http)));
         }
-        let builder = reqwest::Client::builder().no_proxy();
+        let builder = options.trust.reqwest()?;
         let builder = match options.http2 {
             true => builder.http2_prior_knowledge(),
             false => builder.http1_only(),
         };
-        let builder = builder.tls_danger_accept_invalid_certs(true);
         Ok(Who::Reqwest(builder.build()?))
     }
 
@@ -117,24 +121,21 @@ async fn body(request: reqwest::RequestBuilder, seen: Arc<Seen>) -> Outcome {
 pub fn run(options: &Options) -> Outcome {
     runtime()?.block_on(async {
         match options.what.as_str() {
-            "idle" => idle(options).await,
-            "tick" => tick(options).await,
+            "follow" => follow(options).await,
             _ => drop_all(options).await,
         }
     })
 }
 
 async fn connect(options: &Options, who: &Who, seen: &Arc<Seen>, range: std::ops::Range<usize>) {
+    let end = range.end;
     for number in range {
-        let url = match options.what.as_str() {
-            "tick" => format!("{}/tick/{number}/{}", options.url, options.count),
-            _ => format!("{}/idle", options.url),
-        };
-        who.follow(url, seen.clone());
+        who.follow(format!("{}/idle", options.url), seen.clone());
         if (number + 1) % TOGETHER == 0 {
             all_connected(seen, number + 1).await;
         }
     }
+    all_connected(seen, end).await;
 }
 
 async fn all_connected(seen: &Seen, count: usize) {
@@ -143,35 +144,39 @@ async fn all_connected(seen: &Seen, count: usize) {
     }
 }
 
-/// KiB for each stream; microseconds of CPU for each stream to connect; microseconds of CPU for each
-/// stream and minute of idleness.
-async fn idle(options: &Options) -> Outcome {
+/// Sends the server a command over a connection of its own.
+async fn control(options: &Options, path: &str) -> Outcome<String> {
+    let client = options.trust.reqwest()?.http1_only().build()?;
+    let url = format!("{}/{path}", options.url);
+    Ok(client.get(url).send().await?.text().await?)
+}
+
+/// While the streams are idle: KiB for each; microseconds of CPU for each to connect; microseconds of
+/// CPU for each and a minute of idleness.
+///
+/// While they receive an event a second: microseconds of CPU for each event; how late events were in
+/// milliseconds, p50, p99 and the latest; the events of each stream and second.
+async fn follow(options: &Options) -> Outcome {
     let (who, seen) = (Who::new(options)?, Arc::<Seen>::default());
     // The first brings what all share.
     connect(options, &who, &seen, 0..1).await;
-    all_connected(&seen, 1).await;
     let (memory, cpu) = (sys::resident()?, sys::cpu()?);
     connect(options, &who, &seen, 1..options.count).await;
-    all_connected(&seen, options.count).await;
+    // What the last of them still have to do isn't waiting.
+    sleep(Duration::from_secs(1)).await;
     let connected = sys::cpu()?;
-    sleep(Duration::from_secs(options.seconds)).await;
+    sleep(Duration::from_secs(options.rest)).await;
     let (after, rested) = (sys::resident()?, sys::cpu()?);
-    let streams = (options.count - 1) as f64;
+    let streams = (options.count - 1).max(1) as f64;
     println!("{}", after.saturating_sub(memory) as f64 / streams);
     println!("{}", (connected - cpu) * 1e6 / streams);
     println!(
         "{}",
-        (rested - connected) * 1e6 / streams * 60.0 / options.seconds as f64
+        (rested - connected) * 1e6 / streams * 60.0 / options.rest as f64
     );
-    Ok(())
-}
 
-/// Microseconds of CPU for each event; how late events were in milliseconds: p50, p99, most; the
-/// events of each stream and second.
-async fn tick(options: &Options) -> Outcome {
-    let (who, seen) = (Who::new(options)?, Arc::<Seen>::default());
-    connect(options, &who, &seen, 0..options.count).await;
-    all_connected(&seen, options.count).await;
+    control(options, "start").await?;
+    // Until all of them tick.
     sleep(Duration::from_secs(2)).await;
     seen.late().clear();
     let before = sys::cpu()?;
@@ -193,9 +198,7 @@ async fn tick(options: &Options) -> Outcome {
 async fn drop_all(options: &Options) -> Outcome {
     let (who, seen) = (Who::new(options)?, Arc::<Seen>::default());
     connect(options, &who, &seen, 0..options.count).await;
-    all_connected(&seen, options.count).await;
-    let control = reqwest::Client::builder().no_proxy().build()?;
-    let url = format!("{}/drop/{}", options.url, options.count);
-    println!("{}", control.get(url).send().await?.text().await?);
+    let path = format!("drop/{}", options.count);
+    println!("{}", control(options, &path).await?);
     Ok(())
 }

@@ -8,7 +8,7 @@ use everstream::{Error, Fault};
 pub(crate) const HELP: &str = "\
 Exit codes:
   0  ended as asked: --count, --duration or --until, Ctrl-C, SIGTERM, the reader of the
-     output has closed it, or the server ended a stream that isn't to be connected again;
+     output has closed it, or the server ended the stream under --no-reconnect;
      for the demo: every event arrived once, unchanged and in order; for top: it was told to
      quit (if all streams had ended before, it is the code of the first one)
   1  something else failed; for the demo: an event was lost or repeated; for serve: a line of
@@ -22,7 +22,9 @@ Exit codes:
      --count or --until wait for
   8  gave up: the connection broke, or ended before what --count or --until wait for
   9  a command of --exec or the program of --jq failed for an event
- 10  check found something that fails";
+ 10  check found something that fails
+ 11  the stream ended or failed, and would be connected again if its request were safe (GET):
+     --repeat-unsafe sends a POST again, --resume-get resumes its stream";
 
 /// How the command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +41,7 @@ pub(crate) enum Exit {
     Broken = 8,
     EventFailed = 9,
     CheckFailed = 10,
+    NotRepeated = 11,
 }
 
 impl From<Exit> for ExitCode {
@@ -52,6 +55,7 @@ impl From<&Error> for Exit {
         match error {
             Error::Config { .. } => Exit::Usage,
             Error::Fault(fault) => Exit::from(fault),
+            Error::NotRepeated(_) => Exit::NotRepeated,
             _ => Exit::Failed,
         }
     }

@@ -3,15 +3,118 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use everstream::{Error, Event, Failure, FailureKind, Fault, RedactedUrl, Start};
+use everstream::{End, Error, Event, Failure, FailureKind, Fault, RedactedUrl, Start};
 use everstream_http::policy::withheld_message;
 
+use crate::exit::Exit;
+use crate::reconnect::ReconnectArgs;
 use crate::report;
+use crate::request::RequestArgs;
 use crate::visible::{shortened, visible};
 
-/// Why it didn't connect again, whichever it was.
-pub(crate) const AGAIN: &str = "--no-reconnect keeps it from connecting again; \
-                                so does a POST whose answer has no ids, without --repeat-unsafe";
+/// Why it didn't connect again.
+const AGAIN: &str = "--no-reconnect keeps it from connecting again";
+
+/// What was asked for, which decides on what helps.
+#[derive(Clone, Copy)]
+pub(crate) struct Asked<'a> {
+    pub(crate) request: &'a RequestArgs,
+    pub(crate) reconnect: &'a ReconnectArgs,
+    /// How many connections there were.
+    pub(crate) connections: u64,
+}
+
+impl Asked<'_> {
+    /// The last request was the GET of `--resume-get`.
+    fn resumed(&self) -> bool {
+        self.reconnect.resume_get && !self.request.is_safe() && self.connections > 0
+    }
+
+    /// What sends the request again, or resumes its stream.
+    fn not_repeated(&self) -> &'static str {
+        match self.reconnect.resume_get {
+            false => {
+                "--repeat-unsafe sends it again; --resume-get resumes with a GET, if the server \
+                 sends ids"
+            }
+            true => {
+                "the server sent no id from which --resume-get could resume; --repeat-unsafe sends \
+                 the request again"
+            }
+        }
+    }
+
+    fn hint(&self, error: &Error) -> Option<&'static str> {
+        let fault = error.fault()?;
+        if matches!(error, Error::NotRepeated(_)) {
+            return Some(self.not_repeated());
+        }
+        match fault.status() {
+            Some(400 | 404 | 405) if self.resumed() => Some(
+                "the server can't resume this stream; without --resume-get the stream ends with \
+                 its connection, and --repeat-unsafe sends the request again",
+            ),
+            Some(status @ (429 | 500..=599)) => self.transient(status),
+            _ => hint(fault).or_else(|| {
+                let broken = matches!(
+                    fault,
+                    Fault::Read(_) | Fault::Request(_) | Fault::Incomplete
+                );
+                (broken && self.reconnect.no_reconnect).then_some(AGAIN)
+            }),
+        }
+    }
+
+    /// What tries again after such a status, if anything does.
+    fn transient(&self, status: u16) -> Option<&'static str> {
+        let repeats = self.request.is_safe() || self.reconnect.repeat_unsafe || self.resumed();
+        match (self.reconnect.no_reconnect, repeats) {
+            (true, true) => {
+                Some("the server may recover: without --no-reconnect it is tried again")
+            }
+            (true, false) => Some(
+                "the server may recover: --repeat-unsafe instead of --no-reconnect sends the \
+                 request again",
+            ),
+            // The time, or the number of attempts.
+            (false, _) if self.reconnect.statuses().contains(&status) => None,
+            (false, true) => Some("the server may recover: --retry-status 429,5xx tries again"),
+            (false, false) => Some(
+                "the server may recover: --retry-status 429,5xx with --repeat-unsafe sends the \
+                 request again",
+            ),
+        }
+    }
+}
+
+/// The server has ended a stream, and its request isn't sent again.
+pub(crate) fn not_repeated(events: u64, asked: &Asked<'_>) -> Exit {
+    let plural = if events == 1 { "" } else { "s" };
+    let what = format!(
+        "the server ended the stream after {events} event{plural}, and a request that isn't safe, \
+         such as a POST, isn't sent again"
+    );
+    report::error(&what, None);
+    let more = asked.not_repeated();
+    report::hint(&format!("--no-reconnect if the stream is complete; {more}"));
+    Exit::NotRepeated
+}
+
+/// The same before the last of so many events.
+pub(crate) fn ended_early(events: u64, count: u64, not_repeated: bool, asked: &Asked<'_>) -> Exit {
+    let what = format!("the server ended the stream after {events} of {count} events");
+    report::error(&what, None);
+    match not_repeated {
+        true => {
+            report::hint(asked.not_repeated());
+            Exit::NotRepeated
+        }
+        false => {
+            report::hint(AGAIN);
+            Exit::Broken
+        }
+    }
+}
 
 /// An id, which may be as long as an event.
 pub(crate) fn id(id: &str) -> Cow<'_, str> {
@@ -66,6 +169,23 @@ pub(crate) fn lost(fault: Option<&Fault>, delay: Duration) -> String {
     format!("{why}; retrying in {}", seconds(delay))
 }
 
+/// What a clean end discarded or ignored.
+pub(crate) fn discarded(end: &End) -> Option<String> {
+    if let Some(text) = &end.ignored_text {
+        let lines: Vec<&str> = text.lines().map(str::trim).collect();
+        return Some(format!(
+            "the response has no events; it begins with: {}",
+            lines.join(" ")
+        ));
+    }
+    (end.discarded_bytes > 0).then(|| {
+        format!(
+            "discarded an unfinished event of {} bytes: no blank line followed it",
+            end.discarded_bytes
+        )
+    })
+}
+
 /// Which headers the response's server was not sent.
 pub(crate) fn withheld(start: &Start) -> Option<String> {
     withheld_message(&start.withheld_headers, start.url.as_deref()?)
@@ -109,29 +229,33 @@ pub(crate) fn stopped(by: &str, events: u64, last_event_id: Option<&str>, cursor
 }
 
 /// The error, what may have caused it, what the server said, and what to try next.
-pub(crate) fn gave_up(error: &Error) {
+pub(crate) fn gave_up(error: &Error, asked: &Asked<'_>) {
     if let Some(text) = error.fault().and_then(withheld_before) {
         report::warning(&text);
     }
-    gave_up_after_warning(error);
+    gave_up_after_warning(error, asked);
 }
 
 /// The same, if it is reported already which headers were withheld.
-pub(crate) fn gave_up_after_warning(error: &Error) {
+pub(crate) fn gave_up_after_warning(error: &Error, asked: &Asked<'_>) {
     if error.status() == Some(204) {
         report::news("the server ended the stream for good (status 204)");
         return;
     }
-    report::error("gave up", Some(error));
-    let Some(fault) = error.fault() else { return };
+    let Some(fault) = error.fault() else {
+        return report::error("gave up", Some(error));
+    };
+    match error {
+        Error::NotRepeated(_) => {
+            let what = "gave up, as a request that isn't safe, such as a POST, isn't sent again";
+            report::error(what, Some(fault));
+        }
+        _ => report::error("gave up", Some(fault)),
+    }
     if let Some(said) = fault.response().and_then(|response| said(&response.body)) {
         report::raw(&format!("everstream: the server said: {}", visible(&said)));
     }
-    let broken = matches!(
-        fault,
-        Fault::Read(_) | Fault::Request(_) | Fault::Incomplete
-    );
-    if let Some(hint) = hint(fault).or(broken.then_some(AGAIN)) {
+    if let Some(hint) = asked.hint(error) {
         report::hint(hint);
     }
 }
@@ -159,7 +283,6 @@ pub(crate) fn hint(fault: &Fault) -> Option<&'static str> {
             405 => Some("the stream may want another method: -X POST, or a body with -d"),
             407 => Some("the proxy wants credentials: -x http://USER:PASSWORD@HOST:PORT"),
             415 => Some("the body may want another type: --json, or -H 'Content-Type: ...'"),
-            429 | 500.. => Some("the server may get over it: --retry-status 429,5xx goes on"),
             _ => None,
         },
         Fault::ContentType(_) => {

@@ -6,7 +6,7 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::{Instant, SystemTime};
 
-use everstream::{Action, Error, Event, SseClient};
+use everstream::{Action, Error, Event, Fault, SseClient};
 
 use crate::args::FollowArgs;
 use crate::client_builder::client_builder;
@@ -68,6 +68,7 @@ fn prepare(args: &FollowArgs) -> Result<(SseClient, Follower<'_>), Problem> {
         connections: 0,
         failures: 0,
         lost: None,
+        not_repeated: false,
     };
     Ok((client, follower))
 }
@@ -89,6 +90,8 @@ struct Follower<'a> {
     failures: u64,
     /// The connection's end, which is told when it is known whether there will be another.
     lost: Option<String>,
+    /// The server has ended the stream, and the request isn't safe to send again.
+    not_repeated: bool,
 }
 
 /// What the program of `--jq` made of an event.
@@ -137,6 +140,14 @@ impl Follower<'_> {
         let failures = self.failures + self.jobs.as_ref().map_or(0, |jobs| jobs.failures);
         let cursor = self.progress.has_cursor();
         end.tell(self.selected, failures, client.last_event_id(), cursor)
+    }
+
+    fn asked(&self) -> explain::Asked<'_> {
+        explain::Asked {
+            request: &self.args.request,
+            reconnect: &self.args.reconnect,
+            connections: self.connections,
+        }
     }
 
     fn watch(&mut self, client: &SseClient) -> io::Result<()> {
@@ -200,7 +211,7 @@ impl Follower<'_> {
                     }
                 }
                 Step::Action(Some(Err(error))) => {
-                    explain::gave_up(&error);
+                    explain::gave_up(&error, &self.asked());
                     return Ok(End::Told(Exit::from(&error)));
                 }
                 Step::Action(None) => return Ok(self.over()),
@@ -265,20 +276,29 @@ impl Follower<'_> {
                         .for_each(|line| report::news(line));
                 }
             }
-            Action::Fault(fault) => {
-                let delay = client.next_retry_delay();
-                if let Some(status) = &mut self.status {
-                    status.lost(delay);
-                }
-                let before = self.lost.replace(explain::lost(fault.as_ref(), delay));
-                before.iter().for_each(|lost| report::news(lost));
-                if let Some(fault) = &fault {
-                    explain::warn_of_retry(fault, self.connections);
+            Action::Fault(fault) => self.disconnected(Some(&fault), client),
+            Action::End(end) => {
+                self.not_repeated = end.not_repeated;
+                self.disconnected(None, client);
+                if let Some(text) = explain::discarded(&end) {
+                    report::warning(&text);
                 }
             }
             _ => {}
         }
         Ok(None)
+    }
+
+    fn disconnected(&mut self, fault: Option<&Fault>, client: &SseClient) {
+        let delay = client.next_retry_delay();
+        if let Some(status) = &mut self.status {
+            status.lost(delay);
+        }
+        let before = self.lost.replace(explain::lost(fault, delay));
+        before.iter().for_each(|lost| report::news(lost));
+        if let Some(fault) = fault {
+            explain::warn_of_retry(fault, self.connections);
+        }
     }
 
     async fn event(&mut self, event: &Event) -> Result<Option<End>, End> {
@@ -399,15 +419,11 @@ impl Follower<'_> {
             None => {}
         }
         if let Some(count) = self.args.select.count {
-            report::error(
-                &format!(
-                    "the server ended the stream after {} of {count} events",
-                    self.selected
-                ),
-                None,
-            );
-            report::hint(explain::AGAIN);
-            return End::Told(Exit::Broken);
+            let (seen, early) = (self.selected, self.not_repeated);
+            return End::Told(explain::ended_early(seen, count, early, &self.asked()));
+        }
+        if self.not_repeated {
+            return End::Told(explain::not_repeated(self.selected, &self.asked()));
         }
         End::Asked("the end of the stream")
     }

@@ -15,7 +15,7 @@ use crate::duration;
 #[command(next_help_heading = "Reconnecting")]
 pub(crate) struct ReconnectArgs {
     /// End with the first connection.
-    #[arg(long, conflicts_with_all = ["max_attempts", "max_time", "retry_status", "repeat_unsafe"])]
+    #[arg(long, conflicts_with_all = ["max_attempts", "max_time", "retry_status", "repeat_unsafe", "resume_get"])]
     pub(crate) no_reconnect: bool,
 
     /// Give up after so many attempts in a row without a connection. Default: never.
@@ -26,12 +26,14 @@ pub(crate) struct ReconnectArgs {
     #[arg(long, visible_alias = "retry-max-time", value_name = "TIME", value_parser = duration::parse)]
     max_time: Option<Duration>,
 
-    /// Wait so long before the first attempt to connect again; it doubles from attempt to attempt,
-    /// and up to half is left off at random. What the server says (retry:) goes before it.
+    /// Wait this long before the first reconnect. Each attempt doubles it, and jitter shortens it by
+    /// up to half. retry: from the server overrides it. After a response that ended cleanly with a
+    /// new event id, the wait is 3s, or this if it is longer.
     #[arg(long, value_name = "TIME", value_parser = duration::parse, default_value = "1s")]
     retry_delay: Duration,
 
-    /// Never wait longer, whatever the server says. Default: 30s, unless the server asks for more.
+    /// Never wait longer, whatever the server says. Clean ends are then treated like faults. Default:
+    /// 30s, unless --retry-delay is longer or the server asks for more.
     #[arg(long, value_name = "TIME", value_parser = duration::parse)]
     retry_max: Option<Duration>,
 
@@ -40,10 +42,15 @@ pub(crate) struct ReconnectArgs {
     #[arg(long, value_name = "LIST", value_parser = parse_statuses)]
     retry_status: Option<Statuses>,
 
-    /// Send a POST (or another method that isn't safe) again too when the connection is lost, even
-    /// if there is no id to resume from.
+    /// Send a POST (or another method that isn't safe) again when its stream ends or fails, as if it
+    /// were a GET. Without this it is sent again only if the server can't have received it.
     #[arg(long)]
-    repeat_unsafe: bool,
+    pub(crate) repeat_unsafe: bool,
+
+    /// Resume the stream of a POST with a GET after the last event id, as MCP servers want it: with
+    /// the same headers and no body. A server that answers it with 400, 404 or 405 can't do that.
+    #[arg(long)]
+    pub(crate) resume_get: bool,
 
     /// Resume after the event with this id.
     #[arg(long, value_name = "ID")]
@@ -81,16 +88,13 @@ impl ReconnectArgs {
         builder = builder
             .initial_retry_delay(self.retry_delay)
             .retry_delay_strategy(backoff)
-            .repeat_unsafe(self.repeat_unsafe);
+            .repeat_unsafe(self.repeat_unsafe)
+            .resume_with_get(self.resume_get);
         if self.no_reconnect {
             return builder.error_strategy(always_fail());
         }
-        let statuses = match &self.retry_status {
-            Some(Statuses(statuses)) => statuses.clone(),
-            None => TRANSIENT_STATUSES.to_vec(),
-        };
         builder.error_strategy(Limited {
-            reconnect: reconnect().or_on_status(statuses),
+            reconnect: reconnect().or_on_status(self.statuses().to_vec()),
             // What fails after the last of them isn't continued.
             attempts: self
                 .max_attempts
@@ -98,6 +102,14 @@ impl ReconnectArgs {
             time: self.max_time.map(continue_with_time_limit),
             connected: false,
         })
+    }
+
+    /// Those that are tried again.
+    pub(crate) fn statuses(&self) -> &[u16] {
+        match &self.retry_status {
+            Some(Statuses(statuses)) => statuses,
+            None => &TRANSIENT_STATUSES,
+        }
     }
 }
 

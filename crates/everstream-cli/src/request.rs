@@ -144,15 +144,26 @@ impl RequestArgs {
         self.credentials(http)
     }
 
+    /// Whether it is sent again as often as it takes (RFC 9110, section 9.2.1).
+    pub(crate) fn is_safe(&self) -> bool {
+        match self.method.as_deref() {
+            Some(method) => ["GET", "HEAD", "OPTIONS", "TRACE"].contains(&method),
+            None => !self.has_body(),
+        }
+    }
+
+    fn has_body(&self) -> bool {
+        !self.data.is_empty() || self.data_binary.is_some() || self.json.is_some()
+    }
+
     /// The options in use that say what only their origin should get.
     pub(crate) fn secrets(&self) -> Vec<&'static str> {
-        let body = !self.data.is_empty() || self.data_binary.is_some() || self.json.is_some();
         [
             (!self.headers.is_empty(), "-H"),
             (self.user.is_some(), "-u"),
             (self.bearer_env.is_some(), "--bearer-env"),
             (self.cert.is_some(), "--cert"),
-            (body, "the body"),
+            (self.has_body(), "the body"),
         ]
         .into_iter()
         .filter_map(|(used, name)| used.then_some(name))

@@ -253,3 +253,35 @@ fn bad_usage_has_a_code_of_its_own_and_help_names_them_all() {
         assert!(help.contains(&format!("\n  {code}  ")), "{help}");
     }
 }
+
+#[test]
+fn an_unfinished_event_is_not_discarded_in_silence() {
+    let (code, said) = end_once(Reply::stream().event("a").send("data: unfinished\n"), &[]);
+    assert_eq!(code, 0, "{said}");
+    let warning = "warning: discarded an unfinished event of 17 bytes: no blank line followed it";
+    assert!(said.contains(warning), "{said}");
+    let (_, said) = end_once(Reply::stream().event("a"), &[]);
+    assert!(!said.contains("warning"), "{said}");
+}
+
+#[test]
+fn a_response_without_events_is_shown_and_can_not_write_to_the_terminal() {
+    let reply = || Reply::stream().send("{\n  \"error\": \"\u{1b}[31moverloaded\"\n}");
+    let shown = r#"warning: the response has no events; it begins with: { "error": "\u{1b}[31moverloaded" }"#;
+    let (_, said) = end_once(reply(), &[]);
+    assert!(said.contains(shown), "{said}");
+    // One that should end with a sentinel is an error.
+    let (code, said) = end_once(reply(), &["--until", "[DONE]", "-d", "prompt"]);
+    assert_ne!(code, 0, "{said}");
+    assert!(said.contains(shown), "{said}");
+}
+
+/// What is said of one response, which isn't asked for again.
+fn end_once(reply: Reply, options: &[&str]) -> (i32, String) {
+    let server = Server::start();
+    server.enqueue(reply);
+    let url = server.url("/");
+    end([&*url, "--no-reconnect"]
+        .into_iter()
+        .chain(options.iter().copied()))
+}

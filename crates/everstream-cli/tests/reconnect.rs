@@ -84,40 +84,196 @@ fn the_delay_has_a_base_and_a_limit() {
     assert!(news.contains("retrying in 0.0"), "{news}");
 }
 
+const POST: [&str; 4] = ["-d", "x", "--retry-delay", "10ms"];
+
+fn post(server: &Server, options: &[&str]) -> (i32, String) {
+    end(server, &[&POST, options].concat())
+}
+
+#[test]
+fn a_server_that_ends_cleanly_is_polled_unless_the_wait_is_limited() {
+    let server = Server::start();
+    let delay = |options: &[&str]| {
+        server.enqueue(Reply::stream().event_with_id("1", "x").end());
+        let url = server.url("/");
+        let args = [&*url, "--retry-delay", "100ms"];
+        let follower = Running::follow(args.into_iter().chain(options.iter().copied()));
+        let news = follower.err.wait_for_text("retrying in ").join("\n");
+        let (_, delay) = news.split_once("retrying in ").unwrap();
+        let (delay, _) = delay.split_once(" s").unwrap();
+        delay.parse::<f64>().unwrap()
+    };
+    let polled = delay(&[]);
+    assert!((3.0..=4.5).contains(&polled), "{polled} s");
+    let limited = delay(&["--retry-max", "30s"]);
+    assert!((0.0..=0.1).contains(&limited), "{limited} s");
+}
+
 #[test]
 fn a_post_is_repeated_only_if_that_is_said() {
     let server = Server::start();
-    server.otherwise(Reply::stream().event("x").end());
-    let (code, news) = end(&server, &["-d", "x", "--retry-delay", "10ms"]);
-    assert_eq!(code, 0, "{news}");
+    // An id doesn't say so.
+    server.otherwise(Reply::stream().event_with_id("1", "x").end());
+    assert_eq!(post(&server, &[]).0, 11);
     assert_eq!(server.request_count(), 1);
-    let options = [
-        "-d",
-        "x",
-        "--repeat-unsafe",
-        "--retry-delay",
-        "10ms",
-        "--count",
-        "3",
-    ];
-    assert_eq!(end(&server, &options).0, 0);
+    assert_eq!(post(&server, &["--repeat-unsafe", "--count", "3"]).0, 0);
     assert_eq!(server.request_count(), 4);
+    for request in server.requests() {
+        assert_eq!((&*request.method, &*request.body), ("POST", &b"x"[..]));
+    }
 }
 
-/// It isn't told that an option did it which wasn't given.
+/// What the hint says to add is added, and helps.
+#[test]
+fn a_post_that_ended_is_told_what_would_send_it_again() {
+    let server = Server::start();
+    server.otherwise(Reply::stream().event_with_id("1", "x").end());
+    let (code, news) = post(&server, &[]);
+    assert_eq!(code, 11, "{news}");
+    let error = "error: the server ended the stream after 1 event, and a request that isn't safe, \
+                 such as a POST, isn't sent again\n";
+    assert!(news.contains(error), "{news}");
+    let hint = "hint: --no-reconnect if the stream is complete; --repeat-unsafe sends it again; \
+                --resume-get resumes with a GET, if the server sends ids";
+    assert!(news.contains(hint), "{news}");
+
+    assert_eq!(post(&server, &["--no-reconnect"]).0, 0);
+    let before = server.request_count();
+    assert_eq!(post(&server, &["--repeat-unsafe", "--count", "2"]).0, 0);
+    assert_eq!(post(&server, &["--resume-get", "--count", "2"]).0, 0);
+    let methods: Vec<_> = server.requests()[before..]
+        .iter()
+        .map(|request| request.method.clone())
+        .collect();
+    assert_eq!(methods, ["POST", "POST", "POST", "GET"]);
+
+    let (code, news) = post(&server, &["--count", "2"]);
+    assert_eq!(code, 11, "{news}");
+    assert!(news.contains("after 1 of 2 events\n"), "{news}");
+    assert!(
+        news.contains("hint: --repeat-unsafe sends it again"),
+        "{news}"
+    );
+}
+
 #[test]
 fn a_post_that_broke_is_told_what_would_send_it_again() {
     let server = Server::start();
     server.otherwise(Reply::stream().event("x").reset());
-    let (code, news) = end(&server, &["-d", "x", "--retry-delay", "10ms"]);
-    assert_eq!(code, 8, "{news}");
-    assert!(
-        news.contains("the server reset the connection mid-response\n"),
-        "{news}"
-    );
-    assert!(
-        news.contains("so does a POST whose answer has no ids, without --repeat-unsafe"),
-        "{news}"
-    );
+    let (code, news) = post(&server, &[]);
+    assert_eq!(code, 11, "{news}");
+    let error = "error: gave up, as a request that isn't safe, such as a POST, isn't sent again: \
+                 the server reset the connection mid-response\n";
+    assert!(news.contains(error), "{news}");
+    for option in ["--repeat-unsafe", "--resume-get"] {
+        assert!(news.contains(option), "{news}");
+    }
     assert_eq!(server.request_count(), 1);
+
+    // No id, and so there is only one way.
+    let (code, news) = post(&server, &["--resume-get"]);
+    assert_eq!(code, 11, "{news}");
+    let hint = "hint: the server sent no id from which --resume-get could resume; \
+                --repeat-unsafe sends the request again";
+    assert!(news.contains(hint), "{news}");
+    assert_eq!(server.request_count(), 2);
+}
+
+#[test]
+fn a_stream_of_a_post_is_resumed_with_a_get() {
+    let server = Server::start();
+    server.enqueue(Reply::stream().event_with_id("1", "x").drop_connection());
+    server.enqueue(Reply::stream().event_with_id("2", "y").event("bye").end());
+    let (code, news) = post(&server, &["--resume-get", "--until", "bye"]);
+    assert_eq!(code, 0, "{news}");
+    let get = &server.requests()[1];
+    assert_eq!((&*get.method, &*get.body), ("GET", &b""[..]));
+    assert_eq!(get.header("last-event-id"), Some("1"));
+    assert_eq!(get.header("content-type"), None);
+    assert_eq!(server.request_count(), 2);
+}
+
+#[test]
+fn a_server_that_can_not_resume_is_told_of() {
+    let server = Server::start();
+    server.enqueue(Reply::stream().event_with_id("1", "x").drop_connection());
+    server.enqueue(Reply::status(405));
+    let (code, news) = post(&server, &["--resume-get"]);
+    assert_eq!(code, 6, "{news}");
+    let hint = "hint: the server can't resume this stream; without --resume-get";
+    assert!(news.contains(hint), "{news}");
+    // It isn't the answer to the POST, which has the usual hint.
+    server.enqueue(Reply::status(405));
+    let (code, news) = post(&server, &["--resume-get"]);
+    assert_eq!(code, 6, "{news}");
+    assert!(
+        news.contains("hint: the stream may want another method"),
+        "{news}"
+    );
+}
+
+/// `--retry-status` alone changes nothing for a POST.
+#[test]
+fn a_status_that_may_pass_has_a_hint_that_helps() {
+    let server = Server::start();
+    for status in [429, 503] {
+        let answer = || {
+            server.enqueue(Reply::status(status));
+            server.otherwise(Reply::stream().event("x").stall());
+        };
+        answer();
+        let (code, news) = post(&server, &[]);
+        assert_eq!(code, 11, "{news}");
+        assert!(!news.contains("--retry-status"), "{news}");
+        assert!(news.contains("--repeat-unsafe"), "{news}");
+        answer();
+        assert_eq!(post(&server, &["--repeat-unsafe", "--count", "1"]).0, 0);
+
+        answer();
+        let (code, news) = post(&server, &["--retry-status", ""]);
+        assert_eq!(code, 6, "{news}");
+        let hint = "--retry-status 429,5xx with --repeat-unsafe sends the request again";
+        assert!(news.contains(hint), "{news}");
+        answer();
+        let options = [
+            "--retry-status",
+            "429,5xx",
+            "--repeat-unsafe",
+            "--count",
+            "1",
+        ];
+        assert_eq!(post(&server, &options).0, 0);
+
+        answer();
+        let (_, news) = post(&server, &["--no-reconnect"]);
+        let hint = "--repeat-unsafe instead of --no-reconnect sends the request again";
+        assert!(news.contains(hint), "{news}");
+
+        // Of a GET.
+        answer();
+        let (_, news) = end(&server, &["--retry-status", ""]);
+        assert!(
+            news.contains("--retry-status 429,5xx tries again"),
+            "{news}"
+        );
+        answer();
+        let options = [
+            "--retry-status",
+            "429,5xx",
+            "--count",
+            "1",
+            "--retry-delay",
+            "10ms",
+        ];
+        assert_eq!(end(&server, &options).0, 0);
+        answer();
+        let (_, news) = end(&server, &["--no-reconnect"]);
+        assert!(
+            news.contains("without --no-reconnect it is tried again"),
+            "{news}"
+        );
+        answer();
+        let (_, news) = end(&server, &["--max-attempts", "1"]);
+        assert!(!news.contains("hint:"), "{news}");
+    }
 }

@@ -81,6 +81,10 @@ fn what_is_recorded_comes_again_byte_for_byte() {
     let lines = lines(&file);
     assert_eq!(lines.len(), 7, "{lines:#?}");
     assert_eq!(lines[6]["ended"], "server");
+    assert!(
+        news.contains("warning: discarded an unfinished event of 16 bytes"),
+        "{news}"
+    );
 
     let replayed = assert_comes_again(&file, &folder, &parts.concat());
     assert_eq!(replayed, events(&server.url("/")));

@@ -20,8 +20,8 @@ use crate::url::RedactedUrl;
 ///     Action::Start(start) => println!("connected, attempt {}", start.attempt),
 ///     Action::Event(event) => println!("{}: {}", event.event(), event.data()),
 ///     Action::Comment(text) => println!("comment: {text}"),
-///     Action::Fault(Some(fault)) => println!("lost the connection: {fault}"),
-///     Action::Fault(None) => println!("the server ended the connection"),
+///     Action::Fault(fault) => println!("lost the connection: {fault}"),
+///     Action::End(_) => println!("the server ended the connection"),
 ///     _ => {}
 /// }
 /// ```
@@ -34,9 +34,32 @@ pub enum Action {
     Event(Event),
     /// A comment came: the text after the colon.
     Comment(String),
-    /// The connection ended, or could not be made. `None`: the server ended it in an orderly way,
-    /// or it was interrupted.
-    Fault(Option<Fault>),
+    /// The connection broke, or could not be made.
+    Fault(Fault),
+    /// The server ended the connection in an orderly way, or the user interrupted it.
+    End(Box<End>),
+}
+
+/// How a connection ended without a fault.
+///
+/// ```
+/// use everstream_core::End;
+///
+/// let end = End::default();
+/// assert_eq!((end.discarded_bytes, end.ignored_text, end.not_repeated), (0, None, false));
+/// ```
+#[non_exhaustive]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct End {
+    /// The size of the unfinished event that was discarded, because no blank line followed it
+    /// (WHATWG HTML, 9.2.6). Comments don't count. 0 after an interruption.
+    pub discarded_bytes: usize,
+    /// The first 200 bytes of a response that had no field and no comment at all, such as an error in
+    /// JSON: there were no events in it.
+    pub ignored_text: Option<String>,
+    /// The stream is over, although the error strategy would go on: the request isn't safe (RFC 9110,
+    /// section 9.2.1), and the server may have acted on it.
+    pub not_repeated: bool,
 }
 
 /// A connection that was made.

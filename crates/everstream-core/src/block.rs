@@ -35,6 +35,9 @@ pub(crate) struct Block {
     pub(crate) id: String,
     /// It is too large, and is being left out.
     pub(crate) skipped: bool,
+    /// The size of its data, event and id lines as received, kept or not. While one of them goes on in
+    /// the next chunk, its length is missing here, and the length of a BOM before it is subtracted.
+    pub(crate) received: usize,
 }
 
 /// Data from this size on is decoded while it comes, into a buffer that is moved into an owned event
@@ -65,7 +68,18 @@ impl Block {
             has_id: false,
             id: String::new(),
             skipped: false,
+            received: 0,
         }
+    }
+
+    #[inline]
+    pub(crate) fn count(&mut self, bytes: usize) {
+        self.received = self.received.wrapping_add(bytes);
+    }
+
+    /// May leave less than nothing, until more is counted.
+    pub(crate) fn uncount(&mut self, bytes: usize) {
+        self.received = self.received.wrapping_sub(bytes);
     }
 
     /// Begins a data line. `true` if it is the block's first.
@@ -288,6 +302,7 @@ impl Block {
 
     pub(crate) fn forget(&mut self) {
         self.skipped = false;
+        self.received = 0;
         self.part = MOVE_FROM;
         self.has_data = false;
         self.has_id = false;

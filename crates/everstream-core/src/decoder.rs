@@ -7,6 +7,7 @@
 mod items;
 mod lines;
 mod open_line;
+mod unfinished;
 mod whole;
 
 use alloc::string::String;
@@ -14,6 +15,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use self::open_line::OpenLine;
+use self::unfinished::Opening;
 use crate::block::{self, Block};
 use crate::item::{Item, ItemRef, Oversize, TooLarge};
 use crate::line::LineEnds;
@@ -57,15 +59,14 @@ pub struct Decoder {
     oversize: Oversize,
     ignore_comments: bool,
     ends: LineEnds,
-    /// No line of this stream is complete yet, so a BOM may still come.
-    at_start: bool,
+    opening: Opening,
     open: OpenLine,
     /// Bytes of the open line while it is `Raw`; empty otherwise.
     raw: Vec<u8>,
     /// How long the open line is so far, in all states of `open`.
     open_len: usize,
     block: Block,
-    /// Nothing of the block has come yet.
+    /// Nothing of the block has come yet, and `ignored` is empty.
     fresh: bool,
     /// The block was handed out, and is forgotten at the next call.
     dispatched: bool,
@@ -76,6 +77,8 @@ pub struct Decoder {
     comment: String,
     /// The value of the last `retry:` line.
     retry: Duration,
+    /// How a stream without any field begins. Empty unless `opening` is `Unknown`.
+    ignored: Vec<u8>,
 }
 
 /// What a line completed. It has the size of a byte, and so has all that is made of it on the way:
@@ -127,7 +130,7 @@ impl Decoder {
             oversize,
             ignore_comments: false,
             ends: LineEnds::default(),
-            at_start: true,
+            opening: Opening::Start,
             open: OpenLine::Empty,
             raw: Vec::new(),
             open_len: 0,
@@ -137,6 +140,7 @@ impl Decoder {
             last_id: String::new(),
             comment: String::new(),
             retry: Duration::ZERO,
+            ignored: Vec::new(),
         }
     }
 

@@ -27,7 +27,7 @@ pub type BoxError = Box<dyn Error + Send + Sync>;
 /// Why a connection ended, or why there is none.
 ///
 /// A connection that the server ended in an orderly way, and one that was interrupted, have no
-/// fault: strategies and [`Action::Fault`](crate::Action::Fault) see `None` then.
+/// fault: strategies get `None` then, and the user an [`Action::End`](crate::Action::End).
 ///
 /// `Display` says what happened at this level; the cause is behind
 /// [`source`](core::error::Error::source).

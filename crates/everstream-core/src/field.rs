@@ -15,6 +15,14 @@ pub(crate) enum Field {
     Other,
 }
 
+impl Field {
+    /// Whether an event consists of such lines.
+    #[inline]
+    pub(crate) fn is_of_event(self) -> bool {
+        matches!(self, Field::Data | Field::Event | Field::Id)
+    }
+}
+
 /// The standard's three kinds of line: a colon first, a colon within, and none, when the whole line
 /// is the field's name.
 #[inline(always)]
@@ -34,6 +42,18 @@ pub(crate) fn split_field(line: &[u8]) -> (Field, &[u8]) {
         // Without a value, `retry` has no digits and does nothing.
         _ => (Field::Other, b""),
     }
+}
+
+/// Whether a line is a comment or has a field of the standard, with a valid value or not.
+pub(crate) fn is_known(line: &[u8]) -> bool {
+    !matches!(split_field(line).0, Field::Other) || line == b"retry"
+}
+
+/// Whether a line that is cut here is one of an event, or can become one.
+pub(crate) fn may_be_of_event(line: &[u8]) -> bool {
+    let names: [&[u8]; 3] = [b"data", b"event", b"id"];
+    split_field(line).0.is_of_event()
+        || !line.is_empty() && names.iter().any(|name| name.starts_with(line))
 }
 
 /// "If value starts with a U+0020 SPACE character, remove it from value."

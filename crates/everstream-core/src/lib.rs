@@ -82,13 +82,14 @@ mod item;
 mod json;
 mod line;
 mod output;
+mod schedule;
 mod session;
 mod strategy;
 mod time;
 mod url;
 mod utf8;
 
-pub use action::{Action, Start};
+pub use action::{Action, End, Start};
 pub use config::SessionConfig;
 pub use decoder::{DEFAULT_MAX_EVENT_SIZE, Decoder};
 pub use encoder::{EncodeError, Encoder};
@@ -100,7 +101,7 @@ pub use headers::{HeaderValues, Headers, HeadersIter};
 pub use item::{Item, ItemRef, Oversize, TooLarge};
 #[cfg(feature = "json")]
 pub use json::JsonError;
-pub use output::Output;
+pub use output::{Ending, Output};
 pub use session::Session;
 pub use strategy::delay as retry_delay;
 pub use strategy::error as error_strategy;

@@ -8,27 +8,74 @@ use memchr::memchr2;
 /// The bytes of a line that a chunk holds.
 pub(crate) enum Piece<'i> {
     /// Up to the line's end, which was taken too.
-    End(&'i [u8]),
+    End(&'i [u8], LineEnd),
     /// All the rest of the chunk: the line goes on in the next one.
     Open(&'i [u8]),
+}
+
+/// What ends a line. The two lowest bits are its length.
+#[derive(Clone, Copy)]
+#[repr(u8)]
+pub(crate) enum LineEnd {
+    /// The stream has ended.
+    None = 0,
+    Lf = 1,
+    CrLf = 2,
+    Cr = 5,
+}
+
+impl LineEnd {
+    #[inline(always)]
+    pub(crate) fn len(self) -> usize {
+        self as usize & 3
+    }
+
+    pub(crate) fn bytes(self) -> &'static [u8] {
+        match self {
+            LineEnd::None => b"",
+            LineEnd::Lf => b"\n",
+            LineEnd::CrLf => b"\r\n",
+            LineEnd::Cr => b"\r",
+        }
+    }
 }
 
 /// Finds line ends. It looks at every byte once, however the stream is cut into chunks.
 #[derive(Debug, Default)]
 pub(crate) struct LineEnds {
-    /// The last chunk ended in CR: an LF at the start of the next one belongs to it.
-    after_cr: bool,
+    late_lf: LateLf,
+}
+
+/// Whether the last chunk ended in CR: an LF at the start of the next one belongs to it.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LateLf {
+    #[default]
+    None,
+    /// To a line of an event.
+    Counted,
+    /// To a line that isn't part of an event.
+    Uncounted,
 }
 
 impl LineEnds {
-    /// Takes an LF off a new chunk if it belongs to the last one.
+    /// Takes an LF off a new chunk if it belongs to the last one, and says which one it took.
     #[inline]
-    pub(crate) fn drop_lf(&mut self, input: &mut &[u8]) {
-        if self.after_cr && !input.is_empty() {
-            self.after_cr = false;
+    pub(crate) fn drop_lf(&mut self, input: &mut &[u8]) -> LateLf {
+        if self.late_lf != LateLf::None && !input.is_empty() {
+            let late_lf = core::mem::take(&mut self.late_lf);
             if let [b'\n', rest @ ..] = *input {
                 *input = rest;
+                return late_lf;
             }
+        }
+        LateLf::None
+    }
+
+    /// The line whose end was just taken isn't part of an event.
+    #[inline]
+    pub(crate) fn uncount_line(&mut self) {
+        if self.late_lf == LateLf::Counted {
+            self.late_lf = LateLf::Uncounted;
         }
     }
 
@@ -45,22 +92,32 @@ impl LineEnds {
                 None => return Some(Piece::Open(core::mem::take(input))),
             },
         };
-        Some(Piece::End(self.take_line(input, end)))
+        let (line, end) = self.take_line(input, end);
+        Some(Piece::End(line, end))
     }
 
     /// Takes a line whose end was found.
     #[inline]
-    pub(crate) fn take_line<'i>(&mut self, input: &mut &'i [u8], end: usize) -> &'i [u8] {
+    pub(crate) fn take_line<'i>(
+        &mut self,
+        input: &mut &'i [u8],
+        end: usize,
+    ) -> (&'i [u8], LineEnd) {
         let (line, rest) = input.split_at(end);
-        *input = match rest {
-            [b'\r', b'\n', rest @ ..] | [b'\n', rest @ ..] => rest,
+        let (rest, end) = match rest {
+            [b'\n', rest @ ..] => (rest, LineEnd::Lf),
+            [b'\r', b'\n', rest @ ..] => (rest, LineEnd::CrLf),
             [_, rest @ ..] => {
-                self.after_cr = rest.is_empty();
-                rest
+                self.late_lf = match rest.is_empty() {
+                    true => LateLf::Counted,
+                    false => LateLf::None,
+                };
+                (rest, LineEnd::Cr)
             }
-            [] => rest,
+            [] => (rest, LineEnd::None),
         };
-        line
+        *input = rest;
+        (line, end)
     }
 }
 
@@ -115,7 +172,7 @@ mod tests {
             while let Some(piece) = ends.take(&mut input) {
                 match piece {
                     Piece::Open(bytes) => open.extend_from_slice(bytes),
-                    Piece::End(bytes) => {
+                    Piece::End(bytes, _) => {
                         open.extend_from_slice(bytes);
                         lines.push(core::mem::take(&mut open));
                     }

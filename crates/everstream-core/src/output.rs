@@ -16,7 +16,7 @@ use crate::time::Timestamp;
 /// session.read();
 /// let result = loop {
 ///     match session.poll_output(now) {
-///         Output::Connect => session.handle_connected(Start::default(), now),
+///         Output::Connect { .. } => session.handle_connected(Start::default(), now),
 ///         Output::Wait { until } => println!("sleep until {until:?}"),
 ///         Output::Read { .. } => session.close(), // where a driver would read
 ///         Output::Action(action) => println!("{action:?}"),
@@ -32,7 +32,11 @@ pub enum Output {
     ///
     /// [`Session::last_event_id`] is where to resume. It is what the server sent, also if it can't be
     /// a header's value.
-    Connect,
+    Connect {
+        /// Send a GET without a body instead of the user's request
+        /// ([`SessionConfig::resume_with_get`](crate::SessionConfig::resume_with_get)).
+        resume_with_get: bool,
+    },
     /// Have no connection until then.
     Wait {
         /// When to poll again.
@@ -44,8 +48,28 @@ pub enum Output {
         /// How long silence is accepted.
         deadline: Option<Timestamp>,
     },
-    /// Give this to the user. If it is a [`Action::Fault`], the connection is over.
+    /// Give this to the user. If it is an [`Action::Fault`] or an [`Action::End`], the
+    /// connection is over.
     Action(Action),
     /// The iteration is over, and so is the connection: quietly, or because of this fault.
     Stop(Result<(), Fault>),
+}
+
+/// What is known about the end of a body.
+///
+/// ```
+/// use everstream_core::Ending;
+///
+/// // Neither Content-Length nor chunks: the body ends where the connection does.
+/// let ending = Ending::Unproven;
+/// assert_ne!(ending, Ending::Complete);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(clippy::exhaustive_enums)] // there is no third way
+pub enum Ending {
+    /// The framing proves that the body is complete: a last chunk, a full `Content-Length` (RFC 9112,
+    /// section 6.3), or END_STREAM (RFC 9113, section 8.1).
+    Complete,
+    /// The body ended with its connection, or the source doesn't know.
+    Unproven,
 }

@@ -16,15 +16,15 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
 
-use crate::action::{Action, Start};
-use crate::config::SessionConfig;
+use crate::action::{Action, End, Start};
+use crate::config::{SessionConfig, Settings};
 use crate::decoder::Decoder;
 use crate::event::Event;
 use crate::event_id::is_sendable_id;
 use crate::fault::Fault;
-use crate::item::Item;
-use crate::output::Output;
-use crate::strategy::delay::BaseDelay;
+use crate::item::{Item, TooLarge};
+use crate::output::{Ending, Output};
+use crate::schedule::{Loss, Schedule};
 use crate::strategy::error::Verdict;
 use crate::time::Timestamp;
 
@@ -34,12 +34,12 @@ use crate::time::Timestamp;
 /// says what time it is. Chunks are decoded as their events are taken: nothing is queued.
 ///
 /// ```
-/// use everstream_core::{Action, Output, Session, SessionConfig, Start, Timestamp};
+/// use everstream_core::{Action, Ending, Output, Session, SessionConfig, Start, Timestamp};
 ///
 /// let now = Timestamp::default();
 /// let mut session = Session::new(SessionConfig::default());
 /// session.start();
-/// assert!(matches!(session.poll_output(now), Output::Connect));
+/// assert!(matches!(session.poll_output(now), Output::Connect { .. }));
 /// assert_eq!(session.last_event_id(), None);
 ///
 /// session.handle_connected(Start::default(), now);
@@ -50,16 +50,16 @@ use crate::time::Timestamp;
 /// let Output::Action(Action::Event(event)) = session.poll_output(now) else { panic!() };
 /// assert_eq!(event.data(), "hello");
 ///
-/// session.handle_end(now);
-/// assert!(matches!(session.poll_output(now), Output::Action(Action::Fault(None))));
+/// session.handle_end(Ending::Complete, now);
+/// assert!(matches!(session.poll_output(now), Output::Action(Action::End(_))));
 /// let Output::Wait { until } = session.poll_output(now) else { panic!() };
-/// assert!(matches!(session.poll_output(until), Output::Connect));
+/// assert!(matches!(session.poll_output(until), Output::Connect { .. }));
 /// assert_eq!(session.last_event_id(), Some("7")); // where to resume
 /// ```
 ///
 /// [`poll_output`]: Session::poll_output
 pub struct Session<B = Vec<u8>> {
-    config: SessionConfig,
+    config: Settings,
     decoder: Decoder,
     state: State,
     /// Handed out before anything else: at most a fault and what follows it.
@@ -74,25 +74,27 @@ pub struct Session<B = Vec<u8>> {
     further: VecDeque<B>,
     /// How the connection ended and when, while its chunk isn't decoded to the end.
     ended: Option<(Option<Fault>, Timestamp)>,
-    opened: Timestamp,
+    /// What is known about that end; `None` if it is a fault or an interruption.
+    ending: Option<Ending>,
     last_byte: Timestamp,
     /// Since when the driver has been told to read without getting anything.
     reading_since: Option<Timestamp>,
 
     // What outlasts a connection.
-    base_delay: BaseDelay,
-    growth: Growth,
-    next_retry_delay: Duration,
-    /// No connection is made before.
-    due: Timestamp,
+    /// What the end of the last connection discarded, until it is told.
+    discarded: End,
+    schedule: Schedule,
     attempts: u32,
-    /// A request went out that may not be repeated without an id to resume from.
+    /// The server may have got a request.
     sent: bool,
+    /// One of them wasn't repeatable.
+    sent_unsafe: bool,
     /// The server sent an id since then.
     id_received: bool,
-    /// Only [`Session::start`] makes a connection again: the stream is complete, or the request
-    /// may not be repeated.
-    finished: bool,
+    /// Why only [`Session::start`] makes a connection again.
+    finished: Option<Finished>,
+    /// The error strategy would have gone on, but rule 11 doesn't allow it.
+    not_repeated: bool,
     /// The user has asked for the next connection before the end of this one is told of.
     restarting: bool,
 }
@@ -101,22 +103,26 @@ pub struct Session<B = Vec<u8>> {
 enum State {
     /// Not started, or stopped.
     Idle,
-    /// For `due`.
+    /// For the time that the schedule says.
     Waiting,
     Connecting,
     Open,
     Closed,
 }
 
-/// How far the delays have grown since a connection lasted.
+/// Why nothing is connected again by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Growth {
-    /// There was no delay.
-    None,
-    Grown,
-    /// They grow for the second time: the server changed the base meanwhile.
-    GrownAnew,
+enum Finished {
+    /// The last event of a one-shot stream came.
+    Complete,
+    /// The request isn't safe, and the server may have acted on it.
+    Unsafe,
+    /// The server doesn't know the GET that was to resume the stream.
+    ResumeRefused,
 }
+
+/// Statuses by which a server says that a stream can't be resumed by GET.
+const REFUSES_RESUME: [u16; 3] = [400, 404, 405];
 
 impl<B: AsRef<[u8]>> Session<B> {
     /// An inactive session: rule 1.
@@ -132,9 +138,9 @@ impl<B: AsRef<[u8]>> Session<B> {
         config.retry_delay_strategy.seed(config.seed);
         let mut decoder = Decoder::with_limit(config.max_event_size, config.oversize);
         decoder.set_last_event_id(config.last_event_id.as_deref());
-        let base_delay = BaseDelay::configured(config.initial_retry_delay);
+        let schedule = Schedule::new(config.initial_retry_delay);
         Session {
-            config,
+            config: config.into(),
             decoder,
             state: State::Idle,
             outputs: VecDeque::new(),
@@ -142,17 +148,17 @@ impl<B: AsRef<[u8]>> Session<B> {
             decoded: 0,
             further: VecDeque::new(),
             ended: None,
-            opened: Timestamp::default(),
+            ending: None,
             last_byte: Timestamp::default(),
             reading_since: None,
-            base_delay,
-            growth: Growth::None,
-            next_retry_delay: Duration::ZERO,
-            due: Timestamp::default(),
+            discarded: End::default(),
+            schedule,
             attempts: 0,
             sent: false,
+            sent_unsafe: false,
             id_received: false,
-            finished: false,
+            finished: None,
+            not_repeated: false,
             restarting: false,
         }
     }
@@ -166,7 +172,7 @@ impl<B: AsRef<[u8]>> Session<B> {
     /// # use everstream_core::{Output, Session, SessionConfig};
     /// let mut session: Session = Session::new(SessionConfig::default());
     /// session.start();
-    /// assert!(matches!(session.poll_output(Default::default()), Output::Connect));
+    /// assert!(matches!(session.poll_output(Default::default()), Output::Connect { .. }));
     /// ```
     pub fn start(&mut self) {
         if self.state != State::Idle {
@@ -179,8 +185,17 @@ impl<B: AsRef<[u8]>> Session<B> {
         }
         if !matches!(self.outputs.back(), Some(Output::Stop(_))) {
             self.state = State::Waiting;
-            self.finished = false;
+            self.begin_anew();
+        }
+    }
+
+    /// The user asks for another connection: it resumes if it can, or else sends the request again.
+    fn begin_anew(&mut self) {
+        self.finished = None;
+        self.not_repeated = false;
+        if !self.can_resume() {
             self.sent = false;
+            self.sent_unsafe = false;
         }
     }
 
@@ -195,7 +210,7 @@ impl<B: AsRef<[u8]>> Session<B> {
     /// ```
     pub fn read(&mut self) {
         // The iteration that is under way comes to its end first.
-        if self.state == State::Idle && self.outputs.is_empty() && !self.finished {
+        if self.state == State::Idle && self.outputs.is_empty() && self.finished.is_none() {
             self.state = State::Waiting;
         }
     }
@@ -230,18 +245,31 @@ impl<B: AsRef<[u8]>> Session<B> {
             if let Some(output) = self.next_output() {
                 return output;
             }
+            if self.ended.is_some() {
+                if let Some(event) = self.dispatch_unfinished() {
+                    return Output::Action(Action::Event(event));
+                }
+            }
             if let Some((fault, at)) = self.ended.take() {
                 self.disconnected(fault, at);
                 continue;
             }
             match self.state {
                 State::Idle | State::Closed => return Output::Stop(Ok(())),
-                State::Waiting if clock() < self.due => return Output::Wait { until: self.due },
+                State::Waiting if clock() < self.schedule.due() => {
+                    return Output::Wait {
+                        until: self.schedule.due(),
+                    };
+                }
                 State::Waiting => {
                     self.state = State::Connecting;
                     self.attempts = self.attempts.saturating_add(1);
                 }
-                State::Connecting => return Output::Connect,
+                State::Connecting => {
+                    return Output::Connect {
+                        resume_with_get: self.sent && self.can_resume(),
+                    };
+                }
                 State::Open => {
                     // Rule 12.
                     let deadline = self.config.read_timeout.map(|limit| {
@@ -309,6 +337,7 @@ impl<B: AsRef<[u8]>> Session<B> {
             self.next_chunk();
         }
         self.id_received |= event.has_own_id();
+        self.schedule.delivered();
         self.reading_since = None;
         Some(event)
     }
@@ -333,71 +362,92 @@ impl<B: AsRef<[u8]>> Session<B> {
                 self.next_chunk();
             }
             match item {
-                Ok(Some(Item::Event(event))) => {
-                    self.id_received |= event.has_own_id();
-                    self.reading_since = None;
-                    if self
-                        .config
-                        .until
-                        .as_mut()
-                        .is_some_and(|until| until(&event))
-                    {
-                        self.complete();
-                        return None;
-                    }
-                    return Some(Action::Event(event));
-                }
+                Ok(Some(Item::Event(event))) => return self.event(event).map(Action::Event),
                 Ok(Some(Item::Comment(text))) => {
+                    self.schedule.delivered();
                     self.reading_since = None;
                     return Some(Action::Comment(text));
                 }
-                Ok(Some(Item::Retry(delay))) => self.retry_received(delay),
-                Ok(Some(Item::Id)) => self.id_received = true,
-                Ok(Some(Item::Skipped) | None) => {}
-                Err(error) => {
-                    self.forget_chunks();
-                    // It came before whatever else ended the connection.
-                    let at = self.ended.take().map_or(self.last_byte, |(_, at)| at);
-                    self.ended = Some((Some(Fault::TooLarge(error)), at));
+                Ok(Some(Item::Retry(delay))) => {
+                    self.schedule.retry_received(&mut self.config, delay);
                 }
+                Ok(Some(Item::Id)) => {
+                    self.id_received = true;
+                    self.schedule.delivered();
+                }
+                Ok(Some(Item::Skipped) | None) => {}
+                Err(error) => self.too_large(error),
             }
         }
     }
 
-    /// Rule 6: a changed value restarts the delay, once until a connection lasts; a repeated one
-    /// doesn't. Or else a server that says `retry: 100` and hangs up, or 100 and 101 in turns, would
-    /// switch the back-off off.
-    fn retry_received(&mut self, delay: Duration) {
-        let base = BaseDelay::from_server(delay.max(self.config.min_server_retry_delay));
-        if self.base_delay == base {
-            return;
+    /// `None` if it completes the stream.
+    fn event(&mut self, event: Event) -> Option<Event> {
+        self.id_received |= event.has_own_id();
+        self.schedule.delivered();
+        self.reading_since = None;
+        let until = self.config.until.as_mut();
+        if until.is_some_and(|until| until(&event)) {
+            self.complete();
+            return None;
         }
-        self.base_delay = base;
-        if self.growth == Growth::Grown {
-            self.growth = Growth::GrownAnew;
-            self.config.retry_delay_strategy.reset();
+        Some(event)
+    }
+
+    fn too_large(&mut self, error: TooLarge) {
+        self.forget_chunks();
+        // It came before whatever else ended the connection.
+        let at = self.ended.take().map_or(self.last_byte, |(_, at)| at);
+        self.ended = Some((Some(Fault::TooLarge(error)), at));
+        self.ending = None;
+    }
+
+    /// All chunks are decoded. The last event lacks its blank line; if nothing is missing but that, it
+    /// is dispatched where the user says so.
+    fn dispatch_unfinished(&mut self) -> Option<Event> {
+        if !self.config.dispatch_unfinished || self.ending != Some(Ending::Complete) {
+            return None;
         }
+        match self.decoder.dispatch_unfinished() {
+            Ok(Some(Item::Event(event))) => return self.event(event),
+            Ok(Some(Item::Id)) => {
+                self.id_received = true;
+                self.schedule.delivered();
+            }
+            Ok(_) => {}
+            Err(error) => self.too_large(error),
+        }
+        None
     }
 
     /// The last event of a one-shot stream came.
     fn complete(&mut self) {
         self.forget_connection();
         self.state = State::Idle;
-        self.finished = true;
+        self.finished = Some(Finished::Complete);
+        self.schedule.completed();
+        // There is nothing left to resume.
+        self.id_received = false;
+        // The next connection was asked for before this was known.
+        if core::mem::take(&mut self.restarting) {
+            self.state = State::Waiting;
+            self.begin_anew();
+            self.tell_end();
+        }
     }
 
     /// Changes [`SessionConfig::repeatable`]. Call it before [`handle_connected`](Self::handle_connected)
     /// or [`handle_fault`](Self::handle_fault) where the requests differ.
     ///
     /// ```
-    /// # use everstream_core::{Output, Session, SessionConfig, Start};
+    /// # use everstream_core::{Ending, Output, Session, SessionConfig, Start};
     /// # let now = Default::default();
     /// # let mut session: Session = Session::new(SessionConfig::default());
     /// # session.start();
     /// # session.poll_output(now);
     /// session.set_repeatable(false); // it was a POST
     /// session.handle_connected(Start::default(), now);
-    /// session.handle_end(now);
+    /// session.handle_end(Ending::Complete, now);
     /// # session.poll_output(now);
     /// # session.poll_output(now);
     /// assert!(matches!(session.poll_output(now), Output::Stop(Ok(()))));
@@ -424,7 +474,8 @@ impl<B: AsRef<[u8]>> Session<B> {
         }
         start.attempt = core::mem::take(&mut self.attempts);
         self.state = State::Open;
-        self.opened = now;
+        self.ending = None;
+        self.schedule.connected(now, self.decoder.last_event_id());
         self.last_byte = now;
         self.reading_since = None;
         self.request_sent();
@@ -459,18 +510,22 @@ impl<B: AsRef<[u8]>> Session<B> {
     /// The server ended the connection in an orderly way. What it sent is handed out first.
     ///
     /// ```
-    /// # use everstream_core::{Action, Output, Session, SessionConfig, Start};
+    /// # use everstream_core::{Action, Ending, Output, Session, SessionConfig, Start};
     /// # let now = Default::default();
     /// # let mut session: Session = Session::new(SessionConfig::default());
     /// # session.start();
     /// # session.poll_output(now);
     /// # session.handle_connected(Start::default(), now);
     /// # session.poll_output(now);
-    /// session.handle_end(now);
-    /// assert!(matches!(session.poll_output(now), Output::Action(Action::Fault(None))));
+    /// session.handle_end(Ending::Complete, now);
+    /// assert!(matches!(session.poll_output(now), Output::Action(Action::End(_))));
     /// ```
-    pub fn handle_end(&mut self, now: Timestamp) {
+    pub fn handle_end(&mut self, ending: Ending, now: Timestamp) {
+        let is_first = self.ended.is_none();
         self.end_connection(None, now);
+        if is_first && self.ended.is_some() {
+            self.ending = Some(ending);
+        }
     }
 
     /// The connection broke, or could not be made. What was received is handed out first.
@@ -482,7 +537,7 @@ impl<B: AsRef<[u8]>> Session<B> {
     /// # session.start();
     /// # session.poll_output(now);
     /// session.handle_fault(Fault::Connect("refused".into()), now);
-    /// assert!(matches!(session.poll_output(now), Output::Action(Action::Fault(Some(_)))));
+    /// assert!(matches!(session.poll_output(now), Output::Action(Action::Fault(_))));
     /// ```
     pub fn handle_fault(&mut self, fault: Fault, now: Timestamp) {
         self.end_connection(Some(fault), now);
@@ -518,7 +573,11 @@ impl<B: AsRef<[u8]>> Session<B> {
     }
 
     /// Drops the connection, or the attempt at one, as if the server had ended it; or ends a wait
-    /// for one if the error strategy says so. Does nothing to an inactive session.
+    /// for one if the error strategy says so. Does nothing to an inactive session, or to a connection
+    /// that has ended already.
+    ///
+    /// [`next_retry_delay`](Self::next_retry_delay) is right at once. It becomes longer if bytes that
+    /// were received and not decoded yet ask for a longer delay.
     ///
     /// ```
     /// # use everstream_core::{Action, Output, Session, SessionConfig};
@@ -526,17 +585,32 @@ impl<B: AsRef<[u8]>> Session<B> {
     /// # let mut session: Session = Session::new(SessionConfig::default());
     /// session.start();
     /// session.interrupt(now);
-    /// assert!(matches!(session.poll_output(now), Output::Action(Action::Fault(None))));
+    /// assert!(matches!(session.poll_output(now), Output::Action(Action::End(_))));
     /// ```
     pub fn interrupt(&mut self, now: Timestamp) {
         match self.state {
             State::Idle | State::Closed => {}
-            State::Connecting | State::Open => self.end_connection(None, now),
+            State::Connecting | State::Open => {
+                let is_first = self.ended.is_none();
+                self.end_connection(None, now);
+                if is_first {
+                    let was_open = self.state == State::Open;
+                    let loss = Loss {
+                        at: now,
+                        was_open,
+                        clean_end: false,
+                        retry_after: None,
+                        last_event_id: self.decoder.last_event_id(),
+                    };
+                    self.schedule.interrupted(&mut self.config, &loss);
+                }
+            }
             // There is no connection, and there is no reason to be at the server sooner or later
             // than was due; but whoever is waiting is told. If a fault is on its way already, that
             // is what it is told.
             State::Waiting if self.outputs.is_empty() => {
-                self.next_retry_delay = self.due.saturating_duration_since(now);
+                self.discarded = End::default();
+                self.schedule.wait_interrupted(now);
                 self.decide(None, now);
             }
             State::Waiting => {}
@@ -608,6 +682,25 @@ impl<B: AsRef<[u8]>> Session<B> {
         self.decoder.last_event_id()
     }
 
+    /// Whether the stream is over although the error strategy would go on: the request isn't safe, and
+    /// the server may have acted on it (rule 11).
+    ///
+    /// ```
+    /// # use everstream_core::{Fault, Output, Session, SessionConfig};
+    /// # let now = Default::default();
+    /// let mut config = SessionConfig::default();
+    /// config.repeatable = false;
+    /// let mut session: Session = Session::new(config);
+    /// session.start();
+    /// session.poll_output(now);
+    /// session.handle_fault(Fault::Request("no response".into()), now);
+    /// assert!(matches!(session.poll_output(now), Output::Stop(Err(Fault::Request(_)))));
+    /// assert!(session.is_not_repeated());
+    /// ```
+    pub fn is_not_repeated(&self) -> bool {
+        self.not_repeated
+    }
+
     /// How long the wait after the last fault is, counted from it. Zero before the first.
     ///
     /// ```
@@ -616,7 +709,7 @@ impl<B: AsRef<[u8]>> Session<B> {
     /// assert_eq!(session.next_retry_delay(), std::time::Duration::ZERO);
     /// ```
     pub fn next_retry_delay(&self) -> Duration {
-        self.next_retry_delay
+        self.schedule.next_retry_delay()
     }
 
     /// The connection, or the attempt, is over. Its bytes may still be decoded.
@@ -632,7 +725,8 @@ impl<B: AsRef<[u8]>> Session<B> {
 
     /// The server may have got the request.
     fn request_sent(&mut self) {
-        if !self.config.repeatable && !self.sent {
+        self.sent_unsafe |= !self.config.repeatable;
+        if !self.sent {
             self.sent = true;
             // An id from before, or a preset one, doesn't say that this request was received.
             self.id_received = false;
@@ -642,60 +736,78 @@ impl<B: AsRef<[u8]>> Session<B> {
     /// The connection is over, and all that came from it is handed out.
     fn disconnected(&mut self, fault: Option<Fault>, at: Timestamp) {
         let was_open = self.state == State::Open;
+        let ending = self.ending.take();
+        self.discarded = End::default();
+        if ending.is_some() {
+            self.discarded.discarded_bytes = self.decoder.unfinished_bytes();
+            self.discarded.ignored_text = self.decoder.ignored_text();
+        }
         self.forget_connection();
         // Rule 11. It comes before the strategies, which are the user's and may panic.
-        self.finished = self.sent && !self.can_resume();
+        self.finished = if !was_open && self.is_resume_refused(fault.as_ref()) {
+            self.id_received = false;
+            Some(Finished::ResumeRefused)
+        } else if self.sent_unsafe && !self.config.repeatable && !self.can_resume() {
+            Some(Finished::Unsafe)
+        } else {
+            None
+        };
         self.state = State::Idle;
-        // Rules 5 and 6.
-        if was_open {
-            let lasted = at.saturating_duration_since(self.opened);
-            if lasted >= self.config.retry_delay_reset_threshold {
-                self.growth = Growth::None;
-                self.config.retry_delay_strategy.reset();
-            }
-        }
-        if self.growth == Growth::None {
-            self.growth = Growth::Grown;
-        }
-        let strategy = &mut self.config.retry_delay_strategy;
-        let asked = fault
-            .as_ref()
-            .and_then(Fault::retry_after)
-            .unwrap_or_default();
-        let asked = asked.min(strategy.cap().unwrap_or(Duration::MAX));
-        self.next_retry_delay = strategy.apply(self.base_delay).max(asked);
-        self.due = at + self.next_retry_delay;
+        // Rules 4, 5 and 6.
+        let loss = Loss {
+            at,
+            was_open,
+            clean_end: ending == Some(Ending::Complete),
+            retry_after: fault.as_ref().and_then(Fault::retry_after),
+            last_event_id: self.decoder.last_event_id(),
+        };
+        self.schedule.lost(&mut self.config, &loss);
 
-        self.state = State::Waiting;
+        // A strategy that panics makes a finished stream no less finished.
+        if self.finished.is_none() {
+            self.state = State::Waiting;
+        }
         self.decide(fault, at);
     }
 
-    /// Rule 2.
+    /// Rule 2. The strategy is asked even if the stream is finished, to report whether that is why it
+    /// ends.
     fn decide(&mut self, fault: Option<Fault>, now: Timestamp) {
+        if let Some(finished) = self.finished {
+            let not_repeated = finished == Finished::Unsafe;
+            self.config.error_strategy.stream_ends(not_repeated);
+        }
+        let verdict = self.config.error_strategy.apply(fault.as_ref(), now);
+        self.not_repeated = verdict == Verdict::Continue && self.finished == Some(Finished::Unsafe);
         let verdict = match self.finished {
-            true => Verdict::Fail,
-            false => self.config.error_strategy.apply(fault.as_ref(), now),
+            Some(_) => Verdict::Fail,
+            None => verdict,
         };
         let restarting = core::mem::take(&mut self.restarting);
         match (verdict, fault) {
-            (Verdict::Continue, fault) => {
-                self.outputs.push_back(Output::Action(Action::Fault(fault)));
-            }
+            (Verdict::Continue, Some(fault)) => self.tell(Action::Fault(fault)),
+            (Verdict::Continue, None) => self.tell_end(),
             (Verdict::Fail, Some(fault)) => {
                 self.state = State::Idle;
                 self.outputs.push_back(Output::Stop(Err(fault)));
             }
             (Verdict::Fail, None) if restarting => {
-                self.finished = false;
-                self.sent = false;
-                self.outputs.push_back(Output::Action(Action::Fault(None)));
+                self.state = State::Waiting;
+                self.begin_anew();
+                self.tell_end();
             }
             (Verdict::Fail, None) => {
                 self.state = State::Idle;
                 let complete = match self.config.until {
-                    Some(_) => Err(Fault::Incomplete),
+                    Some(_) => {
+                        // An answer without events, such as an error, is why.
+                        if self.discarded != End::default() {
+                            self.tell_end();
+                        }
+                        Err(Fault::Incomplete)
+                    }
                     None => {
-                        self.outputs.push_back(Output::Action(Action::Fault(None)));
+                        self.tell_end();
                         Ok(())
                     }
                 };
@@ -704,16 +816,39 @@ impl<B: AsRef<[u8]>> Session<B> {
         }
     }
 
-    /// Whether the next request will say where to go on: the server has sent an id since the request
-    /// first went out, and the newest id can be a header's value.
+    fn tell(&mut self, action: Action) {
+        self.outputs.push_back(Output::Action(action));
+    }
+
+    fn tell_end(&mut self) {
+        let end = End {
+            not_repeated: self.not_repeated,
+            ..core::mem::take(&mut self.discarded)
+        };
+        self.tell(Action::End(Box::new(end)));
+    }
+
+    /// Whether the next request may be a GET that says where to go on: the server has sent an id since
+    /// the request first went out, and the newest id can be a header's value.
     fn can_resume(&self) -> bool {
-        self.id_received && self.last_event_id().is_some_and(is_sendable_id)
+        self.config.resume_with_get
+            && self.id_received
+            && self.last_event_id().is_some_and(is_sendable_id)
+    }
+
+    /// Whether a GET that was to resume the stream met a server that can't do that.
+    fn is_resume_refused(&self, fault: Option<&Fault>) -> bool {
+        let status = fault.and_then(Fault::status);
+        self.sent
+            && self.can_resume()
+            && status.is_some_and(|status| REFUSES_RESUME.contains(&status))
     }
 
     /// Rule 8: half an event is discarded with its connection.
     fn forget_connection(&mut self) {
         self.forget_chunks();
         self.ended = None;
+        self.ending = None;
         self.reading_since = None;
         self.decoder.end();
     }
@@ -737,7 +872,7 @@ impl<B> fmt::Debug for Session<B> {
         f.debug_struct("Session")
             .field("state", &self.state)
             .field("last_event_id", &self.decoder.last_event_id())
-            .field("next_retry_delay", &self.next_retry_delay)
+            .field("next_retry_delay", &self.schedule.next_retry_delay())
             .finish_non_exhaustive()
     }
 }

@@ -5,6 +5,7 @@
 //! - `spec`: the conformance cases of `spec/cases.txt`, cut in every way a network can cut them
 //! - `random`: the decoder against a reference interpreter, on random streams
 //! - `model`: the decoder with limits, against a model that takes one byte at a time
+//! - `unfinished`: what the end of a stream finds, against a model
 //! - `limits`: size limits, memory and the sizes of types
 //! - `encoder`: what the encoder writes and what it refuses
 //! - `serialised`: events as JSON (feature `serde`)
@@ -36,3 +37,4 @@ mod session;
 mod simulation;
 mod spec;
 mod strategies;
+mod unfinished;

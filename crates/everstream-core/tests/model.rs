@@ -37,7 +37,7 @@ const BROKEN: &[&[u8]] = &[
     b"", b"", b"\xFF", b"\x80", b"\xC3", b"\xE2\x82", b"\xF0\x9D\x84", b"\xED\xA0\x80",
 ];
 
-fn pick<T: Copy>(random: &mut Random, from: &[T]) -> T {
+pub(crate) fn pick<T: Copy>(random: &mut Random, from: &[T]) -> T {
     from[random.below(from.len())]
 }
 
@@ -53,7 +53,7 @@ fn long_line(random: &mut Random, out: &mut Vec<u8>) {
     out.extend(pick(random, BROKEN));
 }
 
-fn stream(random: &mut Random) -> Vec<u8> {
+pub(crate) fn stream(random: &mut Random) -> Vec<u8> {
     let mut out = Vec::new();
     for _ in 0..1 + random.below(16) {
         match random.below(12) {

@@ -47,8 +47,14 @@ fn no_script_breaks_a_rule() {
             failures,
             interrupted_waits,
             once,
+            by_get,
+            refused,
             restarted,
             closed,
+            polled_with_new_id,
+            polled_again,
+            reset_by_delivery,
+            lengthened,
         } = counts;
         for (what, number, least) in [
             ("connections", connections, 3),
@@ -63,8 +69,14 @@ fn no_script_breaks_a_rule() {
         for (what, number, one_in) in [
             ("interrupted waits", interrupted_waits, 20),
             ("requests that weren't repeated", once, 20),
+            ("streams resumed by GET", by_get, 20),
+            ("servers that can't resume", refused, 100),
             ("starts before the end was told", restarted, 50),
             ("closed sessions", closed, 20),
+            ("clean ends with a new id", polled_with_new_id, 40),
+            ("clean ends without a new id", polled_again, 40),
+            ("resets by a delivering connection", reset_by_delivery, 20),
+            ("interruptions before a longer retry", lengthened, 400),
         ] {
             assert!(number >= SCRIPTS / one_in, "only {number} {what}");
         }

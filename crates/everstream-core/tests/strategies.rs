@@ -218,6 +218,15 @@ fn no_argument_makes_it_panic_or_leave_its_range() {
                         for delay in row::<20>(&mut strategy, base) {
                             assert!(cap.is_none_or(|cap| delay <= cap));
                         }
+                        for id_changed in [false, true, false] {
+                            let delay = strategy.apply_after_clean_end(base, id_changed);
+                            assert!(cap.is_none_or(|cap| delay <= cap));
+                            let mut strategy = backoff().jitter(jitter);
+                            for _ in 0..20 {
+                                let delay = strategy.apply_after_clean_end(base, id_changed);
+                                assert!(delay >= base.delay);
+                            }
+                        }
                     }
                 }
             }
@@ -261,6 +270,37 @@ fn a_closure_and_a_box_are_strategies() {
     boxed.reset();
     assert_eq!(boxed.apply(configured(secs(2))), secs(2));
     assert_eq!(boxed.cap(), Some(secs(3)));
+    assert!(!boxed.resets_after_delivery());
+    assert_eq!(
+        boxed.apply_after_clean_end(configured(secs(2)), true),
+        secs(3)
+    );
+
+    let mut boxed: Box<dyn RetryDelayStrategy> = Box::new(backoff().jitter(0.0));
+    assert!(boxed.resets_after_delivery());
+    assert_eq!(
+        boxed.apply_after_clean_end(configured(secs(2)), true),
+        secs(3)
+    );
+    assert_eq!(
+        boxed.apply_after_clean_end(configured(secs(2)), false),
+        secs(2)
+    );
+    assert_eq!(
+        boxed.apply(configured(secs(2))),
+        secs(3),
+        "grown to the limit"
+    );
+}
+
+#[test]
+fn the_methods_of_clean_ends_are_provided_for_strategies_of_the_users() {
+    let mut strategy = retry_delay::from_fn(|base| base.delay * 7);
+    assert!(!strategy.resets_after_delivery());
+    for id_changed in [true, false] {
+        let delay = strategy.apply_after_clean_end(configured(secs(1)), id_changed);
+        assert_eq!(delay, secs(7));
+    }
 }
 
 // Whether to go on.

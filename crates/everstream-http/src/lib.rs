@@ -19,7 +19,7 @@
 //! response.receive(Ok(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"));
 //! response.receive(Ok(b"data: hello\n\n")); // as they arrive, from your socket
 //! let head = response.head()?.expect("it is whole");
-//! assert_eq!(judge(head.status.as_u16(), &head.headers, &[]), Verdict::Stream(None));
+//! assert_eq!(judge(head.status.as_u16(), &head.headers, &[], false), Verdict::Stream(None));
 //! assert_eq!(response.body()?, Body::Bytes(b"data: hello\n\n".to_vec()));
 //! # Ok::<(), everstream_http::Failure>(())
 //! ```

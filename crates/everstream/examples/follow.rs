@@ -35,10 +35,11 @@ async fn main() -> Result<(), everstream::Error> {
             Action::Event(event) => println!("{}: {}", event.event(), event.data()),
             Action::Comment(text) => println!("a comment:{text}"),
             Action::Fault(fault) => {
-                match fault {
-                    Some(fault) => println!("disconnected: {fault}"),
-                    None => println!("disconnected: the server ended the response"),
-                }
+                println!("disconnected: {fault}");
+                println!("next attempt in {:?}", client.next_retry_delay());
+            }
+            Action::End(_) => {
+                println!("disconnected: the server ended the response");
                 println!("next attempt in {:?}", client.next_retry_delay());
             }
             _ => {}

@@ -15,6 +15,7 @@ use crate::client::SseClient;
 use crate::connect::{ClientContext, ConnectStrategy, IntoConnectStrategy};
 use crate::driver::Driver;
 use crate::error::Error;
+use crate::trace::{Log, LogLevel};
 
 /// The settings of a client of the type `C`: [`SseClient::builder`] starts one for the async client,
 /// [`blocking::SseClient::builder`] one for the blocking client.
@@ -54,6 +55,7 @@ pub struct Builder<C = SseClient> {
     connect: Box<dyn ConnectStrategy>,
     config: SessionConfig,
     repeat_unsafe: bool,
+    log: Log,
     client: PhantomData<fn() -> C>,
 }
 
@@ -63,6 +65,7 @@ impl<C> Builder<C> {
             connect: connect.into_connect_strategy(),
             config: SessionConfig::default(),
             repeat_unsafe: false,
+            log: Log::default(),
             client: PhantomData,
         }
     }
@@ -72,6 +75,7 @@ impl<C> Builder<C> {
             connect: self.connect,
             config: self.config,
             repeat_unsafe: self.repeat_unsafe,
+            log: self.log,
             client: PhantomData,
         }
     }
@@ -104,8 +108,40 @@ impl<C> Builder<C> {
         self
     }
 
+    /// The most that a server can set with `retry:`. If it asks for more, jitter shortens the delay, as
+    /// it does without `retry:`. A larger
+    /// [`min_server_retry_delay`](Self::min_server_retry_delay) takes precedence. Default: 1 h.
+    ///
+    /// ```
+    /// # use everstream::SseClient;
+    /// # use std::time::Duration;
+    /// let builder = SseClient::builder("http://localhost/")
+    ///     .max_server_retry_delay(Duration::from_secs(60));
+    /// # drop(builder);
+    /// ```
+    pub fn max_server_retry_delay(mut self, delay: Duration) -> Self {
+        self.config.max_server_retry_delay = delay;
+        self
+    }
+
+    /// The longest wait that a server can ask for with `Retry-After`. A shorter cap of the strategy
+    /// holds too. Default: 24 h.
+    ///
+    /// ```
+    /// # use everstream::SseClient;
+    /// # use std::time::Duration;
+    /// let builder = SseClient::builder("http://localhost/")
+    ///     .max_retry_after(Duration::from_secs(600));
+    /// # drop(builder);
+    /// ```
+    pub fn max_retry_after(mut self, delay: Duration) -> Self {
+        self.config.max_retry_after = delay;
+        self
+    }
+
     /// How the delay grows and varies. Default: [`backoff`](crate::retry_delay::backoff), which
-    /// doubles it up to 30 s and leaves off up to half of it at random.
+    /// doubles it up to 30 s, shortens it by up to half at random, and treats a server that ends its
+    /// responses cleanly as one that is polled.
     ///
     /// ```
     /// # use everstream::{SseClient, retry_delay};
@@ -118,7 +154,11 @@ impl<C> Builder<C> {
         self
     }
 
-    /// How long a connection must last for the delay to start anew after it. Default: 60 s.
+    /// How long a connection must last for the backoff to reset after it. Default: 60 s.
+    ///
+    /// At the default the built-in strategy is also reset by a connection of 25 s that delivered an
+    /// event, an id or a comment, and has its own delays [after a clean
+    /// end](crate::retry_delay::backoff#after-a-clean-end). Any other value turns both off.
     ///
     /// ```
     /// # use everstream::SseClient;
@@ -201,9 +241,9 @@ impl<C> Builder<C> {
         self
     }
 
-    /// Repeats requests with POST and other methods that aren't safe, as if they were GET.
-    /// Default: false. Then such a request is repeated only if no connection was made, or to
-    /// resume after an event with an id was received; else the stream ends with its connection.
+    /// Sends requests with POST and other methods that aren't safe (RFC 9110, section 9.2.1) again, as if
+    /// they were GET: for subscriptions by POST. Default: false. Then such a request is sent again only
+    /// if the server surely didn't get it, and the stream ends with its connection.
     ///
     /// ```
     /// # use everstream::{Http, SseClient};
@@ -213,6 +253,40 @@ impl<C> Builder<C> {
     /// ```
     pub fn repeat_unsafe(mut self, repeat: bool) -> Self {
         self.repeat_unsafe = repeat;
+        self
+    }
+
+    /// Resumes a stream that was requested by POST, or another method that isn't safe, by GET: once the
+    /// server has sent an event id, the next connections send the same headers without a body, and
+    /// `Last-Event-ID`. That is how MCP resumes a tool call. Default: false.
+    ///
+    /// The stream is resumed after a fault and after a clean end; with [`until`](Self::until) a finished
+    /// call is one request. A server that answers the GET with 400, 404 or 405 can't resume: that is an
+    /// error, whatever the error strategy says. Safe methods aren't affected, and nor are sources other
+    /// than HTTP, unless they [say that they can](crate::ConnectionClient::can_resume_with_get).
+    ///
+    /// ```
+    /// # use everstream::{Http, SseClient};
+    /// let builder = SseClient::builder(Http::new("http://localhost/mcp").method("POST"))
+    ///     .resume_with_get(true);
+    /// # drop(builder);
+    /// ```
+    pub fn resume_with_get(mut self, resume: bool) -> Self {
+        self.config.resume_with_get = resume;
+        self
+    }
+
+    /// Hands out the last event although no blank line followed it, if the framing of the response
+    /// proves that nothing is missing. The standard discards it. Some LLM servers leave the last
+    /// blank line out. Default: false.
+    ///
+    /// ```
+    /// # use everstream::SseClient;
+    /// let builder = SseClient::builder("http://localhost/").dispatch_unfinished(true);
+    /// # drop(builder);
+    /// ```
+    pub fn dispatch_unfinished(mut self, dispatch: bool) -> Self {
+        self.config.dispatch_unfinished = dispatch;
         self
     }
 
@@ -246,6 +320,21 @@ impl<C> Builder<C> {
         self
     }
 
+    /// Passes each line of the log to a function: for the Python package. `name` says what is connected
+    /// to if that has no URL.
+    #[doc(hidden)]
+    pub fn on_log(
+        mut self,
+        name: String,
+        sink: impl Fn(LogLevel, String) + Send + 'static,
+    ) -> Self {
+        self.log = Log {
+            name: Some(name),
+            sink: Some(Box::new(sink)),
+        };
+        self
+    }
+
     fn driver(mut self, blocking: bool) -> Result<Driver, Error> {
         let id = self.config.last_event_id.as_deref();
         if id.is_some_and(|id| id.contains(['\0', '\r', '\n'])) {
@@ -254,9 +343,15 @@ impl<C> Builder<C> {
         }
         let client = self.connect.create_client(ClientContext { blocking })?;
         self.config.repeatable = self.repeat_unsafe || client.is_repeatable();
+        self.config.resume_with_get &= !client.is_repeatable() && client.can_resume_with_get();
         // The standard library seeds its hash maps from the system's random numbers.
         self.config.seed = RandomState::new().build_hasher().finish();
-        Ok(Driver::new(self.config, client, self.repeat_unsafe))
+        Ok(Driver::new(
+            self.config,
+            client,
+            self.repeat_unsafe,
+            self.log,
+        ))
     }
 }
 

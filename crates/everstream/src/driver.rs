@@ -7,14 +7,14 @@ use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use everstream_core::{Action, Event, Output, Session, SessionConfig, Timestamp};
+use everstream_core::{Action, Ending, Event, Output, Session, SessionConfig, Timestamp};
 use tokio::time::Instant;
 
-use crate::connect::{ConnectFuture, ConnectRequest, Connection, ConnectionClient};
+use crate::connect::{Chunks, ConnectFuture, ConnectRequest, Connection, ConnectionClient};
 use crate::error::Error;
 use crate::handle::Handle;
 use crate::timer::Timer;
-use crate::trace::{debug, trace, warn_of_retry};
+use crate::trace::{Log, debug, trace};
 use held::Held;
 
 /// After so many chunks without a wait others may run.
@@ -38,6 +38,9 @@ pub(crate) struct Driver {
     epoch: Instant,
     /// There has been a connection.
     has_connected: bool,
+    log: Log,
+    /// The end that is reported next is the user's doing.
+    interrupted: bool,
     /// How many times in a row there was no need to wait.
     busy: u32,
     /// Everything is let go.
@@ -47,7 +50,7 @@ pub(crate) struct Driver {
 enum Link {
     None,
     Connecting(ConnectFuture),
-    Open(Connection),
+    Open(Chunks),
 }
 
 impl Driver {
@@ -55,6 +58,7 @@ impl Driver {
         config: SessionConfig,
         client: Box<dyn ConnectionClient>,
         repeat_unsafe: bool,
+        log: Log,
     ) -> Self {
         let published = config.last_event_id.clone().filter(|id| !id.is_empty());
         Driver {
@@ -70,6 +74,8 @@ impl Driver {
             held: Held::default(),
             epoch: Instant::now(),
             has_connected: false,
+            log,
+            interrupted: false,
             busy: 0,
             closed: false,
         }
@@ -227,31 +233,29 @@ impl Driver {
             let epoch = self.epoch;
             match self.session.poll_output_with(|| now(epoch)) {
                 Output::Action(action) => {
-                    if let Action::Fault(fault) = &action {
-                        self.disconnected();
-                        debug!(?action, delay = ?self.session.next_retry_delay(), "disconnected");
-                        if let (Some(fault), true) = (fault, self.has_connected) {
-                            warn_of_retry(fault);
-                        }
-                    }
+                    self.report(&action);
                     return Poll::Ready(Some(Ok(action)));
                 }
                 Output::Stop(result) => {
                     self.disconnected();
                     return Poll::Ready(result.err().map(|fault| {
-                        debug!(%fault, "gave up");
-                        Err(Error::Fault(fault))
+                        let error = match self.session.is_not_repeated() {
+                            true => Error::NotRepeated(fault),
+                            false => Error::Fault(fault),
+                        };
+                        self.log.gave_up(&error);
+                        Err(error)
                     }));
                 }
                 Output::Wait { until } => {
                     self.link = Link::None;
                     ready!(self.timer.poll_until(self.epoch, until, cx));
                 }
-                Output::Connect => {
+                Output::Connect { resume_with_get } => {
                     if self.gives_way(cx) {
                         return self.pause();
                     }
-                    if self.poll_connect(cx).is_pending() {
+                    if self.poll_connect(resume_with_get, cx).is_pending() {
                         return self.pause();
                     }
                 }
@@ -287,7 +291,7 @@ impl Driver {
     }
 
     /// Ready when it was connected, or failed.
-    fn poll_connect(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll_connect(&mut self, resume_with_get: bool, cx: &mut Context<'_>) -> Poll<()> {
         // Taken out, so that an attempt whose future panics isn't polled again.
         let mut connecting = match std::mem::replace(&mut self.link, Link::None) {
             Link::Connecting(connecting) => connecting,
@@ -297,6 +301,7 @@ impl Driver {
                 self.client.connect(ConnectRequest {
                     last_event_id,
                     read_timeout: self.read_timeout,
+                    resume_with_get,
                 })
             }
         };
@@ -307,12 +312,12 @@ impl Driver {
         self.update_repeatable();
         let now = now(self.epoch);
         match result {
-            Ok(mut connection) => {
-                debug!(status = connection.start.status, "connected");
-                let start = std::mem::take(&mut connection.start);
-                self.link = Link::Open(connection);
+            Ok(Connection { start, chunks }) => {
+                self.log.connected(&start);
+                self.link = Link::Open(chunks);
                 self.has_connected = true;
-                self.timer.forget_deadline();
+                // A stream without a read timeout needs none until it reconnects.
+                self.timer = Timer::default();
                 self.session.handle_connected(start, now);
             }
             Err(fault) => self.session.handle_fault(fault, now),
@@ -328,10 +333,10 @@ impl Driver {
 
     /// Ready when something came, or nothing in time.
     fn poll_read(&mut self, deadline: Option<Timestamp>, cx: &mut Context<'_>) -> Poll<()> {
-        let read = match &mut self.link {
-            Link::Open(connection) => connection.poll_bytes(cx),
+        let (read, ending) = match &mut self.link {
+            Link::Open(chunks) => (chunks.poll_next(cx), chunks.ending()),
             // The session reads only from what it was told is connected.
-            Link::None | Link::Connecting(_) => Poll::Ready(None),
+            Link::None | Link::Connecting(_) => (Poll::Ready(None), Ending::Unproven),
         };
         if read.is_pending() {
             let Some(deadline) = deadline else {
@@ -347,10 +352,28 @@ impl Driver {
                 self.session.handle_data(bytes, now);
             }
             Poll::Ready(Some(Err(fault))) => self.session.handle_fault(fault, now),
-            Poll::Ready(None) => self.session.handle_end(now),
+            Poll::Ready(None) => self.session.handle_end(ending, now),
             Poll::Pending => self.session.handle_timeout(now),
         }
         Poll::Ready(())
+    }
+
+    fn report(&mut self, action: &Action) {
+        let delay = self.session.next_retry_delay();
+        let why = match self.interrupted {
+            true => "interrupted",
+            false => "the stream ended",
+        };
+        match action {
+            Action::Fault(fault) => self.log.lost(fault, delay, self.has_connected),
+            Action::End(end) => {
+                let retry = self.session.is_active().then_some(delay);
+                self.log.ended(why, end, retry);
+            }
+            _ => return,
+        }
+        self.interrupted = false;
+        self.disconnected();
     }
 
     /// The session is done with the connection, and has decided what follows.
@@ -398,6 +421,7 @@ impl Driver {
             self.update_repeatable();
         }
         self.link = Link::None;
+        self.interrupted = self.session.is_active();
         self.session.interrupt(now(self.epoch));
         self.handle
             .publish_next_retry_delay(self.session.next_retry_delay());

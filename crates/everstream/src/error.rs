@@ -4,6 +4,10 @@ use std::fmt;
 
 use everstream_core::{BoxError, Fault, Headers};
 
+/// What is said of a stream that has ended because its request isn't sent again.
+pub(crate) const NOT_REPEATED: &str = "the request isn't safe to repeat, so it isn't sent again \
+                                       (repeat_unsafe and resume_with_get change that)";
+
 /// Why an iteration failed, or a client could not be made.
 ///
 /// An error ends the iteration: the error strategy gave up. Faults that it continues after are no
@@ -41,6 +45,11 @@ use everstream_core::{BoxError, Fault, Headers};
 pub enum Error {
     /// A connection ended or could not be made, and the error strategy said to fail.
     Fault(Fault),
+    /// A connection ended or could not be made, and the error strategy said to continue, but the request
+    /// isn't safe (RFC 9110, section 9.2.1) and the server may have acted on it. It is sent again only
+    /// with [`repeat_unsafe`](crate::Builder::repeat_unsafe), resumed with
+    /// [`resume_with_get`](crate::Builder::resume_with_get), or by `start()`.
+    NotRepeated(Fault),
     /// The client was closed; it can't be started again.
     Closed,
     /// The start was interrupted, and the error strategy said to fail.
@@ -80,7 +89,7 @@ impl Error {
     /// ```
     pub fn fault(&self) -> Option<&Fault> {
         match self {
-            Error::Fault(fault) => Some(fault),
+            Error::Fault(fault) | Error::NotRepeated(fault) => Some(fault),
             _ => None,
         }
     }
@@ -132,6 +141,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Error::Fault(fault) => fault.fmt(f),
+            Error::NotRepeated(fault) => write!(f, "{fault}; {NOT_REPEATED}"),
             Error::Closed => f.write_str("the client is closed"),
             Error::Interrupted => f.write_str("the start was interrupted"),
             Error::Config { setting, problem } => {
@@ -149,16 +159,24 @@ impl fmt::Display for Error {
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !f.alternate() {
-            write!(f, "{self}")?;
+            match self {
+                // What follows from the fault comes after its causes.
+                Error::NotRepeated(fault) => write!(f, "{fault}")?,
+                _ => write!(f, "{self}")?,
+            }
             let mut cause = std::error::Error::source(self);
             while let Some(error) = cause {
                 write!(f, ": {error}")?;
                 cause = error.source();
             }
+            if let Error::NotRepeated(_) = self {
+                write!(f, "; {NOT_REPEATED}")?;
+            }
             return Ok(());
         }
         match self {
             Error::Fault(fault) => f.debug_tuple("Fault").field(fault).finish(),
+            Error::NotRepeated(fault) => f.debug_tuple("NotRepeated").field(fault).finish(),
             Error::Closed => f.write_str("Closed"),
             Error::Interrupted => f.write_str("Interrupted"),
             Error::Config { setting, problem } => f
@@ -176,7 +194,7 @@ impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             // `Display` is the fault's own, so the next level is the fault's cause.
-            Error::Fault(fault) => fault.source(),
+            Error::Fault(fault) | Error::NotRepeated(fault) => fault.source(),
             Error::Runtime(error) => Some(error),
             _ => None,
         }
@@ -194,6 +212,9 @@ mod tests {
         let message = "the request failed before a response came: could not connect: refused";
         assert_eq!(format!("{error:?}"), message);
         assert_eq!(format!("{:?}", Error::Closed), "the client is closed");
+        let lost = std::io::Error::other(Fault::Connect("refused".into()));
+        let once = Error::NotRepeated(Fault::Request(lost.into()));
+        assert_eq!(format!("{once:?}"), format!("{message}; {NOT_REPEATED}"));
         let config = Error::config("url", "it is empty");
         assert_eq!(format!("{config:?}"), config.to_string());
         let structure = format!("{error:#?}");

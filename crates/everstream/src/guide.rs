@@ -22,6 +22,8 @@ pages! {
     errors "../guides/errors.md"
     stopping "../guides/stopping.md"
     llm "../guides/llm.md"
+    post_feeds "../guides/post_feeds.md"
+    mcp "../guides/mcp.md"
     many_streams "../guides/many_streams.md"
     proxies "../guides/proxies.md"
     custom_sources "../guides/custom_sources.md"

@@ -36,9 +36,14 @@ pub struct Handle {
 
 struct Shared {
     flags: AtomicU8,
-    waker: Mutex<Option<Waker>>,
-    last_event_id: Mutex<Option<String>>,
-    next_retry_delay: Mutex<Duration>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    waker: Option<Waker>,
+    last_event_id: Option<String>,
+    next_retry_delay: Duration,
 }
 
 impl Handle {
@@ -46,9 +51,10 @@ impl Handle {
         Handle {
             shared: Arc::new(Shared {
                 flags: AtomicU8::new(0),
-                waker: Mutex::new(None),
-                last_event_id: Mutex::new(last_event_id),
-                next_retry_delay: Mutex::new(Duration::ZERO),
+                state: Mutex::new(State {
+                    last_event_id,
+                    ..State::default()
+                }),
             }),
         }
     }
@@ -99,7 +105,7 @@ impl Handle {
     /// # Ok::<(), everstream::Error>(())
     /// ```
     pub fn last_event_id(&self) -> Option<String> {
-        lock(&self.shared.last_event_id).clone()
+        self.state().last_event_id.clone()
     }
 
     /// The delay that follows the last fault, counted from it. Zero before the first fault.
@@ -111,14 +117,14 @@ impl Handle {
     /// # Ok::<(), everstream::Error>(())
     /// ```
     pub fn next_retry_delay(&self) -> Duration {
-        *lock(&self.shared.next_retry_delay)
+        self.state().next_retry_delay
     }
 
     fn raise(&self, flag: u8) {
         self.shared.flags.fetch_or(flag, Ordering::AcqRel);
         // It stays, so that the client needn't leave it here again. Woken outside the lock: what a
         // waker does is its own business.
-        let waker = lock(&self.shared.waker).clone();
+        let waker = self.state().waker.clone();
         if let Some(waker) = waker {
             waker.wake();
         }
@@ -139,19 +145,19 @@ impl Handle {
     pub(crate) fn register(&self, waker: &Waker) {
         // Made and dropped outside the lock: what a waker does is its own business.
         let waker = waker.clone();
-        let earlier = lock(&self.shared.waker).replace(waker);
+        let earlier = self.state().waker.replace(waker);
         drop(earlier);
     }
 
     /// Lets go of that waker, and of the task or the runtime that it belongs to.
     pub(crate) fn unregister(&self) {
-        let earlier = lock(&self.shared.waker).take();
+        let earlier = self.state().waker.take();
         drop(earlier);
     }
 
     pub(crate) fn publish_last_event_id(&self, id: Option<&str>) {
-        let mut shared = lock(&self.shared.last_event_id);
-        match (&mut *shared, id) {
+        let mut state = self.state();
+        match (&mut state.last_event_id, id) {
             // The usual case, without an allocation.
             (Some(shared), Some(id)) => {
                 shared.clear();
@@ -162,7 +168,15 @@ impl Handle {
     }
 
     pub(crate) fn publish_next_retry_delay(&self, delay: Duration) {
-        *lock(&self.shared.next_retry_delay) = delay;
+        self.state().next_retry_delay = delay;
+    }
+
+    /// Nothing is left half done under this lock, so a panic elsewhere doesn't matter.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.shared
+            .state
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -172,9 +186,4 @@ impl fmt::Debug for Handle {
             .field("closed", &self.is_closed())
             .finish_non_exhaustive()
     }
-}
-
-/// Nothing is left half done under these locks, so a panic elsewhere doesn't matter.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -67,7 +67,7 @@
 //! | `reqwest` | no | requests over your own `reqwest::Client`: [`Http::client`] |
 //! | `json` | no | [`Event::json`](Event#method.json), [`Http::json`] |
 //! | `serde` | no | `Serialize` and `Deserialize` for [`Event`] |
-//! | `tracing` | no | logs of connections, faults and waits, at the level `debug`; of reads, at `trace`; at `warn`, [`Fault::retry_warning`] |
+//! | `tracing` | no | logs: connections at `info`, faults and retries at `warn`, reads at `trace` |
 //!
 //! Without default features there are the engine, the strategies and both clients over sources of
 //! your own. A page of an item that needs a feature says so.
@@ -120,11 +120,13 @@ pub use error::Error;
 #[cfg(feature = "json")]
 pub use everstream_core::JsonError;
 pub use everstream_core::{
-    Action, BoxError, DEFAULT_MAX_EVENT_SIZE, Decoder, EncodeError, Encoder, ErrorResponse, Event,
-    EventRef, Failure, FailureKind, Fault, HeaderValues, Headers, HeadersIter, Item, ItemRef,
-    Output, Oversize, RedactedUrl, RedirectProblem, Session, SessionConfig, Start, Timestamp,
-    TooLarge, error_strategy, retry_delay,
+    Action, BoxError, DEFAULT_MAX_EVENT_SIZE, Decoder, EncodeError, Encoder, End, Ending,
+    ErrorResponse, Event, EventRef, Failure, FailureKind, Fault, HeaderValues, Headers,
+    HeadersIter, Item, ItemRef, Output, Oversize, RedactedUrl, RedirectProblem, Session,
+    SessionConfig, Start, Timestamp, TooLarge, error_strategy, retry_delay,
 };
 #[cfg(feature = "http")]
 pub use everstream_http::policy::HeaderScope;
 pub use handle::Handle;
+#[doc(hidden)]
+pub use trace::LogLevel;

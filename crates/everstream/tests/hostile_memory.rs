@@ -34,7 +34,7 @@ fn peak(kind: Kind, builder: Builder, mut each: impl FnMut(Action)) -> (u64, Opt
     let mut error = None;
     // Whether the stream is over.
     let mut seen = |next: Option<Result<Action, Error>>| match next {
-        Some(Ok(Action::Fault(None))) | None => true,
+        Some(Ok(Action::End(_))) | None => true,
         Some(Ok(action)) => {
             each(action);
             false

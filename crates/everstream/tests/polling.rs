@@ -187,6 +187,6 @@ async fn a_handle_wakes_the_same_task_again_and_again() {
         handle.interrupt();
         assert_eq!(count.taken(), 1);
         let poll = client.poll_next_action(&mut Context::from_waker(&waker));
-        assert!(matches!(poll, Poll::Ready(Some(Ok(Action::Fault(None))))));
+        assert!(matches!(poll, Poll::Ready(Some(Ok(Action::End(_))))));
     }
 }

@@ -69,7 +69,7 @@ fn stop<C: Client>(client: &mut C, phase: &str, stop: Stop, reached: impl FnOnce
             now
         });
         match (stop, client.next_action()) {
-            (Stop::Interrupt, Some(Ok(Action::Fault(None)))) | (Stop::Close, None) => {}
+            (Stop::Interrupt, Some(Ok(Action::End(_)))) | (Stop::Close, None) => {}
             (_, other) => panic!("{stop:?} {phase} gave {other:?}"),
         }
         stopper.join().unwrap()

@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use everstream::{
-    Action, ConnectStrategy, Connection, Fault, SseClient, connect_fn, error_strategy, retry_delay,
+    Action, ConnectStrategy, Connection, Ending, Fault, SseClient, connect_fn, error_strategy,
+    retry_delay,
 };
 use futures_util::{StreamExt, stream};
 use tokio::time::{Instant, advance};
@@ -65,7 +66,8 @@ fn seconds(count: u64) -> Duration {
 
 async fn expect_fault(client: &mut SseClient) -> Option<Fault> {
     match client.next_action().await {
-        Some(Ok(Action::Fault(fault))) => fault,
+        Some(Ok(Action::Fault(fault))) => Some(fault),
+        Some(Ok(Action::End(_))) => None,
         other => panic!("a fault was expected, and it was {other:?}"),
     }
 }
@@ -137,12 +139,112 @@ async fn a_connection_that_lasts_starts_the_delays_anew() {
         .unwrap();
     let mut faults = 0;
     while faults < 5 {
-        if let Action::Fault(fault) = client.next_action().await.unwrap().unwrap() {
-            assert!(fault.is_none());
-            faults += 1;
+        match client.next_action().await.unwrap().unwrap() {
+            Action::Fault(fault) => panic!("{fault}"),
+            Action::End(_) => faults += 1,
+            _ => {}
         }
     }
     assert_eq!(log.gaps(), [1.0, 2.0, 61.0, 2.0]);
+}
+
+/// What such a connection says at first, and when it ends, by its number from 0.
+fn lasting(
+    lasts: Duration,
+    ending: Ending,
+    said: fn(usize) -> String,
+) -> impl Fn(usize) -> Result<Connection, io::Error> {
+    move |number| {
+        let first = stream::iter([Ok::<_, io::Error>(said(number))]);
+        let rest = stream::once(async move {
+            tokio::time::sleep(lasts).await;
+            Ok(String::new())
+        });
+        Ok(Connection::from_stream(first.chain(rest)).with_ending(ending))
+    }
+}
+
+/// The times between the first six connections of a client with the default settings.
+async fn gaps(
+    make: impl Fn(usize) -> Result<Connection, io::Error> + Send + Sync + 'static,
+) -> Vec<f64> {
+    let log = Log::new();
+    let mut client = SseClient::new(noted(&log, make)).unwrap();
+    while log.times.lock().unwrap().len() < 6 {
+        client.next_action().await.unwrap().unwrap();
+    }
+    log.gaps()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_proxy_that_cuts_after_50_seconds_does_not_make_the_delays_grow() {
+    let said = |_| "retry: 1000\ndata: x\n\n".to_owned();
+    for ending in [Ending::Unproven, Ending::Complete] {
+        let gaps = gaps(lasting(seconds(50), ending, said)).await;
+        let in_time = |gap: &f64| (51.0..=51.5).contains(gap);
+        assert!(gaps.iter().all(in_time), "{ending:?}: {gaps:?}");
+    }
+    // With comments alone, too.
+    let gaps = gaps(lasting(seconds(50), Ending::Unproven, |_| ":\n".into())).await;
+    assert!(
+        gaps.iter().all(|gap| (50.5..=51.0).contains(gap)),
+        "{gaps:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_polled_server_is_asked_again_when_it_said() {
+    let new_id = |number| format!("retry: 200\nid: {number}\ndata: x\n\n");
+    let gaps_of = |ending, said| gaps(lasting(Duration::ZERO, ending, said));
+    let clean = gaps_of(Ending::Complete, new_id).await;
+    assert!(
+        clean.iter().all(|gap| (0.2..=0.3).contains(gap)),
+        "{clean:?}"
+    );
+    // An end that proves nothing: 0.2 s, doubled each time.
+    let unproven = gaps_of(Ending::Unproven, new_id).await;
+    assert!(unproven[4] >= 1.6, "{unproven:?}");
+    // Without `retry:`.
+    let clean = gaps_of(Ending::Complete, |number| format!("id: {number}\n\n")).await;
+    assert!(
+        clean.iter().all(|gap| (3.0..=4.5).contains(gap)),
+        "{clean:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_interrupt_shows_the_next_delay_at_once_and_waits_for_what_was_asked_unread() {
+    let log = Log::new();
+    let make = |_| {
+        let first = stream::iter([Ok::<_, io::Error>("data: a\n\nretry: 9000\n\n")]);
+        Ok(Connection::from_stream(first.chain(stream::pending())))
+    };
+    let mut client = SseClient::builder(noted(&log, make))
+        .retry_delay_strategy(retry_delay::backoff().jitter(0.0))
+        .build()
+        .unwrap();
+    client.next_event().await.unwrap().unwrap();
+    client.interrupt();
+    assert_eq!(client.next_retry_delay(), seconds(1));
+    client.next_event().await.unwrap().unwrap();
+    assert_eq!(log.gaps(), [9.0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_base_of_123_seconds_is_waited_and_does_not_double() {
+    let log = Log::new();
+    let mut client = SseClient::builder(noted(&log, refused))
+        .initial_retry_delay(seconds(123))
+        .build()
+        .unwrap();
+    for _ in 0..6 {
+        expect_fault(&mut client).await;
+    }
+    let gaps = log.gaps();
+    assert!(
+        gaps.iter().all(|gap| (61.5..=123.0).contains(gap)),
+        "{gaps:?}"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -246,7 +348,7 @@ async fn silence_ends_a_connection_when_its_time_is_over() {
             break fault;
         }
     };
-    assert!(matches!(fault, Some(Fault::ReadTimeout(limit)) if limit == seconds(60)));
+    assert!(matches!(fault, Fault::ReadTimeout(limit) if limit == seconds(60)));
     assert_eq!(began.elapsed().as_secs(), 5 * 50 + 60);
 }
 
@@ -295,7 +397,7 @@ async fn silence_is_noticed_by_who_reads_in_slices() {
     };
     assert!(matches!(
         fault,
-        Some(Ok(Action::Fault(Some(Fault::ReadTimeout(_)))))
+        Some(Ok(Action::Fault(Fault::ReadTimeout(_))))
     ));
     assert_eq!(began.elapsed().as_secs(), 60);
 }

@@ -90,7 +90,7 @@ async fn follow() -> Result<(), Box<dyn Error>> {
                     save(&file, id)?;
                 }
             }
-            Action::Fault(Some(fault)) => eprintln!("again after {fault}"),
+            Action::Fault(fault) => eprintln!("again after {fault}"),
             _ => {}
         }
     }

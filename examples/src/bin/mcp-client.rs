@@ -1,28 +1,31 @@
-//! A client of the Model Context Protocol over its streamable HTTP transport (version 2025-06-18).
+//! A client of the Model Context Protocol over its streamable HTTP transport (version 2025-11-25).
 //!
 //! `mcp-client URL` lists a server's tools; `mcp-client URL TOOL '{"argument": 1}'` calls one. The
 //! result is printed as JSON, and what the server notifies of meanwhile to standard error. A token in
 //! `MCP_TOKEN` is sent along.
 //!
-//! Each message is a POST, which the server answers with JSON or with a stream. If a stream breaks
-//! before the answer came, it is resumed by a GET with Last-Event-ID: the message isn't sent again,
-//! since a tool may have done its work already.
+//! Each message is a POST, which the server answers with JSON or with a stream. If a stream ends before
+//! the answer arrived, `resume_with_get` resumes it: the message isn't sent again, because a tool may
+//! have done its work already.
+//!
+//! JSON can be long, so reqwest sends the POST, and a custom source reads what is a stream. A client
+//! whose server always answers with streams needs no more than the guide "MCP" shows.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use everstream::error_strategy::{ErrorStrategy, MaxAttempts, Verdict, continue_with_max_attempts};
+use everstream::error_strategy::continue_with_max_attempts;
 use everstream::{
-    BoxError, ConnectRequest, Connection, ErrorResponse, Event, Fault, SseClient, Timestamp,
-    connect_fn,
+    BoxError, ClientContext, ConnectFuture, ConnectRequest, ConnectStrategy, Connection,
+    ConnectionClient, Error, ErrorResponse, Event, Fault, SseClient,
 };
 use futures_util::stream;
 use reqwest::{RequestBuilder, Response, StatusCode, redirect};
 use serde_json::{Value, json};
 
-const VERSION: &str = "2025-06-18";
+const VERSION: &str = "2025-11-25";
 
 /// So many times in a row it tries in vain to resume an answer.
 const ATTEMPTS: u32 = 5;
@@ -61,7 +64,9 @@ async fn run() -> Result<(), BoxError> {
     let mut session = Session::open(url, std::env::var("MCP_TOKEN").ok()).await?;
     let outcome = match call {
         Some(tool) => {
-            let params = json!({"name": tool, "arguments": arguments});
+            // Without a token the server doesn't tell how far it is.
+            let token = json!({"progressToken": 1});
+            let params = json!({"name": tool, "arguments": arguments, "_meta": token});
             session.call("tools/call", params).await
         }
         None => session.call("tools/list", json!({})).await,
@@ -190,24 +195,23 @@ impl Transport {
 
     /// Reads the stream until the answer with this id is there.
     async fn read(&self, response: Response, id: &Value) -> Result<Value, BoxError> {
-        let transport = self.clone();
-        let first = Mutex::new(Some(response));
-        // The first connection is there already; all others resume it.
-        let strategy = connect_fn(move |request: ConnectRequest| {
-            let first = first.lock().unwrap_or_else(PoisonError::into_inner).take();
-            let transport = transport.clone();
-            async move {
-                match first {
-                    Some(response) => Ok(connection(response)),
-                    None => transport.resume(request.last_event_id).await,
-                }
-            }
-        });
-        let mut client = SseClient::builder(strategy)
-            .error_strategy(Resume(continue_with_max_attempts(ATTEMPTS)))
+        let answer = Answer {
+            transport: self.clone(),
+            first: Mutex::new(Some(response)),
+        };
+        // Not `until`: it doesn't hand out the event that ends the stream, and that one is the answer.
+        let mut client = SseClient::builder(answer)
+            .resume_with_get(true)
+            .error_strategy(continue_with_max_attempts(ATTEMPTS))
             .build()?;
         while let Some(event) = client.next_event().await {
-            let Some(message) = message(&event?)? else {
+            let event = event.map_err(|error| match error {
+                Error::NotRepeated(fault) => {
+                    format!("the answer broke off, and has no ids to resume it by: {fault}").into()
+                }
+                error => BoxError::from(error),
+            })?;
+            let Some(message) = message(&event)? else {
                 continue;
             };
             match (message.get("id"), message["method"].as_str()) {
@@ -221,15 +225,11 @@ impl Transport {
     }
 
     async fn resume(&self, last_event_id: Option<String>) -> Result<Connection, Fault> {
-        let Some(id) = last_event_id else {
-            let problem = "the answer broke off, and has no ids to resume it by";
-            return Err(Fault::Setup(problem.into()));
-        };
         let request = self
             .http
             .get(&self.url)
             .header("accept", "text/event-stream")
-            .header("last-event-id", id);
+            .header("last-event-id", last_event_id.unwrap_or_default());
         let response = self.send(request).await.map_err(|error| {
             if error.is_connect() {
                 Fault::Connect(error.into())
@@ -262,19 +262,46 @@ impl Transport {
     }
 }
 
-struct Resume(MaxAttempts);
+/// The stream that answers one message.
+struct Answer {
+    transport: Transport,
+    /// The response to the POST.
+    first: Mutex<Option<Response>>,
+}
 
-impl ErrorStrategy for Resume {
-    fn apply(&mut self, fault: Option<&Fault>, now: Timestamp) -> Verdict {
-        match fault {
-            // Without an id there is nothing to resume, and a refusal won't be mended.
-            Some(Fault::Setup(_) | Fault::Status(_) | Fault::ContentType(_)) => Verdict::Fail,
-            fault => self.0.apply(fault, now),
-        }
+impl ConnectStrategy for Answer {
+    fn create_client(&self, _: ClientContext) -> Result<Box<dyn ConnectionClient>, Error> {
+        let mut first = self.first.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(Box::new(AnswerClient {
+            transport: self.transport.clone(),
+            first: first.take(),
+        }))
+    }
+}
+
+struct AnswerClient {
+    transport: Transport,
+    first: Option<Response>,
+}
+
+impl ConnectionClient for AnswerClient {
+    fn connect(&mut self, request: ConnectRequest) -> ConnectFuture {
+        let (first, transport) = (self.first.take(), self.transport.clone());
+        Box::pin(async move {
+            match first {
+                Some(response) => Ok(connection(response)),
+                // `request.resume_with_get` is set: the POST is never asked for again.
+                None => transport.resume(request.last_event_id).await,
+            }
+        })
     }
 
-    fn reset(&mut self) {
-        self.0.reset();
+    fn is_repeatable(&self) -> bool {
+        false
+    }
+
+    fn can_resume_with_get(&self) -> bool {
+        true
     }
 }
 

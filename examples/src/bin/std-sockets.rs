@@ -45,7 +45,7 @@ fn follow(mut args: impl Iterator<Item = String>) -> Result<(), Box<dyn Error>> 
     session.start();
     loop {
         match session.poll_output(now()) {
-            Output::Connect => {
+            Output::Connect { .. } => {
                 let mut request = Request::event_stream(url.clone());
                 request.set_last_event_id(session.last_event_id());
                 match connection.connect(Exchange::new(request, limits, now()), now) {
@@ -60,11 +60,11 @@ fn follow(mut args: impl Iterator<Item = String>) -> Result<(), Box<dyn Error>> 
                     session.handle_timeout(now());
                 }
                 Ok(Body::NeedsMore) => connection.receive(time_left(deadline, now())),
-                Ok(Body::End) => session.handle_end(now()),
+                Ok(Body::End(ending)) => session.handle_end(ending, now()),
                 Err(failure) => session.handle_fault(Fault::Read(failure.into()), now()),
             },
             Output::Action(action) => {
-                if let Action::Fault(_) = action {
+                if let Action::Fault(_) | Action::End(_) = action {
                     connection = Connection::default();
                 }
                 show(&action)?;
@@ -143,8 +143,8 @@ fn time_left(deadline: Option<Timestamp>, now: Timestamp) -> Option<Duration> {
 fn show(action: &Action) -> io::Result<()> {
     match action {
         Action::Event(event) => writeln!(io::stdout(), "{}: {}", event.event(), event.data()),
-        Action::Fault(Some(fault)) => writeln!(io::stderr(), "retrying: {}", with_causes(fault)),
-        Action::Fault(None) => writeln!(io::stderr(), "retrying: the stream ended"),
+        Action::Fault(fault) => writeln!(io::stderr(), "retrying: {}", with_causes(fault)),
+        Action::End(_) => writeln!(io::stderr(), "retrying: the stream ended"),
         _ => Ok(()),
     }
 }

@@ -69,7 +69,7 @@ async fn follow() -> Result<(), Box<dyn Error>> {
     while let Some(action) = client.next_action().await {
         match action? {
             Action::Event(event) => println!("{}", event.data()),
-            Action::Fault(Some(fault)) => eprintln!("again after {fault}"),
+            Action::Fault(fault) => eprintln!("again after {fault}"),
             _ => {}
         }
     }

@@ -206,7 +206,7 @@ fn the_end_of_the_upstream_is_the_end_of_the_service() {
     ));
     assert!(matches!(
         browser.next_action_timeout(LIMIT),
-        Ok(Next::Item(Action::Fault(None)))
+        Ok(Next::Item(Action::End(_)))
     ));
     let ended = program.end();
     assert_eq!(ended.status.code(), Some(1));

@@ -32,7 +32,7 @@ fn hello(version: &str) -> Value {
 fn server() -> Server {
     let server = Server::start();
     server
-        .enqueue(json_reply(&hello("2025-06-18")).header("Mcp-Session-Id", "session-1"))
+        .enqueue(json_reply(&hello("2025-11-25")).header("Mcp-Session-Id", "session-1"))
         .enqueue(Reply::status(202));
     server
 }
@@ -85,7 +85,7 @@ fn tools_are_listed_from_an_answer_in_json() {
     assert_eq!(requests[0].header("mcp-protocol-version"), None);
     for request in &requests[1..] {
         assert_eq!(request.header("mcp-session-id"), Some("session-1"));
-        assert_eq!(request.header("mcp-protocol-version"), Some("2025-06-18"));
+        assert_eq!(request.header("mcp-protocol-version"), Some("2025-11-25"));
     }
     assert_eq!(body(&requests[1])["method"], "notifications/initialized");
     assert_eq!(body(&requests[1]).get("id"), None);
@@ -119,8 +119,12 @@ fn a_stream_that_breaks_is_resumed_by_get_and_the_tool_is_called_once() {
 
     assert_eq!(calls(&server), 1);
     let requests = server.requests();
-    let arguments = json!({"name": "add", "arguments": {"a": 1, "b": 2}});
-    assert_eq!(body(&requests[2])["params"], arguments);
+    let params = json!({
+        "name": "add",
+        "arguments": {"a": 1, "b": 2},
+        "_meta": {"progressToken": 1},
+    });
+    assert_eq!(body(&requests[2])["params"], params);
     let resumed: Vec<_> = requests.iter().filter(|it| it.method == "GET").collect();
     let ids: Vec<_> = resumed
         .iter()
@@ -130,7 +134,7 @@ fn a_stream_that_breaks_is_resumed_by_get_and_the_tool_is_called_once() {
     for request in resumed {
         assert_eq!(request.header("accept"), Some("text/event-stream"));
         assert_eq!(request.header("mcp-session-id"), Some("session-1"));
-        assert_eq!(request.header("mcp-protocol-version"), Some("2025-06-18"));
+        assert_eq!(request.header("mcp-protocol-version"), Some("2025-11-25"));
         assert_eq!(request.header("authorization"), Some("Bearer secret"));
     }
 }

@@ -13,7 +13,8 @@ import aiohttp
 from yarl import URL
 
 from . import _native
-from ._decoder import DecodeError, Decoder, codings
+from ._async_body import read_error
+from ._decoder import Decoder, codings
 from ._disconnect import MID_RESPONSE, NO_RESPONSE, closed, disconnect, reset
 from .config.async_connect_strategy import (
     AsyncConnectionClient,
@@ -94,16 +95,28 @@ class _Client(AsyncConnectionClient):
         self._max_event_size = strategy.max_event_size
 
     async def connect(self, last_event_id: str | None) -> AsyncConnectionResult:
-        exchange = self._strategy.request.exchange(last_event_id)
+        return await self._connect(self._strategy.request.exchange(last_event_id))
+
+    @property
+    def can_resume_with_get(self) -> bool:
+        return True
+
+    async def resume_with_get(self, last_event_id: str | None) -> AsyncConnectionResult:
+        request = self._strategy.request
+        return await self._connect(request.exchange(last_event_id, resume_with_get=True))
+
+    async def _connect(self, exchange: _native.Exchange) -> AsyncConnectionResult:
         hops = _Hops(self._session(), self._strategy)
         try:
             while True:
                 response = await hops.send(exchange)
-                next_step = exchange.handle_head(response.status, response.raw_headers)
+                next_step = exchange.handle_head(
+                    response.status, response.raw_headers, response.version
+                )
                 if next_step == "stream":
                     break
                 if next_step == "error":
-                    await _read_error(response, exchange)
+                    await read_error(_chunks(response, Decoder(exchange.coding)), exchange)
                     raise exchange.error()
         except BaseException:
             await hops.close()
@@ -113,6 +126,7 @@ class _Client(AsyncConnectionClient):
         result = AsyncConnectionResult(_chunks(response, decoder), hops.close, headers)
         result._status, result._url = status, url
         result._withheld_headers = tuple(withheld)
+        result._proves_end = exchange.proves_end
         return result
 
     @property
@@ -257,48 +271,24 @@ def _disconnect(error: Exception, when: str) -> str | None:
     return disconnect(error, when)
 
 
-async def _read_error(response: aiohttp.ClientResponse, exchange: _native.Exchange) -> None:
-    """Reads the body of an error, for as long as it may take. What fails ends it."""
-
-    async def read() -> None:
-        async with contextlib.aclosing(_chunks(response, Decoder(exchange.coding))) as chunks:
-            async for chunk in chunks:
-                exchange.handle_body(chunk)
-                if exchange.error_body_time is None:
-                    return
-
-    seconds = exchange.error_body_time
-    if seconds is not None:
-        with contextlib.suppress(SSEError, asyncio.TimeoutError):
-            await asyncio.wait_for(read(), seconds)
-
-
 async def _chunks(
     response: aiohttp.ClientResponse, decoder: Decoder
 ) -> AsyncGenerator[bytes, None]:
-    failure: SSEError | None = None
-    cause: Exception | None = None
-    while True:
+    data = b" "
+    while data:
+        failure: SSEError | None = None
         try:
             data = await response.content.readany()
         except (aiohttp.ClientError, OSError, asyncio.TimeoutError) as error:
-            cause = error
             failure = (
                 ReadTimeoutError("no byte came in the time given")
                 if isinstance(error, asyncio.TimeoutError)
                 else ReadError(_disconnect(error, MID_RESPONSE) or _about(error))
             )
+            failure.__cause__ = error
             # aiohttp raises at once, and leaves what came before the connection broke where it is.
             data = b""
             with contextlib.suppress(AttributeError, asyncio.TimeoutError):
                 data = response.content._read_nowait(-1)
-        try:
-            for chunk in decoder.decode(data):
-                yield chunk
-            if failure is None and not data:
-                decoder.finish()
-                return
-        except DecodeError as error:
-            failure, cause = failure or ReadError(str(error)), cause or error
-        if failure is not None:
-            raise failure from cause
+        for chunk in decoder.pieces(data, failure):
+            yield chunk

@@ -35,6 +35,10 @@ class SSEClient:
         error_strategy: ErrorStrategy | None = None,
         last_event_id: str | None = None,
         logger: logging.Logger | None = None,
+        *,
+        repeat_unsafe: bool = False,
+        resume_with_get: bool = False,
+        dispatch_unfinished: bool = False,
     ) -> None:
         """:param connect: a URL or a :class:`~everstream.config.ConnectStrategy`
         :param initial_retry_delay: the base of the delay before reconnecting, in seconds, until the
@@ -46,7 +50,18 @@ class SSEClient:
         :param error_strategy: whether to go on after an error; unset:
             :meth:`~everstream.config.ErrorStrategy.always_fail`
         :param last_event_id: the id to resume from, which an earlier run kept
-        :param logger: is told of connections, errors and delays
+        :param logger: logs connections, errors and delays
+        :param repeat_unsafe: sends requests with POST and other methods that aren't safe (RFC 9110,
+            section 9.2.1) again, as if they were GET. Otherwise such a request is sent again only
+            if the server can't have received it, or by :meth:`start`. The stream ends with its
+            connection, and what ends it has the attribute ``not_repeated``.
+        :param resume_with_get: resumes the stream of such a request by GET, once the server has
+            sent an event id: with the same headers but ``Accept: text/event-stream``, without a
+            body, and with ``Last-Event-ID``, after an error and after a clean end. 400, 404 and 405
+            are final then, whatever the error strategy says. A custom source isn't resumed unless
+            its :attr:`~everstream.config.ConnectionClient.can_resume_with_get` is true.
+        :param dispatch_unfinished: deliver the last event although no blank line followed it, if
+            the framing of the response proves that nothing is missing; the standard discards it
         """
         if isinstance(connect, str):
             connect = ConnectStrategy.http(connect)
@@ -62,6 +77,9 @@ class SSEClient:
             error_strategy=engine_error_strategy(error_strategy),
             last_event_id=last_event_id,
             logger=logger,
+            repeat_unsafe=repeat_unsafe,
+            resume_with_get=resume_with_get,
+            dispatch_unfinished=dispatch_unfinished,
         )
 
     @property

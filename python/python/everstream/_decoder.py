@@ -1,12 +1,13 @@
-"""Content codings of what aiohttp receives, decoded as it comes."""
+"""Content codings of what aiohttp and httpx receive, decoded as it comes."""
 
 from __future__ import annotations
 
+import importlib
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
-from aiohttp import compression_utils
+from .errors import ReadError, SSEError
 
 #: How much is decoded at once: a few bytes may expand to gigabytes.
 _PIECE: Final = 1 << 18
@@ -19,10 +20,10 @@ class DecodeError(Exception):
 def codings() -> list[str]:
     """The names of those that can be decoded."""
     names = ["gzip", "deflate"]
-    # Those for which aiohttp has found a library.
-    if getattr(compression_utils, "HAS_BROTLI", False):
+    # aiohttp and httpx offer them to servers if one of these libraries is installed.
+    if _brotli() is not None:
         names.append("br")
-    if getattr(compression_utils, "HAS_ZSTD", False):
+    if _zstd() is not None:
         names.append("zstd")
     return names
 
@@ -36,9 +37,9 @@ class Decoder:
         if coding in ("gzip", "deflate"):
             self._inner = _Zlib(is_gzip=coding == "gzip")
         elif coding == "br":
-            self._inner = _Library(compression_utils.BrotliDecompressor())
+            self._inner = _Brotli()
         elif coding is not None:
-            self._inner = _Library(compression_utils.ZSTDDecompressor())
+            self._inner = _Zstd()
 
     def decode(self, data: bytes) -> Iterator[bytes]:
         """What is in it, never empty chunks."""
@@ -56,6 +57,20 @@ class Decoder:
         """The body has ended. Raises an exception if its coding hasn't."""
         if self._inner is not None and not self._inner.is_complete:
             raise DecodeError("the body ended before its content coding did")
+
+    def pieces(self, data: bytes, failure: SSEError | None) -> Iterator[bytes]:
+        """What is in it, and then the failure that came after it. No data and no failure: the end
+        of the body.
+        """
+        try:
+            yield from self.decode(data)
+            if failure is None and not data:
+                self.finish()
+        except DecodeError as error:
+            if failure is None:
+                raise ReadError(str(error)) from error
+        if failure is not None:
+            raise failure
 
 
 class _Zlib:
@@ -86,13 +101,57 @@ class _Zlib:
         return zlib.MAX_WBITS if first & 0xF == 8 else -zlib.MAX_WBITS
 
 
-class _Library:
-    """Those of aiohttp. They don't say where their end is."""
+class _Brotli:
+    """It isn't asked where its end is."""
 
     is_complete: Final = True
 
-    def __init__(self, inner: Any) -> None:
-        self._inner = inner
+    def __init__(self) -> None:
+        inner = _brotli().Decompressor()
+        # brotlicffi's name for it, and brotli's.
+        self._decode: Any = getattr(inner, "decompress", None) or inner.process
 
     def decode(self, data: bytes) -> Iterator[bytes]:
-        yield self._inner.decompress_sync(data)
+        yield self._decode(data)
+
+
+class _Zstd:
+    """It isn't asked whether its last frame is whole."""
+
+    is_complete: Final = True
+
+    def __init__(self) -> None:
+        self._new: Any = _zstd()
+        self._frame: Any = None
+
+    def decode(self, data: bytes) -> Iterator[bytes]:
+        while data:
+            if self._frame is None:
+                self._frame = self._new()
+            yield self._frame.decompress(data)
+            if not self._frame.eof:
+                return
+            data, self._frame = self._frame.unused_data, None
+
+
+def _brotli() -> Any:
+    """The library that is installed."""
+    return _module("brotlicffi") or _module("brotli")
+
+
+def _zstd() -> Callable[[], Any] | None:
+    """Makes a decoder of one frame."""
+    for name in ("compression.zstd", "backports.zstd"):
+        module = _module(name)
+        if module is not None:
+            decompressor: Callable[[], Any] = module.ZstdDecompressor
+            return decompressor
+    zstandard = _module("zstandard")
+    return None if zstandard is None else lambda: zstandard.ZstdDecompressor().decompressobj()
+
+
+def _module(name: str) -> Any:
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        return None

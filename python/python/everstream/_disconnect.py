@@ -41,6 +41,15 @@ def disconnect(error: BaseException, when: str) -> str | None:
     return closed(when) if any(isinstance(cause, _CLOSED) for cause in found) else None
 
 
+def errno(error: BaseException) -> int | None:
+    """The system's error number, if there is one."""
+    for cause in causes(error):
+        # OpenSSL's numbers aren't the system's.
+        if isinstance(cause, OSError) and cause.errno and not isinstance(cause, ssl.SSLError):
+            return cause.errno
+    return None
+
+
 def causes(error: BaseException) -> Iterator[BaseException]:
     """The error and all that it was raised for, each once."""
     seen: list[BaseException] = []
@@ -51,5 +60,6 @@ def causes(error: BaseException) -> Iterator[BaseException]:
             continue
         seen.append(this)
         yield this
-        inner = (*this.args, this.__cause__, this.__context__)
+        grouped = getattr(this, "exceptions", ())
+        inner = (*this.args, *grouped, this.__cause__, this.__context__)
         waiting += [one for one in inner if isinstance(one, BaseException)]

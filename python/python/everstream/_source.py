@@ -27,13 +27,16 @@ class Source:
         self._loop: asyncio.AbstractEventLoop | None = None
         self.name = type(client).__name__
         self.repeatable: bool = getattr(client, "is_repeatable", True)
+        self.can_resume_with_get: bool = getattr(client, "can_resume_with_get", False)
         # Only this package's own clients say these.
         self.read_timeout: float | None = getattr(client, "_read_timeout", None)
         self.max_event_size: int | None = getattr(client, "_max_event_size", None)
 
-    def open(self, last_event_id: str | None, mailbox: _native.Mailbox) -> Link:
+    def open(
+        self, last_event_id: str | None, mailbox: _native.Mailbox, resume_with_get: bool
+    ) -> Link:
         """Begins an attempt, in the loop that runs."""
-        link = Link(self._client, last_event_id, mailbox)
+        link = Link(self._client, last_event_id, mailbox, resume_with_get)
         self._loop = link.loop
         self._links.add(link)
         link.task.add_done_callback(lambda _: self._links.discard(link))
@@ -67,8 +70,10 @@ class Link:
         client: AsyncConnectionClient,
         last_event_id: str | None,
         mailbox: _native.Mailbox,
+        resume_with_get: bool,
     ) -> None:
         self._mailbox = mailbox
+        self._method = "resume_with_get" if resume_with_get else "connect"
         self.loop = asyncio.get_running_loop()
         self._wanted = self.loop.create_future()
         self._stopped = False
@@ -111,10 +116,10 @@ class Link:
 
     async def _run(self, client: AsyncConnectionClient, last_event_id: str | None) -> None:
         try:
-            result = await client.connect(last_event_id)
+            result = await getattr(client, self._method)(last_event_id)
             if not isinstance(result, AsyncConnectionResult):
                 raise TypeError(
-                    "AsyncConnectionClient.connect must return an AsyncConnectionResult, "
+                    f"AsyncConnectionClient.{self._method} must return an AsyncConnectionResult, "
                     f"not {type(result).__name__}"
                 )
         except BaseException as error:
@@ -152,6 +157,7 @@ class Link:
                 result._status,
                 result._url,
                 result._withheld_headers,
+                result._proves_end,
             )
             await self._next_want()
             if is_direct:

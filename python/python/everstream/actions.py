@@ -58,18 +58,51 @@ class Start(Action):
 class Fault(Action):
     """The connection ended, or could not be made.
 
-    The client reconnects if you go on reading, or call ``start()``.
+    The client reconnects if you go on reading, or call ``start()``. If :attr:`not_repeated` is set,
+    only ``start()`` does.
     """
 
-    __slots__ = ("_error",)
+    __slots__ = ("_discarded_bytes", "_error", "_ignored_text", "_not_repeated")
 
-    def __init__(self, error: Exception | None) -> None:
+    def __init__(
+        self,
+        error: Exception | None,
+        *,
+        discarded_bytes: int = 0,
+        ignored_text: str | None = None,
+        not_repeated: bool = False,
+    ) -> None:
         self._error = error
+        self._discarded_bytes = discarded_bytes
+        self._ignored_text = ignored_text
+        self._not_repeated = not_repeated
 
     @property
     def error(self) -> Exception | None:
         """Why; ``None`` if the server ended the stream in an orderly way, or at ``interrupt()``."""
         return self._error
+
+    @property
+    def not_repeated(self) -> bool:
+        """Whether the stream has ended although the error strategy would continue: the request
+        isn't safe (RFC 9110, section 9.2.1), and the server may have acted on it. See
+        ``repeat_unsafe`` and ``resume_with_get`` of :class:`~everstream.SSEClient`.
+        """
+        return self._not_repeated
+
+    @property
+    def discarded_bytes(self) -> int:
+        """The size of the unfinished event that was discarded at a clean end, because no blank line
+        followed it; 0 if there was none, and after an error or ``interrupt()``.
+        """
+        return self._discarded_bytes
+
+    @property
+    def ignored_text(self) -> str | None:
+        """The first 200 bytes of a response that ended cleanly and had no field and no comment at
+        all, such as an error in JSON; else ``None``.
+        """
+        return self._ignored_text
 
     @property
     def headers(self) -> Mapping[str, Any] | None:
@@ -78,4 +111,5 @@ class Fault(Action):
         return headers
 
     def __repr__(self) -> str:
-        return f"Fault({self._error!r})"
+        not_repeated = ", not_repeated=True" if self._not_repeated else ""
+        return f"Fault({self._error!r}{not_repeated})"

@@ -46,6 +46,10 @@ class AsyncSSEClient:
         error_strategy: ErrorStrategy | None = None,
         last_event_id: str | None = None,
         logger: logging.Logger | None = None,
+        *,
+        repeat_unsafe: bool = False,
+        resume_with_get: bool = False,
+        dispatch_unfinished: bool = False,
     ) -> None:
         """The parameters are those of :class:`~everstream.SSEClient`, but for ``connect``.
 
@@ -68,6 +72,9 @@ class AsyncSSEClient:
             error_strategy=engine_error_strategy(error_strategy),
             last_event_id=last_event_id,
             logger=logger,
+            repeat_unsafe=repeat_unsafe,
+            resume_with_get=resume_with_get,
+            dispatch_unfinished=dispatch_unfinished,
         )
 
     @property

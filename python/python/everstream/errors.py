@@ -8,7 +8,7 @@ user info of a URL, or the value of a header that was sent.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from ._native import redact_url
 
@@ -30,8 +30,24 @@ __all__ = [
 ]
 
 
+#: What a message says after which a request isn't sent again.
+NOT_REPEATED: Final = (
+    "the request isn't safe to repeat, so it isn't sent again "
+    "(repeat_unsafe and resume_with_get change that)"
+)
+
+
 class SSEError(Exception):
     """Base class of the exceptions of this package."""
+
+    #: Whether the error strategy would have continued, but the request isn't safe (RFC 9110,
+    #: section 9.2.1) and the server may have acted on it. ``repeat_unsafe`` of
+    #: :class:`~everstream.SSEClient` sends it again, ``resume_with_get`` resumes it.
+    not_repeated: bool = False
+
+    def __str__(self) -> str:
+        text = super().__str__()
+        return f"{text}; {NOT_REPEATED}" if self.not_repeated else text
 
 
 class ConnectError(SSEError, ConnectionError):
@@ -112,7 +128,10 @@ class _ResponseError(SSEError):
 
     def __reduce__(self) -> tuple[Any, ...]:
         arguments = (type(self), self._value, self._headers, self._url, self._body, self.args[0])
-        return _restore, arguments, {"_withheld_headers": self._withheld_headers}
+        state: dict[str, Any] = {"_withheld_headers": self._withheld_headers}
+        if self.not_repeated:
+            state["not_repeated"] = True
+        return _restore, arguments, state
 
 
 def _restore(

@@ -108,7 +108,8 @@ impl Follower {
                 self.ledger.start();
             }
             Some(Ok(Action::Event(event))) => return self.event(event, last_event_id),
-            Some(Ok(Action::Fault(fault))) => tally.fault(fault.as_ref()),
+            Some(Ok(Action::Fault(fault))) => tally.fault(Some(&fault)),
+            Some(Ok(Action::End(_))) => tally.fault(None),
             Some(Ok(_)) => {}
             Some(Err(error)) => {
                 add(&tally.gave_up, 1);

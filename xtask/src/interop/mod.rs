@@ -4,8 +4,10 @@
 //! the connection fail in some way, and compares what the command printed with what the
 //! server was given: every event exactly once, in order.
 
+mod cut;
 mod follow;
 mod http;
+mod mcp;
 mod nginx;
 mod report;
 mod starlette;
@@ -17,10 +19,10 @@ use std::time::Duration;
 use crate::sh;
 use report::Report;
 
-const USAGE: &str = "usage: cargo xtask interop [nginx] [starlette] [--command PATH]
+const USAGE: &str = "usage: cargo xtask interop [nginx] [starlette] [mcp] [--command PATH]
 
-  Without a name, both servers. Debian packages that are missing are installed
-  with apt-get (as root), Python's into a venv below target/interop.
+  Without a name, all servers. Debian packages that are missing are installed
+  with apt-get (as root), those of Python and npm below target/interop.
 
   --command PATH   follow with this program instead of building everstream
 ";
@@ -41,16 +43,19 @@ pub(crate) fn run(args: &[String]) -> sh::Outcome {
         print!("{USAGE}");
         return Ok(());
     };
+    let follows = wanted.nginx || wanted.starlette;
     let command = match wanted.command {
         Some(path) => fs::canonicalize(&path)
             .map_err(|error| sh::UsageError(format!("--command {}: {error}", path.display())))?,
         None => {
-            sh::run(&mut sh::cargo([
-                "build",
-                "--release",
-                "--package",
-                "everstream-cli",
-            ]))?;
+            if follows {
+                sh::run(&mut sh::cargo([
+                    "build",
+                    "--release",
+                    "--package",
+                    "everstream-cli",
+                ]))?;
+            }
             sh::target()?.join("release").join("everstream")
         }
     };
@@ -64,6 +69,9 @@ pub(crate) fn run(args: &[String]) -> sh::Outcome {
     }
     if wanted.starlette {
         starlette::run(&context, &mut reports)?;
+    }
+    if wanted.mcp {
+        mcp::run(&context, &mut reports)?;
     }
 
     let failed = reports.iter().filter(|report| report.failed()).count();
@@ -92,18 +100,20 @@ fn scenario(reports: &mut Vec<Report>, title: &str, body: impl FnOnce(&mut Repor
 struct Wanted {
     nginx: bool,
     starlette: bool,
+    mcp: bool,
     command: Option<PathBuf>,
 }
 
 impl Wanted {
     /// `None`: only the usage is wanted.
     fn parse(args: &[String]) -> Result<Option<Wanted>, sh::UsageError> {
-        let (mut nginx, mut starlette, mut command) = (false, false, None);
+        let (mut nginx, mut starlette, mut mcp, mut command) = (false, false, false, None);
         let mut args = args.iter();
         while let Some(arg) = args.next() {
             match arg.as_str() {
                 "nginx" => nginx = true,
                 "starlette" => starlette = true,
+                "mcp" => mcp = true,
                 "--command" => match args.next() {
                     Some(path) => command = Some(PathBuf::from(path)),
                     None => {
@@ -116,9 +126,11 @@ impl Wanted {
                 }
             }
         }
+        let all = !(nginx || starlette || mcp);
         Ok(Some(Wanted {
-            nginx: nginx || !starlette,
-            starlette: starlette || !nginx,
+            nginx: nginx || all,
+            starlette: starlette || all,
+            mcp: mcp || all,
             command,
         }))
     }
@@ -134,11 +146,11 @@ mod tests {
     }
 
     #[test]
-    fn no_name_means_both_servers() {
+    fn no_name_means_all_servers() {
         let wanted = parse(&["--command", "x"]).unwrap().unwrap();
-        assert!(wanted.nginx && wanted.starlette && wanted.command.is_some());
+        assert!(wanted.nginx && wanted.starlette && wanted.mcp && wanted.command.is_some());
         let wanted = parse(&["nginx"]).unwrap().unwrap();
-        assert!(wanted.nginx && !wanted.starlette);
+        assert!(wanted.nginx && !wanted.starlette && !wanted.mcp);
     }
 
     #[test]

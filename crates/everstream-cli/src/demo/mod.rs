@@ -143,7 +143,8 @@ impl Client {
                 };
                 self.story.client(Tone::Recovery, &text);
             }
-            Action::Fault(fault) => self.lost(fault.as_ref()),
+            Action::Fault(fault) => self.lost(Some(&fault)),
+            Action::End(_) => self.lost(None),
             _ => {}
         }
     }

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use everstream::{Action, Http, SseClient};
+use everstream::{Action, Fault, Http, SseClient};
 
 use crate::client_builder::client_builder;
 use crate::duration;
@@ -102,6 +102,7 @@ fn prepare(args: &RecordArgs) -> Result<(SseClient, Recorder<'_>), Problem> {
         events: 0,
         connections: 0,
         lost: None,
+        not_repeated: false,
     };
     Ok((client, recorder))
 }
@@ -213,6 +214,8 @@ struct Recorder<'a> {
     connections: u64,
     /// The connection's end, which is told when it is known whether there will be another.
     lost: Option<String>,
+    /// The server has ended the stream, and the request isn't safe to send again.
+    not_repeated: bool,
 }
 
 /// Why it is over.
@@ -248,6 +251,14 @@ impl Recorder<'_> {
                 report::news(&stopped);
                 Exit::Done
             }
+        }
+    }
+
+    fn asked(&self) -> explain::Asked<'_> {
+        explain::Asked {
+            request: &self.args.request,
+            reconnect: &self.args.reconnect,
+            connections: self.connections,
         }
     }
 
@@ -295,7 +306,7 @@ impl Recorder<'_> {
                     }
                 }
                 Some(Err(error)) => {
-                    explain::gave_up(&error);
+                    explain::gave_up(&error, &self.asked());
                     return End::Told(Exit::from(&error));
                 }
                 None => return self.over(),
@@ -324,19 +335,28 @@ impl Recorder<'_> {
                     response.iter().for_each(|line| report::news(line));
                 }
             }
-            Action::Fault(fault) => {
-                self.tell_lost();
-                let delay = client.next_retry_delay();
-                if let Some(status) = &mut self.status {
-                    status.lost(delay);
+            Action::Fault(fault) => self.disconnected(Some(&fault), client),
+            Action::End(end) => {
+                self.not_repeated = end.not_repeated;
+                self.disconnected(None, client);
+                if let Some(text) = explain::discarded(&end) {
+                    report::warning(&text);
                 }
-                if let Some(fault) = &fault {
-                    explain::warn_of_retry(fault, self.connections);
-                }
-                self.lost = Some(explain::lost(fault.as_ref(), delay));
             }
             _ => {}
         }
+    }
+
+    fn disconnected(&mut self, fault: Option<&Fault>, client: &SseClient) {
+        self.tell_lost();
+        let delay = client.next_retry_delay();
+        if let Some(status) = &mut self.status {
+            status.lost(delay);
+        }
+        if let Some(fault) = fault {
+            explain::warn_of_retry(fault, self.connections);
+        }
+        self.lost = Some(explain::lost(fault, delay));
     }
 
     fn tell_lost(&mut self) {
@@ -360,15 +380,13 @@ impl Recorder<'_> {
     fn over(&self) -> End {
         match (self.stop.asked(), self.args.count) {
             (Some(by), _) => End::Asked(by),
+            (None, None) if self.not_repeated => {
+                End::Told(explain::not_repeated(self.events, &self.asked()))
+            }
             (None, None) => End::Asked("the end of the stream"),
             (None, Some(count)) => {
-                let what = format!(
-                    "the server ended the stream after {} of {count} events",
-                    self.events
-                );
-                report::error(&what, None);
-                report::hint(explain::AGAIN);
-                End::Told(Exit::Broken)
+                let (seen, early) = (self.events, self.not_repeated);
+                End::Told(explain::ended_early(seen, count, early, &self.asked()))
             }
         }
     }

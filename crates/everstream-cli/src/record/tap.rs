@@ -56,18 +56,23 @@ impl ConnectionClient for TapClient {
         self.http.is_repeatable()
     }
 
+    fn can_resume_with_get(&self) -> bool {
+        self.http.can_resume_with_get()
+    }
+
     fn close(&mut self) {
         self.http.close();
     }
 }
 
 fn tapped(connection: Connection, writer: Writer) -> Connection {
-    let start = connection.start().clone();
+    let (start, ending) = (connection.start().clone(), connection.ending());
     let tapped = Connection::from_stream(Tapped {
         connection,
         writer,
         over: false,
-    });
+    })
+    .with_ending(ending);
     match (start.status, start.url) {
         (Some(status), Some(url)) => tapped.with_response(status, start.headers, url),
         _ => tapped.with_headers(start.headers),

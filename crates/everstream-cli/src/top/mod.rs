@@ -23,7 +23,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use everstream::{Error, SseClient};
+use everstream::{Action, Error, SseClient};
 use tokio::sync::{Notify, mpsc};
 use tokio::task::{JoinSet, LocalSet};
 
@@ -166,7 +166,7 @@ async fn watch(args: &TopArgs, clients: Vec<SseClient>) -> Exit {
     tasks.abort_all();
     drop(screen);
     match ended {
-        Ok(ends) => sum_up(&shared.streams.borrow(), &ends),
+        Ok(ends) => sum_up(args, &shared.streams.borrow(), &ends),
         Err(error) => {
             report::error("the terminal can't be used any more", Some(&error));
             Exit::Failed
@@ -175,17 +175,28 @@ async fn watch(args: &TopArgs, clients: Vec<SseClient>) -> Exit {
 }
 
 /// Why a stream ended by itself.
-type End = (usize, Option<Error>);
+struct End {
+    index: usize,
+    error: Option<Error>,
+    /// The server has ended it, and the request isn't safe to send again.
+    not_repeated: bool,
+}
 
 /// Reads a stream to its end.
 async fn follow(mut client: SseClient, index: usize, shared: Rc<Shared>) -> End {
     let mut actions: u32 = 0;
+    let mut not_repeated = false;
     let error = loop {
         match client.next_action().await {
-            Some(Ok(action)) => shared.update(index, |stream, now| {
-                let (id, delay) = (client.last_event_id(), client.next_retry_delay());
-                stream.take(&action, id, delay, now);
-            }),
+            Some(Ok(action)) => {
+                if let Action::End(end) = &action {
+                    not_repeated = end.not_repeated;
+                }
+                shared.update(index, |stream, now| {
+                    let (id, delay) = (client.last_event_id(), client.next_retry_delay());
+                    stream.take(&action, id, delay, now);
+                });
+            }
             Some(Err(error)) => break Some(error),
             None => break None,
         }
@@ -195,7 +206,11 @@ async fn follow(mut client: SseClient, index: usize, shared: Rc<Shared>) -> End 
         }
     };
     shared.update(index, |stream, now| stream.end(error.as_ref(), now));
-    (index, error)
+    End {
+        index,
+        error,
+        not_repeated,
+    }
 }
 
 /// Draws until it is asked to stop; returns the streams that ended before.
@@ -253,7 +268,8 @@ async fn display(
 
 /// What stays on the screen afterwards, and the exit code: that of the first stream if all have
 /// ended by themselves.
-fn sum_up(streams: &[Stream], ends: &[End]) -> Exit {
+fn sum_up(args: &TopArgs, streams: &[Stream], ends: &[End]) -> Exit {
+    let mut exit = Exit::Done;
     for (index, stream) in streams.iter().enumerate() {
         let plural = if stream.events == 1 { "" } else { "s" };
         let mut text = format!("{}: {} event{plural}", stream.url, stream.events);
@@ -264,16 +280,29 @@ fn sum_up(streams: &[Stream], ends: &[End]) -> Exit {
         if let Some(text) = &stream.withheld {
             report::warning(text);
         }
-        if let Some((_, Some(error))) = ends.iter().find(|(ended, _)| *ended == index) {
-            explain::gave_up_after_warning(error);
+        let Some(end) = ends.iter().find(|end| end.index == index) else {
+            continue;
+        };
+        let asked = explain::Asked {
+            request: &args.request,
+            reconnect: &args.reconnect,
+            connections: stream.connections,
+        };
+        let code = match &end.error {
+            Some(error) => {
+                explain::gave_up_after_warning(error, &asked);
+                Exit::from(error)
+            }
+            None if end.not_repeated => explain::not_repeated(stream.events, &asked),
+            None => Exit::Done,
+        };
+        if index == 0 {
+            exit = code;
         }
     }
-    if ends.len() < streams.len() {
-        return Exit::Done;
-    }
-    match ends.iter().find(|(index, _)| *index == 0) {
-        Some((_, Some(error))) => Exit::from(error),
-        _ => Exit::Done,
+    match ends.len() < streams.len() {
+        true => Exit::Done,
+        false => exit,
     }
 }
 

@@ -100,15 +100,13 @@ impl Stream {
                 self.last_sign = Some(now);
             }
             Action::Fault(fault) => {
-                self.warn(fault.as_ref().and_then(explain::withheld_before));
-                let why = match fault {
-                    Some(fault) => report::chain(fault),
-                    None => "the server ended the connection".to_owned(),
-                };
-                self.last_error = Some((now, clip(&why)));
-                self.state = State::Retrying {
-                    until: now.saturating_add(delay),
-                };
+                self.warn(explain::withheld_before(fault));
+                self.lost(&report::chain(fault), delay, now);
+            }
+            Action::End(end) => {
+                let why = explain::discarded(end);
+                let why = why.as_deref().unwrap_or("the server ended the connection");
+                self.lost(why, delay, now);
             }
             _ => {}
         }
@@ -118,6 +116,13 @@ impl Stream {
         if self.withheld.is_none() {
             self.withheld = withheld.as_deref().map(clip);
         }
+    }
+
+    fn lost(&mut self, why: &str, delay: Duration, now: Duration) {
+        self.last_error = Some((now, clip(why)));
+        self.state = State::Retrying {
+            until: now.saturating_add(delay),
+        };
     }
 
     fn event(&mut self, event: &Event, now: Duration) {
@@ -214,7 +219,7 @@ impl Kinds {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use everstream::{ErrorResponse, Fault, Start};
+    use everstream::{End, ErrorResponse, Fault, Start};
 
     pub(in crate::top) fn at(seconds: u64) -> Duration {
         Duration::from_secs(seconds)
@@ -248,7 +253,7 @@ pub(super) mod tests {
             (stream.last_event, stream.last_sign),
             (Some(at(2)), Some(at(4)))
         );
-        take(&mut stream, &Action::Fault(Some(Fault::Incomplete)), 5);
+        take(&mut stream, &Action::Fault(Fault::Incomplete), 5);
         assert_eq!(stream.state, State::Retrying { until: at(8) });
         assert!(
             stream
@@ -258,6 +263,11 @@ pub(super) mod tests {
         );
         take(&mut stream, &start, 8);
         assert_eq!(stream.reconnects(), 1);
+        let mut end = Box::<End>::default();
+        end.discarded_bytes = 7;
+        take(&mut stream, &Action::End(end), 8);
+        let (_, why) = stream.last_error.as_ref().unwrap();
+        assert!(why.contains("unfinished event of 7 bytes"), "{why}");
         stream.end(None, at(9));
         assert_eq!(stream.state, State::Ended);
         assert_eq!(stream.last_id.as_deref(), Some("7"));
@@ -277,7 +287,7 @@ pub(super) mod tests {
         let mut stream = Stream::new("http://a.test/");
         take(&mut stream, &self::start(), 1);
         assert_eq!(stream.withheld, None);
-        take(&mut stream, &Action::Fault(Some(refused)), 2);
+        take(&mut stream, &Action::Fault(refused), 2);
         take(&mut stream, &Action::Start(Box::new(start)), 3);
         assert_eq!(
             stream.withheld.as_deref(),

@@ -99,13 +99,13 @@ impl Decoder {
         end: usize,
         input: &mut &'i [u8],
     ) -> Result<Option<T>, TooLarge> {
-        let rest = self.ends.take_line(input, end);
+        let (rest, end) = self.ends.take_line(input, end);
         if self.ends_ignored_comment(rest) {
             let first = self.first(input);
             return self.decode_first(first, input);
         }
         let mut lent = Lent::default();
-        let step = self.resume(rest, input, &mut lent);
+        let step = self.resume(rest, end, input, &mut lent);
         self.item(step, &lent)
     }
 
@@ -144,7 +144,7 @@ impl Decoder {
     }
 
     #[inline(always)]
-    fn item<'a, T: Form<'a>>(
+    pub(super) fn item<'a, T: Form<'a>>(
         &'a mut self,
         step: Result<Option<Step>, Exceeded>,
         lent: &Lent<'a>,

@@ -1,10 +1,11 @@
 //! Line by line, as the standard has it (WHATWG HTML 9.2.6).
 
-use super::{BOM, Decoder, Exceeded, Step};
+use super::unfinished::Opening;
+use super::{Decoder, Exceeded, Step};
 use crate::block::Lent;
 use crate::field::{Field, parse_retry, split_field, without_space};
 use crate::item::Oversize;
-use crate::line::Piece;
+use crate::line::{LateLf, LineEnd, Piece};
 use crate::utf8;
 
 impl Decoder {
@@ -15,7 +16,10 @@ impl Decoder {
         input: &mut &'i [u8],
         lent: &mut Lent<'i>,
     ) -> Result<Option<Step>, Exceeded> {
-        self.ends.drop_lf(input);
+        let late_lf = self.ends.drop_lf(input);
+        if late_lf != LateLf::None {
+            self.end_late(late_lf);
+        }
         self.step(input, lent)
     }
 
@@ -24,17 +28,18 @@ impl Decoder {
     pub(super) fn resume<'i>(
         &mut self,
         rest: &[u8],
+        end: LineEnd,
         input: &mut &'i [u8],
         lent: &mut Lent<'i>,
     ) -> Result<Option<Step>, Exceeded> {
-        let step = self.end_open_line(rest);
+        let step = self.end_open_line(rest, end);
         if !matches!(step, Ok(None)) {
             return step;
         }
         // Mostly a blank line comes next.
         if let [b'\n', rest @ ..] = *input {
             *input = rest;
-            if let Some(step) = self.dispatch() {
+            if let Some(step) = self.dispatch(LineEnd::Lf) {
                 return Ok(Some(step));
             }
         }
@@ -51,7 +56,7 @@ impl Decoder {
         let mut rest = *input;
         let step = loop {
             match self.ends.take(&mut rest) {
-                Some(Piece::End(line)) => match self.line(line, lent) {
+                Some(Piece::End(line, end)) => match self.line(line, end, lent) {
                     Ok(None) => {}
                     step => break step,
                 },
@@ -77,22 +82,28 @@ impl Decoder {
     pub(super) fn line<'i>(
         &mut self,
         mut line: &'i [u8],
+        end: LineEnd,
         lent: &mut Lent<'i>,
     ) -> Result<Option<Step>, Exceeded> {
         let too_long = line.len() > self.limit;
-        if core::mem::take(&mut self.at_start) {
-            line = line.strip_prefix(BOM).unwrap_or(line);
+        if self.opening != Opening::Known {
+            line = self.open_with(line, end);
         }
         if line.is_empty() {
-            return Ok(self.dispatch());
+            return Ok(self.dispatch(end));
         }
         let (field, value) = split_field(line);
+        let received = line.len() + end.len();
         if too_long {
-            return self.too_large(field);
+            return self.line_too_long(field, received);
         }
         match field {
-            Field::Comment if self.ignore_comments => return Ok(None),
+            Field::Comment if self.ignore_comments => {
+                self.ends.uncount_line();
+                return Ok(None);
+            }
             Field::Comment => {
+                self.ends.uncount_line();
                 match utf8::valid(value) {
                     Some(text) => lent.comment = Some(text),
                     None => self.set_comment(value),
@@ -100,6 +111,7 @@ impl Decoder {
                 return Ok(Some(Step::Comment));
             }
             Field::Retry => {
+                self.ends.uncount_line();
                 return Ok(parse_retry(without_space(value)).map(|delay| {
                     self.retry = delay;
                     Step::Retry
@@ -107,12 +119,20 @@ impl Decoder {
             }
             // "If the field value does not contain U+0000 NULL".
             Field::Id if !value.contains(&0) => self.block.set_id(without_space(value)),
-            Field::Id | Field::Other => return Ok(None),
-            Field::Data | Field::Event if self.block.skipped => return Ok(None),
+            Field::Id => {}
+            Field::Other => {
+                self.ends.uncount_line();
+                return Ok(None);
+            }
+            Field::Data | Field::Event if self.block.skipped => {
+                self.block.count(received);
+                return Ok(None);
+            }
             Field::Data => self.block.add_data_line(without_space(value), lent),
             Field::Event => self.block.set_event(without_space(value)),
         }
         self.fresh = false;
+        self.block.count(received);
         if self.block.fits(lent) {
             Ok(None)
         } else {
@@ -121,7 +141,7 @@ impl Decoder {
     }
 
     /// A blank line (WHATWG HTML 9.2.6, "dispatch the event").
-    fn dispatch(&mut self) -> Option<Step> {
+    pub(super) fn dispatch(&mut self, end: LineEnd) -> Option<Step> {
         if self.fresh {
             return None;
         }
@@ -140,7 +160,8 @@ impl Decoder {
         } else {
             self.dispatched = false;
             self.block.forget();
-            self.fresh = true;
+            self.fresh = self.opening != Opening::Unknown;
+            self.keep_ignored(end.bytes());
             None
         }
     }
@@ -149,11 +170,20 @@ impl Decoder {
         utf8::push_whole(&mut self.comment, text);
     }
 
+    #[cold]
+    fn line_too_long(&mut self, field: Field, received: usize) -> Result<Option<Step>, Exceeded> {
+        match field.is_of_event() {
+            true => self.block.count(received),
+            false => self.ends.uncount_line(),
+        }
+        self.too_large(field)
+    }
+
     /// A line of this field exceeds the limit. If it is one of an event, the rest of the block is
     /// left out.
     #[cold]
     pub(super) fn too_large(&mut self, field: Field) -> Result<Option<Step>, Exceeded> {
-        if matches!(field, Field::Data | Field::Event | Field::Id) {
+        if field.is_of_event() {
             self.fresh = false;
             self.block.skip();
         }

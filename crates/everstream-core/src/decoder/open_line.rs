@@ -1,9 +1,11 @@
 //! A line that goes on in the next chunk.
 
+use super::unfinished::Opening;
 use super::{BOM, Decoder, Exceeded, Step};
 use crate::block::{self, Lent};
 use crate::field::{Field, split_field, without_space};
 use crate::item::TooLarge;
+use crate::line::LineEnd;
 
 /// So much of a line tells whether its field is one of those that make an event, and whether the
 /// value of a data line begins with a space.
@@ -18,8 +20,10 @@ pub(super) enum OpenLine {
     Raw,
     /// It is a `data:` line: its value goes to the block piece by piece.
     Data,
-    /// It is too long, and its rest doesn't matter.
+    /// It is too long, a line of an event, and its rest is only counted.
     Discarded,
+    /// It is too long, and no line of an event.
+    Passed,
 }
 
 impl Decoder {
@@ -63,13 +67,19 @@ impl Decoder {
             OpenLine::Data => self.extend_data_line(bytes),
             OpenLine::Empty | OpenLine::Raw => self.extend_raw_line(bytes),
             OpenLine::Discarded => Ok(()),
+            OpenLine::Passed => {
+                self.keep_ignored(bytes);
+                Ok(())
+            }
         }
     }
 
     #[inline]
     fn open_data_line(&mut self) {
         self.open = OpenLine::Data;
-        self.at_start = false;
+        if self.opening != Opening::Known {
+            self.set_known();
+        }
         self.fresh = false;
         self.block.begin_open_data_line();
     }
@@ -79,7 +89,8 @@ impl Decoder {
         if self.open_len <= self.limit && self.block.push_piece(value) {
             Ok(())
         } else {
-            self.discard_line(Field::Data)
+            self.discard_line();
+            self.too_large(Field::Data).map(drop)
         }
     }
 
@@ -91,9 +102,10 @@ impl Decoder {
         let wanted = FIELD_START.saturating_sub(self.raw.len());
         let (head, tail) = bytes.split_at(wanted.min(bytes.len()));
         self.raw.extend_from_slice(head);
-        let line = without_bom(&self.raw, self.at_start);
+        let line = without_bom(&self.raw, self.opening);
         if let Some(value @ [_, ..]) = line.strip_prefix(b"data:") {
             let value = self.raw.len() - without_space(value).len();
+            self.block.uncount(self.raw.len() - line.len());
             self.open_data_line();
             self.block.push_data(&self.raw[value..]);
             self.raw.clear();
@@ -107,26 +119,55 @@ impl Decoder {
             self.raw.extend_from_slice(tail);
             return Ok(());
         }
-        self.discard_line(split_field(line).0)
+        self.discard_raw_line(tail).map(drop)
     }
 
     #[cold]
-    fn discard_line(&mut self, field: Field) -> Result<(), Exceeded> {
+    fn discard_raw_line(&mut self, tail: &[u8]) -> Result<Option<Step>, Exceeded> {
+        let raw = core::mem::take(&mut self.raw);
+        let line = without_bom(&raw, self.opening);
+        let field = split_field(line).0;
+        self.discard_line();
+        if field.is_of_event() {
+            self.block.uncount(raw.len() - line.len());
+            self.set_known();
+        } else {
+            self.open = OpenLine::Passed;
+            if self.opening != Opening::Known {
+                self.open_with(&raw, LineEnd::None);
+                self.keep_ignored(tail);
+            }
+        }
+        self.too_large(field)
+    }
+
+    #[cold]
+    fn discard_line(&mut self) {
         block::clear_bytes(&mut self.raw);
-        self.at_start = false;
         self.open = OpenLine::Discarded;
-        self.too_large(field).map(drop)
     }
 
     /// The end of a line that began in an earlier chunk.
     #[inline]
-    pub(super) fn end_open_line(&mut self, rest: &[u8]) -> Result<Option<Step>, Exceeded> {
+    pub(super) fn end_open_line(
+        &mut self,
+        rest: &[u8],
+        end: LineEnd,
+    ) -> Result<Option<Step>, Exceeded> {
         let within_limit = self.extend_open_line(rest);
-        self.open_len = 0;
+        let len = core::mem::take(&mut self.open_len);
         let open = core::mem::replace(&mut self.open, OpenLine::Empty);
+        match open {
+            OpenLine::Data | OpenLine::Discarded => self.block.count(len + end.len()),
+            OpenLine::Passed => {
+                self.keep_ignored(end.bytes());
+                self.ends.uncount_line();
+            }
+            OpenLine::Empty | OpenLine::Raw => {}
+        }
         within_limit?;
         match open {
-            OpenLine::Empty | OpenLine::Discarded => Ok(None),
+            OpenLine::Empty | OpenLine::Discarded | OpenLine::Passed => Ok(None),
             OpenLine::Data => {
                 if self.block.fits(&mut Lent::default()) {
                     Ok(None)
@@ -134,15 +175,15 @@ impl Decoder {
                     self.too_large(Field::Data)
                 }
             }
-            OpenLine::Raw => self.end_raw_line(),
+            OpenLine::Raw => self.end_raw_line(end),
         }
     }
 
     #[inline(never)]
-    fn end_raw_line(&mut self) -> Result<Option<Step>, Exceeded> {
+    fn end_raw_line(&mut self, end: LineEnd) -> Result<Option<Step>, Exceeded> {
         let mut raw = core::mem::take(&mut self.raw);
         let mut lent = Lent::default();
-        let step = self.line(&raw, &mut lent);
+        let step = self.line(&raw, end, &mut lent);
         self.block.keep(&mut lent);
         if let Some(text) = lent.comment {
             self.set_comment(text.as_bytes());
@@ -155,9 +196,9 @@ impl Decoder {
 
 /// A line, or the beginning of one.
 #[inline]
-fn without_bom(line: &[u8], at_start: bool) -> &[u8] {
+pub(super) fn without_bom(line: &[u8], opening: Opening) -> &[u8] {
     match line.strip_prefix(BOM) {
-        Some(rest) if at_start => rest,
+        Some(rest) if opening == Opening::Start => rest,
         _ => line,
     }
 }

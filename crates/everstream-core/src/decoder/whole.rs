@@ -5,6 +5,7 @@ use memchr::memchr2;
 
 use super::Decoder;
 use super::open_line::OpenLine;
+use super::unfinished::Opening;
 use crate::block;
 use crate::field::{Field, split_field, without_space};
 use crate::line::{after_lf, find_near_end};
@@ -84,7 +85,7 @@ impl Decoder {
         let Some(data) = utf8::valid_prefix(value, end) else {
             return Plain::Other;
         };
-        self.at_start = false;
+        self.opening = Opening::Known;
         *input = rest;
         Plain::Data(data)
     }
@@ -98,7 +99,10 @@ impl Decoder {
         if ignored {
             block::clear_bytes(&mut self.raw);
             self.open = OpenLine::Empty;
-            self.at_start = false;
+            if self.opening != Opening::Known {
+                self.set_known();
+            }
+            self.ends.uncount_line();
         }
         ignored
     }
@@ -114,7 +118,12 @@ impl Decoder {
         let at_first_sight = input.len();
         loop {
             let rest = match *input {
-                [b'\n', rest @ ..] | [b'\r', b'\n', rest @ ..] => rest,
+                [b'\n', rest @ ..] | [b'\r', b'\n', rest @ ..] => {
+                    if self.opening == Opening::Start {
+                        self.opening = Opening::Blank;
+                    }
+                    rest
+                }
                 [b':', text @ ..] => {
                     let Some(end) = find_near_end(text) else {
                         return First::Piece;
@@ -129,10 +138,11 @@ impl Decoder {
                         let Some(text) = utf8::valid_prefix(text, end) else {
                             return First::Lines;
                         };
-                        self.at_start = false;
+                        self.opening = Opening::Known;
                         *input = rest;
                         return First::Comment(text);
                     }
+                    self.opening = Opening::Known;
                     rest
                 }
                 // `plain` has seen that it isn't.
@@ -141,7 +151,6 @@ impl Decoder {
                 [b'e' | b'i', ..] => return self.fields(input),
                 _ => return First::Lines,
             };
-            self.at_start = false;
             *input = rest;
         }
     }
@@ -196,7 +205,9 @@ impl Decoder {
             _ => return First::Lines,
         };
         let Some(end) = memchr2(b'\n', b'\r', value) else {
-            self.keep_fields(fields);
+            if !fields.is_empty() {
+                self.keep_fields(fields, input.len() - line.len());
+            }
             *input = line;
             return First::Piece;
         };
@@ -208,11 +219,13 @@ impl Decoder {
             .filter(|rest| input.len() - rest.len() <= self.limit)
             .and_then(|rest| Some((utf8::valid_prefix(value, end)?, rest)));
         let Some((data, rest)) = whole else {
-            self.keep_fields(fields);
+            if !fields.is_empty() {
+                self.keep_fields(fields, input.len() - line.len());
+            }
             *input = line;
             return First::Lines;
         };
-        self.at_start = false;
+        self.opening = Opening::Known;
         *input = rest;
         if let Some(id) = fields.id {
             block::clear(&mut self.last_id);
@@ -221,13 +234,11 @@ impl Decoder {
         First::Event(data, fields)
     }
 
-    #[inline]
-    fn keep_fields(&mut self, fields: Fields<'_>) {
-        if fields.is_empty() {
-            return;
-        }
-        self.at_start = false;
+    #[inline(never)]
+    fn keep_fields(&mut self, fields: Fields<'_>, received: usize) {
+        self.opening = Opening::Known;
         self.fresh = false;
+        self.block.count(received);
         self.block.set_fields(fields.event, fields.id);
     }
 }

@@ -16,17 +16,31 @@ use alloc::boxed::Box;
 use core::fmt;
 use core::time::Duration;
 
-/// The longest delay of [`backoff`], unless it is told otherwise: 30 s.
+/// How far [`backoff`] grows, unless it is told otherwise: 30 s. A longer base, by the user or the
+/// server, is kept as it is and doesn't grow.
 ///
 /// ```
 /// use everstream_core::retry_delay::{self, BaseDelay, DEFAULT_MAX_DELAY, RetryDelayStrategy};
 /// use std::time::Duration;
 ///
 /// let mut strategy = retry_delay::backoff().jitter(0.0);
+/// let base = BaseDelay::configured(Duration::from_secs(20));
+/// assert_eq!(strategy.apply(base), base.delay);
+/// assert_eq!(strategy.apply(base), DEFAULT_MAX_DELAY);
+///
+/// let mut strategy = retry_delay::backoff().jitter(0.0);
 /// let hour = BaseDelay::configured(Duration::from_secs(3600));
-/// assert_eq!(strategy.apply(hour), DEFAULT_MAX_DELAY);
+/// assert_eq!(strategy.apply(hour), hour.delay);
+/// assert_eq!(strategy.apply(hour), hour.delay);
 /// ```
 pub const DEFAULT_MAX_DELAY: Duration = Duration::from_secs(30);
+
+/// After a clean end the server is asked again after this time at the earliest, unless it asked for
+/// another with `retry:`. It is what browsers wait, and leaves room for polling.
+const POLL_DELAY: Duration = Duration::from_secs(3);
+
+/// How far a delay that the server asked for grows while it ends its responses cleanly without a new id.
+const UNCHANGED_POLL_DELAY: Duration = Duration::from_secs(1);
 
 /// The delay that a strategy starts from.
 ///
@@ -48,6 +62,8 @@ pub struct BaseDelay {
     pub delay: Duration,
     /// Whether the server asked for it with a `retry:` field, rather than the user's configuration.
     pub from_server: bool,
+    /// The server asked for more than [`max_server_retry_delay`](crate::SessionConfig::max_server_retry_delay).
+    is_limited: bool,
 }
 
 impl BaseDelay {
@@ -62,6 +78,7 @@ impl BaseDelay {
         BaseDelay {
             delay,
             from_server: false,
+            is_limited: false,
         }
     }
 
@@ -76,6 +93,25 @@ impl BaseDelay {
         BaseDelay {
             delay,
             from_server: true,
+            is_limited: false,
+        }
+    }
+
+    /// A delay that the server asked for, within the limits of the user. The floor wins over a ceiling
+    /// below it.
+    pub(crate) fn from_server_within(delay: Duration, least: Duration, most: Duration) -> Self {
+        BaseDelay {
+            is_limited: delay > most && least <= most,
+            ..BaseDelay::from_server(delay.min(most).max(least))
+        }
+    }
+
+    /// What the server may not be asked before. Where a limit of the user forbids to wait for that, the
+    /// delay is spread below the limit, as any other.
+    fn asked(self) -> Duration {
+        match self.from_server && !self.is_limited {
+            true => self.delay,
+            false => Duration::ZERO,
         }
     }
 }
@@ -84,7 +120,11 @@ impl BaseDelay {
 ///
 /// It may keep state over consecutive faults; [`reset`](Self::reset) brings it back to what it was
 /// at first. That happens after a connection that lasted, and, once until the next such connection,
-/// when the server changes the base.
+/// when the server changes the base. It is asked once for each connection, or attempt, that was lost.
+///
+/// A strategy that wraps [`Backoff`] delegates all methods, or else
+/// [`apply_after_clean_end`](Self::apply_after_clean_end) and
+/// [`resets_after_delivery`](Self::resets_after_delivery) are those of any other strategy.
 ///
 /// ```
 /// use everstream_core::retry_delay::{BaseDelay, RetryDelayStrategy};
@@ -107,6 +147,47 @@ impl BaseDelay {
 pub trait RetryDelayStrategy: Send {
     /// The delay after this fault.
     fn apply(&mut self, base: BaseDelay) -> Duration;
+
+    /// The delay after a clean end: the framing of the response proves that it is complete
+    /// ([`Ending::Complete`](crate::Ending::Complete)), and it delivered an event, an id or a comment.
+    /// `id_changed` says whether the next request will resume from another id than that response did.
+    ///
+    /// Only called if [`retry_delay_reset_threshold`] is at its default, in place of
+    /// [`apply`](Self::apply). Default: what `apply` says.
+    ///
+    /// [`retry_delay_reset_threshold`]: crate::SessionConfig::retry_delay_reset_threshold
+    ///
+    /// ```
+    /// use everstream_core::retry_delay::{self, BaseDelay, RetryDelayStrategy};
+    /// use std::time::Duration;
+    ///
+    /// let mut strategy = retry_delay::backoff().jitter(0.0);
+    /// let base = BaseDelay::from_server(Duration::from_millis(200));
+    /// for _ in 0..3 {
+    ///     assert_eq!(strategy.apply_after_clean_end(base, true), base.delay);
+    /// }
+    /// ```
+    fn apply_after_clean_end(&mut self, base: BaseDelay, id_changed: bool) -> Duration {
+        _ = id_changed;
+        self.apply(base)
+    }
+
+    /// Whether a connection of 25 s that delivered an event, an id or a comment resets this strategy,
+    /// as one of [`retry_delay_reset_threshold`] does. It has no effect if that isn't at its default.
+    /// Default: no.
+    ///
+    /// [`retry_delay_reset_threshold`]: crate::SessionConfig::retry_delay_reset_threshold
+    ///
+    /// ```
+    /// use everstream_core::retry_delay::{self, RetryDelayStrategy};
+    ///
+    /// assert!(retry_delay::backoff().resets_after_delivery());
+    /// assert!(!retry_delay::backoff().multiplier(3.0).resets_after_delivery());
+    /// assert!(!retry_delay::from_fn(|base| base.delay).resets_after_delivery());
+    /// ```
+    fn resets_after_delivery(&self) -> bool {
+        false
+    }
 
     /// Goes back to the original state.
     fn reset(&mut self) {}
@@ -147,6 +228,14 @@ impl RetryDelayStrategy for Box<dyn RetryDelayStrategy> {
         (**self).apply(base)
     }
 
+    fn apply_after_clean_end(&mut self, base: BaseDelay, id_changed: bool) -> Duration {
+        (**self).apply_after_clean_end(base, id_changed)
+    }
+
+    fn resets_after_delivery(&self) -> bool {
+        (**self).resets_after_delivery()
+    }
+
     fn reset(&mut self) {
         (**self).reset();
     }
@@ -160,12 +249,31 @@ impl RetryDelayStrategy for Box<dyn RetryDelayStrategy> {
     }
 }
 
-/// Exponential back-off with jitter: the default.
+/// Exponential backoff with jitter: the default.
 ///
-/// The n-th delay in a row is the base, multiplied n times, at most the cap; up to half of it is
-/// left off at random, so that the clients of a server that restarts don't come back at the same
-/// moment. If the server asked for the base with `retry:`, it isn't asked before: what would be left
-/// off of that is added instead, and the *default* cap yields to it.
+/// The n-th delay in a row is the base, multiplied n times, at most the cap. Jitter shortens it by up
+/// to half, so that the clients of a server that restarts don't reconnect at the same moment. If the
+/// server asked for the base with `retry:`, it isn't asked before: jitter lengthens that delay instead.
+/// The *default* cap of 30 s yields to a longer base.
+///
+/// # After a clean end
+///
+/// A server that is polled ends each response cleanly: with a last chunk, a full `Content-Length` or
+/// END_STREAM. If the response delivered an event, an id or a comment, the delay is:
+///
+/// | the last event id | with `retry:` | without |
+/// |---|---|---|
+/// | has changed since the request | `retry:` | 3 s, or a longer base |
+/// | is the same | grows from `retry:` up to 1 s, or a longer `retry:` | grows from the base up to 3 s, or a longer base |
+///
+/// Jitter lengthens these delays by up to half, and never shortens them. A clean end never resets the
+/// backoff: the delay after a refused connection is as long as before it. A response that ends with its
+/// connection isn't a clean end.
+///
+/// With [`max_delay`](Backoff::max_delay), [`no_max_delay`](Backoff::no_max_delay) or
+/// [`multiplier`](Backoff::multiplier), or another
+/// [`retry_delay_reset_threshold`](crate::SessionConfig::retry_delay_reset_threshold) than 60 s, clean
+/// ends are treated like faults, and only a connection of that threshold resets the backoff.
 ///
 /// ```
 /// use everstream_core::retry_delay::{self, BaseDelay, RetryDelayStrategy};
@@ -181,6 +289,7 @@ pub fn backoff() -> Backoff {
         multiplier: 2.0,
         jitter: 0.5,
         factor: 1.0,
+        is_built_in: true,
         random: None,
     }
 }
@@ -205,6 +314,8 @@ pub struct Backoff {
     jitter: f64,
     /// What the base is multiplied with the next time.
     factor: f64,
+    /// The user set neither a cap nor a multiplier.
+    is_built_in: bool,
     random: Option<SplitMix64>,
 }
 
@@ -216,8 +327,9 @@ enum Cap {
 }
 
 impl Backoff {
-    /// Caps the delay, whatever the server asks for. Default: 30 s, which yields to a server that
-    /// asks for more.
+    /// Caps the delay, whatever the server asks for. Default: 30 s, which yields to a longer base. Any
+    /// value, also 30 s, turns off the [delays after a clean end](backoff#after-a-clean-end) and
+    /// the reset after a connection of 25 s.
     ///
     /// ```
     /// # use everstream_core::retry_delay::{self, BaseDelay, RetryDelayStrategy};
@@ -229,10 +341,11 @@ impl Backoff {
     #[must_use]
     pub fn max_delay(mut self, max_delay: Duration) -> Self {
         self.max_delay = Cap::User(max_delay);
+        self.is_built_in = false;
         self
     }
 
-    /// Takes the cap away.
+    /// Removes the cap. This turns off the same as [`max_delay`](Self::max_delay).
     ///
     /// ```
     /// # use everstream_core::retry_delay::{self, BaseDelay, RetryDelayStrategy};
@@ -244,11 +357,12 @@ impl Backoff {
     #[must_use]
     pub fn no_max_delay(mut self) -> Self {
         self.max_delay = Cap::None;
+        self.is_built_in = false;
         self
     }
 
     /// How much longer each delay is than the one before. Default: 2. Less than 1, and what isn't
-    /// a number, counts as 1.
+    /// a number, counts as 1. Any value turns off the same as [`max_delay`](Self::max_delay).
     ///
     /// ```
     /// # use everstream_core::retry_delay::{self, BaseDelay, RetryDelayStrategy};
@@ -262,6 +376,7 @@ impl Backoff {
     pub fn multiplier(mut self, multiplier: f64) -> Self {
         // `max` returns the number if the other isn't one.
         self.multiplier = multiplier.max(1.0);
+        self.is_built_in = false;
         self
     }
 
@@ -300,22 +415,26 @@ impl Backoff {
         self.random = Some(SplitMix64(seed));
         self
     }
+
+    /// A random delay from `low` to `high`.
+    fn between(&mut self, low: Duration, high: Duration) -> Duration {
+        let random = self.random.get_or_insert(SplitMix64(0)).next_unit();
+        low.saturating_add(multiply(high.saturating_sub(low), random))
+            .min(high)
+    }
 }
 
 impl RetryDelayStrategy for Backoff {
     fn apply(&mut self, base: BaseDelay) -> Duration {
-        let asked = if base.from_server {
-            base.delay
-        } else {
-            Duration::ZERO
-        };
+        let asked = base.asked();
         let cap = match self.max_delay {
-            // Not asking a server too early is worth more than a default.
-            Cap::Default => DEFAULT_MAX_DELAY.max(asked),
+            // What the user or the server asked for is worth more than a default.
+            Cap::Default => DEFAULT_MAX_DELAY.max(base.delay),
             Cap::User(max_delay) => max_delay,
             Cap::None => Duration::MAX,
         };
-        let full = multiply(base.delay, self.factor).min(cap);
+        // Rounding must not make it shorter than what the server asked for.
+        let full = multiply(base.delay, self.factor).max(base.delay).min(cap);
         // Finite, so that it can be multiplied with a base of zero.
         self.factor = (self.factor * self.multiplier).min(f64::MAX);
 
@@ -326,9 +445,39 @@ impl RetryDelayStrategy for Backoff {
             let room = asked.saturating_add(multiply(asked, self.jitter));
             high = high.max(room.min(self.cap().unwrap_or(Duration::MAX)));
         }
-        let random = self.random.get_or_insert(SplitMix64(0)).next_unit();
-        low.saturating_add(multiply(high.saturating_sub(low), random))
-            .min(high)
+        self.between(low, high)
+    }
+
+    fn apply_after_clean_end(&mut self, base: BaseDelay, id_changed: bool) -> Duration {
+        if !self.is_built_in {
+            return self.apply(base);
+        }
+        let least = match (base.from_server, id_changed) {
+            (true, true) => Duration::ZERO,
+            (true, false) => UNCHANGED_POLL_DELAY,
+            (false, _) => POLL_DELAY,
+        };
+        let limit = base.delay.max(least);
+        let full = match id_changed {
+            true => limit,
+            false => {
+                let full = multiply(base.delay, self.factor).clamp(base.delay, limit);
+                // A refusal after hours of polling goes on from there, and not from the cap.
+                let reaches_limit = limit.as_secs_f64() / base.delay.as_secs_f64();
+                let grown = (self.factor * self.multiplier).min(reaches_limit);
+                self.factor = self.factor.max(grown.min(f64::MAX));
+                full
+            }
+        };
+        let room = multiply(full, self.jitter);
+        match base.is_limited {
+            true => self.between(full.saturating_sub(room), full),
+            false => self.between(full, full.saturating_add(room)),
+        }
+    }
+
+    fn resets_after_delivery(&self) -> bool {
+        self.is_built_in
     }
 
     fn reset(&mut self) {

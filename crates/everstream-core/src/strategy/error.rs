@@ -80,6 +80,22 @@ pub trait ErrorStrategy: Send {
     /// assert_eq!(strategy.apply(None, Default::default()), Verdict::Continue);
     /// ```
     fn reset(&mut self) {}
+
+    /// The stream ends, whatever [`apply`](Self::apply) says next; it is asked all the same.
+    /// `not_repeated`: because the request isn't safe and the server may have acted on it. Otherwise the
+    /// server has refused the GET that was to resume the stream. For strategies that log what they say.
+    ///
+    /// ```
+    /// use everstream_core::Timestamp;
+    /// use everstream_core::error_strategy::{self, ErrorStrategy, Verdict};
+    ///
+    /// let mut strategy = error_strategy::always_continue();
+    /// strategy.stream_ends(true);
+    /// assert_eq!(strategy.apply(None, Timestamp::default()), Verdict::Continue);
+    /// ```
+    fn stream_ends(&mut self, not_repeated: bool) {
+        _ = not_repeated;
+    }
 }
 
 impl ErrorStrategy for Box<dyn ErrorStrategy> {
@@ -89,6 +105,10 @@ impl ErrorStrategy for Box<dyn ErrorStrategy> {
 
     fn reset(&mut self) {
         (**self).reset();
+    }
+
+    fn stream_ends(&mut self, not_repeated: bool) {
+        (**self).stream_ends(not_repeated);
     }
 }
 

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use everstream_core::{Action, Output, Session, SessionConfig, Start, Timestamp};
+use everstream_core::{Action, Ending, Output, Session, SessionConfig, Start, Timestamp};
 
 const NOW: Timestamp = Timestamp::since_start(Duration::from_secs(1));
 
@@ -23,7 +23,7 @@ impl AsRef<[u8]> for Chunk {
 fn connected<B: AsRef<[u8]>>(config: SessionConfig) -> Session<B> {
     let mut session = Session::new(config);
     session.start();
-    assert!(matches!(session.poll_output(NOW), Output::Connect));
+    assert!(matches!(session.poll_output(NOW), Output::Connect { .. }));
     session.handle_connected(Start::default(), NOW);
     assert!(matches!(session.poll_action(), Some(Action::Start(_))));
     session
@@ -80,9 +80,9 @@ fn the_clock_is_asked_only_where_the_answer_depends_on_it() {
         let output = session.poll_output_with(clock);
         assert!(matches!(output, Output::Read { deadline: None }));
     }
-    session.handle_end(NOW);
+    session.handle_end(Ending::Unproven, NOW);
     let output = session.poll_output_with(clock);
-    assert!(matches!(output, Output::Action(Action::Fault(None))));
+    assert!(matches!(output, Output::Action(Action::End(_))));
     assert_eq!(asked.get(), 0);
     let output = session.poll_output_with(clock);
     assert!(matches!(output, Output::Wait { until } if until > NOW));

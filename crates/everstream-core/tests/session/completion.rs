@@ -47,6 +47,20 @@ fn one_start_connects_a_complete_stream_again() {
     }
 }
 
+/// The start was lost, and counted for the end of a later connection instead.
+#[test]
+fn a_start_before_the_sentinel_is_decoded_is_one_for_the_next_connection() {
+    let mut script = Script::open(until_done_or_fail);
+    script.bytes("data: a\n\ndata: [DONE]\n\n");
+    assert_eq!(script.next(), event("a"));
+    script.interrupt();
+    script.start();
+    assert_eq!(script.next_n(), [Lost("end"), connect()]);
+    script.connect();
+    script.end();
+    assert_eq!(script.next_n(), [Failed("incomplete"), Stop]);
+}
+
 #[test]
 fn a_complete_stream_that_was_started_again_is_as_new() {
     let mut script = Script::open(until_done);
@@ -72,7 +86,11 @@ fn a_stream_that_ends_before_the_sentinel_is_incomplete() {
     let mut script = Script::open(until_done_or_fail);
     script.bytes("data: a\n\ndata: [DONE]\n");
     script.end();
-    assert_eq!(script.next_n(), [event("a"), Failed("incomplete"), Stop]);
+    // The end tells how much was discarded.
+    assert_eq!(
+        script.next_n(),
+        [event("a"), Lost("end"), Failed("incomplete"), Stop]
+    );
 }
 
 #[test]

@@ -140,6 +140,48 @@ fn a_delay_that_the_user_sets_may_be_zero() {
     }
 }
 
+#[test]
+fn a_base_of_the_users_beyond_30_seconds_is_kept_and_does_not_grow() {
+    let mut script = Script::open(|config| config.initial_retry_delay = secs(123));
+    for _ in 0..3 {
+        script.end_and_go_on();
+        assert_eq!(script.reconnect(), secs(123));
+    }
+    for initial in [29, 30] {
+        let mut script = Script::open(|config| config.initial_retry_delay = secs(initial));
+        for delay in [initial, 30, 30] {
+            script.end_and_go_on();
+            assert_eq!(script.reconnect(), secs(delay));
+        }
+    }
+}
+
+#[test]
+fn an_explicit_cap_does_not_yield_to_a_longer_base() {
+    for cap in [secs(5), retry_delay::DEFAULT_MAX_DELAY] {
+        let mut script = Script::open(|config| {
+            config.initial_retry_delay = secs(123);
+            config.retry_delay_strategy =
+                Box::new(retry_delay::backoff().jitter(0.0).max_delay(cap));
+        });
+        script.end_and_go_on();
+        assert_eq!(script.wait(), cap);
+    }
+}
+
+#[test]
+fn jitter_shortens_a_base_of_the_users_beyond_30_seconds_as_any_other() {
+    for seed in 0..100 {
+        let mut script = Script::open(|config| {
+            config.initial_retry_delay = secs(123);
+            config.retry_delay_strategy = Box::new(retry_delay::backoff());
+            config.seed = seed;
+        });
+        script.end_and_go_on();
+        assert!((millis(61_500)..=secs(123)).contains(&script.wait()));
+    }
+}
+
 /// Arithmetic, with a log.
 #[derive(Clone, Default)]
 struct Linear {

@@ -1,7 +1,11 @@
 //! What an interrupt does in each state: rule 10.
 
-use everstream_core::{Start, error_strategy};
+use std::time::Duration;
 
+use everstream_core::retry_delay::{self, backoff};
+use everstream_core::{Ending, Start, error_strategy};
+
+use super::resets::{Asked, Counting};
 use super::script::*;
 
 #[test]
@@ -186,4 +190,189 @@ fn any_number_of_interrupts_leaves_the_connection_due_when_it_was() {
     // They didn't lengthen the next delay either.
     script.end_and_go_on();
     assert_eq!(script.next(), Wait(secs(2)));
+}
+
+/// It was that of the loss before, until somebody read.
+#[test]
+fn the_next_delay_is_right_as_soon_as_a_connection_or_an_attempt_is_interrupted() {
+    let mut script = Script::open(|_| {});
+    for delay in [1, 2, 4] {
+        script.bytes("data: a\n\ndata: b\n\n");
+        assert_eq!(script.next(), event("a"));
+        script.interrupt();
+        assert_eq!(script.session.next_retry_delay(), secs(delay));
+        assert_eq!(script.next_n(), [event("b"), Lost("end")]);
+        assert_eq!(script.session.next_retry_delay(), secs(delay));
+        assert_eq!(script.reconnect(), secs(delay));
+    }
+    script.end_and_go_on();
+    script.wait();
+    assert_eq!(script.next(), connect());
+    script.interrupt();
+    assert_eq!(script.session.next_retry_delay(), secs(16));
+    assert_eq!(script.next_n(), [Lost("end"), Wait(secs(16))]);
+}
+
+#[test]
+fn the_delay_after_an_interruption_counts_from_it_and_not_from_the_next_read() {
+    let mut script = Script::open(|_| {});
+    script.interrupt();
+    script.pass(millis(400));
+    assert_eq!(script.next_n(), [Lost("end"), Wait(millis(600))]);
+}
+
+/// What had been received says when the server may be asked again, although nobody had read it.
+#[test]
+fn a_retry_that_is_decoded_after_an_interruption_is_waited_for() {
+    for (retry, delay) in [(9, 9), (100, 100)] {
+        let mut script = Script::open(|_| {});
+        script.bytes(&format!("data: a\n\nretry: {retry}000\n\ndata: b\n\n"));
+        assert_eq!(script.next(), event("a"));
+        script.interrupt();
+        assert_eq!(script.session.next_retry_delay(), secs(1));
+        script.pass(millis(500));
+        assert_eq!(script.next_n(), [event("b"), Lost("end")]);
+        assert_eq!(script.session.next_retry_delay(), secs(delay));
+        assert_eq!(script.reconnect(), secs(delay) - millis(500));
+        // It had no delay before, so that it isn't a restart.
+        script.end_and_go_on();
+        assert_eq!(script.wait(), secs(delay.max(2 * delay.min(15))));
+    }
+}
+
+#[test]
+fn a_shorter_retry_that_is_decoded_after_an_interruption_changes_the_next_delay_only() {
+    let mut script = Script::open(|config| config.initial_retry_delay = secs(10));
+    script.bytes("data: a\n\nretry: 3000\n\n");
+    assert_eq!(script.next(), event("a"));
+    script.interrupt();
+    assert_eq!(script.next_n(), [Lost("end"), Wait(secs(10))]);
+    script.pass(secs(10));
+    script.connect();
+    script.end_and_go_on();
+    assert_eq!(script.wait(), secs(6));
+}
+
+/// Not to be asked before 9 s with a delay of 5 s to 10 s.
+#[test]
+fn a_retry_that_is_decoded_after_an_interruption_is_waited_for_whatever_the_jitter() {
+    for seed in 0..100 {
+        let mut script = Script::open(|config| {
+            config.initial_retry_delay = secs(10);
+            config.retry_delay_strategy = Box::new(backoff());
+            config.seed = seed;
+        });
+        script.bytes("data: a\n\nretry: 9000\n\n");
+        assert_eq!(script.next(), event("a"));
+        script.interrupt();
+        assert_eq!(script.next(), Lost("end"));
+        assert!(script.wait() >= secs(9));
+    }
+}
+
+#[test]
+fn the_users_cap_holds_for_a_retry_that_is_decoded_after_an_interruption() {
+    let mut script = Script::open(|config| {
+        config.retry_delay_strategy = Box::new(backoff().jitter(0.0).max_delay(secs(5)));
+    });
+    script.bytes("data: a\n\nretry: 9000\n\n");
+    assert_eq!(script.next(), event("a"));
+    script.interrupt();
+    assert_eq!(script.next_n(), [Lost("end"), Wait(secs(5))]);
+}
+
+#[test]
+fn a_change_of_retry_that_is_decoded_after_an_interruption_restarts_the_delay_once() {
+    let mut script = Script::open(|_| {});
+    for delay in [1, 2, 4] {
+        script.end_and_go_on();
+        assert_eq!(script.reconnect(), secs(delay));
+    }
+    script.bytes("data: a\n\nretry: 2000\n\nretry: 3000\n\n");
+    assert_eq!(script.next(), event("a"));
+    script.interrupt();
+    assert_eq!(script.next_n(), [Lost("end"), Wait(secs(8))]);
+    script.pass(secs(8));
+    script.connect();
+    for (retry, delay) in [(3, 3), (4, 8), (3, 12)] {
+        script.receive(&format!("retry: {retry}000\n\n"));
+        script.end_and_go_on();
+        assert_eq!(script.reconnect(), secs(delay));
+    }
+}
+
+#[test]
+fn the_strategy_is_asked_once_for_each_connection_that_is_lost() {
+    let counting = Counting::default();
+    let asked = |delays| {
+        let asked = Asked { delays, resets: 0 };
+        assert_eq!(*counting.0.lock().unwrap(), asked);
+    };
+    let mut script =
+        Script::open(|config| config.retry_delay_strategy = Box::new(counting.clone()));
+    script.bytes("data: a\n\nretry: 1\n\ndata: b\n\n");
+    assert_eq!(script.next(), event("a"));
+    for _ in 0..3 {
+        script.interrupt();
+        asked(1);
+    }
+    script.end();
+    script.fault(broken());
+    assert_eq!(script.next_n(), [event("b"), Lost("end")]);
+    asked(1);
+    script.reconnect();
+    // While it waits, and while it connects.
+    script.end_and_go_on();
+    asked(2);
+    script.interrupt();
+    assert_eq!(script.next(), Lost("end"));
+    script.wait();
+    assert_eq!(script.next(), connect());
+    asked(2);
+    script.interrupt();
+    script
+        .session
+        .handle_connected(Start::default(), script.now);
+    script.interrupt();
+    asked(3);
+    assert_eq!(script.next_n(), [Started(1), Lost("end")]);
+    asked(3);
+}
+
+/// Whatever a strategy makes of the base of its own, a server is not asked before it said.
+#[test]
+fn a_retry_that_is_decoded_after_an_interruption_is_waited_for_with_any_strategy() {
+    let mut script = Script::open(|config| {
+        config.retry_delay_strategy = Box::new(retry_delay::from_fn(|base| base.delay));
+    });
+    script.bytes("data: a\n\nretry: 9000\n\n");
+    assert_eq!(script.next(), event("a"));
+    script.interrupt();
+    assert_eq!(script.next_n(), [Lost("end"), Wait(secs(9))]);
+}
+
+#[test]
+fn an_interruption_of_a_connection_that_has_ended_changes_nothing() {
+    let mut script = Script::open(|_| {});
+    script.bytes("data: a\n\nid: 7\ndata: b\n\n");
+    assert_eq!(script.next(), event("a"));
+    script.session.handle_end(Ending::Complete, script.now);
+    script.interrupt();
+    assert_eq!(script.session.next_retry_delay(), Duration::ZERO);
+    assert_eq!(script.next_n(), [event("b"), Lost("end"), Wait(secs(3))]);
+}
+
+#[test]
+fn an_interruption_before_the_last_event_of_a_one_shot_stream_leaves_no_delay() {
+    let mut script = Script::open(|config| {
+        config.until = Some(Box::new(|event| event.data() == "[DONE]"));
+    });
+    script.bytes("data: a\n\ndata: [DONE]\n\n");
+    assert_eq!(script.next(), event("a"));
+    script.interrupt();
+    assert_eq!(script.next(), Stop);
+    script.start();
+    script.connect();
+    script.fault(broken());
+    assert_eq!(script.next_n(), [Lost("broken"), Wait(secs(2))]);
 }

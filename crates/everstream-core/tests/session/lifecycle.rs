@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use everstream_core::error_strategy::{self, ErrorStrategy, Verdict};
-use everstream_core::{Fault, Session, SessionConfig, Start, Timestamp};
+use everstream_core::{Ending, Fault, Session, SessionConfig, Start, Timestamp};
 
 use super::script::*;
 
@@ -395,7 +395,7 @@ type Call = fn(&mut Session, Timestamp);
 fn what_the_driver_says_at_the_wrong_moment_changes_nothing() {
     let connected: Call = |session, now| session.handle_connected(Start::default(), now);
     let data: Call = |session, now| session.handle_data(b"data: x\n\n".to_vec(), now);
-    let end: Call = |session, now| session.handle_end(now);
+    let end: Call = |session, now| session.handle_end(Ending::Unproven, now);
     let fault: Call = |session, now| session.handle_fault(broken(), now);
     let timeout: Call = |session, now| session.handle_timeout(now);
     for (state, prepare) in STATES {

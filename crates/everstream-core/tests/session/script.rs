@@ -3,13 +3,16 @@
 use std::time::Duration;
 
 use everstream_core::{
-    Action, ErrorResponse, Fault, Output, Session, SessionConfig, Start, Timestamp, retry_delay,
+    Action, Ending, ErrorResponse, Fault, Output, Session, SessionConfig, Start, Timestamp,
+    retry_delay,
 };
 
 /// What a session says. Moments are given as the time from now.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Seen {
     Connect(Option<String>),
+    /// By GET, after this id.
+    Resume(Option<String>),
     Wait(Duration),
     Read,
     ReadWithin(Duration),
@@ -27,12 +30,19 @@ pub(crate) enum Seen {
 
 pub(crate) use Seen::{Failed, Fault as Lost, Read, ReadWithin, Start as Started, Stop, Wait};
 
+/// The name of an end after which an unsafe request isn't repeated.
+pub(crate) const NOT_REPEATED: &str = "end, not repeated";
+
 pub(crate) fn connect() -> Seen {
     Seen::Connect(None)
 }
 
 pub(crate) fn resume(last_event_id: &str) -> Seen {
     Seen::Connect(Some(last_event_id.into()))
+}
+
+pub(crate) fn resume_with_get(last_event_id: &str) -> Seen {
+    Seen::Resume(Some(last_event_id.into()))
 }
 
 pub(crate) fn event(data: &str) -> Seen {
@@ -110,7 +120,13 @@ impl Script {
     pub(crate) fn next(&mut self) -> Seen {
         let from_now = |moment: Timestamp| moment.saturating_duration_since(self.now);
         match self.session.poll_output(self.now) {
-            Output::Connect => Seen::Connect(self.session.last_event_id().map(String::from)),
+            Output::Connect { resume_with_get } => {
+                let last_event_id = self.session.last_event_id().map(String::from);
+                match resume_with_get {
+                    true => Seen::Resume(last_event_id),
+                    false => Seen::Connect(last_event_id),
+                }
+            }
             Output::Wait { until } => Seen::Wait(from_now(until)),
             Output::Read { deadline: None } => Seen::Read,
             Output::Read {
@@ -119,8 +135,9 @@ impl Script {
             Output::Action(Action::Start(start)) => Seen::Start(start.attempt),
             Output::Action(Action::Event(event)) => Seen::Event(event.into_data()),
             Output::Action(Action::Comment(text)) => Seen::Comment(text),
-            Output::Action(Action::Fault(None)) => Seen::Fault("end"),
-            Output::Action(Action::Fault(Some(fault))) => Seen::Fault(name(&fault)),
+            Output::Action(Action::End(end)) if end.not_repeated => Seen::Fault(NOT_REPEATED),
+            Output::Action(Action::End(_)) => Seen::Fault("end"),
+            Output::Action(Action::Fault(fault)) => Seen::Fault(name(&fault)),
             Output::Stop(Ok(())) => Seen::Stop,
             Output::Stop(Err(fault)) => Seen::Failed(name(&fault)),
             other => panic!("{other:?} is unknown to these tests"),
@@ -143,14 +160,14 @@ impl Script {
                 self.pass(time);
                 time
             }
-            Seen::Connect(_) => Duration::ZERO,
+            Seen::Connect(_) | Seen::Resume(_) => Duration::ZERO,
             other => panic!("neither a wait nor a connection, but {other:?}"),
         }
     }
 
     /// Makes the connection that it asks for. Returns the id that it resumes from.
     pub(crate) fn connect(&mut self) -> Option<String> {
-        let Seen::Connect(id) = self.next() else {
+        let (Seen::Connect(id) | Seen::Resume(id)) = self.next() else {
             panic!("no connection is wanted");
         };
         self.session.handle_connected(Start::default(), self.now);
@@ -188,7 +205,7 @@ impl Script {
     }
 
     pub(crate) fn end(&mut self) {
-        self.session.handle_end(self.now);
+        self.session.handle_end(Ending::Unproven, self.now);
     }
 
     pub(crate) fn fault(&mut self, fault: Fault) {
@@ -199,6 +216,29 @@ impl Script {
     pub(crate) fn end_and_go_on(&mut self) {
         self.end();
         assert_eq!(self.next(), Seen::Fault("end"));
+    }
+
+    /// The server ends the connection, and the framing proves that nothing is missing.
+    pub(crate) fn end_cleanly(&mut self) {
+        self.session.handle_end(Ending::Complete, self.now);
+        assert_eq!(self.next(), Seen::Fault("end"));
+    }
+
+    /// The server receives a request, sends this as a whole body, and ends it cleanly. Returns the delay
+    /// after it, which has passed, and there is a connection again.
+    pub(crate) fn poll(&mut self, body: &str) -> Duration {
+        self.receive(body);
+        self.end_cleanly();
+        self.reconnect()
+    }
+
+    /// An attempt is refused after the delay that is due, and the delay after it has passed.
+    pub(crate) fn refuse(&mut self) -> Duration {
+        self.wait();
+        assert!(matches!(self.next(), Seen::Connect(_)));
+        self.fault(refused());
+        assert_eq!(self.next(), Seen::Fault("refused"));
+        self.wait()
     }
 
     pub(crate) fn start(&mut self) {

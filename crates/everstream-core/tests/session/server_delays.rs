@@ -126,6 +126,98 @@ fn the_floor_can_be_moved() {
     assert_eq!(script.wait(), secs(3));
 }
 
+#[test]
+fn a_retry_beyond_an_hour_is_an_hour_unless_the_user_says_otherwise() {
+    let delay = |configure: fn(&mut SessionConfig), retry: &str| {
+        let mut script = Script::open(configure);
+        script.receive(&format!("retry: {retry}\n"));
+        script.end_and_go_on();
+        script.wait()
+    };
+    let hour = secs(3600);
+    for retry in [
+        "3600000",
+        "3600001",
+        "999999999999",
+        "99999999999999999999999",
+    ] {
+        assert_eq!(delay(|_| {}, retry), hour, "{retry}");
+    }
+    assert_eq!(delay(|_| {}, "3599999"), hour - millis(1));
+    let minute = |config: &mut SessionConfig| config.max_server_retry_delay = secs(60);
+    assert_eq!(delay(minute, "60000"), secs(60));
+    assert_eq!(delay(minute, "60001"), secs(60));
+    let any = |config: &mut SessionConfig| config.max_server_retry_delay = Duration::MAX;
+    assert_eq!(delay(any, "999999999999"), millis(999_999_999_999));
+    let floor_above = |config: &mut SessionConfig| {
+        config.max_server_retry_delay = secs(2);
+        config.min_server_retry_delay = secs(5);
+    };
+    assert_eq!(delay(floor_above, "3000"), secs(5), "the floor wins");
+}
+
+/// And not all clients at the moment that the limit makes of it.
+#[test]
+fn jitter_shortens_a_retry_that_is_limited() {
+    let lost: [fn(&mut Script); 2] = [Script::end_and_go_on, Script::end_cleanly];
+    for lose in lost {
+        let delay = |seed| {
+            let mut script = Script::open(|config| {
+                config.retry_delay_strategy = Box::new(retry_delay::backoff());
+                config.seed = seed;
+            });
+            script.receive("retry: 999999999999\ndata: x\n\n");
+            lose(&mut script);
+            script.wait()
+        };
+        let delays: Vec<_> = (0..300).map(delay).collect();
+        let (least, most) = (delays.iter().min().unwrap(), delays.iter().max().unwrap());
+        assert!(*least >= secs(1800) && *least < secs(1850), "{least:?}");
+        assert!(*most > secs(3550) && *most <= secs(3600), "{most:?}");
+    }
+}
+
+#[test]
+fn two_values_above_the_ceiling_are_one_value() {
+    let mut script = Script::open(|config| config.max_server_retry_delay = secs(2));
+    for delay in [2, 4, 8] {
+        script.receive("retry: 3000\n\nretry: 4000\n\n");
+        script.end_and_go_on();
+        assert_eq!(script.reconnect(), secs(delay));
+    }
+}
+
+#[test]
+fn a_retry_after_beyond_a_day_is_a_day_unless_the_user_says_otherwise() {
+    let delay = |configure: fn(&mut SessionConfig), asked: Duration| {
+        let mut script = Script::new(|config| {
+            patient(config);
+            configure(config);
+        });
+        script.start();
+        assert_eq!(script.next(), connect());
+        script.fault(retry_after(asked));
+        assert_eq!(script.next(), Lost("status"));
+        script.wait()
+    };
+    let day = secs(24 * 3600);
+    assert_eq!(delay(|_| {}, day - secs(1)), day - secs(1));
+    assert_eq!(delay(|_| {}, day + secs(1)), day);
+    assert_eq!(delay(|_| {}, Duration::MAX), day);
+    let minute = |config: &mut SessionConfig| config.max_retry_after = secs(60);
+    assert_eq!(delay(minute, day), secs(60));
+    let any = |config: &mut SessionConfig| config.max_retry_after = Duration::MAX;
+    assert_eq!(delay(any, 1000 * day), 1000 * day);
+    let capped = |config: &mut SessionConfig| {
+        config.retry_delay_strategy = Box::new(retry_delay::backoff().max_delay(secs(40)));
+    };
+    assert_eq!(
+        delay(capped, day),
+        secs(40),
+        "a cap of the user's is shorter"
+    );
+}
+
 /// How many connections a server gets in an hour that says this at each, and hangs up.
 fn connections_in_an_hour(said: impl Fn(u32) -> &'static str) -> u32 {
     let mut script = Script::open(|config| {

@@ -1,6 +1,6 @@
 //! An event that lies whole in the chunk is the same by `poll_event` as without any short way.
 
-use everstream_core::{Action, Fault, Output, Session, SessionConfig, Start, Timestamp};
+use everstream_core::{Action, Ending, Fault, Output, Session, SessionConfig, Start, Timestamp};
 use everstream_core::{Oversize, error_strategy};
 
 use super::script::secs;
@@ -63,7 +63,9 @@ impl Pair {
 
     fn step(&mut self, random: &mut Random) {
         match random.below(20) {
-            0 if random.one_in(2) => self.both(|session, now| session.handle_end(now)),
+            0 if random.one_in(2) => {
+                self.both(|session, now| session.handle_end(Ending::Unproven, now))
+            }
             1 if random.one_in(2) => {
                 self.both(|session, now| session.handle_fault(Fault::Read("reset".into()), now))
             }
@@ -100,7 +102,7 @@ impl Pair {
         assert_eq!(self.short.next_retry_delay(), self.long.next_retry_delay());
         assert_eq!(self.short.last_byte(), self.long.last_byte());
         match due {
-            Output::Connect => {
+            Output::Connect { .. } => {
                 self.both(|session, now| session.handle_connected(Start::default(), now));
             }
             Output::Wait { until } => self.now = until,

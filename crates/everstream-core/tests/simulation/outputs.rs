@@ -3,9 +3,12 @@
 use std::time::Duration;
 
 use everstream_core::error_strategy::Verdict;
-use everstream_core::{Action, Event, Fault, Output, Timestamp};
+use everstream_core::{Action, Ending, Event, Fault, Output, Timestamp};
 
-use super::{DEFAULT_CAP, Due, FLOOR, Phase, THRESHOLD, World};
+use super::{
+    Cause, DEFAULT_CAP, DELIVERY_THRESHOLD, Due, Early, FLOOR, POLL, Phase, THRESHOLD,
+    UNCHANGED_POLL, World,
+};
 
 impl World {
     /// Asks the session. Returns whether it said something for the user.
@@ -31,24 +34,32 @@ impl World {
             Output::Action(Action::Comment(text)) => {
                 self.take_silent();
                 assert_eq!(self.due.pop_front(), Some(Due::Comment(text)));
+                self.delivered = true;
             }
-            Output::Action(Action::Fault(fault)) => self.fault_told(fault.as_ref()),
+            Output::Action(Action::Fault(fault)) => self.fault_told(Some(&fault)),
+            Output::Action(Action::End(end)) => {
+                self.fault_told(None);
+                assert_eq!(end.not_repeated, self.not_repeated);
+            }
             Output::Stop(Err(_)) => {
                 self.all_told();
-                let (at, by_fault) = self.lost.take().expect("something was lost");
-                assert!(by_fault);
-                self.disconnected(at);
+                let (at, cause) = self.lost.take().expect("something was lost");
+                assert_eq!(cause, Cause::Fault);
+                self.disconnected(at, cause);
                 self.decide(true);
                 assert_eq!(self.phase, Phase::Idle, "without FAIL nothing stops");
                 self.counts.failures += 1;
             }
             Output::Stop(Ok(())) => assert_eq!(self.phase, Phase::Idle),
-            Output::Connect => {
+            Output::Connect { resume_with_get } => {
                 self.nothing_pending();
                 assert!(matches!(self.phase, Phase::Waiting | Phase::Connecting));
                 assert!(self.now >= self.not_before, "the server is asked too early");
                 assert!(!self.must_not_repeat(), "repeated unasked");
                 assert_eq!(self.session.last_event_id(), self.last_id.as_deref());
+                self.by_get = self.sent && self.can_resume();
+                assert_eq!(resume_with_get, self.by_get);
+                self.counts.by_get += u64::from(self.by_get && self.phase == Phase::Waiting);
                 self.phase = Phase::Connecting;
             }
             Output::Wait { until } => {
@@ -70,6 +81,7 @@ impl World {
             other => panic!("{other:?} is unknown to this model"),
         }
         assert_eq!(self.session.last_event_id(), self.last_id.as_deref());
+        assert_eq!(self.session.is_not_repeated(), self.not_repeated);
         action
     }
 
@@ -92,13 +104,24 @@ impl World {
                     let base = (delay.max(FLOOR), true);
                     if base != self.base {
                         self.base = base;
-                        if self.delays > 0 && !self.restarted {
-                            self.delays = 0;
+                        // Sent before the interruption whose delay was told.
+                        let growing = match &mut self.early {
+                            Some(early) => {
+                                early.base_changed = true;
+                                early.growing
+                            }
+                            None => self.growing,
+                        };
+                        if growing && !self.restarted {
+                            self.factor = 1.0;
                             self.restarted = true;
                         }
                     }
                 }
-                Some(Due::Id(id)) => self.id_received(id),
+                Some(Due::Id(id)) => {
+                    self.delivered = true;
+                    self.id_received(id);
+                }
                 _ => {}
             }
         }
@@ -120,6 +143,7 @@ impl World {
             self.id_received(id);
         }
         assert_eq!(event.last_event_id(), self.last_id.as_deref());
+        self.delivered = true;
         self.counts.events += 1;
         self.counts.late_events += u64::from(self.lost.is_some());
     }
@@ -132,62 +156,136 @@ impl World {
             return;
         }
         self.all_told();
-        let (at, by_fault) = self.lost.take().expect("something was lost");
-        assert_eq!(fault.is_some(), by_fault);
-        self.disconnected(at);
-        self.decide(by_fault);
+        let (at, cause) = self.lost.take().expect("something was lost");
+        assert_eq!(fault.is_some(), cause == Cause::Fault);
+        self.disconnected(at, cause);
+        self.decide(cause == Cause::Fault);
         assert!(fault.is_none() || self.phase == Phase::Waiting);
     }
 
-    /// The next delay, and the moment before which nothing connects.
-    fn disconnected(&mut self, at: Timestamp) {
+    /// The moment before which nothing connects.
+    fn disconnected(&mut self, at: Timestamp, cause: Cause) {
+        let delay = match self.early.take() {
+            None => self.next_delay(at, cause),
+            // Not before the server asked to be asked, if that was decoded since.
+            Some(early) if early.base_changed => {
+                let (asked, _) = self.base;
+                let lengthened = early.delay.max(asked.min(self.users_cap()));
+                self.counts.lengthened += u64::from(lengthened > early.delay);
+                lengthened
+            }
+            Some(early) => early.delay,
+        };
+        assert_eq!(self.session.next_retry_delay(), delay);
+        self.not_before = at + delay;
+    }
+
+    /// A connection, or an attempt, was interrupted.
+    pub(super) fn delay_told_early(&mut self) {
+        let growing = self.growing && !self.is_reset_at(self.now);
+        let delay = self.next_delay(self.now, Cause::Interrupt);
+        self.early = Some(Early {
+            delay,
+            base_changed: false,
+            growing,
+        });
+    }
+
+    fn users_cap(&self) -> Duration {
+        self.cap.unwrap_or(Duration::MAX)
+    }
+
+    fn is_reset_at(&self, at: Timestamp) -> bool {
         let lasted = at.saturating_duration_since(self.opened);
-        if self.phase == Phase::Open && lasted >= THRESHOLD {
-            self.delays = 0;
+        let delivering = self.cap.is_none() && self.delivered;
+        self.phase == Phase::Open
+            && (lasted >= THRESHOLD || delivering && lasted >= DELIVERY_THRESHOLD)
+    }
+
+    /// The delay that the session has for this loss, which must be one that the rules allow.
+    fn next_delay(&mut self, at: Timestamp, cause: Cause) -> Duration {
+        if self.is_reset_at(at) {
+            let lasted = at.saturating_duration_since(self.opened);
+            self.counts.reset_by_delivery += u64::from(lasted < THRESHOLD);
+            self.factor = 1.0;
+            self.growing = false;
             self.restarted = false;
         }
-        let (base, from_server) = self.base;
-        let cap = self.cap.unwrap_or(match from_server {
-            true => base.max(DEFAULT_CAP),
-            false => DEFAULT_CAP,
-        });
-        // After a long row of faults it is more than any duration.
-        let grown = base.as_secs_f64() * 2f64.powi(self.delays);
-        let full = Duration::try_from_secs_f64(grown).map_or(cap, |grown| grown.min(cap));
-        self.delays += 1;
-        let (low, high) = (full.mul_f64(1.0 - self.jitter), full);
-        let room = base
-            .mul_f64(1.0 + self.jitter)
-            .min(self.cap.unwrap_or(Duration::MAX));
-        let (low, high) = match from_server && base <= full {
-            // Never before it asked, and never all at the moment that it asked for.
-            true => (low.max(base), high.max(room)),
-            false => (low, high),
+        self.growing = true;
+        let asked = std::mem::take(&mut self.retry_after).min(self.users_cap());
+        let polled = cause == Cause::End(Ending::Complete)
+            && self.phase == Phase::Open
+            && self.cap.is_none()
+            && self.delivered;
+        let (low, high) = match polled {
+            true => self.range_after_clean_end(),
+            false => self.range(),
         };
-        let asked = std::mem::take(&mut self.retry_after).min(self.cap.unwrap_or(Duration::MAX));
         let delay = self.session.next_retry_delay();
         // Floating point may be off by a nanosecond.
         let slack = Duration::from_nanos(1);
         assert!(delay + slack >= low.max(asked), "{delay:?} is too short");
         assert!(delay <= high.max(asked) + slack, "{delay:?} is too long");
-        self.not_before = at + delay;
+        delay
+    }
+
+    fn range_after_clean_end(&mut self) -> (Duration, Duration) {
+        let (base, from_server) = self.base;
+        let full = if self.last_id != self.sent_id {
+            self.counts.polled_with_new_id += 1;
+            if from_server { base } else { base.max(POLL) }
+        } else {
+            self.counts.polled_again += 1;
+            let limit = base.max(if from_server { UNCHANGED_POLL } else { POLL });
+            let limit_factor = limit.as_secs_f64() / base.as_secs_f64();
+            let full = limit.mul_f64((self.factor / limit_factor).min(1.0));
+            if self.factor < limit_factor {
+                self.factor = (self.factor * 2.0).min(limit_factor);
+            }
+            full
+        };
+        (full, full.mul_f64(1.0 + self.jitter))
+    }
+
+    fn range(&mut self) -> (Duration, Duration) {
+        let (base, from_server) = self.base;
+        let cap = self.cap.unwrap_or(base.max(DEFAULT_CAP));
+        // After a long row of faults it is more than any duration.
+        let grown = base.as_secs_f64() * self.factor;
+        let full = Duration::try_from_secs_f64(grown).map_or(cap, |grown| grown.min(cap));
+        self.factor *= 2.0;
+        let (low, high) = (full.mul_f64(1.0 - self.jitter), full);
+        let room = base.mul_f64(1.0 + self.jitter).min(self.users_cap());
+        match from_server && base <= full {
+            // Never before it asked, and never all at the moment that it asked for.
+            true => (low.max(base), high.max(room)),
+            false => (low, high),
+        }
     }
 
     fn must_not_repeat(&self) -> bool {
-        !self.repeatable && self.sent && !(self.server_sent_id && self.last_id.is_some())
+        !self.repeatable && self.sent && !self.can_resume()
+    }
+
+    pub(super) fn can_resume(&self) -> bool {
+        self.resume_with_get && self.server_sent_id && self.last_id.is_some()
     }
 
     /// What the rules and the strategy make of a loss.
     pub(super) fn decide(&mut self, by_fault: bool) {
         let asked = std::mem::take(&mut *self.verdicts.lock().unwrap());
-        let verdict = if self.must_not_repeat() {
-            assert_eq!(asked, [], "there was nothing to decide");
-            self.finished = true;
-            self.counts.once += 1;
-            Verdict::Fail
-        } else {
-            assert_eq!(asked.len(), 1, "asked once a fault");
-            asked[0]
+        assert_eq!(asked.len(), 1, "asked once a fault");
+        let refused = std::mem::take(&mut self.refused);
+        let once = self.must_not_repeat() && !refused;
+        self.not_repeated = once && asked[0] == Verdict::Continue;
+        self.counts.once += u64::from(once);
+        self.counts.refused += u64::from(refused);
+        // The id is worth nothing any more.
+        self.server_sent_id &= !refused;
+        self.finished = once || refused;
+        let verdict = match self.finished {
+            true => Verdict::Fail,
+            false => asked[0],
         };
         self.start_due = false;
         let restarting = std::mem::take(&mut self.restarting);
@@ -196,8 +294,7 @@ impl World {
             // An end was what the user expected; a fault must be heard.
             Verdict::Fail if restarting && !by_fault => {
                 self.phase = Phase::Waiting;
-                self.sent = false;
-                self.finished = false;
+                self.begin_again();
                 self.counts.restarted += 1;
             }
             Verdict::Fail => {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use everstream_core::error_strategy::{self, Verdict};
 use everstream_core::{
-    ErrorResponse, Fault, Session, SessionConfig, Start, Timestamp, retry_delay,
+    Ending, ErrorResponse, Fault, Session, SessionConfig, Start, Timestamp, retry_delay,
 };
 
 use super::numbers::Random;
@@ -21,6 +21,11 @@ mod outputs;
 const FLOOR: Duration = Duration::from_millis(100);
 const INITIAL: Duration = Duration::from_secs(1);
 const THRESHOLD: Duration = Duration::from_secs(60);
+/// Of a connection that delivered something.
+const DELIVERY_THRESHOLD: Duration = Duration::from_secs(25);
+/// The delays after clean ends: without `retry:`, and how far those without a new id grow with it.
+const POLL: Duration = Duration::from_secs(3);
+const UNCHANGED_POLL: Duration = Duration::from_secs(1);
 const DEFAULT_CAP: Duration = Duration::from_secs(30);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +35,24 @@ enum Phase {
     Connecting,
     Open,
     Closed,
+}
+
+/// Why a connection was lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Cause {
+    Fault,
+    End(Ending),
+    Interrupt,
+}
+
+/// The delay that was told at an interruption.
+#[derive(Debug, Clone, Copy)]
+struct Early {
+    delay: Duration,
+    /// The base has changed since then.
+    base_changed: bool,
+    /// Whether there was a delay before it.
+    growing: bool,
 }
 
 #[derive(Debug, Default)]
@@ -42,8 +65,14 @@ pub(crate) struct Counts {
     pub(crate) failures: u64,
     pub(crate) interrupted_waits: u64,
     pub(crate) once: u64,
+    pub(crate) by_get: u64,
+    pub(crate) refused: u64,
     pub(crate) restarted: u64,
     pub(crate) closed: u64,
+    pub(crate) polled_with_new_id: u64,
+    pub(crate) polled_again: u64,
+    pub(crate) reset_by_delivery: u64,
+    pub(crate) lengthened: u64,
 }
 
 impl Counts {
@@ -56,8 +85,14 @@ impl Counts {
         self.failures += other.failures;
         self.interrupted_waits += other.interrupted_waits;
         self.once += other.once;
+        self.by_get += other.by_get;
+        self.refused += other.refused;
         self.restarted += other.restarted;
         self.closed += other.closed;
+        self.polled_with_new_id += other.polled_with_new_id;
+        self.polled_again += other.polled_again;
+        self.reset_by_delivery += other.reset_by_delivery;
+        self.lengthened += other.lengthened;
     }
 }
 
@@ -72,15 +107,19 @@ pub(crate) struct World {
 
     // The configuration.
     repeatable: bool,
+    resume_with_get: bool,
     jitter: f64,
+    /// Of the user's: then clean ends and deliveries make no difference.
     cap: Option<Duration>,
     read_timeout: Option<Duration>,
 
     // What was told to the session and hasn't led to an output.
     phase: Phase,
     start_due: bool,
-    /// When the connection, or the attempt, was lost, and whether by a fault.
-    lost: Option<(Timestamp, bool)>,
+    /// When the connection, or the attempt, was lost, and why.
+    lost: Option<(Timestamp, Cause)>,
+    /// It was interrupted.
+    early: Option<Early>,
     /// A wait was interrupted then.
     wait_interrupted: Option<Timestamp>,
     /// The user was told of the end, and is about to be told of the iteration's.
@@ -93,18 +132,29 @@ pub(crate) struct World {
     stream: Stream,
     opened: Timestamp,
     last_byte: Timestamp,
+    /// The id that was sent with its request.
+    sent_id: Option<String>,
+    /// An event, an id or a comment.
+    delivered: bool,
     /// The session wants bytes and nothing was told to it since, with its deadline.
     reading: Option<Option<Timestamp>>,
     retry_after: Duration,
+    /// The last request was a GET to resume the stream, and whether the server said that it can't.
+    by_get: bool,
+    refused: bool,
 
     // What outlasts it.
     last_id: Option<String>,
     server_sent_id: bool,
     sent: bool,
     finished: bool,
+    /// The strategy would have gone on, and the request may not be repeated.
+    not_repeated: bool,
     base: (Duration, bool),
-    /// Delays since the last reset.
-    delays: i32,
+    /// There was a delay since the last reset.
+    growing: bool,
+    /// What the base is multiplied with the next time.
+    factor: f64,
     /// The server's change of the base was such a reset, and no connection has lasted since.
     restarted: bool,
     not_before: Timestamp,
@@ -117,10 +167,12 @@ impl World {
         let cap = random.one_in(3).then_some(Duration::from_secs(5));
         let read_timeout = random.one_in(2).then_some(Duration::from_secs(10));
         let repeatable = !random.one_in(3);
+        let resume_with_get = random.one_in(2);
         let preset = random.one_in(4).then(|| "preset".to_owned());
 
         let mut config = SessionConfig::default();
         config.repeatable = repeatable;
+        config.resume_with_get = resume_with_get;
         config.read_timeout = read_timeout;
         config.last_event_id = preset.clone();
         config.seed = random.below(1000) as u64;
@@ -146,12 +198,14 @@ impl World {
             verdicts,
             counts: Counts::default(),
             repeatable,
+            resume_with_get,
             jitter,
             cap,
             read_timeout,
             phase: Phase::Idle,
             start_due: false,
             lost: None,
+            early: None,
             wait_interrupted: None,
             stop_due: false,
             restarting: false,
@@ -159,14 +213,20 @@ impl World {
             stream: Stream::random(&mut random, &mut serial),
             opened: Timestamp::default(),
             last_byte: Timestamp::default(),
+            sent_id: None,
+            delivered: false,
             reading: None,
             retry_after: Duration::ZERO,
+            by_get: false,
+            refused: false,
             last_id: preset,
             server_sent_id: false,
             sent: false,
             finished: false,
+            not_repeated: false,
             base: (INITIAL, false),
-            delays: 0,
+            growing: false,
+            factor: 1.0,
             restarted: false,
             not_before: Timestamp::default(),
             serial,
@@ -218,11 +278,17 @@ impl World {
         if self.phase == Phase::Idle {
             self.phase = Phase::Waiting;
             self.stop_due = false;
-            self.sent = false;
-            self.finished = false;
+            self.begin_again();
         } else {
             self.restarting = self.lost.is_some();
         }
+    }
+
+    /// An express start resumes if it can, or else sends the request again.
+    pub(super) fn begin_again(&mut self) {
+        self.finished = false;
+        self.not_repeated = false;
+        self.sent &= self.can_resume();
     }
 
     fn read(&mut self) {
@@ -241,9 +307,13 @@ impl World {
         self.session.handle_connected(Start::default(), self.now);
         self.phase = Phase::Open;
         self.start_due = true;
+        // A driver that is confused: a server that can't resume doesn't connect.
+        self.refused = false;
         self.request_sent();
         self.opened = self.now;
         self.last_byte = self.now;
+        self.sent_id = self.last_id.clone();
+        self.delivered = false;
         self.stream = Stream::random(&mut self.random, &mut self.serial);
         self.counts.connections += 1;
         self.counts.resumed += u64::from(self.last_id.is_some());
@@ -262,8 +332,12 @@ impl World {
 
     fn end(&mut self) {
         if self.phase == Phase::Open {
-            self.session.handle_end(self.now);
-            self.lose(false);
+            let ending = match self.random.one_in(2) {
+                true => Ending::Complete,
+                false => Ending::Unproven,
+            };
+            self.session.handle_end(ending, self.now);
+            self.lose(Cause::End(ending));
         }
     }
 
@@ -272,9 +346,11 @@ impl World {
         let fault = match (self.phase, self.random.below(3)) {
             (Phase::Open, _) => Fault::Read("reset".into()),
             (Phase::Connecting, 0) => {
-                let mut response = ErrorResponse::new(503);
+                let status = [503, 503, 503, 400, 404, 405][self.random.below(6)];
+                let mut response = ErrorResponse::new(status);
                 retry_after = Duration::from_secs([0, 3, 100][self.random.below(3)]);
                 response.retry_after = Some(retry_after);
+                self.refused |= status < 500 && self.by_get && self.lost.is_none();
                 Fault::Status(Box::new(response))
             }
             (Phase::Connecting, _) => Fault::Connect("refused".into()),
@@ -287,14 +363,14 @@ impl World {
             }
         }
         self.session.handle_fault(fault, self.now);
-        self.lose(true);
+        self.lose(Cause::Fault);
     }
 
     fn timeout(&mut self) {
         if let Some(Some(deadline)) = self.reading {
             self.now = self.now.max(deadline);
             self.session.handle_timeout(self.now);
-            self.lose(true);
+            self.lose(Cause::Fault);
         }
     }
 
@@ -305,8 +381,9 @@ impl World {
             Phase::Connecting | Phase::Open => {
                 if self.lost.is_none() {
                     self.request_sent();
+                    self.lose(Cause::Interrupt);
+                    self.delay_told_early();
                 }
-                self.lose(false);
             }
             Phase::Waiting => {
                 if self.wait_interrupted.is_none() {
@@ -332,7 +409,7 @@ impl World {
             self.session.handle_connected(Start::default(), self.now);
         }
         if !matches!(self.phase, Phase::Connecting | Phase::Open) {
-            self.session.handle_end(self.now);
+            self.session.handle_end(Ending::Complete, self.now);
             self.session
                 .handle_fault(Fault::Read("late".into()), self.now);
         }
@@ -344,13 +421,13 @@ impl World {
     }
 
     fn pass(&mut self) {
-        let millis = [0, 1, 300, 2000, 20_000, 100_000][self.random.below(6)];
+        let millis = [0, 1, 300, 2000, 20_000, 25_000, 100_000][self.random.below(7)];
         self.now = self.now + Duration::from_millis(millis);
     }
 
-    fn lose(&mut self, by_fault: bool) {
+    fn lose(&mut self, cause: Cause) {
         self.reading = None;
-        self.lost.get_or_insert((self.now, by_fault));
+        self.lost.get_or_insert((self.now, cause));
     }
 
     fn request_sent(&mut self) {

@@ -76,6 +76,30 @@ impl Request {
         }
     }
 
+    /// The GET that resumes the stream of this request, see
+    /// [`rewrite_to_resume`](policy::rewrite_to_resume).
+    ///
+    /// ```
+    /// use everstream_http::exchange::Request;
+    /// use http::{HeaderMap, Method};
+    ///
+    /// let request = Request {
+    ///     method: Method::POST,
+    ///     url: "https://example.com/mcp".parse()?,
+    ///     headers: HeaderMap::new(),
+    ///     has_body: true,
+    /// };
+    /// let resumed = request.resumed();
+    /// assert_eq!((resumed.method, resumed.has_body), (Method::GET, false));
+    /// # Ok::<(), url::ParseError>(())
+    /// ```
+    #[must_use]
+    pub fn resumed(mut self) -> Self {
+        policy::rewrite_to_resume(&mut self.method, &mut self.headers);
+        self.has_body = false;
+        self
+    }
+
     /// The head of the request for HTTP/1.1, see [`write_request`](http1::write_request).
     ///
     /// ```

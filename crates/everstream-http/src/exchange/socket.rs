@@ -53,7 +53,7 @@ impl Exchange {
                 State::ReadingError { .. } => match response.body() {
                     Ok(Body::Bytes(bytes)) => self.handle_body(&bytes),
                     Ok(Body::NeedsMore) => return self.handle_timeout(now),
-                    Ok(Body::End) | Err(_) => self.handle_body_end(),
+                    Ok(Body::End(_)) | Err(_) => self.handle_body_end(),
                 },
                 _ => return,
             }

@@ -3,6 +3,8 @@
 
 use std::ops::Range;
 
+use everstream_core::Ending;
+
 use super::Malformed;
 
 /// The longest line of a chunk's size, extensions included.
@@ -132,6 +134,15 @@ impl BodyReader {
             State::Chunked(chunked) => chunked.at == At::End,
             State::Length(missing) => *missing == 0,
             State::UntilClose => false,
+        }
+    }
+
+    /// What the end of the body proves: a body without a framing of its own ends where the connection
+    /// does, and a missing part doesn't show.
+    pub fn ending(&self) -> Ending {
+        match self.0 {
+            State::UntilClose => Ending::Unproven,
+            State::Chunked(_) | State::Length(_) => Ending::Complete,
         }
     }
 

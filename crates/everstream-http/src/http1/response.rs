@@ -2,7 +2,7 @@
 
 use std::io::{self, ErrorKind};
 
-use everstream_core::Failure;
+use everstream_core::{Ending, Failure};
 
 use super::{BodyEnd, BodyReader, Framing, Head, HeadReader};
 use crate::SocketFailure as _;
@@ -38,12 +38,13 @@ pub struct ResponseReader {
 /// What there is of a body.
 ///
 /// ```
+/// use everstream_core::Ending;
 /// use everstream_http::http1::{Body, ResponseReader};
 ///
 /// let mut response = ResponseReader::default();
 /// response.receive(Ok(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"));
 /// response.head()?;
-/// assert_eq!(response.body()?, Body::End);
+/// assert_eq!(response.body()?, Body::End(Ending::Complete));
 /// # Ok::<(), everstream_core::Failure>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,8 +53,8 @@ pub enum Body {
     Bytes(Vec<u8>),
     /// More bytes have to be received first.
     NeedsMore,
-    /// The body has ended.
-    End,
+    /// The body has ended, and what that proves.
+    End(Ending),
 }
 
 #[derive(Debug)]
@@ -127,7 +128,9 @@ impl ResponseReader {
             return Ok(Body::Bytes(bytes));
         }
         match (self.body.connection_closed(), &self.end) {
-            (BodyEnd::Complete, _) | (BodyEnd::Closed, Some(End::Closed)) => Ok(Body::End),
+            (BodyEnd::Complete, _) | (BodyEnd::Closed, Some(End::Closed)) => {
+                Ok(Body::End(self.body.ending()))
+            }
             (_, None) => Ok(Body::NeedsMore),
             (BodyEnd::Truncated, Some(End::Closed)) => Err(Failure::closed_mid_response()),
             (_, Some(End::Broken(error))) => Err(Failure::mid_response(error)),
@@ -157,7 +160,7 @@ mod tests {
             match response.body().map_err(|it| it.to_string())? {
                 Body::Bytes(bytes) => all.extend(bytes),
                 Body::NeedsMore => receive(&mut response),
-                Body::End => return Ok(all),
+                Body::End(_) => return Ok(all),
             }
         }
     }

@@ -7,10 +7,12 @@ mod content_coding;
 #[cfg(feature = "cookies")]
 mod cookies;
 mod credentials;
+mod framing;
 mod last_event_id;
 mod media_type;
 mod no_proxy;
 mod redirect;
+mod resume;
 mod retry_after;
 mod verdict;
 
@@ -20,9 +22,11 @@ pub use cookies::CookieJar;
 pub use credentials::{
     HeaderScope, is_credential, user_info_to_authorization, withheld_message, withhold,
 };
+pub use framing::is_framed;
 pub use last_event_id::last_event_id_header;
 pub use media_type::is_event_stream;
 pub use no_proxy::NoProxy;
 pub use redirect::{MAX_REDIRECTS, is_redirect, redirect_target, rewrite};
+pub use resume::{remove_body_headers, rewrite_to_resume};
 pub use retry_after::{parse_retry_after, retry_after};
 pub use verdict::{Verdict, judge};

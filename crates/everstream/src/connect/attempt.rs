@@ -67,6 +67,24 @@ impl Attempt {
         self.number
     }
 
+    /// The method: GET, if the attempt resumes a stream that was requested by another one
+    /// ([`resume_with_get`](crate::Builder::resume_with_get)). There is no body then, and headers that
+    /// describe one aren't sent.
+    ///
+    /// ```
+    /// # use everstream::Http;
+    /// let http = Http::new("https://example.com/mcp").method("POST").before_attempt(|attempt| async {
+    ///     Ok::<_, std::io::Error>(match attempt.method() {
+    ///         "POST" => attempt.header("idempotency-key", "a9c1"),
+    ///         _ => attempt,
+    ///     })
+    /// });
+    /// # drop(http);
+    /// ```
+    pub fn method(&self) -> &str {
+        self.method.as_str()
+    }
+
     /// The id that will be sent as `Last-Event-ID`, unless it can't be a header's value.
     ///
     /// ```

@@ -110,6 +110,7 @@ impl ReadBuffer {
     #[inline]
     pub(super) fn rest(&mut self) {
         if self.is_empty() && !self.bytes.is_empty() {
+            self.filled = 0..0;
             give_back(std::mem::take(&mut self.bytes));
         }
     }

@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use everstream_core::{Fault, Start, Timestamp};
 use everstream_http::exchange::{Config, Exchange, Output, Request};
-use everstream_http::policy::ContentCoding;
+use everstream_http::policy::{ContentCoding, remove_body_headers, rewrite_to_resume};
 use futures_core::Stream;
 use tokio::time::Instant;
 
@@ -31,6 +31,7 @@ const GRACE: Duration = Duration::from_millis(20);
 const MAX_REOPENED: usize = 2;
 
 pub(super) struct HttpClient {
+    pub(super) url: Arc<String>,
     pub(super) settings: Arc<Settings>,
     pub(super) connections: Connections,
     /// Whether the method of the latest request is safe.
@@ -46,15 +47,20 @@ impl HttpClient {
     ) -> impl Future<Output = Result<Attempting, Fault>> + Send + use<> {
         self.attempts += 1;
         let number = self.attempts;
-        let settings = self.settings.clone();
+        let (url, settings) = (self.url.clone(), self.settings.clone());
         let connections = self.connections.clone();
         let repeatable = self.repeatable.clone();
+        let resume_with_get = request.resume_with_get;
         async move {
             // It could be made when the client was.
-            let attempt = settings.attempt();
+            let attempt = settings.attempt(&url);
             let mut attempt = attempt.map_err(|error| Fault::Setup(error.into()))?;
             attempt.number = number;
             attempt.last_event_id = request.last_event_id;
+            // The hook sees what is sent.
+            if resume_with_get {
+                rewrite_to_resume(&mut attempt.method, &mut attempt.headers);
+            }
             if let Some(hook) = &settings.hook {
                 attempt = hook(attempt)
                     .await
@@ -66,12 +72,20 @@ impl HttpClient {
             if let Some(problem) = attempt.problem {
                 return Err(Fault::Setup((&*problem).into()));
             }
-            repeatable.store(attempt.method.is_safe(), Ordering::Relaxed);
+            // A GET that resumes says nothing about the request whose stream it resumes.
+            if !resume_with_get {
+                repeatable.store(attempt.method.is_safe(), Ordering::Relaxed);
+            }
+            let body = attempt.body.filter(|_| !resume_with_get);
+            let mut headers = settings.with_defaults(attempt.headers);
+            if resume_with_get {
+                remove_body_headers(&mut headers);
+            }
             let mut request_head = Request {
                 method: attempt.method,
                 url: attempt.url,
-                headers: settings.with_defaults(attempt.headers),
-                has_body: attempt.body.is_some(),
+                headers,
+                has_body: body.is_some(),
             };
             request_head.set_last_event_id(attempt.last_event_id.as_deref());
             let config = Config {
@@ -93,7 +107,7 @@ impl HttpClient {
                 exchange,
                 epoch,
                 connections,
-                body: attempt.body,
+                body,
                 #[cfg(feature = "http2")]
                 reopened: 0,
             })
@@ -113,6 +127,10 @@ impl ConnectionClient for HttpClient {
 
     fn is_repeatable(&self) -> bool {
         self.repeatable.load(Ordering::Relaxed)
+    }
+
+    fn can_resume_with_get(&self) -> bool {
+        true
     }
 }
 
@@ -189,8 +207,9 @@ impl Attempting {
     }
 
     async fn connect(&mut self, deadline: Option<Timestamp>) -> Option<Channel> {
-        let opening = self.connections.open(&self.exchange.request().url);
-        match until(self.epoch, deadline, opening).await {
+        let url = &self.exchange.request().url;
+        let opened = until(self.epoch, deadline, pin!(self.connections.open(url))).await;
+        match opened {
             Some(Ok(channel)) => {
                 self.exchange.handle_connected(self.now());
                 return Some(channel);
@@ -205,8 +224,9 @@ impl Attempting {
     }
 
     async fn receive(&mut self, channel: Channel, deadline: Option<Timestamp>) -> Option<Response> {
-        let sending = channel.send(self.exchange.request(), self.body.as_ref());
-        match until(self.epoch, deadline, sending).await {
+        let (request, body) = (self.exchange.request(), self.body.as_ref());
+        let sent = until(self.epoch, deadline, pin!(channel.send(request, body))).await;
+        match sent {
             Some(Ok(response)) => return Some(response),
             Some(Err(SendError::Failed(error))) => self.exchange.handle_failure(error),
             #[cfg(any(feature = "http2", feature = "reqwest"))]
@@ -255,7 +275,8 @@ impl Attempting {
                 }
                 Output::ReadError { coding, deadline } => {
                     let error = error.get_or_insert_with(|| ErrorBody::new(body.take(), coding));
-                    match until(self.epoch, Some(deadline), error.next()).await {
+                    let next = until(self.epoch, Some(deadline), pin!(error.next())).await;
+                    match next {
                         Some(Some(Ok(bytes))) => self.exchange.handle_body(&bytes),
                         Some(None | Some(Err(_))) => self.exchange.handle_body_end(),
                         None => self.exchange.handle_timeout(self.now()),
@@ -272,12 +293,13 @@ impl Attempting {
 
 /// A connection whose body is in this coding.
 pub(super) fn connection(start: Start, body: Body, coding: Option<ContentCoding>) -> Connection {
+    let ending = body.ending();
     let mut connection = match coding {
         Some(coding) => Connection::new(Decoded::new(body, coding)),
         None => Connection::from_source(Source::Body(body)),
     };
     connection.start = start;
-    connection
+    connection.with_ending(ending)
 }
 
 /// The body of a response that isn't a stream.
@@ -299,18 +321,18 @@ impl ErrorBody {
     }
 }
 
-/// What the future returns, unless the time is up.
+/// What the future returns, unless the time is up. It borrows the future: owning it would make this one
+/// three times as large.
 async fn until<T>(
     epoch: Instant,
     deadline: Option<Timestamp>,
-    future: impl Future<Output = T>,
+    mut future: Pin<&mut impl Future<Output = T>>,
 ) -> Option<T> {
     // A limit beyond the clock's range is none.
     let deadline = deadline.and_then(|deadline| epoch.checked_add(deadline.elapsed()));
     let Some(deadline) = deadline else {
         return Some(future.await);
     };
-    let mut future = pin!(future);
     match tokio::time::timeout_at(deadline, future.as_mut()).await {
         Ok(output) => Some(output),
         Err(_) => tokio::time::timeout(GRACE, future).await.ok(),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ::http::{HeaderMap, HeaderValue, Version};
 use bytes::Bytes;
-use everstream_core::{BoxError, Fault};
+use everstream_core::{BoxError, Ending, Fault};
 use everstream_http::Failure;
 use everstream_http::exchange::Request;
 use std::task::{Context, Poll};
@@ -126,7 +126,9 @@ impl Ours {
                 let (ours, to) = (ours.clone(), to.clone());
                 async move { ours.connector.connect(&to, versions).await }
             };
-            return match self.shared.open(url, self.versions, connect).await? {
+            // Boxed, because the future of a plain connection would be five times as large with it.
+            let opening = Box::pin(self.shared.open(url, self.versions, connect));
+            return match opening.await? {
                 http2::Opened::Shared(sender) => Ok(Channel::Http2(sender)),
                 http2::Opened::Http1(connected) => Ok(Channel::from(connected)),
             };
@@ -199,6 +201,18 @@ impl Body {
     #[cfg(all(feature = "cookies", feature = "reqwest"))]
     pub(super) fn is_from_elsewhere(&self) -> bool {
         matches!(self, Body::Reqwest(body) if body.is_from_elsewhere)
+    }
+
+    /// What its end will prove.
+    pub(super) fn ending(&self) -> Ending {
+        match self {
+            Body::Http1(body) => body.ending(),
+            // Without END_STREAM it is a fault.
+            #[cfg(feature = "http2")]
+            Body::Http2(_) => Ending::Complete,
+            #[cfg(feature = "reqwest")]
+            Body::Reqwest(body) => body.ending,
+        }
     }
 
     /// The next bytes, never empty; `None` at the end.

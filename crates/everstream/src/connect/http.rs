@@ -56,7 +56,8 @@ pub use super::transport::HttpVersion;
 /// ```
 #[derive(Clone)]
 pub struct Http {
-    /// What a task holds that is given an `Http` is a pointer, and what a client keeps is shared.
+    // Both are pointers: tasks hold an `Http` by value, and what a client keeps is shared.
+    url: Arc<String>,
     settings: Arc<Settings>,
 }
 
@@ -69,7 +70,8 @@ impl Http {
     /// ```
     pub fn new(url: impl Into<String>) -> Self {
         Http {
-            settings: Arc::new(Settings::new(url.into())),
+            url: Arc::new(url.into()),
+            settings: Arc::default(),
         }
     }
 
@@ -81,8 +83,9 @@ impl Http {
     /// # drop(one);
     /// ```
     #[must_use]
-    pub fn set_url(self, url: impl Into<String>) -> Self {
-        self.with(|settings| settings.url = url.into())
+    pub fn set_url(mut self, url: impl Into<String>) -> Self {
+        self.url = Arc::new(url.into());
+        self
     }
 
     /// Adds a parameter to the URL's query. Earlier ones of the same name stay.
@@ -243,7 +246,9 @@ impl Http {
     /// What it returns is sent. Whether the request may be repeated depends on the method that was sent:
     /// see [`Builder::repeat_unsafe`](crate::Builder::repeat_unsafe).
     ///
-    /// Its error fails the attempt with [`Fault::Setup`](crate::Fault::Setup); a [`Fault`](crate::Fault) is passed on as it is.
+    /// Its error fails the attempt with [`Fault::Setup`](crate::Fault::Setup), after which every request
+    /// may be tried again. A [`Fault`](crate::Fault) is passed on as it is, and counts as what it says: after
+    /// a [`Fault::Request`](crate::Fault::Request) the server may have received the request.
     ///
     /// ```
     /// use everstream::{Attempt, Http};
@@ -368,7 +373,7 @@ impl Http {
         if let Some(problem) = &settings.body_problem {
             return Err(Error::config("body", &**problem));
         }
-        let first = settings.attempt()?;
+        let first = settings.attempt(&self.url)?;
         if cfg!(not(feature = "__tls"))
             && !settings.brings_client()
             && first.url.scheme() == "https"
@@ -377,6 +382,7 @@ impl Http {
             return Err(Error::config("url", problem));
         }
         Ok(HttpClient {
+            url: self.url.clone(),
             connections: settings.connections(context)?,
             settings: settings.clone(),
             repeatable: Arc::new(AtomicBool::new(first.method.is_safe())),
@@ -425,7 +431,7 @@ impl fmt::Debug for Http {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Http")
             .field("method", &self.settings.method)
-            .field("url", &RedactedUrl(&self.settings.url))
+            .field("url", &RedactedUrl(&self.url))
             .finish_non_exhaustive()
     }
 }

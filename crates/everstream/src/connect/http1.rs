@@ -9,7 +9,7 @@ use std::task::{Context, Poll, ready};
 
 use ::http::{HeaderValue, Method};
 use bytes::Bytes;
-use everstream_core::Fault;
+use everstream_core::{Ending, Fault};
 use everstream_http::exchange::Request;
 use everstream_http::http1::{BodyEnd, BodyReader, Head, HeadReader};
 use everstream_http::{Failure, SocketFailure as _};
@@ -148,6 +148,11 @@ pub(super) struct Body {
 }
 
 impl Body {
+    /// What its end proves.
+    pub(super) fn ending(&self) -> Ending {
+        self.reader.ending()
+    }
+
     /// The next bytes, never empty; `None` at the end.
     #[inline]
     pub(super) fn poll_bytes(

@@ -35,7 +35,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use everstream_core::{Fault, Headers, Start};
+use everstream_core::{Ending, Fault, Headers, Start};
 use futures_core::Stream;
 
 use crate::error::Error;
@@ -129,6 +129,13 @@ pub trait ConnectionClient: Send + 'static {
         true
     }
 
+    /// Whether it heeds [`ConnectRequest::resume_with_get`]. A source that doesn't is never asked to
+    /// resume by GET, so that [`Builder::resume_with_get`](crate::Builder::resume_with_get) has no
+    /// effect. Default: false.
+    fn can_resume_with_get(&self) -> bool {
+        false
+    }
+
     /// Releases what it holds: the client is closed. It is called once at most, and not by a drop.
     fn close(&mut self) {}
 }
@@ -187,6 +194,10 @@ pub struct ConnectRequest {
     pub last_event_id: Option<String>,
     /// How long silence is accepted, also before the response.
     pub read_timeout: Option<Duration>,
+    /// Send a GET without a body instead of the user's request, to resume after the last event id
+    /// ([`Builder::resume_with_get`](crate::Builder::resume_with_get)). It is only true for a client
+    /// that [can](ConnectionClient::can_resume_with_get).
+    pub resume_with_get: bool,
 }
 
 impl ConnectRequest {
@@ -225,8 +236,14 @@ impl ConnectRequest {
 /// ```
 pub struct Connection {
     pub(crate) start: Start,
+    pub(crate) chunks: Chunks,
+}
+
+/// What is left of a connection once its start is delivered. Dropping it closes the connection.
+pub(crate) struct Chunks {
     source: Source,
-    /// The end or an error has come. Streams needn't bear being asked again after that.
+    ending: Ending,
+    /// The end or an error was received. A stream needn't support a poll after that.
     over: bool,
     closer: Option<Box<dyn FnOnce() + Send>>,
 }
@@ -246,9 +263,12 @@ impl Connection {
     fn from_source(source: Source) -> Self {
         Connection {
             start: Start::default(),
-            source,
-            over: false,
-            closer: None,
+            chunks: Chunks {
+                source,
+                ending: Ending::Unproven,
+                over: false,
+                closer: None,
+            },
         }
     }
 
@@ -305,6 +325,22 @@ impl Connection {
         self
     }
 
+    /// Says that the source knows its end: it reports a body of which a part is missing as an error, as
+    /// HTTP with a last chunk does. Otherwise an end proves nothing ([`Ending::Unproven`]).
+    ///
+    /// ```
+    /// use everstream::{Connection, Ending};
+    ///
+    /// let recorded = std::io::Cursor::new("data: x\n\n");
+    /// let connection = Connection::from_read(recorded).with_ending(Ending::Complete);
+    /// # drop(connection);
+    /// ```
+    #[must_use]
+    pub fn with_ending(mut self, ending: Ending) -> Self {
+        self.chunks.ending = ending;
+        self
+    }
+
     /// Adds a function that is called once when the connection is over for the client: at its
     /// end, after a fault, at interrupt and close. It ought to make a blocked read return.
     ///
@@ -317,7 +353,7 @@ impl Connection {
     /// ```
     #[must_use]
     pub fn with_closer(mut self, closer: impl FnOnce() + Send + 'static) -> Self {
-        self.closer = Some(Box::new(closer));
+        self.chunks.closer = Some(Box::new(closer));
         self
     }
 
@@ -331,6 +367,19 @@ impl Connection {
     /// ```
     pub fn start(&self) -> &Start {
         &self.start
+    }
+
+    /// What the end of the bytes proves: for sources that wrap a connection, which pass it on with
+    /// [`with_ending`](Self::with_ending).
+    ///
+    /// ```
+    /// use everstream::{Connection, Ending};
+    ///
+    /// let connection = Connection::from_read(std::io::Cursor::new("data: x\n\n"));
+    /// assert_eq!(connection.ending(), Ending::Unproven);
+    /// ```
+    pub fn ending(&self) -> Ending {
+        self.chunks.ending
     }
 
     /// The next bytes, never empty; `None` at the orderly end, and always after it or after an
@@ -351,14 +400,18 @@ impl Connection {
     /// # }
     /// ```
     pub async fn next_chunk(&mut self) -> Option<Result<impl AsRef<[u8]> + use<>, Fault>> {
-        std::future::poll_fn(|cx| self.poll_bytes(cx)).await
+        std::future::poll_fn(|cx| self.chunks.poll_next(cx)).await
+    }
+}
+
+impl Chunks {
+    /// What the end of the bytes proves.
+    pub(crate) fn ending(&self) -> Ending {
+        self.ending
     }
 
     /// The next bytes, never empty; `None` at the orderly end.
-    pub(crate) fn poll_bytes(
-        &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Bytes, Fault>>> {
+    pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Fault>>> {
         if self.over {
             return Poll::Ready(None);
         }
@@ -372,7 +425,7 @@ impl Connection {
     }
 }
 
-impl Drop for Connection {
+impl Drop for Chunks {
     fn drop(&mut self) {
         if let Some(closer) = self.closer.take() {
             closer();

@@ -5,9 +5,10 @@ use std::task::{Context, Poll, ready};
 
 use ::http::HeaderMap;
 use bytes::Bytes;
-use everstream_core::Fault;
+use everstream_core::{Ending, Fault};
 use everstream_http::exchange::Request;
 use everstream_http::http1::is_managed_header;
+use everstream_http::policy::is_framed;
 use everstream_http::{Failure, FailureKind, SocketFailure as _};
 use http_body::Body as _;
 use reqwest::Client;
@@ -50,12 +51,17 @@ pub(super) async fn send(
     let version = response.version();
     let status = response.status().as_u16();
     let (head, body) = ::http::Response::from(response).into_parts();
+    let ending = match is_framed(version, &head.headers) {
+        true => Ending::Complete,
+        false => Ending::Unproven,
+    };
     Ok(Response {
         version,
         status,
         headers: head.headers,
         body: connections::Body::Reqwest(Body {
             body,
+            ending,
             #[cfg(feature = "cookies")]
             is_from_elsewhere,
         }),
@@ -84,6 +90,7 @@ pub(super) struct Body {
     /// The client followed a redirect.
     #[cfg(feature = "cookies")]
     pub(super) is_from_elsewhere: bool,
+    pub(super) ending: Ending,
 }
 
 impl Body {

@@ -23,10 +23,10 @@ use crate::error::Error;
 /// The default `User-Agent`.
 const AGENT: &str = concat!("everstream/", env!("CARGO_PKG_VERSION"));
 
-/// A client keeps them, and makes each of its requests of them: they are smaller than a request.
+/// Everything but the URL, so that clients of different URLs share it. A client keeps it, and makes
+/// each of its requests of it: it is smaller than a request.
 #[derive(Clone)]
 pub(super) struct Settings {
-    pub(super) url: String,
     pub(super) query: Vec<(String, String)>,
     pub(super) basic_auth: Option<(String, String)>,
     pub(super) method: Cow<'static, str>,
@@ -56,10 +56,9 @@ pub(super) struct Header {
     pub(super) sensitive: bool,
 }
 
-impl Settings {
-    pub(super) fn new(url: String) -> Self {
+impl Default for Settings {
+    fn default() -> Self {
         Settings {
-            url,
             query: Vec::new(),
             basic_auth: None,
             method: "GET".into(),
@@ -79,7 +78,9 @@ impl Settings {
             own: None,
         }
     }
+}
 
+impl Settings {
     pub(super) fn connections(&self, context: ClientContext) -> Result<Connections, Error> {
         #[cfg(feature = "reqwest")]
         if let Some(own) = &self.own {
@@ -105,12 +106,12 @@ impl Settings {
         return false;
     }
 
-    /// The request, with what is wrong with it. Its headers are those that the user set.
-    pub(super) fn attempt(&self) -> Result<Attempt, Error> {
+    /// The request for this URL, with what is wrong with it. Its headers are those that the user set.
+    pub(super) fn attempt(&self, url: &str) -> Result<Attempt, Error> {
         if matches!(&self.basic_auth, Some((user, _)) if user.contains(':')) {
             return Err(Error::config("basic_auth", "a user can't have a colon"));
         }
-        let mut url = parse_url(&self.url)?;
+        let mut url = parse_url(url)?;
         if !self.query.is_empty() {
             url.query_pairs_mut().extend_pairs(&self.query);
         }

@@ -15,7 +15,7 @@ impl Held {
     /// when an earlier connection ended, and all of it; of starts and faults there may be no end while
     /// a server is away or nobody reads: one fault in a row, and the newest [`MAX_HELD`].
     pub(super) fn hold(&mut self, action: Action, id: Option<&str>) {
-        let is_fault = |action: &Action| matches!(action, Action::Fault(_));
+        let is_fault = |action: &Action| matches!(action, Action::Fault(_) | Action::End(_));
         let is_told =
             |(action, _): &(Action, _)| is_fault(action) || matches!(action, Action::Start(_));
         if is_fault(&action) && self.0.back().is_some_and(|(last, _)| is_fault(last)) {
@@ -31,7 +31,12 @@ impl Held {
 
     /// The oldest action, and the last event id when it was received.
     pub(super) fn take(&mut self) -> Option<(Action, Option<String>)> {
-        self.0.pop_front()
+        let oldest = self.0.pop_front()?;
+        if self.0.is_empty() {
+            // Nothing is held for as long as the client is read.
+            self.0.shrink_to_fit();
+        }
+        Some(oldest)
     }
 
     pub(super) fn is_empty(&self) -> bool {

@@ -42,7 +42,9 @@ fn refuse(mut stream: TcpStream, answer: &str) -> std::io::Result<()> {
 fn first_fault<C: Client>(url: &str) -> Fault {
     let http = Http::new(url).method("POST").body(vec![b'x'; BODY]);
     match C::with(quick(http)).next_action() {
-        Some(Ok(Action::Fault(Some(fault))) | Err(Error::Fault(fault))) => fault,
+        Some(Ok(Action::Fault(fault)) | Err(Error::Fault(fault) | Error::NotRepeated(fault))) => {
+            fault
+        }
         other => panic!("a fault was expected, and it was {other:?}"),
     }
 }

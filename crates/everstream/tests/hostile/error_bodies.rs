@@ -25,7 +25,7 @@ fn kept<C: Client>(reply: Reply) -> (Vec<u8>, Duration) {
     let mut client = C::quick(server.url("/"));
     let began = Instant::now();
     let fault = match client.next_action() {
-        Some(Ok(Action::Fault(Some(fault))) | Err(Error::Fault(fault))) => fault,
+        Some(Ok(Action::Fault(fault)) | Err(Error::Fault(fault))) => fault,
         other => panic!("a fault was expected, and it was {other:?}"),
     };
     let took = began.elapsed();

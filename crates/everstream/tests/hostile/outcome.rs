@@ -71,8 +71,8 @@ pub(crate) fn seen_until<C: Client>(client: &mut C, last: &str) -> Vec<String> {
             Some(Ok(Action::Event(event))) => format!("event {}", event.data()),
             Some(Ok(Action::Comment(text))) => format!("comment {text}"),
             Some(Ok(Action::Start(_))) => "start".into(),
-            Some(Ok(Action::Fault(None))) => "end".into(),
-            Some(Ok(Action::Fault(Some(fault)))) => told(&fault),
+            Some(Ok(Action::End(_))) => "end".into(),
+            Some(Ok(Action::Fault(fault))) => told(&fault),
             Some(Err(Error::Fault(fault))) => {
                 seen.push(format!("final {}", told(&fault)));
                 return seen;

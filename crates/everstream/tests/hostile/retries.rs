@@ -12,8 +12,10 @@ for_both_clients!(every_retry_is_obeyed_or_ignored);
 /// The default, which what is ignored leaves.
 const BASE: Duration = Duration::from_secs(1);
 const FLOOR: Duration = Duration::from_millis(100);
+/// The default of `max_server_retry_delay`.
+const CEILING: Duration = Duration::from_secs(3600);
 
-/// The whole line, and the delay after an orderly end.
+/// The whole line, and the delay after an orderly end if the user sets no ceiling.
 const LINES: [(&[u8], Duration); 33] = [
     (b"retry: 2000", Duration::from_millis(2000)),
     (b"retry:2000", Duration::from_millis(2000)),
@@ -73,17 +75,24 @@ fn every_retry_is_obeyed_or_ignored<C: Client>() {
         // In a block of its own, in an event's, and without a blank line after it.
         for around in ["\n\ndata: a\n\n", "\ndata: a\n\n", "\n"] {
             let stream = [b"data: before\n\n", line, around.as_bytes()].concat();
-            server.enqueue(Reply::stream().send(stream).end());
-            let builder = SseClient::builder(server.url("/"));
-            let exact = retry_delay::backoff().jitter(0.0);
-            let mut client = C::with(builder.retry_delay_strategy(exact));
-            client.expect_start();
-            client.expect_event("before");
-            if around != "\n" {
-                client.expect_event("a");
+            for ceiling in [None, Some(Duration::MAX)] {
+                server.enqueue(Reply::stream().send(stream.clone()).end());
+                let exact = retry_delay::backoff().jitter(0.0);
+                let builder = SseClient::builder(server.url("/")).retry_delay_strategy(exact);
+                let mut client = C::with(match ceiling {
+                    Some(ceiling) => builder.max_server_retry_delay(ceiling),
+                    None => builder,
+                });
+                client.expect_start();
+                client.expect_event("before");
+                if around != "\n" {
+                    client.expect_event("a");
+                }
+                client.expect_clean_end();
+                let delay = delay.min(ceiling.unwrap_or(CEILING));
+                let what = format!("{what:?} {around:?} {ceiling:?}");
+                assert_eq!(client.next_retry_delay(), delay, "{what}");
             }
-            client.expect_clean_end();
-            assert_eq!(client.next_retry_delay(), delay, "{what:?} {around:?}");
         }
     }
 }

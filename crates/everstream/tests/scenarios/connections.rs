@@ -160,7 +160,7 @@ fn a_prompt_is_not_sent_again_after_a_redirect<C: Client>() {
     server.enqueue(Reply::redirect(307, "/next"));
     server.otherwise(hang_up());
     let patient = quick(prompt(&server)).error_strategy(error_strategy::always_continue());
-    let fault = C::with(patient).expect_error();
+    let fault = C::with(patient).expect_not_repeated();
     assert!(matches!(fault, Fault::Request(_)), "{fault:?}");
     assert_eq!(connections(&server), [0, 1]);
     assert_eq!(server.accepted_connections(), 2);
@@ -170,7 +170,8 @@ fn a_prompt_is_not_sent_again_at_a_reconnect<C: Client>() {
     let server = Server::start();
     server.enqueue(Reply::stream().event_with_id("7", "a").end());
     server.otherwise(hang_up());
-    let mut client = C::quick(prompt(&server));
+    // Not within an attempt: each is one that the user hears of.
+    let mut client = C::with(quick(prompt(&server)).repeat_unsafe(true));
     client.event_data();
     client.expect_clean_end();
     let fault = client.expect_fault();
@@ -238,7 +239,7 @@ mod your_own_client {
         server.otherwise(hang_up());
         let http = pooled(&server).method("POST").body("prompt");
         let patient = quick(http).error_strategy(error_strategy::always_continue());
-        let fault = C::with(patient).expect_error();
+        let fault = C::with(patient).expect_not_repeated();
         assert!(matches!(fault, Fault::Request(_)), "{fault:?}");
         assert_eq!(server.request_count(), 2);
     }

@@ -12,6 +12,7 @@ mod redirects;
 mod requests;
 mod responses;
 mod resuming;
+mod resuming_by_get;
 mod retry_delays;
 mod secrets;
 mod starting;
@@ -19,3 +20,4 @@ mod strategies;
 mod timeouts;
 #[cfg(feature = "rustls")]
 mod tls;
+mod unfinished;

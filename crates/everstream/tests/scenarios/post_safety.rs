@@ -1,8 +1,9 @@
-//! A request that isn't safe is never sent twice by surprise.
+//! A request that isn't safe is never sent twice by surprise. How it is resumed is in
+//! `resuming_by_get.rs`.
 
 use std::time::Duration;
 
-use everstream::{Builder, Error, Fault, Http, error_strategy};
+use everstream::{Action, Builder, Error, Fault, Http, error_strategy};
 use everstream_testing::{Gate, Reply, Server};
 
 use crate::support::{Client, LIMIT, for_both_clients, quick};
@@ -17,12 +18,15 @@ for_both_clients!(
     not_after_a_503,
     not_after_an_interrupt_before_the_response,
     not_after_a_redirect_that_leads_to_nobody,
+    not_after_a_redirect_that_keeps_the_body,
     not_because_of_a_preset_id,
+    not_because_of_an_id,
+    not_after_a_complete_answer_with_an_id,
+    a_strategy_that_fails_says_nothing_of_repeating,
     not_because_of_an_id_that_cannot_be_sent,
     not_for_any_method_that_is_not_safe,
     again_after_a_refused_connection,
     again_after_a_hook_that_failed,
-    again_to_resume_after_an_id,
     again_by_an_express_start,
     again_with_repeat_unsafe,
     again_if_the_method_is_safe,
@@ -44,14 +48,27 @@ fn patient(http: Http) -> Builder {
 #[track_caller]
 fn assert_asked_once<C: Client>(server: &Server, builder: Builder) -> Option<Fault> {
     let mut client = C::with(builder);
+    let mut end = None;
     let fault = loop {
         match client.next_action() {
+            Some(Ok(Action::End(last))) => end = Some(last.not_repeated),
             Some(Ok(_)) => {}
-            Some(Err(Error::Fault(fault))) => break Some(fault),
+            Some(Err(error @ Error::NotRepeated(_))) => {
+                let text = error.to_string();
+                for option in ["repeat_unsafe", "resume_with_get"] {
+                    assert!(text.contains(option), "{text}");
+                }
+                let Error::NotRepeated(fault) = error else {
+                    unreachable!()
+                };
+                break Some(fault);
+            }
             Some(Err(other)) => panic!("{other:?}"),
             None => break None,
         }
     };
+    // The reason is told, in one way or the other.
+    assert_eq!(end, fault.is_none().then_some(true));
     for _ in 0..3 {
         client.expect_over();
     }
@@ -126,7 +143,10 @@ fn not_after_an_interrupt_before_the_response<C: Client>() {
             assert!(server.wait_for_requests(1, LIMIT));
             handle.interrupt();
         });
-        client.expect_clean_end();
+        match client.next_action() {
+            Some(Ok(Action::End(end))) => assert!(end.not_repeated),
+            other => panic!("{other:?}"),
+        }
     });
     client.expect_over();
     client.expect_over();
@@ -142,6 +162,68 @@ fn not_after_a_redirect_that_leads_to_nobody<C: Client>() {
         let fault = assert_asked_once::<C>(&server, patient(prompt(&server)));
         assert!(matches!(fault, Some(Fault::Request(_))), "{fault:?}");
     }
+}
+
+fn not_after_a_redirect_that_keeps_the_body<C: Client>() {
+    // The target gets the prompt once, and may have acted on it.
+    for status in [307, 308] {
+        for reply in [Reply::raw("").drop_connection(), Reply::raw("").reset()] {
+            let (server, target) = (Server::start(), Server::start());
+            server.otherwise(Reply::redirect(status, target.url("/")));
+            target.otherwise(reply);
+            let fault = assert_asked_once::<C>(&server, patient(prompt(&server)));
+            assert!(matches!(fault, Some(Fault::Request(_))), "{fault:?}");
+            let requests = target.requests();
+            assert_eq!(requests.len(), 1, "{status}");
+            assert_eq!(
+                (&*requests[0].method, &*requests[0].body),
+                ("POST", &b"prompt"[..])
+            );
+        }
+    }
+}
+
+fn not_because_of_an_id<C: Client>() {
+    let server = Server::start();
+    server.otherwise(Reply::stream().event_with_id("1", "a").drop_connection());
+    let fault = assert_asked_once::<C>(&server, patient(prompt(&server)));
+    assert!(matches!(fault, Some(Fault::Read(_))), "{fault:?}");
+}
+
+/// The default strategy reconnects after a clean end.
+fn not_after_a_complete_answer_with_an_id<C: Client>() {
+    for reply in [Reply::stream(), Reply::stream().close_delimited()] {
+        let server = Server::start();
+        server.otherwise(reply.event_with_id("1", "the answer").end());
+        let mut client = C::quick(prompt(&server));
+        client.expect_start();
+        client.expect_event("the answer");
+        match client.next_action() {
+            Some(Ok(Action::End(end))) => assert!(end.not_repeated),
+            other => panic!("{other:?}"),
+        }
+        for _ in 0..3 {
+            client.expect_over();
+        }
+        assert_eq!(server.request_count(), 1);
+    }
+}
+
+fn a_strategy_that_fails_says_nothing_of_repeating<C: Client>() {
+    let server = Server::start();
+    server.enqueue(Reply::stream().event("a").end());
+    server.enqueue(Reply::stream().event("a").drop_connection());
+    let failing = || quick(prompt(&server)).error_strategy(error_strategy::always_fail());
+    let mut client = C::with(failing());
+    client.event_data();
+    match client.next_action() {
+        Some(Ok(Action::End(end))) => assert!(!end.not_repeated),
+        other => panic!("{other:?}"),
+    }
+    client.expect_over();
+    let mut client = C::with(failing());
+    client.event_data();
+    assert!(matches!(client.expect_error(), Fault::Read(_)));
 }
 
 fn not_because_of_a_preset_id<C: Client>() {
@@ -192,21 +274,6 @@ fn again_after_a_hook_that_failed<C: Client>() {
     assert_eq!(client.event_data(), "a", "nothing was sent before");
     assert!(client.next_event().is_none());
     assert_eq!(server.request_count(), 1);
-}
-
-fn again_to_resume_after_an_id<C: Client>() {
-    let server = Server::start();
-    server.enqueue(Reply::stream().event_with_id("1", "a").drop_connection());
-    server.enqueue(Reply::stream().event("b").drop_connection());
-    server.enqueue(Reply::stream().event("c").stall());
-    let mut client = C::quick(prompt(&server));
-    for data in ["a", "b", "c"] {
-        assert_eq!(client.event_data(), data);
-    }
-    for request in &server.requests()[1..] {
-        assert_eq!(request.header("last-event-id"), Some("1"));
-        assert_eq!(request.body, b"prompt");
-    }
 }
 
 fn again_by_an_express_start<C: Client>() {

@@ -14,7 +14,7 @@ use crate::support::{Client, for_both_clients, quick};
 for_both_clients!(
     a_url_alone_asks_as_an_event_source_does,
     method_and_body_are_sent,
-    the_body_is_sent_again_to_resume,
+    the_body_is_sent_again_if_the_request_is,
     headers_replace_defaults_and_add_up_among_themselves,
     a_token_beyond_ascii_is_sent_as_utf_8,
     query_parameters_are_added_in_order,
@@ -116,9 +116,10 @@ mod json {
     }
 }
 
-fn the_body_is_sent_again_to_resume<C: Client>() {
+fn the_body_is_sent_again_if_the_request_is<C: Client>() {
     let server = serve();
-    let mut client = C::quick(Http::new(server.url("/")).method("POST").body("prompt"));
+    let http = Http::new(server.url("/")).method("POST").body("prompt");
+    let mut client = C::with(quick(http).repeat_unsafe(true));
     client.event_data();
     client.event_data();
     for request in &server.requests()[..2] {

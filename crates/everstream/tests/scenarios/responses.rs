@@ -311,7 +311,7 @@ fn a_disconnect_is_one_sentence_with_a_kind_for_programs<C: Client>() {
         let fault = loop {
             match client.next_action() {
                 Some(Ok(Action::Start(_) | Action::Event(_))) => {}
-                Some(Ok(Action::Fault(Some(fault)))) => break fault,
+                Some(Ok(Action::Fault(fault))) => break fault,
                 other => panic!("{other:?}"),
             }
         };

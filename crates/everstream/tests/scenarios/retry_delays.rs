@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use everstream::retry_delay::{self, BaseDelay, RetryDelayStrategy};
-use everstream::{SseClient, error_strategy};
+use everstream::{Builder, SseClient, error_strategy};
 use everstream_testing::{Reply, Server};
 
 use crate::support::{Client, DELAY, for_both_clients, quick};
@@ -22,7 +22,13 @@ for_both_clients!(
     retry_after_as_a_date_is_waited_for,
     retry_after_that_is_nonsense_is_ignored,
     retry_after_without_end_does_no_harm,
+    retry_after_is_at_most_a_day_by_default,
     retry_after_obeys_the_users_cap,
+    retry_is_at_most_an_hour_by_default,
+    a_polled_server_is_asked_again_when_it_said,
+    a_polled_server_without_retry_is_asked_again_after_3_seconds,
+    a_body_that_ends_with_its_connection_proves_nothing,
+    an_interrupt_shows_the_next_delay_at_once,
 );
 
 /// What the strategy was asked, while the client needn't wait.
@@ -124,7 +130,7 @@ fn retry_sets_the_base_delay<C: Client>() {
 
     let mut ends = 0;
     while ends < 4 {
-        if let everstream::Action::Fault(None) = client.expect_action() {
+        if let everstream::Action::End(_) = client.expect_action() {
             ends += 1;
         }
     }
@@ -167,11 +173,16 @@ fn a_repeated_retry_does_not_switch_the_back_off_off<C: Client>() {
     }
 }
 
-/// A client of a server that is unavailable, after it was told so.
+/// A client of a server that is unavailable, after it was told so. It obeys any `Retry-After`.
 fn told_to_wait<C: Client>(server: &Server, retry_after: &str) -> C {
+    told_to_wait_within(server, retry_after, Duration::MAX)
+}
+
+fn told_to_wait_within<C: Client>(server: &Server, retry_after: &str, most: Duration) -> C {
     server.enqueue(Reply::status(503).header("Retry-After", retry_after));
     let strategy = error_strategy::reconnect().or_on_status([503]);
-    let mut client = C::with(quick(server.url("/")).error_strategy(strategy));
+    let builder = quick(server.url("/")).max_retry_after(most);
+    let mut client = C::with(builder.error_strategy(strategy));
     assert_eq!(client.expect_fault().status(), Some(503));
     client
 }
@@ -224,6 +235,27 @@ fn retry_after_without_end_does_no_harm<C: Client>() {
     assert_eq!(server.request_count(), 1);
 }
 
+fn retry_after_is_at_most_a_day_by_default<C: Client>() {
+    let server = Server::start();
+    for (asked, delay) in [
+        ("86399", 86_399),
+        ("86401", 86_400),
+        ("99999999999", 86_400),
+    ] {
+        server.enqueue(Reply::status(503).header("Retry-After", asked));
+        let strategy = error_strategy::reconnect().or_on_status([503]);
+        let mut client = C::with(quick(server.url("/")).error_strategy(strategy));
+        client.expect_fault();
+        assert_eq!(
+            client.next_retry_delay(),
+            Duration::from_secs(delay),
+            "{asked}"
+        );
+    }
+    let client = told_to_wait_within::<C>(&server, "7", Duration::from_secs(5));
+    assert_eq!(client.next_retry_delay(), Duration::from_secs(5));
+}
+
 fn retry_after_obeys_the_users_cap<C: Client>() {
     let server = Server::start();
     server.enqueue(Reply::status(429).header("Retry-After", "3600"));
@@ -237,4 +269,100 @@ fn retry_after_obeys_the_users_cap<C: Client>() {
     client.expect_fault();
     assert_eq!(client.next_retry_delay(), millis(5));
     assert_eq!(client.event_data(), "a");
+}
+
+fn retry_is_at_most_an_hour_by_default<C: Client>() {
+    let server = Server::start();
+    let delay = |retry: u64, configure: fn(Builder) -> Builder| {
+        server.enqueue(Reply::stream().retry(retry).reset());
+        let mut client = C::with(configure(SseClient::builder(server.url("/"))));
+        client.expect_start();
+        client.expect_fault();
+        client.next_retry_delay()
+    };
+    let hour = Duration::from_secs(3600);
+    let limited = delay(999_999_999_999, |builder| builder);
+    assert!((hour / 2..=hour).contains(&limited), "{limited:?}");
+    let limited = delay(60_000, |builder| {
+        builder.max_server_retry_delay(Duration::from_secs(10))
+    });
+    assert!(
+        (millis(5000)..=millis(10_000)).contains(&limited),
+        "{limited:?}"
+    );
+    let obeyed = delay(999_999_999_999, |builder| {
+        builder.max_server_retry_delay(Duration::MAX)
+    });
+    assert!(obeyed >= millis(999_999_999_999), "{obeyed:?}");
+}
+
+/// Every answer is whole, with a new event.
+fn a_polled_server_is_asked_again_when_it_said<C: Client>() {
+    let server = Server::start();
+    let mut client = C::with(SseClient::builder(server.url("/")));
+    for id in ["1", "2", "3", "4"] {
+        server.enqueue(Reply::stream().retry(200).event_with_id(id, "x").end());
+        client.expect_start();
+        client.expect_event("x");
+        client.expect_clean_end();
+        let delay = client.next_retry_delay();
+        assert!((millis(200)..=millis(300)).contains(&delay), "{delay:?}");
+    }
+    let requests = server.requests();
+    let sent = requests
+        .iter()
+        .map(|request| request.header("last-event-id"));
+    assert!(sent.eq([None, Some("1"), Some("2"), Some("3")]));
+}
+
+fn a_polled_server_without_retry_is_asked_again_after_3_seconds<C: Client>() {
+    let server = Server::start();
+    let whole: [fn() -> Reply; 2] = [
+        || Reply::stream().event_with_id("1", "x").end(),
+        || {
+            let body = "id: 1\ndata: x\n\n";
+            Reply::stream()
+                .content_length(body.len() as u64)
+                .send(body)
+                .end()
+        },
+    ];
+    for whole in whole {
+        server.enqueue(whole());
+        let mut client = C::with(SseClient::builder(server.url("/")));
+        client.expect_start();
+        client.expect_event("x");
+        client.expect_clean_end();
+        let delay = client.next_retry_delay();
+        assert!((millis(3000)..=millis(4500)).contains(&delay), "{delay:?}");
+    }
+}
+
+fn a_body_that_ends_with_its_connection_proves_nothing<C: Client>() {
+    let server = Server::start();
+    let reply = Reply::stream().close_delimited();
+    server.enqueue(reply.event_with_id("1", "x").end());
+    let mut client = C::with(SseClient::builder(server.url("/")));
+    client.expect_start();
+    client.expect_event("x");
+    client.expect_clean_end();
+    let delay = client.next_retry_delay();
+    assert!((millis(500)..=millis(1000)).contains(&delay), "{delay:?}");
+}
+
+/// Also before anybody reads.
+fn an_interrupt_shows_the_next_delay_at_once<C: Client>() {
+    let server = Server::start();
+    server.otherwise(Reply::stream().event("a").stall());
+    let mut client = growing::<C>(&server);
+    let handle = client.handle();
+    for delay in [1, 2, 4] {
+        client.expect_start();
+        client.expect_event("a");
+        client.interrupt();
+        assert_eq!(client.next_retry_delay(), millis(delay));
+        assert_eq!(handle.next_retry_delay(), millis(delay));
+        client.expect_clean_end();
+        assert_eq!(client.next_retry_delay(), millis(delay));
+    }
 }

@@ -75,7 +75,7 @@ fn start_goes_on_trying_where_the_strategy_says_so<C: Client>() {
     let mut faults = 0;
     let start = loop {
         match client.expect_action() {
-            Action::Fault(Some(_)) => faults += 1,
+            Action::Fault(_) => faults += 1,
             Action::Start(start) => break start,
             other => panic!("{other:?}"),
         }
@@ -180,7 +180,7 @@ fn an_interrupt_after_start_does_not_overtake_the_start<C: Client>() {
     client.handle().interrupt();
     client.expect_start();
     match client.expect_action() {
-        Action::Fault(None) => {}
+        Action::End(_) => {}
         other => panic!("{other:?}"),
     }
     client.expect_start();
@@ -201,7 +201,7 @@ fn start_after_an_interrupt_connects_again<C: Client>() {
         }
         client.start().unwrap();
         match client.expect_action() {
-            Action::Fault(None) => {}
+            Action::End(_) => {}
             other => panic!("{other:?}"),
         }
         client.expect_start();

@@ -4,9 +4,11 @@ use std::fmt::Write as _;
 use std::fs;
 use std::time::Duration;
 
-use super::paused::{SEEDS, connections, per_minute};
-use super::scenarios::{MOST_LATER, SCENARIOS};
-use super::thousand::{Seeds, first_reconnects, slices};
+use super::paused::COUNTS;
+use super::scenarios::SCENARIOS;
+use super::thousand::{
+    CRASH_LOOPS, Seeds, first_reconnects, peak, reconnects_in_a_crash_loop, slices,
+};
 
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/reliability.md");
 const BEGIN: &str = "<!-- measured: storms -->\n";
@@ -24,17 +26,13 @@ fn measured() -> String {
     let mut text = String::from(
         "\n| the server, at every connection | first minute | at most | minutes 6 to 10, each | at most |\n|---|---|---|---|---|\n",
     );
-    for scenario in &SCENARIOS {
+    for (scenario, counts) in SCENARIOS.iter().zip(&*COUNTS) {
         let (mut first, mut later) = (Vec::new(), Vec::new());
-        for seed in SEEDS {
-            let counts = per_minute(&connections(scenario, seed));
+        for counts in counts {
             first.push(counts[0]);
             later.extend_from_slice(&counts[5..]);
         }
-        let (most, most_later) = match (scenario.most)() {
-            1 => (1, 0),
-            most => (most, MOST_LATER),
-        };
+        let (most, most_later) = ((scenario.most)(), scenario.most_later);
         let (first, later) = (range(&first), range(&later));
         let name = scenario.name;
         writeln!(
@@ -49,7 +47,22 @@ fn measured() -> String {
         let (at, marks) = (at.as_millis(), "#".repeat(count.div_ceil(2)));
         writeln!(text, "{at:>4}  {count:>3}  {marks}").unwrap();
     }
-    text += "```\n\n";
+    text += "```\n\nThe same clients, and a server that crashes again and again and is back at once. The most connections in minutes 6 to 10:\n\n| it crashes every | in one second | at most | in 100 ms | at most |\n|---|---|---|---|---|\n";
+    for crashes in &CRASH_LOOPS {
+        let times = reconnects_in_a_crash_loop(Seeds::Fixed, crashes.every);
+        let (every, second) = (
+            crashes.every.as_secs(),
+            peak(&times, Duration::from_secs(1)),
+        );
+        let tenth = peak(&times, Duration::from_millis(100));
+        let (most, most_tenth) = (crashes.most_in_a_second, crashes.most_in_100_ms);
+        writeln!(
+            text,
+            "| {every} s | {second} | {most} | {tenth} | {most_tenth} |"
+        )
+        .unwrap();
+    }
+    text += "\n";
     text
 }
 

@@ -9,7 +9,7 @@ use everstream::{Action, SseClient};
 use everstream_testing::{Reply, Server};
 
 use super::paused;
-use super::scenarios::{Answer, SCENARIOS};
+use super::scenarios::{Answer, Body, End, SCENARIOS};
 use crate::support::{Client, DELAY, for_both_clients};
 
 for_both_clients!(
@@ -25,6 +25,16 @@ impl RetryDelayStrategy for Hurried {
         DELAY
     }
 
+    fn apply_after_clean_end(&mut self, base: BaseDelay, id_changed: bool) -> Duration {
+        let delay = self.0.apply_after_clean_end(base, id_changed);
+        self.1.lock().unwrap().push(delay);
+        DELAY
+    }
+
+    fn resets_after_delivery(&self) -> bool {
+        self.0.resets_after_delivery()
+    }
+
     fn reset(&mut self) {
         self.0.reset();
     }
@@ -32,16 +42,32 @@ impl RetryDelayStrategy for Hurried {
 
 fn both_clients_wait_as_long_as_the_table_says<C: Client>() {
     const SEED: u64 = 7;
+    /// Some servers get thousands of connections.
+    const MOST: usize = 60;
     for scenario in &SCENARIOS {
+        let lasts = match (scenario.answer)(0) {
+            Answer::Stream(body) => body.lasts,
+            _ => Duration::ZERO,
+        };
+        // How long a shorter connection lasts makes no difference to its delay, and this test doesn't
+        // wait for a longer one.
+        if lasts >= Duration::from_secs(25) {
+            continue;
+        }
         let times = paused::connections(scenario, SEED);
-        let expected: Vec<_> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
+        let pairs = times.windows(2).take(MOST);
+        let expected: Vec<_> = pairs.map(|pair| pair[1] - pair[0] - lasts).collect();
 
         let server = Server::start();
         let mut number = 0;
         while number <= expected.len() {
             server.enqueue(match (scenario.answer)(number) {
                 Answer::Refused | Answer::HangUp => Reply::on_accept().drop_connection(),
-                Answer::Stream(body) => Reply::stream().send(body).end(),
+                Answer::Stream(Body { bytes, end, .. }) => match end {
+                    End::Clean => Reply::stream().send(bytes).end(),
+                    End::Closed => Reply::stream().close_delimited().send(bytes).end(),
+                    End::Broken => Reply::stream().send(bytes).drop_connection(),
+                },
                 Answer::Unavailable { retry_after: false } => Reply::status(503),
                 Answer::Unavailable { retry_after: true } => {
                     Reply::status(503).header("Retry-After", "0")
@@ -92,10 +118,7 @@ fn no_two_clients_wait_alike<C: Client>() {
     for _ in 0..30 {
         let mut client = C::with(SseClient::builder(server.url("/")));
         let first = client.next_action();
-        assert!(
-            matches!(first, Some(Ok(Action::Fault(Some(_))))),
-            "{first:?}"
-        );
+        assert!(matches!(first, Some(Ok(Action::Fault(_)))), "{first:?}");
         delays.push(client.next_retry_delay());
     }
     delays.sort();

@@ -1,4 +1,4 @@
-//! A thousand clients lose one server at the same moment.
+//! A thousand clients lose one server at the same moment, once or again and again.
 
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -9,6 +9,10 @@ use futures_util::{StreamExt, stream};
 use tokio::time::{Instant, sleep_until};
 
 const CLIENTS: u64 = 1000;
+
+/// How long a server crashes again and again, and from when on it counts.
+const MINUTES: u64 = 10;
+const COUNTED_FROM: u64 = 5;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Seeds {
@@ -62,12 +66,89 @@ pub(crate) fn first_reconnects(seeds: Seeds, said: &'static str) -> Vec<Duration
     })
 }
 
+/// A server that crashes again and again, and is back at once.
+pub(crate) struct CrashLoop {
+    /// The time from one crash to the next.
+    pub(crate) every: Duration,
+    /// The most connections that may come in one second and in 100 ms, in minutes 6 to 10.
+    pub(crate) most_in_a_second: usize,
+    pub(crate) most_in_100_ms: usize,
+}
+
+pub(crate) const CRASH_LOOPS: [CrashLoop; 2] = [
+    CrashLoop {
+        every: Duration::from_secs(6),
+        most_in_a_second: 100,
+        most_in_100_ms: 30,
+    },
+    // A connection of 25 s that was of use resets the backoff, so that all clients come back within
+    // 500 ms, as they do after one crash.
+    CrashLoop {
+        every: Duration::from_secs(30),
+        most_in_a_second: CLIENTS as usize,
+        most_in_100_ms: 300,
+    },
+];
+
+/// When a thousand clients connect in minutes 6 to 10, in order.
+pub(crate) fn reconnects_in_a_crash_loop(seeds: Seeds, every: Duration) -> Vec<Duration> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let began = Instant::now();
+        let times = Arc::new(Mutex::new(Vec::new()));
+        let mut clients = Vec::new();
+        for number in 1..=CLIENTS {
+            let log = times.clone();
+            let connect = connect_fn(move |_| {
+                let now = began.elapsed();
+                log.lock().unwrap().push(now);
+                let crashes = now.as_millis() / every.as_millis() + 1;
+                let next = every * u32::try_from(crashes).unwrap();
+                let first = stream::iter([Ok::<_, io::Error>("data: x\n\n")]);
+                let until = stream::once(async move {
+                    sleep_until(began + next).await;
+                    Err(io::ErrorKind::ConnectionReset.into())
+                });
+                async { Ok::<_, io::Error>(Connection::from_stream(first.chain(until))) }
+            });
+            let mut builder = SseClient::builder(connect);
+            if seeds == Seeds::Fixed {
+                builder = builder.retry_delay_strategy(retry_delay::backoff().with_seed(number));
+            }
+            let mut client = builder.build().unwrap();
+            clients.push(tokio::spawn(async move {
+                while let Some(Ok(_)) = client.next_action().await {}
+            }));
+        }
+        sleep_until(began + Duration::from_secs(60 * MINUTES)).await;
+        clients.iter().for_each(|client| client.abort());
+        let mut times = times.lock().unwrap().clone();
+        let counted = Duration::from_secs(60 * COUNTED_FROM)..Duration::from_secs(60 * MINUTES);
+        times.retain(|time| counted.contains(time));
+        times.sort();
+        times
+    })
+}
+
+/// The most that come in any slice of this length.
+pub(crate) fn peak(times: &[Duration], length: Duration) -> usize {
+    let counts = slices(times, length).into_iter().map(|(_, count)| count);
+    counts.max().unwrap()
+}
+
 /// How many come in each slice of this length, from the first to the last that has any.
 pub(crate) fn slices(times: &[Duration], length: Duration) -> Vec<(Duration, usize)> {
     let index = |time: &Duration| u32::try_from(time.as_micros() / length.as_micros()).unwrap();
     let (first, last) = (index(&times[0]), index(&times[times.len() - 1]));
-    let count = |at| times.iter().filter(|time| index(time) == at).count();
-    (first..=last).map(|at| (length * at, count(at))).collect()
+    let mut counts = vec![0; (last - first + 1) as usize];
+    times
+        .iter()
+        .for_each(|time| counts[(index(time) - first) as usize] += 1);
+    (first..=last).map(|at| length * at).zip(counts).collect()
 }
 
 /// In 10 ms 20 clients are to be expected, or 7 where it is spread over 1.5 s; more than `most` would
@@ -94,5 +175,23 @@ fn a_thousand_clients_come_back_spread_over_half_the_base() {
 fn a_thousand_clients_never_come_back_before_the_server_said() {
     for seeds in [Seeds::Own, Seeds::Fixed] {
         assert_spread(&first_reconnects(seeds, "retry: 3000\n"), 3000, 4500, 30);
+    }
+}
+
+#[test]
+fn a_server_in_a_crash_loop_is_not_stormed_unless_it_was_of_use_in_between() {
+    for seeds in [Seeds::Own, Seeds::Fixed] {
+        for crashes in &CRASH_LOOPS {
+            let times = reconnects_in_a_crash_loop(seeds, crashes.every);
+            let second = peak(&times, Duration::from_secs(1));
+            let tenth = peak(&times, Duration::from_millis(100));
+            let what = format!("every {:?}, {seeds:?}: {second}, {tenth}", crashes.every);
+            assert!(second <= crashes.most_in_a_second, "{what}");
+            assert!(tenth <= crashes.most_in_100_ms, "{what}");
+            // Each client, by the bound of one client.
+            let counted = (MINUTES - COUNTED_FROM) * CLIENTS;
+            assert!(times.len() as u64 <= 4 * counted, "{what}");
+            assert!(times.len() as u64 >= counted, "{what}: they gave up");
+        }
     }
 }

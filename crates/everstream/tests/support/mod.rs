@@ -134,7 +134,7 @@ pub trait Client: Sized + Send + 'static {
     #[track_caller]
     fn expect_fault(&mut self) -> Fault {
         match self.next_action() {
-            Some(Ok(Action::Fault(Some(fault)))) => fault,
+            Some(Ok(Action::Fault(fault))) => fault,
             other => panic!("a fault was expected, and it was {other:?}"),
         }
     }
@@ -142,7 +142,7 @@ pub trait Client: Sized + Send + 'static {
     #[track_caller]
     fn expect_clean_end(&mut self) {
         match self.next_action() {
-            Some(Ok(Action::Fault(None))) => {}
+            Some(Ok(Action::End(_))) => {}
             other => panic!("a clean end was expected, and it was {other:?}"),
         }
     }
@@ -153,6 +153,15 @@ pub trait Client: Sized + Send + 'static {
         match self.next_action() {
             Some(Err(Error::Fault(fault))) => fault,
             other => panic!("an error was expected, and it was {other:?}"),
+        }
+    }
+
+    /// The error strategy would have gone on, but the request isn't safe.
+    #[track_caller]
+    fn expect_not_repeated(&mut self) -> Fault {
+        match self.next_action() {
+            Some(Err(Error::NotRepeated(fault))) => fault,
+            other => panic!("a request that isn't repeated was expected, and it was {other:?}"),
         }
     }
 

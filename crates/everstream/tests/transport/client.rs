@@ -88,7 +88,8 @@ impl Client {
     /// The next thing, which must be a fault that the client continues after.
     pub(crate) fn fault(&mut self) -> Option<Fault> {
         match self.next() {
-            Some(Ok(Action::Fault(fault))) => fault,
+            Some(Ok(Action::Fault(fault))) => Some(fault),
+            Some(Ok(Action::End(_))) => None,
             other => panic!("not a fault: {other:?}"),
         }
     }
@@ -96,7 +97,9 @@ impl Client {
     /// The next thing, which must be a fault, whether the client continues after it or not.
     pub(crate) fn any_fault(&mut self) -> Fault {
         match self.next() {
-            Some(Ok(Action::Fault(Some(fault))) | Err(Error::Fault(fault))) => fault,
+            Some(
+                Ok(Action::Fault(fault)) | Err(Error::Fault(fault) | Error::NotRepeated(fault)),
+            ) => fault,
             other => panic!("not a fault: {other:?}"),
         }
     }

@@ -55,7 +55,7 @@ fn stopped(kind: Kind, http: &Http, reached: impl Fn() + Sync, released: impl Fn
             });
             match client.next() {
                 None if close => {}
-                Some(Ok(Action::Fault(None))) if !close => {}
+                Some(Ok(Action::End(_))) if !close => {}
                 other => panic!("{other:?}"),
             }
         });

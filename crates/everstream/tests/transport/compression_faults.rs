@@ -219,7 +219,7 @@ fn a_small_body_that_expands_to_a_huge_one_takes_little_memory() {
                 match client.next_action() {
                     Some(Ok(Action::Event(_))) => events += 1,
                     Some(Ok(Action::Start(_))) => {}
-                    other => break assert!(matches!(other, Some(Ok(Action::Fault(None))))),
+                    other => break assert!(matches!(other, Some(Ok(Action::End(_))))),
                 }
             }
         });

@@ -65,7 +65,7 @@ async fn the_time_to_connect_is_ten_seconds_by_default() {
     let began = tokio::time::Instant::now();
     let mut client = SseClient::new(format!("https://{}/", silent.local_addr().unwrap())).unwrap();
     let fault = loop {
-        if let Action::Fault(Some(fault)) = client.next_action().await.unwrap().unwrap() {
+        if let Action::Fault(fault) = client.next_action().await.unwrap().unwrap() {
             break fault;
         }
     };

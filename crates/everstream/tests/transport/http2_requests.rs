@@ -128,7 +128,7 @@ fn informational_responses_are_passed_over_up_to_the_limit_of_http_1() {
         assert_eq!(failure(&fault).kind(), FailureKind::Malformed);
         assert!(matches!(
             client.next(),
-            Some(Ok(Action::Fault(Some(Fault::Request(_)))))
+            Some(Ok(Action::Fault(Fault::Request(_))))
         ));
     });
 }

@@ -248,7 +248,7 @@ fn when_the_runtime_of_its_connection_is_gone_a_client_reconnects_in_the_one_tha
     made_by.shutdown_timeout(LIMIT);
     other.block_on(async {
         match soon(client.next_action()).await {
-            Some(Ok(Action::Fault(Some(Fault::Read(_))))) => {}
+            Some(Ok(Action::Fault(Fault::Read(_)))) => {}
             other => panic!("{other:?}"),
         }
         let starting = starting(client);
@@ -299,7 +299,7 @@ fn a_server_that_takes_no_streams_does_not_get_ever_more_connections() {
             .unwrap();
         for _ in 0..10 {
             match soon(client.next_action()).await {
-                Some(Ok(Action::Fault(Some(Fault::ReadTimeout(_))))) => {}
+                Some(Ok(Action::Fault(Fault::ReadTimeout(_)))) => {}
                 other => panic!("{other:?}"),
             }
         }

@@ -4,7 +4,7 @@ use std::fmt::{self, Write};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use everstream::{Action, Attempt, Error, Http, SseClient, blocking, error_strategy};
+use everstream::{Action, Attempt, Error, Http, SseClient, blocking, error_strategy, retry_delay};
 use everstream_testing::{Reply, Server};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Metadata, Subscriber, span};
@@ -77,7 +77,11 @@ fn server() -> Server {
                 .content_length(10_000)
                 .drop_connection(),
         )
-        .enqueue(Reply::stream().event_with_id("2", "data-is-private"))
+        .enqueue(
+            Reply::stream()
+                .event_with_id("2", "data-is-private")
+                .send("data: unfinished\n"),
+        )
         .enqueue(Reply::status(503).header("Set-Cookie", "id=hunter2"));
     server
 }
@@ -94,50 +98,41 @@ fn builder(server: &Server) -> everstream::Builder {
     #[cfg(feature = "cookies")]
     let http = http.cookies(true);
     SseClient::builder(http)
-        .initial_retry_delay(Duration::ZERO)
+        .retry_delay_strategy(retry_delay::from_fn(|_| Duration::ZERO))
         .error_strategy(error_strategy::reconnect())
 }
 
-fn assert_told(log: &Log) {
-    let lines = log.own(Level::DEBUG);
-    let told: Vec<&str> = lines
-        .iter()
-        .map(|line| {
-            line.split_once(' ')
-                .map_or(line.as_str(), |(message, _)| message)
-        })
-        .collect();
+fn assert_told(log: &Log, server: &Server) {
+    let url = server.url("/feed");
+    let connected = format!("connected to {url}, status 200");
+    let info = log.own(Level::INFO);
     assert_eq!(
-        told,
+        info,
         [
-            "connecting",
-            "connected",
-            "disconnected",
-            "connecting",
-            "connected",
-            "disconnected",
-            "connecting",
-            "gave",
-        ],
-        "{lines:#?}"
+            &*connected,
+            &*connected,
+            "the stream ended; reconnecting in 0.0 s"
+        ]
     );
+    assert_eq!(
+        log.own(Level::WARN),
+        [
+            "the server closed the connection mid-response; retrying in 0.0 s".to_owned(),
+            "discarded 17 bytes of an unfinished event: the stream ended before its blank line"
+                .to_owned(),
+            format!("gave up: {url} answered with status 503"),
+        ]
+    );
+    let lines = log.own(Level::DEBUG);
+    let connecting = lines.iter().filter(|line| line.starts_with("connecting"));
+    let connecting: Vec<_> = connecting.collect();
+    assert_eq!(connecting.len(), 3, "{lines:#?}");
+    assert!(connecting[1].contains("\"1\""), "the id to resume from");
     let reads = log.own(Level::TRACE);
     assert!(
         reads.iter().any(|line| line.starts_with("received")),
         "{reads:#?}"
     );
-    let has = |start: &str, part: &str| {
-        lines
-            .iter()
-            .any(|line| line.starts_with(start) && line.contains(part))
-    };
-    assert!(
-        has("connecting", "\"1\""),
-        "the id to resume from: {lines:#?}"
-    );
-    assert!(has("connected", "200"), "the status: {lines:#?}");
-    assert!(has("disconnected", "Read"), "the reason: {lines:#?}");
-    assert!(has("gave up", "503"), "the reason: {lines:#?}");
     // Of all crates: reqwest's and hyper's lines go to the same place.
     for line in log.0.lock().unwrap().iter() {
         assert!(!line.contains("hunter2"), "{line}");
@@ -165,7 +160,7 @@ fn child_of_the_async_client() {
             while let Some(Ok(_)) = client.next_event().await {}
         });
     });
-    assert_told(&log);
+    assert_told(&log, &server);
     #[cfg(feature = "cookies")]
     assert_eq!(server.requests()[1].header("cookie"), Some("id=hunter2"));
 }
@@ -185,7 +180,7 @@ fn child_of_the_blocking_client() {
         let mut client = builder.build().unwrap();
         while let Some(Ok(_)) = client.next_event() {}
     });
-    assert_told(&log);
+    assert_told(&log, &server);
     #[cfg(feature = "cookies")]
     assert_eq!(server.requests()[1].header("cookie"), Some("id=hunter2"));
 }
@@ -195,6 +190,33 @@ fn child_of_the_blocking_client() {
 #[test]
 fn retrying_what_would_be_final_at_first_is_a_warning() {
     in_child("logging::child_that_retries_an_untrusted_certificate", &[]);
+}
+
+/// What both clients log of these answers and no answer, up to the first line that says this.
+fn logged(replies: Vec<Reply>, method: &'static str, last: &str) -> Vec<String> {
+    let server = Server::start();
+    for reply in replies {
+        server.enqueue(reply);
+    }
+    let log = Log::default();
+    tracing::subscriber::with_default(log.clone(), || {
+        let mut client = blocking::SseClient::builder(Http::new(server.url("/")).method(method))
+            .initial_retry_delay(Duration::ZERO)
+            .error_strategy(error_strategy::always_continue())
+            .build()
+            .unwrap();
+        while !log.own(Level::WARN).iter().any(|line| line.contains(last)) {
+            if client.next_action().is_none() {
+                break;
+            }
+        }
+    });
+    log.own(Level::WARN)
+}
+
+#[test]
+fn a_user_is_warned_in_readable_lines() {
+    in_child("logging::child_that_is_warned", &[]);
 }
 
 #[test]
@@ -232,10 +254,68 @@ fn child_that_retries_an_untrusted_certificate() {
         assert_eq!(
             log.own(Level::WARN),
             [
+                "the certificate of localhost is not trusted: unknown issuer; retrying in 0.0 s",
                 "retrying although the certificate is not trusted, because an earlier connection \
-              succeeded; on the first attempt this would be final \
-              fault=the certificate of localhost is not trusted: unknown issuer"
+                 succeeded; on the first attempt this would be final"
             ]
         );
     });
+}
+
+#[test]
+#[ignore = "for a child process"]
+fn child_that_is_warned() {
+    let error = Reply::stream().send("{\n  \"error\": \"\u{1b}[31moverloaded\"\n}");
+    assert_eq!(
+        logged(vec![error], "GET", "no events"),
+        [
+            "the response had no events; it began with: {\\n  \"error\": \"\\u{1b}[31moverloaded\"\\n}"
+        ]
+    );
+    assert_eq!(
+        logged(vec![Reply::stream().event("a")], "POST", "isn't safe"),
+        [
+            "the stream ended; the request isn't safe to repeat, so it isn't sent again \
+             (repeat_unsafe and resume_with_get change that)"
+        ]
+    );
+    let lines = logged(
+        vec![Reply::stream().event("a").drop_connection()],
+        "POST",
+        "gave up",
+    );
+    assert_eq!(lines.len(), 1, "{lines:#?}");
+    assert!(lines[0].starts_with("gave up: the server closed the connection mid-response; "));
+    assert!(lines[0].contains("repeat_unsafe") && lines[0].contains("resume_with_get"));
+
+    let server = Server::start();
+    server.enqueue(Reply::stream().event("a").stall());
+    let log = Log::default();
+    tracing::subscriber::with_default(log.clone(), || {
+        let mut client = blocking::SseClient::builder(server.url("/"))
+            .initial_retry_delay(Duration::ZERO)
+            .build()
+            .unwrap();
+        client.next_event();
+        client.interrupt();
+        client.next_action();
+    });
+    let info = log.own(Level::INFO);
+    assert_eq!(info.last().unwrap(), "interrupted; reconnecting in 0.0 s");
+
+    // A port at which nobody listens: everyone's first run.
+    let address = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let log = Log::default();
+    tracing::subscriber::with_default(log.clone(), || {
+        let mut client = blocking::SseClient::builder(format!("http://{address}/"))
+            .retry_delay_strategy(everstream::retry_delay::backoff().jitter(0.0))
+            .build()
+            .unwrap();
+        client.next_action();
+    });
+    let refused = format!("connection refused by {address}; retrying in 1.0 s");
+    assert_eq!(log.own(Level::WARN), [refused]);
 }

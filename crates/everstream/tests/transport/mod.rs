@@ -18,6 +18,7 @@ mod http2;
 mod http2_ends;
 mod http2_requests;
 mod http2_sharing;
+mod http2_unsafe;
 #[cfg(feature = "tracing")]
 mod logging;
 #[cfg(feature = "reqwest")]

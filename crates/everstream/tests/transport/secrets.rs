@@ -140,7 +140,7 @@ fn faults_of_every_kind_do_not_print_secrets() {
             loop {
                 match client.next() {
                     Some(Ok(Action::Start(_))) => {}
-                    Some(Ok(Action::Fault(Some(fault)))) => break assert_error_quiet(&fault),
+                    Some(Ok(Action::Fault(fault))) => break assert_error_quiet(&fault),
                     Some(Err(error)) => break assert_error_quiet(&error),
                     other => panic!("{other:?}"),
                 }

@@ -74,7 +74,7 @@ fn without_close_notify_a_body_that_is_complete_is_complete() {
                 let mut client = kind.build(SseClient::builder(http.clone()));
                 assert_eq!(client.event().data(), "whole");
                 match client.next() {
-                    Some(Ok(Action::Fault(None))) => {}
+                    Some(Ok(Action::End(_))) => {}
                     other => panic!("{other:?}"),
                 }
             });
@@ -120,12 +120,12 @@ fn a_response_that_tls_does_not_end_is_broken_and_not_finished() {
             let mut client = kind.build(SseClient::builder(http.clone()));
             assert_eq!(client.event().data(), "whole");
             match client.next() {
-                Some(Ok(Action::Fault(Some(fault @ Fault::Read(_))))) => {
+                Some(Ok(Action::Fault(fault @ Fault::Read(_)))) => {
                     assert!(broken);
                     let expected = "the server closed the connection mid-response";
                     assert_eq!(fault.to_string(), expected);
                 }
-                Some(Ok(Action::Fault(None))) => assert!(!broken),
+                Some(Ok(Action::End(_))) => assert!(!broken),
                 other => panic!("{other:?}"),
             }
         });

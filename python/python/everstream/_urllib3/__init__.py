@@ -127,12 +127,24 @@ class Urllib3Client(ConnectionClient):
     def is_repeatable(self) -> bool:
         return self._strategy.request.native.is_repeatable
 
+    @property
+    def can_resume_with_get(self) -> bool:
+        return True
+
     def connect(self, last_event_id: str | None) -> ConnectionResult:
+        return self._connect(last_event_id, resume_with_get=False)
+
+    def resume_with_get(self, last_event_id: str | None) -> ConnectionResult:
+        return self._connect(last_event_id, resume_with_get=True)
+
+    def _connect(self, last_event_id: str | None, *, resume_with_get: bool) -> ConnectionResult:
         wire = self._wire = Wire()
         # In this order: close() sets the one and looks at the other.
         if self._closed:
             wire.stop()
-        return Attempt(self._strategy.request, self._pool, wire).run(last_event_id)
+        return Attempt(self._strategy.request, self._pool, wire).run(
+            last_event_id, resume_with_get=resume_with_get
+        )
 
     def interrupt(self) -> None:
         if self._wire is not None:

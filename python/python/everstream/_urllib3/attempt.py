@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import ssl
 from typing import Any
 
 import urllib3
 from urllib3 import exceptions as u3
 
-from .._disconnect import NO_RESPONSE, disconnect
+from .._disconnect import NO_RESPONSE, disconnect, errno
 from .._native import Exchange, redact_url
 from ..config import ConnectionResult
 from ..errors import ConnectError
@@ -27,17 +26,19 @@ class Attempt:
         self._pool = wire.view(pool)
         self._wire = wire
 
-    def run(self, last_event_id: str | None) -> ConnectionResult:
-        exchange = self._original.native.exchange(last_event_id)
+    def run(self, last_event_id: str | None, *, resume_with_get: bool) -> ConnectionResult:
+        exchange = self._original.native.exchange(last_event_id, resume_with_get=resume_with_get)
         while True:
             response = self._request(exchange)
             body = Body(response, self._wire)
             try:
-                next_step = exchange.handle_head(response.status, raw_headers(response))
+                next_step = exchange.handle_head(
+                    response.status, raw_headers(response), divmod(response.version, 10)
+                )
                 body.decode(exchange.coding)
                 if next_step == "stream":
                     headers, status, url, withheld = exchange.start()
-                    return ConnectionResult(
+                    result = ConnectionResult(
                         body,
                         body.close,
                         headers,
@@ -45,6 +46,8 @@ class Attempt:
                         url=url,
                         withheld_headers=withheld,
                     )
+                    result._proves_end = exchange.proves_end
+                    return result
                 if next_step == "error":
                     body.read_error(exchange)
                     raise exchange.error()
@@ -106,14 +109,3 @@ def raw_headers(response: urllib3.BaseHTTPResponse) -> list[tuple[bytes, bytes]]
         (name.encode("latin-1", "replace"), value.encode("latin-1", "replace"))
         for name, value in response.headers.iteritems()
     ]
-
-
-def errno(error: BaseException | None) -> int | None:
-    """The system's error number, if there is one."""
-    while error is not None:
-        # OpenSSL's numbers aren't the system's.
-        if isinstance(error, OSError) and error.errno and not isinstance(error, ssl.SSLError):
-            return error.errno
-        inner = next((one for one in error.args if isinstance(one, OSError)), None)
-        error = error.__cause__ or error.__context__ or inner
-    return None

@@ -2,42 +2,27 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import http.client
-import socket
-import threading
 from typing import Any, Final
+
+from .. import _wire
 
 # Nobody sends more of them before a response.
 _INTERIM: Final = 100
 
 
-class Wire:
-    """The socket of an attempt, wherever urllib3 has it; any thread may stop it.
+class Wire(_wire.Wire):
+    """The socket of an attempt, wherever urllib3 has it.
 
-    A socket is found when TCP has connected. It is known by a duplicate: urllib3 may close its own
-    one, or hand it to somebody else, at any time. Not reached are the look-up of a name, the TCP
+    A socket is found when TCP has connected. Not reached are the look-up of a name, the TCP
     handshake and the wait for a pool that blocks: what waits there ends by the connect timeout.
     """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._socket: socket.socket | None = None
-        self.stopped = False
+        super().__init__()
         #: Whether the request may have been sent. Plain HTTP connects after this is set.
         self.asked = False
-
-    def stop(self) -> None:
-        """Whoever waits for the network is woken, and nothing more is sent."""
-        with self._lock:
-            self.stopped = True
-            self._shut()
-
-    def cut(self) -> None:
-        """Whoever waits for this connection is woken; another one may be made."""
-        with self._lock:
-            self._shut()
 
     def view(self, pool: Any) -> Any:
         """The same pool, from which connections are tracked."""
@@ -69,7 +54,7 @@ class Wire:
 
         def new_conn() -> Any:
             opened = open_socket()
-            self._know(opened)
+            self.know(opened)
             return opened
 
         def ask(*args: Any, **kwargs: Any) -> Any:
@@ -78,35 +63,14 @@ class Wire:
 
         connection._new_conn, connection.request = new_conn, ask
         connection.response_class = _Response
-        self._know(connection.sock)
+        self.know(connection.sock)
 
     def _give_back(self, connection: Any) -> None:
         if connection is not None:
             vars(connection).pop("_new_conn", None)
             vars(connection).pop("request", None)
             vars(connection).pop("response_class", None)
-        self._know(None)
-
-    def _know(self, found: Any) -> None:
-        with self._lock:
-            known, self._socket = self._socket, None
-            if known is not None:
-                known.close()
-            if found is not None:
-                # Family and type matter to nobody who only shuts it.
-                with contextlib.suppress(AttributeError, OSError):
-                    self._socket = socket.fromfd(found.fileno(), socket.AF_INET, socket.SOCK_STREAM)
-            if self.stopped:
-                self._shut()
-
-    def _shut(self) -> None:
-        if self._socket is not None:
-            with contextlib.suppress(OSError):
-                self._socket.shutdown(socket.SHUT_RDWR)
-
-    def forget(self) -> None:
-        """The connection is closed."""
-        self._know(None)
+        self.know(None)
 
 
 class _Response(http.client.HTTPResponse):

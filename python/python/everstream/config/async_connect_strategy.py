@@ -15,6 +15,8 @@ from .connect_strategy import QueryParams
 
 if TYPE_CHECKING:
     import aiohttp
+    import httpx
+    import httpx2
 
 __all__ = ["AsyncConnectStrategy", "AsyncConnectionClient", "AsyncConnectionResult"]
 
@@ -39,6 +41,7 @@ class AsyncConnectionResult:
         self._status: int | None = None
         self._url: str | None = None
         self._withheld_headers: tuple[str, ...] = ()
+        self._proves_end = False
 
     @property
     def stream(self) -> AsyncIterator[bytes]:
@@ -93,10 +96,29 @@ class AsyncConnectionClient:
     def is_repeatable(self) -> bool:
         """Whether connecting again does no harm, as with GET; it is looked at once.
 
-        If not, it is only done to resume after an event with an id, when no connection was made, or
-        when :meth:`AsyncSSEClient.start() <everstream.AsyncSSEClient.start>` is awaited.
+        If not, it is only done when no connection was made, or when
+        :meth:`AsyncSSEClient.start() <everstream.AsyncSSEClient.start>` is awaited.
         """
         return True
+
+    @property
+    def can_resume_with_get(self) -> bool:
+        """Whether :meth:`resume_with_get` is defined; it is looked at once.
+
+        If not, ``resume_with_get`` of :class:`~everstream.AsyncSSEClient` has no effect.
+        """
+        return False
+
+    async def resume_with_get(self, last_event_id: str | None) -> AsyncConnectionResult:
+        """As :meth:`connect`, by a GET without a body that resumes the stream.
+
+        It is called if :attr:`is_repeatable` is false and :attr:`can_resume_with_get` true, and the
+        :class:`~everstream.AsyncSSEClient` has ``resume_with_get``. ``HTTPStatusError`` with 400,
+        404 or 405 says that the stream can't be resumed.
+
+        :param last_event_id: the id to resume from
+        """
+        raise NotImplementedError(f"{type(self).__name__} doesn't define resume_with_get()")
 
     async def close(self) -> None:
         """Releases what it holds: the client is closed."""
@@ -142,20 +164,45 @@ class AsyncConnectStrategy:
         sensitive_headers: Iterable[str] | None = None,
         any_content_type: bool = False,
         cookies: bool = False,
+        client: httpx.AsyncClient | httpx2.AsyncClient | None = None,
     ) -> AsyncConnectStrategy:
         """Streams over HTTP.
 
         The parameters are those of
-        :meth:`ConnectStrategy.http() <everstream.config.ConnectStrategy.http>`, but for two. Each
-        of them has aiohttp make the connections instead of this package's own HTTP, and needs the
-        extra ``everstream[aiohttp]``.
+        :meth:`ConnectStrategy.http() <everstream.config.ConnectStrategy.http>`, but for three. With
+        one of the first two, aiohttp makes the connections instead of this package's own HTTP; that
+        needs the extra ``everstream[aiohttp]``.
 
         :param session: makes the requests; closing it is the caller's business
         :param aiohttp_request_options: further arguments of each ``session.request()``. A
             ``timeout`` among them takes the place of ``connect_timeout``.
+        :param client: an ``httpx.AsyncClient`` or ``httpx2.AsyncClient`` that makes the connections
         """
         if query_params is not None and not callable(query_params):
             raise TypeError("query_params must be a function")
+        if client is not None:
+            if session is not None or aiohttp_request_options is not None:
+                raise TypeError(
+                    "client is for httpx, session and aiohttp_request_options for aiohttp"
+                )
+            from .._httpx.asynchronous import AsyncHttpxStrategy
+
+            return AsyncHttpxStrategy(
+                url,
+                client=client,
+                headers=headers,
+                query_params=query_params,
+                method=method,
+                body=body,
+                read_timeout=read_timeout,
+                connect_timeout=(
+                    None if isinstance(connect_timeout, Unset) else connect_timeout or 0.0
+                ),
+                max_event_size=max_event_size,
+                sensitive_headers=sensitive_headers,
+                any_content_type=any_content_type,
+                cookies=cookies,
+            )
         # Made in any case: it checks the settings.
         native = _native.Http(
             url,
@@ -216,7 +263,16 @@ class _AsyncHttpConnectionClient(AsyncConnectionClient):
         self._max_event_size = http.max_event_size
 
     async def connect(self, last_event_id: str | None) -> AsyncConnectionResult:
-        stream = self._native.connect(last_event_id)
+        return await self._result(self._native.connect(last_event_id))
+
+    @property
+    def can_resume_with_get(self) -> bool:
+        return True
+
+    async def resume_with_get(self, last_event_id: str | None) -> AsyncConnectionResult:
+        return await self._result(self._native.connect(last_event_id, resume_with_get=True))
+
+    async def _result(self, stream: _native.AsyncHttpStream) -> AsyncConnectionResult:
         try:
             await wait(stream, stream.poll_connect)
         except BaseException:

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from logging import Logger
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .. import _native
 from ._checks import UNSET, Unset, shown
+
+if TYPE_CHECKING:
+    import httpx
+    import httpx2
 
 __all__ = ["ConnectStrategy", "ConnectionClient", "ConnectionResult"]
 
@@ -42,6 +46,8 @@ class ConnectionResult:
         self._status = status
         self._url = url
         self._withheld_headers = tuple(withheld_headers)
+        # This package's own strategies know whether a missing part ends the stream with an error.
+        self._proves_end = False
 
     @property
     def stream(self) -> Iterator[bytes]:
@@ -107,10 +113,29 @@ class ConnectionClient:
     def is_repeatable(self) -> bool:
         """Whether connecting again does no harm, as with GET; it is looked at once.
 
-        If not, it is only done to resume after an event with an id, when no connection was made, or
-        when :meth:`everstream.SSEClient.start` is called.
+        If not, it is only done when no connection was made, or when
+        :meth:`everstream.SSEClient.start` is called.
         """
         return True
+
+    @property
+    def can_resume_with_get(self) -> bool:
+        """Whether :meth:`resume_with_get` is defined; it is looked at once.
+
+        If not, ``resume_with_get`` of :class:`~everstream.SSEClient` has no effect.
+        """
+        return False
+
+    def resume_with_get(self, last_event_id: str | None) -> ConnectionResult:
+        """As :meth:`connect`, by a GET without a body that resumes the stream.
+
+        It is called if :attr:`is_repeatable` is false and :attr:`can_resume_with_get` true, and the
+        :class:`~everstream.SSEClient` has ``resume_with_get``. ``HTTPStatusError`` with 400, 404 or
+        405 says that the stream can't be resumed.
+
+        :param last_event_id: the id to resume from
+        """
+        raise NotImplementedError(f"{type(self).__name__} doesn't define resume_with_get()")
 
     def interrupt(self) -> None:
         """Makes a :meth:`connect` that is going on in another thread fail at once, if it can."""
@@ -159,6 +184,7 @@ class ConnectStrategy:
         sensitive_headers: Iterable[str] | None = None,
         any_content_type: bool = False,
         cookies: bool = False,
+        client: httpx.Client | httpx2.Client | None = None,
     ) -> ConnectStrategy:
         """Streams over HTTP.
 
@@ -175,7 +201,8 @@ class ConnectStrategy:
             query, and takes the place of what the URL has under the same names. A list gives a name
             more than one value.
         :param method: the request's method. A request with a method that isn't safe, such as POST,
-            is repeated only if it surely wasn't received, or to resume after an event with an id.
+            is repeated only if it surely wasn't received. See ``repeat_unsafe`` and
+            ``resume_with_get`` of :class:`~everstream.SSEClient`.
         :param body: the request's body; text is sent as UTF-8
         :param read_timeout: how many seconds of silence are accepted, where comments count as life;
             ``None`` or 0: any number
@@ -189,11 +216,34 @@ class ConnectStrategy:
         :param cookies: whether to keep the cookies that servers set, in memory, and send them with
             redirected requests and reconnects, as RFC 6265 allows. All clients of this strategy
             share them. Cookies in a ``Cookie`` header of yours take precedence.
+        :param client: an ``httpx.Client`` or ``httpx2.Client`` that makes the connections. It is
+            never closed here. Its headers are treated like ``headers``, which take precedence. Its
+            read timeout isn't used: set ``read_timeout``. Its connect timeout is used unless
+            ``connect_timeout`` is set.
         """
         if query_params is not None and not callable(query_params):
             raise TypeError("query_params must be a function")
         # The engine's own default, or 0 for none.
         connect = None if isinstance(connect_timeout, Unset) else connect_timeout or 0.0
+        if client is not None:
+            if pool is not None or urllib3_request_options is not None:
+                raise TypeError("client is for httpx, pool and urllib3_request_options for urllib3")
+            from .._httpx.blocking import HttpxStrategy
+
+            return HttpxStrategy(
+                url,
+                client=client,
+                headers=headers,
+                query_params=query_params,
+                method=method,
+                body=body,
+                read_timeout=read_timeout,
+                connect_timeout=connect,
+                max_event_size=max_event_size,
+                sensitive_headers=sensitive_headers,
+                any_content_type=any_content_type,
+                cookies=cookies,
+            )
         if pool is not None or urllib3_request_options is not None:
             from .._urllib3 import Urllib3Strategy
 
@@ -250,7 +300,16 @@ class _HttpConnectionClient(ConnectionClient):
         self._max_event_size = http.max_event_size
 
     def connect(self, last_event_id: str | None) -> ConnectionResult:
-        stream = self._native.connect(last_event_id)
+        return self._result(self._native.connect(last_event_id))
+
+    @property
+    def can_resume_with_get(self) -> bool:
+        return True
+
+    def resume_with_get(self, last_event_id: str | None) -> ConnectionResult:
+        return self._result(self._native.connect(last_event_id, resume_with_get=True))
+
+    def _result(self, stream: _native.HttpStream) -> ConnectionResult:
         return ConnectionResult(
             stream,
             stream.close,

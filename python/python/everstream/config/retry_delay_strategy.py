@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .. import _native
-from ._checks import UNSET, Unset, answer, checked_function, shown
+from ._checks import answer, checked_function, shown
 
 __all__ = ["RetryDelayStrategy"]
 
@@ -29,26 +29,26 @@ class RetryDelayStrategy:
 
     @staticmethod
     def default(
-        max_delay: float | Unset | None = UNSET,
+        max_delay: float | None = 30,
         backoff_multiplier: float = 2,
-        jitter_multiplier: float | Unset | None = UNSET,
+        jitter_multiplier: float | None = 0.5,
     ) -> RetryDelayStrategy:
-        """The delay grows from one attempt to the next, and a random part of it is left off.
+        """The delay grows from one attempt to the next, and is shortened at random.
 
-        :param max_delay: the longest delay, in seconds; ``None`` or 0: there is none. Unset: 30,
-            unless the server asks for more.
+        :param max_delay: the longest delay, in seconds; ``None`` or 0: there is none. 30 is the
+            default, which yields to a longer ``initial_retry_delay`` and a longer ``retry:``; any
+            other value holds against both.
         :param backoff_multiplier: by how much each delay is longer than the one before
-        :param jitter_multiplier: how much of the delay may be left off at random, from 0 to 1;
-            ``None`` or 0: nothing. Unset: 0.5.
+        :param jitter_multiplier: by how much the delay may be shortened at random, from 0 to 1;
+            ``None`` or 0: not at all
+
+        With the default ``max_delay`` and ``backoff_multiplier``, and a
+        ``retry_delay_reset_threshold`` of 60, a connection of 25 s that delivered an event, an id
+        or a comment resets the delay too. After a clean end that the framing proves, the delay is
+        ``retry:`` or 3 s if the last event id has changed, and grows up to that if not.
         """
         return _DefaultRetryDelayStrategy(
-            _native.Backoff(
-                backoff_multiplier,
-                max_delay=None if isinstance(max_delay, Unset) else max_delay or 0.0,
-                jitter_multiplier=(
-                    None if isinstance(jitter_multiplier, Unset) else jitter_multiplier or 0.0
-                ),
-            )
+            _native.Backoff(max_delay or 0.0, backoff_multiplier, jitter_multiplier or 0.0)
         )
 
     @staticmethod

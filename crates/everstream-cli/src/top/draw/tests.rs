@@ -63,12 +63,7 @@ fn three() -> Vec<Stream> {
     }
     streams[0].take(&Action::Comment(" x".into()), Some("59-4"), zero, at(60));
     streams[1].take(&start(), None, zero, at(1));
-    streams[1].take(
-        &Action::Fault(Some(Fault::Incomplete)),
-        None,
-        at(20),
-        at(45),
-    );
+    streams[1].take(&Action::Fault(Fault::Incomplete), None, at(20), at(45));
     streams[2].end(None, at(2));
     streams
 }
@@ -220,7 +215,7 @@ fn a_server_can_not_write_to_the_terminal() {
     let action = event(attack, attack, Some(attack));
     streams[0].take(&action, Some(attack), Duration::ZERO, at(60));
     let fault = Fault::Read(attack.into());
-    streams[0].take(&Action::Fault(Some(fault)), Some(attack), at(1), at(60));
+    streams[0].take(&Action::Fault(fault), Some(attack), at(1), at(60));
     let mut view = View::new();
     for key in ["", "\n"] {
         press(&mut view, &streams, key);

@@ -17,7 +17,7 @@ pub(crate) enum Io {
     Unix(UnixStream),
     /// Over any of these: a tunnel through an `https` proxy is TLS over TLS.
     #[cfg(feature = "__rustls")]
-    Rustls(Box<tokio_rustls::client::TlsStream<Io>>),
+    Rustls(Box<super::tls::TlsStream>),
     #[cfg(all(feature = "native-tls", not(feature = "__rustls")))]
     NativeTls(Box<tokio_native_tls::TlsStream<Io>>),
 }

@@ -103,7 +103,8 @@ impl Connector {
         })
     }
 
-    /// Connects for a request to this URL.
+    /// Connects for a request to this URL. What a plain connection doesn't need is boxed: hundreds of
+    /// clients may connect at once.
     pub(crate) async fn connect(
         &self,
         url: &Url,
@@ -129,7 +130,7 @@ impl Connector {
         let io = match &proxy {
             None => self.dial_server(&host, port).await?,
             Some(proxy) => {
-                let io = self.dial_proxy(proxy).await?;
+                let io = Box::pin(self.dial_proxy(proxy)).await?;
                 let is_http = matches!(proxy.kind, ProxyKind::Http | ProxyKind::Https);
                 // A proxy understands a request in HTTP/1.1, and only a tunnel takes HTTP/2.
                 if is_http && !with_tls && !by_knowledge {
@@ -139,14 +140,14 @@ impl Connector {
                         through_proxy: Some(proxy.authorization.clone()),
                     });
                 }
-                self.pass(proxy, io, url, &host, port).await?
+                Box::pin(self.pass(proxy, io, url, &host, port)).await?
             }
         };
         let (io, is_http2) = match with_tls {
             true => {
                 let (role, host) = ("", &host);
-                self.begin_tls(io, Peer { role, host, port }, versions)
-                    .await?
+                let peer = Peer { role, host, port };
+                Box::pin(self.begin_tls(io, peer, versions)).await?
             }
             false => (io, by_knowledge),
         };

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use rcgen::date_time_ymd;
+use rustls::ServerConfig;
+use rustls::server::{ServerSessionMemoryCache, StoresServerSessions};
 use tokio_rustls::TlsAcceptor;
 
 use super::proxies::{OK, serve_tunnel};
@@ -104,10 +106,57 @@ async fn a_reconnect_resumes_the_session() {
         let Io::Rustls(stream) = &connected.io else {
             panic!("{connected:?}");
         };
-        kinds.push(stream.get_ref().1.handshake_kind().unwrap());
+        kinds.push(stream.handshake_kind().unwrap());
     }
     use rustls::HandshakeKind::{Full, Resumed};
     assert_eq!(kinds, [Full, Resumed]);
+}
+
+/// Resumes sessions with other keys than those that the client has.
+#[derive(Debug)]
+struct WrongKeys(Arc<dyn StoresServerSessions>);
+
+impl StoresServerSessions for WrongKeys {
+    fn put(&self, key: Vec<u8>, mut value: Vec<u8>) -> bool {
+        let name = 2 + "feed.test".len();
+        // The version, the suite and a length precede the secret.
+        value[name + 5] ^= 1;
+        self.0.put(key, value)
+    }
+
+    fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
+        self.0.get(key)
+    }
+
+    fn take(&self, key: &[u8]) -> Option<Vec<u8>> {
+        self.0.take(key)
+    }
+
+    fn can_cache(&self) -> bool {
+        true
+    }
+}
+
+#[tokio::test]
+async fn a_session_that_a_server_resumes_with_other_keys_is_tried_only_once() {
+    let authority = Authority::new("sessions");
+    let leaf = authority.sign(params("feed.test", "leaf"));
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut config = ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS12])
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(leaf.chain(), leaf.key())
+        .unwrap();
+    config.session_storage = Arc::new(WrongKeys(ServerSessionMemoryCache::new(8)));
+    let server = tls_server(config).await;
+    let url = Url::parse(&format!("https://feed.test:{}/", server.port())).unwrap();
+    let connector = Connector::new(&trusting(&authority.pem)).unwrap();
+    let mut connected = Vec::new();
+    for _ in 0..3 {
+        connected.push(connector.connect(&url, Versions::Http1).await.is_ok());
+    }
+    assert_eq!(connected, [true, false, true]);
 }
 
 #[tokio::test]

@@ -7,11 +7,13 @@ mod failure;
 #[cfg(feature = "__rustls")]
 mod rustls;
 #[cfg(feature = "__rustls")]
+mod stream;
+#[cfg(feature = "__rustls")]
 mod validity;
 #[cfg(feature = "__rustls")]
 mod verifier;
 #[cfg(feature = "__rustls")]
-pub(super) use self::{failure::readable, rustls::Tls};
+pub(super) use self::{failure::readable, rustls::Tls, stream::TlsStream};
 
 #[cfg(all(feature = "native-tls", not(feature = "__rustls")))]
 mod native;

@@ -1,30 +1,52 @@
-"""close() and interrupt() from another thread, where urllib3 makes the connections."""
+"""close() and interrupt() from another thread, where a library of the user's connects."""
 
 from __future__ import annotations
 
+import importlib
 import socket
 import ssl
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
-import urllib3
 
-from conftest import LIMIT, Background
+from conftest import LIMIT, Background, Over
 from everstream import SSEClient
 from everstream.actions import Fault, Start
 from everstream.config import ConnectStrategy, ErrorStrategy, RetryDelayStrategy
 from everstream.errors import InterruptedStartError
 from everstream.testing import Gate, Reply, SSEServer
-from test_urllib3 import events, over
+from httpx_clients import LIBRARIES, new_client
+from test_blocking_http import events
 
 HOUR = RetryDelayStrategy.from_lambda(lambda _: (3600, None))
 CONTINUE = ErrorStrategy.always_continue()
 
 
-def trusting(certificate: Path) -> urllib3.PoolManager:
-    return urllib3.PoolManager(ca_certs=str(certificate))
+@pytest.fixture
+def trusting(request: pytest.FixtureRequest, over: Over) -> dict[str, Any]:
+    """The options of a strategy that trusts the server below."""
+    library = request.node.callspec.params["over"]
+    if library in LIBRARIES:
+        context = ssl.create_default_context(cafile=CERTIFICATE)
+        return {"client": new_client(library, verify=context)}
+    return {"pool": importlib.import_module(library).PoolManager(ca_certs=str(CERTIFICATE))}
+
+
+@pytest.fixture
+def reusing(request: pytest.FixtureRequest, server: SSEServer, over: Over) -> dict[str, Any]:
+    """The options of a strategy that has a connection to the server already."""
+    library = request.node.callspec.params["over"]
+    server.enqueue(Reply.status(200))
+    if library in LIBRARIES:
+        client = importlib.import_module(library).Client()
+        client.get(server.url())
+        return {"client": client}
+    pool = importlib.import_module(library).PoolManager()
+    pool.request("GET", server.url())
+    return {"pool": pool}
 
 
 CERTIFICATE = Path(__file__).parent / "certificate.pem"
@@ -60,52 +82,34 @@ HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"
 Phase = tuple[ConnectStrategy, Callable[[], bool]]
 
 
-def in_handshake(server: SSEServer) -> Phase:
+def in_handshake(over: Over, server: SSEServer) -> Phase:
     server.otherwise(Reply.on_accept().stall())
     url = server.url().replace("http:", "https:")
     return over(url, connect_timeout=None), lambda: server.wait_for_connections(1)
 
 
-def waiting_for_headers(server: SSEServer) -> Phase:
+def waiting_for_headers(over: Over, server: SSEServer) -> Phase:
     server.otherwise(Reply.stream().head_after(Gate()))
     return over(server.url(), connect_timeout=None), lambda: server.wait_for_requests(1)
 
 
-def waiting_for_headers_again(server: SSEServer) -> Phase:
-    """On a connection that was used before."""
-    server.enqueue(Reply.status(200), Reply.stream().head_after(Gate()))
-    pool = urllib3.PoolManager()
-    pool.request("GET", server.url())
-    return over(server.url(), pool=pool), lambda: server.wait_for_requests(2)
-
-
-def reading(server: SSEServer) -> Phase:
+def reading(over: Over, server: SSEServer) -> Phase:
     server.otherwise(Reply.stream().stall())
     return over(server.url()), lambda: server.wait_for_requests(1)
 
 
-def waiting_for_tls_headers(_: SSEServer) -> Phase:
-    tls = TLSServer(b"")
-    return over(tls.url, pool=trusting(CERTIFICATE)), lambda: tls.asked.wait(LIMIT)
-
-
-def reading_tls(_: SSEServer) -> Phase:
-    tls = TLSServer(HEAD)
-    return over(tls.url, pool=trusting(CERTIFICATE)), lambda: tls.asked.wait(LIMIT)
-
-
-@pytest.fixture(
-    params=[
-        in_handshake,
-        waiting_for_headers,
-        waiting_for_headers_again,
-        reading,
-        waiting_for_tls_headers,
-        reading_tls,
-    ]
-)
-def phase(request: pytest.FixtureRequest, server: SSEServer) -> Phase:
-    made: Phase = request.param(server)
+@pytest.fixture(params=[in_handshake, waiting_for_headers, "again", reading, "TLS headers", "TLS"])
+def phase(request: pytest.FixtureRequest, over: Over, server: SSEServer) -> Phase:
+    if request.param == "again":
+        # On a connection that was used before.
+        options = request.getfixturevalue("reusing")
+        server.otherwise(Reply.stream().head_after(Gate()))
+        return over(server.url(), **options), lambda: server.wait_for_requests(2)
+    if isinstance(request.param, str):
+        tls = TLSServer(HEAD if request.param == "TLS" else b"")
+        connect = over(tls.url, **request.getfixturevalue("trusting"))
+        return connect, lambda: tls.asked.wait(LIMIT)
+    made: Phase = request.param(over, server)
     return made
 
 
@@ -132,8 +136,8 @@ def test_interrupt_is_like_an_end_of_the_server(phase: Phase, server: SSEServer)
     client.close()
 
 
-def test_start_is_interrupted(server: SSEServer) -> None:
-    connect, reached = waiting_for_headers(server)
+def test_start_is_interrupted(over: Over, server: SSEServer) -> None:
+    connect, reached = waiting_for_headers(over, server)
     client = SSEClient(connect)
     starter = Background(client.start)
     assert reached()
@@ -143,10 +147,10 @@ def test_start_is_interrupted(server: SSEServer) -> None:
     client.close()
 
 
-def test_what_came_is_read_after_tls_is_stopped() -> None:
+def test_what_came_is_read_after_tls_is_stopped(over: Over, trusting: dict[str, Any]) -> None:
     """A TLS socket that is shut isn't read as if it were a plain one."""
     tls = TLSServer(HEAD + b"data: one\n\n")
-    client = SSEClient(over(tls.url, pool=trusting(CERTIFICATE)))
+    client = SSEClient(over(tls.url, **trusting))
     actions = client.all
     assert isinstance(next(actions), Start)
     client.interrupt()
@@ -155,7 +159,7 @@ def test_what_came_is_read_after_tls_is_stopped() -> None:
     client.close()
 
 
-def test_a_client_that_is_dropped_lets_go_of_its_socket(server: SSEServer) -> None:
+def test_a_client_that_is_dropped_lets_go_of_its_socket(over: Over, server: SSEServer) -> None:
     server.otherwise(Reply.stream().event("x").stall())
     client = SSEClient(over(server.url()))
     assert next(client.events).data == "x"

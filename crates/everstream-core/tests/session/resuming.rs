@@ -1,0 +1,349 @@
+//! Requests that aren't safe and are resumed by GET: rule 11.
+
+use std::sync::{Arc, Mutex};
+
+use everstream_core::error_strategy::{ErrorStrategy, Verdict};
+use everstream_core::{Fault, SessionConfig, Timestamp, error_strategy};
+
+use super::script::*;
+
+fn resuming(config: &mut SessionConfig) {
+    config.repeatable = false;
+    config.resume_with_get = true;
+    config.error_strategy = Box::new(error_strategy::always_continue());
+}
+
+fn resuming_until_done(config: &mut SessionConfig) {
+    resuming(config);
+    config.until = Some(Box::new(|event| event.data() == "[DONE]"));
+}
+
+fn resuming_but_failing(config: &mut SessionConfig) {
+    resuming(config);
+    config.error_strategy = Box::new(error_strategy::always_fail());
+}
+
+fn assert_nothing_follows(script: &mut Script) {
+    for _ in 0..3 {
+        script.pass(secs(100));
+        assert_eq!(script.next(), Stop);
+        script.read();
+        assert!(!script.session.is_active());
+    }
+}
+
+#[test]
+fn an_id_is_resumed_from_after_a_fault_and_after_a_clean_end() {
+    for stream in ["id: 7\ndata: a\n\n", "id: 7\n\n"] {
+        let mut script = Script::open(resuming);
+        script.receive(stream);
+        script.end_and_go_on();
+        assert_eq!(script.next(), Wait(secs(1)));
+        script.wait();
+        assert_eq!(script.next(), resume_with_get("7"));
+        script.connect();
+        // The GET brings no id of its own: the one from before still says where.
+        script.fault(broken());
+        assert_eq!(script.next(), Lost("broken"));
+        script.wait();
+        assert_eq!(script.next(), resume_with_get("7"));
+        script.connect();
+        script.receive("id: 8\ndata: b\n\n");
+        script.end_and_go_on();
+        script.wait();
+        assert_eq!(script.next(), resume_with_get("8"));
+    }
+}
+
+#[test]
+fn an_id_that_is_decoded_after_the_disconnect_counts() {
+    let mut script = Script::open(resuming);
+    script.bytes("data: a\n\nid: 7\ndata: b\n\n");
+    script.fault(broken());
+    assert_eq!(script.next_n(), [event("a"), event("b"), Lost("broken")]);
+    script.wait();
+    assert_eq!(script.next(), resume_with_get("7"));
+}
+
+#[test]
+fn a_get_that_fails_is_repeated() {
+    let mut script = Script::open(resuming);
+    script.receive("id: 7\ndata: a\n\n");
+    script.fault(broken());
+    assert_eq!(script.next(), Lost("broken"));
+    for fault in [
+        refused(),
+        Fault::Request("cut".into()),
+        status(503),
+        status(401),
+    ] {
+        script.wait();
+        assert_eq!(script.next(), resume_with_get("7"));
+        script.fault(fault);
+        assert!(matches!(script.next(), Lost(_)));
+    }
+    script.wait();
+    assert_eq!(script.next(), resume_with_get("7"));
+    script.interrupt();
+    assert_eq!(script.next(), Lost("end"));
+    script.wait();
+    assert_eq!(script.next(), resume_with_get("7"));
+}
+
+#[test]
+fn a_server_that_can_not_resume_ends_the_stream() {
+    for refusal in [400, 404, 405] {
+        let mut script = Script::open(resuming);
+        script.receive("id: 7\ndata: a\n\n");
+        script.end_and_go_on();
+        script.wait();
+        assert_eq!(script.next(), resume_with_get("7"));
+        script.fault(status(refusal));
+        assert_eq!(script.next(), Failed("status"), "{refusal}");
+        assert!(!script.session.is_not_repeated(), "the server has said no");
+        assert_nothing_follows(&mut script);
+        // What is left for an express start is the request itself.
+        script.start();
+        script.wait();
+        assert_eq!(script.next(), resume("7"), "{refusal}");
+        script.connect();
+        script.end();
+        assert_eq!(script.next_n(), [Lost(NOT_REPEATED), Stop]);
+    }
+}
+
+/// A strategy that logs its verdicts would promise another connection.
+#[test]
+fn a_strategy_hears_that_the_stream_ends_before_it_is_asked() {
+    struct Listening(Arc<Mutex<Vec<&'static str>>>);
+
+    impl ErrorStrategy for Listening {
+        fn apply(&mut self, _: Option<&Fault>, _: Timestamp) -> Verdict {
+            self.0.lock().unwrap().push("asked");
+            Verdict::Continue
+        }
+        fn stream_ends(&mut self, not_repeated: bool) {
+            let why = if not_repeated {
+                "not repeated"
+            } else {
+                "refused"
+            };
+            self.0.lock().unwrap().push(why);
+        }
+    }
+
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let listening = Listening(heard.clone());
+    let mut script = Script::open(|config| {
+        resuming(config);
+        config.error_strategy = Box::new(listening);
+    });
+    script.receive("id: 7\ndata: a\n\n");
+    script.end_and_go_on();
+    script.wait();
+    assert_eq!(script.next(), resume_with_get("7"));
+    script.fault(status(405));
+    assert_eq!(script.next(), Failed("status"));
+    script.start();
+    script.reconnect();
+    script.end();
+    assert_eq!(script.next(), Lost(NOT_REPEATED));
+    let heard = heard.lock().unwrap();
+    assert_eq!(
+        *heard,
+        ["asked", "refused", "asked", "not repeated", "asked"]
+    );
+}
+
+/// A status within the stream's lifetime refuses nothing, and nor does one that answers the request.
+#[test]
+fn only_the_answer_to_a_get_says_that_it_can_not_be_resumed() {
+    let mut script = Script::new(resuming);
+    script.start();
+    assert_eq!(script.next(), connect());
+    script.fault(status(404));
+    assert_eq!(script.next(), Failed("status"));
+    assert!(script.session.is_not_repeated());
+    assert_nothing_follows(&mut script);
+
+    // Of a request that may be repeated.
+    let mut script = Script::open(|_| {});
+    script.receive("id: 7\ndata: a\n\n");
+    script.end_and_go_on();
+    script.wait();
+    script.connect();
+    script.fault(status(404));
+    assert_eq!(script.next(), Failed("status"));
+    script.read();
+    script.wait();
+    assert_eq!(script.next(), resume("7"));
+}
+
+#[test]
+fn without_an_id_it_is_not_repeated() {
+    for stream in [
+        "data: a\n\n",
+        "id: 7\ndata: a\n\nid\n\n",
+        "id: 7\ndata: half\n",
+        "id: 7\0\n\n",
+        "id: \u{1}\ndata: a\n\n",
+        "id: a\u{7f}b\n\n",
+    ] {
+        let mut script = Script::open(resuming);
+        script.receive(stream);
+        script.end();
+        assert_eq!(script.next_n(), [Lost(NOT_REPEATED), Stop], "{stream:?}");
+        assert_nothing_follows(&mut script);
+    }
+}
+
+/// It is the request's own, and not that of an earlier run's.
+#[test]
+fn a_preset_id_goes_with_the_request_and_is_nothing_to_resume_from() {
+    let mut script = Script::new(|config| {
+        resuming(config);
+        config.last_event_id = Some("41".into());
+    });
+    script.start();
+    // However often nothing is sent.
+    script.fault(refused());
+    for fault in [refused(), Fault::Setup("the hook failed".into())] {
+        assert_eq!(script.next(), resume("41"));
+        script.fault(fault);
+        assert!(matches!(script.next(), Lost(_)));
+        script.wait();
+    }
+    assert_eq!(script.next(), resume("41"));
+    script.connect();
+    script.receive("data: a\n\n");
+    script.end();
+    assert_eq!(script.next_n(), [Lost(NOT_REPEATED), Stop]);
+    assert_nothing_follows(&mut script);
+}
+
+#[test]
+fn an_id_that_the_server_clears_is_no_longer_resumed_from() {
+    let mut script = Script::open(resuming);
+    script.receive("id: 7\ndata: a\n\n");
+    script.end_and_go_on();
+    script.wait();
+    assert_eq!(script.next(), resume_with_get("7"));
+    script.connect();
+    script.receive("id\ndata: b\n\n");
+    script.fault(broken());
+    assert_eq!(script.next(), Failed("broken"));
+    assert!(script.session.is_not_repeated());
+    assert_nothing_follows(&mut script);
+    // The request itself, which has no id to send.
+    script.start();
+    script.wait();
+    assert_eq!(script.next(), connect());
+}
+
+#[test]
+fn a_finished_call_is_one_request() {
+    let mut script = Script::open(resuming_until_done);
+    script.bytes("id: 7\ndata: a\n\nid: 8\ndata: [DONE]\n\n");
+    script.end();
+    assert_eq!(script.next_n(), [event("a"), Stop]);
+    assert_nothing_follows(&mut script);
+    // Another call is another request.
+    script.start();
+    assert_eq!(script.next(), resume("8"));
+}
+
+#[test]
+fn a_call_is_resumed_up_to_its_last_event() {
+    let mut script = Script::open(resuming_until_done);
+    script.receive("id: 7\ndata: a\n\n");
+    script.end_and_go_on();
+    script.wait();
+    assert_eq!(script.next(), resume_with_get("7"));
+    script.connect();
+    script.bytes("data: b\n\ndata: [DONE]\n\n");
+    assert_eq!(script.next_n(), [event("b"), Stop]);
+    assert_nothing_follows(&mut script);
+}
+
+#[test]
+fn an_express_start_resumes_if_it_can() {
+    let mut script = Script::open(resuming_but_failing);
+    script.receive("id: 7\ndata: a\n\n");
+    for delay in [1, 2, 4] {
+        script.end();
+        assert_eq!(script.next_n(), [Lost("end"), Stop]);
+        script.start();
+        assert_eq!(script.wait(), secs(delay));
+        assert_eq!(script.next(), resume_with_get("7"));
+        script.connect();
+    }
+    // Before the end is told, too.
+    script.end();
+    script.start();
+    assert_eq!(script.next(), Lost("end"));
+    script.wait();
+    assert_eq!(script.next(), resume_with_get("7"));
+}
+
+#[test]
+fn an_express_start_sends_the_request_again_if_there_is_no_id() {
+    let mut script = Script::open(resuming);
+    script.end();
+    assert_eq!(script.next_n(), [Lost(NOT_REPEATED), Stop]);
+    script.start();
+    script.wait();
+    assert_eq!(script.next(), connect());
+    script.connect();
+    script.receive("id: 7\ndata: a\n\n");
+    script.end_and_go_on();
+    script.wait();
+    assert_eq!(script.next(), resume_with_get("7"));
+}
+
+/// If the strategy fails, reading again resumes: that is what the option is for.
+#[test]
+fn what_was_resumed_by_reading_may_be_resumed_again() {
+    let mut script = Script::open(resuming_but_failing);
+    script.receive("id: 7\ndata: a\n\n");
+    for _ in 0..3 {
+        script.fault(broken());
+        assert_eq!(script.next(), Failed("broken"));
+        assert!(!script.session.is_not_repeated());
+        script.read();
+        script.wait();
+        assert_eq!(script.next(), resume_with_get("7"));
+        script.connect();
+    }
+}
+
+#[test]
+fn an_interrupt_during_the_wait_changes_nothing() {
+    let mut script = Script::open(resuming);
+    script.receive("id: 7\ndata: a\n\n");
+    script.end_and_go_on();
+    assert_eq!(script.next(), Wait(secs(1)));
+    script.interrupt();
+    assert_eq!(script.next_n(), [Lost("end"), Wait(secs(1))]);
+    script.wait();
+    assert_eq!(script.next(), resume_with_get("7"));
+}
+
+/// Both options: the request goes again where there is nothing to resume from.
+#[test]
+fn a_request_that_may_be_repeated_is_resumed_too() {
+    let mut script = Script::open(|config| {
+        resuming(config);
+        config.repeatable = true;
+    });
+    script.end_and_go_on();
+    script.wait();
+    assert_eq!(script.next(), connect());
+    script.connect();
+    script.receive("id: 7\ndata: a\n\n");
+    script.end_and_go_on();
+    script.wait();
+    assert_eq!(script.next(), resume_with_get("7"));
+    script.fault(status(405));
+    assert_eq!(script.next(), Failed("status"));
+    assert_nothing_follows(&mut script);
+}

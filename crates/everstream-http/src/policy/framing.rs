@@ -1,0 +1,58 @@
+//! Whether the end of a body proves that it is complete.
+
+use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
+use http::{HeaderMap, Version};
+
+/// Whether a body has a framing of its own, for responses that another library has read: chunks or a
+/// length over HTTP/1 (RFC 9112, section 6.3), and always from HTTP/2 on. Without, it ends where the
+/// connection does, and a part may be missing.
+///
+/// ```
+/// use everstream_http::policy::is_framed;
+/// use http::{HeaderMap, Version};
+///
+/// assert!(is_framed(Version::HTTP_2, &HeaderMap::new()));
+/// assert!(!is_framed(Version::HTTP_11, &HeaderMap::new()));
+/// ```
+pub fn is_framed(version: Version, headers: &HeaderMap) -> bool {
+    version >= Version::HTTP_2 || headers.contains_key(CONTENT_LENGTH) || is_chunked(headers)
+}
+
+fn is_chunked(headers: &HeaderMap) -> bool {
+    let last = headers.get_all(TRANSFER_ENCODING).iter().next_back();
+    let codings = last
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    let coding = codings.rsplit(',').next().unwrap_or_default();
+    coding.trim().eq_ignore_ascii_case("chunked")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chunks_a_length_and_http_2_are_framings() {
+        for (version, name, value, framed) in [
+            (Version::HTTP_11, "content-length", "5", true),
+            (Version::HTTP_11, "transfer-encoding", "chunked", true),
+            (Version::HTTP_11, "transfer-encoding", "gzip, Chunked", true),
+            (Version::HTTP_11, "transfer-encoding", "gzip", false),
+            (Version::HTTP_11, "connection", "close", false),
+            (Version::HTTP_10, "connection", "close", false),
+            (Version::HTTP_10, "content-length", "0", true),
+            (Version::HTTP_2, "server", "x", true),
+            (Version::HTTP_3, "server", "x", true),
+        ] {
+            let headers = HeaderMap::from_iter([(
+                name.parse::<http::HeaderName>().unwrap(),
+                value.parse().unwrap(),
+            )]);
+            assert_eq!(
+                is_framed(version, &headers),
+                framed,
+                "{version:?} {name}: {value}"
+            );
+        }
+    }
+}

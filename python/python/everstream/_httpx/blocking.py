@@ -1,0 +1,205 @@
+"""httpx for threads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from logging import Logger
+from typing import Any
+
+from .. import _body, _native
+from .._decoder import Decoder
+from .._wire import Wire
+from ..config.connect_strategy import ConnectionClient, ConnectionResult, ConnectStrategy
+from ..errors import ConnectError
+from . import failures
+from .request import build, send_options
+from .response import LastHead, body_of, handle_head, refused_by_hook
+from .settings import Settings
+
+
+class HttpxStrategy(ConnectStrategy):
+    """Connects with a ``Client`` of httpx or httpx2."""
+
+    def __init__(self, url: str, **options: Any) -> None:
+        self.settings = Settings(url, "Client", **options)
+
+    def create_client(self, logger: Logger) -> ConnectionClient:
+        return HttpxClient(self.settings)
+
+    def __repr__(self) -> str:
+        return f"ConnectStrategy.http({_native.redact_url(self.settings.request.url)!r})"
+
+
+class HttpxClient(ConnectionClient):
+    """The connections of one client. That of httpx is never closed here."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        #: The engine asks for it.
+        self._max_event_size = settings.max_event_size
+        self._wire: Wire | None = None
+        self._closed = False
+
+    @property
+    def is_repeatable(self) -> bool:
+        return self._settings.request.is_repeatable
+
+    @property
+    def can_resume_with_get(self) -> bool:
+        return True
+
+    def connect(self, last_event_id: str | None) -> ConnectionResult:
+        return self._connect(last_event_id, resume_with_get=False)
+
+    def resume_with_get(self, last_event_id: str | None) -> ConnectionResult:
+        return self._connect(last_event_id, resume_with_get=True)
+
+    def _connect(self, last_event_id: str | None, *, resume_with_get: bool) -> ConnectionResult:
+        wire = self._wire = Wire()
+        # In this order: close() sets the one and looks at the other.
+        if self._closed:
+            wire.stop()
+        return Attempt(self._settings, wire).run(last_event_id, resume_with_get=resume_with_get)
+
+    def interrupt(self) -> None:
+        if self._wire is not None:
+            self._wire.stop()
+
+    def close(self) -> None:
+        self._closed = True
+        self.interrupt()
+
+
+class Attempt:
+    """One request, with the redirects that it takes."""
+
+    def __init__(self, settings: Settings, wire: Wire) -> None:
+        self._settings = settings
+        self._wire = wire
+
+    def run(self, last_event_id: str | None, *, resume_with_get: bool) -> ConnectionResult:
+        exchange = self._settings.exchange(last_event_id, resume_with_get=resume_with_get)
+        while True:
+            try:
+                response = self._send(exchange)
+            except BaseException:
+                self._wire.forget()
+                raise
+            body = Body(response, self._settings.library, self._wire)
+            try:
+                next_step = handle_head(response, exchange)
+                body.decode(exchange)
+                if next_step == "stream":
+                    headers, status, url, withheld = exchange.start()
+                    result = ConnectionResult(
+                        body,
+                        body.close,
+                        headers,
+                        status=status,
+                        url=url,
+                        withheld_headers=withheld,
+                    )
+                    result._proves_end = exchange.proves_end
+                    return result
+                if next_step == "error":
+                    body.read_error(exchange)
+                    raise exchange.error()
+            except BaseException:
+                body.close()
+                raise
+            body.close()
+
+    def _send(self, exchange: _native.Exchange) -> Any:
+        if self._wire.stopped:
+            raise ConnectError("the client was stopped")
+        library, client = self._settings.library, self._settings.client
+        request, head = None, LastHead()
+
+        def trace(event: str, info: dict[str, Any]) -> None:
+            head.see(event, info)
+            self._find_socket(event, info)
+
+        try:
+            request = build(self._settings, exchange, trace)
+            response = client.send(request, **send_options(exchange))
+        except (library.HTTPError, library.InvalidURL) as error:
+            refused = refused_by_hook(library, error, request)
+            if refused is not None:
+                return refused
+            failure = head.error(library, error, exchange) or failures.before_response(
+                library, error, exchange
+            )
+        else:
+            if not self._wire.is_known:
+                self._wire.know(_socket(response.extensions.get("network_stream")))
+            return response
+        # Outside the handler: the context would be shown as well as the cause.
+        raise failure
+
+    def _find_socket(self, event: str, info: dict[str, Any]) -> None:
+        """Finds the socket, so that the attempt can be stopped. httpx calls it at every step.
+
+        Not reached are the look-up of a name, the TCP handshake, and the wait for a connection of
+        the pool: what waits there ends by the timeouts.
+        """
+        if event.endswith(("connect_tcp.complete", "connect_unix_socket.complete")):
+            self._wire.know(_socket(info.get("return_value")))
+        elif event.endswith("send_request_headers.started") and not self._wire.is_known:
+            self._wire.know(_socket(_stream_of_pool(self._settings.client, info.get("request"))))
+        elif event.endswith("response_closed.started"):
+            # The connection may go back to the pool, and serve somebody else.
+            self._wire.forget()
+
+
+class Body(_body.Body):
+    """The chunks of a response of httpx."""
+
+    def __init__(self, response: Any, library: Any, wire: Wire) -> None:
+        super().__init__(wire)
+        self._response = response
+        self._library = library
+        self._raw: Iterator[bytes] = iter(())
+        self._decoder = Decoder(None)
+        self._pieces: Iterator[bytes] = iter(())
+        self._ended = False
+
+    def decode(self, exchange: _native.Exchange) -> None:
+        """Says what the body is encoded as. To be called before it is read."""
+        read, coding = body_of(self._response, exchange)
+        self._raw = iter([read]) if read is not None else self._response.iter_raw()
+        self._decoder = Decoder(coding)
+
+    def _read(self) -> bytes:
+        while True:
+            for piece in self._pieces:
+                return piece
+            if self._ended:
+                return b""
+            failure = None
+            try:
+                data = next(self._raw, b"")
+            except (self._library.HTTPError, self._library.StreamError, OSError) as error:
+                data, failure = b"", failures.mid_response(self._library, error)
+            self._ended = not data
+            self._pieces = self._decoder.pieces(data, failure)
+
+    def _close_response(self) -> None:
+        self._response.close()
+
+
+def _socket(stream: Any) -> Any:
+    """That of a network stream; transports of other kinds have none."""
+    return None if stream is None else stream.get_extra_info("socket")
+
+
+def _stream_of_pool(client: Any, request: Any) -> Any:
+    """The network stream of a connection that was used before, which httpx doesn't tell of."""
+    try:
+        pools = [client._transport, *client._mounts.values()]
+        for pool in (transport._pool for transport in pools if hasattr(transport, "_pool")):
+            for waiting in list(pool._requests):
+                if waiting.request is request:
+                    return waiting.connection._connection._network_stream
+    except AttributeError:
+        pass
+    return None

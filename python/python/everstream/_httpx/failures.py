@@ -1,0 +1,78 @@
+"""What errors of httpx mean."""
+
+from __future__ import annotations
+
+import os
+import socket
+import ssl
+from typing import Any
+
+from .._disconnect import MID_RESPONSE, NO_RESPONSE, causes, closed, disconnect, errno
+from .._native import Exchange, redact_url
+from ..errors import ReadError, ReadTimeoutError, SSEError
+
+
+def before_response(library: Any, error: Exception, exchange: Exchange) -> Exception:
+    """Before the request nothing can have happened at the server; afterwards it can."""
+    shown = redact_url(exchange.request[1])
+    cause: Exception | None = error
+    if isinstance(error, library.PoolTimeout):
+        text = f"could not connect to {shown}: no connection of the client was free in time"
+        failure = exchange.connect_failure(text, is_timeout=True)
+    elif isinstance(error, library.ConnectTimeout):
+        text = f"could not connect to {shown} in time"
+        failure = exchange.connect_failure(text, is_timeout=True)
+    elif isinstance(error, (library.ConnectError, library.ProxyError)):
+        text = f"could not connect to {shown}: {_reason(error)}"
+        failure = exchange.connect_failure(text, is_timeout=False)
+    elif isinstance(error, library.TimeoutException):
+        text = f"no answer came from {shown} within the read timeout"
+        failure = exchange.request_failure(text, is_timeout=True)
+    elif isinstance(error, (library.InvalidURL, library.UnsupportedProtocol)):
+        failure = ValueError(f"{shown} isn't a URL that {library.__name__} can ask")
+    elif isinstance(error, library.LocalProtocolError):
+        # Its text may have the value of a header.
+        text, cause = f"the request to {shown} failed: it isn't valid HTTP", None
+        failure = exchange.request_failure(text, is_timeout=False)
+    else:
+        text = _disconnect(library, error, NO_RESPONSE) or f"the request to {shown} failed: {error}"
+        failure = exchange.request_failure(text, is_timeout=False)
+    number = errno(error)
+    if number is not None and isinstance(failure, OSError):
+        failure.errno = number
+    failure.__cause__ = cause
+    return failure
+
+
+def mid_response(library: Any, error: Exception) -> SSEError:
+    """Within a body."""
+    failure: SSEError
+    if isinstance(error, library.TimeoutException):
+        failure = ReadTimeoutError("no byte came within the read timeout")
+    else:
+        text = _disconnect(library, error, MID_RESPONSE) or f"the connection broke: {error}"
+        failure = ReadError(text)
+    failure.__cause__ = error
+    return failure
+
+
+def _disconnect(library: Any, error: Exception, when: str) -> str | None:
+    text = str(error)
+    # Of h11 there is only a text: "Server disconnected ...", "peer closed connection ...".
+    if isinstance(error, library.RemoteProtocolError) and (
+        "disconnected" in text or "closed connection" in text
+    ):
+        return closed(when)
+    return disconnect(error, when)
+
+
+def _reason(error: Exception) -> str:
+    """Why there is no connection. Of several attempts at addresses, why the first one failed."""
+    for cause in causes(error):
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return f"the certificate isn't trusted: {cause.verify_message}"
+        if isinstance(cause, socket.gaierror) and cause.strerror:
+            return cause.strerror
+        if isinstance(cause, OSError) and cause.errno and not isinstance(cause, ssl.SSLError):
+            return os.strerror(cause.errno)
+    return str(error) or type(error).__name__

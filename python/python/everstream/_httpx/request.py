@@ -1,0 +1,73 @@
+"""One request of an attempt, as httpx sends it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .._native import Exchange
+from .settings import Settings
+
+
+def build(settings: Settings, exchange: Exchange, trace: Any) -> Any:
+    """The next request.
+
+    The exchange has the headers of the client already, and says which of them are sent. The
+    client's parameters are for the first URL, and its cookies stay with the first origin.
+    """
+    library, client = settings.library, settings.client
+    method, text, headers = exchange.request
+    url = library.URL(text)
+    if client.params and not exchange.is_redirected:
+        # httpx would drop what the URL has.
+        url = url.copy_with(params=client.params.merge(url.params))
+    extensions = {"timeout": settings.timeouts(), "trace": trace}
+    # Spaces around a value aren't part of it, and httpx refuses them: an id may have some.
+    raw = [(name.encode("ascii"), value.strip(b" \t")) for name, value in headers]
+    if "connection" in client.headers:
+        raw.append((b"connection", client.headers["connection"].encode("latin-1")))
+    content = settings.body if exchange.has_body else None
+    if exchange.has_left_origin:
+        request = library.Request(method, url, headers=raw, content=content, extensions=extensions)
+        _seal(library, request)
+        return request
+    own = b"; ".join(value for name, value in raw if name == b"cookie")
+    raw = [(name, value) for name, value in raw if name != b"cookie"]
+    request = library.Request(
+        method, url, headers=raw, content=content, cookies=client.cookies, extensions=extensions
+    )
+    if own:
+        request.headers["cookie"] = _joined(own.decode("latin-1"), request.headers.get("cookie"))
+    return request
+
+
+def send_options(exchange: Exchange) -> dict[str, Any]:
+    """The arguments of ``client.send()``."""
+    options: dict[str, Any] = {"stream": True, "follow_redirects": False}
+    if exchange.has_left_origin:
+        options["auth"] = None
+    return options
+
+
+def _joined(own: str, jar: str | None) -> str:
+    """The cookies of a request: those of the jar have other names."""
+
+    def names(cookies: str) -> dict[str, str]:
+        parts = [part.strip() for part in cookies.split(";") if part.strip()]
+        return {part.partition("=")[0]: part for part in parts}
+
+    missing = {name: part for name, part in names(jar or "").items() if name not in names(own)}
+    return "; ".join([own, *missing.values()])
+
+
+def _seal(library: Any, request: Any) -> None:
+    """Hooks of the client see this request, and can't add credentials to it."""
+    headers, url = request.headers, request.url
+
+    def ignore(_: Any, __: Any) -> None:
+        pass
+
+    members = {
+        "headers": property(lambda _: headers.copy(), ignore),
+        "url": property(lambda _: url, ignore),
+    }
+    request.__class__ = type("Request", (library.Request,), members)

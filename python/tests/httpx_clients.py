@@ -1,0 +1,37 @@
+"""Clients of httpx and httpx2 for the tests."""
+
+from __future__ import annotations
+
+import importlib
+import ssl
+from typing import Any
+
+import pytest
+
+LIBRARIES = ["httpx", "httpx2"]
+
+# Reading the certificates takes longer than most of the tests.
+_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
+def skip_if_missing(kind: str) -> None:
+    """Skips the test if the transport that it is about isn't installed."""
+    name = kind.removeprefix("async ")
+    if name in (*LIBRARIES, "aiohttp", "urllib3"):
+        pytest.importorskip(name)
+
+
+def new_client(name: str, kind: str = "Client", **options: Any) -> Any:
+    """A client that keeps no idle connections, so that a test needn't close it."""
+    library: Any = importlib.import_module(name)
+    options = {
+        "verify": _TLS,
+        "limits": library.Limits(max_keepalive_connections=0),
+        **options,
+    }
+    return getattr(library, kind)(**options)
+
+
+def new_async_client(name: str, **options: Any) -> Any:
+    """As :func:`new_client`, for asyncio."""
+    return new_client(name, "AsyncClient", **options)

@@ -1,0 +1,162 @@
+"""What a clean end discards or ignores, and the last event without its blank line."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import pytest
+
+from async_sources import async_canned, connect_by, run
+from everstream import AsyncSSEClient, SSEClient
+from everstream.actions import Action, Event, Fault
+from everstream.config import ConnectStrategy, ErrorStrategy
+from everstream.testing import Reply, SSEServer
+from httpx_clients import LIBRARIES, new_client, skip_if_missing
+from sources import canned
+
+UNFINISHED = "id: 7\ndata: last"
+JSON = '{"error": "overloaded"}'
+FRAMINGS = ("chunked", "content_length", "close_delimited", "http_1_0")
+
+
+@pytest.fixture(params=["own", "urllib3", "httpx", "async", "aiohttp", "async httpx2"])
+def by(request: pytest.FixtureRequest) -> str:
+    kind: str = request.param
+    skip_if_missing(kind)
+    return kind
+
+
+def reply(framing: str, body: str) -> Reply:
+    if framing == "chunked":
+        return Reply.stream().chunked().send(body)
+    if framing == "content_length":
+        return Reply.stream().content_length(len(body)).send(body)
+    if framing == "close_delimited":
+        return Reply.stream().close_delimited().send(body)
+    head = "HTTP/1.0 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"
+    return Reply.raw(head).send(body)
+
+
+def read(by: str, url: str, **options: Any) -> list[Action]:
+    """All actions of one connection, but for its start."""
+
+    async def read_async() -> list[Action]:
+        connect = connect_by(by.removeprefix("async "), url)
+        async with AsyncSSEClient(connect, **options) as client:
+            return [action async for action in client.all]
+
+    if by == "aiohttp" or by.startswith("async"):
+        return run(read_async())[1:]
+    settings: dict[str, Any] = {"urllib3_request_options": {}} if by == "urllib3" else {}
+    if by in LIBRARIES:
+        settings["client"] = new_client(by)
+    with SSEClient(ConnectStrategy.http(url, **settings), **options) as client:
+        return list(client.all)[1:]
+
+
+def end_of(actions: list[Action]) -> Fault:
+    end = actions[-1]
+    assert isinstance(end, Fault)
+    assert end.error is None
+    return end
+
+
+@pytest.mark.parametrize("framing", FRAMINGS)
+def test_an_end_tells_the_size_of_the_unfinished_event(
+    server: SSEServer, by: str, framing: str
+) -> None:
+    server.enqueue(reply(framing, UNFINISHED))
+    (end,) = read(by, server.url())
+    assert end_of([end]).discarded_bytes == len(UNFINISHED)
+    assert end_of([end]).ignored_text is None
+
+
+@pytest.mark.parametrize("framing", FRAMINGS)
+def test_the_last_event_is_delivered_if_the_framing_proves_the_end(
+    server: SSEServer, by: str, framing: str
+) -> None:
+    server.enqueue(reply(framing, UNFINISHED))
+    *events, end = read(by, server.url(), dispatch_unfinished=True)
+    if framing in ("chunked", "content_length"):
+        assert events == [Event(data="last", id="7", last_event_id="7")]
+        assert end_of([end]).discarded_bytes == 0
+    else:
+        assert events == []
+        assert end_of([end]).discarded_bytes == len(UNFINISHED)
+
+
+def test_an_end_tells_the_text_of_a_response_without_events(server: SSEServer, by: str) -> None:
+    server.enqueue(Reply.stream().send(JSON))
+    (end,) = read(by, server.url())
+    assert end_of([end]).ignored_text == JSON
+    assert end_of([end]).discarded_bytes == 0
+
+
+def test_a_stream_that_ends_well_discards_nothing(server: SSEServer, by: str) -> None:
+    server.enqueue(Reply.stream().event("a").comment("b"))
+    end = end_of(read(by, server.url()))
+    assert (end.discarded_bytes, end.ignored_text) == (0, None)
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_a_wrapped_connection_of_this_package_knows_its_end(
+    server: SSEServer, wrapped: bool
+) -> None:
+    server.enqueue(reply("chunked", UNFINISHED))
+    connect = connect_by("wrapped" if wrapped else "async", server.url())
+
+    async def main() -> list[Action]:
+        async with AsyncSSEClient(connect, dispatch_unfinished=True) as client:
+            return [action async for action in client.all]
+
+    assert [action.data for action in run(main()) if isinstance(action, Event)] == ["last"]
+
+
+def test_the_end_of_a_custom_source_proves_nothing() -> None:
+    with SSEClient(canned([b"data: a\n"]), dispatch_unfinished=True) as client:
+        assert end_of(list(client.all)).discarded_bytes == 8
+
+    async def main() -> list[Action]:
+        strategy = async_canned([b"data: a\n"])
+        async with AsyncSSEClient(strategy, dispatch_unfinished=True) as client:
+            return [action async for action in client.all]
+
+    assert end_of(run(main())).discarded_bytes == 8
+
+
+def test_an_interruption_and_a_break_discard_without_a_warning(server: SSEServer, by: str) -> None:
+    server.enqueue(Reply.stream().event("a").send(UNFINISHED).drop_connection())
+    always = ErrorStrategy.continue_with_max_attempts(0)
+    with pytest.raises(Exception, match="mid-response"):
+        read(by, server.url(), error_strategy=always, dispatch_unfinished=True)
+
+
+@pytest.mark.parametrize(
+    ("body", "warning"),
+    [
+        (
+            UNFINISHED,
+            "discarded 16 bytes of an unfinished event: the stream ended before its blank line",
+        ),
+        ("{\n  1\n}", "the response had no events; it began with: {\\n  1\\n}"),
+    ],
+)
+def test_what_is_discarded_or_ignored_is_logged_as_a_warning(
+    server: SSEServer, by: str, caplog: pytest.LogCaptureFixture, body: str, warning: str
+) -> None:
+    server.enqueue(Reply.stream().send(body))
+    with caplog.at_level(logging.INFO, "mine"):
+        read(by, server.url(), logger=logging.getLogger("mine"))
+    records = [(record.levelname, record.getMessage()) for record in caplog.records]
+    assert records == [
+        ("INFO", f"connected to {server.url()}, status 200"),
+        ("WARNING", warning),
+        ("INFO", "the stream ended"),
+    ]
+
+
+def test_a_fault_has_no_end_unless_it_is_told() -> None:
+    assert (Fault(None).discarded_bytes, Fault(None).ignored_text) == (0, None)
+    end = Fault(None, discarded_bytes=3, ignored_text="x")
+    assert (end.discarded_bytes, end.ignored_text) == (3, "x")
