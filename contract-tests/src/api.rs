@@ -154,7 +154,7 @@ impl Wanted {
         if self.read_timeout_ms == Some(0) {
             return Err(bad_request("readTimeoutMs must be at least 1"));
         }
-        let mut http = http.clone().url(self.stream_url);
+        let mut http = http.clone().set_url(self.stream_url);
         if let Some(method) = self.method {
             http = http.method(method);
         }

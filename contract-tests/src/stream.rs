@@ -69,12 +69,16 @@ impl Stream {
         };
         match face {
             Face::Async => {
-                let client = follower.client(id.as_deref(), Builder::build)?;
+                let client = follower
+                    .configure(id.as_deref(), SseClient::builder)
+                    .build()?;
                 control.attach(client.handle());
                 tokio::spawn(follower.follow(client));
             }
             Face::Blocking => {
-                let client = follower.client(id.as_deref(), Builder::build_blocking)?;
+                let client = follower
+                    .configure(id.as_deref(), blocking::SseClient::builder)
+                    .build()?;
                 control.attach(client.handle());
                 // Not one of the runtime's threads: the blocking client refuses those.
                 thread::Builder::new()
@@ -134,7 +138,10 @@ impl Follower {
             }
             match next {
                 Next::Read => {}
-                Next::Replace => match self.client(client.last_event_id(), Builder::build) {
+                Next::Replace => match self
+                    .configure(client.last_event_id(), SseClient::builder)
+                    .build()
+                {
                     Ok(fresh) if self.control.attach(fresh.handle()) => client = fresh,
                     _ => return,
                 },
@@ -155,7 +162,9 @@ impl Follower {
             }
             match next {
                 Next::Read => {}
-                Next::Replace => match self.client(client.last_event_id(), Builder::build_blocking)
+                Next::Replace => match self
+                    .configure(client.last_event_id(), blocking::SseClient::builder)
+                    .build()
                 {
                     Ok(fresh) if self.control.attach(fresh.handle()) => client = fresh,
                     _ => return,
@@ -187,18 +196,18 @@ impl Follower {
         }
     }
 
-    fn client<C>(
+    fn configure<C>(
         &self,
         last_event_id: Option<&str>,
-        build: impl FnOnce(Builder) -> Result<C, Error>,
-    ) -> Result<C, Error> {
+        builder: impl FnOnce(Http) -> Builder<C>,
+    ) -> Builder<C> {
         let Settings {
             http,
             initial_delay,
             read_timeout,
             ..
         } = &self.settings;
-        let mut builder = SseClient::builder(http.clone())
+        let mut builder = builder(http.clone())
             .read_timeout(*read_timeout)
             .retry_delay_strategy(Delay(self.control.clone()))
             .error_strategy(error_strategy::from_fn(go_on))
@@ -209,7 +218,7 @@ impl Follower {
         if let Some(id) = last_event_id {
             builder = builder.last_event_id(id);
         }
-        build(builder)
+        builder
     }
 }
 

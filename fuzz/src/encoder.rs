@@ -60,7 +60,7 @@ impl Written {
         };
         let before = self.encoder.as_str().len();
         let event = Event::new(event, data, id);
-        let outcome = self.encoder.event(event.as_ref());
+        let outcome = self.encoder.event(&event);
         assert_eq!(outcome.err(), error, "{event:?}");
         if error.is_some() {
             assert_eq!(self.encoder.as_str().len(), before, "refused and written");

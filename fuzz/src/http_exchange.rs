@@ -283,7 +283,7 @@ impl Attempt {
         if let Output::Failed(fault) = &output {
             let again = "this attempt has failed already";
             match (self.has_failed, fault) {
-                (true, Fault::Other(error)) => assert_eq!(error.to_string(), again),
+                (true, Fault::Source(error)) => assert_eq!(error.to_string(), again),
                 (true, fault) => panic!("a second fault: {fault:?}"),
                 (false, fault) => self.check_fault(fault),
             }
@@ -296,7 +296,7 @@ impl Attempt {
 
     fn check_fault(&self, fault: &Fault) {
         match fault {
-            Fault::Connect(_) | Fault::ConnectTimeout(_) | Fault::Other(_) => {
+            Fault::Connect(_) | Fault::ConnectTimeout(_) | Fault::Setup(_) => {
                 assert_eq!(self.redirects, 0, "{fault:?}");
             }
             // The response of the redirect that led to where the settings don't allow to go.

@@ -108,6 +108,7 @@ impl AsyncClient {
                 )
             }
         };
+        let name = connect.name().to_owned();
         let builder = Settings {
             initial_retry_delay,
             retry_delay_strategy,
@@ -120,7 +121,7 @@ impl AsyncClient {
             resume_with_get,
             dispatch_unfinished,
         }
-        .builder(connect, &raised, &shown, log)?;
+        .apply(SseClient::builder(connect), name, &raised, &shown, log)?;
         let client = builder
             .build()
             .map_err(|error| exception(py, error, &shown))?;

@@ -17,7 +17,7 @@ use pyo3::prelude::*;
 
 use crate::async_http_client::{self, AsyncHttpStream};
 use crate::convert::headers_from_python;
-use crate::fault::from_exception;
+use crate::fault::{from_base_exception, from_exception};
 use crate::raised::{Raised, lock};
 use crate::source::bytes_from_python;
 
@@ -58,9 +58,9 @@ impl AsyncSource {
 
     fn fault(&self, py: Python<'_>, error: PyErr) -> Fault {
         if error.is_instance_of::<PyException>(py) {
-            from_exception(error, py).unwrap_or_else(|error| Fault::Other(error.into()))
+            from_exception(error, py).unwrap_or_else(|error| Fault::Source(error.into()))
         } else {
-            Fault::Other(self.raised.cause(py, error))
+            from_base_exception(py, error, &self.raised)
         }
     }
 }

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 use std::time::Duration;
 
-use everstream::blocking::{Elapsed, SseClient};
+use everstream::blocking::{Next, SseClient};
 use everstream::{Action, Error, Handle};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
@@ -97,6 +97,7 @@ impl Client {
             (None, Some(source)) => Connect::source(source, connect)?,
             (None, None) => return Err(PyRuntimeError::new_err("there is nothing to connect to")),
         };
+        let name = connect.name().to_owned();
         let builder = Settings {
             initial_retry_delay,
             retry_delay_strategy,
@@ -109,9 +110,9 @@ impl Client {
             resume_with_get,
             dispatch_unfinished,
         }
-        .builder(connect, &raised, &shown, log)?;
+        .apply(SseClient::builder(connect), name, &raised, &shown, log)?;
         let client = builder
-            .build_blocking()
+            .build()
             .map_err(|error| exception(py, error, &shown))?;
         if let Some(source) = &source {
             exit::watch(source, client.handle());
@@ -137,18 +138,19 @@ impl Client {
             let _inside = self.source.as_ref().map(|_| Inside::enter());
             let outcome = py.detach(|| match sliced {
                 true => client.start_timeout(SLICE),
-                false => Ok(client.start()),
+                false => client.start().map(|()| true),
             });
             reader.waited = true;
             if let Some(error) = self.raised.take() {
-                if let Ok(Err(fault)) = outcome {
+                if let Err(fault) = outcome {
                     add_context(py, &error, fault, &self.shown);
                 }
                 return Err(error);
             }
             match outcome {
-                Ok(result) => return result.map_err(|error| exception(py, error, &self.shown)),
-                Err(Elapsed) => py.check_signals()?,
+                Ok(true) => return Ok(()),
+                Ok(false) => py.check_signals()?,
+                Err(error) => return Err(exception(py, error, &self.shown)),
             }
         }
     }
@@ -259,7 +261,10 @@ impl Client {
             let client = &mut state.client;
             let outcome = py.detach(|| match sliced {
                 true => client.next_action_timeout(SLICE),
-                false => Ok(client.next_action()),
+                false => match client.next_action() {
+                    Some(next) => next.map(Next::Item),
+                    None => Ok(Next::Ended),
+                },
             });
             // A source that always has something must not keep signals from their turn either.
             let signal = match sliced {
@@ -270,10 +275,11 @@ impl Client {
                 self.give_way(py, state, outcome, &error);
                 return Err(error);
             }
-            if let Ok(next) = outcome {
-                return next
-                    .transpose()
-                    .map_err(|error| exception(py, error, &self.shown));
+            match outcome {
+                Ok(Next::Item(action)) => return Ok(Some(action)),
+                Ok(Next::TimedOut) => {}
+                Ok(Next::Ended) => return Ok(None),
+                Err(error) => return Err(exception(py, error, &self.shown)),
             }
         }
     }
@@ -284,13 +290,13 @@ impl Client {
         &self,
         py: Python<'_>,
         state: &mut State,
-        outcome: Result<Option<Result<Action, Error>>, Elapsed>,
+        outcome: Result<Next<Action>, Error>,
         error: &PyErr,
     ) {
         match outcome {
-            Ok(Some(Ok(action))) => state.held = Some(action),
-            Ok(Some(Err(fault))) => add_context(py, error, fault, &self.shown),
-            Ok(None) | Err(Elapsed) => {}
+            Ok(Next::Item(action)) => state.held = Some(action),
+            Ok(Next::TimedOut | Next::Ended) => {}
+            Err(fault) => add_context(py, error, fault, &self.shown),
         }
     }
 

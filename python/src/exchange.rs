@@ -175,7 +175,7 @@ impl Exchange {
             let mut state = lock(&self.0);
             state.exchange.handle_body_end();
             _ = state.output();
-            let none = || Fault::Other("there is no error".into());
+            let none = || Fault::Source("there is no error".into());
             state.fault.take().unwrap_or_else(none)
         };
         Ok(exception(py, &fault)?.into_any().unbind())

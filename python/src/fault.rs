@@ -11,7 +11,7 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyModule, PyTuple, PyType};
 
 use crate::convert::{headers_from_python, headers_to_python};
-use crate::raised::{lock, no_end};
+use crate::raised::{Raised, lock, no_end};
 
 /// A class of `everstream.errors`, or another name in it.
 pub(crate) fn class<'py>(py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyAny>> {
@@ -67,7 +67,8 @@ impl Identity {
             Fault::Connect(error)
             | Fault::Request(error)
             | Fault::Read(error)
-            | Fault::Other(error) => std::ptr::from_ref(&**error).cast::<()>(),
+            | Fault::Setup(error)
+            | Fault::Source(error) => std::ptr::from_ref(&**error).cast::<()>(),
             _ => match fault.response() {
                 Some(response) => std::ptr::from_ref(response).cast(),
                 None => return Identity::Text(fault.to_string()),
@@ -177,7 +178,8 @@ fn python_cause(fault: &Fault) -> Option<&PyErr> {
         Fault::Connect(error)
         | Fault::Request(error)
         | Fault::Read(error)
-        | Fault::Other(error) => error.downcast_ref(),
+        | Fault::Setup(error)
+        | Fault::Source(error) => error.downcast_ref(),
         _ => fault.response()?.cause.as_deref()?.downcast_ref(),
     }
 }
@@ -230,7 +232,7 @@ pub(crate) fn from_exception(error: PyErr, py: Python<'_>) -> PyResult<Fault> {
     }
     if value.hasattr(UNSENT)? {
         return Ok(match is_mistake(&value)? {
-            true => Fault::Other(error.into()),
+            true => Fault::Setup(error.into()),
             false => Fault::Connect(error.into()),
         });
     }
@@ -239,6 +241,16 @@ pub(crate) fn from_exception(error: PyErr, py: Python<'_>) -> PyResult<Fault> {
 
 /// On an exception that was raised before anything was sent.
 const UNSENT: &str = "_everstream_unsent";
+
+/// What an exception means that isn't an `Exception`, such as a `KeyboardInterrupt`. It is raised later.
+pub(crate) fn from_base_exception(py: Python<'_>, error: PyErr, raised: &Raised) -> Fault {
+    let is_unsent = error.value(py).hasattr(UNSENT).unwrap_or_default();
+    let cause = raised.cause(py, error);
+    match is_unsent {
+        true => Fault::Setup(cause),
+        false => Fault::Source(cause),
+    }
+}
 
 /// Marks an exception of the user's that was raised before anything was sent.
 pub(crate) fn mark_unsent(py: Python<'_>, error: PyErr) -> PyErr {

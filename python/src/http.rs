@@ -112,8 +112,8 @@ fn add_query(query_params: &Bound<'_, PyAny>, mut attempt: Attempt) -> PyResult<
     let mut names: Vec<String> = Vec::new();
     for (name, value) in query_pairs(query_params)? {
         attempt = match names.contains(&name) {
-            true => attempt.append_query(&name, &value),
-            false => attempt.query(&name, &value),
+            true => attempt.query(&name, &value),
+            false => attempt.set_query(&name, &value),
         };
         names.push(name);
     }

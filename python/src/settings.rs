@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use everstream::{Builder, LogLevel, SseClient};
+use everstream::{Builder, LogLevel};
 use pyo3::prelude::*;
 
-use crate::connect::Connect;
 use crate::convert::duration;
 use crate::fault::Shown;
 use crate::log::Log;
@@ -26,15 +25,15 @@ pub(crate) struct Settings<'a, 'py> {
 }
 
 impl Settings<'_, '_> {
-    pub(crate) fn builder(
+    pub(crate) fn apply<C>(
         self,
-        connect: Connect,
+        builder: Builder<C>,
+        name: String,
         raised: &Raised,
         shown: &Shown,
         log: Log,
-    ) -> PyResult<Builder> {
-        let name = connect.name().to_owned();
-        let mut builder = SseClient::builder(connect)
+    ) -> PyResult<Builder<C>> {
+        let mut builder = builder
             .initial_retry_delay(duration("initial_retry_delay", self.initial_retry_delay)?)
             .retry_delay_reset_threshold(duration(
                 "retry_delay_reset_threshold",

@@ -19,7 +19,7 @@ use pyo3::types::{PyBytes, PyIterator, PyMemoryView};
 
 use crate::convert::{headers_from_python, status as status_from_python};
 use crate::direct::Direct;
-use crate::fault::from_exception;
+use crate::fault::{from_base_exception, from_exception};
 use crate::http_client::HttpStream;
 use crate::raised::{Raised, lock};
 
@@ -102,9 +102,9 @@ impl Source {
     fn connect(&self, py: Python<'_>, request: ConnectRequest) -> Result<Connection, Fault> {
         self.open(py, request).map_err(|error| {
             if error.is_instance_of::<PyException>(py) {
-                from_exception(error, py).unwrap_or_else(|error| Fault::Other(error.into()))
+                from_exception(error, py).unwrap_or_else(|error| Fault::Source(error.into()))
             } else {
-                Fault::Other(self.raised.cause(py, error))
+                from_base_exception(py, error, &self.raised)
             }
         })
     }

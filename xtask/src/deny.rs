@@ -37,3 +37,30 @@ pub(crate) fn run(args: &[String]) -> sh::Outcome {
         Ok(())
     }
 }
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// The pages that say how many crates the default features are, as counted on Linux.
+    #[test]
+    fn the_crates_of_the_default_features_are_counted_where_they_are_named() {
+        let mut tree = sh::cargo(["tree", "--package", "everstream", "--edges", "normal"]);
+        tree.args(["--prefix", "none", "--no-dedupe", "--locked", "--offline"]);
+        let output = tree.output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        let listed = String::from_utf8(output.stdout).unwrap();
+        let count = listed.lines().collect::<BTreeSet<_>>().len();
+        assert!(count <= 90, "{count}");
+        for (page, words) in [
+            ("README.md", format!("{count} crates\n")),
+            ("COMPARE.md", format!("75; {count} with defaults")),
+            ("COMPARE.md", format!("and {count} with its defaults")),
+        ] {
+            let text = std::fs::read_to_string(sh::root().join(page)).unwrap();
+            assert!(text.contains(&words), "{page} doesn't say {words:?}");
+        }
+    }
+}

@@ -168,7 +168,7 @@ fn everstream_async<T: Taker>(trust: &Trust) -> Outcome<Reading<T>> {
     let (runtime, http) = (runtime()?, trust.http("http://unused/"));
     Ok(Box::new(move |url, count, taker| {
         runtime.block_on(async {
-            let mut client = SseClient::new(http.clone().url(url))?;
+            let mut client = SseClient::new(http.clone().set_url(url))?;
             let mut left = count;
             while left > 0 {
                 let Some(event) = client.next_event().await else {
@@ -185,7 +185,7 @@ fn everstream_async<T: Taker>(trust: &Trust) -> Outcome<Reading<T>> {
 fn everstream_blocking<T: Taker>(trust: &Trust) -> Outcome<Reading<T>> {
     let http = trust.http("http://unused/");
     Ok(Box::new(move |url, count, taker| {
-        let mut client = everstream::blocking::SseClient::new(http.clone().url(url))?;
+        let mut client = everstream::blocking::SseClient::new(http.clone().set_url(url))?;
         for event in client.events().take(count as usize) {
             taker.event(event?.data());
         }

@@ -86,7 +86,7 @@ impl Who {
         match self {
             Who::Everstream(http) => {
                 let http = Http::clone(http);
-                tokio::spawn(told(ours(http.url(url), seen)))
+                tokio::spawn(told(ours(http.set_url(url), seen)))
             }
             Who::Reqwest(client) => tokio::spawn(told(body(client.get(url), seen))),
         };

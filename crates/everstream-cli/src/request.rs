@@ -251,7 +251,7 @@ impl RequestArgs {
 
     fn tls(&self, mut http: Http) -> Result<Http, Problem> {
         if self.insecure {
-            http = http.danger_accept_invalid_certs();
+            http = http.danger_accept_invalid_certs(true);
         }
         if let Some(file) = &self.cacert {
             http = http.root_certificates(read_file(file)?);

@@ -86,6 +86,20 @@ pub struct Start {
     pub withheld_headers: Vec<String>,
 }
 
+impl Start {
+    /// A connection with this status; its other fields may be set afterwards.
+    ///
+    /// ```
+    /// assert_eq!(everstream_core::Start::new(200).status, Some(200));
+    /// ```
+    pub fn new(status: u16) -> Self {
+        Start {
+            status: Some(status),
+            ..Start::default()
+        }
+    }
+}
+
 impl fmt::Debug for Start {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Start")

@@ -15,7 +15,7 @@ use crate::event::EventRef;
 /// use everstream_core::{Encoder, Event};
 ///
 /// let mut encoder = Encoder::new();
-/// encoder.event(Event::new("greeting", "two\nlines", Some("7")).as_ref())?;
+/// encoder.event(&Event::new("greeting", "two\nlines", Some("7")))?;
 /// encoder.comment("still here");
 /// assert_eq!(
 ///     encoder.take(),
@@ -33,7 +33,7 @@ pub struct Encoder {
 /// ```
 /// use everstream_core::{EncodeError, Encoder, Event};
 ///
-/// let error = Encoder::new().event(Event::new("a\nb", "x", None).as_ref()).unwrap_err();
+/// let error = Encoder::new().event(&Event::new("a\nb", "x", None)).unwrap_err();
 /// assert_eq!(error, EncodeError::Event);
 /// assert_eq!(error.to_string(), "the event's type holds a line end");
 /// ```
@@ -67,7 +67,7 @@ impl Encoder {
         Self::default()
     }
 
-    /// Writes an event. Its own id is written; its `last_event_id` from earlier isn't.
+    /// Writes an event, an [`Event`](crate::Event) or an [`EventRef`]. Its own id is written; its `last_event_id` from earlier isn't.
     ///
     /// Line ends in the data (CRLF, CR, LF) all come back as LF.
     ///
@@ -80,10 +80,11 @@ impl Encoder {
     ///
     /// let mut encoder = Encoder::new();
     /// let injection = Event::new("", "x", Some("1\ndata: y"));
-    /// assert_eq!(encoder.event(injection.as_ref()), Err(EncodeError::Id));
+    /// assert_eq!(encoder.event(&injection), Err(EncodeError::Id));
     /// assert_eq!(encoder.as_str(), "");
     /// ```
-    pub fn event(&mut self, event: EventRef<'_>) -> Result<(), EncodeError> {
+    pub fn event<'a>(&mut self, event: impl Into<EventRef<'a>>) -> Result<(), EncodeError> {
+        let event = event.into();
         if event.event().contains(['\r', '\n']) {
             return Err(EncodeError::Event);
         }
@@ -176,6 +177,18 @@ impl Encoder {
     /// ```
     pub fn take(&mut self) -> String {
         core::mem::take(&mut self.wire)
+    }
+
+    /// Returns what is written and not taken.
+    ///
+    /// ```
+    /// # use everstream_core::Encoder;
+    /// let mut encoder = Encoder::new();
+    /// encoder.comment("x");
+    /// assert_eq!(encoder.into_string(), ": x\n");
+    /// ```
+    pub fn into_string(self) -> String {
+        self.wire
     }
 
     fn field(&mut self, name: &str, value: &str) {

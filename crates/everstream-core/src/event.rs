@@ -53,7 +53,7 @@ impl Event {
     /// assert_eq!(Event::new("", "hello", None).event(), "message");
     /// ```
     pub fn new(event: &str, data: &str, id: Option<&str>) -> Self {
-        EventRef::new(event, data, id.unwrap_or(""), id.is_some()).to_owned()
+        EventRef::new(event, data, id.unwrap_or(""), id.is_some()).to_event()
     }
 
     /// Puts an event together around a data buffer that is moved, not copied.
@@ -77,7 +77,7 @@ impl Event {
     /// assert_eq!(Event::new("put", "x", None).event(), "put");
     /// ```
     pub fn event(&self) -> &str {
-        self.as_ref().event()
+        self.as_event_ref().event()
     }
 
     /// The event's data: its `data:` lines joined with `\n`.
@@ -100,7 +100,7 @@ impl Event {
     #[inline]
     pub fn id(&self) -> Option<&str> {
         match self.has_own_id() {
-            true => self.as_ref().id(),
+            true => self.as_event_ref().id(),
             false => None,
         }
     }
@@ -126,7 +126,7 @@ impl Event {
     /// # Ok::<(), everstream_core::TooLarge>(())
     /// ```
     pub fn last_event_id(&self) -> Option<&str> {
-        self.as_ref().last_event_id()
+        self.as_event_ref().last_event_id()
     }
 
     /// Takes the data out, without a copy.
@@ -146,19 +146,37 @@ impl Event {
     ///
     /// ```
     /// # use everstream_core::Event;
-    /// assert_eq!(Event::new("", "hello", None).as_ref().data(), "hello");
+    /// assert_eq!(Event::new("", "hello", None).as_event_ref().data(), "hello");
     /// ```
-    #[allow(clippy::should_implement_trait)] // AsRef can't return a value that borrows
-    pub fn as_ref(&self) -> EventRef<'_> {
+    pub fn as_event_ref(&self) -> EventRef<'_> {
         let (data, rest) = self.text.split_at(self.data_len);
         let (event, last_id) = rest.split_at(self.packed >> 1);
         EventRef::new(event, data, last_id, self.has_own_id())
     }
 }
 
+impl<'a> From<&'a Event> for EventRef<'a> {
+    fn from(event: &'a Event) -> Self {
+        event.as_event_ref()
+    }
+}
+
+/// The event's data, without a copy: [`Event::into_data`].
+///
+/// ```
+/// # use everstream_core::Event;
+/// let data: String = Event::new("", "hello", None).into();
+/// assert_eq!(data, "hello");
+/// ```
+impl From<Event> for String {
+    fn from(event: Event) -> Self {
+        event.into_data()
+    }
+}
+
 impl fmt::Debug for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.as_ref().debug(f, "Event")
+        self.as_event_ref().debug(f, "Event")
     }
 }
 
@@ -198,7 +216,7 @@ impl<'a> EventRef<'a> {
     ///
     /// ```
     /// # use everstream_core::Event;
-    /// assert_eq!(Event::new("put", "x", None).as_ref().event(), "put");
+    /// assert_eq!(Event::new("put", "x", None).as_event_ref().event(), "put");
     /// ```
     pub fn event(&self) -> &'a str {
         match self.event {
@@ -211,7 +229,7 @@ impl<'a> EventRef<'a> {
     ///
     /// ```
     /// # use everstream_core::Event;
-    /// assert_eq!(Event::new("put", "x", None).as_ref().data(), "x");
+    /// assert_eq!(Event::new("put", "x", None).as_event_ref().data(), "x");
     /// ```
     pub fn data(&self) -> &'a str {
         self.data
@@ -221,7 +239,7 @@ impl<'a> EventRef<'a> {
     ///
     /// ```
     /// # use everstream_core::Event;
-    /// assert_eq!(Event::new("put", "x", Some("1")).as_ref().id(), Some("1"));
+    /// assert_eq!(Event::new("put", "x", Some("1")).as_event_ref().id(), Some("1"));
     /// ```
     pub fn id(&self) -> Option<&'a str> {
         self.own_id.then_some(self.last_id)
@@ -231,7 +249,7 @@ impl<'a> EventRef<'a> {
     ///
     /// ```
     /// # use everstream_core::Event;
-    /// assert_eq!(Event::new("put", "x", Some("1")).as_ref().last_event_id(), Some("1"));
+    /// assert_eq!(Event::new("put", "x", Some("1")).as_event_ref().last_event_id(), Some("1"));
     /// ```
     pub fn last_event_id(&self) -> Option<&'a str> {
         (!self.last_id.is_empty()).then_some(self.last_id)
@@ -242,10 +260,10 @@ impl<'a> EventRef<'a> {
     /// ```
     /// # use everstream_core::Event;
     /// let event = Event::new("put", "x", Some("1"));
-    /// assert_eq!(event.as_ref().to_owned(), event);
+    /// assert_eq!(event.as_event_ref().to_event(), event);
     /// ```
     #[inline(always)]
-    pub fn to_owned(&self) -> Event {
+    pub fn to_event(&self) -> Event {
         let text = match (self.event, self.last_id) {
             ("", "") => self.data.into(),
             _ => joined(self.data, self.event, self.last_id),
@@ -316,7 +334,7 @@ mod serde_impl {
 
     impl Serialize for Event {
         fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-            self.as_ref().serialize(serializer)
+            self.as_event_ref().serialize(serializer)
         }
     }
 
@@ -329,7 +347,7 @@ mod serde_impl {
                 (None, Some(last)) => (&**last, false),
                 (None, None) => ("", false),
             };
-            Ok(EventRef::new(&fields.event, &fields.data, last_id, own_id).to_owned())
+            Ok(EventRef::new(&fields.event, &fields.data, last_id, own_id).to_event())
         }
     }
 }

@@ -66,8 +66,10 @@ pub enum Fault {
     TooLarge(TooLarge),
     /// The stream ended before its expected last event, such as `[DONE]`.
     Incomplete,
-    /// The user's code failed, such as a hook, before a connection was attempted. No request was sent.
-    Other(BoxError),
+    /// The request couldn't be made: a setting can't be used, or a hook failed. Nothing was sent.
+    Setup(BoxError),
+    /// A custom source failed, and nothing more is known. The request counts as sent.
+    Source(BoxError),
 }
 
 /// Why a redirect wasn't followed.
@@ -186,7 +188,8 @@ impl Fault {
             Fault::Connect(error)
             | Fault::Request(error)
             | Fault::Read(error)
-            | Fault::Other(error) => error
+            | Fault::Setup(error)
+            | Fault::Source(error) => error
                 .downcast_ref()
                 // After a redirect a fault holds another one.
                 .or_else(|| error.downcast_ref::<Fault>()?.failure()),
@@ -224,7 +227,7 @@ impl Fault {
 
     /// Whether surely no request was sent, so that any request may be tried again.
     pub(crate) fn is_before_request(&self) -> bool {
-        self.is_connect() || matches!(self, Fault::Other(_))
+        self.is_connect() || matches!(self, Fault::Setup(_))
     }
 
     /// The response, if the server gave one that isn't a stream.
@@ -338,8 +341,15 @@ impl fmt::Display for Fault {
             }
             Fault::TooLarge(_) => f.write_str("the server sent more than is accepted"),
             Fault::Incomplete => f.write_str("the stream ended before its last event"),
-            Fault::Other(_) => f.write_str("the connection could not be attempted"),
+            Fault::Setup(_) => f.write_str("the connection could not be attempted"),
+            Fault::Source(_) => f.write_str("the source failed"),
         }
+    }
+}
+
+impl From<TooLarge> for Fault {
+    fn from(error: TooLarge) -> Self {
+        Fault::TooLarge(error)
     }
 }
 
@@ -352,7 +362,8 @@ impl Error for Fault {
             Fault::Connect(error)
             | Fault::Request(error)
             | Fault::Read(error)
-            | Fault::Other(error) => Some(&**error),
+            | Fault::Setup(error)
+            | Fault::Source(error) => Some(&**error),
             Fault::TooLarge(error) => Some(error),
             _ => match &self.response()?.cause {
                 Some(cause) => Some(&**cause),

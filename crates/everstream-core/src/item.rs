@@ -92,6 +92,8 @@ pub enum Oversize {
 /// let mut decoder = Decoder::with_limit(10, Oversize::Fail);
 /// let error = decoder.decode(&mut &b"data: a long line\n\n"[..]).unwrap_err();
 /// assert_eq!(error.limit, 10);
+/// let fault = everstream_core::Fault::from(error);
+/// assert_eq!(fault.to_string(), "the server sent more than is accepted");
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TooLarge {

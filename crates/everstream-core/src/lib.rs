@@ -42,9 +42,9 @@
 //! use everstream_core::{Encoder, Event};
 //!
 //! let mut encoder = Encoder::new();
-//! encoder.event(Event::new("greeting", "two\nlines", Some("7")).as_ref())?;
-//! assert_eq!(encoder.take(), "event: greeting\nid: 7\ndata: two\ndata: lines\n\n");
-//! assert!(encoder.event(Event::new("line\nend", "", None).as_ref()).is_err());
+//! encoder.event(&Event::new("greeting", "two\nlines", Some("7")))?;
+//! assert_eq!(encoder.as_str(), "event: greeting\nid: 7\ndata: two\ndata: lines\n\n");
+//! assert!(encoder.event(&Event::new("line\nend", "", None)).is_err());
 //! # Ok::<(), everstream_core::EncodeError>(())
 //! ```
 //!
@@ -54,6 +54,7 @@
 //! |---|---|---|
 //! | `std` | yes | vector instructions chosen at run time |
 //! | `serde` | no | `Serialize` and `Deserialize` for [`Event`] |
+//! | `json` | no | [`Event::json`](Event#method.json) |
 
 #![no_std]
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -77,6 +78,8 @@ mod fault;
 mod field;
 mod headers;
 mod item;
+#[cfg(feature = "json")]
+mod json;
 mod line;
 mod output;
 mod schedule;
@@ -94,8 +97,10 @@ pub use event::{Event, EventRef};
 pub use event_id::is_sendable_id;
 pub use failure::{Failure, FailureKind};
 pub use fault::{BoxError, ErrorResponse, Fault, RedirectProblem};
-pub use headers::Headers;
+pub use headers::{HeaderValues, Headers, HeadersIter};
 pub use item::{Item, ItemRef, Oversize, TooLarge};
+#[cfg(feature = "json")]
+pub use json::JsonError;
 pub use output::{Ending, Output};
 pub use session::Session;
 pub use strategy::delay as retry_delay;

@@ -1,14 +1,13 @@
 //! What a driver is told to do.
 
-use alloc::string::String;
-
 use crate::action::Action;
 use crate::fault::Fault;
 #[cfg(doc)]
 use crate::session::Session;
 use crate::time::Timestamp;
 
-/// What the driver is to do next.
+/// What the driver is to do next. A driver handles every variant: there will be no others without a
+/// new major version.
 ///
 /// ```
 /// use everstream_core::{Output, Session, SessionConfig, Start, Timestamp};
@@ -22,20 +21,18 @@ use crate::time::Timestamp;
 ///         Output::Read { .. } => session.close(), // where a driver would read
 ///         Output::Action(action) => println!("{action:?}"),
 ///         Output::Stop(result) => break result,
-///         _ => unreachable!(),
 ///     }
 /// };
 /// assert!(result.is_ok());
 /// ```
-#[non_exhaustive]
 #[derive(Debug)]
 pub enum Output {
     /// Open a connection, then call [`Session::handle_connected`] or [`Session::handle_fault`].
-    /// Said again until one of them is called: a driver that is at it just goes on.
+    /// Repeated until one of them is called: a driver that is connecting already just continues.
+    ///
+    /// [`Session::last_event_id`] is where to resume. It is what the server sent, also if it can't be
+    /// a header's value.
     Connect {
-        /// Where to resume, if an id is known. It is what the server sent, also if it can't be a
-        /// header's value.
-        last_event_id: Option<String>,
         /// Send a GET without a body instead of the user's request
         /// ([`SessionConfig::resume_with_get`](crate::SessionConfig::resume_with_get)).
         resume_with_get: bool,

@@ -12,7 +12,6 @@
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
-use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
@@ -40,7 +39,8 @@ use crate::time::Timestamp;
 /// let now = Timestamp::default();
 /// let mut session = Session::new(SessionConfig::default());
 /// session.start();
-/// assert!(matches!(session.poll_output(now), Output::Connect { last_event_id: None, .. }));
+/// assert!(matches!(session.poll_output(now), Output::Connect { .. }));
+/// assert_eq!(session.last_event_id(), None);
 ///
 /// session.handle_connected(Start::default(), now);
 /// assert!(matches!(session.poll_output(now), Output::Action(Action::Start(_))));
@@ -53,8 +53,8 @@ use crate::time::Timestamp;
 /// session.handle_end(Ending::Complete, now);
 /// assert!(matches!(session.poll_output(now), Output::Action(Action::End(_))));
 /// let Output::Wait { until } = session.poll_output(now) else { panic!() };
-/// let Output::Connect { last_event_id, .. } = session.poll_output(until) else { panic!() };
-/// assert_eq!(last_event_id.as_deref(), Some("7"));
+/// assert!(matches!(session.poll_output(until), Output::Connect { .. }));
+/// assert_eq!(session.last_event_id(), Some("7")); // where to resume
 /// ```
 ///
 /// [`poll_output`]: Session::poll_output
@@ -85,8 +85,10 @@ pub struct Session<B = Vec<u8>> {
     discarded: End,
     schedule: Schedule,
     attempts: u32,
-    /// The server may have got the request.
+    /// The server may have got a request.
     sent: bool,
+    /// One of them wasn't repeatable.
+    sent_unsafe: bool,
     /// The server sent an id since then.
     id_received: bool,
     /// Why only [`Session::start`] makes a connection again.
@@ -153,6 +155,7 @@ impl<B: AsRef<[u8]>> Session<B> {
             schedule,
             attempts: 0,
             sent: false,
+            sent_unsafe: false,
             id_received: false,
             finished: None,
             not_repeated: false,
@@ -192,6 +195,7 @@ impl<B: AsRef<[u8]>> Session<B> {
         self.not_repeated = false;
         if !self.can_resume() {
             self.sent = false;
+            self.sent_unsafe = false;
         }
     }
 
@@ -232,6 +236,7 @@ impl<B: AsRef<[u8]>> Session<B> {
     /// let output = session.poll_output_with(|| unreachable!("nothing was started"));
     /// assert!(matches!(output, Output::Stop(Ok(()))));
     /// ```
+    #[doc(hidden)]
     pub fn poll_output_with(&mut self, mut clock: impl FnMut() -> Timestamp) -> Output {
         loop {
             if let Some(action) = self.poll_action() {
@@ -262,7 +267,6 @@ impl<B: AsRef<[u8]>> Session<B> {
                 }
                 State::Connecting => {
                     return Output::Connect {
-                        last_event_id: self.last_event_id().map(String::from),
                         resume_with_get: self.sent && self.can_resume(),
                     };
                 }
@@ -318,6 +322,7 @@ impl<B: AsRef<[u8]>> Session<B> {
     /// assert_eq!(session.poll_event().unwrap().data(), "b");
     /// ```
     // Inlined with all that it calls: the event reaches the user in registers.
+    #[doc(hidden)]
     #[inline(always)]
     pub fn poll_event(&mut self) -> Option<Event> {
         if !self.outputs.is_empty() || self.config.until.is_some() {
@@ -429,6 +434,26 @@ impl<B: AsRef<[u8]>> Session<B> {
             self.begin_anew();
             self.tell_end();
         }
+    }
+
+    /// Changes [`SessionConfig::repeatable`]. Call it before [`handle_connected`](Self::handle_connected)
+    /// or [`handle_fault`](Self::handle_fault) where the requests differ.
+    ///
+    /// ```
+    /// # use everstream_core::{Ending, Output, Session, SessionConfig, Start};
+    /// # let now = Default::default();
+    /// # let mut session: Session = Session::new(SessionConfig::default());
+    /// # session.start();
+    /// # session.poll_output(now);
+    /// session.set_repeatable(false); // it was a POST
+    /// session.handle_connected(Start::default(), now);
+    /// session.handle_end(Ending::Complete, now);
+    /// # session.poll_output(now);
+    /// # session.poll_output(now);
+    /// assert!(matches!(session.poll_output(now), Output::Stop(Ok(()))));
+    /// ```
+    pub fn set_repeatable(&mut self, repeatable: bool) {
+        self.config.repeatable = repeatable;
     }
 
     /// The connection that was asked for is there.
@@ -700,6 +725,7 @@ impl<B: AsRef<[u8]>> Session<B> {
 
     /// The server may have got the request.
     fn request_sent(&mut self) {
+        self.sent_unsafe |= !self.config.repeatable;
         if !self.sent {
             self.sent = true;
             // An id from before, or a preset one, doesn't say that this request was received.
@@ -721,7 +747,7 @@ impl<B: AsRef<[u8]>> Session<B> {
         self.finished = if !was_open && self.is_resume_refused(fault.as_ref()) {
             self.id_received = false;
             Some(Finished::ResumeRefused)
-        } else if self.sent && !self.config.repeatable && !self.can_resume() {
+        } else if self.sent_unsafe && !self.config.repeatable && !self.can_resume() {
             Some(Finished::Unsafe)
         } else {
             None

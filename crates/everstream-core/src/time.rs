@@ -1,6 +1,6 @@
 //! Time as the session sees it: an argument, never a clock.
 
-use core::ops::Add;
+use core::ops::{Add, Sub};
 use core::time::Duration;
 
 /// A moment, as the time since a start that the driver chose.
@@ -62,5 +62,22 @@ impl Add<Duration> for Timestamp {
 
     fn add(self, delay: Duration) -> Timestamp {
         Timestamp(self.0.saturating_add(delay))
+    }
+}
+
+/// How long the first is after the second; zero if it is before.
+///
+/// ```
+/// # use everstream_core::Timestamp;
+/// # use std::time::Duration;
+/// let (now, second) = (Timestamp::default(), Duration::from_secs(1));
+/// assert_eq!((now + second) - now, second);
+/// assert_eq!(now - (now + second), Duration::ZERO);
+/// ```
+impl Sub for Timestamp {
+    type Output = Duration;
+
+    fn sub(self, earlier: Timestamp) -> Duration {
+        self.saturating_duration_since(earlier)
     }
 }

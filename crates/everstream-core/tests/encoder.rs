@@ -18,7 +18,7 @@ fn decode(wire: &str) -> (Vec<Item>, Option<String>) {
 #[track_caller]
 fn round_trip(event: &Event) {
     let mut encoder = Encoder::new();
-    encoder.event(event.as_ref()).unwrap();
+    encoder.event(event).unwrap();
     let wire = encoder.take();
     let data = event.data().replace("\r\n", "\n").replace('\r', "\n");
     let due = Event::new(event.event(), &data, event.id());
@@ -102,7 +102,7 @@ fn random_events_come_back_one_by_one_and_in_a_row() {
             let id = random.text(8, &['\r', '\n', '\0']);
             let event = Event::new(&event, &data, Some(&id));
             round_trip(&event);
-            encoder.event(event.as_ref()).unwrap();
+            encoder.event(&event).unwrap();
             due.push((
                 event.event().to_owned(),
                 data.replace("\r\n", "\n").replace('\r', "\n"),
@@ -132,7 +132,7 @@ fn an_id_from_an_earlier_event_is_not_written_again() {
     let mut encoder = Encoder::new();
     for item in items {
         let Item::Event(event) = item else { panic!() };
-        encoder.event(event.as_ref()).unwrap();
+        encoder.event(&event).unwrap();
     }
     assert_eq!(encoder.take(), "id: 1\ndata: a\n\ndata: b\n\n");
 }
@@ -141,9 +141,7 @@ fn an_id_from_an_earlier_event_is_not_written_again() {
 fn the_default_type_is_not_written() {
     let mut encoder = Encoder::new();
     for event in ["", "message"] {
-        encoder
-            .event(Event::new(event, "x", None).as_ref())
-            .unwrap();
+        encoder.event(&Event::new(event, "x", None)).unwrap();
     }
     assert_eq!(encoder.take(), "data: x\n\ndata: x\n\n");
 }
@@ -152,9 +150,7 @@ fn the_default_type_is_not_written() {
 fn an_empty_id_is_written_and_clears_the_receivers() {
     let mut encoder = Encoder::new();
     encoder.id("1").unwrap();
-    encoder
-        .event(Event::new("", "x", Some("")).as_ref())
-        .unwrap();
+    encoder.event(&Event::new("", "x", Some(""))).unwrap();
     let (items, last) = decode(encoder.as_str());
     assert!(matches!(&items[1], Item::Event(event) if event.id() == Some("")));
     assert_eq!(last, None);
@@ -165,9 +161,9 @@ fn types_and_ids_that_would_end_their_line_are_refused_and_nothing_is_written() 
     for bad in ["\n", "\r", "a\nb", "a\r", "1\ndata: injected", "\r\n"] {
         let mut encoder = Encoder::new();
         let event = Event::new(bad, "x", None);
-        assert_eq!(encoder.event(event.as_ref()), Err(EncodeError::Event));
+        assert_eq!(encoder.event(&event), Err(EncodeError::Event));
         let event = Event::new("put", "x", Some(bad));
-        assert_eq!(encoder.event(event.as_ref()), Err(EncodeError::Id));
+        assert_eq!(encoder.event(&event), Err(EncodeError::Id));
         assert_eq!(encoder.id(bad), Err(EncodeError::Id));
         assert_eq!(encoder.as_str(), "");
     }
@@ -178,7 +174,7 @@ fn types_and_ids_that_would_end_their_line_are_refused_and_nothing_is_written() 
 fn an_id_with_nul_is_refused() {
     let mut encoder = Encoder::new();
     let event = Event::new("", "x", Some("a\0"));
-    assert_eq!(encoder.event(event.as_ref()), Err(EncodeError::Id));
+    assert_eq!(encoder.event(&event), Err(EncodeError::Id));
     assert_eq!(encoder.id("\0"), Err(EncodeError::Id));
     assert_eq!(encoder.as_str(), "");
 }
@@ -238,12 +234,10 @@ fn a_retry_comes_back_in_whole_milliseconds() {
 fn what_is_written_between_events_leaves_them_whole() {
     let mut encoder = Encoder::new();
     encoder.retry(Duration::from_secs(1));
-    encoder
-        .event(Event::new("put", "a", None).as_ref())
-        .unwrap();
+    encoder.event(&Event::new("put", "a", None)).unwrap();
     encoder.comment("c");
     encoder.id("7").unwrap();
-    encoder.event(Event::new("", "b", None).as_ref()).unwrap();
+    encoder.event(&Event::new("", "b", None)).unwrap();
     let (items, last) = decode(encoder.as_str());
     let kinds: Vec<String> = items
         .iter()

@@ -14,7 +14,7 @@ fn an_event_comes_back_as_it_was() {
         let event = Event::new(event, data, id);
         let text = to_string(&event).unwrap();
         assert_eq!(from_str::<Event>(&text).unwrap(), event, "{text}");
-        assert_eq!(to_string(&event.as_ref()).unwrap(), text);
+        assert_eq!(to_string(&event.as_event_ref()).unwrap(), text);
     }
 }
 

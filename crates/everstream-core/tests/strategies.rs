@@ -342,7 +342,8 @@ fn faults() -> Vec<(Option<Fault>, bool)> {
         ),
         (Some(Fault::TooLarge(too_large)), false),
         (Some(Fault::Incomplete), false),
-        (Some(Fault::Other("no token".into())), false),
+        (Some(Fault::Setup("no token".into())), false),
+        (Some(Fault::Source("it failed".into())), false),
     ]
 }
 

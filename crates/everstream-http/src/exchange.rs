@@ -202,7 +202,7 @@ impl Exchange {
             },
             State::Streaming { coding, .. } => Output::Stream(*coding),
             State::Failed(fault) => {
-                let again = || Fault::Other("this attempt has failed already".into());
+                let again = || Fault::Source("this attempt has failed already".into());
                 Output::Failed(fault.take().unwrap_or_else(again))
             }
         }
@@ -249,7 +249,7 @@ impl Exchange {
                 response.cause = Some(std::sync::Arc::from(error.into()));
                 self.fail(Fault::Redirect(response, RedirectProblem::Unreachable));
             }
-            None => self.fail(Fault::Other(error.into())),
+            None => self.fail(Fault::Setup(error.into())),
         }
     }
 
@@ -437,7 +437,7 @@ impl Exchange {
     /// Rule 3.
     fn fail(&mut self, fault: Fault) {
         let fault = match fault {
-            Fault::Connect(_) | Fault::ConnectTimeout(_) | Fault::Other(_) if self.followed > 0 => {
+            Fault::Connect(_) | Fault::ConnectTimeout(_) | Fault::Setup(_) if self.followed > 0 => {
                 Fault::Request(Box::new(fault))
             }
             other => other,

@@ -120,7 +120,7 @@ fn a_fault_says_whether_a_request_may_have_been_sent() {
 
     let mut exchange = super::tests::exchange(limited());
     exchange.handle_unreachable("no TLS");
-    assert!(matches!(exchange.fault(), Fault::Other(_)));
+    assert!(matches!(exchange.fault(), Fault::Setup(_)));
 
     let mut exchange = connected(limited());
     exchange.handle_failure("reset");
@@ -279,7 +279,7 @@ fn the_body_of_an_error_may_break_or_stall() {
         ends(&mut exchange);
         assert_eq!(exchange.fault().response().unwrap().body, b"oh no");
         assert!(
-            matches!(exchange.fault(), Fault::Other(_)),
+            matches!(exchange.fault(), Fault::Source(_)),
             "a fault is returned once"
         );
     }
@@ -441,7 +441,7 @@ fn a_failure_to_send_is_only_believed_while_nothing_was_answered() {
         (
             |exchange| exchange.handle_unreachable("no TLS"),
             "Connect",
-            "Failed(Other",
+            "Failed(Setup",
         ),
         (
             |exchange| exchange.handle_unprocessed("refused"),

@@ -14,7 +14,7 @@ fn main() -> Result<(), everstream::Error> {
 
     let mut client = SseClient::builder(url.unwrap_or_else(|| demo.url("/")))
         .initial_retry_delay(std::time::Duration::from_millis(100))
-        .build_blocking()?;
+        .build()?;
 
     let handle = client.handle();
     std::thread::spawn(move || {

@@ -34,7 +34,7 @@ use crate::driver::{Driver, event_or_skip};
 use crate::error::Error;
 use crate::handle::Handle;
 
-pub use self::iterators::{All, Events};
+pub use self::iterators::{All, Events, IntoActions, IntoEvents};
 
 /// Follows one stream over any number of connections, on the caller's own thread.
 ///
@@ -64,22 +64,64 @@ pub struct SseClient {
     starting: bool,
 }
 
-/// The time given to [`SseClient::next_event_timeout`] is over, and nothing came.
+/// What a read with a time limit returns: [`SseClient::next_event_timeout`] and
+/// [`SseClient::next_action_timeout`].
 ///
 /// ```
-/// assert_eq!(everstream::blocking::Elapsed.to_string(), "nothing came in the time given");
+/// use everstream::blocking::{Next, SseClient};
+/// use std::time::Duration;
+/// # use everstream_testing::{Reply, Server};
+/// # let server = Server::start();
+/// # server.otherwise(Reply::stream().event("hello").stall());
+/// # let url = server.url("/");
+///
+/// let mut client = SseClient::new(&url)?;
+/// loop {
+///     match client.next_event_timeout(Duration::from_millis(50))? {
+///         Next::Item(event) => println!("{}", event.data()),
+///         Next::TimedOut => break, // nothing yet: do something else, and read again
+///         Next::Ended => break, // nothing will come
+///     }
+/// }
+/// # Ok::<(), everstream::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(clippy::exhaustive_structs)] // there is nothing to it
-pub struct Elapsed;
+#[allow(clippy::exhaustive_enums)] // nothing else can happen
+pub enum Next<T> {
+    /// An event or an action arrived.
+    Item(T),
+    /// Nothing arrived in this time. Nothing is lost, and the connection stays.
+    TimedOut,
+    /// The stream has ended, or the client was closed.
+    Ended,
+}
 
-impl fmt::Display for Elapsed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("nothing came in the time given")
+impl<T> Next<T> {
+    /// The event or action, if one arrived.
+    ///
+    /// ```
+    /// use everstream::blocking::Next;
+    ///
+    /// assert_eq!(Next::Item(7).item(), Some(7));
+    /// assert_eq!(Next::<u32>::TimedOut.item(), None);
+    /// ```
+    pub fn item(self) -> Option<T> {
+        match self {
+            Next::Item(item) => Some(item),
+            Next::TimedOut | Next::Ended => None,
+        }
+    }
+
+    fn from_read(next: Option<Result<T, Error>>) -> Result<Self, Error> {
+        match next {
+            Some(item) => item.map(Next::Item),
+            None => Ok(Next::Ended),
+        }
     }
 }
 
-impl std::error::Error for Elapsed {}
+/// The time given is over.
+struct Elapsed;
 
 impl SseClient {
     /// A client with the default settings, from a URL or a
@@ -94,17 +136,17 @@ impl SseClient {
     /// # Ok::<(), everstream::Error>(())
     /// ```
     pub fn new(connect: impl IntoConnectStrategy) -> Result<Self, Error> {
-        Self::builder(connect).build_blocking()
+        Self::builder(connect).build()
     }
 
-    /// A client with other settings: end with [`build_blocking`](Builder::build_blocking).
+    /// A client with other settings.
     ///
     /// ```
     /// # use everstream::blocking::SseClient;
-    /// let client = SseClient::builder("http://localhost/").last_event_id("41").build_blocking()?;
+    /// let client = SseClient::builder("http://localhost/").last_event_id("41").build()?;
     /// # Ok::<(), everstream::Error>(())
     /// ```
-    pub fn builder(connect: impl IntoConnectStrategy) -> Builder {
+    pub fn builder(connect: impl IntoConnectStrategy) -> Builder<Self> {
         Builder::new(connect)
     }
 
@@ -141,14 +183,15 @@ impl SseClient {
         self.wait(async |driver| poll_fn(|cx| driver.poll_start(cx)).await)?
     }
 
-    /// [`start`](Self::start), for at most this long. Calling it again goes on with the same start.
+    /// [`start`](Self::start), for at most this long. Returns whether there is a connection; calling it
+    /// again continues the same start.
     ///
     /// # Errors
     ///
-    /// [`Elapsed`], if it was neither connected nor given up in this time.
+    /// As for [`start`](Self::start).
     ///
     /// ```
-    /// # use everstream::blocking::{Elapsed, SseClient};
+    /// # use everstream::blocking::SseClient;
     /// # use everstream_testing::{Gate, Reply, Server};
     /// # use std::time::Duration;
     /// # let server = Server::start();
@@ -157,24 +200,22 @@ impl SseClient {
     /// # let url = server.url("/");
     /// let mut client = SseClient::new(&url)?;
     /// // A server that takes its time.
-    /// let nothing = client.start_timeout(Duration::from_millis(10));
-    /// assert!(matches!(nothing, Err(Elapsed)));
+    /// assert!(!client.start_timeout(Duration::from_millis(10))?);
     /// # gate.open();
-    /// let started = client.start_timeout(Duration::from_secs(10));
-    /// assert!(matches!(started, Ok(Ok(()))));
+    /// assert!(client.start_timeout(Duration::from_secs(10))?);
     /// # Ok::<(), everstream::Error>(())
     /// ```
-    pub fn start_timeout(&mut self, limit: Duration) -> Result<Result<(), Error>, Elapsed> {
-        match self.begin_start() {
-            Ok(true) => return Ok(Ok(())),
-            Ok(false) => {}
-            Err(error) => return Ok(Err(error)),
+    pub fn start_timeout(&mut self, limit: Duration) -> Result<bool, Error> {
+        if self.begin_start()? {
+            return Ok(true);
         }
-        let result = self
-            .wait(async |driver| timeout(limit, poll_fn(|cx| driver.poll_start(cx))).await)
-            .unwrap_or_else(|error| Ok(Err(error)));
+        let result =
+            self.wait(async |driver| timeout(limit, poll_fn(|cx| driver.poll_start(cx))).await)?;
         self.starting = result.is_err();
-        result
+        match result {
+            Ok(started) => started.map(|()| true),
+            Err(Elapsed) => Ok(false),
+        }
     }
 
     fn begin_start(&mut self) -> Result<bool, Error> {
@@ -251,34 +292,35 @@ impl SseClient {
     ///
     /// # Errors
     ///
-    /// [`Elapsed`], if nothing came in this time. Nothing is lost, and the connection stays.
+    /// As for [`next_event`](Self::next_event).
     ///
     /// ```
-    /// # use everstream::blocking::{Elapsed, SseClient};
+    /// # use everstream::blocking::{Next, SseClient};
     /// # use everstream_testing::{Reply, Server};
     /// # use std::time::Duration;
     /// # let server = Server::start();
     /// # server.otherwise(Reply::stream().stall());
     /// # let url = server.url("/");
     /// let mut client = SseClient::new(&url)?;
-    /// let nothing = client.next_event_timeout(Duration::from_millis(10));
-    /// assert!(matches!(nothing, Err(Elapsed)));
+    /// let nothing = client.next_event_timeout(Duration::from_millis(10))?;
+    /// assert_eq!(nothing, Next::TimedOut);
     /// # Ok::<(), everstream::Error>(())
     /// ```
-    pub fn next_event_timeout(
-        &mut self,
-        limit: Duration,
-    ) -> Result<Option<Result<Event, Error>>, Elapsed> {
+    pub fn next_event_timeout(&mut self, limit: Duration) -> Result<Next<Event>, Error> {
         let began = Instant::now();
         let mut next = self.next_action_timeout(limit)?;
         loop {
-            if let Break(next) = event_or_skip(next) {
-                return Ok(next);
+            match next {
+                Next::Item(Action::Event(event)) => return Ok(Next::Item(event)),
+                Next::Item(_) => {}
+                Next::TimedOut => return Ok(Next::TimedOut),
+                Next::Ended => return Ok(Next::Ended),
             }
             let left = limit.saturating_sub(began.elapsed());
             next = if left.is_zero() {
                 // Only what is here already: there may be no end of other actions.
-                Some(Ok(self.driver.ready_action().ok_or(Elapsed)?))
+                let ready = self.driver.ready_action();
+                ready.map_or(Next::TimedOut, Next::Item)
             } else {
                 self.next_action_timeout(left)?
             };
@@ -289,29 +331,31 @@ impl SseClient {
     ///
     /// # Errors
     ///
-    /// [`Elapsed`], if nothing came in this time. Nothing is lost, and the connection stays.
+    /// As for [`next_event`](Self::next_event).
     ///
     /// ```
-    /// # use everstream::blocking::SseClient;
+    /// # use everstream::{Action, blocking::{Next, SseClient}};
     /// # use everstream_testing::{Reply, Server};
     /// # use std::time::Duration;
     /// # let server = Server::start();
     /// # server.otherwise(Reply::stream().stall());
     /// # let url = server.url("/");
     /// let mut client = SseClient::new(&url)?;
-    /// assert!(client.next_action_timeout(Duration::from_secs(10)).is_ok()); // the start
+    /// let next = client.next_action_timeout(Duration::from_secs(10))?;
+    /// assert!(matches!(next, Next::Item(Action::Start(_))));
     /// # Ok::<(), everstream::Error>(())
     /// ```
-    pub fn next_action_timeout(
-        &mut self,
-        limit: Duration,
-    ) -> Result<Option<Result<Action, Error>>, Elapsed> {
+    pub fn next_action_timeout(&mut self, limit: Duration) -> Result<Next<Action>, Error> {
         self.begin_read();
         if let Some(action) = self.driver.ready_action() {
-            return Ok(Some(Ok(action)));
+            return Ok(Next::Item(action));
         }
-        self.wait(async |driver| timeout(limit, poll_fn(|cx| driver.poll_action(cx))).await)
-            .unwrap_or_else(|error| Ok(Some(Err(error))))
+        match self
+            .wait(async |driver| timeout(limit, poll_fn(|cx| driver.poll_action(cx))).await)?
+        {
+            Ok(next) => Next::from_read(next),
+            Err(Elapsed) => Ok(Next::TimedOut),
+        }
     }
 
     /// The next notification, if it is here already: it neither waits nor connects.
@@ -373,6 +417,41 @@ impl SseClient {
     /// ```
     pub fn events(&mut self) -> Events<'_> {
         Events { all: self.all() }
+    }
+
+    /// All notifications, as an iterator that owns the client, to return from a function. Apart from
+    /// that it is [`all`](Self::all).
+    ///
+    /// ```
+    /// # use everstream::{Action, blocking::SseClient};
+    /// # use everstream_testing::{Reply, Server};
+    /// # let server = Server::start();
+    /// # server.otherwise(Reply::stream().event("hello").stall());
+    /// # let url = server.url("/");
+    /// let mut actions = SseClient::new(&url)?.into_actions();
+    /// assert!(matches!(actions.next(), Some(Ok(Action::Start(_)))));
+    /// # Ok::<(), everstream::Error>(())
+    /// ```
+    pub fn into_actions(self) -> IntoActions {
+        IntoActions::new(self)
+    }
+
+    /// The events, as an iterator that owns the client. See [`into_actions`](Self::into_actions).
+    ///
+    /// ```
+    /// # use everstream::{Error, Event, blocking::SseClient};
+    /// # use everstream_testing::{Reply, Server};
+    /// # let server = Server::start();
+    /// # server.otherwise(Reply::stream().event("hello").stall());
+    /// # let url = server.url("/");
+    /// fn follow(url: &str) -> Result<impl Iterator<Item = Result<Event, Error>> + use<>, Error> {
+    ///     Ok(SseClient::new(url)?.into_events())
+    /// }
+    /// assert_eq!(follow(&url)?.next().unwrap()?.data(), "hello");
+    /// # Ok::<(), everstream::Error>(())
+    /// ```
+    pub fn into_events(self) -> IntoEvents {
+        IntoEvents::new(self)
     }
 
     /// Drops the connection as if the server had ended it. Events received before are delivered first.

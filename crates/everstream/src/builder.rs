@@ -3,6 +3,7 @@
 use std::collections::hash_map::RandomState;
 use std::fmt;
 use std::hash::{BuildHasher, Hasher};
+use std::marker::PhantomData;
 use std::time::Duration;
 
 use everstream_core::error_strategy::ErrorStrategy;
@@ -16,8 +17,8 @@ use crate::driver::Driver;
 use crate::error::Error;
 use crate::trace::{Log, LogLevel};
 
-/// Makes a client: [`build`](Self::build) the async one,
-/// [`build_blocking`](Self::build_blocking) the blocking one.
+/// The settings of a client of the type `C`: [`SseClient::builder`] starts one for the async client,
+/// [`blocking::SseClient::builder`] one for the blocking client.
 ///
 /// ```
 /// use everstream::{SseClient, error_strategy, retry_delay};
@@ -33,21 +34,49 @@ use crate::trace::{Log, LogLevel};
 /// assert_eq!(client.last_event_id(), Some("41"));
 /// # Ok::<(), everstream::Error>(())
 /// ```
+///
+/// Settings that both clients share are written once, for any `C`:
+///
+/// ```
+/// use everstream::{Builder, SseClient, blocking};
+/// use std::time::Duration;
+///
+/// fn with_our_settings<C>(builder: Builder<C>) -> Builder<C> {
+///     builder.read_timeout(Duration::from_secs(90)).max_event_size(1 << 20)
+/// }
+///
+/// let url = "https://example.com/feed";
+/// let client: SseClient = with_our_settings(SseClient::builder(url)).build()?;
+/// let client: blocking::SseClient = with_our_settings(blocking::SseClient::builder(url)).build()?;
+/// # Ok::<(), everstream::Error>(())
+/// ```
 #[must_use]
-pub struct Builder {
+pub struct Builder<C = SseClient> {
     connect: Box<dyn ConnectStrategy>,
     config: SessionConfig,
     repeat_unsafe: bool,
     log: Log,
+    client: PhantomData<fn() -> C>,
 }
 
-impl Builder {
+impl<C> Builder<C> {
     pub(crate) fn new(connect: impl IntoConnectStrategy) -> Self {
         Builder {
             connect: connect.into_connect_strategy(),
             config: SessionConfig::default(),
             repeat_unsafe: false,
             log: Log::default(),
+            client: PhantomData,
+        }
+    }
+
+    fn retarget<D>(self) -> Builder<D> {
+        Builder {
+            connect: self.connect,
+            config: self.config,
+            repeat_unsafe: self.repeat_unsafe,
+            log: self.log,
+            client: PhantomData,
         }
     }
 
@@ -292,36 +321,6 @@ impl Builder {
         self
     }
 
-    /// Makes an async client. Nothing connects yet.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Config`], if a setting can't be used.
-    ///
-    /// ```
-    /// # use everstream::{Error, SseClient};
-    /// let error = SseClient::builder("htp://localhost/").build().unwrap_err();
-    /// assert!(error.to_string().contains("url"));
-    /// ```
-    pub fn build(self) -> Result<SseClient, Error> {
-        self.driver(false).map(SseClient::from_driver)
-    }
-
-    /// Makes a blocking client. Nothing connects yet.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Config`], if a setting can't be used.
-    ///
-    /// ```
-    /// # use everstream::SseClient;
-    /// let client = SseClient::builder("http://localhost/").build_blocking()?;
-    /// # Ok::<(), everstream::Error>(())
-    /// ```
-    pub fn build_blocking(self) -> Result<blocking::SseClient, Error> {
-        self.driver(true).map(blocking::SseClient::from_driver)
-    }
-
     /// Passes each line of the log to a function: for the Python package. `name` says what is connected
     /// to if that has no URL.
     #[doc(hidden)]
@@ -348,11 +347,64 @@ impl Builder {
         self.config.resume_with_get &= !client.is_repeatable() && client.can_resume_with_get();
         // The standard library seeds its hash maps from the system's random numbers.
         self.config.seed = RandomState::new().build_hasher().finish();
-        Ok(Driver::new(self.config, client, self.log))
+        Ok(Driver::new(
+            self.config,
+            client,
+            self.repeat_unsafe,
+            self.log,
+        ))
     }
 }
 
-impl fmt::Debug for Builder {
+impl Builder<SseClient> {
+    /// Makes the async client. Nothing connects yet.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`], if a setting can't be used.
+    ///
+    /// ```
+    /// # use everstream::{Error, SseClient};
+    /// let error = SseClient::builder("htp://localhost/").build().unwrap_err();
+    /// assert!(error.to_string().contains("url"));
+    /// ```
+    pub fn build(self) -> Result<SseClient, Error> {
+        self.driver(false).map(SseClient::from_driver)
+    }
+}
+
+impl Builder<blocking::SseClient> {
+    /// Makes the blocking client. Nothing connects yet.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`], if a setting can't be used.
+    ///
+    /// ```
+    /// # use everstream::blocking::SseClient;
+    /// let client = SseClient::builder("http://localhost/").last_event_id("41").build()?;
+    /// # Ok::<(), everstream::Error>(())
+    /// ```
+    pub fn build(self) -> Result<blocking::SseClient, Error> {
+        self.driver(true).map(blocking::SseClient::from_driver)
+    }
+}
+
+/// The same settings, for the blocking client.
+impl From<Builder<SseClient>> for Builder<blocking::SseClient> {
+    fn from(builder: Builder<SseClient>) -> Self {
+        builder.retarget()
+    }
+}
+
+/// The same settings, for the async client.
+impl From<Builder<blocking::SseClient>> for Builder<SseClient> {
+    fn from(builder: Builder<blocking::SseClient>) -> Self {
+        builder.retarget()
+    }
+}
+
+impl<C> fmt::Debug for Builder<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Builder").finish_non_exhaustive()
     }

@@ -16,7 +16,7 @@ use crate::driver::{Driver, event_or_skip};
 use crate::error::Error;
 use crate::handle::Handle;
 
-pub use self::streams::{All, Events};
+pub use self::streams::{All, Events, IntoActions, IntoEvents};
 
 /// Follows one stream over any number of connections, for async programs on tokio.
 ///
@@ -317,6 +317,60 @@ impl SseClient {
     /// ```
     pub fn events(&mut self) -> Events<'_> {
         Events { all: self.all() }
+    }
+
+    /// All notifications, as a [`Stream`](futures_core::Stream) that owns the client: `'static` and
+    /// `Send`, to return from a function or to move into a task. Apart from that it is
+    /// [`all`](Self::all).
+    ///
+    /// ```
+    /// use everstream::{Action, SseClient};
+    /// use futures_util::StreamExt;
+    /// # use everstream_testing::{Reply, Server};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), everstream::Error> {
+    /// # let server = Server::start();
+    /// # server.otherwise(Reply::stream().event("hello").stall());
+    /// # let url = server.url("/");
+    ///
+    /// let mut actions = SseClient::new(&url)?.into_actions();
+    /// assert!(matches!(actions.next().await, Some(Ok(Action::Start(_)))));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn into_actions(self) -> IntoActions {
+        IntoActions::new(self)
+    }
+
+    /// The events, as a [`Stream`](futures_core::Stream) that owns the client. See
+    /// [`into_actions`](Self::into_actions). A [`Handle`] stops it.
+    ///
+    /// ```
+    /// use everstream::SseClient;
+    /// use futures_util::StreamExt;
+    /// # use everstream_testing::{Reply, Server};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), everstream::Error> {
+    /// # let server = Server::start();
+    /// # server.otherwise(Reply::stream().event("hello").stall());
+    /// # let url = server.url("/");
+    ///
+    /// let mut events = SseClient::new(&url)?.into_events();
+    /// let handle = events.handle();
+    /// let reader = tokio::spawn(async move {
+    ///     let mut count = 0;
+    ///     while let Some(Ok(_)) = events.next().await {
+    ///         count += 1;
+    ///         handle.close();
+    ///     }
+    ///     count
+    /// });
+    /// assert_eq!(reader.await.unwrap(), 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn into_events(self) -> IntoEvents {
+        IntoEvents::new(self)
     }
 
     /// Drops the connection as if the server had ended it. Events received before are delivered first.

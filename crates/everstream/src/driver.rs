@@ -23,6 +23,8 @@ const BUSY: u32 = 64;
 pub(crate) struct Driver {
     session: Session<Bytes>,
     client: Box<dyn ConnectionClient>,
+    /// Any request may be repeated.
+    repeat_unsafe: bool,
     link: Link,
     timer: Timer,
     handle: Handle,
@@ -52,12 +54,18 @@ enum Link {
 }
 
 impl Driver {
-    pub(crate) fn new(config: SessionConfig, client: Box<dyn ConnectionClient>, log: Log) -> Self {
+    pub(crate) fn new(
+        config: SessionConfig,
+        client: Box<dyn ConnectionClient>,
+        repeat_unsafe: bool,
+        log: Log,
+    ) -> Self {
         let published = config.last_event_id.clone().filter(|id| !id.is_empty());
         Driver {
             read_timeout: config.read_timeout,
             session: Session::new(config),
             client,
+            repeat_unsafe,
             link: Link::None,
             timer: Timer::default(),
             handle: Handle::new(published.clone()),
@@ -243,19 +251,11 @@ impl Driver {
                     self.link = Link::None;
                     ready!(self.timer.poll_until(self.epoch, until, cx));
                 }
-                Output::Connect {
-                    last_event_id,
-                    resume_with_get,
-                } => {
+                Output::Connect { resume_with_get } => {
                     if self.gives_way(cx) {
                         return self.pause();
                     }
-                    let request = ConnectRequest {
-                        last_event_id,
-                        read_timeout: self.read_timeout,
-                        resume_with_get,
-                    };
-                    if self.poll_connect(request, cx).is_pending() {
+                    if self.poll_connect(resume_with_get, cx).is_pending() {
                         return self.pause();
                     }
                 }
@@ -270,7 +270,6 @@ impl Driver {
                         return Poll::Ready(Some(Ok(Action::Event(event))));
                     }
                 }
-                _ => return Poll::Ready(None),
             }
         }
     }
@@ -292,19 +291,25 @@ impl Driver {
     }
 
     /// Ready when it was connected, or failed.
-    fn poll_connect(&mut self, request: ConnectRequest, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll_connect(&mut self, resume_with_get: bool, cx: &mut Context<'_>) -> Poll<()> {
         // Taken out, so that an attempt whose future panics isn't polled again.
         let mut connecting = match std::mem::replace(&mut self.link, Link::None) {
             Link::Connecting(connecting) => connecting,
             Link::None | Link::Open(_) => {
-                debug!(request.last_event_id, "connecting");
-                self.client.connect(request)
+                let last_event_id = self.session.last_event_id().map(String::from);
+                debug!(last_event_id, "connecting");
+                self.client.connect(ConnectRequest {
+                    last_event_id,
+                    read_timeout: self.read_timeout,
+                    resume_with_get,
+                })
             }
         };
         let Poll::Ready(result) = connecting.as_mut().poll(cx) else {
             self.link = Link::Connecting(connecting);
             return Poll::Pending;
         };
+        self.update_repeatable();
         let now = now(self.epoch);
         match result {
             Ok(Connection { start, chunks }) => {
@@ -320,12 +325,18 @@ impl Driver {
         Poll::Ready(())
     }
 
+    /// Whether a request may be repeated depends on the one that was sent.
+    fn update_repeatable(&mut self) {
+        let repeatable = self.repeat_unsafe || self.client.is_repeatable();
+        self.session.set_repeatable(repeatable);
+    }
+
     /// Ready when something came, or nothing in time.
     fn poll_read(&mut self, deadline: Option<Timestamp>, cx: &mut Context<'_>) -> Poll<()> {
         let (read, ending) = match &mut self.link {
             Link::Open(chunks) => (chunks.poll_next(cx), chunks.ending()),
             // The session reads only from what it was told is connected.
-            _ => (Poll::Ready(None), Ending::Unproven),
+            Link::None | Link::Connecting(_) => (Poll::Ready(None), Ending::Unproven),
         };
         if read.is_pending() {
             let Some(deadline) = deadline else {
@@ -406,6 +417,9 @@ impl Driver {
     /// Drops the connection as the server would.
     pub(crate) fn interrupt(&mut self) {
         self.handle.take_interrupt();
+        if let Link::Connecting(_) = self.link {
+            self.update_repeatable();
+        }
         self.link = Link::None;
         self.interrupted = self.session.is_active();
         self.session.interrupt(now(self.epoch));

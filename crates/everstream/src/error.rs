@@ -14,7 +14,8 @@ pub(crate) const NOT_REPEATED: &str = "the request isn't safe to repeat, so it i
 /// errors; they are [`Action::Fault`](crate::Action::Fault)s.
 ///
 /// `Display` says what happened at this level; the cause is behind
-/// [`source`](std::error::Error::source).
+/// [`source`](std::error::Error::source). `Debug` is that with all causes in one line, so that a `main`
+/// that returns an error prints a message to read; `{:#?}` shows the structure.
 ///
 /// ```
 /// use everstream::blocking::SseClient;
@@ -26,10 +27,21 @@ pub(crate) const NOT_REPEATED: &str = "the request isn't safe to repeat, so it i
 /// let mut client = SseClient::new(&url)?;
 /// let error = client.next_event().unwrap().unwrap_err();
 /// assert_eq!(error.status(), Some(404));
+/// assert_eq!(format!("{error:?}"), format!("{url} answered with status 404"));
 /// # Ok::<(), everstream::Error>(())
 /// ```
+///
+/// A [`Fault`] becomes an error with `?`:
+///
+/// ```
+/// use everstream::{Error, Fault};
+///
+/// fn give_up(fault: Fault) -> Result<(), Error> {
+///     Err(fault)?
+/// }
+/// assert!(give_up(Fault::Incomplete).unwrap_err().fault().is_some());
+/// ```
 #[non_exhaustive]
-#[derive(Debug)]
 pub enum Error {
     /// A connection ended or could not be made, and the error strategy said to fail.
     Fault(Fault),
@@ -119,6 +131,12 @@ impl Error {
     }
 }
 
+impl From<Fault> for Error {
+    fn from(fault: Fault) -> Self {
+        Error::Fault(fault)
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -138,6 +156,40 @@ impl fmt::Display for Error {
     }
 }
 
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !f.alternate() {
+            match self {
+                // What follows from the fault comes after its causes.
+                Error::NotRepeated(fault) => write!(f, "{fault}")?,
+                _ => write!(f, "{self}")?,
+            }
+            let mut cause = std::error::Error::source(self);
+            while let Some(error) = cause {
+                write!(f, ": {error}")?;
+                cause = error.source();
+            }
+            if let Error::NotRepeated(_) = self {
+                write!(f, "; {NOT_REPEATED}")?;
+            }
+            return Ok(());
+        }
+        match self {
+            Error::Fault(fault) => f.debug_tuple("Fault").field(fault).finish(),
+            Error::NotRepeated(fault) => f.debug_tuple("NotRepeated").field(fault).finish(),
+            Error::Closed => f.write_str("Closed"),
+            Error::Interrupted => f.write_str("Interrupted"),
+            Error::Config { setting, problem } => f
+                .debug_struct("Config")
+                .field("setting", setting)
+                .field("problem", problem)
+                .finish(),
+            Error::InsideRuntime => f.write_str("InsideRuntime"),
+            Error::Runtime(error) => f.debug_tuple("Runtime").field(error).finish(),
+        }
+    }
+}
+
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
@@ -146,5 +198,27 @@ impl std::error::Error for Error {
             Error::Runtime(error) => Some(error),
             _ => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_is_a_message_to_read_with_all_causes() {
+        let lost = std::io::Error::other(Fault::Connect("refused".into()));
+        let error = Error::from(Fault::Request(lost.into()));
+        let message = "the request failed before a response came: could not connect: refused";
+        assert_eq!(format!("{error:?}"), message);
+        assert_eq!(format!("{:?}", Error::Closed), "the client is closed");
+        let lost = std::io::Error::other(Fault::Connect("refused".into()));
+        let once = Error::NotRepeated(Fault::Request(lost.into()));
+        assert_eq!(format!("{once:?}"), format!("{message}; {NOT_REPEATED}"));
+        let config = Error::config("url", "it is empty");
+        assert_eq!(format!("{config:?}"), config.to_string());
+        let structure = format!("{error:#?}");
+        assert!(structure.starts_with("Fault(\n    Request("), "{structure}");
+        assert!(format!("{config:#?}").contains("setting: \"url\""));
     }
 }

@@ -100,7 +100,7 @@ impl Handle {
     ///
     /// ```
     /// # use everstream::blocking::SseClient;
-    /// let client = SseClient::builder("http://localhost/").last_event_id("41").build_blocking()?;
+    /// let client = SseClient::builder("http://localhost/").last_event_id("41").build()?;
     /// assert_eq!(client.handle().last_event_id().as_deref(), Some("41"));
     /// # Ok::<(), everstream::Error>(())
     /// ```

@@ -30,6 +30,7 @@
 //! | decide which faults are final | [`error_strategy`] |
 //! | decide how long to wait | [`retry_delay`] |
 //! | see starts, faults and comments too | [`SseClient::all`] |
+//! | return a stream of events, or move it into a task | [`SseClient::into_events`] |
 //! | stop from another task or thread | [`Handle`] |
 //! | resume in another process | [`Event::last_event_id`], [`Builder::last_event_id`] |
 //! | end a one-shot stream at its last event | [`Builder::until`] |
@@ -60,10 +61,11 @@
 //! | `http2` | yes | HTTP/2 |
 //! | `system-proxy` | yes | proxies from the environment and the system |
 //! | `socks` | no | SOCKS proxies |
-//! | `gzip`, `brotli`, `zstd` | yes | compressed responses |
+//! | `gzip` | yes | responses compressed with gzip or deflate |
+//! | `brotli`, `zstd` | no | responses compressed with these |
 //! | `cookies` | no | cookies, kept in memory: [`Http::cookies`] |
 //! | `reqwest` | no | requests over your own `reqwest::Client`: [`Http::client`] |
-//! | `json` | no | [`JsonExt`], [`Http::json`] |
+//! | `json` | no | [`Event::json`](Event#method.json), [`Http::json`] |
 //! | `serde` | no | `Serialize` and `Deserialize` for [`Event`] |
 //! | `tracing` | no | logs: connections at `info`, faults and retries at `warn`, reads at `trace` |
 //!
@@ -100,13 +102,11 @@ mod connect;
 mod driver;
 mod error;
 mod handle;
-#[cfg(feature = "json")]
-mod json;
 mod timer;
 mod trace;
 
 pub use builder::Builder;
-pub use client::{All, Events, SseClient};
+pub use client::{All, Events, IntoActions, IntoEvents, SseClient};
 #[cfg(feature = "http")]
 pub use connect::{Attempt, Http, HttpVersion, parse_retry_after};
 pub use connect::{
@@ -117,16 +117,16 @@ pub use connect::{
 #[doc(hidden)]
 pub use connect::{Hop, Probe};
 pub use error::Error;
+#[cfg(feature = "json")]
+pub use everstream_core::JsonError;
 pub use everstream_core::{
     Action, BoxError, DEFAULT_MAX_EVENT_SIZE, Decoder, EncodeError, Encoder, End, Ending,
-    ErrorResponse, Event, EventRef, Failure, FailureKind, Fault, Headers, Item, ItemRef, Output,
-    Oversize, RedactedUrl, RedirectProblem, Session, SessionConfig, Start, Timestamp, TooLarge,
-    error_strategy, retry_delay,
+    ErrorResponse, Event, EventRef, Failure, FailureKind, Fault, HeaderValues, Headers,
+    HeadersIter, Item, ItemRef, Output, Oversize, RedactedUrl, RedirectProblem, Session,
+    SessionConfig, Start, Timestamp, TooLarge, error_strategy, retry_delay,
 };
 #[cfg(feature = "http")]
 pub use everstream_http::policy::HeaderScope;
 pub use handle::Handle;
-#[cfg(feature = "json")]
-pub use json::{JsonError, JsonExt};
 #[doc(hidden)]
 pub use trace::LogLevel;

@@ -11,7 +11,7 @@ mod support;
 use std::time::Duration;
 
 use cases::Case;
-use everstream::{Action, Builder, SseClient, retry_delay};
+use everstream::{Action, Builder, SseClient, blocking, retry_delay};
 use everstream_testing::{Reply, Server};
 use support::Seen;
 
@@ -66,7 +66,9 @@ fn all_cases() -> Vec<Case> {
 fn the_blocking_client_passes_every_case() {
     for case in all_cases() {
         let server = Server::start();
-        let mut client = serve(&server, &case).build_blocking().unwrap();
+        let mut client = Builder::<blocking::SseClient>::from(serve(&server, &case))
+            .build()
+            .unwrap();
         // The 204 is the error at the end.
         let got: Vec<Seen> = client
             .all()

@@ -33,7 +33,7 @@ async fn the_async_client_follows_a_source_of_ones_own_in_every_build() {
 fn the_blocking_client_follows_a_source_of_ones_own_in_every_build() {
     let mut client = blocking::SseClient::builder(connect_fn(echo))
         .initial_retry_delay(std::time::Duration::ZERO)
-        .build_blocking()
+        .build()
         .unwrap();
     for expected in ["from the start", "from 7"] {
         assert_eq!(client.next_event().unwrap().unwrap().data(), expected);
@@ -45,7 +45,7 @@ fn the_errors_of_a_source_of_ones_own_pass_through_in_every_build() {
     let strategy = connect_fn(|_| async { Err::<Connection, _>("no luck") });
     let mut client = blocking::SseClient::builder(strategy)
         .error_strategy(error_strategy::always_fail())
-        .build_blocking()
+        .build()
         .unwrap();
     let error = client.next_event().unwrap().unwrap_err();
     assert!(
@@ -137,7 +137,7 @@ fn without_tls_an_https_url_is_an_error_that_names_the_features() {
 
 #[cfg(feature = "json")]
 mod json {
-    use everstream::{Event, JsonExt};
+    use everstream::Event;
     use serde::Deserialize;
 
     #[derive(Debug, Deserialize, PartialEq)]
@@ -242,7 +242,7 @@ fn without_a_provider_there_is_an_error_and_with_one_tls_works() {
     let url = format!("https://{}/", listener.local_addr().unwrap());
     let mut client = blocking::SseClient::builder(url)
         .error_strategy(error_strategy::always_fail())
-        .build_blocking()
+        .build()
         .unwrap();
     // Enough of TLS to see that it is there: it says hello, and a server that doesn't is no server.
     let server = std::thread::spawn(move || {

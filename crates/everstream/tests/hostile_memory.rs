@@ -11,7 +11,7 @@ mod raw_h2;
 
 use std::time::Duration;
 
-use everstream::{Action, Builder, Error, Oversize, SseClient, retry_delay};
+use everstream::{Action, Builder, Error, Oversize, SseClient, blocking, retry_delay};
 use everstream_testing::{Reply, Server};
 
 const MIB: u64 = 1 << 20;
@@ -46,7 +46,9 @@ fn peak(kind: Kind, builder: Builder, mut each: impl FnMut(Action)) -> (u64, Opt
     };
     let used = match kind {
         Kind::Blocking => {
-            let mut client = builder.build_blocking().unwrap();
+            let mut client = Builder::<blocking::SseClient>::from(builder)
+                .build()
+                .unwrap();
             allocation_counter::measure(|| while !seen(client.next_action()) {})
         }
         Kind::Async => {

@@ -26,7 +26,7 @@ fn a_client_keeps_no_request() {
         .no_proxy();
     // What all clients of it share.
     drop(SseClient::new(http.clone()).unwrap());
-    let one = http.clone().url("http://localhost/feed/1");
+    let one = http.clone().set_url("http://localhost/feed/1");
     let bytes = kept(|| SseClient::new(one).unwrap());
     println!("{bytes} bytes before it connects");
     assert!(bytes < 1_400, "{bytes} bytes");
@@ -37,7 +37,7 @@ fn a_client_keeps_no_request() {
 #[test]
 fn clients_of_different_urls_share_the_other_settings() {
     let http = Http::new("http://localhost/feed").header("x-team", "a");
-    let bytes = kept(|| http.clone().url("http://localhost/feed/1"));
+    let bytes = kept(|| http.clone().set_url("http://localhost/feed/1"));
     println!("{bytes} bytes for another URL");
     assert!(bytes < 100, "{bytes} bytes");
 }

@@ -3,9 +3,9 @@
 use std::thread;
 use std::time::Duration;
 
-use everstream::blocking::SseClient as BlockingClient;
-use everstream::{Builder, Error, Event, Fault, Handle, Http, SseClient};
-use everstream_testing::{Feed, Reply, Server};
+use everstream::blocking::{Next, SseClient as BlockingClient};
+use everstream::{Action, Builder, Error, Event, Fault, Handle, Http, SseClient};
+use everstream_testing::{Feed, Gate, Reply, Server};
 use futures_util::{FutureExt, StreamExt};
 
 use crate::support::{self, Client, LIMIT, for_both_clients};
@@ -24,6 +24,10 @@ fn clients_and_handles_cross_threads() {
     send::<SseClient>();
     send::<BlockingClient>();
     send::<Builder>();
+    send::<everstream::IntoActions>();
+    send::<everstream::IntoEvents>();
+    send::<everstream::blocking::IntoActions>();
+    send::<everstream::blocking::IntoEvents>();
     sync::<Handle>();
     clone::<Handle>();
     sync::<Http>();
@@ -91,6 +95,50 @@ async fn a_stream_dropped_while_it_waits_closes_its_socket() {
     assert!(task.await.unwrap_err().is_cancelled());
     let closed = move || server.wait_for_open_connections(0, LIMIT);
     assert!(tokio::task::spawn_blocking(closed).await.unwrap());
+}
+
+#[tokio::test]
+async fn an_owned_stream_ends_at_an_error_and_returns_its_client() {
+    let server = Server::start();
+    server.enqueue(Reply::status(404));
+    server.otherwise(Reply::stream().event("a").event("b").stall());
+    let mut events = SseClient::new(server.url("/")).unwrap().into_events();
+    let error = events.next().await.unwrap().unwrap_err();
+    assert_eq!(error.status(), Some(404));
+    assert!(events.next().await.is_none());
+    assert_eq!(server.request_count(), 1);
+
+    let mut actions = events.into_client().into_actions();
+    assert!(matches!(actions.next().await, Some(Ok(Action::Start(_)))));
+    let handle = actions.handle();
+    let reader = tokio::spawn(async move { actions.map(Result::unwrap).count().await });
+    let closed_after = tokio::task::spawn_blocking(move || {
+        assert!(server.wait_for_open_connections(1, LIMIT));
+        handle.close();
+        server.wait_for_open_connections(0, LIMIT)
+    });
+    assert!(closed_after.await.unwrap());
+    assert!(reader.await.unwrap() <= 2, "only the events came");
+}
+
+#[test]
+fn an_owned_iterator_ends_at_an_error_and_returns_its_client() {
+    let server = Server::start();
+    server.enqueue(Reply::status(404));
+    server.otherwise(Reply::stream().event("a").stall());
+    let mut events = BlockingClient::new(server.url("/")).unwrap().into_events();
+    let error = events.next().unwrap().unwrap_err();
+    assert_eq!(error.status(), Some(404));
+    assert!(events.next().is_none());
+    assert_eq!(server.request_count(), 1);
+
+    let mut actions = events.into_client().into_actions();
+    assert!(matches!(actions.next(), Some(Ok(Action::Start(_)))));
+    assert!(matches!(actions.next(), Some(Ok(Action::Event(_)))));
+    let handle = actions.handle();
+    let reader = std::thread::spawn(move || actions.count());
+    handle.close();
+    assert_eq!(reader.join().unwrap(), 0);
 }
 
 #[test]
@@ -202,14 +250,42 @@ async fn streams_that_are_dropped_in_select_lose_nothing() {
 #[test]
 fn time_outs_of_the_blocking_client_lose_nothing() {
     let server = hundred();
-    let mut client = support::quick(server.url("/")).build_blocking().unwrap();
+    let mut client = Builder::<BlockingClient>::from(support::quick(server.url("/")))
+        .build()
+        .unwrap();
     let mut next = 0;
     while next < 100 {
-        if let Ok(event) = client.next_event_timeout(Duration::from_micros(300)) {
-            assert_eq!(event.unwrap().unwrap().data(), next.to_string());
-            next += 1;
+        match client.next_event_timeout(Duration::from_micros(300)) {
+            Ok(Next::Item(event)) => {
+                assert_eq!(event.data(), next.to_string());
+                next += 1;
+            }
+            other => assert_eq!(other.unwrap(), Next::TimedOut),
         }
     }
+}
+
+#[test]
+fn a_read_with_a_time_limit_tells_nothing_yet_from_the_end() {
+    let (server, gate) = (Server::start(), Gate::new());
+    server.enqueue(Reply::stream().head_after(&gate).stall());
+    server.otherwise(Reply::status(404));
+    let builder = support::quick(server.url("/"));
+    let mut client = Builder::<BlockingClient>::from(builder).build().unwrap();
+    let moment = Duration::from_millis(5);
+    assert!(!client.start_timeout(moment).unwrap());
+    assert_eq!(client.next_event_timeout(moment).unwrap(), Next::TimedOut);
+    gate.open();
+    assert!(client.start_timeout(LIMIT).unwrap());
+    let next = client.next_action_timeout(LIMIT).unwrap();
+    assert!(matches!(next, Next::Item(Action::Start(_))));
+    assert_eq!(client.next_event_timeout(moment).unwrap(), Next::TimedOut);
+    client.interrupt();
+    let error = client.next_event_timeout(LIMIT).unwrap_err();
+    assert_eq!(error.status(), Some(404));
+    client.close();
+    assert_eq!(client.next_event_timeout(LIMIT).unwrap(), Next::Ended);
+    assert!(matches!(client.start_timeout(LIMIT), Err(Error::Closed)));
 }
 
 #[tokio::test]
@@ -233,7 +309,7 @@ async fn the_blocking_client_refuses_to_work_inside_a_runtime() {
     ));
     assert!(matches!(
         client.next_event_timeout(Duration::ZERO),
-        Ok(Some(Err(Error::InsideRuntime)))
+        Err(Error::InsideRuntime)
     ));
     let on_its_threads = tokio::task::spawn_blocking(move || (client.start(), client));
     let (refused, mut client) = on_its_threads.await.unwrap();

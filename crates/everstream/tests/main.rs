@@ -49,9 +49,7 @@ mod storms;
     feature = "rustls",
     feature = "http2",
     feature = "system-proxy",
-    feature = "gzip",
-    feature = "brotli",
-    feature = "zstd"
+    feature = "gzip"
 ))]
 mod transport;
 mod virtual_time;

@@ -15,7 +15,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use everstream::error_strategy::{TRANSIENT_STATUSES, reconnect};
-use everstream::{Action, Event, Http, JsonExt, SseClient};
+use everstream::{Action, Event, Http, SseClient};
 use serde::Deserialize;
 
 const WIKIMEDIA: &str = "https://stream.wikimedia.org/v2/stream/recentchange";

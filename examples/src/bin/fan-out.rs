@@ -151,7 +151,7 @@ impl Default for Hub {
 
 impl Hub {
     fn publish(&self, event: &Event) {
-        let wire = encoded(|encoder| encoder.event(event.as_ref()));
+        let wire = encoded(|encoder| encoder.event(event));
         let mut inner = self.lock();
         if let Some(id) = event.id().filter(|id| !id.is_empty()) {
             if inner.kept.len() == KEPT {
@@ -184,9 +184,7 @@ impl Hub {
                 .skip(position + 1)
                 .flat_map(|(_, wire)| wire.iter().copied())
                 .collect(),
-            (Some(_), None) => {
-                encoded(|encoder| encoder.event(Event::new("gap", "", newest).as_ref()))
-            }
+            (Some(_), None) => encoded(|encoder| encoder.event(&Event::new("gap", "", newest))),
             (None, _) => encoded(|encoder| newest.map_or(Ok(()), |id| encoder.id(id))),
         };
         Some((missed, live))
@@ -217,5 +215,5 @@ fn encoded(write: impl FnOnce(&mut Encoder) -> Result<(), EncodeError>) -> Bytes
         // What was decoded from a stream can always be written again.
         eprintln!("left out: {error}");
     }
-    Bytes::from(encoder.take())
+    Bytes::from(encoder.into_string())
 }

@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use everstream::blocking::SseClient;
 use everstream::error_strategy::{TRANSIENT_STATUSES, reconnect};
-use everstream::{BoxError, Event, Handle, Http, JsonExt};
+use everstream::{BoxError, Event, Handle, Http};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -97,7 +97,7 @@ impl Flags {
             .error_strategy(reconnect().or_on_status(TRANSIENT_STATUSES))
             // The server is to send a comment now and then.
             .read_timeout(Duration::from_secs(300))
-            .build_blocking()?;
+            .build()?;
         let stream = client.handle();
         let shared = Arc::<Shared>::default();
         let ours = shared.clone();

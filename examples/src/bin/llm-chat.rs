@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use everstream::error_strategy::{self, Verdict};
-use everstream::{Fault, Http, JsonExt, SseClient};
+use everstream::{Fault, Http, SseClient};
 use serde::Deserialize;
 
 /// One event. Fields that nobody reads here are left out.

@@ -59,7 +59,7 @@ fn sink(url: &str, redis_url: &str, key: &str) -> Result<(), Problem> {
     if let Some(id) = &cursor {
         builder = builder.last_event_id(id);
     }
-    for event in builder.build_blocking()?.events() {
+    for event in builder.build()?.events() {
         let event = event?;
         let Some(id) = event.id().filter(|id| !id.is_empty()) else {
             return Err(Problem::NoId);

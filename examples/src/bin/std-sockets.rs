@@ -45,9 +45,9 @@ fn follow(mut args: impl Iterator<Item = String>) -> Result<(), Box<dyn Error>> 
     session.start();
     loop {
         match session.poll_output(now()) {
-            Output::Connect { last_event_id, .. } => {
+            Output::Connect { .. } => {
                 let mut request = Request::event_stream(url.clone());
-                request.set_last_event_id(last_event_id.as_deref());
+                request.set_last_event_id(session.last_event_id());
                 match connection.connect(Exchange::new(request, limits, now()), now) {
                     Ok(start) => session.handle_connected(start, now()),
                     Err(fault) => session.handle_fault(fault, now()),
@@ -70,7 +70,6 @@ fn follow(mut args: impl Iterator<Item = String>) -> Result<(), Box<dyn Error>> 
                 show(&action)?;
             }
             Output::Stop(result) => return Ok(result?),
-            _ => {}
         }
     }
 }

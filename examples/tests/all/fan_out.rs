@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Instant;
 
-use everstream::blocking::SseClient;
+use everstream::blocking::{Next, SseClient};
 use everstream::{Action, Builder, Http};
 use everstream_testing::{Feed, Gate, Reply, Server};
 use socket2::{Domain, Socket, Type};
@@ -21,20 +21,20 @@ fn serve(upstream: &Server, keep_alive: &str) -> (Program, String) {
     (program, url)
 }
 
-fn browser(url: &str) -> Builder {
+fn browser(url: &str) -> Builder<SseClient> {
     SseClient::builder(Http::new(url).no_proxy())
 }
 
 /// Listens from now on.
-fn started(builder: Builder) -> SseClient {
-    let mut client = builder.build_blocking().unwrap();
+fn started(builder: Builder<SseClient>) -> SseClient {
+    let mut client = builder.build().unwrap();
     client.start().unwrap();
     client
 }
 
 /// Type, data and id of the next event.
 fn next(client: &mut SseClient) -> (String, String, String) {
-    let event = client.next_event_timeout(LIMIT).unwrap().unwrap().unwrap();
+    let event = client.next_event_timeout(LIMIT).unwrap().item().unwrap();
     let id = event.id().unwrap_or_default();
     (event.event().into(), event.data().into(), id.into())
 }
@@ -125,7 +125,7 @@ fn a_browser_can_resume_from_before_its_first_event() {
     let mut new = started(browser(&url));
     // A comment comes after the id.
     while !matches!(
-        new.next_action_timeout(LIMIT).unwrap().unwrap().unwrap(),
+        new.next_action_timeout(LIMIT).unwrap().item().unwrap(),
         Action::Comment(_)
     ) {}
     assert_eq!(new.last_event_id(), Some("2"));
@@ -136,15 +136,10 @@ fn silence_is_filled_with_comments() {
     let upstream = Server::start();
     upstream.otherwise(Reply::stream().stall());
     let (_program, url) = serve(&upstream, "0.01");
-    let mut browser = browser(&url).build_blocking().unwrap();
+    let mut browser = browser(&url).build().unwrap();
     let mut comments = 0;
     while comments < 3 {
-        match browser
-            .next_action_timeout(LIMIT)
-            .unwrap()
-            .unwrap()
-            .unwrap()
-        {
+        match browser.next_action_timeout(LIMIT).unwrap().item().unwrap() {
             Action::Comment(_) => comments += 1,
             Action::Start(_) => {}
             other => panic!("{other:?}"),
@@ -207,11 +202,11 @@ fn the_end_of_the_upstream_is_the_end_of_the_service() {
     over.open();
     assert!(matches!(
         browser.next_action_timeout(LIMIT),
-        Ok(Some(Ok(Action::Start(_))))
+        Ok(Next::Item(Action::Start(_)))
     ));
     assert!(matches!(
         browser.next_action_timeout(LIMIT),
-        Ok(Some(Ok(Action::End(_))))
+        Ok(Next::Item(Action::End(_)))
     ));
     let ended = program.end();
     assert_eq!(ended.status.code(), Some(1));

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use everstream::{Action, Builder, Error, Event, Handle, SseClient, error_strategy, retry_delay};
+use everstream::{Action, Builder, Error, Event, Handle, Http, error_strategy, retry_delay};
 
 use tokio::sync::watch;
 
@@ -68,14 +68,18 @@ impl Follower {
         last.is_some_and(|last| self.ledger.highest() >= last)
     }
 
+    pub(super) fn http(&self) -> Http {
+        self.shared.http(self.stream)
+    }
+
     /// The settings of a client that goes on where the one before stopped.
-    pub(super) fn builder(&mut self) -> Builder {
+    pub(super) fn configure<C>(&mut self, builder: Builder<C>) -> Builder<C> {
         add(&self.shared.tally.clients, 1);
         self.left = self.numbers.between(1, 2 * EVENTS_PER_CLIENT);
         let delays = retry_delay::backoff()
             .max_delay(MAX_DELAY)
             .with_seed(self.numbers.next());
-        let mut builder = SseClient::builder(self.shared.http(self.stream))
+        let mut builder = builder
             .initial_retry_delay(INITIAL_RETRY_DELAY)
             .retry_delay_strategy(delays)
             .retry_delay_reset_threshold(RESET_THRESHOLD)

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use everstream::{Event, Handle, Http};
+use everstream::{Event, Handle, Http, SseClient, blocking};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{interval, sleep, timeout};
@@ -67,7 +67,7 @@ impl Shared {
         };
         let port = ports[stream as usize % ports.len()];
         let url = format!("{scheme}://127.0.0.1:{port}/{stream}");
-        self.http.clone().url(url)
+        self.http.clone().set_url(url)
     }
 
     fn show(&self, stream: u64, handle: Handle) {
@@ -181,7 +181,10 @@ async fn tell_progress(shared: Arc<Shared>) {
 async fn follow(mut follower: Follower) {
     let mut finish = follower.finish();
     loop {
-        let mut client = match follower.builder().build() {
+        let mut client = match follower
+            .configure(SseClient::builder(follower.http()))
+            .build()
+        {
             Ok(client) => client,
             Err(error) => return follower.cannot_build(&error),
         };
@@ -216,17 +219,21 @@ async fn follow(mut follower: Follower) {
 
 fn follow_blocking(mut follower: Follower) {
     loop {
-        let mut client = match follower.builder().build_blocking() {
+        let mut client = match follower
+            .configure(blocking::SseClient::builder(follower.http()))
+            .build()
+        {
             Ok(client) => client,
             Err(error) => return follower.cannot_build(&error),
         };
         follower.show(client.handle());
         loop {
-            let Ok(action) = client.next_action_timeout(GLANCE) else {
-                if follower.is_done() {
-                    return;
-                }
-                continue;
+            let action = match client.next_action_timeout(GLANCE) {
+                Ok(blocking::Next::Item(action)) => Some(Ok(action)),
+                Ok(blocking::Next::TimedOut) if follower.is_done() => return,
+                Ok(blocking::Next::TimedOut) => continue,
+                Ok(blocking::Next::Ended) => None,
+                Err(error) => Some(Err(error)),
             };
             let failed = matches!(action, Some(Err(_)));
             match follower.take(action, client.last_event_id()) {

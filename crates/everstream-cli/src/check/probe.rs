@@ -251,8 +251,8 @@ impl Prober<'_> {
         let origin = self.args.origin().to_owned();
         let http = self.http.clone().before_attempt(move |attempt| {
             let attempt = attempt
-                .header("accept-encoding", coding)
-                .header("origin", &origin);
+                .set_header("accept-encoding", coding)
+                .set_header("origin", &origin);
             std::future::ready(Ok::<_, Fault>(attempt))
         });
         let mut request = ConnectRequest::default();
@@ -262,7 +262,7 @@ impl Prober<'_> {
         tokio::select! {
             probe = http.probe(request, hops) => probe,
             _ = stop.wait_for(Option::is_some) => {
-                Err(Fault::Other("stopped".into()))
+                Err(Fault::Source("stopped".into()))
             }
         }
     }
@@ -327,11 +327,11 @@ impl Prober<'_> {
         let http = self.bare.clone().method("OPTIONS").redirect_limit(0);
         let http = http.before_attempt(move |attempt| {
             let mut attempt = attempt
-                .header("accept", "*/*")
-                .header("origin", &origin)
-                .header("access-control-request-method", &asked.0);
+                .set_header("accept", "*/*")
+                .set_header("origin", &origin)
+                .set_header("access-control-request-method", &asked.0);
             if !asked.1.is_empty() {
-                attempt = attempt.header("access-control-request-headers", &asked.1);
+                attempt = attempt.set_header("access-control-request-headers", &asked.1);
             }
             std::future::ready(Ok::<_, Fault>(attempt))
         });

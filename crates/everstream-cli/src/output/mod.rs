@@ -131,7 +131,7 @@ impl Printer {
             Form::Raw => {
                 let mut encoder = Encoder::new();
                 // A parsed event has no line end where one can't be written.
-                encoder.event(event.as_ref()).map_err(io::Error::other)?;
+                encoder.event(event).map_err(io::Error::other)?;
                 raw(out, encoder.as_str(), self.terminal);
             }
         }

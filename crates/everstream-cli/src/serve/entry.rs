@@ -107,7 +107,7 @@ impl Entries {
             Id::Absent | Id::None => None,
         };
         encoder
-            .event(Event::new(event, data, id.as_deref()).as_ref())
+            .event(&Event::new(event, data, id.as_deref()))
             .map_err(|error| error.to_string())?;
         self.count += 1;
         Ok(id)
@@ -122,9 +122,9 @@ enum Id {
     Absent,
 }
 
-fn finish(mut encoder: Encoder, id: Option<String>) -> Entry {
+fn finish(encoder: Encoder, id: Option<String>) -> Entry {
     Entry {
-        bytes: Bytes::from(encoder.take()),
+        bytes: Bytes::from(encoder.into_string()),
         id,
     }
 }

@@ -107,7 +107,7 @@ fn prepare(args: &TopArgs) -> Result<Vec<SseClient>, Problem> {
     }
     let http = args.request.http()?;
     let client = |url: &&str| {
-        client_builder(http.clone().url(*url), &args.request, &args.reconnect)?
+        client_builder(http.clone().set_url(*url), &args.request, &args.reconnect)?
             .build()
             .map_err(|error| bad_setting("followed", url, &error))
     };

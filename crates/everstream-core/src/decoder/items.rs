@@ -33,7 +33,7 @@ impl Form<'_> for Item {
     #[inline(always)]
     fn from_ref(item: ItemRef<'_>) -> Self {
         match item {
-            ItemRef::Event(event) => Item::Event(event.to_owned()),
+            ItemRef::Event(event) => Item::Event(event.to_event()),
             ItemRef::Comment(text) => Item::Comment(text.into()),
             ItemRef::Retry(delay) => Item::Retry(delay),
             ItemRef::Id => Item::Id,
@@ -48,7 +48,7 @@ impl Form<'_> for Item {
                 let (block, last_id) = (&decoder.block, &decoder.last_id);
                 Event::from_parts(data, block.event(), last_id, block.has_id)
             }
-            None => decoder.event_ref(lent).to_owned(),
+            None => decoder.event_ref(lent).to_event(),
         })
     }
 }
@@ -78,9 +78,9 @@ impl Decoder {
     #[inline(always)]
     pub(crate) fn whole_event(&mut self, input: &mut &[u8]) -> Option<Event> {
         match self.plain(input) {
-            Plain::Data(data) => Some(self.whole(data, Fields::default()).to_owned()),
+            Plain::Data(data) => Some(self.whole(data, Fields::default()).to_event()),
             Plain::Fields => match self.fields(input) {
-                First::Event(data, fields) => Some(self.whole(data, fields).to_owned()),
+                First::Event(data, fields) => Some(self.whole(data, fields).to_event()),
                 _ => None,
             },
             _ => None,

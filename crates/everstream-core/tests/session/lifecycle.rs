@@ -186,7 +186,8 @@ fn the_default_reconnects_after_faults_of_the_network_and_fails_on_answers_that_
         (status(404), false),
         (status(204), false),
         (status(503), false),
-        (Fault::Other("no token".into()), false),
+        (Fault::Setup("no token".into()), false),
+        (Fault::Source("it failed".into()), false),
     ] {
         let mut script = Script::new(|_| {});
         script.start();

@@ -53,6 +53,7 @@ fn it_is_not_repeated_after_its_stream_ended_or_broke() {
 fn it_is_not_repeated_if_the_server_may_have_got_it() {
     for fault in [
         Fault::Request("cut".into()),
+        Fault::Source("it failed".into()),
         status(503),
         retry_after(secs(1)),
     ] {
@@ -85,7 +86,11 @@ fn an_interrupt_does_not_make_it_be_repeated() {
 fn a_refused_connection_may_be_tried_again_because_nothing_was_sent() {
     let mut script = Script::new(once);
     script.start();
-    for fault in [refused(), Fault::ConnectTimeout(secs(10))] {
+    for fault in [
+        refused(),
+        Fault::ConnectTimeout(secs(10)),
+        Fault::Setup("no token".into()),
+    ] {
         script.wait();
         assert_eq!(script.next(), connect());
         script.fault(fault);
@@ -106,6 +111,41 @@ fn an_interrupt_while_nothing_was_sent_spends_nothing() {
 }
 
 #[test]
+fn what_was_sent_decides_where_the_requests_differ() {
+    // The first request is safe, the second one isn't.
+    let mut script = Script::open(|config| {
+        config.error_strategy = Box::new(error_strategy::always_continue());
+    });
+    script.end_and_go_on();
+    script.wait();
+    assert_eq!(script.next(), connect());
+    script.session.set_repeatable(false);
+    script.fault(Fault::Request("cut".into()));
+    assert_eq!(script.next(), Failed("request"));
+    assert_not_repeated(&mut script);
+
+    // The second one never reaches the server, so it is tried again.
+    let mut script = Script::open(|config| {
+        config.error_strategy = Box::new(error_strategy::always_continue());
+    });
+    script.end_and_go_on();
+    script.wait();
+    assert_eq!(script.next(), connect());
+    script.session.set_repeatable(false);
+    script.fault(refused());
+    assert_eq!(script.next(), Lost("refused"));
+    script.wait();
+    assert_eq!(script.next(), connect());
+
+    let mut script = Script::new(once);
+    script.start();
+    assert_eq!(script.next(), connect());
+    script.session.set_repeatable(true);
+    script.fault(Fault::Request("cut".into()));
+    assert_eq!(script.next(), Lost("request"));
+}
+
+#[test]
 fn an_id_that_the_server_sent_does_not_make_it_be_repeated() {
     for stream in ["id: 7\ndata: a\n\n", "id: 7\n\n"] {
         let mut script = Script::open(once);
@@ -121,8 +161,8 @@ fn it_may_be_repeated_after_an_error_that_comes_before_the_request() {
     let mut script = Script::new(once);
     script.start();
     assert_eq!(script.next(), connect());
-    script.fault(Fault::Other("the hook failed".into()));
-    assert_eq!(script.next(), Lost("other"));
+    script.fault(Fault::Setup("the hook failed".into()));
+    assert_eq!(script.next(), Lost("setup"));
     assert!(!script.session.is_not_repeated());
     script.wait();
     assert_eq!(script.next(), connect());

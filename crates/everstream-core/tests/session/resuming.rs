@@ -207,7 +207,7 @@ fn a_preset_id_goes_with_the_request_and_is_nothing_to_resume_from() {
     script.start();
     // However often nothing is sent.
     script.fault(refused());
-    for fault in [refused(), Fault::Other("the hook failed".into())] {
+    for fault in [refused(), Fault::Setup("the hook failed".into())] {
         assert_eq!(script.next(), resume("41"));
         script.fault(fault);
         assert!(matches!(script.next(), Lost(_)));

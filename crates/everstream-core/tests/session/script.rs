@@ -85,7 +85,8 @@ fn name(fault: &Fault) -> &'static str {
         Fault::ReadTimeout(_) => "silence",
         Fault::TooLarge(_) => "too large",
         Fault::Incomplete => "incomplete",
-        Fault::Other(_) => "other",
+        Fault::Setup(_) => "setup",
+        Fault::Source(_) => "source",
         _ => "another fault",
     }
 }
@@ -119,11 +120,13 @@ impl Script {
     pub(crate) fn next(&mut self) -> Seen {
         let from_now = |moment: Timestamp| moment.saturating_duration_since(self.now);
         match self.session.poll_output(self.now) {
-            Output::Connect {
-                last_event_id,
-                resume_with_get: false,
-            } => Seen::Connect(last_event_id),
-            Output::Connect { last_event_id, .. } => Seen::Resume(last_event_id),
+            Output::Connect { resume_with_get } => {
+                let last_event_id = self.session.last_event_id().map(String::from);
+                match resume_with_get {
+                    true => Seen::Resume(last_event_id),
+                    false => Seen::Connect(last_event_id),
+                }
+            }
             Output::Wait { until } => Seen::Wait(from_now(until)),
             Output::Read { deadline: None } => Seen::Read,
             Output::Read {

@@ -106,7 +106,7 @@ impl Pair {
                 self.both(|session, now| session.handle_connected(Start::default(), now));
             }
             Output::Wait { until } => self.now = until,
-            _ => {}
+            Output::Read { .. } | Output::Action(_) | Output::Stop(_) => {}
         }
     }
 }

@@ -51,15 +51,12 @@ impl World {
                 self.counts.failures += 1;
             }
             Output::Stop(Ok(())) => assert_eq!(self.phase, Phase::Idle),
-            Output::Connect {
-                last_event_id,
-                resume_with_get,
-            } => {
+            Output::Connect { resume_with_get } => {
                 self.nothing_pending();
                 assert!(matches!(self.phase, Phase::Waiting | Phase::Connecting));
                 assert!(self.now >= self.not_before, "the server is asked too early");
                 assert!(!self.must_not_repeat(), "repeated unasked");
-                assert_eq!(last_event_id, self.last_id);
+                assert_eq!(self.session.last_event_id(), self.last_id.as_deref());
                 self.by_get = self.sent && self.can_resume();
                 assert_eq!(resume_with_get, self.by_get);
                 self.counts.by_get += u64::from(self.by_get && self.phase == Phase::Waiting);

@@ -6,6 +6,7 @@ use everstream_core::{Action, Event};
 
 use super::SseClient;
 use crate::error::Error;
+use crate::handle::Handle;
 
 /// The iterator of [`SseClient::all`].
 ///
@@ -28,26 +29,11 @@ pub struct All<'a> {
     pub(super) over: bool,
 }
 
-impl All<'_> {
-    #[inline(always)]
-    fn ready_event(&mut self) -> Option<Event> {
-        match self.over {
-            true => None,
-            false => self.client.driver.ready_event(),
-        }
-    }
-}
-
 impl Iterator for All<'_> {
     type Item = Result<Action, Error>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.over {
-            return None;
-        }
-        let next = self.client.next_action();
-        self.over = !matches!(next, Some(Ok(_)));
-        next
+        next_action(self.client, &mut self.over)
     }
 }
 
@@ -77,16 +63,160 @@ impl Iterator for Events<'_> {
     type Item = Result<Event, Error>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if let Some(event) = self.all.ready_event() {
-            return Some(Ok(event));
-        }
-        if self.all.over {
-            return None;
-        }
-        let next = self.all.client.skip_to_event();
-        self.all.over = !matches!(next, Some(Ok(_)));
-        next
+        next_event(self.all.client, &mut self.all.over)
     }
 }
 
 impl FusedIterator for Events<'_> {}
+
+/// The iterator of [`SseClient::into_actions`]: [`All`], with the client in it.
+///
+/// ```
+/// use everstream::{Action, blocking::{IntoActions, SseClient}};
+/// # use everstream_testing::{Reply, Server};
+/// # let server = Server::start();
+/// # server.otherwise(Reply::stream().event("hello").stall());
+///
+/// let mut actions: IntoActions = SseClient::new(&server.url("/"))?.into_actions();
+/// assert!(matches!(actions.next(), Some(Ok(Action::Start(_)))));
+/// # Ok::<(), everstream::Error>(())
+/// ```
+#[must_use = "iterators do nothing unless consumed"]
+#[derive(Debug)]
+pub struct IntoActions {
+    client: SseClient,
+    over: bool,
+}
+
+impl IntoActions {
+    pub(super) fn new(client: SseClient) -> Self {
+        IntoActions {
+            client,
+            over: false,
+        }
+    }
+
+    /// Controls the client from another thread.
+    ///
+    /// ```
+    /// # let client = everstream::blocking::SseClient::new("http://localhost/")?;
+    /// let mut actions = client.into_actions();
+    /// actions.handle().close();
+    /// assert!(actions.next().is_none());
+    /// # Ok::<(), everstream::Error>(())
+    /// ```
+    pub fn handle(&self) -> Handle {
+        self.client.handle()
+    }
+
+    /// Returns the client, to continue reading after an error, for example.
+    ///
+    /// ```
+    /// # let client = everstream::blocking::SseClient::new("http://localhost/")?;
+    /// let client = client.into_actions().into_client();
+    /// assert!(!client.is_connected());
+    /// # Ok::<(), everstream::Error>(())
+    /// ```
+    pub fn into_client(self) -> SseClient {
+        self.client
+    }
+}
+
+impl Iterator for IntoActions {
+    type Item = Result<Action, Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        next_action(&mut self.client, &mut self.over)
+    }
+}
+
+impl FusedIterator for IntoActions {}
+
+/// The iterator of [`SseClient::into_events`]: [`Events`], with the client in it.
+///
+/// ```
+/// use everstream::blocking::{IntoEvents, SseClient};
+/// # use everstream_testing::{Reply, Server};
+/// # let server = Server::start();
+/// # server.otherwise(Reply::stream().event("one").event("two").stall());
+///
+/// let events: IntoEvents = SseClient::new(&server.url("/"))?.into_events();
+/// let first_two = events.take(2).collect::<Result<Vec<_>, _>>()?;
+/// assert_eq!(first_two[1].data(), "two");
+/// # Ok::<(), everstream::Error>(())
+/// ```
+#[must_use = "iterators do nothing unless consumed"]
+#[derive(Debug)]
+pub struct IntoEvents {
+    client: SseClient,
+    over: bool,
+}
+
+impl IntoEvents {
+    pub(super) fn new(client: SseClient) -> Self {
+        IntoEvents {
+            client,
+            over: false,
+        }
+    }
+
+    /// Controls the client from another thread.
+    ///
+    /// ```
+    /// # let client = everstream::blocking::SseClient::new("http://localhost/")?;
+    /// let mut events = client.into_events();
+    /// events.handle().close();
+    /// assert!(events.next().is_none());
+    /// # Ok::<(), everstream::Error>(())
+    /// ```
+    pub fn handle(&self) -> Handle {
+        self.client.handle()
+    }
+
+    /// Returns the client, to continue reading after an error, for example.
+    ///
+    /// ```
+    /// # let client = everstream::blocking::SseClient::new("http://localhost/")?;
+    /// let client = client.into_events().into_client();
+    /// assert!(!client.is_connected());
+    /// # Ok::<(), everstream::Error>(())
+    /// ```
+    pub fn into_client(self) -> SseClient {
+        self.client
+    }
+}
+
+impl Iterator for IntoEvents {
+    type Item = Result<Event, Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        next_event(&mut self.client, &mut self.over)
+    }
+}
+
+impl FusedIterator for IntoEvents {}
+
+/// The next action, unless the iteration has ended.
+#[inline]
+fn next_action(client: &mut SseClient, over: &mut bool) -> Option<Result<Action, Error>> {
+    if *over {
+        return None;
+    }
+    let next = client.next_action();
+    *over = !matches!(next, Some(Ok(_)));
+    next
+}
+
+/// The next event, unless the iteration has ended.
+#[inline(always)]
+fn next_event(client: &mut SseClient, over: &mut bool) -> Option<Result<Event, Error>> {
+    if *over {
+        return None;
+    }
+    if let Some(event) = client.driver.ready_event() {
+        return Some(Ok(event));
+    }
+    let next = client.skip_to_event();
+    *over = !matches!(next, Some(Ok(_)));
+    next
+}

@@ -8,6 +8,7 @@ use futures_core::{FusedStream, Stream};
 
 use super::SseClient;
 use crate::error::Error;
+use crate::handle::Handle;
 
 /// The stream of [`SseClient::all`].
 ///
@@ -34,26 +35,12 @@ pub struct All<'a> {
     pub(super) over: bool,
 }
 
-impl All<'_> {
-    #[inline(always)]
-    fn ready_event(&mut self) -> Option<Event> {
-        match self.over {
-            true => None,
-            false => self.client.driver.ready_event(),
-        }
-    }
-}
-
 impl Stream for All<'_> {
     type Item = Result<Action, Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        if self.over {
-            return Poll::Ready(None);
-        }
-        let next = ready!(self.client.poll_next_action(cx));
-        self.over = !matches!(next, Some(Ok(_)));
-        Poll::Ready(next)
+        let All { client, over } = &mut *self;
+        poll_action(client, over, cx)
     }
 }
 
@@ -91,15 +78,8 @@ impl Stream for Events<'_> {
     type Item = Result<Event, Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        if let Some(event) = self.all.ready_event() {
-            return Poll::Ready(Some(Ok(event)));
-        }
-        if self.all.over {
-            return Poll::Ready(None);
-        }
-        let next = ready!(self.all.client.poll_skip_to_event(cx));
-        self.all.over = !matches!(next, Some(Ok(_)));
-        Poll::Ready(next)
+        let All { client, over } = &mut self.all;
+        poll_event(client, over, cx)
     }
 }
 
@@ -107,4 +87,190 @@ impl FusedStream for Events<'_> {
     fn is_terminated(&self) -> bool {
         self.all.is_terminated()
     }
+}
+
+/// The stream of [`SseClient::into_actions`]: [`All`], with the client in it.
+///
+/// ```
+/// use everstream::{Action, IntoActions, SseClient};
+/// use futures_util::TryStreamExt;
+/// # use everstream_testing::{Reply, Server};
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), everstream::Error> {
+/// # let server = Server::start();
+/// # server.otherwise(Reply::stream().event("hello").stall());
+///
+/// let mut actions: IntoActions = SseClient::new(&server.url("/"))?.into_actions();
+/// let watcher = tokio::spawn(async move { actions.try_next().await });
+/// assert!(matches!(watcher.await.unwrap()?, Some(Action::Start(_))));
+/// # Ok(())
+/// # }
+/// ```
+#[must_use = "streams do nothing unless polled"]
+#[derive(Debug)]
+pub struct IntoActions {
+    client: SseClient,
+    over: bool,
+}
+
+impl IntoActions {
+    pub(super) fn new(client: SseClient) -> Self {
+        IntoActions {
+            client,
+            over: false,
+        }
+    }
+
+    /// Controls the client from elsewhere.
+    ///
+    /// ```
+    /// # let client = everstream::SseClient::new("http://localhost/")?;
+    /// let actions = client.into_actions();
+    /// let handle = actions.handle();
+    /// # drop(handle);
+    /// # Ok::<(), everstream::Error>(())
+    /// ```
+    pub fn handle(&self) -> Handle {
+        self.client.handle()
+    }
+
+    /// Returns the client, to continue reading after an error, for example.
+    ///
+    /// ```
+    /// # let client = everstream::SseClient::new("http://localhost/")?;
+    /// let client = client.into_actions().into_client();
+    /// assert!(!client.is_connected());
+    /// # Ok::<(), everstream::Error>(())
+    /// ```
+    pub fn into_client(self) -> SseClient {
+        self.client
+    }
+}
+
+impl Stream for IntoActions {
+    type Item = Result<Action, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let IntoActions { client, over } = &mut *self;
+        poll_action(client, over, cx)
+    }
+}
+
+impl FusedStream for IntoActions {
+    fn is_terminated(&self) -> bool {
+        self.over
+    }
+}
+
+/// The stream of [`SseClient::into_events`]: [`Events`], with the client in it.
+///
+/// ```
+/// use everstream::{Event, IntoEvents, SseClient};
+/// use futures_util::{StreamExt, TryStreamExt};
+/// # use everstream_testing::{Reply, Server};
+///
+/// /// The first two events of a feed, as a stream that borrows nothing.
+/// fn first_two(
+///     client: SseClient,
+/// ) -> impl futures_util::Stream<Item = Result<Event, everstream::Error>> + Send + 'static {
+///     let events: IntoEvents = client.into_events();
+///     events.take(2)
+/// }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), everstream::Error> {
+/// # let server = Server::start();
+/// # server.otherwise(Reply::stream().event("one").event("two").stall());
+///
+/// let events: Vec<Event> = first_two(SseClient::new(&server.url("/"))?).try_collect().await?;
+/// assert_eq!(events[1].data(), "two");
+/// # Ok(())
+/// # }
+/// ```
+#[must_use = "streams do nothing unless polled"]
+#[derive(Debug)]
+pub struct IntoEvents {
+    client: SseClient,
+    over: bool,
+}
+
+impl IntoEvents {
+    pub(super) fn new(client: SseClient) -> Self {
+        IntoEvents {
+            client,
+            over: false,
+        }
+    }
+
+    /// Controls the client from elsewhere.
+    ///
+    /// ```
+    /// # let client = everstream::SseClient::new("http://localhost/")?;
+    /// let events = client.into_events();
+    /// let handle = events.handle();
+    /// # drop(handle);
+    /// # Ok::<(), everstream::Error>(())
+    /// ```
+    pub fn handle(&self) -> Handle {
+        self.client.handle()
+    }
+
+    /// Returns the client, to continue reading after an error, for example.
+    ///
+    /// ```
+    /// # let client = everstream::SseClient::new("http://localhost/")?;
+    /// let client = client.into_events().into_client();
+    /// assert!(!client.is_connected());
+    /// # Ok::<(), everstream::Error>(())
+    /// ```
+    pub fn into_client(self) -> SseClient {
+        self.client
+    }
+}
+
+impl Stream for IntoEvents {
+    type Item = Result<Event, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let IntoEvents { client, over } = &mut *self;
+        poll_event(client, over, cx)
+    }
+}
+
+impl FusedStream for IntoEvents {
+    fn is_terminated(&self) -> bool {
+        self.over
+    }
+}
+
+/// The next action, unless the stream has ended.
+#[inline]
+fn poll_action(
+    client: &mut SseClient,
+    over: &mut bool,
+    cx: &mut Context<'_>,
+) -> Poll<Option<Result<Action, Error>>> {
+    if *over {
+        return Poll::Ready(None);
+    }
+    let next = ready!(client.poll_next_action(cx));
+    *over = !matches!(next, Some(Ok(_)));
+    Poll::Ready(next)
+}
+
+/// The next event, unless the stream has ended.
+#[inline(always)]
+fn poll_event(
+    client: &mut SseClient,
+    over: &mut bool,
+    cx: &mut Context<'_>,
+) -> Poll<Option<Result<Event, Error>>> {
+    if *over {
+        return Poll::Ready(None);
+    }
+    if let Some(event) = client.driver.ready_event() {
+        return Poll::Ready(Some(Ok(event)));
+    }
+    let next = ready!(client.poll_skip_to_event(cx));
+    *over = !matches!(next, Some(Ok(_)));
+    Poll::Ready(next)
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use ::http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use ::http::{HeaderMap, HeaderName, HeaderValue, Method};
+use bytes::Bytes;
 use everstream_core::{BoxError, RedactedUrl};
 use url::Url;
 
@@ -15,7 +16,9 @@ use crate::error::Error;
 /// A request that is about to be sent, for
 /// [`Http::before_attempt`](crate::Http::before_attempt) to change.
 ///
-/// A change that can't be made fails the attempt with a fault that names it.
+/// [`header`](Self::header) and [`query`](Self::query) add to what is there; every other method
+/// replaces, as in [`Http`](crate::Http). A change that can't be made fails the attempt with a fault
+/// that names it.
 ///
 /// ```
 /// use everstream::{Attempt, Http, blocking::SseClient};
@@ -26,7 +29,7 @@ use crate::error::Error;
 ///
 /// let http = Http::new(&url).before_attempt(|attempt: Attempt| async {
 ///     let number = attempt.number().to_string();
-///     Ok::<_, std::io::Error>(attempt.bearer_token("fresh").query("attempt", &number))
+///     Ok::<_, std::io::Error>(attempt.bearer_token("fresh").query("attempt", number))
 /// });
 /// SseClient::new(http)?.start()?;
 /// # let request = &server.requests()[0];
@@ -38,7 +41,9 @@ use crate::error::Error;
 pub struct Attempt {
     pub(super) method: Method,
     pub(super) url: Url,
+    /// Without defaults.
     pub(super) headers: HeaderMap,
+    pub(super) body: Option<Bytes>,
     pub(super) number: u64,
     pub(super) last_event_id: Option<String>,
     /// The first change that can't be made.
@@ -87,7 +92,7 @@ impl Attempt {
     /// let http = Http::new("https://example.com/feed").before_attempt(|attempt| async {
     ///     // For a server that wants it in the query.
     ///     let id = attempt.last_event_id().unwrap_or_default().to_owned();
-    ///     Ok::<_, std::io::Error>(attempt.query("since", &id))
+    ///     Ok::<_, std::io::Error>(attempt.query("since", id))
     /// });
     /// # drop(http);
     /// ```
@@ -115,34 +120,88 @@ impl Attempt {
     /// # use everstream::Http;
     /// let http = Http::new("https://example.com/feed").before_attempt(|attempt| async {
     ///     let mirror = format!("https://mirror{}.example.com/feed", attempt.number() % 3);
-    ///     Ok::<_, std::io::Error>(attempt.with_url(&mirror))
+    ///     Ok::<_, std::io::Error>(attempt.set_url(mirror))
     /// });
     /// # drop(http);
     /// ```
     #[must_use]
-    pub fn with_url(self, url: &str) -> Self {
+    pub fn set_url(self, url: impl AsRef<str>) -> Self {
         self.change(|attempt| {
-            attempt.url = parse_url(url)?;
+            attempt.url = parse_url(url.as_ref())?;
             Ok(())
         })
     }
 
-    /// Sets a parameter of the URL's query; all earlier ones of that name go.
+    /// Sets the method. See [`Http::method`](crate::Http::method).
     ///
     /// ```
     /// # use everstream::Http;
     /// let http = Http::new("https://example.com/feed").before_attempt(|attempt| async {
-    ///     Ok::<_, std::io::Error>(attempt.query("token", "fresh"))
+    ///     Ok::<_, std::io::Error>(match attempt.number() {
+    ///         1 => attempt.set_method("POST").set_body("subscribe"),
+    ///         _ => attempt,
+    ///     })
     /// });
     /// # drop(http);
     /// ```
     #[must_use]
-    pub fn query(self, name: &str, value: &str) -> Self {
+    pub fn set_method(self, method: impl AsRef<str>) -> Self {
+        self.change(|attempt| {
+            attempt.method = parse_method(method.as_ref())?;
+            Ok(())
+        })
+    }
+
+    /// Sets the body. Its `Content-Type` is for you to set.
+    ///
+    /// ```
+    /// # use everstream::Http;
+    /// let http = Http::new("https://example.com/feed").method("POST").before_attempt(|attempt| async {
+    ///     let body = format!("attempt={}", attempt.number());
+    ///     Ok::<_, std::io::Error>(attempt.set_body(body))
+    /// });
+    /// # drop(http);
+    /// ```
+    #[must_use]
+    pub fn set_body(mut self, body: impl Into<Vec<u8>>) -> Self {
+        self.body = Some(Bytes::from(body.into()));
+        self
+    }
+
+    /// Adds a parameter to the URL's query. Earlier ones of the same name stay.
+    ///
+    /// ```
+    /// # use everstream::Http;
+    /// let http = Http::new("https://example.com/feed").before_attempt(|attempt| async {
+    ///     Ok::<_, std::io::Error>(attempt.query("topic", "a").query("topic", "b"))
+    /// });
+    /// # drop(http);
+    /// ```
+    #[must_use]
+    pub fn query(self, name: impl AsRef<str>, value: impl AsRef<str>) -> Self {
+        self.change(|attempt| {
+            let mut query = attempt.url.query_pairs_mut();
+            query.append_pair(name.as_ref(), value.as_ref());
+            Ok(())
+        })
+    }
+
+    /// Sets a parameter of the URL's query, instead of every earlier one of the same name.
+    ///
+    /// ```
+    /// # use everstream::Http;
+    /// let http = Http::new("https://example.com/feed").before_attempt(|attempt| async {
+    ///     Ok::<_, std::io::Error>(attempt.set_query("token", "fresh"))
+    /// });
+    /// # drop(http);
+    /// ```
+    #[must_use]
+    pub fn set_query(self, name: impl AsRef<str>, value: impl AsRef<str>) -> Self {
         self.change(|attempt| {
             let others: Vec<(String, String)> = attempt
                 .url
                 .query_pairs()
-                .filter(|(own, _)| own != name)
+                .filter(|(own, _)| own != name.as_ref())
                 .map(|(name, value)| (name.into_owned(), value.into_owned()))
                 .collect();
             attempt
@@ -150,58 +209,65 @@ impl Attempt {
                 .query_pairs_mut()
                 .clear()
                 .extend_pairs(others)
-                .append_pair(name, value);
+                .append_pair(name.as_ref(), value.as_ref());
             Ok(())
         })
     }
 
-    /// Adds a parameter to the URL's query; earlier ones of that name stay.
+    /// Adds a header: see [`Http::header`](crate::Http::header). Earlier ones of the same name stay.
     ///
     /// ```
     /// # use everstream::Http;
     /// let http = Http::new("https://example.com/feed").before_attempt(|attempt| async {
-    ///     Ok::<_, std::io::Error>(attempt.query("topic", "a").append_query("topic", "b"))
+    ///     Ok::<_, std::io::Error>(attempt.header("x-topic", "a").header("x-topic", "b"))
     /// });
     /// # drop(http);
     /// ```
     #[must_use]
-    pub fn append_query(self, name: &str, value: &str) -> Self {
+    pub fn header(self, name: impl AsRef<str>, value: impl TryInto<HeaderValue>) -> Self {
+        let value = value.try_into().ok();
         self.change(|attempt| {
-            attempt.url.query_pairs_mut().append_pair(name, value);
+            let (name, value) = parse_header(name.as_ref(), value, false)?;
+            attempt.headers.append(name, value);
             Ok(())
         })
     }
 
-    /// Sets a header; all earlier ones of that name go.
+    /// Sets a header, instead of every earlier one of the same name.
     ///
     /// ```
     /// # use everstream::Http;
     /// let http = Http::new("https://example.com/feed").before_attempt(|attempt| async {
-    ///     let number = attempt.number().to_string();
-    ///     Ok::<_, std::io::Error>(attempt.header("x-attempt", number))
+    ///     let number = attempt.number();
+    ///     Ok::<_, std::io::Error>(attempt.set_header("x-attempt", number))
     /// });
     /// # drop(http);
     /// ```
     #[must_use]
-    pub fn header(self, name: &str, value: impl AsRef<[u8]>) -> Self {
-        self.change(|attempt| attempt.set_header(name, value.as_ref(), false))
+    pub fn set_header(self, name: impl AsRef<str>, value: impl TryInto<HeaderValue>) -> Self {
+        self.replace_header(name.as_ref(), value.try_into().ok(), false)
     }
 
-    /// Sets a header that is a secret: see [`Http::sensitive_header`](crate::Http::sensitive_header).
+    /// Sets a header that is a secret, instead of every earlier one of the same name: see
+    /// [`Http::sensitive_header`](crate::Http::sensitive_header).
     ///
     /// ```
     /// # use everstream::Http;
     /// let http = Http::new("https://example.com/feed").before_attempt(|attempt| async {
-    ///     Ok::<_, std::io::Error>(attempt.sensitive_header("x-api-key", "fresh"))
+    ///     Ok::<_, std::io::Error>(attempt.set_sensitive_header("x-api-key", "fresh"))
     /// });
     /// # drop(http);
     /// ```
     #[must_use]
-    pub fn sensitive_header(self, name: &str, value: impl AsRef<[u8]>) -> Self {
-        self.change(|attempt| attempt.set_header(name, value.as_ref(), true))
+    pub fn set_sensitive_header(
+        self,
+        name: impl AsRef<str>,
+        value: impl TryInto<HeaderValue>,
+    ) -> Self {
+        self.replace_header(name.as_ref(), value.try_into().ok(), true)
     }
 
-    /// Sets `Authorization: Bearer` with this token.
+    /// Sets `Authorization: Bearer` with this token, instead of every earlier `Authorization` header.
     ///
     /// ```
     /// # use everstream::Http;
@@ -212,7 +278,7 @@ impl Attempt {
     /// ```
     #[must_use]
     pub fn bearer_token(self, token: impl fmt::Display) -> Self {
-        self.header("authorization", format!("Bearer {token}"))
+        self.set_header("authorization", format!("Bearer {token}"))
     }
 
     fn change(mut self, change: impl FnOnce(&mut Self) -> Result<(), Error>) -> Self {
@@ -222,10 +288,12 @@ impl Attempt {
         self
     }
 
-    fn set_header(&mut self, name: &str, value: &[u8], sensitive: bool) -> Result<(), Error> {
-        let (name, value) = parse_header(name, value, sensitive)?;
-        self.headers.insert(name, value);
-        Ok(())
+    fn replace_header(self, name: &str, value: Option<HeaderValue>, sensitive: bool) -> Self {
+        self.change(|attempt| {
+            let (name, value) = parse_header(name, value, sensitive)?;
+            attempt.headers.insert(name, value);
+            Ok(())
+        })
     }
 }
 
@@ -257,9 +325,15 @@ pub(super) fn parse_url(url: &str) -> Result<Url, Error> {
     }
 }
 
+pub(super) fn parse_method(method: &str) -> Result<Method, Error> {
+    Method::from_bytes(method.as_bytes())
+        .map_err(|_| Error::config("method", format!("{method:?} isn't a method")))
+}
+
+/// `None` as the value: it can't be one.
 pub(super) fn parse_header(
     name: &str,
-    value: &[u8],
+    value: Option<HeaderValue>,
     sensitive: bool,
 ) -> Result<(HeaderName, HeaderValue), Error> {
     let parsed = HeaderName::from_bytes(name.as_bytes())
@@ -270,13 +344,13 @@ pub(super) fn parse_header(
         return Err(Error::config("header", problem));
     }
     // The value isn't shown: it may be a secret.
-    let mut value = HeaderValue::from_bytes(value).map_err(|_| {
+    let mut value = value.ok_or_else(|| {
         Error::config(
             "header",
             format!("the value of {name:?} holds control characters"),
         )
     })?;
     // Credentials are sensitive anyway, see `everstream_http::exchange`; this is what the user says.
-    value.set_sensitive(sensitive);
+    value.set_sensitive(sensitive || value.is_sensitive());
     Ok((parsed, value))
 }

@@ -5,9 +5,9 @@
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
-use ::http::Method;
 use bytes::Bytes;
 use everstream_core::{Fault, Start, Timestamp};
 use everstream_http::exchange::{Config, Exchange, Output, Request};
@@ -34,7 +34,8 @@ pub(super) struct HttpClient {
     pub(super) url: Arc<String>,
     pub(super) settings: Arc<Settings>,
     pub(super) connections: Connections,
-    pub(super) method: Method,
+    /// Whether the method of the latest request is safe.
+    pub(super) repeatable: Arc<AtomicBool>,
     pub(super) attempts: u64,
 }
 
@@ -48,14 +49,13 @@ impl HttpClient {
         let number = self.attempts;
         let (url, settings) = (self.url.clone(), self.settings.clone());
         let connections = self.connections.clone();
-        let method = self.method.clone();
+        let repeatable = self.repeatable.clone();
         let resume_with_get = request.resume_with_get;
         async move {
             // It could be made when the client was.
             let attempt = settings.attempt(&url);
-            let mut attempt = attempt.map_err(|error| Fault::Other(error.into()))?;
+            let mut attempt = attempt.map_err(|error| Fault::Setup(error.into()))?;
             attempt.number = number;
-            attempt.method = method;
             attempt.last_event_id = request.last_event_id;
             // The hook sees what is sent.
             if resume_with_get {
@@ -66,20 +66,26 @@ impl HttpClient {
                     .await
                     .map_err(|error| match error.downcast::<Fault>() {
                         Ok(fault) => *fault,
-                        Err(error) => Fault::Other(error),
+                        Err(error) => Fault::Setup(error),
                     })?;
             }
             if let Some(problem) = attempt.problem {
-                return Err(Fault::Other((&*problem).into()));
+                return Err(Fault::Setup((&*problem).into()));
             }
+            // A GET that resumes says nothing about the request whose stream it resumes.
+            if !resume_with_get {
+                repeatable.store(attempt.method.is_safe(), Ordering::Relaxed);
+            }
+            let body = attempt.body.filter(|_| !resume_with_get);
+            let mut headers = settings.with_defaults(attempt.headers);
             if resume_with_get {
-                remove_body_headers(&mut attempt.headers);
+                remove_body_headers(&mut headers);
             }
             let mut request_head = Request {
                 method: attempt.method,
                 url: attempt.url,
-                headers: attempt.headers,
-                has_body: settings.body.is_some() && !resume_with_get,
+                headers,
+                has_body: body.is_some(),
             };
             request_head.set_last_event_id(attempt.last_event_id.as_deref());
             let config = Config {
@@ -101,7 +107,7 @@ impl HttpClient {
                 exchange,
                 epoch,
                 connections,
-                body: settings.body.clone(),
+                body,
                 #[cfg(feature = "http2")]
                 reopened: 0,
             })
@@ -120,7 +126,7 @@ impl ConnectionClient for HttpClient {
     }
 
     fn is_repeatable(&self) -> bool {
-        self.method.is_safe()
+        self.repeatable.load(Ordering::Relaxed)
     }
 
     fn can_resume_with_get(&self) -> bool {
@@ -194,7 +200,7 @@ impl Attempting {
                 Output::Failed(fault) => return Err(fault),
                 // They follow a head, which has returned.
                 Output::Stream(_) | Output::ReadError { .. } => {
-                    return Err(Fault::Other("the response was taken already".into()));
+                    return Err(Fault::Source("the response was taken already".into()));
                 }
             }
         }
@@ -263,7 +269,7 @@ impl Attempting {
             match self.exchange.poll_output() {
                 Output::Stream(coding) => {
                     let Some(body) = body.take() else {
-                        return Err(Fault::Other("the body was taken already".into()));
+                        return Err(Fault::Source("the body was taken already".into()));
                     };
                     return Ok(connection(self.exchange.start(), body, coding));
                 }
@@ -278,7 +284,7 @@ impl Attempting {
                 }
                 Output::Failed(fault) => return Err(fault),
                 Output::Connect { .. } | Output::Receive { .. } => {
-                    return Err(Fault::Other("the response isn't there yet".into()));
+                    return Err(Fault::Source("the response isn't there yet".into()));
                 }
             }
         }

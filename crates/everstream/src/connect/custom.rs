@@ -96,11 +96,10 @@ impl Connection {
     /// use everstream::Connection;
     ///
     /// let chunks = ["data: ", "x\n\n"].map(Ok::<_, std::io::Error>);
-    /// let connection = Connection::from_iter(chunks);
+    /// let connection = Connection::from_iterator(chunks);
     /// # drop(connection);
     /// ```
-    #[allow(clippy::should_implement_trait)] // FromIterator can't have these bounds
-    pub fn from_iter<I, B, E>(chunks: I) -> Self
+    pub fn from_iterator<I, B, E>(chunks: I) -> Self
     where
         I: IntoIterator<Item = Result<B, E>>,
         I::IntoIter: Send + 'static,

@@ -3,11 +3,13 @@
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
-use ::http::Method;
+use ::http::{HeaderMap, HeaderValue};
 use bytes::Bytes;
 use everstream_core::{BoxError, RedactedUrl};
 use everstream_http::policy::HeaderScope;
+use url::Url;
 
 use super::attempt::{Attempt, Hook};
 use super::client::HttpClient;
@@ -20,8 +22,12 @@ pub use super::transport::HttpVersion;
 
 /// Streams over HTTP.
 ///
-/// Every setting is checked when a client is built, and the error names it. To follow many streams,
-/// clone one `Http` and give each clone its [`url`](Self::url): in async clients, clones share the TLS
+/// Every setting is checked when a client is built, and the error names it. [`header`](Self::header)
+/// and [`query`](Self::query) add to what is there; every other method replaces what it set before.
+/// [`Attempt`] has the same rule.
+///
+/// To follow many streams,
+/// clone one `Http` and give each clone its [`set_url`](Self::set_url): in async clients, clones share the TLS
 /// configuration, and HTTP/2 connections within a tokio runtime. Each HTTP/1.1 request has a connection of its own.
 ///
 /// ```
@@ -35,6 +41,18 @@ pub use super::transport::HttpVersion;
 ///         .header("content-type", "application/json"),
 /// )?;
 /// # Ok::<(), everstream::Error>(())
+/// ```
+///
+/// Methods and headers may also be types of the crate `http`:
+///
+/// ```
+/// use everstream::Http;
+/// use http::{HeaderValue, Method, header};
+///
+/// let http = Http::new("https://api.example.com/v1/chat")
+///     .method(Method::POST)
+///     .header(header::ACCEPT, HeaderValue::from_static("text/event-stream, application/json"));
+/// # drop(http);
 /// ```
 #[derive(Clone)]
 pub struct Http {
@@ -61,16 +79,16 @@ impl Http {
     ///
     /// ```
     /// let all = everstream::Http::new("").header("x-team", "a");
-    /// let one = all.clone().url("https://example.com/feed/1");
+    /// let one = all.clone().set_url("https://example.com/feed/1");
     /// # drop(one);
     /// ```
     #[must_use]
-    pub fn url(mut self, url: impl Into<String>) -> Self {
+    pub fn set_url(mut self, url: impl Into<String>) -> Self {
         self.url = Arc::new(url.into());
         self
     }
 
-    /// Adds a parameter to the URL's query.
+    /// Adds a parameter to the URL's query. Earlier ones of the same name stay.
     ///
     /// ```
     /// let http = everstream::Http::new("https://example.com/feed").query("topic", "a b");
@@ -81,7 +99,7 @@ impl Http {
         self.with(|settings| settings.query.push((name.into(), value.into())))
     }
 
-    /// Sets the method. Default: GET. For the ones that aren't safe (RFC 9110, section 9.2.1) see
+    /// Sets the method, from a string or a `http::Method`. Default: GET. For the ones that aren't safe (RFC 9110, section 9.2.1) see
     /// [`Builder::repeat_unsafe`](crate::Builder::repeat_unsafe).
     ///
     /// ```
@@ -89,11 +107,12 @@ impl Http {
     /// # drop(http);
     /// ```
     #[must_use]
-    pub fn method(self, method: impl Into<String>) -> Self {
-        self.with(|settings| settings.method = method.into().into())
+    pub fn method(self, method: impl AsRef<str>) -> Self {
+        self.with(|settings| settings.method = method.as_ref().to_owned().into())
     }
 
-    /// Adds a header. `Accept`, `Accept-Encoding`, `Cache-Control` and `User-Agent` replace what
+    /// Adds a header, from strings, bytes or the types of the crate `http`. Earlier headers of the same
+    /// name stay. `Accept`, `Accept-Encoding`, `Cache-Control` and `User-Agent` replace what
     /// would be sent otherwise; `Last-Event-ID` is replaced as soon as an id is known.
     ///
     /// `Authorization`, `Cookie` and `Proxy-Authorization` count as
@@ -107,8 +126,8 @@ impl Http {
     /// # drop(http);
     /// ```
     #[must_use]
-    pub fn header(self, name: impl Into<String>, value: impl AsRef<[u8]>) -> Self {
-        self.add_header(name.into(), value.as_ref(), false)
+    pub fn header(self, name: impl AsRef<str>, value: impl TryInto<HeaderValue>) -> Self {
+        self.add_header(name.as_ref(), value.try_into().ok(), false)
     }
 
     /// Adds a header that is a secret: it isn't printed, and it doesn't follow a redirect to
@@ -120,11 +139,36 @@ impl Http {
     /// # drop(http);
     /// ```
     #[must_use]
-    pub fn sensitive_header(self, name: impl Into<String>, value: impl AsRef<[u8]>) -> Self {
-        self.add_header(name.into(), value.as_ref(), true)
+    pub fn sensitive_header(self, name: impl AsRef<str>, value: impl TryInto<HeaderValue>) -> Self {
+        self.add_header(name.as_ref(), value.try_into().ok(), true)
     }
 
-    /// Adds `Authorization: Bearer` with this token.
+    /// Adds these headers, as [`header`](Self::header) does. A value that is marked as sensitive is
+    /// treated as a [secret](Self::sensitive_header).
+    ///
+    /// ```
+    /// use everstream::Http;
+    /// use http::{HeaderMap, HeaderValue, header};
+    ///
+    /// let mut headers = HeaderMap::new();
+    /// headers.insert(header::ACCEPT_LANGUAGE, HeaderValue::from_static("en"));
+    /// let http = Http::new("https://example.com/feed").headers(headers);
+    /// # drop(http);
+    /// ```
+    #[must_use]
+    pub fn headers(self, headers: HeaderMap) -> Self {
+        self.with(|settings| {
+            for (name, value) in &headers {
+                settings.headers.push(Header {
+                    name: name.as_str().into(),
+                    value: Some(value.clone()),
+                    sensitive: false,
+                });
+            }
+        })
+    }
+
+    /// Sets `Authorization: Bearer` with this token, instead of every earlier `Authorization` header.
     ///
     /// ```
     /// let http = everstream::Http::new("https://example.com/feed").bearer_token("secret");
@@ -132,7 +176,11 @@ impl Http {
     /// ```
     #[must_use]
     pub fn bearer_token(self, token: impl fmt::Display) -> Self {
-        self.header("authorization", format!("Bearer {token}"))
+        self.with(|settings| {
+            let is_other = |header: &Header| !header.name.eq_ignore_ascii_case("authorization");
+            settings.headers.retain(is_other);
+        })
+        .header("authorization", format!("Bearer {token}"))
     }
 
     /// Adds `Authorization: Basic` with this user and password (RFC 7617), instead of the URL's user
@@ -148,10 +196,10 @@ impl Http {
         self.with(|settings| settings.basic_auth = Some((user.into(), password.into())))
     }
 
-    fn add_header(self, name: String, value: &[u8], sensitive: bool) -> Self {
+    fn add_header(self, name: &str, value: Option<HeaderValue>, sensitive: bool) -> Self {
         let header = Header {
-            name,
-            value: value.into(),
+            name: name.into(),
+            value,
             sensitive,
         };
         self.with(|settings| settings.headers.push(header))
@@ -168,10 +216,12 @@ impl Http {
         self.with(|settings| {
             settings.body = Some(Bytes::from(body.into()));
             settings.body_problem = None;
+            settings.body_is_json = false;
         })
     }
 
-    /// Makes it a POST of this value as JSON, with its `Content-Type`.
+    /// Makes it a POST of this value as JSON, with the `Content-Type` `application/json` unless a
+    /// [header](Self::header) sets another one.
     ///
     /// ```
     /// let prompt = serde_json::json!({"stream": true, "messages": []});
@@ -184,18 +234,19 @@ impl Http {
         match serde_json::to_vec(body) {
             Ok(body) => self
                 .method("POST")
-                .header("content-type", "application/json")
-                .body(body),
+                .body(body)
+                .with(|settings| settings.body_is_json = true),
             Err(error) => {
                 self.with(|settings| settings.body_problem = Some(error.to_string().into()))
             }
         }
     }
 
-    /// Calls this function before every attempt, to set a fresh token, another URL or another query.
-    /// The attempt that it returns is sent.
+    /// Calls this function before every attempt, to set a fresh token, another URL, query, method or
+    /// body. The attempt that it returns is sent. Whether the request may be repeated depends on the
+    /// method that was sent: see [`Builder::repeat_unsafe`](crate::Builder::repeat_unsafe).
     ///
-    /// If it returns an error, the attempt fails with [`Fault::Other`](crate::Fault::Other). No request
+    /// If it returns an error, the attempt fails with [`Fault::Setup`](crate::Fault::Setup). No request
     /// was sent then, so any request can be retried, if the error strategy says so. A
     /// [`Fault`](crate::Fault) is passed on unchanged: after a [`Fault::Request`](crate::Fault::Request)
     /// the server may have received the request.
@@ -323,9 +374,6 @@ impl Http {
         if let Some(problem) = &settings.body_problem {
             return Err(Error::config("body", &**problem));
         }
-        let method = Method::from_bytes(settings.method.as_bytes()).map_err(|_| {
-            Error::config("method", format!("{:?} isn't a method", settings.method))
-        })?;
         let first = settings.attempt(&self.url)?;
         if cfg!(not(feature = "__tls"))
             && !settings.brings_client()
@@ -338,9 +386,39 @@ impl Http {
             url: self.url.clone(),
             connections: settings.connections(context)?,
             settings: settings.clone(),
-            method,
+            repeatable: Arc::new(AtomicBool::new(first.method.is_safe())),
             attempts: 0,
         })
+    }
+}
+
+impl From<&str> for Http {
+    fn from(url: &str) -> Self {
+        Http::new(url)
+    }
+}
+
+impl From<&String> for Http {
+    fn from(url: &String) -> Self {
+        Http::new(url)
+    }
+}
+
+impl From<String> for Http {
+    fn from(url: String) -> Self {
+        Http::new(url)
+    }
+}
+
+impl From<&Url> for Http {
+    fn from(url: &Url) -> Self {
+        Http::new(url.as_str())
+    }
+}
+
+impl From<Url> for Http {
+    fn from(url: Url) -> Self {
+        Http::new(url)
     }
 }
 

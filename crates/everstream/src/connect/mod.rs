@@ -78,7 +78,7 @@ pub use probe::{Hop, Probe};
 ///     }
 /// }
 ///
-/// let mut client = SseClient::builder(Echo).last_event_id("7").build_blocking()?;
+/// let mut client = SseClient::builder(Echo).last_event_id("7").build()?;
 /// assert_eq!(client.next_event().unwrap()?.data(), "after Some(\"7\")");
 /// # Ok::<(), everstream::Error>(())
 /// ```
@@ -123,7 +123,8 @@ pub trait ConnectionClient: Send + 'static {
     fn connect(&mut self, request: ConnectRequest) -> ConnectFuture;
 
     /// Whether a request may be repeated although the server may have acted on it: true for GET
-    /// and other safe methods. Default: true.
+    /// and other safe methods. Default: true. It is called when the client is built, and again after
+    /// each attempt, about the request of that attempt.
     fn is_repeatable(&self) -> bool {
         true
     }
@@ -169,6 +170,17 @@ pub struct ClientContext {
     pub blocking: bool,
 }
 
+impl ClientContext {
+    /// For the async client, or for the blocking one.
+    ///
+    /// ```
+    /// assert!(everstream::ClientContext::new(true).blocking);
+    /// ```
+    pub fn new(blocking: bool) -> Self {
+        ClientContext { blocking }
+    }
+}
+
 /// What a connection is asked for.
 ///
 /// ```
@@ -188,17 +200,35 @@ pub struct ConnectRequest {
     pub resume_with_get: bool,
 }
 
+impl ConnectRequest {
+    /// A request to resume after this id, or from wherever the server begins; its other fields may be
+    /// set afterwards.
+    ///
+    /// ```
+    /// use everstream::ConnectRequest;
+    ///
+    /// let request = ConnectRequest::new(Some("7".into()));
+    /// assert_eq!(request.last_event_id.as_deref(), Some("7"));
+    /// ```
+    pub fn new(last_event_id: Option<String>) -> Self {
+        ConnectRequest {
+            last_event_id,
+            ..ConnectRequest::default()
+        }
+    }
+}
+
 /// An open connection: bytes to come, and what is known about it.
 ///
 /// Made from a [stream](Self::from_stream), an [async reader](Self::from_async_read), a
-/// [reader](Self::from_read) or an [iterator](Self::from_iter). Dropping it closes it.
+/// [reader](Self::from_read) or an [iterator](Self::from_iterator). Dropping it closes it.
 ///
 /// ```
 /// use everstream::{Connection, blocking::SseClient, connect_fn};
 ///
 /// let strategy = connect_fn(|_request| async {
 ///     let chunks = ["data: hel", "lo\n\n"].map(Ok::<_, std::io::Error>);
-///     Ok::<_, std::io::Error>(Connection::from_iter(chunks))
+///     Ok::<_, std::io::Error>(Connection::from_iterator(chunks))
 /// });
 /// let mut client = SseClient::new(strategy)?;
 /// assert_eq!(client.next_event().unwrap()?.data(), "hello");
@@ -411,18 +441,20 @@ impl fmt::Debug for Connection {
     }
 }
 
-/// What a client can be made from: a strategy, or, with the feature `http`, a URL.
+/// What a client can be made from: a strategy, or, with the feature `http`, a URL: a string or a
+/// `url::Url`.
 ///
 /// ```
 /// use everstream::{Http, SseClient};
 ///
 /// let by_url = SseClient::new("https://example.com/feed")?;
+/// let by_parsed_url = SseClient::new(url::Url::parse("https://example.com/feed")?)?;
 /// let by_strategy = SseClient::new(Http::new("https://example.com/feed").header("x-team", "a"))?;
-/// # Ok::<(), everstream::Error>(())
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[diagnostic::on_unimplemented(
     message = "a client can't be made from `{Self}`",
-    note = "it takes a `ConnectStrategy`, or, with the feature `http`, a URL as `&str` or `String`"
+    note = "it takes a `ConnectStrategy`, or, with the feature `http`, a URL as `&str`, `String` or `url::Url`"
 )]
 pub trait IntoConnectStrategy {
     /// The strategy.
@@ -452,20 +484,34 @@ impl<S: ConnectStrategy> IntoConnectStrategy for S {
 #[cfg(feature = "http")]
 impl IntoConnectStrategy for &str {
     fn into_connect_strategy(self) -> Box<dyn ConnectStrategy> {
-        Box::new(Http::new(self))
+        Box::new(Http::from(self))
     }
 }
 
 #[cfg(feature = "http")]
 impl IntoConnectStrategy for &String {
     fn into_connect_strategy(self) -> Box<dyn ConnectStrategy> {
-        Box::new(Http::new(self))
+        Box::new(Http::from(self))
     }
 }
 
 #[cfg(feature = "http")]
 impl IntoConnectStrategy for String {
     fn into_connect_strategy(self) -> Box<dyn ConnectStrategy> {
-        Box::new(Http::new(self))
+        Box::new(Http::from(self))
+    }
+}
+
+#[cfg(feature = "http")]
+impl IntoConnectStrategy for &url::Url {
+    fn into_connect_strategy(self) -> Box<dyn ConnectStrategy> {
+        Box::new(Http::from(self))
+    }
+}
+
+#[cfg(feature = "http")]
+impl IntoConnectStrategy for url::Url {
+    fn into_connect_strategy(self) -> Box<dyn ConnectStrategy> {
+        Box::new(Http::from(self))
     }
 }

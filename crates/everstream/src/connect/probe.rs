@@ -47,8 +47,9 @@ impl Http {
     ) -> Result<Probe, Fault> {
         let mut client = self
             .create(ClientContext::default())
-            .map_err(|error| Fault::Other(error.into()))?;
+            .map_err(|error| Fault::Setup(error.into()))?;
         let mut attempting = client.prepare(request).await?;
+        let method = attempting.exchange().request().method.clone();
         let headers = &attempting.exchange().request().headers;
         let sent = headers.keys().map(|name| name.as_str().to_owned());
         let sent = sent.collect();
@@ -69,7 +70,7 @@ impl Http {
             .await?;
         if is_redirect(response.status) {
             // One that can't be followed.
-            let other = || Fault::Other("the redirect was not followed".into());
+            let other = || Fault::Source("the redirect was not followed".into());
             return Err(attempting.judge(response).await.err().unwrap_or_else(other));
         }
         let coding = content_coding(&response.headers, CODINGS);
@@ -84,8 +85,8 @@ impl Http {
         let connection = connection(start, response.body, coding.ok().flatten());
         Ok(Probe {
             version: format!("{:?}", response.version),
-            method: client.method.to_string(),
-            repeatable: client.method.is_safe(),
+            method: method.to_string(),
+            repeatable: method.is_safe(),
             sent,
             content_type,
             readable: coding.is_ok(),

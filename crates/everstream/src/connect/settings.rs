@@ -3,8 +3,10 @@
 use std::borrow::Cow;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use ::http::header::{ACCEPT, ACCEPT_ENCODING, CACHE_CONTROL, USER_AGENT};
-use ::http::{HeaderMap, HeaderValue, Method};
+use ::http::header::{
+    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, USER_AGENT,
+};
+use ::http::{HeaderMap, HeaderValue};
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use bytes::Bytes;
 #[cfg(feature = "cookies")]
@@ -12,7 +14,7 @@ use everstream_http::policy::CookieJar;
 use everstream_http::policy::{HeaderScope, MAX_REDIRECTS, accept_encoding};
 
 use super::ClientContext;
-use super::attempt::{Attempt, Hook, parse_header, parse_url};
+use super::attempt::{Attempt, Hook, parse_header, parse_method, parse_url};
 use super::connections::Connections;
 use super::decode::CODINGS;
 use super::transport::Transport;
@@ -31,6 +33,8 @@ pub(super) struct Settings {
     pub(super) headers: Vec<Header>,
     pub(super) body: Option<Bytes>,
     pub(super) body_problem: Option<Arc<str>>,
+    /// Its type is JSON, unless a header says otherwise.
+    pub(super) body_is_json: bool,
     pub(super) hook: Option<Arc<Hook>>,
     pub(super) redirect_limit: usize,
     pub(super) header_scope: HeaderScope,
@@ -47,7 +51,8 @@ pub(super) struct Settings {
 #[derive(Clone)]
 pub(super) struct Header {
     pub(super) name: String,
-    pub(super) value: Vec<u8>,
+    /// `None`: it can't be a header's value.
+    pub(super) value: Option<HeaderValue>,
     pub(super) sensitive: bool,
 }
 
@@ -60,6 +65,7 @@ impl Default for Settings {
             headers: Vec::new(),
             body: None,
             body_problem: None,
+            body_is_json: false,
             hook: None,
             redirect_limit: MAX_REDIRECTS,
             header_scope: HeaderScope::default(),
@@ -100,8 +106,33 @@ impl Settings {
         return false;
     }
 
-    /// The request for this URL, with what is wrong with it.
+    /// The request for this URL, with what is wrong with it. Its headers are those that the user set.
     pub(super) fn attempt(&self, url: &str) -> Result<Attempt, Error> {
+        if matches!(&self.basic_auth, Some((user, _)) if user.contains(':')) {
+            return Err(Error::config("basic_auth", "a user can't have a colon"));
+        }
+        let mut url = parse_url(url)?;
+        if !self.query.is_empty() {
+            url.query_pairs_mut().extend_pairs(&self.query);
+        }
+        let mut headers = HeaderMap::new();
+        for header in &self.headers {
+            let (name, value) = parse_header(&header.name, header.value.clone(), header.sensitive)?;
+            headers.append(name, value);
+        }
+        Ok(Attempt {
+            method: parse_method(&self.method)?,
+            url,
+            headers,
+            body: self.body.clone(),
+            number: 0,
+            last_event_id: None,
+            problem: None,
+        })
+    }
+
+    /// The headers that are sent: a name that the user set replaces the default.
+    pub(super) fn with_defaults(&self, own: HeaderMap) -> HeaderMap {
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
@@ -111,42 +142,17 @@ impl Settings {
         if !self.brings_client() {
             headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
         }
-        let mut attempt = Attempt {
-            method: Method::GET,
-            url: parse_url(url)?,
-            headers,
-            number: 0,
-            last_event_id: None,
-            problem: None,
-        };
         if let Some((user, password)) = &self.basic_auth {
-            if user.contains(':') {
-                return Err(Error::config("basic_auth", "a user can't have a colon"));
-            }
             // A header rather than the URL's user info: a hook may choose another URL.
             let encoded = BASE64_STANDARD.encode(format!("{user}:{password}"));
-            let (name, value) = parse_header(
-                "authorization",
-                format!("Basic {encoded}").as_bytes(),
-                false,
-            )?;
-            attempt.headers.insert(name, value);
-        }
-        if !self.query.is_empty() {
-            attempt.url.query_pairs_mut().extend_pairs(&self.query);
-        }
-        for (index, header) in self.headers.iter().enumerate() {
-            let (name, value) = parse_header(&header.name, &header.value, header.sensitive)?;
-            // The first of a name replaces a default; more of it are added.
-            if self.headers[..index]
-                .iter()
-                .any(|earlier| name == earlier.name.as_str())
-            {
-                attempt.headers.append(name, value);
-            } else {
-                attempt.headers.insert(name, value);
+            if let Ok(value) = HeaderValue::try_from(format!("Basic {encoded}")) {
+                headers.insert(AUTHORIZATION, value);
             }
         }
-        Ok(attempt)
+        if self.body_is_json {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        }
+        headers.extend(own);
+        headers
     }
 }

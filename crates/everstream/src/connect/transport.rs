@@ -199,10 +199,11 @@ impl Http {
         self.with_transport(|transport| transport.tls.identity = Some((pem.into(), key.into())))
     }
 
-    /// Accepts any certificate. Whoever is between can read and change everything.
+    /// Accepts any certificate. Anyone on the network path can then read and change everything.
+    /// Default: false.
     ///
     /// ```
-    /// let http = everstream::Http::new("https://localhost/feed").danger_accept_invalid_certs();
+    /// let http = everstream::Http::new("https://localhost/feed").danger_accept_invalid_certs(true);
     /// # drop(http);
     /// ```
     #[cfg(any(
@@ -211,8 +212,8 @@ impl Http {
         feature = "native-tls"
     ))]
     #[must_use]
-    pub fn danger_accept_invalid_certs(self) -> Self {
-        self.with_transport(|transport| transport.tls.accept_invalid_certs = true)
+    pub fn danger_accept_invalid_certs(self, accept: bool) -> Self {
+        self.with_transport(|transport| transport.tls.accept_invalid_certs = accept)
     }
 
     /// Uses your own `reqwest::Client`, with its time-outs, proxies, TLS and version; what is set

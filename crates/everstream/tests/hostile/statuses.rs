@@ -95,7 +95,7 @@ fn answer(status: u16, retry_after: Option<&str>) -> Reply {
 fn default(server: &Server) -> Builder {
     let http = Http::new(server.url("/"));
     #[cfg(feature = "__tls")]
-    let http = http.danger_accept_invalid_certs();
+    let http = http.danger_accept_invalid_certs(true);
     SseClient::builder(http).retry_delay_strategy(retry_delay::backoff().jitter(0.0))
 }
 

@@ -73,7 +73,7 @@ fn without_the_setting_no_cookie_is_sent<C: Client>() {
 fn clones_and_later_clients_share_cookies<C: Client>() {
     let server = sticky();
     let http = http(&server);
-    let clone = http.clone().url(server.url("/other")).header("x", "y");
+    let clone = http.clone().set_url(server.url("/other")).header("x", "y");
     assert_eq!(C::quick(http).event_data(), "a");
     let seen = server.request_count();
     assert_eq!(C::quick(clone).event_data(), "b");

@@ -30,6 +30,9 @@ for_both_clients!(
     again_by_an_express_start,
     again_with_repeat_unsafe,
     again_if_the_method_is_safe,
+    not_after_a_hook_made_the_method_unsafe,
+    not_after_an_interrupt_of_a_request_that_a_hook_made_unsafe,
+    again_if_a_hook_made_the_method_safe,
 );
 
 fn prompt(server: &Server) -> Http {
@@ -267,7 +270,7 @@ fn again_after_a_hook_that_failed<C: Client>() {
         }
     });
     let mut client = C::with(patient(http));
-    assert!(matches!(client.expect_fault(), Fault::Other(_)));
+    assert!(matches!(client.expect_fault(), Fault::Setup(_)));
     assert_eq!(client.event_data(), "a", "nothing was sent before");
     assert!(client.next_event().is_none());
     assert_eq!(server.request_count(), 1);
@@ -308,6 +311,54 @@ fn again_if_the_method_is_safe<C: Client>() {
         client.event_data();
         client.event_data();
     }
+}
+
+fn with_method(server: &Server, method: &'static str) -> Http {
+    prompt(server)
+        .method("GET")
+        .before_attempt(move |attempt| async move {
+            Ok::<_, std::io::Error>(attempt.set_method(method).set_body("from the hook"))
+        })
+}
+
+fn not_after_a_hook_made_the_method_unsafe<C: Client>() {
+    for reply in [
+        Reply::stream().event("a").drop_connection(),
+        Reply::raw("").drop_connection(),
+        Reply::status(503),
+    ] {
+        let server = Server::start();
+        server.otherwise(reply);
+        assert_asked_once::<C>(&server, patient(with_method(&server, "POST")));
+        assert_eq!(server.requests()[0].body, b"from the hook");
+    }
+}
+
+fn not_after_an_interrupt_of_a_request_that_a_hook_made_unsafe<C: Client>() {
+    let server = Server::start();
+    server.otherwise(Reply::raw("").stall());
+    let mut client = C::with(patient(with_method(&server, "POST")));
+    let handle = client.handle();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            assert!(server.wait_for_requests(1, LIMIT));
+            handle.interrupt();
+        });
+        client.expect_clean_end();
+    });
+    client.expect_over();
+    assert_eq!(server.request_count(), 1);
+}
+
+fn again_if_a_hook_made_the_method_safe<C: Client>() {
+    let server = Server::start();
+    server.otherwise(Reply::stream().event("a").drop_connection());
+    let http = prompt(&server)
+        .before_attempt(|attempt| async { Ok::<_, std::io::Error>(attempt.set_method("GET")) });
+    let mut client = C::quick(http);
+    client.event_data();
+    client.event_data();
+    assert_eq!(server.requests()[1].method, "GET");
 }
 
 #[cfg(feature = "reqwest")]

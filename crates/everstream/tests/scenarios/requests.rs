@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use everstream::{Attempt, Error, Fault, Http, SseClient, error_strategy};
 use everstream_testing::{Reply, Server};
+use http::{HeaderMap, HeaderValue, Method, header};
+use url::Url;
 
 use crate::support::{Client, for_both_clients, quick};
 
@@ -19,6 +21,10 @@ for_both_clients!(
     a_hook_gives_each_attempt_its_own_token,
     a_hook_sees_the_number_and_the_id,
     a_hook_may_change_url_and_query,
+    a_hook_adds_and_sets_headers_and_parameters,
+    a_hook_may_change_method_and_body,
+    types_of_the_crates_http_and_url_are_accepted,
+    a_token_replaces_an_earlier_one,
     a_hook_may_take_its_time,
     an_error_of_a_hook_fails_the_attempt,
     a_fault_of_a_hook_is_passed_on,
@@ -70,8 +76,21 @@ mod json {
 
     for_both_clients!(
         a_json_body_makes_it_a_post,
+        a_header_replaces_the_type_of_a_json_body,
         a_value_that_is_no_json_is_refused
     );
+
+    fn a_header_replaces_the_type_of_a_json_body<C: Client>() {
+        let http = |server: &Server| Http::new(server.url("/"));
+        let (name, mine) = ("content-type", "application/x+json");
+        let server = serve();
+        C::quick(http(&server).header(name, mine).json(&1)).event_data();
+        C::quick(http(&server).json(&1).header(name, mine)).event_data();
+        for request in server.requests() {
+            let types: Vec<_> = request.header_values(name).collect();
+            assert_eq!(types, [mine.as_bytes()]);
+        }
+    }
 
     fn a_json_body_makes_it_a_post<C: Client>() {
         let server = serve();
@@ -116,7 +135,7 @@ fn headers_replace_defaults_and_add_up_among_themselves<C: Client>() {
         .header("User-Agent", "mine")
         .header("x-many", "a")
         .header("X-Many", "b")
-        .header("x-bytes", b"caf\xe9");
+        .header("x-bytes", &b"caf\xe9"[..]);
     C::quick(http).event_data();
     let request = &server.requests()[0];
     let values = |name| request.header_values(name).collect::<Vec<_>>();
@@ -168,7 +187,7 @@ fn a_hook_sees_the_number_and_the_id<C: Client>() {
     let server = serve();
     let http = Http::new(server.url("/")).before_attempt(|attempt: Attempt| async move {
         let seen = format!("{} {:?}", attempt.number(), attempt.last_event_id());
-        Ok::<_, io::Error>(attempt.header("x-seen", seen))
+        Ok::<_, io::Error>(attempt.set_header("x-seen", seen))
     });
     let mut client = C::quick(http);
     client.event_data();
@@ -182,11 +201,92 @@ fn a_hook_may_change_url_and_query<C: Client>() {
     let other = server.url("/other?a=1&b=2&a=3");
     let http = Http::new(server.url("/")).before_attempt(move |attempt: Attempt| {
         assert!(attempt.url().ends_with('/'));
-        let attempt = attempt.with_url(&other).query("a", "4");
+        let attempt = attempt.set_url(&other).set_query("a", "4");
         async { Ok::<_, io::Error>(attempt) }
     });
     C::quick(http).event_data();
     assert_eq!(server.requests()[0].target, "/other?b=2&a=4");
+}
+
+fn a_hook_adds_and_sets_headers_and_parameters<C: Client>() {
+    let server = serve();
+    let http = Http::new(server.url("/?a=1"))
+        .header("x-set", "before")
+        .header("x-add", "before")
+        .before_attempt(|attempt: Attempt| async {
+            let attempt = attempt
+                .header("accept", "text/plain")
+                .set_header("x-set", "after")
+                .header("x-add", 2)
+                .query("b", "1")
+                .query("b", "2")
+                .set_query("a", "2");
+            Ok::<_, io::Error>(attempt)
+        });
+    C::quick(http).event_data();
+    let request = &server.requests()[0];
+    let values = |name| request.header_values(name).collect::<Vec<_>>();
+    assert_eq!(values("accept"), [b"text/plain"]);
+    assert_eq!(values("x-set"), [b"after"]);
+    assert_eq!(values("x-add"), [&b"before"[..], b"2"]);
+    assert_eq!(request.target, "/?b=1&b=2&a=2");
+}
+
+fn a_hook_may_change_method_and_body<C: Client>() {
+    let server = serve();
+    let http = Http::new(server.url("/")).before_attempt(|attempt: Attempt| async {
+        Ok::<_, io::Error>(attempt.set_method(Method::PUT).set_body("x=1"))
+    });
+    C::quick(http).event_data();
+    let request = &server.requests()[0];
+    assert_eq!((&*request.method, &*request.body), ("PUT", &b"x=1"[..]));
+    assert_eq!(request.header("content-length"), Some("3"));
+}
+
+fn types_of_the_crates_http_and_url_are_accepted<C: Client>() {
+    let (home, other) = (Server::start(), serve());
+    home.otherwise(Reply::redirect(307, other.url("/")));
+    let mut secret = HeaderValue::from_static("hidden");
+    secret.set_sensitive(true);
+    let mut headers = HeaderMap::new();
+    headers.insert("x-key", secret.clone());
+    headers.append("x-team", HeaderValue::from_static("a"));
+    headers.append("x-team", HeaderValue::from_static("b"));
+    let url = Url::parse(&home.url("/")).unwrap();
+    let http = Http::from(&url)
+        .method(Method::POST)
+        .header(header::ACCEPT_LANGUAGE, HeaderValue::from_static("en"))
+        .header("x-key-2", secret)
+        .headers(headers);
+    C::quick(http).event_data();
+    let (sent, followed) = (&home.requests()[0], &other.requests()[0]);
+    assert_eq!(sent.method, "POST");
+    for request in [sent, followed] {
+        assert_eq!(request.header("accept-language"), Some("en"));
+        let teams: Vec<_> = request.header_values("x-team").collect();
+        assert_eq!(teams, [b"a", b"b"]);
+    }
+    // What is marked as sensitive stays sensitive.
+    for name in ["x-key", "x-key-2"] {
+        assert_eq!(sent.header(name), Some("hidden"));
+        assert_eq!(followed.header(name), None);
+    }
+
+    let url = Url::parse(&other.url("/")).unwrap();
+    assert_eq!(C::quick(&url).event_data(), "a");
+    assert_eq!(C::quick(url).event_data(), "a");
+}
+
+fn a_token_replaces_an_earlier_one<C: Client>() {
+    let server = serve();
+    let http = Http::new(server.url("/"))
+        .header("Authorization", "Basic eDp5")
+        .bearer_token("old")
+        .bearer_token("new");
+    C::quick(http).event_data();
+    let requests = server.requests();
+    let sent: Vec<_> = requests[0].header_values("authorization").collect();
+    assert_eq!(sent, [b"Bearer new"]);
 }
 
 fn a_hook_may_take_its_time<C: Client>() {
@@ -204,7 +304,7 @@ fn an_error_of_a_hook_fails_the_attempt<C: Client>() {
         .before_attempt(|_| async { Err(io::Error::other("the token service is away")) });
     let mut client = C::quick(http);
     let fault = client.expect_error();
-    assert!(matches!(&fault, Fault::Other(cause) if cause.to_string().contains("token")));
+    assert!(matches!(&fault, Fault::Setup(cause) if cause.to_string().contains("token")));
     assert_eq!(server.accepted_connections(), 0);
 }
 
@@ -225,11 +325,15 @@ fn a_fault_of_a_hook_is_passed_on<C: Client>() {
 fn a_change_of_a_hook_that_cannot_be_made_is_named<C: Client>() {
     let server = serve();
     type Change = fn(Attempt) -> Attempt;
-    let changes: [(&str, Change); 4] = [
-        ("x-evil", |attempt| attempt.header("x-evil", "1\r\nx: y")),
-        ("bad name", |attempt| attempt.header("bad name", "1")),
-        ("url", |attempt| attempt.with_url("nonsense")),
-        ("url", |attempt| attempt.with_url("ftp://127.0.0.1/")),
+    let changes: [(&str, Change); 6] = [
+        ("x-add", |attempt| attempt.header("x-add", "1\r\nx: y")),
+        ("method", |attempt| attempt.set_method("GET /")),
+        ("x-evil", |attempt| {
+            attempt.set_header("x-evil", "1\r\nx: y")
+        }),
+        ("bad name", |attempt| attempt.set_header("bad name", "1")),
+        ("url", |attempt| attempt.set_url("nonsense")),
+        ("url", |attempt| attempt.set_url("ftp://127.0.0.1/")),
     ];
     for (named, change) in changes {
         let http = Http::new(server.url("/"))
@@ -237,7 +341,7 @@ fn a_change_of_a_hook_that_cannot_be_made_is_named<C: Client>() {
         let strategy = error_strategy::always_fail();
         let mut client = C::with(quick(http).error_strategy(strategy));
         match client.expect_error() {
-            Fault::Other(cause) => assert!(cause.to_string().contains(named), "{cause}"),
+            Fault::Setup(cause) => assert!(cause.to_string().contains(named), "{cause}"),
             other => panic!("{other:?}"),
         }
     }
@@ -257,10 +361,10 @@ fn what_cannot_be_sent_is_refused_when_the_client_is_built<C: Client>() {
         ("header", http().header("transfer-encoding", "chunked")),
         ("method", http().method("GET / HTTP/1.1\r\n")),
         ("method", http().method("")),
-        ("url", http().url("")),
-        ("url", http().url("/relative")),
-        ("url", http().url("ftp://127.0.0.1/")),
-        ("url", http().url("http://")),
+        ("url", http().set_url("")),
+        ("url", http().set_url("/relative")),
+        ("url", http().set_url("ftp://127.0.0.1/")),
+        ("url", http().set_url("http://")),
         ("proxy", http().proxy("not a url")),
     ] {
         match C::build(SseClient::builder(bad)).err() {

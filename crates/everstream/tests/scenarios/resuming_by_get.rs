@@ -223,10 +223,36 @@ fn the_hook_sees_the_get<C: Client>() {
 fn the_hook_can_not_describe_a_body_that_is_not_there<C: Client>() {
     let server = Server::start();
     let http = call(&server).before_attempt(|attempt: Attempt| async {
-        Ok::<_, std::io::Error>(attempt.header("content-type", "application/json"))
+        Ok::<_, std::io::Error>(
+            attempt
+                .set_header("content-type", "text/plain")
+                .set_body("hello"),
+        )
     });
     let request = get::<C>(http, &server);
     assert_eq!(request.header("content-type"), None);
+    assert!(request.body.is_empty());
+    let first = &server.requests()[0];
+    assert_eq!(first.header("content-type"), Some("text/plain"));
+    assert_eq!(first.body, b"hello");
+}
+
+#[cfg(feature = "json")]
+mod json {
+    use super::*;
+
+    for_both_clients!(the_get_has_no_type_of_a_json_body);
+
+    fn the_get_has_no_type_of_a_json_body<C: Client>() {
+        let server = Server::start();
+        let http = Http::new(server.url("/mcp")).json(&["call"]);
+        let request = get::<C>(http, &server);
+        assert_eq!(request.method, "GET");
+        assert_eq!(request.header("content-type"), None);
+        assert!(request.body.is_empty());
+        let first = &server.requests()[0];
+        assert_eq!(first.header("content-type"), Some("application/json"));
+    }
 }
 
 fn without_an_id_nothing_is_resumed<C: Client>() {

@@ -104,8 +104,8 @@ fn secrets_of_a_hook_do_not_follow_either<C: Client>() {
         let attempt = attempt
             .header("Proxy-Authorization", "hidden")
             .header("X-Team", "a");
-        let attempt = attempt.sensitive_header("X-Api-Key", "hidden");
-        Ok::<_, std::io::Error>(attempt.sensitive_header("X-Key-2", "hidden"))
+        let attempt = attempt.set_sensitive_header("X-Api-Key", "hidden");
+        Ok::<_, std::io::Error>(attempt.set_sensitive_header("X-Key-2", "hidden"))
     });
     C::quick(http).event_data();
     assert_secrets(&home.requests()[0], true);
@@ -150,7 +150,7 @@ fn basic_auth_is_a_header_that_is_a_secret<C: Client>() {
     let http = Http::new(home.url("/"))
         .basic_auth("a", "")
         .before_attempt(move |attempt| {
-            let attempt = attempt.with_url(&mirror);
+            let attempt = attempt.set_url(&mirror);
             async move { Ok::<_, Fault>(attempt) }
         });
     C::quick(http).event_data();

@@ -48,19 +48,19 @@ fn a_blocking_reader<C: Client>() {
 }
 
 fn an_iterator<C: Client>() {
-    assert_a_and_b::<C>(|| Connection::from_iter(CHUNKS.map(Ok::<_, io::Error>)));
+    assert_a_and_b::<C>(|| Connection::from_iterator(CHUNKS.map(Ok::<_, io::Error>)));
 }
 
 fn empty_chunks_are_no_end<C: Client>() {
     let chunks = || ["", "data: a\n", "", "", "\n", "data: b\n\n", ""].map(Ok::<_, io::Error>);
-    assert_a_and_b::<C>(move || Connection::from_iter(chunks()));
+    assert_a_and_b::<C>(move || Connection::from_iterator(chunks()));
     assert_a_and_b::<C>(move || Connection::from_stream(stream::iter(chunks())));
 }
 
 fn an_error_of_a_source_breaks_the_connection<C: Client>() {
     let chunks = || [Ok("data: a\n\n"), Err(io::Error::other("torn"))];
     let makes: [fn() -> Connection; 2] = [
-        || Connection::from_iter([Ok("data: a\n\n"), Err(io::Error::other("torn"))]),
+        || Connection::from_iterator([Ok("data: a\n\n"), Err(io::Error::other("torn"))]),
         || Connection::from_read(Cursor::new("data: a\n\n").chain(Torn)),
     ];
     let all = makes
@@ -84,7 +84,7 @@ fn an_error_of_a_source_breaks_the_connection<C: Client>() {
 fn a_panic_of_a_blocking_source_breaks_the_connection<C: Client>() {
     let makes: [fn() -> Connection; 2] = [
         || {
-            Connection::from_iter(std::iter::from_fn(|| -> Option<io::Result<&str>> {
+            Connection::from_iterator(std::iter::from_fn(|| -> Option<io::Result<&str>> {
                 panic!("of the source, on purpose")
             }))
         },

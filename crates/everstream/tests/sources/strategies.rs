@@ -33,8 +33,11 @@ fn an_error_of_connect_is_a_refused_connection<C: Client>() {
 }
 
 fn a_fault_of_connect_is_passed_on<C: Client>() {
-    let strategy = connect_fn(|_| async { Err::<Connection, _>(Fault::Other("mine".into())) });
-    assert!(matches!(C::quick(strategy).expect_error(), Fault::Other(_)));
+    let strategy = connect_fn(|_| async { Err::<Connection, _>(Fault::Source("mine".into())) });
+    assert!(matches!(
+        C::quick(strategy).expect_error(),
+        Fault::Source(_)
+    ));
 }
 
 fn a_panic_of_connect_is_over_with_its_attempt<C: Client>() {

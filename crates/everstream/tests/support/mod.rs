@@ -266,7 +266,9 @@ impl Client for Blocking {
     const BLOCKING: bool = true;
 
     fn build(builder: Builder) -> Result<Self, Error> {
-        builder.build_blocking().map(Blocking)
+        Builder::<blocking::SseClient>::from(builder)
+            .build()
+            .map(Blocking)
     }
     fn start(&mut self) -> Result<(), Error> {
         self.0.start()
@@ -284,7 +286,12 @@ impl Client for Blocking {
         self.0.events().next()
     }
     fn event_within(&mut self, limit: Duration) -> Option<Option<Result<Event, Error>>> {
-        self.0.next_event_timeout(limit).ok()
+        match self.0.next_event_timeout(limit) {
+            Ok(blocking::Next::Item(event)) => Some(Some(Ok(event))),
+            Ok(blocking::Next::TimedOut) => None,
+            Ok(blocking::Next::Ended) => Some(None),
+            Err(error) => Some(Some(Err(error))),
+        }
     }
     fn interrupt(&mut self) {
         self.0.interrupt();

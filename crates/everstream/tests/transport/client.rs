@@ -40,7 +40,9 @@ impl Kind {
                     .unwrap();
                 Client::Async(Box::new(builder.build()?), runtime)
             }
-            Kind::Blocking => Client::Blocking(Box::new(builder.build_blocking()?)),
+            Kind::Blocking => Client::Blocking(Box::new(
+                Builder::<blocking::SseClient>::from(builder).build()?,
+            )),
         })
     }
 
@@ -55,9 +57,12 @@ impl Client {
             Client::Async(client, runtime) => runtime
                 .block_on(async { tokio::time::timeout(LIMIT, client.next_action()).await })
                 .expect("an action in time"),
-            Client::Blocking(client) => client
-                .next_action_timeout(LIMIT)
-                .expect("an action in time"),
+            Client::Blocking(client) => match client.next_action_timeout(LIMIT) {
+                Ok(blocking::Next::Item(action)) => Some(Ok(action)),
+                Ok(blocking::Next::TimedOut) => panic!("an action in time"),
+                Ok(blocking::Next::Ended) => None,
+                Err(error) => Some(Err(error)),
+            },
         }
     }
 

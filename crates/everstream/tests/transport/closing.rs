@@ -168,9 +168,10 @@ fn child_looks_up() {
                     .await
                     .is_err()
             }),
-            Client::Blocking(client) => client
-                .next_action_timeout(Duration::from_millis(200))
-                .is_err(),
+            Client::Blocking(client) => matches!(
+                client.next_action_timeout(Duration::from_millis(200)),
+                Ok(everstream::blocking::Next::TimedOut)
+            ),
         };
         assert!(none, "the look-up has ended");
         stopped(kind, &http, || {}, || {});

@@ -198,6 +198,7 @@ impl Exchange {
     }
 
     /// Ends the response with this status and this header, and a cookie.
+    #[cfg(feature = "cookies")]
     pub(crate) fn set_cookie(mut self, status: u16, (name, value): (&str, &str), cookie: &str) {
         let head = http::Response::builder()
             .status(status)

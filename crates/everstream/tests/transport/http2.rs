@@ -159,7 +159,7 @@ fn clients_of_one_http_share_a_connection() {
         let mut followed = Vec::new();
         for number in 0..5 {
             let url = server.url(&format!("/feed/{number}"));
-            let mut client = SseClient::new(http.clone().url(url)).unwrap();
+            let mut client = SseClient::new(http.clone().set_url(url)).unwrap();
             let started = tokio::spawn(async move {
                 client.start().await.unwrap();
                 client

@@ -19,7 +19,7 @@ fn sent(headers: &[(&str, &str)], check: impl Fn(&Exchange) + Sync) {
     both(|kind| {
         let mut http = Http::new(server.url("/feed?a=b"));
         for (name, value) in headers {
-            http = http.header(*name, value);
+            http = http.header(*name, *value);
         }
         let mut client = kind.build(builder(http));
         std::thread::scope(|scope| {

@@ -176,7 +176,8 @@ fn child_of_the_blocking_client() {
     let server = server();
     let log = Log::default();
     tracing::subscriber::with_default(log.clone(), || {
-        let mut client: blocking::SseClient = builder(&server).build_blocking().unwrap();
+        let builder: everstream::Builder<blocking::SseClient> = builder(&server).into();
+        let mut client = builder.build().unwrap();
         while let Some(Ok(_)) = client.next_event() {}
     });
     assert_told(&log, &server);
@@ -199,10 +200,10 @@ fn logged(replies: Vec<Reply>, method: &'static str, last: &str) -> Vec<String> 
     }
     let log = Log::default();
     tracing::subscriber::with_default(log.clone(), || {
-        let mut client = SseClient::builder(Http::new(server.url("/")).method(method))
+        let mut client = blocking::SseClient::builder(Http::new(server.url("/")).method(method))
             .initial_retry_delay(Duration::ZERO)
             .error_strategy(error_strategy::always_continue())
-            .build_blocking()
+            .build()
             .unwrap();
         while !log.own(Level::WARN).iter().any(|line| line.contains(last)) {
             if client.next_action().is_none() {
@@ -235,7 +236,7 @@ fn child_that_retries_an_untrusted_certificate() {
                 .root_certificates(authority.pem())
                 .before_attempt(move |attempt: Attempt| {
                     let url = &urls[usize::from(attempt.number() == 2)];
-                    std::future::ready(Ok::<_, Error>(attempt.with_url(url)))
+                    std::future::ready(Ok::<_, Error>(attempt.set_url(url)))
                 });
             let builder = SseClient::builder(http)
                 .initial_retry_delay(Duration::ZERO)
@@ -291,9 +292,9 @@ fn child_that_is_warned() {
     server.enqueue(Reply::stream().event("a").stall());
     let log = Log::default();
     tracing::subscriber::with_default(log.clone(), || {
-        let mut client = SseClient::builder(server.url("/"))
+        let mut client = blocking::SseClient::builder(server.url("/"))
             .initial_retry_delay(Duration::ZERO)
-            .build_blocking()
+            .build()
             .unwrap();
         client.next_event();
         client.interrupt();
@@ -309,9 +310,9 @@ fn child_that_is_warned() {
         .unwrap();
     let log = Log::default();
     tracing::subscriber::with_default(log.clone(), || {
-        let mut client: blocking::SseClient = SseClient::builder(format!("http://{address}/"))
+        let mut client = blocking::SseClient::builder(format!("http://{address}/"))
             .retry_delay_strategy(everstream::retry_delay::backoff().jitter(0.0))
-            .build_blocking()
+            .build()
             .unwrap();
         client.next_action();
     });

@@ -6,7 +6,9 @@ mod cancelling;
 mod certs;
 mod client;
 mod closing;
+#[cfg(all(feature = "brotli", feature = "zstd"))]
 mod compression;
+#[cfg(all(feature = "brotli", feature = "zstd"))]
 mod compression_faults;
 mod connecting;
 #[cfg(feature = "cookies")]

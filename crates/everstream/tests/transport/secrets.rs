@@ -24,7 +24,7 @@ fn secretive(url: &str) -> Http {
         .before_attempt(|attempt: Attempt| async {
             let attempt = attempt
                 .query("fresh", "hunter2-fresh")
-                .sensitive_header("X-Fresh", "hunter2-fresh");
+                .set_sensitive_header("X-Fresh", "hunter2-fresh");
             assert_quiet(&attempt);
             Ok::<_, Error>(attempt)
         })
@@ -187,9 +187,9 @@ fn settings_that_can_not_be_used_do_not_print_secrets() {
 fn attempts_that_can_not_be_made_do_not_print_secrets() {
     type Change = fn(Attempt) -> Attempt;
     let changes: [Change; 3] = [
-        |attempt| attempt.with_url("https://user:hunter2@/?hunter2"),
+        |attempt| attempt.set_url("https://user:hunter2@/?hunter2"),
         |attempt| attempt.bearer_token("hunter2\n"),
-        |attempt| attempt.sensitive_header("X-Api-Key", "hunter2\n"),
+        |attempt| attempt.set_sensitive_header("X-Api-Key", "hunter2\n"),
     ];
     for kind in [Kind::Async, Kind::Blocking] {
         for change in changes {

@@ -142,11 +142,11 @@ async fn a_body_that_is_cut_anywhere_gives_all_that_was_flushed_and_a_fault() {
 
             let broken = [
                 Ok(Bytes::copy_from_slice(&body[..at])),
-                Err(Fault::Other("broken".into())),
+                Err(Fault::Source("broken".into())),
             ];
             let (text, fault) = decode_body(coding, broken.into_iter()).await;
             assert!(text.starts_with(&flushed), "{} {at}", coding.token());
-            assert!(matches!(fault, Some(Fault::Other(_))), "{fault:?}");
+            assert!(matches!(fault, Some(Fault::Source(_))), "{fault:?}");
         }
     }
 }

@@ -1,44 +1,36 @@
 //! Data that is JSON.
 
-use std::fmt;
+use alloc::string::String;
+use core::error::Error;
+use core::fmt;
 
-use everstream_core::Event;
-use serde::de::DeserializeOwned;
+use serde::Deserialize;
 
-/// Reads an event's data as JSON.
-///
-/// ```
-/// use everstream::{Event, JsonExt};
-///
-/// #[derive(serde::Deserialize)]
-/// struct Price {
-///     eur: u32,
-/// }
-///
-/// let event = Event::new("price", r#"{"eur": 7}"#, None);
-/// let price: Price = event.json()?;
-/// assert_eq!(price.eur, 7);
-/// # Ok::<(), everstream::JsonError>(())
-/// ```
-pub trait JsonExt {
-    /// The data as a value.
+use crate::event::Event;
+
+impl Event {
+    /// Reads the data as JSON. The value may borrow from the event.
     ///
     /// ```
-    /// use everstream::{Event, JsonExt};
+    /// use everstream_core::Event;
     ///
-    /// let event = Event::new("", "[1, 2]", None);
-    /// assert_eq!(event.json::<Vec<u32>>()?, [1, 2]);
-    /// # Ok::<(), everstream::JsonError>(())
+    /// #[derive(serde::Deserialize)]
+    /// struct Price<'a> {
+    ///     currency: &'a str,
+    ///     amount: u32,
+    /// }
+    ///
+    /// let event = Event::new("price", r#"{"currency": "eur", "amount": 7}"#, None);
+    /// let price: Price<'_> = event.json()?;
+    /// assert_eq!((price.currency, price.amount), ("eur", 7));
+    /// # Ok::<(), everstream_core::JsonError>(())
     /// ```
     ///
     /// # Errors
     ///
     /// [`JsonError`], if it isn't JSON or not that of a `T`.
-    fn json<T: DeserializeOwned>(&self) -> Result<T, JsonError>;
-}
-
-impl JsonExt for Event {
-    fn json<T: DeserializeOwned>(&self) -> Result<T, JsonError> {
+    #[cfg_attr(docsrs, doc(cfg(feature = "json")))]
+    pub fn json<'a, T: Deserialize<'a>>(&'a self) -> Result<T, JsonError> {
         serde_json::from_str(self.data()).map_err(|source| JsonError {
             event: self.event().into(),
             data: self.data().chars().take(SHOWN).collect(),
@@ -53,7 +45,7 @@ const SHOWN: usize = 80;
 /// An event's data isn't the JSON that was expected.
 ///
 /// ```
-/// use everstream::{Event, JsonExt};
+/// use everstream_core::Event;
 ///
 /// let error = Event::new("price", "[DONE]", None).json::<u32>().unwrap_err();
 /// assert_eq!(error.to_string(), r#"the data of an event "price" isn't what was expected: "[DONE]""#);
@@ -75,8 +67,8 @@ impl fmt::Display for JsonError {
     }
 }
 
-impl std::error::Error for JsonError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+impl Error for JsonError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
         Some(&self.source)
     }
 }
