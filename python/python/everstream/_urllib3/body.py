@@ -24,8 +24,9 @@ class Body(_body.Body):
         self._response = response
         #: Whether a missing part is an error. http.client ignores a length that it can't read, and
         #: the user may have switched the check off.
-        self.has_checked_end = response.chunked or (
-            response.length_remaining is not None and response.enforce_content_length
+        self.has_checked_end: bool = response.chunked or (
+            response.length_remaining is not None
+            and getattr(response, "enforce_content_length", False)
         )
         self._decoder = Decoder(None)
         self._pieces: Iterator[bytes] = iter(())
