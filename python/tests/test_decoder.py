@@ -1,4 +1,4 @@
-"""Content codings of what aiohttp and httpx receive."""
+"""Content codings of what aiohttp, httpx and urllib3 receive."""
 
 from __future__ import annotations
 
@@ -80,6 +80,24 @@ def test_brotli_is_decoded_however_it_is_cut() -> None:
     whole = pytest.importorskip("brotli").compress(b"data" * 1000)
     assert "br" in codings()
     assert decoded("br", *(bytes([byte]) for byte in whole)) == b"data" * 1000
+
+
+def test_brotli_that_is_cut_off_is_an_error() -> None:
+    brotli = pytest.importorskip("brotli")
+    packer = brotli.Compressor()
+    flushed = packer.process(b"data") + packer.flush()
+    with pytest.raises(DecodeError, match="ended"):
+        decoded("br", flushed)
+    assert decoded("br", flushed + packer.finish()) == b"data"
+    assert decoded("br") == b""
+
+
+def test_zstd_that_is_cut_off_is_an_error() -> None:
+    frame = zstd_frame(b"data")
+    for cut in range(1, len(frame)):
+        with pytest.raises(DecodeError, match="ended"):
+            decoded("zstd", frame[:cut])
+    assert decoded("zstd") == b""
 
 
 def test_what_came_before_a_failure_is_decoded_first() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import zlib
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from async_sources import async_canned, connect_by, run
 from everstream import AsyncSSEClient, SSEClient
 from everstream.actions import Action, Event, Fault
 from everstream.config import ConnectStrategy, ErrorStrategy
+from everstream.errors import ReadError
 from everstream.testing import Reply, SSEServer
 from httpx_clients import LIBRARIES, new_client, skip_if_missing
 from sources import canned
@@ -123,6 +125,34 @@ def test_the_end_of_a_custom_source_proves_nothing() -> None:
             return [action async for action in client.all]
 
     assert end_of(run(main())).discarded_bytes == 8
+
+
+@pytest.mark.parametrize("framing", ["chunked", "content_length"])
+def test_the_last_event_of_a_coding_that_is_cut_off_is_not_delivered(
+    server: SSEServer, by: str, framing: str
+) -> None:
+    packer = zlib.compressobj(wbits=31)
+    body = packer.compress(UNFINISHED.encode()) + packer.flush(zlib.Z_SYNC_FLUSH)
+    framed = Reply.stream().content_length(len(body))
+    cut = framed if framing == "content_length" else Reply.stream().chunked()
+    server.enqueue(cut.header("Content-Encoding", "gzip").send(body))
+    once = ErrorStrategy.always_fail()
+    with pytest.raises(ReadError):
+        read(by, server.url(), error_strategy=once, dispatch_unfinished=True)
+
+
+@pytest.mark.parametrize(
+    ("length", "options"), [("abc", {}), ("-1", {}), ("500", {"enforce_content_length": False})]
+)
+def test_a_length_that_urllib3_does_not_check_proves_nothing(
+    server: SSEServer, length: str, options: dict[str, Any]
+) -> None:
+    head = f"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: {length}\r\n\r\n"
+    server.enqueue(Reply.raw(head).send(UNFINISHED))
+    connect = ConnectStrategy.http(server.url(), urllib3_request_options=options)
+    with SSEClient(connect, dispatch_unfinished=True) as client:
+        _, end = client.all
+    assert end_of([end]).discarded_bytes == len(UNFINISHED)
 
 
 def test_an_interruption_and_a_break_discard_without_a_warning(server: SSEServer, by: str) -> None:

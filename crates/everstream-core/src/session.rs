@@ -375,7 +375,8 @@ impl<B: AsRef<[u8]>> Session<B> {
                     self.id_received = true;
                     self.schedule.delivered();
                 }
-                Ok(Some(Item::Skipped) | None) => {}
+                Ok(Some(Item::Skipped)) => self.id_received |= self.decoder.has_skipped_id(),
+                Ok(None) => {}
                 Err(error) => self.too_large(error),
             }
         }
@@ -414,7 +415,7 @@ impl<B: AsRef<[u8]>> Session<B> {
                 self.id_received = true;
                 self.schedule.delivered();
             }
-            Ok(_) => {}
+            Ok(_) => self.id_received |= self.decoder.has_skipped_id(),
             Err(error) => self.too_large(error),
         }
         None

@@ -352,6 +352,8 @@ impl Driver {
                 self.session.handle_data(bytes, now);
             }
             Poll::Ready(Some(Err(fault))) => self.session.handle_fault(fault, now),
+            // The user has just stopped it, and with it a source that blocked: that proves nothing.
+            Poll::Ready(None) if !self.handle.is_quiet() => {}
             Poll::Ready(None) => self.session.handle_end(ending, now),
             Poll::Pending => self.session.handle_timeout(now),
         }

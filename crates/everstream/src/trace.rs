@@ -51,7 +51,7 @@ impl Log {
             let mut line = "connected".to_owned();
             let url = start.url.as_deref().map(|url| RedactedUrl(url).to_string());
             if let Some(to) = url.or_else(|| self.name.clone()) {
-                line += &format!(" to {to}");
+                line += &format!(" to {}", OneLine(&to));
             }
             if let Some(status) = start.status {
                 line += &format!(", status {status}");
@@ -122,7 +122,7 @@ impl Log {
     fn withheld(&self, names: &[String], url: Option<&str>) {
         use everstream_http::policy::withheld_message;
         if let Some(text) = withheld_message(names, url.unwrap_or_default()) {
-            self.warn(|| text);
+            self.warn(|| OneLine(&text).to_string());
         }
     }
 
@@ -176,15 +176,59 @@ fn seconds(time: Duration) -> String {
     format!("{:.1} s", time.as_secs_f64())
 }
 
-/// Servers choose part of these texts: control characters are escaped.
+/// Servers and sources choose part of these texts: what can't be seen, ends a line or changes the
+/// direction of text is escaped.
 struct OneLine<'a>(&'a str);
+
+fn is_escaped(char: char) -> bool {
+    char.is_control()
+        || matches!(char, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
 
 impl fmt::Display for OneLine<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         use fmt::Write as _;
-        self.0.chars().try_for_each(|char| match char.is_control() {
+        self.0.chars().try_for_each(|char| match is_escaped(char) {
             true => write!(f, "{}", char.escape_debug()),
             false => f.write_char(char),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    #[test]
+    fn what_a_server_or_a_source_says_stays_one_line_and_in_its_direction() {
+        let (sender, lines) = mpsc::channel();
+        let sink = move |_, line| sender.send(line).unwrap();
+        let log = Log {
+            name: None,
+            sink: Some(Box::new(sink)),
+        };
+        let said = "a\nb\u{2028}c\u{2029}d\u{202e}e\u{2066}f\u{61c}g\u{85}h\u{1b}";
+        let escaped = r"a\nb\u{2028}c\u{2029}d\u{202e}e\u{2066}f\u{61c}g\u{85}h\u{1b}";
+
+        let mut start = Start::default();
+        start.url = Some(format!("https://a.test/{said}"));
+        log.connected(&start);
+        assert_eq!(
+            lines.try_recv().unwrap(),
+            format!("connected to https://a.test/{escaped}")
+        );
+
+        let mut end = End::default();
+        end.ignored_text = Some(said.to_owned());
+        log.ended("the stream ended", &end, None);
+        let line = lines.try_recv().unwrap();
+        assert!(line.ends_with(escaped), "{line}");
+        _ = lines.try_recv();
+
+        log.lost(&Fault::Connect(said.into()), Duration::ZERO, false);
+        let line = lines.try_recv().unwrap();
+        assert!(line.contains(escaped), "{line}");
     }
 }

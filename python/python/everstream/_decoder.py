@@ -1,4 +1,4 @@
-"""Content codings of what aiohttp and httpx receive, decoded as it comes."""
+"""Content codings of what aiohttp, httpx and urllib3 receive, decoded as it comes."""
 
 from __future__ import annotations
 
@@ -102,27 +102,29 @@ class _Zlib:
 
 
 class _Brotli:
-    """It isn't asked where its end is."""
-
-    is_complete: Final = True
-
     def __init__(self) -> None:
-        inner = _brotli().Decompressor()
+        self._inner: Any = _brotli().Decompressor()
         # brotlicffi's name for it, and brotli's.
-        self._decode: Any = getattr(inner, "decompress", None) or inner.process
+        self._decode: Any = getattr(self._inner, "decompress", None) or self._inner.process
+        self._is_empty = True
+
+    @property
+    def is_complete(self) -> bool:
+        return self._is_empty or bool(self._inner.is_finished())
 
     def decode(self, data: bytes) -> Iterator[bytes]:
+        self._is_empty = False
         yield self._decode(data)
 
 
 class _Zstd:
-    """It isn't asked whether its last frame is whole."""
-
-    is_complete: Final = True
-
     def __init__(self) -> None:
         self._new: Any = _zstd()
         self._frame: Any = None
+
+    @property
+    def is_complete(self) -> bool:
+        return self._frame is None or bool(self._frame.eof)
 
     def decode(self, data: bytes) -> Iterator[bytes]:
         while data:

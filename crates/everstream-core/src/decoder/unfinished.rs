@@ -119,6 +119,11 @@ impl Decoder {
         self.item(step, &Lent::default())
     }
 
+    /// Whether the block that was skipped just now had an id.
+    pub(crate) fn has_skipped_id(&self) -> bool {
+        self.dispatched && self.block.skipped && self.block.has_id
+    }
+
     /// A line before which there was no field and no comment. Returns it without a BOM.
     #[cold]
     pub(super) fn open_with<'i>(&mut self, line: &'i [u8], end: LineEnd) -> &'i [u8] {

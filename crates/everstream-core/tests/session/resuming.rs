@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use everstream_core::error_strategy::{ErrorStrategy, Verdict};
-use everstream_core::{Fault, SessionConfig, Timestamp, error_strategy};
+use everstream_core::{Fault, Oversize, SessionConfig, Timestamp, error_strategy};
 
 use super::script::*;
 
@@ -53,6 +53,19 @@ fn an_id_is_resumed_from_after_a_fault_and_after_a_clean_end() {
         script.wait();
         assert_eq!(script.next(), resume_with_get("8"));
     }
+}
+
+#[test]
+fn the_id_of_an_event_that_is_skipped_is_resumed_from() {
+    let mut script = Script::open(|config| {
+        resuming(config);
+        config.max_event_size = 20;
+        config.oversize = Oversize::Skip;
+    });
+    script.receive("id: 7\ndata: longer than 20 bytes\n\n");
+    script.end_and_go_on();
+    script.wait();
+    assert_eq!(script.next(), resume_with_get("7"));
 }
 
 #[test]

@@ -203,7 +203,13 @@ impl Body {
         matches!(self, Body::Reqwest(body) if body.is_from_elsewhere)
     }
 
-    /// What its end will prove.
+    /// Whether the end that it has come to may be a reset, and proves nothing.
+    #[cfg(feature = "reqwest")]
+    pub(super) fn hid_reset(&self) -> bool {
+        matches!(self, Body::Reqwest(body) if body.hid_reset)
+    }
+
+    /// What its end will prove, unless it hides a reset.
     pub(super) fn ending(&self) -> Ending {
         match self {
             Body::Http1(body) => body.ending(),

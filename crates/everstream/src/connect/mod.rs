@@ -421,6 +421,10 @@ impl Chunks {
             Source::Any(bytes) => bytes.as_mut().poll_next(cx),
         };
         self.over = matches!(next, Poll::Ready(None | Some(Err(_))));
+        #[cfg(feature = "reqwest")]
+        if self.over && matches!(&self.source, Source::Body(body) if body.hid_reset()) {
+            self.ending = Ending::Unproven;
+        }
         next
     }
 }

@@ -3,7 +3,7 @@
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use ::http::HeaderMap;
+use ::http::{HeaderMap, Version};
 use bytes::Bytes;
 use everstream_core::{Ending, Fault};
 use everstream_http::exchange::Request;
@@ -62,6 +62,8 @@ pub(super) async fn send(
         body: connections::Body::Reqwest(Body {
             body,
             ending,
+            may_hide_reset: version >= Version::HTTP_2,
+            hid_reset: false,
             #[cfg(feature = "cookies")]
             is_from_elsewhere,
         }),
@@ -91,6 +93,11 @@ pub(super) struct Body {
     #[cfg(feature = "cookies")]
     pub(super) is_from_elsewhere: bool,
     pub(super) ending: Ending,
+    /// It is one of HTTP/2: after a reset with NO_ERROR hyper says that the body has ended, and its
+    /// older versions do after CANCEL.
+    may_hide_reset: bool,
+    /// It has ended so, perhaps: without END_STREAM.
+    pub(super) hid_reset: bool,
 }
 
 impl Body {
@@ -107,7 +114,10 @@ impl Body {
                     _ => continue,
                 },
                 Some(Err(error)) => Some(Err(Fault::Read(failure(error, "mid-response").into()))),
-                None => None,
+                None => {
+                    self.hid_reset = self.may_hide_reset && !self.body.is_end_stream();
+                    None
+                }
             });
         }
     }

@@ -4,8 +4,11 @@ use std::future::pending;
 use std::io::{self, Cursor, Read};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, mpsc};
+use std::task::Poll;
 
-use everstream::{ConnectStrategy, Connection, Fault, Handle, connect_fn, error_strategy};
+use everstream::{
+    Action, ConnectStrategy, Connection, End, Ending, Fault, Handle, connect_fn, error_strategy,
+};
 use everstream_testing::Gate;
 use futures_util::{StreamExt, stream};
 
@@ -24,6 +27,7 @@ for_both_clients!(
     a_connect_that_never_answers_is_abandoned,
     what_comes_with_a_close_is_not_handed_out,
     what_comes_with_an_interrupt_is_handed_out_first,
+    a_source_that_an_interrupt_ends_is_not_complete,
 );
 
 /// Makes connections that count how often their closers are called. Each gives one event, then
@@ -255,4 +259,29 @@ fn what_comes_with_an_interrupt_is_handed_out_first<C: Client>() {
     let mut client = calling::<C>(Handle::interrupt);
     client.expect_event("a");
     client.expect_clean_end();
+}
+
+/// A source that blocks within its poll, as those of Python do, is ended by whoever interrupts.
+fn a_source_that_an_interrupt_ends_is_not_complete<C: Client>() {
+    let handle: Arc<OnceLock<Handle>> = Arc::default();
+    let strategy = connecting({
+        let handle = handle.clone();
+        move || {
+            let handle = handle.clone();
+            let first = stream::iter([Ok::<_, io::Error>("data: a\n\ndata: b\n")]);
+            let rest = stream::poll_fn(move |_| {
+                handle.get().unwrap().interrupt();
+                Poll::Ready(None)
+            });
+            Connection::from_stream(first.chain(rest)).with_ending(Ending::Complete)
+        }
+    });
+    let mut client = C::build(quick(strategy).dispatch_unfinished(true)).unwrap();
+    _ = handle.set(client.handle());
+    client.expect_start();
+    client.expect_event("a");
+    match client.next_action() {
+        Some(Ok(Action::End(end))) => assert_eq!(*end, End::default()),
+        other => panic!("{other:?}"),
+    }
 }

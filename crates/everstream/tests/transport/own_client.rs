@@ -1,15 +1,18 @@
 //! Clients of reqwest that the program brings itself.
 
 use std::net::TcpListener;
+use std::thread;
 use std::time::Duration;
 
-use everstream::{Fault, Http, SseClient};
+use everstream::{Action, Fault, Http, SseClient};
 use everstream_testing::{Reply, Server};
+use h2::Reason;
 use reqwest::redirect::Policy;
 
 use super::LIMIT;
 use super::certs::{Authority, Validity};
 use super::client::{both, chain};
+use super::h2_server::{H2Server, Stream};
 use super::tls_server::TlsServer;
 use crate::support::reqwest_client;
 
@@ -91,4 +94,44 @@ fn the_total_timeout_of_a_client_of_ones_own_is_a_fault_and_not_the_end() {
         assert_eq!(client.event().data(), "hello");
     });
     assert!(server.wait_for_requests(4, LIMIT));
+}
+
+/// hyper hides such a reset: it says that the body has ended.
+#[test]
+fn a_stream_of_a_client_of_ones_own_that_is_reset_is_not_complete() {
+    let server = H2Server::cleartext();
+    let reset: fn(Stream) = |stream| stream.reset(Reason::NO_ERROR);
+    let ends = [(reset, 0), (Stream::end, 1)];
+    both(|kind| {
+        for (end, dispatched) in ends {
+            let own = reqwest_client::builder()
+                .http2_prior_knowledge()
+                .build()
+                .unwrap();
+            let http = Http::new(server.url("/")).client(own);
+            let builder = SseClient::builder(http).dispatch_unfinished(true);
+            let mut client = kind.build(builder);
+            let stream = thread::scope(|scope| {
+                let stream = scope.spawn(|| {
+                    let mut stream = server.next().stream();
+                    stream.send("data: a\n\ndata: b\n");
+                    stream
+                });
+                // A reset would overtake it.
+                assert_eq!(client.event().data(), "a");
+                stream.join().unwrap()
+            });
+            end(stream);
+            let mut events = 0;
+            let end = loop {
+                match client.next() {
+                    Some(Ok(Action::Event(_))) => events += 1,
+                    Some(Ok(Action::End(end))) => break end,
+                    other => panic!("{other:?}"),
+                }
+            };
+            assert_eq!(events, dispatched);
+            assert_eq!(end.discarded_bytes, 8 * (1 - dispatched));
+        }
+    });
 }

@@ -31,6 +31,7 @@ if not hasattr(urllib3.HTTPResponse, "read1"):
     )
 
 from .. import _native
+from .._decoder import codings
 from .attempt import Attempt
 from .request import BODY_OPTIONS, Request
 from .wire import Wire
@@ -100,7 +101,7 @@ class Urllib3Strategy(ConnectStrategy):
                 query_params=query_params,
                 has_body=any(name in options for name in BODY_OPTIONS),
                 follow_redirects=follow_redirects,
-                codings=urllib3.HTTPResponse.CONTENT_DECODERS,
+                codings=codings(),
                 any_content_type=any_content_type,
                 cookies=cookies,
             ),

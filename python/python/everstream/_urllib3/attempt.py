@@ -46,7 +46,7 @@ class Attempt:
                         url=url,
                         withheld_headers=withheld,
                     )
-                    result._proves_end = exchange.proves_end
+                    result._proves_end = exchange.proves_end and body.has_checked_end
                     return result
                 if next_step == "error":
                     body.read_error(exchange)
