@@ -205,7 +205,7 @@ mod tests {
 
     /// What DESIGN.md names: the traits of the field, with what their methods take, the types of HTTP
     /// and URLs in everstream-http, and a client of the user's own.
-    const FOREIGN: [&str; 17] = [
+    const FOREIGN: [&str; 16] = [
         "futures_core::stream::FusedStream",
         "futures_core::stream::Stream",
         "http::header::map::HeaderMap",
@@ -216,7 +216,6 @@ mod tests {
         "http::version::Version",
         "reqwest::async_impl::client::Client",
         "serde_core::de::Deserialize",
-        "serde_core::de::DeserializeOwned",
         "serde_core::de::Deserializer",
         "serde_core::ser::Serialize",
         "serde_core::ser::Serializer",
@@ -292,6 +291,7 @@ mod tests {
         assert!(lines > 500, "{lines}");
         // `impl Trait for &str` is listed with methods of `str`.
         found.remove("str::into_connect_strategy");
+        found.remove("url::Url::into_connect_strategy");
         assert_eq!(
             found.iter().map(String::as_str).collect::<Vec<_>>(),
             FOREIGN
