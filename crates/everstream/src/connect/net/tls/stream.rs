@@ -124,8 +124,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream<S> {
         }
     }
 
-    /// Processes what was received, up to the first data for a reader with `room`. Returns whether the
-    /// handshake is done. After an error it sends the alert that tells the server why, if it can.
+    /// Processes what was received, until a reader's `room` is full. Returns whether the handshake is
+    /// done. After an error it sends the alert that tells the server why, if it can.
     fn process(
         &mut self,
         cx: &mut Context<'_>,
@@ -178,12 +178,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream<S> {
                     discard += record.discard;
                     let mut payload = record.payload;
                     if let Some(room) = &mut room {
-                        if !payload.is_empty() {
-                            stops = Some(true);
-                        }
                         let fits = payload.len().min(room.remaining());
                         room.put_slice(&payload[..fits]);
                         payload = &payload[fits..];
+                        if room.remaining() == 0 {
+                            stops = Some(true);
+                        }
                     }
                     self.plain.extend_from_slice(payload);
                 },
@@ -356,7 +356,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for TlsStream<S> {
                 return Poll::Ready(Err(io::ErrorKind::NotConnected.into()));
             }
             if !this.has_ended {
-                this.process(cx, Some(room), Then::Nothing)?;
+                let processed = this.process(cx, Some(&mut *room), Then::Nothing);
+                // What precedes an error is delivered first. The next read returns the error again.
+                if room.filled().len() == before {
+                    processed?;
+                }
             }
             this.send_for_reader(cx);
             if room.filled().len() > before || this.has_ended {

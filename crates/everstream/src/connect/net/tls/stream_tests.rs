@@ -139,6 +139,25 @@ async fn after_shutdown_nothing_is_processed() {
     }
 }
 
+#[tokio::test]
+async fn data_that_precedes_an_error_is_delivered() {
+    for version in [&TLS12, &TLS13] {
+        let (mut client, mut server) = pair(version).await;
+        server.write_all(b"first").await.unwrap();
+        server.write_all(b"second").await.unwrap();
+        server.flush().await.unwrap();
+        let (mut socket, _) = server.into_inner();
+        socket
+            .write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+            .await
+            .unwrap();
+        let mut received = Vec::new();
+        let error = client.read_to_end(&mut received).await.unwrap_err();
+        assert_eq!(received, b"firstsecond");
+        assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+    }
+}
+
 /// rustls panics if it is asked again about what it has refused.
 #[tokio::test]
 async fn after_something_that_is_not_tls_every_call_is_an_error() {
