@@ -36,7 +36,7 @@ pub enum Action {
     Comment(String),
     /// The connection broke, or could not be made.
     Fault(Fault),
-    /// The server ended the connection in an orderly way, or the user interrupted it.
+    /// The connection ended cleanly, or the user interrupted it.
     End(Box<End>),
 }
 
@@ -57,7 +57,7 @@ pub struct End {
     /// The first 200 bytes of a response that had no field and no comment at all, such as an error in
     /// JSON: there were no events in it.
     pub ignored_text: Option<String>,
-    /// The stream is over, although the error strategy would go on: the request isn't safe (RFC 9110,
+    /// The stream is over, although the error strategy would continue: the request isn't safe (RFC 9110,
     /// section 9.2.1), and the server may have acted on it.
     pub not_repeated: bool,
 }

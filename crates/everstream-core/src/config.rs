@@ -64,7 +64,7 @@ pub struct SessionConfig {
     /// Whether a request that isn't repeated is resumed by a GET with the last event id, once the
     /// server has sent one. Default: false.
     pub resume_with_get: bool,
-    /// Whether the last event is handed out although no blank line followed it, if the framing of the
+    /// Whether the last event is delivered although no blank line followed it, if the framing of the
     /// body proves that nothing is missing ([`Ending::Complete`](crate::Ending::Complete)). The
     /// standard discards it. Default: false.
     pub dispatch_unfinished: bool,

@@ -123,7 +123,7 @@ impl Schedule {
         }
     }
 
-    /// The user interrupted the connection, and is told the delay at once. [`lost`](Self::lost)
+    /// The user interrupted the connection, and gets the delay at once. [`lost`](Self::lost)
     /// follows when all of its bytes are decoded.
     pub(crate) fn interrupted(&mut self, config: &mut Settings, loss: &Loss<'_>) {
         let growth = match self.resets(config, loss) {
@@ -218,7 +218,7 @@ impl Schedule {
     }
 }
 
-/// Whoever sets another threshold says when the backoff resets.
+/// A user who sets another threshold decides when the backoff resets.
 fn has_default_threshold(config: &Settings) -> bool {
     config.retry_delay_reset_threshold == DEFAULT_RESET_THRESHOLD
 }

@@ -81,7 +81,7 @@ pub struct Session<B = Vec<u8>> {
     reading_since: Option<Timestamp>,
 
     // What outlasts a connection.
-    /// What the end of the last connection discarded, until it is told.
+    /// What the end of the last connection discarded, until it is reported.
     discarded: End,
     schedule: Schedule,
     attempts: u32,
@@ -683,7 +683,7 @@ impl<B: AsRef<[u8]>> Session<B> {
         self.decoder.last_event_id()
     }
 
-    /// Whether the stream is over although the error strategy would go on: the request isn't safe, and
+    /// Whether the stream is over although the error strategy would continue: the request isn't safe, and
     /// the server may have acted on it (rule 11).
     ///
     /// ```
@@ -829,7 +829,7 @@ impl<B: AsRef<[u8]>> Session<B> {
         self.tell(Action::End(Box::new(end)));
     }
 
-    /// Whether the next request may be a GET that says where to go on: the server has sent an id since
+    /// Whether the next request may be a GET with the id to resume from: the server has sent an id since
     /// the request first went out, and the newest id can be a header's value.
     fn can_resume(&self) -> bool {
         self.config.resume_with_get

@@ -16,7 +16,7 @@ use alloc::boxed::Box;
 use core::fmt;
 use core::time::Duration;
 
-/// How far [`backoff`] grows, unless it is told otherwise: 30 s. A longer base, by the user or the
+/// How far [`backoff`] grows by default: 30 s. A longer base, by the user or the
 /// server, is kept as it is and doesn't grow.
 ///
 /// ```
