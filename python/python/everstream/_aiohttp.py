@@ -123,9 +123,14 @@ class _Client(AsyncConnectionClient):
             raise
         headers, status, url, withheld = exchange.start()
         decoder = Decoder(exchange.coding)
-        result = AsyncConnectionResult(_chunks(response, decoder), hops.close, headers)
-        result._status, result._url = status, url
-        result._withheld_headers = tuple(withheld)
+        result = AsyncConnectionResult(
+            _chunks(response, decoder),
+            hops.close,
+            headers,
+            status=status,
+            url=url,
+            withheld_headers=withheld,
+        )
         result._proves_end = exchange.proves_end
         return result
 

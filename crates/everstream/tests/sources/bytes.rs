@@ -128,7 +128,7 @@ fn a_response_is_what_the_start_tells<C: Client>() {
     });
     let start = C::quick(strategy).expect_start();
     assert_eq!(start.status, Some(201));
-    assert_eq!(start.headers.get("Server"), Some("mine"));
+    assert_eq!(start.header("Server"), Some("mine"));
     assert_eq!(start.url.as_deref(), Some("unix:/feed"));
 }
 

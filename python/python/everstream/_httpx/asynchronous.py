@@ -66,9 +66,14 @@ class AsyncHttpxClient(AsyncConnectionClient):
                 if next_step == "stream":
                     headers, status, url, withheld = exchange.start()
                     chunks = _chunks(response, exchange, library)
-                    result = AsyncConnectionResult(chunks, response.aclose, headers)
-                    result._status, result._url = status, url
-                    result._withheld_headers = tuple(withheld)
+                    result = AsyncConnectionResult(
+                        chunks,
+                        response.aclose,
+                        headers,
+                        status=status,
+                        url=url,
+                        withheld_headers=withheld,
+                    )
                     result._proves_end = exchange.proves_end
                     return result
                 if next_step == "error":
