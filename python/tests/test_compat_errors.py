@@ -38,9 +38,9 @@ try:
     list(SSEClient(ConnectStrategy.http(url, **options)).events)
 except Exception as error:
     caught = error
-names = [name for name, cls in vars(library).items()
-         if isinstance(cls, type) and cls.__module__ == library.__name__ and isinstance(caught, cls)]
-print(json.dumps(names))
+found = [cls for cls in vars(library).values() if isinstance(cls, type)]
+found = [cls for cls in found if cls.__module__ == library.__name__]
+print(json.dumps([cls.__name__ for cls in found if isinstance(caught, cls)]))
 """
 
 ASYNC = """
@@ -70,9 +70,9 @@ async def main():
             await options["session"].close()
 
 caught = asyncio.run(main())
-names = [name for name, cls in vars(library).items()
-         if isinstance(cls, type) and cls.__module__ == library.__name__ and isinstance(caught, cls)]
-print(json.dumps(names))
+found = [cls for cls in vars(library).values() if isinstance(cls, type)]
+found = [cls for cls in found if cls.__module__ == library.__name__]
+print(json.dumps([cls.__name__ for cls in found if isinstance(caught, cls)]))
 """
 
 
@@ -167,8 +167,10 @@ def test_they_are_themselves_still() -> None:
         "error = ConnectError('no way')\n"
         "error.errno = 111\n"
         "error.not_repeated = True\n"
-        "print(json.dumps([bare, isinstance(error, ConnectionError), str(error)[:12], repr(error),\n"
-        "    isinstance(ReadTimeoutError('a'), TimeoutError), pickle.dumps(error).hex()]))"
+        "is_timeout = isinstance(ReadTimeoutError('a'), TimeoutError)\n"
+        "is_ours = isinstance(error, ConnectionError)\n"
+        "pickled = pickle.dumps(error).hex()\n"
+        "print(json.dumps([bare, is_ours, str(error)[:12], repr(error), is_timeout, pickled]))"
     )
     *rest, pickled = run(program)
     assert rest == [True, True, "no way; the ", "ConnectError('no way')", True]

@@ -8,7 +8,6 @@ original would have raised, so that such a program's ``except`` clauses still ma
 from __future__ import annotations
 
 import sys
-from functools import cache
 from typing import Any, Final, TypeVar
 
 from .errors import (
@@ -46,6 +45,7 @@ _NAMES: Final[dict[tuple[type[SSEError], str], dict[str, str]]] = {
 }
 
 _installed = False
+_made: Final[dict[tuple[type[SSEError], tuple[type[Exception], ...]], type[SSEError]]] = {}
 
 
 def install() -> None:
@@ -87,20 +87,21 @@ def _combined(base: type[SSEError], reason: str) -> type[SSEError]:
     """
     names = _NAMES[base, reason]
     found = [getattr(sys.modules.get(module), name, None) for module, name in names.items()]
-    return _subclass(base, *(cls for cls in found if cls is not None))
-
-
-@cache
-def _subclass(base: type[SSEError], *others: type[Exception]) -> type[SSEError]:
+    others = tuple(cls for cls in found if cls is not None)
     if not others:
         return base
+    if (base, others) not in _made:
+        _made[base, others] = _subclass(base, others)
+    return _made[base, others]
 
+
+def _subclass(base: type[SSEError], others: tuple[type[Exception], ...]) -> type[SSEError]:
     def init(self: SSEError, *args: Any) -> None:
         # Theirs take a pool or a connection.
-        OSError.__init__(self, *args)  # type: ignore[arg-type]
+        OSError.__init__(self, *args)
 
     def text(self: SSEError) -> str:
-        text = OSError.__str__(self)  # type: ignore[arg-type]
+        text = OSError.__str__(self)
         return f"{text}; {NOT_REPEATED}" if self.not_repeated else text
 
     def reduce(self: SSEError) -> tuple[Any, ...]:
