@@ -25,6 +25,8 @@ _T = TypeVar("_T", bound=Action)
 class AsyncSSEClient:
     """Follows one stream over any number of connections, in an event loop of asyncio.
 
+    **It doesn't reconnect by default**: see ``error_strategy``.
+
     It is inactive until :meth:`start` is awaited or something is read. It reads only while
     something is awaited::
 

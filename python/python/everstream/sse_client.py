@@ -18,6 +18,8 @@ __all__ = ["SSEClient"]
 class SSEClient:
     """Follows one stream over any number of connections.
 
+    **It doesn't reconnect by default**: see ``error_strategy``.
+
     It is inactive until :meth:`start` is called or something is read, and works in the thread
     that reads. :meth:`close`, :meth:`interrupt`, :attr:`last_event_id` and
     :attr:`next_retry_delay` may be used from any thread::
