@@ -264,11 +264,11 @@ impl AsyncHttpStream {
 
     #[getter]
     fn headers<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let headers = match &lock(&self.link.0).response {
-            Some(start) => start.headers.clone(),
-            None => return Ok(None),
+        let headers = {
+            let state = lock(&self.link.0);
+            state.response.as_ref().and_then(|it| it.headers.clone())
         };
-        headers_to_python(py, &headers).map(Some)
+        headers.map(|it| headers_to_python(py, &it)).transpose()
     }
 
     #[getter]

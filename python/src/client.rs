@@ -1,4 +1,4 @@
-//! The client that blocks, without its Python surface, which is in `_client.py`.
+//! The client that blocks, without its Python surface, which is in `sse_client.py`.
 
 use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
@@ -375,8 +375,8 @@ impl Drop for Reader<'_> {
     }
 }
 
-/// An iterator over a client's actions or events. Like a generator it is over after an error.
-#[pyclass(frozen, name = "Iter", module = "everstream._native")]
+/// Iterates over a client's actions or events. Like a generator it ends after an exception.
+#[pyclass(frozen, generic, name = "Iter", module = "everstream._native")]
 pub(crate) struct Reading {
     client: Py<Client>,
     only_events: bool,
@@ -409,7 +409,7 @@ impl Reading {
         next
     }
 
-    /// Ends this iterator, as that of a generator; the client goes on.
+    /// Ends this iterator, like ``close()`` of a generator. The client stays open.
     fn close(&self) {
         self.over.store(true, Ordering::Relaxed);
     }

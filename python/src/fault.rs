@@ -4,7 +4,7 @@ use std::error::Error;
 use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
-use everstream::{ErrorResponse, Fault, RedirectProblem};
+use everstream::{ErrorResponse, FailureKind, Fault, RedirectProblem};
 use pyo3::exceptions::{PyBaseException, PyOSError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -143,6 +143,10 @@ pub(crate) fn exception<'py>(
         }
         _ => class(py, "SSEError")?.call1((text,)),
     }?;
+    let exception = match reason(fault) {
+        Some(reason) => refined(py, exception, reason)?,
+        None => exception,
+    };
     match errno(fault) {
         Some(errno) if exception.is_instance_of::<PyOSError>() => {
             exception.setattr("errno", errno)?;
@@ -150,6 +154,28 @@ pub(crate) fn exception<'py>(
         _ => {}
     }
     Ok(exception.cast_into()?)
+}
+
+/// Why there is no response, in the words of `_originals.py`.
+fn reason(fault: &Fault) -> Option<&'static str> {
+    match fault.failure()?.kind() {
+        FailureKind::Resolve => Some("resolve"),
+        FailureKind::Untrusted | FailureKind::Tls => Some("tls"),
+        FailureKind::ProxyAuthentication | FailureKind::Proxy => Some("proxy"),
+        FailureKind::Reset => Some("reset"),
+        _ => None,
+    }
+}
+
+/// For programs that were written for another package: the exception that it raises for this reason.
+fn refined<'py>(
+    py: Python<'py>,
+    exception: Bound<'py, PyAny>,
+    reason: &str,
+) -> PyResult<Bound<'py, PyAny>> {
+    py.import("everstream._originals")?
+        .getattr("refined")?
+        .call1((exception, reason))
 }
 
 fn of_response<'py>(

@@ -7,7 +7,7 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use everstream::{Connection, Fault};
+use everstream::{Connection, Fault, Headers};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use tokio::runtime::Handle;
@@ -145,7 +145,10 @@ impl HttpStream {
 impl HttpStream {
     #[getter]
     fn headers<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        headers_to_python(py, &self.start.headers)
+        match &self.start.headers {
+            Some(headers) => headers_to_python(py, headers),
+            None => headers_to_python(py, &Headers::default()),
+        }
     }
 
     #[getter]

@@ -25,15 +25,10 @@ impl ConnectionClient for ReadAhead {
         let connecting = self.0.connect(request);
         Box::pin(async move {
             let connection = connecting.await?;
-            let start = connection.start();
-            let (headers, response) = (start.headers.clone(), start.status.zip(start.url.clone()));
-            let (withheld, ending) = (start.withheld_headers.clone(), connection.ending());
-            let ahead = Connection::from_stream(Ahead::of(connection));
-            let ahead = ahead.with_withheld_headers(withheld).with_ending(ending);
-            Ok(match response {
-                Some((status, url)) => ahead.with_response(status, headers, url),
-                None => ahead.with_headers(headers),
-            })
+            let (start, ending) = (connection.start().clone(), connection.ending());
+            Ok(Connection::from_stream(Ahead::of(connection))
+                .with_start(start)
+                .with_ending(ending))
         })
     }
 

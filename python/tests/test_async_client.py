@@ -453,10 +453,10 @@ def test_a_task_that_waits_can_be_made_of_the_next_event(server: SSEServer) -> N
     async def main() -> None:
         async with AsyncSSEClient(server.url()) as client:
             events = client.events
-            first: asyncio.Task[Event] = asyncio.create_task(events.__anext__())  # type: ignore[arg-type]
+            first: asyncio.Task[Event] = asyncio.create_task(events.__anext__())
             assert (await first).data == "a"
             # One that never ran has taken nothing.
-            second: asyncio.Task[Event] = asyncio.create_task(events.__anext__())  # type: ignore[arg-type]
+            second: asyncio.Task[Event] = asyncio.create_task(events.__anext__())
             second.cancel()
             await until(second.done)
             assert (await anext(events)).data == "b"
@@ -471,9 +471,23 @@ def test_an_iterator_that_is_closed_is_over_and_the_client_is_not(
 
     async def main() -> None:
         async with client_of(server) as client:
-            async with contextlib.aclosing(client.events) as events:  # type: ignore[type-var]
+            async with contextlib.aclosing(client.events) as events:
                 assert (await anext(events)).data == "a"
             assert await collect(events) == []
             assert (await anext(client.events)).data == "b"
+
+    run(main())
+
+
+def test_a_client_iterates_over_its_events(server: SSEServer, client_of: Client) -> None:
+    server.enqueue(Reply.stream().comment("hi").event("a").event("b").event("c"))
+
+    async def main() -> None:
+        async with client_of(server) as client:
+            async for event in client:
+                assert event.data == "a"
+                break
+            assert (await anext(aiter(client))).data == "b"
+            assert [event.data async for event in client] == ["c"]
 
     run(main())

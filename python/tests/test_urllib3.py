@@ -219,3 +219,12 @@ def test_without_urllib3_the_error_names_the_extra() -> None:
     assert run.returncode == 1
     assert run.stderr.splitlines()[-1].startswith("ImportError")
     assert "everstream[urllib3]" in run.stderr.splitlines()[-1]
+
+
+def test_a_refused_connection_is_no_timeout(server: SSEServer) -> None:
+    server.stop()
+    connect = ConnectStrategy.http(server.url(), urllib3_request_options={})
+    with SSEClient(connect) as client, pytest.raises(ConnectError) as raised:
+        client.start()
+    assert type(raised.value) is ConnectError
+    assert "in time" not in str(raised.value)

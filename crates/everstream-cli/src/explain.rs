@@ -150,13 +150,13 @@ pub(crate) fn started(start: &Start, connections: u64, last_event_id: Option<&st
 /// The status and the headers of a response, for `--verbose`. Cookies are secrets.
 pub(crate) fn response(start: &Start) -> Vec<String> {
     let status = start.status.map(|status| format!("< status {status}"));
-    let headers =
-        start.headers.iter().map(
-            |(name, value)| match name.eq_ignore_ascii_case("set-cookie") {
-                true => format!("< {name}: (not shown)"),
-                false => format!("< {name}: {value}"),
-            },
-        );
+    let headers = start.headers.iter().flat_map(|headers| headers.iter());
+    let headers = headers.map(
+        |(name, value)| match name.eq_ignore_ascii_case("set-cookie") {
+            true => format!("< {name}: (not shown)"),
+            false => format!("< {name}: {value}"),
+        },
+    );
     status.into_iter().chain(headers).collect()
 }
 

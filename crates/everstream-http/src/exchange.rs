@@ -216,7 +216,7 @@ impl Exchange {
         } = &self.state
         {
             start.status = Some(*status);
-            start.headers = headers.clone();
+            start.headers = Some(headers.clone());
             start.url = Some(self.request.url.to_string());
             start.withheld_headers = self.withheld_names();
         }

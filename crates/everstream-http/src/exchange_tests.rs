@@ -210,7 +210,7 @@ fn a_stream_is_described() {
         (start.status, start.url.as_deref()),
         (Some(200), Some("https://a.test/feed"))
     );
-    assert_eq!(start.headers.get("content-type"), Some("text/event-stream"));
+    assert_eq!(start.header("content-type"), Some("text/event-stream"));
     // Nothing that is handled afterwards changes it.
     exchange.handle_timeout(after(Duration::MAX));
     exchange.handle_body(b"data: x\n\n");

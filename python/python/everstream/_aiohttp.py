@@ -15,7 +15,16 @@ from yarl import URL
 from . import _native
 from ._async_body import read_error
 from ._decoder import Decoder, codings
-from ._disconnect import MID_RESPONSE, NO_RESPONSE, closed, disconnect, reset
+from ._disconnect import (
+    BAD_HOST,
+    MID_RESPONSE,
+    NO_RESPONSE,
+    closed,
+    disconnect,
+    is_bad_host,
+    reset,
+)
+from ._originals import reason_of, refined
 from .config.async_connect_strategy import (
     AsyncConnectionClient,
     AsyncConnectionResult,
@@ -123,9 +132,14 @@ class _Client(AsyncConnectionClient):
             raise
         headers, status, url, withheld = exchange.start()
         decoder = Decoder(exchange.coding)
-        result = AsyncConnectionResult(_chunks(response, decoder), hops.close, headers)
-        result._status, result._url = status, url
-        result._withheld_headers = tuple(withheld)
+        result = AsyncConnectionResult(
+            _chunks(response, decoder),
+            hops.close,
+            headers,
+            status=status,
+            url=url,
+            withheld_headers=withheld,
+        )
         result._proves_end = exchange.proves_end
         return result
 
@@ -232,13 +246,20 @@ class _Hops:
             text = "no response came in the time given"
             raise exchange.request_failure(text, is_timeout=True) from error
         except aiohttp.ClientConnectorError as error:
-            raise exchange.connect_failure(_about(error), is_timeout=False) from error
-        except aiohttp.InvalidURL as error:
+            failure = exchange.connect_failure(_about(error), is_timeout=False)
+            raise refined(failure, reason_of(error)) from error
+        except (aiohttp.InvalidURL, UnicodeError) as error:
+            is_invalid = isinstance(error, aiohttp.InvalidURL) and exchange.is_redirected
+            if is_invalid or is_bad_host(error, url):
+                raise exchange.connect_failure(BAD_HOST, is_timeout=False) from error
+            if isinstance(error, UnicodeError):
+                raise
             raise ValueError("the URL can't be used") from error
         except (aiohttp.ClientError, OSError) as error:
-            raise exchange.request_failure(
+            failure = exchange.request_failure(
                 _disconnect(error, NO_RESPONSE) or _about(error), is_timeout=False
-            ) from error
+            )
+            raise refined(failure, reason_of(error)) from error
 
 
 def _text(value: bytes) -> str:

@@ -3,6 +3,7 @@
 from asyncio import AbstractEventLoop, Future
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from logging import Logger
+from types import GenericAlias
 from typing import Any, Generic, Literal, TypeVar, final, overload
 
 from typing_extensions import disjoint_base
@@ -150,24 +151,26 @@ class Mailbox:
         status: int | None,
         url: str | None,
         withheld: Sequence[str],
-        proves_end: bool,
     ) -> bool: ...
     def chunk(self, chunk: Any) -> None: ...
     def failed(self, error: BaseException) -> None: ...
-    def ended(self) -> None: ...
+    def ended(self, proves_end: bool) -> None: ...
 
 _T = TypeVar("_T")
 
 @final
 class Iter(Generic[_T]):
+    """Iterates over a client's actions or events. Like a generator it ends after an exception."""
+
     @overload
     def __new__(cls, client: Client, only_events: Literal[True]) -> Iter[Event]: ...
     @overload
     def __new__(cls, client: Client, only_events: Literal[False]) -> Iter[Action]: ...
+    def __class_getitem__(cls, key: Any) -> GenericAlias: ...
     def __iter__(self) -> Iter[_T]: ...
     def __next__(self) -> _T: ...
     def close(self) -> None:
-        """Ends this iterator, as that of a generator; the client goes on."""
+        """Ends this iterator, like ``close()`` of a generator. The client stays open."""
 
 @final
 class Http:

@@ -25,11 +25,13 @@ _T = TypeVar("_T", bound=Action)
 class AsyncSSEClient:
     """Follows one stream over any number of connections, in an event loop of asyncio.
 
+    **It doesn't reconnect by default**: see ``error_strategy``.
+
     It is inactive until :meth:`start` is awaited or something is read. It reads only while
     something is awaited::
 
         async with AsyncSSEClient("https://example.com/feed") as client:
-            async for event in client.events:
+            async for event in client:
                 print(event.data)
 
     All functions and methods that are passed to it, including those of strategies, are called in
@@ -78,18 +80,22 @@ class AsyncSSEClient:
         )
 
     @property
-    def all(self) -> AsyncIterator[Action]:
+    def all(self) -> AsyncIter[Action]:
         """Everything that happens: events, comments, starts and faults.
 
         Reading connects, and reconnects. An iterator ends after an exception, but not after a
         cancellation. A new one continues where the old one stopped, and no event is lost.
         """
-        return _Reading(self._native, False)
+        return AsyncIter(self._native, False)
 
     @property
-    def events(self) -> AsyncIterator[Event]:
+    def events(self) -> AsyncIter[Event]:
         """Only the events. See :attr:`all`."""
-        return _Reading(self._native, True)
+        return AsyncIter(self._native, True)
+
+    def __aiter__(self) -> AsyncIter[Event]:
+        """Iterates over :attr:`events`."""
+        return self.events
 
     async def start(self) -> None:
         """Connects, if there is no connection, after the delay that is due.
@@ -141,8 +147,8 @@ class AsyncSSEClient:
         await self.close()
 
 
-class _Reading(AsyncIterator[_T], Generic[_T]):
-    """An iterator over a client's actions or events. Like a generator it ends after an error."""
+class AsyncIter(AsyncIterator[_T], Generic[_T]):
+    """Iterates over a client's actions or events. Like a generator it ends after an exception."""
 
     __slots__ = ("_native", "_only_events", "_over", "_ready")
 
@@ -173,5 +179,5 @@ class _Reading(AsyncIterator[_T], Generic[_T]):
             raise
 
     async def aclose(self) -> None:
-        """Ends this iterator, as that of a generator; the client goes on."""
+        """Ends this iterator, like ``aclose()`` of a generator. The client stays open."""
         self._over = True

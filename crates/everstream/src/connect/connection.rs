@@ -35,10 +35,16 @@ pub struct Connection {
 /// What is left of a connection once its start is delivered. Dropping it closes the connection.
 pub(crate) struct Chunks {
     source: Source,
-    ending: Ending,
+    ending: KnownEnding,
     /// The end or an error was received. A stream needn't support a poll after that.
     over: bool,
     closer: Option<Box<dyn FnOnce() + Send>>,
+}
+
+/// What the end proves, and since when that is known.
+enum KnownEnding {
+    Now(Ending),
+    AtTheEnd(Box<dyn Fn() -> Ending + Send>),
 }
 
 pub(super) enum Source {
@@ -58,7 +64,7 @@ impl Connection {
             start: Start::default(),
             chunks: Chunks {
                 source,
-                ending: Ending::Unproven,
+                ending: KnownEnding::Now(Ending::Unproven),
                 over: false,
                 closer: None,
             },
@@ -78,7 +84,7 @@ impl Connection {
     #[must_use]
     pub fn with_response(mut self, status: u16, headers: Headers, url: impl Into<String>) -> Self {
         self.start.status = Some(status);
-        self.start.headers = headers;
+        self.start.headers = Some(headers);
         self.start.url = Some(url.into());
         self
     }
@@ -95,7 +101,25 @@ impl Connection {
     /// ```
     #[must_use]
     pub fn with_headers(mut self, headers: Headers) -> Self {
-        self.start.headers = headers;
+        self.start.headers = Some(headers);
+        self
+    }
+
+    /// Sets everything that the start of the stream reports, for sources that wrap a connection and
+    /// for responses of which only a part is known. `attempt` is counted by the client.
+    ///
+    /// ```
+    /// use everstream::{Connection, Start};
+    ///
+    /// let inner = Connection::from_read(std::io::Cursor::new("data: x\n\n"));
+    /// let mut start = inner.start().clone();
+    /// start.status = Some(200);
+    /// let connection = inner.with_start(start);
+    /// assert_eq!(connection.start().status, Some(200));
+    /// ```
+    #[must_use]
+    pub fn with_start(mut self, start: Start) -> Self {
+        self.start = start;
         self
     }
 
@@ -130,7 +154,24 @@ impl Connection {
     /// ```
     #[must_use]
     pub fn with_ending(mut self, ending: Ending) -> Self {
-        self.chunks.ending = ending;
+        self.chunks.ending = KnownEnding::Now(ending);
+        self
+    }
+
+    /// Like [`with_ending`](Self::with_ending), for sources that learn only at the end what it proves:
+    /// the function is called when the bytes have ended. A source that can be closed from elsewhere
+    /// returns [`Ending::Unproven`] if that ended it.
+    ///
+    /// ```
+    /// use everstream::{Connection, Ending};
+    ///
+    /// let recorded = std::io::Cursor::new("data: x\n\n");
+    /// let connection = Connection::from_read(recorded).with_ending_fn(|| Ending::Complete);
+    /// assert_eq!(connection.ending(), Ending::Complete);
+    /// ```
+    #[must_use]
+    pub fn with_ending_fn(mut self, ending: impl Fn() -> Ending + Send + 'static) -> Self {
+        self.chunks.ending = KnownEnding::AtTheEnd(Box::new(ending));
         self
     }
 
@@ -172,7 +213,7 @@ impl Connection {
     /// assert_eq!(connection.ending(), Ending::Unproven);
     /// ```
     pub fn ending(&self) -> Ending {
-        self.chunks.ending
+        self.chunks.ending()
     }
 
     /// The next bytes, never empty; `None` at the orderly end, and always after it or after an
@@ -200,7 +241,10 @@ impl Connection {
 impl Chunks {
     /// What the end of the bytes proves.
     pub(crate) fn ending(&self) -> Ending {
-        self.ending
+        match &self.ending {
+            KnownEnding::Now(ending) => *ending,
+            KnownEnding::AtTheEnd(ending) => ending(),
+        }
     }
 
     /// The next bytes, never empty; `None` at the orderly end.
@@ -216,7 +260,7 @@ impl Chunks {
         self.over = matches!(next, Poll::Ready(None | Some(Err(_))));
         #[cfg(feature = "reqwest")]
         if self.over && matches!(&self.source, Source::Body(body) if body.hid_reset()) {
-            self.ending = Ending::Unproven;
+            self.ending = KnownEnding::Now(Ending::Unproven);
         }
         next
     }

@@ -10,6 +10,7 @@ from typing import Any
 from .. import _native
 from .._async_body import read_error
 from .._decoder import Decoder
+from .._disconnect import is_bad_host
 from ..config.async_connect_strategy import (
     AsyncConnectionClient,
     AsyncConnectionResult,
@@ -66,9 +67,14 @@ class AsyncHttpxClient(AsyncConnectionClient):
                 if next_step == "stream":
                     headers, status, url, withheld = exchange.start()
                     chunks = _chunks(response, exchange, library)
-                    result = AsyncConnectionResult(chunks, response.aclose, headers)
-                    result._status, result._url = status, url
-                    result._withheld_headers = tuple(withheld)
+                    result = AsyncConnectionResult(
+                        chunks,
+                        response.aclose,
+                        headers,
+                        status=status,
+                        url=url,
+                        withheld_headers=withheld,
+                    )
                     result._proves_end = exchange.proves_end
                     return result
                 if next_step == "error":
@@ -89,7 +95,10 @@ class AsyncHttpxClient(AsyncConnectionClient):
         try:
             request = build(self._settings, exchange, trace)
             response = await client.send(request, **send_options(exchange))
-        except (library.HTTPError, library.InvalidURL) as error:
+        except (library.HTTPError, library.InvalidURL, UnicodeError) as error:
+            # Any other UnicodeError is that of a hook.
+            if isinstance(error, UnicodeError) and not is_bad_host(error, exchange.request[1]):
+                raise
             refused = refused_by_hook(library, error, request)
             if refused is not None:
                 return refused

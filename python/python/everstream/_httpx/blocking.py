@@ -8,6 +8,7 @@ from typing import Any
 
 from .. import _body, _native
 from .._decoder import Decoder
+from .._disconnect import is_bad_host
 from .._wire import Wire
 from ..config.connect_strategy import ConnectionClient, ConnectionResult, ConnectStrategy
 from ..errors import ConnectError
@@ -122,7 +123,10 @@ class Attempt:
         try:
             request = build(self._settings, exchange, trace)
             response = client.send(request, **send_options(exchange))
-        except (library.HTTPError, library.InvalidURL) as error:
+        except (library.HTTPError, library.InvalidURL, UnicodeError) as error:
+            # Any other UnicodeError is that of a hook.
+            if isinstance(error, UnicodeError) and not is_bad_host(error, exchange.request[1]):
+                raise
             refused = refused_by_hook(library, error, request)
             if refused is not None:
                 return refused

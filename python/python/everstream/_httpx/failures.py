@@ -7,7 +7,7 @@ import socket
 import ssl
 from typing import Any
 
-from .._disconnect import MID_RESPONSE, NO_RESPONSE, causes, closed, disconnect, errno
+from .._disconnect import BAD_HOST, MID_RESPONSE, NO_RESPONSE, causes, closed, disconnect, errno
 from .._native import Exchange, redact_url
 from ..errors import ReadError, ReadTimeoutError, SSEError
 
@@ -22,6 +22,11 @@ def before_response(library: Any, error: Exception, exchange: Exchange) -> Excep
     elif isinstance(error, library.ConnectTimeout):
         text = f"could not connect to {shown} in time"
         failure = exchange.connect_failure(text, is_timeout=True)
+    elif isinstance(error, UnicodeError) or (
+        isinstance(error, library.InvalidURL) and exchange.is_redirected
+    ):
+        text = f"could not connect to {shown}: {BAD_HOST}"
+        failure = exchange.connect_failure(text, is_timeout=False)
     elif isinstance(error, (library.ConnectError, library.ProxyError)):
         text = f"could not connect to {shown}: {_reason(error)}"
         failure = exchange.connect_failure(text, is_timeout=False)

@@ -7,8 +7,9 @@ from typing import Any
 import urllib3
 from urllib3 import exceptions as u3
 
-from .._disconnect import NO_RESPONSE, disconnect, errno
+from .._disconnect import BAD_HOST, NO_RESPONSE, disconnect, errno
 from .._native import Exchange, redact_url
+from .._originals import reason_of, refined
 from ..config import ConnectionResult
 from ..errors import ConnectError
 from .body import Body
@@ -82,15 +83,20 @@ class Attempt:
         """Before the request nothing can have happened at the server; afterwards it can."""
         shown = redact_url(url)
         if isinstance(error, u3.LocationValueError):
+            if exchange.is_redirected:
+                text = f"could not connect to {shown}: {BAD_HOST}"
+                return exchange.connect_failure(text, is_timeout=False)
             return ValueError(f"{shown} isn't a URL that urllib3 can ask")
         connecting = not self._wire.asked or isinstance(
             error, (u3.NewConnectionError, u3.ConnectTimeoutError, u3.ProxyError)
         )
-        late = isinstance(error, u3.TimeoutError)
+        # A refused connection is a timeout too, for urllib3.
+        late = isinstance(error, u3.TimeoutError) and not isinstance(error, u3.NewConnectionError)
         if connecting:
             in_time = " in time" if late else ""
             text = f"could not connect to {shown}{in_time}: {error}"
             failure = exchange.connect_failure(text, is_timeout=late)
+            failure = refined(failure, reason_of(error))
         elif late:
             text = f"no answer came from {shown} within the read timeout"
             failure = exchange.request_failure(text, is_timeout=True)

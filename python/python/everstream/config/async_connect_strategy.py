@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from logging import Logger
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -29,19 +29,28 @@ class AsyncConnectionResult:
         stream: AsyncIterator[bytes],
         closer: Callable[[], Any] | None,
         headers: Mapping[str, Any] | None = None,
+        *,
+        status: int | None = None,
+        url: str | None = None,
+        withheld_headers: Sequence[str] = (),
     ) -> None:
         """:param stream: yields chunks of bytes, and ends when the connection does
         :param closer: called once, by :meth:`close`; a function or a coroutine function
         :param headers: the response's headers, if there are any
+        :param status: the response's status, if it is one of HTTP
+        :param url: the URL that answered, after redirects
+        :param withheld_headers: the names of headers that were not sent to that URL
         """
         self._stream = stream
         self._closer = closer
         self._headers = headers
-        # This package's own strategies know them.
-        self._status: int | None = None
-        self._url: str | None = None
-        self._withheld_headers: tuple[str, ...] = ()
+        self._status = status
+        self._url = url
+        self._withheld_headers = tuple(withheld_headers)
+        # This package's own strategies know whether a missing part ends the stream with an error.
         self._proves_end = False
+        # What ends the stream after that is :meth:`close`.
+        self._closed = False
 
     @property
     def stream(self) -> AsyncIterator[bytes]:
@@ -53,8 +62,26 @@ class AsyncConnectionResult:
         """The response's headers; ``None`` if there are none."""
         return self._headers
 
+    @property
+    def status(self) -> int | None:
+        """The response's status; ``None`` if it isn't HTTP."""
+        return self._status
+
+    @property
+    def url(self) -> str | None:
+        """The URL that answered, after redirects; ``None`` if there is none."""
+        return self._url
+
+    @property
+    def withheld_headers(self) -> tuple[str, ...]:
+        """The names of headers that were not sent to that URL, because a redirect led to another
+        origin.
+        """
+        return self._withheld_headers
+
     async def close(self) -> None:
         """Releases the connection. A second call does nothing."""
+        self._closed = True
         closer, self._closer = self._closer, None
         if closer is not None:
             closing = closer()
@@ -119,6 +146,11 @@ class AsyncConnectionClient:
         :param last_event_id: the id to resume from
         """
         raise NotImplementedError(f"{type(self).__name__} doesn't define resume_with_get()")
+
+    async def interrupt(self) -> None:
+        """Called by :meth:`AsyncSSEClient.interrupt() <everstream.AsyncSSEClient.interrupt>`, after
+        the connection, or the :meth:`connect` that was running, has been cancelled.
+        """
 
     async def close(self) -> None:
         """Releases what it holds: the client is closed."""
@@ -278,10 +310,14 @@ class _AsyncHttpConnectionClient(AsyncConnectionClient):
         except BaseException:
             stream.close()
             raise
-        result = AsyncConnectionResult(_Chunks(stream), stream.close, stream.headers)
-        result._status, result._url = stream.status, stream.url
-        result._withheld_headers = tuple(stream.withheld_headers)
-        return result
+        return AsyncConnectionResult(
+            _Chunks(stream),
+            stream.close,
+            stream.headers,
+            status=stream.status,
+            url=stream.url,
+            withheld_headers=stream.withheld_headers,
+        )
 
     @property
     def is_repeatable(self) -> bool:

@@ -48,6 +48,8 @@ class ConnectionResult:
         self._withheld_headers = tuple(withheld_headers)
         # This package's own strategies know whether a missing part ends the stream with an error.
         self._proves_end = False
+        # What ends the stream after that is :meth:`close`.
+        self._closed = False
 
     @property
     def stream(self) -> Iterator[bytes]:
@@ -78,6 +80,7 @@ class ConnectionResult:
 
     def close(self) -> None:
         """Releases the connection. A second call does nothing."""
+        self._closed = True
         closer, self._closer = self._closer, None
         if closer is not None:
             closer()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
 from types import TracebackType
 
 from . import _native
@@ -13,16 +12,20 @@ from .config.connect_strategy import ConnectStrategy, engine_connection
 from .config.error_strategy import ErrorStrategy, engine_error_strategy
 from .config.retry_delay_strategy import RetryDelayStrategy, engine_retry_delay_strategy
 
+__all__ = ["SSEClient"]
+
 
 class SSEClient:
     """Follows one stream over any number of connections.
+
+    **It doesn't reconnect by default**: see ``error_strategy``.
 
     It is inactive until :meth:`start` is called or something is read, and works in the thread
     that reads. :meth:`close`, :meth:`interrupt`, :attr:`last_event_id` and
     :attr:`next_retry_delay` may be used from any thread::
 
         with SSEClient("https://example.com/feed") as client:
-            for event in client.events:
+            for event in client:
                 print(event.data)
     """
 
@@ -85,7 +88,7 @@ class SSEClient:
         )
 
     @property
-    def all(self) -> Iterator[Action]:
+    def all(self) -> _native.Iter[Action]:
         """Everything that happens: events, comments, starts and faults.
 
         Reading connects, and reconnects. An iterator ends after an exception; a new one continues
@@ -94,9 +97,13 @@ class SSEClient:
         return _native.Iter(self._native, False)
 
     @property
-    def events(self) -> Iterator[Event]:
+    def events(self) -> _native.Iter[Event]:
         """Only the events. See :attr:`all`."""
         return _native.Iter(self._native, True)
+
+    def __iter__(self) -> _native.Iter[Event]:
+        """Iterates over :attr:`events`."""
+        return self.events
 
     def start(self) -> None:
         """Connects, if there is no connection, after the delay that is due.
