@@ -1,5 +1,6 @@
 //! When and how long to try again: the options that every subcommand with a URL shares.
 
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use clap::Args;
@@ -55,6 +56,10 @@ pub(crate) struct ReconnectArgs {
     /// Resume after the event with this id.
     #[arg(long, value_name = "ID")]
     pub(crate) last_event_id: Option<String>,
+
+    /// Set by the client that gives up.
+    #[arg(skip)]
+    reached: Arc<OnceLock<&'static str>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -101,7 +106,13 @@ impl ReconnectArgs {
                 .map(|max| continue_with_max_attempts(max.saturating_sub(1))),
             time: self.max_time.map(continue_with_time_limit),
             connected: false,
+            reached: self.reached.clone(),
         })
+    }
+
+    /// The option whose limit ended the attempts, if one did.
+    pub(crate) fn reached_limit(&self) -> Option<&'static str> {
+        self.reached.get().copied()
     }
 
     /// Those that are tried again.
@@ -120,6 +131,8 @@ struct Limited {
     time: Option<TimeLimit>,
     /// There was a connection, whose end is no failed attempt.
     connected: bool,
+    /// The option that said so when it failed.
+    reached: Arc<OnceLock<&'static str>>,
 }
 
 impl ErrorStrategy for Limited {
@@ -131,10 +144,18 @@ impl ErrorStrategy for Limited {
             attempts.map(|attempts| attempts.apply(fault, now)),
             self.time.as_mut().map(|time| time.apply(fault, now)),
         ];
-        match verdicts.contains(&Some(Verdict::Fail)) {
-            true => Verdict::Fail,
-            false => Verdict::Continue,
+        let options = [None, Some("--max-attempts"), Some("--max-time")];
+        let failed = verdicts.into_iter().zip(options);
+        let Some((_, option)) = failed
+            .into_iter()
+            .find(|(it, _)| *it == Some(Verdict::Fail))
+        else {
+            return Verdict::Continue;
+        };
+        if let Some(option) = option {
+            _ = self.reached.set(option);
         }
+        Verdict::Fail
     }
 
     fn reset(&mut self) {

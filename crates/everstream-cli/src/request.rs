@@ -1,6 +1,8 @@
 //! What is asked for, and how: the options that every subcommand with a URL shares. Their letters
 //! are those of curl.
 
+mod facts;
+
 use std::env::VarError;
 use std::io::Read;
 use std::net::IpAddr;
@@ -377,16 +379,33 @@ fn token(variable: &str) -> Result<String, Problem> {
     }
 }
 
+/// A setting that the library refuses, by the name of its option.
 pub(crate) fn bad_setting(done: &str, url: &str, error: &Error) -> Problem {
-    let problem = Problem::because(&format!("this can't be {done}"), error);
-    if matches!(error, Error::Config { setting: "url", .. }) && !url.contains("://") {
-        let guess = format!("http://{url}");
-        return problem.hint(format!(
-            "a URL begins with http:// or https://, as in {}",
-            RedactedUrl(&guess)
-        ));
-    }
-    problem
+    let Error::Config { setting, problem } = error else {
+        return Problem::because(&format!("this can't be {done}"), error);
+    };
+    let option = match *setting {
+        "url" if !url.contains("://") => {
+            let guess = format!("http://{url}");
+            let shown = RedactedUrl(url).to_string();
+            return Problem::new(format!(
+                "invalid URL {shown:?}: missing http:// or https://"
+            ))
+            .hint(format!("write it as in {}", RedactedUrl(&guess)));
+        }
+        "url" => return Problem::new(format!("invalid URL {problem}")),
+        "https" | "rustls" => return Problem::new(format!("TLS can't be used: {problem}")),
+        "header" => "-H",
+        "method" => "-X",
+        "proxy" => "-x",
+        "resolve" => "--resolve",
+        "root_certificates" => "--cacert",
+        "client_certificate" => "--cert",
+        "basic_auth" => "-u",
+        "last_event_id" => "--last-event-id",
+        setting => setting,
+    };
+    Problem::new(format!("{option} can't be used: {problem}"))
 }
 
 #[cfg(test)]

@@ -258,6 +258,19 @@ fn a_response_that_is_no_stream_is_kept_up_to_a_kibibyte() {
 }
 
 #[test]
+fn as_much_of_the_body_of_an_error_is_kept_as_the_caller_asks_for() {
+    for limit in [0, 10, 3 * ERROR_BODY] {
+        let mut exchange = connected(limited());
+        exchange.keep_error_body(limit);
+        exchange.head(404, &[]);
+        exchange.handle_body(&[b'x'; 2 * ERROR_BODY]);
+        exchange.handle_body(&[b'x'; 2 * ERROR_BODY]);
+        let fault = exchange.fault();
+        assert_eq!(fault.response().unwrap().body.len(), limit);
+    }
+}
+
+#[test]
 fn the_body_of_an_error_may_break_or_stall() {
     type Ends = fn(&mut Exchange);
     let table: [Ends; 2] = [Exchange::handle_body_end, |exchange| {

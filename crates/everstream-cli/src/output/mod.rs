@@ -57,7 +57,8 @@ pub(crate) struct OutputArgs {
     )]
     pub(crate) quiet: bool,
 
-    /// Also what the server answered: its status and headers.
+    /// Also what the server answered: its status and headers, and all of a response that isn't a
+    /// stream.
     #[arg(short, long)]
     pub(crate) verbose: bool,
 
@@ -143,24 +144,25 @@ impl Printer {
             return Ok(());
         }
         // Most have a space there, which belongs to the colon as in a field.
-        let text = text.strip_prefix(' ').unwrap_or(text);
+        let bare = text.strip_prefix(' ').unwrap_or(text);
         let style = self.style();
         let out = &mut self.buffer;
         match self.form {
-            Form::Pretty => pretty::comment(out, text, style),
-            Form::Json => ndjson::comment(out, text, time),
+            Form::Pretty => pretty::comment(out, bare, style),
+            Form::Json => ndjson::comment(out, bare, time),
             Form::Data => return Ok(()),
-            Form::Raw => {
-                let mut encoder = Encoder::new();
-                encoder.comment(text);
-                raw(out, encoder.as_str(), self.terminal);
-            }
+            // The encoder would add a space. A parsed comment is one line.
+            Form::Raw => raw(out, &format!(":{text}\n"), self.terminal),
         }
         self.flush()
     }
 
     /// A result of `--jq`: JSON, except that a text stands for itself with the form `data`.
     pub(crate) fn result(&mut self, json: &str) -> io::Result<()> {
+        // Joined to a text it would be the word.
+        if self.join && json == "null" {
+            return Ok(());
+        }
         let parsed = match self.form {
             Form::Data => serde_json::from_str::<String>(json).ok(),
             _ => None,
