@@ -339,7 +339,7 @@ pub async fn a_dropped_append_leaves_a_beginning_of_its_batch<L: Log>(log: &L) {
         // After more and more steps of it, and now and then not at all.
         let outcome = {
             let appending = pin!(sink.append(&end, &batch));
-            abandoned_after(appending, round % 12).await
+            abandoned_after(appending, polls).await
         };
         if round % 3 == 0 {
             sink = log.sink("dropped");
