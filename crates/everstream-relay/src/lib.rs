@@ -6,8 +6,7 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-#[cfg(any(feature = "postgres", feature = "redis"))]
-mod batch;
+pub mod batch;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod record;

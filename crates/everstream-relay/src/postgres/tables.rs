@@ -75,7 +75,10 @@ impl Tables {
 
     /// Creates what is absent.
     pub(super) async fn create(&self, client: &Client) -> Result<(), Problem> {
-        let encoding: String = client.query_one("SHOW server_encoding", &[]).await?.try_get(0)?;
+        let encoding: String = client
+            .query_one("SHOW server_encoding", &[])
+            .await?
+            .try_get(0)?;
         if encoding != "UTF8" {
             return Err(Problem::Setup(format!(
                 "the database's encoding is {encoding}: create one with the encoding UTF8"
