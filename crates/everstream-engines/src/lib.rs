@@ -17,6 +17,6 @@ mod redis;
 
 pub use nats::Nats;
 pub use postgres::Postgres;
-pub use process::Engine;
+pub use process::{Engine, free_port};
 pub use proxy::{Proxy, Target};
 pub use redis::Redis;

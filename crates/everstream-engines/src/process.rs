@@ -186,7 +186,7 @@ pub(crate) fn program(name: &str, folders: &[PathBuf], package: &str) -> PathBuf
 }
 
 /// A port of loopback that nobody listens on.
-pub(crate) fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
     listener.local_addr().unwrap().port()
 }

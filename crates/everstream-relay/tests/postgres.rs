@@ -76,8 +76,7 @@ async fn it_keeps_the_promises_of_a_sink() {
 async fn it_keeps_them_with_serializable_transactions() {
     let postgres = Postgres::start_with(&["default_transaction_isolation=serializable"]);
     let feeds = Feeds::of(&postgres);
-    sink_tests::two_writers_store_each_record_once(&feeds).await;
-    sink_tests::an_absent_log_is_created_empty(&feeds).await;
+    sink_tests::all(&feeds).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
