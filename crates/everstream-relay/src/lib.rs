@@ -7,6 +7,8 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod batch;
+#[doc = include_str!("../guides/consumers.md")]
+pub mod consumers {}
 #[cfg(feature = "postgres")]
 mod postgres;
 mod record;

@@ -4,7 +4,9 @@
 //! - `postgres`, `redis`: the sinks
 //! - `engine_faults`: engines that are killed, stopped, and late
 //! - `urls`: which URLs name a log
+//! - `consumers`: the statements in the page for consumers
 
+mod consumers;
 mod engine_faults;
 mod memory;
 mod postgres;
