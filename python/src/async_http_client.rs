@@ -13,7 +13,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use tokio::time::Sleep;
 
-use crate::convert::headers_to_python;
+use crate::convert::{headers_to_python, idle_timeout};
 use crate::direct::Readers;
 use crate::fault::exception;
 use crate::http::Http;
@@ -46,15 +46,17 @@ impl AsyncHttpClient {
     }
 
     /// A connection that is made while it is polled.
-    #[pyo3(signature = (last_event_id, *, resume_with_get = false))]
+    #[pyo3(signature = (last_event_id, *, resume_with_get = false, read_timeout = None))]
     fn connect(
         &self,
         py: Python<'_>,
         last_event_id: Option<String>,
         resume_with_get: bool,
+        read_timeout: Option<f64>,
     ) -> PyResult<AsyncHttpStream> {
         let connector = &self.connector;
-        let connecting = connector.connect(py, last_event_id, resume_with_get)?;
+        let read_timeout = idle_timeout(read_timeout)?;
+        let connecting = connector.connect(py, last_event_id, resume_with_get, read_timeout)?;
         let link = Arc::new(Link(Mutex::new(State {
             work: Some(Work::Connecting(connecting)),
             ..State::default()
@@ -64,7 +66,7 @@ impl AsyncHttpClient {
         Ok(AsyncHttpStream {
             link,
             raised: connector.raised.clone(),
-            read_timeout: connector.read_timeout,
+            read_timeout,
             process: connector.process,
             reader: Readers::default(),
         })

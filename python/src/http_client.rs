@@ -13,7 +13,7 @@ use pyo3::types::PyBytes;
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 
-use crate::convert::headers_to_python;
+use crate::convert::{headers_to_python, idle_timeout};
 use crate::direct::{Closer, Direct, Readers};
 use crate::fault::exception;
 use crate::http::Http;
@@ -46,24 +46,24 @@ impl HttpClient {
         self.connector.is_repeatable
     }
 
-    #[pyo3(signature = (last_event_id, *, resume_with_get = false))]
+    #[pyo3(signature = (last_event_id, *, resume_with_get = false, read_timeout = None))]
     fn connect(
         &self,
         py: Python<'_>,
         last_event_id: Option<String>,
         resume_with_get: bool,
+        read_timeout: Option<f64>,
     ) -> PyResult<HttpStream> {
         let connector = &self.connector;
-        let connecting = connector.connect(py, last_event_id, resume_with_get)?;
+        let read_timeout = idle_timeout(read_timeout)?;
+        let connecting = connector.connect(py, last_event_id, resume_with_get, read_timeout)?;
         let runtime = runtime::handle()?;
         let result = self.connecting.begin(&runtime, connecting).wait(py)?;
         if let Some(error) = connector.raised.take() {
             return Err(error);
         }
         match result {
-            Some(Ok(connection)) => {
-                Ok(HttpStream::new(connection, connector.read_timeout, runtime))
-            }
+            Some(Ok(connection)) => Ok(HttpStream::new(connection, read_timeout, runtime)),
             Some(Err(fault)) => Err(PyErr::from_value(exception(py, &fault)?.into_any())),
             None => Err(closed(py)),
         }

@@ -18,7 +18,6 @@ pub(crate) struct HttpConnector {
     client: Mutex<Option<Box<dyn ConnectionClient>>>,
     pub(crate) is_repeatable: bool,
     pub(crate) raised: Raised,
-    pub(crate) read_timeout: Option<Duration>,
     pub(crate) process: Process,
 }
 
@@ -36,7 +35,6 @@ impl HttpConnector {
             is_repeatable: client.is_repeatable(),
             client: Mutex::new(Some(wrap(client))),
             raised,
-            read_timeout: http.read_timeout,
             process: Process::current(),
         })
     }
@@ -47,11 +45,12 @@ impl HttpConnector {
         py: Python<'_>,
         last_event_id: Option<String>,
         resume_with_get: bool,
+        read_timeout: Option<Duration>,
     ) -> PyResult<ConnectFuture> {
         self.process.check("client")?;
         let mut request = ConnectRequest::default();
         request.last_event_id = last_event_id;
-        request.read_timeout = self.read_timeout;
+        request.read_timeout = read_timeout;
         request.resume_with_get = resume_with_get;
         match &mut *lock(&self.client) {
             Some(client) => Ok(client.connect(request)),

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import copy
-from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from logging import Logger
-from typing import Any
+from typing import Any, Final
 
 import aiohttp
 from yarl import URL
@@ -16,16 +16,17 @@ from . import _native
 from ._async_body import read_error
 from ._decoder import Decoder, codings
 from ._disconnect import MID_RESPONSE, NO_RESPONSE, closed, disconnect, reset
+from .config._options import HttpRequest
 from .config.async_connect_strategy import (
     AsyncConnectionClient,
     AsyncConnectionResult,
     AsyncConnectStrategy,
 )
-from .config.connect_strategy import QueryParams
 from .errors import ReadError, ReadTimeoutError, SSEError
 
 # What is for one request only, or for one origin only.
 _BODY_OPTIONS = ("data", "json", "compress", "chunked", "expect100", "upload_tracker")
+CONNECT_TIMEOUT: Final = 10.0
 _ORIGIN_OPTIONS = ("auth", "cookies", "middlewares", "server_hostname", "fingerprint")
 
 
@@ -34,50 +35,47 @@ class AiohttpConnectStrategy(AsyncConnectStrategy):
 
     def __init__(
         self,
-        url: str,
-        *,
-        headers: Mapping[str, str | bytes] | None,
+        request: HttpRequest,
         session: aiohttp.ClientSession | None,
         options: Mapping[str, Any] | None,
-        query_params: Callable[[], QueryParams] | None,
-        method: str,
-        body: str | bytes | None,
-        read_timeout: float | None,
-        connect_timeout: float | None,
-        max_event_size: int | None,
-        sensitive_headers: Iterable[str] | None,
-        any_content_type: bool,
-        cookies: bool,
     ) -> None:
+        request.refuse_http2("aiohttp")
+        # It checks the settings.
+        request.native_http()
         self.session = session
-        self.read_timeout = read_timeout
-        self.max_event_size = max_event_size
+        self.http_request = request
         self.options = dict(options or {})
-        sent: list[tuple[str, str | bytes]] = [
-            *(self.options.pop("headers", None) or {}).items(),
-            *(headers or {}).items(),
-        ]
-        if body is not None:
-            self.options["data"] = body.encode() if isinstance(body, str) else body
+        own_headers = self.options.pop("headers", None)
+        if request.body is not None:
+            self.options["data"] = request.body
             # aiohttp would add one.
             self.options.setdefault("skip_auto_headers", ["Content-Type"])
+        if request.auth_is_given and (
+            "auth" in self.options or (session is not None and session.auth is not None)
+        ):
+            raise TypeError("auth can't be given together with the auth of aiohttp's session")
+        if request.proxy is not None:
+            self._set("proxy", "proxy", request.proxy)
+        if request.tls_is_given:
+            self._set("ssl", "verify and cert", request.ssl_context())
+        limit = request.connect_timeout
         timeout = self.options.setdefault(
-            "timeout", aiohttp.ClientTimeout(total=None, sock_connect=connect_timeout)
+            "timeout",
+            aiohttp.ClientTimeout(
+                total=None, sock_connect=CONNECT_TIMEOUT if limit is None else limit or None
+            ),
         )
         if isinstance(timeout, (int, float)):
             self.options["timeout"] = aiohttp.ClientTimeout(total=timeout)
-        self.request = _native.Request(
-            url,
-            method=method,
-            headers=sent,
-            sensitive_headers=sensitive_headers,
-            query_params=query_params,
+        self.request = request.native_request(
+            codings(),
+            own_headers=own_headers,
             has_body=any(self.options.get(name) is not None for name in ("data", "json")),
-            follow_redirects=True,
-            codings=codings(),
-            any_content_type=any_content_type,
-            cookies=cookies,
         )
+
+    def _set(self, name: str, what: str, value: Any) -> None:
+        if self.options.setdefault(name, value) is not value:
+            raise TypeError(f"{what} can't be given together with {name!r} of aiohttp's options")
 
     def create_client(self, logger: Logger) -> AsyncConnectionClient:
         return _Client(self)
@@ -91,22 +89,27 @@ class _Client(AsyncConnectionClient):
         self._strategy = strategy
         self._own_session: aiohttp.ClientSession | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._read_timeout = strategy.read_timeout
-        self._max_event_size = strategy.max_event_size
+        self._stream = strategy.http_request.stream
 
     async def connect(self, last_event_id: str | None) -> AsyncConnectionResult:
-        return await self._connect(self._strategy.request.exchange(last_event_id))
+        return await self._connect(last_event_id, resume_with_get=False)
 
     @property
     def can_resume_with_get(self) -> bool:
         return True
 
     async def resume_with_get(self, last_event_id: str | None) -> AsyncConnectionResult:
-        request = self._strategy.request
-        return await self._connect(request.exchange(last_event_id, resume_with_get=True))
+        return await self._connect(last_event_id, resume_with_get=True)
 
-    async def _connect(self, exchange: _native.Exchange) -> AsyncConnectionResult:
-        hops = _Hops(self._session(), self._strategy)
+    async def _connect(
+        self, last_event_id: str | None, *, resume_with_get: bool
+    ) -> AsyncConnectionResult:
+        exchange = self._strategy.request.exchange(
+            last_event_id,
+            resume_with_get=resume_with_get,
+            fresh_headers=await self._strategy.http_request.fresh_headers_async(),
+        )
+        hops = _Hops(self._session(), self._strategy, self._stream.read_timeout)
         try:
             while True:
                 response = await hops.send(exchange)
@@ -161,10 +164,15 @@ class _Hops:
     that belong to no host.
     """
 
-    def __init__(self, session: aiohttp.ClientSession, strategy: AiohttpConnectStrategy) -> None:
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        strategy: AiohttpConnectStrategy,
+        read_timeout: float | None,
+    ) -> None:
         self._session = session
         self._options = dict(strategy.options)
-        self._read_timeout = strategy.read_timeout
+        self._read_timeout = read_timeout or None
         self._response: aiohttp.ClientResponse | None = None
         #: A session without anything of the user's, but for its connections.
         self._bare: aiohttp.ClientSession | None = None
