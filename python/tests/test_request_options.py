@@ -4,6 +4,8 @@ or its strategy is given them.
 
 from __future__ import annotations
 
+import asyncio
+import re
 import socket
 import ssl
 import threading
@@ -13,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from async_sources import Wrapping, run
+from async_sources import Wrapping, run, until
 from conftest import LIMIT, SIGNED
 from everstream import AsyncSSEClient, SSEClient
 from everstream.actions import Action, Event, Fault, Start
@@ -34,6 +36,8 @@ from sources import Scripted
 from test_http_rules import Passing
 
 AUTHORITY = Path(__file__).parent / "authority.pem"
+CLIENT = Path(__file__).parent / "client.pem"
+"""A certificate of a client that is signed by itself, with its key."""
 OF_LIBRARIES = [*LIBRARIES, *(f"async {name}" for name in LIBRARIES)]
 TRANSPORTS = ["own", "wrapped", "urllib3", "async own", "async wrapped", "async aiohttp"]
 CONTINUE = ErrorStrategy.always_continue()
@@ -154,7 +158,7 @@ def test_headers_are_a_mapping_or_pairs(server: SSEServer, by: str, kind: Any) -
 def test_a_name_may_have_several_values(server: SSEServer, by: str) -> None:
     server.otherwise(Reply.stream().event("a"))
     assert read(by, server.url(), headers=[("X-A", "1"), ("x-a", "2")])[1] is None
-    fresh = {"headers": lambda: [("X-A", "3"), ("x-a", "4")]}
+    fresh: dict[str, Any] = {"headers": lambda: [("X-A", "3"), ("x-a", "4")]}
     assert read(by, server.url(), **fresh)[1] is None
     assert [request.headers.get_all("x-a") for request in server.requests] == [
         ["1", "2"],
@@ -212,9 +216,7 @@ def test_headers_and_auth_may_be_coroutine_functions(server: SSEServer, by_async
     server.enqueue(Reply.status(503), Reply.stream().event("a"))
 
     async def headers() -> dict[str, str]:
-        import asyncio
-
-        await asyncio.sleep(0.001)
+        await asyncio.sleep(0)
         return {"X-Key": "fresh"}
 
     async def auth() -> str:
@@ -229,8 +231,6 @@ def test_headers_and_auth_may_be_coroutine_functions(server: SSEServer, by_async
 
 
 def test_closing_ends_a_coroutine_that_makes_headers(server: SSEServer, by_async: str) -> None:
-    import asyncio
-
     ended: list[str] = []
     begun: list[int] = []
 
@@ -247,13 +247,11 @@ def test_closing_ends_a_coroutine_that_makes_headers(server: SSEServer, by_async
         connect: Any = AsyncConnectStrategy.http(server.url(), **options)
         client = AsyncSSEClient(Wrapping(connect) if "wrapped" in by_async else connect)
         reading = asyncio.create_task(client.start())
-        while not begun:
-            await asyncio.sleep(0.001)
+        await until(lambda: bool(begun))
         await client.close()
         with pytest.raises(SSEError):
             await reading
-        while not ended:
-            await asyncio.sleep(0.001)
+        await until(lambda: bool(ended))
 
     run(main())
     assert server.request_count == 0
@@ -275,7 +273,8 @@ def test_an_exception_is_the_cause_of_an_error_that_says_so(
     def function() -> Any:
         raise mistake
 
-    _, error = read(by, server.url(), **{name: function})
+    options: dict[str, Any] = {name: function}
+    _, error = read(by, server.url(), **options)
     assert isinstance(error, RequestSetupError)
     assert str(error) == f"the function for {name} raised TokenServerError: no request was sent"
     assert error.__cause__ is mistake
@@ -307,7 +306,8 @@ def test_headers_that_are_none_are_errors(server: SSEServer, by: str, found: Any
 
 
 def test_a_mistake_in_a_function_is_not_retried(server: SSEServer, by: str) -> None:
-    asked = counting(lambda n: {}[n])
+    tokens: dict[int, Any] = {}
+    asked = counting(lambda n: tokens[n])
     _, error = read(by, server.url(), errors=ErrorStrategy.reconnect(), headers=asked)
     assert isinstance(error, RequestSetupError)
     assert isinstance(error.__cause__, KeyError)
@@ -319,9 +319,11 @@ def test_a_coroutine_is_refused_where_nothing_awaits_it(server: SSEServer) -> No
         return "Bearer 1"
 
     for name in ("headers", "auth"):
+        function: dict[str, Any] = {name: token}
         with pytest.raises(TypeError, match=f"{name} can be a coroutine function only in Async"):
-            SSEClient(server.url(), **{name: token})  # type: ignore[misc]
-        _, error = read("own", server.url(), **{name: lambda: token()})
+            SSEClient(server.url(), **function)
+        function = {name: lambda: token()}
+        _, error = read("own", server.url(), **function)
         assert isinstance(error, RequestSetupError)
         assert "AsyncSSEClient" in str(error.__cause__)
 
@@ -420,11 +422,11 @@ def test_verify_says_which_certificates_are_trusted(tls_port: int, by_connection
 
 @pytest.fixture
 def mutual_port() -> Iterator[int]:
-    """Of a server that wants a certificate of that authority."""
+    """Of a server that wants that certificate."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(SIGNED)
     context.verify_mode = ssl.CERT_REQUIRED
-    context.load_verify_locations(AUTHORITY)
+    context.load_verify_locations(CLIENT)
     answer = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: known\n\n"
 
     def serve() -> None:
@@ -455,7 +457,7 @@ def test_cert_is_shown_to_a_server_that_asks(mutual_port: int, by_connection: st
     url = f"https://localhost:{mutual_port}/"
     _, error = read(by_connection, url, verify=AUTHORITY)
     assert isinstance(error, SSEError)
-    for cert in (SIGNED, (str(SIGNED), SIGNED)):
+    for cert in (CLIENT, (str(CLIENT), CLIENT)):
         actions, error = read(by_connection, url, verify=AUTHORITY, cert=cert)
         assert (data(actions), error) == (["known"], None)
 
@@ -468,25 +470,27 @@ def test_http2_chooses_the_version(by: str, http2: bool | None, expected: bytes)
     received: list[bytes] = []
 
     def serve() -> None:
-        connection, _ = listener.accept()
-        with connection:
-            connection.settimeout(LIMIT)
-            received.append(connection.recv(4))
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            with connection:
+                connection.settimeout(LIMIT)
+                received.append(connection.recv(4))
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=serve, daemon=True)
         thread.start()
         port = listener.getsockname()[1]
         _, error = read(by, f"http://127.0.0.1:{port}/", http2=http2)
+        listener.shutdown(socket.SHUT_RDWR)
         thread.join(LIMIT)
     assert isinstance(error, SSEError)
-    assert received == [expected]
+    assert set(received) == {expected}
 
 
 # The stream: by the strategy, and by the client
-
-
-Made = Callable[..., Any]
 
 
 @pytest.fixture(params=["client", "strategy"])
@@ -498,7 +502,9 @@ def where(request: pytest.FixtureRequest) -> str:
 
 def stream(by: str, where: str, url: str, count: int = 100, **options: Any) -> tuple[Any, Any]:
     """As :func:`read`; the client has a strategy, and one of them has the options."""
-    request = {name: options.pop(name) for name in ("json", "method") if name in options}
+    request: dict[str, Any] = {
+        name: options.pop(name) for name in ("json", "method") if name in options
+    }
     errors = options.pop("errors", None)
     if where == "strategy":
         request, options = {**request, **options}, {}
@@ -535,10 +541,10 @@ def stream(by: str, where: str, url: str, count: int = 100, **options: Any) -> t
     return data(actions), None
 
 
-@pytest.mark.parametrize("until", ["[DONE]", lambda event: event.data == "[DONE]"])
-def test_until_ends_the_stream(server: SSEServer, by: str, where: str, until: Any) -> None:
+@pytest.mark.parametrize("last", ["[DONE]", lambda event: event.data == "[DONE]"])
+def test_until_ends_the_stream(server: SSEServer, by: str, where: str, last: Any) -> None:
     server.otherwise(Reply.stream().event("a").event("[DONE]").event("b").stall())
-    assert stream(by, where, server.url(), until=until, errors=CONTINUE) == (["a"], None)
+    assert stream(by, where, server.url(), until=last, errors=CONTINUE) == (["a"], None)
     assert server.request_count == 1
 
 
@@ -556,7 +562,7 @@ def test_an_exception_of_until_is_raised_and_the_event_follows(server: SSEServer
     mistake = LookupError("no")
     calls: list[str] = []
 
-    def until(event: Event) -> bool:
+    def is_last(event: Event) -> bool:
         calls.append(event.data)
         if len(calls) == 1:
             raise mistake
@@ -566,7 +572,7 @@ def test_an_exception_of_until_is_raised_and_the_event_follows(server: SSEServer
 
     async def read_async() -> list[str]:
         connect = AsyncConnectStrategy.http(server.url(), **transport(by))
-        async with AsyncSSEClient(connect, until=until) as client:
+        async with AsyncSSEClient(connect, until=is_last) as client:
             with pytest.raises(LookupError) as raised:
                 await anext(client.events)
             assert raised.value is mistake
@@ -576,7 +582,7 @@ def test_an_exception_of_until_is_raised_and_the_event_follows(server: SSEServer
     if by.startswith("async"):
         assert run(read_async()) == ["a", "b"]
         return
-    with SSEClient(ConnectStrategy.http(server.url(), **transport(by)), until=until) as client:
+    with SSEClient(ConnectStrategy.http(server.url(), **transport(by)), until=is_last) as client:
         with pytest.raises(LookupError) as raised:
             next(client.events)
         assert raised.value is mistake
@@ -608,7 +614,7 @@ def test_all_silence_in_a_stream_is_told_alike(server: SSEServer, by: str) -> No
     """It is the engine that measures it, by whatever transport."""
     server.enqueue(Reply.stream().event("a").stall())
     _, error = stream(by, "client", server.url(), read_timeout=0.25)
-    assert str(error) == "no data received for 250 ms (read_timeout)"
+    assert re.search(r" for 250 ?ms \(read_timeout\)$", str(error))
 
 
 def test_an_event_in_time_begins_silence_again(server: SSEServer, by: str, where: str) -> None:
@@ -646,7 +652,7 @@ def test_a_read_timeout_closes_a_custom_source_that_blocks() -> None:
     with SSEClient(source, read_timeout=0.2) as client:
         events = client.events
         assert next(events).data == "a"
-        with pytest.raises(ReadTimeoutError, match="no data received for 200 ms"):
+        with pytest.raises(ReadTimeoutError, match=r" for 200 ?ms \(read_timeout\)$"):
             next(events)
     assert closed.is_set()
 

@@ -51,7 +51,7 @@ class AiohttpConnectStrategy(AsyncConnectStrategy):
             # aiohttp would add one.
             self.options.setdefault("skip_auto_headers", ["Content-Type"])
         if request.auth_is_given and (
-            "auth" in self.options or (session is not None and session.auth is not None)
+            "auth" in self.options or getattr(session, "auth", None) is not None
         ):
             raise TypeError("auth can't be given together with the auth of aiohttp's session")
         if request.proxy is not None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from . import _native
 from .actions import Action, Event
 from .config._checks import checked_logger
-from .config._options import ClientOptions, Stream, reject_request_options, stream_of
+from .config._options import ClientOptions, Stream, check_request, stream_of
 from .config.connect_strategy import ConnectStrategy, engine_connection
 from .config.error_strategy import ErrorStrategy, engine_error_strategy
 from .config.retry_delay_strategy import RetryDelayStrategy, engine_retry_delay_strategy
@@ -90,14 +90,19 @@ class SSEClient:
         The parameters from ``read_timeout`` to ``dispatch_unfinished`` can be set here or in
         ``ConnectStrategy.http()``, where they mean the same.
         """
+        check_request(
+            request,
+            ClientOptions,
+            "SSEClient",
+            "ConnectStrategy.http",
+            has_strategy=isinstance(connect, ConnectStrategy),
+        )
         if isinstance(connect, str):
             connect = ConnectStrategy.http(connect, **request)
         elif not isinstance(connect, ConnectStrategy):
             raise TypeError(
                 f"connect must be a URL or a ConnectStrategy, not {type(connect).__name__}"
             )
-        else:
-            reject_request_options(request, ClientOptions, "SSEClient", "ConnectStrategy.http")
         connection = engine_connection(connect, checked_logger(logger))
         stream = Stream(
             read_timeout=read_timeout,

@@ -13,7 +13,7 @@ from ._source import Source
 from ._wait import give_up_lost, wait
 from .actions import Action, Event
 from .config._checks import checked_logger
-from .config._options import AsyncClientOptions, Stream, reject_request_options, stream_of
+from .config._options import AsyncClientOptions, Stream, check_request, stream_of
 from .config.async_connect_strategy import AsyncConnectStrategy, engine_connection
 from .config.error_strategy import ErrorStrategy, engine_error_strategy
 from .config.retry_delay_strategy import RetryDelayStrategy, engine_retry_delay_strategy
@@ -66,15 +66,18 @@ class AsyncSSEClient:
             :class:`~everstream.config.async_connect_strategy.AsyncConnectStrategy`
         :param request: if ``connect`` is a URL, the parameters of ``AsyncConnectStrategy.http()``
         """
+        check_request(
+            request,
+            AsyncClientOptions,
+            "AsyncSSEClient",
+            "AsyncConnectStrategy.http",
+            has_strategy=isinstance(connect, AsyncConnectStrategy),
+        )
         if isinstance(connect, str):
             connect = AsyncConnectStrategy.http(connect, **request)
         elif not isinstance(connect, AsyncConnectStrategy):
             raise TypeError(
                 f"connect must be a URL or an AsyncConnectStrategy, not {type(connect).__name__}"
-            )
-        else:
-            reject_request_options(
-                request, AsyncClientOptions, "AsyncSSEClient", "AsyncConnectStrategy.http"
             )
         connection = engine_connection(connect, checked_logger(logger))
         stream = Stream(

@@ -142,15 +142,18 @@ def stream_of(strategy: object, connection: object, given: Stream) -> Stream:
     return own.merged(given) if isinstance(own, Stream) else given
 
 
-def reject_request_options(given: Mapping[str, Any], known: type, client: str, http: str) -> None:
-    """A strategy has the request already."""
+def check_request(
+    given: Mapping[str, Any], known: type, client: str, http: str, *, has_strategy: bool
+) -> None:
+    """Raises ``TypeError`` for what a client can't pass on as a part of its request."""
     for name in given:
         if name not in known.__optional_keys__:  # type: ignore[attr-defined]
             raise TypeError(f"{client}() got an unexpected keyword argument {name!r}")
-        raise TypeError(
-            f"{name} can't be given together with a strategy: pass it to {http}(), or pass a URL "
-            "instead of the strategy"
-        )
+        if has_strategy:
+            raise TypeError(
+                f"{name} can't be given together with a strategy: pass it to {http}(), or pass a "
+                "URL instead of the strategy"
+            )
 
 
 #: The options that what makes the connections has already, and what to do instead.
@@ -236,8 +239,10 @@ class HttpRequest:
                 raise TypeError("json and body can't both be given: json is the body")
             body = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
         self.body: Any = body.encode() if isinstance(body, str) else body
-        #: As httpx has it, except that JSON is sent by POST.
-        self.method: str = options.get("method") or ("POST" if self._has_json else "GET")
+        method = options.get("method")
+        if method is not None and not isinstance(method, str):
+            raise TypeError(f"method must be str, not {shown(method)}")
+        self.method = method.upper() if method else "POST" if self._has_json else "GET"
 
     def _take_tls(self, options: Mapping[str, Any]) -> None:
         verify, cert = options.get("verify", True), options.get("cert")
