@@ -9,6 +9,7 @@ use pyo3::prelude::*;
 
 use crate::fault::{message, new_error};
 use crate::http::Http;
+use crate::idle::IdleTimeouts;
 use crate::process::Process;
 use crate::raised::{Raised, lock};
 
@@ -33,7 +34,7 @@ impl HttpConnector {
             .map_err(|error| PyValueError::new_err(message(&error)))?;
         Ok(HttpConnector {
             is_repeatable: client.is_repeatable(),
-            client: Mutex::new(Some(wrap(client))),
+            client: Mutex::new(Some(Box::new(IdleTimeouts(wrap(client))))),
             raised,
             process: Process::current(),
         })

@@ -21,6 +21,7 @@ mod handout;
 mod http;
 mod http_client;
 mod http_connector;
+mod idle;
 mod log;
 mod process;
 mod raised;

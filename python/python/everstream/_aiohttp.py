@@ -16,7 +16,7 @@ from . import _native
 from ._async_body import read_error
 from ._decoder import Decoder, codings
 from ._disconnect import MID_RESPONSE, NO_RESPONSE, closed, disconnect, reset
-from .config._options import HttpRequest
+from .config._request import HttpRequest
 from .config.async_connect_strategy import (
     AsyncConnectionClient,
     AsyncConnectionResult,

@@ -10,7 +10,7 @@ from typing import Any
 from .. import _native
 from .._async_body import read_error
 from .._decoder import Decoder
-from ..config._options import HttpRequest
+from ..config._request import HttpRequest
 from ..config.async_connect_strategy import (
     AsyncConnectionClient,
     AsyncConnectionResult,

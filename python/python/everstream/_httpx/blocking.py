@@ -9,7 +9,7 @@ from typing import Any
 from .. import _body, _native
 from .._decoder import Decoder
 from .._wire import Wire
-from ..config._options import HttpRequest
+from ..config._request import HttpRequest
 from ..config.connect_strategy import ConnectionClient, ConnectionResult, ConnectStrategy
 from ..errors import ConnectError
 from . import failures

@@ -6,7 +6,8 @@ from typing import Any, Final
 
 from .. import _native
 from .._decoder import codings
-from ..config._options import HeaderPairs, HttpRequest
+from ..config._options import HeaderPairs
+from ..config._request import HttpRequest
 from .library import library_of
 
 # They belong to a connection or follow from the body; the rest may be a secret.

@@ -26,7 +26,7 @@ if not hasattr(urllib3.HTTPResponse, "read1"):
     )
 
 from .._decoder import codings
-from ..config._options import HttpRequest
+from ..config._request import HttpRequest
 from .attempt import Attempt
 from .request import BODY_OPTIONS, Request
 from .wire import Wire

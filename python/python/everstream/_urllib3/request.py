@@ -9,7 +9,7 @@ from typing import Any, Final
 import urllib3
 
 from .. import _native
-from ..config._options import HttpRequest
+from ..config._request import HttpRequest
 
 #: Those of ``urllib3.PoolManager.request`` that make a body.
 BODY_OPTIONS: Final = ("body", "fields", "json", "chunked")

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from .. import _native
 from ._checks import shown
-from ._options import Headers, HttpOptions, HttpRequest, QueryParams, Stream
+from ._options import Headers, HttpOptions, QueryParams, Stream
+from ._request import HttpRequest
 
 if TYPE_CHECKING:
     import httpx
