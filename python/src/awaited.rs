@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
+use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 
 use crate::raised::lock;
@@ -50,10 +51,16 @@ impl Future for Awaited {
             Awaited::Task { task, waker } => Python::attach(|py| {
                 *lock(waker) = Some(cx.waker().clone());
                 let task = task.bind(py);
-                match task.call_method0("done")?.is_truthy()? {
-                    true => Poll::Ready(task.call_method0("result").map(Bound::unbind)),
-                    false => Poll::Pending,
+                if task.call_method0("done")?.is_truthy()? {
+                    return Poll::Ready(task.call_method0("result").map(Bound::unbind));
                 }
+                let event_loop = task.call_method0("get_loop")?;
+                if event_loop.call_method0("is_closed")?.is_truthy()? {
+                    return Poll::Ready(Err(PyRuntimeError::new_err(
+                        "the event loop in which a function of the request was awaited is closed",
+                    )));
+                }
+                Poll::Pending
             }),
         }
     }
@@ -81,10 +88,15 @@ struct Done(Arc<Mutex<Option<Waker>>>);
 
 #[pymethods]
 impl Done {
-    fn __call__(&self, _task: &Bound<'_, PyAny>) {
+    fn __call__(&self, task: &Bound<'_, PyAny>) -> PyResult<()> {
+        if !task.call_method0("cancelled")?.is_truthy()? {
+            // Now it counts as seen, also if nobody waits any more.
+            task.call_method0("exception")?;
+        }
         let waker = lock(&self.0).take();
         if let Some(waker) = waker {
             waker.wake();
         }
+        Ok(())
     }
 }

@@ -224,11 +224,11 @@ fn supported(names: &[String]) -> &'static [ContentCoding] {
 pub(crate) fn add_params(url: String, params: &Bound<'_, PyAny>) -> PyResult<String> {
     let added = texts_of_pairs(params)?;
     Ok(match Url::parse(&url) {
-        Ok(mut parsed) => {
+        Ok(mut parsed) if !added.is_empty() => {
             add_pairs(&added, &mut parsed);
             parsed.into()
         }
-        Err(_) => url,
+        _ => url,
     })
 }
 

@@ -257,6 +257,29 @@ def test_closing_ends_a_coroutine_that_makes_headers(server: SSEServer, by_async
     assert server.request_count == 0
 
 
+def test_a_coroutine_whose_event_loop_is_closed_does_not_leave_the_reader_waiting(
+    server: SSEServer,
+) -> None:
+    async def headers() -> dict[str, str]:
+        await asyncio.Event().wait()
+        return {}
+
+    async def begin() -> None:
+        with pytest.raises(asyncio.TimeoutError):
+            await asyncio.wait_for(client.start(), 0.05)
+
+    async def again() -> None:
+        with pytest.raises(RuntimeError, match=r"event loop .* is closed"):
+            await client.start()
+        await client.close()
+
+    client = AsyncSSEClient(server.url(), headers=headers)
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(begin())
+    loop.close()
+    run(again())
+
+
 # What a function raises
 
 
@@ -395,6 +418,16 @@ def test_params_are_added_to_the_query(server: SSEServer, by: str, params: Any) 
     assert server.requests[0].target == "/feed?a=%20x&b=1&b=2&c=%C3%BC%26"
     assert server.requests[1].query.split("&")[-1] == "c=fresh"
     assert server.requests[1].query.count("c=") == 1
+
+
+@pytest.mark.parametrize("by", OF_LIBRARIES)
+def test_params_are_added_to_a_relative_url(server: SSEServer, by: str) -> None:
+    skip_if_missing(by)
+    server.otherwise(Reply.stream().event("a"))
+    client = transport(by)["client"]
+    client.base_url = server.url("/base/")
+    assert read(by, "feed?b=1", client=client, params={"a": "x"})[1] is None
+    assert server.requests[0].target == "/base/feed?b=1&a=x"
 
 
 # How it connects
@@ -608,6 +641,12 @@ def test_silence_is_a_read_timeout(server: SSEServer, by: str, where: str) -> No
         assert events == expected
         assert isinstance(error, ReadTimeoutError)
     assert server.wait_for_open_connections(0)
+
+
+def test_a_read_timeout_may_be_endless(server: SSEServer, by: str, where: str) -> None:
+    server.otherwise(Reply.stream().event("a"))
+    for endless in (0, None, float("inf")):
+        assert stream(by, where, server.url(), read_timeout=endless) == (["a"], None)
 
 
 def test_all_silence_in_a_stream_is_told_alike(server: SSEServer, by: str) -> None:

@@ -109,7 +109,7 @@ class _Client(AsyncConnectionClient):
             resume_with_get=resume_with_get,
             fresh_headers=await self._strategy.http_request.fresh_headers_async(),
         )
-        hops = _Hops(self._session(), self._strategy, self._stream.read_timeout)
+        hops = _Hops(self._session(), self._strategy, self._stream.response_timeout)
         try:
             while True:
                 response = await hops.send(exchange)
@@ -172,7 +172,7 @@ class _Hops:
     ) -> None:
         self._session = session
         self._options = dict(strategy.options)
-        self._read_timeout = read_timeout or None
+        self._read_timeout = read_timeout
         self._response: aiohttp.ClientResponse | None = None
         #: A session without anything of the user's, but for its connections.
         self._bare: aiohttp.ClientSession | None = None

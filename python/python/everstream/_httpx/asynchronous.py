@@ -90,7 +90,7 @@ class AsyncHttpxClient(AsyncConnectionClient):
             head.see(event, info)
 
         try:
-            request = build(self._settings, exchange, trace, self._stream.read_timeout)
+            request = build(self._settings, exchange, trace, self._stream.response_timeout)
             response = await client.send(request, **send_options(self._settings, exchange))
         except (library.HTTPError, library.InvalidURL) as error:
             refused = refused_by_hook(library, error, request)

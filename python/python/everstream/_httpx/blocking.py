@@ -59,7 +59,7 @@ class HttpxClient(ConnectionClient):
         # In this order: close() sets the one and looks at the other.
         if self._closed:
             wire.stop()
-        attempt = Attempt(self._settings, wire, self._stream.read_timeout)
+        attempt = Attempt(self._settings, wire, self._stream.response_timeout)
         return attempt.run(last_event_id, resume_with_get=resume_with_get)
 
     def interrupt(self) -> None:

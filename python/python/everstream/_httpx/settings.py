@@ -59,7 +59,7 @@ class Settings:
         """
         timeouts: dict[str, float | None] = self.client.timeout.as_dict()
         # Those of the client are for short responses; 5 s of silence are nothing in a stream.
-        timeouts["read"] = read_timeout or None
+        timeouts["read"] = read_timeout
         if self.http.connect_timeout is not None:
             timeouts["connect"] = self.http.connect_timeout or None
         return timeouts

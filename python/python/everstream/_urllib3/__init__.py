@@ -133,7 +133,7 @@ class Urllib3Client(ConnectionClient):
         # In this order: close() sets the one and looks at the other.
         if self._closed:
             wire.stop()
-        attempt = Attempt(self._strategy.request, self._pool, wire, self._stream.read_timeout)
+        attempt = Attempt(self._strategy.request, self._pool, wire, self._stream.response_timeout)
         return attempt.run(last_event_id, resume_with_get=resume_with_get)
 
     def interrupt(self) -> None:

@@ -33,5 +33,5 @@ class Request:
         """
         skipped = () if exchange.has_body else BODY_OPTIONS
         options = {name: value for name, value in self.options.items() if name not in skipped}
-        timeout = urllib3.Timeout(connect=self.connect_timeout, read=read_timeout or None)
+        timeout = urllib3.Timeout(connect=self.connect_timeout, read=read_timeout)
         return {"timeout": timeout, **options}

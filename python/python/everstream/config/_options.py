@@ -101,6 +101,12 @@ class Stream:
         if self.until is not None and not isinstance(self.until, str) and not callable(self.until):
             raise TypeError(f"until must be str or a function, not {shown(self.until)}")
 
+    @property
+    def response_timeout(self) -> float | None:
+        """How long transports in Python wait for a response. ``None``: there is no limit."""
+        limit = self.read_timeout
+        return limit if limit and limit < float("inf") else None
+
     def merged(self, given: Stream) -> Stream:
         """With what the client was given. Only one of the two may set an option."""
         changes: dict[str, Any] = {}

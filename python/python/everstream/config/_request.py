@@ -88,8 +88,6 @@ class HttpRequest:
         self.headers: HeaderPairs = [] if callable(headers) else header_pairs(headers)
         if self.auth_is_given and not callable(self._auth):
             self.headers = with_header(self.headers, "Authorization", authorization(self._auth))
-        if options.get("params") is not None:
-            self.url = _native.add_params(url, options["params"])
 
     def _take_body(self, options: Mapping[str, Any]) -> None:
         body, value = options.get("body"), options.get("json")
@@ -177,11 +175,15 @@ class HttpRequest:
                 f"{library} has no HTTP/2: pass an httpx client, or none of its arguments"
             )
 
+    @property
+    def _full_url(self) -> str:
+        return _native.add_params(self.url, self._options.get("params"))
+
     def native_http(self) -> _native.Http:
         """The engine's own HTTP. It checks what :meth:`native_request` takes as it is."""
         fresh = self.fresh_headers_async if self._is_async else self.fresh_headers
         return _native.Http(
-            self.url,
+            self._full_url,
             headers=self._default_headers(self.headers),
             fresh_headers=fresh if self.is_fresh else None,
             sensitive_headers=self._sensitive_headers,
@@ -214,7 +216,7 @@ class HttpRequest:
         names = {name.lower() for name, _ in self.headers}
         others = [pair for pair in header_pairs(own_headers) if pair[0].lower() not in names]
         return _native.Request(
-            self.url,
+            self._full_url,
             method=self.method,
             headers=self._default_headers(others + self.headers),
             sensitive_headers=self._sensitive_headers,
