@@ -659,9 +659,9 @@ def test_all_silence_in_a_stream_is_told_alike(server: SSEServer, by: str) -> No
 def test_an_event_in_time_begins_silence_again(server: SSEServer, by: str, where: str) -> None:
     reply = Reply.stream()
     for number in range(6):
-        reply = reply.event(str(number)).pause(0.2)
+        reply = reply.event(str(number)).pause(0.1)
     server.enqueue(reply)
-    events, error = stream(by, where, server.url(), read_timeout=0.8)
+    events, error = stream(by, where, server.url(), read_timeout=0.5)
     assert (events, error) == (list("012345"), None)
 
 

@@ -136,7 +136,7 @@ def test_the_read_timeout_of_the_stream_is_not_that_of_the_socket(
             super().__init__(*arguments, **options)
             made.append(self)
 
-        def getresponse(self) -> urllib3.response.HTTPResponse:
+        def getresponse(self) -> Any:
             limits.append(self.sock.gettimeout())
             return super().getresponse()
 
