@@ -9,6 +9,7 @@ import re
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -199,7 +200,7 @@ def test_a_function_may_have_no_headers(server: SSEServer, by: str) -> None:
 
 
 def test_a_get_that_resumes_has_fresh_headers_too(server: SSEServer, by: str) -> None:
-    server.enqueue(Reply.stream().event("a", id="1"), Reply.stream().event("b"))
+    server.enqueue(Reply.stream().retry(1).event("a", id="1"), Reply.stream().event("b"))
     headers = counting(lambda n: {"Accept": "application/json, text/event-stream", "X-N": str(n)})
     options: dict[str, Any] = {"json": {"a": 1}, "resume_with_get": True, "headers": headers}
     actions, error = read(by, server.url(), 2, errors=CONTINUE, **options)
@@ -637,8 +638,10 @@ def test_an_event_that_is_too_large_fails_or_is_skipped(
 def test_silence_is_a_read_timeout(server: SSEServer, by: str, where: str) -> None:
     server.enqueue(Reply.stream().event("a").stall(), Reply.stream().head_delayed(3600))
     for expected in (["a"], []):
+        began = time.monotonic()
         events, error = stream(by, where, server.url(), read_timeout=0.3)
         assert events == expected
+        assert time.monotonic() - began < 5
         assert isinstance(error, ReadTimeoutError)
     assert server.wait_for_open_connections(0)
 

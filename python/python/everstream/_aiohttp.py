@@ -59,12 +59,9 @@ class AiohttpConnectStrategy(AsyncConnectStrategy):
         if request.tls_is_given:
             self._set("ssl", "verify and cert", request.ssl_context())
         limit = request.connect_timeout
-        timeout = self.options.setdefault(
-            "timeout",
-            aiohttp.ClientTimeout(
-                total=None, sock_connect=CONNECT_TIMEOUT if limit is None else limit or None
-            ),
-        )
+        #: Unless the options have a timeout.
+        self.connect_timeout = CONNECT_TIMEOUT if limit is None else limit or None
+        timeout = self.options.get("timeout")
         if isinstance(timeout, (int, float)):
             self.options["timeout"] = aiohttp.ClientTimeout(total=timeout)
         self.request = request.native_request(
@@ -172,7 +169,12 @@ class _Hops:
     ) -> None:
         self._session = session
         self._options = dict(strategy.options)
+        self._has_timeout = "timeout" in self._options
         self._read_timeout = read_timeout
+        if not self._has_timeout:
+            self._options["timeout"] = aiohttp.ClientTimeout(
+                total=None, sock_connect=strategy.connect_timeout, sock_read=read_timeout
+            )
         self._response: aiohttp.ClientResponse | None = None
         #: A session without anything of the user's, but for its connections.
         self._bare: aiohttp.ClientSession | None = None
@@ -227,12 +229,18 @@ class _Hops:
                 "auto_decompress": False,
             },
         )
-        limit = self._read_timeout
+        limit = self._read_timeout if self._has_timeout else None
         if limit is not None:
             # Silence begins when there is a connection, and that has a limit of its own.
             limit += getattr(self._options["timeout"], "sock_connect", None) or 0
         try:
-            return await asyncio.wait_for(request, limit)
+            response = await asyncio.wait_for(request, limit)
+            if not self._has_timeout and response.connection is not None:
+                # From here on the engine measures silence.
+                protocol: Any = response.connection.protocol
+                protocol.read_timeout = None
+                protocol.start_timeout()
+            return response
         except aiohttp.ConnectionTimeoutError as error:
             text = "no connection could be made in the time given"
             raise exchange.connect_failure(text, is_timeout=True) from error
