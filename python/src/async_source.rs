@@ -7,7 +7,6 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
 
 use everstream::{
     BoxError, ConnectFuture, ConnectRequest, Connection, ConnectionClient, Ending, Fault, Start,
@@ -129,7 +128,7 @@ struct Opened {
     direct: Option<Direct>,
 }
 
-type Direct = (Arc<async_http_client::Link>, Option<Duration>);
+type Direct = Arc<async_http_client::Link>;
 
 #[pymethods]
 impl Mailbox {
@@ -217,8 +216,8 @@ impl Stream for Link {
     type Item = Result<Vec<u8>, BoxError>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        if let Some((link, limit)) = &self.direct {
-            match link.poll_chunk(cx, *limit) {
+        if let Some(link) = &self.direct {
+            match link.poll_chunk(cx) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Some(Ok(chunk))) => return Poll::Ready(Some(Ok(chunk))),
                 Poll::Ready(Some(Err(fault))) => self.fault = Some(fault),

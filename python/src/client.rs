@@ -62,8 +62,8 @@ impl Client {
     #[new]
     #[pyo3(signature = (
         connect, *, initial_retry_delay, retry_delay_strategy, retry_delay_reset_threshold,
-        error_strategy, last_event_id, logger, repeat_unsafe, resume_with_get,
-        dispatch_unfinished
+        error_strategy, last_event_id, logger, read_timeout, max_event_size, skip_oversize, until,
+        repeat_unsafe, resume_with_get, dispatch_unfinished
     ))]
     #[allow(clippy::too_many_arguments)] // by keyword
     fn new(
@@ -75,6 +75,10 @@ impl Client {
         error_strategy: &Bound<'_, PyAny>,
         last_event_id: Option<String>,
         logger: Option<Py<PyAny>>,
+        read_timeout: Option<f64>,
+        max_event_size: Option<usize>,
+        skip_oversize: bool,
+        until: Option<Bound<'_, PyAny>>,
         repeat_unsafe: bool,
         resume_with_get: bool,
         dispatch_unfinished: bool,
@@ -82,12 +86,6 @@ impl Client {
         let (raised, shown) = (Raised::default(), Shown::default());
         let log = Log::new(logger, raised.clone());
         let http = connect.cast::<Http>().ok().map(Bound::get);
-        let max_event_size = match (http, connect.getattr_opt("_max_event_size")?) {
-            (Some(http), _) => http.max_event_size,
-            // That of `_urllib3`.
-            (None, Some(bytes)) => bytes.extract()?,
-            (None, None) => None,
-        };
         let source = match http {
             Some(_) => None,
             None => Some(Source::new(connect, &raised)?),
@@ -104,8 +102,10 @@ impl Client {
             retry_delay_reset_threshold,
             error_strategy,
             last_event_id,
-            read_timeout: http.and_then(|http| http.read_timeout),
+            read_timeout,
             max_event_size,
+            skip_oversize,
+            until,
             repeat_unsafe,
             resume_with_get,
             dispatch_unfinished,

@@ -248,6 +248,16 @@ pub(crate) fn from_exception(error: PyErr, py: Python<'_>) -> PyResult<Fault> {
         let response = response(status, &value, error)?;
         return Ok(Fault::Redirect(response, RedirectProblem::BadLocation));
     }
+    if is_setup_error(py, &error) {
+        let is_final = match value.getattr("__cause__")?.cast::<PyBaseException>() {
+            Ok(cause) => is_mistake(cause)?,
+            Err(_) => true,
+        };
+        return Ok(match is_final {
+            true => Fault::Setup(error.into()),
+            false => Fault::Connect(error.into()),
+        });
+    }
     // A timeout is a connection error too. It isn't `Fault::ConnectTimeout`, nor is a read timeout
     // `Fault::ReadTimeout`: those have no place for the exception, which arrives as it is.
     if value.is_instance(&class(py, "ConnectError")?)? {
@@ -263,6 +273,12 @@ pub(crate) fn from_exception(error: PyErr, py: Python<'_>) -> PyResult<Fault> {
         });
     }
     Ok(Fault::Request(error.into()))
+}
+
+/// Whether a function of the user's for the request has raised an exception: nothing was sent.
+pub(crate) fn is_setup_error(py: Python<'_>, error: &PyErr) -> bool {
+    let class = class(py, "RequestSetupError");
+    class.is_ok_and(|class| error.value(py).is_instance(&class).unwrap_or(false))
 }
 
 /// On an exception that was raised before anything was sent.

@@ -25,10 +25,7 @@ impl ConnectionClient for ReadAhead {
         let connecting = self.0.connect(request);
         Box::pin(async move {
             let connection = connecting.await?;
-            let (start, ending) = (connection.start().clone(), connection.ending());
-            Ok(Connection::from_stream(Ahead::of(connection))
-                .with_start(start)
-                .with_ending(ending))
+            Ok(with_stream(connection, Ahead::of))
         })
     }
 
@@ -43,6 +40,20 @@ impl ConnectionClient for ReadAhead {
     fn close(&mut self) {
         self.0.close();
     }
+}
+
+/// The connection with another stream, which is made of it.
+pub(crate) fn with_stream<S>(
+    connection: Connection,
+    stream_of: impl FnOnce(Connection) -> S,
+) -> Connection
+where
+    S: Stream<Item = Result<Vec<u8>, BoxError>> + Send + 'static,
+{
+    let (start, ending) = (connection.start().clone(), connection.ending());
+    Connection::from_stream(stream_of(connection))
+        .with_start(start)
+        .with_ending(ending)
 }
 
 #[derive(Default)]

@@ -22,6 +22,7 @@ use crate::direct::Direct;
 use crate::fault::{from_base_exception, from_exception};
 use crate::http_client::HttpStream;
 use crate::raised::{Raised, lock};
+use crate::watch::Watch;
 
 /// A `ConnectionClient` of Python's.
 pub(crate) struct Source {
@@ -136,6 +137,7 @@ impl Source {
             true => "resume_with_get",
             false => "connect",
         };
+        let read_timeout = request.read_timeout;
         let arguments = (request.last_event_id,);
         let result = self.client.call_method1(py, method, arguments)?;
         if !result.bind(py).hasattr("stream")? {
@@ -176,12 +178,27 @@ impl Source {
                     false => ending,
                 })
             }
-            Bytes::Python(iterator) => Connection::from_stream(Chunks {
-                iterator,
-                opened: opened.clone(),
-                raised: self.raised.clone(),
-            })
-            .with_ending_fn(move || opened.ending()),
+            Bytes::Python(iterator) => {
+                let watch = match read_timeout {
+                    Some(limit) => {
+                        let (opened, raised) = (opened.clone(), self.raised.clone());
+                        let close = move |py: Python<'_>| {
+                            if let Err(error) = opened.close(py) {
+                                raised.raise(error);
+                            }
+                        };
+                        Some(Watch::new(py, limit, close)?)
+                    }
+                    None => None,
+                };
+                Connection::from_stream(Chunks {
+                    iterator,
+                    opened: opened.clone(),
+                    watch,
+                    raised: self.raised.clone(),
+                })
+                .with_ending_fn(move || opened.ending())
+            }
         };
         Ok(connection.with_start(start).with_closer(closer))
     }
@@ -268,6 +285,8 @@ impl ConnectionClient for SourceClient {
 struct Chunks {
     iterator: Py<PyIterator>,
     opened: Arc<Opened>,
+    /// There is a read timeout.
+    watch: Option<Watch>,
     raised: Raised,
 }
 
@@ -275,6 +294,9 @@ impl Stream for Chunks {
     type Item = Result<Vec<u8>, BoxError>;
 
     fn poll_next(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if let Some(watch) = &self.watch {
+            watch.begin();
+        }
         let item = Python::attach(|py| match self.next(py) {
             Ok(chunk) => chunk.map(Ok),
             // The closer has woken it: this is how it says so.
@@ -283,7 +305,11 @@ impl Stream for Chunks {
             }
             Err(error) => Some(Err(self.raised.cause(py, error))),
         });
-        Poll::Ready(item)
+        let late = self.watch.as_ref().filter(|watch| watch.end());
+        Poll::Ready(match (item, late) {
+            (None, Some(watch)) => Some(Err(Fault::ReadTimeout(watch.limit).into())),
+            (item, _) => item,
+        })
     }
 }
 

@@ -29,9 +29,14 @@ def test_the_signature_is_that_of_the_reference() -> None:
         "error_strategy": None,
         "last_event_id": None,
         "logger": None,
+        "read_timeout": None,
+        "max_event_size": None,
+        "oversize": "fail",
+        "until": None,
         "repeat_unsafe": False,
         "resume_with_get": False,
         "dispatch_unfinished": False,
+        "request": inspect.Parameter.empty,
     }
     ours = [parameters["repeat_unsafe"], parameters["resume_with_get"]]
     assert {parameter.kind for parameter in ours} == {inspect.Parameter.KEYWORD_ONLY}

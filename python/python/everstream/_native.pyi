@@ -33,6 +33,7 @@ __all__ = [
     "Server",
     "Wake",
     "__version__",
+    "add_params",
     "redact_url",
 ]
 
@@ -92,6 +93,10 @@ class Client:
         error_strategy: Any,
         last_event_id: str | None,
         logger: Logger | None,
+        read_timeout: float | None,
+        max_event_size: int | None,
+        skip_oversize: bool,
+        until: Any,
         repeat_unsafe: bool,
         resume_with_get: bool,
         dispatch_unfinished: bool,
@@ -118,6 +123,10 @@ class AsyncClient:
         error_strategy: Any,
         last_event_id: str | None,
         logger: Logger | None,
+        read_timeout: float | None,
+        max_event_size: int | None,
+        skip_oversize: bool,
+        until: Any,
         repeat_unsafe: bool,
         resume_with_get: bool,
         dispatch_unfinished: bool,
@@ -178,27 +187,33 @@ class Http:
         cls,
         url: str,
         *,
-        headers: Mapping[str, str | bytes] | None,
+        headers: Iterable[tuple[str, str | bytes]] | None,
+        fresh_headers: Callable[[], Any] | None,
         sensitive_headers: Iterable[str] | None,
         query_params: Callable[[], Any] | None,
         method: str,
         body: str | bytes | None,
-        read_timeout: float | None,
         connect_timeout: float | None,
-        max_event_size: int | None,
         any_content_type: bool,
         cookies: bool,
+        proxy: str | None,
+        verify: bool,
+        certificates: bytes | None,
+        identity: tuple[bytes, bytes] | None,
+        http2: bool | None,
     ) -> Http: ...
     @property
     def url(self) -> str: ...
-    @property
-    def max_event_size(self) -> int | None: ...
 
 @final
 class HttpClient:
     def __new__(cls, http: Http) -> HttpClient: ...
     def connect(
-        self, last_event_id: str | None, *, resume_with_get: bool = False
+        self,
+        last_event_id: str | None,
+        *,
+        resume_with_get: bool = False,
+        read_timeout: float | None = None,
     ) -> HttpStream: ...
     @property
     def is_repeatable(self) -> bool: ...
@@ -222,7 +237,11 @@ class HttpStream:
 class AsyncHttpClient:
     def __new__(cls, http: Http) -> AsyncHttpClient: ...
     def connect(
-        self, last_event_id: str | None, *, resume_with_get: bool = False
+        self,
+        last_event_id: str | None,
+        *,
+        resume_with_get: bool = False,
+        read_timeout: float | None = None,
     ) -> AsyncHttpStream: ...
     @property
     def is_repeatable(self) -> bool: ...
@@ -274,6 +293,7 @@ class Request:
         *,
         resume_with_get: bool = False,
         client_headers: Sequence[tuple[bytes, bytes]] = ...,
+        fresh_headers: Iterable[tuple[str, str | bytes]] | None = None,
     ) -> Exchange: ...
 
 @final
@@ -333,6 +353,7 @@ class Backoff:
 
 __version__: str
 
+def add_params(url: str, params: Any) -> str: ...
 def redact_url(url: str) -> str: ...
 
 @final

@@ -28,9 +28,6 @@ class Source:
         self.name = type(client).__name__
         self.repeatable: bool = getattr(client, "is_repeatable", True)
         self.can_resume_with_get: bool = getattr(client, "can_resume_with_get", False)
-        # Only this package's own clients say these.
-        self.read_timeout: float | None = getattr(client, "_read_timeout", None)
-        self.max_event_size: int | None = getattr(client, "_max_event_size", None)
 
     def open(
         self, last_event_id: str | None, mailbox: _native.Mailbox, resume_with_get: bool

@@ -9,7 +9,7 @@ from typing import Any
 
 from .._disconnect import BAD_HOST, MID_RESPONSE, NO_RESPONSE, causes, closed, disconnect, errno
 from .._native import Exchange, redact_url
-from ..errors import ReadError, ReadTimeoutError, SSEError
+from ..errors import ReadError, SSEError
 
 
 def before_response(library: Any, error: Exception, exchange: Exchange) -> Exception:
@@ -51,12 +51,8 @@ def before_response(library: Any, error: Exception, exchange: Exchange) -> Excep
 
 def mid_response(library: Any, error: Exception) -> SSEError:
     """Within a body."""
-    failure: SSEError
-    if isinstance(error, library.TimeoutException):
-        failure = ReadTimeoutError("no byte came within the read timeout")
-    else:
-        text = _disconnect(library, error, MID_RESPONSE) or f"the connection broke: {error}"
-        failure = ReadError(text)
+    text = _disconnect(library, error, MID_RESPONSE) or f"the connection broke: {error}"
+    failure = ReadError(text)
     failure.__cause__ = error
     return failure
 

@@ -22,13 +22,18 @@ class Attempt:
     for the exchange to say.
     """
 
-    def __init__(self, request: Request, pool: Any, wire: Wire) -> None:
+    def __init__(self, request: Request, pool: Any, wire: Wire, read_timeout: float | None) -> None:
         self._original = request
+        self._read_timeout = read_timeout
         self._pool = wire.view(pool)
         self._wire = wire
 
     def run(self, last_event_id: str | None, *, resume_with_get: bool) -> ConnectionResult:
-        exchange = self._original.native.exchange(last_event_id, resume_with_get=resume_with_get)
+        exchange = self._original.native.exchange(
+            last_event_id,
+            resume_with_get=resume_with_get,
+            fresh_headers=self._original.http.fresh_headers(),
+        )
         while True:
             response = self._request(exchange)
             body = Body(response, self._wire)
@@ -62,18 +67,24 @@ class Attempt:
             raise ConnectError("the client was stopped")
         self._wire.asked = False
         method, url, headers = exchange.request
+        sent = urllib3.HTTPHeaderDict()
+        for name, value in headers:
+            # http.client makes Latin-1 of it, and so the bytes that it was.
+            sent.add(name, value.decode("latin-1"))
         try:
-            return self._pool.request(
+            response = self._pool.request(
                 method,
                 url,
-                # http.client makes Latin-1 of it, and so the bytes that it was.
-                headers={name: value.decode("latin-1") for name, value in headers},
+                headers=sent,
                 redirect=False,
                 # Nor those of the pool: repeating is the session's.
                 retries=False,
                 preload_content=False,
-                **self._original.options_for(exchange),
+                **self._original.options_for(exchange, self._read_timeout),
             )
+            if "timeout" not in self._original.options:
+                self._wire.wait_for_good()
+            return response
         except u3.HTTPError as error:
             failure, cause = self._failure(error, url, exchange), error
         # Outside the handler: else the context would be told of twice.
