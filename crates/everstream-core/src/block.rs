@@ -35,9 +35,13 @@ pub(crate) struct Block {
     pub(crate) id: String,
     /// It is too large, and is being left out.
     pub(crate) skipped: bool,
-    /// The size of its data, event and id lines as received, kept or not. While one of them goes on in
-    /// the next chunk, its length is missing here, and the length of a BOM before it is subtracted.
-    pub(crate) received: usize,
+    /// The size of its data, event and id lines as received, kept or not. A cut line is counted from
+    /// when it is known to be one of them.
+    pub(crate) received: u64,
+    /// Where the open data line, or a BOM before it, began in `received`.
+    line_start: u64,
+    /// While no more than this was received, nothing can exceed the limit.
+    fitting: u64,
 }
 
 /// Data from this size on is decoded while it comes, into a buffer that is moved into an owned event
@@ -69,17 +73,14 @@ impl Block {
             id: String::new(),
             skipped: false,
             received: 0,
+            line_start: 0,
+            fitting: (limit / utf8::GROWTH) as u64,
         }
     }
 
     #[inline]
     pub(crate) fn count(&mut self, bytes: usize) {
-        self.received = self.received.wrapping_add(bytes);
-    }
-
-    /// May leave less than nothing, until more is counted.
-    pub(crate) fn uncount(&mut self, bytes: usize) {
-        self.received = self.received.wrapping_sub(bytes);
+        self.received += bytes as u64;
     }
 
     /// Begins a data line. `true` if it is the block's first.
@@ -88,8 +89,11 @@ impl Block {
         !core::mem::replace(&mut self.has_data, true)
     }
 
-    /// Begins a data line that goes on in another chunk.
-    pub(crate) fn begin_open_data_line(&mut self) {
+    /// Begins a data line that goes on in another chunk, and counts what is there of it.
+    #[inline(always)]
+    pub(crate) fn begin_open_data_line(&mut self, bom: usize, received: usize) {
+        self.line_start = self.received.wrapping_sub(bom as u64);
+        self.count(received);
         if !self.begin_data_line() {
             self.push_data(b"\n");
         }
@@ -122,7 +126,7 @@ impl Block {
     }
 
     /// Adds a piece of the data.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn push_data(&mut self, piece: &[u8]) {
         if self.raw.len() + piece.len() < self.part {
             self.raw.extend_from_slice(piece);
@@ -131,19 +135,23 @@ impl Block {
         }
     }
 
-    /// Adds a piece of a data line that goes on. `false` if the block exceeds the limit by now.
-    #[inline]
+    /// Adds a piece of the open data line, which was counted. `false` if the line or the block exceeds
+    /// the limit by now.
+    #[inline(always)]
     pub(crate) fn push_piece(&mut self, piece: &[u8]) -> bool {
         if piece.len() > LOOK_AFTER {
             return self.push_large_piece(piece);
         }
         self.push_data(piece);
-        self.may_fit()
+        self.received <= self.fitting || self.may_fit()
     }
 
     /// What isn't UTF-8 gets longer, so that a large chunk could go far beyond the limit.
     #[inline(never)]
     fn push_large_piece(&mut self, piece: &[u8]) -> bool {
+        if self.line_too_long() {
+            return false;
+        }
         if !self.skipped {
             // At once, rather than part by part; beyond the limit nothing is kept.
             let most = self.limit.saturating_sub(self.text.len());
@@ -234,6 +242,11 @@ impl Block {
     /// Whether what is kept of it at the end of a line, decoded, is within the limit.
     #[inline]
     pub(crate) fn fits(&mut self, lent: &mut Lent<'_>) -> bool {
+        self.received <= self.fitting || self.fits_by_size(lent)
+    }
+
+    #[inline(never)]
+    fn fits_by_size(&mut self, lent: &mut Lent<'_>) -> bool {
         let raw = lent.data.map_or(self.raw.len(), <[u8]>::len);
         let most =
             self.text.len() + self.event().len() + self.id.len() + raw.saturating_mul(utf8::GROWTH);
@@ -248,9 +261,14 @@ impl Block {
     }
 
     /// Whether it may be within the limit still, within a data line: decoding makes nothing shorter.
-    #[inline]
+    #[inline(never)]
     fn may_fit(&self) -> bool {
-        self.text.len() + self.raw.len() + self.event().len() + self.id.len() <= self.limit
+        let least = self.text.len() + self.raw.len() + self.event().len() + self.id.len();
+        least <= self.limit && !self.line_too_long()
+    }
+
+    fn line_too_long(&self) -> bool {
+        self.received.wrapping_sub(self.line_start) > self.limit as u64
     }
 
     fn decode_rest(&mut self) {

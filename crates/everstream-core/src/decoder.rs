@@ -63,8 +63,6 @@ pub struct Decoder {
     open: OpenLine,
     /// Bytes of the open line while it is `Raw`; empty otherwise.
     raw: Vec<u8>,
-    /// How long the open line is so far, in all states of `open`.
-    open_len: usize,
     block: Block,
     /// Nothing of the block has come yet, and `ignored` is empty.
     fresh: bool,
@@ -133,7 +131,6 @@ impl Decoder {
             opening: Opening::Start,
             open: OpenLine::Empty,
             raw: Vec::new(),
-            open_len: 0,
             block: Block::with_limit(limit),
             fresh: true,
             dispatched: false,

@@ -7,37 +7,10 @@ use memchr::memchr2;
 
 /// The bytes of a line that a chunk holds.
 pub(crate) enum Piece<'i> {
-    /// Up to the line's end, which was taken too.
-    End(&'i [u8], LineEnd),
+    /// A line, and the LF, CRLF or CR that ends it.
+    End(&'i [u8], &'i [u8]),
     /// All the rest of the chunk: the line goes on in the next one.
     Open(&'i [u8]),
-}
-
-/// What ends a line. The two lowest bits are its length.
-#[derive(Clone, Copy)]
-#[repr(u8)]
-pub(crate) enum LineEnd {
-    /// The stream has ended.
-    None = 0,
-    Lf = 1,
-    CrLf = 2,
-    Cr = 5,
-}
-
-impl LineEnd {
-    #[inline(always)]
-    pub(crate) fn len(self) -> usize {
-        self as usize & 3
-    }
-
-    pub(crate) fn bytes(self) -> &'static [u8] {
-        match self {
-            LineEnd::None => b"",
-            LineEnd::Lf => b"\n",
-            LineEnd::CrLf => b"\r\n",
-            LineEnd::Cr => b"\r",
-        }
-    }
 }
 
 /// Finds line ends. It looks at every byte once, however the stream is cut into chunks.
@@ -71,6 +44,12 @@ impl LineEnds {
         LateLf::None
     }
 
+    /// A line begins with something else than a late LF.
+    #[inline]
+    pub(crate) fn forget_lf(&mut self) {
+        self.late_lf = LateLf::None;
+    }
+
     /// The line whose end was just taken isn't part of an event.
     #[inline]
     pub(crate) fn uncount_line(&mut self) {
@@ -96,26 +75,25 @@ impl LineEnds {
         Some(Piece::End(line, end))
     }
 
-    /// Takes a line whose end was found.
+    /// Takes a line whose end was found, and its end.
     #[inline]
     pub(crate) fn take_line<'i>(
         &mut self,
         input: &mut &'i [u8],
         end: usize,
-    ) -> (&'i [u8], LineEnd) {
+    ) -> (&'i [u8], &'i [u8]) {
         let (line, rest) = input.split_at(end);
-        let (rest, end) = match rest {
-            [b'\n', rest @ ..] => (rest, LineEnd::Lf),
-            [b'\r', b'\n', rest @ ..] => (rest, LineEnd::CrLf),
-            [_, rest @ ..] => {
-                self.late_lf = match rest.is_empty() {
-                    true => LateLf::Counted,
-                    false => LateLf::None,
-                };
-                (rest, LineEnd::Cr)
+        let len = match rest {
+            [b'\n', ..] => 1,
+            [b'\r', b'\n', ..] => 2,
+            [_] => {
+                self.late_lf = LateLf::Counted;
+                1
             }
-            [] => (rest, LineEnd::None),
+            [_, ..] => 1,
+            [] => 0,
         };
+        let (end, rest) = rest.split_at(len);
         *input = rest;
         (line, end)
     }

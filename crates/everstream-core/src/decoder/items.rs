@@ -60,12 +60,21 @@ impl Decoder {
         input: &mut &'i [u8],
     ) -> Result<Option<T>, TooLarge> {
         match self.plain(input) {
-            Plain::Data(data) => {
+            Plain::Event(data) => {
                 let event = self.whole(data, Fields::default());
                 Ok(Some(T::from_ref(ItemRef::Event(event))))
             }
-            Plain::Piece => self.take_piece(input).map(|()| None),
-            Plain::Rest(end) => self.decode_rest(end, input),
+            Plain::Open => self.open_in(input),
+            Plain::DataPiece => {
+                let within_limit = self.extend_data_line(core::mem::take(input));
+                self.no_item(within_limit)
+            }
+            Plain::DataEnd(end) => self.decode_data_end(end, input),
+            Plain::Piece => {
+                let within_limit = self.extend_other_line(core::mem::take(input));
+                self.no_item(within_limit)
+            }
+            Plain::End(end) => self.decode_end(end, input),
             Plain::Fields => {
                 let first = self.fields(input);
                 self.decode_first(first, input)
@@ -78,7 +87,7 @@ impl Decoder {
     #[inline(always)]
     pub(crate) fn whole_event(&mut self, input: &mut &[u8]) -> Option<Event> {
         match self.plain(input) {
-            Plain::Data(data) => Some(self.whole(data, Fields::default()).to_event()),
+            Plain::Event(data) => Some(self.whole(data, Fields::default()).to_event()),
             Plain::Fields => match self.fields(input) {
                 First::Event(data, fields) => Some(self.whole(data, fields).to_event()),
                 _ => None,
@@ -94,7 +103,19 @@ impl Decoder {
     }
 
     #[inline(never)]
-    fn decode_rest<'a, 'i: 'a, T: Form<'a>>(
+    fn decode_data_end<'a, 'i: 'a, T: Form<'a>>(
+        &'a mut self,
+        end: usize,
+        input: &mut &'i [u8],
+    ) -> Result<Option<T>, TooLarge> {
+        let (rest, end) = self.ends.take_line(input, end);
+        let mut lent = Lent::default();
+        let step = self.resume(rest, end, input, &mut lent);
+        self.item(step, &lent)
+    }
+
+    #[inline(never)]
+    fn decode_end<'a, 'i: 'a, T: Form<'a>>(
         &'a mut self,
         end: usize,
         input: &mut &'i [u8],
@@ -105,7 +126,10 @@ impl Decoder {
             return self.decode_first(first, input);
         }
         let mut lent = Lent::default();
-        let step = self.resume(rest, end, input, &mut lent);
+        let step = match self.end_other_line(rest, end) {
+            Ok(None) => self.step(input, &mut lent),
+            step => step,
+        };
         self.item(step, &lent)
     }
 
@@ -127,10 +151,25 @@ impl Decoder {
         let item = match first {
             First::Event(data, fields) => ItemRef::Event(self.whole(data, fields)),
             First::Comment(text) => ItemRef::Comment(text),
-            First::Piece => return self.take_piece(input).map(|()| None),
+            First::Open => return self.open_in(input),
             First::Lines => return self.decode_lines(input),
         };
         Ok(Some(T::from_ref(item)))
+    }
+
+    /// All of the input is the beginning of a line.
+    #[inline(always)]
+    fn open_in<T>(&mut self, input: &mut &[u8]) -> Result<Option<T>, TooLarge> {
+        let within_limit = self.open_line(core::mem::take(input));
+        self.no_item(within_limit)
+    }
+
+    #[inline(always)]
+    fn no_item<T>(&self, within_limit: Result<(), Exceeded>) -> Result<Option<T>, TooLarge> {
+        match within_limit {
+            Ok(()) => Ok(None),
+            Err(Exceeded) => Err(TooLarge { limit: self.limit }),
+        }
     }
 
     #[inline(never)]

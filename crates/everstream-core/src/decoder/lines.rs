@@ -5,7 +5,7 @@ use super::{Decoder, Exceeded, Step};
 use crate::block::Lent;
 use crate::field::{Field, parse_retry, split_field, without_space};
 use crate::item::Oversize;
-use crate::line::{LateLf, LineEnd, Piece};
+use crate::line::{LateLf, Piece, after_lf};
 use crate::utf8;
 
 impl Decoder {
@@ -23,23 +23,23 @@ impl Decoder {
         self.step(input, lent)
     }
 
-    /// Goes on to the next item, from within a line.
+    /// Goes on to the next item, from within a data line.
     #[inline(always)]
     pub(super) fn resume<'i>(
         &mut self,
         rest: &[u8],
-        end: LineEnd,
+        end: &[u8],
         input: &mut &'i [u8],
         lent: &mut Lent<'i>,
     ) -> Result<Option<Step>, Exceeded> {
-        let step = self.end_open_line(rest, end);
+        let step = self.end_data_line(rest, end);
         if !matches!(step, Ok(None)) {
             return step;
         }
         // Mostly a blank line comes next.
-        if let [b'\n', rest @ ..] = *input {
+        if let Some(rest) = after_lf(input) {
             *input = rest;
-            if let Some(step) = self.dispatch(LineEnd::Lf) {
+            if let Some(step) = self.dispatch() {
                 return Ok(Some(step));
             }
         }
@@ -48,7 +48,7 @@ impl Decoder {
 
     /// Goes on to the next item.
     #[inline(never)]
-    fn step<'i>(
+    pub(super) fn step<'i>(
         &mut self,
         input: &mut &'i [u8],
         lent: &mut Lent<'i>,
@@ -62,8 +62,9 @@ impl Decoder {
                 },
                 Some(Piece::Open(bytes)) => {
                     // The line goes on in another chunk, and the block with it.
+                    *input = rest;
                     self.block.keep(lent);
-                    break self.open_line(bytes).map(|()| None);
+                    return self.open_line(bytes).map(|()| None);
                 }
                 None => break Ok(None),
             }
@@ -82,7 +83,7 @@ impl Decoder {
     pub(super) fn line<'i>(
         &mut self,
         mut line: &'i [u8],
-        end: LineEnd,
+        end: &[u8],
         lent: &mut Lent<'i>,
     ) -> Result<Option<Step>, Exceeded> {
         let too_long = line.len() > self.limit;
@@ -90,7 +91,7 @@ impl Decoder {
             line = self.open_with(line, end);
         }
         if line.is_empty() {
-            return Ok(self.dispatch(end));
+            return Ok(self.dispatch());
         }
         let (field, value) = split_field(line);
         let received = line.len() + end.len();
@@ -141,7 +142,8 @@ impl Decoder {
     }
 
     /// A blank line (WHATWG HTML 9.2.6, "dispatch the event").
-    pub(super) fn dispatch(&mut self, end: LineEnd) -> Option<Step> {
+    #[inline]
+    pub(super) fn dispatch(&mut self) -> Option<Step> {
         if self.fresh {
             return None;
         }
@@ -161,7 +163,6 @@ impl Decoder {
             self.dispatched = false;
             self.block.forget();
             self.fresh = self.opening != Opening::Unknown;
-            self.keep_ignored(end.bytes());
             None
         }
     }

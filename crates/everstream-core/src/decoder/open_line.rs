@@ -4,8 +4,6 @@ use super::unfinished::Opening;
 use super::{BOM, Decoder, Exceeded, Step};
 use crate::block::{self, Lent};
 use crate::field::{Field, split_field, without_space};
-use crate::item::TooLarge;
-use crate::line::LineEnd;
 
 /// So much of a line tells whether its field is one of those that make an event, and whether the
 /// value of a data line begins with a space.
@@ -27,28 +25,15 @@ pub(super) enum OpenLine {
 }
 
 impl Decoder {
-    /// All of the input is a piece of a line.
-    #[inline(never)]
-    pub(super) fn take_piece(&mut self, input: &mut &[u8]) -> Result<(), TooLarge> {
-        let within_limit = match self.open {
-            OpenLine::Empty => {
-                self.ends.drop_lf(input);
-                self.open_line(core::mem::take(input))
-            }
-            _ => self.extend_open_line(core::mem::take(input)),
-        };
-        within_limit.map_err(|Exceeded| TooLarge { limit: self.limit })
-    }
-
     /// The chunk ends within a line that began in it.
-    #[inline(always)]
+    #[inline(never)]
     pub(super) fn open_line(&mut self, bytes: &[u8]) -> Result<(), Exceeded> {
-        self.open_len = bytes.len();
+        self.ends.forget_lf();
+        if let Some(value @ [_, ..]) = bytes.strip_prefix(b"data:") {
+            self.open_data_line(0, bytes.len());
+            return self.push_piece(without_space(value));
+        }
         match bytes {
-            [b'd', b'a', b't', b'a', b':', value @ ..] if !value.is_empty() => {
-                self.open_data_line();
-                self.extend_data_line(without_space(value))
-            }
             // Neither a data line nor a BOM, and `raw` is empty.
             [b':' | b'e' | b'i', ..] if bytes.len() <= self.limit => {
                 self.open = OpenLine::Raw;
@@ -59,39 +44,47 @@ impl Decoder {
         }
     }
 
-    /// The line goes on.
-    #[inline]
-    fn extend_open_line(&mut self, bytes: &[u8]) -> Result<(), Exceeded> {
-        self.open_len = self.open_len.saturating_add(bytes.len());
-        match self.open {
-            OpenLine::Data => self.extend_data_line(bytes),
-            OpenLine::Empty | OpenLine::Raw => self.extend_raw_line(bytes),
-            OpenLine::Discarded => Ok(()),
-            OpenLine::Passed => {
-                self.keep_ignored(bytes);
-                Ok(())
-            }
-        }
+    /// All of the chunk is a piece of the open data line.
+    #[inline(never)]
+    pub(super) fn extend_data_line(&mut self, bytes: &[u8]) -> Result<(), Exceeded> {
+        self.block.count(bytes.len());
+        self.push_piece(bytes)
     }
 
-    #[inline]
-    fn open_data_line(&mut self) {
+    /// A line that isn't known to be data goes on.
+    #[inline(never)]
+    pub(super) fn extend_other_line(&mut self, bytes: &[u8]) -> Result<(), Exceeded> {
+        match self.open {
+            OpenLine::Data => return self.extend_data_line(bytes),
+            OpenLine::Empty | OpenLine::Raw => return self.extend_raw_line(bytes),
+            OpenLine::Discarded => self.block.count(bytes.len()),
+            OpenLine::Passed => self.keep_ignored(bytes),
+        }
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn open_data_line(&mut self, bom: usize, received: usize) {
         self.open = OpenLine::Data;
         if self.opening != Opening::Known {
             self.set_known();
         }
         self.fresh = false;
-        self.block.begin_open_data_line();
+        self.block.begin_open_data_line(bom, received);
     }
 
-    #[inline]
-    fn extend_data_line(&mut self, value: &[u8]) -> Result<(), Exceeded> {
-        if self.open_len <= self.limit && self.block.push_piece(value) {
-            Ok(())
-        } else {
-            self.discard_line();
-            self.too_large(Field::Data).map(drop)
+    #[inline(always)]
+    fn push_piece(&mut self, value: &[u8]) -> Result<(), Exceeded> {
+        match self.block.push_piece(value) {
+            true => Ok(()),
+            false => self.discard_data_line(),
         }
+    }
+
+    #[cold]
+    fn discard_data_line(&mut self) -> Result<(), Exceeded> {
+        self.discard_line();
+        self.too_large(Field::Data).map(drop)
     }
 
     #[inline(never)]
@@ -104,18 +97,18 @@ impl Decoder {
         self.raw.extend_from_slice(head);
         let line = without_bom(&self.raw, self.opening);
         if let Some(value @ [_, ..]) = line.strip_prefix(b"data:") {
-            let value = self.raw.len() - without_space(value).len();
-            self.block.uncount(self.raw.len() - line.len());
-            self.open_data_line();
-            self.block.push_data(&self.raw[value..]);
+            let start = self.raw.len() - without_space(value).len();
+            let (bom, received) = (self.raw.len() - line.len(), line.len() + tail.len());
+            self.open_data_line(bom, received);
+            self.block.push_data(&self.raw[start..]);
             self.raw.clear();
-            return self.extend_data_line(tail);
+            return self.push_piece(tail);
         }
         // What its field is must be known, or the verdict would depend on where the line is cut.
         if self.raw.len() < FIELD_START {
             return Ok(());
         }
-        if self.open_len <= self.limit {
+        if self.raw.len() + tail.len() <= self.limit {
             self.raw.extend_from_slice(tail);
             return Ok(());
         }
@@ -129,12 +122,12 @@ impl Decoder {
         let field = split_field(line).0;
         self.discard_line();
         if field.is_of_event() {
-            self.block.uncount(raw.len() - line.len());
+            self.block.count(line.len() + tail.len());
             self.set_known();
         } else {
             self.open = OpenLine::Passed;
             if self.opening != Opening::Known {
-                self.open_with(&raw, LineEnd::None);
+                self.open_with(&raw, b"");
                 self.keep_ignored(tail);
             }
         }
@@ -147,40 +140,47 @@ impl Decoder {
         self.open = OpenLine::Discarded;
     }
 
-    /// The end of a line that began in an earlier chunk.
-    #[inline]
-    pub(super) fn end_open_line(
+    /// The end of a data line that began in an earlier chunk.
+    #[inline(always)]
+    pub(super) fn end_data_line(
         &mut self,
         rest: &[u8],
-        end: LineEnd,
+        end: &[u8],
     ) -> Result<Option<Step>, Exceeded> {
-        let within_limit = self.extend_open_line(rest);
-        let len = core::mem::take(&mut self.open_len);
-        let open = core::mem::replace(&mut self.open, OpenLine::Empty);
-        match open {
-            OpenLine::Data | OpenLine::Discarded => self.block.count(len + end.len()),
-            OpenLine::Passed => {
-                self.keep_ignored(end.bytes());
-                self.ends.uncount_line();
-            }
-            OpenLine::Empty | OpenLine::Raw => {}
-        }
-        within_limit?;
-        match open {
-            OpenLine::Empty | OpenLine::Discarded | OpenLine::Passed => Ok(None),
-            OpenLine::Data => {
-                if self.block.fits(&mut Lent::default()) {
-                    Ok(None)
-                } else {
-                    self.too_large(Field::Data)
-                }
-            }
-            OpenLine::Raw => self.end_raw_line(end),
+        self.open = OpenLine::Empty;
+        self.block.count(rest.len());
+        let within_limit = self.block.push_piece(rest);
+        self.block.count(end.len());
+        if within_limit && self.block.fits(&mut Lent::default()) {
+            Ok(None)
+        } else {
+            self.too_large(Field::Data)
         }
     }
 
+    /// The end of a line that began in an earlier chunk.
     #[inline(never)]
-    fn end_raw_line(&mut self, end: LineEnd) -> Result<Option<Step>, Exceeded> {
+    pub(super) fn end_other_line(
+        &mut self,
+        rest: &[u8],
+        end: &[u8],
+    ) -> Result<Option<Step>, Exceeded> {
+        let within_limit = self.extend_other_line(rest);
+        match core::mem::replace(&mut self.open, OpenLine::Empty) {
+            OpenLine::Data => return self.end_data_line(b"", end),
+            OpenLine::Discarded => self.block.count(end.len()),
+            OpenLine::Passed => {
+                self.keep_ignored(end);
+                self.ends.uncount_line();
+            }
+            OpenLine::Empty => {}
+            OpenLine::Raw => return self.end_raw_line(end),
+        }
+        within_limit.map(|()| None)
+    }
+
+    #[inline(never)]
+    fn end_raw_line(&mut self, end: &[u8]) -> Result<Option<Step>, Exceeded> {
         let mut raw = core::mem::take(&mut self.raw);
         let mut lent = Lent::default();
         let step = self.line(&raw, end, &mut lent);

@@ -8,7 +8,7 @@ use super::open_line::{OpenLine, without_bom};
 use crate::block::{self, Lent};
 use crate::field::{Field, is_known, may_be_of_event, split_field};
 use crate::item::{Item, TooLarge};
-use crate::line::{LateLf, LineEnd};
+use crate::line::LateLf;
 use crate::utf8;
 
 /// How many bytes of a stream without any field are shown.
@@ -48,12 +48,9 @@ impl Decoder {
             return 0;
         }
         let line = without_bom(&self.raw, self.opening);
-        let cut = match self.open {
-            OpenLine::Data | OpenLine::Discarded => self.open_len,
-            OpenLine::Raw if may_be_of_event(line) => line.len(),
-            OpenLine::Empty | OpenLine::Raw | OpenLine::Passed => 0,
-        };
-        self.block.received.wrapping_add(cut)
+        let cut = if may_be_of_event(line) { line.len() } else { 0 };
+        let bytes = self.block.received.saturating_add(cut as u64);
+        usize::try_from(bytes).unwrap_or(usize::MAX)
     }
 
     /// The first 200 bytes of a stream that has had neither a field nor a comment so far, such as an
@@ -111,11 +108,11 @@ impl Decoder {
             self.set_known();
             Ok(None)
         } else if self.open != OpenLine::Empty {
-            self.end_open_line(b"", LineEnd::None)
+            self.end_other_line(b"", b"")
         } else {
             Ok(None)
         };
-        let step = step.map(|_| self.dispatch(LineEnd::None));
+        let step = step.map(|_| self.dispatch());
         self.item(step, &Lent::default())
     }
 
@@ -126,17 +123,18 @@ impl Decoder {
 
     /// A line before which there was no field and no comment. Returns it without a BOM.
     #[cold]
-    pub(super) fn open_with<'i>(&mut self, line: &'i [u8], end: LineEnd) -> &'i [u8] {
+    pub(super) fn open_with<'i>(&mut self, line: &'i [u8], end: &[u8]) -> &'i [u8] {
         let line = without_bom(line, self.opening);
         if line.is_empty() {
             self.opening = self.opening.max(Opening::Blank);
+            self.keep_ignored(end);
         } else if is_known(line) {
             self.set_known();
         } else {
             self.opening = Opening::Unknown;
             self.fresh = false;
             self.keep_ignored(line);
-            self.keep_ignored(end.bytes());
+            self.keep_ignored(end);
         }
         line
     }

@@ -14,11 +14,17 @@ use crate::utf8;
 /// What the input begins with, at first sight.
 pub(super) enum Plain<'i> {
     /// All of an event that has nothing but data: what most streams have most of.
-    Data(&'i str),
-    /// Nothing but a piece of a line.
+    Event(&'i str),
+    /// Nothing but the beginning of a line.
+    Open,
+    /// Nothing but a piece of the open data line.
+    DataPiece,
+    /// So many bytes of the open data line, and its end.
+    DataEnd(usize),
+    /// Nothing but a piece of another open line.
     Piece,
-    /// So many bytes of the open line, and its end.
-    Rest(usize),
+    /// So many bytes of another open line, and its end.
+    End(usize),
     /// A type or an id, perhaps.
     Fields,
     Other,
@@ -30,8 +36,8 @@ pub(super) enum First<'i> {
     Event(&'i str, Fields<'i>),
     /// All of a comment, between blocks.
     Comment(&'i str),
-    /// Nothing but a piece of a line.
-    Piece,
+    /// Nothing but the beginning of a line.
+    Open,
     /// Something that goes line by line.
     Lines,
 }
@@ -54,16 +60,21 @@ impl Decoder {
     /// The shortest way: what stands in the caller's loop.
     #[inline(always)]
     pub(super) fn plain<'i>(&mut self, input: &mut &'i [u8]) -> Plain<'i> {
-        if self.open != OpenLine::Empty {
+        match self.open {
+            OpenLine::Empty => {}
+            OpenLine::Data => {
+                return match memchr2(b'\n', b'\r', input) {
+                    Some(end) => Plain::DataEnd(end),
+                    None => Plain::DataPiece,
+                };
+            }
             // What is no data is mostly short.
-            let end = match self.open {
-                OpenLine::Raw => find_near_end(input),
-                _ => memchr2(b'\n', b'\r', input),
-            };
-            return match end {
-                Some(end) => Plain::Rest(end),
-                None => Plain::Piece,
-            };
+            _ => {
+                return match find_near_end(input) {
+                    Some(end) => Plain::End(end),
+                    None => Plain::Piece,
+                };
+            }
         }
         self.forget_last();
         let value = match *input {
@@ -73,7 +84,7 @@ impl Decoder {
             _ => return Plain::Other,
         };
         let Some(end) = memchr2(b'\n', b'\r', value) else {
-            return Plain::Piece;
+            return Plain::Open;
         };
         let rest = match &value[end..] {
             [b'\n', b'\n', rest @ ..] | [b'\r', b'\n', b'\r', b'\n', rest @ ..] => rest,
@@ -87,7 +98,7 @@ impl Decoder {
         };
         self.opening = Opening::Known;
         *input = rest;
-        Plain::Data(data)
+        Plain::Event(data)
     }
 
     /// Passes over the end of a comment, or else does nothing.
@@ -95,7 +106,7 @@ impl Decoder {
     pub(super) fn ends_ignored_comment(&mut self, rest: &[u8]) -> bool {
         let ignored = self.ignore_comments
             && self.raw.first() == Some(&b':')
-            && self.open_len.saturating_add(rest.len()) <= self.limit;
+            && self.raw.len() + rest.len() <= self.limit;
         if ignored {
             block::clear_bytes(&mut self.raw);
             self.open = OpenLine::Empty;
@@ -115,44 +126,50 @@ impl Decoder {
         if !self.fresh {
             return First::Lines;
         }
-        let at_first_sight = input.len();
-        loop {
-            let rest = match *input {
-                [b'\n', rest @ ..] | [b'\r', b'\n', rest @ ..] => {
+        let mut rest = *input;
+        let first = loop {
+            rest = match rest {
+                [b'\n', after @ ..] | [b'\r', b'\n', after @ ..] => {
                     if self.opening == Opening::Start {
                         self.opening = Opening::Blank;
                     }
-                    rest
+                    after
                 }
                 [b':', text @ ..] => {
                     let Some(end) = find_near_end(text) else {
-                        return First::Piece;
+                        break First::Open;
                     };
-                    let Some(rest) = after_lf(&text[end..]) else {
-                        return First::Lines;
+                    let Some(after) = after_lf(&text[end..]) else {
+                        break First::Lines;
                     };
                     if b":".len() + end > self.limit {
-                        return First::Lines;
+                        break First::Lines;
                     }
                     if !self.ignore_comments {
                         let Some(text) = utf8::valid_prefix(text, end) else {
-                            return First::Lines;
+                            break First::Lines;
                         };
                         self.opening = Opening::Known;
-                        *input = rest;
+                        *input = after;
                         return First::Comment(text);
                     }
                     self.opening = Opening::Known;
-                    rest
+                    after
                 }
-                // `plain` has seen that it isn't.
-                [b'd', ..] if input.len() == at_first_sight => return First::Lines,
-                [b'd', ..] => return self.first_data(Fields::default(), input, input),
-                [b'e' | b'i', ..] => return self.fields(input),
-                _ => return First::Lines,
+                // If nothing came before it, `plain` has seen that it isn't.
+                [b'd', ..] if rest.len() < input.len() => {
+                    *input = rest;
+                    return self.first_data(Fields::default(), rest, input);
+                }
+                [b'e' | b'i', ..] => {
+                    *input = rest;
+                    return self.fields(input);
+                }
+                _ => break First::Lines,
             };
-            *input = rest;
-        }
+        };
+        *input = rest;
+        first
     }
 
     /// An event whose type or id comes before its data.
@@ -209,7 +226,7 @@ impl Decoder {
                 self.keep_fields(fields, input.len() - line.len());
             }
             *input = line;
-            return First::Piece;
+            return First::Open;
         };
         let rest = match &value[end..] {
             [b'\n', b'\n', rest @ ..] | [b'\r', b'\n', b'\r', b'\n', rest @ ..] => Some(rest),
