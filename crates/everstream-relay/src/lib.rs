@@ -4,8 +4,12 @@
 //! records and the new end in one step. Of two writers, one loses the comparison and becomes the standby:
 //! no lease and no clock decides.
 
+mod machine;
 mod record;
 mod sink;
 
+pub use machine::{
+    Command, Config, DEAD_LETTER, End, Failure, Machine, Notice, Output, Role, Snapshot,
+};
 pub use record::{Record, Tail};
 pub use sink::{AppendError, Held, Sink, SinkError};
