@@ -5,11 +5,15 @@
 //! no lease and no clock decides.
 
 mod machine;
+mod memory;
 mod record;
+mod relay;
 mod sink;
 
 pub use machine::{
     Command, Config, DEAD_LETTER, End, Failure, Machine, Notice, Output, Role, Snapshot,
 };
+pub use memory::MemorySink;
 pub use record::{Record, Tail};
+pub use relay::{Error, Monitor, Relay, Stopper};
 pub use sink::{AppendError, Held, Sink, SinkError};

@@ -34,7 +34,8 @@
 //!     one whose id isn't.
 //! 12. A record that the log can't store ends the relay, after the records before it are stored. With
 //!     `dead_letter` a placeholder with its id takes its place, so that the position to resume from moves on.
-//! 13. An event without an id of its own ends the relay, after a writer has stored what came before. With `no_ids` ids aren't used: the relay writes at once,
+//! 13. An event without an id of its own ends the relay, after a writer has stored what came before; so does an
+//!     id that no header can carry (RFC 9110, section 5.5). With `no_ids` ids aren't used: the relay writes at once,
 //!     never resumes, and a conflict ends it.
 //! 14. A feed that no longer knows the tail's id can't be made to send what it dropped. What it sends next is
 //!     stored. If that isn't what this relay had received as the next event, it reports a gap.
@@ -239,8 +240,10 @@ impl Machine {
             } else if self.feed_ended && due.is_none() {
                 let result = self.ending.take().map_or(Ok(End::FeedEnded), Err);
                 self.stop_with(result);
-                return None;
             }
+        }
+        if self.state == State::Stopped {
+            return None;
         }
         match &self.batch {
             // There may be a delay after a failure.
@@ -609,16 +612,13 @@ impl Machine {
         }
         // An empty id means that there is none (WHATWG HTML, 9.2.6).
         let Some(id) = record.id.as_deref().filter(|id| !id.is_empty()) else {
-            let failure = Failure::NoIds {
-                event: record.event,
-            };
-            if !matches!(self.state, State::Writing { .. }) {
-                return self.stop_with(Err(failure));
-            }
-            self.ending = Some(failure);
-            self.feed_ended = true;
-            return;
+            let event = record.event;
+            return self.end_with(Failure::NoIds { event });
         };
+        if id.bytes().any(|it| it.is_ascii_control() && it != b'\t') {
+            let id = id.to_owned();
+            return self.end_with(Failure::UnsendableId { id });
+        }
         if self.replays.repeats(id) {
             self.counts.skipped += 1;
             return;
@@ -633,6 +633,15 @@ impl Machine {
             }
             _ => self.missing.received(id, now),
         }
+    }
+
+    /// Rule 13.
+    fn end_with(&mut self, failure: Failure) {
+        if !matches!(self.state, State::Writing { .. }) {
+            return self.stop_with(Err(failure));
+        }
+        self.ending = Some(failure);
+        self.feed_ended = true;
     }
 
     /// Rule 14.

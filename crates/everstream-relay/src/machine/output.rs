@@ -155,6 +155,11 @@ pub enum Failure {
         /// The event's type.
         event: String,
     },
+    /// The feed sent an id with a control character, which `Last-Event-ID` can't carry.
+    UnsendableId {
+        /// The id.
+        id: String,
+    },
     /// The log can't store this record.
     Rejected {
         /// The record's id.
@@ -210,6 +215,10 @@ impl fmt::Display for Failure {
             Failure::NoIds { event } => write!(
                 f,
                 "the feed sent an event of type {event} with no id, so a relay can't resume after it"
+            ),
+            Failure::UnsendableId { id } => write!(
+                f,
+                "the feed sent the id {id:?}, whose control characters can't be sent back to resume"
             ),
             Failure::Rejected { id, why } => write!(
                 f,
