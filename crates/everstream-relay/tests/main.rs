@@ -4,6 +4,13 @@
 //! - `machine.rs`: the rules of the machine, one by one
 //! - `relay.rs`: whole relays over HTTP
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
+
 mod machine;
 mod relay;
 mod simulation;

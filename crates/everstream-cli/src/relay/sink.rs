@@ -1,0 +1,138 @@
+//! From the URL of a sink to the sink, and its password.
+
+use std::path::Path;
+
+use everstream_relay::{AppendError, Held, MemorySink, Record, Sink, SinkError, Tail};
+
+use crate::report::Problem;
+use crate::request::read_file;
+
+/// Where a sink's password is, because every user of this machine sees arguments.
+const PASSWORD: &str = "EVERSTREAM_SINK_PASSWORD";
+
+/// The schemes, what they name, and the feature with the engine's client.
+const ENGINES: [(&str, &str, &str); 6] = [
+    ("postgres", "PostgreSQL", "relay-postgres"),
+    ("postgresql", "PostgreSQL", "relay-postgres"),
+    ("redis", "Redis", "relay-redis"),
+    ("rediss", "Redis", "relay-redis"),
+    ("nats", "NATS", "relay-nats"),
+    ("tls", "NATS", "relay-nats"),
+];
+
+/// One of the sinks that this command was built with.
+pub(crate) enum AnySink {
+    /// Not for use: events are gone with the process. The tests of the command store here.
+    Memory(MemorySink),
+}
+
+impl AnySink {
+    pub(super) fn new(url: Option<&str>, file: Option<&Path>) -> Result<AnySink, Problem> {
+        let from_file;
+        let url = match (url, file) {
+            (_, Some(file)) => {
+                from_file = String::from_utf8(read_file(file)?)
+                    .map_err(|_| Problem::new("the file of --sink-url-file isn't UTF-8"))?;
+                from_file.trim()
+            }
+            (Some(url), None) if has_password(url) => {
+                let what = "a password in the sink's URL is visible to every user of this machine";
+                let hint = format!("put it in the variable {PASSWORD}, or use --sink-url-file");
+                return Err(Problem::new(what).hint(hint));
+            }
+            (url, None) => url.unwrap_or_default(),
+        };
+        let scheme = url.split_once("://").map_or("", |(scheme, _)| scheme);
+        let password = std::env::var(PASSWORD).ok().filter(|it| !it.is_empty());
+        AnySink::with_scheme(scheme, url, password)
+    }
+
+    fn with_scheme(
+        scheme: &str,
+        _url: &str,
+        _password: Option<String>,
+    ) -> Result<AnySink, Problem> {
+        match scheme {
+            "memory" => Ok(AnySink::Memory(MemorySink::new())),
+            _ => Err(unknown(scheme)),
+        }
+    }
+}
+
+/// The URL isn't shown: it may be something else, such as a header's value without its quotes.
+fn unknown(scheme: &str) -> Problem {
+    match ENGINES.iter().find(|(name, ..)| *name == scheme) {
+        Some((_, engine, feature)) => {
+            let what = format!("this everstream was built without {engine}");
+            let hint = format!("cargo install everstream-cli --features {feature} has it");
+            Problem::new(what).hint(hint)
+        }
+        None => {
+            let what = "the sink's URL doesn't begin with postgres://, redis:// or nats://";
+            Problem::new(what)
+        }
+    }
+}
+
+/// As `user:password@` or a parameter.
+fn has_password(url: &str) -> bool {
+    let Some((_, rest)) = url.split_once("://") else {
+        return false;
+    };
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let user = authority.rsplit_once('@').map(|(user, _)| user);
+    let parameters = rest.split_once('?').map_or("", |(_, it)| it).split('&');
+    user.is_some_and(|user| user.contains(':'))
+        || parameters
+            .filter_map(|pair| pair.split_once('='))
+            .any(|(name, _)| ["password", "pass", "token"].contains(&name))
+}
+
+macro_rules! each {
+    ($sink:expr, $it:ident => $call:expr) => {
+        match $sink {
+            AnySink::Memory($it) => $call,
+        }
+    };
+}
+
+impl Sink for AnySink {
+    async fn open(&mut self, recent: usize) -> Result<Held, SinkError> {
+        each!(self, it => it.open(recent).await)
+    }
+
+    async fn tail(&mut self) -> Result<Tail, SinkError> {
+        each!(self, it => it.tail().await)
+    }
+
+    async fn append(&mut self, after: &Tail, batch: &[Record]) -> Result<Tail, AppendError> {
+        each!(self, it => it.append(after, batch).await)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passwords_in_urls_are_found() {
+        for url in [
+            "redis://:secret@host/0?key=feed",
+            "postgres://me:s%40cret@host/db?table=a",
+            "postgres://me:se@cret@host/db",
+            "postgres://host/db?user=me&password=secret",
+            "nats://host/STREAM?token=secret",
+        ] {
+            assert!(has_password(url), "{url}");
+        }
+        for url in [
+            "redis://host:6379/0?key=a:b@c",
+            "postgres://me@host:5432/db?table=events&feed=a:b@c",
+            "nats://host/STREAM",
+            "memory://",
+            "x",
+        ] {
+            assert!(!has_password(url), "{url}");
+        }
+    }
+}
