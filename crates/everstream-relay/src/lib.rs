@@ -4,16 +4,37 @@
 //! records and the new end in one step. Of two writers, one loses the comparison and becomes the standby:
 //! no lease and no clock decides.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+#[cfg(any(feature = "postgres", feature = "redis"))]
+mod batch;
 mod machine;
 mod memory;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod record;
+#[cfg(feature = "redis")]
+mod redis;
 mod relay;
 mod sink;
+#[cfg(feature = "sink-tests")]
+#[cfg_attr(docsrs, doc(cfg(feature = "sink-tests")))]
+pub mod sink_tests;
+mod sink_url;
+#[cfg(any(feature = "postgres", feature = "redis"))]
+mod tls;
 
 pub use machine::{
     Command, Config, DEAD_LETTER, End, Failure, Machine, Notice, Output, Role, Snapshot,
 };
 pub use memory::MemorySink;
+#[cfg(feature = "postgres")]
+#[cfg_attr(docsrs, doc(cfg(feature = "postgres")))]
+pub use postgres::PostgresSink;
 pub use record::{Record, Tail};
+#[cfg(feature = "redis")]
+#[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
+pub use redis::RedisSink;
 pub use relay::{Error, Monitor, Relay, Stopper};
 pub use sink::{AppendError, Held, Sink, SinkError};
+pub use sink_url::{SinkUrl, UrlError};

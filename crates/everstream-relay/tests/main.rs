@@ -1,8 +1,12 @@
-//! The tests of what is public.
+//! The relay, and the sinks with the engines themselves.
 //!
 //! - `simulation/`: random operations and faults over several relays, one engine and one feed
-//! - `machine.rs`: the rules of the machine, one by one
-//! - `relay.rs`: whole relays over HTTP
+//! - `machine`: the rules of the machine, one by one
+//! - `relay`: whole relays over HTTP
+//! - `memory`: the tests for sinks find what a broken sink does
+//! - `postgres`, `redis`: the sinks
+//! - `engine_faults`: engines that are killed, stopped, and late
+//! - `urls`: which URLs name a log
 
 #![allow(
     clippy::expect_used,
@@ -11,6 +15,16 @@
     reason = "a test fails by panicking"
 )]
 
+#[cfg(all(feature = "postgres", feature = "redis", feature = "sink-tests"))]
+mod engine_faults;
 mod machine;
+#[cfg(all(feature = "postgres", feature = "redis", feature = "sink-tests"))]
+mod memory;
+#[cfg(all(feature = "postgres", feature = "redis", feature = "sink-tests"))]
+mod postgres;
+#[cfg(all(feature = "postgres", feature = "redis", feature = "sink-tests"))]
+mod redis;
 mod relay;
 mod simulation;
+#[cfg(all(feature = "postgres", feature = "redis", feature = "sink-tests"))]
+mod urls;
