@@ -25,7 +25,8 @@ mod sink_url;
 mod tls;
 
 pub use machine::{
-    Command, Config, DEAD_LETTER, End, Failure, Machine, Notice, Output, Role, Snapshot,
+    APPEND_BOUNDS, Command, Config, DEAD_LETTER, End, Failure, Machine, Notice, Output, Role,
+    Snapshot,
 };
 pub use memory::MemorySink;
 #[cfg(feature = "postgres")]

@@ -1,16 +1,19 @@
 //! `--metrics`: the state of a relay for Prometheus, and whether all is well.
 
 use std::convert::Infallible;
+use std::fmt;
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 
-use everstream_relay::{Monitor, Role, Snapshot};
+use everstream_relay::{APPEND_BOUNDS, Monitor, Role, Snapshot};
 use hyper::header::{self, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use prometheus_client::encoding::prometheus_text;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet, prometheus_text};
+use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
@@ -68,7 +71,11 @@ async fn answer_all(socket: TcpStream, monitor: Monitor) {
 
 fn answer(path: &str, snapshot: &Snapshot) -> Response<String> {
     let (status, kind, body) = match path {
-        "/metrics" => (StatusCode::OK, prometheus_text::CONTENT_TYPE, text(snapshot)),
+        "/metrics" => (
+            StatusCode::OK,
+            prometheus_text::CONTENT_TYPE,
+            text(snapshot),
+        ),
         "/healthz" if snapshot.available => {
             (StatusCode::OK, "text/plain", format!("{}\n", snapshot.role))
         }
@@ -103,20 +110,40 @@ fn text(snapshot: &Snapshot) -> String {
     registry.register("role", "1 for what the relay is", roles);
     // The encoder ends each of these with a full stop, and counters' names with _total.
     for (name, help, number) in [
-        ("received", "Events of the feed, repeated ones too", snapshot.received),
+        (
+            "received",
+            "Events of the feed, repeated ones too",
+            snapshot.received,
+        ),
         ("stored", "Events that this relay stored", snapshot.stored),
-        ("conflicts", "Times that another writer, or a log that went back, won", snapshot.conflicts),
-        ("unknown_outcomes", "Appends whose outcome the log had to be asked for", snapshot.unknown),
-        ("skipped_replays", "Repeated events that were dropped", snapshot.skipped),
-        ("rejected", "Events that the log can't store", snapshot.rejected),
-        ("gaps", "Gaps in the log that the relay knows of", snapshot.gaps),
-        ("appends", "Appends that succeeded", snapshot.appends),
+        (
+            "conflicts",
+            "Times that another writer, or a log that went back, won",
+            snapshot.conflicts,
+        ),
+        (
+            "unknown_outcomes",
+            "Appends whose outcome the log had to be asked for",
+            snapshot.unknown,
+        ),
+        (
+            "skipped_replays",
+            "Repeated events that were dropped",
+            snapshot.skipped,
+        ),
+        (
+            "rejected",
+            "Events that the log can't store",
+            snapshot.rejected,
+        ),
+        (
+            "gaps",
+            "Gaps in the log that the relay knows of",
+            snapshot.gaps,
+        ),
     ] {
         registry.register(name, help, ConstCounter::new(number));
     }
-    let seconds = snapshot.append_time.as_secs_f64();
-    let help = "How long these appends took together";
-    registry.register("append_seconds", help, ConstCounter::new(seconds));
     let gauge = |number: u64| ConstGauge::new(i64::try_from(number).unwrap_or(i64::MAX));
     let help = "The position of the log's last event";
     registry.register("log_position", help, gauge(snapshot.tail.pos));
@@ -130,10 +157,32 @@ fn text(snapshot: &Snapshot) -> String {
     if let Some(last) = snapshot.last_event {
         let age = SystemTime::now().duration_since(last).unwrap_or_default();
         let help = "How long ago the last event was received";
-        registry.register("last_event_age_seconds", help, ConstGauge::new(age.as_secs_f64()));
+        registry.register(
+            "last_event_age_seconds",
+            help,
+            ConstGauge::new(age.as_secs_f64()),
+        );
     }
+    registry.register_collector(Box::new(AppendTimes(snapshot.clone())));
     let mut text = String::new();
     // Strings can always be written to.
     _ = prometheus_text::encode(&mut text, &registry);
     text
+}
+
+/// How long appends take, as a histogram.
+#[derive(Debug)]
+struct AppendTimes(Snapshot);
+
+impl Collector for AppendTimes {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let AppendTimes(snapshot) = self;
+        let bounds = APPEND_BOUNDS.iter().map(Duration::as_secs_f64);
+        let buckets: Vec<_> = bounds.zip(snapshot.append_buckets).collect();
+        let name = "append_seconds";
+        let help = "How long appends take that succeed";
+        let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Histogram)?;
+        let sum = snapshot.append_time.as_secs_f64();
+        metric.encode_histogram::<NoLabelSet>(sum, snapshot.appends, &buckets, None)
+    }
 }

@@ -115,7 +115,11 @@ pub(crate) fn run(args: &RelayArgs) -> Exit {
 /// All that can be wrong with the command line is found here. The request comes last, because a
 /// password may be asked for.
 fn prepare(args: &RelayArgs) -> Result<(Http, AnySink), Problem> {
-    let sink = AnySink::new(args.sink.as_deref(), args.sink_url_file.as_deref())?;
+    let sink = AnySink::new(
+        args.sink.as_deref(),
+        args.sink_url_file.as_deref(),
+        &args.request.url,
+    )?;
     let http = args.request.http()?;
     builder(args, &http)?
         .build()

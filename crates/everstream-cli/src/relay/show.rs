@@ -173,9 +173,9 @@ impl Shown {
             let columns = width(io::stderr()).unwrap_or(80).saturating_sub(1);
             terminal::show_status(beginning(&text, columns));
         }
-        let due = self.written.is_none_or(|(role, at)| {
-            role != snapshot.role || now.duration_since(at) >= WRITTEN
-        });
+        let due = self
+            .written
+            .is_none_or(|(role, at)| role != snapshot.role || now.duration_since(at) >= WRITTEN);
         if due || last {
             self.written = Some((snapshot.role, now));
             self.write(&Line::Status {
@@ -218,7 +218,8 @@ impl Shown {
 
     /// Records per second.
     fn rate(&self, now: Instant) -> f64 {
-        let (Some((since, before)), Some((_, stored))) = (self.samples.front(), self.samples.back())
+        let (Some((since, before)), Some((_, stored))) =
+            (self.samples.front(), self.samples.back())
         else {
             return 0.0;
         };

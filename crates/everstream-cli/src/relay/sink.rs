@@ -11,23 +11,35 @@ use crate::request::read_file;
 const PASSWORD: &str = "EVERSTREAM_SINK_PASSWORD";
 
 /// The schemes, what they name, and the feature with the engine's client.
-const ENGINES: [(&str, &str, &str); 6] = [
+const ENGINES: [(&str, &str, &str); 9] = [
     ("postgres", "PostgreSQL", "relay-postgres"),
     ("postgresql", "PostgreSQL", "relay-postgres"),
     ("redis", "Redis", "relay-redis"),
     ("rediss", "Redis", "relay-redis"),
+    ("redis+unix", "Redis", "relay-redis"),
+    ("unix", "Redis", "relay-redis"),
     ("nats", "NATS", "relay-nats"),
     ("tls", "NATS", "relay-nats"),
+    ("ws", "NATS", "relay-nats"),
 ];
 
 /// One of the sinks that this command was built with.
 pub(crate) enum AnySink {
     /// Not for use: events are gone with the process. The tests of the command store here.
     Memory(MemorySink),
+    #[cfg(feature = "relay-postgres")]
+    Postgres(Box<everstream_relay::PostgresSink>),
+    #[cfg(feature = "relay-redis")]
+    Redis(Box<everstream_relay::RedisSink>),
 }
 
 impl AnySink {
-    pub(super) fn new(url: Option<&str>, file: Option<&Path>) -> Result<AnySink, Problem> {
+    /// From a URL, or a file with one. `source` is the feed, for logs that name it in each record.
+    pub(super) fn new(
+        url: Option<&str>,
+        file: Option<&Path>,
+        source: &str,
+    ) -> Result<AnySink, Problem> {
         let from_file;
         let url = match (url, file) {
             (_, Some(file)) => {
@@ -44,19 +56,43 @@ impl AnySink {
         };
         let scheme = url.split_once("://").map_or("", |(scheme, _)| scheme);
         let password = std::env::var(PASSWORD).ok().filter(|it| !it.is_empty());
-        AnySink::with_scheme(scheme, url, password)
+        AnySink::with_scheme(scheme, url, password, source)
     }
 
+    #[allow(unused_variables, reason = "without engines nobody needs them")]
     fn with_scheme(
         scheme: &str,
-        _url: &str,
-        _password: Option<String>,
+        url: &str,
+        password: Option<String>,
+        source: &str,
     ) -> Result<AnySink, Problem> {
         match scheme {
             "memory" => Ok(AnySink::Memory(MemorySink::new())),
+            #[cfg(feature = "relay-postgres")]
+            "postgres" | "postgresql" => {
+                let sink = everstream_relay::PostgresSink::from_url(url).map_err(unusable)?;
+                Ok(AnySink::Postgres(Box::new(match password {
+                    Some(password) => sink.password(password),
+                    None => sink,
+                })))
+            }
+            #[cfg(feature = "relay-redis")]
+            "redis" | "rediss" | "redis+unix" | "unix" => {
+                let sink = everstream_relay::RedisSink::from_url(url).map_err(unusable)?;
+                let sink = sink.source(everstream::RedactedUrl(source).to_string());
+                Ok(AnySink::Redis(Box::new(match password {
+                    Some(password) => sink.password(password),
+                    None => sink,
+                })))
+            }
             _ => Err(unknown(scheme)),
         }
     }
+}
+
+#[cfg(any(feature = "relay-postgres", feature = "relay-redis"))]
+fn unusable(error: everstream_relay::UrlError) -> Problem {
+    Problem::because("the sink's URL can't be used", &error)
 }
 
 /// The URL isn't shown: it may be something else, such as a header's value without its quotes.
@@ -92,6 +128,10 @@ macro_rules! each {
     ($sink:expr, $it:ident => $call:expr) => {
         match $sink {
             AnySink::Memory($it) => $call,
+            #[cfg(feature = "relay-postgres")]
+            AnySink::Postgres($it) => $call,
+            #[cfg(feature = "relay-redis")]
+            AnySink::Redis($it) => $call,
         }
     };
 }

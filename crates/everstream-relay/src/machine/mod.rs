@@ -64,7 +64,7 @@ use replays::Replays;
 
 pub use config::Config;
 pub use output::{Command, End, Failure, Notice, Output};
-pub use snapshot::{Role, Snapshot};
+pub use snapshot::{APPEND_BOUNDS, Role, Snapshot};
 
 /// The event type of placeholders for records that the log can't store.
 ///
@@ -524,10 +524,7 @@ impl Machine {
                 self.recovered();
                 match self.stored_by(&tail) {
                     Some(count) => {
-                        let took = now - since;
-                        self.counts.appends += 1;
-                        self.counts.append_time += took;
-                        self.counts.last_append = Some(took);
+                        self.counts.appended(now - since);
                         self.stored(count, now);
                     }
                     // A sink that contradicts itself is asked again.

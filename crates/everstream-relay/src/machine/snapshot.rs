@@ -32,6 +32,27 @@ impl fmt::Display for Role {
     }
 }
 
+/// The upper bounds of [`Snapshot::append_buckets`].
+///
+/// ```
+/// use everstream_relay::APPEND_BOUNDS;
+///
+/// assert!(APPEND_BOUNDS.is_sorted());
+/// ```
+pub const APPEND_BOUNDS: [Duration; 11] = [
+    Duration::from_millis(1),
+    Duration::from_micros(2500),
+    Duration::from_millis(5),
+    Duration::from_millis(10),
+    Duration::from_millis(25),
+    Duration::from_millis(50),
+    Duration::from_millis(100),
+    Duration::from_millis(250),
+    Duration::from_millis(500),
+    Duration::from_secs(1),
+    Duration::from_secs(5),
+];
+
 /// The state of a relay at one moment. Numbers count from its start.
 ///
 /// ```
@@ -65,6 +86,8 @@ pub struct Snapshot {
     pub append_time: Duration,
     /// How long the last of them took.
     pub last_append: Option<Duration>,
+    /// How many of them took as long as each of [`APPEND_BOUNDS`] at most, and longer than the one before it.
+    pub append_buckets: [u64; APPEND_BOUNDS.len()],
     /// How many records wait to be stored, those of a batch on its way among them.
     pub waiting: usize,
     /// How long the oldest event that isn't known to be stored has been here.
@@ -73,4 +96,16 @@ pub struct Snapshot {
     pub last_event: Option<SystemTime>,
     /// Whether the log answered the last time.
     pub available: bool,
+}
+
+impl Snapshot {
+    /// An append has succeeded.
+    pub(super) fn appended(&mut self, took: Duration) {
+        self.appends += 1;
+        self.append_time += took;
+        self.last_append = Some(took);
+        if let Some(bucket) = APPEND_BOUNDS.iter().position(|bound| took <= *bound) {
+            self.append_buckets[bucket] += 1;
+        }
+    }
 }
