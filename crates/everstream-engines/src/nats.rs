@@ -40,6 +40,11 @@ impl Nats {
     pub fn url(&self) -> String {
         format!("nats://127.0.0.1:{}", self.port)
     }
+
+    /// The port of loopback.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
 }
 
 impl Deref for Nats {

@@ -1,4 +1,4 @@
-//! What sinks check of a batch before they send it.
+//! What a sink checks of a batch before it sends it. For those who write one.
 
 use crate::{AppendError, Record, Tail};
 
@@ -6,8 +6,18 @@ use crate::{AppendError, Record, Tail};
 const MAX_STEP_RECORDS: usize = 4096;
 const MAX_STEP_BYTES: usize = 16 << 20;
 
-/// How many records of the batch one step stores: those that fit, and at least one.
-pub(crate) fn step(batch: &[Record]) -> &[Record] {
+/// The first records of a batch: as many as are sent in one step, and at least one. Limits what is in memory
+/// while the engine doesn't answer.
+///
+/// ```
+/// use std::time::SystemTime;
+///
+/// use everstream_relay::{Record, batch};
+///
+/// let record = Record::new(None, "message", "data", SystemTime::now());
+/// assert_eq!(batch::step(&[record.clone(), record]).len(), 2);
+/// ```
+pub fn step(batch: &[Record]) -> &[Record] {
     let mut bytes = 0;
     let fits = |record: &&Record| {
         bytes += size(record);
@@ -17,8 +27,22 @@ pub(crate) fn step(batch: &[Record]) -> &[Record] {
     &batch[..count.max(1).min(batch.len())]
 }
 
-/// Refuses records whose data, id or type is larger than `limit`.
-pub(crate) fn check_size(batch: &[Record], limit: usize) -> Result<(), AppendError> {
+/// Refuses records whose data, id or type is larger than `limit`, in bytes.
+///
+/// # Errors
+///
+/// [`AppendError::Rejected`], with the index of the first.
+///
+/// ```
+/// use std::time::SystemTime;
+///
+/// use everstream_relay::{AppendError, Record, batch};
+///
+/// let record = |data: &str| Record::new(None, "message", data, SystemTime::now());
+/// let refused = batch::check_size(&[record("12"), record("123")], 2);
+/// assert!(matches!(refused, Err(AppendError::Rejected { index: 1, .. })));
+/// ```
+pub fn check_size(batch: &[Record], limit: usize) -> Result<(), AppendError> {
     for (index, record) in batch.iter().enumerate() {
         let id = record.id.as_ref().map_or(0, String::len);
         for (bytes, what) in [
@@ -36,7 +60,15 @@ pub(crate) fn check_size(batch: &[Record], limit: usize) -> Result<(), AppendErr
 }
 
 /// Where the log ends after these were stored.
-pub(crate) fn end_of(after: &Tail, stored: &[Record]) -> Tail {
+///
+/// ```
+/// use everstream_relay::{Record, Tail, batch};
+///
+/// let record = Record::new(Some("a".into()), "message", "data", std::time::SystemTime::now());
+/// let end = batch::end_of(&Tail::default(), &[record]);
+/// assert_eq!((end.pos, end.id.as_deref()), (1, Some("a")));
+/// ```
+pub fn end_of(after: &Tail, stored: &[Record]) -> Tail {
     match stored.last() {
         Some(last) => Tail {
             pos: after.pos + stored.len() as u64,

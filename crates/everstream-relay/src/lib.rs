@@ -6,8 +6,7 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-#[cfg(any(feature = "postgres", feature = "redis"))]
-mod batch;
+pub mod batch;
 mod machine;
 mod memory;
 #[cfg(feature = "postgres")]

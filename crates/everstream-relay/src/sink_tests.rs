@@ -336,10 +336,11 @@ pub async fn a_dropped_append_leaves_a_beginning_of_its_batch<L: Log>(log: &L) {
         assert!(began.elapsed() < LIMIT, "only {} were stored", end.pos);
         round += 1;
         let batch = numbered(end.pos + 1..=end.pos + 7);
-        // After more and more steps of it, and now and then not at all.
+        // After more and more steps of it, and every fourth one not at all.
+        let polls = if round % 4 == 0 { u32::MAX } else { round % 13 };
         let outcome = {
             let appending = pin!(sink.append(&end, &batch));
-            abandoned_after(appending, round % 12).await
+            abandoned_after(appending, polls).await
         };
         if round % 3 == 0 {
             sink = log.sink("dropped");

@@ -11,7 +11,7 @@ use crate::request::read_file;
 const PASSWORD: &str = "EVERSTREAM_SINK_PASSWORD";
 
 /// The schemes, what they name, and the feature with the engine's client.
-const ENGINES: [(&str, &str, &str); 9] = [
+const ENGINES: [(&str, &str, &str); 8] = [
     ("postgres", "PostgreSQL", "relay-postgres"),
     ("postgresql", "PostgreSQL", "relay-postgres"),
     ("redis", "Redis", "relay-redis"),
@@ -20,7 +20,6 @@ const ENGINES: [(&str, &str, &str); 9] = [
     ("unix", "Redis", "relay-redis"),
     ("nats", "NATS", "relay-nats"),
     ("tls", "NATS", "relay-nats"),
-    ("ws", "NATS", "relay-nats"),
 ];
 
 /// One of the sinks that this command was built with.
@@ -31,6 +30,8 @@ pub(crate) enum AnySink {
     Postgres(Box<everstream_relay::PostgresSink>),
     #[cfg(feature = "relay-redis")]
     Redis(Box<everstream_relay::RedisSink>),
+    #[cfg(feature = "relay-nats")]
+    Nats(Box<everstream_relay_nats::NatsSink>),
 }
 
 impl AnySink {
@@ -40,6 +41,7 @@ impl AnySink {
         file: Option<&Path>,
         source: &str,
     ) -> Result<AnySink, Problem> {
+        let password = std::env::var(PASSWORD).ok().filter(|it| !it.is_empty());
         let from_file;
         let url = match (url, file) {
             (_, Some(file)) => {
@@ -47,7 +49,7 @@ impl AnySink {
                     .map_err(|_| Problem::new("the file of --sink-url-file isn't UTF-8"))?;
                 from_file.trim()
             }
-            (Some(url), None) if has_password(url) => {
+            (Some(url), None) if has_password(url, password.is_some()) => {
                 let what = "a password in the sink's URL is visible to every user of this machine";
                 let hint = format!("put it in the variable {PASSWORD}, or use --sink-url-file");
                 return Err(Problem::new(what).hint(hint));
@@ -55,7 +57,6 @@ impl AnySink {
             (url, None) => url.unwrap_or_default(),
         };
         let scheme = url.split_once("://").map_or("", |(scheme, _)| scheme);
-        let password = std::env::var(PASSWORD).ok().filter(|it| !it.is_empty());
         AnySink::with_scheme(scheme, url, password, source)
     }
 
@@ -85,12 +86,26 @@ impl AnySink {
                     None => sink,
                 })))
             }
+            #[cfg(feature = "relay-nats")]
+            "nats" | "tls" => {
+                let sink = everstream_relay_nats::NatsSink::from_url(url).map_err(unusable)?;
+                let sink = sink.source(everstream::RedactedUrl(source).to_string());
+                Ok(AnySink::Nats(Box::new(match (password, user(url)) {
+                    (Some(password), Some(_)) => sink.password(password),
+                    (Some(token), None) => sink.token(token),
+                    (None, _) => sink,
+                })))
+            }
             _ => Err(unknown(scheme)),
         }
     }
 }
 
-#[cfg(any(feature = "relay-postgres", feature = "relay-redis"))]
+#[cfg(any(
+    feature = "relay-postgres",
+    feature = "relay-redis",
+    feature = "relay-nats"
+))]
 fn unusable(error: everstream_relay::UrlError) -> Problem {
     Problem::because("the sink's URL can't be used", &error)
 }
@@ -110,18 +125,20 @@ fn unknown(scheme: &str) -> Problem {
     }
 }
 
-/// As `user:password@` or a parameter.
-fn has_password(url: &str) -> bool {
-    let Some((_, rest)) = url.split_once("://") else {
-        return false;
-    };
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    let user = authority.rsplit_once('@').map(|(user, _)| user);
-    let parameters = rest.split_once('?').map_or("", |(_, it)| it).split('&');
-    user.is_some_and(|user| user.contains(':'))
-        || parameters
-            .filter_map(|pair| pair.split_once('='))
-            .any(|(name, _)| ["password", "pass", "token"].contains(&name))
+/// As `user:password@`, as a parameter, or as NATS' `token@`.
+fn has_password(url: &str, user_has_one: bool) -> bool {
+    let is_nats = ["nats://", "tls://"].iter().any(|it| url.starts_with(it));
+    let query = url.split_once('?').map_or("", |(_, query)| query);
+    let mut parameters = query.split('&').filter_map(|pair| pair.split_once('='));
+    user(url).is_some_and(|user| user.contains(':') || (is_nats && !user_has_one))
+        || parameters.any(|(name, _)| ["password", "pass", "token"].contains(&name))
+}
+
+/// What stands before the host.
+fn user(url: &str) -> Option<&str> {
+    let (_, rest) = url.split_once("://")?;
+    let authority = rest.split(['/', '?', '#']).next()?;
+    authority.rsplit_once('@').map(|(user, _)| user)
 }
 
 macro_rules! each {
@@ -132,6 +149,8 @@ macro_rules! each {
             AnySink::Postgres($it) => $call,
             #[cfg(feature = "relay-redis")]
             AnySink::Redis($it) => $call,
+            #[cfg(feature = "relay-nats")]
+            AnySink::Nats($it) => $call,
         }
     };
 }
@@ -161,9 +180,9 @@ mod tests {
             "postgres://me:s%40cret@host/db?table=a",
             "postgres://me:se@cret@host/db",
             "postgres://host/db?user=me&password=secret",
-            "nats://host/STREAM?token=secret",
+            "nats://token@host/STREAM",
         ] {
-            assert!(has_password(url), "{url}");
+            assert!(has_password(url, false), "{url}");
         }
         for url in [
             "redis://host:6379/0?key=a:b@c",
@@ -172,7 +191,8 @@ mod tests {
             "memory://",
             "x",
         ] {
-            assert!(!has_password(url), "{url}");
+            assert!(!has_password(url, false), "{url}");
         }
+        assert!(!has_password("nats://me@host/STREAM", true));
     }
 }

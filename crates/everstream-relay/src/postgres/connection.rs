@@ -6,6 +6,7 @@ use std::fmt;
 use tokio::task::JoinHandle;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
+use tokio_postgres::types::WrongType;
 use tokio_postgres::{Client, Config, Error, Socket, Statement};
 
 use crate::SinkError;
@@ -96,8 +97,8 @@ impl From<Problem> for SinkError {
 /// Whether waiting may help. Of the errors of the server, those are the exception.
 fn is_passing(error: &Error) -> bool {
     let Some(code) = error.code() else {
-        // No answer of the server: the connection.
-        return true;
+        // No answer of the server: the connection. Or a column of another type.
+        return !error.source().is_some_and(|it| it.is::<WrongType>());
     };
     let passing = [
         // Connections, rollbacks, resources, operators, and the system.

@@ -1,7 +1,7 @@
 //! The table of the events, and the row that says where it ends.
 
-use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
+use tokio_postgres::{Client, Row};
 
 use super::connection::Problem;
 use crate::{Tail, UrlError};
@@ -75,7 +75,10 @@ impl Tables {
 
     /// Creates what is absent.
     pub(super) async fn create(&self, client: &Client) -> Result<(), Problem> {
-        let encoding: String = client.query_one("SHOW server_encoding", &[]).await?.get(0);
+        let encoding: String = client
+            .query_one("SHOW server_encoding", &[])
+            .await?
+            .try_get(0)?;
         if encoding != "UTF8" {
             return Err(Problem::Setup(format!(
                 "the database's encoding is {encoding}: create one with the encoding UTF8"
@@ -98,7 +101,7 @@ impl Tables {
         for (name, columns) in tables {
             // `IF NOT EXISTS` needs the right to create tables even if there is nothing to create.
             let is_there = "SELECT to_regclass($1) IS NOT NULL";
-            if client.query_one(is_there, &[name]).await?.get(0) {
+            if client.query_one(is_there, &[name]).await?.try_get(0)? {
                 continue;
             }
             let sql = format!("CREATE TABLE IF NOT EXISTS {name} {columns}");
@@ -126,7 +129,7 @@ impl Tables {
         } = self;
         let sql = format!("SELECT feed, events FROM {cursors} WHERE feed = $1 OR events = $2");
         for row in client.query(&sql, &[feed, events]).await? {
-            let (other_feed, other_events): (String, String) = (row.get(0), row.get(1));
+            let (other_feed, other_events): (String, String) = (row.try_get(0)?, row.try_get(1)?);
             if &other_feed != feed {
                 return Err(Problem::Setup(format!(
                     "the table {events} is that of the feed {other_feed:?}: each feed needs its own"
@@ -143,21 +146,21 @@ impl Tables {
         );
         let row = client.query_opt(&sql, &[feed]).await?;
         let row = row.ok_or_else(|| self.no_cursor())?;
-        let (pos, last): (i64, Option<i64>) = (row.get(0), row.get(2));
+        let (pos, last): (i64, Option<i64>) = (row.try_get(0)?, row.try_get(2)?);
         if last.is_some_and(|last| last > pos) {
             return Err(Problem::Setup(format!(
                 "the table {events} has rows after position {pos}, with which it should end: \
                  were they written by something else, or was the row of {cursors} removed?"
             )));
         }
-        tail(pos, row.get(1))
+        tail(pos, row.try_get(1)?)
     }
 
     pub(super) async fn tail(&self, client: &Client) -> Result<Tail, Problem> {
         let sql = format!("SELECT pos, last_id FROM {} WHERE feed = $1", self.cursors);
         let row = client.query_opt(&sql, &[&self.feed]).await?;
         let row = row.ok_or_else(|| self.no_cursor())?;
-        tail(row.get(0), row.get(1))
+        tail(row.try_get(0)?, row.try_get(1)?)
     }
 
     /// The ids of the last `count` records up to `pos`, the oldest first.
@@ -174,7 +177,8 @@ impl Tables {
         );
         let from = pos.saturating_sub(count as u64);
         let rows = client.query(&sql, &[&limit(from), &limit(pos)]).await?;
-        Ok(rows.iter().map(|row| row.get(0)).collect())
+        let id = |row: &Row| row.try_get(0).map_err(Problem::from);
+        rows.iter().map(id).collect()
     }
 
     fn no_cursor(&self) -> Problem {
