@@ -3,6 +3,10 @@
 //! Every append states where its writer believes that the log ends. The [`Sink`] compares, and stores the
 //! records and the new end in one step. Of two writers, one loses the comparison and becomes the standby:
 //! no lease and no clock decides.
+//!
+//! - [`Relay`] follows a feed over HTTP and runs a sink, on tokio. [`Monitor`] watches it, [`Stopper`] stops it.
+//! - [`Machine`] decides, without I/O. Its rules are at the top of its file.
+//! - [`Sink`] is a log; [`MemorySink`] is one for tests.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -38,3 +42,8 @@ pub use redis::RedisSink;
 pub use relay::{Error, Monitor, Relay, Stopper};
 pub use sink::{AppendError, Held, Sink, SinkError};
 pub use sink_url::{SinkUrl, UrlError};
+
+/// The example of the README runs with the tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -109,7 +109,7 @@ async fn of_two_relays_one_is_the_standby_and_takes_over() {
     serve(&server, 150);
     server.drop_connections();
     let (end, snapshot) = second.await;
-    assert_eq!((end.unwrap(), snapshot.role), (End::Stopped, Role::Standby));
+    assert_eq!((end.unwrap(), snapshot.role), (End::Stopped, Role::Active));
     assert_eq!(ids(&sink), (1..=150).collect::<Vec<_>>());
 }
 

@@ -666,6 +666,7 @@ impl Machine {
     }
 
     fn stop_with(&mut self, result: Result<End, Failure>) {
+        self.counts.role = self.role();
         self.state = State::Stopped;
         self.outputs.push_back(Output::Stop(result));
     }
@@ -674,12 +675,13 @@ impl Machine {
         self.outputs.push_back(Output::Notice(notice));
     }
 
-    /// What the relay is at the moment.
+    /// What the relay is at the moment, or was when it ended.
     pub fn role(&self) -> Role {
         match self.state {
             State::Writing { proven: true } => Role::Active,
             State::Writing { proven: false } | State::Opening => Role::TakingOver,
-            State::Starting | State::Standby | State::Stopped => Role::Standby,
+            State::Starting | State::Standby => Role::Standby,
+            State::Stopped => self.counts.role,
         }
     }
 
