@@ -46,4 +46,4 @@ pub use sink_url::{SinkUrl, UrlError};
 /// The example of the README runs with the tests.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
-struct Readme;
+mod readme {}

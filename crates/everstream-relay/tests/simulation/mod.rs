@@ -15,7 +15,7 @@ use std::thread;
 use world::{Counts, World};
 
 const SEQUENCES: u64 = 10_000;
-const STEPS: usize = 24;
+const STEPS: usize = 20;
 const THREADS: u64 = 2;
 
 /// SplitMix64 (Steele, Lea, Flood: Fast Splittable Pseudorandom Number Generators, 2014).
