@@ -223,6 +223,8 @@ fn an_event_that_arrives_after_it_was_stored_is_not_missing() {
     let mut rig = Rig::new(Config::default());
     rig.others(&["a", "b"]);
     rig.pass(ms(1000));
+    // This relay's connection is behind the log.
+    rig.others(&["c"]);
     rig.receive(&["a", "b"]);
     rig.pass(ms(20_000));
     assert!(matches!(rig.notices[..], [Notice::Opened(_)]));
