@@ -332,3 +332,35 @@ async fn connections_over_tls_verify_the_server() {
         assert!(failed.contains(told), "{url}: {failed}");
     }
 }
+
+/// The session ends while the statement waits for a lock: it may have been executed, as far as the writer
+/// knows.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_the_server_ends_is_an_unknown_outcome() {
+    let postgres = Postgres::start();
+    let feeds = Feeds::of(&postgres);
+    let mut sink = feeds.sink("ended").timeout(Duration::from_secs(60));
+    sink.open(0).await.unwrap();
+    let (locking, watching) = (feeds.client().await, feeds.client().await);
+    locking
+        .batch_execute("BEGIN; SELECT FROM everstream_cursors FOR UPDATE")
+        .await
+        .unwrap();
+    let appending = tokio::spawn(async move {
+        let failed = sink.append(&Tail::default(), &numbered(1..=3)).await;
+        (sink, failed.unwrap_err())
+    });
+    let began = std::time::Instant::now();
+    let end_it = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+        WHERE application_name = 'everstream-relay' AND wait_event_type = 'Lock'";
+    while watching.query(end_it, &[]).await.unwrap().is_empty() {
+        assert!(began.elapsed() < Duration::from_secs(30), "it doesn't wait");
+    }
+    let (mut sink, failed) = appending.await.unwrap();
+    assert!(matches!(failed, AppendError::Unknown(_)), "{failed}");
+    locking.batch_execute("ROLLBACK").await.unwrap();
+    let end = sink.tail().await.unwrap();
+    assert_eq!(end, Tail::default());
+    sink.append(&end, &numbered(1..=3)).await.unwrap();
+    assert_holds(&feeds, "ended", &numbered(1..=3)).await;
+}
