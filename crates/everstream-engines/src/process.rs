@@ -186,7 +186,7 @@ pub(crate) fn program(name: &str, folders: &[PathBuf], package: &str) -> PathBuf
 }
 
 /// A port of loopback that nobody listens on.
-pub(crate) fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
     listener.local_addr().unwrap().port()
 }
@@ -204,7 +204,7 @@ fn signal(name: &str, processes: &[u32]) {
 /// The processes that this one has started, and those that they have.
 fn descendants(of: u32) -> Vec<u32> {
     let mut parents = Vec::new();
-    for entry in fs::read_dir("/proc").unwrap() {
+    for entry in fs::read_dir("/proc").into_iter().flatten() {
         let name = entry.unwrap().file_name();
         if let Some(process) = name.to_str().and_then(|it| it.parse::<u32>().ok()) {
             if let Some((_, parent)) = state(process) {

@@ -1,17 +1,22 @@
 //! The sink of NATS JetStream, with a real server.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a helper that fails fails its test
+#![cfg(unix)]
+
 #[path = "../../everstream-relay/tests/engine_faults.rs"]
 mod engine_faults;
 
 use std::time::{Duration, SystemTime};
 
 use async_nats::HeaderMap;
+use async_nats::jetstream::consumer::{DeliverPolicy, pull};
 use async_nats::jetstream::stream::{Config, RetentionPolicy};
 use async_nats::jetstream::{self, Context};
 use everstream_engines::{Nats, Proxy, Target};
 use everstream_relay::sink_tests::{self, Log, assert_holds, numbered};
 use everstream_relay::{AppendError, Record, Sink, SinkError, Tail};
 use everstream_relay_nats::NatsSink;
+use futures_util::StreamExt;
 
 /// Long enough for a busy machine; tests of a stopped engine wait for it.
 const LIMIT: Duration = Duration::from_secs(2);
@@ -307,6 +312,31 @@ async fn a_server_that_is_not_there_is_unavailable() {
     sink.append(&Tail::default(), &numbered(1..=1))
         .await
         .unwrap();
+}
+
+/// As the page for consumers shows it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_consumer_reads_from_a_position() {
+    let nats = Nats::start();
+    let feeds = Feeds::of(&nats);
+    let mut sink = feeds.sink("ORDERS");
+    sink.append(&Tail::default(), &numbered(1..=6))
+        .await
+        .unwrap();
+    let stream = feeds.context().await.get_stream("ORDERS").await.unwrap();
+    let config = pull::OrderedConfig {
+        deliver_policy: DeliverPolicy::ByStartSequence { start_sequence: 5 },
+        ..Default::default()
+    };
+    let consumer = stream.create_consumer(config).await.unwrap();
+    let mut messages = consumer.messages().await.unwrap();
+    for position in [5, 6] {
+        let message = messages.next().await.unwrap().unwrap();
+        assert_eq!(message.info().unwrap().stream_sequence, position);
+        assert_eq!(message.payload, format!("event {position}"));
+        let headers = message.headers.as_ref().unwrap();
+        assert_eq!(decoded(headers, "sse-id").unwrap(), position.to_string());
+    }
 }
 
 #[test]

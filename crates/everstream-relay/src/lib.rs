@@ -11,6 +11,8 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod batch;
+#[doc = include_str!("../guides/consumers.md")]
+pub mod consumers {}
 mod machine;
 mod memory;
 #[cfg(feature = "postgres")]

@@ -24,6 +24,25 @@ const LIMIT: Duration = Duration::from_secs(60);
 const LARGE_ID: usize = 64 << 10;
 
 /// Makes writers, and reads what they have written.
+///
+/// ```
+/// use everstream_relay::{PostgresSink, Record, sink_tests::Log};
+///
+/// struct Tables;
+///
+/// impl Log for Tables {
+///     type Sink = PostgresSink;
+///
+///     fn sink(&self, log: &str) -> PostgresSink {
+///         let url = format!("postgres://localhost/test?table={log}&feed={log}");
+///         PostgresSink::from_url(&url).expect("a good URL")
+///     }
+///
+///     async fn records(&self, log: &str) -> Vec<Record> {
+///         unimplemented!("SELECT sse_id, sse_event, data FROM {log} ORDER BY pos")
+///     }
+/// }
+/// ```
 pub trait Log: Sync {
     /// What is tested.
     type Sink: Sink + 'static;
@@ -96,7 +115,7 @@ pub async fn all<L: Log>(log: &L) {
 }
 
 /// Several writers open a log that isn't there at the same time: each finds it empty.
-pub async fn an_absent_log_is_created_empty<L: Log>(log: &L) {
+async fn an_absent_log_is_created_empty<L: Log>(log: &L) {
     let opening: Vec<_> = (0..4)
         .map(|_| {
             let mut sink = log.sink("absent");
@@ -116,7 +135,7 @@ pub async fn an_absent_log_is_created_empty<L: Log>(log: &L) {
 }
 
 /// Positions begin with 1, and the tail follows each append. An empty batch changes nothing.
-pub async fn records_are_stored_in_order<L: Log>(log: &L) {
+async fn records_are_stored_in_order<L: Log>(log: &L) {
     let mut sink = log.sink("order");
     open(&mut sink, 0).await;
     let end = append(&mut sink, &Tail::default(), &numbered(1..=3)).await;
@@ -129,7 +148,7 @@ pub async fn records_are_stored_in_order<L: Log>(log: &L) {
 }
 
 /// An append after an earlier position, or a later one, changes nothing.
-pub async fn another_position_conflicts<L: Log>(log: &L) {
+async fn another_position_conflicts<L: Log>(log: &L) {
     let mut sink = log.sink("position");
     open(&mut sink, 0).await;
     let end = append(&mut sink, &Tail::default(), &numbered(1..=3)).await;
@@ -149,7 +168,7 @@ pub async fn another_position_conflicts<L: Log>(log: &L) {
 }
 
 /// The position alone isn't enough: writers that are told different events disagree about the id.
-pub async fn another_id_conflicts<L: Log>(log: &L) {
+async fn another_id_conflicts<L: Log>(log: &L) {
     let mut sink = log.sink("id");
     open(&mut sink, 0).await;
     let with_id = |pos, id: Option<&str>| Tail {
@@ -169,7 +188,7 @@ pub async fn another_id_conflicts<L: Log>(log: &L) {
 }
 
 /// A feed without ids, and one that has some: the tail's id is that of the last record, or none.
-pub async fn records_without_ids_are_stored<L: Log>(log: &L) {
+async fn records_without_ids_are_stored<L: Log>(log: &L) {
     let mut sink = log.sink("no-ids");
     open(&mut sink, 0).await;
     let mut records = numbered(1..=4);
@@ -190,7 +209,7 @@ pub async fn records_without_ids_are_stored<L: Log>(log: &L) {
 }
 
 /// The last ones, the oldest first; fewer if there are fewer.
-pub async fn the_ids_of_the_last_records_are_returned<L: Log>(log: &L) {
+async fn the_ids_of_the_last_records_are_returned<L: Log>(log: &L) {
     let mut sink = log.sink("recent");
     open(&mut sink, 0).await;
     append(&mut sink, &Tail::default(), &numbered(1..=100)).await;
@@ -203,7 +222,7 @@ pub async fn the_ids_of_the_last_records_are_returned<L: Log>(log: &L) {
 }
 
 /// A new writer continues where another one ended, which then is too late.
-pub async fn a_writer_that_reopens_continues<L: Log>(log: &L) {
+async fn a_writer_that_reopens_continues<L: Log>(log: &L) {
     let mut first = log.sink("reopen");
     open(&mut first, 0).await;
     let early = append(&mut first, &Tail::default(), &numbered(1..=3)).await;
@@ -223,7 +242,7 @@ pub async fn a_writer_that_reopens_continues<L: Log>(log: &L) {
 }
 
 /// All of it, or its beginning: then the tail says how much, and the rest can follow.
-pub async fn a_large_batch_is_stored_from_its_beginning<L: Log>(log: &L) {
+async fn a_large_batch_is_stored_from_its_beginning<L: Log>(log: &L) {
     let mut sink = log.sink("large-batch");
     open(&mut sink, 0).await;
     let records = numbered(1..=6000);
@@ -232,7 +251,7 @@ pub async fn a_large_batch_is_stored_from_its_beginning<L: Log>(log: &L) {
 }
 
 /// Spaces, other scripts, characters that engines use themselves, and texts that are empty or long.
-pub async fn odd_texts_are_stored_unchanged<L: Log>(log: &L) {
+async fn odd_texts_are_stored_unchanged<L: Log>(log: &L) {
     let mut sink = log.sink("odd");
     open(&mut sink, 0).await;
     let texts = [
@@ -275,7 +294,7 @@ pub async fn odd_texts_are_stored_unchanged<L: Log>(log: &L) {
 
 /// U+0000, ids and types of 64 KiB, and data above the limit: stored unchanged, or rejected with the
 /// index, and then nothing of the batch is stored.
-pub async fn what_cannot_be_stored_is_rejected_with_its_index<L: Log>(log: &L) {
+async fn what_cannot_be_stored_is_rejected_with_its_index<L: Log>(log: &L) {
     let mut sink = log.sink("rejected");
     let limit = open(&mut sink, 0).await.max_record_bytes;
     let large = "x".repeat(LARGE_ID);
@@ -326,7 +345,7 @@ pub async fn what_cannot_be_stored_is_rejected_with_its_index<L: Log>(log: &L) {
 }
 
 /// The relay drops an append when it ends: the tail then says what was stored.
-pub async fn a_dropped_append_leaves_a_beginning_of_its_batch<L: Log>(log: &L) {
+async fn a_dropped_append_leaves_a_beginning_of_its_batch<L: Log>(log: &L) {
     const WANTED: u64 = 300;
     let mut sink = log.sink("dropped");
     let mut end = open(&mut sink, 0).await.tail;
@@ -360,7 +379,7 @@ pub async fn a_dropped_append_leaves_a_beginning_of_its_batch<L: Log>(log: &L) {
 }
 
 /// At full speed, from the same feed. One of them wins the first append, and the other one loses it.
-pub async fn two_writers_store_each_record_once<L: Log>(log: &L) {
+async fn two_writers_store_each_record_once<L: Log>(log: &L) {
     const WANTED: u64 = 2000;
     let mut writers = Vec::new();
     for _ in 0..2 {
@@ -406,6 +425,11 @@ pub async fn two_writers_store_each_record_once<L: Log>(log: &L) {
 }
 
 /// Record `n` has the id `n`, so that writers agree about each position.
+///
+/// ```
+/// let records = everstream_relay::sink_tests::numbered(3..=4);
+/// assert_eq!(records[1].id.as_deref(), Some("4"));
+/// ```
 pub fn numbered(numbers: impl IntoIterator<Item = u64>) -> Vec<Record> {
     let record = |n: u64| record(Some(&n.to_string()), "tick", &format!("event {n}"));
     numbers.into_iter().map(record).collect()
@@ -413,6 +437,14 @@ pub fn numbered(numbers: impl IntoIterator<Item = u64>) -> Vec<Record> {
 
 /// Appends records of [`numbered`] until the log has at least `wanted`, whatever fails meanwhile. Returns
 /// how many it has. Panics if that takes a minute.
+///
+/// ```no_run
+/// # async fn example(mut sink: impl everstream_relay::Sink) {
+/// // After a restart of the engine, say.
+/// let end = everstream_relay::sink_tests::finish(&mut sink, 100).await;
+/// assert!(end >= 100);
+/// # }
+/// ```
 pub async fn finish<S: Sink>(sink: &mut S, wanted: u64) -> u64 {
     let began = Instant::now();
     let mut end = tail(sink).await;
@@ -428,6 +460,14 @@ pub async fn finish<S: Sink>(sink: &mut S, wanted: u64) -> u64 {
 }
 
 /// Panics if the log holds something else.
+///
+/// ```no_run
+/// use everstream_relay::sink_tests::{Log, assert_holds, numbered};
+///
+/// # async fn example(log: impl Log) {
+/// assert_holds(&log, "my-log", &numbered(1..=100)).await;
+/// # }
+/// ```
 pub async fn assert_holds<L: Log>(log: &L, name: &str, expected: &[Record]) {
     let found = log.records(name).await;
     let comparable = |it: &Record| (it.id.clone(), it.event.clone(), it.data.clone());

@@ -130,6 +130,13 @@ impl fmt::Debug for SinkUrl {
 }
 
 /// Why a URL doesn't name a log. The message contains no password.
+///
+/// ```
+/// use everstream_relay::SinkUrl;
+///
+/// let error = SinkUrl::parse("localhost:6379", &["redis", "rediss"]).unwrap_err();
+/// assert_eq!(error.to_string(), "a sink's URL begins with redis:// or rediss://");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UrlError {
     message: String,

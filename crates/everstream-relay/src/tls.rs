@@ -1,5 +1,6 @@
 //! What TLS to any engine needs.
 
+#[cfg(feature = "postgres")]
 use std::sync::Arc;
 
 use rustls::crypto::CryptoProvider;

@@ -7,24 +7,22 @@
 //! - `postgres`, `redis`: the sinks
 //! - `engine_faults`: engines that are killed, stopped, and late
 //! - `urls`: which URLs name a log
+//! - `consumers`: the statements in the page for consumers
 
-#![allow(
-    clippy::expect_used,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "a test fails by panicking"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a helper that fails fails its test
 
-#[cfg(all(feature = "postgres", feature = "redis", feature = "sink-tests"))]
+#[cfg(all(unix, feature = "postgres", feature = "redis", feature = "sink-tests"))]
+mod consumers;
+#[cfg(all(unix, feature = "postgres", feature = "redis", feature = "sink-tests"))]
 mod engine_faults;
 mod machine;
-#[cfg(all(feature = "postgres", feature = "redis", feature = "sink-tests"))]
+#[cfg(all(unix, feature = "postgres", feature = "redis", feature = "sink-tests"))]
 mod memory;
-#[cfg(all(feature = "postgres", feature = "redis", feature = "sink-tests"))]
+#[cfg(all(unix, feature = "postgres", feature = "redis", feature = "sink-tests"))]
 mod postgres;
-#[cfg(all(feature = "postgres", feature = "redis", feature = "sink-tests"))]
+#[cfg(all(unix, feature = "postgres", feature = "redis", feature = "sink-tests"))]
 mod redis;
 mod relay;
 mod simulation;
-#[cfg(all(feature = "postgres", feature = "redis", feature = "sink-tests"))]
+#[cfg(all(unix, feature = "postgres", feature = "redis", feature = "sink-tests"))]
 mod urls;

@@ -76,8 +76,7 @@ async fn it_keeps_the_promises_of_a_sink() {
 async fn it_keeps_them_with_serializable_transactions() {
     let postgres = Postgres::start_with(&["default_transaction_isolation=serializable"]);
     let feeds = Feeds::of(&postgres);
-    sink_tests::two_writers_store_each_record_once(&feeds).await;
-    sink_tests::an_absent_log_is_created_empty(&feeds).await;
+    sink_tests::all(&feeds).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -332,4 +331,36 @@ async fn connections_over_tls_verify_the_server() {
         let failed = sink(&url, "tls").open(0).await.unwrap_err().to_string();
         assert!(failed.contains(told), "{url}: {failed}");
     }
+}
+
+/// The session ends while the statement waits for a lock: it may have been executed, as far as the writer
+/// knows.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_the_server_ends_is_an_unknown_outcome() {
+    let postgres = Postgres::start();
+    let feeds = Feeds::of(&postgres);
+    let mut sink = feeds.sink("ended").timeout(Duration::from_secs(60));
+    sink.open(0).await.unwrap();
+    let (locking, watching) = (feeds.client().await, feeds.client().await);
+    locking
+        .batch_execute("BEGIN; SELECT FROM everstream_cursors FOR UPDATE")
+        .await
+        .unwrap();
+    let appending = tokio::spawn(async move {
+        let failed = sink.append(&Tail::default(), &numbered(1..=3)).await;
+        (sink, failed.unwrap_err())
+    });
+    let began = std::time::Instant::now();
+    let end_it = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+        WHERE application_name = 'everstream-relay' AND wait_event_type = 'Lock'";
+    while watching.query(end_it, &[]).await.unwrap().is_empty() {
+        assert!(began.elapsed() < Duration::from_secs(30), "it doesn't wait");
+    }
+    let (mut sink, failed) = appending.await.unwrap();
+    assert!(matches!(failed, AppendError::Unknown(_)), "{failed}");
+    locking.batch_execute("ROLLBACK").await.unwrap();
+    let end = sink.tail().await.unwrap();
+    assert_eq!(end, Tail::default());
+    sink.append(&end, &numbered(1..=3)).await.unwrap();
+    assert_holds(&feeds, "ended", &numbered(1..=3)).await;
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ::redis::{Connection, FromRedisValue};
-use everstream_engines::{Proxy, Redis, Target};
+use everstream_engines::{Proxy, Redis, Target, free_port};
 use everstream_relay::sink_tests::{self, Log, assert_holds, numbered};
 use everstream_relay::{AppendError, Record, RedisSink, Sink, SinkError, Tail};
 
@@ -269,4 +269,47 @@ async fn the_cursor_survives_retention_and_the_source_is_stored() {
     let held = feeds.sink("news").open(5).await.unwrap();
     assert_eq!((held.tail, held.recent), (end.clone(), vec![]));
     assert_eq!(sink.append(&end, &numbered(4..=4)).await.unwrap().pos, 4);
+}
+
+/// The replica has less than was acknowledged: records and cursor go back together, writers notice it, and
+/// the feed's events are stored again.
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_failover_to_a_replica_that_lags_the_rest_is_stored_again() {
+    let port = free_port().to_string();
+    let mut primary = Redis::start_with(&["--port", &port, "--repl-diskless-sync-delay", "0"]);
+    let replica = Redis::start_with(&["--replicaof", &format!("127.0.0.1 {port}")]);
+    let (before, after) = (Feeds::of(&primary), Feeds::of(&replica));
+    let mut writer = before.sink("news");
+    let mut end = Tail::default();
+    let began = std::time::Instant::now();
+    let has_entries = || after.ask::<i64>(&["XLEN", "news"]) > 0;
+    while end.pos == 0 || !has_entries() {
+        assert!(
+            began.elapsed() < Duration::from_secs(30),
+            "the replica gets nothing"
+        );
+        end = writer
+            .append(&end, &numbered(end.pos + 1..=end.pos + 7))
+            .await
+            .unwrap();
+    }
+    let _: String = after.ask(&["REPLICAOF", "NO", "ONE"]);
+    for _ in 0..3 {
+        end = writer
+            .append(&end, &numbered(end.pos + 1..=end.pos + 7))
+            .await
+            .unwrap();
+    }
+    primary.kill();
+    let mut writer = after.sink("news");
+    let failed = writer
+        .append(&end, &numbered(end.pos + 1..=end.pos + 1))
+        .await
+        .unwrap_err();
+    assert!(matches!(failed, AppendError::Conflict), "{failed}");
+    let old = writer.open(0).await.unwrap().tail;
+    assert!(old.pos < end.pos, "{old:?}");
+    assert_holds(&after, "news", &numbered(1..=old.pos)).await;
+    let all = sink_tests::finish(&mut writer, end.pos + 10).await;
+    assert_holds(&after, "news", &numbered(1..=all)).await;
 }
