@@ -370,6 +370,24 @@ fn a_log_that_is_not_available_gets_the_same_batch_later() {
 }
 
 #[test]
+fn an_append_whose_outcome_is_never_known_is_repeated_with_growing_delays() {
+    let mut rig = Rig::active(Config::default(), &["a"]);
+    let reset = || AppendError::Unknown("reset".into());
+    rig.answers.extend((0..100).map(|_| reset()));
+    rig.receive(&["b"]);
+    rig.batches.clear();
+    // At once, then 0.1, 0.2, 0.4, 0.8, 1.6 and 2 s.
+    rig.pass(ms(5 + 3100 + 2000));
+    assert_eq!(rig.batches, [1; 8]);
+    rig.answers.clear();
+    rig.pass(ms(2000));
+    assert_eq!(
+        (rig.ids(), rig.machine.role()),
+        (vec!["a", "b"], Role::Active)
+    );
+}
+
+#[test]
 fn an_idle_writer_notices_another_and_a_log_that_went_back() {
     let mut rig = Rig::active(Config::default(), &["a", "b"]);
     rig.others(&["c"]);

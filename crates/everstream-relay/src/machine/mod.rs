@@ -26,8 +26,9 @@
 //!    what it hadn't stored is missing (rule 2). Nothing else makes two writers one.
 //! 7. After an unknown outcome only the tail decides. It didn't move: the batch is appended again. It is
 //!    one of the batch's: the rest is appended. Anything else is a conflict.
-//! 8. If the log isn't available, the same command is repeated, after delays that double up to 2 s.
-//! 9. A writer with nothing to store polls the tail every `takeover`. A tail that it didn't write is a conflict.
+//! 8. If the log isn't available, the same command is repeated, after delays that double up to 2 s. So is an append
+//!    whose outcome was unknown, and which wasn't stored, from the second time on.
+//! 9. A writer with nothing to store polls the tail every `takeover` (`poll`, if that is longer). A tail that it didn't write is a conflict.
 //! 10. A log that went back has failed over. What it lost counts as missing from then on (rule 3), so that a
 //!     takeover fetches it again from the feed.
 //! 11. After the feed connects, events whose ids are among the last `recent` ones are dropped, until the first
@@ -106,8 +107,12 @@ pub struct Machine {
     running: Option<Running>,
     /// When the next command is due, if its state has one.
     due: Timestamp,
+    /// The batch isn't tried again before.
+    retry: Timestamp,
     /// How often in a row the log wasn't available.
     failures: u32,
+    /// How often in a row the outcome was unknown, and nothing was stored.
+    unknown: u32,
     tail: Tail,
     /// When the tail moved last, as far as a standby knows.
     moved: Timestamp,
@@ -171,7 +176,9 @@ impl Machine {
             outputs: VecDeque::new(),
             running: None,
             due: Timestamp::default(),
+            retry: Timestamp::default(),
             failures: 0,
+            unknown: 0,
             tail: Tail::default(),
             moved: Timestamp::default(),
             largest: None,
@@ -246,8 +253,7 @@ impl Machine {
             return None;
         }
         match &self.batch {
-            // There may be a delay after a failure.
-            Some(_) if self.failures > 0 && now < self.due => None,
+            Some(_) if now < self.retry => None,
             Some(batch) if batch.undecided => Some(Command::Tail),
             Some(batch) => Some(Command::Append {
                 after: self.tail.clone(),
@@ -318,9 +324,10 @@ impl Machine {
         }
         match self.state {
             State::Stopped => None,
-            State::Writing { .. } if self.batch.is_none() => {
-                Some(self.buffer.due(&self.config).unwrap_or(self.due))
-            }
+            State::Writing { .. } => match &self.batch {
+                Some(_) => Some(self.retry),
+                None => Some(self.buffer.due(&self.config).unwrap_or(self.due)),
+            },
             _ => Some(self.due),
         }
     }
@@ -381,8 +388,9 @@ impl Machine {
     /// Rule 4: from here on, what the feed sends is stored.
     fn write(&mut self, recent: Vec<String>, now: Timestamp) {
         self.replays = Replays::new(self.config.recent, recent);
+        self.unknown = 0;
         self.state = State::Writing { proven: false };
-        self.due = now + self.config.takeover;
+        self.due = now + self.idle_poll();
         let id = self.tail.id.clone();
         self.connect(id.filter(|_| !self.config.no_ids));
     }
@@ -410,7 +418,7 @@ impl Machine {
             }
             (State::Writing { .. }, Some(batch)) if batch.undecided => self.settle(tail, now),
             (State::Writing { .. }, _) if tail != self.tail => self.lose(now),
-            (State::Writing { .. }, _) => self.due = now + self.config.takeover,
+            (State::Writing { .. }, _) => self.due = now + self.idle_poll(),
             _ => {}
         }
     }
@@ -437,12 +445,21 @@ impl Machine {
         }
     }
 
+    /// Rule 9.
+    fn idle_poll(&self) -> Duration {
+        self.config.takeover.max(self.config.poll)
+    }
+
     /// Rule 7.
     fn settle(&mut self, tail: Tail, now: Timestamp) {
         let Some(batch) = &mut self.batch else { return };
         if tail == self.tail {
             batch.undecided = false;
-            self.due = now;
+            // The first time at once; an engine that never answers isn't asked without a rest.
+            if let Some(earlier) = self.unknown.checked_sub(1) {
+                self.retry = now + backoff(earlier);
+            }
+            self.unknown = self.unknown.saturating_add(1);
             return;
         }
         match self.stored_by(&tail) {
@@ -471,7 +488,8 @@ impl Machine {
             pos: self.tail.pos + count as u64,
             id: last.id.clone(),
         };
-        self.due = now + self.config.takeover;
+        self.unknown = 0;
+        self.due = now + self.idle_poll();
         if self.state == (State::Writing { proven: false }) {
             self.state = State::Writing { proven: true };
             self.notice(Notice::Active);
@@ -479,7 +497,6 @@ impl Machine {
         if count < batch.records.len() {
             batch.records = batch.records[count..].into();
             batch.undecided = false;
-            self.due = now;
             self.batch = Some(batch);
         } else if let Some(failure) = batch.then {
             self.stop_with(Err(failure));
@@ -537,7 +554,6 @@ impl Machine {
             }
             Err(AppendError::Unknown(error)) => {
                 batch.undecided = true;
-                self.due = now;
                 self.notice(Notice::Unknown(error));
                 self.counts.unknown += 1;
             }
@@ -576,9 +592,8 @@ impl Machine {
 
     /// Rule 8.
     fn unavailable(&mut self, error: Box<dyn Error + Send + Sync>, now: Timestamp) {
-        let (first, longest) = RETRY_DELAYS;
-        let delay = first.saturating_mul(1 << self.failures.min(8)).min(longest);
-        self.due = now + delay;
+        self.due = now + backoff(self.failures);
+        self.retry = self.due;
         self.failures = self.failures.saturating_add(1);
         if self.failures == 1 {
             self.notice(Notice::Unavailable(error));
@@ -709,6 +724,12 @@ impl fmt::Debug for Machine {
             .field("running", &self.running)
             .finish_non_exhaustive()
     }
+}
+
+/// How long to wait before the next attempt: rule 8.
+fn backoff(earlier: u32) -> Duration {
+    let (first, longest) = RETRY_DELAYS;
+    first.saturating_mul(1 << earlier.min(8)).min(longest)
 }
 
 /// What is stored instead of a record that the log can't store: any log can store this.
