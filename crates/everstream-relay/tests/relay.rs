@@ -118,12 +118,7 @@ async fn a_feed_that_refuses_to_resume_is_an_error_with_the_id() {
     let server = Server::start();
     server.otherwise(Reply::status(404));
     let mut sink = MemorySink::new();
-    let record = Record::new(
-        Some("gone".into()),
-        "message",
-        "",
-        std::time::UNIX_EPOCH.into(),
-    );
+    let record = Record::new(Some("gone".into()), "message", "", std::time::UNIX_EPOCH);
     sink.append(&Tail::default(), &[record]).await.unwrap();
     let url = server.url("/");
     let relay = Relay::new(quick(), sink, || Ok(SseClient::builder(&url)));
