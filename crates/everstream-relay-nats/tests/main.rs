@@ -159,13 +159,10 @@ async fn streams_that_cannot_be_used_are_told_with_the_reason() {
         .create("wild", |it| it.subjects = vec!["wild.>".into()])
         .await;
     feeds.create("other", |_| {}).await;
-    let publishing = feeds
-        .context()
-        .await
-        .publish("other", "no relay's".into())
-        .await
-        .unwrap();
-    publishing.await.unwrap();
+    // The client has to stay until the answer is there.
+    let context = feeds.context().await;
+    let publishing = context.publish("other", "no relay's".into()).await;
+    publishing.unwrap().await.unwrap();
     for (stream, told) in [
         ("queue", "removes messages that were read"),
         ("wild", "has the subjects wild.>"),
