@@ -13,20 +13,27 @@ use tokio_postgres::{Client, NoTls};
 
 use crate::engine_faults;
 
-/// Long enough for a busy machine; tests of a stopped engine wait for it.
+/// Far more than anything takes that is answered.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Tests of an engine that doesn't answer wait for this, again and again.
 const LIMIT: Duration = Duration::from_secs(2);
 
 const MAX_RECORD: usize = 1 << 20;
 
 struct Feeds {
     url: String,
+    limit: Duration,
 }
 
 impl Feeds {
     fn of(postgres: &Postgres) -> Feeds {
-        Feeds {
-            url: postgres.url(),
-        }
+        Feeds::with_limit(postgres, PATIENCE)
+    }
+
+    fn with_limit(postgres: &Postgres, limit: Duration) -> Feeds {
+        let url = postgres.url();
+        Feeds { url, limit }
     }
 
     async fn client(&self) -> Client {
@@ -47,7 +54,7 @@ impl Log for Feeds {
     type Sink = PostgresSink;
 
     fn sink(&self, log: &str) -> PostgresSink {
-        sink(&self.url, log).timeout(LIMIT)
+        sink(&self.url, log).timeout(self.limit)
     }
 
     async fn records(&self, log: &str) -> Vec<Record> {
@@ -89,7 +96,7 @@ async fn nothing_is_lost_or_twice_when_it_is_killed_under_load() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stopped_server_is_an_unknown_outcome_in_time() {
     let mut postgres = Postgres::start();
-    let feeds = Feeds::of(&postgres);
+    let feeds = Feeds::with_limit(&postgres, LIMIT);
     engine_faults::stopped_and_continued(&feeds, &mut postgres, LIMIT).await;
 }
 
