@@ -14,6 +14,7 @@ use crate::man::ManArgs;
 use crate::output::OutputArgs;
 use crate::reconnect::ReconnectArgs;
 use crate::record::RecordArgs;
+use crate::relay::RelayArgs;
 use crate::replay::ReplayArgs;
 use crate::request::RequestArgs;
 use crate::select::SelectArgs;
@@ -153,6 +154,12 @@ pub(crate) enum Command {
     /// from the last event is told that there is no more (status 204).
     #[command(args_override_self = true)]
     Replay(ReplayArgs),
+    /// Store a stream in PostgreSQL, Redis or NATS JetStream: each event once, in order.
+    ///
+    /// The position to resume from is stored with the events. A second process with the same arguments
+    /// is the standby. Which engines there are depends on how the command was built.
+    #[command(after_help = exit::HELP, args_override_self = true)]
+    Relay(Box<RelayArgs>),
     /// Serve lines of standard input as an event stream, to any number of clients.
     ///
     /// Each line is an event with that data, or an object of JSON with --json.

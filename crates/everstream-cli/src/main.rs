@@ -9,6 +9,7 @@
 //! | `top/` | `everstream top` |
 //! | `completions.rs`, `man.rs` | `everstream completions`, `everstream man` |
 //! | `record/` | `everstream record` |
+//! | `relay/` | `everstream relay` |
 //! | `replay/` | `everstream replay` |
 //! | `serve/` | `everstream serve` |
 //! | `request.rs`, `reconnect.rs` | the options of every subcommand with a URL |
@@ -48,6 +49,7 @@ mod progress;
 mod reconnect;
 mod record;
 mod recording;
+mod relay;
 mod replay;
 mod report;
 mod request;
@@ -72,6 +74,7 @@ fn main() -> ExitCode {
     match args::parse(std::env::args_os()) {
         Ok(Command::Follow(args)) => follow::run(&args),
         Ok(Command::Record(args)) => record::run(&args),
+        Ok(Command::Relay(args)) => relay::run(&args),
         Ok(Command::Replay(args)) => replay::run(&args),
         Ok(Command::Serve(args)) => serve::run(&args),
         Ok(Command::Check(args)) => check::run(&args),

@@ -17,6 +17,7 @@
 //! - `pictures`: the terminal pictures in `docs/pictures`
 //! - `reconnect`: when it retries and when it gives up
 //! - `record`: `everstream record`
+//! - `relay`: `everstream relay`
 //! - `replay`: `everstream replay`
 //! - `request`: request options: headers, body, credentials, proxies, Unix sockets
 //! - `saved`: bodies that were saved: `everstream -`, `everstream FILE`
@@ -63,6 +64,8 @@ mod pictures;
 mod reconnect;
 #[cfg(unix)]
 mod record;
+#[cfg(target_os = "linux")]
+mod relay;
 mod replay;
 mod request;
 mod saved;

@@ -204,7 +204,7 @@ fn signal(name: &str, processes: &[u32]) {
 /// The processes that this one has started, and those that they have.
 fn descendants(of: u32) -> Vec<u32> {
     let mut parents = Vec::new();
-    for entry in fs::read_dir("/proc").unwrap() {
+    for entry in fs::read_dir("/proc").into_iter().flatten() {
         let name = entry.unwrap().file_name();
         if let Some(process) = name.to_str().and_then(|it| it.parse::<u32>().ok()) {
             if let Some((_, parent)) = state(process) {

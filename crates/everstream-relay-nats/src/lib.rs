@@ -70,11 +70,9 @@ impl NatsSink {
     pub fn from_url(url: &str) -> Result<NatsSink, UrlError> {
         let mut url = SinkUrl::parse(url, &["nats", "tls"])?;
         let subject = url.take("subject")?;
-        if let Some(subject) = &subject {
-            if !is_subject(subject) {
-                let message = format!("subject={subject:?} isn't a subject without wildcards");
-                return Err(UrlError::new(message));
-            }
+        if let Some(subject) = subject.as_ref().filter(|it| !is_subject(it)) {
+            let message = format!("subject={subject:?} isn't a subject without wildcards");
+            return Err(UrlError::new(message));
         }
         let credentials = url.take("creds")?.map(PathBuf::from);
         let replicas = match url.take("replicas")?.map(|it| it.parse()) {

@@ -1,5 +1,8 @@
 //! The sink of NATS JetStream, with a real server.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a helper that fails fails its test
+#![cfg(unix)]
+
 #[path = "../../everstream-relay/tests/engine_faults.rs"]
 mod engine_faults;
 
@@ -15,16 +18,25 @@ use everstream_relay::{AppendError, Record, Sink, SinkError, Tail};
 use everstream_relay_nats::NatsSink;
 use futures_util::StreamExt;
 
-/// Long enough for a busy machine; tests of a stopped engine wait for it.
+/// Far more than anything takes that is answered.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Tests of an engine that doesn't answer wait for this, again and again.
 const LIMIT: Duration = Duration::from_secs(2);
 
 struct Feeds {
     url: String,
+    limit: Duration,
 }
 
 impl Feeds {
     fn of(nats: &Nats) -> Feeds {
-        Feeds { url: nats.url() }
+        Feeds::with_limit(nats, PATIENCE)
+    }
+
+    fn with_limit(nats: &Nats, limit: Duration) -> Feeds {
+        let url = nats.url();
+        Feeds { url, limit }
     }
 
     async fn context(&self) -> Context {
@@ -58,7 +70,7 @@ impl Log for Feeds {
     type Sink = NatsSink;
 
     fn sink(&self, log: &str) -> NatsSink {
-        sink(&self.url, log).timeout(LIMIT)
+        sink(&self.url, log).timeout(self.limit)
     }
 
     async fn records(&self, log: &str) -> Vec<Record> {
@@ -93,7 +105,7 @@ async fn nothing_is_lost_or_twice_when_it_is_killed_under_load() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stopped_server_is_an_unknown_outcome_in_time() {
     let mut nats = Nats::start();
-    engine_faults::stopped_and_continued(&Feeds::of(&nats), &mut nats, LIMIT).await;
+    engine_faults::stopped_and_continued(&Feeds::with_limit(&nats, LIMIT), &mut nats, LIMIT).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -147,13 +159,10 @@ async fn streams_that_cannot_be_used_are_told_with_the_reason() {
         .create("wild", |it| it.subjects = vec!["wild.>".into()])
         .await;
     feeds.create("other", |_| {}).await;
-    let publishing = feeds
-        .context()
-        .await
-        .publish("other", "no relay's".into())
-        .await
-        .unwrap();
-    publishing.await.unwrap();
+    // The client has to stay until the answer is there.
+    let context = feeds.context().await;
+    let publishing = context.publish("other", "no relay's".into()).await;
+    publishing.unwrap().await.unwrap();
     for (stream, told) in [
         ("queue", "removes messages that were read"),
         ("wild", "has the subjects wild.>"),

@@ -39,7 +39,7 @@ pub fn step(batch: &[Record]) -> &[Record] {
 /// use everstream_relay::{AppendError, Record, batch};
 ///
 /// let record = |data: &str| Record::new(None, "message", data, SystemTime::now());
-/// let refused = batch::check_size(&[record("12"), record("123")], 2);
+/// let refused = batch::check_size(&[record("12345678"), record("123456789")], 8);
 /// assert!(matches!(refused, Err(AppendError::Rejected { index: 1, .. })));
 /// ```
 pub fn check_size(batch: &[Record], limit: usize) -> Result<(), AppendError> {

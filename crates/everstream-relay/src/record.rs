@@ -1,5 +1,6 @@
 //! What a log holds, and where it ends.
 
+use std::fmt;
 use std::time::SystemTime;
 
 /// One event of the feed, as it is stored.
@@ -40,4 +41,13 @@ pub struct Tail {
     pub pos: u64,
     /// The id of the last record; `None` for an empty log, and for a feed without ids.
     pub id: Option<String>,
+}
+
+impl fmt::Display for Tail {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.id {
+            Some(id) => write!(f, "position {}, id {id}", self.pos),
+            None => write!(f, "position {}", self.pos),
+        }
+    }
 }

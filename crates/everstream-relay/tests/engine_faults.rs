@@ -92,10 +92,9 @@ async fn write_until<S: Sink>(
 async fn wait_for<S: Sink>(sink: &mut S, wanted: u64) -> u64 {
     let began = Instant::now();
     loop {
-        if let Ok(tail) = sink.tail().await {
-            if tail.pos >= wanted {
-                return tail.pos;
-            }
+        let pos = sink.tail().await.map_or(0, |it| it.pos);
+        if pos >= wanted {
+            return pos;
         }
         assert!(began.elapsed() < LIMIT, "not {wanted} yet");
         tokio::time::sleep(Duration::from_millis(5)).await;

@@ -13,20 +13,27 @@ use tokio_postgres::{Client, NoTls};
 
 use crate::engine_faults;
 
-/// Long enough for a busy machine; tests of a stopped engine wait for it.
+/// Far more than anything takes that is answered.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Tests of an engine that doesn't answer wait for this, again and again.
 const LIMIT: Duration = Duration::from_secs(2);
 
 const MAX_RECORD: usize = 1 << 20;
 
 struct Feeds {
     url: String,
+    limit: Duration,
 }
 
 impl Feeds {
     fn of(postgres: &Postgres) -> Feeds {
-        Feeds {
-            url: postgres.url(),
-        }
+        Feeds::with_limit(postgres, PATIENCE)
+    }
+
+    fn with_limit(postgres: &Postgres, limit: Duration) -> Feeds {
+        let url = postgres.url();
+        Feeds { url, limit }
     }
 
     async fn client(&self) -> Client {
@@ -47,7 +54,7 @@ impl Log for Feeds {
     type Sink = PostgresSink;
 
     fn sink(&self, log: &str) -> PostgresSink {
-        sink(&self.url, log).timeout(LIMIT)
+        sink(&self.url, log).timeout(self.limit)
     }
 
     async fn records(&self, log: &str) -> Vec<Record> {
@@ -89,7 +96,7 @@ async fn nothing_is_lost_or_twice_when_it_is_killed_under_load() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stopped_server_is_an_unknown_outcome_in_time() {
     let mut postgres = Postgres::start();
-    let feeds = Feeds::of(&postgres);
+    let feeds = Feeds::with_limit(&postgres, LIMIT);
     engine_faults::stopped_and_continued(&feeds, &mut postgres, LIMIT).await;
 }
 
@@ -331,4 +338,36 @@ async fn connections_over_tls_verify_the_server() {
         let failed = sink(&url, "tls").open(0).await.unwrap_err().to_string();
         assert!(failed.contains(told), "{url}: {failed}");
     }
+}
+
+/// The session ends while the statement waits for a lock: it may have been executed, as far as the writer
+/// knows.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_the_server_ends_is_an_unknown_outcome() {
+    let postgres = Postgres::start();
+    let feeds = Feeds::of(&postgres);
+    let mut sink = feeds.sink("ended").timeout(Duration::from_secs(60));
+    sink.open(0).await.unwrap();
+    let (locking, watching) = (feeds.client().await, feeds.client().await);
+    locking
+        .batch_execute("BEGIN; SELECT FROM everstream_cursors FOR UPDATE")
+        .await
+        .unwrap();
+    let appending = tokio::spawn(async move {
+        let failed = sink.append(&Tail::default(), &numbered(1..=3)).await;
+        (sink, failed.unwrap_err())
+    });
+    let began = std::time::Instant::now();
+    let end_it = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+        WHERE application_name = 'everstream-relay' AND wait_event_type = 'Lock'";
+    while watching.query(end_it, &[]).await.unwrap().is_empty() {
+        assert!(began.elapsed() < Duration::from_secs(30), "it doesn't wait");
+    }
+    let (mut sink, failed) = appending.await.unwrap();
+    assert!(matches!(failed, AppendError::Unknown(_)), "{failed}");
+    locking.batch_execute("ROLLBACK").await.unwrap();
+    let end = sink.tail().await.unwrap();
+    assert_eq!(end, Tail::default());
+    sink.append(&end, &numbered(1..=3)).await.unwrap();
+    assert_holds(&feeds, "ended", &numbered(1..=3)).await;
 }

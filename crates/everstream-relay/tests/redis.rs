@@ -9,18 +9,27 @@ use everstream_relay::{AppendError, Record, RedisSink, Sink, SinkError, Tail};
 
 use crate::engine_faults;
 
-/// Long enough for a busy machine; tests of a stopped engine wait for it.
+/// Far more than anything takes that is answered.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Tests of an engine that doesn't answer wait for this, again and again.
 const LIMIT: Duration = Duration::from_secs(2);
 
 const MAX_RECORD: usize = 1 << 20;
 
 struct Feeds {
     url: String,
+    limit: Duration,
 }
 
 impl Feeds {
     fn of(redis: &Redis) -> Feeds {
-        Feeds { url: redis.url() }
+        Feeds::with_limit(redis, PATIENCE)
+    }
+
+    fn with_limit(redis: &Redis, limit: Duration) -> Feeds {
+        let url = redis.url();
+        Feeds { url, limit }
     }
 
     fn client(&self) -> Connection {
@@ -43,7 +52,7 @@ impl Log for Feeds {
     type Sink = RedisSink;
 
     fn sink(&self, log: &str) -> RedisSink {
-        sink(&self.url, log).timeout(LIMIT)
+        sink(&self.url, log).timeout(self.limit)
     }
 
     async fn records(&self, log: &str) -> Vec<Record> {
@@ -78,7 +87,8 @@ async fn nothing_is_lost_or_twice_when_it_is_killed_under_load() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stopped_server_is_an_unknown_outcome_in_time() {
     let mut redis = Redis::start();
-    engine_faults::stopped_and_continued(&Feeds::of(&redis), &mut redis, LIMIT).await;
+    engine_faults::stopped_and_continued(&Feeds::with_limit(&redis, LIMIT), &mut redis, LIMIT)
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -172,7 +182,7 @@ async fn missing_rights_store_nothing() {
         .unwrap();
     for missing in ["-hset", "-xadd"] {
         let user = [
-            "ACL", "SETUSER", "writer", "reset", "on", ">secret", "~*", "+@all", missing,
+            "ACL", "SETUSER", "writer", "reset", "on", ">secret", "~*", "+@all", "-config", missing,
         ];
         let _: String = feeds.ask(&user);
         let socket = redis.folder().join("socket");
@@ -202,7 +212,11 @@ async fn the_limit_of_the_server_rejects_the_largest_record() {
         Err(AppendError::Rejected { index: 1, .. }) => {}
         other => panic!("{other:?}"),
     }
-    assert_eq!(sink.tail().await.unwrap(), Tail::default());
+    let held = sink.open(0).await.unwrap();
+    assert_eq!(
+        (held.tail, held.max_record_bytes),
+        (Tail::default(), Some(1 << 20))
+    );
     sink.append(&Tail::default(), &numbered(1..=3))
         .await
         .unwrap();

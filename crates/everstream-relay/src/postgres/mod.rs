@@ -14,7 +14,7 @@ use std::time::{Duration, SystemTime};
 
 use tokio::time::error::Elapsed;
 use tokio::time::timeout;
-use tokio_postgres::config::SslMode;
+use tokio_postgres::config::{Host, SslMode};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Config, NoTls};
 
@@ -131,9 +131,10 @@ impl PostgresSink {
     }
 
     async fn connect(&self) -> Result<Session, Problem> {
-        let hosts = self.config.get_hosts();
-        let is_tcp = |host: &_| matches!(host, tokio_postgres::config::Host::Tcp(_));
-        if self.config.get_ssl_mode() == SslMode::Disable || !hosts.iter().any(is_tcp) {
+        let is_tcp = |host: &Host| matches!(host, Host::Tcp(_));
+        let may_be_tcp =
+            self.config.get_hosts().iter().any(is_tcp) || !self.config.get_hostaddrs().is_empty();
+        if self.config.get_ssl_mode() == SslMode::Disable || !may_be_tcp {
             return Session::start(&self.config, NoTls).await;
         }
         let tls = tls::MakeTls::new(self.roots.as_deref()).map_err(Problem::Setup)?;

@@ -43,6 +43,8 @@ pub struct RedisSink {
     source: String,
     timeout: Duration,
     max_record_bytes: usize,
+    /// The server's, if the user may know it.
+    server_limit: usize,
     connection: Option<MultiplexedConnection>,
 }
 
@@ -71,6 +73,7 @@ impl RedisSink {
             source: String::new(),
             timeout: TIMEOUT,
             max_record_bytes: MAX_RECORD_BYTES,
+            server_limit: usize::MAX,
             connection: None,
         })
     }
@@ -118,12 +121,19 @@ impl RedisSink {
                 let config = AsyncConnectionConfig::new()
                     .set_connection_timeout(None)
                     .set_response_timeout(None);
-                self.client
+                let mut connection = self
+                    .client
                     .get_multiplexed_async_connection_with_config(&config)
-                    .await?
+                    .await?;
+                self.server_limit = largest_argument(&mut connection).await?;
+                connection
             }
         };
         Ok(self.connection.insert(connection))
+    }
+
+    fn limit(&self) -> usize {
+        self.max_record_bytes.min(self.server_limit)
     }
 
     fn script(&self, script: &str) -> Cmd {
@@ -172,11 +182,7 @@ impl RedisSink {
             }
         };
         ids.reverse();
-        Ok(Held::new(
-            Tail { pos, id },
-            ids,
-            Some(self.max_record_bytes),
-        ))
+        Ok(Held::new(Tail { pos, id }, ids, Some(self.limit())))
     }
 
     /// How many records were stored; `None` if the stream doesn't end with `after`.
@@ -189,6 +195,8 @@ impl RedisSink {
             optional(&mut command, record.id.as_deref());
             command.arg(&record.event).arg(&record.data);
         }
+        self.connection().await.map_err(Sent::Not)?;
+        check_size(records, self.limit()).map_err(Sent::Refused)?;
         let connection = self.connection().await.map_err(Sent::Not)?;
         match command.query_async::<i64>(connection).await {
             Ok(count) => Ok(usize::try_from(count).ok()),
@@ -207,6 +215,7 @@ type Read = (Option<String>, Option<String>, u64, Vec<String>);
 
 /// Whether a script was sent that failed.
 enum Sent {
+    Refused(AppendError),
     Not(RedisError),
     Perhaps(RedisError),
 }
@@ -225,12 +234,12 @@ impl Sink for RedisSink {
         if batch.is_empty() {
             return Ok(after.clone());
         }
-        check_size(batch, self.max_record_bytes)?;
         let records = step(batch);
         let outcome = timeout(self.timeout, self.store(after, records)).await;
         let error = match outcome {
             Ok(Ok(Some(count))) => return Ok(end_of(after, &records[..count.min(records.len())])),
             Ok(Ok(None)) => return Err(AppendError::Conflict),
+            Ok(Err(Sent::Refused(error))) => return Err(error),
             Ok(Err(Sent::Not(error))) if is_too_large(&error) => {
                 let sizes = records.iter().map(|it| it.data.len()).enumerate();
                 let largest = sizes.max_by_key(|(_, bytes)| *bytes);
@@ -297,7 +306,22 @@ fn is_refusal(error: &RedisError) -> bool {
         || matches!(error.kind(), ErrorKind::Extension)
 }
 
-/// An argument is longer than the server's `proto-max-bulk-len`. The server closes the connection.
+/// What the server accepts. It closes the connection when it reads that an argument is longer, which may
+/// cut off its answer: so it's asked before. A user may not be allowed to.
+async fn largest_argument(connection: &mut MultiplexedConnection) -> Result<usize, RedisError> {
+    let mut command = ::redis::cmd("CONFIG");
+    command.arg("GET").arg("proto-max-bulk-len");
+    match command.query_async::<Vec<String>>(connection).await {
+        Ok(answer) => Ok(answer
+            .get(1)
+            .and_then(|it| it.parse().ok())
+            .unwrap_or(usize::MAX)),
+        Err(error) if is_refusal(&error) => Ok(usize::MAX),
+        Err(error) => Err(error),
+    }
+}
+
+/// An argument is longer than what the server accepts, which it has said.
 fn is_too_large(error: &RedisError) -> bool {
     error
         .detail()

@@ -1,0 +1,54 @@
+//! `--check`: connects to both ends, and writes nothing.
+
+use everstream::Http;
+use everstream_relay::{Sink, SinkError};
+
+use super::RelayArgs;
+use super::sink::AnySink;
+use crate::exit::Exit;
+use crate::explain;
+use crate::report;
+
+pub(super) async fn check(args: &RelayArgs, http: Http, mut sink: AnySink) -> Exit {
+    // Opening a log may create it. Asking for its end only reads.
+    let tail = match sink.tail().await {
+        Ok(tail) => tail,
+        Err(error) => {
+            report::error(&report::chain(&error), None);
+            if matches!(error, SinkError::Unusable(_)) {
+                report::hint("a log that doesn't exist yet is created by a run without --check");
+            }
+            return Exit::Failed;
+        }
+    };
+    report::raw(&format!("everstream: the log ends with {tail}"));
+    let builder = match super::builder(args, &http) {
+        Ok(builder) => builder,
+        Err(problem) => return problem.tell(),
+    };
+    let builder = match tail.id.filter(|_| !args.no_ids) {
+        Some(id) => builder.last_event_id(id),
+        None => builder,
+    };
+    // One attempt is enough.
+    let builder = builder.error_strategy(everstream::error_strategy::always_fail());
+    let started = match builder.build() {
+        Ok(mut client) => client.start().await,
+        Err(error) => Err(error),
+    };
+    match started {
+        Ok(()) => {
+            report::raw("everstream: the feed is connected");
+            Exit::Done
+        }
+        Err(error) => {
+            let asked = explain::Asked {
+                request: &args.request,
+                reconnect: &args.reconnect,
+                connections: 0,
+            };
+            explain::gave_up(&error, &asked);
+            Exit::from(&error)
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! From the URL of a sink to the sink, and its password.
+
+use std::path::Path;
+
+use everstream_relay::{AppendError, Held, MemorySink, Record, Sink, SinkError, Tail};
+
+use crate::report::Problem;
+use crate::request::read_file;
+
+/// Where a sink's password is, because every user of this machine sees arguments.
+const PASSWORD: &str = "EVERSTREAM_SINK_PASSWORD";
+
+/// The schemes, what they name, and the feature with the engine's client.
+const ENGINES: [(&str, &str, &str); 8] = [
+    ("postgres", "PostgreSQL", "relay-postgres"),
+    ("postgresql", "PostgreSQL", "relay-postgres"),
+    ("redis", "Redis", "relay-redis"),
+    ("rediss", "Redis", "relay-redis"),
+    ("redis+unix", "Redis", "relay-redis"),
+    ("unix", "Redis", "relay-redis"),
+    ("nats", "NATS", "relay-nats"),
+    ("tls", "NATS", "relay-nats"),
+];
+
+/// One of the sinks that this command was built with.
+pub(crate) enum AnySink {
+    /// Not for use: events are gone with the process. The tests of the command store here.
+    Memory(MemorySink),
+    #[cfg(feature = "relay-postgres")]
+    Postgres(Box<everstream_relay::PostgresSink>),
+    #[cfg(feature = "relay-redis")]
+    Redis(Box<everstream_relay::RedisSink>),
+    #[cfg(feature = "relay-nats")]
+    Nats(Box<everstream_relay_nats::NatsSink>),
+}
+
+impl AnySink {
+    /// From a URL, or a file with one. `source` is the feed, for logs that name it in each record.
+    pub(super) fn new(
+        url: Option<&str>,
+        file: Option<&Path>,
+        source: &str,
+    ) -> Result<AnySink, Problem> {
+        let password = std::env::var(PASSWORD).ok().filter(|it| !it.is_empty());
+        let from_file;
+        let url = match (url, file) {
+            (_, Some(file)) => {
+                from_file = String::from_utf8(read_file(file)?)
+                    .map_err(|_| Problem::new("the file of --sink-url-file isn't UTF-8"))?;
+                from_file.trim()
+            }
+            (Some(url), None) if has_password(url, password.is_some()) => {
+                let what = "a password in the sink's URL is visible to every user of this machine";
+                let hint = format!("put it in the variable {PASSWORD}, or use --sink-url-file");
+                return Err(Problem::new(what).hint(hint));
+            }
+            (url, None) => url.unwrap_or_default(),
+        };
+        let scheme = url.split_once("://").map_or("", |(scheme, _)| scheme);
+        AnySink::with_scheme(scheme, url, password, source)
+    }
+
+    #[allow(unused_variables, reason = "without engines nobody needs them")]
+    fn with_scheme(
+        scheme: &str,
+        url: &str,
+        password: Option<String>,
+        source: &str,
+    ) -> Result<AnySink, Problem> {
+        match scheme {
+            "memory" => Ok(AnySink::Memory(MemorySink::new())),
+            #[cfg(feature = "relay-postgres")]
+            "postgres" | "postgresql" => {
+                let sink = everstream_relay::PostgresSink::from_url(url).map_err(unusable)?;
+                Ok(AnySink::Postgres(Box::new(match password {
+                    Some(password) => sink.password(password),
+                    None => sink,
+                })))
+            }
+            #[cfg(feature = "relay-redis")]
+            "redis" | "rediss" | "redis+unix" | "unix" => {
+                let sink = everstream_relay::RedisSink::from_url(url).map_err(unusable)?;
+                let sink = sink.source(everstream::RedactedUrl(source).to_string());
+                Ok(AnySink::Redis(Box::new(match password {
+                    Some(password) => sink.password(password),
+                    None => sink,
+                })))
+            }
+            #[cfg(feature = "relay-nats")]
+            "nats" | "tls" => {
+                let sink = everstream_relay_nats::NatsSink::from_url(url).map_err(unusable)?;
+                let sink = sink.source(everstream::RedactedUrl(source).to_string());
+                Ok(AnySink::Nats(Box::new(match (password, user(url)) {
+                    (Some(password), Some(_)) => sink.password(password),
+                    (Some(token), None) => sink.token(token),
+                    (None, _) => sink,
+                })))
+            }
+            _ => Err(unknown(scheme)),
+        }
+    }
+}
+
+#[cfg(any(
+    feature = "relay-postgres",
+    feature = "relay-redis",
+    feature = "relay-nats"
+))]
+fn unusable(error: everstream_relay::UrlError) -> Problem {
+    Problem::because("the sink's URL can't be used", &error)
+}
+
+/// The URL isn't shown: it may be something else, such as a header's value without its quotes.
+fn unknown(scheme: &str) -> Problem {
+    match ENGINES.iter().find(|(name, ..)| *name == scheme) {
+        Some((_, engine, feature)) => {
+            let what = format!("this everstream was built without {engine}");
+            let hint = format!("cargo install everstream-cli --features {feature} has it");
+            Problem::new(what).hint(hint)
+        }
+        None => {
+            let what = "the sink's URL doesn't begin with postgres://, redis:// or nats://";
+            Problem::new(what)
+        }
+    }
+}
+
+/// As `user:password@`, as a parameter, or as NATS' `token@`.
+fn has_password(url: &str, user_has_one: bool) -> bool {
+    let is_nats = ["nats://", "tls://"].iter().any(|it| url.starts_with(it));
+    let query = url.split_once('?').map_or("", |(_, query)| query);
+    let mut parameters = query.split('&').filter_map(|pair| pair.split_once('='));
+    user(url).is_some_and(|user| user.contains(':') || (is_nats && !user_has_one))
+        || parameters.any(|(name, _)| ["password", "pass", "token"].contains(&name))
+}
+
+/// What stands before the host.
+fn user(url: &str) -> Option<&str> {
+    let (_, rest) = url.split_once("://")?;
+    let authority = rest.split(['/', '?', '#']).next()?;
+    authority.rsplit_once('@').map(|(user, _)| user)
+}
+
+macro_rules! each {
+    ($sink:expr, $it:ident => $call:expr) => {
+        match $sink {
+            AnySink::Memory($it) => $call,
+            #[cfg(feature = "relay-postgres")]
+            AnySink::Postgres($it) => $call,
+            #[cfg(feature = "relay-redis")]
+            AnySink::Redis($it) => $call,
+            #[cfg(feature = "relay-nats")]
+            AnySink::Nats($it) => $call,
+        }
+    };
+}
+
+impl Sink for AnySink {
+    async fn open(&mut self, recent: usize) -> Result<Held, SinkError> {
+        each!(self, it => it.open(recent).await)
+    }
+
+    async fn tail(&mut self) -> Result<Tail, SinkError> {
+        each!(self, it => it.tail().await)
+    }
+
+    async fn append(&mut self, after: &Tail, batch: &[Record]) -> Result<Tail, AppendError> {
+        each!(self, it => it.append(after, batch).await)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passwords_in_urls_are_found() {
+        for url in [
+            "redis://:secret@host/0?key=feed",
+            "postgres://me:s%40cret@host/db?table=a",
+            "postgres://me:se@cret@host/db",
+            "postgres://host/db?user=me&password=secret",
+            "nats://token@host/STREAM",
+        ] {
+            assert!(has_password(url, false), "{url}");
+        }
+        for url in [
+            "redis://host:6379/0?key=a:b@c",
+            "postgres://me@host:5432/db?table=events&feed=a:b@c",
+            "nats://host/STREAM",
+            "memory://",
+            "x",
+        ] {
+            assert!(!has_password(url, false), "{url}");
+        }
+        assert!(!has_password("nats://me@host/STREAM", true));
+    }
+}
