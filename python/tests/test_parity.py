@@ -70,7 +70,8 @@ def kind(member: Any) -> str:
 
 
 def common_type(annotation: object) -> str:
-    text = str(annotation)
+    # A function of the user may be a coroutine function in asyncio.
+    text = re.sub(r" \| Awaitable\[[^\]]*\]", "", str(annotation))
     for name, common in TYPES.items():
         text = text.replace(name, common)
     return text
