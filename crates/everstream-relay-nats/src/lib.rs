@@ -7,6 +7,7 @@
 //! numbers in between.
 
 mod message;
+mod problem;
 mod session;
 
 use std::fmt;
@@ -19,7 +20,8 @@ use percent_encoding::percent_decode_str;
 use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 
-use self::session::{Outcome, Problem, Session};
+use self::problem::Problem;
+use self::session::{Outcome, Session};
 
 /// For each operation, connecting included.
 const TIMEOUT: Duration = Duration::from_secs(10);

@@ -1,19 +1,15 @@
 //! A connection, the stream as it was found, and a run of appends.
 
-use std::error::Error as _;
-use std::fmt;
 use std::future::IntoFuture;
 use std::time::Duration;
 
-use async_nats::jetstream::context::{
-    Context, ContextBuilder, GetStreamErrorKind, PublishError, PublishErrorKind,
-};
+use async_nats::jetstream::ErrorCode;
+use async_nats::jetstream::context::{Context, ContextBuilder, GetStreamErrorKind};
 use async_nats::jetstream::message::PublishMessage;
 use async_nats::jetstream::stream::{Config, LastRawMessageErrorKind, RetentionPolicy, Stream};
-use async_nats::jetstream::{self, ErrorCode};
 use async_nats::{Client, ConnectErrorKind, ConnectOptions, Event};
 use bytes::Bytes;
-use everstream_relay::{AppendError, Record, SinkError, Tail};
+use everstream_relay::{AppendError, Record, Tail};
 use futures_util::future::{Either, join_all, select};
 use futures_util::{StreamExt, stream};
 use rustls::crypto::CryptoProvider;
@@ -21,6 +17,7 @@ use tokio::sync::watch;
 
 use crate::Settings;
 use crate::message::{MAX_HEADERS, Place, headers, id_of, size};
+use crate::problem::{Problem, Refusal, explain, refusal};
 
 /// Left for the headers, of what a message may have.
 const FOR_HEADERS: usize = 4096;
@@ -385,90 +382,4 @@ impl Session {
             },
         }
     }
-}
-
-/// What the server said that makes it certain that a message wasn't stored.
-enum Refusal {
-    Compared,
-    Other,
-}
-
-fn refusal(error: &PublishError) -> Option<Refusal> {
-    match error.kind() {
-        PublishErrorKind::WrongLastMessageId | PublishErrorKind::WrongLastSequence => {
-            Some(Refusal::Compared)
-        }
-        // Nobody listens on the subject.
-        PublishErrorKind::StreamNotFound => Some(Refusal::Other),
-        PublishErrorKind::Other => {
-            let error = error.source()?.downcast_ref::<jetstream::Error>()?;
-            let compared = [
-                ErrorCode::STREAM_WRONG_LAST_SEQUENCE_CONSTANT,
-                ErrorCode::STREAM_DUPLICATE_MESSAGE_CONFLICT,
-            ];
-            Some(match compared.contains(&error.error_code()) {
-                true => Refusal::Compared,
-                false => Refusal::Other,
-            })
-        }
-        _ => None,
-    }
-}
-
-/// Why something that only reads, or that wasn't sent, failed.
-pub(crate) enum Problem {
-    /// Waiting may help.
-    Passing(String),
-    /// It can't work before somebody changes something.
-    Setup(String),
-}
-
-impl Problem {
-    /// Of what the server refused: a missing leader or resources come and go, a configuration doesn't.
-    fn of(error: &jetstream::Error) -> Problem {
-        let text = error.to_string();
-        let by_setup = [
-            ErrorCode::JETSTREAM_NOT_ENABLED,
-            ErrorCode::JETSTREAM_NOT_ENABLED_FOR_ACCOUNT,
-            ErrorCode::STREAM_SUBJECT_OVERLAP,
-            ErrorCode::STREAM_NAME_EXIST,
-            ErrorCode::STREAM_INVALID_CONFIG,
-            ErrorCode::STREAM_REPLICAS_NOT_SUPPORTED,
-        ];
-        match by_setup.contains(&error.error_code()) {
-            true => Problem::Setup(text),
-            false => Problem::Passing(text),
-        }
-    }
-}
-
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Problem::Passing(why) | Problem::Setup(why) => f.write_str(why),
-        }
-    }
-}
-
-impl From<Problem> for SinkError {
-    fn from(problem: Problem) -> Self {
-        match problem {
-            Problem::Passing(why) => SinkError::Unavailable(why.into()),
-            Problem::Setup(why) => SinkError::Unusable(why.into()),
-        }
-    }
-}
-
-/// One sentence, from an error and its causes.
-fn explain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        let inner_text = inner.to_string();
-        if !text.contains(&inner_text) {
-            text = format!("{text}: {inner_text}");
-        }
-        cause = inner.source();
-    }
-    text
 }
