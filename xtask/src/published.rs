@@ -21,8 +21,12 @@ pub(crate) struct Crate {
 }
 
 pub(crate) fn crates() -> sh::Outcome<Vec<Crate>> {
+    parse(&metadata()?)
+}
+
+fn metadata() -> sh::Outcome<String> {
     let metadata = sh::cargo(["metadata", "--no-deps", "--locked", "--format-version", "1"]);
-    parse(&sh::capture(&mut { metadata })?)
+    sh::capture(&mut { metadata })
 }
 
 fn parse(metadata: &str) -> sh::Outcome<Vec<Crate>> {
@@ -61,6 +65,8 @@ fn parse(metadata: &str) -> sh::Outcome<Vec<Crate>> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
+
     use super::*;
 
     #[test]
@@ -88,5 +94,27 @@ mod tests {
             error,
             format!("new doesn't state rust-version {RUST_VERSION}")
         );
+    }
+
+    /// Otherwise no build has the oldest version of each, and `minimal-versions` fails to resolve them.
+    #[test]
+    fn published_crates_agree_on_the_oldest_version_of_a_dependency() {
+        let metadata: Value = serde_json::from_str(&metadata().unwrap()).unwrap();
+        let packages = metadata["packages"].as_array().unwrap().iter();
+        let mut versions = HashMap::new();
+        for package in packages.filter(|it| it["publish"].is_null()) {
+            let dependencies = package["dependencies"].as_array().unwrap().iter();
+            // Those of the tests aren't resolved there.
+            for dependency in dependencies.filter(|it| it["kind"] != "dev") {
+                let (name, version) = (&dependency["name"], &dependency["req"]);
+                let first = versions.entry(name).or_insert((version, &package["name"]));
+                assert_eq!(
+                    version, first.0,
+                    "{name} of {} and {}",
+                    package["name"], first.1
+                );
+            }
+        }
+        assert!(versions.len() > 10);
     }
 }

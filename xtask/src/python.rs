@@ -199,6 +199,12 @@ const SDIST: &[&str] = &[
     "python/pytest_everstream/__init__.py",
 ];
 
+/// Integration tests and benchmarks aren't distributed. Unit tests are: they are part of `src`.
+fn is_of_the_repository_only(file: &str) -> bool {
+    let mut folders = file.split('/').take_while(|it| *it != "src");
+    folders.any(|it| it == "tests" || it == "bench")
+}
+
 /// The source distribution: what is in it, and that it builds and works where nothing else is.
 pub(crate) fn sdist() -> sh::Outcome {
     let python = venv(&folder("test")?, &package().join("requirements-test.txt"))?;
@@ -220,10 +226,7 @@ pub(crate) fn sdist() -> sh::Outcome {
     if let Some(missing) = SDIST.iter().find(|it| !files.contains(it)) {
         return Err(format!("the source distribution lacks {missing}").into());
     }
-    if let Some(strange) = files
-        .iter()
-        .find(|it| it.contains("tests/") || it.contains("bench/"))
-    {
+    if let Some(strange) = files.iter().find(|it| is_of_the_repository_only(it)) {
         return Err(format!("{strange} doesn't belong into the source distribution").into());
     }
     try_out(&archive, &folder)?;
@@ -268,3 +271,25 @@ with SSEServer() as server:
         licences = sorted(path.name for path in files('everstream') if 'LICENSE' in path.name)
         print(next(client.events).data, *licences)
 ";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unit_tests_are_part_of_the_sources_and_integration_tests_are_not() {
+        for file in [
+            "tests/test_docs.py",
+            "crates/everstream/tests/main.rs",
+            "python/bench/run.py",
+        ] {
+            assert!(is_of_the_repository_only(file), "{file}");
+        }
+        for file in [
+            "crates/everstream/src/connect/net/tests/direct.rs",
+            "python/everstream/testing.py",
+        ] {
+            assert!(!is_of_the_repository_only(file), "{file}");
+        }
+    }
+}

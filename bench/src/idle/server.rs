@@ -178,16 +178,23 @@ fn ticks(
     stream::once(ticking).flatten()
 }
 
-/// Of a second each, that long after the second of the clock began.
+const SECOND: Duration = Duration::from_secs(1);
+
+/// A tick a second, `phase` after each second of the clock begins.
 fn interval(phase: Duration) -> tokio::time::Interval {
-    let second = Duration::from_secs(1);
-    let clock = sys::now().unwrap_or(0) % 1_000_000_000;
-    let passed = Duration::from_nanos(clock);
-    let first = tokio::time::Instant::now() + second + phase.saturating_sub(passed);
-    let mut interval = tokio::time::interval_at(first, second);
+    let clock = Duration::from_nanos(sys::now().unwrap_or(0));
+    let first = tokio::time::Instant::now() + until_first_tick(clock, phase);
+    let mut interval = tokio::time::interval_at(first, SECOND);
     // After a stall of the server, events that arrive at once would be cheaper than others.
     interval.set_missed_tick_behavior(MissedTickBehavior::Skip);
     interval
+}
+
+/// Within two seconds. A phase that has passed in this second waits for the next one: a tick at once
+/// would put every such stream into one burst.
+fn until_first_tick(clock: Duration, phase: Duration) -> Duration {
+    let passed = Duration::from_nanos(clock.subsec_nanos().into());
+    SECOND + phase - passed
 }
 
 /// Seconds until so many streams were there again, and the most connections in a second, and in a
@@ -214,4 +221,20 @@ async fn dropped(state: &State, streams: usize) -> String {
     };
     let (second, tenth) = (Duration::from_secs(1), Duration::from_millis(100));
     format!("{taken} {} {}", most(second), most(tenth))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ticks_are_spread_evenly_whenever_the_streams_start() {
+        for started in [7_000, 7_001, 7_500, 7_999].map(Duration::from_millis) {
+            for phase in [0, 1, 499, 500, 999].map(Duration::from_millis) {
+                let first = started + until_first_tick(started, phase);
+                assert_eq!(first.as_millis() % 1000, phase.as_millis());
+                assert!(first > started && first - started < 2 * SECOND);
+            }
+        }
+    }
 }

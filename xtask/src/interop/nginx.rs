@@ -211,7 +211,8 @@ impl Server {
         http::wait_for_port(&mut nginx, self.port)
             .map_err(|error| format!("{error}; see {}", self.prefix.display()))?;
         self.nginx = Some(nginx);
-        Ok(())
+        // Any worker: no process has the number 0.
+        self.wait_for_worker(0)
     }
 
     fn stop(&mut self) -> sh::Outcome {
@@ -240,18 +241,30 @@ impl Server {
     fn wait_for_worker(&mut self, old: u32) -> sh::Outcome {
         let deadline = Instant::now() + Duration::from_secs(10);
         while Instant::now() < deadline {
-            if self
-                .workers()?
-                .as_slice()
-                .first()
-                .is_some_and(|&id| id != old)
-                && !Path::new(&format!("/proc/{old}")).exists()
-            {
-                return Ok(());
+            if let Some(&id) = self.workers()?.first() {
+                if id != old && !Path::new(&format!("/proc/{old}")).exists() {
+                    return self.wait_for_redis(id);
+                }
             }
             thread::sleep(Duration::from_millis(10));
         }
         Err(format!("nginx did not replace its worker {old}").into())
+    }
+
+    /// A worker listens before it is connected to Redis, and until then it answers 503 to what is
+    /// published there.
+    fn wait_for_redis(&self, worker: u32) -> sh::Outcome {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        let (of_worker, ready) = (format!(" {worker}#"), "Redis upstream redis: ready");
+        while Instant::now() < deadline {
+            let lines = log_lines(&self.prefix.join("error.log"));
+            let is_ready = |line: &String| line.contains(&of_worker) && line.contains(ready);
+            if lines.iter().any(is_ready) {
+                return Ok(());
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+        Err(format!("nginx's worker {worker} isn't connected to Redis").into())
     }
 
     fn worker(&mut self) -> sh::Outcome<u32> {

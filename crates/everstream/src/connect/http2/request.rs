@@ -47,11 +47,10 @@ impl Sender {
         let (mut response, stream) = requests
             .send_request(head, body.is_empty())
             .map_err(unsent)?;
-        // Boxed for custom sources, which would pay for its size.
-        let mut upload = Box::new(Upload { stream, body });
+        let mut upload = Upload::new(stream, body);
         let mut informational = 0;
         let response = poll_fn(|cx| {
-            upload.poll(cx);
+            Upload::poll(&mut upload, cx);
             // After the last of them it is `None`, or the error that the response ends with.
             while let Some(Ok(_)) = ready!(response.poll_informational(cx)) {
                 informational += 1;
@@ -116,7 +115,7 @@ fn with_authority(uri: Uri, host: &HeaderValue) -> Option<Uri> {
     Uri::from_parts(parts).ok()
 }
 
-/// The body of a request.
+/// The body of a request, until all of it is sent.
 struct Upload {
     /// Dropping it would end the upload of a body that the server still reads.
     stream: SendStream<Bytes>,
@@ -125,22 +124,36 @@ struct Upload {
 }
 
 impl Upload {
-    /// Sends what there is room for.
+    /// Nothing without a body. Boxed for custom sources, which would pay for its size.
+    fn new(stream: SendStream<Bytes>, body: Bytes) -> Option<Box<Self>> {
+        (!body.is_empty()).then(|| Box::new(Upload { stream, body }))
+    }
+
+    /// Sends what there is room for. What is sent is forgotten: h2 delivers it as long as the response
+    /// is read.
     #[inline]
-    fn poll(&mut self, cx: &mut Context<'_>) {
+    fn poll(upload: &mut Option<Box<Self>>, cx: &mut Context<'_>) {
+        if let Some(sending) = upload {
+            if sending.poll_sent(cx).is_ready() {
+                *upload = None;
+            }
+        }
+    }
+
+    /// Ready when all of it is sent, or no more of it can be.
+    fn poll_sent(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         while !self.body.is_empty() {
             self.stream.reserve_capacity(self.body.len());
-            let room = match self.stream.poll_capacity(cx) {
-                Poll::Pending => return,
-                Poll::Ready(Some(Ok(room))) => room,
-                // Nothing more can be sent. The response says why, or that it doesn't matter.
-                Poll::Ready(Some(Err(_)) | None) => return self.body.clear(),
+            let Some(Ok(room)) = ready!(self.stream.poll_capacity(cx)) else {
+                // The response says why, or that it doesn't matter.
+                break;
             };
             let part = self.body.split_to(room.min(self.body.len()));
             if self.stream.send_data(part, self.body.is_empty()).is_err() {
-                self.body.clear();
+                break;
             }
         }
+        Poll::Ready(())
     }
 }
 
@@ -192,8 +205,8 @@ pub(super) fn failure(error: h2::Error, when: &str) -> Failure {
 /// The body of a response.
 pub(in crate::connect) struct Body {
     stream: RecvStream,
-    /// It goes on: the response may begin before all of the request is sent.
-    upload: Box<Upload>,
+    /// The response may begin before all of the request is sent.
+    upload: Option<Box<Upload>>,
     _counted: Arc<()>,
 }
 
@@ -203,7 +216,7 @@ impl Body {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Bytes, Fault>>> {
-        self.upload.poll(cx);
+        Upload::poll(&mut self.upload, cx);
         loop {
             return Poll::Ready(match ready!(self.stream.poll_data(cx)) {
                 Some(Ok(bytes)) => {

@@ -17,7 +17,9 @@ use std::fmt;
 #[cfg(unix)]
 use std::path::PathBuf;
 
-use everstream_http::{Failure, FailureKind, SocketFailure as _};
+#[cfg(unix)]
+use everstream_http::SocketFailure as _;
+use everstream_http::{Failure, FailureKind};
 use http::HeaderValue;
 use url::{Host, Url};
 
