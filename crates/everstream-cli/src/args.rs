@@ -7,6 +7,7 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::check::CheckArgs;
 use crate::completions::CompletionsArgs;
+use crate::curl;
 use crate::cursor::CursorArgs;
 use crate::exec::ExecArgs;
 use crate::exit;
@@ -16,6 +17,7 @@ use crate::output::OutputArgs;
 use crate::reconnect::ReconnectArgs;
 use crate::record::RecordArgs;
 use crate::replay::ReplayArgs;
+use crate::report::Problem;
 use crate::request::RequestArgs;
 use crate::select::SelectArgs;
 use crate::serve::ServeArgs;
@@ -61,14 +63,28 @@ pub(crate) fn parse(
 ) -> clap::error::Result<Command> {
     let args: Vec<OsString> = args.into_iter().map(Into::into).collect();
     let headers = takes_headers(args.get(1));
+    let name = args.get(1).cloned();
     let matches = match definition().try_get_matches_from(args) {
-        Err(error) if headers => return Err(hide_stray_value(error)),
+        Err(error) if headers => {
+            let error = curl::explain(error, subcommand(name.as_ref()));
+            return Err(hide_stray_value(error));
+        }
         matches => matches?,
     };
-    match Cli::from_arg_matches(&matches)?.command {
-        Some(command) => Ok(command),
-        None => FollowArgs::from_arg_matches(&matches).map(|args| Command::Follow(Box::new(args))),
-    }
+    let mut command = match Cli::from_arg_matches(&matches)?.command {
+        Some(command) => command,
+        None => Command::Follow(Box::new(FollowArgs::from_arg_matches(&matches)?)),
+    };
+    command.settle()?;
+    Ok(command)
+}
+
+/// The definition of the subcommand with this name, or of `follow`.
+fn subcommand(name: Option<&OsString>) -> clap::Command {
+    let mut all = definition();
+    all.build();
+    let found = name.and_then(|name| all.find_subcommand(name));
+    found.cloned().unwrap_or(all)
 }
 
 /// Whether the subcommand with this name does; what is no subcommand's name belongs to `follow`.
@@ -114,7 +130,7 @@ pub(crate) enum Command {
     ///
     /// It follows the stream as `everstream URL` does. Neither what is sent with the request nor
     /// headers of the response that look like secrets get into the file.
-    #[command(after_help = exit::HELP, args_override_self = true)]
+    #[command(after_help = exit::HELP, args_override_self = true, allow_missing_positional = true)]
     Record(Box<RecordArgs>),
     /// Serve a recording again, as it came, to any number of clients.
     ///
@@ -150,6 +166,41 @@ pub(crate) enum Command {
     /// Runs the program of --jq, for a command that is running.
     #[command(name = jq::WORKER, hide = true)]
     JqWorker(jq::WorkerArgs),
+}
+
+impl Command {
+    /// What options come to that are another way to say something.
+    fn settle(&mut self) -> clap::error::Result<()> {
+        let (request, reconnect) = match self {
+            Command::Follow(args) => {
+                if args.output.jq_join && args.jq.is_none() {
+                    let problem = "-j needs --jq, whose option it is";
+                    return Err(refused(
+                        &Problem::new(problem).hint("without --jq: --join-output"),
+                    ));
+                }
+                (&mut args.request, Some(&mut args.reconnect))
+            }
+            Command::Record(args) => (&mut args.request, Some(&mut args.reconnect)),
+            Command::Top(args) => (&mut args.request, Some(&mut args.reconnect)),
+            Command::Check(args) => (&mut args.request, None),
+            _ => return Ok(()),
+        };
+        if let Some(reconnect) = reconnect {
+            reconnect.settle();
+        }
+        request.settle();
+        Ok(())
+    }
+}
+
+/// As clap has it.
+fn refused(problem: &Problem) -> clap::Error {
+    let hint = problem
+        .hint_text()
+        .map(|hint| format!("\n\n  hint: {hint}"));
+    let message = format!("{}{}\n", problem.what(), hint.unwrap_or_default());
+    clap::Error::raw(clap::error::ErrorKind::ArgumentConflict, message)
 }
 
 #[derive(Debug, Args)]

@@ -116,6 +116,13 @@ pub(crate) fn ended_early(events: u64, count: u64, not_repeated: bool, asked: &A
     }
 }
 
+/// The time of `--max-time` has passed.
+pub(crate) fn max_time(events: u64) {
+    let plural = if events == 1 { "" } else { "s" };
+    let what = format!("gave up: --max-time has passed after {events} event{plural}");
+    report::error(&what, None);
+}
+
 /// An id, which may be as long as an event.
 pub(crate) fn id(id: &str) -> Cow<'_, str> {
     shortened(id, 100)

@@ -22,7 +22,7 @@ use crate::report::{self, Problem};
 use crate::request::bad_setting;
 use crate::select::{self, Last, Select};
 use crate::status::Status;
-use crate::stop::{Limits, OUT_OF_TIME, Stop};
+use crate::stop::{Deadline, Limits, MAX_TIME, OUT_OF_TIME, Stop};
 use crate::terminal;
 
 pub(crate) fn run(args: &FollowArgs) -> Exit {
@@ -55,12 +55,12 @@ fn prepare(args: &FollowArgs) -> Result<(SseClient, Follower<'_>), Problem> {
         .map_err(|error| bad_setting("followed", &args.request.url, &error))?;
     let follower = Follower {
         args,
-        printer: Printer::new(&args.output),
+        printer: Printer::new(&args.output)?,
         select,
         jq,
         jobs: Jobs::new(&args.exec, args.request.bearer_env()),
         progress: Progress::new(cursor),
-        status: Status::new(args.output.quiet || args.output.leaves_lines_open()),
+        status: Status::new(args.output.has_no_status()),
         stop: Stop::default(),
         last,
         received: 0,
@@ -156,16 +156,17 @@ impl Follower<'_> {
             true => Exit::Done,
             false => Exit::TimedOut,
         };
-        let deadline = select
-            .duration
-            .and_then(|time| Instant::now().checked_add(time));
+        let deadlines = [
+            Deadline::new(select.duration, OUT_OF_TIME, late),
+            Deadline::new(self.args.request.max_time(), MAX_TIME, Exit::TimedOut),
+        ];
         let limits = Limits {
             exit: Exit::Done,
-            deadline: deadline.map(|deadline| (deadline, late)),
+            deadline: Deadline::first(deadlines),
             commands: self.jobs.is_some().then_some(LAST_TIME),
         };
         self.stop = Stop::watch(client.handle(), limits)?;
-        if output_is_pipe() {
+        if self.args.output.is_stdout() && output_is_pipe() {
             self.stop.when_reader_leaves(client.handle())?;
         }
         Ok(())
@@ -269,6 +270,10 @@ impl Follower<'_> {
                 report::news(&explain::started(&start, self.connections, id));
                 if let Some(text) = explain::withheld(&start) {
                     report::warning(&text);
+                }
+                if self.args.output.include {
+                    let now = SystemTime::now();
+                    self.printer.head(&start, now).map_err(End::Output)?;
                 }
                 if self.args.output.verbose {
                     explain::response(&start)
@@ -415,6 +420,10 @@ impl Follower<'_> {
         }
         match self.stop.asked() {
             Some(OUT_OF_TIME) => return self.out_of_time(),
+            Some(MAX_TIME) => {
+                explain::max_time(self.selected);
+                return End::Told(Exit::TimedOut);
+            }
             Some(by) => return End::Asked(by),
             None => {}
         }

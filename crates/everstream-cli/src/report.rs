@@ -40,6 +40,15 @@ impl Problem {
         }
     }
 
+    /// What is wrong, without the hint.
+    pub(crate) fn what(&self) -> &str {
+        &self.what
+    }
+
+    pub(crate) fn hint_text(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
+
     pub(crate) fn tell(&self) -> Exit {
         error(&self.what, None);
         if let Some(text) = &self.hint {

@@ -1,28 +1,72 @@
-//! What is asked for, and how: the options that every subcommand with a URL shares. Their letters
-//! are those of curl.
+//! What is asked for, and how: the options that every subcommand with a URL shares. Those that curl
+//! has mean what they mean there; `curl/` knows the rest of curl's.
+//!
+//! | file | subject |
+//! |---|---|
+//! | `url.rs` | the scheme that is guessed, and the query |
+//! | `body.rs` | `--data` and its like |
+//! | `headers.rs`, `cookies.rs` | `-H`, `-b` |
+//! | `attempt.rs` | what each attempt asks for again: tokens, files of headers, the last id |
+//! | `refresh.rs` | another token after status 401 |
+//! | `input.rs` | files and standard input |
 
-use std::env::VarError;
-use std::io::Read;
+mod attempt;
+mod body;
+mod cookies;
+mod headers;
+mod input;
+pub(crate) mod refresh;
+mod url;
+
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use everstream::{Error, HeaderScope, Http, HttpVersion, RedactedUrl};
+use everstream::{AddressFamily, Error, HeaderScope, Http, HttpVersion};
 
+use crate::curl::NoEffect;
 use crate::duration;
-use crate::password::password;
+use crate::password::{password, proxy_password};
 use crate::report::Problem;
+use attempt::{BeforeAttempt, Token, variable};
+use body::BodyArgs;
+use headers::{Header, Headers};
+pub(crate) use input::read_file;
+
+const HEADING: &str = "Request (options as in curl)";
+
+/// The limit of curl.
+const ANY_NUMBER: usize = usize::MAX;
 
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Request (letters as in curl)")]
+#[command(next_help_heading = HEADING)]
 pub(crate) struct RequestArgs {
-    /// The stream: http://... or https://...
-    #[arg(value_name = "URL", help_heading = "Arguments")]
+    /// The stream: http://... or https://...; without a scheme it is http://.
+    #[arg(
+        id = "url",
+        value_name = "URL",
+        help_heading = "Arguments",
+        required = true,
+        conflicts_with = "url_option"
+    )]
+    url_argument: Option<String>,
+
+    /// The stream, as an option instead.
+    #[arg(long = "url", value_name = "URL")]
+    url_option: Option<String>,
+
+    /// Whichever of them was given.
+    #[arg(skip)]
     pub(crate) url: String,
 
+    /// The scheme of a URL without one. Default: http.
+    #[arg(long, value_name = "SCHEME", value_parser = ["http", "https"])]
+    proto_default: Option<String>,
+
     /// Send this header. It follows no redirect to another origin, except from http to https of the
-    /// same host. @FILE: one per line (repeatable).
+    /// same host. "NAME:" sends none by default, "NAME;" an empty one. @FILE: one per line, read
+    /// again for each attempt (repeatable).
     // Taken as it is: clap would print a value that it refuses, and it may be a secret.
     #[arg(short = 'H', long = "header", value_name = "NAME: VALUE")]
     headers: Vec<String>,
@@ -31,31 +75,50 @@ pub(crate) struct RequestArgs {
     #[arg(short = 'X', long = "request", value_name = "METHOD")]
     method: Option<String>,
 
-    /// Send this body, as application/x-www-form-urlencoded; @FILE: its content without line ends,
-    /// @-: from standard input (repeatable; joined with &).
-    #[arg(short, long, value_name = "DATA", conflicts_with = "json")]
-    data: Vec<String>,
+    #[command(flatten)]
+    body: BodyArgs,
 
-    /// As --data, and a file is sent as it is.
-    #[arg(long, value_name = "DATA", conflicts_with_all = ["data", "json"])]
-    data_binary: Option<String>,
+    /// Send these cookies: "a=1; b=2". A name of a file: those in it, and --cookies (repeatable).
+    #[arg(short = 'b', long = "cookie", value_name = "DATA|FILE")]
+    cookie: Vec<String>,
 
-    /// Send this body, as application/json; @FILE, @-.
-    #[arg(long, value_name = "DATA")]
-    json: Option<String>,
+    /// Keep cookies that the server sets, in memory, and send them back.
+    #[arg(long)]
+    cookies: bool,
 
     /// Credentials for Basic authentication. Without ":PASSWORD" it is read from the variable
     /// EVERSTREAM_PASSWORD, where other users of this machine don't see it, or else asked for.
     #[arg(short, long, value_name = "USER:PASSWORD")]
     user: Option<String>,
 
+    /// Send "Authorization: Bearer" with this token. Other users of this machine may see it;
+    /// --bearer-env hides it.
+    #[arg(long, value_name = "TOKEN", conflicts_with = "user")]
+    oauth2_bearer: Option<String>,
+
     /// Send "Authorization: Bearer" with the token in this environment variable.
-    #[arg(long, value_name = "VARIABLE", conflicts_with = "user")]
+    #[arg(long, value_name = "VARIABLE", conflicts_with_all = ["user", "oauth2_bearer"])]
     bearer_env: Option<String>,
 
-    /// The User-Agent.
+    /// Send "Authorization: Bearer" with the line that this command writes; its arguments end with
+    /// ";". It runs before each attempt, and once more after status 401.
+    #[arg(
+        long,
+        value_name = "COMMAND",
+        num_args = 1..,
+        allow_hyphen_values = true,
+        value_terminator = ";",
+        conflicts_with_all = ["user", "oauth2_bearer", "bearer_env"],
+    )]
+    bearer_command: Vec<String>,
+
+    /// The User-Agent; "" sends none.
     #[arg(short = 'A', long, value_name = "NAME")]
     user_agent: Option<String>,
+
+    /// The Referer.
+    #[arg(short = 'e', long, value_name = "URL")]
+    referer: Option<String>,
 
     /// Accept any certificate. Whoever is between can read and change everything.
     #[arg(short = 'k', long)]
@@ -66,24 +129,110 @@ pub(crate) struct RequestArgs {
     cacert: Option<PathBuf>,
 
     /// Show this certificate (PEM); the file may hold the key too.
-    #[arg(long, value_name = "FILE")]
+    #[arg(short = 'E', long, value_name = "FILE")]
     cert: Option<PathBuf>,
 
     /// The key of --cert (PEM, PKCS#8).
     #[arg(long, value_name = "FILE", requires = "cert")]
     key: Option<PathBuf>,
 
+    #[command(flatten)]
+    route: RouteArgs,
+
+    /// Follow so many redirects in a row; 0: none; -1: any number.
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 10,
+        allow_negative_numbers = true,
+        value_parser = clap::value_parser!(i64).range(-1..)
+    )]
+    max_redirs: i64,
+
+    /// Give an attempt up if the connection takes longer: 500ms, 2s, 5m, 1h, or seconds.
+    #[arg(long, value_name = "TIME", value_parser = duration::parse, default_value = "10s")]
+    connect_timeout: Duration,
+
+    /// Take a connection for dead if nothing comes for so long; comments count. Default: never.
+    #[arg(long, value_name = "TIME", value_parser = duration::parse)]
+    pub(crate) read_timeout: Option<Duration>,
+
+    /// Give up after this time, whatever happens (exit code 7). Default: never; for check: 30s more
+    /// than --duration.
+    #[arg(short = 'm', long, value_name = "TIME", value_parser = duration::parse)]
+    max_time: Option<Duration>,
+
+    /// Read the response whatever its Content-Type says.
+    #[arg(long)]
+    any_content_type: bool,
+
+    /// Send the last event id in this parameter of the URL's query too: lastEventID for Mercure.
+    #[arg(long, value_name = "NAME", help_heading = "Reconnecting")]
+    resume_param: Option<String>,
+
+    #[command(flatten)]
+    _no_effect: NoEffect,
+}
+
+// How the server is reached. No doc comment: it would become the command's.
+#[derive(Debug, Args)]
+struct RouteArgs {
     /// Use this proxy instead of the system's: http://, https://, socks5://...; "" is none.
     #[arg(short = 'x', long, value_name = "URL")]
     proxy: Option<String>,
 
+    /// As --proxy socks4://HOST:PORT.
+    #[arg(long, value_name = "HOST:PORT", hide = true, overrides_with_all = ["proxy", "socks4a", "socks5", "socks5_hostname"])]
+    socks4: Option<String>,
+
+    /// As --proxy socks4a://HOST:PORT.
+    #[arg(long, value_name = "HOST:PORT", hide = true, overrides_with_all = ["proxy", "socks4", "socks5", "socks5_hostname"])]
+    socks4a: Option<String>,
+
+    /// As --proxy socks5://HOST:PORT.
+    #[arg(long, value_name = "HOST:PORT", hide = true, overrides_with_all = ["proxy", "socks4", "socks4a", "socks5_hostname"])]
+    socks5: Option<String>,
+
+    /// As --proxy socks5h://HOST:PORT.
+    #[arg(long, value_name = "HOST:PORT", hide = true, overrides_with_all = ["proxy", "socks4", "socks4a", "socks5"])]
+    socks5_hostname: Option<String>,
+
+    /// Credentials for the proxy. Without ":PASSWORD" it is asked for.
+    #[arg(short = 'U', long, value_name = "USER:PASSWORD")]
+    proxy_user: Option<String>,
+
+    /// Hosts to reach without a proxy, instead of those in NO_PROXY: names with their subdomains,
+    /// addresses and networks, with commas between them; "*" is every host.
+    #[arg(long, value_name = "LIST")]
+    noproxy: Option<String>,
+
+    /// Connect to IPv4 addresses only.
+    #[arg(short = '4', long, overrides_with = "ipv6")]
+    ipv4: bool,
+
+    /// Connect to IPv6 addresses only.
+    #[arg(short = '6', long, overrides_with = "ipv4")]
+    ipv6: bool,
+
     /// HTTP/2 only, also without TLS.
-    #[arg(long, conflicts_with = "http1_1")]
+    #[arg(long, overrides_with_all = ["http2", "http1_1", "http1_0", "http3"])]
+    http2_prior_knowledge: bool,
+
+    /// HTTP/2 if the server has it: the default.
+    #[arg(long, hide = true, overrides_with_all = ["http2_prior_knowledge", "http1_1", "http1_0"])]
     http2: bool,
 
+    /// As --http2.
+    #[arg(long, hide = true, overrides_with_all = ["http2_prior_knowledge", "http1_1", "http1_0"])]
+    http3: bool,
+
     /// HTTP/1.1 only.
-    #[arg(long = "http1.1")]
+    #[arg(long = "http1.1", overrides_with_all = ["http2", "http2_prior_knowledge", "http3"])]
     http1_1: bool,
+
+    /// As --http1.1.
+    #[arg(short = '0', long = "http1.0", hide = true, overrides_with_all = ["http2", "http2_prior_knowledge", "http3"])]
+    http1_0: bool,
 
     /// Connect to ADDRESS for requests to HOST. PORT is there as in curl: the address holds for
     /// every port of the host (repeatable).
@@ -94,54 +243,110 @@ pub(crate) struct RequestArgs {
     #[cfg(unix)]
     #[arg(long, value_name = "PATH")]
     unix_socket: Option<PathBuf>,
-
-    /// Redirects are followed anyway; for hands that are used to curl.
-    #[arg(short = 'L', long, hide = true)]
-    location: bool,
-
-    /// Follow so many redirects in a row; 0: none.
-    #[arg(long, value_name = "N", default_value_t = 10)]
-    max_redirs: usize,
-
-    /// Give an attempt up if the connection takes longer: 500ms, 2s, 5m, 1h, or seconds.
-    #[arg(long, value_name = "TIME", value_parser = duration::parse, default_value = "10s")]
-    connect_timeout: Duration,
-
-    /// Take a connection for dead if nothing comes for so long; comments count. Default: never.
-    #[arg(long, value_name = "TIME", value_parser = duration::parse)]
-    pub(crate) read_timeout: Option<Duration>,
 }
 
 impl RequestArgs {
+    /// What options come to that are another way to say something.
+    pub(crate) fn settle(&mut self) {
+        let url = self.url_argument.take().or_else(|| self.url_option.take());
+        self.url = url.unwrap_or_default();
+    }
+
     /// The request, or what is wrong with it.
     pub(crate) fn http(&self) -> Result<Http, Problem> {
-        let mut http = Http::new(&self.url)
-            .redirect_limit(self.max_redirs)
+        let url = self.full_url(&self.url)?;
+        let headers = Headers::new(&self.headers)?;
+        let made = self.body.made()?;
+        let mut http = Http::new(&url)
+            .redirect_limit(usize::try_from(self.max_redirs).unwrap_or(ANY_NUMBER))
             .header_scope(HeaderScope::All)
-            .connect_timeout(self.connect_timeout);
-        let headers = self.headers()?;
-        for (name, value) in &headers {
-            http = http.header(name, value);
-        }
-        if let Some(name) = &self.user_agent {
-            http = http.header("user-agent", name);
-        }
-        if let Some((kind, body)) = self.body()? {
-            if !headers
-                .iter()
-                .any(|(name, _)| name.eq_ignore_ascii_case("content-type"))
-            {
-                http = http.header("content-type", kind);
+            .connect_timeout(self.connect_timeout())
+            .any_content_type(self.any_content_type);
+        for header in &headers.fixed {
+            match header {
+                // As a browser's copy has it; it follows from the body anyway.
+                Header::Set(name, value)
+                    if name.eq_ignore_ascii_case("content-length")
+                        && *value == made.length().to_string() => {}
+                Header::Set(name, value) => http = http.header(name, value),
+                Header::Omit(_) => {}
             }
-            http = http.method("POST").body(body);
+        }
+        for header in headers.all() {
+            if let Header::Omit(name) = header {
+                http = http.without_default_header(name);
+            }
+        }
+        match self.user_agent.as_deref() {
+            None => {}
+            Some("") => http = http.without_default_header("user-agent"),
+            Some(_) if headers.has("user-agent") => {}
+            Some(name) => http = http.header("user-agent", name),
+        }
+        if let Some(referer) = self.referer()? {
+            if !headers.has("referer") {
+                http = http.header("referer", referer);
+            }
+        }
+        let (cookie, keep) = cookies::cookies(&self.cookie, &url)?;
+        http = http.cookies(keep || self.cookies);
+        if let Some(cookie) = cookie.filter(|_| !headers.has("cookie")) {
+            http = http.header("cookie", cookie);
+        }
+        if let Some((kind, body)) = &made.body {
+            if !headers.has("content-type") {
+                http = http.header("content-type", *kind);
+            }
+            http = http.method("POST").body(body.clone());
         }
         if let Some(method) = &self.method {
             http = http.method(method);
         }
-        http = self.tls(http)?;
-        http = self.way(http)?;
+        http = self.route.apply(self.tls(http)?)?;
         // Last: a password may be asked for, and signals aren't what they were afterwards.
-        self.credentials(http)
+        let http = self.credentials(http)?;
+        let before = BeforeAttempt {
+            files: headers.files,
+            token: self.token()?,
+            resume_param: self.resume_param.clone(),
+        };
+        Ok(before.apply(http))
+    }
+
+    /// A URL as it is meant, with what the options add to its query.
+    pub(crate) fn full_url(&self, url: &str) -> Result<String, Problem> {
+        let url = url::with_scheme(url, self.proto_default.as_deref())?;
+        Ok(url::with_query(&url, &self.body.made()?.query))
+    }
+
+    /// The limit of the whole run.
+    pub(crate) fn max_time(&self) -> Option<Duration> {
+        // As in curl.
+        self.max_time.filter(|time| !time.is_zero())
+    }
+
+    /// Whether status 401 asks for another token.
+    pub(crate) fn refreshes(&self) -> bool {
+        !self.bearer_command.is_empty()
+    }
+
+    fn connect_timeout(&self) -> Duration {
+        match self.connect_timeout.is_zero() {
+            // As in curl.
+            true => Duration::from_secs(10),
+            false => self.connect_timeout,
+        }
+    }
+
+    fn referer(&self) -> Result<Option<&str>, Problem> {
+        match self.referer.as_deref() {
+            Some(referer) if referer.ends_with(";auto") => {
+                let problem =
+                    Problem::new("--referer can't follow redirects: ;auto isn't supported");
+                Err(problem.hint("leave ;auto out"))
+            }
+            referer => Ok(referer.filter(|referer| !referer.is_empty())),
+        }
     }
 
     /// Whether it is sent again as often as it takes (RFC 9110, section 9.2.1).
@@ -153,7 +358,7 @@ impl RequestArgs {
     }
 
     fn has_body(&self) -> bool {
-        !self.data.is_empty() || self.data_binary.is_some() || self.json.is_some()
+        self.body.is_sent()
     }
 
     /// The options in use that say what only their origin should get.
@@ -161,7 +366,10 @@ impl RequestArgs {
         [
             (!self.headers.is_empty(), "-H"),
             (self.user.is_some(), "-u"),
+            (!self.cookie.is_empty(), "-b"),
+            (self.oauth2_bearer.is_some(), "--oauth2-bearer"),
             (self.bearer_env.is_some(), "--bearer-env"),
+            (!self.bearer_command.is_empty(), "--bearer-command"),
             (self.cert.is_some(), "--cert"),
             (self.has_body(), "the body"),
         ]
@@ -177,14 +385,15 @@ impl RequestArgs {
 
     /// A GET for the same server by the same way, without body, headers and credentials.
     pub(crate) fn bare_http(&self) -> Result<Http, Problem> {
-        let http = Http::new(&self.url).connect_timeout(self.connect_timeout);
-        self.way(self.tls(http)?)
+        let url = self.full_url(&self.url)?;
+        let http = Http::new(url).connect_timeout(self.connect_timeout());
+        self.route.apply(self.tls(http)?)
     }
 
     /// Whether it goes to this machine, whatever host the URL has.
     pub(crate) fn is_local(&self) -> bool {
         #[cfg(unix)]
-        return self.unix_socket.is_some();
+        return self.route.unix_socket.is_some();
         #[cfg(not(unix))]
         return false;
     }
@@ -194,51 +403,9 @@ impl RequestArgs {
         self.insecure
     }
 
-    fn headers(&self) -> Result<Vec<(String, String)>, Problem> {
-        let mut headers = Vec::new();
-        for (index, header) in self.headers.iter().enumerate() {
-            if let Some(file) = header.strip_prefix('@') {
-                let text = text(read(file)?, file)?;
-                for (index, line) in text.lines().enumerate() {
-                    if !line.trim().is_empty() {
-                        let place = || format!("line {} of {file:?}", index + 1);
-                        headers.push(split_header(line, place)?);
-                    }
-                }
-            } else {
-                headers.push(split_header(header, || format!("header {}", index + 1))?);
-            }
-        }
-        Ok(headers)
-    }
-
-    /// The body and its type.
-    fn body(&self) -> Result<Option<(&'static str, Vec<u8>)>, Problem> {
-        const FORM: &str = "application/x-www-form-urlencoded";
-        if let Some(json) = &self.json {
-            return Ok(Some(("application/json", content(json)?)));
-        }
-        if let Some(data) = &self.data_binary {
-            return Ok(Some((FORM, content(data)?)));
-        }
-        let mut body = Vec::new();
-        for (index, data) in self.data.iter().enumerate() {
-            if index > 0 {
-                body.push(b'&');
-            }
-            let mut part = content(data)?;
-            if data.starts_with('@') {
-                // As curl does with files of --data.
-                part.retain(|byte| !matches!(byte, b'\r' | b'\n' | 0));
-            }
-            body.extend(part);
-        }
-        Ok((!self.data.is_empty()).then_some((FORM, body)))
-    }
-
     fn credentials(&self, http: Http) -> Result<Http, Problem> {
-        if let Some(variable) = &self.bearer_env {
-            return Ok(http.bearer_token(token(variable)?));
+        if let Some(token) = &self.oauth2_bearer {
+            return Ok(http.bearer_token(token));
         }
         Ok(match &self.user {
             None => http,
@@ -267,16 +434,41 @@ impl RequestArgs {
         Ok(http)
     }
 
-    /// How the server is reached.
-    fn way(&self, mut http: Http) -> Result<Http, Problem> {
-        match self.proxy.as_deref() {
+    /// Where the token comes from, if each attempt asks for it.
+    fn token(&self) -> Result<Option<Token>, Problem> {
+        if let Some(name) = &self.bearer_env {
+            // What is wrong with it is found now.
+            variable(name)?;
+            return Ok(Some(Token::Variable(name.clone())));
+        }
+        let command = (!self.bearer_command.is_empty()).then(|| self.bearer_command.clone());
+        Ok(command.map(Token::Command))
+    }
+}
+
+impl RouteArgs {
+    fn apply(&self, mut http: Http) -> Result<Http, Problem> {
+        let proxy = self.proxy();
+        match proxy.as_deref() {
+            None if self.proxy_user.is_some() => {
+                let problem = Problem::new("--proxy-user needs the proxy that it is for");
+                return Err(problem.hint("-x URL, next to --proxy-user"));
+            }
             None => {}
             Some("") => http = http.no_proxy(),
-            Some(url) => http = http.proxy(url),
+            Some(url) => http = http.proxy(self.with_credentials(url)?),
         }
-        if self.http2 {
+        if let Some(list) = &self.noproxy {
+            http = http.no_proxy_for(list);
+        }
+        if self.ipv4 {
+            http = http.address_family(AddressFamily::Ipv4);
+        } else if self.ipv6 {
+            http = http.address_family(AddressFamily::Ipv6);
+        }
+        if self.http2_prior_knowledge {
             http = http.version(HttpVersion::Http2);
-        } else if self.http1_1 {
+        } else if self.http1_1 || self.http1_0 {
             http = http.version(HttpVersion::Http1);
         }
         for entry in &self.resolve {
@@ -294,22 +486,48 @@ impl RequestArgs {
         }
         Ok(http)
     }
+
+    fn proxy(&self) -> Option<String> {
+        let socks = [
+            ("socks4", &self.socks4),
+            ("socks4a", &self.socks4a),
+            ("socks5", &self.socks5),
+            ("socks5h", &self.socks5_hostname),
+        ];
+        let socks = socks.into_iter().find_map(|(scheme, address)| {
+            let address = address.as_deref()?;
+            Some(format!("{scheme}://{address}"))
+        });
+        socks.or_else(|| self.proxy.clone())
+    }
+
+    /// The URL of a proxy, with the user of `--proxy-user`.
+    fn with_credentials(&self, url: &str) -> Result<String, Problem> {
+        let Some(user) = &self.proxy_user else {
+            return Ok(url.to_owned());
+        };
+        let (user, password) = match user.split_once(':') {
+            Some((user, password)) => (user, password.to_owned()),
+            None => (user.as_str(), proxy_password(user)?),
+        };
+        let (scheme, rest) = url.split_once("://").unwrap_or(("http", url));
+        // A user of the URL is replaced, as in curl.
+        let host = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
+        let (user, password) = (escaped(user), escaped(&password));
+        Ok(format!("{scheme}://{user}:{password}@{host}"))
+    }
 }
 
-/// Nothing of it is shown: with a colon left out, its value takes the place of its name.
-fn split_header(header: &str, place: impl Fn() -> String) -> Result<(String, String), Problem> {
-    let bad = |what| {
-        Problem::new(format!("{} {what}", place()))
-            .hint("a header looks like this: -H 'Authorization: Bearer TOKEN'")
-    };
-    let (name, value) = header.split_once(':').ok_or_else(|| bad("has no colon"))?;
-    let (name, value) = (name.trim(), value.trim());
-    // RFC 9110, section 5.6.2: a token.
-    let token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
-    if name.is_empty() || !name.chars().all(token) {
-        return Err(bad("has something before its colon that can't be a name"));
+/// User info of a URL: everything that isn't surely harmless is escaped.
+fn escaped(text: &str) -> String {
+    let mut escaped = String::new();
+    for byte in text.bytes() {
+        match byte {
+            _ if byte.is_ascii_alphanumeric() => escaped.push(byte.into()),
+            _ => escaped.push_str(&format!("%{byte:02X}")),
+        }
     }
-    Ok((name.into(), value.into()))
+    escaped
 }
 
 /// The host, and one or more addresses, with commas between them; IPv6 perhaps in brackets.
@@ -329,62 +547,11 @@ fn split_resolve(entry: &str) -> Option<(&str, Vec<IpAddr>)> {
         .filter(|(host, _)| !host.is_empty() && !host.starts_with(['+', '-', '*']))
 }
 
-/// The text itself, or what is in the file that it names.
-fn content(argument: &str) -> Result<Vec<u8>, Problem> {
-    match argument.strip_prefix('@') {
-        Some(file) => read(file),
-        None => Ok(argument.into()),
-    }
-}
-
-/// `-` is standard input.
-fn read(file: &str) -> Result<Vec<u8>, Problem> {
-    if file != "-" {
-        return read_file(Path::new(file));
-    }
-    let mut all = Vec::new();
-    match std::io::stdin().read_to_end(&mut all) {
-        Ok(_) => Ok(all),
-        Err(error) => Err(Problem::because("standard input can't be read", &error)),
-    }
-}
-
-pub(crate) fn read_file(path: &Path) -> Result<Vec<u8>, Problem> {
-    std::fs::read(path)
-        .map_err(|error| Problem::because(&format!("{} can't be read", path.display()), &error))
-}
-
-fn text(bytes: Vec<u8>, file: &str) -> Result<String, Problem> {
-    String::from_utf8(bytes).map_err(|_| Problem::new(format!("{file:?} isn't UTF-8")))
-}
-
-/// What is in the variable of --bearer-env. Its name isn't shown either: it may be the token itself,
-/// given by mistake.
-fn token(variable: &str) -> Result<String, Problem> {
-    match std::env::var(variable) {
-        Ok(value) => Ok(value.trim().to_owned()),
-        Err(VarError::NotPresent) => {
-            let what = "the environment variable that --bearer-env names isn't set";
-            Err(Problem::new(what).hint(
-                "it takes the variable's name and not the token: \
-                 read -rs TOKEN && export TOKEN, then --bearer-env TOKEN",
-            ))
-        }
-        Err(VarError::NotUnicode(_)) => {
-            let what = "the environment variable that --bearer-env names isn't UTF-8";
-            Err(Problem::new(what))
-        }
-    }
-}
-
 pub(crate) fn bad_setting(done: &str, url: &str, error: &Error) -> Problem {
     let problem = Problem::because(&format!("this can't be {done}"), error);
-    if matches!(error, Error::Config { setting: "url", .. }) && !url.contains("://") {
-        let guess = format!("http://{url}");
-        return problem.hint(format!(
-            "a URL begins with http:// or https://, as in {}",
-            RedactedUrl(&guess)
-        ));
+    // Without a scheme it is http, so that a scheme isn't what is missing.
+    if matches!(error, Error::Config { setting: "url", .. }) && url::has_scheme(url) {
+        return problem.hint("a URL begins with http:// or https://");
     }
     problem
 }

@@ -216,8 +216,10 @@ fn no_complaint_about_the_command_line_shows_a_secret() {
         &["http://me:secret@local host/"],
         &[
             "http://me:se/cret-secret@localhost/?secret",
-            "--http2",
-            "--http1.1",
+            "--json",
+            "{}",
+            "-d",
+            "x",
         ],
         &["ftp://me:secret@localhost/?secret"],
         &["http://localhost/", "-u", "me:secret", "--bearer-env", "X"],

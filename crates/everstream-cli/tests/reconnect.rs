@@ -56,7 +56,7 @@ fn attempts_without_a_connection_are_counted() {
 fn time_without_a_connection_is_limited() {
     let server = Server::start();
     server.otherwise(Reply::status(503));
-    let options = ["--max-time", "300ms", "--retry-delay", "50ms"];
+    let options = ["--max-outage", "300ms", "--retry-delay", "50ms"];
     let (code, news) = end(&server, &options);
     assert_eq!(code, 6, "{news}");
     assert!(server.request_count() > 1);

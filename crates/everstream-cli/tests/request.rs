@@ -190,10 +190,16 @@ fn the_version_of_http_is_chosen() {
     assert_eq!(asked(&["--http1.1"]).version, "HTTP/1.1");
     let server = Server::start();
     // It begins with "PRI * HTTP/2.0", which this server doesn't understand.
-    let follower = Running::follow([&*server.url("/"), "--http2", "--no-reconnect"]);
+    let follower = Running::follow([
+        &*server.url("/"),
+        "--http2-prior-knowledge",
+        "--no-reconnect",
+    ]);
     assert_ne!(follower.end().0, 4);
     assert_eq!(server.request_count(), 0);
-    assert!(refused(&["--http2", "--http1.1"]).contains("cannot be used with"));
+    // The last one counts, as in curl.
+    let options = ["--http2-prior-knowledge", "--http2", "--http1.1"];
+    assert_eq!(asked(&options).version, "HTTP/1.1");
 }
 
 #[test]
