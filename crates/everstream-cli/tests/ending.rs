@@ -171,9 +171,10 @@ fn a_server_can_end_the_stream_for_good() {
 
 #[test]
 fn a_url_that_can_not_be_followed_is_explained() {
-    let (code, news) = end(["user:pw@example.com/feed?token=secret"]);
+    let (code, news) = end(["ftp.example.com/feed?token=secret"]);
     assert_eq!(code, 2);
-    assert!(news.contains("as in http://example.com/feed"), "{news}");
+    assert!(news.contains("means ftp://, as in curl"), "{news}");
+    assert!(news.contains("hint: write http:// or https://"), "{news}");
     assert!(!news.contains("secret") && !news.contains("pw"), "{news}");
 
     let (code, news) = end(["ftp://example.com/feed"]);

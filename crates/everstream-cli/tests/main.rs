@@ -4,6 +4,7 @@
 //! What each module tests:
 //!
 //! - `check`: the findings of `everstream check`, and its report
+//! - `curl`: every option of curl, and what browsers copy as a command of curl
 //! - `cursor`: `--cursor`, which resumes in the next run: kills, signals, unusable files
 //! - `demo`: `everstream demo` and its summary
 //! - `docs`: the output shown in `docs/cli.md` and in the guide from curl
@@ -16,6 +17,7 @@
 //! - `reconnect`: when it retries and when it gives up
 //! - `record`: `everstream record`
 //! - `replay`: `everstream replay`
+//! - `credentials`: tokens and headers that each attempt asks for again
 //! - `request`: request options: headers, body, credentials, proxies, Unix sockets
 //! - `select`: options that select events: type, regular expression, jq, count
 //! - `serve`: `everstream serve`
@@ -35,11 +37,14 @@ use std::time::Duration;
 #[allow(dead_code, reason = "the library's tests use the rest")]
 mod certs;
 mod common;
+#[cfg(unix)]
+mod credentials;
 #[path = "../../everstream/tests/transport/tls_server.rs"]
 #[allow(dead_code, reason = "the library's tests use the rest")]
 mod tls_server;
 
 mod check;
+mod curl;
 #[cfg(unix)]
 mod cursor;
 mod demo;

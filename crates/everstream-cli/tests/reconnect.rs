@@ -96,7 +96,7 @@ fn a_server_that_ends_cleanly_is_polled_unless_the_wait_is_limited() {
     let delay = |options: &[&str]| {
         server.enqueue(Reply::stream().event_with_id("1", "x").end());
         let url = server.url("/");
-        let args = [&*url, "--retry-delay", "100ms"];
+        let args = [&*url, "--initial-retry-delay", "100ms"];
         let follower = Running::follow(args.into_iter().chain(options.iter().copied()));
         let news = follower.err.wait_for_text("retrying in ").join("\n");
         let (_, delay) = news.split_once("retrying in ").unwrap();

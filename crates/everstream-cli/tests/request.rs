@@ -8,11 +8,11 @@ use everstream_testing::{Reply, Request, Server};
 use crate::common::{Folder, Running, everstream};
 
 /// What a server is asked with these options.
-fn asked(options: &[&str]) -> Request {
+pub(crate) fn asked(options: &[&str]) -> Request {
     asked_with(options, &[], "")
 }
 
-fn asked_with(options: &[&str], environment: &[(&str, &str)], stdin: &str) -> Request {
+pub(crate) fn asked_with(options: &[&str], environment: &[(&str, &str)], stdin: &str) -> Request {
     let server = Server::start();
     server.otherwise(Reply::status(204));
     let url = server.url("/feed");
@@ -30,7 +30,7 @@ fn asked_with(options: &[&str], environment: &[(&str, &str)], stdin: &str) -> Re
 }
 
 /// The code and the error of a command line that can't be used.
-fn refused(options: &[&str]) -> String {
+pub(crate) fn refused(options: &[&str]) -> String {
     let url = "http://localhost/";
     let (code, news) = Running::follow([url].into_iter().chain(options.iter().copied())).end();
     assert_eq!(code, 2, "{news}");

@@ -19,7 +19,7 @@ fn what_can_not_be_reached_or_used() {
     assert_eq!(outcome.with_level("fail"), ["reachable"]);
     assert!(outcome.observed("reachable").contains("refused"));
     for options in [
-        &["localhost:80/"][..],
+        &["ftp://localhost:80/"][..],
         &["http://localhost/", "--origin", "app.example"],
         &["http://localhost/", "--origin", "https://app.example/path"],
         &["http://localhost/", "--count", "0"],
