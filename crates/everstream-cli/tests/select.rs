@@ -18,7 +18,7 @@ fn run(reply: Reply, options: &[&str]) -> (i32, Vec<String>, String) {
     server.enqueue(reply);
     server.otherwise(Reply::status(204));
     let url = server.url("/");
-    let args = [&*url, "--format", "data", "--retry-delay", "0"];
+    let args = [&*url, "--format", "data", "--retry-delay", "1ms"];
     let mut follower = Running::follow(args.into_iter().chain(options.iter().copied()));
     let code = follower.wait().code().unwrap();
     (code, follower.out.all(), follower.err.all().join("\n"))
@@ -192,7 +192,7 @@ fn an_event_that_came_before_is_left_out() {
     );
     let options = ["--format", "data", "--skip-duplicates", "--count", "4"];
     let url = server.url("/");
-    let args = [&*url, "--last-event-id", "1", "--retry-delay", "0"];
+    let args = [&*url, "--last-event-id", "1", "--retry-delay", "1ms"];
     let mut follower = Running::follow(args.into_iter().chain(options));
     assert_eq!(follower.wait().code(), Some(0));
     assert_eq!(follower.out.all(), ["b", "no id", "no id", "c"]);

@@ -250,7 +250,7 @@ fn the_status_line_is_never_mixed_into_output() {
     assert_eq!(written.lines().count(), 1, "{written:?}");
 
     // What reads a pipe may write to this terminal.
-    for rest in ["| cat", "2>/dev/null", "--quiet"] {
+    for rest in ["| cat", "2>/dev/null", "--quiet", "--no-progress-meter"] {
         let server = serve(Reply::stream().event("x"));
         let (shown, _) = on_a_terminal(&server, rest, &[]);
         assert!(shown.contains('x'), "{rest}: {shown:?}");

@@ -87,7 +87,7 @@ pub(crate) const OPTIONS: &[CurlOption] = &[
     refused("--cert-status", "stapled OCSP responses aren't checked"),
     refused("--cert-type <v>", "certificates are PEM; convert others: openssl x509 -inform DER"),
     refused("--ciphers <v>", TLS),
-    holds("--compressed", "compression is always asked for: gzip, deflate, br, zstd"),
+    holds("--compressed", "compression is always asked for: gzip, br, zstd"),
     refused("--compressed-ssh", SSH),
     refused("-K, --config <v>", "put the options into a shell script or an alias; -H @FILE reads headers"),
     same("--connect-timeout <v>", "0 is the default, 10 s"),
