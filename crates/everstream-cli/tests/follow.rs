@@ -228,7 +228,7 @@ fn an_unfinished_event_is_delivered_if_that_is_said() {
 #[test]
 fn an_event_that_is_larger_than_accepted_ends_it() {
     let server = Server::start();
-    server.otherwise(Reply::stream().event(&"x".repeat(2000)).stall());
+    server.otherwise(Reply::stream().event("x".repeat(2000)).stall());
     let url = server.url("/");
     let (code, news) = Running::follow([&*url, "--max-event-size", "1k"]).end();
     assert_eq!(code, 1, "{news}");
