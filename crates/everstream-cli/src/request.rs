@@ -7,6 +7,7 @@
 //! | `body.rs` | `--data` and its like |
 //! | `headers.rs`, `cookies.rs` | `-H`, `-b` |
 //! | `attempt.rs` | what each attempt asks for again: tokens, files of headers, the last id |
+//! | `route.rs` | how the server is reached: proxies, addresses, versions of HTTP |
 //! | `refresh.rs` | another token after status 401 |
 //! | `input.rs` | files and standard input |
 
@@ -16,23 +17,24 @@ mod cookies;
 mod headers;
 mod input;
 pub(crate) mod refresh;
+mod route;
 mod url;
 
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use everstream::{AddressFamily, Error, HeaderScope, Http, HttpVersion};
+use everstream::{Error, HeaderScope, Http};
 
 use crate::curl::NoEffect;
 use crate::duration;
-use crate::password::{password, proxy_password};
+use crate::password::password;
 use crate::report::Problem;
 use attempt::{BeforeAttempt, Token, variable};
 use body::BodyArgs;
 use headers::{Header, Headers};
 pub(crate) use input::read_file;
+use route::RouteArgs;
 
 const HEADING: &str = "Request (options as in curl)";
 
@@ -172,77 +174,6 @@ pub(crate) struct RequestArgs {
 
     #[command(flatten)]
     _no_effect: NoEffect,
-}
-
-// How the server is reached. No doc comment: it would become the command's.
-#[derive(Debug, Args)]
-struct RouteArgs {
-    /// Use this proxy instead of the system's: http://, https://, socks5://...; "" is none.
-    #[arg(short = 'x', long, value_name = "URL")]
-    proxy: Option<String>,
-
-    /// As --proxy socks4://HOST:PORT.
-    #[arg(long, value_name = "HOST:PORT", hide = true, overrides_with_all = ["proxy", "socks4a", "socks5", "socks5_hostname"])]
-    socks4: Option<String>,
-
-    /// As --proxy socks4a://HOST:PORT.
-    #[arg(long, value_name = "HOST:PORT", hide = true, overrides_with_all = ["proxy", "socks4", "socks5", "socks5_hostname"])]
-    socks4a: Option<String>,
-
-    /// As --proxy socks5://HOST:PORT.
-    #[arg(long, value_name = "HOST:PORT", hide = true, overrides_with_all = ["proxy", "socks4", "socks4a", "socks5_hostname"])]
-    socks5: Option<String>,
-
-    /// As --proxy socks5h://HOST:PORT.
-    #[arg(long, value_name = "HOST:PORT", hide = true, overrides_with_all = ["proxy", "socks4", "socks4a", "socks5"])]
-    socks5_hostname: Option<String>,
-
-    /// Credentials for the proxy. Without ":PASSWORD" it is asked for.
-    #[arg(short = 'U', long, value_name = "USER:PASSWORD")]
-    proxy_user: Option<String>,
-
-    /// Hosts to reach without a proxy, instead of those in NO_PROXY: names with their subdomains,
-    /// addresses and networks, with commas between them; "*" is every host.
-    #[arg(long, value_name = "LIST")]
-    noproxy: Option<String>,
-
-    /// Connect to IPv4 addresses only.
-    #[arg(short = '4', long, overrides_with = "ipv6")]
-    ipv4: bool,
-
-    /// Connect to IPv6 addresses only.
-    #[arg(short = '6', long, overrides_with = "ipv4")]
-    ipv6: bool,
-
-    /// HTTP/2 only, also without TLS.
-    #[arg(long, overrides_with_all = ["http2", "http1_1", "http1_0", "http3"])]
-    http2_prior_knowledge: bool,
-
-    /// HTTP/2 if the server has it: the default.
-    #[arg(long, hide = true, overrides_with_all = ["http2_prior_knowledge", "http1_1", "http1_0"])]
-    http2: bool,
-
-    /// As --http2.
-    #[arg(long, hide = true, overrides_with_all = ["http2_prior_knowledge", "http1_1", "http1_0"])]
-    http3: bool,
-
-    /// HTTP/1.1 only.
-    #[arg(long = "http1.1", overrides_with_all = ["http2", "http2_prior_knowledge", "http3"])]
-    http1_1: bool,
-
-    /// As --http1.1.
-    #[arg(short = '0', long = "http1.0", hide = true, overrides_with_all = ["http2", "http2_prior_knowledge", "http3"])]
-    http1_0: bool,
-
-    /// Connect to ADDRESS for requests to HOST. PORT is there as in curl: the address holds for
-    /// every port of the host (repeatable).
-    #[arg(long, value_name = "HOST:PORT:ADDRESS")]
-    resolve: Vec<String>,
-
-    /// Connect to this Unix socket, whatever host the URL has.
-    #[cfg(unix)]
-    #[arg(long, value_name = "PATH")]
-    unix_socket: Option<PathBuf>,
 }
 
 impl RequestArgs {
@@ -393,7 +324,7 @@ impl RequestArgs {
     /// Whether it goes to this machine, whatever host the URL has.
     pub(crate) fn is_local(&self) -> bool {
         #[cfg(unix)]
-        return self.route.unix_socket.is_some();
+        return self.route.has_unix_socket();
         #[cfg(not(unix))]
         return false;
     }
@@ -446,107 +377,6 @@ impl RequestArgs {
     }
 }
 
-impl RouteArgs {
-    fn apply(&self, mut http: Http) -> Result<Http, Problem> {
-        let proxy = self.proxy();
-        match proxy.as_deref() {
-            None if self.proxy_user.is_some() => {
-                let problem = Problem::new("--proxy-user needs the proxy that it is for");
-                return Err(problem.hint("-x URL, next to --proxy-user"));
-            }
-            None => {}
-            Some("") => http = http.no_proxy(),
-            Some(url) => http = http.proxy(self.with_credentials(url)?),
-        }
-        if let Some(list) = &self.noproxy {
-            http = http.no_proxy_for(list);
-        }
-        if self.ipv4 {
-            http = http.address_family(AddressFamily::Ipv4);
-        } else if self.ipv6 {
-            http = http.address_family(AddressFamily::Ipv6);
-        }
-        if self.http2_prior_knowledge {
-            http = http.version(HttpVersion::Http2);
-        } else if self.http1_1 || self.http1_0 {
-            http = http.version(HttpVersion::Http1);
-        }
-        for entry in &self.resolve {
-            let (host, addresses) = split_resolve(entry).ok_or_else(|| {
-                Problem::new(format!("--resolve {entry:?} can't be used"))
-                    .hint("it looks like this: --resolve example.com:443:127.0.0.1")
-            })?;
-            for address in addresses {
-                http = http.resolve(host, address);
-            }
-        }
-        #[cfg(unix)]
-        if let Some(path) = &self.unix_socket {
-            http = http.unix_socket(path);
-        }
-        Ok(http)
-    }
-
-    fn proxy(&self) -> Option<String> {
-        let socks = [
-            ("socks4", &self.socks4),
-            ("socks4a", &self.socks4a),
-            ("socks5", &self.socks5),
-            ("socks5h", &self.socks5_hostname),
-        ];
-        let socks = socks.into_iter().find_map(|(scheme, address)| {
-            let address = address.as_deref()?;
-            Some(format!("{scheme}://{address}"))
-        });
-        socks.or_else(|| self.proxy.clone())
-    }
-
-    /// The URL of a proxy, with the user of `--proxy-user`.
-    fn with_credentials(&self, url: &str) -> Result<String, Problem> {
-        let Some(user) = &self.proxy_user else {
-            return Ok(url.to_owned());
-        };
-        let (user, password) = match user.split_once(':') {
-            Some((user, password)) => (user, password.to_owned()),
-            None => (user.as_str(), proxy_password(user)?),
-        };
-        let (scheme, rest) = url.split_once("://").unwrap_or(("http", url));
-        // A user of the URL is replaced, as in curl.
-        let host = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
-        let (user, password) = (escaped(user), escaped(&password));
-        Ok(format!("{scheme}://{user}:{password}@{host}"))
-    }
-}
-
-/// User info of a URL: everything that isn't surely harmless is escaped.
-fn escaped(text: &str) -> String {
-    let mut escaped = String::new();
-    for byte in text.bytes() {
-        match byte {
-            _ if byte.is_ascii_alphanumeric() => escaped.push(byte.into()),
-            _ => escaped.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    escaped
-}
-
-/// The host, and one or more addresses, with commas between them; IPv6 perhaps in brackets.
-fn split_resolve(entry: &str) -> Option<(&str, Vec<IpAddr>)> {
-    let (host, rest) = entry.split_once(':')?;
-    let (port, addresses) = rest.split_once(':')?;
-    port.parse::<u16>().ok()?;
-    let address = |text: &str| {
-        let bare = text
-            .strip_prefix('[')
-            .and_then(|text| text.strip_suffix(']'));
-        bare.unwrap_or(text).parse().ok()
-    };
-    let addresses: Option<Vec<IpAddr>> = addresses.split(',').map(address).collect();
-    // What curl takes these for isn't known here.
-    Some((host, addresses?))
-        .filter(|(host, _)| !host.is_empty() && !host.starts_with(['+', '-', '*']))
-}
-
 pub(crate) fn bad_setting(done: &str, url: &str, error: &Error) -> Problem {
     let problem = Problem::because(&format!("this can't be {done}"), error);
     // Without a scheme it is http, so that a scheme isn't what is missing.
@@ -554,36 +384,4 @@ pub(crate) fn bad_setting(done: &str, url: &str, error: &Error) -> Problem {
         return problem.hint("a URL begins with http:// or https://");
     }
     problem
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn resolve_takes_what_curl_takes() {
-        let addresses = |entry| split_resolve(entry).map(|(_, addresses)| addresses);
-        assert_eq!(
-            split_resolve("a.b:443:127.0.0.1"),
-            Some(("a.b", vec![[127, 0, 0, 1].into()]))
-        );
-        assert_eq!(addresses("a:80:[::1],10.0.0.1").unwrap().len(), 2);
-        assert_eq!(
-            addresses("a:80:::1").unwrap()[0],
-            "::1".parse::<IpAddr>().unwrap()
-        );
-        for bad in [
-            "",
-            "a",
-            "a:80",
-            "a:80:",
-            "a:http:127.0.0.1",
-            ":80:127.0.0.1",
-            "a:80:b",
-            "*:80:127.0.0.1",
-            "+a:80:127.0.0.1",
-        ] {
-            assert_eq!(split_resolve(bad), None, "{bad}");
-        }
-    }
 }

@@ -3,8 +3,9 @@
 //!
 //! What each module tests:
 //!
+//! - `browsers`: "Copy as cURL" of Chromium and Firefox
 //! - `check`: the findings of `everstream check`, and its report
-//! - `curl`: every option of curl, and what browsers copy as a command of curl
+//! - `curl`: every option of curl
 //! - `cursor`: `--cursor`, which resumes in the next run: kills, signals, unusable files
 //! - `demo`: `everstream demo` and its summary
 //! - `docs`: the output shown in `docs/cli.md` and in the guide from curl
@@ -43,6 +44,8 @@ mod credentials;
 #[allow(dead_code, reason = "the library's tests use the rest")]
 mod tls_server;
 
+#[cfg(unix)]
+mod browsers;
 mod check;
 mod curl;
 #[cfg(unix)]
