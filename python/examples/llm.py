@@ -1,7 +1,8 @@
-"""One answer of a language model, piece by piece: ``python llm.py URL PROMPT``.
+"""Prints one answer of a language model as it is generated: ``python llm.py URL PROMPT``.
 
-The stream is that of chat completions: each event is JSON, and ``[DONE]`` is the last one. An
-answer that breaks off is an error and isn't asked for again, as that may cost money.
+The stream is that of chat completions, as OpenAI and most other servers send it. Each event is
+JSON. The answer is complete if ``[DONE]`` or a ``finish_reason`` has arrived. An answer that is cut
+short is an error, and the prompt isn't sent again, because that may cost money.
 """
 
 from __future__ import annotations
@@ -10,27 +11,19 @@ import json
 import os
 import sys
 from collections.abc import Iterator
-from typing import TypedDict, cast
+from typing import Any
 
-from everstream import SSEClient
-from everstream.config import ConnectStrategy
-from everstream.errors import HTTPStatusError, SSEError
-
-
-class Delta(TypedDict, total=False):
-    content: str
+from everstream import ConnectStrategy, SSEClient
+from everstream.actions import Event, Fault
+from everstream.errors import HTTPContentTypeError, HTTPStatusError, SSEError
 
 
-class Choice(TypedDict):
-    delta: Delta
-    finish_reason: str | None
+class AnswerError(Exception):
+    """The server reports an error within the stream, or the answer isn't complete."""
 
 
-class Chunk(TypedDict):
-    choices: list[Choice]
-
-
-def answer(url: str, prompt: str, key: str) -> Iterator[Chunk]:
+def answer(url: str, prompt: str, key: str) -> Iterator[str]:
+    """The pieces of the answer."""
     connect = ConnectStrategy.http(
         url,
         headers={"Authorization": f"Bearer {key}", "Content-Type": "application/json"},
@@ -38,24 +31,61 @@ def answer(url: str, prompt: str, key: str) -> Iterator[Chunk]:
         body=json.dumps({"messages": [{"role": "user", "content": prompt}], "stream": True}),
         read_timeout=60,
     )
+    # Not every server ends its answers with [DONE].
+    finish_reason = None
     with SSEClient(connect) as client:
-        for event in client.events:
-            if event.data == "[DONE]":
-                return
-            yield cast(Chunk, event.json())
-    raise EOFError("the stream ended before [DONE]")
+        for action in client.all:
+            if isinstance(action, Fault) and action.ignored_text is not None:
+                raise AnswerError(f"the response isn't an answer: {action.ignored_text}")
+            if not isinstance(action, Event):
+                continue
+            if action.data == "[DONE]":
+                break
+            for choice in choices(action):
+                yield text(choice)
+                finish_reason = choice.get("finish_reason") or finish_reason
+        else:
+            if finish_reason is None:
+                raise AnswerError("the stream ended before the answer was complete")
+    if finish_reason == "length":
+        raise AnswerError("the answer has reached the maximum length")
+
+
+def choices(event: Event) -> list[dict[str, Any]]:
+    """What an event says of the answer."""
+    try:
+        chunk = event.json()
+    except ValueError:
+        chunk = event.data
+    error = chunk.get("error") if isinstance(chunk, dict) else None
+    if event.event == "error" or error or not isinstance(chunk, dict):
+        error = error or chunk
+        message = error.get("message") if isinstance(error, dict) else None
+        raise AnswerError(f"the server reports an error: {message or error}")
+    return chunk.get("choices") or []
+
+
+def text(choice: dict[str, Any]) -> str:
+    """The text of a choice. The first and the last one often have none."""
+    content = (choice.get("delta") or {}).get("content")
+    if isinstance(content, list):
+        # Some servers split it into parts, not all of which are text.
+        return "".join(part.get("text") or "" for part in content if isinstance(part, dict))
+    return content or ""
 
 
 def main(url: str, prompt: str) -> int:
     try:
-        for chunk in answer(url, prompt, os.environ.get("LLM_KEY", "none")):
-            for choice in chunk["choices"]:
-                print(choice["delta"].get("content", ""), end="", flush=True)
+        for piece in answer(url, prompt, os.environ.get("LLM_KEY", "none")):
+            print(piece, end="", flush=True)
         print()
     except HTTPStatusError as error:
         print(f"refused with {error.status}: {error.body.decode()}", file=sys.stderr)
         return 1
-    except (SSEError, EOFError) as error:
+    except HTTPContentTypeError as error:
+        print(f"not a stream: {error.body.decode()}", file=sys.stderr)
+        return 1
+    except (SSEError, AnswerError) as error:
         print(f"\nbroken off: {error}", file=sys.stderr)
         return 1
     return 0

@@ -13,7 +13,6 @@ use pyo3::prelude::*;
 
 use crate::async_source::AsyncSource;
 use crate::connect::Connect;
-use crate::convert::duration;
 use crate::fault::Shown;
 use crate::handout::{add_context, exception, object};
 use crate::http::Http;
@@ -71,8 +70,8 @@ impl AsyncClient {
     #[new]
     #[pyo3(signature = (
         connect, *, initial_retry_delay, retry_delay_strategy, retry_delay_reset_threshold,
-        error_strategy, last_event_id, logger, repeat_unsafe, resume_with_get,
-        dispatch_unfinished
+        error_strategy, last_event_id, logger, read_timeout, max_event_size, skip_oversize, until,
+        repeat_unsafe, resume_with_get, dispatch_unfinished
     ))]
     #[allow(clippy::too_many_arguments)] // by keyword
     fn new(
@@ -84,29 +83,19 @@ impl AsyncClient {
         error_strategy: &Bound<'_, PyAny>,
         last_event_id: Option<String>,
         logger: Option<Py<PyAny>>,
+        read_timeout: Option<f64>,
+        max_event_size: Option<usize>,
+        skip_oversize: bool,
+        until: Option<Bound<'_, PyAny>>,
         repeat_unsafe: bool,
         resume_with_get: bool,
         dispatch_unfinished: bool,
     ) -> PyResult<Self> {
         let (raised, shown) = (Raised::default(), Shown::default());
         let log = Log::new(logger, raised.clone());
-        let (connect, read_timeout, max_event_size) = match connect.cast::<Http>() {
-            Ok(http) => {
-                let http = http.get();
-                let connect = Connect::http(http, &raised);
-                (connect, http.read_timeout, http.max_event_size)
-            }
-            Err(_) => {
-                let read_timeout: Option<f64> = connect.getattr("read_timeout")?.extract()?;
-                let read_timeout = read_timeout.map(|limit| duration("read_timeout", limit));
-                let read_timeout = read_timeout.transpose()?;
-                let source = AsyncSource::new(connect, &raised)?;
-                (
-                    Connect::AsyncSource(source),
-                    read_timeout.filter(|limit| !limit.is_zero()),
-                    connect.getattr("max_event_size")?.extract()?,
-                )
-            }
+        let connect = match connect.cast::<Http>() {
+            Ok(http) => Connect::http(http.get(), &raised),
+            Err(_) => Connect::AsyncSource(AsyncSource::new(connect, &raised)?),
         };
         let name = connect.name().to_owned();
         let builder = Settings {
@@ -117,6 +106,8 @@ impl AsyncClient {
             last_event_id,
             read_timeout,
             max_event_size,
+            skip_oversize,
+            until,
             repeat_unsafe,
             resume_with_get,
             dispatch_unfinished,

@@ -2,18 +2,16 @@
 //!
 //! A client made by `AsyncConnectStrategy.http` doesn't come by here.
 
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
 
 use everstream::{ConnectFuture, Connection, Ending, Fault, Start};
 use pyo3::exceptions::{PyRuntimeError, PyStopAsyncIteration};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
-use tokio::time::Sleep;
 
-use crate::convert::headers_to_python;
+use crate::convert::{headers_to_python, idle_timeout};
 use crate::direct::Readers;
 use crate::fault::exception;
 use crate::http::Http;
@@ -46,15 +44,17 @@ impl AsyncHttpClient {
     }
 
     /// A connection that is made while it is polled.
-    #[pyo3(signature = (last_event_id, *, resume_with_get = false))]
+    #[pyo3(signature = (last_event_id, *, resume_with_get = false, read_timeout = None))]
     fn connect(
         &self,
         py: Python<'_>,
         last_event_id: Option<String>,
         resume_with_get: bool,
+        read_timeout: Option<f64>,
     ) -> PyResult<AsyncHttpStream> {
         let connector = &self.connector;
-        let connecting = connector.connect(py, last_event_id, resume_with_get)?;
+        let read_timeout = idle_timeout(read_timeout)?;
+        let connecting = connector.connect(py, last_event_id, resume_with_get, read_timeout)?;
         let link = Arc::new(Link(Mutex::new(State {
             work: Some(Work::Connecting(connecting)),
             ..State::default()
@@ -64,7 +64,6 @@ impl AsyncHttpClient {
         Ok(AsyncHttpStream {
             link,
             raised: connector.raised.clone(),
-            read_timeout: connector.read_timeout,
             process: connector.process,
             reader: Readers::default(),
         })
@@ -98,11 +97,7 @@ struct State {
 
 enum Work {
     Connecting(ConnectFuture),
-    Open {
-        connection: Connection,
-        /// The end of the silence that is accepted.
-        silence: Option<Pin<Box<Sleep>>>,
-    },
+    Open(Connection),
 }
 
 impl Link {
@@ -113,7 +108,7 @@ impl Link {
     /// What the end of the connection will prove.
     pub(crate) fn ending(&self) -> Ending {
         match &lock(&self.0).work {
-            Some(Work::Open { connection, .. }) => connection.ending(),
+            Some(Work::Open(connection)) => connection.ending(),
             _ => Ending::Unproven,
         }
     }
@@ -151,7 +146,7 @@ impl Link {
             drop(work);
             return Poll::Ready(None);
         }
-        if let (None, Work::Open { connection, .. }) = (&state.response, &work) {
+        if let (None, Work::Open(connection)) = (&state.response, &work) {
             state.response = Some(connection.start().clone());
         }
         state.work = Some(work);
@@ -161,31 +156,13 @@ impl Link {
 
 impl Link {
     /// The next chunk, inside the runtime. `None`: it is closed, or at its end.
-    pub(crate) fn poll_chunk(
-        &self,
-        cx: &mut Context<'_>,
-        limit: Option<Duration>,
-    ) -> Poll<Option<Result<Vec<u8>, Fault>>> {
+    pub(crate) fn poll_chunk(&self, cx: &mut Context<'_>) -> Poll<Option<Result<Vec<u8>, Fault>>> {
         let polled = self.poll(cx, |work, cx| {
-            let Work::Open {
-                connection,
-                silence,
-            } = work
-            else {
+            let Work::Open(connection) = work else {
                 return Poll::Ready(None);
             };
             let next = pin!(connection.next_chunk()).poll(cx);
-            if let Poll::Ready(chunk) = next {
-                *silence = limit.map(|limit| Box::pin(tokio::time::sleep(limit)));
-                return Poll::Ready(chunk.map(|chunk| chunk.map(|bytes| bytes.as_ref().to_vec())));
-            }
-            match (silence, limit) {
-                (Some(silence), Some(limit)) => silence
-                    .as_mut()
-                    .poll(cx)
-                    .map(|()| Some(Err(Fault::ReadTimeout(limit)))),
-                _ => Poll::Pending,
-            }
+            next.map(|chunk| chunk.map(|chunk| chunk.map(|bytes| bytes.as_ref().to_vec())))
         });
         polled.map(Option::flatten)
     }
@@ -196,7 +173,6 @@ impl Link {
 pub(crate) struct AsyncHttpStream {
     link: Arc<Link>,
     raised: Raised,
-    read_timeout: Option<Duration>,
     process: Process,
     reader: Readers,
 }
@@ -219,17 +195,13 @@ impl AsyncHttpStream {
 
     /// `True`: it is connected. `None`: wait. `False`: poll again, after others had their turn.
     fn poll_connect(&self, py: Python<'_>, wake: &Bound<'_, Wake>) -> PyResult<Polled> {
-        let limit = self.read_timeout;
         let polled = wake.get().poll(|cx| {
             self.link.poll(cx, |work, cx| {
                 let Work::Connecting(connecting) = work else {
                     return Poll::Ready(Ok(()));
                 };
                 connecting.as_mut().poll(cx).map_ok(|connection| {
-                    *work = Work::Open {
-                        connection,
-                        silence: limit.map(|limit| Box::pin(tokio::time::sleep(limit))),
-                    };
+                    *work = Work::Open(connection);
                 })
             })
         });
@@ -247,8 +219,7 @@ impl AsyncHttpStream {
     /// The next chunk. `None` and `False` as for `poll_connect`.
     fn poll_next(&self, py: Python<'_>, wake: &Bound<'_, Wake>) -> PyResult<Polled> {
         self.reader.python()?;
-        let limit = self.read_timeout;
-        let polled = wake.get().poll(|cx| self.link.poll_chunk(cx, limit));
+        let polled = wake.get().poll(|cx| self.link.poll_chunk(cx));
         match polled {
             Poll::Ready(Some(Ok(bytes))) => {
                 Ok(Polled::Done(PyBytes::new(py, &bytes).into_any().unbind()))
@@ -264,11 +235,11 @@ impl AsyncHttpStream {
 
     #[getter]
     fn headers<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let headers = match &lock(&self.link.0).response {
-            Some(start) => start.headers.clone(),
-            None => return Ok(None),
+        let headers = {
+            let state = lock(&self.link.0);
+            state.response.as_ref().and_then(|it| it.headers.clone())
         };
-        headers_to_python(py, &headers).map(Some)
+        headers.map(|it| headers_to_python(py, &it)).transpose()
     }
 
     #[getter]
@@ -296,10 +267,10 @@ impl AsyncHttpStream {
 }
 
 impl AsyncHttpStream {
-    /// The connection and its read timeout, for the engine to read, unless Python code has begun to.
-    pub(crate) fn take(&self) -> Option<(Arc<Link>, Option<Duration>)> {
+    /// The connection, for the engine to read, unless Python code has begun to.
+    pub(crate) fn take(&self) -> Option<Arc<Link>> {
         let is_free = !self.process.is_gone() && self.link.is_open() && self.reader.hand_over();
-        is_free.then(|| (self.link.clone(), self.read_timeout))
+        is_free.then(|| self.link.clone())
     }
 
     fn failed(&self, py: Python<'_>, fault: &Fault) -> PyErr {

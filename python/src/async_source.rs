@@ -4,19 +4,19 @@
 //! read while nobody reads.
 
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
 
 use everstream::{
-    BoxError, ConnectFuture, ConnectRequest, Connection, ConnectionClient, Ending, Fault, Headers,
+    BoxError, ConnectFuture, ConnectRequest, Connection, ConnectionClient, Ending, Fault, Start,
 };
 use futures_core::Stream;
 use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
 
 use crate::async_http_client::{self, AsyncHttpStream};
-use crate::convert::headers_from_python;
+use crate::convert::{headers_from_python, status as status_from_python};
 use crate::fault::{from_base_exception, from_exception};
 use crate::raised::{Raised, lock};
 use crate::source::bytes_from_python;
@@ -77,21 +77,15 @@ impl ConnectionClient for AsyncSource {
             let opened = std::future::poll_fn(|cx| link.poll(cx)).await;
             match opened {
                 Ok(Some(Item::Opened(opened))) => {
-                    let Opened {
-                        headers,
-                        response,
-                        withheld,
-                        ending,
-                        direct,
-                    } = *opened;
-                    link.direct = direct;
-                    let connection = Connection::from_stream(link)
-                        .with_withheld_headers(withheld)
-                        .with_ending(ending);
-                    Ok(match response {
-                        Some((status, url)) => connection.with_response(status, headers, url),
-                        None => connection.with_headers(headers),
-                    })
+                    link.direct = opened.direct;
+                    let is_complete = link.mailbox.get().is_complete.clone();
+                    let connection = Connection::from_stream(link).with_start(opened.start);
+                    Ok(connection.with_ending_fn(move || {
+                        match is_complete.load(Ordering::Acquire) {
+                            true => Ending::Complete,
+                            false => Ending::Unproven,
+                        }
+                    }))
                 }
                 Ok(_) => Err(Fault::Request("the source didn't open its stream".into())),
                 Err(error) => Err(Python::attach(|py| source.fault(py, error))),
@@ -111,7 +105,11 @@ impl ConnectionClient for AsyncSource {
 /// What the task of a connection gives away, one thing at a time.
 #[pyclass(frozen, module = "everstream._native")]
 #[derive(Default)]
-pub(crate) struct Mailbox(Mutex<Content>);
+pub(crate) struct Mailbox {
+    content: Mutex<Content>,
+    /// The stream has ended by itself, and that proves that nothing is missing.
+    is_complete: Arc<AtomicBool>,
+}
 
 #[derive(Default)]
 struct Content {
@@ -125,15 +123,12 @@ enum Item {
 }
 
 struct Opened {
-    headers: Headers,
-    response: Option<(u16, String)>,
-    withheld: Vec<String>,
-    ending: Ending,
+    start: Start,
     /// The connection of this package's own HTTP if nothing in Python has it in hand.
     direct: Option<Direct>,
 }
 
-type Direct = (Arc<async_http_client::Link>, Option<Duration>);
+type Direct = Arc<async_http_client::Link>;
 
 #[pymethods]
 impl Mailbox {
@@ -143,29 +138,18 @@ impl Mailbox {
         &self,
         stream: Option<&Bound<'_, AsyncHttpStream>>,
         headers: Option<&Bound<'_, PyAny>>,
-        status: Option<u16>,
+        status: Option<&Bound<'_, PyAny>>,
         url: Option<String>,
         withheld: Vec<String>,
-        proves_end: bool,
     ) -> PyResult<bool> {
-        let headers = match headers {
-            Some(headers) => headers_from_python(headers)?,
-            None => Headers::default(),
-        };
+        let mut start = Start::default();
+        start.headers = headers.map(headers_from_python).transpose()?;
+        start.status = status.map(status_from_python).transpose()?;
+        start.url = url;
+        start.withheld_headers = withheld;
         let direct = stream.and_then(|stream| stream.get().take());
         let is_direct = direct.is_some();
-        let ending = match &direct {
-            Some((link, _)) => link.ending(),
-            None if proves_end => Ending::Complete,
-            None => Ending::Unproven,
-        };
-        self.put(Ok(Some(Item::Opened(Box::new(Opened {
-            headers,
-            response: status.zip(url),
-            withheld,
-            ending,
-            direct,
-        })))));
+        self.put(Ok(Some(Item::Opened(Box::new(Opened { start, direct })))));
         Ok(is_direct)
     }
 
@@ -178,7 +162,9 @@ impl Mailbox {
         self.put(Err(PyErr::from_value(error.clone())));
     }
 
-    fn ended(&self) {
+    /// `proves_end`: a stream that was read in Python is complete.
+    fn ended(&self, proves_end: bool) {
+        self.is_complete.fetch_or(proves_end, Ordering::AcqRel);
         self.put(Ok(None));
     }
 }
@@ -186,7 +172,7 @@ impl Mailbox {
 impl Mailbox {
     fn put(&self, item: Result<Option<Item>, PyErr>) {
         let waker = {
-            let mut content = lock(&self.0);
+            let mut content = lock(&self.content);
             content.item = Some(item);
             content.waker.take()
         };
@@ -210,11 +196,11 @@ struct Link {
 impl Link {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Item>, PyErr>> {
         let mailbox = self.mailbox.get();
-        let take = || lock(&mailbox.0).item.take();
+        let take = || lock(&mailbox.content).item.take();
         if let Some(item) = take() {
             return Poll::Ready(item);
         }
-        lock(&mailbox.0).waker = Some(cx.waker().clone());
+        lock(&mailbox.content).waker = Some(cx.waker().clone());
         // What is wrong there is wrong with the reader, not with the connection.
         if let Err(error) = Python::attach(|py| self.task.call_method0(py, "want")) {
             self.raised.raise(error);
@@ -230,12 +216,17 @@ impl Stream for Link {
     type Item = Result<Vec<u8>, BoxError>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        if let Some((link, limit)) = &self.direct {
-            match link.poll_chunk(cx, *limit) {
+        if let Some(link) = &self.direct {
+            match link.poll_chunk(cx) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Some(Ok(chunk))) => return Poll::Ready(Some(Ok(chunk))),
                 Poll::Ready(Some(Err(fault))) => self.fault = Some(fault),
-                Poll::Ready(None) => {}
+                // Of a connection that was closed meanwhile nothing is left that could prove it.
+                Poll::Ready(None) => {
+                    let is_complete = link.ending() == Ending::Complete;
+                    let known = &self.mailbox.get().is_complete;
+                    known.store(is_complete, Ordering::Release);
+                }
             }
             self.direct = None;
         }

@@ -1,4 +1,4 @@
-//! The client that blocks, without its Python surface, which is in `_client.py`.
+//! The client that blocks, without its Python surface, which is in `sse_client.py`.
 
 use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
@@ -62,8 +62,8 @@ impl Client {
     #[new]
     #[pyo3(signature = (
         connect, *, initial_retry_delay, retry_delay_strategy, retry_delay_reset_threshold,
-        error_strategy, last_event_id, logger, repeat_unsafe, resume_with_get,
-        dispatch_unfinished
+        error_strategy, last_event_id, logger, read_timeout, max_event_size, skip_oversize, until,
+        repeat_unsafe, resume_with_get, dispatch_unfinished
     ))]
     #[allow(clippy::too_many_arguments)] // by keyword
     fn new(
@@ -75,6 +75,10 @@ impl Client {
         error_strategy: &Bound<'_, PyAny>,
         last_event_id: Option<String>,
         logger: Option<Py<PyAny>>,
+        read_timeout: Option<f64>,
+        max_event_size: Option<usize>,
+        skip_oversize: bool,
+        until: Option<Bound<'_, PyAny>>,
         repeat_unsafe: bool,
         resume_with_get: bool,
         dispatch_unfinished: bool,
@@ -82,12 +86,6 @@ impl Client {
         let (raised, shown) = (Raised::default(), Shown::default());
         let log = Log::new(logger, raised.clone());
         let http = connect.cast::<Http>().ok().map(Bound::get);
-        let max_event_size = match (http, connect.getattr_opt("_max_event_size")?) {
-            (Some(http), _) => http.max_event_size,
-            // That of `_urllib3`.
-            (None, Some(bytes)) => bytes.extract()?,
-            (None, None) => None,
-        };
         let source = match http {
             Some(_) => None,
             None => Some(Source::new(connect, &raised)?),
@@ -104,8 +102,10 @@ impl Client {
             retry_delay_reset_threshold,
             error_strategy,
             last_event_id,
-            read_timeout: http.and_then(|http| http.read_timeout),
+            read_timeout,
             max_event_size,
+            skip_oversize,
+            until,
             repeat_unsafe,
             resume_with_get,
             dispatch_unfinished,
@@ -375,8 +375,8 @@ impl Drop for Reader<'_> {
     }
 }
 
-/// An iterator over a client's actions or events. Like a generator it is over after an error.
-#[pyclass(frozen, name = "Iter", module = "everstream._native")]
+/// Iterates over a client's actions or events. Like a generator it ends after an exception.
+#[pyclass(frozen, generic, name = "Iter", module = "everstream._native")]
 pub(crate) struct Reading {
     client: Py<Client>,
     only_events: bool,
@@ -409,7 +409,7 @@ impl Reading {
         next
     }
 
-    /// Ends this iterator, as that of a generator; the client goes on.
+    /// Ends this iterator, like ``close()`` of a generator. The client stays open.
     fn close(&self) {
         self.over.store(true, Ordering::Relaxed);
     }

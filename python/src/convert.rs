@@ -18,6 +18,12 @@ pub(crate) fn duration(name: &str, seconds: f64) -> PyResult<Duration> {
     Ok(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX))
 }
 
+/// The setting `read_timeout`; 0 is none.
+pub(crate) fn idle_timeout(seconds: Option<f64>) -> PyResult<Option<Duration>> {
+    let limit = seconds.map(|seconds| duration("read_timeout", seconds));
+    Ok(limit.transpose()?.filter(|limit| !limit.is_zero()))
+}
+
 /// A whole number. One that is out of range is a wrong value, as others are.
 pub(crate) fn integer<'py, T>(name: &str, range: &str, value: &Bound<'py, PyAny>) -> PyResult<T>
 where

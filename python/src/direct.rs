@@ -3,14 +3,11 @@
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
 
-use everstream::{BoxError, Connection, Fault};
+use everstream::{BoxError, Connection};
 use futures_core::Stream;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
-use tokio::runtime::Handle;
-use tokio::time::Sleep;
 
 use crate::raised::lock;
 
@@ -90,11 +87,6 @@ impl Closer {
 pub(crate) struct Direct {
     pub(crate) connection: Connection,
     pub(crate) closer: Closer,
-    pub(crate) read_timeout: Option<Duration>,
-    /// The end of the silence that is accepted.
-    pub(crate) silence: Option<Pin<Box<Sleep>>>,
-    /// Where the connection lives.
-    pub(crate) runtime: Handle,
 }
 
 impl Stream for Direct {
@@ -105,23 +97,13 @@ impl Stream for Direct {
         if this.closer.is_closed_or_wakes(cx) {
             return Poll::Ready(None);
         }
-        if let Poll::Ready(chunk) = pin!(this.connection.next_chunk()).poll(cx) {
-            this.silence = None;
-            let chunk = chunk.map(|chunk| match chunk {
+        let next = pin!(this.connection.next_chunk()).poll(cx);
+        next.map(|chunk| {
+            chunk.map(|chunk| match chunk {
                 Ok(bytes) => Ok(bytes.as_ref().to_vec()),
                 // As a fault: it passes as it is.
                 Err(fault) => Err(fault.into()),
-            });
-            return Poll::Ready(chunk);
-        }
-        let Some(limit) = this.read_timeout else {
-            return Poll::Pending;
-        };
-        let silence = this.silence.get_or_insert_with(|| {
-            let _inside = this.runtime.enter();
-            Box::pin(tokio::time::sleep(limit))
-        });
-        let is_late = silence.as_mut().poll(cx);
-        is_late.map(|()| Some(Err(Fault::ReadTimeout(limit).into())))
+            })
+        })
     }
 }

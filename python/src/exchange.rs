@@ -210,7 +210,7 @@ impl Exchange {
         py: Python<'py>,
     ) -> PyResult<(Bound<'py, PyAny>, Option<u16>, Option<String>, Vec<String>)> {
         let start = lock(&self.0).exchange.start();
-        let headers = headers_to_python(py, &start.headers)?;
+        let headers = headers_to_python(py, &start.headers.unwrap_or_default())?;
         Ok((headers, start.status, start.url, start.withheld_headers))
     }
 }

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
-use everstream::{ErrorResponse, Fault, RedirectProblem};
+use everstream::{ErrorResponse, FailureKind, Fault, RedirectProblem};
 use pyo3::exceptions::{PyBaseException, PyOSError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -143,6 +143,10 @@ pub(crate) fn exception<'py>(
         }
         _ => class(py, "SSEError")?.call1((text,)),
     }?;
+    let exception = match reason(fault) {
+        Some(reason) => refined(py, exception, reason)?,
+        None => exception,
+    };
     match errno(fault) {
         Some(errno) if exception.is_instance_of::<PyOSError>() => {
             exception.setattr("errno", errno)?;
@@ -150,6 +154,28 @@ pub(crate) fn exception<'py>(
         _ => {}
     }
     Ok(exception.cast_into()?)
+}
+
+/// Why there is no response, in the words of `_originals.py`.
+fn reason(fault: &Fault) -> Option<&'static str> {
+    match fault.failure()?.kind() {
+        FailureKind::Resolve => Some("resolve"),
+        FailureKind::Untrusted | FailureKind::Tls => Some("tls"),
+        FailureKind::ProxyAuthentication | FailureKind::Proxy => Some("proxy"),
+        FailureKind::Reset => Some("reset"),
+        _ => None,
+    }
+}
+
+/// For programs that were written for another package: the exception that it raises for this reason.
+fn refined<'py>(
+    py: Python<'py>,
+    exception: Bound<'py, PyAny>,
+    reason: &str,
+) -> PyResult<Bound<'py, PyAny>> {
+    py.import("everstream._originals")?
+        .getattr("refined")?
+        .call1((exception, reason))
 }
 
 fn of_response<'py>(
@@ -222,6 +248,16 @@ pub(crate) fn from_exception(error: PyErr, py: Python<'_>) -> PyResult<Fault> {
         let response = response(status, &value, error)?;
         return Ok(Fault::Redirect(response, RedirectProblem::BadLocation));
     }
+    if is_setup_error(py, &error) {
+        let is_final = match value.getattr("__cause__")?.cast::<PyBaseException>() {
+            Ok(cause) => is_mistake(cause)?,
+            Err(_) => true,
+        };
+        return Ok(match is_final {
+            true => Fault::Setup(error.into()),
+            false => Fault::Connect(error.into()),
+        });
+    }
     // A timeout is a connection error too. It isn't `Fault::ConnectTimeout`, nor is a read timeout
     // `Fault::ReadTimeout`: those have no place for the exception, which arrives as it is.
     if value.is_instance(&class(py, "ConnectError")?)? {
@@ -237,6 +273,12 @@ pub(crate) fn from_exception(error: PyErr, py: Python<'_>) -> PyResult<Fault> {
         });
     }
     Ok(Fault::Request(error.into()))
+}
+
+/// Whether a function of the user's for the request has raised an exception: nothing was sent.
+pub(crate) fn is_setup_error(py: Python<'_>, error: &PyErr) -> bool {
+    let class = class(py, "RequestSetupError");
+    class.is_ok_and(|class| error.value(py).is_instance(&class).unwrap_or(false))
 }
 
 /// On an exception that was raised before anything was sent.

@@ -21,7 +21,8 @@ pub(crate) fn object(
         _ if only_events => return Ok(None),
         Action::Comment(text) => Comment::object(py, text)?,
         Action::Start(start) => {
-            let headers = headers_to_python(py, &start.headers)?;
+            let headers = start.headers.as_ref();
+            let headers = headers.map(|it| headers_to_python(py, it)).transpose()?;
             let withheld = PyTuple::new(py, &start.withheld_headers)?;
             let arguments = (headers, start.status, start.url, withheld);
             py.import("everstream.actions")?

@@ -1,15 +1,16 @@
 //! `ConnectStrategy.http`: the settings of a request.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use everstream::{Attempt, HeaderScope};
-use pyo3::exceptions::PyTypeError;
+use everstream::{Attempt, BoxError, HeaderScope, HttpVersion};
+use http::HeaderValue;
+use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyMapping, PyString};
 
-use crate::convert::{duration, integer, text_or_bytes};
-use crate::fault::mark_unsent;
+use crate::awaited::Awaited;
+use crate::convert::{duration, text_or_bytes};
+use crate::fault::{from_exception, is_setup_error, mark_unsent};
 use crate::raised::Raised;
 
 /// A request over HTTP. It is immutable.
@@ -17,36 +18,48 @@ use crate::raised::Raised;
 pub(crate) struct Http {
     http: everstream::Http,
     pub(crate) url: String,
-    query_params: Option<Arc<Py<PyAny>>>,
-    pub(crate) read_timeout: Option<Duration>,
-    #[pyo3(get)]
-    pub(crate) max_event_size: Option<usize>,
+    callbacks: Arc<Callbacks>,
+}
+
+/// Python functions that are called before every attempt.
+struct Callbacks {
+    /// Returns pairs, or an awaitable of them.
+    fresh_headers: Option<Py<PyAny>>,
+    query_params: Option<Py<PyAny>>,
+    sensitive: Vec<String>,
+    /// The method of a request whose stream is resumed by another one.
+    method: String,
 }
 
 #[pymethods]
 impl Http {
-    /// `connect_timeout` of 0 is none; without it there is the engine's default.
+    /// `connect_timeout` of 0 is none; without it there is the engine's default. `certificates` are
+    /// trusted in addition to the system's, `identity` is a certificate and its key: all in PEM.
     #[new]
     #[pyo3(signature = (
-        url, *, headers, sensitive_headers, query_params, method, body, read_timeout,
-        connect_timeout, max_event_size, any_content_type, cookies
+        url, *, headers, fresh_headers, sensitive_headers, query_params, method, body,
+        connect_timeout, any_content_type, cookies, proxy, verify, certificates, identity, http2
     ))]
     #[allow(clippy::too_many_arguments)] // by keyword
     fn new(
         url: String,
         headers: Option<&Bound<'_, PyAny>>,
+        fresh_headers: Option<Py<PyAny>>,
         sensitive_headers: Option<&Bound<'_, PyAny>>,
         query_params: Option<Py<PyAny>>,
-        method: &str,
+        method: String,
         body: Option<&Bound<'_, PyAny>>,
-        read_timeout: Option<f64>,
         connect_timeout: Option<f64>,
-        max_event_size: Option<&Bound<'_, PyAny>>,
         any_content_type: bool,
         cookies: bool,
+        proxy: Option<String>,
+        verify: bool,
+        certificates: Option<Vec<u8>>,
+        identity: Option<(Vec<u8>, Vec<u8>)>,
+        http2: Option<bool>,
     ) -> PyResult<Self> {
         let mut http = everstream::Http::new(&url)
-            .method(method)
+            .method(&method)
             .header_scope(HeaderScope::All)
             .any_content_type(any_content_type)
             .cookies(cookies);
@@ -54,7 +67,7 @@ impl Http {
         for pair in pairs(headers)? {
             let (name, value) = pair?;
             let value = text_or_bytes(&format!("the value of the header {name:?}"), &value)?;
-            http = match sensitive.iter().any(|it| it.eq_ignore_ascii_case(&name)) {
+            http = match is_among(&sensitive, &name) {
                 true => http.sensitive_header(name, value),
                 false => http.header(name, value),
             };
@@ -66,19 +79,32 @@ impl Http {
             let limit = duration("connect_timeout", limit)?;
             http = http.connect_timeout(Some(limit).filter(|limit| !limit.is_zero()));
         }
-        let read_timeout = match read_timeout {
-            Some(limit) => Some(duration("read_timeout", limit)?).filter(|limit| !limit.is_zero()),
-            None => None,
-        };
-        let max_event_size = max_event_size
-            .map(|size| integer("max_event_size", "a number of bytes, 0 or more", size))
-            .transpose()?;
+        if let Some(proxy) = proxy {
+            http = http.proxy(proxy);
+        }
+        if !verify {
+            http = http.danger_accept_invalid_certs(true);
+        }
+        if let Some(pem) = certificates {
+            http = http.root_certificates(pem);
+        }
+        if let Some((certificate, key)) = identity {
+            http = http.client_certificate(certificate, key);
+        }
+        match http2 {
+            Some(true) => http = http.version(HttpVersion::Http2),
+            Some(false) => http = http.version(HttpVersion::Http1),
+            None => {}
+        }
         Ok(Http {
             http,
             url,
-            query_params: query_params.map(Arc::new),
-            read_timeout,
-            max_event_size,
+            callbacks: Arc::new(Callbacks {
+                fresh_headers,
+                query_params,
+                sensitive,
+                method: method.to_ascii_uppercase(),
+            }),
         })
     }
 
@@ -91,19 +117,76 @@ impl Http {
 impl Http {
     /// For a client whose exceptions go there.
     pub(crate) fn for_client(&self, raised: &Raised) -> everstream::Http {
-        let Some(query_params) = &self.query_params else {
+        let callbacks = &self.callbacks;
+        if callbacks.query_params.is_none() && callbacks.fresh_headers.is_none() {
             return self.http.clone();
-        };
-        let (query_params, raised) = (query_params.clone(), raised.clone());
+        }
+        let (callbacks, raised) = (callbacks.clone(), raised.clone());
         self.http.clone().before_attempt(move |attempt: Attempt| {
-            let (query_params, raised) = (query_params.clone(), raised.clone());
+            let (callbacks, raised) = (callbacks.clone(), raised.clone());
             async move {
-                Python::attach(|py| {
-                    let result = add_query(query_params.bind(py), attempt);
-                    result.map_err(|error| raised.cause(py, mark_unsent(py, error)))
-                })
+                let prepared = callbacks.prepare(attempt).await;
+                prepared.map_err(|error| Python::attach(|py| before_request(py, error, &raised)))
             }
         })
+    }
+}
+
+impl Callbacks {
+    async fn prepare(&self, mut attempt: Attempt) -> PyResult<Attempt> {
+        if let Some(fresh_headers) = &self.fresh_headers {
+            let called = Python::attach(|py| fresh_headers.call0(py))?;
+            let headers = Awaited::of(called)?.await?;
+            attempt = Python::attach(|py| self.add_headers(headers.bind(py), attempt))?;
+        }
+        if let Some(query_params) = &self.query_params {
+            attempt = Python::attach(|py| add_query(query_params.bind(py), attempt))?;
+        }
+        Ok(attempt)
+    }
+
+    /// Adds headers that replace all others of the same name.
+    fn add_headers(&self, headers: &Bound<'_, PyAny>, mut attempt: Attempt) -> PyResult<Attempt> {
+        // The GET that resumes a stream has its own `Accept`.
+        let resumes = attempt.method() != self.method;
+        let mut names: Vec<String> = Vec::new();
+        for pair in pairs(Some(headers))? {
+            let (name, value) = pair?;
+            let bytes = text_or_bytes(&format!("the value of the header {name:?}"), &value)?;
+            if resumes && name.eq_ignore_ascii_case("accept") {
+                continue;
+            }
+            let mut value = header_value(&name, &bytes)?;
+            value.set_sensitive(is_among(&self.sensitive, &name));
+            attempt = match is_among(&names, &name) {
+                true => attempt.header(&name, value),
+                false => attempt.set_header(&name, value),
+            };
+            names.push(name);
+        }
+        Ok(attempt)
+    }
+}
+
+fn is_among(names: &[String], name: &str) -> bool {
+    names.iter().any(|it| it.eq_ignore_ascii_case(name))
+}
+
+/// The value isn't shown in the error: it may be a secret.
+pub(crate) fn header_value(name: &str, value: &[u8]) -> PyResult<HeaderValue> {
+    HeaderValue::from_bytes(value).map_err(|_| {
+        PyValueError::new_err(format!(
+            "the value of the header {name:?} has control characters"
+        ))
+    })
+}
+
+/// What an exception of a function means that is called before the request.
+fn before_request(py: Python<'_>, error: PyErr, raised: &Raised) -> BoxError {
+    let error = mark_unsent(py, error);
+    match is_setup_error(py, &error) {
+        true => from_exception(error, py).map_or_else(Into::into, Into::into),
+        false => raised.cause(py, error),
     }
 }
 
@@ -120,11 +203,15 @@ fn add_query(query_params: &Bound<'_, PyAny>, mut attempt: Attempt) -> PyResult<
     Ok(attempt)
 }
 
-/// What the function returns: pairs, or a mapping; a list is more than one value.
+/// What the function returns: pairs, or a mapping.
 pub(crate) fn query_pairs(query_params: &Bound<'_, PyAny>) -> PyResult<Vec<(String, String)>> {
-    let params = query_params.call0()?;
+    texts_of_pairs(&query_params.call0()?)
+}
+
+/// Query parameters; a list is more than one value.
+pub(crate) fn texts_of_pairs(params: &Bound<'_, PyAny>) -> PyResult<Vec<(String, String)>> {
     let mut all = Vec::new();
-    for pair in pairs(Some(&params).filter(|params| !params.is_none()))? {
+    for pair in pairs(Some(params).filter(|params| !params.is_none()))? {
         let (name, value) = pair?;
         for value in texts(&value)? {
             all.push((name.clone(), value));

@@ -7,13 +7,13 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use everstream::{Connection, Fault};
+use everstream::{Connection, Fault, Headers};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 
-use crate::convert::headers_to_python;
+use crate::convert::{headers_to_python, idle_timeout};
 use crate::direct::{Closer, Direct, Readers};
 use crate::fault::exception;
 use crate::http::Http;
@@ -46,24 +46,24 @@ impl HttpClient {
         self.connector.is_repeatable
     }
 
-    #[pyo3(signature = (last_event_id, *, resume_with_get = false))]
+    #[pyo3(signature = (last_event_id, *, resume_with_get = false, read_timeout = None))]
     fn connect(
         &self,
         py: Python<'_>,
         last_event_id: Option<String>,
         resume_with_get: bool,
+        read_timeout: Option<f64>,
     ) -> PyResult<HttpStream> {
         let connector = &self.connector;
-        let connecting = connector.connect(py, last_event_id, resume_with_get)?;
+        let read_timeout = idle_timeout(read_timeout)?;
+        let connecting = connector.connect(py, last_event_id, resume_with_get, read_timeout)?;
         let runtime = runtime::handle()?;
         let result = self.connecting.begin(&runtime, connecting).wait(py)?;
         if let Some(error) = connector.raised.take() {
             return Err(error);
         }
         match result {
-            Some(Ok(connection)) => {
-                Ok(HttpStream::new(connection, connector.read_timeout, runtime))
-            }
+            Some(Ok(connection)) => Ok(HttpStream::new(connection, runtime)),
             Some(Err(fault)) => Err(PyErr::from_value(exception(py, &fault)?.into_any())),
             None => Err(closed(py)),
         }
@@ -82,7 +82,6 @@ pub(crate) struct HttpStream {
     start: everstream::Start,
     /// `None` when it is closed.
     connection: Arc<tokio::sync::Mutex<Option<Connection>>>,
-    read_timeout: Option<Duration>,
     /// A read whose wait an exception has ended is waited for again.
     reading: Mutex<Option<Pending<Option<Chunk>>>>,
     running: Running,
@@ -96,11 +95,10 @@ pub(crate) struct HttpStream {
 type Chunk = Result<Vec<u8>, Fault>;
 
 impl HttpStream {
-    fn new(connection: Connection, read_timeout: Option<Duration>, runtime: Handle) -> Self {
+    fn new(connection: Connection, runtime: Handle) -> Self {
         HttpStream {
             start: connection.start().clone(),
             connection: Arc::new(tokio::sync::Mutex::new(Some(connection))),
-            read_timeout,
             reading: Mutex::new(None),
             running: Running::default(),
             runtime,
@@ -118,24 +116,14 @@ impl HttpStream {
         Some(Direct {
             connection: self.connection.try_lock().ok()?.take()?,
             closer: self.closer.clone(),
-            read_timeout: self.read_timeout,
-            silence: None,
-            runtime: self.runtime.clone(),
         })
     }
 
     fn read(&self) -> Pending<Option<Chunk>> {
-        let (connection, limit) = (self.connection.clone(), self.read_timeout);
+        let connection = self.connection.clone();
         self.running.begin(&self.runtime, async move {
             let mut connection = connection.lock().await;
-            let next = connection.as_mut()?.next_chunk();
-            let chunk = match limit {
-                None => next.await,
-                Some(limit) => match tokio::time::timeout(limit, next).await {
-                    Ok(chunk) => chunk,
-                    Err(_) => return Some(Err(Fault::ReadTimeout(limit))),
-                },
-            };
+            let chunk = connection.as_mut()?.next_chunk().await;
             Some(chunk?.map(|bytes| bytes.as_ref().to_vec()))
         })
     }
@@ -145,7 +133,10 @@ impl HttpStream {
 impl HttpStream {
     #[getter]
     fn headers<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        headers_to_python(py, &self.start.headers)
+        match &self.start.headers {
+            Some(headers) => headers_to_python(py, headers),
+            None => headers_to_python(py, &Headers::default()),
+        }
     }
 
     #[getter]

@@ -9,6 +9,7 @@ use pyo3::prelude::*;
 
 use crate::fault::{message, new_error};
 use crate::http::Http;
+use crate::idle::IdleTimeouts;
 use crate::process::Process;
 use crate::raised::{Raised, lock};
 
@@ -18,7 +19,6 @@ pub(crate) struct HttpConnector {
     client: Mutex<Option<Box<dyn ConnectionClient>>>,
     pub(crate) is_repeatable: bool,
     pub(crate) raised: Raised,
-    pub(crate) read_timeout: Option<Duration>,
     pub(crate) process: Process,
 }
 
@@ -34,9 +34,8 @@ impl HttpConnector {
             .map_err(|error| PyValueError::new_err(message(&error)))?;
         Ok(HttpConnector {
             is_repeatable: client.is_repeatable(),
-            client: Mutex::new(Some(wrap(client))),
+            client: Mutex::new(Some(Box::new(IdleTimeouts(wrap(client))))),
             raised,
-            read_timeout: http.read_timeout,
             process: Process::current(),
         })
     }
@@ -47,11 +46,12 @@ impl HttpConnector {
         py: Python<'_>,
         last_event_id: Option<String>,
         resume_with_get: bool,
+        read_timeout: Option<Duration>,
     ) -> PyResult<ConnectFuture> {
         self.process.check("client")?;
         let mut request = ConnectRequest::default();
         request.last_event_id = last_event_id;
-        request.read_timeout = self.read_timeout;
+        request.read_timeout = read_timeout;
         request.resume_with_get = resume_with_get;
         match &mut *lock(&self.client) {
             Some(client) => Ok(client.connect(request)),

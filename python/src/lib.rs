@@ -7,6 +7,7 @@ mod action;
 mod async_client;
 mod async_http_client;
 mod async_source;
+mod awaited;
 mod client;
 mod connect;
 mod convert;
@@ -20,6 +21,7 @@ mod handout;
 mod http;
 mod http_client;
 mod http_connector;
+mod idle;
 mod log;
 mod process;
 mod raised;
@@ -31,6 +33,7 @@ mod settings;
 mod source;
 mod testing;
 mod wake;
+mod watch;
 
 use pyo3::prelude::*;
 
@@ -59,7 +62,7 @@ mod _native {
     #[pymodule_export]
     use super::http_client::{HttpClient, HttpStream};
     #[pymodule_export]
-    use super::request::Request;
+    use super::request::{Request, add_params};
     #[pymodule_export]
     use super::retry_delay::Backoff;
     #[pymodule_export]

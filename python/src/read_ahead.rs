@@ -25,15 +25,7 @@ impl ConnectionClient for ReadAhead {
         let connecting = self.0.connect(request);
         Box::pin(async move {
             let connection = connecting.await?;
-            let start = connection.start();
-            let (headers, response) = (start.headers.clone(), start.status.zip(start.url.clone()));
-            let (withheld, ending) = (start.withheld_headers.clone(), connection.ending());
-            let ahead = Connection::from_stream(Ahead::of(connection));
-            let ahead = ahead.with_withheld_headers(withheld).with_ending(ending);
-            Ok(match response {
-                Some((status, url)) => ahead.with_response(status, headers, url),
-                None => ahead.with_headers(headers),
-            })
+            Ok(with_stream(connection, Ahead::of))
         })
     }
 
@@ -48,6 +40,20 @@ impl ConnectionClient for ReadAhead {
     fn close(&mut self) {
         self.0.close();
     }
+}
+
+/// The connection with another stream, which is made of it.
+pub(crate) fn with_stream<S>(
+    connection: Connection,
+    stream_of: impl FnOnce(Connection) -> S,
+) -> Connection
+where
+    S: Stream<Item = Result<Vec<u8>, BoxError>> + Send + 'static,
+{
+    let (start, ending) = (connection.start().clone(), connection.ending());
+    Connection::from_stream(stream_of(connection))
+        .with_start(start)
+        .with_ending(ending)
 }
 
 #[derive(Default)]

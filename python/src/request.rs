@@ -13,7 +13,7 @@ use url::{Url, form_urlencoded};
 use crate::convert::text_or_bytes;
 use crate::exchange::Exchange;
 use crate::fault::mark_unsent;
-use crate::http::{pairs, query_pairs, sensitive_names};
+use crate::http::{header_value, pairs, query_pairs, sensitive_names, texts_of_pairs};
 
 /// All but the unreserved characters (RFC 3986, section 2.3).
 const QUOTED: &AsciiSet = &NON_ALPHANUMERIC
@@ -38,7 +38,7 @@ pub(crate) struct Request {
 
 #[pymethods]
 impl Request {
-    /// Of headers with the same name the last one counts.
+    /// Headers replace the defaults of the same name.
     #[new]
     #[pyo3(signature = (
         url, *, method, headers, sensitive_headers, query_params, has_body, follow_redirects,
@@ -71,18 +71,7 @@ impl Request {
         let mut all = HeaderMap::new();
         all.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
         all.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-        for pair in pairs(Some(headers))? {
-            let (name, value) = pair?;
-            let bytes = text_or_bytes(&format!("the value of the header {name:?}"), &value)?;
-            let mut value = header_value(&name, &bytes)?;
-            let name = header_name(&name)?;
-            if name == CONTENT_LENGTH || name == TRANSFER_ENCODING {
-                let problem = format!("the header {name:?} follows from the body: it can't be set");
-                return Err(PyValueError::new_err(problem));
-            }
-            value.set_sensitive(sensitive.contains(&name));
-            all.insert(name, value);
-        }
+        replace(&mut all, user_headers(headers, &sensitive)?);
         Ok(Request {
             request: exchange::Request {
                 method,
@@ -122,16 +111,27 @@ impl Request {
     /// asked for now.
     ///
     /// `client_headers` are those of the user's HTTP client. They are sent and withheld like those of
-    /// the request, which take precedence.
-    #[pyo3(signature = (last_event_id, *, resume_with_get = false, client_headers = Vec::new()))]
+    /// the request, which take precedence. `fresh_headers` replace the request's.
+    #[pyo3(signature = (
+        last_event_id, *, resume_with_get = false, client_headers = Vec::new(),
+        fresh_headers = None
+    ))]
     fn exchange(
         &self,
         py: Python<'_>,
         last_event_id: Option<&str>,
         resume_with_get: bool,
         client_headers: Vec<(Vec<u8>, Vec<u8>)>,
+        fresh_headers: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Exchange> {
         let mut request = self.request.clone();
+        if let Some(headers) = fresh_headers {
+            let fresh = user_headers(headers, &self.sensitive);
+            replace(
+                &mut request.headers,
+                fresh.map_err(|error| mark_unsent(py, error))?,
+            );
+        }
         self.add_missing(&mut request.headers, client_headers)?;
         if resume_with_get {
             request = request.resumed();
@@ -178,13 +178,32 @@ fn header_name(name: &str) -> PyResult<HeaderName> {
         .map_err(|_| PyValueError::new_err(format!("the name of a header can't be {name:?}")))
 }
 
-/// The value isn't shown in the error: it may be a secret.
-fn header_value(name: &str, value: &[u8]) -> PyResult<HeaderValue> {
-    HeaderValue::from_bytes(value).map_err(|_| {
-        PyValueError::new_err(format!(
-            "the value of the header {name:?} has control characters"
-        ))
-    })
+/// Headers that the user sets, checked.
+fn user_headers(headers: &Bound<'_, PyAny>, sensitive: &[HeaderName]) -> PyResult<HeaderMap> {
+    let mut all = HeaderMap::new();
+    for pair in pairs(Some(headers))? {
+        let (name, value) = pair?;
+        let bytes = text_or_bytes(&format!("the value of the header {name:?}"), &value)?;
+        let mut value = header_value(&name, &bytes)?;
+        let name = header_name(&name)?;
+        if name == CONTENT_LENGTH || name == TRANSFER_ENCODING {
+            let problem = format!("the header {name:?} follows from the body: it can't be set");
+            return Err(PyValueError::new_err(problem));
+        }
+        value.set_sensitive(sensitive.contains(&name));
+        _ = all.try_append(name, value);
+    }
+    Ok(all)
+}
+
+/// Headers replace those of the same name.
+fn replace(headers: &mut HeaderMap, by: HeaderMap) {
+    for name in by.keys() {
+        headers.remove(name);
+    }
+    for (name, value) in &by {
+        _ = headers.try_append(name, value.clone());
+    }
 }
 
 /// Every transport decodes gzip and deflate; the others depend on what is installed.
@@ -199,12 +218,30 @@ fn supported(names: &[String]) -> &'static [ContentCoding] {
     }
 }
 
-/// Adds what the function returns; a name replaces what the URL had under it. Everything else in the
-/// query stays as it was written.
+/// The URL with these query parameters. One that can't be parsed is returned as it is: it is an error
+/// wherever it is used.
+#[pyfunction]
+pub(crate) fn add_params(url: String, params: &Bound<'_, PyAny>) -> PyResult<String> {
+    let added = texts_of_pairs(params)?;
+    Ok(match Url::parse(&url) {
+        Ok(mut parsed) if !added.is_empty() => {
+            add_pairs(&added, &mut parsed);
+            parsed.into()
+        }
+        _ => url,
+    })
+}
+
+/// Adds what the function returns.
 fn add_query(query_params: &Bound<'_, PyAny>, url: &mut Url) -> PyResult<()> {
-    let added = query_pairs(query_params)?;
+    add_pairs(&query_pairs(query_params)?, url);
+    Ok(())
+}
+
+/// A name replaces what the URL had under it. Everything else in the query stays as it was written.
+fn add_pairs(added: &[(String, String)], url: &mut Url) {
     if added.is_empty() {
-        return Ok(());
+        return;
     }
     let is_replaced = |pair: &str| {
         let own = form_urlencoded::parse(pair.as_bytes()).next();
@@ -216,10 +253,9 @@ fn add_query(query_params: &Bound<'_, PyAny>, url: &mut Url) -> PyResult<()> {
         .filter(|pair| !pair.is_empty() && !is_replaced(pair))
         .map(str::to_owned)
         .collect();
-    for (name, value) in &added {
+    for (name, value) in added {
         let quote = |text| utf8_percent_encode(text, QUOTED);
         parts.push(format!("{}={}", quote(name), quote(value)));
     }
     url.set_query(Some(&parts.join("&")));
-    Ok(())
 }

@@ -139,14 +139,18 @@ impl Shared {
         }
     }
 
-    fn make_calls(&self) {
+    /// Calls Python, unless the interpreter is about to end.
+    pub(crate) fn with_python(&self, function: impl FnOnce(Python<'_>)) {
         let Ok(open) = self.open.read() else {
             return;
         };
-        if !*open {
-            return;
+        if *open {
+            Python::try_attach(function);
         }
-        Python::try_attach(|py| {
+    }
+
+    fn make_calls(&self) {
+        self.with_python(|py| {
             loop {
                 let waiting = {
                     let mut calls = lock(&self.calls);

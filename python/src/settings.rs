@@ -1,11 +1,11 @@
 //! The settings that both clients have.
 
-use std::time::Duration;
-
-use everstream::{Builder, LogLevel};
+use everstream::{Builder, Event, LogLevel, Oversize};
 use pyo3::prelude::*;
+use pyo3::types::PyString;
 
-use crate::convert::duration;
+use crate::action;
+use crate::convert::{duration, idle_timeout};
 use crate::fault::Shown;
 use crate::log::Log;
 use crate::raised::Raised;
@@ -17,8 +17,11 @@ pub(crate) struct Settings<'a, 'py> {
     pub(crate) retry_delay_reset_threshold: f64,
     pub(crate) error_strategy: &'a Bound<'py, PyAny>,
     pub(crate) last_event_id: Option<String>,
-    pub(crate) read_timeout: Option<Duration>,
+    pub(crate) read_timeout: Option<f64>,
     pub(crate) max_event_size: Option<usize>,
+    pub(crate) skip_oversize: bool,
+    /// The last event's data, or a function that recognises it.
+    pub(crate) until: Option<Bound<'py, PyAny>>,
     pub(crate) repeat_unsafe: bool,
     pub(crate) resume_with_get: bool,
     pub(crate) dispatch_unfinished: bool,
@@ -45,7 +48,7 @@ impl Settings<'_, '_> {
                 raised,
                 shown,
             ))
-            .read_timeout(self.read_timeout)
+            .read_timeout(idle_timeout(self.read_timeout)?)
             .repeat_unsafe(self.repeat_unsafe)
             .resume_with_get(self.resume_with_get)
             .dispatch_unfinished(self.dispatch_unfinished);
@@ -55,6 +58,15 @@ impl Settings<'_, '_> {
                 LogLevel::Warn => log.warning(&line),
             });
         }
+        if self.skip_oversize {
+            builder = builder.oversize(Oversize::Skip);
+        }
+        if let Some(until) = self.until {
+            builder = match until.cast::<PyString>() {
+                Ok(data) => builder.until(data.to_str()?),
+                Err(_) => builder.until_fn(is_last(until.unbind(), raised.clone())),
+            };
+        }
         if let Some(bytes) = self.max_event_size {
             builder = builder.max_event_size(bytes);
         }
@@ -62,5 +74,20 @@ impl Settings<'_, '_> {
             builder = builder.last_event_id(id);
         }
         Ok(builder)
+    }
+}
+
+/// Asks a function of Python's. If it raises an exception, the event isn't the last one, and is
+/// delivered after the exception.
+fn is_last(function: Py<PyAny>, raised: Raised) -> impl FnMut(&Event) -> bool {
+    move |event| {
+        let answer = Python::attach(|py| {
+            let event = action::Event::object(py, event.clone())?;
+            function.call1(py, (event,))?.is_truthy(py)
+        });
+        answer.unwrap_or_else(|error| {
+            raised.raise(error);
+            false
+        })
     }
 }

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
 use everstream::{
-    BoxError, ConnectFuture, ConnectRequest, Connection, ConnectionClient, Ending, Fault,
+    BoxError, ConnectFuture, ConnectRequest, Connection, ConnectionClient, Ending, Fault, Start,
 };
 use futures_core::Stream;
 use pyo3::exceptions::{PyException, PyTypeError};
@@ -22,6 +22,7 @@ use crate::direct::Direct;
 use crate::fault::{from_base_exception, from_exception};
 use crate::http_client::HttpStream;
 use crate::raised::{Raised, lock};
+use crate::watch::Watch;
 
 /// A `ConnectionClient` of Python's.
 pub(crate) struct Source {
@@ -48,6 +49,28 @@ impl Opened {
             self.result.call_method0(py, "close")?;
         }
         Ok(())
+    }
+
+    /// Whether it was closed, by the engine or by the program.
+    fn is_closed(&self, py: Python<'_>) -> bool {
+        self.closed.load(Ordering::Acquire) || self.says(py, "_closed")
+    }
+
+    /// What the end of its stream proves. If it was closed: nothing.
+    fn ending(&self) -> Ending {
+        let is_complete =
+            Python::try_attach(|py| self.says(py, "_proves_end") && !self.is_closed(py));
+        match is_complete {
+            Some(true) => Ending::Complete,
+            _ => Ending::Unproven,
+        }
+    }
+
+    /// Only a `ConnectionResult` has these attributes.
+    fn says(&self, py: Python<'_>, name: &str) -> bool {
+        let said = self.result.bind(py).getattr_opt(name);
+        let said = said.and_then(|said| said.map_or(Ok(false), |said| said.is_truthy()));
+        said.unwrap_or_default()
     }
 }
 
@@ -114,6 +137,7 @@ impl Source {
             true => "resume_with_get",
             false => "connect",
         };
+        let read_timeout = request.read_timeout;
         let arguments = (request.last_event_id,);
         let result = self.client.call_method1(py, method, arguments)?;
         if !result.bind(py).hasattr("stream")? {
@@ -136,7 +160,7 @@ impl Source {
                 }
             }
         };
-        let (chunks, describe) = match Self::parts(result.bind(py)) {
+        let (chunks, start) = match Self::parts(result.bind(py)) {
             Ok(parts) => parts,
             Err(error) => {
                 if let Err(on_top) = opened.close(py) {
@@ -148,22 +172,39 @@ impl Source {
         *lock(&self.opened) = Some(opened.clone());
         let connection = match chunks {
             Bytes::Direct(direct) => {
-                let ending = direct.connection.ending();
-                Connection::from_stream(direct).with_ending(ending)
+                let (closer, ending) = (direct.closer.clone(), direct.connection.ending());
+                Connection::from_stream(direct).with_ending_fn(move || match closer.is_closed() {
+                    true => Ending::Unproven,
+                    false => ending,
+                })
             }
-            Bytes::Python(iterator) => Connection::from_stream(Chunks {
-                iterator,
-                opened,
-                raised: self.raised.clone(),
-            }),
+            Bytes::Python(iterator) => {
+                let watch = match read_timeout {
+                    Some(limit) => {
+                        let (opened, raised) = (opened.clone(), self.raised.clone());
+                        let close = move |py: Python<'_>| {
+                            if let Err(error) = opened.close(py) {
+                                raised.raise(error);
+                            }
+                        };
+                        Some(Watch::new(py, limit, close)?)
+                    }
+                    None => None,
+                };
+                Connection::from_stream(Chunks {
+                    iterator,
+                    opened: opened.clone(),
+                    watch,
+                    raised: self.raised.clone(),
+                })
+                .with_ending_fn(move || opened.ending())
+            }
         };
-        Ok(describe(connection).with_closer(closer))
+        Ok(connection.with_start(start).with_closer(closer))
     }
 
-    /// The chunks, and what adds the response's status, headers and URL to their connection.
-    fn parts<'py>(
-        result: &Bound<'py, PyAny>,
-    ) -> PyResult<(Bytes, impl FnOnce(Connection) -> Connection + use<>)> {
+    /// The chunks, and what is known of the response.
+    fn parts(result: &Bound<'_, PyAny>) -> PyResult<(Bytes, Start)> {
         let part = |name| -> PyResult<_> {
             let part = result.getattr_opt(name)?;
             Ok(part.filter(|part| !part.is_none()))
@@ -174,34 +215,16 @@ impl Source {
             Some(direct) => Bytes::Direct(direct),
             None => Bytes::Python(stream.try_iter()?.unbind()),
         };
-        let headers = match part("headers")? {
-            Some(headers) => headers_from_python(&headers)?,
-            None => everstream::Headers::default(),
-        };
-        let status: Option<u16> = part("status")?
-            .as_ref()
-            .map(status_from_python)
-            .transpose()?;
-        let url: Option<String> = part("url")?.map(|it| it.extract()).transpose()?;
-        let withheld: Vec<String> = match part("withheld_headers")? {
-            Some(names) => names.extract()?,
-            None => Vec::new(),
-        };
-        // That of `_urllib3`.
-        let proves_end = match part("_proves_end")? {
-            Some(proves_end) => proves_end.is_truthy()?,
-            None => false,
-        };
-        Ok((chunks, move |connection: Connection| {
-            let mut connection = connection.with_withheld_headers(withheld);
-            if proves_end {
-                connection = connection.with_ending(Ending::Complete);
-            }
-            match status {
-                Some(status) => connection.with_response(status, headers, url.unwrap_or_default()),
-                None => connection.with_headers(headers),
-            }
-        }))
+        let mut start = Start::default();
+        let headers = part("headers")?;
+        start.headers = headers.as_ref().map(headers_from_python).transpose()?;
+        let status = part("status")?;
+        start.status = status.as_ref().map(status_from_python).transpose()?;
+        start.url = part("url")?.map(|url| url.extract()).transpose()?;
+        if let Some(names) = part("withheld_headers")? {
+            start.withheld_headers = names.extract()?;
+        }
+        Ok((chunks, start))
     }
 }
 
@@ -262,6 +285,8 @@ impl ConnectionClient for SourceClient {
 struct Chunks {
     iterator: Py<PyIterator>,
     opened: Arc<Opened>,
+    /// There is a read timeout.
+    watch: Option<Watch>,
     raised: Raised,
 }
 
@@ -269,18 +294,22 @@ impl Stream for Chunks {
     type Item = Result<Vec<u8>, BoxError>;
 
     fn poll_next(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if let Some(watch) = &self.watch {
+            watch.begin();
+        }
         let item = Python::attach(|py| match self.next(py) {
             Ok(chunk) => chunk.map(Ok),
             // The closer has woken it: this is how it says so.
-            Err(error)
-                if self.opened.closed.load(Ordering::Acquire)
-                    && error.is_instance_of::<PyException>(py) =>
-            {
+            Err(error) if self.opened.is_closed(py) && error.is_instance_of::<PyException>(py) => {
                 None
             }
             Err(error) => Some(Err(self.raised.cause(py, error))),
         });
-        Poll::Ready(item)
+        let late = self.watch.as_ref().filter(|watch| watch.end());
+        Poll::Ready(match (item, late) {
+            (None, Some(watch)) => Some(Err(Fault::ReadTimeout(watch.limit).into())),
+            (item, _) => item,
+        })
     }
 }
 

@@ -44,8 +44,10 @@ def runner(request: pytest.FixtureRequest) -> Run:
 def test_the_signature_is_that_of_the_sync_client() -> None:
     own, sync = inspect.signature(AsyncSSEClient), inspect.signature(SSEClient)
     assert list(own.parameters) == list(sync.parameters)
-    for name in list(own.parameters)[1:]:
+    # The first one is a strategy, and the last one what is passed on to it.
+    for name in list(own.parameters)[1:-1]:
         assert own.parameters[name] == sync.parameters[name]
+    assert own.parameters["request"].kind == inspect.Parameter.VAR_KEYWORD
     for name in ("start", "interrupt", "close"):
         assert inspect.iscoroutinefunction(getattr(AsyncSSEClient, name))
 
@@ -453,10 +455,10 @@ def test_a_task_that_waits_can_be_made_of_the_next_event(server: SSEServer) -> N
     async def main() -> None:
         async with AsyncSSEClient(server.url()) as client:
             events = client.events
-            first: asyncio.Task[Event] = asyncio.create_task(events.__anext__())  # type: ignore[arg-type]
+            first: asyncio.Task[Event] = asyncio.create_task(events.__anext__())
             assert (await first).data == "a"
             # One that never ran has taken nothing.
-            second: asyncio.Task[Event] = asyncio.create_task(events.__anext__())  # type: ignore[arg-type]
+            second: asyncio.Task[Event] = asyncio.create_task(events.__anext__())
             second.cancel()
             await until(second.done)
             assert (await anext(events)).data == "b"
@@ -471,9 +473,23 @@ def test_an_iterator_that_is_closed_is_over_and_the_client_is_not(
 
     async def main() -> None:
         async with client_of(server) as client:
-            async with contextlib.aclosing(client.events) as events:  # type: ignore[type-var]
+            async with contextlib.aclosing(client.events) as events:
                 assert (await anext(events)).data == "a"
             assert await collect(events) == []
             assert (await anext(client.events)).data == "b"
+
+    run(main())
+
+
+def test_a_client_iterates_over_its_events(server: SSEServer, client_of: Client) -> None:
+    server.enqueue(Reply.stream().comment("hi").event("a").event("b").event("c"))
+
+    async def main() -> None:
+        async with client_of(server) as client:
+            async for event in client:
+                assert event.data == "a"
+                break
+            assert (await anext(aiter(client))).data == "b"
+            assert [event.data async for event in client] == ["c"]
 
     run(main())

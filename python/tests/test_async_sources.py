@@ -76,6 +76,54 @@ def test_a_start_has_the_headers_of_the_result() -> None:
     run(main())
 
 
+@pytest.mark.parametrize("status", [None, 200])
+@pytest.mark.parametrize("headers", [None, {}])
+def test_a_start_has_what_the_result_has_and_nothing_else(
+    status: int | None, headers: dict[str, str] | None
+) -> None:
+    async def main(url: str | None) -> None:
+        async def connect(_: str | None) -> AsyncConnectionResult:
+            return AsyncConnectionResult(chunks_of([]), None, headers, status=status, url=url)
+
+        async with AsyncSSEClient(AsyncScripted(connect)) as client:
+            start = await anext(client.all)
+        assert isinstance(start, Start)
+        assert (start.status, start.url) == (status, url)
+        assert (start.headers is None) is (headers is None)
+        assert not start.headers
+
+    for url in (None, "unix:/feed"):
+        run(main(url))
+
+
+def test_an_interruption_reaches_the_client_after_its_connection() -> None:
+    done: list[str] = []
+
+    class Interruptible(AsyncConnectStrategy, AsyncConnectionClient):
+        def create_client(self, logger: logging.Logger) -> AsyncConnectionClient:
+            return self
+
+        async def connect(self, last_event_id: str | None) -> AsyncConnectionResult:
+            return AsyncConnectionResult(
+                chunks_of([b"data: a\n\n"]), lambda: done.append("connection")
+            )
+
+        async def interrupt(self) -> None:
+            done.append("interrupt")
+
+        async def close(self) -> None:
+            done.append("close")
+
+    async def main() -> None:
+        async with AsyncSSEClient(Interruptible()) as client:
+            assert (await anext(client.events)).data == "a"
+            await client.interrupt()
+            assert done == ["connection", "interrupt"]
+        assert done == ["connection", "interrupt", "close"]
+
+    run(main())
+
+
 def test_all_code_of_a_connection_runs_in_one_task(loop_kind: str) -> None:
     tasks: list[asyncio.Task[Any] | None] = []
     variable: contextvars.ContextVar[int] = contextvars.ContextVar("variable")

@@ -223,7 +223,7 @@ def test_a_loop_that_is_closed_while_a_read_waits_leaves_no_noise(
     # Stepped by hand: a task that the loop left behind would be noise of the test's own.
     async def begin() -> None:
         reading = events.__anext__()
-        reading.send(None)  # type: ignore[attr-defined]
+        reading.send(None)
         pending.append(reading)
 
     pending: list[object] = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import inspect
 import threading
+import typing
 from collections.abc import Iterator
 
 import pytest
@@ -28,9 +29,14 @@ def test_the_signature_is_that_of_the_reference() -> None:
         "error_strategy": None,
         "last_event_id": None,
         "logger": None,
+        "read_timeout": None,
+        "max_event_size": None,
+        "oversize": "fail",
+        "until": None,
         "repeat_unsafe": False,
         "resume_with_get": False,
         "dispatch_unfinished": False,
+        "request": inspect.Parameter.empty,
     }
     ours = [parameters["repeat_unsafe"], parameters["resume_with_get"]]
     assert {parameter.kind for parameter in ours} == {inspect.Parameter.KEYWORD_ONLY}
@@ -339,7 +345,22 @@ def test_a_preset_that_was_used_elsewhere_begins_where_it_is() -> None:
 def test_an_iterator_that_is_closed_is_over_and_the_client_is_not(server: SSEServer) -> None:
     server.enqueue(Reply.stream().event("a").event("b").stall())
     with SSEClient(server.url()) as client:
-        with contextlib.closing(client.events) as events:  # type: ignore[type-var]
+        with contextlib.closing(client.events) as events:
             assert next(events).data == "a"
         assert list(events) == []
         assert next(client.events).data == "b"
+
+
+def test_a_client_iterates_over_its_events(server: SSEServer) -> None:
+    server.enqueue(Reply.stream().comment("hi").event("a").event("b").event("c"))
+    with SSEClient(server.url()) as client:
+        for event in client:
+            assert event.data == "a"
+            break
+        assert next(iter(client)).data == "b"
+        assert [event.data for event in client] == ["c"]
+
+
+def test_an_iterator_can_be_named_in_annotations() -> None:
+    hints = typing.get_type_hints(SSEClient.__iter__)
+    assert typing.get_args(hints["return"]) == (Event,)

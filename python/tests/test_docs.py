@@ -37,6 +37,14 @@ def log() -> list[Reply]:
     return [stream().resume(feed), stream().resume(feed)]
 
 
+def chat(*contents: str) -> Reply:
+    """An answer whose deltas have these contents."""
+    reply = stream()
+    for content in contents:
+        reply = reply.event('{"choices": [{"delta": {"content": %s}}]}' % content)  # noqa: UP031
+    return reply.event('{"choices": [{"delta": {}, "finish_reason": "stop"}]}')
+
+
 SCRIPTS: dict[str, Callable[[], list[Reply]]] = {
     "/news": lambda: [stream().event("hello", id="1").event("7.50", event="price", id="2")],
     "/feed": lambda: [
@@ -50,9 +58,7 @@ SCRIPTS: dict[str, Callable[[], list[Reply]]] = {
     "/who": lambda: [stream().event("sent Bearer 1"), stream().event("sent Bearer 2")],
     "/quiet": lambda: [stream().stall()],
     "/log": log,
-    "/chat": lambda: [
-        stream().event('{"text": "Rayleigh "}').event('{"text": "scattering."}').event("[DONE]")
-    ],
+    "/chat": lambda: [chat("null", '"Rayleigh "', '[{"type": "text", "text": "scattering."}, {}]')],
 }
 
 ASKED: dict[str, tuple[Callable[[Request], object], list[object]]] = {
@@ -106,6 +112,29 @@ def test_a_block_prints_what_is_shown(
     if path in ASKED:
         seen, expected = ASKED[path]
         assert [seen(request) for request in sse_server.requests] == expected
+
+
+ANSWERS: dict[str, tuple[Reply, str]] = {
+    "done": (stream().event('{"choices": null}').event("[DONE]").stall(), ""),
+    "no delta": (stream().event('{"choices": [{"delta": null}]}').event("[DONE]"), ""),
+    "cut": (stream().event('{"choices": [{"delta": {"content": "a"}}]}'), "EOFError"),
+    "reset": (stream().event('{"choices": []}').reset(), "ReadError"),
+    "error": (stream().event('{"error": {"message": "overloaded"}}'), "RuntimeError: .*overloaded"),
+    "event: error": (stream().event("overloaded", event="error"), "RuntimeError: overloaded"),
+}
+
+
+@pytest.mark.parametrize("shape", ANSWERS)
+def test_the_block_about_llms_takes_every_shape_of_an_answer(
+    shape: str, sse_server: SSEServer
+) -> None:
+    reply, problem = ANSWERS[shape]
+    sse_server.enqueue(reply)
+    (code,) = [code for code, _ in blocks() if script(code) == "/chat"]
+    code = code.replace(SITE, sse_server.url("/").rstrip("/"))
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=50)
+    assert (done.returncode == 0) is (problem == ""), done.stderr
+    assert re.search(problem, done.stderr.splitlines()[-1] if done.stderr else "")
 
 
 def test_every_block_is_found() -> None:

@@ -124,6 +124,83 @@ def test_an_answer_is_printed_up_to_done(sse_server: SSEServer) -> None:
     assert json.loads(request.body)["messages"] == [{"role": "user", "content": "Why?"}]
 
 
+def delta(content: object = None, finish_reason: str | None = None) -> str:
+    choice = {"delta": {"content": content}, "finish_reason": finish_reason}
+    return json.dumps({"choices": [choice]})
+
+
+MISTRAL = [{"type": "text", "text": "Ray"}, {"type": "reference", "reference_ids": [1]}]
+
+WHOLE: dict[str, Reply] = {
+    "null content": Reply.stream().event(delta(None)).event(delta("Ray")).event("[DONE]"),
+    "no content": Reply.stream().event('{"choices": [{"delta": {}}]}').event(delta("Ray"))
+    .event("[DONE]"),
+    "no delta": Reply.stream().event('{"choices": [{"index": 0, "delta": null}]}')
+    .event(delta("Ray")).event("[DONE]"),
+    "an array": Reply.stream().event(delta(MISTRAL)).event("[DONE]"),
+    "usage": Reply.stream().event(delta("Ray")).event('{"choices": [], "usage": {}}')
+    .event('{"choices": null}').event("[DONE]"),
+    "no [DONE]": Reply.stream().event(delta("Ray")).event(delta(None, "stop")).end(),
+    "no [DONE], text with the reason": Reply.stream().event(delta("Ray", "stop")).end(),
+    "a null error": Reply.stream().event(delta("Ray")).event('{"error": null, "choices": []}')
+    .event("[DONE]"),
+    "a stream that stays open": Reply.stream().event(delta("Ray")).event("[DONE]").stall(),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("shape", WHOLE)
+def test_a_whole_answer_is_printed_whatever_its_shape(shape: str, sse_server: SSEServer) -> None:
+    sse_server.enqueue(WHOLE[shape])
+    with running("llm.py", sse_server.url(), "Why?") as program:
+        assert program.says() == "Ray"
+        assert program.ends() == 0
+        assert program.err.empty()
+
+
+OVERLOADED = '{"error": {"message": "overloaded", "code": 529}}'
+
+FAILED: dict[str, tuple[Reply, str]] = {
+    "an error in data": (Reply.stream().event(OVERLOADED), "overloaded"),
+    "an error, then [DONE]": (Reply.stream().event(OVERLOADED).event("[DONE]"), "overloaded"),
+    "an error with choices": (
+        Reply.stream().event('{"error": {"message": "overloaded"}, "choices": []}'), "overloaded"
+    ),
+    "an error that is text": (Reply.stream().event('{"error": "overloaded"}'), "overloaded"),
+    "event: error": (Reply.stream().event(OVERLOADED, event="error"), "overloaded"),
+    "event: error without the key": (
+        Reply.stream().event('{"message": "overloaded"}', event="error"), "overloaded"
+    ),
+    "event: error that is no JSON": (Reply.stream().event("overloaded", event="error"), "overload"),
+    "data that is no JSON": (Reply.stream().event("overloaded"), "overloaded"),
+    "cut before an end": (Reply.stream().event(delta("a")).end(), "before the answer was complete"),
+    "cut within an event": (Reply.stream().send('data: {"choi').end(), "before the answer was"),
+    "the length": (
+        Reply.stream().event(delta("a")).event(delta(None, "length")).event("[DONE]"), "maximum"
+    ),
+    "no event at all": (Reply.stream().send(OVERLOADED), "overloaded"),
+    "a JSON response": (
+        Reply.status(200).header("Content-Type", "application/json").send(OVERLOADED), "overloaded"
+    ),
+    "a reset": (
+        Reply.stream().event(delta("a")).event(delta(None, "stop")).reset(), "reset the connection"
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("shape", FAILED)
+def test_an_answer_that_fails_is_an_error_whatever_its_shape(
+    shape: str, sse_server: SSEServer
+) -> None:
+    reply, reason = FAILED[shape]
+    sse_server.enqueue(reply)
+    with running("llm.py", sse_server.url(), "Why?") as program:
+        assert program.ends() == 1
+        complaint = program.complains() or program.complains()
+        assert reason in complaint
+        assert "Traceback" not in complaint
+    assert sse_server.request_count == 1
+
+
 @pytest.mark.parametrize("broken", ["end", "reset"])
 def test_an_answer_that_breaks_off_is_told_and_not_asked_for_again(
     broken: str, sse_server: SSEServer

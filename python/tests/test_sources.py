@@ -59,6 +59,21 @@ def test_a_start_has_the_headers_of_the_result() -> None:
     assert start.headers["x-server"] == "mine"
 
 
+@pytest.mark.parametrize("status", [None, 200])
+@pytest.mark.parametrize("headers", [None, {}])
+def test_a_start_has_what_the_result_has_and_nothing_else(
+    status: int | None, headers: dict[str, str] | None
+) -> None:
+    for url in (None, "unix:/feed"):
+        result = ConnectionResult(iter([]), None, headers, status=status, url=url)
+        with SSEClient(Scripted(lambda _, result=result: result)) as client:  # type: ignore[misc]
+            start = next(client.all)
+        assert isinstance(start, Start)
+        assert (start.status, start.url) == (status, url)
+        assert (start.headers is None) is (headers is None)
+        assert not start.headers
+
+
 def test_all_of_python_runs_in_the_thread_that_reads() -> None:
     threads: list[int] = []
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import urllib3
 
-from conftest import Background
+from conftest import LIMIT, Background
 from everstream import SSEClient
 from everstream.config import ConnectStrategy, ErrorStrategy, RetryDelayStrategy
 from everstream.errors import (
@@ -124,6 +124,34 @@ def test_silence_by_a_timeout_of_urllib3_is_a_read_timeout(server: SSEServer) ->
             next(reading)
 
 
+def test_the_read_timeout_of_the_stream_is_not_that_of_the_socket(
+    server: SSEServer, pool: urllib3.PoolManager
+) -> None:
+    """The engine measures silence in the stream."""
+    made: list[urllib3.connection.HTTPConnection] = []
+    limits: list[float | None] = []
+
+    class Recorded(urllib3.connection.HTTPConnection):
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            super().__init__(*arguments, **options)
+            made.append(self)
+
+        def getresponse(self) -> Any:
+            limits.append(self.sock.gettimeout())
+            return super().getresponse()
+
+    class Pool(urllib3.connectionpool.HTTPConnectionPool):
+        ConnectionCls = Recorded
+
+    pool.pool_classes_by_scheme = {"http": Pool}
+    server.otherwise(Reply.stream().event("x").stall())
+    with SSEClient(server.url(), pool=pool, read_timeout=LIMIT) as client:
+        next(client.events)
+        (connection,) = made
+        limits.append(connection.sock.gettimeout())
+    assert limits == [LIMIT, None]
+
+
 def test_half_a_response_head_is_a_request_error(server: SSEServer) -> None:
     server.otherwise(Reply.raw("HTTP/1.1 2"))
     with (
@@ -219,3 +247,12 @@ def test_without_urllib3_the_error_names_the_extra() -> None:
     assert run.returncode == 1
     assert run.stderr.splitlines()[-1].startswith("ImportError")
     assert "everstream[urllib3]" in run.stderr.splitlines()[-1]
+
+
+def test_a_refused_connection_is_no_timeout(server: SSEServer) -> None:
+    server.stop()
+    connect = ConnectStrategy.http(server.url(), urllib3_request_options={})
+    with SSEClient(connect) as client, pytest.raises(ConnectError) as raised:
+        client.start()
+    assert type(raised.value) is ConnectError
+    assert "in time" not in str(raised.value)

@@ -1,5 +1,7 @@
 //! Debian packages, for what is tested against programs of others.
 
+use std::ffi::OsStr;
+use std::fs;
 use std::path::Path;
 use std::process::Command;
 
@@ -7,6 +9,28 @@ use crate::sh;
 
 /// Of the package redis-server.
 pub(crate) const REDIS: &str = "/usr/bin/redis-server";
+
+/// What the tests of the relay start, unless it is there: in the path, or where Debian puts it.
+pub(crate) fn engines(log: &Path) -> sh::Outcome {
+    let in_path = |program: &OsStr| sh::capture(Command::new(program).arg("--version")).is_ok();
+    let mut wanted = vec![
+        (REDIS, "redis-server"),
+        ("/usr/sbin/nats-server", "nats-server"),
+    ];
+    wanted.retain(|(file, _)| !in_path(Path::new(file).file_name().unwrap_or_default()));
+    if !in_path("postgres".as_ref()) && !has_postgres() {
+        // The file depends on the version.
+        wanted.push(("/usr/lib/postgresql/VERSION/bin/postgres", "postgresql"));
+    }
+    install(&wanted, log)
+}
+
+/// Debian has a folder for each version, which its clients use too.
+fn has_postgres() -> bool {
+    let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten();
+    let mut versions = versions.filter_map(Result::ok);
+    versions.any(|version| version.path().join("bin/postgres").exists())
+}
 
 /// Installs the packages of which a file is missing: pairs of a file and its package.
 pub(crate) fn install(wanted: &[(&str, &str)], log: &Path) -> sh::Outcome {

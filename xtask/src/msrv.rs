@@ -5,37 +5,59 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use crate::published::{self, RUST_VERSION as VERSION};
+use crate::published::{self, NEWER_RUST, RUST_VERSION as VERSION};
 use crate::{hack, sh};
 
 pub(crate) fn run(args: &[String]) -> sh::Outcome {
     sh::no_arguments("msrv", args)?;
     // Finds a crate that states another version.
-    published::crates()?;
+    let crates = published::crates()?;
     let folder = sh::target()?.join("msrv");
     // Not `cargo hack --rust-version`: it needs a toolchain that rustup knows as `1.85`, and rustup
     // links no other one under such a name.
-    let toolchain = toolchain(&folder)?;
+    let oldest = toolchain(&folder)?;
     for features in ["--all-features", "--no-default-features"] {
         let mut check = hack::published("check")?;
-        check.arg(features).envs(toolchain.clone());
+        for newer in NEWER_RUST {
+            check.args(["--exclude", newer]);
+        }
+        check.arg(features).envs(oldest.clone());
+        sh::run(check.env("CARGO_TARGET_DIR", folder.join("build")))?;
+    }
+    for newer in crates.iter().filter(|it| it.rust_version != VERSION) {
+        let (name, version) = (&newer.name, &newer.rust_version);
+        let Some(toolchain) = installed(version) else {
+            println!("{name} NOT CHECKED: rustup toolchain install {version}");
+            continue;
+        };
+        let mut check = hack::hack()?;
+        check.args(["check", "--package", name, "--locked"]);
+        check.envs(toolchain);
         sh::run(check.env("CARGO_TARGET_DIR", folder.join("build")))?;
     }
     println!("msrv: ok");
     Ok(())
 }
 
-/// The variables by which cargo-hack finds that toolchain.
-fn toolchain(folder: &Path) -> sh::Outcome<Vec<(&'static str, OsString)>> {
+/// The variables by which cargo-hack finds a toolchain that rustup has.
+fn installed(version: &str) -> Option<Vec<(&'static str, OsString)>> {
     let rustup = |program| {
         let mut which = Command::new("rustup");
-        which.args(["which", "--toolchain", VERSION, program]);
+        which.args(["which", "--toolchain", version, program]);
         // Without this, asking for a toolchain would install it.
-        sh::capture(which.env("RUSTUP_AUTO_INSTALL", "0"))
+        sh::capture(which.env("RUSTUP_AUTO_INSTALL", "0")).ok()
     };
-    if let (Ok(cargo), Ok(rustc)) = (rustup("cargo"), rustup("rustc")) {
-        let variable = |name, path: String| (name, path.trim().into());
-        return Ok(vec![variable("CARGO", cargo), variable("RUSTC", rustc)]);
+    let variable = |name, path: String| (name, path.trim().into());
+    Some(vec![
+        variable("CARGO", rustup("cargo")?),
+        variable("RUSTC", rustup("rustc")?),
+    ])
+}
+
+/// The same for the oldest one, which is downloaded if rustup doesn't have it.
+fn toolchain(folder: &Path) -> sh::Outcome<Vec<(&'static str, OsString)>> {
+    if let Some(toolchain) = installed(VERSION) {
+        return Ok(toolchain);
     }
     let root = folder.join(format!("rust-{VERSION}"));
     if !root.exists() {

@@ -3,14 +3,13 @@
 
 use std::ffi::OsString;
 
-use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{Arg, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::check::CheckArgs;
 use crate::completions::CompletionsArgs;
 use crate::curl;
 use crate::cursor::CursorArgs;
 use crate::exec::ExecArgs;
-use crate::exit;
 use crate::jq;
 use crate::man::ManArgs;
 use crate::output::OutputArgs;
@@ -22,21 +21,23 @@ use crate::request::RequestArgs;
 use crate::select::SelectArgs;
 use crate::serve::ServeArgs;
 use crate::top::TopArgs;
+use crate::usage::{self, Instead};
 
-/// Follows an event stream (Server-Sent Events) for as long as it takes.
+/// Follow an event stream (Server-Sent Events) and print its events.
 ///
-/// It reconnects when the connection is lost and resumes after the last event that came. Events go
-/// to standard output: readable on a terminal, one JSON object per line otherwise. What happens to
-/// the connection goes to standard error.
+/// It reconnects when the connection is lost, and resumes after the last event. Events go to standard
+/// output: readable on a terminal, one JSON object per line otherwise. Messages about the connection
+/// go to standard error.
 #[derive(Debug, Parser)]
 #[command(
     name = "everstream",
     version,
     args_conflicts_with_subcommands = true,
-    arg_required_else_help = true,
     // The last one counts, so that an alias of a shell can be overruled.
     args_override_self = true,
-    after_help = exit::HELP,
+    before_help = usage::EXAMPLES,
+    before_long_help = usage::EXAMPLES,
+    after_help = usage::MORE,
 )]
 struct Cli {
     #[command(subcommand)]
@@ -46,7 +47,18 @@ struct Cli {
 /// All of it: the options of `follow` stand at the top too.
 pub(crate) fn definition() -> clap::Command {
     // Flattened options in an `Option` would do it, but clap sees only those that aren't nested.
-    FollowArgs::augment_args(Cli::command()).subcommand_negates_reqs(true)
+    FollowArgs::augment_args(Cli::command())
+        .subcommand_negates_reqs(true)
+        .mut_args(describe_url)
+        .mut_subcommand("follow", |follow| follow.mut_args(describe_url))
+}
+
+/// `follow` reads files too.
+fn describe_url(argument: Arg) -> Arg {
+    match argument.get_id() == "url" {
+        true => argument.help(usage::FOLLOW_URL),
+        false => argument,
+    }
 }
 
 /// Without subcommands that aren't for people: scripts of shells name hidden ones too.
@@ -60,14 +72,14 @@ pub(crate) fn offered() -> clap::Command {
 /// What is to be done.
 pub(crate) fn parse(
     args: impl IntoIterator<Item: Into<OsString> + Clone>,
-) -> clap::error::Result<Command> {
+) -> Result<Command, Instead> {
     let args: Vec<OsString> = args.into_iter().map(Into::into).collect();
+    usage::before_parsing(&args)?;
     let headers = takes_headers(args.get(1));
-    let name = args.get(1).cloned();
-    let matches = match definition().try_get_matches_from(args) {
+    let matches = match definition().try_get_matches_from(&args) {
         Err(error) if headers => {
-            let error = curl::explain(error, subcommand(name.as_ref()));
-            return Err(hide_stray_value(error));
+            let error = curl::explain(error, subcommand(args.get(1)));
+            return Err(without_stray_value(error, &args));
         }
         matches => matches?,
     };
@@ -75,7 +87,7 @@ pub(crate) fn parse(
         Some(command) => command,
         None => Command::Follow(Box::new(FollowArgs::from_arg_matches(&matches)?)),
     };
-    command.settle()?;
+    command.settle().map_err(Instead::Problem)?;
     Ok(command)
 }
 
@@ -85,6 +97,17 @@ fn subcommand(name: Option<&OsString>) -> clap::Command {
     all.build();
     let found = name.and_then(|name| all.find_subcommand(name));
     found.cloned().unwrap_or(all)
+}
+
+pub(crate) fn is_command(name: &str) -> bool {
+    Cli::command().find_subcommand(name).is_some()
+}
+
+/// The names of the subcommands, without those that aren't for people.
+pub(crate) fn names() -> Vec<String> {
+    let cli = Cli::command();
+    let shown = cli.get_subcommands().filter(|it| !it.is_hide_set());
+    shown.map(|it| it.get_name().to_owned()).collect()
 }
 
 /// Whether the subcommand with this name does; what is no subcommand's name belongs to `follow`.
@@ -99,7 +122,7 @@ fn takes_headers(name: Option<&OsString>) -> bool {
 
 /// A header that isn't in quotes leaves its value over, which may be a secret. To clap it is an
 /// argument or a subcommand too many.
-fn hide_stray_value(mut error: clap::Error) -> clap::Error {
+fn without_stray_value(mut error: clap::Error, args: &[OsString]) -> Instead {
     use clap::error::{ContextKind, ContextValue};
 
     for kind in [ContextKind::InvalidArg, ContextKind::InvalidSubcommand] {
@@ -112,25 +135,29 @@ fn hide_stray_value(mut error: clap::Error) -> clap::Error {
             _ => false,
         };
         if stray {
+            let second = error.get(kind).map(ToString::to_string);
+            if let Some(problem) = second.and_then(|stray| usage::second_url(&stray, args)) {
+                return Instead::Problem(problem);
+            }
             let hidden = "(not shown: it may be part of a header that needs quotes)";
             error.insert(kind, ContextValue::String(hidden.to_owned()));
             error.remove(ContextKind::Suggested);
             error.remove(ContextKind::SuggestedSubcommand);
         }
     }
-    error
+    error.into()
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Follow a stream and print its events; the same as `everstream URL`.
-    #[command(after_help = exit::HELP, args_override_self = true)]
+    #[command(after_help = usage::MORE, args_override_self = true)]
     Follow(Box<FollowArgs>),
     /// Record a stream: its bytes and when they came, in a file.
     ///
     /// It follows the stream as `everstream URL` does. Neither what is sent with the request nor
     /// headers of the response that look like secrets get into the file.
-    #[command(after_help = exit::HELP, args_override_self = true, allow_missing_positional = true)]
+    #[command(after_help = usage::MORE, args_override_self = true, allow_missing_positional = true)]
     Record(Box<RecordArgs>),
     /// Serve a recording again, as it came, to any number of clients.
     ///
@@ -147,17 +174,17 @@ pub(crate) enum Command {
     ///
     /// It watches the stream, and asks again to see how the server resumes: at most five requests,
     /// one after the other. A POST is sent once only.
-    #[command(after_help = exit::HELP, args_override_self = true)]
+    #[command(after_help = usage::MORE, args_override_self = true)]
     Check(Box<CheckArgs>),
     /// Follow a local server that fails in every way, and check that no event is lost.
     ///
     /// The server drops the connection, cuts it in the middle of an event, resets it, answers
     /// 503, shuts down and restarts. Everything it sent is compared with everything received. It
     /// takes about eight seconds and needs no network.
-    #[command(after_help = exit::HELP)]
+    #[command(after_help = usage::MORE)]
     Demo(DemoArgs),
     /// Watch one or many streams on a terminal: their state, rates, lags, types and errors.
-    #[command(after_help = exit::HELP, args_override_self = true)]
+    #[command(after_help = usage::MORE, args_override_self = true)]
     Top(Box<TopArgs>),
     /// Print a script for a shell, with which it completes this command's line.
     Completions(CompletionsArgs),
@@ -170,14 +197,12 @@ pub(crate) enum Command {
 
 impl Command {
     /// What options come to that are another way to say something.
-    fn settle(&mut self) -> clap::error::Result<()> {
+    fn settle(&mut self) -> Result<(), Problem> {
         let (request, reconnect) = match self {
             Command::Follow(args) => {
                 if args.output.jq_join && args.jq.is_none() {
-                    let problem = "-j needs --jq, whose option it is";
-                    return Err(refused(
-                        &Problem::new(problem).hint("without --jq: --join-output"),
-                    ));
+                    return Err(Problem::new("-j needs --jq, whose option it is")
+                        .hint("without --jq: --join-output"));
                 }
                 (&mut args.request, Some(&mut args.reconnect))
             }
@@ -192,15 +217,6 @@ impl Command {
         request.settle();
         Ok(())
     }
-}
-
-/// As clap has it.
-fn refused(problem: &Problem) -> clap::Error {
-    let hint = problem
-        .hint_text()
-        .map(|hint| format!("\n\n  hint: {hint}"));
-    let message = format!("{}{}\n", problem.what(), hint.unwrap_or_default());
-    clap::Error::raw(clap::error::ErrorKind::ArgumentConflict, message)
 }
 
 #[derive(Debug, Args)]
@@ -260,7 +276,7 @@ mod tests {
         ];
         let follow = |first: &[&str]| match parse(first.iter().copied().chain(options)) {
             Ok(Command::Follow(args)) => format!("{args:?}"),
-            other => panic!("{other:?}"),
+            _ => panic!("another command"),
         };
         let (short, long) = (follow(&["everstream"]), follow(&["everstream", "follow"]));
         assert_eq!(short, long);

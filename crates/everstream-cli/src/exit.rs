@@ -4,11 +4,12 @@ use std::process::ExitCode;
 
 use everstream::{Error, Fault};
 
-/// What `--help` says of them.
+/// What `everstream help exit-codes` and the manual say of them.
 pub(crate) const HELP: &str = "\
 Exit codes:
-  0  ended as asked: --count, --duration or --until, Ctrl-C, SIGTERM, the reader of the
-     output has closed it, or the server ended the stream under --no-reconnect;
+  0  ended as asked: --count, --duration, --until or --until-type, Ctrl-C, SIGTERM, the reader
+     of the output has closed it, the server ended the stream under --no-reconnect, or a file
+     that was read has ended;
      for the demo: every event arrived once, unchanged and in order; for top: it was told to
      quit (if all streams had ended before, it is the code of the first one)
   1  something else failed; for the demo: an event was lost or repeated; for serve: a line of
@@ -19,8 +20,9 @@ Exit codes:
   5  gave up: could not connect (name, address, TLS, proxy, time to connect)
   6  gave up: the server answered with an error status (4xx, 5xx)
   7  gave up: silence for longer than --read-timeout, --max-time has passed, or --duration
-     passed before what --count or --until wait for
-  8  gave up: the connection broke, or ended before what --count or --until wait for
+     passed before what --count, --until or --until-type wait for
+  8  gave up: the connection broke, or the stream ended before what --count, --until or
+     --until-type wait for
   9  a command of --exec or the program of --jq failed for an event
  10  check found something that fails
  11  the stream ended or failed, and would be connected again if its request were safe (GET):

@@ -1,91 +1,21 @@
 //! What happened to the connection, in words, and what to try next.
 
+mod advice;
+mod answer;
+
 use std::borrow::Cow;
+use std::sync::Once;
 use std::time::Duration;
 
-use everstream::{End, Error, Event, Failure, FailureKind, Fault, RedactedUrl, Start};
+use everstream::{End, Error, Event, Fault, RedactedUrl, Start};
 use everstream_http::policy::withheld_message;
 
 use crate::exit::Exit;
-use crate::reconnect::ReconnectArgs;
 use crate::report;
-use crate::request::RequestArgs;
-use crate::visible::{shortened, visible};
-
-/// Why it didn't connect again.
-const AGAIN: &str = "--no-reconnect keeps it from connecting again";
-
-/// What was asked for, which decides on what helps.
-#[derive(Clone, Copy)]
-pub(crate) struct Asked<'a> {
-    pub(crate) request: &'a RequestArgs,
-    pub(crate) reconnect: &'a ReconnectArgs,
-    /// How many connections there were.
-    pub(crate) connections: u64,
-}
-
-impl Asked<'_> {
-    /// The last request was the GET of `--resume-get`.
-    fn resumed(&self) -> bool {
-        self.reconnect.resume_get && !self.request.is_safe() && self.connections > 0
-    }
-
-    /// What sends the request again, or resumes its stream.
-    fn not_repeated(&self) -> &'static str {
-        match self.reconnect.resume_get {
-            false => {
-                "--repeat-unsafe sends it again; --resume-get resumes with a GET, if the server \
-                 sends ids"
-            }
-            true => {
-                "the server sent no id from which --resume-get could resume; --repeat-unsafe sends \
-                 the request again"
-            }
-        }
-    }
-
-    fn hint(&self, error: &Error) -> Option<&'static str> {
-        let fault = error.fault()?;
-        if matches!(error, Error::NotRepeated(_)) {
-            return Some(self.not_repeated());
-        }
-        match fault.status() {
-            Some(400 | 404 | 405) if self.resumed() => Some(
-                "the server can't resume this stream; without --resume-get the stream ends with \
-                 its connection, and --repeat-unsafe sends the request again",
-            ),
-            Some(status @ (429 | 500..=599)) => self.transient(status),
-            _ => hint(fault).or_else(|| {
-                let broken = matches!(
-                    fault,
-                    Fault::Read(_) | Fault::Request(_) | Fault::Incomplete
-                );
-                (broken && self.reconnect.no_reconnect).then_some(AGAIN)
-            }),
-        }
-    }
-
-    /// What tries again after such a status, if anything does.
-    fn transient(&self, status: u16) -> Option<&'static str> {
-        let repeats = self.request.is_safe() || self.reconnect.repeat_unsafe || self.resumed();
-        match (self.reconnect.no_reconnect, repeats) {
-            (true, true) => {
-                Some("the server may recover: without --no-reconnect it is tried again")
-            }
-            (true, false) => Some(
-                "the server may recover: --repeat-unsafe instead of --no-reconnect sends the \
-                 request again",
-            ),
-            // The time, or the number of attempts.
-            (false, _) if self.reconnect.statuses().contains(&status) => None,
-            (false, true) => Some("the server may recover: --retry-status 429,5xx tries again"),
-            (false, false) => Some(
-                "the server may recover: --retry-status 429,5xx with --repeat-unsafe sends the \
-                 request again",
-            ),
-        }
-    }
-}
+use crate::source::Saved;
+use crate::visible::shortened;
+pub(crate) use advice::{Asked, hint};
+pub(crate) use answer::whole_if_verbose;
 
 /// The server has ended a stream, and its request isn't sent again.
 pub(crate) fn not_repeated(events: u64, asked: &Asked<'_>) -> Exit {
@@ -102,6 +32,11 @@ pub(crate) fn not_repeated(events: u64, asked: &Asked<'_>) -> Exit {
 
 /// The same before the last of so many events.
 pub(crate) fn ended_early(events: u64, count: u64, not_repeated: bool, asked: &Asked<'_>) -> Exit {
+    if let Some(saved) = asked.saved {
+        let what = format!("{} ended after {events} of {count} events", saved.name());
+        report::error(&what, None);
+        return Exit::Broken;
+    }
     let what = format!("the server ended the stream after {events} of {count} events");
     report::error(&what, None);
     match not_repeated {
@@ -110,7 +45,7 @@ pub(crate) fn ended_early(events: u64, count: u64, not_repeated: bool, asked: &A
             Exit::NotRepeated
         }
         false => {
-            report::hint(AGAIN);
+            report::hint(&asked.again());
             Exit::Broken
         }
     }
@@ -157,13 +92,13 @@ pub(crate) fn started(start: &Start, connections: u64, last_event_id: Option<&st
 /// The status and the headers of a response, for `--verbose`. Cookies are secrets.
 pub(crate) fn response(start: &Start) -> Vec<String> {
     let status = start.status.map(|status| format!("< status {status}"));
-    let headers =
-        start.headers.iter().map(
-            |(name, value)| match name.eq_ignore_ascii_case("set-cookie") {
-                true => format!("< {name}: (not shown)"),
-                false => format!("< {name}: {value}"),
-            },
-        );
+    let headers = start.headers.iter().flat_map(|headers| headers.iter());
+    let headers = headers.map(
+        |(name, value)| match name.eq_ignore_ascii_case("set-cookie") {
+            true => format!("< {name}: (not shown)"),
+            false => format!("< {name}: {value}"),
+        },
+    );
     status.into_iter().chain(headers).collect()
 }
 
@@ -191,6 +126,22 @@ pub(crate) fn discarded(end: &End) -> Option<String> {
             end.discarded_bytes
         )
     })
+}
+
+/// The warning of it, and once what delivers such an event of a server.
+pub(crate) fn warn_of_discarded(end: &End, asked: &Asked<'_>) {
+    static HINT: Once = Once::new();
+    let Some(text) = discarded(end) else { return };
+    report::warning(&text);
+    if end.discarded_bytes > 0 && asked.saved.is_none() && !asked.reconnect.dispatches_unfinished()
+    {
+        HINT.call_once(|| {
+            report::hint(
+                "if the stream should end like this: --dispatch-unfinished delivers the last event \
+                 of a complete response",
+            );
+        });
+    }
 }
 
 /// Which headers the response's server was not sent.
@@ -252,80 +203,35 @@ pub(crate) fn gave_up_after_warning(error: &Error, asked: &Asked<'_>) {
     let Some(fault) = error.fault() else {
         return report::error("gave up", Some(error));
     };
-    match error {
-        Error::NotRepeated(_) => {
-            let what = "gave up, as a request that isn't safe, such as a POST, isn't sent again";
-            report::error(what, Some(fault));
-        }
-        _ => report::error("gave up", Some(fault)),
-    }
-    if let Some(said) = fault.response().and_then(|response| said(&response.body)) {
-        report::raw(&format!("everstream: the server said: {}", visible(&said)));
+    report::error(&why(error, fault, asked), None);
+    let body = fault.response().map(|response| &*response.body);
+    if let Some(said) = body.and_then(|body| answer::said(body, asked.verbose)) {
+        report::raw(&said);
     }
     if let Some(hint) = asked.hint(error) {
-        report::hint(hint);
+        report::hint(&hint);
     }
 }
 
-/// The first line of an error's body.
-fn said(body: &[u8]) -> Option<String> {
-    const SHOWN: usize = 200;
-    let text = String::from_utf8_lossy(body);
-    let line = text.lines().map(str::trim).find(|line| !line.is_empty())?;
-    Some(match line.char_indices().nth(SHOWN) {
-        Some((end, _)) => format!("{}...", &line[..end]),
-        None => line.to_owned(),
-    })
-}
-
-/// What to try next.
-pub(crate) fn hint(fault: &Fault) -> Option<&'static str> {
-    match fault {
-        Fault::Status(response) => match response.status {
-            401 | 403 => Some(
-                "send credentials: -u USER:PASSWORD, --bearer-env VARIABLE or \
-                 -H 'Authorization: Bearer TOKEN'",
-            ),
-            404 | 410 => Some("check the path of the URL: there is no stream at this one"),
-            405 => Some("the stream may want another method: -X POST, or a body with -d"),
-            407 => Some("the proxy wants credentials: -x http://USER:PASSWORD@HOST:PORT"),
-            415 => Some("the body may want another type: --json, or -H 'Content-Type: ...'"),
-            _ => None,
-        },
-        Fault::ContentType(_) => {
-            Some("this URL serves something else; look at it with curl -i, and check its path")
+fn why(error: &Error, fault: &Fault, asked: &Asked<'_>) -> String {
+    let what = report::chain(fault);
+    let expected = asked.expected();
+    match (fault, asked.saved, expected) {
+        (Fault::Incomplete, saved, Some(event)) => {
+            let name = saved.map_or("the stream", Saved::name);
+            return format!("{name} ended before the event of {event}");
         }
-        Fault::ContentEncoding(_) => Some("ask for plain bytes: -H 'Accept-Encoding: identity'"),
-        Fault::Redirect(..) => Some("follow the stream at the URL where it is now"),
-        Fault::Connect(_) => Some(unreachable(fault)),
-        Fault::ConnectTimeout(_) => Some(
-            "check host and port, and that nothing is in between; --connect-timeout waits longer",
+        (_, Some(saved), _) => return format!("{} can't be read: {what}", saved.name()),
+        (Fault::Read(_), _, Some(event)) if matches!(error, Error::NotRepeated(_)) => {
+            return format!("the answer was cut off before the event of {event}: {what}");
+        }
+        _ => {}
+    }
+    match (error, asked.limit) {
+        (Error::NotRepeated(_), _) => format!(
+            "gave up, as a request that isn't safe, such as a POST, isn't sent again: {what}"
         ),
-        Fault::ReadTimeout(_) => {
-            Some("the server is silent for longer than --read-timeout, or the connection is dead")
-        }
-        Fault::TooLarge(_) => Some("this is more than an event stream holds; check the URL"),
-        _ => None,
-    }
-}
-
-fn unreachable(fault: &Fault) -> &'static str {
-    match fault.failure().map(Failure::kind) {
-        Some(FailureKind::Untrusted) => {
-            "trust its authority with --cacert FILE; -k accepts any certificate, and anyone on the \
-             network path"
-        }
-        Some(FailureKind::Resolve) => {
-            "check the name of the host; --resolve HOST:PORT:ADDRESS goes without a look-up"
-        }
-        Some(FailureKind::Tls) => "the port may speak plain HTTP: try http:// instead of https://",
-        Some(FailureKind::Refused) => {
-            "nobody listens there: check host and port, and whether the server runs"
-        }
-        Some(FailureKind::ProxyAuthentication) => {
-            "give the proxy credentials: -x http://USER:PASSWORD@HOST:PORT"
-        }
-        Some(FailureKind::Proxy) => "check the proxy, and whether it may connect to this host",
-        _ => "check host and port, and the proxy if there is one",
+        (_, Some(limit)) => format!("gave up because of {limit}: {what}"),
+        _ => format!("gave up: {what}"),
     }
 }

@@ -1,11 +1,14 @@
 //! `everstream URL`: prints the events of a stream as they come.
 
+mod ending;
+
 use std::future::Future;
 use std::io;
 use std::pin::pin;
 use std::task::Poll;
 use std::time::{Instant, SystemTime};
 
+use everstream::error_strategy::always_fail;
 use everstream::{Action, Error, Event, Fault, SseClient};
 
 use crate::args::FollowArgs;
@@ -20,10 +23,12 @@ use crate::output::{Printer, output_is_pipe};
 use crate::progress::Progress;
 use crate::report::{self, Problem};
 use crate::request::bad_setting;
-use crate::select::{self, Last, Select};
+use crate::select::Select;
+use crate::source::Source;
 use crate::status::Status;
 use crate::stop::{Deadline, Limits, MAX_TIME, OUT_OF_TIME, Stop};
 use crate::terminal;
+use crate::until::Last;
 
 pub(crate) fn run(args: &FollowArgs) -> Exit {
     if args.output.quiet {
@@ -42,19 +47,34 @@ fn prepare(args: &FollowArgs) -> Result<(SseClient, Follower<'_>), Problem> {
     let cursor = Cursor::open(&args.cursor)?;
     let kept = cursor.as_ref().and_then(Cursor::id);
 
-    let mut builder = client_builder(args.request.http()?, &args.request, &args.reconnect)?;
+    let source = Source::of(&args.request.url)?;
+    let mut builder = match source.saved() {
+        None => {
+            let http = explain::whole_if_verbose(args.request.http()?, args.output.verbose);
+            client_builder(http, &args.request, &args.reconnect)?
+        }
+        Some(saved) => {
+            if cursor.is_some() {
+                let what = "--cursor needs a URL: a saved stream isn't resumed";
+                return Err(Problem::new(what));
+            }
+            let builder = SseClient::builder(saved.open()?.into_strategy());
+            args.reconnect.read(builder).error_strategy(always_fail())
+        }
+    };
     if let Some(id) = kept {
         builder = builder.last_event_id(id);
     }
     if let Some(id) = kept.or(args.reconnect.last_event_id.as_deref()) {
         select.remember(id);
     }
-    let (builder, last) = select::apply_until(&args.select, builder)?;
+    let (builder, last) = args.select.until.apply(builder);
     let client = builder
         .build()
         .map_err(|error| bad_setting("followed", &args.request.url, &error))?;
     let follower = Follower {
         args,
+        source,
         printer: Printer::new(&args.output)?,
         select,
         jq,
@@ -69,12 +89,15 @@ fn prepare(args: &FollowArgs) -> Result<(SseClient, Follower<'_>), Problem> {
         failures: 0,
         lost: None,
         not_repeated: false,
+        last_event_id: None,
+        failed_last: false,
     };
     Ok((client, follower))
 }
 
 struct Follower<'a> {
     args: &'a FollowArgs,
+    source: Source,
     printer: Printer,
     select: Select,
     jq: Option<Jq>,
@@ -92,6 +115,10 @@ struct Follower<'a> {
     lost: Option<String>,
     /// The server has ended the stream, and the request isn't safe to send again.
     not_repeated: bool,
+    /// The newest id, once the client has ended.
+    last_event_id: Option<String>,
+    /// The program of `--jq` failed for the newest event.
+    failed_last: bool,
 }
 
 /// What the program of `--jq` made of an event.
@@ -138,23 +165,29 @@ impl Follower<'_> {
         // Whoever can't read it doesn't miss it.
         _ = self.printer.finish();
         let failures = self.failures + self.jobs.as_ref().map_or(0, |jobs| jobs.failures);
-        let cursor = self.progress.has_cursor();
+        // Nothing to resume then, or no need to say how.
+        let cursor = self.progress.has_cursor() || self.source.saved().is_some();
         end.tell(self.selected, failures, client.last_event_id(), cursor)
     }
 
     fn asked(&self) -> explain::Asked<'_> {
+        let (request, reconnect) = (&self.args.request, &self.args.reconnect);
         explain::Asked {
-            request: &self.args.request,
-            reconnect: &self.args.reconnect,
             connections: self.connections,
+            last_event_id: self.last_event_id.as_deref(),
+            cursor: self.args.cursor.cursor.as_deref(),
+            until: Some(&self.args.select.until),
+            saved: self.source.saved(),
+            verbose: self.args.output.verbose,
+            ..explain::Asked::new(request, reconnect)
         }
     }
 
     fn watch(&mut self, client: &SseClient) -> io::Result<()> {
         let select = &self.args.select;
-        let late = match select.count.is_none() && select.until.is_none() {
-            true => Exit::Done,
-            false => Exit::TimedOut,
+        let late = match select.expects_an_end() {
+            true => Exit::TimedOut,
+            false => Exit::Done,
         };
         let deadlines = [
             Deadline::new(select.duration, OUT_OF_TIME, late),
@@ -212,10 +245,17 @@ impl Follower<'_> {
                     }
                 }
                 Step::Action(Some(Err(error))) => {
+                    if self.failed_last && matches!(error.fault(), Some(Fault::Incomplete)) {
+                        return Ok(End::Asked(self.end_of_stream()));
+                    }
+                    self.last_event_id = client.last_event_id().map(str::to_owned);
                     explain::gave_up(&error, &self.asked());
                     return Ok(End::Told(Exit::from(&error)));
                 }
-                Step::Action(None) => return Ok(self.over()),
+                Step::Action(None) => {
+                    self.last_event_id = client.last_event_id().map(str::to_owned);
+                    return self.finish().await;
+                }
                 Step::Job(outcome) => self.finished(&outcome)?,
                 Step::Again => {}
             }
@@ -267,7 +307,10 @@ impl Follower<'_> {
                     status.connected();
                 }
                 let id = client.last_event_id();
-                report::news(&explain::started(&start, self.connections, id));
+                match self.source.saved() {
+                    Some(saved) => report::news(&format!("reading {}", saved.name())),
+                    None => report::news(&explain::started(&start, self.connections, id)),
+                }
                 if let Some(text) = explain::withheld(&start) {
                     report::warning(&text);
                 }
@@ -285,8 +328,10 @@ impl Follower<'_> {
             Action::End(end) => {
                 self.not_repeated = end.not_repeated;
                 self.disconnected(None, client);
-                if let Some(text) = explain::discarded(&end) {
-                    report::warning(&text);
+                explain::warn_of_discarded(&end, &self.asked());
+                let ignored = self.source.saved().zip(end.ignored_text.as_deref());
+                if let Some(hint) = ignored.and_then(|(saved, text)| saved.hint(text)) {
+                    report::hint(&hint);
                 }
             }
             _ => {}
@@ -325,6 +370,8 @@ impl Follower<'_> {
     /// Writes it, or gives it to a command; false, if the program of `--jq` has no result for it.
     async fn write(&mut self, event: &Event, now: SystemTime) -> Result<bool, End> {
         let input = match (&self.jq, &self.jobs) {
+            // Such as the one with which MCP servers begin a stream.
+            (Some(_), _) if event.data().is_empty() => return Ok(false),
             (Some(_), _) => match self.results(event).await? {
                 Results::None => return Ok(false),
                 Results::Written => return Ok(true),
@@ -375,6 +422,7 @@ impl Follower<'_> {
             }
             any = true;
         };
+        self.failed_last = problem.is_some();
         if let Some(problem) = problem {
             self.failures += 1;
             let name = explain::name(event);
@@ -396,45 +444,6 @@ impl Follower<'_> {
         }
         report::news("the cursor stays before that event, so that the next run begins with it");
         Err(End::Told(Exit::EventFailed))
-    }
-
-    fn out_of_time(&self) -> End {
-        if self.args.select.count.is_none() && self.args.select.until.is_none() {
-            return End::Asked(OUT_OF_TIME);
-        }
-        let seen = self.selected;
-        report::error(
-            &format!("--duration has passed after {seen} events, before the last one came"),
-            None,
-        );
-        End::Told(Exit::TimedOut)
-    }
-
-    /// There is no more to come, or nobody wants it.
-    fn over(&mut self) -> End {
-        if let Some(id) = self.last.reached() {
-            if let Err(error) = self.progress.reached(id) {
-                return End::Cursor(error);
-            }
-            return End::Asked("--until");
-        }
-        match self.stop.asked() {
-            Some(OUT_OF_TIME) => return self.out_of_time(),
-            Some(MAX_TIME) => {
-                explain::max_time(self.selected);
-                return End::Told(Exit::TimedOut);
-            }
-            Some(by) => return End::Asked(by),
-            None => {}
-        }
-        if let Some(count) = self.args.select.count {
-            let (seen, early) = (self.selected, self.not_repeated);
-            return End::Told(explain::ended_early(seen, count, early, &self.asked()));
-        }
-        if self.not_repeated {
-            return End::Told(explain::not_repeated(self.selected, &self.asked()));
-        }
-        End::Asked("the end of the stream")
     }
 }
 

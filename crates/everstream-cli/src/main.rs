@@ -2,8 +2,8 @@
 //!
 //! | file | subject |
 //! |---|---|
-//! | `args.rs` | the command line |
-//! | `follow.rs` | `everstream URL` |
+//! | `args.rs`, `usage.rs`, `slips.rs` | the command line; its mistakes |
+//! | `follow.rs`, `follow/` | `everstream URL` |
 //! | `check/` | `everstream check` |
 //! | `demo/` | `everstream demo` |
 //! | `top/` | `everstream top` |
@@ -15,13 +15,14 @@
 //! | `curl/` | curl's options that do nothing here, and hints for those that are refused |
 //! | `client_builder.rs` | from these to the client of `follow`, `record` and `top` |
 //! | `password.rs` | the password that `-u` leaves out |
-//! | `select.rs`, `jq/` | which events, and what of them |
+//! | `source.rs` | a server, or a saved body |
+//! | `select.rs`, `until.rs`, `jq/` | which events, and what of them |
 //! | `output/` | events on standard output |
 //! | `exec.rs` | a command per event |
 //! | `cursor.rs`, `progress.rs` | the last id, kept for the next run |
 //! | `recording/` | the files of `record` and `replay` |
 //! | `server/` | the HTTP server of `replay` and `serve` |
-//! | `report.rs`, `explain.rs`, `status.rs` | news, errors and the status on standard error |
+//! | `report.rs`, `explain.rs`, `explain/`, `status.rs` | news, errors and the status on standard error |
 //! | `terminal.rs` | what the terminal supports, and what its last line shows |
 //! | `visible.rs` | text that can't do anything to a terminal |
 //! | `stop.rs` | Ctrl-C, SIGTERM, the end of the output |
@@ -56,10 +57,14 @@ mod select;
 mod serve;
 mod server;
 mod size;
+mod slips;
+mod source;
 mod status;
 mod stop;
 mod terminal;
 mod top;
+mod until;
+mod usage;
 mod visible;
 
 use std::process::ExitCode;
@@ -79,7 +84,7 @@ fn main() -> ExitCode {
         Ok(Command::Completions(args)) => completions::run(&args),
         Ok(Command::Man(args)) => man::run(&args),
         Ok(Command::JqWorker(args)) => jq::work(&args),
-        Err(problem) => problem.exit(),
+        Err(instead) => instead.tell(),
     }
     .into()
 }

@@ -11,6 +11,7 @@ use crate::args;
 use crate::completions::write;
 use crate::exit::{self, Exit};
 use crate::report;
+use crate::usage;
 
 #[derive(Debug, Args)]
 pub(crate) struct ManArgs {
@@ -78,6 +79,7 @@ fn page(command: Command) -> io::Result<Vec<u8>> {
     man.render_options_section(&mut page)?;
     if subcommands {
         man.render_subcommands_section(&mut page)?;
+        examples().to_writer(&mut page)?;
     }
     exit_status().to_writer(&mut page)?;
     Ok(page)
@@ -91,6 +93,18 @@ fn synopsis(usage: &str) -> Roff {
         section.text([roman(line.trim())]);
         section.control("br", []);
     }
+    section
+}
+
+/// Those of `--help`, line by line.
+fn examples() -> Roff {
+    let mut section = Roff::new();
+    section.control("SH", ["EXAMPLES"]);
+    section.control("nf", []);
+    for line in usage::EXAMPLES.lines().skip(1) {
+        section.text([roman(line.strip_prefix("  ").unwrap_or(line))]);
+    }
+    section.control("fi", []);
     section
 }
 

@@ -1,5 +1,6 @@
 //! When and how long to try again: the options that every subcommand with a URL shares.
 
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use clap::Args;
@@ -73,6 +74,10 @@ pub(crate) struct ReconnectArgs {
 
     #[command(flatten)]
     reading: ReadingArgs,
+
+    /// Set by the client that gives up.
+    #[arg(skip)]
+    reached: Arc<OnceLock<&'static str>>,
 }
 
 // How events are read. No doc comment: it would become the command's.
@@ -144,8 +149,7 @@ impl ReconnectArgs {
             backoff = backoff.max_delay(longest);
         }
         builder = self
-            .reading
-            .apply(builder)
+            .read(builder)
             .initial_retry_delay(fixed.unwrap_or(self.initial_retry_delay))
             .retry_delay_strategy(backoff)
             .repeat_unsafe(self.repeat_unsafe)
@@ -159,12 +163,39 @@ impl ReconnectArgs {
             attempts: self
                 .max_attempts
                 .map(|max| continue_with_max_attempts(max.saturating_sub(1))),
+            attempts_option: match self.retry {
+                Some(_) => "--retry",
+                None => "--max-attempts",
+            },
             time: self
                 .max_outage
                 .filter(|time| !time.is_zero())
                 .map(continue_with_time_limit),
             connected: false,
+            reached: self.reached.clone(),
         })
+    }
+
+    /// How events are read, also those of a saved stream.
+    pub(crate) fn read(&self, builder: Builder) -> Builder {
+        self.reading.apply(builder)
+    }
+
+    /// The option that ends it with the first connection, if one does.
+    pub(crate) fn once(&self) -> &'static str {
+        match self.retry {
+            Some(0) => "--retry 0",
+            _ => "--no-reconnect",
+        }
+    }
+
+    pub(crate) fn dispatches_unfinished(&self) -> bool {
+        self.reading.dispatch_unfinished
+    }
+
+    /// The option whose limit ended the attempts, if one did.
+    pub(crate) fn reached_limit(&self) -> Option<&'static str> {
+        self.reached.get().copied()
     }
 
     /// Those that are tried again.
@@ -180,9 +211,13 @@ impl ReconnectArgs {
 struct Limited {
     reconnect: Reconnect,
     attempts: Option<MaxAttempts>,
+    /// The option that limits them.
+    attempts_option: &'static str,
     time: Option<TimeLimit>,
     /// There was a connection, whose end is no failed attempt.
     connected: bool,
+    /// The option that said so when it failed.
+    reached: Arc<OnceLock<&'static str>>,
 }
 
 impl ErrorStrategy for Limited {
@@ -194,10 +229,18 @@ impl ErrorStrategy for Limited {
             attempts.map(|attempts| attempts.apply(fault, now)),
             self.time.as_mut().map(|time| time.apply(fault, now)),
         ];
-        match verdicts.contains(&Some(Verdict::Fail)) {
-            true => Verdict::Fail,
-            false => Verdict::Continue,
+        let options = [None, Some(self.attempts_option), Some("--max-outage")];
+        let failed = verdicts.into_iter().zip(options);
+        let Some((_, option)) = failed
+            .into_iter()
+            .find(|(it, _)| *it == Some(Verdict::Fail))
+        else {
+            return Verdict::Continue;
+        };
+        if let Some(option) = option {
+            _ = self.reached.set(option);
         }
+        Verdict::Fail
     }
 
     fn reset(&mut self) {

@@ -45,10 +45,6 @@ impl Problem {
         &self.what
     }
 
-    pub(crate) fn hint_text(&self) -> Option<&str> {
-        self.hint.as_deref()
-    }
-
     pub(crate) fn tell(&self) -> Exit {
         error(&self.what, None);
         if let Some(text) = &self.hint {

@@ -7,6 +7,7 @@
 //! | `body.rs` | `--data` and its like |
 //! | `headers.rs`, `cookies.rs` | `-H`, `-b` |
 //! | `attempt.rs` | what each attempt asks for again: tokens, files of headers, the last id |
+//! | `facts.rs` | what is known of a request without sending it |
 //! | `route.rs` | how the server is reached: proxies, addresses, versions of HTTP |
 //! | `refresh.rs` | another token after status 401 |
 //! | `input.rs` | files and standard input |
@@ -14,6 +15,7 @@
 mod attempt;
 mod body;
 mod cookies;
+mod facts;
 mod headers;
 mod input;
 pub(crate) mod refresh;
@@ -377,11 +379,30 @@ impl RequestArgs {
     }
 }
 
+/// A setting that the library refuses, by the name of its option.
 pub(crate) fn bad_setting(done: &str, url: &str, error: &Error) -> Problem {
-    let problem = Problem::because(&format!("this can't be {done}"), error);
-    // Without a scheme it is http, so that a scheme isn't what is missing.
-    if matches!(error, Error::Config { setting: "url", .. }) && url::has_scheme(url) {
-        return problem.hint("a URL begins with http:// or https://");
-    }
-    problem
+    let Error::Config { setting, problem } = error else {
+        return Problem::because(&format!("this can't be {done}"), error);
+    };
+    let option = match *setting {
+        "url" => {
+            let problem = Problem::new(format!("invalid URL {problem}"));
+            // Without a scheme it is http.
+            return match url::is_http(url) || !url::has_scheme(url) {
+                true => problem,
+                false => problem.hint("a URL begins with http:// or https://"),
+            };
+        }
+        "https" | "rustls" => return Problem::new(format!("TLS can't be used: {problem}")),
+        "header" => "-H",
+        "method" => "-X",
+        "proxy" => "-x",
+        "resolve" => "--resolve",
+        "root_certificates" => "--cacert",
+        "client_certificate" => "--cert",
+        "basic_auth" => "-u",
+        "last_event_id" => "--last-event-id",
+        setting => setting,
+    };
+    Problem::new(format!("{option} can't be used: {problem}"))
 }

@@ -3,15 +3,15 @@
 use std::collections::hash_map::RandomState;
 use std::collections::{HashSet, VecDeque};
 use std::hash::BuildHasher;
-use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use clap::Args;
-use everstream::{Builder, Event};
+use everstream::Event;
 use regex_lite::Regex;
 
 use crate::duration;
 use crate::report::Problem;
+use crate::until::UntilArgs;
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Selecting and stopping")]
@@ -36,10 +36,15 @@ pub(crate) struct SelectArgs {
     #[arg(long, value_name = "TIME", value_parser = duration::parse)]
     pub(crate) duration: Option<Duration>,
 
-    /// End at the event whose data is this text, or matches as a whole; it isn't written. So
-    /// '[DONE]' is just that.
-    #[arg(long, value_name = "TEXT|REGEX")]
-    pub(crate) until: Option<String>,
+    #[command(flatten)]
+    pub(crate) until: UntilArgs,
+}
+
+impl SelectArgs {
+    /// Whether there is an event to wait for, after which the stream is complete.
+    pub(crate) fn expects_an_end(&self) -> bool {
+        self.count.is_some() || self.until.option().is_some()
+    }
 }
 
 /// How many ids are remembered.
@@ -59,11 +64,7 @@ impl Select {
         Ok(Select {
             wanted: wanted.into_iter().cloned().collect(),
             unwanted: unwanted.iter().map(|name| name[1..].to_owned()).collect(),
-            grep: args
-                .grep
-                .as_deref()
-                .map(|text| regex("--grep", text))
-                .transpose()?,
+            grep: args.grep.as_deref().map(regex).transpose()?,
             seen: args.skip_duplicates.then(Seen::default),
         })
     }
@@ -116,45 +117,11 @@ impl Seen {
     }
 }
 
-fn regex(option: &str, text: &str) -> Result<Regex, Problem> {
+fn regex(text: &str) -> Result<Regex, Problem> {
     Regex::new(text).map_err(|error| {
-        Problem::because(
-            &format!("{option} {text:?} is no regular expression"),
-            &error,
-        )
-        .hint("brackets and the like stand for themselves after a backslash: '\\[DONE\\]'")
+        Problem::because(&format!("--grep {text:?} is no regular expression"), &error)
+            .hint("brackets and the like stand for themselves after a backslash: '\\[DONE\\]'")
     })
-}
-
-/// Whether the stream has got to the event of `--until`, and the id to resume after then.
-#[derive(Clone, Default)]
-pub(crate) struct Last(Arc<OnceLock<Option<String>>>);
-
-impl Last {
-    /// The id at the last event, if that has come.
-    pub(crate) fn reached(&self) -> Option<Option<&str>> {
-        self.0.get().map(Option::as_deref)
-    }
-}
-
-/// Has the client end at the event of `--until`.
-pub(crate) fn apply_until(args: &SelectArgs, builder: Builder) -> Result<(Builder, Last), Problem> {
-    let last = Last::default();
-    let Some(text) = args.until.clone() else {
-        return Ok((builder, last));
-    };
-    // As it was written first, so that the error shows that.
-    regex("--until", &text)?;
-    let whole = regex("--until", &format!("^(?:{text})$"))?;
-    let reached = last.clone();
-    let builder = builder.until_fn(move |event| {
-        let is_last = event.data() == text || whole.is_match(event.data());
-        if is_last {
-            _ = reached.0.set(event.last_event_id().map(str::to_owned));
-        }
-        is_last
-    });
-    Ok((builder, last))
 }
 
 #[cfg(test)]
@@ -168,7 +135,7 @@ mod tests {
             skip_duplicates: true,
             count: None,
             duration: None,
-            until: None,
+            until: UntilArgs::default(),
         })
         .unwrap()
     }

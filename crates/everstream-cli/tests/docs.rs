@@ -51,6 +51,12 @@ fn answer(request: &Request) -> Reply {
                 .send(format!("retry: 3000\n\n{}", events.collect::<String>()));
             if resumes { reply.end() } else { reply.stall() }
         }
+        "/json" => Reply::status(200)
+            .header("Content-Type", "application/json")
+            .send("{\n  \"text\": \"The sky is blue.\"\n}\n"),
+        "/secret" => Reply::status(401)
+            .header("WWW-Authenticate", "Bearer")
+            .send("no token\n"),
         "/page" => Reply::status(200)
             .header("Content-Type", "text/html")
             .send("<html>"),

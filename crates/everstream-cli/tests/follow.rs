@@ -233,6 +233,9 @@ fn an_event_that_is_larger_than_accepted_ends_it() {
     let (code, news) = Running::follow([&*url, "--max-event-size", "1k"]).end();
     assert_eq!(code, 1, "{news}");
     assert!(news.contains("limit of 1024 bytes"), "{news}");
+    let hint =
+        "hint: check that the URL is that of an event stream; --max-event-size accepts larger";
+    assert!(news.contains(hint), "{news}");
     let args = [&*url, "--max-event-size", "1M", "--count", "1"];
     assert_eq!(Running::follow(args).end().0, 0);
     let (code, news) = Running::follow([&*url, "--max-event-size", "1T"]).end();

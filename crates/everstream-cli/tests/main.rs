@@ -12,7 +12,9 @@
 //! - `ending`: exit codes and the last message
 //! - `exec`: `--exec`, a command per event
 //! - `follow`: the events it prints and the requests it sends
+//! - `hints`: each hint, followed
 //! - `jq`: hostile data in a `--jq` program
+//! - `llm`: the commands of the page for the answers of LLMs
 //! - `output`: output formats
 //! - `pictures`: the terminal pictures in `docs/pictures`
 //! - `reconnect`: when it retries and when it gives up
@@ -20,12 +22,14 @@
 //! - `replay`: `everstream replay`
 //! - `credentials`: tokens and headers that each attempt asks for again
 //! - `request`: request options: headers, body, credentials, proxies, Unix sockets
+//! - `saved`: bodies that were saved: `everstream -`, `everstream FILE`
 //! - `select`: options that select events: type, regular expression, jq, count
 //! - `serve`: `everstream serve`
 //! - `shell`: shell completions and manual pages
 //! - `terminal`: colours, the status line and escaping on a terminal
 //! - `tls`: trusted authorities and client certificates
 //! - `top`: `everstream top` on a terminal
+//! - `usage`: the first screen, the examples of `--help`, mistakes in the command line
 //!
 //! They share `common` (the child process; a pseudo-terminal, recordings and pictures in its
 //! submodules) and, from the library's tests, `certs` and `tls_server`.
@@ -57,7 +61,10 @@ mod ending;
 #[cfg(unix)]
 mod exec;
 mod follow;
+mod hints;
 mod jq;
+#[cfg(unix)]
+mod llm;
 mod output;
 #[cfg(target_os = "linux")]
 mod pictures;
@@ -66,6 +73,7 @@ mod reconnect;
 mod record;
 mod replay;
 mod request;
+mod saved;
 mod select;
 #[cfg(unix)]
 mod serve;
@@ -76,6 +84,8 @@ mod terminal;
 mod tls;
 #[cfg(target_os = "linux")]
 mod top;
+#[cfg(unix)]
+mod usage;
 
 /// How long `tls_server` and the tests of `check` wait before they fail.
 const LIMIT: Duration = Duration::from_secs(20);

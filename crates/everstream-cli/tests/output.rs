@@ -56,6 +56,19 @@ fn an_event_stream_again() {
     );
 }
 
+/// A colon and a space were made of each colon.
+#[test]
+fn comments_are_the_same_again() {
+    let stream = ":)\n: hi\n:  indented\n:\n: \n::\n:é\ttab \n";
+    assert_eq!(
+        out(
+            Reply::stream().send(stream),
+            &["--format", "raw", "--comments"]
+        ),
+        stream
+    );
+}
+
 #[test]
 fn blocks_in_a_pipe_are_plain_and_whole() {
     let long = "x".repeat(500);

@@ -166,7 +166,8 @@ fn a_stream_that_ends_before_its_last_event_is_broken() {
     let options = ["--until", "[DONE]", "--no-reconnect"];
     let (code, _, news) = run(stream().end(), &options);
     assert_eq!(code, 8);
-    assert!(news.contains("ended before its last event"), "{news}");
+    let error = "error: the stream ended before the event of --until '[DONE]'\n";
+    assert!(news.contains(error), "{news}");
     let (code, _, news) = run(stream().end(), &["--count", "9", "--no-reconnect"]);
     assert_eq!(code, 8);
     assert!(news.contains("after 4 of 9 events"), "{news}");
@@ -196,4 +197,98 @@ fn an_event_that_came_before_is_left_out() {
     let mut follower = Running::follow(args.into_iter().chain(options));
     assert_eq!(follower.wait().code(), Some(0));
     assert_eq!(follower.out.all(), ["b", "no id", "no id", "c"]);
+}
+
+/// It was refused as a bad regular expression.
+#[test]
+fn a_text_that_is_no_regular_expression_is_a_text() {
+    for last in [r#"{"type":"message_stop"}"#, "{}", "[", "a)b", "*"] {
+        let stream = Reply::stream().event("a").event(last).event("b").stall();
+        let (code, lines, news) = run(stream, &["--until", last]);
+        assert_eq!((code, lines), (0, vec!["a".to_owned()]), "{last}: {news}");
+        assert!(news.contains("stopped by --until after 1 event"), "{news}");
+    }
+}
+
+#[test]
+fn it_ends_at_an_event_of_a_type_which_is_written() {
+    let stream = || {
+        Reply::stream()
+            .event_of_type("delta", "a")
+            .event_of_type("end.not", "b")
+            .send("event: end\nid: 7\ndata: c\n\n")
+            .event("d")
+            .stall()
+    };
+    let (code, lines, news) = run(stream(), &["--until-type", "end"]);
+    assert_eq!(
+        (code, lines),
+        (0, ["a", "b", "c"].map(String::from).to_vec())
+    );
+    let stopped = "stopped by --until-type after 3 events; the last id is 7";
+    assert!(news.contains(stopped), "{news}");
+    let (code, lines, _) = run(stream(), &["--until-type", "end", "--until-exclusive"]);
+    assert_eq!((code, lines), (0, ["a", "b"].map(String::from).to_vec()));
+    // Several types, and whatever comes first.
+    let options = ["--until-type", "no", "--until-type", "end", "--until", "b"];
+    assert_eq!(run(stream(), &options).1, ["a"]);
+    assert_eq!(run(stream(), &options[..4]).1, ["a", "b", "c"]);
+    // What isn't selected isn't written.
+    let options = ["--until-type", "end", "--event", "delta"];
+    assert_eq!(run(stream(), &options).1, ["a"]);
+    let (code, lines, _) = run(stream(), &["--until-type", "end", "--jq", "ascii_upcase"]);
+    assert_eq!(
+        (code, lines),
+        (0, ["A", "B", "C"].map(String::from).to_vec())
+    );
+    let (_, lines, _) = run(
+        stream(),
+        &["--until-type", "end", "--exec", "sed", "s/^/=/"],
+    );
+    assert_eq!(lines, ["=a=b=c"]);
+    // Nothing says that there is one to be written.
+    let (code, _, news) = run(stream(), &["--until-exclusive"]);
+    assert_eq!(code, 2, "{news}");
+}
+
+#[test]
+fn done_and_a_message_without_data_are_no_result() {
+    let stream = || {
+        Reply::stream()
+            .send("id: 1\ndata:\n\n")
+            .event_of_type("ping", "")
+            .event("result")
+            .stall()
+    };
+    // An MCP server begins with an id alone.
+    let (code, lines, _) = run(stream(), &["--until-type", "message"]);
+    assert_eq!(
+        (code, lines),
+        (0, ["", "", "result"].map(String::from).to_vec())
+    );
+    // Other types may do without data.
+    let (code, lines, _) = run(stream(), &["--until-type", "ping"]);
+    assert_eq!((code, lines), (0, ["", ""].map(String::from).to_vec()));
+    let stream = Reply::stream()
+        .event("a")
+        .event_of_type("done", "[DONE]")
+        .stall();
+    let (code, lines, news) = run(stream, &["--until-type", "done"]);
+    assert_eq!((code, lines), (0, vec!["a".to_owned()]), "{news}");
+}
+
+#[test]
+fn a_program_is_not_run_on_events_without_data() {
+    let stream = Reply::stream()
+        .send("id: 1\ndata:\n\n")
+        .event(r#"{"result": 1}"#)
+        .event_of_type("ping", "")
+        .event(r#"{"result": 2}"#)
+        .stall();
+    let (code, lines, news) = run(stream, &["--jq", ".result", "--count", "2"]);
+    assert_eq!(
+        (code, lines),
+        (0, ["1", "2"].map(String::from).to_vec()),
+        "{news}"
+    );
 }

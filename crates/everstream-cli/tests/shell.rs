@@ -130,13 +130,15 @@ fn the_page_names_every_subcommand_and_exit_code() {
         );
     }
     let codes = text.split(".SH \"EXIT STATUS\"\n").nth(1).unwrap();
-    for code in 0..=9 {
+    for code in 0..=11 {
         assert!(codes.contains(&format!(".TP\n{code}\n")), "{code}: {codes}");
     }
     assert!(
         codes.contains("\n4\nthe server ended the stream for good (status 204)\n"),
         "{codes}"
     );
+    let (_, examples) = text.split_once(".SH EXAMPLES\n.nf\n").unwrap();
+    assert!(examples.starts_with("everstream https://"), "{examples}");
     let synopsis = ".SH SYNOPSIS\neverstream [OPTIONS] <URL>\n.br\neverstream <COMMAND>\n";
     assert!(text.contains(synopsis), "{text}");
     assert!(text.contains("--cursor"), "{text}");

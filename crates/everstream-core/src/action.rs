@@ -75,8 +75,8 @@ pub struct End {
 pub struct Start {
     /// The status code, for HTTP.
     pub status: Option<u16>,
-    /// The response's headers, for HTTP.
-    pub headers: Headers,
+    /// The response's headers, for HTTP. `None`: the source gave none. See [`header`](Self::header).
+    pub headers: Option<Headers>,
     /// The URL that answered, after redirects. It may hold secrets in its query.
     pub url: Option<String>,
     /// How many attempts it took since the last connection: 1 if the first one succeeded.
@@ -97,6 +97,20 @@ impl Start {
             status: Some(status),
             ..Start::default()
         }
+    }
+
+    /// The first value of the header with this name, in any case.
+    ///
+    /// ```
+    /// use everstream_core::{Headers, Start};
+    ///
+    /// let mut start = Start::new(200);
+    /// assert_eq!(start.header("server"), None);
+    /// start.headers = Some(Headers::from_iter([("Server", "nginx")]));
+    /// assert_eq!(start.header("server"), Some("nginx"));
+    /// ```
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.as_ref()?.get(name)
     }
 }
 

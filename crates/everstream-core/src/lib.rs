@@ -82,6 +82,7 @@ mod item;
 mod json;
 mod line;
 mod output;
+mod repetition;
 mod schedule;
 mod session;
 mod strategy;

@@ -20,10 +20,10 @@ use crate::action::{Action, End, Start};
 use crate::config::{SessionConfig, Settings};
 use crate::decoder::Decoder;
 use crate::event::Event;
-use crate::event_id::is_sendable_id;
 use crate::fault::Fault;
 use crate::item::{Item, TooLarge};
 use crate::output::{Ending, Output};
+use crate::repetition::Repetition;
 use crate::schedule::{Loss, Schedule};
 use crate::strategy::error::Verdict;
 use crate::time::Timestamp;
@@ -85,16 +85,7 @@ pub struct Session<B = Vec<u8>> {
     discarded: End,
     schedule: Schedule,
     attempts: u32,
-    /// The server may have got a request.
-    sent: bool,
-    /// One of them wasn't repeatable.
-    sent_unsafe: bool,
-    /// The server sent an id since then.
-    id_received: bool,
-    /// Why only [`Session::start`] makes a connection again.
-    finished: Option<Finished>,
-    /// The error strategy would have gone on, but rule 11 doesn't allow it.
-    not_repeated: bool,
+    repetition: Repetition,
     /// The user has asked for the next connection before the end of this one is told of.
     restarting: bool,
 }
@@ -109,20 +100,6 @@ enum State {
     Open,
     Closed,
 }
-
-/// Why nothing is connected again by itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Finished {
-    /// The last event of a one-shot stream came.
-    Complete,
-    /// The request isn't safe, and the server may have acted on it.
-    Unsafe,
-    /// The server doesn't know the GET that was to resume the stream.
-    ResumeRefused,
-}
-
-/// Statuses by which a server says that a stream can't be resumed by GET.
-const REFUSES_RESUME: [u16; 3] = [400, 404, 405];
 
 impl<B: AsRef<[u8]>> Session<B> {
     /// An inactive session: rule 1.
@@ -154,11 +131,7 @@ impl<B: AsRef<[u8]>> Session<B> {
             discarded: End::default(),
             schedule,
             attempts: 0,
-            sent: false,
-            sent_unsafe: false,
-            id_received: false,
-            finished: None,
-            not_repeated: false,
+            repetition: Repetition::default(),
             restarting: false,
         }
     }
@@ -189,14 +162,10 @@ impl<B: AsRef<[u8]>> Session<B> {
         }
     }
 
-    /// The user asks for another connection: it resumes if it can, or else sends the request again.
+    /// The user asks for another connection.
     fn begin_anew(&mut self) {
-        self.finished = None;
-        self.not_repeated = false;
-        if !self.can_resume() {
-            self.sent = false;
-            self.sent_unsafe = false;
-        }
+        let last_event_id = self.decoder.last_event_id();
+        self.repetition.begin_anew(&self.config, last_event_id);
     }
 
     /// The user begins to read: an inactive session connects, unless that would repeat a request
@@ -210,7 +179,7 @@ impl<B: AsRef<[u8]>> Session<B> {
     /// ```
     pub fn read(&mut self) {
         // The iteration that is under way comes to its end first.
-        if self.state == State::Idle && self.outputs.is_empty() && self.finished.is_none() {
+        if self.state == State::Idle && self.outputs.is_empty() && !self.repetition.is_finished() {
             self.state = State::Waiting;
         }
     }
@@ -266,8 +235,9 @@ impl<B: AsRef<[u8]>> Session<B> {
                     self.attempts = self.attempts.saturating_add(1);
                 }
                 State::Connecting => {
+                    let last_event_id = self.decoder.last_event_id();
                     return Output::Connect {
-                        resume_with_get: self.sent && self.can_resume(),
+                        resume_with_get: self.repetition.resumes(&self.config, last_event_id),
                     };
                 }
                 State::Open => {
@@ -336,7 +306,7 @@ impl<B: AsRef<[u8]>> Session<B> {
         if rest.is_empty() {
             self.next_chunk();
         }
-        self.id_received |= event.has_own_id();
+        self.repetition.received(event.has_own_id());
         self.schedule.delivered();
         self.reading_since = None;
         Some(event)
@@ -372,10 +342,10 @@ impl<B: AsRef<[u8]>> Session<B> {
                     self.schedule.retry_received(&mut self.config, delay);
                 }
                 Ok(Some(Item::Id)) => {
-                    self.id_received = true;
+                    self.repetition.received(true);
                     self.schedule.delivered();
                 }
-                Ok(Some(Item::Skipped)) => self.id_received |= self.decoder.has_skipped_id(),
+                Ok(Some(Item::Skipped)) => self.repetition.received(self.decoder.has_skipped_id()),
                 Ok(None) => {}
                 Err(error) => self.too_large(error),
             }
@@ -384,7 +354,7 @@ impl<B: AsRef<[u8]>> Session<B> {
 
     /// `None` if it completes the stream.
     fn event(&mut self, event: Event) -> Option<Event> {
-        self.id_received |= event.has_own_id();
+        self.repetition.received(event.has_own_id());
         self.schedule.delivered();
         self.reading_since = None;
         let until = self.config.until.as_mut();
@@ -412,10 +382,10 @@ impl<B: AsRef<[u8]>> Session<B> {
         match self.decoder.dispatch_unfinished() {
             Ok(Some(Item::Event(event))) => return self.event(event),
             Ok(Some(Item::Id)) => {
-                self.id_received = true;
+                self.repetition.received(true);
                 self.schedule.delivered();
             }
-            Ok(_) => self.id_received |= self.decoder.has_skipped_id(),
+            Ok(_) => self.repetition.received(self.decoder.has_skipped_id()),
             Err(error) => self.too_large(error),
         }
         None
@@ -425,10 +395,8 @@ impl<B: AsRef<[u8]>> Session<B> {
     fn complete(&mut self) {
         self.forget_connection();
         self.state = State::Idle;
-        self.finished = Some(Finished::Complete);
+        self.repetition.completed();
         self.schedule.completed();
-        // There is nothing left to resume.
-        self.id_received = false;
         // The next connection was asked for before this was known.
         if core::mem::take(&mut self.restarting) {
             self.state = State::Waiting;
@@ -479,7 +447,7 @@ impl<B: AsRef<[u8]>> Session<B> {
         self.schedule.connected(now, self.decoder.last_event_id());
         self.last_byte = now;
         self.reading_since = None;
-        self.request_sent();
+        self.repetition.request_sent(&self.config);
         // Rule 4.
         self.config.error_strategy.reset();
         self.outputs
@@ -699,7 +667,7 @@ impl<B: AsRef<[u8]>> Session<B> {
     /// assert!(session.is_not_repeated());
     /// ```
     pub fn is_not_repeated(&self) -> bool {
-        self.not_repeated
+        self.repetition.is_not_repeated()
     }
 
     /// How long the wait after the last fault is, counted from it. Zero before the first.
@@ -719,19 +687,9 @@ impl<B: AsRef<[u8]>> Session<B> {
             return;
         }
         if !fault.as_ref().is_some_and(Fault::is_before_request) {
-            self.request_sent();
+            self.repetition.request_sent(&self.config);
         }
         self.ended = Some((fault, now));
-    }
-
-    /// The server may have got the request.
-    fn request_sent(&mut self) {
-        self.sent_unsafe |= !self.config.repeatable;
-        if !self.sent {
-            self.sent = true;
-            // An id from before, or a preset one, doesn't say that this request was received.
-            self.id_received = false;
-        }
     }
 
     /// The connection is over, and all that came from it is handed out.
@@ -745,14 +703,9 @@ impl<B: AsRef<[u8]>> Session<B> {
         }
         self.forget_connection();
         // Rule 11. It comes before the strategies, which are the user's and may panic.
-        self.finished = if !was_open && self.is_resume_refused(fault.as_ref()) {
-            self.id_received = false;
-            Some(Finished::ResumeRefused)
-        } else if self.sent_unsafe && !self.config.repeatable && !self.can_resume() {
-            Some(Finished::Unsafe)
-        } else {
-            None
-        };
+        let last_event_id = self.decoder.last_event_id();
+        self.repetition
+            .disconnected(&self.config, last_event_id, was_open, fault.as_ref());
         self.state = State::Idle;
         // Rules 4, 5 and 6.
         let loss = Loss {
@@ -760,30 +713,22 @@ impl<B: AsRef<[u8]>> Session<B> {
             was_open,
             clean_end: ending == Some(Ending::Complete),
             retry_after: fault.as_ref().and_then(Fault::retry_after),
-            last_event_id: self.decoder.last_event_id(),
+            last_event_id,
         };
         self.schedule.lost(&mut self.config, &loss);
 
         // A strategy that panics makes a finished stream no less finished.
-        if self.finished.is_none() {
+        if !self.repetition.is_finished() {
             self.state = State::Waiting;
         }
         self.decide(fault, at);
     }
 
-    /// Rule 2. The strategy is asked even if the stream is finished, to report whether that is why it
-    /// ends.
+    /// Rule 2.
     fn decide(&mut self, fault: Option<Fault>, now: Timestamp) {
-        if let Some(finished) = self.finished {
-            let not_repeated = finished == Finished::Unsafe;
-            self.config.error_strategy.stream_ends(not_repeated);
-        }
-        let verdict = self.config.error_strategy.apply(fault.as_ref(), now);
-        self.not_repeated = verdict == Verdict::Continue && self.finished == Some(Finished::Unsafe);
-        let verdict = match self.finished {
-            Some(_) => Verdict::Fail,
-            None => verdict,
-        };
+        let verdict = self
+            .repetition
+            .decide(&mut self.config, fault.as_ref(), now);
         let restarting = core::mem::take(&mut self.restarting);
         match (verdict, fault) {
             (Verdict::Continue, Some(fault)) => self.tell(Action::Fault(fault)),
@@ -823,26 +768,10 @@ impl<B: AsRef<[u8]>> Session<B> {
 
     fn tell_end(&mut self) {
         let end = End {
-            not_repeated: self.not_repeated,
+            not_repeated: self.repetition.is_not_repeated(),
             ..core::mem::take(&mut self.discarded)
         };
         self.tell(Action::End(Box::new(end)));
-    }
-
-    /// Whether the next request may be a GET with the id to resume from: the server has sent an id since
-    /// the request first went out, and the newest id can be a header's value.
-    fn can_resume(&self) -> bool {
-        self.config.resume_with_get
-            && self.id_received
-            && self.last_event_id().is_some_and(is_sendable_id)
-    }
-
-    /// Whether a GET that was to resume the stream met a server that can't do that.
-    fn is_resume_refused(&self, fault: Option<&Fault>) -> bool {
-        let status = fault.and_then(Fault::status);
-        self.sent
-            && self.can_resume()
-            && status.is_some_and(|status| REFUSES_RESUME.contains(&status))
     }
 
     /// Rule 8: half an event is discarded with its connection.

@@ -49,7 +49,12 @@ impl fmt::Display for RedactedUrl<'_> {
             0 => url,
             _ => {
                 f.write_str(&url[..slashes])?;
-                f.write_str(if path_only { "/" } else { "//" })?;
+                f.write_str(match url[..slashes].eq_ignore_ascii_case("file:") {
+                    // It has no host, and its path begins with the third one.
+                    true if url[slashes..].starts_with("///") => "///",
+                    _ if path_only => "/",
+                    _ => "//",
+                })?;
                 rest
             }
         };
@@ -124,8 +129,19 @@ mod tests {
             "//host/a",
             "file:///etc/a",
         ] {
-            let expected = url.replace("///", "//");
-            assert_eq!(RedactedUrl(url).to_string(), expected);
+            assert_eq!(RedactedUrl(url).to_string(), url);
+        }
+    }
+
+    #[test]
+    fn the_path_of_a_file_keeps_its_slash() {
+        for (url, shown) in [
+            ("file:///tmp/a", "file:///tmp/a"),
+            ("FILE:///tmp/a?secret", "FILE:///tmp/a"),
+            ("file://host/a", "file://host/a"),
+            ("http:///host/a", "http://host/a"),
+        ] {
+            assert_eq!(RedactedUrl(url).to_string(), shown);
         }
     }
 }

@@ -94,6 +94,8 @@ pub struct Exchange {
     followed: usize,
     /// Headers that did not follow a redirect.
     withheld: Vec<HeaderName>,
+    /// How many bytes of the body of an error are kept.
+    error_body: usize,
     /// Headers that don't follow an upgrade to `https` either.
     pinned: Vec<HeaderName>,
     /// The redirect that led here.
@@ -156,6 +158,7 @@ impl Exchange {
             request,
             followed: 0,
             withheld: Vec::new(),
+            error_body: ERROR_BODY,
             pinned,
             redirect: None,
             send_failure: None,
@@ -216,7 +219,7 @@ impl Exchange {
         } = &self.state
         {
             start.status = Some(*status);
-            start.headers = headers.clone();
+            start.headers = Some(headers.clone());
             start.url = Some(self.request.url.to_string());
             start.withheld_headers = self.withheld_names();
         }
@@ -385,15 +388,20 @@ impl Exchange {
         self.withheld.iter().map(HeaderName::to_string).collect()
     }
 
-    /// Bytes of the body of an error, decoded. Those beyond [`ERROR_BODY`] are dropped.
+    /// Keeps up to this many bytes of the body of an error, instead of [`ERROR_BODY`].
+    pub fn keep_error_body(&mut self, bytes: usize) {
+        self.error_body = bytes;
+    }
+
+    /// Bytes of the body of an error, decoded. Those beyond the limit are dropped.
     pub fn handle_body(&mut self, bytes: &[u8]) {
         let State::ReadingError { response, .. } = &mut self.state else {
             return;
         };
-        let missing = ERROR_BODY - response.body.len();
+        let missing = self.error_body.saturating_sub(response.body.len());
         let kept = &bytes[..bytes.len().min(missing)];
         response.body.extend_from_slice(kept);
-        if response.body.len() == ERROR_BODY {
+        if response.body.len() >= self.error_body {
             self.handle_body_end();
         }
     }

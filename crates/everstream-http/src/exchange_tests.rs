@@ -210,7 +210,7 @@ fn a_stream_is_described() {
         (start.status, start.url.as_deref()),
         (Some(200), Some("https://a.test/feed"))
     );
-    assert_eq!(start.headers.get("content-type"), Some("text/event-stream"));
+    assert_eq!(start.header("content-type"), Some("text/event-stream"));
     // Nothing that is handled afterwards changes it.
     exchange.handle_timeout(after(Duration::MAX));
     exchange.handle_body(b"data: x\n\n");
@@ -254,6 +254,19 @@ fn a_response_that_is_no_stream_is_kept_up_to_a_kibibyte() {
         assert_eq!((response.status, response.body.len()), (status, ERROR_BODY));
         let asked = (status == 503).then(|| Duration::from_secs(7));
         assert_eq!(fault.retry_after(), asked);
+    }
+}
+
+#[test]
+fn as_much_of_the_body_of_an_error_is_kept_as_the_caller_asks_for() {
+    for limit in [0, 10, 3 * ERROR_BODY] {
+        let mut exchange = connected(limited());
+        exchange.keep_error_body(limit);
+        exchange.head(404, &[]);
+        exchange.handle_body(&[b'x'; 2 * ERROR_BODY]);
+        exchange.handle_body(&[b'x'; 2 * ERROR_BODY]);
+        let fault = exchange.fault();
+        assert_eq!(fault.response().unwrap().body.len(), limit);
     }
 }
 

@@ -333,10 +333,10 @@ impl Driver {
 
     /// Ready when something came, or nothing in time.
     fn poll_read(&mut self, deadline: Option<Timestamp>, cx: &mut Context<'_>) -> Poll<()> {
-        let (read, ending) = match &mut self.link {
-            Link::Open(chunks) => (chunks.poll_next(cx), chunks.ending()),
+        let read = match &mut self.link {
+            Link::Open(chunks) => chunks.poll_next(cx),
             // The session reads only from what it was told is connected.
-            Link::None | Link::Connecting(_) => (Poll::Ready(None), Ending::Unproven),
+            Link::None | Link::Connecting(_) => Poll::Ready(None),
         };
         if read.is_pending() {
             let Some(deadline) = deadline else {
@@ -354,7 +354,13 @@ impl Driver {
             Poll::Ready(Some(Err(fault))) => self.session.handle_fault(fault, now),
             // The user has just stopped it, and with it a source that blocked: that proves nothing.
             Poll::Ready(None) if !self.handle.is_quiet() => {}
-            Poll::Ready(None) => self.session.handle_end(ending, now),
+            Poll::Ready(None) => {
+                let ending = match &self.link {
+                    Link::Open(chunks) => chunks.ending(),
+                    Link::None | Link::Connecting(_) => Ending::Unproven,
+                };
+                self.session.handle_end(ending, now);
+            }
             Poll::Pending => self.session.handle_timeout(now),
         }
         Poll::Ready(())

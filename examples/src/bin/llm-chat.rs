@@ -3,7 +3,8 @@
 //!
 //! `LLM_TOKEN=... llm-chat URL MODEL "Why is the sky blue?"`
 //!
-//! The prompt is paid for, so it is never sent twice. Ctrl-C cancels the answer, and so does
+//! The answer is complete if `[DONE]` or a `finish_reason` has arrived: some servers send no
+//! `[DONE]`. Everything else that ends it is an error. The prompt is paid for, so it is never sent twice. Ctrl-C cancels the answer, and so does
 //! `LLM_TIME_LIMIT` (seconds, 120 by default): the connection is closed, and the server can stop.
 
 use std::error::Error;
@@ -12,32 +13,50 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use everstream::error_strategy::{self, Verdict};
-use everstream::{Fault, Http, SseClient};
+use everstream::{Action, Fault, Http, SseClient};
 use serde::Deserialize;
+use serde_json::Value;
 
-/// One event. Fields that nobody reads here are left out.
+/// One event. Fields that nobody reads here are left out, and every other one may be null.
 #[derive(Deserialize)]
 struct Chunk {
-    #[serde(default)]
-    choices: Vec<Choice>,
+    choices: Option<Vec<Choice>>,
     /// Some servers have sent the status 200 when they find out that they can't answer.
-    error: Option<Problem>,
+    error: Option<Value>,
 }
 
 #[derive(Deserialize)]
 struct Choice {
-    delta: Delta,
+    delta: Option<Delta>,
     finish_reason: Option<String>,
 }
 
 #[derive(Deserialize)]
 struct Delta {
-    content: Option<String>,
+    content: Option<Content>,
 }
 
 #[derive(Deserialize)]
-struct Problem {
-    message: String,
+#[serde(untagged)]
+enum Content {
+    Text(String),
+    /// Some servers split it. Not all parts are text.
+    Parts(Vec<Part>),
+}
+
+#[derive(Deserialize)]
+struct Part {
+    text: Option<String>,
+}
+
+impl Choice {
+    fn text(&self) -> String {
+        match self.delta.as_ref().and_then(|delta| delta.content.as_ref()) {
+            Some(Content::Text(text)) => text.clone(),
+            Some(Content::Parts(parts)) => parts.iter().filter_map(|it| it.text.clone()).collect(),
+            None => String::new(),
+        }
+    }
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -83,7 +102,6 @@ async fn chat() -> Result<(), Box<dyn Error>> {
     }
 
     let mut client = SseClient::builder(http)
-        // An answer that ends without it isn't whole, and is an error.
         .until("[DONE]")
         // By default a POST is repeated with Last-Event-ID where the server sent ids, and few
         // models' servers can resume. As long as there was no connection, nothing was sent.
@@ -99,10 +117,22 @@ async fn chat() -> Result<(), Box<dyn Error>> {
 }
 
 async fn answer(client: &mut SseClient) -> Result<(), Box<dyn Error>> {
-    let mut out = io::stdout();
-    while let Some(event) = client.next_event().await {
-        let event = match event {
-            Ok(event) => event,
+    let (mut out, mut finish_reason) = (io::stdout(), None);
+    while let Some(action) = client.next_action().await {
+        let event = match action {
+            Ok(Action::Event(event)) => event,
+            Ok(Action::End(end)) => {
+                let Some(text) = end.ignored_text else {
+                    continue;
+                };
+                return Err(format!("the response isn't an answer: {text}").into());
+            }
+            Ok(_) => continue,
+            Err(error)
+                if finish_reason.is_some() && matches!(error.fault(), Some(Fault::Incomplete)) =>
+            {
+                break;
+            }
             // What the server says of a refused prompt is in the body.
             Err(error) => {
                 return match error.fault().and_then(Fault::response) {
@@ -114,18 +144,32 @@ async fn answer(client: &mut SseClient) -> Result<(), Box<dyn Error>> {
                 };
             }
         };
-        let chunk: Chunk = event.json()?;
-        if let Some(problem) = chunk.error {
-            return Err(format!("the server gave up: {}", problem.message).into());
+        if event.event() == "error" {
+            return Err(reported(event.json().unwrap_or_else(|_| event.data().into())).into());
         }
-        for choice in chunk.choices {
-            write!(out, "{}", choice.delta.content.unwrap_or_default())?;
-            if choice.finish_reason.as_deref() == Some("length") {
-                return Err("the answer is cut off: it reached the longest length".into());
-            }
+        let chunk: Chunk = event.json()?;
+        if let Some(error) = chunk.error {
+            return Err(reported(error).into());
+        }
+        for choice in chunk.choices.unwrap_or_default() {
+            write!(out, "{}", choice.text())?;
+            finish_reason = choice.finish_reason.or(finish_reason);
         }
         out.flush()?;
     }
+    if finish_reason.as_deref() == Some("length") {
+        return Err("the answer is cut off: it reached the longest length".into());
+    }
     writeln!(out)?;
     Ok(())
+}
+
+/// What the server says of an error in the midst of a stream: text, or an object with a message.
+fn reported(error: Value) -> String {
+    let inner = error.get("error").unwrap_or(&error);
+    let message = inner.get("message").unwrap_or(inner);
+    let text = message
+        .as_str()
+        .map_or_else(|| message.to_string(), str::to_owned);
+    format!("the server reports an error: {text}")
 }

@@ -1,44 +1,42 @@
 //! Writes the events of a feed into a stream of Redis, each exactly once, whatever is restarted.
 //!
-//! `redis-sink URL REDIS-URL KEY`
+//! `redis-sink URL redis://HOST/?key=STREAM`
 //!
-//! The id of the last event is kept in Redis beside the events, and both are written in one step. A run
-//! reads it before it connects. So Ctrl-C, a crash or a lost connection to either side leaves nothing
-//! half done. What Redis keeps when it crashes itself is up to its `appendfsync`.
+//! Where the stream ends is kept in Redis next to the events, and both change in one step, if the stream
+//! still ends where this program believes. A run reads it before it connects. So Ctrl-C, a crash or a lost
+//! connection to either side leaves nothing half done. What Redis keeps when it crashes itself is up to
+//! its `appendfsync`.
 
 use std::fmt;
 use std::process::ExitCode;
-use std::thread;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use everstream::blocking::SseClient;
 use everstream::error_strategy::{TRANSIENT_STATUSES, reconnect};
-use everstream::{Event, Http};
-use redis::{Connection, RedisError};
+use everstream::{Http, SseClient};
+use everstream_relay::{AppendError, Record, RedisSink, Sink, SinkError};
+use futures_util::StreamExt;
 
-/// Not MULTI and EXEC: there the second command is executed although the first one failed, and an event
-/// that could not be added would count as written. A script ends at its first error.
-const ADD: &str = "
-    if (redis.call('GET', KEYS[2]) or '') ~= ARGV[1] then
-        return redis.error_reply('CONFLICT ' .. KEYS[2] .. ' was changed by somebody else')
-    end
-    redis.call('XADD', KEYS[1], '*', 'id', ARGV[2], 'event', ARGV[3], 'data', ARGV[4])
-    redis.call('SET', KEYS[2], ARGV[2])
-";
-
-fn main() -> ExitCode {
+#[tokio::main]
+async fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    let [url, redis_url, key] = args.as_slice() else {
-        eprintln!("usage: redis-sink URL REDIS-URL KEY");
+    let [url, redis_url] = args.as_slice() else {
+        eprintln!("usage: redis-sink URL redis://HOST/?key=STREAM");
         return ExitCode::FAILURE;
     };
+    let mut sink = match RedisSink::from_url(redis_url) {
+        Ok(sink) => sink,
+        Err(error) => {
+            eprintln!("redis-sink: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
     loop {
-        match sink(url, redis_url, key) {
+        match store(url, &mut sink).await {
             Ok(()) => return ExitCode::SUCCESS,
             // Whether the last event was written can't be told from here: Redis knows.
-            Err(Problem::Redis(error)) if is_transient(&error) => {
+            Err(Problem::Passing(error)) => {
                 eprintln!("again, because of Redis: {error}");
-                thread::sleep(Duration::from_secs(1));
+                tokio::time::sleep(Duration::from_secs(1)).await;
             }
             Err(problem) => {
                 eprintln!("redis-sink: {problem}");
@@ -48,52 +46,32 @@ fn main() -> ExitCode {
     }
 }
 
-fn sink(url: &str, redis_url: &str, key: &str) -> Result<(), Problem> {
-    let mut redis = redis::Client::open(redis_url)?.get_connection()?;
-    // The braces put it beside the stream in a cluster too.
-    let cursor_key = format!("{{{key}}}:last-event-id");
-    let mut cursor: Option<String> = redis::cmd("GET").arg(&cursor_key).query(&mut redis)?;
-
+async fn store(url: &str, sink: &mut RedisSink) -> Result<(), Problem> {
+    let mut end = sink.open(0).await?.tail;
     let mut builder = SseClient::builder(Http::new(url))
         .error_strategy(reconnect().or_on_status(TRANSIENT_STATUSES));
-    if let Some(id) = &cursor {
+    if let Some(id) = &end.id {
         builder = builder.last_event_id(id);
     }
-    for event in builder.build()?.events() {
+    let mut client = builder.build()?;
+    let mut events = client.events();
+    while let Some(event) = events.next().await {
         let event = event?;
         let Some(id) = event.id().filter(|id| !id.is_empty()) else {
             return Err(Problem::NoId);
         };
-        let before = cursor.as_deref().unwrap_or_default();
-        add(&mut redis, [key, &cursor_key], before, id, &event)?;
-        cursor = Some(id.to_owned());
+        let id = Some(id.to_owned());
+        let record = Record::new(id, event.event(), event.data(), SystemTime::now());
+        end = sink.append(&end, &[record]).await?;
     }
     Ok(())
 }
 
-fn add(
-    redis: &mut Connection,
-    keys: [&str; 2],
-    before: &str,
-    id: &str,
-    event: &Event,
-) -> Result<(), RedisError> {
-    redis::cmd("EVAL")
-        .arg(ADD)
-        .arg(keys.len())
-        .arg(&keys)
-        .arg(&[before, id, event.event(), event.data()])
-        .exec(redis)
-}
-
-/// Whether it is the connection's fault, or that of a server that is still loading.
-fn is_transient(error: &RedisError) -> bool {
-    error.is_io_error() || matches!(error.code(), Some("LOADING" | "BUSY" | "TRYAGAIN"))
-}
-
 enum Problem {
     Sse(everstream::Error),
-    Redis(RedisError),
+    /// Waiting may help.
+    Passing(String),
+    Redis(String),
     /// After a restart there would be no telling what was written.
     NoId,
 }
@@ -102,7 +80,7 @@ impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Problem::Sse(error) => error.fmt(f),
-            Problem::Redis(error) => error.fmt(f),
+            Problem::Passing(error) | Problem::Redis(error) => error.fmt(f),
             Problem::NoId => f.write_str("an event without an id can't be written exactly once"),
         }
     }
@@ -114,8 +92,22 @@ impl From<everstream::Error> for Problem {
     }
 }
 
-impl From<RedisError> for Problem {
-    fn from(error: RedisError) -> Self {
-        Problem::Redis(error)
+impl From<SinkError> for Problem {
+    fn from(error: SinkError) -> Self {
+        match error {
+            SinkError::Unavailable(error) => Problem::Passing(error.to_string()),
+            other => Problem::Redis(other.to_string()),
+        }
+    }
+}
+
+impl From<AppendError> for Problem {
+    fn from(error: AppendError) -> Self {
+        match error {
+            AppendError::Unavailable(error) | AppendError::Unknown(error) => {
+                Problem::Passing(error.to_string())
+            }
+            other => Problem::Redis(other.to_string()),
+        }
     }
 }

@@ -11,6 +11,10 @@ fn chunk(text: &str) -> String {
     json!({"choices": [{"delta": {"content": text}, "finish_reason": null}]}).to_string()
 }
 
+fn content(content: &Value) -> String {
+    json!({"choices": [{"delta": {"content": content}, "finish_reason": null}]}).to_string()
+}
+
 fn chat(url: &str) -> Command {
     let args = [url, "a-model", "Say hello."];
     command(env!("CARGO_BIN_EXE_llm-chat"), args)
@@ -92,13 +96,81 @@ fn a_refusal_is_told_in_the_servers_words() {
 }
 
 #[test]
-fn an_error_in_the_midst_of_the_answer_is_told() {
+fn a_whole_answer_is_printed_whatever_its_shape() {
+    let parts = json!([{"type": "text", "text": "Hel"}, {"type": "reference", "ids": [1]}]);
+    let finished = json!({"choices": [{"delta": {"content": null}, "finish_reason": "stop"}]});
+    for reply in [
+        Reply::stream()
+            .event(content(&json!(null)))
+            .event(chunk("Hel")),
+        Reply::stream()
+            .event(r#"{"choices": [{"delta": null}]}"#)
+            .event(chunk("Hel")),
+        Reply::stream().event(content(&parts)),
+        Reply::stream()
+            .event(chunk("Hel"))
+            .event(r#"{"choices": null, "error": null}"#),
+    ] {
+        assert_eq!(
+            answer(reply.event("[DONE]").stall()),
+            Ok("Hel\n".to_owned())
+        );
+    }
+    let without_done = Reply::stream()
+        .event(chunk("Hel"))
+        .event(finished.to_string());
+    assert_eq!(answer(without_done.end()), Ok("Hel\n".to_owned()));
+}
+
+#[test]
+fn an_error_in_the_midst_of_the_answer_is_told_whatever_its_shape() {
+    let object = r#"{"error": {"message": "overloaded", "code": 529}}"#;
+    for reply in [
+        Reply::stream().event(object),
+        Reply::stream().event(object).event("[DONE]"),
+        Reply::stream().event(r#"{"error": "overloaded"}"#),
+        Reply::stream().event_of_type("error", object),
+        Reply::stream().event_of_type("error", r#"{"message": "overloaded"}"#),
+        Reply::stream().event_of_type("error", "overloaded"),
+        // Not one event: the error is the whole response.
+        Reply::stream().send(object),
+        Reply::status(200)
+            .header("Content-Type", "application/json")
+            .send(object),
+    ] {
+        let problem = answer(reply).unwrap_err();
+        assert!(problem.contains("overloaded"), "{problem}");
+    }
+}
+
+#[test]
+fn an_answer_that_is_cut_short_is_an_error() {
+    let finished = json!({"choices": [{"delta": {}, "finish_reason": "length"}]});
+    for reply in [
+        Reply::stream().event(chunk("Hel")).end(),
+        Reply::stream()
+            .event(chunk("Hel"))
+            .send("data: {\"choi")
+            .end(),
+        Reply::stream()
+            .event(chunk("Hel"))
+            .event(finished.to_string())
+            .end(),
+    ] {
+        assert!(answer(reply).is_err());
+    }
+}
+
+/// What the program prints, or what it complains about.
+fn answer(reply: Reply) -> Result<String, String> {
     let server = Server::start();
-    let error = json!({"error": {"message": "overloaded", "code": 529}});
-    server.otherwise(Reply::stream().event(chunk("Hel")).event(error.to_string()));
+    server.otherwise(reply);
     let ended = Program::start(chat(&server.url("/"))).end();
-    assert_eq!(ended.status.code(), Some(1));
-    assert!(ended.stderr.contains("overloaded"), "{}", ended.stderr);
+    assert_eq!(server.request_count(), 1);
+    match ended.status.code() {
+        Some(0) => Ok(ended.stdout),
+        _ => Err(ended.stderr),
+    }
 }
 
 #[test]

@@ -1,75 +1,23 @@
 //! `redis-sink`, with a real Redis.
 
-use std::io::ErrorKind;
-use std::process::Command;
 use std::thread;
 use std::time::Instant;
 
+use everstream_engines::Redis;
 use everstream_testing::{Feed, Reply, Server};
 use redis::Connection;
-use tempfile::TempDir;
 
 use crate::program::{LIMIT, Program, command};
 
-/// A server of its own, with all that it has written on disk. Nothing but its socket is in reach.
-struct Redis {
-    folder: TempDir,
-    program: Option<Program>,
+fn connect(redis: &Redis) -> Connection {
+    let client = redis::Client::open(redis.url()).unwrap();
+    client.get_connection().unwrap()
 }
 
-impl Redis {
-    fn start() -> Redis {
-        if let Err(error) = Command::new("redis-server").arg("--version").output() {
-            assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
-            panic!(
-                "redis-server isn't installed. On Debian: apt-get install redis-server, \
-                 which `cargo xtask test` does by itself as root"
-            );
-        }
-        let mut redis = Redis {
-            folder: tempfile::tempdir().unwrap(),
-            program: None,
-        };
-        redis.restart();
-        redis
-    }
-
-    fn kill(&mut self) {
-        if let Some(program) = self.program.take() {
-            program.kill();
-        }
-    }
-
-    fn restart(&mut self) {
-        self.kill();
-        let mut command = Command::new("redis-server");
-        command
-            .args(["--port", "0", "--unixsocket", "socket", "--save", ""])
-            .args(["--appendonly", "yes", "--appendfsync", "always"])
-            .current_dir(self.folder.path());
-        let program = Program::start(command);
-        while !program.line().contains("eady to accept connections") {}
-        self.program = Some(program);
-    }
-
-    fn url(&self) -> String {
-        format!(
-            "redis+unix://{}",
-            self.folder.path().join("socket").display()
-        )
-    }
-
-    fn connect(&self) -> Connection {
-        redis::Client::open(self.url())
-            .unwrap()
-            .get_connection()
-            .unwrap()
-    }
-
-    fn sink(&self, server: &Server) -> Program {
-        let path = env!("CARGO_BIN_EXE_redis-sink");
-        Program::start(command(path, [&server.url("/"), &self.url(), "news"]))
-    }
+fn sink(redis: &Redis, server: &Server) -> Program {
+    let path = env!("CARGO_BIN_EXE_redis-sink");
+    let url = format!("{}?key=news", redis.url());
+    Program::start(command(path, [&server.url("/"), &url]))
 }
 
 fn length(redis: &mut Connection) -> usize {
@@ -84,11 +32,10 @@ fn wait_for_length(redis: &mut Connection, wanted: usize) {
     }
 }
 
-fn cursor(redis: &mut Connection) -> Option<String> {
-    redis::cmd("GET")
-        .arg("{news}:last-event-id")
-        .query(redis)
-        .unwrap()
+fn cursor(redis: &mut Connection) -> (Option<String>, Option<String>) {
+    let mut command = redis::cmd("HMGET");
+    command.arg("{news}:cursor").arg("pos").arg("id");
+    command.query(redis).unwrap()
 }
 
 /// Each event once, in order.
@@ -100,13 +47,23 @@ fn assert_written(redis: &mut Connection, count: usize) {
     let wanted: Vec<Vec<String>> = (1..=count)
         .map(|number| {
             let (id, data) = (number.to_string(), format!("event {number}"));
-            ["id", &id, "event", "tick", "data", &data]
-                .map(String::from)
-                .into()
+            [
+                "data",
+                &data,
+                "sse-event",
+                "tick",
+                "sse-pos",
+                &id,
+                "sse-id",
+                &id,
+            ]
+            .map(String::from)
+            .into()
         })
         .collect();
     assert_eq!(fields, wanted);
-    assert_eq!(cursor(redis), Some(count.to_string()));
+    let last = Some(count.to_string());
+    assert_eq!(cursor(redis), (last.clone(), last));
 }
 
 fn feed(events: usize) -> (Server, Feed) {
@@ -126,21 +83,21 @@ fn push(feed: &Feed, events: usize) {
 fn each_event_is_written_once_over_runs_that_are_killed() {
     const RUNS: usize = 8;
     let redis = Redis::start();
-    let mut connection = redis.connect();
+    let mut connection = connect(&redis);
     let (server, feed) = feed(0);
     for run in 0..RUNS {
-        let sink = redis.sink(&server);
+        let program = sink(&redis, &server);
         // It is killed on its way through these.
         push(&feed, 200);
         let (before, step) = (length(&mut connection), 1 + run * 17);
         wait_for_length(&mut connection, before + step);
-        sink.kill();
+        program.kill();
     }
     assert!(
         length(&mut connection) < feed.len(),
         "it was killed too late"
     );
-    let _sink = redis.sink(&server);
+    let _program = sink(&redis, &server);
     wait_for_length(&mut connection, feed.len());
     assert_written(&mut connection, feed.len());
     assert_eq!(server.request_count(), RUNS + 1);
@@ -150,18 +107,18 @@ fn each_event_is_written_once_over_runs_that_are_killed() {
 fn each_event_is_written_once_over_restarts_of_redis() {
     let mut redis = Redis::start();
     let (server, feed) = feed(0);
-    let sink = redis.sink(&server);
+    let program = sink(&redis, &server);
     for _ in 0..3 {
         push(&feed, 200);
         let written = feed.len() - 150;
-        wait_for_length(&mut redis.connect(), written);
+        wait_for_length(&mut connect(&redis), written);
         redis.kill();
         // It may have written all others.
         push(&feed, 1);
-        sink.wait_for_stderr("again, because of Redis");
+        program.wait_for_stderr("again, because of Redis");
         redis.restart();
     }
-    let mut connection = redis.connect();
+    let mut connection = connect(&redis);
     wait_for_length(&mut connection, feed.len());
     assert_written(&mut connection, feed.len());
 }
@@ -169,7 +126,7 @@ fn each_event_is_written_once_over_restarts_of_redis() {
 #[test]
 fn each_event_is_written_once_over_drops_of_the_feed() {
     let redis = Redis::start();
-    let mut connection = redis.connect();
+    let mut connection = connect(&redis);
     let (server, feed) = feed(100);
     for _ in 0..5 {
         server.enqueue(
@@ -179,7 +136,7 @@ fn each_event_is_written_once_over_drops_of_the_feed() {
                 .reset(),
         );
     }
-    let _sink = redis.sink(&server);
+    let _program = sink(&redis, &server);
     wait_for_length(&mut connection, feed.len());
     assert_written(&mut connection, feed.len());
 }
@@ -187,11 +144,11 @@ fn each_event_is_written_once_over_drops_of_the_feed() {
 #[test]
 fn a_second_sink_writes_nothing_twice() {
     let redis = Redis::start();
-    let mut connection = redis.connect();
+    let mut connection = connect(&redis);
     let (server, feed) = feed(1);
-    let first = redis.sink(&server);
+    let first = sink(&redis, &server);
     wait_for_length(&mut connection, 1);
-    let second = redis.sink(&server);
+    let second = sink(&redis, &server);
     assert!(server.wait_for_requests(2, LIMIT));
     push(&feed, 1);
     wait_for_length(&mut connection, 2);
@@ -206,28 +163,28 @@ fn a_second_sink_writes_nothing_twice() {
     let ended = later.end();
     assert_eq!(ended.status.code(), Some(1));
     assert!(
-        ended.stderr.contains("changed by somebody else"),
+        ended.stderr.contains("another writer has appended"),
         "{}",
         ended.stderr
     );
     assert_written(&mut connection, 2);
 }
 
-/// In a transaction of MULTI and EXEC the id would be stored all the same.
+/// In a transaction of MULTI and EXEC the cursor would be moved all the same.
 #[test]
 fn an_event_that_cannot_be_added_does_not_count_as_written() {
     let redis = Redis::start();
-    let mut connection = redis.connect();
+    let mut connection = connect(&redis);
     redis::cmd("SET")
         .arg("news")
         .arg("text")
         .exec(&mut connection)
         .unwrap();
     let (server, _feed) = feed(1);
-    let ended = redis.sink(&server).end();
+    let ended = sink(&redis, &server).end();
     assert_eq!(ended.status.code(), Some(1));
     assert!(ended.stderr.contains("WRONGTYPE"), "{}", ended.stderr);
-    assert_eq!(cursor(&mut connection), None);
+    assert_eq!(cursor(&mut connection), (None, None));
 }
 
 #[test]
@@ -239,9 +196,9 @@ fn events_without_ids_and_refusals_end_it_with_the_reason() {
     ] {
         let server = Server::start();
         server.otherwise(reply);
-        let ended = redis.sink(&server).end();
+        let ended = sink(&redis, &server).end();
         assert_eq!(ended.status.code(), Some(1));
         assert!(ended.stderr.contains(told), "{}", ended.stderr);
     }
-    assert_eq!(length(&mut redis.connect()), 0);
+    assert_eq!(length(&mut connect(&redis)), 0);
 }

@@ -6,12 +6,12 @@ Follow a stream::
     from everstream import SSEClient
 
     with SSEClient("https://example.com/feed") as client:
-        for event in client.events:
+        for event in client:
             print(event.event, event.id, event.data)
 
-By default errors are raised, and the loop ends when the server ends the stream. For a long-lived
-feed, use ``SSEClient(url, error_strategy=ErrorStrategy.reconnect())``, which reconnects as
-browsers do.
+**It doesn't reconnect by default**: errors are raised, and the loop ends when the server ends the
+stream. For a long-lived feed, use ``SSEClient(url, error_strategy=ErrorStrategy.reconnect())``,
+which reconnects like a browser.
 
 - :class:`SSEClient` blocks; :class:`AsyncSSEClient` is for asyncio
 - :mod:`everstream.config`: headers, timeouts, when to reconnect and after what delay
@@ -21,9 +21,18 @@ browsers do.
 - :mod:`everstream.compat`: replaces ``ld_eventsource``
 """
 
-from ._client import SSEClient
 from ._headers import Headers
 from ._native import __version__
 from .async_client import AsyncSSEClient
+from .config import ConnectStrategy, ErrorStrategy, RetryDelayStrategy
+from .sse_client import SSEClient
 
-__all__ = ["AsyncSSEClient", "Headers", "SSEClient", "__version__"]
+__all__ = [
+    "AsyncSSEClient",
+    "ConnectStrategy",
+    "ErrorStrategy",
+    "Headers",
+    "RetryDelayStrategy",
+    "SSEClient",
+    "__version__",
+]

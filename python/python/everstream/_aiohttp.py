@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import copy
-from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from logging import Logger
-from typing import Any
+from typing import Any, Final
 
 import aiohttp
 from yarl import URL
@@ -15,17 +15,27 @@ from yarl import URL
 from . import _native
 from ._async_body import read_error
 from ._decoder import Decoder, codings
-from ._disconnect import MID_RESPONSE, NO_RESPONSE, closed, disconnect, reset
+from ._disconnect import (
+    BAD_HOST,
+    MID_RESPONSE,
+    NO_RESPONSE,
+    closed,
+    disconnect,
+    is_bad_host,
+    reset,
+)
+from ._originals import reason_of, refined
+from .config._request import HttpRequest
 from .config.async_connect_strategy import (
     AsyncConnectionClient,
     AsyncConnectionResult,
     AsyncConnectStrategy,
 )
-from .config.connect_strategy import QueryParams
 from .errors import ReadError, ReadTimeoutError, SSEError
 
 # What is for one request only, or for one origin only.
 _BODY_OPTIONS = ("data", "json", "compress", "chunked", "expect100", "upload_tracker")
+CONNECT_TIMEOUT: Final = 10.0
 _ORIGIN_OPTIONS = ("auth", "cookies", "middlewares", "server_hostname", "fingerprint")
 
 
@@ -34,50 +44,44 @@ class AiohttpConnectStrategy(AsyncConnectStrategy):
 
     def __init__(
         self,
-        url: str,
-        *,
-        headers: Mapping[str, str | bytes] | None,
+        request: HttpRequest,
         session: aiohttp.ClientSession | None,
         options: Mapping[str, Any] | None,
-        query_params: Callable[[], QueryParams] | None,
-        method: str,
-        body: str | bytes | None,
-        read_timeout: float | None,
-        connect_timeout: float | None,
-        max_event_size: int | None,
-        sensitive_headers: Iterable[str] | None,
-        any_content_type: bool,
-        cookies: bool,
     ) -> None:
+        request.refuse_http2("aiohttp")
+        # It checks the settings.
+        request.native_http()
         self.session = session
-        self.read_timeout = read_timeout
-        self.max_event_size = max_event_size
+        self.http_request = request
         self.options = dict(options or {})
-        sent: list[tuple[str, str | bytes]] = [
-            *(self.options.pop("headers", None) or {}).items(),
-            *(headers or {}).items(),
-        ]
-        if body is not None:
-            self.options["data"] = body.encode() if isinstance(body, str) else body
+        own_headers = self.options.pop("headers", None)
+        if request.body is not None:
+            self.options["data"] = request.body
             # aiohttp would add one.
             self.options.setdefault("skip_auto_headers", ["Content-Type"])
-        timeout = self.options.setdefault(
-            "timeout", aiohttp.ClientTimeout(total=None, sock_connect=connect_timeout)
-        )
+        if request.auth_is_given and (
+            "auth" in self.options or getattr(session, "auth", None) is not None
+        ):
+            raise TypeError("auth can't be given together with the auth of aiohttp's session")
+        if request.proxy is not None:
+            self._set("proxy", "proxy", request.proxy)
+        if request.tls_is_given:
+            self._set("ssl", "verify and cert", request.ssl_context())
+        limit = request.connect_timeout
+        #: Unless the options have a timeout.
+        self.connect_timeout = CONNECT_TIMEOUT if limit is None else limit or None
+        timeout = self.options.get("timeout")
         if isinstance(timeout, (int, float)):
             self.options["timeout"] = aiohttp.ClientTimeout(total=timeout)
-        self.request = _native.Request(
-            url,
-            method=method,
-            headers=sent,
-            sensitive_headers=sensitive_headers,
-            query_params=query_params,
+        self.request = request.native_request(
+            codings(),
+            own_headers=own_headers,
             has_body=any(self.options.get(name) is not None for name in ("data", "json")),
-            follow_redirects=True,
-            codings=codings(),
-            any_content_type=any_content_type,
-            cookies=cookies,
         )
+
+    def _set(self, name: str, what: str, value: Any) -> None:
+        if self.options.setdefault(name, value) is not value:
+            raise TypeError(f"{what} can't be given together with {name!r} of aiohttp's options")
 
     def create_client(self, logger: Logger) -> AsyncConnectionClient:
         return _Client(self)
@@ -91,22 +95,27 @@ class _Client(AsyncConnectionClient):
         self._strategy = strategy
         self._own_session: aiohttp.ClientSession | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._read_timeout = strategy.read_timeout
-        self._max_event_size = strategy.max_event_size
+        self._stream = strategy.http_request.stream
 
     async def connect(self, last_event_id: str | None) -> AsyncConnectionResult:
-        return await self._connect(self._strategy.request.exchange(last_event_id))
+        return await self._connect(last_event_id, resume_with_get=False)
 
     @property
     def can_resume_with_get(self) -> bool:
         return True
 
     async def resume_with_get(self, last_event_id: str | None) -> AsyncConnectionResult:
-        request = self._strategy.request
-        return await self._connect(request.exchange(last_event_id, resume_with_get=True))
+        return await self._connect(last_event_id, resume_with_get=True)
 
-    async def _connect(self, exchange: _native.Exchange) -> AsyncConnectionResult:
-        hops = _Hops(self._session(), self._strategy)
+    async def _connect(
+        self, last_event_id: str | None, *, resume_with_get: bool
+    ) -> AsyncConnectionResult:
+        exchange = self._strategy.request.exchange(
+            last_event_id,
+            resume_with_get=resume_with_get,
+            fresh_headers=await self._strategy.http_request.fresh_headers_async(),
+        )
+        hops = _Hops(self._session(), self._strategy, self._stream.response_timeout)
         try:
             while True:
                 response = await hops.send(exchange)
@@ -123,9 +132,14 @@ class _Client(AsyncConnectionClient):
             raise
         headers, status, url, withheld = exchange.start()
         decoder = Decoder(exchange.coding)
-        result = AsyncConnectionResult(_chunks(response, decoder), hops.close, headers)
-        result._status, result._url = status, url
-        result._withheld_headers = tuple(withheld)
+        result = AsyncConnectionResult(
+            _chunks(response, decoder),
+            hops.close,
+            headers,
+            status=status,
+            url=url,
+            withheld_headers=withheld,
+        )
         result._proves_end = exchange.proves_end
         return result
 
@@ -161,10 +175,20 @@ class _Hops:
     that belong to no host.
     """
 
-    def __init__(self, session: aiohttp.ClientSession, strategy: AiohttpConnectStrategy) -> None:
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        strategy: AiohttpConnectStrategy,
+        read_timeout: float | None,
+    ) -> None:
         self._session = session
         self._options = dict(strategy.options)
-        self._read_timeout = strategy.read_timeout
+        self._has_timeout = "timeout" in self._options
+        self._read_timeout = read_timeout
+        if not self._has_timeout:
+            self._options["timeout"] = aiohttp.ClientTimeout(
+                total=None, sock_connect=strategy.connect_timeout, sock_read=read_timeout
+            )
         self._response: aiohttp.ClientResponse | None = None
         #: A session without anything of the user's, but for its connections.
         self._bare: aiohttp.ClientSession | None = None
@@ -219,12 +243,18 @@ class _Hops:
                 "auto_decompress": False,
             },
         )
-        limit = self._read_timeout
+        limit = self._read_timeout if self._has_timeout else None
         if limit is not None:
             # Silence begins when there is a connection, and that has a limit of its own.
             limit += getattr(self._options["timeout"], "sock_connect", None) or 0
         try:
-            return await asyncio.wait_for(request, limit)
+            response = await asyncio.wait_for(request, limit)
+            if not self._has_timeout and response.connection is not None:
+                # From here on the engine measures silence.
+                protocol: Any = response.connection.protocol
+                protocol.read_timeout = None
+                protocol.start_timeout()
+            return response
         except aiohttp.ConnectionTimeoutError as error:
             text = "no connection could be made in the time given"
             raise exchange.connect_failure(text, is_timeout=True) from error
@@ -232,13 +262,20 @@ class _Hops:
             text = "no response came in the time given"
             raise exchange.request_failure(text, is_timeout=True) from error
         except aiohttp.ClientConnectorError as error:
-            raise exchange.connect_failure(_about(error), is_timeout=False) from error
-        except aiohttp.InvalidURL as error:
+            failure = exchange.connect_failure(_about(error), is_timeout=False)
+            raise refined(failure, reason_of(error)) from error
+        except (aiohttp.InvalidURL, UnicodeError) as error:
+            is_invalid = isinstance(error, aiohttp.InvalidURL) and exchange.is_redirected
+            if is_invalid or is_bad_host(error, url):
+                raise exchange.connect_failure(BAD_HOST, is_timeout=False) from error
+            if isinstance(error, UnicodeError):
+                raise
             raise ValueError("the URL can't be used") from error
         except (aiohttp.ClientError, OSError) as error:
-            raise exchange.request_failure(
+            failure = exchange.request_failure(
                 _disconnect(error, NO_RESPONSE) or _about(error), is_timeout=False
-            ) from error
+            )
+            raise refined(failure, reason_of(error)) from error
 
 
 def _text(value: bytes) -> str:

@@ -29,6 +29,11 @@ class Body:
         try:
             with self._reading:
                 chunk = b"" if self._closed else self._read()
+        except SSEError:
+            # What closing broke isn't the server's fault.
+            if not self._closed:
+                raise
+            chunk = b""
         finally:
             # Here the lock is released before the flag is looked at, and there the flag is set
             # before the lock is tried.

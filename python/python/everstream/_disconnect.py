@@ -6,9 +6,11 @@ import http.client
 import ssl
 from collections.abc import Iterator
 from typing import Final
+from urllib.parse import urlsplit
 
 MID_RESPONSE: Final = "mid-response"
 NO_RESPONSE: Final = "before responding"
+BAD_HOST: Final = "the host isn't a valid name"
 
 _CLOSED: Final = (
     EOFError,
@@ -48,6 +50,21 @@ def errno(error: BaseException) -> int | None:
         if isinstance(cause, OSError) and cause.errno and not isinstance(cause, ssl.SSLError):
             return cause.errno
     return None
+
+
+def is_bad_host(error: Exception, url: str) -> bool:
+    """Whether the error is about the name of the host: a label that is empty or too long, or
+    Punycode that can't be decoded. Python and the libraries raise a ``UnicodeError`` then.
+    """
+    if not isinstance(error, UnicodeError):
+        return False
+    if type(error).__module__.partition(".")[0] == "idna":
+        return True
+    try:
+        (urlsplit(url).hostname or "").encode("idna")
+    except UnicodeError:
+        return True
+    return False
 
 
 def causes(error: BaseException) -> Iterator[BaseException]:

@@ -3,6 +3,7 @@
 from asyncio import AbstractEventLoop, Future
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from logging import Logger
+from types import GenericAlias
 from typing import Any, Generic, Literal, TypeVar, final, overload
 
 from typing_extensions import disjoint_base
@@ -32,6 +33,7 @@ __all__ = [
     "Server",
     "Wake",
     "__version__",
+    "add_params",
     "redact_url",
 ]
 
@@ -91,6 +93,10 @@ class Client:
         error_strategy: Any,
         last_event_id: str | None,
         logger: Logger | None,
+        read_timeout: float | None,
+        max_event_size: int | None,
+        skip_oversize: bool,
+        until: Any,
         repeat_unsafe: bool,
         resume_with_get: bool,
         dispatch_unfinished: bool,
@@ -117,6 +123,10 @@ class AsyncClient:
         error_strategy: Any,
         last_event_id: str | None,
         logger: Logger | None,
+        read_timeout: float | None,
+        max_event_size: int | None,
+        skip_oversize: bool,
+        until: Any,
         repeat_unsafe: bool,
         resume_with_get: bool,
         dispatch_unfinished: bool,
@@ -150,24 +160,26 @@ class Mailbox:
         status: int | None,
         url: str | None,
         withheld: Sequence[str],
-        proves_end: bool,
     ) -> bool: ...
     def chunk(self, chunk: Any) -> None: ...
     def failed(self, error: BaseException) -> None: ...
-    def ended(self) -> None: ...
+    def ended(self, proves_end: bool) -> None: ...
 
 _T = TypeVar("_T")
 
 @final
 class Iter(Generic[_T]):
+    """Iterates over a client's actions or events. Like a generator it ends after an exception."""
+
     @overload
     def __new__(cls, client: Client, only_events: Literal[True]) -> Iter[Event]: ...
     @overload
     def __new__(cls, client: Client, only_events: Literal[False]) -> Iter[Action]: ...
+    def __class_getitem__(cls, key: Any) -> GenericAlias: ...
     def __iter__(self) -> Iter[_T]: ...
     def __next__(self) -> _T: ...
     def close(self) -> None:
-        """Ends this iterator, as that of a generator; the client goes on."""
+        """Ends this iterator, like ``close()`` of a generator. The client stays open."""
 
 @final
 class Http:
@@ -175,27 +187,33 @@ class Http:
         cls,
         url: str,
         *,
-        headers: Mapping[str, str | bytes] | None,
+        headers: Iterable[tuple[str, str | bytes]] | None,
+        fresh_headers: Callable[[], Any] | None,
         sensitive_headers: Iterable[str] | None,
         query_params: Callable[[], Any] | None,
         method: str,
         body: str | bytes | None,
-        read_timeout: float | None,
         connect_timeout: float | None,
-        max_event_size: int | None,
         any_content_type: bool,
         cookies: bool,
+        proxy: str | None,
+        verify: bool,
+        certificates: bytes | None,
+        identity: tuple[bytes, bytes] | None,
+        http2: bool | None,
     ) -> Http: ...
     @property
     def url(self) -> str: ...
-    @property
-    def max_event_size(self) -> int | None: ...
 
 @final
 class HttpClient:
     def __new__(cls, http: Http) -> HttpClient: ...
     def connect(
-        self, last_event_id: str | None, *, resume_with_get: bool = False
+        self,
+        last_event_id: str | None,
+        *,
+        resume_with_get: bool = False,
+        read_timeout: float | None = None,
     ) -> HttpStream: ...
     @property
     def is_repeatable(self) -> bool: ...
@@ -219,7 +237,11 @@ class HttpStream:
 class AsyncHttpClient:
     def __new__(cls, http: Http) -> AsyncHttpClient: ...
     def connect(
-        self, last_event_id: str | None, *, resume_with_get: bool = False
+        self,
+        last_event_id: str | None,
+        *,
+        resume_with_get: bool = False,
+        read_timeout: float | None = None,
     ) -> AsyncHttpStream: ...
     @property
     def is_repeatable(self) -> bool: ...
@@ -271,6 +293,7 @@ class Request:
         *,
         resume_with_get: bool = False,
         client_headers: Sequence[tuple[bytes, bytes]] = ...,
+        fresh_headers: Iterable[tuple[str, str | bytes]] | None = None,
     ) -> Exchange: ...
 
 @final
@@ -330,6 +353,7 @@ class Backoff:
 
 __version__: str
 
+def add_params(url: str, params: Any) -> str: ...
 def redact_url(url: str) -> str: ...
 
 @final

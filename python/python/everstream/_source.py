@@ -28,9 +28,6 @@ class Source:
         self.name = type(client).__name__
         self.repeatable: bool = getattr(client, "is_repeatable", True)
         self.can_resume_with_get: bool = getattr(client, "can_resume_with_get", False)
-        # Only this package's own clients say these.
-        self.read_timeout: float | None = getattr(client, "_read_timeout", None)
-        self.max_event_size: int | None = getattr(client, "_max_event_size", None)
 
     def open(
         self, last_event_id: str | None, mailbox: _native.Mailbox, resume_with_get: bool
@@ -43,7 +40,16 @@ class Source:
         return link
 
     async def interrupt(self) -> None:
-        """Stops what is open, and waits until it is closed."""
+        """Stops what is open, and waits until it is closed. Then the client is interrupted."""
+        try:
+            await self._stop()
+        finally:
+            # A client that was written for the original has no such method.
+            interrupt = getattr(self._client, "interrupt", None)
+            if interrupt is not None:
+                await _in_loop(self._loop, interrupt)
+
+    async def _stop(self) -> None:
         links = list(self._links)
         for link in links:
             link.stop()
@@ -55,7 +61,7 @@ class Source:
     async def close(self) -> None:
         """Stops what is open, and closes the client."""
         try:
-            await self.interrupt()
+            await self._stop()
         finally:
             if not self._closed:
                 self._closed = True
@@ -136,6 +142,10 @@ class Link:
             return
         except BaseException as error:
             failure = error
+        if result._closed and isinstance(failure, Exception):
+            # The program closed it: this is how the stream says so.
+            failure = None
+        proves_end = result._proves_end and not result._closed
         try:
             await result.close()
         except BaseException as error:
@@ -143,7 +153,7 @@ class Link:
                 raise
             failure = error
         if failure is None:
-            self._mailbox.ended()
+            self._mailbox.ended(proves_end)
         else:
             self._fail(failure)
 
@@ -154,10 +164,9 @@ class Link:
             is_direct = self._mailbox.opened(
                 native_stream(stream),
                 result.headers,
-                result._status,
-                result._url,
-                result._withheld_headers,
-                result._proves_end,
+                result.status,
+                result.url,
+                result.withheld_headers,
             )
             await self._next_want()
             if is_direct:

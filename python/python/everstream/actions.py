@@ -30,7 +30,9 @@ class Start(Action):
 
     @property
     def headers(self) -> Mapping[str, Any] | None:
-        """The response's headers, as a mapping that ignores case; ``None`` if there are none."""
+        """The response's headers, as a mapping that ignores case; ``None`` if a custom source gave
+        none.
+        """
         return self._headers
 
     @property

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from types import TracebackType
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, Literal, TypeVar
 
 from . import _native
 from ._source import Source
 from ._wait import give_up_lost, wait
 from .actions import Action, Event
 from .config._checks import checked_logger
+from .config._options import AsyncClientOptions, Stream, check_request, stream_of
 from .config.async_connect_strategy import AsyncConnectStrategy, engine_connection
 from .config.error_strategy import ErrorStrategy, engine_error_strategy
 from .config.retry_delay_strategy import RetryDelayStrategy, engine_retry_delay_strategy
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 __all__ = ["AsyncSSEClient"]
 
@@ -25,11 +29,13 @@ _T = TypeVar("_T", bound=Action)
 class AsyncSSEClient:
     """Follows one stream over any number of connections, in an event loop of asyncio.
 
+    **It doesn't reconnect by default**: see ``error_strategy``.
+
     It is inactive until :meth:`start` is awaited or something is read. It reads only while
     something is awaited::
 
         async with AsyncSSEClient("https://example.com/feed") as client:
-            async for event in client.events:
+            async for event in client:
                 print(event.data)
 
     All functions and methods that are passed to it, including those of strategies, are called in
@@ -47,22 +53,44 @@ class AsyncSSEClient:
         last_event_id: str | None = None,
         logger: logging.Logger | None = None,
         *,
+        read_timeout: float | None = None,
+        max_event_size: int | None = None,
+        oversize: Literal["fail", "skip"] = "fail",
+        until: str | Callable[[Event], bool] | None = None,
         repeat_unsafe: bool = False,
         resume_with_get: bool = False,
         dispatch_unfinished: bool = False,
+        **request: Unpack[AsyncClientOptions],
     ) -> None:
-        """The parameters are those of :class:`~everstream.SSEClient`, except for ``connect``.
+        """The parameters are those of :class:`~everstream.SSEClient`, except for these two.
 
         :param connect: a URL or an
             :class:`~everstream.config.async_connect_strategy.AsyncConnectStrategy`
+        :param request: if ``connect`` is a URL, the parameters of ``AsyncConnectStrategy.http()``
         """
+        check_request(
+            request,
+            AsyncClientOptions,
+            "AsyncSSEClient",
+            "AsyncConnectStrategy.http",
+            has_strategy=isinstance(connect, AsyncConnectStrategy),
+        )
         if isinstance(connect, str):
-            connect = AsyncConnectStrategy.http(connect)
+            connect = AsyncConnectStrategy.http(connect, **request)
         elif not isinstance(connect, AsyncConnectStrategy):
             raise TypeError(
                 f"connect must be a URL or an AsyncConnectStrategy, not {type(connect).__name__}"
             )
         connection = engine_connection(connect, checked_logger(logger))
+        stream = Stream(
+            read_timeout=read_timeout,
+            max_event_size=max_event_size,
+            oversize=oversize,
+            until=until,
+            repeat_unsafe=repeat_unsafe,
+            resume_with_get=resume_with_get,
+            dispatch_unfinished=dispatch_unfinished,
+        )
         self._source = None if isinstance(connection, _native.Http) else Source(connection)
         self._native = _native.AsyncClient(
             self._source or connection,
@@ -72,24 +100,26 @@ class AsyncSSEClient:
             error_strategy=engine_error_strategy(error_strategy),
             last_event_id=last_event_id,
             logger=logger,
-            repeat_unsafe=repeat_unsafe,
-            resume_with_get=resume_with_get,
-            dispatch_unfinished=dispatch_unfinished,
+            **stream_of(connect, connection, stream).for_engine(),
         )
 
     @property
-    def all(self) -> AsyncIterator[Action]:
+    def all(self) -> AsyncIter[Action]:
         """Everything that happens: events, comments, starts and faults.
 
         Reading connects, and reconnects. An iterator ends after an exception, but not after a
         cancellation. A new one continues where the old one stopped, and no event is lost.
         """
-        return _Reading(self._native, False)
+        return AsyncIter(self._native, False)
 
     @property
-    def events(self) -> AsyncIterator[Event]:
+    def events(self) -> AsyncIter[Event]:
         """Only the events. See :attr:`all`."""
-        return _Reading(self._native, True)
+        return AsyncIter(self._native, True)
+
+    def __aiter__(self) -> AsyncIter[Event]:
+        """Iterates over :attr:`events`."""
+        return self.events
 
     async def start(self) -> None:
         """Connects, if there is no connection, after the delay that is due.
@@ -141,8 +171,8 @@ class AsyncSSEClient:
         await self.close()
 
 
-class _Reading(AsyncIterator[_T], Generic[_T]):
-    """An iterator over a client's actions or events. Like a generator it ends after an error."""
+class AsyncIter(AsyncIterator[_T], Generic[_T]):
+    """Iterates over a client's actions or events. Like a generator it ends after an exception."""
 
     __slots__ = ("_native", "_only_events", "_over", "_ready")
 
@@ -173,5 +203,5 @@ class _Reading(AsyncIterator[_T], Generic[_T]):
             raise
 
     async def aclose(self) -> None:
-        """Ends this iterator, as that of a generator; the client goes on."""
+        """Ends this iterator, like ``aclose()`` of a generator. The client stays open."""
         self._over = True

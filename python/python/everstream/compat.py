@@ -9,6 +9,8 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any, Protocol, runtime_checkable
 
+from . import _originals
+
 __all__ = ["install_as_ld_eventsource"]
 
 Headers = Mapping[str, Any]
@@ -93,6 +95,10 @@ def install_as_ld_eventsource() -> None:
         from ld_eventsource import SSEClient
         from ld_eventsource.config import ConnectStrategy
 
+    The original raises the exceptions of urllib3, or in asyncio those of aiohttp. From this call on
+    ``ConnectError``, ``ConnectTimeoutError``, ``RequestError``, ``ReadError`` and
+    ``ReadTimeoutError`` are instances of them too, if the program imports these libraries.
+
     A second call does nothing. Raises ``RuntimeError`` if the original is imported already: there
     would be two classes of each name.
     """
@@ -105,6 +111,7 @@ def install_as_ld_eventsource() -> None:
             "imports it, at the start of the program"
         )
     modules = {name: _Module(name, sources) for name, sources in _MODULES.items()}
+    _originals.install()
     # All of them or none.
     sys.modules.update(modules)
     for name, module in modules.items():

@@ -26,6 +26,7 @@ __all__ = [
     "ReadError",
     "ReadTimeoutError",
     "RequestError",
+    "RequestSetupError",
     "SSEError",
 ]
 
@@ -64,6 +65,12 @@ class RequestError(SSEError, ConnectionError):
     """The request failed before a response arrived; the server may have received it."""
 
 
+class RequestSetupError(SSEError):
+    """The function for ``headers`` or ``auth`` raised the exception that is its ``__cause__``. No
+    request was sent.
+    """
+
+
 class ReadError(SSEError, ConnectionError):
     """The connection broke while the stream was read."""
 
@@ -77,7 +84,7 @@ class EventTooLargeError(SSEError):
 
 
 class IncompleteStreamError(SSEError):
-    """The stream ended before its expected last event."""
+    """The stream ended before its last event, which ``until`` describes."""
 
 
 class ClosedError(SSEError):

@@ -354,7 +354,7 @@ impl Prober<'_> {
             Ok(probe) => {
                 let start = probe.connection.start();
                 preflight.status = start.status.unwrap_or_default();
-                preflight.headers = start.headers.clone();
+                preflight.headers = start.headers.clone().unwrap_or_default();
             }
             Err(fault) => preflight.error = Some(report::chain(&fault)),
         }
@@ -383,7 +383,7 @@ fn response(probe: &Probe, after: Duration) -> Response {
     Response {
         status: start.status.unwrap_or_default(),
         version: probe.version.clone(),
-        headers: start.headers.clone(),
+        headers: start.headers.clone().unwrap_or_default(),
         url: redacted(start.url.as_deref().unwrap_or_default()),
         method: probe.method.clone(),
         repeatable: probe.repeatable,

@@ -18,7 +18,7 @@ use std::path::PathBuf;
 use std::time::SystemTime;
 
 use clap::{Args, ValueEnum};
-use everstream::{Encoder, Event, Start};
+use everstream::{Encoder, Event, Headers, Start};
 
 pub(crate) use file::Output;
 use file::is_stdout;
@@ -79,7 +79,8 @@ pub(crate) struct OutputArgs {
     #[arg(long)]
     no_progress_meter: bool,
 
-    /// Also what the server answered: its status and headers.
+    /// Also what the server answered: its status and headers, and all of a response that isn't a
+    /// stream.
     #[arg(short, long)]
     pub(crate) verbose: bool,
 }
@@ -155,8 +156,11 @@ impl Printer {
 
     /// The head of a response, for `--include`.
     pub(crate) fn head(&mut self, start: &Start, time: SystemTime) -> io::Result<()> {
-        let status = start.status.unwrap_or_default();
-        let headers: Vec<(&str, &str)> = start.headers.iter().collect();
+        let Some(status) = start.status else {
+            // A saved body has neither.
+            return Ok(());
+        };
+        let headers: Vec<(&str, &str)> = start.headers.iter().flat_map(Headers::iter).collect();
         if self.form == Form::Json {
             ndjson::response(&mut self.buffer, status, &headers, time);
             return self.flush();
@@ -191,24 +195,25 @@ impl Printer {
             return Ok(());
         }
         // Most have a space there, which belongs to the colon as in a field.
-        let text = text.strip_prefix(' ').unwrap_or(text);
+        let bare = text.strip_prefix(' ').unwrap_or(text);
         let style = self.style();
         let out = &mut self.buffer;
         match self.form {
-            Form::Pretty => pretty::comment(out, text, style),
-            Form::Json => ndjson::comment(out, text, time),
+            Form::Pretty => pretty::comment(out, bare, style),
+            Form::Json => ndjson::comment(out, bare, time),
             Form::Data => return Ok(()),
-            Form::Raw => {
-                let mut encoder = Encoder::new();
-                encoder.comment(text);
-                raw(out, encoder.as_str(), self.terminal);
-            }
+            // The encoder would add a space. A parsed comment is one line.
+            Form::Raw => raw(out, &format!(":{text}\n"), self.terminal),
         }
         self.flush()
     }
 
     /// A result of `--jq`: JSON, except that a text stands for itself with the form `data`.
     pub(crate) fn result(&mut self, json: &str) -> io::Result<()> {
+        // Joined to a text it would be the word.
+        if self.join && json == "null" {
+            return Ok(());
+        }
         let parsed = match self.form {
             Form::Data => serde_json::from_str::<String>(json).ok(),
             _ => None,

@@ -72,7 +72,8 @@ pub(crate) struct RecordArgs {
     )]
     quiet: bool,
 
-    /// Also what the server answered: its status and headers.
+    /// Also what the server answered: its status and headers, and all of a response that isn't a
+    /// stream.
     #[arg(short, long, help_heading = "Recording")]
     verbose: bool,
 
@@ -92,7 +93,7 @@ pub(crate) fn run(args: &RecordArgs) -> Exit {
 
 /// The file comes last: a command line with a mistake leaves it as it is.
 fn prepare(args: &RecordArgs) -> Result<(SseClient, Recorder<'_>), Problem> {
-    let http = args.request.http()?;
+    let http = explain::whole_if_verbose(args.request.http()?, args.verbose);
     client(args, http.clone(), None)?;
     let writer = open(args)?;
     let client = client(args, http, Some(writer.clone()))?;
@@ -110,6 +111,7 @@ fn prepare(args: &RecordArgs) -> Result<(SseClient, Recorder<'_>), Problem> {
         connections: 0,
         lost: None,
         not_repeated: false,
+        last_event_id: None,
     };
     Ok((client, recorder))
 }
@@ -223,6 +225,8 @@ struct Recorder<'a> {
     lost: Option<String>,
     /// The server has ended the stream, and the request isn't safe to send again.
     not_repeated: bool,
+    /// The newest id, once the client has ended.
+    last_event_id: Option<String>,
 }
 
 /// Why it is over.
@@ -263,9 +267,10 @@ impl Recorder<'_> {
 
     fn asked(&self) -> explain::Asked<'_> {
         explain::Asked {
-            request: &self.args.request,
-            reconnect: &self.args.reconnect,
             connections: self.connections,
+            last_event_id: self.last_event_id.as_deref(),
+            verbose: self.args.verbose,
+            ..explain::Asked::new(&self.args.request, &self.args.reconnect)
         }
     }
 
@@ -316,10 +321,14 @@ impl Recorder<'_> {
                     }
                 }
                 Some(Err(error)) => {
+                    self.last_event_id = client.last_event_id().map(str::to_owned);
                     explain::gave_up(&error, &self.asked());
                     return End::Told(Exit::from(&error));
                 }
-                None => return self.over(),
+                None => {
+                    self.last_event_id = client.last_event_id().map(str::to_owned);
+                    return self.over();
+                }
             }
         }
     }
@@ -349,9 +358,7 @@ impl Recorder<'_> {
             Action::End(end) => {
                 self.not_repeated = end.not_repeated;
                 self.disconnected(None, client);
-                if let Some(text) = explain::discarded(&end) {
-                    report::warning(&text);
-                }
+                explain::warn_of_discarded(&end, &self.asked());
             }
             _ => {}
         }

@@ -67,16 +67,13 @@ impl ConnectionClient for TapClient {
 
 fn tapped(connection: Connection, writer: Writer) -> Connection {
     let (start, ending) = (connection.start().clone(), connection.ending());
-    let tapped = Connection::from_stream(Tapped {
+    Connection::from_stream(Tapped {
         connection,
         writer,
         over: false,
     })
-    .with_ending(ending);
-    match (start.status, start.url) {
-        (Some(status), Some(url)) => tapped.with_response(status, start.headers, url),
-        _ => tapped.with_headers(start.headers),
-    }
+    .with_start(start)
+    .with_ending(ending)
 }
 
 /// The bytes of a connection, each written down when it comes.

@@ -24,7 +24,7 @@ pub(crate) use reader::{Entry, Reader};
 pub(crate) use writer::Writer;
 
 /// What the first line says.
-const FORMAT: &str = "everstream-recording";
+pub(crate) const FORMAT: &str = "everstream-recording";
 
 /// Raised when readers of the old one would misunderstand the new one.
 const VERSION: u64 = 1;

@@ -59,6 +59,7 @@ impl Writer {
         let headers: Vec<_> = start
             .headers
             .iter()
+            .flat_map(|headers| headers.iter())
             .filter(|(name, _)| !is_secret(name))
             .collect();
         let url = start.url.as_deref().map(|url| RedactedUrl(url).to_string());

@@ -127,6 +127,19 @@ impl RouteArgs {
         self.unix_socket.is_some()
     }
 
+    /// The option with the credentials for the proxy, if there are any.
+    pub(super) fn credentials_option(&self) -> Option<&'static str> {
+        if self.proxy_user.is_some() {
+            return Some("--proxy-user");
+        }
+        let in_url = self.proxy().is_some_and(|url| url.contains('@'));
+        in_url.then_some("-x")
+    }
+
+    pub(super) fn is_http2_only(&self) -> bool {
+        self.http2_prior_knowledge
+    }
+
     fn proxy(&self) -> Option<String> {
         let socks = [
             ("socks4", &self.socks4),

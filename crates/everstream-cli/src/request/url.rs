@@ -43,6 +43,13 @@ pub(super) fn has_scheme(url: &str) -> bool {
             .all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c))
 }
 
+pub(super) fn is_http(url: &str) -> bool {
+    let scheme = url.split_once(':').map_or("", |(scheme, _)| scheme);
+    ["http", "https"]
+        .iter()
+        .any(|name| scheme.eq_ignore_ascii_case(name))
+}
+
 /// With this added to its query.
 pub(super) fn with_query(url: &str, query: &str) -> String {
     if query.is_empty() {

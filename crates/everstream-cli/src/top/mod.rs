@@ -295,9 +295,11 @@ fn sum_up(args: &TopArgs, streams: &[Stream], ends: &[End]) -> Exit {
             continue;
         };
         let asked = explain::Asked {
-            request: &args.request,
-            reconnect: &args.reconnect,
             connections: stream.connections,
+            last_event_id: stream.last_id.as_deref(),
+            // It may be that of another stream.
+            limit: None,
+            ..explain::Asked::new(&args.request, &args.reconnect)
         };
         let code = match &end.error {
             Some(error) => {

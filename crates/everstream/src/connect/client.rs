@@ -99,6 +99,7 @@ impl HttpClient {
             let epoch = Instant::now();
             #[allow(unused_mut)] // with the feature `cookies` it is
             let mut exchange = Exchange::new(request_head, config, Timestamp::default());
+            exchange.keep_error_body(settings.error_body);
             #[cfg(feature = "cookies")]
             if let Some(jar) = &settings.cookies {
                 exchange.use_cookies(jar.clone(), SystemTime::now());

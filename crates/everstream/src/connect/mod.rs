@@ -6,6 +6,7 @@ mod attempt;
 mod buffer;
 #[cfg(feature = "http")]
 mod client;
+mod connection;
 #[cfg(feature = "http")]
 mod connections;
 mod custom;
@@ -28,20 +29,20 @@ mod settings;
 #[cfg(feature = "http")]
 mod transport;
 
-use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::Bytes;
-use everstream_core::{Ending, Fault, Headers, Start};
-use futures_core::Stream;
+use everstream_core::Fault;
 
 use crate::error::Error;
 
 #[cfg(feature = "http")]
 pub use attempt::Attempt;
+pub(crate) use connection::Chunks;
+pub use connection::Connection;
+#[cfg(feature = "http")]
+use connection::Source;
 pub use custom::{ConnectFn, connect_fn};
 #[cfg(feature = "http")]
 pub use everstream_http::policy::parse_retry_after;
@@ -215,233 +216,6 @@ impl ConnectRequest {
             last_event_id,
             ..ConnectRequest::default()
         }
-    }
-}
-
-/// An open connection: bytes to come, and what is known about it.
-///
-/// Made from a [stream](Self::from_stream), an [async reader](Self::from_async_read), a
-/// [reader](Self::from_read) or an [iterator](Self::from_iterator). Dropping it closes it.
-///
-/// ```
-/// use everstream::{Connection, blocking::SseClient, connect_fn};
-///
-/// let strategy = connect_fn(|_request| async {
-///     let chunks = ["data: hel", "lo\n\n"].map(Ok::<_, std::io::Error>);
-///     Ok::<_, std::io::Error>(Connection::from_iterator(chunks))
-/// });
-/// let mut client = SseClient::new(strategy)?;
-/// assert_eq!(client.next_event().unwrap()?.data(), "hello");
-/// # Ok::<(), everstream::Error>(())
-/// ```
-pub struct Connection {
-    pub(crate) start: Start,
-    pub(crate) chunks: Chunks,
-}
-
-/// What is left of a connection once its start is delivered. Dropping it closes the connection.
-pub(crate) struct Chunks {
-    source: Source,
-    ending: Ending,
-    /// The end or an error was received. A stream needn't support a poll after that.
-    over: bool,
-    closer: Option<Box<dyn FnOnce() + Send>>,
-}
-
-enum Source {
-    /// Nearly every one is it, and needs no allocation.
-    #[cfg(feature = "http")]
-    Body(connections::Body),
-    Any(Pin<Box<dyn Stream<Item = Result<Bytes, Fault>> + Send>>),
-}
-
-impl Connection {
-    fn new(bytes: impl Stream<Item = Result<Bytes, Fault>> + Send + 'static) -> Self {
-        Self::from_source(Source::Any(Box::pin(bytes)))
-    }
-
-    fn from_source(source: Source) -> Self {
-        Connection {
-            start: Start::default(),
-            chunks: Chunks {
-                source,
-                ending: Ending::Unproven,
-                over: false,
-                closer: None,
-            },
-        }
-    }
-
-    /// Adds what the start of the stream tells: status, headers and URL.
-    ///
-    /// ```
-    /// use everstream::{Connection, Headers};
-    ///
-    /// let bytes = std::io::Cursor::new("data: x\n\n");
-    /// let headers = Headers::from_iter([("server", "mine")]);
-    /// let connection = Connection::from_read(bytes).with_response(200, headers, "unix:/feed");
-    /// # drop(connection);
-    /// ```
-    #[must_use]
-    pub fn with_response(mut self, status: u16, headers: Headers, url: impl Into<String>) -> Self {
-        self.start.status = Some(status);
-        self.start.headers = headers;
-        self.start.url = Some(url.into());
-        self
-    }
-
-    /// Adds the headers of a response of which nothing else is known.
-    ///
-    /// ```
-    /// use everstream::{Connection, Headers};
-    ///
-    /// let bytes = std::io::Cursor::new("data: x\n\n");
-    /// let headers = Headers::from_iter([("server", "mine")]);
-    /// let connection = Connection::from_read(bytes).with_headers(headers);
-    /// # drop(connection);
-    /// ```
-    #[must_use]
-    pub fn with_headers(mut self, headers: Headers) -> Self {
-        self.start.headers = headers;
-        self
-    }
-
-    /// Names the headers that were not sent to the URL that answered, because a redirect led to
-    /// another origin than the one they were meant for.
-    ///
-    /// ```
-    /// use everstream::Connection;
-    ///
-    /// let bytes = std::io::Cursor::new("data: x\n\n");
-    /// let connection = Connection::from_read(bytes).with_withheld_headers(["x-api-key"]);
-    /// assert_eq!(connection.start().withheld_headers, ["x-api-key"]);
-    /// ```
-    #[must_use]
-    pub fn with_withheld_headers(
-        mut self,
-        names: impl IntoIterator<Item = impl Into<String>>,
-    ) -> Self {
-        self.start.withheld_headers = names.into_iter().map(Into::into).collect();
-        self
-    }
-
-    /// Says that the source knows its end: it reports a body of which a part is missing as an error, as
-    /// HTTP with a last chunk does. Otherwise an end proves nothing ([`Ending::Unproven`]).
-    ///
-    /// ```
-    /// use everstream::{Connection, Ending};
-    ///
-    /// let recorded = std::io::Cursor::new("data: x\n\n");
-    /// let connection = Connection::from_read(recorded).with_ending(Ending::Complete);
-    /// # drop(connection);
-    /// ```
-    #[must_use]
-    pub fn with_ending(mut self, ending: Ending) -> Self {
-        self.chunks.ending = ending;
-        self
-    }
-
-    /// Adds a function that is called once when the client is done with the connection: at its
-    /// end, after a fault, at interrupt and close. It should unblock a pending read.
-    ///
-    /// ```
-    /// use everstream::Connection;
-    ///
-    /// let bytes = std::io::Cursor::new("data: x\n\n");
-    /// let connection = Connection::from_read(bytes).with_closer(|| println!("closed"));
-    /// # drop(connection);
-    /// ```
-    #[must_use]
-    pub fn with_closer(mut self, closer: impl FnOnce() + Send + 'static) -> Self {
-        self.chunks.closer = Some(Box::new(closer));
-        self
-    }
-
-    /// What the start of the stream tells.
-    ///
-    /// ```
-    /// use everstream::Connection;
-    ///
-    /// let connection = Connection::from_read(std::io::Cursor::new("data: x\n\n"));
-    /// assert_eq!(connection.start().status, None);
-    /// ```
-    pub fn start(&self) -> &Start {
-        &self.start
-    }
-
-    /// What the end of the bytes proves: for sources that wrap a connection, which pass it on with
-    /// [`with_ending`](Self::with_ending).
-    ///
-    /// ```
-    /// use everstream::{Connection, Ending};
-    ///
-    /// let connection = Connection::from_read(std::io::Cursor::new("data: x\n\n"));
-    /// assert_eq!(connection.ending(), Ending::Unproven);
-    /// ```
-    pub fn ending(&self) -> Ending {
-        self.chunks.ending
-    }
-
-    /// The next bytes, never empty; `None` at the orderly end, and always after it or after an
-    /// error. For strategies that wrap others: dropping the future loses nothing.
-    ///
-    /// ```
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), everstream::Fault> {
-    /// use everstream::Connection;
-    ///
-    /// let mut connection = Connection::from_async_read(&b"data: x\n\n"[..]);
-    /// let mut bytes = 0;
-    /// while let Some(chunk) = connection.next_chunk().await {
-    ///     bytes += chunk?.as_ref().len();
-    /// }
-    /// assert_eq!(bytes, 9);
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub async fn next_chunk(&mut self) -> Option<Result<impl AsRef<[u8]> + use<>, Fault>> {
-        std::future::poll_fn(|cx| self.chunks.poll_next(cx)).await
-    }
-}
-
-impl Chunks {
-    /// What the end of the bytes proves.
-    pub(crate) fn ending(&self) -> Ending {
-        self.ending
-    }
-
-    /// The next bytes, never empty; `None` at the orderly end.
-    pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Fault>>> {
-        if self.over {
-            return Poll::Ready(None);
-        }
-        let next = match &mut self.source {
-            #[cfg(feature = "http")]
-            Source::Body(body) => body.poll_bytes(cx),
-            Source::Any(bytes) => bytes.as_mut().poll_next(cx),
-        };
-        self.over = matches!(next, Poll::Ready(None | Some(Err(_))));
-        #[cfg(feature = "reqwest")]
-        if self.over && matches!(&self.source, Source::Body(body) if body.hid_reset()) {
-            self.ending = Ending::Unproven;
-        }
-        next
-    }
-}
-
-impl Drop for Chunks {
-    fn drop(&mut self) {
-        if let Some(closer) = self.closer.take() {
-            closer();
-        }
-    }
-}
-
-impl fmt::Debug for Connection {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Connection")
-            .field("start", &self.start)
-            .finish_non_exhaustive()
     }
 }
 

@@ -9,6 +9,7 @@ use ::http::header::{
 use ::http::{HeaderMap, HeaderValue};
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use bytes::Bytes;
+use everstream_http::exchange::ERROR_BODY;
 #[cfg(feature = "cookies")]
 use everstream_http::policy::CookieJar;
 use everstream_http::policy::{HeaderScope, MAX_REDIRECTS, accept_encoding};
@@ -41,6 +42,8 @@ pub(super) struct Settings {
     pub(super) redirect_limit: usize,
     pub(super) header_scope: HeaderScope,
     pub(super) any_content_type: bool,
+    /// How many bytes of the body of an error are kept.
+    pub(super) error_body: usize,
     #[cfg(feature = "cookies")]
     pub(super) cookies: Option<CookieJar>,
     pub(super) transport: Arc<Transport>,
@@ -73,6 +76,7 @@ impl Default for Settings {
             redirect_limit: MAX_REDIRECTS,
             header_scope: HeaderScope::default(),
             any_content_type: false,
+            error_body: ERROR_BODY,
             #[cfg(feature = "cookies")]
             cookies: None,
             transport: Arc::default(),

@@ -67,7 +67,7 @@ fn headers<C: Client>(lines: &str) -> Headers {
     let mut client = C::with(quick(server.url("/")));
     let start = client.expect_start();
     client.expect_event("a");
-    start.headers
+    start.headers.unwrap()
 }
 
 fn folded_lines_are_whole_again<C: Client>() {

@@ -270,7 +270,7 @@ fn a_start_carries_status_headers_and_url<C: Client>() {
 
     let start = client.expect_start();
     assert_eq!(start.status, Some(200));
-    assert_eq!(start.headers.get("x-shard"), Some("7"));
+    assert_eq!(start.header("x-shard"), Some("7"));
     assert_eq!(start.url, Some(server.url("/a/other?x=1")));
     assert_eq!(start.attempt, 1);
 }

@@ -1,13 +1,16 @@
 //! Where bytes can come from, and what becomes of their errors.
 
 use std::io::{self, Cursor, Read};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
-use everstream::{Connection, Fault, Headers};
-use futures_util::stream;
+use everstream::{Connection, Ending, Fault, Headers, Start};
+use futures_util::{StreamExt, stream};
 
 use super::{Torn, connecting};
-use crate::support::{Client, for_both_clients};
+use crate::support::{Client, for_both_clients, quick};
 
 for_both_clients!(
     an_async_stream,
@@ -20,6 +23,9 @@ for_both_clients!(
     a_panic_of_a_blocking_source_breaks_the_connection,
     an_interrupted_read_is_repeated,
     a_response_is_what_the_start_tells,
+    a_start_has_headers_only_if_the_source_gave_some,
+    a_wrapped_connection_passes_its_start_on,
+    what_an_end_proves_can_be_known_at_the_end,
     a_source_that_never_pauses_lets_a_limited_read_end,
 );
 
@@ -128,8 +134,54 @@ fn a_response_is_what_the_start_tells<C: Client>() {
     });
     let start = C::quick(strategy).expect_start();
     assert_eq!(start.status, Some(201));
-    assert_eq!(start.headers.get("Server"), Some("mine"));
+    assert_eq!(start.header("Server"), Some("mine"));
     assert_eq!(start.url.as_deref(), Some("unix:/feed"));
+}
+
+fn a_start_has_headers_only_if_the_source_gave_some<C: Client>() {
+    let empty = || Connection::from_read(Cursor::new(""));
+    assert_eq!(C::quick(connecting(empty)).expect_start().headers, None);
+    let given = move || empty().with_headers(Headers::default());
+    let start = C::quick(connecting(given)).expect_start();
+    assert_eq!(start.headers, Some(Headers::default()));
+}
+
+fn a_wrapped_connection_passes_its_start_on<C: Client>() {
+    let strategy = connecting(|| {
+        let mut start = Start::default();
+        start.url = Some("unix:/feed".to_owned());
+        start.withheld_headers = vec!["x-api-key".to_owned()];
+        Connection::from_read(Cursor::new("")).with_start(start)
+    });
+    let start = C::quick(strategy).expect_start();
+    assert_eq!((start.status, start.attempt), (None, 1));
+    assert_eq!(start.url.as_deref(), Some("unix:/feed"));
+    assert_eq!(start.withheld_headers, ["x-api-key"]);
+}
+
+fn what_an_end_proves_can_be_known_at_the_end<C: Client>() {
+    for ending in [Ending::Complete, Ending::Unproven] {
+        let strategy = connecting(move || {
+            let has_ended = Arc::new(AtomicBool::new(false));
+            let ends = has_ended.clone();
+            let chunks = stream::iter(["data: a\n\ndata: cut"].map(Ok::<_, io::Error>));
+            let chunks = chunks.chain(stream::poll_fn(move |_| {
+                ends.store(true, Ordering::Relaxed);
+                Poll::Ready(None)
+            }));
+            Connection::from_stream(chunks).with_ending_fn(move || {
+                assert!(has_ended.load(Ordering::Relaxed));
+                ending
+            })
+        });
+        let mut client = C::build(quick(strategy).dispatch_unfinished(true)).unwrap();
+        client.expect_start();
+        client.expect_event("a");
+        match ending {
+            Ending::Complete => assert_eq!(client.event_data(), "cut"),
+            Ending::Unproven => client.expect_clean_end(),
+        }
+    }
 }
 
 fn a_source_that_never_pauses_lets_a_limited_read_end<C: Client>() {

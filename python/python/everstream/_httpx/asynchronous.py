@@ -10,6 +10,8 @@ from typing import Any
 from .. import _native
 from .._async_body import read_error
 from .._decoder import Decoder
+from .._disconnect import is_bad_host
+from ..config._request import HttpRequest
 from ..config.async_connect_strategy import (
     AsyncConnectionClient,
     AsyncConnectionResult,
@@ -24,8 +26,8 @@ from .settings import Settings
 class AsyncHttpxStrategy(AsyncConnectStrategy):
     """Connects with an ``AsyncClient`` of httpx or httpx2."""
 
-    def __init__(self, url: str, **options: Any) -> None:
-        self.settings = Settings(url, "AsyncClient", **options)
+    def __init__(self, request: HttpRequest, client: Any) -> None:
+        self.settings = Settings(request, "AsyncClient", client)
 
     def create_client(self, logger: Logger) -> AsyncConnectionClient:
         return AsyncHttpxClient(self.settings)
@@ -39,25 +41,27 @@ class AsyncHttpxClient(AsyncConnectionClient):
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        # The engine asks for these.
-        self._read_timeout = settings.read_timeout
-        self._max_event_size = settings.max_event_size
+        self._stream = settings.http.stream
 
     @property
     def is_repeatable(self) -> bool:
         return self._settings.request.is_repeatable
 
     async def connect(self, last_event_id: str | None) -> AsyncConnectionResult:
-        return await self._connect(self._settings.exchange(last_event_id))
+        return await self._connect(last_event_id, resume_with_get=False)
 
     @property
     def can_resume_with_get(self) -> bool:
         return True
 
     async def resume_with_get(self, last_event_id: str | None) -> AsyncConnectionResult:
-        return await self._connect(self._settings.exchange(last_event_id, resume_with_get=True))
+        return await self._connect(last_event_id, resume_with_get=True)
 
-    async def _connect(self, exchange: _native.Exchange) -> AsyncConnectionResult:
+    async def _connect(
+        self, last_event_id: str | None, *, resume_with_get: bool
+    ) -> AsyncConnectionResult:
+        fresh = await self._settings.http.fresh_headers_async()
+        exchange = self._settings.exchange(last_event_id, fresh, resume_with_get=resume_with_get)
         library = self._settings.library
         while True:
             response = await self._send(exchange)
@@ -66,9 +70,14 @@ class AsyncHttpxClient(AsyncConnectionClient):
                 if next_step == "stream":
                     headers, status, url, withheld = exchange.start()
                     chunks = _chunks(response, exchange, library)
-                    result = AsyncConnectionResult(chunks, response.aclose, headers)
-                    result._status, result._url = status, url
-                    result._withheld_headers = tuple(withheld)
+                    result = AsyncConnectionResult(
+                        chunks,
+                        response.aclose,
+                        headers,
+                        status=status,
+                        url=url,
+                        withheld_headers=withheld,
+                    )
                     result._proves_end = exchange.proves_end
                     return result
                 if next_step == "error":
@@ -87,9 +96,12 @@ class AsyncHttpxClient(AsyncConnectionClient):
             head.see(event, info)
 
         try:
-            request = build(self._settings, exchange, trace)
-            response = await client.send(request, **send_options(exchange))
-        except (library.HTTPError, library.InvalidURL) as error:
+            request = build(self._settings, exchange, trace, self._stream.response_timeout)
+            response = await client.send(request, **send_options(self._settings, exchange))
+        except (library.HTTPError, library.InvalidURL, UnicodeError) as error:
+            # Any other UnicodeError is that of a hook.
+            if isinstance(error, UnicodeError) and not is_bad_host(error, exchange.request[1]):
+                raise
             refused = refused_by_hook(library, error, request)
             if refused is not None:
                 return refused

@@ -8,7 +8,9 @@ from typing import Any
 
 from .. import _body, _native
 from .._decoder import Decoder
+from .._disconnect import is_bad_host
 from .._wire import Wire
+from ..config._request import HttpRequest
 from ..config.connect_strategy import ConnectionClient, ConnectionResult, ConnectStrategy
 from ..errors import ConnectError
 from . import failures
@@ -20,8 +22,8 @@ from .settings import Settings
 class HttpxStrategy(ConnectStrategy):
     """Connects with a ``Client`` of httpx or httpx2."""
 
-    def __init__(self, url: str, **options: Any) -> None:
-        self.settings = Settings(url, "Client", **options)
+    def __init__(self, request: HttpRequest, client: Any) -> None:
+        self.settings = Settings(request, "Client", client)
 
     def create_client(self, logger: Logger) -> ConnectionClient:
         return HttpxClient(self.settings)
@@ -35,8 +37,7 @@ class HttpxClient(ConnectionClient):
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        #: The engine asks for it.
-        self._max_event_size = settings.max_event_size
+        self._stream = settings.http.stream
         self._wire: Wire | None = None
         self._closed = False
 
@@ -59,7 +60,8 @@ class HttpxClient(ConnectionClient):
         # In this order: close() sets the one and looks at the other.
         if self._closed:
             wire.stop()
-        return Attempt(self._settings, wire).run(last_event_id, resume_with_get=resume_with_get)
+        attempt = Attempt(self._settings, wire, self._stream.response_timeout)
+        return attempt.run(last_event_id, resume_with_get=resume_with_get)
 
     def interrupt(self) -> None:
         if self._wire is not None:
@@ -73,12 +75,14 @@ class HttpxClient(ConnectionClient):
 class Attempt:
     """One request, with the redirects that it takes."""
 
-    def __init__(self, settings: Settings, wire: Wire) -> None:
+    def __init__(self, settings: Settings, wire: Wire, read_timeout: float | None) -> None:
         self._settings = settings
+        self._read_timeout = read_timeout
         self._wire = wire
 
     def run(self, last_event_id: str | None, *, resume_with_get: bool) -> ConnectionResult:
-        exchange = self._settings.exchange(last_event_id, resume_with_get=resume_with_get)
+        fresh = self._settings.http.fresh_headers()
+        exchange = self._settings.exchange(last_event_id, fresh, resume_with_get=resume_with_get)
         while True:
             try:
                 response = self._send(exchange)
@@ -120,9 +124,12 @@ class Attempt:
             self._find_socket(event, info)
 
         try:
-            request = build(self._settings, exchange, trace)
-            response = client.send(request, **send_options(exchange))
-        except (library.HTTPError, library.InvalidURL) as error:
+            request = build(self._settings, exchange, trace, self._read_timeout)
+            response = client.send(request, **send_options(self._settings, exchange))
+        except (library.HTTPError, library.InvalidURL, UnicodeError) as error:
+            # Any other UnicodeError is that of a hook.
+            if isinstance(error, UnicodeError) and not is_bad_host(error, exchange.request[1]):
+                raise
             refused = refused_by_hook(library, error, request)
             if refused is not None:
                 return refused
@@ -130,6 +137,8 @@ class Attempt:
                 library, error, exchange
             )
         else:
+            # From here on the engine measures silence.
+            request.extensions["timeout"]["read"] = None
             if not self._wire.is_known:
                 self._wire.know(_socket(response.extensions.get("network_stream")))
             return response

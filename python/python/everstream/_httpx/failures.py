@@ -7,9 +7,9 @@ import socket
 import ssl
 from typing import Any
 
-from .._disconnect import MID_RESPONSE, NO_RESPONSE, causes, closed, disconnect, errno
+from .._disconnect import BAD_HOST, MID_RESPONSE, NO_RESPONSE, causes, closed, disconnect, errno
 from .._native import Exchange, redact_url
-from ..errors import ReadError, ReadTimeoutError, SSEError
+from ..errors import ReadError, SSEError
 
 
 def before_response(library: Any, error: Exception, exchange: Exchange) -> Exception:
@@ -22,6 +22,11 @@ def before_response(library: Any, error: Exception, exchange: Exchange) -> Excep
     elif isinstance(error, library.ConnectTimeout):
         text = f"could not connect to {shown} in time"
         failure = exchange.connect_failure(text, is_timeout=True)
+    elif isinstance(error, UnicodeError) or (
+        isinstance(error, library.InvalidURL) and exchange.is_redirected
+    ):
+        text = f"could not connect to {shown}: {BAD_HOST}"
+        failure = exchange.connect_failure(text, is_timeout=False)
     elif isinstance(error, (library.ConnectError, library.ProxyError)):
         text = f"could not connect to {shown}: {_reason(error)}"
         failure = exchange.connect_failure(text, is_timeout=False)
@@ -46,12 +51,8 @@ def before_response(library: Any, error: Exception, exchange: Exchange) -> Excep
 
 def mid_response(library: Any, error: Exception) -> SSEError:
     """Within a body."""
-    failure: SSEError
-    if isinstance(error, library.TimeoutException):
-        failure = ReadTimeoutError("no byte came within the read timeout")
-    else:
-        text = _disconnect(library, error, MID_RESPONSE) or f"the connection broke: {error}"
-        failure = ReadError(text)
+    text = _disconnect(library, error, MID_RESPONSE) or f"the connection broke: {error}"
+    failure = ReadError(text)
     failure.__cause__ = error
     return failure
 

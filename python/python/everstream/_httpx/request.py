@@ -8,7 +8,7 @@ from .._native import Exchange
 from .settings import Settings
 
 
-def build(settings: Settings, exchange: Exchange, trace: Any) -> Any:
+def build(settings: Settings, exchange: Exchange, trace: Any, read_timeout: float | None) -> Any:
     """The next request.
 
     The exchange has the headers of the client already, and says which of them are sent. The
@@ -20,7 +20,7 @@ def build(settings: Settings, exchange: Exchange, trace: Any) -> Any:
     if client.params and not exchange.is_redirected:
         # httpx would drop what the URL has.
         url = url.copy_with(params=client.params.merge(url.params))
-    extensions = {"timeout": settings.timeouts(), "trace": trace}
+    extensions = {"timeout": settings.timeouts(read_timeout), "trace": trace}
     # Spaces around a value aren't part of it, and httpx refuses them: an id may have some.
     raw = [(name.encode("ascii"), value.strip(b" \t")) for name, value in headers]
     if "connection" in client.headers:
@@ -40,10 +40,10 @@ def build(settings: Settings, exchange: Exchange, trace: Any) -> Any:
     return request
 
 
-def send_options(exchange: Exchange) -> dict[str, Any]:
+def send_options(settings: Settings, exchange: Exchange) -> dict[str, Any]:
     """The arguments of ``client.send()``."""
     options: dict[str, Any] = {"stream": True, "follow_redirects": False}
-    if exchange.has_left_origin:
+    if exchange.has_left_origin or settings.http.auth_is_given:
         options["auth"] = None
     return options
 

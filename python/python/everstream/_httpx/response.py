@@ -28,10 +28,10 @@ class LastHead:
 
     def error(self, library: Any, error: Exception, exchange: Exchange) -> Exception | None:
         """The exception for a redirect to what is no URL: httpx 0.28 looks at it all the same,
-        closes the response and raises this error.
+        closes the response and raises this error. ``None``, if the exchange would follow it.
         """
-        is_meant = isinstance(error, library.RemoteProtocolError) and "location header" in str(
-            error
+        is_meant = isinstance(error, UnicodeError) or (
+            isinstance(error, library.RemoteProtocolError) and "location header" in str(error)
         )
         if not is_meant or not self._seen:
             return None

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from .. import _native
 from .._decoder import codings
-from ..config.connect_strategy import QueryParams
+from ..config._options import HeaderPairs
+from ..config._request import HttpRequest
 from .library import library_of
 
 # They belong to a connection or follow from the body; the rest may be a secret.
@@ -17,66 +17,29 @@ _NOT_PASSED_ON: Final = (b"connection", b"content-length", b"transfer-encoding")
 class Settings:
     """The request and the client that sends it."""
 
-    def __init__(
-        self,
-        url: str,
-        kind: str,
-        *,
-        client: Any,
-        headers: Mapping[str, str | bytes] | None,
-        query_params: Callable[[], QueryParams] | None,
-        method: str,
-        body: str | bytes | None,
-        read_timeout: float | None,
-        connect_timeout: float | None,
-        max_event_size: int | None,
-        sensitive_headers: Iterable[str] | None,
-        any_content_type: bool,
-        cookies: bool,
-    ) -> None:
-        """``connect_timeout`` of 0 is none; ``None`` is that of the client."""
+    def __init__(self, request: HttpRequest, kind: str, client: Any) -> None:
         self.library = library_of(client, kind)
         self.client = client
-        url = self._absolute(url)
+        self.name = f"{self.library.__name__}.{type(client).__name__}"
+        request.refuse_settings_of("client", self.name)
+        request.url = self._absolute(request.url)
         # It checks the settings.
-        _native.Http(
-            url,
-            headers=headers,
-            sensitive_headers=sensitive_headers,
-            query_params=query_params,
-            method=method,
-            body=body,
-            read_timeout=read_timeout,
-            connect_timeout=connect_timeout,
-            max_event_size=max_event_size,
-            any_content_type=any_content_type,
-            cookies=cookies,
-        )
-        self.body = body.encode() if isinstance(body, str) else body
-        self.read_timeout = read_timeout or None
-        self.max_event_size = max_event_size
-        self._connect_timeout = connect_timeout
-        self.request = _native.Request(
-            url,
-            method=method,
-            headers=list((headers or {}).items()),
-            sensitive_headers=sensitive_headers,
-            query_params=query_params,
-            has_body=body is not None,
-            follow_redirects=True,
-            codings=codings(),
-            any_content_type=any_content_type,
-            cookies=cookies,
-        )
+        request.native_http()
+        self.http = request
+        self.body = request.body
+        self.request = request.native_request(codings())
 
     def exchange(
-        self, last_event_id: str | None, *, resume_with_get: bool = False
+        self,
+        last_event_id: str | None,
+        fresh_headers: HeaderPairs | None,
+        *,
+        resume_with_get: bool = False,
     ) -> _native.Exchange:
         """Begins an attempt, with the headers that the client has now."""
-        name = f"{self.library.__name__}.{type(self.client).__name__}"
         if self.client.is_closed:
             raise RuntimeError(
-                f"the {name} is closed: keep it open for as long as the stream is read"
+                f"the {self.name} is closed: keep it open for as long as the stream is read"
             )
         passed_on = [
             (name, value)
@@ -84,16 +47,21 @@ class Settings:
             if name.lower() not in _NOT_PASSED_ON
         ]
         return self.request.exchange(
-            last_event_id, resume_with_get=resume_with_get, client_headers=passed_on
+            last_event_id,
+            resume_with_get=resume_with_get,
+            client_headers=passed_on,
+            fresh_headers=fresh_headers,
         )
 
-    def timeouts(self) -> dict[str, float | None]:
-        """How long each step of a request may take, in seconds."""
+    def timeouts(self, read_timeout: float | None) -> dict[str, float | None]:
+        """How long each step of a request may take, in seconds. The one for reading is for the
+        response: the engine has its own for the stream.
+        """
         timeouts: dict[str, float | None] = self.client.timeout.as_dict()
         # Those of the client are for short responses; 5 s of silence are nothing in a stream.
-        timeouts["read"] = self.read_timeout
-        if self._connect_timeout is not None:
-            timeouts["connect"] = self._connect_timeout or None
+        timeouts["read"] = read_timeout
+        if self.http.connect_timeout is not None:
+            timeouts["connect"] = self.http.connect_timeout or None
         return timeouts
 
     def _absolute(self, url: str) -> str:

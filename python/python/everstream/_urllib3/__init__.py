@@ -7,17 +7,12 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from logging import Logger
 from typing import Any, Final
-from urllib.parse import urlencode
+from urllib.parse import unquote, urlencode
 
-from ..config.connect_strategy import (
-    ConnectionClient,
-    ConnectionResult,
-    ConnectStrategy,
-    QueryParams,
-)
+from ..config.connect_strategy import ConnectionClient, ConnectionResult, ConnectStrategy
 
 try:
     import urllib3
@@ -30,8 +25,8 @@ if not hasattr(urllib3.HTTPResponse, "read1"):
         "pool and urllib3_request_options need urllib3 2.2 or newer: install everstream[urllib3]"
     )
 
-from .. import _native
 from .._decoder import codings
+from ..config._request import HttpRequest
 from .attempt import Attempt
 from .request import BODY_OPTIONS, Request
 from .wire import Wire
@@ -45,69 +40,65 @@ _OURS: Final = ("preload_content", "release_conn", "retries", "decode_content", 
 class Urllib3Strategy(ConnectStrategy):
     """Connects with urllib3."""
 
-    def __init__(
-        self,
-        url: str,
-        *,
-        headers: Mapping[str, str | bytes] | None,
-        pool: Any,
-        options: Mapping[str, Any] | None,
-        query_params: Callable[[], QueryParams] | None,
-        method: str,
-        body: str | bytes | None,
-        read_timeout: float | None,
-        connect_timeout: float | None,
-        max_event_size: int | None,
-        sensitive_headers: Iterable[str] | None,
-        any_content_type: bool,
-        cookies: bool,
-    ) -> None:
-        """``connect_timeout`` of 0 is none; ``None`` is the default."""
+    def __init__(self, request: HttpRequest, pool: Any, options: Mapping[str, Any] | None) -> None:
         if pool is not None and not isinstance(pool, urllib3.PoolManager):
             raise TypeError(f"pool must be a urllib3.PoolManager, not {type(pool).__name__}")
+        if pool is not None:
+            request.refuse_settings_of("pool")
+        request.refuse_http2("urllib3")
+        # It checks the settings.
+        request.native_http()
         options = dict(options or {})
         for name in _OURS:
             if name in options:
                 raise ValueError(f"urllib3_request_options can't set {name!r}: the client does")
-        if body is not None:
-            options["body"] = body.encode() if isinstance(body, str) else body
         fields = options.get("fields")
-        if fields is not None and method.upper() in urllib3.PoolManager._encode_url_methods:
+        if fields is not None and request.method.upper() in urllib3.PoolManager._encode_url_methods:
             # urllib3 adds them to every URL; they belong to the first one.
             del options["fields"]
-            url += ("&" if "?" in url else "?") + urlencode(fields)
+            request.url += ("&" if "?" in request.url else "?") + urlencode(fields)
+        if request.body is not None:
+            options["body"] = request.body
         follow_redirects = bool(options.pop("redirect", True))
-        sent = [
-            *(options.pop("headers", None) or {}).items(),
-            *(headers or {}).items(),
-        ]
-        if "timeout" not in options:
-            options["timeout"] = urllib3.Timeout(
-                connect=CONNECT_TIMEOUT if connect_timeout is None else connect_timeout or None,
-                read=read_timeout or None,
-            )
-        elif read_timeout is not None or connect_timeout is not None:
+        has_timeout = "timeout" in options
+        if has_timeout and not (
+            request.stream.read_timeout is None and request.connect_timeout is None
+        ):
             raise ValueError(
                 "urllib3_request_options has a timeout: read_timeout and connect_timeout can't "
                 "be given as well"
             )
         self.pool = pool
         self.request = Request(
-            _native.Request(
-                url,
-                method=method,
-                headers=sent,
-                sensitive_headers=sensitive_headers,
-                query_params=query_params,
+            request,
+            request.native_request(
+                codings(),
+                own_headers=options.pop("headers", None),
                 has_body=any(name in options for name in BODY_OPTIONS),
                 follow_redirects=follow_redirects,
-                codings=codings(),
-                any_content_type=any_content_type,
-                cookies=cookies,
             ),
             options,
+            CONNECT_TIMEOUT if request.connect_timeout is None else request.connect_timeout or None,
         )
-        self.max_event_size = max_event_size
+
+    def new_pool(self) -> Any:
+        """One that belongs to a client."""
+        request = self.request.http
+        options: dict[str, Any] = {"socket_options": _socket_options()}
+        if request.tls_is_given:
+            options["ssl_context"] = request.ssl_context()
+        if request.proxy is None:
+            return urllib3.PoolManager(**options)
+        user = urllib3.util.parse_url(request.proxy).auth
+        if user is not None:
+            options["proxy_headers"] = urllib3.make_headers(proxy_basic_auth=unquote(user))
+        try:
+            return urllib3.ProxyManager(request.proxy, **options)
+        except urllib3.exceptions.ProxySchemeUnknown as error:
+            raise ValueError(
+                "proxy: urllib3 knows only http and https here: pass "
+                "urllib3.contrib.socks.SOCKSProxyManager(...) as the pool"
+            ) from error
 
     def create_client(self, logger: Logger) -> ConnectionClient:
         return Urllib3Client(self)
@@ -118,9 +109,8 @@ class Urllib3Client(ConnectionClient):
 
     def __init__(self, strategy: Urllib3Strategy) -> None:
         self._strategy = strategy
-        #: The engine asks for it.
-        self._max_event_size = strategy.max_event_size
-        self._pool: Any = strategy.pool if strategy.pool is not None else _own_pool()
+        self._stream = strategy.request.http.stream
+        self._pool: Any = strategy.pool if strategy.pool is not None else strategy.new_pool()
         self._wire: Wire | None = None
         self._closed = False
 
@@ -143,9 +133,8 @@ class Urllib3Client(ConnectionClient):
         # In this order: close() sets the one and looks at the other.
         if self._closed:
             wire.stop()
-        return Attempt(self._strategy.request, self._pool, wire).run(
-            last_event_id, resume_with_get=resume_with_get
-        )
+        attempt = Attempt(self._strategy.request, self._pool, wire, self._stream.response_timeout)
+        return attempt.run(last_event_id, resume_with_get=resume_with_get)
 
     def interrupt(self) -> None:
         if self._wire is not None:
@@ -162,11 +151,11 @@ class Urllib3Client(ConnectionClient):
             self._pool.clear()
 
 
-def _own_pool() -> Any:
+def _socket_options() -> list[Any]:
     """With TCP keep-alive, as half-open connections must die some time."""
     options = [*urllib3.connection.HTTPConnection.default_socket_options]
     options.append((socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1))
     for name in ("TCP_KEEPIDLE", "TCP_KEEPALIVE", "TCP_KEEPINTVL"):
         if hasattr(socket, name):
             options.append((socket.IPPROTO_TCP, getattr(socket, name), 60))
-    return urllib3.PoolManager(socket_options=options)
+    return options

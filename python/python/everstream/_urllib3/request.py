@@ -6,7 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+import urllib3
+
 from .. import _native
+from ..config._request import HttpRequest
 
 #: Those of ``urllib3.PoolManager.request`` that make a body.
 BODY_OPTIONS: Final = ("body", "fields", "json", "chunked")
@@ -17,11 +20,18 @@ BODY_OPTIONS: Final = ("body", "fields", "json", "chunked")
 class Request:
     """What each attempt of a client starts from."""
 
+    http: HttpRequest
     native: _native.Request
     #: Of ``urllib3.PoolManager.request``.
     options: Mapping[str, Any]
+    #: Unless the options have a timeout.
+    connect_timeout: float | None
 
-    def options_for(self, exchange: _native.Exchange) -> dict[str, Any]:
-        """The options of the next request."""
+    def options_for(self, exchange: _native.Exchange, read_timeout: float | None) -> dict[str, Any]:
+        """The options of the next request. The read timeout is one for the response: the engine
+        has its own for the stream.
+        """
         skipped = () if exchange.has_body else BODY_OPTIONS
-        return {name: value for name, value in self.options.items() if name not in skipped}
+        options = {name: value for name, value in self.options.items() if name not in skipped}
+        timeout = urllib3.Timeout(connect=self.connect_timeout, read=read_timeout)
+        return {"timeout": timeout, **options}

@@ -23,6 +23,7 @@ class Wire(_wire.Wire):
         super().__init__()
         #: Whether the request may have been sent. Plain HTTP connects after this is set.
         self.asked = False
+        self._connection: Any = None
 
     def view(self, pool: Any) -> Any:
         """The same pool, from which connections are tracked."""
@@ -33,6 +34,12 @@ class Wire(_wire.Wire):
 
         view.connection_from_host = connection_from_host
         return view
+
+    def wait_for_good(self) -> None:
+        """The response is there: from here on the engine measures silence."""
+        sock = getattr(self._connection, "sock", None)
+        if sock is not None:
+            sock.settimeout(None)
 
     def _host_view(self, pool: Any) -> Any:
         view = copy.copy(pool)
@@ -50,6 +57,7 @@ class Wire(_wire.Wire):
         return view
 
     def _take(self, connection: Any) -> None:
+        self._connection = connection
         open_socket, request = connection._new_conn, connection.request
 
         def new_conn() -> Any:

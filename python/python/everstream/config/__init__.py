@@ -1,10 +1,18 @@
 """How a client connects, whether it reconnects after an error, and how long it waits."""
 
+from .async_connect_strategy import (
+    AsyncConnectionClient,
+    AsyncConnectionResult,
+    AsyncConnectStrategy,
+)
 from .connect_strategy import ConnectionClient, ConnectionResult, ConnectStrategy
 from .error_strategy import ErrorStrategy
 from .retry_delay_strategy import RetryDelayStrategy
 
 __all__ = [
+    "AsyncConnectStrategy",
+    "AsyncConnectionClient",
+    "AsyncConnectionResult",
     "ConnectStrategy",
     "ConnectionClient",
     "ConnectionResult",

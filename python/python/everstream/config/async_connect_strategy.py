@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from logging import Logger
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from .. import _native
 from .._wait import wait
-from ._checks import UNSET, Unset, shown
-from .connect_strategy import QueryParams
+from ._checks import shown
+from ._options import Headers, HttpOptions, QueryParams, Stream
+from ._request import HttpRequest
 
 if TYPE_CHECKING:
     import aiohttp
     import httpx
     import httpx2
+    from typing_extensions import Unpack
 
 __all__ = ["AsyncConnectStrategy", "AsyncConnectionClient", "AsyncConnectionResult"]
 
@@ -29,19 +31,28 @@ class AsyncConnectionResult:
         stream: AsyncIterator[bytes],
         closer: Callable[[], Any] | None,
         headers: Mapping[str, Any] | None = None,
+        *,
+        status: int | None = None,
+        url: str | None = None,
+        withheld_headers: Sequence[str] = (),
     ) -> None:
         """:param stream: yields chunks of bytes, and ends when the connection does
         :param closer: called once, by :meth:`close`; a function or a coroutine function
         :param headers: the response's headers, if there are any
+        :param status: the response's status, if it is one of HTTP
+        :param url: the URL that answered, after redirects
+        :param withheld_headers: the names of headers that were not sent to that URL
         """
         self._stream = stream
         self._closer = closer
         self._headers = headers
-        # This package's own strategies know them.
-        self._status: int | None = None
-        self._url: str | None = None
-        self._withheld_headers: tuple[str, ...] = ()
+        self._status = status
+        self._url = url
+        self._withheld_headers = tuple(withheld_headers)
+        # This package's own strategies know whether a missing part ends the stream with an error.
         self._proves_end = False
+        # What ends the stream after that is :meth:`close`.
+        self._closed = False
 
     @property
     def stream(self) -> AsyncIterator[bytes]:
@@ -53,8 +64,26 @@ class AsyncConnectionResult:
         """The response's headers; ``None`` if there are none."""
         return self._headers
 
+    @property
+    def status(self) -> int | None:
+        """The response's status; ``None`` if it isn't HTTP."""
+        return self._status
+
+    @property
+    def url(self) -> str | None:
+        """The URL that answered, after redirects; ``None`` if there is none."""
+        return self._url
+
+    @property
+    def withheld_headers(self) -> tuple[str, ...]:
+        """The names of headers that were not sent to that URL, because a redirect led to another
+        origin.
+        """
+        return self._withheld_headers
+
     async def close(self) -> None:
         """Releases the connection. A second call does nothing."""
+        self._closed = True
         closer, self._closer = self._closer, None
         if closer is not None:
             closing = closer()
@@ -120,6 +149,11 @@ class AsyncConnectionClient:
         """
         raise NotImplementedError(f"{type(self).__name__} doesn't define resume_with_get()")
 
+    async def interrupt(self) -> None:
+        """Called by :meth:`AsyncSSEClient.interrupt() <everstream.AsyncSSEClient.interrupt>`, after
+        the connection, or the :meth:`connect` that was running, has been cancelled.
+        """
+
     async def close(self) -> None:
         """Releases what it holds: the client is closed."""
 
@@ -151,35 +185,30 @@ class AsyncConnectStrategy:
     @staticmethod
     def http(
         url: str,
-        headers: Mapping[str, str | bytes] | None = None,
+        headers: Headers | Callable[[], Headers | Awaitable[Headers | None] | None] | None = None,
         session: aiohttp.ClientSession | None = None,
         aiohttp_request_options: Mapping[str, Any] | None = None,
         query_params: Callable[[], QueryParams] | None = None,
         *,
-        method: str = "GET",
-        body: str | bytes | None = None,
-        read_timeout: float | None = None,
-        connect_timeout: float | Unset | None = UNSET,
-        max_event_size: int | None = None,
-        sensitive_headers: Iterable[str] | None = None,
-        any_content_type: bool = False,
-        cookies: bool = False,
         client: httpx.AsyncClient | httpx2.AsyncClient | None = None,
+        **options: Unpack[HttpOptions],
     ) -> AsyncConnectStrategy:
         """Streams over HTTP.
 
         The parameters are those of
-        :meth:`ConnectStrategy.http() <everstream.config.ConnectStrategy.http>`, except for these
-        three. With ``session`` or ``aiohttp_request_options``, aiohttp makes the connections, which
-        needs ``everstream[aiohttp]``.
+        :meth:`ConnectStrategy.http() <everstream.config.ConnectStrategy.http>`, except for the
+        three below. ``headers`` and ``auth`` may be coroutine functions. With ``session`` or
+        ``aiohttp_request_options``, aiohttp makes the connections, which needs
+        ``everstream[aiohttp]``.
 
         :param session: makes the requests; the caller has to close it
         :param aiohttp_request_options: further arguments of each ``session.request()``. A
             ``timeout`` among them replaces ``connect_timeout``.
         :param client: an ``httpx.AsyncClient`` or ``httpx2.AsyncClient`` that makes the connections
         """
-        if query_params is not None and not callable(query_params):
-            raise TypeError("query_params must be a function")
+        request = HttpRequest(
+            "AsyncConnectStrategy.http", url, headers, query_params, options, is_async=True
+        )
         if client is not None:
             if session is not None or aiohttp_request_options is not None:
                 raise TypeError(
@@ -187,69 +216,27 @@ class AsyncConnectStrategy:
                 )
             from .._httpx.asynchronous import AsyncHttpxStrategy
 
-            return AsyncHttpxStrategy(
-                url,
-                client=client,
-                headers=headers,
-                query_params=query_params,
-                method=method,
-                body=body,
-                read_timeout=read_timeout,
-                connect_timeout=(
-                    None if isinstance(connect_timeout, Unset) else connect_timeout or 0.0
-                ),
-                max_event_size=max_event_size,
-                sensitive_headers=sensitive_headers,
-                any_content_type=any_content_type,
-                cookies=cookies,
-            )
-        # Made in any case: it checks the settings.
-        native = _native.Http(
-            url,
-            headers=headers,
-            sensitive_headers=sensitive_headers,
-            query_params=query_params,
-            method=method,
-            body=body,
-            read_timeout=read_timeout,
-            connect_timeout=None if isinstance(connect_timeout, Unset) else connect_timeout or 0.0,
-            max_event_size=max_event_size,
-            any_content_type=any_content_type,
-            cookies=cookies,
-        )
+            return AsyncHttpxStrategy(request, client)
         if session is None and aiohttp_request_options is None:
-            return _AsyncHttpConnectStrategy(native)
+            return _AsyncHttpConnectStrategy(request)
         try:
             from .._aiohttp import AiohttpConnectStrategy
         except ImportError as error:
             raise ImportError(
                 "session and aiohttp_request_options need aiohttp: install everstream[aiohttp]"
             ) from error
-        return AiohttpConnectStrategy(
-            url,
-            headers=headers,
-            session=session,
-            options=aiohttp_request_options,
-            query_params=query_params,
-            method=method,
-            body=body,
-            read_timeout=read_timeout or None,
-            connect_timeout=10.0 if isinstance(connect_timeout, Unset) else connect_timeout or None,
-            max_event_size=max_event_size,
-            sensitive_headers=sensitive_headers,
-            any_content_type=any_content_type,
-            cookies=cookies,
-        )
+        return AiohttpConnectStrategy(request, session, aiohttp_request_options)
 
 
 class _AsyncHttpConnectStrategy(AsyncConnectStrategy):
     """The engine's own HTTP."""
 
-    def __init__(self, native: _native.Http) -> None:
-        self._native = native
+    def __init__(self, request: HttpRequest) -> None:
+        self._native = request.native_http()
+        self._stream = request.stream
 
     def create_client(self, logger: Logger) -> AsyncConnectionClient:
-        return _AsyncHttpConnectionClient(self._native)
+        return _AsyncHttpConnectionClient(self._native, self._stream)
 
     def __repr__(self) -> str:
         return f"AsyncConnectStrategy.http({_native.redact_url(self._native.url)!r})"
@@ -258,30 +245,41 @@ class _AsyncHttpConnectStrategy(AsyncConnectStrategy):
 class _AsyncHttpConnectionClient(AsyncConnectionClient):
     """The engine's own HTTP, for a strategy that wraps it."""
 
-    def __init__(self, http: _native.Http) -> None:
+    def __init__(self, http: _native.Http, stream: Stream) -> None:
         self._native = _native.AsyncHttpClient(http)
-        self._max_event_size = http.max_event_size
+        self._stream = stream
 
     async def connect(self, last_event_id: str | None) -> AsyncConnectionResult:
-        return await self._result(self._native.connect(last_event_id))
+        return await self._connect(last_event_id, resume_with_get=False)
 
     @property
     def can_resume_with_get(self) -> bool:
         return True
 
     async def resume_with_get(self, last_event_id: str | None) -> AsyncConnectionResult:
-        return await self._result(self._native.connect(last_event_id, resume_with_get=True))
+        return await self._connect(last_event_id, resume_with_get=True)
 
-    async def _result(self, stream: _native.AsyncHttpStream) -> AsyncConnectionResult:
+    async def _connect(
+        self, last_event_id: str | None, *, resume_with_get: bool
+    ) -> AsyncConnectionResult:
+        stream = self._native.connect(
+            last_event_id,
+            resume_with_get=resume_with_get,
+            read_timeout=self._stream.read_timeout,
+        )
         try:
             await wait(stream, stream.poll_connect)
         except BaseException:
             stream.close()
             raise
-        result = AsyncConnectionResult(_Chunks(stream), stream.close, stream.headers)
-        result._status, result._url = stream.status, stream.url
-        result._withheld_headers = tuple(stream.withheld_headers)
-        return result
+        return AsyncConnectionResult(
+            _Chunks(stream),
+            stream.close,
+            stream.headers,
+            status=stream.status,
+            url=stream.url,
+            withheld_headers=stream.withheld_headers,
+        )
 
     @property
     def is_repeatable(self) -> bool:

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from logging import Logger
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from .. import _native
-from ._checks import UNSET, Unset, shown
+from ._checks import shown
+from ._options import Headers, HttpOptions, QueryParams, Stream
+from ._request import HttpRequest
 
 if TYPE_CHECKING:
     import httpx
     import httpx2
+    from typing_extensions import Unpack
 
 __all__ = ["ConnectStrategy", "ConnectionClient", "ConnectionResult"]
-
-QueryParams = Mapping[str, Any] | Iterable[tuple[str, Any]] | None
 
 
 class ConnectionResult:
@@ -48,6 +49,8 @@ class ConnectionResult:
         self._withheld_headers = tuple(withheld_headers)
         # This package's own strategies know whether a missing part ends the stream with an error.
         self._proves_end = False
+        # What ends the stream after that is :meth:`close`.
+        self._closed = False
 
     @property
     def stream(self) -> Iterator[bytes]:
@@ -78,6 +81,7 @@ class ConnectionResult:
 
     def close(self) -> None:
         """Releases the connection. A second call does nothing."""
+        self._closed = True
         closer, self._closer = self._closer, None
         if closer is not None:
             closer()
@@ -171,28 +175,25 @@ class ConnectStrategy:
     @staticmethod
     def http(
         url: str,
-        headers: Mapping[str, str | bytes] | None = None,
+        headers: Headers | Callable[[], Headers | None] | None = None,
         pool: Any = None,
         urllib3_request_options: Mapping[str, Any] | None = None,
         query_params: Callable[[], QueryParams] | None = None,
         *,
-        method: str = "GET",
-        body: str | bytes | None = None,
-        read_timeout: float | None = None,
-        connect_timeout: float | Unset | None = UNSET,
-        max_event_size: int | None = None,
-        sensitive_headers: Iterable[str] | None = None,
-        any_content_type: bool = False,
-        cookies: bool = False,
         client: httpx.Client | httpx2.Client | None = None,
+        **options: Unpack[HttpOptions],
     ) -> ConnectStrategy:
         """Streams over HTTP.
 
+        All parameters can be passed to :class:`~everstream.SSEClient` too, next to the URL.
+
         :param url: the stream's URL
-        :param headers: headers to add to the request. After a redirect to another origin only
-            ``Accept``, ``User-Agent`` and the like are sent. A redirect from ``http`` to ``https``
-            on the same host and the default ports keeps all headers. A warning in the log names the
-            headers that weren't sent.
+        :param headers: headers to add to the request: a mapping or pairs, or a function that
+            returns them and is called before each attempt. If it raises an exception, that is the
+            cause of a :class:`~everstream.errors.RequestSetupError`. After a redirect to another
+            origin only ``Accept``, ``User-Agent`` and the like are sent. A redirect from ``http``
+            to ``https`` on the same host and the default ports keeps all headers. A warning in the
+            log names the headers that weren't sent.
         :param pool: a ``urllib3.PoolManager``. With ``pool`` or ``urllib3_request_options``,
             urllib3 makes the connections, which needs ``everstream[urllib3]``. The pool is never
             closed.
@@ -200,93 +201,65 @@ class ConnectStrategy:
             Instead of a ``timeout`` there, ``read_timeout`` and ``connect_timeout`` can be set.
         :param query_params: called before every connection. Its result is added to the URL's query
             and replaces parameters of the same names. A list gives a name more than one value.
-        :param method: the request's method. A request with a method that isn't safe, such as POST,
-            is repeated only if the server can't have received it. See ``repeat_unsafe`` and
-            ``resume_with_get`` of :class:`~everstream.SSEClient`.
+        :param client: an ``httpx.Client`` or ``httpx2.Client`` that makes the connections. It is
+            never closed here. Its headers are treated like ``headers``, which take precedence. Its
+            read timeout isn't used: set ``read_timeout``. Its connect timeout is used unless
+            ``connect_timeout`` is set.
+        :param method: the request's method; unset: GET, or POST with ``json``. A request with a
+            method that isn't safe, such as POST, is repeated only if the server can't have received
+            it. See ``repeat_unsafe`` and ``resume_with_get``.
         :param body: the request's body; text is sent as UTF-8
-        :param read_timeout: the idle timeout in seconds; any data resets it, comments too. ``None``
-            or 0: no idle timeout
-        :param connect_timeout: how many seconds connecting may take; ``None`` or 0: as long as the
-            system allows. Unset: 10.
-        :param max_event_size: the largest event that is accepted, in bytes. Unset: 64 MiB.
+        :param json: what to send as a JSON body, with ``Content-Type: application/json`` unless
+            ``headers`` have another one
+        :param params: query parameters, a mapping or pairs. They replace parameters of the same
+            names in the URL.
+        :param auth: a pair of a user and a password for Basic authentication, the text of an
+            ``Authorization`` header, or a function that returns one of them, or ``None``, and is
+            called before each attempt. It replaces an ``Authorization`` of ``headers``.
         :param sensitive_headers: names of headers that never leave their origin, not even from
             ``http`` to ``https``
+        :param connect_timeout: how many seconds connecting may take; ``None`` or 0: as long as the
+            system allows. Unset: 10.
+        :param proxy: the URL of a proxy, used instead of the system's
+        :param verify: the path of a PEM file with certificates to trust in addition to the
+            system's, or ``False`` to accept any certificate
+        :param cert: the path of a PEM file with a client certificate and its key, or a pair of
+            paths
+        :param http2: ``True``: HTTP/2 only, also without TLS. ``False``: HTTP/1.1 only. Unset:
+            HTTP/1.1, or what the server offers over TLS in the asyncio client.
         :param any_content_type: whether to read a stream whose ``Content-Type`` isn't
             ``text/event-stream``, or that has none. It is read as UTF-8, whatever its charset.
         :param cookies: whether to keep the cookies that servers set, in memory, and send them with
             redirected requests and reconnects, as RFC 6265 allows. All clients of this strategy
             share them. Your own ``Cookie`` header takes precedence.
-        :param client: an ``httpx.Client`` or ``httpx2.Client`` that makes the connections. It is
-            never closed here. Its headers are treated like ``headers``, which take precedence. Its
-            read timeout isn't used: set ``read_timeout``. Its connect timeout is used unless
-            ``connect_timeout`` is set.
+
+        These are settings of the client's stream. :class:`~everstream.SSEClient` describes them:
+        ``read_timeout``, ``max_event_size``, ``oversize``, ``until``, ``repeat_unsafe``,
+        ``resume_with_get``, ``dispatch_unfinished``.
         """
-        if query_params is not None and not callable(query_params):
-            raise TypeError("query_params must be a function")
-        # The engine's own default, or 0 for none.
-        connect = None if isinstance(connect_timeout, Unset) else connect_timeout or 0.0
+        request = HttpRequest("ConnectStrategy.http", url, headers, query_params, options)
         if client is not None:
             if pool is not None or urllib3_request_options is not None:
                 raise TypeError("client is for httpx, pool and urllib3_request_options for urllib3")
             from .._httpx.blocking import HttpxStrategy
 
-            return HttpxStrategy(
-                url,
-                client=client,
-                headers=headers,
-                query_params=query_params,
-                method=method,
-                body=body,
-                read_timeout=read_timeout,
-                connect_timeout=connect,
-                max_event_size=max_event_size,
-                sensitive_headers=sensitive_headers,
-                any_content_type=any_content_type,
-                cookies=cookies,
-            )
+            return HttpxStrategy(request, client)
         if pool is not None or urllib3_request_options is not None:
             from .._urllib3 import Urllib3Strategy
 
-            return Urllib3Strategy(
-                url,
-                headers=headers,
-                pool=pool,
-                options=urllib3_request_options,
-                query_params=query_params,
-                method=method,
-                body=body,
-                read_timeout=read_timeout,
-                connect_timeout=connect,
-                max_event_size=max_event_size,
-                sensitive_headers=sensitive_headers,
-                any_content_type=any_content_type,
-                cookies=cookies,
-            )
-        return _HttpConnectStrategy(
-            _native.Http(
-                url,
-                headers=headers,
-                sensitive_headers=sensitive_headers,
-                query_params=query_params,
-                method=method,
-                body=body,
-                read_timeout=read_timeout,
-                connect_timeout=connect,
-                max_event_size=max_event_size,
-                any_content_type=any_content_type,
-                cookies=cookies,
-            )
-        )
+            return Urllib3Strategy(request, pool, urllib3_request_options)
+        return _HttpConnectStrategy(request)
 
 
 class _HttpConnectStrategy(ConnectStrategy):
     """The engine's own HTTP."""
 
-    def __init__(self, native: _native.Http) -> None:
-        self._native = native
+    def __init__(self, request: HttpRequest) -> None:
+        self._native = request.native_http()
+        self._stream = request.stream
 
     def create_client(self, logger: Logger) -> ConnectionClient:
-        return _HttpConnectionClient(self._native)
+        return _HttpConnectionClient(self._native, self._stream)
 
     def __repr__(self) -> str:
         return f"ConnectStrategy.http({_native.redact_url(self._native.url)!r})"
@@ -295,21 +268,26 @@ class _HttpConnectStrategy(ConnectStrategy):
 class _HttpConnectionClient(ConnectionClient):
     """The engine's own HTTP, for a strategy that wraps it."""
 
-    def __init__(self, http: _native.Http) -> None:
+    def __init__(self, http: _native.Http, stream: Stream) -> None:
         self._native = _native.HttpClient(http)
-        self._max_event_size = http.max_event_size
+        self._stream = stream
 
     def connect(self, last_event_id: str | None) -> ConnectionResult:
-        return self._result(self._native.connect(last_event_id))
+        return self._connect(last_event_id, resume_with_get=False)
 
     @property
     def can_resume_with_get(self) -> bool:
         return True
 
     def resume_with_get(self, last_event_id: str | None) -> ConnectionResult:
-        return self._result(self._native.connect(last_event_id, resume_with_get=True))
+        return self._connect(last_event_id, resume_with_get=True)
 
-    def _result(self, stream: _native.HttpStream) -> ConnectionResult:
+    def _connect(self, last_event_id: str | None, *, resume_with_get: bool) -> ConnectionResult:
+        stream = self._native.connect(
+            last_event_id,
+            resume_with_get=resume_with_get,
+            read_timeout=self._stream.read_timeout,
+        )
         return ConnectionResult(
             stream,
             stream.close,

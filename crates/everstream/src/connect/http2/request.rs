@@ -168,6 +168,11 @@ pub(super) fn failure(error: h2::Error, when: &str) -> Failure {
         };
     }
     let reason = error.reason().unwrap_or(Reason::INTERNAL_ERROR);
+    // The first bytes of an HTTP/1.1 response are a frame that is far too large.
+    if error.is_go_away() && error.is_library() && reason == Reason::FRAME_SIZE_ERROR {
+        let message = "the server doesn't speak HTTP/2, or violates it (FRAME_SIZE_ERROR)";
+        return Failure::new(FailureKind::Malformed, message);
+    }
     // Its `Debug` is the name that RFC 9113 has for the code.
     let message = match (error.is_reset(), error.is_go_away()) {
         (true, _) => format!("the server reset the stream {when} ({reason:?})"),

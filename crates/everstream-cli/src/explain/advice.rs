@@ -1,0 +1,347 @@
+//! What to try next: hints that fit their case. Each has a test that follows it, in
+//! `tests/hints`, `tests/reconnect.rs` or `tests/tls.rs`.
+
+use std::path::Path;
+
+use everstream::error_strategy::TRANSIENT_STATUSES;
+use everstream::{Error, ErrorResponse, Failure, FailureKind, Fault};
+
+use super::answer;
+use super::seconds;
+use crate::reconnect::ReconnectArgs;
+use crate::request::RequestArgs;
+use crate::source::Saved;
+use crate::until::UntilArgs;
+
+/// What was asked for, which decides on what helps.
+#[derive(Clone, Copy)]
+pub(crate) struct Asked<'a> {
+    pub(crate) request: &'a RequestArgs,
+    pub(crate) reconnect: &'a ReconnectArgs,
+    /// How many connections there were.
+    pub(crate) connections: u64,
+    /// The id after which the last request resumed, or the newest since.
+    pub(crate) last_event_id: Option<&'a str>,
+    pub(crate) cursor: Option<&'a Path>,
+    pub(crate) until: Option<&'a UntilArgs>,
+    /// There is no server.
+    pub(crate) saved: Option<&'a Saved>,
+    pub(crate) verbose: bool,
+    /// The option whose limit ended the attempts.
+    pub(crate) limit: Option<&'static str>,
+}
+
+impl<'a> Asked<'a> {
+    pub(crate) fn new(request: &'a RequestArgs, reconnect: &'a ReconnectArgs) -> Asked<'a> {
+        Asked {
+            request,
+            reconnect,
+            connections: 0,
+            last_event_id: None,
+            cursor: None,
+            until: None,
+            saved: None,
+            verbose: false,
+            limit: reconnect.reached_limit(),
+        }
+    }
+
+    /// The last request was the GET of `--resume-get`.
+    fn resumed(&self) -> bool {
+        self.reconnect.resume_get && !self.request.is_safe() && self.connections > 0
+    }
+
+    /// The event at which the stream should end.
+    pub(super) fn expected(&self) -> Option<String> {
+        self.until.and_then(UntilArgs::describe)
+    }
+
+    /// Why it didn't connect again.
+    pub(super) fn again(&self) -> String {
+        format!("{} keeps it from connecting again", self.reconnect.once())
+    }
+
+    /// What sends the request again, or resumes its stream.
+    pub(super) fn not_repeated(&self) -> &'static str {
+        match (self.reconnect.resume_get, self.last_event_id) {
+            (true, _) => {
+                "the server sent no id from which --resume-get could resume; --repeat-unsafe sends \
+                 the request again"
+            }
+            (false, Some(_)) => {
+                "--repeat-unsafe sends it again; --resume-get resumes it with a GET, as MCP servers \
+                 want it"
+            }
+            (false, None) => "--repeat-unsafe sends it again",
+        }
+    }
+
+    pub(super) fn hint(&self, error: &Error) -> Option<String> {
+        let fault = error.fault()?;
+        if self.saved.is_some() && !matches!(fault, Fault::TooLarge(_)) {
+            return None;
+        }
+        // It was offered in TLS, or the response was no HTTP/2.
+        let kind = fault.failure().map(Failure::kind);
+        let no_http2 = matches!(kind, Some(FailureKind::Malformed | FailureKind::Tls));
+        if no_http2 && self.request.is_http2_only() {
+            return Some("leave --http2-prior-knowledge out: HTTP/1.1 is used then".to_owned());
+        }
+        if let Some(response) = fault.response() {
+            return self.about_response(fault, response);
+        }
+        match fault {
+            Fault::Read(_) | Fault::Request(_) | Fault::Incomplete => self.about_break(error),
+            Fault::Connect(_) | Fault::ConnectTimeout(_) => self.about_connecting(fault),
+            _ => hint(fault).map(str::to_owned),
+        }
+    }
+
+    fn about_response(&self, fault: &Fault, response: &ErrorResponse) -> Option<String> {
+        let Fault::Status(_) = fault else {
+            return match fault {
+                Fault::ContentType(_) => Some(answer::not_a_stream(response, self.request)),
+                _ => hint(fault).map(str::to_owned),
+            };
+        };
+        let hint = match response.status {
+            400 | 404 | 405 if self.resumed() => {
+                "the server can't resume this stream; without --resume-get the stream ends with \
+                 its connection, and --repeat-unsafe sends the request again"
+            }
+            401 | 403 => return Some(self.about_credentials(response)),
+            404 if self.request.header("mcp-session-id").is_some() => {
+                "the MCP session has ended: begin another one, and send its id with \
+                 -H 'Mcp-Session-Id: ID'"
+            }
+            410 if self.last_event_id.is_some() => return Some(self.about_lost_events()),
+            404 | 410 => "check the path of the URL: there is no stream at this one",
+            405 => return answer::other_method(fault, self.request),
+            406 => answer::not_acceptable(self.request),
+            407 => return self.about_proxy(false),
+            415 if !self.request.is_safe() => {
+                "the body may want another type: --json, or -H 'Content-Type: ...'"
+            }
+            status if self.is_transient(status) => return self.about_outage(response),
+            _ => return None,
+        };
+        Some(hint.to_owned())
+    }
+
+    fn about_credentials(&self, response: &ErrorResponse) -> String {
+        let withheld = |name: &&String| name.eq_ignore_ascii_case("authorization");
+        if response.withheld_headers.iter().any(|name| withheld(&name)) {
+            return "the credentials are for another server than the one that answered: if it \
+                    should get them, give the URL to which the stream was redirected"
+                .to_owned();
+        }
+        match (self.request.credentials_option(), response.status) {
+            (Some(option), 401) => format!(
+                "the server rejected the credentials of {option}: are they complete, current and \
+                 for this server?"
+            ),
+            (Some(option), _) => {
+                format!("the credentials of {option} don't give access to this stream")
+            }
+            (None, _) => match challenge(response).as_deref() {
+                Some("basic") => "send credentials: -u USER:PASSWORD".to_owned(),
+                Some("bearer") => {
+                    "send a token: --bearer-env VARIABLE, or -H 'Authorization: Bearer TOKEN'"
+                        .to_owned()
+                }
+                _ => "send credentials: -u USER:PASSWORD, --bearer-env VARIABLE or \
+                      -H 'Authorization: Bearer TOKEN'"
+                    .to_owned(),
+            },
+        }
+    }
+
+    /// The server has no longer what follows the last id.
+    fn about_lost_events(&self) -> String {
+        let why = "the server may no longer have what follows the last id";
+        match self.cursor {
+            Some(file) => format!("{why}: delete {} to begin without one", file.display()),
+            None if self.reconnect.last_event_id.is_some() => {
+                format!("{why}: begin without --last-event-id")
+            }
+            None => format!("{why}: run the command again to begin without one"),
+        }
+    }
+
+    fn is_transient(&self, status: u16) -> bool {
+        TRANSIENT_STATUSES.contains(&status) || self.reconnect.statuses().contains(&status)
+    }
+
+    /// What tries again after such a status.
+    fn about_outage(&self, response: &ErrorResponse) -> Option<String> {
+        let repeats = self.request.is_safe() || self.reconnect.repeat_unsafe || self.resumed();
+        let retried = self.reconnect.statuses().contains(&response.status);
+        let once = self.reconnect.once();
+        let how = match (self.reconnect.no_reconnect, repeats) {
+            (true, true) => format!("without {once} it is tried again"),
+            (true, false) => {
+                format!("--repeat-unsafe instead of {once} sends the request again")
+            }
+            (false, true) if retried => format!("{} tries for longer", self.longer()?),
+            (false, false) if retried => "--repeat-unsafe sends the request again".to_owned(),
+            (false, true) => "--retry-status 429,5xx tries again".to_owned(),
+            (false, false) => {
+                "--retry-status 429,5xx with --repeat-unsafe sends the request again".to_owned()
+            }
+        };
+        let wait = response
+            .retry_after
+            .map(|wait| format!(", and asks for a wait of {}", seconds(wait)))
+            .unwrap_or_default();
+        Some(format!("the server may recover{wait}: {how}"))
+    }
+
+    /// The limit that has ended the attempts, made larger.
+    fn longer(&self) -> Option<String> {
+        Some(format!("a larger {}", self.limit?))
+    }
+
+    /// The connection broke, or the stream ended early.
+    fn about_break(&self, error: &Error) -> Option<String> {
+        let fault = error.fault()?;
+        let is_safe = self.request.is_safe();
+        let one_shot = !is_safe && self.expected().is_some();
+        let repeats = matches!(error, Error::NotRepeated(_)) || self.reconnect.no_reconnect;
+        if matches!(fault, Fault::Incomplete) && repeats {
+            return self.about_a_missing_event(one_shot);
+        }
+        if one_shot && repeats && !self.reconnect.resume_get {
+            return Some(match self.last_event_id {
+                Some(_) => {
+                    "the answer is incomplete: --resume-get resumes it, if the server can (MCP); \
+                     the same command asks for another"
+                }
+                None => "the answer is incomplete: the same command asks for another",
+            }
+            .to_owned());
+        }
+        match error {
+            Error::NotRepeated(_) => Some(self.not_repeated().to_owned()),
+            _ if self.reconnect.no_reconnect && is_safe => Some(self.again()),
+            _ if self.reconnect.no_reconnect => Some(format!(
+                "--repeat-unsafe instead of {} sends the request again",
+                self.reconnect.once()
+            )),
+            _ => Some(format!(
+                "{} tries for longer; everstream check examines the server",
+                self.longer()?
+            )),
+        }
+    }
+
+    /// The stream ended cleanly without the event of `--until`.
+    fn about_a_missing_event(&self, one_shot: bool) -> Option<String> {
+        let option = self.until.and_then(UntilArgs::option)?;
+        let once = self.reconnect.once();
+        let no_such_event = "if this server ends its streams without such an event";
+        Some(match (self.reconnect.no_reconnect, one_shot) {
+            (true, true) => format!(
+                "{no_such_event}, leave {option} out; otherwise the answer is incomplete: the same \
+                 command asks for another"
+            ),
+            (true, false) => format!(
+                "{no_such_event}, leave {option} out; otherwise leave {once} out, and it \
+                 connects again"
+            ),
+            (false, _) => format!(
+                "{no_such_event}, use --no-reconnect instead of {option}; otherwise the answer is \
+                 incomplete: the same command asks for another"
+            ),
+        })
+    }
+
+    fn about_connecting(&self, fault: &Fault) -> Option<String> {
+        // It names the peer.
+        let what = fault.to_string();
+        let to_proxy = what.contains("the proxy at ");
+        match fault.failure().map(Failure::kind) {
+            Some(FailureKind::ProxyAuthentication) => {
+                self.about_proxy(what.contains("not supported"))
+            }
+            Some(FailureKind::Refused) if to_proxy => Some(
+                "no proxy listens there: check -x, or the variables http_proxy and https_proxy; \
+                 -x \"\" connects without one"
+                    .to_owned(),
+            ),
+            Some(FailureKind::Refused | FailureKind::Other) if self.request.is_local() => Some(
+                "no server listens there: check the path of --unix-socket, and whether the server \
+                 runs"
+                    .to_owned(),
+            ),
+            _ => hint(fault).map(str::to_owned),
+        }
+    }
+
+    /// The proxy wants other credentials, perhaps of a kind that isn't supported.
+    fn about_proxy(&self, unsupported: bool) -> Option<String> {
+        Some(match (unsupported, self.request.proxy_credentials_option()) {
+            (true, _) => {
+                "run a local proxy that can do this, such as cntlm, and name it with -x".to_owned()
+            }
+            (false, Some("-x")) => {
+                "check user and password in -x: special characters in them are percent-encoded, @ \
+                 is %40"
+                    .to_owned()
+            }
+            (false, Some(option)) => format!("check user and password of {option}"),
+            (false, None) => {
+                "give the proxy credentials: -x http://USER:PASSWORD@HOST:PORT".to_owned()
+            }
+        })
+    }
+}
+
+/// The first scheme that a 401 offers (RFC 9110, section 11.6.1), in lower case.
+fn challenge(response: &ErrorResponse) -> Option<String> {
+    let offered = response.headers.get("www-authenticate")?;
+    let scheme = offered.split([' ', ',']).next()?;
+    Some(scheme.to_ascii_lowercase())
+}
+
+/// What to try after a failure, whatever was asked for.
+pub(crate) fn hint(fault: &Fault) -> Option<&'static str> {
+    match fault {
+        Fault::ContentEncoding(_) => Some("ask for plain bytes: -H 'Accept-Encoding: identity'"),
+        Fault::Redirect(..) => Some("follow the stream at the URL where it is now"),
+        Fault::Connect(_) => Some(unreachable(fault)),
+        Fault::ConnectTimeout(_) => Some(
+            "check host and port, and that nothing is in between; --connect-timeout waits longer",
+        ),
+        Fault::ReadTimeout(_) => Some(
+            "the server was silent for longer than --read-timeout, or the connection is dead: a \
+             longer --read-timeout waits longer",
+        ),
+        Fault::TooLarge(_) => Some(
+            "check that the URL is that of an event stream; --max-event-size accepts larger events",
+        ),
+        _ => None,
+    }
+}
+
+fn unreachable(fault: &Fault) -> &'static str {
+    match fault.failure().map(Failure::kind) {
+        Some(FailureKind::Untrusted) => {
+            "trust its authority with --cacert FILE; -k accepts any certificate, and anyone on the \
+             network path"
+        }
+        Some(FailureKind::Resolve) => {
+            "check the name of the host; --resolve HOST:PORT:ADDRESS goes without a look-up"
+        }
+        Some(FailureKind::Tls) => "the port may speak plain HTTP: try http:// instead of https://",
+        Some(FailureKind::Refused) => {
+            "nobody listens there: check host and port, and whether the server runs"
+        }
+        Some(FailureKind::ProxyAuthentication) => {
+            "give the proxy credentials: -x http://USER:PASSWORD@HOST:PORT"
+        }
+        Some(FailureKind::Proxy) => {
+            "check the proxy, and whether it may connect to this host; -x \"\" connects without one"
+        }
+        _ => "check host and port, and the proxy if there is one",
+    }
+}

@@ -1,0 +1,238 @@
+//! Bodies that were saved: `everstream -`, `everstream FILE`.
+
+use std::io::Write;
+use std::process::Stdio;
+
+use everstream_testing::{Reply, Server};
+
+use crate::common::{Folder, Running, everstream};
+
+const BODY: &str =
+    ": hi\n:)\nevent: price\nid: 1\ndata: {\"n\": 1}\n\ndata:\n\nid: 2\ndata: {\"n\": 2}\n\n";
+
+/// Exit code, standard output and standard error of a command with this on standard input.
+fn piped(body: &str, options: &[&str]) -> (i32, String, String) {
+    let mut child = everstream(["-"].into_iter().chain(options.iter().copied()))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    _ = child.stdin.take().unwrap().write_all(body.as_bytes());
+    let output = child.wait_with_output().unwrap();
+    (
+        output.status.code().unwrap(),
+        String::from_utf8(output.stdout).unwrap(),
+        String::from_utf8(output.stderr).unwrap(),
+    )
+}
+
+fn read(file: &str, options: &[&str]) -> (i32, String, String) {
+    let output = everstream([file].into_iter().chain(options.iter().copied()))
+        .output()
+        .unwrap();
+    (
+        output.status.code().unwrap(),
+        String::from_utf8(output.stdout).unwrap(),
+        String::from_utf8(output.stderr).unwrap(),
+    )
+}
+
+/// A server has no say in what is selected and how it is written.
+#[test]
+fn a_saved_body_is_read_as_from_its_server() {
+    let folder = Folder::new("saved");
+    let file = folder.file("body", BODY);
+    let file = file.to_str().unwrap();
+    let server = Server::start();
+    server.otherwise(Reply::stream().send(BODY).end());
+    for options in [
+        &["--format", "data"][..],
+        &["--format", "raw"],
+        &["--format", "raw", "--comments"],
+        &["--join-output"],
+        &["--event", "price", "--format", "data"],
+        &["--grep", "2", "--format", "data"],
+        &["--jq", ".n"],
+        &["--jq", "{n, $id}"],
+        &["--count", "1", "--format", "data"],
+        &["--until", r#"{"n": 2}"#, "--format", "data"],
+        &["--until-type", "price", "--format", "data"],
+        &[
+            "--until-type",
+            "price",
+            "--until-exclusive",
+            "--format",
+            "data",
+        ],
+        &["--exec", "cat"],
+    ] {
+        let url = server.url("/");
+        let args = [&["--no-reconnect"], options].concat();
+        let (code, expected, news) = read(&url, &args);
+        assert_eq!(code, 0, "{options:?}: {news}");
+        assert_eq!(piped(BODY, options).1, expected, "{options:?}");
+        let url = format!("file://{file}");
+        for name in [file, &url] {
+            let (code, written, news) = read(name, options);
+            assert_eq!((code, &*written), (0, &*expected), "{options:?}: {news}");
+            assert!(news.contains(&format!("reading {name}\n")), "{news}");
+            assert!(!news.contains("--last-event-id"), "{news}");
+        }
+    }
+    assert_eq!(piped(BODY, &[]).0, 0);
+    assert_eq!(
+        read(file, &["--format", "raw", "--comments"]).1.as_bytes()[..8],
+        *b": hi\n:)\n"
+    );
+}
+
+#[test]
+fn options_of_reading_and_of_the_output_hold_for_a_saved_body() {
+    let folder = Folder::new("saved_options");
+    let file = folder.file("body", "data: abcdefgh\n\n");
+    let file = file.to_str().unwrap();
+    let (code, _, news) = read(file, &["--max-event-size", "5"]);
+    assert_eq!(code, 1, "{news}");
+    assert!(
+        news.contains("--max-event-size accepts larger events"),
+        "{news}"
+    );
+    // Nothing proves that it is complete.
+    let unfinished = piped("data: a\n", &["--dispatch-unfinished"]);
+    assert_eq!((unfinished.0, &*unfinished.1), (0, ""));
+    // There is no head to include.
+    let data = ["-i", "--format", "data"];
+    let options = [&data[..], &["--max-event-size", "1k"]].concat();
+    assert_eq!(read(file, &options).1, "abcdefgh\n");
+    assert_eq!(
+        read("--url", &[&[file], &data[..]].concat()).1,
+        "abcdefgh\n"
+    );
+    let out = folder.path("out");
+    let (code, written, news) = read(file, &["-o", out.to_str().unwrap(), "--format", "data"]);
+    assert_eq!((code, &*written), (0, ""), "{news}");
+    assert_eq!(std::fs::read_to_string(out).unwrap(), "abcdefgh\n");
+}
+
+#[test]
+fn a_saved_body_that_ends_early_is_said_to() {
+    let (code, written, news) = piped(
+        "data: a\n\ndata: b\n",
+        &["--until", "b", "--format", "data"],
+    );
+    assert_eq!((code, &*written), (8, "a\n"), "{news}");
+    assert!(
+        news.contains("discarded an unfinished event of 8 bytes"),
+        "{news}"
+    );
+    let error = "error: standard input ended before the event of --until 'b'\n";
+    assert!(news.contains(error), "{news}");
+    // There is no server to ask, and nothing that connects again.
+    assert!(!news.contains("hint"), "{news}");
+    let (code, _, news) = piped("data: a\n\n", &["--count", "2"]);
+    assert_eq!(code, 8, "{news}");
+    assert!(
+        news.contains("standard input ended after 1 of 2 events\n"),
+        "{news}"
+    );
+    assert!(!news.contains("hint"), "{news}");
+}
+
+#[test]
+fn what_can_not_be_read_is_named_as_it_was_given() {
+    let folder = Folder::new("saved-not");
+    let missing = format!("file://{}", folder.path("a").display());
+    let (code, _, news) = read(&missing, &[]);
+    assert_eq!(code, 2);
+    let error = format!("error: {missing} can't be read: No such file");
+    assert!(
+        missing.starts_with("file:///") && news.contains(&error),
+        "{news}"
+    );
+    let directory = folder.path("");
+    let (code, _, news) = read(directory.to_str().unwrap(), &[]);
+    assert_eq!(code, 2);
+    assert!(news.contains("is a directory\n"), "{news}");
+    let (code, _, news) = read("file://example.com/a", &[]);
+    assert_eq!(code, 2);
+    assert!(news.contains("names no file on this machine"), "{news}");
+    // Subcommands that follow a server say so.
+    let (code, news) = Running::follow(["record", "file:///tmp/a", "-"]).end();
+    assert_eq!(code, 2);
+    assert!(news.contains("\"file:///tmp/a\""), "{news}");
+    let cursor = folder.path("cursor");
+    let cursor = cursor.to_str().unwrap();
+    let (code, _, news) = piped(BODY, &["--cursor", cursor]);
+    assert_eq!(code, 2);
+    assert!(news.contains("--cursor needs a URL"), "{news}");
+}
+
+/// A terminal or a pipe that stays silent doesn't hold it back.
+#[cfg(unix)]
+#[test]
+fn a_silent_input_can_be_interrupted() {
+    let mut command = everstream(["-", "--format", "data"]);
+    command.stdin(Stdio::piped());
+    let mut reader = Running::start(command);
+    let mut input = reader.stdin();
+    input.write_all(b"data: a\n\n").unwrap();
+    assert_eq!(reader.out.wait_for(1), ["a"], "written at once");
+    reader.signal("INT");
+    let status = reader.wait_within(std::time::Duration::from_millis(1900));
+    assert_eq!(
+        status.code(),
+        Some(0),
+        "not killed after the grace period of 2 s"
+    );
+    assert!(reader.err.all().join("\n").contains("stopped by Ctrl-C"));
+    drop(input);
+}
+
+/// A file with the name of an option or a host is no URL any more, and a URL is never a file.
+#[cfg(unix)]
+#[test]
+fn a_file_is_what_exists_and_has_no_scheme() {
+    let folder = Folder::new("saved-names");
+    let port_file = "localhost:1";
+    folder.file(port_file, "data: from the file\n\n");
+    let mut command = everstream([port_file, "--format", "data"]);
+    let output = command.current_dir(folder.path("")).output().unwrap();
+    assert_eq!(output.stdout, b"from the file\n");
+    std::fs::create_dir_all(folder.path("http:")).unwrap();
+    std::fs::write(folder.path("http:/a.invalid"), "data: x\n\n").unwrap();
+    let mut command = everstream(["http://a.invalid", "-x", "", "--max-attempts", "1"]);
+    let output = command.current_dir(folder.path("")).output().unwrap();
+    assert_eq!(output.status.code(), Some(5));
+    let help = everstream(["--help"]).output().unwrap();
+    let help = String::from_utf8(help.stdout).unwrap();
+    let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(
+        help.contains("- is standard input, and file://..., or without a scheme the name of an existing file, is a file"),
+        "{help}"
+    );
+}
+
+#[test]
+fn a_recording_is_to_be_replayed() {
+    let folder = Folder::new("saved-recording");
+    let file = folder.path("a.rec");
+    let file = file.to_str().unwrap();
+    let server = Server::start();
+    server.otherwise(Reply::stream().event_with_id("1", "x").stall());
+    let url = server.url("/");
+    assert_eq!(
+        Running::follow(["record", &url, file, "--count", "1"])
+            .end()
+            .0,
+        0
+    );
+    let (_, _, news) = read(file, &[]);
+    let hint =
+        format!("hint: this is a recording: everstream replay {file} serves it as a stream\n");
+    assert!(news.contains(&hint), "{news}");
+    let replay = Running::follow(["replay", file]);
+    let url = replay.out.wait_for(1).remove(0);
+    let (code, written, news) = read(&url, &["--count", "1", "--format", "data"]);
+    assert_eq!((code, &*written), (0, "x\n"), "{news}");
+}

@@ -1,0 +1,196 @@
+//! The first screen, the help and its examples, and mistakes in the command line.
+
+use std::os::unix::fs::PermissionsExt;
+
+use everstream_testing::{Reply, Server};
+
+use crate::common::{Folder, Running, clean, everstream};
+
+fn help() -> String {
+    let output = everstream(["--help"]).output().unwrap();
+    assert!(output.status.success());
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Lines that end with a backslash are one with the next.
+fn examples() -> Vec<String> {
+    let help = help();
+    let lines = help
+        .strip_prefix("Examples:\n")
+        .expect("it begins with them");
+    let (lines, _) = lines.split_once("\n\n").unwrap();
+    let lines = lines.replace("\\\n", " ");
+    lines.lines().map(|line| line.trim().to_owned()).collect()
+}
+
+#[test]
+fn help_starts_with_four_examples_that_work() {
+    let server = Server::start();
+    server.otherwise_with(|request| match request.path() {
+        "/feed" => Reply::stream()
+            .send("event: price\nid: 1\ndata: {\"price\": 7.50}\n\nid: 2\ndata: x\n\n")
+            .stall(),
+        "/v1/chat" if request.body == br#"{"stream": true}"# => Reply::stream()
+            .event(r#"{"choices": [{"delta": {"role": "assistant", "content": null}}]}"#)
+            .event(r#"{"choices": [{"delta": {"content": "Hello"}}]}"#)
+            .event("[DONE]")
+            .end(),
+        _ => Reply::status(404),
+    });
+    let folder = Folder::new("examples");
+    folder.file("prompt.json", r#"{"stream": true}"#);
+    folder.file("saved", "data: no price\n\nevent: price\ndata: saved\n\n");
+    let handle = folder.file("handle", "#!/bin/sh\ncat >> handled\necho >> handled\n");
+    std::fs::set_permissions(handle, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let path = std::path::Path::new(env!("CARGO_BIN_EXE_everstream"));
+    let path = path.parent().unwrap().display();
+    let path = format!("{path}:{}", std::env::var("PATH").unwrap());
+    let run = |line: &str| {
+        let line = line.replace("https://example.com/", &server.url("/"));
+        let mut shell = std::process::Command::new("sh");
+        clean(&mut shell);
+        shell
+            .args(["-c", &line])
+            .env("PATH", &path)
+            .current_dir(folder.path(""));
+        let output = shell.output().unwrap();
+        let news = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(0), "{line}: {news}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let examples = examples();
+    assert_eq!(examples.len(), 4, "{examples:#?}");
+    // Those that follow a feed don't end by themselves.
+    assert_eq!(run(&format!("{} --count 1", examples[0])), "7.50\n");
+    assert!(examples[1].ends_with("--exec ./handle"));
+    let counted = examples[1].replace("--exec", "--count 2 --exec");
+    run(&counted);
+    let handled = std::fs::read_to_string(folder.path("handled")).unwrap();
+    assert_eq!(handled, "{\"price\": 7.50}\nx\n");
+    assert_eq!(
+        std::fs::read_to_string(folder.path("feed.cursor")).unwrap(),
+        "2\n"
+    );
+    assert_eq!(run(&examples[2]), "Hello");
+    // Of this one curl is only needed for what it saves.
+    let (_, reader) = examples[3].split_once("; ").unwrap();
+    let written = run(reader);
+    assert!(written.contains(r#""data":"saved""#), "{written}");
+    assert_eq!(written.lines().count(), 1, "{written}");
+}
+
+#[test]
+fn without_arguments_it_prints_one_screenful() {
+    let output = everstream([]).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let screen = String::from_utf8(output.stderr).unwrap();
+    assert!(screen.lines().count() <= 24, "{screen}");
+    assert!(
+        screen.lines().all(|line| line.chars().count() <= 80),
+        "{screen}"
+    );
+    for text in [
+        "Usage: everstream",
+        "Examples:",
+        "check URL",
+        "help exit-codes",
+        "--help",
+    ] {
+        assert!(screen.contains(text), "{text}: {screen}");
+    }
+}
+
+#[test]
+fn the_exit_codes_have_a_page_of_their_own() {
+    let output = everstream(["help", "exit-codes"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    let page = String::from_utf8(output.stdout).unwrap();
+    for code in 0..=11 {
+        assert!(page.contains(&format!("\n {code:>2}  ")), "{code}: {page}");
+    }
+    let help = help();
+    assert!(!help.contains("\n  9  "), "{help}");
+    assert!(help.contains("everstream help exit-codes"), "{help}");
+    // Other topics are clap's.
+    let output = everstream(["help", "check"]).output().unwrap();
+    assert!(
+        String::from_utf8(output.stdout)
+            .unwrap()
+            .contains("Usage: everstream check")
+    );
+}
+
+/// The error and the hint of a command line that can't be used.
+fn refused(args: &[&str]) -> String {
+    let (code, news) = Running::follow(args.iter().copied()).end();
+    assert_eq!(code, 2, "{news}");
+    news
+}
+
+#[test]
+fn a_misspelled_command_is_recognised() {
+    for (word, command) in [
+        ("chek", "check"),
+        ("chekc", "check"),
+        ("recrod", "record"),
+        ("servre", "serve"),
+        ("tpo", "top"),
+        ("folow", "follow"),
+    ] {
+        for args in [
+            &[word][..],
+            &[word, "http://localhost/"],
+            &[word, "--quiet"],
+        ] {
+            let news = refused(args);
+            let expected = format!(
+                "everstream: error: there is no command {word}\neverstream: hint: did you mean {command}?"
+            );
+            assert_eq!(news, expected);
+        }
+        // Following the hint.
+        let output = everstream([command, "--help"]).output().unwrap();
+        assert!(output.status.success());
+    }
+}
+
+#[test]
+fn a_word_that_is_nothing_is_no_bad_url() {
+    let news = refused(&["nosuchcommand"]);
+    assert!(
+        news.contains("error: nosuchcommand is neither a command nor a file nor a URL\n"),
+        "{news}"
+    );
+    assert!(!news.contains("did you mean"), "{news}");
+    assert!(news.contains("such as http://nosuchcommand/"), "{news}");
+    assert!(!news.contains("jq-worker"), "{news}");
+}
+
+#[test]
+fn two_urls_are_one_too_many() {
+    let (a, b) = ("http://localhost:1/a", "http://localhost:1/b?token=secret");
+    for args in [
+        &[a, b][..],
+        &[a, a],
+        &["-s", a, b],
+        &["follow", a, b],
+        &[a, "--count", "1", b],
+    ] {
+        let news = refused(args);
+        assert!(
+            news.contains("error: there is more than one URL"),
+            "{args:?}: {news}"
+        );
+        assert!(
+            news.contains("hint: everstream top takes many"),
+            "{args:?}: {news}"
+        );
+        assert!(!news.contains("secret"), "{news}");
+    }
+    // The value of a header without quotes isn't called a URL, nor shown.
+    let news = refused(&[a, "-H", "Origin:", "http://secret"]);
+    assert!(
+        !news.contains("more than one URL") && !news.contains("secret"),
+        "{news}"
+    );
+}

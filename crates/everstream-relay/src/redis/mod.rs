@@ -1,0 +1,321 @@
+//! Redis: a stream, and a hash that says where it ends.
+//!
+//! An append is one script, which compares the hash, adds the entries and sets the hash. Redis executes a
+//! script without anything between, and writes its effects to a replica or a file as one.
+
+use std::fmt;
+use std::time::Duration;
+
+use ::redis::aio::MultiplexedConnection;
+use ::redis::{
+    AsyncConnectionConfig, Client, Cmd, ConnectionAddr, ErrorKind, IntoConnectionInfo, RedisError,
+    ServerErrorKind,
+};
+use tokio::time::timeout;
+
+use crate::batch::{check_size, end_of, step};
+use crate::{AppendError, Held, Record, Sink, SinkError, SinkUrl, Tail, UrlError};
+
+const APPEND: &str = include_str!("append.lua");
+const READ: &str = include_str!("recent.lua");
+
+/// For each operation, connecting included.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Redis accepts 512 MB, unless `proto-max-bulk-len` says otherwise.
+const MAX_RECORD_BYTES: usize = 64 << 20;
+
+/// Stores records in a stream of Redis: fields `data`, `sse-id`, `sse-event`, `sse-pos`.
+///
+/// Where the stream ends is in a hash, whose key is that of the stream in braces and `:cursor`. Of a
+/// cluster, both are in one slot, and the URL has to name the node with that slot.
+///
+/// ```
+/// use everstream_relay::RedisSink;
+///
+/// let sink = RedisSink::from_url("redis://relay@redis.example/0?key=orders")?.password("secret");
+/// # Ok::<(), everstream_relay::UrlError>(())
+/// ```
+pub struct RedisSink {
+    client: Client,
+    key: String,
+    cursor: String,
+    source: String,
+    timeout: Duration,
+    max_record_bytes: usize,
+    connection: Option<MultiplexedConnection>,
+}
+
+impl RedisSink {
+    /// The sink of `redis://user:password@host/0?key=feed`; `rediss://` is TLS, verified by the system's
+    /// roots, and `redis+unix:///path/to/socket?key=feed&db=0` a Unix socket.
+    ///
+    /// # Errors
+    ///
+    /// If the URL lacks `key`, or isn't one of Redis.
+    pub fn from_url(url: &str) -> Result<RedisSink, UrlError> {
+        let mut url = SinkUrl::parse(url, &["redis", "rediss", "redis+unix", "unix"])?;
+        let key = url.required("key", "the key of the stream")?;
+        let cursor = cursor_key(&key)?;
+        let info = url.rest().into_connection_info();
+        // Its messages may contain the URL.
+        let info = info.map_err(|error| UrlError::new(explain_url(&error)))?;
+        if matches!(info.addr(), ConnectionAddr::TcpTls { .. }) {
+            crate::tls::install_provider();
+        }
+        let client = Client::open(info).map_err(|error| UrlError::new(explain_url(&error)))?;
+        Ok(RedisSink {
+            client,
+            key,
+            cursor,
+            source: String::new(),
+            timeout: TIMEOUT,
+            max_record_bytes: MAX_RECORD_BYTES,
+            connection: None,
+        })
+    }
+
+    /// The password, if the URL has none.
+    #[must_use]
+    pub fn password(mut self, password: impl AsRef<str>) -> RedisSink {
+        let info = self.client.get_connection_info().clone();
+        let settings = info.redis_settings().clone();
+        let info = info.set_redis_settings(settings.set_password(password.as_ref()));
+        // The same address again is accepted.
+        if let Ok(client) = Client::open(info) {
+            self.client = client;
+        }
+        self
+    }
+
+    /// Stored with each record, as the field `sse-source`: the URL of the feed, without secrets.
+    #[must_use]
+    pub fn source(mut self, source: impl Into<String>) -> RedisSink {
+        self.source = source.into();
+        self
+    }
+
+    /// How long each operation may take, connecting included; 10 s by default. An append that takes longer
+    /// is an unknown outcome.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> RedisSink {
+        self.timeout = timeout;
+        self
+    }
+
+    /// Refuses records whose data, id or type is larger; 64 MiB by default.
+    #[must_use]
+    pub fn max_record_bytes(mut self, bytes: usize) -> RedisSink {
+        self.max_record_bytes = bytes;
+        self
+    }
+
+    async fn connection(&mut self) -> Result<&mut MultiplexedConnection, RedisError> {
+        let connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => {
+                // The limit is that of the whole operation.
+                let config = AsyncConnectionConfig::new()
+                    .set_connection_timeout(None)
+                    .set_response_timeout(None);
+                self.client
+                    .get_multiplexed_async_connection_with_config(&config)
+                    .await?
+            }
+        };
+        Ok(self.connection.insert(connection))
+    }
+
+    fn script(&self, script: &str) -> Cmd {
+        let mut command = ::redis::cmd("EVAL");
+        command.arg(script).arg(2).arg(&self.key).arg(&self.cursor);
+        command
+    }
+
+    /// Where the stream ends, and the ids of its last `recent` records.
+    async fn read(&mut self, recent: usize) -> Result<Held, SinkError> {
+        let mut command = self.script(READ);
+        command.arg(recent);
+        let limit = self.timeout;
+        let work = async {
+            let connection = self.connection().await?;
+            command.query_async::<Read>(connection).await
+        };
+        let (pos, id, entries, mut ids) = match timeout(limit, work).await {
+            Ok(Ok(reply)) => reply,
+            Ok(Err(error)) => {
+                self.connection = None;
+                let text = explain(&error).into();
+                return Err(match is_passing(&error) {
+                    true => SinkError::Unavailable(text),
+                    false => SinkError::Unusable(text),
+                });
+            }
+            Err(_) => {
+                self.connection = None;
+                return Err(SinkError::Unavailable(self.no_answer().into()));
+            }
+        };
+        let pos = match pos.map(|text| text.parse::<u64>()) {
+            Some(Ok(pos)) => pos,
+            None if entries == 0 => 0,
+            None => {
+                let why = format!(
+                    "the stream {:?} has entries, but the key {:?}, which says where it ends, is missing",
+                    self.key, self.cursor
+                );
+                return Err(SinkError::Unusable(why.into()));
+            }
+            Some(Err(_)) => {
+                let why = format!("the position in {:?} isn't a number", self.cursor);
+                return Err(SinkError::Unusable(why.into()));
+            }
+        };
+        ids.reverse();
+        Ok(Held::new(
+            Tail { pos, id },
+            ids,
+            Some(self.max_record_bytes),
+        ))
+    }
+
+    /// How many records were stored; `None` if the stream doesn't end with `after`.
+    async fn store(&mut self, after: &Tail, records: &[Record]) -> Result<Option<usize>, Sent> {
+        let mut command = self.script(APPEND);
+        command.arg(after.pos);
+        optional(&mut command, after.id.as_deref());
+        command.arg(&self.source);
+        for record in records {
+            optional(&mut command, record.id.as_deref());
+            command.arg(&record.event).arg(&record.data);
+        }
+        let connection = self.connection().await.map_err(Sent::Not)?;
+        match command.query_async::<i64>(connection).await {
+            Ok(count) => Ok(usize::try_from(count).ok()),
+            Err(error) if is_refusal(&error) => Err(Sent::Not(error)),
+            Err(error) => Err(Sent::Perhaps(error)),
+        }
+    }
+
+    fn no_answer(&self) -> String {
+        format!("Redis didn't answer within {:?}", self.timeout)
+    }
+}
+
+/// The position, the id, how many entries there are, and the last ids, the newest first.
+type Read = (Option<String>, Option<String>, u64, Vec<String>);
+
+/// Whether a script was sent that failed.
+enum Sent {
+    Not(RedisError),
+    Perhaps(RedisError),
+}
+
+impl Sink for RedisSink {
+    async fn open(&mut self, recent: usize) -> Result<Held, SinkError> {
+        // Both are created by the first append.
+        self.read(recent).await
+    }
+
+    async fn tail(&mut self) -> Result<Tail, SinkError> {
+        Ok(self.read(0).await?.tail)
+    }
+
+    async fn append(&mut self, after: &Tail, batch: &[Record]) -> Result<Tail, AppendError> {
+        if batch.is_empty() {
+            return Ok(after.clone());
+        }
+        check_size(batch, self.max_record_bytes)?;
+        let records = step(batch);
+        let outcome = timeout(self.timeout, self.store(after, records)).await;
+        let error = match outcome {
+            Ok(Ok(Some(count))) => return Ok(end_of(after, &records[..count.min(records.len())])),
+            Ok(Ok(None)) => return Err(AppendError::Conflict),
+            Ok(Err(Sent::Not(error))) if is_too_large(&error) => {
+                let sizes = records.iter().map(|it| it.data.len()).enumerate();
+                let largest = sizes.max_by_key(|(_, bytes)| *bytes);
+                AppendError::Rejected {
+                    index: largest.map_or(0, |(index, _)| index),
+                    why: explain(&error),
+                }
+            }
+            Ok(Err(Sent::Not(error))) => AppendError::Unavailable(explain(&error).into()),
+            Ok(Err(Sent::Perhaps(error))) => AppendError::Unknown(explain(&error).into()),
+            Err(_) => AppendError::Unknown(self.no_answer().into()),
+        };
+        self.connection = None;
+        Err(error)
+    }
+}
+
+/// Without the password.
+impl fmt::Debug for RedisSink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedisSink")
+            .field("key", &self.key)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A key in the slot of the stream's. The slot is that of what is in the first braces, if there is
+/// something, or else of the whole key.
+fn cursor_key(key: &str) -> Result<String, UrlError> {
+    let tag = key
+        .split_once('{')
+        .and_then(|(_, rest)| rest.split_once('}'));
+    match tag {
+        Some((tag, _)) if !tag.is_empty() => Ok(format!("{key}:cursor")),
+        _ if key.contains('}') => Err(UrlError::new(format!(
+            "the key {key:?} has a brace, but no hash tag such as {{feed}}"
+        ))),
+        _ => Ok(format!("{{{key}}}:cursor")),
+    }
+}
+
+/// Whether there is one, and what.
+fn optional(command: &mut Cmd, value: Option<&str>) {
+    command
+        .arg(u8::from(value.is_some()))
+        .arg(value.unwrap_or_default());
+}
+
+/// Whether waiting may help. Of the errors of the server, those about the user and the keys are final.
+fn is_passing(error: &RedisError) -> bool {
+    let about_the_user = [
+        ErrorKind::AuthenticationFailed,
+        ErrorKind::InvalidClientConfig,
+    ];
+    let final_codes = ["WRONGTYPE", "NOAUTH", "WRONGPASS", "NOPERM", "NOCURSOR"];
+    !about_the_user.contains(&error.kind())
+        && !error.code().is_some_and(|code| final_codes.contains(&code))
+}
+
+/// Whether the server says that it didn't execute the script, or that nothing was stored.
+fn is_refusal(error: &RedisError) -> bool {
+    // The script itself reports what was stored by its number. An error is one before it wrote entries.
+    matches!(error.kind(), ErrorKind::Server(kind) if kind != ServerErrorKind::ExecAbort)
+        || matches!(error.kind(), ErrorKind::Extension)
+}
+
+/// An argument is longer than the server's `proto-max-bulk-len`. The server closes the connection.
+fn is_too_large(error: &RedisError) -> bool {
+    error
+        .detail()
+        .is_some_and(|it| it.contains("invalid bulk length"))
+}
+
+/// One sentence: what the server said, or what broke.
+fn explain(error: &RedisError) -> String {
+    match (error.code(), error.detail()) {
+        (Some(code), Some(detail)) => format!("{code} {detail}"),
+        _ => error.to_string(),
+    }
+}
+
+/// The same without what may be part of the URL.
+fn explain_url(error: &RedisError) -> String {
+    match error.kind() {
+        ErrorKind::InvalidClientConfig => "the URL isn't one of Redis".to_owned(),
+        _ => "the URL can't be used for Redis".to_owned(),
+    }
+}

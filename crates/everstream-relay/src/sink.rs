@@ -1,0 +1,115 @@
+//! A log that compares and appends.
+
+use std::error::Error;
+use std::fmt;
+use std::future::Future;
+
+use crate::{Record, Tail};
+
+/// A log with one writer at a time, by comparison rather than by a lease.
+///
+/// What an implementation has to guarantee:
+///
+/// 1. The records and the tail change in one step.
+/// 2. [`append`](Self::append) stores all records, the first few, or none: nothing is stored behind a gap.
+/// 3. The tail moves only by `append`. The exception is an engine that fails over to a replica that lags:
+///    then records and tail go back together.
+/// 4. Position and id are both compared.
+/// 5. After an `append` that returned [`AppendError::Unknown`], or whose future was dropped, a later
+///    [`tail`](Self::tail) tells what was stored, and the records can no longer arrive after a later append
+///    has succeeded.
+pub trait Sink: Send {
+    /// Prepares the log, and creates it if it's absent. Returns where it ends, and the ids of its last
+    /// `recent` records.
+    fn open(&mut self, recent: usize) -> impl Future<Output = Result<Held, SinkError>> + Send;
+
+    /// Where the log ends. Only reads.
+    fn tail(&mut self) -> impl Future<Output = Result<Tail, SinkError>> + Send;
+
+    /// Stores `batch` if the log still ends with `after`, and returns the new end. If only the first few
+    /// records are stored, the tail that is returned says how many, by its position.
+    fn append(
+        &mut self,
+        after: &Tail,
+        batch: &[Record],
+    ) -> impl Future<Output = Result<Tail, AppendError>> + Send;
+}
+
+/// What a log held when it was opened.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Held {
+    /// Where it ends.
+    pub tail: Tail,
+    /// The ids of its last records, the oldest first.
+    pub recent: Vec<String>,
+    /// The largest record that it stores, in bytes of data, if it knows.
+    pub max_record_bytes: Option<usize>,
+}
+
+impl Held {
+    /// A log that ends with `tail`.
+    pub fn new(tail: Tail, recent: Vec<String>, max_record_bytes: Option<usize>) -> Held {
+        Held {
+            tail,
+            recent,
+            max_record_bytes,
+        }
+    }
+}
+
+/// Why a log couldn't be read.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum SinkError {
+    /// The engine can't be reached, or refuses at the moment: tried again.
+    Unavailable(Box<dyn Error + Send + Sync>),
+    /// Trying again wouldn't help: a wrong password, a table of another shape.
+    Unusable(Box<dyn Error + Send + Sync>),
+}
+
+/// Why records weren't stored, or may not have been.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum AppendError {
+    /// The log doesn't end where the writer believes: another one has appended. Nothing was stored.
+    Conflict,
+    /// The records may have been stored, in part too: only [`Sink::tail`] tells.
+    Unknown(Box<dyn Error + Send + Sync>),
+    /// Nothing was stored; trying again may help.
+    Unavailable(Box<dyn Error + Send + Sync>),
+    /// The engine can't store this record of the batch, whenever it is tried: too large, or a character
+    /// that it doesn't know. Nothing of the batch was stored.
+    Rejected {
+        /// Which one, from 0.
+        index: usize,
+        /// Why, for a person.
+        why: String,
+    },
+}
+
+impl fmt::Display for SinkError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SinkError::Unavailable(error) => write!(f, "the log isn't available: {error}"),
+            SinkError::Unusable(error) => write!(f, "the log can't be used: {error}"),
+        }
+    }
+}
+
+impl Error for SinkError {}
+
+impl fmt::Display for AppendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            AppendError::Conflict => f.write_str("another writer has appended to the log"),
+            AppendError::Unknown(error) => write!(f, "the records may have been stored: {error}"),
+            AppendError::Unavailable(error) => write!(f, "the log isn't available: {error}"),
+            AppendError::Rejected { index, why } => {
+                write!(f, "the log can't store record {index} of the batch: {why}")
+            }
+        }
+    }
+}
+
+impl Error for AppendError {}

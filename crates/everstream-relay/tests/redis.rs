@@ -1,0 +1,315 @@
+//! The sink of Redis.
+
+use std::time::Duration;
+
+use ::redis::{Connection, FromRedisValue};
+use everstream_engines::{Proxy, Redis, Target, free_port};
+use everstream_relay::sink_tests::{self, Log, assert_holds, numbered};
+use everstream_relay::{AppendError, Record, RedisSink, Sink, SinkError, Tail};
+
+use crate::engine_faults;
+
+/// Long enough for a busy machine; tests of a stopped engine wait for it.
+const LIMIT: Duration = Duration::from_secs(2);
+
+const MAX_RECORD: usize = 1 << 20;
+
+struct Feeds {
+    url: String,
+}
+
+impl Feeds {
+    fn of(redis: &Redis) -> Feeds {
+        Feeds { url: redis.url() }
+    }
+
+    fn client(&self) -> Connection {
+        let client = ::redis::Client::open(&*self.url).unwrap();
+        client.get_connection().unwrap()
+    }
+
+    fn ask<T: FromRedisValue>(&self, words: &[&str]) -> T {
+        let mut command = ::redis::cmd(words[0]);
+        command.arg(&words[1..]).query(&mut self.client()).unwrap()
+    }
+}
+
+fn sink(url: &str, key: &str) -> RedisSink {
+    let sink = RedisSink::from_url(&format!("{url}?key={key}")).unwrap();
+    sink.max_record_bytes(MAX_RECORD)
+}
+
+impl Log for Feeds {
+    type Sink = RedisSink;
+
+    fn sink(&self, log: &str) -> RedisSink {
+        sink(&self.url, log).timeout(LIMIT)
+    }
+
+    async fn records(&self, log: &str) -> Vec<Record> {
+        let entries: Vec<(String, Vec<String>)> = self.ask(&["XRANGE", log, "-", "+"]);
+        let mut records = Vec::new();
+        for (_, fields) in entries {
+            let field = |name: &str| {
+                let mut pairs = fields.chunks(2);
+                pairs.find(|it| it[0] == name).map(|it| it[1].clone())
+            };
+            let (event, data) = (field("sse-event").unwrap(), field("data").unwrap());
+            let time = std::time::SystemTime::UNIX_EPOCH;
+            records.push(Record::new(field("sse-id"), event, data, time));
+            assert_eq!(field("sse-pos").unwrap(), records.len().to_string());
+        }
+        records
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_keeps_the_promises_of_a_sink() {
+    let redis = Redis::start();
+    sink_tests::all(&Feeds::of(&redis)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_lost_or_twice_when_it_is_killed_under_load() {
+    let mut redis = Redis::start();
+    engine_faults::killed_under_load(&Feeds::of(&redis), &mut redis).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stopped_server_is_an_unknown_outcome_in_time() {
+    let mut redis = Redis::start();
+    engine_faults::stopped_and_continued(&Feeds::of(&redis), &mut redis, LIMIT).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_append_that_is_executed_late_loses() {
+    let redis = Redis::start();
+    let proxy = Proxy::start(Target::Unix(redis.folder().join("socket")));
+    let url = format!("redis://127.0.0.1:{}/", proxy.port());
+    let late = |key: &str| sink(&url, key).timeout(LIMIT);
+    engine_faults::late_appends_lose(&Feeds::of(&redis), &proxy, late).await;
+}
+
+/// What `Unusable` says.
+async fn unusable(mut sink: RedisSink) -> String {
+    match sink.open(0).await {
+        Err(SinkError::Unusable(error)) => error.to_string(),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// A script isn't rolled back. So what could fail in the middle fails before anything is written.
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_of_other_types_are_told_before_anything_is_written() {
+    let redis = Redis::start();
+    let feeds = Feeds::of(&redis);
+    for (key, stream, cursor) in [
+        (
+            "a",
+            vec!["SET", "a", "text"],
+            vec!["HSET", "{a}:cursor", "pos", "0"],
+        ),
+        (
+            "b",
+            vec!["XADD", "b", "*", "x", "y"],
+            vec!["SET", "{b}:cursor", "text"],
+        ),
+        (
+            "c",
+            vec!["LPUSH", "c", "x"],
+            vec!["LPUSH", "{c}:cursor", "x"],
+        ),
+    ] {
+        let _: ::redis::Value = feeds.ask(&stream);
+        let _: ::redis::Value = feeds.ask(&cursor);
+        let dump = |it: &str| -> Vec<u8> { feeds.ask(&["DUMP", it]) };
+        let cursor = format!("{{{key}}}:cursor");
+        let before = (dump(key), dump(&cursor));
+        let why = unusable(feeds.sink(key)).await;
+        assert!(why.contains("WRONGTYPE"), "{why}");
+        let mut sink = feeds.sink(key);
+        let failed = sink
+            .append(&Tail::default(), &numbered(1..=3))
+            .await
+            .unwrap_err();
+        assert!(matches!(failed, AppendError::Unavailable(_)), "{failed}");
+        assert_eq!((dump(key), dump(&cursor)), before);
+    }
+}
+
+/// A stream of something else, or whose cursor was removed.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_without_its_cursor_is_told() {
+    let redis = Redis::start();
+    let feeds = Feeds::of(&redis);
+    let mut writer = feeds.sink("news");
+    let end = writer
+        .append(&Tail::default(), &numbered(1..=3))
+        .await
+        .unwrap();
+    let _: i64 = feeds.ask(&["DEL", "{news}:cursor"]);
+    let why = unusable(feeds.sink("news")).await;
+    assert!(
+        why.contains("which says where it ends, is missing"),
+        "{why}"
+    );
+    for after in [end, Tail::default()] {
+        let failed = writer.append(&after, &numbered(4..=4)).await.unwrap_err();
+        assert!(matches!(failed, AppendError::Unavailable(_)), "{failed}");
+    }
+    assert_holds(&feeds, "news", &numbered(1..=3)).await;
+}
+
+/// The rights for one of the keys are missing: the other one isn't changed either.
+#[tokio::test(flavor = "multi_thread")]
+async fn missing_rights_store_nothing() {
+    let redis = Redis::start();
+    let feeds = Feeds::of(&redis);
+    let mut setup = feeds.sink("news");
+    let end = setup
+        .append(&Tail::default(), &numbered(1..=3))
+        .await
+        .unwrap();
+    for missing in ["-hset", "-xadd"] {
+        let user = [
+            "ACL", "SETUSER", "writer", "reset", "on", ">secret", "~*", "+@all", missing,
+        ];
+        let _: String = feeds.ask(&user);
+        let socket = redis.folder().join("socket");
+        let url = format!("redis+unix://{}?key=news&user=writer", socket.display());
+        let mut writer = RedisSink::from_url(&url).unwrap().password("secret");
+        assert_eq!(writer.open(0).await.unwrap().tail, end);
+        let failed = writer.append(&end, &numbered(4..=9)).await.unwrap_err();
+        assert!(
+            matches!(failed, AppendError::Unavailable(_)),
+            "{missing}: {failed}"
+        );
+        assert_eq!(setup.tail().await.unwrap(), end);
+        assert_holds(&feeds, "news", &numbered(1..=3)).await;
+        let wrong = RedisSink::from_url(&url).unwrap().password("wrong");
+        unusable(wrong).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_limit_of_the_server_rejects_the_largest_record() {
+    let redis = Redis::start_with(&["--proto-max-bulk-len", "1mb"]);
+    let feeds = Feeds::of(&redis);
+    let mut sink = feeds.sink("large").max_record_bytes(64 << 20);
+    let mut batch = numbered(1..=3);
+    batch[1].data = "x".repeat((1 << 20) + 1);
+    match sink.append(&Tail::default(), &batch).await {
+        Err(AppendError::Rejected { index: 1, .. }) => {}
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(sink.tail().await.unwrap(), Tail::default());
+    sink.append(&Tail::default(), &numbered(1..=3))
+        .await
+        .unwrap();
+    assert_holds(&feeds, "large", &numbered(1..=3)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_server_stores_nothing_until_there_is_room() {
+    let redis = Redis::start();
+    let feeds = Feeds::of(&redis);
+    let mut sink = feeds.sink("full");
+    let end = sink
+        .append(&Tail::default(), &numbered(1..=3))
+        .await
+        .unwrap();
+    let _: String = feeds.ask(&["CONFIG", "SET", "maxmemory", "1"]);
+    let failed = sink.append(&end, &numbered(4..=9)).await.unwrap_err();
+    assert!(matches!(failed, AppendError::Unavailable(_)), "{failed}");
+    assert!(failed.to_string().contains("OOM"), "{failed}");
+    assert_eq!(sink.tail().await.unwrap(), end);
+    let _: String = feeds.ask(&["CONFIG", "SET", "maxmemory", "0"]);
+    sink.append(&end, &numbered(4..=9)).await.unwrap();
+    assert_holds(&feeds, "full", &numbered(1..=9)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn both_keys_are_in_one_slot_of_a_cluster() {
+    let redis = Redis::start_with(&["--cluster-enabled", "yes"]);
+    let feeds = Feeds::of(&redis);
+    let _: String = feeds.ask(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]);
+    let began = std::time::Instant::now();
+    while !feeds
+        .ask::<String>(&["CLUSTER", "INFO"])
+        .contains("cluster_state:ok")
+    {
+        assert!(
+            began.elapsed() < Duration::from_secs(30),
+            "the cluster isn't ready"
+        );
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    for key in ["news", "{eu}news", "a{eu}b", "a:b"] {
+        let mut sink = feeds.sink(key);
+        let held = sink.open(0).await.unwrap();
+        sink.append(&held.tail, &numbered(1..=2)).await.unwrap();
+        assert_holds(&feeds, key, &numbered(1..=2)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_cursor_survives_retention_and_the_source_is_stored() {
+    let redis = Redis::start();
+    let feeds = Feeds::of(&redis);
+    let mut sink = feeds.sink("news").source("https://example.com/feed");
+    let end = sink
+        .append(&Tail::default(), &numbered(1..=3))
+        .await
+        .unwrap();
+    let entries: Vec<(String, Vec<String>)> = feeds.ask(&["XRANGE", "news", "-", "+"]);
+    let fields = &entries[0].1;
+    let source = ["sse-source", "https://example.com/feed"];
+    assert!(fields.chunks(2).any(|it| it == source), "{fields:?}");
+    let _: i64 = feeds.ask(&["XTRIM", "news", "MAXLEN", "0"]);
+    let held = feeds.sink("news").open(5).await.unwrap();
+    assert_eq!((held.tail, held.recent), (end.clone(), vec![]));
+    assert_eq!(sink.append(&end, &numbered(4..=4)).await.unwrap().pos, 4);
+}
+
+/// The replica has less than was acknowledged: records and cursor go back together, writers notice it, and
+/// the feed's events are stored again.
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_failover_to_a_replica_that_lags_the_rest_is_stored_again() {
+    let port = free_port().to_string();
+    let mut primary = Redis::start_with(&["--port", &port, "--repl-diskless-sync-delay", "0"]);
+    let replica = Redis::start_with(&["--replicaof", &format!("127.0.0.1 {port}")]);
+    let (before, after) = (Feeds::of(&primary), Feeds::of(&replica));
+    let mut writer = before.sink("news");
+    let mut end = Tail::default();
+    let began = std::time::Instant::now();
+    let has_entries = || after.ask::<i64>(&["XLEN", "news"]) > 0;
+    while end.pos == 0 || !has_entries() {
+        assert!(
+            began.elapsed() < Duration::from_secs(30),
+            "the replica gets nothing"
+        );
+        end = writer
+            .append(&end, &numbered(end.pos + 1..=end.pos + 7))
+            .await
+            .unwrap();
+    }
+    let _: String = after.ask(&["REPLICAOF", "NO", "ONE"]);
+    for _ in 0..3 {
+        end = writer
+            .append(&end, &numbered(end.pos + 1..=end.pos + 7))
+            .await
+            .unwrap();
+    }
+    primary.kill();
+    let mut writer = after.sink("news");
+    let failed = writer
+        .append(&end, &numbered(end.pos + 1..=end.pos + 1))
+        .await
+        .unwrap_err();
+    assert!(matches!(failed, AppendError::Conflict), "{failed}");
+    let old = writer.open(0).await.unwrap().tail;
+    assert!(old.pos < end.pos, "{old:?}");
+    assert_holds(&after, "news", &numbered(1..=old.pos)).await;
+    let all = sink_tests::finish(&mut writer, end.pos + 10).await;
+    assert_holds(&after, "news", &numbered(1..=all)).await;
+}

@@ -1,0 +1,283 @@
+//! An open connection, whatever its bytes come from.
+
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use everstream_core::{Ending, Fault, Headers, Start};
+use futures_core::Stream;
+
+#[cfg(feature = "http")]
+use super::connections;
+
+/// An open connection: bytes to come, and what is known about it.
+///
+/// Made from a [stream](Self::from_stream), an [async reader](Self::from_async_read), a
+/// [reader](Self::from_read) or an [iterator](Self::from_iterator). Dropping it closes it.
+///
+/// ```
+/// use everstream::{Connection, blocking::SseClient, connect_fn};
+///
+/// let strategy = connect_fn(|_request| async {
+///     let chunks = ["data: hel", "lo\n\n"].map(Ok::<_, std::io::Error>);
+///     Ok::<_, std::io::Error>(Connection::from_iterator(chunks))
+/// });
+/// let mut client = SseClient::new(strategy)?;
+/// assert_eq!(client.next_event().unwrap()?.data(), "hello");
+/// # Ok::<(), everstream::Error>(())
+/// ```
+pub struct Connection {
+    pub(crate) start: Start,
+    pub(crate) chunks: Chunks,
+}
+
+/// What is left of a connection once its start is delivered. Dropping it closes the connection.
+pub(crate) struct Chunks {
+    source: Source,
+    ending: KnownEnding,
+    /// The end or an error was received. A stream needn't support a poll after that.
+    over: bool,
+    closer: Option<Box<dyn FnOnce() + Send>>,
+}
+
+/// What the end proves, and since when that is known.
+enum KnownEnding {
+    Now(Ending),
+    AtTheEnd(Box<dyn Fn() -> Ending + Send>),
+}
+
+pub(super) enum Source {
+    /// Nearly every one is it, and needs no allocation.
+    #[cfg(feature = "http")]
+    Body(connections::Body),
+    Any(Pin<Box<dyn Stream<Item = Result<Bytes, Fault>> + Send>>),
+}
+
+impl Connection {
+    pub(super) fn new(bytes: impl Stream<Item = Result<Bytes, Fault>> + Send + 'static) -> Self {
+        Self::from_source(Source::Any(Box::pin(bytes)))
+    }
+
+    pub(super) fn from_source(source: Source) -> Self {
+        Connection {
+            start: Start::default(),
+            chunks: Chunks {
+                source,
+                ending: KnownEnding::Now(Ending::Unproven),
+                over: false,
+                closer: None,
+            },
+        }
+    }
+
+    /// Adds what the start of the stream tells: status, headers and URL.
+    ///
+    /// ```
+    /// use everstream::{Connection, Headers};
+    ///
+    /// let bytes = std::io::Cursor::new("data: x\n\n");
+    /// let headers = Headers::from_iter([("server", "mine")]);
+    /// let connection = Connection::from_read(bytes).with_response(200, headers, "unix:/feed");
+    /// # drop(connection);
+    /// ```
+    #[must_use]
+    pub fn with_response(mut self, status: u16, headers: Headers, url: impl Into<String>) -> Self {
+        self.start.status = Some(status);
+        self.start.headers = Some(headers);
+        self.start.url = Some(url.into());
+        self
+    }
+
+    /// Adds the headers of a response of which nothing else is known.
+    ///
+    /// ```
+    /// use everstream::{Connection, Headers};
+    ///
+    /// let bytes = std::io::Cursor::new("data: x\n\n");
+    /// let headers = Headers::from_iter([("server", "mine")]);
+    /// let connection = Connection::from_read(bytes).with_headers(headers);
+    /// # drop(connection);
+    /// ```
+    #[must_use]
+    pub fn with_headers(mut self, headers: Headers) -> Self {
+        self.start.headers = Some(headers);
+        self
+    }
+
+    /// Sets everything that the start of the stream reports, for sources that wrap a connection and
+    /// for responses of which only a part is known. `attempt` is counted by the client.
+    ///
+    /// ```
+    /// use everstream::{Connection, Start};
+    ///
+    /// let inner = Connection::from_read(std::io::Cursor::new("data: x\n\n"));
+    /// let mut start = inner.start().clone();
+    /// start.status = Some(200);
+    /// let connection = inner.with_start(start);
+    /// assert_eq!(connection.start().status, Some(200));
+    /// ```
+    #[must_use]
+    pub fn with_start(mut self, start: Start) -> Self {
+        self.start = start;
+        self
+    }
+
+    /// Names the headers that were not sent to the URL that answered, because a redirect led to
+    /// another origin than the one they were meant for.
+    ///
+    /// ```
+    /// use everstream::Connection;
+    ///
+    /// let bytes = std::io::Cursor::new("data: x\n\n");
+    /// let connection = Connection::from_read(bytes).with_withheld_headers(["x-api-key"]);
+    /// assert_eq!(connection.start().withheld_headers, ["x-api-key"]);
+    /// ```
+    #[must_use]
+    pub fn with_withheld_headers(
+        mut self,
+        names: impl IntoIterator<Item = impl Into<String>>,
+    ) -> Self {
+        self.start.withheld_headers = names.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Says that the source knows its end: it reports a body of which a part is missing as an error, as
+    /// HTTP with a last chunk does. Otherwise an end proves nothing ([`Ending::Unproven`]).
+    ///
+    /// ```
+    /// use everstream::{Connection, Ending};
+    ///
+    /// let recorded = std::io::Cursor::new("data: x\n\n");
+    /// let connection = Connection::from_read(recorded).with_ending(Ending::Complete);
+    /// # drop(connection);
+    /// ```
+    #[must_use]
+    pub fn with_ending(mut self, ending: Ending) -> Self {
+        self.chunks.ending = KnownEnding::Now(ending);
+        self
+    }
+
+    /// Like [`with_ending`](Self::with_ending), for sources that learn only at the end what it proves:
+    /// the function is called when the bytes have ended. A source that can be closed from elsewhere
+    /// returns [`Ending::Unproven`] if that ended it.
+    ///
+    /// ```
+    /// use everstream::{Connection, Ending};
+    ///
+    /// let recorded = std::io::Cursor::new("data: x\n\n");
+    /// let connection = Connection::from_read(recorded).with_ending_fn(|| Ending::Complete);
+    /// assert_eq!(connection.ending(), Ending::Complete);
+    /// ```
+    #[must_use]
+    pub fn with_ending_fn(mut self, ending: impl Fn() -> Ending + Send + 'static) -> Self {
+        self.chunks.ending = KnownEnding::AtTheEnd(Box::new(ending));
+        self
+    }
+
+    /// Adds a function that is called once when the client is done with the connection: at its
+    /// end, after a fault, at interrupt and close. It should unblock a pending read.
+    ///
+    /// ```
+    /// use everstream::Connection;
+    ///
+    /// let bytes = std::io::Cursor::new("data: x\n\n");
+    /// let connection = Connection::from_read(bytes).with_closer(|| println!("closed"));
+    /// # drop(connection);
+    /// ```
+    #[must_use]
+    pub fn with_closer(mut self, closer: impl FnOnce() + Send + 'static) -> Self {
+        self.chunks.closer = Some(Box::new(closer));
+        self
+    }
+
+    /// What the start of the stream tells.
+    ///
+    /// ```
+    /// use everstream::Connection;
+    ///
+    /// let connection = Connection::from_read(std::io::Cursor::new("data: x\n\n"));
+    /// assert_eq!(connection.start().status, None);
+    /// ```
+    pub fn start(&self) -> &Start {
+        &self.start
+    }
+
+    /// What the end of the bytes proves: for sources that wrap a connection, which pass it on with
+    /// [`with_ending`](Self::with_ending).
+    ///
+    /// ```
+    /// use everstream::{Connection, Ending};
+    ///
+    /// let connection = Connection::from_read(std::io::Cursor::new("data: x\n\n"));
+    /// assert_eq!(connection.ending(), Ending::Unproven);
+    /// ```
+    pub fn ending(&self) -> Ending {
+        self.chunks.ending()
+    }
+
+    /// The next bytes, never empty; `None` at the orderly end, and always after it or after an
+    /// error. For strategies that wrap others: dropping the future loses nothing.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), everstream::Fault> {
+    /// use everstream::Connection;
+    ///
+    /// let mut connection = Connection::from_async_read(&b"data: x\n\n"[..]);
+    /// let mut bytes = 0;
+    /// while let Some(chunk) = connection.next_chunk().await {
+    ///     bytes += chunk?.as_ref().len();
+    /// }
+    /// assert_eq!(bytes, 9);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn next_chunk(&mut self) -> Option<Result<impl AsRef<[u8]> + use<>, Fault>> {
+        std::future::poll_fn(|cx| self.chunks.poll_next(cx)).await
+    }
+}
+
+impl Chunks {
+    /// What the end of the bytes proves.
+    pub(crate) fn ending(&self) -> Ending {
+        match &self.ending {
+            KnownEnding::Now(ending) => *ending,
+            KnownEnding::AtTheEnd(ending) => ending(),
+        }
+    }
+
+    /// The next bytes, never empty; `None` at the orderly end.
+    pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Fault>>> {
+        if self.over {
+            return Poll::Ready(None);
+        }
+        let next = match &mut self.source {
+            #[cfg(feature = "http")]
+            Source::Body(body) => body.poll_bytes(cx),
+            Source::Any(bytes) => bytes.as_mut().poll_next(cx),
+        };
+        self.over = matches!(next, Poll::Ready(None | Some(Err(_))));
+        #[cfg(feature = "reqwest")]
+        if self.over && matches!(&self.source, Source::Body(body) if body.hid_reset()) {
+            self.ending = KnownEnding::Now(Ending::Unproven);
+        }
+        next
+    }
+}
+
+impl Drop for Chunks {
+    fn drop(&mut self) {
+        if let Some(closer) = self.closer.take() {
+            closer();
+        }
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection")
+            .field("start", &self.start)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,337 @@
+"""The request of a strategy, for whichever transport sends it."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import inspect
+import json
+import os
+import ssl
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from .. import _native
+from ..errors import RequestSetupError
+from ._checks import UNSET, Unset, shown
+from ._options import File, HeaderPairs, HttpOptions, QueryParams, Stream, StreamOptions
+
+#: The options that what makes the connections has already, and what to do instead.
+_INSTEAD: Final = {
+    "pool": {
+        "proxy": "pass a urllib3.ProxyManager as the pool",
+        "verify": "pass urllib3.PoolManager(ca_certs=...) or (cert_reqs='CERT_NONE')",
+        "cert": "pass urllib3.PoolManager(cert_file=..., key_file=...)",
+    },
+    "client": {
+        "proxy": "pass the proxy to the client: {0}(proxy=...)",
+        "verify": "pass it to the client: {0}(verify=...)",
+        "cert": "pass an ssl.SSLContext with the certificate to the client: {0}(verify=...)",
+        "http2": "pass it to the client: {0}(http2=...)",
+    },
+}
+
+
+class HttpRequest:
+    """The request of a strategy, checked, for whichever transport sends it."""
+
+    def __init__(
+        self,
+        place: str,
+        url: str,
+        headers: Any,
+        query_params: Callable[[], QueryParams] | None,
+        options: Mapping[str, Any],
+        *,
+        is_async: bool = False,
+    ) -> None:
+        for name in options:
+            if name not in HttpOptions.__optional_keys__:
+                raise TypeError(f"{place}() got an unexpected keyword argument {name!r}")
+        if query_params is not None and not callable(query_params):
+            raise TypeError("query_params must be a function; params takes what doesn't change")
+        self.url = url
+        self.stream = Stream(
+            **{name: options[name] for name in StreamOptions.__optional_keys__ if name in options}
+        )
+        self._options = options
+        self._is_async = is_async
+        self._headers, self._auth = headers, options.get("auth")
+        self._query_params = query_params
+        self._sensitive_headers = options.get("sensitive_headers")
+        if self._sensitive_headers is not None and not isinstance(self._sensitive_headers, str):
+            self._sensitive_headers = list(self._sensitive_headers)
+        self.cookies = options.get("cookies", False)
+        if not isinstance(self.cookies, bool):
+            raise TypeError(
+                "cookies must be True or False, whether to keep those that servers set: set your "
+                "own as headers={'Cookie': ...}"
+            )
+        self._any_content_type: bool = options.get("any_content_type", False)
+        connect_timeout: Any = options.get("connect_timeout", UNSET)
+        #: 0 is none; ``None`` is the default.
+        self.connect_timeout: float | None = (
+            None if isinstance(connect_timeout, Unset) else connect_timeout or 0.0
+        )
+        self._take_body(options)
+        self._take_tls(options)
+        self.proxy: str | None = options.get("proxy")
+        if self.proxy is not None and not isinstance(self.proxy, str):
+            raise TypeError(f"proxy must be a URL, not {shown(self.proxy)}")
+        self.http2: bool | None = options.get("http2")
+        for name, value in (("headers", headers), ("auth", self._auth)):
+            if not is_async and inspect.iscoroutinefunction(value):
+                raise TypeError(
+                    f"{name} can be a coroutine function only in AsyncConnectStrategy.http() and "
+                    "AsyncSSEClient"
+                )
+        self.headers: HeaderPairs = [] if callable(headers) else header_pairs(headers)
+        if self.auth_is_given and not callable(self._auth):
+            self.headers = with_header(self.headers, "Authorization", authorization(self._auth))
+
+    def _take_body(self, options: Mapping[str, Any]) -> None:
+        body, value = options.get("body"), options.get("json")
+        self._has_json = value is not None
+        if self._has_json:
+            if body is not None:
+                raise TypeError("json and body can't both be given: json is the body")
+            body = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+        self.body: Any = body.encode() if isinstance(body, str) else body
+        method = options.get("method")
+        if method is not None and not isinstance(method, str):
+            raise TypeError(f"method must be str, not {shown(method)}")
+        self.method = method.upper() if method else "POST" if self._has_json else "GET"
+
+    def _take_tls(self, options: Mapping[str, Any]) -> None:
+        verify, cert = options.get("verify", True), options.get("cert")
+        self._is_verified = verify is not False
+        self._authorities: bytes | None = None
+        self._identity: tuple[bytes, bytes] | None = None
+        self._cert_files: tuple[File, File] | None = None
+        if not isinstance(verify, (bool, str, os.PathLike)):
+            raise TypeError(
+                f"verify must be True, False or the path of a PEM file, not {shown(verify)}"
+            )
+        if not isinstance(verify, bool):
+            self._authorities = _read(verify)
+            try:
+                ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(verify)
+            except ssl.SSLError as error:
+                raise ValueError(f"verify: {os.fspath(verify)!r} has no certificates") from error
+        if cert is not None:
+            pair = (cert, cert) if isinstance(cert, (str, os.PathLike)) else cert
+            if not isinstance(pair, tuple) or len(pair) != 2:
+                raise TypeError(
+                    f"cert must be the path of a PEM file or a pair of paths, not {shown(cert)}"
+                )
+            self._cert_files = pair
+            self._identity = (_read(pair[0]), _read(pair[1]))
+            try:
+                ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(pair[0], pair[1], "")
+            except ssl.SSLError as error:
+                raise ValueError("cert: there is no certificate with its key") from error
+
+    @property
+    def auth_is_given(self) -> bool:
+        """Whether there is ``auth``."""
+        return self._auth is not None
+
+    @property
+    def tls_is_given(self) -> bool:
+        """Whether ``verify`` or ``cert`` ask for other TLS settings than the default ones."""
+        return not self._is_verified or self._authorities is not None or self._identity is not None
+
+    def ssl_context(self) -> ssl.SSLContext:
+        """``verify`` and ``cert`` for transports in Python."""
+        context = ssl.create_default_context()
+        if self._authorities is not None:
+            context.load_verify_locations(self._options["verify"])
+        if not self._is_verified:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        if self._cert_files is not None:
+            context.load_cert_chain(*self._cert_files)
+        return context
+
+    def refuse_settings_of(self, what: str, *details: str) -> None:
+        """Raises ``TypeError`` for options that what makes the connections has already."""
+        given = {
+            "proxy": self.proxy is not None,
+            "verify": not self._is_verified or self._authorities is not None,
+            "cert": self._identity is not None,
+            "http2": self.http2 is not None,
+        }
+        for name, instead in _INSTEAD[what].items():
+            if given[name]:
+                raise TypeError(
+                    f"{name} can't be given together with {what}, which makes the connections: "
+                    + instead.format(*details)
+                )
+
+    def refuse_http2(self, library: str) -> None:
+        """Raises ``TypeError`` for ``http2=True``."""
+        if self.http2:
+            raise TypeError(
+                f"{library} has no HTTP/2: pass an httpx client, or none of its arguments"
+            )
+
+    @property
+    def _full_url(self) -> str:
+        return _native.add_params(self.url, self._options.get("params"))
+
+    def native_http(self) -> _native.Http:
+        """The engine's own HTTP. It checks what :meth:`native_request` takes as it is."""
+        fresh = self.fresh_headers_async if self._is_async else self.fresh_headers
+        return _native.Http(
+            self._full_url,
+            headers=self._default_headers(self.headers),
+            fresh_headers=fresh if self.is_fresh else None,
+            sensitive_headers=self._sensitive_headers,
+            query_params=self._query_params,
+            method=self.method,
+            body=self.body,
+            connect_timeout=self.connect_timeout,
+            any_content_type=self._any_content_type,
+            cookies=self.cookies,
+            proxy=self.proxy,
+            verify=self._is_verified,
+            certificates=self._authorities,
+            identity=self._identity,
+            http2=self.http2,
+        )
+
+    def native_request(
+        self,
+        codings: list[str],
+        *,
+        own_headers: Any = None,
+        has_body: bool = False,
+        follow_redirects: bool = True,
+    ) -> _native.Request:
+        """The request for a transport in Python.
+
+        :param own_headers: those of the transport's options, which the user's replace
+        :param has_body: whether those options have a body
+        """
+        names = {name.lower() for name, _ in self.headers}
+        others = [pair for pair in header_pairs(own_headers) if pair[0].lower() not in names]
+        return _native.Request(
+            self._full_url,
+            method=self.method,
+            headers=self._default_headers(others + self.headers),
+            sensitive_headers=self._sensitive_headers,
+            query_params=self._query_params,
+            has_body=has_body or self.body is not None,
+            follow_redirects=follow_redirects,
+            codings=codings,
+            any_content_type=self._any_content_type,
+            cookies=self.cookies,
+        )
+
+    def _default_headers(self, headers: HeaderPairs) -> HeaderPairs:
+        if self._has_json and not any(name.lower() == "content-type" for name, _ in headers):
+            return [*headers, ("Content-Type", "application/json")]
+        return headers
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether functions are asked for headers before each attempt."""
+        return callable(self._headers) or callable(self._auth)
+
+    def fresh_headers(self) -> HeaderPairs | None:
+        """What the functions return now."""
+        if not self.is_fresh:
+            return None
+        headers = auth = None
+        if callable(self._headers):
+            with _asked("headers"):
+                headers = header_pairs(_no_awaitable("headers", self._headers()))
+        if callable(self._auth):
+            with _asked("auth"):
+                auth = authorization(_no_awaitable("auth", self._auth()))
+        return self._combined(headers, auth)
+
+    async def fresh_headers_async(self) -> HeaderPairs | None:
+        """As :meth:`fresh_headers`; the functions may be coroutine functions."""
+        if not self.is_fresh:
+            return None
+        headers = auth = None
+        if callable(self._headers):
+            with _asked("headers"):
+                found = self._headers()
+                headers = header_pairs(await found if inspect.isawaitable(found) else found)
+        if callable(self._auth):
+            with _asked("auth"):
+                found = self._auth()
+                auth = authorization(await found if inspect.isawaitable(found) else found)
+        return self._combined(headers, auth)
+
+    def _combined(self, headers: HeaderPairs | None, auth: str | None) -> HeaderPairs:
+        if self.auth_is_given and not callable(self._auth):
+            auth = authorization(self._auth)
+        return with_header(headers or [], "Authorization", auth)
+
+
+def header_pairs(headers: Any) -> HeaderPairs:
+    """From a mapping or pairs; ``None``: there are none."""
+    if headers is None:
+        return []
+    if isinstance(headers, (str, bytes)):
+        raise TypeError(f"headers must be a mapping or pairs, not {shown(headers)}")
+    pairs = list(headers.items() if hasattr(headers, "items") else headers)
+    for pair in pairs:
+        if not (isinstance(pair, (tuple, list)) and len(pair) == 2 and isinstance(pair[0], str)):
+            raise TypeError("headers are a mapping or pairs of a name, which is str, and a value")
+    return pairs
+
+
+def with_header(headers: HeaderPairs, name: str, value: str | None) -> HeaderPairs:
+    """This header instead of those of its name; ``None``: as they are."""
+    if value is None:
+        return headers
+    return [pair for pair in headers if pair[0].lower() != name.lower()] + [(name, value)]
+
+
+def authorization(auth: Any) -> str | None:
+    """The header ``Authorization``: Basic (RFC 7617) for a pair, text as it is."""
+    if auth is None or isinstance(auth, str):
+        return auth
+    if not (
+        isinstance(auth, tuple) and len(auth) == 2 and all(isinstance(part, str) for part in auth)
+    ):
+        raise TypeError(
+            "auth must be a pair of a user and a password, the text of an Authorization header, "
+            f"or a function that returns one of them, not {shown(auth)}"
+        )
+    user, password = auth
+    if ":" in user:
+        raise ValueError("auth: a user can't have a colon")
+    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+
+
+@contextlib.contextmanager
+def _asked(name: str) -> Any:
+    """A function of the user's is called: nothing was sent if it raises an exception."""
+    try:
+        yield
+    except Exception as error:
+        raise RequestSetupError(
+            f"the function for {name} raised {type(error).__name__}: no request was sent"
+        ) from error
+    except BaseException as error:
+        with contextlib.suppress(Exception):
+            error._everstream_unsent = True  # type: ignore[attr-defined]
+        raise
+
+
+def _no_awaitable(name: str, found: Any) -> Any:
+    if inspect.isawaitable(found):
+        if inspect.iscoroutine(found):
+            found.close()
+        raise TypeError(f"{name} must not return an awaitable here: use AsyncSSEClient")
+    return found
+
+
+def _read(path: File) -> bytes:
+    with open(path, "rb") as file:
+        return file.read()
