@@ -201,8 +201,19 @@ fn credentials_of_a_proxy_are_its_own() {
         assert_eq!(request.header("proxy-authorization"), expected);
         assert_eq!(request.header("authorization"), None);
     }
-    let news = refused(&["--proxy-user", "me:pw"]);
-    assert!(news.contains("hint: -x URL"), "{news}");
+    // They replace those of the URL, and are for the proxy of the environment too.
+    let proxy = Server::start();
+    proxy.otherwise(Reply::status(204));
+    let url = proxy.url("").replace("//", "//you:x@");
+    let mut command = everstream(["http://feed.invalid/x", "--proxy-user", "me:p@ss:w"]);
+    command.env("http_proxy", &url);
+    assert_eq!(Running::start(command).end().0, 4);
+    let args = ["http://feed.invalid/x", "-x", &*url, "-U", "me:p@ss:w"];
+    assert_eq!(Running::follow(args).end().0, 4);
+    for request in proxy.requests() {
+        let expected = Some("Basic bWU6cEBzczp3");
+        assert_eq!(request.header("proxy-authorization"), expected);
+    }
 }
 
 #[test]

@@ -33,7 +33,7 @@ pub(super) struct RouteArgs {
     #[arg(long, value_name = "HOST:PORT", hide = true, overrides_with_all = ["proxy", "socks4", "socks4a", "socks5"])]
     socks5_hostname: Option<String>,
 
-    /// Credentials for the proxy. Without ":PASSWORD" it is asked for.
+    /// Credentials for the proxy, also for the system's. Without ":PASSWORD" it is asked for.
     #[arg(short = 'U', long, value_name = "USER:PASSWORD")]
     proxy_user: Option<String>,
 
@@ -83,15 +83,17 @@ pub(super) struct RouteArgs {
 
 impl RouteArgs {
     pub(super) fn apply(&self, mut http: Http) -> Result<Http, Problem> {
-        let proxy = self.proxy();
-        match proxy.as_deref() {
-            None if self.proxy_user.is_some() => {
-                let problem = Problem::new("--proxy-user needs the proxy that it is for");
-                return Err(problem.hint("-x URL, next to --proxy-user"));
-            }
+        match self.proxy().as_deref() {
             None => {}
             Some("") => http = http.no_proxy(),
-            Some(url) => http = http.proxy(self.with_credentials(url)?),
+            Some(url) => http = http.proxy(url),
+        }
+        if let Some(user) = &self.proxy_user {
+            let (user, password) = match user.split_once(':') {
+                Some((user, password)) => (user, password.to_owned()),
+                None => (user.as_str(), proxy_password(user)?),
+            };
+            http = http.proxy_auth(user, password);
         }
         if let Some(list) = &self.noproxy {
             http = http.no_proxy_for(list);
@@ -153,34 +155,6 @@ impl RouteArgs {
         });
         socks.or_else(|| self.proxy.clone())
     }
-
-    /// The URL of a proxy, with the user of `--proxy-user`.
-    fn with_credentials(&self, url: &str) -> Result<String, Problem> {
-        let Some(user) = &self.proxy_user else {
-            return Ok(url.to_owned());
-        };
-        let (user, password) = match user.split_once(':') {
-            Some((user, password)) => (user, password.to_owned()),
-            None => (user.as_str(), proxy_password(user)?),
-        };
-        let (scheme, rest) = url.split_once("://").unwrap_or(("http", url));
-        // A user of the URL is replaced, as in curl.
-        let host = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
-        let (user, password) = (escaped(user), escaped(&password));
-        Ok(format!("{scheme}://{user}:{password}@{host}"))
-    }
-}
-
-/// User info of a URL: everything that isn't surely harmless is escaped.
-fn escaped(text: &str) -> String {
-    let mut escaped = String::new();
-    for byte in text.bytes() {
-        match byte {
-            _ if byte.is_ascii_alphanumeric() => escaped.push(byte.into()),
-            _ => escaped.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    escaped
 }
 
 /// The host, and one or more addresses, with commas between them; IPv6 perhaps in brackets.

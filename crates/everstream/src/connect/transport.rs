@@ -51,6 +51,8 @@ pub(super) struct Transport {
     pub(super) proxy: Option<Option<String>>,
     /// `None`: `NO_PROXY` of the environment, and only for proxies of the system.
     pub(super) no_proxy_for: Option<String>,
+    /// User and password.
+    pub(super) proxy_auth: Option<(String, String)>,
     pub(super) resolve: Vec<(String, IpAddr)>,
     pub(super) address_family: Option<AddressFamily>,
     #[cfg(unix)]
@@ -76,6 +78,7 @@ impl Default for Transport {
             version: HttpVersion::Auto,
             proxy: None,
             no_proxy_for: None,
+            proxy_auth: None,
             resolve: Vec::new(),
             address_family: None,
             #[cfg(unix)]
@@ -144,6 +147,19 @@ impl Http {
     #[must_use]
     pub fn no_proxy(self) -> Self {
         self.with_transport(|transport| transport.proxy = Some(None))
+    }
+
+    /// Sends these credentials to the proxy, whether it is the system's or that of
+    /// [`proxy`](Self::proxy). They replace those in the proxy's URL. The user can't have a colon.
+    ///
+    /// ```
+    /// let http = everstream::Http::new("https://example.com/feed").proxy_auth("me", "secret");
+    /// # drop(http);
+    /// ```
+    #[must_use]
+    pub fn proxy_auth(self, user: impl Into<String>, password: impl Into<String>) -> Self {
+        let credentials = (user.into(), password.into());
+        self.with_transport(|transport| transport.proxy_auth = Some(credentials))
     }
 
     /// Reaches these hosts without a proxy, whether it is the system's or that of [`proxy`](Self::proxy).

@@ -98,7 +98,8 @@ impl Connector {
             proxies: Proxies::new(
                 transport.proxy.as_ref().map(Option::as_deref),
                 transport.no_proxy_for.as_deref(),
-            )?,
+            )?
+            .with_credentials(transport.proxy_auth.as_ref())?,
             #[cfg(unix)]
             unix_socket: transport.unix_socket.clone(),
             #[cfg(feature = "__tls")]

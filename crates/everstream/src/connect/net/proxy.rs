@@ -24,6 +24,8 @@ pub(super) struct Proxies {
     /// Hosts that the user wants to reach without one.
     direct: NoProxy,
     source: Source,
+    /// User and password for each of them, instead of those in its URL.
+    credentials: Option<(String, String)>,
 }
 
 /// Where proxies are taken from.
@@ -52,7 +54,19 @@ impl Proxies {
         Ok(Proxies {
             direct: NoProxy::parse(direct.unwrap_or_default()),
             source,
+            credentials: None,
         })
+    }
+
+    pub(super) fn with_credentials(
+        mut self,
+        credentials: Option<&(String, String)>,
+    ) -> Result<Self, Error> {
+        if credentials.is_some_and(|(user, _)| user.contains(':')) {
+            return Err(Error::config("proxy_auth", "a user can't have a colon"));
+        }
+        self.credentials = credentials.cloned();
+        Ok(self)
     }
 
     /// The proxy for this URL. It is an error if the system names one that can't be used: to go
@@ -63,12 +77,16 @@ impl Proxies {
                 return Ok(None);
             }
         }
-        match &self.source {
-            Source::None => Ok(None),
-            Source::One(proxy) => Ok(Some(proxy.clone())),
+        let mut proxy = match &self.source {
+            Source::None => None,
+            Source::One(proxy) => Some(proxy.clone()),
             #[cfg(feature = "system-proxy")]
-            Source::System(system) => system.choose(url),
+            Source::System(system) => system.choose(url)?,
+        };
+        if let (Some(proxy), Some((user, password))) = (&mut proxy, &self.credentials) {
+            proxy.authorize(user.clone(), password.clone());
         }
+        Ok(proxy)
     }
 }
 

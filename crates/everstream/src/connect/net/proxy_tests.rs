@@ -110,6 +110,14 @@ fn without_the_feature_socks_is_an_unknown_scheme() {
 }
 
 #[test]
+fn a_user_with_a_colon_is_refused() {
+    let colon = ("a:b".to_owned(), String::new());
+    let proxies = Proxies::new(Some(None), None).unwrap();
+    let error = proxies.with_credentials(Some(&colon)).err().unwrap();
+    assert!(error.to_string().contains("colon"), "{error}");
+}
+
+#[test]
 fn a_chosen_proxy_is_for_every_url_and_none_is_for_none() {
     let one = Proxies::new(Some(Some("http://proxy.test")), None).unwrap();
     let none = Proxies::new(Some(None), None).unwrap();
@@ -159,7 +167,10 @@ mod environment {
     #[ignore = "for a child process"]
     fn child_chooses() {
         let direct = std::env::var("EVERSTREAM_TEST_DIRECT").ok();
+        let user = std::env::var("EVERSTREAM_TEST_USER").ok();
+        let credentials = user.map(|user| (user, "secret".to_owned()));
         let proxies = Proxies::new(None, direct.as_deref()).unwrap();
+        let proxies = proxies.with_credentials(credentials.as_ref()).unwrap();
         println!();
         for url in std::env::var("EVERSTREAM_TEST_URLS").unwrap().split(' ') {
             match proxies.choose(&Url::parse(url).unwrap()) {
@@ -172,6 +183,22 @@ mod environment {
                 Err(error) => println!("CHOSE error: {error}"),
             }
         }
+    }
+
+    #[test]
+    fn its_proxies_get_the_credentials_of_the_user() {
+        let variables = [
+            ("http_proxy", "http://me:p%40ss@a.test:1"),
+            ("HTTPS_PROXY", "b.test:2"),
+            ("EVERSTREAM_TEST_USER", "you"),
+        ];
+        assert_eq!(
+            chosen(&variables, &["http://x.test/", "https://x.test/"]),
+            [
+                "a.test:1 Basic eW91OnNlY3JldA==",
+                "b.test:2 Basic eW91OnNlY3JldA==",
+            ]
+        );
     }
 
     #[test]
