@@ -7,6 +7,7 @@ use clap::{Arg, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::check::CheckArgs;
 use crate::completions::CompletionsArgs;
+use crate::curl;
 use crate::cursor::CursorArgs;
 use crate::exec::ExecArgs;
 use crate::jq;
@@ -16,6 +17,7 @@ use crate::reconnect::ReconnectArgs;
 use crate::record::RecordArgs;
 use crate::relay::RelayArgs;
 use crate::replay::ReplayArgs;
+use crate::report::Problem;
 use crate::request::RequestArgs;
 use crate::select::SelectArgs;
 use crate::serve::ServeArgs;
@@ -76,16 +78,26 @@ pub(crate) fn parse(
     usage::before_parsing(&args)?;
     let headers = takes_headers(args.get(1));
     let matches = match definition().try_get_matches_from(&args) {
-        Err(error) if headers => return Err(without_stray_value(error, &args)),
+        Err(error) if headers => {
+            let error = curl::explain(error, subcommand(args.get(1)));
+            return Err(without_stray_value(error, &args));
+        }
         matches => matches?,
     };
-    match Cli::from_arg_matches(&matches)?.command {
-        Some(command) => Ok(command),
-        None => {
-            Ok(FollowArgs::from_arg_matches(&matches)
-                .map(|args| Command::Follow(Box::new(args)))?)
-        }
-    }
+    let mut command = match Cli::from_arg_matches(&matches)?.command {
+        Some(command) => command,
+        None => Command::Follow(Box::new(FollowArgs::from_arg_matches(&matches)?)),
+    };
+    command.settle().map_err(Instead::Problem)?;
+    Ok(command)
+}
+
+/// The definition of the subcommand with this name, or of `follow`.
+fn subcommand(name: Option<&OsString>) -> clap::Command {
+    let mut all = definition();
+    all.build();
+    let found = name.and_then(|name| all.find_subcommand(name));
+    found.cloned().unwrap_or(all)
 }
 
 pub(crate) fn is_command(name: &str) -> bool {
@@ -146,7 +158,7 @@ pub(crate) enum Command {
     ///
     /// It follows the stream as `everstream URL` does. Neither what is sent with the request nor
     /// headers of the response that look like secrets get into the file.
-    #[command(after_help = usage::MORE, args_override_self = true)]
+    #[command(after_help = usage::MORE, args_override_self = true, allow_missing_positional = true)]
     Record(Box<RecordArgs>),
     /// Serve a recording again, as it came, to any number of clients.
     ///
@@ -188,6 +200,30 @@ pub(crate) enum Command {
     /// Runs the program of --jq, for a command that is running.
     #[command(name = jq::WORKER, hide = true)]
     JqWorker(jq::WorkerArgs),
+}
+
+impl Command {
+    /// What options come to that are another way to say something.
+    fn settle(&mut self) -> Result<(), Problem> {
+        let (request, reconnect) = match self {
+            Command::Follow(args) => {
+                if args.output.jq_join && args.jq.is_none() {
+                    return Err(Problem::new("-j needs --jq, whose option it is")
+                        .hint("without --jq: --join-output"));
+                }
+                (&mut args.request, Some(&mut args.reconnect))
+            }
+            Command::Record(args) => (&mut args.request, Some(&mut args.reconnect)),
+            Command::Top(args) => (&mut args.request, Some(&mut args.reconnect)),
+            Command::Check(args) => (&mut args.request, None),
+            _ => return Ok(()),
+        };
+        if let Some(reconnect) = reconnect {
+            reconnect.settle();
+        }
+        request.settle();
+        Ok(())
+    }
 }
 
 #[derive(Debug, Args)]

@@ -1,19 +1,24 @@
 //! From a subcommand's options to its client: the same for `follow`, `record` and `top`.
 
-use everstream::{Builder, IntoConnectStrategy, SseClient};
+use everstream::{Builder, ConnectStrategy, SseClient};
 
 use crate::reconnect::ReconnectArgs;
 use crate::report::Problem;
 use crate::request::RequestArgs;
+use crate::request::refresh::Refreshing;
 
 /// A client that gets its bytes from `connect`, with all options of the request and of
 /// reconnecting that aren't `connect`'s.
 pub(crate) fn client_builder(
-    connect: impl IntoConnectStrategy,
+    connect: impl ConnectStrategy,
     request: &RequestArgs,
     reconnect: &ReconnectArgs,
 ) -> Result<Builder, Problem> {
-    let builder = SseClient::builder(connect).read_timeout(request.read_timeout);
+    let builder = match request.refreshes() {
+        true => SseClient::builder(Refreshing(connect)),
+        false => SseClient::builder(connect),
+    };
+    let builder = builder.read_timeout(request.read_timeout);
     let builder = reconnect.apply(builder);
     match &reconnect.last_event_id {
         None => Ok(builder),

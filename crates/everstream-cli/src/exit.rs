@@ -19,8 +19,8 @@ Exit codes:
   4  the server ended the stream for good (status 204)
   5  gave up: could not connect (name, address, TLS, proxy, time to connect)
   6  gave up: the server answered with an error status (4xx, 5xx)
-  7  gave up: silence for longer than --read-timeout, or --duration passed before what
-     --count, --until or --until-type wait for
+  7  gave up: silence for longer than --read-timeout, --max-time has passed, or --duration
+     passed before what --count, --until or --until-type wait for
   8  gave up: the connection broke, or the stream ended before what --count, --until or
      --until-type wait for
   9  a command of --exec or the program of --jq failed for an event

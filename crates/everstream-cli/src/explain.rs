@@ -4,6 +4,7 @@ mod advice;
 mod answer;
 
 use std::borrow::Cow;
+use std::sync::Once;
 use std::time::Duration;
 
 use everstream::{End, Error, Event, Fault, RedactedUrl, Start};
@@ -13,7 +14,6 @@ use crate::exit::Exit;
 use crate::report;
 use crate::source::Saved;
 use crate::visible::shortened;
-use advice::AGAIN;
 pub(crate) use advice::{Asked, hint};
 pub(crate) use answer::whole_if_verbose;
 
@@ -45,10 +45,17 @@ pub(crate) fn ended_early(events: u64, count: u64, not_repeated: bool, asked: &A
             Exit::NotRepeated
         }
         false => {
-            report::hint(AGAIN);
+            report::hint(&asked.again());
             Exit::Broken
         }
     }
+}
+
+/// The time of `--max-time` has passed.
+pub(crate) fn max_time(events: u64) {
+    let plural = if events == 1 { "" } else { "s" };
+    let what = format!("gave up: --max-time has passed after {events} event{plural}");
+    report::error(&what, None);
 }
 
 /// An id, which may be as long as an event.
@@ -119,6 +126,22 @@ pub(crate) fn discarded(end: &End) -> Option<String> {
             end.discarded_bytes
         )
     })
+}
+
+/// The warning of it, and once what delivers such an event of a server.
+pub(crate) fn warn_of_discarded(end: &End, asked: &Asked<'_>) {
+    static HINT: Once = Once::new();
+    let Some(text) = discarded(end) else { return };
+    report::warning(&text);
+    if end.discarded_bytes > 0 && asked.saved.is_none() && !asked.reconnect.dispatches_unfinished()
+    {
+        HINT.call_once(|| {
+            report::hint(
+                "if the stream should end like this: --dispatch-unfinished delivers the last event \
+                 of a complete response",
+            );
+        });
+    }
 }
 
 /// Which headers the response's server was not sent.

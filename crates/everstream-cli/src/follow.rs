@@ -26,7 +26,7 @@ use crate::request::bad_setting;
 use crate::select::Select;
 use crate::source::Source;
 use crate::status::Status;
-use crate::stop::{Limits, Stop};
+use crate::stop::{Deadline, Limits, MAX_TIME, OUT_OF_TIME, Stop};
 use crate::terminal;
 use crate::until::Last;
 
@@ -58,7 +58,8 @@ fn prepare(args: &FollowArgs) -> Result<(SseClient, Follower<'_>), Problem> {
                 let what = "--cursor needs a URL: a saved stream isn't resumed";
                 return Err(Problem::new(what));
             }
-            SseClient::builder(saved.open()?.into_strategy()).error_strategy(always_fail())
+            let builder = SseClient::builder(saved.open()?.into_strategy());
+            args.reconnect.read(builder).error_strategy(always_fail())
         }
     };
     if let Some(id) = kept {
@@ -74,12 +75,12 @@ fn prepare(args: &FollowArgs) -> Result<(SseClient, Follower<'_>), Problem> {
     let follower = Follower {
         args,
         source,
-        printer: Printer::new(&args.output),
+        printer: Printer::new(&args.output)?,
         select,
         jq,
         jobs: Jobs::new(&args.exec, args.request.bearer_env()),
         progress: Progress::new(cursor),
-        status: Status::new(args.output.quiet || args.output.leaves_lines_open()),
+        status: Status::new(args.output.has_no_status()),
         stop: Stop::default(),
         last,
         received: 0,
@@ -188,16 +189,17 @@ impl Follower<'_> {
             true => Exit::TimedOut,
             false => Exit::Done,
         };
-        let deadline = select
-            .duration
-            .and_then(|time| Instant::now().checked_add(time));
+        let deadlines = [
+            Deadline::new(select.duration, OUT_OF_TIME, late),
+            Deadline::new(self.args.request.max_time(), MAX_TIME, Exit::TimedOut),
+        ];
         let limits = Limits {
             exit: Exit::Done,
-            deadline: deadline.map(|deadline| (deadline, late)),
+            deadline: Deadline::first(deadlines),
             commands: self.jobs.is_some().then_some(LAST_TIME),
         };
         self.stop = Stop::watch(client.handle(), limits)?;
-        if output_is_pipe() {
+        if self.args.output.is_stdout() && output_is_pipe() {
             self.stop.when_reader_leaves(client.handle())?;
         }
         Ok(())
@@ -312,6 +314,10 @@ impl Follower<'_> {
                 if let Some(text) = explain::withheld(&start) {
                     report::warning(&text);
                 }
+                if self.args.output.include {
+                    let now = SystemTime::now();
+                    self.printer.head(&start, now).map_err(End::Output)?;
+                }
                 if self.args.output.verbose {
                     explain::response(&start)
                         .iter()
@@ -322,9 +328,7 @@ impl Follower<'_> {
             Action::End(end) => {
                 self.not_repeated = end.not_repeated;
                 self.disconnected(None, client);
-                if let Some(text) = explain::discarded(&end) {
-                    report::warning(&text);
-                }
+                explain::warn_of_discarded(&end, &self.asked());
                 let ignored = self.source.saved().zip(end.ignored_text.as_deref());
                 if let Some(hint) = ignored.and_then(|(saved, text)| saved.hint(text)) {
                     report::hint(&hint);

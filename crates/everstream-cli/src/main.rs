@@ -2,7 +2,7 @@
 //!
 //! | file | subject |
 //! |---|---|
-//! | `args.rs`, `usage.rs` | the command line; its mistakes |
+//! | `args.rs`, `usage.rs`, `slips.rs` | the command line; its mistakes |
 //! | `follow.rs`, `follow/` | `everstream URL` |
 //! | `check/` | `everstream check` |
 //! | `demo/` | `everstream demo` |
@@ -13,6 +13,7 @@
 //! | `replay/` | `everstream replay` |
 //! | `serve/` | `everstream serve` |
 //! | `request.rs`, `reconnect.rs` | the options of every subcommand with a URL |
+//! | `curl/` | curl's options that do nothing here, and hints for those that are refused |
 //! | `client_builder.rs` | from these to the client of `follow`, `record` and `top` |
 //! | `password.rs` | the password that `-u` leaves out |
 //! | `source.rs` | a server, or a saved body |
@@ -26,13 +27,14 @@
 //! | `terminal.rs` | what the terminal supports, and what its last line shows |
 //! | `visible.rs` | text that can't do anything to a terminal |
 //! | `stop.rs` | Ctrl-C, SIGTERM, the end of the output |
-//! | `duration.rs` | durations on the command line |
+//! | `duration.rs`, `size.rs` | durations and sizes on the command line |
 //! | `end.rs`, `exit.rs` | why it is over, and exit codes |
 
 mod args;
 mod check;
 mod client_builder;
 mod completions;
+mod curl;
 mod cursor;
 mod demo;
 mod duration;
@@ -56,6 +58,8 @@ mod request;
 mod select;
 mod serve;
 mod server;
+mod size;
+mod slips;
 mod source;
 mod status;
 mod stop;

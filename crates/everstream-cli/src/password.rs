@@ -1,4 +1,4 @@
-//! The password that `-u` leaves out.
+//! The passwords that `-u` and `--proxy-user` leave out.
 
 use std::env::VarError;
 use std::io;
@@ -24,6 +24,18 @@ pub(crate) fn password(user: &str) -> Result<String, Problem> {
         Problem::because("-u has no password, and it can't be asked for", &error).hint(format!(
             "set it without showing it: read -rs {PASSWORD} && export {PASSWORD}"
         ))
+    })
+}
+
+/// The password that `--proxy-user` leaves out.
+pub(crate) fn proxy_password(user: &str) -> Result<String, Problem> {
+    let prompt = format!("everstream: password of {} for the proxy: ", visible(user));
+    ask(&prompt).map_err(|error| {
+        Problem::because(
+            "--proxy-user has no password, and it can't be asked for",
+            &error,
+        )
+        .hint("--proxy-user USER:PASSWORD; \"USER:\" is an empty password")
     })
 }
 

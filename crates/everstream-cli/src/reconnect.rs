@@ -11,37 +11,52 @@ use everstream::error_strategy::{
 use everstream::{Builder, Fault, Timestamp, retry_delay};
 
 use crate::duration;
+use crate::size;
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Reconnecting")]
 pub(crate) struct ReconnectArgs {
     /// End with the first connection.
-    #[arg(long, conflicts_with_all = ["max_attempts", "max_time", "retry_status", "repeat_unsafe", "resume_get"])]
+    #[arg(long, conflicts_with_all = ["max_attempts", "max_outage", "retry_status", "repeat_unsafe", "resume_get"])]
     pub(crate) no_reconnect: bool,
 
     /// Give up after so many attempts in a row without a connection. Default: never.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     max_attempts: Option<u32>,
 
-    /// Give up after so long without a connection (for the whole run: --duration). Default: never.
+    /// Give up after so many retries in a row without a connection; 0: as --no-reconnect.
+    #[arg(long, value_name = "N", conflicts_with = "max_attempts")]
+    retry: Option<u32>,
+
+    /// Give up an outage after this time without a connection; 0: never, the default. For the whole
+    /// run: --max-time, --duration.
     #[arg(long, visible_alias = "retry-max-time", value_name = "TIME", value_parser = duration::parse)]
-    max_time: Option<Duration>,
+    max_outage: Option<Duration>,
 
     /// Wait this long before the first reconnect. Each attempt doubles it, and jitter shortens it by
     /// up to half. retry: from the server overrides it. After a response that ended cleanly with a
     /// new event id, the wait is 3s, or this if it is longer.
     #[arg(long, value_name = "TIME", value_parser = duration::parse, default_value = "1s")]
-    retry_delay: Duration,
+    initial_retry_delay: Duration,
+
+    /// Wait this long before every reconnect, instead of longer each time. Jitter shortens it too,
+    /// and retry: overrides it. 0: the default.
+    #[arg(long, value_name = "TIME", value_parser = duration::parse, conflicts_with = "initial_retry_delay")]
+    retry_delay: Option<Duration>,
 
     /// Never wait longer, whatever the server says. Clean ends are then treated like faults. Default:
-    /// 30s, unless --retry-delay is longer or the server asks for more.
+    /// 30s, unless the first wait is longer or the server asks for more.
     #[arg(long, value_name = "TIME", value_parser = duration::parse)]
     retry_max: Option<Duration>,
 
     /// Try again after these statuses: numbers, 4xx or 5xx, with commas between them; "" for none.
-    /// Default: 408,425,429,500,502,503,504.
+    /// Default: 408,425,429,500,502-504,520-524,529.
     #[arg(long, value_name = "LIST", value_parser = parse_statuses)]
     retry_status: Option<Statuses>,
+
+    /// As --retry-status 4xx,5xx.
+    #[arg(long, hide = true, conflicts_with = "retry_status")]
+    retry_all_errors: bool,
 
     /// Send a POST (or another method that isn't safe) again when its stream ends or fails, as if it
     /// were a GET. Without this it is sent again only if the server can't have received it.
@@ -57,9 +72,35 @@ pub(crate) struct ReconnectArgs {
     #[arg(long, value_name = "ID")]
     pub(crate) last_event_id: Option<String>,
 
+    #[command(flatten)]
+    reading: ReadingArgs,
+
     /// Set by the client that gives up.
     #[arg(skip)]
     reached: Arc<OnceLock<&'static str>>,
+}
+
+// How events are read. No doc comment: it would become the command's.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Reading events")]
+struct ReadingArgs {
+    /// Refuse events that are longer than this, in bytes: 64k, 8M, 1G. Default: 64M.
+    #[arg(long, value_name = "SIZE", value_parser = size::parse)]
+    max_event_size: Option<usize>,
+
+    /// Deliver the last event without its blank line, if the response is surely complete.
+    #[arg(long)]
+    dispatch_unfinished: bool,
+}
+
+impl ReadingArgs {
+    fn apply(&self, builder: Builder) -> Builder {
+        let builder = builder.dispatch_unfinished(self.dispatch_unfinished);
+        match self.max_event_size {
+            Some(size) => builder.max_event_size(size),
+            None => builder,
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,13 +126,31 @@ fn parse_statuses(list: &str) -> Result<Statuses, String> {
 }
 
 impl ReconnectArgs {
+    /// What options of curl come to.
+    pub(crate) fn settle(&mut self) {
+        match self.retry {
+            Some(0) => self.no_reconnect = true,
+            Some(retries) => self.max_attempts = Some(retries.saturating_add(1)),
+            None => {}
+        }
+        if self.retry_all_errors {
+            self.retry_status = Some(Statuses((400..600).collect()));
+        }
+    }
+
     pub(crate) fn apply(&self, mut builder: Builder) -> Builder {
         let mut backoff = retry_delay::backoff();
+        // As in curl, 0 is the default.
+        let fixed = self.retry_delay.filter(|delay| !delay.is_zero());
+        if fixed.is_some() {
+            backoff = backoff.multiplier(1.0);
+        }
         if let Some(longest) = self.retry_max {
             backoff = backoff.max_delay(longest);
         }
-        builder = builder
-            .initial_retry_delay(self.retry_delay)
+        builder = self
+            .read(builder)
+            .initial_retry_delay(fixed.unwrap_or(self.initial_retry_delay))
             .retry_delay_strategy(backoff)
             .repeat_unsafe(self.repeat_unsafe)
             .resume_with_get(self.resume_get);
@@ -104,10 +163,34 @@ impl ReconnectArgs {
             attempts: self
                 .max_attempts
                 .map(|max| continue_with_max_attempts(max.saturating_sub(1))),
-            time: self.max_time.map(continue_with_time_limit),
+            attempts_option: match self.retry {
+                Some(_) => "--retry",
+                None => "--max-attempts",
+            },
+            time: self
+                .max_outage
+                .filter(|time| !time.is_zero())
+                .map(continue_with_time_limit),
             connected: false,
             reached: self.reached.clone(),
         })
+    }
+
+    /// How events are read, also those of a saved stream.
+    pub(crate) fn read(&self, builder: Builder) -> Builder {
+        self.reading.apply(builder)
+    }
+
+    /// The option that ends it with the first connection, if one does.
+    pub(crate) fn once(&self) -> &'static str {
+        match self.retry {
+            Some(0) => "--retry 0",
+            _ => "--no-reconnect",
+        }
+    }
+
+    pub(crate) fn dispatches_unfinished(&self) -> bool {
+        self.reading.dispatch_unfinished
     }
 
     /// The option whose limit ended the attempts, if one did.
@@ -128,6 +211,8 @@ impl ReconnectArgs {
 struct Limited {
     reconnect: Reconnect,
     attempts: Option<MaxAttempts>,
+    /// The option that limits them.
+    attempts_option: &'static str,
     time: Option<TimeLimit>,
     /// There was a connection, whose end is no failed attempt.
     connected: bool,
@@ -144,7 +229,7 @@ impl ErrorStrategy for Limited {
             attempts.map(|attempts| attempts.apply(fault, now)),
             self.time.as_mut().map(|time| time.apply(fault, now)),
         ];
-        let options = [None, Some("--max-attempts"), Some("--max-time")];
+        let options = [None, Some(self.attempts_option), Some("--max-outage")];
         let failed = verdicts.into_iter().zip(options);
         let Some((_, option)) = failed
             .into_iter()

@@ -40,6 +40,11 @@ impl Problem {
         }
     }
 
+    /// What is wrong, without the hint.
+    pub(crate) fn what(&self) -> &str {
+        &self.what
+    }
+
     pub(crate) fn tell(&self) -> Exit {
         error(&self.what, None);
         if let Some(text) = &self.hint {

@@ -1,30 +1,76 @@
-//! What is asked for, and how: the options that every subcommand with a URL shares. Their letters
-//! are those of curl.
+//! What is asked for, and how: the options that every subcommand with a URL shares. Those that curl
+//! has mean what they mean there; `curl/` knows the rest of curl's.
+//!
+//! | file | subject |
+//! |---|---|
+//! | `url.rs` | the scheme that is guessed, and the query |
+//! | `body.rs` | `--data` and its like |
+//! | `headers.rs`, `cookies.rs` | `-H`, `-b` |
+//! | `attempt.rs` | what each attempt asks for again: tokens, files of headers, the last id |
+//! | `facts.rs` | what is known of a request without sending it |
+//! | `route.rs` | how the server is reached: proxies, addresses, versions of HTTP |
+//! | `refresh.rs` | another token after status 401 |
+//! | `input.rs` | files and standard input |
 
+mod attempt;
+mod body;
+mod cookies;
 mod facts;
+mod headers;
+mod input;
+pub(crate) mod refresh;
+mod route;
+mod url;
 
-use std::env::VarError;
-use std::io::Read;
-use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use everstream::{Error, HeaderScope, Http, HttpVersion, RedactedUrl};
+use everstream::{Error, HeaderScope, Http};
 
+use crate::curl::NoEffect;
 use crate::duration;
 use crate::password::password;
 use crate::report::Problem;
+use attempt::{BeforeAttempt, Token, variable};
+use body::BodyArgs;
+use headers::{Header, Headers};
+pub(crate) use input::read_file;
+use route::RouteArgs;
+
+const HEADING: &str = "Request (options as in curl)";
+
+/// The limit of curl.
+const ANY_NUMBER: usize = usize::MAX;
 
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Request (letters as in curl)")]
+#[command(next_help_heading = HEADING)]
 pub(crate) struct RequestArgs {
-    /// The stream: http://... or https://...
-    #[arg(value_name = "URL", help_heading = "Arguments")]
+    /// The stream: http://... or https://...; without a scheme it is http://.
+    #[arg(
+        id = "url",
+        value_name = "URL",
+        help_heading = "Arguments",
+        required = true,
+        conflicts_with = "url_option"
+    )]
+    url_argument: Option<String>,
+
+    /// The stream, as an option instead.
+    #[arg(long = "url", value_name = "URL")]
+    url_option: Option<String>,
+
+    /// Whichever of them was given.
+    #[arg(skip)]
     pub(crate) url: String,
 
+    /// The scheme of a URL without one. Default: http.
+    #[arg(long, value_name = "SCHEME", value_parser = ["http", "https"])]
+    proto_default: Option<String>,
+
     /// Send this header. It follows no redirect to another origin, except from http to https of the
-    /// same host. @FILE: one per line (repeatable).
+    /// same host. "NAME:" sends none by default, "NAME;" an empty one. @FILE: one per line, read
+    /// again for each attempt (repeatable).
     // Taken as it is: clap would print a value that it refuses, and it may be a secret.
     #[arg(short = 'H', long = "header", value_name = "NAME: VALUE")]
     headers: Vec<String>,
@@ -33,31 +79,50 @@ pub(crate) struct RequestArgs {
     #[arg(short = 'X', long = "request", value_name = "METHOD")]
     method: Option<String>,
 
-    /// Send this body, as application/x-www-form-urlencoded; @FILE: its content without line ends,
-    /// @-: from standard input (repeatable; joined with &).
-    #[arg(short, long, value_name = "DATA", conflicts_with = "json")]
-    data: Vec<String>,
+    #[command(flatten)]
+    body: BodyArgs,
 
-    /// As --data, and a file is sent as it is.
-    #[arg(long, value_name = "DATA", conflicts_with_all = ["data", "json"])]
-    data_binary: Option<String>,
+    /// Send these cookies: "a=1; b=2". A name of a file: those in it, and --cookies (repeatable).
+    #[arg(short = 'b', long = "cookie", value_name = "DATA|FILE")]
+    cookie: Vec<String>,
 
-    /// Send this body, as application/json; @FILE, @-.
-    #[arg(long, value_name = "DATA")]
-    json: Option<String>,
+    /// Keep cookies that the server sets, in memory, and send them back.
+    #[arg(long)]
+    cookies: bool,
 
     /// Credentials for Basic authentication. Without ":PASSWORD" it is read from the variable
     /// EVERSTREAM_PASSWORD, where other users of this machine don't see it, or else asked for.
     #[arg(short, long, value_name = "USER:PASSWORD")]
     user: Option<String>,
 
+    /// Send "Authorization: Bearer" with this token. Other users of this machine may see it;
+    /// --bearer-env hides it.
+    #[arg(long, value_name = "TOKEN", conflicts_with = "user")]
+    oauth2_bearer: Option<String>,
+
     /// Send "Authorization: Bearer" with the token in this environment variable.
-    #[arg(long, value_name = "VARIABLE", conflicts_with = "user")]
+    #[arg(long, value_name = "VARIABLE", conflicts_with_all = ["user", "oauth2_bearer"])]
     bearer_env: Option<String>,
 
-    /// The User-Agent.
+    /// Send "Authorization: Bearer" with the line that this command writes; its arguments end with
+    /// ";". It runs before each attempt, and once more after status 401.
+    #[arg(
+        long,
+        value_name = "COMMAND",
+        num_args = 1..,
+        allow_hyphen_values = true,
+        value_terminator = ";",
+        conflicts_with_all = ["user", "oauth2_bearer", "bearer_env"],
+    )]
+    bearer_command: Vec<String>,
+
+    /// The User-Agent; "" sends none.
     #[arg(short = 'A', long, value_name = "NAME")]
     user_agent: Option<String>,
+
+    /// The Referer.
+    #[arg(short = 'e', long, value_name = "URL")]
+    referer: Option<String>,
 
     /// Accept any certificate. Whoever is between can read and change everything.
     #[arg(short = 'k', long)]
@@ -68,42 +133,25 @@ pub(crate) struct RequestArgs {
     cacert: Option<PathBuf>,
 
     /// Show this certificate (PEM); the file may hold the key too.
-    #[arg(long, value_name = "FILE")]
+    #[arg(short = 'E', long, value_name = "FILE")]
     cert: Option<PathBuf>,
 
     /// The key of --cert (PEM, PKCS#8).
     #[arg(long, value_name = "FILE", requires = "cert")]
     key: Option<PathBuf>,
 
-    /// Use this proxy instead of the system's: http://, https://, socks5://...; "" is none.
-    #[arg(short = 'x', long, value_name = "URL")]
-    proxy: Option<String>,
+    #[command(flatten)]
+    route: RouteArgs,
 
-    /// HTTP/2 only, also without TLS.
-    #[arg(long, conflicts_with = "http1_1")]
-    http2: bool,
-
-    /// HTTP/1.1 only.
-    #[arg(long = "http1.1")]
-    http1_1: bool,
-
-    /// Connect to ADDRESS for requests to HOST. PORT is there as in curl: the address holds for
-    /// every port of the host (repeatable).
-    #[arg(long, value_name = "HOST:PORT:ADDRESS")]
-    resolve: Vec<String>,
-
-    /// Connect to this Unix socket, whatever host the URL has.
-    #[cfg(unix)]
-    #[arg(long, value_name = "PATH")]
-    unix_socket: Option<PathBuf>,
-
-    /// Redirects are followed anyway; for hands that are used to curl.
-    #[arg(short = 'L', long, hide = true)]
-    location: bool,
-
-    /// Follow so many redirects in a row; 0: none.
-    #[arg(long, value_name = "N", default_value_t = 10)]
-    max_redirs: usize,
+    /// Follow so many redirects in a row; 0: none; -1: any number.
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 10,
+        allow_negative_numbers = true,
+        value_parser = clap::value_parser!(i64).range(-1..)
+    )]
+    max_redirs: i64,
 
     /// Give an attempt up if the connection takes longer: 500ms, 2s, 5m, 1h, or seconds.
     #[arg(long, value_name = "TIME", value_parser = duration::parse, default_value = "10s")]
@@ -112,38 +160,126 @@ pub(crate) struct RequestArgs {
     /// Take a connection for dead if nothing comes for so long; comments count. Default: never.
     #[arg(long, value_name = "TIME", value_parser = duration::parse)]
     pub(crate) read_timeout: Option<Duration>,
+
+    /// Give up after this time, whatever happens (exit code 7). Default: never; for check: 30s more
+    /// than --duration.
+    #[arg(short = 'm', long, value_name = "TIME", value_parser = duration::parse)]
+    max_time: Option<Duration>,
+
+    /// Read the response whatever its Content-Type says.
+    #[arg(long)]
+    any_content_type: bool,
+
+    /// Send the last event id in this parameter of the URL's query too: lastEventID for Mercure.
+    #[arg(long, value_name = "NAME", help_heading = "Reconnecting")]
+    resume_param: Option<String>,
+
+    #[command(flatten)]
+    _no_effect: NoEffect,
 }
 
 impl RequestArgs {
+    /// What options come to that are another way to say something.
+    pub(crate) fn settle(&mut self) {
+        let url = self.url_argument.take().or_else(|| self.url_option.take());
+        self.url = url.unwrap_or_default();
+    }
+
     /// The request, or what is wrong with it.
     pub(crate) fn http(&self) -> Result<Http, Problem> {
-        let mut http = Http::new(&self.url)
-            .redirect_limit(self.max_redirs)
+        let url = self.full_url(&self.url)?;
+        let headers = Headers::new(&self.headers)?;
+        let made = self.body.made()?;
+        let mut http = Http::new(&url)
+            .redirect_limit(usize::try_from(self.max_redirs).unwrap_or(ANY_NUMBER))
             .header_scope(HeaderScope::All)
-            .connect_timeout(self.connect_timeout);
-        let headers = self.headers()?;
-        for (name, value) in &headers {
-            http = http.header(name, value);
-        }
-        if let Some(name) = &self.user_agent {
-            http = http.header("user-agent", name);
-        }
-        if let Some((kind, body)) = self.body()? {
-            if !headers
-                .iter()
-                .any(|(name, _)| name.eq_ignore_ascii_case("content-type"))
-            {
-                http = http.header("content-type", kind);
+            .connect_timeout(self.connect_timeout())
+            .any_content_type(self.any_content_type);
+        for header in &headers.fixed {
+            match header {
+                // As a browser's copy has it; it follows from the body anyway.
+                Header::Set(name, value)
+                    if name.eq_ignore_ascii_case("content-length")
+                        && *value == made.length().to_string() => {}
+                Header::Set(name, value) => http = http.header(name, value),
+                Header::Omit(_) => {}
             }
-            http = http.method("POST").body(body);
+        }
+        for header in headers.all() {
+            if let Header::Omit(name) = header {
+                http = http.without_default_header(name);
+            }
+        }
+        match self.user_agent.as_deref() {
+            None => {}
+            Some("") => http = http.without_default_header("user-agent"),
+            Some(_) if headers.has("user-agent") => {}
+            Some(name) => http = http.header("user-agent", name),
+        }
+        if let Some(referer) = self.referer()? {
+            if !headers.has("referer") {
+                http = http.header("referer", referer);
+            }
+        }
+        let (cookie, keep) = cookies::cookies(&self.cookie, &url)?;
+        http = http.cookies(keep || self.cookies);
+        if let Some(cookie) = cookie.filter(|_| !headers.has("cookie")) {
+            http = http.header("cookie", cookie);
+        }
+        if let Some((kind, body)) = &made.body {
+            if !headers.has("content-type") {
+                http = http.header("content-type", *kind);
+            }
+            http = http.method("POST").body(body.clone());
         }
         if let Some(method) = &self.method {
             http = http.method(method);
         }
-        http = self.tls(http)?;
-        http = self.way(http)?;
+        http = self.route.apply(self.tls(http)?)?;
         // Last: a password may be asked for, and signals aren't what they were afterwards.
-        self.credentials(http)
+        let http = self.credentials(http)?;
+        let before = BeforeAttempt {
+            files: headers.files,
+            token: self.token()?,
+            resume_param: self.resume_param.clone(),
+        };
+        Ok(before.apply(http))
+    }
+
+    /// A URL as it is meant, with what the options add to its query.
+    pub(crate) fn full_url(&self, url: &str) -> Result<String, Problem> {
+        let url = url::with_scheme(url, self.proto_default.as_deref())?;
+        Ok(url::with_query(&url, &self.body.made()?.query))
+    }
+
+    /// The limit of the whole run.
+    pub(crate) fn max_time(&self) -> Option<Duration> {
+        // As in curl.
+        self.max_time.filter(|time| !time.is_zero())
+    }
+
+    /// Whether status 401 asks for another token.
+    pub(crate) fn refreshes(&self) -> bool {
+        !self.bearer_command.is_empty()
+    }
+
+    fn connect_timeout(&self) -> Duration {
+        match self.connect_timeout.is_zero() {
+            // As in curl.
+            true => Duration::from_secs(10),
+            false => self.connect_timeout,
+        }
+    }
+
+    fn referer(&self) -> Result<Option<&str>, Problem> {
+        match self.referer.as_deref() {
+            Some(referer) if referer.ends_with(";auto") => {
+                let problem =
+                    Problem::new("--referer can't follow redirects: ;auto isn't supported");
+                Err(problem.hint("leave ;auto out"))
+            }
+            referer => Ok(referer.filter(|referer| !referer.is_empty())),
+        }
     }
 
     /// Whether it is sent again as often as it takes (RFC 9110, section 9.2.1).
@@ -155,7 +291,7 @@ impl RequestArgs {
     }
 
     fn has_body(&self) -> bool {
-        !self.data.is_empty() || self.data_binary.is_some() || self.json.is_some()
+        self.body.is_sent()
     }
 
     /// The options in use that say what only their origin should get.
@@ -163,7 +299,10 @@ impl RequestArgs {
         [
             (!self.headers.is_empty(), "-H"),
             (self.user.is_some(), "-u"),
+            (!self.cookie.is_empty(), "-b"),
+            (self.oauth2_bearer.is_some(), "--oauth2-bearer"),
             (self.bearer_env.is_some(), "--bearer-env"),
+            (!self.bearer_command.is_empty(), "--bearer-command"),
             (self.cert.is_some(), "--cert"),
             (self.has_body(), "the body"),
         ]
@@ -179,14 +318,15 @@ impl RequestArgs {
 
     /// A GET for the same server by the same way, without body, headers and credentials.
     pub(crate) fn bare_http(&self) -> Result<Http, Problem> {
-        let http = Http::new(&self.url).connect_timeout(self.connect_timeout);
-        self.way(self.tls(http)?)
+        let url = self.full_url(&self.url)?;
+        let http = Http::new(url).connect_timeout(self.connect_timeout());
+        self.route.apply(self.tls(http)?)
     }
 
     /// Whether it goes to this machine, whatever host the URL has.
     pub(crate) fn is_local(&self) -> bool {
         #[cfg(unix)]
-        return self.unix_socket.is_some();
+        return self.route.has_unix_socket();
         #[cfg(not(unix))]
         return false;
     }
@@ -196,51 +336,9 @@ impl RequestArgs {
         self.insecure
     }
 
-    fn headers(&self) -> Result<Vec<(String, String)>, Problem> {
-        let mut headers = Vec::new();
-        for (index, header) in self.headers.iter().enumerate() {
-            if let Some(file) = header.strip_prefix('@') {
-                let text = text(read(file)?, file)?;
-                for (index, line) in text.lines().enumerate() {
-                    if !line.trim().is_empty() {
-                        let place = || format!("line {} of {file:?}", index + 1);
-                        headers.push(split_header(line, place)?);
-                    }
-                }
-            } else {
-                headers.push(split_header(header, || format!("header {}", index + 1))?);
-            }
-        }
-        Ok(headers)
-    }
-
-    /// The body and its type.
-    fn body(&self) -> Result<Option<(&'static str, Vec<u8>)>, Problem> {
-        const FORM: &str = "application/x-www-form-urlencoded";
-        if let Some(json) = &self.json {
-            return Ok(Some(("application/json", content(json)?)));
-        }
-        if let Some(data) = &self.data_binary {
-            return Ok(Some((FORM, content(data)?)));
-        }
-        let mut body = Vec::new();
-        for (index, data) in self.data.iter().enumerate() {
-            if index > 0 {
-                body.push(b'&');
-            }
-            let mut part = content(data)?;
-            if data.starts_with('@') {
-                // As curl does with files of --data.
-                part.retain(|byte| !matches!(byte, b'\r' | b'\n' | 0));
-            }
-            body.extend(part);
-        }
-        Ok((!self.data.is_empty()).then_some((FORM, body)))
-    }
-
     fn credentials(&self, http: Http) -> Result<Http, Problem> {
-        if let Some(variable) = &self.bearer_env {
-            return Ok(http.bearer_token(token(variable)?));
+        if let Some(token) = &self.oauth2_bearer {
+            return Ok(http.bearer_token(token));
         }
         Ok(match &self.user {
             None => http,
@@ -269,113 +367,15 @@ impl RequestArgs {
         Ok(http)
     }
 
-    /// How the server is reached.
-    fn way(&self, mut http: Http) -> Result<Http, Problem> {
-        match self.proxy.as_deref() {
-            None => {}
-            Some("") => http = http.no_proxy(),
-            Some(url) => http = http.proxy(url),
+    /// Where the token comes from, if each attempt asks for it.
+    fn token(&self) -> Result<Option<Token>, Problem> {
+        if let Some(name) = &self.bearer_env {
+            // What is wrong with it is found now.
+            variable(name)?;
+            return Ok(Some(Token::Variable(name.clone())));
         }
-        if self.http2 {
-            http = http.version(HttpVersion::Http2);
-        } else if self.http1_1 {
-            http = http.version(HttpVersion::Http1);
-        }
-        for entry in &self.resolve {
-            let (host, addresses) = split_resolve(entry).ok_or_else(|| {
-                Problem::new(format!("--resolve {entry:?} can't be used"))
-                    .hint("it looks like this: --resolve example.com:443:127.0.0.1")
-            })?;
-            for address in addresses {
-                http = http.resolve(host, address);
-            }
-        }
-        #[cfg(unix)]
-        if let Some(path) = &self.unix_socket {
-            http = http.unix_socket(path);
-        }
-        Ok(http)
-    }
-}
-
-/// Nothing of it is shown: with a colon left out, its value takes the place of its name.
-fn split_header(header: &str, place: impl Fn() -> String) -> Result<(String, String), Problem> {
-    let bad = |what| {
-        Problem::new(format!("{} {what}", place()))
-            .hint("a header looks like this: -H 'Authorization: Bearer TOKEN'")
-    };
-    let (name, value) = header.split_once(':').ok_or_else(|| bad("has no colon"))?;
-    let (name, value) = (name.trim(), value.trim());
-    // RFC 9110, section 5.6.2: a token.
-    let token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
-    if name.is_empty() || !name.chars().all(token) {
-        return Err(bad("has something before its colon that can't be a name"));
-    }
-    Ok((name.into(), value.into()))
-}
-
-/// The host, and one or more addresses, with commas between them; IPv6 perhaps in brackets.
-fn split_resolve(entry: &str) -> Option<(&str, Vec<IpAddr>)> {
-    let (host, rest) = entry.split_once(':')?;
-    let (port, addresses) = rest.split_once(':')?;
-    port.parse::<u16>().ok()?;
-    let address = |text: &str| {
-        let bare = text
-            .strip_prefix('[')
-            .and_then(|text| text.strip_suffix(']'));
-        bare.unwrap_or(text).parse().ok()
-    };
-    let addresses: Option<Vec<IpAddr>> = addresses.split(',').map(address).collect();
-    // What curl takes these for isn't known here.
-    Some((host, addresses?))
-        .filter(|(host, _)| !host.is_empty() && !host.starts_with(['+', '-', '*']))
-}
-
-/// The text itself, or what is in the file that it names.
-fn content(argument: &str) -> Result<Vec<u8>, Problem> {
-    match argument.strip_prefix('@') {
-        Some(file) => read(file),
-        None => Ok(argument.into()),
-    }
-}
-
-/// `-` is standard input.
-fn read(file: &str) -> Result<Vec<u8>, Problem> {
-    if file != "-" {
-        return read_file(Path::new(file));
-    }
-    let mut all = Vec::new();
-    match std::io::stdin().read_to_end(&mut all) {
-        Ok(_) => Ok(all),
-        Err(error) => Err(Problem::because("standard input can't be read", &error)),
-    }
-}
-
-pub(crate) fn read_file(path: &Path) -> Result<Vec<u8>, Problem> {
-    std::fs::read(path)
-        .map_err(|error| Problem::because(&format!("{} can't be read", path.display()), &error))
-}
-
-fn text(bytes: Vec<u8>, file: &str) -> Result<String, Problem> {
-    String::from_utf8(bytes).map_err(|_| Problem::new(format!("{file:?} isn't UTF-8")))
-}
-
-/// What is in the variable of --bearer-env. Its name isn't shown either: it may be the token itself,
-/// given by mistake.
-fn token(variable: &str) -> Result<String, Problem> {
-    match std::env::var(variable) {
-        Ok(value) => Ok(value.trim().to_owned()),
-        Err(VarError::NotPresent) => {
-            let what = "the environment variable that --bearer-env names isn't set";
-            Err(Problem::new(what).hint(
-                "it takes the variable's name and not the token: \
-                 read -rs TOKEN && export TOKEN, then --bearer-env TOKEN",
-            ))
-        }
-        Err(VarError::NotUnicode(_)) => {
-            let what = "the environment variable that --bearer-env names isn't UTF-8";
-            Err(Problem::new(what))
-        }
+        let command = (!self.bearer_command.is_empty()).then(|| self.bearer_command.clone());
+        Ok(command.map(Token::Command))
     }
 }
 
@@ -385,15 +385,14 @@ pub(crate) fn bad_setting(done: &str, url: &str, error: &Error) -> Problem {
         return Problem::because(&format!("this can't be {done}"), error);
     };
     let option = match *setting {
-        "url" if !url.contains("://") => {
-            let guess = format!("http://{url}");
-            let shown = RedactedUrl(url).to_string();
-            return Problem::new(format!(
-                "invalid URL {shown:?}: missing http:// or https://"
-            ))
-            .hint(format!("write it as in {}", RedactedUrl(&guess)));
+        "url" => {
+            let problem = Problem::new(format!("invalid URL {problem}"));
+            // Without a scheme it is http.
+            return match url::is_http(url) || !url::has_scheme(url) {
+                true => problem,
+                false => problem.hint("a URL begins with http:// or https://"),
+            };
         }
-        "url" => return Problem::new(format!("invalid URL {problem}")),
         "https" | "rustls" => return Problem::new(format!("TLS can't be used: {problem}")),
         "header" => "-H",
         "method" => "-X",
@@ -406,36 +405,4 @@ pub(crate) fn bad_setting(done: &str, url: &str, error: &Error) -> Problem {
         setting => setting,
     };
     Problem::new(format!("{option} can't be used: {problem}"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn resolve_takes_what_curl_takes() {
-        let addresses = |entry| split_resolve(entry).map(|(_, addresses)| addresses);
-        assert_eq!(
-            split_resolve("a.b:443:127.0.0.1"),
-            Some(("a.b", vec![[127, 0, 0, 1].into()]))
-        );
-        assert_eq!(addresses("a:80:[::1],10.0.0.1").unwrap().len(), 2);
-        assert_eq!(
-            addresses("a:80:::1").unwrap()[0],
-            "::1".parse::<IpAddr>().unwrap()
-        );
-        for bad in [
-            "",
-            "a",
-            "a:80",
-            "a:80:",
-            "a:http:127.0.0.1",
-            ":80:127.0.0.1",
-            "a:80:b",
-            "*:80:127.0.0.1",
-            "+a:80:127.0.0.1",
-        ] {
-            assert_eq!(split_resolve(bad), None, "{bad}");
-        }
-    }
 }

@@ -32,6 +32,9 @@ pub(crate) const READER_GONE: &str = "the end of its output";
 /// What it says when the time of `--duration` has passed.
 pub(crate) const OUT_OF_TIME: &str = "--duration";
 
+/// What it says when that of `--max-time` has.
+pub(crate) const MAX_TIME: &str = "--max-time";
+
 /// How long the command has to finish its line. It is stuck if whoever reads its output has
 /// stopped reading, or if a regular expression takes its time.
 const GRACE: Duration = Duration::from_secs(2);
@@ -40,10 +43,33 @@ const GRACE: Duration = Duration::from_secs(2);
 pub(crate) struct Limits {
     /// The code of a process that signals had to end.
     pub(crate) exit: Exit,
-    /// When it is out of time, and the code of a process that had to be ended then.
-    pub(crate) deadline: Option<(Instant, Exit)>,
+    /// When it is out of time.
+    pub(crate) deadline: Option<Deadline>,
     /// How long commands that run may go on, if there can be any.
     pub(crate) commands: Option<Duration>,
+}
+
+/// The end of a time.
+#[derive(Clone, Copy)]
+pub(crate) struct Deadline {
+    pub(crate) at: Instant,
+    /// What [`Stop::asked`] says then.
+    pub(crate) by: &'static str,
+    /// The code of a process that had to be ended then.
+    pub(crate) exit: Exit,
+}
+
+impl Deadline {
+    /// So much from now, unless that is longer than can be counted.
+    pub(crate) fn new(time: Option<Duration>, by: &'static str, exit: Exit) -> Option<Deadline> {
+        let at = Instant::now().checked_add(time?)?;
+        Some(Deadline { at, by, exit })
+    }
+
+    /// What comes first.
+    pub(crate) fn first(all: [Option<Deadline>; 2]) -> Option<Deadline> {
+        all.into_iter().flatten().min_by_key(|deadline| deadline.at)
+    }
 }
 
 impl Stop {
@@ -125,12 +151,12 @@ impl Stop {
         let mut exit = limits.exit;
         let by = match limits.deadline {
             None => signals.next().await,
-            Some((deadline, late)) => {
-                match tokio::time::timeout_at(deadline.into(), signals.next()).await {
+            Some(deadline) => {
+                match tokio::time::timeout_at(deadline.at.into(), signals.next()).await {
                     Ok(name) => name,
                     Err(_) => {
-                        exit = late;
-                        OUT_OF_TIME
+                        exit = deadline.exit;
+                        deadline.by
                     }
                 }
             }

@@ -6,6 +6,7 @@ use std::path::Path;
 use crate::args;
 use crate::exit::{self, Exit};
 use crate::report::Problem;
+use crate::slips::distance;
 
 /// The beginning of `--help`. Tests run each of them.
 pub(crate) const EXAMPLES: &str = "\
@@ -21,8 +22,8 @@ pub(crate) const MORE: &str = "Exit codes: everstream help exit-codes";
 
 /// How the argument of `follow` is understood.
 pub(crate) const FOLLOW_URL: &str = "\
-The stream: http://... or https://...; or a response body that was saved, which is read without a \
-network: - is standard input, and file://..., or without a scheme the name of an existing file, is a \
+The stream: http://... or https://...; without a scheme it is http://. Or a response body that was \
+saved, which is read without a network: - is standard input, and file://..., or without a scheme the name of an existing file, is a \
 file";
 
 /// What `everstream` alone prints; no more than fits on a terminal.
@@ -121,27 +122,6 @@ fn no_command(first: &str) -> Option<Problem> {
     })
 }
 
-/// How many letters are missing, too many, wrong, or swapped with their neighbour.
-fn distance(a: &str, b: &str) -> usize {
-    let (a, b) = (a.as_bytes(), b.as_bytes());
-    let mut rows = vec![(0..=b.len()).collect::<Vec<usize>>()];
-    for i in 1..=a.len() {
-        let mut row = vec![i];
-        for j in 1..=b.len() {
-            let wrong = usize::from(a[i - 1] != b[j - 1]);
-            let mut least = (rows[i - 1][j - 1] + wrong)
-                .min(rows[i - 1][j] + 1)
-                .min(row[j - 1] + 1);
-            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
-                least = least.min(rows[i - 2][j - 2] + 1);
-            }
-            row.push(least);
-        }
-        rows.push(row);
-    }
-    rows[a.len()][b.len()]
-}
-
 /// A second URL, unless it is the value of a header without quotes, which may be a secret.
 pub(crate) fn second_url(stray: &str, args: &[OsString]) -> Option<Problem> {
     let is_url = stray.starts_with("http://") || stray.starts_with("https://");
@@ -162,20 +142,6 @@ pub(crate) fn second_url(stray: &str, args: &[OsString]) -> Option<Problem> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn mistakes_are_counted() {
-        for (word, expected) in [
-            ("check", 0),
-            ("chek", 1),
-            ("chekc", 1),
-            ("checks", 1),
-            ("xheck", 1),
-            ("record", 5),
-        ] {
-            assert_eq!(distance(word, "check"), expected, "{word}");
-        }
-    }
 
     #[test]
     fn the_first_screen_fits_on_a_terminal() {

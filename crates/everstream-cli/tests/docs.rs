@@ -160,7 +160,7 @@ fn every_finding_of_check_is_documented() {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/cli.md");
     let page = fs::read_to_string(page).unwrap();
     let (server, folder) = (Server::start(), Folder::new("docs-table"));
-    let line = format!("everstream check {SHOWN_URL}/missing -o json");
+    let line = format!("everstream check {SHOWN_URL}/missing --format json");
     let urls = vec![(
         SHOWN_URL.to_owned(),
         server.url("").trim_end_matches('/').to_owned(),

@@ -171,19 +171,20 @@ fn a_server_can_end_the_stream_for_good() {
 
 #[test]
 fn a_url_that_can_not_be_followed_is_explained() {
-    let (code, news) = end(["user:pw@example.com/feed?token=secret"]);
+    let (code, news) = end(["ftp.example.com/feed?token=secret"]);
     assert_eq!(code, 2);
-    assert_eq!(
-        news,
-        "everstream: error: invalid URL \"example.com/feed\": missing http:// or https://\n\
-         everstream: hint: write it as in http://example.com/feed"
-    );
+    assert!(news.contains("means ftp://, as in curl"), "{news}");
+    assert!(news.contains("hint: write http:// or https://"), "{news}");
     assert!(!news.contains("secret") && !news.contains("pw"), "{news}");
 
     let (code, news) = end(["ftp://example.com/feed"]);
     assert_eq!(code, 2);
     let error = "error: invalid URL \"ftp://example.com/feed\": the scheme ftp isn't http or https";
     assert!(news.contains(error), "{news}");
+    assert!(
+        news.contains("hint: a URL begins with http:// or https://"),
+        "{news}"
+    );
 
     let (code, news) = end(["http://localhost/", "--resolve", "127.0.0.1:1:127.0.0.1"]);
     assert_eq!(code, 2);
@@ -227,8 +228,10 @@ fn no_complaint_about_the_command_line_shows_a_secret() {
         &["http://me:secret@local host/"],
         &[
             "http://me:se/cret-secret@localhost/?secret",
-            "--http2",
-            "--http1.1",
+            "--json",
+            "{}",
+            "-d",
+            "x",
         ],
         &["ftp://me:secret@localhost/?secret"],
         &["http://localhost/", "-u", "me:secret", "--bearer-env", "X"],
@@ -265,6 +268,22 @@ fn an_unfinished_event_is_not_discarded_in_silence() {
     assert_eq!(code, 0, "{said}");
     let warning = "warning: discarded an unfinished event of 17 bytes: no blank line followed it";
     assert!(said.contains(warning), "{said}");
+    let hint = "hint: if the stream should end like this: --dispatch-unfinished delivers";
+    assert!(said.contains(hint), "{said}");
+    let reply = Reply::stream().send("data: unfinished\n").end();
+    let (_, said) = end_once(reply, &["--dispatch-unfinished"]);
+    assert!(said.contains("after 1 event"), "{said}");
+    assert!(
+        !said.contains("warning") && !said.contains("hint"),
+        "{said}"
+    );
+    // A response that may have been cut off isn't helped by the hint, which isn't repeated.
+    let (_, said) = end_once(
+        Reply::stream().close_delimited().send("data: unfinished\n"),
+        &["--dispatch-unfinished"],
+    );
+    assert!(said.contains(&warning[..30]), "{said}");
+    assert!(!said.contains("hint"), "{said}");
     let (_, said) = end_once(Reply::stream().event("a"), &[]);
     assert!(!said.contains("warning"), "{said}");
 }

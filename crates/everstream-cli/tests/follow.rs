@@ -3,7 +3,7 @@
 use everstream_testing::{Reply, Server};
 use serde_json::{Value, json};
 
-use crate::common::{PATIENCE, Running};
+use crate::common::{PATIENCE, Running, everstream};
 
 fn parse(line: &str) -> Value {
     serde_json::from_str(line).unwrap_or_else(|error| panic!("{error} in {line}"))
@@ -209,4 +209,36 @@ fn a_long_id_is_cut_in_the_news() {
         "{news:.2000}"
     );
     assert!(!news.contains(&"i".repeat(101)), "{news:.2000}");
+}
+
+#[test]
+fn an_unfinished_event_is_delivered_if_that_is_said() {
+    let server = Server::start();
+    server.otherwise(Reply::stream().send("data: a\n\ndata: b\n").end());
+    let url = server.url("/");
+    let written = |option: &[&str]| {
+        let args = [&*url, "--no-reconnect", "--format", "data"];
+        let output = everstream(args.into_iter().chain(option.iter().copied())).output();
+        String::from_utf8(output.unwrap().stdout).unwrap()
+    };
+    assert_eq!(written(&[]), "a\n");
+    assert_eq!(written(&["--dispatch-unfinished"]), "a\nb\n");
+}
+
+#[test]
+fn an_event_that_is_larger_than_accepted_ends_it() {
+    let server = Server::start();
+    server.otherwise(Reply::stream().event("x".repeat(2000)).stall());
+    let url = server.url("/");
+    let (code, news) = Running::follow([&*url, "--max-event-size", "1k"]).end();
+    assert_eq!(code, 1, "{news}");
+    assert!(news.contains("limit of 1024 bytes"), "{news}");
+    let hint =
+        "hint: check that the URL is that of an event stream; --max-event-size accepts larger";
+    assert!(news.contains(hint), "{news}");
+    let args = [&*url, "--max-event-size", "1M", "--count", "1"];
+    assert_eq!(Running::follow(args).end().0, 0);
+    let (code, news) = Running::follow([&*url, "--max-event-size", "1T"]).end();
+    assert_eq!(code, 2);
+    assert!(news.contains("isn't one of the units k, M, G"), "{news}");
 }

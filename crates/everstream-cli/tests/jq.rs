@@ -139,7 +139,10 @@ fn no_command_runs_for_an_event_that_a_program_failed_for() {
 fn halt_ends_the_program_for_its_event_and_not_the_command() {
     let server = between("\"stop\"");
     let program = "if . == \"stop\" then ., halt else . end, \"end\"";
-    let (code, lines, news) = run(&server, &["--count", "3", "--jq", program, "-o", "data"]);
+    let (code, lines, news) = run(
+        &server,
+        &["--count", "3", "--jq", program, "--format", "data"],
+    );
     assert_eq!(code, 0, "{news}");
     assert_eq!(lines, ["1", "end", "stop", "3", "end"]);
     let program = "if . == \"stop\" then halt_error else . end";
@@ -212,7 +215,7 @@ fn results_are_joined_into_text() {
     }
     let stream = Reply::stream().event("a").event("b").event("[DONE]");
     server.otherwise(stream.stall());
-    let output = common::everstream([&*server.url("/"), "--until", "[DONE]", "-j"])
+    let output = common::everstream([&*server.url("/"), "--until", "[DONE]", "--join"])
         .output()
         .unwrap();
     assert_eq!(output.stdout, b"ab", "without a program too");

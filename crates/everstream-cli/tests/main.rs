@@ -3,7 +3,9 @@
 //!
 //! What each module tests:
 //!
+//! - `browsers`: "Copy as cURL" of Chromium and Firefox
 //! - `check`: the findings of `everstream check`, and its report
+//! - `curl`: every option of curl
 //! - `cursor`: `--cursor`, which resumes in the next run: kills, signals, unusable files
 //! - `demo`: `everstream demo` and its summary
 //! - `docs`: the output shown in `docs/cli.md` and in the guide from curl
@@ -19,6 +21,7 @@
 //! - `record`: `everstream record`
 //! - `relay`: `everstream relay`
 //! - `replay`: `everstream replay`
+//! - `credentials`: tokens and headers that each attempt asks for again
 //! - `request`: request options: headers, body, credentials, proxies, Unix sockets
 //! - `saved`: bodies that were saved: `everstream -`, `everstream FILE`
 //! - `select`: options that select events: type, regular expression, jq, count
@@ -40,11 +43,16 @@ use std::time::Duration;
 #[allow(dead_code, reason = "the library's tests use the rest")]
 mod certs;
 mod common;
+#[cfg(unix)]
+mod credentials;
 #[path = "../../everstream/tests/transport/tls_server.rs"]
 #[allow(dead_code, reason = "the library's tests use the rest")]
 mod tls_server;
 
+#[cfg(unix)]
+mod browsers;
 mod check;
+mod curl;
 #[cfg(unix)]
 mod cursor;
 mod demo;

@@ -35,20 +35,23 @@ fn two_events() -> Reply {
 #[test]
 fn data_alone() {
     assert_eq!(
-        out(two_events(), &["--output", "data", "--comments"]),
+        out(two_events(), &["--format", "data", "--comments"]),
         "{\"a\":\n1.50}\n[DONE]\n"
     );
 }
 
 #[test]
 fn an_event_stream_again() {
-    let raw = out(two_events(), &["-o", "raw"]);
+    let raw = out(two_events(), &["--format", "raw"]);
     let stream = "event: price\nid: 41\ndata: {\"a\":\ndata: 1.50}\n\ndata: [DONE]\n\n";
     assert_eq!(raw, stream);
     // What is written is read as the same again.
-    assert_eq!(out(Reply::stream().send(&*raw), &["-o", "raw"]), stream);
     assert_eq!(
-        out(two_events(), &["-o", "raw", "--comments"]),
+        out(Reply::stream().send(&*raw), &["--format", "raw"]),
+        stream
+    );
+    assert_eq!(
+        out(two_events(), &["--format", "raw", "--comments"]),
         format!(": hi\n{stream}")
     );
 }
@@ -58,7 +61,10 @@ fn an_event_stream_again() {
 fn comments_are_the_same_again() {
     let stream = ":)\n: hi\n:  indented\n:\n: \n::\n:é\ttab \n";
     assert_eq!(
-        out(Reply::stream().send(stream), &["-o", "raw", "--comments"]),
+        out(
+            Reply::stream().send(stream),
+            &["--format", "raw", "--comments"]
+        ),
         stream
     );
 }
@@ -66,7 +72,7 @@ fn comments_are_the_same_again() {
 #[test]
 fn blocks_in_a_pipe_are_plain_and_whole() {
     let long = "x".repeat(500);
-    let blocks = out(Reply::stream().event(&long), &["-o", "pretty"]);
+    let blocks = out(Reply::stream().event(&long), &["--format", "pretty"]);
     assert!(
         blocks.ends_with(&format!("Z  message\n  {long}\n\n")),
         "{blocks}"
@@ -93,7 +99,7 @@ fn comments_are_written_if_they_are_wanted() {
     assert!(first["time"].as_str().unwrap().ends_with('Z'), "{first}");
     assert_eq!(lines.lines().count(), 3);
     assert_eq!(out(two_events(), &[]).lines().count(), 2);
-    let blocks = out(two_events(), &["-o", "pretty", "--comments"]);
+    let blocks = out(two_events(), &["--format", "pretty", "--comments"]);
     assert!(blocks.starts_with(": hi\n\n"), "{blocks}");
 }
 
@@ -105,7 +111,7 @@ fn quiet_leaves_out_the_news_and_verbose_adds_the_answer() {
             .header("Set-Cookie", "id=secret")
             .event("x")
     };
-    for quiet in ["--quiet", "-q", "-s"] {
+    for quiet in ["--quiet", "--silent", "-s"] {
         assert_eq!(followed(stream(), &[quiet]).1, "");
     }
     let usual = followed(stream(), &[]).1;

@@ -56,10 +56,80 @@ fn attempts_without_a_connection_are_counted() {
 fn time_without_a_connection_is_limited() {
     let server = Server::start();
     server.otherwise(Reply::status(503));
-    let options = ["--max-time", "300ms", "--retry-delay", "50ms"];
-    let (code, news) = end(&server, &options);
-    assert_eq!(code, 6, "{news}");
-    assert!(server.request_count() > 1);
+    for option in ["--max-outage", "--retry-max-time"] {
+        let before = server.request_count();
+        let (code, news) = end(&server, &[option, "300ms", "--retry-delay", "50ms"]);
+        assert_eq!(code, 6, "{news}");
+        assert!(server.request_count() > before + 1);
+        assert!(news.contains("gave up because of --max-outage: "), "{news}");
+        let hint = "a larger --max-outage tries for longer";
+        assert!(news.contains(hint), "{news}");
+    }
+    // Without end, as in curl.
+    let options = ["--max-outage", "0", "--retry-delay", "1ms", "--retry", "3"];
+    let before = server.request_count();
+    assert_eq!(end(&server, &options).0, 6);
+    assert_eq!(server.request_count(), before + 4);
+}
+
+#[test]
+fn retries_are_counted_as_in_curl() {
+    let server = Server::start();
+    server.otherwise(Reply::status(503));
+    assert_eq!(end(&server, &["--retry", "2", "--retry-delay", "1ms"]).0, 6);
+    assert_eq!(server.request_count(), 3);
+    server.enqueue(Reply::stream().event("x").drop_connection());
+    assert_eq!(end(&server, &["--retry", "0"]).0, 8);
+    assert_eq!(server.request_count(), 4);
+    // Without an option it is only those that may pass.
+    server.enqueue(Reply::status(404));
+    assert_eq!(end(&server, &[]).0, 6);
+    assert_eq!(server.request_count(), 5);
+    server
+        .enqueue(Reply::status(404))
+        .enqueue(Reply::status(501));
+    let options = ["--retry-all-errors", "--retry", "5", "--retry-delay", "1ms"];
+    server.enqueue(Reply::status(204));
+    assert_eq!(end(&server, &options).0, 4);
+    assert_eq!(server.request_count(), 8);
+}
+
+#[test]
+fn statuses_of_proxies_and_of_overload_may_pass() {
+    let server = Server::start();
+    for status in [520, 521, 522, 523, 524, 529] {
+        server.enqueue(Reply::status(status));
+    }
+    server.otherwise(Reply::status(204));
+    assert_eq!(end(&server, &["--retry-delay", "1ms"]).0, 4);
+    assert_eq!(server.request_count(), 7);
+    server.enqueue(Reply::status(525));
+    assert_eq!(end(&server, &["--retry-delay", "1ms"]).0, 6);
+}
+
+#[test]
+fn a_delay_is_the_same_each_time_or_grows() {
+    let server = Server::start();
+    server.otherwise(Reply::status(503));
+    let delays = |options: &[&str]| -> Vec<f64> {
+        let (code, news) = end(&server, options);
+        assert_eq!(code, 6, "{news}");
+        let delay = |line: &str| line.split_once("retrying in ").map(|it| it.1.to_owned());
+        let delays = news.lines().filter_map(delay);
+        let seconds = |text: String| text.trim_end_matches(" s").parse::<f64>().unwrap();
+        delays.map(seconds).collect()
+    };
+    let same = delays(&["--retry-delay", "100ms", "--retry", "5"]);
+    assert_eq!(same.len(), 5);
+    assert!(
+        same.iter().all(|delay| (0.05..=0.1).contains(delay)),
+        "{same:?}"
+    );
+    let grows = delays(&["--initial-retry-delay", "100ms", "--retry", "4"]);
+    assert!(grows[3] >= 0.4, "{grows:?}");
+    // As in curl, 0 is the default.
+    let default = delays(&["--retry-delay", "0", "--retry", "1"]);
+    assert!((0.5..=1.0).contains(&default[0]), "{default:?}");
 }
 
 #[test]
@@ -96,7 +166,7 @@ fn a_server_that_ends_cleanly_is_polled_unless_the_wait_is_limited() {
     let delay = |options: &[&str]| {
         server.enqueue(Reply::stream().event_with_id("1", "x").end());
         let url = server.url("/");
-        let args = [&*url, "--retry-delay", "100ms"];
+        let args = [&*url, "--initial-retry-delay", "100ms"];
         let follower = Running::follow(args.into_iter().chain(options.iter().copied()));
         let news = follower.err.wait_for_text("retrying in ").join("\n");
         let (_, delay) = news.split_once("retrying in ").unwrap();

@@ -178,7 +178,7 @@ fn a_file_that_exists_is_kept_unless_told_otherwise() {
     );
     assert_eq!(std::fs::read(&file).unwrap(), before);
     // A mistake elsewhere doesn't cost the file.
-    let (code, _) = record("localhost:80/", &file, &["--force"]).end();
+    let (code, _) = record("ftp://localhost:80/", &file, &["--force"]).end();
     assert_eq!(code, 2);
     assert_eq!(std::fs::read(&file).unwrap(), before);
     assert_eq!(server.request_count(), 0);
@@ -393,17 +393,24 @@ fn what_is_no_recording_is_not_gone_on_in() {
 }
 
 #[test]
-fn a_url_without_a_scheme_is_told_with_one_by_every_command() {
+fn a_url_without_a_scheme_is_http_in_every_command() {
+    let server = Server::start();
+    server.otherwise(Reply::status(204));
     let folder = Folder::new("record-scheme");
     let file = folder.path("a.rec");
-    for args in [
-        &["record", "localhost:80/x", file.to_str().unwrap()][..],
-        &["check", "localhost:80/x"],
-        &["follow", "localhost:80/x"],
+    let url = server.url("/x");
+    let url = url.strip_prefix("http://").unwrap();
+    for (args, code) in [
+        (&["record", url, file.to_str().unwrap()][..], 4),
+        (&["check", url], 10),
+        (&["follow", url], 4),
+        (&[url], 4),
+        (&["--url", url], 4),
+        (&["--url", &server.url("/x")], 4),
     ] {
-        let (code, news) = Running::follow(args.iter().copied()).end();
-        assert_eq!(code, 2, "{news}");
-        assert!(news.contains("as in http://localhost:80/x"), "{news}");
+        let (ended, news) = Running::follow(args.iter().copied()).end();
+        assert_eq!(ended, code, "{args:?}: {news}");
+        assert_eq!(server.requests().last().unwrap().target, "/x");
     }
 }
 

@@ -1,6 +1,6 @@
 //! What is asked for, and how: the letters of curl.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::process::Stdio;
 
 use everstream_testing::{Reply, Request, Server};
@@ -8,11 +8,11 @@ use everstream_testing::{Reply, Request, Server};
 use crate::common::{Folder, Running, everstream};
 
 /// What a server is asked with these options.
-fn asked(options: &[&str]) -> Request {
+pub(crate) fn asked(options: &[&str]) -> Request {
     asked_with(options, &[], "")
 }
 
-fn asked_with(options: &[&str], environment: &[(&str, &str)], stdin: &str) -> Request {
+pub(crate) fn asked_with(options: &[&str], environment: &[(&str, &str)], stdin: &str) -> Request {
     let server = Server::start();
     server.otherwise(Reply::status(204));
     let url = server.url("/feed");
@@ -30,7 +30,7 @@ fn asked_with(options: &[&str], environment: &[(&str, &str)], stdin: &str) -> Re
 }
 
 /// The code and the error of a command line that can't be used.
-fn refused(options: &[&str]) -> String {
+pub(crate) fn refused(options: &[&str]) -> String {
     let url = "http://localhost/";
     let (code, news) = Running::follow([url].into_iter().chain(options.iter().copied())).end();
     assert_eq!(code, 2, "{news}");
@@ -186,14 +186,168 @@ fn a_proxy_is_asked() {
 }
 
 #[test]
+fn credentials_of_a_proxy_are_its_own() {
+    for (options, expected) in [
+        (&["-U", "me:p@ss:w"][..], Some("Basic bWU6cEBzczp3")),
+        (&["--proxy-user", "me:"], Some("Basic bWU6")),
+        (&[], None),
+    ] {
+        let proxy = Server::start();
+        proxy.otherwise(Reply::status(204));
+        let args = ["http://feed.invalid/x", "-x", &proxy.url("")];
+        let args = args.into_iter().chain(options.iter().copied());
+        assert_eq!(Running::follow(args).end().0, 4);
+        let request = &proxy.requests()[0];
+        assert_eq!(request.header("proxy-authorization"), expected);
+        assert_eq!(request.header("authorization"), None);
+    }
+    // They replace those of the URL, and are for the proxy of the environment too.
+    let proxy = Server::start();
+    proxy.otherwise(Reply::status(204));
+    let url = proxy.url("").replace("//", "//you:x@");
+    let mut command = everstream(["http://feed.invalid/x", "--proxy-user", "me:p@ss:w"]);
+    command.env("http_proxy", &url);
+    assert_eq!(Running::start(command).end().0, 4);
+    let args = ["http://feed.invalid/x", "-x", &*url, "-U", "me:p@ss:w"];
+    assert_eq!(Running::follow(args).end().0, 4);
+    for request in proxy.requests() {
+        let expected = Some("Basic bWU6cEBzczp3");
+        assert_eq!(request.header("proxy-authorization"), expected);
+    }
+}
+
+#[test]
+fn hosts_are_reached_without_the_proxy_if_that_is_said() {
+    let (server, proxy) = (Server::start(), Server::start());
+    server.otherwise(Reply::status(204));
+    proxy.otherwise(Reply::status(204));
+    let url = format!("http://feed.invalid:{}/", server.addr().port());
+    let resolve = "feed.invalid:1:127.0.0.1";
+    let end = |list: &str| {
+        let mut command = everstream([&*url, "--resolve", resolve, "--noproxy", list]);
+        // What the environment says doesn't count any more.
+        command.env("http_proxy", proxy.url(""));
+        command.env("no_proxy", "feed.invalid");
+        Running::start(command).end().0
+    };
+    assert_eq!(end("other.test, feed.invalid"), 4);
+    assert_eq!((server.request_count(), proxy.request_count()), (1, 0));
+    assert_eq!(end("*"), 4);
+    assert_eq!((server.request_count(), proxy.request_count()), (2, 0));
+    assert_eq!(end("other.test"), 4);
+    assert_eq!((server.request_count(), proxy.request_count()), (2, 1));
+    let args = [
+        &*url,
+        "--resolve",
+        resolve,
+        "-x",
+        &proxy.url(""),
+        "--noproxy",
+        "feed.invalid",
+    ];
+    assert_eq!(Running::follow(args).end().0, 4);
+    assert_eq!((server.request_count(), proxy.request_count()), (3, 1));
+}
+
+#[test]
+fn a_family_of_addresses_is_chosen() {
+    let server = Server::start();
+    server.otherwise(Reply::status(204));
+    let url = server.url("/");
+    assert_eq!(Running::follow([&*url, "-6", "-4"]).end().0, 4);
+    for option in ["-6", "--ipv6"] {
+        let (code, news) = Running::follow([&*url, option, "--no-reconnect"]).end();
+        assert_eq!(code, 5, "{news}");
+        assert!(news.contains("127.0.0.1: it has no IPv6 address"), "{news}");
+    }
+    assert_eq!(server.request_count(), 1);
+}
+
+/// What a SOCKS proxy is asked for, after a greeting of version 5.
+fn asked_of_socks(options: impl Fn(&str) -> Vec<String>) -> Vec<u8> {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let proxy = std::thread::spawn(move || {
+        let mut client = listener.accept().unwrap().0;
+        let mut bytes = [0; 256];
+        let mut length = client.read(&mut bytes).unwrap();
+        if bytes[0] == 5 {
+            client.write_all(&[5, 0]).unwrap();
+            length = client.read(&mut bytes).unwrap();
+        }
+        bytes[..length].to_vec()
+    });
+    let options = options(&address);
+    let args = [
+        "http://feed.test/",
+        "--resolve",
+        "feed.test:80:10.0.0.9",
+        "--no-reconnect",
+    ];
+    let args = args.into_iter().chain(options.iter().map(String::as_str));
+    assert_eq!(Running::follow(args).end().0, 5);
+    proxy.join().unwrap()
+}
+
+#[test]
+fn a_socks_proxy_is_asked_in_its_version() {
+    let address = [10, 0, 0, 9];
+    let asked =
+        |option: &'static str| asked_of_socks(|proxy| vec![option.to_owned(), proxy.to_owned()]);
+    let bytes = asked("--socks4");
+    assert_eq!((bytes[0], &bytes[4..8]), (4, &address[..]));
+    let bytes = asked("--socks4a");
+    assert_eq!((bytes[0], &bytes[4..7]), (4, &[0, 0, 0][..]));
+    assert!(bytes.windows(9).any(|part| part == b"feed.test"));
+    let bytes = asked("--socks5");
+    assert_eq!((bytes[0], bytes[3], &bytes[4..8]), (5, 1, &address[..]));
+    let bytes = asked("--socks5-hostname");
+    assert_eq!(
+        (bytes[0], bytes[3], &bytes[5..14]),
+        (5, 3, &b"feed.test"[..])
+    );
+    // The last one counts.
+    let bytes = asked_of_socks(|proxy| {
+        [
+            "-x",
+            "http://none.invalid",
+            "--socks5",
+            "none.invalid",
+            "--socks4",
+            proxy,
+        ]
+        .map(str::to_owned)
+        .to_vec()
+    });
+    assert_eq!(bytes[0], 4);
+}
+
+#[test]
+fn any_content_type_is_read_if_that_is_said() {
+    let server = Server::start();
+    let plain = Reply::stream().header("Content-Type", "text/plain");
+    server.otherwise(plain.event("x").stall());
+    let url = server.url("/");
+    assert_eq!(Running::follow([&*url, "--no-reconnect"]).end().0, 3);
+    let args = [&*url, "--any-content-type", "--count", "1"];
+    assert_eq!(Running::follow(args).end().0, 0);
+}
+
+#[test]
 fn the_version_of_http_is_chosen() {
     assert_eq!(asked(&["--http1.1"]).version, "HTTP/1.1");
     let server = Server::start();
     // It begins with "PRI * HTTP/2.0", which this server doesn't understand.
-    let follower = Running::follow([&*server.url("/"), "--http2", "--no-reconnect"]);
+    let follower = Running::follow([
+        &*server.url("/"),
+        "--http2-prior-knowledge",
+        "--no-reconnect",
+    ]);
     assert_ne!(follower.end().0, 4);
     assert_eq!(server.request_count(), 0);
-    assert!(refused(&["--http2", "--http1.1"]).contains("cannot be used with"));
+    // The last one counts, as in curl.
+    let options = ["--http2-prior-knowledge", "--http2", "--http1.1"];
+    assert_eq!(asked(&options).version, "HTTP/1.1");
 }
 
 #[test]

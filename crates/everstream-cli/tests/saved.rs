@@ -47,18 +47,24 @@ fn a_saved_body_is_read_as_from_its_server() {
     let server = Server::start();
     server.otherwise(Reply::stream().send(BODY).end());
     for options in [
-        &["-o", "data"][..],
-        &["-o", "raw"],
-        &["-o", "raw", "--comments"],
-        &["-j"],
-        &["--event", "price", "-o", "data"],
-        &["--grep", "2", "-o", "data"],
+        &["--format", "data"][..],
+        &["--format", "raw"],
+        &["--format", "raw", "--comments"],
+        &["--join-output"],
+        &["--event", "price", "--format", "data"],
+        &["--grep", "2", "--format", "data"],
         &["--jq", ".n"],
         &["--jq", "{n, $id}"],
-        &["--count", "1", "-o", "data"],
-        &["--until", r#"{"n": 2}"#, "-o", "data"],
-        &["--until-type", "price", "-o", "data"],
-        &["--until-type", "price", "--until-exclusive", "-o", "data"],
+        &["--count", "1", "--format", "data"],
+        &["--until", r#"{"n": 2}"#, "--format", "data"],
+        &["--until-type", "price", "--format", "data"],
+        &[
+            "--until-type",
+            "price",
+            "--until-exclusive",
+            "--format",
+            "data",
+        ],
         &["--exec", "cat"],
     ] {
         let url = server.url("/");
@@ -76,14 +82,45 @@ fn a_saved_body_is_read_as_from_its_server() {
     }
     assert_eq!(piped(BODY, &[]).0, 0);
     assert_eq!(
-        read(file, &["-o", "raw", "--comments"]).1.as_bytes()[..8],
+        read(file, &["--format", "raw", "--comments"]).1.as_bytes()[..8],
         *b": hi\n:)\n"
     );
 }
 
 #[test]
+fn options_of_reading_and_of_the_output_hold_for_a_saved_body() {
+    let folder = Folder::new("saved_options");
+    let file = folder.file("body", "data: abcdefgh\n\n");
+    let file = file.to_str().unwrap();
+    let (code, _, news) = read(file, &["--max-event-size", "5"]);
+    assert_eq!(code, 1, "{news}");
+    assert!(
+        news.contains("--max-event-size accepts larger events"),
+        "{news}"
+    );
+    // Nothing proves that it is complete.
+    let unfinished = piped("data: a\n", &["--dispatch-unfinished"]);
+    assert_eq!((unfinished.0, &*unfinished.1), (0, ""));
+    // There is no head to include.
+    let data = ["-i", "--format", "data"];
+    let options = [&data[..], &["--max-event-size", "1k"]].concat();
+    assert_eq!(read(file, &options).1, "abcdefgh\n");
+    assert_eq!(
+        read("--url", &[&[file], &data[..]].concat()).1,
+        "abcdefgh\n"
+    );
+    let out = folder.path("out");
+    let (code, written, news) = read(file, &["-o", out.to_str().unwrap(), "--format", "data"]);
+    assert_eq!((code, &*written), (0, ""), "{news}");
+    assert_eq!(std::fs::read_to_string(out).unwrap(), "abcdefgh\n");
+}
+
+#[test]
 fn a_saved_body_that_ends_early_is_said_to() {
-    let (code, written, news) = piped("data: a\n\ndata: b\n", &["--until", "b", "-o", "data"]);
+    let (code, written, news) = piped(
+        "data: a\n\ndata: b\n",
+        &["--until", "b", "--format", "data"],
+    );
     assert_eq!((code, &*written), (8, "a\n"), "{news}");
     assert!(
         news.contains("discarded an unfinished event of 8 bytes"),
@@ -135,7 +172,7 @@ fn what_can_not_be_read_is_named_as_it_was_given() {
 #[cfg(unix)]
 #[test]
 fn a_silent_input_can_be_interrupted() {
-    let mut command = everstream(["-", "-o", "data"]);
+    let mut command = everstream(["-", "--format", "data"]);
     command.stdin(Stdio::piped());
     let mut reader = Running::start(command);
     let mut input = reader.stdin();
@@ -159,7 +196,7 @@ fn a_file_is_what_exists_and_has_no_scheme() {
     let folder = Folder::new("saved-names");
     let port_file = "localhost:1";
     folder.file(port_file, "data: from the file\n\n");
-    let mut command = everstream([port_file, "-o", "data"]);
+    let mut command = everstream([port_file, "--format", "data"]);
     let output = command.current_dir(folder.path("")).output().unwrap();
     assert_eq!(output.stdout, b"from the file\n");
     std::fs::create_dir_all(folder.path("http:")).unwrap();
@@ -196,6 +233,6 @@ fn a_recording_is_to_be_replayed() {
     assert!(news.contains(&hint), "{news}");
     let replay = Running::follow(["replay", file]);
     let url = replay.out.wait_for(1).remove(0);
-    let (code, written, news) = read(&url, &["--count", "1", "-o", "data"]);
+    let (code, written, news) = read(&url, &["--count", "1", "--format", "data"]);
     assert_eq!((code, &*written), (0, "x\n"), "{news}");
 }

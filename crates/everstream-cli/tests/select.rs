@@ -18,7 +18,7 @@ fn run(reply: Reply, options: &[&str]) -> (i32, Vec<String>, String) {
     server.enqueue(reply);
     server.otherwise(Reply::status(204));
     let url = server.url("/");
-    let args = [&*url, "-o", "data", "--retry-delay", "0"];
+    let args = [&*url, "--format", "data", "--retry-delay", "1ms"];
     let mut follower = Running::follow(args.into_iter().chain(options.iter().copied()));
     let code = follower.wait().code().unwrap();
     (code, follower.out.all(), follower.err.all().join("\n"))
@@ -72,7 +72,7 @@ fn a_jq_program_takes_data_apart() {
     // A text is itself with this form, and JSON with others.
     assert_eq!(written(&["--jq", ".symbol? // empty"]), ["A", "B"]);
     assert_eq!(
-        written(&["--jq", ".symbol? // empty", "-o", "json"]),
+        written(&["--jq", ".symbol? // empty", "--format", "json"]),
         ["\"A\"", "\"B\""]
     );
 }
@@ -191,9 +191,9 @@ fn an_event_that_came_before_is_left_out() {
             .event_with_id("3", "c")
             .stall(),
     );
-    let options = ["-o", "data", "--skip-duplicates", "--count", "4"];
+    let options = ["--format", "data", "--skip-duplicates", "--count", "4"];
     let url = server.url("/");
-    let args = [&*url, "--last-event-id", "1", "--retry-delay", "0"];
+    let args = [&*url, "--last-event-id", "1", "--retry-delay", "1ms"];
     let mut follower = Running::follow(args.into_iter().chain(options));
     assert_eq!(follower.wait().code(), Some(0));
     assert_eq!(follower.out.all(), ["b", "no id", "no id", "c"]);

@@ -77,7 +77,7 @@ fn every_client_gets_what_is_kept_and_what_comes() {
 #[test]
 fn clients_resume_after_the_id_that_they_have() {
     let (server, mut stdin, url) = serve(&["--history", "2"]);
-    let follower = follow(&url, &["--output", "raw"]);
+    let follower = follow(&url, &["--format", "raw"]);
     for (line, count) in [("one", 3), ("two", 6), ("three", 9)] {
         writeln!(stdin, "{line}").unwrap();
         follower.out.wait_for(count);

@@ -163,7 +163,7 @@ fn a_server_can_not_control_the_terminal() {
                 ))
                 .event("tab\tstays"),
         );
-        let rest = format!("--output {form} 2>/dev/null");
+        let rest = format!("--format {form} 2>/dev/null");
         let (shown, _) = on_a_terminal(&server, &rest, &[("NO_COLOR", "1")]);
         let controls: Vec<char> = shown
             .chars()
@@ -216,7 +216,7 @@ fn the_status_line_is_drawn_four_times_a_second_at_most() {
     let server = Server::start();
     server.otherwise(Reply::stream().send_forever("data: x\n\n"));
     let begin = Instant::now();
-    let (shown, code) = on_a_terminal(&server, "--duration 1s --output data", &[("NO_COLOR", "1")]);
+    let (shown, code) = on_a_terminal(&server, "--duration 1s --format data", &[("NO_COLOR", "1")]);
     let seconds = begin.elapsed().as_secs_f64();
     assert_eq!(code, Some(0));
     let events = shown.lines().filter(|line| line.ends_with('x')).count();
@@ -250,7 +250,7 @@ fn the_status_line_is_never_mixed_into_output() {
     assert_eq!(written.lines().count(), 1, "{written:?}");
 
     // What reads a pipe may write to this terminal.
-    for rest in ["| cat", "2>/dev/null", "--quiet"] {
+    for rest in ["| cat", "2>/dev/null", "--quiet", "--no-progress-meter"] {
         let server = serve(Reply::stream().event("x"));
         let (shown, _) = on_a_terminal(&server, rest, &[]);
         assert!(shown.contains('x'), "{rest}: {shown:?}");
@@ -399,7 +399,7 @@ fn joined_text_is_left_alone_and_its_line_is_ended() {
             .drop_connection(),
     );
     server.otherwise(Reply::stream().event(" blue.").event("[DONE]").stall());
-    let (shown, code) = on_a_terminal(&server, "-j --until '[DONE]'", &[("NO_COLOR", "1")]);
+    let (shown, code) = on_a_terminal(&server, "--join --until '[DONE]'", &[("NO_COLOR", "1")]);
     assert_eq!(code, Some(0), "{shown:?}");
     assert!(
         shown.contains("\nThe sky is\neverstream: the server closed the connection mid-response; "),
@@ -412,7 +412,7 @@ fn joined_text_is_left_alone_and_its_line_is_ended() {
     assert!(!shown.contains(ERASE), "{shown:?}");
     // Nor does the prompt of the shell.
     let server = serve(Reply::stream().event("a").event("b"));
-    let (shown, _) = on_a_terminal(&server, "-j --quiet; echo prompt", &[]);
+    let (shown, _) = on_a_terminal(&server, "--join --quiet; echo prompt", &[]);
     assert_eq!(shown, "ab\nprompt\n");
 }
 

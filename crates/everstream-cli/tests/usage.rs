@@ -172,7 +172,7 @@ fn two_urls_are_one_too_many() {
     for args in [
         &[a, b][..],
         &[a, a],
-        &["-q", a, b],
+        &["-s", a, b],
         &["follow", a, b],
         &[a, "--count", "1", b],
     ] {

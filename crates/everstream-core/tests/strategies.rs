@@ -395,10 +395,14 @@ fn reconnect_continues_on_the_statuses_that_it_is_told() {
     let mut strategy = reconnect()
         .or_on_status(TRANSIENT_STATUSES)
         .or_on_status([418]);
-    for code in [408, 418, 425, 429, 500, 502, 503, 504] {
+    let transient = [408, 425, 429, 500, 502, 503, 504];
+    let of_proxies = [520, 521, 522, 523, 524, 529];
+    for code in [418].into_iter().chain(transient).chain(of_proxies) {
         assert_eq!(apply(&mut strategy, &status(code)), Verdict::Continue);
     }
-    for code in [204, 301, 400, 401, 403, 404, 501, 505] {
+    for code in [
+        204, 301, 400, 401, 403, 404, 501, 505, 519, 525, 526, 528, 530,
+    ] {
         assert_eq!(apply(&mut strategy, &status(code)), Verdict::Fail);
     }
     // A status is what counts, not where else its number stands.

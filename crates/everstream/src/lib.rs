@@ -108,7 +108,7 @@ mod trace;
 pub use builder::Builder;
 pub use client::{All, Events, IntoActions, IntoEvents, SseClient};
 #[cfg(feature = "http")]
-pub use connect::{Attempt, Http, HttpVersion, parse_retry_after};
+pub use connect::{AddressFamily, Attempt, Http, HttpVersion, parse_retry_after};
 pub use connect::{
     ClientContext, ConnectFn, ConnectFuture, ConnectRequest, ConnectStrategy, Connection,
     ConnectionClient, IntoConnectStrategy, connect_fn,

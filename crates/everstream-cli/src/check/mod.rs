@@ -15,6 +15,7 @@ mod probe;
 mod show;
 
 use std::io::{self, Write};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
@@ -24,6 +25,7 @@ use tokio::sync::watch;
 use crate::duration;
 use crate::exit::Exit;
 use crate::explain::seconds;
+use crate::output::Output;
 use crate::report::{self, Problem};
 use crate::request::{RequestArgs, bad_setting};
 use crate::server::{ORIGIN_HINT, is_origin};
@@ -38,17 +40,12 @@ const DEFAULT_ORIGIN: &str = "https://origin.example";
 #[derive(Debug, Args)]
 pub(crate) struct CheckArgs {
     #[command(flatten)]
-    request: RequestArgs,
+    pub(crate) request: RequestArgs,
 
     /// Watch the stream for so long; Ctrl-C and SIGTERM end it earlier. To see silences that proxies don't
     /// stand, it takes more than a minute.
     #[arg(long, value_name = "TIME", value_parser = duration::parse, default_value = "20s", help_heading = "Examining")]
     duration: Duration,
-
-    /// Take no longer than this for all of it; what isn't examined by then is reported as not
-    /// seen. Default: half a minute more than --duration.
-    #[arg(long, value_name = "TIME", value_parser = duration::parse, help_heading = "Examining")]
-    max_time: Option<Duration>,
 
     /// Watch the stream for so many events at most.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), help_heading = "Examining")]
@@ -61,17 +58,26 @@ pub(crate) struct CheckArgs {
 
     /// How the report is written.
     #[arg(
-        short = 'o',
         long,
         value_enum,
         value_name = "FORM",
         default_value = "text",
         help_heading = "Output"
     )]
-    output: Form,
+    format: Form,
+
+    /// Write the report to this file; `-` is standard output.
+    #[arg(short, long, value_name = "FILE", help_heading = "Output")]
+    output: Option<PathBuf>,
 
     /// Only warnings and failures, and no news of what is going on.
-    #[arg(short, long, conflicts_with = "verbose", help_heading = "Output")]
+    #[arg(
+        short = 's',
+        long,
+        visible_alias = "silent",
+        conflicts_with = "verbose",
+        help_heading = "Output"
+    )]
     quiet: bool,
 
     /// Also what couldn't be said, and why.
@@ -93,7 +99,7 @@ const FOR_THE_REST: Duration = Duration::from_secs(30);
 impl CheckArgs {
     fn max_time(&self) -> Duration {
         let default = self.duration.saturating_add(FOR_THE_REST);
-        self.max_time.unwrap_or(default)
+        self.request.max_time().unwrap_or(default)
     }
 
     fn origin(&self) -> &str {
@@ -106,8 +112,8 @@ pub(crate) fn run(args: &CheckArgs) -> Exit {
         report::be_quiet();
     }
     match prepare(args) {
-        Ok((prober, stop)) => match watch_signals(args.max_time(), stop) {
-            Ok(()) => crate::block_on(check(prober)),
+        Ok((prober, stop, out)) => match watch_signals(args.max_time(), stop) {
+            Ok(()) => crate::block_on(check(prober, out)),
             Err(error) => {
                 report::error("signals can't be watched", Some(&error));
                 Exit::Failed
@@ -117,8 +123,11 @@ pub(crate) fn run(args: &CheckArgs) -> Exit {
     }
 }
 
+/// What asks the server, what ends it, and where the report goes.
+type Prepared<'a> = (Prober<'a>, watch::Sender<Option<Stop>>, Output);
+
 /// All that can be wrong with the command line is found here.
-fn prepare(args: &CheckArgs) -> Result<(Prober<'_>, watch::Sender<Option<Stop>>), Problem> {
+fn prepare(args: &CheckArgs) -> Result<Prepared<'_>, Problem> {
     let origin = args.origin();
     if !is_origin(origin) && origin != "null" {
         let problem = Problem::new(format!("--origin {:?} is no origin", RedactedUrl(origin)));
@@ -132,7 +141,7 @@ fn prepare(args: &CheckArgs) -> Result<(Prober<'_>, watch::Sender<Option<Stop>>)
         stop,
     };
     match prober.http.create_client(ClientContext::default()) {
-        Ok(_) => Ok((prober, ask)),
+        Ok(_) => Ok((prober, ask, Output::open(args.output.as_deref())?)),
         Err(error) => Err(bad_setting("checked", &args.request.url, &error)),
     }
 }
@@ -150,19 +159,20 @@ fn watch_signals(limit: Duration, stop: watch::Sender<Option<Stop>>) -> io::Resu
     })
 }
 
-async fn check(prober: Prober<'_>) -> Exit {
+async fn check(prober: Prober<'_>, mut out: Output) -> Exit {
     let args = prober.args;
     let observed = prober.observe().await;
     if matches!(*prober.stop.borrow(), Some(Stop::OutOfTime)) {
         let limit = seconds(args.max_time());
         report::news(&format!("{limit} have passed: the rest isn't examined"));
     }
-    let report = Report::new(&args.request.url, &observed);
-    let text = match args.output {
+    // It could be made before.
+    let url = args.request.full_url(&args.request.url);
+    let report = Report::new(url.as_deref().unwrap_or(&args.request.url), &observed);
+    let text = match args.format {
         Form::Text => report.text(args.quiet, args.verbose),
         Form::Json => report.json(),
     };
-    let mut out = io::stdout();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Ok(()) => exit(&observed, &report),
         // Whoever reads has enough.

@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use everstream::error_strategy::TRANSIENT_STATUSES;
 use everstream::{Error, ErrorResponse, Failure, FailureKind, Fault};
 
 use super::answer;
@@ -11,9 +12,6 @@ use crate::reconnect::ReconnectArgs;
 use crate::request::RequestArgs;
 use crate::source::Saved;
 use crate::until::UntilArgs;
-
-/// Why it didn't connect again.
-pub(super) const AGAIN: &str = "--no-reconnect keeps it from connecting again";
 
 /// What was asked for, which decides on what helps.
 #[derive(Clone, Copy)]
@@ -58,6 +56,11 @@ impl<'a> Asked<'a> {
         self.until.and_then(UntilArgs::describe)
     }
 
+    /// Why it didn't connect again.
+    pub(super) fn again(&self) -> String {
+        format!("{} keeps it from connecting again", self.reconnect.once())
+    }
+
     /// What sends the request again, or resumes its stream.
     pub(super) fn not_repeated(&self) -> &'static str {
         match (self.reconnect.resume_get, self.last_event_id) {
@@ -75,14 +78,14 @@ impl<'a> Asked<'a> {
 
     pub(super) fn hint(&self, error: &Error) -> Option<String> {
         let fault = error.fault()?;
-        if self.saved.is_some() {
+        if self.saved.is_some() && !matches!(fault, Fault::TooLarge(_)) {
             return None;
         }
         // It was offered in TLS, or the response was no HTTP/2.
         let kind = fault.failure().map(Failure::kind);
         let no_http2 = matches!(kind, Some(FailureKind::Malformed | FailureKind::Tls));
         if no_http2 && self.request.is_http2_only() {
-            return Some("leave --http2 out: HTTP/1.1 is used then".to_owned());
+            return Some("leave --http2-prior-knowledge out: HTTP/1.1 is used then".to_owned());
         }
         if let Some(response) = fault.response() {
             return self.about_response(fault, response);
@@ -166,19 +169,18 @@ impl<'a> Asked<'a> {
     }
 
     fn is_transient(&self, status: u16) -> bool {
-        // Not those that say what the server can't do.
-        matches!(status, 408 | 425 | 429 | 500 | 502..=504 | 506..=509 | 512..=599)
-            || self.reconnect.statuses().contains(&status)
+        TRANSIENT_STATUSES.contains(&status) || self.reconnect.statuses().contains(&status)
     }
 
     /// What tries again after such a status.
     fn about_outage(&self, response: &ErrorResponse) -> Option<String> {
         let repeats = self.request.is_safe() || self.reconnect.repeat_unsafe || self.resumed();
         let retried = self.reconnect.statuses().contains(&response.status);
+        let once = self.reconnect.once();
         let how = match (self.reconnect.no_reconnect, repeats) {
-            (true, true) => "without --no-reconnect it is tried again".to_owned(),
+            (true, true) => format!("without {once} it is tried again"),
             (true, false) => {
-                "--repeat-unsafe instead of --no-reconnect sends the request again".to_owned()
+                format!("--repeat-unsafe instead of {once} sends the request again")
             }
             (false, true) if retried => format!("{} tries for longer", self.longer()?),
             (false, false) if retried => "--repeat-unsafe sends the request again".to_owned(),
@@ -220,10 +222,11 @@ impl<'a> Asked<'a> {
         }
         match error {
             Error::NotRepeated(_) => Some(self.not_repeated().to_owned()),
-            _ if self.reconnect.no_reconnect && is_safe => Some(AGAIN.to_owned()),
-            _ if self.reconnect.no_reconnect => {
-                Some("--repeat-unsafe instead of --no-reconnect sends the request again".to_owned())
-            }
+            _ if self.reconnect.no_reconnect && is_safe => Some(self.again()),
+            _ if self.reconnect.no_reconnect => Some(format!(
+                "--repeat-unsafe instead of {} sends the request again",
+                self.reconnect.once()
+            )),
             _ => Some(format!(
                 "{} tries for longer; everstream check examines the server",
                 self.longer()?
@@ -234,6 +237,7 @@ impl<'a> Asked<'a> {
     /// The stream ended cleanly without the event of `--until`.
     fn about_a_missing_event(&self, one_shot: bool) -> Option<String> {
         let option = self.until.and_then(UntilArgs::option)?;
+        let once = self.reconnect.once();
         let no_such_event = "if this server ends its streams without such an event";
         Some(match (self.reconnect.no_reconnect, one_shot) {
             (true, true) => format!(
@@ -241,7 +245,7 @@ impl<'a> Asked<'a> {
                  command asks for another"
             ),
             (true, false) => format!(
-                "{no_such_event}, leave {option} out; otherwise leave --no-reconnect out, and it \
+                "{no_such_event}, leave {option} out; otherwise leave {once} out, and it \
                  connects again"
             ),
             (false, _) => format!(
@@ -275,16 +279,17 @@ impl<'a> Asked<'a> {
 
     /// The proxy wants other credentials, perhaps of a kind that isn't supported.
     fn about_proxy(&self, unsupported: bool) -> Option<String> {
-        Some(match (unsupported, self.request.has_proxy_credentials()) {
+        Some(match (unsupported, self.request.proxy_credentials_option()) {
             (true, _) => {
                 "run a local proxy that can do this, such as cntlm, and name it with -x".to_owned()
             }
-            (false, true) => {
+            (false, Some("-x")) => {
                 "check user and password in -x: special characters in them are percent-encoded, @ \
                  is %40"
                     .to_owned()
             }
-            (false, false) => {
+            (false, Some(option)) => format!("check user and password of {option}"),
+            (false, None) => {
                 "give the proxy credentials: -x http://USER:PASSWORD@HOST:PORT".to_owned()
             }
         })
@@ -311,7 +316,9 @@ pub(crate) fn hint(fault: &Fault) -> Option<&'static str> {
             "the server was silent for longer than --read-timeout, or the connection is dead: a \
              longer --read-timeout waits longer",
         ),
-        Fault::TooLarge(_) => Some("this is more than an event stream holds; check the URL"),
+        Fault::TooLarge(_) => Some(
+            "check that the URL is that of an event stream; --max-event-size accepts larger events",
+        ),
         _ => None,
     }
 }

@@ -6,7 +6,7 @@ use crate::exit::Exit;
 use crate::explain;
 use crate::report;
 use crate::source::Saved;
-use crate::stop::OUT_OF_TIME;
+use crate::stop::{MAX_TIME, OUT_OF_TIME};
 
 impl Follower<'_> {
     /// What has ended, in a message.
@@ -50,6 +50,10 @@ impl Follower<'_> {
         }
         match self.stop.asked() {
             Some(OUT_OF_TIME) => return self.out_of_time(),
+            Some(MAX_TIME) => {
+                explain::max_time(self.selected);
+                return End::Told(Exit::TimedOut);
+            }
             Some(by) => return End::Asked(by),
             None => {}
         }

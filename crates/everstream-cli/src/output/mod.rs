@@ -5,21 +5,27 @@
 //! | `pretty.rs` | for people |
 //! | `ndjson.rs` | for programs |
 //! | `json.rs` | data that is JSON |
+//! | `file.rs` | standard output, or the file of `--output` |
 
+mod file;
 mod json;
 mod ndjson;
 mod pretty;
 
 use std::borrow::Cow;
-use std::io::{self, IsTerminal, Stdout, Write};
+use std::io::{self, IsTerminal, Write};
+use std::path::PathBuf;
 use std::time::SystemTime;
 
 use clap::{Args, ValueEnum};
-use everstream::{Encoder, Event};
+use everstream::{Encoder, Event, Headers, Start};
 
+pub(crate) use file::Output;
+use file::is_stdout;
 pub(crate) use json::{harmless, is_json};
 use pretty::Style;
 
+use crate::report::Problem;
 use crate::terminal::{self, colours, width};
 use crate::visible::visible_lines;
 
@@ -27,13 +33,26 @@ use crate::visible::visible_lines;
 #[command(next_help_heading = "Output")]
 pub(crate) struct OutputArgs {
     /// How events are written. Default: pretty on a terminal, json otherwise.
-    #[arg(short = 'o', long, value_enum, value_name = "FORM")]
-    output: Option<Form>,
+    #[arg(long, value_enum, value_name = "FORM")]
+    format: Option<Form>,
+
+    /// Write to this file instead of standard output. One that exists is written over, from the first
+    /// event on.
+    #[arg(short, long, value_name = "FILE", conflicts_with = "exec")]
+    output: Option<PathBuf>,
 
     /// As data, without line ends between events or results of --jq: text that comes in pieces is
-    /// put together.
-    #[arg(short, long = "join-output", visible_alias = "join", conflicts_with_all = ["output", "exec"])]
+    /// put together. With --jq: -j, as in jq.
+    #[arg(long = "join-output", visible_alias = "join", conflicts_with_all = ["format", "exec"])]
     join: bool,
+
+    /// The same, with --jq.
+    #[arg(short = 'j', hide = true, conflicts_with_all = ["format", "exec"])]
+    pub(crate) jq_join: bool,
+
+    /// Write the status and the headers of each response too, before its events.
+    #[arg(short, long, conflicts_with_all = ["join", "jq_join", "exec"])]
+    pub(crate) include: bool,
 
     /// With json: data that is JSON is nested as such; other data stays a string.
     #[arg(long)]
@@ -49,28 +68,41 @@ pub(crate) struct OutputArgs {
 
     /// Only errors on standard error: no news of the connection, no status line.
     #[arg(
-        short,
-        short_alias = 's',
+        short = 's',
         long,
-        alias = "silent",
+        visible_alias = "silent",
         conflicts_with = "verbose"
     )]
     pub(crate) quiet: bool,
+
+    /// No status line.
+    #[arg(long)]
+    no_progress_meter: bool,
 
     /// Also what the server answered: its status and headers, and all of a response that isn't a
     /// stream.
     #[arg(short, long)]
     pub(crate) verbose: bool,
-
-    /// Nothing is kept back anyway; for hands that are used to curl.
-    #[arg(short = 'N', long, hide = true)]
-    no_buffer: bool,
 }
 
 impl OutputArgs {
+    /// Whether there is to be no status line.
+    pub(crate) fn has_no_status(&self) -> bool {
+        self.quiet || self.no_progress_meter || self.leaves_lines_open()
+    }
+
     /// Whether nothing may be drawn over the last line of the terminal.
-    pub(crate) fn leaves_lines_open(&self) -> bool {
-        self.join && io::stdout().is_terminal()
+    fn leaves_lines_open(&self) -> bool {
+        self.joins() && self.is_stdout() && io::stdout().is_terminal()
+    }
+
+    /// Whether events go to standard output.
+    pub(crate) fn is_stdout(&self) -> bool {
+        is_stdout(self.output.as_deref())
+    }
+
+    fn joins(&self) -> bool {
+        self.join || self.jq_join
     }
 }
 
@@ -88,7 +120,7 @@ enum Form {
 
 /// Writes events, each of them flushed.
 pub(crate) struct Printer {
-    out: Stdout,
+    out: Output,
     form: Form,
     terminal: bool,
     colours: bool,
@@ -102,14 +134,14 @@ pub(crate) struct Printer {
 }
 
 impl Printer {
-    pub(crate) fn new(args: &OutputArgs) -> Printer {
-        let out = io::stdout();
-        let terminal = out.is_terminal();
+    pub(crate) fn new(args: &OutputArgs) -> Result<Printer, Problem> {
+        let out = Output::open(args.output.as_deref())?;
+        let terminal = args.is_stdout() && io::stdout().is_terminal();
         let default = if terminal { Form::Pretty } else { Form::Json };
-        Printer {
-            form: match args.join {
+        Ok(Printer {
+            form: match args.joins() {
                 true => Form::Data,
-                false => args.output.unwrap_or(default),
+                false => args.format.unwrap_or(default),
             },
             out,
             terminal,
@@ -117,9 +149,28 @@ impl Printer {
             full: args.full,
             json_data: args.json_data,
             comments: args.comments,
-            join: args.join,
+            join: args.joins(),
             buffer: String::new(),
+        })
+    }
+
+    /// The head of a response, for `--include`.
+    pub(crate) fn head(&mut self, start: &Start, time: SystemTime) -> io::Result<()> {
+        let Some(status) = start.status else {
+            // A saved body has neither.
+            return Ok(());
+        };
+        let headers: Vec<(&str, &str)> = start.headers.iter().flat_map(Headers::iter).collect();
+        if self.form == Form::Json {
+            ndjson::response(&mut self.buffer, status, &headers, time);
+            return self.flush();
         }
+        let mut head = format!("HTTP {status}\n");
+        for (name, value) in headers {
+            head += &format!("{name}: {value}\n");
+        }
+        text(&mut self.buffer, &head, self.terminal, false);
+        self.flush()
     }
 
     pub(crate) fn event(&mut self, event: &Event, time: SystemTime) -> io::Result<()> {

@@ -29,6 +29,20 @@ pub(super) fn comment(out: &mut String, text: &str, time: SystemTime) {
     end(out, time);
 }
 
+/// The head of a response; headers as pairs, because names may be repeated.
+pub(super) fn response(out: &mut String, status: u16, headers: &[(&str, &str)], time: SystemTime) {
+    out.push_str(&format!("{{\"status\":{status},\"headers\":["));
+    for (index, (name, value)) in headers.iter().enumerate() {
+        out.push_str(if index == 0 { "[" } else { ",[" });
+        write_text(out, Some(name));
+        out.push(',');
+        write_text(out, Some(value));
+        out.push(']');
+    }
+    out.push(']');
+    end(out, time);
+}
+
 fn end(out: &mut String, time: SystemTime) {
     out.push_str(",\"time\":\"");
     out.push_str(&super::rfc3339(time));

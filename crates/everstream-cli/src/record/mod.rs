@@ -23,14 +23,14 @@ use crate::recording::{Entry, Reader, Writer};
 use crate::report::{self, Problem};
 use crate::request::{RequestArgs, bad_setting};
 use crate::status::Status;
-use crate::stop::{Limits, READER_GONE, Stop};
+use crate::stop::{Deadline, Limits, MAX_TIME, OUT_OF_TIME, READER_GONE, Stop};
 use crate::terminal;
 use tap::Tap;
 
 #[derive(Debug, Args)]
 pub(crate) struct RecordArgs {
     #[command(flatten)]
-    request: RequestArgs,
+    pub(crate) request: RequestArgs,
 
     /// Where to record; `-` is standard output. A file that exists is refused.
     #[arg(value_name = "FILE", help_heading = "Arguments")]
@@ -63,7 +63,13 @@ pub(crate) struct RecordArgs {
     duration: Option<Duration>,
 
     /// Only errors on standard error: no news of the connection, no status line.
-    #[arg(short, long, help_heading = "Recording", conflicts_with = "verbose")]
+    #[arg(
+        short = 's',
+        long,
+        visible_alias = "silent",
+        help_heading = "Recording",
+        conflicts_with = "verbose"
+    )]
     quiet: bool,
 
     /// Also what the server answered: its status and headers, and all of a response that isn't a
@@ -72,7 +78,7 @@ pub(crate) struct RecordArgs {
     verbose: bool,
 
     #[command(flatten)]
-    reconnect: ReconnectArgs,
+    pub(crate) reconnect: ReconnectArgs,
 }
 
 pub(crate) fn run(args: &RecordArgs) -> Exit {
@@ -91,13 +97,14 @@ fn prepare(args: &RecordArgs) -> Result<(SseClient, Recorder<'_>), Problem> {
     client(args, http.clone(), None)?;
     let writer = open(args)?;
     let client = client(args, http, Some(writer.clone()))?;
-    let deadline = args
-        .duration
-        .and_then(|time| Instant::now().checked_add(time));
+    let deadlines = [
+        Deadline::new(args.duration, OUT_OF_TIME, Exit::Done),
+        Deadline::new(args.request.max_time(), MAX_TIME, Exit::TimedOut),
+    ];
     let recorder = Recorder {
         args,
         writer,
-        deadline,
+        deadline: Deadline::first(deadlines),
         status: Status::new(args.quiet),
         stop: Stop::default(),
         events: 0,
@@ -209,7 +216,7 @@ impl Write for Unbuffered {
 struct Recorder<'a> {
     args: &'a RecordArgs,
     writer: Writer,
-    deadline: Option<Instant>,
+    deadline: Option<Deadline>,
     status: Option<Status>,
     stop: Stop,
     events: u64,
@@ -285,11 +292,14 @@ impl Recorder<'_> {
             if let Some(status) = &mut self.status {
                 status.draw(client.silence());
             }
-            if self.deadline.is_some_and(|time| Instant::now() >= time) {
-                return self.out_of_time();
+            if let Some(over) = self.deadline.filter(|over| Instant::now() >= over.at) {
+                return self.out_of_time(over.by);
             }
             let due = self.status.as_ref().map(Status::due);
-            let alarm = [due, self.deadline].into_iter().flatten().min();
+            let alarm = [due, self.deadline.map(|over| over.at)]
+                .into_iter()
+                .flatten()
+                .min();
             let action = tokio::select! {
                 biased;
                 action = client.next_action() => action,
@@ -348,9 +358,7 @@ impl Recorder<'_> {
             Action::End(end) => {
                 self.not_repeated = end.not_repeated;
                 self.disconnected(None, client);
-                if let Some(text) = explain::discarded(&end) {
-                    report::warning(&text);
-                }
+                explain::warn_of_discarded(&end, &self.asked());
             }
             _ => {}
         }
@@ -374,9 +382,13 @@ impl Recorder<'_> {
         }
     }
 
-    fn out_of_time(&self) -> End {
+    fn out_of_time(&self, by: &'static str) -> End {
+        if by == MAX_TIME {
+            explain::max_time(self.events);
+            return End::Told(Exit::TimedOut);
+        }
         let Some(count) = self.args.count else {
-            return End::Asked("--duration");
+            return End::Asked(OUT_OF_TIME);
         };
         let what = format!(
             "--duration has passed after {} of {count} events",

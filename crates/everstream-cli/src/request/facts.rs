@@ -1,19 +1,24 @@
 //! What is known of a request without sending it, for messages about its answer.
 
-use super::RequestArgs;
+use super::headers::{Header, Headers};
+use super::{RequestArgs, url};
 
 impl RequestArgs {
     /// The option that the request's credentials come from, if it has any.
     pub(crate) fn credentials_option(&self) -> Option<&'static str> {
         let in_url = || {
-            let authority = self.url.split_once("://").map(|(_, rest)| rest);
-            authority
-                .and_then(|rest| rest.split(['/', '?', '#']).next())
-                .is_some_and(|authority| authority.contains('@'))
+            let rest = match url::has_scheme(&self.url) {
+                true => self.url.split_once("://").map_or("", |(_, rest)| rest),
+                false => &self.url,
+            };
+            let authority = rest.split(['/', '?', '#']).next();
+            authority.is_some_and(|authority| authority.contains('@'))
         };
         match () {
             () if self.user.is_some() => Some("-u"),
+            () if self.oauth2_bearer.is_some() => Some("--oauth2-bearer"),
             () if self.bearer_env.is_some() => Some("--bearer-env"),
+            () if !self.bearer_command.is_empty() => Some("--bearer-command"),
             () if self.header("authorization").is_some() => Some("-H"),
             () if in_url() => Some("the URL"),
             () => None,
@@ -22,44 +27,27 @@ impl RequestArgs {
 
     /// The value of a header of `-H`. Standard input, which `-H @-` reads, can't be read again.
     pub(crate) fn header(&self, name: &str) -> Option<String> {
-        let lines = self.headers.iter().flat_map(|header| {
-            let text = match header.strip_prefix('@') {
-                None => header.clone(),
-                Some("-") => String::new(),
-                Some(file) => std::fs::read_to_string(file).unwrap_or_default(),
-            };
-            text.lines().map(str::to_owned).collect::<Vec<_>>()
+        let options = self.headers.iter().filter(|option| *option != "@-");
+        let headers = Headers::new(&options.cloned().collect::<Vec<_>>()).ok()?;
+        let values = headers.all().filter_map(|header| match header {
+            Header::Set(key, value) if key.eq_ignore_ascii_case(name) => Some(value.clone()),
+            _ => None,
         });
-        lines
-            .filter_map(|line| {
-                let (key, value) = line.split_once(':')?;
-                let is = key.trim().eq_ignore_ascii_case(name);
-                is.then(|| value.trim().to_owned())
-            })
-            .next_back()
+        values.last()
     }
 
     /// The body as JSON, if it is known and is JSON.
     pub(crate) fn json_body(&self) -> Option<serde_json::Value> {
-        let given = self.json.as_deref().or(self.data_binary.as_deref());
-        let given = given.or(match &*self.data {
-            [one] => Some(one),
-            _ => None,
-        })?;
-        let text = match given.strip_prefix('@') {
-            None => given.to_owned(),
-            Some("-") => return None,
-            Some(file) => std::fs::read_to_string(file).ok()?,
-        };
-        serde_json::from_str(&text).ok()
+        let (_, body) = self.body.made().ok()?.body.as_ref()?;
+        serde_json::from_slice(body).ok()
     }
 
-    /// Whether `-x` gives the proxy credentials.
-    pub(crate) fn has_proxy_credentials(&self) -> bool {
-        self.proxy.as_deref().is_some_and(|url| url.contains('@'))
+    /// The option with the credentials for the proxy, if there are any.
+    pub(crate) fn proxy_credentials_option(&self) -> Option<&'static str> {
+        self.route.credentials_option()
     }
 
     pub(crate) fn is_http2_only(&self) -> bool {
-        self.http2
+        self.route.is_http2_only()
     }
 }

@@ -55,7 +55,7 @@ pub(crate) struct ServerArgs {
     allow_origin: Vec<String>,
 
     /// Only errors on standard error.
-    #[arg(short, long)]
+    #[arg(short = 's', long, visible_alias = "silent")]
     pub(crate) quiet: bool,
 }
 

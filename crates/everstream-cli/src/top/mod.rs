@@ -33,6 +33,7 @@ use crate::explain;
 use crate::reconnect::ReconnectArgs;
 use crate::report::{self, Problem};
 use crate::request::{RequestArgs, bad_setting};
+use crate::stop::{Deadline, MAX_TIME};
 use crate::terminal::{colours, dumb_terminal};
 use draw::Look;
 use input::Input;
@@ -55,7 +56,7 @@ const TURN: u32 = 64;
 #[derive(Debug, Args)]
 pub(crate) struct TopArgs {
     #[command(flatten)]
-    request: RequestArgs,
+    pub(crate) request: RequestArgs,
 
     /// More streams. The options hold for all of them.
     #[arg(
@@ -66,52 +67,53 @@ pub(crate) struct TopArgs {
     )]
     more: Vec<String>,
 
-    /// Send -H, -u, --bearer-env, --cert and the body to all URLs, although their origins (scheme,
+    /// Send -H, -b, -u, tokens, --cert and the body to all URLs, although their origins (scheme,
     /// host and port) differ.
-    #[arg(long, help_heading = "Request (letters as in curl)")]
+    #[arg(long, help_heading = "Request (options as in curl)")]
     all_origins: bool,
 
     #[command(flatten)]
-    reconnect: ReconnectArgs,
+    pub(crate) reconnect: ReconnectArgs,
 }
 
 pub(crate) fn run(args: &TopArgs) -> Exit {
     match prepare(args) {
-        Ok(clients) => {
-            crate::block_on(async { LocalSet::new().run_until(watch(args, clients)).await })
+        Ok((urls, clients)) => {
+            crate::block_on(async { LocalSet::new().run_until(watch(args, urls, clients)).await })
         }
         Err(problem) => problem.tell(),
     }
 }
 
 impl TopArgs {
-    fn urls(&self) -> Vec<&str> {
-        let more = self.more.iter().map(String::as_str);
-        std::iter::once(self.request.url.as_str())
-            .chain(more)
+    fn urls(&self) -> Result<Vec<String>, Problem> {
+        std::iter::once(&self.request.url)
+            .chain(&self.more)
+            .map(|url| self.request.full_url(url))
             .collect()
     }
 }
 
 /// All that can be wrong with the command line is found here.
-fn prepare(args: &TopArgs) -> Result<Vec<SseClient>, Problem> {
+fn prepare(args: &TopArgs) -> Result<(Vec<String>, Vec<SseClient>), Problem> {
     if !io::stdout().is_terminal() || dumb_terminal() {
         return Err(Problem::new(
             "top draws on a terminal, and standard output isn't one that can",
         )
         .hint("`everstream follow URL` writes events to pipes and files too"));
     }
-    let urls = args.urls();
+    let urls = args.urls()?;
     if !args.all_origins {
         origins::check(&urls, &args.request.secrets())?;
     }
     let http = args.request.http()?;
-    let client = |url: &&str| {
-        client_builder(http.clone().set_url(*url), &args.request, &args.reconnect)?
+    let client = |url: &String| {
+        client_builder(http.clone().set_url(url), &args.request, &args.reconnect)?
             .build()
             .map_err(|error| bad_setting("followed", url, &error))
     };
-    urls.iter().map(client).collect()
+    let clients: Result<_, _> = urls.iter().map(client).collect();
+    Ok((urls, clients?))
 }
 
 /// What the streams and the display share, in one thread.
@@ -136,7 +138,7 @@ impl Shared {
     }
 }
 
-async fn watch(args: &TopArgs, clients: Vec<SseClient>) -> Exit {
+async fn watch(args: &TopArgs, urls: Vec<String>, clients: Vec<SseClient>) -> Exit {
     let (inputs, mut input) = mpsc::channel(KEYS);
     let screen = input::watch_signals(inputs.clone()).and_then(|()| {
         let screen = Screen::take()?;
@@ -153,7 +155,7 @@ async fn watch(args: &TopArgs, clients: Vec<SseClient>) -> Exit {
     };
     let shared = Rc::new(Shared {
         begin: Instant::now(),
-        streams: RefCell::new(args.urls().into_iter().map(Stream::new).collect()),
+        streams: RefCell::new(urls.iter().map(|url| Stream::new(url)).collect()),
         changed: Cell::new(false),
         woken: Notify::new(),
     });
@@ -162,7 +164,16 @@ async fn watch(args: &TopArgs, clients: Vec<SseClient>) -> Exit {
         tasks.spawn_local(follow(client, index, shared.clone()));
     }
 
-    let ended = display(&mut screen, &shared, &mut input, &mut tasks).await;
+    let deadline = Deadline::new(args.request.max_time(), MAX_TIME, Exit::TimedOut);
+    let ended = tokio::select! {
+        ended = display(&mut screen, &shared, &mut input, &mut tasks) => ended,
+        () = sleep_until(deadline.map(|deadline| deadline.at)) => {
+            tasks.abort_all();
+            drop(screen);
+            explain::max_time(shared.streams.borrow().iter().map(|stream| stream.events).sum());
+            return Exit::TimedOut;
+        }
+    };
     tasks.abort_all();
     drop(screen);
     match ended {

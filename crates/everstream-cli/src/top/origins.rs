@@ -5,11 +5,11 @@ use url::{Origin, Url};
 use crate::report::Problem;
 
 /// Refuses to send what these options say to URLs of different origins.
-pub(super) fn check(urls: &[&str], options: &[&str]) -> Result<(), Problem> {
+pub(super) fn check(urls: &[impl AsRef<str>], options: &[&str]) -> Result<(), Problem> {
     // Those that can't be parsed are refused soon.
     let origins: Vec<Origin> = urls
         .iter()
-        .filter_map(|url| Url::parse(url).ok())
+        .filter_map(|url| Url::parse(url.as_ref()).ok())
         .map(|url| url.origin())
         .collect();
     let Some(other) = origins.iter().find(|origin| **origin != origins[0]) else {

@@ -60,7 +60,7 @@ struct Outcome {
 }
 
 fn run(url: &str, options: &[&str]) -> Outcome {
-    let args = ["check", url, "-o", "json"];
+    let args = ["check", url, "--format", "json"];
     let output = everstream(args.into_iter().chain(options.iter().copied()))
         .output()
         .unwrap();

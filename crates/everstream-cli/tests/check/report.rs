@@ -19,7 +19,7 @@ fn what_can_not_be_reached_or_used() {
     assert_eq!(outcome.with_level("fail"), ["reachable"]);
     assert!(outcome.observed("reachable").contains("refused"));
     for options in [
-        &["localhost:80/"][..],
+        &["ftp://localhost:80/"][..],
         &["http://localhost/", "--origin", "app.example"],
         &["http://localhost/", "--origin", "https://app.example/path"],
         &["http://localhost/", "--count", "0"],
@@ -50,7 +50,7 @@ fn no_secret_is_in_a_report() {
             "--count",
             "5",
             "-v",
-            "-o",
+            "--format",
             form,
             "-H",
             "X-Key: secret",
@@ -74,7 +74,7 @@ fn a_server_can_not_control_the_terminal() {
         )
     });
     for form in ["json", "text"] {
-        let args = ["check", &*server.url("/"), "--count", "5", "-o", form];
+        let args = ["check", &*server.url("/"), "--count", "5", "--format", form];
         let output = everstream(args).output().unwrap();
         let shown = String::from_utf8(output.stdout).unwrap();
         assert!(shown.contains("event-types"), "{shown}");
@@ -118,7 +118,14 @@ fn quiet_leaves_out_what_is_fine_and_verbose_adds_what_was_not_seen() {
 #[test]
 fn ctrl_c_ends_the_observation_and_the_report_comes() {
     let server = serve(good);
-    let args = ["check", &*server.url("/"), "--duration", "1h", "-o", "json"];
+    let args = [
+        "check",
+        &*server.url("/"),
+        "--duration",
+        "1h",
+        "--format",
+        "json",
+    ];
     let mut running = Running::follow(args);
     running.err.wait_for_text("watches the stream");
     running.signal("INT");

@@ -29,6 +29,25 @@ fn a_limit_of_attempts_that_was_reached_is_raised() {
         &server.url("/"),
         &[&quick[..], &["--max-attempts", "3"]].concat(),
     );
+    // The option is the one that was used.
+    fail();
+    fail();
+    let hint = "a larger --retry tries for longer; everstream check examines the server";
+    let options = [&quick[..], &["--retry", "1"]].concat();
+    let news = fails(&server.url("/"), &options, 8, hint);
+    assert!(news.contains("gave up because of --retry: "), "{news}");
+    fail();
+    fail();
+    works(&server.url("/"), &[&quick[..], &["--retry", "2"]].concat());
+    fail();
+    fails(
+        &server.url("/"),
+        &["--retry", "0"],
+        8,
+        "--retry 0 keeps it from connecting again",
+    );
+    fail();
+    works(&server.url("/"), &quick);
     // A setting that can't be right isn't blamed on the limit.
     let refused = answers(|_| false, Reply::status(404));
     let (_, news) = end(&refused.url("/"), &["--max-attempts", "1"]);
@@ -117,8 +136,8 @@ fn a_server_is_found() {
 #[test]
 fn a_server_without_http2_is_asked_without_it() {
     let server = answers(|_| true, Reply::status(404));
-    let hint = "leave --http2 out: HTTP/1.1 is used then";
-    let once = ["--http2", "--max-attempts", "1"];
+    let hint = "leave --http2-prior-knowledge out: HTTP/1.1 is used then";
+    let once = ["--http2-prior-knowledge", "--max-attempts", "1"];
     let (code, news) = end(&server.url("/"), &once);
     assert!([5, 8].contains(&code), "{news}");
     assert!(
@@ -213,6 +232,10 @@ fn a_proxy_is_given_the_credentials_that_it_wants() {
         let news = fails(&url, &["-k", "-x", &wrong], code, rejected);
         assert!(news.contains("407") && !news.contains("me:p"), "{news}");
         works(&url, &["-k", "-x", &right]);
+        let with = |user| ["-k", "-x", &*plain, "--proxy-user", user];
+        let rejected = "check user and password of --proxy-user";
+        fails(&url, &with("me:p"), code, rejected);
+        works(&url, &with("me:p@w"));
     }
     let hint = "run a local proxy that can do this, such as cntlm, and name it with -x";
     let windows = format!("http://{}", proxy(secret, "Negotiate", tls_addr));

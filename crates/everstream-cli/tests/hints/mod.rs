@@ -104,6 +104,12 @@ fn credentials_that_were_sent_are_the_ones_to_check() {
     assert_eq!(with_token("right").0, 0);
     fails(&url, &["-H", "authorization: Bearer x"], 6, &rejected("-H"));
     works(&url, &["-H", "authorization: Bearer right"]);
+    let oauth = "--oauth2-bearer";
+    fails(&url, &[oauth, "x"], 6, &rejected(oauth));
+    works(&url, &[oauth, "right"]);
+    let command = "--bearer-command";
+    fails(&url, &[command, "echo", "x", ";"], 6, &rejected(command));
+    works(&url, &[command, "echo", "right", ";"]);
     fails(&url, &["-u", "me:x"], 6, &rejected("-u"));
     works(&url, &["-u", "me:pw"]);
     fails(&url.replace("//", "//me:x@"), &[], 6, &rejected("the URL"));

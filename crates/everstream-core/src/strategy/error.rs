@@ -141,7 +141,8 @@ pub fn reconnect() -> Reconnect {
     }
 }
 
-/// The statuses that are worth another try: 408, 425, 429, 500, 502, 503 and 504.
+/// The statuses that are worth another try: 408, 425, 429, 500, 502, 503 and 504, and those that proxies
+/// such as Cloudflare and overloaded services send though no standard has them: 520 to 524 and 529.
 ///
 /// ```
 /// use everstream_core::error_strategy::{reconnect, TRANSIENT_STATUSES};
@@ -149,7 +150,9 @@ pub fn reconnect() -> Reconnect {
 /// let strategy = reconnect().or_on_status(TRANSIENT_STATUSES);
 /// # _ = strategy;
 /// ```
-pub const TRANSIENT_STATUSES: [u16; 7] = [408, 425, 429, 500, 502, 503, 504];
+pub const TRANSIENT_STATUSES: [u16; 13] = [
+    408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524, 529,
+];
 
 /// See [`reconnect`].
 ///

@@ -18,7 +18,7 @@ use super::transport::Transport;
 use super::{ClientContext, ConnectStrategy, ConnectionClient};
 use crate::error::Error;
 
-pub use super::transport::HttpVersion;
+pub use super::transport::{AddressFamily, HttpVersion};
 
 /// Streams over HTTP.
 ///
@@ -194,6 +194,26 @@ impl Http {
     #[must_use]
     pub fn basic_auth(self, user: impl Into<String>, password: impl Into<String>) -> Self {
         self.with(|settings| settings.basic_auth = Some((user.into(), password.into())))
+    }
+
+    /// Doesn't send this header by default. Headers that you set are sent all the same. Defaults are
+    /// `Accept`, `Accept-Encoding`, `Cache-Control`, `User-Agent` and the `Content-Type` of
+    /// `json` (feature `json`).
+    ///
+    /// ```
+    /// # use everstream::{Http, blocking::SseClient};
+    /// # use everstream_testing::{Reply, Server};
+    /// # let server = Server::start();
+    /// # server.otherwise(Reply::stream().event("hello").stall());
+    /// # let url = server.url("/feed");
+    /// let http = Http::new(&url).without_default_header("user-agent");
+    /// SseClient::new(http)?.start()?;
+    /// # assert_eq!(server.requests()[0].header("user-agent"), None);
+    /// # Ok::<(), everstream::Error>(())
+    /// ```
+    #[must_use]
+    pub fn without_default_header(self, name: impl Into<String>) -> Self {
+        self.with(|settings| settings.omitted.push(name.into()))
     }
 
     fn add_header(self, name: &str, value: Option<HeaderValue>, sensitive: bool) -> Self {

@@ -47,7 +47,7 @@ pub use custom::{ConnectFn, connect_fn};
 #[cfg(feature = "http")]
 pub use everstream_http::policy::parse_retry_after;
 #[cfg(feature = "http")]
-pub use http::{Http, HttpVersion};
+pub use http::{AddressFamily, Http, HttpVersion};
 #[cfg(feature = "__probe")]
 pub use probe::{Hop, Probe};
 

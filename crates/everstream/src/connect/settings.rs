@@ -32,6 +32,8 @@ pub(super) struct Settings {
     pub(super) basic_auth: Option<(String, String)>,
     pub(super) method: Cow<'static, str>,
     pub(super) headers: Vec<Header>,
+    /// Defaults that aren't sent.
+    pub(super) omitted: Vec<String>,
     pub(super) body: Option<Bytes>,
     pub(super) body_problem: Option<Arc<str>>,
     /// Its type is JSON, unless a header says otherwise.
@@ -66,6 +68,7 @@ impl Default for Settings {
             basic_auth: None,
             method: "GET".into(),
             headers: Vec::new(),
+            omitted: Vec::new(),
             body: None,
             body_problem: None,
             body_is_json: false,
@@ -155,6 +158,9 @@ impl Settings {
         }
         if self.body_is_json {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        }
+        for name in &self.omitted {
+            headers.remove(name.as_str());
         }
         headers.extend(own);
         headers

@@ -26,13 +26,35 @@ pub enum HttpVersion {
     Http2,
 }
 
+/// IPv4 or IPv6, for [`Http::address_family`].
+///
+/// ```
+/// use everstream::{AddressFamily, Http};
+///
+/// let http = Http::new("https://example.com/feed").address_family(AddressFamily::Ipv4);
+/// # drop(http);
+/// ```
+// Exhaustive: IP has these two.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AddressFamily {
+    /// Addresses such as `192.0.2.1`.
+    Ipv4,
+    /// Addresses such as `2001:db8::1`.
+    Ipv6,
+}
+
 #[derive(Clone)]
 pub(super) struct Transport {
     pub(super) connect_timeout: Option<Duration>,
     pub(super) version: HttpVersion,
     /// `None`: the system's. `Some(None)`: none.
     pub(super) proxy: Option<Option<String>>,
+    /// `None`: `NO_PROXY` of the environment, and only for proxies of the system.
+    pub(super) no_proxy_for: Option<String>,
+    /// User and password.
+    pub(super) proxy_auth: Option<(String, String)>,
     pub(super) resolve: Vec<(String, IpAddr)>,
+    pub(super) address_family: Option<AddressFamily>,
     #[cfg(unix)]
     pub(super) unix_socket: Option<PathBuf>,
     #[cfg(feature = "__tls")]
@@ -55,7 +77,10 @@ impl Default for Transport {
             connect_timeout: Some(Duration::from_secs(10)),
             version: HttpVersion::Auto,
             proxy: None,
+            no_proxy_for: None,
+            proxy_auth: None,
             resolve: Vec::new(),
+            address_family: None,
             #[cfg(unix)]
             unix_socket: None,
             #[cfg(feature = "__tls")]
@@ -122,6 +147,49 @@ impl Http {
     #[must_use]
     pub fn no_proxy(self) -> Self {
         self.with_transport(|transport| transport.proxy = Some(None))
+    }
+
+    /// Sends these credentials to the proxy, whether it is the system's or that of
+    /// [`proxy`](Self::proxy). They replace those in the proxy's URL. The user can't have a colon.
+    ///
+    /// ```
+    /// let http = everstream::Http::new("https://example.com/feed").proxy_auth("me", "secret");
+    /// # drop(http);
+    /// ```
+    #[must_use]
+    pub fn proxy_auth(self, user: impl Into<String>, password: impl Into<String>) -> Self {
+        let credentials = (user.into(), password.into());
+        self.with_transport(|transport| transport.proxy_auth = Some(credentials))
+    }
+
+    /// Reaches these hosts without a proxy, whether it is the system's or that of [`proxy`](Self::proxy).
+    /// The list is written as in `NO_PROXY`, which it replaces: names with their subdomains, addresses
+    /// and networks, separated by commas; `*` is every host, and an empty list none. Default: the
+    /// `NO_PROXY` of the environment, for the proxies of the environment and the system.
+    ///
+    /// ```
+    /// let http = everstream::Http::new("http://feed.internal/")
+    ///     .proxy("http://localhost:3128")
+    ///     .no_proxy_for("localhost, .internal, 10.0.0.0/8");
+    /// # drop(http);
+    /// ```
+    #[must_use]
+    pub fn no_proxy_for(self, hosts: impl Into<String>) -> Self {
+        self.with_transport(|transport| transport.no_proxy_for = Some(hosts.into()))
+    }
+
+    /// Connects only to addresses of this family, of the server or of its proxy. A host that has none
+    /// can't be resolved. `None`: to both, the default.
+    ///
+    /// ```
+    /// use everstream::{AddressFamily, Http};
+    ///
+    /// let http = Http::new("https://example.com/feed").address_family(AddressFamily::Ipv6);
+    /// # drop(http);
+    /// ```
+    #[must_use]
+    pub fn address_family(self, family: impl Into<Option<AddressFamily>>) -> Self {
+        self.with_transport(|transport| transport.address_family = family.into())
     }
 
     /// Connects to this address for requests to this host, instead of looking its name up. The

@@ -1,6 +1,6 @@
 //! Where a host is looked for: at an address that is given, or behind a Unix socket.
 
-use everstream::{Http, SseClient};
+use everstream::{AddressFamily, Http, SseClient};
 use everstream_testing::{Reply, Server};
 
 use super::client::both;
@@ -31,6 +31,50 @@ fn only_the_named_host_is_resolved() {
             .resolve("feed.invalid", [127, 0, 0, 1]);
         let fault = kind.build(SseClient::builder(http)).any_fault();
         assert!(fault.is_connect(), "{fault:?}");
+    });
+}
+
+#[test]
+fn only_addresses_of_the_chosen_family_are_used() {
+    let server = Server::start();
+    server.otherwise(Reply::stream().event("hello").stall());
+    let port = server.addr().port();
+    both(|kind| {
+        let http = |family| {
+            Http::new(format!("http://feed.invalid:{port}/"))
+                .no_proxy()
+                // Nobody listens at the first one.
+                .resolve("feed.invalid", "::1".parse::<std::net::IpAddr>().unwrap())
+                .resolve("feed.invalid", [127, 0, 0, 1])
+                .address_family(family)
+        };
+        let mut client = kind.build(SseClient::builder(http(AddressFamily::Ipv4)));
+        assert_eq!(client.event().data(), "hello");
+        let mut client = kind.build(SseClient::builder(http(AddressFamily::Ipv6)));
+        let fault = client.any_fault();
+        let message = fault.failure().unwrap().to_string();
+        assert!(fault.is_connect() && message.contains("[::1]"), "{message}");
+        assert!(!message.contains("127.0.0.1"), "{message}");
+    });
+}
+
+#[test]
+fn listed_hosts_are_reached_without_the_proxy() {
+    let (server, proxy) = (Server::start(), Server::start());
+    server.otherwise(Reply::stream().event("direct").stall());
+    proxy.otherwise(Reply::stream().event("by proxy").stall());
+    let port = server.addr().port();
+    both(|kind| {
+        for (list, expected) in [("a.invalid, .invalid", "direct"), ("b.invalid", "by proxy")] {
+            let http = Http::new(format!("http://feed.invalid:{port}/"))
+                .proxy(proxy.url(""))
+                .no_proxy_for(list)
+                .resolve("feed.invalid", [127, 0, 0, 1]);
+            assert_eq!(
+                kind.build(SseClient::builder(http)).event().data(),
+                expected
+            );
+        }
     });
 }
 

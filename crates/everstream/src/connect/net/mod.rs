@@ -96,8 +96,12 @@ impl Connector {
     /// read by the first connection with TLS.
     pub(crate) fn new(transport: &Transport) -> Result<Self, Error> {
         Ok(Connector {
-            resolver: Resolver::new(&transport.resolve)?,
-            proxies: Proxies::new(transport.proxy.as_ref().map(Option::as_deref))?,
+            resolver: Resolver::new(&transport.resolve)?.only(transport.address_family),
+            proxies: Proxies::new(
+                transport.proxy.as_ref().map(Option::as_deref),
+                transport.no_proxy_for.as_deref(),
+            )?
+            .with_credentials(transport.proxy_auth.as_ref())?,
             #[cfg(unix)]
             unix_socket: transport.unix_socket.clone(),
             #[cfg(feature = "__tls")]

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
+use everstream_http::policy::NoProxy;
 use http::HeaderValue;
 use percent_encoding::percent_decode_str;
 use url::{Host, Url};
@@ -18,8 +19,17 @@ const SCHEMES: &[&str] = if cfg!(feature = "socks") {
 #[cfg(feature = "socks")]
 const SOCKS_PORT: u16 = 1080;
 
+/// Which proxy is used for what.
+pub(super) struct Proxies {
+    /// Hosts that the user wants to reach without one.
+    direct: NoProxy,
+    source: Source,
+    /// User and password for each of them, instead of those in its URL.
+    credentials: Option<(String, String)>,
+}
+
 /// Where proxies are taken from.
-pub(super) enum Proxies {
+enum Source {
     None,
     One(Proxy),
     #[cfg(feature = "system-proxy")]
@@ -28,31 +38,55 @@ pub(super) enum Proxies {
 
 impl Proxies {
     /// `None`: the system's. `Some(None)`: none.
-    pub(super) fn new(setting: Option<Option<&str>>) -> Result<Self, Error> {
-        match setting {
+    /// `direct` replaces the `NO_PROXY` of the environment, and holds for every proxy.
+    pub(super) fn new(setting: Option<Option<&str>>, direct: Option<&str>) -> Result<Self, Error> {
+        let source = match setting {
             #[cfg(feature = "system-proxy")]
-            None => Ok(Proxies::System(Box::new(system::System::read()))),
+            None => Source::System(Box::new(system::System::read(direct.is_none()))),
             #[cfg(not(feature = "system-proxy"))]
-            None => Ok(Proxies::None),
-            Some(None) => Ok(Proxies::None),
+            None => Source::None,
+            Some(None) => Source::None,
             Some(Some(url)) => match Proxy::parse(url) {
-                Ok(proxy) => Ok(Proxies::One(proxy)),
-                Err(problem) => Err(Error::config("proxy", problem)),
+                Ok(proxy) => Source::One(proxy),
+                Err(problem) => return Err(Error::config("proxy", problem)),
             },
+        };
+        Ok(Proxies {
+            direct: NoProxy::parse(direct.unwrap_or_default()),
+            source,
+            credentials: None,
+        })
+    }
+
+    pub(super) fn with_credentials(
+        mut self,
+        credentials: Option<&(String, String)>,
+    ) -> Result<Self, Error> {
+        if credentials.is_some_and(|(user, _)| user.contains(':')) {
+            return Err(Error::config("proxy_auth", "a user can't have a colon"));
         }
+        self.credentials = credentials.cloned();
+        Ok(self)
     }
 
     /// The proxy for this URL. It is an error if the system names one that can't be used: to go
     /// past it silently could be worse than to fail.
     pub(super) fn choose(&self, url: &Url) -> Result<Option<Proxy>, Error> {
-        #[cfg(not(feature = "system-proxy"))]
-        let _ = url;
-        match self {
-            Proxies::None => Ok(None),
-            Proxies::One(proxy) => Ok(Some(proxy.clone())),
-            #[cfg(feature = "system-proxy")]
-            Proxies::System(system) => system.choose(url),
+        if let (Some(host), Some(port)) = (url.host(), url.port_or_known_default()) {
+            if self.direct.matches(&host, port) {
+                return Ok(None);
+            }
         }
+        let mut proxy = match &self.source {
+            Source::None => None,
+            Source::One(proxy) => Some(proxy.clone()),
+            #[cfg(feature = "system-proxy")]
+            Source::System(system) => system.choose(url)?,
+        };
+        if let (Some(proxy), Some((user, password))) = (&mut proxy, &self.credentials) {
+            proxy.authorize(user.clone(), password.clone());
+        }
+        Ok(proxy)
     }
 }
 
@@ -162,12 +196,22 @@ mod system {
     }
 
     impl System {
-        pub(super) fn read() -> Self {
-            let list = ["NO_PROXY", "no_proxy"];
-            let list = list.into_iter().find_map(|name| std::env::var(name).ok());
+        /// `with_exceptions`: the `NO_PROXY` of the environment counts.
+        pub(super) fn read(with_exceptions: bool) -> Self {
+            let list = first_variable(["NO_PROXY", "no_proxy"]);
+            // The matcher reads the list too, and can't be made to forget it.
+            let matcher = match list.is_empty() || with_exceptions || is_cgi() {
+                true => Matcher::from_system(),
+                false => Matcher::builder()
+                    .all(first_variable(["ALL_PROXY", "all_proxy"]))
+                    .http(first_variable(["HTTP_PROXY", "http_proxy"]))
+                    .https(first_variable(["HTTPS_PROXY", "https_proxy"]))
+                    .build(),
+            };
+            let list = if with_exceptions { list } else { String::new() };
             System {
-                matcher: Matcher::from_system(),
-                no_proxy: NoProxy::parse(&list.unwrap_or_default()),
+                matcher,
+                no_proxy: NoProxy::parse(&list),
             }
         }
 
@@ -202,6 +246,16 @@ mod system {
             }
             Ok(Some(proxy))
         }
+    }
+
+    /// The first of these that is set, as the matcher reads them.
+    fn first_variable(names: [&str; 2]) -> String {
+        let found = names.into_iter().find_map(|name| std::env::var(name).ok());
+        found.unwrap_or_default()
+    }
+
+    fn is_cgi() -> bool {
+        std::env::var_os("REQUEST_METHOD").is_some()
     }
 }
 

@@ -88,7 +88,7 @@ fn what_can_not_be_a_proxy_is_an_error_of_the_setting_without_its_password() {
         "socks5://user:hunter2@",
         "socks5://user:hunter2@a%20b",
     ] {
-        let error = Proxies::new(Some(Some(bad))).err();
+        let error = Proxies::new(Some(Some(bad)), None).err();
         let Some(
             error @ Error::Config {
                 setting: "proxy", ..
@@ -110,14 +110,37 @@ fn without_the_feature_socks_is_an_unknown_scheme() {
 }
 
 #[test]
+fn a_user_with_a_colon_is_refused() {
+    let colon = ("a:b".to_owned(), String::new());
+    let proxies = Proxies::new(Some(None), None).unwrap();
+    let error = proxies.with_credentials(Some(&colon)).err().unwrap();
+    assert!(error.to_string().contains("colon"), "{error}");
+}
+
+#[test]
 fn a_chosen_proxy_is_for_every_url_and_none_is_for_none() {
-    let one = Proxies::new(Some(Some("http://proxy.test"))).unwrap();
-    let none = Proxies::new(Some(None)).unwrap();
+    let one = Proxies::new(Some(Some("http://proxy.test")), None).unwrap();
+    let none = Proxies::new(Some(None), None).unwrap();
     for url in ["http://localhost/", "https://192.0.2.1/"] {
         let url = Url::parse(url).unwrap();
         let chosen = one.choose(&url).unwrap().unwrap();
         assert_eq!(chosen.to_string(), "proxy.test:80");
         assert!(none.choose(&url).unwrap().is_none());
+    }
+}
+
+#[test]
+fn a_chosen_proxy_is_passed_by_for_the_listed_hosts() {
+    let list = "feed.test, 192.0.2.0/24";
+    let one = Proxies::new(Some(Some("http://proxy.test")), Some(list)).unwrap();
+    for (url, direct) in [
+        ("http://feed.test/", true),
+        ("https://a.feed.test/", true),
+        ("http://192.0.2.9/", true),
+        ("http://other.test/", false),
+    ] {
+        let chosen = one.choose(&Url::parse(url).unwrap()).unwrap();
+        assert_eq!(chosen.is_none(), direct, "{url}");
     }
 }
 
@@ -143,7 +166,11 @@ mod environment {
     #[test]
     #[ignore = "for a child process"]
     fn child_chooses() {
-        let proxies = Proxies::new(None).unwrap();
+        let direct = std::env::var("EVERSTREAM_TEST_DIRECT").ok();
+        let user = std::env::var("EVERSTREAM_TEST_USER").ok();
+        let credentials = user.map(|user| (user, "secret".to_owned()));
+        let proxies = Proxies::new(None, direct.as_deref()).unwrap();
+        let proxies = proxies.with_credentials(credentials.as_ref()).unwrap();
         println!();
         for url in std::env::var("EVERSTREAM_TEST_URLS").unwrap().split(' ') {
             match proxies.choose(&Url::parse(url).unwrap()) {
@@ -156,6 +183,22 @@ mod environment {
                 Err(error) => println!("CHOSE error: {error}"),
             }
         }
+    }
+
+    #[test]
+    fn its_proxies_get_the_credentials_of_the_user() {
+        let variables = [
+            ("http_proxy", "http://me:p%40ss@a.test:1"),
+            ("HTTPS_PROXY", "b.test:2"),
+            ("EVERSTREAM_TEST_USER", "you"),
+        ];
+        assert_eq!(
+            chosen(&variables, &["http://x.test/", "https://x.test/"]),
+            [
+                "a.test:1 Basic eW91OnNlY3JldA==",
+                "b.test:2 Basic eW91OnNlY3JldA==",
+            ]
+        );
     }
 
     #[test]
@@ -198,6 +241,20 @@ mod environment {
             ),
             ["-", "-", "-", through, through]
         );
+    }
+
+    #[test]
+    fn a_list_of_the_settings_replaces_that_of_the_environment() {
+        let variables = |direct| {
+            [
+                ("all_proxy", "http://p.test"),
+                ("no_proxy", "x.test"),
+                ("EVERSTREAM_TEST_DIRECT", direct),
+            ]
+        };
+        let (through, urls) = ("p.test:80 -", ["http://x.test/", "http://y.test/"]);
+        assert_eq!(chosen(&variables("y.test"), &urls), [through, "-"]);
+        assert_eq!(chosen(&variables(""), &urls), [through, through]);
     }
 
     /// `HTTP_PROXY` is then a header of whoever asked (CVE-2016-5385).

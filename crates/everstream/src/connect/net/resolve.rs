@@ -9,6 +9,7 @@ use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 use url::{Host, Url};
 
+use crate::connect::transport::AddressFamily;
 use crate::error::Error;
 
 /// The system's look-up blocks a thread, for many seconds if no name server answers. More look-ups
@@ -23,6 +24,7 @@ const LOOKUP_PREFIX: &str = "failed to lookup address information: ";
 
 pub(super) struct Resolver {
     fixed: BTreeMap<String, Vec<IpAddr>>,
+    family: Option<AddressFamily>,
 }
 
 impl Resolver {
@@ -31,7 +33,16 @@ impl Resolver {
         for (host, address) in settings {
             fixed.entry(normalized(host)?).or_default().push(*address);
         }
-        Ok(Resolver { fixed })
+        Ok(Resolver {
+            fixed,
+            family: None,
+        })
+    }
+
+    /// Addresses of this family only.
+    pub(super) fn only(mut self, family: Option<AddressFamily>) -> Self {
+        self.family = family;
+        self
     }
 
     /// The addresses of a host, in the order of preference. The system is asked each time.
@@ -40,6 +51,25 @@ impl Resolver {
         host: &Host<&str>,
         port: u16,
     ) -> Result<Vec<SocketAddr>, Failure> {
+        let mut addresses = self.resolve_all(host, port).await?;
+        let Some(family) = self.family else {
+            return Ok(addresses);
+        };
+        let (name, has_family): (_, fn(&SocketAddr) -> bool) = match family {
+            AddressFamily::Ipv4 => ("IPv4", SocketAddr::is_ipv4),
+            AddressFamily::Ipv6 => ("IPv6", SocketAddr::is_ipv6),
+        };
+        addresses.retain(has_family);
+        match addresses.is_empty() {
+            false => Ok(addresses),
+            true => {
+                let message = format!("can't resolve {host}: it has no {name} address");
+                Err(Failure::new(FailureKind::Resolve, message))
+            }
+        }
+    }
+
+    async fn resolve_all(&self, host: &Host<&str>, port: u16) -> Result<Vec<SocketAddr>, Failure> {
         let name = match *host {
             Host::Ipv4(ip) => return Ok(vec![(ip, port).into()]),
             Host::Ipv6(ip) => return Ok(vec![(ip, port).into()]),

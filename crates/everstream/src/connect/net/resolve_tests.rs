@@ -47,6 +47,35 @@ async fn a_setting_replaces_the_look_up_however_its_host_is_written() {
     }
 }
 
+#[tokio::test]
+async fn addresses_of_the_other_family_are_not_used() {
+    let settings = [
+        ("both.test".to_owned(), IpAddr::from([192, 0, 2, 1])),
+        ("both.test".to_owned(), "2001:db8::1".parse().unwrap()),
+    ];
+    for (family, expected, literal, other) in [
+        (
+            AddressFamily::Ipv4,
+            "192.0.2.1:80",
+            "http://[2001:db8::2]/",
+            "[2001:db8::2]: it has no IPv4 address",
+        ),
+        (
+            AddressFamily::Ipv6,
+            "[2001:db8::1]:80",
+            "http://192.0.2.2/",
+            "192.0.2.2: it has no IPv6 address",
+        ),
+    ] {
+        let resolver = Resolver::new(&settings).unwrap().only(Some(family));
+        let found = resolved(&resolver, "http://both.test/").await.unwrap();
+        assert_eq!(found, [expected]);
+        let failure = resolved(&resolver, literal).await.unwrap_err();
+        assert_eq!(failure.kind(), FailureKind::Resolve);
+        assert_eq!(failure.to_string(), format!("can't resolve {other}"));
+    }
+}
+
 #[test]
 fn a_setting_that_would_do_nothing_is_refused() {
     for bad in [

@@ -1,0 +1,66 @@
+//! Standard output, or the file of `--output`.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Stdout, Write};
+use std::path::Path;
+
+use crate::report::Problem;
+
+pub(crate) enum Output {
+    Stdout(Stdout),
+    File {
+        file: File,
+        /// What was in it before is still there.
+        untouched: bool,
+    },
+}
+
+/// `-` is standard output.
+pub(super) fn is_stdout(path: Option<&Path>) -> bool {
+    path.is_none_or(|path| path.as_os_str() == "-")
+}
+
+impl Output {
+    /// Finds out whether the file can be written. What is in it is discarded with the first write, so
+    /// that a run that gets nothing leaves it as it was.
+    pub(crate) fn open(path: Option<&Path>) -> Result<Output, Problem> {
+        let path = match path {
+            Some(path) if !is_stdout(Some(path)) => path,
+            _ => return Ok(Output::Stdout(io::stdout())),
+        };
+        let mut options = OpenOptions::new();
+        let opened = options.write(true).create(true).truncate(false).open(path);
+        match opened {
+            Ok(file) => Ok(Output::File {
+                file,
+                untouched: true,
+            }),
+            Err(error) => {
+                let what = format!("{} can't be written", path.display());
+                Err(Problem::because(&what, &error))
+            }
+        }
+    }
+}
+
+impl Write for Output {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Output::Stdout(out) => out.write(bytes),
+            Output::File { file, untouched } => {
+                // A device has no length.
+                if std::mem::take(untouched) && file.metadata()?.is_file() {
+                    file.set_len(0)?;
+                }
+                file.write(bytes)
+            }
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Output::Stdout(out) => out.flush(),
+            Output::File { file, .. } => file.flush(),
+        }
+    }
+}

@@ -1,0 +1,399 @@
+//! Every option of curl does the same, or holds anyway, or is refused with a hint.
+//!
+//! `data/curl-help-all.txt` is what `curl --help all` of 7.88.1 writes. `docs/curl.md` is made of the
+//! table: `UPDATE_DOCS=1 cargo test -p everstream-cli --test all -- curl::` writes it.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use everstream_testing::{Reply, Request, Server};
+
+use crate::common::{Folder, Running, everstream};
+use crate::request::{asked, refused};
+use table::{CurlOption, OPTIONS, Use};
+
+#[path = "../src/curl/table.rs"]
+mod table;
+
+const HELP: &str = include_str!("data/curl-help-all.txt");
+
+fn with(meaning: Use) -> impl Iterator<Item = &'static CurlOption> {
+    OPTIONS
+        .iter()
+        .filter(move |option| option.meaning == meaning)
+}
+
+#[test]
+fn every_option_of_curl_is_in_the_table() {
+    let lines: BTreeSet<&str> = OPTIONS.iter().map(|option| option.line).collect();
+    assert_eq!(lines.len(), OPTIONS.len(), "one is there twice");
+    for line in HELP.lines().skip(1) {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let (names, rest) = match words[0].strip_suffix(',') {
+            Some(short) => (format!("{short}, {}", words[1]), words[2]),
+            None => (words[0].to_owned(), words[1]),
+        };
+        // As in `<file>` and `[protocol://]host`. The category of --help is left out as a rule.
+        let value = rest.starts_with(['<', '[']) && names != "-h, --help";
+        let expected = format!("{names}{}", if value { " <v>" } else { "" });
+        assert!(lines.contains(&*expected), "{expected}");
+    }
+}
+
+/// All but the host, whose port differs.
+fn headers(request: &Request) -> Vec<(String, Vec<u8>)> {
+    let headers = request.headers.iter();
+    headers.filter(|it| it.0 != "host").cloned().collect()
+}
+
+#[test]
+fn what_holds_anyway_is_accepted_without_effect() {
+    let plain = asked(&[]);
+    for option in with(Use::Holds) {
+        for name in option.names() {
+            let options = match option.takes_value() {
+                true => vec![name, "value"],
+                false => vec![name],
+            };
+            let request = asked(&options);
+            assert_eq!(headers(&request), headers(&plain), "{name}");
+            assert_eq!(request.target, plain.target, "{name}");
+        }
+        assert!(!option.note.is_empty(), "{}", option.line);
+    }
+    // As people write them.
+    let usual = asked(&["-sSfNLg", "--compressed"]);
+    assert_eq!(headers(&usual), headers(&plain));
+}
+
+#[test]
+fn no_configuration_is_what_q_asks_for_as_the_first_option() {
+    let server = Server::start();
+    server.otherwise(Reply::status(204));
+    assert_eq!(Running::follow(["-q", &server.url("/")]).end().0, 4);
+    assert_eq!(server.request_count(), 1);
+}
+
+#[test]
+fn what_is_refused_has_a_hint() {
+    for option in with(Use::Refused) {
+        for name in option.names().filter(|name| *name != "-j") {
+            let news = refused(&[name]);
+            let expected = format!("curl's option {name} isn't supported");
+            assert!(news.contains(&expected), "{news}");
+            let expected = format!("hint: {}", option.note);
+            assert!(news.contains(&expected), "{name}: {news}");
+        }
+    }
+    // Among others, and with a value.
+    let hint = "hint: -i writes the headers";
+    assert!(refused(&["-sD", "x"]).contains(hint));
+    assert!(refused(&["--dump-header=x"]).contains(hint));
+    // jq's, unlike that of curl.
+    assert!(refused(&["-j"]).contains("hint: without --jq: --join-output"));
+}
+
+/// Options that other tests of this program prove to do the same: TLS, proxies, output, time.
+const ELSEWHERE: [(&str, &str); 21] = [
+    ("--cacert", "tls"),
+    ("--cert", "tls"),
+    ("--key", "tls"),
+    ("--insecure", "tls"),
+    ("--connect-timeout", "request"),
+    ("--http2-prior-knowledge", "request"),
+    ("--max-redirs", "request"),
+    ("--resolve", "request"),
+    ("--unix-socket", "request"),
+    ("--proxy", "request"),
+    ("--noproxy", "request"),
+    ("--proxy-user", "request"),
+    ("--socks4", "request"),
+    ("--socks4a", "request"),
+    ("--socks5", "request"),
+    ("--socks5-hostname", "request"),
+    ("--ipv6", "request"),
+    ("--retry-all-errors", "reconnect"),
+    ("--retry-delay", "reconnect"),
+    ("--retry-max-time", "reconnect"),
+    ("--no-progress-meter", "terminal"),
+];
+
+/// What a test of one option looks at.
+type Look = fn(&Request) -> String;
+
+#[test]
+fn what_does_the_same_does_it() {
+    let body: Look = |request| String::from_utf8(request.body.clone()).unwrap();
+    let target: Look = |request| request.target.clone();
+    let method: Look = |request| request.method.clone();
+    let version: Look = |request| request.version.clone();
+    let cookie: Look = |request| request.header("cookie").unwrap_or("-").to_owned();
+    let authorization: Look = |request| request.header("authorization").unwrap().to_owned();
+    let agent: Look = |request| request.header("user-agent").unwrap_or("-").to_owned();
+    let referer: Look = |request| request.header("referer").unwrap().to_owned();
+    let accept: Look = |request| request.header("accept").unwrap_or("-").to_owned();
+    let x: Look = |request| request.header("x").unwrap_or("-").to_owned();
+    let cases: &[(&[&str], Look, &str)] = &[
+        (
+            &["-b", "a=1; b=2", "--cookie", "c=3"],
+            cookie,
+            "a=1; b=2; c=3",
+        ),
+        (&["-b", "a=1", "-H", "Cookie: x=1"], cookie, "x=1"),
+        (&["-d", "a=@b", "--data", "c"], body, "a=@b&c"),
+        (&["--data-ascii", "a", "--data-binary", "b"], body, "a&b"),
+        (&["--data-raw", "@a", "-d", "b"], body, "@a&b"),
+        (&["--data-raw", "--x"], body, "--x"),
+        (&["--data-urlencode", "n=a b/ü~"], body, "n=a+b%2F%C3%BC~"),
+        (&["--data-urlencode", "=a=b"], body, "a%3Db"),
+        (&["--data-urlencode", "a&b"], body, "a%26b"),
+        (&["--json", "[1", "--json", ",2]"], body, "[1,2]"),
+        (&["-G", "-d", "a=1", "-d", "b"], target, "/feed?a=1&b"),
+        (&["--get", "-d", "a"], method, "GET"),
+        (
+            &["--url-query", "a=b c", "--url-query", "+d=%20"],
+            target,
+            "/feed?a=b+c&d=%20",
+        ),
+        (&["-H", "X: 1"], x, "1"),
+        (&["--header", "X;"], x, ""),
+        (&["-H", "Accept:"], accept, "-"),
+        (&["-0"], version, "HTTP/1.1"),
+        (&["--http1.0"], version, "HTTP/1.1"),
+        (&["--http1.1"], version, "HTTP/1.1"),
+        (&["--http2"], version, "HTTP/1.1"),
+        (&["--http3"], version, "HTTP/1.1"),
+        (&["-4"], method, "GET"),
+        (&["--ipv4"], method, "GET"),
+        (&["--oauth2-bearer", "t"], authorization, "Bearer t"),
+        (&["-u", "me:pw"], authorization, "Basic bWU6cHc="),
+        (
+            &["--user", "me:pw", "-H", "Authorization: own"],
+            authorization,
+            "own",
+        ),
+        (&["-X", "PATCH"], method, "PATCH"),
+        (&["--request", "PUT", "-d", "x"], method, "PUT"),
+        (&["-A", "me/1"], agent, "me/1"),
+        (&["--user-agent", ""], agent, "-"),
+        (&["-A", "me/1", "-H", "User-Agent: you/2"], agent, "you/2"),
+        (&["-e", "http://a/"], referer, "http://a/"),
+        (&["--referer", "http://a/"], referer, "http://a/"),
+        (&["-s"], method, "GET"),
+        (&["--silent"], method, "GET"),
+        (&["-v"], method, "GET"),
+        (&["--verbose"], method, "GET"),
+        (&["-m", "0"], method, "GET"),
+        (&["--retry", "3"], method, "GET"),
+        (&["--proto-default", "http"], method, "GET"),
+    ];
+    for (options, look, expected) in cases {
+        assert_eq!(look(&asked(options)), *expected, "{options:?}");
+    }
+    let mut proven: BTreeSet<&str> = cases.iter().flat_map(|case| case.0).copied().collect();
+    proven.extend(ELSEWHERE.map(|(name, _)| name));
+    proven.extend([
+        "--help",
+        "--version",
+        "--include",
+        "--max-time",
+        "--output",
+        "--url",
+    ]);
+    for option in with(Use::Same) {
+        let is_proven = option.names().any(|name| proven.contains(name));
+        assert!(is_proven, "{}", option.line);
+    }
+}
+
+#[test]
+fn cookies_of_a_file_are_sent_and_those_of_the_server_are_kept() {
+    let server = Server::start();
+    server.enqueue(
+        Reply::stream()
+            .header("Set-Cookie", "node=7")
+            .retry(1)
+            .end(),
+    );
+    server.otherwise(Reply::status(204));
+    let folder = Folder::new("cookies");
+    let file = folder.file(
+        "jar",
+        "# Netscape HTTP Cookie File\n127.0.0.1\tFALSE\t/\tFALSE\t0\ta\t1\nother.test\tFALSE\t/\tFALSE\t0\tb\t2\n",
+    );
+    let args = [&*server.url("/"), "-b", file.to_str().unwrap()];
+    assert_eq!(Running::follow(args).end().0, 4);
+    let sent = |at: usize| server.requests()[at].header("cookie").map(str::to_owned);
+    assert_eq!(sent(0).unwrap(), "a=1");
+    assert_eq!(sent(1).unwrap(), "a=1; node=7");
+    server.enqueue(
+        Reply::stream()
+            .header("Set-Cookie", "node=8")
+            .retry(1)
+            .end(),
+    );
+    assert_eq!(Running::follow([&*server.url("/"), "--cookies"]).end().0, 4);
+    assert_eq!((sent(2), sent(3)), (None, Some("node=8".to_owned())));
+    server.enqueue(
+        Reply::stream()
+            .header("Set-Cookie", "node=9")
+            .retry(1)
+            .end(),
+    );
+    assert_eq!(Running::follow([&*server.url("/"), "-b", "a=1"]).end().0, 4);
+    assert_eq!(sent(5).unwrap(), "a=1", "without a file none is kept");
+    let news = refused(&["-b", "/no/such/file"]);
+    assert!(news.contains("/no/such/file can't be read"), "{news}");
+}
+
+#[test]
+fn a_file_of_output_is_written_over_by_the_first_event() {
+    let server = Server::start();
+    let folder = Folder::new("output");
+    let file = folder.file("events", "before, and long enough to leave a rest\n");
+    let path = file.to_str().unwrap();
+    let content = || std::fs::read_to_string(&file).unwrap();
+    server.enqueue(Reply::status(204));
+    let url = server.url("/");
+    assert_eq!(Running::follow([&*url, "-o", path]).end().0, 4);
+    assert!(content().starts_with("before"), "nothing came");
+    server.enqueue(Reply::stream().event("a").event("b").stall());
+    let args = [&*url, "--output", path, "--format", "data", "--count", "2"];
+    let output = everstream(args).output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    assert!(output.stdout.is_empty());
+    assert_eq!(content(), "a\nb\n");
+    server.enqueue(Reply::stream().event("c").stall());
+    let args = [&*url, "-o", "-", "--format", "data", "--count", "1"];
+    assert_eq!(everstream(args).output().unwrap().stdout, b"c\n");
+    let news = refused(&["-o", "/no/such/file"]);
+    assert!(news.contains("/no/such/file can't be written"), "{news}");
+    // The report of a check, too.
+    server.otherwise(Reply::status(404));
+    let args = ["check", &*url, "-o", path, "--format", "json"];
+    assert_eq!(Running::follow(args).end().0, 10);
+    assert!(content().starts_with("{\n  \"url\":"), "{}", content());
+}
+
+#[test]
+fn the_head_of_a_response_is_written_too() {
+    let server = Server::start();
+    server.otherwise(Reply::stream().header("X-One", "1").event("a").stall());
+    let url = server.url("/");
+    let written = |form: &str| {
+        let args = [&*url, "-i", "--format", form, "--count", "1"];
+        String::from_utf8(everstream(args).output().unwrap().stdout).unwrap()
+    };
+    let raw = written("raw");
+    assert!(raw.starts_with("HTTP 200\n"), "{raw}");
+    assert!(
+        raw.contains("x-one: 1\n") && raw.ends_with("\n\ndata: a\n\n"),
+        "{raw}"
+    );
+    let json = written("json");
+    let first = json.lines().next().unwrap();
+    let first: serde_json::Value = serde_json::from_str(first).unwrap();
+    assert_eq!(first["status"], 200);
+    let headers = first["headers"].as_array().unwrap();
+    assert!(
+        headers.contains(&serde_json::json!(["x-one", "1"])),
+        "{json}"
+    );
+}
+
+#[test]
+fn the_time_of_the_whole_run_is_limited() {
+    let server = Server::start();
+    server.otherwise(Reply::stream().event("a").stall());
+    let folder = Folder::new("max-time");
+    let file = folder.path("a.rec");
+    let url = server.url("/");
+    for args in [
+        &[&*url, "-m", "0.3"][..],
+        &[
+            &*url,
+            "--max-time",
+            "300ms",
+            "--duration",
+            "1h",
+            "--count",
+            "2",
+        ],
+        &["record", &*url, file.to_str().unwrap(), "-m", "0.3"],
+    ] {
+        let (code, news) = Running::follow(args.iter().copied()).end();
+        assert_eq!(code, 7, "{args:?}: {news}");
+        assert!(
+            news.contains("--max-time has passed after 1 event"),
+            "{news}"
+        );
+    }
+    // Also while it waits for another attempt, and what ends earlier counts.
+    server.stop();
+    let (code, news) = Running::follow([&*url, "-m", "0.3"]).end();
+    assert_eq!(code, 7, "{news}");
+    assert!(
+        news.contains("--max-time has passed after 0 events"),
+        "{news}"
+    );
+    let (code, _) = Running::follow([&*url, "-m", "1h", "--duration", "0.3"]).end();
+    assert_eq!(code, 0);
+}
+
+/// What `follow` says of an option that it doesn't have.
+#[test]
+fn only_the_option_that_was_meant_is_suggested() {
+    for (unknown, meant) in [
+        ("--cuont", Some("--count")),
+        ("--formt", Some("--format")),
+        ("--max-tme", Some("--max-time")),
+        ("--retry-max-tim", Some("--retry-max-time")),
+        ("--bearer", None),
+        ("--retries", None),
+        ("--timeout", None),
+        ("--id", None),
+        ("--filter", None),
+        ("--json-lines", None),
+    ] {
+        let news = refused(&[unknown]);
+        assert!(
+            news.contains(&format!("unexpected argument '{unknown}'")),
+            "{news}"
+        );
+        match meant {
+            Some(meant) => assert!(news.contains(&format!("exists: '{meant}'")), "{news}"),
+            None => assert!(!news.contains("tip:"), "{news}"),
+        }
+    }
+}
+
+#[test]
+fn the_table_of_the_page_is_that_of_the_command() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/curl.md");
+    let mut page = String::from(
+        "# curl's options\n\n\
+         Every option of curl (8.17) does the same in `everstream`, or holds anyway, or is refused with \
+         a hint. None means something else. A test runs them all; this page is made of its table.\n",
+    );
+    for (meaning, title, column) in [
+        (Use::Same, "The same effect", "note"),
+        (Use::Holds, "Accepted without effect", "because"),
+        (Use::Refused, "Refused", "hint"),
+    ] {
+        _ = write!(page, "\n## {title}\n\n| option | {column} |\n|---|---|\n");
+        for option in with(meaning) {
+            let names: Vec<String> = option.names().map(|name| format!("`{name}`")).collect();
+            let note = option.note.replace('|', "\\|");
+            _ = writeln!(page, "| {} | {note} |", names.join(", "));
+        }
+    }
+    page += "\nTested by: `crates/everstream-cli/tests/curl.rs`\n";
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(path, &page).unwrap();
+    }
+    let shown = std::fs::read_to_string(path).unwrap();
+    assert!(
+        shown == page,
+        "docs/curl.md isn't the table; UPDATE_DOCS=1 writes it"
+    );
+}
