@@ -488,3 +488,16 @@ def test_what_a_session_of_aiohttp_has_is_set_once() -> None:
             AsyncSSEClient(URL, aiohttp_request_options={}, http2=True)
 
     run(main())
+
+
+def test_timeout_names_the_options_of_this_package() -> None:
+    hint = r"'timeout': use connect_timeout or read_timeout$"
+    with pytest.raises(TypeError, match=hint):
+        SSEClient("http://localhost/", timeout=3)  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match=hint):
+        ConnectStrategy.http("http://localhost/", timeout=3)  # type: ignore[call-arg]
+
+
+def test_a_single_status_is_shown_as_a_list() -> None:
+    with pytest.raises(TypeError, match=r"reconnect\(\[503\]\)"):
+        ErrorStrategy.reconnect(503)  # type: ignore[arg-type]

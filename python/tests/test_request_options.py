@@ -300,7 +300,7 @@ def test_an_exception_is_the_cause_of_an_error_that_says_so(
     options: dict[str, Any] = {name: function}
     _, error = read(by, server.url(), **options)
     assert isinstance(error, RequestSetupError)
-    assert str(error) == f"the function for {name} raised TokenServerError: no request was sent"
+    assert str(error) == f"no request was sent: the function for {name} raised TokenServerError"
     assert error.__cause__ is mistake
     assert server.request_count == 0
 

@@ -214,6 +214,7 @@ impl Command {
                 (&mut args.request, Some(&mut args.reconnect))
             }
             Command::Record(args) => (&mut args.request, Some(&mut args.reconnect)),
+            Command::Relay(args) => (&mut args.request, Some(&mut args.reconnect)),
             Command::Top(args) => (&mut args.request, Some(&mut args.reconnect)),
             Command::Check(args) => (&mut args.request, None),
             _ => return Ok(()),

@@ -214,3 +214,11 @@ fn an_engine_that_was_not_built_in_is_named() {
                     cargo install everstream-cli --features relay-nats has it";
     assert!(said.contains(expected), "{said}");
 }
+
+#[test]
+fn a_limit_of_the_run_is_refused() {
+    let (code, told) = refused(&["http://localhost/", "memory://", "--max-time", "3"]);
+    assert_eq!(code, 2, "{told}");
+    assert!(told.contains("without --max-time"), "{told}");
+    assert!(told.contains("timeout 60 everstream relay"), "{told}");
+}

@@ -41,7 +41,7 @@ const FINISH: Duration = Duration::from_secs(10);
 #[derive(Debug, Args)]
 pub(crate) struct RelayArgs {
     #[command(flatten)]
-    request: RequestArgs,
+    pub(crate) request: RequestArgs,
 
     /// The log: postgres://HOST/DB?table=events&feed=NAME, redis://HOST/0?key=FEED or
     /// nats://HOST/STREAM. Its password is read from the variable EVERSTREAM_SINK_PASSWORD.
@@ -101,7 +101,7 @@ pub(crate) struct RelayArgs {
     check: bool,
 
     #[command(flatten)]
-    reconnect: ReconnectArgs,
+    pub(crate) reconnect: ReconnectArgs,
 }
 
 pub(crate) fn run(args: &RelayArgs) -> Exit {
@@ -115,11 +115,12 @@ pub(crate) fn run(args: &RelayArgs) -> Exit {
 /// All that can be wrong with the command line is found here. The request comes last, because a
 /// password may be asked for.
 fn prepare(args: &RelayArgs) -> Result<(Http, AnySink), Problem> {
-    let sink = AnySink::new(
-        args.sink.as_deref(),
-        args.sink_url_file.as_deref(),
-        &args.request.url,
-    )?;
+    if args.request.max_time().is_some() {
+        return Err(Problem::new("a relay runs until it is stopped, without --max-time")
+            .hint("SIGTERM ends it after the batch on its way: `timeout 60 everstream relay ...`"));
+    }
+    let url = args.request.full_url(&args.request.url)?;
+    let sink = AnySink::new(args.sink.as_deref(), args.sink_url_file.as_deref(), &url)?;
     let http = args.request.http()?;
     builder(args, &http)?
         .build()

@@ -141,13 +141,19 @@ def stream_of(strategy: object, connection: object, given: Stream) -> Stream:
     return own.merged(given) if isinstance(own, Stream) else given
 
 
+def unexpected_keyword(function: str, name: str) -> TypeError:
+    """Names the options of whoever looks for the one of other libraries."""
+    hint = ": use connect_timeout or read_timeout" if name == "timeout" else ""
+    return TypeError(f"{function}() got an unexpected keyword argument {name!r}{hint}")
+
+
 def check_request(
     given: Mapping[str, Any], known: type, client: str, http: str, *, has_strategy: bool
 ) -> None:
     """Raises ``TypeError`` for what a client can't pass on as a part of its request."""
     for name in given:
         if name not in known.__optional_keys__:  # type: ignore[attr-defined]
-            raise TypeError(f"{client}() got an unexpected keyword argument {name!r}")
+            raise unexpected_keyword(client, name)
         if has_strategy:
             raise TypeError(
                 f"{name} can't be given together with a strategy: pass it to {http}(), or pass a "

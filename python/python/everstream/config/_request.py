@@ -14,7 +14,15 @@ from typing import Any, Final
 from .. import _native
 from ..errors import RequestSetupError
 from ._checks import UNSET, Unset, shown
-from ._options import File, HeaderPairs, HttpOptions, QueryParams, Stream, StreamOptions
+from ._options import (
+    File,
+    HeaderPairs,
+    HttpOptions,
+    QueryParams,
+    Stream,
+    StreamOptions,
+    unexpected_keyword,
+)
 
 #: The options that what makes the connections has already, and what to do instead.
 _INSTEAD: Final = {
@@ -47,7 +55,7 @@ class HttpRequest:
     ) -> None:
         for name in options:
             if name not in HttpOptions.__optional_keys__:
-                raise TypeError(f"{place}() got an unexpected keyword argument {name!r}")
+                raise unexpected_keyword(place, name)
         if query_params is not None and not callable(query_params):
             raise TypeError("query_params must be a function; params takes what doesn't change")
         self.url = url
@@ -316,7 +324,7 @@ def _asked(name: str) -> Any:
         yield
     except Exception as error:
         raise RequestSetupError(
-            f"the function for {name} raised {type(error).__name__}: no request was sent"
+            f"no request was sent: the function for {name} raised {type(error).__name__}"
         ) from error
     except BaseException as error:
         with contextlib.suppress(Exception):

@@ -60,6 +60,8 @@ class ErrorStrategy:
 
         :param statuses: statuses after which it reconnects anyway, such as 503
         """
+        if isinstance(statuses, int):
+            raise TypeError(f"reconnect() takes a list of statuses: reconnect([{statuses}])")
         return _PresetErrorStrategy(_native.ErrorPreset.reconnect(list(statuses)))
 
     @staticmethod
