@@ -197,10 +197,10 @@ fn pages_of_this_machine_and_of_allowed_origins_may_read_it() {
         let answer = exchange(&url, "GET", &format!("Origin: {origin}\r\n"));
         let answer = String::from_utf8(answer).unwrap();
         let expected = format!("access-control-allow-origin: {origin}\r\n");
-        assert_eq!(
-            answer.contains("access-control"),
-            answer.contains(&expected)
-        );
+        let credentials = "access-control-allow-credentials: true\r\n";
+        for part in ["access-control", credentials] {
+            assert_eq!(answer.contains(part), answer.contains(&expected), "{part}");
+        }
         answer.contains(&expected)
     };
     assert!(allowed("http://localhost:3000") && allowed("https://app.example"));
