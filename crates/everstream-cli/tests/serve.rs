@@ -115,14 +115,18 @@ fn a_client_of_another_run_gets_all_lines_of_this_one() {
     };
     let (first, second) = (lines("first", 50), lines("second", 100));
     let (server, mut stdin, url) = serve(&[]);
-    stdin.write_all((first.join("\n") + "\n").as_bytes()).unwrap();
+    stdin
+        .write_all((first.join("\n") + "\n").as_bytes())
+        .unwrap();
     let follower = follow(&url, &["--retry-delay", "5ms", "--retry-max", "20ms"]);
     assert_eq!(data(&follower.out.wait_for(50)), first);
     drop(server);
 
     let port = url.trim_end_matches('/').rsplit(':').next().unwrap();
     let (server, mut stdin, _) = serve(&["--listen", port]);
-    stdin.write_all((second.join("\n") + "\n").as_bytes()).unwrap();
+    stdin
+        .write_all((second.join("\n") + "\n").as_bytes())
+        .unwrap();
     let received = data(&follower.out.wait_for(150));
     assert_eq!(received[50..], second);
     let news = server.err.wait_for_text("isn't kept").join("\n");
