@@ -9,6 +9,7 @@ use crate::check::CheckArgs;
 use crate::completions::CompletionsArgs;
 use crate::cursor::CursorArgs;
 use crate::exec::ExecArgs;
+#[cfg(feature = "jq")]
 use crate::jq;
 use crate::man::ManArgs;
 use crate::output::OutputArgs;
@@ -179,6 +180,7 @@ pub(crate) enum Command {
     /// Print the manual page, or write all pages into a directory.
     Man(ManArgs),
     /// Runs the program of --jq, for a command that is running.
+    #[cfg(feature = "jq")]
     #[command(name = jq::WORKER, hide = true)]
     JqWorker(jq::WorkerArgs),
 }
