@@ -8,7 +8,11 @@ use crate::exit::Exit;
 #[derive(Debug, Args)]
 pub(crate) struct TopArgs {
     /// This everstream was built without `top`: the feature `top` adds it.
-    #[arg(value_name = "URL", trailing_var_arg = true, allow_hyphen_values = true)]
+    #[arg(
+        value_name = "URL",
+        trailing_var_arg = true,
+        allow_hyphen_values = true
+    )]
     _all: Vec<String>,
 }
 

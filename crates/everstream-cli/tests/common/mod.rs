@@ -1,5 +1,9 @@
 //! The built command as a child process, and what it prints.
-#![cfg_attr(not(target_os = "linux"), allow(dead_code))] // some modules are for Linux or Unix only
+// Some modules are for Linux or Unix only, or need a feature.
+#![cfg_attr(
+    not(all(target_os = "linux", feature = "jq", feature = "top")),
+    allow(dead_code)
+)]
 
 #[cfg(target_os = "linux")]
 pub(crate) mod pty;
