@@ -208,15 +208,6 @@ fn silence_is_broken_by_heartbeats() {
     read_until("\n:\ndata: x\n\n:\n");
 }
 
-/// The most memory that a process has had, in KiB.
-#[cfg(target_os = "linux")]
-fn peak(server: &Running) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", server.id())).unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmHWM:"));
-    let words = line.unwrap().split_whitespace().nth(1);
-    words.unwrap().parse().unwrap()
-}
-
 #[cfg(target_os = "linux")]
 #[test]
 fn a_client_that_does_not_read_is_dropped_and_costs_the_others_nothing() {
@@ -248,7 +239,7 @@ fn a_client_that_does_not_read_is_dropped_and_costs_the_others_nothing() {
         }
     }
     server.err.wait_for_text("client 1 reads too slowly");
-    let peak = peak(&server);
+    let peak = server.peak();
     assert!(peak < 30_000, "{peak} KiB");
     // It has what was on its way, and then the end.
     let mut rest = Vec::new();

@@ -174,6 +174,15 @@ impl Running {
         let code = self.wait().code().expect("ended by a signal");
         (code, self.err.all().join("\n"))
     }
+
+    /// The most memory that it has had, in KiB.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn peak(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmHWM:"));
+        let words = line.unwrap().split_whitespace().nth(1);
+        words.unwrap().parse().unwrap()
+    }
 }
 
 impl Drop for Running {
