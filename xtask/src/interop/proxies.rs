@@ -26,13 +26,15 @@ pub(super) fn run(context: &Context, reports: &mut Vec<Report>) -> sh::Outcome {
     Ok(())
 }
 
-/// Each connection is cut after its events; some events are there only while it is away.
+/// Each connection is cut after its events; some events are there only while it is away. Connections
+/// as short as these don't reset the delay, so that it needs a limit.
 fn cuts(context: &Context, name: &str, report: &mut Report) -> sh::Outcome {
     const ROUNDS: usize = 4;
     let log = format!("proxies-{name}");
     let mut server = Served::start(context, &format!("{log}-serve"), &["serve"])?;
     let (_proxy, url) = start(context, name, server.port)?;
-    let mut follower = Follower::start(context, &log, &url)?;
+    let options = [&*url, "--retry-max", "1s"];
+    let mut follower = Follower::start_with(context, &log, &options)?;
     let mut sent = 0;
     let mut lines = |server: &mut Served, count: usize| -> sh::Outcome<usize> {
         for _ in 0..count {
@@ -69,6 +71,10 @@ fn cuts(context: &Context, name: &str, report: &mut Report) -> sh::Outcome {
     report.compare(&expected, &without_run(&follower.finish()?));
     let delays = lost();
     report.fact(format!("delays after the cuts: {delays:?} s"));
+    report.require(
+        delays.len() >= ROUNDS && delays.iter().all(|&delay| delay <= 1.0),
+        "a delay grew beyond --retry-max",
+    );
     Ok(())
 }
 
