@@ -1,6 +1,7 @@
 //! `--jq` is refused.
 
 use std::convert::Infallible;
+use std::marker::PhantomData;
 
 use everstream::Event;
 
@@ -12,7 +13,8 @@ pub(crate) const LONGEST: usize = 0;
 /// There is none.
 pub(crate) struct Jq(Infallible);
 
-pub(crate) struct Results<'a>(&'a Infallible);
+/// Dropped as those of a program are.
+pub(crate) struct Results<'a>(Box<Infallible>, PhantomData<&'a mut Jq>);
 
 impl Jq {
     pub(crate) fn new(_: &str) -> Result<Jq, Problem> {

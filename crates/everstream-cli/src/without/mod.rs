@@ -17,7 +17,7 @@ fn missing(what: &str, feature: &str) -> Problem {
     Problem::new(format!(
         "{what} is not part of this everstream: it was built without the feature `{feature}`"
     ))
-    .hint(&format!(
+    .hint(format!(
         "cargo install everstream-cli --features {feature}, or without --no-default-features"
     ))
 }
