@@ -220,6 +220,7 @@ mod tests {
             ("data: a\n\n", 9),
             ("data: a\r\r", 9),
             ("data: a\r\n\r\n", 11),
+            ("data: a\r\ndata: b\r\n", 0),
             ("data: a\n: c\n", 0),
             (": c\ndata: a\n", 4),
             (": c\n: d", 4),

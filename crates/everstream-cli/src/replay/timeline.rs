@@ -359,7 +359,8 @@ mod tests {
     /// The recording is read in parts, and a CRLF may be cut by them.
     #[test]
     fn events_are_found_over_the_edges_of_parts() {
-        for shift in 0..6 {
+        // One of them cuts the last CRLF of an event.
+        for shift in 0..20 {
             let event = format!("id: {}\r\ndata: x\r\n\r\n", "i".repeat(100));
             let front = format!(": {}\n", "x".repeat(shift));
             let text = front.clone() + &event.repeat(2 * PART / event.len());
