@@ -34,6 +34,14 @@ pub(crate) fn features(args: &[String]) -> sh::Outcome {
     test.args(["--each-feature", "--include-features", TESTED]);
     test.args(["--exclude-no-default-features", "--"]);
     sh::run(test.args(TESTS))?;
+    // The command without `jq` and `top`; with one of them it was checked above.
+    let command = [
+        "test",
+        "--package",
+        "everstream-cli",
+        "--no-default-features",
+    ];
+    sh::run(&mut sh::cargo(command))?;
     println!("features: ok");
     Ok(())
 }

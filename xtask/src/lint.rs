@@ -39,6 +39,16 @@ pub(crate) fn run(args: &[String]) -> sh::Outcome {
             "-D",
             "warnings",
         ]),
+        sh::cargo([
+            "clippy",
+            "--package",
+            "everstream-cli",
+            "--all-targets",
+            "--no-default-features",
+            "--",
+            "-D",
+            "warnings",
+        ]),
         doc,
     ];
 

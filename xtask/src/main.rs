@@ -94,7 +94,7 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "interop",
-        about: "The everstream command against nginx with nchan and sse-starlette, a client of MCP against its servers",
+        about: "The everstream command against servers, proxies and clients that are not ours",
         run: interop::run,
     },
     Command {

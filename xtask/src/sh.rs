@@ -171,6 +171,15 @@ impl Guard {
         stdout: Stdio,
         stderr: Stdio,
     ) -> Outcome<Guard> {
+        Guard::start_reading(name, command, [Stdio::null(), stdout, stderr])
+    }
+
+    /// Starts `command` with its standard input, output and error.
+    pub(crate) fn start_reading(
+        name: &str,
+        command: &Command,
+        [stdin, stdout, stderr]: [Stdio; 3],
+    ) -> Outcome<Guard> {
         // `drop` covers errors and panics; `setpriv`, where there is one, covers our own
         // death by a signal, which runs no destructor. It executes the program in its
         // own place, so the process id is the program's.
@@ -195,7 +204,7 @@ impl Guard {
             };
         }
         let child = wrapped
-            .stdin(Stdio::null())
+            .stdin(stdin)
             .stdout(stdout)
             .stderr(stderr)
             .spawn()

@@ -10,6 +10,7 @@ use crate::completions::CompletionsArgs;
 use crate::curl;
 use crate::cursor::CursorArgs;
 use crate::exec::ExecArgs;
+#[cfg(feature = "jq")]
 use crate::jq;
 use crate::man::ManArgs;
 use crate::output::OutputArgs;
@@ -198,6 +199,7 @@ pub(crate) enum Command {
     /// Print the manual page, or write all pages into a directory.
     Man(ManArgs),
     /// Runs the program of --jq, for a command that is running.
+    #[cfg(feature = "jq")]
     #[command(name = jq::WORKER, hide = true)]
     JqWorker(jq::WorkerArgs),
 }

@@ -27,6 +27,7 @@
 //! | `terminal.rs` | what the terminal supports, and what its last line shows |
 //! | `visible.rs` | text that can't do anything to a terminal |
 //! | `stop.rs` | Ctrl-C, SIGTERM, the end of the output |
+//! | `without/` | instead of `jq/` and `top/`, if the command is built without them |
 //! | `duration.rs`, `size.rs` | durations and sizes on the command line |
 //! | `end.rs`, `exit.rs` | why it is over, and exit codes |
 
@@ -43,6 +44,7 @@ mod exec;
 mod exit;
 mod explain;
 mod follow;
+#[cfg(feature = "jq")]
 mod jq;
 mod man;
 mod output;
@@ -64,15 +66,22 @@ mod source;
 mod status;
 mod stop;
 mod terminal;
+#[cfg(feature = "top")]
 mod top;
 mod until;
 mod usage;
 mod visible;
+#[cfg(not(all(feature = "jq", feature = "top")))]
+mod without;
 
 use std::process::ExitCode;
 
 use args::Command;
 use exit::Exit;
+#[cfg(not(feature = "jq"))]
+use without::jq;
+#[cfg(not(feature = "top"))]
+use without::top;
 
 fn main() -> ExitCode {
     match args::parse(std::env::args_os()) {
@@ -86,6 +95,7 @@ fn main() -> ExitCode {
         Ok(Command::Top(args)) => top::run(&args),
         Ok(Command::Completions(args)) => completions::run(&args),
         Ok(Command::Man(args)) => man::run(&args),
+        #[cfg(feature = "jq")]
         Ok(Command::JqWorker(args)) => jq::work(&args),
         Err(instead) => instead.tell(),
     }

@@ -295,6 +295,7 @@ impl RequestArgs {
     }
 
     /// The options in use that say what only their origin should get.
+    #[cfg(feature = "top")]
     pub(crate) fn secrets(&self) -> Vec<&'static str> {
         [
             (!self.headers.is_empty(), "-H"),

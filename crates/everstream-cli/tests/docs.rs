@@ -77,6 +77,8 @@ fn normal(text: &str, urls: &Urls) -> String {
         ),
         (r"\d\d:\d\d:\d\d\.\d{3}Z", "12:00:00.000Z"),
         (r"in \d\.\d\d s", "in 0.12 s"),
+        // The run of `serve`.
+        (r"id: [0-9a-f]{8}-", "id: 5f2c81d0-"),
         (r#""time":\d+\.\d{6}"#, r#""time":0.123456"#),
         // What `check` measures; what it is told is whole seconds.
         (r"(after|event|silence|burst in) \d\.\d\d s", "$1 0.01 s"),

@@ -132,6 +132,7 @@ fn a_command_needs_not_read_its_input() {
     assert_eq!(code, 0, "{news}");
 }
 
+#[cfg(feature = "jq")]
 #[test]
 fn the_results_of_jq_are_the_input() {
     let options = ["--count", "1", "--jq", "$id, .", "--exec", "cat"];

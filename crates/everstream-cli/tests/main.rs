@@ -31,6 +31,7 @@
 //! - `tls`: trusted authorities and client certificates
 //! - `top`: `everstream top` on a terminal
 //! - `usage`: the first screen, the examples of `--help`, mistakes in the command line
+//! - `without`: a command that was built without `jq` or `top`
 //!
 //! They share `common` (the child process; a pseudo-terminal, recordings and pictures in its
 //! submodules) and, from the library's tests, `certs` and `tls_server`.
@@ -56,18 +57,21 @@ mod curl;
 #[cfg(unix)]
 mod cursor;
 mod demo;
-#[cfg(unix)]
+// The pages have `--jq`.
+#[cfg(all(unix, feature = "jq", feature = "top"))]
 mod docs;
 mod ending;
 #[cfg(unix)]
 mod exec;
 mod follow;
 mod hints;
+#[cfg(feature = "jq")]
 mod jq;
-#[cfg(unix)]
+#[cfg(all(unix, feature = "jq"))]
 mod llm;
 mod output;
-#[cfg(target_os = "linux")]
+// One of them is `top`, and one has `--jq`.
+#[cfg(all(target_os = "linux", feature = "jq", feature = "top"))]
 mod pictures;
 mod reconnect;
 #[cfg(unix)]
@@ -85,10 +89,12 @@ mod shell;
 #[cfg(target_os = "linux")]
 mod terminal;
 mod tls;
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", feature = "top"))]
 mod top;
 #[cfg(unix)]
 mod usage;
+#[cfg(not(all(feature = "jq", feature = "top")))]
+mod without;
 
 /// How long `tls_server` and the tests of `check` wait before they fail.
 const LIMIT: Duration = Duration::from_secs(20);

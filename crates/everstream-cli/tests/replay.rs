@@ -188,6 +188,36 @@ fn any_number_of_clients_get_all_of_it() {
     }
 }
 
+/// It was held in memory, as a whole and with an index.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_recording_larger_than_its_memory_is_replayed_from_disk() {
+    let folder = Folder::new("replay-large");
+    let (events, data) = (60_000, "x".repeat(1000));
+    let mut recording = recorded::of(&[]);
+    for id in 1..=events {
+        recording += &format!("{{\"time\":0,\"text\":\"id: {id}\\ndata: {data}\\n\\n\"}}\n");
+    }
+    assert!(recording.len() > 60_000_000);
+    let (server, url) = replay(&folder, &recording, &["--speed", "max"]);
+    let body = exchange(&url, "GET", "");
+    let last = format!("\n\nid: {events}\ndata: {data}\n\n");
+    assert!(body.ends_with(last.as_bytes()) && body.len() > 60_000_000);
+    let peak = server.peak();
+    assert!(peak < 30_000, "{peak} KiB");
+    // Nothing of it is found by reading all of it.
+    let after = |id: u32| {
+        let answer = exchange(&url, "GET", &format!("Last-Event-ID: {id}\r\n"));
+        String::from_utf8(answer).unwrap()
+    };
+    let (_, rest) = after(events - 1)
+        .split_once("\r\n\r\n")
+        .map(|(a, b)| (a.to_owned(), b.to_owned()))
+        .unwrap();
+    assert_eq!(rest, last[2..]);
+    assert!(after(events).contains(" 204 "));
+}
+
 #[test]
 fn pages_of_this_machine_and_of_allowed_origins_may_read_it() {
     let folder = Folder::new("replay-cors");
@@ -197,10 +227,10 @@ fn pages_of_this_machine_and_of_allowed_origins_may_read_it() {
         let answer = exchange(&url, "GET", &format!("Origin: {origin}\r\n"));
         let answer = String::from_utf8(answer).unwrap();
         let expected = format!("access-control-allow-origin: {origin}\r\n");
-        assert_eq!(
-            answer.contains("access-control"),
-            answer.contains(&expected)
-        );
+        let credentials = "access-control-allow-credentials: true\r\n";
+        for part in ["access-control", credentials] {
+            assert_eq!(answer.contains(part), answer.contains(&expected), "{part}");
+        }
         answer.contains(&expected)
     };
     assert!(allowed("http://localhost:3000") && allowed("https://app.example"));

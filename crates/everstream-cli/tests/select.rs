@@ -58,6 +58,7 @@ fn data_is_searched() {
     );
 }
 
+#[cfg(feature = "jq")]
 #[test]
 fn a_jq_program_takes_data_apart() {
     assert_eq!(
@@ -77,6 +78,7 @@ fn a_jq_program_takes_data_apart() {
     );
 }
 
+#[cfg(feature = "jq")]
 #[test]
 fn a_jq_program_that_fails_is_told_of_and_goes_on() {
     let options = ["--event", "news", "--jq", ".price", "--count", "1"];
@@ -236,11 +238,13 @@ fn it_ends_at_an_event_of_a_type_which_is_written() {
     // What isn't selected isn't written.
     let options = ["--until-type", "end", "--event", "delta"];
     assert_eq!(run(stream(), &options).1, ["a"]);
-    let (code, lines, _) = run(stream(), &["--until-type", "end", "--jq", "ascii_upcase"]);
-    assert_eq!(
-        (code, lines),
-        (0, ["A", "B", "C"].map(String::from).to_vec())
-    );
+    if cfg!(feature = "jq") {
+        let (code, lines, _) = run(stream(), &["--until-type", "end", "--jq", "ascii_upcase"]);
+        assert_eq!(
+            (code, lines),
+            (0, ["A", "B", "C"].map(String::from).to_vec())
+        );
+    }
     let (_, lines, _) = run(
         stream(),
         &["--until-type", "end", "--exec", "sed", "s/^/=/"],
@@ -277,6 +281,7 @@ fn done_and_a_message_without_data_are_no_result() {
     assert_eq!((code, lines), (0, vec!["a".to_owned()]), "{news}");
 }
 
+#[cfg(feature = "jq")]
 #[test]
 fn a_program_is_not_run_on_events_without_data() {
     let stream = Reply::stream()

@@ -36,6 +36,13 @@ fn body(url: &str, headers: &str) -> String {
     answer.split_once("\r\n\r\n").unwrap().1.to_owned()
 }
 
+/// What the ids of a run begin with, from the beginning of what a client got.
+fn run_of(text: &str) -> String {
+    let id = text.lines().find_map(|line| line.strip_prefix("id: "));
+    let (run, _) = id.unwrap().rsplit_once('-').unwrap();
+    run.to_owned()
+}
+
 #[test]
 fn each_line_arrives_when_it_is_written() {
     let (server, mut stdin, url) = serve(&[]);
@@ -82,20 +89,48 @@ fn clients_resume_after_the_id_that_they_have() {
         writeln!(stdin, "{line}").unwrap();
         follower.out.wait_for(count);
     }
-    let resume = |id| {
-        let options = ["--last-event-id", id, "--count", "1"];
+    let lines = follower.out.wait_for(9);
+    let run = run_of(&lines[0]);
+    assert_eq!(lines[..3], [&format!("id: {run}-1"), "data: one", ""]);
+    let resume = |number: u32| {
+        let id = format!("{run}-{number}");
+        let options = ["--last-event-id", &id, "--count", "1"];
         data(&follow(&url, &options).out.all())
     };
-    assert_eq!(resume("2"), ["three"]);
+    assert_eq!(resume(2), ["three"]);
     // The first isn't kept.
-    assert_eq!(resume("1"), ["two"]);
+    assert_eq!(resume(1), ["two"]);
     let news = server.err.wait_for_text("isn't kept").join("\n");
     assert!(
-        news.contains("resumes after id 1, which isn't kept"),
+        news.contains(&format!("resumes after id {run}-1, which isn't kept")),
         "{news}"
     );
-    let lines = follower.out.wait_for(9);
-    assert_eq!(lines[..3], ["id: 1", "data: one", ""]);
+}
+
+/// Ids were the numbers of lines: a client of one run silently missed as many lines of the next one.
+#[test]
+fn a_client_of_another_run_gets_all_lines_of_this_one() {
+    let lines = |run: &str, count: usize| -> Vec<String> {
+        (1..=count).map(|line| format!("{run} {line}")).collect()
+    };
+    let (first, second) = (lines("first", 50), lines("second", 100));
+    let (server, mut stdin, url) = serve(&[]);
+    stdin
+        .write_all((first.join("\n") + "\n").as_bytes())
+        .unwrap();
+    let follower = follow(&url, &["--retry-delay", "5ms", "--retry-max", "20ms"]);
+    assert_eq!(data(&follower.out.wait_for(50)), first);
+    drop(server);
+
+    let port = url.trim_end_matches('/').rsplit(':').next().unwrap();
+    let (server, mut stdin, _) = serve(&["--listen", port]);
+    stdin
+        .write_all((second.join("\n") + "\n").as_bytes())
+        .unwrap();
+    let received = data(&follower.out.wait_for(150));
+    assert_eq!(received[50..], second);
+    let news = server.err.wait_for_text("isn't kept").join("\n");
+    assert!(news.contains("-50, which isn't kept"), "{news}");
 }
 
 #[test]
@@ -118,12 +153,16 @@ fn objects_are_events_comments_and_waits() {
     });
     server.err.wait_for_text("client 1 begins");
     drop(stdin);
+    let sent = client.join().unwrap();
+    let run = run_of(&sent[sent.find("id: a\n").unwrap() + 6..]);
     assert_eq!(
-        client.join().unwrap(),
-        "event: price\nid: a\ndata: {\"p\": 7.50}\n\n\
-         id: 2\ndata: two\ndata: lines\n\n\
-         : beat\nretry: 100\n\n\
-         data: y\n\n"
+        sent,
+        format!(
+            "event: price\nid: a\ndata: {{\"p\": 7.50}}\n\n\
+             id: {run}-2\ndata: two\ndata: lines\n\n\
+             : beat\nretry: 100\n\n\
+             data: y\n\n"
+        )
     );
     let (code, news) = server.end();
     assert_eq!(code, 1, "{news}");
@@ -169,15 +208,6 @@ fn silence_is_broken_by_heartbeats() {
     read_until("\n:\ndata: x\n\n:\n");
 }
 
-/// The most memory that a process has had, in KiB.
-#[cfg(target_os = "linux")]
-fn peak(server: &Running) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", server.id())).unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmHWM:"));
-    let words = line.unwrap().split_whitespace().nth(1);
-    words.unwrap().parse().unwrap()
-}
-
 #[cfg(target_os = "linux")]
 #[test]
 fn a_client_that_does_not_read_is_dropped_and_costs_the_others_nothing() {
@@ -191,20 +221,25 @@ fn a_client_that_does_not_read_is_dropped_and_costs_the_others_nothing() {
     }
     let data = "x".repeat(20_000);
     let lines = format!("{data}\n").repeat(50);
+    let mut run = String::new();
     let mut events = 0;
     // 30 MB in steps of half the history, each read before the next one is written.
     for _ in 0..30 {
         stdin.write_all(lines.as_bytes()).unwrap();
         for _ in 0..50 {
             events += 1;
-            let expected = format!("id: {events}\ndata: {data}\n\n");
-            let mut event = vec![0; expected.len()];
+            let size = format!("id: {}-{events}\ndata: {data}\n\n", "x".repeat(8)).len();
+            let mut event = vec![0; size];
             reader.read_exact(&mut event).unwrap();
+            if run.is_empty() {
+                run = run_of(&String::from_utf8_lossy(&event));
+            }
+            let expected = format!("id: {run}-{events}\ndata: {data}\n\n");
             assert!(event == expected.as_bytes(), "event {events}");
         }
     }
     server.err.wait_for_text("client 1 reads too slowly");
-    let peak = peak(&server);
+    let peak = server.peak();
     assert!(peak < 30_000, "{peak} KiB");
     // It has what was on its way, and then the end.
     let mut rest = Vec::new();

@@ -61,7 +61,10 @@ fn help_starts_with_four_examples_that_work() {
     let examples = examples();
     assert_eq!(examples.len(), 4, "{examples:#?}");
     // Those that follow a feed don't end by themselves.
-    assert_eq!(run(&format!("{} --count 1", examples[0])), "7.50\n");
+    if cfg!(feature = "jq") {
+        assert_eq!(run(&format!("{} --count 1", examples[0])), "7.50\n");
+        assert_eq!(run(&examples[2]), "Hello");
+    }
     assert!(examples[1].ends_with("--exec ./handle"));
     let counted = examples[1].replace("--exec", "--count 2 --exec");
     run(&counted);
@@ -71,7 +74,6 @@ fn help_starts_with_four_examples_that_work() {
         std::fs::read_to_string(folder.path("feed.cursor")).unwrap(),
         "2\n"
     );
-    assert_eq!(run(&examples[2]), "Hello");
     // Of this one curl is only needed for what it saves.
     let (_, reader) = examples[3].split_once("; ").unwrap();
     let written = run(reader);

@@ -59,9 +59,17 @@ pub(super) struct Follower {
 impl Follower {
     /// Starts the command; its diagnostics go to `<name>.log`.
     pub(super) fn start(context: &Context, name: &str, url: &str) -> sh::Outcome<Follower> {
+        Follower::start_with(context, name, &[url])
+    }
+
+    pub(super) fn start_with(
+        context: &Context,
+        name: &str,
+        args: &[&str],
+    ) -> sh::Outcome<Follower> {
         let log = File::create(context.folder.join(format!("{name}.log")))?;
         let mut command = Command::new(&context.command);
-        command.arg(url);
+        command.args(args);
         // A proxy in the environment is not what is tested here.
         for name in ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"] {
             command.env_remove(name);

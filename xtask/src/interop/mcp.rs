@@ -12,8 +12,8 @@ use super::report::Report;
 use super::{Context, http, scenario};
 use crate::{apt, python, sh};
 
-const NODE: &str = "/usr/bin/node";
-const NPM: &str = "/usr/bin/npm";
+pub(super) const NODE: &str = "/usr/bin/node";
+pub(super) const NPM: &str = "/usr/bin/npm";
 
 pub(super) fn run(context: &Context, reports: &mut Vec<Report>) -> sh::Outcome {
     // Nothing is measured here, and the dependencies of the examples take long to optimise.
@@ -65,7 +65,8 @@ fn sdk(client: &Path, folder: &Path, reports: &mut Vec<Report>) -> sh::Outcome {
 fn everything(client: &Path, folder: &Path, reports: &mut Vec<Report>) -> sh::Outcome {
     const PACKAGE: &str = "@modelcontextprotocol/server-everything";
     apt::install(&[(NODE, "nodejs"), (NPM, "npm")], &folder.join("apt.log"))?;
-    let modules = install(folder)?;
+    let source = sh::root().join("interop").join("everything");
+    let modules = install_modules(folder, &source)?;
     let package = modules.join(PACKAGE);
     let manifest: serde_json::Value =
         serde_json::from_slice(&fs::read(package.join("package.json"))?)?;
@@ -143,9 +144,8 @@ fn serve(name: &str, command: &Command, log: &Path, port: u16) -> sh::Outcome<sh
     Ok(server)
 }
 
-/// Once per version.
-fn install(folder: &Path) -> sh::Outcome<PathBuf> {
-    let source = sh::root().join("interop").join("everything");
+/// Installs what the `package.json` in `source` names, once per version.
+pub(super) fn install_modules(folder: &Path, source: &Path) -> sh::Outcome<PathBuf> {
     let folder = folder.join("npm");
     let wanted = fs::read(source.join("package.json"))?;
     let installed = folder.join("installed.json");

@@ -2,14 +2,18 @@
 //!
 //! Each scenario starts a real server, follows a stream with the real command, makes
 //! the connection fail in some way, and compares what the command printed with what the
-//! server was given: every event exactly once, in order.
+//! server was given: every event exactly once, in order. `readers` and `proxies` are the other way
+//! round: clients and proxies that are not ours, at `everstream serve` and `replay`.
 
 mod cut;
 mod follow;
 mod http;
 mod mcp;
 mod nginx;
+mod proxies;
+mod readers;
 mod report;
+mod server;
 mod starlette;
 
 use std::fs;
@@ -19,12 +23,13 @@ use std::time::Duration;
 use crate::sh;
 use report::Report;
 
-const USAGE: &str = "usage: cargo xtask interop [nginx] [starlette] [mcp] [--command PATH]
+const USAGE: &str = "usage: cargo xtask interop [nginx] [starlette] [mcp] [readers] [proxies] [--command PATH]
 
-  Without a name, all servers. Debian packages that are missing are installed
+  Without a name, all of them. readers: Chromium, npm's eventsource and Python's
+  httpx-sse; proxies: nginx and haproxy before `everstream serve`. Debian packages that are missing are installed
   with apt-get (as root), those of Python and npm below target/interop.
 
-  --command PATH   follow with this program instead of building everstream
+  --command PATH   run this program instead of building everstream
 ";
 
 /// Far more than any scenario takes on a slow machine; only a hang gets there.
@@ -43,12 +48,12 @@ pub(crate) fn run(args: &[String]) -> sh::Outcome {
         print!("{USAGE}");
         return Ok(());
     };
-    let follows = wanted.nginx || wanted.starlette;
+    let runs = wanted.nginx || wanted.starlette || wanted.readers || wanted.proxies;
     let command = match wanted.command {
         Some(path) => fs::canonicalize(&path)
             .map_err(|error| sh::UsageError(format!("--command {}: {error}", path.display())))?,
         None => {
-            if follows {
+            if runs {
                 sh::run(&mut sh::cargo([
                     "build",
                     "--release",
@@ -72,6 +77,12 @@ pub(crate) fn run(args: &[String]) -> sh::Outcome {
     }
     if wanted.mcp {
         mcp::run(&context, &mut reports)?;
+    }
+    if wanted.readers {
+        readers::run(&context, &mut reports)?;
+    }
+    if wanted.proxies {
+        proxies::run(&context, &mut reports)?;
     }
 
     let failed = reports.iter().filter(|report| report.failed()).count();
@@ -97,41 +108,56 @@ fn scenario(reports: &mut Vec<Report>, title: &str, body: impl FnOnce(&mut Repor
     reports.push(report);
 }
 
+#[derive(Default)]
 struct Wanted {
     nginx: bool,
     starlette: bool,
     mcp: bool,
+    readers: bool,
+    proxies: bool,
     command: Option<PathBuf>,
 }
 
 impl Wanted {
     /// `None`: only the usage is wanted.
     fn parse(args: &[String]) -> Result<Option<Wanted>, sh::UsageError> {
-        let (mut nginx, mut starlette, mut mcp, mut command) = (false, false, false, None);
+        let mut wanted = Wanted::default();
+        let mut all = true;
         let mut args = args.iter();
         while let Some(arg) = args.next() {
-            match arg.as_str() {
-                "nginx" => nginx = true,
-                "starlette" => starlette = true,
-                "mcp" => mcp = true,
+            let named = match arg.as_str() {
+                "nginx" => &mut wanted.nginx,
+                "starlette" => &mut wanted.starlette,
+                "mcp" => &mut wanted.mcp,
+                "readers" => &mut wanted.readers,
+                "proxies" => &mut wanted.proxies,
                 "--command" => match args.next() {
-                    Some(path) => command = Some(PathBuf::from(path)),
+                    Some(path) => {
+                        wanted.command = Some(PathBuf::from(path));
+                        continue;
+                    }
                     None => {
                         return Err(sh::UsageError(format!("--command needs a path\n\n{USAGE}")));
                     }
                 },
                 "-h" | "--help" => return Ok(None),
                 other => {
-                    return Err(sh::UsageError(format!("no server `{other}`\n\n{USAGE}")));
+                    return Err(sh::UsageError(format!("no scenarios `{other}`\n\n{USAGE}")));
                 }
-            }
+            };
+            *named = true;
+            all = false;
         }
-        let all = !(nginx || starlette || mcp);
-        Ok(Some(Wanted {
-            nginx: nginx || all,
-            starlette: starlette || all,
-            mcp: mcp || all,
-            command,
+        Ok(Some(match all {
+            true => Wanted {
+                nginx: true,
+                starlette: true,
+                mcp: true,
+                readers: true,
+                proxies: true,
+                ..wanted
+            },
+            false => wanted,
         }))
     }
 }
@@ -149,6 +175,7 @@ mod tests {
     fn no_name_means_all_servers() {
         let wanted = parse(&["--command", "x"]).unwrap().unwrap();
         assert!(wanted.nginx && wanted.starlette && wanted.mcp && wanted.command.is_some());
+        assert!(wanted.readers && wanted.proxies);
         let wanted = parse(&["nginx"]).unwrap().unwrap();
         assert!(wanted.nginx && !wanted.starlette && !wanted.mcp);
     }

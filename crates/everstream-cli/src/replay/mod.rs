@@ -1,6 +1,15 @@
 //! `everstream replay`: serves a recording again, as it came.
+//!
+//! | file | subject |
+//! |---|---|
+//! | `joint.rs` | the connections of a recording, made one stream |
+//! | `timeline.rs` | that stream: when its bytes came, its events, its ids |
+//! | `spool.rs` | the files in which it is |
+//! | `play.rs` | sends it to a client |
 
+mod joint;
 mod play;
+mod spool;
 mod timeline;
 
 use std::fs::File;
@@ -21,7 +30,7 @@ use timeline::Timeline;
 
 #[derive(Debug, Args)]
 pub(crate) struct ReplayArgs {
-    /// The recording; `-` is standard input. It is held in memory as a whole.
+    /// The recording; `-` is standard input. It is copied to a temporary file.
     #[arg(value_name = "FILE", help_heading = "Arguments")]
     file: PathBuf,
 
@@ -90,7 +99,7 @@ async fn replay(args: &ReplayArgs) -> Result<Exit, Problem> {
         pace: Pace {
             speed: args.speed,
             repeat: args.repeat,
-            drop_every: args.drop_every.map(|events| events as usize),
+            drop_every: args.drop_every.map(u64::from),
             drop_inside: args.drop_inside,
         },
     };
@@ -100,7 +109,7 @@ async fn replay(args: &ReplayArgs) -> Result<Exit, Problem> {
     Ok(Exit::Done)
 }
 
-fn begun(events: usize, time: Duration) -> String {
+fn begun(events: u64, time: Duration) -> String {
     let plural = if events == 1 { "" } else { "s" };
     let time = match time.is_zero() {
         true => "at once".to_owned(),
@@ -132,15 +141,15 @@ struct Replay {
 
 impl Replay {
     /// Where a client's stream begins; `None`, if it has had all of it.
-    fn begin(&self, asked: &Asked) -> Option<usize> {
+    fn begin(&self, asked: &Asked) -> io::Result<Option<u64>> {
         let client = format!("client {}", asked.number);
         let Some(id) = &asked.last_event_id else {
             report::news(&format!("{client} begins at the start"));
-            return Some(0);
+            return Ok(Some(0));
         };
-        let place = self.timeline.after_id(id);
+        let place = self.timeline.after_id(id)?;
         let shown: String = id.chars().take(100).collect();
-        match place {
+        Ok(match place {
             None => {
                 report::news(&format!(
                     "{client} resumes after id {shown}, which isn't in the recording: it begins \
@@ -148,7 +157,7 @@ impl Replay {
                 ));
                 Some(0)
             }
-            Some(place) if self.pace.repeat || self.timeline.has_event_after(place) => {
+            Some(place) if self.pace.repeat || self.timeline.has_event_after(place)? => {
                 report::news(&format!("{client} resumes after id {shown}"));
                 Some(place)
             }
@@ -159,13 +168,16 @@ impl Replay {
                 ));
                 None
             }
-        }
+        })
     }
 }
 
 impl Source for Replay {
     fn stream(&self, asked: &Asked) -> Option<Box<dyn FnOnce(Out) -> Streaming>> {
-        let place = self.begin(asked)?;
+        let place = self.begin(asked).unwrap_or_else(|error| {
+            report::error("the recording's temporary file can't be read", Some(&error));
+            None
+        })?;
         let (timeline, pace) = (self.timeline.clone(), self.pace);
         Some(Box::new(move |out| {
             Box::pin(play::play(timeline, place, pace, out))

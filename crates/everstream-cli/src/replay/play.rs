@@ -1,9 +1,11 @@
 //! Sends a recording to one client, at the recording's pace or another.
 
+use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::timeline::Timeline;
+use crate::report;
 use crate::server::Out;
 
 /// How a recording is sent.
@@ -12,7 +14,7 @@ pub(super) struct Pace {
     pub(super) speed: Speed,
     /// From the front again at the end.
     pub(super) repeat: bool,
-    pub(super) drop_every: Option<usize>,
+    pub(super) drop_every: Option<u64>,
     pub(super) drop_inside: bool,
 }
 
@@ -42,34 +44,48 @@ impl Speed {
 }
 
 /// Sends what comes after `place`, until the end or until the client has gone.
-pub(super) async fn play(timeline: Arc<Timeline>, mut place: usize, pace: Pace, out: Out) {
+pub(super) async fn play(timeline: Arc<Timeline>, place: u64, pace: Pace, out: Out) {
+    if let Err(error) = send(&timeline, place, pace, &out).await {
+        report::error("the recording's temporary file can't be read", Some(&error));
+        out.abort();
+    }
+}
+
+async fn send(timeline: &Timeline, mut place: u64, pace: Pace, out: &Out) -> io::Result<()> {
     let mut events = pace.drop_every;
+    let mut chunk = 0;
     loop {
-        let cut = events.map(|events| timeline.cut(place, events, pace.drop_inside));
+        let cut = match events {
+            Some(events) => Some(timeline.cut(place, events, pace.drop_inside)?),
+            None => None,
+        };
         let limit = match cut {
             Some(Ok(cut)) => cut,
             _ => timeline.end(pace.repeat),
         };
         let clock = Clock {
             begin: Instant::now(),
-            time: timeline.time_at(place),
+            time: timeline.time_at(place)?,
             speed: pace.speed,
         };
-        while let Some((time, bytes)) = timeline.next(place, limit) {
+        while let Some((time, bytes)) = timeline.next(place, limit, &mut chunk)? {
             clock.wait(time).await;
-            place += bytes.len();
+            place += bytes.len() as u64;
             if out.send(bytes).await.is_err() {
-                return;
+                return Ok(());
             }
         }
         match cut {
-            Some(Ok(_)) => return out.drop_connection().await,
+            Some(Ok(_)) => {
+                out.drop_connection().await;
+                return Ok(());
+            }
             Some(Err(left)) => events = Some(left),
             None => {}
         }
         clock.wait(timeline.duration()).await;
         if !pace.repeat {
-            return;
+            return Ok(());
         }
         place = timeline.front();
     }

@@ -1,50 +1,51 @@
 //! A recording as one stream: its bytes, when they came, and where its events end.
 //!
-//! Where a connection was lost, what came of its last event is left out, as clients leave it out;
-//! only the last connection keeps it.
+//! All of it is in files, because a recording may be larger than the memory; what is read again and
+//! again is in the system's cache.
 
-use std::collections::HashMap;
-use std::io::BufRead;
+use std::io::{self, BufRead};
 use std::time::Duration;
 
 use everstream::{Decoder, Item, Oversize};
 use hyper::body::Bytes;
 
+use super::joint::{BOM, Joint};
+use super::spool::{Index, Pairs, Spool};
 use crate::recording::{Entry, Reader};
 use crate::report::{self, Problem};
 
-const BOM: &[u8] = b"\xef\xbb\xbf";
+/// Bytes that are read at a time.
+const PART: usize = 64 << 10;
 
 #[derive(Debug)]
 pub(super) struct Timeline {
-    bytes: Bytes,
-    chunks: Vec<Chunk>,
-    /// Where each event ends.
-    events: Vec<usize>,
+    bytes: Spool,
+    /// When the bytes up to a place came, in nanoseconds since the first connection was there, and
+    /// the place.
+    chunks: Pairs,
+    /// Where each event ends, and nothing more.
+    events: Pairs,
     /// Where the last block with each id ends.
-    ids: HashMap<String, usize>,
-    /// Whether an id is there more than once.
-    repeats_ids: bool,
+    ids: Index,
     /// When the last connection ended.
     end: Duration,
     /// Where a repetition begins: after the byte order mark, which can only be at the front.
-    front: usize,
+    front: u64,
     /// Where a repetition may follow.
-    whole: usize,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Chunk {
-    /// Since the first connection was there.
-    time: Duration,
-    /// Where it ends.
-    end: usize,
+    whole: u64,
 }
 
 impl Timeline {
     pub(super) fn read(lines: impl BufRead, name: &str) -> Result<Timeline, Problem> {
+        let unwritten = |error: io::Error| {
+            Problem::because(
+                "a temporary file for the recording can't be written",
+                &error,
+            )
+            .hint("TMPDIR names the directory; it takes as much as the recording")
+        };
         let mut reader = Reader::new(lines, name);
-        let mut joint = Joint::default();
+        let mut joint = Joint::new().map_err(unwritten)?;
         while let Some(entry) = reader.next()? {
             if let Entry::Cut(line) = entry {
                 report::news(&format!(
@@ -52,17 +53,35 @@ impl Timeline {
                      out"
                 ));
             }
-            joint.add(entry);
+            joint.add(entry).map_err(unwritten)?;
         }
-        Ok(joint.finish())
+        Timeline::of(joint).map_err(unwritten)
     }
 
-    pub(super) fn event_count(&self) -> usize {
+    fn of(mut joint: Joint) -> io::Result<Timeline> {
+        let whole = joint.finish()?;
+        let mut timeline = Timeline {
+            bytes: joint.bytes,
+            chunks: joint.chunks,
+            events: Pairs::new()?,
+            ids: Index::new()?,
+            end: joint.latest,
+            front: 0,
+            whole,
+        };
+        if timeline.part(0, BOM.len() as u64)? == BOM {
+            timeline.front = BOM.len() as u64;
+        }
+        timeline.find_events()?;
+        Ok(timeline)
+    }
+
+    pub(super) fn event_count(&self) -> u64 {
         self.events.len()
     }
 
     pub(super) fn repeats_ids(&self) -> bool {
-        self.repeats_ids
+        self.ids.repeats()
     }
 
     /// How long it takes, and when its last bytes came if it is never repeated.
@@ -71,34 +90,75 @@ impl Timeline {
     }
 
     /// Where a stream goes on after this id.
-    pub(super) fn after_id(&self, id: &str) -> Option<usize> {
-        self.ids.get(id).copied()
+    pub(super) fn after_id(&self, id: &str) -> io::Result<Option<u64>> {
+        self.ids.get(id)
     }
 
     /// Whether an event ends after this place.
-    pub(super) fn has_event_after(&self, place: usize) -> bool {
-        self.events.last().is_some_and(|&end| end > place)
+    pub(super) fn has_event_after(&self, place: u64) -> io::Result<bool> {
+        let Some(last) = self.events.len().checked_sub(1) else {
+            return Ok(false);
+        };
+        Ok(self.events.get(last)?.is_some_and(|(end, _)| end > place))
     }
 
     /// When the byte before this place came.
-    pub(super) fn time_at(&self, place: usize) -> Duration {
+    pub(super) fn time_at(&self, place: u64) -> io::Result<Duration> {
         if place <= self.front {
-            return Duration::ZERO;
+            return Ok(Duration::ZERO);
         }
-        let chunk = self.chunks.partition_point(|chunk| chunk.end < place);
-        self.chunks.get(chunk).map_or(self.end, |chunk| chunk.time)
+        let chunk = self.chunks.partition_point(|(_, end)| end < place)?;
+        let chunk = self.chunks.get(chunk)?;
+        Ok(chunk.map_or(self.end, |(time, _)| Duration::from_nanos(time)))
     }
 
-    /// The next bytes and when they came, up to the end of their chunk or to `limit`.
-    pub(super) fn next(&self, place: usize, limit: usize) -> Option<(Duration, Bytes)> {
-        let chunk = self.chunks.partition_point(|chunk| chunk.end <= place);
-        let chunk = self.chunks.get(chunk)?;
-        let end = chunk.end.min(limit);
-        (end > place).then(|| (chunk.time, self.bytes.slice(place..end)))
+    /// The next bytes and when they came, up to the end of their chunk or to `limit`. `chunk` is the
+    /// one of the bytes before, and then of these; any number will do.
+    pub(super) fn next(
+        &self,
+        place: u64,
+        limit: u64,
+        chunk: &mut u64,
+    ) -> io::Result<Option<(Duration, Bytes)>> {
+        // Most often it is this one or the next.
+        let mut found = None;
+        for index in [*chunk, chunk.saturating_add(1)] {
+            let begin = match index.checked_sub(1) {
+                Some(before) => self.chunks.get(before)?.map(|(_, end)| end),
+                None => Some(0),
+            };
+            if begin.is_some_and(|begin| begin <= place) {
+                let here = self.chunks.get(index)?.filter(|(_, end)| *end > place);
+                found = found.or(here.map(|here| (index, here)));
+            }
+        }
+        if found.is_none() {
+            let index = self.chunks.partition_point(|(_, end)| end <= place)?;
+            found = self.chunks.get(index)?.map(|here| (index, here));
+        }
+        let Some((index, (time, end))) = found else {
+            return Ok(None);
+        };
+        *chunk = index;
+        let end = end.min(limit);
+        if end <= place {
+            return Ok(None);
+        }
+        let bytes = self.part(place, end)?;
+        Ok(Some((Duration::from_nanos(time), bytes.into())))
+    }
+
+    /// Bytes from one place to another, or the first of them.
+    fn part(&self, from: u64, to: u64) -> io::Result<Vec<u8>> {
+        let length = to.min(self.bytes.len()).saturating_sub(from);
+        let length = usize::try_from(length).map_or(PART, |length| length.min(PART));
+        let mut bytes = vec![0; length];
+        self.bytes.read(from, &mut bytes)?;
+        Ok(bytes)
     }
 
     /// How much of it a stream sends that is repeated, or isn't.
-    pub(super) fn end(&self, repeated: bool) -> usize {
+    pub(super) fn end(&self, repeated: bool) -> u64 {
         match repeated {
             true => self.whole,
             false => self.bytes.len(),
@@ -106,156 +166,85 @@ impl Timeline {
     }
 
     /// Where a repetition begins.
-    pub(super) fn front(&self) -> usize {
+    pub(super) fn front(&self) -> u64 {
         self.front
     }
 
     /// Where the connection is dropped that gets so many more events from here: after the last of
     /// them, or within the next one. `Err` has how many of them don't come any more.
-    pub(super) fn cut(&self, place: usize, count: usize, inside: bool) -> Result<usize, usize> {
-        let first = self.events.partition_point(|&end| end <= place);
-        let rest = &self.events[first..];
-        match (rest.get(count.saturating_sub(1)), rest.get(count)) {
-            (Some(&end), Some(&next)) if inside => Ok(end + (next - end) / 2),
-            (Some(&end), _) => Ok(end),
-            (None, _) => Err(count - rest.len()),
-        }
-    }
-}
-
-/// Connections that are made one.
-#[derive(Default)]
-struct Joint {
-    bytes: Vec<u8>,
-    chunks: Vec<Chunk>,
-    /// What came of the connection that is read now, and when.
-    open: Vec<(Duration, Vec<u8>)>,
-    /// When the recording began that is read now; recordings in one file follow each other.
-    base: Duration,
-    /// When the first connection was there.
-    first: Option<Duration>,
-    /// The latest time so far, since the first connection.
-    latest: Duration,
-}
-
-impl Joint {
-    fn add(&mut self, entry: Entry) {
-        match entry {
-            Entry::Begin => self.base = self.first.unwrap_or_default() + self.latest,
-            Entry::Connected(time) => {
-                self.passed(time);
-                self.close(false);
-            }
-            Entry::Bytes(time, bytes) => {
-                self.passed(time);
-                self.open.push((self.latest, bytes));
-            }
-            // Attempts before the first connection are no part of the stream.
-            Entry::Over(time) if self.first.is_some() => self.passed(time),
-            Entry::Over(_) | Entry::Cut(_) => {}
-        }
-    }
-
-    /// Times that were mixed up by hand don't go back.
-    fn passed(&mut self, time: Duration) {
-        let time = self.base.saturating_add(time);
-        let first = *self.first.get_or_insert(time);
-        self.latest = self.latest.max(time.saturating_sub(first));
-    }
-
-    /// Adds what came of a connection. What comes after another connection has no byte order mark,
-    /// and what comes before one no part of an event.
-    fn close(&mut self, is_last: bool) {
-        let open = std::mem::take(&mut self.open);
-        let pieces: Vec<_> = open.iter().map(|(_, bytes)| &**bytes).collect();
-        let whole = pieces.concat();
-        let begin = match whole.starts_with(BOM) && !self.bytes.is_empty() {
-            true => BOM.len(),
-            false => 0,
+    pub(super) fn cut(&self, place: u64, count: u64, inside: bool) -> io::Result<Result<u64, u64>> {
+        let next = self.events.partition_point(|(end, _)| end <= place)? + count;
+        let end = |index: u64| -> io::Result<Option<u64>> {
+            Ok(self.events.get(index)?.map(|(end, _)| end))
         };
-        let end = match is_last {
-            true => whole.len(),
-            false => whole_blocks(&whole),
+        let last = match next.checked_sub(1) {
+            Some(index) => end(index)?,
+            None => None,
         };
-        let mut place = 0;
-        for (time, bytes) in &open {
-            let from = place.max(begin);
-            place += bytes.len();
-            if let Some(part) = whole.get(from..place.min(end)) {
-                self.bytes.extend_from_slice(part);
-                self.chunks.push(Chunk {
-                    time: *time,
-                    end: self.bytes.len(),
-                });
-            }
-        }
+        Ok(match (last, end(next)?) {
+            (Some(end), Some(next)) if inside => Ok(end + (next - end) / 2),
+            (Some(end), _) => Ok(end),
+            (None, _) => Err(next - self.events.len()),
+        })
     }
 
-    fn finish(mut self) -> Timeline {
-        self.close(true);
-        let bytes = Bytes::from(self.bytes);
-        let front = if bytes.starts_with(BOM) { BOM.len() } else { 0 };
-        let mut timeline = Timeline {
-            chunks: self.chunks,
-            events: Vec::new(),
-            ids: HashMap::new(),
-            repeats_ids: false,
-            end: self.latest,
-            front,
-            whole: whole_blocks(&bytes).max(front),
-            bytes,
-        };
-        timeline.find_events();
-        timeline
-    }
-}
-
-impl Timeline {
-    fn find_events(&mut self) {
+    fn find_events(&mut self) -> io::Result<()> {
         // None is larger than all of it.
-        let mut decoder = Decoder::with_limit(self.bytes.len().max(1), Oversize::Skip);
-        let mut rest = &self.bytes[..];
-        while let Ok(Some(item)) = decoder.decode_owned(&mut rest) {
-            // It ends at a CR already, if that is the end of its last line.
-            let mut end = self.bytes.len() - rest.len();
-            if self.bytes[..end].ends_with(b"\r") && rest.starts_with(b"\n") {
-                end += 1;
-            }
-            let id = match &item {
-                Item::Event(event) => {
-                    self.events.push(end);
-                    event.id()
+        let limit = usize::try_from(self.bytes.len()).unwrap_or(usize::MAX);
+        let mut decoder = Decoder::with_limit(limit.max(1), Oversize::Skip);
+        let mut at = 0;
+        // What ended with a CR, to which an LF belongs that may be in the next part.
+        let mut found: Option<Found> = None;
+        while at < self.bytes.len() {
+            let part = self.part(at, self.bytes.len())?;
+            let mut rest = &part[..];
+            self.keep(found.take(), rest)?;
+            while let Ok(Some(item)) = decoder.decode_owned(&mut rest) {
+                let id = match &item {
+                    Item::Event(event) => event.id(),
+                    Item::Id => decoder.last_event_id(),
+                    _ => None,
+                };
+                let used = part.len() - rest.len();
+                let block = Found {
+                    end: at + used as u64,
+                    at_cr: part[..used].ends_with(b"\r"),
+                    is_event: matches!(item, Item::Event(_)),
+                    id: id.filter(|id| !id.is_empty()).map(str::to_owned),
+                };
+                match rest.is_empty() {
+                    true => found = Some(block),
+                    false => self.keep(Some(block), rest)?,
                 }
-                Item::Id => decoder.last_event_id(),
-                _ => None,
-            };
-            if let Some(id) = id.filter(|id| !id.is_empty()) {
-                self.repeats_ids |= self.ids.insert(id.to_owned(), end).is_some();
             }
+            at += part.len() as u64;
+        }
+        self.keep(found, b"")?;
+        self.events.flush()?;
+        self.ids.finish()
+    }
+
+    fn keep(&mut self, found: Option<Found>, rest: &[u8]) -> io::Result<()> {
+        let Some(found) = found else { return Ok(()) };
+        // It ends at a CR already, if that is the end of its last line.
+        let lf = found.at_cr && rest.starts_with(b"\n");
+        let end = found.end + u64::from(lf);
+        if found.is_event {
+            self.events.push((end, 0))?;
+        }
+        match &found.id {
+            Some(id) => self.ids.insert(id, end),
+            None => Ok(()),
         }
     }
 }
 
-/// How much of it are blocks and comments up to their ends.
-fn whole_blocks(bytes: &[u8]) -> usize {
-    let mut whole = 0;
-    let mut in_block = false;
-    let mut place = if bytes.starts_with(BOM) { BOM.len() } else { 0 };
-    let is_end = |byte: &u8| matches!(byte, b'\r' | b'\n');
-    while let Some(length) = bytes[place..].iter().position(is_end) {
-        let line = &bytes[place..place + length];
-        let rest = &bytes[place + length..];
-        place += length + if rest.starts_with(b"\r\n") { 2 } else { 1 };
-        match line.first() {
-            None => in_block = false,
-            Some(b':') => {}
-            Some(_) => in_block = true,
-        }
-        if !in_block {
-            whole = place;
-        }
-    }
-    whole
+/// A block, as far as its last CR or LF.
+struct Found {
+    end: u64,
+    at_cr: bool,
+    is_event: bool,
+    id: Option<String>,
 }
 
 #[cfg(test)]
@@ -280,8 +269,30 @@ mod tests {
         Timeline::read(text.as_bytes(), "FILE").unwrap()
     }
 
-    fn bytes(timeline: &Timeline) -> &str {
-        std::str::from_utf8(&timeline.bytes).unwrap()
+    fn bytes(timeline: &Timeline) -> String {
+        let bytes = timeline.part(0, timeline.end(false)).unwrap();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    fn after_id(timeline: &Timeline, id: &str) -> Option<u64> {
+        timeline.after_id(id).unwrap()
+    }
+
+    fn next(timeline: &Timeline, place: u64) -> (Duration, Bytes) {
+        let chunks = 0..timeline.chunks.len() + 2;
+        // Whatever was the chunk before.
+        let found = chunks.map(|mut chunk| timeline.next(place, 1000, &mut chunk).unwrap());
+        let mut found: Vec<_> = found.collect();
+        found.dedup();
+        assert_eq!(found.len(), 1);
+        found.remove(0).unwrap()
+    }
+
+    fn events(timeline: &Timeline) -> Vec<u64> {
+        let events = 0..timeline.event_count();
+        events
+            .map(|n| timeline.events.get(n).unwrap().unwrap().0)
+            .collect()
     }
 
     #[test]
@@ -295,11 +306,11 @@ mod tests {
             "id: 1\ndata: a\n\n: beat\nid: 2\ndata: b\n\ndata: kept"
         );
         assert_eq!(joint.event_count(), 2);
-        assert_eq!(joint.after_id("1"), Some(15));
-        assert_eq!(joint.next(15, 1000).unwrap().1, ": beat\n");
+        assert_eq!(after_id(&joint, "1"), Some(15));
+        assert_eq!(next(&joint, 15).1, ": beat\n");
         // Since the first connection, and on from there.
-        assert_eq!(joint.next(22, 1000).unwrap().0, Duration::from_secs(4));
-        assert_eq!(joint.time_at(15), Duration::from_secs(1));
+        assert_eq!(next(&joint, 22).0, Duration::from_secs(4));
+        assert_eq!(joint.time_at(15).unwrap(), Duration::from_secs(1));
         assert_eq!(joint.duration(), Duration::from_secs(5));
     }
 
@@ -308,10 +319,8 @@ mod tests {
         let one = "{\"time\":7,\"connected\":{}}\n{\"time\":8,\"text\":\"data: x\\n\\n\"}\n";
         let text = format!("{HEAD}{one}{HEAD}{one}");
         let joint = Timeline::read(text.as_bytes(), "FILE").unwrap();
-        let times: Vec<_> = joint
-            .chunks
-            .iter()
-            .map(|chunk| chunk.time.as_secs())
+        let times: Vec<_> = (0..joint.chunks.len())
+            .map(|n| joint.chunks.get(n).unwrap().unwrap().0 / 1_000_000_000)
             .collect();
         assert_eq!(times, [1, 9]);
         assert_eq!(joint.event_count(), 2);
@@ -320,48 +329,48 @@ mod tests {
     #[test]
     fn events_end_after_all_of_their_last_line() {
         let joint = timeline(&[&["data: a\r\n\r\nid: 7\r\n\r\nid: 8\rdata: b\r\rdata: c"]]);
-        assert_eq!(joint.events, [11, 35]);
+        assert_eq!(events(&joint), [11, 35]);
         assert_eq!(
-            (joint.after_id("7"), joint.after_id("8")),
+            (after_id(&joint, "7"), after_id(&joint, "8")),
             (Some(20), Some(35))
         );
-        assert!(joint.has_event_after(20) && !joint.has_event_after(35));
+        assert!(joint.has_event_after(20).unwrap() && !joint.has_event_after(35).unwrap());
         assert!(!joint.repeats_ids());
     }
 
     #[test]
     fn the_last_event_with_an_id_counts() {
         let joint = timeline(&[&["id: 1\ndata: a\n\nid: 1\ndata: b\n\n"]]);
-        assert_eq!(joint.after_id("1"), Some(30));
+        assert_eq!(after_id(&joint, "1"), Some(30));
         assert!(joint.repeats_ids());
     }
 
     #[test]
     fn a_cut_is_after_an_event_or_within_the_next() {
         let joint = timeline(&[&["data: a\n\n", "data: b\n\n: beat\n"]]);
-        assert_eq!(joint.cut(0, 1, false), Ok(9));
-        assert_eq!(joint.cut(0, 1, true), Ok(13));
-        assert_eq!(joint.cut(0, 2, true), Ok(18));
-        assert_eq!(joint.cut(9, 1, false), Ok(18));
-        assert_eq!(joint.cut(9, 3, false), Err(2));
-        assert_eq!(joint.cut(25, 3, false), Err(3));
+        assert_eq!(joint.cut(0, 1, false).unwrap(), Ok(9));
+        assert_eq!(joint.cut(0, 1, true).unwrap(), Ok(13));
+        assert_eq!(joint.cut(0, 2, true).unwrap(), Ok(18));
+        assert_eq!(joint.cut(9, 1, false).unwrap(), Ok(18));
+        assert_eq!(joint.cut(9, 3, false).unwrap(), Err(2));
+        assert_eq!(joint.cut(25, 3, false).unwrap(), Err(3));
     }
 
+    /// The recording is read in parts, and a CRLF may be cut by them.
     #[test]
-    fn blocks_and_comments_are_whole_at_any_line_end() {
-        for (text, whole) in [
-            ("", 0),
-            ("data: a", 0),
-            ("data: a\n", 0),
-            ("data: a\n\n", 9),
-            ("data: a\r\r", 9),
-            ("data: a\r\n\r\n", 11),
-            ("data: a\n: c\n", 0),
-            (": c\ndata: a\n", 4),
-            (": c\n: d", 4),
-            ("\u{feff}: c\n", 7),
-        ] {
-            assert_eq!(whole_blocks(text.as_bytes()), whole, "{text:?}");
+    fn events_are_found_over_the_edges_of_parts() {
+        // One of them cuts the last CRLF of an event.
+        for shift in 0..20 {
+            let event = format!("id: {}\r\ndata: x\r\n\r\n", "i".repeat(100));
+            let front = format!(": {}\n", "x".repeat(shift));
+            let text = front.clone() + &event.repeat(2 * PART / event.len());
+            let joint = timeline(&[&[&text]]);
+            let size = event.len() as u64;
+            let expected: Vec<_> = (1..=joint.event_count())
+                .map(|n| front.len() as u64 + n * size)
+                .collect();
+            assert_eq!(events(&joint), expected, "{shift}");
+            assert_eq!(joint.end(false), *expected.last().unwrap());
         }
     }
 }

@@ -11,7 +11,8 @@ use super::history::Entry;
 
 pub(super) struct Entries {
     json: bool,
-    number: bool,
+    /// What the ids of numbered events begin with; `None`: events aren't numbered.
+    run: Option<String>,
     /// Of events, so far.
     count: u64,
 }
@@ -20,10 +21,10 @@ pub(super) struct Entries {
 type Fields = BTreeMap<String, Box<RawValue>>;
 
 impl Entries {
-    pub(super) fn new(json: bool, number: bool) -> Entries {
+    pub(super) fn new(json: bool, run: Option<String>) -> Entries {
         Entries {
             json,
-            number,
+            run,
             count: 0,
         }
     }
@@ -101,10 +102,10 @@ impl Entries {
         data: &str,
         id: Id,
     ) -> Result<Option<String>, String> {
-        let id = match id {
-            Id::Own(id) => Some(id),
-            Id::Absent if self.number => Some((self.count + 1).to_string()),
-            Id::Absent | Id::None => None,
+        let id = match (id, &self.run) {
+            (Id::Own(id), _) => Some(id),
+            (Id::Absent, Some(run)) => Some(format!("{run}-{}", self.count + 1)),
+            (Id::Absent, None) | (Id::None, _) => None,
         };
         encoder
             .event(&Event::new(event, data, id.as_deref()))
@@ -166,6 +167,10 @@ fn shown(value: &RawValue) -> String {
 mod tests {
     use super::*;
 
+    fn numbered(json: bool) -> Entries {
+        Entries::new(json, Some("r".into()))
+    }
+
     fn sent(entries: &mut Entries, line: &str) -> Result<String, String> {
         let entry = entries.entry(line.as_bytes())?;
         let bytes = entry.map(|entry| entry.bytes.to_vec()).unwrap_or_default();
@@ -174,21 +179,21 @@ mod tests {
 
     #[test]
     fn a_line_is_an_event_with_its_number() {
-        let mut entries = Entries::new(false, true);
-        assert_eq!(sent(&mut entries, "one").unwrap(), "id: 1\ndata: one\n\n");
-        assert_eq!(sent(&mut entries, "").unwrap(), "id: 2\ndata:\n\n");
+        let mut entries = numbered(false);
+        assert_eq!(sent(&mut entries, "one").unwrap(), "id: r-1\ndata: one\n\n");
+        assert_eq!(sent(&mut entries, "").unwrap(), "id: r-2\ndata:\n\n");
         let entry = entries.entry(b"\xff").unwrap().unwrap();
-        assert_eq!(entry.bytes, "id: 3\ndata: \u{fffd}\n\n");
-        assert_eq!(entry.id.as_deref(), Some("3"));
-        let mut entries = Entries::new(false, false);
+        assert_eq!(entry.bytes, "id: r-3\ndata: \u{fffd}\n\n");
+        assert_eq!(entry.id.as_deref(), Some("r-3"));
+        let mut entries = Entries::new(false, None);
         assert_eq!(sent(&mut entries, "one").unwrap(), "data: one\n\n");
     }
 
     #[test]
     fn an_object_has_the_fields_of_an_event() {
-        let mut entries = Entries::new(true, true);
+        let mut entries = numbered(true);
         for (line, expected) in [
-            (r#"{"data":"a\nb"}"#, "id: 1\ndata: a\ndata: b\n\n"),
+            (r#"{"data":"a\nb"}"#, "id: r-1\ndata: a\ndata: b\n\n"),
             (
                 r#"{"event":"price","data":{"p": 7.50},"id":"x"}"#,
                 "event: price\nid: x\ndata: {\"p\": 7.50}\n\n",
@@ -199,7 +204,7 @@ mod tests {
             (r#"{"id":"y"}"#, "id: y\n\n"),
             (
                 r#"{"comment":"c","retry":1,"data":"z"}"#,
-                ": c\nretry: 1\n\nid: 4\ndata: z\n\n",
+                ": c\nretry: 1\n\nid: r-4\ndata: z\n\n",
             ),
             (
                 r#"{"event":"message","data":"x","id":null,"last_event_id":"9","time":"2026"}"#,
@@ -226,14 +231,14 @@ mod tests {
             ("{}", "none of the fields"),
             (r#"{"data":null}"#, "none of the fields"),
         ] {
-            let mut entries = Entries::new(true, true);
+            let mut entries = numbered(true);
             let problem = sent(&mut entries, line).unwrap_err();
             assert!(problem.contains(expected), "{line}: {problem}");
             // It doesn't count.
             assert!(
                 sent(&mut entries, r#"{"data":"x"}"#)
                     .unwrap()
-                    .starts_with("id: 1\n")
+                    .starts_with("id: r-1\n")
             );
         }
     }

@@ -10,6 +10,8 @@ mod entry;
 mod history;
 mod input;
 
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,8 +34,8 @@ pub(crate) struct ServeArgs {
     #[arg(long, visible_alias = "ndjson", help_heading = "Events")]
     json: bool,
 
-    /// Leave events without an id as they are. Default: their number is their id, so that clients
-    /// can resume.
+    /// Leave events without an id as they are. Default: their id is their number after a part that
+    /// differs from run to run, so that clients resume, and only in the run that they know.
     #[arg(long, help_heading = "Events")]
     no_ids: bool,
 
@@ -95,7 +97,7 @@ async fn serve(args: &ServeArgs) -> Result<Exit, Problem> {
     let history = Arc::new(History::new(args.history as usize));
     let mut publisher = Publisher {
         history: history.clone(),
-        entries: Entries::new(args.json, !args.no_ids),
+        entries: Entries::new(args.json, (!args.no_ids).then(run_id)),
         failures: 0,
     };
     let input = match input::lines() {
@@ -138,6 +140,14 @@ async fn serve(args: &ServeArgs) -> Result<Exit, Problem> {
         0 => Exit::Done,
         _ => Exit::Failed,
     })
+}
+
+/// Differs from run to run: the same number is another line then, and a client that resumed after it
+/// would miss those before.
+fn run_id() -> String {
+    // The standard library's only random numbers.
+    let random = RandomState::new().build_hasher().finish();
+    format!("{:08x}", random >> 32)
 }
 
 /// From standard input to the history.

@@ -91,6 +91,9 @@ impl<S: Source> Answers<S> {
         if let Some(origin) = self.allowed_origin(request.headers()) {
             let headers = response.headers_mut();
             headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+            // Pages that send cookies to their other streams read this one too.
+            let yes = HeaderValue::from_static("true");
+            headers.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, yes);
             headers.insert(header::VARY, HeaderValue::from_static("origin"));
         }
         Ok(response)

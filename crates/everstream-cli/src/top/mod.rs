@@ -3,6 +3,7 @@
 //! | file | subject |
 //! |---|---|
 //! | `stream.rs`, `rates.rs` | what is known of a stream |
+//! | `reason.rs` | why it is away |
 //! | `view.rs` | what of it is shown; keys |
 //! | `draw/` | the screen |
 //! | `screen.rs` | the terminal, and how it is put back |
@@ -13,6 +14,7 @@ mod draw;
 mod input;
 mod origins;
 mod rates;
+mod reason;
 mod screen;
 mod stream;
 mod view;
@@ -198,7 +200,14 @@ async fn follow(mut client: SseClient, index: usize, shared: Rc<Shared>) -> End 
     let mut actions: u32 = 0;
     let mut not_repeated = false;
     let error = loop {
-        match client.next_action().await {
+        // Bytes that are no event yet are no action either.
+        let action = tokio::time::timeout(LATE, client.next_action()).await;
+        let Ok(action) = action else {
+            let silence = client.silence();
+            shared.streams.borrow_mut()[index].silent_for(silence, shared.now());
+            continue;
+        };
+        match action {
             Some(Ok(action)) => {
                 if let Action::End(end) = &action {
                     not_repeated = end.not_repeated;

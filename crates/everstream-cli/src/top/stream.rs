@@ -6,6 +6,7 @@ use std::time::Duration;
 use everstream::{Action, Error, Event, RedactedUrl};
 
 use super::rates::Rates;
+use super::reason::reason;
 use crate::{explain, report};
 
 /// A server chooses how long its texts are; of each so many bytes are kept.
@@ -23,6 +24,10 @@ pub(super) struct Stream {
     pub(super) url: String,
     pub(super) state: State,
     pub(super) connections: u64,
+    /// Attempts that led to no connection.
+    pub(super) failed: u64,
+    /// Why there is no connection, in one or two words.
+    pub(super) outage: Option<String>,
     pub(super) events: u64,
     pub(super) comments: u64,
     /// Of the data of events, as UTF-8.
@@ -30,8 +35,8 @@ pub(super) struct Stream {
     pub(super) kinds: Kinds,
     pub(super) rates: Rates,
     pub(super) last_event: Option<Duration>,
-    /// When anything came: an event, a comment, a response.
-    pub(super) last_sign: Option<Duration>,
+    /// When the last byte of the stream came, or its response.
+    pub(super) last_byte: Option<Duration>,
     pub(super) last_error: Option<(Duration, String)>,
     pub(super) last_id: Option<String>,
     /// Which headers were withheld, if any were. It is said once, after the screen is left.
@@ -63,13 +68,15 @@ impl Stream {
             url: clip(&RedactedUrl(url).to_string()),
             state: State::Connecting,
             connections: 0,
+            failed: 0,
+            outage: None,
             events: 0,
             comments: 0,
             bytes: 0,
             kinds: Kinds::default(),
             rates: Rates::default(),
             last_event: None,
-            last_sign: None,
+            last_byte: None,
             last_error: None,
             last_id: None,
             withheld: None,
@@ -91,19 +98,22 @@ impl Stream {
             Action::Start(start) => {
                 self.warn(explain::withheld(start));
                 self.connections += 1;
+                self.outage = None;
                 self.state = State::Connected { since: now };
-                self.last_sign = Some(now);
+                self.last_byte = Some(now);
             }
             Action::Event(event) => self.event(event, now),
             Action::Comment(_) => {
                 self.comments += 1;
-                self.last_sign = Some(now);
+                self.last_byte = Some(now);
             }
             Action::Fault(fault) => {
                 self.warn(explain::withheld_before(fault));
+                self.away(reason(fault));
                 self.lost(&report::chain(fault), delay, now);
             }
             Action::End(end) => {
+                self.away("ended".into());
                 let why = explain::discarded(end);
                 let why = why.as_deref().unwrap_or("the server ended the connection");
                 self.lost(why, delay, now);
@@ -116,6 +126,20 @@ impl Stream {
         if self.withheld.is_none() {
             self.withheld = withheld.as_deref().map(clip);
         }
+    }
+
+    /// No byte came for so long; `None` without a connection.
+    pub(super) fn silent_for(&mut self, time: Option<Duration>, now: Duration) {
+        let last = time.and_then(|time| now.checked_sub(time));
+        self.last_byte = self.last_byte.max(last);
+    }
+
+    /// There is no connection, or no more.
+    fn away(&mut self, reason: String) {
+        if !matches!(self.state, State::Connected { .. }) {
+            self.failed += 1;
+        }
+        self.outage = Some(reason);
     }
 
     fn lost(&mut self, why: &str, delay: Duration, now: Duration) {
@@ -131,7 +155,7 @@ impl Stream {
         self.kinds.count(event.event());
         self.rates.count(now);
         self.last_event = Some(now);
-        self.last_sign = Some(now);
+        self.last_byte = Some(now);
         self.recent.truncate(RECENT - 1);
         self.recent.push_front(Recent {
             at: now,
@@ -143,6 +167,9 @@ impl Stream {
 
     /// There will be no other connection.
     pub(super) fn end(&mut self, error: Option<&Error>, now: Duration) {
+        if let Some(fault) = error.and_then(Error::fault) {
+            self.away(reason(fault));
+        }
         self.state = State::Ended;
         self.warn(
             error
@@ -250,19 +277,32 @@ pub(super) mod tests {
         take(&mut stream, &Action::Comment("x".into()), 4);
         assert_eq!((stream.events, stream.comments, stream.bytes), (1, 1, 5));
         assert_eq!(
-            (stream.last_event, stream.last_sign),
+            (stream.last_event, stream.last_byte),
             (Some(at(2)), Some(at(4)))
         );
         take(&mut stream, &Action::Fault(Fault::Incomplete), 5);
         assert_eq!(stream.state, State::Retrying { until: at(8) });
+        assert_eq!(
+            (stream.outage.as_deref(), stream.failed),
+            (Some("cut off"), 0)
+        );
         assert!(
             stream
                 .last_error
                 .as_ref()
                 .is_some_and(|(when, _)| *when == at(5))
         );
+        for failed in 1..=3 {
+            let refusal = Fault::Status(Box::new(ErrorResponse::new(503)));
+            take(&mut stream, &Action::Fault(refusal), 6);
+            assert_eq!(
+                (stream.outage.as_deref(), stream.failed),
+                (Some("503"), failed)
+            );
+        }
         take(&mut stream, &start, 8);
-        assert_eq!(stream.reconnects(), 1);
+        assert_eq!((stream.reconnects(), stream.failed), (1, 3));
+        assert_eq!(stream.outage, None);
         let mut end = Box::<End>::default();
         end.discarded_bytes = 7;
         take(&mut stream, &Action::End(end), 8);
@@ -271,6 +311,17 @@ pub(super) mod tests {
         stream.end(None, at(9));
         assert_eq!(stream.state, State::Ended);
         assert_eq!(stream.last_id.as_deref(), Some("7"));
+    }
+
+    /// Bytes of an event that isn't whole yet, say.
+    #[test]
+    fn bytes_that_are_no_event_count_as_bytes() {
+        let mut stream = Stream::new("http://a.test/");
+        take(&mut stream, &start(), 1);
+        stream.silent_for(Some(at(2)), at(9));
+        assert_eq!((stream.last_event, stream.last_byte), (None, Some(at(7))));
+        stream.silent_for(None, at(20));
+        assert_eq!(stream.last_byte, Some(at(7)));
     }
 
     #[test]

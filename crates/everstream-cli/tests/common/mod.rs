@@ -1,5 +1,9 @@
 //! The built command as a child process, and what it prints.
-#![cfg_attr(not(target_os = "linux"), allow(dead_code))] // some modules are for Linux or Unix only
+// Some modules are for Linux or Unix only, or need a feature.
+#![cfg_attr(
+    not(all(target_os = "linux", feature = "jq", feature = "top")),
+    allow(dead_code)
+)]
 
 #[cfg(target_os = "linux")]
 pub(crate) mod pty;
@@ -169,6 +173,15 @@ impl Running {
     pub(crate) fn end(mut self) -> (i32, String) {
         let code = self.wait().code().expect("ended by a signal");
         (code, self.err.all().join("\n"))
+    }
+
+    /// The most memory that it has had, in KiB.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn peak(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmHWM:"));
+        let words = line.unwrap().split_whitespace().nth(1);
+        words.unwrap().parse().unwrap()
     }
 }
 

@@ -104,14 +104,18 @@ fn head<'a>(stream: &Stream, index: usize) -> Line<'a> {
 }
 
 fn condition<'a>(stream: &Stream, now: Duration, look: Look) -> Line<'a> {
-    let mut text = state(stream.state, now);
+    let mut text = state(stream, now);
     if let State::Connected { since } = stream.state {
         text += &format!(" for {}", words::age(now.saturating_sub(since)));
     }
     Line::from(vec![
         label("state"),
         Span::styled(text, look.state(stream.state)),
-        Span::from(format!("; reconnects: {}", stream.reconnects())),
+        Span::from(format!(
+            "; reconnects: {}; failed attempts: {}",
+            stream.reconnects(),
+            words::count(stream.failed)
+        )),
     ])
 }
 
@@ -136,11 +140,11 @@ fn facts<'a>(stream: &Stream, now: Duration, look: Look) -> [Line<'a>; 4] {
             history(&stream.rates, now, 30, look),
         ]),
         Line::from(vec![
-            label("last came"),
+            label("received"),
             Span::from(format!(
-                "event {}, anything {}; {} of data; comments: {}",
-                since(stream.last_event, now),
-                since(stream.last_sign, now),
+                "last event {}, last byte {}; {} of data; comments: {}",
+                ago(stream.last_event, now),
+                ago(stream.last_byte, now),
                 words::bytes(stream.bytes),
                 words::count(stream.comments),
             )),
@@ -151,6 +155,13 @@ fn facts<'a>(stream: &Stream, now: Duration, look: Look) -> [Line<'a>; 4] {
         ]),
         Line::from(error),
     ]
+}
+
+fn ago(time: Option<Duration>, now: Duration) -> String {
+    match time {
+        Some(_) => format!("{} ago", since(time, now)),
+        None => "-".into(),
+    }
 }
 
 fn label<'a>(name: &str) -> Span<'a> {

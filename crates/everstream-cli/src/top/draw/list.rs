@@ -10,10 +10,17 @@ use ratatui::widgets::{Cell, Row, Table, TableState};
 
 use super::words::{self, middle_cut};
 use super::{Look, history, since, state};
+use crate::top::reason;
 use crate::top::stream::Stream;
 
 /// What a URL should have at least; columns are left out for it.
 const URL: u16 = 20;
+
+/// The state while nothing is wrong.
+const STATE: u16 = 10;
+
+/// The state with the reason of an outage: `DNS error, retry in 59 min`.
+const OUTAGE: u16 = reason::WIDTH + 17;
 
 /// Columns after the URL, from left to right.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -24,34 +31,38 @@ enum Column {
     Events,
     Data,
     Event,
-    Sign,
-    Again,
+    Byte,
+    Reconnects,
+    Failed,
     Id,
 }
 
 impl Column {
     /// The most important first.
-    const ALL: [Column; 9] = [
+    const ALL: [Column; 10] = [
         Column::State,
         Column::Rate,
         Column::Events,
         Column::Event,
-        Column::Again,
+        Column::Reconnects,
+        Column::Failed,
         Column::History,
-        Column::Sign,
+        Column::Byte,
         Column::Data,
         Column::Id,
     ];
 
-    fn width(self) -> u16 {
+    fn width(self, outage: bool) -> u16 {
         match self {
-            Column::State => 14,
+            Column::State if outage => OUTAGE,
+            Column::State => STATE,
             Column::Rate => 7,
             Column::History => 10,
             Column::Events => 7,
             Column::Data => 7,
-            Column::Event | Column::Sign => 6,
-            Column::Again => 5,
+            Column::Event | Column::Reconnects => 10,
+            Column::Byte => 9,
+            Column::Failed => 6,
             Column::Id => 16,
         }
     }
@@ -63,9 +74,10 @@ impl Column {
             Column::History => "HISTORY",
             Column::Events => "EVENTS",
             Column::Data => "DATA",
-            Column::Event => "EVENT",
-            Column::Sign => "ANY",
-            Column::Again => "AGAIN",
+            Column::Event => "LAST EVENT",
+            Column::Byte => "LAST BYTE",
+            Column::Reconnects => "RECONNECTS",
+            Column::Failed => "FAILED",
             Column::Id => "LAST ID",
         }
     }
@@ -79,17 +91,18 @@ impl Column {
 
     fn cell(self, stream: &Stream, now: Duration, look: Look) -> Cell<'static> {
         let text = match self {
-            Column::State => Text::styled(state(stream.state, now), look.state(stream.state)),
+            Column::State => Text::styled(state(stream, now), look.state(stream.state)),
             Column::Rate => words::rate(stream.rates.rate(now)).into(),
             Column::History => {
-                let columns = usize::from(self.width());
+                let columns = usize::from(self.width(false));
                 Line::from(history(&stream.rates, now, columns, look)).into()
             }
             Column::Events => words::count(stream.events).into(),
             Column::Data => words::bytes(stream.bytes).into(),
             Column::Event => since(stream.last_event, now).into(),
-            Column::Sign => since(stream.last_sign, now).into(),
-            Column::Again => words::count(stream.reconnects()).into(),
+            Column::Byte => since(stream.last_byte, now).into(),
+            Column::Failed => words::count(stream.failed).into(),
+            Column::Reconnects => words::count(stream.reconnects()).into(),
             Column::Id => words::shown(stream.last_id.as_deref().unwrap_or("-")).into(),
         };
         text.alignment(self.alignment()).into()
@@ -97,14 +110,15 @@ impl Column {
 }
 
 /// Those that there is room for, and what is left for the URL.
-fn columns(width: u16) -> (Vec<Column>, u16) {
+fn columns(width: u16, outage: bool) -> (Vec<Column>, u16) {
     let mut left = width;
     let mut fit = Vec::new();
     for column in Column::ALL {
-        if left < URL + column.width() + 1 {
+        let columns = column.width(outage) + 1;
+        if left < URL + columns {
             break;
         }
-        left -= column.width() + 1;
+        left -= columns;
         fit.push(column);
     }
     fit.sort_by_key(|column| *column as u8);
@@ -120,7 +134,9 @@ pub(super) fn draw(
     now: Duration,
     look: Look,
 ) {
-    let (columns, url) = columns(area.width);
+    let long = |&index: &usize| state(&streams[index], now).len() > usize::from(STATE);
+    let outage = matching.iter().any(long);
+    let (columns, url) = columns(area.width, outage);
     let title =
         |column: &Column| Cell::from(Text::from(column.title()).alignment(column.alignment()));
     let header = std::iter::once(Cell::from("  # URL")).chain(columns.iter().map(title));
@@ -139,7 +155,7 @@ pub(super) fn draw(
     });
     let widths = columns
         .iter()
-        .map(|column| Constraint::Length(column.width()));
+        .map(|column| Constraint::Length(column.width(outage)));
     let table = Table::new(rows, std::iter::once(Constraint::Length(url)).chain(widths))
         .header(Row::new(header).style(Style::new().bold()))
         .row_highlight_style(Style::new().bold())

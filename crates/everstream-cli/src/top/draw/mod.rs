@@ -190,8 +190,9 @@ fn help(frame: &mut Frame<'_>, area: Rect) {
     );
 }
 
-fn state(state: State, now: Duration) -> String {
-    match state {
+/// What a stream does, after the reason why it is away.
+fn state(stream: &Stream, now: Duration) -> String {
+    let state = match stream.state {
         State::Connecting => "connecting".into(),
         State::Connected { .. } => "connected".into(),
         State::Retrying { until } => match until.saturating_sub(now) {
@@ -199,6 +200,11 @@ fn state(state: State, now: Duration) -> String {
             left => format!("retry in {}", words::age(left + Duration::from_millis(999))),
         },
         State::Ended => "ended".into(),
+    };
+    match &stream.outage {
+        // The server ended it, and nothing more.
+        Some(reason) if *reason != state => format!("{reason}, {state}"),
+        _ => state,
     }
 }
 

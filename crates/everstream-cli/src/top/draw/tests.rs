@@ -1,7 +1,7 @@
 //! Screens, as a terminal of that size shows them.
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
-use everstream::{Action, Fault};
+use everstream::{Action, ErrorResponse, Fault};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::buffer::Buffer;
@@ -63,7 +63,9 @@ fn three() -> Vec<Stream> {
     }
     streams[0].take(&Action::Comment(" x".into()), Some("59-4"), zero, at(60));
     streams[1].take(&start(), None, zero, at(1));
-    streams[1].take(&Action::Fault(Fault::Incomplete), None, at(20), at(45));
+    streams[1].take(&Action::Fault(Fault::Incomplete), None, zero, at(20));
+    let refusal = Fault::Status(Box::new(ErrorResponse::new(503)));
+    streams[1].take(&Action::Fault(refusal), None, at(20), at(45));
     streams[2].end(None, at(2));
     streams
 }
@@ -73,10 +75,10 @@ fn the_list_shows_a_line_per_stream_and_the_selected_one_below() {
     let shown = screen(&View::new(), &three(), 60, (130, 18));
     let expected = r#"
  everstream top  0:01:00  3.0/s  3 streams  1 connected  1 retrying  1 ended
-  # URL                                     STATE             RATE HISTORY     EVENTS    DATA  EVENT    ANY AGAIN LAST ID
-  1 example.com/prices                      connected        3.0/s ▂▄▅▇█▂▄▅▇█      30   540 B    1 s    0 s     0 59-4
-  2 example.com/news                        retry in 5 s     0.0/s                  0     0 B      -   59 s     0 -
-  3 localhost:8000/a/long/path/to/jobs      ended            0.0/s                  0     0 B      -      -     0 -
+  # URL                       STATE                         RATE HISTORY     EVENTS    DATA LAST EVENT LAST BYTE RECONNECTS FAILED
+  1 example.com/prices        connected                    3.0/s ▂▄▅▇█▂▄▅▇█      30   540 B        1 s       0 s          0      0
+  2 example.com/news          503, retry in 5 s            0.0/s                  0     0 B          -      59 s          0      1
+  3 localhost:80…path/to/jobs ended                        0.0/s                  0     0 B          -         -          0      0
 
 
 
@@ -85,7 +87,7 @@ fn the_list_shows_a_line_per_stream_and_the_selected_one_below() {
 ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
   1 https://example.com/prices
  events     30  3.0/s                      ▂▄▅▇█▂▄▅▇█
- last came  event 1 s, anything 0 s; 540 B of data; comments: 1
+ received   last event 1 s ago, last byte 0 s ago; 540 B of data; comments: 1
  last id    59-4
  last error -
  types      price 22  news 8
@@ -101,10 +103,10 @@ fn a_narrow_terminal_gets_the_columns_that_matter_most() {
     press(&mut view, &streams, "vv");
     let expected = r#"
  everstream top  0:01:00  3.0/s  3 streams  1 connected  1 retrying  1 ended
-  # URL                   STATE             RATE HISTORY     EVENTS  EVENT AGAIN
-  1 example.com/prices    connected        3.0/s ▂▄▅▇█▂▄▅▇█      30    1 s     0
-  2 example.com/news      retry in 5 s     0.0/s                  0      -     0
-  3 localhost:…th/to/jobs ended            0.0/s                  0      -     0
+  # URL                    STATE                         RATE  EVENTS LAST EVENT
+  1 example.com/prices     connected                    3.0/s      30        1 s
+  2 example.com/news       503, retry in 5 s            0.0/s       0          -
+  3 localhost:…ath/to/jobs ended                        0.0/s       0          -
 
 
 
@@ -117,6 +119,17 @@ fn a_narrow_terminal_gets_the_columns_that_matter_most() {
     );
 }
 
+/// Its columns are free for others while all is well.
+#[test]
+fn the_state_is_wide_only_in_an_outage() {
+    let mut streams = three();
+    streams[1].take(&start(), None, Duration::ZERO, at(59));
+    let shown = screen(&View::new(), &streams, 60, (80, 10));
+    let titles = "STATE         RATE  EVENTS LAST EVENT RECONNECTS FAILED";
+    assert!(shown.contains(titles), "{shown}");
+    assert!(shown.contains(" connected"), "{shown}");
+}
+
 #[test]
 fn details_are_figures_types_and_events() {
     let (streams, mut view) = (three(), View::new());
@@ -124,9 +137,9 @@ fn details_are_figures_types_and_events() {
     let expected = r#"
  everstream top  0:01:00  3.0/s  3 streams  1 connected  1 retrying  1 ended
   1 https://example.com/prices
- state      connected for 59 s; reconnects: 0
+ state      connected for 59 s; reconnects: 0; failed attempts: 0
  events     30  3.0/s                      ▂▄▅▇█▂▄▅▇█
- last came  event 1 s, anything 0 s; 540 B of data; comments: 1
+ received   last event 1 s ago, last byte 0 s ago; 540 B of data; comments: 1
  last id    59-4
  last error -
  Types ─────────────────────── Last events, newest first ───────────────────────
@@ -156,10 +169,10 @@ fn the_last_error_is_told() {
     press(&mut view, &streams, "\n");
     let shown = screen(&view, &streams, 60, (80, 24));
     assert!(
-        shown.contains(" state      retry in 5 s; reconnects: 0"),
+        shown.contains(" state      503, retry in 5 s; reconnects: 0; failed attempts: 1"),
         "{shown}"
     );
-    assert!(screen(&view, &streams, 66, (80, 24)).contains(" state      connecting;"));
+    assert!(screen(&view, &streams, 66, (80, 24)).contains(" state      503, connecting;"));
 }
 
 #[test]

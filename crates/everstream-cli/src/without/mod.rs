@@ -1,0 +1,23 @@
+//! What stands in for a part that was not compiled in, and names it.
+//!
+//! | file | without the feature |
+//! |---|---|
+//! | `jq.rs` | `jq` |
+//! | `top.rs` | `top` |
+
+#[cfg(not(feature = "jq"))]
+pub(crate) mod jq;
+#[cfg(not(feature = "top"))]
+pub(crate) mod top;
+
+use crate::report::Problem;
+
+/// `what` needs a feature that this command was built without.
+fn missing(what: &str, feature: &str) -> Problem {
+    Problem::new(format!(
+        "{what} is not part of this everstream: it was built without the feature `{feature}`"
+    ))
+    .hint(format!(
+        "cargo install everstream-cli --features {feature}, or without --no-default-features"
+    ))
+}
