@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use everstream::{Decoder, Item, Oversize};
+use serde_json::Value;
 
 use super::observed::{End, Event, Form, Read, Stream};
 use crate::output::is_json;
@@ -63,6 +64,11 @@ impl Anatomy {
 
     pub(super) fn events(&self) -> &[Event] {
         &self.seen.events
+    }
+
+    /// Whether an event reported an error.
+    pub(super) fn reports_error(&self) -> bool {
+        self.seen.error_event.is_some()
     }
 
     /// Whether enough has been seen.
@@ -198,6 +204,9 @@ impl Anatomy {
                     if let Some(times) = entry(&mut seen.kinds, event.event()) {
                         *times += 1;
                     }
+                    if seen.error_event.is_none() {
+                        seen.error_event = error_text(event.event(), event.data());
+                    }
                     let id = event.id().filter(|id| !id.is_empty());
                     if id.is_some_and(|id| id.chars().any(|c| c.is_ascii_control() && c != '\t')) {
                         seen.ids_unsendable += 1;
@@ -251,6 +260,7 @@ fn field(seen: &mut Stream, line: &[u8], whole: bool) -> bool {
             seen.stray_line.get_or_insert_with(|| sample(line));
         }
         _ => {
+            seen.unknown_line.get_or_insert_with(|| sample(line));
             if let Some(times) = entry(&mut seen.unknown_fields, &sample(name)) {
                 *times += 1;
             }
@@ -290,6 +300,32 @@ fn begins_as_json(data: &str) -> bool {
         (_, Some(rest)) => rest.starts_with(['{', '[', '"']),
         _ => false,
     }
+}
+
+/// The largest data that is searched for an error.
+const MAX_ERROR: usize = 64 << 10;
+
+/// The text of an event that reports an error: by its type, or as the APIs of language models do,
+/// `{"error": {"message": "..."}}`.
+fn error_text(kind: &str, data: &str) -> Option<String> {
+    let by_type = kind == "error";
+    if data.len() > MAX_ERROR || !(by_type || data.contains("\"error\"")) {
+        return by_type.then(|| sample(data.as_bytes()));
+    }
+    let json: Value = match is_json(data) {
+        true => serde_json::from_str(data).unwrap_or_default(),
+        false => Value::Null,
+    };
+    let error = json.get("error").filter(|error| !error.is_null());
+    let by_data = error.is_some_and(|it| it.is_object() || it.is_string())
+        || json.get("type").is_some_and(|kind| kind == "error");
+    if !by_type && !by_data {
+        return None;
+    }
+    let holder = error.unwrap_or(&json);
+    let message = holder.get("message").unwrap_or(holder);
+    let text = message.as_str().unwrap_or(data);
+    Some(sample(text.as_bytes()))
 }
 
 /// The beginning of a text, to be shown.
@@ -414,6 +450,33 @@ mod tests {
     }
 
     #[test]
+    fn events_that_report_errors_are_recognised() {
+        let text = |kind, data| error_text(kind, data);
+        let anthropic =
+            r#"{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}"#;
+        assert_eq!(text("error", anthropic).as_deref(), Some("Overloaded"));
+        assert_eq!(text("message", anthropic).as_deref(), Some("Overloaded"));
+        let openai = r#"{"error":{"message":"quota exceeded","code":429}}"#;
+        assert_eq!(text("message", openai).as_deref(), Some("quota exceeded"));
+        assert_eq!(text("message", r#"{"error":"no"}"#).as_deref(), Some("no"));
+        assert_eq!(text("error", "gone").as_deref(), Some("gone"));
+        for fine in [
+            r#"{"error":null}"#,
+            r#"{"error":0.25}"#,
+            r#"{"text":"\"error\""}"#,
+            "\"error\"",
+        ] {
+            assert_eq!(text("message", fine), None, "{fine}");
+        }
+    }
+
+    #[test]
+    fn the_first_line_of_an_unknown_field_is_kept() {
+        let seen = seen(b"error: quota exceeded\nfoo: 1\n\n");
+        assert_eq!(seen.unknown_line.as_deref(), Some("error: quota exceeded"));
+    }
+
+    #[test]
     fn what_is_kept_is_bounded() {
         let mut anatomy = Anatomy::new();
         for number in 0..20_000 {
@@ -442,7 +505,7 @@ mod tests {
     }
 
     #[test]
-    fn the_silence_at_the_end_counts_while_the_stream_is_open() {
+    fn the_silence_at_the_end_counts() {
         let seconds = Duration::from_secs;
         let watch = |end| {
             let mut anatomy = Anatomy::new();
@@ -451,6 +514,8 @@ mod tests {
             anatomy.end(end, seconds(20)).longest_silence()
         };
         assert_eq!(watch(End::Open), seconds(15));
-        assert_eq!(watch(End::Ended), seconds(3));
+        // A proxy that closes a silent connection may end it cleanly.
+        assert_eq!(watch(End::Ended), seconds(15));
+        assert_eq!(watch(End::Broke("cut".into())), seconds(15));
     }
 }

@@ -11,6 +11,10 @@ pub(super) struct Observed {
     /// The origin that was sent, and whether the user chose it.
     pub(super) origin: String,
     pub(super) origin_chosen: bool,
+    /// The status of the answer to a request with that origin, if one without it was accepted.
+    pub(super) origin_refused: Option<u16>,
+    /// Whether the origin is that of the URL, so that CORS doesn't apply.
+    pub(super) same_origin: bool,
     /// Whether it is on this machine, so that nobody is between.
     pub(super) local: bool,
     /// Whether certificates weren't looked at.
@@ -21,9 +25,13 @@ pub(super) struct Observed {
     pub(super) response: Option<Response>,
     /// Why there is no response.
     pub(super) trouble: Option<Trouble>,
+    /// The response to HEAD, asked for when the stream's headers don't arrive.
+    pub(super) head: Option<Response>,
     pub(super) stream: Option<Stream>,
     /// The second connection, which offers gzip.
     pub(super) second: Option<Answer>,
+    /// The same comparison once more, if gzip seemed to delay events.
+    pub(super) repeat: Option<Repeat>,
     pub(super) resume: Option<Resume>,
     pub(super) unknown_id: Option<Answer>,
     pub(super) preflight: Option<Preflight>,
@@ -120,6 +128,21 @@ pub(super) struct Answer {
     pub(super) retries: Vec<u64>,
     /// The first ids that came.
     pub(super) ids: Vec<Option<String>>,
+    /// The text of an event that reports an error.
+    pub(super) error_event: Option<String>,
+    /// Whether the stream ended or broke while it was watched.
+    pub(super) ended: bool,
+    /// What a first try got instead of a stream, if this is the second one.
+    pub(super) first_try: Option<String>,
+    /// How long a second try waited.
+    pub(super) delay: Duration,
+}
+
+/// Two more connections, one right after the other: what was seen once may be chance.
+#[derive(Debug, Default)]
+pub(super) struct Repeat {
+    pub(super) plain: Answer,
+    pub(super) gzip: Answer,
 }
 
 /// A connection that asks for what comes after an event.
@@ -181,6 +204,10 @@ pub(super) struct Stream {
     pub(super) not_utf8: Option<u64>,
     /// Names of fields that don't exist, and how often they came.
     pub(super) unknown_fields: BTreeMap<String, u64>,
+    /// The beginning of the first line with such a name.
+    pub(super) unknown_line: Option<String>,
+    /// The text of the first event that reports an error.
+    pub(super) error_event: Option<String>,
     /// Lines that look like data and are none: how many, and the beginning of the first.
     pub(super) stray_lines: u64,
     pub(super) stray_line: Option<String>,
@@ -217,7 +244,22 @@ pub(super) enum Form {
     Text,
 }
 
+/// With gzip the first event isn't late before this.
+const LATE: Duration = Duration::from_secs(2);
+
 impl Answer {
+    /// From the request to the first event, or to the end of the wait for one. What compresses may
+    /// hold back the headers too.
+    pub(super) fn event_after(&self) -> Duration {
+        self.after + self.first_event.unwrap_or(self.waited)
+    }
+
+    /// Whether the first event is so late with gzip that the compressor may hold it back.
+    pub(super) fn is_late(&self, plain: Duration) -> bool {
+        let late = self.event_after();
+        (self.silent || self.coding.is_some()) && late > LATE && late > plain.saturating_mul(3)
+    }
+
     /// What it is instead of a stream.
     pub(super) fn refusal(&self) -> Option<String> {
         if let Some(error) = &self.error {
@@ -244,12 +286,18 @@ impl Stream {
             .collect()
     }
 
+    /// The time without a byte before the end of the observation, or of the stream.
+    pub(super) fn last_silence(&self) -> Duration {
+        let last = self.reads.last().map(|read| read.at);
+        self.watched.saturating_sub(last.unwrap_or_default())
+    }
+
     /// The longest time without a byte, the one at the end included.
     pub(super) fn longest_silence(&self) -> Duration {
         let mut last = Duration::ZERO;
         let mut longest = Duration::ZERO;
-        let open = (self.end == End::Open).then_some(self.watched);
-        for at in self.reads.iter().map(|read| read.at).chain(open) {
+        let reads = self.reads.iter().map(|read| read.at);
+        for at in reads.chain([self.watched]) {
             longest = longest.max(at.saturating_sub(last));
             last = at;
         }

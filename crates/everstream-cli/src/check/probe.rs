@@ -6,6 +6,9 @@
 //! 4. the stream after an id that the server never gave, if there are ids
 //! 5. the question of a browser whether it may send this request, if it would ask
 //!
+//! And up to four more where something is wrong: the first one without `Origin` after a refusal, HEAD if no
+//! headers arrive, a second try of the second one, and the stream without and with gzip to repeat a comparison.
+//!
 //! A request that isn't safe (RFC 9110, section 9.2.1) is sent once only.
 
 use std::collections::HashSet;
@@ -15,11 +18,13 @@ use std::time::{Duration, Instant};
 use everstream::{ConnectRequest, Connection, Fault, Hop, Http, Probe, RedactedUrl};
 use everstream_http::policy::withheld_message;
 use tokio::sync::watch;
+use url::Url;
 
 use super::CheckArgs;
 use super::anatomy::Anatomy;
 use super::observed::{
-    Answer, End, Observed, Preflight, Redirect, Response, Resume, Stream, Trouble, TroubleKind,
+    Answer, End, Observed, Preflight, Redirect, Repeat, Response, Resume, Stream, Trouble,
+    TroubleKind,
 };
 use crate::{explain, report};
 
@@ -28,6 +33,15 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How long a response is waited for, at least.
 const RESPONSE: Duration = Duration::from_secs(10);
+
+/// How long an event is waited for that says that an id isn't known.
+const ERROR_EVENT: Duration = Duration::from_secs(1);
+
+/// How long a client waits before it connects again, unless the server says so.
+const DELAY: Duration = Duration::from_secs(1);
+
+/// A server that wants to be left alone for longer is asked earlier.
+const MAX_DELAY: Duration = Duration::from_secs(3);
 
 /// No server gives this one.
 const UNKNOWN_ID: &str = "everstream-check-0b6f1d";
@@ -66,6 +80,38 @@ pub(super) struct Prober<'a> {
     pub(super) stop: watch::Receiver<Option<Stop>>,
 }
 
+/// A request of the stream.
+#[derive(Clone, Copy)]
+struct Question<'a> {
+    coding: &'static str,
+    id: Option<&'a str>,
+    /// How long the headers may take.
+    limit: Duration,
+    /// Whether `Origin` is sent.
+    origin: bool,
+}
+
+/// A further connection.
+#[derive(Clone, Copy)]
+struct Again<'a> {
+    coding: &'static str,
+    id: Option<&'a str>,
+    /// How long the stream is watched.
+    limit: Duration,
+    /// How long its headers may take.
+    headers: Duration,
+    /// The wait before, as a client waits.
+    delay: Duration,
+}
+
+/// What it got instead of a stream, if a later try may get one: servers need a moment to notice
+/// that a connection was closed. A 204 ends clients for good.
+fn second_try(answer: &Answer) -> Option<String> {
+    answer
+        .refusal()
+        .filter(|_| !answer.silent && answer.status != 204)
+}
+
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Stop {
     /// A signal of this name.
@@ -81,13 +127,23 @@ impl Prober<'_> {
             origin_chosen: self.args.origin.is_some(),
             local: self.args.request.is_local(),
             unverified: self.args.request.is_unverified(),
-            requests: 1,
             ..Observed::default()
         };
-        let began = Instant::now();
         let mut hops = Vec::new();
-        let sent = self.ask("identity", None, &mut hops).await;
+        let (mut began, mut sent) = self.ask_first(&mut hops, &mut observed).await;
+        if let Some(status) = self.refused(&sent) {
+            observed.origin_refused = Some(status);
+            let (later, other) = self.ask_first(&mut Vec::new(), &mut observed).await;
+            match other {
+                Ok(probe) if response(&probe, Duration::ZERO).is_stream() => {
+                    (began, sent) = (later, Ok(probe));
+                }
+                _ => observed.origin_refused = None,
+            }
+        }
         observed.hops = hops.iter().map(redirect).collect();
+        observed.same_origin = is_same_origin(&observed.origin, &self.args.request.url)
+            && observed.hops.iter().all(|hop| !hop.leaves_origin);
         warn_of_withheld(&sent);
         let mut probe = match sent {
             Ok(probe) => probe,
@@ -96,6 +152,9 @@ impl Prober<'_> {
                     Some(stop) => self.stopped(stop),
                     None => trouble(&fault),
                 });
+                if matches!(fault, Fault::ReadTimeout(_)) {
+                    observed.head = self.ask_for_head(&mut observed).await;
+                }
                 return observed;
             }
         };
@@ -124,6 +183,47 @@ impl Prober<'_> {
         observed.response = Some(response);
         observed.cut = self.cut();
         observed
+    }
+
+    /// The first request, and when it was sent.
+    async fn ask_first(
+        &self,
+        hops: &mut Vec<Hop>,
+        observed: &mut Observed,
+    ) -> (Instant, Result<Probe, Fault>) {
+        observed.requests += 1;
+        let question = Question {
+            coding: "identity",
+            id: None,
+            limit: self.response_limit(),
+            origin: observed.origin_refused.is_none(),
+        };
+        (Instant::now(), self.ask(question, hops).await)
+    }
+
+    /// The status, if it may be due to `Origin` and the request may be sent again.
+    fn refused(&self, sent: &Result<Probe, Fault>) -> Option<u16> {
+        let probe = sent.as_ref().ok().filter(|probe| probe.repeatable)?;
+        let status = probe.connection.start().status?;
+        (matches!(status, 400 | 403 | 421) && !self.is_stopped()).then_some(status)
+    }
+
+    /// What answers while the stream's headers don't arrive.
+    async fn ask_for_head(&self, observed: &mut Observed) -> Option<Response> {
+        if self.is_stopped() || !self.args.request.is_safe() {
+            return None;
+        }
+        observed.requests += 1;
+        let http = self.http.clone().method("HEAD");
+        let mut request = ConnectRequest::default();
+        request.read_timeout = Some(PATIENCE);
+        let (mut hops, mut stop) = (Vec::new(), self.stop.clone());
+        let began = Instant::now();
+        let probe = tokio::select! {
+            probe = http.probe(request, &mut hops) => probe.ok()?,
+            _ = stop.wait_for(Option::is_some) => return None,
+        };
+        Some(response(&probe, began.elapsed()))
     }
 
     /// What is said of what wasn't asked for.
@@ -160,11 +260,38 @@ impl Prober<'_> {
             return;
         }
         report::news("asks again: with gzip, after an event, after an unknown one");
-        let limit = stream.first_event().unwrap_or_default().saturating_mul(2);
+        let plain = stream.first_event().map(|event| response.after + event);
+        let limit = plain.unwrap_or_default().saturating_mul(2);
         let limit = limit.max(PATIENCE).min(self.args.duration);
-        observed.second = self
-            .again("gzip", None, limit, observed, |it| !it.events().is_empty())
-            .await;
+        let mut delay = match stream.retries.last() {
+            Some(retry) => Duration::from_millis(*retry).min(MAX_DELAY),
+            None => DELAY,
+        };
+        let gzip = Again {
+            coding: "gzip",
+            id: None,
+            limit,
+            headers: PATIENCE.max(response.after.saturating_mul(2)),
+            delay,
+        };
+        let event = |it: &Anatomy| !it.events().is_empty();
+        observed.second = self.again(gzip, observed, event).await;
+        if let Some(first) = observed.second.as_ref().and_then(second_try) {
+            delay = delay.saturating_mul(2).min(MAX_DELAY);
+            observed.second = self.again(Again { delay, ..gzip }, observed, event).await;
+            if let Some(second) = &mut observed.second {
+                (second.first_try, second.delay) = (Some(first), delay);
+            }
+        }
+        let gzip = Again { delay, ..gzip };
+        let plainly = Again {
+            coding: "identity",
+            ..gzip
+        };
+        let late = |plain| observed.second.as_ref().is_some_and(|it| it.is_late(plain));
+        if plain.is_some_and(late) {
+            observed.repeat = self.repeat(plainly, gzip, observed).await;
+        }
 
         let ids = stream.ids();
         let distinct: HashSet<&str> = ids.iter().copied().collect();
@@ -174,8 +301,13 @@ impl Prober<'_> {
             // Enough to see whether what is known comes again.
             let all = stream.events.len() + 5;
             let limit = PATIENCE.min(self.args.duration);
+            let from = Again {
+                id: Some(ids[after]),
+                limit,
+                ..plainly
+            };
             let answer = self
-                .again("identity", Some(ids[after]), limit, observed, |it| {
+                .again(from, observed, |it| {
                     let first = it.events().iter().find_map(|event| event.id.as_deref());
                     first.is_some_and(|first| next.is_none_or(|next| next == first))
                         || it.events().len() >= all
@@ -184,28 +316,53 @@ impl Prober<'_> {
             observed.resume = answer.map(|answer| Resume { after, answer });
         }
         if !ids.is_empty() {
-            let unknown = Some(UNKNOWN_ID);
-            observed.unknown_id = self
-                .again("identity", unknown, Duration::ZERO, observed, |_| true)
-                .await;
+            let unknown = Again {
+                id: Some(UNKNOWN_ID),
+                // It may say by an event that it doesn't know the id.
+                limit: limit.min(ERROR_EVENT),
+                ..plainly
+            };
+            // Whether an error ends the stream is worth a wait.
+            let enough = |it: &Anatomy| event(it) && !it.reports_error();
+            observed.unknown_id = self.again(unknown, observed, enough).await;
         }
+    }
+
+    /// The same two requests once more.
+    async fn repeat(
+        &self,
+        plain: Again<'_>,
+        gzip: Again<'_>,
+        observed: &mut Observed,
+    ) -> Option<Repeat> {
+        let event = |it: &Anatomy| !it.events().is_empty();
+        let plain = self.again(plain, observed, event).await?;
+        let gzip = self.again(gzip, observed, event).await?;
+        Some(Repeat { plain, gzip })
     }
 
     /// A further connection; none, if the user has enough.
     async fn again(
         &self,
-        coding: &'static str,
-        id: Option<&str>,
-        limit: Duration,
+        again: Again<'_>,
         observed: &mut Observed,
         enough: impl Fn(&Anatomy) -> bool,
     ) -> Option<Answer> {
-        if self.is_stopped() {
-            return None;
+        let mut stop = self.stop.clone();
+        tokio::select! {
+            biased;
+            _ = stop.wait_for(Option::is_some) => return None,
+            () = tokio::time::sleep(again.delay) => {}
         }
         observed.requests += 1;
+        let question = Question {
+            coding: again.coding,
+            id: again.id,
+            limit: again.headers.min(self.response_limit()),
+            origin: observed.origin_refused.is_none(),
+        };
         let began = Instant::now();
-        let mut probe = match self.ask(coding, id, &mut Vec::new()).await {
+        let mut probe = match self.ask(question, &mut Vec::new()).await {
             Ok(probe) => probe,
             Err(fault) => {
                 let answer = Answer {
@@ -228,10 +385,12 @@ impl Prober<'_> {
         };
         if about.is_stream() {
             let connection = &mut probe.connection;
-            let stream = self.watch(connection, answered, limit, enough).await;
+            let stream = self.watch(connection, answered, again.limit, enough).await;
             answer.first_event = stream.first_event();
             answer.waited = stream.watched;
+            answer.ended = stream.end != End::Open;
             answer.retries = stream.retries;
+            answer.error_event = stream.error_event;
             answer.ids = stream.events.into_iter().map(|event| event.id).collect();
         }
         // What was stopped half-way says nothing.
@@ -242,22 +401,19 @@ impl Prober<'_> {
         self.stop.borrow().is_some()
     }
 
-    async fn ask(
-        &self,
-        coding: &'static str,
-        id: Option<&str>,
-        hops: &mut Vec<Hop>,
-    ) -> Result<Probe, Fault> {
-        let origin = self.args.origin().to_owned();
+    async fn ask(&self, question: Question<'_>, hops: &mut Vec<Hop>) -> Result<Probe, Fault> {
+        let coding = question.coding;
+        let origin = question.origin.then(|| self.args.origin().to_owned());
         let http = self.http.clone().before_attempt(move |attempt| {
-            let attempt = attempt
-                .set_header("accept-encoding", coding)
-                .set_header("origin", &origin);
+            let mut attempt = attempt.set_header("accept-encoding", coding);
+            if let Some(origin) = &origin {
+                attempt = attempt.set_header("origin", origin);
+            }
             std::future::ready(Ok::<_, Fault>(attempt))
         });
         let mut request = ConnectRequest::default();
-        request.last_event_id = id.map(str::to_owned);
-        request.read_timeout = Some(self.response_limit());
+        request.last_event_id = question.id.map(str::to_owned);
+        request.read_timeout = Some(question.limit);
         let mut stop = self.stop.clone();
         tokio::select! {
             probe = http.probe(request, hops) => probe,
@@ -316,7 +472,7 @@ impl Prober<'_> {
         response: &Response,
         observed: &mut Observed,
     ) -> Option<Preflight> {
-        let wanted = needs_permission(response)?;
+        let wanted = needs_permission(response).filter(|_| !observed.same_origin)?;
         if self.is_stopped() {
             observed.preflight_left_out = true;
             return None;
@@ -438,6 +594,14 @@ fn trouble(fault: &Fault) -> Trouble {
         what: report::chain(fault),
         hint: explain::hint(fault),
         kind,
+    }
+}
+
+/// Whether a page of this origin needs no permission.
+fn is_same_origin(origin: &str, url: &str) -> bool {
+    match (Url::parse(origin), Url::parse(url)) {
+        (Ok(origin), Ok(url)) => origin.origin() == url.origin(),
+        _ => false,
     }
 }
 

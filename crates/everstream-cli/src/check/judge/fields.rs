@@ -22,6 +22,14 @@ const NAMED: usize = 5;
 pub(super) fn retry(o: &Observed) -> Judged {
     const SOURCE: &str = "WHATWG HTML, sections 9.2.3 and 9.2.6";
     let (_, stream) = o.streamed()?;
+    if let Some("") = stream.bad_retry.as_deref() {
+        return warn("an empty retry").advise(
+            "Chromium resets the delay to its own default at it; the standard, and clients that \
+             follow it, ignore it.",
+            "Send the milliseconds, as in retry: 5000, or no retry at all.",
+            "Chromium, event_source_parser.cc; WHATWG HTML, section 9.2.6",
+        );
+    }
     if let Some(value) = &stream.bad_retry {
         return fail(format!("retry: {value}")).advise(
             "Clients ignore it: only ASCII digits are a value.",
@@ -54,7 +62,7 @@ pub(super) fn retry(o: &Observed) -> Judged {
 
 pub(super) fn ids(o: &Observed) -> Judged {
     const SOURCE: &str = "WHATWG HTML, sections 9.2.4 and 9.2.6";
-    let (_, stream) = o.streamed()?;
+    let (response, stream) = o.streamed()?;
     let (events, ids) = (stream.events.len(), stream.ids().len());
     if events == 0 {
         return skip("no event");
@@ -63,6 +71,21 @@ pub(super) fn ids(o: &Observed) -> Judged {
     let unusable = usize::try_from(stream.ids_with_nul).unwrap_or(usize::MAX);
     if ids.saturating_add(unusable) >= events {
         return pass(format!("on all of {}", count(events, "event")));
+    }
+    if !response.repeatable {
+        let method = &response.method;
+        return skip(format!(
+            "on {ids} of {}; the answer to a {method} isn't resumed",
+            count(events, "event")
+        ));
+    }
+    // A new connection sends it again, so nothing is lost without its id.
+    let greeting = stream.events.first().is_some_and(|it| it.id.is_none());
+    if greeting && ids > 0 && ids.saturating_add(unusable) + 1 >= events {
+        return pass(format!(
+            "on all of {} but the first, a greeting",
+            count(events, "event")
+        ));
     }
     if ids == 0 {
         return warn(format!("on none of {}", count(events, "event"))).advise(
@@ -128,7 +151,7 @@ pub(super) fn usable_ids(o: &Observed) -> Judged {
 }
 
 pub(super) fn event_types(o: &Observed) -> Judged {
-    let (_, stream) = o.streamed()?;
+    let (response, stream) = o.streamed()?;
     if stream.kinds.is_empty() {
         return skip("no event");
     }
@@ -142,6 +165,10 @@ pub(super) fn event_types(o: &Observed) -> Judged {
         named.push(format!("{} more", stream.kinds.len() - NAMED));
     }
     let shown = named.join(", ");
+    // No EventSource reads the answer to a POST.
+    if !response.repeatable {
+        return pass(shown);
+    }
     if stream
         .kinds
         .keys()
@@ -158,7 +185,16 @@ pub(super) fn event_types(o: &Observed) -> Judged {
 }
 
 pub(super) fn data(o: &Observed) -> Judged {
-    let (_, stream) = o.streamed()?;
+    let (response, stream) = o.streamed()?;
+    // In a feed an error may be what the events are about.
+    if let (Some(text), false) = (&stream.error_event, response.repeatable) {
+        return warn(format!("the answer reports an error: {text:?}")).advise(
+            "The status was 200 already: readers that don't look for the error take the answer \
+             for complete.",
+            "Look for its cause at the server; let readers look for this event.",
+            "WHATWG HTML, section 9.2.6",
+        );
+    }
     let of = |form| {
         stream
             .events

@@ -1,6 +1,7 @@
 //! The way to the server, and whether it answers with a stream.
 
 use super::super::observed::{Observed, TroubleKind, is_event_stream};
+use super::headers::buffers;
 use super::{Judged, fail, pass, skip, warn};
 use crate::explain::seconds;
 
@@ -23,9 +24,14 @@ pub(super) fn reachable(o: &Observed) -> Judged {
                 .unwrap_or("check host and port, and what is between"),
             MODEL,
         ),
+        Some(trouble) if trouble.kind == TroubleKind::Silence && buffers(o).is_some() => {
+            pass("the server answers, but not with the stream (see proxy-buffering)")
+        }
         Some(trouble) if trouble.kind == TroubleKind::Silence => fail(&*trouble.what).advise(
-            "A stream is open for its readers when its headers come.",
-            "Send the status and the headers at once, before there is an event, and flush them.",
+            "A stream is open for its readers when its headers arrive.",
+            "Send the status and the headers at once, before there is an event, and flush them. If \
+             the server does so, a proxy buffers them: X-Accel-Buffering: no, or for nginx \
+             proxy_buffering off.",
             "WHATWG HTML, section 9.2.3 (announce the connection)",
         ),
         Some(trouble) => fail(&*trouble.what).advise(
@@ -167,12 +173,15 @@ pub(super) fn charset(o: &Observed) -> Judged {
         .map(|(_, value)| value.trim().trim_matches('"'))
         .next();
     match charset {
-        None => pass("not given, which is UTF-8"),
+        None | Some("") => pass("not given, which is UTF-8"),
         Some(name) if name.eq_ignore_ascii_case("utf-8") => pass(name),
-        Some(name) => warn(name).advise(
-            "A stream is read as UTF-8, whatever the charset says.",
-            "Write UTF-8, and send Content-Type: text/event-stream without another charset.",
-            "WHATWG HTML, section 9.2.5",
+        // No EventSource reads the answer to a POST.
+        Some(name) if !response.repeatable => pass(format!("{name}, read as UTF-8")),
+        Some(name) => fail(name).advise(
+            "Chromium aborts a stream with any charset but utf-8, also with utf8. The standard \
+             would read it as UTF-8.",
+            "Send Content-Type: text/event-stream, without a charset or with charset=utf-8.",
+            "Chromium, event_source.cc; WHATWG HTML, section 9.2.5",
         ),
     }
 }

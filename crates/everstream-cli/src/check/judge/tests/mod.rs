@@ -10,7 +10,8 @@ use super::Level::{self, Fail, Skip, Warn};
 use super::{CHECKS, judge};
 use crate::check::anatomy::Anatomy;
 use crate::check::observed::{
-    Answer, End, Observed, Preflight, Redirect, Response, Resume, Stream, Trouble, TroubleKind,
+    Answer, End, Observed, Preflight, Redirect, Repeat, Response, Resume, Stream, Trouble,
+    TroubleKind,
 };
 
 fn millis(time: u64) -> Duration {
@@ -259,7 +260,7 @@ fn headers_for_caches_and_proxies() {
     with_headers(
         &[("content-type", "text/event-stream;charset=\"latin1\"")],
         "charset",
-        Warn,
+        Fail,
     );
 }
 
@@ -281,6 +282,63 @@ fn connecting_again() {
         objections(&observed),
         [("compression", Skip), ("reconnect", Fail)]
     );
+}
+
+/// A server with one stream per session needs a moment to notice that the first one was closed.
+#[test]
+fn the_second_try_decides_about_reconnecting() {
+    let mut observed = good();
+    let second = observed.second.as_mut().unwrap();
+    (second.first_try, second.delay) = (Some("status 409".into()), millis(2000));
+    assert_eq!(objections(&observed), []);
+    let reconnect = judge(&observed).into_iter().find(|it| it.id == "reconnect");
+    let said = reconnect.unwrap().observed;
+    assert_eq!(
+        said,
+        "works at the second try, 2.00 s after the first, which got status 409"
+    );
+}
+
+#[test]
+fn headers_that_wait_for_an_event_are_no_refusal() {
+    let silent = || Answer {
+        error: Some("no response".into()),
+        silent: true,
+        after: millis(5000),
+        ..Answer::default()
+    };
+    let mut observed = good();
+    observed.second = Some(silent());
+    observed.resume = Some(Resume {
+        after: 3,
+        answer: silent(),
+    });
+    observed.unknown_id = Some(silent());
+    let pending = ["compression", "reconnect", "resume", "unknown-id"].map(|id| (id, Skip));
+    assert_eq!(objections(&observed), pending);
+    // These headers didn't wait.
+    observed.stream.as_mut().unwrap().reads[0].at = millis(400);
+    assert_eq!(
+        objections(&observed),
+        [
+            ("compression", Skip),
+            ("reconnect", Warn),
+            ("resume", Skip),
+            ("unknown-id", Skip)
+        ]
+    );
+}
+
+#[test]
+fn an_error_event_after_an_unknown_id_is_no_stream() {
+    let after = |ended: bool| {
+        let mut observed = good();
+        let answer = observed.unknown_id.as_mut().unwrap();
+        (answer.error_event, answer.ended) = (Some("unknown id".into()), ended);
+        objections(&observed)
+    };
+    assert_eq!(after(false), [("unknown-id", Warn)]);
+    assert_eq!(after(true), [("unknown-id", Fail)]);
 }
 
 #[test]
@@ -331,7 +389,8 @@ fn a_request_that_is_not_safe_is_judged_by_its_one_response() {
     let response = observed.response.as_mut().unwrap();
     (response.repeatable, response.method) = (false, "POST".into());
     (observed.second, observed.resume, observed.unknown_id) = (None, None, None);
-    observed.stream.as_mut().unwrap().end = End::Ended;
+    let stream = observed.stream.as_mut().unwrap();
+    (stream.end, stream.watched) = (End::Ended, millis(60_001));
     let skipped = ["compression", "reconnect", "resume", "unknown-id"].map(|id| (id, Skip));
     assert_eq!(
         objections(&observed),
@@ -357,6 +416,47 @@ fn other_origins() {
     assert_eq!(stranger(&[(ALLOW, "")]), [("cors", Skip)]);
     assert_eq!(stranger(&[(ALLOW, "https://other.example")]), []);
     assert_eq!(stranger(&[CREDENTIALS]), [("cors", Warn)], "whoever asks");
+}
+
+#[test]
+fn the_own_origin_needs_no_permission() {
+    let mut observed = good();
+    observed.same_origin = true;
+    observed.preflight = None;
+    observed.response.as_mut().unwrap().headers = headers(&[("access-control-allow-origin", "")]);
+    assert_eq!(objections(&observed), [("preflight", Skip)]);
+}
+
+#[test]
+fn a_refused_origin_is_reported_with_the_answer_without_it() {
+    let mut observed = good();
+    observed.origin_refused = Some(403);
+    assert_eq!(objections(&observed), [("cors", Fail)]);
+    observed.origin_chosen = false;
+    assert_eq!(objections(&observed), [("cors", Skip)]);
+}
+
+#[test]
+fn a_proxy_that_answers_for_a_stream_that_does_not_arrive_buffers_it() {
+    let mut observed = Observed {
+        trouble: Some(Trouble {
+            what: "no response in 20 s".into(),
+            hint: None,
+            kind: TroubleKind::Silence,
+        }),
+        head: Some(Response {
+            headers: [("server", "nginx/1.26.3")].into_iter().collect(),
+            ..Response::default()
+        }),
+        ..Observed::default()
+    };
+    let bad = |observed: &Observed| {
+        let all = objections(observed).into_iter();
+        all.filter(|(_, level)| *level != Skip).collect::<Vec<_>>()
+    };
+    assert_eq!(bad(&observed), [("proxy-buffering", Fail)]);
+    observed.head = Some(Response::default());
+    assert_eq!(bad(&observed), [("reachable", Fail)]);
 }
 
 #[test]
