@@ -13,6 +13,7 @@
 
 use std::collections::HashSet;
 use std::net::IpAddr;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use everstream::{ConnectRequest, Connection, Fault, Hop, Http, Probe, RedactedUrl};
@@ -20,13 +21,13 @@ use everstream_http::policy::withheld_message;
 use tokio::sync::watch;
 use url::Url;
 
-use super::CheckArgs;
-use super::anatomy::Anatomy;
-use super::observed::{
+use crate::anatomy::Anatomy;
+use crate::observed::{
     Answer, End, Observed, Preflight, Redirect, Repeat, Response, Resume, Stream, Trouble,
     TroubleKind,
 };
-use crate::{explain, report};
+use crate::options::{Options, Progress};
+use crate::text::{chain, seconds};
 
 /// How long an event is waited for when one ought to come at once.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -42,6 +43,9 @@ const DELAY: Duration = Duration::from_secs(1);
 
 /// A server that wants to be left alone for longer is asked earlier.
 const MAX_DELAY: Duration = Duration::from_secs(3);
+
+/// How often progress is reported.
+const TICK: Duration = Duration::from_millis(250);
 
 /// No server gives this one.
 const UNKNOWN_ID: &str = "everstream-check-0b6f1d";
@@ -70,14 +74,17 @@ const PLAIN_BODIES: &[&str] = &[
     "text/plain",
 ];
 
-pub(super) struct Prober<'a> {
-    pub(super) args: &'a CheckArgs,
+pub(crate) struct Prober<'a> {
+    pub(crate) url: String,
+    pub(crate) options: &'a Options,
     /// The request, as the user wants it.
-    pub(super) http: Http,
+    pub(crate) http: Http,
     /// A request without the user's headers and credentials.
-    pub(super) bare: Http,
+    pub(crate) bare: Http,
+    /// The method of the request, once it was sent.
+    pub(crate) method: Arc<OnceLock<String>>,
     /// Why no more is asked, once that is so.
-    pub(super) stop: watch::Receiver<Option<Stop>>,
+    pub(crate) stop: watch::Receiver<Option<Stop>>,
 }
 
 /// A request of the stream.
@@ -102,6 +109,8 @@ struct Again<'a> {
     headers: Duration,
     /// The wait before, as a client waits.
     delay: Duration,
+    /// What for.
+    what: &'static str,
 }
 
 /// What it got instead of a stream, if a later try may get one: servers need a moment to notice
@@ -112,21 +121,21 @@ fn second_try(answer: &Answer) -> Option<String> {
         .filter(|_| !answer.silent && answer.status != 204)
 }
 
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Stop {
-    /// A signal of this name.
-    Signal(&'static str),
-    /// The time of --max-time has passed.
+#[derive(Clone, Debug)]
+pub(crate) enum Stop {
+    /// This asked for it.
+    Asked(String),
+    /// The time of [`Options::max_time`] has passed.
     OutOfTime,
 }
 
 impl Prober<'_> {
-    pub(super) async fn observe(&self) -> Observed {
+    pub(crate) async fn observe(&self) -> Observed {
         let mut observed = Observed {
-            origin: self.args.origin().to_owned(),
-            origin_chosen: self.args.origin.is_some(),
-            local: self.args.request.is_local(),
-            unverified: self.args.request.is_unverified(),
+            origin: self.options.origin_or_default().to_owned(),
+            origin_chosen: self.options.origin.is_some(),
+            local: self.options.local,
+            unverified: self.options.unverified,
             ..Observed::default()
         };
         let mut hops = Vec::new();
@@ -142,15 +151,15 @@ impl Prober<'_> {
             }
         }
         observed.hops = hops.iter().map(redirect).collect();
-        observed.same_origin = is_same_origin(&observed.origin, &self.args.request.url)
+        observed.same_origin = is_same_origin(&observed.origin, &self.url)
             && observed.hops.iter().all(|hop| !hop.leaves_origin);
-        warn_of_withheld(&sent);
+        self.warn_of_withheld(&sent);
         let mut probe = match sent {
             Ok(probe) => probe,
             Err(fault) => {
-                observed.trouble = Some(match *self.stop.borrow() {
+                observed.trouble = Some(match &*self.stop.borrow() {
                     Some(stop) => self.stopped(stop),
-                    None => trouble(&fault),
+                    None => self.trouble(&fault),
                 });
                 if matches!(fault, Fault::ReadTimeout(_)) {
                     observed.head = self.ask_for_head(&mut observed).await;
@@ -163,17 +172,13 @@ impl Prober<'_> {
         observed.local |= is_loopback(&url);
         let response = response(&probe, answered - began);
         if response.is_stream() {
-            report::news(&format!(
-                "watches the stream for {}, or until Ctrl-C",
-                explain::seconds(self.args.duration)
-            ));
-            let count = self.args.count;
+            let count = self.options.events;
             let enough = |anatomy: &Anatomy| {
                 count.is_some_and(|count| anatomy.events().len() as u64 >= count)
             };
-            let limit = self.args.duration;
+            let limit = self.options.duration;
             let connection = &mut probe.connection;
-            let stream = self.watch(connection, answered, limit, enough).await;
+            let stream = self.watch(connection, answered, limit, true, enough).await;
             // It is over for the server too, before the next one begins.
             drop(probe);
             self.ask_again(&response, &stream, &mut observed).await;
@@ -198,6 +203,7 @@ impl Prober<'_> {
             limit: self.response_limit(),
             origin: observed.origin_refused.is_none(),
         };
+        self.options.progress(&Progress::Connecting);
         (Instant::now(), self.ask(question, hops).await)
     }
 
@@ -210,7 +216,8 @@ impl Prober<'_> {
 
     /// What answers while the stream's headers don't arrive.
     async fn ask_for_head(&self, observed: &mut Observed) -> Option<Response> {
-        if self.is_stopped() || !self.args.request.is_safe() {
+        let safe = |method: &String| matches!(&**method, "GET" | "HEAD");
+        if self.is_stopped() || !self.method.get().is_some_and(safe) {
             return None;
         }
         observed.requests += 1;
@@ -228,18 +235,18 @@ impl Prober<'_> {
 
     /// What is said of what wasn't asked for.
     fn cut(&self) -> Option<String> {
-        self.stop.borrow().map(|stop| match stop {
-            Stop::Signal(name) => format!("not asked for: stopped by {name} before"),
+        self.stop.borrow().as_ref().map(|stop| match stop {
+            Stop::Asked(name) => format!("not asked for: stopped by {name} before"),
             Stop::OutOfTime => format!(
                 "not asked for: the {} of --max-time had passed",
-                explain::seconds(self.args.max_time())
+                seconds(self.options.total_time())
             ),
         })
     }
 
-    fn stopped(&self, stop: Stop) -> Trouble {
+    fn stopped(&self, stop: &Stop) -> Trouble {
         match stop {
-            Stop::Signal(name) => Trouble {
+            Stop::Asked(name) => Trouble {
                 what: format!("stopped by {name} before there was a response"),
                 hint: None,
                 kind: TroubleKind::Stopped,
@@ -247,7 +254,7 @@ impl Prober<'_> {
             Stop::OutOfTime => Trouble {
                 what: format!(
                     "no response within the {} of --max-time",
-                    explain::seconds(self.args.max_time())
+                    seconds(self.options.total_time())
                 ),
                 hint: None,
                 kind: TroubleKind::Silence,
@@ -259,10 +266,9 @@ impl Prober<'_> {
         if !response.repeatable || self.is_stopped() {
             return;
         }
-        report::news("asks again: with gzip, after an event, after an unknown one");
         let plain = stream.first_event().map(|event| response.after + event);
         let limit = plain.unwrap_or_default().saturating_mul(2);
-        let limit = limit.max(PATIENCE).min(self.args.duration);
+        let limit = limit.max(PATIENCE).min(self.options.duration);
         let mut delay = match stream.retries.last() {
             Some(retry) => Duration::from_millis(*retry).min(MAX_DELAY),
             None => DELAY,
@@ -273,19 +279,30 @@ impl Prober<'_> {
             limit,
             headers: PATIENCE.max(response.after.saturating_mul(2)),
             delay,
+            what: "with gzip",
         };
         let event = |it: &Anatomy| !it.events().is_empty();
         observed.second = self.again(gzip, observed, event).await;
         if let Some(first) = observed.second.as_ref().and_then(second_try) {
             delay = delay.saturating_mul(2).min(MAX_DELAY);
-            observed.second = self.again(Again { delay, ..gzip }, observed, event).await;
+            let again = Again {
+                delay,
+                what: "a second time, as the server refused",
+                ..gzip
+            };
+            observed.second = self.again(again, observed, event).await;
             if let Some(second) = &mut observed.second {
                 (second.first_try, second.delay) = (Some(first), delay);
             }
         }
-        let gzip = Again { delay, ..gzip };
+        let gzip = Again {
+            delay,
+            what: "with gzip, to compare once more",
+            ..gzip
+        };
         let plainly = Again {
             coding: "identity",
+            what: "without gzip, to compare once more",
             ..gzip
         };
         let late = |plain| observed.second.as_ref().is_some_and(|it| it.is_late(plain));
@@ -300,9 +317,10 @@ impl Prober<'_> {
             let next = ids.get(after + 1).copied();
             // Enough to see whether what is known comes again.
             let all = stream.events.len() + 5;
-            let limit = PATIENCE.min(self.args.duration);
+            let limit = PATIENCE.min(self.options.duration);
             let from = Again {
                 id: Some(ids[after]),
+                what: "after an event",
                 limit,
                 ..plainly
             };
@@ -318,6 +336,7 @@ impl Prober<'_> {
         if !ids.is_empty() {
             let unknown = Again {
                 id: Some(UNKNOWN_ID),
+                what: "after an unknown event",
                 // It may say by an event that it doesn't know the id.
                 limit: limit.min(ERROR_EVENT),
                 ..plainly
@@ -349,6 +368,9 @@ impl Prober<'_> {
         enough: impl Fn(&Anatomy) -> bool,
     ) -> Option<Answer> {
         let mut stop = self.stop.clone();
+        if !self.is_stopped() {
+            self.options.progress(&Progress::AskingAgain(again.what));
+        }
         tokio::select! {
             biased;
             _ = stop.wait_for(Option::is_some) => return None,
@@ -366,7 +388,7 @@ impl Prober<'_> {
             Ok(probe) => probe,
             Err(fault) => {
                 let answer = Answer {
-                    error: Some(report::chain(&fault)),
+                    error: Some(chain(&fault)),
                     silent: matches!(fault, Fault::ReadTimeout(_)),
                     after: began.elapsed(),
                     ..Answer::default()
@@ -385,7 +407,8 @@ impl Prober<'_> {
         };
         if about.is_stream() {
             let connection = &mut probe.connection;
-            let stream = self.watch(connection, answered, again.limit, enough).await;
+            let limit = again.limit;
+            let stream = self.watch(connection, answered, limit, false, enough).await;
             answer.first_event = stream.first_event();
             answer.waited = stream.watched;
             answer.ended = stream.end != End::Open;
@@ -403,8 +426,12 @@ impl Prober<'_> {
 
     async fn ask(&self, question: Question<'_>, hops: &mut Vec<Hop>) -> Result<Probe, Fault> {
         let coding = question.coding;
-        let origin = question.origin.then(|| self.args.origin().to_owned());
+        let origin = question
+            .origin
+            .then(|| self.options.origin_or_default().to_owned());
+        let method = self.method.clone();
         let http = self.http.clone().before_attempt(move |attempt| {
+            _ = method.set(attempt.method().to_owned());
             let mut attempt = attempt.set_header("accept-encoding", coding);
             if let Some(origin) = &origin {
                 attempt = attempt.set_header("origin", origin);
@@ -424,8 +451,8 @@ impl Prober<'_> {
     }
 
     fn response_limit(&self) -> Duration {
-        let default = self.args.duration.max(RESPONSE);
-        self.args.request.read_timeout.unwrap_or(default)
+        let default = self.options.duration.max(RESPONSE);
+        self.options.read_timeout.unwrap_or(default)
     }
 
     /// Reads until there is enough, or until `limit` after the response.
@@ -434,28 +461,48 @@ impl Prober<'_> {
         connection: &mut Connection,
         answered: Instant,
         limit: Duration,
+        shown: bool,
         enough: impl Fn(&Anatomy) -> bool,
     ) -> Stream {
         let mut anatomy = Anatomy::new();
         let mut stop = self.stop.clone();
+        let mut last = answered;
+        let progress = |anatomy: &Anatomy| {
+            if shown {
+                self.options.progress(&Progress::Watching {
+                    elapsed: answered.elapsed(),
+                    limit,
+                    events: anatomy.events().len(),
+                    comments: anatomy.comments(),
+                });
+            }
+        };
+        progress(&anatomy);
         let end = loop {
             if anatomy.is_full() || enough(&anatomy) {
                 break End::Open;
             }
             let now = Instant::now();
             let mut wait = limit.saturating_sub(now - answered);
-            if let Some(silence) = self.args.request.read_timeout {
-                wait = wait.min(silence);
+            if let Some(silence) = self.options.read_timeout {
+                wait = wait.min(silence.saturating_sub(now - last));
             }
             let chunk = tokio::select! {
                 biased;
                 chunk = connection.next_chunk() => chunk,
-                () = tokio::time::sleep(wait) => break End::Open,
+                () = tokio::time::sleep(wait.min(TICK)) => {
+                    if wait <= TICK {
+                        break End::Open;
+                    }
+                    progress(&anatomy);
+                    continue;
+                }
                 _ = stop.wait_for(Option::is_some) => break End::Open,
             };
+            last = Instant::now();
             match chunk {
                 Some(Ok(bytes)) => anatomy.take(bytes.as_ref(), answered.elapsed()),
-                Some(Err(fault)) => break End::Broke(report::chain(&fault)),
+                Some(Err(fault)) => break End::Broke(chain(&fault)),
                 None => break End::Ended,
             }
             // A server that sends without a pause doesn't get around the limit.
@@ -464,6 +511,40 @@ impl Prober<'_> {
             }
         };
         anatomy.end(end, answered.elapsed())
+    }
+
+    /// Once: the further requests are redirected in the same way.
+    fn warn_of_withheld(&self, sent: &Result<Probe, Fault>) {
+        let (names, url) = match sent {
+            Ok(probe) => {
+                let start = probe.connection.start();
+                (&start.withheld_headers, start.url.as_deref())
+            }
+            Err(fault) => match fault.response() {
+                Some(response) => (&response.withheld_headers, Some(&*response.url)),
+                None => return,
+            },
+        };
+        // This one is ours.
+        let names = names.iter().filter(|name| *name != "origin");
+        let names: Vec<String> = names.cloned().collect();
+        if let Some(text) = withheld_message(&names, url.unwrap_or_default()) {
+            self.options.progress(&Progress::Warning(&text));
+        }
+    }
+
+    fn trouble(&self, fault: &Fault) -> Trouble {
+        let kind = match fault {
+            Fault::Connect(_) | Fault::ConnectTimeout(_) => TroubleKind::Connect,
+            Fault::Redirect(..) => TroubleKind::Redirect,
+            Fault::ReadTimeout(_) => TroubleKind::Silence,
+            _ => TroubleKind::Other,
+        };
+        Trouble {
+            what: chain(fault),
+            hint: (self.options.hints)(fault),
+            kind,
+        }
     }
 
     /// What a browser asks before it lets a script send this request to another origin.
@@ -478,7 +559,10 @@ impl Prober<'_> {
             return None;
         }
         observed.requests += 1;
-        let (origin, method) = (self.args.origin().to_owned(), response.method.clone());
+        let (origin, method) = (
+            self.options.origin_or_default().to_owned(),
+            response.method.clone(),
+        );
         let asked = (method.clone(), wanted.join(","));
         let http = self.bare.clone().method("OPTIONS").redirect_limit(0);
         let http = http.before_attempt(move |attempt| {
@@ -512,7 +596,7 @@ impl Prober<'_> {
                 preflight.status = start.status.unwrap_or_default();
                 preflight.headers = start.headers.clone().unwrap_or_default();
             }
-            Err(fault) => preflight.error = Some(report::chain(&fault)),
+            Err(fault) => preflight.error = Some(chain(&fault)),
         }
         Some(preflight)
     }
@@ -561,40 +645,6 @@ fn redirect(hop: &Hop) -> Redirect {
 
 fn redacted(url: &str) -> String {
     RedactedUrl(url).to_string()
-}
-
-/// Once: the further requests are redirected in the same way.
-fn warn_of_withheld(sent: &Result<Probe, Fault>) {
-    let (names, url) = match sent {
-        Ok(probe) => {
-            let start = probe.connection.start();
-            (&start.withheld_headers, start.url.as_deref())
-        }
-        Err(fault) => match fault.response() {
-            Some(response) => (&response.withheld_headers, Some(&*response.url)),
-            None => return,
-        },
-    };
-    // This one is ours.
-    let names = names.iter().filter(|name| *name != "origin");
-    let names: Vec<String> = names.cloned().collect();
-    if let Some(text) = withheld_message(&names, url.unwrap_or_default()) {
-        report::warning(&text);
-    }
-}
-
-fn trouble(fault: &Fault) -> Trouble {
-    let kind = match fault {
-        Fault::Connect(_) | Fault::ConnectTimeout(_) => TroubleKind::Connect,
-        Fault::Redirect(..) => TroubleKind::Redirect,
-        Fault::ReadTimeout(_) => TroubleKind::Silence,
-        _ => TroubleKind::Other,
-    };
-    Trouble {
-        what: report::chain(fault),
-        hint: explain::hint(fault),
-        kind,
-    }
 }
 
 /// Whether a page of this origin needs no permission.

@@ -1,9 +1,9 @@
 //! What the headers tell caches and proxies.
 
-use super::super::observed::{Observed, Response};
 use super::delivery::BUFFERING;
 use super::{Judged, fail, pass, skip, warn};
-use crate::explain::seconds;
+use crate::observed::{Observed, Response};
+use crate::text::seconds;
 
 /// Headers by which those that stand between give themselves away.
 const TRACES: &[&str] = &[
@@ -50,7 +50,7 @@ fn cache_control_value(response: &Response) -> String {
 }
 
 /// What stands between, as far as it tells.
-pub(super) fn traces(response: &Response) -> Vec<String> {
+pub(crate) fn traces(response: &Response) -> Vec<String> {
     let server = response.header("server").filter(|value| {
         let value = value.to_ascii_lowercase();
         FRONTS.iter().any(|front| value.starts_with(front))
@@ -63,7 +63,7 @@ pub(super) fn traces(response: &Response) -> Vec<String> {
         .collect()
 }
 
-pub(super) fn cache_control(o: &Observed) -> Judged {
+pub(crate) fn cache_control(o: &Observed) -> Judged {
     let (response, _) = o.streamed()?;
     let method = &*response.method;
     let directives = directives(response);
@@ -86,7 +86,7 @@ pub(super) fn cache_control(o: &Observed) -> Judged {
     )
 }
 
-pub(super) fn no_transform(o: &Observed) -> Judged {
+pub(crate) fn no_transform(o: &Observed) -> Judged {
     let (response, _) = o.streamed()?;
     if directives(response).iter().any(|own| own == "no-transform") {
         return pass(cache_control_value(response));
@@ -107,13 +107,13 @@ pub(super) fn no_transform(o: &Observed) -> Judged {
 }
 
 /// What stands between and answers HEAD, though no byte of the stream arrives.
-pub(super) fn buffers(o: &Observed) -> Option<(&Response, Vec<String>)> {
+pub(crate) fn buffers(o: &Observed) -> Option<(&Response, Vec<String>)> {
     let head = o.head.as_ref()?;
     let traces = traces(head);
     (!traces.is_empty()).then_some((head, traces))
 }
 
-pub(super) fn proxy_buffering(o: &Observed) -> Judged {
+pub(crate) fn proxy_buffering(o: &Observed) -> Judged {
     if let (Some((head, traces)), Some(trouble)) = (buffers(o), &o.trouble) {
         return fail(format!(
             "{}: HEAD is answered after {}, but of the stream: {}",
@@ -143,7 +143,7 @@ pub(super) fn proxy_buffering(o: &Observed) -> Judged {
     }
 }
 
-pub(super) fn proxies(o: &Observed) -> Judged {
+pub(crate) fn proxies(o: &Observed) -> Judged {
     let (response, _) = o.streamed()?;
     let age = response.header("age").filter(|age| age.trim() != "0");
     let hit = response
@@ -164,7 +164,7 @@ pub(super) fn proxies(o: &Observed) -> Judged {
     })
 }
 
-pub(super) fn framing(o: &Observed) -> Judged {
+pub(crate) fn framing(o: &Observed) -> Judged {
     let (response, _) = o.streamed()?;
     if let Some(length) = response.header("content-length") {
         return warn(format!("Content-Length: {length}")).advise(

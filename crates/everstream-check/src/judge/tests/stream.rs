@@ -274,7 +274,7 @@ fn what_a_stream_says() {
         Warn,
     );
     with_stream(
-        |it| it.events[0].form = crate::check::observed::Form::AlmostJson,
+        |it| it.events[0].form = crate::observed::Form::AlmostJson,
         "data",
         Warn,
     );

@@ -7,98 +7,98 @@ use everstream::Headers;
 
 /// All that was seen. What is `None` wasn't asked for, or didn't come.
 #[derive(Debug, Default)]
-pub(super) struct Observed {
+pub(crate) struct Observed {
     /// The origin that was sent, and whether the user chose it.
-    pub(super) origin: String,
-    pub(super) origin_chosen: bool,
+    pub(crate) origin: String,
+    pub(crate) origin_chosen: bool,
     /// The status of the answer to a request with that origin, if one without it was accepted.
-    pub(super) origin_refused: Option<u16>,
+    pub(crate) origin_refused: Option<u16>,
     /// Whether the origin is that of the URL, so that CORS doesn't apply.
-    pub(super) same_origin: bool,
+    pub(crate) same_origin: bool,
     /// Whether it is on this machine, so that nobody is between.
-    pub(super) local: bool,
+    pub(crate) local: bool,
     /// Whether certificates weren't looked at.
-    pub(super) unverified: bool,
+    pub(crate) unverified: bool,
     /// How many requests were sent, redirects aside.
-    pub(super) requests: u32,
-    pub(super) hops: Vec<Redirect>,
-    pub(super) response: Option<Response>,
+    pub(crate) requests: u32,
+    pub(crate) hops: Vec<Redirect>,
+    pub(crate) response: Option<Response>,
     /// Why there is no response.
-    pub(super) trouble: Option<Trouble>,
+    pub(crate) trouble: Option<Trouble>,
     /// The response to HEAD, asked for when the stream's headers don't arrive.
-    pub(super) head: Option<Response>,
-    pub(super) stream: Option<Stream>,
+    pub(crate) head: Option<Response>,
+    pub(crate) stream: Option<Stream>,
     /// The second connection, which offers gzip.
-    pub(super) second: Option<Answer>,
+    pub(crate) second: Option<Answer>,
     /// The same comparison once more, if gzip seemed to delay events.
-    pub(super) repeat: Option<Repeat>,
-    pub(super) resume: Option<Resume>,
-    pub(super) unknown_id: Option<Answer>,
-    pub(super) preflight: Option<Preflight>,
+    pub(crate) repeat: Option<Repeat>,
+    pub(crate) resume: Option<Resume>,
+    pub(crate) unknown_id: Option<Answer>,
+    pub(crate) preflight: Option<Preflight>,
     /// Whether the preflight would have been asked for.
-    pub(super) preflight_left_out: bool,
+    pub(crate) preflight_left_out: bool,
     /// Why not all was asked for, if it was ended before.
-    pub(super) cut: Option<String>,
+    pub(crate) cut: Option<String>,
 }
 
 #[derive(Debug, Clone)]
-pub(super) struct Redirect {
-    pub(super) status: u16,
-    pub(super) from: String,
-    pub(super) to: String,
+pub(crate) struct Redirect {
+    pub(crate) status: u16,
+    pub(crate) from: String,
+    pub(crate) to: String,
     /// Whether scheme, host or port change.
-    pub(super) leaves_origin: bool,
+    pub(crate) leaves_origin: bool,
 }
 
 /// The first response.
 #[derive(Debug, Default)]
-pub(super) struct Response {
-    pub(super) status: u16,
-    pub(super) version: String,
-    pub(super) headers: Headers,
+pub(crate) struct Response {
+    pub(crate) status: u16,
+    pub(crate) version: String,
+    pub(crate) headers: Headers,
     /// Who answered, after redirects.
-    pub(super) url: String,
-    pub(super) method: String,
+    pub(crate) url: String,
+    pub(crate) method: String,
     /// Whether the request may be sent again without changing anything.
-    pub(super) repeatable: bool,
+    pub(crate) repeatable: bool,
     /// The names of the headers that were sent.
-    pub(super) sent: Vec<String>,
+    pub(crate) sent: Vec<String>,
     /// The type of the body that was sent.
-    pub(super) request_type: Option<String>,
+    pub(crate) request_type: Option<String>,
     /// Whether the body is in no coding, or in one that can be decoded.
-    pub(super) readable: bool,
+    pub(crate) readable: bool,
     /// From the request to the headers.
-    pub(super) after: Duration,
+    pub(crate) after: Duration,
 }
 
 impl Response {
-    pub(super) fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)
     }
 
     /// Whether there is a stream to look at (WHATWG HTML, section 9.2.3).
-    pub(super) fn is_stream(&self) -> bool {
+    pub(crate) fn is_stream(&self) -> bool {
         self.status == 200 && self.readable && is_event_stream(self.header("content-type"))
     }
 }
 
 /// The type without its parameters, in any case.
-pub(super) fn is_event_stream(content_type: Option<&str>) -> bool {
+pub(crate) fn is_event_stream(content_type: Option<&str>) -> bool {
     let essence = content_type.and_then(|value| value.split(';').next());
     essence.is_some_and(|it| it.trim().eq_ignore_ascii_case("text/event-stream"))
 }
 
 /// Why there is no response.
 #[derive(Debug)]
-pub(super) struct Trouble {
-    pub(super) what: String,
+pub(crate) struct Trouble {
+    pub(crate) what: String,
     /// What to try.
-    pub(super) hint: Option<&'static str>,
-    pub(super) kind: TroubleKind,
+    pub(crate) hint: Option<&'static str>,
+    pub(crate) kind: TroubleKind,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum TroubleKind {
+pub(crate) enum TroubleKind {
     /// No response in time.
     Silence,
     Connect,
@@ -110,63 +110,63 @@ pub(super) enum TroubleKind {
 
 /// What a further request got.
 #[derive(Debug, Default)]
-pub(super) struct Answer {
+pub(crate) struct Answer {
     /// Why there was no response.
-    pub(super) error: Option<String>,
+    pub(crate) error: Option<String>,
     /// Whether that is because the server said nothing.
-    pub(super) silent: bool,
+    pub(crate) silent: bool,
     /// From the request to the headers, or to the error.
-    pub(super) after: Duration,
-    pub(super) status: u16,
-    pub(super) content_type: Option<String>,
-    pub(super) coding: Option<String>,
+    pub(crate) after: Duration,
+    pub(crate) status: u16,
+    pub(crate) content_type: Option<String>,
+    pub(crate) coding: Option<String>,
     /// From the response's headers to its first event.
-    pub(super) first_event: Option<Duration>,
+    pub(crate) first_event: Option<Duration>,
     /// From the response's headers to the end of the wait for events.
-    pub(super) waited: Duration,
+    pub(crate) waited: Duration,
     /// The `retry:` values.
-    pub(super) retries: Vec<u64>,
+    pub(crate) retries: Vec<u64>,
     /// The first ids that came.
-    pub(super) ids: Vec<Option<String>>,
+    pub(crate) ids: Vec<Option<String>>,
     /// The text of an event that reports an error.
-    pub(super) error_event: Option<String>,
+    pub(crate) error_event: Option<String>,
     /// Whether the stream ended or broke while it was watched.
-    pub(super) ended: bool,
+    pub(crate) ended: bool,
     /// What a first try got instead of a stream, if this is the second one.
-    pub(super) first_try: Option<String>,
+    pub(crate) first_try: Option<String>,
     /// How long a second try waited.
-    pub(super) delay: Duration,
+    pub(crate) delay: Duration,
 }
 
 /// Two more connections, one right after the other: what was seen once may be chance.
 #[derive(Debug, Default)]
-pub(super) struct Repeat {
-    pub(super) plain: Answer,
-    pub(super) gzip: Answer,
+pub(crate) struct Repeat {
+    pub(crate) plain: Answer,
+    pub(crate) gzip: Answer,
 }
 
 /// A connection that asks for what comes after an event.
 #[derive(Debug, Default)]
-pub(super) struct Resume {
+pub(crate) struct Resume {
     /// Which of the stream's ids was sent.
-    pub(super) after: usize,
-    pub(super) answer: Answer,
+    pub(crate) after: usize,
+    pub(crate) answer: Answer,
 }
 
 /// A request that asks for permission (Fetch, CORS-preflight fetch).
 #[derive(Debug, Default)]
-pub(super) struct Preflight {
-    pub(super) error: Option<String>,
-    pub(super) status: u16,
-    pub(super) headers: Headers,
-    pub(super) method: String,
+pub(crate) struct Preflight {
+    pub(crate) error: Option<String>,
+    pub(crate) status: u16,
+    pub(crate) headers: Headers,
+    pub(crate) method: String,
     /// The headers that permission is asked for.
-    pub(super) wanted: Vec<String>,
+    pub(crate) wanted: Vec<String>,
 }
 
 /// How the observation of a stream ended.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(super) enum End {
+pub(crate) enum End {
     /// The stream goes on.
     #[default]
     Open,
@@ -176,67 +176,67 @@ pub(super) enum End {
 
 /// The bytes of a stream, described.
 #[derive(Debug, Default)]
-pub(super) struct Stream {
+pub(crate) struct Stream {
     /// From the response's headers to the end of the observation.
-    pub(super) watched: Duration,
-    pub(super) end: End,
-    pub(super) bytes: u64,
+    pub(crate) watched: Duration,
+    pub(crate) end: End,
+    pub(crate) bytes: u64,
     /// What came in one read. Times count from the response's headers.
-    pub(super) reads: Vec<Read>,
-    pub(super) events: Vec<Event>,
+    pub(crate) reads: Vec<Read>,
+    pub(crate) events: Vec<Event>,
     /// Types and how often they came.
-    pub(super) kinds: BTreeMap<String, u64>,
-    pub(super) comments: u64,
+    pub(crate) kinds: BTreeMap<String, u64>,
+    pub(crate) comments: u64,
     /// From the first comment to the last one.
-    pub(super) comments_from: Option<Duration>,
-    pub(super) comments_to: Duration,
+    pub(crate) comments_from: Option<Duration>,
+    pub(crate) comments_to: Duration,
     /// Values of `retry:` that differ from the one before.
-    pub(super) retries: Vec<u64>,
-    pub(super) bad_retry: Option<String>,
-    pub(super) ids_with_nul: u64,
-    pub(super) ids_unsendable: u64,
-    pub(super) bom_at_start: bool,
-    pub(super) later_boms: u64,
-    pub(super) lf: u64,
-    pub(super) crlf: u64,
-    pub(super) cr: u64,
+    pub(crate) retries: Vec<u64>,
+    pub(crate) bad_retry: Option<String>,
+    pub(crate) ids_with_nul: u64,
+    pub(crate) ids_unsendable: u64,
+    pub(crate) bom_at_start: bool,
+    pub(crate) later_boms: u64,
+    pub(crate) lf: u64,
+    pub(crate) crlf: u64,
+    pub(crate) cr: u64,
     /// The place of the first byte that isn't UTF-8.
-    pub(super) not_utf8: Option<u64>,
+    pub(crate) not_utf8: Option<u64>,
     /// Names of fields that don't exist, and how often they came.
-    pub(super) unknown_fields: BTreeMap<String, u64>,
+    pub(crate) unknown_fields: BTreeMap<String, u64>,
     /// The beginning of the first line with such a name.
-    pub(super) unknown_line: Option<String>,
+    pub(crate) unknown_line: Option<String>,
     /// The text of the first event that reports an error.
-    pub(super) error_event: Option<String>,
+    pub(crate) error_event: Option<String>,
     /// Lines that look like data and are none: how many, and the beginning of the first.
-    pub(super) stray_lines: u64,
-    pub(super) stray_line: Option<String>,
-    pub(super) longest_line: u64,
+    pub(crate) stray_lines: u64,
+    pub(crate) stray_line: Option<String>,
+    pub(crate) longest_line: u64,
     /// Events that were too large to be looked at.
-    pub(super) oversize: u64,
+    pub(crate) oversize: u64,
     /// Whether the last block lacks its end.
-    pub(super) half_event: bool,
+    pub(crate) half_event: bool,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Read {
-    pub(super) at: Duration,
-    pub(super) events: usize,
+pub(crate) struct Read {
+    pub(crate) at: Duration,
+    pub(crate) events: usize,
     /// Whether it ended within an event.
-    pub(super) within_event: bool,
+    pub(crate) within_event: bool,
 }
 
 #[derive(Debug, Clone, Default)]
-pub(super) struct Event {
-    pub(super) at: Duration,
-    pub(super) id: Option<String>,
+pub(crate) struct Event {
+    pub(crate) at: Duration,
+    pub(crate) id: Option<String>,
     /// Of the data, in bytes.
-    pub(super) size: usize,
-    pub(super) form: Form,
+    pub(crate) size: usize,
+    pub(crate) form: Form,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) enum Form {
+pub(crate) enum Form {
     Json,
     /// It begins as JSON does, and isn't.
     AlmostJson,
@@ -250,18 +250,18 @@ const LATE: Duration = Duration::from_secs(2);
 impl Answer {
     /// From the request to the first event, or to the end of the wait for one. What compresses may
     /// hold back the headers too.
-    pub(super) fn event_after(&self) -> Duration {
+    pub(crate) fn event_after(&self) -> Duration {
         self.after + self.first_event.unwrap_or(self.waited)
     }
 
     /// Whether the first event is so late with gzip that the compressor may hold it back.
-    pub(super) fn is_late(&self, plain: Duration) -> bool {
+    pub(crate) fn is_late(&self, plain: Duration) -> bool {
         let late = self.event_after();
         (self.silent || self.coding.is_some()) && late > LATE && late > plain.saturating_mul(3)
     }
 
     /// What it is instead of a stream.
-    pub(super) fn refusal(&self) -> Option<String> {
+    pub(crate) fn refusal(&self) -> Option<String> {
         if let Some(error) = &self.error {
             Some(error.clone())
         } else if self.status != 200 {
@@ -279,7 +279,7 @@ impl Answer {
 
 impl Stream {
     /// The ids in their order.
-    pub(super) fn ids(&self) -> Vec<&str> {
+    pub(crate) fn ids(&self) -> Vec<&str> {
         self.events
             .iter()
             .filter_map(|it| it.id.as_deref())
@@ -287,13 +287,13 @@ impl Stream {
     }
 
     /// The time without a byte before the end of the observation, or of the stream.
-    pub(super) fn last_silence(&self) -> Duration {
+    pub(crate) fn last_silence(&self) -> Duration {
         let last = self.reads.last().map(|read| read.at);
         self.watched.saturating_sub(last.unwrap_or_default())
     }
 
     /// The longest time without a byte, the one at the end included.
-    pub(super) fn longest_silence(&self) -> Duration {
+    pub(crate) fn longest_silence(&self) -> Duration {
         let mut last = Duration::ZERO;
         let mut longest = Duration::ZERO;
         let reads = self.reads.iter().map(|read| read.at);
@@ -305,13 +305,13 @@ impl Stream {
     }
 
     /// The mean time from comment to comment, if they came apart from each other.
-    pub(super) fn comment_interval(&self) -> Option<Duration> {
+    pub(crate) fn comment_interval(&self) -> Option<Duration> {
         let spread = self.comments_to.saturating_sub(self.comments_from?);
         let steps = u32::try_from(self.comments.saturating_sub(1)).ok()?;
         (spread >= Duration::from_secs(1)).then(|| spread / steps.max(1))
     }
 
-    pub(super) fn first_event(&self) -> Option<Duration> {
+    pub(crate) fn first_event(&self) -> Option<Duration> {
         self.events.first().map(|event| event.at)
     }
 }

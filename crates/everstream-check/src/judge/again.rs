@@ -1,13 +1,13 @@
 //! Connecting again, resuming.
 
-use super::super::observed::{Answer, Observed, Response, Resume, Stream};
 use super::delivery::TOGETHER;
-use super::{Judged, count, fail, pass, skip, warn};
-use crate::explain::seconds;
+use super::{Judged, fail, pass, skip, warn};
+use crate::observed::{Answer, Observed, Response, Resume, Stream};
+use crate::text::{count, seconds};
 
 const HEADER: &str = "WHATWG HTML, section 9.2.4 (Last-Event-ID)";
 
-pub(super) fn reconnect(o: &Observed) -> Judged {
+pub(crate) fn reconnect(o: &Observed) -> Judged {
     let (response, stream) = o.streamed()?;
     let Some(second) = &o.second else {
         return not_repeated(o, response);
@@ -68,7 +68,7 @@ fn pending(what: &str, answer: &Answer) -> Option<Judged> {
 }
 
 /// Why there was no later request.
-pub(super) fn not_repeated(o: &Observed, response: &Response) -> Judged {
+pub(crate) fn not_repeated(o: &Observed, response: &Response) -> Judged {
     skip(match (response.repeatable, &o.cut) {
         (false, _) => {
             let method = &response.method;
@@ -81,14 +81,14 @@ pub(super) fn not_repeated(o: &Observed, response: &Response) -> Judged {
 
 /// Whether a later connection, which offers no gzip, is answered. Then it is gzip that makes a
 /// silent one silent.
-pub(super) fn works_without_gzip(o: &Observed) -> bool {
+pub(crate) fn works_without_gzip(o: &Observed) -> bool {
     let repeated = o.repeat.as_ref().map(|repeat| &repeat.plain);
     let resume = o.resume.as_ref().map(|resume| &resume.answer);
     let mut later = repeated.into_iter().chain(resume).chain(&o.unknown_id);
     later.any(|answer| answer.refusal().is_none())
 }
 
-pub(super) fn resume(o: &Observed) -> Judged {
+pub(crate) fn resume(o: &Observed) -> Judged {
     let (response, stream) = o.streamed()?;
     let ids = stream.ids();
     if ids.is_empty() {
@@ -183,7 +183,7 @@ fn gap(observed: String) -> Judged {
     )
 }
 
-pub(super) fn unknown_id(o: &Observed) -> Judged {
+pub(crate) fn unknown_id(o: &Observed) -> Judged {
     let (response, stream) = o.streamed()?;
     let Some(answer) = &o.unknown_id else {
         return match stream.ids().is_empty() {

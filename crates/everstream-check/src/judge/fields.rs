@@ -2,8 +2,9 @@
 
 use std::collections::HashSet;
 
-use super::super::observed::{Form, Observed};
-use super::{Judged, count, fail, pass, skip, warn};
+use super::{Judged, fail, pass, skip, warn};
+use crate::observed::{Form, Observed};
+use crate::text::count;
 
 /// The longest line that common readers take: Python's asyncio, Go's bufio.Scanner.
 const LONG_LINE: u64 = 64 << 10;
@@ -19,7 +20,7 @@ const SHORT_RETRY: u64 = 100;
 /// How many things are named.
 const NAMED: usize = 5;
 
-pub(super) fn retry(o: &Observed) -> Judged {
+pub(crate) fn retry(o: &Observed) -> Judged {
     const SOURCE: &str = "WHATWG HTML, sections 9.2.3 and 9.2.6";
     let (_, stream) = o.streamed()?;
     if let Some("") = stream.bad_retry.as_deref() {
@@ -60,7 +61,7 @@ pub(super) fn retry(o: &Observed) -> Judged {
     }
 }
 
-pub(super) fn ids(o: &Observed) -> Judged {
+pub(crate) fn ids(o: &Observed) -> Judged {
     const SOURCE: &str = "WHATWG HTML, sections 9.2.4 and 9.2.6";
     let (response, stream) = o.streamed()?;
     let (events, ids) = (stream.events.len(), stream.ids().len());
@@ -102,7 +103,7 @@ pub(super) fn ids(o: &Observed) -> Judged {
     )
 }
 
-pub(super) fn unique_ids(o: &Observed) -> Judged {
+pub(crate) fn unique_ids(o: &Observed) -> Judged {
     let (_, stream) = o.streamed()?;
     let ids = stream.ids();
     if ids.is_empty() {
@@ -120,7 +121,7 @@ pub(super) fn unique_ids(o: &Observed) -> Judged {
     }
 }
 
-pub(super) fn usable_ids(o: &Observed) -> Judged {
+pub(crate) fn usable_ids(o: &Observed) -> Judged {
     let (_, stream) = o.streamed()?;
     if stream.ids_with_nul > 0 {
         return fail(format!(
@@ -150,7 +151,7 @@ pub(super) fn usable_ids(o: &Observed) -> Judged {
     }
 }
 
-pub(super) fn event_types(o: &Observed) -> Judged {
+pub(crate) fn event_types(o: &Observed) -> Judged {
     let (response, stream) = o.streamed()?;
     if stream.kinds.is_empty() {
         return skip("no event");
@@ -184,7 +185,7 @@ pub(super) fn event_types(o: &Observed) -> Judged {
     pass(shown)
 }
 
-pub(super) fn data(o: &Observed) -> Judged {
+pub(crate) fn data(o: &Observed) -> Judged {
     let (response, stream) = o.streamed()?;
     // In a feed an error may be what the events are about.
     if let (Some(text), false) = (&stream.error_event, response.repeatable) {
@@ -225,7 +226,7 @@ pub(super) fn data(o: &Observed) -> Judged {
     })
 }
 
-pub(super) fn sizes(o: &Observed) -> Judged {
+pub(crate) fn sizes(o: &Observed) -> Judged {
     let (_, stream) = o.streamed()?;
     let mut sizes: Vec<usize> = stream.events.iter().map(|event| event.size).collect();
     sizes.sort_unstable();

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use super::super::observed::{End, Observed, Stream};
-use super::{Judged, count, fail, pass, skip, warn};
-use crate::explain::seconds;
+use super::{Judged, fail, pass, skip, warn};
+use crate::observed::{End, Observed, Stream};
+use crate::text::{count, seconds};
 
 const PARSING: &str = "WHATWG HTML, section 9.2.5";
 
-pub(super) fn bom(o: &Observed) -> Judged {
+pub(crate) fn bom(o: &Observed) -> Judged {
     let (_, stream) = o.streamed()?;
     if stream.bytes == 0 {
         return skip("no byte came");
@@ -34,7 +34,7 @@ pub(super) fn bom(o: &Observed) -> Judged {
     pass("none")
 }
 
-pub(super) fn line_ends(o: &Observed) -> Judged {
+pub(crate) fn line_ends(o: &Observed) -> Judged {
     let (_, stream) = o.streamed()?;
     let kinds: Vec<String> = [("LF", stream.lf), ("CRLF", stream.crlf), ("CR", stream.cr)]
         .iter()
@@ -63,7 +63,7 @@ pub(super) fn line_ends(o: &Observed) -> Judged {
     pass(shown)
 }
 
-pub(super) fn utf_8(o: &Observed) -> Judged {
+pub(crate) fn utf_8(o: &Observed) -> Judged {
     let (_, stream) = o.streamed()?;
     if stream.bytes == 0 {
         return skip("no byte came");
@@ -78,7 +78,7 @@ pub(super) fn utf_8(o: &Observed) -> Judged {
     }
 }
 
-pub(super) fn fields(o: &Observed) -> Judged {
+pub(crate) fn fields(o: &Observed) -> Judged {
     const SOURCE: &str = "WHATWG HTML, section 9.2.6";
     let (_, stream) = o.streamed()?;
     if let Some(line) = &stream.stray_line {
@@ -112,7 +112,7 @@ pub(super) fn fields(o: &Observed) -> Judged {
     }
 }
 
-pub(super) fn end(o: &Observed) -> Judged {
+pub(crate) fn end(o: &Observed) -> Judged {
     let (response, stream) = o.streamed()?;
     match &stream.end {
         End::Open => pass("still open"),

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use super::super::observed::{Answer, End, Observed, Stream};
 use super::again::not_repeated;
 use super::headers::traces;
-use super::{Judged, count, fail, pass, skip, warn};
-use crate::explain::seconds;
+use super::{Judged, fail, pass, skip, warn};
+use crate::observed::{Answer, End, Observed, Stream};
+use crate::text::{count, seconds};
 
 /// What proxies allow by default: nginx (proxy_read_timeout), Apache, AWS load balancers.
 const PROXY_LIMIT: Duration = Duration::from_secs(60);
@@ -19,7 +19,7 @@ const SLOW: Duration = Duration::from_secs(5);
 const NO_EVENT: Duration = Duration::from_secs(30);
 
 /// What to do about a proxy that buffers.
-pub(super) const BUFFERING: &str = "Send X-Accel-Buffering: no with the response, or set \
+pub(crate) const BUFFERING: &str = "Send X-Accel-Buffering: no with the response, or set \
      proxy_buffering off for this path (nginx); look for the setting of that name in other proxies.";
 
 /// Reads closer together than this are of one burst.
@@ -29,9 +29,9 @@ const PAUSE: Duration = Duration::from_secs(1);
 const BREATH: Duration = Duration::from_millis(100);
 
 /// What comes with the headers comes so soon after them.
-pub(super) const TOGETHER: Duration = Duration::from_millis(50);
+pub(crate) const TOGETHER: Duration = Duration::from_millis(50);
 
-pub(super) fn compression(o: &Observed) -> Judged {
+pub(crate) fn compression(o: &Observed) -> Judged {
     let response = o.answered()?;
     if let Some(coding) = response.header("content-encoding") {
         if !coding.eq_ignore_ascii_case("identity") {
@@ -109,7 +109,7 @@ fn compare(plain: Duration, gzip: &Answer, coding: &str) -> String {
     )
 }
 
-pub(super) fn first_event(o: &Observed) -> Judged {
+pub(crate) fn first_event(o: &Observed) -> Judged {
     let (response, stream) = o.streamed()?;
     let headers = format!("headers after {}", seconds(response.after));
     let first_read = stream.reads.first().map(|read| read.at);
@@ -156,7 +156,7 @@ pub(super) fn first_event(o: &Observed) -> Judged {
 }
 
 /// That no event arrived, and what did.
-pub(super) fn no_event(stream: &Stream) -> String {
+pub(crate) fn no_event(stream: &Stream) -> String {
     let watched = seconds(stream.watched);
     match (stream.bytes, stream.comments) {
         (0, _) => format!("nothing arrived in {watched}"),
@@ -208,7 +208,7 @@ fn clumps<'a>(bursts: impl Iterator<Item = &'a Burst>) -> usize {
     bursts.filter(|burst| burst.events >= 3).count()
 }
 
-pub(super) fn delivery(o: &Observed) -> Judged {
+pub(crate) fn delivery(o: &Observed) -> Judged {
     const BUFFER: (&str, &str, &str) = (
         "Something between or in the server collects bytes, and hands them on when it has enough.",
         "Flush after each event; behind nginx send X-Accel-Buffering: no (or set proxy_buffering \
@@ -250,7 +250,7 @@ pub(super) fn delivery(o: &Observed) -> Judged {
     ))
 }
 
-pub(super) fn heartbeat(o: &Observed) -> Judged {
+pub(crate) fn heartbeat(o: &Observed) -> Judged {
     let (_, stream) = o.streamed()?;
     let silence = stream.longest_silence();
     let interval = stream.comment_interval();

@@ -1,13 +1,13 @@
 //! The way to the server, and whether it answers with a stream.
 
-use super::super::observed::{Observed, TroubleKind, is_event_stream};
 use super::headers::buffers;
 use super::{Judged, fail, pass, skip, warn};
-use crate::explain::seconds;
+use crate::observed::{Observed, TroubleKind, is_event_stream};
+use crate::text::seconds;
 
 const MODEL: &str = "WHATWG HTML, section 9.2.3 (processing model)";
 
-pub(super) fn reachable(o: &Observed) -> Judged {
+pub(crate) fn reachable(o: &Observed) -> Judged {
     match &o.trouble {
         None => pass(match &o.response {
             Some(response) => format!("{} after {}", response.version, seconds(response.after)),
@@ -43,7 +43,7 @@ pub(super) fn reachable(o: &Observed) -> Judged {
     }
 }
 
-pub(super) fn tls(o: &Observed) -> Judged {
+pub(crate) fn tls(o: &Observed) -> Judged {
     let response = o.answered()?;
     if response.url.starts_with("https:") {
         if o.unverified {
@@ -62,7 +62,7 @@ pub(super) fn tls(o: &Observed) -> Judged {
     )
 }
 
-pub(super) fn redirects(o: &Observed) -> Judged {
+pub(crate) fn redirects(o: &Observed) -> Judged {
     if let Some(trouble) = &o.trouble {
         if trouble.kind == TroubleKind::Redirect {
             return fail(&*trouble.what).advise(
@@ -111,7 +111,7 @@ pub(super) fn redirects(o: &Observed) -> Judged {
     })
 }
 
-pub(super) fn status(o: &Observed) -> Judged {
+pub(crate) fn status(o: &Observed) -> Judged {
     let response = o.answered()?;
     let status = response.status;
     let shown = status.to_string();
@@ -143,7 +143,7 @@ pub(super) fn status(o: &Observed) -> Judged {
     }
 }
 
-pub(super) fn content_type(o: &Observed) -> Judged {
+pub(crate) fn content_type(o: &Observed) -> Judged {
     let response = o.answered()?;
     if response.status != 200 {
         return skip("the response is an error");
@@ -160,7 +160,7 @@ pub(super) fn content_type(o: &Observed) -> Judged {
     )
 }
 
-pub(super) fn charset(o: &Observed) -> Judged {
+pub(crate) fn charset(o: &Observed) -> Judged {
     let (response, _) = o.streamed()?;
     let parameters = response
         .header("content-type")
@@ -186,7 +186,7 @@ pub(super) fn charset(o: &Observed) -> Judged {
     }
 }
 
-pub(super) fn http_version(o: &Observed) -> Judged {
+pub(crate) fn http_version(o: &Observed) -> Judged {
     let response = o.answered()?;
     let version = &response.version;
     if !version.starts_with("HTTP/1") && !version.starts_with("HTTP/0") {

@@ -4,10 +4,10 @@
 use std::time::Duration;
 
 use everstream::{Decoder, Item, Oversize};
+use serde::de::IgnoredAny;
 use serde_json::Value;
 
-use super::observed::{End, Event, Form, Read, Stream};
-use crate::output::is_json;
+use crate::observed::{End, Event, Form, Read, Stream};
 
 /// What is looked at. More than that says nothing new, and would need memory without end.
 const MAX_BYTES: u64 = 64 << 20;
@@ -31,7 +31,7 @@ const MAX_IDS: usize = 8 << 20;
 
 const BOM: &[u8] = b"\xEF\xBB\xBF";
 
-pub(super) struct Anatomy {
+pub(crate) struct Anatomy {
     seen: Stream,
     decoder: Decoder,
     /// The beginning of the line that is open, and its whole length.
@@ -48,7 +48,7 @@ pub(super) struct Anatomy {
 }
 
 impl Anatomy {
-    pub(super) fn new() -> Anatomy {
+    pub(crate) fn new() -> Anatomy {
         Anatomy {
             seen: Stream::default(),
             decoder: Decoder::with_limit(MAX_EVENT, Oversize::Skip),
@@ -62,17 +62,21 @@ impl Anatomy {
         }
     }
 
-    pub(super) fn events(&self) -> &[Event] {
+    pub(crate) fn events(&self) -> &[Event] {
         &self.seen.events
     }
 
+    pub(crate) fn comments(&self) -> u64 {
+        self.seen.comments
+    }
+
     /// Whether an event reported an error.
-    pub(super) fn reports_error(&self) -> bool {
+    pub(crate) fn reports_error(&self) -> bool {
         self.seen.error_event.is_some()
     }
 
     /// Whether enough has been seen.
-    pub(super) fn is_full(&self) -> bool {
+    pub(crate) fn is_full(&self) -> bool {
         self.seen.bytes >= MAX_BYTES
             || self.seen.events.len() >= MAX_EVENTS
             || self.seen.reads.len() >= MAX_READS
@@ -80,7 +84,7 @@ impl Anatomy {
     }
 
     /// Takes what came in one read, so long after the response's headers.
-    pub(super) fn take(&mut self, bytes: &[u8], at: Duration) {
+    pub(crate) fn take(&mut self, bytes: &[u8], at: Duration) {
         self.check_utf8(bytes);
         let comments = self.seen.comments;
         self.lines(bytes);
@@ -98,7 +102,7 @@ impl Anatomy {
         });
     }
 
-    pub(super) fn end(mut self, end: End, watched: Duration) -> Stream {
+    pub(crate) fn end(mut self, end: End, watched: Duration) -> Stream {
         // Bytes at the very end that begin a character.
         if end != End::Open && !self.partial.is_empty() {
             let place = self.seen.bytes - self.partial.len() as u64;
@@ -282,7 +286,7 @@ fn is_stray(name: &[u8], colon: bool) -> bool {
 }
 
 fn form(data: &str) -> Form {
-    if is_json(data) {
+    if serde_json::from_str::<IgnoredAny>(data).is_ok() {
         Form::Json
     } else if begins_as_json(data) {
         Form::AlmostJson
@@ -312,10 +316,7 @@ fn error_text(kind: &str, data: &str) -> Option<String> {
     if data.len() > MAX_ERROR || !(by_type || data.contains("\"error\"")) {
         return by_type.then(|| sample(data.as_bytes()));
     }
-    let json: Value = match is_json(data) {
-        true => serde_json::from_str(data).unwrap_or_default(),
-        false => Value::Null,
-    };
+    let json: Value = serde_json::from_str(data).unwrap_or_default();
     let error = json.get("error").filter(|error| !error.is_null());
     let by_data = error.is_some_and(|it| it.is_object() || it.is_string())
         || json.get("type").is_some_and(|kind| kind == "error");

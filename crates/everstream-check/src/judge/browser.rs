@@ -1,11 +1,11 @@
 //! What browsers allow.
 
-use super::super::observed::{Observed, Preflight};
 use super::{Judged, fail, pass, skip, warn};
+use crate::observed::{Observed, Preflight};
 
 const CORS: &str = "Fetch, CORS check";
 
-pub(super) fn cors(o: &Observed) -> Judged {
+pub(crate) fn cors(o: &Observed) -> Judged {
     let (response, _) = o.streamed()?;
     if let Some(status) = o.origin_refused {
         return origin_refused(o, status, response.status);
@@ -95,7 +95,7 @@ fn origin_refused(o: &Observed, status: u16, without: u16) -> Judged {
     )
 }
 
-pub(super) fn preflight(o: &Observed) -> Judged {
+pub(crate) fn preflight(o: &Observed) -> Judged {
     let (_, _) = o.streamed()?;
     if o.same_origin {
         return skip("a page of the URL's own origin sends none");
