@@ -85,3 +85,8 @@ pub async fn check(url: &str, mut options: Options) -> Report {
     };
     Report::new(url, &observed)
 }
+
+/// The example of the README is compiled with the tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}

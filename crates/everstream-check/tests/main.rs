@@ -1,5 +1,12 @@
 //! The library, as the tests of a server use it.
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
+
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 

@@ -45,18 +45,14 @@ impl News {
                     show_status(&visible(&text));
                 }
             }
-            Progress::Watching { limit, .. } => {
-                if !self.watches.swap(true, Ordering::Relaxed) {
-                    report::news(&format!(
-                        "watches the stream for {}, or until Ctrl-C",
-                        seconds(*limit)
-                    ));
-                }
+            Progress::Watching { limit, .. } if !self.watches.swap(true, Ordering::Relaxed) => {
+                report::news(&format!(
+                    "watches the stream for {}, or until Ctrl-C",
+                    seconds(*limit)
+                ));
             }
-            Progress::AskingAgain(_) => {
-                if !self.asks.swap(true, Ordering::Relaxed) {
-                    report::news("asks again: with gzip, after an event, after an unknown one");
-                }
+            Progress::AskingAgain(_) if !self.asks.swap(true, Ordering::Relaxed) => {
+                report::news("asks again: with gzip, after an event, after an unknown one");
             }
             _ => {}
         }
