@@ -159,7 +159,7 @@ impl Prober<'_> {
             Err(fault) => {
                 observed.trouble = Some(match &*self.stop.borrow() {
                     Some(stop) => self.stopped(stop),
-                    None => self.trouble(&fault),
+                    None => self.trouble(&fault, began.elapsed()),
                 });
                 if matches!(fault, Fault::ReadTimeout(_)) {
                     observed.head = self.ask_for_head(&mut observed).await;
@@ -533,7 +533,7 @@ impl Prober<'_> {
         }
     }
 
-    fn trouble(&self, fault: &Fault) -> Trouble {
+    fn trouble(&self, fault: &Fault, waited: Duration) -> Trouble {
         let kind = match fault {
             Fault::Connect(_) | Fault::ConnectTimeout(_) => TroubleKind::Connect,
             Fault::Redirect(..) => TroubleKind::Redirect,
@@ -541,7 +541,10 @@ impl Prober<'_> {
             _ => TroubleKind::Other,
         };
         Trouble {
-            what: chain(fault),
+            what: match kind {
+                TroubleKind::Silence => format!("no response in {}", seconds(waited)),
+                _ => chain(fault),
+            },
             hint: (self.options.hints)(fault),
             kind,
         }

@@ -150,9 +150,10 @@ impl Report {
         self.of(Level::Fail)
     }
 
-    /// The findings that warn.
+    /// The findings that warn: first those of something that was seen, then precautions.
     pub fn warnings(&self) -> impl Iterator<Item = &Finding> {
-        self.of(Level::Warn)
+        let seen = self.of(Level::Warn).filter(|it| !it.check.is_precaution());
+        seen.chain(self.of(Level::Warn).filter(|it| it.check.is_precaution()))
     }
 
     fn of(&self, level: Level) -> impl Iterator<Item = &Finding> {
@@ -171,17 +172,20 @@ impl Report {
 
     /// The report in one line: `2 problems: can't resume, wrong charset; 1 warning: missing ids`.
     pub fn verdict(&self) -> String {
-        let part = |level, what: &str| {
-            let names: Vec<&str> = self.of(level).map(|it| it.check.problem()).collect();
-            let counted = count(names.len(), what);
-            (!names.is_empty()).then(|| format!("{counted}: {}", names.join(", ")))
-        };
-        let problems = part(Level::Fail, "problem").unwrap_or_else(|| "no problems".to_owned());
-        let warnings = part(Level::Warn, "warning");
+        let problems = named("problem", self.problems());
+        let problems = problems.unwrap_or_else(|| "no problems".to_owned());
+        let warnings = named("warning", self.warnings());
         let parts = [Some(problems), warnings, self.no_event.clone()];
         let parts: Vec<String> = parts.into_iter().flatten().collect();
         parts.join("; ")
     }
+}
+
+/// `2 problems: can't resume, wrong charset`, if there are any.
+fn named<'a>(what: &str, findings: impl Iterator<Item = &'a Finding>) -> Option<String> {
+    let names: Vec<&str> = findings.map(|it| it.check.problem()).collect();
+    let counted = count(names.len(), what);
+    (!names.is_empty()).then(|| format!("{counted}: {}", names.join(", ")))
 }
 
 /// Texts of servers have any length.

@@ -59,6 +59,21 @@ fn the_verdict_names_problems_then_warnings() {
 }
 
 #[test]
+fn a_warning_of_what_was_seen_precedes_precautions() {
+    let server = Server::with_handler(|_| {
+        let text = "retry: 1000\nretry: 100\nid: 1\ndata: x\n\n";
+        Reply::stream()
+            .header("Cache-Control", "no-transform")
+            .send(text)
+            .stall()
+    });
+    let options = Options::new().events(1).duration(Duration::from_secs(1));
+    let verdict = run(&server.url("/"), options).verdict();
+    let expected = "no problems; 3 warnings: unsuitable retry, can't resume, may be cached";
+    assert!(verdict.starts_with(expected), "{verdict}");
+}
+
+#[test]
 fn a_stream_without_events_is_in_the_verdict() {
     let server = Server::with_handler(|_| {
         Reply::stream()

@@ -116,7 +116,7 @@ pub(crate) fn buffers(o: &Observed) -> Option<(&Response, Vec<String>)> {
 pub(crate) fn proxy_buffering(o: &Observed) -> Judged {
     if let (Some((head, traces)), Some(trouble)) = (buffers(o), &o.trouble) {
         return fail(format!(
-            "{}: HEAD is answered after {}, but of the stream: {}",
+            "{}: HEAD is answered after {}, but for the stream there was {}",
             traces.join(", "),
             seconds(head.after),
             trouble.what

@@ -161,6 +161,15 @@ macro_rules! checks {
                 match self { $(Check::$check => $problem),* }
             }
 
+            /// Whether a warning says what may happen in between, and not what was seen to happen.
+            pub(crate) fn is_precaution(self) -> bool {
+                use Check::{CacheControl, HttpVersion, NoTransform, ProxyBuffering, Tls};
+                matches!(
+                    self,
+                    Tls | HttpVersion | CacheControl | NoTransform | ProxyBuffering
+                )
+            }
+
             fn judge(self, observed: &Observed) -> Judged {
                 match self { $(Check::$check => $judge(observed)),* }
             }

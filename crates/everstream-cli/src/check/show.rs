@@ -107,7 +107,7 @@ pub(super) fn text(report: &Report, quiet: bool, verbose: bool) -> String {
     let of = |level| report.findings.iter().filter(move |it| it.level == level);
     let mut out = String::new();
     style.verdict(&mut out, report);
-    for finding in of(Level::Fail).chain(of(Level::Warn)) {
+    for finding in report.problems().chain(report.warnings()) {
         style.finding(&mut out, finding);
     }
     // A stream without events leaves most of the rest open.

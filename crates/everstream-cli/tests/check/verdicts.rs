@@ -52,6 +52,9 @@ fn a_proxy_that_buffers_is_named() {
         assert!(fix.contains(remedy), "{fix}");
     }
     assert_eq!(of("reachable")["level"], "pass");
+    let said = outcome.observed("proxy-buffering");
+    assert!(said.contains("server: nginx/1.26.3"), "{said}");
+    assert!(said.contains("no response in 0.5"), "{said}");
 }
 
 /// A compressor on a stream whose first event was late by chance, once.
