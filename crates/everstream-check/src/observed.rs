@@ -13,6 +13,8 @@ pub(crate) struct Observed {
     pub(crate) origin_chosen: bool,
     /// The status of the answer to a request with that origin, if one without it was accepted.
     pub(crate) origin_refused: Option<u16>,
+    /// The status without an origin, if that gave no stream either.
+    pub(crate) without_origin: Option<u16>,
     /// Whether the origin is that of the URL, so that CORS doesn't apply.
     pub(crate) same_origin: bool,
     /// Whether it is on this machine, so that nobody is between.

@@ -147,7 +147,11 @@ impl Prober<'_> {
                 Ok(probe) if response(&probe, Duration::ZERO).is_stream() => {
                     (began, sent) = (later, Ok(probe));
                 }
-                _ => observed.origin_refused = None,
+                Ok(probe) => {
+                    observed.origin_refused = None;
+                    observed.without_origin = probe.connection.start().status;
+                }
+                Err(_) => observed.origin_refused = None,
             }
         }
         observed.hops = hops.iter().map(redirect).collect();

@@ -114,7 +114,11 @@ pub(crate) fn redirects(o: &Observed) -> Judged {
 pub(crate) fn status(o: &Observed) -> Judged {
     let response = o.answered()?;
     let status = response.status;
-    let shown = status.to_string();
+    let shown = match o.without_origin {
+        None => status.to_string(),
+        Some(other) if other == status => format!("{status}, also without Origin"),
+        Some(other) => format!("{status}, and {other} without Origin"),
+    };
     match status {
         200 => pass(shown),
         204 => fail("204").advise(

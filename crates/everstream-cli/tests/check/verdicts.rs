@@ -148,7 +148,15 @@ fn a_foreign_origin_that_is_refused_does_not_hide_the_rest() {
     found(&server.url("/"), &options, &[], &["cors"]);
     // Not the origin's fault.
     let server = serve(|_| Reply::status(403));
-    found(&server.url("/"), FIVE, &[], &["status"]);
+    let outcome = found(&server.url("/"), FIVE, &[], &["status"]);
+    assert_eq!(outcome.observed("status"), "403, also without Origin");
+    // It hides another refusal.
+    let server = serve(|request| match request.header("origin") {
+        Some(_) => Reply::status(403),
+        None => Reply::status(406),
+    });
+    let outcome = found(&server.url("/"), FIVE, &[], &["status"]);
+    assert_eq!(outcome.observed("status"), "403, and 406 without Origin");
 }
 
 #[test]

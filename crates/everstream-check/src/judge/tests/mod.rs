@@ -343,6 +343,10 @@ fn an_error_event_after_an_unknown_id_is_no_stream() {
 
 #[test]
 fn where_a_server_goes_on() {
+    let mut greeted = good();
+    greeted.resume.as_mut().unwrap().answer = answer(&["hello-7", "5", "6"]);
+    assert_eq!(objections(&greeted), []);
+    with_resume(&["hello-7", "6"], Warn);
     with_resume(&["1", "2"], Fail);
     with_resume(&["9", "1"], Fail);
     with_resume(&["4", "5"], Warn);
