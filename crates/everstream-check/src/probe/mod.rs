@@ -11,23 +11,22 @@
 //!
 //! A request that isn't safe (RFC 9110, section 9.2.1) is sent once only.
 
-use std::collections::HashSet;
-use std::net::IpAddr;
+mod again;
+mod origin;
+mod preflight;
+
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use everstream::{ConnectRequest, Connection, Fault, Hop, Http, Probe, RedactedUrl};
 use everstream_http::policy::withheld_message;
 use tokio::sync::watch;
-use url::Url;
 
 use crate::anatomy::Anatomy;
-use crate::observed::{
-    Answer, End, Observed, Preflight, Redirect, Repeat, Response, Resume, Stream, Trouble,
-    TroubleKind,
-};
+use crate::observed::{End, Observed, Redirect, Response, Stream, Trouble, TroubleKind};
 use crate::options::{Options, Progress};
 use crate::text::{chain, seconds};
+use origin::{is_loopback, is_same_origin, origin};
 
 /// How long an event is waited for when one ought to come at once.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -35,44 +34,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// How long a response is waited for, at least.
 const RESPONSE: Duration = Duration::from_secs(10);
 
-/// How long an event is waited for that says that an id isn't known.
-const ERROR_EVENT: Duration = Duration::from_secs(1);
-
-/// How long a client waits before it connects again, unless the server says so.
-const DELAY: Duration = Duration::from_secs(1);
-
-/// A server that wants to be left alone for longer is asked earlier.
-const MAX_DELAY: Duration = Duration::from_secs(3);
-
 /// How often progress is reported.
 const TICK: Duration = Duration::from_millis(250);
-
-/// No server gives this one.
-const UNKNOWN_ID: &str = "everstream-check-0b6f1d";
-
-/// What a browser sends by itself, or without asking for permission (Fetch, section 2.2.2
-/// "CORS-safelisted request-header"; `Last-Event-ID`: WHATWG HTML, section 9.2.3).
-const NEEDS_NO_PERMISSION: &[&str] = &[
-    "accept",
-    "accept-encoding",
-    "accept-language",
-    "cache-control",
-    "content-language",
-    "content-length",
-    "cookie",
-    "host",
-    "last-event-id",
-    "origin",
-    "referer",
-    "user-agent",
-];
-
-/// Types of bodies that need no permission either.
-const PLAIN_BODIES: &[&str] = &[
-    "application/x-www-form-urlencoded",
-    "multipart/form-data",
-    "text/plain",
-];
 
 pub(crate) struct Prober<'a> {
     pub(crate) url: String,
@@ -96,29 +59,6 @@ struct Question<'a> {
     limit: Duration,
     /// Whether `Origin` is sent.
     origin: bool,
-}
-
-/// A further connection.
-#[derive(Clone, Copy)]
-struct Again<'a> {
-    coding: &'static str,
-    id: Option<&'a str>,
-    /// How long the stream is watched.
-    limit: Duration,
-    /// How long its headers may take.
-    headers: Duration,
-    /// The wait before, as a client waits.
-    delay: Duration,
-    /// What for.
-    what: &'static str,
-}
-
-/// What it got instead of a stream, if a later try may get one: servers need a moment to notice
-/// that a connection was closed. A 204 ends clients for good.
-fn second_try(answer: &Answer) -> Option<String> {
-    answer
-        .refusal()
-        .filter(|_| !answer.silent && answer.status != 204)
 }
 
 #[derive(Clone, Debug)]
@@ -266,164 +206,6 @@ impl Prober<'_> {
         }
     }
 
-    async fn ask_again(&self, response: &Response, stream: &Stream, observed: &mut Observed) {
-        if !response.repeatable || self.is_stopped() {
-            return;
-        }
-        let plain = stream.first_event().map(|event| response.after + event);
-        let limit = plain.unwrap_or_default().saturating_mul(2);
-        let limit = limit.max(PATIENCE).min(self.options.duration);
-        let mut delay = match stream.retries.last() {
-            Some(retry) => Duration::from_millis(*retry).min(MAX_DELAY),
-            None => DELAY,
-        };
-        let gzip = Again {
-            coding: "gzip",
-            id: None,
-            limit,
-            headers: PATIENCE.max(response.after.saturating_mul(2)),
-            delay,
-            what: "with gzip",
-        };
-        let event = |it: &Anatomy| !it.events().is_empty();
-        observed.second = self.again(gzip, observed, event).await;
-        if let Some(first) = observed.second.as_ref().and_then(second_try) {
-            delay = delay.saturating_mul(2).min(MAX_DELAY);
-            let again = Again {
-                delay,
-                what: "a second time, as the server refused",
-                ..gzip
-            };
-            observed.second = self.again(again, observed, event).await;
-            if let Some(second) = &mut observed.second {
-                (second.first_try, second.delay) = (Some(first), delay);
-            }
-        }
-        let gzip = Again {
-            delay,
-            what: "with gzip, to compare once more",
-            ..gzip
-        };
-        let plainly = Again {
-            coding: "identity",
-            what: "without gzip, to compare once more",
-            ..gzip
-        };
-        let late = |plain| observed.second.as_ref().is_some_and(|it| it.is_late(plain));
-        if plain.is_some_and(late) {
-            observed.repeat = self.repeat(plainly, gzip, observed).await;
-        }
-
-        let ids = stream.ids();
-        let distinct: HashSet<&str> = ids.iter().copied().collect();
-        if distinct.len() == ids.len() && stream.ids_unsendable == 0 && !ids.is_empty() {
-            let after = (ids.len() - 1) / 2;
-            let next = ids.get(after + 1).copied();
-            // Enough to see whether what is known comes again.
-            let all = stream.events.len() + 5;
-            let limit = PATIENCE.min(self.options.duration);
-            let from = Again {
-                id: Some(ids[after]),
-                what: "after an event",
-                limit,
-                ..plainly
-            };
-            let answer = self
-                .again(from, observed, |it| {
-                    let first = it.events().iter().find_map(|event| event.id.as_deref());
-                    first.is_some_and(|first| next.is_none_or(|next| next == first))
-                        || it.events().len() >= all
-                })
-                .await;
-            observed.resume = answer.map(|answer| Resume { after, answer });
-        }
-        if !ids.is_empty() {
-            let unknown = Again {
-                id: Some(UNKNOWN_ID),
-                what: "after an unknown event",
-                // It may say by an event that it doesn't know the id.
-                limit: limit.min(ERROR_EVENT),
-                ..plainly
-            };
-            // Whether an error ends the stream is worth a wait.
-            let enough = |it: &Anatomy| event(it) && !it.reports_error();
-            observed.unknown_id = self.again(unknown, observed, enough).await;
-        }
-    }
-
-    /// The same two requests once more.
-    async fn repeat(
-        &self,
-        plain: Again<'_>,
-        gzip: Again<'_>,
-        observed: &mut Observed,
-    ) -> Option<Repeat> {
-        let event = |it: &Anatomy| !it.events().is_empty();
-        let plain = self.again(plain, observed, event).await?;
-        let gzip = self.again(gzip, observed, event).await?;
-        Some(Repeat { plain, gzip })
-    }
-
-    /// A further connection; none, if the user has enough.
-    async fn again(
-        &self,
-        again: Again<'_>,
-        observed: &mut Observed,
-        enough: impl Fn(&Anatomy) -> bool,
-    ) -> Option<Answer> {
-        let mut stop = self.stop.clone();
-        if !self.is_stopped() {
-            self.options.progress(&Progress::AskingAgain(again.what));
-        }
-        tokio::select! {
-            biased;
-            _ = stop.wait_for(Option::is_some) => return None,
-            () = tokio::time::sleep(again.delay) => {}
-        }
-        observed.requests += 1;
-        let question = Question {
-            coding: again.coding,
-            id: again.id,
-            limit: again.headers.min(self.response_limit()),
-            origin: observed.origin_refused.is_none(),
-        };
-        let began = Instant::now();
-        let mut probe = match self.ask(question, &mut Vec::new()).await {
-            Ok(probe) => probe,
-            Err(fault) => {
-                let answer = Answer {
-                    error: Some(chain(&fault)),
-                    silent: matches!(fault, Fault::ReadTimeout(_)),
-                    after: began.elapsed(),
-                    ..Answer::default()
-                };
-                return (!self.is_stopped()).then_some(answer);
-            }
-        };
-        let answered = Instant::now();
-        let about = response(&probe, Duration::ZERO);
-        let mut answer = Answer {
-            after: answered - began,
-            status: about.status,
-            content_type: about.header("content-type").map(str::to_owned),
-            coding: about.header("content-encoding").map(str::to_owned),
-            ..Answer::default()
-        };
-        if about.is_stream() {
-            let connection = &mut probe.connection;
-            let limit = again.limit;
-            let stream = self.watch(connection, answered, limit, false, enough).await;
-            answer.first_event = stream.first_event();
-            answer.waited = stream.watched;
-            answer.ended = stream.end != End::Open;
-            answer.retries = stream.retries;
-            answer.error_event = stream.error_event;
-            answer.ids = stream.events.into_iter().map(|event| event.id).collect();
-        }
-        // What was stopped half-way says nothing.
-        (!self.is_stopped()).then_some(answer)
-    }
-
     fn is_stopped(&self) -> bool {
         self.stop.borrow().is_some()
     }
@@ -553,76 +335,6 @@ impl Prober<'_> {
             kind,
         }
     }
-
-    /// What a browser asks before it lets a script send this request to another origin.
-    async fn ask_for_permission(
-        &self,
-        response: &Response,
-        observed: &mut Observed,
-    ) -> Option<Preflight> {
-        let wanted = needs_permission(response).filter(|_| !observed.same_origin)?;
-        if self.is_stopped() {
-            observed.preflight_left_out = true;
-            return None;
-        }
-        observed.requests += 1;
-        let (origin, method) = (
-            self.options.origin_or_default().to_owned(),
-            response.method.clone(),
-        );
-        let asked = (method.clone(), wanted.join(","));
-        let http = self.bare.clone().method("OPTIONS").redirect_limit(0);
-        let http = http.before_attempt(move |attempt| {
-            let mut attempt = attempt
-                .set_header("accept", "*/*")
-                .set_header("origin", &origin)
-                .set_header("access-control-request-method", &asked.0);
-            if !asked.1.is_empty() {
-                attempt = attempt.set_header("access-control-request-headers", &asked.1);
-            }
-            std::future::ready(Ok::<_, Fault>(attempt))
-        });
-        let mut request = ConnectRequest::default();
-        request.read_timeout = Some(PATIENCE);
-        let mut preflight = Preflight {
-            method,
-            wanted,
-            ..Preflight::default()
-        };
-        let (mut hops, mut stop) = (Vec::new(), self.stop.clone());
-        let answer = tokio::select! {
-            answer = http.probe(request, &mut hops) => answer,
-            _ = stop.wait_for(Option::is_some) => {
-                observed.preflight_left_out = true;
-                return None;
-            }
-        };
-        match answer {
-            Ok(probe) => {
-                let start = probe.connection.start();
-                preflight.status = start.status.unwrap_or_default();
-                preflight.headers = start.headers.clone().unwrap_or_default();
-            }
-            Err(fault) => preflight.error = Some(chain(&fault)),
-        }
-        Some(preflight)
-    }
-}
-
-/// The headers that need permission; `None`, if the request as a whole needs none.
-fn needs_permission(response: &Response) -> Option<Vec<String>> {
-    let plain = |kind: &String| PLAIN_BODIES.iter().any(|plain| kind.starts_with(plain));
-    let plain_body = response.request_type.as_ref().is_none_or(plain);
-    let mut wanted: Vec<String> = response
-        .sent
-        .iter()
-        .filter(|name| !NEEDS_NO_PERMISSION.contains(&name.as_str()))
-        .filter(|name| *name != "content-type" || !plain_body)
-        .cloned()
-        .collect();
-    wanted.sort_unstable();
-    let plain_method = matches!(&*response.method, "GET" | "HEAD" | "POST");
-    (!plain_method || !wanted.is_empty()).then_some(wanted)
 }
 
 fn response(probe: &Probe, after: Duration) -> Response {
@@ -652,65 +364,4 @@ fn redirect(hop: &Hop) -> Redirect {
 
 fn redacted(url: &str) -> String {
     RedactedUrl(url).to_string()
-}
-
-/// Whether a page of this origin needs no permission.
-fn is_same_origin(origin: &str, url: &str) -> bool {
-    match (Url::parse(origin), Url::parse(url)) {
-        (Ok(origin), Ok(url)) => origin.origin() == url.origin(),
-        _ => false,
-    }
-}
-
-/// Scheme, host and port of a URL as the `url` crate writes it, without user info.
-fn origin(url: &str) -> (&str, &str) {
-    let (scheme, rest) = url.split_once("://").unwrap_or_default();
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    let host = authority
-        .rsplit_once('@')
-        .map_or(authority, |(_, host)| host);
-    (scheme, host)
-}
-
-fn is_loopback(url: &str) -> bool {
-    let (_, authority) = origin(url);
-    let host = match authority.strip_prefix('[') {
-        Some(rest) => rest.split(']').next().unwrap_or_default(),
-        None => authority.split(':').next().unwrap_or_default(),
-    };
-    host == "localhost"
-        || host.ends_with(".localhost")
-        || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn this_machine_is_known() {
-        for url in [
-            "http://localhost/",
-            "http://localhost:80/x",
-            "https://u:p@127.0.0.1:1/",
-            "http://[::1]:80/",
-            "http://a.localhost/",
-        ] {
-            assert!(is_loopback(url), "{url}");
-        }
-        for url in [
-            "http://example.com/",
-            "http://localhost.example.com/",
-            "http://10.0.0.1/",
-            "http://localhost@example.com/",
-        ] {
-            assert!(!is_loopback(url), "{url}");
-        }
-    }
-
-    #[test]
-    fn user_info_is_no_part_of_an_origin() {
-        assert_eq!(origin("http://u:p@a:80/x@y"), ("http", "a:80"));
-        assert_eq!(origin("https://a?x"), ("https", "a"));
-    }
 }
