@@ -75,6 +75,7 @@ mod tests {
         let names: Vec<&str> = crates.iter().map(|it| it.name.as_str()).collect();
         let expected = [
             "everstream",
+            "everstream-check",
             "everstream-cli",
             "everstream-core",
             "everstream-http",
@@ -83,7 +84,7 @@ mod tests {
             "everstream-testing",
         ];
         assert_eq!(names, expected);
-        assert!(crates[0].library && !crates[1].library);
+        assert!(crates[0].library && !crates[2].library);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `args.rs`, `usage.rs`, `slips.rs` | the command line; its mistakes |
 //! | `follow.rs`, `follow/` | `everstream URL` |
-//! | `check/` | `everstream check` |
+//! | `check/` | `everstream check`, the face of everstream-check |
 //! | `demo/` | `everstream demo` |
 //! | `top/` | `everstream top` |
 //! | `completions.rs`, `man.rs` | `everstream completions`, `everstream man` |

@@ -81,7 +81,7 @@ fn normal(text: &str, urls: &Urls) -> String {
         (r"id: [0-9a-f]{8}-", "id: 5f2c81d0-"),
         (r#""time":\d+\.\d{6}"#, r#""time":0.123456"#),
         // What `check` measures; what it is told is whole seconds.
-        (r"(after|event|silence|burst in) \d\.\d\d s", "$1 0.01 s"),
+        (r"(after|event|silence|events in) \d\.\d\d s", "$1 0.01 s"),
         (r"(0\.01 s in) \d\.\d\d s", "$1 0.01 s"),
         (
             r#""(\w+_after|first_event_after_with_gzip|watched|longest_silence)":[0-9.]+"#,

@@ -433,3 +433,33 @@ fn a_report_has_colours_on_a_terminal_unless_it_is_told_not_to() {
         assert!(text.contains(shown), "{text:?}");
     }
 }
+
+#[test]
+fn a_check_shows_what_it_does_and_takes_that_away() {
+    let server = Server::start();
+    server.otherwise(
+        Reply::stream()
+            .send("retry: 100\nid: 1\ndata: x\n\n")
+            .stall(),
+    );
+    let command = env!("CARGO_BIN_EXE_everstream");
+    let url = server.url("/");
+    let line = format!("stty rows 24 cols 80; '{command}' check --duration 1s '{url}'");
+    let output = start(&mut script(&line, &[("NO_COLOR", "1")]))
+        .wait_with_output()
+        .unwrap();
+    let shown = String::from_utf8(output.stdout).unwrap();
+    let drawn: Vec<&str> = shown.split(ERASE).collect();
+    let report = drawn.last().unwrap();
+    assert!(report.starts_with("no problems"), "{shown}");
+    for text in [
+        "connecting",
+        "watching for 0 of 1 s: 1 event, 0 comments (Ctrl-C ends it)",
+        "asking again with gzip",
+        "asking again after an event",
+        "asking again after an unknown event",
+    ] {
+        assert!(drawn.contains(&text), "{text}: {shown:?}");
+    }
+    assert!(!shown.contains("everstream: "), "{shown}");
+}

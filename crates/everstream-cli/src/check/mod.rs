@@ -1,17 +1,7 @@
 //! `everstream check URL`: examines a server of event streams, and reports what it found.
 //!
-//! | file | subject |
-//! |---|---|
-//! | `probe.rs` | asks the server |
-//! | `anatomy.rs` | the bytes of a stream, described |
-//! | `observed.rs` | what was seen |
-//! | `judge/` | from what was seen to findings, without I/O |
-//! | `show.rs` | findings, for people and for programs |
+//! The crate everstream-check asks and judges. Here are its options and how its report is shown.
 
-mod anatomy;
-mod judge;
-mod observed;
-mod probe;
 mod show;
 
 use std::io::{self, Write};
@@ -20,22 +10,17 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use everstream::{ClientContext, ConnectStrategy, RedactedUrl};
-use tokio::sync::watch;
+use everstream_check::{Options, Report, check};
+use tokio::sync::oneshot;
 
 use crate::duration;
 use crate::exit::Exit;
-use crate::explain::seconds;
+use crate::explain;
 use crate::output::Output;
 use crate::report::{self, Problem};
 use crate::request::{RequestArgs, bad_setting};
 use crate::server::{ORIGIN_HINT, is_origin};
 use crate::stop;
-use observed::{Observed, TroubleKind};
-use probe::{Prober, Stop};
-use show::Report;
-
-/// Of no server: the name is reserved (RFC 2606, section 2).
-const DEFAULT_ORIGIN: &str = "https://origin.example";
 
 #[derive(Debug, Args)]
 pub(crate) struct CheckArgs {
@@ -70,7 +55,7 @@ pub(crate) struct CheckArgs {
     #[arg(short, long, value_name = "FILE", help_heading = "Output")]
     output: Option<PathBuf>,
 
-    /// Only warnings and failures, and no news of what is going on.
+    /// Only the verdict, problems and warnings, and no progress.
     #[arg(
         short = 's',
         long,
@@ -80,7 +65,7 @@ pub(crate) struct CheckArgs {
     )]
     quiet: bool,
 
-    /// Also what couldn't be said, and why.
+    /// Also each check that passed, and what couldn't be said and why.
     #[arg(short, long, help_heading = "Output")]
     verbose: bool,
 }
@@ -93,90 +78,97 @@ enum Form {
     Json,
 }
 
-/// What a server that answers needs for all but the first stream, many times over.
-const FOR_THE_REST: Duration = Duration::from_secs(30);
-
-impl CheckArgs {
-    fn max_time(&self) -> Duration {
-        let default = self.duration.saturating_add(FOR_THE_REST);
-        self.request.max_time().unwrap_or(default)
-    }
-
-    fn origin(&self) -> &str {
-        self.origin.as_deref().unwrap_or(DEFAULT_ORIGIN)
-    }
-}
-
 pub(crate) fn run(args: &CheckArgs) -> Exit {
     if args.quiet {
         report::be_quiet();
     }
-    match prepare(args) {
-        Ok((prober, stop, out)) => match watch_signals(args.max_time(), stop) {
-            Ok(()) => crate::block_on(check(prober, out)),
-            Err(error) => {
-                report::error("signals can't be watched", Some(&error));
-                Exit::Failed
-            }
-        },
-        Err(problem) => problem.tell(),
+    let (options, out) = match prepare(args) {
+        Ok(prepared) => prepared,
+        Err(problem) => return problem.tell(),
+    };
+    let (ask, asked) = oneshot::channel();
+    match watch_signals(options.total_time(), ask) {
+        Ok(()) => crate::block_on(examine(args, options, asked, out)),
+        Err(error) => {
+            report::error("signals can't be watched", Some(&error));
+            Exit::Failed
+        }
     }
 }
-
-/// What asks the server, what ends it, and where the report goes.
-type Prepared<'a> = (Prober<'a>, watch::Sender<Option<Stop>>, Output);
 
 /// All that can be wrong with the command line is found here.
-fn prepare(args: &CheckArgs) -> Result<Prepared<'_>, Problem> {
-    let origin = args.origin();
-    if !is_origin(origin) && origin != "null" {
-        let problem = Problem::new(format!("--origin {:?} is no origin", RedactedUrl(origin)));
-        return Err(problem.hint(ORIGIN_HINT));
+fn prepare(args: &CheckArgs) -> Result<(Options, Output), Problem> {
+    if let Some(origin) = &args.origin {
+        if !is_origin(origin) && origin != "null" {
+            let problem = Problem::new(format!("--origin {:?} is no origin", RedactedUrl(origin)));
+            return Err(problem.hint(ORIGIN_HINT));
+        }
     }
-    let (ask, stop) = watch::channel(None);
-    let prober = Prober {
-        args,
-        http: args.request.http()?,
-        bare: args.request.bare_http()?,
-        stop,
-    };
-    match prober.http.create_client(ClientContext::default()) {
-        Ok(_) => Ok((prober, ask, Output::open(args.output.as_deref())?)),
-        Err(error) => Err(bad_setting("checked", &args.request.url, &error)),
+    let http = args.request.http()?;
+    if let Err(error) = http.create_client(ClientContext::default()) {
+        return Err(bad_setting("checked", &args.request.url, &error));
     }
+    let mut options = Options::new()
+        .request(http)
+        .preflight(args.request.bare_http()?)
+        .duration(args.duration)
+        .local(args.request.is_local())
+        .unverified(args.request.is_unverified())
+        .hints(explain::hint);
+    if let Some(time) = args.request.max_time() {
+        options = options.max_time(time);
+    }
+    if let Some(count) = args.count {
+        options = options.events(count);
+    }
+    if let Some(origin) = &args.origin {
+        options = options.origin(origin);
+    }
+    if let Some(time) = args.request.read_timeout {
+        options = options.read_timeout(time);
+    }
+    Ok((options, Output::open(args.output.as_deref())?))
 }
 
-/// Asks the prober to stop, by a signal or because it is out of time. A report that isn't written
-/// then, because nobody reads it, doesn't keep the process.
-fn watch_signals(limit: Duration, stop: watch::Sender<Option<Stop>>) -> io::Result<()> {
+/// Asks to stop by a signal. A report that isn't written after one, or after the time for everything, because
+/// nobody reads it, doesn't keep the process.
+fn watch_signals(limit: Duration, ask: oneshot::Sender<&'static str>) -> io::Result<()> {
     stop::with_signals(move |mut signals| async move {
-        let reason = match tokio::time::timeout(limit, signals.next()).await {
-            Ok(name) => Stop::Signal(name),
-            Err(_) => Stop::OutOfTime,
-        };
-        _ = stop.send(Some(reason));
+        if let Ok(name) = tokio::time::timeout(limit, signals.next()).await {
+            _ = ask.send(name);
+        }
         stop::end_process(&mut signals, Exit::Failed).await;
     })
 }
 
-async fn check(prober: Prober<'_>, mut out: Output) -> Exit {
-    let args = prober.args;
-    let observed = prober.observe().await;
-    if matches!(*prober.stop.borrow(), Some(Stop::OutOfTime)) {
-        let limit = seconds(args.max_time());
-        report::news(&format!("{limit} have passed: the rest isn't examined"));
-    }
+async fn examine(
+    args: &CheckArgs,
+    options: Options,
+    asked: oneshot::Receiver<&'static str>,
+    mut out: Output,
+) -> Exit {
+    let asked = async {
+        match asked.await {
+            Ok(name) => name.to_owned(),
+            Err(_) => std::future::pending().await,
+        }
+    };
+    let news = show::News::new(args.quiet);
+    let options = options
+        .stop_on(asked)
+        .on_progress(move |progress| news.show(progress));
     // It could be made before.
     let url = args.request.full_url(&args.request.url);
-    let report = Report::new(url.as_deref().unwrap_or(&args.request.url), &observed);
+    let report = check(url.as_deref().unwrap_or(&args.request.url), options).await;
+    crate::terminal::erase_status();
     let text = match args.format {
-        Form::Text => report.text(args.quiet, args.verbose),
-        Form::Json => report.json(),
+        Form::Text => show::text(&report, args.quiet, args.verbose),
+        Form::Json => show::json(&report),
     };
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Ok(()) => exit(&observed, &report),
+        Ok(()) => exit(&report),
         // Whoever reads has enough.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => exit(&observed, &report),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => exit(&report),
         Err(error) => {
             report::error("the report can't be written", Some(&error));
             Exit::Failed
@@ -184,10 +176,10 @@ async fn check(prober: Prober<'_>, mut out: Output) -> Exit {
     }
 }
 
-fn exit(observed: &Observed, report: &Report<'_>) -> Exit {
-    match &observed.trouble {
-        Some(trouble) if trouble.kind == TroubleKind::Connect => Exit::NotConnected,
-        _ if report.failed() => Exit::CheckFailed,
-        _ => Exit::Done,
+fn exit(report: &Report) -> Exit {
+    match report.summary.fail {
+        _ if !report.connected() => Exit::NotConnected,
+        0 => Exit::Done,
+        _ => Exit::CheckFailed,
     }
 }

@@ -1,193 +1,154 @@
-//! Findings, for people and for programs.
+//! Findings and progress, for people and for programs.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use everstream::RedactedUrl;
+use everstream_check::{Check, Finding, Level, Progress, Report};
 use serde::Serialize;
 
-use super::judge::{Finding, Level, judge};
-use super::observed::{End, Observed};
+use crate::explain::seconds;
 use crate::output::harmless;
-use crate::terminal::{colours, width};
+use crate::report;
+use crate::terminal::{colours, dumb_terminal, show_status, width};
 use crate::visible::visible;
 
 /// The width of lines where there is no terminal to ask.
 const COLUMNS: usize = 96;
 
-/// How much is shown of what a server says in one place.
-const SHOWN: usize = 300;
-
-pub(super) struct Report<'a> {
-    /// Without its secrets.
-    url: String,
-    findings: Vec<Finding>,
-    summary: Summary,
-    observations: Observations<'a>,
+/// What the check is doing: a line that changes on a terminal, and two lines elsewhere.
+pub(super) struct News {
+    /// On a terminal.
+    live: bool,
+    watches: AtomicBool,
+    asks: AtomicBool,
 }
 
-#[derive(Serialize)]
-struct Summary {
-    pass: usize,
-    warn: usize,
-    fail: usize,
-    skip: usize,
-}
-
-/// Figures. Times are in seconds; what wasn't seen is null.
-#[derive(Serialize)]
-struct Observations<'a> {
-    requests: u32,
-    redirects: usize,
-    status: Option<u16>,
-    http_version: Option<&'a str>,
-    headers_after: Option<f64>,
-    first_byte_after: Option<f64>,
-    first_event_after: Option<f64>,
-    first_event_after_with_gzip: Option<f64>,
-    watched: Option<f64>,
-    longest_silence: Option<f64>,
-    comment_interval: Option<f64>,
-    ended: Option<bool>,
-    bytes: Option<u64>,
-    events: Option<usize>,
-    events_with_id: Option<usize>,
-    comments: Option<u64>,
-    event_types: Option<&'a BTreeMap<String, u64>>,
-    retry_ms: Option<&'a [u64]>,
-    largest_event_bytes: Option<usize>,
-    longest_line_bytes: Option<u64>,
-}
-
-impl<'a> Observations<'a> {
-    fn new(observed: &'a Observed) -> Observations<'a> {
-        let response = observed.response.as_ref();
-        let stream = observed.stream.as_ref();
-        let second = observed.second.as_ref();
-        let sizes =
-            |stream: &super::observed::Stream| stream.events.iter().map(|event| event.size).max();
-        Observations {
-            requests: observed.requests,
-            redirects: observed.hops.len(),
-            status: response.map(|it| it.status),
-            http_version: response.map(|it| &*it.version),
-            headers_after: response.map(|it| seconds(it.after)),
-            first_byte_after: stream
-                .and_then(|it| it.reads.first())
-                .map(|it| seconds(it.at)),
-            first_event_after: stream.and_then(|it| it.first_event()).map(seconds),
-            first_event_after_with_gzip: second.and_then(|it| it.first_event).map(seconds),
-            watched: stream.map(|it| seconds(it.watched)),
-            longest_silence: stream.map(|it| seconds(it.longest_silence())),
-            comment_interval: stream.and_then(|it| it.comment_interval()).map(seconds),
-            ended: stream.map(|it| it.end != End::Open),
-            bytes: stream.map(|it| it.bytes),
-            events: stream.map(|it| it.events.len()),
-            events_with_id: stream.map(|it| it.ids().len()),
-            comments: stream.map(|it| it.comments),
-            event_types: stream.map(|it| &it.kinds),
-            retry_ms: stream.map(|it| &*it.retries),
-            largest_event_bytes: stream.and_then(sizes),
-            longest_line_bytes: stream.map(|it| it.longest_line),
-        }
-    }
-}
-
-/// To the millisecond.
-fn seconds(time: Duration) -> f64 {
-    (time.as_secs_f64() * 1000.0).round() / 1000.0
-}
-
-impl<'a> Report<'a> {
-    pub(super) fn new(url: &str, observed: &'a Observed) -> Report<'a> {
-        let mut findings = judge(observed);
-        for finding in &mut findings {
-            shorten(&mut finding.observed);
-        }
-        let count = |level| findings.iter().filter(|it| it.level == level).count();
-        Report {
-            url: RedactedUrl(url).to_string(),
-            summary: Summary {
-                pass: count(Level::Pass),
-                warn: count(Level::Warn),
-                fail: count(Level::Fail),
-                skip: count(Level::Skip),
-            },
-            findings,
-            observations: Observations::new(observed),
+impl News {
+    pub(super) fn new(quiet: bool) -> News {
+        News {
+            live: !quiet && io::stderr().is_terminal() && !dumb_terminal(),
+            watches: AtomicBool::new(false),
+            asks: AtomicBool::new(false),
         }
     }
 
-    pub(super) fn failed(&self) -> bool {
-        self.summary.fail > 0
-    }
-
-    /// One document, with a line for each finding.
-    pub(super) fn json(&self) -> String {
-        let findings: Vec<String> = self.findings.iter().map(json).collect();
-        format!(
-            "{{\n  \"url\": {},\n  \"findings\": [\n    {}\n  ],\n  \"summary\": {},\n  \
-             \"observations\": {}\n}}\n",
-            json(&self.url),
-            findings.join(",\n    "),
-            json(&self.summary),
-            json(&self.observations),
-        )
-    }
-
-    pub(super) fn text(&self, quiet: bool, verbose: bool) -> String {
-        let stdout = io::stdout();
-        let style = Style {
-            colours: colours(stdout.is_terminal()),
-            columns: width(&stdout).unwrap_or(COLUMNS).clamp(40, 120),
-        };
-        let mut out = String::new();
-        for finding in &self.findings {
-            let shown = match finding.level {
-                Level::Pass => !quiet,
-                Level::Skip => verbose,
-                Level::Warn | Level::Fail => true,
-            };
-            if shown {
-                style.finding(&mut out, finding);
+    pub(super) fn show(&self, progress: &Progress<'_>) {
+        match progress {
+            Progress::Warning(text) => report::warning(text),
+            Progress::OutOfTime(limit) => report::news(&format!(
+                "{} have passed: the rest isn't examined",
+                seconds(*limit)
+            )),
+            _ if self.live => {
+                if let Some(text) = status(progress) {
+                    show_status(&visible(&text));
+                }
             }
+            Progress::Watching { limit, .. } if !self.watches.swap(true, Ordering::Relaxed) => {
+                report::news(&format!(
+                    "watches the stream for {}, or until Ctrl-C",
+                    seconds(*limit)
+                ));
+            }
+            Progress::AskingAgain(_) if !self.asks.swap(true, Ordering::Relaxed) => {
+                report::news("asks again: with gzip, after an event, after an unknown one");
+            }
+            _ => {}
         }
-        let unseen = self.findings.iter().filter(|it| it.level == Level::Skip);
-        let unseen: Vec<&str> = unseen.map(|it| it.id).collect();
-        if !quiet && !verbose && !unseen.is_empty() {
-            let text = format!("{} (--verbose says why)", unseen.join(", "));
+    }
+}
+
+/// The line on a terminal.
+fn status(progress: &Progress<'_>) -> Option<String> {
+    Some(match progress {
+        Progress::Connecting => "connecting".to_owned(),
+        Progress::Watching {
+            elapsed,
+            limit,
+            events,
+            comments,
+            ..
+        } => format!(
+            "watching for {} of {} s: {events} event{}, {comments} comment{} (Ctrl-C ends it)",
+            elapsed.as_secs(),
+            limit.as_secs_f64(),
+            plural(*events as u64),
+            plural(*comments)
+        ),
+        Progress::AskingAgain(what) => format!("asking again {what}"),
+        _ => return None,
+    })
+}
+
+fn plural(number: u64) -> &'static str {
+    if number == 1 { "" } else { "s" }
+}
+
+/// One document, with a line for each finding.
+pub(super) fn json(report: &Report) -> String {
+    let findings: Vec<String> = report.findings.iter().map(value).collect();
+    format!(
+        "{{\n  \"url\": {},\n  \"findings\": [\n    {}\n  ],\n  \"summary\": {},\n  \
+         \"observations\": {}\n}}\n",
+        value(&report.url),
+        findings.join(",\n    "),
+        value(&report.summary),
+        value(&report.observations),
+    )
+}
+
+pub(super) fn text(report: &Report, quiet: bool, verbose: bool) -> String {
+    let stdout = io::stdout();
+    let style = Style {
+        colours: colours(stdout.is_terminal()),
+        columns: width(&stdout).unwrap_or(COLUMNS).clamp(40, 120),
+    };
+    let of = |level| report.findings.iter().filter(move |it| it.level == level);
+    let mut out = String::new();
+    style.verdict(&mut out, report);
+    for finding in report.problems().chain(report.warnings()) {
+        style.finding(&mut out, finding);
+    }
+    // A stream without events leaves most of the rest open.
+    let no_event = report.no_event().is_some() && !quiet;
+    let row = |it: &&Finding| verbose || (no_event && it.check == Check::FirstEvent);
+    let rows = of(Level::Pass).chain(of(Level::Skip)).filter(row);
+    rows.for_each(|finding| style.finding(&mut out, finding));
+    if !quiet && !verbose {
+        let names = |level| of(level).map(|it| it.id).collect::<Vec<_>>().join(", ");
+        let (passed, unseen) = (names(Level::Pass), names(Level::Skip));
+        if !passed.is_empty() {
+            let text = format!("{passed} (--verbose lists them)");
+            style.paragraph(&mut out, "passed    ", &text);
+        }
+        if !unseen.is_empty() {
+            let text = format!("{unseen} (--verbose says why)");
             style.paragraph(&mut out, "not seen  ", &text);
         }
-        let Summary {
-            pass,
-            warn,
-            fail,
-            skip,
-        } = self.summary;
-        let plural = if warn == 1 { "" } else { "s" };
-        _ = writeln!(
-            out,
-            "{}: {pass} passed, {warn} warning{plural}, {fail} failed, {skip} not seen",
-            visible(&self.url)
-        );
-        out
     }
+    let summary = report.summary;
+    _ = write!(
+        out,
+        "{}: {} passed, {} warning{}, {} failed, {} not seen",
+        visible(&report.url),
+        summary.pass,
+        summary.warn,
+        plural(summary.warn as u64),
+        summary.fail,
+        summary.skip
+    );
+    if let Some(text) = report.no_event() {
+        _ = write!(out, "; {text}");
+    }
+    out.push('\n');
+    out
 }
 
 /// Names and values are texts and numbers, which JSON can always hold.
-fn json(value: &impl Serialize) -> String {
+fn value(value: &impl Serialize) -> String {
     let json = serde_json::to_string(value).unwrap_or_else(|_| "null".to_owned());
     harmless(&json).into_owned()
-}
-
-/// Texts of servers have any length.
-fn shorten(text: &mut String) {
-    if let Some((end, _)) = text.char_indices().nth(SHOWN) {
-        text.truncate(end);
-        text.push_str("...");
-    }
 }
 
 struct Style {
@@ -196,6 +157,21 @@ struct Style {
 }
 
 impl Style {
+    /// The first line.
+    fn verdict(&self, out: &mut String, report: &Report) {
+        let colour = match (report.summary.fail, report.summary.warn) {
+            (0, 0) => "32",
+            (0, _) => "33",
+            _ => "1;31",
+        };
+        let mut text = String::new();
+        self.paragraph(&mut text, "", &visible(&report.verdict()));
+        match self.colours {
+            true => _ = writeln!(out, "\x1b[{colour}m{}\x1b[0m", text.trim_end()),
+            false => out.push_str(&text),
+        }
+    }
+
     fn finding(&self, out: &mut String, finding: &Finding) {
         let (name, colour) = match finding.level {
             Level::Pass => ("pass", "32"),
@@ -269,12 +245,5 @@ mod tests {
             out,
             "why  one two\n     three four\n     averyverylongword\n     five\n"
         );
-    }
-
-    #[test]
-    fn what_a_server_says_is_cut() {
-        let mut text = "ü".repeat(1000);
-        shorten(&mut text);
-        assert_eq!(text.chars().count(), SHOWN + 3);
     }
 }

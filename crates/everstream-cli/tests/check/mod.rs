@@ -5,6 +5,7 @@
 mod connection;
 mod report;
 mod stream;
+mod verdicts;
 
 use std::fmt::Write as _;
 
@@ -45,12 +46,17 @@ fn rest(request: &Request) -> String {
 }
 
 fn good(request: &Request) -> Reply {
-    with(head(), request, "retry: 3000\n\n")
+    with(head(), request, "retry: 100\n\n")
 }
+
+/// So that the tests don't wait for longer between connections.
+const RETRY: &str = "retry: 100\n";
 
 /// This head, then this, then events that go on after the last one.
 fn with(head: Reply, request: &Request, first: &str) -> Reply {
-    head.send(format!("{first}{}", rest(request))).stall()
+    let retry = if first.contains("retry") { "" } else { RETRY };
+    head.send(format!("{first}{retry}{}", rest(request)))
+        .stall()
 }
 
 struct Outcome {

@@ -32,6 +32,40 @@ fn what_can_not_be_reached_or_used() {
 }
 
 #[test]
+fn problems_come_before_warnings() {
+    let server = serve(|request| {
+        let head = head().header("Cache-Control", "no-transform");
+        with(head, request, "{\"n\": 0}\n\n")
+    });
+    let args = ["check", &*server.url("/"), "--count", "5"];
+    let output = everstream(args).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let first = text.lines().next().unwrap();
+    let expected = "1 problem: lines that clients ignore; 1 warning: may be cached";
+    assert_eq!(first, expected);
+    let place = |what| text.find(what).unwrap();
+    assert!(
+        place("FAIL  fields") < place("warn  cache-control"),
+        "{text}"
+    );
+    assert!(place("warn  cache-control") < place("passed    "), "{text}");
+}
+
+#[test]
+fn a_stream_without_events_is_in_the_verdict_and_at_the_end() {
+    let server = serve(|_| head().send(": hi\n\n").stall());
+    let args = ["check", &*server.url("/"), "--duration", "1s"];
+    let output = everstream(args).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let (first, last) = (text.lines().next().unwrap(), text.lines().last().unwrap());
+    for line in [first, last] {
+        assert!(line.contains("; no event arrived in 1.0"), "{text}");
+        assert!(line.ends_with(", only comments"), "{text}");
+    }
+    assert!(text.contains("\nskip  first-event"), "{text}");
+}
+
+#[test]
 fn no_secret_is_in_a_report() {
     let server = serve(|request| {
         let head = head().header("Set-Cookie", "session=secret");
@@ -84,7 +118,7 @@ fn a_server_can_not_control_the_terminal() {
 }
 
 #[test]
-fn quiet_leaves_out_what_is_fine_and_verbose_adds_what_was_not_seen() {
+fn the_verdict_comes_first_and_passes_take_a_line() {
     let server = serve(|request| with(head(), request, "retry: 0\n\n"));
     let url = server.url("/");
     let text = |option| {
@@ -103,11 +137,21 @@ fn quiet_leaves_out_what_is_fine_and_verbose_adds_what_was_not_seen() {
         .lines()
         .map(|line| line.split("  ").next().unwrap())
         .collect();
-    assert_eq!(lines[0], "warn", "{quiet}");
+    assert_eq!(
+        lines[..2],
+        ["no problems; 1 warning: unsuitable retry", "warn"]
+    );
     assert!(
-        !quiet.contains("pass  ") && !quiet.contains("skip  "),
+        !quiet.contains("passed  ") && !quiet.contains("not seen  "),
         "{quiet}"
     );
+    let (plain, _) = text("--duration=20s");
+    assert!(
+        plain.contains("\npassed    reachable, redirects, status"),
+        "{plain}"
+    );
+    assert!(plain.contains("\nnot seen  tls, "), "{plain}");
+    assert!(!plain.contains("\npass  "), "{plain}");
     let (verbose, news) = text("--verbose");
     assert!(news.contains("watches the stream"), "{news}");
     assert!(verbose.contains("\nskip  heartbeat"), "{verbose}");

@@ -4,7 +4,7 @@ use std::io::Write as _;
 
 use everstream_testing::{Reply, Request};
 
-use super::{FIVE, events, fails, found, good, head, rest, resumed, serve, warns, with};
+use super::{FIVE, RETRY, events, fails, found, good, head, rest, resumed, serve, warns, with};
 
 #[test]
 fn headers_that_browsers_and_caches_object_to() {
@@ -14,13 +14,12 @@ fn headers_that_browsers_and_caches_object_to() {
     fails("content-type", |_| {
         head().without_header("Content-Type").end()
     });
-    warns("charset", |request| {
-        with(
-            head().header("Content-Type", "text/event-stream; charset=latin1"),
-            request,
-            "",
-        )
-    });
+    for charset in ["utf8", "us-ascii", "windows-1252"] {
+        let kind = format!("text/event-stream; charset={charset}");
+        fails("charset", move |request| {
+            with(head().header("Content-Type", &*kind), request, "")
+        });
+    }
     warns("cache-control", |request| {
         with(
             head().header("Cache-Control", "max-age=60, no-transform"),
@@ -102,7 +101,11 @@ fn ids_that_do_not_do() {
     assert!(outcome.with_level("skip").contains(&"resume"));
     assert_eq!(server.request_count(), 2, "nothing to resume from");
     warns("ids", |request| match resumed(request) {
-        None => head().send(format!("data: x\n\n{}", events(1))).stall(),
+        None => {
+            let rest = events(2);
+            let text = format!("{RETRY}id: 2\ndata: 2\n\ndata: x\n\n{rest}");
+            head().send(text).stall()
+        }
         Some(_) => good(request),
     });
     fails("unique-ids", |_| {

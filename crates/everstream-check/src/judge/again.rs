@@ -1,18 +1,19 @@
 //! Connecting again, resuming.
 
-use super::super::observed::{Observed, Response, Resume};
-use super::{Judged, count, fail, pass, skip, warn};
-use crate::explain::seconds;
+use super::delivery::TOGETHER;
+use super::{Judged, fail, pass, skip, warn};
+use crate::observed::{Answer, Observed, Response, Resume, Stream};
+use crate::text::{count, seconds};
 
 const HEADER: &str = "WHATWG HTML, section 9.2.4 (Last-Event-ID)";
 
-pub(super) fn reconnect(o: &Observed) -> Judged {
+pub(crate) fn reconnect(o: &Observed) -> Judged {
     let (response, stream) = o.streamed()?;
     let Some(second) = &o.second else {
         return not_repeated(o, response);
     };
-    if second.silent && works_without_gzip(o) {
-        return pass("works at once, unless gzip is offered (see compression)");
+    if second.silent {
+        return silent(o, second, stream);
     }
     if let Some(refusal) = second.refusal() {
         return fail(refusal).advise(
@@ -32,11 +33,42 @@ pub(super) fn reconnect(o: &Observed) -> Judged {
             );
         }
     }
-    pass("works at once")
+    pass(match &second.first_try {
+        None => "works".to_owned(),
+        Some(refusal) => format!(
+            "works at the second try, {} after the first, which got {refusal}",
+            seconds(second.delay)
+        ),
+    })
+}
+
+/// No response in time. Headers that are sent with the first event are not due before it.
+fn silent(o: &Observed, second: &Answer, stream: &Stream) -> Judged {
+    if works_without_gzip(o) {
+        return pass("works, unless gzip is offered (see compression)");
+    }
+    let shown = format!("no response in {}", seconds(second.after));
+    if stream.reads.first().is_none_or(|read| read.at < TOGETHER) {
+        return skip(format!(
+            "{shown}: the headers seem to wait for the first event"
+        ));
+    }
+    warn(format!("{shown}; the first one had its headers at once")).advise(
+        "A client that lost its connection may wait for this response until its time-out.",
+        "Look at limits per client, and at what the server keeps of connections that were closed.",
+        "WHATWG HTML, section 9.2.3",
+    )
+}
+
+/// A response that isn't there yet is neither good nor bad.
+fn pending(what: &str, answer: &Answer) -> Option<Judged> {
+    let waited = seconds(answer.after);
+    let text = format!("{what}no response in {waited}: the headers may wait for the next event");
+    answer.silent.then(|| skip(text))
 }
 
 /// Why there was no later request.
-pub(super) fn not_repeated(o: &Observed, response: &Response) -> Judged {
+pub(crate) fn not_repeated(o: &Observed, response: &Response) -> Judged {
     skip(match (response.repeatable, &o.cut) {
         (false, _) => {
             let method = &response.method;
@@ -49,13 +81,14 @@ pub(super) fn not_repeated(o: &Observed, response: &Response) -> Judged {
 
 /// Whether a later connection, which offers no gzip, is answered. Then it is gzip that makes a
 /// silent one silent.
-pub(super) fn works_without_gzip(o: &Observed) -> bool {
+pub(crate) fn works_without_gzip(o: &Observed) -> bool {
+    let repeated = o.repeat.as_ref().map(|repeat| &repeat.plain);
     let resume = o.resume.as_ref().map(|resume| &resume.answer);
-    let mut later = resume.into_iter().chain(&o.unknown_id);
+    let mut later = repeated.into_iter().chain(resume).chain(&o.unknown_id);
     later.any(|answer| answer.refusal().is_none())
 }
 
-pub(super) fn resume(o: &Observed) -> Judged {
+pub(crate) fn resume(o: &Observed) -> Judged {
     let (response, stream) = o.streamed()?;
     let ids = stream.ids();
     if ids.is_empty() {
@@ -75,6 +108,9 @@ fn resumed(ids: &[&str], resume: &Resume) -> Judged {
     let after = ids.get(resume.after).copied().unwrap_or_default();
     let before = ids.get(..=resume.after).unwrap_or_default();
     let next = ids.get(resume.after + 1).copied();
+    if let Some(pending) = pending(&format!("after {after:?}: "), &resume.answer) {
+        return pending;
+    }
     if let Some(refusal) = resume.answer.refusal() {
         return fail(format!("after {after:?}: {refusal}")).advise(
             "A client that lost its connection sends the last id; this answer ends EventSource for \
@@ -90,6 +126,12 @@ fn resumed(ids: &[&str], resume: &Resume) -> Judged {
     let shown = format!("after {after:?} came {first:?}");
     if next == Some(first) {
         return pass(shown);
+    }
+    // A greeting with an id of its own, sent to each new connection.
+    if let (Some(next), false) = (next, ids.contains(&first)) {
+        if came.get(1) == Some(&next) {
+            return pass(format!("{shown}, then {next:?}"));
+        }
     }
     let known = |id: &str| before.contains(&id);
     if came.iter().any(|id| before.len() > 1 && *id == before[0]) {
@@ -147,7 +189,7 @@ fn gap(observed: String) -> Judged {
     )
 }
 
-pub(super) fn unknown_id(o: &Observed) -> Judged {
+pub(crate) fn unknown_id(o: &Observed) -> Judged {
     let (response, stream) = o.streamed()?;
     let Some(answer) = &o.unknown_id else {
         return match stream.ids().is_empty() {
@@ -155,6 +197,15 @@ pub(super) fn unknown_id(o: &Observed) -> Judged {
             false => not_repeated(o, response),
         };
     };
+    if let Some(pending) = pending("", answer) {
+        return pending;
+    }
+    // One that a new client gets too isn't due to the id.
+    let error = answer.error_event.as_ref();
+    let error = error.filter(|_| stream.error_event.is_none());
+    if let (Some(text), None) = (error, answer.refusal()) {
+        return error_event(text, answer.ended);
+    }
     match answer.refusal() {
         None => pass("a stream"),
         Some(refusal) => fail(refusal).advise(
@@ -164,4 +215,21 @@ pub(super) fn unknown_id(o: &Observed) -> Judged {
             HEADER,
         ),
     }
+}
+
+/// A stream that only reports an error, in the status of a good one.
+fn error_event(text: &str, ended: bool) -> Judged {
+    let shown = match ended {
+        true => format!("an error event, and the end of the stream: {text:?}"),
+        false => format!("an error event: {text:?}"),
+    };
+    let finding = match ended {
+        true => fail(shown),
+        false => warn(shown),
+    };
+    finding.advise(
+        "The client keeps the id: it gets the same answer each time that it reconnects.",
+        "Treat an unknown id as no id: start where a new client starts.",
+        HEADER,
+    )
 }

@@ -1,7 +1,9 @@
 //! What the headers tell caches and proxies.
 
-use super::super::observed::{Observed, Response};
+use super::delivery::BUFFERING;
 use super::{Judged, fail, pass, skip, warn};
+use crate::observed::{Observed, Response};
+use crate::text::seconds;
 
 /// Headers by which those that stand between give themselves away.
 const TRACES: &[&str] = &[
@@ -48,7 +50,7 @@ fn cache_control_value(response: &Response) -> String {
 }
 
 /// What stands between, as far as it tells.
-fn traces(response: &Response) -> Vec<String> {
+pub(crate) fn traces(response: &Response) -> Vec<String> {
     let server = response.header("server").filter(|value| {
         let value = value.to_ascii_lowercase();
         FRONTS.iter().any(|front| value.starts_with(front))
@@ -61,13 +63,17 @@ fn traces(response: &Response) -> Vec<String> {
         .collect()
 }
 
-pub(super) fn cache_control(o: &Observed) -> Judged {
+pub(crate) fn cache_control(o: &Observed) -> Judged {
     let (response, _) = o.streamed()?;
+    let method = &*response.method;
     let directives = directives(response);
     let has = |name| directives.iter().any(|own| own == name);
     let shown = cache_control_value(response);
     if has("no-store") || has("no-cache") {
         return pass(shown);
+    }
+    if !matches!(method, "GET" | "HEAD") {
+        return skip(format!("caches don't keep the answer to a {method}"));
     }
     let seen = match shown.is_empty() {
         true => "no Cache-Control".to_owned(),
@@ -80,7 +86,7 @@ pub(super) fn cache_control(o: &Observed) -> Judged {
     )
 }
 
-pub(super) fn no_transform(o: &Observed) -> Judged {
+pub(crate) fn no_transform(o: &Observed) -> Judged {
     let (response, _) = o.streamed()?;
     if directives(response).iter().any(|own| own == "no-transform") {
         return pass(cache_control_value(response));
@@ -100,7 +106,28 @@ pub(super) fn no_transform(o: &Observed) -> Judged {
     )
 }
 
-pub(super) fn proxy_buffering(o: &Observed) -> Judged {
+/// What stands between and answers HEAD, though no byte of the stream arrives.
+pub(crate) fn buffers(o: &Observed) -> Option<(&Response, Vec<String>)> {
+    let head = o.head.as_ref()?;
+    let traces = traces(head);
+    (!traces.is_empty()).then_some((head, traces))
+}
+
+pub(crate) fn proxy_buffering(o: &Observed) -> Judged {
+    if let (Some((head, traces)), Some(trouble)) = (buffers(o), &o.trouble) {
+        return fail(format!(
+            "{}: HEAD is answered after {}, but for the stream there was {}",
+            traces.join(", "),
+            seconds(head.after),
+            trouble.what
+        ))
+        .advise(
+            "A proxy that buffers holds back headers and events until its buffer is full or the \
+             response ends; nginx does so by default.",
+            BUFFERING,
+            "nginx, ngx_http_proxy_module (proxy_buffering)",
+        );
+    }
     let (response, _) = o.streamed()?;
     match response.header("x-accel-buffering") {
         Some(value) if value.eq_ignore_ascii_case("no") => pass("X-Accel-Buffering: no"),
@@ -116,7 +143,7 @@ pub(super) fn proxy_buffering(o: &Observed) -> Judged {
     }
 }
 
-pub(super) fn proxies(o: &Observed) -> Judged {
+pub(crate) fn proxies(o: &Observed) -> Judged {
     let (response, _) = o.streamed()?;
     let age = response.header("age").filter(|age| age.trim() != "0");
     let hit = response
@@ -137,7 +164,7 @@ pub(super) fn proxies(o: &Observed) -> Judged {
     })
 }
 
-pub(super) fn framing(o: &Observed) -> Judged {
+pub(crate) fn framing(o: &Observed) -> Judged {
     let (response, _) = o.streamed()?;
     if let Some(length) = response.header("content-length") {
         return warn(format!("Content-Length: {length}")).advise(

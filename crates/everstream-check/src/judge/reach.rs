@@ -1,12 +1,13 @@
 //! The way to the server, and whether it answers with a stream.
 
-use super::super::observed::{Observed, TroubleKind, is_event_stream};
+use super::headers::buffers;
 use super::{Judged, fail, pass, skip, warn};
-use crate::explain::seconds;
+use crate::observed::{Observed, TroubleKind, is_event_stream};
+use crate::text::seconds;
 
 const MODEL: &str = "WHATWG HTML, section 9.2.3 (processing model)";
 
-pub(super) fn reachable(o: &Observed) -> Judged {
+pub(crate) fn reachable(o: &Observed) -> Judged {
     match &o.trouble {
         None => pass(match &o.response {
             Some(response) => format!("{} after {}", response.version, seconds(response.after)),
@@ -23,9 +24,14 @@ pub(super) fn reachable(o: &Observed) -> Judged {
                 .unwrap_or("check host and port, and what is between"),
             MODEL,
         ),
+        Some(trouble) if trouble.kind == TroubleKind::Silence && buffers(o).is_some() => {
+            pass("the server answers, but not with the stream (see proxy-buffering)")
+        }
         Some(trouble) if trouble.kind == TroubleKind::Silence => fail(&*trouble.what).advise(
-            "A stream is open for its readers when its headers come.",
-            "Send the status and the headers at once, before there is an event, and flush them.",
+            "A stream is open for its readers when its headers arrive.",
+            "Send the status and the headers at once, before there is an event, and flush them. If \
+             the server does so, a proxy buffers them: X-Accel-Buffering: no, or for nginx \
+             proxy_buffering off.",
             "WHATWG HTML, section 9.2.3 (announce the connection)",
         ),
         Some(trouble) => fail(&*trouble.what).advise(
@@ -37,7 +43,7 @@ pub(super) fn reachable(o: &Observed) -> Judged {
     }
 }
 
-pub(super) fn tls(o: &Observed) -> Judged {
+pub(crate) fn tls(o: &Observed) -> Judged {
     let response = o.answered()?;
     if response.url.starts_with("https:") {
         if o.unverified {
@@ -56,7 +62,7 @@ pub(super) fn tls(o: &Observed) -> Judged {
     )
 }
 
-pub(super) fn redirects(o: &Observed) -> Judged {
+pub(crate) fn redirects(o: &Observed) -> Judged {
     if let Some(trouble) = &o.trouble {
         if trouble.kind == TroubleKind::Redirect {
             return fail(&*trouble.what).advise(
@@ -105,10 +111,14 @@ pub(super) fn redirects(o: &Observed) -> Judged {
     })
 }
 
-pub(super) fn status(o: &Observed) -> Judged {
+pub(crate) fn status(o: &Observed) -> Judged {
     let response = o.answered()?;
     let status = response.status;
-    let shown = status.to_string();
+    let shown = match o.without_origin {
+        None => status.to_string(),
+        Some(other) if other == status => format!("{status}, also without Origin"),
+        Some(other) => format!("{status}, and {other} without Origin"),
+    };
     match status {
         200 => pass(shown),
         204 => fail("204").advise(
@@ -137,7 +147,7 @@ pub(super) fn status(o: &Observed) -> Judged {
     }
 }
 
-pub(super) fn content_type(o: &Observed) -> Judged {
+pub(crate) fn content_type(o: &Observed) -> Judged {
     let response = o.answered()?;
     if response.status != 200 {
         return skip("the response is an error");
@@ -154,7 +164,7 @@ pub(super) fn content_type(o: &Observed) -> Judged {
     )
 }
 
-pub(super) fn charset(o: &Observed) -> Judged {
+pub(crate) fn charset(o: &Observed) -> Judged {
     let (response, _) = o.streamed()?;
     let parameters = response
         .header("content-type")
@@ -167,17 +177,20 @@ pub(super) fn charset(o: &Observed) -> Judged {
         .map(|(_, value)| value.trim().trim_matches('"'))
         .next();
     match charset {
-        None => pass("not given, which is UTF-8"),
+        None | Some("") => pass("not given, which is UTF-8"),
         Some(name) if name.eq_ignore_ascii_case("utf-8") => pass(name),
-        Some(name) => warn(name).advise(
-            "A stream is read as UTF-8, whatever the charset says.",
-            "Write UTF-8, and send Content-Type: text/event-stream without another charset.",
-            "WHATWG HTML, section 9.2.5",
+        // No EventSource reads the answer to a POST.
+        Some(name) if !response.repeatable => pass(format!("{name}, read as UTF-8")),
+        Some(name) => fail(name).advise(
+            "Chromium aborts a stream with any charset but utf-8, also with utf8. The standard \
+             would read it as UTF-8.",
+            "Send Content-Type: text/event-stream, without a charset or with charset=utf-8.",
+            "Chromium, event_source.cc; WHATWG HTML, section 9.2.5",
         ),
     }
 }
 
-pub(super) fn http_version(o: &Observed) -> Judged {
+pub(crate) fn http_version(o: &Observed) -> Judged {
     let response = o.answered()?;
     let version = &response.version;
     if !version.starts_with("HTTP/1") && !version.starts_with("HTTP/0") {

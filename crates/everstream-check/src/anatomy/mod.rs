@@ -1,12 +1,16 @@
 //! The bytes of a stream taken apart, line by line, besides what a decoder makes of them: a decoder
 //! forgives, and doesn't say what.
 
+#[cfg(test)]
+mod tests;
+
 use std::time::Duration;
 
 use everstream::{Decoder, Item, Oversize};
+use serde::de::IgnoredAny;
+use serde_json::Value;
 
-use super::observed::{End, Event, Form, Read, Stream};
-use crate::output::is_json;
+use crate::observed::{End, Event, Form, Read, Stream};
 
 /// What is looked at. More than that says nothing new, and would need memory without end.
 const MAX_BYTES: u64 = 64 << 20;
@@ -30,7 +34,7 @@ const MAX_IDS: usize = 8 << 20;
 
 const BOM: &[u8] = b"\xEF\xBB\xBF";
 
-pub(super) struct Anatomy {
+pub(crate) struct Anatomy {
     seen: Stream,
     decoder: Decoder,
     /// The beginning of the line that is open, and its whole length.
@@ -47,7 +51,7 @@ pub(super) struct Anatomy {
 }
 
 impl Anatomy {
-    pub(super) fn new() -> Anatomy {
+    pub(crate) fn new() -> Anatomy {
         Anatomy {
             seen: Stream::default(),
             decoder: Decoder::with_limit(MAX_EVENT, Oversize::Skip),
@@ -61,12 +65,21 @@ impl Anatomy {
         }
     }
 
-    pub(super) fn events(&self) -> &[Event] {
+    pub(crate) fn events(&self) -> &[Event] {
         &self.seen.events
     }
 
+    pub(crate) fn comments(&self) -> u64 {
+        self.seen.comments
+    }
+
+    /// Whether an event reported an error.
+    pub(crate) fn reports_error(&self) -> bool {
+        self.seen.error_event.is_some()
+    }
+
     /// Whether enough has been seen.
-    pub(super) fn is_full(&self) -> bool {
+    pub(crate) fn is_full(&self) -> bool {
         self.seen.bytes >= MAX_BYTES
             || self.seen.events.len() >= MAX_EVENTS
             || self.seen.reads.len() >= MAX_READS
@@ -74,7 +87,7 @@ impl Anatomy {
     }
 
     /// Takes what came in one read, so long after the response's headers.
-    pub(super) fn take(&mut self, bytes: &[u8], at: Duration) {
+    pub(crate) fn take(&mut self, bytes: &[u8], at: Duration) {
         self.check_utf8(bytes);
         let comments = self.seen.comments;
         self.lines(bytes);
@@ -92,7 +105,7 @@ impl Anatomy {
         });
     }
 
-    pub(super) fn end(mut self, end: End, watched: Duration) -> Stream {
+    pub(crate) fn end(mut self, end: End, watched: Duration) -> Stream {
         // Bytes at the very end that begin a character.
         if end != End::Open && !self.partial.is_empty() {
             let place = self.seen.bytes - self.partial.len() as u64;
@@ -198,6 +211,9 @@ impl Anatomy {
                     if let Some(times) = entry(&mut seen.kinds, event.event()) {
                         *times += 1;
                     }
+                    if seen.error_event.is_none() {
+                        seen.error_event = error_text(event.event(), event.data());
+                    }
                     let id = event.id().filter(|id| !id.is_empty());
                     if id.is_some_and(|id| id.chars().any(|c| c.is_ascii_control() && c != '\t')) {
                         seen.ids_unsendable += 1;
@@ -251,6 +267,7 @@ fn field(seen: &mut Stream, line: &[u8], whole: bool) -> bool {
             seen.stray_line.get_or_insert_with(|| sample(line));
         }
         _ => {
+            seen.unknown_line.get_or_insert_with(|| sample(line));
             if let Some(times) = entry(&mut seen.unknown_fields, &sample(name)) {
                 *times += 1;
             }
@@ -272,7 +289,7 @@ fn is_stray(name: &[u8], colon: bool) -> bool {
 }
 
 fn form(data: &str) -> Form {
-    if is_json(data) {
+    if serde_json::from_str::<IgnoredAny>(data).is_ok() {
         Form::Json
     } else if begins_as_json(data) {
         Form::AlmostJson
@@ -290,6 +307,29 @@ fn begins_as_json(data: &str) -> bool {
         (_, Some(rest)) => rest.starts_with(['{', '[', '"']),
         _ => false,
     }
+}
+
+/// The largest data that is searched for an error.
+const MAX_ERROR: usize = 64 << 10;
+
+/// The text of an event that reports an error: by its type, or as the APIs of language models do,
+/// `{"error": {"message": "..."}}`.
+fn error_text(kind: &str, data: &str) -> Option<String> {
+    let by_type = kind == "error";
+    if data.len() > MAX_ERROR || !(by_type || data.contains("\"error\"")) {
+        return by_type.then(|| sample(data.as_bytes()));
+    }
+    let json: Value = serde_json::from_str(data).unwrap_or_default();
+    let error = json.get("error").filter(|error| !error.is_null());
+    let by_data = error.is_some_and(|it| it.is_object() || it.is_string())
+        || json.get("type").is_some_and(|kind| kind == "error");
+    if !by_type && !by_data {
+        return None;
+    }
+    let holder = error.unwrap_or(&json);
+    let message = holder.get("message").unwrap_or(holder);
+    let text = message.as_str().unwrap_or(data);
+    Some(sample(text.as_bytes()))
 }
 
 /// The beginning of a text, to be shown.
@@ -311,146 +351,4 @@ fn entry<'a>(
         return None;
     }
     Some(names.entry(name).or_default())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// The same whatever the reads.
-    fn seen(bytes: &[u8]) -> Stream {
-        let take = |size: usize| {
-            let mut anatomy = Anatomy::new();
-            for piece in bytes.chunks(size) {
-                anatomy.take(piece, Duration::ZERO);
-            }
-            let mut seen = anatomy.end(End::Ended, Duration::ZERO);
-            seen.reads.clear();
-            seen
-        };
-        let whole = format!("{:?}", take(bytes.len().max(1)));
-        for size in [1, 2, 3, 7] {
-            assert_eq!(format!("{:?}", take(size)), whole, "reads of {size}");
-        }
-        take(bytes.len().max(1))
-    }
-
-    #[test]
-    fn line_ends_are_counted_by_kind() {
-        let ends = |bytes| {
-            let seen = seen(bytes);
-            (seen.lf, seen.crlf, seen.cr)
-        };
-        assert_eq!(ends(b"data: a\n\n"), (2, 0, 0));
-        assert_eq!(ends(b"data: a\r\n\r\n"), (0, 2, 0));
-        assert_eq!(ends(b"data: a\r\rdata: b\n\r\n"), (1, 1, 2));
-    }
-
-    #[test]
-    fn fields_are_told_from_lines_that_are_none() {
-        let seen = seen(
-            b"data: a\ndata\n: c\nfoo: 1\nfoo: 2\n{\"a\": 1}\nData: x\n data: y\nplain text\n\n",
-        );
-        assert_eq!(seen.unknown_fields.get("foo"), Some(&2));
-        assert_eq!(seen.unknown_fields.len(), 1);
-        assert_eq!(seen.stray_lines, 4);
-        assert_eq!(seen.stray_line.as_deref(), Some("{\"a\": 1}"));
-        assert_eq!((seen.comments, seen.events.len()), (1, 1));
-    }
-
-    #[test]
-    fn retry_is_digits() {
-        let good = seen(b"retry: 100\nretry: 100\nretry: 200\n\n");
-        assert_eq!(good.retries, [100, 200]);
-        assert_eq!(good.bad_retry, None);
-        assert_eq!(seen(b"retry: 1s\n\n").bad_retry.as_deref(), Some("1s"));
-        assert_eq!(seen(b"retry\n\n").bad_retry.as_deref(), Some(""));
-    }
-
-    #[test]
-    fn byte_order_marks_are_found_where_they_are() {
-        let seen = seen(b"\xEF\xBB\xBFdata: a\n\n\xEF\xBB\xBFdata: b\n\n");
-        assert!(seen.bom_at_start);
-        assert_eq!((seen.later_boms, seen.events.len()), (1, 1));
-    }
-
-    #[test]
-    fn the_first_byte_that_is_not_utf8_is_found() {
-        assert_eq!(seen("data: ü€😀\n\n".as_bytes()).not_utf8, None);
-        assert_eq!(seen(b"data: \xC3\xBC\xFF\n\n").not_utf8, Some(8));
-        assert_eq!(seen(b"data: \xE2\x82").not_utf8, Some(6));
-    }
-
-    #[test]
-    fn an_event_without_its_blank_line_is_half() {
-        assert!(seen(b"data: a\n\ndata: b\n").half_event);
-        assert!(seen(b"data: a\n\ndat").half_event);
-        assert!(!seen(b"data: a\n\n").half_event);
-        assert!(!seen(b"data: a\n\n: bye").half_event);
-        assert!(!seen(b"data: a\r\r").half_event);
-    }
-
-    #[test]
-    fn ids_that_no_client_can_use_are_counted() {
-        let seen = seen(b"id: a\0b\ndata: 1\n\nid: a\x07b\ndata: 2\n\nid: ok\ndata: 3\n\n");
-        assert_eq!((seen.ids_with_nul, seen.ids_unsendable), (1, 1));
-        let ids: Vec<_> = seen.events.iter().map(|it| it.id.as_deref()).collect();
-        assert_eq!(ids, [None, Some("a\x07b"), Some("ok")]);
-    }
-
-    #[test]
-    fn data_that_was_to_be_json_is_told_from_text() {
-        for (data, expected) in [
-            ("{\"a\": 1}", Form::Json),
-            ("7", Form::Json),
-            ("{", Form::AlmostJson),
-            ("{\"a\": 1", Form::AlmostJson),
-            ("[{\"a\"", Form::AlmostJson),
-            ("[DONE]", Form::Text),
-            ("{hello}", Form::Text),
-        ] {
-            assert_eq!(form(data), expected, "{data}");
-        }
-    }
-
-    #[test]
-    fn what_is_kept_is_bounded() {
-        let mut anatomy = Anatomy::new();
-        for number in 0..20_000 {
-            let text = format!("f{number}: x\nevent: {number}\ndata: {number}\n\n");
-            anatomy.take(text.as_bytes(), Duration::ZERO);
-        }
-        anatomy.take(&vec![b'x'; 1 << 20], Duration::ZERO);
-        assert!(anatomy.is_full());
-        assert!(anatomy.line.len() <= KEPT);
-        let seen = anatomy.end(End::Open, Duration::ZERO);
-        assert_eq!(seen.events.len(), MAX_EVENTS);
-        assert_eq!(seen.kinds.len(), MAX_NAMES);
-        assert_eq!(seen.unknown_fields.len(), MAX_NAMES);
-        assert_eq!(seen.longest_line, 1 << 20);
-    }
-
-    #[test]
-    fn long_ids_end_the_observation_early() {
-        let mut anatomy = Anatomy::new();
-        let event = format!("id: {}\ndata: x\n\n", "i".repeat(1 << 20));
-        for _ in 0..20 {
-            anatomy.take(event.as_bytes(), Duration::ZERO);
-        }
-        assert!(anatomy.is_full());
-        assert_eq!(anatomy.events().len(), 8);
-    }
-
-    #[test]
-    fn the_silence_at_the_end_counts_while_the_stream_is_open() {
-        let seconds = Duration::from_secs;
-        let watch = |end| {
-            let mut anatomy = Anatomy::new();
-            anatomy.take(b": a\n", seconds(2));
-            anatomy.take(b": b\n", seconds(5));
-            anatomy.end(end, seconds(20)).longest_silence()
-        };
-        assert_eq!(watch(End::Open), seconds(15));
-        assert_eq!(watch(End::Ended), seconds(3));
-    }
 }

@@ -2,8 +2,9 @@
 
 use std::collections::HashSet;
 
-use super::super::observed::{Form, Observed};
-use super::{Judged, count, fail, pass, skip, warn};
+use super::{Judged, fail, pass, skip, warn};
+use crate::observed::{Form, Observed};
+use crate::text::count;
 
 /// The longest line that common readers take: Python's asyncio, Go's bufio.Scanner.
 const LONG_LINE: u64 = 64 << 10;
@@ -19,9 +20,17 @@ const SHORT_RETRY: u64 = 100;
 /// How many things are named.
 const NAMED: usize = 5;
 
-pub(super) fn retry(o: &Observed) -> Judged {
+pub(crate) fn retry(o: &Observed) -> Judged {
     const SOURCE: &str = "WHATWG HTML, sections 9.2.3 and 9.2.6";
     let (_, stream) = o.streamed()?;
+    if let Some("") = stream.bad_retry.as_deref() {
+        return warn("an empty retry").advise(
+            "Chromium resets the delay to its own default at it; the standard, and clients that \
+             follow it, ignore it.",
+            "Send the milliseconds, as in retry: 5000, or no retry at all.",
+            "Chromium, event_source_parser.cc; WHATWG HTML, section 9.2.6",
+        );
+    }
     if let Some(value) = &stream.bad_retry {
         return fail(format!("retry: {value}")).advise(
             "Clients ignore it: only ASCII digits are a value.",
@@ -52,9 +61,9 @@ pub(super) fn retry(o: &Observed) -> Judged {
     }
 }
 
-pub(super) fn ids(o: &Observed) -> Judged {
+pub(crate) fn ids(o: &Observed) -> Judged {
     const SOURCE: &str = "WHATWG HTML, sections 9.2.4 and 9.2.6";
-    let (_, stream) = o.streamed()?;
+    let (response, stream) = o.streamed()?;
     let (events, ids) = (stream.events.len(), stream.ids().len());
     if events == 0 {
         return skip("no event");
@@ -63,6 +72,21 @@ pub(super) fn ids(o: &Observed) -> Judged {
     let unusable = usize::try_from(stream.ids_with_nul).unwrap_or(usize::MAX);
     if ids.saturating_add(unusable) >= events {
         return pass(format!("on all of {}", count(events, "event")));
+    }
+    if !response.repeatable {
+        let method = &response.method;
+        return skip(format!(
+            "on {ids} of {}; the answer to a {method} isn't resumed",
+            count(events, "event")
+        ));
+    }
+    // A new connection sends it again, so nothing is lost without its id.
+    let greeting = stream.events.first().is_some_and(|it| it.id.is_none());
+    if greeting && ids > 0 && ids.saturating_add(unusable) + 1 >= events {
+        return pass(format!(
+            "on all of {} but the first, a greeting",
+            count(events, "event")
+        ));
     }
     if ids == 0 {
         return warn(format!("on none of {}", count(events, "event"))).advise(
@@ -79,7 +103,7 @@ pub(super) fn ids(o: &Observed) -> Judged {
     )
 }
 
-pub(super) fn unique_ids(o: &Observed) -> Judged {
+pub(crate) fn unique_ids(o: &Observed) -> Judged {
     let (_, stream) = o.streamed()?;
     let ids = stream.ids();
     if ids.is_empty() {
@@ -97,7 +121,7 @@ pub(super) fn unique_ids(o: &Observed) -> Judged {
     }
 }
 
-pub(super) fn usable_ids(o: &Observed) -> Judged {
+pub(crate) fn usable_ids(o: &Observed) -> Judged {
     let (_, stream) = o.streamed()?;
     if stream.ids_with_nul > 0 {
         return fail(format!(
@@ -127,8 +151,8 @@ pub(super) fn usable_ids(o: &Observed) -> Judged {
     }
 }
 
-pub(super) fn event_types(o: &Observed) -> Judged {
-    let (_, stream) = o.streamed()?;
+pub(crate) fn event_types(o: &Observed) -> Judged {
+    let (response, stream) = o.streamed()?;
     if stream.kinds.is_empty() {
         return skip("no event");
     }
@@ -142,6 +166,10 @@ pub(super) fn event_types(o: &Observed) -> Judged {
         named.push(format!("{} more", stream.kinds.len() - NAMED));
     }
     let shown = named.join(", ");
+    // No EventSource reads the answer to a POST.
+    if !response.repeatable {
+        return pass(shown);
+    }
     if stream
         .kinds
         .keys()
@@ -157,8 +185,17 @@ pub(super) fn event_types(o: &Observed) -> Judged {
     pass(shown)
 }
 
-pub(super) fn data(o: &Observed) -> Judged {
-    let (_, stream) = o.streamed()?;
+pub(crate) fn data(o: &Observed) -> Judged {
+    let (response, stream) = o.streamed()?;
+    // In a feed an error may be what the events are about.
+    if let (Some(text), false) = (&stream.error_event, response.repeatable) {
+        return warn(format!("the answer reports an error: {text:?}")).advise(
+            "The status was 200 already: readers that don't look for the error take the answer \
+             for complete.",
+            "Look for its cause at the server; let readers look for this event.",
+            "WHATWG HTML, section 9.2.6",
+        );
+    }
     let of = |form| {
         stream
             .events
@@ -189,7 +226,7 @@ pub(super) fn data(o: &Observed) -> Judged {
     })
 }
 
-pub(super) fn sizes(o: &Observed) -> Judged {
+pub(crate) fn sizes(o: &Observed) -> Judged {
     let (_, stream) = o.streamed()?;
     let mut sizes: Vec<usize> = stream.events.iter().map(|event| event.size).collect();
     sizes.sort_unstable();

@@ -1,11 +1,14 @@
 //! How the stream is written.
 
-use super::super::observed::{End, Observed};
-use super::{Judged, count, fail, pass, skip, warn};
+use std::time::Duration;
+
+use super::{Judged, fail, pass, skip, warn};
+use crate::observed::{End, Observed, Stream};
+use crate::text::{count, seconds};
 
 const PARSING: &str = "WHATWG HTML, section 9.2.5";
 
-pub(super) fn bom(o: &Observed) -> Judged {
+pub(crate) fn bom(o: &Observed) -> Judged {
     let (_, stream) = o.streamed()?;
     if stream.bytes == 0 {
         return skip("no byte came");
@@ -31,7 +34,7 @@ pub(super) fn bom(o: &Observed) -> Judged {
     pass("none")
 }
 
-pub(super) fn line_ends(o: &Observed) -> Judged {
+pub(crate) fn line_ends(o: &Observed) -> Judged {
     let (_, stream) = o.streamed()?;
     let kinds: Vec<String> = [("LF", stream.lf), ("CRLF", stream.crlf), ("CR", stream.cr)]
         .iter()
@@ -60,7 +63,7 @@ pub(super) fn line_ends(o: &Observed) -> Judged {
     pass(shown)
 }
 
-pub(super) fn utf_8(o: &Observed) -> Judged {
+pub(crate) fn utf_8(o: &Observed) -> Judged {
     let (_, stream) = o.streamed()?;
     if stream.bytes == 0 {
         return skip("no byte came");
@@ -75,7 +78,7 @@ pub(super) fn utf_8(o: &Observed) -> Judged {
     }
 }
 
-pub(super) fn fields(o: &Observed) -> Judged {
+pub(crate) fn fields(o: &Observed) -> Judged {
     const SOURCE: &str = "WHATWG HTML, section 9.2.6";
     let (_, stream) = o.streamed()?;
     if let Some(line) = &stream.stray_line {
@@ -95,7 +98,9 @@ pub(super) fn fields(o: &Observed) -> Judged {
             .iter()
             .map(|(name, times)| format!("{name} ({times})"))
             .collect();
-        return warn(names.join(", ")).advise(
+        let line = stream.unknown_line.as_deref().unwrap_or_default();
+        let shown = format!("{}; the first is {line:?}", names.join(", "));
+        return warn(shown).advise(
             "Clients ignore fields other than data, event, id and retry.",
             "Put it into the data, or into a comment if only people read it.",
             SOURCE,
@@ -107,21 +112,15 @@ pub(super) fn fields(o: &Observed) -> Judged {
     }
 }
 
-pub(super) fn end(o: &Observed) -> Judged {
+pub(crate) fn end(o: &Observed) -> Judged {
     let (response, stream) = o.streamed()?;
-    if stream.end != End::Open && stream.half_event {
-        return fail("it ended within an event").advise(
+    match &stream.end {
+        End::Open => pass("still open"),
+        End::Broke(why) => broke(stream, why),
+        End::Ended if stream.half_event => fail("it ended within an event").advise(
             "Clients drop an event that lacks its blank line.",
             "End each event, also the last one, with a blank line.",
             "WHATWG HTML, section 9.2.6",
-        );
-    }
-    match &stream.end {
-        End::Open => pass("it goes on"),
-        End::Broke(why) => fail(&**why).advise(
-            "The connection broke: what was on the way is lost.",
-            "Look for time-outs and crashes in the server and in what is between.",
-            "WHATWG HTML, section 9.2.3",
         ),
         // The answer to a question ends.
         End::Ended if !response.repeatable => pass("the response ended"),
@@ -132,4 +131,40 @@ pub(super) fn end(o: &Observed) -> Judged {
             "WHATWG HTML, section 9.2.3",
         ),
     }
+}
+
+/// A connection that breaks after so much silence was probably closed for it.
+const SILENCE: Duration = Duration::from_secs(2);
+
+/// A shorter time-out isn't met by the usual interval of comments.
+const USUAL: Duration = Duration::from_secs(30);
+
+fn broke(stream: &Stream, why: &str) -> Judged {
+    const SOURCE: &str = "WHATWG HTML, sections 9.2.3 and 9.2.7";
+    const LIMITS: &str = "Proxies close connections that are silent: nginx, Apache and AWS load \
+         balancers after 60 s, Heroku after 55 s, Cloudflare after 100 s, haproxy after its \
+         timeout server or client.";
+    let silence = stream.last_silence();
+    if silence < SILENCE {
+        let within = match stream.half_event {
+            true => ", within an event",
+            false => "",
+        };
+        return fail(format!("broke{within}: {why}")).advise(
+            "The connection broke: whatever was in transit is lost.",
+            "Look for crashes and time-outs in the server and in proxies.",
+            SOURCE,
+        );
+    }
+    fail(format!("broke after {} of silence: {why}", seconds(silence))).advise(
+        LIMITS,
+        match silence < USUAL {
+            true => {
+                "Raise that time-out to a minute or more (haproxy: timeout server, timeout client), \
+                 and send a comment every 15 to 30 s."
+            }
+            false => "Send a comment (a line with a colon) every 15 to 30 s.",
+        },
+        SOURCE,
+    )
 }

@@ -7,10 +7,11 @@ use std::time::Duration;
 use everstream::Headers;
 
 use super::Level::{self, Fail, Skip, Warn};
-use super::{CHECKS, judge};
-use crate::check::anatomy::Anatomy;
-use crate::check::observed::{
-    Answer, End, Observed, Preflight, Redirect, Response, Resume, Stream, Trouble, TroubleKind,
+use super::{Check, judge};
+use crate::anatomy::Anatomy;
+use crate::observed::{
+    Answer, End, Observed, Preflight, Redirect, Repeat, Response, Resume, Stream, Trouble,
+    TroubleKind,
 };
 
 fn millis(time: u64) -> Duration {
@@ -111,7 +112,7 @@ fn good() -> Observed {
 /// The findings that aren't a pass.
 fn objections(observed: &Observed) -> Vec<(&'static str, Level)> {
     let findings = judge(observed);
-    assert_eq!(findings.len(), CHECKS.len());
+    assert_eq!(findings.len(), Check::ALL.len());
     for finding in &findings {
         let bad = matches!(finding.level, Level::Warn | Level::Fail);
         assert_eq!(finding.advice.is_some(), bad, "{finding:?}");
@@ -159,12 +160,12 @@ fn a_good_server_passes_everything() {
 
 #[test]
 fn ids_are_unique_and_plain() {
-    let mut ids: Vec<&str> = CHECKS.iter().map(|check| check.id).collect();
+    let mut ids: Vec<&str> = Check::ALL.iter().map(|check| check.id()).collect();
     let plain = |c: char| c.is_ascii_lowercase() || c == '-' || c == '8';
     assert!(ids.iter().all(|id| id.chars().all(plain)));
     ids.sort_unstable();
     ids.dedup();
-    assert_eq!(ids.len(), CHECKS.len());
+    assert_eq!(ids.len(), Check::ALL.len());
 }
 
 #[test]
@@ -259,7 +260,7 @@ fn headers_for_caches_and_proxies() {
     with_headers(
         &[("content-type", "text/event-stream;charset=\"latin1\"")],
         "charset",
-        Warn,
+        Fail,
     );
 }
 
@@ -283,8 +284,69 @@ fn connecting_again() {
     );
 }
 
+/// A server with one stream per session needs a moment to notice that the first one was closed.
+#[test]
+fn the_second_try_decides_about_reconnecting() {
+    let mut observed = good();
+    let second = observed.second.as_mut().unwrap();
+    (second.first_try, second.delay) = (Some("status 409".into()), millis(2000));
+    assert_eq!(objections(&observed), []);
+    let reconnect = judge(&observed).into_iter().find(|it| it.id == "reconnect");
+    let said = reconnect.unwrap().observed;
+    assert_eq!(
+        said,
+        "works at the second try, 2.00 s after the first, which got status 409"
+    );
+}
+
+#[test]
+fn headers_that_wait_for_an_event_are_no_refusal() {
+    let silent = || Answer {
+        error: Some("no response".into()),
+        silent: true,
+        after: millis(5000),
+        ..Answer::default()
+    };
+    let mut observed = good();
+    observed.second = Some(silent());
+    observed.resume = Some(Resume {
+        after: 3,
+        answer: silent(),
+    });
+    observed.unknown_id = Some(silent());
+    let pending = ["compression", "reconnect", "resume", "unknown-id"].map(|id| (id, Skip));
+    assert_eq!(objections(&observed), pending);
+    // These headers didn't wait.
+    observed.stream.as_mut().unwrap().reads[0].at = millis(400);
+    assert_eq!(
+        objections(&observed),
+        [
+            ("compression", Skip),
+            ("reconnect", Warn),
+            ("resume", Skip),
+            ("unknown-id", Skip)
+        ]
+    );
+}
+
+#[test]
+fn an_error_event_after_an_unknown_id_is_no_stream() {
+    let after = |ended: bool| {
+        let mut observed = good();
+        let answer = observed.unknown_id.as_mut().unwrap();
+        (answer.error_event, answer.ended) = (Some("unknown id".into()), ended);
+        objections(&observed)
+    };
+    assert_eq!(after(false), [("unknown-id", Warn)]);
+    assert_eq!(after(true), [("unknown-id", Fail)]);
+}
+
 #[test]
 fn where_a_server_goes_on() {
+    let mut greeted = good();
+    greeted.resume.as_mut().unwrap().answer = answer(&["hello-7", "5", "6"]);
+    assert_eq!(objections(&greeted), []);
+    with_resume(&["hello-7", "6"], Warn);
     with_resume(&["1", "2"], Fail);
     with_resume(&["9", "1"], Fail);
     with_resume(&["4", "5"], Warn);
@@ -331,7 +393,8 @@ fn a_request_that_is_not_safe_is_judged_by_its_one_response() {
     let response = observed.response.as_mut().unwrap();
     (response.repeatable, response.method) = (false, "POST".into());
     (observed.second, observed.resume, observed.unknown_id) = (None, None, None);
-    observed.stream.as_mut().unwrap().end = End::Ended;
+    let stream = observed.stream.as_mut().unwrap();
+    (stream.end, stream.watched) = (End::Ended, millis(60_001));
     let skipped = ["compression", "reconnect", "resume", "unknown-id"].map(|id| (id, Skip));
     assert_eq!(
         objections(&observed),
@@ -357,6 +420,47 @@ fn other_origins() {
     assert_eq!(stranger(&[(ALLOW, "")]), [("cors", Skip)]);
     assert_eq!(stranger(&[(ALLOW, "https://other.example")]), []);
     assert_eq!(stranger(&[CREDENTIALS]), [("cors", Warn)], "whoever asks");
+}
+
+#[test]
+fn the_own_origin_needs_no_permission() {
+    let mut observed = good();
+    observed.same_origin = true;
+    observed.preflight = None;
+    observed.response.as_mut().unwrap().headers = headers(&[("access-control-allow-origin", "")]);
+    assert_eq!(objections(&observed), [("preflight", Skip)]);
+}
+
+#[test]
+fn a_refused_origin_is_reported_with_the_answer_without_it() {
+    let mut observed = good();
+    observed.origin_refused = Some(403);
+    assert_eq!(objections(&observed), [("cors", Fail)]);
+    observed.origin_chosen = false;
+    assert_eq!(objections(&observed), [("cors", Skip)]);
+}
+
+#[test]
+fn a_proxy_that_answers_for_a_stream_that_does_not_arrive_buffers_it() {
+    let mut observed = Observed {
+        trouble: Some(Trouble {
+            what: "no response in 20 s".into(),
+            hint: None,
+            kind: TroubleKind::Silence,
+        }),
+        head: Some(Response {
+            headers: [("server", "nginx/1.26.3")].into_iter().collect(),
+            ..Response::default()
+        }),
+        ..Observed::default()
+    };
+    let bad = |observed: &Observed| {
+        let all = objections(observed).into_iter();
+        all.filter(|(_, level)| *level != Skip).collect::<Vec<_>>()
+    };
+    assert_eq!(bad(&observed), [("proxy-buffering", Fail)]);
+    observed.head = Some(Response::default());
+    assert_eq!(bad(&observed), [("reachable", Fail)]);
 }
 
 #[test]

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use super::super::observed::{End, Observed, Stream};
-use super::again::{not_repeated, works_without_gzip};
-use super::{Judged, count, fail, pass, skip, warn};
-use crate::explain::seconds;
+use super::again::not_repeated;
+use super::headers::traces;
+use super::{Judged, fail, pass, skip, warn};
+use crate::observed::{Answer, End, Observed, Stream};
+use crate::text::{count, seconds};
 
 /// What proxies allow by default: nginx (proxy_read_timeout), Apache, AWS load balancers.
 const PROXY_LIMIT: Duration = Duration::from_secs(60);
@@ -14,8 +15,12 @@ const PROXY_LIMIT: Duration = Duration::from_secs(60);
 /// overloaded.
 const SLOW: Duration = Duration::from_secs(5);
 
-/// With compression the first event isn't late before this.
-const LATE: Duration = Duration::from_secs(2);
+/// A stream without an event for this long draws a warning.
+const NO_EVENT: Duration = Duration::from_secs(30);
+
+/// What to do about a proxy that buffers.
+pub(crate) const BUFFERING: &str = "Send X-Accel-Buffering: no with the response, or set \
+     proxy_buffering off for this path (nginx); look for the setting of that name in other proxies.";
 
 /// Reads closer together than this are of one burst.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -24,9 +29,9 @@ const PAUSE: Duration = Duration::from_secs(1);
 const BREATH: Duration = Duration::from_millis(100);
 
 /// What comes with the headers comes so soon after them.
-const TOGETHER: Duration = Duration::from_millis(50);
+pub(crate) const TOGETHER: Duration = Duration::from_millis(50);
 
-pub(super) fn compression(o: &Observed) -> Judged {
+pub(crate) fn compression(o: &Observed) -> Judged {
     let response = o.answered()?;
     if let Some(coding) = response.header("content-encoding") {
         if !coding.eq_ignore_ascii_case("identity") {
@@ -45,60 +50,85 @@ pub(super) fn compression(o: &Observed) -> Judged {
     let Some(second) = &o.second else {
         return not_repeated(o, response);
     };
-    let held = second.silent && works_without_gzip(o);
-    if let (Some(refusal), false) = (second.refusal(), held) {
+    if let (Some(refusal), false) = (second.refusal(), second.silent) {
         return skip(format!("gzip was offered, and the answer was: {refusal}"));
     }
     let coding = match &second.coding {
         Some(coding) => coding,
-        None if held => "gzip",
+        None if second.silent => "gzip",
         None => return pass("not compressed, with gzip offered"),
     };
     let Some(plain) = stream.first_event() else {
         return skip(format!("{coding}, and no event came to measure a delay by"));
     };
-    // From the request on: what compresses may hold back the headers too.
     let plain = response.after + plain;
-    let late = second.after + second.first_event.unwrap_or(second.waited);
-    let compared = format!(
-        "first event after {} without and {} {} with {coding}",
-        seconds(plain),
-        match second.first_event {
-            Some(_) => "after",
-            None => "not within",
-        },
-        seconds(late)
-    );
-    // A stream has its own rhythm: only a delay beyond doubt is one.
-    if late > LATE && late > plain.saturating_mul(3) {
-        let finding = match second.first_event {
-            None if late >= SLOW => fail(compared),
-            _ => warn(compared),
+    let compared = compare(plain, second, coding);
+    if !second.is_late(plain) {
+        return match second.first_event {
+            Some(_) => pass(compared),
+            None => skip(format!("{compared}: too short to say")),
         };
-        return finding.advise(
+    }
+    // A stream has its own rhythm: a single comparison proves nothing.
+    let Some(repeat) = &o.repeat else {
+        return skip(format!(
+            "{compared}, which may be chance: not compared again"
+        ));
+    };
+    let again = repeat.plain.event_after();
+    let known = repeat.plain.first_event.is_some();
+    let shown = format!(
+        "{compared}; again: {}",
+        compare(again, &repeat.gzip, coding)
+    );
+    if known && repeat.gzip.is_late(again) {
+        return warn(shown).advise(
             "The compressor seems to collect events until it has enough of them.",
-            "Leave text/event-stream out of compression, or flush it (Z_SYNC_FLUSH) after each \
+            "Exclude text/event-stream from compression, or flush it (Z_SYNC_FLUSH) after each \
              event; for proxies, Cache-Control: no-transform, for nginx gzip off.",
             "RFC 9110, section 8.4; RFC 9111, section 5.2.2.6",
         );
     }
-    match second.first_event {
-        Some(_) => pass(compared),
-        None => skip(format!("{compared}: too short to say")),
+    match (known, repeat.gzip.first_event) {
+        (true, Some(_)) => pass(shown),
+        _ => skip(format!(
+            "first event not repeatable, with or without {coding}: events are too rare to compare"
+        )),
     }
 }
 
-pub(super) fn first_event(o: &Observed) -> Judged {
+fn compare(plain: Duration, gzip: &Answer, coding: &str) -> String {
+    format!(
+        "first event after {} without and {} {} with {coding}",
+        seconds(plain),
+        match gzip.first_event {
+            Some(_) => "after",
+            None => "not within",
+        },
+        seconds(gzip.event_after())
+    )
+}
+
+pub(crate) fn first_event(o: &Observed) -> Judged {
     let (response, stream) = o.streamed()?;
     let headers = format!("headers after {}", seconds(response.after));
     let first_read = stream.reads.first().map(|read| read.at);
     let shown = match (first_read, stream.first_event()) {
         (_, Some(event)) => format!("{headers}, first event {} later", seconds(event)),
-        (Some(read), None) => format!("{headers}, first byte {} later, no event", seconds(read)),
-        (None, None) => format!("{headers}, nothing for {}", seconds(stream.watched)),
+        _ => format!("{headers}, {}", no_event(stream)),
     };
     if response.after > SLOW && first_read.is_some_and(|at| at < TOGETHER) {
-        return warn(format!("{shown}: headers and first bytes came together")).advise(
+        let shown = format!("{shown}: headers and first bytes came together");
+        let traces = traces(response);
+        if !traces.is_empty() {
+            return warn(format!("{shown}, and there is {}", traces.join(", "))).advise(
+                "A proxy that buffers holds back headers and events until its buffer is full or \
+                 the response ends.",
+                BUFFERING,
+                "nginx, ngx_http_proxy_module (proxy_buffering)",
+            );
+        }
+        return warn(shown).advise(
             "If the headers wait for the first event, readers don't know that they are connected, \
              and time-outs end the wait.",
             "Flush the headers at once; a comment (a line that begins with a colon) right after \
@@ -114,8 +144,24 @@ pub(super) fn first_event(o: &Observed) -> Judged {
         );
     }
     match stream.first_event() {
+        None if stream.watched >= NO_EVENT => warn(shown).advise(
+            "Readers can't tell a stream without events from one that is broken.",
+            "If there should have been an event by now, look for where the server writes them, and \
+             for what buffers them.",
+            "WHATWG HTML, section 9.2.7",
+        ),
         None => skip(shown),
         Some(_) => pass(shown),
+    }
+}
+
+/// That no event arrived, and what did.
+pub(crate) fn no_event(stream: &Stream) -> String {
+    let watched = seconds(stream.watched);
+    match (stream.bytes, stream.comments) {
+        (0, _) => format!("nothing arrived in {watched}"),
+        (_, 0) => format!("no event arrived in {watched}"),
+        _ => format!("no event arrived in {watched}, only comments"),
     }
 }
 
@@ -123,6 +169,8 @@ pub(super) fn first_event(o: &Observed) -> Judged {
 #[derive(Default)]
 struct Burst {
     events: usize,
+    /// The silence before it.
+    silence: Duration,
     /// Whether it ended within an event.
     cut: bool,
 }
@@ -131,8 +179,12 @@ fn bursts(stream: &Stream, pause: Duration) -> Vec<Burst> {
     let mut bursts: Vec<Burst> = Vec::new();
     let mut last: Option<Duration> = None;
     for read in &stream.reads {
-        if last.is_none_or(|last| read.at.saturating_sub(last) >= pause) {
-            bursts.push(Burst::default());
+        let silence = read.at.saturating_sub(last.unwrap_or_default());
+        if last.is_none() || silence >= pause {
+            bursts.push(Burst {
+                silence,
+                ..Burst::default()
+            });
         }
         if let Some(burst) = bursts.last_mut() {
             burst.events += read.events;
@@ -152,11 +204,11 @@ fn bursts(stream: &Stream, pause: Duration) -> Vec<Burst> {
 
 /// Those with three events and more, which one doesn't expect of events that are sent as they
 /// happen.
-fn clumps(bursts: &[Burst]) -> usize {
-    bursts.iter().filter(|burst| burst.events >= 3).count()
+fn clumps<'a>(bursts: impl Iterator<Item = &'a Burst>) -> usize {
+    bursts.filter(|burst| burst.events >= 3).count()
 }
 
-pub(super) fn delivery(o: &Observed) -> Judged {
+pub(crate) fn delivery(o: &Observed) -> Judged {
     const BUFFER: (&str, &str, &str) = (
         "Something between or in the server collects bytes, and hands them on when it has enough.",
         "Flush after each event; behind nginx send X-Accel-Buffering: no (or set proxy_buffering \
@@ -168,32 +220,37 @@ pub(super) fn delivery(o: &Observed) -> Judged {
     let bursts = bursts(stream, PAUSE);
     let cut = bursts.iter().filter(|burst| burst.cut).count();
     let events = count(stream.events.len(), "event");
-    let shown = format!("{events} in {}", count(bursts.len(), "burst"));
     if cut >= 2 {
-        return fail(format!("{shown}, {cut} of which stop within an event"))
-            .advise(BUFFER.0, BUFFER.1, BUFFER.2);
+        let bursts = count(bursts.len(), "burst");
+        return fail(format!(
+            "{events} in {bursts}, {cut} of which stop within an event"
+        ))
+        .advise(BUFFER.0, BUFFER.1, BUFFER.2);
     }
-    // The first burst may be what happened before.
-    let later = bursts.get(1..).unwrap_or_default();
-    if later.len() >= 3 && clumps(later) * 4 >= later.len() * 3 {
+    // The first burst may be what happened before. Events that follow each other, each by itself,
+    // are no clump.
+    let later = close.get(1..).unwrap_or_default();
+    let after_silence = || later.iter().filter(|burst| burst.silence >= PAUSE);
+    let silences = after_silence().count();
+    if silences >= 3 && clumps(after_silence()) * 4 >= silences * 3 {
         let finding = warn(format!(
-            "{shown}, mostly three and more at a time after silence; it may be the rhythm of what \
-             happens"
+            "{events} in {}, mostly three and more at a time after silence; it may be the rhythm \
+             of what happens",
+            count(bursts.len(), "burst")
         ));
         return finding.advise(BUFFER.0, BUFFER.1, BUFFER.2);
     }
-    let later = close.get(1..).unwrap_or_default();
     let with_events = later.iter().filter(|burst| burst.events > 0).count();
-    if with_events >= 3 && clumps(later) * 4 < later.len() * 3 {
+    if with_events >= 3 && clumps(later.iter()) * 4 < later.len() * 3 {
         return pass(format!("{events}, mostly one or two at a time"));
     }
     skip(format!(
-        "{shown} in {}: too few to say",
+        "{events} in {}: too few to say",
         seconds(stream.watched)
     ))
 }
 
-pub(super) fn heartbeat(o: &Observed) -> Judged {
+pub(crate) fn heartbeat(o: &Observed) -> Judged {
     let (_, stream) = o.streamed()?;
     let silence = stream.longest_silence();
     let interval = stream.comment_interval();
@@ -208,7 +265,7 @@ pub(super) fn heartbeat(o: &Observed) -> Judged {
         return warn(shown).advise(
             "Proxies and load balancers close what is silent for 60 s, and a dead connection \
              can't be told from a quiet one.",
-            "Send a comment (a line with a colon) about every 15 s while there is no event.",
+            "Send a comment (a line with a colon) every 15 to 30 s while there is no event.",
             "WHATWG HTML, section 9.2.7",
         );
     }

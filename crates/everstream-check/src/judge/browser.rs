@@ -1,12 +1,21 @@
 //! What browsers allow.
 
-use super::super::observed::{Observed, Preflight};
 use super::{Judged, fail, pass, skip, warn};
+use crate::observed::{Observed, Preflight};
 
 const CORS: &str = "Fetch, CORS check";
 
-pub(super) fn cors(o: &Observed) -> Judged {
+pub(crate) fn cors(o: &Observed) -> Judged {
     let (response, _) = o.streamed()?;
+    if let Some(status) = o.origin_refused {
+        return origin_refused(o, status, response.status);
+    }
+    if o.same_origin {
+        return pass(format!(
+            "{} is the URL's own origin: it needs none",
+            o.origin
+        ));
+    }
     let allowed: Vec<&str> = response
         .headers
         .get_all("access-control-allow-origin")
@@ -69,8 +78,28 @@ pub(super) fn cors(o: &Observed) -> Judged {
     }
 }
 
-pub(super) fn preflight(o: &Observed) -> Judged {
+/// The stream is there only for requests without this origin.
+fn origin_refused(o: &Observed, status: u16, without: u16) -> Judged {
+    let origin = &o.origin;
+    let shown = format!("status {status} with Origin: {origin}, {without} without Origin");
+    if !o.origin_chosen {
+        return skip(format!(
+            "{shown}; it is a stranger, --origin asks for yours"
+        ));
+    }
+    fail(shown).advise(
+        "Pages of that origin can't read the stream.",
+        "Add that origin to the ones that the server accepts, and send \
+         Access-Control-Allow-Origin with it.",
+        CORS,
+    )
+}
+
+pub(crate) fn preflight(o: &Observed) -> Judged {
     let (_, _) = o.streamed()?;
+    if o.same_origin {
+        return skip("a page of the URL's own origin sends none");
+    }
     let Some(preflight) = &o.preflight else {
         if let (true, Some(cut)) = (o.preflight_left_out, &o.cut) {
             return skip(&**cut);

@@ -1,0 +1,229 @@
+//! From what was seen to findings. Nothing here asks anybody, or looks at a clock.
+//!
+//! | file | subject |
+//! |---|---|
+//! | `reach.rs` | the way to the server, and whether it answers with a stream |
+//! | `headers.rs` | what the headers tell caches and proxies |
+//! | `delivery.rs` | when the bytes come |
+//! | `fields.rs` | what the stream says |
+//! | `lines.rs` | how it is written |
+//! | `again.rs` | connecting again, resuming |
+//! | `browser.rs` | what browsers allow |
+
+mod again;
+mod browser;
+mod delivery;
+mod fields;
+mod headers;
+mod lines;
+mod reach;
+#[cfg(test)]
+mod tests;
+
+use serde::Serialize;
+
+use crate::observed::{Observed, Response, Stream};
+pub(crate) use delivery::no_event;
+
+/// How a finding is judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    /// Nothing to object to.
+    Pass,
+    /// It works, but not in every case or for every client.
+    Warn,
+    /// It is broken.
+    Fail,
+    /// Nothing can be said.
+    Skip,
+}
+
+/// What is said of one thing that was examined.
+#[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
+pub struct Finding {
+    /// What was examined.
+    #[serde(skip)]
+    pub check: Check,
+    /// The name of that.
+    pub id: &'static str,
+    /// How it is judged.
+    pub level: Level,
+    /// The title of that.
+    pub title: &'static str,
+    /// What was seen.
+    pub observed: String,
+    /// Why it matters and what to do, for warnings and problems.
+    #[serde(flatten)]
+    pub advice: Option<Advice>,
+}
+
+/// Why a finding matters, and what to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Advice {
+    /// Why the finding matters.
+    pub why: &'static str,
+    /// What to do.
+    pub fix: &'static str,
+    /// Where that is specified.
+    pub source: &'static str,
+}
+
+/// A finding without its name.
+struct Verdict {
+    level: Level,
+    observed: String,
+    advice: Option<Advice>,
+}
+
+impl Verdict {
+    fn advise(self, why: &'static str, fix: &'static str, source: &'static str) -> Judged {
+        let advice = Some(Advice { why, fix, source });
+        Ok(Verdict { advice, ..self })
+    }
+}
+
+/// The error is a verdict too: that there is nothing to judge.
+type Judged = Result<Verdict, Verdict>;
+
+fn verdict(level: Level, observed: impl Into<String>) -> Verdict {
+    Verdict {
+        level,
+        observed: observed.into(),
+        advice: None,
+    }
+}
+
+fn pass(observed: impl Into<String>) -> Judged {
+    Ok(verdict(Level::Pass, observed))
+}
+
+fn skip(observed: impl Into<String>) -> Judged {
+    Err(verdict(Level::Skip, observed))
+}
+
+/// To be followed by [`Verdict::advise`].
+fn warn(observed: impl Into<String>) -> Verdict {
+    verdict(Level::Warn, observed)
+}
+
+/// To be followed by [`Verdict::advise`].
+fn fail(observed: impl Into<String>) -> Verdict {
+    verdict(Level::Fail, observed)
+}
+
+impl Observed {
+    fn answered(&self) -> Result<&Response, Verdict> {
+        let nothing = || verdict(Level::Skip, "there was no response");
+        self.response.as_ref().ok_or_else(nothing)
+    }
+
+    fn streamed(&self) -> Result<(&Response, &Stream), Verdict> {
+        let response = self.answered()?;
+        match &self.stream {
+            Some(stream) => Ok((response, stream)),
+            None => Err(verdict(Level::Skip, "the response is no event stream")),
+        }
+    }
+}
+
+macro_rules! checks {
+    ($($check:ident, $id:literal, $title:literal, $problem:literal, $judge:path;)*) => {
+        /// Something that is examined. Its id is the name in the report; the table in `docs/cli.md`
+        /// says what each one looks at.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum Check {
+            $(
+                #[doc = concat!("`", $id, "`")]
+                $check,
+            )*
+        }
+
+        impl Check {
+            /// All of them, in the order of the report.
+            pub const ALL: &[Check] = &[$(Check::$check),*];
+
+            /// Its name in the report: `content-type`.
+            pub fn id(self) -> &'static str {
+                match self { $(Check::$check => $id),* }
+            }
+
+            /// Its title: `Content type`.
+            pub fn title(self) -> &'static str {
+                match self { $(Check::$check => $title),* }
+            }
+
+            /// What is wrong if it fails, in a few words: `wrong content type`.
+            pub fn problem(self) -> &'static str {
+                match self { $(Check::$check => $problem),* }
+            }
+
+            /// Whether a warning says what may happen in between, and not what was seen to happen.
+            pub(crate) fn is_precaution(self) -> bool {
+                use Check::{CacheControl, HttpVersion, NoTransform, ProxyBuffering, Tls};
+                matches!(
+                    self,
+                    Tls | HttpVersion | CacheControl | NoTransform | ProxyBuffering
+                )
+            }
+
+            fn judge(self, observed: &Observed) -> Judged {
+                match self { $(Check::$check => $judge(observed)),* }
+            }
+        }
+    };
+}
+
+checks! {
+    Reachable, "reachable", "Reachability", "can't be reached", reach::reachable;
+    Tls, "tls", "Encryption", "not encrypted", reach::tls;
+    Redirects, "redirects", "Redirects", "bad redirect", reach::redirects;
+    Status, "status", "Status", "wrong status", reach::status;
+    ContentType, "content-type", "Content type", "wrong content type", reach::content_type;
+    Charset, "charset", "Charset", "wrong charset", reach::charset;
+    HttpVersion, "http-version", "Version of HTTP", "HTTP/1.1", reach::http_version;
+    CacheControl, "cache-control", "Caching", "may be cached", headers::cache_control;
+    NoTransform, "no-transform", "Changes by proxies", "may be changed by proxies", headers::no_transform;
+    ProxyBuffering, "proxy-buffering", "Buffering by proxies", "buffered by a proxy", headers::proxy_buffering;
+    Proxies, "proxies", "Proxies and caches", "served from a cache", headers::proxies;
+    Framing, "framing", "Framing", "unsuitable framing", headers::framing;
+    Compression, "compression", "Compression", "delayed by compression", delivery::compression;
+    FirstEvent, "first-event", "First event", "slow to start", delivery::first_event;
+    Delivery, "delivery", "Delivery", "events held back", delivery::delivery;
+    Heartbeat, "heartbeat", "Heartbeat", "no heartbeat", delivery::heartbeat;
+    Retry, "retry", "Reconnection time", "unsuitable retry", fields::retry;
+    Ids, "ids", "Ids", "missing ids", fields::ids;
+    UniqueIds, "unique-ids", "Uniqueness of ids", "duplicate ids", fields::unique_ids;
+    UsableIds, "usable-ids", "Characters of ids", "unusable ids", fields::usable_ids;
+    EventTypes, "event-types", "Event types", "reserved event types", fields::event_types;
+    Data, "data", "Data", "suspect data", fields::data;
+    Sizes, "sizes", "Sizes", "large events", fields::sizes;
+    Bom, "bom", "Byte order mark", "byte order mark", lines::bom;
+    LineEnds, "line-ends", "Line ends", "unusual line ends", lines::line_ends;
+    Utf8, "utf-8", "Encoding", "not UTF-8", lines::utf_8;
+    Fields, "fields", "Fields", "lines that clients ignore", lines::fields;
+    End, "end", "End of the stream", "doesn't stay open", lines::end;
+    Reconnect, "reconnect", "Second connection", "can't reconnect", again::reconnect;
+    Resume, "resume", "Resuming", "can't resume", again::resume;
+    UnknownId, "unknown-id", "Unknown last id", "refuses unknown ids", again::unknown_id;
+    Cors, "cors", "Other origins", "closed to other origins", browser::cors;
+    Preflight, "preflight", "Preflight", "preflight refused", browser::preflight;
+}
+
+pub(crate) fn judge(observed: &Observed) -> Vec<Finding> {
+    let finding = |check: &Check| {
+        let (Ok(verdict) | Err(verdict)) = check.judge(observed);
+        Finding {
+            check: *check,
+            id: check.id(),
+            title: check.title(),
+            level: verdict.level,
+            observed: verdict.observed,
+            advice: verdict.advice,
+        }
+    };
+    Check::ALL.iter().map(finding).collect()
+}

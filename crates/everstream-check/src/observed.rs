@@ -1,0 +1,319 @@
+//! What was seen of a server: plain facts, without a verdict.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use everstream::Headers;
+
+/// All that was seen. What is `None` wasn't asked for, or didn't come.
+#[derive(Debug, Default)]
+pub(crate) struct Observed {
+    /// The origin that was sent, and whether the user chose it.
+    pub(crate) origin: String,
+    pub(crate) origin_chosen: bool,
+    /// The status of the answer to a request with that origin, if one without it was accepted.
+    pub(crate) origin_refused: Option<u16>,
+    /// The status without an origin, if that gave no stream either.
+    pub(crate) without_origin: Option<u16>,
+    /// Whether the origin is that of the URL, so that CORS doesn't apply.
+    pub(crate) same_origin: bool,
+    /// Whether it is on this machine, so that nobody is between.
+    pub(crate) local: bool,
+    /// Whether certificates weren't looked at.
+    pub(crate) unverified: bool,
+    /// How many requests were sent, redirects aside.
+    pub(crate) requests: u32,
+    pub(crate) hops: Vec<Redirect>,
+    pub(crate) response: Option<Response>,
+    /// Why there is no response.
+    pub(crate) trouble: Option<Trouble>,
+    /// The response to HEAD, asked for when the stream's headers don't arrive.
+    pub(crate) head: Option<Response>,
+    pub(crate) stream: Option<Stream>,
+    /// The second connection, which offers gzip.
+    pub(crate) second: Option<Answer>,
+    /// The same comparison once more, if gzip seemed to delay events.
+    pub(crate) repeat: Option<Repeat>,
+    pub(crate) resume: Option<Resume>,
+    pub(crate) unknown_id: Option<Answer>,
+    pub(crate) preflight: Option<Preflight>,
+    /// Whether the preflight would have been asked for.
+    pub(crate) preflight_left_out: bool,
+    /// Why not all was asked for, if it was ended before.
+    pub(crate) cut: Option<String>,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Redirect {
+    pub(crate) status: u16,
+    pub(crate) from: String,
+    pub(crate) to: String,
+    /// Whether scheme, host or port change.
+    pub(crate) leaves_origin: bool,
+}
+
+/// The first response.
+#[derive(Debug, Default)]
+pub(crate) struct Response {
+    pub(crate) status: u16,
+    pub(crate) version: String,
+    pub(crate) headers: Headers,
+    /// Who answered, after redirects.
+    pub(crate) url: String,
+    pub(crate) method: String,
+    /// Whether the request may be sent again without changing anything.
+    pub(crate) repeatable: bool,
+    /// The names of the headers that were sent.
+    pub(crate) sent: Vec<String>,
+    /// The type of the body that was sent.
+    pub(crate) request_type: Option<String>,
+    /// Whether the body is in no coding, or in one that can be decoded.
+    pub(crate) readable: bool,
+    /// From the request to the headers.
+    pub(crate) after: Duration,
+}
+
+impl Response {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)
+    }
+
+    /// Whether there is a stream to look at (WHATWG HTML, section 9.2.3).
+    pub(crate) fn is_stream(&self) -> bool {
+        self.status == 200 && self.readable && is_event_stream(self.header("content-type"))
+    }
+}
+
+/// The type without its parameters, in any case.
+pub(crate) fn is_event_stream(content_type: Option<&str>) -> bool {
+    let essence = content_type.and_then(|value| value.split(';').next());
+    essence.is_some_and(|it| it.trim().eq_ignore_ascii_case("text/event-stream"))
+}
+
+/// Why there is no response.
+#[derive(Debug)]
+pub(crate) struct Trouble {
+    pub(crate) what: String,
+    /// What to try.
+    pub(crate) hint: Option<&'static str>,
+    pub(crate) kind: TroubleKind,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TroubleKind {
+    /// No response in time.
+    Silence,
+    Connect,
+    Redirect,
+    /// A signal came before.
+    Stopped,
+    Other,
+}
+
+/// What a further request got.
+#[derive(Debug, Default)]
+pub(crate) struct Answer {
+    /// Why there was no response.
+    pub(crate) error: Option<String>,
+    /// Whether that is because the server said nothing.
+    pub(crate) silent: bool,
+    /// From the request to the headers, or to the error.
+    pub(crate) after: Duration,
+    pub(crate) status: u16,
+    pub(crate) content_type: Option<String>,
+    pub(crate) coding: Option<String>,
+    /// From the response's headers to its first event.
+    pub(crate) first_event: Option<Duration>,
+    /// From the response's headers to the end of the wait for events.
+    pub(crate) waited: Duration,
+    /// The `retry:` values.
+    pub(crate) retries: Vec<u64>,
+    /// The first ids that came.
+    pub(crate) ids: Vec<Option<String>>,
+    /// The text of an event that reports an error.
+    pub(crate) error_event: Option<String>,
+    /// Whether the stream ended or broke while it was watched.
+    pub(crate) ended: bool,
+    /// What a first try got instead of a stream, if this is the second one.
+    pub(crate) first_try: Option<String>,
+    /// How long a second try waited.
+    pub(crate) delay: Duration,
+}
+
+/// Two more connections, one right after the other: what was seen once may be chance.
+#[derive(Debug, Default)]
+pub(crate) struct Repeat {
+    pub(crate) plain: Answer,
+    pub(crate) gzip: Answer,
+}
+
+/// A connection that asks for what comes after an event.
+#[derive(Debug, Default)]
+pub(crate) struct Resume {
+    /// Which of the stream's ids was sent.
+    pub(crate) after: usize,
+    pub(crate) answer: Answer,
+}
+
+/// A request that asks for permission (Fetch, CORS-preflight fetch).
+#[derive(Debug, Default)]
+pub(crate) struct Preflight {
+    pub(crate) error: Option<String>,
+    pub(crate) status: u16,
+    pub(crate) headers: Headers,
+    pub(crate) method: String,
+    /// The headers that permission is asked for.
+    pub(crate) wanted: Vec<String>,
+}
+
+/// How the observation of a stream ended.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) enum End {
+    /// The stream goes on.
+    #[default]
+    Open,
+    Ended,
+    Broke(String),
+}
+
+/// The bytes of a stream, described.
+#[derive(Debug, Default)]
+pub(crate) struct Stream {
+    /// From the response's headers to the end of the observation.
+    pub(crate) watched: Duration,
+    pub(crate) end: End,
+    pub(crate) bytes: u64,
+    /// What came in one read. Times count from the response's headers.
+    pub(crate) reads: Vec<Read>,
+    pub(crate) events: Vec<Event>,
+    /// Types and how often they came.
+    pub(crate) kinds: BTreeMap<String, u64>,
+    pub(crate) comments: u64,
+    /// From the first comment to the last one.
+    pub(crate) comments_from: Option<Duration>,
+    pub(crate) comments_to: Duration,
+    /// Values of `retry:` that differ from the one before.
+    pub(crate) retries: Vec<u64>,
+    pub(crate) bad_retry: Option<String>,
+    pub(crate) ids_with_nul: u64,
+    pub(crate) ids_unsendable: u64,
+    pub(crate) bom_at_start: bool,
+    pub(crate) later_boms: u64,
+    pub(crate) lf: u64,
+    pub(crate) crlf: u64,
+    pub(crate) cr: u64,
+    /// The place of the first byte that isn't UTF-8.
+    pub(crate) not_utf8: Option<u64>,
+    /// Names of fields that don't exist, and how often they came.
+    pub(crate) unknown_fields: BTreeMap<String, u64>,
+    /// The beginning of the first line with such a name.
+    pub(crate) unknown_line: Option<String>,
+    /// The text of the first event that reports an error.
+    pub(crate) error_event: Option<String>,
+    /// Lines that look like data and are none: how many, and the beginning of the first.
+    pub(crate) stray_lines: u64,
+    pub(crate) stray_line: Option<String>,
+    pub(crate) longest_line: u64,
+    /// Events that were too large to be looked at.
+    pub(crate) oversize: u64,
+    /// Whether the last block lacks its end.
+    pub(crate) half_event: bool,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Read {
+    pub(crate) at: Duration,
+    pub(crate) events: usize,
+    /// Whether it ended within an event.
+    pub(crate) within_event: bool,
+}
+
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Event {
+    pub(crate) at: Duration,
+    pub(crate) id: Option<String>,
+    /// Of the data, in bytes.
+    pub(crate) size: usize,
+    pub(crate) form: Form,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Form {
+    Json,
+    /// It begins as JSON does, and isn't.
+    AlmostJson,
+    #[default]
+    Text,
+}
+
+/// With gzip the first event isn't late before this.
+const LATE: Duration = Duration::from_secs(2);
+
+impl Answer {
+    /// From the request to the first event, or to the end of the wait for one. What compresses may
+    /// hold back the headers too.
+    pub(crate) fn event_after(&self) -> Duration {
+        self.after + self.first_event.unwrap_or(self.waited)
+    }
+
+    /// Whether the first event is so late with gzip that the compressor may hold it back.
+    pub(crate) fn is_late(&self, plain: Duration) -> bool {
+        let late = self.event_after();
+        (self.silent || self.coding.is_some()) && late > LATE && late > plain.saturating_mul(3)
+    }
+
+    /// What it is instead of a stream.
+    pub(crate) fn refusal(&self) -> Option<String> {
+        if let Some(error) = &self.error {
+            Some(error.clone())
+        } else if self.status != 200 {
+            Some(format!("status {}", self.status))
+        } else if !is_event_stream(self.content_type.as_deref()) {
+            Some(format!(
+                "content type {:?}",
+                self.content_type.as_deref().unwrap_or("")
+            ))
+        } else {
+            None
+        }
+    }
+}
+
+impl Stream {
+    /// The ids in their order.
+    pub(crate) fn ids(&self) -> Vec<&str> {
+        self.events
+            .iter()
+            .filter_map(|it| it.id.as_deref())
+            .collect()
+    }
+
+    /// The time without a byte before the end of the observation, or of the stream.
+    pub(crate) fn last_silence(&self) -> Duration {
+        let last = self.reads.last().map(|read| read.at);
+        self.watched.saturating_sub(last.unwrap_or_default())
+    }
+
+    /// The longest time without a byte, the one at the end included.
+    pub(crate) fn longest_silence(&self) -> Duration {
+        let mut last = Duration::ZERO;
+        let mut longest = Duration::ZERO;
+        let reads = self.reads.iter().map(|read| read.at);
+        for at in reads.chain([self.watched]) {
+            longest = longest.max(at.saturating_sub(last));
+            last = at;
+        }
+        longest
+    }
+
+    /// The mean time from comment to comment, if they came apart from each other.
+    pub(crate) fn comment_interval(&self) -> Option<Duration> {
+        let spread = self.comments_to.saturating_sub(self.comments_from?);
+        let steps = u32::try_from(self.comments.saturating_sub(1)).ok()?;
+        (spread >= Duration::from_secs(1)).then(|| spread / steps.max(1))
+    }
+
+    pub(crate) fn first_event(&self) -> Option<Duration> {
+        self.events.first().map(|event| event.at)
+    }
+}

@@ -1,0 +1,212 @@
+//! The connections after the first one.
+
+use std::collections::HashSet;
+use std::time::{Duration, Instant};
+
+use everstream::Fault;
+
+use super::{PATIENCE, Prober, Question, response};
+use crate::anatomy::Anatomy;
+use crate::observed::{Answer, End, Observed, Repeat, Response, Resume, Stream};
+use crate::options::Progress;
+use crate::text::chain;
+
+/// How long a client waits before it connects again, unless the server says so.
+const DELAY: Duration = Duration::from_secs(1);
+
+/// A server that wants to be left alone for longer is asked earlier.
+const MAX_DELAY: Duration = Duration::from_secs(3);
+
+/// How long an event is waited for that says that an id isn't known.
+const ERROR_EVENT: Duration = Duration::from_secs(1);
+
+/// No server gives this one.
+const UNKNOWN_ID: &str = "everstream-check-0b6f1d";
+
+/// A further connection.
+#[derive(Clone, Copy)]
+struct Again<'a> {
+    coding: &'static str,
+    id: Option<&'a str>,
+    /// How long the stream is watched.
+    limit: Duration,
+    /// How long its headers may take.
+    headers: Duration,
+    /// The wait before, as a client waits.
+    delay: Duration,
+    /// What for.
+    what: &'static str,
+}
+
+/// What it got instead of a stream, if a later try may get one: servers need a moment to notice
+/// that a connection was closed. A 204 ends clients for good.
+fn second_try(answer: &Answer) -> Option<String> {
+    answer
+        .refusal()
+        .filter(|_| !answer.silent && answer.status != 204)
+}
+
+impl Prober<'_> {
+    pub(super) async fn ask_again(
+        &self,
+        response: &Response,
+        stream: &Stream,
+        observed: &mut Observed,
+    ) {
+        if !response.repeatable || self.is_stopped() {
+            return;
+        }
+        let plain = stream.first_event().map(|event| response.after + event);
+        let limit = plain.unwrap_or_default().saturating_mul(2);
+        let limit = limit.max(PATIENCE).min(self.options.duration);
+        let mut delay = match stream.retries.last() {
+            Some(retry) => Duration::from_millis(*retry).min(MAX_DELAY),
+            None => DELAY,
+        };
+        let gzip = Again {
+            coding: "gzip",
+            id: None,
+            limit,
+            headers: PATIENCE.max(response.after.saturating_mul(2)),
+            delay,
+            what: "with gzip",
+        };
+        let event = |it: &Anatomy| !it.events().is_empty();
+        observed.second = self.again(gzip, observed, event).await;
+        if let Some(first) = observed.second.as_ref().and_then(second_try) {
+            delay = delay.saturating_mul(2).min(MAX_DELAY);
+            let again = Again {
+                delay,
+                what: "a second time, as the server refused",
+                ..gzip
+            };
+            observed.second = self.again(again, observed, event).await;
+            if let Some(second) = &mut observed.second {
+                (second.first_try, second.delay) = (Some(first), delay);
+            }
+        }
+        let gzip = Again {
+            delay,
+            what: "with gzip, to compare once more",
+            ..gzip
+        };
+        let plainly = Again {
+            coding: "identity",
+            what: "without gzip, to compare once more",
+            ..gzip
+        };
+        let late = |plain| observed.second.as_ref().is_some_and(|it| it.is_late(plain));
+        if plain.is_some_and(late) {
+            observed.repeat = self.repeat(plainly, gzip, observed).await;
+        }
+
+        let ids = stream.ids();
+        let distinct: HashSet<&str> = ids.iter().copied().collect();
+        if distinct.len() == ids.len() && stream.ids_unsendable == 0 && !ids.is_empty() {
+            let after = (ids.len() - 1) / 2;
+            let next = ids.get(after + 1).copied();
+            // Enough to see whether what is known comes again.
+            let all = stream.events.len() + 5;
+            let limit = PATIENCE.min(self.options.duration);
+            let from = Again {
+                id: Some(ids[after]),
+                what: "after an event",
+                limit,
+                ..plainly
+            };
+            let answer = self
+                .again(from, observed, |it| {
+                    let first = it.events().iter().find_map(|event| event.id.as_deref());
+                    first.is_some_and(|first| next.is_none_or(|next| next == first))
+                        || it.events().len() >= all
+                })
+                .await;
+            observed.resume = answer.map(|answer| Resume { after, answer });
+        }
+        if !ids.is_empty() {
+            let unknown = Again {
+                id: Some(UNKNOWN_ID),
+                what: "after an unknown event",
+                // It may say by an event that it doesn't know the id.
+                limit: limit.min(ERROR_EVENT),
+                ..plainly
+            };
+            // Whether an error ends the stream is worth a wait.
+            let enough = |it: &Anatomy| event(it) && !it.reports_error();
+            observed.unknown_id = self.again(unknown, observed, enough).await;
+        }
+    }
+
+    /// The same two requests once more.
+    async fn repeat(
+        &self,
+        plain: Again<'_>,
+        gzip: Again<'_>,
+        observed: &mut Observed,
+    ) -> Option<Repeat> {
+        let event = |it: &Anatomy| !it.events().is_empty();
+        let plain = self.again(plain, observed, event).await?;
+        let gzip = self.again(gzip, observed, event).await?;
+        Some(Repeat { plain, gzip })
+    }
+
+    /// A further connection; none, if the user has enough.
+    async fn again(
+        &self,
+        again: Again<'_>,
+        observed: &mut Observed,
+        enough: impl Fn(&Anatomy) -> bool,
+    ) -> Option<Answer> {
+        let mut stop = self.stop.clone();
+        if !self.is_stopped() {
+            self.options.progress(&Progress::AskingAgain(again.what));
+        }
+        tokio::select! {
+            biased;
+            _ = stop.wait_for(Option::is_some) => return None,
+            () = tokio::time::sleep(again.delay) => {}
+        }
+        observed.requests += 1;
+        let question = Question {
+            coding: again.coding,
+            id: again.id,
+            limit: again.headers.min(self.response_limit()),
+            origin: observed.origin_refused.is_none(),
+        };
+        let began = Instant::now();
+        let mut probe = match self.ask(question, &mut Vec::new()).await {
+            Ok(probe) => probe,
+            Err(fault) => {
+                let answer = Answer {
+                    error: Some(chain(&fault)),
+                    silent: matches!(fault, Fault::ReadTimeout(_)),
+                    after: began.elapsed(),
+                    ..Answer::default()
+                };
+                return (!self.is_stopped()).then_some(answer);
+            }
+        };
+        let answered = Instant::now();
+        let about = response(&probe, Duration::ZERO);
+        let mut answer = Answer {
+            after: answered - began,
+            status: about.status,
+            content_type: about.header("content-type").map(str::to_owned),
+            coding: about.header("content-encoding").map(str::to_owned),
+            ..Answer::default()
+        };
+        if about.is_stream() {
+            let connection = &mut probe.connection;
+            let limit = again.limit;
+            let stream = self.watch(connection, answered, limit, false, enough).await;
+            answer.first_event = stream.first_event();
+            answer.waited = stream.watched;
+            answer.ended = stream.end != End::Open;
+            answer.retries = stream.retries;
+            answer.error_event = stream.error_event;
+            answer.ids = stream.events.into_iter().map(|event| event.id).collect();
+        }
+        // What was stopped half-way says nothing.
+        (!self.is_stopped()).then_some(answer)
+    }
+}
