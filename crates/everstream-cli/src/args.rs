@@ -9,6 +9,7 @@ use crate::check::CheckArgs;
 use crate::completions::CompletionsArgs;
 use crate::cursor::CursorArgs;
 use crate::exec::ExecArgs;
+use crate::exit;
 use crate::jq;
 use crate::man::ManArgs;
 use crate::output::OutputArgs;
