@@ -18,6 +18,7 @@
 //! - `reconnect`: when it retries and when it gives up
 //! - `record`: `everstream record`
 //! - `relay`: `everstream relay`
+//! - `relay_faults`: `everstream relay` with the engines themselves, and every fault
 //! - `replay`: `everstream replay`
 //! - `request`: request options: headers, body, credentials, proxies, Unix sockets
 //! - `saved`: bodies that were saved: `everstream -`, `everstream FILE`
@@ -66,6 +67,13 @@ mod reconnect;
 mod record;
 #[cfg(target_os = "linux")]
 mod relay;
+#[cfg(all(
+    target_os = "linux",
+    feature = "relay-postgres",
+    feature = "relay-redis",
+    feature = "relay-nats"
+))]
+mod relay_faults;
 mod replay;
 mod request;
 mod saved;
