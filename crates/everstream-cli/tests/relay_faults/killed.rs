@@ -121,9 +121,9 @@ pub(super) fn two_writers_at_full_speed(engine: &mut Engine, random: &mut Random
         relay(&server, engine, &eager),
     ];
     let load = Load::start(&feed, random);
-    wait_for("5 conflicts", || {
+    wait_for("20 conflicts", || {
         let conflicts = messages(&relays[0], STANDBY) + messages(&relays[1], STANDBY);
-        (conflicts >= 5).then_some(())
+        (conflicts >= 20).then_some(())
     });
     drop(load);
     assert_stored(engine, &pushed(1..=feed.len()));
