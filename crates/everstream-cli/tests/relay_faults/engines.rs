@@ -34,6 +34,14 @@ impl Engine {
         Engine::Nats(Nats::start())
     }
 
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Engine::Postgres(_) => "PostgreSQL",
+            Engine::Redis(_) => "Redis",
+            Engine::Nats(_) => "NATS",
+        }
+    }
+
     /// The URL of the log.
     pub(super) fn url(&self) -> String {
         match self {

@@ -14,13 +14,13 @@ use super::{
 use crate::common::{Running, wait_for};
 
 /// Pushes bursts of events until it is stopped.
-struct Load {
+pub(super) struct Load {
     stopping: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Load {
-    fn start(feed: &Feed, random: &mut Random) -> Load {
+    pub(super) fn start(feed: &Feed, random: &mut Random) -> Load {
         let stopping = Arc::new(AtomicBool::new(false));
         let (stop, feed) = (stopping.clone(), feed.clone());
         let mut random = Random(random.below(usize::MAX) as u64);

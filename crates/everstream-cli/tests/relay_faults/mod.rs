@@ -4,12 +4,14 @@
 //! - `engines`: the engines, and what their logs hold
 //! - `killed`: relays and engines that are killed or stopped
 //! - `feeds`: what feeds do, and what engines can't store
+//! - `soak`: more kills, for `cargo xtask soak --relay`
 //!
 //! A failure prints its seed; `EVERSTREAM_SEED=n` uses it again. Times remain those of the machine.
 
 mod engines;
 mod feeds;
 mod killed;
+mod soak;
 
 use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
@@ -30,6 +32,12 @@ macro_rules! on_engine {
                     super::run(super::Engine::$engine, super::$module::$fault);
                 }
             )*
+
+            #[test]
+            #[ignore = "minutes: cargo xtask soak --relay"]
+            fn soak() {
+                super::run(super::Engine::$engine, super::soak::kills);
+            }
         }
     };
 }
