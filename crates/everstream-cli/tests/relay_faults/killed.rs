@@ -111,11 +111,11 @@ pub(super) fn a_relay_that_was_stopped_loses(engine: &mut Engine, random: &mut R
 }
 
 /// Without a takeover time both write whenever an event is missing. They read no ids when they open the log,
-/// because it would have moved meanwhile.
+/// because it would have moved meanwhile. The rest of a batch lingers, so that the other one finds it missing.
 pub(super) fn two_writers_at_full_speed(engine: &mut Engine, random: &mut Random) {
     let feed = Feed::new();
     let server = serve(&feed);
-    let eager = ["--takeover", "0s", "--linger", "0s", "--recent", "0"];
+    let eager = ["--takeover", "0s", "--linger", "20ms", "--recent", "0"];
     let relays = [
         relay(&server, engine, &eager),
         relay(&server, engine, &eager),
