@@ -119,7 +119,7 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "soak",
-        about: "Thousands of streams through every kind of break; memory and descriptors too",
+        about: "Thousands of streams through every kind of break; memory and descriptors too; --relay",
         run: soak::run,
     },
 ];

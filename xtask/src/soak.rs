@@ -2,10 +2,13 @@
 
 use std::process::Command;
 
-use crate::sh;
+use crate::{apt, sh};
 
-/// The arguments are those of `everstream-soak`, which checks and lists them.
+/// The arguments are those of `everstream-soak`, which checks and lists them, or `--relay`.
 pub(crate) fn run(args: &[String]) -> sh::Outcome {
+    if args == ["--relay"] {
+        return relay_kills();
+    }
     let package = ["build", "--release", "--package", "everstream-soak"];
     sh::run(&mut sh::cargo(package))?;
     let mut soak = Command::new(sh::target()?.join("release").join("everstream-soak"));
@@ -14,4 +17,23 @@ pub(crate) fn run(args: &[String]) -> sh::Outcome {
         soak.arg("--svg").arg(sh::target()?.join("soak.svg"));
     }
     sh::run(&mut soak)
+}
+
+/// The relay with each engine: both are killed again and again, under load.
+fn relay_kills() -> sh::Outcome {
+    apt::engines(&sh::target()?.join("apt.log"))?;
+    sh::run(&mut sh::cargo([
+        "test",
+        "--package",
+        "everstream-cli",
+        "--features",
+        "relay-postgres,relay-redis,relay-nats",
+        "--test",
+        "all",
+        "soak",
+        "--",
+        "--ignored",
+        "--nocapture",
+        "--test-threads=1",
+    ]))
 }

@@ -20,6 +20,7 @@
 //! - `reconnect`: when it retries and when it gives up
 //! - `record`: `everstream record`
 //! - `relay`: `everstream relay`
+//! - `relay_faults`: `everstream relay` with the engines themselves, and every fault
 //! - `replay`: `everstream replay`
 //! - `credentials`: tokens and headers that each attempt asks for again
 //! - `request`: request options: headers, body, credentials, proxies, Unix sockets
@@ -78,6 +79,13 @@ mod reconnect;
 mod record;
 #[cfg(target_os = "linux")]
 mod relay;
+#[cfg(all(
+    target_os = "linux",
+    feature = "relay-postgres",
+    feature = "relay-redis",
+    feature = "relay-nats"
+))]
+mod relay_faults;
 mod replay;
 mod request;
 mod saved;
