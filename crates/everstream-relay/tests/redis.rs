@@ -202,6 +202,20 @@ async fn missing_rights_store_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_does_not_exist_and_a_server_without_tls_are_final() {
+    let port = everstream_engines::free_port().to_string();
+    let _redis = Redis::start_with(&["--port", &port]);
+    let of = |url: &str| RedisSink::from_url(url).unwrap();
+    of(&format!("redis://127.0.0.1:{port}/3?key=news"))
+        .open(0)
+        .await
+        .unwrap();
+    let why = unusable(of(&format!("redis://127.0.0.1:{port}/99?key=news"))).await;
+    assert!(why.contains("out of range"), "{why}");
+    unusable(of(&format!("rediss://127.0.0.1:{port}/0?key=news"))).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_limit_of_the_server_rejects_the_largest_record() {
     let redis = Redis::start_with(&["--proto-max-bulk-len", "1mb"]);
     let feeds = Feeds::of(&redis);
