@@ -325,7 +325,7 @@ async fn a_server_that_is_not_there_is_unavailable() {
 }
 
 /// A private CA, a certificate for `localhost`, and a folder for the CA's.
-fn certificates() -> (String, String, String) {
+pub(crate) fn certificates() -> (String, String, String) {
     let mut ca = CertificateParams::new([]).unwrap();
     ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let ca = CertifiedIssuer::self_signed(ca, KeyPair::generate().unwrap()).unwrap();
