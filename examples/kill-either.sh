@@ -75,8 +75,8 @@ active() {
 has_active() { active >/dev/null; }
 
 kill_now() {
-    kill -9 "${pids[$1]}"
-    wait "${pids[$1]}" 2>/dev/null || true
+    # Without bash's message about it.
+    { kill -9 "${pids[$1]}"; wait "${pids[$1]}" || true; } 2>/dev/null
     unset "pids[$1]"
 }
 
@@ -97,6 +97,7 @@ for round in 1 2 3; do
     echo "$(stored) of $events stored: kill -9 of the active relay, $victim"
     kill_now "$victim"
     rm "$folder/relay-$victim.json"
+    until_true "the standby takes over" has_active
     start_relay "$victim"
 done
 until_true "the last takeover" has_stored $((events * 4 / 5))

@@ -24,7 +24,7 @@ pub(crate) async fn run(once: &Once) -> Outcome<Cost> {
     }
 }
 
-async fn relay(once: &Once, sink: impl Sink) -> Outcome<Cost> {
+async fn relay(once: &Once, sink: impl Sink + 'static) -> Outcome<Cost> {
     let shared = Arc::new(Shared::default());
     let sink = Measured {
         sink,

@@ -158,7 +158,7 @@ pub(crate) enum Command {
     ///
     /// The position to resume from is stored with the events. A second process with the same arguments
     /// is the standby. Which engines there are depends on how the command was built.
-    #[command(after_help = exit::HELP, args_override_self = true)]
+    #[command(after_help = usage::MORE, args_override_self = true)]
     Relay(Box<RelayArgs>),
     /// Serve lines of standard input as an event stream, to any number of clients.
     ///

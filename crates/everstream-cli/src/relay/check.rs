@@ -39,11 +39,7 @@ pub(super) async fn check(args: &RelayArgs, http: Http, mut sink: AnySink) -> Ex
             Exit::Done
         }
         Err(error) => {
-            let asked = explain::Asked {
-                request: &args.request,
-                reconnect: &args.reconnect,
-                connections: 0,
-            };
+            let asked = explain::Asked::new(&args.request, &args.reconnect);
             explain::gave_up(&error, &asked);
             Exit::from(&error)
         }

@@ -200,9 +200,9 @@ fn tell(args: &RelayArgs, result: &Result<End, Error>, connections: u64) -> Exit
             resumed_after,
         } => {
             let asked = explain::Asked {
-                request: &args.request,
-                reconnect: &args.reconnect,
                 connections,
+                last_event_id: resumed_after.as_deref(),
+                ..explain::Asked::new(&args.request, &args.reconnect)
             };
             explain::gave_up(error, &asked);
             let forgotten = [400, 404, 409, 410, 412, 416, 422];
