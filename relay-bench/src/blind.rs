@@ -78,6 +78,8 @@ async fn redis(once: &Once, in_flight: usize) -> Outcome<Cost> {
         let mut connection = connection.clone();
         async move {
             let mut pipeline = redis::pipe();
+            // One transaction: with `appendfsync always` it is written to disk once.
+            pipeline.atomic();
             for number in batch {
                 pipeline
                     .cmd("XADD")
