@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::{chart, python, sh, targets};
+use crate::{apt, chart, python, sh, targets};
 
 const USAGE: &str = "\
 usage: cargo xtask bench SUITE [ARGUMENT...]
@@ -12,6 +12,8 @@ usage: cargo xtask bench SUITE [ARGUMENT...]
   decode [--quick]  decoders on chunks in memory; --quick takes less than a minute
   client            CPU, instructions and latency of clients over loopback
   idle              thousands of idle streams
+  relay [--events N] [--rounds N]
+                    the relay into PostgreSQL, Redis and NATS, next to programs that write blindly
   python [--events N] [--rounds N]
                     the Python clients
   targets [FOLDER]  whether the pages of `client` and `idle` reach every target; the folder of the pages is
@@ -25,6 +27,7 @@ pub(crate) fn run(args: &[String]) -> sh::Outcome {
     let (suite, rest) = args.split_first().ok_or_else(usage)?;
     match suite.as_str() {
         "python" => measure_python(rest),
+        "relay" => measure_relay(rest),
         "decode" | "client" | "idle" => measure(suite, rest),
         "targets" => check_targets(rest),
         "check" => check(rest),
@@ -60,6 +63,20 @@ fn measure(suite: &str, args: &[String]) -> sh::Outcome {
     let mut command = Command::new(program);
     command.arg(suite);
     if !elsewhere {
+        command.arg("--out").arg(pages());
+    }
+    sh::run(command.args(args))
+}
+
+/// Of this workspace: nothing is compared with it that others don't build.
+fn measure_relay(args: &[String]) -> sh::Outcome {
+    apt::engines(&sh::target()?.join("apt.log"))?;
+    let package = ["--package", "everstream-relay-bench"];
+    sh::run(sh::cargo(["build", "--profile", "dist", "--locked"]).args(package))?;
+    let program = sh::target()?.join("dist").join("everstream-relay-bench");
+    let mut command = Command::new(program);
+    command.arg("all");
+    if !args.iter().any(|arg| arg.starts_with("--out")) {
         command.arg("--out").arg(pages());
     }
     sh::run(command.args(args))

@@ -74,7 +74,7 @@ pub(crate) fn hack() -> sh::Outcome<Command> {
 }
 
 /// A subcommand of cargo for each published crate.
-pub(crate) fn published(subcommand: &str) -> sh::Outcome<Command> {
+fn published(subcommand: &str) -> sh::Outcome<Command> {
     let mut command = hack()?;
     command.args([subcommand, "--workspace", "--ignore-private", "--locked"]);
     Ok(command)

@@ -99,7 +99,7 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "bench",
-        about: "Ours against others, into docs/bench: decode [--quick], client, idle, python; targets, check",
+        about: "Ours against others, into docs/bench: decode [--quick], client, idle, relay, python; targets, check",
         run: bench::run,
     },
     Command {

@@ -8,6 +8,12 @@ use std::process::Command;
 use crate::published::{self, NEWER_RUST, RUST_VERSION as VERSION};
 use crate::{hack, sh};
 
+/// One of its features has a crate that needs a newer Rust.
+const COMMAND: &str = "everstream-cli";
+const COMMAND_NEWER_RUST: &str = "relay-nats";
+/// All others.
+const COMMAND_FEATURES: &str = "relay-postgres,relay-redis";
+
 pub(crate) fn run(args: &[String]) -> sh::Outcome {
     sh::no_arguments("msrv", args)?;
     // Finds a crate that states another version.
@@ -16,12 +22,9 @@ pub(crate) fn run(args: &[String]) -> sh::Outcome {
     // Not `cargo hack --rust-version`: it needs a toolchain that rustup knows as `1.85`, and rustup
     // links no other one under such a name.
     let oldest = toolchain(&folder)?;
-    for features in ["--all-features", "--no-default-features"] {
-        let mut check = hack::published("check")?;
-        for newer in NEWER_RUST {
-            check.args(["--exclude", newer]);
-        }
-        check.arg(features).envs(oldest.clone());
+    for arguments in oldest_checks() {
+        let mut check = hack::hack()?;
+        check.args(arguments).envs(oldest.clone());
         sh::run(check.env("CARGO_TARGET_DIR", folder.join("build")))?;
     }
     for newer in crates.iter().filter(|it| it.rust_version != VERSION) {
@@ -30,13 +33,35 @@ pub(crate) fn run(args: &[String]) -> sh::Outcome {
             println!("{name} NOT CHECKED: rustup toolchain install {version}");
             continue;
         };
-        let mut check = hack::hack()?;
-        check.args(["check", "--package", name, "--locked"]);
-        check.envs(toolchain);
-        sh::run(check.env("CARGO_TARGET_DIR", folder.join("build")))?;
+        let command = ["--package", COMMAND, "--features", COMMAND_NEWER_RUST];
+        for what in [&["--package", name][..], &command] {
+            let mut check = hack::hack()?;
+            check.args(["check", "--locked"]).args(what);
+            check.envs(toolchain.clone());
+            sh::run(check.env("CARGO_TARGET_DIR", folder.join("build")))?;
+        }
     }
     println!("msrv: ok");
     Ok(())
+}
+
+/// What cargo-hack checks with the oldest one: all features and none, except for those that need a newer
+/// one.
+fn oldest_checks() -> Vec<Vec<&'static str>> {
+    let check = ["check", "--locked"];
+    let all = ["--workspace", "--ignore-private"];
+    let without = NEWER_RUST.iter().flat_map(|it| ["--exclude", *it]);
+    let workspace = |rest: &[&'static str]| {
+        let arguments = check.into_iter().chain(all).chain(without.clone());
+        arguments.chain(rest.iter().copied()).collect::<Vec<_>>()
+    };
+    // cargo-hack excludes single features only from checks of each.
+    let command = ["--package", COMMAND, "--features", COMMAND_FEATURES];
+    vec![
+        workspace(&["--all-features", "--exclude", COMMAND]),
+        workspace(&["--no-default-features"]),
+        check.into_iter().chain(command).collect(),
+    ]
 }
 
 /// The variables by which cargo-hack finds a toolchain that rustup has.
@@ -113,4 +138,27 @@ fn download(suffix: &str, debs: &Path, log: &Path) -> sh::Outcome {
         apt.arg(format!("{package}={VERSION}.*"));
     }
     sh::logged(&mut apt, log)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+
+    #[test]
+    fn every_feature_of_the_command_is_checked_with_the_oldest_rust_or_needs_a_newer_one() {
+        let metadata = ["metadata", "--no-deps", "--locked", "--format-version", "1"];
+        let metadata = sh::capture(&mut sh::cargo(metadata)).unwrap();
+        let metadata: Value = serde_json::from_str(&metadata).unwrap();
+        let packages = metadata["packages"].as_array().unwrap();
+        let command = packages.iter().find(|it| it["name"] == COMMAND).unwrap();
+        let features = command["features"].as_object().unwrap().keys();
+        let mut features: Vec<&str> = features.map(String::as_str).collect();
+        features.sort_unstable();
+        let mut known: Vec<&str> = COMMAND_FEATURES.split(',').collect();
+        known.push(COMMAND_NEWER_RUST);
+        known.sort_unstable();
+        assert_eq!(features, known);
+    }
 }

@@ -217,6 +217,7 @@ impl Command {
             }
             Command::Record(args) => (&mut args.request, Some(&mut args.reconnect)),
             Command::Relay(args) => (&mut args.request, Some(&mut args.reconnect)),
+            #[cfg(feature = "top")]
             Command::Top(args) => (&mut args.request, Some(&mut args.reconnect)),
             Command::Check(args) => (&mut args.request, None),
             _ => return Ok(()),

@@ -2,9 +2,11 @@
 
 use std::error::Error as _;
 use std::fmt;
+use std::io;
 
 use async_nats::jetstream::context::{PublishError, PublishErrorKind};
 use async_nats::jetstream::{self, ErrorCode};
+use async_nats::{ConnectError, ConnectErrorKind};
 use everstream_relay::SinkError;
 
 /// What the server said that makes it certain that a message wasn't stored.
@@ -45,6 +47,24 @@ pub(crate) enum Problem {
 }
 
 impl Problem {
+    /// Of a connection that wasn't made: credentials and TLS stay wrong, the network doesn't.
+    pub(crate) fn of_connecting(error: &ConnectError) -> Problem {
+        let text = explain(error);
+        // A certificate that isn't trusted, or a server without TLS.
+        let is_tls = error
+            .source()
+            .and_then(|it| it.downcast_ref::<io::Error>()?.get_ref())
+            .is_some_and(|it| it.is::<rustls::Error>());
+        match error.kind() {
+            ConnectErrorKind::ServerParse
+            | ConnectErrorKind::Authentication
+            | ConnectErrorKind::AuthorizationViolation
+            | ConnectErrorKind::Tls => Problem::Setup(text),
+            _ if is_tls => Problem::Setup(text),
+            _ => Problem::Passing(text),
+        }
+    }
+
     /// Of what the server refused: a missing leader or resources come and go, a configuration doesn't.
     pub(crate) fn of(error: &jetstream::Error) -> Problem {
         let text = error.to_string();

@@ -7,7 +7,7 @@ use async_nats::jetstream::ErrorCode;
 use async_nats::jetstream::context::{Context, ContextBuilder, GetStreamErrorKind};
 use async_nats::jetstream::message::PublishMessage;
 use async_nats::jetstream::stream::{Config, LastRawMessageErrorKind, RetentionPolicy, Stream};
-use async_nats::{Client, ConnectErrorKind, ConnectOptions, Event};
+use async_nats::{Client, ConnectOptions, Event};
 use bytes::Bytes;
 use everstream_relay::{AppendError, Record, Tail};
 use futures_util::future::{Either, join_all, select};
@@ -92,15 +92,7 @@ impl Session {
         let client = options
             .connect(&settings.servers[..])
             .await
-            .map_err(|error| {
-                let text = explain(&error);
-                match error.kind() {
-                    ConnectErrorKind::ServerParse
-                    | ConnectErrorKind::Authentication
-                    | ConnectErrorKind::AuthorizationViolation => Problem::Setup(text),
-                    _ => Problem::Passing(text),
-                }
-            })?;
+            .map_err(|error| Problem::of_connecting(&error))?;
         let context = ContextBuilder::new()
             .timeout(settings.timeout)
             // The acknowledgements of an append that was dropped; they tell nothing any more.
@@ -123,22 +115,35 @@ impl Session {
 
     /// Finds the stream, or creates it.
     pub(crate) async fn prepare(&mut self) -> Result<(), Problem> {
-        if self.target.is_some() {
+        if self.find().await? {
             return Ok(());
         }
-        let name = &self.settings.stream;
-        let found = match self.context.get_stream(name).await {
-            Ok(found) => found,
+        let created = self.create().await?;
+        self.adopt(&created).await
+    }
+
+    /// Whether the stream exists.
+    async fn find(&mut self) -> Result<bool, Problem> {
+        if self.target.is_some() {
+            return Ok(true);
+        }
+        match self.context.get_stream(&self.settings.stream).await {
+            Ok(found) => self.adopt(&found).await.map(|()| true),
             Err(error) => match error.kind() {
                 GetStreamErrorKind::JetStream(error)
                     if error.error_code() == ErrorCode::STREAM_NOT_FOUND =>
                 {
-                    self.create().await?
+                    Ok(false)
                 }
-                GetStreamErrorKind::JetStream(error) => return Err(Problem::of(&error)),
-                _ => return Err(Problem::Passing(explain(&error))),
+                GetStreamErrorKind::JetStream(error) => Err(Problem::of(&error)),
+                _ => Err(Problem::Passing(explain(&error))),
             },
-        };
+        }
+    }
+
+    /// Takes this one as the target, if a feed can be stored in it.
+    async fn adopt(&mut self, found: &Stream) -> Result<(), Problem> {
+        let name = &self.settings.stream;
         let config = &found.cached_info().config;
         let unfit = match () {
             () if config.retention != RetentionPolicy::Limits => "removes messages that were read",
@@ -201,10 +206,12 @@ impl Session {
         self.target.as_ref().ok_or_else(none)
     }
 
-    /// Where the stream ends. If its last message was removed, the position is known, but not the id.
+    /// Where the stream ends; one that is absent is empty. If its last message was removed, the position is known, but not the id.
     pub(crate) async fn tail(&mut self) -> Result<Tail, Problem> {
-        self.prepare().await?;
-        Ok(self.end().await?.0)
+        match self.find().await? {
+            true => Ok(self.end().await?.0),
+            false => Ok(Tail::default()),
+        }
     }
 
     /// The same, and whether the last message is there.

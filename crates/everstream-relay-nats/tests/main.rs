@@ -302,6 +302,21 @@ async fn users_and_tokens_are_checked() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_server_without_tls_is_final_if_tls_is_demanded() {
+    let nats = Nats::start();
+    let url = nats.url().replace("nats://", "tls://");
+    unusable(sink(&url, "NEWS")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_tail_of_a_stream_that_is_absent_is_empty_and_creates_nothing() {
+    let nats = Nats::start();
+    let feeds = Feeds::of(&nats);
+    assert_eq!(feeds.sink("absent").tail().await.unwrap(), Tail::default());
+    assert!(feeds.context().await.get_stream("absent").await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_is_not_there_is_unavailable() {
     let mut nats = Nats::start();
     let feeds = Feeds::of(&nats);

@@ -23,7 +23,7 @@ pub trait Sink: Send {
     /// `recent` records.
     fn open(&mut self, recent: usize) -> impl Future<Output = Result<Held, SinkError>> + Send;
 
-    /// Where the log ends. Only reads.
+    /// Where the log ends. Only reads: a log that nobody has created yet is empty, and stays absent.
     fn tail(&mut self) -> impl Future<Output = Result<Tail, SinkError>> + Send;
 
     /// Stores `batch` if the log still ends with `after`, and returns the new end. If only the first few

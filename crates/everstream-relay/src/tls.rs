@@ -3,6 +3,8 @@
 #[cfg(feature = "postgres")]
 use std::sync::Arc;
 
+use std::io;
+
 use rustls::crypto::CryptoProvider;
 
 /// The provider that the program installed for the whole process, or ring.
@@ -21,4 +23,9 @@ pub(crate) fn install_provider() {
         // An error says that another thread was faster.
         let _ = rustls::crypto::ring::default_provider().install_default();
     }
+}
+
+/// Whether TLS failed because of what the server is or sent, such as its certificate.
+pub(crate) fn is_refusal(error: &io::Error) -> bool {
+    error.get_ref().is_some_and(|it| it.is::<rustls::Error>())
 }

@@ -217,6 +217,58 @@ async fn logs_that_cannot_be_used_are_told_with_the_reason() {
     assert!(why.contains("\"absent\" does not exist"), "{why}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_tail_of_a_log_that_nobody_has_created_is_empty_and_creates_nothing() {
+    let postgres = Postgres::start();
+    let feeds = Feeds::of(&postgres);
+    assert_eq!(feeds.sink("new").tail().await.unwrap(), Tail::default());
+    let client = feeds.client().await;
+    let count = "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'";
+    let tables: i64 = client.query_one(count, &[]).await.unwrap().get(0);
+    assert_eq!(tables, 0);
+    // The cursors of other feeds change nothing.
+    feeds.sink("other").open(0).await.unwrap();
+    assert_eq!(feeds.sink("new").tail().await.unwrap(), Tail::default());
+    let taken = format!("{}&table=log-other&feed=new", postgres.url());
+    let failed = PostgresSink::from_url(&taken).unwrap().tail().await;
+    let failed = failed.unwrap_err().to_string();
+    assert!(failed.contains("is that of the feed \"other\""), "{failed}");
+    // A log that this writer has opened doesn't become empty by being removed.
+    let mut opened = feeds.sink("new");
+    opened.open(0).await.unwrap();
+    client
+        .batch_execute("DROP TABLE \"log-new\", everstream_cursors")
+        .await
+        .unwrap();
+    let failed = opened.tail().await.unwrap_err();
+    assert!(matches!(failed, SinkError::Unusable(_)), "{failed}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_password_that_is_missing_or_wrong_is_final() {
+    let postgres = Postgres::start_prepared(&[], |data| {
+        let rules = "local all all trust\nhost all all 127.0.0.1/32 scram-sha-256\n";
+        fs::write(data.join("pg_hba.conf"), rules).unwrap();
+    });
+    let client = Feeds::of(&postgres).client().await;
+    client
+        .batch_execute("CREATE ROLE relay LOGIN SUPERUSER PASSWORD 'secret'")
+        .await
+        .unwrap();
+    let url = format!(
+        "postgres://relay@127.0.0.1:{}/postgres?sslmode",
+        postgres.port()
+    );
+    let plain = sink_of(&format!("{url}=disable"));
+    plain.password("secret").open(0).await.unwrap();
+    let why = unusable(sink_of(&format!("{url}=disable"))).await;
+    assert!(why.contains("password missing"), "{why}");
+    let why = unusable(sink_of(&format!("{url}=disable")).password("wrong")).await;
+    assert!(why.contains("password authentication failed"), "{why}");
+    let why = unusable(sink_of(&format!("{url}=require")).password("secret")).await;
+    assert!(why.contains("does not support TLS"), "{why}");
+}
+
 fn sink_of(url: &str) -> PostgresSink {
     sink(url, "feed")
 }
@@ -273,7 +325,7 @@ async fn a_server_that_is_not_there_is_unavailable() {
 }
 
 /// A private CA, a certificate for `localhost`, and a folder for the CA's.
-fn certificates() -> (String, String, String) {
+pub(crate) fn certificates() -> (String, String, String) {
     let mut ca = CertificateParams::new([]).unwrap();
     ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let ca = CertifiedIssuer::self_signed(ca, KeyPair::generate().unwrap()).unwrap();
@@ -335,7 +387,7 @@ async fn connections_over_tls_verify_the_server() {
             "sslrootcert=/absent",
         ),
     ] {
-        let failed = sink(&url, "tls").open(0).await.unwrap_err().to_string();
+        let failed = unusable(sink(&url, "tls")).await;
         assert!(failed.contains(told), "{url}: {failed}");
     }
 }

@@ -1,5 +1,6 @@
 //! The sink of Redis.
 
+use std::fs;
 use std::time::Duration;
 
 use ::redis::{Connection, FromRedisValue};
@@ -199,6 +200,36 @@ async fn missing_rights_store_nothing() {
         let wrong = RedisSink::from_url(&url).unwrap().password("wrong");
         unusable(wrong).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_does_not_exist_and_a_certificate_that_is_not_trusted_are_final() {
+    let port = everstream_engines::free_port().to_string();
+    let plain = Redis::start_with(&["--port", &port]);
+    let of = |url: &str| RedisSink::from_url(url).unwrap();
+    of(&format!("redis://127.0.0.1:{port}/3?key=news"))
+        .open(0)
+        .await
+        .unwrap();
+    let why = unusable(of(&format!("redis://127.0.0.1:{port}/99?key=news"))).await;
+    assert!(why.contains("out of range"), "{why}");
+    let (_, certificate, key) = crate::postgres::certificates();
+    let (certificate_file, key_file) = (plain.folder().join("crt"), plain.folder().join("key"));
+    fs::write(&certificate_file, certificate).unwrap();
+    fs::write(&key_file, key).unwrap();
+    let port = everstream_engines::free_port().to_string();
+    let _encrypted = Redis::start_with(&[
+        "--tls-port",
+        &port,
+        "--tls-auth-clients",
+        "no",
+        "--tls-cert-file",
+        certificate_file.to_str().unwrap(),
+        "--tls-key-file",
+        key_file.to_str().unwrap(),
+    ]);
+    let why = unusable(of(&format!("rediss://localhost:{port}/0?key=news"))).await;
+    assert!(why.contains("certificate"), "{why}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -25,6 +25,7 @@ pages! {
     post_feeds "../guides/post_feeds.md"
     mcp "../guides/mcp.md"
     many_streams "../guides/many_streams.md"
+    outgrowing "../guides/outgrowing.md"
     proxies "../guides/proxies.md"
     custom_sources "../guides/custom_sources.md"
     testing "../guides/testing.md"

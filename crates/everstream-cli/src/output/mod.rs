@@ -22,7 +22,7 @@ use everstream::{Encoder, Event, Headers, Start};
 
 pub(crate) use file::Output;
 use file::is_stdout;
-pub(crate) use json::{harmless, is_json};
+pub(crate) use json::harmless;
 use pretty::Style;
 
 use crate::report::Problem;

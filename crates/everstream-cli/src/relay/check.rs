@@ -1,7 +1,7 @@
 //! `--check`: connects to both ends, and writes nothing.
 
 use everstream::Http;
-use everstream_relay::{Sink, SinkError};
+use everstream_relay::Sink;
 
 use super::RelayArgs;
 use super::sink::AnySink;
@@ -15,9 +15,6 @@ pub(super) async fn check(args: &RelayArgs, http: Http, mut sink: AnySink) -> Ex
         Ok(tail) => tail,
         Err(error) => {
             report::error(&report::chain(&error), None);
-            if matches!(error, SinkError::Unusable(_)) {
-                report::hint("a log that doesn't exist yet is created by a run without --check");
-            }
             return Exit::Failed;
         }
     };

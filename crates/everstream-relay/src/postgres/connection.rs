@@ -2,6 +2,7 @@
 
 use std::error::Error as _;
 use std::fmt;
+use std::io;
 
 use tokio::task::JoinHandle;
 use tokio_postgres::error::SqlState;
@@ -97,8 +98,8 @@ impl From<Problem> for SinkError {
 /// Whether waiting may help. Of the errors of the server, those are the exception.
 fn is_passing(error: &Error) -> bool {
     let Some(code) = error.code() else {
-        // No answer of the server: the connection. Or a column of another type.
-        return !error.source().is_some_and(|it| it.is::<WrongType>());
+        // No answer from the server: the connection, unless the client refuses.
+        return !is_about_setup(error);
     };
     let passing = [
         // Connections, rollbacks, resources, operators, and the system.
@@ -110,6 +111,25 @@ fn is_passing(error: &Error) -> bool {
             &SqlState::LOCK_NOT_AVAILABLE,
         ]
         .contains(&code)
+}
+
+/// Whether the client refuses: a missing password, authentication or TLS that the two ends don't agree
+/// on, a column of another type.
+fn is_about_setup(error: &Error) -> bool {
+    // Its kind shows only in its text.
+    let text = error.to_string();
+    let is_kind = |kind: &str| text.starts_with(kind);
+    let source = error.source();
+    source.is_some_and(|it| it.is::<WrongType>())
+        || is_kind("invalid configuration")
+        || is_kind("authentication error")
+        || is_kind("error performing TLS handshake") && !source.is_some_and(is_broken_connection)
+}
+
+/// An I/O error, other than those of rustls about what the server sent.
+fn is_broken_connection(error: &(dyn std::error::Error + 'static)) -> bool {
+    let error = error.downcast_ref::<io::Error>();
+    error.is_some_and(|it| !crate::tls::is_refusal(it))
 }
 
 /// Another writer was faster, in a database whose default isolation reports that as an error.

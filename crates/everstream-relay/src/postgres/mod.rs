@@ -49,6 +49,8 @@ pub struct PostgresSink {
     timeout: Duration,
     max_record_bytes: usize,
     session: Option<Session>,
+    /// Whether its tables are there.
+    is_opened: bool,
 }
 
 impl PostgresSink {
@@ -96,6 +98,7 @@ impl PostgresSink {
             timeout: TIMEOUT,
             max_record_bytes: MAX_RECORD_BYTES,
             session: None,
+            is_opened: false,
         })
     }
 
@@ -147,12 +150,17 @@ impl PostgresSink {
         tables.create(session.client()).await?;
         let tail = tables.checked_tail(session.client()).await?;
         let recent = tables.recent(session.client(), tail.pos, recent).await?;
+        self.is_opened = true;
         Ok(Held::new(tail, recent, Some(limit)))
     }
 
     async fn current_tail(&mut self) -> Result<Tail, Problem> {
-        let tables = self.tables.clone();
-        tables.tail(self.session().await?.client()).await
+        let (tables, is_opened) = (self.tables.clone(), self.is_opened);
+        let client = self.session().await?.client();
+        match is_opened {
+            true => tables.tail(client).await,
+            false => tables.tail_before_opening(client).await,
+        }
     }
 
     /// Whether the log ended with `after`. Sent once: never after it may have been executed.

@@ -120,8 +120,8 @@ impl Tables {
         Ok(())
     }
 
-    /// The tail, if the tables are those of this feed and agree.
-    pub(super) async fn checked_tail(&self, client: &Client) -> Result<Tail, Problem> {
+    /// Whether the tables are those of this feed, as far as the cursors say.
+    async fn check_owner(&self, client: &Client) -> Result<(), Problem> {
         let Tables {
             events,
             cursors,
@@ -141,6 +141,17 @@ impl Tables {
                 )));
             }
         }
+        Ok(())
+    }
+
+    /// The tail, if the tables are those of this feed and agree.
+    pub(super) async fn checked_tail(&self, client: &Client) -> Result<Tail, Problem> {
+        self.check_owner(client).await?;
+        let Tables {
+            events,
+            cursors,
+            feed,
+        } = self;
         let sql = format!(
             "SELECT pos, last_id, (SELECT max(pos) FROM {events}) FROM {cursors} WHERE feed = $1"
         );
@@ -161,6 +172,30 @@ impl Tables {
         let row = client.query_opt(&sql, &[&self.feed]).await?;
         let row = row.ok_or_else(|| self.no_cursor())?;
         tail(row.try_get(0)?, row.try_get(1)?)
+    }
+
+    /// The tail; a log that nobody has created yet is empty.
+    pub(super) async fn tail_before_opening(&self, client: &Client) -> Result<Tail, Problem> {
+        let Tables {
+            events, cursors, ..
+        } = self;
+        let sql = "SELECT to_regclass($1) IS NOT NULL, to_regclass($2) IS NOT NULL";
+        let row = client.query_one(sql, &[cursors, events]).await?;
+        let (has_cursors, has_events): (bool, bool) = (row.try_get(0)?, row.try_get(1)?);
+        if has_cursors {
+            self.check_owner(client).await?;
+            let sql = format!("SELECT FROM {cursors} WHERE feed = $1");
+            if client.query_opt(&sql, &[&self.feed]).await?.is_some() {
+                return self.tail(client).await;
+            }
+        }
+        if has_events {
+            let sql = format!("SELECT FROM {events} LIMIT 1");
+            if client.query_opt(&sql, &[]).await?.is_some() {
+                return Err(self.no_cursor());
+            }
+        }
+        Ok(Tail::default())
     }
 
     /// The ids of the last `count` records up to `pos`, the oldest first.

@@ -3,7 +3,10 @@
 //! An append is one script, which compares the hash, adds the entries and sets the hash. Redis executes a
 //! script without anything between, and writes its effects to a replica or a file as one.
 
+use std::error::Error;
 use std::fmt;
+use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ::redis::aio::MultiplexedConnection;
@@ -297,6 +300,19 @@ fn is_passing(error: &RedisError) -> bool {
     let final_codes = ["WRONGTYPE", "NOAUTH", "WRONGPASS", "NOPERM", "NOCURSOR"];
     !about_the_user.contains(&error.kind())
         && !error.code().is_some_and(|code| final_codes.contains(&code))
+        // Selecting a database fails without a code of its own.
+        && !error.detail().is_some_and(|it| it.contains("DB index is out of range"))
+        && !is_tls_refusal(error)
+}
+
+/// Whether TLS failed because of what the server is or sent, such as its certificate.
+fn is_tls_refusal(error: &RedisError) -> bool {
+    // The client shares the error with its other tasks.
+    let shared = error
+        .source()
+        .and_then(|it| it.downcast_ref::<Arc<dyn Error + Send + Sync>>());
+    let io = shared.and_then(|it| it.downcast_ref::<io::Error>());
+    io.is_some_and(crate::tls::is_refusal)
 }
 
 /// Whether the server says that it didn't execute the script, or that nothing was stored.
