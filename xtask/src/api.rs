@@ -224,10 +224,13 @@ mod tests {
         "url::host::Host",
     ];
 
-    const OURS: [&str; 7] = [
+    const OURS: [&str; 10] = [
         "everstream",
+        "everstream_check",
         "everstream_core",
         "everstream_http",
+        "everstream_relay",
+        "everstream_relay_nats",
         "everstream_testing",
         "alloc",
         "core",

@@ -12,7 +12,7 @@ use crate::{hack, sh};
 const COMMAND: &str = "everstream-cli";
 const COMMAND_NEWER_RUST: &str = "relay-nats";
 /// All others.
-const COMMAND_FEATURES: &str = "relay-postgres,relay-redis";
+const COMMAND_FEATURES: &str = "default,jq,relay-postgres,relay-redis,top";
 
 pub(crate) fn run(args: &[String]) -> sh::Outcome {
     sh::no_arguments("msrv", args)?;

@@ -49,6 +49,16 @@ use probe::{Prober, Stop};
 ///
 /// A server that can't be reached, or a URL that isn't one, is a finding too:
 /// [`Check::Reachable`] fails.
+///
+/// ```
+/// use everstream_check::{Check, Level, Options, check};
+///
+/// # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+/// # let report = runtime.block_on(check("http://127.0.0.1:1/", Options::new()));
+/// // Nothing listens there.
+/// assert_eq!(report.level(Check::Reachable), Level::Fail);
+/// # Ok::<_, std::io::Error>(())
+/// ```
 pub async fn check(url: &str, mut options: Options) -> Report {
     let (ask, stop) = watch::channel(None);
     let limit = options.total_time();

@@ -46,6 +46,17 @@ pub struct Options {
 }
 
 /// What the check is doing.
+///
+/// ```
+/// use everstream_check::{Options, Progress};
+///
+/// let options = Options::new().on_progress(|progress| {
+///     if let Progress::Watching { events, .. } = progress {
+///         eprintln!("{events} events so far");
+///     }
+/// });
+/// # _ = options;
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Progress<'a> {

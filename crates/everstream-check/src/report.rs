@@ -14,6 +14,17 @@ use crate::text::count;
 const SHOWN: usize = 300;
 
 /// What was found. Serialized, it is the document of `everstream check` for programs.
+///
+/// ```
+/// use everstream_check::{Options, check};
+///
+/// # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+/// # let report = runtime.block_on(check("http://127.0.0.1:1/", Options::new()));
+/// // Nothing listens there.
+/// assert_eq!(report.problems().count(), 1);
+/// println!("{}", report.verdict());
+/// # Ok::<_, std::io::Error>(())
+/// ```
 #[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
 pub struct Report {
@@ -32,6 +43,17 @@ pub struct Report {
 }
 
 /// How many findings there are of each level.
+///
+/// ```
+/// use everstream_check::{Options, check};
+///
+/// # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+/// # let report = runtime.block_on(check("http://127.0.0.1:1/", Options::new()));
+/// // Nothing listens there.
+/// assert_eq!(report.summary.fail, 1);
+/// assert_eq!(report.summary.pass, 0);
+/// # Ok::<_, std::io::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Summary {
@@ -46,6 +68,16 @@ pub struct Summary {
 }
 
 /// Figures. Times are in seconds. What wasn't seen is `None`.
+///
+/// ```
+/// use everstream_check::{Options, check};
+///
+/// # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+/// # let report = runtime.block_on(check("http://127.0.0.1:1/", Options::new()));
+/// // Nothing listens there.
+/// assert_eq!(report.observations.status, None);
+/// # Ok::<_, std::io::Error>(())
+/// ```
 #[derive(Debug, Clone, Default, Serialize)]
 #[non_exhaustive]
 #[allow(missing_docs)]

@@ -4,6 +4,14 @@ use std::fmt;
 use std::time::SystemTime;
 
 /// One event of the feed, as it is stored.
+///
+/// ```
+/// use everstream_relay::Record;
+/// use std::time::SystemTime;
+///
+/// let record = Record::new(Some("7".into()), "price", "1.25", SystemTime::now());
+/// assert_eq!(record.id.as_deref(), Some("7"));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Record {
@@ -35,6 +43,12 @@ impl Record {
 }
 
 /// The end of a log: what an append is compared with, and where a relay resumes.
+///
+/// ```
+/// use everstream_relay::Tail;
+///
+/// assert_eq!(Tail::default(), Tail { pos: 0, id: None }); // an empty log
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Tail {
     /// The position of the last record; positions begin with 1 and have no gaps. 0 for an empty log.

@@ -8,6 +8,25 @@ use crate::{Record, Tail};
 
 /// A log with one writer at a time, by comparison rather than by a lease.
 ///
+/// ```
+/// use everstream_relay::{AppendError, MemorySink, Record, Sink, Tail};
+/// use std::time::SystemTime;
+///
+/// # let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+/// # runtime.block_on(async {
+/// let mut log = MemorySink::new();
+/// let batch = [Record::new(Some("7".into()), "message", "hello", SystemTime::now())];
+/// let tail = log.append(&Tail::default(), &batch).await?;
+/// assert_eq!(tail.pos, 1);
+///
+/// // A second writer that believes the log to be empty.
+/// let late = log.append(&Tail::default(), &batch).await;
+/// assert!(matches!(late, Err(AppendError::Conflict)));
+/// # Ok::<_, AppendError>(())
+/// # })?;
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
+///
 /// What an implementation has to guarantee:
 ///
 /// 1. The records and the tail change in one step.
@@ -36,6 +55,14 @@ pub trait Sink: Send {
 }
 
 /// What a log held when it was opened.
+///
+/// ```
+/// use everstream_relay::{Held, Tail};
+///
+/// let tail = Tail { pos: 2, id: Some("b".into()) };
+/// let held = Held::new(tail, vec!["a".into(), "b".into()], None);
+/// assert_eq!(held.recent.last(), held.tail.id.as_ref());
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Held {
@@ -59,6 +86,13 @@ impl Held {
 }
 
 /// Why a log couldn't be read.
+///
+/// ```
+/// use everstream_relay::SinkError;
+///
+/// let error = SinkError::Unavailable("connection refused".into());
+/// assert_eq!(error.to_string(), "the log isn't available: connection refused");
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum SinkError {
@@ -69,6 +103,14 @@ pub enum SinkError {
 }
 
 /// Why records weren't stored, or may not have been.
+///
+/// ```
+/// use everstream_relay::AppendError;
+///
+/// let error = AppendError::Rejected { index: 0, why: "U+0000 in the data".into() };
+/// let text = "the log can't store record 0 of the batch: U+0000 in the data";
+/// assert_eq!(error.to_string(), text);
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum AppendError {

@@ -26,6 +26,17 @@ use crate::observed::{Observed, Response, Stream};
 pub(crate) use delivery::no_event;
 
 /// How a finding is judged.
+///
+/// ```
+/// use everstream_check::{Check, Level, Options, check};
+///
+/// # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+/// # let report = runtime.block_on(check("http://127.0.0.1:1/", Options::new()));
+/// // Nothing listens there.
+/// assert_eq!(report.level(Check::Reachable), Level::Fail);
+/// assert_eq!(report.level(Check::Ids), Level::Skip);
+/// # Ok::<_, std::io::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
@@ -40,6 +51,18 @@ pub enum Level {
 }
 
 /// What is said of one thing that was examined.
+///
+/// ```
+/// use everstream_check::{Check, Options, check};
+///
+/// # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+/// # let report = runtime.block_on(check("http://127.0.0.1:1/", Options::new()));
+/// // Nothing listens there.
+/// let finding = report.finding(Check::Reachable).unwrap();
+/// assert_eq!(finding.id, "reachable");
+/// assert!(finding.observed.contains("refused"));
+/// # Ok::<_, std::io::Error>(())
+/// ```
 #[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
 pub struct Finding {
@@ -60,6 +83,17 @@ pub struct Finding {
 }
 
 /// Why a finding matters, and what to do.
+///
+/// ```
+/// use everstream_check::{Check, Options, check};
+///
+/// # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+/// # let report = runtime.block_on(check("http://127.0.0.1:1/", Options::new()));
+/// // Nothing listens there.
+/// let advice = report.finding(Check::Reachable).unwrap().advice.unwrap();
+/// println!("{} {}", advice.why, advice.fix);
+/// # Ok::<_, std::io::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Advice {
@@ -133,6 +167,12 @@ macro_rules! checks {
     ($($check:ident, $id:literal, $title:literal, $problem:literal, $judge:path;)*) => {
         /// Something that is examined. Its id is the name in the report; the table in `docs/cli.md`
         /// says what each one looks at.
+        ///
+        /// ```
+        /// use everstream_check::Check;
+        ///
+        /// assert_eq!(Check::ContentType.id(), "content-type");
+        /// ```
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[non_exhaustive]
         pub enum Check {

@@ -23,6 +23,8 @@ use everstream::{Encoder, Event, Headers, Start};
 pub(crate) use file::Output;
 use file::is_stdout;
 pub(crate) use json::harmless;
+#[cfg(feature = "jq")]
+pub(crate) use json::is_json;
 use pretty::Style;
 
 use crate::report::Problem;
