@@ -35,16 +35,18 @@ pub struct Connection {
 /// What is left of a connection once its start is delivered. Dropping it closes the connection.
 pub(crate) struct Chunks {
     source: Source,
-    ending: KnownEnding,
+    ending: Ending,
     /// The end or an error was received. A stream needn't support a poll after that.
     over: bool,
-    closer: Option<Box<dyn FnOnce() + Send>>,
+    /// Most connections have none of it.
+    hooks: Option<Box<Hooks>>,
 }
 
-/// What the end proves, and since when that is known.
-enum KnownEnding {
-    Now(Ending),
-    AtTheEnd(Box<dyn Fn() -> Ending + Send>),
+/// What the author of a source added to a connection.
+#[derive(Default)]
+struct Hooks {
+    closer: Option<Box<dyn FnOnce() + Send>>,
+    ending: Option<Box<dyn Fn() -> Ending + Send>>,
 }
 
 pub(super) enum Source {
@@ -64,9 +66,9 @@ impl Connection {
             start: Start::default(),
             chunks: Chunks {
                 source,
-                ending: KnownEnding::Now(Ending::Unproven),
+                ending: Ending::Unproven,
                 over: false,
-                closer: None,
+                hooks: None,
             },
         }
     }
@@ -154,7 +156,7 @@ impl Connection {
     /// ```
     #[must_use]
     pub fn with_ending(mut self, ending: Ending) -> Self {
-        self.chunks.ending = KnownEnding::Now(ending);
+        self.chunks.set_ending(ending);
         self
     }
 
@@ -171,7 +173,7 @@ impl Connection {
     /// ```
     #[must_use]
     pub fn with_ending_fn(mut self, ending: impl Fn() -> Ending + Send + 'static) -> Self {
-        self.chunks.ending = KnownEnding::AtTheEnd(Box::new(ending));
+        self.chunks.hooks().ending = Some(Box::new(ending));
         self
     }
 
@@ -187,7 +189,7 @@ impl Connection {
     /// ```
     #[must_use]
     pub fn with_closer(mut self, closer: impl FnOnce() + Send + 'static) -> Self {
-        self.chunks.closer = Some(Box::new(closer));
+        self.chunks.hooks().closer = Some(Box::new(closer));
         self
     }
 
@@ -241,10 +243,19 @@ impl Connection {
 impl Chunks {
     /// What the end of the bytes proves.
     pub(crate) fn ending(&self) -> Ending {
-        match &self.ending {
-            KnownEnding::Now(ending) => *ending,
-            KnownEnding::AtTheEnd(ending) => ending(),
+        let hook = self.hooks.as_ref().and_then(|it| it.ending.as_ref());
+        hook.map_or(self.ending, |ending| ending())
+    }
+
+    fn set_ending(&mut self, ending: Ending) {
+        self.ending = ending;
+        if let Some(hooks) = &mut self.hooks {
+            hooks.ending = None;
         }
+    }
+
+    fn hooks(&mut self) -> &mut Hooks {
+        self.hooks.get_or_insert_default()
     }
 
     /// The next bytes, never empty; `None` at the orderly end.
@@ -260,7 +271,7 @@ impl Chunks {
         self.over = matches!(next, Poll::Ready(None | Some(Err(_))));
         #[cfg(feature = "reqwest")]
         if self.over && matches!(&self.source, Source::Body(body) if body.hid_reset()) {
-            self.ending = KnownEnding::Now(Ending::Unproven);
+            self.set_ending(Ending::Unproven);
         }
         next
     }
@@ -268,7 +279,7 @@ impl Chunks {
 
 impl Drop for Chunks {
     fn drop(&mut self) {
-        if let Some(closer) = self.closer.take() {
+        if let Some(closer) = self.hooks.take().and_then(|it| it.closer) {
             closer();
         }
     }
