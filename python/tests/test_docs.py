@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
+from base64 import b64encode
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,6 +25,7 @@ PAGES = [
     ROOT / "README.md",
     GUIDES / "migrating_python.md",
 ]
+AUTHORITY = Path(__file__).parent / "authority.pem"
 SITE = "https://example.com"
 
 BLOCK = re.compile(r"^```python\n(.*?)^```\n(?:\n```text\n(.*?)^```\n)?", re.MULTILINE | re.DOTALL)
@@ -45,6 +48,15 @@ def chat(*contents: str) -> Reply:
     return reply.event('{"choices": [{"delta": {}, "finish_reason": "stop"}]}')
 
 
+def messages(*texts: str) -> Reply:
+    """An answer in the form of Anthropic's."""
+    reply = stream().event('{"type": "message_start"}', event="message_start")
+    for text in texts:
+        delta = json.dumps({"delta": {"type": "text_delta", "text": text}})
+        reply = reply.event(delta, event="content_block_delta")
+    return reply.event('{"type": "message_stop"}', event="message_stop").stall()
+
+
 SCRIPTS: dict[str, Callable[[], list[Reply]]] = {
     "/news": lambda: [stream().event("hello", id="1").event("7.50", event="price", id="2")],
     "/feed": lambda: [
@@ -58,6 +70,8 @@ SCRIPTS: dict[str, Callable[[], list[Reply]]] = {
     "/who": lambda: [stream().event("sent Bearer 1"), stream().event("sent Bearer 2")],
     "/quiet": lambda: [stream().stall()],
     "/log": log,
+    "/messages": lambda: [messages("Rayleigh ", "scattering.")],
+    "/proxied": lambda: [stream().event("through the proxy")],
     "/chat": lambda: [chat("null", '"Rayleigh "', '[{"type": "text", "text": "scattering."}, {}]')],
 }
 
@@ -66,8 +80,16 @@ ASKED: dict[str, tuple[Callable[[Request], object], list[object]]] = {
     "/who": (lambda request: request.headers["authorization"], ["Bearer 1", "Bearer 2"]),
     "/log": (lambda request: request.last_event_id, [None, "1"]),
     "/chat": (
-        lambda request: (request.method, request.body),
-        [("POST", b'{"prompt": "Why is the sky blue?", "stream": true}')],
+        lambda request: (request.method, json.loads(request.body)),
+        [("POST", {"prompt": "Why is the sky blue?", "stream": True})],
+    ),
+    "/messages": (
+        lambda request: (request.headers["x-api-key"], json.loads(request.body)["stream"]),
+        [("...", True)],
+    ),
+    "/proxied": (
+        lambda request: request.headers["proxy-authorization"],
+        ["Basic " + b64encode(b"me:secret").decode()],
     ),
 }
 """What a server must have been asked, where the text or the block says so."""
@@ -89,9 +111,13 @@ def name(block: tuple[str, str]) -> str:
 
 @pytest.mark.parametrize("block", blocks(), ids=name)
 def test_a_block_prints_what_is_shown(
-    block: tuple[str, str], tmp_path: Path, sse_server: SSEServer
+    block: tuple[str, str], tmp_path: Path, sse_server: SSEServer, tls_port: int
 ) -> None:
     code, shown = block
+    # The server is the proxy too.
+    code = code.replace("proxy.example:3128", sse_server.url("").split("/")[2])
+    code = code.replace("https://internal.example", f"https://localhost:{tls_port}")
+    code = code.replace("/etc/ssl/company-ca.pem", str(AUTHORITY))
     path = script(code)
     if path is not None:
         sse_server.enqueue(*SCRIPTS[path]())
