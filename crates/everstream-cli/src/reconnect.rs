@@ -24,7 +24,7 @@ pub(crate) struct ReconnectArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     max_attempts: Option<u32>,
 
-    /// Give up after so many retries in a row without a connection; 0: as --no-reconnect.
+    /// Give up after N retries in a row without a connection; 0: as --no-reconnect.
     #[arg(long, value_name = "N", conflicts_with = "max_attempts")]
     retry: Option<u32>,
 

@@ -143,7 +143,7 @@ pub(crate) struct RequestArgs {
     #[command(flatten)]
     route: RouteArgs,
 
-    /// Follow so many redirects in a row; 0: none; -1: any number.
+    /// Follow at most N redirects in a row; 0: none; -1: any number.
     #[arg(
         long,
         value_name = "N",
