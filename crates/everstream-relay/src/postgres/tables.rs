@@ -107,7 +107,12 @@ impl Tables {
             let sql = format!("CREATE TABLE IF NOT EXISTS {name} {columns}");
             if let Err(error) = client.batch_execute(&sql).await {
                 // Two writers at once: the other one has created it.
-                let known = [&SqlState::UNIQUE_VIOLATION, &SqlState::DUPLICATE_TABLE];
+                // The last one is that of the table's type.
+                let known = [
+                    &SqlState::UNIQUE_VIOLATION,
+                    &SqlState::DUPLICATE_TABLE,
+                    &SqlState::DUPLICATE_OBJECT,
+                ];
                 if !error.code().is_some_and(|code| known.contains(&code)) {
                     return Err(error.into());
                 }
