@@ -100,22 +100,25 @@ impl LineEnds {
 }
 
 /// Where a line ends that is likely to be short: for what ends within 16 bytes, this takes half the
-/// time of the vector search, which has more to set up.
+/// time of the vector search, which has more to set up. Both words are always looked at: where a short
+/// line ends is hard to predict.
 #[inline(always)]
 pub(crate) fn find_near_end(bytes: &[u8]) -> Option<usize> {
-    const WORD: usize = size_of::<u64>();
-    let mut at = 0;
-    while at < 2 * WORD {
-        let Some(word) = bytes[at..].first_chunk() else {
-            break;
-        };
-        let ends = marks(u64::from_le_bytes(*word));
-        if ends != 0 {
-            return Some(at + ends.trailing_zeros() as usize / 8);
-        }
-        at += WORD;
+    const NEAR: usize = size_of::<u128>();
+    let Some(near) = bytes.first_chunk::<NEAR>() else {
+        return find_end(bytes);
+    };
+    let [low, high] = [0, 64].map(|shift| marks((u128::from_le_bytes(*near) >> shift) as u64));
+    let ends = u128::from(high) << 64 | u128::from(low);
+    if ends != 0 {
+        return Some(ends.trailing_zeros() as usize / 8);
     }
-    memchr2(b'\n', b'\r', &bytes[at..]).map(|end| at + end)
+    find_end(&bytes[NEAR..]).map(|end| NEAR + end)
+}
+
+#[inline(always)]
+fn find_end(bytes: &[u8]) -> Option<usize> {
+    memchr2(b'\n', b'\r', bytes)
 }
 
 /// The top bit of each byte that is LF or CR; what is above the lowest of them may be wrong.
