@@ -1,4 +1,4 @@
-"""Tells the harness what a client sees."""
+"""Reports to the harness what a client receives."""
 
 from __future__ import annotations
 
@@ -12,44 +12,44 @@ import threading
 from typing import Any
 from urllib.parse import urlsplit
 
-# How far the client may be ahead of the callbacks.
-AHEAD = 16
-# How long the harness may take to answer, in seconds.
-ANSWER = 60
+# How many reports may be queued.
+QUEUE_SIZE = 16
+# How long the harness may take to respond, in seconds.
+CALLBACK_TIMEOUT = 60
 
 
 class Callbacks:
-    """Posts what it is told, one after another, in a thread of its own.
+    """Posts reports, one after another, in its own thread.
 
-    A callback that fails isn't repeated: the harness may have got it, and is to see everything
-    once. It keeps its number, so that the harness sees the gap.
+    A failed callback isn't repeated, because the harness may have received it and must not see
+    anything twice. Its number isn't reused, so the harness notices the gap.
     """
 
     def __init__(self, url: str, tag: str) -> None:
         self._url = urlsplit(url.rstrip("/"))
         self._tag = tag
-        self._messages: queue.Queue[dict[str, Any] | None] = queue.Queue(AHEAD)
+        self._messages: queue.Queue[dict[str, Any] | None] = queue.Queue(QUEUE_SIZE)
         self._lock = threading.Lock()
         self._socket: socket.socket | None = None
         self._stopped = False
         threading.Thread(target=self._report, daemon=True).start()
 
     def tell(self, message: dict[str, Any] | None) -> None:
-        """Waits if too much is waiting. ``None`` is the last one."""
+        """Queues a report; blocks while the queue is full. ``None`` ends the reports."""
         self._messages.put(message)
 
     def stop(self) -> None:
-        """The harness expects no callback any more."""
+        """The harness expects no more callbacks."""
         with self._lock:
             self._stopped = True
             if self._socket is not None:
-                # The other side may have closed it.
+                # The harness may already have closed it.
                 with contextlib.suppress(OSError):
                     self._socket.shutdown(socket.SHUT_RDWR)
 
     def _report(self) -> None:
         number = 0
-        # To the last one also when it is stopped, so that nobody waits for room.
+        # Drains the queue even when stopped, so that `tell` never blocks forever.
         while (message := self._messages.get()) is not None:
             number += 1
             if self._stopped:
@@ -63,7 +63,7 @@ class Callbacks:
     def _post(self, number: int, message: dict[str, Any]) -> None:
         secure = self._url.scheme == "https"
         kind = http.client.HTTPSConnection if secure else http.client.HTTPConnection
-        connection = kind(self._url.hostname or "", self._url.port, timeout=ANSWER)
+        connection = kind(self._url.hostname or "", self._url.port, timeout=CALLBACK_TIMEOUT)
         try:
             connection.connect()
             with self._lock:

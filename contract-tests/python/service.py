@@ -1,6 +1,6 @@
-"""The contract-test service with a client of the Python package.
+"""The contract-test service for the clients of the Python package.
 
-It speaks the REST interface of the Rust service (`../src/api.rs`), and passes the same tests.
+It has the REST interface of the Rust service (`../src/api.rs`) and passes the same tests.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
 
-# The harness's servers are reached directly, whatever the environment says.
+# Connects to the harness's servers directly, whatever the environment says.
 os.environ["NO_PROXY"] = os.environ["no_proxy"] = "*"
 
 from callbacks import Callbacks
-from stream import FACES, Finished, Settings, Stream
+from stream import CLIENTS, Finished, Settings, Stream
 
 CAPABILITIES = [
     "comments",
@@ -34,20 +34,20 @@ CAPABILITIES = [
 ]
 
 
-class Refusal(Exception):
-    """Why a request isn't carried out."""
+class Rejection(Exception):
+    """Why a request is rejected."""
 
     def __init__(self, status: HTTPStatus, problem: str) -> None:
         super().__init__(problem)
         self.status = status
 
 
-def bad_request(problem: str) -> Refusal:
-    return Refusal(HTTPStatus.BAD_REQUEST, problem)
+def bad_request(problem: str) -> Rejection:
+    return Rejection(HTTPStatus.BAD_REQUEST, problem)
 
 
 class Service(http.server.ThreadingHTTPServer):
-    """What all requests share."""
+    """The state that all requests share."""
 
     daemon_threads = True
     block_on_close = False
@@ -55,7 +55,7 @@ class Service(http.server.ThreadingHTTPServer):
 
     def __init__(self, address: tuple[str, int], client: str) -> None:
         super().__init__(address, Handler)
-        self.follower = FACES[client]
+        self.follower = CLIENTS[client]
         self._lock = threading.Lock()
         self._streams: dict[int, Stream] = {}
         self._last = 0
@@ -82,7 +82,7 @@ class Service(http.server.ThreadingHTTPServer):
     @staticmethod
     def _known(stream: Stream | None, id: str) -> Stream:
         if stream is None:
-            raise Refusal(HTTPStatus.NOT_FOUND, f"there is no stream {id!r}")
+            raise Rejection(HTTPStatus.NOT_FOUND, f"there is no stream {id!r}")
         return stream
 
 
@@ -95,7 +95,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     server: Service
     protocol_version = "HTTP/1.1"
-    #: Whether the service is to exit after it.
+    #: Whether the service should exit after this request.
     last = False
 
     def answer(self) -> None:
@@ -103,8 +103,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         try:
             body = self.rfile.read(int(self.headers.get("content-length", 0)))
             status, headers, text = self.route(body)
-        except Refusal as refusal:
-            status, headers, text = refusal.status, {}, f"{refusal}\n"
+        except Rejection as rejection:
+            status, headers, text = rejection.status, {}, f"{rejection}\n"
         self.send_response(status)
         for name, value in headers.items():
             self.send_header(name, value)
@@ -115,7 +115,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(data)
         if self.last:
-            # The answer is out, so the process may end.
+            # The response is sent, so the process may exit.
             self.server.shutdown()
 
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = answer
@@ -125,11 +125,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if self.path == "/":
             routes = {"GET": self.capabilities, "POST": self.create, "DELETE": self.quit}
         elif id != self.path and id and "/" not in id:
-            routes = {"POST": lambda body: self.order(id, body), "DELETE": lambda _: self.end(id)}
+            routes = {
+                "POST": lambda body: self.command_stream(id, body),
+                "DELETE": lambda _: self.end(id),
+            }
         else:
-            raise Refusal(HTTPStatus.NOT_FOUND, "there is no such path")
+            raise Rejection(HTTPStatus.NOT_FOUND, "there is no such path")
         if self.command not in routes:
-            raise Refusal(HTTPStatus.METHOD_NOT_ALLOWED, "there is no such method here")
+            raise Rejection(HTTPStatus.METHOD_NOT_ALLOWED, "there is no such method here")
         return routes[self.command](body)
 
     def capabilities(self, _: bytes) -> tuple[HTTPStatus, dict[str, str], str]:
@@ -137,39 +140,39 @@ class Handler(http.server.BaseHTTPRequestHandler):
         return HTTPStatus.OK, {"Content-Type": "application/json"}, body
 
     def create(self, body: bytes) -> tuple[HTTPStatus, dict[str, str], str]:
-        wanted = Wanted(parse(body))
+        request = StreamRequest(parse(body))
         settings = Settings(
-            url=wanted.required("streamUrl"),
-            initial_delay=wanted.milliseconds("initialDelayMs"),
-            read_timeout=wanted.milliseconds("readTimeoutMs", least=1),
-            last_event_id=wanted.text("lastEventId"),
-            headers=wanted.texts("headers"),
-            method=wanted.text("method"),
-            body=wanted.text("body"),
+            url=request.required("streamUrl"),
+            initial_delay=request.milliseconds("initialDelayMs"),
+            read_timeout=request.milliseconds("readTimeoutMs", least=1),
+            last_event_id=request.text("lastEventId"),
+            headers=request.texts("headers"),
+            method=request.text("method"),
+            body=request.text("body"),
         )
-        url = wanted.required("callbackUrl")
+        url = request.required("callbackUrl")
         try:
             parts = urlsplit(url)
             if parts.scheme not in ("http", "https") or not parts.hostname:
-                raise ValueError("it must begin with http:// or https:// and a host")
+                raise ValueError("it must start with http:// or https:// and a host")
         except ValueError as error:
-            raise bad_request(f"callbackUrl isn't a URL of HTTP: {error}") from error
-        callbacks = Callbacks(url, wanted.required("tag"))
+            raise bad_request(f"callbackUrl isn't an HTTP URL: {error}") from error
+        callbacks = Callbacks(url, request.required("tag"))
         try:
             stream = self.server.follower(settings, callbacks)
         except ValueError as error:
             raise bad_request(str(error)) from error
         return HTTPStatus.CREATED, {"Location": f"/streams/{self.server.add(stream)}"}, ""
 
-    def order(self, id: str, body: bytes) -> tuple[HTTPStatus, dict[str, str], str]:
+    def command_stream(self, id: str, body: bytes) -> tuple[HTTPStatus, dict[str, str], str]:
         stream = self.server.find(id)
-        if Wanted(parse(body)).required("command") != "restart":
+        if StreamRequest(parse(body)).required("command") != "restart":
             raise bad_request("the only command is restart")
         try:
             stream.restart()
         except Finished:
-            problem = "the stream is over: the server has ended it for good"
-            raise Refusal(HTTPStatus.CONFLICT, problem) from None
+            problem = "the server has ended the stream for good"
+            raise Rejection(HTTPStatus.CONFLICT, problem) from None
         return HTTPStatus.ACCEPTED, {}, ""
 
     def end(self, id: str) -> tuple[HTTPStatus, dict[str, str], str]:
@@ -192,17 +195,17 @@ def parse(body: bytes) -> Any:
         json.dumps(value, ensure_ascii=False).encode()
         return value
     except UnicodeEncodeError:
-        raise bad_request("a string has a lone surrogate as hex escape") from None
+        raise bad_request("a string contains a hex escape of a lone surrogate") from None
     except (ValueError, RecursionError) as error:
-        raise bad_request(f"the body isn't JSON, or is at EOF too early: {error}") from error
+        raise bad_request(f"the body isn't JSON, or is truncated (EOF): {error}") from error
 
 
-class Wanted:
-    """The fields of a request. Those that are not known are ignored: harnesses grow."""
+class StreamRequest:
+    """The fields of a request. Unknown fields are ignored, because harnesses evolve."""
 
     def __init__(self, fields: Any) -> None:
         if not isinstance(fields, dict):
-            raise bad_request("invalid: a map was expected")
+            raise bad_request("invalid: expected a map")
         self._fields = fields
 
     def required(self, name: str) -> str:
@@ -218,7 +221,7 @@ class Wanted:
         raise bad_request(f"{name} must be a string")
 
     def milliseconds(self, name: str, least: int = 0) -> float | None:
-        """In seconds."""
+        """Converts a field to seconds."""
         value = self._fields.get(name)
         if value is None:
             return None
@@ -239,12 +242,12 @@ class Wanted:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--client", choices=FACES, required=True, help="which client to test")
-    parser.add_argument("--port", type=int, default=8000, help="0 stands for a free port")
-    parser.add_argument("--host", default="127.0.0.1", help="whoever reaches it can send requests")
+    parser.add_argument("--client", choices=CLIENTS, required=True, help="which client to test")
+    parser.add_argument("--port", type=int, default=8000, help="0 picks a free port")
+    parser.add_argument("--host", default="127.0.0.1", help="anyone who connects can send requests")
     arguments = parser.parse_args()
     with Service((arguments.host, arguments.port), arguments.client) as service:
-        # Who started this with `--port 0` waits for the line.
+        # The caller reads the port from this line.
         print(f"listening on http://{arguments.host}:{service.server_port}", flush=True)
         service.serve_forever(poll_interval=0.05)
     for stream in service.take_all():

@@ -1,4 +1,4 @@
-"""One stream that a client follows for the harness."""
+"""A stream that a client follows for the harness."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from everstream.errors import HTTPStatusError
 
 @dataclass(frozen=True)
 class Settings:
-    """What the harness wants of a client. Times are in seconds."""
+    """The settings that the harness requests. Times are in seconds."""
 
     url: str
     initial_delay: float | None
@@ -33,7 +33,7 @@ class Settings:
         return {
             "initial_retry_delay": 1 if self.initial_delay is None else self.initial_delay,
             "retry_delay_strategy": Delay(control),
-            "error_strategy": ErrorStrategy.from_lambda(go_on),
+            "error_strategy": ErrorStrategy.from_lambda(continue_unless_no_content),
             "last_event_id": last_event_id,
         }
 
@@ -47,35 +47,35 @@ class Settings:
         }
 
 
-def go_on(error: Exception | None) -> tuple[bool, None]:
-    """A harness breaks connections in every way and wants to see what comes after; only 204 is a
-    server's word that it wants no more of this client."""
-    over = isinstance(error, HTTPStatusError) and error.status == 204
-    return (ErrorStrategy.FAIL if over else ErrorStrategy.CONTINUE), None
+def continue_unless_no_content(error: Exception | None) -> tuple[bool, None]:
+    """Always continues, because the harness breaks connections in every way and tests what follows.
+    Only with a 204 does a server ask the client to stop."""
+    is_final = isinstance(error, HTTPStatusError) and error.status == 204
+    return (ErrorStrategy.FAIL if is_final else ErrorStrategy.CONTINUE), None
 
 
 class Finished(Exception):
-    """Nobody follows the stream any more."""
+    """The stream is no longer followed."""
 
 
 class Control:
-    """What is asked of a stream from outside: a restart, or its end.
+    """External control of a stream: restart and close.
 
-    A restart is an interruption without the wait after it, so that the client that is put to the
-    test reconnects by itself. A wait that is under way already isn't ended by an interruption; only
-    then the client is replaced by one that goes on where it was.
+    A restart interrupts the client and skips the following delay, so that the client under test
+    reconnects by itself. An interrupt doesn't shorten a delay that has already begun; only in that
+    case the client is replaced by a new one that resumes the stream.
     """
 
     def __init__(self) -> None:
         self.lock = threading.RLock()
         self.client: Any = None
-        #: Asked for, and not yet seen to happen.
+        #: A restart was requested and hasn't happened yet.
         self.restarting = False
         self.closed = False
         self.finished = False
 
     def attach(self, client: Any) -> bool:
-        """This client follows the stream from now on. False: it isn't to be followed any more."""
+        """Sets the current client. False: the stream was closed."""
         with self.lock:
             if not self.closed:
                 self.client = client
@@ -90,7 +90,7 @@ class Control:
             self.client.interrupt()
 
     def take_restart(self) -> bool:
-        """A connection is over: whether a restart was asked for. It has happened then."""
+        """A connection has ended. Returns and clears whether a restart was requested."""
         with self.lock:
             asked, self.restarting = self.restarting, False
             return asked
@@ -103,7 +103,7 @@ class Control:
 
 
 class Delay(RetryDelayStrategy):
-    """The library's back-off, but none before a restart."""
+    """The default backoff, except that there is no delay before a restart."""
 
     def __init__(self, control: Control, backoff: RetryDelayStrategy | None = None) -> None:
         self._control = control
@@ -118,7 +118,7 @@ class Delay(RetryDelayStrategy):
 
 
 class Stream:
-    """A stream that ``SSEClient`` follows, in a thread of its own, until it is closed."""
+    """A stream that ``SSEClient`` follows in its own thread until the stream is closed."""
 
     def __init__(self, settings: Settings, callbacks: Callbacks) -> None:
         self._settings = settings
@@ -133,7 +133,7 @@ class Stream:
 
     def close(self) -> None:
         self._control.close()
-        # Who closed the stream expects no callback any more.
+        # After the harness has closed the stream, it expects no more callbacks.
         self._callbacks.stop()
 
     def _client(self, last_event_id: str | None) -> Any:
@@ -152,7 +152,7 @@ class Stream:
             self._callbacks.tell(None)
 
     def _follow_client(self, client: Any) -> Any:
-        """Returns the one that takes its place."""
+        """Returns the client that replaces this one, if any."""
         again = False
         while True:
             try:
@@ -167,24 +167,24 @@ class Stream:
                     return None
             if self._control.closed:
                 return None
-            # A request that isn't safe is repeated only where the user says so.
+            # An unsafe request is repeated only after an explicit `start`.
             again = True
 
     def _is_to_be_replaced(self, client: Any, action: Action) -> bool:
-        # Nothing is left in a client that has told of the end of its connection.
-        over = isinstance(action, Fault) and self._control.take_restart()
-        return over and client.next_retry_delay > 0
+        # A client that has reported the end of its connection has no undelivered events.
+        restart = isinstance(action, Fault) and self._control.take_restart()
+        return restart and client.next_retry_delay > 0
 
     def _successor(self, client: Any) -> Any:
         fresh = self._client(client.last_event_id)
         return fresh if self._control.attach(fresh) else None
 
     def _is_final(self, error: Exception) -> bool:
-        """Tells of it, too."""
+        """Also reports the error."""
         if self._control.closed:
             return True
         self._callbacks.tell({"kind": "error", "error": str(error)})
-        return go_on(error)[0] is ErrorStrategy.FAIL
+        return continue_unless_no_content(error)[0] is ErrorStrategy.FAIL
 
     def _tell(self, action: Action) -> None:
         if isinstance(action, Event):
@@ -201,7 +201,7 @@ class Stream:
 
 
 class Stopped(AsyncSSEClient):
-    """Can be stopped by a thread that has no event loop."""
+    """Can be stopped from a thread without an event loop."""
 
     def interrupt(self) -> None:  # type: ignore[override]
         asyncio.run(super().interrupt())
@@ -211,7 +211,7 @@ class Stopped(AsyncSSEClient):
 
 
 class AsyncStream(Stream):
-    """The same with ``AsyncSSEClient``, in an event loop of its own."""
+    """The same with ``AsyncSSEClient``, in its own event loop."""
 
     def _client(self, last_event_id: str | None) -> Any:
         return Stopped(
@@ -240,8 +240,8 @@ class AsyncStream(Stream):
             again = True
 
 
-FACES: dict[str, Callable[[Settings, Callbacks], Stream]] = {
+CLIENTS: dict[str, Callable[[Settings, Callbacks], Stream]] = {
     "python": Stream,
     "python-async": AsyncStream,
 }
-"""The clients that can be put to the test."""
+"""The clients that can be tested."""

@@ -1,4 +1,4 @@
-//! What the harness can ask for, and whether it asks properly.
+//! The REST interface: routes and validation of requests.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,9 +21,9 @@ use tokio::sync::watch;
 
 use crate::callback::{self, Callbacks};
 use crate::control::Finished;
-use crate::stream::{Face, Settings, StartError, Stream};
+use crate::stream::{ClientKind, Settings, StartError, Stream};
 
-/// What a harness may test, in its words.
+/// What a harness may test, in its own terms.
 const CAPABILITIES: [&str; 9] = [
     "comments",
     "headers",
@@ -36,12 +36,12 @@ const CAPABILITIES: [&str; 9] = [
     "server-directed-shutdown-request",
 ];
 
-/// The largest request, for streams that are asked for with a large body.
+/// The maximum size of a request; a stream may have a large request body.
 const REQUEST_SIZE: usize = 64 << 20;
 
-/// What all requests share.
+/// The state that all requests share.
 pub(crate) struct Service {
-    face: Face,
+    client_kind: ClientKind,
     /// The async clients of all streams share its connection pool.
     http: Http,
     callbacks: reqwest::Client,
@@ -51,11 +51,11 @@ pub(crate) struct Service {
 }
 
 impl Service {
-    /// A service without streams.
-    pub(crate) fn new(face: Face) -> reqwest::Result<Service> {
+    /// Creates a service without streams.
+    pub(crate) fn new(client_kind: ClientKind) -> reqwest::Result<Service> {
         Ok(Service {
-            face,
-            // The harness's servers are reached directly, whatever the environment says.
+            client_kind,
+            // Connects to the harness's servers directly, whatever the environment says.
             http: Http::new("").no_proxy(),
             callbacks: callback::client()?,
             streams: Mutex::default(),
@@ -66,17 +66,17 @@ impl Service {
 
     /// Returns when the harness wants the process to exit.
     pub(crate) async fn quit_requested(&self) {
-        // It ends early only if the sender is dropped, which is here.
+        // Fails only if the sender is dropped, but `self` owns it.
         _ = self.quit.subscribe().wait_for(|quit| *quit).await;
     }
 
     fn streams(&self) -> MutexGuard<'_, HashMap<u64, Stream>> {
-        // An entry is there or not: nothing is left half done under the lock.
+        // The map is always consistent, even if a thread panicked while it held the lock.
         self.streams.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The service as a whole. Other methods are answered with 405, other paths with 404.
+/// All routes. Other methods get a 405, other paths a 404.
 pub(crate) fn routes(service: Arc<Service>) -> Router {
     Router::new()
         .route("/", get(capabilities).post(create).delete(quit))
@@ -85,20 +85,20 @@ pub(crate) fn routes(service: Arc<Service>) -> Router {
         .with_state(service)
 }
 
-/// Why a request isn't carried out.
-struct Refusal(StatusCode, String);
+/// Why a request is rejected.
+struct Rejection(StatusCode, String);
 
-impl IntoResponse for Refusal {
+impl IntoResponse for Rejection {
     fn into_response(self) -> Response {
         (self.0, self.1 + "\n").into_response()
     }
 }
 
-fn bad_request(problem: impl Into<String>) -> Refusal {
-    Refusal(StatusCode::BAD_REQUEST, problem.into())
+fn bad_request(problem: impl Into<String>) -> Rejection {
+    Rejection(StatusCode::BAD_REQUEST, problem.into())
 }
 
-fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refusal> {
+fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Rejection> {
     serde_json::from_slice(body).map_err(|error| bad_request(error.to_string()))
 }
 
@@ -113,10 +113,10 @@ async fn quit(State(service): State<Arc<Service>>) -> StatusCode {
     StatusCode::OK
 }
 
-/// `POST /`. Fields that are not known are ignored: harnesses grow.
+/// The body of `POST /`. Unknown fields are ignored, because harnesses evolve.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Wanted {
+struct StreamRequest {
     stream_url: String,
     callback_url: String,
     tag: String,
@@ -131,26 +131,27 @@ struct Wanted {
 async fn create(
     State(service): State<Arc<Service>>,
     body: Bytes,
-) -> Result<impl IntoResponse, Refusal> {
-    let wanted: Wanted = parse(&body)?;
+) -> Result<impl IntoResponse, Rejection> {
+    let stream_request: StreamRequest = parse(&body)?;
     let callbacks = Callbacks {
         client: service.callbacks.clone(),
-        url: check_callback_url(&wanted.callback_url)?,
-        tag: wanted.tag.clone(),
+        url: check_callback_url(&stream_request.callback_url)?,
+        tag: stream_request.tag.clone(),
     };
-    let settings = wanted.settings(&service.http)?;
-    let stream = Stream::start(service.face, settings, callbacks).map_err(|error| match error {
-        StartError::Client(error @ Error::Config { .. }) => bad_request(error.to_string()),
-        StartError::Client(error) => internal(&error),
-        StartError::Thread(error) => internal(&error),
-    })?;
+    let settings = stream_request.settings(&service.http)?;
+    let stream =
+        Stream::start(service.client_kind, settings, callbacks).map_err(|error| match error {
+            StartError::Client(error @ Error::Config { .. }) => bad_request(error.to_string()),
+            StartError::Client(error) => internal(&error),
+            StartError::Thread(error) => internal(&error),
+        })?;
     let id = service.last_stream.fetch_add(1, Ordering::Relaxed) + 1;
     service.streams().insert(id, stream);
     Ok((StatusCode::CREATED, [(LOCATION, format!("/streams/{id}"))]))
 }
 
-impl Wanted {
-    fn settings(self, http: &Http) -> Result<Settings, Refusal> {
+impl StreamRequest {
+    fn settings(self, http: &Http) -> Result<Settings, Rejection> {
         if self.read_timeout_ms == Some(0) {
             return Err(bad_request("readTimeoutMs must be at least 1"));
         }
@@ -173,7 +174,7 @@ impl Wanted {
     }
 }
 
-fn check_callback_url(url: &str) -> Result<String, Refusal> {
+fn check_callback_url(url: &str) -> Result<String, Rejection> {
     match Url::parse(url) {
         Ok(parsed) if matches!(parsed.scheme(), "http" | "https") => Ok(url.into()),
         Ok(_) => Err(bad_request("callbackUrl isn't an HTTP URL")),
@@ -181,11 +182,11 @@ fn check_callback_url(url: &str) -> Result<String, Refusal> {
     }
 }
 
-fn internal(error: &(dyn std::error::Error + 'static)) -> Refusal {
-    Refusal(StatusCode::INTERNAL_SERVER_ERROR, callback::chain(error))
+fn internal(error: &(dyn std::error::Error + 'static)) -> Rejection {
+    Rejection(StatusCode::INTERNAL_SERVER_ERROR, callback::chain(error))
 }
 
-/// `POST <Location>`.
+/// The body of `POST <Location>`.
 #[derive(Deserialize)]
 #[serde(tag = "command", rename_all = "lowercase")]
 enum Command {
@@ -196,16 +197,16 @@ async fn command(
     State(service): State<Arc<Service>>,
     Path(id): Path<String>,
     body: Bytes,
-) -> Result<StatusCode, Refusal> {
+) -> Result<StatusCode, Rejection> {
     let streams = service.streams();
     let stream = parse_id(&id).and_then(|id| streams.get(&id));
     let stream = stream.ok_or_else(|| unknown(&id))?;
     match parse(&body)? {
         Command::Restart => match stream.restart() {
             Ok(()) => Ok(StatusCode::ACCEPTED),
-            Err(Finished) => Err(Refusal(
+            Err(Finished) => Err(Rejection(
                 StatusCode::CONFLICT,
-                "the stream is over: the server has ended it for good".into(),
+                "the server has ended the stream for good".into(),
             )),
         },
     }
@@ -214,7 +215,7 @@ async fn command(
 async fn close(
     State(service): State<Arc<Service>>,
     Path(id): Path<String>,
-) -> Result<StatusCode, Refusal> {
+) -> Result<StatusCode, Rejection> {
     let stream = parse_id(&id).and_then(|id| service.streams().remove(&id));
     let stream = stream.ok_or_else(|| unknown(&id))?;
     drop(stream);
@@ -225,6 +226,6 @@ fn parse_id(id: &str) -> Option<u64> {
     id.parse().ok()
 }
 
-fn unknown(id: &str) -> Refusal {
-    Refusal(StatusCode::NOT_FOUND, format!("there is no stream {id:?}"))
+fn unknown(id: &str) -> Rejection {
+    Rejection(StatusCode::NOT_FOUND, format!("there is no stream {id:?}"))
 }

@@ -1,4 +1,4 @@
-//! Tells the harness what a client sees.
+//! Reports to the harness what a client receives.
 
 use std::error::Error;
 use std::io::{self, Write};
@@ -9,24 +9,24 @@ use reqwest::header::CONTENT_TYPE;
 use serde::Serialize;
 use tokio::sync::mpsc;
 
-/// How long the harness may take to answer.
-const ANSWER: Duration = Duration::from_secs(60);
+/// How long the harness may take to respond.
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// How long a connection is kept for the next callback: shorter than any server keeps it, because
-/// a request that meets a closing connection is lost.
-const KEPT: Duration = Duration::from_secs(1);
+/// How long an idle connection is kept for the next callback. Shorter than in any server, because a
+/// request on a connection that the server is closing is lost.
+const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Something that the harness is told of.
-pub(crate) enum Seen {
-    /// An event was handed out.
+/// Something to report to the harness.
+pub(crate) enum Report {
+    /// The client delivered an event.
     Event(Event),
-    /// A comment was handed out.
+    /// The client delivered a comment.
     Comment(String),
     /// A connection broke or could not be made.
     Error(String),
 }
 
-/// Seen things in the harness's JSON.
+/// The JSON format of the harness.
 #[derive(Serialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 enum Message<'a> {
@@ -42,10 +42,10 @@ struct Fields<'a> {
     id: &'a str,
 }
 
-impl Seen {
+impl Report {
     fn to_json(&self) -> serde_json::Result<Vec<u8>> {
         let (message, size) = match self {
-            Seen::Event(event) => {
+            Report::Event(event) => {
                 let fields = Fields {
                     r#type: event.event(),
                     data: event.data(),
@@ -53,10 +53,10 @@ impl Seen {
                 };
                 (Message::Event { event: fields }, event.data().len())
             }
-            Seen::Comment(comment) => (Message::Comment { comment }, comment.len()),
-            Seen::Error(error) => (Message::Error { error }, error.len()),
+            Report::Comment(comment) => (Message::Comment { comment }, comment.len()),
+            Report::Error(error) => (Message::Error { error }, error.len()),
         };
-        // With room for some escapes: 15 MB that grow by doubling are copied several times.
+        // With room for some escapes: otherwise 15 MB would be copied several times while growing.
         let mut json = Vec::with_capacity(size + size / 8 + 256);
         serde_json::to_writer(&mut json, &message)?;
         Ok(json)
@@ -66,55 +66,55 @@ impl Seen {
 /// The client for the callbacks of all streams.
 pub(crate) fn client() -> reqwest::Result<reqwest::Client> {
     reqwest::Client::builder()
-        // The harness is reached directly, whatever the environment says.
+        // Connects to the harness directly, whatever the environment says.
         .no_proxy()
-        .timeout(ANSWER)
-        .pool_idle_timeout(KEPT)
+        .timeout(RESPONSE_TIMEOUT)
+        .pool_idle_timeout(POOL_IDLE_TIMEOUT)
         .build()
 }
 
-/// Where one stream's callbacks go.
+/// The destination of a stream's callbacks.
 pub(crate) struct Callbacks {
     /// Shared with the other streams.
     pub(crate) client: reqwest::Client,
-    /// What the number is appended to.
+    /// The base URL, to which the number is appended.
     pub(crate) url: String,
     /// The harness's name for the stream.
     pub(crate) tag: String,
 }
 
 impl Callbacks {
-    /// Posts everything that is seen, one after another.
+    /// Posts all reports, one after another.
     ///
-    /// A callback that fails isn't repeated: the harness may have got it, and is to see everything
-    /// once. It keeps its number, so that the harness sees the gap.
-    pub(crate) async fn report(self, mut seen: mpsc::Receiver<Seen>) {
+    /// A failed callback isn't repeated, because the harness may have received it and must not see
+    /// anything twice. Its number isn't reused, so the harness notices the gap.
+    pub(crate) async fn report(self, mut reports: mpsc::Receiver<Report>) {
         let mut number: u64 = 0;
-        while let Some(thing) = seen.recv().await {
+        while let Some(report) = reports.recv().await {
             number += 1;
-            if let Err(error) = self.post(number, thing).await {
+            if let Err(error) = self.post(number, report).await {
                 let (tag, problem) = (&self.tag, chain(&*error));
                 _ = writeln!(io::stderr(), "{tag}: callback {number} failed: {problem}");
             }
         }
     }
 
-    async fn post(&self, number: u64, thing: Seen) -> Result<(), Box<dyn Error + Send + Sync>> {
+    async fn post(&self, number: u64, report: Report) -> Result<(), Box<dyn Error + Send + Sync>> {
         let url = format!("{}/{number}", self.url.trim_end_matches('/'));
-        let json = thing.to_json()?;
-        drop(thing);
+        let json = report.to_json()?;
+        drop(report);
         let request = self
             .client
             .post(url)
             .header(CONTENT_TYPE, "application/json")
             .body(json);
-        // The whole answer, so that the connection serves the next callback.
+        // Read the whole response, so that the connection can be reused.
         request.send().await?.error_for_status()?.bytes().await?;
         Ok(())
     }
 }
 
-/// An error with its causes, in one line.
+/// An error with its causes, on one line.
 pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
@@ -131,23 +131,23 @@ pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
 mod tests {
     use super::*;
 
-    fn json(seen: &Seen) -> String {
-        String::from_utf8(seen.to_json().unwrap()).unwrap()
+    fn json(report: &Report) -> String {
+        String::from_utf8(report.to_json().unwrap()).unwrap()
     }
 
     #[test]
-    fn seen_things_are_told_in_the_harness_words() {
+    fn reports_have_the_format_of_the_harness() {
         let event = Event::new("price", "a \"quoted\"\nline", None);
         assert_eq!(
-            json(&Seen::Event(event)),
+            json(&Report::Event(event)),
             r#"{"kind":"event","event":{"type":"price","data":"a \"quoted\"\nline","id":""}}"#
         );
         assert_eq!(
-            json(&Seen::Comment("still here".into())),
+            json(&Report::Comment("still here".into())),
             r#"{"kind":"comment","comment":"still here"}"#
         );
         assert_eq!(
-            json(&Seen::Error("it broke".into())),
+            json(&Report::Error("it broke".into())),
             r#"{"kind":"error","error":"it broke"}"#
         );
     }

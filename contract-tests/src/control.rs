@@ -1,4 +1,4 @@
-//! What is asked of a stream from outside while a client follows it: a restart, or its end.
+//! External control of a stream while a client follows it: restart and close.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -6,35 +6,35 @@ use std::time::Duration;
 use everstream::Handle;
 use everstream::retry_delay::{self, Backoff, BaseDelay, RetryDelayStrategy};
 
-/// Reaches the client of one stream from the outside.
+/// Controls the client of one stream.
 ///
-/// A restart is an interruption without the wait after it, so that the client that is put to the
-/// test reconnects by itself. A wait that is under way already isn't ended by an interruption (in
-/// production there is no reason to be at the server sooner); only then the client is replaced by
-/// one that goes on where it was.
+/// A restart interrupts the client and skips the following delay, so that the client under test
+/// reconnects by itself. An interrupt doesn't shorten a delay that has already begun (in production there
+/// is no reason to reconnect earlier). Only in that case the client is replaced by a new one that
+/// resumes the stream.
 pub(crate) struct Control {
     state: Mutex<State>,
 }
 
 struct State {
-    /// Of the present client.
+    /// The handle of the current client.
     handle: Option<Handle>,
-    /// Asked for, and not yet seen to happen.
+    /// A restart was requested and hasn't happened yet.
     restart: bool,
     closed: bool,
     finished: bool,
-    /// Here rather than in a client, to go on growing if that is replaced.
+    /// Here rather than in the client, so that the backoff survives when the client is replaced.
     backoff: Backoff,
-    /// What the server set with `retry:`, which a new client doesn't know.
+    /// The server's `retry:`, which a new client doesn't know.
     asked: Option<BaseDelay>,
 }
 
-/// Nobody follows the stream any more.
+/// The stream is no longer followed.
 #[derive(Debug)]
 pub(crate) struct Finished;
 
 impl Control {
-    /// For a stream that has no client yet.
+    /// Creates the control of a stream that has no client yet.
     pub(crate) fn new() -> Arc<Control> {
         Arc::new(Control {
             state: Mutex::new(State {
@@ -48,7 +48,7 @@ impl Control {
         })
     }
 
-    /// This client follows the stream from now on. `false`: it isn't to be followed any more.
+    /// Sets the current client. `false`: the stream was closed.
     pub(crate) fn attach(&self, handle: Handle) -> bool {
         let mut state = self.lock();
         if state.closed {
@@ -58,7 +58,7 @@ impl Control {
         true
     }
 
-    /// Drops the connection and makes a new one at once.
+    /// Drops the connection and reconnects at once.
     pub(crate) fn restart(&self) -> Result<(), Finished> {
         let mut state = self.lock();
         if state.finished {
@@ -66,9 +66,8 @@ impl Control {
         }
         state.restart = true;
         if let Some(handle) = &state.handle {
-            // Under the lock: the delay strategy must see both or neither, or else a fault that
-            // comes between would take the restart for itself, and the interruption would hit the
-            // connection after it.
+            // Under the lock: the delay strategy must see both or neither. Otherwise a fault in
+            // between would consume the restart, and the interrupt would hit the next connection.
             handle.interrupt();
         }
         Ok(())
@@ -83,23 +82,23 @@ impl Control {
         }
     }
 
-    /// The client won't be read any more.
+    /// The client is no longer read.
     pub(crate) fn finish(&self) {
         self.lock().finished = true;
     }
 
-    /// A connection is over: whether a restart was asked for. It has happened then.
+    /// A connection has ended. Returns whether a restart was requested, and clears the request.
     pub(crate) fn take_restart(&self) -> bool {
         std::mem::take(&mut self.lock().restart)
     }
 
-    /// Nothing is left half done under the lock.
+    /// The state is always consistent, even if a thread panicked while it held the lock.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The library's back-off, but none before a restart.
+/// The default backoff, except that there is no delay before a restart.
 pub(crate) struct Delay(pub(crate) Arc<Control>);
 
 impl RetryDelayStrategy for Delay {
@@ -132,7 +131,7 @@ mod tests {
     const HOUR: Duration = Duration::from_secs(3600);
 
     #[test]
-    fn a_restart_takes_the_delay_away_until_it_has_happened() {
+    fn a_pending_restart_skips_the_delay() {
         let control = Control::new();
         let mut delay = Delay(control.clone());
         let base = BaseDelay::from_server(HOUR);
@@ -144,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_that_replaces_another_keeps_what_the_server_asked_for() {
+    fn the_server_delay_survives_when_the_client_is_replaced() {
         let control = Control::new();
         Delay(control.clone()).apply(BaseDelay::from_server(HOUR));
         let configured = BaseDelay::configured(Duration::ZERO);
@@ -152,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_that_is_over_is_not_restarted() {
+    fn a_finished_stream_cannot_be_restarted() {
         let control = Control::new();
         control.finish();
         assert!(control.restart().is_err());

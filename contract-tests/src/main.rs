@@ -1,7 +1,7 @@
-//! Puts the clients under an outside test harness.
+//! Lets an external test harness drive the clients.
 //!
-//! The harness asks for streams over REST (`api.rs`), a client follows each (`stream.rs`), and what
-//! it sees is posted back to the harness (`callback.rs`).
+//! The harness creates streams over REST (`api.rs`), a client follows each of them (`stream.rs`), and
+//! what the client receives is posted back to the harness (`callback.rs`).
 
 mod api;
 mod callback;
@@ -18,24 +18,24 @@ use tokio::net::TcpListener;
 use tokio::runtime;
 
 use crate::api::Service;
-use crate::stream::Face;
+use crate::stream::ClientKind;
 
-/// How long requests that are under way may hold up the exit.
-const LAST_REQUESTS: Duration = Duration::from_secs(2);
+/// How long pending requests may delay the exit.
+const EXIT_GRACE_PERIOD: Duration = Duration::from_secs(2);
 
 /// Lets a test harness drive an Everstream client over REST.
 #[derive(Parser)]
 #[command(name = "everstream-contract-tests", version)]
 struct Args {
-    /// Which client to put to the test.
+    /// Which client to test.
     #[arg(long, value_enum)]
-    client: Face,
+    client: ClientKind,
 
-    /// Where to listen; 0 stands for a free port, which the first line of the output tells.
+    /// The port to listen on. 0 picks a free port and prints it.
     #[arg(long, default_value_t = 8000)]
     port: u16,
 
-    /// The address to listen on. Whoever reaches it can make this process send requests.
+    /// The address to listen on. Anyone who can connect can make this process send requests.
     #[arg(long, default_value = "127.0.0.1")]
     host: String,
 }
@@ -53,18 +53,18 @@ fn main() -> ExitCode {
 fn run(args: &Args) -> io::Result<()> {
     let runtime = runtime::Builder::new_multi_thread().enable_all().build()?;
     let result = runtime.block_on(serve(args));
-    // A name look-up that hangs on one of its threads isn't worth waiting for.
+    // Doesn't wait for a DNS lookup that hangs on one of the runtime's threads.
     runtime.shutdown_background();
     result
 }
 
 async fn serve(args: &Args) -> io::Result<()> {
-    // For the client of the callbacks. An error says that there is a provider already.
+    // For the client of the callbacks. Fails only if there already is a provider.
     _ = rustls::crypto::ring::default_provider().install_default();
     let service = Arc::new(Service::new(args.client).map_err(io::Error::other)?);
     let listener = TcpListener::bind((args.host.as_str(), args.port)).await?;
     let address = listener.local_addr()?;
-    // Who started this with `--port 0` waits for the line; a closed pipe is no reason to stop.
+    // The caller reads the port from this line. A closed pipe is no reason to stop.
     _ = writeln!(io::stdout(), "listening on http://{address}");
 
     let asked_to_quit = service.clone();
@@ -72,12 +72,12 @@ async fn serve(args: &Args) -> io::Result<()> {
         .with_graceful_shutdown(async move { asked_to_quit.quit_requested().await });
     tokio::select! {
         result = server => result,
-        () = too_long(&service) => Ok(()),
+        () = exit_timeout(&service) => Ok(()),
     }
 }
 
-/// Some client keeps a request open although the service is to exit.
-async fn too_long(service: &Service) {
+/// Returns if a request is still open some time after the service should exit.
+async fn exit_timeout(service: &Service) {
     service.quit_requested().await;
-    tokio::time::sleep(LAST_REQUESTS).await;
+    tokio::time::sleep(EXIT_GRACE_PERIOD).await;
 }

@@ -1,4 +1,4 @@
-//! One stream that a client follows for the harness.
+//! A stream that a client follows for the harness.
 
 use std::io;
 use std::sync::Arc;
@@ -10,35 +10,35 @@ use everstream::{Action, Builder, Error, Fault, Http, SseClient, blocking};
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
-use crate::callback::{Callbacks, Seen, chain};
+use crate::callback::{Callbacks, Report, chain};
 use crate::control::{Control, Delay, Finished};
 
-/// How far the client may be ahead of the callbacks. What a slow harness hasn't taken holds up
-/// neither a restart nor the read time-out, until this much waits.
-const AHEAD: usize = 16;
+/// How many reports may be queued. Up to this many, a slow harness delays neither a restart nor the read
+/// timeout.
+const QUEUE_SIZE: usize = 16;
 
-/// Which client is put to the test.
+/// The client under test.
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
-pub(crate) enum Face {
+pub(crate) enum ClientKind {
     /// `everstream::SseClient`.
     Async,
     /// `everstream::blocking::SseClient`.
     Blocking,
 }
 
-/// What the harness wants of a client.
+/// The settings that the harness requests.
 pub(crate) struct Settings {
     /// URL, method, headers and body.
     pub(crate) http: Http,
-    /// The delay before the first reconnection.
+    /// The delay before the first reconnect.
     pub(crate) initial_delay: Option<Duration>,
-    /// How long silence is accepted.
+    /// The read timeout.
     pub(crate) read_timeout: Option<Duration>,
     /// The id to resume from.
     pub(crate) last_event_id: Option<String>,
 }
 
-/// A stream that is followed until this is dropped.
+/// A stream that is followed until the `Stream` is dropped.
 pub(crate) struct Stream {
     control: Arc<Control>,
     reporting: AbortHandle,
@@ -46,41 +46,41 @@ pub(crate) struct Stream {
 
 /// Why a stream can't be followed.
 pub(crate) enum StartError {
-    /// The client refuses a setting.
+    /// The client rejects a setting.
     Client(Error),
-    /// The system gives no thread.
+    /// No thread could be started.
     Thread(io::Error),
 }
 
 impl Stream {
-    /// Follows a stream and reports what the client sees. Belongs into the runtime.
+    /// Follows a stream and reports what the client receives. Must be called within the runtime.
     pub(crate) fn start(
-        face: Face,
+        client_kind: ClientKind,
         settings: Settings,
         callbacks: Callbacks,
     ) -> Result<Stream, StartError> {
         let control = Control::new();
-        let (seen, to_report) = mpsc::channel(AHEAD);
+        let (reports, to_report) = mpsc::channel(QUEUE_SIZE);
         let id = settings.last_event_id.clone();
         let follower = Follower {
             settings,
             control: control.clone(),
-            seen,
+            reports,
         };
-        match face {
-            Face::Async => {
+        match client_kind {
+            ClientKind::Async => {
                 let client = follower
                     .configure(id.as_deref(), SseClient::builder)
                     .build()?;
                 control.attach(client.handle());
                 tokio::spawn(follower.follow(client));
             }
-            Face::Blocking => {
+            ClientKind::Blocking => {
                 let client = follower
                     .configure(id.as_deref(), blocking::SseClient::builder)
                     .build()?;
                 control.attach(client.handle());
-                // Not one of the runtime's threads: the blocking client refuses those.
+                // Not on one of the runtime's threads, which the blocking client rejects.
                 thread::Builder::new()
                     .name("stream".into())
                     .spawn(move || follower.follow_blocking(client))
@@ -91,7 +91,7 @@ impl Stream {
         Ok(Stream { control, reporting })
     }
 
-    /// Drops the connection and makes a new one at once.
+    /// Drops the connection and reconnects at once.
     pub(crate) fn restart(&self) -> Result<(), Finished> {
         self.control.restart()
     }
@@ -100,7 +100,7 @@ impl Stream {
 impl Drop for Stream {
     fn drop(&mut self) {
         self.control.close();
-        // Who closed the stream expects no callback any more.
+        // After the harness has closed the stream, it expects no more callbacks.
         self.reporting.abort();
     }
 }
@@ -115,13 +115,13 @@ impl From<Error> for StartError {
 struct Follower {
     settings: Settings,
     control: Arc<Control>,
-    seen: mpsc::Sender<Seen>,
+    reports: mpsc::Sender<Report>,
 }
 
-/// What to do after a client has said something.
+/// What to do after an action of the client.
 enum Next {
     Read,
-    /// The client waits, and isn't to: a new one goes on in its place.
+    /// The client is waiting but should reconnect: replace it by a new one.
     Replace,
     Stop,
 }
@@ -129,10 +129,10 @@ enum Next {
 impl Follower {
     async fn follow(self, mut client: SseClient) {
         loop {
-            let said = client.next_action().await;
-            let (seen, next) = self.judge(said, client.next_retry_delay());
-            if let Some(seen) = seen {
-                if self.seen.send(seen).await.is_err() {
+            let action = client.next_action().await;
+            let (report, next) = self.judge(action, client.next_retry_delay());
+            if let Some(report) = report {
+                if self.reports.send(report).await.is_err() {
                     return;
                 }
             }
@@ -150,13 +150,13 @@ impl Follower {
         }
     }
 
-    /// The same, for the other client.
+    /// The same for the blocking client.
     fn follow_blocking(self, mut client: blocking::SseClient) {
         loop {
-            let said = client.next_action();
-            let (seen, next) = self.judge(said, client.next_retry_delay());
-            if let Some(seen) = seen {
-                if self.seen.blocking_send(seen).is_err() {
+            let action = client.next_action();
+            let (report, next) = self.judge(action, client.next_retry_delay());
+            if let Some(report) = report {
+                if self.reports.blocking_send(report).is_err() {
                     return;
                 }
             }
@@ -174,24 +174,28 @@ impl Follower {
         }
     }
 
-    /// What to tell the harness, and what to do. `delay` is how long the client means to wait.
-    fn judge(&self, said: Option<Result<Action, Error>>, delay: Duration) -> (Option<Seen>, Next) {
-        match said {
-            Some(Ok(Action::Event(event))) => (Some(Seen::Event(event)), Next::Read),
-            Some(Ok(Action::Comment(text))) => (Some(Seen::Comment(text)), Next::Read),
-            Some(Ok(action @ (Action::Fault(_) | Action::End(_)))) => {
-                let seen = match action {
-                    Action::Fault(fault) => Some(Seen::Error(chain(&fault))),
+    /// What to report to the harness, and what to do next. `delay` is how long the client will wait.
+    fn judge(
+        &self,
+        action: Option<Result<Action, Error>>,
+        delay: Duration,
+    ) -> (Option<Report>, Next) {
+        match action {
+            Some(Ok(Action::Event(event))) => (Some(Report::Event(event)), Next::Read),
+            Some(Ok(Action::Comment(text))) => (Some(Report::Comment(text)), Next::Read),
+            Some(Ok(end @ (Action::Fault(_) | Action::End(_)))) => {
+                let report = match end {
+                    Action::Fault(fault) => Some(Report::Error(chain(&fault))),
                     _ => None,
                 };
-                // Nothing is left in a client that has told of the end of its connection.
+                // A client that has reported the end of its connection has no undelivered events.
                 match self.control.take_restart() && !delay.is_zero() {
-                    true => (seen, Next::Replace),
-                    false => (seen, Next::Read),
+                    true => (report, Next::Replace),
+                    false => (report, Next::Read),
                 }
             }
             Some(Ok(_)) => (None, Next::Read),
-            Some(Err(error)) => (Some(Seen::Error(chain(&error))), Next::Stop),
+            Some(Err(error)) => (Some(Report::Error(chain(&error))), Next::Stop),
             None => (None, Next::Stop),
         }
     }
@@ -210,7 +214,7 @@ impl Follower {
         let mut builder = builder(http.clone())
             .read_timeout(*read_timeout)
             .retry_delay_strategy(Delay(self.control.clone()))
-            .error_strategy(error_strategy::from_fn(go_on))
+            .error_strategy(error_strategy::from_fn(continue_unless_no_content))
             .repeat_unsafe(true);
         if let Some(delay) = initial_delay {
             builder = builder.initial_retry_delay(*delay);
@@ -228,9 +232,9 @@ impl Drop for Follower {
     }
 }
 
-/// A harness breaks connections in every way and wants to see what comes after; only 204 is a
-/// server's word that it wants no more of this client.
-fn go_on(fault: Option<&Fault>) -> Verdict {
+/// Always continues, because the harness breaks connections in every way and tests what follows. Only
+/// with a 204 does a server ask the client to stop.
+fn continue_unless_no_content(fault: Option<&Fault>) -> Verdict {
     match fault.and_then(Fault::status) {
         Some(204) => Verdict::Fail,
         _ => Verdict::Continue,

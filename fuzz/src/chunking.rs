@@ -1,4 +1,4 @@
-//! A stream that is cut, against the same stream whole.
+//! A stream cut into chunks, compared with the same stream in one chunk.
 
 use arbitrary::{Arbitrary, Unstructured};
 use everstream_core::Oversize;
@@ -9,14 +9,14 @@ use crate::support::{Decoded, FORMS, Form, Seen, decode};
 #[derive(Arbitrary)]
 struct Input<'a> {
     limit: u8,
-    /// Where the first stream ends and a second one begins, for the same decoder.
+    /// Where the first stream ends. The rest is a second stream for the same decoder.
     end: u16,
-    /// The sizes of the chunks, over and over.
+    /// The sizes of the chunks, repeated.
     sizes: [u8; 6],
     bytes: &'a [u8],
 }
 
-/// Cuts a stream, and panics if that makes a difference.
+/// Cuts a stream into chunks, and panics if that makes a difference.
 ///
 /// ```
 /// everstream_fuzz::chunking(b"\x40\xFF\x00\x01\x02\x03\x04\x05\x06data: hello\n\n");
@@ -32,7 +32,7 @@ pub fn chunking(input: &[u8]) {
     for form in FORMS {
         let uncut = match form {
             Form::WithoutComments => form,
-            _ => Form::Lent,
+            _ => Form::Borrowed,
         };
         let whole = items(decode(None, &[first, second], &[], uncut));
         let cut = items(decode(None, &[first, second], &cuts, form));

@@ -1,4 +1,4 @@
-//! A stream, without a limit that matters and with a small one, against the standard's algorithm.
+//! A stream, decoded without a limit and with a small one, compared with the standard's algorithm.
 
 use std::hint::black_box;
 
@@ -6,7 +6,7 @@ use allocation_counter::measure;
 use arbitrary::{Arbitrary, Unstructured};
 use everstream_core::{Decoder, Oversize};
 
-use crate::limits::{self, REFUSED, SKIPPED, Setting};
+use crate::limits::{self, REJECTED, SKIPPED, Setting};
 use crate::support::reference::Reference;
 use crate::support::{FORMS, compare, decode};
 
@@ -17,7 +17,7 @@ struct Input<'a> {
     stream: &'a [u8],
 }
 
-/// The moment of each item takes time with the square of the stream's length.
+/// Computing when each item is due takes time quadratic in the length of the stream.
 const TIMED: usize = 1000;
 
 /// Decodes a stream, and panics unless the items are the standard's.
@@ -66,19 +66,19 @@ fn limited(setting: Setting<'_>, stream: &[u8]) {
     let mut reference = Reference::resuming(setting.resume);
     let expected = limits::expected(setting.limit, &mut reference, stream);
     let (mut items, last) = limits::decoded(setting, [stream]);
-    // Each event that is left out was refused first, and so may other lines have been.
-    let mut refused = 0;
+    // Each skipped event was rejected first. Other lines may have been rejected too.
+    let mut rejected = 0;
     for item in &items {
         match item {
-            item if *item == REFUSED => refused += 1,
+            item if *item == REJECTED => rejected += 1,
             item if *item == SKIPPED && setting.oversize == Oversize::Fail => {
-                assert!(refused > 0, "skipped and never refused");
-                refused = 0;
+                assert!(rejected > 0, "skipped but never rejected");
+                rejected = 0;
             }
             _ => {}
         }
     }
-    items.retain(|item| *item != REFUSED);
+    items.retain(|item| *item != REJECTED);
     let Setting {
         limit, oversize, ..
     } = setting;
@@ -98,7 +98,7 @@ fn limited(setting: Setting<'_>, stream: &[u8]) {
             }
         }
     });
-    // An invalid byte becomes three, and a buffer that grows is there twice.
+    // An invalid byte becomes three, and a growing buffer exists twice.
     let bound = 1000 + 24 * limit as u64;
     assert!(peak.bytes_max <= bound, "limit {limit}: {peak:?}");
 }

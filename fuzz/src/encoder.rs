@@ -1,4 +1,4 @@
-//! What is written, against what comes back.
+//! Encoded records, compared with what they decode to.
 
 use std::time::Duration;
 
@@ -13,41 +13,41 @@ const RECORD: char = '\x1E';
 /// Ends a field of a record.
 const FIELD: char = '\x1F';
 
-/// Encodes what the records of a text say, and panics unless just that comes back.
+/// Encodes the records of a text, and panics unless they decode to exactly that.
 ///
-/// A record begins with its kind: `e` (an event, with type, data and perhaps an id as its fields),
-/// `i` (an id), `c` (a comment) or `r` (a retry, whose first 16 bytes are its time).
+/// A record begins with its kind: `e` (an event with the fields type, data and optionally id), `i` (an
+/// id), `c` (a comment) or `r` (a retry; the first 16 bytes are the time).
 ///
 /// ```
 /// everstream_fuzz::encoder(b"eput\x1Fdata\x1F7\x1Ecstill here\x1Er\x05");
 /// ```
 pub fn encoder(input: &[u8]) {
     let text = String::from_utf8_lossy(input);
-    let mut written = Written::default();
+    let mut records = Records::default();
     for record in text.split(RECORD) {
         let mut chars = record.chars();
         let kind = chars.next();
         let rest = chars.as_str();
         match kind {
-            Some('i') => written.id(rest),
-            Some('c') => written.comment(rest),
-            Some('r') => written.retry(rest),
-            Some(_) => written.event(rest),
+            Some('i') => records.id(rest),
+            Some('c') => records.comment(rest),
+            Some('r') => records.retry(rest),
+            Some(_) => records.event(rest),
             None => {}
         }
     }
-    written.check();
+    records.check();
 }
 
 #[derive(Default)]
-struct Written {
+struct Records {
     encoder: Encoder,
-    /// What must come back.
+    /// What the text must decode to.
     due: Vec<Seen>,
     last: Option<String>,
 }
 
-impl Written {
+impl Records {
     fn event(&mut self, record: &str) {
         let mut fields = record.split(FIELD);
         let event = fields.next().unwrap_or_default();
@@ -55,7 +55,7 @@ impl Written {
         let id = fields.next();
         let error = match () {
             () if ends_line(event) => Some(EncodeError::Event),
-            () if id.is_some_and(is_no_id) => Some(EncodeError::Id),
+            () if id.is_some_and(is_invalid_id) => Some(EncodeError::Id),
             () => None,
         };
         let before = self.encoder.as_str().len();
@@ -63,7 +63,7 @@ impl Written {
         let outcome = self.encoder.event(&event);
         assert_eq!(outcome.err(), error, "{event:?}");
         if error.is_some() {
-            assert_eq!(self.encoder.as_str().len(), before, "refused and written");
+            assert_eq!(self.encoder.as_str().len(), before, "rejected but written");
             return;
         }
         self.set_last(id);
@@ -78,9 +78,9 @@ impl Written {
     fn id(&mut self, id: &str) {
         let before = self.encoder.as_str().len();
         let outcome = self.encoder.id(id);
-        if is_no_id(id) {
+        if is_invalid_id(id) {
             assert_eq!(outcome, Err(EncodeError::Id), "{id:?}");
-            assert_eq!(self.encoder.as_str().len(), before, "refused and written");
+            assert_eq!(self.encoder.as_str().len(), before, "rejected but written");
             return;
         }
         assert_eq!(outcome, Ok(()), "{id:?}");
@@ -101,7 +101,7 @@ impl Written {
         for (to, from) in time.iter_mut().zip(record.bytes()) {
             *to = from;
         }
-        // Without a carry, or `new` would panic.
+        // Less than a second, because `new` panics on overflow.
         let nanos = (u128::from_le_bytes(time) >> 64) as u32 % 1_000_000_000;
         let delay = Duration::new(u128::from_le_bytes(time) as u64, nanos);
         self.encoder.retry(delay);
@@ -109,7 +109,7 @@ impl Written {
         self.due.push(Seen::Retry(Duration::from_millis(millis)));
     }
 
-    /// An empty id clears.
+    /// An empty id clears the last event id.
     fn set_last(&mut self, id: Option<&str>) {
         if let Some(id) = id {
             self.last = Some(id.to_owned()).filter(|id| !id.is_empty());
@@ -139,7 +139,7 @@ fn ends_line(text: &str) -> bool {
     text.contains(['\r', '\n'])
 }
 
-fn is_no_id(text: &str) -> bool {
+fn is_invalid_id(text: &str) -> bool {
     ends_line(text) || text.contains('\0')
 }
 

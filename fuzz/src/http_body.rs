@@ -1,4 +1,4 @@
-//! The body of a response, whole and cut, against a decoder that is as simple as can be.
+//! The body of a response, whole and in pieces, compared with a minimal decoder.
 
 use allocation_counter::measure;
 use arbitrary::{Arbitrary, Unstructured};
@@ -17,8 +17,8 @@ struct Input<'a> {
     bytes: &'a [u8],
 }
 
-/// Decodes a body whole and in pieces, and panics if the results differ from each other or from the
-/// simple decoder.
+/// Decodes a body whole and in pieces, and panics if the results differ from each other or from those of
+/// the minimal decoder.
 ///
 /// ```
 /// everstream_fuzz::http_body(b"\x00\x00\x00\x01\x02\x03\x04\x05\x065\r\nhello\r\n0\r\n\r\n");
@@ -44,7 +44,7 @@ pub fn http_body(input: &[u8]) {
 #[derive(Debug, PartialEq)]
 struct Read {
     body: Vec<u8>,
-    /// So many bytes are the body's, unless it is malformed.
+    /// The number of bytes that belong to the body, unless it is malformed.
     end: Result<(usize, BodyEnd), Malformed>,
 }
 
@@ -59,7 +59,7 @@ fn read(framing: Framing, bytes: &[u8], cuts: &[usize]) -> Read {
             let length = waiting.len();
             let mut outcome = None;
             let memory = measure(|| outcome = Some(reader.read(waiting)));
-            assert_eq!(memory.count_total, 0, "a reader allocates nothing");
+            assert_eq!(memory.count_total, 0, "the reader must not allocate");
             let piece = match outcome.unwrap() {
                 Ok(piece) => piece,
                 Err(error) => {
@@ -69,11 +69,11 @@ fn read(framing: Framing, bytes: &[u8], cuts: &[usize]) -> Read {
                     return Read { body, end };
                 }
             };
-            assert!(piece.consumed <= length, "more than there is");
-            assert!(piece.payload.end <= piece.consumed, "not done with it");
+            assert!(piece.consumed <= length, "consumed too much");
+            assert!(piece.payload.end <= piece.consumed, "payload not consumed");
             body.extend_from_slice(&copy[consumed..*end][piece.payload.clone()]);
             consumed += piece.consumed;
-            assert_eq!(copy[consumed..], bytes[consumed..], "the rest was touched");
+            assert_eq!(copy[consumed..], bytes[consumed..], "the rest was changed");
             if piece.payload.is_empty() {
                 assert!(reader.is_complete() || consumed == *end, "stuck");
                 break;
@@ -107,7 +107,7 @@ fn expected(framing: Framing, bytes: &[u8]) -> Read {
     }
 }
 
-/// A chunked body by the grammar (RFC 9112, section 7.1), a line and a chunk at a time.
+/// Decodes a chunked body by the grammar (RFC 9112, section 7.1), one line and one chunk at a time.
 fn chunks(bytes: &[u8], body: &mut Vec<u8>) -> Result<(usize, BodyEnd), Malformed> {
     let truncated = Ok((bytes.len(), BodyEnd::Truncated));
     let mut at = 0;
@@ -136,7 +136,7 @@ fn chunks(bytes: &[u8], body: &mut Vec<u8>) -> Result<(usize, BodyEnd), Malforme
     }
 }
 
-/// The size, and where the line ends; `None` if it doesn't.
+/// The size, and where the line ends; `None` if the line is incomplete.
 fn size_line(bytes: &[u8], mut at: usize) -> Result<Option<(u64, usize)>, Malformed> {
     let begin = at;
     let mut size = 0_u64;
@@ -167,7 +167,7 @@ fn size_line(bytes: &[u8], mut at: usize) -> Result<Option<(u64, usize)>, Malfor
     Ok(None)
 }
 
-/// Lines up to a blank one.
+/// Skips lines up to a blank one.
 fn trailers(bytes: &[u8], begin: usize) -> Result<(usize, BodyEnd), Malformed> {
     let mut at = begin;
     loop {

@@ -1,4 +1,4 @@
-//! What happens to an attempt, in any order, against what it promises.
+//! An attempt under arbitrary calls in any order, checked against its guarantees.
 
 use std::time::{Duration, SystemTime};
 
@@ -15,7 +15,8 @@ use url::Url;
 
 #[derive(Arbitrary)]
 struct Input<'a> {
-    /// Which headers and user info the user gives, and whether all headers stay with their origin.
+    /// Bits: which headers the user sets, whether all headers stay with their origin, and whether there
+    /// is a body.
     given: u8,
     method: u8,
     url: u8,
@@ -39,7 +40,7 @@ enum Step<'a> {
         content: u8,
         retry_after: Option<&'a [u8]>,
     },
-    /// Most redirects are followed at once.
+    /// A redirect right after connecting.
     Redirect {
         status: u8,
         location: Location<'a>,
@@ -59,7 +60,7 @@ enum Location<'a> {
     Text(&'a [u8]),
 }
 
-/// Origins that differ in one part each, with user info and without.
+/// Origins that differ in one part each, with and without user info.
 const URLS: [&str; 16] = [
     "http://a.test/",
     "https://a.test/feed",
@@ -91,11 +92,11 @@ const METHODS: [Method; 5] = [
     Method::DELETE,
 ];
 
-/// A header that is a secret only because the user says so, and one that isn't.
+/// A header that is a secret only because the user marks it, and one that isn't a secret.
 const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 const TEAM: HeaderName = HeaderName::from_static("x-team");
 
-/// Plays a script, and panics if the attempt breaks a promise.
+/// Plays a script, and panics if the attempt violates a guarantee.
 ///
 /// ```
 /// everstream_fuzz::http_exchange(b"connect, redirect, fail");
@@ -115,24 +116,24 @@ struct Attempt {
     exchange: Exchange,
     config: Config,
     now: Timestamp,
-    /// What must not leave these origins. Values are unique.
+    /// Values that must not leave their origins. Each value is unique.
     secrets: Vec<Secret>,
     /// The names of the user's secrets.
     names: Vec<HeaderName>,
-    /// Connections that were asked for because of a redirect.
+    /// The number of redirects followed.
     redirects: usize,
     has_failed: bool,
 }
 
 struct Secret {
     value: HeaderValue,
-    home: Url,
+    origin_url: Url,
 }
 
 impl Attempt {
     fn new(input: &Input<'_>) -> Self {
         let given = |bit: u8| input.given & 1 << bit != 0;
-        // The first ten are absolute.
+        // The first ten URLs are absolute.
         let url = Url::parse(URLS[usize::from(input.url % 10)]).unwrap();
         let mut headers = HeaderMap::new();
         for (bit, name, value) in [
@@ -172,7 +173,7 @@ impl Attempt {
         let names: Vec<HeaderName> = headers.keys().filter(stays).cloned().collect();
         let secret = |name: &HeaderName| Secret {
             value: headers[name].clone(),
-            home: url.clone(),
+            origin_url: url.clone(),
         };
         let mut secrets: Vec<Secret> = names.iter().map(secret).collect();
         secrets.extend(user_info(&url));
@@ -259,13 +260,13 @@ impl Attempt {
         }
         assert!(policy::is_redirect(status), "{status}");
         self.redirects += 1;
-        // A URL in a redirect brings its own secret, for its own origin.
+        // User info in the target URL is a secret of the target's origin.
         let text = text.and_then(|text| std::str::from_utf8(text).ok());
         let target = before.join(text.unwrap()).unwrap();
         self.secrets.extend(user_info(&target));
     }
 
-    /// A deadline counts when it has passed, and not before.
+    /// A deadline has an effect once it has passed, and not before.
     fn timeout(&mut self) {
         let deadline = match self.poll() {
             Output::Connect { deadline } | Output::Receive { deadline } => deadline,
@@ -289,7 +290,7 @@ impl Attempt {
             }
             self.has_failed = true;
         } else {
-            assert!(!self.has_failed, "it failed, and then {output:?}");
+            assert!(!self.has_failed, "{output:?} after a failure");
         }
         output
     }
@@ -299,7 +300,7 @@ impl Attempt {
             Fault::Connect(_) | Fault::ConnectTimeout(_) | Fault::Setup(_) => {
                 assert_eq!(self.redirects, 0, "{fault:?}");
             }
-            // The response of the redirect that led to where the settings don't allow to go.
+            // The response that redirected to a URL that the settings don't allow.
             Fault::Redirect(response, RedirectProblem::Unreachable) => {
                 assert!(self.redirects > 0 && response.body.is_empty(), "{fault:?}");
             }
@@ -326,7 +327,7 @@ impl Attempt {
         assert_eq!(exchange.followed(), self.redirects);
         assert!(self.redirects <= self.config.redirect_limit);
         let has_redirect = exchange.redirect().is_some();
-        // A redirect to where the settings don't allow to go becomes the fault.
+        // A redirect to a URL that the settings don't allow becomes the fault.
         assert!(has_redirect == (self.redirects > 0) || self.has_failed);
         let start = exchange.start();
         assert_eq!(start.status.is_some(), is_stream);
@@ -343,7 +344,8 @@ impl Attempt {
             let mut found = secrets.clone().peekable();
             assert!(name != AUTHORIZATION || found.peek().is_some(), "{value:?}");
             assert!(
-                found.peek().is_none() || secrets.any(|it| self.is_at_home(&it.home, url)),
+                found.peek().is_none()
+                    || secrets.any(|it| self.may_be_sent_to(&it.origin_url, url)),
                 "{name}: {value:?} must not be sent to {url}"
             );
         }
@@ -354,23 +356,23 @@ impl Attempt {
         }
     }
 
-    fn is_at_home(&self, home: &Url, url: &Url) -> bool {
+    fn may_be_sent_to(&self, origin_url: &Url, url: &Url) -> bool {
         let is_upgrade = self.config.header_scope == HeaderScope::All
-            && (home.scheme(), url.scheme()) == ("http", "https")
-            && home.host_str() == url.host_str()
-            && home.port().is_none()
+            && (origin_url.scheme(), url.scheme()) == ("http", "https")
+            && origin_url.host_str() == url.host_str()
+            && origin_url.port().is_none()
             && url.port().is_none();
-        home.origin() == url.origin() || is_upgrade
+        origin_url.origin() == url.origin() || is_upgrade
     }
 }
 
-/// The `Authorization` that this URL asks for.
+/// The `Authorization` that results from this URL's user info.
 fn user_info(url: &Url) -> Option<Secret> {
     let mut headers = HeaderMap::new();
     policy::user_info_to_authorization(&mut url.clone(), &mut headers);
     Some(Secret {
         value: headers.remove(AUTHORIZATION)?,
-        home: url.clone(),
+        origin_url: url.clone(),
     })
 }
 

@@ -1,4 +1,4 @@
-//! The head of a response, whole and cut, against httparse alone.
+//! The head of a response, whole and in pieces, compared with httparse alone.
 
 use arbitrary::{Arbitrary, Unstructured};
 use everstream_http::http1::{
@@ -16,7 +16,7 @@ struct Input<'a> {
     bytes: &'a [u8],
 }
 
-/// Reads a head whole and in pieces, and panics if the results differ from each other or from
+/// Reads a head whole and in pieces, and panics if the results differ from each other or from those of
 /// httparse.
 ///
 /// ```
@@ -32,7 +32,7 @@ pub fn http_head(input: &[u8]) {
     let cuts = cuts(&input.sizes, bytes.len());
     let cut = read(input.to_head_request, bytes, &cuts);
     match (&whole, &cut) {
-        // A mistake in an unfinished head may be found at the end of the head only.
+        // In pieces, an error in an incomplete head may be found only at the end of the head.
         (Read::Malformed(_), Read::Unfinished { .. }) => {
             let ended = [bytes, b"\n\n"].concat();
             let mut cuts = cuts;
@@ -44,7 +44,7 @@ pub fn http_head(input: &[u8]) {
     compare(&whole, bytes, input.to_head_request);
 }
 
-/// What came of the bytes.
+/// The result of reading the bytes.
 #[derive(Debug, PartialEq)]
 enum Read {
     Whole { consumed: usize, seen: Seen },
@@ -52,7 +52,7 @@ enum Read {
     Malformed(Malformed),
 }
 
-/// A [`Head`] that can be compared.
+/// A [`Head`] in comparable form.
 #[derive(Debug, PartialEq)]
 struct Seen {
     minor: u8,
@@ -83,7 +83,7 @@ fn read(to_head_request: bool, bytes: &[u8], cuts: &[usize]) -> Read {
         let waiting = &bytes[consumed..*end];
         match reader.read(waiting) {
             Ok(step) => {
-                assert!(step.consumed <= waiting.len(), "more than there is");
+                assert!(step.consumed <= waiting.len(), "consumed too much");
                 consumed += step.consumed;
                 if let Some(head) = step.head {
                     let seen = Seen::new(&head);
@@ -96,7 +96,7 @@ fn read(to_head_request: bool, bytes: &[u8], cuts: &[usize]) -> Read {
     Read::Unfinished { consumed }
 }
 
-/// Reads the same with httparse: final heads must be the same, and so must be what is refused.
+/// Reads the same bytes with httparse, which must return the same head or reject it too.
 fn compare(read: &Read, bytes: &[u8], to_head_request: bool) {
     let shown = bytes.escape_ascii();
     let mut at = 0;
@@ -115,7 +115,7 @@ fn compare(read: &Read, bytes: &[u8], to_head_request: bool) {
             Ok(Status::Partial) => {
                 let is_refused = matches!(read, Read::Malformed(_));
                 let is_too_large = bytes.len() >= MAX_HEAD;
-                // The reader looks at the first bytes before httparse does.
+                // The reader checks the first bytes earlier than httparse.
                 let is_http = b"HTTP/1.".iter().zip(&bytes[begin..]).all(|(a, b)| a == b);
                 assert_eq!(is_refused, is_too_large || !is_http, "{read:?}: {shown}");
                 return;
@@ -141,7 +141,7 @@ fn compare(read: &Read, bytes: &[u8], to_head_request: bool) {
                 );
                 let mut expected: Vec<_> = response.headers.iter().map(line).collect();
                 let mut found = seen.headers.clone();
-                // The map keeps the order of lines with the same name.
+                // Stable sort: the map keeps the order of lines with the same name.
                 expected.sort_by(|a, b| a.0.cmp(&b.0));
                 found.sort_by(|a, b| a.0.cmp(&b.0));
                 assert_eq!(found, expected, "{shown}");
@@ -149,7 +149,7 @@ fn compare(read: &Read, bytes: &[u8], to_head_request: bool) {
                     assert_eq!(seen.framing, Framing::Length(0), "{shown}");
                 }
             }
-            // What httparse leaves to the reader.
+            // Errors that httparse doesn't check.
             Read::Malformed(
                 Malformed::StatusLine
                 | Malformed::ContentLength
@@ -169,7 +169,7 @@ fn has_blank_line(bytes: &[u8]) -> bool {
     (0..bytes.len()).any(|at| is_end(&bytes[at..]))
 }
 
-/// A header line as it must be found; folded values are joined by spaces.
+/// The expected header line; folded values are joined by spaces.
 fn line(line: &httparse::Header<'_>) -> (String, Vec<u8>) {
     let parts = line.value.split(|byte| *byte == b'\n');
     let mut value = Vec::new();

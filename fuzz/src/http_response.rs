@@ -1,4 +1,4 @@
-//! Bytes that come as a response, to a client that is used as in a program.
+//! Arbitrary responses, read with a client as a program would use it.
 
 mod response;
 mod server;
@@ -12,20 +12,20 @@ use everstream::{Action, Error, Fault, Http, SseClient, error_strategy};
 use tokio::runtime::{self, Runtime};
 
 use crate::support::Seen;
-use response::{Plan, Promise};
+use response::{Expectation, Plan};
 use server::Server;
 
 /// Long enough for a loaded machine.
 const LIMIT: Duration = Duration::from_secs(15);
 
-/// So that small inputs can exceed it.
+/// Small, so that small inputs can exceed it.
 const MAX_EVENT_SIZE: usize = 16 << 10;
 
-/// A Brotli window is as large as its stream says.
+/// The memory limits. A Brotli stream chooses the size of its window.
 const MEMORY: u64 = 1 << 20;
 const MEMORY_WITH_BROTLI: u64 = 48 << 20;
 
-/// Serves a response to a client, and panics unless it comes to an end with what the body holds.
+/// Serves a response to a client, and panics unless the client ends with the items of the body.
 ///
 /// ```
 /// everstream_fuzz::http_response(b"\x00\x00\x00\x00\x00\x00\x00\x00data: hello\n\n");
@@ -39,7 +39,7 @@ pub fn http_response(input: &[u8]) {
     harness.check(&plan);
 }
 
-/// One for the process: nothing of a response outlives its connection.
+/// One per process, since nothing of a response outlives its connection.
 struct Harness {
     server: Server,
     http: Http,
@@ -48,7 +48,7 @@ struct Harness {
 
 impl Harness {
     fn new() -> Self {
-        // Its memory is that of this thread.
+        // On the current thread, whose memory is measured.
         let runtime = runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -58,7 +58,7 @@ impl Harness {
             http: Http::new(format!("http://{}/", server.address))
                 .no_proxy()
                 .redirect_limit(0)
-                // A connection a response.
+                // One connection per response.
                 .header("Connection", "close"),
             server,
             runtime,
@@ -66,49 +66,46 @@ impl Harness {
     }
 
     fn check(&self, plan: &Plan<'_>) {
-        let (response, promise) = plan.response();
+        let (response, expectation) = plan.response();
         let mut end = None;
-        let memory = measure(|| end = Some(self.exchange(&response, plan.piece(), &promise)));
-        let end = end.expect("it was read");
-        if let Some(due) = &promise.end {
-            let due = due
-                .as_ref()
-                .map(|()| "an orderly end")
-                .map_err(|()| "a fault");
+        let memory = measure(|| end = Some(self.exchange(&response, plan.piece(), &expectation)));
+        let end = end.expect("the response was read");
+        if let Some(due) = &expectation.end {
+            let due = due.as_ref().map(|()| "a clean end").map_err(|()| "a fault");
             match (due, &end) {
-                (_, Some(Fault::TooLarge(_))) if promise.is_large => {}
+                (_, Some(Fault::TooLarge(_))) if expectation.is_large => {}
                 (Ok(_), None) | (Err(_), Some(_)) => {}
-                _ => panic!("{due:?} was due, and it was {end:?}"),
+                _ => panic!("expected {due:?}, got {end:?}"),
             }
         }
-        let bound = match promise.has_brotli {
+        let bound = match expectation.has_brotli {
             true => MEMORY_WITH_BROTLI,
             false => MEMORY,
         };
         assert!(memory.bytes_max <= bound, "{memory:?}");
     }
 
-    /// Serves and reads a response, and says how it ended.
-    fn exchange(&self, response: &[u8], piece: usize, promise: &Promise) -> Option<Fault> {
+    /// Serves and reads a response. Returns how it ended.
+    fn exchange(&self, response: &[u8], piece: usize, expectation: &Expectation) -> Option<Fault> {
         self.runtime.block_on(async {
             let exchange = async {
                 let serving = self.server.serve(response, piece);
-                tokio::join!(serving, self.read(promise)).1
+                tokio::join!(serving, self.read(expectation)).1
             };
             let end = tokio::time::timeout(LIMIT, exchange).await;
-            end.unwrap_or_else(|_| panic!("it hangs: not over after {LIMIT:?}"))
+            end.unwrap_or_else(|_| panic!("no end after {LIMIT:?}"))
         })
     }
 
-    async fn read(&self, promise: &Promise) -> Option<Fault> {
+    async fn read(&self, expectation: &Expectation) -> Option<Fault> {
         let mut client = SseClient::builder(self.http.clone())
             .error_strategy(error_strategy::always_fail())
             .max_event_size(MAX_EVENT_SIZE)
             .build()
             .unwrap();
-        let due = promise.items.as_ref();
+        let due = expectation.items.as_ref();
         let mut due = due.map(|items| items.iter().filter(is_seen));
-        let mut first = promise.first.iter().filter(is_seen);
+        let mut first = expectation.first.iter().filter(is_seen);
         let (mut started, mut ended) = (false, false);
         loop {
             let seen = match client.next_action().await {
@@ -129,9 +126,9 @@ impl Harness {
                     continue;
                 }
                 Some(Err(Error::Fault(fault))) if !ended => {
-                    assert!(!fault.is_connect(), "the server is there: {fault:?}");
+                    assert!(!fault.is_connect(), "the server is running: {fault:?}");
                     if !matches!(fault, Fault::TooLarge(_)) {
-                        assert_eq!(first.next(), None, "it was lost, with {fault:?}");
+                        assert_eq!(first.next(), None, "lost before {fault:?}");
                     }
                     return Some(fault);
                 }
@@ -140,21 +137,21 @@ impl Harness {
             };
             assert!(!ended, "{seen} after the end");
             if let Some(first) = first.next() {
-                assert_eq!(&seen, first, "it isn't what was sent first");
+                assert_eq!(&seen, first, "not the item that was sent first");
             }
             match &mut due {
-                Some(due) => assert_eq!(due.next(), Some(&seen), "it isn't what was sent"),
-                None => promise.check_raw(&seen),
+                Some(due) => assert_eq!(due.next(), Some(&seen), "not the item that was sent"),
+                None => expectation.check_raw(&seen),
             }
         }
-        if let (Some(mut due), Some(Ok(()))) = (due, &promise.end) {
-            assert_eq!(due.next(), None, "it was sent, and didn't come");
+        if let (Some(mut due), Some(Ok(()))) = (due, &expectation.end) {
+            assert_eq!(due.next(), None, "sent but not received");
         }
         None
     }
 }
 
-/// A retry isn't handed out, nor is a block with only an id.
+/// Clients deliver neither retries nor blocks with only an id.
 fn is_seen(item: &&Seen) -> bool {
     !matches!(item, Seen::Retry(_) | Seen::Id(_))
 }

@@ -1,21 +1,21 @@
-//! What the fuzz targets do with an input. They panic when a rule is broken.
+//! The fuzz targets. They panic if a rule is violated.
 //!
 //! | target | an input is | what must hold |
 //! |---|---|---|
 //! | [`decoder`] | a stream, a limit | the items are those of the standard's algorithm; memory is bounded |
-//! | [`chunking`] | a stream, where it is cut | the items are those of the whole stream, lent and owned |
-//! | [`encoder`] | events, ids, comments, retries | they come back from the decoder, and nothing else does |
-//! | [`session`] | what happens to a session | the model of the simulation holds |
-//! | [`http_head`] | the head of a response, how it is cut | cuts make no difference; a whole head is httparse's |
-//! | [`http_body`] | a body, its framing, how it is cut | cuts make no difference; the body is a simple decoder's; nothing is allocated |
-//! | [`http_exchange`] | what happens to an attempt | one fault at most, few redirects, no credential leaves its origin |
+//! | [`chunking`] | a stream, where it is cut | the items are those of the uncut stream, borrowed and owned |
+//! | [`encoder`] | events, ids, comments, retries | they decode to the same items and to nothing else |
+//! | [`session`] | calls of a session | the model of the simulation holds |
+//! | [`http_head`] | the head of a response, where it is cut | cuts make no difference; a complete head is the same as httparse's |
+//! | [`http_body`] | a body, its framing, where it is cut | cuts make no difference; the body is the same as a minimal decoder's; nothing is allocated |
+//! | [`http_exchange`] | calls of an attempt | at most one fault, a limited number of redirects, no credentials leave their origin |
 //! | [`http_response`] | a response | the client ends, with the body's items and no others; memory is bounded |
 //!
-//! `cargo xtask fuzz` looks for inputs that break them. A test of this package replays the seeds,
-//! `corpus/` and `crashes/` without a fuzzer.
+//! `cargo xtask fuzz` searches for inputs that violate the rules. A test of this package replays the
+//! seeds, `corpus/` and `crashes/` without a fuzzer.
 //!
-//! A corpus is chosen from what runs have found: `cargo fuzz cmin` on `target/fuzz/corpus/TARGET`,
-//! and at most 300 of that. `cargo run -p everstream-fuzz --example seeds` begins a new one.
+//! To update a corpus, run `cargo fuzz cmin` on `target/fuzz/corpus/TARGET` and keep at most 300 inputs.
+//! `cargo run -p everstream-fuzz --example seeds` starts a new one.
 
 #![allow(
     clippy::expect_used,
@@ -35,7 +35,7 @@ mod limits;
 mod seeds;
 mod session;
 
-// The interpreter that the tests of the decoder hold it against.
+// The reference interpreter of the decoder's tests.
 #[allow(dead_code, reason = "the tests use the rest")]
 #[path = "../../crates/everstream-core/tests/support/mod.rs"]
 mod support;
@@ -58,7 +58,7 @@ pub use session::session;
 ///     run(b"data: hello\n\n");
 /// }
 /// ```
-#[allow(clippy::type_complexity, reason = "it is said once")]
+#[allow(clippy::type_complexity, reason = "used once")]
 pub const TARGETS: [(&str, fn(&[u8])); 8] = [
     ("decoder", decoder),
     ("chunking", chunking),

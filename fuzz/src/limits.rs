@@ -1,17 +1,17 @@
-//! What a decoder with a small limit must make of a stream, put together from what the standard's
-//! algorithm makes of each of its blocks; and what it does make of it.
+//! The items that a decoder with a small limit must return, derived from the standard's algorithm block
+//! by block; and the items that it does return.
 
 use everstream_core::{Decoder, Oversize, TooLarge};
 
 use crate::support::reference::Reference;
-use crate::support::{Seen, from_lent, from_owned};
+use crate::support::{Seen, from_borrowed, from_owned};
 
-/// An event was left out.
+/// An event was skipped.
 pub(crate) const SKIPPED: Seen = Seen::Other("skipped");
 /// [`TooLarge`] was reported.
-pub(crate) const REFUSED: Seen = Seen::Other("too large");
+pub(crate) const REJECTED: Seen = Seen::Other("too large");
 
-/// What [`Oversize::Skip`] is to make of a stream.
+/// The expected items with [`Oversize::Skip`].
 pub(crate) fn expected(limit: usize, reference: &mut Reference, stream: &[u8]) -> Vec<Seen> {
     let mut items = Vec::new();
     let mut block = Block::default();
@@ -31,7 +31,7 @@ pub(crate) fn expected(limit: usize, reference: &mut Reference, stream: &[u8]) -
     items
 }
 
-/// The whole lines of a stream, without their ends.
+/// The complete lines of a stream, without their line ends.
 fn lines(stream: &[u8]) -> Vec<&[u8]> {
     let (mut lines, mut rest) = (Vec::new(), stream);
     while let Some(end) = rest.iter().position(|byte| matches!(byte, b'\r' | b'\n')) {
@@ -46,14 +46,14 @@ fn lines(stream: &[u8]) -> Vec<&[u8]> {
     lines
 }
 
-/// The lines up to a blank one, as far as they count.
+/// The relevant lines up to a blank one.
 #[derive(Default)]
 struct Block<'s> {
     /// Comments, retries and unknown fields.
     others: Vec<&'s [u8]>,
     event: Vec<&'s [u8]>,
     ids: Vec<&'s [u8]>,
-    /// Lengths as they are handed out.
+    /// Decoded lengths.
     data_len: Option<usize>,
     type_len: usize,
     id_len: usize,
@@ -86,7 +86,7 @@ impl<'s> Block<'s> {
             _ => self.others.push(line),
         }
         self.dropped |= self.data_len.unwrap_or(0) + self.type_len + self.id_len > limit;
-        // The id of an event that is left out counts, unless it is too large by itself.
+        // The id of a skipped event counts, unless the id itself is too large.
         if self.id_len > limit {
             self.id_len = 0;
             self.ids.clear();
@@ -108,7 +108,7 @@ impl<'s> Block<'s> {
     }
 }
 
-/// Lines as a stream, whose first can't be taken for one with a byte order mark.
+/// Joins lines to a stream. The extra first line prevents a later BOM from being stripped.
 fn joined(lines: &[&[u8]]) -> Vec<u8> {
     let mut stream = b"ignored\n".to_vec();
     for line in lines {
@@ -127,7 +127,7 @@ pub(crate) struct Setting<'a> {
     pub(crate) resume: Option<&'a str>,
 }
 
-/// Decodes the chunks, also after [`TooLarge`], and hands out what it saw and the last event id.
+/// Decodes the chunks, continuing after [`TooLarge`]. Returns the items and the last event id.
 pub(crate) fn decoded<'c>(
     setting: Setting<'_>,
     chunks: impl IntoIterator<Item = &'c [u8]>,
@@ -142,7 +142,9 @@ pub(crate) fn decoded<'c>(
                     .decode_owned(&mut chunk)
                     .map(|item| item.map(from_owned))
             } else {
-                decoder.decode(&mut chunk).map(|item| item.map(from_lent))
+                decoder
+                    .decode(&mut chunk)
+                    .map(|item| item.map(from_borrowed))
             };
             items.push(match item {
                 Ok(Some(Seen::Id(_))) => Seen::Id(decoder.last_event_id().map(String::from)),
@@ -150,13 +152,13 @@ pub(crate) fn decoded<'c>(
                 Ok(None) => break,
                 Err(TooLarge { limit }) => {
                     assert_eq!(limit, setting.limit);
-                    REFUSED
+                    REJECTED
                 }
             });
         }
         assert!(
             chunk.is_empty(),
-            "it wants more, and {} bytes are left",
+            "the decoder needs more input, but {} bytes are left",
             chunk.len()
         );
     }

@@ -1,4 +1,4 @@
-//! What a corpus begins with: the conformance cases, and responses written by hand.
+//! The initial inputs of a corpus: the conformance cases, and responses written by hand.
 
 use std::fmt::Write;
 
@@ -10,7 +10,7 @@ mod http;
 #[path = "../../crates/everstream-core/tests/spec/cases.rs"]
 mod cases;
 
-/// The first inputs of a target; none for a name that is no target's.
+/// The initial inputs of a target; none for an unknown target.
 ///
 /// ```
 /// assert!(everstream_fuzz::seeds("decoder").len() > 100);
@@ -52,7 +52,7 @@ impl cases::Case {
             .collect()
     }
 
-    /// Its items, as the target `encoder` reads them.
+    /// The items of the case, in the format of the target `encoder`.
     fn records(&self) -> String {
         let mut text = String::new();
         for due in self.streams.iter().flat_map(|stream| &stream.due) {
@@ -73,7 +73,7 @@ impl cases::Case {
     }
 }
 
-/// Choices without a pattern.
+/// Pseudo-random bytes.
 fn scripts() -> Vec<Vec<u8>> {
     let mut state = 1_u64;
     let mut byte = move |_| {
@@ -98,13 +98,13 @@ fn responses() -> Vec<Vec<u8>> {
                 let head = [0, coding, framing, damage, 90, 0, 20, 0];
                 inputs.push([&head[..], EVENTS.as_bytes()].concat());
             }
-            // Damage after what was flushed.
+            // Damage after flushed data.
             for damage in 1..4 {
                 let head = [0, coding, framing, damage, 180, 0, 20, 3];
                 inputs.push([&head[..], b"data: 1\n\n"].concat());
                 inputs.push([&head[..], EVENTS.as_bytes()].concat());
             }
-            // Large ones, and some that are larger than is accepted.
+            // Large events, some above the limit.
             let head = [0, coding, framing, 0, 0, 0, 255, 255];
             inputs.push([&head[..], EVENTS.as_bytes()].concat());
             inputs.push([&head[..], b"data: no line end in here "].concat());

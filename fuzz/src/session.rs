@@ -1,5 +1,5 @@
-//! What happens to a session, in any order, against the model of the simulation: the fuzzer's bytes
-//! take the place of its random numbers.
+//! A session under arbitrary calls in any order, checked against the model of the simulation. The
+//! fuzzer's bytes replace the random numbers.
 
 #[allow(dead_code, reason = "the simulation counts what happened")]
 #[path = "../../crates/everstream-core/tests/simulation/server.rs"]
@@ -11,10 +11,10 @@ mod world;
 use numbers::Random;
 use world::World;
 
-/// A step takes about so many bytes.
+/// The approximate number of bytes per step.
 const STEP: usize = 3;
 
-/// Plays a script, and panics if the session breaks a rule.
+/// Plays a script, and panics if the session violates a rule.
 ///
 /// ```
 /// everstream_fuzz::session(b"start, connect, read, end");
@@ -28,11 +28,11 @@ pub fn session(input: &[u8]) {
 }
 
 mod numbers {
-    /// The choices of an input; when they are used up, always the first.
+    /// The choices in an input. When they are used up, always the first choice.
     pub(super) struct Random {
         bytes: Vec<u8>,
         at: usize,
-        /// Begin again at the end.
+        /// Start over at the end.
         endless: bool,
     }
 

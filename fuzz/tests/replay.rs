@@ -1,4 +1,4 @@
-//! All inputs that the fuzzer began with and kept, without the fuzzer.
+//! Replays all seeds, corpora and crashes, without the fuzzer.
 
 #![allow(
     clippy::panic,
@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use everstream_fuzz::TARGETS;
 
-/// A corpus of fewer inputs has lost most of what it should hold.
+/// A corpus with fewer inputs has probably lost most of them.
 const FEWEST: usize = 30;
 
 /// The files of a folder, in order.
@@ -33,7 +33,7 @@ fn replay(target: &str) {
     let corpus = inputs(&package.join("corpus").join(target));
     assert!(
         corpus.len() >= FEWEST,
-        "fuzz/corpus/{target} holds {} inputs; at least {FEWEST} are expected",
+        "fuzz/corpus/{target} has {} inputs; expected at least {FEWEST}",
         corpus.len()
     );
     for (number, seed) in everstream_fuzz::seeds(target).iter().enumerate() {
@@ -48,7 +48,7 @@ fn replay(target: &str) {
 
 fn run_named(run: fn(&[u8]), input: &[u8], name: &str) {
     if let Err(panic) = catch_unwind(AssertUnwindSafe(|| run(input))) {
-        eprintln!("\nThat was {name}.");
+        eprintln!("\nThe failing input is {name}.");
         resume_unwind(panic);
     }
 }
@@ -93,7 +93,7 @@ fn every_response_of_the_corpus_ends_with_what_it_holds() {
     replay("http_response");
 }
 
-/// A folder of another name would never be replayed.
+/// A folder with another name would never be replayed.
 #[test]
 fn every_corpus_belongs_to_a_target() {
     for kind in ["corpus", "crashes"] {

@@ -1,4 +1,4 @@
-//! What the harness does to a stream that is followed, and to the service.
+//! Commands to a followed stream and to the service.
 
 use everstream_testing::{Gate, Reply};
 
@@ -8,24 +8,24 @@ for_all_clients!(
     restart_reconnects_without_the_delay,
     restart_during_the_delay_ends_it,
     restart_before_the_response_tries_again,
-    restart_tells_what_was_received,
+    restart_reports_received_events_first,
     restart_does_not_wait_for_callbacks,
-    a_restart_spares_one_delay_only,
-    streams_are_apart,
+    a_restart_skips_only_one_delay,
+    streams_are_independent,
     delete_closes_the_connection,
     delete_ends_a_delay,
-    delete_ends_a_callback_that_is_not_answered,
+    delete_cancels_an_unanswered_callback,
     delete_of_the_service_exits,
     the_service_exits_while_streams_are_followed,
 );
 
-/// So long that waiting for it fails the test.
+/// Long enough that a test which waits for it fails.
 const AN_HOUR: u64 = 3_600_000;
 
 fn follow_with_long_delay(harness: &Harness) -> String {
-    let mut wanted = harness.wanted();
-    wanted["initialDelayMs"] = AN_HOUR.into();
-    harness.follow_wanted(&wanted)
+    let mut stream_request = harness.stream_request();
+    stream_request["initialDelayMs"] = AN_HOUR.into();
+    harness.follow_with(&stream_request)
 }
 
 fn restart(harness: &Harness, location: &str) {
@@ -39,9 +39,9 @@ fn restart_reconnects_without_the_delay(harness: &Harness) {
         .enqueue(Reply::stream().event_with_id("1", "one").stall())
         .enqueue(Reply::stream().event_with_id("2", "two").stall());
     let location = follow_with_long_delay(harness);
-    harness.expect_told(&[event("message", "one", "1")]);
+    harness.expect_callbacks(&[event("message", "one", "1")]);
     restart(harness, &location);
-    harness.expect_told(&[event("message", "one", "1"), event("message", "two", "2")]);
+    harness.expect_callbacks(&[event("message", "one", "1"), event("message", "two", "2")]);
     let requests = harness.server.requests();
     assert_eq!(requests[1].header("last-event-id"), Some("1"));
     assert!(harness.server.wait_for_open_connections(1, LIMIT));
@@ -53,10 +53,13 @@ fn restart_during_the_delay_ends_it(harness: &Harness) {
         .enqueue(Reply::stream().event_with_id("1", "one").reset())
         .enqueue(Reply::stream().event_with_id("2", "two").stall());
     let location = follow_with_long_delay(harness);
-    // The error is told of when the delay has begun, or is about to.
-    assert_eq!(harness.told(2)[1]["kind"], "error");
+    // The error is reported when the delay begins, or just before.
+    assert_eq!(harness.received_callbacks(2)[1]["kind"], "error");
     restart(harness, &location);
-    assert_eq!(harness.told(3)[2], event("message", "two", "2"));
+    assert_eq!(
+        harness.received_callbacks(3)[2],
+        event("message", "two", "2")
+    );
     let requests = harness.server.requests();
     assert_eq!(requests[1].header("last-event-id"), Some("1"));
 }
@@ -69,10 +72,10 @@ fn restart_before_the_response_tries_again(harness: &Harness) {
     let location = follow_with_long_delay(harness);
     harness.expect_requests(1);
     restart(harness, &location);
-    harness.expect_told(&[event("message", "two", "")]);
+    harness.expect_callbacks(&[event("message", "two", "")]);
 }
 
-fn restart_tells_what_was_received(harness: &Harness) {
+fn restart_reports_received_events_first(harness: &Harness) {
     let answer = Gate::new();
     harness
         .callbacks
@@ -83,12 +86,12 @@ fn restart_tells_what_was_received(harness: &Harness) {
         .enqueue(Reply::stream().send(events.collect::<String>()).stall())
         .otherwise(Reply::stream().event("after").stall());
     let location = follow_with_long_delay(harness);
-    assert_eq!(harness.told(1).len(), 1);
+    assert_eq!(harness.received_callbacks(1).len(), 1);
     restart(harness, &location);
     answer.open();
-    let told = harness.told(51);
-    assert_eq!(told[49], event("message", "49", "49"));
-    assert_eq!(told[50], event("message", "after", "49"));
+    let callbacks = harness.received_callbacks(51);
+    assert_eq!(callbacks[49], event("message", "49", "49"));
+    assert_eq!(callbacks[50], event("message", "after", "49"));
     let requests = harness.server.requests();
     assert_eq!(requests[1].header("last-event-id"), Some("49"));
 }
@@ -103,33 +106,33 @@ fn restart_does_not_wait_for_callbacks(harness: &Harness) {
         .enqueue(Reply::stream().event("one").event("two").stall())
         .otherwise(Reply::stream().stall());
     let location = follow_with_long_delay(harness);
-    assert_eq!(harness.told(1).len(), 1);
+    assert_eq!(harness.received_callbacks(1).len(), 1);
     restart(harness, &location);
     harness.expect_requests(2);
 }
 
-fn a_restart_spares_one_delay_only(harness: &Harness) {
+fn a_restart_skips_only_one_delay(harness: &Harness) {
     harness
         .server
         .enqueue(Reply::stream().event("one").stall())
         .otherwise(Reply::stream().event("two").reset());
     let location = follow_with_long_delay(harness);
-    harness.expect_told(&[event("message", "one", "")]);
+    harness.expect_callbacks(&[event("message", "one", "")]);
     restart(harness, &location);
-    assert_eq!(harness.told(3)[2]["kind"], "error");
-    // A second restart is needed, and it does what the first one did.
+    assert_eq!(harness.received_callbacks(3)[2]["kind"], "error");
+    // The next delay isn't skipped; a second restart is needed.
     assert_eq!(harness.server.request_count(), 2);
     restart(harness, &location);
-    assert_eq!(harness.told(5)[4]["kind"], "error");
+    assert_eq!(harness.received_callbacks(5)[4]["kind"], "error");
     assert_eq!(harness.server.request_count(), 3);
 }
 
-fn streams_are_apart(harness: &Harness) {
+fn streams_are_independent(harness: &Harness) {
     harness.server.otherwise(Reply::stream().stall());
-    let first = harness.follow_wanted(&harness.wanted());
-    let second = harness.follow_wanted(&harness.wanted());
+    let first = harness.follow_with(&harness.stream_request());
+    let second = harness.follow_with(&harness.stream_request());
     assert_ne!(first, second);
-    // Not merely connections, on which nothing was asked yet.
+    // Waits for the requests, not just for the connections.
     harness.expect_requests(2);
     assert_eq!(harness.service.ask("DELETE", &first, "").status, 204);
     assert!(harness.server.wait_for_open_connections(1, LIMIT));
@@ -139,7 +142,7 @@ fn streams_are_apart(harness: &Harness) {
 
 fn delete_closes_the_connection(harness: &Harness) {
     let location = harness.follow(Reply::stream().event("one").stall());
-    harness.expect_told(&[event("message", "one", "")]);
+    harness.expect_callbacks(&[event("message", "one", "")]);
     assert_eq!(harness.service.ask("DELETE", &location, "").status, 204);
     assert!(harness.server.wait_for_open_connections(0, LIMIT));
     assert_eq!(harness.service.ask("DELETE", &location, "").status, 404);
@@ -149,21 +152,21 @@ fn delete_closes_the_connection(harness: &Harness) {
 fn delete_ends_a_delay(harness: &Harness) {
     harness.server.enqueue(Reply::status(503));
     let location = follow_with_long_delay(harness);
-    assert_eq!(harness.told(1)[0]["kind"], "error");
+    assert_eq!(harness.received_callbacks(1)[0]["kind"], "error");
     assert_eq!(harness.service.ask("DELETE", &location, "").status, 204);
     assert_eq!(harness.service.ask("DELETE", "/", "").status, 200);
     assert!(harness.service.exits());
     assert_eq!(harness.server.request_count(), 1);
 }
 
-fn delete_ends_a_callback_that_is_not_answered(harness: &Harness) {
+fn delete_cancels_an_unanswered_callback(harness: &Harness) {
     harness
         .callbacks
         .otherwise(Reply::status(200).head_after(&Gate::new()));
-    // More than may wait for the harness.
+    // More than the queue of callbacks holds.
     let events = (0..100).map(|n| format!("data: {n}\n\n"));
     let location = harness.follow(Reply::stream().send_each(events).stall());
-    assert_eq!(harness.told(1).len(), 1);
+    assert_eq!(harness.received_callbacks(1).len(), 1);
     assert_eq!(harness.service.ask("DELETE", &location, "").status, 204);
     assert!(harness.callbacks.wait_for_open_connections(0, LIMIT));
     assert!(harness.server.wait_for_open_connections(0, LIMIT));
@@ -177,7 +180,7 @@ fn delete_of_the_service_exits(harness: &Harness) {
 
 fn the_service_exits_while_streams_are_followed(harness: &Harness) {
     harness.follow(Reply::stream().event("one").stall());
-    harness.expect_told(&[event("message", "one", "")]);
+    harness.expect_callbacks(&[event("message", "one", "")]);
     assert_eq!(harness.service.ask("DELETE", "/", "").status, 200);
     assert!(harness.service.exits());
     assert!(harness.server.wait_for_open_connections(0, LIMIT));

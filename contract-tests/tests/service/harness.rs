@@ -1,4 +1,4 @@
-//! A small harness: it starts the service, drives it, and reads what it is told.
+//! A small harness: starts the service, drives it, and reads the callbacks.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use everstream_testing::{Reply, Server};
 use serde_json::{Value, json};
 
-/// Far more than anything takes on a loaded machine; only a hang gets there.
+/// Far longer than anything takes on a loaded machine; only a hang reaches this.
 pub(crate) const LIMIT: Duration = Duration::from_secs(60);
 
 /// Runs each scenario as a test with every client, such as `async_::name` and `blocking::name`.
@@ -45,7 +45,7 @@ macro_rules! for_all_clients {
 }
 pub(crate) use for_all_clients;
 
-/// The running service, a server for the stream, and one for the callbacks.
+/// The running service, a server for the streams, and one for the callbacks.
 pub(crate) struct Harness {
     pub(crate) service: Service,
     pub(crate) server: Server,
@@ -61,35 +61,35 @@ impl Harness {
         }
     }
 
-    /// What asks for a stream from the server, without its optional fields. It reconnects at once.
-    pub(crate) fn wanted(&self) -> Value {
+    /// A request for a stream from the server, without optional fields except a short initial delay.
+    pub(crate) fn stream_request(&self) -> Value {
         json!({
             "streamUrl": self.server.url("/stream"),
-            "callbackUrl": self.callbacks.url("/told"),
+            "callbackUrl": self.callbacks.url("/callbacks"),
             "tag": "a test",
             "initialDelayMs": 1,
         })
     }
 
-    /// Has the stream followed, and returns its location.
+    /// Enqueues a reply and starts following the stream. Returns its location.
     pub(crate) fn follow(&self, reply: Reply) -> String {
         self.server.enqueue(reply);
-        self.follow_wanted(&self.wanted())
+        self.follow_with(&self.stream_request())
     }
 
-    pub(crate) fn follow_wanted(&self, wanted: &Value) -> String {
-        let answer = self.service.ask("POST", "/", &wanted.to_string());
+    pub(crate) fn follow_with(&self, stream_request: &Value) -> String {
+        let answer = self.service.ask("POST", "/", &stream_request.to_string());
         assert_eq!(answer.status, 201, "{}", answer.body);
         answer.location.expect("a Location")
     }
 
-    /// Waits for this many callbacks and returns all there are, in the order of their coming.
-    pub(crate) fn told(&self, count: usize) -> Vec<Value> {
+    /// Waits for this many callbacks. Returns all callbacks in the order of arrival.
+    pub(crate) fn received_callbacks(&self, count: usize) -> Vec<Value> {
         let complete = self.callbacks.wait_for_requests(count, LIMIT);
         let requests = self.callbacks.requests();
         let bodies = requests.iter().enumerate().map(|(index, request)| {
             assert_eq!(request.method, "POST");
-            assert_eq!(request.target, format!("/told/{}", index + 1));
+            assert_eq!(request.target, format!("/callbacks/{}", index + 1));
             assert_eq!(request.header("content-type"), Some("application/json"));
             serde_json::from_slice(&request.body).unwrap()
         });
@@ -99,8 +99,8 @@ impl Harness {
     }
 
     #[track_caller]
-    pub(crate) fn expect_told(&self, expected: &[Value]) {
-        assert_eq!(self.told(expected.len()), expected);
+    pub(crate) fn expect_callbacks(&self, expected: &[Value]) {
+        assert_eq!(self.received_callbacks(expected.len()), expected);
     }
 
     /// Waits for this many requests for the stream.
@@ -110,7 +110,7 @@ impl Harness {
     }
 }
 
-/// An event as a callback tells of it.
+/// An event in the format of a callback.
 pub(crate) fn event(kind: &str, data: &str, id: &str) -> Value {
     json!({"kind": "event", "event": {"type": kind, "data": data, "id": id}})
 }
@@ -119,11 +119,11 @@ pub(crate) fn event(kind: &str, data: &str, id: &str) -> Value {
 pub(crate) struct Service {
     child: std::sync::Mutex<Child>,
     address: SocketAddr,
-    /// The other end of a pipe that the process may write to.
+    /// Keeps the process's stdout pipe open.
     _stdout: BufReader<ChildStdout>,
 }
 
-/// What the service answered.
+/// A response of the service.
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) location: Option<String>,
@@ -149,13 +149,14 @@ impl Service {
         }
     }
 
-    /// The service of the Rust clients, or that of Python's.
+    /// The service for the Rust clients, or the one for the Python clients.
     fn program(client: &str) -> Command {
         if !client.starts_with("python") {
             return Command::new(env!("CARGO_BIN_EXE_everstream-contract-tests"));
         }
         let python = std::env::var_os("EVERSTREAM_PYTHON");
-        let python = python.expect("EVERSTREAM_PYTHON names a Python that has everstream");
+        let python =
+            python.expect("EVERSTREAM_PYTHON must name a Python with everstream installed");
         let mut command = Command::new(python);
         command
             .args(["-W", "error", "-B"])
@@ -163,7 +164,7 @@ impl Service {
         command
     }
 
-    /// One request, and the answer to it.
+    /// Sends a request and returns the response.
     pub(crate) fn ask(&self, method: &str, path: &str, body: &str) -> Answer {
         let mut socket = TcpStream::connect(self.address).unwrap();
         socket.set_read_timeout(Some(LIMIT)).unwrap();
@@ -189,15 +190,15 @@ impl Service {
         }
     }
 
-    /// Waits for the process to exit by itself; tells whether it did so successfully.
+    /// Waits for the process to exit. Returns whether it exited successfully.
     pub(crate) fn exits(&self) -> bool {
         let begin = Instant::now();
         loop {
             if let Some(status) = self.child.lock().unwrap().try_wait().unwrap() {
                 return status.success();
             }
-            assert!(begin.elapsed() < LIMIT, "it still runs");
-            // std has no wait with a limit.
+            assert!(begin.elapsed() < LIMIT, "the service is still running");
+            // std can't wait with a timeout.
             thread::sleep(Duration::from_millis(5));
         }
     }

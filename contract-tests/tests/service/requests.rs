@@ -1,23 +1,23 @@
-//! What the service says to proper and improper requests.
+//! Responses to valid and invalid requests.
 
 use serde_json::{Value, json};
 
 use crate::harness::{Harness, for_all_clients};
 
 for_all_clients!(
-    its_capabilities_are_told,
+    capabilities_are_listed,
     a_stream_has_a_location,
-    improper_requests_for_a_stream_are_refused,
+    invalid_stream_requests_are_rejected,
     unknown_fields_and_nulls_are_ignored,
-    improper_commands_are_refused,
+    invalid_commands_are_rejected,
     unknown_streams_and_paths_are_not_found,
     other_methods_are_not_allowed,
 );
 
-fn its_capabilities_are_told(harness: &Harness) {
+fn capabilities_are_listed(harness: &Harness) {
     let answer = harness.service.ask("GET", "/", "");
     assert_eq!(answer.status, 200);
-    let told: Value = serde_json::from_str(&answer.body).unwrap();
+    let listed: Value = serde_json::from_str(&answer.body).unwrap();
     let expected = json!({"capabilities": [
         "comments",
         "headers",
@@ -29,27 +29,27 @@ fn its_capabilities_are_told(harness: &Harness) {
         "bom",
         "server-directed-shutdown-request",
     ]});
-    assert_eq!(told, expected);
+    assert_eq!(listed, expected);
 }
 
 fn a_stream_has_a_location(harness: &Harness) {
     let answer = harness
         .service
-        .ask("POST", "/", &harness.wanted().to_string());
+        .ask("POST", "/", &harness.stream_request().to_string());
     assert_eq!(answer.status, 201);
     assert_eq!(answer.location.as_deref(), Some("/streams/1"));
 }
 
-fn improper_requests_for_a_stream_are_refused(harness: &Harness) {
+fn invalid_stream_requests_are_rejected(harness: &Harness) {
     let changed = |field: &str, value: Value| {
-        let mut wanted = harness.wanted();
-        wanted[field] = value;
-        wanted.to_string()
+        let mut stream_request = harness.stream_request();
+        stream_request[field] = value;
+        stream_request.to_string()
     };
     let without = |field: &str| {
-        let mut wanted = harness.wanted();
-        wanted.as_object_mut().unwrap().remove(field);
-        wanted.to_string()
+        let mut stream_request = harness.stream_request();
+        stream_request.as_object_mut().unwrap().remove(field);
+        stream_request.to_string()
     };
     let cases = [
         (String::new(), "EOF"),
@@ -84,8 +84,8 @@ fn improper_requests_for_a_stream_are_refused(harness: &Harness) {
 }
 
 fn unknown_fields_and_nulls_are_ignored(harness: &Harness) {
-    let mut wanted = harness.wanted();
-    wanted["somethingNew"] = json!({"a": 1});
+    let mut stream_request = harness.stream_request();
+    stream_request["somethingNew"] = json!({"a": 1});
     for optional in [
         "initialDelayMs",
         "readTimeoutMs",
@@ -94,14 +94,14 @@ fn unknown_fields_and_nulls_are_ignored(harness: &Harness) {
         "method",
         "body",
     ] {
-        wanted[optional] = Value::Null;
+        stream_request[optional] = Value::Null;
     }
-    harness.follow_wanted(&wanted);
+    harness.follow_with(&stream_request);
     harness.expect_requests(1);
 }
 
-fn improper_commands_are_refused(harness: &Harness) {
-    let location = harness.follow_wanted(&harness.wanted());
+fn invalid_commands_are_rejected(harness: &Harness) {
+    let location = harness.follow_with(&harness.stream_request());
     for body in [
         "",
         "restart",
@@ -125,7 +125,7 @@ fn unknown_streams_and_paths_are_not_found(harness: &Harness) {
 }
 
 fn other_methods_are_not_allowed(harness: &Harness) {
-    let location = harness.follow_wanted(&harness.wanted());
+    let location = harness.follow_with(&harness.stream_request());
     for (method, path) in [("PUT", "/"), ("GET", &*location), ("PUT", &location)] {
         assert_eq!(harness.service.ask(method, path, "").status, 405);
     }

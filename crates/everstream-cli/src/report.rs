@@ -143,7 +143,7 @@ mod tests {
         let outer = Fault::Request(Box::new(library));
         assert_eq!(
             chain(&outer),
-            "the request failed before a response came: refused"
+            "the request failed before a response arrived: refused"
         );
     }
 }

@@ -358,7 +358,7 @@ fn a_silent_stream_is_given_up_after_read_timeout() {
     let url = server.url("/");
     let (code, news) = Running::follow([&*url].into_iter().chain(options)).end();
     assert_eq!(code, 7, "{news}");
-    assert!(news.contains("no byte came for 300ms"), "{news}");
+    assert!(news.contains("no data received for 300ms"), "{news}");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What the user is told.
+//! What the user of a client receives.
 
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -28,11 +28,11 @@ use crate::url::RedactedUrl;
 #[non_exhaustive]
 #[derive(Debug)]
 pub enum Action {
-    /// A connection was made and answered with a stream.
+    /// The server answered with a stream.
     Start(Box<Start>),
-    /// An event came.
+    /// An event.
     Event(Event),
-    /// A comment came: the text after the colon.
+    /// A comment: the text after the colon.
     Comment(String),
     /// The connection broke, or could not be made.
     Fault(Fault),
@@ -51,18 +51,18 @@ pub enum Action {
 #[non_exhaustive]
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct End {
-    /// The size of the unfinished event that was discarded, because no blank line followed it
+    /// The size of the unfinished event that was discarded because the stream ended before its blank line
     /// (WHATWG HTML, 9.2.6). Comments don't count. 0 after an interruption.
     pub discarded_bytes: usize,
-    /// The first 200 bytes of a response that had no field and no comment at all, such as an error in
-    /// JSON: there were no events in it.
+    /// The first 200 bytes of a response that contained no field and no comment, such as an error in
+    /// JSON.
     pub ignored_text: Option<String>,
-    /// The stream is over, although the error strategy would continue: the request isn't safe (RFC 9110,
-    /// section 9.2.1), and the server may have acted on it.
+    /// The stream ended although the error strategy would continue, because the request isn't safe
+    /// (RFC 9110, section 9.2.1) and the server may have acted on it.
     pub not_repeated: bool,
 }
 
-/// A connection that was made.
+/// An established connection.
 ///
 /// ```
 /// use everstream_core::Start;
@@ -75,19 +75,19 @@ pub struct End {
 pub struct Start {
     /// The status code, for HTTP.
     pub status: Option<u16>,
-    /// The response's headers, for HTTP. `None`: the source gave none. See [`header`](Self::header).
+    /// The response headers, for HTTP. `None`: the source provided none. See [`header`](Self::header).
     pub headers: Option<Headers>,
-    /// The URL that answered, after redirects. It may hold secrets in its query.
+    /// The URL that answered, after redirects. Its query may contain secrets.
     pub url: Option<String>,
-    /// How many attempts it took since the last connection: 1 if the first one succeeded.
+    /// The number of attempts since the last connection: 1 if the first one succeeded.
     pub attempt: u32,
-    /// The names of headers that were not sent to this URL, because a redirect led to another origin
-    /// than the one they were meant for.
+    /// The names of headers that were not sent to this URL, because a redirect led to an origin other
+    /// than the one they are meant for.
     pub withheld_headers: Vec<String>,
 }
 
 impl Start {
-    /// A connection with this status; its other fields may be set afterwards.
+    /// Creates a `Start` with this status. Set the other fields afterwards.
     ///
     /// ```
     /// assert_eq!(everstream_core::Start::new(200).status, Some(200));
@@ -99,7 +99,7 @@ impl Start {
         }
     }
 
-    /// The first value of the header with this name, in any case.
+    /// The first value of the header with this name. Case is ignored.
     ///
     /// ```
     /// use everstream_core::{Headers, Start};

@@ -1,4 +1,4 @@
-//! What a session is told at its start.
+//! The settings of a session.
 
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -27,57 +27,59 @@ pub(crate) const DEFAULT_RESET_THRESHOLD: Duration = Duration::from_secs(60);
 /// ```
 #[non_exhaustive]
 pub struct SessionConfig {
-    /// The base of the delay until the server sends `retry:`. Default: 1 s.
+    /// The base delay, until the server sends `retry:`. Default: 1 s.
     pub initial_retry_delay: Duration,
-    /// The least that a server can make the base with `retry:`, so that `retry: 0` is no storm.
-    /// Default: 100 ms.
+    /// The shortest base delay that a server can set with `retry:`, so that `retry: 0` doesn't cause a
+    /// reconnect storm. Default: 100 ms.
     pub min_server_retry_delay: Duration,
-    /// The most that a server can make the base with `retry:`. If it asks for more, the built-in strategy
-    /// waits no longer than this: jitter shortens the delay, as it does without `retry:`. A larger
-    /// [`min_server_retry_delay`](Self::min_server_retry_delay) takes precedence. Default: 1 h.
+    /// The longest base delay that a server can set with `retry:`. If the server asks for more, the
+    /// built-in strategy waits no longer than this: jitter shortens the delay, as it does without
+    /// `retry:`. A larger [`min_server_retry_delay`](Self::min_server_retry_delay) takes precedence.
+    /// Default: 1 h.
     pub max_server_retry_delay: Duration,
     /// The longest wait that a server can ask for with `Retry-After`. A shorter cap of the strategy
-    /// holds too. Default: 24 h.
+    /// applies too. Default: 24 h.
     pub max_retry_after: Duration,
-    /// How long to wait. Default: [`backoff`](crate::retry_delay::backoff).
+    /// Decides how long to wait before reconnecting. Default:
+    /// [`backoff`](crate::retry_delay::backoff).
     pub retry_delay_strategy: Box<dyn RetryDelayStrategy>,
-    /// How long a connection must last for the backoff to reset. Default: 60 s; then a connection of
-    /// 25 s that delivered an event, an id or a comment resets the built-in strategy too. With any
-    /// other value that is off, and so are the delays after a clean end (see
+    /// How long a connection must last for the backoff to reset. Default: 60 s. With the default, the
+    /// built-in strategy also resets after a connection of 25 s that delivered an event, an id or a
+    /// comment. Any other value disables that, and the delays after a clean end (see
     /// [`backoff`](crate::retry_delay::backoff)).
     pub retry_delay_reset_threshold: Duration,
-    /// Whether to go on. Default: [`reconnect`](crate::error_strategy::reconnect).
+    /// Decides whether to reconnect. Default: [`reconnect`](crate::error_strategy::reconnect).
     pub error_strategy: Box<dyn ErrorStrategy>,
     /// The id of the last event that an earlier run received. Default: none.
     pub last_event_id: Option<String>,
-    /// How long to wait for the next byte. Default: for ever.
+    /// How long to wait for the next byte. Default: indefinitely.
     pub read_timeout: Option<Duration>,
     /// The largest event that is accepted, in bytes. Default: 64 MiB.
     pub max_event_size: usize,
-    /// What to do with a larger one. Default: fail.
+    /// What to do with a larger event. Default: fail.
     pub oversize: Oversize,
-    /// Whether the request may be repeated although the server may have acted on it: for GET and
-    /// other safe methods (RFC 9110, section 9.2.1), or if the user says so. If not, it is sent again
-    /// only if the server surely didn't get it, or by [`Session::start`](crate::Session::start).
-    /// Default: true.
+    /// Whether the request may be repeated although the server may have acted on it: true for GET and
+    /// other safe methods (RFC 9110, section 9.2.1), and if the user allows it. If false, the request is
+    /// sent again only if the server can't have received it, or after
+    /// [`Session::start`](crate::Session::start). Default: true.
     pub repeatable: bool,
-    /// Whether a request that isn't repeated is resumed by a GET with the last event id, once the
-    /// server has sent one. Default: false.
+    /// Whether a request is resumed by a GET with the last event id, once the server has sent one.
+    /// Default: false.
     pub resume_with_get: bool,
-    /// Whether the last event is delivered although no blank line followed it, if the framing of the
-    /// body proves that nothing is missing ([`Ending::Complete`](crate::Ending::Complete)). The
-    /// standard discards it. Default: false.
+    /// Whether to deliver the last event although no blank line followed it, if the framing proves that
+    /// the body is complete ([`Ending::Complete`](crate::Ending::Complete)). The standard discards such
+    /// an event. Default: false.
     pub dispatch_unfinished: bool,
-    /// The event after which a one-shot stream is complete. It isn't handed out, and the stream
-    /// isn't connected again. Default: none.
-    #[allow(clippy::type_complexity)] // it is said once
+    /// Recognizes the last event of a one-shot stream. That event isn't delivered, and the session
+    /// doesn't reconnect after it. Default: none.
+    #[allow(clippy::type_complexity)] // used once
     pub until: Option<Box<dyn FnMut(&Event) -> bool + Send>>,
-    /// For the random part of the delays. Give each session its own. Default: 0.
+    /// The seed of the jitter. Give each session its own. Default: 0.
     pub seed: u64,
 }
 
-/// The settings that a session needs after its start. Programs keep thousands of sessions that wait,
-/// so the others aren't kept.
+/// The settings that a session needs after it is created. The others aren't stored, because programs
+/// keep thousands of waiting sessions.
 pub(crate) struct Settings {
     pub(crate) min_server_retry_delay: Duration,
     pub(crate) max_server_retry_delay: Duration,
@@ -89,7 +91,7 @@ pub(crate) struct Settings {
     pub(crate) repeatable: bool,
     pub(crate) resume_with_get: bool,
     pub(crate) dispatch_unfinished: bool,
-    #[allow(clippy::type_complexity)] // it is said once
+    #[allow(clippy::type_complexity)] // used once
     pub(crate) until: Option<Box<dyn FnMut(&Event) -> bool + Send>>,
 }
 

@@ -1,8 +1,8 @@
-//! Bytes to items: the standard's interpreter (WHATWG HTML 9.2.6).
+//! Bytes to items: interpreting an event stream (WHATWG HTML 9.2.6).
 //!
-//! What lies whole in the chunk takes a short way (`whole`); the rest goes line by line (`lines`), and
-//! lines that are cut go on in the next chunk (`open_line`). All of them end in `items`. What is inlined
-//! and what isn't was measured.
+//! An event that is contained in the chunk takes a fast path (`whole`). Everything else is decoded line
+//! by line (`lines`); a cut line continues in the next chunk (`open_line`). All paths end in `items`.
+//! Which functions are inlined follows from measurements.
 
 mod items;
 mod lines;
@@ -15,7 +15,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use self::open_line::OpenLine;
-use self::unfinished::Opening;
+use self::unfinished::StreamContent;
 use crate::block::{self, Block};
 use crate::item::{Item, ItemRef, Oversize, TooLarge};
 use crate::line::LineEnds;
@@ -34,8 +34,8 @@ const BOM: &[u8] = b"\xEF\xBB\xBF";
 
 /// Turns the bytes of a stream, in chunks of any size, into items.
 ///
-/// Its time grows with what comes, however that is cut. Its memory is bounded by the limit, and what a
-/// large event made it take it gives back afterwards.
+/// Decoding takes time linear in the input, however the input is cut into chunks. Memory is bounded by
+/// the limit, and the memory of a large event is freed after that event.
 ///
 /// ```
 /// use everstream_core::{Decoder, ItemRef};
@@ -58,29 +58,29 @@ pub struct Decoder {
     limit: usize,
     oversize: Oversize,
     ignore_comments: bool,
-    ends: LineEnds,
-    opening: Opening,
+    line_ends: LineEnds,
+    content: StreamContent,
     open: OpenLine,
-    /// Bytes of the open line while it is `Raw`; empty otherwise.
+    /// The bytes of the open line if it is `Raw`; otherwise empty.
     raw: Vec<u8>,
     block: Block,
-    /// Nothing of the block has come yet, and `ignored` is empty.
-    fresh: bool,
-    /// The block was handed out, and is forgotten at the next call.
+    /// Nothing of the block has arrived yet, and `ignored` is empty.
+    at_block_start: bool,
+    /// The block was returned; the next call clears it.
     dispatched: bool,
 
     /// The standard's last event ID string.
     last_id: String,
-    /// Holds a comment that can't be lent from the chunk.
+    /// Holds a comment that can't be borrowed from the chunk.
     comment: String,
     /// The value of the last `retry:` line.
     retry: Duration,
-    /// How a stream without any field begins. Empty unless `opening` is `Unknown`.
+    /// The first bytes of a stream without any field. Empty unless `content` is `Unrecognized`.
     ignored: Vec<u8>,
 }
 
-/// What a line completed. It has the size of a byte, and so has all that is made of it on the way:
-/// that is most of what a short line costs.
+/// What a line completed. It is one byte, and so are the results that wrap it: returning them is most of
+/// the cost of a short line.
 #[derive(Clone, Copy)]
 enum Step {
     Event,
@@ -93,7 +93,7 @@ enum Step {
 
 /// Something exceeds the limit.
 #[derive(Clone, Copy)]
-struct Exceeded;
+struct LimitExceeded;
 
 impl Default for Decoder {
     fn default() -> Self {
@@ -127,12 +127,12 @@ impl Decoder {
             limit,
             oversize,
             ignore_comments: false,
-            ends: LineEnds::default(),
-            opening: Opening::Start,
+            line_ends: LineEnds::default(),
+            content: StreamContent::Nothing,
             open: OpenLine::Empty,
             raw: Vec::new(),
             block: Block::with_limit(limit),
-            fresh: true,
+            at_block_start: true,
             dispatched: false,
             last_id: String::new(),
             comment: String::new(),
@@ -141,9 +141,8 @@ impl Decoder {
         }
     }
 
-    /// Whether comments are passed over instead of handed out, for whoever wants nothing but events.
-    /// They are handed out if this isn't called. A comment longer than the limit is too large either
-    /// way.
+    /// Sets whether comments are ignored. By default they are returned. A comment longer than the limit
+    /// is too large either way.
     ///
     /// ```
     /// use everstream_core::{Decoder, ItemRef};
@@ -159,15 +158,15 @@ impl Decoder {
         self.ignore_comments = ignore;
     }
 
-    /// Takes bytes off the front of `input`, up to the end of the next item. `None` means that all
-    /// of it was taken, and that the next chunk is wanted.
+    /// Takes bytes off the front of `input`, up to the end of the next item. `None`: all of `input` was
+    /// taken, and the decoder needs the next chunk.
     ///
-    /// Nothing is copied or allocated for an event of one `data:` line that lies whole in `input`.
+    /// An event with one `data:` line that is contained in `input` is neither copied nor allocated.
     ///
     /// # Errors
     ///
-    /// [`TooLarge`], with [`Oversize::Fail`]. Decoding may go on after it, as with
-    /// [`Oversize::Skip`].
+    /// [`TooLarge`], with [`Oversize::Fail`]. You can continue decoding after it: the rest of the event
+    /// is skipped, as with [`Oversize::Skip`].
     ///
     /// ```
     /// use everstream_core::{Decoder, ItemRef};
@@ -188,7 +187,7 @@ impl Decoder {
         self.decode_as(input)
     }
 
-    /// [`decode`](Self::decode), with items that own what they hold: one allocation an event.
+    /// [`decode`](Self::decode) with owned items: one allocation per event.
     ///
     /// # Errors
     ///
@@ -207,8 +206,8 @@ impl Decoder {
         self.decode_as(input)
     }
 
-    /// The stream is over: forgets an unfinished event, keeps the last event id, and is ready for
-    /// the next stream (WHATWG HTML 9.2.6: an event without its blank line is not dispatched).
+    /// Ends the stream: discards an unfinished event (WHATWG HTML 9.2.6: an event without its blank line
+    /// is not dispatched), keeps the last event id, and is ready for the next stream.
     ///
     /// ```
     /// use everstream_core::{Decoder, Item, Event};
@@ -228,8 +227,8 @@ impl Decoder {
         };
     }
 
-    /// The newest id that the stream gave, also in an earlier connection; `None` if there was none
-    /// or if an empty `id:` cleared it.
+    /// The newest id of the stream, earlier connections included; `None` if there was none or if an empty
+    /// `id:` cleared it.
     ///
     /// ```
     /// # use everstream_core::Decoder;
@@ -242,7 +241,7 @@ impl Decoder {
         (!self.last_id.is_empty()).then_some(&*self.last_id)
     }
 
-    /// Presets the last event id, to go on where an earlier run stopped.
+    /// Sets the last event id, to resume where an earlier run stopped.
     ///
     /// ```
     /// # use everstream_core::Decoder;
@@ -254,12 +253,12 @@ impl Decoder {
         self.last_id = id.unwrap_or_default().into();
     }
 
-    /// Forgets what the last call handed out.
+    /// Clears what the last call returned.
     #[inline]
-    fn forget_last(&mut self) {
+    fn clear_last_item(&mut self) {
         if core::mem::take(&mut self.dispatched) {
-            self.block.forget();
-            self.fresh = true;
+            self.block.reset();
+            self.at_block_start = true;
         }
         if !self.comment.is_empty() {
             block::clear(&mut self.comment);

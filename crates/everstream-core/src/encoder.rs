@@ -1,4 +1,4 @@
-//! Events to wire bytes, such that decoding gives them back.
+//! Events to wire format, such that decoding returns the same events.
 
 use alloc::string::String;
 use core::fmt;
@@ -6,10 +6,10 @@ use core::time::Duration;
 
 use crate::event::EventRef;
 
-/// Writes a stream: what a server, a replay or a test sends.
+/// Writes a stream, for a server, a replay or a test.
 ///
-/// Data and comments may hold line ends: they become several lines. A type or an id that can't be
-/// written is refused, because it would end its field and start another.
+/// Data and comments may contain line ends: they become several lines. A type or an id that contains
+/// one is rejected, because the rest would be parsed as another field.
 ///
 /// ```
 /// use everstream_core::{Encoder, Event};
@@ -35,22 +35,22 @@ pub struct Encoder {
 ///
 /// let error = Encoder::new().event(&Event::new("a\nb", "x", None)).unwrap_err();
 /// assert_eq!(error, EncodeError::Event);
-/// assert_eq!(error.to_string(), "the event's type holds a line end");
+/// assert_eq!(error.to_string(), "the event's type contains a line end");
 /// ```
 #[non_exhaustive]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EncodeError {
-    /// The event's type holds a CR or an LF.
+    /// The event's type contains a CR or an LF.
     Event,
-    /// The id holds a CR, an LF or a NUL.
+    /// The id contains a CR, an LF or a NUL.
     Id,
 }
 
 impl fmt::Display for EncodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            EncodeError::Event => "the event's type holds a line end",
-            EncodeError::Id => "the id holds a line end or a NUL",
+            EncodeError::Event => "the event's type contains a line end",
+            EncodeError::Id => "the id contains a line end or a NUL",
         })
     }
 }
@@ -58,7 +58,7 @@ impl fmt::Display for EncodeError {
 impl core::error::Error for EncodeError {}
 
 impl Encoder {
-    /// An encoder with nothing written.
+    /// Creates an empty encoder.
     ///
     /// ```
     /// assert_eq!(everstream_core::Encoder::new().as_str(), "");
@@ -67,9 +67,10 @@ impl Encoder {
         Self::default()
     }
 
-    /// Writes an event, an [`Event`](crate::Event) or an [`EventRef`]. Its own id is written; its `last_event_id` from earlier isn't.
+    /// Writes an [`Event`](crate::Event) or an [`EventRef`], with its own id but not with the
+    /// `last_event_id` of an earlier event.
     ///
-    /// Line ends in the data (CRLF, CR, LF) all come back as LF.
+    /// Receivers see every line end in the data (CRLF, CR, LF) as LF.
     ///
     /// # Errors
     ///
@@ -104,7 +105,7 @@ impl Encoder {
         Ok(())
     }
 
-    /// Writes a block with only an id: receivers resume after it, and see no event.
+    /// Writes a block with only an id: receivers resume after it, but see no event.
     ///
     /// # Errors
     ///
@@ -124,9 +125,9 @@ impl Encoder {
         Ok(())
     }
 
-    /// Writes a comment; one with line ends becomes several.
+    /// Writes a comment. If it contains line ends, it becomes several.
     ///
-    /// A space follows the colon, and receivers see it.
+    /// A space follows the colon; receivers see it as part of the comment.
     ///
     /// ```
     /// # use everstream_core::Encoder;
@@ -141,7 +142,7 @@ impl Encoder {
         }
     }
 
-    /// Writes how long receivers are to wait before they reconnect; milliseconds, rounded down.
+    /// Writes how long receivers should wait before they reconnect, in milliseconds, rounded down.
     ///
     /// ```
     /// # use everstream_core::Encoder;
@@ -154,7 +155,7 @@ impl Encoder {
         self.wire.push('\n');
     }
 
-    /// What is written and not taken.
+    /// The text that was written and not taken yet.
     ///
     /// ```
     /// # use everstream_core::Encoder;
@@ -166,7 +167,7 @@ impl Encoder {
         &self.wire
     }
 
-    /// Takes what is written.
+    /// Takes the text that was written.
     ///
     /// ```
     /// # use everstream_core::Encoder;
@@ -179,7 +180,7 @@ impl Encoder {
         core::mem::take(&mut self.wire)
     }
 
-    /// Returns what is written and not taken.
+    /// Returns the text that was written and not taken yet.
     ///
     /// ```
     /// # use everstream_core::Encoder;
@@ -195,7 +196,7 @@ impl Encoder {
         self.wire.push_str(name);
         self.wire.push(':');
         if !value.is_empty() {
-            // The one that receivers remove, so that a value may begin with a space.
+            // Receivers remove this space, so that a value may itself begin with one.
             self.wire.push(' ');
             self.wire.push_str(value);
         }
@@ -211,7 +212,7 @@ fn check_id(id: &str) -> Result<(), EncodeError> {
     }
 }
 
-/// The lines of a text, by the stream's three line ends. "a\n" has two: "a" and "".
+/// Splits a text at the stream's three line ends. "a\n" has two lines: "a" and "".
 fn lines(text: &str) -> impl Iterator<Item = &str> {
     let mut rest = Some(text);
     core::iter::from_fn(move || {

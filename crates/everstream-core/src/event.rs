@@ -4,10 +4,10 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use core::fmt;
 
-/// The type of an event that named none (WHATWG HTML 9.2.6, dispatch step 5).
+/// The type of an event without an `event:` field (WHATWG HTML 9.2.6, dispatch step 5).
 const DEFAULT_TYPE: &str = "message";
 
-/// The default type needs no place in memory.
+/// The default type is stored as an empty string.
 #[inline]
 fn without_default(event: &str) -> &str {
     match event {
@@ -18,8 +18,8 @@ fn without_default(event: &str) -> &str {
 
 /// One event of a stream.
 ///
-/// It owns a single allocation that holds its data, type and id, and is 32 bytes itself. It
-/// keeps no network buffer alive.
+/// An event is 32 bytes and owns a single allocation with its data, type and id. It keeps no network
+/// buffer alive.
 ///
 /// ```
 /// use everstream_core::Event;
@@ -32,21 +32,21 @@ fn without_default(event: &str) -> &str {
 /// ```
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Event {
-    /// `data | type | last event id`. An empty type stands for "message".
+    /// `data | type | last event id`. An empty type means "message".
     text: Box<str>,
     /// `data_len <= text.len()`, on a character boundary.
     data_len: usize,
-    /// Twice the length of the type, plus one if the id is this event's own. Lengths never
-    /// reach the top bit, because no allocation is longer than `isize::MAX`.
+    /// Twice the length of the type, plus one if the event has its own id. Lengths never use the top
+    /// bit, because no allocation is larger than `isize::MAX`.
     /// `data_len + (packed >> 1) <= text.len()`, on a character boundary.
     packed: usize,
 }
 
 impl Event {
-    /// Makes an event, as a test or a custom source would.
+    /// Creates an event, for a test or a custom source.
     ///
-    /// An empty `event` means "message". With `id` as `None` the event has neither an id of its
-    /// own nor a last event id.
+    /// An empty `event` means "message". If `id` is `None`, the event has neither its own id nor a last
+    /// event id.
     ///
     /// ```
     /// # use everstream_core::Event;
@@ -56,7 +56,7 @@ impl Event {
         EventRef::new(event, data, id.unwrap_or(""), id.is_some()).to_event()
     }
 
-    /// Puts an event together around a data buffer that is moved, not copied.
+    /// Builds an event from a data buffer that is moved, not copied.
     pub(crate) fn from_parts(mut data: String, event: &str, last_id: &str, own_id: bool) -> Self {
         let event = without_default(event);
         let data_len = data.len();
@@ -110,10 +110,10 @@ impl Event {
         self.packed & 1 == 1
     }
 
-    /// The newest id of the stream when this event came, its own or an earlier one's; `None` if
-    /// there was none yet, or if an empty `id:` cleared it.
+    /// The stream's newest id when this event arrived: its own id or an earlier one. `None` if there was
+    /// none yet, or if an empty `id:` cleared it.
     ///
-    /// This is what a program stores to resume later.
+    /// To resume later, store this.
     ///
     /// ```
     /// # use everstream_core::Decoder;
@@ -129,7 +129,7 @@ impl Event {
         self.as_event_ref().last_event_id()
     }
 
-    /// Takes the data out, without a copy.
+    /// Returns the data without copying it.
     ///
     /// ```
     /// # use everstream_core::Event;
@@ -161,7 +161,7 @@ impl<'a> From<&'a Event> for EventRef<'a> {
     }
 }
 
-/// The event's data, without a copy: [`Event::into_data`].
+/// The event's data, without copying it: [`Event::into_data`].
 ///
 /// ```
 /// # use everstream_core::Event;
@@ -180,7 +180,7 @@ impl fmt::Debug for Event {
     }
 }
 
-/// An event that borrows from its decoder and from the bytes that it was decoded from.
+/// An event that borrows from its decoder and from the input.
 ///
 /// ```
 /// use everstream_core::{Decoder, ItemRef};
@@ -194,7 +194,7 @@ impl fmt::Debug for Event {
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct EventRef<'a> {
-    /// Empty for the default.
+    /// Empty for the default type.
     event: &'a str,
     data: &'a str,
     last_id: &'a str,
@@ -306,7 +306,7 @@ mod serde_impl {
     use alloc::borrow::Cow;
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-    /// What an event looks like in a serialised form.
+    /// The serialized form of an event.
     #[derive(Serialize, Deserialize)]
     #[serde(rename = "Event")]
     struct Fields<'a> {
@@ -341,7 +341,7 @@ mod serde_impl {
     impl<'de> Deserialize<'de> for Event {
         fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
             let fields = Fields::deserialize(deserializer)?;
-            // An own id always is the newest one; a `last_event_id` beside it says nothing more.
+            // An event's own id is always the newest one, so `last_event_id` is then redundant.
             let (last_id, own_id) = match (&fields.id, &fields.last_event_id) {
                 (Some(id), _) => (&**id, true),
                 (None, Some(last)) => (&**last, false),

@@ -1,9 +1,9 @@
-//! Event ids that can be sent back to a server.
+//! Which event ids can be sent back to a server.
 
 /// Whether this event id can be sent as the value of a `Last-Event-ID` header.
 ///
-/// An empty id means that there is none (WHATWG HTML, section 9.2.3), and control characters other
-/// than the tab can't be in a header's value (RFC 9110, section 5.5).
+/// An empty id means that there is none (WHATWG HTML, section 9.2.3), and a header value can't contain
+/// control characters other than a tab (RFC 9110, section 5.5).
 ///
 /// ```
 /// use everstream_core::is_sendable_id;

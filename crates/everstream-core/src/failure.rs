@@ -1,13 +1,13 @@
-//! Why a connection or a request failed, in words for people.
+//! Why a connection or a request failed, in plain words.
 
 use alloc::string::String;
 use core::error::Error;
 use core::fmt;
 
-/// Why a connection or a request failed: one sentence, without the jargon of a library.
+/// Why a connection or a request failed: one sentence without library jargon.
 ///
-/// As the cause of a [`Fault`](crate::Fault) it is all that the fault says, so that a message has one
-/// layer. It has no source.
+/// If a `Failure` is the cause of a [`Fault`](crate::Fault), the fault displays only the failure, so a
+/// message has one layer. A `Failure` has no [`source`](core::error::Error::source).
 ///
 /// ```
 /// use everstream_core::{Failure, FailureKind, Fault};
@@ -35,21 +35,21 @@ pub struct Failure {
 #[non_exhaustive]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum FailureKind {
-    /// The name of the host could not be resolved.
+    /// The host name could not be resolved.
     Resolve,
     /// The peer refused the connection.
     Refused,
-    /// The peer's certificate isn't trusted, or isn't for this host.
+    /// The peer's certificate isn't trusted or isn't valid for this host.
     Untrusted,
     /// TLS failed for another reason.
     Tls,
-    /// The proxy wants other credentials than it was given (407).
+    /// The proxy requires other credentials (407).
     ProxyAuthentication,
-    /// The proxy refused, or answered nonsense.
+    /// The proxy refused the request or sent an invalid response.
     Proxy,
     /// The peer closed the connection.
     Closed,
-    /// The peer reset the connection, or a stream of it.
+    /// The peer reset the connection, or its HTTP/2 stream.
     Reset,
     /// The response isn't valid HTTP.
     Malformed,
@@ -58,7 +58,7 @@ pub enum FailureKind {
 }
 
 impl Failure {
-    /// A failure in words of your own: one sentence, without a full stop.
+    /// Creates a failure with this message: one sentence, without a final period.
     ///
     /// ```
     /// use everstream_core::{Failure, FailureKind};
@@ -74,25 +74,25 @@ impl Failure {
         }
     }
 
-    /// Adds the number that the system has for the error.
+    /// Adds the operating system's error number.
     #[must_use]
     pub fn with_os_error(mut self, number: Option<i32>) -> Self {
         self.os_error = number;
         self
     }
 
-    /// What kind of failure it is.
+    /// The kind of failure.
     pub fn kind(&self) -> FailureKind {
         self.kind
     }
 
-    /// The number that the system has for the error (`errno`), if it has one.
+    /// The operating system's error number (`errno`), if there is one.
     pub fn os_error(&self) -> Option<i32> {
         self.os_error
     }
 
-    /// Whether trying again can't help as long as nobody changes the settings: the certificate isn't
-    /// trusted, or the proxy wants other credentials.
+    /// Whether retrying can't help until someone changes the settings: the certificate isn't trusted, or
+    /// the proxy requires other credentials.
     ///
     /// ```
     /// use everstream_core::{Failure, FailureKind};

@@ -24,13 +24,12 @@ use crate::url::RedactedUrl;
 /// ```
 pub type BoxError = Box<dyn Error + Send + Sync>;
 
-/// Why a connection ended, or why there is none.
+/// Why a connection broke, or could not be made.
 ///
-/// A connection that the server ended in an orderly way, and one that was interrupted, have no
-/// fault: strategies get `None` then, and the user an [`Action::End`](crate::Action::End).
+/// If the server ended the connection cleanly, or the user interrupted it, there is no fault: strategies
+/// get `None`, and the user gets an [`Action::End`](crate::Action::End).
 ///
-/// `Display` says what happened at this level; the cause is behind
-/// [`source`](core::error::Error::source).
+/// `Display` prints this level only; the cause is in [`source`](core::error::Error::source).
 ///
 /// ```
 /// use everstream_core::Fault;
@@ -43,18 +42,18 @@ pub type BoxError = Box<dyn Error + Send + Sync>;
 #[non_exhaustive]
 #[derive(Debug)]
 pub enum Fault {
-    /// No connection could be made: DNS, TCP, TLS or proxy. Or the server says over HTTP/2 that it
-    /// didn't process the request. It can't have acted on the request.
+    /// No connection could be made: DNS, TCP, TLS or proxy. Or an HTTP/2 server reported that it didn't
+    /// process the request. Either way the server can't have acted on the request.
     Connect(BoxError),
     /// No connection could be made within this time. No request was sent.
     ConnectTimeout(Duration),
     /// The request failed before a response arrived; the server may have received it.
     Request(BoxError),
-    /// The response's status isn't that of a stream: not 2xx, or 204.
+    /// The status of the response isn't 2xx, or is 204.
     Status(Box<ErrorResponse>),
-    /// The response's content type isn't `text/event-stream`.
+    /// The content type of the response isn't `text/event-stream`.
     ContentType(Box<ErrorResponse>),
-    /// The response's content coding isn't supported.
+    /// The content coding of the response isn't supported.
     ContentEncoding(Box<ErrorResponse>),
     /// The response is a redirect that wasn't followed.
     Redirect(Box<ErrorResponse>, RedirectProblem),
@@ -66,9 +65,9 @@ pub enum Fault {
     TooLarge(TooLarge),
     /// The stream ended before its expected last event, such as `[DONE]`.
     Incomplete,
-    /// The request couldn't be made: a setting can't be used, or a hook failed. Nothing was sent.
+    /// The request couldn't be made: a setting is invalid, or a hook failed. Nothing was sent.
     Setup(BoxError),
-    /// A custom source failed, and nothing more is known. The request counts as sent.
+    /// A custom source failed, for an unknown reason. The request counts as sent.
     Source(BoxError),
 }
 
@@ -84,14 +83,14 @@ pub enum Fault {
 #[non_exhaustive]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RedirectProblem {
-    /// There were as many redirects as are allowed; this is the limit.
+    /// There were more redirects than this limit.
     TooMany(usize),
     /// The `Location` header is missing or isn't a URL.
     BadLocation,
     /// The target isn't `http` or `https`.
     Scheme,
-    /// The target can't be reached with these settings: there is no certificate to check it by, or
-    /// no TLS at all. The cause is the response's.
+    /// The target can't be reached with these settings: there are no root certificates, or no TLS at all.
+    /// See [`ErrorResponse::cause`].
     Unreachable,
 }
 
@@ -114,21 +113,21 @@ pub struct ErrorResponse {
     pub status: u16,
     /// The headers.
     pub headers: Headers,
-    /// The URL that answered, after redirects. It may hold secrets in its query.
+    /// The URL that answered, after redirects. Its query may contain secrets.
     pub url: String,
     /// The first KiB of the body.
     pub body: Vec<u8>,
     /// The time that a `Retry-After` header asks for (RFC 9110, section 10.2.3).
     pub retry_after: Option<Duration>,
-    /// Why it isn't followed, or the error by which a source of the user's own told of it.
+    /// Why the redirect wasn't followed, or the error from which a custom source made this response.
     pub cause: Option<Arc<dyn Error + Send + Sync>>,
-    /// The names of headers that were not sent to this URL, because a redirect led to another origin
-    /// than the one they were meant for.
+    /// The names of headers that were not sent to this URL, because a redirect led to an origin other
+    /// than the one they are meant for.
     pub withheld_headers: Vec<String>,
 }
 
 impl ErrorResponse {
-    /// A response with nothing but a status; its other fields may be set afterwards.
+    /// Creates a response with this status. Set the other fields afterwards.
     ///
     /// ```
     /// use everstream_core::{ErrorResponse, Fault};
@@ -152,7 +151,7 @@ impl ErrorResponse {
 }
 
 impl Fault {
-    /// Whether it was a time-out.
+    /// Whether this is a timeout.
     ///
     /// ```
     /// # use everstream_core::Fault;
@@ -162,8 +161,8 @@ impl Fault {
         matches!(self, Fault::ConnectTimeout(_) | Fault::ReadTimeout(_))
     }
 
-    /// Whether no connection was made, or the server says that it didn't process the request. Any
-    /// request can then be sent again.
+    /// Whether no connection was made, or the server reported that it didn't process the request. Any
+    /// request is then safe to send again.
     ///
     /// ```
     /// # use everstream_core::Fault;
@@ -174,7 +173,7 @@ impl Fault {
         matches!(self, Fault::Connect(_) | Fault::ConnectTimeout(_))
     }
 
-    /// The failure that this is about, if it was described as one.
+    /// The [`Failure`] that caused this fault, if the cause is one.
     ///
     /// ```
     /// use everstream_core::{Failure, FailureKind, Fault};
@@ -191,15 +190,15 @@ impl Fault {
             | Fault::Setup(error)
             | Fault::Source(error) => error
                 .downcast_ref()
-                // After a redirect a fault holds another one.
+                // After a redirect, a fault contains another one.
                 .or_else(|| error.downcast_ref::<Fault>()?.failure()),
             _ => None,
         }
     }
 
-    /// What to warn of when this fault is retried after an earlier connection, if
-    /// [`reconnect`](crate::error_strategy::reconnect) would have given up on the first attempt: a
-    /// certificate that isn't trusted, or a proxy that requires other credentials. `None`: nothing.
+    /// A warning to log when this fault is retried because an earlier connection succeeded, although
+    /// [`reconnect`](crate::error_strategy::reconnect) would have given up on the first attempt: for an
+    /// untrusted certificate, or a proxy that requires other credentials. Otherwise `None`.
     ///
     /// ```
     /// use everstream_core::{Failure, FailureKind, Fault};
@@ -213,7 +212,7 @@ impl Fault {
         self.failure().and_then(Failure::retry_warning)
     }
 
-    /// Whether the server closed or reset the connection before its response had ended.
+    /// Whether the server closed or reset the connection before the end of its response.
     ///
     /// ```
     /// # use everstream_core::Fault;
@@ -225,12 +224,12 @@ impl Fault {
         matches!(self, Fault::Request(_) | Fault::Read(_)) && self.failure().is_some_and(is_end)
     }
 
-    /// Whether surely no request was sent, so that any request may be tried again.
+    /// Whether certainly no request was sent, so that any request may be retried.
     pub(crate) fn is_before_request(&self) -> bool {
         self.is_connect() || matches!(self, Fault::Setup(_))
     }
 
-    /// The response, if the server gave one that isn't a stream.
+    /// The response, if the server sent one that isn't a stream.
     ///
     /// ```
     /// # use everstream_core::{ErrorResponse, Fault};
@@ -267,7 +266,7 @@ impl Fault {
         self.response().map(|response| &response.headers)
     }
 
-    /// How long the server asked to be left alone.
+    /// How long the server asked the client to wait, with `Retry-After`.
     ///
     /// ```
     /// # use everstream_core::Fault;
@@ -288,12 +287,12 @@ impl fmt::Display for Fault {
             Fault::ConnectTimeout(limit) => {
                 write!(f, "could not connect within {limit:?} (connect_timeout)")
             }
-            Fault::Request(_) => f.write_str("the request failed before a response came"),
+            Fault::Request(_) => f.write_str("the request failed before a response arrived"),
             Fault::Status(response) => {
                 write!(
                     f,
                     "{} answered with status {}",
-                    at(&response.url),
+                    redacted(&response.url),
                     response.status
                 )
             }
@@ -301,22 +300,22 @@ impl fmt::Display for Fault {
                 Some(value) => write!(
                     f,
                     "{} answered with content type {value:?} instead of text/event-stream",
-                    at(&response.url)
+                    redacted(&response.url)
                 ),
                 None => write!(
                     f,
                     "{} answered without a content type; text/event-stream is needed",
-                    at(&response.url)
+                    redacted(&response.url)
                 ),
             },
             Fault::ContentEncoding(response) => write!(
                 f,
-                "{} answered with content encoding {:?}, which isn't decoded here",
-                at(&response.url),
+                "{} answered with content encoding {:?}, which isn't supported",
+                redacted(&response.url),
                 response.headers.get("content-encoding").unwrap_or_default()
             ),
             Fault::Redirect(response, problem) => {
-                let (url, status) = (at(&response.url), response.status);
+                let (url, status) = (redacted(&response.url), response.status);
                 match problem {
                     RedirectProblem::TooMany(limit) => {
                         write!(f, "{url} redirects once more, after {limit} redirects")
@@ -327,7 +326,7 @@ impl fmt::Display for Fault {
                     RedirectProblem::Unreachable => {
                         write!(
                             f,
-                            "{url} redirects ({status}) to where these settings don't lead"
+                            "{url} redirects ({status}) to a URL this client is not configured to reach"
                         )
                     }
                     RedirectProblem::Scheme => {
@@ -337,7 +336,7 @@ impl fmt::Display for Fault {
             }
             Fault::Read(_) => f.write_str("the connection broke"),
             Fault::ReadTimeout(limit) => {
-                write!(f, "no byte came for {limit:?} (read_timeout)")
+                write!(f, "no data received for {limit:?} (read_timeout)")
             }
             Fault::TooLarge(_) => f.write_str("the server sent more than is accepted"),
             Fault::Incomplete => f.write_str("the stream ended before its last event"),
@@ -387,6 +386,6 @@ impl fmt::Debug for ErrorResponse {
     }
 }
 
-fn at(url: &str) -> RedactedUrl<'_> {
+fn redacted(url: &str) -> RedactedUrl<'_> {
     RedactedUrl(if url.is_empty() { "the server" } else { url })
 }

@@ -1,11 +1,11 @@
-//! What a line is about (WHATWG HTML 9.2.6).
+//! The field of a line (WHATWG HTML 9.2.6).
 
 use core::time::Duration;
 
 /// The field of a line.
 #[derive(Clone, Copy)]
 pub(crate) enum Field {
-    /// It begins with a colon.
+    /// The line begins with a colon.
     Comment,
     Data,
     Event,
@@ -16,18 +16,18 @@ pub(crate) enum Field {
 }
 
 impl Field {
-    /// Whether an event consists of such lines.
+    /// Whether a line of this field is part of an event.
     #[inline]
-    pub(crate) fn is_of_event(self) -> bool {
+    pub(crate) fn is_event_field(self) -> bool {
         matches!(self, Field::Data | Field::Event | Field::Id)
     }
 }
 
-/// The standard's three kinds of line: a colon first, a colon within, and none, when the whole line
-/// is the field's name.
+/// The standard's three kinds of line: it starts with a colon, contains one, or has none and is all
+/// field name.
 #[inline(always)]
 pub(crate) fn split_field(line: &[u8]) -> (Field, &[u8]) {
-    // Most lines, and one comparison of four bytes instead of four of one.
+    // Most lines are data. `strip_prefix` compares four bytes at once instead of one by one.
     if let Some(value) = line.strip_prefix(b"data:") {
         return (Field::Data, value);
     }
@@ -44,15 +44,15 @@ pub(crate) fn split_field(line: &[u8]) -> (Field, &[u8]) {
     }
 }
 
-/// Whether a line is a comment or has a field of the standard, with a valid value or not.
-pub(crate) fn is_known(line: &[u8]) -> bool {
+/// Whether a line is a comment or has a field of the standard, even with an invalid value.
+pub(crate) fn is_recognized(line: &[u8]) -> bool {
     !matches!(split_field(line).0, Field::Other) || line == b"retry"
 }
 
-/// Whether a line that is cut here is one of an event, or can become one.
-pub(crate) fn may_be_of_event(line: &[u8]) -> bool {
+/// Whether a line that is cut here belongs to an event, or could once it is complete.
+pub(crate) fn may_be_event_field(line: &[u8]) -> bool {
     let names: [&[u8]; 3] = [b"data", b"event", b"id"];
-    split_field(line).0.is_of_event()
+    split_field(line).0.is_event_field()
         || !line.is_empty() && names.iter().any(|name| name.starts_with(line))
 }
 
@@ -65,7 +65,7 @@ pub(crate) fn without_space(value: &[u8]) -> &[u8] {
     }
 }
 
-/// "If the field value consists of only ASCII digits": milliseconds, as many as fit.
+/// "If the field value consists of only ASCII digits": milliseconds, saturating.
 pub(crate) fn parse_retry(value: &[u8]) -> Option<Duration> {
     if value.is_empty() {
         return None;

@@ -1,4 +1,4 @@
-//! Response headers, without a dependency on an HTTP library.
+//! Response headers, without depending on an HTTP library.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -8,7 +8,7 @@ use core::slice;
 
 use crate::url::RedactedUrl;
 
-/// Response headers: names and values in the order in which they came.
+/// Response headers: names and values, in the order of arrival.
 ///
 /// ```
 /// use everstream_core::Headers;
@@ -23,7 +23,7 @@ use crate::url::RedactedUrl;
 pub struct Headers(Vec<(String, String)>);
 
 impl Headers {
-    /// The first value of this name, in any case.
+    /// The first value of this name. Case is ignored.
     ///
     /// ```
     /// # use everstream_core::Headers;
@@ -35,7 +35,7 @@ impl Headers {
             .map(|(_, value)| value)
     }
 
-    /// All values of this name, in any case.
+    /// All values of this name. Case is ignored.
     ///
     /// ```
     /// # use everstream_core::Headers;
@@ -48,7 +48,7 @@ impl Headers {
         }
     }
 
-    /// All names and values. Bytes of a value that aren't UTF-8 are shown as U+FFFD.
+    /// All names and values. Bytes of a value that aren't UTF-8 appear as U+FFFD.
     ///
     /// ```
     /// # use everstream_core::Headers;
@@ -59,7 +59,7 @@ impl Headers {
         HeadersIter(self.0.iter())
     }
 
-    /// How many there are; each value of a name counts.
+    /// The number of headers; a name with several values counts once per value.
     ///
     /// ```
     /// # use everstream_core::Headers;
@@ -69,7 +69,7 @@ impl Headers {
         self.0.len()
     }
 
-    /// Whether there are none.
+    /// Whether there are no headers.
     ///
     /// ```
     /// assert!(everstream_core::Headers::default().is_empty());
@@ -91,7 +91,7 @@ impl Headers {
 #[derive(Clone)]
 pub struct HeadersIter<'a>(slice::Iter<'a, (String, String)>);
 
-/// The headers aren't shown: some are secrets.
+/// Doesn't print the headers, because some are secrets.
 impl fmt::Debug for HeadersIter<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HeadersIter").finish_non_exhaustive()
@@ -139,7 +139,7 @@ pub struct HeaderValues<'a, 'n> {
     name: &'n str,
 }
 
-/// The values aren't shown: some are secrets.
+/// Doesn't print the values, because some are secrets.
 impl fmt::Debug for HeaderValues<'_, '_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HeaderValues")
@@ -188,7 +188,7 @@ impl<N: Into<String>, V: Into<String>> FromIterator<(N, V)> for Headers {
     }
 }
 
-/// Cookies aren't shown, nor the parts of a redirect's target where secrets are.
+/// Prints neither cookies nor the parts of a redirect target that may contain secrets.
 impl fmt::Debug for Headers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut map = f.debug_map();
@@ -210,7 +210,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn secrets_in_headers_are_not_printed() {
+    fn debug_output_redacts_secrets_in_headers() {
         let headers: Headers = [
             ("Set-Cookie", "session=hidden"),
             (
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn iterators_go_both_ways_and_know_their_length() {
+    fn iterators_are_double_ended_and_exact_size() {
         let headers = Headers::from_iter([("a", "1"), ("b", "2"), ("A", "3")]);
         assert_eq!((headers.len(), headers.iter().len()), (3, 3));
         assert!(!headers.is_empty());

@@ -1,4 +1,4 @@
-//! What a decoder says.
+//! What a decoder returns.
 
 use alloc::string::String;
 use core::fmt;
@@ -6,7 +6,7 @@ use core::time::Duration;
 
 use crate::event::{Event, EventRef};
 
-/// Something that a stream says, borrowed from its decoder and its bytes.
+/// An item of a stream, borrowed from its decoder and its bytes.
 ///
 /// ```
 /// use everstream_core::{Decoder, ItemRef};
@@ -23,18 +23,18 @@ use crate::event::{Event, EventRef};
 pub enum ItemRef<'a> {
     /// An event was dispatched.
     Event(EventRef<'a>),
-    /// A line that began with a colon; the text is all that follows it.
+    /// A line that begins with a colon: the text after the colon.
     Comment(&'a str),
     /// A valid `retry:` field.
     Retry(Duration),
-    /// A block without data carried a valid id: [`Decoder::last_event_id`](crate::Decoder::last_event_id) is up
-    /// to date with it.
+    /// A block without data had a valid id.
+    /// [`Decoder::last_event_id`](crate::Decoder::last_event_id) is already updated.
     Id,
-    /// An event larger than the limit was left out (only with [`Oversize::Skip`]).
+    /// An event larger than the limit was skipped (only with [`Oversize::Skip`]).
     Skipped,
 }
 
-/// Something that a stream says, owned. See [`ItemRef`].
+/// An item of a stream, owned. See [`ItemRef`].
 ///
 /// ```
 /// use everstream_core::{Decoder, Item};
@@ -52,14 +52,14 @@ pub enum ItemRef<'a> {
 pub enum Item {
     /// An event was dispatched.
     Event(Event),
-    /// A line that began with a colon; the text is all that follows it.
+    /// A line that begins with a colon: the text after the colon.
     Comment(String),
     /// A valid `retry:` field.
     Retry(Duration),
-    /// A block without data carried a valid id: [`Decoder::last_event_id`](crate::Decoder::last_event_id) is up
-    /// to date with it.
+    /// A block without data had a valid id.
+    /// [`Decoder::last_event_id`](crate::Decoder::last_event_id) is already updated.
     Id,
-    /// An event larger than the limit was left out (only with [`Oversize::Skip`]).
+    /// An event larger than the limit was skipped (only with [`Oversize::Skip`]).
     Skipped,
 }
 
@@ -80,7 +80,7 @@ pub enum Oversize {
     /// Report [`TooLarge`].
     #[default]
     Fail,
-    /// Leave it out and go on with the next event.
+    /// Skip it and continue with the next event.
     Skip,
 }
 

@@ -1,4 +1,4 @@
-//! Data that is JSON.
+//! Event data as JSON.
 
 use alloc::string::String;
 use core::error::Error;
@@ -28,19 +28,19 @@ impl Event {
     ///
     /// # Errors
     ///
-    /// [`JsonError`], if it isn't JSON or not that of a `T`.
+    /// [`JsonError`], if the data isn't JSON or doesn't match `T`.
     #[cfg_attr(docsrs, doc(cfg(feature = "json")))]
     pub fn json<'a, T: Deserialize<'a>>(&'a self) -> Result<T, JsonError> {
         serde_json::from_str(self.data()).map_err(|source| JsonError {
             event: self.event().into(),
-            data: self.data().chars().take(SHOWN).collect(),
+            data: self.data().chars().take(MAX_DATA_IN_ERROR).collect(),
             source,
         })
     }
 }
 
 /// How many characters of the data an error shows.
-const SHOWN: usize = 80;
+const MAX_DATA_IN_ERROR: usize = 80;
 
 /// An event's data isn't the JSON that was expected.
 ///

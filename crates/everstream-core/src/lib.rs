@@ -1,18 +1,18 @@
 //! Server-Sent Events without I/O: no socket, no clock, no thread, no async runtime.
 //!
-//! This is the engine of the `everstream` crate. Use it by itself to write a client of your own,
-//! to decode a stream that you have, or to encode one.
+//! This is the engine of the `everstream` crate. Use it directly to write your own client, or to
+//! decode or encode a stream.
 //!
-//! | you want to | take |
+//! | to | use |
 //! |---|---|
 //! | turn bytes into events | [`Decoder`] |
 //! | write events | [`Encoder`] |
 //! | follow a stream over reconnects | [`Session`] |
 //! | decide whether and when to reconnect | [`error_strategy`], [`retry_delay`] |
 //!
-//! It follows the [WHATWG HTML standard, section 9.2](https://html.spec.whatwg.org/multipage/server-sent-events.html).
-//! It needs `alloc`, not `std`. A whole client over the sockets of `std` is in the repository:
-//! `examples/src/bin/std-sockets.rs`.
+//! The crate implements the [WHATWG HTML standard, section 9.2](https://html.spec.whatwg.org/multipage/server-sent-events.html).
+//! It needs `alloc`, not `std`. For a complete client over `std` sockets, see
+//! `examples/src/bin/std-sockets.rs` in the repository.
 //!
 //! ```
 //! use everstream_core::{Decoder, ItemRef};
@@ -29,14 +29,15 @@
 //! # Ok::<(), everstream_core::TooLarge>(())
 //! ```
 //!
-//! # The parts together
+//! # How the parts fit together
 //!
-//! A client of your own owns the connection and the clock, and asks a [`Session`] what to do: connect,
-//! read, wait, hand something out. It has a decoder inside; a [`Decoder`] by itself takes a stream apart
-//! without following it. The page of [`Session`] drives one by hand; `everstream` is such a client.
+//! Your client owns the connection and the clock, and asks a [`Session`] what to do next: connect, read,
+//! wait, or deliver something to the user. The session contains a decoder. Use a [`Decoder`] on its own
+//! if you don't need to reconnect. The documentation of [`Session`] drives one step by step; `everstream`
+//! is a complete client built on it.
 //!
-//! To write a stream, [`Encoder`] makes text that any client reads as it was meant, and refuses what
-//! can't be said:
+//! [`Encoder`] writes a stream that every client parses back to the same events, and rejects values that
+//! the format can't represent:
 //!
 //! ```
 //! use everstream_core::{Encoder, Event};
@@ -52,7 +53,7 @@
 //!
 //! | feature | default | adds |
 //! |---|---|---|
-//! | `std` | yes | vector instructions chosen at run time |
+//! | `std` | yes | SIMD instructions chosen at run time |
 //! | `serde` | no | `Serialize` and `Deserialize` for [`Event`] |
 //! | `json` | no | [`Event::json`](Event#method.json) |
 

@@ -1,19 +1,19 @@
-//! Line ends over chunk edges: CR, LF and CRLF (WHATWG HTML 9.2.5).
+//! Line ends across chunk boundaries: CR, LF and CRLF (WHATWG HTML 9.2.5).
 //!
-//! A line that ends in CR ends there: waiting for the byte after it, which may be an LF, could
-//! last for ever. The LF is dropped when it comes.
+//! A CR ends its line at once: the next byte, which may be an LF, might never arrive. The LF is dropped
+//! when it does.
 
 use memchr::memchr2;
 
-/// The bytes of a line that a chunk holds.
+/// The part of a line that is in a chunk.
 pub(crate) enum Piece<'i> {
-    /// A line, and the LF, CRLF or CR that ends it.
+    /// A line or the rest of one, and the LF, CRLF or CR that ends it.
     End(&'i [u8], &'i [u8]),
-    /// All the rest of the chunk: the line goes on in the next one.
+    /// The rest of the chunk: the line continues in the next one.
     Open(&'i [u8]),
 }
 
-/// Finds line ends. It looks at every byte once, however the stream is cut into chunks.
+/// Finds line ends. Each byte is scanned once, however the stream is cut into chunks.
 #[derive(Debug, Default)]
 pub(crate) struct LineEnds {
     late_lf: LateLf,
@@ -24,16 +24,16 @@ pub(crate) struct LineEnds {
 pub(crate) enum LateLf {
     #[default]
     None,
-    /// To a line of an event.
+    /// The LF belongs to a line of an event.
     Counted,
-    /// To a line that isn't part of an event.
+    /// The LF belongs to a line that isn't part of an event.
     Uncounted,
 }
 
 impl LineEnds {
-    /// Takes an LF off a new chunk if it belongs to the last one, and says which one it took.
+    /// Takes an LF off a new chunk if it belongs to the last one. Returns what it took.
     #[inline]
-    pub(crate) fn drop_lf(&mut self, input: &mut &[u8]) -> LateLf {
+    pub(crate) fn take_late_lf(&mut self, input: &mut &[u8]) -> LateLf {
         if self.late_lf != LateLf::None && !input.is_empty() {
             let late_lf = core::mem::take(&mut self.late_lf);
             if let [b'\n', rest @ ..] = *input {
@@ -44,9 +44,9 @@ impl LineEnds {
         LateLf::None
     }
 
-    /// A line begins with something else than a late LF.
+    /// The chunk doesn't begin with a late LF.
     #[inline]
-    pub(crate) fn forget_lf(&mut self) {
+    pub(crate) fn clear_late_lf(&mut self) {
         self.late_lf = LateLf::None;
     }
 
@@ -58,13 +58,13 @@ impl LineEnds {
         }
     }
 
-    /// Takes bytes off the front of `input`, after [`drop_lf`](Self::drop_lf). `None` if it is
+    /// Takes bytes off the front of `input`, after [`take_late_lf`](Self::take_late_lf). `None` if it is
     /// empty.
     #[inline]
     pub(crate) fn take<'i>(&mut self, input: &mut &'i [u8]) -> Option<Piece<'i>> {
         let end = match *input {
             [] => return None,
-            // Every second line of most streams is empty: not worth a vector search.
+            // In most streams every second line is empty: not worth a vector search.
             [b'\n' | b'\r', ..] => 0,
             bytes => match memchr2(b'\n', b'\r', bytes) {
                 Some(end) => end,
@@ -75,7 +75,7 @@ impl LineEnds {
         Some(Piece::End(line, end))
     }
 
-    /// Takes a line whose end was found, and its end.
+    /// Takes a line that ends at `end`, and its line end.
     #[inline]
     pub(crate) fn take_line<'i>(
         &mut self,
@@ -99,39 +99,40 @@ impl LineEnds {
     }
 }
 
-/// Where a line ends that is likely to be short: for what ends within 16 bytes, this takes half the
-/// time of the vector search, which has more to set up. Both words are always looked at: where a short
-/// line ends is hard to predict.
+/// Finds the end of a line that is probably short. Within 16 bytes this takes half the time of the
+/// vector search, which has more to set up. Both words are always examined, because a branch on where a
+/// short line ends is hard to predict.
 #[inline(always)]
-pub(crate) fn find_near_end(bytes: &[u8]) -> Option<usize> {
+pub(crate) fn find_short_line_end(bytes: &[u8]) -> Option<usize> {
     const NEAR: usize = size_of::<u128>();
     let Some(near) = bytes.first_chunk::<NEAR>() else {
-        return find_end(bytes);
+        return find_line_end(bytes);
     };
-    let [low, high] = [0, 64].map(|shift| marks((u128::from_le_bytes(*near) >> shift) as u64));
+    let [low, high] =
+        [0, 64].map(|shift| line_end_bits((u128::from_le_bytes(*near) >> shift) as u64));
     let ends = u128::from(high) << 64 | u128::from(low);
     if ends != 0 {
         return Some(ends.trailing_zeros() as usize / 8);
     }
-    find_end(&bytes[NEAR..]).map(|end| NEAR + end)
+    find_line_end(&bytes[NEAR..]).map(|end| NEAR + end)
 }
 
 #[inline(always)]
-fn find_end(bytes: &[u8]) -> Option<usize> {
+fn find_line_end(bytes: &[u8]) -> Option<usize> {
     memchr2(b'\n', b'\r', bytes)
 }
 
-/// The top bit of each byte that is LF or CR; what is above the lowest of them may be wrong.
+/// Sets the top bit of each byte that is LF or CR. Only the lowest set bit is reliable.
 #[inline(always)]
-fn marks(word: u64) -> u64 {
+fn line_end_bits(word: u64) -> u64 {
     const ONES: u64 = u64::MAX / 0xFF;
     let each = |byte: u8| ONES * u64::from(byte);
-    // A byte that is zero borrows from the one above it.
+    // A zero byte borrows from the byte above it.
     let zeros = |word: u64| word.wrapping_sub(ONES) & !word;
     (zeros(word ^ each(b'\n')) | zeros(word ^ each(b'\r'))) & each(0x80)
 }
 
-/// What follows a line's LF or CRLF. After a CR alone an LF may still come in the next chunk.
+/// The bytes after an LF or CRLF. After a CR alone, an LF may still arrive in the next chunk.
 #[inline]
 pub(crate) fn after_lf(rest: &[u8]) -> Option<&[u8]> {
     match rest {
@@ -149,7 +150,7 @@ mod tests {
         let (mut ends, mut lines, mut open) = (LineEnds::default(), Vec::new(), Vec::new());
         for chunk in chunks {
             let mut input = chunk.as_bytes();
-            ends.drop_lf(&mut input);
+            ends.take_late_lf(&mut input);
             while let Some(piece) = ends.take(&mut input) {
                 match piece {
                     Piece::Open(bytes) => open.extend_from_slice(bytes),
@@ -164,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn a_near_end_is_found_wherever_it_is() {
+    fn a_short_line_end_is_found_at_any_position() {
         let others = [0, b'\t', 0x0B, 0x0C, 0x0E, b'a', 0x8A, 0x8D, 0xFF];
         for len in 0..40 {
             for (other, end) in others
@@ -172,18 +173,18 @@ mod tests {
                 .flat_map(|other| [(*other, b'\n'), (*other, b'\r')])
             {
                 let mut bytes = [other].repeat(len);
-                assert_eq!(find_near_end(&bytes), None, "{bytes:?}");
+                assert_eq!(find_short_line_end(&bytes), None, "{bytes:?}");
                 for at in 0..len {
-                    // An end, and after it more of them.
+                    // A line end followed by more line ends.
                     bytes[at] = end;
                     for next in [other, b'\n', b'\r'] {
                         bytes.extend([next]);
-                        assert_eq!(find_near_end(&bytes), Some(at), "{bytes:?}");
+                        assert_eq!(find_short_line_end(&bytes), Some(at), "{bytes:?}");
                         bytes.truncate(len);
                     }
                     if let Some(next) = bytes.get_mut(at + 1) {
                         *next = end ^ b'\n' ^ b'\r';
-                        assert_eq!(find_near_end(&bytes), Some(at), "{bytes:?}");
+                        assert_eq!(find_short_line_end(&bytes), Some(at), "{bytes:?}");
                         bytes[at + 1] = other;
                     }
                     bytes[at] = other;
@@ -193,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn each_of_the_three_line_ends_ends_one_line() {
+    fn lf_cr_and_crlf_each_end_one_line() {
         assert_eq!(
             lines(&["a\nb\rc\r\n\n\r\r\n"]),
             [&b"a"[..], b"b", b"c", b"", b"", b""]
@@ -201,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn crlf_cut_in_two_is_one_end() {
+    fn a_crlf_split_over_chunks_is_one_line_end() {
         assert_eq!(lines(&["a\r", "\nb\n"]), [&b"a"[..], b"b"]);
         assert_eq!(lines(&["a\r", "", "\nb\n"]), [&b"a"[..], b"b"]);
     }

@@ -1,4 +1,4 @@
-//! What a driver is told to do.
+//! What the driver does next.
 
 use crate::action::Action;
 use crate::fault::Fault;
@@ -6,8 +6,8 @@ use crate::fault::Fault;
 use crate::session::Session;
 use crate::time::Timestamp;
 
-/// What the driver is to do next. A driver handles every variant: there will be no others without a
-/// new major version.
+/// What the driver must do next. A driver handles every variant; new ones are only added in a new major
+/// version.
 ///
 /// ```
 /// use everstream_core::{Output, Session, SessionConfig, Start, Timestamp};
@@ -28,16 +28,16 @@ use crate::time::Timestamp;
 #[derive(Debug)]
 pub enum Output {
     /// Open a connection, then call [`Session::handle_connected`] or [`Session::handle_fault`].
-    /// Repeated until one of them is called: a driver that is connecting already just continues.
+    /// Returned until one of them is called: if a connection attempt is in progress, continue it.
     ///
-    /// [`Session::last_event_id`] is where to resume. It is what the server sent, also if it can't be
-    /// a header's value.
+    /// [`Session::last_event_id`] is the id to resume from, as the server sent it. It may be invalid as
+    /// a header value: see [`is_sendable_id`](crate::is_sendable_id).
     Connect {
         /// Send a GET without a body instead of the user's request
         /// ([`SessionConfig::resume_with_get`](crate::SessionConfig::resume_with_get)).
         resume_with_get: bool,
     },
-    /// Have no connection until then.
+    /// Wait without a connection.
     Wait {
         /// When to poll again.
         until: Timestamp,
@@ -45,13 +45,12 @@ pub enum Output {
     /// Read from the connection, then call [`Session::handle_data`], [`Session::handle_end`],
     /// [`Session::handle_fault`] or, when the deadline has passed, [`Session::handle_timeout`].
     Read {
-        /// How long silence is accepted.
+        /// When the read times out. `None`: never.
         deadline: Option<Timestamp>,
     },
-    /// Give this to the user. If it is an [`Action::Fault`] or an [`Action::End`], the
-    /// connection is over.
+    /// Deliver this to the user. After an [`Action::Fault`] or an [`Action::End`], drop the connection.
     Action(Action),
-    /// The iteration is over, and so is the connection: quietly, or because of this fault.
+    /// Drop the connection and end the iteration: cleanly, or with this fault.
     Stop(Result<(), Fault>),
 }
 
@@ -60,16 +59,16 @@ pub enum Output {
 /// ```
 /// use everstream_core::Ending;
 ///
-/// // Neither Content-Length nor chunks: the body ends where the connection does.
+/// // Neither Content-Length nor chunked: the body ends when the connection closes.
 /// let ending = Ending::Unproven;
 /// assert_ne!(ending, Ending::Complete);
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(clippy::exhaustive_enums)] // there is no third way
+#[allow(clippy::exhaustive_enums)] // there is no third possibility
 pub enum Ending {
-    /// The framing proves that the body is complete: a last chunk, a full `Content-Length` (RFC 9112,
-    /// section 6.3), or END_STREAM (RFC 9113, section 8.1).
+    /// The framing proves that the body is complete: a last chunk, all bytes of `Content-Length`
+    /// (RFC 9112, section 6.3), or END_STREAM (RFC 9113, section 8.1).
     Complete,
-    /// The body ended with its connection, or the source doesn't know.
+    /// The body ended because the connection closed, or the source doesn't know.
     Unproven,
 }

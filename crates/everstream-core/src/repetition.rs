@@ -6,53 +6,54 @@ use crate::fault::Fault;
 use crate::strategy::error::Verdict;
 use crate::time::Timestamp;
 
-/// What is known of the requests of a stream.
+/// What is known about the requests of a stream.
 #[derive(Default)]
 pub(crate) struct Repetition {
-    /// The server may have got a request.
+    /// The server may have received a request.
     sent: bool,
-    /// One of them wasn't repeatable.
+    /// One of the requests wasn't repeatable.
     sent_unsafe: bool,
     /// The server sent an id since then.
     id_received: bool,
-    /// Why only [`Session::start`](crate::Session::start) makes a connection again.
+    /// Why only [`Session::start`](crate::Session::start) reconnects.
     finished: Option<Finished>,
-    /// The error strategy would have gone on, but rule 11 doesn't allow it.
+    /// The error strategy would have continued, but rule 11 doesn't allow it.
     not_repeated: bool,
 }
 
-/// Why nothing is connected again by itself.
+/// Why the session doesn't reconnect by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Finished {
-    /// The last event of a one-shot stream came.
+    /// The last event of a one-shot stream arrived.
     Complete,
     /// The request isn't safe, and the server may have acted on it.
     Unsafe,
-    /// The server doesn't know the GET that was to resume the stream.
+    /// The server rejected the GET that should have resumed the stream.
     ResumeRefused,
 }
 
-/// Statuses by which a server says that a stream can't be resumed by GET.
+/// Statuses that mean that the stream can't be resumed by GET.
 const REFUSES_RESUME: [u16; 3] = [400, 404, 405];
 
 impl Repetition {
-    /// Nothing is connected again by itself.
+    /// Whether only [`Session::start`](crate::Session::start) reconnects.
     pub(crate) fn is_finished(&self) -> bool {
         self.finished.is_some()
     }
 
-    /// The stream is over although the error strategy would continue.
+    /// Whether the stream ended although the error strategy would continue.
     pub(crate) fn is_not_repeated(&self) -> bool {
         self.not_repeated
     }
 
-    /// The next request is a GET with the last event id.
+    /// Whether the next request is a GET with the last event id.
     pub(crate) fn resumes(&self, config: &Settings, last_event_id: Option<&str>) -> bool {
         self.sent && self.can_resume(config, last_event_id)
     }
 
-    /// The user asks for another connection: it resumes if it can, or else sends the request again.
-    pub(crate) fn begin_anew(&mut self, config: &Settings, last_event_id: Option<&str>) {
+    /// The user asked for another connection: it resumes if possible, and otherwise sends the request
+    /// again.
+    pub(crate) fn restart_requested(&mut self, config: &Settings, last_event_id: Option<&str>) {
         self.finished = None;
         self.not_repeated = false;
         if !self.can_resume(config, last_event_id) {
@@ -61,29 +62,29 @@ impl Repetition {
         }
     }
 
-    /// The server may have got the request.
+    /// The server may have received the request.
     pub(crate) fn request_sent(&mut self, config: &Settings) {
         self.sent_unsafe |= !config.repeatable;
         if !self.sent {
             self.sent = true;
-            // An id from before, or a preset one, doesn't say that this request was received.
+            // An earlier or preset id doesn't prove that this request was received.
             self.id_received = false;
         }
     }
 
-    /// The server has sent an id, if `has_id`.
+    /// An item was received; `has_id` if it had an id.
     #[inline(always)]
     pub(crate) fn received(&mut self, has_id: bool) {
         self.id_received |= has_id;
     }
 
-    /// The last event of a one-shot stream came: there is nothing left to resume.
+    /// The last event of a one-shot stream arrived: there is nothing left to resume.
     pub(crate) fn completed(&mut self) {
         self.finished = Some(Finished::Complete);
         self.id_received = false;
     }
 
-    /// The connection, or the attempt, is over.
+    /// The connection, or the attempt, has ended.
     pub(crate) fn disconnected(
         &mut self,
         config: &Settings,
@@ -104,8 +105,8 @@ impl Repetition {
         };
     }
 
-    /// What the error strategy says, as far as it may. It is asked even if the stream is finished, to
-    /// report whether that is why it ends.
+    /// Asks the error strategy. It is asked even if the stream is finished, to find out whether it would
+    /// have continued.
     pub(crate) fn decide(
         &mut self,
         config: &mut Settings,
@@ -125,7 +126,7 @@ impl Repetition {
     }
 
     /// Whether the next request may be a GET with the id to resume from: the server has sent an id since
-    /// the request first went out, and the newest id can be a header's value.
+    /// the request was first sent, and the newest id is valid as a header value.
     fn can_resume(&self, config: &Settings, last_event_id: Option<&str>) -> bool {
         config.resume_with_get && self.id_received && last_event_id.is_some_and(is_sendable_id)
     }

@@ -1,7 +1,7 @@
 //! When the next connection is due: rules 4, 5 and 6.
 //!
-//! The strategy turns a base into a delay. What is decided here: which base, whether the backoff
-//! resets, and what the connection that was lost has to do with it.
+//! The strategy turns a base into a delay. This module decides which base it gets and whether the
+//! backoff resets, depending on the connection that was lost.
 
 use alloc::boxed::Box;
 use core::time::Duration;
@@ -11,10 +11,10 @@ use crate::event_id::is_sendable_id;
 use crate::strategy::delay::BaseDelay;
 use crate::time::Timestamp;
 
-/// A connection that delivered something resets the built-in backoff after this time, a connection
-/// that delivered nothing only after the threshold. Proxies that cut idle or long responses do so
-/// after 30 s or later, so that a stream behind one doesn't wait longer each time.
-const DELIVERING_CONNECTION: Duration = Duration::from_secs(25);
+/// A connection that delivered something resets the built-in backoff after this time; one that
+/// delivered nothing, only after the threshold. Proxies cut idle or long responses after 30 s or later,
+/// so the backoff of a stream behind one doesn't grow.
+const RESET_AFTER_DELIVERY: Duration = Duration::from_secs(25);
 
 /// The delay before the next connection, and what it depends on.
 pub(crate) struct Schedule {
@@ -26,29 +26,29 @@ pub(crate) struct Schedule {
 
     // The connection, if there is one.
     opened: Timestamp,
-    /// It delivered an event, an id or a comment.
+    /// The connection delivered an event, an id or a comment.
     delivered: bool,
     /// The `Last-Event-ID` of its request.
     sent_id: Option<Box<str>>,
-    /// It was interrupted, which computed the delay before all of its bytes were decoded.
+    /// Set if the connection was interrupted: the delay was then computed before all bytes were decoded.
     interrupted: Option<Interrupted>,
 }
 
 /// How far the delays have grown since the backoff was reset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Growth {
-    /// There was no delay.
+    /// There was no delay yet.
     None,
     Grown,
-    /// They grow for the second time: the server changed the base meanwhile.
+    /// The server has changed the base, and the delays are growing again.
     ResetUsed,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Interrupted {
-    /// Before the delay of this connection.
+    /// The growth before the delay of this connection.
     growth: Growth,
-    /// The base has changed since then.
+    /// The server has changed the base since then.
     base_changed: bool,
 }
 
@@ -56,12 +56,12 @@ struct Interrupted {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Loss<'a> {
     pub(crate) at: Timestamp,
-    /// It was a connection, rather than an attempt.
+    /// A connection was lost, rather than an attempt.
     pub(crate) was_open: bool,
     /// The server ended it, and the framing proves that the body is complete.
     pub(crate) clean_end: bool,
     pub(crate) retry_after: Option<Duration>,
-    /// As it is now.
+    /// The current one.
     pub(crate) last_event_id: Option<&'a str>,
 }
 
@@ -79,14 +79,14 @@ impl Schedule {
         }
     }
 
-    /// A connection was made, by a request with this id if it could be sent.
+    /// A connection was established. Its request carried this id if the id is sendable.
     pub(crate) fn connected(&mut self, now: Timestamp, last_event_id: Option<&str>) {
         self.opened = now;
         self.delivered = false;
-        self.sent_id = sendable(last_event_id).map(Box::from);
+        self.sent_id = sendable_id(last_event_id).map(Box::from);
     }
 
-    /// The stream is complete: nothing waits for the next connection.
+    /// The stream is complete: no connection is due.
     pub(crate) fn completed(&mut self) {
         self.sent_id = None;
         self.interrupted = None;
@@ -98,17 +98,17 @@ impl Schedule {
         self.delivered = true;
     }
 
-    /// Rule 6: a changed value restarts the delay, once until a connection lasts; a repeated one
-    /// doesn't. Or else a server that says `retry: 100` and hangs up, or 100 and 101 in turns, would
-    /// switch the backoff off.
+    /// Rule 6: a changed value resets the backoff, once until a connection lasts; a repeated value
+    /// doesn't. Otherwise a server that sends `retry: 100` and hangs up, or alternates between 100 and
+    /// 101, would disable the backoff.
     pub(crate) fn retry_received(&mut self, config: &mut Settings, delay: Duration) {
-        let (least, most) = (config.min_server_retry_delay, config.max_server_retry_delay);
-        let base = BaseDelay::from_server_within(delay, least, most);
+        let (min, max) = (config.min_server_retry_delay, config.max_server_retry_delay);
+        let base = BaseDelay::from_server_within(delay, min, max);
         if self.base == base {
             return;
         }
         self.base = base;
-        // It was sent before an interruption, so that the delay of that one isn't growth.
+        // The field was sent before the interruption, so the delay of the interruption isn't growth.
         let growth = match &mut self.interrupted {
             Some(interrupted) => {
                 interrupted.base_changed = true;
@@ -123,14 +123,14 @@ impl Schedule {
         }
     }
 
-    /// The user interrupted the connection, and gets the delay at once. [`lost`](Self::lost)
-    /// follows when all of its bytes are decoded.
+    /// The user interrupted the connection; the delay must be known at once. [`lost`](Self::lost)
+    /// follows when all bytes of the connection are decoded.
     pub(crate) fn interrupted(&mut self, config: &mut Settings, loss: &Loss<'_>) {
-        let growth = match self.resets(config, loss) {
+        let growth = match self.resets_backoff(config, loss) {
             true => Growth::None,
             false => self.growth,
         };
-        self.next_retry_delay = self.delay(config, loss);
+        self.next_retry_delay = self.compute_delay(config, loss);
         self.interrupted = Some(Interrupted {
             growth,
             base_changed: false,
@@ -140,9 +140,9 @@ impl Schedule {
     /// The connection, or the attempt, has ended, and all of its bytes are decoded.
     pub(crate) fn lost(&mut self, config: &mut Settings, loss: &Loss<'_>) {
         match self.interrupted.take() {
-            None => self.next_retry_delay = self.delay(config, loss),
-            // The server asked for another delay before the interruption. The strategy isn't asked
-            // again, but neither is the server before the time that it asked for.
+            None => self.next_retry_delay = self.compute_delay(config, loss),
+            // The server changed `retry:` before the interruption. The strategy isn't asked again, but
+            // the delay is at least what the server asked for.
             Some(interrupted) if interrupted.base_changed => {
                 let cap = config.retry_delay_strategy.cap().unwrap_or(Duration::MAX);
                 let asked = self.base.delay.min(cap);
@@ -155,8 +155,8 @@ impl Schedule {
     }
 
     /// Rules 4, 5 and 6.
-    fn delay(&mut self, config: &mut Settings, loss: &Loss<'_>) -> Duration {
-        if self.resets(config, loss) {
+    fn compute_delay(&mut self, config: &mut Settings, loss: &Loss<'_>) -> Duration {
+        if self.resets_backoff(config, loss) {
             self.growth = Growth::None;
             config.retry_delay_strategy.reset();
         }
@@ -181,30 +181,30 @@ impl Schedule {
     }
 
     /// Whether the connection resets the backoff.
-    fn resets(&self, config: &Settings, loss: &Loss<'_>) -> bool {
+    fn resets_backoff(&self, config: &Settings, loss: &Loss<'_>) -> bool {
         let lasted = loss.at.saturating_duration_since(self.opened);
         let delivering = has_default_threshold(config)
             && config.retry_delay_strategy.resets_after_delivery()
             && self.has_delivered(loss.was_open, loss.last_event_id);
         let threshold = match delivering {
-            true => DELIVERING_CONNECTION,
+            true => RESET_AFTER_DELIVERY,
             false => config.retry_delay_reset_threshold,
         };
         loss.was_open && lasted >= threshold
     }
 
-    /// The id of an event that was too large, and left out, is an id too.
+    /// The id of a skipped event counts too.
     fn has_delivered(&self, was_open: bool, last_event_id: Option<&str>) -> bool {
         was_open && (self.delivered || self.has_changed_id(last_event_id))
     }
 
-    /// Whether the next request resumes elsewhere than that of this connection did. Ids that can't be
-    /// sent make no difference to the server.
+    /// Whether the next request sends another id than the request of this connection did. The server
+    /// doesn't see ids that can't be sent.
     fn has_changed_id(&self, last_event_id: Option<&str>) -> bool {
-        sendable(last_event_id) != self.sent_id.as_deref()
+        sendable_id(last_event_id) != self.sent_id.as_deref()
     }
 
-    /// A wait was interrupted, and stays as long as it was.
+    /// A wait was interrupted; the time when it ends stays the same.
     pub(crate) fn wait_interrupted(&mut self, now: Timestamp) {
         self.next_retry_delay = self.due.saturating_duration_since(now);
     }
@@ -218,11 +218,11 @@ impl Schedule {
     }
 }
 
-/// A user who sets another threshold decides when the backoff resets.
+/// With another threshold, the user alone decides when the backoff resets.
 fn has_default_threshold(config: &Settings) -> bool {
     config.retry_delay_reset_threshold == DEFAULT_RESET_THRESHOLD
 }
 
-fn sendable(id: Option<&str>) -> Option<&str> {
+fn sendable_id(id: Option<&str>) -> Option<&str> {
     id.filter(|id| is_sendable_id(id))
 }

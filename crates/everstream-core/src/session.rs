@@ -30,8 +30,8 @@ use crate::time::Timestamp;
 
 /// One logical stream over any number of connections, without any I/O.
 ///
-/// The driver tells it what happened (`handle_*`), asks what to do ([`poll_output`]), and always
-/// says what time it is. Chunks are decoded as their events are taken: nothing is queued.
+/// The driver reports what happened (`handle_*`), asks what to do next ([`poll_output`]), and passes the
+/// current time to both. Chunks are decoded as their events are taken, so events are never queued.
 ///
 /// ```
 /// use everstream_core::{Action, Ending, Output, Session, SessionConfig, Start, Timestamp};
@@ -62,39 +62,39 @@ pub struct Session<B = Vec<u8>> {
     config: Settings,
     decoder: Decoder,
     state: State,
-    /// Handed out before anything else: at most a fault and what follows it.
+    /// Returned before anything else: at most a fault and what follows it.
     outputs: VecDeque<Output>,
 
     // The connection, if there is one.
-    /// What is received and not used up: nearly always at most one.
+    /// The chunk that is being decoded.
     chunk: Option<B>,
-    /// How much of it is decoded.
+    /// How many bytes of `chunk` are decoded.
     decoded: usize,
-    /// What came before it was asked for.
-    further: VecDeque<B>,
-    /// How the connection ended and when, while its chunk isn't decoded to the end.
-    ended: Option<(Option<Fault>, Timestamp)>,
-    /// What is known about that end; `None` if it is a fault or an interruption.
+    /// Chunks that arrived before the session asked for them; nearly always empty.
+    queued_chunks: VecDeque<B>,
+    /// How and when the connection ended, until its last chunk is decoded.
+    pending_end: Option<(Option<Fault>, Timestamp)>,
+    /// Whether the framing proves that the body is complete; `None` after a fault or an interruption.
     ending: Option<Ending>,
     last_byte: Timestamp,
-    /// Since when the driver has been told to read without getting anything.
+    /// When the current wait for data began.
     reading_since: Option<Timestamp>,
 
-    // What outlasts a connection.
-    /// What the end of the last connection discarded, until it is reported.
-    discarded: End,
+    // State that outlives a connection.
+    /// The end of the last connection, until it is reported.
+    unreported_end: End,
     schedule: Schedule,
     attempts: u32,
     repetition: Repetition,
-    /// The user has asked for the next connection before the end of this one is told of.
-    restarting: bool,
+    /// The user has asked for the next connection before the end of this one was reported.
+    restart_pending: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     /// Not started, or stopped.
     Idle,
-    /// For the time that the schedule says.
+    /// Until the time that the schedule says.
     Waiting,
     Connecting,
     Open,
@@ -102,9 +102,9 @@ enum State {
 }
 
 impl<B: AsRef<[u8]>> Session<B> {
-    /// An inactive session: rule 1.
+    /// Creates an inactive session: it connects after [`start`](Self::start) or [`read`](Self::read).
     ///
-    /// `B` is what chunks come in; it is dropped as soon as it is decoded.
+    /// `B` is the type of a chunk. Each chunk is dropped as soon as it is decoded.
     ///
     /// ```
     /// # use everstream_core::{Session, SessionConfig};
@@ -123,23 +123,25 @@ impl<B: AsRef<[u8]>> Session<B> {
             outputs: VecDeque::new(),
             chunk: None,
             decoded: 0,
-            further: VecDeque::new(),
-            ended: None,
+            queued_chunks: VecDeque::new(),
+            pending_end: None,
             ending: None,
             last_byte: Timestamp::default(),
             reading_since: None,
-            discarded: End::default(),
+            unreported_end: End::default(),
             schedule,
             attempts: 0,
             repetition: Repetition::default(),
-            restarting: false,
+            restart_pending: false,
         }
     }
 
-    /// Makes an inactive session connect, after the delay that is due. Otherwise nothing happens.
+    /// Makes an inactive session connect, once the pending delay has passed.
     ///
-    /// The user asks for it expressly, so that it repeats a request which reading would not, and so
-    /// that an end which isn't told yet doesn't stop it.
+    /// Unlike [`read`](Self::read), this is an explicit request for a connection, so it also repeats a
+    /// request that isn't safe to repeat. If a connection has ended without a fault, and that wasn't
+    /// reported yet, the session reconnects after reporting it, whatever the error strategy says.
+    /// Otherwise an active session ignores the call.
     ///
     /// ```
     /// # use everstream_core::{Output, Session, SessionConfig};
@@ -149,27 +151,28 @@ impl<B: AsRef<[u8]>> Session<B> {
     /// ```
     pub fn start(&mut self) {
         if self.state != State::Idle {
-            self.restarting = self.ended.is_some();
+            self.restart_pending = self.pending_end.is_some();
             return;
         }
-        // Who starts again needn't hear that the iteration was over; but a fault must be heard.
+        // The end of the previous iteration needn't be reported any more. A fault must be.
         if let Some(Output::Stop(Ok(()))) = self.outputs.back() {
             self.outputs.pop_back();
         }
         if !matches!(self.outputs.back(), Some(Output::Stop(_))) {
             self.state = State::Waiting;
-            self.begin_anew();
+            self.restart_requested();
         }
     }
 
-    /// The user asks for another connection.
-    fn begin_anew(&mut self) {
+    /// The user asked for another connection.
+    fn restart_requested(&mut self) {
         let last_event_id = self.decoder.last_event_id();
-        self.repetition.begin_anew(&self.config, last_event_id);
+        self.repetition
+            .restart_requested(&self.config, last_event_id);
     }
 
-    /// The user begins to read: an inactive session connects, unless that would repeat a request
-    /// that may not be (rule 11), or a stream that is complete.
+    /// The user begins to read: an inactive session connects, unless the stream is complete or the
+    /// request must not be repeated ([`SessionConfig::repeatable`]).
     ///
     /// ```
     /// # use everstream_core::{Output, Session, SessionConfig};
@@ -178,13 +181,13 @@ impl<B: AsRef<[u8]>> Session<B> {
     /// assert!(session.is_active());
     /// ```
     pub fn read(&mut self) {
-        // The iteration that is under way comes to its end first.
+        // The current iteration has to end first.
         if self.state == State::Idle && self.outputs.is_empty() && !self.repetition.is_finished() {
             self.state = State::Waiting;
         }
     }
 
-    /// What to do next.
+    /// Returns what to do next.
     ///
     /// ```
     /// # use everstream_core::{Output, Session, SessionConfig};
@@ -196,8 +199,8 @@ impl<B: AsRef<[u8]>> Session<B> {
         self.poll_output_with(|| now)
     }
 
-    /// [`poll_output`](Self::poll_output), for a driver whose clock takes time to look at: it is
-    /// asked only if the answer depends on it.
+    /// [`poll_output`](Self::poll_output) for a driver whose clock is slow to read: the clock is read
+    /// only if the result depends on it.
     ///
     /// ```
     /// # use everstream_core::{Output, Session, SessionConfig};
@@ -214,12 +217,12 @@ impl<B: AsRef<[u8]>> Session<B> {
             if let Some(output) = self.next_output() {
                 return output;
             }
-            if self.ended.is_some() {
+            if self.pending_end.is_some() {
                 if let Some(event) = self.dispatch_unfinished() {
                     return Output::Action(Action::Event(event));
                 }
             }
-            if let Some((fault, at)) = self.ended.take() {
+            if let Some((fault, at)) = self.pending_end.take() {
                 self.disconnected(fault, at);
                 continue;
             }
@@ -252,8 +255,8 @@ impl<B: AsRef<[u8]>> Session<B> {
         }
     }
 
-    /// An action that is ready whatever the time is, so that a driver needn't look at its clock for
-    /// every event. `None`: call [`poll_output`](Self::poll_output).
+    /// Returns an action that is ready regardless of the time, so that a driver needn't read its clock
+    /// for every event. `None`: call [`poll_output`](Self::poll_output).
     ///
     /// ```
     /// # use everstream_core::{Session, SessionConfig};
@@ -274,8 +277,8 @@ impl<B: AsRef<[u8]>> Session<B> {
         }
     }
 
-    /// [`poll_action`](Self::poll_action), for what most streams have most of: the next event, if it
-    /// lies whole in what came. `None` says nothing.
+    /// The fast path of [`poll_action`](Self::poll_action): the next event, if it is contained in one
+    /// chunk. After `None` there may still be an event: call `poll_action`.
     ///
     /// ```
     /// # use everstream_core::{Session, SessionConfig, Start};
@@ -291,7 +294,7 @@ impl<B: AsRef<[u8]>> Session<B> {
     /// assert!(session.poll_action().is_some()); // a comment
     /// assert_eq!(session.poll_event().unwrap().data(), "b");
     /// ```
-    // Inlined with all that it calls: the event reaches the user in registers.
+    // Inlined with everything it calls, so that the event reaches the user in registers.
     #[doc(hidden)]
     #[inline(always)]
     pub fn poll_event(&mut self) -> Option<Event> {
@@ -315,7 +318,7 @@ impl<B: AsRef<[u8]>> Session<B> {
     fn next_output(&mut self) -> Option<Output> {
         let output = self.outputs.pop_front()?;
         if self.outputs.is_empty() {
-            // There are none for as long as the connection lasts.
+            // There are no more until the connection ends.
             self.outputs.shrink_to_fit();
         }
         Some(output)
@@ -332,7 +335,7 @@ impl<B: AsRef<[u8]>> Session<B> {
                 self.next_chunk();
             }
             match item {
-                Ok(Some(Item::Event(event))) => return self.event(event).map(Action::Event),
+                Ok(Some(Item::Event(event))) => return self.deliver(event).map(Action::Event),
                 Ok(Some(Item::Comment(text))) => {
                     self.schedule.delivered();
                     self.reading_since = None;
@@ -353,7 +356,7 @@ impl<B: AsRef<[u8]>> Session<B> {
     }
 
     /// `None` if it completes the stream.
-    fn event(&mut self, event: Event) -> Option<Event> {
+    fn deliver(&mut self, event: Event) -> Option<Event> {
         self.repetition.received(event.has_own_id());
         self.schedule.delivered();
         self.reading_since = None;
@@ -366,21 +369,21 @@ impl<B: AsRef<[u8]>> Session<B> {
     }
 
     fn too_large(&mut self, error: TooLarge) {
-        self.forget_chunks();
-        // It came before whatever else ended the connection.
-        let at = self.ended.take().map_or(self.last_byte, |(_, at)| at);
-        self.ended = Some((Some(Fault::TooLarge(error)), at));
+        self.clear_chunks();
+        // The event arrived before whatever else ended the connection.
+        let at = self.pending_end.take().map_or(self.last_byte, |(_, at)| at);
+        self.pending_end = Some((Some(Fault::TooLarge(error)), at));
         self.ending = None;
     }
 
-    /// All chunks are decoded. The last event lacks its blank line; if nothing is missing but that, it
-    /// is dispatched where the user says so.
+    /// All chunks are decoded. Dispatches the last event without its blank line, if the user wants that
+    /// and the body is complete.
     fn dispatch_unfinished(&mut self) -> Option<Event> {
         if !self.config.dispatch_unfinished || self.ending != Some(Ending::Complete) {
             return None;
         }
         match self.decoder.dispatch_unfinished() {
-            Ok(Some(Item::Event(event))) => return self.event(event),
+            Ok(Some(Item::Event(event))) => return self.deliver(event),
             Ok(Some(Item::Id)) => {
                 self.repetition.received(true);
                 self.schedule.delivered();
@@ -391,22 +394,22 @@ impl<B: AsRef<[u8]>> Session<B> {
         None
     }
 
-    /// The last event of a one-shot stream came.
+    /// The last event of a one-shot stream arrived.
     fn complete(&mut self) {
-        self.forget_connection();
+        self.drop_connection();
         self.state = State::Idle;
         self.repetition.completed();
         self.schedule.completed();
-        // The next connection was asked for before this was known.
-        if core::mem::take(&mut self.restarting) {
+        // The user had asked for the next connection before this event was decoded.
+        if core::mem::take(&mut self.restart_pending) {
             self.state = State::Waiting;
-            self.begin_anew();
-            self.tell_end();
+            self.restart_requested();
+            self.push_end();
         }
     }
 
-    /// Changes [`SessionConfig::repeatable`]. Call it before [`handle_connected`](Self::handle_connected)
-    /// or [`handle_fault`](Self::handle_fault) where the requests differ.
+    /// Changes [`SessionConfig::repeatable`]. If requests differ in that, call this before
+    /// [`handle_connected`](Self::handle_connected) or [`handle_fault`](Self::handle_fault).
     ///
     /// ```
     /// # use everstream_core::{Ending, Output, Session, SessionConfig, Start};
@@ -425,7 +428,7 @@ impl<B: AsRef<[u8]>> Session<B> {
         self.config.repeatable = repeatable;
     }
 
-    /// The connection that was asked for is there.
+    /// Reports that the connection was established.
     ///
     /// ```
     /// # use everstream_core::{Action, Output, Session, SessionConfig, Start};
@@ -454,7 +457,7 @@ impl<B: AsRef<[u8]>> Session<B> {
             .push_back(Output::Action(Action::Start(Box::new(start))));
     }
 
-    /// Bytes came. Call it after [`Output::Read`], so that no more is kept than was asked for.
+    /// Reports received bytes. Call this after [`Output::Read`], so that at most one chunk is buffered.
     ///
     /// ```
     /// # use everstream_core::{Session, SessionConfig, Start};
@@ -467,16 +470,16 @@ impl<B: AsRef<[u8]>> Session<B> {
     /// session.handle_data(b"data: hello\n\n".to_vec(), now);
     /// ```
     pub fn handle_data(&mut self, bytes: B, now: Timestamp) {
-        if self.state == State::Open && self.ended.is_none() {
+        if self.state == State::Open && self.pending_end.is_none() {
             self.last_byte = now;
             match self.chunk {
                 None => self.chunk = Some(bytes),
-                Some(_) => self.further.push_back(bytes),
+                Some(_) => self.queued_chunks.push_back(bytes),
             }
         }
     }
 
-    /// The server ended the connection in an orderly way. What it sent is handed out first.
+    /// Reports that the server ended the connection cleanly. Data received before is delivered first.
     ///
     /// ```
     /// # use everstream_core::{Action, Ending, Output, Session, SessionConfig, Start};
@@ -490,14 +493,14 @@ impl<B: AsRef<[u8]>> Session<B> {
     /// assert!(matches!(session.poll_output(now), Output::Action(Action::End(_))));
     /// ```
     pub fn handle_end(&mut self, ending: Ending, now: Timestamp) {
-        let is_first = self.ended.is_none();
+        let is_first = self.pending_end.is_none();
         self.end_connection(None, now);
-        if is_first && self.ended.is_some() {
+        if is_first && self.pending_end.is_some() {
             self.ending = Some(ending);
         }
     }
 
-    /// The connection broke, or could not be made. What was received is handed out first.
+    /// Reports that the connection broke or could not be made. Data received before is delivered first.
     ///
     /// ```
     /// # use everstream_core::{Action, Fault, Output, Session, SessionConfig};
@@ -512,7 +515,8 @@ impl<B: AsRef<[u8]>> Session<B> {
         self.end_connection(Some(fault), now);
     }
 
-    /// Time has passed. If it is past the deadline of [`Output::Read`], the connection is over.
+    /// Reports that time has passed. If the deadline of [`Output::Read`] has passed, the connection ends
+    /// with [`Fault::ReadTimeout`].
     ///
     /// ```
     /// # use everstream_core::{Output, Session, SessionConfig, Start};
@@ -526,7 +530,7 @@ impl<B: AsRef<[u8]>> Session<B> {
     /// # session.handle_connected(Start::default(), now);
     /// # session.poll_output(now);
     /// let Output::Read { deadline: Some(deadline) } = session.poll_output(now) else { panic!() };
-    /// session.handle_timeout(deadline); // the connection is over
+    /// session.handle_timeout(deadline); // the connection has ended
     /// assert!(matches!(session.poll_output(deadline), Output::Action(_)));
     /// ```
     pub fn handle_timeout(&mut self, now: Timestamp) {
@@ -541,12 +545,12 @@ impl<B: AsRef<[u8]>> Session<B> {
         }
     }
 
-    /// Drops the connection, or the attempt at one, as if the server had ended it; or ends a wait
-    /// for one if the error strategy says so. Does nothing to an inactive session, or to a connection
-    /// that has ended already.
+    /// Drops the connection or the attempt, as if the server had ended it. While waiting to reconnect,
+    /// the error strategy decides whether the wait continues. Does nothing if the session is inactive or
+    /// the connection has already ended.
     ///
-    /// [`next_retry_delay`](Self::next_retry_delay) is right at once. It becomes longer if bytes that
-    /// were received and not decoded yet ask for a longer delay.
+    /// [`next_retry_delay`](Self::next_retry_delay) is updated at once. It grows later if received bytes
+    /// that aren't decoded yet contain a longer `retry:`.
     ///
     /// ```
     /// # use everstream_core::{Action, Output, Session, SessionConfig};
@@ -560,7 +564,7 @@ impl<B: AsRef<[u8]>> Session<B> {
         match self.state {
             State::Idle | State::Closed => {}
             State::Connecting | State::Open => {
-                let is_first = self.ended.is_none();
+                let is_first = self.pending_end.is_none();
                 self.end_connection(None, now);
                 if is_first {
                     let was_open = self.state == State::Open;
@@ -574,11 +578,10 @@ impl<B: AsRef<[u8]>> Session<B> {
                     self.schedule.interrupted(&mut self.config, &loss);
                 }
             }
-            // There is no connection, and there is no reason to be at the server sooner or later
-            // than was due; but whoever is waiting is told. If a fault is on its way already, that
-            // is what it is told.
+            // The due time stays the same, but the waiting reader is notified. If a fault is pending,
+            // that is what it gets.
             State::Waiting if self.outputs.is_empty() => {
-                self.discarded = End::default();
+                self.unreported_end = End::default();
                 self.schedule.wait_interrupted(now);
                 self.decide(None, now);
             }
@@ -586,7 +589,7 @@ impl<B: AsRef<[u8]>> Session<B> {
         }
     }
 
-    /// Ends for good: nothing connects again, nothing is handed out any more.
+    /// Closes the session for good: it doesn't reconnect, and returns no more actions.
     ///
     /// ```
     /// # use everstream_core::{Output, Session, SessionConfig};
@@ -597,7 +600,7 @@ impl<B: AsRef<[u8]>> Session<B> {
     /// assert!(matches!(session.poll_output(now), Output::Stop(Ok(()))));
     /// ```
     pub fn close(&mut self) {
-        self.forget_connection();
+        self.drop_connection();
         self.outputs.clear();
         self.state = State::Closed;
     }
@@ -610,11 +613,11 @@ impl<B: AsRef<[u8]>> Session<B> {
     /// assert!(!session.is_connected());
     /// ```
     pub fn is_connected(&self) -> bool {
-        self.state == State::Open && self.ended.is_none()
+        self.state == State::Open && self.pending_end.is_none()
     }
 
-    /// When the newest byte of this connection came, comments' included, or when it was made; `None`
-    /// if there is no connection.
+    /// When the last byte of this connection arrived (comments count), or when the connection was
+    /// established if there was none yet. `None` without a connection.
     ///
     /// ```
     /// # use everstream_core::{Session, SessionConfig};
@@ -625,7 +628,7 @@ impl<B: AsRef<[u8]>> Session<B> {
         self.is_connected().then_some(self.last_byte)
     }
 
-    /// Whether it is connected, connecting or waiting to connect.
+    /// Whether the session is connected, connecting or waiting to connect.
     ///
     /// ```
     /// # use everstream_core::{Session, SessionConfig};
@@ -637,8 +640,8 @@ impl<B: AsRef<[u8]>> Session<B> {
         !matches!(self.state, State::Idle | State::Closed)
     }
 
-    /// The newest id: of the events handed out, and of blocks without data between them; or the
-    /// preset one.
+    /// The id to resume from: the newest one among the delivered events and the blocks without data
+    /// before and between them, or the preset one.
     ///
     /// ```
     /// # use everstream_core::{Session, SessionConfig};
@@ -651,8 +654,8 @@ impl<B: AsRef<[u8]>> Session<B> {
         self.decoder.last_event_id()
     }
 
-    /// Whether the stream is over although the error strategy would continue: the request isn't safe, and
-    /// the server may have acted on it (rule 11).
+    /// Whether the stream ended although the error strategy would continue, because the request isn't
+    /// safe to repeat and the server may have acted on it.
     ///
     /// ```
     /// # use everstream_core::{Fault, Output, Session, SessionConfig};
@@ -670,7 +673,8 @@ impl<B: AsRef<[u8]>> Session<B> {
         self.repetition.is_not_repeated()
     }
 
-    /// How long the wait after the last fault is, counted from it. Zero before the first.
+    /// The delay before the next connection, counted from the end of the last one. Zero before the first
+    /// end.
     ///
     /// ```
     /// # use everstream_core::{Session, SessionConfig};
@@ -681,28 +685,28 @@ impl<B: AsRef<[u8]>> Session<B> {
         self.schedule.next_retry_delay()
     }
 
-    /// The connection, or the attempt, is over. Its bytes may still be decoded.
+    /// The connection, or the attempt, has ended. Its bytes may not all be decoded yet.
     fn end_connection(&mut self, fault: Option<Fault>, now: Timestamp) {
-        if !matches!(self.state, State::Connecting | State::Open) || self.ended.is_some() {
+        if !matches!(self.state, State::Connecting | State::Open) || self.pending_end.is_some() {
             return;
         }
         if !fault.as_ref().is_some_and(Fault::is_before_request) {
             self.repetition.request_sent(&self.config);
         }
-        self.ended = Some((fault, now));
+        self.pending_end = Some((fault, now));
     }
 
-    /// The connection is over, and all that came from it is handed out.
+    /// The connection has ended, and all of its bytes are decoded.
     fn disconnected(&mut self, fault: Option<Fault>, at: Timestamp) {
         let was_open = self.state == State::Open;
         let ending = self.ending.take();
-        self.discarded = End::default();
+        self.unreported_end = End::default();
         if ending.is_some() {
-            self.discarded.discarded_bytes = self.decoder.unfinished_bytes();
-            self.discarded.ignored_text = self.decoder.ignored_text();
+            self.unreported_end.discarded_bytes = self.decoder.unfinished_bytes();
+            self.unreported_end.ignored_text = self.decoder.ignored_text();
         }
-        self.forget_connection();
-        // Rule 11. It comes before the strategies, which are the user's and may panic.
+        self.drop_connection();
+        // Rule 11. Before the strategies, which are user code and may panic.
         let last_event_id = self.decoder.last_event_id();
         self.repetition
             .disconnected(&self.config, last_event_id, was_open, fault.as_ref());
@@ -717,7 +721,7 @@ impl<B: AsRef<[u8]>> Session<B> {
         };
         self.schedule.lost(&mut self.config, &loss);
 
-        // A strategy that panics makes a finished stream no less finished.
+        // Even if a strategy panics, a finished stream stays finished.
         if !self.repetition.is_finished() {
             self.state = State::Waiting;
         }
@@ -729,31 +733,31 @@ impl<B: AsRef<[u8]>> Session<B> {
         let verdict = self
             .repetition
             .decide(&mut self.config, fault.as_ref(), now);
-        let restarting = core::mem::take(&mut self.restarting);
+        let restart_pending = core::mem::take(&mut self.restart_pending);
         match (verdict, fault) {
-            (Verdict::Continue, Some(fault)) => self.tell(Action::Fault(fault)),
-            (Verdict::Continue, None) => self.tell_end(),
+            (Verdict::Continue, Some(fault)) => self.push_action(Action::Fault(fault)),
+            (Verdict::Continue, None) => self.push_end(),
             (Verdict::Fail, Some(fault)) => {
                 self.state = State::Idle;
                 self.outputs.push_back(Output::Stop(Err(fault)));
             }
-            (Verdict::Fail, None) if restarting => {
+            (Verdict::Fail, None) if restart_pending => {
                 self.state = State::Waiting;
-                self.begin_anew();
-                self.tell_end();
+                self.restart_requested();
+                self.push_end();
             }
             (Verdict::Fail, None) => {
                 self.state = State::Idle;
                 let complete = match self.config.until {
                     Some(_) => {
-                        // An answer without events, such as an error, is why.
-                        if self.discarded != End::default() {
-                            self.tell_end();
+                        // The end may contain the reason: the text of a response without events.
+                        if self.unreported_end != End::default() {
+                            self.push_end();
                         }
                         Err(Fault::Incomplete)
                     }
                     None => {
-                        self.tell_end();
+                        self.push_end();
                         Ok(())
                     }
                 };
@@ -762,38 +766,37 @@ impl<B: AsRef<[u8]>> Session<B> {
         }
     }
 
-    fn tell(&mut self, action: Action) {
+    fn push_action(&mut self, action: Action) {
         self.outputs.push_back(Output::Action(action));
     }
 
-    fn tell_end(&mut self) {
+    fn push_end(&mut self) {
         let end = End {
             not_repeated: self.repetition.is_not_repeated(),
-            ..core::mem::take(&mut self.discarded)
+            ..core::mem::take(&mut self.unreported_end)
         };
-        self.tell(Action::End(Box::new(end)));
+        self.push_action(Action::End(Box::new(end)));
     }
 
-    /// Rule 8: half an event is discarded with its connection.
-    fn forget_connection(&mut self) {
-        self.forget_chunks();
-        self.ended = None;
+    /// Rule 8: an unfinished event is discarded with its connection.
+    fn drop_connection(&mut self) {
+        self.clear_chunks();
+        self.pending_end = None;
         self.ending = None;
         self.reading_since = None;
         self.decoder.end();
     }
 
-    /// The chunk is used up.
     #[inline(never)]
     fn next_chunk(&mut self) {
-        self.chunk = self.further.pop_front();
+        self.chunk = self.queued_chunks.pop_front();
         self.decoded = 0;
     }
 
-    fn forget_chunks(&mut self) {
+    fn clear_chunks(&mut self) {
         self.chunk = None;
         self.decoded = 0;
-        self.further.clear();
+        self.queued_chunks.clear();
     }
 }
 

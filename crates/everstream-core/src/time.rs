@@ -3,9 +3,9 @@
 use core::ops::{Add, Sub};
 use core::time::Duration;
 
-/// A moment, as the time since a start that the driver chose.
+/// A point in time, as the duration since a start that the driver chooses.
 ///
-/// The driver reads a monotonic clock; the session only compares. Sums saturate.
+/// The driver reads a monotonic clock; the session only compares timestamps. Addition saturates.
 ///
 /// ```
 /// use everstream_core::Timestamp;
@@ -21,7 +21,7 @@ use core::time::Duration;
 pub struct Timestamp(Duration);
 
 impl Timestamp {
-    /// The moment this long after the start.
+    /// The point in time this long after the start.
     ///
     /// ```
     /// # use everstream_core::Timestamp;
@@ -32,7 +32,7 @@ impl Timestamp {
         Timestamp(elapsed)
     }
 
-    /// How long after the start this is.
+    /// The time since the start.
     ///
     /// ```
     /// # use everstream_core::Timestamp;
@@ -44,7 +44,7 @@ impl Timestamp {
         self.0
     }
 
-    /// How long after `earlier` this is; zero if it is before.
+    /// The time since `earlier`; zero if `earlier` is later.
     ///
     /// ```
     /// # use everstream_core::Timestamp;
@@ -65,7 +65,7 @@ impl Add<Duration> for Timestamp {
     }
 }
 
-/// How long the first is after the second; zero if it is before.
+/// The time from the second to the first; zero if the first is earlier.
 ///
 /// ```
 /// # use everstream_core::Timestamp;

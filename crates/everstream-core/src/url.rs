@@ -3,7 +3,7 @@
 use alloc::format;
 use core::fmt;
 
-/// A URL as it may be printed: without user info, query and fragment, where secrets are.
+/// A URL for logs and messages: printed without user info, query and fragment, which may contain secrets.
 ///
 /// ```
 /// use everstream_core::RedactedUrl;
@@ -11,7 +11,7 @@ use core::fmt;
 /// let url = RedactedUrl("https://user:pw@example.com/feed?token=secret");
 /// assert_eq!(url.to_string(), "https://example.com/feed");
 /// assert_eq!(RedactedUrl("user:pw@example.com/feed").to_string(), "example.com/feed");
-/// // A password that ought to have been escaped.
+/// // A password that should have been escaped.
 /// assert_eq!(RedactedUrl("http://user:p/w@example.com/").to_string(), "http://...");
 /// ```
 #[derive(Clone, Copy)]
@@ -26,7 +26,7 @@ const END_OF_AUTHORITY: [char; 4] = ['/', '\\', '?', '#'];
 /// Whether this can be a host, with a port or without.
 fn is_host(authority: &str) -> bool {
     match authority.rsplit_once(':') {
-        // Its colons are those of an IPv6 address.
+        // The colons belong to an IPv6 address.
         _ if authority.ends_with(']') => true,
         Some((_, port)) => !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()),
         None => true,
@@ -35,12 +35,12 @@ fn is_host(authority: &str) -> bool {
 
 impl fmt::Display for RedactedUrl<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Parsers skip white space, and take any number of slashes of either kind for two.
+        // Parsers skip leading white space, and treat any number of slashes of either kind as two.
         let url = self.0.trim_start();
         let slashes = match url.find(SLASHES) {
             Some(0) => 0,
             Some(slash) if url[..slash].ends_with(':') => slash,
-            // As it is typed when the scheme is forgotten.
+            // As people type it: without a scheme.
             _ => url.len(),
         };
         let rest = url[slashes..].trim_start_matches(SLASHES);
@@ -50,7 +50,7 @@ impl fmt::Display for RedactedUrl<'_> {
             _ => {
                 f.write_str(&url[..slashes])?;
                 f.write_str(match url[..slashes].eq_ignore_ascii_case("file:") {
-                    // It has no host, and its path begins with the third one.
+                    // Without a host, the third slash begins the path.
                     true if url[slashes..].starts_with("///") => "///",
                     _ if path_only => "/",
                     _ => "//",
@@ -63,8 +63,7 @@ impl fmt::Display for RedactedUrl<'_> {
         let at = match authority.rfind('@') {
             _ if path_only => None,
             Some(at) => Some(at),
-            // A password with one of those characters in it, which ought to be escaped: nobody can
-            // tell where it ends.
+            // The password contains one of these characters unescaped, so where it ends is unknown.
             None if !is_host(authority) && rest.contains('@') => return f.write_str("..."),
             None => None,
         };
@@ -86,7 +85,7 @@ mod tests {
     use alloc::string::ToString;
 
     #[test]
-    fn no_way_of_writing_a_url_prints_its_password() {
+    fn passwords_are_redacted_however_the_url_is_written() {
         for url in [
             "http://user:secret@host/x",
             "http:/user:secret@host/x",
@@ -118,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_secret_is_shown() {
+    fn host_and_path_are_shown() {
         for url in [
             "http://host/@user/feed",
             "http://[::1]:80/a@b",
@@ -134,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn the_path_of_a_file_keeps_its_slash() {
+    fn a_file_url_keeps_its_third_slash() {
         for (url, shown) in [
             ("file:///tmp/a", "file:///tmp/a"),
             ("FILE:///tmp/a?secret", "FILE:///tmp/a"),

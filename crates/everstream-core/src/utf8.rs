@@ -1,15 +1,15 @@
-//! UTF-8 decoding as the Encoding standard does it: every maximal invalid part becomes U+FFFD.
+//! UTF-8 decoding as in the Encoding standard: every maximal invalid part becomes U+FFFD.
 //!
-//! Working on lines, or on all of the data at once, gives what decoding the whole stream would,
-//! because a line end is ASCII, and an ASCII byte always ends an unfinished sequence.
+//! Decoding line by line, or all data at once, has the same result as decoding the whole stream, because
+//! line ends are ASCII, and an ASCII byte always ends an unfinished sequence.
 
 use alloc::string::String;
 
-/// U+FFFD has three bytes, and stands for one at least.
-pub(crate) const GROWTH: usize = char::REPLACEMENT_CHARACTER.len_utf8();
+/// How many bytes one input byte can become: U+FFFD has three bytes and replaces at least one.
+pub(crate) const MAX_GROWTH: usize = char::REPLACEMENT_CHARACTER.len_utf8();
 
-/// What the validation takes at once.
-const BLOCK: usize = 64;
+/// How many bytes the validation processes at a time.
+const VALIDATION_BLOCK: usize = 64;
 
 /// The text, if all of it is valid.
 #[inline]
@@ -19,12 +19,12 @@ pub(crate) fn valid(bytes: &[u8]) -> Option<&str> {
 
 /// The first `len` bytes as text, if all of them are valid.
 ///
-/// What follows them is looked at too, up to a whole number of blocks: the end of a block that isn't
-/// whole costs as much as four that are.
+/// The bytes after them are validated too, up to a whole number of blocks, because a partial block costs
+/// as much as four full ones.
 #[inline]
 pub(crate) fn valid_prefix(bytes: &[u8], len: usize) -> Option<&str> {
-    match bytes.get(..len.next_multiple_of(BLOCK)) {
-        // No character is cut there: otherwise looking would mostly be in vain.
+    match bytes.get(..len.next_multiple_of(VALIDATION_BLOCK)) {
+        // If the last byte isn't ASCII, a character may be cut there, and validation would mostly fail.
         Some(blocks @ [.., last]) if last.is_ascii() => {
             if let Some(text) = valid(blocks).and_then(|text| text.get(..len)) {
                 return Some(text);
@@ -35,28 +35,28 @@ pub(crate) fn valid_prefix(bytes: &[u8], len: usize) -> Option<&str> {
     valid(bytes.get(..len)?)
 }
 
-/// Makes room. Grown by half: doubling would take three times the limit at worst, beside what else
-/// there is.
-pub(crate) fn make_room(out: &mut String, more: usize) {
+/// Reserves space. Capacity grows by half: doubling would need up to three times the limit while the
+/// buffer is copied.
+pub(crate) fn reserve(out: &mut String, more: usize) {
     if out.capacity() - out.len() < more {
         out.reserve_exact(more.max(out.capacity() / 2));
     }
 }
 
-/// Appends a whole text.
-pub(crate) fn push_whole(out: &mut String, text: &[u8]) {
+/// Appends a complete text.
+pub(crate) fn push_complete(out: &mut String, text: &[u8]) {
     if !push_lossy(out, text).is_empty() {
         out.push(char::REPLACEMENT_CHARACTER);
     }
 }
 
-/// Appends all but an unfinished sequence at the very end (at most three bytes), which it returns.
+/// Appends everything but an unfinished sequence at the end (at most three bytes), and returns that.
 pub(crate) fn push_lossy<'i>(out: &mut String, mut bytes: &'i [u8]) -> &'i [u8] {
     if let Some(text) = valid(bytes) {
         out.push_str(text);
         return &[];
     }
-    make_room(out, bytes.len().saturating_mul(GROWTH));
+    reserve(out, bytes.len().saturating_mul(MAX_GROWTH));
     loop {
         match core::str::from_utf8(bytes) {
             Ok(text) => {
@@ -65,7 +65,7 @@ pub(crate) fn push_lossy<'i>(out: &mut String, mut bytes: &'i [u8]) -> &'i [u8] 
             }
             Err(error) => {
                 let (valid, rest) = bytes.split_at(error.valid_up_to());
-                // Validated a moment ago: the second look never fails.
+                // Already validated: this never fails.
                 out.push_str(core::str::from_utf8(valid).unwrap_or_default());
                 let Some(invalid) = error.error_len() else {
                     return rest;
@@ -83,7 +83,7 @@ mod tests {
     use alloc::vec::Vec;
 
     #[test]
-    fn a_prefix_is_judged_by_itself_whatever_follows_it() {
+    fn bytes_after_a_prefix_do_not_affect_its_validity() {
         let whole = ["", "x", "\u{e9}", "\u{20ac}", "\u{1d11e}"];
         let broken: [&[u8]; 5] = [b"\xFF", b"\x80", b"\xC3", b"\xE2\x82", b"\xF0\x9D\x84"];
         let after: [&[u8]; 5] = [b"", b"\n", b"\n\xFFdata", b"\n\xE2\x82\xAC", b"\n\xC3"];
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn a_prefix_that_ends_within_a_character_is_none() {
+    fn a_prefix_that_ends_within_a_character_is_invalid() {
         let text: Vec<u8> = "\u{e9}".repeat(64).into_bytes();
         assert_eq!(valid_prefix(&text, 63), None);
         assert!(valid_prefix(&text, 64).is_some());

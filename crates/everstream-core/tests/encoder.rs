@@ -1,4 +1,4 @@
-//! What the encoder writes, the decoder gives back; what it can't write, it refuses.
+//! Encoded events decode to the same events; values that can't be encoded are rejected.
 
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ fn round_trip(event: &Event) {
 }
 
 #[test]
-fn what_could_be_misread_comes_back_as_it_was() {
+fn special_characters_survive_a_round_trip() {
     for text in [
         "",
         " ",
@@ -53,7 +53,7 @@ fn what_could_be_misread_comes_back_as_it_was() {
 }
 
 #[test]
-fn line_ends_of_every_kind_come_back_as_lf() {
+fn every_line_end_in_data_decodes_as_lf() {
     for data in [
         "\n",
         "\r",
@@ -75,7 +75,7 @@ fn line_ends_of_every_kind_come_back_as_lf() {
 }
 
 impl Random {
-    /// Of all Unicode, with what means something in a stream more often than its share.
+    /// Any Unicode, with extra weight on characters that are special in a stream.
     fn text(&mut self, longest: usize, without: &[char]) -> String {
         const SPECIAL: [char; 10] = [
             '\n', '\r', ' ', ':', '\0', '\u{FEFF}', 'd', '\u{2028}', '\u{85}', '\u{FFFD}',
@@ -92,7 +92,7 @@ impl Random {
 }
 
 #[test]
-fn random_events_come_back_one_by_one_and_in_a_row() {
+fn random_events_survive_a_round_trip() {
     for seed in 0..5000 {
         let mut random = Random(seed);
         let (mut encoder, mut due) = (Encoder::new(), Vec::new());
@@ -147,7 +147,7 @@ fn the_default_type_is_not_written() {
 }
 
 #[test]
-fn an_empty_id_is_written_and_clears_the_receivers() {
+fn an_empty_id_is_written_and_clears_the_last_event_id() {
     let mut encoder = Encoder::new();
     encoder.id("1").unwrap();
     encoder.event(&Event::new("", "x", Some(""))).unwrap();
@@ -157,7 +157,7 @@ fn an_empty_id_is_written_and_clears_the_receivers() {
 }
 
 #[test]
-fn types_and_ids_that_would_end_their_line_are_refused_and_nothing_is_written() {
+fn types_and_ids_with_line_ends_are_rejected_and_nothing_is_written() {
     for bad in ["\n", "\r", "a\nb", "a\r", "1\ndata: injected", "\r\n"] {
         let mut encoder = Encoder::new();
         let event = Event::new(bad, "x", None);
@@ -169,9 +169,9 @@ fn types_and_ids_that_would_end_their_line_are_refused_and_nothing_is_written() 
     }
 }
 
-/// Receivers ignore such an id, so that it wouldn't come back.
+/// Receivers ignore such an id.
 #[test]
-fn an_id_with_nul_is_refused() {
+fn an_id_with_nul_is_rejected() {
     let mut encoder = Encoder::new();
     let event = Event::new("", "x", Some("a\0"));
     assert_eq!(encoder.event(&event), Err(EncodeError::Id));
@@ -180,7 +180,7 @@ fn an_id_with_nul_is_refused() {
 }
 
 #[test]
-fn what_was_written_before_a_refusal_stays() {
+fn earlier_output_survives_a_rejected_event() {
     let mut encoder = Encoder::new();
     encoder.comment("x");
     assert!(encoder.id("\n").is_err());
@@ -188,7 +188,7 @@ fn what_was_written_before_a_refusal_stays() {
 }
 
 #[test]
-fn a_comment_never_becomes_anything_else() {
+fn a_comment_decodes_only_to_comments() {
     for seed in 0..2000 {
         let text = Random(seed).text(20, &[]);
         let mut encoder = Encoder::new();
@@ -203,7 +203,7 @@ fn a_comment_never_becomes_anything_else() {
 }
 
 #[test]
-fn a_comment_comes_back_with_the_space_after_its_colon() {
+fn a_decoded_comment_includes_the_space_after_the_colon() {
     let mut encoder = Encoder::new();
     encoder.comment("still here");
     let (items, _) = decode(encoder.as_str());
@@ -211,7 +211,7 @@ fn a_comment_comes_back_with_the_space_after_its_colon() {
 }
 
 #[test]
-fn a_retry_comes_back_in_whole_milliseconds() {
+fn retry_is_rounded_down_to_milliseconds() {
     for (written, read) in [
         (Duration::ZERO, Duration::ZERO),
         (Duration::from_micros(1999), Duration::from_millis(1)),
@@ -229,9 +229,9 @@ fn a_retry_comes_back_in_whole_milliseconds() {
     ));
 }
 
-/// Or it would end the event that a relay is in the middle of, or belong to it.
+/// Otherwise they would end or join an event that a relay is still writing.
 #[test]
-fn what_is_written_between_events_leaves_them_whole() {
+fn retries_comments_and_ids_between_events_do_not_affect_the_events() {
     let mut encoder = Encoder::new();
     encoder.retry(Duration::from_secs(1));
     encoder.event(&Event::new("put", "a", None)).unwrap();

@@ -1,20 +1,20 @@
 //! Tests of the core. None of them needs a socket or a clock.
 //!
-//! What each module tests:
+//! The modules:
 //!
-//! - `spec`: the conformance cases of `spec/cases.txt`, cut in every way a network can cut them
+//! - `spec`: the conformance cases of `spec/cases.txt`, cut into chunks in every way
 //! - `random`: the decoder against a reference interpreter, on random streams
 //! - `model`: the decoder with limits, against a model that takes one byte at a time
-//! - `unfinished`: what the end of a stream finds, against a model
+//! - `unfinished`: unfinished events and streams without fields, against a model
 //! - `limits`: size limits, memory and the sizes of types
-//! - `encoder`: what the encoder writes and what it refuses
-//! - `serialised`: events as JSON (feature `serde`)
+//! - `encoder`: what the encoder writes and what it rejects
+//! - `serialized`: events as JSON (feature `serde`)
 //! - `strategies`: the presets for errors and retry delays
 //! - `session`: the session, rule by rule, in virtual time
-//! - `simulation`: random scripts for a session, and what must hold in all of them
+//! - `simulation`: random scripts for a session, checked against a model
 //!
-//! They share `support` (what a decoder did, in a form to compare; the reference interpreter) and
-//! `numbers` (random numbers that are the same everywhere).
+//! Shared: `support` (decoder output in comparable form; the reference interpreter) and `numbers`
+//! (reproducible random numbers).
 
 #![allow(
     clippy::expect_used,
@@ -32,7 +32,7 @@ mod limits;
 mod model;
 mod random;
 #[cfg(feature = "serde")]
-mod serialised;
+mod serialized;
 mod session;
 mod simulation;
 mod spec;

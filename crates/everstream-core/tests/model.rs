@@ -1,8 +1,8 @@
-//! The decoder against a model that takes one byte at a time: on random streams in random chunks,
-//! under limits, with comments ignored for a while, and lent and owned items by chance.
+//! The decoder against a model that processes one byte at a time: random streams in random chunks,
+//! with limits, with comments ignored part of the time, and with borrowed or owned items at random.
 //!
-//! Every run tries the same streams. `EVERSTREAM_SEED=n` tries others, `EVERSTREAM_STREAMS=n`
-//! another number of them; a failure names the seed that repeats it.
+//! Every run uses the same streams. `EVERSTREAM_SEED=n` selects others and `EVERSTREAM_STREAMS=n` their
+//! number; a failure prints the seed that reproduces it.
 
 use std::mem::take;
 use std::time::Duration;
@@ -10,13 +10,13 @@ use std::time::Duration;
 use everstream_core::{Decoder, Oversize, TooLarge};
 
 use crate::numbers::{Random, number_from_environment};
-use crate::support::{Seen, from_lent, from_owned};
+use crate::support::{Seen, from_borrowed, from_owned};
 
 const STREAMS: u64 = 20_000;
 const SKIPPED: Seen = Seen::Other("skipped");
-const REFUSED: Seen = Seen::Other("too large");
+const REJECTED: Seen = Seen::Other("too large");
 
-/// Field names, values, line ends, and lines and events of them.
+/// Field names, values, line ends, and lines and events made of them.
 #[rustfmt::skip]
 const PIECES: &[&[u8]] = &[
     b"\n", b"\n", b"\r", b"\r\n", b"\n\n", b"\r\n\r\n", b":", b"data:", b"data: ", b"data", b"d",
@@ -25,13 +25,13 @@ const PIECES: &[&[u8]] = &[
     b"data:x\r\n\r\n", b"data: a\ndata: b\n\n", b"event: e\n", b"id: 1\n", b"id: 2\r\n", b"id:\n",
     b"id: 3\nevent: f\ndata: y\n\n", b"unknown: k\n", b"abcdefghijklmnop",
 ];
-/// Line ends and their neighbours, for a search that takes a word at a time.
+/// Line ends and bytes with adjacent values, for the word-at-a-time search.
 const NEAR_ENDS: &[u8] = b"\n\r\x09\x0B\x0C\x0E\x00\x80\x8A\x8Dab";
 const ENDS: &[&[u8]] = &[b"\n", b"\n\n", b"\r\n\r\n", b"\r"];
 const FIELDS: &[&[u8]] = &[b"data: ", b"data:", b"event:", b"id: ", b":"];
-/// What long values are made of.
+/// Long values repeat one of these.
 const FILLINGS: [&str; 5] = ["a", "\0", "\u{e9}", "\u{20ac}", "\u{1d11e}"];
-/// Bytes that aren't valid, or not by themselves.
+/// Bytes that are invalid, at least on their own.
 #[rustfmt::skip]
 const BROKEN: &[&[u8]] = &[
     b"", b"", b"\xFF", b"\x80", b"\xC3", b"\xE2\x82", b"\xF0\x9D\x84", b"\xED\xA0\x80",
@@ -41,8 +41,8 @@ pub(crate) fn pick<T: Copy>(random: &mut Random, from: &[T]) -> T {
     from[random.below(from.len())]
 }
 
-/// A line that fills some of the blocks that a validation takes at once, and what may be wrong just
-/// before its end or just after it.
+/// A line that fills several validation blocks, with possibly invalid bytes just before or after its
+/// end.
 fn long_line(random: &mut Random, out: &mut Vec<u8>) {
     out.extend(pick(random, FIELDS));
     out.extend(b"a".repeat(random.below(4)));
@@ -65,7 +65,7 @@ pub(crate) fn stream(random: &mut Random) -> Vec<u8> {
     out
 }
 
-/// The standard's interpreter (WHATWG HTML 9.2.6) and the limit, without any short way.
+/// The standard's interpreter (WHATWG HTML 9.2.6) with the limit, without any fast path.
 struct Model {
     limit: usize,
     oversize: Oversize,
@@ -75,7 +75,7 @@ struct Model {
     items: Vec<Seen>,
 }
 
-/// What a stream leaves behind, until it ends.
+/// The state of one stream.
 #[derive(Default)]
 struct State {
     begun: bool,
@@ -119,9 +119,9 @@ impl Model {
             Some(colon) => (&line[..colon], &line[colon + 1..]),
             None => (line, &b""[..]),
         };
-        let of_event = matches!(name, b"data" | b"event" | b"id");
+        let is_event_field = matches!(name, b"data" | b"event" | b"id");
         if whole.len() > self.limit {
-            return self.too_large(of_event);
+            return self.too_large(is_event_field);
         }
         let text = String::from_utf8_lossy(value).into_owned();
         if name.is_empty() {
@@ -147,13 +147,13 @@ impl Model {
         }
         let parts = [block.data.as_ref(), block.id.as_ref(), Some(&block.event)];
         let len: usize = parts.into_iter().flatten().map(String::len).sum();
-        if of_event && len > self.limit {
+        if is_event_field && len > self.limit {
             self.too_large(true);
         }
     }
 
-    fn too_large(&mut self, of_event: bool) {
-        if of_event {
+    fn too_large(&mut self, is_event_field: bool) {
+        if is_event_field {
             let id = self.state.block.id.take();
             self.state.block = Block {
                 id: id.filter(|id| id.len() <= self.limit),
@@ -162,7 +162,7 @@ impl Model {
             };
         }
         if self.oversize == Oversize::Fail {
-            self.items.push(REFUSED);
+            self.items.push(REJECTED);
         }
     }
 
@@ -195,9 +195,11 @@ impl Model {
 fn decoded(decoder: &mut Decoder, mut chunk: &[u8], random: &mut Random) -> Vec<Seen> {
     let (mut items, bound) = (Vec::new(), 2 * chunk.len());
     loop {
-        assert!(items.len() <= bound, "there is no end of items");
+        assert!(items.len() <= bound, "too many items");
         let item = match random.one_in(2) {
-            true => decoder.decode(&mut chunk).map(|item| item.map(from_lent)),
+            true => decoder
+                .decode(&mut chunk)
+                .map(|item| item.map(from_borrowed)),
             false => decoder
                 .decode_owned(&mut chunk)
                 .map(|item| item.map(from_owned)),
@@ -206,25 +208,25 @@ fn decoded(decoder: &mut Decoder, mut chunk: &[u8], random: &mut Random) -> Vec<
             Ok(Some(Seen::Id(_))) => Seen::Id(decoder.last_event_id().map(String::from)),
             Ok(Some(item)) => item,
             Ok(None) => break,
-            Err(TooLarge { .. }) => REFUSED,
+            Err(TooLarge { .. }) => REJECTED,
         });
     }
-    assert!(chunk.is_empty(), "more is wanted, and there is more");
+    assert!(chunk.is_empty(), "the decoder stopped within a chunk");
     items
 }
 
-/// A line that is cut is refused before it ends: only the place among the others is certain.
-fn without_refusals(items: &[Seen]) -> Vec<&Seen> {
-    items.iter().filter(|item| **item != REFUSED).collect()
+/// A cut line may be rejected before it ends, so only its position among the other items is certain.
+fn without_rejections(items: &[Seen]) -> Vec<&Seen> {
+    items.iter().filter(|item| **item != REJECTED).collect()
 }
 
-/// Whether the last line, which nothing ended, was refused isn't certain either.
-fn without_last_refusals(items: &[Seen]) -> &[Seen] {
-    let last = items.iter().rposition(|item| *item != REFUSED);
+/// Whether the last, unfinished line was rejected isn't certain either.
+fn without_last_rejections(items: &[Seen]) -> &[Seen] {
+    let last = items.iter().rposition(|item| *item != REJECTED);
     &items[..last.map_or(0, |last| last + 1)]
 }
 
-/// How many items the stream of this seed has.
+/// Runs one seed. Returns the number of items.
 fn run(seed: u64) -> usize {
     let mut random = Random(seed);
     let stream = stream(&mut random);
@@ -250,9 +252,9 @@ fn run(seed: u64) -> usize {
         let (chunk, before) = (&stream[start..end], model.items.len());
         chunk.iter().for_each(|byte| model.byte(*byte));
         let items = decoded(&mut decoder, chunk, &mut random);
-        let due = without_refusals(&model.items[before..]);
+        let due = without_rejections(&model.items[before..]);
         let shown = chunk.escape_ascii();
-        assert_eq!(without_refusals(&items), due, "after {start}: {shown}");
+        assert_eq!(without_rejections(&items), due, "after {start}: {shown}");
         assert_eq!(decoder.last_event_id(), model.last_event_id.as_deref());
         count += items.len();
         all.extend(items);
@@ -262,8 +264,8 @@ fn run(seed: u64) -> usize {
             decoder.set_ignore_comments(model.ignore_comments);
         }
         if end == stream.len() || random.one_in(4 * one_change_in) {
-            let due = without_last_refusals(&model.items);
-            assert_eq!(without_last_refusals(&all), due);
+            let due = without_last_rejections(&model.items);
+            assert_eq!(without_last_rejections(&all), due);
             (model.state, model.items) = Default::default();
             decoder.end();
             all.clear();
@@ -273,7 +275,7 @@ fn run(seed: u64) -> usize {
 }
 
 #[test]
-fn the_short_ways_lead_where_the_long_one_does() {
+fn fast_paths_decode_like_the_line_by_line_model() {
     let first = number_from_environment("EVERSTREAM_SEED", 1);
     let streams = number_from_environment("EVERSTREAM_STREAMS", STREAMS);
     let mut items = 0;
@@ -281,12 +283,12 @@ fn the_short_ways_lead_where_the_long_one_does() {
         match std::panic::catch_unwind(|| run(seed)) {
             Ok(number) => items += number,
             Err(panic) => {
-                eprintln!("\nEVERSTREAM_SEED={seed} EVERSTREAM_STREAMS=1 repeats this.");
+                eprintln!("\nEVERSTREAM_SEED={seed} EVERSTREAM_STREAMS=1 reproduces this.");
                 std::panic::resume_unwind(panic);
             }
         }
     }
-    // Streams in which little happens would prove little.
+    // Guards against streams with too few items to prove anything.
     if streams == STREAMS {
         assert!(items as u64 > STREAMS, "only {items} items");
     }

@@ -1,7 +1,7 @@
 //! The decoder against the reference, on random streams in random chunks.
 //!
-//! Every run tries the same streams. `EVERSTREAM_SEED=n` tries others, `EVERSTREAM_STREAMS=n`
-//! another number of them; a failure names the seed that repeats it.
+//! Every run uses the same streams. `EVERSTREAM_SEED=n` selects others and `EVERSTREAM_STREAMS=n` their
+//! number; a failure prints the seed that reproduces it.
 
 use crate::numbers::{Random, number_from_environment};
 use crate::support::reference::Reference;
@@ -28,8 +28,8 @@ const DIGITS: &[&[u8]] = &[
     b"0", b"10", b"3000", b"99999999999999999999", b"00000000000000000000007",
     b"-1", b"1a", b"", "١٢".as_bytes(),
 ];
-/// Pieces of values: text, blanks, colons, NUL, whole characters, and parts of characters that may
-/// meet a neighbour that completes them.
+/// Pieces of values: text, blanks, colons, NUL, whole characters, and partial characters that an adjacent
+/// piece may complete.
 #[rustfmt::skip]
 const PIECES: &[&[u8]] = &[
     b"a", b"bc", b"1", b"23", b" ", b"  ", b":", b"\t", b"\0", b"data", b"data:", b"id: 9",
@@ -43,7 +43,7 @@ const NOISE: &[u8] = b"\r\n\r\n:: datei\0\xEF\xBB\xBF\xE2\x82\xFF";
 fn value(random: &mut Random, out: &mut Vec<u8>) {
     for _ in 0..random.below(4) {
         let piece = random.pick(PIECES);
-        // Now and then longer than the words of any clever search.
+        // Sometimes longer than the words of a vectorized search.
         let times = if random.one_in(15) {
             random.below(40)
         } else {
@@ -95,7 +95,7 @@ fn line(random: &mut Random, out: &mut Vec<u8>) {
     out.extend(random.pick(LINE_ENDS));
 }
 
-/// Streams that one decoder gets one after the other, and where they are cut.
+/// Consecutive streams for one decoder, and where they are cut.
 #[derive(Clone, Debug)]
 struct Trial {
     resume: Option<&'static str>,
@@ -141,7 +141,7 @@ impl Trial {
         }
     }
 
-    /// Decodes in this form, and says how that differs from the reference.
+    /// Decodes in this form. An error describes the difference from the reference.
     fn run(&self, form: Form) -> Result<(), String> {
         let streams: Vec<&[u8]> = self.streams.iter().map(|stream| &stream[..]).collect();
         let decoded = decode(self.resume, &streams, &self.cuts, form)?;
@@ -187,7 +187,7 @@ impl Trial {
         smaller
     }
 
-    /// The smallest trial that still fails, found by leaving out one thing at a time.
+    /// The smallest trial that still fails, found by removing one thing at a time.
     fn shrunk(mut self, form: Form) -> Self {
         while let Some(smaller) = self
             .smaller()
@@ -201,7 +201,7 @@ impl Trial {
 }
 
 #[test]
-fn random_streams_in_random_chunks_are_decoded_as_by_the_reference() {
+fn random_streams_in_random_chunks_decode_as_in_the_reference() {
     let first = number_from_environment("EVERSTREAM_SEED", 1);
     let streams = number_from_environment("EVERSTREAM_STREAMS", STREAMS);
     for seed in first..first.saturating_add(streams) {
@@ -218,7 +218,7 @@ fn random_streams_in_random_chunks_are_decoded_as_by_the_reference() {
                 .map(|stream| format!("  b\"{}\"\n", stream.escape_ascii()))
                 .collect();
             panic!(
-                "\nEVERSTREAM_SEED={seed} EVERSTREAM_STREAMS=1 repeats this. Made small:\n\
+                "\nEVERSTREAM_SEED={seed} EVERSTREAM_STREAMS=1 reproduces this. Shrunk:\n\
                  resume {:?}\n{streams}cut at {:?}, {form:?}: {why}",
                 trial.resume, trial.cuts
             );
@@ -226,9 +226,9 @@ fn random_streams_in_random_chunks_are_decoded_as_by_the_reference() {
     }
 }
 
-/// A generator that seldom makes events would prove little.
+/// A generator that rarely makes events would prove little.
 #[test]
-fn the_random_streams_hold_items_of_every_kind() {
+fn the_random_streams_contain_every_kind_of_item() {
     use crate::support::Seen;
     let (mut events, mut comments, mut retries, mut ids, mut replaced) = (0, 0, 0, 0, 0);
     for seed in 1..=1000 {

@@ -1,9 +1,10 @@
-//! The session, rule by rule, in virtual time: every test says what time it is.
+//! The session, rule by rule, in virtual time: each test sets the time.
 
 mod chunks;
 mod clean_ends;
 mod completion;
 mod delays;
+mod fast_path;
 mod ids;
 mod interruption;
 mod lifecycle;
@@ -12,6 +13,5 @@ mod resets;
 mod resuming;
 mod script;
 mod server_delays;
-mod short_way;
-mod silence;
+mod timeouts;
 mod unfinished;

@@ -1,7 +1,7 @@
-//! Random scripts for a session, and what must hold in all of them.
+//! Random scripts for a session, checked against a model.
 //!
-//! Every run tries the same scripts. `EVERSTREAM_SEED=n` tries others, `EVERSTREAM_SCRIPTS=n`
-//! another number of them; a failure names the seed that repeats it.
+//! Every run uses the same scripts. `EVERSTREAM_SEED=n` selects others and `EVERSTREAM_SCRIPTS=n` their
+//! number; a failure prints the seed that reproduces it.
 
 mod server;
 mod world;
@@ -25,18 +25,18 @@ fn run(seed: u64, counts: &mut Counts) {
 }
 
 #[test]
-fn no_script_breaks_a_rule() {
+fn no_random_script_breaks_a_rule() {
     let first = number_from_environment("EVERSTREAM_SEED", 1);
     let scripts = number_from_environment("EVERSTREAM_SCRIPTS", SCRIPTS);
     let mut counts = Counts::default();
     for seed in first..first.saturating_add(scripts) {
         let script = catch_unwind(AssertUnwindSafe(|| run(seed, &mut counts)));
         if let Err(panic) = script {
-            eprintln!("\nEVERSTREAM_SEED={seed} EVERSTREAM_SCRIPTS=1 repeats this.");
+            eprintln!("\nEVERSTREAM_SEED={seed} EVERSTREAM_SCRIPTS=1 reproduces this.");
             resume_unwind(panic);
         }
     }
-    // Scripts in which little happens would prove little.
+    // Guards against scripts in which too little happens to prove anything.
     if scripts == SCRIPTS {
         let Counts {
             connections,
@@ -46,7 +46,7 @@ fn no_script_breaks_a_rule() {
             waits,
             failures,
             interrupted_waits,
-            once,
+            not_repeated,
             by_get,
             refused,
             restarted,
@@ -60,7 +60,7 @@ fn no_script_breaks_a_rule() {
             ("connections", connections, 3),
             ("connections that resume", resumed, 1),
             ("events", events, 3),
-            ("events handed out after the disconnect", late_events, 1),
+            ("events delivered after the disconnect", late_events, 1),
             ("waits", waits, 3),
             ("failures", failures, 1),
         ] {
@@ -68,10 +68,10 @@ fn no_script_breaks_a_rule() {
         }
         for (what, number, one_in) in [
             ("interrupted waits", interrupted_waits, 20),
-            ("requests that weren't repeated", once, 20),
+            ("requests that weren't repeated", not_repeated, 20),
             ("streams resumed by GET", by_get, 20),
             ("servers that can't resume", refused, 100),
-            ("starts before the end was told", restarted, 50),
+            ("starts before the end was reported", restarted, 50),
             ("closed sessions", closed, 20),
             ("clean ends with a new id", polled_with_new_id, 40),
             ("clean ends without a new id", polled_again, 40),

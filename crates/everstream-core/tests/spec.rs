@@ -1,4 +1,4 @@
-//! Every case of `spec/cases.txt`, in every way in which a network can cut it.
+//! Every case of `spec/cases.txt`, cut into chunks in every way.
 
 mod cases;
 
@@ -8,16 +8,16 @@ use everstream_core::{Decoder, ItemRef};
 use crate::support::reference::Reference;
 use crate::support::{self, Due, FORMS, Form, Seen, compare, decode};
 
-/// Up to here, a case is cut at every position; beyond, where `interesting` says.
+/// Cases up to this length are cut at every position; longer ones where `interesting` says.
 const EVERY_SPLIT: usize = 1000;
-/// The same for two cuts at once, of which there are half the square of the length.
+/// The same for two cuts at once, whose number is half the square of the length.
 const EVERY_DOUBLE_SPLIT: usize = 300;
 
 fn all() -> Vec<Case> {
     cases::read(include_str!("spec/cases.txt")).expect("the case file can be read")
 }
 
-/// Decodes a case that is cut at these positions, and panics unless everything is as it should be.
+/// Decodes a case that is cut at these positions, and panics if anything differs.
 fn check(case: &Case, cuts: &[usize], form: Form) {
     let streams: Vec<&[u8]> = case
         .streams
@@ -32,7 +32,7 @@ fn check(case: &Case, cuts: &[usize], form: Form) {
         let last = decoded.last().and_then(|decoded| decoded.last.as_deref());
         if last != case.last.as_deref() {
             return Err(format!(
-                "in the end, the last event id is {last:?}, not {:?}",
+                "at the end, the last event id is {last:?}, not {:?}",
                 case.last
             ));
         }
@@ -57,8 +57,8 @@ fn shown(stream: &[u8]) -> String {
     }
 }
 
-/// All positions of a short case; of a long one, those near its ends, near each item, and near each
-/// power of two, where buffers have their edges.
+/// All positions of a short case. For a long one: those near its start and end, near each item, and
+/// near each power of two, where buffers end.
 fn interesting(case: &Case, every: usize) -> Vec<usize> {
     let len = case.len();
     if len <= every {
@@ -83,7 +83,7 @@ fn interesting(case: &Case, every: usize) -> Vec<usize> {
 }
 
 #[test]
-fn a_stream_in_one_piece_is_decoded_as_the_standard_says() {
+fn a_stream_in_one_chunk_decodes_as_the_standard_requires() {
     for case in all() {
         for form in FORMS {
             check(&case, &[], form);
@@ -91,10 +91,10 @@ fn a_stream_in_one_piece_is_decoded_as_the_standard_says() {
     }
 }
 
-/// Each byte is a chunk of its own here, so that `check` proves that each item comes with its very
-/// last byte: not earlier, and above all not one byte later.
+/// Each byte is its own chunk, so `check` proves that each item is returned with its last byte and not
+/// one byte later.
 #[test]
-fn byte_by_byte_every_item_comes_with_its_last_byte() {
+fn every_item_is_returned_with_its_last_byte() {
     for case in all() {
         let cuts: Vec<usize> = (1..case.len()).collect();
         for form in FORMS {
@@ -112,7 +112,7 @@ fn empty_chunks_between_all_bytes_change_nothing() {
 }
 
 #[test]
-fn chunks_of_any_one_size_change_nothing() {
+fn the_chunk_size_changes_nothing() {
     for case in all() {
         for size in [2, 3, 5, 7, 16, 31, 64, 1024] {
             let cuts: Vec<usize> = (0..case.len()).step_by(size).collect();
@@ -136,7 +136,7 @@ fn a_cut_at_any_position_changes_nothing() {
 fn two_cuts_at_any_positions_change_nothing() {
     for case in all() {
         let cuts = interesting(&case, EVERY_DOUBLE_SPLIT);
-        // A long case costs its whole length for each pair: one form, and cuts further apart.
+        // Each pair of cuts decodes the whole case, so long ones get one form and fewer cuts.
         let long = case.len() > EVERY_DOUBLE_SPLIT;
         let (forms, step) = if long {
             (&[Form::Alternating][..], 3)
@@ -153,7 +153,7 @@ fn two_cuts_at_any_positions_change_nothing() {
     }
 }
 
-/// The random streams of the other test have nothing but the reference to be compared with.
+/// The random streams are compared with the reference only, so the reference itself must be right.
 #[test]
 fn the_reference_agrees_with_every_case() {
     for case in all() {
@@ -179,7 +179,7 @@ fn the_reference_agrees_with_every_case() {
 }
 
 #[test]
-fn no_case_is_left_out_and_each_rests_on_a_clause() {
+fn every_case_is_read_and_cites_a_clause() {
     let cases = all();
     assert_eq!(cases.len(), cases::COUNT);
     for case in cases {
@@ -192,9 +192,9 @@ fn no_case_is_left_out_and_each_rests_on_a_clause() {
     }
 }
 
-/// What stands before a prefix's last line end is final; the rest of the prefix must not show.
+/// Items before the last line end of a prefix are final; the rest of the prefix must have no effect.
 #[test]
-fn each_prefix_of_a_stream_gives_what_it_would_give_as_a_whole_stream() {
+fn a_prefix_of_a_stream_decodes_like_a_complete_stream() {
     for case in all().iter().filter(|case| case.len() <= EVERY_SPLIT) {
         let mut reference = Reference::resuming(case.resume.as_deref());
         let mut before: Vec<&[u8]> = Vec::new();
@@ -210,8 +210,8 @@ fn each_prefix_of_a_stream_gives_what_it_would_give_as_a_whole_stream() {
                 let mut after = reference.clone();
                 after.interpret(prefix);
                 let streams: Vec<&[u8]> = before.iter().copied().chain([prefix]).collect();
-                let outcome =
-                    decode(case.resume.as_deref(), &streams, &[], Form::Lent).and_then(|decoded| {
+                let outcome = decode(case.resume.as_deref(), &streams, &[], Form::Borrowed)
+                    .and_then(|decoded| {
                         let decoded = decoded.last().ok_or("no stream")?;
                         compare(prefix, &due, after.last_event_id(), decoded)
                     });
@@ -225,9 +225,9 @@ fn each_prefix_of_a_stream_gives_what_it_would_give_as_a_whole_stream() {
     }
 }
 
-/// Scanning or copying a line anew with each chunk would take minutes here.
+/// Rescanning or copying the line for each chunk would take minutes.
 #[test]
-fn a_line_of_megabytes_in_small_chunks_arrives_whole() {
+fn a_long_line_in_small_chunks_is_decoded_in_linear_time() {
     const LEN: usize = 8 << 20;
     let mut stream = b"data: ".to_vec();
     stream.resize(stream.len() + LEN, b'x');
@@ -249,7 +249,7 @@ fn a_line_of_megabytes_in_small_chunks_arrives_whole() {
 }
 
 #[test]
-fn the_last_event_id_can_be_set_and_forgotten_between_streams() {
+fn the_last_event_id_can_be_set_and_cleared_between_streams() {
     let mut decoder = Decoder::new();
     assert_eq!(decoder.last_event_id(), None);
     decoder.set_last_event_id(Some("a"));

@@ -1,4 +1,4 @@
-//! The presets for whether to go on and when.
+//! The presets for whether to reconnect and when.
 
 use std::time::Duration;
 
@@ -20,51 +20,60 @@ fn configured(delay: Duration) -> BaseDelay {
     BaseDelay::configured(delay)
 }
 
-fn row<const N: usize>(strategy: &mut impl RetryDelayStrategy, base: BaseDelay) -> [Duration; N] {
+fn consecutive<const N: usize>(
+    strategy: &mut impl RetryDelayStrategy,
+    base: BaseDelay,
+) -> [Duration; N] {
     [(); N].map(|()| strategy.apply(base))
 }
 
 #[test]
 fn the_delay_starts_at_the_base_and_doubles_up_to_thirty_seconds() {
     let mut strategy = backoff().jitter(0.0);
-    let delays = row(&mut strategy, configured(secs(1)));
+    let delays = consecutive(&mut strategy, configured(secs(1)));
     assert_eq!(delays, [1, 2, 4, 8, 16, 30, 30, 30].map(secs));
 }
 
 #[test]
-fn a_reset_brings_it_back_to_the_base() {
+fn a_reset_restores_the_base_delay() {
     let mut strategy = backoff().jitter(0.0);
-    row::<5>(&mut strategy, configured(secs(1)));
+    consecutive::<5>(&mut strategy, configured(secs(1)));
     strategy.reset();
-    assert_eq!(row(&mut strategy, configured(secs(1))), [1, 2, 4].map(secs));
+    assert_eq!(
+        consecutive(&mut strategy, configured(secs(1))),
+        [1, 2, 4].map(secs)
+    );
 }
 
 #[test]
-fn another_multiplier_and_cap_are_obeyed() {
+fn a_custom_multiplier_and_cap_are_used() {
     let mut strategy = backoff().jitter(0.0).multiplier(3.0).max_delay(secs(20));
-    let delays = row(&mut strategy, configured(secs(1)));
+    let delays = consecutive(&mut strategy, configured(secs(1)));
     assert_eq!(delays, [1, 3, 9, 20, 20].map(secs));
     let mut strategy = backoff().jitter(0.0).max_delay(Duration::ZERO);
-    assert_eq!(row(&mut strategy, configured(secs(1))), [Duration::ZERO; 3]);
+    assert_eq!(
+        consecutive(&mut strategy, configured(secs(1))),
+        [Duration::ZERO; 3]
+    );
 }
 
 #[test]
-fn without_a_cap_it_goes_on_doubling_and_ends_at_the_longest_there_is() {
+fn without_a_cap_the_delay_doubles_up_to_the_longest_duration() {
     let mut strategy = backoff().jitter(0.0).no_max_delay();
-    let delays = row::<2000>(&mut strategy, configured(secs(1)));
+    let delays = consecutive::<2000>(&mut strategy, configured(secs(1)));
     assert_eq!(delays[10], secs(1024));
     assert!(delays.is_sorted());
     assert_eq!(delays[1999], Duration::MAX);
 }
 
-/// The reference's own example: a jitter of 0.25 makes of 1000 a value in [750, 1000].
+/// The example in the reference: a jitter of 0.25 turns 1000 into a value in [750, 1000].
 #[test]
-fn the_jitter_is_subtracted_in_its_range_and_from_the_capped_delay() {
+fn jitter_is_subtracted_from_the_capped_delay() {
     for jitter in [0.25, 0.5, 1.0] {
         let (mut shortest, mut longest) = ([Duration::MAX; 7], [Duration::ZERO; 7]);
         for seed in 0..1000 {
             let mut strategy = backoff().jitter(jitter).with_seed(seed);
-            let delays = row::<7>(&mut strategy, configured(secs(1)));
+            let delays = consecutive::<7>(&mut strategy, configured(secs(1)));
             for (number, delay) in delays.into_iter().enumerate() {
                 shortest[number] = shortest[number].min(delay);
                 longest[number] = longest[number].max(delay);
@@ -72,7 +81,7 @@ fn the_jitter_is_subtracted_in_its_range_and_from_the_capped_delay() {
         }
         for (number, full) in [1, 2, 4, 8, 16, 30, 30].map(secs).into_iter().enumerate() {
             let least = full.mul_f64(1.0 - jitter);
-            // A thousand draws come within a hundredth of both ends.
+            // A thousand draws come within 1 % of both ends.
             let near = full.mul_f64(jitter / 100.0);
             assert!(shortest[number] >= least && shortest[number] <= least + near);
             assert!(longest[number] <= full && longest[number] + near >= full);
@@ -81,7 +90,7 @@ fn the_jitter_is_subtracted_in_its_range_and_from_the_capped_delay() {
 }
 
 #[test]
-fn by_default_half_is_random_also_of_the_first_delay() {
+fn the_default_jitter_is_half_and_applies_to_the_first_delay() {
     let first = |seed| backoff().with_seed(seed).apply(configured(secs(1)));
     let delays: Vec<Duration> = (0..1000).map(first).collect();
     let (least, most) = (delays.iter().min().unwrap(), delays.iter().max().unwrap());
@@ -89,9 +98,9 @@ fn by_default_half_is_random_also_of_the_first_delay() {
     assert!(*most <= secs(1) && *most > Duration::from_millis(990));
 }
 
-/// The clients of a server that restarts must not come back together.
+/// The clients of a restarting server must not all reconnect at the same moment.
 #[test]
-fn a_thousand_sessions_with_seeds_of_any_kind_spread_evenly() {
+fn delays_of_a_thousand_seeds_are_spread_evenly() {
     type Seed = fn(u64) -> u64;
     let seeds: [(&str, Seed); 4] = [
         ("in a row", |number| number),
@@ -100,13 +109,13 @@ fn a_thousand_sessions_with_seeds_of_any_kind_spread_evenly() {
         ("even", |number| number * 1000),
     ];
     for (what, seed) in seeds {
-        // The first and the fifth delay, each in ten equal parts of its range.
+        // The first and the fifth delay, in ten equal buckets.
         for draw in [0, 4] {
             let mut parts = [0; 10];
             for number in 0..1000 {
                 let mut strategy = backoff().jitter(1.0).multiplier(1.0);
                 strategy.seed(seed(number));
-                let delays = row::<5>(&mut strategy, configured(secs(1)));
+                let delays = consecutive::<5>(&mut strategy, configured(secs(1)));
                 let part = delays[draw].as_millis() / 100;
                 parts[usize::try_from(part).unwrap().min(9)] += 1;
             }
@@ -124,7 +133,10 @@ fn a_seed_that_the_user_chose_is_not_replaced() {
     strategy.seed(2);
     let mut same = backoff().with_seed(1);
     let base = configured(secs(1));
-    assert_eq!(row::<3>(&mut strategy, base), row::<3>(&mut same, base));
+    assert_eq!(
+        consecutive::<3>(&mut strategy, base),
+        consecutive::<3>(&mut same, base)
+    );
 }
 
 #[test]
@@ -136,25 +148,25 @@ fn a_reset_does_not_repeat_the_random_numbers() {
 }
 
 #[test]
-fn what_a_server_asks_for_is_lengthened_at_random_never_shortened() {
+fn jitter_lengthens_a_server_delay_and_never_shortens_it() {
     for seed in 0..1000 {
         let mut strategy = backoff().with_seed(seed);
         for asked in [1, 20, 30, 100, 7 * 24 * 3600].map(secs) {
             strategy.reset();
-            for delay in row::<7>(&mut strategy, BaseDelay::from_server(asked)) {
+            for delay in consecutive::<7>(&mut strategy, BaseDelay::from_server(asked)) {
                 assert!(delay >= asked && delay <= asked.max(DEFAULT_MAX_DELAY) * 3 / 2);
             }
         }
     }
 }
 
-/// Once a row of delays has reached its cap, the cap must not bring everybody back at one moment.
+/// Once the delays have reached the cap, the clients must still not reconnect at the same moment.
 #[test]
-fn delays_at_the_cap_are_spread_too() {
+fn delays_at_the_cap_are_jittered() {
     for strategy in [backoff(), backoff().max_delay(secs(30))] {
         for base in [configured(secs(1)), BaseDelay::from_server(secs(1))] {
             let mut last: Vec<Duration> = (0..100)
-                .map(|seed| row::<9>(&mut strategy.clone().with_seed(seed), base)[8])
+                .map(|seed| consecutive::<9>(&mut strategy.clone().with_seed(seed), base)[8])
                 .collect();
             last.sort();
             assert!(last[0] >= secs(15) && last[99] <= secs(30), "{last:?}");
@@ -164,7 +176,7 @@ fn delays_at_the_cap_are_spread_too() {
 }
 
 #[test]
-fn the_users_cap_is_above_the_servers_wish_the_default_cap_is_not() {
+fn the_users_cap_overrides_the_server_but_the_default_cap_does_not() {
     let asked = BaseDelay::from_server(secs(100));
     assert!(backoff().apply(asked) >= secs(100));
     assert!(backoff().no_max_delay().apply(asked) >= secs(100));
@@ -179,7 +191,7 @@ fn the_users_cap_is_above_the_servers_wish_the_default_cap_is_not() {
 }
 
 #[test]
-fn no_argument_makes_it_panic_or_leave_its_range() {
+fn extreme_arguments_neither_panic_nor_exceed_the_cap() {
     let odd = [
         f64::NAN,
         f64::INFINITY,
@@ -215,7 +227,7 @@ fn no_argument_makes_it_panic_or_leave_its_range() {
                             Some(cap) => strategy.max_delay(cap),
                             None => strategy.no_max_delay(),
                         };
-                        for delay in row::<20>(&mut strategy, base) {
+                        for delay in consecutive::<20>(&mut strategy, base) {
                             assert!(cap.is_none_or(|cap| delay <= cap));
                         }
                         for id_changed in [false, true, false] {
@@ -235,38 +247,51 @@ fn no_argument_makes_it_panic_or_leave_its_range() {
 }
 
 #[test]
-fn odd_arguments_count_as_what_their_documentation_says() {
+fn invalid_arguments_are_clamped_as_documented() {
     let base = configured(secs(4));
     for multiplier in [f64::NAN, -2.0, 0.0, 0.5, f64::NEG_INFINITY] {
         let mut strategy = backoff().jitter(0.0).multiplier(multiplier);
-        assert_eq!(row(&mut strategy, base), [secs(4); 3], "{multiplier}");
+        assert_eq!(
+            consecutive(&mut strategy, base),
+            [secs(4); 3],
+            "{multiplier}"
+        );
     }
     for jitter in [f64::NAN, -1.0, f64::NEG_INFINITY] {
         assert_eq!(backoff().jitter(jitter).apply(base), secs(4), "{jitter}");
     }
     let mut whole = backoff().jitter(1.0).with_seed(3);
     let mut more = backoff().jitter(f64::INFINITY).with_seed(3);
-    assert_eq!(row::<5>(&mut whole, base), row::<5>(&mut more, base));
+    assert_eq!(
+        consecutive::<5>(&mut whole, base),
+        consecutive::<5>(&mut more, base)
+    );
 }
 
 #[test]
 fn a_base_of_zero_stays_zero() {
     let mut strategy = backoff().no_max_delay().multiplier(f64::INFINITY);
     let base = configured(Duration::ZERO);
-    assert_eq!(row(&mut strategy, base), [Duration::ZERO; 5]);
+    assert_eq!(consecutive(&mut strategy, base), [Duration::ZERO; 5]);
 }
 
 #[test]
-fn a_closure_and_a_box_are_strategies() {
+fn closures_and_boxes_are_retry_delay_strategies() {
     let mut calls = 0;
     let closure = retry_delay::from_fn(move |base| {
         calls += 1;
         base.delay * calls
     });
     let mut boxed: Box<dyn RetryDelayStrategy> = Box::new(closure);
-    assert_eq!(row(&mut boxed, configured(secs(2))), [2, 4, 6].map(secs));
+    assert_eq!(
+        consecutive(&mut boxed, configured(secs(2))),
+        [2, 4, 6].map(secs)
+    );
     let mut boxed: Box<dyn RetryDelayStrategy> = Box::new(backoff().jitter(0.0).max_delay(secs(3)));
-    assert_eq!(row(&mut boxed, configured(secs(2))), [2, 3].map(secs));
+    assert_eq!(
+        consecutive(&mut boxed, configured(secs(2))),
+        [2, 3].map(secs)
+    );
     boxed.reset();
     assert_eq!(boxed.apply(configured(secs(2))), secs(2));
     assert_eq!(boxed.cap(), Some(secs(3)));
@@ -294,7 +319,7 @@ fn a_closure_and_a_box_are_strategies() {
 }
 
 #[test]
-fn the_methods_of_clean_ends_are_provided_for_strategies_of_the_users() {
+fn custom_strategies_get_default_clean_end_methods() {
     let mut strategy = retry_delay::from_fn(|base| base.delay * 7);
     assert!(!strategy.resets_after_delivery());
     for id_changed in [true, false] {
@@ -303,7 +328,7 @@ fn the_methods_of_clean_ends_are_provided_for_strategies_of_the_users() {
     }
 }
 
-// Whether to go on.
+// Error strategies.
 
 fn response(status: u16) -> Box<ErrorResponse> {
     Box::new(ErrorResponse::new(status))
@@ -321,7 +346,7 @@ fn apply(strategy: &mut impl ErrorStrategy, fault: &Option<Fault>) -> Verdict {
     strategy.apply(fault.as_ref(), after(0))
 }
 
-/// Every kind of fault, and whether the network rather than a decision caused it.
+/// Every kind of fault, and whether the network caused it (rather than a decision of the server).
 fn faults() -> Vec<(Option<Fault>, bool)> {
     let too_large = TooLarge { limit: 1 };
     vec![
@@ -348,7 +373,7 @@ fn faults() -> Vec<(Option<Fault>, bool)> {
 }
 
 #[test]
-fn reconnect_continues_after_what_the_network_does_and_fails_on_what_the_server_decided() {
+fn reconnect_retries_network_faults_and_fails_on_server_decisions() {
     for (fault, network) in faults() {
         let due = if network {
             Verdict::Continue
@@ -362,7 +387,7 @@ fn reconnect_continues_after_what_the_network_does_and_fails_on_what_the_server_
 }
 
 #[test]
-fn wrong_settings_are_final_until_there_has_been_a_connection() {
+fn wrong_settings_are_final_until_a_connection_succeeds() {
     let now = Timestamp::default();
     let fault = |kind| Fault::Connect(Failure::new(kind, "").into());
     for kind in [FailureKind::Untrusted, FailureKind::ProxyAuthentication] {
@@ -391,7 +416,7 @@ fn wrong_settings_are_final_until_there_has_been_a_connection() {
 }
 
 #[test]
-fn reconnect_continues_on_the_statuses_that_it_is_told() {
+fn reconnect_retries_the_configured_statuses() {
     let mut strategy = reconnect()
         .or_on_status(TRANSIENT_STATUSES)
         .or_on_status([418]);
@@ -405,21 +430,21 @@ fn reconnect_continues_on_the_statuses_that_it_is_told() {
     ] {
         assert_eq!(apply(&mut strategy, &status(code)), Verdict::Fail);
     }
-    // A status is what counts, not where else its number stands.
+    // Only for `Fault::Status`, not for other faults with the same status.
     let wrong_type = Some(Fault::ContentType(response(503)));
     assert_eq!(apply(&mut strategy, &wrong_type), Verdict::Fail);
 }
 
 #[test]
-fn the_constant_ones_are_constant() {
+fn always_fail_and_always_continue_never_change() {
     for (fault, _) in faults() {
         let mut fail = error_strategy::always_fail();
-        let mut go_on = error_strategy::always_continue();
+        let mut keep_going = error_strategy::always_continue();
         for _ in 0..3 {
             assert_eq!(apply(&mut fail, &fault), Verdict::Fail);
-            assert_eq!(apply(&mut go_on, &fault), Verdict::Continue);
+            assert_eq!(apply(&mut keep_going, &fault), Verdict::Continue);
             fail.reset();
-            go_on.reset();
+            keep_going.reset();
         }
     }
 }
@@ -443,7 +468,7 @@ fn max_attempts_counts_consecutive_faults_of_any_kind() {
 }
 
 #[test]
-fn the_time_limit_counts_from_the_first_fault_of_a_row() {
+fn the_time_limit_starts_at_the_first_consecutive_fault() {
     let mut strategy = error_strategy::continue_with_time_limit(secs(60));
     let mut at = |seconds| strategy.apply(None, after(seconds));
     assert_eq!(at(500), Verdict::Continue, "however late the first one is");
@@ -456,7 +481,7 @@ fn the_time_limit_counts_from_the_first_fault_of_a_row() {
 }
 
 #[test]
-fn time_limits_of_any_length_do_no_harm() {
+fn extreme_time_limits_do_not_panic() {
     let mut none = error_strategy::continue_with_time_limit(Duration::ZERO);
     assert_eq!(none.apply(None, after(0)), Verdict::Fail);
     let mut all = error_strategy::continue_with_time_limit(Duration::MAX);
@@ -466,7 +491,7 @@ fn time_limits_of_any_length_do_no_harm() {
 }
 
 #[test]
-fn a_closure_and_a_box_decide_too() {
+fn closures_and_boxes_are_error_strategies() {
     let mut left = 2;
     let closure = error_strategy::from_fn(move |fault| {
         left -= 1;

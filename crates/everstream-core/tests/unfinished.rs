@@ -1,5 +1,5 @@
-//! What the end of a stream finds: the size of an unfinished event, the text of a stream without any
-//! field, and events that are dispatched without their blank line.
+//! The end of a stream: the size of an unfinished event, the text of a stream without any field, and
+//! events that are dispatched without their blank line.
 
 use everstream_core::{Decoder, Event, Item, Oversize, TooLarge};
 
@@ -8,9 +8,9 @@ use crate::numbers::{Random, number_from_environment};
 
 const STREAMS: u64 = 10_000;
 const BOM: &[u8] = b"\xEF\xBB\xBF";
-const SHOWN: usize = 200;
+const MAX_IGNORED_TEXT: usize = 200;
 
-/// What a stream without fields is made of.
+/// Pieces of a stream without fields.
 #[rustfmt::skip]
 const TEXT: &[&[u8]] = &[
     b"{\"error\": \"overloaded\"}", b"error: {\"code\": 503}\n", b"<html>\r\n", b"\n", b"\r", b"\r\n", b"da",
@@ -63,8 +63,8 @@ fn name(line: &[u8]) -> &[u8] {
     line.split(|byte| *byte == b':').next().unwrap_or_default()
 }
 
-/// How much of an event is unfinished at the end of this stream, and the stream's text if it has no
-/// field and no comment.
+/// The size of the unfinished event at the end of this stream, and the stream's text if it has no field
+/// and no comment.
 fn model(stream: &[u8]) -> (usize, Option<String>) {
     let stream = stream.strip_prefix(BOM).unwrap_or(stream);
     let (mut size, mut known, mut start, mut at) = (0, false, None, 0);
@@ -88,11 +88,11 @@ fn model(stream: &[u8]) -> (usize, Option<String>) {
     }
     let text = start.filter(|_| !known).map(|start| {
         let text = &stream[start..];
-        let shown = String::from_utf8_lossy(&text[..text.len().min(SHOWN)]).into_owned();
-        let is_cut = text.len() > SHOWN
-            && std::str::from_utf8(&text[..SHOWN]).is_err_and(|mut error| {
-                // The first error need not be the last one.
-                let mut rest = &text[..SHOWN];
+        let shown = String::from_utf8_lossy(&text[..text.len().min(MAX_IGNORED_TEXT)]).into_owned();
+        let is_cut = text.len() > MAX_IGNORED_TEXT
+            && std::str::from_utf8(&text[..MAX_IGNORED_TEXT]).is_err_and(|mut error| {
+                // There may be more errors after the first one.
+                let mut rest = &text[..MAX_IGNORED_TEXT];
                 loop {
                     let Some(len) = error.error_len() else {
                         break true;
@@ -132,7 +132,7 @@ fn check(seed: u64) -> (bool, bool) {
     let oversize = pick(&mut random, &[Oversize::Fail, Oversize::Skip]);
     let one_cut_in = pick(&mut random, &[1, 2, 4, 10, 1000]);
     let mut decoder = Decoder::with_limit(limit, oversize);
-    // A stream leaves nothing behind for the next one.
+    // The second stream checks that the first one leaves no state behind.
     for stream in [&bytes, &text(&mut random)] {
         let mut start = 0;
         decoder.set_ignore_comments(random.one_in(3));
@@ -152,7 +152,7 @@ fn check(seed: u64) -> (bool, bool) {
 }
 
 #[test]
-fn the_end_of_a_stream_finds_the_same_however_it_is_cut() {
+fn unfinished_bytes_and_ignored_text_do_not_depend_on_chunking() {
     let first = number_from_environment("EVERSTREAM_SEED", 1);
     let streams = number_from_environment("EVERSTREAM_STREAMS", STREAMS);
     let (mut unfinished, mut ignored) = (0, 0);
@@ -163,12 +163,12 @@ fn the_end_of_a_stream_finds_the_same_however_it_is_cut() {
                 ignored += u64::from(text);
             }
             Err(panic) => {
-                eprintln!("\nEVERSTREAM_SEED={seed} EVERSTREAM_STREAMS=1 repeats this.");
+                eprintln!("\nEVERSTREAM_SEED={seed} EVERSTREAM_STREAMS=1 reproduces this.");
                 std::panic::resume_unwind(panic);
             }
         }
     }
-    // Streams of which nothing is left would prove little.
+    // Guards against streams that leave too little to prove anything.
     if streams == STREAMS {
         let enough = STREAMS / 10;
         assert!(
@@ -185,7 +185,7 @@ fn at_the_end(stream: &str) -> (usize, Option<String>) {
 }
 
 #[test]
-fn data_event_and_id_lines_count_and_others_do_not() {
+fn only_data_event_and_id_lines_count_as_unfinished() {
     for (stream, size) in [
         ("", 0),
         ("data: a\n\n", 0),
@@ -210,7 +210,7 @@ fn data_event_and_id_lines_count_and_others_do_not() {
 }
 
 #[test]
-fn a_stream_without_any_field_or_comment_is_text() {
+fn a_stream_without_any_field_or_comment_is_reported_as_text() {
     let html = "<html>\r\n\r\n<h1>Bad gateway</h1>";
     for (stream, text) in [
         ("", None),
@@ -231,7 +231,7 @@ fn a_stream_without_any_field_or_comment_is_text() {
 }
 
 #[test]
-fn text_is_cut_between_characters() {
+fn ignored_text_is_truncated_between_characters() {
     for (before, shown) in [(198, 198), (199, 199), (200, 200), (197, 200)] {
         let stream = "x".repeat(before) + "\u{20ac}\u{20ac}";
         let text = at_the_end(&stream).1.unwrap();
@@ -275,7 +275,7 @@ fn the_last_event_can_be_dispatched_without_its_blank_line() {
 }
 
 #[test]
-fn a_blank_line_and_the_end_of_a_complete_stream_dispatch_the_same() {
+fn dispatch_unfinished_returns_the_same_as_a_blank_line() {
     for seed in 1..=STREAMS / 4 {
         let mut random = Random(seed);
         let mut bytes = stream(&mut random);
@@ -302,7 +302,7 @@ fn a_blank_line_and_the_end_of_a_complete_stream_dispatch_the_same() {
 }
 
 #[test]
-fn an_event_dispatched_at_the_end_is_limited_and_sets_the_last_event_id() {
+fn an_event_dispatched_at_the_end_obeys_the_limit_and_sets_the_last_event_id() {
     let mut decoder = Decoder::with_limit(10, Oversize::Fail);
     feed(&mut decoder, b"data: abc\ndata: def").unwrap();
     assert!(matches!(

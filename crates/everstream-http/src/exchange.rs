@@ -1,5 +1,5 @@
-//! The state machine of one attempt: a request, the redirects it takes, and the response that ends
-//! them. Every transition is in this file.
+//! The state machine of one attempt: a request, its redirects, and the final response. Every transition
+//! is in this file.
 //!
 //! ```text
 //!          Send                Receive              Stream
@@ -12,27 +12,27 @@
 //!
 //! The rules:
 //!
-//! 1. Each request of an attempt, the first one and one for each redirect, goes over a connection of
-//!    its own. User info in a URL becomes an `Authorization` header and isn't sent otherwise.
-//! 2. `connect_timeout` limits the time to a connection: look-up, TCP, proxy and TLS together.
-//!    `read_timeout` begins when the connection is there, and limits the wait for the head.
-//! 3. A failure says whether a server may have acted on the request: `Fault::Connect` and
-//!    `Fault::ConnectTimeout` if no request was sent or the server says that it was not processed,
-//!    `Fault::Request` otherwise. After a redirect it is always `Fault::Request`: the server that
-//!    redirects may have acted, and a 303 says so.
-//! 4. A request that can't be sent to its end isn't a failure yet: a server may answer early and stop
-//!    reading. The failure is reported when no response arrives either.
-//! 5. Redirects (301, 302, 303, 307, 308) are followed up to a limit, to URLs of http and https.
-//!    Credentials stay with their origin, see [`withhold`](policy::withhold). What wasn't sent is
-//!    named in `Start` and `ErrorResponse`.
-//! 6. A response is a stream by its status, media type and content coding, in this order, see
-//!    [`judge`](policy::judge). Of any other, up to 1 KiB of the body is kept, for which it has 2 s:
-//!    a body that breaks, stalls or can't be decoded doesn't hide the error it belongs to.
-//! 7. Each `handle_*` acts only in the state it belongs to and is ignored in all others. A caller that
-//!    reports the wrong thing can't turn a request that was sent into one that wasn't.
-//! 8. With a `policy::CookieJar` (feature `cookies`), the cookies of every response are stored, those
-//!    of redirects and errors too, and each request carries the ones that RFC 6265 allows for its URL.
-//!    They are appended to the user's `Cookie` header, which stays with its origin (rule 5).
+//! 1. Each request of an attempt, the first one and one for each redirect, uses its own connection. User
+//!    info in a URL becomes an `Authorization` header and isn't sent in any other way.
+//! 2. `connect_timeout` limits the time to establish a connection: DNS, TCP, proxy and TLS together.
+//!    `read_timeout` starts when the connection is established, and limits the wait for the head.
+//! 3. The fault tells whether a server may have acted on the request: `Fault::Connect` and
+//!    `Fault::ConnectTimeout` if no request was sent or the server reports that it was not processed,
+//!    otherwise `Fault::Request`. After a redirect it is always `Fault::Request`, because the redirecting
+//!    server may have acted; a 303 even says so.
+//! 4. A request that can't be sent completely isn't a failure yet: a server may respond early and stop
+//!    reading. The failure is reported only if no response arrives.
+//! 5. Redirects (301, 302, 303, 307, 308) are followed up to a limit, to http and https URLs only.
+//!    Credentials stay with their origin, see [`withhold`](policy::withhold). `Start` and
+//!    `ErrorResponse` name the headers that weren't sent.
+//! 6. Status, media type and content coding, in this order, decide whether a response is a stream, see
+//!    [`judge`](policy::judge). Of any other response, up to 1 KiB of the body is kept, within 2 s. A
+//!    body that breaks, stalls or can't be decoded doesn't hide the error it belongs to.
+//! 7. Each `handle_*` acts only in its own state and is ignored in all others. A misbehaving caller can't
+//!    make a request that was sent look like one that wasn't.
+//! 8. With a `policy::CookieJar` (feature `cookies`), the cookies of every response are stored, redirects
+//!    and errors included, and each request carries the cookies that RFC 6265 allows for its URL. They
+//!    are appended to the user's `Cookie` header, which stays with its origin (rule 5).
 
 mod config;
 #[cfg(feature = "cookies")]
@@ -53,10 +53,10 @@ pub use config::Config;
 pub use output::Output;
 pub use request::Request;
 
-/// How much of the body of an error is kept.
+/// How much of an error's body is kept by default.
 pub const ERROR_BODY: usize = 1 << 10;
 
-/// How long the body of an error may take.
+/// How long reading an error's body may take.
 pub const ERROR_BODY_TIME: Duration = Duration::from_secs(2);
 
 /// One attempt.
@@ -90,19 +90,19 @@ pub struct Exchange {
     config: Config,
     request: Request,
     state: State,
-    /// How many redirects were followed.
+    /// The number of redirects followed.
     followed: usize,
     /// Headers that did not follow a redirect.
     withheld: Vec<HeaderName>,
-    /// How many bytes of the body of an error are kept.
+    /// How many bytes of an error's body to keep.
     error_body: usize,
-    /// Headers that don't follow an upgrade to `https` either.
+    /// Headers that don't even follow an upgrade to `https`.
     pinned: Vec<HeaderName>,
     /// The redirect that led here.
     redirect: Option<Box<ErrorResponse>>,
     /// Rule 4.
     send_failure: Option<BoxError>,
-    /// Rule 7.
+    /// Rule 8.
     #[cfg(feature = "cookies")]
     cookies: Option<cookies::RequestCookies>,
 }
@@ -139,14 +139,14 @@ enum Problem {
 }
 
 impl Exchange {
-    /// An attempt that begins now.
+    /// Creates an attempt that starts now.
     pub fn new(mut request: Request, config: Config, now: Timestamp) -> Self {
         let mut pinned = Vec::new();
         for (name, value) in &mut request.headers {
             if value.is_sensitive() {
                 pinned.push(name.clone());
             }
-            // Credentials are sensitive too; that they are pinned is for the user to say.
+            // Credentials are sensitive too, but are pinned only if the user marked them.
             value.set_sensitive(value.is_sensitive() || policy::is_credential(name));
         }
         policy::user_info_to_authorization(&mut request.url, &mut request.headers);
@@ -172,7 +172,7 @@ impl Exchange {
         &self.request
     }
 
-    /// How many redirects were followed.
+    /// The number of redirects followed.
     pub fn followed(&self) -> usize {
         self.followed
     }
@@ -182,13 +182,13 @@ impl Exchange {
         &self.withheld
     }
 
-    /// The response that redirected to the present request, without its body.
+    /// The response that redirected to the current request, without its body.
     pub fn redirect(&self) -> Option<&ErrorResponse> {
         self.redirect.as_deref()
     }
 
-    /// What to do next. It changes only when something is handled, except that a fault is returned
-    /// once.
+    /// Returns what to do next. The output changes only after a `handle_*` call, except that a fault is
+    /// returned once.
     pub fn poll_output(&mut self) -> Output {
         match &mut self.state {
             State::Connecting { deadline } => Output::Connect {
@@ -226,7 +226,7 @@ impl Exchange {
         start
     }
 
-    /// There is a connection (rule 2).
+    /// Reports that the connection was established (rule 2).
     pub fn handle_connected(&mut self, now: Timestamp) {
         if matches!(self.state, State::Connecting { .. }) {
             self.state = State::Receiving {
@@ -235,14 +235,14 @@ impl Exchange {
         }
     }
 
-    /// There is no connection, and nothing was sent (rule 3).
+    /// Reports that connecting failed. Nothing was sent (rule 3).
     pub fn handle_connect_failure(&mut self, error: impl Into<BoxError>) {
         if matches!(self.state, State::Connecting { .. }) {
             self.fail(Fault::Connect(error.into()));
         }
     }
 
-    /// The settings don't allow a connection to this URL at all.
+    /// Reports that the settings don't allow a connection to this URL at all.
     pub fn handle_unreachable(&mut self, error: impl Into<BoxError>) {
         if !matches!(self.state, State::Connecting { .. }) {
             return;
@@ -256,30 +256,30 @@ impl Exchange {
         }
     }
 
-    /// The request could not be sent to its end (rule 4).
+    /// Reports that the request could not be sent completely (rule 4).
     pub fn handle_send_failure(&mut self, error: impl Into<BoxError>) {
         if matches!(self.state, State::Receiving { .. }) {
             self.send_failure.get_or_insert(error.into());
         }
     }
 
-    /// The server can't have acted on the request: it was not sent after all, or the server says so, as
-    /// HTTP/2 can (RFC 9113, section 8.7).
+    /// Reports that the server can't have acted on the request: it was not sent after all, or an HTTP/2
+    /// server said so (RFC 9113, section 8.7).
     pub fn handle_unprocessed(&mut self, error: impl Into<BoxError>) {
         if matches!(self.state, State::Receiving { .. }) {
             self.fail(Fault::Connect(error.into()));
         }
     }
 
-    /// The server can't have acted on the request, and it can be sent over another connection, as
-    /// HTTP/2 can say. It is connected again, for which rule 2 holds as for the first connection.
+    /// Reports that the server can't have acted on the request, and that it should be sent over another
+    /// connection, as HTTP/2 servers can demand. Rule 2 applies to that connection as to the first one.
     pub fn handle_reconnect(&mut self, now: Timestamp) {
         if matches!(self.state, State::Receiving { .. }) {
             self.connect(now);
         }
     }
 
-    /// The connection failed, or ended, before a head had arrived.
+    /// Reports that the connection failed or ended before a head arrived.
     pub fn handle_failure(&mut self, error: impl Into<BoxError>) {
         if !matches!(self.state, State::Receiving { .. }) {
             return;
@@ -288,7 +288,8 @@ impl Exchange {
         self.fail(Fault::Request(error));
     }
 
-    /// The head of a response that isn't informational. `wall_clock` is for dates in `Retry-After`.
+    /// Passes in the head of a response that isn't informational. `wall_clock` is for dates in
+    /// `Retry-After`.
     pub fn handle_head(
         &mut self,
         status: u16,
@@ -310,7 +311,7 @@ impl Exchange {
             Verdict::Stream(coding) => {
                 self.state = State::Streaming {
                     status,
-                    headers: convert(&headers),
+                    headers: to_core_headers(&headers),
                     coding,
                 };
                 return;
@@ -332,7 +333,7 @@ impl Exchange {
         self.state = State::ReadingError {
             response: Box::new(self.response(status, &headers, wall_clock)),
             problem,
-            // A body in a coding that can't be decoded is kept as it is.
+            // A body in an unsupported coding is kept as received.
             coding: policy::content_coding(&headers, codings).ok().flatten(),
             deadline: now + ERROR_BODY_TIME,
         };
@@ -377,7 +378,7 @@ impl Exchange {
 
     fn response(&self, status: u16, headers: &HeaderMap, wall_clock: SystemTime) -> ErrorResponse {
         let mut response = ErrorResponse::new(status);
-        response.headers = convert(headers);
+        response.headers = to_core_headers(headers);
         response.url = self.request.url.to_string();
         response.retry_after = policy::retry_after(headers, wall_clock);
         response.withheld_headers = self.withheld_names();
@@ -388,12 +389,12 @@ impl Exchange {
         self.withheld.iter().map(HeaderName::to_string).collect()
     }
 
-    /// Keeps up to this many bytes of the body of an error, instead of [`ERROR_BODY`].
+    /// Keeps up to this many bytes of an error's body, instead of [`ERROR_BODY`].
     pub fn keep_error_body(&mut self, bytes: usize) {
         self.error_body = bytes;
     }
 
-    /// Bytes of the body of an error, decoded. Those beyond the limit are dropped.
+    /// Passes in bytes of an error's body, decoded. Bytes beyond the limit are dropped.
     pub fn handle_body(&mut self, bytes: &[u8]) {
         let State::ReadingError { response, .. } = &mut self.state else {
             return;
@@ -406,7 +407,7 @@ impl Exchange {
         }
     }
 
-    /// The body of an error has ended, or can't be read any further.
+    /// Reports that an error's body has ended, or can't be read any further.
     pub fn handle_body_end(&mut self) {
         let State::ReadingError { .. } = &self.state else {
             return;
@@ -425,7 +426,7 @@ impl Exchange {
         }
     }
 
-    /// A deadline has passed. Nothing happens if it hasn't.
+    /// Checks the deadline, and acts if it has passed.
     pub fn handle_timeout(&mut self, now: Timestamp) {
         let has_passed = |deadline: &Option<Timestamp>| deadline.is_some_and(|it| it <= now);
         match &self.state {
@@ -454,7 +455,7 @@ impl Exchange {
     }
 }
 
-fn convert(headers: &HeaderMap) -> Headers {
+fn to_core_headers(headers: &HeaderMap) -> Headers {
     headers
         .iter()
         .map(|(name, value)| (name.as_str(), String::from_utf8_lossy(value.as_bytes())))

@@ -68,7 +68,7 @@ impl Exchange {
 const STREAM: (HeaderName, &str) = (CONTENT_TYPE, "text/event-stream");
 
 #[test]
-fn the_time_limits_follow_each_other() {
+fn connect_and_read_timeouts_apply_in_turn() {
     let mut exchange = exchange(limited());
     let deadline = Some(after(LIMIT));
     assert!(matches!(exchange.poll_output(), Output::Connect { deadline: it } if it == deadline));
@@ -82,7 +82,7 @@ fn the_time_limits_follow_each_other() {
 }
 
 #[test]
-fn another_connection_for_the_same_request_has_its_own_time() {
+fn another_connection_for_the_same_request_gets_a_new_deadline() {
     let mut exchange = connected(limited());
     let later = after(LIMIT / 4);
     exchange.handle_reconnect(later);
@@ -132,7 +132,7 @@ fn a_fault_says_whether_a_request_may_have_been_sent() {
 }
 
 #[test]
-fn after_a_redirect_the_server_may_have_acted_whatever_fails() {
+fn after_a_redirect_every_failure_is_a_request_fault() {
     type Fails = fn(&mut Exchange);
     let table: [Fails; 5] = [
         |exchange| exchange.handle_connect_failure("refused"),
@@ -175,7 +175,7 @@ fn after_a_redirect_the_server_may_have_acted_whatever_fails() {
 }
 
 #[test]
-fn an_early_answer_counts_although_the_request_could_not_be_sent() {
+fn an_early_response_counts_even_if_the_request_could_not_be_sent() {
     let mut exchange = connected(limited());
     exchange.handle_send_failure("broken pipe");
     assert!(matches!(exchange.poll_output(), Output::Receive { .. }));
@@ -194,7 +194,7 @@ fn an_early_answer_counts_although_the_request_could_not_be_sent() {
 }
 
 #[test]
-fn a_stream_is_described() {
+fn start_describes_the_stream() {
     let mut exchange = connected(limited());
     exchange.head(200, &[STREAM, (CONTENT_ENCODING, "gzip")]);
     assert!(matches!(
@@ -211,7 +211,7 @@ fn a_stream_is_described() {
         (Some(200), Some("https://a.test/feed"))
     );
     assert_eq!(start.header("content-type"), Some("text/event-stream"));
-    // Nothing that is handled afterwards changes it.
+    // Later calls don't change it.
     exchange.handle_timeout(after(Duration::MAX));
     exchange.handle_body(b"data: x\n\n");
     exchange.handle_body_end();
@@ -219,7 +219,7 @@ fn a_stream_is_described() {
 }
 
 #[test]
-fn a_response_that_is_no_stream_is_kept_up_to_a_kibibyte() {
+fn the_body_of_an_error_is_kept_up_to_1_kib() {
     type Case<'a> = (u16, &'a [(HeaderName, &'a str)], fn(&Fault) -> bool);
     let table: [Case<'_>; 5] = [
         (503, &[(RETRY_AFTER, "7")], |fault| {
@@ -258,7 +258,7 @@ fn a_response_that_is_no_stream_is_kept_up_to_a_kibibyte() {
 }
 
 #[test]
-fn as_much_of_the_body_of_an_error_is_kept_as_the_caller_asks_for() {
+fn keep_error_body_changes_the_limit() {
     for limit in [0, 10, 3 * ERROR_BODY] {
         let mut exchange = connected(limited());
         exchange.keep_error_body(limit);
@@ -271,7 +271,7 @@ fn as_much_of_the_body_of_an_error_is_kept_as_the_caller_asks_for() {
 }
 
 #[test]
-fn the_body_of_an_error_may_break_or_stall() {
+fn a_broken_or_stalled_error_body_does_not_hide_the_error() {
     type Ends = fn(&mut Exchange);
     let table: [Ends; 2] = [Exchange::handle_body_end, |exchange| {
         exchange.handle_timeout(after(ERROR_BODY_TIME))
@@ -323,7 +323,7 @@ fn redirects_are_followed_up_to_the_limit() {
 }
 
 #[test]
-fn credentials_stay_with_their_origin_and_are_named() {
+fn withheld_credentials_are_named() {
     let mut exchange = exchange(limited());
     exchange.redirected(302, "/same");
     assert_eq!(exchange.request().headers.len(), 2);
@@ -332,7 +332,7 @@ fn credentials_stay_with_their_origin_and_are_named() {
     exchange.redirected(302, "https://a.test/home");
     assert!(
         exchange.request().headers.is_empty(),
-        "they don't come back"
+        "withheld headers are not restored"
     );
     exchange.handle_connected(NOW);
     exchange.head(200, &[STREAM]);
@@ -343,7 +343,7 @@ fn credentials_stay_with_their_origin_and_are_named() {
 }
 
 #[test]
-fn only_what_the_user_marks_as_sensitive_misses_an_upgrade_to_https() {
+fn only_headers_marked_sensitive_do_not_follow_an_upgrade_to_https() {
     let mut request = request(Method::GET, "http://u:p@a.test/");
     request.headers.clear();
     let mut secret = HeaderValue::from_static("secret");
@@ -360,14 +360,14 @@ fn only_what_the_user_marks_as_sensitive_misses_an_upgrade_to_https() {
     exchange.redirected(302, "https://a.test/");
     let headers = &exchange.request().headers;
     assert_eq!(headers[AUTHORIZATION], "Basic dTpw");
-    assert!(headers[AUTHORIZATION].is_sensitive(), "it isn't printed");
+    assert!(headers[AUTHORIZATION].is_sensitive(), "must be redacted");
     assert_eq!(headers["x-team"], "blue");
     assert!(!headers.contains_key("x-api-key"));
     assert_eq!(exchange.withheld(), ["x-api-key"]);
 }
 
 #[test]
-fn user_info_is_for_its_own_origin() {
+fn user_info_stays_with_its_origin() {
     let mut request = request(Method::GET, "https://u:p@a.test/");
     request.headers.clear();
     let mut exchange = Exchange::new(request, limited(), NOW);
@@ -397,14 +397,14 @@ fn a_body_is_sent_again_only_if_the_method_stays() {
             (&method, has_body),
             "{status}"
         );
-        // A body that was dropped doesn't come back.
+        // A dropped body is not restored.
         exchange.redirected(307, "/again");
         assert_eq!(exchange.request().has_body, has_body);
     }
 }
 
 #[test]
-fn what_does_not_belong_to_the_state_is_ignored() {
+fn calls_in_the_wrong_state_are_ignored() {
     let mut exchange = exchange(limited());
     exchange.handle_body(b"x");
     exchange.handle_body_end();
@@ -441,9 +441,9 @@ fn states() -> [(&'static str, Exchange); 5] {
     ]
 }
 
-/// A driver that reports the wrong thing must not make a request that was sent one that wasn't.
+/// A misbehaving driver must not make a request that was sent look like one that wasn't.
 #[test]
-fn a_failure_to_send_is_only_believed_while_nothing_was_answered() {
+fn each_failure_is_accepted_only_in_its_own_state() {
     type Fails = fn(&mut Exchange);
     let table: [(Fails, &str, &str); 4] = [
         (
@@ -484,7 +484,7 @@ fn a_failure_to_send_is_only_believed_while_nothing_was_answered() {
 }
 
 #[test]
-fn a_send_failure_is_that_of_the_request_that_is_being_sent() {
+fn a_send_failure_counts_only_while_the_request_is_being_sent() {
     for (state, mut exchange) in states() {
         exchange.handle_send_failure("broken pipe");
         if state == "Connect" {

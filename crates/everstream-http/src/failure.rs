@@ -1,4 +1,4 @@
-//! Failures of sockets, in words for people.
+//! Socket errors in plain words.
 
 use std::fmt;
 use std::io;
@@ -7,7 +7,7 @@ use everstream_core::{Failure, FailureKind};
 
 use crate::http1::Malformed;
 
-/// Makes a [`Failure`] of what a socket reports.
+/// Turns socket errors into [`Failure`]s.
 ///
 /// ```
 /// use std::io;
@@ -23,21 +23,21 @@ use crate::http1::Malformed;
 /// );
 /// ```
 pub trait SocketFailure: Sized {
-    /// A connection to this peer, an address or a path, that could not be made.
+    /// Connecting to this peer, an address or a path, failed.
     fn connecting(error: &io::Error, peer: impl fmt::Display) -> Self;
 
-    /// A connection that failed before the head of a response had arrived.
+    /// The connection failed before the head of a response arrived.
     fn before_response(error: &io::Error) -> Self;
 
-    /// A connection that failed while a response was read.
+    /// The connection failed while a response was being read.
     fn mid_response(error: &io::Error) -> Self;
 
-    /// The server closed the connection where a response was due.
+    /// The server closed the connection before responding.
     fn closed_before_response() -> Self {
         Self::before_response(&io::ErrorKind::UnexpectedEof.into())
     }
 
-    /// The server closed the connection where more of the body was due.
+    /// The server closed the connection before the end of the body.
     fn closed_mid_response() -> Self {
         Self::mid_response(&io::ErrorKind::UnexpectedEof.into())
     }
@@ -93,7 +93,7 @@ fn broken(error: &io::Error, when: &str) -> Failure {
             FailureKind::Other,
             format!("the server stopped responding to keep-alive probes {when}"),
         ),
-        // TLS, in words of its own.
+        // A TLS error, with its own message.
         Kind::InvalidData => (FailureKind::Tls, error.to_string()),
         _ => (
             FailureKind::Other,

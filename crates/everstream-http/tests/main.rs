@@ -1,10 +1,10 @@
-//! Tests of HTTP without I/O, apart from the unit tests next to the code.
+//! Tests of HTTP without I/O, in addition to the unit tests next to the code.
 //!
-//! What each module tests:
+//! The modules:
 //!
 //! - `differential`: responses, valid and damaged, against hyper's client
 //!
-//! They share `numbers` (random numbers that are the same everywhere).
+//! Shared: `numbers` (reproducible random numbers).
 
 #![allow(
     clippy::expect_used,

@@ -1,6 +1,6 @@
 //! Plays replies on a connection.
 //!
-//! Generic over the stream, so that an encrypted one can take the place of a socket.
+//! Generic over the stream, so that an encrypted stream can replace the socket.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -17,23 +17,23 @@ use crate::request::Request;
 use crate::response::{self, Framing};
 use crate::shared::Shared;
 
-/// After a FIN the server still reads for this long. A close with bytes of the client unread would be
-/// a reset, and throw away what the client hasn't received yet.
+/// How long the server keeps reading after a FIN. Closing a socket with unread bytes would send a reset,
+/// which discards data that the client hasn't received yet.
 const LINGER: Duration = Duration::from_secs(1);
 
-/// While it waits for a gate or a feed, a thread looks after its client in growing intervals: short
-/// ones see a client go soon, long ones keep thousands of idle streams cheap.
-const FIRST_LOOK: Duration = Duration::from_millis(5);
-const LONGEST_LOOK: Duration = Duration::from_millis(160);
+/// While a thread waits for a gate or a feed, it checks whether its client has disconnected, at growing
+/// intervals: short ones notice a disconnect soon, long ones keep thousands of idle streams cheap.
+const FIRST_CHECK_INTERVAL: Duration = Duration::from_millis(5);
+const MAX_CHECK_INTERVAL: Duration = Duration::from_millis(160);
 
-/// A connection's bytes, and the socket underneath them.
+/// A connection's byte stream, and its socket.
 pub(crate) trait Stream: Read + Write {
     fn socket(&self) -> &TcpStream;
 }
 
-/// A stream that is the socket itself.
+/// An unencrypted stream: the socket itself.
 ///
-/// Nobody else may hold the socket for long: it is the last holder's drop that closes it.
+/// Don't keep other references to the socket for long: it closes when the last one is dropped.
 pub(crate) struct Plain(pub(crate) Arc<TcpStream>);
 
 impl Read for Plain {
@@ -58,7 +58,7 @@ impl Stream for Plain {
     }
 }
 
-/// Serves a connection until one side is done with it; dropping the stream then closes it.
+/// Serves a connection until one side ends it. Dropping the stream then closes it.
 pub(crate) fn serve<S: Stream>(stream: &mut S, connection: usize, server: &Shared) {
     let mut inbox = Inbox::default();
     if let Some(reply) = server.reply_on_accept() {
@@ -75,9 +75,9 @@ pub(crate) fn serve<S: Stream>(stream: &mut S, connection: usize, server: &Share
         }
         let request = match inbox.request(stream) {
             Ok(parsed) => server.record(parsed, connection),
-            Err(NoRequest::Gone) => return,
-            Err(NoRequest::Refused(status, why)) => {
-                server.record_refusal();
+            Err(NoRequest::Disconnected) => return,
+            Err(NoRequest::Rejected(status, why)) => {
+                server.record_rejected();
                 let reply = Reply::status(status).close_delimited().send(why);
                 play(stream, &mut inbox, &reply, None);
                 return;
@@ -90,7 +90,7 @@ pub(crate) fn serve<S: Stream>(stream: &mut S, connection: usize, server: &Share
     }
 }
 
-/// What becomes of the connection after a reply.
+/// What happens to the connection after a reply.
 enum Next {
     Request,
     Close,
@@ -98,13 +98,13 @@ enum Next {
 
 /// Why a script ends before its last step.
 enum Interrupted {
-    Gone,
+    Disconnected,
     Cut(Ending),
 }
 
 impl From<io::Error> for Interrupted {
     fn from(_: io::Error) -> Interrupted {
-        Interrupted::Gone
+        Interrupted::Disconnected
     }
 }
 
@@ -128,7 +128,7 @@ fn play<S: Stream>(
     let ending = match player.script(reply) {
         Ok(ending) => ending,
         Err(Interrupted::Cut(ending)) => ending,
-        Err(Interrupted::Gone) => return Next::Close,
+        Err(Interrupted::Disconnected) => return Next::Close,
     };
     player.finish(reply, ending)
 }
@@ -166,7 +166,7 @@ impl<S: Stream> Player<'_, S> {
     fn step(&mut self, step: &Step) -> Result<(), Interrupted> {
         match step {
             Step::Send(bytes) => self.send(bytes),
-            // Where no body is allowed, an endless one is none.
+            // If no body is allowed, an endless body is empty too.
             Step::Forever(_) | Step::Follow { .. } if self.framing == Framing::Empty => Ok(()),
             Step::Forever(bytes) if bytes.is_empty() => Ok(()),
             Step::Forever(bytes) => loop {
@@ -188,7 +188,7 @@ impl<S: Stream> Player<'_, S> {
         self.write(&framed)
     }
 
-    /// Writes, up to the cut if there is one.
+    /// Writes bytes, up to the cut if there is one.
     fn write(&mut self, bytes: &[u8]) -> Result<(), Interrupted> {
         let end = match self.cut {
             Some(cut) => bytes.len().min(cut.at - self.written),
@@ -223,7 +223,7 @@ impl<S: Stream> Player<'_, S> {
             self.wait(|slice| feed.wait_past(position, slice))?;
             let (count, bytes) = feed.read(position, left);
             if count == 0 {
-                // Closed, and all of it has been sent.
+                // The feed is closed and was sent completely.
                 return Ok(());
             }
             self.send(&bytes)?;
@@ -239,21 +239,21 @@ impl<S: Stream> Player<'_, S> {
         Ok(())
     }
 
-    /// Calls `attempt` with the time that it may take until it says true, or until the client is
-    /// seen to have gone.
+    /// Calls `attempt` repeatedly, with the time it may take, until it returns true or the client has
+    /// disconnected.
     fn wait(&mut self, mut attempt: impl FnMut(Duration) -> bool) -> Result<(), Interrupted> {
-        let mut slice = FIRST_LOOK;
+        let mut slice = FIRST_CHECK_INTERVAL;
         while !attempt(slice) {
-            if self.client_has_gone() {
-                return Err(Interrupted::Gone);
+            if self.client_has_disconnected() {
+                return Err(Interrupted::Disconnected);
             }
-            slice = (slice * 2).min(LONGEST_LOOK);
+            slice = (slice * 2).min(MAX_CHECK_INTERVAL);
         }
         Ok(())
     }
 
-    /// Looks for an end of the client's bytes without waiting and without taking any.
-    fn client_has_gone(&self) -> bool {
+    /// Whether the client has disconnected. Neither waits nor consumes any bytes.
+    fn client_has_disconnected(&self) -> bool {
         let socket = self.stream.socket();
         if socket.set_nonblocking(true).is_err() {
             return true;
@@ -265,7 +265,7 @@ impl<S: Stream> Player<'_, S> {
         socket.set_nonblocking(false).is_err() || gone
     }
 
-    /// Waits for a time, or until the client goes; keeps what it sends.
+    /// Waits for `time`, or until the client disconnects. Keeps what the client sends.
     fn pause(&mut self, time: Duration) -> Result<(), Interrupted> {
         let mut buffer = [0; READ_SIZE];
         let end = Instant::now().checked_add(time);
@@ -280,7 +280,7 @@ impl<S: Stream> Player<'_, S> {
             }
             self.stream.socket().set_read_timeout(Some(left))?;
             match read(self.stream, &mut buffer) {
-                Ok(0) => return Err(Interrupted::Gone),
+                Ok(0) => return Err(Interrupted::Disconnected),
                 Ok(count) => self.inbox.keep(&buffer[..count]),
                 Err(error) if is_timeout(&error) => {}
                 Err(error) => return Err(error.into()),
@@ -296,7 +296,7 @@ impl<S: Stream> Player<'_, S> {
                 self.discard(Some(Instant::now() + LINGER));
             }
             Ending::Reset => {
-                // The close that follows turns into a RST.
+                // The close that follows sends a RST.
                 let _ = SockRef::from(self.stream.socket()).set_linger(Some(Duration::ZERO));
             }
             Ending::HalfClose => {
@@ -308,7 +308,7 @@ impl<S: Stream> Player<'_, S> {
         Next::Close
     }
 
-    /// Tells whether another request can follow a reply that ended cleanly.
+    /// Whether another request can follow a reply that ended cleanly.
     fn is_reusable(&self, reply: &Reply) -> bool {
         let complete = match self.framing {
             Framing::Chunked | Framing::Empty | Framing::Raw => true,
@@ -324,7 +324,7 @@ impl<S: Stream> Player<'_, S> {
         complete && !announced_close && self.request.is_some_and(Request::keeps_alive)
     }
 
-    /// Reads and forgets until the client closes, or until `end`.
+    /// Reads and discards data until the client closes, or until `end`.
     fn discard(&mut self, end: Option<Instant>) {
         let mut buffer = [0; READ_SIZE];
         loop {
@@ -348,7 +348,7 @@ fn is_timeout(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
 }
 
-/// Starts a thread for a connection. Its stack is small, so that thousands fit.
+/// Starts a thread for a connection. Its stack is small, so that thousands of threads fit.
 pub(crate) fn spawn(
     connection: usize,
     run: impl FnOnce() + Send + 'static,

@@ -3,16 +3,16 @@
 use crate::reply::{Cut, Ending, Reply};
 use crate::response;
 
-/// The endings. A later one replaces an earlier one.
+/// Endings. The last one set applies.
 impl Reply {
     fn ending(mut self, ending: Ending) -> Reply {
         self.ending = ending;
         self
     }
 
-    /// Ends cleanly: the body is complete and the connection can be used again; the default.
+    /// Ends cleanly: the body is complete and the connection can be reused. The default.
     ///
-    /// A body that is delimited by the end of the connection ends with it.
+    /// With [`close_delimited`](Reply::close_delimited), the connection is closed.
     ///
     /// ```
     /// use everstream_testing::Reply;
@@ -24,7 +24,7 @@ impl Reply {
         self.ending(Ending::Clean)
     }
 
-    /// Closes the connection with a FIN and leaves the body incomplete.
+    /// Closes the connection with a FIN, without completing the body.
     ///
     /// ```
     /// use everstream_testing::Reply;
@@ -38,8 +38,8 @@ impl Reply {
 
     /// Closes the connection with a RST.
     ///
-    /// As on any network, what the client's system hasn't received by then may be lost: where a
-    /// test needs it, let it open a gate that the script waits for.
+    /// As on any network, data that hasn't reached the client's machine by then may be lost. If a test
+    /// needs that data, let the script wait for a gate that the test opens.
     ///
     /// ```
     /// use everstream_testing::{Gate, Reply};
@@ -62,7 +62,8 @@ impl Reply {
         self.ending(Ending::HalfClose)
     }
 
-    /// Holds the connection open and silent until the client goes or the server stops.
+    /// Keeps the connection open without sending anything, until the client disconnects or the server
+    /// stops.
     ///
     /// ```
     /// use everstream_testing::Reply;
@@ -74,7 +75,7 @@ impl Reply {
     }
 }
 
-/// Cuts, counted over all bytes that are written: status line, headers and framing too.
+/// Cuts. Positions count all written bytes, including status line, headers and framing.
 impl Reply {
     /// Closes the connection with a FIN after the first `bytes` bytes.
     ///
@@ -101,7 +102,7 @@ impl Reply {
         self.cut(bytes, Ending::Reset)
     }
 
-    /// Falls silent after the first `bytes` bytes and holds the connection open.
+    /// Stops sending after the first `bytes` bytes and keeps the connection open.
     ///
     /// ```
     /// use everstream_testing::Reply;
@@ -117,7 +118,7 @@ impl Reply {
         self
     }
 
-    /// Writes the whole answer in pieces of at most `bytes` bytes.
+    /// Writes the whole response in pieces of at most `bytes` bytes.
     ///
     /// ```
     /// use everstream_testing::Reply;
@@ -131,7 +132,7 @@ impl Reply {
 
     /// Returns the bytes that the reply writes to an HTTP/1.1 `GET`, up to the first endless step.
     ///
-    /// Waits are passed over, and feeds and [`send_forever`](Reply::send_forever) are endless.
+    /// Waits are skipped. Feeds and [`send_forever`](Reply::send_forever) are endless.
     ///
     /// ```
     /// use everstream_testing::Reply;

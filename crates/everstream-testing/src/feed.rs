@@ -1,4 +1,4 @@
-//! A shared log of events that replies stream from, each from where its client left off.
+//! A shared log of events. Replies stream from it, each starting where its client left off.
 
 use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -7,10 +7,11 @@ use std::time::Duration;
 use crate::sync::lock;
 use crate::wire;
 
-/// An append-only log of events with the ids `1`, `2`, `3` and so on; clones share one log.
+/// An append-only log of events with the ids `1`, `2`, `3` and so on. Clones share one log.
 ///
-/// [`Reply::resume`](crate::Reply::resume) streams what comes after the client's `Last-Event-ID`,
-/// then whatever is pushed, until the client goes, the server drops it or the feed is closed.
+/// [`Reply::resume`](crate::Reply::resume) streams the events after the client's `Last-Event-ID`, then
+/// new ones as they are pushed, until the client disconnects, the server drops the connection or the
+/// feed is closed.
 ///
 /// ```
 /// use everstream_testing::{Feed, Reply, Server};
@@ -18,7 +19,7 @@ use crate::wire;
 /// let feed = Feed::new();
 /// feed.push("hello");
 /// let server = Server::start();
-/// // Two events, then half of the third; whoever comes back gets the third and all others whole.
+/// // Two events, then half of the third. A client that reconnects gets the third and all later ones.
 /// server.enqueue(Reply::stream().resume(feed.take(2).and_half()).drop_connection());
 /// server.otherwise(Reply::stream().resume(&feed));
 /// feed.push_event("price", "42");
@@ -34,7 +35,7 @@ struct Inner {
     grown: Condvar,
 }
 
-/// The events lie encoded one after another, so that a backlog is copied out in large pieces.
+/// The encoded events, back to back, so that a backlog can be copied in large pieces.
 #[derive(Default)]
 struct Log {
     bytes: Vec<u8>,
@@ -43,7 +44,7 @@ struct Log {
     closed: bool,
 }
 
-/// What a feed gives to one connection: all of it, or the part set by [`Feed::take`].
+/// The part of a feed that one connection gets: everything, or what [`Feed::take`] allows.
 ///
 /// ```
 /// use everstream_testing::{Feed, Reply};
@@ -94,7 +95,7 @@ impl Feed {
         Feed::default()
     }
 
-    /// Appends a message and returns its id; after [`close`](Feed::close) it is ignored.
+    /// Appends a message and returns its id. Ignored after [`close`](Feed::close).
     ///
     /// ```
     /// let feed = everstream_testing::Feed::new();
@@ -130,7 +131,7 @@ impl Feed {
         id
     }
 
-    /// Completes the feed: a reply that has sent all of it goes on with the rest of its script.
+    /// Closes the feed: a reply that has sent all events continues with the rest of its script.
     ///
     /// ```
     /// let feed = everstream_testing::Feed::new();
@@ -144,7 +145,7 @@ impl Feed {
         self.inner.grown.notify_all();
     }
 
-    /// Counts the events pushed so far, which is also the newest id.
+    /// The number of events pushed so far, which is also the newest id.
     ///
     /// ```
     /// let feed = everstream_testing::Feed::new();
@@ -156,7 +157,7 @@ impl Feed {
         lock(&self.inner.log).ends.len()
     }
 
-    /// Tells whether nothing has been pushed yet.
+    /// Whether nothing has been pushed yet.
     ///
     /// ```
     /// assert!(everstream_testing::Feed::new().is_empty());
@@ -166,7 +167,7 @@ impl Feed {
         self.len() == 0
     }
 
-    /// Limits what one connection gets to `events` whole events.
+    /// Limits one connection to this many complete events.
     ///
     /// ```
     /// use everstream_testing::{Feed, Reply};
@@ -182,8 +183,7 @@ impl Feed {
         }
     }
 
-    /// The number of events that a client with this `Last-Event-ID` has seen; an id that isn't
-    /// one of this feed counts as none.
+    /// The number of events that a client with this `Last-Event-ID` has seen; 0 for an unknown id.
     pub(crate) fn position_after(&self, id: Option<&str>) -> usize {
         id.and_then(|id| id.parse().ok())
             .filter(|&position| position <= self.len())
@@ -201,8 +201,8 @@ impl Feed {
         log.ends.len() > position || log.closed
     }
 
-    /// Copies the events after `position`: at most `limit` of them and about 16 KiB, but at least
-    /// one if there is one. Returns their number and bytes.
+    /// Copies events after `position`: at most `limit` of them and about 16 KiB, but at least one if
+    /// there is one. Returns their number and bytes.
     pub(crate) fn read(&self, position: usize, limit: usize) -> (usize, Vec<u8>) {
         const BATCH: usize = 16 * 1024;
         let log = lock(&self.inner.log);
@@ -219,14 +219,14 @@ impl Feed {
         (count, log.bytes[start..end].to_vec())
     }
 
-    /// The address of the shared log, to tell one feed from another.
+    /// The address of the shared log, which identifies the feed.
     pub(crate) fn key(&self) -> usize {
         Arc::as_ptr(&self.inner) as usize
     }
 }
 
 impl Log {
-    /// The offset at which the event after `position` others starts.
+    /// The offset of the event that follows the first `position` events.
     fn start_of(&self, position: usize) -> usize {
         match position {
             0 => 0,

@@ -1,4 +1,4 @@
-//! A gate: how a test and a script wait for each other without sleeping.
+//! A gate lets a test and a script wait for each other without sleeping.
 
 use std::fmt;
 use std::sync::{Arc, Condvar, Mutex};
@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use crate::sync::lock;
 
-/// A door that one side waits at and the other side opens, once and for good.
+/// A one-shot event: one side waits for the gate, the other side opens it. An open gate stays open.
 ///
-/// A script waits at it with [`Reply::wait_for`](crate::Reply::wait_for), or opens it with
-/// [`Reply::open`](crate::Reply::open) to tell the test how far it came. Clones are the same gate.
+/// A script waits with [`Reply::wait_for`](crate::Reply::wait_for), or opens the gate with
+/// [`Reply::open`](crate::Reply::open) to tell the test how far it got. Clones are the same gate.
 ///
 /// ```
 /// use everstream_testing::Gate;
@@ -42,7 +42,7 @@ impl Gate {
         Gate::default()
     }
 
-    /// Opens the gate: everyone who waits, or will wait, goes on.
+    /// Opens the gate: all current and future waits return.
     ///
     /// ```
     /// let gate = everstream_testing::Gate::new();
@@ -54,7 +54,7 @@ impl Gate {
         self.inner.opened.notify_all();
     }
 
-    /// Tells whether the gate has been opened.
+    /// Whether the gate is open.
     ///
     /// ```
     /// assert!(!everstream_testing::Gate::new().is_open());
@@ -64,7 +64,7 @@ impl Gate {
         *lock(&self.inner.open)
     }
 
-    /// Waits until the gate is open, at most for `limit`; tells whether it is.
+    /// Waits until the gate is open, but at most for `limit`. Returns whether it is open.
     ///
     /// ```
     /// use everstream_testing::Gate;

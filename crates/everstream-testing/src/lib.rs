@@ -1,15 +1,15 @@
 //! A scriptable Server-Sent Events server on loopback, for tests of clients.
 //!
-//! Real sockets and byte-exact answers: a test says what the server sends to each request, piece by
-//! piece, and how it fails: a connection dropped in the middle of an event, a reset, a stall,
-//! a status, a redirect, a restart. Afterwards it reads what the client has asked for. Threads and
-//! std only, so it serves blocking and async tests alike.
+//! Real sockets and byte-exact responses: a test scripts what the server sends to each request, piece by
+//! piece, and how it fails: a connection dropped in the middle of an event, a reset, a stall, an error
+//! status, a redirect, a restart. Afterwards the test reads the recorded requests. The server uses only
+//! threads and `std`, so it works in blocking and async tests.
 //!
 //! ```
 //! use everstream_testing::{Reply, Server};
 //! use std::time::Duration;
 //! # use std::io::{Read, Write};
-//! # // Stands for the client that is tested: one request, read to its end.
+//! # // Stands in for the client under test: one request, read to its end.
 //! # fn get(server: &Server, last_event_id: &str) -> String {
 //! #     let mut client = std::net::TcpStream::connect(server.addr()).unwrap();
 //! #     write!(client, "GET / HTTP/1.1\r\nLast-Event-ID: {last_event_id}\r\n\r\n").unwrap();
@@ -24,7 +24,7 @@
 //!     .enqueue(Reply::status(503).header("Retry-After", "1").header("Connection", "close"))
 //!     .enqueue(Reply::stream().event_with_id("2", "world").drop_connection());
 //!
-//! // Here the client that is tested follows server.url("/").
+//! // Here the client under test follows server.url("/").
 //! # assert!(get(&server, "").contains("data: par"));
 //! # assert!(get(&server, "1").starts_with("HTTP/1.1 503"));
 //! # assert!(get(&server, "1").contains("world"));
@@ -36,18 +36,16 @@
 //!
 //! # The parts
 //!
-//! - [`Server`]: starts, stops, restarts; holds the queue of replies; records requests and
-//!   connections.
-//! - [`Reply`]: the script of one answer: head, framing, steps, ending, cuts.
-//! - [`Feed`]: a growing log of events that replies stream from, each from where its client left off.
-//! - [`Gate`]: how a test and a script wait for each other, in place of sleeps.
+//! - [`Server`]: starts, stops and restarts; has the queue of replies; records requests and connections.
+//! - [`Reply`]: the script of one response: head, framing, steps, ending, cuts.
+//! - [`Feed`]: a growing log of events. Replies stream from it, each starting where its client left off.
+//! - [`Gate`]: lets a test and a script wait for each other without sleeping.
 //! - [`Request`]: what the client sent.
 //!
-//! # What it does not do
+//! # Limitations
 //!
-//! No TLS, no HTTP/2, no compression of its own (send compressed bytes with a `Content-Encoding`
-//! header), and nothing that would make it a server for production: one thread per connection, and
-//! no limit to what a script may do.
+//! No TLS, no HTTP/2, no built-in compression (send compressed bytes with a `Content-Encoding` header).
+//! Not for production: the server uses one thread per connection, and doesn't limit what a script does.
 
 /// The example of the README runs with the tests.
 #[cfg(doctest)]

@@ -1,4 +1,4 @@
-//! The listening socket: accepting, stopping, and keeping the port in between.
+//! The listening socket: accepting, stopping, and reserving the port in between.
 
 use std::fmt;
 use std::io;
@@ -13,18 +13,18 @@ use socket2::{Domain, SockRef, Socket, Type};
 use crate::connection::{self, Plain};
 use crate::shared::Shared;
 
-/// Thousands of clients may come back at the same moment; the 128 of std would make some of
-/// them wait for a second.
+/// Thousands of clients may reconnect at the same moment. With std's backlog of 128, some of them would
+/// wait for a second.
 const BACKLOG: i32 = 4096;
 
-/// A port of the loopback interface, listening or only kept.
+/// A port of the loopback interface, listening or only reserved.
 pub(crate) struct Port {
     addr: SocketAddr,
     acceptor: Option<Acceptor>,
-    /// Bound but not listening. It keeps the system from giving the port to somebody else while the
-    /// server is stopped: to a client of another test, or even to the one that tries to reconnect,
-    /// which would then be connected to itself.
-    kept: Option<Socket>,
+    /// Bound but not listening. While the server is stopped, this prevents the operating system from
+    /// giving the port to another socket: to a client of another test, or even to the reconnecting
+    /// client, which would then be connected to itself.
+    reserved: Option<Socket>,
 }
 
 struct Acceptor {
@@ -41,7 +41,7 @@ impl Port {
         Ok(Port {
             addr: acceptor.listener.local_addr()?,
             acceptor: Some(acceptor),
-            kept: None,
+            reserved: None,
         })
     }
 
@@ -53,13 +53,13 @@ impl Port {
     pub(crate) fn close(&mut self) {
         if let Some(acceptor) = self.acceptor.take() {
             acceptor.stop(self.addr);
-            self.kept = bound(self.addr).ok();
+            self.reserved = bound(self.addr).ok();
         }
     }
 
     /// Listens again after `close`.
     pub(crate) fn reopen(&mut self, shared: &Arc<Shared>) -> io::Result<()> {
-        let socket = match self.kept.take() {
+        let socket = match self.reserved.take() {
             Some(socket) => socket,
             None => bound(self.addr)?,
         };
@@ -70,7 +70,7 @@ impl Port {
 
 fn bound(addr: SocketAddr) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(addr), Type::STREAM, None)?;
-    // Elsewhere than on Unix this option would let two servers share a port.
+    // On other systems than Unix this option would let two servers share a port.
     #[cfg(unix)]
     socket.set_reuse_address(true)?;
     socket.bind(&addr.into())?;
@@ -98,10 +98,10 @@ impl Acceptor {
 
     fn stop(self, addr: SocketAddr) {
         self.stopping.store(true, Ordering::SeqCst);
-        // On Linux this wakes the thread; elsewhere a last connection does.
+        // On Linux the shutdown wakes the thread; elsewhere a final connection does.
         let _ = SockRef::from(&*self.listener).shutdown(Shutdown::Both);
         let _ = TcpStream::connect_timeout(&addr, Duration::from_secs(1));
-        // It can only fail if the thread panicked, and then it has ended too.
+        // Fails only if the thread panicked, and then it has ended too.
         let _ = self.thread.join();
     }
 }
@@ -114,22 +114,22 @@ fn accept(listener: &TcpListener, stopping: &AtomicBool, shared: &Arc<Shared>) {
         }
         match accepted {
             Ok((socket, _)) => start(socket, shared),
-            // Too many open files, say: without a rest this would be a busy loop.
+            // For example too many open files. The sleep prevents a busy loop.
             Err(_) => thread::sleep(Duration::from_millis(10)),
         }
     }
 }
 
 fn start(socket: TcpStream, shared: &Arc<Shared>) {
-    // Each send of a script shall reach the client at once and by itself.
+    // Each send of a script should reach the client at once and in its own packet.
     if socket.set_nodelay(true).is_err() {
         return;
     }
     let socket = Arc::new(socket);
     let registration = shared.register(&socket);
-    // Without a thread the connection is closed, which is all that can be done.
+    // If no thread can be started, the connection is closed.
     let _ = connection::spawn(registration.connection, move || {
-        // Dropped before the registration: who sees the count fall sees a closed socket.
+        // Dropped before the registration, so that the socket is closed before the count decreases.
         let mut stream = Plain(socket);
         connection::serve(&mut stream, registration.connection, registration.shared());
         drop(stream);

@@ -1,17 +1,17 @@
 //! Reads HTTP/1 requests from a stream.
 //!
-//! Strict where a client's slip would be a hole in production: a bare CR or LF, a NUL, or a header
-//! line without a name is refused, because this is what a smuggled header looks like.
+//! Strict where a client bug would be a vulnerability in production: a bare CR or LF, a NUL, or a header
+//! line without a name is rejected, because smuggled headers look like that.
 
 use std::io::{self, Read, Write};
 
-/// An id of a megabyte in `Last-Event-ID` is a test that somebody will write.
+/// Large enough for tests that send an id of a megabyte in `Last-Event-ID`.
 const HEAD_LIMIT: usize = 4 * 1024 * 1024;
 const BODY_LIMIT: usize = 64 * 1024 * 1024;
-/// Small, since it lies on the small stack of a connection's thread.
+/// Small, because the buffer is on the small stack of a connection's thread.
 pub(crate) const READ_SIZE: usize = 8 * 1024;
 
-/// A request before it is numbered and dated.
+/// A request without a number and a time.
 #[derive(Debug)]
 pub(crate) struct Parsed {
     pub(crate) method: String,
@@ -24,19 +24,19 @@ pub(crate) struct Parsed {
 /// Why there is no request.
 #[derive(Debug)]
 pub(crate) enum NoRequest {
-    /// The client has gone, between two requests or in the middle of one.
-    Gone,
-    /// The client sent something that isn't HTTP/1, to be answered with this status.
-    Refused(u16, &'static str),
+    /// The client has disconnected, between two requests or in the middle of one.
+    Disconnected,
+    /// The client sent something that isn't HTTP/1. The response has this status.
+    Rejected(u16, &'static str),
 }
 
 impl From<io::Error> for NoRequest {
     fn from(_: io::Error) -> NoRequest {
-        NoRequest::Gone
+        NoRequest::Disconnected
     }
 }
 
-/// The bytes that were received but not yet used.
+/// Received bytes that are not used yet.
 #[derive(Default)]
 pub(crate) struct Inbox {
     bytes: Vec<u8>,
@@ -51,20 +51,20 @@ impl Inbox {
         Ok(())
     }
 
-    /// Receives what there is, at least one byte.
+    /// Receives available bytes, at least one.
     pub(crate) fn fill(&mut self, stream: &mut impl Read) -> Result<(), NoRequest> {
         let mut buffer = [0; READ_SIZE];
         let count = read(stream, &mut buffer)?;
         if count == 0 {
-            return Err(NoRequest::Gone);
+            return Err(NoRequest::Disconnected);
         }
         self.keep(&buffer[..count]);
         Ok(())
     }
 
-    /// Keeps bytes that came while a reply was waiting.
+    /// Keeps bytes that arrived while a reply was waiting.
     pub(crate) fn keep(&mut self, bytes: &[u8]) {
-        // What goes past the limit is no request that could be answered later.
+        // Bytes beyond the limit can't be part of a valid request.
         let room = (HEAD_LIMIT + BODY_LIMIT).saturating_sub(self.bytes.len());
         self.bytes
             .extend_from_slice(&bytes[..bytes.len().min(room)]);
@@ -85,7 +85,7 @@ impl Inbox {
                 .map(|(_, value)| value.trim_ascii());
             let first = values.next();
             match values.next() {
-                Some(_) => Err(NoRequest::Refused(400, "repeated framing header")),
+                Some(_) => Err(NoRequest::Rejected(400, "repeated framing header")),
                 None => Ok(first),
             }
         };
@@ -105,32 +105,32 @@ impl Inbox {
             (None, Some(coding)) if coding.eq_ignore_ascii_case(b"chunked") => {
                 self.chunked_body(stream)?
             }
-            (None, Some(_)) => return Err(NoRequest::Refused(501, "unknown transfer coding")),
+            (None, Some(_)) => return Err(NoRequest::Rejected(501, "unknown transfer coding")),
             (Some(_), Some(_)) => {
-                return Err(NoRequest::Refused(
+                return Err(NoRequest::Rejected(
                     400,
                     "both a length and a transfer coding",
                 ));
             }
         };
-        // Thousands of idle streams shouldn't each keep an empty buffer.
+        // Thousands of idle streams shouldn't each keep a buffer.
         if self.bytes.is_empty() {
             self.bytes = Vec::new();
         }
         Ok(parsed)
     }
 
-    /// Takes everything up to and including the empty line after the headers.
+    /// Takes everything up to and including the blank line after the headers.
     fn head(&mut self, stream: &mut impl Read) -> Result<Vec<u8>, NoRequest> {
         let mut searched = 0;
         loop {
             if let Some(at) = find(&self.bytes[searched..], b"\r\n\r\n") {
                 return Ok(self.drain(searched + at + 4));
             }
-            // The end may be cut by the edge of what was received.
+            // The blank line may be split over two reads.
             searched = self.bytes.len().saturating_sub(3);
             if self.bytes.len() > HEAD_LIMIT {
-                return Err(NoRequest::Refused(431, "the request head is too long"));
+                return Err(NoRequest::Rejected(431, "the request head is too long"));
             }
             self.fill(stream)?;
         }
@@ -150,7 +150,7 @@ impl Inbox {
             }
             body.extend(self.take(stream, size)?);
             if !self.line(stream)?.is_empty() {
-                return Err(NoRequest::Refused(400, "a chunk longer than its size"));
+                return Err(NoRequest::Rejected(400, "a chunk longer than its size"));
             }
         }
         // Trailers.
@@ -167,7 +167,7 @@ impl Inbox {
                 return Ok(line);
             }
             if self.bytes.len() > LINE_LIMIT {
-                return Err(NoRequest::Refused(400, "a chunk size line is too long"));
+                return Err(NoRequest::Rejected(400, "a chunk size line is too long"));
             }
             self.fill(stream)?;
         }
@@ -189,9 +189,9 @@ impl Inbox {
     }
 }
 
-const TOO_LARGE: NoRequest = NoRequest::Refused(413, "the request body is too large");
+const TOO_LARGE: NoRequest = NoRequest::Rejected(413, "the request body is too large");
 
-/// Reads once, past interruptions by signals.
+/// Reads once; retries when interrupted by a signal.
 pub(crate) fn read(stream: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
     loop {
         match stream.read(buffer) {
@@ -202,7 +202,7 @@ pub(crate) fn read(stream: &mut impl Read, buffer: &mut [u8]) -> io::Result<usiz
 }
 
 fn parse_head(head: &[u8]) -> Result<Parsed, NoRequest> {
-    let bad = |reason| NoRequest::Refused(400, reason);
+    let bad = |reason| NoRequest::Rejected(400, reason);
     let head = head.strip_suffix(b"\r\n\r\n").unwrap_or(head);
     let mut lines = Vec::new();
     let mut rest = head;
@@ -230,7 +230,7 @@ fn parse_head(head: &[u8]) -> Result<Parsed, NoRequest> {
         return Err(bad("the request line lacks a method or a target"));
     }
     if version != "HTTP/1.1" && version != "HTTP/1.0" {
-        return Err(NoRequest::Refused(505, "not HTTP/1.1 or HTTP/1.0"));
+        return Err(NoRequest::Rejected(505, "not HTTP/1.1 or HTTP/1.0"));
     }
 
     let mut headers = Vec::with_capacity(lines.len() - 1);
@@ -257,10 +257,10 @@ fn parse_head(head: &[u8]) -> Result<Parsed, NoRequest> {
 fn number(digits: &[u8], radix: u32) -> Result<usize, NoRequest> {
     std::str::from_utf8(digits)
         .ok()
-        // `from_str_radix` would take a sign.
+        // `from_str_radix` would accept a sign.
         .filter(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()))
         .and_then(|digits| usize::from_str_radix(digits, radix).ok())
-        .ok_or(NoRequest::Refused(400, "a length that isn't a number"))
+        .ok_or(NoRequest::Rejected(400, "a length that isn't a number"))
 }
 
 fn find(bytes: &[u8], what: &[u8]) -> Option<usize> {
@@ -274,16 +274,16 @@ mod tests {
 
     use super::{Inbox, NoRequest};
 
-    /// Gives one byte at a time, which a socket doesn't promise to.
-    struct Dripping(VecDeque<u8>);
+    /// Returns one byte at a time, which a socket can't guarantee.
+    struct OneByteAtATime(VecDeque<u8>);
 
-    impl Read for Dripping {
+    impl Read for OneByteAtATime {
         fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
             self.0.read(&mut buffer[..1])
         }
     }
 
-    impl Write for Dripping {
+    impl Write for OneByteAtATime {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
             Ok(bytes.len())
         }
@@ -294,17 +294,20 @@ mod tests {
     }
 
     #[test]
-    fn requests_are_read_from_single_bytes() {
+    fn requests_are_read_byte_by_byte() {
         let wire = b"POST /a HTTP/1.1\r\nContent-Length: 2\r\n\r\nhi\
             POST /b HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nyo\r\n0\r\n\r\n\
             GET /c HTTP/1.1\r\n\r\n";
-        let mut stream = Dripping(wire.iter().copied().collect());
+        let mut stream = OneByteAtATime(wire.iter().copied().collect());
         let mut inbox = Inbox::default();
         for (target, body) in [("/a", "hi"), ("/b", "yo"), ("/c", "")] {
             let parsed = inbox.request(&mut stream).unwrap();
             assert_eq!(parsed.target, target);
             assert_eq!(parsed.body, body.as_bytes());
         }
-        assert!(matches!(inbox.request(&mut stream), Err(NoRequest::Gone)));
+        assert!(matches!(
+            inbox.request(&mut stream),
+            Err(NoRequest::Disconnected)
+        ));
     }
 }

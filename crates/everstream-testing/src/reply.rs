@@ -1,4 +1,4 @@
-//! The script of one answer.
+//! The script of one response.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,12 +8,12 @@ use crate::gate::Gate;
 
 /// What the server does with one request: a head, then steps in order, then an ending.
 ///
-/// Without further words a reply ends cleanly, as the framing of its body has it, and the
-/// connection stays open for another request. The steps are [`send`](Reply::send) and its
-/// relatives, [`pause`](Reply::pause), [`wait_for`](Reply::wait_for), [`open`](Reply::open) and the
-/// feeds. The endings are [`end`](Reply::end), [`drop_connection`](Reply::drop_connection),
-/// [`reset`](Reply::reset), [`half_close`](Reply::half_close) and [`stall`](Reply::stall); the last
-/// one named counts, and it comes after all steps.
+/// By default a reply ends cleanly, as its framing requires, and the connection stays open for another
+/// request. The steps are [`send`](Reply::send) and its variants, [`pause`](Reply::pause),
+/// [`wait_for`](Reply::wait_for), [`open`](Reply::open) and the feeds. The endings are
+/// [`end`](Reply::end), [`drop_connection`](Reply::drop_connection), [`reset`](Reply::reset),
+/// [`half_close`](Reply::half_close) and [`stall`](Reply::stall). The last ending set applies, after all
+/// steps.
 ///
 /// ```
 /// use everstream_testing::{Reply, Server};
@@ -28,7 +28,7 @@ use crate::gate::Gate;
 #[must_use = "a reply does nothing until a server has it"]
 pub struct Reply {
     pub(crate) head: Head,
-    /// What happens between the request and the head: waits only.
+    /// Waits between the request and the head.
     pub(crate) before_head: Vec<Step>,
     pub(crate) steps: Vec<Step>,
     pub(crate) ending: Ending,
@@ -45,7 +45,7 @@ pub(crate) enum Head {
     },
     /// The steps write everything.
     Raw,
-    /// As `Raw`, and the request isn't even read.
+    /// Like `Raw`, but without reading the request.
     OnAccept,
 }
 
@@ -54,7 +54,7 @@ pub(crate) enum Body {
     Chunked,
     Length(u64),
     Close,
-    /// A length that is the sum of what is sent.
+    /// A length that is the sum of all sends.
     Whole,
 }
 
@@ -77,14 +77,14 @@ pub(crate) enum Ending {
     Stall,
 }
 
-/// A cut of the connection at a byte of the answer.
+/// Cuts the connection at a byte of the response.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Cut {
     pub(crate) at: usize,
     pub(crate) ending: Ending,
 }
 
-/// Where a reply begins.
+/// Constructors.
 impl Reply {
     fn new(head: Head) -> Reply {
         Reply {
@@ -113,7 +113,7 @@ impl Reply {
         reply
     }
 
-    /// Begins an answer with this status; what is sent gets the `Content-Length` that it has.
+    /// Begins a response with this status. `Content-Length` is computed from what is sent.
     ///
     /// ```
     /// use everstream_testing::Reply;
@@ -141,11 +141,11 @@ impl Reply {
         Reply::status(status).header("Location", location)
     }
 
-    /// Writes exactly these bytes, from the status line on; nothing is added to them.
+    /// Writes exactly these bytes, starting with the status line; the server adds nothing.
     ///
-    /// The connection is dropped after them: only the script knows whether they are a whole answer.
-    /// If they are, [`end`](Reply::end) leaves the connection open for another request. With no
-    /// bytes and [`stall`](Reply::stall) it is a server that never answers.
+    /// The connection is dropped after them, because only the script knows whether they are a complete
+    /// response. If they are, [`end`](Reply::end) leaves the connection open for another request. Without
+    /// bytes and with [`stall`](Reply::stall), the server never responds.
     ///
     /// ```
     /// use everstream_testing::Reply;
@@ -158,11 +158,11 @@ impl Reply {
         Reply::new(Head::Raw).send(bytes).drop_connection()
     }
 
-    /// Plays as soon as the connection is accepted, without reading the request.
+    /// Plays as soon as a connection is accepted, without reading the request.
     ///
-    /// It takes its turn in the queue when a connection is opened, so no request is recorded.
-    /// On a connection that is used again it takes the turn at the first byte of the next request.
-    /// As with [`raw`](Reply::raw), nothing is added to what is sent.
+    /// The reply is taken from the queue when a connection is opened, so no request is recorded. On a
+    /// reused connection it is taken at the first byte of the next request. As with
+    /// [`raw`](Reply::raw), the server adds nothing to what is sent.
     ///
     /// ```
     /// use everstream_testing::{Reply, Server};
@@ -177,10 +177,10 @@ impl Reply {
     }
 }
 
-/// The head of the answer. On [`raw`](Reply::raw) and [`on_accept`](Reply::on_accept), where
-/// there is none, these change nothing.
+/// The head of the response. These have no effect on [`raw`](Reply::raw) and
+/// [`on_accept`](Reply::on_accept), which have no head.
 impl Reply {
-    /// Sets a header, in place of any of the same name.
+    /// Sets a header, replacing any of the same name.
     ///
     /// ```
     /// use everstream_testing::Reply;
@@ -192,7 +192,7 @@ impl Reply {
         self.without_header(name).append_header(name, value)
     }
 
-    /// Adds a header, also when there is one of the same name.
+    /// Adds a header, even if there is one of the same name.
     ///
     /// ```
     /// use everstream_testing::Reply;
@@ -220,7 +220,7 @@ impl Reply {
         self
     }
 
-    /// Sets the status, for an event stream that doesn't have 200.
+    /// Sets the status, for an event stream with a status other than 200.
     ///
     /// ```
     /// use everstream_testing::Reply;
@@ -235,7 +235,7 @@ impl Reply {
         self
     }
 
-    /// Frames the body in chunks, one for each send; the default of [`stream`](Reply::stream).
+    /// Sends the body in chunks, one per send. The default of [`stream`](Reply::stream).
     ///
     /// ```
     /// use everstream_testing::Reply;
@@ -248,9 +248,9 @@ impl Reply {
         self
     }
 
-    /// Promises a body of `length` bytes, whether or not that many are sent.
+    /// Announces a body of `length` bytes, whether or not that many are sent.
     ///
-    /// A clean end after fewer drops the connection.
+    /// A clean end after fewer bytes drops the connection.
     ///
     /// ```
     /// use everstream_testing::Reply;
@@ -263,7 +263,7 @@ impl Reply {
         self
     }
 
-    /// Sends the body without a length, up to the end of the connection.
+    /// Sends the body without a length: it ends when the connection closes.
     ///
     /// ```
     /// use everstream_testing::Reply;
@@ -282,7 +282,7 @@ impl Reply {
         }
     }
 
-    /// Holds the head back until the gate is open.
+    /// Delays the head until the gate is open.
     ///
     /// ```
     /// use everstream_testing::{Gate, Reply};
@@ -295,7 +295,7 @@ impl Reply {
         self
     }
 
-    /// Holds the head back for a while.
+    /// Delays the head for this time.
     ///
     /// ```
     /// use everstream_testing::Reply;

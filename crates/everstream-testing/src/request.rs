@@ -1,9 +1,9 @@
-//! What the server records of a request.
+//! A recorded request.
 
 use std::fmt;
 use std::time::Duration;
 
-/// A request as it came over the wire.
+/// A request as received.
 ///
 /// ```
 /// use everstream_testing::Server;
@@ -24,21 +24,21 @@ use std::time::Duration;
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Request {
-    /// The method, as it was spelt.
+    /// The method, as sent.
     pub method: String,
-    /// The request target, as it was spelt: usually path and query.
+    /// The request target, as sent: usually path and query.
     pub target: String,
     /// The protocol version, such as `HTTP/1.1`.
     pub version: String,
-    /// The header fields in the order and spelling in which they came; values are raw bytes.
+    /// The headers in the order and spelling in which they were received. Values are raw bytes.
     pub headers: Vec<(String, Vec<u8>)>,
-    /// The body, with the framing of `Content-Length` or chunks removed.
+    /// The body, without chunk framing.
     pub body: Vec<u8>,
     /// The number of the request, counted from 1 over all connections.
     pub number: usize,
-    /// The number of the connection that it came on, counted from 1 in the order of acceptance.
+    /// The number of the connection, counted from 1 in the order of acceptance.
     pub connection: usize,
-    /// When it had been read, counted from the server's first start.
+    /// When the request was completely read, counted from the server's first start.
     pub at: Duration,
 }
 
@@ -57,7 +57,7 @@ impl Request {
         self.target.split('?').next().unwrap_or_default()
     }
 
-    /// Returns the query of the target without its question mark, or none.
+    /// Returns the query of the target without the question mark, if there is one.
     ///
     /// ```
     /// # use everstream_testing::{Reply, Request, Server};
@@ -72,7 +72,7 @@ impl Request {
 
     /// Returns the first value of a header, if there is one and it is UTF-8.
     ///
-    /// Upper and lower case of `name` make no difference.
+    /// Case is ignored.
     ///
     /// ```
     /// # use everstream_testing::{Reply, Request, Server};
@@ -100,7 +100,7 @@ impl Request {
         self.header_values(name).next()
     }
 
-    /// Returns all values of a header, in the order in which they came.
+    /// Returns all values of a header, in the order in which they were received.
     ///
     /// ```
     /// # use everstream_testing::{Reply, Request, Server};
@@ -116,7 +116,7 @@ impl Request {
             .map(|(_, value)| value.as_slice())
     }
 
-    /// Tells whether the client expects to use the connection again.
+    /// Whether the client expects to reuse the connection.
     pub(crate) fn keeps_alive(&self) -> bool {
         let connection = self.header("connection").unwrap_or_default();
         let says = |word: &str| {
@@ -132,7 +132,7 @@ impl Request {
     }
 }
 
-/// Prints bodies and values as text with escapes, so that a failed assertion can be read.
+/// Prints bodies and values as text with escapes, so that failed assertions are readable.
 impl fmt::Debug for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         struct Headers<'a>(&'a [(String, Vec<u8>)]);
@@ -156,7 +156,7 @@ impl fmt::Debug for Request {
     }
 }
 
-/// Bytes that are mostly text.
+/// Prints bytes that are mostly text.
 pub(crate) struct Text<'a>(pub(crate) &'a [u8]);
 
 impl fmt::Debug for Text<'_> {

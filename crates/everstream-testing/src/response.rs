@@ -5,22 +5,22 @@ use std::borrow::Cow;
 use crate::reply::{Body, Ending, Head, Reply, Step};
 use crate::request::Request;
 
-/// How the body of one answer is delimited, once the request is known.
+/// How the body of one response is delimited, once the request is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Framing {
     Chunked,
-    /// The head promised this many bytes.
+    /// The head announces this many bytes.
     Length(u64),
-    /// The body ends with the connection.
+    /// The body ends when the connection closes.
     Close,
     /// The status or the method forbids a body.
     Empty,
-    /// What is sent is written as it is.
+    /// Bytes are written without framing.
     Raw,
 }
 
 impl Framing {
-    /// The framing of `reply`; `request` is none when there is no client to consider.
+    /// The framing of `reply`. Without a `request`, that for a `GET` with HTTP/1.1.
     pub(crate) fn of(reply: &Reply, request: Option<&Request>) -> Framing {
         let Head::Http { status, body, .. } = &reply.head else {
             return Framing::Raw;
@@ -48,7 +48,7 @@ impl Framing {
         }
     }
 
-    /// Puts the framing around one piece of the body.
+    /// Frames one piece of the body.
     pub(crate) fn wrap(self, bytes: &[u8]) -> Cow<'_, [u8]> {
         match self {
             // A chunk of length 0 would end the body.
@@ -63,7 +63,7 @@ impl Framing {
         }
     }
 
-    /// What a clean end writes after the body.
+    /// The bytes that end a complete body.
     pub(crate) fn terminator(self) -> &'static [u8] {
         match self {
             Framing::Chunked => b"0\r\n\r\n",
@@ -92,7 +92,7 @@ pub(crate) fn head(reply: &Reply, framing: Framing) -> Vec<u8> {
             || name.eq_ignore_ascii_case("transfer-encoding")
     };
     match framing {
-        // The script says it in its own words, be they true or not.
+        // The script sets its own framing header, valid or not.
         _ if headers.iter().any(|(name, _)| framed(name)) => {}
         Framing::Chunked => out.extend_from_slice(b"Transfer-Encoding: chunked\r\n"),
         Framing::Length(length) => {
@@ -105,7 +105,7 @@ pub(crate) fn head(reply: &Reply, framing: Framing) -> Vec<u8> {
     out
 }
 
-/// Everything that a reply writes, if nothing in it waits.
+/// Everything that a reply writes, without its waits.
 pub(crate) fn render(reply: &Reply) -> Vec<u8> {
     let framing = Framing::of(reply, None);
     let mut out = head(reply, framing);

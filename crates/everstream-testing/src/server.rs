@@ -1,4 +1,4 @@
-//! The server: its script, its records and its life.
+//! The server: lifecycle, script and records.
 
 use std::io;
 use std::net::SocketAddr;
@@ -11,11 +11,11 @@ use crate::request::Request;
 use crate::shared::Shared;
 use crate::sync::lock;
 
-/// An HTTP/1.1 server on a free port of 127.0.0.1 that answers as scripted.
+/// An HTTP/1.1 server on a free port of 127.0.0.1 that responds as scripted.
 ///
-/// Each request takes the next reply of the queue. When the queue is empty, the reply comes
-/// from what [`otherwise`](Server::otherwise) or [`with_handler`](Server::with_handler) has set;
-/// without either, it is a 404 that says so. Dropping the server stops it.
+/// Each request takes the next reply from the queue. If the queue is empty, the reply is the one set with
+/// [`otherwise`](Server::otherwise) or made by [`with_handler`](Server::with_handler); without either, it
+/// is a 404 with an explanation. Dropping the server stops it.
 ///
 /// All methods take `&self` and may be called from any thread.
 ///
@@ -40,14 +40,14 @@ pub struct Server {
     addr: SocketAddr,
 }
 
-/// Its life.
+/// Lifecycle.
 impl Server {
     /// Starts a server.
     ///
     /// # Panics
     ///
-    /// If the system has no free port or no thread to give; [`try_start`](Server::try_start)
-    /// returns that as an error.
+    /// If the system has no free port or can't start a thread. [`try_start`](Server::try_start) returns
+    /// that as an error.
     ///
     /// ```
     /// let server = everstream_testing::Server::start();
@@ -57,13 +57,13 @@ impl Server {
     pub fn start() -> Server {
         match Server::try_start() {
             Ok(server) => server,
-            // A test can do nothing better than fail here, with the reason.
+            // All a test can do here is fail with the reason.
             #[expect(clippy::panic)]
             Err(error) => panic!("the test server can't listen on 127.0.0.1: {error}"),
         }
     }
 
-    /// Starts a server, or says why the system refuses one.
+    /// Starts a server, or returns the error of the system.
     ///
     /// ```
     /// let server = everstream_testing::Server::try_start()?;
@@ -79,14 +79,14 @@ impl Server {
         })
     }
 
-    /// Starts a server that asks `handler` for each reply.
+    /// Starts a server that calls `handler` for each reply.
     ///
-    /// It runs on the connection's thread, on a stack of 256 KiB; several may run at once. If it
-    /// panics, the connection is closed. Replies in the queue still come first.
+    /// The handler runs on the connection's thread, with a stack of 256 KiB; several calls may run at the
+    /// same time. If it panics, the connection is closed. Queued replies take precedence.
     ///
     /// # Panics
     ///
-    /// As [`start`](Server::start).
+    /// Like [`start`](Server::start).
     ///
     /// ```
     /// use everstream_testing::{Reply, Request, Server};
@@ -129,9 +129,9 @@ impl Server {
         format!("http://{}{slash}{path}", self.addr)
     }
 
-    /// Stops listening and closes all connections; new ones are refused.
+    /// Stops listening and closes all connections. New connections are refused.
     ///
-    /// Script and records stay, and the port is kept for [`restart`](Server::restart).
+    /// The script and the records are kept, and the port stays reserved for [`restart`](Server::restart).
     ///
     /// ```
     /// let server = everstream_testing::Server::start();
@@ -140,12 +140,12 @@ impl Server {
     /// ```
     pub fn stop(&self) {
         lock(&self.port).close();
-        self.shared.shut_connections();
+        self.shared.shut_down_connections();
     }
 
-    /// Listens again on the same port, after [`stop`](Server::stop) if it wasn't called yet.
+    /// Listens again on the same port; first calls [`stop`](Server::stop).
     ///
-    /// Fails if the system refuses the port or a thread.
+    /// Fails if the port can't be bound or a thread can't be started.
     ///
     /// ```
     /// let server = everstream_testing::Server::start();
@@ -159,7 +159,7 @@ impl Server {
         lock(&self.port).reopen(&self.shared)
     }
 
-    /// Closes all connections, and goes on listening.
+    /// Closes all connections but continues to listen.
     ///
     /// ```
     /// use std::time::Duration;
@@ -172,13 +172,13 @@ impl Server {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn drop_connections(&self) {
-        self.shared.shut_connections();
+        self.shared.shut_down_connections();
     }
 
-    /// Resets all connections, and goes on listening.
+    /// Resets all connections but continues to listen.
     ///
-    /// A reply that waits for a gate or a feed notices within about 200 ms, one that is writing to
-    /// a client that doesn't read only when it reads again.
+    /// A reply that waits for a gate or a feed notices within about 200 ms. A reply that is writing to a
+    /// client that doesn't read notices only when the client reads again.
     ///
     /// ```
     /// use std::io::Read;
@@ -200,13 +200,13 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         lock(&self.port).close();
-        self.shared.shut_connections();
+        self.shared.shut_down_connections();
     }
 }
 
-/// Its script.
+/// Script.
 impl Server {
-    /// Adds a reply to the queue: it answers one request, after those queued before it.
+    /// Adds a reply to the queue. It is used for one request, after the replies queued before it.
     ///
     /// ```
     /// use everstream_testing::{Reply, Server};
@@ -221,7 +221,7 @@ impl Server {
         self
     }
 
-    /// Sets the reply to every request that finds the queue empty.
+    /// Sets the reply to every request when the queue is empty.
     ///
     /// ```
     /// use everstream_testing::{Reply, Server};
@@ -234,9 +234,9 @@ impl Server {
         self
     }
 
-    /// Sets a function that replies to every request that finds the queue empty.
+    /// Sets a function that makes the reply to every request when the queue is empty.
     ///
-    /// It is called as the one of [`with_handler`](Server::with_handler) is.
+    /// The function is called like the handler of [`with_handler`](Server::with_handler).
     ///
     /// ```
     /// use everstream_testing::{Reply, Server};
@@ -253,7 +253,7 @@ impl Server {
         self
     }
 
-    /// Counts the replies of the queue that nobody has taken yet.
+    /// The number of replies left in the queue.
     ///
     /// ```
     /// use everstream_testing::{Reply, Server};
@@ -267,11 +267,11 @@ impl Server {
     }
 }
 
-/// Its records.
+/// Records.
 impl Server {
     /// Returns the requests received so far, oldest first.
     ///
-    /// A request is recorded when all of it has been read, before it is answered.
+    /// A request is recorded once it has been read completely, before the reply is sent.
     ///
     /// ```
     /// let server = everstream_testing::Server::start();
@@ -282,7 +282,7 @@ impl Server {
         self.shared.records().requests.iter().cloned().collect()
     }
 
-    /// Keeps only the newest `count` requests from now on, for servers that run for days.
+    /// Keeps only the newest `count` requests, for servers that run for days.
     ///
     /// ```
     /// let server = everstream_testing::Server::start();
@@ -293,7 +293,7 @@ impl Server {
         self
     }
 
-    /// Counts all requests, also those that are no longer kept.
+    /// The number of all requests, including those no longer kept.
     ///
     /// ```
     /// assert_eq!(everstream_testing::Server::start().request_count(), 0);
@@ -303,7 +303,7 @@ impl Server {
         self.shared.records().request_count
     }
 
-    /// Counts what was refused because it wasn't proper HTTP/1.
+    /// The number of requests that were rejected because they weren't valid HTTP/1.
     ///
     /// ```
     /// assert_eq!(everstream_testing::Server::start().refused_requests(), 0);
@@ -313,7 +313,7 @@ impl Server {
         self.shared.records().refused
     }
 
-    /// Counts the connections accepted so far.
+    /// The number of connections accepted so far.
     ///
     /// ```
     /// assert_eq!(everstream_testing::Server::start().accepted_connections(), 0);
@@ -323,10 +323,10 @@ impl Server {
         self.shared.records().accepted
     }
 
-    /// Counts the connections that are open now.
+    /// The number of open connections.
     ///
-    /// The end of a connection is seen at once while the server reads or stalls, and within
-    /// about 200 ms while a reply waits for a gate or a feed.
+    /// The end of a connection is noticed at once while the server reads or stalls, and within about
+    /// 200 ms while a reply waits for a gate or a feed.
     ///
     /// ```
     /// assert_eq!(everstream_testing::Server::start().open_connections(), 0);
@@ -336,7 +336,7 @@ impl Server {
         self.shared.records().open.len()
     }
 
-    /// Waits until `count` requests have come, at most for `limit`; tells whether they have.
+    /// Waits until `count` requests have arrived, but at most for `limit`. Returns whether they have.
     ///
     /// ```
     /// use std::time::Duration;
@@ -350,7 +350,7 @@ impl Server {
             .wait_until(limit, |it| it.request_count >= count)
     }
 
-    /// Waits until `count` connections have been accepted, at most for `limit`.
+    /// Waits until `count` connections have been accepted, but at most for `limit`.
     ///
     /// ```
     /// use std::time::Duration;
@@ -365,9 +365,9 @@ impl Server {
         self.shared.wait_until(limit, |it| it.accepted >= count)
     }
 
-    /// Waits until exactly `count` connections are open, at most for `limit`.
+    /// Waits until exactly `count` connections are open, but at most for `limit`.
     ///
-    /// With 0 it shows that a client has let go of its sockets.
+    /// With 0, it shows that a client has closed its sockets.
     ///
     /// ```
     /// use everstream_testing::{Reply, Server};

@@ -1,4 +1,4 @@
-//! What the server's owner and its connections share: script and records.
+//! The state that the server and its connections share: script and records.
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
@@ -33,10 +33,11 @@ enum Otherwise {
 pub(crate) struct Records {
     pub(crate) requests: VecDeque<Request>,
     pub(crate) request_count: usize,
-    keep: usize,
+    max_requests: usize,
     pub(crate) refused: usize,
     pub(crate) accepted: usize,
-    /// Weak, since a socket closes, or resets, when its last holder drops it: its own thread.
+    /// Weak, because a socket closes (or resets) when its last reference is dropped, which must be that
+    /// of its own thread.
     pub(crate) open: HashMap<usize, Weak<TcpStream>>,
 }
 
@@ -58,7 +59,7 @@ impl Shared {
             records: Mutex::new(Records {
                 requests: VecDeque::new(),
                 request_count: 0,
-                keep: usize::MAX,
+                max_requests: usize::MAX,
                 refused: 0,
                 accepted: 0,
                 open: HashMap::new(),
@@ -80,7 +81,7 @@ impl Shared {
         lock(&self.script).otherwise = Otherwise::Handler(Arc::new(handler));
     }
 
-    /// Takes the next reply if it is one that plays without a request.
+    /// Takes the next reply if it plays without a request.
     pub(crate) fn reply_on_accept(&self) -> Option<Reply> {
         let on_accept = |reply: &Reply| matches!(reply.head, Head::OnAccept);
         let mut script = lock(&self.script);
@@ -105,7 +106,7 @@ impl Shared {
                 Otherwise::Handler(handler) => Arc::clone(handler),
             }
         };
-        // Without the lock: the handler may take its time, or use the server.
+        // Without the lock: the handler may be slow, or use the server.
         handler(request)
     }
 
@@ -124,8 +125,8 @@ impl Shared {
 
     pub(crate) fn keep_requests(&self, count: usize) {
         let mut records = self.records();
-        records.keep = count;
-        records.forget();
+        records.max_requests = count;
+        records.drop_excess();
     }
 
     pub(crate) fn record(&self, parsed: Parsed, connection: usize) -> Request {
@@ -142,18 +143,18 @@ impl Shared {
             at: self.started.elapsed(),
         };
         records.requests.push_back(request.clone());
-        records.forget();
+        records.drop_excess();
         drop(records);
         self.changed.notify_all();
         request
     }
 
-    pub(crate) fn record_refusal(&self) {
+    pub(crate) fn record_rejected(&self) {
         self.records().refused += 1;
         self.changed.notify_all();
     }
 
-    /// Takes note of an accepted connection until the registration is dropped.
+    /// Records an open connection until the registration is dropped.
     pub(crate) fn register(self: &Arc<Shared>, socket: &Arc<TcpStream>) -> Registration {
         let mut records = self.records();
         records.accepted += 1;
@@ -167,10 +168,10 @@ impl Shared {
         }
     }
 
-    /// Shuts all open sockets; their threads notice and end by themselves.
-    pub(crate) fn shut_connections(&self) {
+    /// Shuts down all open sockets; their threads notice and end.
+    pub(crate) fn shut_down_connections(&self) {
         for socket in self.records().open.values().filter_map(Weak::upgrade) {
-            // It may just have been closed by the client.
+            // The client may just have closed it.
             let _ = socket.shutdown(Shutdown::Both);
         }
     }
@@ -178,8 +179,8 @@ impl Shared {
     /// Makes all open sockets close with a reset.
     pub(crate) fn reset_connections(&self) {
         for socket in self.records().open.values().filter_map(Weak::upgrade) {
-            // It is the close that resets. The receiving side is shut to wake the thread that will
-            // close; this alone sends nothing, whereas shutting both sides would send a FIN.
+            // The close sends the reset. Shutting down the receiving side wakes the thread that closes
+            // the socket; this sends nothing, whereas shutting down both sides would send a FIN.
             let _ = SockRef::from(&*socket).set_linger(Some(Duration::ZERO));
             let _ = socket.shutdown(Shutdown::Read);
         }
@@ -191,8 +192,8 @@ impl Shared {
 }
 
 impl Records {
-    fn forget(&mut self) {
-        let excess = self.requests.len().saturating_sub(self.keep);
+    fn drop_excess(&mut self) {
+        let excess = self.requests.len().saturating_sub(self.max_requests);
         self.requests.drain(..excess);
     }
 }

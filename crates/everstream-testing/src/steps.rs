@@ -1,4 +1,4 @@
-//! What a reply does between its head and its ending.
+//! The steps of a reply, between its head and its ending.
 
 use std::time::Duration;
 
@@ -7,14 +7,14 @@ use crate::gate::Gate;
 use crate::reply::{Reply, Step};
 use crate::wire;
 
-/// The steps.
+/// Steps.
 impl Reply {
     fn step(mut self, step: Step) -> Reply {
         self.steps.push(step);
         self
     }
 
-    /// Sends bytes, in one write and, when the body is chunked, as one chunk.
+    /// Sends bytes in one write and, if the body is chunked, as one chunk.
     ///
     /// ```
     /// use everstream_testing::Reply;
@@ -25,7 +25,7 @@ impl Reply {
         self.step(Step::Send(bytes.into().into()))
     }
 
-    /// Sends each of these as [`send`](Reply::send) does.
+    /// Calls [`send`](Reply::send) for each of these.
     ///
     /// ```
     /// use everstream_testing::Reply;
@@ -38,7 +38,7 @@ impl Reply {
             .fold(self, |reply, chunk| reply.send(chunk))
     }
 
-    /// Sends the same bytes over and over, as fast as the client takes them; no step follows.
+    /// Sends the same bytes repeatedly, as fast as the client reads. Later steps are never reached.
     ///
     /// ```
     /// use everstream_testing::Reply;
@@ -50,7 +50,7 @@ impl Reply {
         self.step(Step::Forever(bytes.into().into()))
     }
 
-    /// Sends a message; line breaks in `data` become further `data` lines.
+    /// Sends a message. Line breaks in `data` become additional `data` lines.
     ///
     /// ```
     /// use everstream_testing::Reply;
@@ -62,7 +62,7 @@ impl Reply {
         self.send(wire::event(None, None, data.as_ref()))
     }
 
-    /// Sends a message that has an id.
+    /// Sends a message with an id.
     ///
     /// ```
     /// use everstream_testing::Reply;
@@ -97,7 +97,7 @@ impl Reply {
         self.send(wire::comment(text.as_ref()))
     }
 
-    /// Sends a `retry` field: the client's new delay before it reconnects.
+    /// Sends a `retry` field, the client's new reconnect delay.
     ///
     /// ```
     /// use everstream_testing::Reply;
@@ -108,7 +108,7 @@ impl Reply {
         self.send(wire::retry(milliseconds))
     }
 
-    /// Does nothing for a while; tests that needn't measure time should wait for a [`Gate`].
+    /// Pauses for this time. Tests that don't measure time should wait for a [`Gate`] instead.
     ///
     /// ```
     /// use everstream_testing::Reply;
@@ -120,7 +120,7 @@ impl Reply {
         self.step(Step::Pause(time))
     }
 
-    /// Goes on when the gate is open.
+    /// Waits until the gate is open.
     ///
     /// ```
     /// use everstream_testing::{Gate, Reply};
@@ -132,7 +132,7 @@ impl Reply {
         self.step(Step::WaitFor(gate.clone()))
     }
 
-    /// Opens a gate: tells the test that everything before this step has been written.
+    /// Opens a gate, which tells the test that everything before this step has been written.
     ///
     /// ```
     /// use everstream_testing::{Gate, Reply};
@@ -144,11 +144,11 @@ impl Reply {
         self.step(Step::Open(gate.clone()))
     }
 
-    /// Streams the events of a feed that come after the request's `Last-Event-ID`, then new ones.
+    /// Streams the events of a feed after the request's `Last-Event-ID`, then new ones.
     ///
     /// Takes a [`&Feed`](crate::Feed), or a [`Portion`] of it for this connection. Without a
-    /// `Last-Event-ID`, or with one that the feed doesn't know, it begins with the first event.
-    /// A second such step of one reply goes on where the first one stopped.
+    /// `Last-Event-ID`, or with an unknown one, it starts with the first event. A second such step in the
+    /// same reply continues where the first one stopped.
     ///
     /// ```
     /// use everstream_testing::{Feed, Reply, Server};

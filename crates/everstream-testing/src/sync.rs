@@ -1,11 +1,11 @@
-//! Locks that outlive a panic of one of their users.
+//! Locks that survive a panic of a thread that holds them.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Locks, also after a thread panicked while it held the lock.
+/// Locks a mutex even if it is poisoned.
 ///
-/// Every critical section of this crate leaves its data whole at each step, and a user's panicking
-/// handler must not take the server's other connections along.
+/// Every critical section of this crate keeps its data consistent at each step, and a panicking user
+/// handler must not break the server's other connections.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,6 +1,6 @@
 //! Events, comments and retry fields as bytes of an event stream.
 
-/// Encodes an event block; line breaks in `data` become further `data` lines.
+/// Encodes an event block. Line breaks in `data` become additional `data` lines.
 pub(crate) fn event(id: Option<&str>, kind: Option<&str>, data: &str) -> Vec<u8> {
     let mut out = Vec::with_capacity(data.len() + 32);
     if let Some(id) = id {
@@ -14,7 +14,7 @@ pub(crate) fn event(id: Option<&str>, kind: Option<&str>, data: &str) -> Vec<u8>
     out
 }
 
-/// Encodes a comment; every line of `text` becomes a comment line.
+/// Encodes a comment. Each line of `text` becomes a comment line.
 pub(crate) fn comment(text: &str) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len() + 4);
     lines(&mut out, ": ", text);
@@ -22,7 +22,7 @@ pub(crate) fn comment(text: &str) -> Vec<u8> {
     out
 }
 
-/// Encodes a `retry` field in a block of its own.
+/// Encodes a `retry` field in its own block.
 pub(crate) fn retry(milliseconds: u64) -> Vec<u8> {
     format!("retry: {milliseconds}\n\n").into_bytes()
 }
@@ -57,7 +57,7 @@ fn lines(out: &mut Vec<u8>, prefix: &str, text: &str) {
 #[cfg(test)]
 mod tests {
     #[test]
-    fn every_kind_of_line_break_in_data_starts_a_new_data_line() {
+    fn every_line_break_in_data_starts_a_new_data_line() {
         assert_eq!(
             super::event(Some("7"), Some("t"), "a\nb\r\nc\rd\n"),
             b"id: 7\nevent: t\ndata: a\ndata: b\ndata: c\ndata: d\ndata: \n\n"

@@ -1,4 +1,4 @@
-//! How a connection ends, and that the server sees the client end it.
+//! How connections end, and whether the server notices that the client has disconnected.
 
 use std::time::Duration;
 
@@ -16,19 +16,19 @@ fn a_drop_is_a_fin_without_the_terminating_chunk() {
 }
 
 #[test]
-fn a_drop_loses_nothing_of_what_was_sent_before_it() {
+fn a_drop_loses_no_data_sent_before() {
     const LENGTH: usize = 4 * 1024 * 1024;
     let server = Server::start();
     server.enqueue(Reply::raw("x".repeat(LENGTH)));
     let mut client = Client::connect(server.addr());
-    // A close with bytes unread would be a reset, and throw away what is still on its way.
+    // Closing with unread bytes would send a reset, and discard data that is still on its way.
     client.send(format!("GET / HTTP/1.1\r\n\r\n{}", "x".repeat(64 * 1024)));
     let (answer, end) = client.rest();
     assert_eq!((answer.len(), end), (LENGTH, End::Fin));
 }
 
 #[test]
-fn a_reset_is_a_reset() {
+fn reset_sends_a_rst() {
     let server = Server::start();
     let seen = Gate::new();
     server.enqueue(Reply::stream().send("data: par").wait_for(&seen).reset());
@@ -39,19 +39,19 @@ fn a_reset_is_a_reset() {
 }
 
 #[test]
-fn a_reset_at_a_byte_is_a_reset() {
+fn reset_after_sends_a_rst() {
     let server = Server::start();
     server.enqueue(Reply::stream().reset_after(0));
     assert_eq!(Client::get(&server).rest().1, End::Reset);
 }
 
 #[test]
-fn a_half_close_ends_the_answer_and_still_receives() {
+fn a_half_close_ends_the_response_and_still_receives() {
     let server = Server::start();
     server.enqueue(Reply::stream().event("x").half_close());
     let mut client = Client::get(&server);
     assert_eq!(client.rest().1, End::Fin);
-    // Longer than a dropped connection lingers.
+    // Longer than the server lingers after dropping a connection.
     assert!(!server.wait_for_open_connections(0, Duration::from_millis(1300)));
     client.send("still here");
     drop(client);
@@ -59,7 +59,7 @@ fn a_half_close_ends_the_answer_and_still_receives() {
 }
 
 #[test]
-fn a_dropped_connection_goes_even_if_the_client_never_closes() {
+fn a_dropped_connection_closes_even_if_the_client_does_not() {
     let server = Server::start();
     server.enqueue(Reply::stream().drop_connection());
     let client = Client::get(&server);
@@ -69,7 +69,7 @@ fn a_dropped_connection_goes_even_if_the_client_never_closes() {
 }
 
 #[test]
-fn a_stall_holds_until_the_client_goes() {
+fn a_stall_lasts_until_the_client_disconnects() {
     let server = Server::start();
     server.enqueue(Reply::stream().event("x").stall());
     let mut client = Client::get(&server);
@@ -81,7 +81,7 @@ fn a_stall_holds_until_the_client_goes() {
 }
 
 #[test]
-fn a_client_that_goes_is_seen_in_every_kind_of_wait() {
+fn a_disconnect_is_noticed_in_every_kind_of_wait() {
     let (gate, feed) = (Gate::new(), Feed::new());
     let hour = Duration::from_secs(3600);
     for reply in [
@@ -126,7 +126,7 @@ fn on_accept_acts_before_the_request() {
 }
 
 #[test]
-fn on_accept_otherwise_turns_every_connection_away() {
+fn on_accept_as_otherwise_applies_to_every_connection() {
     let server = Server::start();
     server.otherwise(Reply::on_accept().drop_connection());
     for _ in 0..3 {
@@ -136,7 +136,7 @@ fn on_accept_otherwise_turns_every_connection_away() {
 }
 
 #[test]
-fn on_accept_waits_for_the_next_request_of_a_connection_that_is_used_again() {
+fn on_accept_waits_for_the_next_request_on_a_reused_connection() {
     let server = Server::start();
     server
         .enqueue(Reply::status(200).send("a"))
@@ -149,7 +149,7 @@ fn on_accept_waits_for_the_next_request_of_a_connection_that_is_used_again() {
 }
 
 #[test]
-fn gates_order_the_script_and_the_test() {
+fn gates_synchronize_the_script_and_the_test() {
     let server = Server::start();
     let (head, rest, sent) = (Gate::new(), Gate::new(), Gate::new());
     server.enqueue(
@@ -172,7 +172,7 @@ fn gates_order_the_script_and_the_test() {
 }
 
 #[test]
-fn a_pause_lasts_as_long_as_it_says_and_keeps_what_the_client_sends_meanwhile() {
+fn a_pause_lasts_for_its_time_and_keeps_received_data() {
     let server = Server::start();
     let time = Duration::from_millis(150);
     server.enqueue(Reply::stream().event("a").pause(time).event("b"));
@@ -182,7 +182,7 @@ fn a_pause_lasts_as_long_as_it_says_and_keeps_what_the_client_sends_meanwhile() 
     let start = std::time::Instant::now();
     client.send("GET /next HTTP/1.1\r\n\r\n");
     client.read_until("data: b\n\n\r\n");
-    // Some of the pause may have passed before the clock was started.
+    // Part of the pause may have passed before the clock was started.
     assert!(start.elapsed() > time / 2, "{:?}", start.elapsed());
     client.read_until("data: c\n\n\r\n");
 }

@@ -51,7 +51,7 @@ fn a_replay_ignores_the_last_event_id() {
 }
 
 #[test]
-fn what_is_pushed_reaches_everyone_who_waits() {
+fn pushed_events_reach_all_waiting_clients() {
     let server = Server::start();
     let feed = feed_of(1);
     server.otherwise(Reply::stream().resume(&feed).end());
@@ -70,7 +70,7 @@ fn what_is_pushed_reaches_everyone_who_waits() {
 }
 
 #[test]
-fn a_connection_can_be_cut_after_so_many_events() {
+fn a_connection_can_be_cut_after_a_number_of_events() {
     let server = Server::start();
     let feed = feed_of(5);
     server.enqueue(Reply::stream().resume(feed.take(2)).drop_connection());
@@ -95,7 +95,7 @@ fn a_connection_can_be_cut_inside_an_event() {
 }
 
 #[test]
-fn a_limit_counts_live_events_too() {
+fn a_limit_includes_live_events() {
     let server = Server::start();
     let feed = feed_of(1);
     server.enqueue(Reply::stream().resume(feed.take(2)).drop_connection());
@@ -111,7 +111,7 @@ fn a_limit_counts_live_events_too() {
 }
 
 #[test]
-fn a_second_step_goes_on_where_the_first_one_stopped() {
+fn a_second_step_continues_where_the_first_one_stopped() {
     let server = Server::start();
     let feed = feed_of(4);
     feed.close();
@@ -126,7 +126,7 @@ fn a_second_step_goes_on_where_the_first_one_stopped() {
 }
 
 #[test]
-fn a_feed_of_a_hundred_thousand_events_arrives_whole_while_it_grows() {
+fn a_growing_feed_of_100_000_events_arrives_completely() {
     let server = Server::start();
     let feed = Feed::new();
     server.otherwise(Reply::stream().resume(&feed).drop_connection());

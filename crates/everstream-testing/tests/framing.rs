@@ -26,7 +26,7 @@ fn a_stream_is_chunked_with_one_chunk_for_each_send() {
 }
 
 #[test]
-fn what_is_played_is_what_wire_bytes_says() {
+fn wire_bytes_returns_what_is_played() {
     for reply in [
         Reply::stream().event("x").header("Connection", "close"),
         Reply::stream().event("x").drop_connection(),
@@ -49,7 +49,7 @@ fn what_is_played_is_what_wire_bytes_says() {
 }
 
 #[test]
-fn an_answer_can_be_cut_at_every_byte() {
+fn a_response_can_be_cut_at_every_byte() {
     let whole = Reply::stream()
         .event_with_id("1", "hé")
         .comment("x")
@@ -66,7 +66,7 @@ fn an_answer_can_be_cut_at_every_byte() {
 }
 
 #[test]
-fn a_header_is_replaced_and_an_appended_one_is_not() {
+fn header_replaces_and_append_header_adds() {
     let reply = Reply::stream()
         .header("content-type", "text/plain")
         .append_header("Cache-Control", "no-store")
@@ -78,7 +78,7 @@ fn a_header_is_replaced_and_an_appended_one_is_not() {
 }
 
 #[test]
-fn a_length_of_the_scripts_own_is_not_repeated() {
+fn a_framing_header_of_the_script_is_not_repeated() {
     let reply = Reply::status(200)
         .header("Content-Length", "banana")
         .send("x")
@@ -90,7 +90,7 @@ fn a_length_of_the_scripts_own_is_not_repeated() {
 }
 
 #[test]
-fn http_1_0_gets_no_chunks() {
+fn http_1_0_responses_are_not_chunked() {
     let server = Server::start();
     server.enqueue(Reply::stream().event("x"));
     let mut client = Client::connect(server.addr());
@@ -104,7 +104,7 @@ fn http_1_0_gets_no_chunks() {
 }
 
 #[test]
-fn a_head_request_gets_no_body_however_endless() {
+fn a_head_request_gets_no_body_even_if_it_is_endless() {
     let server = Server::start();
     server.otherwise(Reply::stream().send_forever("x"));
     let mut client = Client::connect(server.addr());
@@ -115,7 +115,7 @@ fn a_head_request_gets_no_body_however_endless() {
 }
 
 #[test]
-fn an_endless_reply_lasts_until_the_client_goes() {
+fn an_endless_reply_lasts_until_the_client_disconnects() {
     let server = Server::start();
     server.enqueue(
         Reply::stream()

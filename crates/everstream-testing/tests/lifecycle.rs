@@ -10,7 +10,7 @@ use socket2::{Domain, Socket, Type};
 use crate::common::{Client, End, LIMIT};
 
 #[test]
-fn a_stopped_server_refuses_and_a_restarted_one_goes_on_with_its_script() {
+fn a_stopped_server_refuses_connections_and_a_restarted_one_continues_its_script() {
     let server = Server::start();
     server
         .enqueue(Reply::stream().event("before").stall())
@@ -30,7 +30,7 @@ fn a_stopped_server_refuses_and_a_restarted_one_goes_on_with_its_script() {
 }
 
 #[test]
-fn a_server_restarts_often_with_clients_that_never_let_go() {
+fn a_server_can_restart_often_while_clients_stay_connected() {
     let server = Server::start();
     server.otherwise(Reply::stream().event("x").stall());
     let mut clients = Vec::new();
@@ -46,11 +46,11 @@ fn a_server_restarts_often_with_clients_that_never_let_go() {
 }
 
 #[test]
-fn the_port_of_a_stopped_server_is_kept() {
+fn the_port_of_a_stopped_server_stays_reserved() {
     let server = Server::start();
     server.stop();
-    // Without SO_REUSEADDR, as the system's own choice of a port for a client is. It could
-    // give a client the very port that it tries to reach, and connect it to itself.
+    // Without SO_REUSEADDR, like the operating system's choice of a client port. Otherwise the system
+    // could give a client the very port that it connects to, and connect it to itself.
     let other = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     let error = other.bind(&server.addr().into()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::AddrInUse);
@@ -58,7 +58,7 @@ fn the_port_of_a_stopped_server_is_kept() {
 }
 
 #[test]
-fn dropping_a_server_ends_whatever_it_was_doing() {
+fn dropping_a_server_ends_all_replies() {
     let (gate, feed) = (Gate::new(), Feed::new());
     let server = Server::start();
     server
@@ -78,7 +78,7 @@ fn dropping_a_server_ends_whatever_it_was_doing() {
 }
 
 #[test]
-fn all_connections_can_be_dropped_or_reset_while_the_server_listens_on() {
+fn all_connections_can_be_dropped_or_reset_while_listening() {
     let server = Server::start();
     let feed = Feed::new();
     server.otherwise(Reply::stream().comment("hi").resume(&feed));
@@ -95,7 +95,7 @@ fn all_connections_can_be_dropped_or_reset_while_the_server_listens_on() {
 }
 
 #[test]
-fn a_thousand_streams_are_served_at_the_same_time() {
+fn a_thousand_streams_are_served_concurrently() {
     const STREAMS: usize = 1000;
     let server = Server::start();
     let feed = Feed::new();

@@ -1,17 +1,17 @@
-//! Tests of the test server. They speak to it through plain sockets, because a real client would hide
-//! what is on the wire.
+//! Tests of the test server. They use plain sockets, because a real client would hide what is on the
+//! wire.
 //!
-//! What each module tests:
+//! The modules:
 //!
-//! - `endings`: how a connection ends, and that the server sees the client close it
+//! - `endings`: how connections end, and whether the server notices that the client has disconnected
 //! - `feed`: replies that stream from a feed, and how they resume
 //! - `framing`: the bytes of a reply on the wire
 //! - `lifecycle`: stopping, restarting and dropping a server
-//! - `requests`: the requests it records, and those it refuses
+//! - `requests`: the requests it records, and those it rejects
 //!
-//! They share `common`, a client that is only a socket.
+//! Shared: `common`, a client that is only a socket.
 
-#![allow(clippy::unwrap_used, clippy::panic)] // a helper that fails fails its test
+#![allow(clippy::unwrap_used, clippy::panic)] // a failing helper fails its test
 
 mod common;
 

@@ -1,11 +1,11 @@
-//! What the server records of requests, and what it refuses.
+//! Which requests the server records, and which it rejects.
 
 use everstream_testing::{Reply, Request, Server};
 
 use crate::common::{Client, End, LIMIT};
 
 #[test]
-fn a_request_is_recorded_as_it_came() {
+fn a_request_is_recorded_as_received() {
     let server = Server::start();
     let mut client = Client::connect(server.addr());
     client.send(b"POST /a/b?c=d&c=e?f HTTP/1.1\r\nhOST: x\r\nX-Raw: \xff\xe9\r\nAccept:a\r\naccept: b \r\nContent-Length: 4\r\n\r\n\x00\r\n\xff");
@@ -37,7 +37,7 @@ fn a_request_is_recorded_as_it_came() {
 }
 
 #[test]
-fn a_chunked_request_body_is_put_together() {
+fn a_chunked_request_body_is_decoded() {
     let server = Server::start();
     let mut client = Client::connect(server.addr());
     client.send("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n");
@@ -47,7 +47,7 @@ fn a_chunked_request_body_is_put_together() {
 }
 
 #[test]
-fn a_client_that_asks_first_is_told_to_continue() {
+fn expect_100_continue_is_answered() {
     let server = Server::start();
     server.enqueue(Reply::status(200).send("done"));
     let mut client = Client::connect(server.addr());
@@ -59,14 +59,14 @@ fn a_client_that_asks_first_is_told_to_continue() {
 }
 
 #[test]
-fn replies_are_taken_in_order_and_then_the_script_says_that_it_ran_out() {
+fn replies_are_taken_in_order_and_an_empty_queue_gives_a_404() {
     let server = Server::start();
     server
         .enqueue(Reply::status(200).send("one"))
         .enqueue(Reply::status(200).send("two"));
     let mut client = Client::get(&server);
     client.read_until("\r\n\r\none");
-    // The same connection serves all of them.
+    // All on the same connection.
     client.send("GET /2 HTTP/1.1\r\n\r\nGET /3 HTTP/1.1\r\nConnection: close\r\n\r\n");
     client.read_until("\r\n\r\ntwo");
     let (answer, end) = client.rest();
@@ -83,7 +83,7 @@ fn replies_are_taken_in_order_and_then_the_script_says_that_it_ran_out() {
 }
 
 #[test]
-fn a_reply_for_otherwise_is_given_again_and_again() {
+fn otherwise_is_used_repeatedly() {
     let server = Server::start();
     server.otherwise(Reply::status(500).header("Connection", "close"));
     for _ in 0..3 {
@@ -92,7 +92,7 @@ fn a_reply_for_otherwise_is_given_again_and_again() {
 }
 
 #[test]
-fn a_handler_sees_the_request_and_the_queue_comes_before_it() {
+fn a_handler_gets_the_request_and_queued_replies_take_precedence() {
     let server = Server::with_handler(|request: &Request| {
         Reply::stream()
             .event(request.header("last-event-id").unwrap_or("none"))
@@ -110,7 +110,7 @@ fn a_handler_sees_the_request_and_the_queue_comes_before_it() {
 }
 
 #[test]
-fn a_handler_that_panics_closes_its_connection_and_no_other() {
+fn a_panicking_handler_closes_only_its_connection() {
     let server = Server::with_handler(|request: &Request| match request.header("last-event-id") {
         Some(_) => panic!("this panic is part of the test"),
         None => Reply::stream().event("fine").drop_connection(),
@@ -121,7 +121,7 @@ fn a_handler_that_panics_closes_its_connection_and_no_other() {
 }
 
 #[test]
-fn what_is_not_http_is_refused_and_the_server_lives_on() {
+fn invalid_http_is_rejected_and_the_server_survives() {
     let server = Server::start();
     let refused: [(&[u8], u16); 13] = [
         (b"\r\n\r\n", 400),
@@ -160,7 +160,7 @@ fn what_is_not_http_is_refused_and_the_server_lives_on() {
 }
 
 #[test]
-fn a_head_without_end_is_refused() {
+fn an_endless_head_is_rejected() {
     let server = Server::start();
     let mut client = Client::connect(server.addr());
     let line = format!("X: {}\r\n", "x".repeat(64 * 1024));
@@ -184,7 +184,7 @@ fn an_id_of_a_megabyte_is_received() {
 }
 
 #[test]
-fn only_the_newest_requests_are_kept_if_so_wished() {
+fn keep_requests_keeps_only_the_newest() {
     let server = Server::start();
     server.keep_requests(2).otherwise(Reply::status(200));
     let mut client = Client::connect(server.addr());

@@ -209,7 +209,7 @@ mod tests {
     fn debug_is_a_message_to_read_with_all_causes() {
         let lost = std::io::Error::other(Fault::Connect("refused".into()));
         let error = Error::from(Fault::Request(lost.into()));
-        let message = "the request failed before a response came: could not connect: refused";
+        let message = "the request failed before a response arrived: could not connect: refused";
         assert_eq!(format!("{error:?}"), message);
         assert_eq!(format!("{:?}", Error::Closed), "the client is closed");
         let lost = std::io::Error::other(Fault::Connect("refused".into()));

@@ -1,4 +1,4 @@
-//! From an input to a response, and what a client must make of it.
+//! Turns an input into a response, and computes what a client must deliver.
 
 use std::io::{Read, Write};
 
@@ -8,48 +8,48 @@ use super::MAX_EVENT_SIZE;
 use crate::support::Seen;
 use crate::support::reference::Reference;
 
-/// At most so much is sent, uncompressed.
+/// The maximum size of a body, uncompressed.
 const LONGEST: usize = 64 << 10;
 
 #[derive(Arbitrary)]
 pub(super) struct Plan<'a> {
-    /// Odd: the text is the response as it is. Even: it is a body.
+    /// Odd: the text is the whole response. Even: it is a body.
     raw: u8,
     coding: u8,
     framing: u8,
     damage: u8,
-    /// Where the damage is.
+    /// The position of the damage.
     at: u16,
-    /// In how many pieces it is sent; how large a chunk is.
+    /// The number of pieces that are sent, and the size of a chunk.
     pieces: u8,
-    /// How many times the text comes once more.
+    /// How many times the text is repeated.
     repeat: u8,
     text: &'a [u8],
 }
 
-/// What a client must make of a response.
-pub(super) struct Promise {
-    /// What it may hand out, in this order and from the first on. `None`: it isn't known.
+/// What a client must deliver for a response.
+pub(super) struct Expectation {
+    /// The items that it may deliver, in this order and starting with the first. `None`: unknown.
     pub(super) items: Option<Vec<Seen>>,
-    /// What it must hand out, whatever comes then: what arrived whole before the damage.
+    /// The items that it must deliver in any case: those that were complete before the damage.
     pub(super) first: Vec<Seen>,
-    /// Whether it ends as it should; then all items come. `None`: it isn't known.
+    /// Whether the response ends properly; then all items are delivered. `None`: unknown.
     pub(super) end: Option<Result<(), ()>>,
-    /// An event may be larger than the limit.
+    /// Whether an event may be larger than the limit.
     pub(super) is_large: bool,
     pub(super) has_brotli: bool,
-    /// The response, if nothing in it is encoded.
+    /// The response, if no coding is involved.
     plain: Option<Vec<u8>>,
 }
 
 impl Plan<'_> {
-    pub(super) fn response(&self) -> (Vec<u8>, Promise) {
+    pub(super) fn response(&self) -> (Vec<u8>, Expectation) {
         if self.raw % 2 == 1 {
             return raw(self.text);
         }
         let times = (1 + usize::from(self.repeat)).min(1 + LONGEST / self.text.len().max(1));
         let body = self.text.repeat(times);
-        let mut promise = Promise {
+        let mut expectation = Expectation {
             items: Some(Reference::default().interpret(&body)),
             first: Vec::new(),
             end: Some(Ok(())),
@@ -62,24 +62,24 @@ impl Plan<'_> {
         let is_coded = self.coding % 4 != 0;
         let at = usize::from(self.at) % coded.len().max(1);
         if matches!(self.damage % 4, 1 | 2) {
-            promise.first = Reference::default().interpret(&self.decoded(&coded[..at]));
+            expectation.first = Reference::default().interpret(&self.decoded(&coded[..at]));
         }
         match self.damage % 4 {
             1 => {
-                // Where nothing tells the length of what is coded, it just ends.
+                // An uncoded body just ends early; a coded one is incomplete.
                 let cut = is_coded && at > 0;
                 coded.truncate(at);
-                promise.end = Some(if cut { Err(()) } else { Ok(()) });
+                expectation.end = Some(if cut { Err(()) } else { Ok(()) });
                 if !is_coded {
-                    promise.items = Some(Reference::default().interpret(&coded));
+                    expectation.items = Some(Reference::default().interpret(&coded));
                 } else if at == 0 {
-                    promise.items = Some(Vec::new());
+                    expectation.items = Some(Vec::new());
                 }
             }
             2 if !coded.is_empty() => {
                 coded[at] ^= 1 << (self.at >> 13);
-                promise.items = None;
-                promise.end = None;
+                expectation.items = None;
+                expectation.end = None;
             }
             _ => {}
         }
@@ -91,29 +91,29 @@ impl Plan<'_> {
         if self.damage % 4 == 3 && framed > 0 {
             let at = usize::from(self.at) % framed;
             response.truncate(head + at);
-            promise.end = match (self.framing % 3, is_coded) {
-                // All but the rest of the last line of the last chunk.
+            expectation.end = match (self.framing % 3, is_coded) {
+                // Only part of the last chunk's line end is missing.
                 (1, _) if framed - at < 5 => None,
                 (0 | 1, _) => Some(Err(())),
                 (_, true) if at > 0 => Some(Err(())),
                 _ => {
-                    // The connection's end is the body's.
-                    let came = if is_coded { &[] } else { &coded[..at] };
-                    promise.items = Some(Reference::default().interpret(came));
+                    // The body ends when the connection closes.
+                    let received = if is_coded { &[] } else { &coded[..at] };
+                    expectation.items = Some(Reference::default().interpret(received));
                     Some(Ok(()))
                 }
             };
         }
-        (response, promise)
+        (response, expectation)
     }
 
-    /// How many bytes are written at once: a response takes at most 64 writes.
+    /// The number of bytes per write: a response takes at most 64 writes.
     pub(super) fn piece(&self) -> usize {
         let pieces = 1 + usize::from(self.pieces) % 64;
         (self.text.len() / pieces).max(1 + LONGEST / 64)
     }
 
-    /// Each time that the text comes it is flushed, as a server flushes events.
+    /// The coded body. Each repetition of the text is flushed, as a server flushes events.
     fn coded(&self, body: &[u8]) -> Vec<u8> {
         let pieces = body.chunks(self.text.len().max(1));
         match self.coding % 4 {
@@ -137,7 +137,7 @@ impl Plan<'_> {
         }
     }
 
-    /// What can be decoded of the beginning of a coded body.
+    /// The decodable part of the start of a coded body.
     fn decoded(&self, coded: &[u8]) -> Vec<u8> {
         let mut decoder: Box<dyn Read + '_> = match self.coding % 4 {
             0 => Box::new(coded),
@@ -146,7 +146,7 @@ impl Plan<'_> {
             _ => Box::new(zstd::Decoder::new(coded).unwrap()),
         };
         let mut body = Vec::new();
-        // It ends with an error, since it is cut.
+        // Ends with an error, because the body is cut.
         _ = decoder.read_to_end(&mut body);
         body
     }
@@ -186,13 +186,13 @@ fn write_flushed<'p>(encoder: &mut impl Write, pieces: impl Iterator<Item = &'p 
     }
 }
 
-fn raw(text: &[u8]) -> (Vec<u8>, Promise) {
-    // Of transfer and of content.
+fn raw(text: &[u8]) -> (Vec<u8>, Expectation) {
+    // Transfer-Encoding or Content-Encoding.
     let is_coded = text
         .to_ascii_lowercase()
         .windows(b"-encoding".len())
         .any(|word| word == b"-encoding");
-    let promise = Promise {
+    let expectation = Expectation {
         items: None,
         first: Vec::new(),
         end: None,
@@ -200,17 +200,17 @@ fn raw(text: &[u8]) -> (Vec<u8>, Promise) {
         has_brotli: is_coded,
         plain: (!is_coded).then(|| text.to_vec()),
     };
-    (text.to_vec(), promise)
+    (text.to_vec(), expectation)
 }
 
-impl Promise {
-    /// Each line of an event must have been sent, as far as that can be told.
+impl Expectation {
+    /// Each line of an event must have been sent, as far as this can be checked.
     pub(super) fn check_raw(&self, seen: &Seen) {
         let (Some(plain), Seen::Event { data, .. }) = (&self.plain, seen) else {
             return;
         };
         for line in data.split('\n').filter(|line| !line.is_empty()) {
-            // An invalid byte is replaced.
+            // Invalid bytes were replaced.
             let was_sent = line.contains('\u{FFFD}')
                 || plain
                     .windows(line.len())

@@ -1,4 +1,4 @@
-//! The other end: one response a connection, on a loopback socket.
+//! The server: one response per connection, on a loopback socket.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -19,10 +19,10 @@ impl Server {
         }
     }
 
-    /// Answers one request with these bytes, written so many at a time, and nothing more.
+    /// Responds to one request with exactly these bytes, in pieces of this size.
     pub(super) async fn serve(&self, response: &[u8], piece: usize) {
         let (socket, _) = self.listener.accept().await.unwrap();
-        // The client may hang up in the middle, and it is right to.
+        // The client may legitimately disconnect in the middle.
         _ = answer(socket, response, piece).await;
     }
 }
@@ -38,11 +38,11 @@ async fn answer(mut socket: TcpStream, response: &[u8], piece: usize) -> std::io
     }
     for piece in response.chunks(piece) {
         socket.write_all(piece).await?;
-        // Pieces that lie together are read together.
+        // Gives the client a chance to read each piece separately.
         tokio::task::yield_now().await;
     }
     socket.shutdown().await?;
-    // What is sent is lost if a socket is closed with something to read in it.
+    // Closing a socket with unread data would discard sent data.
     while socket.read(&mut buffer).await? > 0 {}
     Ok(())
 }

@@ -1,6 +1,6 @@
-//! Heads and bodies of responses, as servers send them and as none should.
+//! Heads and bodies of responses, valid and invalid.
 
-/// Heads, each in two kinds of pieces.
+/// Heads, cut in two different ways.
 pub(super) fn heads() -> Vec<Vec<u8>> {
     let lines = [
         "",
@@ -61,7 +61,7 @@ fn head(number: u8, text: &str) -> Vec<u8> {
     [&[u8::from(number % 7 == 6)], &sizes[..], text.as_bytes()].concat()
 }
 
-/// Bodies, each in two kinds of pieces.
+/// Bodies, cut in two different ways.
 pub(super) fn bodies() -> Vec<Vec<u8>> {
     let long = format!("{:x}\r\n{}\r\n", 3000, "data: x\n".repeat(375));
     let chunked = [
@@ -91,7 +91,7 @@ pub(super) fn bodies() -> Vec<Vec<u8>> {
             inputs.push([&[framing, length, 0], &sizes[..], b"data: 1\n\ndata: 2\n\n"].concat());
         }
     }
-    // The largest chunk that is moved next to the one before it, and the smallest that isn't.
+    // The largest chunk that is merged with the previous one, and the smallest that isn't.
     for size in [2047, 2048] {
         let chunk = format!(
             "3\r\nabc\r\n{size:x}\r\n{}z\r\n0\r\n\r\n",

@@ -1,69 +1,69 @@
-//! Line by line, as the standard has it (WHATWG HTML 9.2.6).
+//! Decoding line by line, as the standard describes it (WHATWG HTML 9.2.6).
 
-use super::unfinished::Opening;
-use super::{Decoder, Exceeded, Step};
-use crate::block::Lent;
+use super::unfinished::StreamContent;
+use super::{Decoder, LimitExceeded, Step};
+use crate::block::Borrowed;
 use crate::field::{Field, parse_retry, split_field, without_space};
 use crate::item::Oversize;
 use crate::line::{LateLf, Piece, after_lf};
 use crate::utf8;
 
 impl Decoder {
-    /// Goes on to the next item, from between two lines.
+    /// Continues to the next item, from between two lines.
     #[inline(always)]
-    pub(super) fn lines<'i>(
+    pub(super) fn continue_between_lines<'i>(
         &mut self,
         input: &mut &'i [u8],
-        lent: &mut Lent<'i>,
-    ) -> Result<Option<Step>, Exceeded> {
-        let late_lf = self.ends.drop_lf(input);
+        borrowed: &mut Borrowed<'i>,
+    ) -> Result<Option<Step>, LimitExceeded> {
+        let late_lf = self.line_ends.take_late_lf(input);
         if late_lf != LateLf::None {
-            self.end_late(late_lf);
+            self.handle_late_lf(late_lf);
         }
-        self.step(input, lent)
+        self.next_step(input, borrowed)
     }
 
-    /// Goes on to the next item, from within a data line.
+    /// Continues to the next item, from within a data line.
     #[inline(always)]
-    pub(super) fn resume<'i>(
+    pub(super) fn continue_data_line<'i>(
         &mut self,
         rest: &[u8],
         end: &[u8],
         input: &mut &'i [u8],
-        lent: &mut Lent<'i>,
-    ) -> Result<Option<Step>, Exceeded> {
+        borrowed: &mut Borrowed<'i>,
+    ) -> Result<Option<Step>, LimitExceeded> {
         let step = self.end_data_line(rest, end);
         if !matches!(step, Ok(None)) {
             return step;
         }
-        // Mostly a blank line comes next.
+        // Usually a blank line follows.
         if let Some(rest) = after_lf(input) {
             *input = rest;
             if let Some(step) = self.dispatch() {
                 return Ok(Some(step));
             }
         }
-        self.step(input, lent)
+        self.next_step(input, borrowed)
     }
 
-    /// Goes on to the next item.
+    /// Continues to the next item.
     #[inline(never)]
-    pub(super) fn step<'i>(
+    pub(super) fn next_step<'i>(
         &mut self,
         input: &mut &'i [u8],
-        lent: &mut Lent<'i>,
-    ) -> Result<Option<Step>, Exceeded> {
+        borrowed: &mut Borrowed<'i>,
+    ) -> Result<Option<Step>, LimitExceeded> {
         let mut rest = *input;
         let step = loop {
-            match self.ends.take(&mut rest) {
-                Some(Piece::End(line, end)) => match self.line(line, end, lent) {
+            match self.line_ends.take(&mut rest) {
+                Some(Piece::End(line, end)) => match self.process_line(line, end, borrowed) {
                     Ok(None) => {}
                     step => break step,
                 },
                 Some(Piece::Open(bytes)) => {
-                    // The line goes on in another chunk, and the block with it.
+                    // The line continues in another chunk, and so does the block.
                     *input = rest;
-                    self.block.keep(lent);
+                    self.block.store_borrowed(borrowed);
                     return self.open_line(bytes).map(|()| None);
                 }
                 None => break Ok(None),
@@ -71,24 +71,24 @@ impl Decoder {
         };
         *input = rest;
         if !matches!(step, Ok(Some(Step::Event))) {
-            // The chunk is left; or this is a comment, a retry or a line too long to be kept,
-            // within a block that goes on at the next call.
-            self.block.keep(lent);
+            // The chunk has ended; or this is a comment, a retry or a line that is too long, within a
+            // block that continues at the next call.
+            self.block.store_borrowed(borrowed);
         }
         step
     }
 
-    /// A whole line.
+    /// Processes a complete line.
     #[inline(always)]
-    pub(super) fn line<'i>(
+    pub(super) fn process_line<'i>(
         &mut self,
         mut line: &'i [u8],
         end: &[u8],
-        lent: &mut Lent<'i>,
-    ) -> Result<Option<Step>, Exceeded> {
+        borrowed: &mut Borrowed<'i>,
+    ) -> Result<Option<Step>, LimitExceeded> {
         let too_long = line.len() > self.limit;
-        if self.opening != Opening::Known {
-            line = self.open_with(line, end);
+        if self.content != StreamContent::Recognized {
+            line = self.classify_line(line, end);
         }
         if line.is_empty() {
             return Ok(self.dispatch());
@@ -100,19 +100,19 @@ impl Decoder {
         }
         match field {
             Field::Comment if self.ignore_comments => {
-                self.ends.uncount_line();
+                self.line_ends.uncount_line();
                 return Ok(None);
             }
             Field::Comment => {
-                self.ends.uncount_line();
+                self.line_ends.uncount_line();
                 match utf8::valid(value) {
-                    Some(text) => lent.comment = Some(text),
+                    Some(text) => borrowed.comment = Some(text),
                     None => self.set_comment(value),
                 }
                 return Ok(Some(Step::Comment));
             }
             Field::Retry => {
-                self.ends.uncount_line();
+                self.line_ends.uncount_line();
                 return Ok(parse_retry(without_space(value)).map(|delay| {
                     self.retry = delay;
                     Step::Retry
@@ -122,29 +122,29 @@ impl Decoder {
             Field::Id if !value.contains(&0) => self.block.set_id(without_space(value)),
             Field::Id => {}
             Field::Other => {
-                self.ends.uncount_line();
+                self.line_ends.uncount_line();
                 return Ok(None);
             }
             Field::Data | Field::Event if self.block.skipped => {
                 self.block.count(received);
                 return Ok(None);
             }
-            Field::Data => self.block.add_data_line(without_space(value), lent),
+            Field::Data => self.block.add_data_line(without_space(value), borrowed),
             Field::Event => self.block.set_event(without_space(value)),
         }
-        self.fresh = false;
+        self.at_block_start = false;
         self.block.count(received);
-        if self.block.fits(lent) {
+        if self.block.fits(borrowed) {
             Ok(None)
         } else {
             self.too_large(field)
         }
     }
 
-    /// A blank line (WHATWG HTML 9.2.6, "dispatch the event").
+    /// Processes a blank line (WHATWG HTML 9.2.6, "dispatch the event").
     #[inline]
     pub(super) fn dispatch(&mut self) -> Option<Step> {
-        if self.fresh {
+        if self.at_block_start {
             return None;
         }
         // 1. The last event ID string is set, whether or not there is data.
@@ -161,35 +161,39 @@ impl Decoder {
             Some(Step::Id)
         } else {
             self.dispatched = false;
-            self.block.forget();
-            self.fresh = self.opening != Opening::Unknown;
+            self.block.reset();
+            self.at_block_start = self.content != StreamContent::Unrecognized;
             None
         }
     }
 
     pub(super) fn set_comment(&mut self, text: &[u8]) {
-        utf8::push_whole(&mut self.comment, text);
+        utf8::push_complete(&mut self.comment, text);
     }
 
     #[cold]
-    fn line_too_long(&mut self, field: Field, received: usize) -> Result<Option<Step>, Exceeded> {
-        match field.is_of_event() {
+    fn line_too_long(
+        &mut self,
+        field: Field,
+        received: usize,
+    ) -> Result<Option<Step>, LimitExceeded> {
+        match field.is_event_field() {
             true => self.block.count(received),
-            false => self.ends.uncount_line(),
+            false => self.line_ends.uncount_line(),
         }
         self.too_large(field)
     }
 
-    /// A line of this field exceeds the limit. If it is one of an event, the rest of the block is
-    /// left out.
+    /// A line of this field exceeds the limit. If it belongs to an event, the rest of the block is
+    /// skipped.
     #[cold]
-    pub(super) fn too_large(&mut self, field: Field) -> Result<Option<Step>, Exceeded> {
-        if field.is_of_event() {
-            self.fresh = false;
+    pub(super) fn too_large(&mut self, field: Field) -> Result<Option<Step>, LimitExceeded> {
+        if field.is_event_field() {
+            self.at_block_start = false;
             self.block.skip();
         }
         match self.oversize {
-            Oversize::Fail => Err(Exceeded),
+            Oversize::Fail => Err(LimitExceeded),
             Oversize::Skip => Ok(None),
         }
     }

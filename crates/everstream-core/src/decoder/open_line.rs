@@ -1,34 +1,34 @@
-//! A line that goes on in the next chunk.
+//! A line that continues in the next chunk.
 
-use super::unfinished::Opening;
-use super::{BOM, Decoder, Exceeded, Step};
-use crate::block::{self, Lent};
+use super::unfinished::StreamContent;
+use super::{BOM, Decoder, LimitExceeded, Step};
+use crate::block::{self, Borrowed};
 use crate::field::{Field, split_field, without_space};
 
-/// So much of a line tells whether its field is one of those that make an event, and whether the
+/// This many bytes of a line are enough to tell whether its field belongs to an event, and whether the
 /// value of a data line begins with a space.
 const FIELD_START: usize = BOM.len() + b"event:".len();
 
-/// What is known of the line that the last chunk ended in.
+/// What is known about the line that the last chunk ended in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum OpenLine {
-    /// Nothing came yet.
+    /// The chunk ended between two lines.
     Empty,
-    /// It is in `raw`.
+    /// The line is in `raw`.
     Raw,
-    /// It is a `data:` line: its value goes to the block piece by piece.
+    /// A `data:` line: its value is added to the block piece by piece.
     Data,
-    /// It is too long, a line of an event, and its rest is only counted.
+    /// A line of an event that is too long: the rest is only counted.
     Discarded,
-    /// It is too long, and no line of an event.
-    Passed,
+    /// A line that is too long and doesn't belong to an event.
+    Ignored,
 }
 
 impl Decoder {
     /// The chunk ends within a line that began in it.
     #[inline(never)]
-    pub(super) fn open_line(&mut self, bytes: &[u8]) -> Result<(), Exceeded> {
-        self.ends.forget_lf();
+    pub(super) fn open_line(&mut self, bytes: &[u8]) -> Result<(), LimitExceeded> {
+        self.line_ends.clear_late_lf();
         if let Some(value @ [_, ..]) = bytes.strip_prefix(b"data:") {
             self.open_data_line(0, bytes.len());
             return self.push_piece(without_space(value));
@@ -44,21 +44,21 @@ impl Decoder {
         }
     }
 
-    /// All of the chunk is a piece of the open data line.
+    /// The whole chunk continues the open data line.
     #[inline(never)]
-    pub(super) fn extend_data_line(&mut self, bytes: &[u8]) -> Result<(), Exceeded> {
+    pub(super) fn extend_data_line(&mut self, bytes: &[u8]) -> Result<(), LimitExceeded> {
         self.block.count(bytes.len());
         self.push_piece(bytes)
     }
 
-    /// A line that isn't known to be data goes on.
+    /// The whole chunk continues another open line.
     #[inline(never)]
-    pub(super) fn extend_other_line(&mut self, bytes: &[u8]) -> Result<(), Exceeded> {
+    pub(super) fn extend_other_line(&mut self, bytes: &[u8]) -> Result<(), LimitExceeded> {
         match self.open {
             OpenLine::Data => return self.extend_data_line(bytes),
             OpenLine::Empty | OpenLine::Raw => return self.extend_raw_line(bytes),
             OpenLine::Discarded => self.block.count(bytes.len()),
-            OpenLine::Passed => self.keep_ignored(bytes),
+            OpenLine::Ignored => self.store_ignored(bytes),
         }
         Ok(())
     }
@@ -66,15 +66,15 @@ impl Decoder {
     #[inline(always)]
     fn open_data_line(&mut self, bom: usize, received: usize) {
         self.open = OpenLine::Data;
-        if self.opening != Opening::Known {
-            self.set_known();
+        if self.content != StreamContent::Recognized {
+            self.set_recognized();
         }
-        self.fresh = false;
+        self.at_block_start = false;
         self.block.begin_open_data_line(bom, received);
     }
 
     #[inline(always)]
-    fn push_piece(&mut self, value: &[u8]) -> Result<(), Exceeded> {
+    fn push_piece(&mut self, value: &[u8]) -> Result<(), LimitExceeded> {
         match self.block.push_piece(value) {
             true => Ok(()),
             false => self.discard_data_line(),
@@ -82,20 +82,20 @@ impl Decoder {
     }
 
     #[cold]
-    fn discard_data_line(&mut self) -> Result<(), Exceeded> {
+    fn discard_data_line(&mut self) -> Result<(), LimitExceeded> {
         self.discard_line();
         self.too_large(Field::Data).map(drop)
     }
 
     #[inline(never)]
-    fn extend_raw_line(&mut self, bytes: &[u8]) -> Result<(), Exceeded> {
-        // Enough of the line to tell whether it is a data line, then its value may go where it
-        // belongs: a long line isn't kept twice, nor looked at twice.
+    fn extend_raw_line(&mut self, bytes: &[u8]) -> Result<(), LimitExceeded> {
+        // First only enough of the line to tell whether it is a data line. The value of a data line then
+        // goes straight to the block, so a long line is neither stored nor scanned twice.
         self.open = OpenLine::Raw;
         let wanted = FIELD_START.saturating_sub(self.raw.len());
         let (head, tail) = bytes.split_at(wanted.min(bytes.len()));
         self.raw.extend_from_slice(head);
-        let line = without_bom(&self.raw, self.opening);
+        let line = without_bom(&self.raw, self.content);
         if let Some(value @ [_, ..]) = line.strip_prefix(b"data:") {
             let start = self.raw.len() - without_space(value).len();
             let (bom, received) = (self.raw.len() - line.len(), line.len() + tail.len());
@@ -104,7 +104,7 @@ impl Decoder {
             self.raw.clear();
             return self.push_piece(tail);
         }
-        // What its field is must be known, or the verdict would depend on where the line is cut.
+        // The field must be known, or the verdict would depend on where the line is cut.
         if self.raw.len() < FIELD_START {
             return Ok(());
         }
@@ -116,19 +116,19 @@ impl Decoder {
     }
 
     #[cold]
-    fn discard_raw_line(&mut self, tail: &[u8]) -> Result<Option<Step>, Exceeded> {
+    fn discard_raw_line(&mut self, tail: &[u8]) -> Result<Option<Step>, LimitExceeded> {
         let raw = core::mem::take(&mut self.raw);
-        let line = without_bom(&raw, self.opening);
+        let line = without_bom(&raw, self.content);
         let field = split_field(line).0;
         self.discard_line();
-        if field.is_of_event() {
+        if field.is_event_field() {
             self.block.count(line.len() + tail.len());
-            self.set_known();
+            self.set_recognized();
         } else {
-            self.open = OpenLine::Passed;
-            if self.opening != Opening::Known {
-                self.open_with(&raw, b"");
-                self.keep_ignored(tail);
+            self.open = OpenLine::Ignored;
+            if self.content != StreamContent::Recognized {
+                self.classify_line(&raw, b"");
+                self.store_ignored(tail);
             }
         }
         self.too_large(field)
@@ -146,12 +146,12 @@ impl Decoder {
         &mut self,
         rest: &[u8],
         end: &[u8],
-    ) -> Result<Option<Step>, Exceeded> {
+    ) -> Result<Option<Step>, LimitExceeded> {
         self.open = OpenLine::Empty;
         self.block.count(rest.len());
         let within_limit = self.block.push_piece(rest);
         self.block.count(end.len());
-        if within_limit && self.block.fits(&mut Lent::default()) {
+        if within_limit && self.block.fits(&mut Borrowed::default()) {
             Ok(None)
         } else {
             self.too_large(Field::Data)
@@ -164,14 +164,14 @@ impl Decoder {
         &mut self,
         rest: &[u8],
         end: &[u8],
-    ) -> Result<Option<Step>, Exceeded> {
+    ) -> Result<Option<Step>, LimitExceeded> {
         let within_limit = self.extend_other_line(rest);
         match core::mem::replace(&mut self.open, OpenLine::Empty) {
             OpenLine::Data => return self.end_data_line(b"", end),
             OpenLine::Discarded => self.block.count(end.len()),
-            OpenLine::Passed => {
-                self.keep_ignored(end);
-                self.ends.uncount_line();
+            OpenLine::Ignored => {
+                self.store_ignored(end);
+                self.line_ends.uncount_line();
             }
             OpenLine::Empty => {}
             OpenLine::Raw => return self.end_raw_line(end),
@@ -180,12 +180,12 @@ impl Decoder {
     }
 
     #[inline(never)]
-    fn end_raw_line(&mut self, end: &[u8]) -> Result<Option<Step>, Exceeded> {
+    fn end_raw_line(&mut self, end: &[u8]) -> Result<Option<Step>, LimitExceeded> {
         let mut raw = core::mem::take(&mut self.raw);
-        let mut lent = Lent::default();
-        let step = self.line(&raw, end, &mut lent);
-        self.block.keep(&mut lent);
-        if let Some(text) = lent.comment {
+        let mut borrowed = Borrowed::default();
+        let step = self.process_line(&raw, end, &mut borrowed);
+        self.block.store_borrowed(&mut borrowed);
+        if let Some(text) = borrowed.comment {
             self.set_comment(text.as_bytes());
         }
         block::clear_bytes(&mut raw);
@@ -194,11 +194,11 @@ impl Decoder {
     }
 }
 
-/// A line, or the beginning of one.
+/// The line, or the start of one, without a BOM at the start of the stream.
 #[inline]
-pub(super) fn without_bom(line: &[u8], opening: Opening) -> &[u8] {
+pub(super) fn without_bom(line: &[u8], content: StreamContent) -> &[u8] {
     match line.strip_prefix(BOM) {
-        Some(rest) if opening == Opening::Start => rest,
+        Some(rest) if content == StreamContent::Nothing => rest,
         _ => line,
     }
 }

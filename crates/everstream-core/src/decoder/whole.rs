@@ -1,55 +1,55 @@
-//! Events and comments that lie whole in the chunk: most of most streams. They leave no trace in the
-//! block, so that it needn't be cleared, and cost a fraction of what they would line by line.
+//! Fast paths for events and comments that are contained in the chunk, as most are. They don't touch the
+//! block, so it needn't be cleared, and cost a fraction of decoding line by line.
 
 use memchr::memchr2;
 
 use super::Decoder;
 use super::open_line::OpenLine;
-use super::unfinished::Opening;
+use super::unfinished::StreamContent;
 use crate::block;
 use crate::field::{Field, split_field, without_space};
-use crate::line::{after_lf, find_near_end};
+use crate::line::{after_lf, find_short_line_end};
 use crate::utf8;
 
-/// What the input begins with, at first sight.
-pub(super) enum Plain<'i> {
-    /// All of an event that has nothing but data: what most streams have most of.
+/// What the input begins with, according to the first, inlined check.
+pub(super) enum FastPath<'i> {
+    /// A complete event with nothing but data: the most common case.
     Event(&'i str),
-    /// Nothing but the beginning of a line.
-    Open,
-    /// Nothing but a piece of the open data line.
-    DataPiece,
-    /// So many bytes of the open data line, and its end.
+    /// The input is the start of a line.
+    LineStart,
+    /// The whole input continues the open data line.
+    DataContinued,
+    /// The open data line ends after this many bytes.
     DataEnd(usize),
-    /// Nothing but a piece of another open line.
-    Piece,
-    /// So many bytes of another open line, and its end.
-    End(usize),
-    /// A type or an id, perhaps.
-    Fields,
+    /// The whole input continues another open line.
+    LineContinued,
+    /// Another open line ends after this many bytes.
+    LineEnd(usize),
+    /// Perhaps an `event:` or `id:` field.
+    LeadingFields,
     Other,
 }
 
-/// What the input begins with.
-pub(super) enum First<'i> {
-    /// All of an event of one data line.
-    Event(&'i str, Fields<'i>),
-    /// All of a comment, between blocks.
+/// What the input begins with, between two blocks.
+pub(super) enum BlockStart<'i> {
+    /// A complete event with one data line.
+    Event(&'i str, LeadingFields<'i>),
+    /// A complete comment.
     Comment(&'i str),
-    /// Nothing but the beginning of a line.
-    Open,
-    /// Something that goes line by line.
-    Lines,
+    /// The input is the start of a line.
+    LineStart,
+    /// Something that has to be decoded line by line.
+    LineByLine,
 }
 
-/// What comes before the data.
+/// The fields before the data.
 #[derive(Clone, Copy, Default)]
-pub(super) struct Fields<'i> {
+pub(super) struct LeadingFields<'i> {
     pub(super) event: Option<&'i str>,
     pub(super) id: Option<&'i str>,
 }
 
-impl Fields<'_> {
+impl LeadingFields<'_> {
     #[inline]
     pub(super) fn is_empty(&self) -> bool {
         self.event.is_none() && self.id.is_none()
@@ -57,51 +57,51 @@ impl Fields<'_> {
 }
 
 impl Decoder {
-    /// The shortest way: what stands in the caller's loop.
+    /// The fastest path, inlined into the caller's loop.
     #[inline(always)]
-    pub(super) fn plain<'i>(&mut self, input: &mut &'i [u8]) -> Plain<'i> {
+    pub(super) fn fast_path<'i>(&mut self, input: &mut &'i [u8]) -> FastPath<'i> {
         match self.open {
             OpenLine::Empty => {}
             OpenLine::Data => {
                 return match memchr2(b'\n', b'\r', input) {
-                    Some(end) => Plain::DataEnd(end),
-                    None => Plain::DataPiece,
+                    Some(end) => FastPath::DataEnd(end),
+                    None => FastPath::DataContinued,
                 };
             }
-            // What is no data is mostly short.
+            // Other lines are usually short.
             _ => {
-                return match find_near_end(input) {
-                    Some(end) => Plain::End(end),
-                    None => Plain::Piece,
+                return match find_short_line_end(input) {
+                    Some(end) => FastPath::LineEnd(end),
+                    None => FastPath::LineContinued,
                 };
             }
         }
-        self.forget_last();
+        self.clear_last_item();
         let value = match *input {
-            _ if !self.fresh => return Plain::Other,
+            _ if !self.at_block_start => return FastPath::Other,
             [b'd', b'a', b't', b'a', b':', value @ ..] => without_space(value),
-            [b'e' | b'i', ..] => return Plain::Fields,
-            _ => return Plain::Other,
+            [b'e' | b'i', ..] => return FastPath::LeadingFields,
+            _ => return FastPath::Other,
         };
         let Some(end) = memchr2(b'\n', b'\r', value) else {
-            return Plain::Open;
+            return FastPath::LineStart;
         };
         let rest = match &value[end..] {
             [b'\n', b'\n', rest @ ..] | [b'\r', b'\n', b'\r', b'\n', rest @ ..] => rest,
-            _ => return Plain::Other,
+            _ => return FastPath::Other,
         };
         if input.len() - rest.len() > self.limit {
-            return Plain::Other;
+            return FastPath::Other;
         }
         let Some(data) = utf8::valid_prefix(value, end) else {
-            return Plain::Other;
+            return FastPath::Other;
         };
-        self.opening = Opening::Known;
+        self.content = StreamContent::Recognized;
         *input = rest;
-        Plain::Event(data)
+        FastPath::Event(data)
     }
 
-    /// Passes over the end of a comment, or else does nothing.
+    /// Skips the end of a comment if comments are ignored; otherwise does nothing.
     #[inline]
     pub(super) fn ends_ignored_comment(&mut self, rest: &[u8]) -> bool {
         let ignored = self.ignore_comments
@@ -110,83 +110,83 @@ impl Decoder {
         if ignored {
             block::clear_bytes(&mut self.raw);
             self.open = OpenLine::Empty;
-            if self.opening != Opening::Known {
-                self.set_known();
+            if self.content != StreamContent::Recognized {
+                self.set_recognized();
             }
-            self.ends.uncount_line();
+            self.line_ends.uncount_line();
         }
         ignored
     }
 
-    /// Between blocks. (An LF that is still due after a CR would be a blank line here, which does
-    /// nothing.)
+    /// Decodes the start of a block. An LF that belongs to a CR in the last chunk looks like a blank line
+    /// here, which has no effect.
     #[inline(always)]
-    pub(super) fn first<'i>(&mut self, input: &mut &'i [u8]) -> First<'i> {
-        self.forget_last();
-        if !self.fresh {
-            return First::Lines;
+    pub(super) fn block_start<'i>(&mut self, input: &mut &'i [u8]) -> BlockStart<'i> {
+        self.clear_last_item();
+        if !self.at_block_start {
+            return BlockStart::LineByLine;
         }
         let mut rest = *input;
-        let first = loop {
+        let start = loop {
             rest = match rest {
                 [b'\n', after @ ..] | [b'\r', b'\n', after @ ..] => {
-                    if self.opening == Opening::Start {
-                        self.opening = Opening::Blank;
+                    if self.content == StreamContent::Nothing {
+                        self.content = StreamContent::Blank;
                     }
                     after
                 }
                 [b':', text @ ..] => {
-                    let Some(end) = find_near_end(text) else {
-                        break First::Open;
+                    let Some(end) = find_short_line_end(text) else {
+                        break BlockStart::LineStart;
                     };
                     let Some(after) = after_lf(&text[end..]) else {
-                        break First::Lines;
+                        break BlockStart::LineByLine;
                     };
                     if b":".len() + end > self.limit {
-                        break First::Lines;
+                        break BlockStart::LineByLine;
                     }
                     if !self.ignore_comments {
                         let Some(text) = utf8::valid_prefix(text, end) else {
-                            break First::Lines;
+                            break BlockStart::LineByLine;
                         };
-                        self.opening = Opening::Known;
+                        self.content = StreamContent::Recognized;
                         *input = after;
-                        return First::Comment(text);
+                        return BlockStart::Comment(text);
                     }
-                    self.opening = Opening::Known;
+                    self.content = StreamContent::Recognized;
                     after
                 }
-                // If nothing came before it, `plain` has seen that it isn't.
+                // Otherwise `fast_path` has already ruled this out.
                 [b'd', ..] if rest.len() < input.len() => {
                     *input = rest;
-                    return self.first_data(Fields::default(), rest, input);
+                    return self.one_line_event(LeadingFields::default(), rest, input);
                 }
                 [b'e' | b'i', ..] => {
                     *input = rest;
-                    return self.fields(input);
+                    return self.leading_fields(input);
                 }
-                _ => break First::Lines,
+                _ => break BlockStart::LineByLine,
             };
         };
         *input = rest;
-        first
+        start
     }
 
-    /// An event whose type or id comes before its data.
+    /// Decodes an event whose type or id precedes its data.
     #[inline(never)]
-    pub(super) fn fields<'i>(&mut self, input: &mut &'i [u8]) -> First<'i> {
-        let (mut fields, mut rest) = (Fields::default(), *input);
+    pub(super) fn leading_fields<'i>(&mut self, input: &mut &'i [u8]) -> BlockStart<'i> {
+        let (mut fields, mut rest) = (LeadingFields::default(), *input);
         loop {
             let (field, value, after) = match rest {
-                [b'd', ..] => return self.first_data(fields, rest, input),
+                [b'd', ..] => return self.one_line_event(fields, rest, input),
                 [b'e' | b'i', ..] => {
                     let whole = rest;
-                    let (line, rest) = match find_near_end(rest) {
+                    let (line, rest) = match find_short_line_end(rest) {
                         Some(end) => rest.split_at(end),
-                        None => return First::Lines,
+                        None => return BlockStart::LineByLine,
                     };
                     let Some(after) = after_lf(rest) else {
-                        return First::Lines;
+                        return BlockStart::LineByLine;
                     };
                     let (field, value) = split_field(line);
                     let value = without_space(value);
@@ -198,35 +198,35 @@ impl Decoder {
                         after,
                     )
                 }
-                _ => return First::Lines,
+                _ => return BlockStart::LineByLine,
             };
             match (field, value) {
                 (Field::Event, Some(event)) => fields.event = Some(event),
                 (Field::Id, Some(id)) if !id.contains('\0') => fields.id = Some(id),
-                _ => return First::Lines,
+                _ => return BlockStart::LineByLine,
             }
             rest = after;
         }
     }
 
-    /// An event of one `data:` line, which is its last, or what of that is in the chunk.
+    /// Decodes an event whose last line is its only `data:` line, or the part of it in the chunk.
     #[inline(always)]
-    fn first_data<'i>(
+    fn one_line_event<'i>(
         &mut self,
-        fields: Fields<'i>,
+        fields: LeadingFields<'i>,
         line: &'i [u8],
         input: &mut &'i [u8],
-    ) -> First<'i> {
+    ) -> BlockStart<'i> {
         let value = match line.strip_prefix(b"data:") {
             Some(value) if input.len() - line.len() <= self.limit => without_space(value),
-            _ => return First::Lines,
+            _ => return BlockStart::LineByLine,
         };
         let Some(end) = memchr2(b'\n', b'\r', value) else {
             if !fields.is_empty() {
-                self.keep_fields(fields, input.len() - line.len());
+                self.store_leading_fields(fields, input.len() - line.len());
             }
             *input = line;
-            return First::Open;
+            return BlockStart::LineStart;
         };
         let rest = match &value[end..] {
             [b'\n', b'\n', rest @ ..] | [b'\r', b'\n', b'\r', b'\n', rest @ ..] => Some(rest),
@@ -237,24 +237,24 @@ impl Decoder {
             .and_then(|rest| Some((utf8::valid_prefix(value, end)?, rest)));
         let Some((data, rest)) = whole else {
             if !fields.is_empty() {
-                self.keep_fields(fields, input.len() - line.len());
+                self.store_leading_fields(fields, input.len() - line.len());
             }
             *input = line;
-            return First::Lines;
+            return BlockStart::LineByLine;
         };
-        self.opening = Opening::Known;
+        self.content = StreamContent::Recognized;
         *input = rest;
         if let Some(id) = fields.id {
             block::clear(&mut self.last_id);
             self.last_id.push_str(id);
         }
-        First::Event(data, fields)
+        BlockStart::Event(data, fields)
     }
 
     #[inline(never)]
-    fn keep_fields(&mut self, fields: Fields<'_>, received: usize) {
-        self.opening = Opening::Known;
-        self.fresh = false;
+    fn store_leading_fields(&mut self, fields: LeadingFields<'_>, received: usize) {
+        self.content = StreamContent::Recognized;
+        self.at_block_start = false;
         self.block.count(received);
         self.block.set_fields(fields.event, fields.id);
     }

@@ -4,8 +4,8 @@ use core::time::Duration;
 
 use super::delay::{BaseDelay, RetryDelayStrategy};
 
-/// How far [`backoff`] grows by default: 30 s. A longer base, by the user or the
-/// server, is kept as it is and doesn't grow.
+/// The default cap of [`backoff`]: 30 s. A longer base, from the user or the server, is used
+/// unchanged and doesn't grow.
 ///
 /// ```
 /// use everstream_core::retry_delay::{self, BaseDelay, DEFAULT_MAX_DELAY, RetryDelayStrategy};
@@ -23,38 +23,40 @@ use super::delay::{BaseDelay, RetryDelayStrategy};
 /// ```
 pub const DEFAULT_MAX_DELAY: Duration = Duration::from_secs(30);
 
-/// After a clean end the server is asked again after this time at the earliest, unless it asked for
-/// another with `retry:`. It is what browsers wait, and leaves room for polling.
+/// After a clean end without `retry:`, the delay with a new id, and the cap of the growing delay without
+/// one. Browsers wait about this long, and it is short enough for polling.
 const POLL_DELAY: Duration = Duration::from_secs(3);
 
-/// How far a delay that the server asked for grows while it ends its responses cleanly without a new id.
+/// The cap of the delay that grows from `retry:` while responses end cleanly without a new id.
 const UNCHANGED_POLL_DELAY: Duration = Duration::from_secs(1);
 
 /// Exponential backoff with jitter: the default.
 ///
-/// The n-th delay in a row is the base, multiplied n times, at most the cap. Jitter shortens it by up
-/// to half, so that the clients of a server that restarts don't reconnect at the same moment. If the
-/// server asked for the base with `retry:`, it isn't asked before: jitter lengthens that delay instead.
-/// The *default* cap of 30 s yields to a longer base.
+/// The first delay is the base; each further delay in a row is multiplied once more, up to the cap.
+/// Jitter shortens a delay by up to half, so that the clients of a restarting server don't all reconnect
+/// at the same moment. If the base is the server's `retry:`, the client never reconnects earlier than
+/// that: jitter lengthens that delay instead. A base longer than the *default* cap of 30 s takes
+/// precedence.
 ///
 /// # After a clean end
 ///
-/// A server that is polled ends each response cleanly: with a last chunk, a full `Content-Length` or
-/// END_STREAM. If the response delivered an event, an id or a comment, the delay is:
+/// A server that expects clients to poll ends each response cleanly: with a last chunk, all bytes of
+/// `Content-Length` or END_STREAM. If the response delivered an event, an id or a comment, the delay is:
 ///
 /// | the last event id | with `retry:` | without |
 /// |---|---|---|
 /// | has changed since the request | `retry:` | 3 s, or a longer base |
 /// | is the same | grows from `retry:` up to 1 s, or a longer `retry:` | grows from the base up to 3 s, or a longer base |
 ///
-/// Jitter lengthens these delays by up to half, and never shortens them. A clean end never resets the
-/// backoff: the delay after a refused connection is as long as before it. A response that ends with its
-/// connection isn't a clean end.
+/// Jitter lengthens these delays by up to half, and never shortens them. A clean end doesn't reset the
+/// backoff: a refused connection after it gets the same delay as before. A response that ends because
+/// the connection closes isn't a clean end.
 ///
-/// With [`max_delay`](Backoff::max_delay), [`no_max_delay`](Backoff::no_max_delay) or
-/// [`multiplier`](Backoff::multiplier), or another
-/// [`retry_delay_reset_threshold`](crate::SessionConfig::retry_delay_reset_threshold) than 60 s, clean
-/// ends are treated like faults, and only a connection of that threshold resets the backoff.
+/// If you set [`max_delay`](Backoff::max_delay), [`no_max_delay`](Backoff::no_max_delay),
+/// [`multiplier`](Backoff::multiplier) or a
+/// [`retry_delay_reset_threshold`](crate::SessionConfig::retry_delay_reset_threshold) other than 60 s,
+/// clean ends are treated like faults, and only a connection that lasts for the threshold resets the
+/// backoff.
 ///
 /// ```
 /// use everstream_core::retry_delay::{self, BaseDelay, RetryDelayStrategy};
@@ -93,7 +95,7 @@ pub struct Backoff {
     multiplier: f64,
     /// From 0 to 1.
     jitter: f64,
-    /// What the base is multiplied with the next time.
+    /// What the base is multiplied by the next time.
     factor: f64,
     /// The user set neither a cap nor a multiplier.
     is_built_in: bool,
@@ -108,9 +110,9 @@ enum Cap {
 }
 
 impl Backoff {
-    /// Caps the delay, whatever the server asks for. Default: 30 s, which yields to a longer base. Any
-    /// value, also 30 s, turns off the [delays after a clean end](backoff#after-a-clean-end) and
-    /// the reset after a connection of 25 s.
+    /// Caps the delay, whatever the server asks for. Default: 30 s, or a longer base. Setting any value,
+    /// even 30 s, turns off the [delays after a clean end](backoff#after-a-clean-end) and the reset after
+    /// a connection of 25 s.
     ///
     /// ```
     /// # use everstream_core::retry_delay::{self, BaseDelay, RetryDelayStrategy};
@@ -126,7 +128,7 @@ impl Backoff {
         self
     }
 
-    /// Removes the cap. This turns off the same as [`max_delay`](Self::max_delay).
+    /// Removes the cap. This also turns off what [`max_delay`](Self::max_delay) turns off.
     ///
     /// ```
     /// # use everstream_core::retry_delay::{self, BaseDelay, RetryDelayStrategy};
@@ -142,8 +144,8 @@ impl Backoff {
         self
     }
 
-    /// How much longer each delay is than the one before. Default: 2. Less than 1, and what isn't
-    /// a number, counts as 1. Any value turns off the same as [`max_delay`](Self::max_delay).
+    /// The factor by which each delay is longer than the one before. Default: 2. Values below 1, and NaN,
+    /// count as 1. Setting any value also turns off what [`max_delay`](Self::max_delay) turns off.
     ///
     /// ```
     /// # use everstream_core::retry_delay::{self, BaseDelay, RetryDelayStrategy};
@@ -155,14 +157,14 @@ impl Backoff {
     /// ```
     #[must_use]
     pub fn multiplier(mut self, multiplier: f64) -> Self {
-        // `max` returns the number if the other isn't one.
+        // `max` ignores NaN.
         self.multiplier = multiplier.max(1.0);
         self.is_built_in = false;
         self
     }
 
-    /// How much of the delay is random, from 0 to 1. Default: 0.5. Values outside are brought to
-    /// the nearer end; what isn't a number counts as 0.
+    /// The fraction of the delay that is random, from 0 to 1. Default: 0.5. Values outside are clamped;
+    /// NaN counts as 0.
     ///
     /// ```
     /// # use everstream_core::retry_delay::{self, BaseDelay, RetryDelayStrategy};
@@ -181,7 +183,7 @@ impl Backoff {
         self
     }
 
-    /// Makes the random part the same in every run, for tests. By default a client chooses a seed.
+    /// Makes the jitter the same in every run, for tests. By default a client chooses a seed.
     ///
     /// ```
     /// # use everstream_core::retry_delay::{self, BaseDelay, RetryDelayStrategy};
@@ -207,23 +209,23 @@ impl Backoff {
 
 impl RetryDelayStrategy for Backoff {
     fn apply(&mut self, base: BaseDelay) -> Duration {
-        let asked = base.asked();
+        let minimum = base.server_minimum();
         let cap = match self.max_delay {
-            // What the user or the server asked for is worth more than a default.
+            // What the user or the server asked for takes precedence over a default.
             Cap::Default => DEFAULT_MAX_DELAY.max(base.delay),
             Cap::User(max_delay) => max_delay,
             Cap::None => Duration::MAX,
         };
-        // Rounding must not make it shorter than what the server asked for.
+        // Rounding must not make the delay shorter than what the server asked for.
         let full = multiply(base.delay, self.factor).max(base.delay).min(cap);
-        // Finite, so that it can be multiplied with a base of zero.
+        // Finite, so that multiplying it by a base of zero isn't NaN.
         self.factor = (self.factor * self.multiplier).min(f64::MAX);
 
         let (mut low, mut high) = (full.saturating_sub(multiply(full, self.jitter)), full);
-        // A cap below what the server asked for is the user's decision, and spread as any other.
-        if asked <= full {
-            low = low.max(asked);
-            let room = asked.saturating_add(multiply(asked, self.jitter));
+        // If the user's cap is below what the server asked for, jitter works as without `retry:`.
+        if minimum <= full {
+            low = low.max(minimum);
+            let room = minimum.saturating_add(multiply(minimum, self.jitter));
             high = high.max(room.min(self.cap().unwrap_or(Duration::MAX)));
         }
         self.between(low, high)
@@ -233,17 +235,17 @@ impl RetryDelayStrategy for Backoff {
         if !self.is_built_in {
             return self.apply(base);
         }
-        let least = match (base.from_server, id_changed) {
+        let minimum = match (base.from_server, id_changed) {
             (true, true) => Duration::ZERO,
             (true, false) => UNCHANGED_POLL_DELAY,
             (false, _) => POLL_DELAY,
         };
-        let limit = base.delay.max(least);
+        let limit = base.delay.max(minimum);
         let full = match id_changed {
             true => limit,
             false => {
                 let full = multiply(base.delay, self.factor).clamp(base.delay, limit);
-                // A refusal after hours of polling goes on from there, and not from the cap.
+                // A refused connection after hours of polling continues from here, not from the cap.
                 let reaches_limit = limit.as_secs_f64() / base.delay.as_secs_f64();
                 let grown = (self.factor * self.multiplier).min(reaches_limit);
                 self.factor = self.factor.max(grown.min(f64::MAX));
@@ -277,7 +279,7 @@ impl RetryDelayStrategy for Backoff {
     }
 }
 
-/// Saturates, where `Duration::mul_f64` would panic.
+/// Saturates; `Duration::mul_f64` would panic.
 fn multiply(delay: Duration, factor: f64) -> Duration {
     Duration::try_from_secs_f64(delay.as_secs_f64() * factor).unwrap_or(Duration::MAX)
 }
@@ -287,14 +289,14 @@ fn multiply(delay: Duration, factor: f64) -> Duration {
 struct SplitMix64(u64);
 
 impl SplitMix64 {
-    /// From 0 to 1, both included for all practical purposes.
+    /// From 0 to 1, practically inclusive.
     fn next_unit(&mut self) -> f64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
         z ^= z >> 31;
-        // The 53 upper bits are what an f64 holds exactly.
+        // An f64 holds 53 bits exactly.
         (z >> 11) as f64 / (1u64 << 53) as f64
     }
 }

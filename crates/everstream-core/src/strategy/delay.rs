@@ -18,7 +18,7 @@ use core::time::Duration;
 
 pub use super::backoff::{Backoff, DEFAULT_MAX_DELAY, backoff};
 
-/// The delay that a strategy starts from.
+/// The delay before backoff and jitter.
 ///
 /// ```
 /// use everstream_core::retry_delay::{self, BaseDelay, RetryDelayStrategy};
@@ -34,11 +34,12 @@ pub use super::backoff::{Backoff, DEFAULT_MAX_DELAY, backoff};
 #[non_exhaustive]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BaseDelay {
-    /// How long.
+    /// The delay itself.
     pub delay: Duration,
-    /// Whether the server asked for it with a `retry:` field, rather than the user's configuration.
+    /// Whether the delay is from a `retry:` field of the server, rather than from the configuration.
     pub from_server: bool,
-    /// The server asked for more than [`max_server_retry_delay`](crate::SessionConfig::max_server_retry_delay).
+    /// Whether the server asked for more than
+    /// [`max_server_retry_delay`](crate::SessionConfig::max_server_retry_delay).
     pub(super) is_limited: bool,
 }
 
@@ -73,18 +74,18 @@ impl BaseDelay {
         }
     }
 
-    /// A delay that the server asked for, within the limits of the user. The floor wins over a ceiling
-    /// below it.
-    pub(crate) fn from_server_within(delay: Duration, least: Duration, most: Duration) -> Self {
+    /// A delay that the server asked for, clamped to the user's limits. If they contradict each other, the
+    /// minimum takes precedence.
+    pub(crate) fn from_server_within(delay: Duration, min: Duration, max: Duration) -> Self {
         BaseDelay {
-            is_limited: delay > most && least <= most,
-            ..BaseDelay::from_server(delay.min(most).max(least))
+            is_limited: delay > max && min <= max,
+            ..BaseDelay::from_server(delay.min(max).max(min))
         }
     }
 
-    /// What the server may not be asked before. Where a limit of the user forbids to wait for that, the
-    /// delay is spread below the limit, as any other.
-    pub(super) fn asked(self) -> Duration {
+    /// The minimum delay that the server asked for. If it was limited by the user, there is none: jitter
+    /// shortens the delay, as without `retry:`.
+    pub(super) fn server_minimum(self) -> Duration {
         match self.from_server && !self.is_limited {
             true => self.delay,
             false => Duration::ZERO,
@@ -94,13 +95,13 @@ impl BaseDelay {
 
 /// Decides how long to wait before the next connection.
 ///
-/// It may keep state over consecutive faults; [`reset`](Self::reset) brings it back to what it was
-/// at first. That happens after a connection that lasted, and, once until the next such connection,
-/// when the server changes the base. It is asked once for each connection, or attempt, that was lost.
+/// A strategy may keep state over consecutive faults. [`reset`](Self::reset) restores its initial state.
+/// It is called after a connection that lasted and, once until the next such connection, when the server
+/// changes the base. The strategy is asked once for each connection, or attempt, that was lost.
 ///
-/// A strategy that wraps [`Backoff`] delegates all methods, or else
+/// A strategy that wraps [`Backoff`] must delegate all methods. Otherwise it gets the default
 /// [`apply_after_clean_end`](Self::apply_after_clean_end) and
-/// [`resets_after_delivery`](Self::resets_after_delivery) are those of any other strategy.
+/// [`resets_after_delivery`](Self::resets_after_delivery).
 ///
 /// ```
 /// use everstream_core::retry_delay::{BaseDelay, RetryDelayStrategy};
@@ -124,12 +125,12 @@ pub trait RetryDelayStrategy: Send {
     /// The delay after this fault.
     fn apply(&mut self, base: BaseDelay) -> Duration;
 
-    /// The delay after a clean end: the framing of the response proves that it is complete
-    /// ([`Ending::Complete`](crate::Ending::Complete)), and it delivered an event, an id or a comment.
-    /// `id_changed` says whether the next request will resume from another id than that response did.
+    /// The delay after a clean end: the framing proves that the response is complete
+    /// ([`Ending::Complete`](crate::Ending::Complete)), and the response delivered an event, an id or a
+    /// comment. `id_changed` says whether the next request will resume from a different id than the last.
     ///
-    /// Only called if [`retry_delay_reset_threshold`] is at its default, in place of
-    /// [`apply`](Self::apply). Default: what `apply` says.
+    /// Called instead of [`apply`](Self::apply), but only if [`retry_delay_reset_threshold`] has its
+    /// default. By default it calls `apply`.
     ///
     /// [`retry_delay_reset_threshold`]: crate::SessionConfig::retry_delay_reset_threshold
     ///
@@ -149,8 +150,8 @@ pub trait RetryDelayStrategy: Send {
     }
 
     /// Whether a connection of 25 s that delivered an event, an id or a comment resets this strategy,
-    /// as one of [`retry_delay_reset_threshold`] does. It has no effect if that isn't at its default.
-    /// Default: no.
+    /// as a connection that lasts for [`retry_delay_reset_threshold`] does. Has no effect unless that
+    /// threshold has its default. Default: no.
     ///
     /// [`retry_delay_reset_threshold`]: crate::SessionConfig::retry_delay_reset_threshold
     ///
@@ -165,11 +166,11 @@ pub trait RetryDelayStrategy: Send {
         false
     }
 
-    /// Goes back to the original state.
+    /// Restores the initial state.
     fn reset(&mut self) {}
 
-    /// The longest delay that the *user* allows, also when a server asks for more with
-    /// `Retry-After`. `None`: the server may ask for any.
+    /// The longest delay that the *user* allows, even if a server asks for more with `Retry-After`.
+    /// `None`: no limit.
     ///
     /// ```
     /// use everstream_core::retry_delay::{self, RetryDelayStrategy};
@@ -183,8 +184,8 @@ pub trait RetryDelayStrategy: Send {
         None
     }
 
-    /// Offers a seed to a strategy that uses random numbers and wasn't given one. A session calls
-    /// it once, at first.
+    /// Offers a seed to a strategy that uses random numbers and has no seed yet. A session calls this
+    /// once, when it is created.
     ///
     /// ```
     /// use everstream_core::retry_delay::{self, BaseDelay, RetryDelayStrategy};
@@ -193,7 +194,7 @@ pub trait RetryDelayStrategy: Send {
     /// let base = BaseDelay::configured(Duration::from_secs(1));
     /// let (mut one, mut other) = (retry_delay::backoff(), retry_delay::backoff().with_seed(7));
     /// one.seed(7);
-    /// other.seed(8); // it was given one
+    /// other.seed(8); // ignored: it already has a seed
     /// assert_eq!(one.apply(base), other.apply(base));
     /// ```
     fn seed(&mut self, _seed: u64) {}
@@ -225,8 +226,8 @@ impl RetryDelayStrategy for Box<dyn RetryDelayStrategy> {
     }
 }
 
-/// A strategy from a closure, which gets the base delay. Closures have no reset: for state over
-/// consecutive faults that ends with them, implement [`RetryDelayStrategy`].
+/// Creates a strategy from a closure, which gets the base delay. Closures can't be reset: to keep state
+/// over consecutive faults, implement [`RetryDelayStrategy`].
 ///
 /// ```
 /// use everstream_core::retry_delay::{self, RetryDelayStrategy, BaseDelay};

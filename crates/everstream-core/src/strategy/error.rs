@@ -1,4 +1,4 @@
-//! Whether to go on after a fault.
+//! Whether to reconnect after a fault.
 //!
 //! ```
 //! use everstream_core::error_strategy::{self, ErrorStrategy, Verdict};
@@ -35,24 +35,24 @@ use crate::time::Timestamp;
 /// assert_eq!(strategy.apply(Some(&refused), Timestamp::default()), Verdict::Fail);
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(clippy::exhaustive_enums)] // there is no third way
+#[allow(clippy::exhaustive_enums)] // there is no third possibility
 pub enum Verdict {
-    /// Stop: the error is returned, or, at an orderly end, the iteration ends.
+    /// Stop: the error is returned or, after a clean end, the iteration ends.
     Fail,
-    /// Tell about the fault, wait and connect again.
+    /// Report the fault, wait and reconnect.
     Continue,
 }
 
-/// Decides whether to go on after a fault.
+/// Decides whether to reconnect after a fault.
 ///
-/// It may keep state over consecutive faults; [`reset`](Self::reset) brings it back to what it was
-/// at first, and is called after every successful connection.
+/// A strategy may keep state over consecutive faults. [`reset`](Self::reset) restores its initial state,
+/// and is called after every successful connection.
 ///
 /// ```
 /// use everstream_core::error_strategy::{ErrorStrategy, Verdict};
 /// use everstream_core::{Fault, Timestamp};
 ///
-/// /// Forgives time-outs only.
+/// /// Retries timeouts only.
 /// struct Patient;
 ///
 /// impl ErrorStrategy for Patient {
@@ -65,11 +65,11 @@ pub enum Verdict {
 /// }
 /// ```
 pub trait ErrorStrategy: Send {
-    /// Decides. `fault` is `None` if the server ended the connection in an orderly way, or if it
-    /// was interrupted.
+    /// Decides. `fault` is `None` if the server ended the connection cleanly, or if the user interrupted
+    /// it.
     fn apply(&mut self, fault: Option<&Fault>, now: Timestamp) -> Verdict;
 
-    /// There is a connection: what was counted before it counts no more.
+    /// A connection was established: earlier faults no longer count.
     ///
     /// ```
     /// use everstream_core::error_strategy::{self, ErrorStrategy, Verdict};
@@ -81,9 +81,9 @@ pub trait ErrorStrategy: Send {
     /// ```
     fn reset(&mut self) {}
 
-    /// The stream ends, whatever [`apply`](Self::apply) says next; it is asked all the same.
-    /// `not_repeated`: because the request isn't safe and the server may have acted on it. Otherwise the
-    /// server has refused the GET that was to resume the stream. For strategies that log what they say.
+    /// The stream ends, whatever the next call of [`apply`](Self::apply) returns. For strategies that log
+    /// their decisions. `not_repeated`: the reason is that the request isn't safe to repeat and the server
+    /// may have acted on it. Otherwise the server has rejected the GET that should have resumed the stream.
     ///
     /// ```
     /// use everstream_core::Timestamp;
@@ -114,13 +114,13 @@ impl ErrorStrategy for Box<dyn ErrorStrategy> {
 
 /// Reconnects as `EventSource` does: the default.
 ///
-/// It continues after a dropped, refused or timed-out connection and after an orderly end. It
-/// fails on a status that isn't 2xx, on 204, on a wrong content type, on a redirect that can't be
-/// followed, on an event that is too large and on a failure of the user's own part.
+/// Continues after a dropped, refused or timed-out connection and after a clean end. Fails on a status
+/// that isn't 2xx, on 204, on a wrong content type, on a redirect that can't be followed, on an event
+/// that is too large, and if a setting, a hook or a custom source fails.
 ///
-/// A certificate that isn't trusted, and a proxy that wants other credentials, are final until there has
-/// been a connection: the settings are wrong. After that they are retried, as a server or a proxy may be
-/// misconfigured for a while, with a warning: see [`Fault::retry_warning`].
+/// An untrusted certificate, or a proxy that requires other credentials, is final until a connection has
+/// succeeded, because the settings are wrong. After that they are retried with a warning
+/// ([`Fault::retry_warning`]), because a server or proxy may be misconfigured for a while.
 ///
 /// ```
 /// use everstream_core::error_strategy::{self, ErrorStrategy, Verdict};
@@ -141,8 +141,8 @@ pub fn reconnect() -> Reconnect {
     }
 }
 
-/// The statuses that are worth another try: 408, 425, 429, 500, 502, 503 and 504, and those that proxies
-/// such as Cloudflare and overloaded services send though no standard has them: 520 to 524 and 529.
+/// The statuses that are worth a retry: 408, 425, 429, 500, 502, 503 and 504, and the non-standard 520 to
+/// 524 and 529 that proxies such as Cloudflare and overloaded services send.
 ///
 /// ```
 /// use everstream_core::error_strategy::{reconnect, TRANSIENT_STATUSES};
@@ -168,12 +168,12 @@ pub const TRANSIENT_STATUSES: [u16; 13] = [
 #[derive(Debug, Clone)]
 pub struct Reconnect {
     statuses: Vec<u16>,
-    /// Whether the settings have worked once.
+    /// Whether a connection has succeeded with these settings.
     has_connected: bool,
 }
 
 impl Reconnect {
-    /// Continues after these statuses too.
+    /// Also continues after these statuses.
     ///
     /// ```
     /// # use everstream_core::error_strategy::reconnect;
@@ -209,13 +209,13 @@ impl ErrorStrategy for Reconnect {
         }
     }
 
-    /// There is a connection.
+    /// A connection was established.
     fn reset(&mut self) {
         self.has_connected = true;
     }
 }
 
-/// Stops at every fault and at every orderly end.
+/// Stops at every fault and at every clean end.
 ///
 /// ```
 /// use everstream_core::error_strategy::{self, ErrorStrategy, Verdict};
@@ -259,8 +259,8 @@ impl ErrorStrategy for Always {
     }
 }
 
-/// Continues after this many consecutive faults, then fails. A successful connection starts the
-/// count anew.
+/// Continues after this many consecutive faults, then fails. A successful connection resets the
+/// count.
 ///
 /// ```
 /// use everstream_core::error_strategy::{self, ErrorStrategy, Verdict};
@@ -304,8 +304,8 @@ impl ErrorStrategy for MaxAttempts {
     }
 }
 
-/// Continues until this much time has passed since the first of a row of faults, then fails. A
-/// successful connection ends the row.
+/// Continues until this much time has passed since the first of several consecutive faults, then fails.
+/// A successful connection resets the time.
 ///
 /// ```
 /// use everstream_core::error_strategy::{self, ErrorStrategy, Verdict};
@@ -335,7 +335,7 @@ pub fn continue_with_time_limit(max_time: Duration) -> TimeLimit {
 /// let mut strategy: TimeLimit = error_strategy::continue_with_time_limit(minute);
 /// let first = Timestamp::default();
 /// strategy.apply(None, first);
-/// strategy.reset(); // a connection was made: the next fault is the first of its row
+/// strategy.reset(); // a connection was established: the time starts again with the next fault
 /// assert_eq!(strategy.apply(None, first + minute), Verdict::Continue);
 /// ```
 #[derive(Debug, Clone)]
@@ -359,8 +359,8 @@ impl ErrorStrategy for TimeLimit {
     }
 }
 
-/// A strategy from a closure. Closures have no reset: for state over consecutive faults that ends
-/// with them, implement [`ErrorStrategy`].
+/// Creates a strategy from a closure. Closures can't be reset: to keep state over consecutive faults,
+/// implement [`ErrorStrategy`].
 ///
 /// ```
 /// use everstream_core::error_strategy::{self, Verdict};

@@ -1,4 +1,4 @@
-//! Memory, counted by the allocator and for this thread only.
+//! Memory, counted by the allocator for this thread only.
 
 use std::hint::black_box;
 
@@ -8,7 +8,7 @@ use everstream_core::{Action, Decoder, Event, Item, ItemRef, Oversize};
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
 
-/// Decodes chunks, and drops what they say. After `TooLarge` it goes on.
+/// Decodes chunks and drops the items. Continues after `TooLarge`.
 fn decode_all<'a>(decoder: &mut Decoder, chunks: impl IntoIterator<Item = &'a [u8]>) -> usize {
     let mut items = 0;
     for mut chunk in chunks {
@@ -25,7 +25,7 @@ fn peak(info: AllocationInfo) -> usize {
 }
 
 #[test]
-fn events_and_what_holds_them_are_small() {
+fn event_and_item_types_are_small() {
     assert_eq!(size_of::<Event>(), 32);
     assert_eq!(size_of::<Option<Event>>(), 32);
     assert!(size_of::<Action>() <= 40, "{}", size_of::<Action>());
@@ -37,7 +37,7 @@ const TYPICAL: &[u8] = b"id: 17\nevent: put\ndata: {\"a\":1}\n\n";
 #[test]
 fn an_owned_event_is_one_allocation() {
     let mut decoder = Decoder::new();
-    // The first one makes the buffers for type and id.
+    // The first event allocates the buffers for type and id.
     for _ in 0..2 {
         decode_all(&mut decoder, [TYPICAL]);
     }
@@ -45,7 +45,7 @@ fn an_owned_event_is_one_allocation() {
         let Ok(Some(Item::Event(event))) = decoder.decode_owned(&mut &*TYPICAL) else {
             panic!("an event was sent");
         };
-        // What it allocated is no larger than what it holds.
+        // The allocation is exactly as large as its contents.
         let text = event.event().len() + event.data().len() + event.id().unwrap().len();
         assert_eq!(text, 3 + 7 + 2);
         black_box(event);
@@ -54,7 +54,7 @@ fn an_owned_event_is_one_allocation() {
 }
 
 #[test]
-fn an_owned_event_is_one_allocation_also_of_many_lines_and_in_pieces() {
+fn an_owned_event_of_several_lines_and_chunks_is_one_allocation() {
     let stream = b"data: first\ndata: second\r\ndata: third\n\n";
     for size in [1, 7, stream.len()] {
         let mut decoder = Decoder::new();
@@ -67,7 +67,7 @@ fn an_owned_event_is_one_allocation_also_of_many_lines_and_in_pieces() {
 }
 
 #[test]
-fn a_lent_event_is_no_allocation() {
+fn a_borrowed_event_needs_no_allocation() {
     for stream in [
         TYPICAL,
         b"data: 1\n\n",
@@ -93,7 +93,7 @@ fn a_lent_event_is_no_allocation() {
 }
 
 #[test]
-fn the_data_is_taken_out_of_an_event_without_an_allocation_of_its_size() {
+fn into_data_does_not_copy_the_data() {
     let event = Event::new("put", &"x".repeat(MIB), Some("1"));
     let info = measure(|| {
         black_box(event.into_data());
@@ -102,19 +102,19 @@ fn the_data_is_taken_out_of_an_event_without_an_allocation_of_its_size() {
 }
 
 #[test]
-fn large_data_that_was_collected_is_moved_into_its_event() {
+fn large_buffered_data_is_moved_into_its_event() {
     let mut decoder = Decoder::new();
     let large = [b"data: ", &vec![b'x'; MIB][..], b"\n"].concat();
     decode_all(&mut decoder, large.chunks(4 * KIB));
     let mut event = None;
     let info = measure(|| event = decoder.decode_owned(&mut &b"\n"[..]).unwrap());
     assert!(matches!(event, Some(Item::Event(event)) if event.data().len() == MIB));
-    // The buffer shrinks to what it holds. A copy would be there beside it.
+    // The buffer shrinks to its contents; a copy would be a second allocation.
     assert!(info.bytes_current <= 0, "{info:?}");
 }
 
 #[test]
-fn an_event_after_a_large_one_has_its_own_size_only() {
+fn an_event_after_a_large_one_allocates_only_its_own_size() {
     let mut decoder = Decoder::new();
     let large = [b"data: ", &vec![b'x'; MIB][..], b"\n\n"].concat();
     decode_all(&mut decoder, large.chunks(4 * KIB));
@@ -124,7 +124,7 @@ fn an_event_after_a_large_one_has_its_own_size_only() {
     assert!(info.bytes_total < 100, "{info:?}");
 }
 
-/// What a decoder still holds after a stream of one large thing, and a small event.
+/// The memory that a decoder retains after one large item and a small event.
 fn kept_after(large: &[u8], chunk: usize) -> i64 {
     let mut decoder = Decoder::new();
     let info = measure(|| {
@@ -135,7 +135,7 @@ fn kept_after(large: &[u8], chunk: usize) -> i64 {
 }
 
 #[test]
-fn what_a_large_event_took_is_given_back_with_the_next_one() {
+fn memory_of_a_large_event_is_freed_by_the_next_event() {
     let long = vec![b'x'; MIB];
     for (before, after) in [
         ("data: ", "\n\n"),
@@ -158,7 +158,7 @@ fn what_a_large_event_took_is_given_back_with_the_next_one() {
 }
 
 #[test]
-fn an_id_is_kept_as_long_as_it_is_the_newest() {
+fn a_large_id_is_kept_until_a_newer_one_arrives() {
     let long = vec![b'x'; MIB];
     let stream = [b"id: ", &long[..], b"\n\n"].concat();
     assert!(kept_after(&stream, 4 * KIB) >= MIB as i64);
@@ -168,7 +168,7 @@ fn an_id_is_kept_as_long_as_it_is_the_newest() {
 
 const LIMIT: usize = 64 * KIB;
 
-/// What a stream of 1 MiB takes, in chunks of 4 KiB.
+/// The peak memory for a stream of 1 MiB in chunks of 4 KiB.
 fn peak_of_endless(start: &[u8], repeated: &[u8], oversize: Oversize) -> usize {
     let mut chunk = Vec::new();
     while chunk.len() < 4 * KIB {
@@ -185,7 +185,7 @@ fn peak_of_endless(start: &[u8], repeated: &[u8], oversize: Oversize) -> usize {
 }
 
 #[test]
-fn endless_input_takes_no_more_memory_than_a_few_times_the_limit() {
+fn memory_for_endless_input_is_bounded_by_the_limit() {
     for (start, repeated) in [
         ("", "x"),
         ("data: ", "x"),
@@ -215,19 +215,18 @@ fn endless_input_takes_no_more_memory_than_a_few_times_the_limit() {
     }
 }
 
-/// Invalid bytes become three times as long.
+/// Invalid bytes triple in size when decoded.
 #[test]
-fn endless_invalid_bytes_take_no_more_memory_than_a_few_times_the_limit() {
+fn memory_for_endless_invalid_bytes_is_bounded_by_the_limit() {
     for start in ["data: ", "event: ", ": "] {
         let peak = peak_of_endless(start.as_bytes(), b"\xFF", Oversize::Skip);
         assert!(peak <= 4 * LIMIT, "{peak} bytes for {start:?}");
     }
 }
 
-/// Whatever the size of the chunks: a large one was decoded far beyond the limit before that was
-/// looked at.
+/// Regression test: a large chunk was decoded far beyond the limit before the limit was checked.
 #[test]
-fn large_chunks_of_invalid_bytes_take_no_more_memory_than_three_times_the_limit() {
+fn memory_for_large_invalid_chunks_is_at_most_three_times_the_limit() {
     const LIMIT: usize = 4 * MIB;
     for size in (1..=20).map(|n| n * 50 * KIB) {
         let chunk = vec![0xFF; size];
@@ -244,10 +243,9 @@ fn large_chunks_of_invalid_bytes_take_no_more_memory_than_three_times_the_limit(
     }
 }
 
-/// A decoder that puts a long line together anew with every chunk would allocate, and copy, with
-/// the square of its length.
+/// A decoder that reassembles a long line for every chunk would allocate and copy quadratically.
 #[test]
-fn what_is_allocated_for_a_long_line_grows_with_its_length_only() {
+fn allocations_for_a_long_line_are_linear_in_its_length() {
     for before in ["data: ", "event: ", ": ", "unknown: "] {
         let total = |length: usize| {
             let stream = [before.as_bytes(), &vec![b'x'; length][..], b"\n\n"].concat();

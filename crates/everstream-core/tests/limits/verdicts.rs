@@ -1,4 +1,4 @@
-//! What is too large, and what happens then, doesn't depend on how the stream is cut.
+//! What is too large, and the consequences, don't depend on how the stream is cut.
 
 use everstream_core::{Decoder, Item, Oversize, TooLarge};
 
@@ -14,7 +14,7 @@ enum Seen {
     TooLarge,
 }
 
-use Seen::{Skipped, TooLarge as Refused};
+use Seen::{Skipped, TooLarge as Rejected};
 
 fn event(data: &str) -> Seen {
     Seen::Event("message".into(), data.into())
@@ -33,7 +33,7 @@ impl Limited {
         }
     }
 
-    /// Goes on after `TooLarge`, as a user of the decoder may.
+    /// Continues after `TooLarge`, as users of the decoder may.
     fn feed(&mut self, mut bytes: &[u8]) {
         loop {
             self.seen.push(match self.decoder.decode_owned(&mut bytes) {
@@ -45,15 +45,15 @@ impl Limited {
                 Ok(Some(Item::Retry(delay))) => Seen::Retry(delay.as_millis()),
                 Ok(Some(Item::Id)) => Seen::Id,
                 Ok(Some(Item::Skipped)) => Skipped,
-                Ok(Some(other)) => panic!("{other:?} is unknown to these tests"),
-                Err(TooLarge { .. }) => Refused,
+                Ok(Some(other)) => panic!("{other:?} is unknown"),
+                Err(TooLarge { .. }) => Rejected,
             });
         }
     }
 }
 
-/// Decodes a stream whole, cut in two at each position, and byte by byte, and checks that all give
-/// the same. Returns it, with the last event id.
+/// Decodes a stream in one chunk, in two chunks cut at each position, and byte by byte, and checks that
+/// the items are the same. Returns them with the last event id.
 #[track_caller]
 fn decode(limit: usize, oversize: Oversize, stream: &[u8]) -> (Vec<Seen>, Option<String>) {
     let decode = |chunks: &[&[u8]]| {
@@ -98,9 +98,9 @@ fn fails(limit: usize, stream: &str, seen: &[Seen]) {
 }
 
 #[test]
-fn a_line_up_to_the_limit_is_fine_and_one_byte_more_is_too_large() {
+fn a_line_at_the_limit_is_accepted_and_one_byte_more_is_too_large() {
     fails(10, "data: 1234\n\n", &[event("1234")]);
-    fails(10, "data: 12345\n\n", &[Refused, Skipped]);
+    fails(10, "data: 12345\n\n", &[Rejected, Skipped]);
     skips(
         10,
         "data: 12345\n\ndata: b\n\n",
@@ -110,7 +110,7 @@ fn a_line_up_to_the_limit_is_fine_and_one_byte_more_is_too_large() {
 }
 
 #[test]
-fn a_line_is_refused_as_soon_as_it_is_too_long() {
+fn a_line_is_rejected_as_soon_as_it_exceeds_the_limit() {
     for name in ["data", "event", "id", "", "retry", "unknown"] {
         let line = format!("{name}: and what doesn't end");
         for cut in 0..20 {
@@ -119,13 +119,13 @@ fn a_line_is_refused_as_soon_as_it_is_too_long() {
             limited.feed(head.as_bytes());
             assert_eq!(limited.seen, [], "{head:?}");
             limited.feed(tail.as_bytes());
-            assert_eq!(limited.seen, [Refused], "{head:?} | {tail:?}");
+            assert_eq!(limited.seen, [Rejected], "{head:?} | {tail:?}");
         }
     }
 }
 
 #[test]
-fn the_line_end_does_not_count() {
+fn line_ends_do_not_count_towards_the_limit() {
     for end in ["\n", "\r", "\r\n"] {
         let stream = format!("data: 1234{end}{end}");
         fails(10, &stream, &[event("1234")]);
@@ -133,33 +133,33 @@ fn the_line_end_does_not_count() {
 }
 
 #[test]
-fn lines_that_are_small_each_may_be_too_large_together() {
+fn the_limit_applies_to_all_data_lines_together() {
     let fits = "data: 1234\ndata: 56789\n\n";
     fails(11, fits, &[event("1234\n56789")]);
     let too_large = "data: 12345\ndata: 67890\ndata\n\ndata: b\n\n";
-    fails(11, too_large, &[Refused, Skipped, event("b")]);
+    fails(11, too_large, &[Rejected, Skipped, event("b")]);
     skips(11, too_large, &[Skipped, event("b")], None);
 }
 
 #[test]
-fn data_type_and_id_count_together() {
+fn the_limit_applies_to_data_type_and_id_together() {
     // 4 + 4 + 4 bytes.
     let stream = "id: 1234\nevent: 1234\ndata: 1234\n\n";
     let whole = Seen::Event("1234".into(), "1234".into());
     fails(12, stream, &[whole]);
-    fails(11, stream, &[Refused, Skipped]);
+    fails(11, stream, &[Rejected, Skipped]);
 }
 
 #[test]
-fn an_id_is_limited_too_and_the_one_before_stays() {
+fn an_id_over_the_limit_is_dropped_and_the_previous_id_stays() {
     let stream = "id: 1\ndata: a\n\nid: 0123456789\ndata: b\n\ndata: c\n\n";
     skips(10, stream, &[event("a"), Skipped, event("c")], Some("1"));
-    fails(10, stream, &[event("a"), Refused, Skipped, event("c")]);
+    fails(10, stream, &[event("a"), Rejected, Skipped, event("c")]);
 }
 
-/// Or a server would send the same event again at each connection.
+/// Otherwise the server would send the same event again after each reconnect.
 #[test]
-fn the_id_of_an_event_that_is_left_out_is_kept_wherever_it_stands() {
+fn the_id_of_a_skipped_event_is_kept_wherever_it_appears() {
     for stream in [
         "id: 2\ndata: 0123456789\n\n",
         "data: 0123456789\nid: 2\n\n",
@@ -170,25 +170,25 @@ fn the_id_of_an_event_that_is_left_out_is_kept_wherever_it_stands() {
 }
 
 #[test]
-fn an_id_that_grows_beyond_the_limit_in_decoding_is_not_kept() {
+fn an_id_that_exceeds_the_limit_after_decoding_is_not_kept() {
     let stream = b"id: 1\n\nid: \xFF\xFF\xFF\xFF\ndata: a\n\n";
     let (seen, id) = decode(10, Oversize::Skip, stream);
     assert_eq!((seen, id.as_deref()), (vec![Seen::Id, Skipped], Some("1")));
 }
 
-/// It was kept once, and was larger than any id that an event within the limit can have.
+/// Regression test: the decoder kept such an id.
 #[test]
-fn an_id_that_grows_beyond_the_limit_after_its_event_was_left_out_is_not_kept_either() {
+fn an_id_that_exceeds_the_limit_in_a_skipped_event_is_not_kept() {
     let stream = b"id: 1\n\ndata: 0123456789\nid: \xFF\xFF\xFF\xFF\n\ndata: a\n\n";
     let (seen, id) = decode(10, Oversize::Skip, stream);
     assert_eq!(seen, [Seen::Id, Skipped, event("a")]);
     assert_eq!(id.as_deref(), Some("1"));
     let (seen, _) = decode(10, Oversize::Fail, stream);
-    assert_eq!(seen, [Seen::Id, Refused, Refused, Skipped, event("a")]);
+    assert_eq!(seen, [Seen::Id, Rejected, Rejected, Skipped, event("a")]);
 }
 
 #[test]
-fn comments_unknown_fields_and_retries_that_are_too_long_leave_the_event_alone() {
+fn oversize_comments_unknown_fields_and_retries_do_not_affect_the_event() {
     for long in [
         ": 0123456789",
         "unknown: 0123456789",
@@ -200,24 +200,24 @@ fn comments_unknown_fields_and_retries_that_are_too_long_leave_the_event_alone()
     ] {
         let stream = format!("data: 1\n{long}\ndata: 2\n\n");
         skips(10, &stream, &[event("1\n2")], None);
-        fails(10, &stream, &[Refused, event("1\n2")]);
-        // Also if all of the data came before: it was lost once.
+        fails(10, &stream, &[Rejected, event("1\n2")]);
+        // Even if all of the data arrived before: regression test for lost data.
         let stream = format!("data: 1\n{long}\n\n");
-        fails(10, &stream, &[Refused, event("1")]);
+        fails(10, &stream, &[Rejected, event("1")]);
     }
 }
 
 #[test]
-fn fields_that_are_too_long_take_their_event_with_them() {
+fn an_oversize_event_field_discards_the_event() {
     for long in ["data: 0123456789", "event: 012345678", "id: 0123456789a"] {
         let stream = format!("data: 1\n{long}\ndata: 2\n\ndata: 3\n\n");
         skips(10, &stream, &[Skipped, event("3")], None);
-        fails(10, &stream, &[Refused, Skipped, event("3")]);
+        fails(10, &stream, &[Rejected, Skipped, event("3")]);
     }
 }
 
 #[test]
-fn a_bom_before_a_field_that_is_too_long_does_not_hide_its_name() {
+fn an_oversize_field_is_recognized_after_a_bom() {
     for long in ["data: 0123456789", "event: 012345678", "id: 0123456789a"] {
         let stream = format!("\u{FEFF}{long}\ndata: 2\n\ndata: 3\n\n");
         skips(12, &stream, &[Skipped, event("3")], None);
@@ -225,7 +225,7 @@ fn a_bom_before_a_field_that_is_too_long_does_not_hide_its_name() {
 }
 
 #[test]
-fn a_bom_after_a_first_line_that_is_too_long_is_not_at_the_start() {
+fn a_bom_after_an_oversize_first_line_is_not_stripped() {
     for long in ["unknown: 0123", ": 0123456789ab", "retry: 000000"] {
         let stream = format!("{long}\n\u{FEFF}data: 1\ndata: 2\n\n");
         skips(12, &stream, &[event("2")], None);
@@ -233,7 +233,7 @@ fn a_bom_after_a_first_line_that_is_too_long_is_not_at_the_start() {
 }
 
 #[test]
-fn limits_smaller_than_a_fields_name_are_kept_too() {
+fn limits_shorter_than_a_field_name_are_enforced() {
     for limit in 0..8 {
         for stream in [
             "data: 0123456789\ndata: a\n\n",
@@ -248,13 +248,13 @@ fn limits_smaller_than_a_fields_name_are_kept_too() {
     }
 }
 
-/// What replaces invalid bytes is longer than they are.
+/// The replacement of an invalid byte is three bytes long.
 #[test]
-fn data_that_grows_in_decoding_counts_as_it_is_handed_out() {
+fn the_limit_applies_to_decoded_data() {
     let (seen, _) = decode(20, Oversize::Fail, b"data: \xFF\xFF\xFF\xFF\xFF\xFF\n\n");
     assert_eq!(seen, [event(&"\u{FFFD}".repeat(6))]);
     let (seen, _) = decode(17, Oversize::Fail, b"data: \xFF\xFF\xFF\xFF\xFF\xFF\n\n");
-    assert_eq!(seen, [Refused, Skipped]);
+    assert_eq!(seen, [Rejected, Skipped]);
     let (seen, _) = decode(
         8,
         Oversize::Skip,
@@ -263,9 +263,9 @@ fn data_that_grows_in_decoding_counts_as_it_is_handed_out() {
     assert_eq!(seen, [event("\u{FFFD}"), Skipped]);
 }
 
-/// It was kept once, and showed up in the next event that came in pieces.
+/// Regression test: it appeared in the next event that was split over chunks.
 #[test]
-fn half_a_character_of_an_event_that_is_left_out_is_left_out_too() {
+fn a_partial_character_of_a_skipped_event_is_discarded() {
     let mut limited = Limited::new(20, Oversize::Skip);
     limited.feed(b"data: 0123456789\ndata: 0123456789\xE2");
     limited.feed(b"\x82\xAC\n\ndata: b");
@@ -273,9 +273,9 @@ fn half_a_character_of_an_event_that_is_left_out_is_left_out_too() {
     assert_eq!(limited.seen, [Skipped, event("b")]);
 }
 
-/// The LF of a CR that ended a chunk is the very next byte, or none.
+/// An LF belongs to the CR at the end of a chunk only if it is the very next byte.
 #[test]
-fn a_cr_before_a_line_that_is_left_out_takes_no_later_blank_line() {
+fn a_cr_before_a_skipped_line_does_not_swallow_a_later_lf() {
     for (long, seen) in [
         (&b":abcdefghij"[..], [event("a"), event("b")]),
         (b"data:abcdef", [Skipped, event("b")]),
@@ -290,7 +290,7 @@ fn a_cr_before_a_line_that_is_left_out_takes_no_later_blank_line() {
 }
 
 #[test]
-fn random_streams_near_the_limit_get_the_same_verdict_under_every_split() {
+fn random_streams_near_the_limit_get_the_same_verdict_however_they_are_split() {
     const NAMES: [&[u8]; 10] = [
         b"data:", b"data: ", b"data", b"event:", b"id: ", b":", b"retry:", b"x:", b"", b"dat",
     ];
@@ -317,7 +317,7 @@ fn random_streams_near_the_limit_get_the_same_verdict_under_every_split() {
             for turn in 0..10 {
                 let mut limited = Limited::new(limit, oversize);
                 if turn >= 5 {
-                    // The verdict doesn't depend on this either.
+                    // Ignoring comments doesn't change the verdict either.
                     limited.decoder.set_ignore_comments(true);
                     whole.retain(|seen| !matches!(seen, Seen::Comment(_)));
                 }

@@ -1,4 +1,4 @@
-//! What becomes of the bytes, and what a driver is spared.
+//! When chunks are dropped, and when the clock is read.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -8,10 +8,10 @@ use everstream_core::{Action, Ending, Output, Session, SessionConfig, Start, Tim
 
 const NOW: Timestamp = Timestamp::since_start(Duration::from_secs(1));
 
-/// The count tells whether it is still there.
+/// The reference count tells whether the chunk is still alive.
 struct Chunk {
     bytes: &'static str,
-    _there: Rc<()>,
+    _alive: Rc<()>,
 }
 
 impl AsRef<[u8]> for Chunk {
@@ -37,26 +37,26 @@ fn data<B: AsRef<[u8]>>(session: &mut Session<B>) -> Option<String> {
 }
 
 #[test]
-fn a_chunk_is_let_go_with_its_last_event() {
+fn a_chunk_is_dropped_with_its_last_event() {
     let mut session = connected(SessionConfig::default());
-    let there = Rc::new(());
+    let alive = Rc::new(());
     let chunk = |bytes| Chunk {
         bytes,
-        _there: there.clone(),
+        _alive: alive.clone(),
     };
     session.handle_data(chunk("data: a\n\ndata: b\n\n"), NOW);
     assert_eq!(data(&mut session).as_deref(), Some("a"));
-    assert_eq!(Rc::strong_count(&there), 2, "it holds another event");
+    assert_eq!(Rc::strong_count(&alive), 2, "it contains another event");
     assert_eq!(data(&mut session).as_deref(), Some("b"));
-    assert_eq!(Rc::strong_count(&there), 1);
-    // Half an event is kept by the decoder.
+    assert_eq!(Rc::strong_count(&alive), 1);
+    // The decoder keeps an unfinished event without the chunk.
     session.handle_data(chunk("data: c"), NOW);
     assert_eq!(data(&mut session), None);
-    assert_eq!(Rc::strong_count(&there), 1);
+    assert_eq!(Rc::strong_count(&alive), 1);
 }
 
 #[test]
-fn chunks_that_come_unasked_keep_their_order() {
+fn unrequested_chunks_keep_their_order() {
     let mut session = connected(SessionConfig::default());
     for chunk in ["data: a\n", "\n", "data: b\n\ndata: c", "\n\n"] {
         session.handle_data(chunk, NOW);
@@ -66,7 +66,7 @@ fn chunks_that_come_unasked_keep_their_order() {
 }
 
 #[test]
-fn the_clock_is_asked_only_where_the_answer_depends_on_it() {
+fn the_clock_is_read_only_if_the_output_depends_on_it() {
     let asked = Cell::new(0);
     let clock = || {
         asked.set(asked.get() + 1);

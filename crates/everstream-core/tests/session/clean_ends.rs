@@ -1,4 +1,4 @@
-//! The delay after an end that the framing proves: rule 5, for servers that are polled.
+//! The delay after an end whose framing proves completeness: rule 5, for servers that expect polling.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ fn polls(
     bodies.map(|body| script.poll(&body)).collect()
 }
 
-/// Bodies with a new id each.
+/// Bodies that each have a new id.
 fn new_ids(rest: &str) -> impl Iterator<Item = String> {
     (0..6).map(move |number| format!("id: {number}\n{rest}"))
 }
@@ -32,7 +32,7 @@ fn base(delay: Duration) -> impl FnOnce(&mut SessionConfig) {
 }
 
 #[test]
-fn with_a_new_id_it_waits_as_long_as_retry_says() {
+fn with_a_new_id_the_delay_is_retry() {
     for retry in [0, 200, 1000, 5000, 40_000] {
         let bodies = new_ids("data: x\n\n").map(|body| format!("retry: {retry}\n{body}"));
         let delay = millis(retry.max(100));
@@ -41,7 +41,7 @@ fn with_a_new_id_it_waits_as_long_as_retry_says() {
 }
 
 #[test]
-fn with_a_new_id_and_without_retry_it_waits_3_seconds_or_the_users_longer_base() {
+fn with_a_new_id_and_no_retry_the_delay_is_3_seconds_or_a_longer_base() {
     for (initial, delay) in [(0, 3), (1, 3), (3, 3), (5, 5), (123, 123)] {
         let delays = polls(base(secs(initial)), new_ids("data: x\n\n"));
         assert_eq!(delays, [secs(delay); 6], "base {initial} s");
@@ -49,7 +49,7 @@ fn with_a_new_id_and_without_retry_it_waits_3_seconds_or_the_users_longer_base()
 }
 
 #[test]
-fn without_a_new_id_the_delay_grows_to_a_second_or_to_what_retry_says() {
+fn without_a_new_id_the_delay_grows_to_1_second_or_a_longer_retry() {
     for (retry, delays) in [
         (0, [100, 200, 400, 800, 1000, 1000]),
         (100, [100, 200, 400, 800, 1000, 1000]),
@@ -59,7 +59,7 @@ fn without_a_new_id_the_delay_grows_to_a_second_or_to_what_retry_says() {
         (40_000, [40_000; 6]),
     ] {
         for id in ["", "id: 7\n"] {
-            // The first one brings a new id.
+            // With the preset id, even the first body has no new id.
             let mut script = Script::open(|config| config.last_event_id = Some("7".into()));
             let body = format!("retry: {retry}\n{id}data: x\n\n");
             for delay in delays {
@@ -70,7 +70,7 @@ fn without_a_new_id_the_delay_grows_to_a_second_or_to_what_retry_says() {
 }
 
 #[test]
-fn without_a_new_id_and_without_retry_the_delay_grows_to_3_seconds_or_the_users_longer_base() {
+fn without_a_new_id_and_retry_the_delay_grows_to_3_seconds_or_a_longer_base() {
     for (initial, delays) in [
         (1, [1, 2, 3, 3, 3, 3]),
         (2, [2, 3, 3, 3, 3, 3]),
@@ -115,42 +115,42 @@ fn jitter_lengthens_the_delay_after_a_clean_end_and_never_shortens_it() {
 }
 
 #[test]
-fn a_block_with_only_an_id_is_progress() {
+fn a_block_with_only_an_id_counts_as_a_new_id() {
     assert_eq!(polls(|_| {}, new_ids("\n")), [secs(3); 6]);
 }
 
 #[test]
-fn an_id_that_was_sent_before_is_no_progress() {
+fn a_repeated_id_is_not_a_new_id() {
     let preset = |config: &mut SessionConfig| config.last_event_id = Some("7".into());
     let bodies = || same("id: 7\ndata: x\n\n");
     assert_eq!(polls(preset, bodies()), [1, 2, 3, 3, 3, 3].map(secs));
-    // It is new to the first request.
+    // Without a preset id, the first body has a new id.
     assert_eq!(polls(|_| {}, bodies()), [3, 1, 2, 3, 3, 3].map(secs));
-    // Nor is one that comes back to it.
+    // An id that changes and changes back is not new either.
     let bodies = same("id: 8\ndata: x\n\nid: 7\ndata: y\n\n");
     assert_eq!(polls(preset, bodies), [1, 2, 3, 3, 3, 3].map(secs));
 }
 
 #[test]
-fn an_id_that_is_cleared_is_progress_once() {
+fn clearing_the_id_counts_as_a_new_id_once() {
     let preset = |config: &mut SessionConfig| config.last_event_id = Some("7".into());
     let delays = polls(preset, same("id\ndata: x\n\n"));
     assert_eq!(delays, [3, 1, 2, 3, 3, 3].map(secs));
 }
 
-/// The server doesn't see them, so that it begins where it began before.
+/// The server never sees them, so it starts where it started before.
 #[test]
-fn ids_that_cannot_be_sent_are_no_progress() {
+fn unsendable_ids_are_not_new_ids() {
     let bodies = (0..6).map(|number| format!("id: {number}\u{1}\ndata: x\n\n"));
     assert_eq!(polls(|_| {}, bodies), [1, 2, 3, 3, 3, 3].map(secs));
-    // But not to be able to say any more where it was is a change.
+    // But replacing a sendable id by an unsendable one is a change.
     let preset = |config: &mut SessionConfig| config.last_event_id = Some("7".into());
     let delays = polls(preset, same("id: \u{1}\ndata: x\n\n"));
     assert_eq!(delays, [3, 1, 2, 3, 3, 3].map(secs));
 }
 
 #[test]
-fn the_id_of_an_event_that_is_too_large_is_progress() {
+fn the_id_of_a_skipped_event_counts_as_a_new_id() {
     let small = |config: &mut SessionConfig| {
         config.max_event_size = 20;
         config.oversize = Oversize::Skip;
@@ -162,7 +162,7 @@ fn the_id_of_an_event_that_is_too_large_is_progress() {
 }
 
 #[test]
-fn what_is_decoded_after_the_end_counts() {
+fn events_decoded_after_the_end_count() {
     let mut script = Script::open(|_| {});
     script.bytes("data: a\n\nid: 7\ndata: b\n\n");
     assert_eq!(script.next(), event("a"));
@@ -175,7 +175,7 @@ fn what_is_decoded_after_the_end_counts() {
 }
 
 #[test]
-fn a_response_that_delivered_nothing_meets_growing_delays_also_after_a_clean_end() {
+fn an_empty_response_backs_off_even_after_a_clean_end() {
     for body in ["", "foo: bar\n\n", "data: half", "id: half\n"] {
         let delays = polls(|_| {}, same(body));
         assert_eq!(delays, [1, 2, 4, 8, 16, 30].map(secs), "{body:?}");
@@ -185,9 +185,9 @@ fn a_response_that_delivered_nothing_meets_growing_delays_also_after_a_clean_end
 }
 
 #[test]
-fn an_end_that_proves_nothing_a_fault_and_an_interruption_meet_growing_delays() {
+fn unproven_ends_faults_and_interrupts_back_off() {
     let lost: [fn(&mut Script); 3] = [
-        Script::end_and_go_on,
+        Script::end_and_continue,
         |script| {
             script.fault(broken());
             assert_eq!(script.next(), Lost("broken"));
@@ -208,7 +208,7 @@ fn an_end_that_proves_nothing_a_fault_and_an_interruption_meet_growing_delays() 
 }
 
 #[test]
-fn an_event_that_is_too_large_is_a_fault_whatever_the_framing_proves() {
+fn an_oversize_event_is_a_fault_even_if_the_body_is_complete() {
     let mut script = Script::open(|config| {
         config.max_event_size = 20;
         config.error_strategy = Box::new(everstream_core::error_strategy::always_continue());
@@ -225,7 +225,7 @@ fn an_event_that_is_too_large_is_a_fault_whatever_the_framing_proves() {
 }
 
 #[test]
-fn a_clean_end_that_is_told_after_another_loss_does_not_count() {
+fn a_clean_end_reported_after_another_end_is_ignored() {
     let mut script = Script::open(|_| {});
     for delay in [1, 2, 4, 8] {
         script.bytes("data: x\n\n");
@@ -238,7 +238,7 @@ fn a_clean_end_that_is_told_after_another_loss_does_not_count() {
 }
 
 #[test]
-fn one_refusal_after_hours_of_polling_waits_from_the_limit_on_and_not_30_seconds() {
+fn a_refusal_after_hours_of_polling_continues_from_the_poll_limit() {
     for (body, delays) in [
         // Without a new id: the limit is 1 s with `retry:`, and 3 s without.
         ("retry: 100\ndata: x\n\n", [1000, 2000, 4000, 8000]),
@@ -249,7 +249,7 @@ fn one_refusal_after_hours_of_polling_waits_from_the_limit_on_and_not_30_seconds
         for _ in 0..2000 {
             script.poll(body);
         }
-        script.end_and_go_on();
+        script.end_and_continue();
         for delay in delays {
             assert_eq!(script.session.next_retry_delay(), millis(delay), "{body:?}");
             script.refuse();
@@ -260,7 +260,7 @@ fn one_refusal_after_hours_of_polling_waits_from_the_limit_on_and_not_30_seconds
     for number in 0..2000 {
         script.poll(&format!("id: {number}\nretry: 100\ndata: x\n\n"));
     }
-    script.end_and_go_on();
+    script.end_and_continue();
     for delay in [100, 200, 400, 800, 1600] {
         assert_eq!(script.session.next_retry_delay(), millis(delay));
         script.refuse();
@@ -268,10 +268,10 @@ fn one_refusal_after_hours_of_polling_waits_from_the_limit_on_and_not_30_seconds
 }
 
 #[test]
-fn a_clean_end_never_lowers_the_growth_that_a_later_refusal_meets() {
+fn a_clean_end_does_not_reset_the_backoff() {
     for new_id in [true, false] {
         let mut script = Script::open(|_| {});
-        script.end_and_go_on();
+        script.end_and_continue();
         for _ in 0..4 {
             script.refuse();
         }
@@ -284,14 +284,14 @@ fn a_clean_end_never_lowers_the_growth_that_a_later_refusal_meets() {
             let delay = script.poll(&format!("id: {id}\ndata: x\n\n"));
             assert_eq!(delay, limit);
         }
-        script.end_and_go_on();
+        script.end_and_continue();
         assert_eq!(script.wait(), secs(30), "a new id: {new_id}");
     }
 }
 
-/// They are obeyed as they are.
+/// Explicit settings are obeyed as they are.
 #[test]
-fn with_an_explicit_cap_multiplier_or_threshold_a_clean_end_is_an_end() {
+fn an_explicit_cap_multiplier_or_threshold_disables_clean_end_delays() {
     let cap = retry_delay::DEFAULT_MAX_DELAY;
     for (strategy, delays) in [
         (backoff().max_delay(cap), [1, 2, 4, 8, 16, 30]),
@@ -317,14 +317,14 @@ fn with_an_explicit_cap_multiplier_or_threshold_a_clean_end_is_an_end() {
 }
 
 #[test]
-fn a_strategy_of_the_users_is_asked_for_the_delay_after_a_clean_end_too() {
+fn a_custom_strategy_decides_the_delay_after_a_clean_end() {
     let boxed: Box<dyn RetryDelayStrategy> = Box::new(Counting::default());
     let configure = |config: &mut SessionConfig| config.retry_delay_strategy = boxed;
     let delays = polls(configure, new_ids("data: x\n\n"));
     assert_eq!(delays, [2, 3, 4, 5, 6, 7].map(secs));
 }
 
-/// A proxy that cuts long responses with a last chunk.
+/// As with a proxy that ends long responses with a last chunk.
 #[test]
 fn after_a_reset_the_delay_grows_from_the_base_again() {
     let mut script = Script::open(|_| {});
@@ -339,7 +339,7 @@ fn after_a_reset_the_delay_grows_from_the_base_again() {
 }
 
 #[test]
-fn a_changed_retry_restarts_the_growth_once_also_between_clean_ends() {
+fn a_changed_retry_resets_the_backoff_once_between_clean_ends() {
     let mut script = Script::open(|_| {});
     for (retry, delay) in [
         (100, 100),

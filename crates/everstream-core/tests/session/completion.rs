@@ -14,7 +14,7 @@ fn until_done_or_fail(config: &mut SessionConfig) {
 }
 
 #[test]
-fn the_sentinel_ends_the_iteration_quietly_and_is_not_handed_out() {
+fn the_sentinel_ends_the_iteration_and_is_not_delivered() {
     let mut script = Script::open(until_done);
     script.bytes("data: a\n\nid: 9\ndata: [DONE]\n\ndata: after\n\n");
     assert_eq!(script.next_n(), [event("a"), Stop, Stop]);
@@ -23,7 +23,7 @@ fn the_sentinel_ends_the_iteration_quietly_and_is_not_handed_out() {
 }
 
 #[test]
-fn a_complete_stream_is_not_connected_again_by_reading() {
+fn reading_does_not_reconnect_a_complete_stream() {
     let mut script = Script::open(until_done);
     script.bytes("data: [DONE]\n\n");
     assert_eq!(script.next(), Stop);
@@ -34,9 +34,9 @@ fn a_complete_stream_is_not_connected_again_by_reading() {
     }
 }
 
-/// It took two starts once: a second end of the iteration was left over from the first.
+/// Regression test: it took two starts, because a second end of the iteration was pending.
 #[test]
-fn one_start_connects_a_complete_stream_again() {
+fn one_start_reconnects_a_complete_stream() {
     let mut script = Script::open(until_done);
     for _ in 0..2 {
         script.bytes("data: [DONE]\n\n");
@@ -47,9 +47,9 @@ fn one_start_connects_a_complete_stream_again() {
     }
 }
 
-/// The start was lost, and counted for the end of a later connection instead.
+/// Regression test: the start applied to the end of a later connection.
 #[test]
-fn a_start_before_the_sentinel_is_decoded_is_one_for_the_next_connection() {
+fn a_start_before_the_sentinel_is_decoded_applies_to_the_next_connection() {
     let mut script = Script::open(until_done_or_fail);
     script.bytes("data: a\n\ndata: [DONE]\n\n");
     assert_eq!(script.next(), event("a"));
@@ -62,7 +62,7 @@ fn a_start_before_the_sentinel_is_decoded_is_one_for_the_next_connection() {
 }
 
 #[test]
-fn a_complete_stream_that_was_started_again_is_as_new() {
+fn a_restarted_stream_reconnects_after_faults() {
     let mut script = Script::open(until_done);
     script.bytes("data: [DONE]\n\n");
     assert_eq!(script.next(), Stop);
@@ -74,7 +74,7 @@ fn a_complete_stream_that_was_started_again_is_as_new() {
 }
 
 #[test]
-fn a_connection_that_is_lost_behind_the_sentinel_is_nobodys_business() {
+fn a_fault_after_the_sentinel_is_ignored() {
     let mut script = Script::open(until_done_or_fail);
     script.bytes("data: a\n\ndata: [DONE]\n\n");
     script.fault(broken());
@@ -86,7 +86,7 @@ fn a_stream_that_ends_before_the_sentinel_is_incomplete() {
     let mut script = Script::open(until_done_or_fail);
     script.bytes("data: a\n\ndata: [DONE]\n");
     script.end();
-    // The end tells how much was discarded.
+    // The end reports how much was discarded.
     assert_eq!(
         script.next_n(),
         [event("a"), Lost("end"), Failed("incomplete"), Stop]
@@ -114,10 +114,10 @@ fn a_stream_that_may_not_be_repeated_is_incomplete_without_its_sentinel() {
 }
 
 #[test]
-fn a_stream_that_may_go_on_is_resumed_up_to_its_sentinel() {
+fn a_one_shot_stream_is_resumed_until_its_sentinel() {
     let mut script = Script::open(until_done);
     script.receive("id: 1\ndata: a\n\n");
-    script.end_and_go_on();
+    script.end_and_continue();
     script.wait();
     assert_eq!(script.connect().as_deref(), Some("1"));
     script.bytes("data: b\n\ndata: [DONE]\n\n");
@@ -125,7 +125,7 @@ fn a_stream_that_may_go_on_is_resumed_up_to_its_sentinel() {
 }
 
 #[test]
-fn the_sentinel_may_be_told_by_anything_and_count() {
+fn the_sentinel_predicate_may_check_anything_and_keep_state() {
     let mut events = 0;
     let mut script = Script::open(|config| {
         config.until = Some(Box::new(move |event| {
@@ -149,7 +149,7 @@ fn starting_again_does_not_hide_that_the_stream_was_incomplete() {
         until_done(config);
         config.error_strategy = Box::new(error_strategy::continue_with_max_attempts(1));
     });
-    script.end_and_go_on();
+    script.end_and_continue();
     script.interrupt();
     script.start();
     assert_eq!(script.next_n(), [Failed("incomplete"), Stop]);

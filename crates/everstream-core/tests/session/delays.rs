@@ -1,4 +1,4 @@
-//! How long it waits, and from when on: rules 4, 5 and 13.
+//! How long the session waits, and from when: rules 4, 5 and 13.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -9,7 +9,7 @@ use everstream_core::{Fault, Output, Start, Timestamp, error_strategy};
 use super::script::*;
 
 #[test]
-fn refused_connections_meet_growing_delays_up_to_the_cap() {
+fn refused_connections_back_off_up_to_the_cap() {
     let mut script = Script::new(|_| {});
     script.start();
     for delay in [0, 1, 2, 4, 8, 16, 30, 30] {
@@ -21,28 +21,28 @@ fn refused_connections_meet_growing_delays_up_to_the_cap() {
 }
 
 #[test]
-fn a_server_that_accepts_and_hangs_up_meets_growing_delays() {
+fn a_server_that_accepts_and_hangs_up_is_retried_with_backoff() {
     let mut script = Script::open(|_| {});
     for delay in [1, 2, 4, 8, 16, 30] {
         assert_eq!(script.receive("data: x\n\n"), [event("x")]);
-        script.end_and_go_on();
+        script.end_and_continue();
         assert_eq!(script.reconnect(), secs(delay));
     }
 }
 
 #[test]
-fn the_delay_starts_anew_after_a_connection_that_lasted_for_the_threshold() {
+fn a_connection_that_lasts_for_the_threshold_resets_the_backoff() {
     for (lasted, next) in [
         (secs(60), secs(1)),
         (secs(60) - Duration::from_nanos(1), secs(4)),
     ] {
         let mut script = Script::open(|_| {});
-        script.end_and_go_on();
+        script.end_and_continue();
         script.reconnect();
-        script.end_and_go_on();
+        script.end_and_continue();
         script.reconnect();
         script.pass(lasted);
-        script.end_and_go_on();
+        script.end_and_continue();
         assert_eq!(script.wait(), next, "after {lasted:?}");
     }
 }
@@ -51,22 +51,22 @@ fn the_delay_starts_anew_after_a_connection_that_lasted_for_the_threshold() {
 fn a_threshold_of_zero_resets_the_delay_at_every_connection() {
     let mut script = Script::open(|config| config.retry_delay_reset_threshold = Duration::ZERO);
     for _ in 0..3 {
-        script.end_and_go_on();
+        script.end_and_continue();
         assert_eq!(script.reconnect(), secs(1));
     }
-    // But not at an attempt that didn't become one.
-    script.end_and_go_on();
+    // But not at a failed attempt.
+    script.end_and_continue();
     script.wait();
     assert_eq!(script.next(), connect());
     script.fault(refused());
     assert_eq!(script.next_n(), [Lost("refused"), Wait(secs(2))]);
 }
 
-/// Or else a busy consumer would make a server that hangs up look like a steady one.
+/// Otherwise a busy consumer would make a server that hangs up look stable.
 #[test]
-fn a_connection_lasts_until_it_is_lost_not_until_the_user_hears_of_it() {
+fn a_connection_lasts_until_the_disconnect_not_until_it_is_reported() {
     let mut script = Script::open(|_| {});
-    script.end_and_go_on();
+    script.end_and_continue();
     script.reconnect();
     script.bytes("data: x\n\n");
     script.end();
@@ -104,14 +104,14 @@ fn only_the_first_of_several_faults_of_a_connection_counts() {
 }
 
 #[test]
-fn the_next_delay_is_zero_at_first_and_then_what_will_be_waited() {
+fn next_retry_delay_is_zero_at_first_and_then_the_upcoming_wait() {
     let mut script = Script::new(|_| {});
     assert_eq!(script.session.next_retry_delay(), Duration::ZERO);
     script.start();
     script.connect();
     assert_eq!(script.session.next_retry_delay(), Duration::ZERO);
     for delay in [1, 2, 4] {
-        script.end_and_go_on();
+        script.end_and_continue();
         assert_eq!(script.session.next_retry_delay(), secs(delay));
         assert_eq!(script.reconnect(), secs(delay));
         assert_eq!(script.session.next_retry_delay(), secs(delay));
@@ -119,7 +119,7 @@ fn the_next_delay_is_zero_at_first_and_then_what_will_be_waited() {
 }
 
 #[test]
-fn the_next_delay_is_known_after_a_failure_too() {
+fn next_retry_delay_is_set_after_a_failure() {
     let mut script =
         Script::open(|config| config.error_strategy = Box::new(error_strategy::always_fail()));
     script.fault(broken());
@@ -128,7 +128,7 @@ fn the_next_delay_is_known_after_a_failure_too() {
 }
 
 #[test]
-fn a_delay_that_the_user_sets_may_be_zero() {
+fn the_initial_delay_may_be_zero() {
     let mut script = Script::open(|config| config.initial_retry_delay = Duration::ZERO);
     for _ in 0..10 {
         script.end();
@@ -141,48 +141,48 @@ fn a_delay_that_the_user_sets_may_be_zero() {
 }
 
 #[test]
-fn a_base_of_the_users_beyond_30_seconds_is_kept_and_does_not_grow() {
+fn a_base_above_30_seconds_does_not_grow() {
     let mut script = Script::open(|config| config.initial_retry_delay = secs(123));
     for _ in 0..3 {
-        script.end_and_go_on();
+        script.end_and_continue();
         assert_eq!(script.reconnect(), secs(123));
     }
     for initial in [29, 30] {
         let mut script = Script::open(|config| config.initial_retry_delay = secs(initial));
         for delay in [initial, 30, 30] {
-            script.end_and_go_on();
+            script.end_and_continue();
             assert_eq!(script.reconnect(), secs(delay));
         }
     }
 }
 
 #[test]
-fn an_explicit_cap_does_not_yield_to_a_longer_base() {
+fn an_explicit_cap_overrides_a_longer_base() {
     for cap in [secs(5), retry_delay::DEFAULT_MAX_DELAY] {
         let mut script = Script::open(|config| {
             config.initial_retry_delay = secs(123);
             config.retry_delay_strategy =
                 Box::new(retry_delay::backoff().jitter(0.0).max_delay(cap));
         });
-        script.end_and_go_on();
+        script.end_and_continue();
         assert_eq!(script.wait(), cap);
     }
 }
 
 #[test]
-fn jitter_shortens_a_base_of_the_users_beyond_30_seconds_as_any_other() {
+fn jitter_shortens_a_base_above_30_seconds() {
     for seed in 0..100 {
         let mut script = Script::open(|config| {
             config.initial_retry_delay = secs(123);
             config.retry_delay_strategy = Box::new(retry_delay::backoff());
             config.seed = seed;
         });
-        script.end_and_go_on();
+        script.end_and_continue();
         assert!((millis(61_500)..=secs(123)).contains(&script.wait()));
     }
 }
 
-/// Arithmetic, with a log.
+/// Delays that grow by one second, and a log of the calls.
 #[derive(Clone, Default)]
 struct Linear {
     faults: u64,
@@ -207,19 +207,19 @@ impl RetryDelayStrategy for Linear {
 }
 
 #[test]
-fn a_strategy_of_the_users_keeps_state_until_a_connection_lasted() {
+fn a_custom_strategy_keeps_state_until_a_connection_lasts() {
     let linear = Linear::default();
     let mut script = Script::open(|config| {
         config.retry_delay_strategy = Box::new(linear.clone());
         config.seed = 99;
     });
     for delay in [2, 3, 4] {
-        script.end_and_go_on();
+        script.end_and_continue();
         assert_eq!(script.reconnect(), secs(delay));
     }
     assert_eq!(*linear.resets.lock().unwrap(), 0);
     script.pass(secs(60));
-    script.end_and_go_on();
+    script.end_and_continue();
     assert_eq!(*linear.resets.lock().unwrap(), 1);
     assert_eq!(script.reconnect(), secs(2));
     assert_eq!(*linear.seeds.lock().unwrap(), [99], "offered once");
@@ -231,19 +231,19 @@ fn a_strategy_may_be_a_closure() {
         config.retry_delay_strategy = Box::new(retry_delay::from_fn(|base| base.delay * 7));
     });
     for _ in 0..2 {
-        script.end_and_go_on();
+        script.end_and_continue();
         assert_eq!(script.reconnect(), secs(7));
     }
 }
 
 #[test]
-fn sessions_with_different_seeds_wait_differently_from_the_first_delay_on() {
+fn different_seeds_give_different_first_delays() {
     let delay = |seed| {
         let mut script = Script::open(|config| {
             config.retry_delay_strategy = Box::new(retry_delay::backoff());
             config.seed = seed;
         });
-        script.end_and_go_on();
+        script.end_and_continue();
         script.wait()
     };
     let mut delays: Vec<Duration> = (0..100).map(delay).collect();
@@ -255,7 +255,7 @@ fn sessions_with_different_seeds_wait_differently_from_the_first_delay_on() {
 }
 
 #[test]
-fn the_largest_durations_and_the_last_moment_never_panic() {
+fn maximal_durations_and_timestamps_do_not_panic() {
     let mut script = Script::new(|config| {
         config.initial_retry_delay = Duration::MAX;
         config.min_server_retry_delay = Duration::MAX;
@@ -268,7 +268,7 @@ fn the_largest_durations_and_the_last_moment_never_panic() {
     script.connect();
     script.bytes("retry: 99999999999999999999\n\ndata: x\n\n");
     assert_eq!(script.next(), event("x"));
-    script.end_and_go_on();
+    script.end_and_continue();
     let end_of_time = Timestamp::since_start(Duration::MAX);
     assert!(matches!(
         script.session.poll_output(script.now),
@@ -279,15 +279,15 @@ fn the_largest_durations_and_the_last_moment_never_panic() {
     script.session.handle_timeout(script.now);
     assert!(matches!(script.next(), ReadWithin(_)));
     script.session.handle_timeout(script.now);
-    assert_eq!(script.next(), Lost("silence"));
+    assert_eq!(script.next(), Lost("read timeout"));
     assert_eq!(script.next(), connect());
     script.fault(retry_after(Duration::MAX));
     assert_eq!(script.next_n(), [Lost("status"), connect()]);
 }
 
-/// A driver's clock may be read before another's that was used first.
+/// Clock readings of different tasks may arrive out of order.
 #[test]
-fn time_that_goes_back_does_no_harm() {
+fn time_going_backwards_does_no_harm() {
     let mut script = Script::open(|config| config.read_timeout = Some(secs(10)));
     let later = script.now;
     script.now = Timestamp::default();

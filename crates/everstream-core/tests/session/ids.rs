@@ -1,13 +1,13 @@
-//! The last event id, and what of a connection outlives it: rules 7 and 8.
+//! The last event id, and what outlives a connection: rules 7 and 8.
 
 use super::script::*;
 
 #[test]
-fn the_newest_id_is_sent_when_it_connects_again() {
+fn a_reconnect_sends_the_newest_id() {
     let mut script = Script::open(|_| {});
     script.receive("id: 1\ndata: a\n\nid: 2\ndata: b\n\ndata: c\n\n");
     assert_eq!(script.id(), Some("2"));
-    script.end_and_go_on();
+    script.end_and_continue();
     script.wait();
     assert_eq!(script.connect().as_deref(), Some("2"));
 }
@@ -17,7 +17,7 @@ fn the_id_survives_connections_without_one_and_refused_ones() {
     let mut script = Script::open(|_| {});
     script.receive("id: 1\ndata: a\n\n");
     for _ in 0..3 {
-        script.end_and_go_on();
+        script.end_and_continue();
         script.wait();
         assert_eq!(script.next(), resume("1"));
         script.fault(refused());
@@ -33,7 +33,7 @@ fn the_id_survives_connections_without_one_and_refused_ones() {
 fn the_id_survives_a_failure() {
     let mut script = Script::open(|_| {});
     script.receive("id: 1\n\n");
-    script.end_and_go_on();
+    script.end_and_continue();
     script.wait();
     assert_eq!(script.next(), resume("1"));
     script.fault(status(500));
@@ -48,7 +48,7 @@ fn a_block_with_only_an_id_sets_it() {
     let mut script = Script::open(|_| {});
     assert_eq!(script.receive("id: 1\n\n"), []);
     assert_eq!(script.id(), Some("1"));
-    script.end_and_go_on();
+    script.end_and_continue();
     script.wait();
     assert_eq!(script.next(), resume("1"));
 }
@@ -60,14 +60,14 @@ fn an_empty_id_clears_it() {
         script.receive("id: 1\ndata: a\n\n");
         script.receive(clear);
         assert_eq!(script.id(), None, "{clear:?}");
-        script.end_and_go_on();
+        script.end_and_continue();
         script.wait();
         assert_eq!(script.next(), connect(), "{clear:?}");
     }
 }
 
 #[test]
-fn an_id_with_nul_is_as_good_as_none() {
+fn an_id_with_nul_is_ignored() {
     let mut script = Script::open(|_| {});
     script.receive("id: 1\ndata: a\n\n");
     assert_eq!(script.receive("id: 2\0\ndata: b\n\n"), [event("b")]);
@@ -76,7 +76,7 @@ fn an_id_with_nul_is_as_good_as_none() {
 }
 
 #[test]
-fn half_an_event_sets_no_id_and_is_never_completed() {
+fn an_unfinished_event_sets_no_id_and_is_never_completed() {
     for half in [
         "id: 2\ndata: b\n",
         "id: 2\ndata: b",
@@ -87,7 +87,7 @@ fn half_an_event_sets_no_id_and_is_never_completed() {
         let mut script = Script::open(|_| {});
         script.receive("id: 1\ndata: a\n\n");
         assert_eq!(script.receive(half), []);
-        script.end_and_go_on();
+        script.end_and_continue();
         assert_eq!(script.id(), Some("1"), "{half:?}");
         script.wait();
         assert_eq!(script.connect().as_deref(), Some("1"), "{half:?}");
@@ -98,11 +98,11 @@ fn half_an_event_sets_no_id_and_is_never_completed() {
 }
 
 #[test]
-fn the_type_of_half_an_event_is_not_the_next_ones() {
+fn the_type_of_an_unfinished_event_does_not_carry_over() {
     use everstream_core::{Action, Output};
     let mut script = Script::open(|_| {});
     script.receive("event: put\ndata: half\n");
-    script.end_and_go_on();
+    script.end_and_continue();
     script.reconnect();
     script.bytes("data: whole\n\n");
     let Output::Action(Action::Event(event)) = script.session.poll_output(script.now) else {
@@ -111,15 +111,15 @@ fn the_type_of_half_an_event_is_not_the_next_ones() {
     assert_eq!((event.event(), event.data()), ("message", "whole"));
 }
 
-/// With the CR, the line before was over; the LF is a blank line of another stream.
+/// The CR ended its line; the LF is a blank line of another stream.
 #[test]
 fn a_cr_at_the_end_of_a_connection_does_not_swallow_an_lf_of_the_next() {
     let mut script = Script::open(|_| {});
     script.receive("data: a\r");
-    script.end_and_go_on();
+    script.end_and_continue();
     script.reconnect();
-    // The LF ends the first line of the stream, and a BOM is only removed from that one. If the LF
-    // were swallowed, there would be an event.
+    // The LF ends the first line of the stream, and a BOM is removed only from the first line. If the
+    // LF were swallowed, there would be an event.
     assert_eq!(script.receive("\n\u{FEFF}data: b\n\n"), []);
     assert_eq!(script.receive("data: c\n\n"), [event("c")]);
 }
@@ -129,20 +129,20 @@ fn every_connection_may_begin_with_a_bom() {
     let mut script = Script::open(|_| {});
     for _ in 0..3 {
         assert_eq!(script.receive("\u{FEFF}data: a\n\n"), [event("a")]);
-        script.end_and_go_on();
+        script.end_and_continue();
         script.reconnect();
     }
 }
 
 #[test]
-fn half_a_character_is_not_completed_by_the_next_connection() {
+fn a_partial_character_is_not_completed_by_the_next_connection() {
     let mut script = Script::open(|_| {});
     assert_eq!(script.next(), Read);
     script
         .session
         .handle_data(b"data: \xE2\x82".to_vec(), script.now);
     assert_eq!(script.next(), Read);
-    script.end_and_go_on();
+    script.end_and_continue();
     script.reconnect();
     assert_eq!(script.next(), Read);
     script
@@ -152,7 +152,7 @@ fn half_a_character_is_not_completed_by_the_next_connection() {
 }
 
 #[test]
-fn all_that_was_received_is_handed_out_before_the_connections_end_is_told() {
+fn all_received_items_are_delivered_before_the_end_is_reported() {
     type Lose = fn(&mut Script);
     let lose: [(&str, Lose); 3] = [
         ("end", Script::end),
@@ -173,9 +173,9 @@ fn all_that_was_received_is_handed_out_before_the_connections_end_is_told() {
     }
 }
 
-/// A program that stores it after each event would skip the events that it never saw.
+/// Otherwise a program that stores the id after each event would skip undelivered events.
 #[test]
-fn the_id_is_that_of_the_last_event_handed_out_not_of_the_last_received() {
+fn the_id_is_that_of_the_last_delivered_event_not_the_last_received() {
     let mut script = Script::open(|_| {});
     script.bytes("id: 1\ndata: a\n\nid: 2\ndata: b\n\n");
     assert_eq!(script.next(), event("a"));
@@ -202,13 +202,13 @@ fn an_empty_preset_id_is_none() {
     assert_eq!(script.next(), connect());
 }
 
-/// Whether it can be a header's value is the business of whoever makes the request.
+/// The driver decides whether the id is valid as a header value.
 #[test]
-fn an_id_that_no_header_can_carry_is_kept_as_it_is() {
+fn an_id_that_is_invalid_as_a_header_value_is_kept_unchanged() {
     for id in ["\u{1}", "a\tb", "ü \u{1F600}", "\u{7F}", " "] {
         let mut script = Script::open(|_| {});
         script.receive(&format!("id: {id}\n\n"));
-        script.end_and_go_on();
+        script.end_and_continue();
         script.wait();
         assert_eq!(script.next(), resume(id));
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use everstream_core::retry_delay::{self, backoff};
 use everstream_core::{Ending, Start, error_strategy};
 
-use super::resets::{Asked, Counting};
+use super::resets::{Calls, Counting};
 use super::script::*;
 
 #[test]
@@ -30,7 +30,7 @@ fn an_interrupt_after_a_stop_does_nothing() {
 }
 
 #[test]
-fn an_interrupt_while_reading_is_as_if_the_server_had_ended_the_connection() {
+fn an_interrupt_while_reading_acts_as_if_the_server_ended_the_connection() {
     let mut script = Script::open(|_| {});
     script.bytes("id: 7\ndata: a\n\ndata: half");
     assert_eq!(script.next_n(), [event("a"), Read]);
@@ -41,7 +41,7 @@ fn an_interrupt_while_reading_is_as_if_the_server_had_ended_the_connection() {
 }
 
 #[test]
-fn an_interrupt_while_connecting_gives_the_attempt_up() {
+fn an_interrupt_while_connecting_abandons_the_attempt() {
     let mut script = Script::new(|_| {});
     script.start();
     assert_eq!(script.next(), connect());
@@ -50,7 +50,7 @@ fn an_interrupt_while_connecting_gives_the_attempt_up() {
 }
 
 #[test]
-fn what_was_received_is_handed_out_before_an_interrupt_is_told() {
+fn received_events_are_delivered_before_an_interrupt_is_reported() {
     let mut script = Script::open(|_| {});
     script.bytes("data: a\n\nid: 2\ndata: b\n\n");
     assert_eq!(script.next(), event("a"));
@@ -61,7 +61,7 @@ fn what_was_received_is_handed_out_before_an_interrupt_is_told() {
 }
 
 #[test]
-fn a_start_that_nobody_was_told_of_is_told_before_an_interrupt() {
+fn an_unreported_start_is_reported_before_an_interrupt() {
     let mut script = Script::new(|_| {});
     script.start();
     assert_eq!(script.next(), connect());
@@ -72,11 +72,11 @@ fn a_start_that_nobody_was_told_of_is_told_before_an_interrupt() {
     assert_eq!(script.next_n(), [Started(1), Lost("end"), Wait(secs(1))]);
 }
 
-/// Neither may it make the session ask the server earlier than was due, nor later.
+/// An interrupt must not make the session reconnect earlier or later than due.
 #[test]
-fn an_interrupt_while_waiting_is_told_and_leaves_the_wait_as_long_as_it_was() {
+fn an_interrupt_while_waiting_is_reported_and_does_not_change_the_wait() {
     let mut script = Script::open(|_| {});
-    script.end_and_go_on();
+    script.end_and_continue();
     assert_eq!(script.next(), Wait(secs(1)));
     script.pass(millis(300));
     script.interrupt();
@@ -88,11 +88,11 @@ fn an_interrupt_while_waiting_is_told_and_leaves_the_wait_as_long_as_it_was() {
 
 #[test]
 fn an_interrupt_while_waiting_ends_the_wait_if_the_error_strategy_fails() {
-    // It forgives the first fault of a row.
+    // The strategy retries the first of several consecutive faults.
     let mut script = Script::open(|config| {
         config.error_strategy = Box::new(error_strategy::continue_with_max_attempts(1));
     });
-    script.end_and_go_on();
+    script.end_and_continue();
     assert_eq!(script.next(), Wait(secs(1)));
     script.interrupt();
     assert_eq!(script.next_n(), [Lost("end"), Stop]);
@@ -102,19 +102,19 @@ fn an_interrupt_while_waiting_ends_the_wait_if_the_error_strategy_fails() {
 }
 
 #[test]
-fn starting_again_before_an_interrupt_was_told_goes_on_after_telling() {
+fn a_start_before_an_interrupt_is_reported_reconnects_after_the_report() {
     let mut script = Script::open(|config| {
         config.error_strategy = Box::new(error_strategy::continue_with_max_attempts(1));
     });
-    script.end_and_go_on();
+    script.end_and_continue();
     script.interrupt();
     script.start();
     assert_eq!(script.next_n(), [Lost("end"), Wait(secs(1))]);
 }
 
-/// A start after an interrupt failed with it, although it was meant to come after.
+/// Regression test: the start failed together with the interrupted connection.
 #[test]
-fn starting_again_after_an_interrupt_of_a_connection_connects_whatever_the_strategy() {
+fn a_start_after_an_interrupt_reconnects_whatever_the_strategy() {
     let mut script =
         Script::open(|config| config.error_strategy = Box::new(error_strategy::always_fail()));
     script.bytes("data: a\n\ndata: b\n\n");
@@ -130,7 +130,7 @@ fn starting_again_after_an_interrupt_of_a_connection_connects_whatever_the_strat
     assert_eq!(
         script.next_n(),
         [Lost("end"), Stop],
-        "the next one isn't forgiven"
+        "the next one isn't retried"
     );
 }
 
@@ -144,7 +144,7 @@ fn starting_again_does_not_hide_a_fault() {
 }
 
 #[test]
-fn a_fault_that_is_not_told_yet_is_all_that_an_interrupt_leads_to() {
+fn an_interrupt_after_an_unreported_fault_reports_only_the_fault() {
     let mut script = Script::open(|_| {});
     script.fault(broken());
     script.interrupt();
@@ -152,7 +152,7 @@ fn a_fault_that_is_not_told_yet_is_all_that_an_interrupt_leads_to() {
 }
 
 #[test]
-fn a_thousand_interrupts_at_once_are_one() {
+fn a_thousand_interrupts_at_once_count_as_one() {
     let open: fn() -> Script = || Script::open(|_| {});
     let connecting: fn() -> Script = || {
         let mut script = Script::new(|_| {});
@@ -162,7 +162,7 @@ fn a_thousand_interrupts_at_once_are_one() {
     };
     let waiting: fn() -> Script = || {
         let mut script = Script::open(|_| {});
-        script.end_and_go_on();
+        script.end_and_continue();
         script
     };
     for prepare in [open, connecting, waiting] {
@@ -175,9 +175,9 @@ fn a_thousand_interrupts_at_once_are_one() {
 }
 
 #[test]
-fn any_number_of_interrupts_leaves_the_connection_due_when_it_was() {
+fn interrupts_while_waiting_do_not_move_the_due_time() {
     let mut script = Script::open(|_| {});
-    script.end_and_go_on();
+    script.end_and_continue();
     for _ in 0..999 {
         script.pass(millis(1));
         script.interrupt();
@@ -187,14 +187,14 @@ fn any_number_of_interrupts_leaves_the_connection_due_when_it_was() {
     assert_eq!(script.next(), Wait(millis(1)));
     script.pass(millis(1));
     script.connect();
-    // They didn't lengthen the next delay either.
-    script.end_and_go_on();
+    // The interrupts didn't lengthen the next delay either.
+    script.end_and_continue();
     assert_eq!(script.next(), Wait(secs(2)));
 }
 
-/// It was that of the loss before, until somebody read.
+/// Regression test: until the next read it was still the previous delay.
 #[test]
-fn the_next_delay_is_right_as_soon_as_a_connection_or_an_attempt_is_interrupted() {
+fn next_retry_delay_is_updated_at_the_interrupt() {
     let mut script = Script::open(|_| {});
     for delay in [1, 2, 4] {
         script.bytes("data: a\n\ndata: b\n\n");
@@ -205,7 +205,7 @@ fn the_next_delay_is_right_as_soon_as_a_connection_or_an_attempt_is_interrupted(
         assert_eq!(script.session.next_retry_delay(), secs(delay));
         assert_eq!(script.reconnect(), secs(delay));
     }
-    script.end_and_go_on();
+    script.end_and_continue();
     script.wait();
     assert_eq!(script.next(), connect());
     script.interrupt();
@@ -214,16 +214,16 @@ fn the_next_delay_is_right_as_soon_as_a_connection_or_an_attempt_is_interrupted(
 }
 
 #[test]
-fn the_delay_after_an_interruption_counts_from_it_and_not_from_the_next_read() {
+fn the_delay_after_an_interrupt_starts_at_the_interrupt() {
     let mut script = Script::open(|_| {});
     script.interrupt();
     script.pass(millis(400));
     assert_eq!(script.next_n(), [Lost("end"), Wait(millis(600))]);
 }
 
-/// What had been received says when the server may be asked again, although nobody had read it.
+/// Received bytes count even if they were not read before the interrupt.
 #[test]
-fn a_retry_that_is_decoded_after_an_interruption_is_waited_for() {
+fn a_retry_decoded_after_an_interrupt_is_honored() {
     for (retry, delay) in [(9, 9), (100, 100)] {
         let mut script = Script::open(|_| {});
         script.bytes(&format!("data: a\n\nretry: {retry}000\n\ndata: b\n\n"));
@@ -234,14 +234,14 @@ fn a_retry_that_is_decoded_after_an_interruption_is_waited_for() {
         assert_eq!(script.next_n(), [event("b"), Lost("end")]);
         assert_eq!(script.session.next_retry_delay(), secs(delay));
         assert_eq!(script.reconnect(), secs(delay) - millis(500));
-        // It had no delay before, so that it isn't a restart.
-        script.end_and_go_on();
+        // There was no delay before, so the change doesn't count as a reset.
+        script.end_and_continue();
         assert_eq!(script.wait(), secs(delay.max(2 * delay.min(15))));
     }
 }
 
 #[test]
-fn a_shorter_retry_that_is_decoded_after_an_interruption_changes_the_next_delay_only() {
+fn a_shorter_retry_decoded_after_an_interrupt_affects_only_the_next_delay() {
     let mut script = Script::open(|config| config.initial_retry_delay = secs(10));
     script.bytes("data: a\n\nretry: 3000\n\n");
     assert_eq!(script.next(), event("a"));
@@ -249,13 +249,13 @@ fn a_shorter_retry_that_is_decoded_after_an_interruption_changes_the_next_delay_
     assert_eq!(script.next_n(), [Lost("end"), Wait(secs(10))]);
     script.pass(secs(10));
     script.connect();
-    script.end_and_go_on();
+    script.end_and_continue();
     assert_eq!(script.wait(), secs(6));
 }
 
-/// Not to be asked before 9 s with a delay of 5 s to 10 s.
+/// The server asks for 9 s; the delay without that is 5 s to 10 s.
 #[test]
-fn a_retry_that_is_decoded_after_an_interruption_is_waited_for_whatever_the_jitter() {
+fn a_retry_decoded_after_an_interrupt_is_honored_with_any_jitter() {
     for seed in 0..100 {
         let mut script = Script::open(|config| {
             config.initial_retry_delay = secs(10);
@@ -271,7 +271,7 @@ fn a_retry_that_is_decoded_after_an_interruption_is_waited_for_whatever_the_jitt
 }
 
 #[test]
-fn the_users_cap_holds_for_a_retry_that_is_decoded_after_an_interruption() {
+fn the_users_cap_limits_a_retry_decoded_after_an_interrupt() {
     let mut script = Script::open(|config| {
         config.retry_delay_strategy = Box::new(backoff().jitter(0.0).max_delay(secs(5)));
     });
@@ -282,10 +282,10 @@ fn the_users_cap_holds_for_a_retry_that_is_decoded_after_an_interruption() {
 }
 
 #[test]
-fn a_change_of_retry_that_is_decoded_after_an_interruption_restarts_the_delay_once() {
+fn a_changed_retry_decoded_after_an_interrupt_resets_the_backoff_once() {
     let mut script = Script::open(|_| {});
     for delay in [1, 2, 4] {
-        script.end_and_go_on();
+        script.end_and_continue();
         assert_eq!(script.reconnect(), secs(delay));
     }
     script.bytes("data: a\n\nretry: 2000\n\nretry: 3000\n\n");
@@ -296,16 +296,16 @@ fn a_change_of_retry_that_is_decoded_after_an_interruption_restarts_the_delay_on
     script.connect();
     for (retry, delay) in [(3, 3), (4, 8), (3, 12)] {
         script.receive(&format!("retry: {retry}000\n\n"));
-        script.end_and_go_on();
+        script.end_and_continue();
         assert_eq!(script.reconnect(), secs(delay));
     }
 }
 
 #[test]
-fn the_strategy_is_asked_once_for_each_connection_that_is_lost() {
+fn the_strategy_is_asked_once_for_each_lost_connection() {
     let counting = Counting::default();
     let asked = |delays| {
-        let asked = Asked { delays, resets: 0 };
+        let asked = Calls { delays, resets: 0 };
         assert_eq!(*counting.0.lock().unwrap(), asked);
     };
     let mut script =
@@ -321,8 +321,8 @@ fn the_strategy_is_asked_once_for_each_connection_that_is_lost() {
     assert_eq!(script.next_n(), [event("b"), Lost("end")]);
     asked(1);
     script.reconnect();
-    // While it waits, and while it connects.
-    script.end_and_go_on();
+    // While waiting, and while connecting.
+    script.end_and_continue();
     asked(2);
     script.interrupt();
     assert_eq!(script.next(), Lost("end"));
@@ -339,9 +339,9 @@ fn the_strategy_is_asked_once_for_each_connection_that_is_lost() {
     asked(3);
 }
 
-/// Whatever a strategy makes of the base of its own, a server is not asked before it said.
+/// Whatever the strategy, the client doesn't reconnect before the time that the server asked for.
 #[test]
-fn a_retry_that_is_decoded_after_an_interruption_is_waited_for_with_any_strategy() {
+fn a_retry_decoded_after_an_interrupt_is_honored_with_any_strategy() {
     let mut script = Script::open(|config| {
         config.retry_delay_strategy = Box::new(retry_delay::from_fn(|base| base.delay));
     });
@@ -352,7 +352,7 @@ fn a_retry_that_is_decoded_after_an_interruption_is_waited_for_with_any_strategy
 }
 
 #[test]
-fn an_interruption_of_a_connection_that_has_ended_changes_nothing() {
+fn an_interrupt_after_the_end_changes_nothing() {
     let mut script = Script::open(|_| {});
     script.bytes("data: a\n\nid: 7\ndata: b\n\n");
     assert_eq!(script.next(), event("a"));
@@ -363,7 +363,7 @@ fn an_interruption_of_a_connection_that_has_ended_changes_nothing() {
 }
 
 #[test]
-fn an_interruption_before_the_last_event_of_a_one_shot_stream_leaves_no_delay() {
+fn an_interrupt_before_the_last_event_of_a_one_shot_stream_leaves_no_delay() {
     let mut script = Script::open(|config| {
         config.until = Some(Box::new(|event| event.data() == "[DONE]"));
     });

@@ -1,4 +1,4 @@
-//! Starting, faults and what follows them, closing: rules 1 to 4, 9 and 10.
+//! Starting, faults and closing: rules 1 to 4, 9 and 10.
 
 use std::sync::{Arc, Mutex};
 
@@ -12,7 +12,7 @@ fn always_fail(config: &mut SessionConfig) {
 }
 
 #[test]
-fn nothing_connects_before_it_is_started() {
+fn a_session_does_not_connect_before_it_is_started() {
     let mut script = Script::new(|_| {});
     for _ in 0..3 {
         assert_eq!(script.next(), Stop);
@@ -23,7 +23,7 @@ fn nothing_connects_before_it_is_started() {
 }
 
 #[test]
-fn starting_and_reading_both_make_it_connect_at_once() {
+fn start_and_read_both_connect_at_once() {
     for begin in [Script::start, Script::read] {
         let mut script = Script::new(|_| {});
         begin(&mut script);
@@ -33,7 +33,7 @@ fn starting_and_reading_both_make_it_connect_at_once() {
 }
 
 #[test]
-fn a_connection_is_asked_for_until_it_is_there() {
+fn connect_is_returned_until_the_connection_is_reported() {
     let mut script = Script::new(|_| {});
     script.start();
     assert_eq!(script.next_n(), [connect(), connect(), connect()]);
@@ -44,7 +44,7 @@ fn a_connection_is_asked_for_until_it_is_there() {
 }
 
 #[test]
-fn continue_gives_the_fault_then_the_wait_then_the_start() {
+fn continue_reports_the_fault_then_waits_then_connects() {
     let mut script = Script::open(|_| {});
     script.fault(broken());
     assert_eq!(script.next_n(), [Lost("broken"), Wait(secs(1))]);
@@ -58,14 +58,14 @@ fn continue_gives_the_fault_then_the_wait_then_the_start() {
 }
 
 #[test]
-fn continue_after_an_orderly_end_goes_the_same_way() {
+fn continue_after_a_clean_end_does_the_same() {
     let mut script = Script::open(|_| {});
     script.end();
     assert_eq!(script.next_n(), [Lost("end"), Wait(secs(1))]);
 }
 
 #[test]
-fn fail_with_a_fault_ends_the_iteration_with_it() {
+fn fail_ends_the_iteration_with_the_fault() {
     let mut script = Script::open(always_fail);
     script.fault(broken());
     assert_eq!(script.next_n(), [Failed("broken"), Stop, Stop]);
@@ -73,7 +73,7 @@ fn fail_with_a_fault_ends_the_iteration_with_it() {
 }
 
 #[test]
-fn fail_at_an_orderly_end_tells_of_it_and_ends_the_iteration_quietly() {
+fn fail_at_a_clean_end_reports_it_and_ends_the_iteration() {
     let mut script = Script::open(always_fail);
     script.end();
     assert_eq!(script.next_n(), [Lost("end"), Stop, Stop]);
@@ -81,7 +81,7 @@ fn fail_at_an_orderly_end_tells_of_it_and_ends_the_iteration_quietly() {
 }
 
 #[test]
-fn after_fail_reading_or_starting_again_connects_after_the_delay_that_is_due() {
+fn after_fail_read_and_start_reconnect_after_the_pending_delay() {
     for begin in [Script::start, Script::read] {
         for fault in [Some(broken()), None] {
             let mut script = Script::open(always_fail);
@@ -94,7 +94,7 @@ fn after_fail_reading_or_starting_again_connects_after_the_delay_that_is_due() {
             }
             while script.next() != Stop {}
             script.pass(millis(400));
-            assert_eq!(script.next(), Stop, "nobody asked for a connection");
+            assert_eq!(script.next(), Stop, "no connection was requested");
             begin(&mut script);
             assert_eq!(script.next(), Wait(millis(600)));
             script.pass(millis(600));
@@ -104,7 +104,7 @@ fn after_fail_reading_or_starting_again_connects_after_the_delay_that_is_due() {
 }
 
 #[test]
-fn after_fail_no_wait_is_left_for_who_comes_back_late() {
+fn after_fail_a_late_read_connects_at_once() {
     let mut script = Script::open(always_fail);
     script.fault(broken());
     assert_eq!(script.next(), Failed("broken"));
@@ -113,10 +113,10 @@ fn after_fail_no_wait_is_left_for_who_comes_back_late() {
     assert_eq!(script.next(), connect());
 }
 
-/// Whoever leaves the loop at the fault that it was told of and starts again hadn't heard that
-/// the iteration was over, and must not hear it instead of being connected.
+/// A user who leaves the loop after the reported end and calls `start` must get a connection, not the
+/// pending end of the iteration.
 #[test]
-fn starting_between_an_orderly_end_and_the_end_of_the_iteration_connects_again() {
+fn a_start_between_a_clean_end_and_the_end_of_the_iteration_reconnects() {
     let mut script = Script::open(always_fail);
     script.end();
     assert_eq!(script.next(), Lost("end"));
@@ -125,9 +125,9 @@ fn starting_between_an_orderly_end_and_the_end_of_the_iteration_connects_again()
     assert_eq!(script.next(), Wait(secs(1)));
 }
 
-/// An iterator says that it reads at every item, so that reading on must not be starting anew.
+/// An iterator calls `read` for every item, so reading on must not start a new iteration.
 #[test]
-fn reading_on_after_an_orderly_end_comes_to_the_end_of_the_iteration_first() {
+fn reading_after_a_clean_end_ends_the_iteration_first() {
     let mut script = Script::open(always_fail);
     script.end();
     script.read();
@@ -178,8 +178,8 @@ fn starting_obeys_the_error_strategy() {
 }
 
 #[test]
-fn the_default_reconnects_after_faults_of_the_network_and_fails_on_answers_that_are_no_stream() {
-    for (fault, goes_on) in [
+fn the_default_retries_network_faults_and_fails_on_other_responses() {
+    for (fault, reconnects) in [
         (refused(), true),
         (Fault::ConnectTimeout(secs(10)), true),
         (Fault::Request("cut".into()), true),
@@ -194,7 +194,7 @@ fn the_default_reconnects_after_faults_of_the_network_and_fails_on_answers_that_
         assert_eq!(script.next(), connect());
         let what = fault.to_string();
         script.fault(fault);
-        assert_eq!(matches!(script.next(), Lost(_)), goes_on, "{what}");
+        assert_eq!(matches!(script.next(), Lost(_)), reconnects, "{what}");
     }
 }
 
@@ -212,20 +212,20 @@ fn a_connection_resets_the_error_strategy() {
     script.start();
     script.connect();
     for _ in 0..3 {
-        script.end_and_go_on();
+        script.end_and_continue();
         assert_eq!(refuse(&mut script), Lost("refused"));
         script.reconnect();
     }
-    script.end_and_go_on();
+    script.end_and_continue();
     assert_eq!(refuse(&mut script), Lost("refused"));
     assert_eq!(refuse(&mut script), Failed("refused"));
 }
 
-/// Notes what it is asked, and fails on request.
+/// Records its calls, and fails after read faults.
 #[derive(Clone, Default)]
-struct Noting(Arc<Mutex<Vec<String>>>);
+struct RecordingStrategy(Arc<Mutex<Vec<String>>>);
 
-impl ErrorStrategy for Noting {
+impl ErrorStrategy for RecordingStrategy {
     fn apply(&mut self, fault: Option<&Fault>, now: Timestamp) -> Verdict {
         let what = fault.map_or("end".into(), Fault::to_string);
         self.0
@@ -244,9 +244,9 @@ impl ErrorStrategy for Noting {
 }
 
 #[test]
-fn a_strategy_of_the_users_is_asked_once_a_fault_with_its_moment_and_reset_at_connections_only() {
-    let noting = Noting::default();
-    let mut script = Script::new(|config| config.error_strategy = Box::new(noting.clone()));
+fn a_custom_strategy_is_asked_once_per_fault_and_reset_at_connections_only() {
+    let recorder = RecordingStrategy::default();
+    let mut script = Script::new(|config| config.error_strategy = Box::new(recorder.clone()));
     script.start();
     assert_eq!(script.next(), connect());
     script.fault(refused());
@@ -260,7 +260,7 @@ fn a_strategy_of_the_users_is_asked_once_a_fault_with_its_moment_and_reset_at_co
     script.fault(broken());
     assert_eq!(script.next_n(), [Failed("broken"), Stop]);
     assert_eq!(
-        *noting.0.lock().unwrap(),
+        *recorder.0.lock().unwrap(),
         [
             "could not connect at 1000",
             "reset",
@@ -272,7 +272,7 @@ fn a_strategy_of_the_users_is_asked_once_a_fault_with_its_moment_and_reset_at_co
 }
 
 #[test]
-fn a_start_tells_how_many_attempts_it_took() {
+fn start_reports_the_number_of_attempts() {
     let mut script = Script::new(|_| {});
     script.start();
     for _ in 0..3 {
@@ -287,7 +287,7 @@ fn a_start_tells_how_many_attempts_it_took() {
         .session
         .handle_connected(Start::default(), script.now);
     assert_eq!(script.next(), Started(4));
-    script.end_and_go_on();
+    script.end_and_continue();
     script.wait();
     assert_eq!(script.next(), connect());
     script
@@ -297,7 +297,7 @@ fn a_start_tells_how_many_attempts_it_took() {
 }
 
 #[test]
-fn reading_anew_loses_nothing_that_was_received() {
+fn calling_read_again_loses_nothing() {
     let mut script = Script::open(|_| {});
     script.bytes("data: a\n\ndata: b\n\ndata: c");
     script.read();
@@ -310,7 +310,7 @@ fn reading_anew_loses_nothing_that_was_received() {
 
 type Prepare = fn() -> Script;
 
-/// A session in every state that it can be in.
+/// A session in each of its states.
 const STATES: [(&str, Prepare); 9] = [
     ("inactive", || Script::new(|_| {})),
     ("started", || {
@@ -324,7 +324,7 @@ const STATES: [(&str, Prepare); 9] = [
         assert_eq!(script.next(), connect());
         script
     }),
-    ("connected, not told", || {
+    ("connected, not reported", || {
         let mut script = Script::new(|_| {});
         script.start();
         assert_eq!(script.next(), connect());
@@ -334,13 +334,13 @@ const STATES: [(&str, Prepare); 9] = [
         script
     }),
     ("reading", || Script::open(|_| {})),
-    ("handing out", || {
+    ("delivering", || {
         let mut script = Script::open(|_| {});
         script.bytes("id: 1\ndata: a\n\nid: 2\ndata: b\n\n");
         assert_eq!(script.next(), event("a"));
         script
     }),
-    ("lost, handing out", || {
+    ("lost, delivering", || {
         let mut script = Script::open(|_| {});
         script.bytes("id: 1\ndata: a\n\nid: 2\ndata: b\n\n");
         assert_eq!(script.next(), event("a"));
@@ -349,7 +349,7 @@ const STATES: [(&str, Prepare); 9] = [
     }),
     ("waiting", || {
         let mut script = Script::open(|_| {});
-        script.end_and_go_on();
+        script.end_and_continue();
         assert_eq!(script.next(), Wait(secs(1)));
         script
     }),
@@ -361,7 +361,7 @@ const STATES: [(&str, Prepare); 9] = [
 ];
 
 #[test]
-fn after_close_nothing_happens_any_more_from_whatever_state() {
+fn nothing_happens_after_close_in_any_state() {
     for (state, prepare) in STATES {
         let mut script = prepare();
         let id = script.id().map(String::from);
@@ -392,7 +392,7 @@ fn after_close_nothing_happens_any_more_from_whatever_state() {
 type Call = fn(&mut Session, Timestamp);
 
 #[test]
-fn what_the_driver_says_at_the_wrong_moment_changes_nothing() {
+fn driver_calls_in_the_wrong_state_change_nothing() {
     let connected: Call = |session, now| session.handle_connected(Start::default(), now);
     let data: Call = |session, now| session.handle_data(b"data: x\n\n".to_vec(), now);
     let end: Call = |session, now| session.handle_end(Ending::Unproven, now);
@@ -402,9 +402,9 @@ fn what_the_driver_says_at_the_wrong_moment_changes_nothing() {
         let wrong: &[Call] = match state {
             "inactive" | "started" | "waiting" => &[connected, data, end, fault, timeout],
             "connecting" => &[data, timeout],
-            "connected, not told" | "reading" | "handing out" => &[connected, timeout],
-            // The connection is lost: what comes from it later is from nowhere.
-            "lost, handing out" => &[connected, data, end, fault, timeout],
+            "connected, not reported" | "reading" | "delivering" => &[connected, timeout],
+            // The connection is lost: later calls don't belong to any connection.
+            "lost, delivering" => &[connected, data, end, fault, timeout],
             "stopped" => &[connected, end, fault, timeout],
             other => panic!("{other}"),
         };
@@ -423,9 +423,9 @@ fn what_the_driver_says_at_the_wrong_moment_changes_nothing() {
     }
 }
 
-/// The driver and the user are in different tasks: the connection may come when nobody wants it.
+/// The driver and the user may be in different tasks, so a connection may be established too late.
 #[test]
-fn a_connection_that_comes_after_an_interrupt_is_told_of_and_dropped() {
+fn a_connection_established_after_an_interrupt_is_reported_and_dropped() {
     let mut script = Script::new(|_| {});
     script.start();
     assert_eq!(script.next(), connect());

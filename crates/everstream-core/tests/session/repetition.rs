@@ -1,4 +1,4 @@
-//! Requests that may not be repeated unasked: rule 11. Those that are resumed are in `resuming.rs`.
+//! Requests that may not be repeated: rule 11. For requests that are resumed, see `resuming.rs`.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
@@ -8,13 +8,13 @@ use everstream_core::{Fault, SessionConfig, error_strategy, retry_delay};
 
 use super::script::*;
 
-/// A request that may not be repeated, under a strategy that always would.
-fn once(config: &mut SessionConfig) {
+/// A request that may not be repeated, with a strategy that always continues.
+fn unrepeatable(config: &mut SessionConfig) {
     config.repeatable = false;
     config.error_strategy = Box::new(error_strategy::always_continue());
 }
 
-/// However often the user reads on, no connection is asked for.
+/// However often the user reads, the session doesn't reconnect.
 fn assert_not_repeated(script: &mut Script) {
     for _ in 0..3 {
         script.pass(secs(100));
@@ -25,39 +25,39 @@ fn assert_not_repeated(script: &mut Script) {
 }
 
 #[test]
-fn it_is_not_repeated_after_its_stream_ended_or_broke() {
-    let mut script = Script::open(once);
+fn an_unsafe_request_is_not_repeated_after_its_stream_ended_or_broke() {
+    let mut script = Script::open(unrepeatable);
     script.receive("data: a\n\n");
     script.end();
     assert_eq!(script.next_n(), [Lost(NOT_REPEATED), Stop]);
     assert_not_repeated(&mut script);
 
-    let mut script = Script::open(once);
+    let mut script = Script::open(unrepeatable);
     script.fault(broken());
     assert_eq!(script.next(), Failed("broken"));
     assert!(script.session.is_not_repeated());
     assert_not_repeated(&mut script);
 
     let mut script = Script::open(|config| {
-        once(config);
+        unrepeatable(config);
         config.read_timeout = Some(secs(5));
     });
     assert_eq!(script.next(), ReadWithin(secs(5)));
     script.pass(secs(5));
     script.session.handle_timeout(script.now);
-    assert_eq!(script.next(), Failed("silence"));
+    assert_eq!(script.next(), Failed("read timeout"));
     assert_not_repeated(&mut script);
 }
 
 #[test]
-fn it_is_not_repeated_if_the_server_may_have_got_it() {
+fn an_unsafe_request_is_not_repeated_if_the_server_may_have_received_it() {
     for fault in [
         Fault::Request("cut".into()),
         Fault::Source("it failed".into()),
         status(503),
         retry_after(secs(1)),
     ] {
-        let mut script = Script::new(once);
+        let mut script = Script::new(unrepeatable);
         script.start();
         assert_eq!(script.next(), connect());
         script.fault(fault);
@@ -67,14 +67,14 @@ fn it_is_not_repeated_if_the_server_may_have_got_it() {
 }
 
 #[test]
-fn an_interrupt_does_not_make_it_be_repeated() {
-    let mut script = Script::open(once);
+fn an_interrupt_does_not_repeat_the_request() {
+    let mut script = Script::open(unrepeatable);
     script.interrupt();
     assert_eq!(script.next_n(), [Lost(NOT_REPEATED), Stop]);
     assert_not_repeated(&mut script);
 
-    // While connecting it may be on its way already.
-    let mut script = Script::new(once);
+    // While connecting, the request may already be on its way.
+    let mut script = Script::new(unrepeatable);
     script.start();
     assert_eq!(script.next(), connect());
     script.interrupt();
@@ -83,8 +83,8 @@ fn an_interrupt_does_not_make_it_be_repeated() {
 }
 
 #[test]
-fn a_refused_connection_may_be_tried_again_because_nothing_was_sent() {
-    let mut script = Script::new(once);
+fn a_refused_connection_is_retried_because_nothing_was_sent() {
+    let mut script = Script::new(unrepeatable);
     script.start();
     for fault in [
         refused(),
@@ -103,20 +103,20 @@ fn a_refused_connection_may_be_tried_again_because_nothing_was_sent() {
 }
 
 #[test]
-fn an_interrupt_while_nothing_was_sent_spends_nothing() {
-    let mut script = Script::new(once);
+fn an_interrupt_before_the_request_allows_a_retry() {
+    let mut script = Script::new(unrepeatable);
     script.start();
     script.interrupt();
     assert_eq!(script.next_n(), [Lost("end"), connect()]);
 }
 
 #[test]
-fn what_was_sent_decides_where_the_requests_differ() {
+fn set_repeatable_applies_to_the_request_that_was_sent() {
     // The first request is safe, the second one isn't.
     let mut script = Script::open(|config| {
         config.error_strategy = Box::new(error_strategy::always_continue());
     });
-    script.end_and_go_on();
+    script.end_and_continue();
     script.wait();
     assert_eq!(script.next(), connect());
     script.session.set_repeatable(false);
@@ -124,11 +124,11 @@ fn what_was_sent_decides_where_the_requests_differ() {
     assert_eq!(script.next(), Failed("request"));
     assert_not_repeated(&mut script);
 
-    // The second one never reaches the server, so it is tried again.
+    // The second one never reaches the server, so it is retried.
     let mut script = Script::open(|config| {
         config.error_strategy = Box::new(error_strategy::always_continue());
     });
-    script.end_and_go_on();
+    script.end_and_continue();
     script.wait();
     assert_eq!(script.next(), connect());
     script.session.set_repeatable(false);
@@ -137,7 +137,7 @@ fn what_was_sent_decides_where_the_requests_differ() {
     script.wait();
     assert_eq!(script.next(), connect());
 
-    let mut script = Script::new(once);
+    let mut script = Script::new(unrepeatable);
     script.start();
     assert_eq!(script.next(), connect());
     script.session.set_repeatable(true);
@@ -146,9 +146,9 @@ fn what_was_sent_decides_where_the_requests_differ() {
 }
 
 #[test]
-fn an_id_that_the_server_sent_does_not_make_it_be_repeated() {
+fn a_received_id_does_not_repeat_the_request() {
     for stream in ["id: 7\ndata: a\n\n", "id: 7\n\n"] {
-        let mut script = Script::open(once);
+        let mut script = Script::open(unrepeatable);
         script.receive(stream);
         script.end();
         assert_eq!(script.next_n(), [Lost(NOT_REPEATED), Stop], "{stream:?}");
@@ -157,8 +157,8 @@ fn an_id_that_the_server_sent_does_not_make_it_be_repeated() {
 }
 
 #[test]
-fn it_may_be_repeated_after_an_error_that_comes_before_the_request() {
-    let mut script = Script::new(once);
+fn an_error_before_the_request_is_retried() {
+    let mut script = Script::new(unrepeatable);
     script.start();
     assert_eq!(script.next(), connect());
     script.fault(Fault::Setup("the hook failed".into()));
@@ -168,11 +168,11 @@ fn it_may_be_repeated_after_an_error_that_comes_before_the_request() {
     assert_eq!(script.next(), connect());
 }
 
-/// There would be nothing to say if the strategy wanted no other connection either.
+/// `not_repeated` is only set if the strategy would have continued.
 #[test]
-fn a_stream_that_the_strategy_ends_is_not_one_that_is_not_repeated() {
+fn not_repeated_is_false_if_the_strategy_ends_the_stream() {
     let fail = |config: &mut SessionConfig| {
-        once(config);
+        unrepeatable(config);
         config.error_strategy = Box::new(error_strategy::always_fail());
     };
     let mut script = Script::open(fail);
@@ -188,11 +188,11 @@ fn a_stream_that_the_strategy_ends_is_not_one_that_is_not_repeated() {
     assert_not_repeated(&mut script);
 }
 
-/// The error is that of a one-shot stream, and the reason why it isn't asked for again is told too.
+/// The error is `Incomplete`, and `is_not_repeated` tells why there is no retry.
 #[test]
 fn a_one_shot_stream_that_ended_early_is_not_repeated() {
     let mut script = Script::open(|config| {
-        once(config);
+        unrepeatable(config);
         config.until = Some(Box::new(|event| event.data() == "[DONE]"));
     });
     script.end();
@@ -202,7 +202,7 @@ fn a_one_shot_stream_that_ended_early_is_not_repeated() {
 }
 
 #[test]
-fn the_strategy_is_asked_once_also_if_it_has_nothing_to_decide() {
+fn the_strategy_is_asked_once_even_if_its_verdict_has_no_effect() {
     let asked = Arc::new(Mutex::new(0));
     let count = asked.clone();
     let mut script = Script::open(|config| {
@@ -219,17 +219,17 @@ fn the_strategy_is_asked_once_also_if_it_has_nothing_to_decide() {
 }
 
 #[test]
-fn a_start_before_the_end_is_told_takes_the_news_back() {
+fn a_start_before_the_end_is_reported_clears_not_repeated() {
     // Between the end of the connection and that of the iteration.
-    let mut script = Script::open(once);
+    let mut script = Script::open(unrepeatable);
     script.end();
     assert_eq!(script.next(), Lost(NOT_REPEATED));
     script.start();
     assert!(!script.session.is_not_repeated());
     assert_eq!(script.reconnect(), secs(1));
 
-    // It was neither decided nor told.
-    let mut script = Script::open(once);
+    // Before anything was decided or reported.
+    let mut script = Script::open(unrepeatable);
     script.end();
     script.start();
     assert_eq!(script.next(), Lost("end"));
@@ -238,13 +238,13 @@ fn a_start_before_the_end_is_told_takes_the_news_back() {
 }
 
 #[test]
-fn an_id_that_was_cleared_or_never_dispatched_is_nothing_to_resume_from() {
+fn a_cleared_or_undispatched_id_cannot_be_resumed_from() {
     for stream in [
         "id: 7\ndata: a\n\nid\n\n",
         "id: 7\ndata: half\n",
         "id: 7\0\n\n",
     ] {
-        let mut script = Script::open(once);
+        let mut script = Script::open(unrepeatable);
         script.receive(stream);
         script.end();
         assert_eq!(script.next_n(), [Lost(NOT_REPEATED), Stop], "{stream:?}");
@@ -253,9 +253,9 @@ fn an_id_that_was_cleared_or_never_dispatched_is_nothing_to_resume_from() {
 }
 
 #[test]
-fn an_id_that_cannot_be_sent_is_nothing_to_resume_from() {
+fn an_unsendable_id_cannot_be_resumed_from() {
     for id in ["\u{1}", "a\u{7f}b"] {
-        let mut script = Script::open(once);
+        let mut script = Script::open(unrepeatable);
         script.receive(&format!("id: {id}\ndata: a\n\n"));
         script.end();
         assert_eq!(script.next_n(), [Lost(NOT_REPEATED), Stop], "{id:?}");
@@ -264,13 +264,13 @@ fn an_id_that_cannot_be_sent_is_nothing_to_resume_from() {
 }
 
 #[test]
-fn a_strategy_that_panics_does_not_make_it_be_repeated() {
+fn a_panicking_strategy_does_not_repeat_the_request() {
     let delay = |config: &mut SessionConfig| {
-        once(config);
+        unrepeatable(config);
         config.retry_delay_strategy = Box::new(retry_delay::from_fn(|_| panic!("the user's")));
     };
     let error = |config: &mut SessionConfig| {
-        once(config);
+        unrepeatable(config);
         config.error_strategy = Box::new(error_strategy::from_fn(|_| panic!("the user's")));
     };
     for mut script in [Script::new(delay), Script::new(error)] {
@@ -283,9 +283,9 @@ fn a_strategy_that_panics_does_not_make_it_be_repeated() {
 }
 
 #[test]
-fn a_preset_id_does_not_say_that_this_request_was_received() {
+fn a_preset_id_does_not_prove_that_the_request_was_received() {
     let mut script = Script::open(|config| {
-        once(config);
+        unrepeatable(config);
         config.last_event_id = Some("41".into());
     });
     script.receive("data: a\n\n");
@@ -295,8 +295,8 @@ fn a_preset_id_does_not_say_that_this_request_was_received() {
 }
 
 #[test]
-fn an_express_start_repeats_it_once_after_the_delay() {
-    let mut script = Script::open(once);
+fn an_explicit_start_repeats_the_request_once_after_the_delay() {
+    let mut script = Script::open(unrepeatable);
     for delay in [1, 2, 4] {
         script.end();
         assert_eq!(script.next_n(), [Lost(NOT_REPEATED), Stop]);
@@ -308,7 +308,7 @@ fn an_express_start_repeats_it_once_after_the_delay() {
 }
 
 #[test]
-fn an_id_from_before_an_express_start_does_not_make_the_new_request_be_repeated() {
+fn an_id_from_before_an_explicit_start_does_not_repeat_the_new_request() {
     let mut script = Script::open(|config| {
         config.repeatable = false;
         config.error_strategy = Box::new(error_strategy::always_fail());
@@ -326,7 +326,7 @@ fn an_id_from_before_an_express_start_does_not_make_the_new_request_be_repeated(
 }
 
 #[test]
-fn if_the_strategy_fails_reading_does_not_repeat_it_either() {
+fn reading_does_not_repeat_the_request_after_fail() {
     let mut script = Script::open(|config| {
         config.repeatable = false;
         config.error_strategy = Box::new(error_strategy::always_fail());
@@ -338,10 +338,10 @@ fn if_the_strategy_fails_reading_does_not_repeat_it_either() {
 }
 
 #[test]
-fn a_request_that_may_be_repeated_is() {
+fn a_repeatable_request_is_repeated() {
     let mut script = Script::open(|_| {});
     for _ in 0..5 {
-        script.end_and_go_on();
+        script.end_and_continue();
         script.reconnect();
     }
 }

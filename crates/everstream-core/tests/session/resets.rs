@@ -10,8 +10,9 @@ use super::script::*;
 
 const ALMOST_25: Duration = Duration::from_millis(24_999);
 
-/// The delay after a connection that lasted so long and delivered this, ended by `lose`, if the two
-/// delays before it were 1 s and 2 s: 1 s if it reset the backoff, and 4 s if not.
+/// The delay after a connection that lasted for `lasted`, delivered `delivered` and was ended by `lose`.
+/// The two delays before it are 1 s and 2 s, so this one is 1 s if the connection reset the backoff, and
+/// 4 s if not.
 fn delay_after(
     configure: impl FnOnce(&mut SessionConfig),
     lasted: Duration,
@@ -20,7 +21,7 @@ fn delay_after(
 ) -> Duration {
     let mut script = Script::open(configure);
     for _ in 0..2 {
-        script.end_and_go_on();
+        script.end_and_continue();
         script.reconnect();
     }
     script.receive(delivered);
@@ -62,29 +63,34 @@ fn a_connection_that_delivered_nothing_resets_the_backoff_only_at_the_threshold(
             (millis(59_999), secs(4)),
             (secs(60), secs(1)),
         ] {
-            // The base is 1 s also where `retry:` says so, and it changes at the first connection.
+            // `retry: 1000` keeps the base at 1 s, and the change to it is at the first connection.
             let configure = |config: &mut SessionConfig| config.min_server_retry_delay = secs(1);
             let mut script = Script::open(configure);
             script.receive("retry: 1000\n\n");
             for _ in 0..2 {
-                script.end_and_go_on();
+                script.end_and_continue();
                 script.reconnect();
             }
             script.receive(delivered);
             script.pass(lasted);
-            script.end_and_go_on();
+            script.end_and_continue();
             assert_eq!(script.wait(), delay, "{delivered:?}, {lasted:?}");
         }
     }
 }
 
 #[test]
-fn it_resets_the_backoff_however_it_is_lost() {
-    let lost: [fn(&mut Script); 4] = [lose, Script::end_and_go_on, Script::interrupt, |script| {
-        assert_eq!(script.next(), ReadWithin(Duration::ZERO));
-        script.session.handle_timeout(script.now);
-        assert_eq!(script.next(), Lost("silence"));
-    }];
+fn a_delivering_connection_resets_the_backoff_however_it_ends() {
+    let lost: [fn(&mut Script); 4] = [
+        lose,
+        Script::end_and_continue,
+        Script::interrupt,
+        |script| {
+            assert_eq!(script.next(), ReadWithin(Duration::ZERO));
+            script.session.handle_timeout(script.now);
+            assert_eq!(script.next(), Lost("read timeout"));
+        },
+    ];
     for (number, lose) in lost.into_iter().enumerate() {
         let configure = |config: &mut SessionConfig| config.read_timeout = Some(secs(20));
         let delay = delay_after(configure, secs(25), "data: x\n\n", lose);
@@ -95,10 +101,10 @@ fn it_resets_the_backoff_however_it_is_lost() {
 }
 
 #[test]
-fn what_is_decoded_after_the_disconnect_was_delivered() {
+fn events_decoded_after_the_disconnect_count_as_delivered() {
     let mut script = Script::open(|_| {});
     for _ in 0..2 {
-        script.end_and_go_on();
+        script.end_and_continue();
         script.reconnect();
     }
     script.pass(secs(25));
@@ -108,7 +114,7 @@ fn what_is_decoded_after_the_disconnect_was_delivered() {
 }
 
 #[test]
-fn of_an_event_that_is_too_large_only_the_id_is_delivered() {
+fn a_skipped_event_counts_as_delivered_only_if_it_has_an_id() {
     let small = |config: &mut SessionConfig| {
         config.max_event_size = 20;
         config.oversize = Oversize::Skip;
@@ -121,10 +127,10 @@ fn of_an_event_that_is_too_large_only_the_id_is_delivered() {
 }
 
 #[test]
-fn an_attempt_that_lasts_is_no_connection() {
+fn a_long_attempt_is_not_a_connection() {
     let mut script = Script::open(|_| {});
     script.receive("data: x\n\n");
-    script.end_and_go_on();
+    script.end_and_continue();
     script.wait();
     for delay in [2, 4, 8] {
         assert_eq!(script.next(), connect());
@@ -136,7 +142,7 @@ fn an_attempt_that_lasts_is_no_connection() {
 }
 
 #[test]
-fn any_other_threshold_is_obeyed_as_it_is() {
+fn a_custom_threshold_disables_the_25_second_reset() {
     for threshold in [secs(59), millis(60_001), secs(61)] {
         let configure = |config: &mut SessionConfig| config.retry_delay_reset_threshold = threshold;
         for (lasted, delay) in [(secs(25), 4), (threshold - millis(1), 4), (threshold, 1)] {
@@ -149,7 +155,7 @@ fn any_other_threshold_is_obeyed_as_it_is() {
 }
 
 #[test]
-fn a_cap_or_a_multiplier_of_the_users_leaves_only_the_threshold() {
+fn a_custom_cap_or_multiplier_disables_the_25_second_reset() {
     for (strategy, delay) in [
         (backoff().max_delay(retry_delay::DEFAULT_MAX_DELAY), 4),
         (backoff().no_max_delay(), 4),
@@ -167,12 +173,12 @@ fn a_cap_or_a_multiplier_of_the_users_leaves_only_the_threshold() {
     }
 }
 
-/// Counts what it is asked, and waits a second more each time.
+/// Counts its calls, and waits one second longer each time.
 #[derive(Clone, Default)]
-pub(super) struct Counting(pub(super) Arc<Mutex<Asked>>);
+pub(super) struct Counting(pub(super) Arc<Mutex<Calls>>);
 
 #[derive(Debug, Default, PartialEq)]
-pub(super) struct Asked {
+pub(super) struct Calls {
     pub(super) delays: u64,
     pub(super) resets: u64,
 }
@@ -190,27 +196,27 @@ impl RetryDelayStrategy for Counting {
 }
 
 #[test]
-fn a_strategy_of_the_users_is_reset_by_the_threshold_only() {
+fn a_custom_strategy_is_reset_by_the_threshold_only() {
     for (lasted, resets) in [(secs(25), 0), (millis(59_999), 0), (secs(60), 1)] {
         let counting = Counting::default();
         let configure = |config: &mut SessionConfig| {
             config.retry_delay_strategy = Box::new(counting.clone());
         };
         delay_after(configure, lasted, "data: x\n\n", lose);
-        let asked = Asked { delays: 3, resets };
+        let asked = Calls { delays: 3, resets };
         assert_eq!(*counting.0.lock().unwrap(), asked, "{lasted:?}");
     }
 }
 
-/// The restart that a changed `retry:` brings is allowed again, as after any reset.
+/// After a reset, a changed `retry:` may reset the backoff again.
 #[test]
-fn a_change_of_retry_restarts_the_delay_again_after_25_seconds_of_delivery() {
+fn a_changed_retry_resets_the_backoff_again_after_25_seconds_of_delivery() {
     let mut script = Script::open(|_| {});
     for retry in [2, 3, 4] {
-        script.end_and_go_on();
+        script.end_and_continue();
         script.reconnect();
         script.receive(&format!("data: x\nretry: {retry}000\n\n"));
-        script.end_and_go_on();
+        script.end_and_continue();
         assert_eq!(script.reconnect(), secs(retry));
         script.receive(":\n");
         script.pass(secs(25));

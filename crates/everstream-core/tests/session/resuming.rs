@@ -1,4 +1,4 @@
-//! Requests that aren't safe and are resumed by GET: rule 11.
+//! Unsafe requests that are resumed by GET: rule 11.
 
 use std::sync::{Arc, Mutex};
 
@@ -33,37 +33,37 @@ fn assert_nothing_follows(script: &mut Script) {
 }
 
 #[test]
-fn an_id_is_resumed_from_after_a_fault_and_after_a_clean_end() {
+fn a_stream_with_an_id_is_resumed_after_a_fault_or_an_end() {
     for stream in ["id: 7\ndata: a\n\n", "id: 7\n\n"] {
         let mut script = Script::open(resuming);
         script.receive(stream);
-        script.end_and_go_on();
+        script.end_and_continue();
         assert_eq!(script.next(), Wait(secs(1)));
         script.wait();
         assert_eq!(script.next(), resume_with_get("7"));
         script.connect();
-        // The GET brings no id of its own: the one from before still says where.
+        // The GET received no new id, so the previous one still counts.
         script.fault(broken());
         assert_eq!(script.next(), Lost("broken"));
         script.wait();
         assert_eq!(script.next(), resume_with_get("7"));
         script.connect();
         script.receive("id: 8\ndata: b\n\n");
-        script.end_and_go_on();
+        script.end_and_continue();
         script.wait();
         assert_eq!(script.next(), resume_with_get("8"));
     }
 }
 
 #[test]
-fn the_id_of_an_event_that_is_skipped_is_resumed_from() {
+fn the_id_of_a_skipped_event_is_resumed_from() {
     let mut script = Script::open(|config| {
         resuming(config);
         config.max_event_size = 20;
         config.oversize = Oversize::Skip;
     });
     script.receive("id: 7\ndata: longer than 20 bytes\n\n");
-    script.end_and_go_on();
+    script.end_and_continue();
     script.wait();
     assert_eq!(script.next(), resume_with_get("7"));
 }
@@ -79,7 +79,7 @@ fn an_id_that_is_decoded_after_the_disconnect_counts() {
 }
 
 #[test]
-fn a_get_that_fails_is_repeated() {
+fn a_failed_get_is_retried() {
     let mut script = Script::open(resuming);
     script.receive("id: 7\ndata: a\n\n");
     script.fault(broken());
@@ -104,18 +104,18 @@ fn a_get_that_fails_is_repeated() {
 }
 
 #[test]
-fn a_server_that_can_not_resume_ends_the_stream() {
+fn a_rejected_resume_ends_the_stream() {
     for refusal in [400, 404, 405] {
         let mut script = Script::open(resuming);
         script.receive("id: 7\ndata: a\n\n");
-        script.end_and_go_on();
+        script.end_and_continue();
         script.wait();
         assert_eq!(script.next(), resume_with_get("7"));
         script.fault(status(refusal));
         assert_eq!(script.next(), Failed("status"), "{refusal}");
         assert!(!script.session.is_not_repeated(), "the server has said no");
         assert_nothing_follows(&mut script);
-        // What is left for an express start is the request itself.
+        // An explicit start sends the request itself.
         script.start();
         script.wait();
         assert_eq!(script.next(), resume("7"), "{refusal}");
@@ -125,12 +125,12 @@ fn a_server_that_can_not_resume_ends_the_stream() {
     }
 }
 
-/// A strategy that logs its verdicts would promise another connection.
+/// Otherwise a strategy that logs its verdicts would announce a reconnect.
 #[test]
-fn a_strategy_hears_that_the_stream_ends_before_it_is_asked() {
-    struct Listening(Arc<Mutex<Vec<&'static str>>>);
+fn stream_ends_is_called_before_the_strategy_is_asked() {
+    struct RecordingStrategy(Arc<Mutex<Vec<&'static str>>>);
 
-    impl ErrorStrategy for Listening {
+    impl ErrorStrategy for RecordingStrategy {
         fn apply(&mut self, _: Option<&Fault>, _: Timestamp) -> Verdict {
             self.0.lock().unwrap().push("asked");
             Verdict::Continue
@@ -145,14 +145,14 @@ fn a_strategy_hears_that_the_stream_ends_before_it_is_asked() {
         }
     }
 
-    let heard = Arc::new(Mutex::new(Vec::new()));
-    let listening = Listening(heard.clone());
+    let calls = Arc::new(Mutex::new(Vec::new()));
+    let recorder = RecordingStrategy(calls.clone());
     let mut script = Script::open(|config| {
         resuming(config);
-        config.error_strategy = Box::new(listening);
+        config.error_strategy = Box::new(recorder);
     });
     script.receive("id: 7\ndata: a\n\n");
-    script.end_and_go_on();
+    script.end_and_continue();
     script.wait();
     assert_eq!(script.next(), resume_with_get("7"));
     script.fault(status(405));
@@ -161,16 +161,16 @@ fn a_strategy_hears_that_the_stream_ends_before_it_is_asked() {
     script.reconnect();
     script.end();
     assert_eq!(script.next(), Lost(NOT_REPEATED));
-    let heard = heard.lock().unwrap();
+    let calls = calls.lock().unwrap();
     assert_eq!(
-        *heard,
+        *calls,
         ["asked", "refused", "asked", "not repeated", "asked"]
     );
 }
 
-/// A status within the stream's lifetime refuses nothing, and nor does one that answers the request.
+/// A status in response to the original request is an ordinary error.
 #[test]
-fn only_the_answer_to_a_get_says_that_it_can_not_be_resumed() {
+fn only_the_response_to_a_resume_get_can_reject_it() {
     let mut script = Script::new(resuming);
     script.start();
     assert_eq!(script.next(), connect());
@@ -179,10 +179,10 @@ fn only_the_answer_to_a_get_says_that_it_can_not_be_resumed() {
     assert!(script.session.is_not_repeated());
     assert_nothing_follows(&mut script);
 
-    // Of a request that may be repeated.
+    // The same for a request that may be repeated.
     let mut script = Script::open(|_| {});
     script.receive("id: 7\ndata: a\n\n");
-    script.end_and_go_on();
+    script.end_and_continue();
     script.wait();
     script.connect();
     script.fault(status(404));
@@ -193,7 +193,7 @@ fn only_the_answer_to_a_get_says_that_it_can_not_be_resumed() {
 }
 
 #[test]
-fn without_an_id_it_is_not_repeated() {
+fn a_stream_without_an_id_is_not_repeated() {
     for stream in [
         "data: a\n\n",
         "id: 7\ndata: a\n\nid\n\n",
@@ -210,15 +210,15 @@ fn without_an_id_it_is_not_repeated() {
     }
 }
 
-/// It is the request's own, and not that of an earlier run's.
+/// The id was sent with the request, not received in response to it.
 #[test]
-fn a_preset_id_goes_with_the_request_and_is_nothing_to_resume_from() {
+fn a_preset_id_is_sent_but_cannot_be_resumed_from() {
     let mut script = Script::new(|config| {
         resuming(config);
         config.last_event_id = Some("41".into());
     });
     script.start();
-    // However often nothing is sent.
+    // However often connecting fails.
     script.fault(refused());
     for fault in [refused(), Fault::Setup("the hook failed".into())] {
         assert_eq!(script.next(), resume("41"));
@@ -235,10 +235,10 @@ fn a_preset_id_goes_with_the_request_and_is_nothing_to_resume_from() {
 }
 
 #[test]
-fn an_id_that_the_server_clears_is_no_longer_resumed_from() {
+fn a_cleared_id_is_no_longer_resumed_from() {
     let mut script = Script::open(resuming);
     script.receive("id: 7\ndata: a\n\n");
-    script.end_and_go_on();
+    script.end_and_continue();
     script.wait();
     assert_eq!(script.next(), resume_with_get("7"));
     script.connect();
@@ -247,29 +247,29 @@ fn an_id_that_the_server_clears_is_no_longer_resumed_from() {
     assert_eq!(script.next(), Failed("broken"));
     assert!(script.session.is_not_repeated());
     assert_nothing_follows(&mut script);
-    // The request itself, which has no id to send.
+    // An explicit start sends the request itself, without an id.
     script.start();
     script.wait();
     assert_eq!(script.next(), connect());
 }
 
 #[test]
-fn a_finished_call_is_one_request() {
+fn a_complete_one_shot_stream_is_not_resumed() {
     let mut script = Script::open(resuming_until_done);
     script.bytes("id: 7\ndata: a\n\nid: 8\ndata: [DONE]\n\n");
     script.end();
     assert_eq!(script.next_n(), [event("a"), Stop]);
     assert_nothing_follows(&mut script);
-    // Another call is another request.
+    // A restart sends the request itself.
     script.start();
     assert_eq!(script.next(), resume("8"));
 }
 
 #[test]
-fn a_call_is_resumed_up_to_its_last_event() {
+fn a_one_shot_stream_is_resumed_until_its_last_event() {
     let mut script = Script::open(resuming_until_done);
     script.receive("id: 7\ndata: a\n\n");
-    script.end_and_go_on();
+    script.end_and_continue();
     script.wait();
     assert_eq!(script.next(), resume_with_get("7"));
     script.connect();
@@ -279,7 +279,7 @@ fn a_call_is_resumed_up_to_its_last_event() {
 }
 
 #[test]
-fn an_express_start_resumes_if_it_can() {
+fn an_explicit_start_resumes_if_possible() {
     let mut script = Script::open(resuming_but_failing);
     script.receive("id: 7\ndata: a\n\n");
     for delay in [1, 2, 4] {
@@ -290,7 +290,7 @@ fn an_express_start_resumes_if_it_can() {
         assert_eq!(script.next(), resume_with_get("7"));
         script.connect();
     }
-    // Before the end is told, too.
+    // Also before the end is reported.
     script.end();
     script.start();
     assert_eq!(script.next(), Lost("end"));
@@ -299,7 +299,7 @@ fn an_express_start_resumes_if_it_can() {
 }
 
 #[test]
-fn an_express_start_sends_the_request_again_if_there_is_no_id() {
+fn an_explicit_start_repeats_the_request_if_there_is_no_id() {
     let mut script = Script::open(resuming);
     script.end();
     assert_eq!(script.next_n(), [Lost(NOT_REPEATED), Stop]);
@@ -308,14 +308,14 @@ fn an_express_start_sends_the_request_again_if_there_is_no_id() {
     assert_eq!(script.next(), connect());
     script.connect();
     script.receive("id: 7\ndata: a\n\n");
-    script.end_and_go_on();
+    script.end_and_continue();
     script.wait();
     assert_eq!(script.next(), resume_with_get("7"));
 }
 
-/// If the strategy fails, reading again resumes: that is what the option is for.
+/// After the strategy has failed, reading again resumes.
 #[test]
-fn what_was_resumed_by_reading_may_be_resumed_again() {
+fn a_stream_resumed_by_reading_may_be_resumed_again() {
     let mut script = Script::open(resuming_but_failing);
     script.receive("id: 7\ndata: a\n\n");
     for _ in 0..3 {
@@ -333,7 +333,7 @@ fn what_was_resumed_by_reading_may_be_resumed_again() {
 fn an_interrupt_during_the_wait_changes_nothing() {
     let mut script = Script::open(resuming);
     script.receive("id: 7\ndata: a\n\n");
-    script.end_and_go_on();
+    script.end_and_continue();
     assert_eq!(script.next(), Wait(secs(1)));
     script.interrupt();
     assert_eq!(script.next_n(), [Lost("end"), Wait(secs(1))]);
@@ -341,19 +341,19 @@ fn an_interrupt_during_the_wait_changes_nothing() {
     assert_eq!(script.next(), resume_with_get("7"));
 }
 
-/// Both options: the request goes again where there is nothing to resume from.
+/// With both options, the request is repeated if there is no id to resume from.
 #[test]
-fn a_request_that_may_be_repeated_is_resumed_too() {
+fn a_repeatable_request_is_resumed_too() {
     let mut script = Script::open(|config| {
         resuming(config);
         config.repeatable = true;
     });
-    script.end_and_go_on();
+    script.end_and_continue();
     script.wait();
     assert_eq!(script.next(), connect());
     script.connect();
     script.receive("id: 7\ndata: a\n\n");
-    script.end_and_go_on();
+    script.end_and_continue();
     script.wait();
     assert_eq!(script.next(), resume_with_get("7"));
     script.fault(status(405));

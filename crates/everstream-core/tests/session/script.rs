@@ -1,4 +1,4 @@
-//! A session, a clock that only the test moves, and what the session says in a form to compare.
+//! A session, a clock that the test controls, and the session's outputs in comparable form.
 
 use std::time::Duration;
 
@@ -7,30 +7,30 @@ use everstream_core::{
     retry_delay,
 };
 
-/// What a session says. Moments are given as the time from now.
+/// An output of the session. Times are relative to now.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Seen {
     Connect(Option<String>),
-    /// By GET, after this id.
+    /// By GET, from this id.
     Resume(Option<String>),
     Wait(Duration),
     Read,
     ReadWithin(Duration),
-    /// With the attempts that it took.
+    /// With the number of attempts.
     Start(u32),
     /// With its data.
     Event(String),
     Comment(String),
     Fault(&'static str),
-    /// The iteration is over, quietly.
+    /// The iteration has ended cleanly.
     Stop,
-    /// The iteration is over, with this fault.
+    /// The iteration has ended with this fault.
     Failed(&'static str),
 }
 
 pub(crate) use Seen::{Failed, Fault as Lost, Read, ReadWithin, Start as Started, Stop, Wait};
 
-/// The name of an end after which an unsafe request isn't repeated.
+/// The name of an end after which the request isn't repeated.
 pub(crate) const NOT_REPEATED: &str = "end, not repeated";
 
 pub(crate) fn connect() -> Seen {
@@ -78,11 +78,11 @@ pub(crate) fn retry_after(asked: Duration) -> Fault {
 fn name(fault: &Fault) -> &'static str {
     match fault {
         Fault::Connect(_) => "refused",
-        Fault::ConnectTimeout(_) => "connect time-out",
+        Fault::ConnectTimeout(_) => "connect timeout",
         Fault::Request(_) => "request",
         Fault::Status(_) => "status",
         Fault::Read(_) => "broken",
-        Fault::ReadTimeout(_) => "silence",
+        Fault::ReadTimeout(_) => "read timeout",
         Fault::TooLarge(_) => "too large",
         Fault::Incomplete => "incomplete",
         Fault::Setup(_) => "setup",
@@ -108,7 +108,7 @@ impl Script {
         }
     }
 
-    /// A session that has a connection, and has said so.
+    /// A session with a connection whose start was reported.
     pub(crate) fn open(configure: impl FnOnce(&mut SessionConfig)) -> Self {
         let mut script = Self::new(configure);
         script.session.start();
@@ -116,7 +116,7 @@ impl Script {
         script
     }
 
-    /// What it says next.
+    /// The next output.
     pub(crate) fn next(&mut self) -> Seen {
         let from_now = |moment: Timestamp| moment.saturating_duration_since(self.now);
         match self.session.poll_output(self.now) {
@@ -140,11 +140,11 @@ impl Script {
             Output::Action(Action::Fault(fault)) => Seen::Fault(name(&fault)),
             Output::Stop(Ok(())) => Seen::Stop,
             Output::Stop(Err(fault)) => Seen::Failed(name(&fault)),
-            other => panic!("{other:?} is unknown to these tests"),
+            other => panic!("{other:?} is unknown"),
         }
     }
 
-    /// What it says next, so many times.
+    /// The next N outputs.
     pub(crate) fn next_n<const N: usize>(&mut self) -> [Seen; N] {
         [(); N].map(|()| self.next())
     }
@@ -153,7 +153,7 @@ impl Script {
         self.now = self.now + time;
     }
 
-    /// Waits as long as it says, and returns how long that was; zero if it doesn't.
+    /// Waits until the session wants to connect. Returns how long that was; zero if it doesn't wait.
     pub(crate) fn wait(&mut self) -> Duration {
         match self.next() {
             Seen::Wait(time) => {
@@ -161,14 +161,14 @@ impl Script {
                 time
             }
             Seen::Connect(_) | Seen::Resume(_) => Duration::ZERO,
-            other => panic!("neither a wait nor a connection, but {other:?}"),
+            other => panic!("expected a wait or a connection, got {other:?}"),
         }
     }
 
-    /// Makes the connection that it asks for. Returns the id that it resumes from.
+    /// Establishes the connection that the session asks for. Returns the id to resume from.
     pub(crate) fn connect(&mut self) -> Option<String> {
         let (Seen::Connect(id) | Seen::Resume(id)) = self.next() else {
-            panic!("no connection is wanted");
+            panic!("the session doesn't connect");
         };
         self.session.handle_connected(Start::default(), self.now);
         assert!(matches!(self.next(), Seen::Start(_)));
@@ -182,7 +182,7 @@ impl Script {
         waited
     }
 
-    /// Bytes come, as they may: when it reads.
+    /// Passes bytes to the session, which must be reading.
     pub(crate) fn bytes(&mut self, bytes: &str) {
         let next = self.next();
         assert!(
@@ -192,7 +192,7 @@ impl Script {
         self.session.handle_data(bytes.into(), self.now);
     }
 
-    /// Bytes come; returns all that they say.
+    /// Passes bytes to the session, and returns the resulting outputs.
     pub(crate) fn receive(&mut self, bytes: &str) -> Vec<Seen> {
         self.bytes(bytes);
         let mut seen = Vec::new();
@@ -212,27 +212,26 @@ impl Script {
         self.session.handle_fault(fault, self.now);
     }
 
-    /// The server ends the connection, and the session says so and goes on.
-    pub(crate) fn end_and_go_on(&mut self) {
+    /// The server ends the connection, and the session reports that and continues.
+    pub(crate) fn end_and_continue(&mut self) {
         self.end();
         assert_eq!(self.next(), Seen::Fault("end"));
     }
 
-    /// The server ends the connection, and the framing proves that nothing is missing.
+    /// The server ends the connection, and the framing proves that the body is complete.
     pub(crate) fn end_cleanly(&mut self) {
         self.session.handle_end(Ending::Complete, self.now);
         assert_eq!(self.next(), Seen::Fault("end"));
     }
 
-    /// The server receives a request, sends this as a whole body, and ends it cleanly. Returns the delay
-    /// after it, which has passed, and there is a connection again.
+    /// The server sends this body and ends it cleanly, and the session reconnects. Returns the delay.
     pub(crate) fn poll(&mut self, body: &str) -> Duration {
         self.receive(body);
         self.end_cleanly();
         self.reconnect()
     }
 
-    /// An attempt is refused after the delay that is due, and the delay after it has passed.
+    /// Waits for the pending delay, refuses the next attempt, and waits again. Returns the second delay.
     pub(crate) fn refuse(&mut self) -> Duration {
         self.wait();
         assert!(matches!(self.next(), Seen::Connect(_)));

@@ -7,12 +7,12 @@ use everstream_core::{SessionConfig, error_strategy};
 
 use super::script::*;
 
-fn patient(config: &mut SessionConfig) {
+fn always_continue(config: &mut SessionConfig) {
     config.error_strategy = Box::new(error_strategy::always_continue());
 }
 
 #[test]
-fn retry_replaces_the_base_also_in_a_block_without_data() {
+fn retry_replaces_the_base_even_in_a_block_without_data() {
     for stream in [
         "retry: 5000\n\n",
         "retry: 5000\n",
@@ -20,118 +20,118 @@ fn retry_replaces_the_base_also_in_a_block_without_data() {
     ] {
         let mut script = Script::open(|_| {});
         script.receive(stream);
-        script.end_and_go_on();
+        script.end_and_continue();
         assert_eq!(script.reconnect(), secs(5), "{stream:?}");
-        script.end_and_go_on();
+        script.end_and_continue();
         assert_eq!(script.reconnect(), secs(10), "{stream:?}");
     }
 }
 
 #[test]
-fn retry_may_make_the_base_shorter_than_the_user_did() {
+fn retry_may_shorten_the_base() {
     let mut script = Script::open(|config| config.initial_retry_delay = secs(20));
     script.receive("retry: 300\n");
-    script.end_and_go_on();
+    script.end_and_continue();
     assert_eq!(script.wait(), millis(300));
 }
 
 #[test]
-fn what_is_not_made_of_digits_is_no_retry() {
+fn a_retry_that_is_not_all_digits_is_ignored() {
     for value in ["", "abc", "-1", "1.5", "1e3", "5000ms", "\u{0661}"] {
         let mut script = Script::open(|_| {});
         script.receive(&format!("retry: {value}\n\n"));
-        script.end_and_go_on();
+        script.end_and_continue();
         assert_eq!(script.wait(), secs(1), "{value:?}");
     }
 }
 
 #[test]
-fn a_changed_retry_restarts_the_delay() {
+fn a_changed_retry_resets_the_backoff() {
     let mut script = Script::open(|_| {});
     script.receive("retry: 2000\n");
     for delay in [2, 4, 8] {
-        script.end_and_go_on();
+        script.end_and_continue();
         assert_eq!(script.reconnect(), secs(delay));
     }
     script.receive("retry: 3000\n");
-    script.end_and_go_on();
+    script.end_and_continue();
     assert_eq!(script.reconnect(), secs(3));
 }
 
 #[test]
-fn a_second_change_is_the_base_of_the_next_delay_and_does_not_restart_it() {
+fn a_second_change_replaces_the_base_without_resetting_the_backoff() {
     let mut script = Script::open(|_| {});
     for (retry, delay) in [
-        // What grows from the second value on is the factor, whatever the base is.
+        // From the second value on, the factor keeps growing, whatever the base is.
         ("retry: 2000\n", 2),
         ("retry: 3000\n", 3),
         ("retry: 1000\n", 2),
         ("retry: 2000\n", 8),
-        // Never earlier than asked for, and the default cap yields to that.
+        // Never earlier than the server asked for, even beyond the default cap.
         ("retry: 60000\n", 60),
         ("retry: 10000\n", 30),
         ("retry: 3000\n", 30),
     ] {
         script.receive(retry);
-        script.end_and_go_on();
+        script.end_and_continue();
         assert_eq!(script.reconnect(), secs(delay), "{retry:?}");
     }
 }
 
-/// A server may announce another delay each time that it was of use in between.
+/// After a connection that lasted, the server may change the delay again.
 #[test]
-fn a_change_restarts_the_delay_again_after_a_connection_that_lasted() {
+fn a_change_resets_the_backoff_again_after_a_connection_that_lasted() {
     let mut script = Script::open(|_| {});
     for retry in [2, 3, 4] {
-        script.end_and_go_on();
+        script.end_and_continue();
         script.reconnect();
         script.receive(&format!("retry: {retry}000\n"));
-        script.end_and_go_on();
+        script.end_and_continue();
         assert_eq!(script.reconnect(), secs(retry));
         script.pass(secs(60));
     }
 }
 
-/// Or else a server that says it at each connection and hangs up would switch the back-off off.
+/// Otherwise a server that sends `retry:` at each connection and hangs up would disable the backoff.
 #[test]
-fn a_repeated_retry_does_not_restart_the_delay() {
+fn a_repeated_retry_does_not_reset_the_backoff() {
     let mut script = Script::open(|_| {});
     for delay in [2, 4, 8, 16, 30, 30] {
         script.receive("retry: 2000\n\nretry: 2000\n\n");
-        script.end_and_go_on();
+        script.end_and_continue();
         assert_eq!(script.reconnect(), secs(delay));
     }
 }
 
 #[test]
-fn two_values_below_the_floor_are_one_value() {
+fn different_retries_below_the_minimum_count_as_the_same() {
     let mut script = Script::open(|_| {});
     for delay in [100, 200, 400, 800] {
         script.receive("retry: 0\n\nretry: 7\n\n");
-        script.end_and_go_on();
+        script.end_and_continue();
         assert_eq!(script.reconnect(), millis(delay));
     }
 }
 
 #[test]
-fn the_floor_can_be_moved() {
+fn the_minimum_is_configurable() {
     let mut script = Script::open(|config| config.min_server_retry_delay = Duration::ZERO);
     script.receive("retry: 0\n");
-    script.end_and_go_on();
+    script.end_and_continue();
     assert_eq!(script.next(), connect());
 
     let mut script = Script::open(|config| config.min_server_retry_delay = secs(3));
     script.receive("retry: 1000\n");
-    script.end_and_go_on();
+    script.end_and_continue();
     assert_eq!(script.wait(), secs(3));
 }
 
 #[test]
-fn a_retry_beyond_an_hour_is_an_hour_unless_the_user_says_otherwise() {
+fn retry_is_capped_at_an_hour_by_default() {
     let delay = |configure: fn(&mut SessionConfig), retry: &str| {
         let mut script = Script::open(configure);
         script.receive(&format!("retry: {retry}\n"));
-        script.end_and_go_on();
+        script.end_and_continue();
         script.wait()
     };
     let hour = secs(3600);
@@ -153,13 +153,17 @@ fn a_retry_beyond_an_hour_is_an_hour_unless_the_user_says_otherwise() {
         config.max_server_retry_delay = secs(2);
         config.min_server_retry_delay = secs(5);
     };
-    assert_eq!(delay(floor_above, "3000"), secs(5), "the floor wins");
+    assert_eq!(
+        delay(floor_above, "3000"),
+        secs(5),
+        "the minimum takes precedence"
+    );
 }
 
-/// And not all clients at the moment that the limit makes of it.
+/// Otherwise all clients would reconnect exactly at the limit.
 #[test]
-fn jitter_shortens_a_retry_that_is_limited() {
-    let lost: [fn(&mut Script); 2] = [Script::end_and_go_on, Script::end_cleanly];
+fn jitter_shortens_a_capped_retry() {
+    let lost: [fn(&mut Script); 2] = [Script::end_and_continue, Script::end_cleanly];
     for lose in lost {
         let delay = |seed| {
             let mut script = Script::open(|config| {
@@ -178,20 +182,20 @@ fn jitter_shortens_a_retry_that_is_limited() {
 }
 
 #[test]
-fn two_values_above_the_ceiling_are_one_value() {
+fn different_retries_above_the_maximum_count_as_the_same() {
     let mut script = Script::open(|config| config.max_server_retry_delay = secs(2));
     for delay in [2, 4, 8] {
         script.receive("retry: 3000\n\nretry: 4000\n\n");
-        script.end_and_go_on();
+        script.end_and_continue();
         assert_eq!(script.reconnect(), secs(delay));
     }
 }
 
 #[test]
-fn a_retry_after_beyond_a_day_is_a_day_unless_the_user_says_otherwise() {
+fn retry_after_is_capped_at_a_day_by_default() {
     let delay = |configure: fn(&mut SessionConfig), asked: Duration| {
         let mut script = Script::new(|config| {
-            patient(config);
+            always_continue(config);
             configure(config);
         });
         script.start();
@@ -211,14 +215,10 @@ fn a_retry_after_beyond_a_day_is_a_day_unless_the_user_says_otherwise() {
     let capped = |config: &mut SessionConfig| {
         config.retry_delay_strategy = Box::new(retry_delay::backoff().max_delay(secs(40)));
     };
-    assert_eq!(
-        delay(capped, day),
-        secs(40),
-        "a cap of the user's is shorter"
-    );
+    assert_eq!(delay(capped, day), secs(40), "the user's cap is shorter");
 }
 
-/// How many connections a server gets in an hour that says this at each, and hangs up.
+/// The number of connections in an hour if the server sends this at each and hangs up.
 fn connections_in_an_hour(said: impl Fn(u32) -> &'static str) -> u32 {
     let mut script = Script::open(|config| {
         config.retry_delay_strategy = Box::new(retry_delay::backoff());
@@ -227,7 +227,7 @@ fn connections_in_an_hour(said: impl Fn(u32) -> &'static str) -> u32 {
     let mut connections = 1;
     while script.now < over {
         script.receive(said(connections));
-        script.end_and_go_on();
+        script.end_and_continue();
         script.reconnect();
         connections += 1;
     }
@@ -235,7 +235,7 @@ fn connections_in_an_hour(said: impl Fn(u32) -> &'static str) -> u32 {
 }
 
 #[test]
-fn retry_zero_is_no_storm() {
+fn retry_zero_does_not_cause_a_reconnect_storm() {
     // Nine delays from 100 ms to 25.6 s, and then at least 15 s each.
     let connections = connections_in_an_hour(|_| "retry: 0\n\n");
     assert!(
@@ -244,10 +244,10 @@ fn retry_zero_is_no_storm() {
     );
 }
 
-/// A server that said 100 and 101 in turns got 96 connections in 12 s: each change started the
-/// delays anew.
+/// Regression test: a server that alternated between 100 and 101 got 96 connections in 12 s, because
+/// each change reset the backoff.
 #[test]
-fn a_server_that_changes_its_mind_each_time_meets_growing_delays() {
+fn a_server_that_keeps_changing_retry_does_not_disable_the_backoff() {
     let alternating = |connection: u32| match connection % 2 {
         0 => "retry: 100\n\n",
         _ => "retry: 101\n\n",
@@ -259,7 +259,7 @@ fn a_server_that_changes_its_mind_each_time_meets_growing_delays() {
         _ => "retry: 100\n\nretry: 200\n\n",
     };
     for said in [alternating as fn(u32) -> &'static str, never_the_same] {
-        // As for `retry: 0`, and one delay more from the one restart.
+        // As for `retry: 0`, and one more delay because of the single reset.
         let connections = connections_in_an_hour(said);
         assert!(
             connections < 11 + 3600 / 15,
@@ -268,7 +268,7 @@ fn a_server_that_changes_its_mind_each_time_meets_growing_delays() {
     }
 }
 
-/// Every delay in a row of these, with jitter, over many seeds.
+/// Consecutive delays with jitter, over many seeds.
 fn delays(retry: &str, strategy: fn() -> Backoff) -> Vec<Duration> {
     let mut delays = Vec::new();
     for seed in 0..300 {
@@ -278,7 +278,7 @@ fn delays(retry: &str, strategy: fn() -> Backoff) -> Vec<Duration> {
         });
         script.receive(retry);
         for _ in 0..8 {
-            script.end_and_go_on();
+            script.end_and_continue();
             delays.push(script.reconnect());
         }
     }
@@ -286,7 +286,7 @@ fn delays(retry: &str, strategy: fn() -> Backoff) -> Vec<Duration> {
 }
 
 #[test]
-fn jitter_never_asks_a_server_earlier_than_it_said() {
+fn jitter_never_reconnects_earlier_than_retry() {
     for asked in [1, 5, 29, 31, 60, 3600] {
         let delays = delays(&format!("retry: {asked}000\n"), retry_delay::backoff);
         let shortest = delays.iter().min().unwrap();
@@ -299,21 +299,21 @@ fn jitter_never_asks_a_server_earlier_than_it_said() {
 }
 
 #[test]
-fn the_users_own_cap_holds_whatever_the_server_asks_for() {
+fn the_users_cap_limits_any_retry() {
     for asked in [1, 3, 60] {
         let delays = delays(&format!("retry: {asked}000\n"), || {
             retry_delay::backoff().max_delay(secs(3))
         });
         assert!(delays.iter().all(|delay| *delay <= secs(3)));
-        // Not before it asked; and where the cap forbids to wait for that, still not all at once.
+        // Not before the time that the server asked for. If the cap is shorter than that, still spread.
         let least = if asked <= 3 { secs(asked) } else { secs(3) / 2 };
         assert!(delays.iter().all(|delay| *delay >= least));
     }
 }
 
-/// Rule 5 and 6 together: it was said before the connection was lost.
+/// Rules 5 and 6 together: the server sent it before the connection was lost.
 #[test]
-fn a_retry_that_is_decoded_after_the_disconnect_counts_for_it() {
+fn a_retry_decoded_after_the_disconnect_applies_to_it() {
     let mut script = Script::open(|_| {});
     script.bytes("data: a\n\nretry: 9000\n\ndata: b\n\n");
     assert_eq!(script.next(), event("a"));
@@ -322,13 +322,13 @@ fn a_retry_that_is_decoded_after_the_disconnect_counts_for_it() {
     assert_eq!(script.next_n(), [event("b"), Lost("broken"), Wait(secs(7))]);
 }
 
-/// A retry line is valid at its line end, without waiting for the block's (WHATWG HTML 9.2.6); half
-/// a line isn't.
+/// A retry line counts at its line end, before the end of its block (WHATWG HTML 9.2.6), but not before
+/// that.
 #[test]
-fn half_a_retry_line_is_none() {
+fn an_unfinished_retry_line_is_ignored() {
     let mut script = Script::open(|_| {});
     script.receive("retry: 5");
-    script.end_and_go_on();
+    script.end_and_continue();
     assert_eq!(script.wait(), secs(1));
 }
 
@@ -336,16 +336,16 @@ fn half_a_retry_line_is_none() {
 fn retry_outlasts_its_connection() {
     let mut script = Script::open(|_| {});
     script.receive("retry: 5000\n");
-    script.end_and_go_on();
+    script.end_and_continue();
     script.reconnect();
     script.pass(secs(100));
-    script.end_and_go_on();
+    script.end_and_continue();
     assert_eq!(script.wait(), secs(5));
 }
 
 #[test]
-fn retry_after_is_the_least_for_one_wait() {
-    let mut script = Script::new(patient);
+fn retry_after_is_the_minimum_for_one_wait() {
+    let mut script = Script::new(always_continue);
     script.start();
     assert_eq!(script.next(), connect());
     script.fault(retry_after(secs(20)));
@@ -353,7 +353,7 @@ fn retry_after_is_the_least_for_one_wait() {
     assert_eq!(script.session.next_retry_delay(), secs(20));
     assert_eq!(script.wait(), secs(20));
     assert_eq!(script.next(), connect());
-    // The back-off went on meanwhile, and nothing of the 20 s is left.
+    // The backoff has grown meanwhile, and the 20 s no longer apply.
     script.fault(status(503));
     assert_eq!(script.next(), Lost("status"));
     assert_eq!(script.wait(), secs(2));
@@ -362,7 +362,7 @@ fn retry_after_is_the_least_for_one_wait() {
 #[test]
 fn retry_after_never_makes_the_wait_shorter() {
     let mut script = Script::new(|config| {
-        patient(config);
+        always_continue(config);
         config.initial_retry_delay = secs(25);
     });
     script.start();
@@ -373,8 +373,8 @@ fn retry_after_never_makes_the_wait_shorter() {
 }
 
 #[test]
-fn retry_after_counts_from_the_answer() {
-    let mut script = Script::new(patient);
+fn retry_after_counts_from_the_response() {
+    let mut script = Script::new(always_continue);
     script.start();
     assert_eq!(script.next(), connect());
     script.fault(retry_after(secs(20)));
@@ -383,10 +383,10 @@ fn retry_after_counts_from_the_answer() {
 }
 
 #[test]
-fn only_a_cap_of_the_users_own_shortens_retry_after() {
+fn only_the_users_cap_shortens_retry_after() {
     let hour = |strategy: Backoff| {
         let mut script = Script::new(|config| {
-            patient(config);
+            always_continue(config);
             config.retry_delay_strategy = Box::new(strategy.jitter(0.0));
         });
         script.start();

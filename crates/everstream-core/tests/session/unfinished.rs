@@ -1,4 +1,4 @@
-//! What a clean end discards, what it ignored, and the last event without its blank line: rule 8.
+//! What an end discards and ignores, and the last event without its blank line: rule 8.
 
 use everstream_core::{Action, End, Ending, Output, SessionConfig, error_strategy};
 
@@ -14,8 +14,8 @@ fn dispatch_until_done(config: &mut SessionConfig) {
     config.error_strategy = Box::new(error_strategy::always_fail());
 }
 
-/// The end that is told next.
-fn told(script: &mut Script) -> End {
+/// The next output, which must be an end.
+fn next_end(script: &mut Script) -> End {
     match script.session.poll_output(script.now) {
         Output::Action(Action::End(end)) => *end,
         other => panic!("{other:?} instead of an end"),
@@ -26,7 +26,7 @@ fn end_of(stream: &str, ending: Ending, configure: fn(&mut SessionConfig)) -> En
     let mut script = Script::open(configure);
     script.bytes(stream);
     script.session.handle_end(ending, script.now);
-    told(&mut script)
+    next_end(&mut script)
 }
 
 fn size_and_text(discarded_bytes: usize, ignored_text: Option<&str>) -> End {
@@ -37,7 +37,7 @@ fn size_and_text(discarded_bytes: usize, ignored_text: Option<&str>) -> End {
 }
 
 #[test]
-fn a_clean_end_tells_the_size_of_what_it_discards_proven_or_not() {
+fn an_end_reports_the_size_of_the_discarded_event() {
     for ending in [Ending::Complete, Ending::Unproven] {
         let end = end_of("id: 1\ndata: hel", ending, |_| {});
         assert_eq!(end, size_and_text(15, None));
@@ -46,7 +46,7 @@ fn a_clean_end_tells_the_size_of_what_it_discards_proven_or_not() {
 }
 
 #[test]
-fn a_clean_end_tells_the_text_of_a_response_without_any_field() {
+fn an_end_reports_the_text_of_a_response_without_fields() {
     let text = "{\"error\": \"overloaded\"}";
     for ending in [Ending::Complete, Ending::Unproven] {
         let end = end_of(text, ending, |_| {});
@@ -55,20 +55,20 @@ fn a_clean_end_tells_the_text_of_a_response_without_any_field() {
 }
 
 #[test]
-fn what_was_discarded_is_told_once() {
+fn discarded_bytes_are_reported_once() {
     let mut script = Script::open(|_| {});
     script.bytes("data: a");
     script.end();
-    assert_eq!(told(&mut script).discarded_bytes, 7);
+    assert_eq!(next_end(&mut script).discarded_bytes, 7);
     script.interrupt();
-    assert_eq!(told(&mut script), End::default());
+    assert_eq!(next_end(&mut script), End::default());
     script.reconnect();
     script.end();
-    assert_eq!(told(&mut script), End::default());
+    assert_eq!(next_end(&mut script), End::default());
 }
 
 #[test]
-fn an_incomplete_stream_tells_what_came_in_place_of_its_events() {
+fn an_incomplete_stream_reports_the_text_received_instead_of_events() {
     let mut script = Script::open(|config| {
         config.until = Some(Box::new(|_| true));
         config.error_strategy = Box::new(error_strategy::always_fail());
@@ -76,27 +76,27 @@ fn an_incomplete_stream_tells_what_came_in_place_of_its_events() {
     script.bytes("error: overloaded\n");
     script.end();
     assert_eq!(
-        told(&mut script),
+        next_end(&mut script),
         size_and_text(0, Some("error: overloaded"))
     );
     assert_eq!(script.next_n(), [Failed("incomplete"), Stop]);
     script.start();
     script.interrupt();
-    assert_eq!(script.next(), Failed("incomplete"), "nothing is told twice");
+    assert_eq!(script.next(), Failed("incomplete"), "not reported twice");
 }
 
 #[test]
-fn an_interruption_discards_without_a_word() {
+fn an_interrupt_reports_no_discarded_bytes() {
     for configure in [|_: &mut SessionConfig| {}, dispatch] {
         let mut script = Script::open(configure);
         script.receive("data: a");
         script.interrupt();
-        assert_eq!(told(&mut script), End::default());
+        assert_eq!(next_end(&mut script), End::default());
     }
 }
 
 #[test]
-fn the_last_event_is_dispatched_only_if_asked_for_and_proven() {
+fn the_last_event_is_dispatched_only_if_configured_and_complete() {
     for (ending, configure, dispatched) in [
         (Ending::Complete, dispatch as fn(&mut _), true),
         (Ending::Unproven, dispatch, false),
@@ -110,9 +110,9 @@ fn the_last_event_is_dispatched_only_if_asked_for_and_proven() {
         if dispatched {
             assert_eq!(script.next(), event("b"));
             assert_eq!(script.id(), Some("7"));
-            assert_eq!(told(&mut script), End::default());
+            assert_eq!(next_end(&mut script), End::default());
         } else {
-            assert_eq!(told(&mut script).discarded_bytes, 13);
+            assert_eq!(next_end(&mut script).discarded_bytes, 13);
             assert_eq!(script.id(), None);
         }
         script.wait();
@@ -121,7 +121,7 @@ fn the_last_event_is_dispatched_only_if_asked_for_and_proven() {
 }
 
 #[test]
-fn half_an_event_is_not_dispatched_after_a_fault_or_silence() {
+fn an_unfinished_event_is_not_dispatched_after_a_fault_or_timeout() {
     let mut script = Script::open(dispatch);
     script.bytes("data: a\n");
     script.fault(broken());
@@ -134,7 +134,7 @@ fn half_an_event_is_not_dispatched_after_a_fault_or_silence() {
     script.receive("data: a\n");
     script.pass(secs(5));
     script.session.handle_timeout(script.now);
-    assert_eq!(script.next(), Lost("silence"));
+    assert_eq!(script.next(), Lost("read timeout"));
 }
 
 #[test]
@@ -159,7 +159,7 @@ fn an_unfinished_event_that_is_too_large_is_a_fault() {
 }
 
 #[test]
-fn a_delay_that_is_cut_at_the_end_does_not_count() {
+fn a_truncated_retry_at_the_end_is_ignored() {
     let mut script = Script::open(dispatch);
     script.bytes("data: a\nretry: 10");
     script.session.handle_end(Ending::Complete, script.now);
@@ -167,7 +167,7 @@ fn a_delay_that_is_cut_at_the_end_does_not_count() {
 }
 
 #[test]
-fn the_id_of_a_block_without_data_counts_at_a_proven_end() {
+fn the_id_of_a_block_without_data_counts_at_a_complete_end() {
     let mut script = Script::open(dispatch);
     script.bytes("id: 7");
     script.session.handle_end(Ending::Complete, script.now);

@@ -1,4 +1,4 @@
-//! What the session may say, and what the model learns from it.
+//! Which outputs the model allows, and how it follows them.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use super::{
 };
 
 impl World {
-    /// Asks the session. Returns whether it said something for the user.
+    /// Polls the session. Returns whether the output was an action.
     pub(super) fn poll(&mut self) -> bool {
         self.reading = None;
         let output = self.session.poll_output(self.now);
@@ -32,30 +32,34 @@ impl World {
             }
             Output::Action(Action::Event(event)) => self.event(&event),
             Output::Action(Action::Comment(text)) => {
-                self.take_silent();
+                self.take_unreported();
                 assert_eq!(self.due.pop_front(), Some(Due::Comment(text)));
                 self.delivered = true;
             }
-            Output::Action(Action::Fault(fault)) => self.fault_told(Some(&fault)),
+            Output::Action(Action::Fault(fault)) => self.fault_reported(Some(&fault)),
             Output::Action(Action::End(end)) => {
-                self.fault_told(None);
+                self.fault_reported(None);
                 assert_eq!(end.not_repeated, self.not_repeated);
             }
             Output::Stop(Err(_)) => {
-                self.all_told();
+                self.all_delivered();
                 let (at, cause) = self.lost.take().expect("something was lost");
                 assert_eq!(cause, Cause::Fault);
                 self.disconnected(at, cause);
                 self.decide(true);
-                assert_eq!(self.phase, Phase::Idle, "without FAIL nothing stops");
+                assert_eq!(
+                    self.phase,
+                    Phase::Idle,
+                    "stopped although the strategy didn't fail"
+                );
                 self.counts.failures += 1;
             }
             Output::Stop(Ok(())) => assert_eq!(self.phase, Phase::Idle),
             Output::Connect { resume_with_get } => {
                 self.nothing_pending();
                 assert!(matches!(self.phase, Phase::Waiting | Phase::Connecting));
-                assert!(self.now >= self.not_before, "the server is asked too early");
-                assert!(!self.must_not_repeat(), "repeated unasked");
+                assert!(self.now >= self.not_before, "reconnected too early");
+                assert!(!self.must_not_repeat(), "repeated an unsafe request");
                 assert_eq!(self.session.last_event_id(), self.last_id.as_deref());
                 self.by_get = self.sent && self.can_resume();
                 assert_eq!(resume_with_get, self.by_get);
@@ -78,7 +82,7 @@ impl World {
                 }
                 self.reading = Some(deadline);
             }
-            other => panic!("{other:?} is unknown to this model"),
+            other => panic!("{other:?} is unknown"),
         }
         assert_eq!(self.session.last_event_id(), self.last_id.as_deref());
         assert_eq!(self.session.is_not_repeated(), self.not_repeated);
@@ -86,25 +90,25 @@ impl World {
     }
 
     fn nothing_pending(&mut self) {
-        self.all_told();
+        self.all_delivered();
         assert!(!self.start_due && self.lost.is_none() && self.wait_interrupted.is_none());
     }
 
-    /// All that came over the connection was handed out.
-    fn all_told(&mut self) {
-        self.take_silent();
+    /// Everything that was received over the connection was delivered.
+    fn all_delivered(&mut self) {
+        self.take_unreported();
         assert_eq!(self.due, []);
     }
 
-    /// What is decoded on the way to the next thing that the user sees.
-    fn take_silent(&mut self) {
+    /// Takes the items that the session decodes without returning an action.
+    fn take_unreported(&mut self) {
         while let Some(Due::Retry(_) | Due::Id(_)) = self.due.front() {
             match self.due.pop_front() {
                 Some(Due::Retry(delay)) => {
                     let base = (delay.max(FLOOR), true);
                     if base != self.base {
                         self.base = base;
-                        // Sent before the interruption whose delay was told.
+                        // Sent before the interruption whose delay was already computed.
                         let growing = match &mut self.early {
                             Some(early) => {
                                 early.base_changed = true;
@@ -134,9 +138,9 @@ impl World {
 
     fn event(&mut self, event: &Event) {
         assert!(!self.start_due);
-        self.take_silent();
+        self.take_unreported();
         let Some(Due::Event { data, id }) = self.due.pop_front() else {
-            panic!("{event:?} was not sent, or was handed out before");
+            panic!("{event:?} was not sent, or was delivered before");
         };
         assert_eq!((event.data(), event.id()), (&*data, id.as_deref()));
         if let Some(id) = id {
@@ -148,14 +152,14 @@ impl World {
         self.counts.late_events += u64::from(self.lost.is_some());
     }
 
-    fn fault_told(&mut self, fault: Option<&Fault>) {
+    fn fault_reported(&mut self, fault: Option<&Fault>) {
         if let Some(at) = self.wait_interrupted.take() {
             assert!(fault.is_none());
             let left = self.not_before.saturating_duration_since(at);
             assert_eq!(self.session.next_retry_delay(), left);
             return;
         }
-        self.all_told();
+        self.all_delivered();
         let (at, cause) = self.lost.take().expect("something was lost");
         assert_eq!(fault.is_some(), cause == Cause::Fault);
         self.disconnected(at, cause);
@@ -163,11 +167,11 @@ impl World {
         assert!(fault.is_none() || self.phase == Phase::Waiting);
     }
 
-    /// The moment before which nothing connects.
+    /// Computes the earliest time of the next connection.
     fn disconnected(&mut self, at: Timestamp, cause: Cause) {
         let delay = match self.early.take() {
             None => self.next_delay(at, cause),
-            // Not before the server asked to be asked, if that was decoded since.
+            // Not before the time that the server asked for, if that was decoded since.
             Some(early) if early.base_changed => {
                 let (asked, _) = self.base;
                 let lengthened = early.delay.max(asked.min(self.users_cap()));
@@ -181,7 +185,7 @@ impl World {
     }
 
     /// A connection, or an attempt, was interrupted.
-    pub(super) fn delay_told_early(&mut self) {
+    pub(super) fn delay_computed_early(&mut self) {
         let growing = self.growing && !self.is_reset_at(self.now);
         let delay = self.next_delay(self.now, Cause::Interrupt);
         self.early = Some(Early {
@@ -202,7 +206,7 @@ impl World {
             && (lasted >= THRESHOLD || delivering && lasted >= DELIVERY_THRESHOLD)
     }
 
-    /// The delay that the session has for this loss, which must be one that the rules allow.
+    /// The session's delay for this loss. Checks that the rules allow it.
     fn next_delay(&mut self, at: Timestamp, cause: Cause) -> Duration {
         if self.is_reset_at(at) {
             let lasted = at.saturating_duration_since(self.opened);
@@ -250,14 +254,14 @@ impl World {
     fn range(&mut self) -> (Duration, Duration) {
         let (base, from_server) = self.base;
         let cap = self.cap.unwrap_or(base.max(DEFAULT_CAP));
-        // After a long row of faults it is more than any duration.
+        // After many consecutive faults this exceeds any duration.
         let grown = base.as_secs_f64() * self.factor;
         let full = Duration::try_from_secs_f64(grown).map_or(cap, |grown| grown.min(cap));
         self.factor *= 2.0;
         let (low, high) = (full.mul_f64(1.0 - self.jitter), full);
         let room = base.mul_f64(1.0 + self.jitter).min(self.users_cap());
         match from_server && base <= full {
-            // Never before it asked, and never all at the moment that it asked for.
+            // Never before the time that the server asked for, and never all clients at that moment.
             true => (low.max(base), high.max(room)),
             false => (low, high),
         }
@@ -271,16 +275,16 @@ impl World {
         self.resume_with_get && self.server_sent_id && self.last_id.is_some()
     }
 
-    /// What the rules and the strategy make of a loss.
+    /// Applies the rules and the strategy to a loss.
     pub(super) fn decide(&mut self, by_fault: bool) {
         let asked = std::mem::take(&mut *self.verdicts.lock().unwrap());
-        assert_eq!(asked.len(), 1, "asked once a fault");
+        assert_eq!(asked.len(), 1, "asked once per fault");
         let refused = std::mem::take(&mut self.refused);
         let once = self.must_not_repeat() && !refused;
         self.not_repeated = once && asked[0] == Verdict::Continue;
-        self.counts.once += u64::from(once);
+        self.counts.not_repeated += u64::from(once);
         self.counts.refused += u64::from(refused);
-        // The id is worth nothing any more.
+        // The id can't be resumed from any more.
         self.server_sent_id &= !refused;
         self.finished = once || refused;
         let verdict = match self.finished {
@@ -291,7 +295,7 @@ impl World {
         let restarting = std::mem::take(&mut self.restarting);
         match verdict {
             Verdict::Continue => self.phase = Phase::Waiting,
-            // An end was what the user expected; a fault must be heard.
+            // The user expected an end; a fault must be reported.
             Verdict::Fail if restarting && !by_fault => {
                 self.phase = Phase::Waiting;
                 self.begin_again();

@@ -1,11 +1,11 @@
-//! What the server sends over one connection, and what of it must be seen.
+//! What the server sends over one connection, and which items the session must decode from it.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::numbers::Random;
 
-/// What a session makes of what it gets. An empty id clears.
+/// An item that the session must decode. An empty id clears the last event id.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Due {
     Event { data: String, id: Option<String> },
@@ -18,7 +18,7 @@ pub(crate) enum Due {
 pub(crate) struct Stream {
     bytes: Vec<u8>,
     sent: usize,
-    /// With the number of bytes that makes it whole.
+    /// With the number of bytes that complete the item.
     due: VecDeque<(usize, Due)>,
 }
 
@@ -67,12 +67,12 @@ impl Stream {
             }
         }
         if end == "\r\n" {
-            // Due with the CR already.
+            // Already due with the CR.
             for (at, _) in &mut due {
                 *at -= 1;
             }
         }
-        // Half an event, which must never be seen, nor its id.
+        // An unfinished event: neither the event nor its id may ever be seen.
         if random.one_in(2) {
             text += &format!("id: half{end}data: half");
         }
@@ -83,7 +83,7 @@ impl Stream {
         }
     }
 
-    /// The next bytes, of any number, and what they make whole.
+    /// The next bytes, any number of them, and the items that they complete.
     pub(crate) fn next(&mut self, random: &mut Random) -> (Vec<u8>, Vec<Due>) {
         let left = self.bytes.len() - self.sent;
         let some = random.below(left + 1);

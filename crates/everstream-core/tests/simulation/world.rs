@@ -1,7 +1,7 @@
-//! A session, the server and the user around it, and a model that says what may come.
+//! A session, the server and the user around it, and a model of the allowed outputs.
 //!
-//! The model is written from the rules, not from the session's code: it knows what was told to the
-//! session and what the session said, and nothing else.
+//! The model is written from the rules, not from the session's code: it knows only the session's inputs
+//! and outputs.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
@@ -21,9 +21,10 @@ mod outputs;
 const FLOOR: Duration = Duration::from_millis(100);
 const INITIAL: Duration = Duration::from_secs(1);
 const THRESHOLD: Duration = Duration::from_secs(60);
-/// Of a connection that delivered something.
+/// The threshold of a connection that delivered something.
 const DELIVERY_THRESHOLD: Duration = Duration::from_secs(25);
-/// The delays after clean ends: without `retry:`, and how far those without a new id grow with it.
+/// The delay after a clean end without `retry:`, and the cap of its growth with `retry:` but without a
+/// new id.
 const POLL: Duration = Duration::from_secs(3);
 const UNCHANGED_POLL: Duration = Duration::from_secs(1);
 const DEFAULT_CAP: Duration = Duration::from_secs(30);
@@ -45,11 +46,11 @@ enum Cause {
     Interrupt,
 }
 
-/// The delay that was told at an interruption.
+/// The delay that was computed at an interruption.
 #[derive(Debug, Clone, Copy)]
 struct Early {
     delay: Duration,
-    /// The base has changed since then.
+    /// The server has changed the base since then.
     base_changed: bool,
     /// Whether there was a delay before it.
     growing: bool,
@@ -64,7 +65,7 @@ pub(crate) struct Counts {
     pub(crate) waits: u64,
     pub(crate) failures: u64,
     pub(crate) interrupted_waits: u64,
-    pub(crate) once: u64,
+    pub(crate) not_repeated: u64,
     pub(crate) by_get: u64,
     pub(crate) refused: u64,
     pub(crate) restarted: u64,
@@ -84,7 +85,7 @@ impl Counts {
         self.waits += other.waits;
         self.failures += other.failures;
         self.interrupted_waits += other.interrupted_waits;
-        self.once += other.once;
+        self.not_repeated += other.not_repeated;
         self.by_get += other.by_get;
         self.refused += other.refused;
         self.restarted += other.restarted;
@@ -100,7 +101,7 @@ pub(crate) struct World {
     random: Random,
     session: Session,
     now: Timestamp,
-    /// The strategy's answers that the model hasn't seen.
+    /// The strategy's verdicts that the model hasn't seen yet.
     verdicts: Arc<Mutex<Vec<Verdict>>>,
     serial: u64,
     pub(crate) counts: Counts,
@@ -109,22 +110,22 @@ pub(crate) struct World {
     repeatable: bool,
     resume_with_get: bool,
     jitter: f64,
-    /// Of the user's: then clean ends and deliveries make no difference.
+    /// The user's cap. With one, clean ends and deliveries make no difference.
     cap: Option<Duration>,
     read_timeout: Option<Duration>,
 
-    // What was told to the session and hasn't led to an output.
+    // Inputs that haven't led to an output yet.
     phase: Phase,
     start_due: bool,
     /// When the connection, or the attempt, was lost, and why.
     lost: Option<(Timestamp, Cause)>,
-    /// It was interrupted.
+    /// Set if the connection was interrupted.
     early: Option<Early>,
-    /// A wait was interrupted then.
+    /// When a wait was interrupted.
     wait_interrupted: Option<Timestamp>,
-    /// The user was told of the end, and is about to be told of the iteration's.
+    /// The end was reported, and the end of the iteration is reported next.
     stop_due: bool,
-    /// The user has asked for the next connection before the end of this one was told.
+    /// The user has asked for the next connection before the end of this one was reported.
     restarting: bool,
     due: VecDeque<Due>,
 
@@ -136,26 +137,26 @@ pub(crate) struct World {
     sent_id: Option<String>,
     /// An event, an id or a comment.
     delivered: bool,
-    /// The session wants bytes and nothing was told to it since, with its deadline.
+    /// The session is waiting for bytes, with this deadline.
     reading: Option<Option<Timestamp>>,
     retry_after: Duration,
-    /// The last request was a GET to resume the stream, and whether the server said that it can't.
+    /// Whether the last request was a GET to resume the stream, and whether the server rejected it.
     by_get: bool,
     refused: bool,
 
-    // What outlasts it.
+    // State that outlives a connection.
     last_id: Option<String>,
     server_sent_id: bool,
     sent: bool,
     finished: bool,
-    /// The strategy would have gone on, and the request may not be repeated.
+    /// The strategy would have continued, but the request may not be repeated.
     not_repeated: bool,
     base: (Duration, bool),
     /// There was a delay since the last reset.
     growing: bool,
-    /// What the base is multiplied with the next time.
+    /// What the base is multiplied by the next time.
     factor: f64,
-    /// The server's change of the base was such a reset, and no connection has lasted since.
+    /// The last reset was due to a changed base, and no connection has lasted since.
     restarted: bool,
     not_before: Timestamp,
 }
@@ -234,9 +235,9 @@ impl World {
         }
     }
 
-    /// Something happens; then the session may be asked what to do.
+    /// One random action of the server, the user or the driver, then up to three polls.
     pub(crate) fn step(&mut self) {
-        // Or most of a script would be spent waiting.
+        // Otherwise most of a script would be spent waiting.
         if self.phase == Phase::Waiting && self.random.one_in(3) {
             self.now = self.now.max(self.not_before);
         }
@@ -250,7 +251,7 @@ impl World {
             12 => self.timeout(),
             13..=15 => self.connected(),
             16 if self.random.one_in(12) => self.close(),
-            17 => self.out_of_place(),
+            17 => self.call_in_wrong_state(),
             _ => self.pass(),
         }
         assert_eq!(
@@ -262,13 +263,13 @@ impl World {
         }
     }
 
-    /// In the end everything that is due comes, in a bounded number of outputs.
+    /// At the end, everything that is due is delivered within a bounded number of outputs.
     pub(crate) fn settle(&mut self) {
         self.interrupt();
         let bound = self.due.len() + 4;
         let outputs = (0..=bound).take_while(|_| self.poll()).count();
-        assert!(outputs <= bound, "it never comes to rest");
-        assert_eq!(self.due, [], "received and never handed out");
+        assert!(outputs <= bound, "too many outputs");
+        assert_eq!(self.due, [], "received but never delivered");
         self.close();
         assert!(!self.poll());
     }
@@ -284,7 +285,7 @@ impl World {
         }
     }
 
-    /// An express start resumes if it can, or else sends the request again.
+    /// An explicit start resumes if possible, and otherwise sends the request again.
     pub(super) fn begin_again(&mut self) {
         self.finished = false;
         self.not_repeated = false;
@@ -307,7 +308,7 @@ impl World {
         self.session.handle_connected(Start::default(), self.now);
         self.phase = Phase::Open;
         self.start_due = true;
-        // A driver that is confused: a server that can't resume doesn't connect.
+        // A misbehaving driver: after a rejected resume there is no connection.
         self.refused = false;
         self.request_sent();
         self.opened = self.now;
@@ -382,7 +383,7 @@ impl World {
                 if self.lost.is_none() {
                     self.request_sent();
                     self.lose(Cause::Interrupt);
-                    self.delay_told_early();
+                    self.delay_computed_early();
                 }
             }
             Phase::Waiting => {
@@ -403,8 +404,8 @@ impl World {
         self.due.clear();
     }
 
-    /// What a confused driver may say.
-    fn out_of_place(&mut self) {
+    /// Calls of a misbehaving driver, in the wrong state.
+    fn call_in_wrong_state(&mut self) {
         if self.phase != Phase::Connecting {
             self.session.handle_connected(Start::default(), self.now);
         }

@@ -1,10 +1,10 @@
-//! Reads `cases.txt`, whose head explains the notation.
+//! Reads `cases.txt`. The notation is explained at the top of that file.
 
 use std::time::Duration;
 
 use super::support::{Due, Seen};
 
-/// How many there are, so that none is dropped unseen.
+/// The number of cases, so that none is lost unnoticed.
 pub(crate) const COUNT: usize = 238;
 
 pub(crate) struct Case {
@@ -27,8 +27,8 @@ impl Case {
         self.streams.iter().map(|stream| stream.bytes.len()).sum()
     }
 
-    /// The last event id at the end of each stream. Only dispatched blocks change it, and each of
-    /// these that does is an item.
+    /// The last event id at the end of each stream. Only dispatched blocks change it, and each of those
+    /// is an item.
     pub(crate) fn last_of_each_stream(&self) -> Vec<Option<String>> {
         let mut last = self.resume.clone().filter(|id| !id.is_empty());
         let streams = self.streams.iter().map(|stream| {
@@ -44,7 +44,7 @@ impl Case {
     }
 }
 
-/// All cases, or the line that cannot be read.
+/// All cases, or an error that names the line.
 pub(crate) fn read(text: &str) -> Result<Vec<Case>, String> {
     let mut reader = Reader::default();
     for (number, line) in text.lines().enumerate() {
@@ -116,7 +116,7 @@ impl Reader {
     }
 }
 
-/// What follows `>`.
+/// Parses the text after `>`.
 fn item(text: &str) -> Result<Seen, String> {
     let (keyword, rest) = text.split_once(' ').unwrap_or((text, ""));
     match keyword {
@@ -180,10 +180,10 @@ fn string(quoted: &str) -> Result<String, String> {
 }
 
 fn text(bytes: Vec<u8>) -> Result<String, String> {
-    String::from_utf8(bytes).map_err(|_| "what comes out is always UTF-8".to_owned())
+    String::from_utf8(bytes).map_err(|_| "items are always UTF-8".to_owned())
 }
 
-/// The bytes that are meant, up to the closing character (which is taken) or the end of the line.
+/// The unescaped bytes, up to the closing character (which is taken) or the end of the line.
 fn unescaped(chars: &mut std::str::Chars<'_>, close: Option<char>) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
     loop {

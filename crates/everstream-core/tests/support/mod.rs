@@ -1,5 +1,4 @@
-//! What the decoder did, in a form that can be compared: every item, the byte with which it came,
-//! and the last event id.
+//! Decoder output in comparable form: each item, the byte that completed it, and the last event id.
 
 pub(crate) mod reference;
 
@@ -9,7 +8,7 @@ use std::time::Duration;
 
 use everstream_core::{Decoder, Item, ItemRef};
 
-/// One item, with everything that can be read from it.
+/// One item, with everything that its accessors return.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Seen {
     Event {
@@ -24,21 +23,21 @@ pub(crate) enum Seen {
     Retry(Duration),
     /// A block without data set the last event id to this.
     Id(Option<String>),
-    /// Something that none of these streams can bring about.
+    /// An item that none of these streams can cause.
     Other(&'static str),
 }
 
-/// An item, and how many bytes of its stream it takes to make it.
+/// An expected item, and the number of bytes of its stream after which it is due.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Due {
     pub(crate) at: usize,
     pub(crate) item: Seen,
 }
 
-/// An item as it came out of the decoder.
+/// An item that the decoder returned.
 #[derive(Clone, Debug)]
 pub(crate) struct Arrival {
-    /// The chunk with which it came.
+    /// The chunk that completed it.
     pub(crate) chunk: Range<usize>,
     /// How many bytes of the stream the decoder had taken by then.
     pub(crate) taken: usize,
@@ -47,19 +46,19 @@ pub(crate) struct Arrival {
     pub(crate) last: Option<String>,
 }
 
-/// How items are asked for.
+/// Which decoder method returns the items.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Form {
-    Lent,
+    Borrowed,
     Owned,
-    /// By turns, since both may be used on one decoder.
+    /// Alternating, since one decoder may be used both ways.
     Alternating,
-    /// By turns, from a decoder that ignores comments.
+    /// Alternating, with a decoder that ignores comments.
     WithoutComments,
 }
 
 pub(crate) const FORMS: [Form; 4] = [
-    Form::Lent,
+    Form::Borrowed,
     Form::Owned,
     Form::Alternating,
     Form::WithoutComments,
@@ -70,13 +69,13 @@ pub(crate) const FORMS: [Form; 4] = [
 pub(crate) struct Decoded {
     pub(crate) form: Form,
     pub(crate) arrivals: Vec<Arrival>,
-    /// The last event id before and after the decoder learnt that the stream had ended.
+    /// The last event id before and after `Decoder::end`.
     pub(crate) last_before_end: Option<String>,
     pub(crate) last: Option<String>,
 }
 
-/// Decodes streams one after the other with one decoder. `cuts` are ascending positions in all of
-/// the streams joined; the end of a stream always cuts. A position given twice makes an empty chunk.
+/// Decodes several streams with one decoder. `cuts` are ascending positions in the concatenated streams;
+/// the end of a stream always cuts. A repeated position makes an empty chunk.
 pub(crate) fn decode(
     resume: Option<&str>,
     streams: &[&[u8]],
@@ -125,7 +124,7 @@ pub(crate) fn decode(
     Ok(result)
 }
 
-/// Offers one chunk, and asks for items until there is none.
+/// Decodes one chunk until there are no more items.
 fn take_all(
     decoder: &mut Decoder,
     stream: &[u8],
@@ -137,7 +136,7 @@ fn take_all(
     loop {
         let left = input.len();
         let owned = match form {
-            Form::Lent => false,
+            Form::Borrowed => false,
             Form::Owned => true,
             Form::Alternating | Form::WithoutComments => arrivals.len() % 2 == 1,
         };
@@ -146,13 +145,15 @@ fn take_all(
                 .decode_owned(&mut input)
                 .map(|item| item.map(from_owned))
         } else {
-            decoder.decode(&mut input).map(|item| item.map(from_lent))
+            decoder
+                .decode(&mut input)
+                .map(|item| item.map(from_borrowed))
         };
         match item {
             Err(_) => return Err(format!("too large, at {}", chunk.end - input.len())),
             Ok(None) if input.is_empty() => return Ok(()),
             Ok(None) => return Err(format!("no item, and {} bytes left", input.len())),
-            // Each item ends with a byte of its own, so this cannot go on for ever.
+            // Each item takes at least one byte, so this loop ends.
             Ok(Some(item)) if input.len() >= left => {
                 return Err(format!("{item}, and no byte was taken for it"));
             }
@@ -166,7 +167,7 @@ fn take_all(
     }
 }
 
-pub(crate) fn from_lent(item: ItemRef<'_>) -> Seen {
+pub(crate) fn from_borrowed(item: ItemRef<'_>) -> Seen {
     match item {
         ItemRef::Event(event) => Seen::Event {
             event: event.event().to_owned(),
@@ -176,10 +177,10 @@ pub(crate) fn from_lent(item: ItemRef<'_>) -> Seen {
         },
         ItemRef::Comment(text) => Seen::Comment(text.to_owned()),
         ItemRef::Retry(time) => Seen::Retry(time),
-        // `compare` fills it in from the decoder: the item itself carries no id.
+        // The item itself has no id: `compare` takes it from the decoder.
         ItemRef::Id => Seen::Id(None),
         ItemRef::Skipped => Seen::Other("skipped"),
-        _ => Seen::Other("an item unknown to these tests"),
+        _ => Seen::Other("an unknown item"),
     }
 }
 
@@ -195,11 +196,11 @@ pub(crate) fn from_owned(item: Item) -> Seen {
         Item::Retry(time) => Seen::Retry(time),
         Item::Id => Seen::Id(None),
         Item::Skipped => Seen::Other("skipped"),
-        _ => Seen::Other("an item unknown to these tests"),
+        _ => Seen::Other("an unknown item"),
     }
 }
 
-/// Holds one decoded stream against what is due in it: the items, the moment of each, and how much
+/// Compares one decoded stream with what is due: the items, the chunk that completed each, and how much
 /// of the input was taken for it.
 pub(crate) fn compare(
     stream: &[u8],
@@ -230,14 +231,14 @@ pub(crate) fn compare(
     }
     for (number, (due, arrival)) in due.iter().zip(&decoded.arrivals).enumerate() {
         let item = &due.item;
-        // It must come with the chunk that holds its last byte, and leave what follows alone, but
-        // for the LF of a CRLF.
+        // The chunk with its last byte must complete it, and nothing after that may be taken except the
+        // LF of a CRLF.
         let crlf = stream[due.at - 1..].starts_with(b"\r\n");
         let on_time = arrival.chunk.start < due.at && due.at <= arrival.chunk.end;
         let exact = arrival.taken == due.at || crlf && arrival.taken == due.at + 1;
         if !on_time || !exact {
             return Err(format!(
-                "item {number},\n  {item}is due at byte {}, but came with the chunk {:?} when {} bytes were taken",
+                "item {number},\n  {item}is due at byte {}, but was returned for chunk {:?} after {} bytes",
                 due.at, arrival.chunk, arrival.taken
             ));
         }
@@ -271,7 +272,7 @@ fn listed(items: &[Seen]) -> String {
 }
 
 impl fmt::Display for Seen {
-    /// One line, in the notation of the case file.
+    /// One line, in the notation of `cases.txt`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Seen::Event {
@@ -297,7 +298,7 @@ impl fmt::Display for Seen {
     }
 }
 
-/// Quoted, and cut if very long, so that a failure can be read.
+/// Quoted, and truncated if very long, so that failures stay readable.
 fn quoted(text: &str) -> String {
     const SHOWN: usize = 300;
     match text.char_indices().nth(SHOWN) {

@@ -1,4 +1,4 @@
-//! Random numbers that are the same everywhere, and numbers that the environment sets.
+//! Reproducible random numbers, and numbers from environment variables.
 
 /// SplitMix64.
 pub(crate) struct Random(pub(crate) u64);
@@ -20,7 +20,7 @@ impl Random {
         self.below(odds) == 0
     }
 
-    /// Numbers of their own, for what draws at times of its own.
+    /// An independent sequence, for code that draws at unrelated times.
     pub(crate) fn fork(&mut self) -> Self {
         Random(self.below(1000) as u64)
     }
@@ -30,7 +30,7 @@ pub(crate) fn number_from_environment(name: &str, default: u64) -> u64 {
     match std::env::var(name) {
         Ok(value) => value
             .parse()
-            .unwrap_or_else(|_| panic!("{name}={value} is no number")),
+            .unwrap_or_else(|_| panic!("{name}={value} is not a number")),
         Err(_) => default,
     }
 }

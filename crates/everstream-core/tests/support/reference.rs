@@ -1,5 +1,5 @@
-//! The standard's algorithm, word for word, over a whole stream at once. It is slow and keeps
-//! everything in memory, so that it can be checked by reading it beside the standard
+//! The standard's algorithm, word for word, over a whole stream at once. It is slow and keeps everything
+//! in memory, so that it can be compared with the text of the standard
 //! (WHATWG HTML, 9.2.5 "Parsing an event stream" and 9.2.6 "Interpreting an event stream").
 
 use std::time::Duration;
@@ -31,12 +31,12 @@ impl Reference {
         for line in lines(&decoded(stream)) {
             self.process(&line, &mut block, &mut items);
         }
-        // "Once the end of the file is reached, any pending data must be discarded": the block goes.
+        // "Once the end of the file is reached, any pending data must be discarded": drop the block.
         items
     }
 
-    /// The same, with the number of bytes that each item takes. An item is due as soon as the
-    /// stream up to there has it, even if it ended there; only a line end can make the difference.
+    /// The same, with the number of bytes that each item takes. An item is due as soon as a stream that
+    /// ended there would contain it; only a line end can complete one.
     pub(crate) fn interpret_timed(&mut self, stream: &[u8]) -> Vec<Due> {
         let mut due: Vec<Due> = Vec::new();
         for at in (1..=stream.len()).filter(|at| matches!(stream[at - 1], b'\r' | b'\n')) {
@@ -111,7 +111,7 @@ impl Reference {
         } else {
             event_type
         };
-        // 7. and 8. The buffers are empty again (above), and the event goes to the user.
+        // 7. and 8. The buffers were emptied above. The event is delivered.
         items.push(Seen::Event {
             event,
             data,
@@ -126,15 +126,15 @@ struct Block {
     data_buffer: String,
     event_type_buffer: String,
     last_event_id_buffer: String,
-    /// The last valid id since the last blank line. Not in the standard, which never asks whether
-    /// an event had an id of its own.
+    /// The last valid id since the last blank line. Not in the standard, which doesn't distinguish an
+    /// event's own id.
     own_id: Option<String>,
 }
 
 impl Block {
-    /// The standard starts the id buffer empty with every stream, by which the first event without
-    /// an id after a reconnection would clear the last event id, and the next reconnection would
-    /// begin anew. Browsers start it with the last event id, and so must a client that resumes.
+    /// In the standard the id buffer of each stream starts empty, so the first event without an id after
+    /// a reconnect would clear the last event id, and the next reconnect couldn't resume. Browsers start
+    /// with the last event id, and so does every client that resumes.
     fn new(last_event_id: &str) -> Self {
         Self {
             data_buffer: String::new(),
@@ -164,9 +164,9 @@ fn process_field(field: &str, value: &str, block: &mut Block, items: &mut Vec<Se
         }
         // "If the field value consists of only ASCII digits, then interpret the field value as an
         // integer in base ten, and set the event stream's reconnection time to that integer.
-        // Otherwise, ignore the field." No digit at all is no integer.
+        // Otherwise, ignore the field." An empty value isn't an integer.
         "retry" if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) => {
-            // All digits, so that it can only fail by being too large.
+            // All digits, so it can fail only because the number is too large.
             let milliseconds = value.parse().unwrap_or(u64::MAX);
             items.push(Seen::Retry(Duration::from_millis(milliseconds)));
         }
@@ -183,8 +183,8 @@ fn decoded(stream: &[u8]) -> String {
     text.strip_prefix('\u{FEFF}').unwrap_or(&text).to_owned()
 }
 
-/// 9.2.5: end-of-line = ( cr lf / cr / lf ). What follows the last line end is no line: the grammar
-/// ends each line with one.
+/// 9.2.5: end-of-line = ( cr lf / cr / lf ). Text after the last line end isn't a line: in the grammar
+/// each line ends with one.
 fn lines(text: &str) -> Vec<String> {
     let mut lines = Vec::new();
     let mut line = String::new();

@@ -15,15 +15,15 @@ use crate::policy::{self, ContentCoding, HeaderScope};
 pub struct Config {
     /// How many redirects are followed. Default: 10.
     pub redirect_limit: usize,
-    /// Which headers stay with their origin. Default: the sensitive ones.
+    /// Which headers stay with their origin. Default: sensitive ones.
     pub header_scope: HeaderScope,
-    /// Whether a stream may have any content type, or none. Default: no.
+    /// Whether to accept any content type, or none. Default: no.
     pub any_content_type: bool,
     /// The content codings that the caller decodes. Default: none.
     pub codings: &'static [ContentCoding],
-    /// The time to a connection. Default: no limit.
+    /// The time to establish a connection. Default: no limit.
     pub connect_timeout: Option<Duration>,
-    /// The time from a connection to a head. Default: no limit.
+    /// The time from the connection to the head of the response. Default: no limit.
     pub read_timeout: Option<Duration>,
 }
 

@@ -11,13 +11,13 @@ use crate::policy::CookieJar;
 #[derive(Debug)]
 pub(super) struct RequestCookies {
     jar: CookieJar,
-    /// The user's `Cookie` headers, while the request has one that also contains the jar's cookies.
+    /// The user's `Cookie` headers, while the request has a combined one with the jar's cookies.
     replaced: Option<Vec<HeaderValue>>,
 }
 
 impl Exchange {
-    /// Sends the cookies of this jar, and stores those of the responses in it. To be called before the
-    /// first request is sent. `wall_clock` says which cookies have expired.
+    /// Sends the cookies of this jar, and stores the cookies of responses in it. Call this before the
+    /// first request is sent. `wall_clock` decides which cookies have expired.
     ///
     /// ```
     /// use std::time::SystemTime;
@@ -51,8 +51,8 @@ impl Exchange {
         self.add_cookies(wall_clock);
     }
 
-    /// Neither stores nor sends cookies from now on: the next response isn't from the URL of the
-    /// request, because an HTTP library has followed a redirect by itself.
+    /// Stops storing and sending cookies. For when an HTTP library has followed a redirect by itself, so
+    /// the next response isn't from the URL of the request.
     pub fn ignore_cookies(&mut self) {
         self.remove_cookies();
         self.cookies = None;
@@ -64,7 +64,7 @@ impl Exchange {
         }
     }
 
-    /// Adds the cookies that the present URL gets.
+    /// Adds the cookies for the current URL.
     pub(super) fn add_cookies(&mut self, wall_clock: SystemTime) {
         let Some(cookies) = &mut self.cookies else {
             return;
@@ -77,7 +77,7 @@ impl Exchange {
         }
     }
 
-    /// Leaves the user's own `Cookie` headers, which follow a redirect by other rules.
+    /// Restores the user's `Cookie` headers, to which other redirect rules apply.
     pub(super) fn remove_cookies(&mut self) {
         let replaced = self.cookies.as_mut().and_then(|it| it.replaced.take());
         if let Some(own) = replaced {
@@ -107,7 +107,7 @@ mod tests {
         SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000)
     }
 
-    /// An attempt with this `Cookie` header of the user's, or none.
+    /// An attempt with this `Cookie` header from the user, or none.
     fn exchange(jar: &CookieJar, own: &str) -> Exchange {
         let mut headers = HeaderMap::new();
         if !own.is_empty() {
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn a_redirect_to_another_origin_takes_only_the_cookies_that_are_for_it() {
+    fn a_redirect_to_another_origin_sends_only_the_cookies_of_that_origin() {
         let jar = CookieJar::default();
         let mut earlier = exchange(&jar, "");
         respond(&mut earlier, 307, "https://b.test/", &["a=1"]);
@@ -167,7 +167,7 @@ mod tests {
         respond(&mut exchange, 307, "https://b.test/", &[]);
         assert_eq!(sent(&exchange), ["b=2"]);
         assert_eq!(exchange.withheld(), [COOKIE]);
-        // Back at home the jar's cookies are sent again, but not the user's.
+        // Back at the first origin the jar's cookies are sent again, but not the user's.
         respond(&mut exchange, 307, START, &[]);
         assert_eq!(sent(&exchange), ["a=1"]);
         assert_eq!(exchange.withheld(), [COOKIE]);
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn several_headers_of_the_users_become_one_and_are_several_again() {
+    fn several_user_cookie_headers_are_merged_and_restored() {
         let jar = CookieJar::default();
         let mut exchange = exchange(&jar, "mine=0");
         let second = "more=0".parse().unwrap();
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn cookies_that_are_ignored_are_neither_sent_nor_stored() {
+    fn ignored_cookies_are_neither_sent_nor_stored() {
         let jar = CookieJar::default();
         respond(&mut exchange(&jar, ""), 503, "", &["a=1"]);
         let mut exchange = exchange(&jar, "mine=0");
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn cookies_are_not_shown() {
+    fn debug_output_and_faults_contain_no_cookies() {
         let jar = CookieJar::default();
         respond(&mut exchange(&jar, ""), 503, "", &["a=hidden"]);
         let mut exchange = exchange(&jar, "mine=hidden");

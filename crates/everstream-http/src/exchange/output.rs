@@ -1,4 +1,4 @@
-//! What an exchange asks of its caller.
+//! What the caller of an exchange does next.
 
 use everstream_core::{Fault, Timestamp};
 
@@ -13,19 +13,19 @@ use crate::policy::ContentCoding;
 /// ```
 #[derive(Debug)]
 pub enum Output {
-    /// Drop the connection, if there is one, and open another for [`Exchange::request`](super::Exchange::request); then call
+    /// Drop the connection, if any, and open one for [`Exchange::request`](super::Exchange::request); then call
     /// [`handle_connected`](super::Exchange::handle_connected) or
     /// [`handle_connect_failure`](super::Exchange::handle_connect_failure), or
     /// [`handle_timeout`](super::Exchange::handle_timeout) at the deadline.
     Connect {
-        /// Until when.
+        /// When to give up.
         deadline: Option<Timestamp>,
     },
-    /// Send the request, and receive at the same time until the head of a response is there; then call
+    /// Send the request, and at the same time receive until the head of a response is complete; then call
     /// [`handle_head`](super::Exchange::handle_head) or [`handle_failure`](super::Exchange::handle_failure), or
     /// [`handle_timeout`](super::Exchange::handle_timeout) at the deadline.
     Receive {
-        /// Until when.
+        /// When to give up.
         deadline: Option<Timestamp>,
     },
     /// Read the body, decoded if possible, and pass it to [`handle_body`](super::Exchange::handle_body) until
@@ -34,11 +34,11 @@ pub enum Output {
     ReadError {
         /// The coding of the body, if it can be decoded.
         coding: Option<ContentCoding>,
-        /// Until when.
+        /// When to give up.
         deadline: Timestamp,
     },
     /// The body is an event stream in this coding. [`Exchange::start`](super::Exchange::start) describes the response.
     Stream(Option<ContentCoding>),
-    /// The attempt has failed. It is returned once.
+    /// The attempt has failed. The fault is returned once.
     Failed(Fault),
 }

@@ -27,11 +27,11 @@ const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 pub struct Request {
     /// The method.
     pub method: Method,
-    /// Where it goes.
+    /// The target URL.
     pub url: Url,
-    /// Its headers. `Host` is that of the URL if it isn't among them.
+    /// The headers. Without a `Host` header, the host of the URL is sent.
     pub headers: HeaderMap,
-    /// Whether the body of the attempt goes with it. Redirects may drop it.
+    /// Whether the request has the attempt's body. Redirects may drop the body.
     pub has_body: bool,
 }
 
@@ -58,7 +58,7 @@ impl Request {
         }
     }
 
-    /// Sets `Last-Event-ID`, unless there is no id or it can't be sent, see
+    /// Sets `Last-Event-ID` if there is an id that can be sent, see
     /// [`last_event_id_header`](policy::last_event_id_header).
     ///
     /// ```
@@ -76,7 +76,7 @@ impl Request {
         }
     }
 
-    /// The GET that resumes the stream of this request, see
+    /// Turns this request into the GET that resumes its stream, see
     /// [`rewrite_to_resume`](policy::rewrite_to_resume).
     ///
     /// ```
@@ -100,7 +100,7 @@ impl Request {
         self
     }
 
-    /// The head of the request for HTTP/1.1, see [`write_request`](http1::write_request).
+    /// The head of the request in HTTP/1.1, see [`write_request`](http1::write_request).
     ///
     /// ```
     /// use everstream_http::exchange::Request;

@@ -1,5 +1,5 @@
-//! Shortcuts for a caller with plain sockets and HTTP/1.1. They decide nothing: each one calls what
-//! [`Output`](super::Output) names.
+//! Shortcuts for callers with plain sockets and HTTP/1.1. They decide nothing: each one calls the methods
+//! that [`Output`](super::Output) names.
 
 use std::io::{self, ErrorKind};
 use std::time::SystemTime;
@@ -11,9 +11,9 @@ use crate::SocketFailure as _;
 use crate::http1::{Body, ResponseReader, authority};
 
 impl Exchange {
-    /// Takes from the response what this exchange waits for: the head, and the body of an error,
-    /// which isn't decoded. If that isn't there when the deadline has passed, it is a time-out. The
-    /// body of a stream is left to the caller.
+    /// Takes from the response what this exchange waits for: the head, and the body of an error, without
+    /// decoding it. If it hasn't arrived by the deadline, the exchange times out. The caller reads the
+    /// body of a stream.
     ///
     /// `wall_clock` is for dates in `Retry-After`.
     ///
@@ -60,8 +60,8 @@ impl Exchange {
         }
     }
 
-    /// There is no connection, because of this error of a socket. A time-out of the socket counts from
-    /// the deadline on; before it, nothing changes.
+    /// Reports that connecting failed with this socket error. A timeout of the socket is ignored until
+    /// the deadline has passed.
     ///
     /// ```
     /// use std::io::ErrorKind;
@@ -72,7 +72,7 @@ impl Exchange {
     /// let request = Request::event_stream("http://localhost:8000/feed".parse()?);
     /// let mut exchange = Exchange::new(request, Config::default(), now);
     /// exchange.handle_connect_error(&ErrorKind::ConnectionRefused.into(), now);
-    /// let Output::Failed(fault) = exchange.poll_output() else { panic!("it can't have connected") };
+    /// let Output::Failed(fault) = exchange.poll_output() else { panic!("not failed") };
     /// assert_eq!(fault.to_string(), "connection refused by localhost:8000");
     /// # Ok::<(), url::ParseError>(())
     /// ```

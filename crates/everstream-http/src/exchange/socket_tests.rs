@@ -22,7 +22,7 @@ fn connecting(limit: Option<Duration>) -> Exchange {
     Exchange::new(request, config, at(0))
 }
 
-/// A connection, on which these bytes arrive at the given time, and the time limit of the socket ends.
+/// Receives these bytes at the given time, then a timeout of the socket.
 fn receive(exchange: &mut Exchange, response: &mut ResponseReader, bytes: &[u8], seconds: u64) {
     if !bytes.is_empty() {
         response.receive(Ok(bytes));
@@ -39,7 +39,7 @@ fn fault(mut exchange: Exchange) -> Fault {
 }
 
 #[test]
-fn an_error_of_a_connecting_socket_names_the_server() {
+fn a_connect_error_names_the_server() {
     let mut exchange = connecting(None);
     exchange.handle_connect_error(&ErrorKind::ConnectionRefused.into(), at(0));
     let fault = fault(exchange);
@@ -48,7 +48,7 @@ fn an_error_of_a_connecting_socket_names_the_server() {
 }
 
 #[test]
-fn a_time_out_of_a_connecting_socket_counts_from_the_deadline_on() {
+fn a_connect_timeout_is_ignored_until_the_deadline() {
     for kind in [ErrorKind::WouldBlock, ErrorKind::TimedOut] {
         let mut exchange = connecting(Some(LIMIT));
         exchange.handle_connect_error(&kind.into(), at(4));
@@ -58,16 +58,16 @@ fn a_time_out_of_a_connecting_socket_counts_from_the_deadline_on() {
     }
 }
 
-/// The system has a limit of its own, and trying again would have no end.
+/// The operating system has its own timeout; otherwise the caller would retry forever.
 #[test]
-fn a_time_out_of_a_connecting_socket_without_a_deadline_is_an_error() {
+fn a_connect_timeout_without_a_deadline_is_an_error() {
     let mut exchange = connecting(None);
     exchange.handle_connect_error(&ErrorKind::TimedOut.into(), at(0));
     assert!(matches!(fault(exchange), Fault::Connect(_)));
 }
 
 #[test]
-fn a_response_is_waited_for_until_the_deadline() {
+fn a_response_times_out_at_the_deadline() {
     let mut exchange = connecting(Some(LIMIT));
     exchange.handle_connected(at(1));
     let mut response = ResponseReader::default();
@@ -78,7 +78,7 @@ fn a_response_is_waited_for_until_the_deadline() {
 }
 
 #[test]
-fn a_redirect_is_followed_and_its_body_isnt_read() {
+fn a_redirect_is_followed_without_reading_its_body() {
     let mut exchange = connecting(None);
     exchange.handle_connected(at(0));
     let mut response = ResponseReader::default();

@@ -1,5 +1,5 @@
-//! The body of a response, decoded in place: chunks of a chunked body are moved together, so that one
-//! read of a socket gives one piece for the decoder.
+//! The body of a response, decoded in place. The chunks of a chunked body are moved together, so that
+//! one socket read gives one piece to the decoder.
 
 use std::ops::Range;
 
@@ -7,14 +7,14 @@ use everstream_core::Ending;
 
 use super::Malformed;
 
-/// The longest line of a chunk's size, extensions included.
+/// The maximum length of a chunk size line, extensions included.
 pub const MAX_CHUNK_LINE: u32 = 16 << 10;
 
-/// The most bytes of trailers.
+/// The maximum size of the trailers.
 pub const MAX_TRAILERS: u32 = 64 << 10;
 
-/// A chunk of this size or more isn't moved next to the one before it: it becomes the next piece.
-/// Moving costs less than decoding another piece up to about here.
+/// Chunks of at least this size aren't moved next to the previous one: they become the next piece. Below
+/// about this size, moving costs less than decoding another piece.
 const LARGE_CHUNK: usize = 2 << 10;
 
 /// Where a body ends (RFC 9112, section 6.3).
@@ -30,11 +30,11 @@ pub enum Framing {
     Chunked,
     /// After this many bytes.
     Length(u64),
-    /// With the connection. A break can't be told from the end.
+    /// When the connection closes. A truncated body can't be distinguished from a complete one.
     UntilClose,
 }
 
-/// A part of the body, and where it lies.
+/// A part of the body, and its position.
 ///
 /// ```
 /// use everstream_http::http1::{BodyReader, Framing};
@@ -47,13 +47,13 @@ pub enum Framing {
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Piece {
-    /// The part of the body; empty if the bytes hold no more of it.
+    /// The part of the body; empty if the bytes contain no more of it.
     pub payload: Range<usize>,
-    /// This many bytes are done with, the payload among them.
+    /// This many bytes were processed, the payload included.
     pub consumed: usize,
 }
 
-/// How a body ended when the connection did.
+/// What the end of the connection means for the body.
 ///
 /// ```
 /// use everstream_http::http1::{BodyEnd, BodyReader, Framing};
@@ -64,9 +64,9 @@ pub struct Piece {
 pub enum BodyEnd {
     /// The framing proves that all of it has arrived.
     Complete,
-    /// The connection delimits it, so that nothing proves that it is complete.
+    /// The end of the connection is the end of the body, so nothing proves that it is complete.
     Closed,
-    /// A part of it is missing.
+    /// Part of the body is missing.
     Truncated,
 }
 
@@ -93,7 +93,7 @@ enum State {
 }
 
 impl BodyReader {
-    /// A reader for a body with this framing.
+    /// Creates a reader for a body with this framing.
     pub fn new(framing: Framing) -> Self {
         BodyReader(match framing {
             Framing::Chunked => State::Chunked(Chunked::default()),
@@ -102,8 +102,8 @@ impl BodyReader {
         })
     }
 
-    /// Takes a piece off the front of the bytes. What is left must be passed again, with what follows
-    /// it. An empty payload says that the bytes hold no more of the body.
+    /// Takes a piece off the front of the bytes. Pass the remaining bytes again, followed by new ones. An
+    /// empty payload means that the bytes contain no more of the body.
     ///
     /// # Errors
     ///
@@ -131,14 +131,14 @@ impl BodyReader {
     #[inline]
     pub fn is_complete(&self) -> bool {
         match &self.0 {
-            State::Chunked(chunked) => chunked.at == At::End,
+            State::Chunked(chunked) => chunked.at == Position::End,
             State::Length(missing) => *missing == 0,
             State::UntilClose => false,
         }
     }
 
-    /// What the end of the body proves: a body without a framing of its own ends where the connection
-    /// does, and a missing part doesn't show.
+    /// What the end of the body proves. Without framing, the body ends when the connection closes, and a
+    /// missing part goes unnoticed.
     pub fn ending(&self) -> Ending {
         match self.0 {
             State::UntilClose => Ending::Unproven,
@@ -146,7 +146,7 @@ impl BodyReader {
         }
     }
 
-    /// What it means that the server has closed the connection.
+    /// What it means for the body that the server has closed the connection.
     pub fn connection_closed(&self) -> BodyEnd {
         match &self.0 {
             State::UntilClose => BodyEnd::Closed,
@@ -163,16 +163,16 @@ fn at_most(length: usize, limit: u64) -> usize {
 /// A chunked body (RFC 9112, section 7.1).
 #[derive(Debug, Clone, Default)]
 struct Chunked {
-    at: At,
-    /// In a size line, the size as far as it was read; in a chunk, what is missing of it.
+    at: Position,
+    /// In a size line, the size read so far; in a chunk, the number of missing bytes.
     size: u64,
-    /// The bytes of this line, or of all trailers.
+    /// The number of bytes in this line, or in all trailers.
     line: u32,
 }
 
 /// What the next byte belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-enum At {
+enum Position {
     /// The first digit of a size.
     #[default]
     Size,
@@ -189,7 +189,7 @@ enum At {
     /// The LF of the blank line at the end.
     LastLf,
     End,
-    /// Nothing: the body can't be decoded any further.
+    /// The body is malformed and can't be decoded any further.
     Malformed(Malformed),
 }
 
@@ -197,8 +197,8 @@ impl Chunked {
     fn read(&mut self, bytes: &mut [u8]) -> Result<Piece, Malformed> {
         let mut at = 0;
         let mut payload = 0..0;
-        while at < bytes.len() && self.at != At::End {
-            if self.at == At::Data {
+        while at < bytes.len() && self.at != Position::End {
+            if self.at == Position::Data {
                 let here = at_most(bytes.len() - at, self.size);
                 if payload.is_empty() {
                     payload = at..at + here;
@@ -211,20 +211,21 @@ impl Chunked {
                 at += here;
                 self.size -= here as u64;
                 if self.size == 0 {
-                    self.at = At::DataCr;
+                    self.at = Position::DataCr;
                 }
             } else if let Some((size, length)) = self.size_line(&bytes[at..]) {
                 at += length;
                 self.size = size;
-                self.at = At::Data;
+                self.at = Position::Data;
             } else {
-                match self.byte(bytes[at]) {
+                match self.process_byte(bytes[at]) {
                     Ok(()) => at += 1,
-                    // What precedes a mistake is delivered first. The next read meets it again.
+                    // Data before an error is delivered first. The next read finds the error again.
                     Err(_) if !payload.is_empty() => break,
                     Err(error) => {
-                        // Bytes before the mistake may be done with, and the caller isn't told.
-                        self.at = At::Malformed(error);
+                        // Bytes before the error may have been processed, but the caller doesn't
+                        // know how many.
+                        self.at = Position::Malformed(error);
                         return Err(error);
                     }
                 }
@@ -236,13 +237,13 @@ impl Chunked {
         })
     }
 
-    /// The short way of nearly every size line: the end of the chunk before it, a few digits and a
-    /// line end, all in these bytes. The last chunk and everything unusual take the long way.
+    /// The fast path for nearly every size line: the end of the previous chunk, a few digits and a line
+    /// end, all in these bytes. The last chunk and everything unusual take the slow path.
     #[inline]
     fn size_line(&self, bytes: &[u8]) -> Option<(u64, usize)> {
         let begin = match self.at {
-            At::DataCr if bytes.starts_with(b"\r\n") => 2,
-            At::Size => 0,
+            Position::DataCr if bytes.starts_with(b"\r\n") => 2,
+            Position::Size => 0,
             _ => return None,
         };
         let mut size = 0;
@@ -252,20 +253,20 @@ impl Chunked {
                 Some(digit) => size = size << 4 | digit,
                 None => {
                     let end = begin + digits;
-                    let is_plain = size > 0 && bytes[end..].starts_with(b"\r\n");
-                    return is_plain.then_some((size, end + 2));
+                    let is_simple = size > 0 && bytes[end..].starts_with(b"\r\n");
+                    return is_simple.then_some((size, end + 2));
                 }
             }
         }
         None
     }
 
-    /// The long way, a byte at a time.
+    /// The slow path, a byte at a time.
     #[cold]
-    fn byte(&mut self, byte: u8) -> Result<(), Malformed> {
+    fn process_byte(&mut self, byte: u8) -> Result<(), Malformed> {
         self.at = match (self.at, byte) {
-            (At::Size | At::MoreSize, _) if byte.is_ascii_hexdigit() => {
-                if self.at == At::Size {
+            (Position::Size | Position::MoreSize, _) if byte.is_ascii_hexdigit() => {
+                if self.at == Position::Size {
                     (self.size, self.line) = (0, 0);
                 }
                 self.count(MAX_CHUNK_LINE, Malformed::ChunkLineTooLong)?;
@@ -273,34 +274,34 @@ impl Chunked {
                     return Err(Malformed::ChunkSize);
                 }
                 self.size = self.size << 4 | hex(byte).unwrap_or_default();
-                At::MoreSize
+                Position::MoreSize
             }
-            (At::MoreSize | At::Extension, b'\r') => At::SizeLf,
-            (At::MoreSize, b';' | b' ' | b'\t') => At::Extension,
-            // A line end that only some see would let them disagree on where the body ends.
-            (At::Extension, b'\n') => return Err(Malformed::ChunkSize),
-            (At::Extension, _) => {
+            (Position::MoreSize | Position::Extension, b'\r') => Position::SizeLf,
+            (Position::MoreSize, b';' | b' ' | b'\t') => Position::Extension,
+            // Implementations that disagree on line ends would disagree on where the body ends.
+            (Position::Extension, b'\n') => return Err(Malformed::ChunkSize),
+            (Position::Extension, _) => {
                 self.count(MAX_CHUNK_LINE, Malformed::ChunkLineTooLong)?;
-                At::Extension
+                Position::Extension
             }
-            (At::SizeLf, b'\n') if self.size > 0 => At::Data,
-            (At::SizeLf, b'\n') => {
+            (Position::SizeLf, b'\n') if self.size > 0 => Position::Data,
+            (Position::SizeLf, b'\n') => {
                 self.line = 0;
-                At::Trailer
+                Position::Trailer
             }
-            (At::DataCr, b'\r') => At::DataLf,
-            (At::DataLf, b'\n') => At::Size,
-            (At::DataCr | At::DataLf, _) => return Err(Malformed::ChunkEnd),
-            (At::Trailer, b'\r') => At::LastLf,
-            (At::Trailer, b'\n') => return Err(Malformed::Trailers),
-            (At::InTrailer, b'\n') => At::Trailer,
-            (At::Trailer | At::InTrailer, _) => {
+            (Position::DataCr, b'\r') => Position::DataLf,
+            (Position::DataLf, b'\n') => Position::Size,
+            (Position::DataCr | Position::DataLf, _) => return Err(Malformed::ChunkEnd),
+            (Position::Trailer, b'\r') => Position::LastLf,
+            (Position::Trailer, b'\n') => return Err(Malformed::Trailers),
+            (Position::InTrailer, b'\n') => Position::Trailer,
+            (Position::Trailer | Position::InTrailer, _) => {
                 self.count(MAX_TRAILERS, Malformed::Trailers)?;
-                At::InTrailer
+                Position::InTrailer
             }
-            (At::LastLf, b'\n') => At::End,
-            (At::LastLf, _) => return Err(Malformed::Trailers),
-            (At::Malformed(error), _) => return Err(error),
+            (Position::LastLf, b'\n') => Position::End,
+            (Position::LastLf, _) => return Err(Malformed::Trailers),
+            (Position::Malformed(error), _) => return Err(error),
             _ => return Err(Malformed::ChunkSize),
         };
         Ok(())

@@ -1,6 +1,6 @@
 use super::*;
 
-/// The body, and whether it is complete, if the bytes arrive in pieces of this size.
+/// Reads the bytes in pieces of this size. Returns the body, and whether it is complete.
 fn read(framing: Framing, bytes: &[u8], size: usize) -> Result<(Vec<u8>, bool), Malformed> {
     let mut reader = BodyReader::new(framing);
     let (mut body, mut waiting) = (Vec::new(), Vec::new());
@@ -43,7 +43,7 @@ fn chunks_are_joined_however_they_arrive() {
 }
 
 #[test]
-fn small_chunks_become_one_piece_and_large_ones_stay_where_they_are() {
+fn small_chunks_are_merged_and_large_ones_are_not_moved() {
     let (mut bytes, body) = chunked(&[100, 1, LARGE_CHUNK - 1, LARGE_CHUNK, 5]);
     let mut reader = BodyReader::new(Framing::Chunked);
     let piece = reader.read(&mut bytes).unwrap();
@@ -54,7 +54,7 @@ fn small_chunks_become_one_piece_and_large_ones_stay_where_they_are() {
 }
 
 #[test]
-fn what_follows_the_body_is_not_touched() {
+fn bytes_after_the_body_are_not_consumed() {
     for (framing, bytes) in [
         (Framing::Chunked, &b"1\r\na\r\n0\r\n\r\nHTTP/1.1 200 OK"[..]),
         (Framing::Length(1), b"aHTTP/1.1 200 OK"),
@@ -69,7 +69,7 @@ fn what_follows_the_body_is_not_touched() {
 }
 
 #[test]
-fn malformed_chunks_are_named_after_what_precedes_them() {
+fn data_before_a_malformed_chunk_is_returned_first() {
     let table = [
         ("x\r\n", Malformed::ChunkSize),
         ("\r\n", Malformed::ChunkSize),
@@ -121,7 +121,7 @@ fn malformed_chunks_are_named_after_what_precedes_them() {
 }
 
 #[test]
-fn extensions_and_trailers_are_limited_for_each_line_and_not_for_each_body() {
+fn chunk_line_and_trailer_limits_do_not_add_up_over_a_body() {
     let long = "x".repeat(MAX_CHUNK_LINE as usize);
     let text = format!("1;{long}\r\na\r\n");
     let refused = read(Framing::Chunked, text.as_bytes(), 1000);
@@ -133,13 +133,13 @@ fn extensions_and_trailers_are_limited_for_each_line_and_not_for_each_body() {
     let refused = read(Framing::Chunked, trailers.as_bytes(), 1000);
     assert_eq!(refused, Err(Malformed::Trailers));
 
-    // A stream of months may have an extension with each chunk.
+    // A long-lived stream may have an extension in each chunk.
     let (text, body) = chunked(&[1; 40_000]);
     assert_eq!(read(Framing::Chunked, &text, 4096), Ok((body, false)));
 }
 
 #[test]
-fn the_end_of_the_connection_completes_only_what_nothing_else_delimits() {
+fn the_end_of_the_connection_completes_only_an_unframed_body() {
     let ended = |framing, text: &[u8]| {
         let mut reader = BodyReader::new(framing);
         reader.read(&mut text.to_vec()).unwrap();

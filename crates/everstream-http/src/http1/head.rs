@@ -1,4 +1,4 @@
-//! The head of a response: status, headers, and how the body is framed.
+//! The head of a response: status, headers, and the framing of the body.
 
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version};
@@ -7,20 +7,21 @@ use httparse::{ParserConfig, Status};
 use super::Malformed;
 use super::body::Framing;
 
-/// The most bytes before the body, blank lines before the head included. hyper stops at some 400 KiB.
+/// The maximum number of bytes before the body, blank lines before the head included. hyper allows about
+/// 400 KiB.
 pub const MAX_HEAD: usize = 512 << 10;
 
-/// The most header lines. hyper stops at 100, and real servers send more.
+/// The maximum number of header lines. hyper allows 100, but real servers send more.
 pub const MAX_HEADERS: usize = 1024;
 
-/// The most informational responses before the final one.
+/// The maximum number of informational responses before the final one.
 pub const MAX_INFORMATIONAL: u32 = 64;
 
-/// An unfinished head is looked at for mistakes from this size on, and whenever it has doubled.
-const FIRST_LOOK: usize = 1 << 10;
+/// An incomplete head is parsed for errors at this size, and each time its size has doubled.
+const FIRST_PARSE_SIZE: usize = 1 << 10;
 
-/// What every response begins with.
-const BEGINNING: &[u8] = b"HTTP/1.";
+/// The start of every response.
+const RESPONSE_START: &[u8] = b"HTTP/1.";
 
 /// The head of a final response.
 ///
@@ -41,25 +42,25 @@ pub struct Head {
     pub version: Version,
     /// The status code.
     pub status: StatusCode,
-    /// The headers; lines that were folded are whole again (RFC 9112, section 5.2).
+    /// The headers; folded lines are joined (RFC 9112, section 5.2).
     pub headers: HeaderMap,
     /// Where the body ends.
     pub framing: Framing,
 }
 
-/// What became of the bytes.
+/// The result of reading some bytes.
 ///
 /// ```
 /// use everstream_http::http1::HeadReader;
 ///
 /// let step = HeadReader::new(false).read(b"HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 2")?;
-/// assert_eq!(step.consumed, 28); // keep the rest, and add what arrives to it
+/// assert_eq!(step.consumed, 28); // keep the rest, and append what arrives
 /// assert!(step.head.is_none());
 /// # Ok::<(), everstream_http::http1::Malformed>(())
 /// ```
 #[derive(Debug)]
 pub struct HeadStep {
-    /// This many bytes are done with; the rest must be passed again, with what follows it.
+    /// This many bytes were processed. Pass the rest again, followed by new bytes.
     pub consumed: usize,
     /// The head, if it is complete.
     pub head: Option<Head>,
@@ -67,7 +68,7 @@ pub struct HeadStep {
 
 /// Reads the head of a response, and skips informational ones (1xx) before it.
 ///
-/// The work is linear in the size of the head, however small the pieces are that it arrives in.
+/// The work is linear in the size of the head, however small the pieces in which it arrives.
 ///
 /// ```
 /// use everstream_http::http1::HeadReader;
@@ -81,19 +82,19 @@ pub struct HeadStep {
 /// ```
 #[derive(Debug)]
 pub struct HeadReader {
-    /// There is no body whatever the headers say: the request was a HEAD.
+    /// The request was a HEAD, so there is no body whatever the headers say.
     without_body: bool,
-    /// As far as the end of the head has been searched for.
+    /// How many bytes were searched for the end of the head.
     searched: usize,
-    /// The size at which an unfinished head is looked at next.
-    next_look: usize,
+    /// The size at which an incomplete head is parsed next.
+    next_parse_size: usize,
     /// Blank lines that were skipped before the head.
     skipped: usize,
     informational: u32,
 }
 
 impl HeadReader {
-    /// A reader for the response to a HEAD request, or to another one.
+    /// Creates a reader for the response to a HEAD request, or to any other request.
     ///
     /// ```
     /// use everstream_http::http1::{Framing, HeadReader};
@@ -106,23 +107,23 @@ impl HeadReader {
         HeadReader {
             without_body: to_head_request,
             searched: 0,
-            next_look: FIRST_LOOK,
+            next_parse_size: FIRST_PARSE_SIZE,
             skipped: 0,
             informational: 0,
         }
     }
 
-    /// Reads what has arrived: the bytes that the last step left, and those after them.
+    /// Reads the bytes that the last step left, and those after them.
     ///
     /// # Errors
     ///
-    /// If they aren't the beginning of a response, or if a limit is exceeded.
+    /// If the bytes aren't the start of a response, or if a limit is exceeded.
     pub fn read(&mut self, bytes: &[u8]) -> Result<HeadStep, Malformed> {
         let mut consumed = 0;
         loop {
             let rest = &bytes[consumed..];
             if self.searched == 0 {
-                // Some servers send a line end too many after an informational response.
+                // Some servers send an extra line end after an informational response.
                 let blank = rest.iter().take_while(|byte| matches!(byte, b'\r' | b'\n'));
                 let blank = blank.count();
                 self.skipped += blank;
@@ -136,14 +137,14 @@ impl HeadReader {
                 });
             };
             consumed += length;
-            // 101 is final: nothing of HTTP follows it (RFC 9110, section 15.2.2).
+            // 101 is final: what follows isn't HTTP (RFC 9110, section 15.2.2).
             if head.status.is_informational() && head.status != StatusCode::SWITCHING_PROTOCOLS {
                 self.informational += 1;
                 if self.informational > MAX_INFORMATIONAL {
                     return Err(Malformed::TooManyInformational);
                 }
                 self.searched = 0;
-                self.next_look = FIRST_LOOK;
+                self.next_parse_size = FIRST_PARSE_SIZE;
                 continue;
             }
             return Ok(HeadStep {
@@ -153,32 +154,32 @@ impl HeadReader {
         }
     }
 
-    /// The head and its length, if it is whole.
+    /// The head and its length, if it is complete.
     fn parse(&mut self, bytes: &[u8]) -> Result<Option<(Head, usize)>, Malformed> {
-        let beginning = bytes.len().min(BEGINNING.len());
-        if bytes[..beginning] != BEGINNING[..beginning] {
+        let beginning = bytes.len().min(RESPONSE_START.len());
+        if bytes[..beginning] != RESPONSE_START[..beginning] {
             return Err(Malformed::NotHttp);
         }
-        let is_whole = self.has_end(bytes);
+        let is_whole = self.has_blank_line(bytes);
         if !is_whole {
             if bytes.len() + self.skipped >= MAX_HEAD {
                 return Err(Malformed::HeadTooLarge);
             }
-            if bytes.len() < self.next_look {
+            if bytes.len() < self.next_parse_size {
                 return Ok(None);
             }
-            self.next_look = bytes.len() * 2;
+            self.next_parse_size = bytes.len() * 2;
         }
         let parsed = parse(bytes, self.without_body)?;
-        // However large the pieces are that it arrives in.
+        // The limit also applies to a head that arrives in one piece.
         match parsed {
             Some((_, length)) if length + self.skipped > MAX_HEAD => Err(Malformed::HeadTooLarge),
             parsed => Ok(parsed),
         }
     }
 
-    /// Whether there is a blank line. What was searched before isn't searched again.
-    fn has_end(&mut self, bytes: &[u8]) -> bool {
+    /// Whether there is a blank line. Doesn't search bytes again.
+    fn has_blank_line(&mut self, bytes: &[u8]) -> bool {
         let from = self.searched.saturating_sub(2);
         self.searched = bytes.len();
         let rest = &bytes[from..];
@@ -262,9 +263,9 @@ fn unfold(value: &[u8]) -> std::borrow::Cow<'_, [u8]> {
 
 /// Where the body ends (RFC 9112, section 6.3).
 ///
-/// Chunks take precedence over a length. HTTP/1.0 has no chunks, but a server that announces them
-/// sends them (Python's `http.server` and what is built on it); it is only unsafe to use such a
-/// connection again, and none is.
+/// Chunks take precedence over a length. HTTP/1.0 has no chunks, but servers that announce them do send
+/// them (Python's `http.server` and frameworks built on it). That is unsafe only for reused connections,
+/// and connections aren't reused.
 fn framing(headers: &HeaderMap) -> Result<Framing, Malformed> {
     let mut chunked = false;
     for coding in list(headers, TRANSFER_ENCODING) {
@@ -289,7 +290,7 @@ fn framing(headers: &HeaderMap) -> Result<Framing, Malformed> {
     })
 }
 
-/// The elements of a header that is a list (RFC 9110, section 5.6.1), of all its lines.
+/// The elements of a list header (RFC 9110, section 5.6.1), from all its lines.
 fn list(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &[u8]> {
     let values = headers.get_all(name).into_iter();
     let elements = values.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
@@ -297,7 +298,7 @@ fn list(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &[u8]> {
     elements.filter(|element| !element.is_empty())
 }
 
-/// Digits and nothing else: neither a sign nor white space.
+/// Parses digits only: neither a sign nor white space.
 fn parse_length(number: &[u8]) -> Option<u64> {
     match number.iter().all(u8::is_ascii_digit) {
         true => std::str::from_utf8(number).ok()?.parse().ok(),

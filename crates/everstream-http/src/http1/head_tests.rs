@@ -6,7 +6,9 @@ fn read(bytes: &[u8]) -> Result<Option<Head>, Malformed> {
 
 fn head(lines: &str) -> Head {
     let text = format!("HTTP/1.1 200 OK\r\n{lines}\r\n");
-    read(text.as_bytes()).unwrap().expect("it is whole")
+    read(text.as_bytes())
+        .unwrap()
+        .expect("the head is complete")
 }
 
 fn refused(lines: &str) -> Malformed {
@@ -15,7 +17,7 @@ fn refused(lines: &str) -> Malformed {
 }
 
 #[test]
-fn a_head_is_whole_at_its_blank_line_however_it_is_cut() {
+fn a_head_ends_at_its_blank_line_however_it_is_cut() {
     for line_end in ["\r\n", "\n"] {
         let lines = ["HTTP/1.1 200 OK", "Server: a", "X: b", "", ""];
         let text = lines.join(line_end) + "data";
@@ -57,7 +59,7 @@ fn real_status_lines_are_read() {
 }
 
 #[test]
-fn what_is_no_response_is_refused_at_its_first_byte() {
+fn invalid_responses_are_rejected_early() {
     for text in [
         "S",
         "SSH-2.0-OpenSSH_9",
@@ -105,7 +107,7 @@ fn folded_lines_become_one_value() {
 }
 
 #[test]
-fn many_headers_are_read_and_too_many_are_refused() {
+fn headers_are_accepted_up_to_the_limit() {
     for count in [120, 300, MAX_HEADERS] {
         assert_eq!(
             head(&"A: b\r\n".repeat(count))
@@ -123,7 +125,7 @@ fn many_headers_are_read_and_too_many_are_refused() {
 }
 
 #[test]
-fn broken_headers_are_named() {
+fn malformed_headers_are_rejected() {
     for lines in [": x\r\n", "A B: c\r\n", "A\r\n", "\0: a\r\n"] {
         assert_eq!(refused(lines), Malformed::HeaderName, "{lines:?}");
     }
@@ -138,14 +140,14 @@ fn broken_headers_are_named() {
 }
 
 #[test]
-fn a_mistake_in_an_endless_head_is_found_before_its_end() {
+fn an_error_in_an_endless_head_is_found_early() {
     let mut text = b"HTTP/1.1 200 OK\r\nA B: c\r\nX: ".to_vec();
-    text.resize(FIRST_LOOK, b'x');
+    text.resize(FIRST_PARSE_SIZE, b'x');
     assert_eq!(read(&text).unwrap_err(), Malformed::HeaderName);
 }
 
 #[test]
-fn an_endless_head_is_refused_at_the_limit() {
+fn an_endless_head_is_rejected_at_the_limit() {
     let mut reader = HeadReader::new(false);
     let mut text = b"HTTP/1.1 200 OK\r\nX: ".to_vec();
     let mut arrived = 0;
@@ -201,7 +203,7 @@ fn informational_responses_are_skipped_up_to_a_limit() {
 }
 
 #[test]
-fn the_framing_follows_from_the_headers() {
+fn the_headers_determine_the_framing() {
     let table = [
         ("", Ok(Framing::UntilClose)),
         ("Content-Length: 7\r\n", Ok(Framing::Length(7))),
@@ -275,7 +277,7 @@ fn the_framing_follows_from_the_headers() {
 }
 
 #[test]
-fn some_responses_have_no_body_whatever_they_say() {
+fn some_responses_have_no_body_whatever_the_headers_say() {
     for status in [101, 204, 304] {
         let text = format!("HTTP/1.1 {status} X\r\nContent-Length: 9\r\n\r\n");
         assert_eq!(

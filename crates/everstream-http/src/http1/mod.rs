@@ -1,35 +1,35 @@
 //! HTTP/1.1 (RFC 9112), without I/O: requests to bytes, and bytes to heads and bodies.
 //!
-//! A connection carries one request and one response: what follows a response is never taken for the
-//! next one. So the reader may be generous where RFC 9112 asks proxies to be strict.
+//! A connection carries one request and one response: bytes after a response are never parsed as another
+//! one. So the reader can be lenient where RFC 9112 asks proxies to be strict.
 //!
 //! | limit | value |
 //! |---|---|
 //! | head of a response, blank lines before it included | [`MAX_HEAD`], 512 KiB |
 //! | header lines | [`MAX_HEADERS`], 1,024 |
 //! | informational responses (1xx) before the final one | [`MAX_INFORMATIONAL`], 64 |
-//! | line of a chunk's size, extensions included | [`MAX_CHUNK_LINE`], 16 KiB |
+//! | chunk size line, extensions included | [`MAX_CHUNK_LINE`], 16 KiB |
 //! | trailers | [`MAX_TRAILERS`], 64 KiB |
 //!
-//! Where this differs from hyper's client, version 1.12 with its defaults:
+//! Differences from hyper's client, version 1.12 with defaults:
 //!
 //! | response | here | hyper | why |
 //! |---|---|---|---|
-//! | HTTP/1.0 with `Transfer-Encoding` | accepted | refused | Python's `http.server` and others send chunks as HTTP/1.0 |
-//! | folded header lines | joined by a space | refused | RFC 9112, section 5.2, asks a client to join them |
-//! | blanks between a header's name and its colon | accepted | refused | only proxies have to remove them (section 5.1) |
-//! | several spaces in the status line | accepted | refused | section 4 lets a client split at any white space |
-//! | a CR without LF before the head | skipped | refused | a stray line end after an informational response |
-//! | more than 100 header lines, or a head of more than 400 KiB | accepted up to the limits above | refused | real gateways send them |
-//! | an empty element in `Content-Length`, such as `5,` | skipped | refused | an empty element of a list means nothing (RFC 9110, section 5.6.1) |
-//! | a chunk extension without `;` | accepted | refused | extensions are ignored here |
-//! | chunk extensions of more than 16 KiB together | accepted | refused | the limit is one line's: a stream has no last chunk |
-//! | trailers that aren't valid headers, or more than 16 KiB of them | skipped | refused | nothing reads them |
-//! | a bare LF where a trailer line begins | refused | accepted | it may be the end of the body or not |
-//! | more than 64 informational responses | refused | accepted | or they could go on forever |
-//! | `Transfer-Encoding` with anything but `chunked` and `identity` | refused | decoded as if it weren't there | the bytes would be taken for events |
-//! | `Transfer-Encoding: identity`, or with an empty element such as `chunked,` | that element is skipped | the body ends with the connection | old servers send it |
-//! | an invalid `Content-Length` next to chunks | refused | ignored | a sign of a response that was tampered with |
+//! | HTTP/1.0 with `Transfer-Encoding` | accepted | rejected | Python's `http.server` and others send chunks as HTTP/1.0 |
+//! | folded header lines | joined by a space | rejected | RFC 9112, section 5.2, asks clients to join them |
+//! | white space between a header name and its colon | accepted | rejected | only proxies have to remove it (section 5.1) |
+//! | several spaces in the status line | accepted | rejected | section 4 lets clients split at any white space |
+//! | a CR without LF before the head | skipped | rejected | a stray line end after an informational response |
+//! | more than 100 header lines, or a head of more than 400 KiB | accepted up to the limits above | rejected | real gateways send them |
+//! | an empty element in `Content-Length`, such as `5,` | skipped | rejected | empty list elements are ignored (RFC 9110, section 5.6.1) |
+//! | a chunk extension without `;` | accepted | rejected | extensions are ignored here |
+//! | chunk extensions of more than 16 KiB together | accepted | rejected | the limit is per line: a stream may never have a last chunk |
+//! | trailers that aren't valid headers, or more than 16 KiB of them | skipped | rejected | trailers are ignored here |
+//! | a bare LF at the start of a trailer line | rejected | accepted | ambiguous: it may or may not be the end of the body |
+//! | more than 64 informational responses | rejected | accepted | otherwise they could continue forever |
+//! | `Transfer-Encoding` with anything but `chunked` and `identity` | rejected | ignored | the encoded bytes would be parsed as events |
+//! | `Transfer-Encoding: identity`, or an empty element such as in `chunked,` | that element is skipped | the body ends when the connection closes | old servers send it |
+//! | an invalid `Content-Length` next to chunks | rejected | ignored | a sign of tampering |
 
 mod body;
 mod head;
@@ -54,13 +54,13 @@ pub use response::{Body, ResponseReader};
 #[non_exhaustive]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Malformed {
-    /// Not a response of HTTP/1.1 or HTTP/1.0.
+    /// Not an HTTP/1.1 or HTTP/1.0 response.
     NotHttp,
     /// The status line is invalid.
     StatusLine,
-    /// The name of a header is invalid.
+    /// A header name is invalid.
     HeaderName,
-    /// The value of a header is invalid.
+    /// A header value is invalid.
     HeaderValue,
     /// The head is larger than [`MAX_HEAD`].
     HeadTooLarge,
@@ -74,9 +74,9 @@ pub enum Malformed {
     ConflictingLengths,
     /// A `Transfer-Encoding` other than `chunked`.
     TransferCoding,
-    /// A chunk's size isn't a hexadecimal number, or is too large.
+    /// A chunk size isn't a hexadecimal number, or is too large.
     ChunkSize,
-    /// The line of a chunk's size is longer than [`MAX_CHUNK_LINE`].
+    /// A chunk size line is longer than [`MAX_CHUNK_LINE`].
     ChunkLineTooLong,
     /// A chunk isn't followed by a line end.
     ChunkEnd,

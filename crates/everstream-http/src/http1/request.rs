@@ -7,20 +7,20 @@ use http::header::{
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use url::Url;
 
-/// `Keep-Alive` and `Proxy-Connection`, which the crate `http` has no constants for.
+/// `Keep-Alive` and `Proxy-Connection` have no constants in the crate `http`.
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 
-/// Whether a header belongs to the connection rather than to the request, so that it is never sent as
+/// Whether a header belongs to the connection rather than to the request. Such a header is never sent as
 /// the user set it, over any version of HTTP.
 ///
 /// | header | rule |
 /// |---|---|
-/// | `Content-Length` | is written from the body |
+/// | `Content-Length` | computed from the body |
 /// | `Transfer-Encoding`, `Trailer` | not sent: a body always has a length |
-/// | `Connection`, `Keep-Alive`, `Proxy-Connection`, `TE`, `Upgrade` | not sent: the client manages its connections. A header that `Connection` names is sent like any other |
-/// | `Expect` | not sent: a body doesn't wait for `100 Continue` |
-/// | `Host` | the user's, or that of the URL; over HTTP/2 it is `:authority` |
+/// | `Connection`, `Keep-Alive`, `Proxy-Connection`, `TE`, `Upgrade` | not sent: the client manages its connections. A header named in `Connection` is sent like any other |
+/// | `Expect` | not sent: the client doesn't wait for `100 Continue` |
+/// | `Host` | the user's, or the host of the URL; over HTTP/2 it is `:authority` |
 ///
 /// ```
 /// use everstream_http::http1::is_managed_header;
@@ -45,12 +45,12 @@ pub fn is_managed_header(name: &HeaderName) -> bool {
     .contains(name)
 }
 
-/// Writes the head of a request (RFC 9112, sections 2 and 3). The body follows it as it is.
+/// Writes the head of a request (RFC 9112, sections 2 and 3). Send the body after it, unencoded.
 ///
-/// `through_proxy` is the value of `Proxy-Authorization`, if any, for a proxy that the request is sent
-/// to; the target is then the whole URL, without user info and fragment (absolute-form), and
-/// otherwise path and query (origin-form). `Host` is the user's or the URL's, with a port unless it is
-/// the default one. Line ends and NUL are impossible: none of the types can hold them.
+/// For a request to a proxy, `through_proxy` is `Some` and contains the value of `Proxy-Authorization`,
+/// if any. The target is then the whole URL without user info and fragment (absolute-form), otherwise
+/// path and query (origin-form). `Host` is the user's or the URL's, with a port unless it is the default
+/// one. The head can't contain injected line ends or NUL: the types rule them out.
 ///
 /// ```
 /// use everstream_http::http1::write_request;
@@ -98,7 +98,7 @@ pub fn write_request(
     if let Some(Some(authorization)) = through_proxy {
         write_header(out, &PROXY_AUTHORIZATION, authorization.as_bytes());
     }
-    // A method that usually has a body says so if there is none (RFC 9110, section 8.6).
+    // Without a body, methods that usually have one send a length of 0 (RFC 9110, section 8.6).
     let expects_body = [Method::POST, Method::PUT, Method::PATCH].contains(method);
     let length = body.map_or(0, <[u8]>::len);
     if length > 0 || expects_body {
@@ -107,7 +107,7 @@ pub fn write_request(
     out.extend_from_slice(b"\r\n");
 }
 
-/// Writes a request for a tunnel to this URL's host (RFC 9110, section 9.3.6).
+/// Writes a CONNECT request for a tunnel to this URL's host (RFC 9110, section 9.3.6).
 ///
 /// ```
 /// use everstream_http::http1::write_connect;
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn the_host_is_written_as_the_url_has_it_without_a_default_port() {
+    fn the_host_header_omits_a_default_port() {
         for (url, host) in [
             ("http://h:80/", "h"),
             ("https://h:443/", "h"),
@@ -213,12 +213,12 @@ mod tests {
         assert_eq!(text, "GET / HTTP/1.1\r\nhost: mine\r\n\r\n");
         assert!(
             Url::parse("http://[fe80::1%25eth0]/").is_err(),
-            "a zone id is refused"
+            "a zone id is rejected"
         );
     }
 
     #[test]
-    fn headers_of_the_connection_are_not_sent() {
+    fn connection_headers_are_not_sent() {
         let managed = [
             ("Connection", "keep-alive"),
             ("Content-Length", "99"),
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_that_a_user_sets_can_end_a_line() {
+    fn line_ends_cannot_be_injected() {
         for bad in ["a\rb", "a\nb", "a\0b", "a\r\nb"] {
             assert!(HeaderValue::from_bytes(bad.as_bytes()).is_err());
             assert!(HeaderName::from_bytes(bad.as_bytes()).is_err());
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn a_proxy_is_told_the_whole_url_but_for_secrets() {
+    fn a_proxy_gets_the_whole_url_without_user_info_and_fragment() {
         let url = Url::parse("http://user:pw@h:81/a?b#c").unwrap();
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT, HeaderValue::from_static("x"));
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tunnel_is_asked_for_with_host_and_port() {
+    fn connect_sends_host_and_port() {
         let mut out = Vec::new();
         let url = Url::parse("https://user:pw@h:8443/a?b").unwrap();
         write_connect(&mut out, &url, Some(&HeaderValue::from_static("Basic x")));

@@ -1,4 +1,4 @@
-//! A whole response, head and body, from a buffer of its own.
+//! A reader for a whole response, head and body, with its own buffer.
 
 use std::io::{self, ErrorKind};
 
@@ -7,10 +7,10 @@ use everstream_core::{Ending, Failure};
 use super::{BodyEnd, BodyReader, Framing, Head, HeadReader};
 use crate::SocketFailure as _;
 
-/// Reads one response, and keeps the bytes that it has not read yet. The default is for a response to
-/// any method but HEAD.
+/// Reads one response, and buffers the bytes that are not read yet. The default is for a response to any
+/// method but HEAD.
 ///
-/// For a caller with buffers of its own there are [`HeadReader`] and [`BodyReader`].
+/// To manage buffers yourself, use [`HeadReader`] and [`BodyReader`].
 ///
 /// ```
 /// use everstream_http::http1::{Body, ResponseReader};
@@ -35,7 +35,7 @@ pub struct ResponseReader {
     body: BodyReader,
 }
 
-/// What there is of a body.
+/// The next part of a body.
 ///
 /// ```
 /// use everstream_core::Ending;
@@ -53,7 +53,7 @@ pub enum Body {
     Bytes(Vec<u8>),
     /// More bytes have to be received first.
     NeedsMore,
-    /// The body has ended, and what that proves.
+    /// The body has ended. What that proves is in the [`Ending`].
     End(Ending),
 }
 
@@ -70,7 +70,7 @@ impl Default for ResponseReader {
 }
 
 impl ResponseReader {
-    /// A reader for the response to a HEAD request, or to another one.
+    /// Creates a reader for the response to a HEAD request, or to any other request.
     pub fn new(to_head_request: bool) -> Self {
         ResponseReader {
             received: Vec::new(),
@@ -80,13 +80,13 @@ impl ResponseReader {
         }
     }
 
-    /// Takes what a read of the socket has returned: bytes, none of them because the server has closed
-    /// the connection, or an error. An interruption and a time-out change nothing.
+    /// Takes the result of a socket read: bytes, no bytes if the server has closed the connection, or an
+    /// error. Interruptions and timeouts are ignored.
     pub fn receive(&mut self, read: io::Result<&[u8]>) {
         match read {
             Ok([]) => self.end = Some(End::Closed),
             Ok(bytes) => self.received.extend_from_slice(bytes),
-            // Which of them a socket reports depends on the system.
+            // Which of these a socket timeout reports depends on the operating system.
             Err(error) => match error.kind() {
                 ErrorKind::Interrupted | ErrorKind::WouldBlock | ErrorKind::TimedOut => {}
                 _ => self.end = Some(End::Broken(error)),
@@ -94,11 +94,11 @@ impl ResponseReader {
         }
     }
 
-    /// The head of the response, once it is there.
+    /// The head of the response, once it is complete.
     ///
     /// # Errors
     ///
-    /// If it is malformed, or the connection has ended before it.
+    /// If the head is malformed, or the connection ended before it.
     pub fn head(&mut self) -> Result<Option<Head>, Failure> {
         let step = self.head.read(&self.received)?;
         self.received.drain(..step.consumed);
@@ -119,7 +119,7 @@ impl ResponseReader {
     ///
     /// # Errors
     ///
-    /// If its framing is malformed, or the connection has ended before it.
+    /// If the framing is malformed, or the connection ended before the end of the body.
     pub fn body(&mut self) -> Result<Body, Failure> {
         let piece = self.body.read(&mut self.received)?;
         let bytes = self.received[piece.payload].to_vec();
@@ -145,12 +145,12 @@ mod tests {
     const HEAD: &[u8] = b"HTTP/1.1 200 OK\r\n\r\n";
     const CHUNKED: &[u8] = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
 
-    /// The body, if these bytes are followed by the end of the connection.
+    /// Reads the bytes in pieces of this size, then the end of the connection. Returns the body.
     fn read(bytes: &[u8], piece: usize) -> Result<Vec<u8>, String> {
         let mut response = ResponseReader::default();
         let mut pieces = bytes.chunks(piece).chain([&b""[..]]);
         let mut receive = |response: &mut ResponseReader| {
-            response.receive(Ok(pieces.next().expect("it waits for bytes after the end")));
+            response.receive(Ok(pieces.next().expect("no read after the end")));
         };
         while response.head().map_err(|it| it.to_string())?.is_none() {
             receive(&mut response);
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn a_response_is_the_same_in_pieces_of_any_size() {
+    fn the_piece_size_changes_nothing() {
         let closing = [HEAD, b"abcde"].concat();
         let chunked = [CHUNKED, b"3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"].concat();
         for bytes in [closing, chunked] {
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn a_response_that_is_cut_off_is_an_error() {
+    fn a_truncated_response_is_an_error() {
         for (bytes, problem) in [
             (
                 &HEAD[..10],
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn a_time_out_changes_nothing_and_an_error_follows_what_arrived_before_it() {
+    fn timeouts_are_ignored_and_errors_are_reported_after_received_data() {
         let reset = || Err(ErrorKind::ConnectionReset.into());
         let mut response = ResponseReader::default();
         response.receive(Ok(&[HEAD, b"a"].concat()));

@@ -14,7 +14,7 @@ use http::{HeaderMap, HeaderValue};
 pub enum ContentCoding {
     /// gzip, also called `x-gzip`.
     Gzip,
-    /// deflate: the zlib format, or raw as some servers send it. It is decoded but never asked for.
+    /// deflate: the zlib format, or raw as some servers send it. Decoded but never requested.
     Deflate,
     /// Brotli.
     Brotli,
@@ -55,7 +55,7 @@ impl ContentCoding {
     }
 }
 
-/// The body is in a coding, or in several, that can't be decoded.
+/// The body is in an unsupported coding, or in several codings.
 ///
 /// ```
 /// use everstream_http::policy::UnsupportedCoding;
@@ -73,9 +73,9 @@ impl std::fmt::Display for UnsupportedCoding {
 
 impl std::error::Error for UnsupportedCoding {}
 
-/// Values that servers send although the body isn't encoded: Next.js and Express send `none` to keep
-/// compression off, others put the charset or the framing here.
-const IDENTITIES: [&str; 7] = ["", "identity", "none", "utf-8", "utf8", "chunked", "binary"];
+/// Values that servers send although the body isn't encoded: Next.js and Express send `none` to disable
+/// compression; others put the charset or the framing here.
+const UNENCODED_VALUES: [&str; 7] = ["", "identity", "none", "utf-8", "utf8", "chunked", "binary"];
 
 /// The coding of a body: `None` if it isn't encoded.
 ///
@@ -107,11 +107,11 @@ pub fn content_coding(
         .map(<[u8]>::trim_ascii);
     for token in tokens {
         let is = |name: &&str| token.eq_ignore_ascii_case(name.as_bytes());
-        if IDENTITIES.iter().any(is) {
+        if UNENCODED_VALUES.iter().any(is) {
             continue;
         }
         let coding = ContentCoding::from_token(token).filter(|it| supported.contains(it));
-        // No honest server compresses twice.
+        // Legitimate servers don't compress twice.
         if coding.is_none() || found.is_some() {
             return Err(UnsupportedCoding);
         }
@@ -120,9 +120,9 @@ pub fn content_coding(
     Ok(found)
 }
 
-/// The value of `Accept-Encoding` that asks for these codings; `None` if there is nothing to ask for.
+/// The value of `Accept-Encoding` for these codings; `None` if there are none.
 ///
-/// `deflate` is left out: servers disagree on what it means.
+/// `deflate` is omitted, because servers disagree on what it means.
 ///
 /// ```
 /// use everstream_http::policy::{ContentCoding, accept_encoding};
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn one_coding_is_decoded_and_several_are_refused() {
+    fn one_coding_is_accepted_and_several_are_rejected() {
         use ContentCoding::{Brotli, Deflate, Gzip, Zstd};
         type Judged = Result<Option<ContentCoding>, UnsupportedCoding>;
         let table: &[(&[&str], Judged)] = &[
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn a_coding_that_was_not_compiled_in_is_refused() {
+    fn an_unsupported_coding_is_rejected() {
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_ENCODING, HeaderValue::from_static("br"));
         let supported = [ContentCoding::Gzip];

@@ -1,4 +1,4 @@
-//! Cookies: which ones are stored, and which ones a request gets.
+//! Cookies: which ones are stored, and which ones are sent.
 
 use std::cmp::Reverse;
 use std::fmt;
@@ -10,35 +10,36 @@ use http::header::SET_COOKIE;
 use http::{HeaderMap, HeaderValue};
 use url::{Host, Url};
 
-/// How many cookies are kept for one domain. A client should keep at least this many (RFC 6265,
+/// The maximum number of cookies per domain. Clients should support at least this many (RFC 6265,
 /// section 6.1).
 const MAX_PER_DOMAIN: usize = 50;
 
-/// How many cookies are kept in all. The 3000 of RFC 6265 are for browsers; a stream's requests go to
-/// one service and the few hosts it redirects to. With `MAX_SIZE` it limits a jar to 1.2 MB.
+/// The maximum number of cookies in total. The 3000 of RFC 6265 are for browsers; a stream's requests go
+/// to one service and the few hosts it redirects to. Together with `MAX_SIZE` this limits a jar to
+/// 1.2 MB.
 const MAX_COOKIES: usize = 300;
 
-/// The longest `Set-Cookie` value that is accepted, in bytes: name, value and attributes. A client
-/// should accept 4096 (RFC 6265, section 6.1).
+/// The maximum size of a `Set-Cookie` value in bytes: name, value and attributes. Clients should accept
+/// 4096 (RFC 6265, section 6.1).
 const MAX_SIZE: usize = 4096;
 
-/// How many bytes of cookies a request gets. Servers refuse larger headers, so that a few large cookies
-/// would break every request that follows.
+/// The maximum size of the cookies in a request, in bytes. Servers reject larger headers, so a few large
+/// cookies would break every later request.
 const MAX_SENT: usize = 8192;
 
 /// The cookies of one client, in memory. Clones share them.
 ///
 /// The rules are those of RFC 6265, and in addition:
 ///
-/// - There is no list of public suffixes. A `Domain` without a dot (`com`, `localhost`) is refused,
-///   unless it is the host itself; one with a dot that is a public suffix (`co.uk`) is accepted.
-/// - `Secure` cookies are sent over `https` only, and to `localhost` and loopback addresses. They are
-///   neither set nor replaced by other plain HTTP.
-/// - At most 50 cookies per domain and 300 in all are kept; beyond that, the one that was used least
-///   recently is dropped. A `Set-Cookie` header of more than 4 KiB is ignored. A request gets at most
-///   8 KiB of cookies.
+/// - There is no public suffix list. A `Domain` without a dot (`com`, `localhost`) is rejected unless it
+///   is the host itself; a public suffix with a dot (`co.uk`) is accepted.
+/// - `Secure` cookies are sent only over `https`, and to `localhost` and loopback addresses. Other plain
+///   HTTP responses can neither set nor replace them.
+/// - At most 50 cookies per domain and 300 in total are kept; beyond that, the least recently used one is
+///   dropped. A `Set-Cookie` header of more than 4 KiB is ignored. A request gets at most 8 KiB of
+///   cookies.
 ///
-/// Values appear nowhere else: not in `Debug` output either.
+/// `Debug` output doesn't contain the values.
 ///
 /// ```
 /// use std::time::SystemTime;
@@ -70,8 +71,8 @@ impl CookieJar {
         }
     }
 
-    /// The `Cookie` header of a request: the user's `own` ones first, then the cookies for this URL
-    /// whose names aren't among them. `None`: there is nothing to add to the user's.
+    /// The `Cookie` header of a request: first the user's `own` cookies, then the stored cookies for this
+    /// URL with other names. `None`: nothing to add to the user's.
     pub fn header(
         &self,
         url: &Url,
@@ -85,7 +86,7 @@ impl CookieJar {
         }
         let own = own.iter().map(HeaderValue::as_bytes);
         let all: Vec<&[u8]> = own.chain(pairs.iter().map(String::as_bytes)).collect();
-        // Each of them is a value already.
+        // Each part is already a valid value.
         let mut value = HeaderValue::from_bytes(&all.join(&b"; "[..])).ok()?;
         value.set_sensitive(true);
         Some(value)
@@ -101,7 +102,7 @@ impl fmt::Debug for CookieJar {
 #[derive(Default)]
 struct Stored {
     entries: Vec<Entry>,
-    /// Counts what is stored and sent, for the order of both.
+    /// Counts stored and sent cookies, to order them.
     clock: u64,
 }
 
@@ -172,8 +173,8 @@ impl Stored {
         }
     }
 
-    /// `name=value` of the cookies that a request to this URL gets, in their order (RFC 6265,
-    /// section 5.4): longer paths first, then the ones that were created earlier.
+    /// `name=value` of the cookies for a request to this URL, in the order of RFC 6265, section 5.4:
+    /// longer paths first, then earlier creation.
     fn pairs(&mut self, url: &Url, own: &[HeaderValue], wall_clock: SystemTime) -> Vec<String> {
         self.clock += 1;
         let clock = self.clock;
@@ -181,7 +182,10 @@ impl Stored {
             .entries
             .iter_mut()
             .filter(|it| !it.is_expired(wall_clock) && it.cookie.matches(url))
-            .filter(|it| !own.iter().any(|own| names(own, it.cookie.name())))
+            .filter(|it| {
+                !own.iter()
+                    .any(|own| has_cookie_named(own, it.cookie.name()))
+            })
             .collect();
         matching.sort_by_key(|it| (Reverse(it.cookie.path.len()), it.created));
         let mut left = MAX_SENT;
@@ -201,7 +205,7 @@ impl Stored {
 
 /// The cookie of a `Set-Cookie` header, unless this URL can't set it.
 ///
-/// `CookieStore` isn't used: it would log values, read the system's clock and grow without a limit.
+/// `CookieStore` isn't used, because it logs values, reads the system clock and grows without limit.
 fn parse(value: &HeaderValue, url: &Url) -> Option<Cookie<'static>> {
     let text = std::str::from_utf8(value.as_bytes()).ok()?;
     if text.len() > MAX_SIZE {
@@ -212,7 +216,7 @@ fn parse(value: &HeaderValue, url: &Url) -> Option<Cookie<'static>> {
         return None;
     }
     if let CookieDomain::Suffix(domain) = &cookie.domain {
-        // Without a list of public suffixes, at least those without a dot are known.
+        // Without a public suffix list, at least domains without a dot are known to be suffixes.
         if !domain.trim_end_matches('.').contains('.') {
             if url.host_str() != Some(domain) {
                 return None;
@@ -223,8 +227,8 @@ fn parse(value: &HeaderValue, url: &Url) -> Option<Cookie<'static>> {
     Some(cookie)
 }
 
-/// `Max-Age` takes precedence over `Expires` (RFC 6265, section 5.3, step 3). An end beyond the range
-/// of the clock is none.
+/// `Max-Age` takes precedence over `Expires` (RFC 6265, section 5.3, step 3). A time beyond the range of
+/// the clock means no expiry.
 fn expiry(cookie: &Cookie<'_>, wall_clock: SystemTime) -> Option<SystemTime> {
     let seconds = |seconds: i64| Duration::from_secs(u64::try_from(seconds).unwrap_or(0));
     if let Some(max_age) = cookie.max_age() {
@@ -238,7 +242,7 @@ fn expiry(cookie: &Cookie<'_>, wall_clock: SystemTime) -> Option<SystemTime> {
     }
 }
 
-/// As [`Cookie::matches`] has it.
+/// The same rule as in [`Cookie::matches`].
 fn is_secure(url: &Url) -> bool {
     match url.host() {
         _ if url.scheme() == "https" => true,
@@ -249,8 +253,8 @@ fn is_secure(url: &Url) -> bool {
     }
 }
 
-/// Whether a `Cookie` header has a cookie of this name.
-fn names(header: &HeaderValue, name: &str) -> bool {
+/// Whether a `Cookie` header contains a cookie of this name.
+fn has_cookie_named(header: &HeaderValue, name: &str) -> bool {
     let mut pairs = header.as_bytes().split(|byte| *byte == b';');
     pairs.any(|pair| {
         let own = pair.split(|byte| *byte == b'=').next().unwrap_or_default();

@@ -39,7 +39,7 @@ impl CookieJar {
     }
 }
 
-/// Each line: where a cookie is set, what it is, where a request goes, and what is sent with it.
+/// Each line: the URL that sets a cookie, the cookie, the URL of a request, and the cookies sent.
 fn check(table: &str) {
     for line in table.lines().map(str::trim) {
         if line.is_empty() || line.starts_with('#') {
@@ -56,7 +56,7 @@ fn check(table: &str) {
 }
 
 #[test]
-fn a_cookie_goes_to_its_host_or_its_domain() {
+fn a_cookie_is_sent_to_its_host_or_domain() {
     check(
         "
         http://a.test/ | n=1 | http://a.test/ | n=1
@@ -90,7 +90,7 @@ fn a_cookie_goes_to_its_host_or_its_domain() {
 }
 
 #[test]
-fn a_domain_without_a_dot_is_only_for_the_host_itself() {
+fn a_domain_without_a_dot_matches_only_the_host_itself() {
     check(
         "
         http://a.com/ | n=1; Domain=com | http://a.com/ |
@@ -102,14 +102,14 @@ fn a_domain_without_a_dot_is_only_for_the_host_itself() {
         http://localhost/ | n=1; Domain=localhost | http://localhost/ | n=1
         http://localhost/ | n=1; Domain=localhost | http://x.localhost/ |
         http://com/ | n=1; Domain=com | http://a.com/ |
-        # Without a list nobody can know.
+        # Only a public suffix list could prevent this.
         http://a.co.uk/ | n=1; Domain=co.uk | http://b.co.uk/ | n=1
         ",
     );
 }
 
 #[test]
-fn a_cookie_goes_to_its_path_and_below() {
+fn a_cookie_is_sent_to_its_path_and_below() {
     check(
         "
         http://a.test/x/y | n=1 | http://a.test/x/z | n=1
@@ -151,7 +151,7 @@ fn a_secure_cookie_is_neither_set_nor_sent_over_plain_http() {
 }
 
 #[test]
-fn a_cookie_expires_by_the_clock_that_is_passed() {
+fn a_cookie_expires_by_the_given_clock() {
     let table: &[(&str, Option<u64>)] = &[
         ("n=1", None),
         ("n=1; Max-Age=10", Some(10)),
@@ -221,7 +221,7 @@ fn a_later_cookie_replaces_or_removes_an_earlier_one() {
 }
 
 #[test]
-fn the_users_cookies_come_first_and_keep_their_names() {
+fn the_users_cookies_take_precedence() {
     let table: &[(&[&str], Option<&str>)] = &[
         (&[], Some("a=1; b=2")),
         (&["c=mine"], Some("c=mine; a=1; b=2")),
@@ -243,7 +243,7 @@ fn the_users_cookies_come_first_and_keep_their_names() {
 }
 
 #[test]
-fn what_is_no_cookie_is_ignored() {
+fn invalid_cookies_are_ignored() {
     let jar = CookieJar::default();
     jar.set("http://a.test/", &["", "n", "=1", ";", "; n=1", " =1"]);
     let mut headers = HeaderMap::new();
@@ -266,7 +266,7 @@ fn what_is_no_cookie_is_ignored() {
 }
 
 #[test]
-fn a_server_cannot_make_the_jar_grow_without_a_limit() {
+fn the_size_of_the_jar_is_limited() {
     let jar = CookieJar::default();
     let numbered = |range: std::ops::Range<usize>| -> Vec<String> {
         range.map(|number| format!("n{number}=1")).collect()
@@ -275,7 +275,7 @@ fn a_server_cannot_make_the_jar_grow_without_a_limit() {
         jar.set(from, &lines.iter().map(String::as_str).collect::<Vec<_>>());
     };
     set("http://a.test/", &numbered(0..MAX_PER_DOMAIN));
-    // The first one is used, so that the second one makes room.
+    // The first one has been used, so the second one is evicted.
     jar.set("http://a.test/p/", &["n0=1; Path=/p"]);
     assert_eq!(jar.len(), MAX_PER_DOMAIN);
     let sent = jar.sent("http://a.test/p/");
@@ -289,14 +289,14 @@ fn a_server_cannot_make_the_jar_grow_without_a_limit() {
         assert!(jar.len() <= MAX_COOKIES, "{host}");
     }
     assert_eq!(jar.len(), MAX_COOKIES);
-    assert_eq!(jar.sent("http://h0.test/"), "", "the oldest made room");
+    assert_eq!(jar.sent("http://h0.test/"), "", "the oldest was evicted");
     let last = jar.sent("http://h19.test/");
     assert_eq!(last.matches("=1").count(), MAX_PER_DOMAIN);
     assert!(last.starts_with("n10=1"), "{last}");
 }
 
 #[test]
-fn the_least_recently_used_cookie_makes_room() {
+fn the_least_recently_used_cookie_is_evicted() {
     let jar = CookieJar::default();
     jar.set(
         "http://a.test/",
@@ -310,7 +310,7 @@ fn the_least_recently_used_cookie_makes_room() {
     assert_eq!(jar.len(), MAX_PER_DOMAIN);
     assert!(jar.sent("http://a.test/used").contains("used=1"));
     assert!(!jar.sent("http://a.test/unused").contains("unused=1"));
-    // One that has expired makes room before any other.
+    // Expired cookies are evicted first.
     jar.set("http://a.test/", &["short=1; Max-Age=1"]);
     let mut headers = HeaderMap::new();
     headers.insert(SET_COOKIE, HeaderValue::from_static("late=1"));
@@ -323,7 +323,7 @@ fn the_least_recently_used_cookie_makes_room() {
 }
 
 #[test]
-fn large_cookies_are_ignored_and_a_request_stays_small() {
+fn cookie_and_header_sizes_are_limited() {
     let jar = CookieJar::default();
     let fits = format!("n={}", "x".repeat(MAX_SIZE - 2));
     jar.set(
@@ -343,7 +343,7 @@ fn large_cookies_are_ignored_and_a_request_stays_small() {
 }
 
 #[test]
-fn clones_share_their_cookies_and_show_none() {
+fn clones_share_cookies_and_debug_output_has_none() {
     let jar = CookieJar::default();
     jar.clone()
         .set("http://a.test/", &["n=secret; Path=/secret"]);
@@ -357,7 +357,7 @@ fn clones_share_their_cookies_and_show_none() {
 }
 
 #[test]
-fn no_bytes_make_the_parser_panic() {
+fn arbitrary_cookies_do_not_panic() {
     let words = "n=1|;|=|Domain=|Path=|Max-Age=|Expires=|Secure|.|..|a.test|xn--|99999999999999999999|-|\
                  Fri, |15 Jan |0000|99999| 08:00:10 GMT|\u{1F36A}|é|\t| |/|\"|%|[|]|::1|31-Dec-99|Feb 30";
     let words: Vec<&str> = words.split('|').collect();

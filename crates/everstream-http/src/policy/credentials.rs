@@ -10,10 +10,10 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use percent_encoding::percent_decode_str;
 use url::Url;
 
-/// `Last-Event-ID`, which the crate `http` has no constant for.
+/// `Last-Event-ID` has no constant in the crate `http`.
 pub(crate) const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
-/// Which of the user's headers stay with the origin that they were given for.
+/// Which of the user's headers stay with the origin that they were set for.
 ///
 /// ```
 /// assert_eq!(
@@ -26,13 +26,13 @@ pub enum HeaderScope {
     /// Credentials, and values that are marked with [`HeaderValue::set_sensitive`].
     #[default]
     Sensitive,
-    /// Every header except for those that each request of an event stream has, such as `Accept`. They
-    /// also follow the upgrade of a host from `http` to `https` on the default ports, unless they were
-    /// marked with [`HeaderValue::set_sensitive`].
+    /// Every header except the usual ones of an event stream request, such as `Accept`. They still follow
+    /// an upgrade of the same host from `http` to `https` on the default ports, unless they are marked
+    /// with [`HeaderValue::set_sensitive`].
     All,
 }
 
-/// Headers that say what is wanted or what the body is; they go to every origin.
+/// Headers that describe the expected response or the body. They are sent to every origin.
 const FOR_EVERY_ORIGIN: [HeaderName; 9] = [
     ACCEPT,
     ACCEPT_ENCODING,
@@ -45,7 +45,7 @@ const FOR_EVERY_ORIGIN: [HeaderName; 9] = [
     USER_AGENT,
 ];
 
-/// Whether this header is a credential, whoever set it.
+/// Whether this header contains credentials.
 ///
 /// ```
 /// use everstream_http::policy::is_credential;
@@ -58,12 +58,12 @@ pub fn is_credential(name: &HeaderName) -> bool {
     [AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION].contains(name)
 }
 
-/// Removes the headers that must not follow a redirect from one URL to another, and names them.
+/// Removes the headers that must not follow a redirect from one URL to another, and returns their names.
 ///
-/// The origin is scheme, host and port (RFC 6454). A `Host` that the user set is removed too, without
-/// being named. Removed headers don't come back, even if a later redirect leads home.
+/// The origin is scheme, host and port (RFC 6454). A `Host` header from the user is removed too, but not
+/// returned. Removed headers are not restored, even if a later redirect leads back to the first origin.
 ///
-/// `pinned` are the headers that don't follow an upgrade to `https` either, see [`HeaderScope::All`].
+/// `pinned` are headers that don't even follow an upgrade to `https`, see [`HeaderScope::All`].
 ///
 /// ```
 /// use everstream_http::policy::{HeaderScope, withhold};
@@ -112,7 +112,7 @@ pub fn withhold(
     withheld
 }
 
-/// From `http://host` to `https://host`, each on its default port.
+/// Whether this is a redirect from `http://host` to `https://host`, both on the default port.
 fn is_upgrade(from: &Url, to: &Url) -> bool {
     let is_default = |url: &Url| url.port().is_none();
     (from.scheme(), to.scheme()) == ("http", "https")
@@ -121,8 +121,8 @@ fn is_upgrade(from: &Url, to: &Url) -> bool {
         && is_default(to)
 }
 
-/// Tells a user which headers were not sent to this URL, as its server may reject the request for
-/// that. `None`: there are none.
+/// A message that names the headers which were not sent to this URL, because that may be why its server
+/// rejects the request. `None`: there are none.
 ///
 /// ```
 /// use everstream_http::policy::withheld_message;
@@ -162,8 +162,8 @@ fn header_case(name: &str) -> String {
     cased.collect()
 }
 
-/// Takes user info out of a URL and makes Basic authentication of it (RFC 7617), unless there is an
-/// `Authorization` already.
+/// Removes user info from a URL and turns it into Basic authentication (RFC 7617), unless there already
+/// is an `Authorization` header.
 ///
 /// ```
 /// use everstream_http::policy::user_info_to_authorization;
@@ -191,7 +191,7 @@ pub fn user_info_to_authorization(url: &mut Url, headers: &mut HeaderMap) {
             headers.insert(AUTHORIZATION, value);
         }
     }
-    // A URL of http or https can have user info, so that neither fails.
+    // These can't fail: http and https URLs can have user info.
     _ = url.set_username("");
     _ = url.set_password(None);
 }
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn to_another_origin_only_what_is_no_secret_follows() {
+    fn secrets_do_not_follow_to_another_origin() {
         for to in [
             "http://a.test/",
             "https://a.test:444/",
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn the_upgrade_to_https_keeps_the_users_headers_if_all_stay_with_their_origin() {
+    fn with_scope_all_the_users_headers_follow_an_upgrade_to_https() {
         let upgraded = left("http://a.test/", "https://a.test/", HeaderScope::All);
         assert_eq!(upgraded.len(), 6, "all but Host: {upgraded:?}");
         let sensitive = left("http://a.test/", "https://a.test/", HeaderScope::Sensitive);
@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_names_all_withheld_headers_and_no_secret() {
+    fn the_withheld_message_names_all_headers_and_no_secret() {
         let names = ["authorization", "x-api-key"].map(str::to_owned);
         assert_eq!(
             withheld_message(&names, "https://b.test/feed?token=secret").unwrap(),

@@ -3,9 +3,9 @@
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderMap, Version};
 
-/// Whether a body has a framing of its own, for responses that another library has read: chunks or a
-/// length over HTTP/1 (RFC 9112, section 6.3), and always from HTTP/2 on. Without, it ends where the
-/// connection does, and a part may be missing.
+/// Whether the body of a response from another HTTP library is framed: by chunks or a length over HTTP/1
+/// (RFC 9112, section 6.3), and always from HTTP/2 on. Without framing, the body ends when the connection
+/// closes, and may be truncated.
 ///
 /// ```
 /// use everstream_http::policy::is_framed;
@@ -32,7 +32,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn chunks_a_length_and_http_2_are_framings() {
+    fn chunks_a_length_and_http_2_are_framed() {
         for (version, name, value, framed) in [
             (Version::HTTP_11, "content-length", "5", true),
             (Version::HTTP_11, "transfer-encoding", "chunked", true),

@@ -4,9 +4,9 @@ use http::HeaderValue;
 
 /// The value of `Last-Event-ID` for this id, as UTF-8; `None` if the id can't be sent.
 ///
-/// An empty id means that there is none. An id with control characters can't be a header's value; it
-/// is kept for the user and not sent (WHATWG HTML, section 9.2.3). The rule itself is
-/// [`everstream_core::is_sendable_id`], which the session uses too.
+/// An empty id means that there is none. An id with control characters isn't valid as a header value, so
+/// it isn't sent (WHATWG HTML, section 9.2.3). The rule is [`everstream_core::is_sendable_id`], which the
+/// session uses too.
 ///
 /// ```
 /// use everstream_http::policy::last_event_id_header;
@@ -28,7 +28,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_id_that_the_session_calls_sendable_can_be_a_header() {
+    fn every_sendable_id_is_a_valid_header_value() {
         for code in 0..=0x2ff_u32 {
             let Some(character) = char::from_u32(code) else {
                 continue;

@@ -1,12 +1,11 @@
-//! Whether a response says that it is an event stream.
+//! Whether the content type of a response is that of an event stream.
 
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 
-/// Whether the essence of the content type is `text/event-stream`, in any case and with any
-/// parameters.
+/// Whether the essence of the content type is `text/event-stream`. Case and parameters are ignored.
 ///
-/// Of several types, in one line or in many, the last one counts, and what isn't a type doesn't count
+/// Of several types, in one header line or several, the last valid one counts
 /// ([WHATWG Fetch, "extract a MIME type"](https://fetch.spec.whatwg.org/#concept-header-extract-mime-type)).
 ///
 /// ```
@@ -21,7 +20,7 @@ use http::header::CONTENT_TYPE;
 pub fn is_event_stream(headers: &HeaderMap) -> bool {
     let mut verdict = false;
     for value in headers.get_all(CONTENT_TYPE) {
-        for value in outside_quotes(value.as_bytes()) {
+        for value in split_outside_quotes(value.as_bytes()) {
             if let Some(essence) = essence(value) {
                 verdict = essence.eq_ignore_ascii_case(b"text/event-stream");
             }
@@ -30,8 +29,8 @@ pub fn is_event_stream(headers: &HeaderMap) -> bool {
     verdict
 }
 
-/// The parts between commas, except for commas inside a quoted parameter.
-fn outside_quotes(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+/// Splits at commas outside quoted parameters.
+fn split_outside_quotes(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     let (mut quoted, mut escaped) = (false, false);
     value.split(move |byte| {
         let is_separator = *byte == b',' && !quoted;
@@ -41,7 +40,7 @@ fn outside_quotes(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-/// `type/subtype`, if this is a type and not the wildcard.
+/// `type/subtype`, if this is a valid type and not the wildcard.
 fn essence(value: &[u8]) -> Option<&[u8]> {
     let essence = value.split(|byte| *byte == b';').next()?.trim_ascii();
     let slash = essence.iter().position(|byte| *byte == b'/')?;

@@ -1,7 +1,7 @@
 //! The rules of HTTP for event streams, as pure functions.
 //!
-//! Every transport asks these, so that a redirect, a credential or a content type is judged alike
-//! over our own HTTP/1.1, over HTTP/2 and over another HTTP library.
+//! Every transport calls them, so redirects, credentials and content types are handled the same over the
+//! built-in HTTP/1.1 and HTTP/2 and over other HTTP libraries.
 
 mod content_coding;
 #[cfg(feature = "cookies")]

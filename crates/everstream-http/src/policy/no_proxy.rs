@@ -4,9 +4,9 @@ use std::net::IpAddr;
 
 use url::Host;
 
-/// A list of hosts that are reached without a proxy, as `NO_PROXY` and curl have it.
+/// A list of hosts that are reached without a proxy, in the format of `NO_PROXY` as curl reads it.
 ///
-/// Entries are separated by commas or white space, and upper and lower case are alike:
+/// Entries are separated by commas or white space. Case is ignored.
 ///
 /// | entry | matches |
 /// |---|---|
@@ -37,13 +37,13 @@ struct Entry {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Hosts {
-    Every,
+    All,
     Domain(String),
     Network { address: IpAddr, prefix: u8 },
 }
 
 impl NoProxy {
-    /// Reads a list. Entries that make no sense match nothing.
+    /// Parses a list. Invalid entries match nothing.
     ///
     /// ```
     /// use everstream_http::policy::NoProxy;
@@ -68,7 +68,7 @@ impl NoProxy {
     pub fn matches<S: AsRef<str>>(&self, host: &Host<S>, port: u16) -> bool {
         self.0
             .iter()
-            .any(|entry| entry.port.is_none_or(|own| own == port) && entry.hosts.contain(host))
+            .any(|entry| entry.port.is_none_or(|own| own == port) && entry.hosts.contains(host))
     }
 }
 
@@ -82,11 +82,11 @@ impl Entry {
     }
 }
 
-/// The port, if there is one. The colons of a bare IPv6 address aren't one's.
+/// Splits off the port, if there is one. The colons of a bare IPv6 address don't begin a port.
 fn split_port(text: &str) -> Option<(&str, Option<u16>)> {
     if let Some(rest) = text.strip_prefix('[') {
         let (address, after) = rest.split_once(']')?;
-        // As in `[2001:db8::]/32`, which some write.
+        // Some people write `[2001:db8::]/32`.
         if after.is_empty() || after.starts_with('/') {
             return Some((text, None));
         }
@@ -101,7 +101,7 @@ fn split_port(text: &str) -> Option<(&str, Option<u16>)> {
 impl Hosts {
     fn parse(text: &str) -> Option<Hosts> {
         if text == "*" {
-            return Some(Hosts::Every);
+            return Some(Hosts::All);
         }
         let (address, prefix) = match text.split_once('/') {
             Some((address, prefix)) => (address, Some(prefix.parse::<u8>().ok()?)),
@@ -114,16 +114,16 @@ impl Hosts {
         }
         let domain = text.strip_prefix('*').unwrap_or(text);
         let domain = domain.trim_matches('.');
-        // Through the same parser as a URL's host, for internationalised names.
+        // Parsed like the host of a URL, for internationalized names.
         match Host::parse(domain) {
             Ok(Host::Domain(domain)) => Some(Hosts::Domain(domain)),
             _ => None,
         }
     }
 
-    fn contain<S: AsRef<str>>(&self, host: &Host<S>) -> bool {
+    fn contains<S: AsRef<str>>(&self, host: &Host<S>) -> bool {
         match (self, host) {
-            (Hosts::Every, _) => true,
+            (Hosts::All, _) => true,
             (Hosts::Domain(own), Host::Domain(domain)) => {
                 let domain = domain.as_ref();
                 let domain = domain.strip_suffix('.').unwrap_or(domain);
@@ -142,7 +142,7 @@ impl Hosts {
     }
 }
 
-/// Whether two addresses of the same family have their first `prefix` bits in common.
+/// Whether two addresses are of the same family and have the same first `prefix` bits.
 fn is_within(address: IpAddr, network: IpAddr, prefix: u8) -> bool {
     let shared = match (address, network) {
         (IpAddr::V4(a), IpAddr::V4(b)) => (a.to_bits() ^ b.to_bits()).leading_zeros(),
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn every_notation_matches_what_it_says() {
+    fn every_notation_matches_its_hosts() {
         for (list, host, port) in [
             ("*", "example.com", 80),
             ("*", "127.0.0.1", 80),

@@ -10,7 +10,7 @@ use url::Url;
 /// How many redirects are followed by default.
 pub const MAX_REDIRECTS: usize = 10;
 
-/// Whether this status redirects. 300 and 304 don't: they name nothing to go to.
+/// Whether this status redirects. 300 and 304 don't: they have no single target.
 ///
 /// ```
 /// use everstream_http::policy::is_redirect;
@@ -22,12 +22,12 @@ pub const fn is_redirect(status: u16) -> bool {
     matches!(status, 301 | 302 | 303 | 307 | 308)
 }
 
-/// Where the response of `base` redirects to.
+/// The URL that the response of `base` redirects to.
 ///
 /// # Errors
 ///
-/// If `followed` redirects are as many as `limit`, if there is no usable `Location`, or if it isn't a
-/// URL of http or https.
+/// If `followed` has reached `limit`, if there is no usable `Location`, or if it isn't an http or https
+/// URL.
 ///
 /// ```
 /// use everstream_core::RedirectProblem;
@@ -62,10 +62,10 @@ pub fn redirect_target(
     }
 }
 
-/// Changes a request to what a redirect with this status asks for. `true`: its body is sent again.
+/// Changes a request as a redirect with this status requires. `true`: the body is sent again.
 ///
-/// 301 and 302 make a GET of a POST, and 303 of everything but GET and HEAD; the body and the headers
-/// that describe it go. 307 and 308 change nothing.
+/// 301 and 302 turn POST into GET, and 303 turns everything but GET and HEAD into GET; the body and the
+/// headers that describe it are dropped. 307 and 308 change nothing.
 ///
 /// ```
 /// use everstream_http::policy::rewrite;
@@ -105,7 +105,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_location_is_resolved_as_a_browser_does() {
+    fn location_is_resolved_as_in_browsers() {
         let ok = |target: &str| Ok(Url::parse(target).unwrap());
         let table = [
             ("/b", ok("https://h/b")),
@@ -142,14 +142,14 @@ mod tests {
     }
 
     #[test]
-    fn a_limit_of_zero_follows_none() {
+    fn a_limit_of_zero_follows_no_redirect() {
         let base = Url::parse("https://h/").unwrap();
         let none = redirect_target(&base, &HeaderMap::new(), 0, 0);
         assert_eq!(none, Err(RedirectProblem::TooMany(0)));
     }
 
     #[test]
-    fn the_status_decides_on_method_and_body() {
+    fn the_status_determines_method_and_body() {
         let (get, head, post, put) = (Method::GET, Method::HEAD, Method::POST, Method::PUT);
         let table = [
             (301, &post, &get, false),

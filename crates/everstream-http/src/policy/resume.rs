@@ -1,10 +1,10 @@
-//! The GET that resumes a stream which was requested by POST, or another method that isn't safe.
+//! The GET that resumes a stream that was requested by POST or another unsafe method.
 
 use http::header::{ACCEPT, EXPECT, TRAILER, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
-/// Changes a request to the GET that resumes its stream. It has no body, and accepts only a stream;
-/// the user's other headers stay.
+/// Changes a request to the GET that resumes its stream. The GET has no body and accepts only an event
+/// stream; the user's other headers stay.
 ///
 /// ```
 /// use everstream_http::policy::rewrite_to_resume;
@@ -24,8 +24,8 @@ pub fn rewrite_to_resume(method: &mut Method, headers: &mut HeaderMap) {
     remove_body_headers(headers);
 }
 
-/// Removes the headers that describe a body: `Content-*`, `Digest`, `Repr-Digest`, and those that say
-/// how it is sent.
+/// Removes the headers that describe a body or how it is sent: `Content-*`, `Digest`, `Repr-Digest`,
+/// `Expect`, `Trailer` and `Transfer-Encoding`.
 ///
 /// ```
 /// use everstream_http::policy::remove_body_headers;
@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn headers_of_the_body_go_and_all_others_stay() {
+    fn body_headers_are_removed_and_all_others_stay() {
         let table = [
             ("content-type", false),
             ("content-length", false),
@@ -89,7 +89,7 @@ mod tests {
         ];
         for (name, stays) in table {
             let mut headers = HeaderMap::new();
-            // Each line of a header that has several.
+            // All lines of a header with several lines.
             headers.append(name, HeaderValue::from_static("a"));
             headers.append(name, HeaderValue::from_static("b"));
             remove_body_headers(&mut headers);
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn it_accepts_a_stream_whatever_the_request_accepted() {
+    fn the_resume_get_accepts_only_an_event_stream() {
         for accepted in [&[][..], &["application/json"], &["text/plain", "*/*"]] {
             let (mut method, mut headers) = (Method::PUT, HeaderMap::new());
             for value in accepted {

@@ -1,11 +1,11 @@
-//! When a server wants to be asked again.
+//! `Retry-After`: when to retry.
 
 use std::time::{Duration, SystemTime};
 
 use http::HeaderMap;
 use http::header::RETRY_AFTER;
 
-/// The time that a response's `Retry-After` asks for; `None` if there is none, or nonsense.
+/// The time that a response's `Retry-After` asks for; `None` if the header is missing or invalid.
 ///
 /// ```
 /// use std::time::{Duration, SystemTime};
@@ -22,7 +22,7 @@ pub fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
 
 /// The time that a `Retry-After` header asks for: seconds or a date (RFC 9110, section 10.2.3).
 ///
-/// A date that has passed asks for no wait, and nonsense asks for nothing.
+/// A past date means no wait. An invalid value is ignored.
 ///
 /// ```
 /// use std::time::{Duration, SystemTime};
@@ -35,7 +35,7 @@ pub fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
 pub fn parse_retry_after(value: &str, now: SystemTime) -> Option<Duration> {
     let value = value.trim();
     if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
-        // More than fits means forever.
+        // A number that doesn't fit means forever.
         return Some(Duration::from_secs(value.parse().unwrap_or(u64::MAX)));
     }
     let date = httpdate::parse_http_date(value).ok()?;
@@ -47,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn seconds_and_dates_are_read_and_nonsense_is_ignored() {
+    fn seconds_and_dates_are_parsed_and_invalid_values_ignored() {
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
         let table = [
             ("120", Some(120)),

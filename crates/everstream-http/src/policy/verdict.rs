@@ -1,10 +1,10 @@
-//! What a response is.
+//! Whether a response is an event stream.
 
 use http::HeaderMap;
 
 use super::{ContentCoding, content_coding, is_event_stream, is_redirect};
 
-/// What a response is, by its status and headers.
+/// What the status and headers say about a response.
 ///
 /// ```
 /// use everstream_http::policy::{Verdict, judge};
@@ -17,19 +17,19 @@ pub enum Verdict {
     Stream(Option<ContentCoding>),
     /// A redirect, whether or not it can be followed.
     Redirect,
-    /// Not a stream by its status: not 2xx, or 204.
+    /// Not a stream because of its status: not 2xx, or 204.
     Status,
-    /// Not a stream by its content type.
+    /// Not a stream because of its content type.
     ContentType,
-    /// A stream in a content coding that can't be decoded.
+    /// A stream in an unsupported content coding.
     ContentEncoding,
 }
 
-/// Judges a response (WHATWG HTML, section 9.2.2, but every 2xx status except 204 is accepted rather
-/// than 200 alone). `supported` are the content codings that the caller can decode.
+/// Judges a response (WHATWG HTML, section 9.2.2, but any 2xx status except 204 is accepted, not only
+/// 200). `supported` are the content codings that the caller can decode.
 ///
-/// With `any_content_type` the content type isn't looked at, nor a charset in it: an event stream is
-/// always UTF-8. The status is judged as usual.
+/// With `any_content_type` the content type is ignored, and so is its charset: an event stream is always
+/// UTF-8. The status is still checked.
 ///
 /// ```
 /// use everstream_http::policy::{Verdict, judge};
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn the_type_is_judged_before_the_coding() {
+    fn the_content_type_is_checked_before_the_coding() {
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_ENCODING, HeaderValue::from_static("compress"));
         assert_eq!(judge(200, &headers, &[], false), Verdict::ContentType);

@@ -1,4 +1,4 @@
-//! Responses at random: valid ones, odd ones, and ones that were damaged.
+//! Random responses: valid, unusual and damaged ones.
 
 use crate::numbers::Random;
 
@@ -62,7 +62,7 @@ pub(super) fn response(random: &mut Random) -> Vec<u8> {
     if random.one_in(8) {
         put(random.choose(INFORMATIONAL));
     }
-    // Most heads are as they should be, so that the bodies are read.
+    // Most heads are valid, so that the bodies are read.
     let line = if random.one_in(4) {
         random.below(STATUS_LINES.len())
     } else {
@@ -86,7 +86,7 @@ pub(super) fn response(random: &mut Random) -> Vec<u8> {
             put("\r\n");
         }
         2 | 3 => {
-            // Now and then it isn't the length.
+            // Sometimes the length is wrong.
             let length = data.len() + if random.one_in(6) { random.below(3) } else { 0 };
             put(&format!(
                 "Content-Length: {}\r\n",
@@ -134,7 +134,7 @@ fn chunks(random: &mut Random, mut data: &[u8], bytes: &mut Vec<u8>) {
             data.len().min(20)
         };
         let (chunk, rest) = data.split_at(1 + random.below(limit));
-        // Odd extensions are few: each would end most of the longer bodies.
+        // Few unusual extensions: one is enough to invalidate a body.
         let extension = if random.one_in(8) {
             random.choose(EXTENSIONS)
         } else {
@@ -165,14 +165,14 @@ fn chunks(random: &mut Random, mut data: &[u8], bytes: &mut Vec<u8>) {
     }
 }
 
-/// A byte or a few of it are lost, doubled, changed or added.
+/// Removes, doubles, changes or adds a few bytes.
 fn damage(random: &mut Random, bytes: &mut Vec<u8>) {
     const BYTES: &[u8] = b"\r\n\r\n\t :;,0aF5\0\x7f\xffx";
     for _ in 0..=random.below(2) {
         if bytes.is_empty() {
             return;
         }
-        // Heads are smaller than bodies and matter more.
+        // Damages heads more often: they are smaller than bodies but matter more.
         let limit = if random.one_in(2) {
             bytes.len()
         } else {
@@ -180,7 +180,7 @@ fn damage(random: &mut Random, bytes: &mut Vec<u8>) {
         };
         let mut at = random.below(limit);
         if random.one_in(2) {
-            // Line ends are most of the framing.
+            // Line ends make up most of the framing.
             let line_end = bytes[at..].iter().position(|byte| b"\r\n".contains(byte));
             at += line_end.unwrap_or_default();
         }

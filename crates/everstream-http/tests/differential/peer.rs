@@ -1,4 +1,4 @@
-//! hyper's client, over pieces of a response in memory.
+//! hyper's client, reading pieces of a response from memory.
 
 use std::future::Future;
 use std::io;
@@ -11,10 +11,10 @@ use hyper::rt::{Read, ReadBufCursor, Write};
 
 use super::{Accepted, Read as Outcome, lines};
 
-/// A connection that stands still after so many polls never ends.
+/// After this many polls, a connection counts as hung.
 const POLLS: usize = 100_000;
 
-/// What hyper makes of the response.
+/// Reads the response with hyper.
 pub(super) fn read(method: http::Method, pieces: &[&[u8]]) -> Outcome {
     let mut cx = Context::from_waker(Waker::noop());
     let pieces = pieces.iter().rev().map(|piece| piece.to_vec()).collect();
@@ -22,10 +22,10 @@ pub(super) fn read(method: http::Method, pieces: &[&[u8]]) -> Outcome {
         pieces,
         is_asked: false,
     };
-    let Poll::Ready(shaken) = pin!(http1::handshake(io)).poll(&mut cx) else {
-        panic!("a handshake in memory waits for nothing");
+    let Poll::Ready(handshake) = pin!(http1::handshake(io)).poll(&mut cx) else {
+        panic!("a handshake in memory never blocks");
     };
-    let (mut sender, connection) = shaken.unwrap();
+    let (mut sender, connection) = handshake.unwrap();
     let mut connection = Some(pin!(connection));
     let mut drive = |cx: &mut Context<'_>| {
         let has_ended = connection.as_mut().map(|it| it.as_mut().poll(cx));
@@ -73,9 +73,9 @@ pub(super) fn read(method: http::Method, pieces: &[&[u8]]) -> Outcome {
     })
 }
 
-/// Answers once it was asked. What is written is dropped.
+/// A peer that responds after the first write. Written data is dropped.
 struct Memory {
-    /// The last one comes first.
+    /// In reverse order.
     pieces: Vec<Vec<u8>>,
     is_asked: bool,
 }

@@ -1,9 +1,9 @@
-//! Why a response may be read differently, and whether it is of that kind. The table in the docs of
-//! `http1` says the same for people.
+//! The deliberate differences from hyper, and how to detect that one applies to a response. The docs of
+//! `http1` list the same differences.
 
 use std::collections::BTreeSet;
 
-use super::Who;
+use super::AcceptedBy;
 
 /// A deliberate difference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -31,23 +31,26 @@ pub(super) enum Reason {
 
 use Reason::*;
 
-pub(super) const ALL: [(Reason, &[Who]); 16] = [
-    (TransferCodingInHttp10, &[Who::Ours]),
-    (FoldedLine, &[Who::Ours]),
-    (ManyHeaders, &[Who::Ours]),
-    (SpaceBeforeColon, &[Who::Ours]),
-    (SpacesInStatusLine, &[Who::Ours]),
-    (StrayCr, &[Who::Ours]),
-    (LargeHead, &[Who::Ours]),
-    (EmptyLength, &[Who::Ours]),
-    (ExtensionWithoutSemicolon, &[Who::Ours]),
-    (InvalidTrailers, &[Who::Ours]),
-    (ManyExtensions, &[Who::Ours]),
-    (ManyInformational, &[Who::Hyper]),
-    (OtherTransferCoding, &[Who::Hyper]),
-    (LengthWithTransferCoding, &[Who::Hyper]),
-    (LfBeforeTrailers, &[Who::Hyper]),
-    (IgnoredTransferCoding, &[Who::Both, Who::Hyper]),
+pub(super) const ALL: [(Reason, &[AcceptedBy]); 16] = [
+    (TransferCodingInHttp10, &[AcceptedBy::Ours]),
+    (FoldedLine, &[AcceptedBy::Ours]),
+    (ManyHeaders, &[AcceptedBy::Ours]),
+    (SpaceBeforeColon, &[AcceptedBy::Ours]),
+    (SpacesInStatusLine, &[AcceptedBy::Ours]),
+    (StrayCr, &[AcceptedBy::Ours]),
+    (LargeHead, &[AcceptedBy::Ours]),
+    (EmptyLength, &[AcceptedBy::Ours]),
+    (ExtensionWithoutSemicolon, &[AcceptedBy::Ours]),
+    (InvalidTrailers, &[AcceptedBy::Ours]),
+    (ManyExtensions, &[AcceptedBy::Ours]),
+    (ManyInformational, &[AcceptedBy::Hyper]),
+    (OtherTransferCoding, &[AcceptedBy::Hyper]),
+    (LengthWithTransferCoding, &[AcceptedBy::Hyper]),
+    (LfBeforeTrailers, &[AcceptedBy::Hyper]),
+    (
+        IgnoredTransferCoding,
+        &[AcceptedBy::Both, AcceptedBy::Hyper],
+    ),
 ];
 
 /// The reasons that apply to these bytes.
@@ -64,7 +67,7 @@ pub(super) fn of(bytes: &[u8]) -> BTreeSet<Reason> {
         }
         let (head, body) = head.split_at(end_of_head(head));
         let is_informational = head.get(9) == Some(&b'1') && head.get(9..12) != Some(b"101");
-        of_head(head, is_informational, &mut found);
+        reasons_in_head(head, is_informational, &mut found);
         rest = body;
         if !is_informational {
             break;
@@ -74,7 +77,7 @@ pub(super) fn of(bytes: &[u8]) -> BTreeSet<Reason> {
     if informational > 64 {
         found.insert(ManyInformational);
     }
-    of_chunks(rest, &mut found);
+    reasons_in_chunks(rest, &mut found);
     found
 }
 
@@ -96,7 +99,7 @@ fn end_of_head(bytes: &[u8]) -> usize {
     bytes.len() - rest.len()
 }
 
-fn of_head(head: &[u8], is_informational: bool, found: &mut BTreeSet<Reason>) {
+fn reasons_in_head(head: &[u8], is_informational: bool, found: &mut BTreeSet<Reason>) {
     if head.len() > 400 << 10 {
         found.insert(LargeHead);
     }
@@ -153,8 +156,8 @@ fn of_head(head: &[u8], is_informational: bool, found: &mut BTreeSet<Reason>) {
     }
 }
 
-/// If the body isn't chunked, or not to its end, then this finds no more than it must.
-fn of_chunks(mut rest: &[u8], found: &mut BTreeSet<Reason>) {
+/// If the body isn't chunked, or only partly, this finds at most too many reasons.
+fn reasons_in_chunks(mut rest: &[u8], found: &mut BTreeSet<Reason>) {
     let mut extensions = 0;
     while let Some((line, after)) = line(rest) {
         let digits = line.iter().take_while(|it| it.is_ascii_hexdigit()).count();
@@ -175,7 +178,7 @@ fn of_chunks(mut rest: &[u8], found: &mut BTreeSet<Reason>) {
             found.insert(ExtensionWithoutSemicolon);
         }
         if size == 0 {
-            return of_trailers(after, found);
+            return reasons_in_trailers(after, found);
         }
         match after.get(size.saturating_add(2)..) {
             Some(next) => rest = next,
@@ -184,7 +187,7 @@ fn of_chunks(mut rest: &[u8], found: &mut BTreeSet<Reason>) {
     }
 }
 
-fn of_trailers(mut rest: &[u8], found: &mut BTreeSet<Reason>) {
+fn reasons_in_trailers(mut rest: &[u8], found: &mut BTreeSet<Reason>) {
     let all = rest;
     let is_token = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
     let is_text = |byte: &u8| matches!(byte, b'\t' | 0x20..=0x7e | 0x80..);

@@ -1,4 +1,4 @@
-//! A client that is no more than a socket.
+//! A client that is only a socket.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use everstream_testing::Server;
 
-/// Long enough for a loaded machine; no test waits that long when all is well.
+/// Long enough for a loaded machine. Passing tests don't wait that long.
 pub(crate) const LIMIT: Duration = Duration::from_secs(20);
 
 pub(crate) struct Client(pub(crate) TcpStream);
 
-/// How a connection came to its end.
+/// How a connection ended.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum End {
     Fin,
@@ -56,7 +56,7 @@ impl Client {
         (String::from_utf8(bytes).unwrap(), end)
     }
 
-    /// Reads until what has come ends with `end`.
+    /// Reads until the received text ends with `end`.
     pub(crate) fn read_until(&mut self, end: &str) -> String {
         let mut bytes = Vec::new();
         while !bytes.ends_with(end.as_bytes()) {
@@ -69,7 +69,7 @@ impl Client {
         String::from_utf8(bytes).unwrap()
     }
 
-    /// Asserts that nothing comes for a moment.
+    /// Asserts that nothing arrives for a moment.
     pub(crate) fn assert_silent(&mut self) {
         let moment = Some(Duration::from_millis(60));
         self.0.set_read_timeout(moment).unwrap();
@@ -82,7 +82,8 @@ impl Client {
     }
 }
 
-/// Takes the chunked framing off the body of an answer; the second value is true if it was complete.
+/// Removes the chunked framing from the body of a response. The second value is true if the body was
+/// complete.
 pub(crate) fn unchunk(answer: &str) -> (String, bool) {
     let (_, mut rest) = answer.split_once("\r\n\r\n").unwrap();
     let mut body = String::new();

@@ -21,7 +21,7 @@ for_both_clients!(
 /// Longer than a loaded machine pauses within an answer.
 const READ: Duration = Duration::from_secs(2);
 const CONNECT: Duration = Duration::from_millis(500);
-const SILENCE: &str = "ReadTimeout: no byte came for 2s (read_timeout)";
+const SILENCE: &str = "ReadTimeout: no data received for 2s (read_timeout)";
 
 fn impatient(http: Http) -> Builder {
     quick(http.connect_timeout(CONNECT)).read_timeout(READ)

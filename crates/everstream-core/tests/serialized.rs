@@ -1,10 +1,10 @@
-//! The serialised form of events.
+//! Events as JSON.
 
 use everstream_core::{Decoder, Event, Item};
 use serde_json::{from_str, json, to_string, to_value};
 
 #[test]
-fn an_event_comes_back_as_it_was() {
+fn an_event_survives_a_json_round_trip() {
     for (event, data, id) in [
         ("", "", None),
         ("put", "{\"a\": \"\\n\"}", Some("7")),
@@ -19,7 +19,7 @@ fn an_event_comes_back_as_it_was() {
 }
 
 #[test]
-fn an_id_from_an_earlier_event_comes_back_too() {
+fn the_last_event_id_survives_a_json_round_trip() {
     let mut decoder = Decoder::new();
     decoder.set_last_event_id(Some("41"));
     let Ok(Some(Item::Event(event))) = decoder.decode_owned(&mut &b"data: x\n\n"[..]) else {
@@ -31,7 +31,7 @@ fn an_id_from_an_earlier_event_comes_back_too() {
 }
 
 #[test]
-fn it_has_the_four_names_of_its_accessors() {
+fn json_keys_match_the_accessors() {
     let event = Event::new("", "x", Some("7"));
     assert_eq!(
         to_value(event).unwrap(),
@@ -40,7 +40,7 @@ fn it_has_the_four_names_of_its_accessors() {
 }
 
 #[test]
-fn what_is_left_out_is_as_in_an_event_that_had_none() {
+fn missing_keys_take_their_defaults() {
     let event: Event = from_str("{}").unwrap();
     assert_eq!(event, Event::new("", "", None));
     let event: Event = from_str(r#"{"data": "x", "id": null, "more": 1}"#).unwrap();
@@ -48,7 +48,7 @@ fn what_is_left_out_is_as_in_an_event_that_had_none() {
 }
 
 #[test]
-fn of_two_ids_that_contradict_each_other_the_events_own_counts() {
+fn the_own_id_takes_precedence_over_last_event_id() {
     let event: Event = from_str(r#"{"id": "7", "last_event_id": "9"}"#).unwrap();
     assert_eq!((event.id(), event.last_event_id()), (Some("7"), Some("7")));
 }

@@ -1,4 +1,4 @@
-//! Time-outs and events that are too large: rule 12, and the limits as the session shows them.
+//! Read timeouts (rule 12) and events that are too large.
 
 use std::time::Duration;
 
@@ -17,12 +17,12 @@ impl Script {
 }
 
 #[test]
-fn silence_is_a_fault_of_its_own() {
+fn a_read_timeout_is_a_fault() {
     let mut script = Script::open(ten_seconds);
     assert_eq!(script.next(), ReadWithin(secs(10)));
     script.pass(secs(10));
     script.timeout();
-    assert_eq!(script.next_n(), [Lost("silence"), Wait(secs(1))]);
+    assert_eq!(script.next_n(), [Lost("read timeout"), Wait(secs(1))]);
 }
 
 #[test]
@@ -35,7 +35,7 @@ fn a_timer_that_fires_early_changes_nothing() {
 }
 
 #[test]
-fn without_a_time_out_silence_may_last() {
+fn without_a_read_timeout_the_session_waits_indefinitely() {
     let mut script = Script::open(|_| {});
     assert_eq!(script.next(), Read);
     script.pass(secs(1_000_000));
@@ -44,7 +44,7 @@ fn without_a_time_out_silence_may_last() {
 }
 
 #[test]
-fn every_byte_is_life_also_of_comments_blank_lines_and_unfinished_ones() {
+fn comments_and_partial_events_reset_the_read_timeout() {
     for bytes in [
         ": still here\n",
         "\n",
@@ -63,12 +63,12 @@ fn every_byte_is_life_also_of_comments_blank_lines_and_unfinished_ones() {
         }
         script.pass(secs(10));
         script.timeout();
-        assert_eq!(script.next(), Lost("silence"), "{bytes:?}");
+        assert_eq!(script.next(), Lost("read timeout"), "{bytes:?}");
     }
 }
 
 #[test]
-fn asking_again_does_not_move_the_deadline() {
+fn polling_again_does_not_move_the_deadline() {
     let mut script = Script::open(ten_seconds);
     assert_eq!(script.next(), ReadWithin(secs(10)));
     script.pass(secs(4));
@@ -77,9 +77,9 @@ fn asking_again_does_not_move_the_deadline() {
     assert_eq!(script.next(), ReadWithin(secs(2)));
 }
 
-/// As a consumer does that waits for something else at the same time.
+/// As when a consumer selects between the stream and something else.
 #[test]
-fn giving_up_a_read_and_taking_it_up_again_does_not_move_the_deadline() {
+fn a_canceled_and_restarted_read_keeps_its_deadline() {
     let mut script = Script::open(ten_seconds);
     for left in [10, 6, 2] {
         script.read();
@@ -87,12 +87,12 @@ fn giving_up_a_read_and_taking_it_up_again_does_not_move_the_deadline() {
         script.pass(secs(4));
     }
     script.timeout();
-    assert_eq!(script.next(), Seen::Fault("silence"));
+    assert_eq!(script.next(), Seen::Fault("read timeout"));
 }
 
-/// A trap that others fell into: bytes wait in the kernel while the consumer is busy.
+/// A known bug of other clients: bytes wait in the kernel while the consumer is busy.
 #[test]
-fn a_consumer_that_was_busy_is_not_punished() {
+fn a_busy_consumer_does_not_cause_a_timeout() {
     // Busy between two events.
     let mut script = Script::open(ten_seconds);
     script.bytes("data: a\n\n");
@@ -112,7 +112,7 @@ fn a_consumer_that_was_busy_is_not_punished() {
 }
 
 #[test]
-fn what_is_still_to_be_handed_out_is_not_silence() {
+fn undelivered_events_prevent_a_timeout() {
     let mut script = Script::open(ten_seconds);
     script.bytes("data: a\n\ndata: b\n\n");
     script.pass(secs(100));
@@ -122,23 +122,23 @@ fn what_is_still_to_be_handed_out_is_not_silence() {
 }
 
 #[test]
-fn a_new_connection_has_its_whole_time() {
+fn a_new_connection_gets_the_full_timeout() {
     let mut script = Script::open(ten_seconds);
     assert_eq!(script.next(), ReadWithin(secs(10)));
     script.pass(secs(9));
-    script.end_and_go_on();
+    script.end_and_continue();
     script.reconnect();
     script.timeout();
     assert_eq!(script.next(), ReadWithin(secs(10)));
 }
 
 #[test]
-fn the_delay_after_silence_counts_from_when_it_was_noticed() {
+fn the_delay_after_a_timeout_starts_at_its_detection() {
     let mut script = Script::open(ten_seconds);
     assert_eq!(script.next(), ReadWithin(secs(10)));
     script.pass(secs(12));
     script.timeout();
-    assert_eq!(script.next_n(), [Lost("silence"), Wait(secs(1))]);
+    assert_eq!(script.next_n(), [Lost("read timeout"), Wait(secs(1))]);
 }
 
 fn small(config: &mut SessionConfig) {
@@ -149,7 +149,7 @@ fn small(config: &mut SessionConfig) {
 const LARGE: &str = "id: 2\ndata: 0123456789\ndata: 0123456789\n\n";
 
 #[test]
-fn too_large_an_event_is_a_fault_after_what_came_before_it() {
+fn an_oversize_event_is_a_fault_after_the_events_before_it() {
     let mut script = Script::open(small);
     script.bytes(&format!("id: 1\ndata: a\n\n{LARGE}data: b\n\n"));
     assert_eq!(script.next_n(), [event("a"), Lost("too large")]);
@@ -159,7 +159,7 @@ fn too_large_an_event_is_a_fault_after_what_came_before_it() {
 }
 
 #[test]
-fn too_large_an_event_comes_before_the_end_of_its_connection() {
+fn an_oversize_event_takes_precedence_over_the_end_of_its_connection() {
     let mut script = Script::open(small);
     script.bytes(&format!("data: a\n\n{LARGE}"));
     script.end();
@@ -171,19 +171,23 @@ fn too_large_an_event_comes_before_the_end_of_its_connection() {
 }
 
 #[test]
-fn too_large_an_event_is_final_by_default() {
+fn an_oversize_event_is_final_by_default() {
     let mut script = Script::open(|config| config.max_event_size = 20);
     script.bytes(LARGE);
     assert_eq!(script.next_n(), [Failed("too large"), Stop]);
 }
 
 #[test]
-fn too_large_an_event_can_be_left_out() {
+fn an_oversize_event_can_be_skipped() {
     let mut script = Script::open(|config| {
         small(config);
         config.oversize = Oversize::Skip;
     });
     let stream = format!("data: a\n\n{LARGE}data: b\n\n");
     assert_eq!(script.receive(&stream), [event("a"), event("b")]);
-    assert_eq!(script.id(), Some("2"), "or it would be sent again");
+    assert_eq!(
+        script.id(),
+        Some("2"),
+        "otherwise the event would be sent again"
+    );
 }

@@ -1,4 +1,4 @@
-//! An event that lies whole in the chunk is the same by `poll_event` as without any short way.
+//! `poll_event` returns the same events as `poll_output` without any fast path.
 
 use everstream_core::{Action, Ending, Fault, Output, Session, SessionConfig, Start, Timestamp};
 use everstream_core::{Oversize, error_strategy};
@@ -16,12 +16,12 @@ const PIECES: &[&str] = &[
     "event: g\ndata: h\n\n", "retry: 5\n", "\r", "\r\n", "\u{FEFF}", "",
 ];
 
-/// Two sessions that are told the same.
+/// Two sessions with the same inputs.
 struct Pair {
-    short: Session,
-    long: Session,
+    fast: Session,
+    reference: Session,
     now: Timestamp,
-    /// Events that came by `poll_event`.
+    /// The number of events from `poll_event`.
     events: usize,
 }
 
@@ -46,19 +46,19 @@ impl Pair {
             config
         };
         let mut to_the_end = config();
-        // Every event is shown to it, so that none may take a short way.
+        // `until` must see every event, which disables the fast path.
         to_the_end.until = Some(Box::new(|_| false));
         Pair {
-            short: Session::new(config()),
-            long: Session::new(to_the_end),
+            fast: Session::new(config()),
+            reference: Session::new(to_the_end),
             now: Timestamp::default(),
             events: 0,
         }
     }
 
     fn both(&mut self, tell: impl Fn(&mut Session, Timestamp)) {
-        tell(&mut self.short, self.now);
-        tell(&mut self.long, self.now);
+        tell(&mut self.fast, self.now);
+        tell(&mut self.reference, self.now);
     }
 
     fn step(&mut self, random: &mut Random) {
@@ -75,7 +75,7 @@ impl Pair {
             5 if random.one_in(40) => self.both(|session, _| session.close()),
             6 => self.now = self.now + secs(random.below(12) as u64),
             _ => {
-                // Also more than one before the first is decoded.
+                // Possibly several chunks before the first is decoded.
                 let pieces = (0..random.below(7)).map(|_| PIECES[random.below(PIECES.len())]);
                 let bytes = pieces.collect::<String>().into_bytes();
                 self.both(|session, now| session.handle_data(bytes.clone(), now));
@@ -86,21 +86,24 @@ impl Pair {
         }
     }
 
-    fn poll(&mut self, shortly: bool) {
-        let event = match shortly {
-            true => self.short.poll_event(),
+    fn poll(&mut self, use_fast_path: bool) {
+        let event = match use_fast_path {
+            true => self.fast.poll_event(),
             false => None,
         };
         self.events += usize::from(event.is_some());
         let output = match event {
             Some(event) => Output::Action(Action::Event(event)),
-            None => self.short.poll_output(self.now),
+            None => self.fast.poll_output(self.now),
         };
-        let due = self.long.poll_output(self.now);
+        let due = self.reference.poll_output(self.now);
         assert_eq!(format!("{output:?}"), format!("{due:?}"));
-        assert_eq!(self.short.last_event_id(), self.long.last_event_id());
-        assert_eq!(self.short.next_retry_delay(), self.long.next_retry_delay());
-        assert_eq!(self.short.last_byte(), self.long.last_byte());
+        assert_eq!(self.fast.last_event_id(), self.reference.last_event_id());
+        assert_eq!(
+            self.fast.next_retry_delay(),
+            self.reference.next_retry_delay()
+        );
+        assert_eq!(self.fast.last_byte(), self.reference.last_byte());
         match due {
             Output::Connect { .. } => {
                 self.both(|session, now| session.handle_connected(Start::default(), now));
@@ -112,7 +115,7 @@ impl Pair {
 }
 
 #[test]
-fn events_come_by_poll_event_as_by_the_long_way() {
+fn poll_event_returns_the_same_events_as_poll_output() {
     let mut events = 0;
     for seed in 0..SCRIPTS {
         let mut random = Random(seed);
