@@ -48,6 +48,12 @@
 //! No TLS, no HTTP/2, no compression of its own (send compressed bytes with a `Content-Encoding`
 //! header), and nothing that would make it a server for production: one thread per connection, and
 //! no limit to what a script may do.
+//!
+//! # Source files
+//!
+//! `server.rs`, `reply.rs`, `feed.rs`, `gate.rs` and `request.rs` have the types above. `listener.rs` and
+//! `connection.rs` serve connections, `parse.rs` reads requests, `response.rs`, `steps.rs` and `ending.rs`
+//! run a script, and `wire.rs` writes events.
 
 /// The example of the README runs with the tests.
 #[cfg(doctest)]
