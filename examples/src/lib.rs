@@ -1,6 +1,10 @@
 //! The programs are in `src/bin`. This library is empty: it only compiles the programs of the
-//! repository's README, as doctests.
+//! repository's pages, as doctests.
 
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
 mod readme {}
+
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/start.md")]
+mod start {}

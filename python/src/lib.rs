@@ -2,6 +2,18 @@
 //!
 //! It converts and calls. What is public in Python, with its documentation, is in
 //! `python/everstream/*.py`; this module is `everstream._native`.
+//!
+//! | file | subject |
+//! |---|---|
+//! | `client.rs`, `async_client.rs`, `settings.rs` | the blocking and the asyncio client; the settings of both |
+//! | `action.rs`, `fault.rs`, `handout.rs`, `raised.rs` | events, errors and exceptions as Python objects |
+//! | `error_strategy.rs`, `retry_delay.rs` | strategies: presets, and those written in Python |
+//! | `connect.rs`, `source.rs`, `async_source.rs`, `watch.rs` | sources written in Python; their read timeout |
+//! | `http.rs`, `awaited.rs`, `read_ahead.rs` | HTTP by Everstream itself |
+//! | `request.rs`, `exchange.rs` | requests and responses for urllib3, aiohttp and httpx |
+//! | `direct.rs`, `idle.rs`, `http_client.rs`, `async_http_client.rs`, `http_connector.rs` | HTTP for strategies that wrap it |
+//! | `process.rs`, `runtime.rs`, `event_loop.rs`, `wake.rs`, `exit.rs` | signals and forks, runtimes, asyncio's loop, interpreter exit |
+//! | `testing.rs`, `log.rs`, `convert.rs` | the test server, logging, conversions |
 
 mod action;
 mod async_client;

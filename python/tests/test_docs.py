@@ -23,10 +23,18 @@ PAGES = [
     ROOT / "docs" / "python.md",
     ROOT / "python" / "README.md",
     ROOT / "README.md",
+    ROOT / "docs" / "start.md",
+    GUIDES / "llm.md",
+    GUIDES / "auth.md",
     GUIDES / "migrating_python.md",
 ]
 AUTHORITY = Path(__file__).parent / "authority.pem"
 SITE = "https://example.com"
+REAL = {
+    "https://api.openai.com/v1/chat/completions": f"{SITE}/openai",
+    "https://api.anthropic.com/v1/messages": f"{SITE}/anthropic",
+}
+"""What is asked instead of real services."""
 
 BLOCK = re.compile(r"^```python\n(.*?)^```\n(?:\n```text\n(.*?)^```\n)?", re.MULTILINE | re.DOTALL)
 
@@ -72,6 +80,9 @@ SCRIPTS: dict[str, Callable[[], list[Reply]]] = {
     "/log": log,
     "/messages": lambda: [messages("Rayleigh ", "scattering.")],
     "/proxied": lambda: [stream().event("through the proxy")],
+    "/fresh": lambda: [stream().event("let in").stall()],
+    "/openai": lambda: [chat("null", '"Rayleigh "', '"scattering."').event("[DONE]").stall()],
+    "/anthropic": lambda: [messages("Rayleigh ", "scattering.")],
     "/chat": lambda: [chat("null", '"Rayleigh "', '[{"type": "text", "text": "scattering."}, {}]')],
 }
 
@@ -87,6 +98,15 @@ ASKED: dict[str, tuple[Callable[[Request], object], list[object]]] = {
         lambda request: (request.headers["x-api-key"], json.loads(request.body)["stream"]),
         [("...", True)],
     ),
+    "/fresh": (lambda request: request.headers["authorization"], ["Bearer fresh"]),
+    "/openai": (
+        lambda request: (request.headers["authorization"], json.loads(request.body)["stream"]),
+        [("Bearer ...", True)],
+    ),
+    "/anthropic": (
+        lambda request: (request.headers["x-api-key"], json.loads(request.body)["max_tokens"]),
+        [("...", 1024)],
+    ),
     "/proxied": (
         lambda request: request.headers["proxy-authorization"],
         ["Basic " + b64encode(b"me:secret").decode()],
@@ -96,7 +116,10 @@ ASKED: dict[str, tuple[Callable[[Request], object], list[object]]] = {
 
 
 def blocks() -> list[tuple[str, str]]:
-    return [(code, shown) for page in PAGES for code, shown in BLOCK.findall(page.read_text())]
+    text = "".join(page.read_text() for page in PAGES)
+    for real, replacement in REAL.items():
+        text = text.replace(real, replacement)
+    return BLOCK.findall(text)
 
 
 def script(code: str) -> str | None:

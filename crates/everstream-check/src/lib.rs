@@ -25,6 +25,12 @@
 //!
 //! A check sends requests one after the other and waits between them as a client does, so it takes
 //! seconds. It needs a tokio runtime with its timers and I/O enabled.
+//!
+//! # Source files
+//!
+//! `probe/` sends the requests: the first (`mod.rs`), further ones (`again.rs`), preflights, other origins.
+//! `anatomy/` describes the bytes of a stream, and `observed.rs` what was seen, without a verdict. `judge/`
+//! makes findings of that, without I/O; its `mod.rs` has the list of checks. `report.rs` is the report.
 
 mod anatomy;
 mod judge;

@@ -56,6 +56,20 @@
 //! | `std` | yes | SIMD instructions chosen at run time |
 //! | `serde` | no | `Serialize` and `Deserialize` for [`Event`] |
 //! | `json` | no | [`Event::json`](Event#method.json) |
+//!
+//! # Source files
+//!
+//! | file | subject |
+//! |---|---|
+//! | `line.rs`, `utf8.rs` | line ends and lossy UTF-8 over chunk edges |
+//! | `decoder.rs`, `decoder/` | bytes to items: events that lie whole in a chunk, line by line, cut lines |
+//! | `block.rs`, `field.rs` | the lines up to a blank one; the field of a line |
+//! | `item.rs`, `event.rs`, `encoder.rs` | what a decoder returns; events; events to lines |
+//! | `session.rs`, `config.rs` | the state machine of a stream over its connections; its settings |
+//! | `schedule.rs`, `repetition.rs` | when the next connection is due; whether a request is sent again |
+//! | `output.rs`, `action.rs`, `fault.rs` | what the driver does next; what the user gets; why a connection ended |
+//! | `strategy/` | whether to reconnect, how long to wait |
+//! | `headers.rs`, `url.rs`, `time.rs`, `json.rs` | headers without an HTTP library; URLs without secrets; time as an argument; JSON data |
 
 #![no_std]
 #![cfg_attr(docsrs, feature(doc_cfg))]

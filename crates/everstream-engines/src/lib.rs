@@ -6,6 +6,9 @@
 //!
 //! Every engine can be killed, restarted, stopped and continued ([`Engine`]). If its program isn't
 //! installed, starting it panics and names the package of Debian.
+//!
+//! `process.rs` starts and kills programs, `proxy.rs` delays bytes on their way to them, and `postgres.rs`,
+//! `redis.rs` and `nats.rs` know each engine.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a helper that fails fails its test
 #![cfg(unix)]

@@ -26,6 +26,13 @@
 //!
 //! For a complete attempt, see [`Exchange::handle_response`](exchange::Exchange::handle_response). For a
 //! complete client over `std` sockets, see `examples/src/bin/std-sockets.rs` in the repository.
+//!
+//! # Source files
+//!
+//! `exchange.rs` has the numbered rules of an attempt at its top; `exchange/` has its requests, settings,
+//! outputs, cookies and shortcuts for plain sockets. `http1/` writes requests (`request.rs`) and reads
+//! heads (`head.rs`), bodies (`body.rs`) and responses; its `mod.rs` has the limits. `policy/` has one
+//! file for each rule. `tests/differential.rs` compares random responses with hyper's client.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

@@ -5,6 +5,9 @@
 //! also the id of the message before it, which contains a name that only this run of this writer uses. So
 //! everything behind a message that wasn't stored fails too, also if another writer's messages have the
 //! numbers in between.
+//!
+//! `session.rs` talks to the server, `message.rs` encodes records, and `problem.rs` says what errors mean. This is a
+//! separate crate because its client needs a newer Rust than the others.
 
 mod message;
 mod problem;

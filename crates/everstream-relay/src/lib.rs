@@ -7,6 +7,17 @@
 //! - [`Relay`] follows a feed over HTTP and runs a sink, on tokio. [`Monitor`] watches it, [`Stopper`] stops it.
 //! - [`Machine`] decides, without I/O. Its rules are at the top of its file.
 //! - [`Sink`] is a log; [`MemorySink`] is one for tests.
+//!
+//! # Source files
+//!
+//! | file | subject |
+//! |---|---|
+//! | `machine/` | the relay without I/O; `mod.rs` has the numbered rules and every transition |
+//! | `relay.rs` | the driver: a client, a sink and a clock |
+//! | `sink.rs`, `record.rs`, `batch.rs` | the trait and its guarantees; records and tails; checks before a batch is sent |
+//! | `postgres/`, `redis/`, `memory.rs` | the sinks: one statement or script per append; one in memory |
+//! | `sink_url.rs`, `tls.rs` | the URL that names a log; TLS to an engine |
+//! | `sink_tests/` | tests for any sink |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

@@ -46,6 +46,12 @@
 //!
 //! No TLS, no HTTP/2, no built-in compression (send compressed bytes with a `Content-Encoding` header).
 //! Not for production: the server uses one thread per connection, and doesn't limit what a script does.
+//!
+//! # Source files
+//!
+//! `server.rs`, `reply.rs`, `feed.rs`, `gate.rs` and `request.rs` have the types above. `listener.rs` and
+//! `connection.rs` serve connections, `parse.rs` reads requests, `response.rs`, `steps.rs` and `ending.rs`
+//! run a script, and `wire.rs` writes events.
 
 /// The example of the README runs with the tests.
 #[cfg(doctest)]

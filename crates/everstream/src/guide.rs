@@ -22,6 +22,7 @@ pages! {
     errors "../guides/errors.md"
     stopping "../guides/stopping.md"
     llm "../guides/llm.md"
+    auth "../guides/auth.md"
     post_feeds "../guides/post_feeds.md"
     mcp "../guides/mcp.md"
     many_streams "../guides/many_streams.md"

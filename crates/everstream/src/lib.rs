@@ -84,6 +84,22 @@
 //! If other crates enable aws-lc-rs in rustls while Everstream enables ring, rustls can't choose a
 //! default: `ClientConfig::builder()`, called by your code or another crate, then panics. Install
 //! either provider first. Everstream itself isn't affected.
+//!
+//! # Source files
+//!
+//! | file | subject |
+//! |---|---|
+//! | `client.rs`, `blocking.rs` | the async and the blocking client |
+//! | `builder.rs`, `handle.rs`, `error.rs` | the settings of both; control from elsewhere; why an iteration failed |
+//! | `driver.rs`, `driver/`, `timer.rs`, `trace.rs` | does what the session says; its waits; the log |
+//! | `guide.rs` | the pages of `guides/`, for rustdoc |
+//! | `connect/mod.rs`, `connect/custom.rs` | where bytes come from: the traits; custom sources |
+//! | `connect/http.rs` and the files of its settings | [`Http`]: request, transport, the hook before each attempt |
+//! | `connect/client.rs`, `connect/connections.rs` | one attempt; opening and sharing connections |
+//! | `connect/http1.rs`, `connect/http2.rs`, `connect/reqwest.rs` | a request and its response over each of these |
+//! | `connect/buffer.rs`, `connect/decode.rs` | pooled read buffers; content codings |
+//! | `connect/net/` | look-ups, TCP, proxies, tunnels, SOCKS, TLS |
+//! | `connect/probe.rs` | responses as they arrived, for `everstream check`; not part of the API |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

@@ -1,5 +1,5 @@
 //! Faults that other clients had, where no other test of ours tells their story. All of them
-//! are listed in `docs/reliability.md`.
+//! are listed in `docs/reliability/peers.md`.
 
 use std::time::Duration;
 

@@ -10,7 +10,7 @@ use super::thousand::{
     CRASH_LOOPS, Seeds, first_reconnects, peak, reconnects_in_a_crash_loop, slices,
 };
 
-const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/reliability.md");
+const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/reliability/storms.md");
 const BEGIN: &str = "<!-- measured: storms -->\n";
 const END: &str = "<!-- end of measured -->\n";
 
@@ -80,7 +80,7 @@ fn the_documented_figures_are_what_is_measured() {
             return;
         }
         panic!(
-            "docs/reliability.md isn't what is measured; EVERSTREAM_BLESS=1 writes it:\n{measured}"
+            "docs/reliability/storms.md isn't what is measured; EVERSTREAM_BLESS=1 writes it:\n{measured}"
         );
     }
 }
