@@ -90,7 +90,7 @@ async fn data_before_the_tunnel_is_used_is_an_error() {
         failure("HTTP/1.1 200 OK\r\n\r\nsurprise").await,
         (
             FailureKind::Proxy,
-            "the proxy at proxy.test:3128 sent data that nobody request for".to_owned()
+            "the proxy at proxy.test:3128 sent unexpected data".to_owned()
         )
     );
 }
