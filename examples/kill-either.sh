@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Two relays, one engine, kill either: a feed is stored in Redis while the relays and Redis are killed in
-# turn (kill -9). Afterwards every event is there once, in order.
+# Stores a feed in Redis with two relays, while the relays and Redis are killed in turn (kill -9). Then
+# checks that every event is stored once, in order.
 #
 #     cargo build -p everstream-cli --features relay-redis
 #     examples/kill-either.sh [EVENTS]
 #
-# Needs redis-server and redis-cli (Debian: redis-server). Everything is in a temporary folder, on free
-# ports, and ended by its process id. EVERSTREAM names another command than target/debug/everstream.
+# Needs redis-server and redis-cli (Debian: redis-server). Uses a temporary folder and free ports, and
+# ends only its own processes. Set EVERSTREAM to use another command than target/debug/everstream.
 set -euo pipefail
 
 events=${1:-3000}
@@ -50,7 +50,7 @@ stored() { cli XLEN orders || true; }
 has_stored() { local n; n=$(stored); [ "${n:-0}" -ge "$1" ] 2>/dev/null; }
 
 start_redis() {
-    # `appendfsync always`: what Redis has acknowledged survives its own death.
+    # With `appendfsync always`, acknowledged writes survive a crash of Redis.
     redis-server --port 0 --unixsocket "$folder/redis.sock" --dir "$folder" --save '' \
         --appendonly yes --appendfsync always >>"$folder/redis.log" 2>&1 &
     pids[redis]=$!
@@ -63,7 +63,7 @@ start_relay() {
     pids[$1]=$!
 }
 
-# The last role that a relay has reported.
+# Prints the last role that a relay has reported.
 role() { grep -o '"role":"[a-z]*"' "$folder/relay-$1.json" 2>/dev/null | tail -n 1 | cut -d '"' -f 4; }
 active() {
     local name
@@ -75,12 +75,12 @@ active() {
 has_active() { active >/dev/null; }
 
 kill_now() {
-    # Without bash's message about it.
+    # Suppresses bash's message about the killed job.
     { kill -9 "${pids[$1]}"; wait "${pids[$1]}" || true; } 2>/dev/null
     unset "pids[$1]"
 }
 
-# The feed: numbered events with ids, about 200 a second, kept for those who resume.
+# The feed: numbered events with ids, about 200 a second, kept so that clients can resume.
 { for ((i = 1; i <= events; i++)); do echo "event $i"; ((i % 10)) || sleep 0.05; done; } |
     "$everstream" serve --keep-open --history "$events" >"$folder/url" 2>"$folder/feed.log" &
 pids[feed]=$!

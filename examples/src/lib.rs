@@ -1,5 +1,5 @@
-//! The programs are in `src/bin`. This library is empty: it only compiles the programs of the
-//! repository's pages, as doctests.
+//! The programs are in `src/bin`. This library is empty: it only runs the programs of the repository's
+//! pages as doctests.
 
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]

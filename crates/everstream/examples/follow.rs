@@ -1,7 +1,7 @@
-//! Follows a stream and shows all that happens: starts, events, comments, faults and waits.
-//! Ctrl-C ends it through the client's handle.
+//! Follows a stream and prints everything that happens: starts, events, comments, faults and waits.
+//! Ctrl-C closes the client through its handle.
 //!
-//! `cargo run -p everstream --example follow -- URL`; without a URL it follows a small server of its own.
+//! `cargo run -p everstream --example follow -- URL`; without a URL it follows a small demo server.
 
 use everstream::{Action, SseClient};
 use everstream_testing::{Reply, Server};
@@ -13,7 +13,7 @@ async fn main() -> Result<(), everstream::Error> {
 
     let mut client = SseClient::new(&url)?;
 
-    // Whatever the client is waiting for, it stops at once.
+    // Whatever the client is waiting for, it stops immediately.
     let handle = client.handle();
     tokio::spawn(async move {
         if tokio::signal::ctrl_c().await.is_ok() {
@@ -24,7 +24,7 @@ async fn main() -> Result<(), everstream::Error> {
     while let Some(action) = client.next_action().await {
         let action = match action {
             Ok(action) => action,
-            // Faults that it continues after are actions like any other.
+            // Only the fault at which the client gives up is an error.
             Err(error) => {
                 println!("the error strategy gave up: {error}");
                 break;
@@ -49,7 +49,7 @@ async fn main() -> Result<(), everstream::Error> {
     Ok(())
 }
 
-/// Drops the connection in the middle of an event, and then goes on where the client left off.
+/// Starts a server that drops the connection mid-event, then continues where the client stopped.
 fn demo_server() -> Server {
     let server = Server::start();
     server.enqueue(
@@ -61,7 +61,7 @@ fn demo_server() -> Server {
             .drop_connection(),
     );
     server.enqueue(Reply::stream().event_with_id("2", "two").end());
-    // No content: the end of the stream, which the client gives up at.
+    // 204 No Content means the end of the stream: the client gives up.
     server.otherwise(Reply::status(204));
     server
 }

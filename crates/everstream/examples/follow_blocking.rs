@@ -1,7 +1,7 @@
 //! Follows a stream without async, and stops it from another thread.
 //!
-//! `cargo run -p everstream --example follow_blocking -- URL`; Enter ends it. Without a URL it follows a small
-//! server of its own, for five events.
+//! `cargo run -p everstream --example follow_blocking -- URL`; press Enter to stop. Without a URL it follows a
+//! small demo server, for five events.
 
 use everstream::blocking::SseClient;
 use everstream_testing::{Reply, Server};
@@ -18,7 +18,7 @@ fn main() -> Result<(), everstream::Error> {
 
     let handle = client.handle();
     std::thread::spawn(move || {
-        // Only a line: at the end of the input nobody is there to press Enter.
+        // Ignores the end of the input: then nobody can press Enter.
         if std::io::stdin()
             .read_line(&mut String::new())
             .is_ok_and(|length| length > 0)
@@ -27,7 +27,7 @@ fn main() -> Result<(), everstream::Error> {
         }
     });
 
-    // The connections that it takes are no concern of this loop.
+    // Reconnects happen inside the iterator.
     for event in client.events().take(limit) {
         let event = event?;
         println!("{}: {}", event.event(), event.data());

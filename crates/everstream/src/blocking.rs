@@ -17,13 +17,12 @@
 //! ```
 
 mod iterators;
+mod timeouts;
 
 use std::fmt;
 use std::future::poll_fn;
 use std::ops::ControlFlow::Break;
-use std::pin::Pin;
-use std::task::Poll;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use everstream_core::{Action, Event};
 use tokio::runtime::{self, Runtime};
@@ -35,14 +34,15 @@ use crate::error::Error;
 use crate::handle::Handle;
 
 pub use self::iterators::{All, Events, IntoActions, IntoEvents};
+pub use self::timeouts::Next;
 
-/// Follows one stream over any number of connections, on the caller's own thread.
+/// Follows one stream, reconnecting as needed, on the caller's thread.
 ///
-/// It is inactive until [`start`](Self::start) or the first read. There is no thread behind it:
-/// it works only inside its methods. Another thread stops it through its [`Handle`].
+/// The client connects at [`start`](Self::start) or at the first read. It runs only inside its
+/// methods: there is no background thread. To stop it from another thread, use its [`Handle`].
 ///
-/// Inside a tokio runtime it refuses to work, on its threads for blocking work too;
-/// [`everstream::SseClient`](crate::SseClient) is for there.
+/// Inside a tokio runtime, including the threads of `spawn_blocking`, its methods fail with
+/// [`Error::InsideRuntime`]; use [`everstream::SseClient`](crate::SseClient) there.
 ///
 /// ```
 /// use everstream::blocking::SseClient;
@@ -58,78 +58,19 @@ pub use self::iterators::{All, Events, IntoActions, IntoEvents};
 /// ```
 pub struct SseClient {
     driver: Driver,
-    /// Made by the first wait for a connection, and dropped with it.
+    /// Created by the first wait for a connection, and dropped with that connection.
     runtime: Option<Runtime>,
-    /// A start was given up for a while, and will be taken up again.
+    /// A `start_timeout` has timed out; the next call continues that start.
     starting: bool,
 }
 
-/// What a read with a time limit returns: [`SseClient::next_event_timeout`] and
-/// [`SseClient::next_action_timeout`].
-///
-/// ```
-/// use everstream::blocking::{Next, SseClient};
-/// use std::time::Duration;
-/// # use everstream_testing::{Reply, Server};
-/// # let server = Server::start();
-/// # server.otherwise(Reply::stream().event("hello").stall());
-/// # let url = server.url("/");
-///
-/// let mut client = SseClient::new(&url)?;
-/// loop {
-///     match client.next_event_timeout(Duration::from_millis(50))? {
-///         Next::Item(event) => println!("{}", event.data()),
-///         Next::TimedOut => break, // nothing yet: do something else, and read again
-///         Next::Ended => break, // nothing will come
-///     }
-/// }
-/// # Ok::<(), everstream::Error>(())
-/// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(clippy::exhaustive_enums)] // nothing else can happen
-pub enum Next<T> {
-    /// An event or an action arrived.
-    Item(T),
-    /// Nothing arrived in this time. Nothing is lost, and the connection stays.
-    TimedOut,
-    /// The stream has ended, or the client was closed.
-    Ended,
-}
-
-impl<T> Next<T> {
-    /// The event or action, if one arrived.
-    ///
-    /// ```
-    /// use everstream::blocking::Next;
-    ///
-    /// assert_eq!(Next::Item(7).item(), Some(7));
-    /// assert_eq!(Next::<u32>::TimedOut.item(), None);
-    /// ```
-    pub fn item(self) -> Option<T> {
-        match self {
-            Next::Item(item) => Some(item),
-            Next::TimedOut | Next::Ended => None,
-        }
-    }
-
-    fn from_read(next: Option<Result<T, Error>>) -> Result<Self, Error> {
-        match next {
-            Some(item) => item.map(Next::Item),
-            None => Ok(Next::Ended),
-        }
-    }
-}
-
-/// The time given is over.
-struct Elapsed;
-
 impl SseClient {
-    /// A client with the default settings, from a URL or a
+    /// Creates a client with default settings from a URL or a
     /// [`ConnectStrategy`](crate::ConnectStrategy).
     ///
     /// # Errors
     ///
-    /// [`Error::Config`], if the URL or a setting of the strategy can't be used.
+    /// [`Error::Config`] if the URL or a setting of the strategy is invalid.
     ///
     /// ```
     /// let client = everstream::blocking::SseClient::new("https://example.com/feed")?;
@@ -139,7 +80,7 @@ impl SseClient {
         Self::builder(connect).build()
     }
 
-    /// A client with other settings.
+    /// Returns a builder, to change the settings.
     ///
     /// ```
     /// # use everstream::blocking::SseClient;
@@ -158,12 +99,12 @@ impl SseClient {
         }
     }
 
-    /// Connects, if there is no connection. See [`SseClient::start`](crate::SseClient::start) of
-    /// the async client.
+    /// Connects unless there is a connection, like [`start`](crate::SseClient::start) of the async
+    /// client.
     ///
     /// # Errors
     ///
-    /// As there, and [`Error::InsideRuntime`].
+    /// As for the async client, and [`Error::InsideRuntime`].
     ///
     /// ```
     /// # use everstream::blocking::SseClient;
@@ -183,56 +124,23 @@ impl SseClient {
         self.wait(async |driver| poll_fn(|cx| driver.poll_start(cx)).await)?
     }
 
-    /// [`start`](Self::start), for at most this long. Returns whether there is a connection; calling it
-    /// again continues the same start.
-    ///
-    /// # Errors
-    ///
-    /// As for [`start`](Self::start).
-    ///
-    /// ```
-    /// # use everstream::blocking::SseClient;
-    /// # use everstream_testing::{Gate, Reply, Server};
-    /// # use std::time::Duration;
-    /// # let server = Server::start();
-    /// # let gate = Gate::new();
-    /// # server.otherwise(Reply::stream().head_after(&gate).stall());
-    /// # let url = server.url("/");
-    /// let mut client = SseClient::new(&url)?;
-    /// // A server that takes its time.
-    /// assert!(!client.start_timeout(Duration::from_millis(10))?);
-    /// # gate.open();
-    /// assert!(client.start_timeout(Duration::from_secs(10))?);
-    /// # Ok::<(), everstream::Error>(())
-    /// ```
-    pub fn start_timeout(&mut self, limit: Duration) -> Result<bool, Error> {
-        if self.begin_start()? {
-            return Ok(true);
-        }
-        let result =
-            self.wait(async |driver| timeout(limit, poll_fn(|cx| driver.poll_start(cx))).await)?;
-        self.starting = result.is_err();
-        match result {
-            Ok(started) => started.map(|()| true),
-            Err(Elapsed) => Ok(false),
-        }
-    }
-
     fn begin_start(&mut self) -> Result<bool, Error> {
         refuse_inside_runtime()?;
-        // An interruption while it was given up is one of this start, not of what was before.
+        // An interrupt since a start timed out applies to that start, which this call continues.
         if std::mem::take(&mut self.starting) {
             return Ok(false);
         }
         self.driver.begin_start()
     }
 
-    /// The next event; `None` when the stream is over. Reading connects, and reconnects.
+    /// Waits for the next event, connecting and reconnecting as needed. Returns `None` once the stream has
+    /// ended.
     ///
     /// # Errors
     ///
-    /// [`Error::Fault`], if the error strategy gives up. Reading again connects again.
-    /// [`Error::InsideRuntime`].
+    /// [`Error::Fault`] if the error strategy gives up; reading again reconnects.
+    /// [`Error::NotRepeated`] if it would continue, but the request isn't safe to repeat; only
+    /// [`start`](Self::start) sends the request again. [`Error::InsideRuntime`] inside a tokio runtime.
     ///
     /// ```
     /// # use everstream::blocking::SseClient;
@@ -251,7 +159,7 @@ impl SseClient {
         self.skip_to_event()
     }
 
-    /// Reads actions until there is an event.
+    /// Skips actions until there is an event.
     fn skip_to_event(&mut self) -> Option<Result<Event, Error>> {
         loop {
             if let Break(next) = event_or_skip(self.next_action()) {
@@ -260,8 +168,8 @@ impl SseClient {
         }
     }
 
-    /// The next notification: an event, a comment, a start or a fault; `None` when the stream is
-    /// over.
+    /// Waits for the next action: an event, a comment, a start, a fault or an end. Returns `None` once
+    /// the stream has ended.
     ///
     /// # Errors
     ///
@@ -280,7 +188,7 @@ impl SseClient {
     /// ```
     pub fn next_action(&mut self) -> Option<Result<Action, Error>> {
         self.begin_read();
-        // The runtime is entered only to wait.
+        // Entering the runtime is expensive, so that is done only to wait.
         if let Some(action) = self.driver.ready_action() {
             return Some(Ok(action));
         }
@@ -288,80 +196,10 @@ impl SseClient {
             .unwrap_or_else(|error| Some(Err(error)))
     }
 
-    /// [`next_event`](Self::next_event), for at most this long.
+    /// Returns the next action if it has already been received; neither waits nor connects.
     ///
-    /// # Errors
-    ///
-    /// As for [`next_event`](Self::next_event).
-    ///
-    /// ```
-    /// # use everstream::blocking::{Next, SseClient};
-    /// # use everstream_testing::{Reply, Server};
-    /// # use std::time::Duration;
-    /// # let server = Server::start();
-    /// # server.otherwise(Reply::stream().stall());
-    /// # let url = server.url("/");
-    /// let mut client = SseClient::new(&url)?;
-    /// let nothing = client.next_event_timeout(Duration::from_millis(10))?;
-    /// assert_eq!(nothing, Next::TimedOut);
-    /// # Ok::<(), everstream::Error>(())
-    /// ```
-    pub fn next_event_timeout(&mut self, limit: Duration) -> Result<Next<Event>, Error> {
-        let began = Instant::now();
-        let mut next = self.next_action_timeout(limit)?;
-        loop {
-            match next {
-                Next::Item(Action::Event(event)) => return Ok(Next::Item(event)),
-                Next::Item(_) => {}
-                Next::TimedOut => return Ok(Next::TimedOut),
-                Next::Ended => return Ok(Next::Ended),
-            }
-            let left = limit.saturating_sub(began.elapsed());
-            next = if left.is_zero() {
-                // Only what is here already: there may be no end of other actions.
-                let ready = self.driver.ready_action();
-                ready.map_or(Next::TimedOut, Next::Item)
-            } else {
-                self.next_action_timeout(left)?
-            };
-        }
-    }
-
-    /// [`next_action`](Self::next_action), for at most this long.
-    ///
-    /// # Errors
-    ///
-    /// As for [`next_event`](Self::next_event).
-    ///
-    /// ```
-    /// # use everstream::{Action, blocking::{Next, SseClient}};
-    /// # use everstream_testing::{Reply, Server};
-    /// # use std::time::Duration;
-    /// # let server = Server::start();
-    /// # server.otherwise(Reply::stream().stall());
-    /// # let url = server.url("/");
-    /// let mut client = SseClient::new(&url)?;
-    /// let next = client.next_action_timeout(Duration::from_secs(10))?;
-    /// assert!(matches!(next, Next::Item(Action::Start(_))));
-    /// # Ok::<(), everstream::Error>(())
-    /// ```
-    pub fn next_action_timeout(&mut self, limit: Duration) -> Result<Next<Action>, Error> {
-        self.begin_read();
-        if let Some(action) = self.driver.ready_action() {
-            return Ok(Next::Item(action));
-        }
-        match self
-            .wait(async |driver| timeout(limit, poll_fn(|cx| driver.poll_action(cx))).await)?
-        {
-            Ok(next) => Next::from_read(next),
-            Err(Elapsed) => Ok(Next::TimedOut),
-        }
-    }
-
-    /// The next notification, if it is here already: it neither waits nor connects.
-    ///
-    /// `None` says nothing about what is on its way, not even in the system's buffers:
-    /// [`next_action`](Self::next_action) finds out.
+    /// `None` doesn't mean that no data has arrived: it may still be in the socket's buffer. Use
+    /// [`next_action`](Self::next_action) to read it.
     ///
     /// ```
     /// # use everstream::blocking::SseClient;
@@ -380,8 +218,8 @@ impl SseClient {
         self.driver.ready_action()
     }
 
-    /// All notifications, as an iterator. It ends after an error; a new one continues where it
-    /// stopped, and no event is lost.
+    /// Returns all actions as an iterator. The iterator ends after an error; a new one continues where it
+    /// stopped, without losing events.
     ///
     /// ```
     /// # use everstream::{Action, blocking::SseClient};
@@ -398,11 +236,11 @@ impl SseClient {
     pub fn all(&mut self) -> All<'_> {
         All {
             client: self,
-            over: false,
+            ended: false,
         }
     }
 
-    /// The events, as an iterator. See [`all`](Self::all).
+    /// Returns the events as an iterator, which ends like that of [`all`](Self::all).
     ///
     /// ```
     /// # use everstream::blocking::SseClient;
@@ -419,8 +257,8 @@ impl SseClient {
         Events { all: self.all() }
     }
 
-    /// All notifications, as an iterator that owns the client, to return from a function. Apart from
-    /// that it is [`all`](Self::all).
+    /// Returns all actions as an iterator that owns the client, to return from a function. Otherwise like
+    /// [`all`](Self::all).
     ///
     /// ```
     /// # use everstream::{Action, blocking::SseClient};
@@ -436,7 +274,8 @@ impl SseClient {
         IntoActions::new(self)
     }
 
-    /// The events, as an iterator that owns the client. See [`into_actions`](Self::into_actions).
+    /// Returns the events as an iterator that owns the client, like
+    /// [`into_actions`](Self::into_actions).
     ///
     /// ```
     /// # use everstream::{Error, Event, blocking::SseClient};
@@ -458,7 +297,7 @@ impl SseClient {
     ///
     /// ```
     /// # let mut client = everstream::blocking::SseClient::new("http://localhost/")?;
-    /// client.interrupt(); // there is none yet
+    /// client.interrupt(); // no effect: there is no connection yet
     /// # Ok::<(), everstream::Error>(())
     /// ```
     pub fn interrupt(&mut self) {
@@ -466,7 +305,7 @@ impl SseClient {
         self.drop_runtime();
     }
 
-    /// Ends for good: drops the connection; iteration is over, and `start` is an error.
+    /// Closes the client permanently: drops the connection, ends the iteration and makes `start` fail.
     ///
     /// ```
     /// # let mut client = everstream::blocking::SseClient::new("http://localhost/")?;
@@ -479,7 +318,7 @@ impl SseClient {
         self.drop_runtime();
     }
 
-    /// Controls this client from another thread.
+    /// Returns a handle that controls this client from another thread.
     ///
     /// ```
     /// # let client = everstream::blocking::SseClient::new("http://localhost/")?;
@@ -491,7 +330,7 @@ impl SseClient {
         self.driver.handle().clone()
     }
 
-    /// The id to resume from: that of the last delivered event, or the preset one.
+    /// The id to resume from: that of the last delivered event, or the one set in the builder.
     ///
     /// ```
     /// # let client = everstream::blocking::SseClient::new("http://localhost/")?;
@@ -502,7 +341,7 @@ impl SseClient {
         self.driver.last_event_id()
     }
 
-    /// The delay that follows the last fault, counted from it. Zero before the first fault.
+    /// The delay from the last fault to the next attempt. Zero before the first fault.
     ///
     /// ```
     /// # let client = everstream::blocking::SseClient::new("http://localhost/")?;
@@ -513,8 +352,8 @@ impl SseClient {
         self.driver.next_retry_delay()
     }
 
-    /// How long nothing has come: since the newest byte, comments' included, or since the connection
-    /// was made; `None` if there is no connection. Bytes come only while somebody reads.
+    /// Time since the last data was received (comments count), or since the connection was established.
+    /// `None` if there is no connection. Data is received only during reads.
     ///
     /// ```
     /// # let client = everstream::blocking::SseClient::new("http://localhost/")?;
@@ -525,7 +364,7 @@ impl SseClient {
         self.driver.silence()
     }
 
-    /// Whether there is a connection. One that broke counts until that is noticed.
+    /// Whether there is a connection. A broken connection counts until a read notices.
     ///
     /// ```
     /// # let client = everstream::blocking::SseClient::new("http://localhost/")?;
@@ -541,10 +380,10 @@ impl SseClient {
         self.driver.begin_read();
     }
 
-    /// Waits inside the runtime.
+    /// Runs `wait` inside the runtime.
     ///
-    /// When the connection is over, so is the runtime: otherwise the socket would stay open until
-    /// the next wait, and one that was kept for another request would break unnoticed until then.
+    /// Drops the runtime once the connection has ended: otherwise the socket would stay open until
+    /// the next wait, and a pooled one could break unnoticed until then.
     fn wait<T>(&mut self, wait: impl AsyncFnOnce(&mut Driver) -> T) -> Result<T, Error> {
         refuse_inside_runtime()?;
         let runtime = match &self.runtime {
@@ -555,15 +394,15 @@ impl SseClient {
             }
         };
         let result = runtime.block_on(wait(&mut self.driver));
-        if !self.driver.has_link() {
+        if !self.driver.needs_runtime() {
             self.drop_runtime();
         }
         Ok(result)
     }
 
-    /// What still runs on threads of the runtime's, such as a name look-up, isn't waited for.
+    /// Doesn't wait for what still runs on the runtime's threads, such as a DNS lookup.
     fn drop_runtime(&mut self) {
-        self.driver.leave_runtime();
+        self.driver.detach_from_runtime();
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }
@@ -573,29 +412,6 @@ impl SseClient {
 impl Drop for SseClient {
     fn drop(&mut self) {
         self.drop_runtime();
-    }
-}
-
-/// A limit to a wait. The task that serves the connection has a turn before there is a timer: where
-/// something comes all the time, making timers would be a good part of the work.
-async fn timeout<T>(
-    limit: Duration,
-    mut wait: impl Future<Output = T> + Unpin,
-) -> Result<T, Elapsed> {
-    let mut had_its_turn = false;
-    let at_once = poll_fn(|cx| match Pin::new(&mut wait).poll(cx) {
-        Poll::Ready(result) => Poll::Ready(Some(result)),
-        Poll::Pending if had_its_turn => Poll::Ready(None),
-        Poll::Pending => {
-            had_its_turn = true;
-            cx.waker().wake_by_ref();
-            Poll::Pending
-        }
-    })
-    .await;
-    match at_once {
-        Some(result) => Ok(result),
-        None => tokio::time::timeout(limit, wait).await.map_err(|_| Elapsed),
     }
 }
 

@@ -1,4 +1,4 @@
-//! The settings of a client, for both clients.
+//! The settings of both clients.
 
 use std::collections::hash_map::RandomState;
 use std::fmt;
@@ -17,7 +17,7 @@ use crate::driver::Driver;
 use crate::error::Error;
 use crate::trace::{Log, LogLevel};
 
-/// The settings of a client of the type `C`: [`SseClient::builder`] starts one for the async client,
+/// Builds a client of the type `C`: [`SseClient::builder`] returns one for the async client,
 /// [`blocking::SseClient::builder`] one for the blocking client.
 ///
 /// ```
@@ -35,7 +35,7 @@ use crate::trace::{Log, LogLevel};
 /// # Ok::<(), everstream::Error>(())
 /// ```
 ///
-/// Settings that both clients share are written once, for any `C`:
+/// To share settings between both clients, write them for any `C`:
 ///
 /// ```
 /// use everstream::{Builder, SseClient, blocking};
@@ -80,8 +80,7 @@ impl<C> Builder<C> {
         }
     }
 
-    /// The base of the delay before reconnecting, until the server sets it with `retry:`. Default:
-    /// 1 s.
+    /// Sets the base delay before reconnecting, which `retry:` from the server overrides. Default: 1 s.
     ///
     /// ```
     /// # use everstream::SseClient;
@@ -94,7 +93,7 @@ impl<C> Builder<C> {
         self
     }
 
-    /// The least that a server can set with `retry:`. Default: 100 ms.
+    /// Sets the shortest base delay that a server can set with `retry:`. Default: 100 ms.
     ///
     /// ```
     /// # use everstream::SseClient;
@@ -108,9 +107,10 @@ impl<C> Builder<C> {
         self
     }
 
-    /// The most that a server can set with `retry:`. If it asks for more, jitter shortens the delay, as
-    /// it does without `retry:`. A larger
-    /// [`min_server_retry_delay`](Self::min_server_retry_delay) takes precedence. Default: 1 h.
+    /// Sets the longest base delay that a server can set with `retry:`. Default: 1 h.
+    ///
+    /// If the server asks for more, jitter shortens the delay, as it does without `retry:`. A larger
+    /// [`min_server_retry_delay`](Self::min_server_retry_delay) takes precedence.
     ///
     /// ```
     /// # use everstream::SseClient;
@@ -124,8 +124,8 @@ impl<C> Builder<C> {
         self
     }
 
-    /// The longest wait that a server can ask for with `Retry-After`. A shorter cap of the strategy
-    /// holds too. Default: 24 h.
+    /// Sets the longest wait that a server can ask for with `Retry-After`. Default: 24 h. A shorter cap of
+    /// the retry delay strategy applies as well.
     ///
     /// ```
     /// # use everstream::SseClient;
@@ -139,9 +139,9 @@ impl<C> Builder<C> {
         self
     }
 
-    /// How the delay grows and varies. Default: [`backoff`](crate::retry_delay::backoff), which
-    /// doubles it up to 30 s, shortens it by up to half at random, and treats a server that ends its
-    /// responses cleanly as one that is polled.
+    /// Sets how the delay grows and varies. Default: [`backoff`](crate::retry_delay::backoff), which
+    /// doubles it up to 30 s, shortens it at random by up to 50 %, and polls a server that ends its
+    /// responses cleanly.
     ///
     /// ```
     /// # use everstream::{SseClient, retry_delay};
@@ -154,11 +154,11 @@ impl<C> Builder<C> {
         self
     }
 
-    /// How long a connection must last for the backoff to reset after it. Default: 60 s.
+    /// Sets how long a connection must last to reset the backoff. Default: 60 s.
     ///
-    /// At the default the built-in strategy is also reset by a connection of 25 s that delivered an
-    /// event, an id or a comment, and has its own delays [after a clean
-    /// end](crate::retry_delay::backoff#after-a-clean-end). Any other value turns both off.
+    /// With the default value, the built-in strategy is also reset by a connection of 25 s that delivered
+    /// an event, an id or a comment, and uses different delays [after a clean
+    /// end](crate::retry_delay::backoff#after-a-clean-end). Any other value turns off both.
     ///
     /// ```
     /// # use everstream::SseClient;
@@ -172,7 +172,8 @@ impl<C> Builder<C> {
         self
     }
 
-    /// Whether to go on after a fault. Default: [`reconnect`](crate::error_strategy::reconnect).
+    /// Sets which faults end the iteration, and after which the client reconnects. Default:
+    /// [`reconnect`](crate::error_strategy::reconnect).
     ///
     /// ```
     /// # use everstream::{SseClient, error_strategy};
@@ -185,8 +186,8 @@ impl<C> Builder<C> {
         self
     }
 
-    /// The id to resume from, which an earlier run kept. Default: none. One with NUL, CR or LF, which no
-    /// stream gives, is an error of the build.
+    /// Sets the id to resume from, saved by an earlier run. Default: none. An id with NUL, CR or LF, which
+    /// never occur in ids, makes `build` fail.
     ///
     /// ```
     /// # use everstream::SseClient;
@@ -198,12 +199,12 @@ impl<C> Builder<C> {
         self
     }
 
-    /// The idle timeout; any data resets it, comments too. `None`: no idle timeout. Default: none.
+    /// Sets the idle timeout; any data resets it, comments too. Default: `None`, no idle timeout.
     ///
-    /// It counts from the last byte or from the start of the read, whichever is later: a program
-    /// that was busy doesn't see a timeout. If a read is cancelled before any data arrives and then
-    /// started again, both count as one read. The wait for the response is limited too, from the
-    /// time when the connection is there.
+    /// The time counts from the last byte or from the start of the read, whichever is later, so a program
+    /// that was busy doesn't see a timeout. A read that is cancelled before any data arrives and then
+    /// started again counts as one read. The timeout also limits the wait for the response, once the
+    /// connection has been established.
     ///
     /// ```
     /// # use everstream::SseClient;
@@ -216,7 +217,7 @@ impl<C> Builder<C> {
         self
     }
 
-    /// The largest event that is accepted, in bytes: its data, type and id together, and each of
+    /// Sets the largest event that is accepted, in bytes: its data, type and id together, and each of
     /// its lines. Default: 64 MiB.
     ///
     /// ```
@@ -229,7 +230,8 @@ impl<C> Builder<C> {
         self
     }
 
-    /// What to do with a larger one. Default: [`Oversize::Fail`].
+    /// Sets what to do with an event larger than [`max_event_size`](Self::max_event_size). Default:
+    /// [`Oversize::Fail`].
     ///
     /// ```
     /// # use everstream::{Oversize, SseClient};
@@ -241,9 +243,11 @@ impl<C> Builder<C> {
         self
     }
 
-    /// Sends requests with POST and other methods that aren't safe (RFC 9110, section 9.2.1) again, as if
-    /// they were GET: for subscriptions by POST. Default: false. Then such a request is sent again only
-    /// if the server surely didn't get it, and the stream ends with its connection.
+    /// Repeats requests with POST and other methods that aren't safe (RFC 9110, section 9.2.1) as if they
+    /// were GET: for subscriptions by POST.
+    ///
+    /// Default: false. Such a request is then sent again only if the server certainly didn't process it,
+    /// and the stream ends with its connection.
     ///
     /// ```
     /// # use everstream::{Http, SseClient};
@@ -256,14 +260,16 @@ impl<C> Builder<C> {
         self
     }
 
-    /// Resumes a stream that was requested by POST, or another method that isn't safe, by GET: once the
-    /// server has sent an event id, the next connections send the same headers without a body, and
-    /// `Last-Event-ID`. That is how MCP resumes a tool call. Default: false.
+    /// Resumes by GET a stream that was requested by POST, or another method that isn't safe. Default:
+    /// false.
+    ///
+    /// Once the server has sent an event id, later connections send the same headers and `Last-Event-ID`,
+    /// without a body. This is how MCP resumes a tool call.
     ///
     /// The stream is resumed after a fault and after a clean end. Set [`until`](Self::until), or stop
-    /// reading, so that a finished call isn't resumed. A server that answers the GET with 400, 404 or
-    /// 405 can't resume: that is an error, whatever the error strategy says. Safe methods aren't
-    /// affected, and neither are custom sources, unless they [support
+    /// reading, so that a finished call isn't resumed. A 400, 404 or 405 response to the GET means that the
+    /// server can't resume, and ends the iteration with an error, whatever the error strategy says. Safe
+    /// methods aren't affected, and neither are custom sources, unless they [support
     /// it](crate::ConnectionClient::can_resume_with_get).
     ///
     /// ```
@@ -278,8 +284,9 @@ impl<C> Builder<C> {
     }
 
     /// Delivers the last event even if its blank line is missing, provided that the framing of the
-    /// response proves that it is complete. The standard discards such an event, but some LLM servers
-    /// omit the last blank line. Default: false.
+    /// response proves that the response is complete. Default: false.
+    ///
+    /// The standard discards such an event, but some LLM servers omit the last blank line.
     ///
     /// ```
     /// # use everstream::SseClient;
@@ -291,10 +298,10 @@ impl<C> Builder<C> {
         self
     }
 
-    /// The data of the event that ends a one-shot stream, such as `[DONE]`. The iteration ends at
+    /// Sets the data of the event that ends a one-shot stream, such as `[DONE]`. The iteration ends at
     /// this event without delivering it, and the client doesn't reconnect.
     ///
-    /// If the stream ends before it and isn't connected again, the error is
+    /// If the stream ends before that event and the client doesn't reconnect, the error is
     /// [`Fault::Incomplete`](crate::Fault::Incomplete).
     ///
     /// ```
@@ -308,7 +315,7 @@ impl<C> Builder<C> {
         self.until_fn(move |event| event.data() == data)
     }
 
-    /// [`until`](Self::until), with a function that recognises the event.
+    /// Like [`until`](Self::until), with a function that recognizes the event.
     ///
     /// ```
     /// # use everstream::{Http, SseClient};
@@ -321,8 +328,7 @@ impl<C> Builder<C> {
         self
     }
 
-    /// Passes each line of the log to a function: for the Python package. `name` says what is connected
-    /// to if that has no URL.
+    /// Passes each log line to a function, for the Python package. `name` names a source that has no URL.
     #[doc(hidden)]
     pub fn on_log(
         mut self,
@@ -339,7 +345,7 @@ impl<C> Builder<C> {
     fn driver(mut self, blocking: bool) -> Result<Driver, Error> {
         let id = self.config.last_event_id.as_deref();
         if id.is_some_and(|id| id.contains(['\0', '\r', '\n'])) {
-            let problem = "it holds NUL, CR or LF, which no id of a stream does";
+            let problem = "it contains NUL, CR or LF, which an id can't contain";
             return Err(Error::config("last_event_id", problem));
         }
         let client = self.connect.create_client(ClientContext { blocking })?;
@@ -357,11 +363,11 @@ impl<C> Builder<C> {
 }
 
 impl Builder<SseClient> {
-    /// Makes the async client. Nothing connects yet.
+    /// Builds the async client. It doesn't connect yet.
     ///
     /// # Errors
     ///
-    /// [`Error::Config`], if a setting can't be used.
+    /// [`Error::Config`] if a setting is invalid.
     ///
     /// ```
     /// # use everstream::{Error, SseClient};
@@ -374,11 +380,11 @@ impl Builder<SseClient> {
 }
 
 impl Builder<blocking::SseClient> {
-    /// Makes the blocking client. Nothing connects yet.
+    /// Builds the blocking client. It doesn't connect yet.
     ///
     /// # Errors
     ///
-    /// [`Error::Config`], if a setting can't be used.
+    /// [`Error::Config`] if a setting is invalid.
     ///
     /// ```
     /// # use everstream::blocking::SseClient;

@@ -18,11 +18,11 @@ use crate::handle::Handle;
 
 pub use self::streams::{All, Events, IntoActions, IntoEvents};
 
-/// Follows one stream over any number of connections, for async programs on tokio.
+/// Follows one stream, reconnecting as needed, for async programs on tokio.
 ///
-/// It is inactive until [`start`](Self::start) or the first read, and does its work only while it
-/// is polled: there is no task behind it. Every read is cancel-safe: a future or stream that is
-/// dropped loses nothing.
+/// The client connects at [`start`](Self::start) or at the first read. It runs only while it is
+/// polled: there is no background task. Every read is cancel-safe: dropping a future or stream
+/// loses no events.
 ///
 /// ```
 /// use everstream::SseClient;
@@ -43,19 +43,19 @@ pub use self::streams::{All, Events, IntoActions, IntoEvents};
 /// # }
 /// ```
 pub struct SseClient {
-    /// Futures hold clients by value, and hold them twice where they pass them on.
+    /// Boxed because futures store the client by value, and twice if they pass it on.
     driver: Box<Driver>,
-    /// A start is polled that hasn't come to its end.
+    /// A start has been polled and hasn't finished.
     starting: bool,
 }
 
 impl SseClient {
-    /// A client with the default settings, from a URL or a
+    /// Creates a client with default settings from a URL or a
     /// [`ConnectStrategy`](crate::ConnectStrategy).
     ///
     /// # Errors
     ///
-    /// [`Error::Config`], if the URL or a setting of the strategy can't be used.
+    /// [`Error::Config`] if the URL or a setting of the strategy is invalid.
     ///
     /// ```
     /// let client = everstream::SseClient::new("https://example.com/feed")?;
@@ -65,7 +65,7 @@ impl SseClient {
         Self::builder(connect).build()
     }
 
-    /// A client with other settings.
+    /// Returns a builder, to change the settings.
     ///
     /// ```
     /// # use everstream::SseClient;
@@ -83,15 +83,15 @@ impl SseClient {
         }
     }
 
-    /// Connects, if there is no connection. It retries as long as the error strategy says so.
+    /// Connects unless there is a connection, retrying for as long as the error strategy says so.
     ///
-    /// The next read of [`all`](Self::all) delivers what happened meanwhile, such as the
-    /// [`Action::Start`].
+    /// What happens meanwhile, such as the [`Action::Start`], is delivered by the next reads of
+    /// [`all`](Self::all).
     ///
     /// # Errors
     ///
-    /// [`Error::Fault`] if the error strategy gives up, [`Error::Closed`] after close,
-    /// [`Error::Interrupted`] if it was interrupted and the strategy gives up then.
+    /// [`Error::Fault`] or [`Error::NotRepeated`] if the client gives up, [`Error::Closed`] if it has been
+    /// closed, [`Error::Interrupted`] if it was interrupted and the strategy then gave up.
     ///
     /// ```
     /// # use everstream::SseClient;
@@ -112,9 +112,9 @@ impl SseClient {
         poll_fn(|cx| self.poll_start(cx)).await
     }
 
-    /// [`start`](Self::start), for executors and bindings that can't keep a future which borrows
-    /// the client. After `Pending` the next poll goes on with the same start, unless there was a
-    /// read between them.
+    /// Polls a [`start`](Self::start), for executors and bindings that can't hold a future that borrows
+    /// the client. After `Pending`, the next poll continues the same start, unless the client was read
+    /// in between.
     ///
     /// # Errors
     ///
@@ -147,11 +147,14 @@ impl SseClient {
         Poll::Ready(result)
     }
 
-    /// The next event; `None` when the stream is over. Reading connects, and reconnects.
+    /// Waits for the next event, connecting and reconnecting as needed. Returns `None` once the stream has
+    /// ended.
     ///
     /// # Errors
     ///
-    /// [`Error::Fault`], if the error strategy gives up. Reading again connects again.
+    /// [`Error::Fault`] if the error strategy gives up; reading again reconnects.
+    /// [`Error::NotRepeated`] if it would continue, but the request isn't safe to repeat; only
+    /// [`start`](Self::start) sends the request again.
     ///
     /// ```
     /// # use everstream::SseClient;
@@ -176,7 +179,7 @@ impl SseClient {
         .await
     }
 
-    /// Reads actions until there is an event.
+    /// Skips actions until there is an event.
     #[inline]
     fn poll_skip_to_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Event, Error>>> {
         loop {
@@ -186,8 +189,8 @@ impl SseClient {
         }
     }
 
-    /// The next notification: an event, a comment, a start or a fault; `None` when the stream is
-    /// over.
+    /// Waits for the next action: an event, a comment, a start, a fault or an end. Returns `None` once
+    /// the stream has ended.
     ///
     /// # Errors
     ///
@@ -211,8 +214,8 @@ impl SseClient {
         poll_fn(|cx| self.poll_next_action(cx)).await
     }
 
-    /// [`next_action`](Self::next_action), for executors and bindings that can't keep a future
-    /// which borrows the client.
+    /// Polls for the [next action](Self::next_action), for executors and bindings that can't hold a
+    /// future that borrows the client.
     ///
     /// # Errors
     ///
@@ -240,15 +243,15 @@ impl SseClient {
             return Poll::Ready(Some(Ok(Action::Event(event))));
         }
         self.starting = false;
-        // In the middle of a read this changes nothing.
+        // No effect if a read has already begun.
         self.driver.begin_read();
         self.driver.poll_action(cx)
     }
 
-    /// The next notification, if it is here already: it neither waits nor connects.
+    /// Returns the next action if it has already been received; neither waits nor connects.
     ///
-    /// `None` says nothing about what is on its way, not even in the system's buffers:
-    /// [`next_action`](Self::next_action) finds out.
+    /// `None` doesn't mean that no data has arrived: it may still be in the socket's buffer. Use
+    /// [`next_action`](Self::next_action) to read it.
     ///
     /// ```
     /// # use everstream::SseClient;
@@ -270,8 +273,8 @@ impl SseClient {
         self.driver.ready_action()
     }
 
-    /// All notifications, as a [`Stream`](futures_core::Stream). It ends after an error; a new one
-    /// continues where it stopped, and no event is lost.
+    /// Returns all actions as a [`Stream`](futures_core::Stream). The stream ends after an error; a new
+    /// one continues where it stopped, without losing events.
     ///
     /// ```
     /// use everstream::{Action, SseClient};
@@ -293,11 +296,11 @@ impl SseClient {
     pub fn all(&mut self) -> All<'_> {
         All {
             client: self,
-            over: false,
+            ended: false,
         }
     }
 
-    /// The events, as a [`Stream`](futures_core::Stream). See [`all`](Self::all).
+    /// Returns the events as a [`Stream`](futures_core::Stream), which ends like that of [`all`](Self::all).
     ///
     /// ```
     /// use everstream::SseClient;
@@ -319,9 +322,8 @@ impl SseClient {
         Events { all: self.all() }
     }
 
-    /// All notifications, as a [`Stream`](futures_core::Stream) that owns the client: `'static` and
-    /// `Send`, to return from a function or to move into a task. Apart from that it is
-    /// [`all`](Self::all).
+    /// Returns all actions as a [`Stream`](futures_core::Stream) that owns the client: `'static` and
+    /// `Send`, to return from a function or move into a task. Otherwise like [`all`](Self::all).
     ///
     /// ```
     /// use everstream::{Action, SseClient};
@@ -342,8 +344,8 @@ impl SseClient {
         IntoActions::new(self)
     }
 
-    /// The events, as a [`Stream`](futures_core::Stream) that owns the client. See
-    /// [`into_actions`](Self::into_actions). A [`Handle`] stops it.
+    /// Returns the events as a [`Stream`](futures_core::Stream) that owns the client, like
+    /// [`into_actions`](Self::into_actions). Use a [`Handle`] to stop it.
     ///
     /// ```
     /// use everstream::SseClient;
@@ -377,14 +379,14 @@ impl SseClient {
     ///
     /// ```
     /// # let mut client = everstream::SseClient::new("http://localhost/")?;
-    /// client.interrupt(); // there is none yet
+    /// client.interrupt(); // no effect: there is no connection yet
     /// # Ok::<(), everstream::Error>(())
     /// ```
     pub fn interrupt(&mut self) {
         self.driver.interrupt();
     }
 
-    /// Ends for good: drops the connection; iteration is over, and `start` is an error.
+    /// Closes the client permanently: drops the connection, ends the iteration and makes `start` fail.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -399,7 +401,7 @@ impl SseClient {
         self.driver.close();
     }
 
-    /// Controls this client from elsewhere.
+    /// Returns a handle that controls this client from other tasks and threads.
     ///
     /// ```
     /// # let client = everstream::SseClient::new("http://localhost/")?;
@@ -411,7 +413,7 @@ impl SseClient {
         self.driver.handle().clone()
     }
 
-    /// The id to resume from: that of the last delivered event, or the preset one.
+    /// The id to resume from: that of the last delivered event, or the one set in the builder.
     ///
     /// ```
     /// # let client = everstream::SseClient::new("http://localhost/")?;
@@ -422,7 +424,7 @@ impl SseClient {
         self.driver.last_event_id()
     }
 
-    /// The delay that follows the last fault, counted from it. Zero before the first fault.
+    /// The delay from the last fault to the next attempt. Zero before the first fault.
     ///
     /// ```
     /// # let client = everstream::SseClient::new("http://localhost/")?;
@@ -433,8 +435,8 @@ impl SseClient {
         self.driver.next_retry_delay()
     }
 
-    /// How long nothing has come: since the newest byte, comments' included, or since the connection
-    /// was made; `None` if there is no connection. Bytes come only while somebody reads.
+    /// Time since the last data was received (comments count), or since the connection was established.
+    /// `None` if there is no connection. Data is received only during reads.
     ///
     /// ```
     /// # let client = everstream::SseClient::new("http://localhost/")?;
@@ -445,7 +447,7 @@ impl SseClient {
         self.driver.silence()
     }
 
-    /// Whether there is a connection. One that broke counts until that is noticed.
+    /// Whether there is a connection. A broken connection counts until a read notices.
     ///
     /// ```
     /// # let client = everstream::SseClient::new("http://localhost/")?;

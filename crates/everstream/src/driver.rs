@@ -1,6 +1,6 @@
-//! What both clients share: it does what the session says.
+//! The engine shared by both clients: it carries out what the session asks for.
 
-mod held;
+mod pending_actions;
 
 use std::ops::ControlFlow;
 use std::task::{Context, Poll, Waker, ready};
@@ -15,39 +15,38 @@ use crate::error::Error;
 use crate::handle::Handle;
 use crate::timer::Timer;
 use crate::trace::{Log, debug, trace};
-use held::Held;
+use pending_actions::PendingActions;
 
-/// After so many chunks without a wait others may run.
-const BUSY: u32 = 64;
+/// After this many polls without a wait, the driver yields to other tasks.
+const MAX_POLLS_BEFORE_YIELD: u32 = 64;
 
 pub(crate) struct Driver {
     session: Session<Bytes>,
     client: Box<dyn ConnectionClient>,
-    /// Any request may be repeated.
+    /// The `repeat_unsafe` setting: every request may be repeated.
     repeat_unsafe: bool,
-    link: Link,
+    connection: ConnectionState,
     timer: Timer,
     handle: Handle,
-    /// What `handle` calls.
-    registered: Option<Waker>,
+    /// The waker that `handle` wakes.
+    registered_waker: Option<Waker>,
     read_timeout: Option<Duration>,
-    /// The last event id of what was handed out, which `handle` shows.
-    published: Option<String>,
-    /// What came before `start` returned, for the next read.
-    held: Held,
+    /// The last event id as of the last delivered action; `handle` returns the same one.
+    published_id: Option<String>,
+    /// Actions received before `start` returned; the next reads deliver them.
+    pending_actions: PendingActions,
     epoch: Instant,
-    /// There has been a connection.
+    /// At least one connection has been established.
     has_connected: bool,
     log: Log,
-    /// The end that is reported next is the user's doing.
+    /// The next end of stream to be reported was caused by the user.
     interrupted: bool,
-    /// How many times in a row there was no need to wait.
-    busy: u32,
-    /// Everything is let go.
+    polls_since_yield: u32,
+    /// All resources have been released.
     closed: bool,
 }
 
-enum Link {
+enum ConnectionState {
     None,
     Connecting(ConnectFuture),
     Open(Chunks),
@@ -60,23 +59,23 @@ impl Driver {
         repeat_unsafe: bool,
         log: Log,
     ) -> Self {
-        let published = config.last_event_id.clone().filter(|id| !id.is_empty());
+        let published_id = config.last_event_id.clone().filter(|id| !id.is_empty());
         Driver {
             read_timeout: config.read_timeout,
             session: Session::new(config),
             client,
             repeat_unsafe,
-            link: Link::None,
+            connection: ConnectionState::None,
             timer: Timer::default(),
-            handle: Handle::new(published.clone()),
-            registered: None,
-            published,
-            held: Held::default(),
+            handle: Handle::new(published_id.clone()),
+            registered_waker: None,
+            published_id,
+            pending_actions: PendingActions::default(),
             epoch: Instant::now(),
             has_connected: false,
             log,
             interrupted: false,
-            busy: 0,
+            polls_since_yield: 0,
             closed: false,
         }
     }
@@ -86,7 +85,7 @@ impl Driver {
     }
 
     pub(crate) fn last_event_id(&self) -> Option<&str> {
-        self.published.as_deref()
+        self.published_id.as_deref()
     }
 
     pub(crate) fn next_retry_delay(&self) -> Duration {
@@ -102,43 +101,43 @@ impl Driver {
         Some(self.epoch.elapsed().saturating_sub(last.elapsed()))
     }
 
-    /// Whether there is a connection, or an attempt at one, that a runtime must serve.
-    pub(crate) fn has_link(&self) -> bool {
-        !matches!(self.link, Link::None)
+    /// Whether there is a connection, or an attempt at one, that needs the runtime.
+    pub(crate) fn needs_runtime(&self) -> bool {
+        !matches!(self.connection, ConnectionState::None)
     }
 
-    /// Lets go of everything that belongs to the runtime, which is about to be dropped.
-    pub(crate) fn leave_runtime(&mut self) {
-        self.link = Link::None;
+    /// Releases everything that belongs to the runtime, which is about to be dropped.
+    pub(crate) fn detach_from_runtime(&mut self) {
+        self.connection = ConnectionState::None;
         self.timer = Timer::default();
         self.unregister();
     }
 
-    /// The user begins to read.
+    /// Tells the session that the user has begun to read.
     pub(crate) fn begin_read(&mut self) {
-        // An interruption meant for an earlier connection doesn't hit the next one.
-        if !self.session.is_active() && !self.handle.is_quiet() {
+        // An interrupt that was meant for an earlier connection must not end the next one.
+        if !self.session.is_active() && !self.handle.has_no_pending_request() {
             self.handle.take_interrupt();
         }
         self.session.read();
     }
 
-    /// The user starts the stream. `true`: it is connected already.
+    /// Tells the session that the user has started the stream. Returns `true` if it is already connected.
     pub(crate) fn begin_start(&mut self) -> Result<bool, Error> {
         if self.handle.is_closed() {
             return Err(Error::Closed);
         }
-        if !self.handle.is_quiet() {
+        if !self.handle.has_no_pending_request() {
             self.interrupt();
         }
         self.session.start();
         Ok(self.session.is_connected())
     }
 
-    /// An event that is here already, and whole.
+    /// Returns an event that has already been received completely, if there is one.
     #[inline(always)]
     pub(crate) fn ready_event(&mut self) -> Option<Event> {
-        if !self.handle.is_quiet() || !self.held.is_empty() {
+        if !self.handle.has_no_pending_request() || !self.pending_actions.is_empty() {
             return None;
         }
         let event = self.session.poll_event()?;
@@ -146,7 +145,7 @@ impl Driver {
         Some(event)
     }
 
-    /// An action that needs no waiting and no clock.
+    /// Returns an action that needs neither a wait nor the clock, if there is one.
     #[inline]
     pub(crate) fn ready_action(&mut self) -> Option<Action> {
         match self.ready_event() {
@@ -156,30 +155,30 @@ impl Driver {
     }
 
     fn ready_other_action(&mut self) -> Option<Action> {
-        if !self.handle.is_quiet() {
+        if !self.handle.has_no_pending_request() {
             return None;
         }
-        if let Some(held) = self.take_held() {
-            return Some(held);
+        if let Some(action) = self.take_pending_action() {
+            return Some(action);
         }
         let action = self.session.poll_action();
-        // An id may have come without one.
+        // An id can change without an event.
         self.publish();
         action
     }
 
-    /// The next action; `None` at the end of the iteration.
+    /// Polls for the next action; `None` at the end of the iteration.
     pub(crate) fn poll_action(
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Action, Error>>> {
-        // What is held is older than what an interruption brings.
-        if !self.handle.is_quiet() && !self.handle.is_closed() {
+        // Pending actions are older than those that an interrupt causes.
+        if !self.handle.has_no_pending_request() && !self.handle.is_closed() {
             self.interrupt();
         }
-        if self.handle.is_quiet() {
-            if let Some(held) = self.take_held() {
-                return Poll::Ready(Some(Ok(held)));
+        if self.handle.has_no_pending_request() {
+            if let Some(action) = self.take_pending_action() {
+                return Poll::Ready(Some(Ok(action)));
             }
         }
         let next = self.poll_session(cx);
@@ -187,7 +186,7 @@ impl Driver {
         next
     }
 
-    /// Connected, or why not.
+    /// Ready when connected, or with the reason why not.
     pub(crate) fn poll_start(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         loop {
             let Poll::Ready(next) = self.poll_session(cx) else {
@@ -196,7 +195,8 @@ impl Driver {
             let result = match next {
                 Some(Ok(action)) => {
                     let connected = matches!(action, Action::Start(_));
-                    self.held.hold(action, self.session.last_event_id());
+                    self.pending_actions
+                        .push(action, self.session.last_event_id());
                     if !connected {
                         continue;
                     }
@@ -210,9 +210,9 @@ impl Driver {
         }
     }
 
-    fn take_held(&mut self) -> Option<Action> {
-        let (action, id) = self.held.take()?;
-        show(&self.handle, &mut self.published, id.as_deref());
+    fn take_pending_action(&mut self) -> Option<Action> {
+        let (action, id) = self.pending_actions.pop()?;
+        publish_last_event_id(&self.handle, &mut self.published_id, id.as_deref());
         Some(action)
     }
 
@@ -222,14 +222,14 @@ impl Driver {
         }
         self.register(cx.waker());
         loop {
-            if !self.handle.is_quiet() {
+            if !self.handle.has_no_pending_request() {
                 if self.handle.is_closed() {
                     self.close();
                     return Poll::Ready(None);
                 }
                 self.interrupt();
             }
-            // Looking at the clock takes longer than all that is done here for a chunk.
+            // Reading the clock would take longer than everything else here does for a chunk.
             let epoch = self.epoch;
             match self.session.poll_output_with(|| now(epoch)) {
                 Output::Action(action) => {
@@ -248,11 +248,11 @@ impl Driver {
                     }));
                 }
                 Output::Wait { until } => {
-                    self.link = Link::None;
+                    self.connection = ConnectionState::None;
                     ready!(self.timer.poll_until(self.epoch, until, cx));
                 }
                 Output::Connect { resume_with_get } => {
-                    if self.gives_way(cx) {
+                    if self.should_yield(cx) {
                         return self.pause();
                     }
                     if self.poll_connect(resume_with_get, cx).is_pending() {
@@ -260,7 +260,7 @@ impl Driver {
                     }
                 }
                 Output::Read { deadline } => {
-                    if self.gives_way(cx) {
+                    if self.should_yield(cx) {
                         return self.pause();
                     }
                     if self.poll_read(deadline, cx).is_pending() {
@@ -274,28 +274,28 @@ impl Driver {
         }
     }
 
-    /// Whether it is time to let others run, among them whoever limits the time of this wait: a
-    /// source that always has something to read would never let go.
-    fn gives_way(&mut self, cx: &Context<'_>) -> bool {
-        self.busy += 1;
-        let gives_way = self.busy > BUSY;
-        if gives_way {
+    /// Whether to yield to other tasks, including a timeout around this read: a source that always has
+    /// data would never return `Pending`.
+    fn should_yield(&mut self, cx: &Context<'_>) -> bool {
+        self.polls_since_yield += 1;
+        let should_yield = self.polls_since_yield > MAX_POLLS_BEFORE_YIELD;
+        if should_yield {
             cx.waker().wake_by_ref();
         }
-        gives_way
+        should_yield
     }
 
     fn pause<T>(&mut self) -> Poll<T> {
-        self.busy = 0;
+        self.polls_since_yield = 0;
         Poll::Pending
     }
 
-    /// Ready when it was connected, or failed.
+    /// Ready when the attempt has succeeded or failed.
     fn poll_connect(&mut self, resume_with_get: bool, cx: &mut Context<'_>) -> Poll<()> {
-        // Taken out, so that an attempt whose future panics isn't polled again.
-        let mut connecting = match std::mem::replace(&mut self.link, Link::None) {
-            Link::Connecting(connecting) => connecting,
-            Link::None | Link::Open(_) => {
+        // Taken out so that a future that panics isn't polled again.
+        let mut connecting = match std::mem::replace(&mut self.connection, ConnectionState::None) {
+            ConnectionState::Connecting(connecting) => connecting,
+            ConnectionState::None | ConnectionState::Open(_) => {
                 let last_event_id = self.session.last_event_id().map(String::from);
                 debug!(last_event_id, "connecting");
                 self.client.connect(ConnectRequest {
@@ -306,7 +306,7 @@ impl Driver {
             }
         };
         let Poll::Ready(result) = connecting.as_mut().poll(cx) else {
-            self.link = Link::Connecting(connecting);
+            self.connection = ConnectionState::Connecting(connecting);
             return Poll::Pending;
         };
         self.update_repeatable();
@@ -314,9 +314,9 @@ impl Driver {
         match result {
             Ok(Connection { start, chunks }) => {
                 self.log.connected(&start);
-                self.link = Link::Open(chunks);
+                self.connection = ConnectionState::Open(chunks);
                 self.has_connected = true;
-                // A stream without a read timeout needs none until it reconnects.
+                // Without a read timeout, a stream needs no timer until it reconnects.
                 self.timer = Timer::default();
                 self.session.handle_connected(start, now);
             }
@@ -325,18 +325,18 @@ impl Driver {
         Poll::Ready(())
     }
 
-    /// Whether a request may be repeated depends on the one that was sent.
+    /// Whether the request may be repeated depends on the method that was sent.
     fn update_repeatable(&mut self) {
         let repeatable = self.repeat_unsafe || self.client.is_repeatable();
         self.session.set_repeatable(repeatable);
     }
 
-    /// Ready when something came, or nothing in time.
+    /// Ready when data, a fault or the end has arrived, or the deadline has passed.
     fn poll_read(&mut self, deadline: Option<Timestamp>, cx: &mut Context<'_>) -> Poll<()> {
-        let read = match &mut self.link {
-            Link::Open(chunks) => chunks.poll_next(cx),
-            // The session reads only from what it was told is connected.
-            Link::None | Link::Connecting(_) => Poll::Ready(None),
+        let read = match &mut self.connection {
+            ConnectionState::Open(chunks) => chunks.poll_next(cx),
+            // Not reached: the session reads only while it is connected.
+            ConnectionState::None | ConnectionState::Connecting(_) => Poll::Ready(None),
         };
         if read.is_pending() {
             let Some(deadline) = deadline else {
@@ -348,16 +348,17 @@ impl Driver {
         match read {
             Poll::Ready(Some(Ok(bytes))) => {
                 trace!(bytes = bytes.len(), "received");
-                self.timer.forget_deadline();
+                self.timer.reset_deadline();
                 self.session.handle_data(bytes, now);
             }
             Poll::Ready(Some(Err(fault))) => self.session.handle_fault(fault, now),
-            // The user has just stopped it, and with it a source that blocked: that proves nothing.
-            Poll::Ready(None) if !self.handle.is_quiet() => {}
+            // The user has just stopped the client, which may have ended a blocking source: such an
+            // end doesn't prove that the stream is complete.
+            Poll::Ready(None) if !self.handle.has_no_pending_request() => {}
             Poll::Ready(None) => {
-                let ending = match &self.link {
-                    Link::Open(chunks) => chunks.ending(),
-                    Link::None | Link::Connecting(_) => Ending::Unproven,
+                let ending = match &self.connection {
+                    ConnectionState::Open(chunks) => chunks.ending(),
+                    ConnectionState::None | ConnectionState::Connecting(_) => Ending::Unproven,
                 };
                 self.session.handle_end(ending, now);
             }
@@ -373,10 +374,10 @@ impl Driver {
             false => "the stream ended",
         };
         match action {
-            Action::Fault(fault) => self.log.lost(fault, delay, self.has_connected),
+            Action::Fault(fault) => self.log.connection_lost(fault, delay, self.has_connected),
             Action::End(end) => {
                 let retry = self.session.is_active().then_some(delay);
-                self.log.ended(why, end, retry);
+                self.log.stream_ended(why, end, retry);
             }
             _ => return,
         }
@@ -384,66 +385,67 @@ impl Driver {
         self.disconnected();
     }
 
-    /// The session is done with the connection, and has decided what follows.
+    /// Drops the connection: the session has finished with it and decided what follows.
     fn disconnected(&mut self) {
-        self.link = Link::None;
+        self.connection = ConnectionState::None;
         self.handle
             .publish_next_retry_delay(self.session.next_retry_delay());
     }
 
     fn register(&mut self, waker: &Waker) {
-        let known = |own: &Waker| own.will_wake(waker);
-        if !self.registered.as_ref().is_some_and(known) {
+        let same = |registered: &Waker| registered.will_wake(waker);
+        if !self.registered_waker.as_ref().is_some_and(same) {
             self.handle.register(waker);
-            self.registered = Some(waker.clone());
+            self.registered_waker = Some(waker.clone());
         }
     }
 
-    /// A handle may be kept for longer than what the waker holds: a blocking client's runtime.
+    /// Removes the waker, because a handle may outlive what the waker refers to, such as the runtime of a
+    /// blocking client.
     fn unregister(&mut self) {
         self.handle.unregister();
-        self.registered = None;
+        self.registered_waker = None;
     }
 
-    /// Keeps what `handle` shows up to date with what is handed out.
+    /// Publishes the session's last event id after an action has been delivered.
     #[inline(always)]
     fn publish(&mut self) {
-        if self.published.as_deref() != self.session.last_event_id() {
+        if self.published_id.as_deref() != self.session.last_event_id() {
             self.publish_change();
         }
     }
 
     #[inline(never)]
     fn publish_change(&mut self) {
-        show(
+        publish_last_event_id(
             &self.handle,
-            &mut self.published,
+            &mut self.published_id,
             self.session.last_event_id(),
         );
     }
 
-    /// Drops the connection as the server would.
+    /// Drops the connection as if the server had ended it.
     pub(crate) fn interrupt(&mut self) {
         self.handle.take_interrupt();
-        if let Link::Connecting(_) = self.link {
+        if let ConnectionState::Connecting(_) = self.connection {
             self.update_repeatable();
         }
-        self.link = Link::None;
+        self.connection = ConnectionState::None;
         self.interrupted = self.session.is_active();
         self.session.interrupt(now(self.epoch));
         self.handle
             .publish_next_retry_delay(self.session.next_retry_delay());
     }
 
-    /// Ends for good.
+    /// Closes the client permanently.
     pub(crate) fn close(&mut self) {
-        // Every read of a closed client comes by.
+        // Every read of a closed client calls this.
         if std::mem::replace(&mut self.closed, true) {
             return;
         }
         self.handle.close();
-        self.link = Link::None;
-        self.held.clear();
+        self.connection = ConnectionState::None;
+        self.pending_actions.clear();
         self.timer = Timer::default();
         self.unregister();
         self.session.close();
@@ -457,7 +459,7 @@ impl Drop for Driver {
     }
 }
 
-/// What a reader of events gets. Actions other than events are skipped: the reader continues.
+/// Breaks with what a reader of events gets; continues on actions that aren't events.
 #[inline]
 pub(crate) fn event_or_skip(
     next: Option<Result<Action, Error>>,
@@ -470,7 +472,8 @@ pub(crate) fn event_or_skip(
     }
 }
 
-fn show(handle: &Handle, published: &mut Option<String>, id: Option<&str>) {
+/// Copies `id` to the handle and to `published`, reusing their allocations.
+fn publish_last_event_id(handle: &Handle, published: &mut Option<String>, id: Option<&str>) {
     handle.publish_last_event_id(id);
     match (published, id) {
         (Some(published), Some(id)) => {

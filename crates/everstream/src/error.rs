@@ -1,21 +1,21 @@
-//! Why an iteration failed, or a client could not be made.
+//! Why an iteration failed, or a client could not be created.
 
 use std::fmt;
 
 use everstream_core::{BoxError, Fault, Headers};
 
-/// What is said of a stream that has ended because its request isn't sent again.
+/// Explains that a stream has ended because its request isn't repeated.
 pub(crate) const NOT_REPEATED: &str = "the request isn't safe to repeat, so it isn't sent again \
                                        (repeat_unsafe and resume_with_get change that)";
 
-/// Why an iteration failed, or a client could not be made.
+/// Why an iteration failed, or a client could not be created.
 ///
-/// An error ends the iteration: the error strategy gave up. Faults that it continues after are no
-/// errors; they are [`Action::Fault`](crate::Action::Fault)s.
+/// An error ends the iteration: the error strategy has given up. A fault after which the client
+/// reconnects isn't an error but an [`Action::Fault`](crate::Action::Fault).
 ///
 /// `Display` says what happened at this level; the cause is behind
-/// [`source`](std::error::Error::source). `Debug` is that with all causes in one line, so that a `main`
-/// that returns an error prints a message to read; `{:#?}` shows the structure.
+/// [`source`](std::error::Error::source). `Debug` adds all causes, in one line, so that a `main` that
+/// returns an error prints a readable message; `{:#?}` shows the structure.
 ///
 /// ```
 /// use everstream::blocking::SseClient;
@@ -43,33 +43,35 @@ pub(crate) const NOT_REPEATED: &str = "the request isn't safe to repeat, so it i
 /// ```
 #[non_exhaustive]
 pub enum Error {
-    /// A connection ended or could not be made, and the error strategy said to fail.
+    /// A connection ended or could not be established, and the error strategy said to fail.
     Fault(Fault),
-    /// A connection ended or could not be made, and the error strategy said to continue, but the request
-    /// isn't safe (RFC 9110, section 9.2.1) and the server may have acted on it. It is sent again only
-    /// with [`repeat_unsafe`](crate::Builder::repeat_unsafe), resumed with
-    /// [`resume_with_get`](crate::Builder::resume_with_get), or by `start()`.
+    /// A connection ended or could not be established, and the error strategy said to reconnect, but the
+    /// request isn't safe (RFC 9110, section 9.2.1) and the server may have acted on it.
+    ///
+    /// To send such requests again, set [`repeat_unsafe`](crate::Builder::repeat_unsafe) or call
+    /// `start()`; to resume the stream by GET, set
+    /// [`resume_with_get`](crate::Builder::resume_with_get).
     NotRepeated(Fault),
     /// The client was closed; it can't be started again.
     Closed,
     /// The start was interrupted, and the error strategy said to fail.
     Interrupted,
-    /// A setting can't be used: which one, and why.
+    /// A setting is invalid.
     Config {
         /// The setting's name.
         setting: &'static str,
         /// What is wrong with its value.
         problem: BoxError,
     },
-    /// The blocking client was used inside an async runtime, where it would block others. The threads
-    /// of tokio's `spawn_blocking` are inside, too; those of [`std::thread`] aren't.
+    /// The blocking client was used inside an async runtime, where it would block other tasks. The
+    /// threads of tokio's `spawn_blocking` are inside, too; those of [`std::thread`] aren't.
     InsideRuntime,
-    /// The blocking client could not make its runtime.
+    /// The blocking client could not create its runtime.
     Runtime(std::io::Error),
 }
 
 impl Error {
-    /// A setting that can't be used, for [`ConnectStrategy`](crate::ConnectStrategy)s of your own.
+    /// Creates an [`Error::Config`], for custom [`ConnectStrategy`](crate::ConnectStrategy)s.
     ///
     /// ```
     /// let error = everstream::Error::config("path", "it is empty");
@@ -82,7 +84,7 @@ impl Error {
         }
     }
 
-    /// The fault, if it was one.
+    /// The fault, if this is an [`Error::Fault`] or [`Error::NotRepeated`].
     ///
     /// ```
     /// assert!(everstream::Error::Closed.fault().is_none());
@@ -94,7 +96,7 @@ impl Error {
         }
     }
 
-    /// Whether it was a time-out.
+    /// Whether a timeout caused this error.
     ///
     /// ```
     /// assert!(!everstream::Error::Closed.is_timeout());
@@ -103,7 +105,7 @@ impl Error {
         self.fault().is_some_and(Fault::is_timeout)
     }
 
-    /// Whether no connection could be made.
+    /// Whether this error means that no connection could be established.
     ///
     /// ```
     /// assert!(!everstream::Error::Closed.is_connect());
@@ -112,7 +114,7 @@ impl Error {
         self.fault().is_some_and(Fault::is_connect)
     }
 
-    /// The status code of the response that wasn't a stream.
+    /// The status code of the response, if the server answered with something other than a stream.
     ///
     /// ```
     /// assert_eq!(everstream::Error::Closed.status(), None);
@@ -121,7 +123,7 @@ impl Error {
         self.fault().and_then(Fault::status)
     }
 
-    /// The headers of the response that wasn't a stream.
+    /// The headers of the response, if the server answered with something other than a stream.
     ///
     /// ```
     /// assert!(everstream::Error::Closed.headers().is_none());
@@ -151,7 +153,7 @@ impl fmt::Display for Error {
                 "the blocking client can't be used inside an async runtime: \
                  use the async SseClient there, or a thread of std::thread (not of spawn_blocking)",
             ),
-            Error::Runtime(_) => f.write_str("the blocking client could not make its runtime"),
+            Error::Runtime(_) => f.write_str("the blocking client could not create its runtime"),
         }
     }
 }
@@ -160,7 +162,7 @@ impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !f.alternate() {
             match self {
-                // What follows from the fault comes after its causes.
+                // The causes belong to the fault, so they precede the consequence.
                 Error::NotRepeated(fault) => write!(f, "{fault}")?,
                 _ => write!(f, "{self}")?,
             }
@@ -193,7 +195,7 @@ impl fmt::Debug for Error {
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            // `Display` is the fault's own, so the next level is the fault's cause.
+            // `Display` prints the fault itself, so the next level is the fault's cause.
             Error::Fault(fault) | Error::NotRepeated(fault) => fault.source(),
             Error::Runtime(error) => Some(error),
             _ => None,
@@ -206,7 +208,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn debug_is_a_message_to_read_with_all_causes() {
+    fn debug_prints_the_message_with_all_causes() {
         let lost = std::io::Error::other(Fault::Connect("refused".into()));
         let error = Error::from(Fault::Request(lost.into()));
         let message = "the request failed before a response arrived: could not connect: refused";

@@ -1,8 +1,7 @@
-// The pages of `guides/`, for rustdoc: their code is compiled and run as doctests.
+// The pages of `guides/`, for rustdoc, which also runs their code as doctests.
 //
-// On the repository's pages their links lead to files, by definitions at the end of each page. Here
-// they lead to items: of two definitions the first counts, and those of `links-of-rustdoc.txt` come
-// first.
+// Each page ends with link definitions that lead to files. Those in `links-of-rustdoc.txt`, which lead to
+// items, override them here, because the first definition of a link counts.
 
 #![doc = include_str!("../guides/links-of-rustdoc.txt")]
 #![doc = include_str!("../guides/README.md")]

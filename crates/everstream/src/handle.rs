@@ -1,4 +1,4 @@
-//! Control from elsewhere: another thread, another task.
+//! Controls a client from other threads and tasks.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -9,12 +9,11 @@ use std::time::Duration;
 const INTERRUPTED: u8 = 1;
 const CLOSED: u8 = 2;
 
-/// Interrupts, closes and watches a client from any thread or task.
+/// Interrupts, closes and observes a client from any thread or task.
 ///
-/// Clones control the same client. Whatever the client is waiting for (a name look-up, a
-/// connection, TLS, a response, the next byte, the end of a delay), it stops within milliseconds.
-/// If nobody is reading just then, a call takes effect at the next read, or when the client is
-/// dropped.
+/// Clones control the same client. A client that is waiting, whether for DNS, a connection, TLS, a
+/// response, data or the end of a delay, stops within milliseconds. If the program isn't reading at
+/// that moment, the call takes effect at the next read, or when the client is dropped.
 ///
 /// ```
 /// use everstream::blocking::SseClient;
@@ -26,7 +25,7 @@ const CLOSED: u8 = 2;
 /// let mut client = SseClient::new(&url)?;
 /// let handle = client.handle();
 /// std::thread::spawn(move || handle.close());
-/// assert!(client.next_event().is_none()); // ends quietly, without waiting for an event
+/// assert!(client.next_event().is_none()); // ends without an error, and without waiting
 /// # Ok::<(), everstream::Error>(())
 /// ```
 #[derive(Clone)]
@@ -59,7 +58,7 @@ impl Handle {
         }
     }
 
-    /// Drops the present connection, or the attempt at one, as if the server had ended it. Events
+    /// Drops the current connection, or the attempt at one, as if the server had ended it. Events
     /// received before are delivered first; then the error strategy decides whether to reconnect.
     ///
     /// ```
@@ -71,7 +70,8 @@ impl Handle {
         self.raise(INTERRUPTED);
     }
 
-    /// Ends the client for good: iteration ends quietly, and nothing connects again.
+    /// Closes the client permanently: the iteration ends without an error, and the client never connects
+    /// again.
     ///
     /// ```
     /// # let mut client = everstream::blocking::SseClient::new("http://localhost/")?;
@@ -85,7 +85,7 @@ impl Handle {
         self.raise(CLOSED);
     }
 
-    /// Whether the client was closed, from here or anywhere.
+    /// Whether the client was closed, by this handle or otherwise.
     ///
     /// ```
     /// # let client = everstream::blocking::SseClient::new("http://localhost/")?;
@@ -96,7 +96,7 @@ impl Handle {
         self.shared.flags.load(Ordering::Acquire) & CLOSED != 0
     }
 
-    /// The id to resume from: that of the last delivered event.
+    /// The id to resume from: that of the last delivered event, or the one set in the builder.
     ///
     /// ```
     /// # use everstream::blocking::SseClient;
@@ -108,7 +108,7 @@ impl Handle {
         self.state().last_event_id.clone()
     }
 
-    /// The delay that follows the last fault, counted from it. Zero before the first fault.
+    /// The delay from the last fault to the next attempt. Zero before the first fault.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -122,34 +122,34 @@ impl Handle {
 
     fn raise(&self, flag: u8) {
         self.shared.flags.fetch_or(flag, Ordering::AcqRel);
-        // It stays, so that the client needn't leave it here again. Woken outside the lock: what a
-        // waker does is its own business.
+        // The waker stays registered. It is called outside the lock because wakers run foreign code.
         let waker = self.state().waker.clone();
         if let Some(waker) = waker {
             waker.wake();
         }
     }
 
-    /// Whether nobody asked for anything. Cheap: it is looked at for every event.
+    /// Whether neither an interrupt nor a close was requested. Cheap, because it is checked for every
+    /// event.
     #[inline]
-    pub(crate) fn is_quiet(&self) -> bool {
+    pub(crate) fn has_no_pending_request(&self) -> bool {
         self.shared.flags.load(Ordering::Acquire) == 0
     }
 
-    /// Takes the request for an interruption, if there is one.
+    /// Clears the request for an interrupt, and returns whether there was one.
     pub(crate) fn take_interrupt(&self) -> bool {
         self.shared.flags.fetch_and(!INTERRUPTED, Ordering::AcqRel) & INTERRUPTED != 0
     }
 
-    /// Has this waker called at every request from now on. Register before looking at the flags.
+    /// From now on, every request wakes this waker. Register before checking the flags.
     pub(crate) fn register(&self, waker: &Waker) {
-        // Made and dropped outside the lock: what a waker does is its own business.
+        // Cloned and dropped outside the lock because wakers run foreign code.
         let waker = waker.clone();
         let earlier = self.state().waker.replace(waker);
         drop(earlier);
     }
 
-    /// Lets go of that waker, and of the task or the runtime that it belongs to.
+    /// Releases the waker, and with it the task or runtime that it refers to.
     pub(crate) fn unregister(&self) {
         let earlier = self.state().waker.take();
         drop(earlier);
@@ -158,7 +158,7 @@ impl Handle {
     pub(crate) fn publish_last_event_id(&self, id: Option<&str>) {
         let mut state = self.state();
         match (&mut state.last_event_id, id) {
-            // The usual case, without an allocation.
+            // The usual case: reuses the allocation.
             (Some(shared), Some(id)) => {
                 shared.clear();
                 shared.push_str(id);
@@ -171,7 +171,7 @@ impl Handle {
         self.state().next_retry_delay = delay;
     }
 
-    /// Nothing is left half done under this lock, so a panic elsewhere doesn't matter.
+    /// Ignores poisoning: no code that holds this lock leaves the state inconsistent.
     fn state(&self) -> MutexGuard<'_, State> {
         self.shared
             .state

@@ -1,4 +1,4 @@
-//! The one timer of a client, for waits and for read deadlines, which never coincide.
+//! A client's only timer, used for retry delays and for read deadlines, which never coincide.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -7,36 +7,37 @@ use std::time::Duration;
 use everstream_core::Timestamp;
 use tokio::time::{Instant, Sleep};
 
-/// How long to go on listening after a read deadline has passed. A runtime that was kept from
-/// running has bytes waiting in the kernel; they are seen in this time.
+/// How long reading continues after a read deadline. If the runtime was blocked, bytes may be
+/// waiting in the kernel; they are read in this time.
 const GRACE: Duration = Duration::from_millis(20);
 
-/// A timer that is looked at this much later than it was due wasn't waited for.
+/// A grace period that is polled this long after its end doesn't count: the runtime was blocked.
 const LATE: Duration = Duration::from_millis(5);
 
-/// But after so many of them the runtime has run often enough. Otherwise one who looks in for a
-/// moment now and then, and does other things in between, would never notice silence.
-const MISSED: u32 = 3;
+/// How many grace periods may be missed like that. Without a limit, a program that polls only now and
+/// then would never see a timeout.
+const MAX_MISSED: u32 = 3;
 
 #[derive(Default)]
 pub(crate) struct Timer {
-    /// It belongs to the runtime that it was made in, and would panic when that is gone. The client
-    /// may be polled in another one each time, so that the timer is made anew in its place.
+    /// Reset before every poll, because a `Sleep` belongs to the runtime in which it was created and
+    /// panics once that is gone, and each poll of a client may happen in a different runtime.
     sleep: Option<Pin<Box<Sleep>>>,
-    silence: Silence,
+    read_deadline: ReadDeadline,
 }
 
-/// How far the verdict has come that nothing was received in time.
+/// The stages of a read timeout.
 #[derive(Clone, Copy, Default)]
-enum Silence {
-    /// The deadline is ahead.
+enum ReadDeadline {
+    /// The deadline hasn't passed.
     #[default]
-    Accepted,
-    /// It has passed, and this is the end of the time of grace after it; so many were missed.
+    Ahead,
+    /// The deadline has passed. `end`: of the grace period. `missed`: how many grace periods passed
+    /// while the runtime was blocked.
     Grace { end: Instant, missed: u32 },
-    /// That has passed as well, perhaps at the very moment at which bytes were seen: the task that
-    /// brings them has its turn before the verdict.
-    LastTurn,
+    /// The grace period has passed as well. Bytes may have arrived at that very moment, so the task
+    /// that delivers them runs once more before the timeout is reported.
+    LastPoll,
 }
 
 impl Timer {
@@ -46,16 +47,16 @@ impl Timer {
         until: Timestamp,
         cx: &mut Context<'_>,
     ) -> Poll<()> {
-        self.poll_at(far_enough(epoch, until.elapsed()), cx)
+        self.poll_at(saturating_instant(epoch, until.elapsed()), cx)
     }
 
-    /// There was a sign of life.
-    pub(crate) fn forget_deadline(&mut self) {
-        self.silence = Silence::Accepted;
+    /// Data was received.
+    pub(crate) fn reset_deadline(&mut self) {
+        self.read_deadline = ReadDeadline::Ahead;
     }
 
-    /// Ready when the deadline has passed, and the runtime has had the time to bring in what came
-    /// before it. Look for bytes before each call.
+    /// Ready when the deadline has passed, and the runtime has had time to deliver what arrived before
+    /// it. Try to read before each call.
     pub(crate) fn poll_deadline(
         &mut self,
         epoch: Instant,
@@ -63,29 +64,29 @@ impl Timer {
         cx: &mut Context<'_>,
     ) -> Poll<()> {
         loop {
-            self.silence = match self.silence {
-                Silence::Accepted => {
-                    ready!(self.poll_at(far_enough(epoch, deadline.elapsed()), cx));
-                    Silence::Grace {
+            self.read_deadline = match self.read_deadline {
+                ReadDeadline::Ahead => {
+                    ready!(self.poll_at(saturating_instant(epoch, deadline.elapsed()), cx));
+                    ReadDeadline::Grace {
                         end: Instant::now() + GRACE,
                         missed: 0,
                     }
                 }
-                Silence::Grace { end, missed } => {
+                ReadDeadline::Grace { end, missed } => {
                     ready!(self.poll_at(end, cx));
-                    if end.elapsed() < LATE || missed >= MISSED {
-                        self.silence = Silence::LastTurn;
+                    if end.elapsed() < LATE || missed >= MAX_MISSED {
+                        self.read_deadline = ReadDeadline::LastPoll;
                         cx.waker().wake_by_ref();
                         return Poll::Pending;
                     }
-                    // Nobody waited for it.
-                    Silence::Grace {
+                    // The runtime was blocked.
+                    ReadDeadline::Grace {
                         end: Instant::now() + GRACE,
                         missed: missed + 1,
                     }
                 }
-                Silence::LastTurn => {
-                    self.silence = Silence::Accepted;
+                ReadDeadline::LastPoll => {
+                    self.read_deadline = ReadDeadline::Ahead;
                     return Poll::Ready(());
                 }
             }
@@ -93,19 +94,19 @@ impl Timer {
     }
 
     fn poll_at(&mut self, due: Instant, cx: &mut Context<'_>) -> Poll<()> {
-        let anew = tokio::time::sleep_until(due);
+        let restarted = tokio::time::sleep_until(due);
         match &mut self.sleep {
             Some(sleep) => {
-                sleep.set(anew);
+                sleep.set(restarted);
                 sleep.as_mut().poll(cx)
             }
-            none => none.insert(Box::pin(anew)).as_mut().poll(cx),
+            none => none.insert(Box::pin(restarted)).as_mut().poll(cx),
         }
     }
 }
 
-/// An instant that can be represented; the clock has an end, and delays may be set to be endless.
-fn far_enough(epoch: Instant, elapsed: Duration) -> Instant {
+/// Adds without overflow: delays may be set to `Duration::MAX`, which is beyond the clock's range.
+fn saturating_instant(epoch: Instant, elapsed: Duration) -> Instant {
     const FAR: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
     epoch
         .checked_add(elapsed.min(FAR))

@@ -1,7 +1,7 @@
-//! Logging: by the feature `tracing`, and by the Python package's loggers.
+//! Logging: with the feature `tracing`, and to the Python package's loggers.
 //!
-//! What a user should know is one line at `info` or `warn`: connections and clean ends, and whatever goes
-//! wrong. No line holds a secret: URLs are redacted, and headers are never shown.
+//! Each thing a user should know is one line: connections and clean ends at `info`, everything that goes
+//! wrong at `warn`. Lines contain no secrets: URLs are redacted, and header values are never logged.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -27,7 +27,7 @@ macro_rules! trace {
 
 pub(crate) use {debug, trace};
 
-/// The level of a line.
+/// The level of a log line.
 #[doc(hidden)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(clippy::exhaustive_enums)] // it isn't part of the API
@@ -36,10 +36,10 @@ pub enum LogLevel {
     Warn,
 }
 
-/// Where the lines of one client go, besides `tracing`.
+/// Logs what one client does, to `tracing` and to `sink`.
 #[derive(Default)]
 pub(crate) struct Log {
-    /// What is connected to, if that has no URL.
+    /// Names the source, if it has no URL.
     pub(crate) name: Option<String>,
     #[allow(clippy::type_complexity)] // it is said once
     pub(crate) sink: Option<Box<dyn Fn(LogLevel, String) + Send>>,
@@ -58,21 +58,22 @@ impl Log {
             }
             line
         });
-        self.withheld(&start.withheld_headers, start.url.as_deref());
+        self.warn_withheld(&start.withheld_headers, start.url.as_deref());
     }
 
-    /// The client connects again in `retry`. `has_connected`: there has been a connection before.
-    pub(crate) fn lost(&self, fault: &Fault, retry: Duration, has_connected: bool) {
-        self.withheld_before(fault);
+    /// Logs a fault after which the client reconnects in `retry`. `has_connected`: at least one connection
+    /// has been established.
+    pub(crate) fn connection_lost(&self, fault: &Fault, retry: Duration, has_connected: bool) {
+        self.warn_withheld_by_fault(fault);
         self.warn(|| format!("{}; retrying in {}", chain(fault), seconds(retry)));
         if let Some(warning) = fault.retry_warning().filter(|_| has_connected) {
             self.warn(|| warning.to_owned());
         }
     }
 
-    /// The client connects again in `retry`, if at all.
-    pub(crate) fn ended(&self, why: &str, end: &End, retry: Option<Duration>) {
-        self.discarded(end);
+    /// Logs an end of the stream, after which the client reconnects in `retry`, if at all.
+    pub(crate) fn stream_ended(&self, why: &str, end: &End, retry: Option<Duration>) {
+        self.warn_discarded(end);
         if end.not_repeated {
             self.warn(|| format!("{why}; {NOT_REPEATED}"));
             return;
@@ -85,7 +86,7 @@ impl Log {
 
     pub(crate) fn gave_up(&self, error: &Error) {
         if let Some(fault) = error.fault() {
-            self.withheld_before(fault);
+            self.warn_withheld_by_fault(fault);
         }
         self.warn(|| match error {
             Error::NotRepeated(fault) => format!("gave up: {}; {NOT_REPEATED}", chain(fault)),
@@ -93,7 +94,7 @@ impl Log {
         });
     }
 
-    fn discarded(&self, end: &End) {
+    fn warn_discarded(&self, end: &End) {
         if end.discarded_bytes > 0 {
             self.warn(|| {
                 format!(
@@ -112,14 +113,14 @@ impl Log {
         }
     }
 
-    fn withheld_before(&self, fault: &Fault) {
+    fn warn_withheld_by_fault(&self, fault: &Fault) {
         if let Some(response) = fault.response() {
-            self.withheld(&response.withheld_headers, Some(&response.url));
+            self.warn_withheld(&response.withheld_headers, Some(&response.url));
         }
     }
 
     #[cfg(feature = "http")]
-    fn withheld(&self, names: &[String], url: Option<&str>) {
+    fn warn_withheld(&self, names: &[String], url: Option<&str>) {
         use everstream_http::policy::withheld_message;
         if let Some(text) = withheld_message(names, url.unwrap_or_default()) {
             self.warn(|| OneLine(&text).to_string());
@@ -128,7 +129,7 @@ impl Log {
 
     #[cfg(not(feature = "http"))]
     #[allow(clippy::unused_self)]
-    fn withheld(&self, _: &[String], _: Option<&str>) {}
+    fn warn_withheld(&self, _: &[String], _: Option<&str>) {}
 
     fn info(&self, line: impl FnOnce() -> String) {
         #[cfg(feature = "tracing")]
@@ -157,13 +158,13 @@ impl Log {
     }
 }
 
-/// What happened, and its causes.
+/// An error and its causes, in one line.
 fn chain(error: &dyn StdError) -> String {
     let mut line = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
         let text = error.to_string();
-        // Some say what is below them too.
+        // The messages of some errors include that of their cause.
         if !line.ends_with(&text) {
             line += &format!(": {text}");
         }
@@ -176,8 +177,8 @@ fn seconds(time: Duration) -> String {
     format!("{:.1} s", time.as_secs_f64())
 }
 
-/// Servers and sources choose part of these texts: what can't be seen, ends a line or changes the
-/// direction of text is escaped.
+/// Text that may be chosen by a server or a source, printed in one line: line breaks, invisible
+/// characters and those that change the direction of text are escaped.
 struct OneLine<'a>(&'a str);
 
 fn is_escaped(char: char) -> bool {
@@ -202,18 +203,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_server_or_a_source_says_stays_one_line_and_in_its_direction() {
+    fn line_breaks_and_bidi_controls_from_servers_are_escaped() {
         let (sender, lines) = mpsc::channel();
         let sink = move |_, line| sender.send(line).unwrap();
         let log = Log {
             name: None,
             sink: Some(Box::new(sink)),
         };
-        let said = "a\nb\u{2028}c\u{2029}d\u{202e}e\u{2066}f\u{61c}g\u{85}h\u{1b}";
+        let text = "a\nb\u{2028}c\u{2029}d\u{202e}e\u{2066}f\u{61c}g\u{85}h\u{1b}";
         let escaped = r"a\nb\u{2028}c\u{2029}d\u{202e}e\u{2066}f\u{61c}g\u{85}h\u{1b}";
 
         let mut start = Start::default();
-        start.url = Some(format!("https://a.test/{said}"));
+        start.url = Some(format!("https://a.test/{text}"));
         log.connected(&start);
         assert_eq!(
             lines.try_recv().unwrap(),
@@ -221,13 +222,13 @@ mod tests {
         );
 
         let mut end = End::default();
-        end.ignored_text = Some(said.to_owned());
-        log.ended("the stream ended", &end, None);
+        end.ignored_text = Some(text.to_owned());
+        log.stream_ended("the stream ended", &end, None);
         let line = lines.try_recv().unwrap();
         assert!(line.ends_with(escaped), "{line}");
         _ = lines.try_recv();
 
-        log.lost(&Fault::Connect(said.into()), Duration::ZERO, false);
+        log.connection_lost(&Fault::Connect(text.into()), Duration::ZERO, false);
         let line = lines.try_recv().unwrap();
         assert!(line.contains(escaped), "{line}");
     }

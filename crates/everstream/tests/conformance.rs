@@ -1,6 +1,6 @@
-//! The conformance cases of the core, through a real socket and both clients.
+//! Runs the core's conformance cases with both clients, over real sockets.
 
-// The notation of the cases, and what is expected of them, are the core's.
+// The core defines the notation of the cases and their expected results.
 #[path = "../../everstream-core/tests/spec/cases.rs"]
 #[allow(dead_code)]
 mod cases;
@@ -15,7 +15,7 @@ use everstream::{Action, Builder, SseClient, blocking, retry_delay};
 use everstream_testing::{Reply, Server};
 use support::Seen;
 
-/// Each stream of a case is the body of one connection, and the last is followed by a 204.
+/// Serves each stream of a case on its own connection, and then a 204.
 fn serve(server: &Server, case: &Case) -> Builder {
     for stream in &case.streams {
         server.enqueue(Reply::stream().send(&stream.bytes[..]).end());
@@ -29,7 +29,7 @@ fn serve(server: &Server, case: &Case) -> Builder {
     builder
 }
 
-/// What a user sees of a stream: `retry:` and ids alone change the client, and make no action.
+/// The actions that a case produces. `retry:` and ids without data change the client but produce no action.
 fn expected(case: &Case) -> Vec<Seen> {
     let items = case.streams.iter().flat_map(|stream| &stream.due);
     items
@@ -69,7 +69,7 @@ fn the_blocking_client_passes_every_case() {
         let mut client = Builder::<blocking::SseClient>::from(serve(&server, &case))
             .build()
             .unwrap();
-        // The 204 is the error at the end.
+        // The iteration ends with an error at the 204.
         let got: Vec<Seen> = client
             .all()
             .map_while(Result::ok)

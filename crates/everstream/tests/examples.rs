@@ -1,13 +1,13 @@
-//! The examples do what their first lines say, each against the server that it brings.
+//! Runs each example against its demo server and checks what it prints.
 //!
-//! `cargo test` builds them before it runs the tests; a run of this file alone doesn't.
+//! `cargo test` builds the examples before it runs the tests; a run of only this file doesn't.
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-/// What it prints; it must succeed.
+/// Runs an example, which must succeed, and returns its output.
 fn run(example: &str) -> String {
-    // Beside the folder of the test programs.
+    // The examples are in a folder next to that of the test programs.
     let mut path: PathBuf = std::env::current_exe().unwrap();
     path.pop();
     path.pop();
@@ -18,7 +18,7 @@ fn run(example: &str) -> String {
         .output()
         .unwrap_or_else(|error| {
             panic!(
-                "{error}: {}; `cargo build --examples` makes it",
+                "{error}: {}; run `cargo build --examples` first",
                 path.display()
             )
         });

@@ -1,7 +1,7 @@
-//! What each feature adds, and what is there without any.
+//! What each feature adds, and what works without any.
 //!
-//! Each test is for the features that it names, so that it means something in the build with all
-//! of them and in the one with none.
+//! Each test has a `cfg` for the features it needs, so that this file works with all features and with
+//! none.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -11,7 +11,7 @@ use everstream::{
     ConnectRequest, Connection, Error, Fault, SseClient, blocking, connect_fn, error_strategy,
 };
 
-/// A source that is no network: says what it was resumed from, and ends.
+/// A source without a network: sends one event that says which id the stream was resumed from.
 async fn echo(request: ConnectRequest) -> Result<Connection, Fault> {
     let id = request.last_event_id.unwrap_or_else(|| "the start".into());
     let text = format!("id: 7\ndata: from {id}\n\n");
@@ -19,7 +19,7 @@ async fn echo(request: ConnectRequest) -> Result<Connection, Fault> {
 }
 
 #[tokio::test]
-async fn the_async_client_follows_a_source_of_ones_own_in_every_build() {
+async fn the_async_client_supports_custom_sources_in_every_build() {
     let mut client = SseClient::builder(connect_fn(echo))
         .initial_retry_delay(std::time::Duration::ZERO)
         .build()
@@ -30,7 +30,7 @@ async fn the_async_client_follows_a_source_of_ones_own_in_every_build() {
 }
 
 #[test]
-fn the_blocking_client_follows_a_source_of_ones_own_in_every_build() {
+fn the_blocking_client_supports_custom_sources_in_every_build() {
     let mut client = blocking::SseClient::builder(connect_fn(echo))
         .initial_retry_delay(std::time::Duration::ZERO)
         .build()
@@ -41,7 +41,7 @@ fn the_blocking_client_follows_a_source_of_ones_own_in_every_build() {
 }
 
 #[test]
-fn the_errors_of_a_source_of_ones_own_pass_through_in_every_build() {
+fn errors_of_custom_sources_are_passed_on_in_every_build() {
     let strategy = connect_fn(|_| async { Err::<Connection, _>("no luck") });
     let mut client = blocking::SseClient::builder(strategy)
         .error_strategy(error_strategy::always_fail())
@@ -53,50 +53,53 @@ fn the_errors_of_a_source_of_ones_own_pass_through_in_every_build() {
     );
 }
 
-/// The features of a manifest, with what each brings.
+/// Parses the features of a manifest, with what each enables.
 fn features(manifest: &str) -> BTreeMap<&str, Vec<&str>> {
     let (_, table) = manifest.split_once("\n[features]\n").unwrap_or_default();
     let table = table.split("\n[").next().unwrap_or_default();
     let lines = table.lines().filter_map(|line| line.split_once(" = ["));
     lines
-        .map(|(name, brings)| (name, brings.split('"').skip(1).step_by(2).collect()))
+        .map(|(name, enables)| (name, enables.split('"').skip(1).step_by(2).collect()))
         .collect()
 }
 
 #[test]
-fn the_features_on_the_first_page_are_those_of_the_manifest_with_their_defaults() {
+fn the_crate_docs_list_all_features_with_their_defaults() {
     let crates = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     for (name, at_least) in [("everstream", 10), ("everstream-core", 2)] {
         let read = |file| fs::read_to_string(crates.join(name).join(file)).unwrap();
         let (manifest, page) = (read("Cargo.toml"), read("src/lib.rs"));
         let features = features(&manifest);
-        let mut on: Vec<&str> = vec!["default"];
-        while let Some(next) = on
+        let mut enabled: Vec<&str> = vec!["default"];
+        while let Some(next) = enabled
             .iter()
-            .filter_map(|it| features.get(it))
+            .filter_map(|name| features.get(name))
             .flatten()
-            .find(|it| features.contains_key(*it) && !on.contains(it))
+            .find(|name| features.contains_key(*name) && !enabled.contains(name))
         {
-            on.push(next);
+            enabled.push(next);
         }
-        let of_use = features
+        let public = features
             .keys()
-            .filter(|it| **it != "default" && !it.starts_with("__"));
-        let expected: BTreeSet<_> = of_use.map(|it| (*it, on.contains(it))).collect();
+            .filter(|name| **name != "default" && !name.starts_with("__"));
+        let expected: BTreeSet<_> = public.map(|name| (*name, enabled.contains(name))).collect();
 
         let rows = page.split("# Features\n").nth(1).unwrap().lines();
-        let mut told = BTreeSet::new();
+        let mut documented = BTreeSet::new();
         for row in rows
-            .take_while(|it| it.starts_with("//!"))
-            .filter(|it| it.contains("| `"))
+            .take_while(|row| row.starts_with("//!"))
+            .filter(|row| row.contains("| `"))
         {
             let cells: Vec<&str> = row.split('|').map(str::trim).collect();
             let names = cells[1].split('`').skip(1).step_by(2);
             assert!(["yes", "no"].contains(&cells[2]), "{row}");
-            told.extend(names.map(|it| (it, cells[2] == "yes")));
+            documented.extend(names.map(|name| (name, cells[2] == "yes")));
         }
-        assert!(told.len() >= at_least, "{told:?}");
-        assert_eq!(told, expected, "{name}: on the page, and in Cargo.toml");
+        assert!(documented.len() >= at_least, "{documented:?}");
+        assert_eq!(
+            documented, expected,
+            "{name}: in the docs, and in Cargo.toml"
+        );
     }
 }
 
@@ -105,7 +108,7 @@ fn the_features_on_the_first_page_are_those_of_the_manifest_with_their_defaults(
 fn http_follows_a_url() {
     use everstream_testing::{Reply, Server};
 
-    // Then there is nothing to install first.
+    // That build needs an installed provider.
     if cfg!(all(feature = "rustls-no-provider", not(feature = "rustls"))) {
         return;
     }
@@ -115,12 +118,16 @@ fn http_follows_a_url() {
     assert_eq!(client.next_event().unwrap().unwrap().data(), "hello");
     let request = server.requests().remove(0);
     let accepted = request.header("Accept-Encoding").unwrap_or_default();
-    for (asked, coding) in [
+    for (enabled, coding) in [
         (cfg!(feature = "gzip"), "gzip"),
         (cfg!(feature = "brotli"), "br"),
         (cfg!(feature = "zstd"), "zstd"),
     ] {
-        assert_eq!(accepted.contains(coding), asked, "{coding} in {accepted:?}");
+        assert_eq!(
+            accepted.contains(coding),
+            enabled,
+            "{coding} in {accepted:?}"
+        );
     }
 }
 
@@ -152,7 +159,7 @@ mod json {
     }
 
     #[test]
-    fn data_that_is_no_json_is_an_error_with_a_part_of_it_and_the_cause() {
+    fn invalid_json_is_an_error_with_an_excerpt_and_the_cause() {
         let long = format!("x{}", "é".repeat(1000));
         for data in ["", "[DONE]", "7 eur", "{}", &long] {
             let error = Event::new("price", data, None).json::<Price>().unwrap_err();
@@ -184,8 +191,8 @@ mod json {
         }
 
         #[test]
-        fn a_body_that_can_not_be_json_is_an_error_that_names_the_setting() {
-            // JSON has no such keys.
+        fn a_body_that_can_not_be_serialized_is_an_error_that_names_the_setting() {
+            // JSON keys can't be tuples.
             let body = std::collections::HashMap::from([((1, 2), 3)]);
             let error = SseClient::new(Http::new("http://localhost/").json(&body)).unwrap_err();
             assert!(
@@ -204,7 +211,7 @@ mod json {
 
 #[cfg(feature = "serde")]
 #[test]
-fn serde_takes_an_event_there_and_back() {
+fn events_round_trip_through_serde() {
     use everstream::Event;
 
     for event in [
@@ -218,10 +225,10 @@ fn serde_takes_an_event_there_and_back() {
     }
 }
 
-/// In one test, because what is installed is installed for the whole process.
+/// One test, because installing a provider affects the whole process.
 #[cfg(all(feature = "rustls-no-provider", not(feature = "rustls")))]
 #[test]
-fn without_a_provider_there_is_an_error_and_with_one_tls_works() {
+fn tls_fails_without_a_provider_and_works_with_one() {
     use everstream::Http;
 
     for problem in [
@@ -244,7 +251,7 @@ fn without_a_provider_there_is_an_error_and_with_one_tls_works() {
         .error_strategy(error_strategy::always_fail())
         .build()
         .unwrap();
-    // Enough of TLS to see that it is there: it says hello, and a server that doesn't is no server.
+    // The first byte shows that TLS begins; the server doesn't complete the handshake.
     let server = std::thread::spawn(move || {
         use std::io::Read;
         let (mut socket, _) = listener.accept().unwrap();

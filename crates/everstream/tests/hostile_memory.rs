@@ -1,5 +1,5 @@
-//! What hostile servers can make a client allocate: the peak of live bytes on the thread that does
-//! all of a client's work, measured with a counting allocator.
+//! How much memory hostile servers can make a client allocate: the peak of live bytes on the client's
+//! thread, measured with a counting allocator.
 //!
 //! `cargo test -p everstream --all-features --test hostile_memory -- --nocapture` prints the figures.
 
@@ -16,12 +16,12 @@ use everstream_testing::{Reply, Server};
 
 const MIB: u64 = 1 << 20;
 
-/// What a client may take beside events: reqwest's and hyper's buffers, one chunk in hand.
+/// What a client may allocate apart from events: buffers, and the current chunk.
 const OVERHEAD: u64 = MIB;
 
-/// A buffer that grows doubles, and while it is moved both are there: the old one of up to the limit,
-/// and the new one of up to twice that.
-const GROWING: u64 = 3;
+/// A growing buffer doubles, and while it is copied both exist: the old one of up to the limit, and the
+/// new one of up to twice the limit.
+const GROWTH_FACTOR: u64 = 3;
 
 #[derive(Debug, Clone, Copy)]
 enum Kind {
@@ -29,11 +29,11 @@ enum Kind {
     Blocking,
 }
 
-/// Reads until the iteration or the stream ends, and returns how many actions came, with the peak.
+/// Reads until the iteration or the stream ends. Returns the peak, and the error if there was one.
 fn peak(kind: Kind, builder: Builder, mut each: impl FnMut(Action)) -> (u64, Option<Error>) {
     let mut error = None;
-    // Whether the stream is over.
-    let mut seen = |next: Option<Result<Action, Error>>| match next {
+    // Returns whether the stream has ended.
+    let mut ends = |next: Option<Result<Action, Error>>| match next {
         Some(Ok(Action::End(_))) | None => true,
         Some(Ok(action)) => {
             each(action);
@@ -49,10 +49,10 @@ fn peak(kind: Kind, builder: Builder, mut each: impl FnMut(Action)) -> (u64, Opt
             let mut client = Builder::<blocking::SseClient>::from(builder)
                 .build()
                 .unwrap();
-            allocation_counter::measure(|| while !seen(client.next_action()) {})
+            allocation_counter::measure(|| while !ends(client.next_action()) {})
         }
         Kind::Async => {
-            // Of one thread, so that the connection's task runs here too.
+            // Single-threaded, so that the connection's task runs in this thread too.
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
                 .build()
@@ -60,7 +60,7 @@ fn peak(kind: Kind, builder: Builder, mut each: impl FnMut(Action)) -> (u64, Opt
             let _inside = runtime.enter();
             let mut client = builder.build().unwrap();
             allocation_counter::measure(|| {
-                runtime.block_on(async { while !seen(client.next_action().await) {} });
+                runtime.block_on(async { while !ends(client.next_action().await) {} });
             })
         }
     };
@@ -73,7 +73,7 @@ fn settings(server: &Server, limit: u64) -> Builder {
         .retry_delay_strategy(retry_delay::from_fn(|_| Duration::from_millis(1)))
 }
 
-/// A stream of six times the limit: lines of no data but their line ends come to more than it too.
+/// A stream of six times the limit, so that even empty data lines add up to more than the limit.
 fn repeated(limit: u64, before: &str, part: &[u8]) -> Reply {
     let block = part.repeat((1 << 20) / part.len());
     let reply = Reply::stream().send(before);
@@ -81,7 +81,7 @@ fn repeated(limit: u64, before: &str, part: &[u8]) -> Reply {
     reply.send_each(std::iter::repeat_n(block, blocks)).end()
 }
 
-/// Every scenario with both clients and several limits.
+/// Checks the peak with both clients and all these limits.
 fn check(what: &str, limits: &[u64], before: &str, part: &[u8]) {
     for kind in [Kind::Async, Kind::Blocking] {
         for &limit in limits {
@@ -95,7 +95,7 @@ fn check(what: &str, limits: &[u64], before: &str, part: &[u8]) {
                     limit >> 10,
                     peak >> 10
                 );
-                let bound = GROWING * limit + OVERHEAD;
+                let bound = GROWTH_FACTOR * limit + OVERHEAD;
                 assert!(peak <= bound, "{what}, {kind:?}, limit {limit}: {peak}");
             }
         }
@@ -105,7 +105,7 @@ fn check(what: &str, limits: &[u64], before: &str, part: &[u8]) {
 const LIMITS: [u64; 2] = [64 << 10, 4 * MIB];
 
 #[test]
-fn an_endless_line_takes_no_more_than_three_times_the_limit_and_a_mib() {
+fn endless_lines_take_at_most_three_times_the_limit_plus_1_mib() {
     check("a line of data", &LIMITS, "data: ", b"x");
     check("invalid UTF-8", &LIMITS, "data: ", &[0xFF]);
     check("a comment", &LIMITS, ":", b"x");
@@ -115,7 +115,7 @@ fn an_endless_line_takes_no_more_than_three_times_the_limit_and_a_mib() {
 }
 
 #[test]
-fn endless_lines_take_no_more_than_three_times_the_limit_and_a_mib() {
+fn endless_numbers_of_lines_take_at_most_three_times_the_limit_plus_1_mib() {
     check("lines of data", &[64 << 10, MIB], "", b"data: x\n");
     check("empty lines of data", &[64 << 10, MIB], "", b"data\n");
     check("comments", &[64 << 10], "", b":0123456789abcdef\n");
@@ -123,9 +123,9 @@ fn endless_lines_take_no_more_than_three_times_the_limit_and_a_mib() {
     check("retries", &[64 << 10], "", b"retry: 1\n");
 }
 
-/// The limit says nothing about heads: these are hyper's.
+/// `max_event_size` doesn't apply to heads, which have their own limits.
 #[test]
-fn endless_heads_take_less_than_a_mib() {
+fn endless_heads_take_less_than_1_mib() {
     for (what, before, part) in [
         ("a status line", "HTTP/1.1 200 ", "x"),
         ("headers", "HTTP/1.1 200 OK\r\n", "X-More: 1\r\n"),
@@ -148,7 +148,7 @@ fn endless_heads_take_less_than_a_mib() {
     ] {
         for kind in [Kind::Async, Kind::Blocking] {
             let server = Server::start();
-            // Then it closes, so that what is passed over comes to an end as well.
+            // Then close, so that parts which the client skips also end.
             let block = part.repeat((64 << 10) / part.len());
             let blocks = std::iter::repeat_n(block, 32);
             server.enqueue(Reply::raw(before).send_each(blocks));
@@ -160,13 +160,13 @@ fn endless_heads_take_less_than_a_mib() {
     }
 }
 
-/// They have no flow control: those that arrive in one turn of the runtime are kept until the next.
+/// HTTP/2 has no flow control for them, so those that arrive in one poll are kept until the next.
 #[cfg(feature = "http2")]
 mod informational {
     use super::*;
     use everstream::{Fault, Http, HttpVersion, error_strategy};
 
-    /// More than 200 MiB if they were kept.
+    /// More than 200 MiB if all were kept.
     const FLOOD: usize = 1_000_000;
     const BOUND: u64 = 32 * MIB;
 
@@ -176,7 +176,7 @@ mod informational {
     }
 
     #[test]
-    fn a_flood_of_informational_responses_over_http_2_ends_in_a_fault() {
+    fn a_flood_of_informational_responses_over_http2_is_a_fault() {
         for kind in [Kind::Async, Kind::Blocking] {
             let url = raw_h2::informational(FLOOD);
             let (peak, error) = peak(kind, settings(url), |action| panic!("{action:?}"));
@@ -191,7 +191,7 @@ mod informational {
     }
 
     #[test]
-    fn a_flood_over_http_2_does_not_pile_up_while_the_client_is_not_polled() {
+    fn a_flood_over_http2_does_not_pile_up_while_the_client_is_not_polled() {
         let (url, reports, command) = raw_h2::on_command(FLOOD);
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -232,7 +232,7 @@ mod informational {
 }
 
 #[test]
-fn a_million_tiny_events_in_one_chunk_take_less_than_a_mib() {
+fn a_million_tiny_events_in_one_chunk_take_less_than_1_mib() {
     const EVENTS: usize = 1_000_000;
     let events: String = (0..EVENTS)
         .map(|number| format!("data:{number}\n\n"))
@@ -260,7 +260,7 @@ fn a_million_tiny_events_in_one_chunk_take_less_than_a_mib() {
 }
 
 #[test]
-fn an_endless_body_of_an_error_takes_less_than_a_mib() {
+fn endless_error_bodies_take_less_than_1_mib() {
     for kind in [Kind::Async, Kind::Blocking] {
         let server = Server::start();
         server.otherwise(

@@ -1,6 +1,6 @@
-//! A client that is stopped in any phase leaves no thread, task or descriptor behind.
+//! Stopping a client in any phase leaks no thread, task or file descriptor.
 //!
-//! One test in a program of its own: what is counted is the process's.
+//! The only test in its program, because it counts those of the whole process.
 
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a helper that fails fails its test
@@ -19,11 +19,11 @@ use everstream::{
 };
 use everstream_testing::{Gate, Reply, Server};
 
-use support::deaf::Deaf;
+use support::unresponsive::UnresponsiveListener;
 use support::{Async, Blocking, Client, LIMIT, alive_tasks};
 
-/// How often each phase is stopped by each means once everything is warm. One leak in one of them
-/// is then this many threads, tasks or descriptors.
+/// How often each phase is stopped in each way after warming up. Each leak adds this many threads, tasks
+/// or descriptors.
 const ROUNDS: usize = 5;
 
 #[derive(Clone, Copy, Debug)]
@@ -34,39 +34,39 @@ enum Stop {
 }
 
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Clone, Copy)]
-struct Held {
+struct Resources {
     threads: usize,
     descriptors: usize,
     tasks: usize,
 }
 
-impl Held {
-    fn now() -> Held {
+impl Resources {
+    fn now() -> Resources {
         let entries = |folder| fs::read_dir(folder).unwrap().count();
-        Held {
+        Resources {
             threads: entries("/proc/self/task"),
             descriptors: entries("/proc/self/fd"),
             tasks: alive_tasks(),
         }
     }
 
-    fn is_within(self, other: Held) -> bool {
+    fn is_within(self, other: Resources) -> bool {
         self.threads <= other.threads
             && self.descriptors <= other.descriptors
             && self.tasks <= other.tasks
     }
 }
 
-/// A client that never comes back by itself.
-fn patient(connect: impl everstream::IntoConnectStrategy) -> Builder {
+/// Settings for a client that reconnects only after an hour.
+fn slow_retry(connect: impl everstream::IntoConnectStrategy) -> Builder {
     let hour = Duration::from_secs(3600);
     SseClient::builder(connect).retry_delay_strategy(retry_delay::from_fn(move |_| hour))
 }
 
-/// They outlast their clients: each held a blocking client's runtime.
+/// Handles that outlive their clients, to check that they don't keep a client's runtime alive.
 static HANDLES: Mutex<Vec<Handle>> = Mutex::new(Vec::new());
 
-/// Stops `client` from another thread once `reached` has returned, while this one reads.
+/// Stops `client` from another thread once `reached` has returned, while this thread reads.
 fn stop<C: Client>(mut client: C, how: Stop, reached: impl FnOnce() + Send) {
     let handle = client.handle();
     HANDLES.lock().unwrap().push(handle.clone());
@@ -75,7 +75,7 @@ fn stop<C: Client>(mut client: C, how: Stop, reached: impl FnOnce() + Send) {
             reached();
             match how {
                 Stop::Interrupt => handle.interrupt(),
-                // A read in progress can't be dropped from elsewhere.
+                // A client can't be dropped during a read.
                 Stop::Close | Stop::Drop => handle.close(),
             }
         });
@@ -88,7 +88,7 @@ fn at_server<C: Client>(how: Stop, reply: &Reply, scheme: &str, actions: usize) 
     let sent = Gate::new();
     server.otherwise(reply.clone().open(&sent).stall());
     let url = server.url("/").replace("http:", scheme);
-    let mut client = C::with(patient(Http::new(url)));
+    let mut client = C::with(slow_retry(Http::new(url)));
     for _ in 0..actions {
         client.expect_action();
     }
@@ -101,29 +101,31 @@ fn at_server<C: Client>(how: Stop, reply: &Reply, scheme: &str, actions: usize) 
     assert!(server.wait_for_open_connections(0, LIMIT));
 }
 
-fn while_connecting<C: Client>(how: Stop, deaf: &Deaf) {
+fn while_connecting<C: Client>(how: Stop, unresponsive: &UnresponsiveListener) {
     let begun = Gate::new();
-    let http = Http::new(format!("http://{}/", deaf.addr)).before_attempt({
+    let http = Http::new(format!("http://{}/", unresponsive.addr)).before_attempt({
         let begun = begun.clone();
         move |attempt| {
             begun.open();
             async { Ok::<_, Fault>(attempt) }
         }
     });
-    stop(C::with(patient(http)), how, || assert!(begun.wait(LIMIT)));
+    stop(C::with(slow_retry(http)), how, || {
+        assert!(begun.wait(LIMIT))
+    });
 }
 
-fn during_the_back_off<C: Client>(how: Stop) {
+fn during_backoff<C: Client>(how: Stop) {
     let server = Server::start();
     server.otherwise(Reply::stream().event("a").drop_connection());
-    let mut client = C::with(patient(Http::new(server.url("/"))));
+    let mut client = C::with(slow_retry(Http::new(server.url("/"))));
     for _ in 0..3 {
         client.expect_action();
     }
     stop(client, how, || {});
 }
 
-/// A blocking read, which needs a thread; its closer wakes it.
+/// A source with blocking reads, each in a thread; its closer unblocks them.
 struct Socket(SocketAddr);
 
 impl ConnectStrategy for Socket {
@@ -147,17 +149,17 @@ impl ConnectionClient for Socket {
 fn within_a_blocking_read<C: Client>(how: Stop) {
     let server = Server::start();
     server.otherwise(Reply::on_accept().send("data: a\n\n").stall());
-    let mut client = C::with(patient(Socket(server.addr())));
+    let mut client = C::with(slow_retry(Socket(server.addr())));
     client.expect_start();
     client.expect_event("a");
     stop(client, how, || {});
     assert!(server.wait_for_open_connections(0, LIMIT));
 }
 
-fn every_phase<C: Client>(deaf: &Deaf) {
+fn every_phase<C: Client>(unresponsive: &UnresponsiveListener) {
     let stream = Reply::stream();
     for how in [Stop::Interrupt, Stop::Close, Stop::Drop] {
-        while_connecting::<C>(how, deaf);
+        while_connecting::<C>(how, unresponsive);
         if cfg!(feature = "rustls") {
             at_server::<C>(how, &Reply::on_accept(), "https:", 0);
         }
@@ -165,32 +167,35 @@ fn every_phase<C: Client>(deaf: &Deaf) {
         at_server::<C>(how, &Reply::raw("HTTP/1.1 200 O"), "http:", 0);
         at_server::<C>(how, &stream.clone().send("data: half"), "http:", 1);
         at_server::<C>(how, &stream.clone().event("a"), "http:", 2);
-        during_the_back_off::<C>(how);
+        during_backoff::<C>(how);
         within_a_blocking_read::<C>(how);
     }
 }
 
 #[test]
-fn a_client_stopped_in_any_phase_leaves_no_thread_task_or_descriptor() {
-    let deaf = Deaf::start();
+fn stopping_a_client_in_any_phase_leaks_no_thread_task_or_descriptor() {
+    let unresponsive = UnresponsiveListener::start();
     let round = || {
-        every_phase::<Async>(&deaf);
-        every_phase::<Blocking>(&deaf);
+        every_phase::<Async>(&unresponsive);
+        every_phase::<Blocking>(&unresponsive);
     };
     round();
-    let before = Held::now();
+    let before = Resources::now();
     for _ in 0..ROUNDS {
         round();
     }
-    // Threads that tokio keeps for the next blocking call go after ten seconds.
+    // tokio ends idle blocking threads after ten seconds.
     let began = Instant::now();
-    while !Held::now().is_within(before) {
+    while !Resources::now().is_within(before) {
         assert!(
             began.elapsed() < LIMIT,
-            "{:?} are left, and there were {before:?} after the first round",
-            Held::now()
+            "{:?} are left, {before:?} existed after the first round",
+            Resources::now()
         );
         thread::yield_now();
     }
-    println!("before {before:?}, after {ROUNDS} rounds {:?}", Held::now());
+    println!(
+        "before {before:?}, after {ROUNDS} rounds {:?}",
+        Resources::now()
+    );
 }

@@ -1,4 +1,4 @@
-//! Clients that are moved, dropped, given up on, and used where they can't be.
+//! Clients that are moved, dropped, cancelled, or used where they can't work.
 
 use std::thread;
 use std::time::Duration;
@@ -13,11 +13,11 @@ use crate::support::{self, Client, LIMIT, for_both_clients};
 for_both_clients!(
     a_client_dropped_between_reads_closes_its_socket,
     a_client_dropped_before_the_response_closes_its_socket,
-    a_client_moves_to_another_thread,
+    a_client_can_move_to_another_thread,
 );
 
 #[test]
-fn clients_and_handles_cross_threads() {
+fn clients_and_handles_are_send() {
     fn send<T: Send + 'static>() {}
     fn sync<T: Send + Sync + 'static>() {}
     fn clone<T: Clone>() {}
@@ -35,7 +35,7 @@ fn clients_and_handles_cross_threads() {
     sync::<Error>();
     sync::<Fault>();
     sync::<Event>();
-    // The futures too, so that a client can live in a task.
+    // The futures too, so that a task can own a client.
     let mut client = SseClient::new("http://127.0.0.1/").unwrap();
     fn is_send<T: Send>(_: T) {}
     is_send(client.next_event());
@@ -66,7 +66,7 @@ fn a_client_dropped_before_the_response_closes_its_socket<C: Client>() {
     assert!(server.wait_for_open_connections(0, LIMIT));
 }
 
-fn a_client_moves_to_another_thread<C: Client>() {
+fn a_client_can_move_to_another_thread<C: Client>() {
     let server = Server::start();
     let feed = Feed::new();
     server.otherwise(Reply::stream().resume(&feed));
@@ -118,7 +118,7 @@ async fn an_owned_stream_ends_at_an_error_and_returns_its_client() {
         server.wait_for_open_connections(0, LIMIT)
     });
     assert!(closed_after.await.unwrap());
-    assert!(reader.await.unwrap() <= 2, "only the events came");
+    assert!(reader.await.unwrap() <= 2, "only the events");
 }
 
 #[test]
@@ -142,20 +142,20 @@ fn an_owned_iterator_ends_at_an_error_and_returns_its_client() {
 }
 
 #[test]
-fn an_async_client_moves_to_another_runtime_in_every_wait() {
+fn an_async_client_can_move_to_another_runtime_during_every_wait() {
     fn runtime() -> tokio::runtime::Runtime {
         tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .unwrap()
     }
-    /// Waits for a moment, in a runtime that is gone then.
-    fn wait_elsewhere(
+    /// Waits briefly in a new runtime, which is then dropped.
+    fn wait_in_new_runtime(
         stream: &mut (impl futures_util::Stream<Item = Result<Event, Error>> + Unpin),
     ) {
         runtime().block_on(async {
             let next = tokio::time::timeout(Duration::from_millis(50), stream.next());
-            assert!(next.await.is_err(), "nothing comes");
+            assert!(next.await.is_err(), "nothing should arrive");
         });
     }
     let server = Server::start();
@@ -171,29 +171,29 @@ fn an_async_client_moves_to_another_runtime_in_every_wait() {
     for _ in 0..2 {
         let event = runtime().block_on(events.next());
         assert_eq!(event.unwrap().unwrap().data(), "a");
-        // For the end of the delay.
-        wait_elsewhere(&mut events);
+        // During the retry delay.
+        wait_in_new_runtime(&mut events);
     }
     server.otherwise(Reply::stream().event("b").stall());
     let second = runtime();
     let event = second.block_on(events.next());
     assert_eq!(event.unwrap().unwrap().data(), "b");
-    // For bytes, with a deadline.
+    // During a read with a deadline.
     second.block_on(async {
         let next = tokio::time::timeout(Duration::from_millis(50), events.next());
-        assert!(next.await.is_err(), "nothing comes");
+        assert!(next.await.is_err(), "nothing should arrive");
     });
     drop(second);
     let event = runtime().block_on(events.next());
     assert_eq!(
         event.unwrap().unwrap().data(),
         "b",
-        "the connection went with its runtime"
+        "the connection ended with its runtime"
     );
 }
 
-/// A server that sends the events 0 to 99 in awkward pieces, over some connections.
-fn hundred() -> Server {
+/// Starts a server that sends the events 0 to 99 in small pieces, over several connections.
+fn hundred_events() -> Server {
     let (server, feed) = (Server::start(), Feed::new());
     for number in 0..100 {
         feed.push(number.to_string());
@@ -213,12 +213,12 @@ fn hundred() -> Server {
 }
 
 #[tokio::test]
-async fn a_future_that_is_dropped_at_every_step_loses_nothing() {
-    let server = hundred();
+async fn dropping_futures_at_every_step_loses_no_events() {
+    let server = hundred_events();
     let mut client = support::quick(server.url("/")).build().unwrap();
     let mut next = 0;
     while next < 100 {
-        // Polled once and dropped, unless it is ready.
+        // Poll once, and drop the future unless it is ready.
         match client.next_event().now_or_never() {
             Some(event) => {
                 assert_eq!(event.unwrap().unwrap().data(), next.to_string());
@@ -230,8 +230,8 @@ async fn a_future_that_is_dropped_at_every_step_loses_nothing() {
 }
 
 #[tokio::test]
-async fn streams_that_are_dropped_in_select_lose_nothing() {
-    let server = hundred();
+async fn dropping_streams_in_select_loses_no_events() {
+    let server = hundred_events();
     let mut client = support::quick(server.url("/")).build().unwrap();
     let mut tick = tokio::time::interval(Duration::from_micros(500));
     let mut next = 0;
@@ -248,8 +248,8 @@ async fn streams_that_are_dropped_in_select_lose_nothing() {
 }
 
 #[test]
-fn time_outs_of_the_blocking_client_lose_nothing() {
-    let server = hundred();
+fn timeouts_of_the_blocking_client_lose_no_events() {
+    let server = hundred_events();
     let mut client = Builder::<BlockingClient>::from(support::quick(server.url("/")))
         .build()
         .unwrap();
@@ -266,7 +266,7 @@ fn time_outs_of_the_blocking_client_lose_nothing() {
 }
 
 #[test]
-fn a_read_with_a_time_limit_tells_nothing_yet_from_the_end() {
+fn a_read_with_a_timeout_distinguishes_a_timeout_from_the_end() {
     let (server, gate) = (Server::start(), Gate::new());
     server.enqueue(Reply::stream().head_after(&gate).stall());
     server.otherwise(Reply::status(404));
@@ -289,7 +289,7 @@ fn a_read_with_a_time_limit_tells_nothing_yet_from_the_end() {
 }
 
 #[tokio::test]
-async fn the_blocking_client_refuses_to_work_inside_a_runtime() {
+async fn the_blocking_client_fails_inside_a_runtime() {
     let server = Server::start();
     server.otherwise(Reply::stream().event("a").stall());
     let mut client = BlockingClient::new(server.url("/")).unwrap();
@@ -311,13 +311,13 @@ async fn the_blocking_client_refuses_to_work_inside_a_runtime() {
         client.next_event_timeout(Duration::ZERO),
         Err(Error::InsideRuntime)
     ));
-    let on_its_threads = tokio::task::spawn_blocking(move || (client.start(), client));
-    let (refused, mut client) = on_its_threads.await.unwrap();
+    let in_blocking_pool = tokio::task::spawn_blocking(move || (client.start(), client));
+    let (refused, mut client) = in_blocking_pool.await.unwrap();
     assert!(matches!(refused, Err(Error::InsideRuntime)));
     assert_eq!(server.accepted_connections(), 0);
     client.interrupt();
 
-    // Elsewhere it works, and comes back with a connection.
+    // It works in a thread, and then has a connection.
     let mut client = thread::spawn(move || {
         assert_eq!(client.next_event().unwrap().unwrap().data(), "a");
         client
@@ -328,7 +328,10 @@ async fn the_blocking_client_refuses_to_work_inside_a_runtime() {
         client.next_event(),
         Some(Err(Error::InsideRuntime))
     ));
-    assert!(client.is_connected(), "it wasn't harmed");
+    assert!(
+        client.is_connected(),
+        "the refused read kept the connection"
+    );
     drop(client);
     let closed = move || server.wait_for_open_connections(0, LIMIT);
     assert!(tokio::task::spawn_blocking(closed).await.unwrap());

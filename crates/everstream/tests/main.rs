@@ -1,14 +1,13 @@
 //! Tests of both clients, in one program so that they are linked once.
 //!
-//! These are programs of their own, because each measures or changes its process: `features`,
-//! `hostile_memory`, `idle_memory` and `leaks`.
+//! `features`, `hostile_memory`, `idle_memory` and `leaks` are separate programs, because each measures or
+//! changes its process.
 //!
 //! What each module tests:
 //!
 //! - `conformance`: the core's conformance cases, through a real socket and both clients
-//! - `examples`: the programs in `examples/`, run and compared with what they promise to print
-//! - `hostile`: what a hostile or broken server can do, class by class; and links and test names in
-//!   the documentation
+//! - `examples`: the output of the programs in `examples/`
+//! - `hostile`: hostile and broken servers, by class
 //! - `lifetime`: clients that are moved, dropped, cancelled, or used where they can't work
 //! - `polling`: the async client's poll functions
 //! - `scenarios`: what a client does over HTTP: requests, reconnecting, resuming, delays, timeouts,
@@ -19,8 +18,7 @@
 //! - `transport`: TLS, HTTP/2, proxies, compression and logging
 //! - `virtual_time`: the async client's waits, on a paused clock
 //!
-//! They share `support`, which puts both clients behind one trait; each scenario is written once and
-//! runs with both.
+//! `support` puts both clients behind one trait, so that each scenario is written once and runs with both.
 //!
 //! A module without a `cfg` needs no feature: `cargo test --no-default-features` runs it too.
 

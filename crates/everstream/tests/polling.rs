@@ -1,4 +1,4 @@
-//! The async client by its poll functions.
+//! The async client's poll functions.
 
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -26,7 +26,7 @@ fn event(action: Action) -> String {
 }
 
 #[tokio::test]
-async fn what_is_here_already_needs_no_wait() {
+async fn try_next_action_returns_received_actions_without_waiting() {
     let server = Server::start();
     server.otherwise(
         Reply::stream()
@@ -35,7 +35,7 @@ async fn what_is_here_already_needs_no_wait() {
     );
     let mut client = SseClient::new(server.url("/")).unwrap();
     assert!(client.try_next_action().is_none());
-    assert_eq!(server.accepted_connections(), 0, "it doesn't connect");
+    assert_eq!(server.accepted_connections(), 0, "it must not connect");
     assert!(matches!(action(&mut client).await, Action::Start(_)));
     assert_eq!(event(action(&mut client).await), "a");
     assert!(matches!(client.try_next_action(), Some(Action::Comment(_))));
@@ -46,7 +46,7 @@ async fn what_is_here_already_needs_no_wait() {
 }
 
 #[tokio::test]
-async fn an_id_without_data_counts_without_a_wait_too() {
+async fn try_next_action_updates_the_id_of_a_block_without_data() {
     let server = Server::start();
     server.otherwise(Reply::stream().send("data: a\n\nid: 7\n\n").stall());
     let mut client = SseClient::new(server.url("/")).unwrap();
@@ -59,7 +59,7 @@ async fn an_id_without_data_counts_without_a_wait_too() {
 }
 
 #[tokio::test]
-async fn a_poll_that_is_pending_wakes_and_goes_on() {
+async fn a_pending_poll_is_woken_and_continues() {
     let server = Server::start();
     let gate = Gate::new();
     server.otherwise(Reply::stream().head_after(&gate).event("a").stall());
@@ -72,9 +72,9 @@ async fn a_poll_that_is_pending_wakes_and_goes_on() {
     assert_eq!(server.request_count(), 1);
 }
 
-/// A start that is polled again isn't a new one: what interrupts it in between is told.
+/// Polling a start again doesn't begin a new one, so an interrupt in between is reported.
 #[tokio::test]
-async fn an_interrupt_between_two_polls_is_one_of_this_start() {
+async fn an_interrupt_between_two_polls_of_a_start_interrupts_it() {
     let server = Server::start();
     server.otherwise(Reply::stream().head_after(&Gate::new()));
     let mut client = SseClient::builder(server.url("/"))
@@ -86,11 +86,11 @@ async fn an_interrupt_between_two_polls_is_one_of_this_start() {
     client.handle().interrupt();
     let mut poll = || client.poll_start(&mut Context::from_waker(&noop_waker()));
     assert!(matches!(poll(), Poll::Ready(Err(Error::Interrupted))));
-    assert!(poll().is_pending(), "the next one is another");
+    assert!(poll().is_pending(), "the next poll begins a new start");
 }
 
 #[tokio::test]
-async fn a_start_is_polled_to_its_end() {
+async fn poll_start_returns_success_failure_and_closed() {
     let server = Server::start();
     server.enqueue(Reply::status(404));
     server.otherwise(Reply::stream().stall());
@@ -105,7 +105,7 @@ async fn a_start_is_polled_to_its_end() {
     assert!(matches!(closed, Err(Error::Closed)));
 }
 
-/// How often it was woken.
+/// Counts how often it was woken.
 #[derive(Default)]
 struct Count(AtomicUsize);
 
@@ -127,7 +127,7 @@ fn client_that_waits() -> SseClient {
 }
 
 #[tokio::test]
-async fn a_handle_wakes_who_polled_last() {
+async fn a_handle_wakes_the_task_that_polled_last() {
     let mut client = client_that_waits();
     let (first, last) = (Arc::<Count>::default(), Arc::<Count>::default());
     for waker in [&first, &last, &last] {
@@ -139,9 +139,9 @@ async fn a_handle_wakes_who_polled_last() {
     assert_eq!((first.taken(), last.taken()), (0, 1));
 }
 
-/// It kept the task, and of a blocking client all of its runtime with two descriptors.
+/// A waker keeps its task alive, and in a blocking client the whole runtime with two descriptors.
 #[tokio::test]
-async fn a_handle_of_a_client_that_is_over_keeps_no_waker() {
+async fn a_handle_of_a_closed_or_dropped_client_keeps_no_waker() {
     let ends: [fn(SseClient) -> Option<SseClient>; 3] = [
         |client| {
             drop(client);
@@ -175,7 +175,7 @@ async fn a_handle_of_a_client_that_is_over_keeps_no_waker() {
 }
 
 #[tokio::test]
-async fn a_handle_wakes_the_same_task_again_and_again() {
+async fn a_handle_wakes_the_same_task_every_time() {
     let mut client = client_that_waits();
     let handle = client.handle();
     let count = Arc::<Count>::default();

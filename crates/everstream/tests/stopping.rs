@@ -1,7 +1,7 @@
-//! Interrupt and close from another thread, in every phase of a connection, both clients.
+//! Interrupt and close from another thread, in every phase of a connection, with both clients.
 //!
 //! `cargo test -p everstream --all-features --test all -- stopping:: --nocapture` prints how long each
-//! took.
+//! stop takes.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -10,12 +10,12 @@ use everstream::{Action, Builder, Connection, Error, Fault, Handle, Http, SseCli
 use everstream::{connect_fn, retry_delay};
 use everstream_testing::{Gate, Reply, Server};
 
-use crate::support::deaf::Deaf;
+use crate::support::unresponsive::UnresponsiveListener;
 use crate::support::{self, Client, LIMIT, for_both_clients};
 
 for_both_clients!(
     before_start,
-    during_a_look_up,
+    during_a_lookup,
     while_connecting,
     during_the_tls_handshake,
     during_a_hook,
@@ -24,18 +24,18 @@ for_both_clients!(
     while_waiting_for_headers_after_a_redirect,
     while_reading_the_body_of_an_error,
     while_reading,
-    while_reading_half_an_event,
-    during_the_back_off,
-    during_the_back_off_after_a_refused_connection,
+    while_reading_a_partial_event,
+    during_backoff,
+    during_backoff_after_a_refused_connection,
     inside_the_users_loop,
     twice,
     both_at_once,
-    after_the_client_is_gone,
-    while_nobody_reads,
-    one_client_leaves_others_alone,
+    after_the_client_was_dropped,
+    between_reads,
+    stopping_one_client_does_not_affect_others,
 );
 
-/// What a phase is stopped by.
+/// How a client is stopped.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Stop {
     Interrupt,
@@ -51,14 +51,14 @@ impl Stop {
     }
 }
 
-/// A client that never comes back by itself while a test runs.
-fn patient(http: Http) -> Builder {
+/// Settings for a client that doesn't reconnect during a test.
+fn slow_retry(http: Http) -> Builder {
     let hour = Duration::from_secs(3600);
     SseClient::builder(http).retry_delay_strategy(retry_delay::from_fn(move |_| hour))
 }
 
-/// Reads until it is stopped from another thread, which happens as soon as `reached` returns.
-/// `client` has got as far as the actions before the phase.
+/// Reads while another thread stops the client as soon as `reached` returns. The client has already
+/// returned all actions that precede the phase.
 fn stop<C: Client>(client: &mut C, phase: &str, stop: Stop, reached: impl FnOnce() + Send) {
     let handle = client.handle();
     let stopped_at = thread::scope(|scope| {
@@ -82,14 +82,14 @@ fn stop<C: Client>(client: &mut C, phase: &str, stop: Stop, reached: impl FnOnce
 }
 
 fn assert_closed<C: Client>(client: &mut C) {
-    client.expect_over();
+    client.expect_ended();
     assert!(matches!(client.start(), Err(Error::Closed)));
     assert!(client.next_event().is_none());
     assert!(!client.is_connected());
     assert!(client.handle().is_closed());
 }
 
-/// Stops a client of a server that replies like this, by both means, once `reached` returns.
+/// Stops a client of a server with this reply, in both ways, once `reached` returns.
 fn stop_at_server<C: Client>(
     phase: &str,
     reply: &Reply,
@@ -99,13 +99,13 @@ fn stop_at_server<C: Client>(
     for how in [Stop::Interrupt, Stop::Close] {
         let server = Server::start();
         server.otherwise(reply.clone());
-        let mut client = C::with(patient(Http::new(url(&server))));
+        let mut client = C::with(slow_retry(Http::new(url(&server))));
         stop(&mut client, phase, how, || reached(&server));
         assert!(
             server.wait_for_open_connections(0, LIMIT),
-            "{phase}: the socket stays"
+            "{phase}: the socket stays open"
         );
-        assert_eq!(server.accepted_connections(), 1, "{phase}: it came back");
+        assert_eq!(server.accepted_connections(), 1, "{phase}: it reconnected");
     }
 }
 
@@ -123,22 +123,22 @@ fn accepted(server: &Server) {
 
 fn before_start<C: Client>() {
     let server = Server::start();
-    let mut client = C::with(patient(Http::new(server.url("/"))));
+    let mut client = C::with(slow_retry(Http::new(server.url("/"))));
     client.handle().close();
     assert_closed(&mut client);
     assert_eq!(server.accepted_connections(), 0);
 
     // There is nothing to interrupt yet.
     server.otherwise(Reply::stream().event("a").stall());
-    let mut client = C::with(patient(Http::new(server.url("/"))));
+    let mut client = C::with(slow_retry(Http::new(server.url("/"))));
     client.handle().interrupt();
     client.expect_start();
     client.expect_event("a");
 }
 
-/// A look-up can't be made to stall from here. To the client it is a part of the connecting
-/// future, as this is.
-fn during_a_look_up<C: Client>() {
+/// Tests can't make a DNS lookup hang. For the client, a lookup is part of the connecting future, like
+/// this hanging attempt.
+fn during_a_lookup<C: Client>() {
     for how in [Stop::Interrupt, Stop::Close] {
         let begun = Gate::new();
         let strategy = connect_fn({
@@ -152,7 +152,7 @@ fn during_a_look_up<C: Client>() {
         let strategy =
             SseClient::builder(strategy).retry_delay_strategy(retry_delay::from_fn(move |_| hour));
         let mut client = C::with(strategy);
-        stop(&mut client, "during a look-up", how, || {
+        stop(&mut client, "during a lookup", how, || {
             assert!(begun.wait(LIMIT))
         });
     }
@@ -160,17 +160,17 @@ fn during_a_look_up<C: Client>() {
 
 fn while_connecting<C: Client>() {
     for how in [Stop::Interrupt, Stop::Close] {
-        let deaf = Deaf::start();
+        let unresponsive = UnresponsiveListener::start();
         let begun = Gate::new();
-        let http = Http::new(format!("http://{}/", deaf.addr)).before_attempt({
+        let http = Http::new(format!("http://{}/", unresponsive.addr)).before_attempt({
             let begun = begun.clone();
             move |attempt| {
                 begun.open();
                 async { Ok::<_, Fault>(attempt) }
             }
         });
-        let mut client = C::with(patient(http));
-        // So that it is at it for certain.
+        let mut client = C::with(slow_retry(http));
+        // Ensures that the attempt has begun.
         assert!(client.event_within(Duration::from_millis(30)).is_none());
         stop(&mut client, "while connecting", how, || {
             assert!(begun.wait(LIMIT))
@@ -198,7 +198,7 @@ fn during_a_hook<C: Client>() {
                 std::future::pending::<Result<_, Fault>>()
             }
         });
-        let mut client = C::with(patient(http));
+        let mut client = C::with(slow_retry(http));
         stop(&mut client, "during a hook", how, || {
             assert!(begun.wait(LIMIT))
         });
@@ -220,7 +220,7 @@ fn while_waiting_for_headers_after_a_redirect<C: Client>() {
         let (home, other) = (Server::start(), Server::start());
         home.otherwise(Reply::redirect(307, other.url("/")).header("Connection", "close"));
         other.otherwise(Reply::raw("").stall());
-        let mut client = C::with(patient(Http::new(home.url("/"))));
+        let mut client = C::with(slow_retry(Http::new(home.url("/"))));
         stop(&mut client, "after a redirect", how, || requested(&other));
         assert!(other.wait_for_open_connections(0, LIMIT));
         assert!(home.wait_for_open_connections(0, LIMIT));
@@ -233,21 +233,21 @@ fn while_reading_the_body_of_an_error<C: Client>() {
     stop_at_server::<C>("while reading an error's body", &half, root, requested);
 }
 
-/// Stops a client that has got the event "a".
+/// Stops a client after it has returned the event "a".
 fn stop_after_a<C: Client>(phase: &str, reply: &Reply) {
     for how in [Stop::Interrupt, Stop::Close] {
         let server = Server::start();
         let sent = Gate::new();
         server.otherwise(reply.clone().open(&sent).stall());
-        let mut client = C::with(patient(Http::new(server.url("/"))));
+        let mut client = C::with(slow_retry(Http::new(server.url("/"))));
         client.expect_start();
         client.expect_event("a");
         stop(&mut client, phase, how, || assert!(sent.wait(LIMIT)));
         assert!(
             server.wait_for_open_connections(0, LIMIT),
-            "{phase}: the socket stays"
+            "{phase}: the socket stays open"
         );
-        assert_eq!(server.accepted_connections(), 1, "{phase}: it came back");
+        assert_eq!(server.accepted_connections(), 1, "{phase}: it reconnected");
     }
 }
 
@@ -255,34 +255,34 @@ fn while_reading<C: Client>() {
     stop_after_a::<C>("while reading", &Reply::stream().event("a"));
 }
 
-fn while_reading_half_an_event<C: Client>() {
+fn while_reading_a_partial_event<C: Client>() {
     let half = Reply::stream().event("a").send("data: half");
     stop_after_a::<C>("within an event", &half);
 }
 
-fn during_the_back_off<C: Client>() {
+fn during_backoff<C: Client>() {
     for how in [Stop::Interrupt, Stop::Close] {
         let server = Server::start();
         server.otherwise(Reply::stream().event("a").drop_connection());
-        let mut client = C::with(patient(Http::new(server.url("/"))));
+        let mut client = C::with(slow_retry(Http::new(server.url("/"))));
         client.expect_start();
         client.expect_event("a");
         client.expect_fault();
         assert!(client.event_within(Duration::from_millis(5)).is_none());
-        stop(&mut client, "during the back-off", how, || {});
+        stop(&mut client, "during backoff", how, || {});
         assert_eq!(server.accepted_connections(), 1);
     }
 }
 
-fn during_the_back_off_after_a_refused_connection<C: Client>() {
+fn during_backoff_after_a_refused_connection<C: Client>() {
     for how in [Stop::Interrupt, Stop::Close] {
         let server = Server::start();
         server.stop();
-        let mut client = C::with(patient(Http::new(server.url("/"))));
+        let mut client = C::with(slow_retry(Http::new(server.url("/"))));
         client.expect_fault();
         stop(
             &mut client,
-            "during the back-off after a refusal",
+            "during backoff after a refused connection",
             how,
             || {},
         );
@@ -308,12 +308,12 @@ fn inside_the_users_loop<C: Client>() {
             handle.close();
         }
     }
-    assert_eq!(events, 3, "nothing is handed out after close");
+    assert_eq!(events, 3, "nothing is delivered after close");
     assert_closed(&mut client);
     assert!(server.wait_for_open_connections(0, LIMIT));
     assert_eq!(server.accepted_connections(), 1);
 
-    // An interrupt hands out what was received, then life goes on.
+    // After an interrupt, received events are delivered, then the client reconnects.
     server.enqueue(Reply::stream().send(many.as_str()).stall());
     let mut client = C::with(quick());
     let handle = client.handle();
@@ -341,7 +341,7 @@ fn twice<C: Client>() {
     let handle = client.handle();
     handle.interrupt();
     handle.interrupt();
-    // Two calls before anybody looks are one.
+    // Two calls before the next read count as one.
     client.expect_clean_end();
     assert!(client.event_within(Duration::from_millis(5)).is_none());
     handle.close();
@@ -359,7 +359,7 @@ fn both_at_once<C: Client>() {
     ] {
         let server = Server::start();
         server.otherwise(Reply::stream().event("a").stall());
-        let mut client = C::with(patient(Http::new(server.url("/"))));
+        let mut client = C::with(slow_retry(Http::new(server.url("/"))));
         client.expect_start();
         client.expect_event("a");
         for how in order {
@@ -370,10 +370,10 @@ fn both_at_once<C: Client>() {
     }
 }
 
-fn after_the_client_is_gone<C: Client>() {
+fn after_the_client_was_dropped<C: Client>() {
     let server = Server::start();
     server.otherwise(Reply::stream().event_with_id("1", "a").stall());
-    let mut client = C::with(patient(Http::new(server.url("/"))));
+    let mut client = C::with(slow_retry(Http::new(server.url("/"))));
     client.event_data();
     let handle = client.handle();
     drop(client);
@@ -385,11 +385,11 @@ fn after_the_client_is_gone<C: Client>() {
     assert_eq!(handle.last_event_id().as_deref(), Some("1"));
 }
 
-fn while_nobody_reads<C: Client>() {
+fn between_reads<C: Client>() {
     for how in [Stop::Interrupt, Stop::Close] {
         let server = Server::start();
         server.otherwise(Reply::stream().event("a").stall());
-        let mut client = C::with(patient(Http::new(server.url("/"))));
+        let mut client = C::with(slow_retry(Http::new(server.url("/"))));
         client.expect_start();
         client.expect_event("a");
         how.call(&client.handle());
@@ -400,7 +400,7 @@ fn while_nobody_reads<C: Client>() {
     }
 }
 
-fn one_client_leaves_others_alone<C: Client>() {
+fn stopping_one_client_does_not_affect_others<C: Client>() {
     let server = Server::start();
     let gate = Gate::new();
     server.otherwise(
@@ -411,8 +411,8 @@ fn one_client_leaves_others_alone<C: Client>() {
             .stall(),
     );
     let http = Http::new(server.url("/"));
-    let mut closed = C::with(patient(http.clone()));
-    let mut other = C::with(patient(http));
+    let mut closed = C::with(slow_retry(http.clone()));
+    let mut other = C::with(slow_retry(http));
     closed.event_data();
     other.event_data();
     closed.handle().close();

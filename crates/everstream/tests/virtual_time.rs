@@ -1,4 +1,4 @@
-//! Waits of the async client, on a clock that the tests move. No feature is needed.
+//! The async client's waits, on tokio's paused clock. Needs no feature.
 
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -11,7 +11,7 @@ use everstream::{
 use futures_util::{StreamExt, stream};
 use tokio::time::{Instant, advance};
 
-/// Times since the beginning of the test, in the clock that stands still unless everybody waits.
+/// The times of connections since the beginning of the test, on the paused clock.
 #[derive(Clone)]
 struct Log {
     began: Instant,
@@ -30,7 +30,7 @@ impl Log {
         self.times.lock().unwrap().push(self.began.elapsed());
     }
 
-    /// The times between the entries, to the tenth of a second.
+    /// Returns the times between the entries in seconds, rounded to tenths.
     fn gaps(&self) -> Vec<f64> {
         let times = self.times.lock().unwrap();
         let gap = |pair: &[Duration]| (pair[1] - pair[0]).as_secs_f64();
@@ -42,17 +42,17 @@ impl Log {
     }
 }
 
-/// Notes every attempt, and makes each connection by its number from 0.
-fn noted(
+/// Returns a strategy that logs every attempt and connects by its number, counted from 0.
+fn logged(
     log: &Log,
-    make: impl Fn(usize) -> Result<Connection, io::Error> + Send + Sync + 'static,
+    connect: impl Fn(usize) -> Result<Connection, io::Error> + Send + Sync + 'static,
 ) -> impl ConnectStrategy {
     let log = log.clone();
     connect_fn(move |_| {
         let number = log.times.lock().unwrap().len();
         log.note();
-        let made = make(number);
-        async { made }
+        let connection = connect(number);
+        async { connection }
     })
 }
 
@@ -68,14 +68,14 @@ async fn expect_fault(client: &mut SseClient) -> Option<Fault> {
     match client.next_action().await {
         Some(Ok(Action::Fault(fault))) => Some(fault),
         Some(Ok(Action::End(_))) => None,
-        other => panic!("a fault was expected, and it was {other:?}"),
+        other => panic!("expected a fault, got {other:?}"),
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn delays_double_up_to_30_seconds() {
     let log = Log::new();
-    let mut client = SseClient::builder(noted(&log, refused))
+    let mut client = SseClient::builder(logged(&log, refused))
         .retry_delay_strategy(retry_delay::backoff().jitter(0.0))
         .build()
         .unwrap();
@@ -90,7 +90,7 @@ async fn the_first_delay_varies_from_client_to_client() {
     let mut firsts = Vec::new();
     for _ in 0..20 {
         let log = Log::new();
-        let mut client = SseClient::new(noted(&log, refused)).unwrap();
+        let mut client = SseClient::new(logged(&log, refused)).unwrap();
         expect_fault(&mut client).await;
         expect_fault(&mut client).await;
         let times = log.times.lock().unwrap().clone();
@@ -106,7 +106,7 @@ async fn the_first_delay_varies_from_client_to_client() {
 #[tokio::test(start_paused = true)]
 async fn a_slow_consumer_does_not_wait_twice() {
     let log = Log::new();
-    let mut client = SseClient::builder(noted(&log, refused))
+    let mut client = SseClient::builder(logged(&log, refused))
         .retry_delay_strategy(retry_delay::from_fn(|_| seconds(10)))
         .build()
         .unwrap();
@@ -122,18 +122,18 @@ async fn a_slow_consumer_does_not_wait_twice() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_connection_that_lasts_starts_the_delays_anew() {
+async fn a_long_connection_resets_the_delays() {
     let log = Log::new();
-    // The third lasts a minute.
+    // The third connection lasts a minute.
     let make = |number| {
         let lasts = seconds(if number == 2 { 60 } else { 0 });
-        let silence = stream::once(async move {
+        let comment = stream::once(async move {
             tokio::time::sleep(lasts).await;
             Ok::<_, io::Error>(":\n")
         });
-        Ok(Connection::from_stream(silence))
+        Ok(Connection::from_stream(comment))
     };
-    let mut client = SseClient::builder(noted(&log, make))
+    let mut client = SseClient::builder(logged(&log, make))
         .retry_delay_strategy(retry_delay::backoff().jitter(0.0))
         .build()
         .unwrap();
@@ -148,14 +148,14 @@ async fn a_connection_that_lasts_starts_the_delays_anew() {
     assert_eq!(log.gaps(), [1.0, 2.0, 61.0, 2.0]);
 }
 
-/// What such a connection says at first, and when it ends, by its number from 0.
+/// Returns a function for connections that send `body` (by number), then end after `lasts`.
 fn lasting(
     lasts: Duration,
     ending: Ending,
-    said: fn(usize) -> String,
+    body: fn(usize) -> String,
 ) -> impl Fn(usize) -> Result<Connection, io::Error> {
     move |number| {
-        let first = stream::iter([Ok::<_, io::Error>(said(number))]);
+        let first = stream::iter([Ok::<_, io::Error>(body(number))]);
         let rest = stream::once(async move {
             tokio::time::sleep(lasts).await;
             Ok(String::new())
@@ -164,12 +164,12 @@ fn lasting(
     }
 }
 
-/// The times between the first six connections of a client with the default settings.
+/// Returns the times between the first six connections of a client with default settings.
 async fn gaps(
     make: impl Fn(usize) -> Result<Connection, io::Error> + Send + Sync + 'static,
 ) -> Vec<f64> {
     let log = Log::new();
-    let mut client = SseClient::new(noted(&log, make)).unwrap();
+    let mut client = SseClient::new(logged(&log, make)).unwrap();
     while log.times.lock().unwrap().len() < 6 {
         client.next_action().await.unwrap().unwrap();
     }
@@ -177,14 +177,14 @@ async fn gaps(
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_proxy_that_cuts_after_50_seconds_does_not_make_the_delays_grow() {
-    let said = |_| "retry: 1000\ndata: x\n\n".to_owned();
+async fn delays_do_not_grow_behind_a_proxy_that_cuts_after_50_seconds() {
+    let body = |_| "retry: 1000\ndata: x\n\n".to_owned();
     for ending in [Ending::Unproven, Ending::Complete] {
-        let gaps = gaps(lasting(seconds(50), ending, said)).await;
+        let gaps = gaps(lasting(seconds(50), ending, body)).await;
         let in_time = |gap: &f64| (51.0..=51.5).contains(gap);
         assert!(gaps.iter().all(in_time), "{ending:?}: {gaps:?}");
     }
-    // With comments alone, too.
+    // The same with only comments.
     let gaps = gaps(lasting(seconds(50), Ending::Unproven, |_| ":\n".into())).await;
     assert!(
         gaps.iter().all(|gap| (50.5..=51.0).contains(gap)),
@@ -193,15 +193,15 @@ async fn a_proxy_that_cuts_after_50_seconds_does_not_make_the_delays_grow() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_polled_server_is_asked_again_when_it_said() {
+async fn a_polled_server_is_polled_at_its_interval() {
     let new_id = |number| format!("retry: 200\nid: {number}\ndata: x\n\n");
-    let gaps_of = |ending, said| gaps(lasting(Duration::ZERO, ending, said));
+    let gaps_of = |ending, body| gaps(lasting(Duration::ZERO, ending, body));
     let clean = gaps_of(Ending::Complete, new_id).await;
     assert!(
         clean.iter().all(|gap| (0.2..=0.3).contains(gap)),
         "{clean:?}"
     );
-    // An end that proves nothing: 0.2 s, doubled each time.
+    // An unproven end: 0.2 s, doubled each time.
     let unproven = gaps_of(Ending::Unproven, new_id).await;
     assert!(unproven[4] >= 1.6, "{unproven:?}");
     // Without `retry:`.
@@ -213,13 +213,13 @@ async fn a_polled_server_is_asked_again_when_it_said() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_interrupt_shows_the_next_delay_at_once_and_waits_for_what_was_asked_unread() {
+async fn an_interrupt_publishes_a_delay_and_an_unread_retry_extends_it() {
     let log = Log::new();
     let make = |_| {
         let first = stream::iter([Ok::<_, io::Error>("data: a\n\nretry: 9000\n\n")]);
         Ok(Connection::from_stream(first.chain(stream::pending())))
     };
-    let mut client = SseClient::builder(noted(&log, make))
+    let mut client = SseClient::builder(logged(&log, make))
         .retry_delay_strategy(retry_delay::backoff().jitter(0.0))
         .build()
         .unwrap();
@@ -231,9 +231,9 @@ async fn an_interrupt_shows_the_next_delay_at_once_and_waits_for_what_was_asked_
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_base_of_123_seconds_is_waited_and_does_not_double() {
+async fn a_base_delay_of_123_seconds_does_not_double() {
     let log = Log::new();
-    let mut client = SseClient::builder(noted(&log, refused))
+    let mut client = SseClient::builder(logged(&log, refused))
         .initial_retry_delay(seconds(123))
         .build()
         .unwrap();
@@ -248,9 +248,9 @@ async fn a_base_of_123_seconds_is_waited_and_does_not_double() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_interrupt_of_the_back_off_brings_nobody_back_early() {
+async fn an_interrupt_during_backoff_does_not_shorten_the_delay() {
     let log = Log::new();
-    let mut client = SseClient::builder(noted(&log, refused))
+    let mut client = SseClient::builder(logged(&log, refused))
         .retry_delay_strategy(retry_delay::from_fn(|_| seconds(10)))
         .build()
         .unwrap();
@@ -269,37 +269,37 @@ async fn an_interrupt_of_the_back_off_brings_nobody_back_early() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_handle_shows_the_delay_that_the_client_does() {
+async fn a_handle_returns_the_same_delay_as_the_client() {
     let client = |error_strategy: Box<dyn error_strategy::ErrorStrategy>| {
-        SseClient::builder(noted(&Log::new(), refused))
+        SseClient::builder(logged(&Log::new(), refused))
             .retry_delay_strategy(retry_delay::from_fn(|_| seconds(10)))
             .error_strategy(error_strategy)
             .build()
             .unwrap()
     };
-    let mut goes_on = client(Box::new(error_strategy::always_continue()));
-    let handle = goes_on.handle();
+    let mut continuing = client(Box::new(error_strategy::always_continue()));
+    let handle = continuing.handle();
     assert_eq!(handle.next_retry_delay(), Duration::ZERO);
-    expect_fault(&mut goes_on).await;
+    expect_fault(&mut continuing).await;
     assert_eq!(handle.next_retry_delay(), seconds(10));
-    let interrupter = goes_on.handle();
+    let interrupter = continuing.handle();
     tokio::spawn(async move {
         tokio::time::sleep(seconds(4)).await;
         interrupter.interrupt();
     });
-    expect_fault(&mut goes_on).await;
-    assert_eq!(goes_on.next_retry_delay(), seconds(6));
+    expect_fault(&mut continuing).await;
+    assert_eq!(continuing.next_retry_delay(), seconds(6));
     assert_eq!(handle.next_retry_delay(), seconds(6));
 
-    let mut gives_up = client(Box::new(error_strategy::always_fail()));
-    assert!(gives_up.next_action().await.unwrap().is_err());
-    assert_eq!(gives_up.handle().next_retry_delay(), seconds(10));
+    let mut failing = client(Box::new(error_strategy::always_fail()));
+    assert!(failing.next_action().await.unwrap().is_err());
+    assert_eq!(failing.handle().next_retry_delay(), seconds(10));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_close_ends_the_back_off() {
+async fn a_close_ends_the_backoff() {
     let log = Log::new();
-    let mut client = SseClient::builder(noted(&log, refused))
+    let mut client = SseClient::builder(logged(&log, refused))
         .retry_delay_strategy(retry_delay::from_fn(|_| Duration::MAX))
         .build()
         .unwrap();
@@ -315,9 +315,9 @@ async fn a_close_ends_the_back_off() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_time_limit_ends_a_row_of_faults() {
+async fn a_time_limit_ends_consecutive_faults() {
     let log = Log::new();
-    let mut client = SseClient::builder(noted(&log, refused))
+    let mut client = SseClient::builder(logged(&log, refused))
         .retry_delay_strategy(retry_delay::from_fn(|_| seconds(10)))
         .error_strategy(error_strategy::continue_with_time_limit(seconds(35)))
         .build()
@@ -327,7 +327,7 @@ async fn a_time_limit_ends_a_row_of_faults() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn silence_ends_a_connection_when_its_time_is_over() {
+async fn the_read_timeout_ends_an_idle_connection() {
     let log = Log::new();
     // A comment every 50 s for five times, then nothing.
     let make = |_| {
@@ -337,7 +337,7 @@ async fn silence_ends_a_connection_when_its_time_is_over() {
         });
         Ok(Connection::from_stream(comments.chain(stream::pending())))
     };
-    let mut client = SseClient::builder(noted(&log, make))
+    let mut client = SseClient::builder(logged(&log, make))
         .read_timeout(seconds(60))
         .build()
         .unwrap();
@@ -353,13 +353,13 @@ async fn silence_ends_a_connection_when_its_time_is_over() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn silence_counts_from_the_start_of_the_read() {
+async fn the_read_timeout_counts_from_the_start_of_the_read() {
     let log = Log::new();
     let make = |_| {
         let first = stream::iter([Ok::<_, io::Error>("data: a\n\n")]);
         Ok(Connection::from_stream(first.chain(stream::pending())))
     };
-    let mut client = SseClient::builder(noted(&log, make))
+    let mut client = SseClient::builder(logged(&log, make))
         .read_timeout(seconds(60))
         .build()
         .unwrap();
@@ -374,14 +374,14 @@ async fn silence_counts_from_the_start_of_the_read() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn silence_is_noticed_by_who_reads_in_slices() {
+async fn the_read_timeout_applies_to_reads_in_slices() {
     let log = Log::new();
     let make = |_| {
         Ok(Connection::from_stream(
             stream::pending::<io::Result<&str>>(),
         ))
     };
-    let mut client = SseClient::builder(noted(&log, make))
+    let mut client = SseClient::builder(logged(&log, make))
         .read_timeout(seconds(60))
         .build()
         .unwrap();
@@ -393,7 +393,7 @@ async fn silence_is_noticed_by_who_reads_in_slices() {
         if let Ok(action) = tokio::time::timeout(slice, client.next_action()).await {
             break action;
         }
-        assert!(began.elapsed() < seconds(120), "it goes unnoticed");
+        assert!(began.elapsed() < seconds(120), "no read timeout");
     };
     assert!(matches!(
         fault,

@@ -1,11 +1,11 @@
-//! Follows a feed of changes, such as Wikimedia's, and goes on after a restart or a crash where it
-//! stopped.
+//! Follows a feed of changes, such as Wikimedia's, and resumes where it stopped after a restart or a
+//! crash.
 //!
 //! `change-feed CURSOR-FILE [URL]`
 //!
-//! The id of a change is saved after the change was handled: a crash between the two makes the next
-//! run repeat that change, and none is ever left out. Handlers should bear that; who can write both
-//! in one transaction has neither (see redis-sink).
+//! The id of a change is saved after the change was handled. A crash between the two makes the next run
+//! repeat that change, but no change is ever lost, so handlers should be idempotent. If you can write both
+//! in one transaction, nothing is repeated either (see redis-sink).
 
 use std::error::Error;
 use std::fs::{self, File};
@@ -20,7 +20,7 @@ use serde::Deserialize;
 
 const WIKIMEDIA: &str = "https://stream.wikimedia.org/v2/stream/recentchange";
 
-/// Fields that nobody reads here are left out.
+/// The fields that this program needs.
 #[derive(Deserialize)]
 struct Change {
     meta: Meta,
@@ -60,19 +60,20 @@ async fn follow() -> Result<(), Box<dyn Error>> {
         None => WIKIMEDIA.to_owned(),
     };
 
-    // Who runs the server wants to know who follows it.
+    // Wikimedia asks clients to identify themselves.
     let http = Http::new(url).header("user-agent", "change-feed/1.0 (example of everstream)");
     let mut builder = SseClient::builder(http)
-        // It is to run for months: a server that is being restarted isn't the end.
+        // Retry statuses such as 503, which a restarting server sends, because this program runs for
+        // months.
         .error_strategy(reconnect().or_on_status(TRANSIENT_STATUSES))
-        // This feed is never silent for long.
+        // This feed is never idle for long.
         .read_timeout(Duration::from_secs(60));
     if let Some(id) = load(&file)? {
         builder = builder.last_event_id(id);
     }
     let mut client = builder.build()?;
 
-    // At Ctrl-C the loop ends between two changes, so that nothing is repeated.
+    // After Ctrl-C, the loop ends between two changes, so nothing is repeated.
     let handle = client.handle();
     tokio::spawn(async move {
         if tokio::signal::ctrl_c().await.is_ok() {
@@ -85,12 +86,12 @@ async fn follow() -> Result<(), Box<dyn Error>> {
             Action::Event(event) => {
                 handle_change(&event)?;
                 if let Some(id) = event.last_event_id() {
-                    // It blocks for a few milliseconds; nothing else runs on this thread. Where
-                    // there are thousands of changes a second, save after many.
+                    // Blocks for a few milliseconds, but nothing else runs on this thread. With thousands
+                    // of changes per second, save less often.
                     save(&file, id)?;
                 }
             }
-            Action::Fault(fault) => eprintln!("again after {fault}"),
+            Action::Fault(fault) => eprintln!("retrying after: {fault}"),
             _ => {}
         }
     }
@@ -100,18 +101,18 @@ async fn follow() -> Result<(), Box<dyn Error>> {
 fn handle_change(event: &Event) -> io::Result<()> {
     let change: Change = match event.json() {
         Ok(change) => change,
-        // One change that can't be read is no reason to read no others, in every run anew.
+        // Skip a malformed change: failing would stop every later run at the same change.
         Err(error) => {
-            eprintln!("left out: {error}");
+            eprintln!("skipped: {error}");
             return Ok(());
         }
     };
-    // Sent by Wikimedia to see whether the feed is alive.
+    // Wikimedia sends these to check that the feed works.
     if change.meta.domain == "canary" {
         return Ok(());
     }
     let (domain, kind) = (change.meta.domain, change.kind);
-    // Standard output is flushed at each line end.
+    // Standard output is flushed after each line.
     writeln!(
         io::stdout(),
         "{domain}\t{kind}\t{}\t{}",
@@ -128,17 +129,17 @@ fn load(file: &Path) -> Result<Option<String>, Box<dyn Error>> {
     }
 }
 
-/// In one step: whatever happens, the file holds the old id or the new one.
+/// Replaces the file atomically: whatever happens, it holds either the old id or the new one.
 fn save(file: &Path, id: &str) -> Result<(), Box<dyn Error>> {
     let at = |error| format!("{}: {error}", file.display());
     let mut new = file.as_os_str().to_owned();
     new.push(".new");
     let mut writing = File::create(&new).map_err(at)?;
     writing.write_all(id.as_bytes()).map_err(at)?;
-    // Before the rename, or else a power failure could leave an empty file in its place.
+    // Sync before the rename, or a power failure could leave an empty file.
     writing.sync_all().map_err(at)?;
     fs::rename(&new, file).map_err(at)?;
-    // The rename itself lies in the folder.
+    // Sync the folder, too, because it stores the rename.
     match file.parent() {
         Some(folder) if folder != Path::new("") => sync(folder).map_err(at)?,
         _ => sync(Path::new(".")).map_err(at)?,

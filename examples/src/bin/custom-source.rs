@@ -1,9 +1,9 @@
-//! Streams from elsewhere than HTTP at a public server, each in a few lines:
+//! Reads streams from sources other than a public HTTP server, each in a few lines:
 //!
 //! - `custom-source file PATH`: a recorded stream;
-//! - `custom-source unix PATH`: a Unix socket whose server speaks no HTTP: it is sent the line
-//!   `after ID`, or `after ` before there is an id, and answers with a stream;
-//! - `custom-source tls URL CA.pem`: HTTPS with a certificate of a private CA.
+//! - `custom-source unix PATH`: a Unix socket with a server that doesn't use HTTP. It gets the line
+//!   `after ID` (`after ` without an id) and answers with a stream;
+//! - `custom-source tls URL CA.pem`: HTTPS with a certificate from a private CA.
 
 use std::error::Error;
 use std::io::{self, Write};
@@ -52,13 +52,13 @@ async fn follow() -> Result<(), Box<dyn Error>> {
 }
 
 fn file(path: PathBuf) -> Builder {
-    // It is called for every connection. An error counts as one that could not be made.
+    // Called for every connection. An error counts as a failed attempt to connect.
     let strategy = connect_fn(move |_request| {
-        let file = std::fs::File::open(&path).map_err(|error| naming(&path, &error));
-        // Reads run on a thread for blocking work: a pipe may be silent for long.
+        let file = std::fs::File::open(&path).map_err(|error| with_path(&path, &error));
+        // Reads run on tokio's blocking threads, because a pipe may block for a long time.
         async { Ok::<_, io::Error>(Connection::from_read(file?)) }
     });
-    // By default the end of the file would be a reason to read it again.
+    // By default, the client would reconnect at the end of the file and read it again.
     SseClient::builder(strategy).error_strategy(error_strategy::always_fail())
 }
 
@@ -70,14 +70,14 @@ fn unix(path: PathBuf) -> Result<Builder, Box<dyn Error>> {
         let path = path.clone();
         async move {
             let socket = tokio::net::UnixStream::connect(&path).await;
-            let mut socket = socket.map_err(|error| naming(&path, &error))?;
-            // How to resume is between you and your server. An id holds no line end.
+            let mut socket = socket.map_err(|error| with_path(&path, &error))?;
+            // Resuming is up to the server's protocol. An id never contains a line break.
             let id = request.last_event_id.unwrap_or_default();
             socket.write_all(format!("after {id}\n").as_bytes()).await?;
             Ok::<_, io::Error>(Connection::from_async_read(socket))
         }
     });
-    // For a server that does speak HTTP there is `Http::unix_socket`.
+    // For HTTP over a Unix socket, use `Http::unix_socket`.
     Ok(SseClient::builder(strategy).until("the end"))
 }
 
@@ -87,11 +87,11 @@ fn unix(_path: PathBuf) -> Result<Builder, Box<dyn Error>> {
 }
 
 fn tls(url: &str, pem: Vec<u8>) -> Builder {
-    // Besides the system's certificates.
+    // Trusts this CA in addition to the system's certificates.
     SseClient::builder(Http::new(url).root_certificates(pem)).until("the end")
 }
 
-/// The system doesn't say which file it was.
-fn naming(path: &std::path::Path, error: &io::Error) -> io::Error {
+/// Adds the path, which the system's message doesn't include.
+fn with_path(path: &std::path::Path, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{}: {error}", path.display()))
 }

@@ -1,11 +1,11 @@
-//! A service that follows one stream and hands it on to any number of browsers.
+//! A service that follows one stream and forwards it to any number of browsers.
 //!
 //! `fan-out UPSTREAM-URL [ADDRESS]` serves `/events`, at 127.0.0.1:3000 by default.
 //!
-//! A browser that comes back is sent what it missed, from the last events that are kept; if they don't
-//! reach back to its id, an event of the type `gap` tells it to load everything anew. One that reads
-//! too slowly is disconnected, so that it keeps nobody waiting: it comes back by itself. Comments keep
-//! proxies from closing connections on which nothing happens: every 15 s, or `KEEP_ALIVE` seconds.
+//! A browser that reconnects gets the events it missed, as far as they are kept. If they don't reach back
+//! to its id, an event of the type `gap` tells it to reload everything. A browser that reads too slowly
+//! is disconnected, so that it doesn't delay others; it reconnects by itself. A comment every 15 s (or
+//! `KEEP_ALIVE` seconds) keeps proxies from closing idle connections.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -28,11 +28,11 @@ use futures_util::stream;
 use tokio::net::TcpListener;
 use tokio::sync::broadcast::{self, Receiver, Sender};
 
-/// How many events are kept for browsers that come back.
-const KEPT: usize = 1000;
+/// How many events are kept for browsers that reconnect.
+const HISTORY: usize = 1000;
 
-/// How many events a browser may be behind.
-const BEHIND: usize = 256;
+/// How many events a browser may fall behind.
+const MAX_LAG: usize = 256;
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -77,22 +77,22 @@ async fn run() -> Result<(), Box<dyn Error>> {
             handle.close();
         }
     });
-    let ours = hub.clone();
+    let publisher = hub.clone();
     let following = tokio::spawn(async move {
         let outcome = loop {
             match client.next_event().await {
-                Some(Ok(event)) => ours.publish(&event),
+                Some(Ok(event)) => publisher.publish(&event),
                 Some(Err(error)) => break Err(error),
                 None => break Ok(()),
             }
         };
-        // Ends all responses, which the server waits for before it stops.
-        ours.close();
+        // Ends all responses; the server waits for them before it stops.
+        publisher.close();
         outcome
     });
-    let over = hub.clone();
+    let shutdown = hub.clone();
     axum::serve(listener, service)
-        .with_graceful_shutdown(async move { over.closed().await })
+        .with_graceful_shutdown(async move { shutdown.closed().await })
         .await?;
     Ok(following.await??)
 }
@@ -114,7 +114,7 @@ async fn events(
         }
         let next = match tokio::time::timeout(keep_alive, live.recv()).await {
             Ok(Ok(event)) => event,
-            // It is too far behind, or the service stops: the response ends.
+            // The browser is too far behind, or the service is stopping: end the response.
             Ok(Err(_)) => return None,
             Err(_) => Bytes::from_static(b":\n\n"),
         };
@@ -127,23 +127,23 @@ async fn events(
     (headers, Body::from_stream(body)).into_response()
 }
 
-/// What is kept, and who is listening.
+/// The recent events, and the channel to the connected browsers.
 struct Hub {
     inner: Mutex<Inner>,
 }
 
 struct Inner {
-    /// The events with an id of their own, oldest first, as they are written.
-    kept: VecDeque<(String, Bytes)>,
-    /// `None` when the service stops. Each event is encoded once, and shared by all receivers.
+    /// The encoded events that have an id, oldest first.
+    history: VecDeque<(String, Bytes)>,
+    /// `None` once the service stops. Each event is encoded once and shared by all receivers.
     live: Option<Sender<Bytes>>,
 }
 
 impl Default for Hub {
     fn default() -> Hub {
         let inner = Mutex::new(Inner {
-            kept: VecDeque::with_capacity(KEPT),
-            live: Some(Sender::new(BEHIND)),
+            history: VecDeque::with_capacity(HISTORY),
+            live: Some(Sender::new(MAX_LAG)),
         });
         Hub { inner }
     }
@@ -154,32 +154,32 @@ impl Hub {
         let wire = encoded(|encoder| encoder.event(event));
         let mut inner = self.lock();
         if let Some(id) = event.id().filter(|id| !id.is_empty()) {
-            if inner.kept.len() == KEPT {
-                inner.kept.pop_front();
+            if inner.history.len() == HISTORY {
+                inner.history.pop_front();
             }
-            inner.kept.push_back((id.to_owned(), wire.clone()));
+            inner.history.push_back((id.to_owned(), wire.clone()));
         }
         if let Some(live) = &inner.live {
-            // An error says that nobody is listening.
+            // An error means that no browser is connected.
             _ = live.send(wire);
         }
     }
 
-    /// What a browser missed, and all that comes after it: both under one lock, so that nothing comes
-    /// between them.
+    /// Returns the events that a browser missed, and a receiver for all later ones. Both under one lock,
+    /// so that no event falls in between.
     fn join(&self, last_event_id: Option<&str>) -> Option<(Bytes, Receiver<Bytes>)> {
         let inner = self.lock();
         let live = inner.live.as_ref()?.subscribe();
-        // An id from the beginning: a browser whose connection breaks before its first event can resume
-        // too.
-        let newest = inner.kept.back().map(|(id, _)| id.as_str());
+        // Browsers get an id immediately, so that they can resume even if the connection breaks before
+        // their first event.
+        let newest = inner.history.back().map(|(id, _)| id.as_str());
         let position = inner
-            .kept
+            .history
             .iter()
-            .rposition(|(kept, _)| Some(kept.as_str()) == last_event_id);
+            .rposition(|(id, _)| Some(id.as_str()) == last_event_id);
         let missed = match (last_event_id, position) {
             (Some(_), Some(position)) => inner
-                .kept
+                .history
                 .iter()
                 .skip(position + 1)
                 .flat_map(|(_, wire)| wire.iter().copied())
@@ -212,8 +212,8 @@ impl Hub {
 fn encoded(write: impl FnOnce(&mut Encoder) -> Result<(), EncodeError>) -> Bytes {
     let mut encoder = Encoder::new();
     if let Err(error) = write(&mut encoder) {
-        // What was decoded from a stream can always be written again.
-        eprintln!("left out: {error}");
+        // Unreachable in practice: everything decoded from a stream can be encoded again.
+        eprintln!("skipped: {error}");
     }
     Bytes::from(encoder.into_string())
 }

@@ -1,12 +1,11 @@
-//! A store of feature flags that a server keeps in sync, for programs without async: reading a flag is
-//! a look into memory.
+//! A store of feature flags that a server keeps in sync, for programs without async: reading a flag only
+//! reads memory.
 //!
-//! `feature-flags URL` then prints the value of each flag that is named on standard input, a line each,
-//! until its end.
+//! `feature-flags URL` reads names of flags from standard input, one per line, and prints their values.
 //!
-//! The server sends, with JSON as data:
-//! - `put`, first on each connection: `{"NAME": {"version": 1, "value": true}, ...}`, all flags;
-//! - `patch`: `{"name": "NAME", "version": 2, "value": false}`, one that is new or changed;
+//! The server sends these events, with JSON as data:
+//! - `put`, first on each connection, with all flags: `{"NAME": {"version": 1, "value": true}, ...}`;
+//! - `patch`, a new or changed flag: `{"name": "NAME", "version": 2, "value": false}`;
 //! - `delete`: `{"name": "NAME", "version": 3}`.
 
 use std::collections::HashMap;
@@ -37,7 +36,7 @@ fn run() -> Result<(), BoxError> {
         return Err("usage: feature-flags URL".into());
     };
     let flags = Flags::follow(&url)?;
-    // Whoever can do without would go on with defaults here.
+    // A program that can work without the server would continue with defaults here.
     flags.wait_until_ready(Duration::from_secs(10))?;
     for name in io::stdin().lines() {
         let name = name?;
@@ -51,7 +50,7 @@ fn run() -> Result<(), BoxError> {
     Ok(())
 }
 
-/// The flags as they were told last. While the server can't be reached they stay as they are.
+/// The flags as last received. They stay available while the server is unreachable.
 struct Flags {
     shared: Arc<Shared>,
     stream: Handle,
@@ -60,7 +59,7 @@ struct Flags {
 
 #[derive(Default)]
 struct Shared {
-    /// Written for as long as an insertion takes, so that no reader ever waits for the network.
+    /// Locked for writing only during an insertion, so readers never wait for the network.
     flags: RwLock<HashMap<String, Flag>>,
     state: Mutex<State>,
     changed: Condvar,
@@ -71,18 +70,18 @@ enum State {
     #[default]
     Starting,
     Ready,
-    /// The stream is over for good, and this is why.
-    Over(String),
+    /// The stream has ended permanently, for this reason.
+    Ended(String),
 }
 
 #[derive(Deserialize)]
 struct Flag {
     version: u64,
-    /// `None`: deleted. It is remembered, so that an older patch doesn't bring it back.
+    /// `None` if deleted. Kept so that an older patch doesn't restore the flag.
     value: Option<Value>,
 }
 
-/// A patch or, without a value, a delete.
+/// A patch, or a delete if there is no value.
 #[derive(Deserialize)]
 struct Change {
     name: String,
@@ -91,34 +90,34 @@ struct Change {
 }
 
 impl Flags {
-    /// Begins to follow, in a thread of its own.
+    /// Starts a thread that follows the stream.
     fn follow(url: &str) -> Result<Flags, BoxError> {
         let mut client = SseClient::builder(Http::new(url))
             .error_strategy(reconnect().or_on_status(TRANSIENT_STATUSES))
-            // The server is to send a comment now and then.
+            // This server sends comments more often than that.
             .read_timeout(Duration::from_secs(300))
             .build()?;
         let stream = client.handle();
         let shared = Arc::<Shared>::default();
-        let ours = shared.clone();
+        let thread_shared = shared.clone();
         let thread = thread::Builder::new()
             .name("feature-flags".into())
             .spawn(move || {
-                let mut why = String::from("it was stopped");
+                let mut reason = String::from("stopped");
                 for event in client.events() {
                     let applied = match event {
-                        Ok(event) => ours.apply(&event),
+                        Ok(event) => thread_shared.apply(&event),
                         Err(error) => {
-                            why = error.to_string();
+                            reason = error.to_string();
                             break;
                         }
                     };
-                    // One event that can't be read is no reason to miss the others.
+                    // Skip malformed events.
                     if let Err(error) = applied {
-                        eprintln!("left out: {error}");
+                        eprintln!("skipped: {error}");
                     }
                 }
-                ours.set_state(State::Over(why));
+                thread_shared.set_state(State::Ended(reason));
             })?;
         Ok(Flags {
             shared,
@@ -137,19 +136,19 @@ impl Flags {
             .unwrap_or_else(PoisonError::into_inner);
         match &*state {
             State::Ready => Ok(()),
-            State::Starting => Err(format!("no flags came within {limit:?}")),
-            State::Over(why) => Err(why.clone()),
+            State::Starting => Err(format!("no flags received within {limit:?}")),
+            State::Ended(reason) => Err(reason.clone()),
         }
     }
 
-    /// The value of a flag, as of now.
+    /// Returns the current value of a flag.
     fn get(&self, name: &str) -> Option<Value> {
         let flags = self.shared.flags.read();
         let flags = flags.unwrap_or_else(PoisonError::into_inner);
         flags.get(name)?.value.clone()
     }
 
-    /// Closes the connection, and waits for the thread to end. Dropping does the same.
+    /// Closes the connection and waits for the thread. Dropping does the same.
     fn stop(self) {}
 }
 
@@ -157,7 +156,7 @@ impl Drop for Flags {
     fn drop(&mut self) {
         self.stream.close();
         if let Some(thread) = self.thread.take() {
-            // It can only have panicked, and has said so.
+            // An error means that the thread panicked, which has already been printed.
             _ = thread.join();
         }
     }

@@ -1,11 +1,12 @@
-//! Asks a language model (an API in the manner of OpenAI's chat completions) and prints its answer
-//! as it comes.
+//! Sends a prompt to a language model (an API like OpenAI's chat completions) and prints the answer as
+//! it arrives.
 //!
 //! `LLM_TOKEN=... llm-chat URL MODEL "Why is the sky blue?"`
 //!
-//! The answer is complete if `[DONE]` or a `finish_reason` has arrived: some servers send no
-//! `[DONE]`. Everything else that ends it is an error. The prompt is paid for, so it is never sent twice. Ctrl-C cancels the answer, and so does
-//! `LLM_TIME_LIMIT` (seconds, 120 by default): the connection is closed, and the server can stop.
+//! The answer is complete if `[DONE]` or a `finish_reason` has arrived, because some servers don't send
+//! `[DONE]`. Any other end is an error. Prompts cost money, so the prompt is never resent. Ctrl-C and
+//! `LLM_TIME_LIMIT` (seconds, default 120) cancel the answer by closing the connection, so that the server
+//! can stop.
 
 use std::error::Error;
 use std::io::{self, Write};
@@ -17,11 +18,11 @@ use everstream::{Action, Fault, Http, SseClient};
 use serde::Deserialize;
 use serde_json::Value;
 
-/// One event. Fields that nobody reads here are left out, and every other one may be null.
+/// One event. Has only the fields that this program needs; any of them may be null.
 #[derive(Deserialize)]
 struct Chunk {
     choices: Option<Vec<Choice>>,
-    /// Some servers have sent the status 200 when they find out that they can't answer.
+    /// Some servers discover an error only after they have sent status 200.
     error: Option<Value>,
 }
 
@@ -40,7 +41,7 @@ struct Delta {
 #[serde(untagged)]
 enum Content {
     Text(String),
-    /// Some servers split it. Not all parts are text.
+    /// Some servers split the content. Not all parts are text.
     Parts(Vec<Part>),
 }
 
@@ -53,7 +54,9 @@ impl Choice {
     fn text(&self) -> String {
         match self.delta.as_ref().and_then(|delta| delta.content.as_ref()) {
             Some(Content::Text(text)) => text.clone(),
-            Some(Content::Parts(parts)) => parts.iter().filter_map(|it| it.text.clone()).collect(),
+            Some(Content::Parts(parts)) => {
+                parts.iter().filter_map(|part| part.text.clone()).collect()
+            }
             None => String::new(),
         }
     }
@@ -63,7 +66,7 @@ impl Choice {
 async fn main() -> ExitCode {
     let outcome = tokio::select! {
         outcome = chat() => outcome,
-        // To drop the future is to drop the client, and that closes its connection.
+        // Dropping the future drops the client, which closes its connection.
         _ = tokio::signal::ctrl_c() => {
             eprintln!("\ncancelled");
             return ExitCode::from(130);
@@ -103,8 +106,7 @@ async fn chat() -> Result<(), Box<dyn Error>> {
 
     let mut client = SseClient::builder(http)
         .until("[DONE]")
-        // By default a POST is repeated with Last-Event-ID where the server sent ids, and few
-        // models' servers can resume. As long as there was no connection, nothing was sent.
+        // Retry only if there was no connection, because then the prompt wasn't sent.
         .error_strategy(error_strategy::from_fn(|fault| match fault {
             Some(fault) if fault.is_connect() => Verdict::Continue,
             _ => Verdict::Fail,
@@ -112,7 +114,7 @@ async fn chat() -> Result<(), Box<dyn Error>> {
         .build()?;
     match tokio::time::timeout(limit, answer(&mut client)).await {
         Ok(outcome) => outcome,
-        Err(_) => Err(format!("the answer wasn't whole within {limit:?}").into()),
+        Err(_) => Err(format!("the answer wasn't complete within {limit:?}").into()),
     }
 }
 
@@ -133,23 +135,23 @@ async fn answer(client: &mut SseClient) -> Result<(), Box<dyn Error>> {
             {
                 break;
             }
-            // What the server says of a refused prompt is in the body.
+            // The body says why the server refused the prompt.
             Err(error) => {
                 return match error.fault().and_then(Fault::response) {
                     Some(refusal) if !refusal.body.is_empty() => {
-                        let said = String::from_utf8_lossy(&refusal.body);
-                        Err(format!("{error}: {said}").into())
+                        let reason = String::from_utf8_lossy(&refusal.body);
+                        Err(format!("{error}: {reason}").into())
                     }
                     _ => Err(error.into()),
                 };
             }
         };
         if event.event() == "error" {
-            return Err(reported(event.json().unwrap_or_else(|_| event.data().into())).into());
+            return Err(describe(event.json().unwrap_or_else(|_| event.data().into())).into());
         }
         let chunk: Chunk = event.json()?;
         if let Some(error) = chunk.error {
-            return Err(reported(error).into());
+            return Err(describe(error).into());
         }
         for choice in chunk.choices.unwrap_or_default() {
             write!(out, "{}", choice.text())?;
@@ -158,14 +160,14 @@ async fn answer(client: &mut SseClient) -> Result<(), Box<dyn Error>> {
         out.flush()?;
     }
     if finish_reason.as_deref() == Some("length") {
-        return Err("the answer is cut off: it reached the longest length".into());
+        return Err("the answer was cut off at the maximum length".into());
     }
     writeln!(out)?;
     Ok(())
 }
 
-/// What the server says of an error in the midst of a stream: text, or an object with a message.
-fn reported(error: Value) -> String {
+/// Describes an error that the server sent mid-stream: text, or an object with a message.
+fn describe(error: Value) -> String {
     let inner = error.get("error").unwrap_or(&error);
     let message = inner.get("message").unwrap_or(inner);
     let text = message

@@ -1,12 +1,12 @@
-//! A client of the Model Context Protocol over its streamable HTTP transport (version 2025-11-25).
+//! A client for the Model Context Protocol over its streamable HTTP transport (version 2025-11-25).
 //!
-//! `mcp-client URL` lists a server's tools; `mcp-client URL TOOL '{"argument": 1}'` calls one. The
-//! result is printed as JSON, and the server's notifications are printed to standard error. A token
-//! in `MCP_TOKEN` is sent along.
+//! `mcp-client URL` lists a server's tools; `mcp-client URL TOOL '{"argument": 1}'` calls one. Prints the
+//! result as JSON, and the server's notifications to standard error. Set `MCP_TOKEN` to send a bearer
+//! token.
 //!
 //! Each message is a POST, which the server answers with JSON or with a stream. If a stream ends before
-//! the answer arrived, `resume_with_get` resumes it: the message isn't sent again, because a tool may
-//! have done its work already.
+//! the answer has arrived, `resume_with_get` resumes it. The message isn't resent, because the tool may
+//! already have run.
 //!
 //! JSON can be long, so reqwest sends the POST, and a custom source reads the response if it is a
 //! stream. If your server always answers with streams, use the code of the guide "MCP" instead.
@@ -27,7 +27,7 @@ use serde_json::{Value, json};
 
 const VERSION: &str = "2025-11-25";
 
-/// How many attempts in a row to resume an answer may fail.
+/// How many consecutive attempts to resume an answer may fail.
 const ATTEMPTS: u32 = 5;
 
 #[tokio::main(flavor = "current_thread")]
@@ -64,7 +64,7 @@ async fn run() -> Result<(), BoxError> {
     let mut session = Session::open(url, std::env::var("MCP_TOKEN").ok()).await?;
     let outcome = match call {
         Some(tool) => {
-            // Without a token the server doesn't tell how far it is.
+            // Without a token, the server doesn't report progress.
             let token = json!({"progressToken": 1});
             let params = json!({"name": tool, "arguments": arguments, "_meta": token});
             session.call("tools/call", params).await
@@ -81,15 +81,15 @@ struct Session {
     calls: u64,
 }
 
-/// What all requests have in common; clones share their connections.
+/// What all requests have in common. Clones share connections.
 #[derive(Clone)]
 struct Transport {
     http: reqwest::Client,
     url: String,
     token: Option<String>,
-    /// The server chooses it with its first answer, if it wants one.
+    /// The session id, if the server's first response set one.
     session: Option<String>,
-    /// What was agreed on, from then on.
+    /// The negotiated version, once known.
     version: Option<String>,
 }
 
@@ -97,10 +97,10 @@ impl Session {
     async fn open(url: String, token: Option<String>) -> Result<Session, BoxError> {
         let mut session = Session {
             transport: Transport {
-                // No limit for a whole answer: a tool may work for long.
+                // No timeout for the whole answer, because a tool may run for a long time.
                 http: reqwest::Client::builder()
                     .connect_timeout(Duration::from_secs(10))
-                    // Token and session are for this server alone.
+                    // Token and session id must not be sent to other servers.
                     .redirect(redirect::Policy::none())
                     .build()?,
                 url,
@@ -118,7 +118,9 @@ impl Session {
         let answer = session.call("initialize", hello).await?;
         let version = answer["protocolVersion"].as_str().unwrap_or_default();
         if version != VERSION {
-            return Err(format!("the server speaks version {version:?}, this is {VERSION}").into());
+            return Err(
+                format!("the server uses version {version:?}, this client {VERSION}").into(),
+            );
         }
         session.transport.version = Some(version.to_owned());
         let message = json!({"jsonrpc": "2.0", "method": "notifications/initialized"});
@@ -151,7 +153,7 @@ impl Session {
         if self.transport.session.is_some() {
             let request = self.transport.http.delete(&self.transport.url);
             let request = request.timeout(Duration::from_secs(5));
-            // It may refuse, and it has time-outs of its own.
+            // Ignore errors: the server may refuse, and it ends idle sessions itself.
             _ = self.transport.send(request).await;
         }
     }
@@ -169,11 +171,11 @@ impl Transport {
         match response.status() {
             status if status.is_success() => Ok(response),
             StatusCode::NOT_FOUND if self.session.is_some() => {
-                Err("the server has forgotten the session: begin anew".into())
+                Err("the session has expired: start a new one".into())
             }
             status => {
-                let said = response.text().await.unwrap_or_default();
-                Err(format!("the server answered with {status}: {said}").into())
+                let body = response.text().await.unwrap_or_default();
+                Err(format!("the server answered with {status}: {body}").into())
             }
         }
     }
@@ -193,13 +195,13 @@ impl Transport {
         request.send().await
     }
 
-    /// Reads the stream until the answer with this id is there.
+    /// Reads the stream until the answer with this id arrives.
     async fn read(&self, response: Response, id: &Value) -> Result<Value, BoxError> {
         let answer = Answer {
             transport: self.clone(),
             first: Mutex::new(Some(response)),
         };
-        // Not `until`: it doesn't hand out the event that ends the stream, and that one is the answer.
+        // Not with `until`, which doesn't deliver the last event, and here that is the answer.
         let mut client = SseClient::builder(answer)
             .resume_with_get(true)
             .error_strategy(continue_with_max_attempts(ATTEMPTS))
@@ -207,7 +209,7 @@ impl Transport {
         while let Some(event) = client.next_event().await {
             let event = event.map_err(|error| match error {
                 Error::NotRepeated(fault) => {
-                    format!("the answer broke off, and has no ids to resume it by: {fault}").into()
+                    format!("the answer was cut off, and has no ids to resume from: {fault}").into()
                 }
                 error => BoxError::from(error),
             })?;
@@ -216,7 +218,7 @@ impl Transport {
             };
             match (message.get("id"), message["method"].as_str()) {
                 (Some(answered), None) if answered == id => return Ok(message),
-                (Some(asked), Some(method)) => self.reply(asked, method).await?,
+                (Some(request_id), Some(method)) => self.reply(request_id, method).await?,
                 (None, Some(_)) => eprintln!("{message}"),
                 _ => {}
             }
@@ -248,7 +250,7 @@ impl Transport {
         Ok(connection(response))
     }
 
-    /// The server asks for something. This client only tells that it is alive.
+    /// Answers a request from the server. This client supports only `ping`.
     async fn reply(&self, id: &Value, method: &str) -> Result<(), BoxError> {
         let reply = match method {
             "ping" => json!({"jsonrpc": "2.0", "id": id, "result": {}}),
@@ -262,7 +264,7 @@ impl Transport {
     }
 }
 
-/// The stream that answers one message.
+/// A strategy for the stream that answers one message.
 struct Answer {
     transport: Transport,
     /// The response to the POST.
@@ -290,7 +292,7 @@ impl ConnectionClient for AnswerClient {
         Box::pin(async move {
             match first {
                 Some(response) => Ok(connection(response)),
-                // `request.resume_with_get` is set: the POST is never asked for again.
+                // `request.resume_with_get` is set, because the POST is never repeated.
                 None => transport.resume(request.last_event_id).await,
             }
         })
@@ -312,7 +314,7 @@ fn connection(response: Response) -> Connection {
     }))
 }
 
-/// Events of other types, and those that only bring an id, are none of ours.
+/// Returns `None` for events of other types and for those without data.
 fn message(event: &Event) -> Result<Option<Value>, serde_json::Error> {
     match (event.event(), event.data()) {
         ("message", data) if !data.is_empty() => serde_json::from_str(data).map(Some),
@@ -320,7 +322,7 @@ fn message(event: &Event) -> Result<Option<Value>, serde_json::Error> {
     }
 }
 
-/// Without its parameters.
+/// Returns the content type without parameters.
 fn content_type(response: &Response) -> String {
     let value = response.headers().get("content-type");
     let value = value

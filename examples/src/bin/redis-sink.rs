@@ -1,11 +1,11 @@
-//! Writes the events of a feed into a stream of Redis, each exactly once, whatever is restarted.
+//! Writes the events of a feed to a Redis stream, each exactly once, whatever is restarted.
 //!
 //! `redis-sink URL redis://HOST/?key=STREAM`
 //!
-//! Where the stream ends is kept in Redis next to the events, and both change in one step, if the stream
-//! still ends where this program believes. A run reads it before it connects. So Ctrl-C, a crash or a lost
-//! connection to either side leaves nothing half done. What Redis keeps when it crashes itself is up to
-//! its `appendfsync`.
+//! Redis also stores the position and id of the last event. Events and position are written in one step,
+//! and only if the stream still ends where this program expects. On start, the program reads the position
+//! before it connects. So Ctrl-C, a crash or a lost connection to either side leaves nothing half done.
+//! What survives a crash of Redis itself depends on its `appendfsync`.
 
 use std::fmt;
 use std::process::ExitCode;
@@ -33,9 +33,9 @@ async fn main() -> ExitCode {
     loop {
         match store(url, &mut sink).await {
             Ok(()) => return ExitCode::SUCCESS,
-            // Whether the last event was written can't be told from here: Redis knows.
-            Err(Problem::Passing(error)) => {
-                eprintln!("again, because of Redis: {error}");
+            // The last event may or may not have been written; reading the position from Redis tells.
+            Err(Problem::Transient(error)) => {
+                eprintln!("retrying after an error of Redis: {error}");
                 tokio::time::sleep(Duration::from_secs(1)).await;
             }
             Err(problem) => {
@@ -69,10 +69,10 @@ async fn store(url: &str, sink: &mut RedisSink) -> Result<(), Problem> {
 
 enum Problem {
     Sse(everstream::Error),
-    /// Waiting may help.
-    Passing(String),
+    /// An error that retrying may fix.
+    Transient(String),
     Redis(String),
-    /// After a restart there would be no telling what was written.
+    /// Without an id, a restart couldn't tell what was written.
     NoId,
 }
 
@@ -80,7 +80,7 @@ impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Problem::Sse(error) => error.fmt(f),
-            Problem::Passing(error) | Problem::Redis(error) => error.fmt(f),
+            Problem::Transient(error) | Problem::Redis(error) => error.fmt(f),
             Problem::NoId => f.write_str("an event without an id can't be written exactly once"),
         }
     }
@@ -95,7 +95,7 @@ impl From<everstream::Error> for Problem {
 impl From<SinkError> for Problem {
     fn from(error: SinkError) -> Self {
         match error {
-            SinkError::Unavailable(error) => Problem::Passing(error.to_string()),
+            SinkError::Unavailable(error) => Problem::Transient(error.to_string()),
             other => Problem::Redis(other.to_string()),
         }
     }
@@ -105,7 +105,7 @@ impl From<AppendError> for Problem {
     fn from(error: AppendError) -> Self {
         match error {
             AppendError::Unavailable(error) | AppendError::Unknown(error) => {
-                Problem::Passing(error.to_string())
+                Problem::Transient(error.to_string())
             }
             other => Problem::Redis(other.to_string()),
         }

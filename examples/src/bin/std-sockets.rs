@@ -1,7 +1,8 @@
-//! A complete client of your own: `everstream-core` and `everstream-http` decide, and `std::net` moves
-//! the bytes. No async runtime and no TLS.
+//! A complete custom client: `everstream-core` and `everstream-http` make the decisions, and `std::net`
+//! moves the bytes. No async runtime and no TLS.
 //!
-//! `std-sockets http://[USER:PASSWORD@]HOST[:PORT][/PATH] [READ-TIMEOUT]`, in seconds (60)
+//! `std-sockets http://[USER:PASSWORD@]HOST[:PORT][/PATH] [READ-TIMEOUT]`: the timeout is in seconds,
+//! default 60.
 
 use std::error::Error;
 use std::hash::{BuildHasher, RandomState};
@@ -24,14 +25,14 @@ fn main() -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// Does what the session says until the stream ends for good. When to reconnect is decided in there.
+/// Carries out what the session asks for, until the session stops. The session decides when to reconnect.
 fn follow(mut args: impl Iterator<Item = String>) -> Result<(), Box<dyn Error>> {
     let url = args.next().ok_or("usage: std-sockets URL [READ-TIMEOUT]")?;
     let url = Url::parse(&url)?;
     let read_timeout = args.next().map_or(Ok(60.0), |seconds| seconds.parse())?;
     let mut config = SessionConfig::default();
     config.read_timeout = Some(Duration::try_from_secs_f64(read_timeout)?);
-    // Random, so that clients don't all reconnect at the same time.
+    // A random seed, so that clients don't all reconnect at the same time.
     config.seed = RandomState::new().hash_one(&url);
     let limits = Config {
         connect_timeout: Some(Duration::from_secs(30)),
@@ -67,7 +68,7 @@ fn follow(mut args: impl Iterator<Item = String>) -> Result<(), Box<dyn Error>> 
                 if let Action::Fault(_) | Action::End(_) = action {
                     connection = Connection::default();
                 }
-                show(&action)?;
+                print(&action)?;
             }
             Output::Stop(result) => return Ok(result?),
         }
@@ -81,7 +82,7 @@ struct Connection {
 }
 
 impl Connection {
-    /// One attempt: a request and the redirects that it takes. The exchange knows the rules.
+    /// Runs one attempt: a request and its redirects. The exchange has the rules.
     fn connect(
         &mut self,
         mut exchange: Exchange,
@@ -107,7 +108,7 @@ impl Connection {
         }
     }
 
-    /// Tries the addresses of the host one after the other, and sends the request.
+    /// Tries the host's addresses one after the other, and sends the request.
     fn open(&mut self, request: &Request, limit: Option<Duration>) -> io::Result<()> {
         *self = Connection::default();
         let mut result = Err(ErrorKind::NotFound.into());
@@ -117,7 +118,7 @@ impl Connection {
                 break;
             }
         }
-        // If this fails, the server may have answered all the same, and reading says what happened.
+        // Ignore errors: the server may have answered anyway, and reading reports what happened.
         let socket = self.socket.insert(result?);
         _ = socket.write_all(&request.to_http1(None, None));
         Ok(())
@@ -134,13 +135,13 @@ impl Connection {
     }
 }
 
-/// For a socket, to which no time at all means no limit.
+/// Returns the time left, at least 1 ms, because sockets reject a timeout of zero.
 fn time_left(deadline: Option<Timestamp>, now: Timestamp) -> Option<Duration> {
-    let left = deadline?.saturating_duration_since(now);
-    Some(left.max(Duration::from_millis(1)))
+    let remaining = deadline?.saturating_duration_since(now);
+    Some(remaining.max(Duration::from_millis(1)))
 }
 
-fn show(action: &Action) -> io::Result<()> {
+fn print(action: &Action) -> io::Result<()> {
     match action {
         Action::Event(event) => writeln!(io::stdout(), "{}: {}", event.event(), event.data()),
         Action::Fault(fault) => writeln!(io::stderr(), "retrying: {}", with_causes(fault)),

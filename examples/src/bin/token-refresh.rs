@@ -1,5 +1,5 @@
-//! Follows a stream behind OAuth 2.0: every attempt sends a token that is valid then, and a 401 makes
-//! it get another one. If the server refuses that too, it gives up.
+//! Follows a stream behind OAuth 2.0. Every attempt sends a valid token; after a 401 the program requests
+//! a new one, and gives up if that is refused too.
 //!
 //! `CLIENT_ID=... CLIENT_SECRET=... token-refresh URL TOKEN-URL`
 
@@ -12,7 +12,7 @@ use everstream::error_strategy::{self, ErrorStrategy, Reconnect, Verdict};
 use everstream::{Action, BoxError, Fault, Http, SseClient, Timestamp};
 use serde::Deserialize;
 
-/// A token that expires sooner isn't sent: it is to be valid when it arrives.
+/// A token that expires sooner isn't sent, because it might expire before it arrives.
 const MARGIN: Duration = Duration::from_secs(30);
 
 #[tokio::main(flavor = "current_thread")]
@@ -45,23 +45,23 @@ async fn follow() -> Result<(), Box<dyn Error>> {
     let tokens = Arc::new(Tokens {
         http: reqwest::Client::builder()
             .timeout(Duration::from_secs(20))
-            // The secret is for this server alone.
+            // The secret must not be sent to other servers.
             .redirect(reqwest::redirect::Policy::none())
             .build()?,
         url: token_url,
         client: (variable("CLIENT_ID")?, variable("CLIENT_SECRET")?),
-        known: Mutex::new(None),
+        cached: Mutex::new(None),
     });
 
     let source = tokens.clone();
     let http = Http::new(url).before_attempt(move |attempt| {
         let source = source.clone();
-        // An error here counts as a failed attempt, and the error strategy decides.
+        // An error fails the attempt, and the error strategy decides whether to retry.
         async move { Ok::<_, BoxError>(attempt.bearer_token(source.valid().await?)) }
     });
     let mut client = SseClient::builder(http)
         .error_strategy(RefreshOnce {
-            otherwise: error_strategy::reconnect(),
+            fallback: error_strategy::reconnect(),
             tokens,
             refused: false,
         })
@@ -69,16 +69,16 @@ async fn follow() -> Result<(), Box<dyn Error>> {
     while let Some(action) = client.next_action().await {
         match action? {
             Action::Event(event) => println!("{}", event.data()),
-            Action::Fault(fault) => eprintln!("again after {fault}"),
+            Action::Fault(fault) => eprintln!("retrying after: {fault}"),
             _ => {}
         }
     }
     Ok(())
 }
 
-/// Goes on after the first 401 in a row, with another token.
+/// Continues with a new token after the first of consecutive 401s.
 struct RefreshOnce {
-    otherwise: Reconnect,
+    fallback: Reconnect,
     tokens: Arc<Tokens>,
     refused: bool,
 }
@@ -91,28 +91,28 @@ impl ErrorStrategy for RefreshOnce {
                 self.tokens.forget();
                 Verdict::Continue
             }
-            fault => self.otherwise.apply(fault, now),
+            fault => self.fallback.apply(fault, now),
         }
     }
 
-    /// There is a connection: the token was accepted.
+    /// Called when a connection is established, so the token was accepted.
     fn reset(&mut self) {
         self.refused = false;
-        self.otherwise.reset();
+        self.fallback.reset();
     }
 }
 
-/// Gets tokens by the client credentials grant (RFC 6749, section 4.4), and keeps the newest.
+/// Requests tokens with the client credentials grant (RFC 6749, section 4.4), and caches the last one.
 struct Tokens {
     http: reqwest::Client,
     url: String,
     client: (String, String),
-    known: Mutex<Option<Token>>,
+    cached: Mutex<Option<Token>>,
 }
 
 struct Token {
     text: String,
-    /// `None`: the server didn't say.
+    /// `None` if the server didn't say.
     expires: Option<Instant>,
 }
 
@@ -125,7 +125,7 @@ struct Answer {
 
 impl Tokens {
     async fn valid(&self) -> Result<String, BoxError> {
-        if let Some(token) = &*self.known.lock().unwrap_or_else(PoisonError::into_inner) {
+        if let Some(token) = &*self.cached.lock().unwrap_or_else(PoisonError::into_inner) {
             let soon = Instant::now() + MARGIN;
             if token.expires.is_none_or(|expires| soon < expires) {
                 return Ok(token.text.clone());
@@ -137,14 +137,14 @@ impl Tokens {
             .basic_auth(&self.client.0, Some(&self.client.1))
             .header("content-type", "application/x-www-form-urlencoded")
             .body("grant_type=client_credentials");
-        let asked = Instant::now();
+        let requested = Instant::now();
         let body = request.send().await?.error_for_status()?.bytes().await?;
         let answer: Answer = serde_json::from_slice(&body)?;
         let text = answer.access_token;
         let expires = answer
             .expires_in
-            .and_then(|seconds| asked.checked_add(Duration::from_secs(seconds)));
-        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some(Token {
+            .and_then(|seconds| requested.checked_add(Duration::from_secs(seconds)));
+        *self.cached.lock().unwrap_or_else(PoisonError::into_inner) = Some(Token {
             text: text.clone(),
             expires,
         });
@@ -152,6 +152,6 @@ impl Tokens {
     }
 
     fn forget(&self) {
-        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *self.cached.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 }

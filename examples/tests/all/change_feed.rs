@@ -1,4 +1,4 @@
-//! `change-feed`.
+//! Tests of `change-feed`.
 
 use std::fs;
 use std::os::fd::OwnedFd;
@@ -23,7 +23,7 @@ fn follow(cursor: &Path, url: &str) -> Program {
     Program::start(command(path, [cursor.as_os_str(), url.as_ref()]))
 }
 
-/// The number in a line.
+/// Returns the number in a line.
 fn number(line: &str) -> usize {
     let number = line
         .strip_prefix("en.wikipedia.org\tedit\t")
@@ -35,7 +35,7 @@ fn number(line: &str) -> usize {
 }
 
 #[test]
-fn nothing_is_lost_over_runs_that_are_killed() {
+fn killed_runs_lose_no_change() {
     const CHANGES: usize = 200;
     let (server, feed) = (Server::start(), Feed::new());
     for id in 1..=CHANGES {
@@ -49,7 +49,7 @@ fn nothing_is_lost_over_runs_that_are_killed() {
     for run in 0.. {
         let program = follow(&cursor, &server.url("/"));
         let mut seen = vec![number(&program.line())];
-        // Somewhere else each time.
+        // Kill each run at a different place.
         for _ in 0..run * 7 {
             if seen.last() < Some(&CHANGES) {
                 seen.push(number(&program.line()));
@@ -57,7 +57,7 @@ fn nothing_is_lost_over_runs_that_are_killed() {
         }
         let ended = program.kill();
         seen.extend(ended.stdout.split_inclusive('\n').map(number));
-        // It goes on with the next change, or repeats the one that wasn't saved.
+        // The run continues with the next change, or repeats the one that wasn't saved.
         assert!(
             seen[0] == next || seen[0] + 1 == next,
             "{} in run {run}",
@@ -65,10 +65,10 @@ fn nothing_is_lost_over_runs_that_are_killed() {
         );
         assert!(seen.is_sorted_by(|a, b| a + 1 == *b), "{seen:?}");
         next = seen[seen.len() - 1] + 1;
-        // Whole at any moment.
+        // The file must be complete at any moment.
         let saved: usize = match fs::read_to_string(&cursor) {
             Ok(saved) => saved.parse().unwrap(),
-            // Killed before the first was saved.
+            // Killed before the first id was saved.
             Err(_) => 0,
         };
         assert!(
@@ -79,11 +79,11 @@ fn nothing_is_lost_over_runs_that_are_killed() {
             break;
         }
     }
-    assert!(server.request_count() > 2, "it was killed too late");
+    assert!(server.request_count() > 2, "the runs were killed too late");
 }
 
 #[test]
-fn a_run_that_ctrl_c_ended_repeats_nothing() {
+fn a_run_ended_by_ctrl_c_repeats_nothing() {
     let (server, feed) = (Server::start(), Feed::new());
     server.otherwise(Reply::stream().resume(&feed));
     let folder = tempfile::tempdir().unwrap();
@@ -102,7 +102,7 @@ fn a_run_that_ctrl_c_ended_repeats_nothing() {
 }
 
 #[test]
-fn drops_transient_statuses_and_what_is_no_change_do_not_stop_it() {
+fn drops_transient_statuses_and_malformed_changes_do_not_stop_it() {
     let server = Server::start();
     let retry = Reply::stream().retry(1);
     server
@@ -110,7 +110,7 @@ fn drops_transient_statuses_and_what_is_no_change_do_not_stop_it() {
             retry
                 .event_with_id("1", change("en.wikipedia.org", 1))
                 .event_with_id("2", change("canary", 2))
-                .event_with_id("3", "no JSON")
+                .event_with_id("3", "not JSON")
                 .drop_connection(),
         )
         .enqueue(Reply::status(503))
@@ -127,7 +127,7 @@ fn drops_transient_statuses_and_what_is_no_change_do_not_stop_it() {
     program.interrupt();
     let ended = program.end();
     assert!(ended.status.success());
-    assert!(ended.stderr.contains("left out: "), "{}", ended.stderr);
+    assert!(ended.stderr.contains("skipped: "), "{}", ended.stderr);
     for request in &server.requests()[1..] {
         assert_eq!(request.header("last-event-id"), Some("3"));
     }
@@ -135,7 +135,7 @@ fn drops_transient_statuses_and_what_is_no_change_do_not_stop_it() {
 }
 
 #[test]
-fn a_cursor_that_cannot_be_read_or_written_is_named() {
+fn cursor_file_errors_name_the_file() {
     let server = Server::start();
     server.otherwise(Reply::stream().event_with_id("1", change("x", 1)).stall());
     let folder = tempfile::tempdir().unwrap();
@@ -156,7 +156,7 @@ fn a_change_that_was_not_handled_is_not_saved() {
     let cursor = folder.path().join("cursor");
     let path = env!("CARGO_BIN_EXE_change-feed");
     let mut command = command(path, [cursor.as_os_str(), server.url("/").as_ref()]);
-    // Whoever read its output is gone.
+    // Nobody reads the output.
     let (stdout, reader) = UnixStream::pair().unwrap();
     drop(reader);
     let status = command.stdout(OwnedFd::from(stdout)).status().unwrap();

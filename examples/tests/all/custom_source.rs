@@ -1,4 +1,4 @@
-//! `custom-source`.
+//! Tests of `custom-source`.
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixListener;
@@ -21,7 +21,7 @@ fn run(args: &[&str]) -> Ended {
 }
 
 #[test]
-fn a_file_is_read_once_to_its_end() {
+fn a_file_is_read_once() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("recorded");
     fs::write(
@@ -35,7 +35,7 @@ fn a_file_is_read_once_to_its_end() {
 }
 
 #[test]
-fn a_file_that_is_not_there_is_named() {
+fn a_missing_file_is_named() {
     let ended = run(&["file", "no/such/file"]);
     assert_eq!(ended.status.code(), Some(1));
     assert!(ended.stderr.contains("no/such/file"), "{}", ended.stderr);
@@ -47,7 +47,7 @@ fn a_unix_socket_is_resumed_after_the_last_id() {
     let path = folder.path().join("socket");
     let listener = UnixListener::bind(&path).unwrap();
     let server = thread::spawn(move || -> io::Result<Vec<String>> {
-        let mut asked = Vec::new();
+        let mut requests = Vec::new();
         for answer in [
             "retry: 1\nid: 1\ndata: one\n\nid: 2\ndata: ha",
             "id: 2\ndata: two\n\ndata: the end\n\n",
@@ -55,10 +55,10 @@ fn a_unix_socket_is_resumed_after_the_last_id() {
             let (mut socket, _) = listener.accept()?;
             let mut line = String::new();
             BufReader::new(&socket).read_line(&mut line)?;
-            asked.push(line);
+            requests.push(line);
             socket.write_all(answer.as_bytes())?;
         }
-        Ok(asked)
+        Ok(requests)
     });
     let ended = run(&["unix", path.to_str().unwrap()]);
     assert!(ended.status.success(), "{}", ended.stderr);
@@ -67,7 +67,7 @@ fn a_unix_socket_is_resumed_after_the_last_id() {
 }
 
 #[test]
-fn a_certificate_of_a_private_ca_is_trusted_if_the_ca_is_given_and_only_then() {
+fn a_private_ca_is_trusted_only_if_configured() {
     let (server, feed) = (Server::start(), Feed::new());
     for text in ["one", "two", "three", "the end"] {
         feed.push(text);
@@ -94,7 +94,7 @@ fn a_certificate_of_a_private_ca_is_trusted_if_the_ca_is_given_and_only_then() {
     assert_eq!(ended.stdout, "message: one\nmessage: two\nmessage: three\n");
     assert_eq!(server.requests()[1].header("last-event-id"), Some("2"));
 
-    // It may be that the server's certificate is about to be mended: the client goes on trying.
+    // The client retries, because the server's certificate may be fixed.
     let before = server.request_count();
     let args = ["tls", &tls.url, &file("other.pem", &other)];
     let program = Program::start(command(env!("CARGO_BIN_EXE_custom-source"), args));
@@ -128,7 +128,7 @@ impl Ca {
     }
 }
 
-/// TLS before a server that doesn't speak it.
+/// Adds TLS to a server without it.
 struct Tls {
     url: String,
     refused: std::sync::mpsc::Receiver<()>,

@@ -1,4 +1,4 @@
-//! `fan-out`.
+//! Tests of `fan-out`.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -11,7 +11,7 @@ use socket2::{Domain, Socket, Type};
 
 use crate::program::{LIMIT, Program, command};
 
-/// The program, and the URL that it serves.
+/// Starts the program, and returns it with the URL that it serves.
 fn serve(upstream: &Server, keep_alive: &str) -> (Program, String) {
     let args = [&upstream.url("/"), "127.0.0.1:0"];
     let mut command = command(env!("CARGO_BIN_EXE_fan-out"), args);
@@ -25,14 +25,14 @@ fn browser(url: &str) -> Builder<SseClient> {
     SseClient::builder(Http::new(url).no_proxy())
 }
 
-/// Listens from now on.
+/// Connects a browser.
 fn started(builder: Builder<SseClient>) -> SseClient {
     let mut client = builder.build().unwrap();
     client.start().unwrap();
     client
 }
 
-/// Type, data and id of the next event.
+/// Returns the type, data and id of the next event.
 fn next(client: &mut SseClient) -> (String, String, String) {
     let event = client.next_event_timeout(LIMIT).unwrap().item().unwrap();
     let id = event.id().unwrap_or_default();
@@ -64,14 +64,14 @@ fn all_browsers_get_all_events_from_one_connection() {
     }
     assert_eq!(upstream.request_count(), 1);
 
-    // Responses that last for ever don't keep it from stopping.
+    // Endless responses don't keep the service from stopping.
     program.interrupt();
     let ended = program.end();
     assert!(ended.status.success(), "{}", ended.stderr);
 }
 
 #[test]
-fn a_browser_that_comes_back_gets_what_it_missed_and_then_what_is_new() {
+fn a_reconnecting_browser_gets_missed_events_then_new_ones() {
     let (upstream, feed) = (Server::start(), Feed::new());
     upstream.otherwise(Reply::stream().resume(&feed));
     let (_program, url) = serve(&upstream, "15");
@@ -79,12 +79,12 @@ fn a_browser_that_comes_back_gets_what_it_missed_and_then_what_is_new() {
     push(&feed, 10);
     while next(&mut first).2 != "10" {}
 
-    let mut back = started(browser(&url).last_event_id("4"));
+    let mut resumed = started(browser(&url).last_event_id("4"));
     push(&feed, 1);
     for number in 5..=11 {
-        assert_eq!(next(&mut back), numbered("news", number));
+        assert_eq!(next(&mut resumed), numbered("news", number));
     }
-    // One that has seen everything, and one that is new.
+    // A browser that has seen everything, and a new one.
     let mut current = started(browser(&url).last_event_id("11"));
     let mut new = started(browser(&url));
     push(&feed, 1);
@@ -93,12 +93,12 @@ fn a_browser_that_comes_back_gets_what_it_missed_and_then_what_is_new() {
 }
 
 #[test]
-fn a_browser_that_was_away_for_too_long_is_told_of_the_gap() {
+fn a_browser_that_was_away_for_too_long_gets_a_gap_event() {
     let (upstream, feed) = (Server::start(), Feed::new());
     upstream.otherwise(Reply::stream().resume(&feed));
     let (_program, url) = serve(&upstream, "15");
     let mut first = started(browser(&url));
-    // So that the service has got them all, and never more at once than a browser may be behind.
+    // Wait for the service to receive them, in batches smaller than a browser's allowed lag.
     while feed.len() < 1001 {
         push(&feed, 143);
         while next(&mut first).2 != feed.len().to_string() {}
@@ -123,7 +123,7 @@ fn a_browser_can_resume_from_before_its_first_event() {
     push(&feed, 2);
     while next(&mut first).2 != "2" {}
     let mut new = started(browser(&url));
-    // A comment comes after the id.
+    // A comment follows the id.
     while !matches!(
         new.next_action_timeout(LIMIT).unwrap().item().unwrap(),
         Action::Comment(_)
@@ -132,7 +132,7 @@ fn a_browser_can_resume_from_before_its_first_event() {
 }
 
 #[test]
-fn silence_is_filled_with_comments() {
+fn idle_streams_get_comments() {
     let upstream = Server::start();
     upstream.otherwise(Reply::stream().stall());
     let (_program, url) = serve(&upstream, "0.01");
@@ -147,8 +147,8 @@ fn silence_is_filled_with_comments() {
     }
 }
 
-/// A connection for which the system takes little that isn't read.
-fn small(url: &str) -> TcpStream {
+/// Connects with a small receive buffer.
+fn with_small_buffer(url: &str) -> TcpStream {
     let address = url.strip_prefix("http://").unwrap();
     let address = address.strip_suffix("/events").unwrap();
     let address: SocketAddr = address.parse().unwrap();
@@ -159,23 +159,23 @@ fn small(url: &str) -> TcpStream {
 }
 
 #[test]
-fn a_browser_that_does_not_read_is_sent_away_and_keeps_nobody_waiting() {
+fn a_browser_that_does_not_read_is_disconnected_and_does_not_delay_others() {
     const EVENTS: usize = 450;
     let (upstream, feed) = (Server::start(), Feed::new());
     upstream.otherwise(Reply::stream().resume(&feed));
     let (_program, url) = serve(&upstream, "15");
     let mut reader = started(browser(&url));
-    let mut idle = small(&url);
+    let mut idle = with_small_buffer(&url);
     idle.write_all(b"GET /events HTTP/1.0\r\n\r\n").unwrap();
-    // The head is here: it is listening.
+    // Once the head has arrived, this browser is subscribed.
     idle.set_read_timeout(Some(LIMIT)).unwrap();
     idle.read_exact(&mut [0; 8]).unwrap();
 
-    // More than the system's buffers hold.
+    // Larger than the system's buffers.
     let text = "x".repeat(32 << 10);
     for number in 1..=EVENTS {
         feed.push(&text);
-        // The one who reads is never far behind.
+        // Keep the other browser from falling behind.
         if number % 50 == 0 {
             while next(&mut reader).2 != number.to_string() {}
         }
@@ -187,19 +187,19 @@ fn a_browser_that_does_not_read_is_sent_away_and_keeps_nobody_waiting() {
             0 => break,
             length => received += length,
         }
-        // Comments would keep it alive for ever.
-        assert!(began.elapsed() < LIMIT, "it was not sent away");
+        // Comments would keep the connection open forever.
+        assert!(began.elapsed() < LIMIT, "the browser wasn't disconnected");
     }
-    assert!(received < EVENTS * text.len(), "it was sent everything");
+    assert!(received < EVENTS * text.len(), "the browser got everything");
 }
 
 #[test]
-fn the_end_of_the_upstream_is_the_end_of_the_service() {
-    let (upstream, over) = (Server::start(), Gate::new());
-    upstream.otherwise(Reply::status(410).head_after(&over));
+fn the_service_ends_with_its_upstream() {
+    let (upstream, end) = (Server::start(), Gate::new());
+    upstream.otherwise(Reply::status(410).head_after(&end));
     let (program, url) = serve(&upstream, "15");
     let mut browser = started(browser(&url));
-    over.open();
+    end.open();
     assert!(matches!(
         browser.next_action_timeout(LIMIT),
         Ok(Next::Item(Action::Start(_)))

@@ -1,4 +1,4 @@
-//! `feature-flags`.
+//! Tests of `feature-flags`.
 
 use std::time::Instant;
 
@@ -14,16 +14,16 @@ fn follow(server: &Server) -> Program {
 }
 
 impl Program {
-    fn ask(&mut self, flag: &str) -> String {
+    fn query(&mut self, flag: &str) -> String {
         self.write_line(flag);
         self.line()
     }
 
-    /// Asks until this is the answer: an event is on its way.
-    fn ask_until(&mut self, flag: &str, wanted: &str) {
+    /// Queries a flag until the program prints `wanted`, because events take time to arrive.
+    fn query_until(&mut self, flag: &str, wanted: &str) {
         let began = Instant::now();
         loop {
-            let answer = self.ask(flag);
+            let answer = self.query(flag);
             if answer == wanted {
                 return;
             }
@@ -40,35 +40,35 @@ fn flags_are_kept_in_sync_by_put_patch_and_delete() {
 
     let all = r#"{"dark": {"version": 1, "value": true}, "limit": {"version": 4, "value": 10}}"#;
     feed.push_event("put", all);
-    assert_eq!(program.ask("dark"), "dark = true\n");
-    assert_eq!(program.ask("limit"), "limit = 10\n");
-    assert_eq!(program.ask("other"), "other is not set\n");
+    assert_eq!(program.query("dark"), "dark = true\n");
+    assert_eq!(program.query("limit"), "limit = 10\n");
+    assert_eq!(program.query("other"), "other is not set\n");
 
     feed.push_event("patch", r#"{"name": "dark", "version": 2, "value": false}"#);
-    program.ask_until("dark", "dark = false\n");
+    program.query_until("dark", "dark = false\n");
     feed.push_event("patch", r#"{"name": "new", "version": 1, "value": ["a"]}"#);
-    program.ask_until("new", "new = [\"a\"]\n");
+    program.query_until("new", "new = [\"a\"]\n");
     feed.push_event("delete", r#"{"name": "new", "version": 2}"#);
-    program.ask_until("new", "new is not set\n");
+    program.query_until("new", "new is not set\n");
 
-    // Too old, one deleted and one not, and things that can't be read; all come before the last.
+    // Outdated patches, for a deleted flag and another, and malformed events; all arrive before the last.
     feed.push_event("patch", r#"{"name": "new", "version": 1, "value": ["a"]}"#);
     feed.push_event("patch", r#"{"name": "limit", "version": 3, "value": 9}"#);
-    feed.push_event("patch", "no JSON");
+    feed.push_event("patch", "not JSON");
     feed.push_event("patch", r#"{"name": "limit", "version": 5}"#);
     feed.push_event(
         "patch",
         r#"{"name": "dark", "version": 3, "value": "last"}"#,
     );
-    program.ask_until("dark", "dark = \"last\"\n");
-    assert_eq!(program.ask("new"), "new is not set\n");
-    assert_eq!(program.ask("limit"), "limit = 10\n");
+    program.query_until("dark", "dark = \"last\"\n");
+    assert_eq!(program.query("new"), "new is not set\n");
+    assert_eq!(program.query("limit"), "limit = 10\n");
 
     program.close_stdin();
     let ended = program.end();
     assert!(ended.status.success());
     assert_eq!(
-        ended.stderr.matches("left out: ").count(),
+        ended.stderr.matches("skipped: ").count(),
         2,
         "{}",
         ended.stderr
@@ -76,7 +76,7 @@ fn flags_are_kept_in_sync_by_put_patch_and_delete() {
 }
 
 #[test]
-fn flags_stay_while_the_server_is_away_and_are_replaced_when_it_is_back() {
+fn flags_are_kept_while_the_server_is_down_and_replaced_afterwards() {
     let (server, back) = (Server::start(), Gate::new());
     let put = |value: &str| Reply::stream().event_of_type("put", value);
     server
@@ -92,27 +92,27 @@ fn flags_stay_while_the_server_is_away_and_are_replaced_when_it_is_back() {
         );
     let mut program = follow(&server);
     assert!(server.wait_for_requests(2, LIMIT));
-    assert_eq!(program.ask("a"), "a = 1\n");
+    assert_eq!(program.query("a"), "a = 1\n");
     back.open();
-    program.ask_until("b", "b = 2\n");
-    assert_eq!(program.ask("a"), "a is not set\n");
+    program.query_until("b", "b = 2\n");
+    assert_eq!(program.query("a"), "a is not set\n");
 }
 
 #[test]
-fn it_stops_while_it_is_reading() {
+fn it_stops_during_a_read() {
     let server = Server::start();
     server.otherwise(Reply::stream().event_of_type("put", "{}").stall());
     let mut program = follow(&server);
-    assert_eq!(program.ask("a"), "a is not set\n");
+    assert_eq!(program.query("a"), "a is not set\n");
     program.close_stdin();
     let ended = program.end();
     assert!(ended.status.success());
-    // The thread was waited for.
+    // The program waited for the thread.
     assert_eq!(ended.stderr, "stopped\n");
 }
 
 #[test]
-fn a_stream_that_is_refused_makes_nobody_wait() {
+fn a_refused_stream_fails_immediately() {
     let server = Server::start();
     server.otherwise(Reply::status(403));
     let ended = follow(&server).end();

@@ -1,4 +1,4 @@
-//! `llm-chat`.
+//! Tests of `llm-chat`.
 
 use std::process::Command;
 
@@ -55,9 +55,9 @@ fn the_answer_is_printed_up_to_done() {
     );
 }
 
-/// With ids too, which would let the client repeat a POST by default.
+/// Even if the events have ids.
 #[test]
-fn an_answer_that_breaks_off_is_an_error_and_the_prompt_is_sent_once() {
+fn a_truncated_answer_is_an_error_and_the_prompt_is_sent_once() {
     for (reply, problem) in [
         (
             Reply::stream().drop_connection(),
@@ -85,7 +85,7 @@ fn an_answer_that_breaks_off_is_an_error_and_the_prompt_is_sent_once() {
 }
 
 #[test]
-fn a_refusal_is_told_in_the_servers_words() {
+fn a_refusal_includes_the_servers_message() {
     let server = Server::start();
     server.otherwise(Reply::status(429).send("{\"error\": \"no credit\"}"));
     let ended = Program::start(chat(&server.url("/"))).end();
@@ -96,7 +96,7 @@ fn a_refusal_is_told_in_the_servers_words() {
 }
 
 #[test]
-fn a_whole_answer_is_printed_whatever_its_shape() {
+fn complete_answers_of_all_shapes_are_printed() {
     let parts = json!([{"type": "text", "text": "Hel"}, {"type": "reference", "ids": [1]}]);
     let finished = json!({"choices": [{"delta": {"content": null}, "finish_reason": "stop"}]});
     for reply in [
@@ -123,7 +123,7 @@ fn a_whole_answer_is_printed_whatever_its_shape() {
 }
 
 #[test]
-fn an_error_in_the_midst_of_the_answer_is_told_whatever_its_shape() {
+fn mid_stream_errors_of_all_shapes_are_reported() {
     let object = r#"{"error": {"message": "overloaded", "code": 529}}"#;
     for reply in [
         Reply::stream().event(object),
@@ -132,7 +132,7 @@ fn an_error_in_the_midst_of_the_answer_is_told_whatever_its_shape() {
         Reply::stream().event_of_type("error", object),
         Reply::stream().event_of_type("error", r#"{"message": "overloaded"}"#),
         Reply::stream().event_of_type("error", "overloaded"),
-        // Not one event: the error is the whole response.
+        // The error is the whole response, without an event.
         Reply::stream().send(object),
         Reply::status(200)
             .header("Content-Type", "application/json")
@@ -144,7 +144,7 @@ fn an_error_in_the_midst_of_the_answer_is_told_whatever_its_shape() {
 }
 
 #[test]
-fn an_answer_that_is_cut_short_is_an_error() {
+fn an_incomplete_answer_is_an_error() {
     let finished = json!({"choices": [{"delta": {}, "finish_reason": "length"}]});
     for reply in [
         Reply::stream().event(chunk("Hel")).end(),
@@ -161,7 +161,7 @@ fn an_answer_that_is_cut_short_is_an_error() {
     }
 }
 
-/// What the program prints, or what it complains about.
+/// Returns what the program prints, or its error.
 fn answer(reply: Reply) -> Result<String, String> {
     let server = Server::start();
     server.otherwise(reply);
@@ -187,7 +187,7 @@ fn ctrl_c_cancels_the_answer() {
 }
 
 #[test]
-fn an_answer_that_takes_too_long_is_given_up() {
+fn an_answer_that_takes_too_long_is_cancelled() {
     let (server, never) = (Server::start(), Gate::new());
     server.otherwise(Reply::stream().event(chunk("Hello")).wait_for(&never));
     let mut chat = chat(&server.url("/"));

@@ -1,4 +1,4 @@
-//! Each program against a server on a real socket: a module for each.
+//! Tests each program against servers on real sockets, in a module for each.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 #![cfg(unix)]

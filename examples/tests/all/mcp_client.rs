@@ -1,4 +1,4 @@
-//! `mcp-client`.
+//! Tests of `mcp-client`.
 
 use everstream_testing::{Reply, Request, Server};
 use serde_json::{Value, json};
@@ -28,7 +28,7 @@ fn hello(version: &str) -> Value {
     }})
 }
 
-/// Answers all but what a test is about.
+/// Starts a server that answers the messages before the one under test.
 fn server() -> Server {
     let server = Server::start();
     server
@@ -50,15 +50,16 @@ fn body(request: &Request) -> Value {
     serde_json::from_slice(&request.body).unwrap()
 }
 
-/// How often the tool was called.
+/// Returns how often the tool was called.
 fn calls(server: &Server) -> usize {
     let requests = server.requests();
-    let called = |it: &&Request| it.method == "POST" && body(it)["method"] == "tools/call";
-    requests.iter().filter(called).count()
+    let is_call =
+        |request: &&Request| request.method == "POST" && body(request)["method"] == "tools/call";
+    requests.iter().filter(is_call).count()
 }
 
 #[test]
-fn tools_are_listed_from_an_answer_in_json() {
+fn tools_are_listed_from_a_json_response() {
     let server = server();
     let tools = json!({"tools": [{"name": "add", "inputSchema": {"type": "object"}}]});
     server
@@ -71,7 +72,10 @@ fn tools_are_listed_from_an_answer_in_json() {
     assert_eq!(serde_json::from_str::<Value>(&ended.stdout).unwrap(), tools);
 
     let requests = server.requests();
-    let methods: Vec<_> = requests.iter().map(|it| it.method.as_str()).collect();
+    let methods: Vec<_> = requests
+        .iter()
+        .map(|request| request.method.as_str())
+        .collect();
     assert_eq!(methods, ["POST", "POST", "POST", "DELETE"]);
     for request in &requests {
         assert_eq!(request.path(), "/mcp");
@@ -93,7 +97,7 @@ fn tools_are_listed_from_an_answer_in_json() {
 }
 
 #[test]
-fn a_stream_that_breaks_is_resumed_by_get_and_the_tool_is_called_once() {
+fn a_broken_stream_is_resumed_by_get_and_the_tool_is_called_once() {
     let server = server();
     server
         .enqueue(
@@ -125,10 +129,13 @@ fn a_stream_that_breaks_is_resumed_by_get_and_the_tool_is_called_once() {
         "_meta": {"progressToken": 1},
     });
     assert_eq!(body(&requests[2])["params"], params);
-    let resumed: Vec<_> = requests.iter().filter(|it| it.method == "GET").collect();
+    let resumed: Vec<_> = requests
+        .iter()
+        .filter(|request| request.method == "GET")
+        .collect();
     let ids: Vec<_> = resumed
         .iter()
-        .map(|it| it.header("last-event-id"))
+        .map(|request| request.header("last-event-id"))
         .collect();
     assert_eq!(ids, [Some("a1"), Some("a2")]);
     for request in resumed {
@@ -140,7 +147,7 @@ fn a_stream_that_breaks_is_resumed_by_get_and_the_tool_is_called_once() {
 }
 
 #[test]
-fn a_break_without_ids_is_an_error_and_the_tool_is_called_once() {
+fn a_broken_stream_without_ids_is_an_error_and_the_tool_is_called_once() {
     let server = server();
     server
         .enqueue(
@@ -178,7 +185,7 @@ fn a_server_that_cannot_resume_ends_the_call() {
 }
 
 #[test]
-fn questions_of_the_server_are_answered() {
+fn requests_from_the_server_are_answered() {
     let server = server();
     let ping = json!({"jsonrpc": "2.0", "id": "p", "method": "ping"});
     let roots = json!({"jsonrpc": "2.0", "id": "r", "method": "roots/list"});
@@ -201,14 +208,14 @@ fn questions_of_the_server_are_answered() {
 }
 
 #[test]
-fn errors_are_told_as_the_server_says_them() {
+fn errors_include_the_servers_message() {
     let problem = json!({"code": -32602, "message": "b is missing"});
-    for (reply, told) in [
+    for (reply, message) in [
         (
             json_reply(&json!({"jsonrpc": "2.0", "id": 2, "error": problem})),
             "b is missing",
         ),
-        (Reply::status(404), "forgotten the session"),
+        (Reply::status(404), "the session has expired"),
         (Reply::status(500).send("out of order"), "out of order"),
         (
             Reply::status(200).header("Content-Type", "text/html"),
@@ -219,8 +226,8 @@ fn errors_are_told_as_the_server_says_them() {
         server.enqueue(reply).otherwise(Reply::status(204));
         let ended = run(&server, &TOOL).end();
         assert_eq!(ended.status.code(), Some(1));
-        assert!(ended.stderr.contains(told), "{}", ended.stderr);
-        // The session is closed all the same.
+        assert!(ended.stderr.contains(message), "{}", ended.stderr);
+        // The session is closed even after an error.
         assert_eq!(server.requests().last().unwrap().method, "DELETE");
     }
     let server = Server::start();

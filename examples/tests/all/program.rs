@@ -1,4 +1,4 @@
-//! A running program: what it writes, line by line, and its end.
+//! Runs a program, and reads its output line by line.
 
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -7,12 +7,12 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Far more than anything here takes; only a hang gets there.
+/// Far longer than any wait; only hanging tests take this long.
 pub(crate) const LIMIT: Duration = Duration::from_secs(30);
 
 pub(crate) struct Program {
     child: Child,
-    /// What it writes, as it comes: whole lines and, at the end, a rest without a line end.
+    /// Lines of output as they arrive; the last one may have no line end.
     stdout: Receiver<String>,
     stderr: Receiver<String>,
     stdin: Option<ChildStdin>,
@@ -20,16 +20,16 @@ pub(crate) struct Program {
 
 pub(crate) struct Ended {
     pub(crate) status: ExitStatus,
-    /// What nobody has read yet.
+    /// The output that wasn't read before.
     pub(crate) stdout: String,
     pub(crate) stderr: String,
 }
 
-/// A program of this package, by the path that Cargo gives.
+/// Creates the command for a program of this package, without proxy variables.
 pub(crate) fn command<A: AsRef<OsStr>>(path: &str, args: impl IntoIterator<Item = A>) -> Command {
     let mut command = Command::new(path);
     command.args(args);
-    // A proxy in the environment is not what is tested here.
+    // Proxies in the environment would affect the tests.
     for name in ["http_proxy", "https_proxy", "all_proxy"] {
         command.env_remove(name).env_remove(name.to_uppercase());
     }
@@ -52,14 +52,14 @@ impl Program {
         }
     }
 
-    /// The next line of standard output.
+    /// Waits for the next line of standard output.
     pub(crate) fn line(&self) -> String {
         self.stdout
             .recv_timeout(LIMIT)
             .expect("a line on standard output in time")
     }
 
-    /// Lines of standard error, up to the first with this text.
+    /// Reads lines of standard error, up to the first with this text.
     pub(crate) fn wait_for_stderr(&self, text: &str) {
         let mut seen = String::new();
         while !seen.contains(text) {
@@ -82,20 +82,20 @@ impl Program {
         self.child.try_wait().unwrap().is_none()
     }
 
-    /// What Ctrl-C does.
+    /// Sends SIGINT, like Ctrl-C.
     pub(crate) fn interrupt(&self) {
         let id = self.child.id().to_string();
         let status = Command::new("kill").args(["-INT", &id]).status().unwrap();
         assert!(status.success());
     }
 
-    /// Ends it without a chance to tidy up, and returns what it had written.
+    /// Kills the program without a chance to clean up, and returns its output.
     pub(crate) fn kill(mut self) -> Ended {
         self.child.kill().unwrap();
         self.end()
     }
 
-    /// Waits for its end.
+    /// Waits for the program to end.
     pub(crate) fn end(mut self) -> Ended {
         let deadline = Instant::now() + LIMIT;
         let rest = |from: &Receiver<String>| {
@@ -105,7 +105,7 @@ impl Program {
                     Ok(line) => text.push_str(&line),
                     Err(mpsc::RecvTimeoutError::Disconnected) => return text,
                     Err(mpsc::RecvTimeoutError::Timeout) => {
-                        panic!("it didn't end in time, but wrote {text:?}")
+                        panic!("the program didn't end in time, output: {text:?}")
                     }
                 }
             }

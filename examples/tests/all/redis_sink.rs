@@ -1,4 +1,4 @@
-//! `redis-sink`, with a real Redis.
+//! Tests of `redis-sink`, with a real Redis.
 
 use std::thread;
 use std::time::Instant;
@@ -38,7 +38,7 @@ fn cursor(redis: &mut Connection) -> (Option<String>, Option<String>) {
     command.query(redis).unwrap()
 }
 
-/// Each event once, in order.
+/// Checks that each event was written once, in order.
 fn assert_written(redis: &mut Connection, count: usize) {
     let mut command = redis::cmd("XRANGE");
     command.arg("news").arg("-").arg("+");
@@ -80,14 +80,14 @@ fn push(feed: &Feed, events: usize) {
 }
 
 #[test]
-fn each_event_is_written_once_over_runs_that_are_killed() {
+fn killed_runs_write_each_event_once() {
     const RUNS: usize = 8;
     let redis = Redis::start();
     let mut connection = connect(&redis);
     let (server, feed) = feed(0);
     for run in 0..RUNS {
         let program = sink(&redis, &server);
-        // It is killed on its way through these.
+        // The program is killed while it writes these.
         push(&feed, 200);
         let (before, step) = (length(&mut connection), 1 + run * 17);
         wait_for_length(&mut connection, before + step);
@@ -95,7 +95,7 @@ fn each_event_is_written_once_over_runs_that_are_killed() {
     }
     assert!(
         length(&mut connection) < feed.len(),
-        "it was killed too late"
+        "the program was killed too late"
     );
     let _program = sink(&redis, &server);
     wait_for_length(&mut connection, feed.len());
@@ -104,7 +104,7 @@ fn each_event_is_written_once_over_runs_that_are_killed() {
 }
 
 #[test]
-fn each_event_is_written_once_over_restarts_of_redis() {
+fn restarts_of_redis_write_each_event_once() {
     let mut redis = Redis::start();
     let (server, feed) = feed(0);
     let program = sink(&redis, &server);
@@ -113,9 +113,9 @@ fn each_event_is_written_once_over_restarts_of_redis() {
         let written = feed.len() - 150;
         wait_for_length(&mut connect(&redis), written);
         redis.kill();
-        // It may have written all others.
+        // The others may already have been written.
         push(&feed, 1);
-        program.wait_for_stderr("again, because of Redis");
+        program.wait_for_stderr("retrying after an error of Redis");
         redis.restart();
     }
     let mut connection = connect(&redis);
@@ -124,7 +124,7 @@ fn each_event_is_written_once_over_restarts_of_redis() {
 }
 
 #[test]
-fn each_event_is_written_once_over_drops_of_the_feed() {
+fn dropped_connections_write_each_event_once() {
     let redis = Redis::start();
     let mut connection = connect(&redis);
     let (server, feed) = feed(100);
@@ -152,11 +152,11 @@ fn a_second_sink_writes_nothing_twice() {
     assert!(server.wait_for_requests(2, LIMIT));
     push(&feed, 1);
     wait_for_length(&mut connection, 2);
-    // One of them was later.
+    // The second writer fails.
     let began = Instant::now();
     let (mut first, mut second) = (first, second);
     while first.is_running() && second.is_running() {
-        assert!(began.elapsed() < LIMIT, "both go on");
+        assert!(began.elapsed() < LIMIT, "both continue");
         thread::yield_now();
     }
     let later = if first.is_running() { second } else { first };
@@ -170,7 +170,7 @@ fn a_second_sink_writes_nothing_twice() {
     assert_written(&mut connection, 2);
 }
 
-/// In a transaction of MULTI and EXEC the cursor would be moved all the same.
+/// In a MULTI/EXEC transaction, the position would change even if the event isn't added.
 #[test]
 fn an_event_that_cannot_be_added_does_not_count_as_written() {
     let redis = Redis::start();
@@ -188,9 +188,9 @@ fn an_event_that_cannot_be_added_does_not_count_as_written() {
 }
 
 #[test]
-fn events_without_ids_and_refusals_end_it_with_the_reason() {
+fn events_without_ids_and_refusals_end_the_program_with_the_reason() {
     let redis = Redis::start();
-    for (reply, told) in [
+    for (reply, message) in [
         (Reply::stream().event("one").stall(), "without an id"),
         (Reply::status(403), "status 403"),
     ] {
@@ -198,7 +198,7 @@ fn events_without_ids_and_refusals_end_it_with_the_reason() {
         server.otherwise(reply);
         let ended = sink(&redis, &server).end();
         assert_eq!(ended.status.code(), Some(1));
-        assert!(ended.stderr.contains(told), "{}", ended.stderr);
+        assert!(ended.stderr.contains(message), "{}", ended.stderr);
     }
     assert_eq!(length(&mut connect(&redis)), 0);
 }

@@ -1,4 +1,4 @@
-//! `std-sockets`.
+//! Tests of `std-sockets`.
 
 use everstream_testing::{Feed, Reply, Server};
 
@@ -14,7 +14,7 @@ fn follow_for(url: &str, read_timeout: &str) -> Program {
 }
 
 #[test]
-fn a_stream_is_followed_over_ends_and_resets_until_the_server_has_no_more() {
+fn a_stream_is_followed_over_ends_and_resets_until_a_204() {
     let (server, feed) = (Server::start(), Feed::new());
     for number in 1..=9 {
         feed.push_event("tick", format!("event {number}"));
@@ -34,24 +34,24 @@ fn a_stream_is_followed_over_ends_and_resets_until_the_server_has_no_more() {
 
     let wanted: String = (1..=9).map(|n| format!("tick: event {n}\n")).collect();
     assert_eq!(ended.stdout, wanted, "{}", ended.stderr);
-    // 204 is the end for good.
+    // 204 ends the stream.
     assert_eq!(ended.status.code(), Some(1));
     assert!(ended.stderr.contains("status 204"), "{}", ended.stderr);
     let requests = server.requests();
     let ids: Vec<_> = requests
         .iter()
-        .map(|it| it.header("last-event-id"))
+        .map(|request| request.header("last-event-id"))
         .collect();
     assert_eq!(ids, [None, Some("3"), Some("6"), Some("9"), Some("9")]);
     assert_eq!(requests[0].target, "/feed?topic=a");
 }
 
 #[test]
-fn what_is_no_stream_is_refused() {
+fn other_responses_are_refused() {
     let html = Reply::status(200)
         .header("Content-Type", "text/html")
         .send("<p>hello");
-    for (reply, told) in [
+    for (reply, message) in [
         (html, "content type \"text/html\""),
         (Reply::status(404), "status 404"),
     ] {
@@ -59,16 +59,16 @@ fn what_is_no_stream_is_refused() {
         server.otherwise(reply);
         let ended = follow(&server.url("/")).end();
         assert_eq!(ended.status.code(), Some(1));
-        assert!(ended.stderr.contains(told), "{}", ended.stderr);
+        assert!(ended.stderr.contains(message), "{}", ended.stderr);
         assert_eq!(server.request_count(), 1);
     }
     let ended = follow("https://localhost/").end();
     assert!(ended.stderr.contains("only http://"), "{}", ended.stderr);
 }
 
-/// An id is the server's text, and this program writes the header itself.
+/// The server chooses the id, and this program writes the header itself.
 #[test]
-fn an_id_injects_no_header() {
+fn an_id_cannot_inject_a_header() {
     let server = Server::start();
     server
         .enqueue(Reply::stream().retry(1).send("id: 1\u{b}X: y\ndata: a\n\n"))
@@ -79,7 +79,7 @@ fn an_id_injects_no_header() {
 }
 
 #[test]
-fn redirects_are_followed_and_credentials_stay_with_their_origin() {
+fn redirects_are_followed_and_credentials_are_not_sent_to_another_origin() {
     let (server, other) = (Server::start(), Server::start());
     server
         .enqueue(Reply::redirect(307, "/moved?a=b#part"))
@@ -100,14 +100,14 @@ fn redirects_are_followed_and_credentials_stay_with_their_origin() {
     for request in other.requests() {
         assert_eq!(request.header("authorization"), None);
     }
-    // What redirects comes first again, and the id follows.
+    // The next attempt starts at the original URL, and the id is sent after the redirect, too.
     assert_eq!(requests[2].header("last-event-id"), Some("7"));
     assert_eq!(other.requests()[1].header("last-event-id"), Some("7"));
 }
 
 #[test]
-fn a_redirect_that_cannot_be_followed_is_named() {
-    for (location, told) in [
+fn a_redirect_that_cannot_be_followed_is_an_error() {
+    for (location, message) in [
         ("https://localhost/", "only http://"),
         ("/", "10 redirects"),
     ] {
@@ -115,12 +115,12 @@ fn a_redirect_that_cannot_be_followed_is_named() {
         server.otherwise(Reply::redirect(302, location));
         let ended = follow(&server.url("/")).end();
         assert_eq!(ended.status.code(), Some(1));
-        assert!(ended.stderr.contains(told), "{}", ended.stderr);
+        assert!(ended.stderr.contains(message), "{}", ended.stderr);
     }
 }
 
 #[test]
-fn a_silent_server_is_left_after_the_read_timeout() {
+fn the_client_reconnects_after_the_read_timeout() {
     let server = Server::start();
     server
         .enqueue(Reply::stream().retry(1).event_with_id("1", "a").stall())
@@ -134,16 +134,16 @@ fn a_silent_server_is_left_after_the_read_timeout() {
 }
 
 #[test]
-fn malformed_chunks_are_a_fault_after_what_precedes_them() {
+fn malformed_chunks_are_a_fault_after_the_received_events() {
     let server = Server::start();
     let head =
         "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n";
-    let body = "10\r\nretry:1\ndata: a\n\r\n1\r\n\n\r\nnonsense\r\n";
+    let body = "10\r\nretry:1\ndata: a\n\r\n1\r\n\n\r\nno-size\r\n";
     server
         .enqueue(Reply::raw(format!("{head}{body}")))
         .otherwise(Reply::status(204));
     let ended = follow(&server.url("/")).end();
     assert_eq!(ended.stdout, "message: a\n");
-    let told = "the response has an invalid chunk size";
-    assert!(ended.stderr.contains(told), "{}", ended.stderr);
+    let message = "the response has an invalid chunk size";
+    assert!(ended.stderr.contains(message), "{}", ended.stderr);
 }

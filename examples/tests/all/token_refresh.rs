@@ -1,4 +1,4 @@
-//! `token-refresh`.
+//! Tests of `token-refresh`.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -7,11 +7,11 @@ use serde_json::json;
 
 use crate::program::{Program, command};
 
-/// Tells tokens apart by a number.
+/// Starts a token server that issues numbered tokens.
 fn tokens(expires_in: u64) -> Server {
-    let given = AtomicUsize::new(0);
+    let issued = AtomicUsize::new(0);
     Server::with_handler(move |_: &Request| {
-        let number = given.fetch_add(1, Ordering::Relaxed) + 1;
+        let number = issued.fetch_add(1, Ordering::Relaxed) + 1;
         let token = json!({
             "access_token": format!("token-{number}"),
             "token_type": "Bearer",
@@ -41,13 +41,13 @@ fn event(text: &str) -> Reply {
 }
 
 #[test]
-fn a_401_gets_another_token_and_a_second_one_in_a_row_is_final() {
+fn a_401_requests_a_new_token_and_a_second_consecutive_one_is_final() {
     let (server, tokens) = (Server::start(), tokens(3600));
     server
         .enqueue(event("one"))
         .enqueue(Reply::status(401))
         .enqueue(event("two"))
-        // Not in a row: there was a connection between.
+        // Not consecutive, because there was a connection in between.
         .enqueue(Reply::status(401))
         .otherwise(Reply::status(401));
     let ended = follow(&server, &tokens).end();
@@ -57,7 +57,7 @@ fn a_401_gets_another_token_and_a_second_one_in_a_row_is_final() {
     let last = ended.stderr.lines().last().unwrap();
     assert!(last.starts_with("token-refresh: "), "{last}");
     assert!(last.contains("status 401"), "{last}");
-    // A token that wasn't refused is used again.
+    // A token that wasn't refused is reused.
     let tokens_sent = [1, 1, 2, 2, 3].map(|number| format!("Bearer token-{number}"));
     assert_eq!(sent(&server), tokens_sent);
     let request = &tokens.requests()[0];
@@ -67,7 +67,7 @@ fn a_401_gets_another_token_and_a_second_one_in_a_row_is_final() {
 }
 
 #[test]
-fn a_token_that_expires_soon_is_not_sent_again() {
+fn a_token_that_expires_soon_is_not_reused() {
     let (server, tokens) = (Server::start(), tokens(29));
     server
         .enqueue(event("one"))
@@ -81,7 +81,7 @@ fn a_token_that_expires_soon_is_not_sent_again() {
 }
 
 #[test]
-fn no_token_is_an_error_that_says_why_and_no_secret() {
+fn token_errors_give_the_reason_but_no_secret() {
     let (server, tokens) = (Server::start(), Server::start());
     tokens.otherwise(Reply::status(400).send("{\"error\": \"invalid_client\"}"));
     let ended = follow(&server, &tokens).end();

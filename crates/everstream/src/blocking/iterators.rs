@@ -1,4 +1,4 @@
-//! The client as [`Iterator`]s.
+//! The client's [`Iterator`]s.
 
 use std::iter::FusedIterator;
 
@@ -26,14 +26,14 @@ use crate::handle::Handle;
 #[derive(Debug)]
 pub struct All<'a> {
     pub(super) client: &'a mut SseClient,
-    pub(super) over: bool,
+    pub(super) ended: bool,
 }
 
 impl Iterator for All<'_> {
     type Item = Result<Action, Error>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        next_action(self.client, &mut self.over)
+        next_action(self.client, &mut self.ended)
     }
 }
 
@@ -63,13 +63,13 @@ impl Iterator for Events<'_> {
     type Item = Result<Event, Error>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        next_event(self.all.client, &mut self.all.over)
+        next_event(self.all.client, &mut self.all.ended)
     }
 }
 
 impl FusedIterator for Events<'_> {}
 
-/// The iterator of [`SseClient::into_actions`]: [`All`], with the client in it.
+/// The iterator of [`SseClient::into_actions`]: like [`All`], but owns the client.
 ///
 /// ```
 /// use everstream::{Action, blocking::{IntoActions, SseClient}};
@@ -85,18 +85,18 @@ impl FusedIterator for Events<'_> {}
 #[derive(Debug)]
 pub struct IntoActions {
     client: SseClient,
-    over: bool,
+    ended: bool,
 }
 
 impl IntoActions {
     pub(super) fn new(client: SseClient) -> Self {
         IntoActions {
             client,
-            over: false,
+            ended: false,
         }
     }
 
-    /// Controls the client from another thread.
+    /// Returns a handle that controls the client from another thread.
     ///
     /// ```
     /// # let client = everstream::blocking::SseClient::new("http://localhost/")?;
@@ -109,7 +109,7 @@ impl IntoActions {
         self.client.handle()
     }
 
-    /// Returns the client, to continue reading after an error, for example.
+    /// Returns the client, for example to continue reading after an error.
     ///
     /// ```
     /// # let client = everstream::blocking::SseClient::new("http://localhost/")?;
@@ -126,13 +126,13 @@ impl Iterator for IntoActions {
     type Item = Result<Action, Error>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        next_action(&mut self.client, &mut self.over)
+        next_action(&mut self.client, &mut self.ended)
     }
 }
 
 impl FusedIterator for IntoActions {}
 
-/// The iterator of [`SseClient::into_events`]: [`Events`], with the client in it.
+/// The iterator of [`SseClient::into_events`]: like [`Events`], but owns the client.
 ///
 /// ```
 /// use everstream::blocking::{IntoEvents, SseClient};
@@ -149,18 +149,18 @@ impl FusedIterator for IntoActions {}
 #[derive(Debug)]
 pub struct IntoEvents {
     client: SseClient,
-    over: bool,
+    ended: bool,
 }
 
 impl IntoEvents {
     pub(super) fn new(client: SseClient) -> Self {
         IntoEvents {
             client,
-            over: false,
+            ended: false,
         }
     }
 
-    /// Controls the client from another thread.
+    /// Returns a handle that controls the client from another thread.
     ///
     /// ```
     /// # let client = everstream::blocking::SseClient::new("http://localhost/")?;
@@ -173,7 +173,7 @@ impl IntoEvents {
         self.client.handle()
     }
 
-    /// Returns the client, to continue reading after an error, for example.
+    /// Returns the client, for example to continue reading after an error.
     ///
     /// ```
     /// # let client = everstream::blocking::SseClient::new("http://localhost/")?;
@@ -190,33 +190,33 @@ impl Iterator for IntoEvents {
     type Item = Result<Event, Error>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        next_event(&mut self.client, &mut self.over)
+        next_event(&mut self.client, &mut self.ended)
     }
 }
 
 impl FusedIterator for IntoEvents {}
 
-/// The next action, unless the iteration has ended.
+/// Returns the next action unless the iteration has ended.
 #[inline]
-fn next_action(client: &mut SseClient, over: &mut bool) -> Option<Result<Action, Error>> {
-    if *over {
+fn next_action(client: &mut SseClient, ended: &mut bool) -> Option<Result<Action, Error>> {
+    if *ended {
         return None;
     }
     let next = client.next_action();
-    *over = !matches!(next, Some(Ok(_)));
+    *ended = !matches!(next, Some(Ok(_)));
     next
 }
 
-/// The next event, unless the iteration has ended.
+/// Returns the next event unless the iteration has ended.
 #[inline(always)]
-fn next_event(client: &mut SseClient, over: &mut bool) -> Option<Result<Event, Error>> {
-    if *over {
+fn next_event(client: &mut SseClient, ended: &mut bool) -> Option<Result<Event, Error>> {
+    if *ended {
         return None;
     }
     if let Some(event) = client.driver.ready_event() {
         return Some(Ok(event));
     }
     let next = client.skip_to_event();
-    *over = !matches!(next, Some(Ok(_)));
+    *ended = !matches!(next, Some(Ok(_)));
     next
 }

@@ -1,4 +1,4 @@
-//! The client as [`Stream`]s.
+//! The client's [`Stream`]s.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -32,21 +32,21 @@ use crate::handle::Handle;
 #[derive(Debug)]
 pub struct All<'a> {
     pub(super) client: &'a mut SseClient,
-    pub(super) over: bool,
+    pub(super) ended: bool,
 }
 
 impl Stream for All<'_> {
     type Item = Result<Action, Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let All { client, over } = &mut *self;
-        poll_action(client, over, cx)
+        let All { client, ended } = &mut *self;
+        poll_action(client, ended, cx)
     }
 }
 
 impl FusedStream for All<'_> {
     fn is_terminated(&self) -> bool {
-        self.over
+        self.ended
     }
 }
 
@@ -78,8 +78,8 @@ impl Stream for Events<'_> {
     type Item = Result<Event, Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let All { client, over } = &mut self.all;
-        poll_event(client, over, cx)
+        let All { client, ended } = &mut self.all;
+        poll_event(client, ended, cx)
     }
 }
 
@@ -89,7 +89,7 @@ impl FusedStream for Events<'_> {
     }
 }
 
-/// The stream of [`SseClient::into_actions`]: [`All`], with the client in it.
+/// The stream of [`SseClient::into_actions`]: like [`All`], but owns the client.
 ///
 /// ```
 /// use everstream::{Action, IntoActions, SseClient};
@@ -110,18 +110,18 @@ impl FusedStream for Events<'_> {
 #[derive(Debug)]
 pub struct IntoActions {
     client: SseClient,
-    over: bool,
+    ended: bool,
 }
 
 impl IntoActions {
     pub(super) fn new(client: SseClient) -> Self {
         IntoActions {
             client,
-            over: false,
+            ended: false,
         }
     }
 
-    /// Controls the client from elsewhere.
+    /// Returns a handle that controls the client from other tasks and threads.
     ///
     /// ```
     /// # let client = everstream::SseClient::new("http://localhost/")?;
@@ -134,7 +134,7 @@ impl IntoActions {
         self.client.handle()
     }
 
-    /// Returns the client, to continue reading after an error, for example.
+    /// Returns the client, for example to continue reading after an error.
     ///
     /// ```
     /// # let client = everstream::SseClient::new("http://localhost/")?;
@@ -151,18 +151,18 @@ impl Stream for IntoActions {
     type Item = Result<Action, Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let IntoActions { client, over } = &mut *self;
-        poll_action(client, over, cx)
+        let IntoActions { client, ended } = &mut *self;
+        poll_action(client, ended, cx)
     }
 }
 
 impl FusedStream for IntoActions {
     fn is_terminated(&self) -> bool {
-        self.over
+        self.ended
     }
 }
 
-/// The stream of [`SseClient::into_events`]: [`Events`], with the client in it.
+/// The stream of [`SseClient::into_events`]: like [`Events`], but owns the client.
 ///
 /// ```
 /// use everstream::{Event, IntoEvents, SseClient};
@@ -190,18 +190,18 @@ impl FusedStream for IntoActions {
 #[derive(Debug)]
 pub struct IntoEvents {
     client: SseClient,
-    over: bool,
+    ended: bool,
 }
 
 impl IntoEvents {
     pub(super) fn new(client: SseClient) -> Self {
         IntoEvents {
             client,
-            over: false,
+            ended: false,
         }
     }
 
-    /// Controls the client from elsewhere.
+    /// Returns a handle that controls the client from other tasks and threads.
     ///
     /// ```
     /// # let client = everstream::SseClient::new("http://localhost/")?;
@@ -214,7 +214,7 @@ impl IntoEvents {
         self.client.handle()
     }
 
-    /// Returns the client, to continue reading after an error, for example.
+    /// Returns the client, for example to continue reading after an error.
     ///
     /// ```
     /// # let client = everstream::SseClient::new("http://localhost/")?;
@@ -231,46 +231,46 @@ impl Stream for IntoEvents {
     type Item = Result<Event, Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let IntoEvents { client, over } = &mut *self;
-        poll_event(client, over, cx)
+        let IntoEvents { client, ended } = &mut *self;
+        poll_event(client, ended, cx)
     }
 }
 
 impl FusedStream for IntoEvents {
     fn is_terminated(&self) -> bool {
-        self.over
+        self.ended
     }
 }
 
-/// The next action, unless the stream has ended.
+/// Polls for the next action unless the stream has ended.
 #[inline]
 fn poll_action(
     client: &mut SseClient,
-    over: &mut bool,
+    ended: &mut bool,
     cx: &mut Context<'_>,
 ) -> Poll<Option<Result<Action, Error>>> {
-    if *over {
+    if *ended {
         return Poll::Ready(None);
     }
     let next = ready!(client.poll_next_action(cx));
-    *over = !matches!(next, Some(Ok(_)));
+    *ended = !matches!(next, Some(Ok(_)));
     Poll::Ready(next)
 }
 
-/// The next event, unless the stream has ended.
+/// Polls for the next event unless the stream has ended.
 #[inline(always)]
 fn poll_event(
     client: &mut SseClient,
-    over: &mut bool,
+    ended: &mut bool,
     cx: &mut Context<'_>,
 ) -> Poll<Option<Result<Event, Error>>> {
-    if *over {
+    if *ended {
         return Poll::Ready(None);
     }
     if let Some(event) = client.driver.ready_event() {
         return Poll::Ready(Some(Ok(event)));
     }
     let next = ready!(client.poll_skip_to_event(cx));
-    *over = !matches!(next, Some(Ok(_)));
+    *ended = !matches!(next, Some(Ok(_)));
     Poll::Ready(next)
 }

@@ -1,4 +1,4 @@
-//! One request to be, and how its parts are checked.
+//! A request that is about to be sent, and the checks of its parts.
 
 use std::fmt;
 use std::future::Future;
@@ -16,9 +16,8 @@ use crate::error::Error;
 /// A request that is about to be sent, for
 /// [`Http::before_attempt`](crate::Http::before_attempt) to change.
 ///
-/// [`header`](Self::header) and [`query`](Self::query) add to what is there; every other method
-/// replaces, as in [`Http`](crate::Http). A change that can't be made fails the attempt with a fault
-/// that names it.
+/// [`header`](Self::header) and [`query`](Self::query) add; every other method replaces, as in
+/// [`Http`](crate::Http). An invalid change fails the attempt with a fault that names the setting.
 ///
 /// ```
 /// use everstream::{Attempt, Http, blocking::SseClient};
@@ -41,17 +40,17 @@ use crate::error::Error;
 pub struct Attempt {
     pub(super) method: Method,
     pub(super) url: Url,
-    /// Without defaults.
+    /// The user's headers, without the defaults.
     pub(super) headers: HeaderMap,
     pub(super) body: Option<Bytes>,
     pub(super) number: u64,
     pub(super) last_event_id: Option<String>,
-    /// The first change that can't be made.
+    /// The first invalid change.
     pub(super) problem: Option<Arc<str>>,
 }
 
 impl Attempt {
-    /// Which attempt of this client it is, from 1.
+    /// The number of this attempt, counted from 1 over the client's lifetime.
     ///
     /// ```
     /// # use everstream::Http;
@@ -67,9 +66,9 @@ impl Attempt {
         self.number
     }
 
-    /// The method: GET, if the attempt resumes a stream that was requested by another one
-    /// ([`resume_with_get`](crate::Builder::resume_with_get)). There is no body then, and headers that
-    /// describe one aren't sent.
+    /// The method. GET if the attempt resumes a stream that was requested by another method
+    /// ([`resume_with_get`](crate::Builder::resume_with_get)); then neither the body nor headers that
+    /// describe it are sent.
     ///
     /// ```
     /// # use everstream::Http;
@@ -85,12 +84,12 @@ impl Attempt {
         self.method.as_str()
     }
 
-    /// The id that will be sent as `Last-Event-ID`, unless it can't be a header's value.
+    /// The id that will be sent as `Last-Event-ID`, if it is valid as a header value.
     ///
     /// ```
     /// # use everstream::Http;
     /// let http = Http::new("https://example.com/feed").before_attempt(|attempt| async {
-    ///     // For a server that wants it in the query.
+    ///     // For a server that expects it in the query.
     ///     let id = attempt.last_event_id().unwrap_or_default().to_owned();
     ///     Ok::<_, std::io::Error>(attempt.query("since", id))
     /// });
@@ -100,7 +99,7 @@ impl Attempt {
         self.last_event_id.as_deref()
     }
 
-    /// The URL. It may hold secrets in its query.
+    /// The URL. Its query may contain secrets.
     ///
     /// ```
     /// # use everstream::Http;
@@ -152,7 +151,7 @@ impl Attempt {
         })
     }
 
-    /// Sets the body. Its `Content-Type` is for you to set.
+    /// Sets the body. It doesn't set `Content-Type`.
     ///
     /// ```
     /// # use everstream::Http;
@@ -168,7 +167,7 @@ impl Attempt {
         self
     }
 
-    /// Adds a parameter to the URL's query. Earlier ones of the same name stay.
+    /// Adds a parameter to the URL's query. Earlier parameters of the same name are kept.
     ///
     /// ```
     /// # use everstream::Http;
@@ -186,7 +185,7 @@ impl Attempt {
         })
     }
 
-    /// Sets a parameter of the URL's query, instead of every earlier one of the same name.
+    /// Sets a parameter of the URL's query, replacing all earlier ones of the same name.
     ///
     /// ```
     /// # use everstream::Http;
@@ -201,7 +200,7 @@ impl Attempt {
             let others: Vec<(String, String)> = attempt
                 .url
                 .query_pairs()
-                .filter(|(own, _)| own != name.as_ref())
+                .filter(|(other, _)| other != name.as_ref())
                 .map(|(name, value)| (name.into_owned(), value.into_owned()))
                 .collect();
             attempt
@@ -214,7 +213,7 @@ impl Attempt {
         })
     }
 
-    /// Adds a header: see [`Http::header`](crate::Http::header). Earlier ones of the same name stay.
+    /// Adds a header, like [`Http::header`](crate::Http::header). Earlier headers of the same name are kept.
     ///
     /// ```
     /// # use everstream::Http;
@@ -233,7 +232,7 @@ impl Attempt {
         })
     }
 
-    /// Sets a header, instead of every earlier one of the same name.
+    /// Sets a header, replacing all earlier ones of the same name.
     ///
     /// ```
     /// # use everstream::Http;
@@ -248,7 +247,7 @@ impl Attempt {
         self.replace_header(name.as_ref(), value.try_into().ok(), false)
     }
 
-    /// Sets a header that is a secret, instead of every earlier one of the same name: see
+    /// Sets a header that is a secret, replacing all earlier ones of the same name. See
     /// [`Http::sensitive_header`](crate::Http::sensitive_header).
     ///
     /// ```
@@ -267,7 +266,7 @@ impl Attempt {
         self.replace_header(name.as_ref(), value.try_into().ok(), true)
     }
 
-    /// Sets `Authorization: Bearer` with this token, instead of every earlier `Authorization` header.
+    /// Sets `Authorization: Bearer` with this token, replacing all earlier `Authorization` headers.
     ///
     /// ```
     /// # use everstream::Http;
@@ -308,7 +307,7 @@ impl fmt::Debug for Attempt {
     }
 }
 
-/// Called before every attempt: it may change the attempt, or fail it.
+/// A function that is called before every attempt, and may change the attempt or fail it.
 pub(super) type Hook = dyn Fn(Attempt) -> HookFuture + Send + Sync;
 type HookFuture = Pin<Box<dyn Future<Output = Result<Attempt, BoxError>> + Send>>;
 
@@ -330,7 +329,7 @@ pub(super) fn parse_method(method: &str) -> Result<Method, Error> {
         .map_err(|_| Error::config("method", format!("{method:?} isn't a method")))
 }
 
-/// `None` as the value: it can't be one.
+/// `value` is `None` if it isn't valid as a header value.
 pub(super) fn parse_header(
     name: &str,
     value: Option<HeaderValue>,
@@ -338,19 +337,19 @@ pub(super) fn parse_header(
 ) -> Result<(HeaderName, HeaderValue), Error> {
     let parsed = HeaderName::from_bytes(name.as_bytes())
         .map_err(|_| Error::config("header", format!("{name:?} can't be a header's name")))?;
-    // A length that isn't the body's leaves the server waiting for the rest, or the next request in it.
+    // With a wrong length, the server would wait for more, or take the next request for part of the body.
     if parsed == CONTENT_LENGTH || parsed == TRANSFER_ENCODING {
         let problem = format!("{name:?} follows from the body and can't be set");
         return Err(Error::config("header", problem));
     }
-    // The value isn't shown: it may be a secret.
+    // The message doesn't quote the value, which may be a secret.
     let mut value = value.ok_or_else(|| {
         Error::config(
             "header",
             format!("the value of {name:?} holds control characters"),
         )
     })?;
-    // Credentials are sensitive anyway, see `everstream_http::exchange`; this is what the user says.
+    // This marks what the user declared as sensitive; `everstream_http::exchange` adds credentials.
     value.set_sensitive(sensitive || value.is_sensitive());
     Ok((parsed, value))
 }

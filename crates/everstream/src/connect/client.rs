@@ -1,6 +1,6 @@
-//! The attempts of one client: from the settings to a connection.
+//! One client's attempts to connect: from the settings to a connection.
 //!
-//! What is decided about HTTP is in [`everstream_http::exchange`]; here the bytes are moved.
+//! [`everstream_http::exchange`] makes all decisions about HTTP; this module moves the bytes.
 
 use std::future::Future;
 use std::pin::{Pin, pin};
@@ -21,12 +21,12 @@ use super::net::ConnectError;
 use super::settings::Settings;
 use super::{ConnectFuture, ConnectRequest, Connection, ConnectionClient, Source};
 
-/// When a time limit has passed, what is awaited gets this much more time: a runtime that a busy caller
-/// kept from running has not seen yet what has arrived.
+/// How much longer to wait after a timeout: if a busy caller kept the runtime from running, the runtime
+/// hasn't seen yet what has arrived.
 const GRACE: Duration = Duration::from_millis(20);
 
-/// How often a request that wasn't processed is sent again over another connection, within its attempt:
-/// once because the shared one had ended, once because the server wants HTTP/1.1.
+/// How many times, within one attempt, an unprocessed request is sent again over another connection: once
+/// because the shared connection had ended, once because the server requires HTTP/1.1.
 #[cfg(feature = "http2")]
 const MAX_REOPENED: usize = 2;
 
@@ -34,17 +34,17 @@ pub(super) struct HttpClient {
     pub(super) url: Arc<String>,
     pub(super) settings: Arc<Settings>,
     pub(super) connections: Connections,
-    /// Whether the method of the latest request is safe.
+    /// Whether the method of the last request is safe.
     pub(super) repeatable: Arc<AtomicBool>,
     pub(super) attempts: u64,
 }
 
 impl HttpClient {
-    /// The next attempt as it is to be sent.
+    /// Prepares the next attempt.
     pub(super) fn prepare(
         &mut self,
         request: ConnectRequest,
-    ) -> impl Future<Output = Result<Attempting, Fault>> + Send + use<> {
+    ) -> impl Future<Output = Result<PendingAttempt, Fault>> + Send + use<> {
         self.attempts += 1;
         let number = self.attempts;
         let (url, settings) = (self.url.clone(), self.settings.clone());
@@ -52,12 +52,12 @@ impl HttpClient {
         let repeatable = self.repeatable.clone();
         let resume_with_get = request.resume_with_get;
         async move {
-            // It could be made when the client was.
+            // An error is unlikely: the same settings were valid when the client was built.
             let attempt = settings.attempt(&url);
             let mut attempt = attempt.map_err(|error| Fault::Setup(error.into()))?;
             attempt.number = number;
             attempt.last_event_id = request.last_event_id;
-            // The hook sees what is sent.
+            // Before the hook, so that it sees the request as it will be sent.
             if resume_with_get {
                 rewrite_to_resume(&mut attempt.method, &mut attempt.headers);
             }
@@ -72,7 +72,7 @@ impl HttpClient {
             if let Some(problem) = attempt.problem {
                 return Err(Fault::Setup((&*problem).into()));
             }
-            // A GET that resumes says nothing about the request whose stream it resumes.
+            // The GET that resumes a stream doesn't make its original request repeatable.
             if !resume_with_get {
                 repeatable.store(attempt.method.is_safe(), Ordering::Relaxed);
             }
@@ -97,14 +97,14 @@ impl HttpClient {
                 read_timeout: request.read_timeout,
             };
             let epoch = Instant::now();
-            #[allow(unused_mut)] // with the feature `cookies` it is
+            #[allow(unused_mut)] // mutated only with the feature `cookies`
             let mut exchange = Exchange::new(request_head, config, Timestamp::default());
             exchange.keep_error_body(settings.error_body);
             #[cfg(feature = "cookies")]
             if let Some(jar) = &settings.cookies {
                 exchange.use_cookies(jar.clone(), SystemTime::now());
             }
-            Ok(Attempting {
+            Ok(PendingAttempt {
                 exchange,
                 epoch,
                 connections,
@@ -122,7 +122,7 @@ impl ConnectionClient for HttpClient {
         Box::pin(async move {
             let mut attempting = prepared.await?;
             let response = attempting.response(|_| {}).await?;
-            attempting.judge(response).await
+            attempting.into_connection(response).await
         })
     }
 
@@ -135,19 +135,19 @@ impl ConnectionClient for HttpClient {
     }
 }
 
-/// An attempt on its way.
-pub(super) struct Attempting {
+/// An attempt in progress.
+pub(super) struct PendingAttempt {
     exchange: Exchange,
-    /// The time that the exchange counts from.
+    /// Time zero of the exchange's timestamps.
     epoch: Instant,
     connections: Connections,
     body: Option<Bytes>,
-    /// How often the present request was sent again.
+    /// How many times the current request was sent again.
     #[cfg(feature = "http2")]
     reopened: usize,
 }
 
-impl Attempting {
+impl PendingAttempt {
     #[cfg(feature = "__probe")]
     pub(super) fn exchange(&self) -> &Exchange {
         &self.exchange
@@ -157,8 +157,7 @@ impl Attempting {
         Timestamp::since_start(self.epoch.elapsed())
     }
 
-    /// The first response that isn't a redirect to be followed. `redirected` is called after each
-    /// redirect.
+    /// Follows redirects and returns the first other response. Calls `redirected` after each redirect.
     pub(super) async fn response(
         &mut self,
         mut redirected: impl FnMut(&Exchange),
@@ -199,7 +198,7 @@ impl Attempting {
                     }
                 }
                 Output::Failed(fault) => return Err(fault),
-                // They follow a head, which has returned.
+                // Not reached: these follow a response head, after which this function returns.
                 Output::Stream(_) | Output::ReadError { .. } => {
                     return Err(Fault::Source("the response was taken already".into()));
                 }
@@ -209,7 +208,7 @@ impl Attempting {
 
     async fn connect(&mut self, deadline: Option<Timestamp>) -> Option<Channel> {
         let url = &self.exchange.request().url;
-        let opened = until(self.epoch, deadline, pin!(self.connections.open(url))).await;
+        let opened = with_deadline(self.epoch, deadline, pin!(self.connections.open(url))).await;
         match opened {
             Some(Ok(channel)) => {
                 self.exchange.handle_connected(self.now());
@@ -226,7 +225,7 @@ impl Attempting {
 
     async fn receive(&mut self, channel: Channel, deadline: Option<Timestamp>) -> Option<Response> {
         let (request, body) = (self.exchange.request(), self.body.as_ref());
-        let sent = until(self.epoch, deadline, pin!(channel.send(request, body))).await;
+        let sent = with_deadline(self.epoch, deadline, pin!(channel.send(request, body))).await;
         match sent {
             Some(Ok(response)) => return Some(response),
             Some(Err(SendError::Failed(error))) => self.exchange.handle_failure(error),
@@ -234,7 +233,7 @@ impl Attempting {
             Some(Err(SendError::Unprocessed(error))) => self.exchange.handle_unprocessed(error),
             #[cfg(feature = "http2")]
             Some(Err(SendError::Stale(error))) => {
-                if !self.reopens() {
+                if !self.retry_on_new_connection() {
                     self.exchange.handle_unprocessed(error);
                 }
             }
@@ -242,7 +241,7 @@ impl Attempting {
             Some(Err(SendError::Http11Required)) => {
                 let url = &self.exchange.request().url;
                 self.connections.require_http1(url);
-                if !self.reopens() {
+                if !self.retry_on_new_connection() {
                     self.exchange.handle_failure("the server wants HTTP/1.1");
                 }
             }
@@ -251,19 +250,20 @@ impl Attempting {
         None
     }
 
-    /// Whether the request is sent again over another connection.
+    /// Has the request sent again over another connection, unless that has been done too often. Returns
+    /// whether it will be.
     #[cfg(feature = "http2")]
-    fn reopens(&mut self) -> bool {
-        let reopens = self.reopened < MAX_REOPENED;
-        if reopens {
+    fn retry_on_new_connection(&mut self) -> bool {
+        let may_retry = self.reopened < MAX_REOPENED;
+        if may_retry {
             self.reopened += 1;
             self.exchange.handle_reconnect(self.now());
         }
-        reopens
+        may_retry
     }
 
-    /// The connection, if the response is a stream.
-    pub(super) async fn judge(mut self, response: Response) -> Result<Connection, Fault> {
+    /// Returns the connection if the response is a stream, and otherwise a fault that describes it.
+    pub(super) async fn into_connection(mut self, response: Response) -> Result<Connection, Fault> {
         let mut body = Some(response.body);
         let mut error: Option<ErrorBody> = None;
         loop {
@@ -276,7 +276,7 @@ impl Attempting {
                 }
                 Output::ReadError { coding, deadline } => {
                     let error = error.get_or_insert_with(|| ErrorBody::new(body.take(), coding));
-                    let next = until(self.epoch, Some(deadline), pin!(error.next())).await;
+                    let next = with_deadline(self.epoch, Some(deadline), pin!(error.next())).await;
                     match next {
                         Some(Some(Ok(bytes))) => self.exchange.handle_body(&bytes),
                         Some(None | Some(Err(_))) => self.exchange.handle_body_end(),
@@ -292,7 +292,7 @@ impl Attempting {
     }
 }
 
-/// A connection whose body is in this coding.
+/// Creates a connection whose body is decoded from this coding.
 pub(super) fn connection(start: Start, body: Body, coding: Option<ContentCoding>) -> Connection {
     let ending = body.ending();
     let mut connection = match coding {
@@ -303,7 +303,7 @@ pub(super) fn connection(start: Start, body: Body, coding: Option<ContentCoding>
     connection.with_ending(ending)
 }
 
-/// The body of a response that isn't a stream.
+/// The body of an error response.
 struct ErrorBody(Option<Pin<Box<ErrorBytes>>>);
 
 type ErrorBytes = dyn Stream<Item = Result<Bytes, Fault>> + Send;
@@ -322,14 +322,14 @@ impl ErrorBody {
     }
 }
 
-/// What the future returns, unless the time is up. It borrows the future: owning it would make this one
-/// three times as large.
-async fn until<T>(
+/// Returns the future's output, or `None` after the deadline. Borrows the future, because owning it
+/// would make this future three times as large.
+async fn with_deadline<T>(
     epoch: Instant,
     deadline: Option<Timestamp>,
     mut future: Pin<&mut impl Future<Output = T>>,
 ) -> Option<T> {
-    // A limit beyond the clock's range is none.
+    // A deadline beyond the clock's range means no deadline.
     let deadline = deadline.and_then(|deadline| epoch.checked_add(deadline.elapsed()));
     let Some(deadline) = deadline else {
         return Some(future.await);

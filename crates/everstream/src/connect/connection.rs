@@ -1,4 +1,4 @@
-//! An open connection, whatever its bytes come from.
+//! An open connection to any kind of source.
 
 use std::fmt;
 use std::pin::Pin;
@@ -11,10 +11,10 @@ use futures_core::Stream;
 #[cfg(feature = "http")]
 use super::connections;
 
-/// An open connection: bytes to come, and what is known about it.
+/// An open connection: the bytes of a stream, and what is known about the response.
 ///
-/// Made from a [stream](Self::from_stream), an [async reader](Self::from_async_read), a
-/// [reader](Self::from_read) or an [iterator](Self::from_iterator). Dropping it closes it.
+/// Create one from a [stream](Self::from_stream), an [async reader](Self::from_async_read), a
+/// [reader](Self::from_read) or an [iterator](Self::from_iterator). Dropping it closes the connection.
 ///
 /// ```
 /// use everstream::{Connection, blocking::SseClient, connect_fn};
@@ -32,13 +32,13 @@ pub struct Connection {
     pub(crate) chunks: Chunks,
 }
 
-/// What is left of a connection once its start is delivered. Dropping it closes the connection.
+/// What remains of a connection once its start has been delivered. Dropping it closes the connection.
 pub(crate) struct Chunks {
     source: Source,
     ending: Ending,
-    /// The end or an error was received. A stream needn't support a poll after that.
-    over: bool,
-    /// Most connections have none of it.
+    /// The end or an error was received, after which a stream must not be polled.
+    ended: bool,
+    /// Boxed because most connections have none.
     hooks: Option<Box<Hooks>>,
 }
 
@@ -50,7 +50,7 @@ struct Hooks {
 }
 
 pub(super) enum Source {
-    /// Nearly every one is it, and needs no allocation.
+    /// By far the most common source, so it isn't boxed.
     #[cfg(feature = "http")]
     Body(connections::Body),
     Any(Pin<Box<dyn Stream<Item = Result<Bytes, Fault>> + Send>>),
@@ -67,13 +67,13 @@ impl Connection {
             chunks: Chunks {
                 source,
                 ending: Ending::Unproven,
-                over: false,
+                ended: false,
                 hooks: None,
             },
         }
     }
 
-    /// Adds what the start of the stream tells: status, headers and URL.
+    /// Sets the status, headers and URL that the start of the stream reports.
     ///
     /// ```
     /// use everstream::{Connection, Headers};
@@ -91,7 +91,8 @@ impl Connection {
         self
     }
 
-    /// Adds the headers of a response of which nothing else is known.
+    /// Sets the headers that the start of the stream reports, for sources that know nothing else of the
+    /// response.
     ///
     /// ```
     /// use everstream::{Connection, Headers};
@@ -108,7 +109,7 @@ impl Connection {
     }
 
     /// Sets everything that the start of the stream reports, for sources that wrap a connection and
-    /// for responses of which only a part is known. `attempt` is counted by the client.
+    /// for responses of which only a part is known. The client overwrites `attempt`.
     ///
     /// ```
     /// use everstream::{Connection, Start};
@@ -125,8 +126,8 @@ impl Connection {
         self
     }
 
-    /// Names the headers that were not sent to the URL that answered, because a redirect led to
-    /// another origin than the one they were meant for.
+    /// Sets the names of request headers that were withheld, because a redirect led to another origin than
+    /// the one they were meant for.
     ///
     /// ```
     /// use everstream::Connection;
@@ -144,8 +145,10 @@ impl Connection {
         self
     }
 
-    /// Says that the source knows its end: it reports a body of which a part is missing as an error, as
-    /// HTTP with a last chunk does. Otherwise an end proves nothing ([`Ending::Unproven`]).
+    /// Sets what the end of the bytes proves. Default: [`Ending::Unproven`].
+    ///
+    /// Set [`Ending::Complete`] if the source reports a truncated body as an error, as HTTP with a final
+    /// chunk does.
     ///
     /// ```
     /// use everstream::{Connection, Ending};
@@ -160,9 +163,9 @@ impl Connection {
         self
     }
 
-    /// Like [`with_ending`](Self::with_ending), for sources that learn only at the end what it proves:
-    /// the function is called when the bytes have ended. A source that can be closed from elsewhere
-    /// returns [`Ending::Unproven`] if that ended it.
+    /// Like [`with_ending`](Self::with_ending), for sources that know only at the end what it proves. The
+    /// function is called when the bytes have ended. If the source was closed by another thread, return
+    /// [`Ending::Unproven`].
     ///
     /// ```
     /// use everstream::{Connection, Ending};
@@ -177,8 +180,8 @@ impl Connection {
         self
     }
 
-    /// Adds a function that is called once when the client is done with the connection: at its
-    /// end, after a fault, at interrupt and close. It should unblock a pending read.
+    /// Sets a function that is called once when the client has finished with the connection: at its end,
+    /// after a fault, at interrupt and close. It should unblock a pending read.
     ///
     /// ```
     /// use everstream::Connection;
@@ -193,7 +196,7 @@ impl Connection {
         self
     }
 
-    /// What the start of the stream tells.
+    /// What the start of the stream reports.
     ///
     /// ```
     /// use everstream::Connection;
@@ -205,7 +208,7 @@ impl Connection {
         &self.start
     }
 
-    /// What the end of the bytes proves: for sources that wrap a connection, which pass it on with
+    /// What the end of the bytes proves. A source that wraps a connection passes it on with
     /// [`with_ending`](Self::with_ending).
     ///
     /// ```
@@ -218,8 +221,8 @@ impl Connection {
         self.chunks.ending()
     }
 
-    /// The next bytes, never empty; `None` at the orderly end, and always after it or after an
-    /// error. For strategies that wrap others: dropping the future loses nothing.
+    /// Reads the next bytes, never empty. Returns `None` at a clean end, and always after an end or an
+    /// error. Cancel-safe: dropping the future loses no bytes. For strategies that wrap other strategies.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -243,7 +246,7 @@ impl Connection {
 impl Chunks {
     /// What the end of the bytes proves.
     pub(crate) fn ending(&self) -> Ending {
-        let hook = self.hooks.as_ref().and_then(|it| it.ending.as_ref());
+        let hook = self.hooks.as_ref().and_then(|hooks| hooks.ending.as_ref());
         hook.map_or(self.ending, |ending| ending())
     }
 
@@ -258,9 +261,9 @@ impl Chunks {
         self.hooks.get_or_insert_default()
     }
 
-    /// The next bytes, never empty; `None` at the orderly end.
+    /// Polls for the next bytes, never empty; `None` at a clean end.
     pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Fault>>> {
-        if self.over {
+        if self.ended {
             return Poll::Ready(None);
         }
         let next = match &mut self.source {
@@ -268,9 +271,9 @@ impl Chunks {
             Source::Body(body) => body.poll_bytes(cx),
             Source::Any(bytes) => bytes.as_mut().poll_next(cx),
         };
-        self.over = matches!(next, Poll::Ready(None | Some(Err(_))));
+        self.ended = matches!(next, Poll::Ready(None | Some(Err(_))));
         #[cfg(feature = "reqwest")]
-        if self.over && matches!(&self.source, Source::Body(body) if body.hid_reset()) {
+        if self.ended && matches!(&self.source, Source::Body(body) if body.hid_reset()) {
             self.set_ending(Ending::Unproven);
         }
         next
@@ -279,7 +282,7 @@ impl Chunks {
 
 impl Drop for Chunks {
     fn drop(&mut self) {
-        if let Some(closer) = self.hooks.take().and_then(|it| it.closer) {
+        if let Some(closer) = self.hooks.take().and_then(|hooks| hooks.closer) {
             closer();
         }
     }

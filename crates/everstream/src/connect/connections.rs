@@ -1,4 +1,4 @@
-//! The connections of one `Http`: each HTTP/1.1 request has its own, and HTTP/2 requests share.
+//! The connections of one `Http`: one per HTTP/1.1 request, shared ones for HTTP/2.
 
 use std::sync::Arc;
 
@@ -21,13 +21,13 @@ use crate::error::Error;
 
 #[derive(Clone)]
 pub(super) enum Connections {
-    Ours(Arc<Ours>),
-    /// Those of a client that the user brought.
+    BuiltIn(Arc<BuiltIn>),
+    /// Those of the user's client.
     #[cfg(feature = "reqwest")]
     Reqwest(reqwest::Client),
 }
 
-pub(super) struct Ours {
+pub(super) struct BuiltIn {
     connector: Connector,
     #[cfg(feature = "http2")]
     versions: Versions,
@@ -35,7 +35,7 @@ pub(super) struct Ours {
     shared: http2::Pool,
 }
 
-/// Where a request can be sent.
+/// A connection on which one request can be sent.
 pub(super) enum Channel {
     Http1 {
         io: Io,
@@ -47,9 +47,9 @@ pub(super) enum Channel {
     Reqwest(reqwest::Client),
 }
 
-/// The head of a response, and its body to come.
+/// The head of a response, and its unread body.
 pub(super) struct Response {
-    // `everstream check` shows it.
+    // Shown by `everstream check`.
     #[cfg_attr(not(feature = "__probe"), allow(dead_code))]
     pub(super) version: Version,
     pub(super) status: u16,
@@ -57,18 +57,18 @@ pub(super) struct Response {
     pub(super) body: Body,
 }
 
-/// Why there is no response.
+/// Why a request got no response.
 pub(super) enum SendError {
     /// The server may have acted on the request.
     Failed(BoxError),
-    /// The server can't have acted on the request: it was never sent, or the server says so.
+    /// The server certainly didn't act on the request: it was never sent, or the server says so.
     #[cfg(any(feature = "http2", feature = "reqwest"))]
     Unprocessed(BoxError),
-    /// The server wants it over HTTP/1.1, and has not acted on it (RFC 9113, section 7).
+    /// The server requires HTTP/1.1, and hasn't acted on the request (RFC 9113, section 7).
     #[cfg(feature = "http2")]
     Http11Required,
-    /// The shared connection takes no more requests, and this one wasn't sent. Another connection can
-    /// take it.
+    /// The shared connection accepts no more requests, so this one wasn't sent. Another connection can
+    /// send it.
     #[cfg(feature = "http2")]
     Stale(BoxError),
 }
@@ -80,11 +80,11 @@ impl From<Failure> for SendError {
 }
 
 impl Connections {
-    /// What is wrong with the settings is reported now; nothing connects yet.
+    /// Checks the settings. Doesn't connect yet.
     pub(super) fn new(transport: &Transport, blocking: bool) -> Result<Self, Error> {
         #[cfg(not(feature = "http2"))]
         let _ = blocking;
-        Ok(Connections::Ours(Arc::new(Ours {
+        Ok(Connections::BuiltIn(Arc::new(BuiltIn {
             connector: Connector::new(transport)?,
             #[cfg(feature = "http2")]
             versions: match transport.version {
@@ -92,41 +92,41 @@ impl Connections {
                 HttpVersion::Auto | HttpVersion::Http1 => Versions::Http1,
                 HttpVersion::Http2 => Versions::Http2PriorKnowledge,
             },
-            // The runtime of a blocking client rests between reads, and can't answer in time.
+            // A blocking client's runtime doesn't run between reads, so it would miss the replies to pings.
             #[cfg(feature = "http2")]
             shared: http2::Pool::new(!blocking),
         })))
     }
 
-    /// A connection for a request to this URL, perhaps shared with others.
+    /// Opens a connection for a request to this URL, or shares an existing one.
     pub(super) async fn open(&self, url: &Url) -> Result<Channel, ConnectError> {
         match self {
             #[cfg(feature = "reqwest")]
             Connections::Reqwest(client) => Ok(Channel::Reqwest(client.clone())),
-            Connections::Ours(ours) => ours.open(url).await,
+            Connections::BuiltIn(built_in) => built_in.open(url).await,
         }
     }
 
-    /// From now on requests to this origin go over HTTP/1.1.
+    /// From now on, requests to this origin use HTTP/1.1.
     #[cfg(feature = "http2")]
     pub(super) fn require_http1(&self, url: &Url) {
         #[allow(irrefutable_let_patterns)]
-        if let Connections::Ours(ours) = self {
-            ours.shared.require_http1(url);
+        if let Connections::BuiltIn(built_in) = self {
+            built_in.shared.require_http1(url);
         }
     }
 }
 
-impl Ours {
+impl BuiltIn {
     async fn open(self: &Arc<Self>, url: &Url) -> Result<Channel, ConnectError> {
         #[cfg(feature = "http2")]
         if self.may_share(url) {
-            let (ours, to) = (self.clone(), url.clone());
+            let (this, target) = (self.clone(), url.clone());
             let connect = move |versions| {
-                let (ours, to) = (ours.clone(), to.clone());
-                async move { ours.connector.connect(&to, versions).await }
+                let (this, target) = (this.clone(), target.clone());
+                async move { this.connector.connect(&target, versions).await }
             };
-            // Boxed, because the future of a plain connection would be five times as large with it.
+            // Boxed: inline, it would make the future of a plain connection five times as large.
             let opening = Box::pin(self.shared.open(url, self.versions, connect));
             return match opening.await? {
                 http2::Opened::Shared(sender) => Ok(Channel::Http2(sender)),
@@ -168,8 +168,8 @@ impl Channel {
         match self {
             Channel::Http1 { io, through_proxy } => {
                 let through_proxy = through_proxy.as_ref().map(Option::as_ref);
-                let sending = http1::Sending::new(io, request, body, through_proxy);
-                let (head, body) = sending.response().await?;
+                let pending = http1::PendingRequest::new(io, request, body, through_proxy);
+                let (head, body) = pending.response().await?;
                 Ok(Response {
                     version: head.version,
                     status: head.status.as_u16(),
@@ -187,7 +187,7 @@ impl Channel {
 
 /// The body of a response.
 pub(super) enum Body {
-    /// Twice as large as the others, which a custom source would pay for as well.
+    /// Boxed because it is twice as large as the others, and custom sources would pay for its size.
     Http1(Box<http1::Body>),
     #[cfg(feature = "http2")]
     Http2(http2::Body),
@@ -196,24 +196,24 @@ pub(super) enum Body {
 }
 
 impl Body {
-    /// Whether the client that the user brought followed a redirect, so that cookies of this response
-    /// aren't those of the URL that was requested.
+    /// Whether the user's client followed a redirect, so that the cookies of this response don't belong to
+    /// the requested URL.
     #[cfg(all(feature = "cookies", feature = "reqwest"))]
     pub(super) fn is_from_elsewhere(&self) -> bool {
         matches!(self, Body::Reqwest(body) if body.is_from_elsewhere)
     }
 
-    /// Whether the end that it has come to may be a reset, and proves nothing.
+    /// Whether its end may have been a reset, so that it proves nothing.
     #[cfg(feature = "reqwest")]
     pub(super) fn hid_reset(&self) -> bool {
         matches!(self, Body::Reqwest(body) if body.hid_reset)
     }
 
-    /// What its end will prove, unless it hides a reset.
+    /// What its end proves, unless it [hid a reset](Self::hid_reset).
     pub(super) fn ending(&self) -> Ending {
         match self {
             Body::Http1(body) => body.ending(),
-            // Without END_STREAM it is a fault.
+            // An end without END_STREAM is a fault.
             #[cfg(feature = "http2")]
             Body::Http2(_) => Ending::Complete,
             #[cfg(feature = "reqwest")]
@@ -221,7 +221,7 @@ impl Body {
         }
     }
 
-    /// The next bytes, never empty; `None` at the end.
+    /// Polls for the next bytes, never empty; `None` at the end.
     #[inline]
     pub(super) fn poll_bytes(
         &mut self,

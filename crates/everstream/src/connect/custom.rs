@@ -1,4 +1,4 @@
-//! Sources of the user's own: streams, readers, iterators, closures.
+//! Custom sources: streams, readers, iterators, closures.
 
 use std::fmt;
 use std::future::Future;
@@ -18,13 +18,13 @@ use super::{
 };
 use crate::error::Error;
 
-/// How much is read at once.
-const CHUNK: usize = 16 << 10;
+/// The most bytes to read at once.
+const MAX_READ: usize = 16 << 10;
 
 impl Connection {
-    /// Bytes from an async stream of chunks.
+    /// Creates a connection from an async stream of chunks.
     ///
-    /// An error is a [`Fault::Read`], unless it is a [`Fault`], which is passed on as it is.
+    /// An error becomes a [`Fault::Read`]; a [`Fault`] is passed on unchanged.
     ///
     /// ```
     /// use everstream::Connection;
@@ -45,7 +45,7 @@ impl Connection {
         })
     }
 
-    /// Bytes from an async reader, such as a socket.
+    /// Creates a connection from an async reader, such as a socket.
     ///
     /// ```
     /// use everstream::Connection;
@@ -60,11 +60,11 @@ impl Connection {
         })
     }
 
-    /// Bytes from a blocking reader, such as a file or a pipe.
+    /// Creates a connection from a blocking reader, such as a file or a pipe.
     ///
-    /// Every read runs on a thread of tokio's for blocking work, so that interrupt and close act
-    /// at once. A read that is under way then goes on until it returns: add a
-    /// [closer](Self::with_closer) that makes it.
+    /// Every read runs on tokio's blocking thread pool, so that interrupt and close take effect
+    /// immediately. A read that has already begun still occupies its thread until it returns; set a
+    /// [closer](Self::with_closer) to unblock it.
     ///
     /// ```
     /// use everstream::Connection;
@@ -75,7 +75,7 @@ impl Connection {
     pub fn from_read(reader: impl Read + Send + 'static) -> Self {
         let mut reader = reader;
         Connection::new(Blocking::new(move || {
-            let mut buffer = vec![0; CHUNK];
+            let mut buffer = vec![0; MAX_READ];
             loop {
                 match reader.read(&mut buffer) {
                     Ok(0) => return None,
@@ -90,7 +90,8 @@ impl Connection {
         }))
     }
 
-    /// Bytes from a blocking iterator of chunks. It is run as a [reader](Self::from_read) is.
+    /// Creates a connection from a blocking iterator of chunks. Each call runs on tokio's blocking thread
+    /// pool, like the reads of [`from_read`](Self::from_read).
     ///
     /// ```
     /// use everstream::Connection;
@@ -145,7 +146,7 @@ where
 
 struct AsyncReader<R> {
     reader: Pin<Box<R>>,
-    /// `CHUNK` long, or empty before the first read and after the last.
+    /// `MAX_READ` bytes long; empty before the first read.
     buffer: Vec<u8>,
 }
 
@@ -154,7 +155,7 @@ impl<R: AsyncRead> Stream for AsyncReader<R> {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
-        this.buffer.resize(CHUNK, 0);
+        this.buffer.resize(MAX_READ, 0);
         let mut buffer = ReadBuf::new(&mut this.buffer);
         Poll::Ready(
             match ready!(this.reader.as_mut().poll_read(cx, &mut buffer)) {
@@ -168,9 +169,9 @@ impl<R: AsyncRead> Stream for AsyncReader<R> {
 
 type Chunk = Option<Result<Bytes, Fault>>;
 
-/// A function that blocks, run on tokio's threads for blocking work, one call at a time.
+/// Runs a blocking function on tokio's blocking thread pool, one call at a time.
 struct Blocking<F> {
-    /// `None` while it runs.
+    /// `None` while a call is running.
     next: Option<F>,
     running: Option<JoinHandle<(F, Chunk)>>,
 }
@@ -184,7 +185,7 @@ impl<F> Blocking<F> {
     }
 }
 
-/// Nothing in it is ever pinned.
+/// No field is ever pinned.
 impl<F> Unpin for Blocking<F> {}
 
 impl<F: FnMut() -> Chunk + Send + 'static> Stream for Blocking<F> {
@@ -214,15 +215,14 @@ impl<F: FnMut() -> Chunk + Send + 'static> Stream for Blocking<F> {
     }
 }
 
-/// A strategy from a closure, which is called for every connection.
+/// Creates a strategy from a closure that is called for every connection.
 ///
-/// An error counts as a connection that could not be made, unless it is a [`Fault`], which is
-/// passed on as it is.
+/// An error becomes a [`Fault::Connect`]; a [`Fault`] is passed on unchanged.
 ///
 /// ```
 /// use everstream::{Connection, blocking::SseClient, connect_fn};
 ///
-/// // A file that somebody else recorded.
+/// // A recorded stream.
 /// # let path = std::env::temp_dir().join(format!("everstream-doc-{}", std::process::id()));
 /// # std::fs::write(&path, "data: recorded\n\n").unwrap();
 /// # let file = path.clone();
@@ -244,7 +244,7 @@ where
     ConnectFn(Arc::new(connect))
 }
 
-/// See [`connect_fn`].
+/// The strategy that [`connect_fn`] returns.
 ///
 /// ```
 /// use everstream::{ConnectFn, ConnectRequest, Connection, Fault, blocking::SseClient, connect_fn};
@@ -286,7 +286,7 @@ where
     }
 }
 
-/// A fault as it is, as those have it who wrap another source.
+/// Converts an error with `other`, unless it is a fault already, as in sources that wrap another one.
 fn fault_or(other: fn(BoxError) -> Fault, error: BoxError) -> Fault {
     match error.downcast::<Fault>() {
         Ok(fault) => *fault,

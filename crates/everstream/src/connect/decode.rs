@@ -1,7 +1,7 @@
-//! Content codings (RFC 9110, section 8.4.1): compressed bodies, decoded as they come.
+//! Content codings (RFC 9110, section 8.4.1): compressed bodies, decoded as they arrive.
 //!
-//! What was decoded before the connection broke, or before nonsense followed in the same read, is
-//! delivered first.
+//! Everything decoded before a broken connection, or before corrupt data in the same read, is delivered
+//! before the error.
 
 #[cfg(feature = "brotli")]
 mod brotli;
@@ -21,32 +21,32 @@ use everstream_core::Fault;
 use everstream_http::policy::ContentCoding;
 use futures_core::Stream;
 
-/// How much is decoded at once. It is all that a decoder keeps besides its window, so that a small
-/// body that expands to a huge one is no danger.
-const PIECE: usize = 32 << 10;
+/// The most output to decode at once. A decoder keeps nothing more apart from its window, so a small
+/// body that expands to a huge one needs no more memory.
+const MAX_DECODED: usize = 32 << 10;
 
-/// How many pieces in a row are handed out before others get their turn. A few bytes may expand to
-/// gigabytes, and nothing waits for the network in between.
-const TURN: u32 = 32;
+/// How many pieces are delivered in a row before other tasks get a turn: a few bytes may expand to
+/// gigabytes without a wait for the network.
+const MAX_PIECES_BEFORE_YIELD: u32 = 32;
 
-/// What one coding does.
+/// The decoder of one coding.
 ///
-/// After an error a decoder isn't used any more.
+/// A decoder must not be used after an error.
 trait Decode: Send {
-    /// Takes input off the front, and appends to `out`, up to its capacity. Both are used as far as
-    /// possible: if `out` isn't full, there is nothing more without more input. What was decoded
-    /// before an error is in `out` with it.
+    /// Takes input off the front and appends to `out`, up to its capacity. Decodes as much as possible:
+    /// if `out` isn't full afterwards, more output needs more input. With an error, `out` has what was
+    /// decoded before it.
     fn decode(&mut self, input: &mut &[u8], out: &mut Vec<u8>) -> Result<(), Corrupt>;
 
-    /// Whether the body may end here: at its beginning (an empty body is no coded one) or where the
-    /// coding says so.
+    /// Whether the body may end here: where the coding says so, or at its beginning, because some servers
+    /// don't encode an empty body.
     fn is_complete(&self) -> bool;
 }
 
-/// What is wrong with the data.
+/// Describes what is wrong with the data.
 type Corrupt = String;
 
-/// The codings that are decoded here.
+/// The supported codings.
 pub(super) const CODINGS: &[ContentCoding] = &[
     #[cfg(feature = "gzip")]
     ContentCoding::Gzip,
@@ -68,14 +68,13 @@ fn decoder(coding: ContentCoding) -> io::Result<Box<dyn Decode>> {
         ContentCoding::Brotli => Ok(Box::new(brotli::Brotli::new())),
         #[cfg(feature = "zstd")]
         ContentCoding::Zstd => Ok(Box::new(zstd::Zstd::new()?)),
-        // Not one of `CODINGS`, so that no response is taken for it.
+        // Not one of `CODINGS`, so no response gets here.
         #[allow(unreachable_patterns)]
         _ => Err(ErrorKind::Unsupported.into()),
     }
 }
 
-/// A decoded body as chunks, none of them empty. What comes before an error is handed out before
-/// it.
+/// A decoded body as non-empty chunks. Data decoded before an error is delivered first.
 pub(super) struct Decoded<S> {
     body: S,
     name: &'static str,
@@ -84,9 +83,9 @@ pub(super) struct Decoded<S> {
     /// Not yet decoded.
     input: Bytes,
     out: Vec<u8>,
-    /// What comes after what was handed out.
+    /// The fault to report after the decoded data.
     fault: Option<Fault>,
-    turn: u32,
+    pieces_since_yield: u32,
 }
 
 impl<S> Decoded<S> {
@@ -100,9 +99,9 @@ impl<S> Decoded<S> {
             name: coding.token(),
             decoder,
             input: Bytes::new(),
-            out: Vec::with_capacity(PIECE),
+            out: Vec::with_capacity(MAX_DECODED),
             fault,
-            turn: 0,
+            pieces_since_yield: 0,
         }
     }
 
@@ -123,14 +122,14 @@ where
             let Some(decoder) = &mut this.decoder else {
                 return Poll::Ready(this.fault.take().map(Err));
             };
-            // A full piece may have been only a part of what there is.
+            // If the last output was full, the decoder may have more.
             if !this.input.is_empty() || this.out.len() == this.out.capacity() {
-                if this.turn == TURN {
-                    this.turn = 0;
+                if this.pieces_since_yield == MAX_PIECES_BEFORE_YIELD {
+                    this.pieces_since_yield = 0;
                     cx.waker().wake_by_ref();
                     return Poll::Pending;
                 }
-                this.turn += 1;
+                this.pieces_since_yield += 1;
                 this.out.clear();
                 let mut input = &*this.input;
                 let result = decoder.decode(&mut input, &mut this.out);
@@ -145,7 +144,7 @@ where
                 }
                 continue;
             }
-            this.turn = 0;
+            this.pieces_since_yield = 0;
             match ready!(Pin::new(&mut this.body).poll_next(cx)) {
                 Some(Ok(chunk)) => this.input = chunk,
                 Some(Err(fault)) => {

@@ -1,4 +1,4 @@
-//! What a stream over HTTP is asked for with, as users say it.
+//! The settings of a request, as users write them.
 
 use std::fmt;
 use std::future::Future;
@@ -20,15 +20,15 @@ use crate::error::Error;
 
 pub use super::transport::{AddressFamily, HttpVersion};
 
-/// Streams over HTTP.
+/// Connects over HTTP: the request, and how to send it.
 ///
-/// Every setting is checked when a client is built, and the error names it. [`header`](Self::header)
-/// and [`query`](Self::query) add to what is there; every other method replaces what it set before.
-/// [`Attempt`] has the same rule.
+/// Settings are checked when a client is built; the error names the invalid one. [`header`](Self::header)
+/// and [`query`](Self::query) add; every other method replaces what it set before. [`Attempt`] has the
+/// same rule.
 ///
-/// To follow many streams,
-/// clone one `Http` and give each clone its [`set_url`](Self::set_url): in async clients, clones share the TLS
-/// configuration, and HTTP/2 connections within a tokio runtime. Each HTTP/1.1 request has a connection of its own.
+/// To follow many streams, clone one `Http` and call [`set_url`](Self::set_url) on each clone: in async
+/// clients, clones share the TLS configuration, and HTTP/2 connections within a tokio runtime. Each
+/// HTTP/1.1 request opens its own connection.
 ///
 /// ```
 /// use everstream::{Http, SseClient};
@@ -56,13 +56,13 @@ pub use super::transport::{AddressFamily, HttpVersion};
 /// ```
 #[derive(Clone)]
 pub struct Http {
-    // Both are pointers: tasks hold an `Http` by value, and what a client keeps is shared.
+    // Both are pointers, because tasks store an `Http` by value and clients share its settings.
     url: Arc<String>,
     settings: Arc<Settings>,
 }
 
 impl Http {
-    /// A GET request for this URL. User info in it becomes an `Authorization` header.
+    /// Creates a GET request for this URL. User info in the URL becomes an `Authorization` header.
     ///
     /// ```
     /// let http = everstream::Http::new("https://example.com/feed");
@@ -88,7 +88,7 @@ impl Http {
         self
     }
 
-    /// Adds a parameter to the URL's query. Earlier ones of the same name stay.
+    /// Adds a parameter to the URL's query. Earlier parameters of the same name are kept.
     ///
     /// ```
     /// let http = everstream::Http::new("https://example.com/feed").query("topic", "a b");
@@ -99,8 +99,8 @@ impl Http {
         self.with(|settings| settings.query.push((name.into(), value.into())))
     }
 
-    /// Sets the method, from a string or a `http::Method`. Default: GET. For the ones that aren't safe (RFC 9110, section 9.2.1) see
-    /// [`Builder::repeat_unsafe`](crate::Builder::repeat_unsafe).
+    /// Sets the method, from a string or a `http::Method`. Default: GET. For methods that aren't safe (RFC
+    /// 9110, section 9.2.1), see [`Builder::repeat_unsafe`](crate::Builder::repeat_unsafe).
     ///
     /// ```
     /// let http = everstream::Http::new("https://example.com/feed").method("POST");
@@ -112,14 +112,17 @@ impl Http {
     }
 
     /// Adds a header, from strings, bytes or the types of the crate `http`. Earlier headers of the same
-    /// name stay. `Accept`, `Accept-Encoding`, `Cache-Control` and `User-Agent` replace what
-    /// would be sent otherwise; `Last-Event-ID` is replaced as soon as an id is known.
+    /// name are kept.
     ///
-    /// `Authorization`, `Cookie` and `Proxy-Authorization` count as
-    /// [sensitive](Self::sensitive_header). `Content-Length` and `Transfer-Encoding` follow from the
-    /// body: setting them is an error when the client is built. `Connection`, `Expect`, `Keep-Alive`,
-    /// `Proxy-Connection`, `TE`, `Trailer` and `Upgrade` are never sent: the client manages its
-    /// connections. `Host` replaces the URL's; over HTTP/2 it is sent as `:authority`.
+    /// `Accept`, `Accept-Encoding`, `Cache-Control` and `User-Agent` replace the client's defaults.
+    /// `Last-Event-ID` is replaced once the client knows an id.
+    ///
+    /// `Authorization`, `Cookie` and `Proxy-Authorization` count as [sensitive](Self::sensitive_header).
+    /// `Host` replaces that of the URL; over HTTP/2 it is sent as `:authority`.
+    ///
+    /// `Content-Length` and `Transfer-Encoding` follow from the body: setting them makes `build` fail.
+    /// `Connection`, `Expect`, `Keep-Alive`, `Proxy-Connection`, `TE`, `Trailer` and `Upgrade` are never
+    /// sent, because the client manages its connections.
     ///
     /// ```
     /// let http = everstream::Http::new("https://example.com/feed").header("x-team", "a");
@@ -130,7 +133,7 @@ impl Http {
         self.add_header(name.as_ref(), value.try_into().ok(), false)
     }
 
-    /// Adds a header that is a secret: it isn't printed, and it doesn't follow a redirect to
+    /// Adds a header that is a secret: it is never printed, and it isn't sent when a redirect leads to
     /// another origin.
     ///
     /// ```
@@ -143,8 +146,8 @@ impl Http {
         self.add_header(name.as_ref(), value.try_into().ok(), true)
     }
 
-    /// Adds these headers, as [`header`](Self::header) does. A value that is marked as sensitive is
-    /// treated as a [secret](Self::sensitive_header).
+    /// Adds these headers, like [`header`](Self::header). A value marked as sensitive is treated as a
+    /// [secret](Self::sensitive_header).
     ///
     /// ```
     /// use everstream::Http;
@@ -168,7 +171,7 @@ impl Http {
         })
     }
 
-    /// Sets `Authorization: Bearer` with this token, instead of every earlier `Authorization` header.
+    /// Sets `Authorization: Bearer` with this token, replacing all earlier `Authorization` headers.
     ///
     /// ```
     /// let http = everstream::Http::new("https://example.com/feed").bearer_token("secret");
@@ -183,9 +186,9 @@ impl Http {
         .header("authorization", format!("Bearer {token}"))
     }
 
-    /// Adds `Authorization: Basic` with this user and password (RFC 7617), instead of the URL's user
-    /// info. An `Authorization` header that is set goes before it. A user with a colon is an error of
-    /// the build.
+    /// Sets `Authorization: Basic` with this user and password (RFC 7617), replacing the URL's user info.
+    /// A user name with a colon makes `build` fail. If an `Authorization` header is set, that takes
+    /// precedence.
     ///
     /// ```
     /// let http = everstream::Http::new("https://example.com/feed").basic_auth("me", "secret");
@@ -196,9 +199,9 @@ impl Http {
         self.with(|settings| settings.basic_auth = Some((user.into(), password.into())))
     }
 
-    /// Doesn't send this header by default. Headers that you set are sent all the same. Defaults are
-    /// `Accept`, `Accept-Encoding`, `Cache-Control`, `User-Agent` and the `Content-Type` of
-    /// `json` (feature `json`).
+    /// Removes a header that the client sends by default. Headers that you set are still sent. The defaults
+    /// are `Accept`, `Accept-Encoding`, `Cache-Control`, `User-Agent`, and the `Content-Type` of `json`
+    /// (feature `json`).
     ///
     /// ```
     /// # use everstream::{Http, blocking::SseClient};
@@ -225,7 +228,7 @@ impl Http {
         self.with(|settings| settings.headers.push(header))
     }
 
-    /// Sets the body. Its `Content-Type` is for you to add.
+    /// Sets the body. It doesn't set `Content-Type`.
     ///
     /// ```
     /// let http = everstream::Http::new("https://example.com/feed").method("POST").body("q=1");
@@ -240,7 +243,7 @@ impl Http {
         })
     }
 
-    /// Makes it a POST of this value as JSON, with the `Content-Type` `application/json` unless a
+    /// Sends this value as JSON, by POST, with the `Content-Type` `application/json` unless a
     /// [header](Self::header) sets another one.
     ///
     /// ```
@@ -262,14 +265,14 @@ impl Http {
         }
     }
 
-    /// Calls this function before every attempt, to set a fresh token, another URL, query, method or
-    /// body. The attempt that it returns is sent. Whether the request may be repeated depends on the
-    /// method that was sent: see [`Builder::repeat_unsafe`](crate::Builder::repeat_unsafe).
+    /// Calls this function before every attempt, to set a fresh token, or another URL, query, method or
+    /// body. The attempt that it returns is sent. Whether the request may be repeated depends on the method
+    /// of that attempt: see [`Builder::repeat_unsafe`](crate::Builder::repeat_unsafe).
     ///
-    /// If it returns an error, the attempt fails with [`Fault::Setup`](crate::Fault::Setup). No request
-    /// was sent then, so any request can be retried, if the error strategy says so. A
-    /// [`Fault`](crate::Fault) is passed on unchanged: after a [`Fault::Request`](crate::Fault::Request)
-    /// the server may have received the request.
+    /// If the function returns an error, the attempt fails with [`Fault::Setup`](crate::Fault::Setup). As no
+    /// request was sent, any request can be retried, if the error strategy says so. A
+    /// [`Fault`](crate::Fault) is passed on unchanged; [`Fault::Request`](crate::Fault::Request) means that
+    /// the server may have received a request.
     ///
     /// ```
     /// use everstream::{Attempt, Http};
@@ -297,8 +300,8 @@ impl Http {
         self.with(|settings| settings.hook = Some(hook))
     }
 
-    /// How many redirects are followed in a row. Default: 10. Credentials and sensitive headers
-    /// are left out once a redirect leads to another origin.
+    /// Sets how many redirects are followed in a row. Default: 10. Credentials and sensitive headers
+    /// aren't sent once a redirect leads to another origin.
     ///
     /// ```
     /// let http = everstream::Http::new("https://example.com/feed").redirect_limit(0);
@@ -309,9 +312,9 @@ impl Http {
         self.with(|settings| settings.redirect_limit = limit)
     }
 
-    /// Which headers stay with the origin of the URL when a redirect leads to another one. Default:
-    /// [`HeaderScope::Sensitive`]. What wasn't sent is named in
-    /// [`Start::withheld_headers`](crate::Start::withheld_headers).
+    /// Sets which headers are withheld when a redirect leads to another origin. Default:
+    /// [`HeaderScope::Sensitive`]. [`Start::withheld_headers`](crate::Start::withheld_headers) names the
+    /// withheld headers.
     ///
     /// ```
     /// use everstream::{HeaderScope, Http};
@@ -326,12 +329,12 @@ impl Http {
         self.with(|settings| settings.header_scope = scope)
     }
 
-    /// Accepts any `Content-Type`, or none. Default: only `text/event-stream`, as the standard has it;
-    /// any other is [`Fault::ContentType`](crate::Fault::ContentType).
+    /// Accepts responses with any `Content-Type`, or none. Default: false. Any type but `text/event-stream`
+    /// is then [`Fault::ContentType`](crate::Fault::ContentType), as the standard requires.
     ///
-    /// For servers that send an event stream as `text/plain`, for example. A page of HTML is then read
-    /// as an event stream too, and most likely yields no event. The body is read as UTF-8, whatever
-    /// charset the header names. Statuses and redirects are handled as usual.
+    /// Use this for servers that send an event stream as `text/plain`, for example. Other responses, such
+    /// as an HTML page, are then also parsed as event streams, and most likely yield no events. The body is
+    /// decoded as UTF-8, whatever charset the header names. Statuses and redirects are handled as usual.
     ///
     /// ```
     /// let http = everstream::Http::new("https://example.com/feed").any_content_type(true);
@@ -342,7 +345,7 @@ impl Http {
         self.with(|settings| settings.any_content_type = any)
     }
 
-    /// How many bytes of the body of an error are kept; for the command's `--verbose`.
+    /// Sets how many bytes of the body of an error response are kept, for the command's `--verbose`.
     #[cfg(feature = "__probe")]
     #[doc(hidden)]
     #[must_use]
@@ -350,23 +353,23 @@ impl Http {
         self.with(|settings| settings.error_body = bytes)
     }
 
-    /// Keeps the cookies that servers set, and sends them back. Default: off.
+    /// Stores the cookies that servers set, and sends them back. Default: off.
     ///
-    /// Made for load balancers that keep a client on one server by a cookie. Cookies are stored from every
-    /// response, also from redirects and errors, and sent with redirected requests and reconnects. They are
-    /// kept in memory only. Clones made after this call share them, and so do the clients of each clone.
+    /// Meant for load balancers that use a cookie for session affinity. Cookies are stored from all
+    /// responses, including redirects and errors, and sent with redirected requests and reconnects. They
+    /// are kept in memory only. Clones made after this call share them, and so do the clients of each clone.
     ///
-    /// The rules are those of RFC 6265: as in browsers, the port doesn't matter. In addition:
+    /// The rules are those of RFC 6265; as in browsers, cookies ignore the port. In addition:
     ///
-    /// - A `Cookie` [header](Self::header) that you set comes first. Cookies with the same names aren't
-    ///   added to it.
+    /// - A `Cookie` [header](Self::header) that you set takes precedence over stored cookies of the same
+    ///   names, and precedes the others.
     /// - `Secure` cookies are sent over `https`, and to `localhost` and loopback addresses.
     /// - There is no list of public suffixes: a cookie for `com` is refused, one for `co.uk` isn't.
-    /// - At most 50 cookies per domain and 300 in all are kept; the least recently used one makes room.
-    ///   `Set-Cookie` headers of more than 4 KiB are ignored, and a request gets at most 8 KiB of cookies.
+    /// - At most 50 cookies per domain and 300 in total are kept; the least recently used one is evicted.
+    ///   `Set-Cookie` headers of more than 4 KiB are ignored, and a request has at most 8 KiB of cookies.
     ///
-    /// With a custom [`client`](Self::client) that follows redirects itself, cookies of the responses that
-    /// it redirects to aren't stored.
+    /// With a custom [`client`](Self::client) that follows redirects itself, cookies of the redirected
+    /// responses aren't stored.
     ///
     /// ```
     /// let http = everstream::Http::new("https://example.com/feed").cookies(true);
@@ -390,7 +393,7 @@ impl Http {
     pub(super) fn with_transport(self, change: impl FnOnce(&mut Transport)) -> Self {
         self.with(|settings| {
             change(Arc::make_mut(&mut settings.transport));
-            // Connections that were made under other settings aren't shared.
+            // Don't share connections that were opened with other settings.
             settings.shared = Arc::default();
         })
     }
@@ -402,10 +405,10 @@ impl Http {
         if let Some(problem) = &settings.body_problem {
             return Err(Error::config("body", &**problem));
         }
-        let first = settings.attempt(&self.url)?;
+        let attempt = settings.attempt(&self.url)?;
         if cfg!(not(feature = "__tls"))
-            && !settings.brings_client()
-            && first.url.scheme() == "https"
+            && !settings.has_custom_client()
+            && attempt.url.scheme() == "https"
         {
             let problem = "https needs a feature for TLS: rustls, rustls-no-provider or native-tls";
             return Err(Error::config("url", problem));
@@ -414,7 +417,7 @@ impl Http {
             url: self.url.clone(),
             connections: settings.connections(context)?,
             settings: settings.clone(),
-            repeatable: Arc::new(AtomicBool::new(first.method.is_safe())),
+            repeatable: Arc::new(AtomicBool::new(attempt.method.is_safe())),
             attempts: 0,
         })
     }

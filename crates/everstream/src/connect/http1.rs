@@ -1,7 +1,7 @@
-//! One request and its response over HTTP/1.1, in the caller's own task: no other task, no channel.
+//! One request and its response over HTTP/1.1, in the caller's task: no other task, no channel.
 //!
-//! A connection is used once. So nothing that follows a response can be taken for the next one, and a
-//! request never meets a connection that the server is about to close.
+//! A connection carries one request. So bytes after a response can't be taken for the next response,
+//! and a request is never sent on a connection that the server is about to close.
 
 use std::io;
 use std::pin::Pin;
@@ -18,16 +18,16 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use super::buffer::ReadBuffer;
 use super::net::Io;
 
-/// What is left to send: the head, then the body.
+/// The unsent part of a request: the head, then the body.
 struct Upload {
     head: Bytes,
     body: Bytes,
-    /// Sent, but perhaps not flushed.
-    flushing: bool,
+    /// Everything was written, but may not have been flushed.
+    needs_flush: bool,
 }
 
-/// A request on its way, until the head of the response is there.
-pub(super) struct Sending {
+/// A request in progress, until the head of the response has been received.
+pub(super) struct PendingRequest {
     io: Io,
     upload: Upload,
     send_failure: Option<Failure>,
@@ -35,7 +35,7 @@ pub(super) struct Sending {
     reader: HeadReader,
 }
 
-impl Sending {
+impl PendingRequest {
     pub(super) fn new(
         io: Io,
         request: &Request,
@@ -43,12 +43,12 @@ impl Sending {
         through_proxy: Option<Option<&HeaderValue>>,
     ) -> Self {
         let head = request.to_http1(through_proxy, body.map(|body| &**body));
-        Sending {
+        PendingRequest {
             io,
             upload: Upload {
                 head: head.into(),
                 body: body.cloned().unwrap_or_default(),
-                flushing: true,
+                needs_flush: true,
             },
             send_failure: None,
             buffer: ReadBuffer::default(),
@@ -56,10 +56,10 @@ impl Sending {
         }
     }
 
-    /// Ready with the head of the response, also if it comes before all was sent.
+    /// Ready once the head of the response has been received, even if the request isn't completely sent.
     pub(super) async fn response(mut self) -> Result<(Head, Body), Failure> {
         let head = std::future::poll_fn(|cx| self.poll_head(cx)).await?;
-        let unsent = self.send_failure.is_none() && self.upload.flushing;
+        let unsent = self.send_failure.is_none() && self.upload.needs_flush;
         let body = Body {
             io: self.io,
             upload: unsent.then(|| Box::new(self.upload)),
@@ -70,7 +70,7 @@ impl Sending {
     }
 
     fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<Result<Head, Failure>> {
-        // What can't be sent isn't needed if an answer comes all the same.
+        // A send error doesn't matter if the server responds anyway.
         if self.send_failure.is_none() {
             if let Poll::Ready(Err(error)) = self.upload.poll(&mut self.io, cx) {
                 self.send_failure = Some(Failure::before_response(&error));
@@ -106,22 +106,22 @@ impl Upload {
                 bytes::Buf::advance(bytes, sent);
             }
         }
-        if self.flushing {
+        if self.needs_flush {
             ready!(Pin::new(io).poll_flush(cx))?;
-            self.flushing = false;
+            self.needs_flush = false;
         }
         Poll::Ready(Ok(()))
     }
 }
 
-/// Reads what there is; 0 at the end. A buffer that stays empty is given back.
+/// Reads available bytes; 0 at the end. Releases a buffer that stays empty.
 #[inline]
 fn poll_read(
     io: &mut Io,
     buffer: &mut ReadBuffer,
     cx: &mut Context<'_>,
 ) -> Poll<io::Result<usize>> {
-    let mut read = ReadBuf::new(buffer.room());
+    let mut read = ReadBuf::new(buffer.unfilled());
     let polled = Pin::new(io).poll_read(cx, &mut read);
     let length = read.filled().len();
     match polled {
@@ -131,7 +131,7 @@ fn poll_read(
         }
         Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
         Poll::Pending => {
-            buffer.rest();
+            buffer.release_if_empty();
             Poll::Pending
         }
     }
@@ -140,20 +140,20 @@ fn poll_read(
 /// The body of a response.
 pub(super) struct Body {
     io: Io,
-    /// The rest of a request whose response began early. The server may want all of it before it goes
-    /// on, and if not, that it can't be sent doesn't matter.
+    /// The rest of a request whose response began early. The server may need all of it to continue. If
+    /// it can't be sent, that doesn't matter.
     upload: Option<Box<Upload>>,
     buffer: ReadBuffer,
     reader: BodyReader,
 }
 
 impl Body {
-    /// What its end proves.
+    /// What the end of the body proves.
     pub(super) fn ending(&self) -> Ending {
         self.reader.ending()
     }
 
-    /// The next bytes, never empty; `None` at the end.
+    /// Polls for the next bytes, never empty; `None` at the end.
     #[inline]
     pub(super) fn poll_bytes(
         &mut self,

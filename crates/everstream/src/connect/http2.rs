@@ -1,6 +1,6 @@
-//! HTTP/2 (RFC 9113), over connections that the requests to an origin share.
+//! HTTP/2 (RFC 9113), over connections that requests to the same origin share.
 //!
-//! The crate `h2` is driven without hyper: hyper hands a request to its connection through a channel,
+//! The crate `h2` is used without hyper: hyper passes a request to its connection through a channel,
 //! where the request can get stuck if the connection ends at that moment.
 
 mod request;
@@ -25,49 +25,49 @@ pub(super) use self::request::Body;
 use self::request::failure;
 use super::net::{ConnectError, Connected, Io, Versions};
 
-/// What a server may send of one stream before it is read. A reader that stops holds this much.
+/// How much a server may send on one stream before it is read: the memory that a stalled reader costs.
 const STREAM_WINDOW: u32 = 256 << 10;
 
-/// What a server may send of all streams: the most there can be, so that streams that aren't read
-/// leave room for the others.
+/// How much a server may send on all streams: the maximum, so that streams that aren't read don't block
+/// the others.
 const CONNECTION_WINDOW: u32 = (1 << 31) - 1;
 
-/// How often a connection with streams is asked whether it is alive, and how long the answer may take.
-/// A connection without streams is released at that time.
+/// How often a connection with streams is pinged, and how long the reply may take. A connection without
+/// streams is closed instead.
 const PING_INTERVAL: Duration = Duration::from_secs(60);
 const PING_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The connections of one `Http`, by origin and runtime.
 pub(super) struct Pool {
     origins: Mutex<HashMap<Key, Arc<Origin>>>,
-    /// The origins that refuse HTTP/2, whatever they negotiate.
+    /// The origins that reject requests over HTTP/2, whatever they negotiate.
     requires_http1: Mutex<HashSet<String>>,
     pings: bool,
 }
 
-/// A connection is shared within the runtime that drives it: the clients of another one would wait
-/// for it while it rests.
+/// A connection is shared within one runtime: clients of another runtime would have to wait whenever
+/// the connection's runtime isn't running.
 type Key = (String, Option<runtime::Id>);
 
 #[derive(Default)]
 struct Origin {
     connections: Mutex<Vec<Shared>>,
-    /// Held while a connection is made, so that the others wait for it and share it.
+    /// Locked while a connection is being opened, so that other requests wait for it and share it.
     connecting: tokio::sync::Mutex<()>,
-    /// It doesn't negotiate HTTP/2, so that there is nothing to wait for.
+    /// The origin doesn't negotiate HTTP/2, so requests needn't wait for each other.
     is_http1: AtomicBool,
 }
 
 #[derive(Clone)]
 struct Shared {
     requests: SendRequest<Bytes>,
-    /// It takes no more requests. The streams that it has may continue.
+    /// The connection accepts no more requests. Its existing streams may continue.
     closed: Arc<AtomicBool>,
-    /// As many as there are streams, and one.
+    /// Has one reference for each stream, and one for the connection.
     streams: Arc<()>,
 }
 
-/// Where one request can be sent.
+/// Sends one request.
 pub(super) struct Sender {
     requests: SendRequest<Bytes>,
     closed: Arc<AtomicBool>,
@@ -95,9 +95,9 @@ impl Pool {
         if let Some(origin) = origins.get(&key) {
             return origin.clone();
         }
-        // A hook may ask ever new hosts, and a program may start ever new runtimes: the connections of
-        // one that is gone are closed.
-        origins.retain(|_, origin| Arc::strong_count(origin) > 1 || origin.is_worth_keeping());
+        // Otherwise the map would grow forever in a program that keeps connecting to new hosts, or
+        // keeps starting new runtimes; connections of a dropped runtime are closed.
+        origins.retain(|_, origin| Arc::strong_count(origin) > 1 || origin.has_open_connection());
         origins.entry(key).or_default().clone()
     }
 
@@ -105,7 +105,7 @@ impl Pool {
         lock(&self.requires_http1).insert(url.origin().ascii_serialization());
     }
 
-    /// A connection with room for another stream, or a new one.
+    /// Returns a connection that accepts another stream, or opens one.
     pub(super) async fn open<F>(
         &self,
         url: &Url,
@@ -127,10 +127,10 @@ impl Pool {
             return origin.connect(connect(versions), self.pings).await;
         }
         let pings = self.pings;
-        // A task of its own, because the others wait for it: the caller may stop to poll this future,
-        // and keep it.
+        // In a separate task, because other requests wait for it, and the caller may stop polling this
+        // future without dropping it.
         let mut connecting = AbortOnDrop(tokio::spawn(async move {
-            let _others_wait = origin.connecting.lock().await;
+            let _connecting = origin.connecting.lock().await;
             match origin.acquire() {
                 Some(sender) => Ok(Opened::Shared(sender)),
                 None => origin.connect(connect(versions), pings).await,
@@ -163,28 +163,31 @@ impl Origin {
             return Ok(Opened::Http1(connected));
         }
         let shared = Shared::new(connected.io, self, pings).await?;
-        // Also if the server takes no stream yet: then the request waits for it.
+        // Even if the server accepts no stream yet: the request then waits until it does.
         let sender = shared.sender();
         lock(&self.connections).push(shared);
         Ok(Opened::Shared(sender))
     }
 
-    /// Room for a stream on one of its connections.
+    /// Reserves a stream on one of the origin's connections.
     fn acquire(&self) -> Option<Sender> {
         let mut connections = lock(&self.connections);
-        // One that takes no stream at all is of no use, and others would follow it.
-        let is_useless = |it: &Shared| it.is_idle() && it.room() == 0;
-        connections.retain(|it| !it.is_closed() && !is_useless(it));
-        let has_room = |it: &&Shared| Arc::strong_count(&it.streams) <= it.room();
+        // Connections that accept no streams at all would pile up.
+        let is_useless = |shared: &Shared| shared.is_idle() && shared.max_streams() == 0;
+        connections.retain(|shared| !shared.is_closed() && !is_useless(shared));
+        let has_room =
+            |shared: &&Shared| Arc::strong_count(&shared.streams) <= shared.max_streams();
         connections.iter().find(has_room).map(Shared::sender)
     }
 
-    fn is_worth_keeping(&self) -> bool {
-        lock(&self.connections).iter().any(|it| !it.is_closed())
+    fn has_open_connection(&self) -> bool {
+        lock(&self.connections)
+            .iter()
+            .any(|shared| !shared.is_closed())
     }
 }
 
-/// Nothing that is done under these locks panics.
+/// Ignores poisoning: nothing panics under these locks.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -194,7 +197,8 @@ impl Shared {
         let (requests, connection) = h2::client::Builder::new()
             .initial_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
-            // Until the server has said how many it takes: one too many would wait for another to end.
+            // Until the server has announced its limit: a stream above the limit would have to wait for
+            // another one to end.
             .initial_max_send_streams(1)
             .enable_push(false)
             .handshake(io)
@@ -205,11 +209,11 @@ impl Shared {
             closed: Arc::default(),
             streams: Arc::default(),
         };
-        // It lives as long as the runtime of the client that made it.
-        let closes = CloseOnDrop(shared.closed.clone());
+        // The task lives as long as the runtime of the client that opened the connection.
+        let close_on_drop = CloseOnDrop(shared.closed.clone());
         let keep_alive = pings.then(|| KeepAlive::new(&shared, origin));
         tokio::spawn(async move {
-            let _closes = closes;
+            let _close_on_drop = close_on_drop;
             serve(connection, keep_alive).await;
         });
         Ok(shared)
@@ -227,13 +231,13 @@ impl Shared {
         self.closed.load(Ordering::Acquire)
     }
 
-    /// Whether it has no streams.
+    /// Whether the connection has no streams.
     fn is_idle(&self) -> bool {
         Arc::strong_count(&self.streams) == 1
     }
 
-    /// How many streams the server takes at a time.
-    fn room(&self) -> usize {
+    /// How many concurrent streams the server accepts.
+    fn max_streams(&self) -> usize {
         self.requests.current_max_send_streams()
     }
 }
@@ -246,7 +250,7 @@ impl Drop for CloseOnDrop {
     }
 }
 
-/// Moves the frames of all streams, until the connection ends or is found dead.
+/// Runs the connection until it ends or a ping isn't answered.
 async fn serve(mut connection: Connection<Io, Bytes>, mut keep_alive: Option<KeepAlive>) {
     let mut pings = connection.ping_pong();
     poll_fn(|cx| {
@@ -255,14 +259,14 @@ async fn serve(mut connection: Connection<Io, Bytes>, mut keep_alive: Option<Kee
                 return Poll::Ready(());
             }
         }
-        // Each stream is told what became of it.
+        // h2 reports an error of the connection to each of its streams.
         Pin::new(&mut connection).poll(cx).map(drop)
     })
     .await;
 }
 
-/// Asks a connection from time to time whether it is alive, and lets go of one without streams: it ends
-/// in an orderly way when nobody can use it any more.
+/// Pings a connection that has streams, and releases one without streams: h2 closes it cleanly once no
+/// sender refers to it.
 struct KeepAlive {
     timer: Pin<Box<Sleep>>,
     waiting_for_pong: bool,
@@ -280,7 +284,7 @@ impl KeepAlive {
         }
     }
 
-    /// Ready if it is dead.
+    /// Ready if the connection is dead.
     fn poll_dead(&mut self, pings: &mut PingPong, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             if self.waiting_for_pong && pings.poll_pong(cx).is_ready() {
@@ -293,7 +297,7 @@ impl KeepAlive {
             }
             let has_streams = self.streams.strong_count() > 1;
             if !has_streams {
-                self.let_go();
+                self.release_if_idle();
             }
             self.waiting_for_pong = has_streams && pings.send_ping(Ping::opaque()).is_ok();
             let limit = match self.waiting_for_pong {
@@ -304,13 +308,14 @@ impl KeepAlive {
         }
     }
 
-    fn let_go(&self) {
+    fn release_if_idle(&self) {
         let Some(origin) = self.origin.upgrade() else {
             return;
         };
-        let is_own = |it: &Shared| std::ptr::eq(Arc::as_ptr(&it.streams), self.streams.as_ptr());
-        // Senders are given out under this lock.
-        lock(&origin.connections).retain(|it| !(is_own(it) && it.is_idle()));
+        let is_this =
+            |shared: &Shared| std::ptr::eq(Arc::as_ptr(&shared.streams), self.streams.as_ptr());
+        // `acquire` holds the same lock, so an idle connection can't get a stream meanwhile.
+        lock(&origin.connections).retain(|shared| !(is_this(shared) && shared.is_idle()));
     }
 }
 

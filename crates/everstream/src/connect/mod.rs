@@ -1,4 +1,4 @@
-//! Where the bytes come from: HTTP, or a source of the user's own.
+//! Where the bytes come from: HTTP, or a custom source.
 
 #[cfg(feature = "http")]
 mod attempt;
@@ -51,10 +51,10 @@ pub use http::{AddressFamily, Http, HttpVersion};
 #[cfg(feature = "__probe")]
 pub use probe::{Hop, Probe};
 
-/// How a client obtains its bytes. It is immutable, and can serve any number of clients.
+/// Decides how clients connect. A strategy is immutable, and can serve any number of clients.
 ///
-/// [`Http`] is one; [`connect_fn`] makes one from a closure. Strategies work alike in the async and
-/// in the blocking client.
+/// [`Http`] is the strategy for HTTP; [`connect_fn`] creates one from a closure. Strategies work the same
+/// way in the async and the blocking client.
 ///
 /// ```
 /// use everstream::{
@@ -62,7 +62,7 @@ pub use probe::{Hop, Probe};
 ///     Error, blocking::SseClient, error_strategy,
 /// };
 ///
-/// /// Says what it was resumed from, and ends.
+/// /// Sends one event that says which id the stream was resumed from.
 /// struct Echo;
 /// struct EchoClient;
 ///
@@ -84,21 +84,21 @@ pub use probe::{Hop, Probe};
 /// # Ok::<(), everstream::Error>(())
 /// ```
 pub trait ConnectStrategy: Send + Sync + 'static {
-    /// Makes the part that belongs to one client. It is called once for each, when it is built;
-    /// nothing connects yet.
+    /// Creates the part that belongs to one client. Called once per client, when the client is built. It
+    /// must not connect yet.
     ///
     /// # Errors
     ///
-    /// If a setting can't be used.
+    /// [`Error::Config`] if a setting is invalid.
     fn create_client(&self, context: ClientContext) -> Result<Box<dyn ConnectionClient>, Error>;
 }
 
-/// What makes all connections of one client.
+/// Opens the connections of one client.
 ///
 /// ```
 /// use everstream::{ConnectFuture, ConnectRequest, Connection, ConnectionClient};
 ///
-/// /// Hands out its one answer again and again.
+/// /// Always returns the same response.
 /// struct Canned(Option<&'static str>);
 ///
 /// impl ConnectionClient for Canned {
@@ -107,7 +107,7 @@ pub trait ConnectStrategy: Send + Sync + 'static {
 ///         Box::pin(async move { Ok(Connection::from_read(answer.as_bytes())) })
 ///     }
 ///     fn is_repeatable(&self) -> bool {
-///         true // to ask again changes nothing
+///         true // repeating a request has no side effects
 ///     }
 ///     fn close(&mut self) {
 ///         self.0 = None;
@@ -118,30 +118,30 @@ pub trait ConnectStrategy: Send + Sync + 'static {
 /// assert_eq!(client.0, None);
 /// ```
 pub trait ConnectionClient: Send + 'static {
-    /// Begins an attempt. Dropping the future abandons it.
+    /// Begins an attempt to connect. Dropping the future cancels the attempt.
     ///
-    /// The future runs inside a tokio runtime with a timer.
+    /// The future runs inside a tokio runtime with timers enabled.
     fn connect(&mut self, request: ConnectRequest) -> ConnectFuture;
 
-    /// Whether a request may be repeated although the server may have acted on it: true for GET
-    /// and other safe methods. Default: true. It is called when the client is built, and again after
-    /// each attempt, about the request of that attempt.
+    /// Whether a request may be repeated even if the server may have acted on it: true for GET and other
+    /// safe methods. Default: true. Called when the client is built, and after each attempt, about the
+    /// request of that attempt.
     fn is_repeatable(&self) -> bool {
         true
     }
 
-    /// Whether it heeds [`ConnectRequest::resume_with_get`]. A source that doesn't is never asked to
-    /// resume by GET, so that [`Builder::resume_with_get`](crate::Builder::resume_with_get) has no
-    /// effect. Default: false.
+    /// Whether this source supports [`ConnectRequest::resume_with_get`]. If not,
+    /// [`Builder::resume_with_get`](crate::Builder::resume_with_get) has no effect. Default: false.
     fn can_resume_with_get(&self) -> bool {
         false
     }
 
-    /// Releases what it holds: the client is closed. It is called once at most, and not by a drop.
+    /// Releases resources, because the client is closed. Called at most once, and not when the client is
+    /// dropped.
     fn close(&mut self) {}
 }
 
-/// The future of a connection.
+/// The future of an attempt to connect.
 ///
 /// ```
 /// use everstream::{ConnectFuture, Connection, Fault};
@@ -159,7 +159,7 @@ pub trait ConnectionClient: Send + 'static {
 /// ```
 pub type ConnectFuture = Pin<Box<dyn Future<Output = Result<Connection, Fault>> + Send>>;
 
-/// For whom a strategy makes a [`ConnectionClient`].
+/// Describes the client for which a strategy creates a [`ConnectionClient`].
 ///
 /// ```
 /// assert!(!everstream::ClientContext::default().blocking);
@@ -167,12 +167,12 @@ pub type ConnectFuture = Pin<Box<dyn Future<Output = Result<Connection, Fault>> 
 #[non_exhaustive]
 #[derive(Debug, Clone, Copy, Default)]
 pub struct ClientContext {
-    /// Whether it is the blocking client: its runtime runs only while somebody reads.
+    /// Whether the client is the blocking one, whose runtime runs only during reads.
     pub blocking: bool,
 }
 
 impl ClientContext {
-    /// For the async client, or for the blocking one.
+    /// Creates the context of a blocking or an async client.
     ///
     /// ```
     /// assert!(everstream::ClientContext::new(true).blocking);
@@ -182,7 +182,7 @@ impl ClientContext {
     }
 }
 
-/// What a connection is asked for.
+/// What a client asks for when it connects.
 ///
 /// ```
 /// assert_eq!(everstream::ConnectRequest::default().last_event_id, None);
@@ -190,20 +190,20 @@ impl ClientContext {
 #[non_exhaustive]
 #[derive(Debug, Clone, Default)]
 pub struct ConnectRequest {
-    /// The id to resume from, as the server sent it. It may hold characters that can't be in a
-    /// header.
+    /// The id to resume from, as the server sent it. It may contain characters that aren't valid in a
+    /// header value.
     pub last_event_id: Option<String>,
-    /// How long silence is accepted, also before the response.
+    /// The idle timeout. It also limits the wait for the response.
     pub read_timeout: Option<Duration>,
     /// Send a GET without a body instead of the user's request, to resume after the last event id
-    /// ([`Builder::resume_with_get`](crate::Builder::resume_with_get)). It is only true for a client
-    /// that [can](ConnectionClient::can_resume_with_get).
+    /// ([`Builder::resume_with_get`](crate::Builder::resume_with_get)). True only for clients that
+    /// [support it](ConnectionClient::can_resume_with_get).
     pub resume_with_get: bool,
 }
 
 impl ConnectRequest {
-    /// A request to resume after this id, or from wherever the server begins; its other fields may be
-    /// set afterwards.
+    /// Creates a request to resume after this id, or, with `None`, to start where the server begins. Set
+    /// the other fields afterwards.
     ///
     /// ```
     /// use everstream::ConnectRequest;
@@ -219,7 +219,7 @@ impl ConnectRequest {
     }
 }
 
-/// What a client can be made from: a strategy, or, with the feature `http`, a URL: a string or a
+/// What a client can be created from: a strategy, or, with the feature `http`, a URL as a string or a
 /// `url::Url`.
 ///
 /// ```
@@ -231,11 +231,11 @@ impl ConnectRequest {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[diagnostic::on_unimplemented(
-    message = "a client can't be made from `{Self}`",
+    message = "a client can't be created from `{Self}`",
     note = "it takes a `ConnectStrategy`, or, with the feature `http`, a URL as `&str`, `String` or `url::Url`"
 )]
 pub trait IntoConnectStrategy {
-    /// The strategy.
+    /// Converts into a strategy.
     ///
     /// ```
     /// use everstream::{ConnectStrategy, IntoConnectStrategy, SseClient};

@@ -1,4 +1,4 @@
-//! Responses as they came, for a tool that examines servers. It isn't part of the API.
+//! Responses as they were received, for a tool that examines servers. Not part of the API.
 
 use ::http::header::CONTENT_TYPE;
 use everstream_core::{Fault, Start};
@@ -8,37 +8,37 @@ use super::client::connection;
 use super::decode::CODINGS;
 use super::{ClientContext, ConnectRequest, Connection, Http};
 
-/// A response, whatever it is.
+/// A response of any kind.
 pub struct Probe {
-    /// Of HTTP, as in `HTTP/1.1`.
+    /// The version of HTTP, such as `HTTP/1.1`.
     pub version: String,
-    /// The method of the request at first, before redirects.
+    /// The method of the first request, before redirects.
     pub method: String,
     /// Whether the method is safe (RFC 9110, section 9.2.1).
     pub repeatable: bool,
-    /// The names of the request's headers at first, before redirects.
+    /// The header names of the first request, before redirects.
     pub sent: Vec<String>,
-    /// The type of the body that was sent.
+    /// The content type of the request's body.
     pub content_type: Option<String>,
-    /// Whether the body is in no coding, or in one that is decoded here.
+    /// Whether the response's body is in no content coding or a supported one.
     pub readable: bool,
-    /// What the response says, and its body.
+    /// The response's head and body.
     pub connection: Connection,
 }
 
-/// A redirect. Its URLs may hold secrets.
+/// A redirect. Its URLs may contain secrets.
 pub struct Hop {
     /// The status code.
     pub status: u16,
-    /// Who redirects.
+    /// The URL that redirects.
     pub from: String,
-    /// Where to.
+    /// The URL that it redirects to.
     pub to: String,
 }
 
 impl Http {
-    /// Sends the request once, follows redirects by the rules of every request, and judges nothing.
-    /// `hops` has the redirects, also if it fails.
+    /// Sends the request once and returns the response, whatever it is. Redirects are followed by the
+    /// usual rules, and added to `hops` even if the request fails.
     #[doc(hidden)]
     pub async fn probe(
         &self,
@@ -69,9 +69,13 @@ impl Http {
             })
             .await?;
         if is_redirect(response.status) {
-            // One that can't be followed.
+            // A redirect that can't be followed.
             let other = || Fault::Source("the redirect was not followed".into());
-            return Err(attempting.judge(response).await.err().unwrap_or_else(other));
+            return Err(attempting
+                .into_connection(response)
+                .await
+                .err()
+                .unwrap_or_else(other));
         }
         let coding = content_coding(&response.headers, CODINGS);
         let url = attempting.exchange().request().url.to_string();

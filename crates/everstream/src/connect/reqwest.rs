@@ -1,4 +1,4 @@
-//! Requests over a `reqwest::Client` that the user brings. The policy is that of every other request.
+//! Requests over the user's `reqwest::Client`. The exchange applies the same rules to them.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -33,9 +33,9 @@ pub(super) async fn send(
         builder = builder.body(body.clone());
     }
     let response = builder.send().await.map_err(|error| {
-        // A client that follows redirects itself doesn't say so: only a safe request is sure not to
-        // have been processed.
-        // A time-out is no `ConnectTimeout`: reqwest doesn't say how long its `connect_timeout` is.
+        // If connecting failed, a client that follows redirects itself may have sent the request
+        // elsewhere before. So only a safe request counts as unprocessed.
+        // A timeout isn't a `ConnectTimeout`: reqwest doesn't reveal its `connect_timeout`.
         let unsent = error.is_builder() || (error.is_connect() && request.method.is_safe());
         let failure = failure(error, "before responding").into();
         match unsent {
@@ -70,7 +70,7 @@ pub(super) async fn send(
     })
 }
 
-/// In one layer: the innermost cause is the one that says what happened.
+/// Takes the message of the innermost cause, which says what happened.
 fn failure(error: reqwest::Error, when: &str) -> Failure {
     let mut cause: &dyn std::error::Error = &error;
     while let Some(deeper) = cause.source() {
@@ -79,7 +79,7 @@ fn failure(error: reqwest::Error, when: &str) -> Failure {
     match cause.downcast_ref::<std::io::Error>() {
         Some(io) if when == "mid-response" => Failure::mid_response(io),
         Some(io) if !error.is_connect() => Failure::before_response(io),
-        // Messages of reqwest's own may show the URL, which may hold secrets.
+        // reqwest's messages may include the URL, which may contain secrets.
         _ if cause.is::<reqwest::Error>() => {
             Failure::new(FailureKind::Other, error.without_url().to_string())
         }
@@ -93,15 +93,15 @@ pub(super) struct Body {
     #[cfg(feature = "cookies")]
     pub(super) is_from_elsewhere: bool,
     pub(super) ending: Ending,
-    /// It is one of HTTP/2: after a reset with NO_ERROR hyper says that the body has ended, and its
-    /// older versions do after CANCEL.
+    /// Set for HTTP/2: after a reset with NO_ERROR, hyper reports that the body has ended. Older versions
+    /// also do after CANCEL.
     may_hide_reset: bool,
-    /// It has ended so, perhaps: without END_STREAM.
+    /// The body has ended without END_STREAM, so it may have been reset.
     pub(super) hid_reset: bool,
 }
 
 impl Body {
-    /// The next bytes, never empty; `None` at the end.
+    /// Polls for the next bytes, never empty; `None` at the end.
     pub(super) fn poll_bytes(
         &mut self,
         cx: &mut Context<'_>,
@@ -110,7 +110,7 @@ impl Body {
             return Poll::Ready(match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
                 Some(Ok(frame)) => match frame.into_data() {
                     Ok(data) if !data.is_empty() => Some(Ok(data)),
-                    // Empty, or trailers.
+                    // Trailers, or an empty frame.
                     _ => continue,
                 },
                 Some(Err(error)) => Some(Err(Fault::Read(failure(error, "mid-response").into()))),

@@ -1,4 +1,4 @@
-//! What an [`Http`](super::Http) holds, and the request that it makes.
+//! The settings of an [`Http`](super::Http), and the requests built from them.
 
 use std::borrow::Cow;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,42 +21,41 @@ use super::decode::CODINGS;
 use super::transport::Transport;
 use crate::error::Error;
 
-/// The default `User-Agent`.
-const AGENT: &str = concat!("everstream/", env!("CARGO_PKG_VERSION"));
+const DEFAULT_USER_AGENT: &str = concat!("everstream/", env!("CARGO_PKG_VERSION"));
 
-/// Everything but the URL, so that clients of different URLs share it. A client keeps it, and makes
-/// each of its requests of it: it is smaller than a request.
+/// All settings but the URL, so that clients of different URLs can share them. A client keeps these
+/// rather than a request, which would be larger.
 #[derive(Clone)]
 pub(super) struct Settings {
     pub(super) query: Vec<(String, String)>,
     pub(super) basic_auth: Option<(String, String)>,
     pub(super) method: Cow<'static, str>,
     pub(super) headers: Vec<Header>,
-    /// Defaults that aren't sent.
+    /// The default headers that aren't sent.
     pub(super) omitted: Vec<String>,
     pub(super) body: Option<Bytes>,
     pub(super) body_problem: Option<Arc<str>>,
-    /// Its type is JSON, unless a header says otherwise.
+    /// Adds a `Content-Type` of JSON by default.
     pub(super) body_is_json: bool,
     pub(super) hook: Option<Arc<Hook>>,
     pub(super) redirect_limit: usize,
     pub(super) header_scope: HeaderScope,
     pub(super) any_content_type: bool,
-    /// How many bytes of the body of an error are kept.
+    /// How many bytes of the body of an error response are kept.
     pub(super) error_body: usize,
     #[cfg(feature = "cookies")]
     pub(super) cookies: Option<CookieJar>,
     pub(super) transport: Arc<Transport>,
-    /// Made by the first async client.
+    /// Created by the first async client.
     pub(super) shared: Arc<Mutex<Option<Connections>>>,
     #[cfg(feature = "reqwest")]
-    pub(super) own: Option<reqwest::Client>,
+    pub(super) custom_client: Option<reqwest::Client>,
 }
 
 #[derive(Clone)]
 pub(super) struct Header {
     pub(super) name: String,
-    /// `None`: it can't be a header's value.
+    /// `None` if it isn't valid as a header value.
     pub(super) value: Option<HeaderValue>,
     pub(super) sensitive: bool,
 }
@@ -82,7 +81,7 @@ impl Default for Settings {
             transport: Arc::default(),
             shared: Arc::default(),
             #[cfg(feature = "reqwest")]
-            own: None,
+            custom_client: None,
         }
     }
 }
@@ -90,10 +89,11 @@ impl Default for Settings {
 impl Settings {
     pub(super) fn connections(&self, context: ClientContext) -> Result<Connections, Error> {
         #[cfg(feature = "reqwest")]
-        if let Some(own) = &self.own {
-            return Ok(Connections::Reqwest(own.clone()));
+        if let Some(client) = &self.custom_client {
+            return Ok(Connections::Reqwest(client.clone()));
         }
-        // A connection lives in the runtime that made it, and a blocking client has its own.
+        // A connection belongs to the runtime in which it was opened, and each blocking client has its own
+        // runtime.
         if context.blocking {
             return Connections::new(&self.transport, true);
         }
@@ -101,19 +101,20 @@ impl Settings {
         if let Some(shared) = &*shared {
             return Ok(shared.clone());
         }
-        let made = Connections::new(&self.transport, false)?;
-        Ok(shared.insert(made).clone())
+        let connections = Connections::new(&self.transport, false)?;
+        Ok(shared.insert(connections).clone())
     }
 
-    /// Whether a client of the user's makes the requests.
-    pub(super) fn brings_client(&self) -> bool {
+    /// Whether requests are sent with the user's client.
+    pub(super) fn has_custom_client(&self) -> bool {
         #[cfg(feature = "reqwest")]
-        return self.own.is_some();
+        return self.custom_client.is_some();
         #[cfg(not(feature = "reqwest"))]
         return false;
     }
 
-    /// The request for this URL, with what is wrong with it. Its headers are those that the user set.
+    /// Builds a request for this URL, or returns what is wrong with the settings. Its headers are those
+    /// that the user set.
     pub(super) fn attempt(&self, url: &str) -> Result<Attempt, Error> {
         if matches!(&self.basic_auth, Some((user, _)) if user.contains(':')) {
             return Err(Error::config("basic_auth", "a user can't have a colon"));
@@ -138,19 +139,19 @@ impl Settings {
         })
     }
 
-    /// The headers that are sent: a name that the user set replaces the default.
-    pub(super) fn with_defaults(&self, own: HeaderMap) -> HeaderMap {
+    /// Adds the default headers, except where the user set the same name.
+    pub(super) fn with_defaults(&self, user_headers: HeaderMap) -> HeaderMap {
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
         if let Some(codings) = accept_encoding(CODINGS) {
             headers.insert(ACCEPT_ENCODING, codings);
         }
-        if !self.brings_client() {
-            headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
+        if !self.has_custom_client() {
+            headers.insert(USER_AGENT, HeaderValue::from_static(DEFAULT_USER_AGENT));
         }
         if let Some((user, password)) = &self.basic_auth {
-            // A header rather than the URL's user info: a hook may choose another URL.
+            // Set as a header rather than in the URL, because a hook may set another URL.
             let encoded = BASE64_STANDARD.encode(format!("{user}:{password}"));
             if let Ok(value) = HeaderValue::try_from(format!("Basic {encoded}")) {
                 headers.insert(AUTHORIZATION, value);
@@ -162,7 +163,7 @@ impl Settings {
         for name in &self.omitted {
             headers.remove(name.as_str());
         }
-        headers.extend(own);
+        headers.extend(user_headers);
         headers
     }
 }

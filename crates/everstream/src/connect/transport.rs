@@ -1,4 +1,4 @@
-//! The settings that belong to connections rather than requests.
+//! The settings of connections, as opposed to requests.
 
 use std::net::IpAddr;
 #[cfg(unix)]
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::Http;
 
-/// The version of HTTP to use.
+/// Which version of HTTP to use, for [`Http::version`].
 ///
 /// ```
 /// assert_eq!(everstream::HttpVersion::default(), everstream::HttpVersion::Auto);
@@ -15,13 +15,13 @@ use super::Http;
 #[non_exhaustive]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum HttpVersion {
-    /// What TLS negotiates; HTTP/1.1 without TLS and in the blocking client. The blocking client's
-    /// runtime runs only while somebody reads, and an HTTP/2 server wants its pings answered.
+    /// The version that TLS negotiates; HTTP/1.1 without TLS and in the blocking client. The blocking
+    /// client's runtime runs only during reads, so it couldn't answer an HTTP/2 server's pings.
     #[default]
     Auto,
     /// HTTP/1.1.
     Http1,
-    /// HTTP/2, also without TLS.
+    /// HTTP/2, with or without TLS.
     #[cfg(feature = "http2")]
     Http2,
 }
@@ -34,7 +34,7 @@ pub enum HttpVersion {
 /// let http = Http::new("https://example.com/feed").address_family(AddressFamily::Ipv4);
 /// # drop(http);
 /// ```
-// Exhaustive: IP has these two.
+// Exhaustive: there are no other families.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AddressFamily {
     /// Addresses such as `192.0.2.1`.
@@ -47,9 +47,9 @@ pub enum AddressFamily {
 pub(super) struct Transport {
     pub(super) connect_timeout: Option<Duration>,
     pub(super) version: HttpVersion,
-    /// `None`: the system's. `Some(None)`: none.
+    /// `None`: the system's proxies. `Some(None)`: no proxy.
     pub(super) proxy: Option<Option<String>>,
-    /// `None`: `NO_PROXY` of the environment, and only for proxies of the system.
+    /// `None`: `NO_PROXY` from the environment, which applies only to the system's proxies.
     pub(super) no_proxy_for: Option<String>,
     /// User and password.
     pub(super) proxy_auth: Option<(String, String)>,
@@ -61,7 +61,7 @@ pub(super) struct Transport {
     pub(super) tls: Tls,
 }
 
-/// All of it in PEM.
+/// The settings of TLS. Certificates and keys are PEM.
 #[cfg(feature = "__tls")]
 #[derive(Clone, Default)]
 pub(super) struct Tls {
@@ -89,17 +89,17 @@ impl Default for Transport {
     }
 }
 
-/// Whose certificates are trusted.
+/// Which root certificates are trusted.
 #[cfg(feature = "__rustls")]
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum Roots {
-    WithSystem,
-    OnlyOwn,
+    UserAndSystem,
+    UserOnly,
 }
 
 impl Http {
-    /// How long the look-up of the name, the connection and TLS may take together. `None`: as long
-    /// as the system allows. Default: 10 s.
+    /// Sets how long DNS, the connection and TLS may take together. `None`: as long as the system allows.
+    /// Default: 10 s.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -112,8 +112,8 @@ impl Http {
         self.with_transport(|transport| transport.connect_timeout = limit.into())
     }
 
-    /// Chooses the version of HTTP. Default: what the server offers; HTTP/1.1 in the blocking
-    /// client.
+    /// Sets the version of HTTP. Default: [`HttpVersion::Auto`], what the server offers; HTTP/1.1 in the
+    /// blocking client.
     ///
     /// ```
     /// use everstream::{Http, HttpVersion};
@@ -126,8 +126,8 @@ impl Http {
         self.with_transport(|transport| transport.version = version)
     }
 
-    /// Uses this proxy instead of the system's: `http://`, `https://`, or, with the feature
-    /// `socks`, `socks5://`.
+    /// Uses this proxy instead of the system's: `http://`, `https://`, or, with the feature `socks`,
+    /// `socks4://`, `socks4a://`, `socks5://` and `socks5h://`.
     ///
     /// ```
     /// let http = everstream::Http::new("https://example.com/feed").proxy("http://localhost:3128");
@@ -138,7 +138,7 @@ impl Http {
         self.with_transport(|transport| transport.proxy = Some(Some(url.into())))
     }
 
-    /// Uses no proxy.
+    /// Connects without a proxy, ignoring those of the environment and the system.
     ///
     /// ```
     /// let http = everstream::Http::new("https://example.com/feed").no_proxy();
@@ -149,8 +149,9 @@ impl Http {
         self.with_transport(|transport| transport.proxy = Some(None))
     }
 
-    /// Sends these credentials to the proxy, whether it is the system's or that of
-    /// [`proxy`](Self::proxy). They replace those in the proxy's URL. The user can't have a colon.
+    /// Sends these credentials to the proxy, whether it is the system's or was set with
+    /// [`proxy`](Self::proxy). They replace those in the proxy's URL. A user name with a colon makes
+    /// `build` fail.
     ///
     /// ```
     /// let http = everstream::Http::new("https://example.com/feed").proxy_auth("me", "secret");
@@ -162,10 +163,12 @@ impl Http {
         self.with_transport(|transport| transport.proxy_auth = Some(credentials))
     }
 
-    /// Reaches these hosts without a proxy, whether it is the system's or that of [`proxy`](Self::proxy).
-    /// The list is written as in `NO_PROXY`, which it replaces: names with their subdomains, addresses
-    /// and networks, separated by commas; `*` is every host, and an empty list none. Default: the
-    /// `NO_PROXY` of the environment, for the proxies of the environment and the system.
+    /// Connects to these hosts directly, whether the proxy is the system's or was set with
+    /// [`proxy`](Self::proxy).
+    ///
+    /// The list has the format of `NO_PROXY`, which it replaces: names (which include their subdomains),
+    /// addresses and networks, separated by commas; `*` means every host, and an empty list none. Default:
+    /// `NO_PROXY` from the environment, for the proxies of the environment and the system.
     ///
     /// ```
     /// let http = everstream::Http::new("http://feed.internal/")
@@ -178,8 +181,8 @@ impl Http {
         self.with_transport(|transport| transport.no_proxy_for = Some(hosts.into()))
     }
 
-    /// Connects only to addresses of this family, of the server or of its proxy. A host that has none
-    /// can't be resolved. `None`: to both, the default.
+    /// Connects only to addresses of this family, to the server or to its proxy. A host without one can't
+    /// be resolved. Default: `None`, both families.
     ///
     /// ```
     /// use everstream::{AddressFamily, Http};
@@ -192,13 +195,12 @@ impl Http {
         self.with_transport(|transport| transport.address_family = family.into())
     }
 
-    /// Connects to this address for requests to this host, instead of looking its name up. The
-    /// port is the URL's; that of the address doesn't count. More than one address for a host: they
-    /// are tried in turn.
+    /// Connects to this address for requests to this host, instead of resolving its name. The port is that
+    /// of the URL. To set several addresses for a host, call this for each; they are tried in turn.
     ///
-    /// With a proxy it is the proxy that looks names up. The host is a name alone, written as in a
-    /// URL: case, Punycode and a dot at its end make no difference. One with a port, and an address,
-    /// are errors of the build.
+    /// This has no effect behind a proxy that resolves names itself. `host` is a host name as in a URL:
+    /// case, Punycode and a trailing dot make no difference. A host with a port, or an IP address, makes
+    /// `build` fail.
     ///
     /// ```
     /// let http = everstream::Http::new("https://example.com/feed")
@@ -210,7 +212,7 @@ impl Http {
         self.with_transport(|transport| transport.resolve.push((host.into(), address.into())))
     }
 
-    /// Connects to this Unix socket, whatever host and port the URL has. Proxies aren't used then.
+    /// Connects to this Unix socket, whatever host and port the URL has. Proxies are ignored.
     ///
     /// ```
     /// let http = everstream::Http::new("http://localhost/feed").unix_socket("/run/feed.sock");
@@ -222,7 +224,7 @@ impl Http {
         self.with_transport(|transport| transport.unix_socket = Some(path.into()))
     }
 
-    /// Trusts these certificates (PEM, one or more) besides the system's.
+    /// Trusts these certificates (PEM, one or more) in addition to the system's.
     ///
     /// ```
     /// use everstream::{Http, SseClient};
@@ -244,13 +246,14 @@ impl Http {
         self.with_transport(|transport| transport.tls.roots.push(pem.into()))
     }
 
-    /// Shows this certificate (chain) to servers that ask for one; both in PEM, the key in PKCS#8.
+    /// Sends this client certificate (chain) to servers that ask for one. Both arguments are PEM; the key
+    /// is PKCS#8.
     ///
     /// ```
     /// use everstream::{Http, SseClient};
     ///
-    /// # let made = rcgen::generate_simple_self_signed(["me".into()]).unwrap();
-    /// # let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+    /// # let generated = rcgen::generate_simple_self_signed(["me".into()]).unwrap();
+    /// # let (certificate, key) = (generated.cert.pem(), generated.signing_key.serialize_pem());
     /// let feed = || Http::new("https://localhost/feed");
     /// let client = SseClient::new(feed().client_certificate(certificate, key))?; // from files
     /// let error = SseClient::new(feed().client_certificate("", "")).unwrap_err();
@@ -267,7 +270,7 @@ impl Http {
         self.with_transport(|transport| transport.tls.identity = Some((pem.into(), key.into())))
     }
 
-    /// Accepts any certificate. Anyone on the network path can then read and change everything.
+    /// Accepts any server certificate. Anyone on the network path can then read and modify the stream.
     /// Default: false.
     ///
     /// ```
@@ -284,19 +287,20 @@ impl Http {
         self.with_transport(|transport| transport.tls.accept_invalid_certs = accept)
     }
 
-    /// Uses your own `reqwest::Client`, with its time-outs, proxies, TLS and version; what is set
-    /// here of these is ignored.
+    /// Sends requests with your own `reqwest::Client`, with its timeouts, proxies, TLS and HTTP version.
+    /// The corresponding settings of this `Http` are ignored.
     ///
-    /// Build it with `redirect(Policy::none())`: then redirects are followed here, and sensitive
-    /// headers of your own are safe. A client that follows them by itself leaves out only the
-    /// standard ones. In a blocking client it must not have been used in another runtime.
+    /// Build it with `redirect(Policy::none())`. Everstream then follows redirects, and withholds all
+    /// [sensitive](Self::sensitive_header) headers. A client that follows them itself withholds only the
+    /// standard ones. With the blocking client, the `reqwest::Client` must not have been used in another
+    /// runtime.
     ///
-    /// Whether it followed a redirect before a connection was refused can't be seen, so that a
-    /// request with a method that isn't safe is not repeated after a refused connection either.
+    /// A request with a method that isn't safe is not repeated, even after a refused connection: the client
+    /// may have followed a redirect before, which Everstream can't see.
     ///
-    /// Everstream enables no feature of reqwest: choose those for TLS and HTTP/2 in your own
-    /// `Cargo.toml`. With reqwest's `rustls-no-provider`, your program has to install a provider before
-    /// it builds the client.
+    /// Everstream enables no features of reqwest: choose those for TLS and HTTP/2 in your `Cargo.toml`.
+    /// With reqwest's `rustls-no-provider`, your program has to install a provider before it builds the
+    /// client.
     ///
     /// ```
     /// use everstream::Http;
@@ -310,6 +314,6 @@ impl Http {
     #[cfg_attr(docsrs, doc(cfg(feature = "reqwest")))]
     #[must_use]
     pub fn client(self, client: reqwest::Client) -> Self {
-        self.with(|settings| settings.own = Some(client))
+        self.with(|settings| settings.custom_client = Some(client))
     }
 }

@@ -1,5 +1,5 @@
-//! A server that closes each connection after it has accepted it, sooner or later: each request is sent
-//! once at most, and no attempt hangs.
+//! A server that closes each connection, at different moments: each request is sent at most once, and no
+//! attempt hangs.
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Write};
@@ -12,11 +12,11 @@ use everstream::{Action, Fault, Http, SseClient, error_strategy, retry_delay};
 
 use crate::support::{Client, for_both_clients};
 
-for_both_clients!(each_request_is_sent_once_at_most_and_no_attempt_hangs);
+for_both_clients!(each_request_is_sent_at_most_once_and_no_attempt_hangs);
 
 const ATTEMPTS: u64 = 2_000;
 
-/// In turn: at once, after the request was read, in a head, and after a head.
+/// In turn, closes immediately, after reading the request, within the head, and after the head.
 fn close(stream: TcpStream, number: usize, seen: &Sender<u64>) -> std::io::Result<()> {
     if number % 4 == 0 {
         return Ok(());
@@ -38,7 +38,7 @@ fn close(stream: TcpStream, number: usize, seen: &Sender<u64>) -> std::io::Resul
     (&stream).write_all(answer.as_bytes())
 }
 
-fn each_request_is_sent_once_at_most_and_no_attempt_hangs<C: Client>() {
+fn each_request_is_sent_at_most_once_and_no_attempt_hangs<C: Client>() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());
     let (seen, requests) = channel();
@@ -68,8 +68,8 @@ fn each_request_is_sent_once_at_most_and_no_attempt_hangs<C: Client>() {
     for attempt in requests.try_iter() {
         *times.entry(attempt).or_default() += 1;
     }
-    // Three of four were read.
+    // The server reads three of four requests.
     assert!(times.len() as u64 > ATTEMPTS / 2, "{}", times.len());
-    let again: Vec<_> = times.iter().filter(|(_, times)| **times > 1).collect();
-    assert!(again.is_empty(), "{again:?}");
+    let repeated: Vec<_> = times.iter().filter(|(_, times)| **times > 1).collect();
+    assert!(repeated.is_empty(), "{repeated:?}");
 }

@@ -1,4 +1,4 @@
-//! FIN, RST and half-closes, in every phase.
+//! FIN, RST and half-closes in every phase of a response.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener};
@@ -11,15 +11,15 @@ use super::outcome::{check, outcome};
 use crate::support::{Client, LIMIT, for_both_clients, quick};
 
 for_both_clients!(
-    a_fin_in_every_phase_is_a_named_fault_after_what_came,
-    a_half_close_in_every_phase_is_as_a_fin,
-    a_reset_in_every_phase_is_a_fault_that_says_so,
-    the_client_lets_go_of_a_half_closed_connection,
-    a_server_that_closes_only_its_read_side_is_read_to_the_end,
-    a_server_that_never_reads_the_body_of_a_request_can_still_answer,
+    a_fin_in_every_phase_is_a_fault_after_the_received_events,
+    a_half_close_in_every_phase_is_like_a_fin,
+    a_reset_in_every_phase_is_reported_as_a_reset,
+    the_client_closes_a_half_closed_connection,
+    a_server_that_shuts_down_reading_is_read_to_the_end,
+    a_server_that_never_reads_the_request_body_can_still_respond,
 );
 
-/// The whole answer, of which a prefix is sent.
+/// The complete response, of which a prefix is sent.
 fn answer() -> Reply {
     Reply::stream()
         .send("data: a\n\n")
@@ -33,7 +33,7 @@ const READ: &str = "Read: the server closed the connection mid-response [Closed]
 const RESET_REQUEST: &str = ": the server reset the connection before responding [Reset]";
 const RESET_READ: &str = ": the server reset the connection mid-response [Reset]";
 
-/// Up to where the answer is sent, and what is seen of that.
+/// Where the response is cut, and the actions that the client returns.
 const PHASES: [(&str, &[&str]); 10] = [
     ("HTTP/1.1 2", &[REQUEST]),
     ("OK\r\n", &[REQUEST]),
@@ -53,13 +53,13 @@ fn length_up_to(end: &str) -> usize {
     windows.position(|part| part == end.as_bytes()).unwrap() + end.len()
 }
 
-fn a_fin_in_every_phase_is_a_named_fault_after_what_came<C: Client>() {
+fn a_fin_in_every_phase_is_a_fault_after_the_received_events<C: Client>() {
     let whole = &["start", "event a", "event b", "end"];
     check::<C>(&[
-        ("the whole", answer(), whole),
-        // Before anything was answered. What the system says differs with the moment.
+        ("complete", answer(), whole),
+        // Before a response. The error depends on the timing.
         (
-            "at once",
+            "immediately",
             Reply::on_accept().drop_connection(),
             &["Request: "],
         ),
@@ -69,17 +69,17 @@ fn a_fin_in_every_phase_is_a_named_fault_after_what_came<C: Client>() {
     check::<C>(&rows);
 }
 
-fn a_half_close_in_every_phase_is_as_a_fin<C: Client>() {
+fn a_half_close_in_every_phase_is_like_a_fin<C: Client>() {
     let rows = PHASES.map(|(end, seen)| {
         let wire = &answer().wire_bytes()[..length_up_to(end)];
         (end, Reply::raw(wire).half_close(), seen)
     });
     check::<C>(&rows);
     check::<C>(&[
-        ("at once", Reply::on_accept().half_close(), &[REQUEST]),
+        ("immediately", Reply::on_accept().half_close(), &[REQUEST]),
         ("no answer", Reply::raw("").half_close(), &[REQUEST]),
         (
-            "the whole",
+            "complete",
             answer().half_close(),
             &["start", "event a", "event b", READ],
         ),
@@ -91,20 +91,20 @@ fn a_half_close_in_every_phase_is_as_a_fin<C: Client>() {
     ]);
 }
 
-fn a_reset_in_every_phase_is_a_fault_that_says_so<C: Client>() {
+fn a_reset_in_every_phase_is_reported_as_a_reset<C: Client>() {
     let seen = outcome::<C>(Reply::raw("").reset(), quick);
     assert!(
         matches!(&*seen, [one] if one.starts_with("Request: ") && one.ends_with(RESET_REQUEST)),
         "{seen:?}"
     );
-    // At once: it may come before the client knows that it is connected.
+    // The reset may arrive before the client knows that it is connected.
     let seen = outcome::<C>(Reply::on_accept().reset(), quick);
     let is_fault = |seen: &str| seen.starts_with("Request: ") || seen.starts_with("Connect: ");
     assert!(matches!(&*seen, [one] if is_fault(one)), "{seen:?}");
     for (end, expected) in PHASES {
         let seen = outcome::<C>(answer().reset_after(length_up_to(end)), quick);
         let (fault, before) = seen.split_last().unwrap();
-        // The system may throw away what it had received and nobody had read.
+        // At a reset, the system may discard received data that wasn't read.
         assert!(expected.starts_with(&before.iter().map(String::as_str).collect::<Vec<_>>()));
         let (variant, words) = match before.is_empty() {
             true => ("Request: ", RESET_REQUEST),
@@ -117,22 +117,22 @@ fn a_reset_in_every_phase_is_a_fault_that_says_so<C: Client>() {
     }
 }
 
-fn the_client_lets_go_of_a_half_closed_connection<C: Client>() {
+fn the_client_closes_a_half_closed_connection<C: Client>() {
     let server = Server::start();
     server.enqueue(Reply::stream().close_delimited().event("a").half_close());
     server.enqueue(Reply::stream().event("b").half_close());
     let mut client = C::quick(server.url("/"));
     assert_eq!(client.event_data(), "a");
     client.expect_clean_end();
-    // The server waits for the client's FIN, for as long as it takes.
+    // The server waits for the client's FIN.
     assert!(server.wait_for_open_connections(0, LIMIT));
     assert_eq!(client.event_data(), "b");
     client.expect_fault();
     assert!(server.wait_for_open_connections(0, LIMIT));
 }
 
-/// Nothing tells the client of it, and nothing has to.
-fn a_server_that_closes_only_its_read_side_is_read_to_the_end<C: Client>() {
+/// TCP doesn't signal this to the client.
+fn a_server_that_shuts_down_reading_is_read_to_the_end<C: Client>() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());
     let server = thread::spawn(move || {
@@ -155,8 +155,8 @@ fn a_server_that_closes_only_its_read_side_is_read_to_the_end<C: Client>() {
     server.join().unwrap();
 }
 
-fn a_server_that_never_reads_the_body_of_a_request_can_still_answer<C: Client>() {
-    // More than the buffers of both sockets hold.
+fn a_server_that_never_reads_the_request_body_can_still_respond<C: Client>() {
+    // Larger than the buffers of both sockets.
     let body = vec![b'x'; 32 << 20];
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());

@@ -6,11 +6,11 @@ use everstream_testing::{Reply, Server};
 use crate::support::{Client, for_both_clients};
 
 for_both_clients!(
-    what_is_an_event_stream_is_read,
-    what_is_none_is_refused_and_named,
+    event_stream_content_types_are_accepted,
+    other_content_types_are_refused_and_named,
 );
 
-/// The `Content-Type` lines of a response that is a stream.
+/// The `Content-Type` lines of responses that are event streams.
 const STREAMS: [&[&str]; 26] = [
     &["text/event-stream"],
     &["TEXT/EVENT-STREAM"],
@@ -25,7 +25,7 @@ const STREAMS: [&[&str]; 26] = [
     &["text/event-stream; charset=UTF-8"],
     &["text/event-stream; Charset=\"utf-8\""],
     &["text/event-stream; charset='utf-8'"],
-    // The encoding is UTF-8, whatever is said of it.
+    // The encoding is UTF-8, whatever the charset says.
     &["text/event-stream; charset=iso-8859-1"],
     &["text/event-stream; charset"],
     &["text/event-stream; charset="],
@@ -34,16 +34,16 @@ const STREAMS: [&[&str]; 26] = [
     &["text/event-stream; a=\"b\\\", text/html\""],
     &["text/event-stream; a=b; a=c; charset=utf-8; charset=utf-8"],
     &["text/event-stream; a=\u{e9}"],
-    // Of several the last counts, wherever the commas are.
+    // The last of several types counts, wherever the commas are.
     &["text/event-stream", "text/event-stream"],
     &["text/event-stream, text/event-stream"],
     &["text/html", "text/event-stream"],
     &["text/html; a=\",\", text/event-stream"],
-    // What is no type doesn't count.
+    // Invalid types are ignored.
     &["text/event-stream, */*", "nonsense", ","],
 ];
 
-/// Those of one that isn't.
+/// The `Content-Type` lines of other responses.
 const OTHERS: [&[&str]; 26] = [
     &[],
     &[""],
@@ -79,7 +79,7 @@ fn answer(types: &[&str]) -> Reply {
     types.iter().fold(untyped, add).event("a").end()
 }
 
-fn what_is_an_event_stream_is_read<C: Client>() {
+fn event_stream_content_types_are_accepted<C: Client>() {
     for types in STREAMS {
         let server = Server::start();
         server.otherwise(answer(types));
@@ -91,7 +91,7 @@ fn what_is_an_event_stream_is_read<C: Client>() {
     }
 }
 
-fn what_is_none_is_refused_and_named<C: Client>() {
+fn other_content_types_are_refused_and_named<C: Client>() {
     for types in OTHERS {
         let server = Server::start();
         server.otherwise(answer(types));

@@ -1,5 +1,5 @@
-//! A server that answers before it has read the request. If it goes then, the answer counts, not the
-//! request that couldn't be sent.
+//! Servers that respond before they have read the whole request. Even if the server then closes, the
+//! response counts rather than the send error.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -12,15 +12,15 @@ use socket2::SockRef;
 use crate::support::{Client, for_both_clients, quick};
 
 for_both_clients!(
-    an_answer_and_a_reset_while_the_body_is_sent_are_the_answer,
-    a_reset_without_an_answer_is_a_reset,
-    a_stream_that_begins_while_the_body_is_sent_gets_the_rest_of_it,
+    a_response_before_a_reset_counts_while_the_body_is_being_sent,
+    a_reset_without_a_response_is_reported_as_a_reset,
+    the_body_is_sent_completely_after_an_early_response,
 );
 
-/// More than the buffers of both sockets hold.
+/// Larger than the buffers of both sockets.
 const BODY: usize = 10 << 20;
 
-/// A server that reads a part of each request, writes this, and resets the connection.
+/// Starts a server that reads a part of each request, sends `answer`, and resets the connection.
 fn answer_and_reset(answer: &'static str) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());
@@ -35,7 +35,7 @@ fn answer_and_reset(answer: &'static str) -> String {
 fn refuse(mut stream: TcpStream, answer: &str) -> std::io::Result<()> {
     stream.read_exact(&mut [0; 4096])?;
     stream.write_all(answer.as_bytes())?;
-    // A close with something unread would be a reset as well, but not on every system.
+    // Closing with unread data resets the connection only on some systems.
     SockRef::from(&stream).set_linger(Some(Duration::ZERO))
 }
 
@@ -45,12 +45,12 @@ fn first_fault<C: Client>(url: &str) -> Fault {
         Some(Ok(Action::Fault(fault)) | Err(Error::Fault(fault) | Error::NotRepeated(fault))) => {
             fault
         }
-        other => panic!("a fault was expected, and it was {other:?}"),
+        other => panic!("expected a fault, got {other:?}"),
     }
 }
 
-fn an_answer_and_a_reset_while_the_body_is_sent_are_the_answer<C: Client>() {
-    // Other systems throw away at a reset what they have received.
+fn a_response_before_a_reset_counts_while_the_body_is_being_sent<C: Client>() {
+    // Other systems discard received data at a reset.
     if !cfg!(target_os = "linux") {
         return;
     }
@@ -78,7 +78,7 @@ fn an_answer_and_a_reset_while_the_body_is_sent_are_the_answer<C: Client>() {
     }
 }
 
-fn a_reset_without_an_answer_is_a_reset<C: Client>() {
+fn a_reset_without_a_response_is_reported_as_a_reset<C: Client>() {
     let url = answer_and_reset("");
     let fault = first_fault::<C>(&url);
     assert!(matches!(fault, Fault::Request(_)), "{fault:?}");
@@ -88,15 +88,15 @@ fn a_reset_without_an_answer_is_a_reset<C: Client>() {
     );
 }
 
-/// A server that flushes its head early, and has nothing to say until it has read the request.
-fn a_stream_that_begins_while_the_body_is_sent_gets_the_rest_of_it<C: Client>() {
+/// The server flushes its head early, and sends nothing more until it has read the whole request.
+fn the_body_is_sent_completely_after_an_early_response<C: Client>() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());
     let (begun, has_begun) = std::sync::mpsc::channel();
     thread::scope(|scope| {
         scope.spawn(move || {
             let (mut stream, _) = listener.accept().unwrap();
-            // The head of the request is shorter, and so a part of the body is among it.
+            // Larger than the head of the request, so it includes a part of the body.
             stream.read_exact(&mut [0; 4096]).unwrap();
             let head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n";
             stream.write_all(head.as_bytes()).unwrap();
@@ -111,12 +111,12 @@ fn a_stream_that_begins_while_the_body_is_sent_gets_the_rest_of_it<C: Client>() 
         let mut client = C::with(quick(http));
         match client.next_action() {
             Some(Ok(Action::Start(_))) => {}
-            other => panic!("a start was expected, and it was {other:?}"),
+            other => panic!("expected a start, got {other:?}"),
         }
         begun.send(()).unwrap();
         match client.next_action() {
             Some(Ok(Action::Event(event))) => assert_eq!(event.data(), "all of it"),
-            other => panic!("an event was expected, and it was {other:?}"),
+            other => panic!("expected an event, got {other:?}"),
         }
     });
 }

@@ -1,4 +1,4 @@
-//! Whatever never ends. What it takes of memory is measured in `hostile_memory.rs`.
+//! Responses that never end. `hostile_memory.rs` measures how much memory they take.
 
 use std::time::Duration;
 
@@ -8,8 +8,8 @@ use super::outcome::{Row, check_with};
 use crate::support::{Client, LIMIT, for_both_clients, quick};
 
 for_both_clients!(
-    what_never_ends_is_a_named_fault,
-    what_never_ends_within_the_limits_can_be_given_up_and_closed,
+    endless_parts_beyond_the_limits_are_named_faults,
+    endless_streams_within_the_limits_can_be_cancelled_and_closed,
     a_million_tiny_events_in_one_chunk_arrive_in_order,
 );
 
@@ -35,26 +35,26 @@ const TRAILERS: &[&str] = &[
     "Read: the response has invalid or too large trailers [Malformed]",
 ];
 
-fn endless(before: &str, over_and_over: &str) -> Reply {
-    // In writes of a size that sockets like.
-    let times = (32 << 10) / over_and_over.len();
-    Reply::raw(before).send_forever(over_and_over.repeat(times))
+fn endless(before: &str, repeated: &str) -> Reply {
+    // In writes of an efficient size.
+    let times = (32 << 10) / repeated.len();
+    Reply::raw(before).send_forever(repeated.repeat(times))
 }
 
-/// A stream up to the close, so that only what is endless is.
-fn stream(before: &str, over_and_over: &str) -> Reply {
+/// A close-delimited stream, so that only the repeated part is endless.
+fn stream(before: &str, repeated: &str) -> Reply {
     let head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n";
-    endless(&[head, before].concat(), over_and_over)
+    endless(&[head, before].concat(), repeated)
 }
 
 const CHUNKED: &str =
     "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n";
 
-fn chunked(before: &str, over_and_over: &str) -> Reply {
-    endless(&[CHUNKED, before].concat(), over_and_over)
+fn chunked(before: &str, repeated: &str) -> Reply {
+    endless(&[CHUNKED, before].concat(), repeated)
 }
 
-fn what_never_ends_is_a_named_fault<C: Client>() {
+fn endless_parts_beyond_the_limits_are_named_faults<C: Client>() {
     let rows: [Row<'_>; 23] = [
         ("a line of data", stream("data: ", "x"), TOO_LARGE),
         (
@@ -75,7 +75,7 @@ fn what_never_ends_is_a_named_fault<C: Client>() {
             endless("HTTP/1.1 200 ", "x"),
             HEAD_TOO_LARGE,
         ),
-        ("nonsense for a status line", endless("", "x"), NOT_HTTP),
+        ("an invalid status line", endless("", "x"), NOT_HTTP),
         (
             "blank lines before a status line",
             endless("", "\r\n"),
@@ -106,7 +106,7 @@ fn what_never_ends_is_a_named_fault<C: Client>() {
             chunked("9;", "x"),
             CHUNK_LINE_TOO_LONG,
         ),
-        // Each is short; what is in the chunks is limited.
+        // Each extension is short; the limit applies to the contents of the chunks.
         (
             "extensions of many chunks",
             chunked("", "1;x=y\r\n:\r\n"),
@@ -139,8 +139,8 @@ fn what_never_ends_is_a_named_fault<C: Client>() {
     check_with::<C>(&rows, |url| quick(url).max_event_size(64 << 10));
 }
 
-/// Each of these is a stream in which nothing is wrong; only the user can know that it is enough.
-fn what_never_ends_within_the_limits_can_be_given_up_and_closed<C: Client>() {
+/// Each of these is a valid stream, so only the user can stop it.
+fn endless_streams_within_the_limits_can_be_cancelled_and_closed<C: Client>() {
     for (what, reply) in [
         ("comments", stream("", ":\n")),
         ("blank lines", stream("", "\n")),

@@ -1,43 +1,43 @@
-//! Ids of every kind: what the user is told, and what the server gets when the client comes back.
+//! Ids of every kind: what the user gets, and what the client sends when it reconnects.
 
 use everstream_testing::{Reply, Server};
 
 use crate::support::{Client, for_both_clients};
 
 for_both_clients!(
-    every_id_is_kept_and_sent_if_it_can_be,
-    an_id_that_cannot_be_sent_takes_the_place_of_one_that_could,
+    every_id_is_kept_and_sent_if_valid_in_a_header,
+    an_id_that_cannot_be_sent_replaces_an_older_one,
     an_id_of_a_megabyte_is_kept_and_sent,
 );
 
 type Row = (&'static [u8], Option<&'static str>, Option<&'static [u8]>);
 
-/// The bytes after `id:`; what the user has then, and what is sent. Before it the id is `0`.
+/// The bytes after `id:`, the resulting last event id, and what is sent. The previous id is `0`.
 const IDS: [Row; 29] = [
     (b" 1", Some("1"), Some(b"1")),
     (b"1", Some("1"), Some(b"1")),
-    // One space belongs to the field; more are the id's, and HTTP drops them at both ends.
+    // One space belongs to the field; others are part of the id, and HTTP strips them at both ends.
     (b"  1", Some(" 1"), Some(b"1")),
     (b" 1 ", Some("1 "), Some(b"1")),
     (b" a b", Some("a b"), Some(b"a b")),
     (b"\t1\t", Some("\t1\t"), Some(b"1")),
     (b" a\tb", Some("a\tb"), Some(b"a\tb")),
     (b"   ", Some("  "), Some(b"")),
-    // Empty: cleared.
+    // An empty id clears it.
     (b"", None, None),
     (b" ", None, None),
-    // NUL: the field is ignored (WHATWG HTML 9.2.6).
+    // With NUL, the field is ignored (WHATWG HTML 9.2.6).
     (b" \0", Some("0"), Some(b"0")),
     (b" a\0b", Some("0"), Some(b"0")),
     (b" 1\0", Some("0"), Some(b"0")),
-    // What no header can carry is kept and not sent.
+    // Ids that aren't valid in a header are kept but not sent.
     (b" \x01", Some("\x01"), None),
     (b" \x08", Some("\x08"), None),
     (b" \x0B", Some("\x0B"), None),
     (b" \x1F", Some("\x1F"), None),
     (b" \x7F", Some("\x7F"), None),
     (b" a\x1B[31mb", Some("a\x1B[31mb"), None),
-    // Beyond ASCII: the bytes that came.
+    // Non-ASCII: the same bytes.
     (b" \xC3\xA9", Some("\u{e9}"), Some(b"\xC3\xA9")),
     (b" \xC2\x80", Some("\u{80}"), Some(b"\xC2\x80")),
     (b" \xC2\xA0", Some("\u{a0}"), Some(b"\xC2\xA0")),
@@ -49,9 +49,9 @@ const IDS: [Row; 29] = [
     ),
     (b" \xE2\x80\xAE", Some("\u{202e}"), Some(b"\xE2\x80\xAE")),
     (b" \xEF\xBB\xBF1", Some("\u{feff}1"), Some(b"\xEF\xBB\xBF1")),
-    // No UTF-8: as the user sees it.
+    // Invalid UTF-8: with the replacement character, like the user's id.
     (b" \xE9", Some("\u{fffd}"), Some(b"\xEF\xBF\xBD")),
-    // Text that means something in HTTP or SSE.
+    // Text with a meaning in HTTP or SSE.
     (b" id: 2", Some("id: 2"), Some(b"id: 2")),
     (
         b" \"1\"; x=y, z",
@@ -64,7 +64,7 @@ fn with_id(id: &[u8]) -> Vec<u8> {
     [b"id:", id, b"\ndata: a\n\n"].concat()
 }
 
-fn every_id_is_kept_and_sent_if_it_can_be<C: Client>() {
+fn every_id_is_kept_and_sent_if_valid_in_a_header<C: Client>() {
     for (id, kept, sent) in IDS {
         let what = String::from_utf8_lossy(id);
         let server = Server::start();
@@ -76,7 +76,7 @@ fn every_id_is_kept_and_sent_if_it_can_be<C: Client>() {
         let event = client.next_event().unwrap().unwrap();
         assert_eq!(event.last_event_id(), kept, "{what:?}");
         assert_eq!(client.last_event_id().as_deref(), kept, "{what:?}");
-        // It outlives the reconnect, whether or not it could be sent.
+        // The id survives the reconnect, whether or not it could be sent.
         assert_eq!(client.event_data(), "b", "{what:?}");
         assert_eq!(client.last_event_id().as_deref(), kept, "{what:?}");
         let requests = server.requests();
@@ -86,8 +86,8 @@ fn every_id_is_kept_and_sent_if_it_can_be<C: Client>() {
     }
 }
 
-/// Or else the server would go on from the older one, and events come twice.
-fn an_id_that_cannot_be_sent_takes_the_place_of_one_that_could<C: Client>() {
+/// Otherwise the server would resume from the older id and repeat events.
+fn an_id_that_cannot_be_sent_replaces_an_older_one<C: Client>() {
     let server = Server::start();
     server.enqueue(Reply::stream().event_with_id("1", "a").drop_connection());
     server.enqueue(Reply::stream().event_with_id("\x01", "b").drop_connection());
@@ -100,7 +100,7 @@ fn an_id_that_cannot_be_sent_takes_the_place_of_one_that_could<C: Client>() {
     let requests = server.requests();
     let sent: Vec<_> = requests
         .iter()
-        .map(|it| it.header("last-event-id"))
+        .map(|request| request.header("last-event-id"))
         .collect();
     assert_eq!(sent, [None, Some("1"), None, Some("2")]);
 }

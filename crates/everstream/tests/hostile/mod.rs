@@ -1,9 +1,8 @@
-//! What a hostile or broken server may do, class by class: each row of a table is one thing that it
-//! does and what a client makes of it. Both clients, over real sockets.
+//! Hostile and broken servers, by class. Each row of a table has one thing that a server does and the
+//! expected outcome. Runs with both clients, over real sockets.
 //!
-//! Bodies that break off at every one of their bytes are in `scenarios/cuts.rs`, content codings in
-//! `transport/compression_faults.rs`, TLS and HTTP/2 in `transport/`, and what endless input takes
-//! of memory in `hostile_memory.rs`.
+//! Related tests: `scenarios/cuts.rs` cuts responses at every byte, `transport/compression_faults.rs` has
+//! content codings, `transport/` has TLS and HTTP/2, and `hostile_memory.rs` measures memory.
 
 mod accept_and_close;
 mod closing;

@@ -1,4 +1,4 @@
-//! Odd, old and broken HTTP.
+//! Unusual, old and malformed HTTP.
 
 use everstream_testing::{Reply, Server};
 
@@ -6,13 +6,13 @@ use super::outcome::{Row, check, outcome, seen_until};
 use crate::support::{Client, for_both_clients, quick};
 
 for_both_clients!(
-    informational_responses_are_passed_over,
-    old_and_bare_responses_are_read_as_far_as_they_are_http,
-    heads_that_are_broken_are_named_faults,
-    lengths_that_contradict_the_body_are_named_faults,
-    chunks_that_are_broken_are_named_faults_after_what_came,
-    a_response_before_the_request_is_a_fault_or_the_response,
-    what_follows_a_response_is_never_taken_for_the_next_one,
+    informational_responses_are_skipped,
+    http_1_0_and_minimal_responses_are_accepted,
+    malformed_heads_are_named_faults,
+    wrong_lengths_are_named_faults,
+    malformed_chunks_are_named_faults_after_the_received_events,
+    a_response_before_the_request_is_a_fault_or_accepted,
+    bytes_after_a_response_are_never_taken_for_the_next_one,
 );
 
 const TYPE: &str = "Content-Type: text/event-stream\r\n";
@@ -26,12 +26,12 @@ const CUT: &[&str] = &[
     "Read: the server closed the connection mid-response [Closed]",
 ];
 
-/// A response of these parts, after which the connection is closed.
+/// Sends these parts and closes the connection.
 fn raw(parts: &[&str]) -> Reply {
     Reply::raw(parts.concat())
 }
 
-fn informational_responses_are_passed_over<C: Client>() {
+fn informational_responses_are_skipped<C: Client>() {
     let ok = [
         "HTTP/1.1 200 OK\r\n",
         TYPE,
@@ -62,7 +62,7 @@ fn informational_responses_are_passed_over<C: Client>() {
         ),
         ("byte by byte", raw(&[hints, &ok]).in_pieces(1), A),
         (
-            "101, which nobody asked for",
+            "101 without an Upgrade request",
             raw(&[
                 "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n",
                 &ok,
@@ -73,7 +73,7 @@ fn informational_responses_are_passed_over<C: Client>() {
     ]);
 }
 
-fn old_and_bare_responses_are_read_as_far_as_they_are_http<C: Client>() {
+fn http_1_0_and_minimal_responses_are_accepted<C: Client>() {
     let body = "\r\ndata: a\n\n";
     check::<C>(&[
         (
@@ -118,7 +118,7 @@ fn old_and_bare_responses_are_read_as_far_as_they_are_http<C: Client>() {
             A,
         ),
         (
-            "a reason that is no ASCII",
+            "a non-ASCII reason",
             raw(&["HTTP/1.1 200 Gen\u{fc}gend\r\n", TYPE, body]),
             A,
         ),
@@ -159,7 +159,7 @@ fn old_and_bare_responses_are_read_as_far_as_they_are_http<C: Client>() {
     ]);
 }
 
-fn heads_that_are_broken_are_named_faults<C: Client>() {
+fn malformed_heads_are_named_faults<C: Client>() {
     let head = |line: &str| raw(&["HTTP/1.1 200 OK\r\n", TYPE, line, "\r\n\r\ndata: a\n\n"]);
     let status = |line: &str| raw(&[line, "\r\n", TYPE, "\r\ndata: a\n\n"]);
     let status_fault: &[&str] = &["Request: the response has an invalid status line [Malformed]"];
@@ -201,13 +201,13 @@ fn heads_that_are_broken_are_named_faults<C: Client>() {
         ),
         ("a lone CR in a value", head("X-A: a\rb"), value_fault),
         ("a folded line", head("X-A: a\r\n b"), A),
-        ("a line without a colon", head("nonsense"), name_fault),
+        ("a line without a colon", head("no-colon"), name_fault),
         ("a space before the colon", head("X-A : b"), A),
         ("no name", head(": b"), name_fault),
-        ("a name that is no ASCII", head("X-\u{e9}: b"), name_fault),
+        ("a non-ASCII name", head("X-\u{e9}: b"), name_fault),
         ("an empty value", head("X-A:"), A),
         (
-            "a value that is no UTF-8",
+            "a value that isn't UTF-8",
             Reply::raw(
                 [
                     b"HTTP/1.1 200 OK\r\n",
@@ -221,7 +221,7 @@ fn heads_that_are_broken_are_named_faults<C: Client>() {
     ]);
 }
 
-fn lengths_that_contradict_the_body_are_named_faults<C: Client>() {
+fn wrong_lengths_are_named_faults<C: Client>() {
     let reply =
         |headers: &str, body: &str| raw(&["HTTP/1.1 200 OK\r\n", TYPE, headers, "\r\n", body]);
     let chunked = "9\r\ndata: a\n\n\r\n0\r\n\r\n";
@@ -268,7 +268,7 @@ fn lengths_that_contradict_the_body_are_named_faults<C: Client>() {
             invalid,
         ),
         (
-            "a length without end",
+            "a length beyond 64 bits",
             reply("Content-Length: 99999999999999999999999\r\n", "data: a\n\n"),
             invalid,
         ),
@@ -308,7 +308,7 @@ fn lengths_that_contradict_the_body_are_named_faults<C: Client>() {
     check::<C>(&rows);
 }
 
-fn chunks_that_are_broken_are_named_faults_after_what_came<C: Client>() {
+fn malformed_chunks_are_named_faults_after_the_received_events<C: Client>() {
     let chunks = |body: &str| {
         raw(&[
             "HTTP/1.1 200 OK\r\n",
@@ -381,8 +381,8 @@ fn chunks_that_are_broken_are_named_faults_after_what_came<C: Client>() {
     ]);
 }
 
-/// Which of the two depends on what reaches the client first, its own request or the response.
-fn a_response_before_the_request_is_a_fault_or_the_response<C: Client>() {
+/// The outcome depends on whether the client sends its request before it gets the response.
+fn a_response_before_the_request_is_a_fault_or_accepted<C: Client>() {
     for _ in 0..20 {
         let early = Reply::on_accept().send(Reply::stream().event("a").end().wire_bytes());
         let seen = outcome::<C>(early, quick);
@@ -392,8 +392,8 @@ fn a_response_before_the_request_is_a_fault_or_the_response<C: Client>() {
     }
 }
 
-/// Not on the connection that it came over, and not on another.
-fn what_follows_a_response_is_never_taken_for_the_next_one<C: Client>() {
+/// Neither on the same connection nor on another.
+fn bytes_after_a_response_are_never_taken_for_the_next_one<C: Client>() {
     let poison = Reply::stream().event("poison").end().wire_bytes();
     for follows in [
         &poison[..],
@@ -408,13 +408,13 @@ fn what_follows_a_response_is_never_taken_for_the_next_one<C: Client>() {
         ] {
             let server = Server::start();
             let wire = [&first.wire_bytes()[..], follows].concat();
-            // The connection stays open for another request.
+            // Leave the connection open for another request.
             server.enqueue(Reply::raw(wire).end());
             server.otherwise(Reply::stream().event("b").stall());
             let mut client = C::quick(server.url("/"));
             let seen = seen_until(&mut client, "b");
-            let came_back = &seen[..3] == A && seen.last().is_some_and(|last| last == "start");
-            assert!(came_back, "{seen:?}");
+            let reconnected = &seen[..3] == A && seen.last().is_some_and(|last| last == "start");
+            assert!(reconnected, "{seen:?}");
             assert!(!seen.concat().contains("poison"), "{seen:?}");
         }
     }

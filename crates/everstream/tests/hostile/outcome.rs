@@ -1,4 +1,4 @@
-//! What a client makes of a connection, in words that a table can hold.
+//! Describes what a client returns for a connection, as strings for tables.
 
 use std::error::Error as _;
 
@@ -7,25 +7,25 @@ use everstream_testing::{Reply, Server};
 
 use crate::support::{Client, quick};
 
-/// Something that a server does, its reply, and what is seen of it.
+/// A description, the server's reply, and the expected outcome.
 ///
-/// What is seen is `start`, `event DATA`, `comment TEXT`, `end` for an orderly end, and the variant of
-/// a fault with words of its message, such as `Read: the server reset`. Where HTTP or the connection
-/// failed, the kind follows the message: `[Reset]`. With `final ` before it the fault ends the
-/// iteration; without, the client comes back.
+/// An outcome consists of `start`, `event DATA`, `comment TEXT`, `end` for a clean end, and for a fault,
+/// its variant and a part of its message, such as `Read: the server reset`. Where HTTP or the connection
+/// failed, the kind of failure follows the message: `[Reset]`. A fault with the prefix `final ` ends the
+/// iteration; after others the client reconnects.
 pub(crate) type Row<'a> = (&'a str, Reply, &'a [&'a str]);
 
-/// The good answer that a client which comes back gets.
-const AGAIN: &str = "it came back";
+/// The data of the event that the client gets when it reconnects.
+const RECONNECTED: &str = "reconnected";
 
-/// Tries each row with a client of its own.
+/// Checks each row with a new client.
 pub(crate) fn check<C: Client>(rows: &[Row<'_>]) {
     check_with::<C>(rows, quick);
 }
 
-/// As [`check`], with other settings.
+/// Like [`check`], with other settings.
 pub(crate) fn check_with<C: Client>(rows: &[Row<'_>], settings: impl Fn(String) -> Builder + Sync) {
-    // Each waits for itself.
+    // In parallel, because rows may wait for timeouts.
     let wrong: Vec<String> = std::thread::scope(|scope| {
         let tried: Vec<_> = rows
             .iter()
@@ -34,7 +34,7 @@ pub(crate) fn check_with<C: Client>(rows: &[Row<'_>], settings: impl Fn(String) 
                 scope.spawn(move || {
                     let seen = outcome::<C>(reply.clone(), settings);
                     (!matches(&seen, expected))
-                        .then(|| format!("{name}:\n  expected {expected:?}\n  and saw  {seen:?}"))
+                        .then(|| format!("{name}:\n  expected {expected:?}\n  got      {seen:?}"))
                 })
             })
             .collect();
@@ -46,23 +46,23 @@ pub(crate) fn check_with<C: Client>(rows: &[Row<'_>], settings: impl Fn(String) 
     assert!(wrong.is_empty(), "\n{}\n", wrong.join("\n"));
 }
 
-/// What is seen of a reply, up to the fault that ends the iteration or to the next connection.
+/// Returns the outcome of a reply, up to the fault that ends the iteration or to the next connection.
 pub(crate) fn outcome<C: Client>(
     reply: Reply,
     settings: impl Fn(String) -> Builder,
 ) -> Vec<String> {
     let server = Server::start();
     server.enqueue(reply);
-    server.otherwise(Reply::stream().event(AGAIN).stall());
+    server.otherwise(Reply::stream().event(RECONNECTED).stall());
     let mut client = C::with(settings(server.url("/")));
-    let mut seen = seen_until::<C>(&mut client, AGAIN);
+    let mut seen = seen_until::<C>(&mut client, RECONNECTED);
     if seen.last().is_some_and(|last| !last.starts_with("final ")) {
         assert_eq!(seen.pop().as_deref(), Some("start"), "{seen:?}");
     }
     seen
 }
 
-/// What is seen up to the event with this data, which isn't told, or to a fault that is final.
+/// Returns the outcome up to the event with this data, exclusive, or to a final fault.
 pub(crate) fn seen_until<C: Client>(client: &mut C, last: &str) -> Vec<String> {
     let mut seen = Vec::new();
     loop {
@@ -72,9 +72,9 @@ pub(crate) fn seen_until<C: Client>(client: &mut C, last: &str) -> Vec<String> {
             Some(Ok(Action::Comment(text))) => format!("comment {text}"),
             Some(Ok(Action::Start(_))) => "start".into(),
             Some(Ok(Action::End(_))) => "end".into(),
-            Some(Ok(Action::Fault(fault))) => told(&fault),
+            Some(Ok(Action::Fault(fault))) => describe(&fault),
             Some(Err(Error::Fault(fault))) => {
-                seen.push(format!("final {}", told(&fault)));
+                seen.push(format!("final {}", describe(&fault)));
                 return seen;
             }
             other => panic!("{other:?} after {seen:?}"),
@@ -82,20 +82,20 @@ pub(crate) fn seen_until<C: Client>(client: &mut C, last: &str) -> Vec<String> {
     }
 }
 
-/// The variant, the messages of all levels, and the kind of failure that the last one is.
-fn told(fault: &Fault) -> String {
+/// Returns the fault's variant, the messages of all levels, and the kind of failure.
+fn describe(fault: &Fault) -> String {
     let debug = format!("{fault:?}");
     let variant = debug.split(['(', ' ']).next().unwrap_or_default();
-    let mut told = format!("{variant}: {fault}");
+    let mut description = format!("{variant}: {fault}");
     let mut source = fault.source();
     while let Some(cause) = source {
-        told += &format!(": {cause}");
+        description += &format!(": {cause}");
         source = cause.source();
     }
     if let Some(failure) = fault.failure() {
-        told += &format!(" [{:?}]", failure.kind());
+        description += &format!(" [{:?}]", failure.kind());
     }
-    told
+    description
 }
 
 fn matches(seen: &[String], expected: &[&str]) -> bool {
@@ -104,7 +104,7 @@ fn matches(seen: &[String], expected: &[&str]) -> bool {
             .iter()
             .zip(expected)
             .all(|(seen, expected)| match expected.split_once(": ") {
-                // Of a fault the variant and some words.
+                // For a fault, compare the variant and a part of the message.
                 Some((variant, words)) => seen
                     .strip_prefix(variant)
                     .is_some_and(|rest| rest.starts_with(": ") && rest.contains(words)),

@@ -1,5 +1,4 @@
-//! Faults that other clients had, where no other test of ours tells their story. All of them
-//! are listed in `docs/reliability/peers.md`.
+//! Bugs of other clients that no other test covers. `docs/reliability/peers.md` lists all of them.
 
 use std::time::Duration;
 
@@ -9,14 +8,14 @@ use everstream_testing::{Reply, Server};
 use crate::support::{Client, for_both_clients};
 
 for_both_clients!(
-    a_loop_that_returns_errors_goes_on_over_closed_connections,
-    reading_on_after_a_status_connects_again,
-    a_drop_after_a_refused_connection_is_waited_for,
-    a_query_with_the_same_key_twice_is_sent_as_it_is,
+    a_loop_that_returns_errors_continues_after_closed_connections,
+    reading_after_an_error_status_reconnects,
+    a_drop_after_a_refused_connection_is_followed_by_the_delay,
+    a_query_with_repeated_keys_is_sent_unchanged,
 );
 
-/// A loop with `?` ended at the first connection that was closed.
-fn a_loop_that_returns_errors_goes_on_over_closed_connections<C: Client>() {
+/// Elsewhere, a loop with `?` ended when the first connection was closed.
+fn a_loop_that_returns_errors_continues_after_closed_connections<C: Client>() {
     fn follow<C: Client>(client: &mut C) -> Result<Vec<String>, Error> {
         let mut events = Vec::new();
         while let Some(event) = client.next_event() {
@@ -37,8 +36,8 @@ fn a_loop_that_returns_errors_goes_on_over_closed_connections<C: Client>() {
     assert_eq!(follow(&mut client).unwrap(), ["a", "b", "c", "d"]);
 }
 
-/// It was a panic.
-fn reading_on_after_a_status_connects_again<C: Client>() {
+/// Elsewhere, this panicked.
+fn reading_after_an_error_status_reconnects<C: Client>() {
     let server = Server::start();
     for status in [404, 500, 204] {
         server.enqueue(Reply::status(status));
@@ -51,14 +50,14 @@ fn reading_on_after_a_status_connects_again<C: Client>() {
     assert_eq!(client.event_data(), "a");
 }
 
-/// It was followed by a connection at once, and so was every drop from then on.
-fn a_drop_after_a_refused_connection_is_waited_for<C: Client>() {
+/// Elsewhere, this drop and all later ones were followed by an immediate reconnect.
+fn a_drop_after_a_refused_connection_is_followed_by_the_delay<C: Client>() {
     let server = Server::start();
     let mut client = C::with(
         SseClient::builder(server.url("/"))
             .initial_retry_delay(Duration::from_millis(4))
             .retry_delay_strategy(retry_delay::backoff().jitter(0.0))
-            // Every connection has lasted, so that each drop is as the first.
+            // Every connection resets the backoff.
             .retry_delay_reset_threshold(Duration::ZERO),
     );
     server.stop();
@@ -79,8 +78,8 @@ fn a_drop_after_a_refused_connection_is_waited_for<C: Client>() {
     }
 }
 
-/// The first was lost.
-fn a_query_with_the_same_key_twice_is_sent_as_it_is<C: Client>() {
+/// Elsewhere, the first value was lost.
+fn a_query_with_repeated_keys_is_sent_unchanged<C: Client>() {
     let server = Server::start();
     server.otherwise(Reply::stream().event("a").end());
     let query = "/feed?topic=a&topic=b&topic=a&x&y=";

@@ -1,13 +1,13 @@
-//! The whole response one byte at a time: each byte its own write, without Nagle's delay.
+//! Responses sent one byte at a time: each byte in its own write, without Nagle's delay.
 
 use everstream_testing::Reply;
 
 use super::outcome::{Row, check};
 use crate::support::{Client, for_both_clients};
 
-for_both_clients!(a_response_of_single_bytes_is_the_same_response);
+for_both_clients!(a_response_sent_byte_by_byte_has_the_same_outcome);
 
-/// Characters of all lengths, every line end, fields of every kind, an error of UTF-8.
+/// Characters of all lengths, all line ends, all fields, and invalid UTF-8.
 const BODY: &[u8] =
     b"\xEF\xBB\xBF: hi\nid: 1\r\nevent: x\rdata: \xC3\xA9\xE2\x82\xAC\xF0\x9F\x98\x80\r\n\r\ndata: \xFF\rdata\r\rretry: 1\n\n";
 
@@ -19,7 +19,7 @@ const SEEN: &[&str] = &[
     "end",
 ];
 
-fn a_response_of_single_bytes_is_the_same_response<C: Client>() {
+fn a_response_sent_byte_by_byte_has_the_same_outcome<C: Client>() {
     let whole = Reply::stream().send(BODY).end();
     let bytes = BODY.iter().map(|byte| vec![*byte]);
     let each_a_chunk = Reply::stream().send_each(bytes).end();

@@ -1,5 +1,5 @@
-//! Redirects that mean harm or nonsense. What a well-meaning one does is in
-//! `scenarios/redirects.rs`, what becomes of secrets in `scenarios/secrets.rs`.
+//! Malicious and malformed redirects. `scenarios/redirects.rs` has ordinary redirects, and
+//! `scenarios/secrets.rs` tests what happens to secrets.
 
 use std::time::Duration;
 
@@ -11,13 +11,13 @@ use crate::support::{Client, for_both_clients};
 for_both_clients!(
     every_location_is_followed_or_refused,
     loops_of_every_length_end_with_a_fault,
-    a_redirect_between_two_servers_without_end_ends,
+    endless_redirects_between_two_servers_are_limited,
     a_chain_up_to_the_limit_is_followed,
-    an_endless_body_of_a_redirect_is_not_read,
-    secrets_do_not_follow_to_another_origin_by_any_spelling_of_it,
+    the_endless_body_of_a_redirect_is_not_read,
+    secrets_are_not_sent_to_another_origin_in_any_spelling,
 );
 
-/// `Location`, and the path that is asked for after `/a/b?q=1`, or why none is.
+/// `Location`, and the path requested after `/a/b?q=1`, or why the redirect is refused.
 const LOCATIONS: [(&[u8], Result<&str, RedirectProblem>); 24] = [
     (b"/x", Ok("/x")),
     (b"x", Ok("/a/x")),
@@ -33,7 +33,7 @@ const LOCATIONS: [(&[u8], Result<&str, RedirectProblem>); 24] = [
     (b"\\x", Ok("/x")),
     (b"/\xC3\xA9", Ok("/%C3%A9")),
     (b"/%2e%2e/x", Ok("/x")),
-    // No UTF-8, no URL, nothing that speaks HTTP.
+    // Invalid UTF-8, invalid URLs, other protocols.
     (b"/\xE9", Err(RedirectProblem::BadLocation)),
     (b"http://", Err(RedirectProblem::BadLocation)),
     (b"http://[::1", Err(RedirectProblem::BadLocation)),
@@ -103,7 +103,7 @@ fn loops_of_every_length_end_with_a_fault<C: Client>() {
     }
 }
 
-fn a_redirect_between_two_servers_without_end_ends<C: Client>() {
+fn endless_redirects_between_two_servers_are_limited<C: Client>() {
     let (one, other) = (Server::start(), Server::start());
     one.otherwise(Reply::redirect(307, other.url("/")));
     other.otherwise(Reply::redirect(307, one.url("/")));
@@ -122,22 +122,22 @@ fn a_chain_up_to_the_limit_is_followed<C: Client>() {
     assert_eq!(server.request_count(), 11);
 }
 
-fn an_endless_body_of_a_redirect_is_not_read<C: Client>() {
+fn the_endless_body_of_a_redirect_is_not_read<C: Client>() {
     let server = Server::start();
     let endless = Reply::redirect(307, "/x").chunked();
     server.enqueue(endless.send_forever(vec![b'x'; 1 << 16]));
     server.otherwise(Reply::stream().event("a").stall());
     let mut client = C::quick(server.url("/"));
     assert_eq!(client.event_data(), "a");
-    // Its connection is closed as soon as somebody reads on, and the stream's is left.
+    // The next read closes its connection, and only the stream's remains.
     let brief = Duration::from_millis(10);
     while !server.wait_for_open_connections(1, brief) {
         assert!(client.event_within(brief).is_none());
     }
 }
 
-/// The standard's secrets and the user's, looked for on the other side.
-fn secrets_do_not_follow_to_another_origin_by_any_spelling_of_it<C: Client>() {
+/// Checks standard credentials and headers marked as sensitive.
+fn secrets_are_not_sent_to_another_origin_in_any_spelling<C: Client>() {
     let other = Server::start();
     let port = other.addr().port();
     for location in [

@@ -1,4 +1,4 @@
-//! `retry:` of every kind: the delay that comes of it (WHATWG HTML 9.2.6: ASCII digits only).
+//! The delay for every kind of `retry:` (WHATWG HTML 9.2.6: ASCII digits only).
 
 use std::time::Duration;
 
@@ -7,19 +7,19 @@ use everstream_testing::{Reply, Server};
 
 use crate::support::{Client, for_both_clients};
 
-for_both_clients!(every_retry_is_obeyed_or_ignored);
+for_both_clients!(every_retry_field_is_applied_or_ignored);
 
-/// The default, which what is ignored leaves.
+/// The default, which applies if the field is ignored.
 const BASE: Duration = Duration::from_secs(1);
 const FLOOR: Duration = Duration::from_millis(100);
 /// The default of `max_server_retry_delay`.
 const CEILING: Duration = Duration::from_secs(3600);
 
-/// The whole line, and the delay after an orderly end if the user sets no ceiling.
+/// The line, and the delay after a clean end if the user sets no ceiling.
 const LINES: [(&[u8], Duration); 33] = [
     (b"retry: 2000", Duration::from_millis(2000)),
     (b"retry:2000", Duration::from_millis(2000)),
-    // Held to the floor.
+    // Raised to the floor.
     (b"retry: 0", FLOOR),
     (b"retry: 00000", FLOOR),
     (b"retry: 1", FLOOR),
@@ -30,7 +30,7 @@ const LINES: [(&[u8], Duration); 33] = [
         b"retry: 0000000000000000000000000000000002000",
         Duration::from_millis(2000),
     ),
-    // Huge: the default cap yields to what the server asks for, and nothing overflows.
+    // The strategy's default cap of 30 s doesn't apply to what the server asks for, and nothing overflows.
     (b"retry: 60000", Duration::from_secs(60)),
     (b"retry: 2147483648", Duration::from_millis(2_147_483_648)),
     (b"retry: 4294967296", Duration::from_millis(4_294_967_296)),
@@ -38,7 +38,7 @@ const LINES: [(&[u8], Duration); 33] = [
         b"retry: 18446744073709551615",
         Duration::from_millis(u64::MAX),
     ),
-    // More than fits is the longest that there is.
+    // Values that overflow become the longest delay.
     (
         b"retry: 18446744073709551616",
         Duration::from_millis(u64::MAX),
@@ -68,11 +68,11 @@ const LINES: [(&[u8], Duration); 33] = [
     (b"Retry: 2000", BASE),
 ];
 
-fn every_retry_is_obeyed_or_ignored<C: Client>() {
+fn every_retry_field_is_applied_or_ignored<C: Client>() {
     for (line, delay) in LINES {
         let what = String::from_utf8_lossy(line);
         let server = Server::start();
-        // In a block of its own, in an event's, and without a blank line after it.
+        // In its own block, in an event, and without a blank line after it.
         for around in ["\n\ndata: a\n\n", "\ndata: a\n\n", "\n"] {
             let stream = [b"data: before\n\n", line, around.as_bytes()].concat();
             for ceiling in [None, Some(Duration::MAX)] {

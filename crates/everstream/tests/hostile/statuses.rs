@@ -1,4 +1,4 @@
-//! Every status, with and without `Retry-After` in every form.
+//! Every status, with and without every form of `Retry-After`.
 
 use std::time::Duration;
 
@@ -10,54 +10,55 @@ use everstream_testing::{Reply, Server};
 use crate::support::{Client, for_both_clients};
 
 for_both_clients!(
-    what_the_default_strategy_makes_of_every_status,
-    always_continue_waits_as_long_as_it_is_asked_to,
-    transient_statuses_are_tried_again_on_demand,
+    the_default_strategy_handles_every_status,
+    always_continue_honors_retry_after,
+    transient_statuses_are_retried_if_configured,
 );
 
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Made {
-    /// With the right content type it is a stream, and `Retry-After` says nothing.
+enum Outcome {
+    /// A stream, given the right content type; `Retry-After` has no effect.
     Stream,
     /// Final, with `Fault::Status`.
     Status,
-    /// Final, with `Fault::Redirect`: there is no `Location`. With one, see `redirects.rs`.
+    /// Final, with `Fault::Redirect`, because there is no `Location`. `redirects.rs` has those with one.
     Redirect,
 }
 
-const STATUSES: [(u16, Made); 23] = [
-    (200, Made::Stream),
-    (201, Made::Stream),
-    (204, Made::Status),
-    (205, Made::Stream),
-    (206, Made::Stream),
-    (300, Made::Status),
-    (301, Made::Redirect),
-    (302, Made::Redirect),
-    (303, Made::Redirect),
-    (304, Made::Status),
-    (307, Made::Redirect),
-    (308, Made::Redirect),
-    (400, Made::Status),
-    (401, Made::Status),
-    (403, Made::Status),
-    (404, Made::Status),
-    (408, Made::Status),
-    (410, Made::Status),
-    (429, Made::Status),
-    (500, Made::Status),
-    (502, Made::Status),
-    (503, Made::Status),
-    (504, Made::Status),
+const STATUSES: [(u16, Outcome); 23] = [
+    (200, Outcome::Stream),
+    (201, Outcome::Stream),
+    (204, Outcome::Status),
+    (205, Outcome::Stream),
+    (206, Outcome::Stream),
+    (300, Outcome::Status),
+    (301, Outcome::Redirect),
+    (302, Outcome::Redirect),
+    (303, Outcome::Redirect),
+    (304, Outcome::Status),
+    (307, Outcome::Redirect),
+    (308, Outcome::Redirect),
+    (400, Outcome::Status),
+    (401, Outcome::Status),
+    (403, Outcome::Status),
+    (404, Outcome::Status),
+    (408, Outcome::Status),
+    (410, Outcome::Status),
+    (429, Outcome::Status),
+    (500, Outcome::Status),
+    (502, Outcome::Status),
+    (503, Outcome::Status),
+    (504, Outcome::Status),
 ];
 
-/// What the strategy says without being asked: the default without its random part.
+/// The default delay without jitter.
 const BASE: Duration = Duration::from_secs(1);
 
 /// The default of `max_retry_after`.
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
-/// `Retry-After`, and how long is waited if the user sets no limit. A date in the far future isn't compared exactly.
+/// `Retry-After`, and the delay if the user sets no limit. `None`: a date in the far future, for which the
+/// delay isn't compared exactly.
 const RETRY_AFTER: [(Option<&str>, Option<Duration>); 16] = [
     (None, Some(BASE)),
     (Some("7"), Some(Duration::from_secs(7))),
@@ -91,7 +92,7 @@ fn answer(status: u16, retry_after: Option<&str>) -> Reply {
     }
 }
 
-/// The default but for its random part; and nobody needs certificates, which take long to read.
+/// Default settings, without jitter, and without reading the system's certificates, which is slow.
 fn default(server: &Server) -> Builder {
     let http = Http::new(server.url("/"));
     #[cfg(feature = "__tls")]
@@ -110,8 +111,8 @@ fn assert_delay(delay: Duration, expected: Option<Duration>, what: &str) {
     }
 }
 
-fn what_the_default_strategy_makes_of_every_status<C: Client>() {
-    for (status, made) in STATUSES {
+fn the_default_strategy_handles_every_status<C: Client>() {
+    for (status, outcome) in STATUSES {
         let server = Server::start();
         for (retry_after, delay) in RETRY_AFTER {
             let what = format!("{status} with {retry_after:?}");
@@ -119,7 +120,7 @@ fn what_the_default_strategy_makes_of_every_status<C: Client>() {
             let mut client = C::with(default(&server));
             let before = server.request_count();
             let first = client.next_action();
-            if made == Made::Stream {
+            if outcome == Outcome::Stream {
                 assert!(
                     matches!(first, Some(Ok(Action::Start(_)))),
                     "{what}: {first:?}"
@@ -132,8 +133,8 @@ fn what_the_default_strategy_makes_of_every_status<C: Client>() {
             let Some(Err(Error::Fault(fault))) = first else {
                 panic!("{what}: {first:?}");
             };
-            match made {
-                Made::Redirect => assert!(
+            match outcome {
+                Outcome::Redirect => assert!(
                     matches!(fault, Fault::Redirect(_, RedirectProblem::BadLocation)),
                     "{what}: {fault:?}"
                 ),
@@ -141,7 +142,7 @@ fn what_the_default_strategy_makes_of_every_status<C: Client>() {
             }
             assert_eq!(fault.status(), Some(status), "{what}");
             assert!(fault.to_string().contains(&status.to_string()), "{fault}");
-            // For who starts it again. By default it is a day at most.
+            // The delay for a restart, at most a day by default.
             let delay = delay.map_or(DAY, |delay| delay.min(DAY));
             assert_delay(client.next_retry_delay(), Some(delay), &what);
             assert_eq!(server.request_count(), before + 1, "{what}");
@@ -149,7 +150,7 @@ fn what_the_default_strategy_makes_of_every_status<C: Client>() {
     }
 }
 
-fn always_continue_waits_as_long_as_it_is_asked_to<C: Client>() {
+fn always_continue_honors_retry_after<C: Client>() {
     for status in [204, 304, 307, 404, 429, 503] {
         let server = Server::start();
         for (retry_after, delay) in RETRY_AFTER {
@@ -163,10 +164,10 @@ fn always_continue_waits_as_long_as_it_is_asked_to<C: Client>() {
     }
 }
 
-fn transient_statuses_are_tried_again_on_demand<C: Client>() {
+fn transient_statuses_are_retried_if_configured<C: Client>() {
     let strategy = error_strategy::reconnect().or_on_status(error_strategy::TRANSIENT_STATUSES);
-    for (status, made) in STATUSES {
-        if made == Made::Stream {
+    for (status, outcome) in STATUSES {
+        if outcome == Outcome::Stream {
             continue;
         }
         let server = Server::start();

@@ -1,5 +1,5 @@
-//! What isn't as RFC 9112 wants it, and is read all the same: each request has a connection of its
-//! own, so nothing can be taken for the next response.
+//! Responses that violate RFC 9112 but are accepted. That is safe because each request has its own
+//! connection, so nothing can be taken for the next response.
 
 use everstream::Headers;
 use everstream_testing::{Reply, Server};
@@ -8,10 +8,10 @@ use super::outcome::{Row, check};
 use crate::support::{Client, for_both_clients, quick};
 
 for_both_clients!(
-    chunks_of_http_1_0_are_chunks,
-    folded_lines_are_whole_again,
-    as_many_headers_as_real_servers_send_are_read,
-    a_head_is_read_up_to_its_limit,
+    chunked_http_1_0_responses_are_decoded,
+    folded_header_lines_are_joined,
+    up_to_1024_header_lines_are_accepted,
+    heads_of_up_to_512_kib_are_accepted,
     a_status_line_needs_no_reason,
 );
 
@@ -19,13 +19,13 @@ const TYPE: &str = "Content-Type: text/event-stream\r\n";
 const A: &[&str] = &["start", "event a", "end"];
 const CHUNK: &str = "9\r\ndata: a\n\n\r\n";
 
-/// The connection stays open: the framing ends the response, or nothing does.
+/// Keeps the connection open, so that only the framing can end the response.
 fn raw(parts: &[&str]) -> Reply {
     Reply::raw(parts.concat()).stall()
 }
 
-/// Python's `http.server`, and what is built on it, sends them.
-fn chunks_of_http_1_0_are_chunks<C: Client>() {
+/// Python's `http.server`, and programs built on it, send them.
+fn chunked_http_1_0_responses_are_decoded<C: Client>() {
     let chunked = "Transfer-Encoding: chunked\r\n";
     let head = |headers: &str| ["HTTP/1.0 200 OK\r\n", TYPE, chunked, headers, "\r\n"].concat();
     let whole = [CHUNK, "0\r\n\r\n"].concat();
@@ -60,7 +60,7 @@ fn chunks_of_http_1_0_are_chunks<C: Client>() {
     check::<C>(&rows);
 }
 
-/// The headers of a stream with these header lines.
+/// Returns the parsed headers of a stream with these header lines.
 fn headers<C: Client>(lines: &str) -> Headers {
     let server = Server::start();
     server.otherwise(raw(&["HTTP/1.1 200 OK\r\n", lines, "\r\ndata: a\n\n"]));
@@ -70,7 +70,7 @@ fn headers<C: Client>(lines: &str) -> Headers {
     start.headers.unwrap()
 }
 
-fn folded_lines_are_whole_again<C: Client>() {
+fn folded_header_lines_are_joined<C: Client>() {
     let folded = headers::<C>(
         "Content-Type: text/event-stream;\r\n charset=utf-8\r\nX-A: a\r\n\t b\r\n  c\r\nX-B: d\r\n",
     );
@@ -88,10 +88,12 @@ fn folded_lines_are_whole_again<C: Client>() {
 }
 
 fn numbered(count: usize) -> String {
-    (0..count).map(|it| format!("X-{it}: {it}\r\n")).collect()
+    (0..count)
+        .map(|number| format!("X-{number}: {number}\r\n"))
+        .collect()
 }
 
-fn as_many_headers_as_real_servers_send_are_read<C: Client>() {
+fn up_to_1024_header_lines_are_accepted<C: Client>() {
     let many = headers::<C>(&(numbered(300) + TYPE));
     for number in 0..300 {
         assert_eq!(many.get(&format!("x-{number}")), Some(&*number.to_string()));
@@ -115,8 +117,8 @@ fn as_many_headers_as_real_servers_send_are_read<C: Client>() {
     ]);
 }
 
-fn a_head_is_read_up_to_its_limit<C: Client>() {
-    // All of it but the long value and the end.
+fn heads_of_up_to_512_kib_are_accepted<C: Client>() {
+    // Everything before the long value.
     let before = ["HTTP/1.1 200 OK\r\n", TYPE, "X-Long: "].concat();
     let head =
         |length: usize| [&before, &*"x".repeat(length - before.len() - 4), "\r\n\r\n"].concat();
@@ -128,7 +130,7 @@ fn a_head_is_read_up_to_its_limit<C: Client>() {
         ("400 KiB", long(400 << 10), A),
         ("500 KiB", long(500 << 10), A),
         (
-            "it doesn't end",
+            "too long without an end",
             Reply::raw(&head(most + 5)[..most]).stall(),
             too_large,
         ),
@@ -143,7 +145,7 @@ fn a_status_line_needs_no_reason<C: Client>() {
         ("HTTP/1.0", after("HTTP/1.0 200"), A),
         ("two spaces", after("HTTP/1.1  200  OK"), A),
         (
-            "of an error",
+            "in an error",
             after("HTTP/1.1 404"),
             &["final Status: http"],
         ),

@@ -1,5 +1,5 @@
-//! Each request has a connection of its own: none is ever used for a second one. So a request can't
-//! meet a connection that the server is about to close, and nothing is sent twice.
+//! Each request has its own connection, and no connection is reused. So a request can't be sent on a
+//! connection that the server is about to close, and nothing is sent twice.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -12,19 +12,19 @@ use everstream_testing::{Reply, Request, Server};
 use crate::support::{Client, LIMIT, for_both_clients, quick};
 
 for_both_clients!(
-    a_redirect_is_followed_though_its_connection_closes_unannounced,
-    a_redirect_has_a_connection_of_its_own,
-    a_reconnect_has_a_connection_of_its_own,
-    clients_of_one_http_have_connections_of_their_own,
-    a_connection_that_is_done_with_is_closed,
-    a_new_connection_that_is_closed_is_a_fault,
-    an_answer_that_is_no_http_is_a_fault,
-    a_prompt_is_not_sent_again_after_a_redirect,
-    a_prompt_is_not_sent_again_at_a_reconnect,
+    a_redirect_is_followed_although_its_connection_closes_unannounced,
+    a_redirect_opens_its_own_connection,
+    a_reconnect_opens_its_own_connection,
+    clients_of_one_http_open_their_own_connections,
+    a_finished_connection_is_closed_by_the_client,
+    a_connection_closed_after_a_redirect_is_a_fault,
+    a_response_that_is_not_http_is_a_fault,
+    a_prompt_is_not_resent_after_a_redirect,
+    a_prompt_is_not_resent_within_one_attempt,
     a_prompt_follows_a_redirect_over_a_new_connection,
 );
 
-/// The first fault is an error.
+/// Every fault is an error.
 fn strict(connect: impl IntoConnectStrategy) -> Builder {
     quick(connect).error_strategy(error_strategy::always_fail())
 }
@@ -33,16 +33,19 @@ fn hang_up() -> Reply {
     Reply::raw("").drop_connection()
 }
 
-/// The connection of each request.
+/// Returns the number of the connection of each request, counted from 0.
 fn connections(server: &Server) -> Vec<usize> {
     let requests = server.requests();
     let first = requests[0].connection;
-    requests.iter().map(|it| it.connection - first).collect()
+    requests
+        .iter()
+        .map(|request| request.connection - first)
+        .collect()
 }
 
-/// The server closes each connection after a redirect, and doesn't say so; each a little later, so
-/// that some would meet the next request on its way.
-fn a_redirect_is_followed_though_its_connection_closes_unannounced<C: Client>() {
+/// The server closes each connection after a redirect without announcing it, each a little later, so that
+/// on a reused connection some closes would cross the next request.
+fn a_redirect_is_followed_although_its_connection_closes_unannounced<C: Client>() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());
     thread::spawn(move || {
@@ -65,12 +68,12 @@ fn answer(mut socket: &TcpStream, number: u64) {
     } else {
         let stream = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: a\n\n";
         _ = socket.write_all(stream.as_bytes());
-        // Until the client goes.
+        // Wait until the client closes.
         _ = socket.read(&mut [0]);
     }
 }
 
-/// Three redirects, then a stream: all over connections that the server would keep.
+/// Starts a server with three redirects, then a stream, that keeps all connections open.
 fn redirecting() -> Server {
     let server = Server::start();
     server.otherwise_with(|request: &Request| match request.path() {
@@ -82,7 +85,7 @@ fn redirecting() -> Server {
     server
 }
 
-fn a_redirect_has_a_connection_of_its_own<C: Client>() {
+fn a_redirect_opens_its_own_connection<C: Client>() {
     let server = redirecting();
     C::with(strict(server.url("/"))).event_data();
     assert_eq!(connections(&server), [0, 1, 2, 3]);
@@ -93,7 +96,7 @@ fn a_redirect_has_a_connection_of_its_own<C: Client>() {
     }
 }
 
-fn a_reconnect_has_a_connection_of_its_own<C: Client>() {
+fn a_reconnect_opens_its_own_connection<C: Client>() {
     let server = redirecting();
     let mut client = C::quick(server.url("/3"));
     for _ in 0..5 {
@@ -108,7 +111,7 @@ fn a_reconnect_has_a_connection_of_its_own<C: Client>() {
     }
 }
 
-fn clients_of_one_http_have_connections_of_their_own<C: Client>() {
+fn clients_of_one_http_open_their_own_connections<C: Client>() {
     let server = redirecting();
     let http = Http::new(server.url("/3"));
     for _ in 0..3 {
@@ -121,8 +124,8 @@ fn clients_of_one_http_have_connections_of_their_own<C: Client>() {
     assert_eq!(server.accepted_connections(), 3);
 }
 
-/// At once, by the client: the server would keep it.
-fn a_connection_that_is_done_with_is_closed<C: Client>() {
+/// The client closes it, immediately; the server would keep it open.
+fn a_finished_connection_is_closed_by_the_client<C: Client>() {
     let (home, other) = (Server::start(), Server::start());
     home.otherwise(Reply::redirect(302, other.url("/")));
     other.otherwise(Reply::stream().event("a").stall());
@@ -133,7 +136,7 @@ fn a_connection_that_is_done_with_is_closed<C: Client>() {
     assert!(other.wait_for_open_connections(1, LIMIT));
 }
 
-fn a_new_connection_that_is_closed_is_a_fault<C: Client>() {
+fn a_connection_closed_after_a_redirect_is_a_fault<C: Client>() {
     let server = Server::start();
     server.enqueue(Reply::redirect(302, "/next"));
     server.otherwise(hang_up());
@@ -142,7 +145,7 @@ fn a_new_connection_that_is_closed_is_a_fault<C: Client>() {
     assert_eq!(connections(&server), [0, 1]);
 }
 
-fn an_answer_that_is_no_http_is_a_fault<C: Client>() {
+fn a_response_that_is_not_http_is_a_fault<C: Client>() {
     let server = Server::start();
     server.enqueue(Reply::redirect(302, "/next"));
     server.otherwise(Reply::raw("no HTTP\r\n\r\n").drop_connection());
@@ -155,7 +158,7 @@ fn prompt(server: &Server) -> Http {
     Http::new(server.url("/")).method("POST").body("prompt")
 }
 
-fn a_prompt_is_not_sent_again_after_a_redirect<C: Client>() {
+fn a_prompt_is_not_resent_after_a_redirect<C: Client>() {
     let server = Server::start();
     server.enqueue(Reply::redirect(307, "/next"));
     server.otherwise(hang_up());
@@ -166,11 +169,11 @@ fn a_prompt_is_not_sent_again_after_a_redirect<C: Client>() {
     assert_eq!(server.accepted_connections(), 2);
 }
 
-fn a_prompt_is_not_sent_again_at_a_reconnect<C: Client>() {
+fn a_prompt_is_not_resent_within_one_attempt<C: Client>() {
     let server = Server::start();
     server.enqueue(Reply::stream().event_with_id("7", "a").end());
     server.otherwise(hang_up());
-    // Not within an attempt: each is one that the user hears of.
+    // Not within an attempt: the user gets a fault first.
     let mut client = C::with(quick(prompt(&server)).repeat_unsafe(true));
     client.event_data();
     client.expect_clean_end();
@@ -191,16 +194,16 @@ fn a_prompt_follows_a_redirect_over_a_new_connection<C: Client>() {
     }
 }
 
-/// Over a client that keeps connections, which is the program's own.
+/// With a custom `reqwest::Client` that pools connections.
 #[cfg(feature = "reqwest")]
-mod your_own_client {
+mod custom_client {
     use super::*;
     use crate::support::reqwest_client;
 
     for_both_clients!(
         a_redirect_is_followed,
-        a_request_that_fails_is_not_sent_again,
-        a_prompt_that_fails_is_not_sent_again,
+        a_failed_request_is_not_resent,
+        a_failed_prompt_is_not_resent,
     );
 
     fn pooled(server: &Server) -> Http {
@@ -221,19 +224,19 @@ mod your_own_client {
         }
     }
 
-    /// Whether it met a connection that was used before or a new one.
-    fn a_request_that_fails_is_not_sent_again<C: Client>() {
-        for death in [hang_up(), Reply::raw("").reset()] {
+    /// Whether the connection is reused or new.
+    fn a_failed_request_is_not_resent<C: Client>() {
+        for end in [hang_up(), Reply::raw("").reset()] {
             let server = Server::start();
             server.enqueue(Reply::redirect(302, "/next"));
-            server.otherwise(death);
+            server.otherwise(end);
             let fault = C::with(strict(pooled(&server))).expect_error();
             assert!(matches!(fault, Fault::Request(_)), "{fault:?}");
             assert_eq!(server.request_count(), 2);
         }
     }
 
-    fn a_prompt_that_fails_is_not_sent_again<C: Client>() {
+    fn a_failed_prompt_is_not_resent<C: Client>() {
         let server = Server::start();
         server.enqueue(Reply::redirect(307, "/next"));
         server.otherwise(hang_up());

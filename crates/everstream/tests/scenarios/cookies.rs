@@ -1,4 +1,4 @@
-//! Cookies: a server's own are kept and sent back, and go nowhere else.
+//! Cookies are stored, sent back to their server, and sent to no other.
 
 use everstream::{Fault, Http, error_strategy};
 use everstream_testing::{Reply, Request, Server};
@@ -10,12 +10,12 @@ for_both_clients!(
     a_sticky_session_survives_a_redirect_and_an_error,
     without_the_setting_no_cookie_is_sent,
     clones_and_later_clients_share_cookies,
-    the_users_cookies_come_first,
+    the_users_cookies_take_precedence,
     cookies_never_reach_another_host,
-    cookies_are_in_no_message,
+    cookies_never_appear_in_messages,
 );
 
-/// The stream's server, as a load balancer that names a node by a cookie.
+/// Starts a server that, like a load balancer, names a node in a cookie.
 fn sticky() -> Server {
     let server = Server::start();
     let first = Reply::stream().header("Set-Cookie", "node=7; Path=/");
@@ -78,11 +78,13 @@ fn clones_and_later_clients_share_cookies<C: Client>() {
     let seen = server.request_count();
     assert_eq!(C::quick(clone).event_data(), "b");
     let requests = server.requests();
-    let other = requests[seen..].iter().find(|it| it.path() == "/other");
+    let other = requests[seen..]
+        .iter()
+        .find(|request| request.path() == "/other");
     assert_eq!(other.unwrap().header("cookie"), Some("node=7"));
 }
 
-fn the_users_cookies_come_first<C: Client>() {
+fn the_users_cookies_take_precedence<C: Client>() {
     let server = Server::start();
     let first = Reply::stream().header("Set-Cookie", "mine=theirs");
     server.enqueue(first.append_header("Set-Cookie", "node=7").event("a").end());
@@ -90,11 +92,11 @@ fn the_users_cookies_come_first<C: Client>() {
     let mut client = C::quick(http(&server).header("Cookie", "mine=1"));
     client.event_data();
     client.event_data();
-    let expected = ["mine=1", "mine=1; node=7"].map(|it| Some(it.to_owned()));
+    let expected = ["mine=1", "mine=1; node=7"].map(|cookie| Some(cookie.to_owned()));
     assert_eq!(cookies(&server)[..2], expected);
 }
 
-/// Two names of one machine: the port makes no difference to cookies.
+/// Uses two names of one machine, because cookies ignore the port.
 fn cookies_never_reach_another_host<C: Client>() {
     let (home, other) = (Server::start(), Server::start());
     let away = other.url("/").replace("127.0.0.1", "other.test");
@@ -119,7 +121,7 @@ fn cookies_never_reach_another_host<C: Client>() {
     assert_eq!(cookies(&other), [None, Some("other=1".to_owned())]);
 }
 
-fn cookies_are_in_no_message<C: Client>() {
+fn cookies_never_appear_in_messages<C: Client>() {
     let server = Server::start();
     let teapot = Reply::status(418).header("Set-Cookie", "node=hidden");
     server.enqueue(Reply::redirect(307, "/").header("Set-Cookie", "a=hidden; Path=/"));

@@ -1,22 +1,21 @@
-//! Responses that break off, at every one of their bytes: in the head, in the framing, within a
-//! character, within an event.
+//! Responses that are cut at every byte: in the head, in the framing, within a character, within an event.
 
 use everstream_testing::{Reply, Server};
 
 use crate::support::{Client, for_both_clients};
 
 for_both_clients!(
-    nothing_is_lost_wherever_a_chunked_response_is_cut,
-    nothing_is_lost_wherever_a_response_with_a_length_is_cut,
-    nothing_is_lost_wherever_a_response_without_a_length_is_cut,
-    nothing_is_lost_wherever_a_response_is_reset,
+    no_event_is_lost_wherever_a_chunked_response_is_cut,
+    no_event_is_lost_wherever_a_response_with_a_length_is_cut,
+    no_event_is_lost_wherever_a_response_without_a_length_is_cut,
+    no_event_is_lost_wherever_a_response_is_reset,
 );
 
-/// Characters of all lengths, several lines, and no text at all.
+/// Ids and data: characters of all lengths, several lines, and empty data.
 const EVENTS: [(&str, &str); 4] = [("1", "a"), ("2", "é€😀"), ("3", "two\nlines"), ("4", "")];
 
-/// The events after this one, with what else a stream may hold. After the last comes the first: one
-/// client is used for all cuts.
+/// Returns the events after this id, with comments and `retry:`. After the last event it starts over,
+/// because one client is used for all cuts.
 fn wire_after(last_event_id: Option<&str>) -> String {
     let next = last_event_id.map_or(0, |id| id.parse().unwrap()) % EVENTS.len();
     let mut wire = String::new();
@@ -31,7 +30,7 @@ fn wire_after(last_event_id: Option<&str>) -> String {
 }
 
 fn cut_at_every_byte<C: Client>(whole: &Reply, cut: fn(Reply, usize) -> Reply) {
-    // Whoever comes back gets all the rest.
+    // A client that reconnects gets the remaining events.
     let server = Server::with_handler(|request| {
         let rest = wire_after(request.header("last-event-id"));
         Reply::stream().send(rest).end()
@@ -40,7 +39,7 @@ fn cut_at_every_byte<C: Client>(whole: &Reply, cut: fn(Reply, usize) -> Reply) {
     assert!(length > 200, "{length}");
     let mut client = C::quick(server.url("/"));
     for at in 0..length {
-        // What is left of the connection before has no events.
+        // The rest of the previous connection has no events.
         server.enqueue(cut(whole.clone(), at));
         for (id, data) in EVENTS {
             let event = client.next_event().unwrap().unwrap();
@@ -51,25 +50,25 @@ fn cut_at_every_byte<C: Client>(whole: &Reply, cut: fn(Reply, usize) -> Reply) {
     }
 }
 
-fn nothing_is_lost_wherever_a_chunked_response_is_cut<C: Client>() {
+fn no_event_is_lost_wherever_a_chunked_response_is_cut<C: Client>() {
     let whole = Reply::stream().send(wire_after(None)).end();
     cut_at_every_byte::<C>(&whole, Reply::cut_after);
 }
 
-fn nothing_is_lost_wherever_a_response_with_a_length_is_cut<C: Client>() {
+fn no_event_is_lost_wherever_a_response_with_a_length_is_cut<C: Client>() {
     let wire = wire_after(None);
     let whole = Reply::stream().content_length(wire.len() as u64).send(wire);
     cut_at_every_byte::<C>(&whole, Reply::cut_after);
 }
 
-/// Its end can't be told from an orderly one.
-fn nothing_is_lost_wherever_a_response_without_a_length_is_cut<C: Client>() {
+/// A cut can't be distinguished from a clean end.
+fn no_event_is_lost_wherever_a_response_without_a_length_is_cut<C: Client>() {
     let whole = Reply::stream().close_delimited().send(wire_after(None));
     cut_at_every_byte::<C>(&whole, Reply::cut_after);
 }
 
-/// The system may throw away what it had received and nobody had read.
-fn nothing_is_lost_wherever_a_response_is_reset<C: Client>() {
+/// At a reset, the system may discard received data that wasn't read.
+fn no_event_is_lost_wherever_a_response_is_reset<C: Client>() {
     let whole = Reply::stream().send(wire_after(None)).end();
     cut_at_every_byte::<C>(&whole, Reply::reset_after);
 }

@@ -1,4 +1,4 @@
-//! Events come when they are flushed, and none is lost between two reads.
+//! Events are delivered as soon as they are flushed, and none is lost between two reads.
 
 use std::time::Duration;
 
@@ -8,22 +8,22 @@ use everstream_testing::{Gate, Reply, Server};
 use crate::support::{Client, DELAY, for_both_clients};
 
 for_both_clients!(
-    a_second_iterator_goes_on_where_the_first_stopped,
-    what_was_received_before_a_drop_is_handed_out_first,
-    what_was_received_before_an_interrupt_is_handed_out_first,
-    an_event_comes_when_it_is_flushed_in_chunks,
-    an_event_comes_when_it_is_flushed_in_a_long_body,
-    an_event_comes_when_it_is_flushed_in_an_endless_body,
-    an_event_that_ends_in_a_lone_cr_comes_at_once,
-    one_byte_at_a_time,
-    a_read_that_is_given_up_loses_nothing,
+    a_second_iterator_continues_where_the_first_stopped,
+    events_received_before_a_drop_are_delivered_first,
+    events_received_before_an_interrupt_are_delivered_first,
+    an_event_is_delivered_when_flushed_in_chunks,
+    an_event_is_delivered_when_flushed_in_a_body_with_a_length,
+    an_event_is_delivered_when_flushed_in_a_close_delimited_body,
+    an_event_that_ends_with_a_lone_cr_is_delivered_immediately,
+    an_event_sent_byte_by_byte_is_delivered,
+    a_cancelled_read_loses_no_data,
     polling_without_waiting_makes_progress,
-    a_limited_read_ends_in_a_flood_of_comments,
-    comments_are_handed_out,
-    a_large_event_comes_whole,
+    a_read_with_a_timeout_ends_in_a_flood_of_comments,
+    comments_are_delivered,
+    a_large_event_is_delivered_intact,
 );
 
-fn a_second_iterator_goes_on_where_the_first_stopped<C: Client>() {
+fn a_second_iterator_continues_where_the_first_stopped<C: Client>() {
     let server = Server::start();
     let chunk = "data: 1\n\ndata: 2\n\n: c\n\ndata: 3\n\ndata: 4\n\ndata: 5\n\n";
     server.otherwise(Reply::stream().send(chunk).stall());
@@ -41,7 +41,7 @@ fn a_second_iterator_goes_on_where_the_first_stopped<C: Client>() {
     assert_eq!(server.request_count(), 1);
 }
 
-fn what_was_received_before_a_drop_is_handed_out_first<C: Client>() {
+fn events_received_before_a_drop_are_delivered_first<C: Client>() {
     let server = Server::start();
     let chunk = "data: 1\n\ndata: 2\n\ndata: 3\n\n";
     server.enqueue(Reply::stream().send(chunk).drop_connection());
@@ -57,7 +57,7 @@ fn what_was_received_before_a_drop_is_handed_out_first<C: Client>() {
     client.expect_event("4");
 }
 
-fn what_was_received_before_an_interrupt_is_handed_out_first<C: Client>() {
+fn events_received_before_an_interrupt_are_delivered_first<C: Client>() {
     let server = Server::start();
     let chunk = "data: 1\n\ndata: 2\n\ndata: 3\n\n";
     server.enqueue(Reply::stream().send(chunk).stall());
@@ -73,7 +73,7 @@ fn what_was_received_before_an_interrupt_is_handed_out_first<C: Client>() {
     client.expect_event("4");
 }
 
-/// Each event waits until the one before was handed out.
+/// Sends each event only after the previous one was delivered.
 fn assert_prompt<C: Client>(reply: Reply, pieces: [Vec<u8>; 3]) {
     let server = Server::start();
     let seen = [Gate::new(), Gate::new()];
@@ -99,19 +99,19 @@ fn plain() -> [Vec<u8>; 3] {
     ["1", "2", "3"].map(|data| format!("data: {data}\n\n").into())
 }
 
-fn an_event_comes_when_it_is_flushed_in_chunks<C: Client>() {
+fn an_event_is_delivered_when_flushed_in_chunks<C: Client>() {
     assert_prompt::<C>(Reply::stream(), plain());
 }
 
-fn an_event_comes_when_it_is_flushed_in_a_long_body<C: Client>() {
+fn an_event_is_delivered_when_flushed_in_a_body_with_a_length<C: Client>() {
     assert_prompt::<C>(Reply::stream().content_length(100_000), plain());
 }
 
-fn an_event_comes_when_it_is_flushed_in_an_endless_body<C: Client>() {
+fn an_event_is_delivered_when_flushed_in_a_close_delimited_body<C: Client>() {
     assert_prompt::<C>(Reply::stream().close_delimited(), plain());
 }
 
-fn an_event_that_ends_in_a_lone_cr_comes_at_once<C: Client>() {
+fn an_event_that_ends_with_a_lone_cr_is_delivered_immediately<C: Client>() {
     let lone_cr = ["1", "2", "3"].map(|data| format!("data: {data}\r\r").into());
     assert_prompt::<C>(Reply::stream(), lone_cr);
 }
@@ -124,15 +124,15 @@ mod compressed {
     use crate::support::for_both_clients;
 
     for_both_clients!(
-        an_event_comes_when_it_is_flushed_in_gzip,
-        an_event_comes_when_it_is_flushed_in_brotli,
-        an_event_comes_when_it_is_flushed_in_zstd,
+        an_event_is_delivered_when_flushed_in_gzip,
+        an_event_is_delivered_when_flushed_in_brotli,
+        an_event_is_delivered_when_flushed_in_zstd,
         compression_is_offered,
-        a_compressed_body_that_is_cut_is_a_fault,
-        a_compressed_body_that_is_broken_is_a_fault,
+        a_truncated_compressed_body_is_a_fault,
+        a_corrupt_compressed_body_is_a_fault,
     );
 
-    /// The events, each flushed by itself.
+    /// Compresses the events, with a flush after each.
     fn flushed<W: Write>(mut encoder: W, written: impl Fn(&W) -> Vec<u8>) -> [Vec<u8>; 3] {
         let mut before = 0;
         plain().map(|event| {
@@ -150,17 +150,17 @@ mod compressed {
         flushed(encoder, |encoder| encoder.get_ref().clone())
     }
 
-    fn an_event_comes_when_it_is_flushed_in_gzip<C: Client>() {
+    fn an_event_is_delivered_when_flushed_in_gzip<C: Client>() {
         assert_prompt::<C>(Reply::stream().header("Content-Encoding", "gzip"), gzip());
     }
 
-    fn an_event_comes_when_it_is_flushed_in_brotli<C: Client>() {
+    fn an_event_is_delivered_when_flushed_in_brotli<C: Client>() {
         let encoder = brotli::CompressorWriter::new(Vec::new(), 4096, 4, 18);
         let pieces = flushed(encoder, |encoder| encoder.get_ref().clone());
         assert_prompt::<C>(Reply::stream().header("Content-Encoding", "br"), pieces);
     }
 
-    fn an_event_comes_when_it_is_flushed_in_zstd<C: Client>() {
+    fn an_event_is_delivered_when_flushed_in_zstd<C: Client>() {
         let encoder = zstd::Encoder::new(Vec::new(), 1).unwrap();
         let pieces = flushed(encoder, |encoder| encoder.get_ref().clone());
         assert_prompt::<C>(Reply::stream().header("Content-Encoding", "zstd"), pieces);
@@ -177,12 +177,12 @@ mod compressed {
         }
     }
 
-    fn a_compressed_body_that_is_cut_is_a_fault<C: Client>() {
+    fn a_truncated_compressed_body_is_a_fault<C: Client>() {
         let server = Server::start();
         let [one, two, _] = gzip();
         let cut = two[..two.len() / 2].to_vec();
         let reply = Reply::stream().header("Content-Encoding", "gzip");
-        // The framing is in order, only the coding isn't.
+        // The framing is valid; only the compressed data is truncated.
         server.otherwise(reply.send(one).send(cut).end());
         let mut client = C::quick(server.url("/"));
         client.expect_start();
@@ -190,7 +190,7 @@ mod compressed {
         assert!(matches!(client.expect_fault(), everstream::Fault::Read(_)));
     }
 
-    fn a_compressed_body_that_is_broken_is_a_fault<C: Client>() {
+    fn a_corrupt_compressed_body_is_a_fault<C: Client>() {
         let server = Server::start();
         let reply = Reply::stream().header("Content-Encoding", "gzip");
         server.otherwise(reply.send("this isn't gzip, is it? not at all").stall());
@@ -200,7 +200,7 @@ mod compressed {
     }
 }
 
-fn one_byte_at_a_time<C: Client>() {
+fn an_event_sent_byte_by_byte_is_delivered<C: Client>() {
     let server = Server::start();
     server.otherwise(
         Reply::stream()
@@ -213,7 +213,7 @@ fn one_byte_at_a_time<C: Client>() {
     assert_eq!((event.data(), event.id()), ("a\nb☃", Some("é")));
 }
 
-fn a_read_that_is_given_up_loses_nothing<C: Client>() {
+fn a_cancelled_read_loses_no_data<C: Client>() {
     let server = Server::start();
     let gate = Gate::new();
     server.otherwise(
@@ -247,14 +247,14 @@ fn polling_without_waiting_makes_progress<C: Client>() {
     assert_eq!(server.request_count(), 1);
 }
 
-fn a_limited_read_ends_in_a_flood_of_comments<C: Client>() {
+fn a_read_with_a_timeout_ends_in_a_flood_of_comments<C: Client>() {
     let server = Server::start();
     server.otherwise(Reply::stream().send_forever(":\n".repeat(8000)));
     let mut client = C::quick(server.url("/"));
     assert!(client.event_within(Duration::from_millis(50)).is_none());
 }
 
-fn comments_are_handed_out<C: Client>() {
+fn comments_are_delivered<C: Client>() {
     let server = Server::start();
     server.otherwise(
         Reply::stream()
@@ -271,12 +271,12 @@ fn comments_are_handed_out<C: Client>() {
     assert!(client.event_within(DELAY).is_none());
 }
 
-fn a_large_event_comes_whole<C: Client>() {
+fn a_large_event_is_delivered_intact<C: Client>() {
     let server = Server::start();
     let data = "0123456789abcdef".repeat(1 << 18);
     server.otherwise(Reply::stream().event(&data).event("small").stall());
     let mut client = C::quick(server.url("/"));
     let event = client.next_event().unwrap().unwrap();
-    assert!(event.data() == data, "4 MiB were changed on the way");
+    assert!(event.data() == data, "the 4 MiB of data were altered");
     assert_eq!(client.event_data(), "small");
 }

@@ -1,4 +1,4 @@
-//! What a client does, told once and tried with both clients over real sockets.
+//! What a client does over HTTP: each scenario runs with both clients, over real sockets.
 
 mod connections;
 #[cfg(feature = "cookies")]

@@ -1,4 +1,4 @@
-//! Streams that have a last event.
+//! One-shot streams, which end with a sentinel event.
 
 use everstream::{Fault, Http, error_strategy};
 use everstream_testing::{Reply, Server};
@@ -6,20 +6,20 @@ use everstream_testing::{Reply, Server};
 use crate::support::{Client, LIMIT, for_both_clients, quick};
 
 for_both_clients!(
-    the_sentinel_ends_the_iteration_quietly,
+    the_sentinel_ends_the_iteration_without_an_error,
     a_stream_that_ends_before_the_sentinel_is_incomplete,
     a_connection_that_breaks_before_the_sentinel_is_an_error,
-    a_stream_that_reconnects_goes_on_to_the_sentinel,
-    an_express_start_asks_again,
+    a_stream_that_reconnects_continues_to_the_sentinel,
+    an_explicit_start_repeats_the_request,
     the_sentinel_may_be_any_event,
-    nothing_after_the_sentinel_is_handed_out,
+    nothing_after_the_sentinel_is_delivered,
 );
 
 fn post(server: &Server) -> Http {
     Http::new(server.url("/")).method("POST").body("prompt")
 }
 
-fn the_sentinel_ends_the_iteration_quietly<C: Client>() {
+fn the_sentinel_ends_the_iteration_without_an_error<C: Client>() {
     for http in [post as fn(&Server) -> Http, |server| {
         Http::new(server.url("/"))
     }] {
@@ -29,13 +29,13 @@ fn the_sentinel_ends_the_iteration_quietly<C: Client>() {
 
         client.expect_start();
         client.expect_event("a");
-        client.expect_over();
+        client.expect_ended();
         assert!(!client.is_connected());
         assert!(
             server.wait_for_open_connections(0, LIMIT),
-            "the client keeps its socket"
+            "the client should close its socket"
         );
-        client.expect_over();
+        client.expect_ended();
         assert_eq!(server.request_count(), 1);
     }
 }
@@ -47,10 +47,10 @@ fn a_stream_that_ends_before_the_sentinel_is_incomplete<C: Client>() {
     client.expect_start();
     client.expect_event("a");
     assert!(matches!(client.expect_not_repeated(), Fault::Incomplete));
-    client.expect_over();
+    client.expect_ended();
     assert_eq!(server.request_count(), 1);
 
-    // The same of a GET, where the strategy says that the end is the end.
+    // The same with a GET and a strategy that fails at every end.
     let builder = quick(server.url("/")).error_strategy(error_strategy::always_fail());
     let mut client = C::with(builder.until("[DONE]"));
     client.expect_start();
@@ -73,7 +73,7 @@ fn a_connection_that_breaks_before_the_sentinel_is_an_error<C: Client>() {
     assert_eq!(server.request_count(), 1);
 }
 
-fn a_stream_that_reconnects_goes_on_to_the_sentinel<C: Client>() {
+fn a_stream_that_reconnects_continues_to_the_sentinel<C: Client>() {
     let server = Server::start();
     server.enqueue(Reply::stream().event_with_id("1", "a").drop_connection());
     server.enqueue(Reply::stream().event("b").event("[DONE]").end());
@@ -85,7 +85,7 @@ fn a_stream_that_reconnects_goes_on_to_the_sentinel<C: Client>() {
     assert_eq!(server.request_count(), 2);
 }
 
-fn an_express_start_asks_again<C: Client>() {
+fn an_explicit_start_repeats_the_request<C: Client>() {
     let server = Server::start();
     server.otherwise(Reply::stream().event("a").event("[DONE]").stall());
     let mut client = C::with(quick(post(&server)).until("[DONE]"));
@@ -110,13 +110,13 @@ fn the_sentinel_may_be_any_event<C: Client>() {
     assert!(client.next_event().is_none());
 }
 
-fn nothing_after_the_sentinel_is_handed_out<C: Client>() {
+fn nothing_after_the_sentinel_is_delivered<C: Client>() {
     let server = Server::start();
     let chunk = "data: a\n\ndata: [DONE]\n\ndata: b\n\n: c\n\n";
     server.otherwise(Reply::stream().send(chunk).stall());
     let mut client = C::with(quick(post(&server)).until("[DONE]"));
     client.expect_start();
     client.expect_event("a");
-    client.expect_over();
-    client.expect_over();
+    client.expect_ended();
+    client.expect_ended();
 }

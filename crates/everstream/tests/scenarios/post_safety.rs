@@ -1,5 +1,4 @@
-//! A request that isn't safe is never sent twice by surprise. How it is resumed is in
-//! `resuming_by_get.rs`.
+//! A request that isn't safe is never silently resent. `resuming_by_get.rs` tests how it is resumed.
 
 use std::time::Duration;
 
@@ -9,44 +8,44 @@ use everstream_testing::{Gate, Reply, Server};
 use crate::support::{Client, LIMIT, for_both_clients, quick};
 
 for_both_clients!(
-    not_after_a_drop,
-    not_after_a_clean_end,
-    not_after_a_reset,
-    not_after_a_drop_before_the_response,
-    not_after_a_time_out,
-    not_after_a_time_out_before_the_response,
-    not_after_a_503,
-    not_after_an_interrupt_before_the_response,
-    not_after_a_redirect_that_leads_to_nobody,
-    not_after_a_redirect_that_keeps_the_body,
-    not_because_of_a_preset_id,
-    not_because_of_an_id,
-    not_after_a_complete_answer_with_an_id,
-    a_strategy_that_fails_says_nothing_of_repeating,
-    not_because_of_an_id_that_cannot_be_sent,
-    not_for_any_method_that_is_not_safe,
-    again_after_a_refused_connection,
-    again_after_a_hook_that_failed,
-    again_by_an_express_start,
-    again_with_repeat_unsafe,
-    again_if_the_method_is_safe,
-    not_after_a_hook_made_the_method_unsafe,
-    not_after_an_interrupt_of_a_request_that_a_hook_made_unsafe,
-    again_if_a_hook_made_the_method_safe,
+    not_repeated_after_a_drop,
+    not_repeated_after_a_clean_end,
+    not_repeated_after_a_reset,
+    not_repeated_after_a_drop_before_the_response,
+    not_repeated_after_a_timeout,
+    not_repeated_after_a_timeout_before_the_response,
+    not_repeated_after_a_503,
+    not_repeated_after_an_interrupt_before_the_response,
+    not_repeated_after_a_redirect_to_an_unreachable_server,
+    not_repeated_after_a_redirect_that_keeps_the_body,
+    not_repeated_because_of_a_preset_id,
+    not_repeated_because_of_an_id,
+    not_repeated_after_a_complete_response_with_an_id,
+    a_failing_strategy_is_not_reported_as_not_repeated,
+    not_repeated_because_of_an_id_that_cannot_be_sent,
+    not_repeated_for_any_unsafe_method,
+    repeated_after_a_refused_connection,
+    repeated_after_a_failed_hook,
+    repeated_by_an_explicit_start,
+    repeated_with_repeat_unsafe,
+    repeated_if_the_method_is_safe,
+    not_repeated_if_a_hook_made_the_method_unsafe,
+    not_repeated_after_an_interrupt_if_a_hook_made_the_method_unsafe,
+    repeated_if_a_hook_made_the_method_safe,
 );
 
 fn prompt(server: &Server) -> Http {
     Http::new(server.url("/")).method("POST").body("prompt")
 }
 
-/// Patient to a fault: nothing but the method stands against a repetition.
-fn patient(http: Http) -> Builder {
+/// Settings with which only the method prevents a repetition.
+fn always_retry(http: Http) -> Builder {
     quick(http).error_strategy(error_strategy::always_continue())
 }
 
-/// Reads to the end, reads on for good measure, and finds that the server was asked once.
+/// Reads to the end, then tries to read more, and checks that the server got one request.
 #[track_caller]
-fn assert_asked_once<C: Client>(server: &Server, builder: Builder) -> Option<Fault> {
+fn assert_requested_once<C: Client>(server: &Server, builder: Builder) -> Option<Fault> {
     let mut client = C::with(builder);
     let mut end = None;
     let fault = loop {
@@ -67,35 +66,35 @@ fn assert_asked_once<C: Client>(server: &Server, builder: Builder) -> Option<Fau
             None => break None,
         }
     };
-    // The reason is told, in one way or the other.
+    // The reason is reported, either in the error or in the end.
     assert_eq!(end, fault.is_none().then_some(true));
     for _ in 0..3 {
-        client.expect_over();
+        client.expect_ended();
     }
     assert_eq!(server.request_count(), 1);
     fault
 }
 
-fn not_after_a_drop<C: Client>() {
+fn not_repeated_after_a_drop<C: Client>() {
     let server = Server::start();
     server.otherwise(Reply::stream().event("a").drop_connection());
-    let fault = assert_asked_once::<C>(&server, patient(prompt(&server)));
+    let fault = assert_requested_once::<C>(&server, always_retry(prompt(&server)));
     assert!(matches!(fault, Some(Fault::Read(_))));
 }
 
-fn not_after_a_clean_end<C: Client>() {
+fn not_repeated_after_a_clean_end<C: Client>() {
     let server = Server::start();
     server.otherwise(Reply::stream().event("a").end());
-    assert!(assert_asked_once::<C>(&server, patient(prompt(&server))).is_none());
+    assert!(assert_requested_once::<C>(&server, always_retry(prompt(&server))).is_none());
 }
 
-fn not_after_a_reset<C: Client>() {
+fn not_repeated_after_a_reset<C: Client>() {
     let server = Server::start();
     server.otherwise(Reply::stream().event("a").reset());
-    assert!(assert_asked_once::<C>(&server, patient(prompt(&server))).is_some());
+    assert!(assert_requested_once::<C>(&server, always_retry(prompt(&server))).is_some());
 }
 
-fn not_after_a_drop_before_the_response<C: Client>() {
+fn not_repeated_after_a_drop_before_the_response<C: Client>() {
     for reply in [
         Reply::raw("").drop_connection(),
         Reply::raw("").reset(),
@@ -103,39 +102,39 @@ fn not_after_a_drop_before_the_response<C: Client>() {
     ] {
         let server = Server::start();
         server.otherwise(reply);
-        let fault = assert_asked_once::<C>(&server, patient(prompt(&server)));
+        let fault = assert_requested_once::<C>(&server, always_retry(prompt(&server)));
         assert!(matches!(fault, Some(Fault::Request(_))), "{fault:?}");
     }
 }
 
-fn not_after_a_time_out<C: Client>() {
+fn not_repeated_after_a_timeout<C: Client>() {
     let server = Server::start();
     server.otherwise(Reply::stream().event("a").stall());
-    let builder = patient(prompt(&server)).read_timeout(Duration::from_millis(20));
-    let fault = assert_asked_once::<C>(&server, builder);
+    let builder = always_retry(prompt(&server)).read_timeout(Duration::from_millis(20));
+    let fault = assert_requested_once::<C>(&server, builder);
     assert!(matches!(fault, Some(Fault::ReadTimeout(_))), "{fault:?}");
 }
 
-fn not_after_a_time_out_before_the_response<C: Client>() {
+fn not_repeated_after_a_timeout_before_the_response<C: Client>() {
     let server = Server::start();
     server.otherwise(Reply::raw("").stall());
     let http = prompt(&server).connect_timeout(Duration::from_secs(1));
-    let builder = patient(http).read_timeout(Duration::from_millis(20));
-    let fault = assert_asked_once::<C>(&server, builder);
+    let builder = always_retry(http).read_timeout(Duration::from_millis(20));
+    let fault = assert_requested_once::<C>(&server, builder);
     assert!(matches!(fault, Some(Fault::ReadTimeout(_))), "{fault:?}");
 }
 
-fn not_after_a_503<C: Client>() {
+fn not_repeated_after_a_503<C: Client>() {
     let server = Server::start();
     server.otherwise(Reply::status(503));
-    let fault = assert_asked_once::<C>(&server, patient(prompt(&server)));
+    let fault = assert_requested_once::<C>(&server, always_retry(prompt(&server)));
     assert_eq!(fault.unwrap().status(), Some(503));
 }
 
-fn not_after_an_interrupt_before_the_response<C: Client>() {
+fn not_repeated_after_an_interrupt_before_the_response<C: Client>() {
     let server = Server::start();
     server.otherwise(Reply::raw("").stall());
-    let builder = patient(prompt(&server));
+    let builder = always_retry(prompt(&server));
     let mut client = C::with(builder);
     let handle = client.handle();
     std::thread::scope(|scope| {
@@ -148,30 +147,30 @@ fn not_after_an_interrupt_before_the_response<C: Client>() {
             other => panic!("{other:?}"),
         }
     });
-    client.expect_over();
-    client.expect_over();
+    client.expect_ended();
+    client.expect_ended();
     assert_eq!(server.request_count(), 1);
 }
 
-fn not_after_a_redirect_that_leads_to_nobody<C: Client>() {
-    // The server may well have acted before it sent the client on to see the result.
+fn not_repeated_after_a_redirect_to_an_unreachable_server<C: Client>() {
+    // The server may have acted on the request before it redirected.
     for status in [302, 303, 307] {
         let (server, nobody) = (Server::start(), Server::start());
         nobody.stop();
         server.otherwise(Reply::redirect(status, nobody.url("/")));
-        let fault = assert_asked_once::<C>(&server, patient(prompt(&server)));
+        let fault = assert_requested_once::<C>(&server, always_retry(prompt(&server)));
         assert!(matches!(fault, Some(Fault::Request(_))), "{fault:?}");
     }
 }
 
-fn not_after_a_redirect_that_keeps_the_body<C: Client>() {
+fn not_repeated_after_a_redirect_that_keeps_the_body<C: Client>() {
     // The target gets the prompt once, and may have acted on it.
     for status in [307, 308] {
         for reply in [Reply::raw("").drop_connection(), Reply::raw("").reset()] {
             let (server, target) = (Server::start(), Server::start());
             server.otherwise(Reply::redirect(status, target.url("/")));
             target.otherwise(reply);
-            let fault = assert_asked_once::<C>(&server, patient(prompt(&server)));
+            let fault = assert_requested_once::<C>(&server, always_retry(prompt(&server)));
             assert!(matches!(fault, Some(Fault::Request(_))), "{fault:?}");
             let requests = target.requests();
             assert_eq!(requests.len(), 1, "{status}");
@@ -183,15 +182,15 @@ fn not_after_a_redirect_that_keeps_the_body<C: Client>() {
     }
 }
 
-fn not_because_of_an_id<C: Client>() {
+fn not_repeated_because_of_an_id<C: Client>() {
     let server = Server::start();
     server.otherwise(Reply::stream().event_with_id("1", "a").drop_connection());
-    let fault = assert_asked_once::<C>(&server, patient(prompt(&server)));
+    let fault = assert_requested_once::<C>(&server, always_retry(prompt(&server)));
     assert!(matches!(fault, Some(Fault::Read(_))), "{fault:?}");
 }
 
-/// The default strategy reconnects after a clean end.
-fn not_after_a_complete_answer_with_an_id<C: Client>() {
+/// Although the default strategy reconnects after a clean end.
+fn not_repeated_after_a_complete_response_with_an_id<C: Client>() {
     for reply in [Reply::stream(), Reply::stream().close_delimited()] {
         let server = Server::start();
         server.otherwise(reply.event_with_id("1", "the answer").end());
@@ -203,13 +202,13 @@ fn not_after_a_complete_answer_with_an_id<C: Client>() {
             other => panic!("{other:?}"),
         }
         for _ in 0..3 {
-            client.expect_over();
+            client.expect_ended();
         }
         assert_eq!(server.request_count(), 1);
     }
 }
 
-fn a_strategy_that_fails_says_nothing_of_repeating<C: Client>() {
+fn a_failing_strategy_is_not_reported_as_not_repeated<C: Client>() {
     let server = Server::start();
     server.enqueue(Reply::stream().event("a").end());
     server.enqueue(Reply::stream().event("a").drop_connection());
@@ -220,34 +219,34 @@ fn a_strategy_that_fails_says_nothing_of_repeating<C: Client>() {
         Some(Ok(Action::End(end))) => assert!(!end.not_repeated),
         other => panic!("{other:?}"),
     }
-    client.expect_over();
+    client.expect_ended();
     let mut client = C::with(failing());
     client.event_data();
     assert!(matches!(client.expect_error(), Fault::Read(_)));
 }
 
-fn not_because_of_a_preset_id<C: Client>() {
+fn not_repeated_because_of_a_preset_id<C: Client>() {
     let server = Server::start();
     server.otherwise(Reply::stream().event("a").drop_connection());
-    let builder = patient(prompt(&server)).last_event_id("41");
-    assert_asked_once::<C>(&server, builder);
+    let builder = always_retry(prompt(&server)).last_event_id("41");
+    assert_requested_once::<C>(&server, builder);
 }
 
-fn not_because_of_an_id_that_cannot_be_sent<C: Client>() {
+fn not_repeated_because_of_an_id_that_cannot_be_sent<C: Client>() {
     let server = Server::start();
     server.otherwise(Reply::stream().send("id: \x01\ndata: a\n\n"));
-    assert_asked_once::<C>(&server, patient(prompt(&server)));
+    assert_requested_once::<C>(&server, always_retry(prompt(&server)));
 }
 
-fn not_for_any_method_that_is_not_safe<C: Client>() {
+fn not_repeated_for_any_unsafe_method<C: Client>() {
     for method in ["POST", "PUT", "PATCH", "DELETE", "REPORT-MINE", "get"] {
         let server = Server::start();
         server.otherwise(Reply::stream().event("a").drop_connection());
-        assert_asked_once::<C>(&server, patient(prompt(&server).method(method)));
+        assert_requested_once::<C>(&server, always_retry(prompt(&server).method(method)));
     }
 }
 
-fn again_after_a_refused_connection<C: Client>() {
+fn repeated_after_a_refused_connection<C: Client>() {
     let server = Server::start();
     server.otherwise(Reply::stream().event("a").end());
     server.stop();
@@ -260,7 +259,7 @@ fn again_after_a_refused_connection<C: Client>() {
     assert_eq!(server.request_count(), 1);
 }
 
-fn again_after_a_hook_that_failed<C: Client>() {
+fn repeated_after_a_failed_hook<C: Client>() {
     let server = Server::start();
     server.otherwise(Reply::stream().event("a").end());
     let http = prompt(&server).before_attempt(|attempt: everstream::Attempt| async move {
@@ -269,28 +268,28 @@ fn again_after_a_hook_that_failed<C: Client>() {
             _ => Ok(attempt),
         }
     });
-    let mut client = C::with(patient(http));
+    let mut client = C::with(always_retry(http));
     assert!(matches!(client.expect_fault(), Fault::Setup(_)));
     assert_eq!(client.event_data(), "a", "nothing was sent before");
     assert!(client.next_event().is_none());
     assert_eq!(server.request_count(), 1);
 }
 
-fn again_by_an_express_start<C: Client>() {
+fn repeated_by_an_explicit_start<C: Client>() {
     let server = Server::start();
     server.otherwise(Reply::stream().event("a").drop_connection());
     let mut client = C::quick(prompt(&server));
     client.event_data();
     client.last_error();
-    client.expect_over();
+    client.expect_ended();
     client.start().unwrap();
     assert_eq!(client.event_data(), "a");
     client.last_error();
-    client.expect_over();
+    client.expect_ended();
     assert_eq!(server.request_count(), 2);
 }
 
-fn again_with_repeat_unsafe<C: Client>() {
+fn repeated_with_repeat_unsafe<C: Client>() {
     let server = Server::start();
     let seen = Gate::new();
     server.enqueue(Reply::stream().event("a").wait_for(&seen).reset());
@@ -303,7 +302,7 @@ fn again_with_repeat_unsafe<C: Client>() {
     assert_eq!(server.request_count(), 3);
 }
 
-fn again_if_the_method_is_safe<C: Client>() {
+fn repeated_if_the_method_is_safe<C: Client>() {
     for method in ["GET", "OPTIONS"] {
         let server = Server::start();
         server.otherwise(Reply::stream().event("a").drop_connection());
@@ -321,7 +320,7 @@ fn with_method(server: &Server, method: &'static str) -> Http {
         })
 }
 
-fn not_after_a_hook_made_the_method_unsafe<C: Client>() {
+fn not_repeated_if_a_hook_made_the_method_unsafe<C: Client>() {
     for reply in [
         Reply::stream().event("a").drop_connection(),
         Reply::raw("").drop_connection(),
@@ -329,15 +328,15 @@ fn not_after_a_hook_made_the_method_unsafe<C: Client>() {
     ] {
         let server = Server::start();
         server.otherwise(reply);
-        assert_asked_once::<C>(&server, patient(with_method(&server, "POST")));
+        assert_requested_once::<C>(&server, always_retry(with_method(&server, "POST")));
         assert_eq!(server.requests()[0].body, b"from the hook");
     }
 }
 
-fn not_after_an_interrupt_of_a_request_that_a_hook_made_unsafe<C: Client>() {
+fn not_repeated_after_an_interrupt_if_a_hook_made_the_method_unsafe<C: Client>() {
     let server = Server::start();
     server.otherwise(Reply::raw("").stall());
-    let mut client = C::with(patient(with_method(&server, "POST")));
+    let mut client = C::with(always_retry(with_method(&server, "POST")));
     let handle = client.handle();
     std::thread::scope(|scope| {
         scope.spawn(|| {
@@ -346,11 +345,11 @@ fn not_after_an_interrupt_of_a_request_that_a_hook_made_unsafe<C: Client>() {
         });
         client.expect_clean_end();
     });
-    client.expect_over();
+    client.expect_ended();
     assert_eq!(server.request_count(), 1);
 }
 
-fn again_if_a_hook_made_the_method_safe<C: Client>() {
+fn repeated_if_a_hook_made_the_method_safe<C: Client>() {
     let server = Server::start();
     server.otherwise(Reply::stream().event("a").drop_connection());
     let http = prompt(&server)
@@ -362,19 +361,23 @@ fn again_if_a_hook_made_the_method_safe<C: Client>() {
 }
 
 #[cfg(feature = "reqwest")]
-mod your_own_client {
+mod custom_client {
     use super::*;
     use crate::support::reqwest_client;
 
-    for_both_clients!(not_after_a_redirect_that_your_own_client_followed_to_nobody);
+    for_both_clients!(
+        not_repeated_after_a_custom_client_followed_a_redirect_to_an_unreachable_server
+    );
 
-    fn not_after_a_redirect_that_your_own_client_followed_to_nobody<C: Client>() {
+    fn not_repeated_after_a_custom_client_followed_a_redirect_to_an_unreachable_server<
+        C: Client,
+    >() {
         let (server, nobody) = (Server::start(), Server::start());
         nobody.stop();
         server.otherwise(Reply::redirect(303, nobody.url("/")));
-        // It can't be seen that the refused connection wasn't the first.
+        // The exchange can't see that the refused connection wasn't the first.
         let http = prompt(&server).client(reqwest_client::builder().build().unwrap());
-        let fault = assert_asked_once::<C>(&server, patient(http));
+        let fault = assert_requested_once::<C>(&server, always_retry(http));
         assert!(matches!(fault, Some(Fault::Request(_))), "{fault:?}");
     }
 }

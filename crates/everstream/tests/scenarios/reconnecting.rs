@@ -1,4 +1,4 @@
-//! Connections that end in every way there is, and what comes after them.
+//! Connections that end in all possible ways, and the reconnects that follow.
 
 use std::time::Duration;
 
@@ -8,27 +8,27 @@ use everstream_testing::{Gate, Reply, Server};
 use crate::support::{Client, LIMIT, for_both_clients, quick};
 
 for_both_clients!(
-    after_a_dropped_connection,
-    after_a_clean_end,
-    half_an_event_is_discarded_when_the_connection_drops,
-    half_an_event_is_discarded_at_a_clean_end,
-    after_a_reset,
-    after_a_connection_that_is_dropped_before_the_response,
-    after_refused_connections,
-    after_a_restart_of_the_server,
-    after_an_interrupt,
-    after_an_interrupt_of_a_back_off_that_was_waited_for,
-    after_a_503_if_the_strategy_says_so,
+    reconnects_after_a_dropped_connection,
+    reconnects_after_a_clean_end,
+    an_unfinished_event_is_discarded_when_the_connection_drops,
+    an_unfinished_event_is_discarded_at_a_clean_end,
+    reconnects_after_a_reset,
+    reconnects_after_a_drop_before_the_response,
+    reconnects_after_refused_connections,
+    reconnects_after_a_server_restart,
+    reconnects_after_an_interrupt,
+    reconnects_after_an_interrupt_during_backoff,
+    reconnects_after_a_503_if_the_strategy_allows_it,
     a_503_is_final_by_default,
-    an_error_after_a_good_connection_is_final,
-    harmless_blocks_keep_the_connection,
+    an_error_status_after_a_good_connection_is_final,
+    blocks_without_data_keep_the_connection,
     every_connection_may_begin_with_a_byte_order_mark,
     invalid_utf8_keeps_the_connection,
-    a_start_tells_how_many_attempts_it_took,
-    a_truncated_length_is_a_fault,
+    a_start_reports_the_number_of_attempts,
+    a_response_shorter_than_its_length_is_a_fault,
 );
 
-fn after_a_dropped_connection<C: Client>() {
+fn reconnects_after_a_dropped_connection<C: Client>() {
     let server = Server::start();
     server.enqueue(Reply::stream().event("a").drop_connection());
     server.enqueue(Reply::stream().event("b").stall());
@@ -43,7 +43,7 @@ fn after_a_dropped_connection<C: Client>() {
     assert!(client.is_connected());
 }
 
-fn after_a_clean_end<C: Client>() {
+fn reconnects_after_a_clean_end<C: Client>() {
     let server = Server::start();
     for framed in [
         Reply::stream().event("chunked").end(),
@@ -63,7 +63,7 @@ fn after_a_clean_end<C: Client>() {
     client.expect_start();
 }
 
-fn half_an_event_is_discarded_when_the_connection_drops<C: Client>() {
+fn an_unfinished_event_is_discarded_when_the_connection_drops<C: Client>() {
     let server = Server::start();
     server.enqueue(
         Reply::stream()
@@ -81,7 +81,7 @@ fn half_an_event_is_discarded_when_the_connection_drops<C: Client>() {
     assert_eq!(server.requests()[1].header("last-event-id"), None);
 }
 
-fn half_an_event_is_discarded_at_a_clean_end<C: Client>() {
+fn an_unfinished_event_is_discarded_at_a_clean_end<C: Client>() {
     let server = Server::start();
     server.enqueue(Reply::stream().send("id: 9\ndata: half\n").end());
     server.enqueue(Reply::stream().send("\ndata: whole\n\n").stall());
@@ -94,7 +94,7 @@ fn half_an_event_is_discarded_at_a_clean_end<C: Client>() {
     assert_eq!(server.requests()[1].header("last-event-id"), None);
 }
 
-fn after_a_reset<C: Client>() {
+fn reconnects_after_a_reset<C: Client>() {
     let server = Server::start();
     let seen = Gate::new();
     server.enqueue(Reply::stream().event("a").wait_for(&seen).reset());
@@ -109,7 +109,7 @@ fn after_a_reset<C: Client>() {
     client.expect_event("b");
 }
 
-fn after_a_connection_that_is_dropped_before_the_response<C: Client>() {
+fn reconnects_after_a_drop_before_the_response<C: Client>() {
     let server = Server::start();
     server.enqueue(Reply::on_accept().drop_connection());
     server.enqueue(Reply::raw("").drop_connection());
@@ -127,7 +127,7 @@ fn after_a_connection_that_is_dropped_before_the_response<C: Client>() {
     client.expect_event("a");
 }
 
-fn after_refused_connections<C: Client>() {
+fn reconnects_after_refused_connections<C: Client>() {
     let server = Server::start();
     server.otherwise(Reply::stream().event("a").stall());
     server.stop();
@@ -142,7 +142,7 @@ fn after_refused_connections<C: Client>() {
     assert_eq!(client.event_data(), "a");
 }
 
-fn after_a_restart_of_the_server<C: Client>() {
+fn reconnects_after_a_server_restart<C: Client>() {
     let server = Server::start();
     server.enqueue(Reply::stream().event_with_id("1", "a").stall());
     server.enqueue(Reply::stream().event_with_id("2", "b").stall());
@@ -154,7 +154,7 @@ fn after_a_restart_of_the_server<C: Client>() {
     assert_eq!(server.requests()[1].header("last-event-id"), Some("1"));
 }
 
-fn after_an_interrupt<C: Client>() {
+fn reconnects_after_an_interrupt<C: Client>() {
     let server = Server::start();
     server.enqueue(Reply::stream().event_with_id("1", "a").stall());
     server.enqueue(Reply::stream().event("b").stall());
@@ -171,7 +171,7 @@ fn after_an_interrupt<C: Client>() {
     assert_eq!(server.requests()[1].header("last-event-id"), Some("1"));
 }
 
-fn after_a_503_if_the_strategy_says_so<C: Client>() {
+fn reconnects_after_a_503_if_the_strategy_allows_it<C: Client>() {
     let server = Server::start();
     server.enqueue(Reply::status(503).send("busy"));
     server.enqueue(Reply::stream().event("a").stall());
@@ -194,7 +194,7 @@ fn a_503_is_final_by_default<C: Client>() {
     assert_eq!(server.request_count(), 1);
 }
 
-fn an_error_after_a_good_connection_is_final<C: Client>() {
+fn an_error_status_after_a_good_connection_is_final<C: Client>() {
     let server = Server::start();
     server.enqueue(Reply::stream().event("a").drop_connection());
     server.enqueue(Reply::status(404));
@@ -205,7 +205,7 @@ fn an_error_after_a_good_connection_is_final<C: Client>() {
     assert_eq!(server.request_count(), 2);
 }
 
-fn harmless_blocks_keep_the_connection<C: Client>() {
+fn blocks_without_data_keep_the_connection<C: Client>() {
     let server = Server::start();
     let blocks = "retry: abc\n\nevent:\n\nevent: x\n\nid: a\0b\n\ncomment: no\n\ndata\n\n: yes\n";
     server.otherwise(Reply::stream().send(blocks).event("a").stall());
@@ -247,7 +247,7 @@ fn invalid_utf8_keeps_the_connection<C: Client>() {
     assert_eq!(server.request_count(), 1);
 }
 
-fn a_start_tells_how_many_attempts_it_took<C: Client>() {
+fn a_start_reports_the_number_of_attempts<C: Client>() {
     let server = Server::start();
     server.enqueue(Reply::on_accept().drop_connection());
     server.enqueue(Reply::on_accept().drop_connection());
@@ -262,7 +262,7 @@ fn a_start_tells_how_many_attempts_it_took<C: Client>() {
     assert_eq!(client.expect_start().attempt, 1);
 }
 
-fn a_truncated_length_is_a_fault<C: Client>() {
+fn a_response_shorter_than_its_length_is_a_fault<C: Client>() {
     let server = Server::start();
     server.enqueue(
         Reply::stream()
@@ -279,7 +279,7 @@ fn a_truncated_length_is_a_fault<C: Client>() {
     client.expect_start();
 }
 
-fn after_an_interrupt_of_a_back_off_that_was_waited_for<C: Client>() {
+fn reconnects_after_an_interrupt_during_backoff<C: Client>() {
     let server = Server::start();
     server.enqueue(Reply::on_accept().drop_connection());
     server.enqueue(Reply::stream().event("a").stall());

@@ -1,4 +1,4 @@
-//! Redirects: which are followed, how, and what becomes of the request. Secrets have their own file.
+//! Redirects: which are followed, and how the request changes. `secrets.rs` tests secrets.
 
 use everstream::{Fault, Http, RedirectProblem};
 use everstream_testing::{Reply, Request, Server};
@@ -9,17 +9,17 @@ for_both_clients!(
     every_kind_of_redirect_is_followed,
     a_relative_location_is_resolved,
     a_host_header_stays_with_its_origin,
-    the_id_to_resume_from_is_sent_along,
+    the_last_event_id_is_sent_after_redirects,
     each_attempt_begins_at_the_original_url,
     a_loop_ends_with_a_fault,
     a_limit_of_zero_follows_none,
     a_redirect_without_location_is_a_fault,
     a_redirect_to_another_scheme_is_a_fault,
-    a_location_that_is_no_url_is_a_fault,
-    a_post_becomes_a_get_as_browsers_do_it,
-    a_post_stays_a_post_where_the_status_says_so,
-    other_methods_change_only_by_303,
-    a_fault_of_a_redirect_carries_the_response,
+    an_invalid_location_is_a_fault,
+    a_post_becomes_a_get_like_in_browsers,
+    a_post_stays_a_post_after_307_and_308,
+    other_methods_change_only_after_303,
+    a_redirect_fault_includes_the_response,
 );
 
 fn every_kind_of_redirect_is_followed<C: Client>() {
@@ -45,8 +45,8 @@ fn a_host_header_stays_with_its_origin<C: Client>() {
     for request in server.requests() {
         assert_eq!(request.header("host"), Some("virtual.example"));
     }
-    let own = other.addr().to_string();
-    assert_eq!(other.requests()[0].header("host"), Some(own.as_str()));
+    let addr = other.addr().to_string();
+    assert_eq!(other.requests()[0].header("host"), Some(addr.as_str()));
 }
 
 fn a_relative_location_is_resolved<C: Client>() {
@@ -66,7 +66,7 @@ fn a_relative_location_is_resolved<C: Client>() {
     }
 }
 
-fn the_id_to_resume_from_is_sent_along<C: Client>() {
+fn the_last_event_id_is_sent_after_redirects<C: Client>() {
     let server = Server::start();
     server.enqueue(Reply::stream().event_with_id("7", "a").end());
     server.enqueue(Reply::redirect(302, "/next"));
@@ -89,7 +89,8 @@ fn each_attempt_begins_at_the_original_url<C: Client>() {
     let mut client = C::quick(server.url("/"));
     client.event_data();
     client.event_data();
-    let paths: Vec<_> = server.requests().into_iter().map(|it| it.target).collect();
+    let requests = server.requests().into_iter();
+    let paths: Vec<_> = requests.map(|request| request.target).collect();
     assert_eq!(paths[..4], ["/", "/next", "/", "/next"]);
 }
 
@@ -98,7 +99,7 @@ fn expect_problem<C: Client>(http: Http, expected: RedirectProblem) -> Fault {
     let fault = C::quick(http).expect_error();
     match &fault {
         Fault::Redirect(_, problem) => assert_eq!(*problem, expected),
-        other => panic!("a redirect's fault was expected, and it was {other:?}"),
+        other => panic!("expected a redirect fault, got {other:?}"),
     }
     fault
 }
@@ -139,7 +140,7 @@ fn a_redirect_to_another_scheme_is_a_fault<C: Client>() {
     }
 }
 
-fn a_location_that_is_no_url_is_a_fault<C: Client>() {
+fn an_invalid_location_is_a_fault<C: Client>() {
     for location in [&b"http://[/"[..], b"http://a b/", b"http:///\xff", b"//"] {
         let server = Server::start();
         server.otherwise(Reply::redirect(302, location));
@@ -147,7 +148,7 @@ fn a_location_that_is_no_url_is_a_fault<C: Client>() {
     }
 }
 
-fn a_fault_of_a_redirect_carries_the_response<C: Client>() {
+fn a_redirect_fault_includes_the_response<C: Client>() {
     let server = Server::start();
     server.otherwise(Reply::redirect(307, "/next").send("over there"));
     let http = Http::new(server.url("/")).redirect_limit(1);
@@ -158,7 +159,7 @@ fn a_fault_of_a_redirect_carries_the_response<C: Client>() {
     assert_eq!(response.body, b"over there");
 }
 
-/// The request that a redirect with this status made of one with this method and a body.
+/// Returns the request after a redirect with this status, of a request with this method and a body.
 fn after_redirect<C: Client>(status: u16, method: &str) -> Request {
     let server = Server::start();
     server.enqueue(Reply::redirect(status, "/next"));
@@ -175,7 +176,7 @@ fn after_redirect<C: Client>(status: u16, method: &str) -> Request {
     request
 }
 
-fn a_post_becomes_a_get_as_browsers_do_it<C: Client>() {
+fn a_post_becomes_a_get_like_in_browsers<C: Client>() {
     for status in [301, 302, 303] {
         let request = after_redirect::<C>(status, "POST");
         assert_eq!(request.method, "GET", "{status}");
@@ -186,7 +187,7 @@ fn a_post_becomes_a_get_as_browsers_do_it<C: Client>() {
     }
 }
 
-fn a_post_stays_a_post_where_the_status_says_so<C: Client>() {
+fn a_post_stays_a_post_after_307_and_308<C: Client>() {
     for status in [307, 308] {
         let request = after_redirect::<C>(status, "POST");
         assert_eq!(request.method, "POST", "{status}");
@@ -195,7 +196,7 @@ fn a_post_stays_a_post_where_the_status_says_so<C: Client>() {
     }
 }
 
-fn other_methods_change_only_by_303<C: Client>() {
+fn other_methods_change_only_after_303<C: Client>() {
     for status in [301, 302, 307, 308] {
         assert_eq!(after_redirect::<C>(status, "REPORT").method, "REPORT");
     }

@@ -1,4 +1,4 @@
-//! What is asked, and how each attempt may ask anew.
+//! What requests contain, and how a hook can change each attempt.
 
 use std::io;
 use std::sync::Arc;
@@ -12,24 +12,24 @@ use url::Url;
 use crate::support::{Client, for_both_clients, quick};
 
 for_both_clients!(
-    a_url_alone_asks_as_an_event_source_does,
+    a_plain_url_sends_the_headers_of_an_event_source,
     method_and_body_are_sent,
-    the_body_is_sent_again_if_the_request_is,
-    headers_replace_defaults_and_add_up_among_themselves,
-    a_token_beyond_ascii_is_sent_as_utf_8,
+    the_body_is_resent_if_the_request_is_repeated,
+    headers_replace_defaults_and_accumulate,
+    a_non_ascii_token_is_sent_as_utf8,
     query_parameters_are_added_in_order,
-    a_hook_gives_each_attempt_its_own_token,
+    a_hook_can_set_a_token_for_each_attempt,
     a_hook_sees_the_number_and_the_id,
-    a_hook_may_change_url_and_query,
+    a_hook_can_change_url_and_query,
     a_hook_adds_and_sets_headers_and_parameters,
-    a_hook_may_change_method_and_body,
+    a_hook_can_change_method_and_body,
     types_of_the_crates_http_and_url_are_accepted,
     a_token_replaces_an_earlier_one,
-    a_hook_may_take_its_time,
-    an_error_of_a_hook_fails_the_attempt,
-    a_fault_of_a_hook_is_passed_on,
-    a_change_of_a_hook_that_cannot_be_made_is_named,
-    what_cannot_be_sent_is_refused_when_the_client_is_built,
+    a_hook_can_be_slow,
+    a_hook_error_fails_the_attempt,
+    a_fault_from_a_hook_is_passed_on,
+    invalid_changes_by_a_hook_are_named,
+    invalid_requests_are_refused_when_the_client_is_built,
 );
 
 fn serve() -> Server {
@@ -38,7 +38,7 @@ fn serve() -> Server {
     server
 }
 
-fn a_url_alone_asks_as_an_event_source_does<C: Client>() {
+fn a_plain_url_sends_the_headers_of_an_event_source<C: Client>() {
     let server = serve();
     C::quick(server.url("/feed?a=1&a=2#part")).event_data();
     let request = &server.requests()[0];
@@ -75,9 +75,9 @@ mod json {
     use super::*;
 
     for_both_clients!(
-        a_json_body_makes_it_a_post,
+        a_json_body_is_sent_by_post,
         a_header_replaces_the_type_of_a_json_body,
-        a_value_that_is_no_json_is_refused
+        a_value_that_can_not_be_serialized_is_refused
     );
 
     fn a_header_replaces_the_type_of_a_json_body<C: Client>() {
@@ -92,7 +92,7 @@ mod json {
         }
     }
 
-    fn a_json_body_makes_it_a_post<C: Client>() {
+    fn a_json_body_is_sent_by_post<C: Client>() {
         let server = serve();
         let prompt = serde_json::json!({"stream": true, "text": "é"});
         C::quick(Http::new(server.url("/")).json(&prompt)).event_data();
@@ -103,7 +103,7 @@ mod json {
         assert_eq!(sent, prompt);
     }
 
-    fn a_value_that_is_no_json_is_refused<C: Client>() {
+    fn a_value_that_can_not_be_serialized_is_refused<C: Client>() {
         let no_json = std::collections::HashMap::from([((1, 2), 3)]);
         let error = C::build(quick(Http::new("http://127.0.0.1/").json(&no_json))).err();
         assert!(matches!(
@@ -116,7 +116,7 @@ mod json {
     }
 }
 
-fn the_body_is_sent_again_if_the_request_is<C: Client>() {
+fn the_body_is_resent_if_the_request_is_repeated<C: Client>() {
     let server = serve();
     let http = Http::new(server.url("/")).method("POST").body("prompt");
     let mut client = C::with(quick(http).repeat_unsafe(true));
@@ -128,7 +128,7 @@ fn the_body_is_sent_again_if_the_request_is<C: Client>() {
     assert_eq!(server.requests()[1].header("last-event-id"), Some("1"));
 }
 
-fn headers_replace_defaults_and_add_up_among_themselves<C: Client>() {
+fn headers_replace_defaults_and_accumulate<C: Client>() {
     let server = serve();
     let http = Http::new(server.url("/"))
         .header("ACCEPT", "text/event-stream, application/json")
@@ -145,7 +145,7 @@ fn headers_replace_defaults_and_add_up_among_themselves<C: Client>() {
     assert_eq!(values("x-bytes"), [b"caf\xe9"]);
 }
 
-fn a_token_beyond_ascii_is_sent_as_utf_8<C: Client>() {
+fn a_non_ascii_token_is_sent_as_utf8<C: Client>() {
     let server = serve();
     C::quick(Http::new(server.url("/")).bearer_token("…")).event_data();
     let token = server.requests()[0]
@@ -167,7 +167,7 @@ fn query_parameters_are_added_in_order<C: Client>() {
     );
 }
 
-fn a_hook_gives_each_attempt_its_own_token<C: Client>() {
+fn a_hook_can_set_a_token_for_each_attempt<C: Client>() {
     let server = serve();
     let tokens = Arc::new(AtomicU32::new(0));
     let http = Http::new(server.url("/")).before_attempt(move |attempt| {
@@ -196,7 +196,7 @@ fn a_hook_sees_the_number_and_the_id<C: Client>() {
     assert_eq!(server.requests()[1].header("x-seen"), Some("2 Some(\"1\")"));
 }
 
-fn a_hook_may_change_url_and_query<C: Client>() {
+fn a_hook_can_change_url_and_query<C: Client>() {
     let server = serve();
     let other = server.url("/other?a=1&b=2&a=3");
     let http = Http::new(server.url("/")).before_attempt(move |attempt: Attempt| {
@@ -232,7 +232,7 @@ fn a_hook_adds_and_sets_headers_and_parameters<C: Client>() {
     assert_eq!(request.target, "/?b=1&b=2&a=2");
 }
 
-fn a_hook_may_change_method_and_body<C: Client>() {
+fn a_hook_can_change_method_and_body<C: Client>() {
     let server = serve();
     let http = Http::new(server.url("/")).before_attempt(|attempt: Attempt| async {
         Ok::<_, io::Error>(attempt.set_method(Method::PUT).set_body("x=1"))
@@ -266,7 +266,7 @@ fn types_of_the_crates_http_and_url_are_accepted<C: Client>() {
         let teams: Vec<_> = request.header_values("x-team").collect();
         assert_eq!(teams, [b"a", b"b"]);
     }
-    // What is marked as sensitive stays sensitive.
+    // Values marked as sensitive are treated as secrets.
     for name in ["x-key", "x-key-2"] {
         assert_eq!(sent.header(name), Some("hidden"));
         assert_eq!(followed.header(name), None);
@@ -289,7 +289,7 @@ fn a_token_replaces_an_earlier_one<C: Client>() {
     assert_eq!(sent, [b"Bearer new"]);
 }
 
-fn a_hook_may_take_its_time<C: Client>() {
+fn a_hook_can_be_slow<C: Client>() {
     let server = serve();
     let http = Http::new(server.url("/")).before_attempt(|attempt| async {
         tokio::time::sleep(std::time::Duration::from_millis(5)).await;
@@ -298,7 +298,7 @@ fn a_hook_may_take_its_time<C: Client>() {
     assert_eq!(C::quick(http).event_data(), "a");
 }
 
-fn an_error_of_a_hook_fails_the_attempt<C: Client>() {
+fn a_hook_error_fails_the_attempt<C: Client>() {
     let server = serve();
     let http = Http::new(server.url("/"))
         .before_attempt(|_| async { Err(io::Error::other("the token service is away")) });
@@ -308,11 +308,11 @@ fn an_error_of_a_hook_fails_the_attempt<C: Client>() {
     assert_eq!(server.accepted_connections(), 0);
 }
 
-fn a_fault_of_a_hook_is_passed_on<C: Client>() {
+fn a_fault_from_a_hook_is_passed_on<C: Client>() {
     let server = serve();
     let http = Http::new(server.url("/")).before_attempt(|attempt: Attempt| async move {
         match attempt.number() {
-            // With this one the default strategy goes on.
+            // The default strategy retries this fault.
             1 => Err(Fault::Connect("the token service is away".into())),
             _ => Ok(attempt),
         }
@@ -322,7 +322,7 @@ fn a_fault_of_a_hook_is_passed_on<C: Client>() {
     assert_eq!(client.event_data(), "a");
 }
 
-fn a_change_of_a_hook_that_cannot_be_made_is_named<C: Client>() {
+fn invalid_changes_by_a_hook_are_named<C: Client>() {
     let server = serve();
     type Change = fn(Attempt) -> Attempt;
     let changes: [(&str, Change); 6] = [
@@ -332,7 +332,7 @@ fn a_change_of_a_hook_that_cannot_be_made_is_named<C: Client>() {
             attempt.set_header("x-evil", "1\r\nx: y")
         }),
         ("bad name", |attempt| attempt.set_header("bad name", "1")),
-        ("url", |attempt| attempt.set_url("nonsense")),
+        ("url", |attempt| attempt.set_url("no-scheme")),
         ("url", |attempt| attempt.set_url("ftp://127.0.0.1/")),
     ];
     for (named, change) in changes {
@@ -348,7 +348,7 @@ fn a_change_of_a_hook_that_cannot_be_made_is_named<C: Client>() {
     assert_eq!(server.accepted_connections(), 0);
 }
 
-fn what_cannot_be_sent_is_refused_when_the_client_is_built<C: Client>() {
+fn invalid_requests_are_refused_when_the_client_is_built<C: Client>() {
     let http = || Http::new("http://127.0.0.1/");
     for (setting, bad) in [
         ("header", http().header("x-evil", "1\r\nX-More: 2")),
@@ -375,16 +375,16 @@ fn what_cannot_be_sent_is_refused_when_the_client_is_built<C: Client>() {
 }
 
 #[cfg(feature = "reqwest")]
-mod your_own_client {
+mod custom_client {
     use super::*;
     use crate::support::reqwest_client;
 
     for_both_clients!(
-        your_own_reqwest_client_is_used,
-        a_redirect_is_followed_here_with_your_own_client_too,
+        a_custom_reqwest_client_is_used,
+        everstream_follows_redirects_of_a_custom_client,
     );
 
-    fn own_client() -> reqwest::Client {
+    fn client() -> reqwest::Client {
         reqwest_client::builder()
             .user_agent("mine")
             .redirect(reqwest::redirect::Policy::none())
@@ -392,19 +392,19 @@ mod your_own_client {
             .unwrap()
     }
 
-    fn your_own_reqwest_client_is_used<C: Client>() {
+    fn a_custom_reqwest_client_is_used<C: Client>() {
         let server = serve();
-        let mut client = C::quick(Http::new(server.url("/")).client(own_client()));
+        let mut client = C::quick(Http::new(server.url("/")).client(client()));
         client.event_data();
         client.event_data();
         assert_eq!(server.requests()[0].header("user-agent"), Some("mine"));
     }
 
-    fn a_redirect_is_followed_here_with_your_own_client_too<C: Client>() {
+    fn everstream_follows_redirects_of_a_custom_client<C: Client>() {
         let (home, other) = (Server::start(), serve());
         home.otherwise(Reply::redirect(307, other.url("/")));
         let http = Http::new(home.url("/"))
-            .client(own_client())
+            .client(client())
             .sensitive_header("x-api-key", "hidden");
         C::quick(http).event_data();
         assert_eq!(other.requests()[0].header("x-api-key"), None);

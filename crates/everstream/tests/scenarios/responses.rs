@@ -1,4 +1,4 @@
-//! Which responses are streams, and what is told about the others.
+//! Which responses are accepted as streams, and what faults report about the others.
 
 use std::error::Error as _;
 
@@ -8,32 +8,32 @@ use everstream_testing::{Reply, Server};
 use crate::support::{Client, for_both_clients};
 
 for_both_clients!(
-    a_status_that_is_no_stream_is_final,
-    a_204_ends_a_stream_for_good,
+    other_statuses_are_final,
+    a_204_ends_a_stream,
     every_2xx_with_the_right_type_is_a_stream,
     wrong_content_types_are_refused,
-    right_content_types_in_every_spelling_are_accepted,
+    event_stream_types_in_every_spelling_are_accepted,
     a_missing_content_type_is_refused,
-    any_content_type_is_accepted_if_the_settings_say_so,
+    any_content_type_is_accepted_if_configured,
     an_error_keeps_the_first_kib_of_the_body,
     an_error_keeps_headers_and_url,
-    an_error_shows_no_secrets_of_the_url,
-    a_body_that_breaks_does_not_hide_the_error,
-    a_body_that_stalls_does_not_hold_up_the_error,
-    a_coding_that_is_not_decoded_is_a_clear_fault,
-    the_coding_identity_is_none,
-    a_start_carries_status_headers_and_url,
-    a_disconnect_is_one_sentence_with_a_kind_for_programs,
-    a_fault_tells_its_cause,
+    errors_do_not_reveal_secrets_of_the_url,
+    a_broken_error_body_does_not_hide_the_error,
+    a_stalled_error_body_does_not_block_the_error,
+    an_unsupported_coding_is_a_named_fault,
+    the_identity_coding_is_ignored,
+    a_start_has_status_headers_and_url,
+    a_disconnect_is_described_in_one_sentence_with_a_kind,
+    a_fault_describes_its_cause,
 );
 
-fn a_status_that_is_no_stream_is_final<C: Client>() {
+fn other_statuses_are_final<C: Client>() {
     let statuses = [
         204, 205, 300, 304, 305, 400, 401, 403, 404, 408, 410, 429, 500, 502, 503, 504,
     ];
     for status in statuses {
         let server = Server::start();
-        // Without a content type a 205 is no stream either.
+        // A 205 fails because of its missing content type.
         server.otherwise(Reply::status(status));
         let mut client = C::quick(server.url("/"));
 
@@ -48,7 +48,7 @@ fn a_status_that_is_no_stream_is_final<C: Client>() {
     }
 }
 
-fn a_204_ends_a_stream_for_good<C: Client>() {
+fn a_204_ends_a_stream<C: Client>() {
     let server = Server::start();
     server.enqueue(Reply::stream().event("a").end());
     server.otherwise(Reply::status(204).header("Content-Type", "text/event-stream"));
@@ -99,7 +99,7 @@ fn wrong_content_types_are_refused<C: Client>() {
     }
 }
 
-fn right_content_types_in_every_spelling_are_accepted<C: Client>() {
+fn event_stream_types_in_every_spelling_are_accepted<C: Client>() {
     for right in [
         "text/event-stream",
         "Text/Event-Stream",
@@ -137,7 +137,7 @@ fn a_missing_content_type_is_refused<C: Client>() {
     );
 }
 
-fn any_content_type_is_accepted_if_the_settings_say_so<C: Client>() {
+fn any_content_type_is_accepted_if_configured<C: Client>() {
     let replies = [
         Reply::stream().without_header("Content-Type"),
         Reply::stream().header("Content-Type", "text/plain"),
@@ -149,7 +149,7 @@ fn any_content_type_is_accepted_if_the_settings_say_so<C: Client>() {
         let server = Server::start();
         server.otherwise(reply.event("é").stall());
         let http = Http::new(server.url("/")).any_content_type(true);
-        // UTF-8, whatever the header says.
+        // Decoded as UTF-8, whatever the header says.
         assert_eq!(C::quick(http).event_data(), "é");
     }
     for status in [204, 404, 500] {
@@ -194,7 +194,7 @@ fn an_error_keeps_headers_and_url<C: Client>() {
     assert_eq!(response.retry_after.unwrap().as_secs(), 7);
 }
 
-fn an_error_shows_no_secrets_of_the_url<C: Client>() {
+fn errors_do_not_reveal_secrets_of_the_url<C: Client>() {
     let server = Server::start();
     server.otherwise(Reply::status(404));
     let url = server.url("/feed?token=hidden#hidden");
@@ -212,7 +212,7 @@ fn an_error_shows_no_secrets_of_the_url<C: Client>() {
     assert!(!refused.contains("hidden"), "{refused}");
 }
 
-fn a_body_that_breaks_does_not_hide_the_error<C: Client>() {
+fn a_broken_error_body_does_not_hide_the_error<C: Client>() {
     let server = Server::start();
     server.otherwise(
         Reply::status(500)
@@ -225,7 +225,7 @@ fn a_body_that_breaks_does_not_hide_the_error<C: Client>() {
     assert_eq!(fault.response().unwrap().body, b"part");
 }
 
-fn a_body_that_stalls_does_not_hold_up_the_error<C: Client>() {
+fn a_stalled_error_body_does_not_block_the_error<C: Client>() {
     let server = Server::start();
     server.otherwise(Reply::status(500).content_length(100).send("part").stall());
     let fault = C::quick(server.url("/")).expect_error();
@@ -233,7 +233,7 @@ fn a_body_that_stalls_does_not_hold_up_the_error<C: Client>() {
     assert_eq!(fault.response().unwrap().body, b"part");
 }
 
-fn a_coding_that_is_not_decoded_is_a_clear_fault<C: Client>() {
+fn an_unsupported_coding_is_a_named_fault<C: Client>() {
     for coding in ["compress", "x-unheard-of", "gzip, compress"] {
         let server = Server::start();
         server.otherwise(
@@ -249,7 +249,7 @@ fn a_coding_that_is_not_decoded_is_a_clear_fault<C: Client>() {
     }
 }
 
-fn the_coding_identity_is_none<C: Client>() {
+fn the_identity_coding_is_ignored<C: Client>() {
     for coding in ["identity", "Identity"] {
         let server = Server::start();
         server.otherwise(
@@ -262,7 +262,7 @@ fn the_coding_identity_is_none<C: Client>() {
     }
 }
 
-fn a_start_carries_status_headers_and_url<C: Client>() {
+fn a_start_has_status_headers_and_url<C: Client>() {
     let server = Server::start();
     server.enqueue(Reply::redirect(302, "other?x=1"));
     server.enqueue(Reply::stream().header("X-Shard", "7").stall());
@@ -275,7 +275,7 @@ fn a_start_carries_status_headers_and_url<C: Client>() {
     assert_eq!(start.attempt, 1);
 }
 
-fn a_disconnect_is_one_sentence_with_a_kind_for_programs<C: Client>() {
+fn a_disconnect_is_described_in_one_sentence_with_a_kind<C: Client>() {
     const CLOSED: &str = "the server closed the connection mid-response";
     let head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n";
     for (reply, message, kind) in [
@@ -318,15 +318,15 @@ fn a_disconnect_is_one_sentence_with_a_kind_for_programs<C: Client>() {
         assert_eq!(fault.to_string(), message);
         assert!(fault.is_disconnect());
         assert_eq!(fault.failure().unwrap().kind(), kind);
-        assert!(fault.source().is_none(), "nothing of a library below");
+        assert!(fault.source().is_none(), "no library error as the source");
     }
 }
 
-fn a_fault_tells_its_cause<C: Client>() {
+fn a_fault_describes_its_cause<C: Client>() {
     let server = Server::start();
     server.stop();
     let fault = C::quick(server.url("/")).expect_fault();
     let refused = format!("connection refused by {}", server.addr());
     assert_eq!(fault.to_string(), refused);
-    assert!(fault.source().is_none(), "it is said once");
+    assert!(fault.source().is_none(), "the message isn't repeated");
 }

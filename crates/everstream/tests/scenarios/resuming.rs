@@ -1,4 +1,4 @@
-//! `Last-Event-ID`: what is kept, and what is sent.
+//! `Last-Event-ID`: which ids are kept, and which are sent.
 
 use everstream::{Error, Http, SseClient};
 use everstream_testing::{Reply, Server};
@@ -11,17 +11,17 @@ for_both_clients!(
     an_id_without_data_counts,
     an_empty_id_clears_and_no_header_is_sent,
     an_id_with_nul_is_ignored,
-    an_id_goes_out_as_the_bytes_that_came,
-    an_id_that_cannot_be_sent_is_kept_and_the_header_left_out,
-    a_preset_id_is_sent_at_first,
+    an_id_is_sent_as_the_received_bytes,
+    an_id_that_cannot_be_sent_is_kept_and_the_header_omitted,
+    a_preset_id_is_sent_initially,
     a_preset_id_cannot_inject_a_header,
-    a_received_id_replaces_the_users_own_header,
-    an_event_knows_its_own_id_and_the_newest,
-    the_handle_knows_the_id_of_what_was_handed_out,
-    nothing_is_lost_or_repeated_over_many_cuts,
+    a_received_id_replaces_the_users_header,
+    an_event_has_its_own_id_and_the_last_one,
+    the_handle_returns_the_id_of_the_last_delivered_event,
+    no_event_is_lost_or_repeated_over_many_cuts,
 );
 
-/// The `Last-Event-ID` of each request.
+/// Returns the `Last-Event-ID` of each request.
 fn ids(server: &Server) -> Vec<Option<String>> {
     let requests = server.requests();
     let id = |request: &everstream_testing::Request| {
@@ -106,7 +106,7 @@ fn an_id_with_nul_is_ignored<C: Client>() {
     assert_eq!(ids(&server), [None, some("1")]);
 }
 
-fn an_id_goes_out_as_the_bytes_that_came<C: Client>() {
+fn an_id_is_sent_as_the_received_bytes<C: Client>() {
     for id in ["é☃", "日本語", "a\tb", "\"1\"; x=y", "~!@#$%"] {
         let server = Server::start();
         server.enqueue(Reply::stream().event_with_id(id, "a").drop_connection());
@@ -120,7 +120,7 @@ fn an_id_goes_out_as_the_bytes_that_came<C: Client>() {
     }
 }
 
-fn an_id_that_cannot_be_sent_is_kept_and_the_header_left_out<C: Client>() {
+fn an_id_that_cannot_be_sent_is_kept_and_the_header_omitted<C: Client>() {
     for id in ["\x01", "a\x7f", "\x1b[31m", "x\x0by"] {
         let server = Server::start();
         server.enqueue(Reply::stream().event_with_id(id, "a").drop_connection());
@@ -139,7 +139,7 @@ fn an_id_that_cannot_be_sent_is_kept_and_the_header_left_out<C: Client>() {
     }
 }
 
-fn a_preset_id_is_sent_at_first<C: Client>() {
+fn a_preset_id_is_sent_initially<C: Client>() {
     let server = Server::start();
     server.enqueue(Reply::stream().event("a").drop_connection());
     server.enqueue(Reply::stream().event_with_id("42", "b").drop_connection());
@@ -162,7 +162,7 @@ fn a_preset_id_cannot_inject_a_header<C: Client>() {
     }
 }
 
-fn a_received_id_replaces_the_users_own_header<C: Client>() {
+fn a_received_id_replaces_the_users_header<C: Client>() {
     let server = Server::start();
     server.enqueue(Reply::stream().event_with_id("2", "a").drop_connection());
     server.enqueue(Reply::stream().event("b").stall());
@@ -173,7 +173,7 @@ fn a_received_id_replaces_the_users_own_header<C: Client>() {
     assert_eq!(ids(&server), [some("1"), some("2")]);
 }
 
-fn an_event_knows_its_own_id_and_the_newest<C: Client>() {
+fn an_event_has_its_own_id_and_the_last_one<C: Client>() {
     let server = Server::start();
     server.otherwise(Reply::stream().event_with_id("1", "a").event("b").stall());
     let mut client = C::quick(server.url("/"));
@@ -184,9 +184,9 @@ fn an_event_knows_its_own_id_and_the_newest<C: Client>() {
     assert_eq!((b.id(), b.last_event_id()), (None, Some("1")));
 }
 
-fn the_handle_knows_the_id_of_what_was_handed_out<C: Client>() {
+fn the_handle_returns_the_id_of_the_last_delivered_event<C: Client>() {
     let server = Server::start();
-    // In one chunk: the second is received and not handed out.
+    // In one chunk, so that the second event has been received but not delivered.
     let both = "id: 1\ndata: a\n\nid: 2\ndata: b\n\n";
     server.otherwise(Reply::stream().send(both).stall());
     let mut client = C::quick(server.url("/"));
@@ -202,7 +202,7 @@ fn the_handle_knows_the_id_of_what_was_handed_out<C: Client>() {
     assert_eq!(handle.last_event_id(), some("2"));
 }
 
-fn nothing_is_lost_or_repeated_over_many_cuts<C: Client>() {
+fn no_event_is_lost_or_repeated_over_many_cuts<C: Client>() {
     let server = Server::start();
     let feed = everstream_testing::Feed::new();
     for number in 1..=60 {

@@ -1,4 +1,4 @@
-//! Requests that aren't safe, and whose streams are resumed by GET.
+//! Streams that were requested by an unsafe method and are resumed by GET.
 
 use std::sync::{Arc, Mutex};
 
@@ -10,19 +10,19 @@ use crate::support::{Client, for_both_clients, quick};
 for_both_clients!(
     a_tool_call_is_resumed_and_runs_once,
     a_finished_call_is_one_request,
-    a_clean_end_is_resumed_too,
+    a_stream_is_resumed_after_a_clean_end,
     a_server_that_refuses_the_get_ends_the_stream,
-    the_get_has_no_body_and_none_of_its_headers,
+    the_get_has_no_body_and_no_body_headers,
     the_get_follows_redirects,
     the_hook_sees_the_get,
-    the_hook_can_not_describe_a_body_that_is_not_there,
+    the_hook_can_not_add_a_body_to_the_get,
     without_an_id_nothing_is_resumed,
-    an_express_start_resumes_if_it_can,
+    an_explicit_start_resumes_if_possible,
     a_safe_method_is_not_affected,
-    a_source_that_can_not_resume_is_not_asked_to,
+    a_source_without_support_is_not_asked_to_resume,
 );
 
-/// What MCP has to be sent.
+/// A tool call of MCP.
 fn call(server: &Server) -> Http {
     Http::new(server.url("/mcp"))
         .method("POST")
@@ -72,7 +72,7 @@ fn a_tool_call_is_resumed_and_runs_once<C: Client>() {
             None => break,
         }
     }
-    // An event whose data are empty is one, as its field is there.
+    // An event with an empty `data:` field is delivered.
     assert_eq!(events, ["", "progress", "more", "result"]);
     assert_eq!(methods(&server), ["POST", "GET", "GET", "GET", "GET"]);
     let ids: Vec<_> = server.requests()[1..]
@@ -82,7 +82,7 @@ fn a_tool_call_is_resumed_and_runs_once<C: Client>() {
     let ids: Vec<_> = ids.iter().map(Option::as_deref).collect();
     assert_eq!(ids, [Some("2"), Some("2"), Some("2"), Some("3")]);
     for _ in 0..3 {
-        client.expect_over();
+        client.expect_ended();
     }
     assert_eq!(server.request_count(), 5);
 }
@@ -99,12 +99,12 @@ fn a_finished_call_is_one_request<C: Client>() {
     client.expect_start();
     client.expect_event("result");
     for _ in 0..3 {
-        client.expect_over();
+        client.expect_ended();
     }
     assert_eq!(methods(&server), ["POST"]);
 }
 
-fn a_clean_end_is_resumed_too<C: Client>() {
+fn a_stream_is_resumed_after_a_clean_end<C: Client>() {
     let server = Server::start();
     server.enqueue(Reply::stream().event_with_id("1", "a").end());
     server.enqueue(Reply::stream().event("b").stall());
@@ -131,16 +131,16 @@ fn a_server_that_refuses_the_get_ends_the_stream<C: Client>() {
         let fault = client.expect_error();
         assert_eq!(fault.status(), Some(status));
         for _ in 0..3 {
-            client.expect_over();
+            client.expect_ended();
         }
         assert_eq!(methods(&server), ["POST", "GET"]);
-        // An express start is left, which has nothing to resume from that the server takes.
+        // `start()` still works; it repeats the request, because the server refuses to resume.
         assert!(client.start().is_err());
         assert_eq!(methods(&server), ["POST", "GET", "POST"]);
     }
 }
 
-/// The GET after a POST with an event and an id.
+/// Returns the GET that resumes after a POST with an event and an id.
 fn get<C: Client>(http: Http, server: &Server) -> Request {
     server.enqueue(Reply::stream().event_with_id("1", "a").drop_connection());
     server.enqueue(Reply::stream().event("b").stall());
@@ -150,7 +150,7 @@ fn get<C: Client>(http: Http, server: &Server) -> Request {
     server.requests().pop().unwrap()
 }
 
-fn the_get_has_no_body_and_none_of_its_headers<C: Client>() {
+fn the_get_has_no_body_and_no_body_headers<C: Client>() {
     let server = Server::start();
     let http = call(&server)
         .header("content-language", "en")
@@ -178,7 +178,7 @@ fn the_get_has_no_body_and_none_of_its_headers<C: Client>() {
     ] {
         assert_eq!(request.header(name), Some(value), "{name}");
     }
-    // The request itself had all of it.
+    // The original request had all of them.
     let first = &server.requests()[0];
     assert_eq!(
         first.header("accept"),
@@ -220,7 +220,7 @@ fn the_hook_sees_the_get<C: Client>() {
     assert_eq!(*seen, expected);
 }
 
-fn the_hook_can_not_describe_a_body_that_is_not_there<C: Client>() {
+fn the_hook_can_not_add_a_body_to_the_get<C: Client>() {
     let server = Server::start();
     let http = call(&server).before_attempt(|attempt: Attempt| async {
         Ok::<_, std::io::Error>(
@@ -241,9 +241,9 @@ fn the_hook_can_not_describe_a_body_that_is_not_there<C: Client>() {
 mod json {
     use super::*;
 
-    for_both_clients!(the_get_has_no_type_of_a_json_body);
+    for_both_clients!(the_get_has_no_json_content_type);
 
-    fn the_get_has_no_type_of_a_json_body<C: Client>() {
+    fn the_get_has_no_json_content_type<C: Client>() {
         let server = Server::start();
         let http = Http::new(server.url("/mcp")).json(&["call"]);
         let request = get::<C>(http, &server);
@@ -258,17 +258,17 @@ mod json {
 fn without_an_id_nothing_is_resumed<C: Client>() {
     let server = Server::start();
     server.otherwise(Reply::stream().event("a").drop_connection());
-    // It is the id of an earlier call.
+    // The preset id is that of an earlier call.
     let mut client = C::with(resuming(call(&server)).last_event_id("41"));
     client.expect_start();
     client.expect_event("a");
     assert!(matches!(client.expect_not_repeated(), Fault::Read(_)));
-    client.expect_over();
+    client.expect_ended();
     assert_eq!(methods(&server), ["POST"]);
     assert_eq!(server.requests()[0].header("last-event-id"), Some("41"));
 }
 
-fn an_express_start_resumes_if_it_can<C: Client>() {
+fn an_explicit_start_resumes_if_possible<C: Client>() {
     let server = Server::start();
     server.enqueue(Reply::stream().event("a").drop_connection());
     server.enqueue(Reply::stream().event_with_id("1", "b").drop_connection());
@@ -292,14 +292,14 @@ fn a_safe_method_is_not_affected<C: Client>() {
     let http = Http::new(server.url("/")).header("accept", "text/plain");
     let mut client = C::with(resuming(http));
     assert_eq!(client.event_data(), "a");
-    // It isn't final, and what the user accepts is sent.
+    // A 404 isn't final, and the user's `Accept` is sent.
     assert_eq!(client.event_data(), "b");
     assert_eq!(server.requests()[2].header("accept"), Some("text/plain"));
 }
 
 struct Feed {
     can_resume: bool,
-    asked: Arc<Mutex<Vec<bool>>>,
+    requests: Arc<Mutex<Vec<bool>>>,
 }
 
 impl everstream::ConnectStrategy for Feed {
@@ -309,14 +309,14 @@ impl everstream::ConnectStrategy for Feed {
     ) -> Result<Box<dyn everstream::ConnectionClient>, Error> {
         Ok(Box::new(Feed {
             can_resume: self.can_resume,
-            asked: self.asked.clone(),
+            requests: self.requests.clone(),
         }))
     }
 }
 
 impl everstream::ConnectionClient for Feed {
     fn connect(&mut self, request: everstream::ConnectRequest) -> everstream::ConnectFuture {
-        self.asked.lock().unwrap().push(request.resume_with_get);
+        self.requests.lock().unwrap().push(request.resume_with_get);
         Box::pin(async { Ok(Connection::from_async_read(&b"id: 1\ndata: a\n\n"[..])) })
     }
     fn is_repeatable(&self) -> bool {
@@ -327,12 +327,12 @@ impl everstream::ConnectionClient for Feed {
     }
 }
 
-fn a_source_that_can_not_resume_is_not_asked_to<C: Client>() {
+fn a_source_without_support_is_not_asked_to_resume<C: Client>() {
     for can_resume in [false, true] {
-        let asked = Arc::new(Mutex::new(Vec::new()));
+        let requests = Arc::new(Mutex::new(Vec::new()));
         let feed = Feed {
             can_resume,
-            asked: asked.clone(),
+            requests: requests.clone(),
         };
         let mut client = C::with(quick(feed).resume_with_get(true));
         client.expect_start();
@@ -344,9 +344,9 @@ fn a_source_that_can_not_resume_is_not_asked_to<C: Client>() {
         if can_resume {
             client.expect_start();
         } else {
-            client.expect_over();
+            client.expect_ended();
         }
         let expected: &[bool] = if can_resume { &[false, true] } else { &[false] };
-        assert_eq!(*asked.lock().unwrap(), expected);
+        assert_eq!(*requests.lock().unwrap(), expected);
     }
 }

@@ -1,4 +1,5 @@
-//! How long is waited: what the server asks for, what the user allows, what storms are met with.
+//! How long the client waits: what the server asks for, what the user allows, and growing delays for
+//! failing servers.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -10,44 +11,44 @@ use everstream_testing::{Reply, Server};
 use crate::support::{Client, DELAY, for_both_clients, quick};
 
 for_both_clients!(
-    nothing_is_due_before_the_first_fault,
-    accept_and_hang_up_meets_growing_delays,
-    an_empty_stream_meets_growing_delays,
-    a_connection_that_lasted_starts_the_delay_anew,
+    the_delay_is_zero_before_the_first_fault,
+    delays_grow_if_the_server_accepts_and_closes,
+    delays_grow_for_empty_streams,
+    a_long_connection_resets_the_backoff,
     retry_sets_the_base_delay,
-    retry_zero_is_no_storm,
-    a_repeated_retry_does_not_switch_the_back_off_off,
-    retry_after_in_seconds_is_waited_for,
-    retry_after_is_for_one_wait_only,
-    retry_after_as_a_date_is_waited_for,
-    retry_after_that_is_nonsense_is_ignored,
-    retry_after_without_end_does_no_harm,
+    retry_zero_is_raised_to_the_minimum,
+    a_repeated_retry_does_not_disable_the_backoff,
+    retry_after_in_seconds_is_honored,
+    retry_after_applies_to_one_wait,
+    retry_after_as_a_date_is_honored,
+    an_invalid_retry_after_is_ignored,
+    a_huge_retry_after_does_not_overflow,
     retry_after_is_at_most_a_day_by_default,
-    retry_after_obeys_the_users_cap,
+    retry_after_is_capped_by_the_user,
     retry_is_at_most_an_hour_by_default,
-    a_polled_server_is_asked_again_when_it_said,
-    a_polled_server_without_retry_is_asked_again_after_3_seconds,
-    a_body_that_ends_with_its_connection_proves_nothing,
-    an_interrupt_shows_the_next_delay_at_once,
+    a_polled_server_is_polled_at_its_interval,
+    a_polled_server_without_retry_is_polled_after_3_seconds,
+    a_close_delimited_response_is_not_polled,
+    an_interrupt_publishes_the_next_delay_immediately,
 );
 
-/// What the strategy was asked, while the client needn't wait.
-fn recorded() -> (
+/// Returns a strategy with short delays, and the base delays it gets.
+fn recording() -> (
     impl RetryDelayStrategy + 'static,
     Arc<Mutex<Vec<BaseDelay>>>,
 ) {
-    let asked = Arc::new(Mutex::new(Vec::new()));
+    let bases = Arc::new(Mutex::new(Vec::new()));
     let strategy = retry_delay::from_fn({
-        let asked = asked.clone();
+        let bases = bases.clone();
         move |base| {
-            asked.lock().unwrap().push(base);
+            bases.lock().unwrap().push(base);
             DELAY
         }
     });
-    (strategy, asked)
+    (strategy, bases)
 }
 
-/// Delays of 1, 2, 4 ms and so on.
+/// Returns a client with delays of 1, 2, 4 ms and so on.
 fn growing<C: Client>(server: &Server) -> C {
     C::with(
         SseClient::builder(server.url("/"))
@@ -60,7 +61,7 @@ fn millis(count: u64) -> Duration {
     Duration::from_millis(count)
 }
 
-fn nothing_is_due_before_the_first_fault<C: Client>() {
+fn the_delay_is_zero_before_the_first_fault<C: Client>() {
     let server = Server::start();
     server.otherwise(Reply::stream().event("a").stall());
     let mut client = C::quick(server.url("/"));
@@ -72,7 +73,7 @@ fn nothing_is_due_before_the_first_fault<C: Client>() {
     assert_eq!(client.next_retry_delay(), DELAY);
 }
 
-fn accept_and_hang_up_meets_growing_delays<C: Client>() {
+fn delays_grow_if_the_server_accepts_and_closes<C: Client>() {
     let server = Server::start();
     server.otherwise(Reply::on_accept().drop_connection());
     let mut client = growing::<C>(&server);
@@ -82,7 +83,7 @@ fn accept_and_hang_up_meets_growing_delays<C: Client>() {
     }
 }
 
-fn an_empty_stream_meets_growing_delays<C: Client>() {
+fn delays_grow_for_empty_streams<C: Client>() {
     let server = Server::start();
     server.otherwise(Reply::stream().end());
     let mut client = growing::<C>(&server);
@@ -93,14 +94,14 @@ fn an_empty_stream_meets_growing_delays<C: Client>() {
     }
 }
 
-fn a_connection_that_lasted_starts_the_delay_anew<C: Client>() {
+fn a_long_connection_resets_the_backoff<C: Client>() {
     let server = Server::start();
     server.otherwise(Reply::stream().end());
     let mut client = C::with(
         SseClient::builder(server.url("/"))
             .initial_retry_delay(DELAY)
             .retry_delay_strategy(retry_delay::backoff().jitter(0.0))
-            // Every connection has lasted.
+            // Every connection resets the backoff.
             .retry_delay_reset_threshold(Duration::ZERO),
     );
     for _ in 0..3 {
@@ -121,7 +122,7 @@ fn retry_sets_the_base_delay<C: Client>() {
             .end(),
     );
     server.enqueue(Reply::stream().stall());
-    let (strategy, asked) = recorded();
+    let (strategy, bases) = recording();
     let mut client = C::with(
         SseClient::builder(server.url("/"))
             .initial_retry_delay(millis(40))
@@ -140,23 +141,23 @@ fn retry_sets_the_base_delay<C: Client>() {
         BaseDelay::from_server(millis(700)),
         BaseDelay::from_server(millis(700)),
     ];
-    assert_eq!(*asked.lock().unwrap(), expected);
+    assert_eq!(*bases.lock().unwrap(), expected);
 }
 
-fn retry_zero_is_no_storm<C: Client>() {
+fn retry_zero_is_raised_to_the_minimum<C: Client>() {
     let server = Server::start();
     server.otherwise(Reply::stream().retry(0).end());
-    let (strategy, asked) = recorded();
+    let (strategy, bases) = recording();
     let mut client = C::with(quick(server.url("/")).retry_delay_strategy(strategy));
     client.expect_start();
     client.expect_clean_end();
     assert_eq!(
-        *asked.lock().unwrap(),
+        *bases.lock().unwrap(),
         [BaseDelay::from_server(millis(100))]
     );
 }
 
-fn a_repeated_retry_does_not_switch_the_back_off_off<C: Client>() {
+fn a_repeated_retry_does_not_disable_the_backoff<C: Client>() {
     let server = Server::start();
     server.enqueue(Reply::stream().retry(2).end());
     server.enqueue(Reply::stream().retry(2).end());
@@ -173,7 +174,7 @@ fn a_repeated_retry_does_not_switch_the_back_off_off<C: Client>() {
     }
 }
 
-/// A client of a server that is unavailable, after it was told so. It obeys any `Retry-After`.
+/// Returns a client that got a 503 with `Retry-After`, and allows any `Retry-After`.
 fn told_to_wait<C: Client>(server: &Server, retry_after: &str) -> C {
     told_to_wait_within(server, retry_after, Duration::MAX)
 }
@@ -187,7 +188,7 @@ fn told_to_wait_within<C: Client>(server: &Server, retry_after: &str, most: Dura
     client
 }
 
-fn retry_after_in_seconds_is_waited_for<C: Client>() {
+fn retry_after_in_seconds_is_honored<C: Client>() {
     let server = Server::start();
     let client = told_to_wait::<C>(&server, "7");
     assert_eq!(client.next_retry_delay(), Duration::from_secs(7));
@@ -195,21 +196,21 @@ fn retry_after_in_seconds_is_waited_for<C: Client>() {
     assert_eq!(client.next_retry_delay(), DELAY);
 }
 
-fn retry_after_is_for_one_wait_only<C: Client>() {
+fn retry_after_applies_to_one_wait<C: Client>() {
     let server = Server::start();
     let mut client = told_to_wait::<C>(&server, "1");
     server.enqueue(Reply::stream().end());
     client.expect_start();
-    let asked = server.requests()[1].at - server.requests()[0].at;
+    let waited = server.requests()[1].at - server.requests()[0].at;
     assert!(
-        asked >= Duration::from_secs(1),
-        "it came back after {asked:?}"
+        waited >= Duration::from_secs(1),
+        "reconnected after {waited:?}"
     );
     client.expect_clean_end();
     assert_eq!(client.next_retry_delay(), DELAY);
 }
 
-fn retry_after_as_a_date_is_waited_for<C: Client>() {
+fn retry_after_as_a_date_is_honored<C: Client>() {
     let server = Server::start();
     let client = told_to_wait::<C>(&server, "Fri, 31 Dec 2100 23:59:59 GMT");
     assert!(client.next_retry_delay() > Duration::from_secs(365 * 86400));
@@ -217,15 +218,15 @@ fn retry_after_as_a_date_is_waited_for<C: Client>() {
     assert_eq!(client.next_retry_delay(), DELAY, "it has passed");
 }
 
-fn retry_after_that_is_nonsense_is_ignored<C: Client>() {
+fn an_invalid_retry_after_is_ignored<C: Client>() {
     let server = Server::start();
-    for nonsense in ["soon", "-7", "+7", "7.5", "7 s", "", "0x7"] {
-        let client = told_to_wait::<C>(&server, nonsense);
-        assert_eq!(client.next_retry_delay(), DELAY, "{nonsense:?}");
+    for invalid in ["soon", "-7", "+7", "7.5", "7 s", "", "0x7"] {
+        let client = told_to_wait::<C>(&server, invalid);
+        assert_eq!(client.next_retry_delay(), DELAY, "{invalid:?}");
     }
 }
 
-fn retry_after_without_end_does_no_harm<C: Client>() {
+fn a_huge_retry_after_does_not_overflow<C: Client>() {
     let server = Server::start();
     let mut client = told_to_wait::<C>(&server, "99999999999999999999999");
     assert!(client.next_retry_delay() > Duration::from_secs(1 << 40));
@@ -237,26 +238,26 @@ fn retry_after_without_end_does_no_harm<C: Client>() {
 
 fn retry_after_is_at_most_a_day_by_default<C: Client>() {
     let server = Server::start();
-    for (asked, delay) in [
+    for (value, delay) in [
         ("86399", 86_399),
         ("86401", 86_400),
         ("99999999999", 86_400),
     ] {
-        server.enqueue(Reply::status(503).header("Retry-After", asked));
+        server.enqueue(Reply::status(503).header("Retry-After", value));
         let strategy = error_strategy::reconnect().or_on_status([503]);
         let mut client = C::with(quick(server.url("/")).error_strategy(strategy));
         client.expect_fault();
         assert_eq!(
             client.next_retry_delay(),
             Duration::from_secs(delay),
-            "{asked}"
+            "{value}"
         );
     }
     let client = told_to_wait_within::<C>(&server, "7", Duration::from_secs(5));
     assert_eq!(client.next_retry_delay(), Duration::from_secs(5));
 }
 
-fn retry_after_obeys_the_users_cap<C: Client>() {
+fn retry_after_is_capped_by_the_user<C: Client>() {
     let server = Server::start();
     server.enqueue(Reply::status(429).header("Retry-After", "3600"));
     server.enqueue(Reply::stream().event("a").stall());
@@ -296,8 +297,8 @@ fn retry_is_at_most_an_hour_by_default<C: Client>() {
     assert!(obeyed >= millis(999_999_999_999), "{obeyed:?}");
 }
 
-/// Every answer is whole, with a new event.
-fn a_polled_server_is_asked_again_when_it_said<C: Client>() {
+/// Every response ends cleanly, with a new event.
+fn a_polled_server_is_polled_at_its_interval<C: Client>() {
     let server = Server::start();
     let mut client = C::with(SseClient::builder(server.url("/")));
     for id in ["1", "2", "3", "4"] {
@@ -315,7 +316,7 @@ fn a_polled_server_is_asked_again_when_it_said<C: Client>() {
     assert!(sent.eq([None, Some("1"), Some("2"), Some("3")]));
 }
 
-fn a_polled_server_without_retry_is_asked_again_after_3_seconds<C: Client>() {
+fn a_polled_server_without_retry_is_polled_after_3_seconds<C: Client>() {
     let server = Server::start();
     let whole: [fn() -> Reply; 2] = [
         || Reply::stream().event_with_id("1", "x").end(),
@@ -338,7 +339,7 @@ fn a_polled_server_without_retry_is_asked_again_after_3_seconds<C: Client>() {
     }
 }
 
-fn a_body_that_ends_with_its_connection_proves_nothing<C: Client>() {
+fn a_close_delimited_response_is_not_polled<C: Client>() {
     let server = Server::start();
     let reply = Reply::stream().close_delimited();
     server.enqueue(reply.event_with_id("1", "x").end());
@@ -350,8 +351,8 @@ fn a_body_that_ends_with_its_connection_proves_nothing<C: Client>() {
     assert!((millis(500)..=millis(1000)).contains(&delay), "{delay:?}");
 }
 
-/// Also before anybody reads.
-fn an_interrupt_shows_the_next_delay_at_once<C: Client>() {
+/// Even before the next read.
+fn an_interrupt_publishes_the_next_delay_immediately<C: Client>() {
     let server = Server::start();
     server.otherwise(Reply::stream().event("a").stall());
     let mut client = growing::<C>(&server);

@@ -1,4 +1,4 @@
-//! What a redirect may not carry to another origin, and what is never printed.
+//! Secrets aren't sent to another origin after a redirect, and are never printed.
 
 use everstream::{Error, Fault, Http, SseClient};
 use everstream_testing::{Reply, Request, Server};
@@ -6,14 +6,14 @@ use everstream_testing::{Reply, Request, Server};
 use crate::support::{Client, for_both_clients};
 
 for_both_clients!(
-    secrets_do_not_follow_to_another_origin,
-    secrets_stay_within_the_origin,
-    secrets_do_not_come_back_after_a_detour,
-    secrets_are_sent_again_by_the_next_attempt,
-    secrets_of_a_hook_do_not_follow_either,
-    user_info_becomes_a_header_that_is_a_secret,
-    basic_auth_is_a_header_that_is_a_secret,
-    a_method_that_keeps_its_body_leaves_its_secrets_behind,
+    secrets_are_not_sent_to_another_origin,
+    secrets_are_sent_within_the_origin,
+    secrets_are_not_sent_after_a_detour,
+    the_next_attempt_sends_secrets_again,
+    secrets_from_a_hook_are_not_sent_to_another_origin,
+    user_info_becomes_a_secret_header,
+    basic_auth_is_a_secret_header,
+    secrets_are_not_sent_even_if_the_redirect_keeps_the_body,
     secrets_are_not_printed,
 );
 
@@ -40,10 +40,10 @@ fn assert_secrets(request: &Request, expected: bool) {
     for name in SECRETS {
         assert_eq!(request.header(name).is_some(), expected, "{name}");
     }
-    assert_eq!(request.header("x-team"), Some("a"), "it is no secret");
+    assert_eq!(request.header("x-team"), Some("a"), "not a secret");
 }
 
-fn secrets_do_not_follow_to_another_origin<C: Client>() {
+fn secrets_are_not_sent_to_another_origin<C: Client>() {
     for status in [301, 302, 303, 307, 308] {
         // Another port is another origin.
         let (home, other) = (Server::start(), Server::start());
@@ -62,7 +62,7 @@ fn secrets_do_not_follow_to_another_origin<C: Client>() {
     assert_secrets(&home.requests()[1], false);
 }
 
-fn secrets_stay_within_the_origin<C: Client>() {
+fn secrets_are_sent_within_the_origin<C: Client>() {
     let home = Server::start();
     home.enqueue(Reply::redirect(302, "/next"));
     home.enqueue(Reply::redirect(307, home.url("/last")));
@@ -73,7 +73,7 @@ fn secrets_stay_within_the_origin<C: Client>() {
     }
 }
 
-fn secrets_do_not_come_back_after_a_detour<C: Client>() {
+fn secrets_are_not_sent_after_a_detour<C: Client>() {
     let (home, other) = (Server::start(), Server::start());
     home.enqueue(Reply::redirect(307, other.url("/")));
     other.enqueue(Reply::redirect(307, home.url("/back")));
@@ -84,7 +84,7 @@ fn secrets_do_not_come_back_after_a_detour<C: Client>() {
     assert_secrets(&home.requests()[1], false);
 }
 
-fn secrets_are_sent_again_by_the_next_attempt<C: Client>() {
+fn the_next_attempt_sends_secrets_again<C: Client>() {
     let (home, other) = (Server::start(), Server::start());
     home.otherwise(Reply::redirect(307, other.url("/")));
     other.otherwise(Reply::stream().event("a").end());
@@ -95,7 +95,7 @@ fn secrets_are_sent_again_by_the_next_attempt<C: Client>() {
     assert_secrets(&other.requests()[1], false);
 }
 
-fn secrets_of_a_hook_do_not_follow_either<C: Client>() {
+fn secrets_from_a_hook_are_not_sent_to_another_origin<C: Client>() {
     let (home, other) = (Server::start(), Server::start());
     home.otherwise(Reply::redirect(307, other.url("/")));
     other.otherwise(Reply::stream().event("a").stall());
@@ -112,7 +112,7 @@ fn secrets_of_a_hook_do_not_follow_either<C: Client>() {
     assert_secrets(&other.requests()[0], false);
 }
 
-fn user_info_becomes_a_header_that_is_a_secret<C: Client>() {
+fn user_info_becomes_a_secret_header<C: Client>() {
     let (home, other) = (Server::start(), Server::start());
     home.enqueue(Reply::redirect(307, "/next"));
     home.enqueue(Reply::redirect(307, other.url("/")));
@@ -129,11 +129,11 @@ fn user_info_becomes_a_header_that_is_a_secret<C: Client>() {
     assert_eq!(other.requests()[0].header("authorization"), None);
 }
 
-fn basic_auth_is_a_header_that_is_a_secret<C: Client>() {
+fn basic_auth_is_a_secret_header<C: Client>() {
     let (home, other) = (Server::start(), Server::start());
     home.enqueue(Reply::redirect(307, other.url("/")));
     other.otherwise(Reply::stream().event("a").stall());
-    // Its user info gives way.
+    // `basic_auth` replaces the URL's user info.
     let url = home.url("/").replace("http://", "http://x:y@");
     let http = Http::new(url).basic_auth("üser", "p@s%s:w");
     assert!(!format!("{http:?}").contains("p@s"), "{http:?}");
@@ -145,7 +145,7 @@ fn basic_auth_is_a_header_that_is_a_secret<C: Client>() {
     );
     assert_eq!(other.requests()[0].header("authorization"), None);
 
-    // It isn't the URL's: a hook may choose another one.
+    // It doesn't belong to the URL: it is sent even if a hook sets another URL.
     let mirror = other.url("/");
     let http = Http::new(home.url("/"))
         .basic_auth("a", "")
@@ -170,7 +170,7 @@ fn basic_auth_is_a_header_that_is_a_secret<C: Client>() {
     ));
 }
 
-fn a_method_that_keeps_its_body_leaves_its_secrets_behind<C: Client>() {
+fn secrets_are_not_sent_even_if_the_redirect_keeps_the_body<C: Client>() {
     let (home, other) = (Server::start(), Server::start());
     home.otherwise(Reply::redirect(308, other.url("/")));
     other.otherwise(Reply::stream().event("a").stall());
@@ -199,7 +199,7 @@ fn secrets_are_not_printed<C: Client>() {
     let shown = format!("{start:?}");
     assert!(!shown.contains("hidden"), "{shown}");
 
-    // A value that can't be sent is a secret as well.
+    // An invalid value is a secret, too.
     let evil = Http::new(server.url("/")).sensitive_header("x-key", "hidden\n");
     let error = C::build(SseClient::builder(evil)).err().unwrap();
     assert!(!format!("{error} {error:?}").contains("hidden"));

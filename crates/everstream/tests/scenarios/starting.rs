@@ -1,4 +1,4 @@
-//! `start()`, and being inactive before it.
+//! `start()`, and the inactive client before it.
 
 use everstream::{Action, Error, error_strategy};
 use everstream_testing::{Reply, Server};
@@ -9,18 +9,18 @@ for_both_clients!(
     nothing_connects_before_the_first_read,
     start_connects_and_the_start_is_the_first_action,
     start_returns_the_error,
-    start_goes_on_trying_where_the_strategy_says_so,
+    start_retries_if_the_strategy_says_so,
     start_while_connected_does_nothing,
-    start_connects_again_after_an_error,
+    start_reconnects_after_an_error,
     start_after_close_is_an_error,
-    start_that_is_interrupted_says_so,
-    start_that_is_closed_says_so,
-    close_before_start_connects_nothing,
-    an_interrupt_before_start_is_forgotten,
-    an_interrupt_after_start_does_not_overtake_the_start,
-    start_after_an_interrupt_connects_again,
-    start_after_an_interrupt_loses_nothing_that_was_received,
-    starting_again_and_again_without_reading_keeps_only_the_newest,
+    an_interrupted_start_returns_interrupted,
+    a_closed_start_returns_closed,
+    a_client_closed_before_start_never_connects,
+    an_interrupt_before_start_has_no_effect,
+    an_interrupt_after_start_is_reported_after_the_start,
+    start_after_an_interrupt_reconnects,
+    start_after_an_interrupt_loses_no_received_events,
+    repeated_starts_without_reads_keep_only_the_newest_actions,
 );
 
 fn nothing_connects_before_the_first_read<C: Client>() {
@@ -63,7 +63,7 @@ fn start_returns_the_error<C: Client>() {
     assert!(C::with(builder).start().unwrap_err().is_connect());
 }
 
-fn start_goes_on_trying_where_the_strategy_says_so<C: Client>() {
+fn start_retries_if_the_strategy_says_so<C: Client>() {
     let server = Server::start();
     for _ in 0..20 {
         server.enqueue(Reply::on_accept().drop_connection());
@@ -71,7 +71,7 @@ fn start_goes_on_trying_where_the_strategy_says_so<C: Client>() {
     server.enqueue(Reply::stream().event("a").stall());
     let mut client = C::quick(server.url("/"));
     client.start().unwrap();
-    // The faults on the way don't pile up.
+    // Of consecutive faults, only the last is kept.
     let mut faults = 0;
     let start = loop {
         match client.expect_action() {
@@ -97,7 +97,7 @@ fn start_while_connected_does_nothing<C: Client>() {
     assert_eq!(server.request_count(), 1);
 }
 
-fn start_connects_again_after_an_error<C: Client>() {
+fn start_reconnects_after_an_error<C: Client>() {
     let server = Server::start();
     server.enqueue(Reply::status(404));
     server.enqueue(Reply::stream().event("a").stall());
@@ -115,14 +115,14 @@ fn start_after_close_is_an_error<C: Client>() {
     client.start().unwrap();
     client.close();
     assert!(matches!(client.start(), Err(Error::Closed)));
-    client.expect_over();
+    client.expect_ended();
     assert!(matches!(client.start(), Err(Error::Closed)));
     assert!(server.wait_for_open_connections(0, LIMIT));
     assert_eq!(server.request_count(), 1);
 }
 
 /// Calls `stop` as soon as the server has the request that `start` sent.
-fn start_that_is_stopped<C: Client>(stop: fn(&everstream::Handle)) -> Result<(), Error> {
+fn stopped_start<C: Client>(stop: fn(&everstream::Handle)) -> Result<(), Error> {
     let server = Server::start();
     server.otherwise(Reply::raw("").stall());
     let builder = quick(server.url("/")).error_strategy(error_strategy::always_fail());
@@ -139,29 +139,29 @@ fn start_that_is_stopped<C: Client>(stop: fn(&everstream::Handle)) -> Result<(),
     result
 }
 
-fn start_that_is_interrupted_says_so<C: Client>() {
-    let result = start_that_is_stopped::<C>(everstream::Handle::interrupt);
+fn an_interrupted_start_returns_interrupted<C: Client>() {
+    let result = stopped_start::<C>(everstream::Handle::interrupt);
     assert!(matches!(result, Err(Error::Interrupted)), "{result:?}");
 }
 
-fn start_that_is_closed_says_so<C: Client>() {
-    let result = start_that_is_stopped::<C>(everstream::Handle::close);
+fn a_closed_start_returns_closed<C: Client>() {
+    let result = stopped_start::<C>(everstream::Handle::close);
     assert!(matches!(result, Err(Error::Closed)), "{result:?}");
 }
 
-fn close_before_start_connects_nothing<C: Client>() {
+fn a_client_closed_before_start_never_connects<C: Client>() {
     let server = Server::start();
     let mut client = C::quick(server.url("/"));
     client.close();
     client.close();
-    client.expect_over();
+    client.expect_ended();
     client.interrupt();
-    client.expect_over();
+    client.expect_ended();
     assert!(matches!(client.start(), Err(Error::Closed)));
     assert_eq!(server.accepted_connections(), 0);
 }
 
-fn an_interrupt_before_start_is_forgotten<C: Client>() {
+fn an_interrupt_before_start_has_no_effect<C: Client>() {
     let server = Server::start();
     server.otherwise(Reply::stream().event("a").stall());
     let mut client = C::quick(server.url("/"));
@@ -172,7 +172,7 @@ fn an_interrupt_before_start_is_forgotten<C: Client>() {
     assert_eq!(server.request_count(), 1);
 }
 
-fn an_interrupt_after_start_does_not_overtake_the_start<C: Client>() {
+fn an_interrupt_after_start_is_reported_after_the_start<C: Client>() {
     let server = Server::start();
     server.otherwise(Reply::stream().stall());
     let mut client = C::quick(server.url("/"));
@@ -187,7 +187,7 @@ fn an_interrupt_after_start_does_not_overtake_the_start<C: Client>() {
     assert_eq!(server.request_count(), 2);
 }
 
-fn start_after_an_interrupt_connects_again<C: Client>() {
+fn start_after_an_interrupt_reconnects<C: Client>() {
     let server = Server::start();
     server.otherwise(Reply::stream().event("a").stall());
     let fail = || quick(server.url("/")).error_strategy(error_strategy::always_fail());
@@ -210,7 +210,7 @@ fn start_after_an_interrupt_connects_again<C: Client>() {
     assert_eq!(server.request_count(), 4);
 }
 
-fn start_after_an_interrupt_loses_nothing_that_was_received<C: Client>() {
+fn start_after_an_interrupt_loses_no_received_events<C: Client>() {
     let ids = 1..=200;
     let events: String = ids
         .clone()
@@ -228,7 +228,7 @@ fn start_after_an_interrupt_loses_nothing_that_was_received<C: Client>() {
             false => client.interrupt(),
         }
         client.start().unwrap();
-        // What comes before the end of the connection was received before it.
+        // Events received before the interrupt are delivered before the end.
         for id in ids.clone().skip(1) {
             assert_eq!(client.last_event_id(), Some((id - 1).to_string()));
             assert_eq!(client.handle().last_event_id(), Some((id - 1).to_string()));
@@ -240,7 +240,7 @@ fn start_after_an_interrupt_loses_nothing_that_was_received<C: Client>() {
     }
 }
 
-fn starting_again_and_again_without_reading_keeps_only_the_newest<C: Client>() {
+fn repeated_starts_without_reads_keep_only_the_newest_actions<C: Client>() {
     let server = Server::start();
     server.otherwise(Reply::stream().event("a").stall());
     let mut client = C::quick(server.url("/"));
@@ -252,7 +252,7 @@ fn starting_again_and_again_without_reading_keeps_only_the_newest<C: Client>() {
     while !matches!(client.expect_action(), Action::Event(_)) {
         kept += 1;
     }
-    // 64, and the last interruption and the start after it.
+    // The 64 that are kept, the last interrupt, and the start after it.
     assert_eq!(kept, 66);
     assert_eq!(server.request_count(), 101);
 }

@@ -1,4 +1,4 @@
-//! Error strategies at work.
+//! Error strategies.
 
 use std::time::Duration;
 
@@ -11,15 +11,15 @@ use crate::support::{Client, DELAY, for_both_clients, quick};
 for_both_clients!(
     always_fail_stops_at_a_fault_and_reading_again_reconnects,
     always_fail_stops_at_a_clean_end,
-    the_delay_is_due_after_a_failure_too,
+    the_delay_also_applies_after_an_error,
     always_continue_survives_every_status,
     max_attempts_counts_consecutive_faults,
-    max_attempts_starts_anew_after_a_connection,
-    a_time_limit_of_zero_stops_at_once,
+    max_attempts_resets_after_a_connection,
+    a_time_limit_of_zero_stops_immediately,
     a_closure_sees_every_fault,
-    a_strategy_of_the_users_own_keeps_its_state_until_reset,
-    an_oversize_event_is_a_clear_fault,
-    an_oversize_event_may_be_skipped,
+    a_custom_strategy_keeps_its_state_until_reset,
+    an_oversize_event_is_a_named_fault,
+    an_oversize_event_can_be_skipped,
 );
 
 fn always_fail_stops_at_a_fault_and_reading_again_reconnects<C: Client>() {
@@ -51,12 +51,12 @@ fn always_fail_stops_at_a_clean_end<C: Client>() {
         client.expect_start();
         client.expect_event("a");
         client.expect_clean_end();
-        client.expect_over();
+        client.expect_ended();
         assert_eq!(server.request_count(), connections);
     }
 }
 
-fn the_delay_is_due_after_a_failure_too<C: Client>() {
+fn the_delay_also_applies_after_an_error<C: Client>() {
     let server = Server::start();
     server.enqueue(Reply::status(500));
     server.enqueue(Reply::stream().event("b").stall());
@@ -69,7 +69,7 @@ fn the_delay_is_due_after_a_failure_too<C: Client>() {
     client.event_data();
     let requests = server.requests();
     let waited = requests[1].at - requests[0].at;
-    assert!(waited >= delay, "it came back after {waited:?}");
+    assert!(waited >= delay, "reconnected after {waited:?}");
 }
 
 fn always_continue_survives_every_status<C: Client>() {
@@ -106,7 +106,7 @@ fn max_attempts_counts_consecutive_faults<C: Client>() {
     assert_eq!(server.request_count(), 4);
 }
 
-fn max_attempts_starts_anew_after_a_connection<C: Client>() {
+fn max_attempts_resets_after_a_connection<C: Client>() {
     let server = Server::start();
     for _ in 0..3 {
         server.enqueue(Reply::status(503));
@@ -118,13 +118,13 @@ fn max_attempts_starts_anew_after_a_connection<C: Client>() {
     for _ in 0..3 {
         assert_eq!(client.event_data(), "a");
     }
-    // The drop, then 503 twice: the second of them is one too many.
+    // The drop and the first 503 are allowed; the second 503 is the third fault.
     client.expect_fault();
     client.expect_fault();
     assert_eq!(client.expect_error().status(), Some(503));
 }
 
-fn a_time_limit_of_zero_stops_at_once<C: Client>() {
+fn a_time_limit_of_zero_stops_immediately<C: Client>() {
     let server = Server::start();
     server.otherwise(Reply::status(503));
     let strategy = error_strategy::continue_with_time_limit(Duration::ZERO);
@@ -152,7 +152,7 @@ fn a_closure_sees_every_fault<C: Client>() {
     assert_eq!(client.expect_error().status(), Some(404));
 }
 
-/// Continues, fails, continues, fails; and begins anew when it is reset.
+/// Alternates between Continue and Fail, starting with Continue after a reset.
 #[derive(Default)]
 struct Alternating(u32);
 
@@ -169,7 +169,7 @@ impl ErrorStrategy for Alternating {
     }
 }
 
-fn a_strategy_of_the_users_own_keeps_its_state_until_reset<C: Client>() {
+fn a_custom_strategy_keeps_its_state_until_reset<C: Client>() {
     let server = Server::start();
     for _ in 0..3 {
         server.enqueue(Reply::status(500));
@@ -185,7 +185,7 @@ fn a_strategy_of_the_users_own_keeps_its_state_until_reset<C: Client>() {
     client.expect_error();
 }
 
-fn an_oversize_event_is_a_clear_fault<C: Client>() {
+fn an_oversize_event_is_a_named_fault<C: Client>() {
     let server = Server::start();
     let large = "x".repeat(2000);
     server.otherwise(
@@ -205,7 +205,7 @@ fn an_oversize_event_is_a_clear_fault<C: Client>() {
     assert_eq!(server.request_count(), 1);
 }
 
-fn an_oversize_event_may_be_skipped<C: Client>() {
+fn an_oversize_event_can_be_skipped<C: Client>() {
     let server = Server::start();
     let large = "x".repeat(2000);
     server.otherwise(Reply::stream().event("a").event(&large).event("b").stall());

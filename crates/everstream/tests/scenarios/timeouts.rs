@@ -1,4 +1,4 @@
-//! Silence, and what isn't silence.
+//! Timeouts, and what resets them.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -9,22 +9,22 @@ use everstream_testing::{Gate, Reply, Server};
 use crate::support::{Async, Client, LIMIT, for_both_clients, quick};
 
 for_both_clients!(
-    silence_is_a_named_fault_and_is_reconnected,
-    comments_and_parts_of_events_are_life,
-    a_busy_consumer_is_not_punished,
-    a_consumer_that_gave_up_and_was_busy_is_not_punished,
-    a_read_in_slices_times_out_as_well,
-    a_read_in_slices_with_work_between_them_times_out_as_well,
-    a_stall_before_the_headers_is_silence,
-    a_stall_in_the_headers_is_silence,
-    without_a_limit_silence_is_accepted,
-    a_connection_that_nobody_answers_has_its_own_limit,
+    a_read_timeout_is_a_named_fault_and_the_client_reconnects,
+    comments_and_partial_events_reset_the_read_timeout,
+    a_busy_consumer_sees_no_read_timeout,
+    a_busy_consumer_sees_no_read_timeout_after_a_cancelled_read,
+    reads_in_short_slices_time_out,
+    reads_in_short_slices_with_work_in_between_time_out,
+    a_stall_before_the_headers_is_a_read_timeout,
+    a_stall_in_the_headers_is_a_read_timeout,
+    without_a_read_timeout_idle_streams_stay_open,
+    an_unanswered_tls_handshake_is_a_connect_timeout,
 );
 
 const SHORT: Duration = Duration::from_millis(60);
 
 #[track_caller]
-fn assert_silence(fault: &Fault) {
+fn assert_read_timeout(fault: &Fault) {
     assert!(
         matches!(fault, Fault::ReadTimeout(limit) if *limit == SHORT),
         "{fault:?}"
@@ -32,7 +32,7 @@ fn assert_silence(fault: &Fault) {
     assert!(fault.is_timeout() && !fault.is_connect());
 }
 
-fn silence_is_a_named_fault_and_is_reconnected<C: Client>() {
+fn a_read_timeout_is_a_named_fault_and_the_client_reconnects<C: Client>() {
     let server = Server::start();
     server.enqueue(Reply::stream().event_with_id("1", "a").stall());
     server.enqueue(Reply::stream().event("b").stall());
@@ -40,7 +40,7 @@ fn silence_is_a_named_fault_and_is_reconnected<C: Client>() {
     client.expect_start();
     client.expect_event("a");
     let began = Instant::now();
-    assert_silence(&client.expect_fault());
+    assert_read_timeout(&client.expect_fault());
     assert!(began.elapsed() >= SHORT / 2, "after {:?}", began.elapsed());
     client.expect_start();
     client.expect_event("b");
@@ -56,9 +56,9 @@ fn silence_is_a_named_fault_and_is_reconnected<C: Client>() {
     }
 }
 
-fn comments_and_parts_of_events_are_life<C: Client>() {
+fn comments_and_partial_events_reset_the_read_timeout<C: Client>() {
     let server = Server::start();
-    // The whole takes twice the limit, no part of it does.
+    // In total this takes twice the timeout, but no pause is longer than an eighth of it.
     let limit = Duration::from_secs(1);
     let beat = limit / 8;
     let mut reply = Reply::stream();
@@ -71,7 +71,7 @@ fn comments_and_parts_of_events_are_life<C: Client>() {
     assert_eq!(server.request_count(), 1);
 }
 
-fn a_busy_consumer_is_not_punished<C: Client>() {
+fn a_busy_consumer_sees_no_read_timeout<C: Client>() {
     for _ in 0..20 {
         let server = Server::start();
         let (busy, sent) = (Gate::new(), Gate::new());
@@ -89,7 +89,7 @@ fn a_busy_consumer_is_not_punished<C: Client>() {
         client.expect_event("a");
         let began = Instant::now();
         busy.open();
-        // The bytes wait in the kernel, and the consumer is busy for longer than the limit.
+        // The bytes wait in the kernel, while the consumer is busy for longer than the timeout.
         assert!(sent.wait(crate::support::LIMIT));
         while began.elapsed() < limit * 3 {
             thread::yield_now();
@@ -98,7 +98,7 @@ fn a_busy_consumer_is_not_punished<C: Client>() {
     }
 }
 
-fn a_consumer_that_gave_up_and_was_busy_is_not_punished<C: Client>() {
+fn a_busy_consumer_sees_no_read_timeout_after_a_cancelled_read<C: Client>() {
     for _ in 0..20 {
         let server = Server::start();
         let (busy, sent) = (Gate::new(), Gate::new());
@@ -125,14 +125,14 @@ fn a_consumer_that_gave_up_and_was_busy_is_not_punished<C: Client>() {
     }
 }
 
-fn a_read_in_slices_times_out_as_well<C: Client>() {
+fn reads_in_short_slices_time_out<C: Client>() {
     for slice in [Duration::from_millis(1), SHORT / 3] {
         let server = Server::start();
         server.enqueue(Reply::stream().event("a").stall());
         server.enqueue(Reply::stream().event("b").stall());
         let mut client = C::with(quick(server.url("/")).read_timeout(SHORT));
         client.event_data();
-        // Each read is shorter than the limit, and the silence isn't.
+        // Each read is shorter than the timeout, but the idle time isn't.
         let event = loop {
             if let Some(event) = client.event_within(slice) {
                 break event.unwrap().unwrap();
@@ -142,7 +142,7 @@ fn a_read_in_slices_times_out_as_well<C: Client>() {
     }
 }
 
-fn a_read_in_slices_with_work_between_them_times_out_as_well<C: Client>() {
+fn reads_in_short_slices_with_work_in_between_time_out<C: Client>() {
     let server = Server::start();
     server.otherwise(Reply::stream().event("a").stall());
     let builder = quick(server.url("/")).read_timeout(SHORT);
@@ -152,37 +152,37 @@ fn a_read_in_slices_with_work_between_them_times_out_as_well<C: Client>() {
         thread::sleep(Duration::from_millis(150));
         match client.event_within(Duration::from_millis(1)) {
             None => {}
-            Some(Some(Err(Error::Fault(fault)))) => return assert_silence(&fault),
+            Some(Some(Err(Error::Fault(fault)))) => return assert_read_timeout(&fault),
             Some(other) => panic!("{other:?}"),
         }
     }
-    panic!("silence wasn't noticed");
+    panic!("no read timeout");
 }
 
-fn a_stall_before_the_headers_is_silence<C: Client>() {
+fn a_stall_before_the_headers_is_a_read_timeout<C: Client>() {
     let server = Server::start();
     server.enqueue(Reply::raw("").stall());
     server.enqueue(Reply::on_accept().stall());
     server.enqueue(Reply::stream().event("a").stall());
     let http = Http::new(server.url("/")).connect_timeout(Duration::from_millis(500));
     let mut client = C::with(quick(http).read_timeout(SHORT));
-    assert_silence(&client.expect_fault());
-    assert_silence(&client.expect_fault());
+    assert_read_timeout(&client.expect_fault());
+    assert_read_timeout(&client.expect_fault());
     client.expect_start();
     client.expect_event("a");
 }
 
-fn a_stall_in_the_headers_is_silence<C: Client>() {
+fn a_stall_in_the_headers_is_a_read_timeout<C: Client>() {
     let server = Server::start();
     server.enqueue(Reply::stream().stall_after(30));
     server.enqueue(Reply::stream().event("a").stall());
     let http = Http::new(server.url("/")).connect_timeout(Duration::from_millis(500));
     let mut client = C::with(quick(http).read_timeout(SHORT));
-    assert_silence(&client.expect_fault());
+    assert_read_timeout(&client.expect_fault());
     client.expect_start();
 }
 
-fn without_a_limit_silence_is_accepted<C: Client>() {
+fn without_a_read_timeout_idle_streams_stay_open<C: Client>() {
     let server = Server::start();
     let gate = Gate::new();
     server.otherwise(
@@ -203,8 +203,8 @@ fn without_a_limit_silence_is_accepted<C: Client>() {
     assert_eq!(server.request_count(), 1);
 }
 
-fn a_connection_that_nobody_answers_has_its_own_limit<C: Client>() {
-    // TLS that never begins: a connection to something that accepts and stays silent.
+fn an_unanswered_tls_handshake_is_a_connect_timeout<C: Client>() {
+    // The server accepts the connection, but never answers the TLS handshake.
     let server = Server::start();
     server.otherwise(Reply::on_accept().stall());
     let url = server.url("/").replace("http:", "https:");
@@ -222,7 +222,7 @@ fn a_connection_that_nobody_answers_has_its_own_limit<C: Client>() {
 }
 
 #[test]
-fn the_async_client_tells_of_silence_too() {
+fn the_async_client_reports_its_silence() {
     let server = Server::start();
     server.otherwise(Reply::stream().event("a").stall());
     let mut client = Async::quick(server.url("/"));
@@ -237,7 +237,7 @@ fn the_async_client_tells_of_silence_too() {
 }
 
 #[test]
-fn silence_counts_from_the_newest_byte_also_of_half_an_event() {
+fn silence_counts_from_the_last_byte_even_of_a_partial_event() {
     const LONG: Duration = Duration::from_millis(200);
     let (server, more) = (Server::start(), Gate::new());
     server.otherwise(

@@ -1,4 +1,4 @@
-//! What is said before TLS is spoken. Handshakes need a server that has a certificate.
+//! The beginning of TLS. `transport/` tests complete handshakes, which need a server with a certificate.
 
 use std::io::Read;
 use std::net::TcpListener;
@@ -11,11 +11,11 @@ use everstream_testing::{Reply, Server};
 use crate::support::{Client, for_both_clients};
 
 for_both_clients!(
-    http_2_is_offered_where_its_pings_can_be_answered,
-    a_server_that_does_not_speak_tls_is_a_connect_fault_that_says_so,
+    http2_is_offered_only_by_the_async_client,
+    a_server_without_tls_is_reported_as_such,
 );
 
-fn http_2_is_offered_where_its_pings_can_be_answered<C: Client>() {
+fn http2_is_offered_only_by_the_async_client<C: Client>() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("https://{}/", listener.local_addr().unwrap());
     let server = std::thread::spawn(move || {
@@ -32,13 +32,17 @@ fn http_2_is_offered_where_its_pings_can_be_answered<C: Client>() {
     assert!(client.expect_error().is_connect());
 
     let hello = server.join().unwrap();
-    let offers = |protocol: &[u8]| hello.windows(protocol.len()).any(|it| it == protocol);
+    let offers = |protocol: &[u8]| {
+        hello
+            .windows(protocol.len())
+            .any(|window| window == protocol)
+    };
     assert!(offers(b"\x08http/1.1"));
     let answers_pings = !C::BLOCKING && cfg!(feature = "http2");
     assert_eq!(offers(b"\x02h2"), answers_pings);
 }
 
-fn a_server_that_does_not_speak_tls_is_a_connect_fault_that_says_so<C: Client>() {
+fn a_server_without_tls_is_reported_as_such<C: Client>() {
     let server = Server::start();
     server.otherwise(Reply::on_accept().send("this isn't TLS at all").stall());
     let url = server.url("/").replace("http:", "https:");

@@ -1,5 +1,5 @@
-//! What a clean end discards or ignores is reported, and the last event can be delivered without its
-//! blank line where the framing proves that the response is complete.
+//! A clean end reports what was discarded or ignored. The last event can be delivered without its blank
+//! line if the framing proves that the response is complete.
 
 use everstream::{Action, End};
 use everstream_testing::{Reply, Server};
@@ -7,9 +7,9 @@ use everstream_testing::{Reply, Server};
 use crate::support::{Client, for_both_clients, quick};
 
 for_both_clients!(
-    an_end_tells_the_size_of_the_unfinished_event,
-    an_end_tells_the_text_of_a_response_without_events,
-    a_break_discards_without_a_warning,
+    an_end_reports_the_size_of_the_unfinished_event,
+    an_end_reports_the_text_of_a_response_without_events,
+    a_fault_discards_without_a_warning,
     the_last_event_is_delivered_at_a_proven_end,
     the_last_event_is_discarded_at_an_unproven_end,
     the_sentinel_is_found_without_its_blank_line,
@@ -17,7 +17,7 @@ for_both_clients!(
 
 const UNFINISHED: &str = "id: 7\ndata: [DONE]";
 
-/// The actions that a response brings, up to its end, and that.
+/// Returns the data of a response's events, and its end.
 fn read<C: Client>(reply: Reply, dispatch: bool) -> (Vec<String>, End) {
     let server = Server::start();
     server.enqueue(reply);
@@ -32,7 +32,7 @@ fn read<C: Client>(reply: Reply, dispatch: bool) -> (Vec<String>, End) {
     }
 }
 
-/// By a last chunk, by a length, and by nothing.
+/// Responses framed by chunks, by a length, and by nothing.
 fn framings(body: &str) -> [Reply; 3] {
     [
         Reply::stream().chunked(),
@@ -42,7 +42,7 @@ fn framings(body: &str) -> [Reply; 3] {
     .map(|reply| reply.send(body))
 }
 
-fn an_end_tells_the_size_of_the_unfinished_event<C: Client>() {
+fn an_end_reports_the_size_of_the_unfinished_event<C: Client>() {
     for reply in framings(UNFINISHED) {
         let (events, end) = read::<C>(reply, false);
         assert_eq!((&*events, end.discarded_bytes), (&[][..], 18));
@@ -52,7 +52,7 @@ fn an_end_tells_the_size_of_the_unfinished_event<C: Client>() {
     assert_eq!(end, End::default());
 }
 
-fn an_end_tells_the_text_of_a_response_without_events<C: Client>() {
+fn an_end_reports_the_text_of_a_response_without_events<C: Client>() {
     let error = "error: {\"code\": 503}\n";
     for reply in framings(error) {
         let (events, end) = read::<C>(reply, false);
@@ -61,7 +61,7 @@ fn an_end_tells_the_text_of_a_response_without_events<C: Client>() {
     }
 }
 
-fn a_break_discards_without_a_warning<C: Client>() {
+fn a_fault_discards_without_a_warning<C: Client>() {
     let server = Server::start();
     server.enqueue(Reply::stream().send(UNFINISHED).drop_connection());
     let mut client = C::build(quick(server.url("/")).dispatch_unfinished(true)).unwrap();

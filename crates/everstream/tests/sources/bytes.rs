@@ -1,4 +1,4 @@
-//! Where bytes can come from, and what becomes of their errors.
+//! All kinds of sources of bytes, and their errors.
 
 use std::io::{self, Cursor, Read};
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use std::time::Duration;
 use everstream::{Connection, Ending, Fault, Headers, Start};
 use futures_util::{StreamExt, stream};
 
-use super::{Torn, connecting};
+use super::{FailingReader, connecting};
 use crate::support::{Client, for_both_clients, quick};
 
 for_both_clients!(
@@ -17,16 +17,16 @@ for_both_clients!(
     an_async_reader,
     a_blocking_reader,
     an_iterator,
-    empty_chunks_are_no_end,
-    an_error_of_a_source_breaks_the_connection,
-    a_fault_of_a_wrapped_source_stays_what_it_is,
-    a_panic_of_a_blocking_source_breaks_the_connection,
+    empty_chunks_do_not_end_the_stream,
+    a_source_error_is_a_read_fault,
+    a_fault_from_a_wrapped_source_is_passed_on,
+    a_panic_of_a_blocking_source_is_a_read_fault,
     an_interrupted_read_is_repeated,
-    a_response_is_what_the_start_tells,
-    a_start_has_headers_only_if_the_source_gave_some,
+    a_start_reports_the_response,
+    a_start_has_headers_only_if_the_source_set_them,
     a_wrapped_connection_passes_its_start_on,
-    what_an_end_proves_can_be_known_at_the_end,
-    a_source_that_never_pauses_lets_a_limited_read_end,
+    the_ending_can_be_determined_at_the_end,
+    a_read_with_a_timeout_ends_although_the_source_never_pauses,
 );
 
 const CHUNKS: [&str; 3] = ["data: a\n\nda", "ta: b\n", "\n"];
@@ -57,17 +57,17 @@ fn an_iterator<C: Client>() {
     assert_a_and_b::<C>(|| Connection::from_iterator(CHUNKS.map(Ok::<_, io::Error>)));
 }
 
-fn empty_chunks_are_no_end<C: Client>() {
+fn empty_chunks_do_not_end_the_stream<C: Client>() {
     let chunks = || ["", "data: a\n", "", "", "\n", "data: b\n\n", ""].map(Ok::<_, io::Error>);
     assert_a_and_b::<C>(move || Connection::from_iterator(chunks()));
     assert_a_and_b::<C>(move || Connection::from_stream(stream::iter(chunks())));
 }
 
-fn an_error_of_a_source_breaks_the_connection<C: Client>() {
+fn a_source_error_is_a_read_fault<C: Client>() {
     let chunks = || [Ok("data: a\n\n"), Err(io::Error::other("torn"))];
     let makes: [fn() -> Connection; 2] = [
         || Connection::from_iterator([Ok("data: a\n\n"), Err(io::Error::other("torn"))]),
-        || Connection::from_read(Cursor::new("data: a\n\n").chain(Torn)),
+        || Connection::from_read(Cursor::new("data: a\n\n").chain(FailingReader)),
     ];
     let all = makes
         .map(connecting)
@@ -87,7 +87,7 @@ fn an_error_of_a_source_breaks_the_connection<C: Client>() {
     }
 }
 
-fn a_panic_of_a_blocking_source_breaks_the_connection<C: Client>() {
+fn a_panic_of_a_blocking_source_is_a_read_fault<C: Client>() {
     let makes: [fn() -> Connection; 2] = [
         || {
             Connection::from_iterator(std::iter::from_fn(|| -> Option<io::Result<&str>> {
@@ -127,7 +127,7 @@ fn an_interrupted_read_is_repeated<C: Client>() {
     assert_a_and_b::<C>(|| Connection::from_read(Interrupted(0)));
 }
 
-fn a_response_is_what_the_start_tells<C: Client>() {
+fn a_start_reports_the_response<C: Client>() {
     let strategy = connecting(|| {
         let headers = Headers::from_iter([("server", "mine")]);
         Connection::from_read(Cursor::new("")).with_response(201, headers, "unix:/feed")
@@ -138,7 +138,7 @@ fn a_response_is_what_the_start_tells<C: Client>() {
     assert_eq!(start.url.as_deref(), Some("unix:/feed"));
 }
 
-fn a_start_has_headers_only_if_the_source_gave_some<C: Client>() {
+fn a_start_has_headers_only_if_the_source_set_them<C: Client>() {
     let empty = || Connection::from_read(Cursor::new(""));
     assert_eq!(C::quick(connecting(empty)).expect_start().headers, None);
     let given = move || empty().with_headers(Headers::default());
@@ -159,7 +159,7 @@ fn a_wrapped_connection_passes_its_start_on<C: Client>() {
     assert_eq!(start.withheld_headers, ["x-api-key"]);
 }
 
-fn what_an_end_proves_can_be_known_at_the_end<C: Client>() {
+fn the_ending_can_be_determined_at_the_end<C: Client>() {
     for ending in [Ending::Complete, Ending::Unproven] {
         let strategy = connecting(move || {
             let has_ended = Arc::new(AtomicBool::new(false));
@@ -184,7 +184,7 @@ fn what_an_end_proves_can_be_known_at_the_end<C: Client>() {
     }
 }
 
-fn a_source_that_never_pauses_lets_a_limited_read_end<C: Client>() {
+fn a_read_with_a_timeout_ends_although_the_source_never_pauses<C: Client>() {
     for bytes in [":\n", "id: 1\n\n", "event: x\n"] {
         let flood = move || stream::repeat_with(move || Ok::<_, Fault>(bytes));
         let mut client = C::quick(connecting(move || Connection::from_stream(flood())));
@@ -193,9 +193,9 @@ fn a_source_that_never_pauses_lets_a_limited_read_end<C: Client>() {
     }
 }
 
-/// A stream of the user's own may panic when it is asked again, or begin anew.
+/// A stream may panic or start over if it is polled after its end.
 #[tokio::test]
-async fn a_connection_that_is_over_stays_over() {
+async fn an_ended_connection_is_not_polled_again() {
     let broken = || Err(io::Error::other("broken"));
     for first in [
         vec![],
@@ -205,7 +205,7 @@ async fn a_connection_that_is_over_stays_over() {
     ] {
         let count = first.len();
         let mut parts = first.into_iter().map(Some).chain([None, Some(Ok("again"))]);
-        let stream = stream::poll_fn(move |_| parts.next().expect("asked too often").into());
+        let stream = stream::poll_fn(move |_| parts.next().expect("polled too often").into());
         let mut connection = Connection::from_stream(stream);
         let mut chunks = 0;
         while connection.next_chunk().await.is_some() {
@@ -218,7 +218,7 @@ async fn a_connection_that_is_over_stays_over() {
     }
 }
 
-fn a_fault_of_a_wrapped_source_stays_what_it_is<C: Client>() {
+fn a_fault_from_a_wrapped_source_is_passed_on<C: Client>() {
     let chunks = || {
         [
             Ok("data: a\n\n"),

@@ -1,4 +1,4 @@
-//! Closers, and reads and attempts that block.
+//! Closers, and blocking reads and attempts.
 
 use std::future::pending;
 use std::io::{self, Cursor, Read};
@@ -12,7 +12,7 @@ use everstream::{
 use everstream_testing::Gate;
 use futures_util::{StreamExt, stream};
 
-use super::{Torn, connecting};
+use super::{FailingReader, connecting};
 use crate::support::{self, Client, LIMIT, for_both_clients, quick};
 
 for_both_clients!(
@@ -22,23 +22,22 @@ for_both_clients!(
     the_closer_is_called_once_at_close,
     the_closer_is_called_once_at_the_drop_of_the_client,
     the_closer_is_called_when_a_sentinel_ends_the_stream,
-    a_blocked_read_ends_by_its_closer,
-    a_blocked_read_without_a_closer_is_left_behind,
-    a_connect_that_never_answers_is_abandoned,
-    what_comes_with_a_close_is_not_handed_out,
-    what_comes_with_an_interrupt_is_handed_out_first,
-    a_source_that_an_interrupt_ends_is_not_complete,
+    a_closer_unblocks_a_blocked_read,
+    a_blocked_read_without_a_closer_is_abandoned,
+    a_hanging_connect_is_abandoned,
+    an_event_that_arrives_with_a_close_is_not_delivered,
+    an_event_that_arrives_with_an_interrupt_is_delivered_first,
+    a_source_ended_by_an_interrupt_is_not_complete,
 );
 
-/// Makes connections that count how often their closers are called. Each gives one event, then
-/// what `then` is.
-fn counted(then: fn() -> Connection) -> (impl ConnectStrategy, Arc<AtomicUsize>) {
+/// Returns a strategy whose connections count how often their closers are called.
+fn counted(connection: fn() -> Connection) -> (impl ConnectStrategy, Arc<AtomicUsize>) {
     let closed = Arc::new(AtomicUsize::new(0));
     let strategy = connecting({
         let closed = closed.clone();
         move || {
             let closed = closed.clone();
-            then().with_closer(move || _ = closed.fetch_add(1, Ordering::SeqCst))
+            connection().with_closer(move || _ = closed.fetch_add(1, Ordering::SeqCst))
         }
     });
     (strategy, closed)
@@ -72,7 +71,7 @@ fn the_closer_is_called_once_at_the_end<C: Client>() {
 }
 
 fn the_closer_is_called_once_at_a_fault<C: Client>() {
-    let (strategy, closed) = counted(|| Connection::from_read(Torn));
+    let (strategy, closed) = counted(|| Connection::from_read(FailingReader));
     let mut client = C::with(quick(strategy).error_strategy(error_strategy::always_fail()));
     client.expect_start();
     client.expect_error();
@@ -110,10 +109,10 @@ fn the_closer_is_called_once_at_close<C: Client>() {
             true => client.handle().close(),
             false => client.close(),
         }
-        client.expect_over();
+        client.expect_ended();
         assert_eq!(count(&closed), 1);
         client.close();
-        client.expect_over();
+        client.expect_ended();
         drop(client);
         assert_eq!(count(&closed), 1);
     }
@@ -132,18 +131,18 @@ fn the_closer_is_called_when_a_sentinel_ends_the_stream<C: Client>() {
     let (strategy, closed) = counted(silent);
     let mut client = C::with(quick(strategy).until("a"));
     client.expect_start();
-    client.expect_over();
+    client.expect_ended();
     assert_eq!(count(&closed), 1);
 }
 
-/// A reader whose read returns only when the sender is dropped.
-struct Stuck {
+/// A reader whose read returns only when it is released.
+struct BlockedReader {
     blocked: Gate,
     released: mpsc::Receiver<()>,
     returned: Gate,
 }
 
-impl Read for Stuck {
+impl Read for BlockedReader {
     fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
         self.blocked.open();
         _ = self.released.recv();
@@ -152,26 +151,25 @@ impl Read for Stuck {
     }
 }
 
-/// A client that is closed while a read blocks. `closes`: the connection has a closer that
-/// releases the read.
-fn closed_while_a_read_blocks<C: Client>(closes: bool) {
+/// Closes a client while a read blocks. `has_closer`: the connection has a closer that releases the read.
+fn closed_while_a_read_blocks<C: Client>(has_closer: bool) {
     let (release, released) = mpsc::channel();
     let (blocked, returned) = (Gate::new(), Gate::new());
-    let stuck = Stuck {
+    let reader = BlockedReader {
         blocked: blocked.clone(),
         released,
         returned: returned.clone(),
     };
-    let only = std::sync::Mutex::new(Some((stuck, release.clone())));
+    let only = std::sync::Mutex::new(Some((reader, release.clone())));
     let strategy = connect_fn(move |_| {
-        let made = only.lock().unwrap().take().map(|(stuck, release)| {
-            let connection = Connection::from_read(stuck);
-            match closes {
+        let connection = only.lock().unwrap().take().map(|(reader, release)| {
+            let connection = Connection::from_read(reader);
+            match has_closer {
                 true => connection.with_closer(move || _ = release.send(())),
                 false => connection,
             }
         });
-        async { made.ok_or("it is made once") }
+        async { connection.ok_or("there is only one connection") }
     });
     let mut client = C::quick(strategy);
     let handle = client.handle();
@@ -181,27 +179,27 @@ fn closed_while_a_read_blocks<C: Client>(closes: bool) {
             handle.close();
         });
         client.expect_start();
-        client.expect_over();
+        client.expect_ended();
     });
     assert_eq!(
-        returned.wait(if closes { LIMIT } else { support::DELAY }),
-        closes
+        returned.wait(if has_closer { LIMIT } else { support::DELAY }),
+        has_closer
     );
-    // Neither does dropping the client wait.
+    // Dropping the client doesn't wait, either.
     drop(client);
     _ = release.send(());
     assert!(returned.wait(LIMIT));
 }
 
-fn a_blocked_read_ends_by_its_closer<C: Client>() {
+fn a_closer_unblocks_a_blocked_read<C: Client>() {
     closed_while_a_read_blocks::<C>(true);
 }
 
-fn a_blocked_read_without_a_closer_is_left_behind<C: Client>() {
+fn a_blocked_read_without_a_closer_is_abandoned<C: Client>() {
     closed_while_a_read_blocks::<C>(false);
 }
 
-fn a_connect_that_never_answers_is_abandoned<C: Client>() {
+fn a_hanging_connect_is_abandoned<C: Client>() {
     struct Dropped(Gate);
     impl Drop for Dropped {
         fn drop(&mut self) {
@@ -227,12 +225,12 @@ fn a_connect_that_never_answers_is_abandoned<C: Client>() {
             assert!(begun.wait(LIMIT));
             handle.close();
         });
-        client.expect_over();
+        client.expect_ended();
     });
     assert!(abandoned.is_open());
 }
 
-/// A client whose source calls this before it gives an event.
+/// Returns a client whose source calls `call` right before it returns an event.
 fn calling<C: Client>(call: fn(&Handle)) -> C {
     let handle = Arc::new(OnceLock::<Handle>::new());
     let mut client = C::quick(connecting({
@@ -251,18 +249,18 @@ fn calling<C: Client>(call: fn(&Handle)) -> C {
     client
 }
 
-fn what_comes_with_a_close_is_not_handed_out<C: Client>() {
-    calling::<C>(Handle::close).expect_over();
+fn an_event_that_arrives_with_a_close_is_not_delivered<C: Client>() {
+    calling::<C>(Handle::close).expect_ended();
 }
 
-fn what_comes_with_an_interrupt_is_handed_out_first<C: Client>() {
+fn an_event_that_arrives_with_an_interrupt_is_delivered_first<C: Client>() {
     let mut client = calling::<C>(Handle::interrupt);
     client.expect_event("a");
     client.expect_clean_end();
 }
 
-/// A source that blocks within its poll, as those of Python do, is ended by whoever interrupts.
-fn a_source_that_an_interrupt_ends_is_not_complete<C: Client>() {
+/// Sources that block within their poll, as those in Python do, end because of the interrupt.
+fn a_source_ended_by_an_interrupt_is_not_complete<C: Client>() {
     let handle: Arc<OnceLock<Handle>> = Arc::default();
     let strategy = connecting({
         let handle = handle.clone();

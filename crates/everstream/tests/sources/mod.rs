@@ -1,4 +1,4 @@
-//! Sources of the user's own, in both clients. No feature is needed.
+//! Custom sources, with both clients. Needs no feature.
 
 mod bytes;
 mod closers;
@@ -6,18 +6,18 @@ mod strategies;
 
 use everstream::{ConnectStrategy, Connection, Fault, connect_fn};
 
-/// A strategy that makes this connection every time.
-fn connecting(make: impl Fn() -> Connection + Send + Sync + 'static) -> impl ConnectStrategy {
+/// Returns a strategy that connects with this function.
+fn connecting(connect: impl Fn() -> Connection + Send + Sync + 'static) -> impl ConnectStrategy {
     connect_fn(move |_| {
-        let connection = make();
+        let connection = connect();
         async { Ok::<_, Fault>(connection) }
     })
 }
 
 /// A reader that fails.
-struct Torn;
+struct FailingReader;
 
-impl std::io::Read for Torn {
+impl std::io::Read for FailingReader {
     fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
         Err(std::io::Error::other("torn"))
     }

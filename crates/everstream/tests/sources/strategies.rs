@@ -1,4 +1,4 @@
-//! Connect strategies: what they are told, and what their errors mean.
+//! Connect strategies: what they get, and how their errors are treated.
 
 use std::io::{self, Cursor};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -13,16 +13,16 @@ use everstream::{
 use crate::support::{Client, LIMIT, for_both_clients, quick};
 
 for_both_clients!(
-    an_error_of_connect_is_a_refused_connection,
-    a_fault_of_connect_is_passed_on,
-    a_panic_of_connect_is_over_with_its_attempt,
-    every_attempt_gets_the_id_and_the_time_out,
+    a_connect_error_is_a_connect_fault,
+    a_fault_from_connect_is_passed_on,
+    a_panic_in_connect_ends_only_its_attempt,
+    every_attempt_gets_the_id_and_the_timeout,
     one_strategy_serves_many_clients,
     a_connection_client_is_closed_once,
-    a_setting_that_cannot_be_used_is_an_error_of_the_build,
+    an_invalid_setting_fails_the_build,
 );
 
-fn an_error_of_connect_is_a_refused_connection<C: Client>() {
+fn a_connect_error_is_a_connect_fault<C: Client>() {
     let strategy = connect_fn(|_| async { Err::<Connection, _>(io::Error::other("nobody there")) });
     let mut client = C::quick(strategy);
     match client.expect_fault() {
@@ -32,7 +32,7 @@ fn an_error_of_connect_is_a_refused_connection<C: Client>() {
     client.expect_fault();
 }
 
-fn a_fault_of_connect_is_passed_on<C: Client>() {
+fn a_fault_from_connect_is_passed_on<C: Client>() {
     let strategy = connect_fn(|_| async { Err::<Connection, _>(Fault::Source("mine".into())) });
     assert!(matches!(
         C::quick(strategy).expect_error(),
@@ -40,12 +40,12 @@ fn a_fault_of_connect_is_passed_on<C: Client>() {
     ));
 }
 
-fn a_panic_of_connect_is_over_with_its_attempt<C: Client>() {
+fn a_panic_in_connect_ends_only_its_attempt<C: Client>() {
     let attempts = Arc::new(AtomicUsize::new(0));
     let strategy = connect_fn(move |_| {
         let attempt = attempts.fetch_add(1, Ordering::Relaxed);
         async move {
-            assert!(attempt > 0, "the user's");
+            assert!(attempt > 0, "for this test");
             Ok::<_, Fault>(Connection::from_read(Cursor::new("data: a\n\n")))
         }
     });
@@ -55,10 +55,10 @@ fn a_panic_of_connect_is_over_with_its_attempt<C: Client>() {
     client.expect_event("a");
 }
 
-fn every_attempt_gets_the_id_and_the_time_out<C: Client>() {
+fn every_attempt_gets_the_id_and_the_timeout<C: Client>() {
     let strategy = connect_fn(|request: ConnectRequest| async move {
-        let told = format!("{:?} {:?}", request.last_event_id, request.read_timeout);
-        let bytes = format!("id: \x01\ndata: {told}\n\n");
+        let got = format!("{:?} {:?}", request.last_event_id, request.read_timeout);
+        let bytes = format!("id: \x01\ndata: {got}\n\n");
         Ok::<_, Fault>(Connection::from_read(Cursor::new(bytes)))
     });
     let mut client = C::with(quick(strategy).last_event_id("7").read_timeout(LIMIT));
@@ -116,15 +116,15 @@ fn a_connection_client_is_closed_once<C: Client>() {
             true => client.handle().close(),
             false => client.close(),
         }
-        client.expect_over();
-        client.expect_over();
+        client.expect_ended();
+        client.expect_ended();
         client.close();
         assert_eq!(strategy.closed.load(Ordering::SeqCst), 1);
         assert_eq!(strategy.clients.load(Ordering::SeqCst), 1);
     }
 }
 
-fn a_setting_that_cannot_be_used_is_an_error_of_the_build<C: Client>() {
+fn an_invalid_setting_fails_the_build<C: Client>() {
     struct Unusable;
     impl ConnectStrategy for Unusable {
         fn create_client(&self, _: ClientContext) -> Result<Box<dyn ConnectionClient>, Error> {

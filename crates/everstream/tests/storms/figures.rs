@@ -1,4 +1,4 @@
-//! The figures in the documentation are those that are measured.
+//! Checks that the figures in the documentation are the measured ones.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -15,16 +15,16 @@ const BEGIN: &str = "<!-- measured: storms -->\n";
 const END: &str = "<!-- end of measured -->\n";
 
 fn range(counts: &[usize]) -> String {
-    let (least, most) = (counts.iter().min().unwrap(), counts.iter().max().unwrap());
-    match least == most {
-        true => least.to_string(),
-        false => format!("{least} to {most}"),
+    let (min, max) = (counts.iter().min().unwrap(), counts.iter().max().unwrap());
+    match min == max {
+        true => min.to_string(),
+        false => format!("{min} to {max}"),
     }
 }
 
 fn measured() -> String {
     let mut text = String::from(
-        "\n| the server, at every connection | first minute | at most | minutes 6 to 10, each | at most |\n|---|---|---|---|---|\n",
+        "\n| what the server does with each connection | first minute | bound | each of minutes 6 to 10 | bound |\n|---|---|---|---|---|\n",
     );
     for (scenario, counts) in SCENARIOS.iter().zip(&*COUNTS) {
         let (mut first, mut later) = (Vec::new(), Vec::new());
@@ -41,13 +41,13 @@ fn measured() -> String {
         )
         .unwrap();
     }
-    text += "\nA thousand clients lose one server at the same moment. When they connect again, in milliseconds from then;\na mark is two clients:\n\n```text\n";
+    text += "\nA thousand clients lose the same server at the same moment. When they reconnect, in milliseconds from then;\neach # is two clients:\n\n```text\n";
     let times = first_reconnects(Seeds::Fixed, ":\n");
     for (at, count) in slices(&times, Duration::from_millis(25)) {
         let (at, marks) = (at.as_millis(), "#".repeat(count.div_ceil(2)));
         writeln!(text, "{at:>4}  {count:>3}  {marks}").unwrap();
     }
-    text += "```\n\nThe same clients, and a server that crashes again and again and is back at once. The most connections in minutes 6 to 10:\n\n| it crashes every | in one second | at most | in 100 ms | at most |\n|---|---|---|---|---|\n";
+    text += "```\n\nThe same clients with a server that crashes repeatedly and restarts immediately. The most connections in minutes 6 to 10:\n\n| crashes every | in one second | bound | in 100 ms | bound |\n|---|---|---|---|---|\n";
     for crashes in &CRASH_LOOPS {
         let times = reconnects_in_a_crash_loop(Seeds::Fixed, crashes.every);
         let (every, second) = (
@@ -67,12 +67,10 @@ fn measured() -> String {
 }
 
 #[test]
-fn the_documented_figures_are_what_is_measured() {
+fn documented_figures_match_the_measured_ones() {
     let docs = fs::read_to_string(FILE).unwrap();
-    let (before, rest) = docs
-        .split_once(BEGIN)
-        .expect("the place for them is marked");
-    let (documented, after) = rest.split_once(END).expect("the end is marked");
+    let (before, rest) = docs.split_once(BEGIN).expect("no marker for the figures");
+    let (documented, after) = rest.split_once(END).expect("no end marker");
     let measured = measured();
     if documented != measured {
         if std::env::var_os("EVERSTREAM_BLESS").is_some() {
@@ -80,7 +78,7 @@ fn the_documented_figures_are_what_is_measured() {
             return;
         }
         panic!(
-            "docs/reliability/storms.md isn't what is measured; EVERSTREAM_BLESS=1 writes it:\n{measured}"
+            "docs/reliability/storms.md differs from the measurement; EVERSTREAM_BLESS=1 updates it:\n{measured}"
         );
     }
 }

@@ -1,8 +1,8 @@
-//! How often clients connect to a server that keeps them from staying, and how a thousand of them
-//! come back after it was lost: in paused time, with default settings.
+//! How often clients connect to a server that keeps failing, and how a thousand clients reconnect after
+//! their server was lost. In paused time, with default settings.
 //!
-//! The figures in `docs/reliability/storms.md` are these: a test compares them, and `EVERSTREAM_BLESS=1`
-//! writes them there.
+//! A test compares the figures with those in `docs/reliability/storms.md`; with `EVERSTREAM_BLESS=1` it updates
+//! them.
 
 mod figures;
 mod paused;

@@ -1,4 +1,4 @@
-//! Ten minutes of each scenario: the async client, on a clock that stands still unless it waits.
+//! Ten minutes of each scenario with the async client, on tokio's paused clock.
 
 use std::io;
 use std::ops::RangeInclusive;
@@ -13,10 +13,10 @@ use super::scenarios::{Answer, Body, End, SCENARIOS, Scenario};
 
 const MINUTES: u64 = 10;
 const SEEDS: RangeInclusive<u64> = 1..=50;
-/// Where a server is polled, and gets thousands of connections.
-const SEEDS_OF_POLLS: RangeInclusive<u64> = 1..=10;
+/// Fewer seeds where the server is polled and gets thousands of connections.
+const SEEDS_IF_POLLED: RangeInclusive<u64> = 1..=10;
 
-/// When the connections of ten minutes are made.
+/// Returns the times of all connections in ten minutes.
 pub(crate) fn connections(scenario: &Scenario, seed: u64) -> Vec<Duration> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
@@ -29,9 +29,9 @@ pub(crate) fn connections(scenario: &Scenario, seed: u64) -> Vec<Duration> {
         let (answer, log) = (scenario.answer, times.clone());
         let connect = connect_fn(move |_| {
             let mut log = log.lock().unwrap();
-            let made = connection(answer(log.len()));
+            let connection = connection(answer(log.len()));
             log.push(began.elapsed());
-            async { made }
+            async { connection }
         });
         let strategy = retry_delay::backoff().with_seed(seed);
         let builder = SseClient::builder(connect).retry_delay_strategy(strategy);
@@ -76,11 +76,11 @@ fn stream(Body { bytes, lasts, end }: Body) -> Connection {
     })
 }
 
-/// Of each scenario, with each seed, the connections in each minute. Some of them take seconds.
+/// The connections in each minute, for each scenario and seed. Lazy, because it takes seconds.
 pub(crate) static COUNTS: LazyLock<Vec<Vec<Vec<usize>>>> = LazyLock::new(|| {
     let counts = |scenario: &Scenario| {
         let seeds = match scenario.is_polled() {
-            true => SEEDS_OF_POLLS,
+            true => SEEDS_IF_POLLED,
             false => SEEDS,
         };
         let counts = seeds.map(|seed| per_minute(&connections(scenario, seed)));
@@ -89,7 +89,7 @@ pub(crate) static COUNTS: LazyLock<Vec<Vec<Vec<usize>>>> = LazyLock::new(|| {
     SCENARIOS.iter().map(counts).collect()
 });
 
-/// How many of the connections are made in each minute.
+/// Counts the connections in each minute.
 fn per_minute(times: &[Duration]) -> Vec<usize> {
     let in_minute = |minute| {
         let times = times.iter();
@@ -99,7 +99,7 @@ fn per_minute(times: &[Duration]) -> Vec<usize> {
 }
 
 #[test]
-fn no_server_makes_a_client_connect_more_often_than_the_delays_allow() {
+fn clients_connect_no_more_often_than_the_delays_allow() {
     for (scenario, counts) in SCENARIOS.iter().zip(&*COUNTS) {
         let most = (scenario.most)();
         for (seed, counts) in (1..).zip(counts) {
@@ -112,7 +112,7 @@ fn no_server_makes_a_client_connect_more_often_than_the_delays_allow() {
                 "{what}, bound {} later",
                 scenario.most_later
             );
-            // Nor does it give up, unless that is what it should do.
+            // The client doesn't give up either, unless it should.
             assert!(
                 counts[1..]
                     .iter()

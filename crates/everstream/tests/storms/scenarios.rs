@@ -1,14 +1,14 @@
-//! What the server does at each connection, and how many it can get by that.
+//! What the server does at each connection, and the bounds on how many connections it gets.
 
 use std::time::Duration;
 
 use everstream::{Builder, error_strategy};
 
-/// What a connection, by its number from 0, comes to.
+/// What the server does with a connection.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Answer {
     Refused,
-    /// It accepts, and closes without an answer.
+    /// Accepts, and closes without a response.
     HangUp,
     Stream(Body),
     /// 503, with `Retry-After: 0` or without.
@@ -17,7 +17,7 @@ pub(crate) enum Answer {
     },
 }
 
-/// A stream of these bytes, which ends after this time.
+/// A stream with these bytes that ends after this time.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Body {
     pub(crate) bytes: String,
@@ -27,15 +27,15 @@ pub(crate) struct Body {
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum End {
-    /// With a last chunk.
+    /// With a final chunk.
     Clean,
-    /// With the connection, which proves nothing.
+    /// By closing the connection, which doesn't prove that the response is complete.
     Closed,
-    /// In the middle.
+    /// Within a chunk.
     Broken,
 }
 
-/// It ends cleanly, at once.
+/// A stream that ends cleanly and immediately.
 fn clean(bytes: impl Into<String>) -> Answer {
     lasting(bytes, 0, End::Clean)
 }
@@ -51,18 +51,18 @@ fn lasting(bytes: impl Into<String>, millis: u64, end: End) -> Answer {
 pub(crate) struct Scenario {
     pub(crate) name: &'static str,
     pub(crate) answer: fn(usize) -> Answer,
-    /// Where the default would stop: `error_strategy::always_continue()`.
+    /// Uses `error_strategy::always_continue()`, where the default strategy would give up.
     pub(crate) always_continue: bool,
     /// The most connections in the first minute.
     pub(crate) most: fn() -> usize,
     /// The most connections in any later minute.
     pub(crate) most_later: usize,
-    /// The least: a server that is polled gets its polls, and no server is given up.
+    /// The fewest connections in any later minute: polls don't stop, and the client doesn't give up.
     pub(crate) least_later: usize,
 }
 
 impl Scenario {
-    /// The server decides how often it is asked.
+    /// Whether the server decides how often it is polled.
     pub(crate) fn is_polled(&self) -> bool {
         self.most_later > MOST_LATER
     }
@@ -75,10 +75,10 @@ impl Scenario {
     }
 }
 
-/// Unless the server is polled: the delays have reached 30 s, of which half may be left off.
+/// If the server isn't polled: the delays have reached 30 s, which jitter shortens by up to half.
 const MOST_LATER: usize = 4;
 
-/// Polled without `retry:`: every 3 s to 4.5 s. tokio's timer counts whole milliseconds, up.
+/// Polled without `retry:`: every 3 s to 4.5 s. tokio's timer rounds up to whole milliseconds.
 const MOST_POLLS: usize = 20;
 const LEAST_POLLS: usize = 13;
 
@@ -101,16 +101,16 @@ fn in_a_minute(delays: impl IntoIterator<Item = f64>) -> usize {
             return connections;
         }
     }
-    panic!("they end within the minute");
+    panic!("the delays end within the minute");
 }
 
-/// Connections in a minute if every delay is as short as it can be: seconds that double from the base
-/// up to 30, and anew after the connections of these numbers. Half may be left off, but not of what a
-/// server asked for.
-fn most(base: f64, anew: &[usize], asked: bool) -> usize {
+/// Connections in a minute if every delay is as short as it can be: the delay in seconds doubles from the
+/// base up to 30, and restarts at the base after the connections in `resets`. Jitter shortens it by up to
+/// half, but not below a base that the server asked for.
+fn most(base: f64, resets: &[usize], asked: bool) -> usize {
     let mut full = 0.0;
     in_a_minute((0..).map(|connection| {
-        full = match anew.contains(&connection) {
+        full = match resets.contains(&connection) {
             true => base,
             false => f64::min(full * 2.0, 30.0),
         };
@@ -118,8 +118,8 @@ fn most(base: f64, anew: &[usize], asked: bool) -> usize {
     }))
 }
 
-/// Connections in a minute that end cleanly without a new id, but for the first: delays that double
-/// from the base up to a limit, of which nothing is left off.
+/// Connections in a minute that end cleanly, all but the first without a new id: the delay doubles from the
+/// base up to a limit, and jitter doesn't shorten it.
 fn most_unchanged(base: f64, after_new_id: f64, limit: f64) -> usize {
     let grown = (0..).map(|number| f64::min(base * 2f64.powi(number), limit));
     in_a_minute([after_new_id].into_iter().chain(grown))
@@ -133,21 +133,21 @@ fn at_the_floor() -> usize {
     most(0.1, &[0], true)
 }
 
-/// A changed value starts the delays anew once.
-fn anew_once() -> usize {
+/// A changed value resets the delays once.
+fn reset_once() -> usize {
     most(0.1, &[0, 1], true)
 }
 
-/// The moment for it that is best for who wants many connections.
+/// The connection after which a reset causes the most connections.
 const LATE: usize = 8;
 
-fn anew_late() -> usize {
+fn reset_late() -> usize {
     most(0.1, &[0, LATE], true)
 }
 
 pub(crate) const SCENARIOS: [Scenario; 22] = [
     Scenario {
-        name: "refuses",
+        name: "refuses it",
         answer: |_| Answer::Refused,
         always_continue: false,
         most: by_default,
@@ -155,7 +155,7 @@ pub(crate) const SCENARIOS: [Scenario; 22] = [
         least_later: 1,
     },
     Scenario {
-        name: "accepts, then closes",
+        name: "accepts it, then closes",
         answer: |_| Answer::HangUp,
         always_continue: false,
         most: by_default,
@@ -163,7 +163,7 @@ pub(crate) const SCENARIOS: [Scenario; 22] = [
         least_later: 1,
     },
     Scenario {
-        name: "200, and nothing",
+        name: "200, an empty body",
         answer: |_| clean(""),
         always_continue: false,
         most: by_default,
@@ -171,7 +171,7 @@ pub(crate) const SCENARIOS: [Scenario; 22] = [
         least_later: 1,
     },
     Scenario {
-        name: "200, one event, the end of the connection",
+        name: "200, one event, then closes without a proven end",
         answer: |_| lasting("data: x\n\n", 0, End::Closed),
         always_continue: false,
         most: by_default,
@@ -187,26 +187,26 @@ pub(crate) const SCENARIOS: [Scenario; 22] = [
         least_later: 1,
     },
     Scenario {
-        name: "200, `retry: 100` and `retry: 101` in turns",
+        name: "200, alternately `retry: 100` and `retry: 101`",
         answer: |number| clean(format!("retry: {}\n\n", 100 + number % 2)),
         always_continue: false,
-        most: anew_once,
+        most: reset_once,
         most_later: MOST_LATER,
         least_later: 1,
     },
     Scenario {
-        name: "200, another `retry:` each time",
+        name: "200, a different `retry:` each time",
         answer: |number| clean(format!("retry: {}\n\n", 100 + number)),
         always_continue: false,
-        most: anew_once,
+        most: reset_once,
         most_later: MOST_LATER,
         least_later: 1,
     },
     Scenario {
-        name: "200, `retry: 100`, and `retry: 101` from the ninth on",
+        name: "200, `retry: 100`, from the ninth connection `retry: 101`",
         answer: |number| clean(format!("retry: {}\n\n", 100 + usize::from(number >= LATE))),
         always_continue: false,
-        most: anew_late,
+        most: reset_late,
         most_later: MOST_LATER,
         least_later: 1,
     },

@@ -1,5 +1,5 @@
-//! Both clients over real sockets wait as long as the paused clock says. Their delays are written
-//! down and not waited for.
+//! Over real sockets, both clients choose the same delays as on the paused clock. The delays are recorded
+//! rather than waited for.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -13,13 +13,14 @@ use super::scenarios::{Answer, Body, End, SCENARIOS};
 use crate::support::{Client, DELAY, for_both_clients};
 
 for_both_clients!(
-    both_clients_wait_as_long_as_the_table_says,
-    no_two_clients_wait_alike,
+    delays_over_sockets_match_the_paused_clock,
+    clients_choose_different_delays,
 );
 
-struct Hurried(Backoff, Arc<Mutex<Vec<Duration>>>);
+/// Records the delays of a backoff, and returns short ones.
+struct Recording(Backoff, Arc<Mutex<Vec<Duration>>>);
 
-impl RetryDelayStrategy for Hurried {
+impl RetryDelayStrategy for Recording {
     fn apply(&mut self, base: BaseDelay) -> Duration {
         self.1.lock().unwrap().push(self.0.apply(base));
         DELAY
@@ -40,7 +41,7 @@ impl RetryDelayStrategy for Hurried {
     }
 }
 
-fn both_clients_wait_as_long_as_the_table_says<C: Client>() {
+fn delays_over_sockets_match_the_paused_clock<C: Client>() {
     const SEED: u64 = 7;
     /// Some servers get thousands of connections.
     const MOST: usize = 60;
@@ -49,8 +50,8 @@ fn both_clients_wait_as_long_as_the_table_says<C: Client>() {
             Answer::Stream(body) => body.lasts,
             _ => Duration::ZERO,
         };
-        // How long a shorter connection lasts makes no difference to its delay, and this test doesn't
-        // wait for a longer one.
+        // The duration of shorter connections doesn't affect the delay. Longer ones would take too
+        // long here.
         if lasts >= Duration::from_secs(25) {
             continue;
         }
@@ -79,7 +80,7 @@ fn both_clients_wait_as_long_as_the_table_says<C: Client>() {
             server.stop();
         }
         let delays = Arc::new(Mutex::new(Vec::new()));
-        let strategy = Hurried(retry_delay::backoff().with_seed(SEED), delays.clone());
+        let strategy = Recording(retry_delay::backoff().with_seed(SEED), delays.clone());
         let builder = SseClient::builder(server.url("/")).retry_delay_strategy(strategy);
         let mut client = C::with(scenario.settings(builder));
         while delays.lock().unwrap().len() < expected.len() {
@@ -91,16 +92,16 @@ fn both_clients_wait_as_long_as_the_table_says<C: Client>() {
         }
         let delays = delays.lock().unwrap().clone();
         for (delay, expected) in delays.iter().zip(&expected) {
-            // tokio's timer counts whole milliseconds.
-            let off = expected.abs_diff(*delay);
+            // tokio's timer rounds to whole milliseconds.
+            let difference = expected.abs_diff(*delay);
             assert!(
-                off <= Duration::from_millis(2),
+                difference <= Duration::from_millis(2),
                 "{}: {delays:?}",
                 scenario.name
             );
         }
         if expected.is_empty() {
-            // The default stops.
+            // The default strategy gives up.
             assert!(
                 matches!(client.next_action(), Some(Err(_))),
                 "{}",
@@ -110,8 +111,8 @@ fn both_clients_wait_as_long_as_the_table_says<C: Client>() {
     }
 }
 
-/// Seeds as in real use.
-fn no_two_clients_wait_alike<C: Client>() {
+/// With random seeds, as in real use.
+fn clients_choose_different_delays<C: Client>() {
     let server = Server::start();
     server.stop();
     let mut delays = Vec::new();

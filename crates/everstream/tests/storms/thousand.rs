@@ -1,4 +1,4 @@
-//! A thousand clients lose one server at the same moment, once or again and again.
+//! A thousand clients lose the same server at the same moment, once or repeatedly.
 
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -10,20 +10,21 @@ use tokio::time::{Instant, sleep_until};
 
 const CLIENTS: u64 = 1000;
 
-/// How long a server crashes again and again, and from when on it counts.
+/// How long a server keeps crashing, and the minute from which connections count.
 const MINUTES: u64 = 10;
 const COUNTED_FROM: u64 = 5;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Seeds {
-    /// As in real use: each client's own, and other ones in every run.
-    Own,
-    /// From 1 on.
+    /// Each client's own random seed, as in real use.
+    Random,
+    /// 1, 2, 3 and so on.
     Fixed,
 }
 
-/// When each client connects again, from the moment that the server was lost.
-pub(crate) fn first_reconnects(seeds: Seeds, said: &'static str) -> Vec<Duration> {
+/// Returns when each client reconnects, counted from the moment the server was lost. `body` is what the
+/// server sent before.
+pub(crate) fn first_reconnects(seeds: Seeds, body: &'static str) -> Vec<Duration> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
@@ -37,7 +38,7 @@ pub(crate) fn first_reconnects(seeds: Seeds, said: &'static str) -> Vec<Duration
             let log = times.clone();
             let connect = connect_fn(move |_| {
                 log.lock().unwrap().push(Instant::now());
-                let first = stream::iter([Ok::<_, io::Error>(said)]);
+                let first = stream::iter([Ok::<_, io::Error>(body)]);
                 let until = stream::once(async move {
                     sleep_until(lost).await;
                     Err(io::ErrorKind::ConnectionReset.into())
@@ -53,8 +54,8 @@ pub(crate) fn first_reconnects(seeds: Seeds, said: &'static str) -> Vec<Duration
                 while times.lock().unwrap().len() < 2 {
                     client.next_action().await;
                 }
-                let again = times.lock().unwrap()[1];
-                again - lost
+                let reconnected = times.lock().unwrap()[1];
+                reconnected - lost
             }));
         }
         let mut times = Vec::new();
@@ -66,11 +67,11 @@ pub(crate) fn first_reconnects(seeds: Seeds, said: &'static str) -> Vec<Duration
     })
 }
 
-/// A server that crashes again and again, and is back at once.
+/// A server that crashes repeatedly, and restarts immediately.
 pub(crate) struct CrashLoop {
     /// The time from one crash to the next.
     pub(crate) every: Duration,
-    /// The most connections that may come in one second and in 100 ms, in minutes 6 to 10.
+    /// The most connections allowed in one second and in 100 ms, in minutes 6 to 10.
     pub(crate) most_in_a_second: usize,
     pub(crate) most_in_100_ms: usize,
 }
@@ -81,8 +82,8 @@ pub(crate) const CRASH_LOOPS: [CrashLoop; 2] = [
         most_in_a_second: 100,
         most_in_100_ms: 30,
     },
-    // A connection of 25 s that was of use resets the backoff, so that all clients come back within
-    // 500 ms, as they do after one crash.
+    // A connection of 25 s that delivered an event resets the backoff, so all clients reconnect
+    // within 500 ms, as after a single crash.
     CrashLoop {
         every: Duration::from_secs(30),
         most_in_a_second: CLIENTS as usize,
@@ -90,7 +91,7 @@ pub(crate) const CRASH_LOOPS: [CrashLoop; 2] = [
     },
 ];
 
-/// When a thousand clients connect in minutes 6 to 10, in order.
+/// Returns when a thousand clients connect in minutes 6 to 10, in order.
 pub(crate) fn reconnects_in_a_crash_loop(seeds: Seeds, every: Duration) -> Vec<Duration> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
@@ -134,13 +135,13 @@ pub(crate) fn reconnects_in_a_crash_loop(seeds: Seeds, every: Duration) -> Vec<D
     })
 }
 
-/// The most that come in any slice of this length.
+/// Returns the most connections in any slice of this length.
 pub(crate) fn peak(times: &[Duration], length: Duration) -> usize {
     let counts = slices(times, length).into_iter().map(|(_, count)| count);
     counts.max().unwrap()
 }
 
-/// How many come in each slice of this length, from the first to the last that has any.
+/// Counts the connections in each slice of this length, from the first to the last nonempty slice.
 pub(crate) fn slices(times: &[Duration], length: Duration) -> Vec<(Duration, usize)> {
     let index = |time: &Duration| u32::try_from(time.as_micros() / length.as_micros()).unwrap();
     let (first, last) = (index(&times[0]), index(&times[times.len() - 1]));
@@ -151,12 +152,12 @@ pub(crate) fn slices(times: &[Duration], length: Duration) -> Vec<(Duration, usi
     (first..=last).map(|at| length * at).zip(counts).collect()
 }
 
-/// In 10 ms 20 clients are to be expected, or 7 where it is spread over 1.5 s; more than `most` would
-/// come in less than one run of a million.
+/// On average, 20 clients reconnect per 10 ms, or 7 if they are spread over 1.5 s. `most` is so high that
+/// less than one run in a million exceeds it.
 fn assert_spread(times: &[Duration], from: u64, to: u64, most: usize) {
     assert_eq!(times.len() as u64, CLIENTS);
     let (first, last) = (times[0], times[times.len() - 1]);
-    // tokio's timer counts whole milliseconds.
+    // tokio's timer rounds to whole milliseconds.
     assert!(first >= Duration::from_millis(from), "{first:?}");
     assert!(last <= Duration::from_millis(to + 2), "{last:?}");
     for (at, count) in slices(times, Duration::from_millis(10)) {
@@ -165,22 +166,22 @@ fn assert_spread(times: &[Duration], from: u64, to: u64, most: usize) {
 }
 
 #[test]
-fn a_thousand_clients_come_back_spread_over_half_the_base() {
-    for seeds in [Seeds::Own, Seeds::Fixed] {
+fn a_thousand_clients_reconnect_spread_over_half_the_base_delay() {
+    for seeds in [Seeds::Random, Seeds::Fixed] {
         assert_spread(&first_reconnects(seeds, ":\n"), 500, 1000, 50);
     }
 }
 
 #[test]
-fn a_thousand_clients_never_come_back_before_the_server_said() {
-    for seeds in [Seeds::Own, Seeds::Fixed] {
+fn a_thousand_clients_never_reconnect_before_the_server_asked() {
+    for seeds in [Seeds::Random, Seeds::Fixed] {
         assert_spread(&first_reconnects(seeds, "retry: 3000\n"), 3000, 4500, 30);
     }
 }
 
 #[test]
-fn a_server_in_a_crash_loop_is_not_stormed_unless_it_was_of_use_in_between() {
-    for seeds in [Seeds::Own, Seeds::Fixed] {
+fn a_crash_looping_server_is_not_flooded_unless_connections_lasted() {
+    for seeds in [Seeds::Random, Seeds::Fixed] {
         for crashes in &CRASH_LOOPS {
             let times = reconnects_in_a_crash_loop(seeds, crashes.every);
             let second = peak(&times, Duration::from_secs(1));
@@ -188,10 +189,10 @@ fn a_server_in_a_crash_loop_is_not_stormed_unless_it_was_of_use_in_between() {
             let what = format!("every {:?}, {seeds:?}: {second}, {tenth}", crashes.every);
             assert!(second <= crashes.most_in_a_second, "{what}");
             assert!(tenth <= crashes.most_in_100_ms, "{what}");
-            // Each client, by the bound of one client.
+            // The bounds of a single client, for all of them.
             let counted = (MINUTES - COUNTED_FROM) * CLIENTS;
             assert!(times.len() as u64 <= 4 * counted, "{what}");
-            assert!(times.len() as u64 >= counted, "{what}: they gave up");
+            assert!(times.len() as u64 >= counted, "{what}: clients gave up");
         }
     }
 }

@@ -1,6 +1,6 @@
-//! Both clients behind one trait, so that every scenario is told once.
+//! Both clients behind one trait, so that every scenario is written once.
 
-// Each test program uses a part of this; a helper that fails fails its test.
+// Each test program uses only a part of this; helpers may panic, which fails the test.
 #![allow(
     dead_code,
     unused_macros,
@@ -11,9 +11,9 @@
     clippy::panic
 )]
 
-pub(crate) mod deaf;
 #[cfg(feature = "reqwest")]
 pub(crate) mod reqwest_client;
+pub(crate) mod unresponsive;
 
 use std::future::Future;
 use std::panic::resume_unwind;
@@ -29,13 +29,13 @@ use everstream::{
 use futures_util::StreamExt;
 use tokio::runtime::{self, Runtime};
 
-/// Long enough for a loaded machine; nothing waits that long when all is well.
+/// Long enough for a loaded machine; only failing tests wait that long.
 pub const LIMIT: Duration = Duration::from_secs(30);
 
-/// The delay of [`quick`]: too short to be noticed, and recognisable.
+/// The delay of [`quick`]: short, and recognizable.
 pub const DELAY: Duration = Duration::from_millis(1);
 
-/// Runs each scenario as two tests, one with either client: `async_::name` and `blocking::name`.
+/// Runs each scenario as two tests, one for each client: `async_::name` and `blocking::name`.
 macro_rules! for_both_clients {
     ($($name:ident),* $(,)?) => {
         mod async_ {
@@ -54,7 +54,7 @@ macro_rules! for_both_clients {
 }
 pub(crate) use for_both_clients;
 
-/// Runs a scenario on a thread of its own, and fails if it doesn't come to an end.
+/// Runs a scenario in its own thread, and fails if it doesn't finish.
 pub fn run(scenario: fn()) {
     let (done, is_done) = mpsc::channel();
     let thread = thread::spawn(move || {
@@ -62,7 +62,7 @@ pub fn run(scenario: fn()) {
         _ = done.send(());
     });
     match is_done.recv_timeout(LIMIT) {
-        Err(RecvTimeoutError::Timeout) => panic!("the scenario hangs: not over after {LIMIT:?}"),
+        Err(RecvTimeoutError::Timeout) => panic!("the scenario didn't finish in {LIMIT:?}"),
         Ok(()) | Err(RecvTimeoutError::Disconnected) => {
             if let Err(panic) = thread.join() {
                 resume_unwind(panic);
@@ -71,12 +71,12 @@ pub fn run(scenario: fn()) {
     }
 }
 
-/// Settings that make a client reconnect at once.
+/// Settings with which a client reconnects after 1 ms.
 pub fn quick(connect: impl IntoConnectStrategy) -> Builder {
     SseClient::builder(connect).retry_delay_strategy(retry_delay::from_fn(|_| DELAY))
 }
 
-/// What the scenarios need of a client. Every call waits as long as it takes.
+/// What scenarios need from a client. All calls block.
 pub trait Client: Sized + Send + 'static {
     const BLOCKING: bool;
 
@@ -84,11 +84,11 @@ pub trait Client: Sized + Send + 'static {
     fn start(&mut self) -> Result<(), Error>;
     fn next_action(&mut self) -> Option<Result<Action, Error>>;
     fn next_event(&mut self) -> Option<Result<Event, Error>>;
-    /// The first of a new `all()`, which is dropped then.
+    /// Returns the first item of a new `all()`, and drops that.
     fn first_of_all(&mut self) -> Option<Result<Action, Error>>;
-    /// The first of a new `events()`, which is dropped then.
+    /// Returns the first item of a new `events()`, and drops that.
     fn first_of_events(&mut self) -> Option<Result<Event, Error>>;
-    /// Begins to wait for an event, and gives up after this time if none comes.
+    /// Waits for an event for at most this long. `None` if none arrives in time.
     fn event_within(&mut self, limit: Duration) -> Option<Option<Result<Event, Error>>>;
     fn interrupt(&mut self);
     fn close(&mut self);
@@ -101,7 +101,7 @@ pub trait Client: Sized + Send + 'static {
         Self::build(builder).unwrap()
     }
 
-    /// A client that reconnects at once.
+    /// Creates a client that reconnects after 1 ms.
     fn quick(connect: impl IntoConnectStrategy) -> Self {
         Self::with(quick(connect))
     }
@@ -110,7 +110,7 @@ pub trait Client: Sized + Send + 'static {
     fn expect_action(&mut self) -> Action {
         match self.next_action() {
             Some(Ok(action)) => action,
-            other => panic!("an action was expected, and it was {other:?}"),
+            other => panic!("expected an action, got {other:?}"),
         }
     }
 
@@ -118,16 +118,16 @@ pub trait Client: Sized + Send + 'static {
     fn expect_start(&mut self) -> Start {
         match self.next_action() {
             Some(Ok(Action::Start(start))) => *start,
-            other => panic!("a start was expected, and it was {other:?}"),
+            other => panic!("expected a start, got {other:?}"),
         }
     }
 
-    /// The next action is an event with this data.
+    /// Expects an event with this data as the next action.
     #[track_caller]
     fn expect_event(&mut self, data: &str) -> Event {
         match self.next_action() {
             Some(Ok(Action::Event(event))) if event.data() == data => event,
-            other => panic!("the event {data:?} was expected, and it was {other:?}"),
+            other => panic!("expected the event {data:?}, got {other:?}"),
         }
     }
 
@@ -135,7 +135,7 @@ pub trait Client: Sized + Send + 'static {
     fn expect_fault(&mut self) -> Fault {
         match self.next_action() {
             Some(Ok(Action::Fault(fault))) => fault,
-            other => panic!("a fault was expected, and it was {other:?}"),
+            other => panic!("expected a fault, got {other:?}"),
         }
     }
 
@@ -143,54 +143,54 @@ pub trait Client: Sized + Send + 'static {
     fn expect_clean_end(&mut self) {
         match self.next_action() {
             Some(Ok(Action::End(_))) => {}
-            other => panic!("a clean end was expected, and it was {other:?}"),
+            other => panic!("expected a clean end, got {other:?}"),
         }
     }
 
-    /// The error strategy gave up.
+    /// Expects that the error strategy gives up.
     #[track_caller]
     fn expect_error(&mut self) -> Fault {
         match self.next_action() {
             Some(Err(Error::Fault(fault))) => fault,
-            other => panic!("an error was expected, and it was {other:?}"),
+            other => panic!("expected an error, got {other:?}"),
         }
     }
 
-    /// The error strategy would have gone on, but the request isn't safe.
+    /// Expects that the error strategy continues, but the request isn't repeated because it isn't safe.
     #[track_caller]
     fn expect_not_repeated(&mut self) -> Fault {
         match self.next_action() {
             Some(Err(Error::NotRepeated(fault))) => fault,
-            other => panic!("a request that isn't repeated was expected, and it was {other:?}"),
+            other => panic!("expected `NotRepeated`, got {other:?}"),
         }
     }
 
-    /// The iteration is over, quietly.
+    /// Expects that the iteration ends without an error.
     #[track_caller]
-    fn expect_over(&mut self) {
+    fn expect_ended(&mut self) {
         match self.next_action() {
             None => {}
-            other => panic!("the quiet end was expected, and it was {other:?}"),
+            other => panic!("expected the end of the iteration, got {other:?}"),
         }
     }
 
-    /// The data of the next event, whatever happens before it.
+    /// Returns the data of the next event, skipping other actions.
     #[track_caller]
     fn event_data(&mut self) -> String {
         match self.next_event() {
             Some(Ok(event)) => event.into_data(),
-            other => panic!("an event was expected, and it was {other:?}"),
+            other => panic!("expected an event, got {other:?}"),
         }
     }
 
-    /// The error that ends the iteration, whatever happens before it.
+    /// Returns the error that ends the iteration, skipping all actions.
     #[track_caller]
     fn last_error(&mut self) -> Error {
         loop {
             match self.next_action() {
                 Some(Ok(_)) => {}
                 Some(Err(error)) => return error,
-                None => panic!("an error was expected, and it was the quiet end"),
+                None => panic!("expected an error, but the iteration ended"),
             }
         }
     }
@@ -209,7 +209,7 @@ pub fn wait<T>(future: impl Future<Output = T>) -> T {
     RUNTIME.block_on(future)
 }
 
-/// The tasks of all async clients that haven't ended.
+/// Returns the number of unfinished tasks of all async clients.
 pub fn alive_tasks() -> usize {
     RUNTIME.metrics().num_alive_tasks()
 }

@@ -1,4 +1,4 @@
-//! An HTTP/2 server that sends any number of informational responses before a stream.
+//! HTTP/2 servers that send any number of informational responses before a stream.
 
 use std::io::{self, BufWriter, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -16,19 +16,19 @@ const EARLY_HINTS: &[u8] = b"\x08\x03103";
 /// `:status: 200`, `content-type: text/event-stream`
 const STREAM: &[u8] = b"\x88\x0f\x10\x11text/event-stream";
 
-/// Each request gets this many responses with status 103, and then one event. Returns the server's URL.
+/// Starts a server that answers each request with this many 103 responses, then one event. Returns its URL.
 pub(crate) fn informational(count: usize) -> String {
     start(move |mut socket| {
         while let Ok(stream) = request(&mut socket) {
-            // The client may leave at any time.
+            // The client may close at any time.
             _ = answer(&socket, stream, count);
         }
     })
 }
 
-/// One request is reported when it is there, answered when the test says so, and reported again when it
-/// was answered or the client has left.
-#[allow(dead_code)] // not in each of the test programs
+/// Starts a server for one request. It reports when the request has arrived, responds when the test sends
+/// a command, and reports again when it has responded or the client has closed.
+#[allow(dead_code)] // not used by every test program
 pub(crate) fn on_command(count: usize) -> (String, Receiver<()>, Sender<()>) {
     let (report, reports) = channel();
     let (command, commands) = channel();
@@ -39,7 +39,7 @@ pub(crate) fn on_command(count: usize) -> (String, Receiver<()>, Sender<()>) {
         commands.lock().unwrap().recv().unwrap();
         _ = answer(&socket, stream, count);
         report.send(()).unwrap();
-        // Until the client goes.
+        // Wait until the client closes.
         _ = io::copy(&mut socket, &mut io::sink());
     });
     (url, reports, command)
@@ -62,7 +62,7 @@ fn start(serve: impl Fn(TcpStream) + Send + Sync + 'static) -> String {
     url
 }
 
-/// The stream of the next request.
+/// Reads the next request, and returns its stream id.
 fn request(socket: &mut TcpStream) -> io::Result<u32> {
     loop {
         let mut head = [0; 9];

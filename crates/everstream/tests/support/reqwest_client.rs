@@ -1,7 +1,7 @@
-//! reqwest clients that the program brings itself.
+//! Custom reqwest clients.
 
-/// reqwest's builder. Everstream switches reqwest's rustls on without a provider, and the process
-/// mustn't get one as its default: that would hide what Everstream does without.
+/// Returns reqwest's builder. Everstream's tests enable reqwest's rustls without a provider, and must not
+/// install a default provider, which would hide how Everstream works without one.
 #[cfg(not(any(feature = "rustls", feature = "rustls-no-provider")))]
 pub(crate) fn builder() -> reqwest::ClientBuilder {
     reqwest::Client::builder()

@@ -1,5 +1,5 @@
-//! A read that is cancelled goes on where it was when it is begun again: a connection is made once,
-//! however often the caller looks elsewhere in the meantime. The blocking client can't be cancelled.
+//! A cancelled read continues when it is started again: a connection is opened only once, however often
+//! reads are cancelled. Applies only to the async client.
 
 use std::time::Duration;
 
@@ -9,10 +9,10 @@ use tokio::time::{sleep, timeout};
 
 use super::LIMIT;
 use super::certs::{Authority, Validity};
-use super::proxy_server::{Manner, Proxy};
+use super::proxy_server::{Behavior, Proxy};
 use super::tls_server::{Handshake, TlsServer, runtime};
 
-/// Many times as long as a read lasts here before it is cancelled.
+/// Many times longer than a read lasts here before it is cancelled.
 const SLOW: Duration = Duration::from_millis(50);
 const TICK: Duration = Duration::from_millis(1);
 
@@ -22,7 +22,7 @@ fn slow() -> Server {
     server
 }
 
-/// Reads an event, cancelled every millisecond. Returns how often.
+/// Reads an event, cancelling the read every millisecond. Returns how often it was cancelled.
 fn cancelled(http: Http) -> u32 {
     runtime().block_on(async {
         let mut client = SseClient::new(http).unwrap();
@@ -74,7 +74,7 @@ fn over_a_tunnel() {
     let authority = Authority::new();
     let leaf = authority.server(&["feed.test"], Validity::Now);
     let tls = TlsServer::start(leaf.config(&["http/1.1"]), &server);
-    let proxy = Proxy::start(Manner::SlowlyTo(tls.addr(), SLOW));
+    let proxy = Proxy::start(Behavior::ConnectSlowlyTo(tls.addr(), SLOW));
     let http = Http::new("https://feed.test/")
         .root_certificates(authority.pem())
         .proxy(proxy.url());

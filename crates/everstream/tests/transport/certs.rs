@@ -1,4 +1,4 @@
-//! Certificates, made for each test.
+//! Certificates, generated for each test.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,7 +11,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
 
-/// Authorities of one name would look like one whose signatures are wrong.
+/// Makes names unique, because authorities with the same name look like one with wrong signatures.
 static NAMES: AtomicUsize = AtomicUsize::new(0);
 
 pub(crate) struct Authority {
@@ -52,7 +52,7 @@ impl Authority {
         self.certificate.pem()
     }
 
-    /// A certificate for these host names and addresses.
+    /// Issues a server certificate for these host names and addresses.
     pub(crate) fn server(&self, hosts: &[&str], validity: Validity) -> Leaf {
         let hosts: Vec<String> = hosts.iter().map(|host| host.to_string()).collect();
         let mut params = CertificateParams::new(hosts).unwrap();
@@ -64,7 +64,7 @@ impl Authority {
         self.sign(params)
     }
 
-    /// A certificate for a client to show.
+    /// Issues a client certificate.
     pub(crate) fn client(&self) -> Leaf {
         let mut params = CertificateParams::new(["a client".to_string()]).unwrap();
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
@@ -72,7 +72,7 @@ impl Authority {
     }
 
     fn sign(&self, mut params: CertificateParams) -> Leaf {
-        // Or else it has the name of its issuer, and looks as if it had signed itself.
+        // With the issuer's name, the certificate would look self-signed.
         params.distinguished_name = named("a leaf");
         params.use_authority_key_identifier_extension = true;
         let key = KeyPair::generate().unwrap();
@@ -93,18 +93,18 @@ impl Authority {
 }
 
 fn named(name: &str) -> DistinguishedName {
-    let mut whole = DistinguishedName::new();
-    whole.push(DnType::CommonName, name);
-    whole
+    let mut distinguished = DistinguishedName::new();
+    distinguished.push(DnType::CommonName, name);
+    distinguished
 }
 
 impl Leaf {
-    /// The settings of a server that shows this certificate and offers these protocols.
+    /// The settings of a server with this certificate that offers these protocols.
     pub(crate) fn config(&self, alpn: &[&str]) -> ServerConfig {
         self.finish(builder().with_no_client_auth(), alpn)
     }
 
-    /// The same, for a server that wants certificates of this authority from its clients.
+    /// The same, for a server that requires client certificates issued by this authority.
     pub(crate) fn config_for_clients_of(&self, authority: &Authority) -> ServerConfig {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let verifier = WebPkiClientVerifier::builder_with_provider(authority.store(), provider);
@@ -123,12 +123,12 @@ impl Leaf {
         let mut config = builder
             .with_single_cert(vec![self.der.clone()], key)
             .unwrap();
-        config.alpn_protocols = alpn.iter().map(|it| it.as_bytes().to_vec()).collect();
+        config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
         config
     }
 }
 
-/// With a provider of its own: the process has none as its default, and mustn't get one.
+/// Uses an explicit provider, because the process must not get a default one.
 fn builder() -> rustls::ConfigBuilder<ServerConfig, rustls::WantsVerifier> {
     ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .with_safe_default_protocol_versions()

@@ -1,4 +1,4 @@
-//! Both clients behind one face, so that a test is written once.
+//! Both clients behind one type, so that each test is written once.
 
 use std::error::Error as _;
 use std::process::Command;
@@ -20,7 +20,7 @@ pub(crate) enum Client {
     Blocking(Box<blocking::SseClient>),
 }
 
-/// Runs a test in each client. What it prints tells which one failed.
+/// Runs a test with each client. The output shows which one failed.
 pub(crate) fn both(test: impl Fn(Kind)) {
     for kind in [Kind::Async, Kind::Blocking] {
         println!("{kind:?}");
@@ -32,7 +32,7 @@ impl Kind {
     pub(crate) fn try_build(self, builder: Builder) -> Result<Client, Error> {
         Ok(match self {
             Kind::Async => {
-                // Its worker goes on while the test does something else.
+                // The worker thread keeps running while the test does something else.
                 let runtime = tokio::runtime::Builder::new_multi_thread()
                     .worker_threads(1)
                     .enable_all()
@@ -66,7 +66,7 @@ impl Client {
         }
     }
 
-    /// The next thing, which must be a start.
+    /// Expects a start as the next action.
     pub(crate) fn started(&mut self) -> Start {
         match self.next() {
             Some(Ok(Action::Start(start))) => *start,
@@ -74,7 +74,7 @@ impl Client {
         }
     }
 
-    /// The next event, perhaps after a start.
+    /// Expects an event, possibly after a start.
     pub(crate) fn event(&mut self) -> Event {
         loop {
             match self.next() {
@@ -85,7 +85,7 @@ impl Client {
         }
     }
 
-    /// The next thing, which must be a fault that the client continues after.
+    /// Expects a fault or an end (`None`) as the next action, after which the client continues.
     pub(crate) fn fault(&mut self) -> Option<Fault> {
         match self.next() {
             Some(Ok(Action::Fault(fault))) => Some(fault),
@@ -94,7 +94,7 @@ impl Client {
         }
     }
 
-    /// The next thing, which must be a fault, whether the client continues after it or not.
+    /// Expects a fault, whether or not the client continues after it.
     pub(crate) fn any_fault(&mut self) -> Fault {
         match self.next() {
             Some(
@@ -105,7 +105,7 @@ impl Client {
     }
 }
 
-/// An error with its causes, as a program would print it.
+/// Formats an error with its causes, as a program would print it.
 pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
@@ -116,20 +116,20 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// What failed in the connection or in HTTP. It has no cause of its own, so that a message has one layer.
+/// Returns the failure in the connection or in HTTP. It must have no cause, so that messages have one
+/// layer.
 pub(crate) fn failure(fault: &Fault) -> &Failure {
     assert!(fault.source().is_none());
     let failure = fault.failure();
     failure.unwrap_or_else(|| panic!("no failure in {fault:?}"))
 }
 
-/// Runs one test, which is ignored otherwise, in a process of its own: this test binary again. Not
-/// only what is asked for is set in its environment, proxies are removed from it too. Returns what it
-/// printed.
+/// Runs one otherwise ignored test in a child process (this test program) with these variables and
+/// without proxy variables. Returns its output.
 ///
 /// `test` is its path from the module above this one, such as `tls::child_has_no_certificates`.
 pub(crate) fn in_child(test: &str, variables: &[(&str, &str)]) -> String {
-    // The harness names a test by its path without the crate.
+    // The harness names tests by their path without the crate.
     let (_, this_module) = module_path!().split_once("::").unwrap();
     let test = match this_module.rsplit_once("::") {
         Some((above, _)) => format!("{above}::{test}"),
@@ -140,7 +140,7 @@ pub(crate) fn in_child(test: &str, variables: &[(&str, &str)]) -> String {
     for name in ["http_proxy", "https_proxy", "all_proxy", "no_proxy"] {
         child.env_remove(name).env_remove(name.to_uppercase());
     }
-    // Proxies from the environment aren't used in what looks like a CGI program.
+    // With this variable, proxies from the environment would be ignored, as in CGI programs.
     child.env_remove("REQUEST_METHOD");
     let output = child.envs(variables.iter().copied()).output().unwrap();
     let stdout = String::from_utf8_lossy(&output.stdout).into_owned();

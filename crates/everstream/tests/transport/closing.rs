@@ -1,5 +1,5 @@
-//! Interrupt and close while a connection is made: in a look-up, in CONNECT, and in the TLS handshake
-//! through a tunnel. The phases that need neither are in `stopping.rs`.
+//! Interrupt and close while connecting: during a DNS lookup, during CONNECT, and during the TLS
+//! handshake through a tunnel. `stopping.rs` has the other phases.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
@@ -13,8 +13,8 @@ use everstream_testing::Gate;
 use super::LIMIT;
 use super::client::{Client, Kind, both, in_child};
 
-/// It doesn't connect again by itself while a test runs.
-fn patient(http: Http) -> Builder {
+/// Settings for a client that doesn't reconnect during a test.
+fn slow_retry(http: Http) -> Builder {
     let hour = Duration::from_secs(3600);
     SseClient::builder(http).retry_delay_strategy(retry_delay::from_fn(move |_| hour))
 }
@@ -26,13 +26,13 @@ fn handle(client: &Client) -> Handle {
     }
 }
 
-/// Interrupts a client, and closes another one, once `reached` returns.
+/// Interrupts one client and closes another one, each once `reached` returns.
 fn stopped(kind: Kind, http: &Http, reached: impl Fn() + Sync, released: impl Fn()) {
     for close in [false, true] {
         let begun = Gate::new();
         let http = http
             .clone()
-            // The limit is not what ends it.
+            // Rules out that the timeout ends the attempt.
             .connect_timeout(Duration::from_secs(3600))
             .before_attempt({
                 let begun = begun.clone();
@@ -41,11 +41,11 @@ fn stopped(kind: Kind, http: &Http, reached: impl Fn() + Sync, released: impl Fn
                     async { Ok::<_, Fault>(attempt) }
                 }
             });
-        let mut client = kind.build(patient(http));
+        let mut client = kind.build(slow_retry(http));
         let handle = handle(&client);
         thread::scope(|scope| {
             scope.spawn(|| {
-                // Before that there is nothing to interrupt.
+                // Before the attempt begins, there is nothing to interrupt.
                 assert!(begun.wait(LIMIT));
                 reached();
                 match close {
@@ -63,8 +63,8 @@ fn stopped(kind: Kind, http: &Http, reached: impl Fn() + Sync, released: impl Fn
     }
 }
 
-/// A proxy that answers CONNECT with this and is silent then. It reports when it has done that, and
-/// when the client has closed the connection.
+/// Starts a proxy that answers CONNECT with `answer` and then sends nothing. It reports when it has
+/// answered, and when the client has closed the connection.
 fn proxy(answer: &'static str) -> (SocketAddr, Receiver<&'static str>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let addr = listener.local_addr().unwrap();
@@ -116,15 +116,15 @@ fn during_the_tls_handshake_through_a_tunnel() {
 }
 
 #[test]
-fn during_a_look_up() {
-    in_child("closing::child_looks_up", &[]);
+fn during_a_lookup() {
+    in_child("closing::child_resolves_a_name", &[]);
 }
 
-/// A look-up needs a thread for blocking work, of which this runtime has one, and that is busy. The
-/// look-ups of a process wait for each other, so that those of other runtimes wait for it too.
+/// A lookup needs a blocking thread. This runtime has only one, which is busy. The number of lookups per
+/// process is limited, so lookups of other runtimes have to wait, too.
 #[test]
 #[ignore = "for a child process"]
-fn child_looks_up() {
+fn child_resolves_a_name() {
     let free = Gate::new();
     let busy = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
@@ -137,7 +137,7 @@ fn child_looks_up() {
         move || free.wait(LIMIT * 2)
     });
     let http = Http::new("http://feed.invalid/").no_proxy();
-    // More than may wait for their thread at a time.
+    // More than may run concurrently.
     let (begun, begins) = channel();
     let waiting: Vec<_> = (0..20)
         .map(|_| {
@@ -146,7 +146,7 @@ fn child_looks_up() {
                 _ = begun.send(());
                 async { Ok::<_, Fault>(attempt) }
             });
-            let mut client = patient(http).build().unwrap();
+            let mut client = slow_retry(http).build().unwrap();
             let handle = client.handle();
             (
                 handle,
@@ -154,13 +154,13 @@ fn child_looks_up() {
             )
         })
         .collect();
-    // One worker polls them one after the other: all look-ups but the last one have begun then.
+    // The only worker polls them one after the other, so all lookups but the last have begun.
     for _ in &waiting {
         begins.recv_timeout(LIMIT).unwrap();
     }
     both(|kind| {
-        // It waits, or else there would be a fault by now.
-        let mut waiting = kind.build(patient(http.clone()));
+        // Without a limit, the lookup would have failed by now.
+        let mut waiting = kind.build(slow_retry(http.clone()));
         let none = match &mut waiting {
             Client::Async(client, runtime) => runtime.block_on(async {
                 let limit = Duration::from_millis(200);
@@ -173,20 +173,20 @@ fn child_looks_up() {
                 Ok(everstream::blocking::Next::TimedOut)
             ),
         };
-        assert!(none, "the look-up has ended");
+        assert!(none, "the lookup has ended");
         stopped(kind, &http, || {}, || {});
     });
     for (handle, reading) in waiting {
-        assert!(!reading.is_finished(), "the look-up has ended");
+        assert!(!reading.is_finished(), "the lookup has ended");
         handle.close();
         let ended = busy.block_on(async { tokio::time::timeout(LIMIT, reading).await });
-        assert!(ended.expect("it closes").unwrap().is_none());
+        assert!(ended.expect("didn't close").unwrap().is_none());
     }
     free.open();
     assert!(busy.block_on(blocked).unwrap());
-    // The places are free again.
+    // The permits were released.
     both(|kind| {
-        let fault = kind.build(patient(http.clone())).any_fault();
+        let fault = kind.build(slow_retry(http.clone())).any_fault();
         assert!(matches!(fault, Fault::Connect(_)), "{fault:?}");
     });
 }

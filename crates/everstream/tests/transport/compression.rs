@@ -1,4 +1,4 @@
-//! Compressed responses: what the server flushes comes at once, and what is cut is a fault.
+//! Compressed responses: flushed data is delivered immediately, and truncated data is a fault.
 
 use std::io::Write;
 
@@ -12,7 +12,7 @@ pub(crate) enum Coding {
     Gzip,
     Brotli,
     Zstd,
-    /// Never asked for, and sent by some servers all the same: with the frame of zlib, as it should be.
+    /// Never requested, but sent by some servers. This is the correct form, with zlib framing.
     Deflate,
 }
 
@@ -28,7 +28,7 @@ impl Coding {
         }
     }
 
-    /// Compresses pieces that are flushed one by one, and then the end of the whole.
+    /// Compresses the pieces with a flush after each. Also returns the end of the coded stream.
     pub(crate) fn pieces(self, pieces: &[&str]) -> (Vec<Vec<u8>>, Vec<u8>) {
         match self {
             Coding::Gzip => flushed(
@@ -83,7 +83,7 @@ pub(crate) fn compressed(coding: Coding) -> Reply {
     Reply::stream().header("Content-Encoding", coding.name())
 }
 
-/// An event that no coding makes small: digits of a sequence without a pattern.
+/// Returns pseudorandom digits, which no coding can compress well.
 fn incompressible(length: usize) -> String {
     let mut state = 1_u64;
     let mut digits = String::with_capacity(length);
@@ -98,7 +98,7 @@ fn incompressible(length: usize) -> String {
 }
 
 #[test]
-fn a_flushed_event_comes_while_the_response_goes_on() {
+fn a_flushed_event_is_delivered_while_the_response_continues() {
     let large = incompressible(200_000);
     let texts = [
         "tiny".to_string(),
@@ -124,7 +124,7 @@ fn a_flushed_event_comes_while_the_response_goes_on() {
             let mut client = kind.build(SseClient::builder(server.url("/")));
             for (text, gate) in texts.iter().zip(&gates) {
                 assert!(client.event().data() == text, "{coding:?}");
-                // Only now does the server send more.
+                // The server waits for this before it sends more.
                 gate.open();
             }
             assert!(client.fault().is_none(), "{coding:?}");
@@ -133,7 +133,7 @@ fn a_flushed_event_comes_while_the_response_goes_on() {
 }
 
 #[test]
-fn a_flushed_event_comes_however_the_bytes_are_cut() {
+fn a_flushed_event_is_delivered_whatever_the_chunk_boundaries() {
     both(|kind| {
         for coding in ALL {
             let server = Server::start();
@@ -153,14 +153,14 @@ fn a_flushed_event_comes_however_the_bytes_are_cut() {
 }
 
 #[test]
-fn a_compressed_body_that_is_cut_is_a_read_fault_after_the_whole_events() {
+fn a_truncated_compressed_body_is_a_read_fault_after_the_complete_events() {
     both(|kind| {
         for coding in ALL {
             let (pieces, _) = coding.pieces(&["data: whole\n\n", "data: cut\n\n"]);
             let half = &pieces[1][..pieces[1].len() / 2];
             type Cut = fn(Reply, Vec<u8>) -> Reply;
             let cuts: [Cut; 3] = [
-                // The response ends as it should, what is in it doesn't.
+                // The response ends cleanly, but the compressed data doesn't.
                 |reply, _| reply.end(),
                 |reply, half| reply.send(half).end(),
                 |reply, half| reply.send(half).drop_connection(),
@@ -185,7 +185,7 @@ fn a_compressed_body_that_is_cut_is_a_read_fault_after_the_whole_events() {
 }
 
 #[test]
-fn a_compressed_body_of_nonsense_is_a_read_fault_after_the_whole_events() {
+fn a_corrupt_compressed_body_is_a_read_fault_after_the_complete_events() {
     both(|kind| {
         for coding in ALL {
             let server = Server::start();
@@ -208,7 +208,7 @@ fn a_compressed_body_of_nonsense_is_a_read_fault_after_the_whole_events() {
 }
 
 #[test]
-fn the_codings_that_are_decoded_are_asked_for() {
+fn supported_codings_are_requested() {
     let server = Server::start();
     server.otherwise(Reply::stream().event("x").stall());
     both(|kind| {
@@ -216,14 +216,14 @@ fn the_codings_that_are_decoded_are_asked_for() {
         let request = server.requests().pop().unwrap();
         let accepted = request.header("Accept-Encoding").unwrap();
         for coding in ALL {
-            let is_asked_for = coding != Coding::Deflate;
-            assert_eq!(accepted.contains(coding.name()), is_asked_for, "{accepted}");
+            let is_requested = coding != Coding::Deflate;
+            assert_eq!(accepted.contains(coding.name()), is_requested, "{accepted}");
         }
     });
 }
 
 #[test]
-fn a_compressed_response_is_decoded_although_none_was_asked_for() {
+fn a_compressed_response_is_decoded_although_it_was_not_requested() {
     both(|kind| {
         for coding in ALL {
             let server = Server::start();
@@ -238,7 +238,7 @@ fn a_compressed_response_is_decoded_although_none_was_asked_for() {
 }
 
 #[test]
-fn a_coding_that_is_not_decoded_is_a_fault_that_names_it() {
+fn an_unsupported_coding_is_a_fault_that_names_it() {
     both(|kind| {
         for coding in [
             "compress",
@@ -264,7 +264,7 @@ fn a_coding_that_is_not_decoded_is_a_fault_that_names_it() {
 }
 
 #[test]
-fn a_coding_that_is_none_is_accepted() {
+fn identity_and_empty_codings_are_accepted() {
     both(|kind| {
         for coding in ["identity", "Identity", "", "identity, identity"] {
             let server = Server::start();
@@ -276,9 +276,9 @@ fn a_coding_that_is_none_is_accepted() {
     });
 }
 
-/// What some servers call deflate: without the frame of zlib.
+/// Some servers send raw deflate data, without zlib framing.
 #[test]
-fn deflate_without_its_frame_is_decoded_too() {
+fn raw_deflate_data_is_decoded() {
     let encoder = flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::default());
     let (pieces, _) = flushed(
         encoder,

@@ -1,5 +1,5 @@
-//! Compressed responses that break, and ones that are meant to do harm: no event that was flushed
-//! is lost, and memory stays bounded.
+//! Corrupt, truncated and malicious compressed responses: no flushed event is lost, and memory stays
+//! bounded.
 
 use std::error::Error as _;
 use std::io;
@@ -14,8 +14,8 @@ use crate::support::reqwest_client;
 
 const TEXTS: [&str; 3] = ["data: first\n\n", "data: second\n\n", "data: third\n\n"];
 
-/// All of it in one write, so that the break is in the same read as what was flushed.
-fn at_once(reply: &Reply, after: &[u8]) -> Reply {
+/// Sends the reply in one write, so that its end is in the same read as the flushed data.
+fn in_one_write(reply: &Reply, after: &[u8]) -> Reply {
     let mut bytes = reply.wire_bytes();
     bytes.extend_from_slice(after);
     Reply::raw(bytes).drop_connection()
@@ -35,45 +35,45 @@ fn read_fault(client: &mut Client, context: &str) -> Fault {
 }
 
 #[test]
-fn a_break_in_the_same_read_as_what_was_flushed_loses_no_event() {
+fn an_error_in_the_same_read_as_flushed_data_loses_no_event() {
     both(|kind| {
         for coding in ALL {
             let (pieces, _) = coding.pieces(&TEXTS);
             let flushed = pieces.concat();
             let cut = coding.pieces(&[&TEXTS.concat(), "data: cut\n\n"]).0;
             let half = [&cut[0][..], &cut[1][..cut[1].len() / 2]].concat();
-            let nonsense = [&flushed[..], &[0xff; 100]].concat();
+            let corrupt = [&flushed[..], &[0xff; 100]].concat();
             let stream = || compressed(coding);
             let breaks = [
                 (
                     "the connection is dropped",
-                    at_once(&stream().send(&*flushed).drop_connection(), b""),
+                    in_one_write(&stream().send(&*flushed).drop_connection(), b""),
                 ),
                 (
                     "in the middle of a chunk",
-                    at_once(&stream().send(&*flushed).drop_connection(), b"100\r\n"),
+                    in_one_write(&stream().send(&*flushed).drop_connection(), b"100\r\n"),
                 ),
                 (
-                    "HTTP turns into nonsense",
-                    at_once(&stream().send(&*flushed).drop_connection(), b"nonsense"),
+                    "invalid chunk framing follows",
+                    in_one_write(&stream().send(&*flushed).drop_connection(), b"invalid"),
                 ),
                 (
-                    "the data turn into nonsense",
-                    at_once(&stream().send(nonsense).end(), b""),
+                    "corrupt data follows",
+                    in_one_write(&stream().send(corrupt).end(), b""),
                 ),
                 (
-                    "an orderly end in the middle of an event",
-                    at_once(&stream().send(half).end(), b""),
+                    "a clean end in the middle of an event",
+                    in_one_write(&stream().send(half).end(), b""),
                 ),
-                // Some servers never finish the coding. The events are there; that it is the end
-                // they wanted can't be told from a break.
+                // Some servers never finish the coded stream. The events are delivered, but the end
+                // can't be distinguished from a truncation.
                 (
-                    "an orderly end where something was flushed",
-                    at_once(&stream().send(&*flushed).end(), b""),
+                    "a clean end after a flush",
+                    in_one_write(&stream().send(&*flushed).end(), b""),
                 ),
                 (
-                    "a body that the end of the connection ends",
-                    at_once(&stream().close_delimited().send(&*flushed).end(), b""),
+                    "a close-delimited body",
+                    in_one_write(&stream().close_delimited().send(&*flushed).end(), b""),
                 ),
             ];
             for (what, reply) in breaks {
@@ -89,7 +89,7 @@ fn a_break_in_the_same_read_as_what_was_flushed_loses_no_event() {
 }
 
 #[test]
-fn a_truncated_body_says_that_it_is_truncated() {
+fn a_truncated_body_is_reported_as_truncated() {
     both(|kind| {
         for coding in ALL {
             let server = Server::start();
@@ -108,7 +108,7 @@ fn a_truncated_body_says_that_it_is_truncated() {
 }
 
 #[test]
-fn an_empty_body_is_an_orderly_end_in_every_coding() {
+fn an_empty_body_is_a_clean_end_in_every_coding() {
     both(|kind| {
         for coding in ALL {
             let server = Server::start();
@@ -121,7 +121,7 @@ fn an_empty_body_is_an_orderly_end_in_every_coding() {
 }
 
 #[test]
-fn several_members_are_one_body() {
+fn several_members_are_decoded_as_one_body() {
     both(|kind| {
         for coding in [Coding::Gzip, Coding::Zstd] {
             let server = Server::start();
@@ -139,7 +139,7 @@ fn several_members_are_one_body() {
 }
 
 #[test]
-fn names_of_codings_have_no_case() {
+fn names_of_codings_are_case_insensitive() {
     both(|kind| {
         for (name, coding) in [
             ("GZIP", Coding::Gzip),
@@ -157,7 +157,7 @@ fn names_of_codings_have_no_case() {
 }
 
 #[test]
-fn the_body_of_an_error_is_decoded_as_far_as_it_goes() {
+fn an_error_body_is_decoded_as_far_as_possible() {
     both(|kind| {
         for coding in ALL {
             let text = "the quota is used up. ".repeat(100);
@@ -172,7 +172,7 @@ fn the_body_of_an_error_is_decoded_as_far_as_it_goes() {
                 assert_eq!(std::str::from_utf8(&error.body).unwrap(), expected);
             }
         }
-        // What isn't decoded is kept as it is.
+        // A body in an unsupported coding is kept as it is.
         let server = Server::start();
         let reply = Reply::status(429).header("Content-Encoding", "sdch");
         server.enqueue(reply.send("as it is").end());
@@ -183,17 +183,17 @@ fn the_body_of_an_error_is_decoded_as_far_as_it_goes() {
 
 #[cfg(feature = "reqwest")]
 #[test]
-fn with_a_client_of_ones_own_it_is_decoded_too() {
+fn responses_of_a_custom_client_are_decoded() {
     both(|kind| {
         for coding in ALL {
             let server = Server::start();
             let (pieces, _) = coding.pieces(&TEXTS);
-            server.enqueue(at_once(
+            server.enqueue(in_one_write(
                 &compressed(coding).send(pieces.concat()).drop_connection(),
                 b"",
             ));
-            let own = reqwest_client::builder().build().unwrap();
-            let http = everstream::Http::new(server.url("/")).client(own);
+            let custom = reqwest_client::builder().build().unwrap();
+            let http = everstream::Http::new(server.url("/")).client(custom);
             let mut client = kind.build(SseClient::builder(http));
             assert_all_events(&mut client, coding.name());
             read_fault(&mut client, coding.name());
@@ -201,9 +201,9 @@ fn with_a_client_of_ones_own_it_is_decoded_too() {
     });
 }
 
-/// In the blocking client, which does all its work on the thread that is measured.
+/// With the blocking client, which does all its work on the measured thread.
 #[test]
-fn a_small_body_that_expands_to_a_huge_one_takes_little_memory() {
+fn a_decompression_bomb_takes_little_memory() {
     const EVENTS: usize = 32 << 10;
     let event = format!("data: {}\n\n", "0".repeat(1016));
     let text = event.repeat(EVENTS);

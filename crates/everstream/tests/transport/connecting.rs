@@ -1,4 +1,4 @@
-//! Time-outs of connections.
+//! Timeouts while connecting.
 
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
@@ -10,22 +10,22 @@ use socket2::{Domain, Socket, Type};
 
 use super::client::{both, chain, failure};
 
-/// Long enough for the two ends of one machine, and soon over.
-const SOON: Duration = Duration::from_millis(600);
+/// Long enough for a connection within one machine.
+const SHORT: Duration = Duration::from_millis(600);
 
-/// Accepts by its backlog, and says nothing.
+/// Binds a listener whose backlog accepts connections, but which sends nothing.
 fn silent() -> TcpListener {
     TcpListener::bind("127.0.0.1:0").unwrap()
 }
 
-/// A port whose backlog is full, so that the system answers to no further connection.
-struct Full {
+/// A listener whose backlog is full, so the system doesn't answer further connection attempts.
+struct FullBacklog {
     addr: SocketAddr,
     _listener: Socket,
     _waiting: Vec<TcpStream>,
 }
 
-impl Full {
+impl FullBacklog {
     fn new() -> Self {
         let listener = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
         let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
@@ -35,9 +35,9 @@ impl Full {
         let mut waiting = Vec::new();
         while let Ok(stream) = TcpStream::connect_timeout(&addr, Duration::from_millis(100)) {
             waiting.push(stream);
-            assert!(waiting.len() < 100, "the backlog has no end");
+            assert!(waiting.len() < 100, "the backlog doesn't fill up");
         }
-        Full {
+        FullBacklog {
             addr,
             _listener: listener,
             _waiting: waiting,
@@ -46,21 +46,21 @@ impl Full {
 }
 
 #[test]
-fn a_connection_that_nobody_answers_is_given_up_after_connect_timeout() {
-    let full = Full::new();
+fn an_unanswered_connection_fails_after_connect_timeout() {
+    let full = FullBacklog::new();
     both(|kind| {
-        let http = Http::new(format!("http://{}/", full.addr)).connect_timeout(SOON);
+        let http = Http::new(format!("http://{}/", full.addr)).connect_timeout(SHORT);
         let began = Instant::now();
         let fault = kind.build(SseClient::builder(http)).any_fault();
-        assert!(matches!(fault, Fault::ConnectTimeout(SOON)), "{fault:?}");
-        assert!(began.elapsed() >= SOON);
+        assert!(matches!(fault, Fault::ConnectTimeout(SHORT)), "{fault:?}");
+        assert!(began.elapsed() >= SHORT);
         assert!(fault.to_string().contains("connect_timeout"), "{fault}");
     });
 }
 
-/// In paused time: it goes on when everybody waits.
+/// In paused time, which advances when all tasks wait.
 #[tokio::test(start_paused = true)]
-async fn the_time_to_connect_is_ten_seconds_by_default() {
+async fn connect_timeout_is_ten_seconds_by_default() {
     let silent = silent();
     let began = tokio::time::Instant::now();
     let mut client = SseClient::new(format!("https://{}/", silent.local_addr().unwrap())).unwrap();
@@ -71,47 +71,52 @@ async fn the_time_to_connect_is_ten_seconds_by_default() {
     };
     let ten_seconds = Duration::from_secs(10);
     assert!(
-        matches!(fault, Fault::ConnectTimeout(it) if it == ten_seconds),
+        matches!(fault, Fault::ConnectTimeout(limit) if limit == ten_seconds),
         "{fault:?}"
     );
     assert!(began.elapsed() >= ten_seconds);
 }
 
 #[test]
-fn silence_in_the_tls_handshake_counts_into_connect_timeout() {
+fn connect_timeout_includes_the_tls_handshake() {
     let silent = silent();
     both(|kind| {
         let url = format!("https://{}/", silent.local_addr().unwrap());
-        let http = Http::new(url).connect_timeout(SOON);
+        let http = Http::new(url).connect_timeout(SHORT);
         let fault = kind.build(SseClient::builder(http)).any_fault();
-        assert!(matches!(fault, Fault::ConnectTimeout(SOON)), "{fault:?}");
+        assert!(matches!(fault, Fault::ConnectTimeout(SHORT)), "{fault:?}");
     });
 }
 
 #[test]
-fn silence_of_a_proxy_counts_into_connect_timeout() {
+fn connect_timeout_includes_the_proxy() {
     let silent = silent();
     both(|kind| {
         let http = Http::new("https://feed.test/")
             .proxy(format!("http://{}", silent.local_addr().unwrap()))
-            .connect_timeout(SOON);
+            .connect_timeout(SHORT);
         let fault = kind.build(SseClient::builder(http)).any_fault();
-        assert!(matches!(fault, Fault::ConnectTimeout(SOON)), "{fault:?}");
+        assert!(matches!(fault, Fault::ConnectTimeout(SHORT)), "{fault:?}");
     });
 }
 
 #[test]
-fn a_slow_response_is_no_slow_connection() {
+fn connect_timeout_does_not_apply_to_the_response() {
     let server = Server::start();
-    server.otherwise(Reply::stream().head_delayed(SOON * 2).event("late").stall());
+    server.otherwise(
+        Reply::stream()
+            .head_delayed(SHORT * 2)
+            .event("late")
+            .stall(),
+    );
     both(|kind| {
-        let http = Http::new(server.url("/")).connect_timeout(SOON);
+        let http = Http::new(server.url("/")).connect_timeout(SHORT);
         assert_eq!(kind.build(SseClient::builder(http)).event().data(), "late");
     });
 }
 
 #[test]
-fn a_refused_connection_is_a_connect_fault_with_its_cause() {
+fn a_refused_connection_is_a_connect_fault_with_the_cause() {
     let server = Server::start();
     server.stop();
     both(|kind| {
@@ -126,18 +131,21 @@ fn a_refused_connection_is_a_connect_fault_with_its_cause() {
 }
 
 #[test]
-fn a_name_that_no_host_has_is_a_connect_fault_that_names_it() {
+fn an_unknown_host_name_is_a_connect_fault_that_names_it() {
     both(|kind| {
-        // A name that can't exist (RFC 6761), so that no server is asked.
+        // A name that can't exist (RFC 6761), so no name server is asked.
         let builder = SseClient::builder(Http::new("http://feed.invalid/").no_proxy());
         let fault = kind.build(builder).any_fault();
         assert!(matches!(fault, Fault::Connect(_)), "{fault:?}");
         let text = chain(&fault);
-        // What follows is the system's.
-        let (ours, systems) = text.split_once("feed.invalid").unwrap();
-        assert_eq!(ours, "can't resolve ");
-        assert!(systems.starts_with(": ") && systems.len() > 2, "{text}");
-        assert!(!systems.contains("lookup"), "{text}");
+        // The rest is the system's message.
+        let (prefix, system_text) = text.split_once("feed.invalid").unwrap();
+        assert_eq!(prefix, "can't resolve ");
+        assert!(
+            system_text.starts_with(": ") && system_text.len() > 2,
+            "{text}"
+        );
+        assert!(!system_text.contains("lookup"), "{text}");
         assert_eq!(failure(&fault).kind(), FailureKind::Resolve);
     });
 }

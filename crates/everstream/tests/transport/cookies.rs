@@ -1,4 +1,4 @@
-//! Cookies over HTTP/2, TLS and a client of reqwest.
+//! Cookies over HTTP/2, over TLS and with a custom reqwest client.
 
 use std::time::Duration;
 
@@ -8,19 +8,19 @@ use super::certs::{Authority, Validity};
 use super::client::{Client, both};
 use super::h2_server::H2Server;
 
-/// The data of the next event, after reconnects.
+/// Returns the data of the next event, skipping other actions.
 fn next_data(client: &mut Client) -> String {
     loop {
         match client.next() {
             Some(Ok(Action::Event(event))) => return event.into_data(),
             Some(Ok(_)) => {}
-            other => panic!("an event was expected, and it was {other:?}"),
+            other => panic!("expected an event, got {other:?}"),
         }
     }
 }
 
 #[test]
-fn a_sticky_session_survives_redirects_and_reconnects_over_http2() {
+fn sticky_sessions_survive_redirects_and_reconnects_over_http2() {
     let server = H2Server::cleartext();
     both(|kind| {
         let http = Http::new(server.url("/feed"))
@@ -49,7 +49,7 @@ fn a_sticky_session_survives_redirects_and_reconnects_over_http2() {
 }
 
 #[test]
-fn secure_cookies_go_over_tls() {
+fn secure_cookies_are_sent_over_tls() {
     let authority = Authority::new();
     let leaf = authority.server(&["sticky.test"], Validity::Now);
     let server = H2Server::tls(leaf.config(&["h2"]));
@@ -82,7 +82,7 @@ fn secure_cookies_go_over_tls() {
 }
 
 #[cfg(feature = "reqwest")]
-mod own_client {
+mod custom_client {
     use everstream_testing::{Reply, Server};
     use reqwest::redirect::Policy;
 
@@ -90,29 +90,32 @@ mod own_client {
     use crate::support::reqwest_client;
 
     #[test]
-    fn cookies_of_the_jar_are_sent_with_a_client_of_reqwest() {
+    fn stored_cookies_are_sent_with_a_custom_client() {
         both(|kind| {
             let server = Server::start();
             let redirect = Reply::redirect(307, "/moved");
             server.enqueue(redirect.header("Set-Cookie", "node=7; Path=/"));
             server.enqueue(Reply::stream().event("a").end());
             server.otherwise(Reply::stream().event("b").stall());
-            let own = reqwest_client::builder().redirect(Policy::none());
+            let custom = reqwest_client::builder().redirect(Policy::none());
             let http = Http::new(server.url("/feed"))
-                .client(own.build().unwrap())
+                .client(custom.build().unwrap())
                 .cookies(true);
             let mut client =
                 kind.build(SseClient::builder(http).initial_retry_delay(Duration::ZERO));
             assert_eq!(next_data(&mut client), "a");
             assert_eq!(next_data(&mut client), "b");
             let requests = server.requests();
-            let cookies: Vec<_> = requests.iter().map(|it| it.header("cookie")).collect();
+            let cookies: Vec<_> = requests
+                .iter()
+                .map(|request| request.header("cookie"))
+                .collect();
             assert_eq!(cookies, [None, Some("node=7"), Some("node=7")]);
         });
     }
 
     #[test]
-    fn a_redirect_that_reqwest_follows_stores_no_cookie_for_the_wrong_host() {
+    fn redirects_followed_by_reqwest_store_no_cookie_for_the_wrong_host() {
         both(|kind| {
             let (home, other) = (Server::start(), Server::start());
             home.otherwise(Reply::redirect(307, other.url("/there")));

@@ -1,4 +1,4 @@
-//! An HTTP/2 server whose every frame the test decides on.
+//! An HTTP/2 server whose responses the test controls.
 
 use std::net::SocketAddr;
 use std::sync::mpsc::{self, Receiver, Sender};
@@ -24,35 +24,35 @@ pub(crate) struct H2Server {
     runtime: Option<Runtime>,
 }
 
-/// A request that waits for its response.
+/// A request that hasn't been answered yet.
 pub(crate) struct Exchange {
     pub(crate) request: http::Request<()>,
-    /// Which accepted socket it came over, from 0.
+    /// The number of the connection that it arrived on, counted from 0.
     pub(crate) connection: usize,
     respond: SendResponse<Bytes>,
     goaway: UnboundedSender<GoAway>,
 }
 
-/// A response that goes on.
+/// A response that hasn't ended.
 pub(crate) struct Stream {
     body: SendStream<Bytes>,
     goaway: UnboundedSender<GoAway>,
 }
 
 enum GoAway {
-    /// No further streams; the ones there are go on.
+    /// No new streams; existing ones continue.
     Graceful,
-    /// Everything ends.
+    /// All streams end.
     Abrupt(Reason),
 }
 
 impl H2Server {
-    /// By prior knowledge.
+    /// Starts a server for clients with prior knowledge.
     pub(crate) fn cleartext() -> Self {
         Self::start(None, h2::server::Builder::new())
     }
 
-    /// By prior knowledge, with no more than this many streams at a time in a connection.
+    /// Starts a server for clients with prior knowledge that allows this many concurrent streams.
     pub(crate) fn with_streams(most: u32) -> Self {
         let mut settings = h2::server::Builder::new();
         settings.max_concurrent_streams(most);
@@ -105,17 +105,17 @@ impl H2Server {
         format!("{}://localhost:{}{path}", self.scheme, self.addr.port())
     }
 
-    /// How many requests wait for [`next`](Self::next); they are dropped.
+    /// Drops all requests that haven't been returned by [`next`](Self::next), and returns how many.
     pub(crate) fn drain(&self) -> usize {
         self.exchanges.lock().unwrap().try_iter().count()
     }
 
-    /// The next request, if it is there already.
+    /// Returns the next request if it has already arrived.
     pub(crate) fn try_next(&self) -> Option<Exchange> {
         self.exchanges.lock().unwrap().try_recv().ok()
     }
 
-    /// The next request, of any connection.
+    /// Waits for the next request on any connection.
     pub(crate) fn next(&self) -> Exchange {
         let exchanges = self.exchanges.lock().unwrap();
         exchanges.recv_timeout(LIMIT).expect("a request in time")
@@ -139,10 +139,10 @@ async fn serve(
     let Ok(mut h2) = settings.handshake(socket).await else {
         return;
     };
-    let (goaway, mut orders): (_, UnboundedReceiver<GoAway>) = unbounded_channel();
+    let (goaway, mut commands): (_, UnboundedReceiver<GoAway>) = unbounded_channel();
     loop {
         tokio::select! {
-            Some(order) = orders.recv() => match order {
+            Some(command) = commands.recv() => match command {
                 GoAway::Graceful => h2.graceful_shutdown(),
                 GoAway::Abrupt(reason) => h2.abrupt_shutdown(reason),
             },
@@ -162,12 +162,12 @@ async fn serve(
     }
 }
 
-/// A stream over HTTP/1.1, to whatever the request is.
+/// Answers any request with a stream over HTTP/1.1.
 async fn answer_http1(mut socket: impl AsyncRead + AsyncWrite + Unpin) {
     let stream = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: 21\r\n\r\ndata: over HTTP/1.1\n\n";
     _ = socket.read(&mut [0; 4096]).await;
     _ = socket.write_all(stream.as_bytes()).await;
-    // Until the client goes.
+    // Wait until the client closes.
     _ = socket.read(&mut [0]).await;
 }
 
@@ -176,7 +176,7 @@ impl Exchange {
         self.request
             .headers()
             .get(name)
-            .map(|it| it.to_str().unwrap())
+            .map(|value| value.to_str().unwrap())
     }
 
     /// Begins a stream of events.
@@ -209,7 +209,7 @@ impl Exchange {
         self.respond.send_response(head, true).unwrap();
     }
 
-    /// RST_STREAM in place of a response.
+    /// Sends RST_STREAM instead of a response.
     pub(crate) fn reset(mut self, reason: Reason) {
         self.respond.send_reset(reason);
     }
@@ -221,7 +221,7 @@ impl Stream {
         self
     }
 
-    /// The orderly end.
+    /// Ends the stream cleanly.
     pub(crate) fn end(mut self) {
         self.body.send_data(Bytes::new(), true).unwrap();
     }
@@ -234,7 +234,7 @@ impl Stream {
         _ = self.goaway.send(GoAway::Graceful);
     }
 
-    pub(crate) fn go_away_at_once(self, reason: Reason) {
+    pub(crate) fn go_away_abruptly(self, reason: Reason) {
         _ = self.goaway.send(GoAway::Abrupt(reason));
     }
 }

@@ -1,4 +1,4 @@
-//! HTTP/2: with and without TLS, shared connections, and the ways in which they end.
+//! HTTP/2 with and without TLS, shared connections, and all the ways in which they end.
 
 use std::time::Duration;
 
@@ -15,22 +15,22 @@ fn builder(http: Http) -> Builder {
     SseClient::builder(http).initial_retry_delay(Duration::ZERO)
 }
 
-/// By prior knowledge, which both clients can do.
+/// Settings for HTTP/2 with prior knowledge, which both clients support.
 fn cleartext(server: &H2Server) -> Http {
     Http::new(server.url("/feed")).version(HttpVersion::Http2)
 }
 
-/// The first connection, after one event with an id.
-fn followed(kind: Kind, server: &H2Server) -> (Client, Stream) {
+/// Connects, and reads one event with an id.
+fn client_after_one_event(kind: Kind, server: &H2Server) -> (Client, Stream) {
     let mut client = kind.build(builder(cleartext(server)));
-    let mut stream = answered(&mut client, server);
+    let mut stream = connect(&mut client, server);
     stream.send("id: 1\ndata: one\n\ndata: half");
     assert_eq!(client.event().data(), "one");
     (client, stream)
 }
 
-/// Connects, and begins the response.
-fn answered(client: &mut Client, server: &H2Server) -> Stream {
+/// Connects the client, and begins the response.
+fn connect(client: &mut Client, server: &H2Server) -> Stream {
     std::thread::scope(|scope| {
         let stream = scope.spawn(|| server.next().stream());
         client.started();
@@ -38,8 +38,8 @@ fn answered(client: &mut Client, server: &H2Server) -> Stream {
     })
 }
 
-/// The client comes back, from where it was.
-fn resumes(mut client: Client, server: &H2Server) {
+/// Checks that the client reconnects and resumes.
+fn assert_resumes(mut client: Client, server: &H2Server) {
     std::thread::scope(|scope| {
         let stream = scope.spawn(|| {
             let exchange = server.next();
@@ -51,8 +51,8 @@ fn resumes(mut client: Client, server: &H2Server) {
         loop {
             match client.next() {
                 Some(Ok(Action::Start(_))) => break,
-                // There is no delay here: the request can still meet the connection that is dying, whose
-                // GOAWAY may say that it wasn't processed.
+                // Without a delay, the request may still be sent on the ending connection, whose GOAWAY
+                // may say that it wasn't processed.
                 Some(Ok(Action::Fault(Fault::Request(_) | Fault::Connect(_)))) => {}
                 other => panic!("{other:?}"),
             }
@@ -63,13 +63,13 @@ fn resumes(mut client: Client, server: &H2Server) {
 }
 
 #[test]
-fn events_come_as_they_are_flushed() {
+fn events_are_delivered_as_they_are_flushed() {
     let server = H2Server::cleartext();
     both(|kind| {
         let mut client = kind.build(builder(cleartext(&server)));
-        let mut stream = answered(&mut client, &server);
+        let mut stream = connect(&mut client, &server);
         for number in 0..5 {
-            // The next one isn't sent before this one has come.
+            // The next event isn't sent before this one was delivered.
             stream.send(format!("data: {number}\n\n"));
             assert_eq!(client.event().data(), number.to_string());
         }
@@ -79,7 +79,7 @@ fn events_come_as_they_are_flushed() {
 }
 
 #[test]
-fn the_async_client_takes_http_2_if_tls_offers_it() {
+fn the_async_client_uses_http2_if_negotiated() {
     let authority = Authority::new();
     let leaf = authority.server(&["localhost"], Validity::Now);
     let server = H2Server::tls(leaf.config(&["h2", "http/1.1"]));
@@ -104,7 +104,7 @@ fn the_async_client_takes_http_2_if_tls_offers_it() {
 }
 
 #[test]
-fn the_blocking_client_takes_http_1_although_tls_offers_http_2() {
+fn the_blocking_client_uses_http1_although_the_server_offers_http2() {
     let server = Server::start();
     server.otherwise(Reply::stream().event("x").stall());
     let authority = Authority::new();
@@ -120,7 +120,7 @@ fn the_blocking_client_takes_http_1_although_tls_offers_http_2() {
 }
 
 #[test]
-fn version_http_1_is_http_1_although_tls_offers_http_2() {
+fn version_http1_forces_http1_although_the_server_offers_http2() {
     let server = Server::start();
     server.otherwise(Reply::stream().event("x").stall());
     let authority = Authority::new();
@@ -135,7 +135,7 @@ fn version_http_1_is_http_1_although_tls_offers_http_2() {
 }
 
 #[test]
-fn the_blocking_client_speaks_http_2_over_tls_on_demand() {
+fn the_blocking_client_uses_http2_over_tls_if_configured() {
     let authority = Authority::new();
     let leaf = authority.server(&["localhost"], Validity::Now);
     let server = H2Server::tls(leaf.config(&["h2", "http/1.1"]));
@@ -143,12 +143,12 @@ fn the_blocking_client_speaks_http_2_over_tls_on_demand() {
         .root_certificates(authority.pem())
         .version(HttpVersion::Http2);
     let mut client = Kind::Blocking.build(builder(http));
-    let mut stream = answered(&mut client, &server);
+    let mut stream = connect(&mut client, &server);
     stream.send("data: x\n\n");
     assert_eq!(client.event().data(), "x");
 }
 
-/// Async clients, which need one runtime between them.
+/// With async clients in one runtime.
 #[test]
 fn clients_of_one_http_share_a_connection() {
     let authority = Authority::new();
@@ -156,7 +156,7 @@ fn clients_of_one_http_share_a_connection() {
     let server = H2Server::tls(leaf.config(&["h2"]));
     let http = Http::new("").root_certificates(authority.pem());
     runtime().block_on(async {
-        let mut followed = Vec::new();
+        let mut connected = Vec::new();
         for number in 0..5 {
             let url = server.url(&format!("/feed/{number}"));
             let mut client = SseClient::new(http.clone().set_url(url)).unwrap();
@@ -169,17 +169,17 @@ fn clients_of_one_http_share_a_connection() {
             assert_eq!(exchange.request.uri().path(), format!("/feed/{number}"));
             let stream = exchange.stream();
             let client = started.await.unwrap();
-            followed.push((client, stream));
+            connected.push((client, stream));
         }
-        // All of them are alive.
-        for (number, (client, stream)) in followed.iter_mut().enumerate() {
+        // All streams work.
+        for (number, (client, stream)) in connected.iter_mut().enumerate() {
             stream.send(format!("data: {number}\n\n"));
             let event = client.next_event().await.unwrap().unwrap();
             assert_eq!(event.data(), number.to_string());
         }
-        // One that is closed doesn't take the others with it.
-        followed.remove(0).0.close();
-        let (client, stream) = &mut followed[0];
+        // Closing one client doesn't affect the others.
+        connected.remove(0).0.close();
+        let (client, stream) = &mut connected[0];
         stream.send("data: still here\n\n");
         let event = client.next_event().await.unwrap().unwrap();
         assert_eq!(event.data(), "still here");
@@ -190,7 +190,7 @@ fn clients_of_one_http_share_a_connection() {
 fn a_reset_stream_is_a_read_fault_and_resumes_on_the_same_connection() {
     let server = H2Server::cleartext();
     both(|kind| {
-        let (mut client, stream) = followed(kind, &server);
+        let (mut client, stream) = client_after_one_event(kind, &server);
         stream.reset(Reason::INTERNAL_ERROR);
         let fault = client.fault();
         assert!(matches!(fault, Some(Fault::Read(_))), "{fault:?}");
@@ -198,38 +198,38 @@ fn a_reset_stream_is_a_read_fault_and_resumes_on_the_same_connection() {
             fault.unwrap().to_string(),
             "the server reset the stream mid-response (INTERNAL_ERROR)"
         );
-        resumes(client, &server);
+        assert_resumes(client, &server);
     });
 }
 
 #[test]
-fn a_stream_reset_without_an_error_is_broken_all_the_same() {
+fn a_stream_reset_with_no_error_is_not_complete() {
     let server = H2Server::cleartext();
     both(|kind| {
-        let (mut client, stream) = followed(kind, &server);
-        // NO_ERROR says that the response is complete; this one had no end.
+        let (mut client, stream) = client_after_one_event(kind, &server);
+        // NO_ERROR claims that the response is complete, but END_STREAM is missing.
         stream.reset(Reason::NO_ERROR);
         _ = client.fault();
-        resumes(client, &server);
+        assert_resumes(client, &server);
     });
 }
 
 #[test]
-fn goaway_with_an_error_in_the_middle_of_a_stream_is_a_read_fault_and_resumes() {
+fn goaway_with_an_error_mid_stream_is_a_read_fault_and_resumes() {
     let server = H2Server::cleartext();
     both(|kind| {
-        let (mut client, stream) = followed(kind, &server);
-        stream.go_away_at_once(Reason::INTERNAL_ERROR);
+        let (mut client, stream) = client_after_one_event(kind, &server);
+        stream.go_away_abruptly(Reason::INTERNAL_ERROR);
         let fault = client.fault();
         assert!(matches!(fault, Some(Fault::Read(_))), "{fault:?}");
-        // By GOAWAY, RST_STREAM or the end of the connection: they race.
+        // GOAWAY, RST_STREAM and the end of the connection race.
         assert!(fault.unwrap().is_disconnect());
-        resumes(client, &server);
+        assert_resumes(client, &server);
     });
 }
 
 #[test]
-fn after_a_graceful_goaway_the_stream_goes_on_and_the_next_one_has_a_new_connection() {
+fn after_a_graceful_goaway_the_stream_continues_and_the_next_one_has_a_new_connection() {
     let server = H2Server::cleartext();
     both(|kind| {
         let mut client = kind.build(builder(cleartext(&server)));
@@ -263,7 +263,7 @@ fn after_a_graceful_goaway_the_stream_goes_on_and_the_next_one_has_a_new_connect
 }
 
 #[test]
-fn a_reset_in_place_of_a_response_is_a_request_fault() {
+fn a_reset_instead_of_a_response_is_a_request_fault() {
     let server = H2Server::cleartext();
     both(|kind| {
         let mut client = kind.build(builder(cleartext(&server)));
@@ -279,9 +279,9 @@ fn a_reset_in_place_of_a_response_is_a_request_fault() {
     });
 }
 
-/// A server that flushes its head early, and has nothing to say until it has read the request.
+/// The server flushes its head early, and sends nothing more until it has read the whole request.
 #[test]
-fn a_stream_that_begins_while_the_request_is_sent_gets_the_rest_of_it() {
+fn the_request_body_is_sent_completely_after_an_early_response() {
     const LENGTH: usize = 4 << 20;
     let serving = runtime();
     let listener = serving.block_on(tokio::net::TcpListener::bind("127.0.0.1:0"));

@@ -1,5 +1,4 @@
-//! HTTP/2: requests that the server doesn't process, errors whose body stays open, and connections that
-//! are dead.
+//! HTTP/2: requests that the server doesn't process, errors with an unfinished body, and dead connections.
 
 use std::future::poll_fn;
 use std::io::{Read, Write};
@@ -27,21 +26,21 @@ fn prompt(url: String) -> Builder {
     SseClient::builder(http).initial_retry_delay(Duration::ZERO)
 }
 
-/// The next thing, which is a fault: the request was not processed.
-fn unprocessed(client: &mut Client) -> Fault {
+/// Expects a fault that means that the request wasn't processed.
+fn expect_unprocessed(client: &mut Client) -> Fault {
     let fault = client.fault().expect("a fault");
     assert!(matches!(fault, Fault::Connect(_)), "{fault:?}");
     fault
 }
 
 #[test]
-fn a_prompt_whose_stream_is_refused_is_sent_again() {
+fn a_prompt_whose_stream_is_refused_is_resent() {
     let server = H2Server::cleartext();
     both(|kind| {
         let mut client = kind.build(prompt(server.url("/")));
         thread::scope(|scope| {
             scope.spawn(|| server.next().reset(Reason::REFUSED_STREAM));
-            let fault = unprocessed(&mut client);
+            let fault = expect_unprocessed(&mut client);
             assert_eq!(chain(&fault), "the server refused the stream");
             assert_eq!(failure(&fault).kind(), FailureKind::Refused);
         });
@@ -60,7 +59,7 @@ fn a_prompt_whose_stream_is_refused_is_sent_again() {
 }
 
 #[test]
-fn a_prompt_that_the_server_may_have_acted_on_is_not_sent_again() {
+fn a_prompt_that_may_have_been_processed_is_not_resent() {
     let server = H2Server::cleartext();
     both(|kind| {
         for reason in [Reason::INTERNAL_ERROR, Reason::CANCEL, Reason::NO_ERROR] {
@@ -78,8 +77,8 @@ fn a_prompt_that_the_server_may_have_acted_on_is_not_sent_again() {
     });
 }
 
-/// Frames without a library: the server of h2 counts a request that it has seen as processed.
-struct Frames {
+/// A server that sends raw server, because h2's server counts every request it has seen as processed.
+struct RawServer {
     addr: SocketAddr,
     requests: Arc<AtomicUsize>,
 }
@@ -87,13 +86,13 @@ struct Frames {
 const HEADERS: u8 = 1;
 const SETTINGS: [u8; 9] = [0, 0, 0, 4, 0, 0, 0, 0, 0];
 
-/// GOAWAY: the server has processed no stream, and it gives this reason.
+/// A GOAWAY frame with this reason, which says that the server has processed no stream.
 fn goaway(reason: u8) -> [u8; 17] {
     [0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, reason]
 }
 
-impl Frames {
-    /// Sends this to the first request of each connection, and closes it then or leaves it open.
+impl RawServer {
+    /// Sends `answer` after the first request of each connection, then closes it or leaves it open.
     fn start(answer: Vec<u8>, closes: bool) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let addr = listener.local_addr().unwrap();
@@ -105,7 +104,7 @@ impl Frames {
                 thread::spawn(move || serve(stream, &answer, closes, &counted));
             }
         });
-        Frames { addr, requests }
+        RawServer { addr, requests }
     }
 
     fn url(&self) -> String {
@@ -130,7 +129,7 @@ fn serve(
             requests.fetch_add(1, Ordering::SeqCst);
             stream.write_all(answer)?;
             if closes {
-                // What isn't read would make a reset of the close, which may overtake the answer.
+                // Closing with unread data would send a reset, which may overtake the answer.
                 stream.shutdown(Shutdown::Write)?;
                 std::io::copy(&mut stream, &mut std::io::sink())?;
                 return Ok(());
@@ -140,41 +139,41 @@ fn serve(
 }
 
 #[test]
-fn a_prompt_that_goaway_does_not_count_is_sent_again() {
+fn a_prompt_excluded_by_goaway_is_resent() {
     for reason in [Reason::NO_ERROR, Reason::ENHANCE_YOUR_CALM] {
         for closes in [true, false] {
             let code = u32::from(reason) as u8;
-            let frames = Frames::start(goaway(code).to_vec(), closes);
+            let server = RawServer::start(goaway(code).to_vec(), closes);
             both(|kind| {
-                let before = frames.requests.load(Ordering::SeqCst);
-                let mut client = kind.build(prompt(frames.url()));
+                let before = server.requests.load(Ordering::SeqCst);
+                let mut client = kind.build(prompt(server.url()));
                 for _ in 0..3 {
-                    let fault = unprocessed(&mut client);
+                    let fault = expect_unprocessed(&mut client);
                     assert_eq!(failure(&fault).kind(), FailureKind::Closed, "{fault:?}");
                 }
-                // Each attempt has sent it once.
-                assert_eq!(frames.requests.load(Ordering::SeqCst) - before, 3);
+                // Each attempt sent the request once.
+                assert_eq!(server.requests.load(Ordering::SeqCst) - before, 3);
             });
         }
     }
 }
 
-/// The connection is gone, and nobody can say what became of the request.
+/// Without GOAWAY, the server may have processed the request.
 #[test]
-fn a_prompt_whose_connection_closes_is_not_sent_again() {
-    let frames = Frames::start(Vec::new(), true);
+fn a_prompt_whose_connection_closes_is_not_resent() {
+    let server = RawServer::start(Vec::new(), true);
     both(|kind| {
-        let before = frames.requests.load(Ordering::SeqCst);
-        let mut client = kind.build(prompt(frames.url()));
+        let before = server.requests.load(Ordering::SeqCst);
+        let mut client = kind.build(prompt(server.url()));
         let fault = client.any_fault();
         assert!(matches!(fault, Fault::Request(_)), "{fault:?}");
         assert!(client.next().is_none());
-        assert_eq!(frames.requests.load(Ordering::SeqCst) - before, 1);
+        assert_eq!(server.requests.load(Ordering::SeqCst) - before, 1);
     });
 }
 
 #[test]
-fn a_server_that_wants_http_1_1_gets_it_within_the_attempt() {
+fn http_1_1_required_is_handled_within_the_attempt() {
     let authority = Authority::new();
     let leaf = authority.server(&["localhost"], Validity::Now);
     both(|kind| {
@@ -186,18 +185,18 @@ fn a_server_that_wants_http_1_1_gets_it_within_the_attempt() {
                 Kind::Blocking => HttpVersion::Http2,
             });
         for http in [http.clone().method("POST").body("prompt"), http] {
-            // Each of its own connections.
+            // Each setting has its own connections.
             let http = http.connect_timeout(LIMIT);
             let builder = SseClient::builder(http).initial_retry_delay(Duration::ZERO);
             let mut client = kind.build(builder);
             thread::scope(|scope| {
                 scope.spawn(|| server.next().reset(Reason::HTTP_1_1_REQUIRED));
-                // Without a fault before it.
+                // No fault precedes the start.
                 client.started();
             });
             assert_eq!(client.event().data(), "over HTTP/1.1");
             assert!(client.fault().is_none());
-            // The next attempt knows it. A prompt has none.
+            // The next attempt uses HTTP/1.1 from the start. A prompt has no next attempt.
             match client.next() {
                 Some(Ok(Action::Start(_))) => assert_eq!(client.event().data(), "over HTTP/1.1"),
                 None => {}
@@ -209,7 +208,7 @@ fn a_server_that_wants_http_1_1_gets_it_within_the_attempt() {
 }
 
 #[test]
-fn the_second_connection_of_an_attempt_has_connect_timeout_too() {
+fn connect_timeout_applies_to_the_second_connection_of_an_attempt() {
     let authority = Authority::new();
     let config = authority
         .server(&["localhost"], Validity::Now)
@@ -225,7 +224,7 @@ fn the_second_connection_of_an_attempt_has_connect_timeout_too() {
         let mut h2 = h2::server::handshake(socket).await.unwrap();
         let (_, mut respond) = h2.accept().await.unwrap().unwrap();
         respond.send_reset(Reason::HTTP_1_1_REQUIRED);
-        // The next one is connected and never served: it waits in the handshake of TLS.
+        // The next connection is never accepted, so it waits in the TLS handshake.
         _ = poll_fn(|cx| h2.poll_closed(cx)).await;
         std::future::pending::<()>().await;
     });
@@ -242,7 +241,7 @@ fn the_second_connection_of_an_attempt_has_connect_timeout_too() {
 }
 
 #[test]
-fn an_error_whose_body_stays_open_is_reported() {
+fn an_error_with_an_unfinished_body_is_reported_after_two_seconds() {
     let server = H2Server::cleartext();
     both(|kind| {
         let http = Http::new(server.url("/")).version(HttpVersion::Http2);
@@ -264,8 +263,8 @@ fn an_error_whose_body_stays_open_is_reported() {
     });
 }
 
-/// A server of one connection in the runtime of the client, whose clock stands still while either has
-/// something to do.
+/// Starts a server for one connection, in the client's runtime, so that paused time advances only if
+/// both wait.
 async fn server(answers_pings: bool) -> (SocketAddr, tokio::task::JoinHandle<()>) {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = listener.local_addr().unwrap();
@@ -279,7 +278,7 @@ async fn server(answers_pings: bool) -> (SocketAddr, tokio::task::JoinHandle<()>
             .unwrap();
         body.send_data("data: a\n\n".into(), false).unwrap();
         let flushed = async {
-            // Until all of it is written; nobody else is there to be accepted.
+            // Drives the connection until everything is written; no other request arrives.
             tokio::time::timeout(Duration::from_secs(1), h2.accept()).await
         };
         assert!(flushed.await.is_err());
@@ -301,9 +300,9 @@ async fn connected(addr: SocketAddr) -> SseClient {
     client
 }
 
-/// In the async client, in which something runs while nobody reads.
+/// With the async client, whose connection task also runs between reads.
 #[tokio::test]
-async fn a_connection_that_does_not_answer_pings_is_dead() {
+async fn a_connection_that_does_not_answer_pings_is_closed() {
     let (addr, _serving) = server(false).await;
     let mut client = connected(addr).await;
     let began = tokio::time::Instant::now();
@@ -313,13 +312,13 @@ async fn a_connection_that_does_not_answer_pings_is_dead() {
         other => panic!("{other:?}"),
     }
     let took = began.elapsed();
-    // A ping after a minute, and twenty seconds for its answer.
+    // A ping after a minute, and twenty seconds for the reply.
     let expected = Duration::from_secs(78)..Duration::from_secs(82);
     assert!(expected.contains(&took), "{took:?}");
 }
 
 #[tokio::test]
-async fn a_connection_that_answers_pings_is_alive() {
+async fn a_connection_that_answers_pings_stays_open() {
     let (addr, _serving) = server(true).await;
     let mut client = connected(addr).await;
     let day = Duration::from_secs(24 * 3600);

@@ -1,4 +1,4 @@
-//! HTTP/2: headers that HTTP/1.1 has otherwise, and informational responses.
+//! HTTP/2: headers that differ from HTTP/1.1, and informational responses.
 
 use std::time::Duration;
 
@@ -13,8 +13,8 @@ fn builder(http: Http) -> Builder {
     SseClient::builder(http.version(HttpVersion::Http2)).initial_retry_delay(Duration::ZERO)
 }
 
-/// What both clients send with these headers.
-fn sent(headers: &[(&str, &str)], check: impl Fn(&Exchange) + Sync) {
+/// Checks what both clients send if these headers are set.
+fn check_request(headers: &[(&str, &str)], check: impl Fn(&Exchange) + Sync) {
     let server = H2Server::cleartext();
     both(|kind| {
         let mut http = Http::new(server.url("/feed?a=b"));
@@ -37,7 +37,7 @@ fn sent(headers: &[(&str, &str)], check: impl Fn(&Exchange) + Sync) {
 #[test]
 fn the_users_host_becomes_the_authority() {
     for host in ["mine.test", "mine.test:8080", "[::1]:80"] {
-        sent(&[("Host", host)], |exchange| {
+        check_request(&[("Host", host)], |exchange| {
             let uri = exchange.request.uri();
             assert_eq!(uri.authority().unwrap().as_str(), host);
             assert_eq!(uri.scheme_str(), Some("http"));
@@ -48,8 +48,8 @@ fn the_users_host_becomes_the_authority() {
 }
 
 #[test]
-fn without_a_host_header_the_authority_is_that_of_the_url() {
-    sent(&[], |exchange| {
+fn without_a_host_header_the_authority_is_from_the_url() {
+    check_request(&[], |exchange| {
         let authority = exchange.request.uri().authority().unwrap();
         assert_eq!(authority.host(), "localhost");
         assert!(authority.port().is_some());
@@ -58,7 +58,7 @@ fn without_a_host_header_the_authority_is_that_of_the_url() {
 }
 
 #[test]
-fn a_host_that_can_not_be_an_authority_is_not_sent() {
+fn a_host_header_that_is_not_a_valid_authority_fails() {
     let server = H2Server::cleartext();
     for host in ["", "a b", "user@mine.test", "a/b"] {
         both(|kind| {
@@ -76,7 +76,7 @@ fn a_host_that_can_not_be_an_authority_is_not_sent() {
 
 /// RFC 9113, section 8.2.2.
 #[test]
-fn headers_of_the_connection_are_not_sent() {
+fn connection_headers_are_not_sent() {
     let managed = [
         ("Connection", "keep-alive, x-named"),
         ("Expect", "100-continue"),
@@ -86,9 +86,9 @@ fn headers_of_the_connection_are_not_sent() {
         ("Trailer", "x-team"),
         ("Upgrade", "h2c"),
     ];
-    // A header that `Connection` names is one of the request: `Connection` isn't sent.
+    // Headers that `Connection` names are sent, because `Connection` isn't.
     let others = [("X-Named", "a"), ("X-Team", "b")];
-    sent(&[&managed[..], &others].concat(), |exchange| {
+    check_request(&[&managed[..], &others].concat(), |exchange| {
         for (name, _) in managed {
             assert_eq!(exchange.header(name), None, "{name}");
         }
@@ -96,7 +96,7 @@ fn headers_of_the_connection_are_not_sent() {
             assert_eq!(exchange.header(name), Some(value), "{name}");
         }
     });
-    sent(&[("TE", "trailers")], |exchange| {
+    check_request(&[("TE", "trailers")], |exchange| {
         assert_eq!(exchange.header("te"), None);
     });
     for name in ["Transfer-Encoding", "Content-Length"] {
@@ -110,7 +110,7 @@ fn headers_of_the_connection_are_not_sent() {
 }
 
 #[test]
-fn informational_responses_are_passed_over_up_to_the_limit_of_http_1() {
+fn up_to_64_informational_responses_are_skipped() {
     let url = raw_h2::informational(64);
     both(|kind| {
         let mut client = kind.build(builder(Http::new(&url)));

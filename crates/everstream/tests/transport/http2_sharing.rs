@@ -1,5 +1,5 @@
-//! Clients that share an HTTP/2 connection: how many it takes, and what one does to the others. Async
-//! clients, which share a runtime as well unless a test says otherwise.
+//! Clients that share an HTTP/2 connection: how many streams it has, and how clients affect each other.
+//! With async clients, in one runtime unless a test says otherwise.
 
 use std::future::Future;
 use std::time::Duration;
@@ -25,12 +25,12 @@ fn client(http: &Http) -> SseClient {
         .unwrap()
 }
 
-/// Connects a client, on the runtime of the caller.
+/// Connects a client in the caller's runtime.
 fn starting(mut client: SseClient) -> JoinHandle<SseClient> {
     tokio::spawn(async move {
         match client.next_action().await {
             Some(Ok(Action::Start(_))) => client,
-            other => panic!("a start was expected, and it was {other:?}"),
+            other => panic!("expected a start, got {other:?}"),
         }
     })
 }
@@ -39,91 +39,96 @@ fn next(server: &H2Server) -> Exchange {
     block_in_place(|| server.next())
 }
 
-async fn soon<T>(what: impl Future<Output = T>) -> T {
-    tokio::time::timeout(LIMIT, what).await.expect("in time")
+async fn in_time<T>(future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(LIMIT, future)
+        .await
+        .expect("timed out")
 }
 
-/// A client that has begun to read, its stream, and the number of its connection.
-async fn followed(http: &Http, server: &H2Server) -> (SseClient, Stream, usize) {
+/// Connects a client. Returns it, its stream, and the number of its connection.
+async fn connected(http: &Http, server: &H2Server) -> (SseClient, Stream, usize) {
     let starting = starting(client(http));
     let exchange = next(server);
     let connection = exchange.connection;
     let stream = exchange.stream();
-    (soon(starting).await.unwrap(), stream, connection)
+    (in_time(starting).await.unwrap(), stream, connection)
 }
 
 async fn next_data(client: &mut SseClient) -> String {
-    let event = soon(client.next_event()).await;
+    let event = in_time(client.next_event()).await;
     event.unwrap().unwrap().into_data()
 }
 
 #[test]
-fn a_stream_beyond_the_servers_limit_opens_a_second_connection() {
+fn a_stream_above_the_servers_limit_opens_a_second_connection() {
     let server = H2Server::with_streams(100);
     let http = cleartext(&server);
     runtime().block_on(async {
         let mut all = Vec::new();
         for number in 0..101 {
-            let (client, stream, connection) = followed(&http, &server).await;
+            let (client, stream, connection) = connected(&http, &server).await;
             assert_eq!(connection, usize::from(number == 100), "stream {number}");
             all.push((client, stream));
         }
-        // All of them are alive.
+        // All streams work.
         for (number, (client, stream)) in all.iter_mut().enumerate() {
             stream.send(format!("data: {number}\n\n"));
             assert_eq!(next_data(client).await, number.to_string());
         }
-        // A stream that has ended makes room.
+        // An ended stream can be replaced by a new one.
         let (first, _) = all.swap_remove(0);
         drop(first);
-        let (_client, _stream, connection) = followed(&http, &server).await;
+        let (_client, _stream, connection) = connected(&http, &server).await;
         assert_eq!(connection, 0);
-        let (_client, _stream, connection) = followed(&http, &server).await;
+        let (_client, _stream, connection) = connected(&http, &server).await;
         assert_eq!(connection, 1);
     });
 }
 
-/// Before the server has said how many streams it takes.
+/// Before the server has announced its limit.
 #[test]
-fn clients_that_start_at_once_do_not_wait_for_each_other() {
+fn clients_that_start_at_the_same_time_do_not_wait_for_each_other() {
     for _ in 0..10 {
         let server = H2Server::with_streams(1);
         let http = cleartext(&server);
         runtime().block_on(async {
             let starting: Vec<_> = (0..5).map(|_| starting(client(&http))).collect();
             let exchanges: Vec<_> = starting.iter().map(|_| next(&server)).collect();
-            let mut connections: Vec<_> = exchanges.iter().map(|it| it.connection).collect();
+            let mut connections: Vec<_> = exchanges
+                .iter()
+                .map(|exchange| exchange.connection)
+                .collect();
             connections.sort_unstable();
             assert_eq!(connections, [0, 1, 2, 3, 4]);
             let _streams: Vec<_> = exchanges.into_iter().map(Exchange::stream).collect();
             for starting in starting {
-                soon(starting).await.unwrap();
+                in_time(starting).await.unwrap();
             }
         });
     }
 }
 
-/// Each of them has a connection on its way that the others wait for, until somebody reads it.
+/// Each unread client has begun a connection that the others wait for.
 #[test]
-fn a_client_that_is_not_read_while_it_connects_does_not_stall_the_others() {
+fn an_unread_connecting_client_does_not_block_others() {
     let server = H2Server::cleartext();
     let http = cleartext(&server);
     runtime().block_on(async {
         let marked = http.clone().header("X-Unread", "yes");
         let mut unread: Vec<_> = (0..3).map(|_| client(&marked)).collect();
         for client in &mut unread {
-            // Only a glance.
+            // Poll only once.
             let waker = std::task::Waker::noop();
             let mut reading = std::pin::pin!(client.next_action());
-            let glance = reading
+            let polled = reading
                 .as_mut()
                 .poll(&mut std::task::Context::from_waker(waker));
-            assert!(glance.is_pending());
+            assert!(polled.is_pending());
         }
-        // Long before connect_timeout.
+        // Much less than connect_timeout.
         let began = std::time::Instant::now();
         let starting = starting(client(&http));
-        // A glance is enough to send a request over a connection that is there already.
+        // A single poll is enough to send a request over an existing connection.
         let mut unanswered = Vec::new();
         let exchange = loop {
             let exchange = next(&server);
@@ -133,32 +138,32 @@ fn a_client_that_is_not_read_while_it_connects_does_not_stall_the_others() {
             }
         };
         let _stream = exchange.stream();
-        soon(starting).await.unwrap();
+        in_time(starting).await.unwrap();
         assert!(began.elapsed() < LIMIT / 2);
     });
 }
 
 #[test]
-fn a_reader_that_stops_does_not_stall_the_others() {
+fn a_stalled_reader_does_not_block_others() {
     let server = H2Server::cleartext();
     let http = cleartext(&server);
     runtime().block_on(async {
         let mut idle = Vec::new();
         for _ in 0..20 {
-            let (client, mut stream, connection) = followed(&http, &server).await;
+            let (client, mut stream, connection) = connected(&http, &server).await;
             assert_eq!(connection, 0);
-            // More than the server may send of one stream.
+            // More than the stream's window.
             stream.send(format!("data: {}\n\n", "x".repeat(1 << 20)));
             idle.push((client, stream));
         }
-        let (mut client, mut stream, connection) = followed(&http, &server).await;
+        let (mut client, mut stream, connection) = connected(&http, &server).await;
         assert_eq!(connection, 0);
         for number in 0..100 {
             let data = format!("{number} {}", "y".repeat(10_000));
             stream.send(format!("data: {data}\n\n"));
             assert_eq!(next_data(&mut client).await, data);
         }
-        // What waited is still there.
+        // The stalled clients get their data.
         for (client, _) in &mut idle {
             assert_eq!(next_data(client).await.len(), 1 << 20);
         }
@@ -166,24 +171,24 @@ fn a_reader_that_stops_does_not_stall_the_others() {
 }
 
 #[test]
-fn a_connection_that_is_going_away_takes_no_new_request() {
+fn a_connection_that_is_going_away_gets_no_new_requests() {
     let server = H2Server::cleartext();
     let http = cleartext(&server);
     runtime().block_on(async {
-        let (mut first, mut stream, connection) = followed(&http, &server).await;
+        let (mut first, mut stream, connection) = connected(&http, &server).await;
         assert_eq!(connection, 0);
         stream.go_away();
         stream.send("data: still here\n\n");
         assert_eq!(next_data(&mut first).await, "still here");
-        // None of them sees a fault, as long as the first one lasts. The data may overtake GOAWAY, and
-        // what is asked for before it arrives is still answered on the old connection.
-        let mut asked = 0;
-        while followed(&http, &server).await.2 == 0 {
-            asked += 1;
-            assert!(asked < 1000, "GOAWAY had no effect");
+        // No client sees a fault while the first stream lasts. Data may overtake GOAWAY, and requests
+        // sent before GOAWAY arrives are still answered on the old connection.
+        let mut requests = 0;
+        while connected(&http, &server).await.2 == 0 {
+            requests += 1;
+            assert!(requests < 1000, "GOAWAY had no effect");
         }
         for _ in 0..3 {
-            let (_second, _stream, connection) = followed(&http, &server).await;
+            let (_second, _stream, connection) = connected(&http, &server).await;
             assert_eq!(connection, 1);
         }
         stream.send("data: to the end\n\n");
@@ -191,36 +196,39 @@ fn a_connection_that_is_going_away_takes_no_new_request() {
     });
 }
 
-/// Runtimes that rest between calls, as in a program that calls `block_on` from time to time.
+/// Runtimes that run only during `block_on`.
 #[test]
-fn a_runtime_that_rests_does_not_stall_the_clients_of_another_one() {
+fn a_runtime_that_is_not_running_does_not_block_clients_of_another() {
     let server = H2Server::cleartext();
     let http = cleartext(&server);
-    let resting = |runtime: &Runtime| {
+    let connect = |runtime: &Runtime| {
         let http = http.clone();
         runtime.block_on(async {
             let mut starting = starting(client(&http));
-            let asked = soon(async {
+            let request = in_time(async {
                 loop {
-                    // The client does its part between the looks.
+                    // Let the client run in between.
                     tokio::task::yield_now().await;
                     if let Some(exchange) = server.try_next() {
                         return exchange;
                     }
                 }
             });
-            let exchange = asked.await;
+            let exchange = request.await;
             let (connection, stream) = (exchange.connection, exchange.stream());
-            (soon(&mut starting).await.unwrap(), stream, connection)
+            (in_time(&mut starting).await.unwrap(), stream, connection)
         })
     };
-    let (first, second) = (resting_runtime(), resting_runtime());
-    let (mut one, mut stream_of_one, connection) = resting(&first);
+    let (first, second) = (current_thread_runtime(), current_thread_runtime());
+    let (mut one, mut stream_of_one, connection) = connect(&first);
     assert_eq!(connection, 0);
-    let (mut two, mut stream_of_two, connection) = resting(&second);
-    assert_eq!(connection, 1, "nothing drives the first connection now");
-    // In one runtime they share.
-    let (_three, _stream, connection) = resting(&second);
+    let (mut two, mut stream_of_two, connection) = connect(&second);
+    assert_eq!(
+        connection, 1,
+        "the first connection's runtime isn't running"
+    );
+    // Clients in one runtime share a connection.
+    let (_three, _stream, connection) = connect(&second);
     assert_eq!(connection, 1);
     stream_of_two.send("data: two\n\n");
     second.block_on(async { assert_eq!(next_data(&mut two).await, "two") });
@@ -228,26 +236,26 @@ fn a_runtime_that_rests_does_not_stall_the_clients_of_another_one() {
     first.block_on(async { assert_eq!(next_data(&mut one).await, "one") });
 }
 
-fn resting_runtime() -> Runtime {
+fn current_thread_runtime() -> Runtime {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .unwrap()
 }
 
-/// A client that is read in another runtime than the one it connected in.
+/// The client is read in a different runtime from the one in which it connected.
 #[test]
-fn when_the_runtime_of_its_connection_is_gone_a_client_reconnects_in_the_one_that_reads_it() {
+fn a_client_reconnects_in_the_reading_runtime_if_that_of_its_connection_was_dropped() {
     let server = H2Server::cleartext();
     let http = cleartext(&server);
-    let (made_by, other): (Runtime, Runtime) = (runtime(), runtime());
-    let (mut client, mut stream, connection) = made_by.block_on(followed(&http, &server));
+    let (first, other): (Runtime, Runtime) = (runtime(), runtime());
+    let (mut client, mut stream, connection) = first.block_on(connected(&http, &server));
     assert_eq!(connection, 0);
     stream.send("id: 7\ndata: a\n\n");
     other.block_on(async { assert_eq!(next_data(&mut client).await, "a") });
-    made_by.shutdown_timeout(LIMIT);
+    first.shutdown_timeout(LIMIT);
     other.block_on(async {
-        match soon(client.next_action()).await {
+        match in_time(client.next_action()).await {
             Some(Ok(Action::Fault(Fault::Read(_)))) => {}
             other => panic!("{other:?}"),
         }
@@ -257,16 +265,16 @@ fn when_the_runtime_of_its_connection_is_gone_a_client_reconnects_in_the_one_tha
         assert_eq!(exchange.header("last-event-id"), Some("7"));
         let mut stream = exchange.stream();
         stream.send("data: b\n\n");
-        let mut client = soon(starting).await.unwrap();
+        let mut client = in_time(starting).await.unwrap();
         assert_eq!(next_data(&mut client).await, "b");
-        // New ones share the new connection.
-        let (_second, _stream, connection) = followed(&http, &server).await;
+        // New clients share the new connection.
+        let (_second, _stream, connection) = connected(&http, &server).await;
         assert_eq!(connection, 1);
     });
 }
 
-/// A server that takes no streams. Tells of each connection when it begins, 1, and when it ends, -1.
-fn full() -> (String, std::sync::mpsc::Receiver<i32>) {
+/// Starts a server that accepts no streams. It reports 1 when a connection begins, and -1 when it ends.
+fn without_streams() -> (String, std::sync::mpsc::Receiver<i32>) {
     use std::io::{Read, Write, copy, sink};
     const NO_STREAMS: [u8; 15] = [0, 0, 6, 4, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 0];
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -288,8 +296,8 @@ fn full() -> (String, std::sync::mpsc::Receiver<i32>) {
 }
 
 #[test]
-fn a_server_that_takes_no_streams_does_not_get_ever_more_connections() {
-    let (url, changes) = full();
+fn connections_to_a_server_without_streams_do_not_pile_up() {
+    let (url, changes) = without_streams();
     let http = Http::new(url).version(HttpVersion::Http2);
     runtime().block_on(async {
         let mut client = SseClient::builder(http)
@@ -298,7 +306,7 @@ fn a_server_that_takes_no_streams_does_not_get_ever_more_connections() {
             .build()
             .unwrap();
         for _ in 0..10 {
-            match soon(client.next_action()).await {
+            match in_time(client.next_action()).await {
                 Some(Ok(Action::Fault(Fault::ReadTimeout(_)))) => {}
                 other => panic!("{other:?}"),
             }
@@ -309,14 +317,14 @@ fn a_server_that_takes_no_streams_does_not_get_ever_more_connections() {
             while open > 1 {
                 open += changes
                     .recv_timeout(LIMIT)
-                    .expect("all but the last one end");
+                    .expect("all but the last connection should end");
             }
         });
     });
 }
 
 #[tokio::test]
-async fn a_connection_that_nobody_uses_ends() {
+async fn an_unused_connection_is_closed() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());
     let serving = tokio::spawn(async move {
@@ -328,7 +336,7 @@ async fn a_connection_that_nobody_uses_ends() {
             .send_response(head.body(()).unwrap(), false)
             .unwrap();
         body.send_data("data: a\n\n".into(), true).unwrap();
-        // In an orderly way.
+        // The connection ends cleanly.
         assert!(h2.accept().await.is_none());
     });
     let http = Http::new(url).version(HttpVersion::Http2);

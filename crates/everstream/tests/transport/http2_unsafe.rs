@@ -1,4 +1,4 @@
-//! HTTP/2: requests that aren't safe are sent once, and resumed by GET.
+//! HTTP/2: requests that aren't safe are sent once, and their streams are resumed by GET.
 
 use std::thread;
 use std::time::Duration;
@@ -21,8 +21,8 @@ fn call(server: &H2Server) -> Builder {
         .error_strategy(error_strategy::always_continue())
 }
 
-/// Answers the call with an event and its id. A reset would overtake it, so that the stream ends only
-/// when the client has the event.
+/// Answers the call with an event with an id. Ends the stream only once the client has the event, because
+/// a reset would overtake it.
 fn first(client: &mut Client, server: &H2Server, end: impl FnOnce(Stream)) {
     let stream = thread::scope(|scope| {
         let stream = scope.spawn(|| {
@@ -39,7 +39,7 @@ fn first(client: &mut Client, server: &H2Server, end: impl FnOnce(Stream)) {
 }
 
 #[test]
-fn a_complete_answer_with_an_id_is_one_request() {
+fn a_complete_response_with_an_id_is_not_repeated() {
     let server = H2Server::cleartext();
     both(|kind| {
         let mut client = kind.build(call(&server));
@@ -83,9 +83,9 @@ fn a_call_is_resumed_by_get_and_sent_once() {
     });
 }
 
-/// A GET whose stream is refused is one that the server didn't get, and it says nothing of resuming.
+/// A refused stream means that the server didn't process the GET, not that it can't resume.
 #[test]
-fn a_get_that_is_refused_as_a_stream_is_repeated_and_one_that_is_not_allowed_is_final() {
+fn a_get_with_a_refused_stream_is_repeated_and_405_is_final() {
     let server = H2Server::cleartext();
     both(|kind| {
         let mut client = kind.build(call(&server).resume_with_get(true));

@@ -1,4 +1,4 @@
-//! What is logged, with the feature `tracing`.
+//! The log, with the feature `tracing`.
 
 use std::fmt::{self, Write};
 use std::sync::{Arc, Mutex};
@@ -13,10 +13,10 @@ use super::certs::{Authority, Validity};
 use super::client::{both, in_child};
 use super::tls_server::TlsServer;
 
-// In a process of their own, because whether a place logs at all is remembered for the whole
-// process, and other tests come to the same places without a subscriber.
+// In child processes, because tracing caches for the whole process whether a call site is enabled, and
+// other tests reach the same call sites without a subscriber.
 
-/// Keeps every event as `message field=value ...`, of all crates and levels.
+/// Records every event of all crates and levels as `message field=value ...`.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<String>>>);
 
@@ -44,9 +44,9 @@ impl Subscriber for Log {
     fn event(&self, event: &Event<'_>) {
         let mut line = String::new();
         event.record(&mut Line(&mut line));
-        let about = event.metadata();
-        let from = about.target().split("::").next().unwrap_or_default();
-        let line = format!("{from} {}: {line}", about.level());
+        let metadata = event.metadata();
+        let source = metadata.target().split("::").next().unwrap_or_default();
+        let line = format!("{source} {}: {line}", metadata.level());
         self.0.lock().unwrap().push(line);
     }
     fn enter(&self, _: &span::Id) {}
@@ -54,8 +54,8 @@ impl Subscriber for Log {
 }
 
 impl Log {
-    /// The lines of everstream itself, of one level.
-    fn own(&self, level: Level) -> Vec<String> {
+    /// Returns everstream's lines of one level.
+    fn everstream_lines(&self, level: Level) -> Vec<String> {
         let lines = self.0.lock().unwrap();
         let start = format!("everstream {level}: ");
         lines
@@ -66,7 +66,7 @@ impl Log {
     }
 }
 
-/// One drop, one return, and the end.
+/// Starts a server with one dropped connection, one clean end, and a 503.
 fn server() -> Server {
     let server = Server::start();
     server
@@ -102,10 +102,10 @@ fn builder(server: &Server) -> everstream::Builder {
         .error_strategy(error_strategy::reconnect())
 }
 
-fn assert_told(log: &Log, server: &Server) {
+fn assert_logged(log: &Log, server: &Server) {
     let url = server.url("/feed");
     let connected = format!("connected to {url}, status 200");
-    let info = log.own(Level::INFO);
+    let info = log.everstream_lines(Level::INFO);
     assert_eq!(
         info,
         [
@@ -115,7 +115,7 @@ fn assert_told(log: &Log, server: &Server) {
         ]
     );
     assert_eq!(
-        log.own(Level::WARN),
+        log.everstream_lines(Level::WARN),
         [
             "the server closed the connection mid-response; retrying in 0.0 s".to_owned(),
             "discarded 17 bytes of an unfinished event: the stream ended before its blank line"
@@ -123,17 +123,17 @@ fn assert_told(log: &Log, server: &Server) {
             format!("gave up: {url} answered with status 503"),
         ]
     );
-    let lines = log.own(Level::DEBUG);
+    let lines = log.everstream_lines(Level::DEBUG);
     let connecting = lines.iter().filter(|line| line.starts_with("connecting"));
     let connecting: Vec<_> = connecting.collect();
     assert_eq!(connecting.len(), 3, "{lines:#?}");
     assert!(connecting[1].contains("\"1\""), "the id to resume from");
-    let reads = log.own(Level::TRACE);
+    let reads = log.everstream_lines(Level::TRACE);
     assert!(
         reads.iter().any(|line| line.starts_with("received")),
         "{reads:#?}"
     );
-    // Of all crates: reqwest's and hyper's lines go to the same place.
+    // Checks the lines of all crates, including reqwest's and hyper's.
     for line in log.0.lock().unwrap().iter() {
         assert!(!line.contains("hunter2"), "{line}");
         assert!(!line.contains("data-is-private"), "{line}");
@@ -141,7 +141,7 @@ fn assert_told(log: &Log, server: &Server) {
 }
 
 #[test]
-fn the_async_client_tells_what_happens_and_no_secret() {
+fn the_async_client_logs_connections_but_no_secrets() {
     in_child("logging::child_of_the_async_client", &[]);
 }
 
@@ -160,13 +160,13 @@ fn child_of_the_async_client() {
             while let Some(Ok(_)) = client.next_event().await {}
         });
     });
-    assert_told(&log, &server);
+    assert_logged(&log, &server);
     #[cfg(feature = "cookies")]
     assert_eq!(server.requests()[1].header("cookie"), Some("id=hunter2"));
 }
 
 #[test]
-fn the_blocking_client_tells_what_happens_and_no_secret() {
+fn the_blocking_client_logs_connections_but_no_secrets() {
     in_child("logging::child_of_the_blocking_client", &[]);
 }
 
@@ -180,20 +180,19 @@ fn child_of_the_blocking_client() {
         let mut client = builder.build().unwrap();
         while let Some(Ok(_)) = client.next_event() {}
     });
-    assert_told(&log, &server);
+    assert_logged(&log, &server);
     #[cfg(feature = "cookies")]
     assert_eq!(server.requests()[1].header("cookie"), Some("id=hunter2"));
 }
 
-/// A stream whose server is reached by TLS, but for the second time with a certificate that isn't
-/// trusted.
+/// The certificate isn't trusted on the second attempt.
 #[test]
-fn retrying_what_would_be_final_at_first_is_a_warning() {
+fn retrying_an_untrusted_certificate_is_a_warning() {
     in_child("logging::child_that_retries_an_untrusted_certificate", &[]);
 }
 
-/// What both clients log of these answers and no answer, up to the first line that says this.
-fn logged(replies: Vec<Reply>, method: &'static str, last: &str) -> Vec<String> {
+/// Returns the warnings logged for these replies, up to the first that contains `last`.
+fn warnings(replies: Vec<Reply>, method: &'static str, last: &str) -> Vec<String> {
     let server = Server::start();
     for reply in replies {
         server.enqueue(reply);
@@ -205,18 +204,22 @@ fn logged(replies: Vec<Reply>, method: &'static str, last: &str) -> Vec<String> 
             .error_strategy(error_strategy::always_continue())
             .build()
             .unwrap();
-        while !log.own(Level::WARN).iter().any(|line| line.contains(last)) {
+        while !log
+            .everstream_lines(Level::WARN)
+            .iter()
+            .any(|line| line.contains(last))
+        {
             if client.next_action().is_none() {
                 break;
             }
         }
     });
-    log.own(Level::WARN)
+    log.everstream_lines(Level::WARN)
 }
 
 #[test]
-fn a_user_is_warned_in_readable_lines() {
-    in_child("logging::child_that_is_warned", &[]);
+fn warnings_are_readable_lines() {
+    in_child("logging::child_with_warnings", &[]);
 }
 
 #[test]
@@ -252,7 +255,7 @@ fn child_that_retries_an_untrusted_certificate() {
             }
         });
         assert_eq!(
-            log.own(Level::WARN),
+            log.everstream_lines(Level::WARN),
             [
                 "the certificate of localhost is not trusted: unknown issuer; retrying in 0.0 s",
                 "retrying although the certificate is not trusted, because an earlier connection \
@@ -264,22 +267,22 @@ fn child_that_retries_an_untrusted_certificate() {
 
 #[test]
 #[ignore = "for a child process"]
-fn child_that_is_warned() {
+fn child_with_warnings() {
     let error = Reply::stream().send("{\n  \"error\": \"\u{1b}[31moverloaded\"\n}");
     assert_eq!(
-        logged(vec![error], "GET", "no events"),
+        warnings(vec![error], "GET", "no events"),
         [
             "the response had no events; it began with: {\\n  \"error\": \"\\u{1b}[31moverloaded\"\\n}"
         ]
     );
     assert_eq!(
-        logged(vec![Reply::stream().event("a")], "POST", "isn't safe"),
+        warnings(vec![Reply::stream().event("a")], "POST", "isn't safe"),
         [
             "the stream ended; the request isn't safe to repeat, so it isn't sent again \
              (repeat_unsafe and resume_with_get change that)"
         ]
     );
-    let lines = logged(
+    let lines = warnings(
         vec![Reply::stream().event("a").drop_connection()],
         "POST",
         "gave up",
@@ -300,10 +303,10 @@ fn child_that_is_warned() {
         client.interrupt();
         client.next_action();
     });
-    let info = log.own(Level::INFO);
+    let info = log.everstream_lines(Level::INFO);
     assert_eq!(info.last().unwrap(), "interrupted; reconnecting in 0.0 s");
 
-    // A port at which nobody listens: everyone's first run.
+    // A port on which nothing listens: a common first run.
     let address = std::net::TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()
@@ -317,5 +320,5 @@ fn child_that_is_warned() {
         client.next_action();
     });
     let refused = format!("connection refused by {address}; retrying in 1.0 s");
-    assert_eq!(log.own(Level::WARN), [refused]);
+    assert_eq!(log.everstream_lines(Level::WARN), [refused]);
 }

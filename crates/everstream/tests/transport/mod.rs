@@ -1,6 +1,6 @@
-//! What is between a client and its server, over real sockets: TLS, HTTP/2, proxies, compression.
+//! Everything between a client and its server, over real sockets: TLS, HTTP/2, proxies, compression.
 //!
-//! Every test runs in both clients, unless it says which one it is about.
+//! Every test runs with both clients, unless it says otherwise.
 
 mod cancelling;
 mod certs;
@@ -13,6 +13,8 @@ mod compression_faults;
 mod connecting;
 #[cfg(feature = "cookies")]
 mod cookies;
+#[cfg(feature = "reqwest")]
+mod custom_client;
 mod h2_server;
 mod http2;
 mod http2_ends;
@@ -21,8 +23,6 @@ mod http2_sharing;
 mod http2_unsafe;
 #[cfg(feature = "tracing")]
 mod logging;
-#[cfg(feature = "reqwest")]
-mod own_client;
 mod proxy;
 mod proxy_server;
 #[path = "../support/raw_h2.rs"]
@@ -35,5 +35,5 @@ mod tls_server;
 
 use std::time::Duration;
 
-/// After this long a test has failed.
+/// A test that takes this long fails.
 const LIMIT: Duration = Duration::from_secs(20);

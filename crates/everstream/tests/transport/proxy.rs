@@ -1,4 +1,4 @@
-//! Through a proxy, past it, and what is said when it fails.
+//! Connections through proxies and past them, and faults of proxies.
 
 use std::net::TcpListener;
 
@@ -8,11 +8,11 @@ use everstream_testing::{Reply, Server};
 
 use super::certs::{Authority, Validity};
 use super::client::{both, chain, failure, in_child};
-use super::proxy_server::{Manner, Proxy};
+use super::proxy_server::{Behavior, Proxy};
 use super::tls_server::TlsServer;
 
 const BAD_GATEWAY: &str = "HTTP/1.1 502 Bad Gateway\r\nContent-Length: 7\r\n\r\nno luck";
-const WHO_ARE_YOU: &str = "HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic\r\nContent-Length: 0\r\n\r\n";
+const AUTHENTICATION_REQUIRED: &str = "HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic\r\nContent-Length: 0\r\n\r\n";
 
 fn streaming() -> Server {
     let server = Server::start();
@@ -20,16 +20,16 @@ fn streaming() -> Server {
     server
 }
 
-/// Where nobody listens: the port was free a moment ago, and its number isn't given out again soon.
-fn dead_port() -> String {
+/// Returns a URL on which nothing listens: the port has just been freed, and isn't reused soon.
+fn refusing_url() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     format!("http://{}", listener.local_addr().unwrap())
 }
 
 #[test]
-fn an_http_url_is_asked_of_the_proxy() {
+fn http_requests_are_sent_to_the_proxy() {
     let server = streaming();
-    let proxy = Proxy::start(Manner::To(server.addr()));
+    let proxy = Proxy::start(Behavior::ConnectTo(server.addr()));
     both(|kind| {
         let http = Http::new("http://feed.test/events?x=1").proxy(proxy.url());
         let mut client = kind.build(SseClient::builder(http));
@@ -46,16 +46,16 @@ fn an_http_url_is_asked_of_the_proxy() {
     });
 }
 
-/// Through a proxy, because the default ports of this machine aren't for a test.
+/// Through a proxy, because tests can't use this machine's default ports.
 #[test]
-fn headers_follow_an_upgrade_to_https_on_the_default_ports_and_secrets_do_not() {
+fn headers_are_kept_but_secrets_withheld_when_upgraded_to_https() {
     let plain = Server::start();
     plain.otherwise(Reply::redirect(301, "https://feed.test/events").header("Connection", "close"));
     let server = streaming();
     let authority = Authority::new();
     let leaf = authority.server(&["feed.test"], Validity::Now);
     let tls = TlsServer::start(leaf.config(&[]), &server);
-    let proxy = Proxy::start(Manner::ByScheme(plain.addr(), tls.addr()));
+    let proxy = Proxy::start(Behavior::ByScheme(plain.addr(), tls.addr()));
     both(|kind| {
         let http = Http::new("http://feed.test/events")
             .root_certificates(authority.pem())
@@ -83,12 +83,12 @@ fn headers_follow_an_upgrade_to_https_on_the_default_ports_and_secrets_do_not() 
 }
 
 #[test]
-fn an_https_url_is_tunneled_and_the_proxy_sees_no_secret_of_it() {
+fn https_is_tunneled_and_the_proxy_sees_no_secrets() {
     let server = streaming();
     let authority = Authority::new();
     let leaf = authority.server(&["feed.test"], Validity::Now);
     let tls = TlsServer::start(leaf.config(&[]), &server);
-    let proxy = Proxy::start(Manner::To(tls.addr()));
+    let proxy = Proxy::start(Behavior::ConnectTo(tls.addr()));
     both(|kind| {
         let http = Http::new("https://feed.test/events")
             .root_certificates(authority.pem())
@@ -110,9 +110,9 @@ fn an_https_url_is_tunneled_and_the_proxy_sees_no_secret_of_it() {
 }
 
 #[test]
-fn the_password_of_the_proxy_is_sent_to_it_and_not_to_the_server() {
+fn the_proxy_password_is_sent_only_to_the_proxy() {
     let server = streaming();
-    let proxy = Proxy::start(Manner::To(server.addr()));
+    let proxy = Proxy::start(Behavior::ConnectTo(server.addr()));
     both(|kind| {
         let http = Http::new("http://feed.test/").proxy(proxy.url_with_password());
         let mut client = kind.build(SseClient::builder(http));
@@ -127,10 +127,10 @@ fn the_password_of_the_proxy_is_sent_to_it_and_not_to_the_server() {
 }
 
 #[test]
-fn a_proxy_that_is_not_there_is_a_connect_fault() {
+fn an_unreachable_proxy_is_a_connect_fault() {
     both(|kind| {
         for url in ["http://feed.test/", "https://feed.test/"] {
-            let http = Http::new(url).proxy(dead_port());
+            let http = Http::new(url).proxy(refusing_url());
             let fault = kind.build(SseClient::builder(http)).any_fault();
             assert!(matches!(fault, Fault::Connect(_)), "{fault:?}");
             assert!(chain(&fault).contains("refused"), "{}", chain(&fault));
@@ -141,8 +141,8 @@ fn a_proxy_that_is_not_there_is_a_connect_fault() {
 #[test]
 fn a_proxy_that_refuses_an_http_request_is_a_status_fault() {
     both(|kind| {
-        for (answer, status) in [(BAD_GATEWAY, 502), (WHO_ARE_YOU, 407)] {
-            let proxy = Proxy::start(Manner::Answer(answer));
+        for (answer, status) in [(BAD_GATEWAY, 502), (AUTHENTICATION_REQUIRED, 407)] {
+            let proxy = Proxy::start(Behavior::Answer(answer));
             let http = Http::new("http://feed.test/").proxy(proxy.url_with_password());
             let fault = kind.build(SseClient::builder(http)).any_fault();
             assert!(matches!(fault, Fault::Status(_)), "{fault:?}");
@@ -153,12 +153,12 @@ fn a_proxy_that_refuses_an_http_request_is_a_status_fault() {
 }
 
 #[test]
-fn a_proxy_that_refuses_a_tunnel_is_a_connect_fault_that_says_so() {
+fn a_proxy_that_refuses_a_tunnel_is_a_connect_fault_with_the_reason() {
     both(|kind| {
         for (answer, reason, failed) in [
             (BAD_GATEWAY, "refused the tunnel: 502", FailureKind::Proxy),
             (
-                WHO_ARE_YOU,
+                AUTHENTICATION_REQUIRED,
                 "rejected the credentials (407)",
                 FailureKind::ProxyAuthentication,
             ),
@@ -173,7 +173,7 @@ fn a_proxy_that_refuses_a_tunnel_is_a_connect_fault_that_says_so() {
                 FailureKind::Proxy,
             ),
         ] {
-            let proxy = Proxy::start(Manner::Answer(answer));
+            let proxy = Proxy::start(Behavior::Answer(answer));
             let http = Http::new("https://feed.test/").proxy(proxy.url_with_password());
             let fault = kind.build(SseClient::builder(http)).any_fault();
             assert!(matches!(fault, Fault::Connect(_)), "{fault:?}");
@@ -192,7 +192,7 @@ fn secret_in(error: &impl std::error::Error) -> bool {
 }
 
 #[test]
-fn a_proxy_that_can_not_be_one_is_an_error_that_names_the_setting_and_hides_the_password() {
+fn an_invalid_proxy_url_is_an_error_that_names_the_setting_and_hides_the_password() {
     both(|kind| {
         for bad in [
             "http://user:hunter2@",
@@ -219,7 +219,7 @@ fn a_proxy_that_can_not_be_one_is_an_error_that_names_the_setting_and_hides_the_
 #[test]
 fn the_proxy_of_the_environment_is_used() {
     let server = streaming();
-    let proxy = Proxy::start(Manner::To(server.addr()));
+    let proxy = Proxy::start(Behavior::ConnectTo(server.addr()));
     in_child(
         "proxy::child_follows_feed_test",
         &[("http_proxy", &proxy.url())],
@@ -236,7 +236,7 @@ fn child_follows_feed_test() {
     });
 }
 
-/// By a tunnel, to a server whose authority the environment names too.
+/// Through a tunnel, with a server certificate that SSL_CERT_FILE trusts.
 #[test]
 fn the_proxy_of_the_environment_is_used_for_https() {
     let server = streaming();
@@ -245,7 +245,7 @@ fn the_proxy_of_the_environment_is_used_for_https() {
     std::fs::write(&roots, authority.pem()).unwrap();
     let leaf = authority.server(&["feed.test"], Validity::Now);
     let tls = TlsServer::start(leaf.config(&["http/1.1"]), &server);
-    let proxy = Proxy::start(Manner::To(tls.addr()));
+    let proxy = Proxy::start(Behavior::ConnectTo(tls.addr()));
     let variables = [
         ("HTTPS_PROXY", &*proxy.url()),
         ("SSL_CERT_FILE", roots.to_str().unwrap()),
@@ -269,28 +269,28 @@ fn child_follows_feed_test_by_https() {
 }
 
 #[test]
-fn no_proxy_is_stronger_than_the_environment_and_so_is_a_proxy_of_ones_own() {
+fn no_proxy_and_an_explicit_proxy_override_the_environment() {
     let server = streaming();
-    let proxy = Proxy::start(Manner::To(server.addr()));
-    let (dead, url) = (dead_port(), server.url("/"));
+    let proxy = Proxy::start(Behavior::ConnectTo(server.addr()));
+    let (dead, url) = (refusing_url(), server.url("/"));
     let variables = [
         ("http_proxy", dead.as_str()),
         ("EVERSTREAM_TEST_URL", &url),
         ("EVERSTREAM_TEST_PROXY", &proxy.url()),
     ];
-    in_child("proxy::child_chooses_by_itself", &variables);
+    in_child("proxy::child_overrides_the_environment", &variables);
     assert_eq!(proxy.heads().len(), 2, "once for each client");
     assert_eq!(server.request_count(), 4);
 }
 
 #[test]
 #[ignore = "for a child process"]
-fn child_chooses_by_itself() {
+fn child_overrides_the_environment() {
     let url = std::env::var("EVERSTREAM_TEST_URL").unwrap();
     let proxy = std::env::var("EVERSTREAM_TEST_PROXY").unwrap();
     both(|kind| {
-        let systems = Http::new(&url);
-        let fault = kind.build(SseClient::builder(systems)).any_fault();
+        let default = Http::new(&url);
+        let fault = kind.build(SseClient::builder(default)).any_fault();
         assert!(matches!(fault, Fault::Connect(_)), "{fault:?}");
         for http in [Http::new(&url).no_proxy(), Http::new(&url).proxy(&proxy)] {
             let mut client = kind.build(SseClient::builder(http));
@@ -300,9 +300,9 @@ fn child_chooses_by_itself() {
 }
 
 #[test]
-fn hosts_that_the_environment_excepts_are_asked_directly() {
+fn hosts_in_no_proxy_are_connected_to_directly() {
     let server = streaming();
-    let (dead, url) = (dead_port(), server.url("/"));
+    let (dead, url) = (refusing_url(), server.url("/"));
     let variables = [
         ("http_proxy", dead.as_str()),
         ("no_proxy", "127.0.0.1"),
@@ -319,9 +319,9 @@ fn child_follows_the_url() {
     assert_eq!(client.next_event().unwrap().unwrap().data(), "hello");
 }
 
-/// The stream's URL has no TLS; the way to the proxy has.
+/// The stream's URL is plain `http`; only the connection to the proxy uses TLS.
 #[test]
-fn a_proxy_behind_tls_is_known_by_the_systems_certificates() {
+fn an_https_proxy_is_verified_with_the_systems_certificates() {
     let server = streaming();
     let authority = Authority::new();
     let roots = std::env::temp_dir().join(format!("everstream-proxy-{}.pem", std::process::id()));
@@ -333,14 +333,14 @@ fn a_proxy_behind_tls_is_known_by_the_systems_certificates() {
             (named_by, &*proxy.url("/")),
             ("SSL_CERT_FILE", roots.to_str().unwrap()),
         ];
-        in_child("proxy::child_has_a_proxy_behind_tls", &variables);
+        in_child("proxy::child_uses_an_https_proxy", &variables);
     }
     std::fs::remove_file(roots).unwrap();
 }
 
 #[test]
 #[ignore = "for a child process"]
-fn child_has_a_proxy_behind_tls() {
+fn child_uses_an_https_proxy() {
     both(|kind| {
         let mut http = Http::new("http://feed.test/events");
         if let Ok(proxy) = std::env::var("EVERSTREAM_TEST_PROXY") {

@@ -1,4 +1,4 @@
-//! A proxy: it forwards `http` requests, and tunnels what asks for CONNECT.
+//! A proxy that forwards `http` requests, and opens tunnels for CONNECT.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -12,20 +12,20 @@ pub(crate) struct Proxy {
 }
 
 #[derive(Clone, Copy)]
-pub(crate) enum Manner {
-    /// Whatever host is asked for, this server is meant: no name has to be looked up.
-    To(SocketAddr),
-    /// The same, after this time.
-    SlowlyTo(SocketAddr, Duration),
-    /// Requests go to the first server, tunnels to the second: each scheme has its default port.
+pub(crate) enum Behavior {
+    /// Connects to this server, whatever host is requested, so names needn't be resolved.
+    ConnectTo(SocketAddr),
+    /// The same, after a delay.
+    ConnectSlowlyTo(SocketAddr, Duration),
+    /// Sends requests to the first server and tunnels to the second, as for default ports.
     ByScheme(SocketAddr, SocketAddr),
-    /// Answers everything with this.
+    /// Answers every request with this.
     Answer(&'static str),
 }
 
 impl Proxy {
-    /// It serves as long as the process lives.
-    pub(crate) fn start(manner: Manner) -> Self {
+    /// Starts a proxy that runs until the process ends.
+    pub(crate) fn start(behavior: Behavior) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let addr = listener.local_addr().unwrap();
         let heads = Arc::new(Mutex::new(Vec::new()));
@@ -33,7 +33,7 @@ impl Proxy {
         thread::spawn(move || {
             for client in listener.incoming().flatten() {
                 let seen = seen.clone();
-                thread::spawn(move || serve(client, manner, &seen));
+                thread::spawn(move || serve(client, behavior, &seen));
             }
         });
         Proxy { addr, heads }
@@ -51,14 +51,14 @@ impl Proxy {
         format!("http://user:hunter2@{}", self.addr)
     }
 
-    /// The heads of the requests so far.
+    /// Returns the heads of all requests so far.
     pub(crate) fn heads(&self) -> Vec<String> {
         self.heads.lock().unwrap().clone()
     }
 }
 
-/// Errors end the connection: the client went away.
-fn serve(client: TcpStream, manner: Manner, seen: &Mutex<Vec<String>>) -> Option<()> {
+/// Serves a connection until it ends; `None` after an error.
+fn serve(client: TcpStream, behavior: Behavior, seen: &Mutex<Vec<String>>) -> Option<()> {
     let mut reader = BufReader::new(client.try_clone().ok()?);
     let mut head = String::new();
     while !head.ends_with("\r\n\r\n") {
@@ -67,17 +67,17 @@ fn serve(client: TcpStream, manner: Manner, seen: &Mutex<Vec<String>>) -> Option
         }
     }
     seen.lock().unwrap().push(head.clone());
-    let target = match manner {
-        Manner::To(target) => target,
-        Manner::SlowlyTo(target, time) => {
+    let target = match behavior {
+        Behavior::ConnectTo(target) => target,
+        Behavior::ConnectSlowlyTo(target, time) => {
             thread::sleep(time);
             target
         }
-        Manner::ByScheme(http, https) => match head.starts_with("CONNECT ") {
+        Behavior::ByScheme(http, https) => match head.starts_with("CONNECT ") {
             true => https,
             false => http,
         },
-        Manner::Answer(answer) => return (&client).write_all(answer.as_bytes()).ok(),
+        Behavior::Answer(answer) => return (&client).write_all(answer.as_bytes()).ok(),
     };
     let server = TcpStream::connect(target).ok()?;
     if head.starts_with("CONNECT ") {
@@ -93,7 +93,7 @@ fn serve(client: TcpStream, manner: Manner, seen: &Mutex<Vec<String>>) -> Option
     down.join().ok()
 }
 
-/// `GET http://host/path` becomes `GET /path`.
+/// Converts `GET http://host/path` to `GET /path`.
 fn in_origin_form(head: &str) -> Option<String> {
     let (method, rest) = head.split_once(' ')?;
     let (_, after_scheme) = rest.split_once("://")?;
@@ -101,7 +101,7 @@ fn in_origin_form(head: &str) -> Option<String> {
     Some(format!("{method} {path}"))
 }
 
-/// Passes on each piece as it comes.
+/// Forwards each piece as it arrives.
 fn pump(mut from: impl Read, mut to: TcpStream) {
     let mut buffer = [0; 4096];
     while let Ok(length @ 1..) = from.read(&mut buffer) {

@@ -1,4 +1,4 @@
-//! Where a host is looked for: at an address that is given, or behind a Unix socket.
+//! Connecting to fixed addresses and Unix sockets.
 
 use everstream::{AddressFamily, Http, SseClient};
 use everstream_testing::{Reply, Server};
@@ -6,7 +6,7 @@ use everstream_testing::{Reply, Server};
 use super::client::both;
 
 #[test]
-fn a_resolved_host_is_reached_at_its_address_and_the_urls_port() {
+fn a_host_with_a_fixed_address_is_connected_to_at_the_urls_port() {
     let server = Server::start();
     server.otherwise(Reply::stream().event("hello").stall());
     let port = server.addr().port();
@@ -24,7 +24,7 @@ fn a_resolved_host_is_reached_at_its_address_and_the_urls_port() {
 }
 
 #[test]
-fn only_the_named_host_is_resolved() {
+fn other_hosts_are_not_affected() {
     both(|kind| {
         let http = Http::new("http://other.invalid/")
             .no_proxy()
@@ -35,7 +35,7 @@ fn only_the_named_host_is_resolved() {
 }
 
 #[test]
-fn only_addresses_of_the_chosen_family_are_used() {
+fn only_addresses_of_the_configured_family_are_used() {
     let server = Server::start();
     server.otherwise(Reply::stream().event("hello").stall());
     let port = server.addr().port();
@@ -43,7 +43,7 @@ fn only_addresses_of_the_chosen_family_are_used() {
         let http = |family| {
             Http::new(format!("http://feed.invalid:{port}/"))
                 .no_proxy()
-                // Nobody listens at the first one.
+                // Nothing listens on the first address.
                 .resolve("feed.invalid", "::1".parse::<std::net::IpAddr>().unwrap())
                 .resolve("feed.invalid", [127, 0, 0, 1])
                 .address_family(family)
@@ -59,7 +59,7 @@ fn only_addresses_of_the_chosen_family_are_used() {
 }
 
 #[test]
-fn listed_hosts_are_reached_without_the_proxy() {
+fn listed_hosts_bypass_the_proxy() {
     let (server, proxy) = (Server::start(), Server::start());
     server.otherwise(Reply::stream().event("direct").stall());
     proxy.otherwise(Reply::stream().event("by proxy").stall());
@@ -78,9 +78,9 @@ fn listed_hosts_are_reached_without_the_proxy() {
     });
 }
 
-/// They did nothing, because the URL's parser makes other names of them.
+/// The URL parser normalizes names, so settings have to be normalized the same way.
 #[test]
-fn a_host_is_the_same_in_any_way_of_writing() {
+fn hosts_are_normalized() {
     let server = Server::start();
     server.otherwise(Reply::stream().event("hello").stall());
     let port = server.addr().port();
@@ -101,7 +101,7 @@ fn a_host_is_the_same_in_any_way_of_writing() {
 }
 
 #[test]
-fn a_host_that_would_never_be_looked_up_is_refused() {
+fn hosts_that_are_never_looked_up_are_refused() {
     for (host, part) in [
         ("feed.invalid:80", "alone"),
         ("http://feed.invalid/", "alone"),
@@ -118,7 +118,7 @@ fn a_host_that_would_never_be_looked_up_is_refused() {
     }
 }
 
-// On Linux the whole of 127.0.0.0/8 is this machine.
+// On Linux, all of 127.0.0.0/8 belongs to this machine.
 #[cfg(target_os = "linux")]
 #[test]
 fn the_next_address_of_a_host_is_tried_if_one_refuses() {
@@ -143,7 +143,7 @@ mod unix_socket {
 
     use super::*;
 
-    /// A folder that goes away with its socket.
+    /// A temporary folder that is removed on drop.
     struct Folder(PathBuf);
 
     impl Folder {
@@ -160,7 +160,7 @@ mod unix_socket {
         }
     }
 
-    /// Answers one request with this, and returns the head of the request.
+    /// Answers one request with `reply`, and returns the request's head.
     fn answer(path: &Path, reply: &Reply) -> JoinHandle<String> {
         let listener = UnixListener::bind(path).unwrap();
         let wire = reply.wire_bytes();
@@ -177,12 +177,12 @@ mod unix_socket {
     }
 
     #[test]
-    fn a_stream_behind_a_unix_socket_is_followed() {
+    fn streams_over_unix_sockets_work() {
         let folder = Folder::new("followed");
         both(|kind| {
             let path = folder.0.join(format!("{kind:?}.sock"));
             let server = answer(&path, &Reply::stream().event("hello").close_delimited());
-            // A proxy would have no way to it.
+            // The proxy isn't reachable, so it must not be used.
             let http = Http::new("http://feed.invalid/events")
                 .proxy("http://127.0.0.1:9")
                 .unix_socket(path);
@@ -194,7 +194,7 @@ mod unix_socket {
     }
 
     #[test]
-    fn a_unix_socket_that_is_not_there_is_a_connect_fault() {
+    fn a_missing_unix_socket_is_a_connect_fault() {
         let folder = Folder::new("missing");
         both(|kind| {
             let http = Http::new("http://localhost/").unix_socket(folder.0.join("none"));

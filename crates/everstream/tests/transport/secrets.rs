@@ -1,4 +1,4 @@
-//! Secrets are sent, and never printed.
+//! Secrets are sent, but never printed.
 
 use std::fmt::Debug;
 
@@ -6,13 +6,13 @@ use everstream::{Action, Attempt, Error, Http, SseClient};
 use everstream_testing::{Reply, Server};
 
 use super::client::{Client, Kind, both, chain};
-use super::proxy_server::{Manner, Proxy};
+use super::proxy_server::{Behavior, Proxy};
 
-/// Part of every secret below.
+/// A part of every secret below.
 const SECRET: &str = "hunter2";
 
-/// Secrets in every place that takes one.
-fn secretive(url: &str) -> Http {
+/// Settings with secrets in every place.
+fn with_secrets(url: &str) -> Http {
     let url = url.replace("http://", "http://user:hunter2-password@");
     Http::new(url + "?token=hunter2-in-url#hunter2-fragment")
         .query("key", "hunter2-query")
@@ -25,24 +25,24 @@ fn secretive(url: &str) -> Http {
             let attempt = attempt
                 .query("fresh", "hunter2-fresh")
                 .set_sensitive_header("X-Fresh", "hunter2-fresh");
-            assert_quiet(&attempt);
+            assert_no_secrets(&attempt);
             Ok::<_, Error>(attempt)
         })
 }
 
-fn assert_quiet(value: &impl Debug) {
+fn assert_no_secrets(value: &impl Debug) {
     for text in [format!("{value:?}"), format!("{value:#?}")] {
         assert!(!text.contains(SECRET), "{text}");
     }
 }
 
-fn assert_error_quiet(error: &(impl std::error::Error + 'static)) {
-    assert_quiet(error);
+fn assert_no_secrets_in_error(error: &(impl std::error::Error + 'static)) {
+    assert_no_secrets(error);
     let text = chain(error);
     assert!(!text.contains(SECRET), "{text}");
     let mut source = error.source();
     while let Some(error) = source {
-        assert_quiet(&error);
+        assert_no_secrets(&error);
         source = error.source();
     }
 }
@@ -53,15 +53,15 @@ fn builder(http: Http) -> everstream::Builder {
         .initial_retry_delay(std::time::Duration::ZERO)
 }
 
-fn assert_client_quiet(client: &Client) {
+fn assert_no_secrets_in_client(client: &Client) {
     match client {
         Client::Async(client, _) => {
-            assert_quiet(client);
-            assert_quiet(&client.handle());
+            assert_no_secrets(client);
+            assert_no_secrets(&client.handle());
         }
         Client::Blocking(client) => {
-            assert_quiet(client);
-            assert_quiet(&client.handle());
+            assert_no_secrets(client);
+            assert_no_secrets(&client.handle());
         }
     }
 }
@@ -71,7 +71,8 @@ fn the_secrets_of_these_tests_are_sent() {
     let server = Server::start();
     server.otherwise(Reply::stream().event("x").stall());
     both(|kind| {
-        kind.build(builder(secretive(&server.url("/feed")))).event();
+        kind.build(builder(with_secrets(&server.url("/feed"))))
+            .event();
         let request = server.requests().pop().unwrap();
         for name in ["Cookie", "X-Api-Key", "X-Fresh", "Authorization"] {
             assert!(request.header(name).unwrap().contains(SECRET), "{name}");
@@ -97,20 +98,20 @@ fn starts_and_settings_do_not_print_secrets() {
             .stall(),
     );
     both(|kind| {
-        let http = secretive(&server.url("/feed"));
-        assert_quiet(&http);
+        let http = with_secrets(&server.url("/feed"));
+        assert_no_secrets(&http);
         let builder = builder(http);
-        assert_quiet(&builder);
+        assert_no_secrets(&builder);
         let mut client = kind.build(builder);
-        assert_client_quiet(&client);
+        assert_no_secrets_in_client(&client);
         let start = client.started();
         assert!(
             start.url.as_ref().unwrap().contains(SECRET),
-            "the value has it"
+            "the field has the full URL"
         );
-        assert_quiet(&start);
-        assert_quiet(&Action::Start(start.into()));
-        assert_client_quiet(&client);
+        assert_no_secrets(&start);
+        assert_no_secrets(&Action::Start(start.into()));
+        assert_no_secrets_in_client(&client);
     });
 }
 
@@ -118,7 +119,7 @@ fn starts_and_settings_do_not_print_secrets() {
 fn faults_of_every_kind_do_not_print_secrets() {
     let stopped = Server::start();
     stopped.stop();
-    let refuses = Proxy::start(Manner::Answer(
+    let refuses = Proxy::start(Behavior::Answer(
         "HTTP/1.1 502 No\r\nContent-Length: 0\r\n\r\n",
     ));
     let replies = [
@@ -128,11 +129,11 @@ fn faults_of_every_kind_do_not_print_secrets() {
         Reply::redirect(302, "ftp://localhost/"),
         Reply::redirect(302, "http://["),
         Reply::on_accept().drop_connection(),
-        Reply::raw("nonsense\r\n\r\n").drop_connection(),
+        Reply::raw("not HTTP\r\n\r\n").drop_connection(),
         Reply::stream().content_length(1000).drop_connection(),
         Reply::stream()
             .header("Content-Encoding", "gzip")
-            .send("nonsense"),
+            .send("not gzip"),
     ];
     both(|kind| {
         let check = |http: Http| {
@@ -140,8 +141,8 @@ fn faults_of_every_kind_do_not_print_secrets() {
             loop {
                 match client.next() {
                     Some(Ok(Action::Start(_))) => {}
-                    Some(Ok(Action::Fault(fault))) => break assert_error_quiet(&fault),
-                    Some(Err(error)) => break assert_error_quiet(&error),
+                    Some(Ok(Action::Fault(fault))) => break assert_no_secrets_in_error(&fault),
+                    Some(Err(error)) => break assert_no_secrets_in_error(&error),
                     other => panic!("{other:?}"),
                 }
             }
@@ -149,11 +150,11 @@ fn faults_of_every_kind_do_not_print_secrets() {
         for reply in &replies {
             let server = Server::start();
             server.otherwise(reply.clone());
-            check(secretive(&server.url("/feed")));
+            check(with_secrets(&server.url("/feed")));
         }
-        check(secretive(&stopped.url("/feed")));
-        check(secretive("http://feed.invalid/").no_proxy());
-        check(secretive("http://feed.test/").proxy(refuses.url_with_password()));
+        check(with_secrets(&stopped.url("/feed")));
+        check(with_secrets("http://feed.invalid/").no_proxy());
+        check(with_secrets("http://feed.test/").proxy(refuses.url_with_password()));
         check(
             Http::new("https://user:hunter2@feed.test/?hunter2").proxy(refuses.url_with_password()),
         );
@@ -161,7 +162,7 @@ fn faults_of_every_kind_do_not_print_secrets() {
 }
 
 #[test]
-fn settings_that_can_not_be_used_do_not_print_secrets() {
+fn invalid_settings_do_not_print_secrets() {
     let broken = [
         Http::new("https://user:hunter2@/"),
         Http::new("https://user:hunter2@example.com:99999/?hunter2"),
@@ -172,19 +173,19 @@ fn settings_that_can_not_be_used_do_not_print_secrets() {
     ];
     both(|kind| {
         for http in &broken {
-            assert_quiet(http);
+            assert_no_secrets(http);
             let error = kind
                 .try_build(builder(http.clone()))
                 .map(|_| ())
                 .unwrap_err();
             assert!(matches!(error, Error::Config { .. }), "{error:?}");
-            assert_error_quiet(&error);
+            assert_no_secrets_in_error(&error);
         }
     });
 }
 
 #[test]
-fn attempts_that_can_not_be_made_do_not_print_secrets() {
+fn invalid_attempts_do_not_print_secrets() {
     type Change = fn(Attempt) -> Attempt;
     let changes: [Change; 3] = [
         |attempt| attempt.set_url("https://user:hunter2@/?hunter2"),
@@ -195,10 +196,10 @@ fn attempts_that_can_not_be_made_do_not_print_secrets() {
         for change in changes {
             let http = Http::new("http://localhost/").before_attempt(move |attempt| async move {
                 let attempt = change(attempt);
-                assert_quiet(&attempt);
+                assert_no_secrets(&attempt);
                 Ok::<_, Error>(attempt)
             });
-            assert_error_quiet(&kind.build(builder(http)).any_fault());
+            assert_no_secrets_in_error(&kind.build(builder(http)).any_fault());
         }
     }
 }

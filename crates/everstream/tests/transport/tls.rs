@@ -1,4 +1,4 @@
-//! Who is trusted, and what a failure says.
+//! Which certificates are trusted, and the messages of failures.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ fn stream() -> Reply {
     Reply::stream().event_with_id("1", "hello").stall()
 }
 
-/// A server behind TLS, and the authority of its certificate.
+/// Starts a server behind TLS. Returns also the authority of its certificate.
 fn behind_tls(reply: Reply) -> (Server, TlsServer, Authority) {
     let (server, authority) = (Server::start(), Authority::new());
     server.otherwise(reply);
@@ -24,7 +24,7 @@ fn behind_tls(reply: Reply) -> (Server, TlsServer, Authority) {
     (server, tls, authority)
 }
 
-/// The same, for clients with a certificate of the second authority.
+/// The same, for clients with a certificate issued by the second authority.
 fn for_clients_with_certificates() -> (Server, TlsServer, Authority, Authority) {
     let (server, authority, clients) = (Server::start(), Authority::new(), Authority::new());
     server.otherwise(stream());
@@ -35,7 +35,7 @@ fn for_clients_with_certificates() -> (Server, TlsServer, Authority, Authority) 
 
 const UNKNOWN_ISSUER: &str = "the certificate of localhost is not trusted: unknown issuer";
 
-/// The certificate isn't trusted, for this reason, in these words.
+/// Checks that the certificate isn't trusted, with this message.
 fn assert_untrusted(fault: &Fault, text: &str) {
     let failure = failure(fault);
     assert_eq!(failure.kind(), FailureKind::Untrusted);
@@ -44,7 +44,7 @@ fn assert_untrusted(fault: &Fault, text: &str) {
 }
 
 #[test]
-fn a_private_authority_is_trusted_if_it_is_given() {
+fn a_private_authority_is_trusted_if_configured() {
     let (_server, tls, authority) = behind_tls(stream());
     both(|kind| {
         let http = Http::new(tls.url("/feed")).root_certificates(authority.pem());
@@ -56,7 +56,7 @@ fn a_private_authority_is_trusted_if_it_is_given() {
 }
 
 #[test]
-fn several_authorities_in_one_pem_and_in_several_are_all_trusted() {
+fn several_authorities_in_one_or_more_pems_are_trusted() {
     let server = Server::start();
     server.otherwise(stream());
     let (first, second, third) = (Authority::new(), Authority::new(), Authority::new());
@@ -74,20 +74,20 @@ fn several_authorities_in_one_pem_and_in_several_are_all_trusted() {
 }
 
 #[test]
-fn a_certificate_that_is_not_trusted_at_first_is_final() {
+fn an_untrusted_certificate_at_the_first_attempt_is_final() {
     let (_server, tls, _) = behind_tls(stream());
     let other = Authority::new();
     both(|kind| {
         let http = Http::new(tls.url("/")).root_certificates(other.pem());
         let mut client = kind.build(SseClient::builder(http));
         let Some(Err(Error::Fault(fault))) = client.next() else {
-            panic!("it must give up");
+            panic!("the client should give up");
         };
         assert_untrusted(&fault, UNKNOWN_ISSUER);
     });
 }
 
-/// A client gets a fault of this text, and the server is not told anything.
+/// Checks that clients get a fault with this text, and send no request.
 fn assert_refused(host: &str, validity: Validity, trusted: Option<&Authority>, text: &str) {
     let server = Server::start();
     server.otherwise(stream());
@@ -107,7 +107,7 @@ fn assert_refused(host: &str, validity: Validity, trusted: Option<&Authority>, t
 }
 
 #[test]
-fn an_unknown_authority_is_a_connect_fault_that_names_it() {
+fn an_unknown_authority_is_a_connect_fault() {
     let other = Authority::new();
     assert_refused("localhost", Validity::Now, Some(&other), UNKNOWN_ISSUER);
 }
@@ -119,13 +119,13 @@ fn a_certificate_for_another_host_is_a_connect_fault_that_names_both() {
 }
 
 #[test]
-fn an_expired_certificate_is_a_connect_fault_that_says_so() {
+fn an_expired_certificate_is_a_connect_fault_with_the_date() {
     let text = "the certificate of localhost expired on 2002-01-01";
     assert_refused("localhost", Validity::Expired, None, text);
 }
 
 #[test]
-fn any_certificate_is_accepted_on_demand() {
+fn accept_invalid_certs_accepts_any_certificate() {
     let server = Server::start();
     server.otherwise(stream());
     for (hosts, validity) in [
@@ -143,27 +143,27 @@ fn any_certificate_is_accepted_on_demand() {
 }
 
 #[test]
-fn a_client_certificate_is_shown_to_a_server_that_asks_for_one() {
+fn a_client_certificate_is_sent_to_a_server_that_asks_for_one() {
     let (_server, tls, authority, clients) = for_clients_with_certificates();
     both(|kind| {
-        let own = clients.client();
+        let leaf = clients.client();
         let http = Http::new(tls.url("/"))
             .root_certificates(authority.pem())
-            .client_certificate(own.pem, own.key_pem);
+            .client_certificate(leaf.pem, leaf.key_pem);
         let mut client = kind.build(SseClient::builder(http));
         assert_eq!(client.event().data(), "hello");
     });
 }
 
 #[test]
-fn without_the_client_certificate_that_a_server_wants_there_is_a_fault_that_says_so() {
+fn a_missing_client_certificate_is_a_fault_with_the_reason() {
     let (server, tls, authority, _) = for_clients_with_certificates();
     both(|kind| {
         let http = Http::new(tls.url("/")).root_certificates(authority.pem());
         let builder = SseClient::builder(http).initial_retry_delay(Duration::ZERO);
         let mut client = kind.build(builder);
-        // In TLS 1.3 the client is through with the handshake before the server looks at its
-        // certificate, so that the refusal meets the request.
+        // In TLS 1.3, the client finishes the handshake before the server checks its certificate,
+        // so the refusal arrives during the request.
         for _ in 0..10 {
             let fault = client.any_fault();
             assert!(matches!(fault, Fault::Request(_)), "{fault:?}");
@@ -176,7 +176,7 @@ fn without_the_client_certificate_that_a_server_wants_there_is_a_fault_that_says
 }
 
 #[test]
-fn settings_that_are_no_certificates_are_errors_that_name_the_setting() {
+fn invalid_certificates_are_errors_that_name_the_setting() {
     let leaf = Authority::new().client();
     let pem = Authority::new().pem();
     let broken = pem.replace("-----END", "~~~~~END");
@@ -228,7 +228,7 @@ fn a_key_of_another_certificate_is_an_error_that_names_the_setting() {
 }
 
 #[test]
-fn the_provider_that_the_program_installed_takes_precedence_over_ring() {
+fn an_installed_provider_takes_precedence_over_ring() {
     in_child("tls::child_installs_a_provider", &[]);
 }
 
@@ -249,10 +249,10 @@ fn child_installs_a_provider() {
     };
     assert_eq!(suites(), [CipherSuite::TLS13_AES_256_GCM_SHA384; 2]);
 
-    // It can be told from ring's by the only cipher suite that it has.
+    // Recognizable by its only cipher suite.
     let mut provider = rustls::crypto::ring::default_provider();
     let only = CipherSuite::TLS13_CHACHA20_POLY1305_SHA256;
-    provider.cipher_suites.retain(|it| it.suite() == only);
+    provider.cipher_suites.retain(|suite| suite.suite() == only);
     provider.install_default().unwrap();
     assert_eq!(suites(), [only; 2]);
 }
@@ -285,7 +285,7 @@ fn a_redirect_from_https_to_http_drops_credentials() {
 }
 
 #[test]
-fn a_system_without_certificates_can_do_what_needs_none_of_them() {
+fn a_system_without_certificates_supports_http_and_configured_roots() {
     in_child(
         "tls::child_has_no_certificates",
         &[
@@ -306,15 +306,15 @@ fn child_has_no_certificates() {
         let http = Http::new(tls.url("/")).root_certificates(authority.pem());
         assert_eq!(kind.build(SseClient::builder(http)).event().data(), "hello");
 
-        // Nobody is trusted who wasn't before.
+        // Other certificates are still not trusted.
         let other = Http::new(tls.url("/")).root_certificates(Authority::new().pem());
         let fault = kind.build(SseClient::builder(other)).any_fault();
         assert_untrusted(&fault, UNKNOWN_ISSUER);
 
-        // What can't work says why, and waiting doesn't fix it.
+        // A connection that needs system certificates fails with the reason, and isn't retried.
         let mut client = kind.build(SseClient::builder(tls.url("/")));
         let Some(Err(Error::Fault(fault))) = client.next() else {
-            panic!("it continues");
+            panic!("the client should give up");
         };
         assert!(matches!(fault, Fault::Setup(_)), "{fault:?}");
         assert!(chain(&fault).contains("certificates"), "{}", chain(&fault));
@@ -322,7 +322,7 @@ fn child_has_no_certificates() {
         moved.otherwise(Reply::redirect(307, tls.url("/")));
         let Some(Err(Error::Fault(fault))) = kind.build(SseClient::builder(moved.url("/"))).next()
         else {
-            panic!("it goes on");
+            panic!("the client should give up");
         };
         assert!(matches!(
             fault,
@@ -330,14 +330,14 @@ fn child_has_no_certificates() {
         ));
         assert!(chain(&fault).contains("certificates"), "{}", chain(&fault));
 
-        // An authority that is none isn't hidden by it.
-        let nonsense = Http::new(server.url("/")).root_certificates("nonsense");
-        let problem = kind.try_build(SseClient::builder(nonsense)).map(|_| ());
+        // An invalid root certificate is still an error.
+        let invalid = Http::new(server.url("/")).root_certificates("not PEM");
+        let problem = kind.try_build(SseClient::builder(invalid)).map(|_| ());
         assert!(matches!(problem, Err(Error::Config { .. })), "{problem:?}");
     });
 }
 
-/// A client of a URL without TLS reads the system's certificates only when it is sent to one with.
+/// A client of an `http` URL reads the system's certificates only when it is redirected to `https`.
 #[test]
 fn a_redirect_to_tls_trusts_the_systems_certificates() {
     let file = std::env::temp_dir().join(format!("everstream-roots-{}.pem", std::process::id()));

@@ -1,5 +1,5 @@
-//! How a response over TLS may end: with `close_notify`, or without it where the framing proves that
-//! all of it is there. And what a reconnect takes over from the session before.
+//! Ends of responses over TLS: with `close_notify`, or without it if the framing proves that the response
+//! is complete. Also session resumption.
 
 use std::time::Duration;
 
@@ -9,45 +9,45 @@ use everstream_testing::{Reply, Server};
 
 use super::certs::{Authority, Leaf, Validity};
 use super::client::{Kind, both, chain, failure};
-use super::tls_server::{Goodbye, Handshake, TlsServer};
+use super::tls_server::{CloseNotify, Handshake, TlsServer};
 
-/// A server behind TLS that replies like this, and a client's settings for it.
-struct Behind {
+/// A server for TLS, with its certificate.
+struct Origin {
     server: Server,
     authority: Authority,
     leaf: Leaf,
 }
 
-impl Behind {
+impl Origin {
     fn new(reply: Reply) -> Self {
         let server = Server::start();
         server.otherwise(reply);
         let authority = Authority::new();
         let leaf = authority.server(&["localhost"], Validity::Now);
-        Behind {
+        Origin {
             server,
             authority,
             leaf,
         }
     }
 
-    fn tls(&self, goodbye: Goodbye) -> (TlsServer, Http) {
+    fn tls(&self, close_notify: CloseNotify) -> (TlsServer, Http) {
         let config = self.leaf.config(&["http/1.1"]);
-        let tls = TlsServer::start_with(config, &self.server, goodbye);
+        let tls = TlsServer::start_with(config, &self.server, close_notify);
         let http = Http::new(tls.url("/")).root_certificates(self.authority.pem());
         (tls, http)
     }
 }
 
 #[test]
-fn without_close_notify_a_body_that_the_close_ends_is_broken() {
-    let behind = Behind::new(
+fn without_close_notify_a_close_delimited_body_is_a_fault() {
+    let origin = Origin::new(
         Reply::stream()
             .close_delimited()
             .event("whole")
             .drop_connection(),
     );
-    let (_tls, http) = behind.tls(Goodbye::Missing);
+    let (_tls, http) = origin.tls(CloseNotify::Missing);
     both(|kind| {
         let mut client = kind.build(SseClient::builder(http.clone()));
         assert_eq!(client.event().data(), "whole");
@@ -60,16 +60,16 @@ fn without_close_notify_a_body_that_the_close_ends_is_broken() {
 }
 
 #[test]
-fn without_close_notify_a_body_that_is_complete_is_complete() {
+fn without_close_notify_a_complete_body_is_a_clean_end() {
     for reply in [
         Reply::stream().event("whole").end(),
         Reply::stream().content_length(13).event("whole").end(),
-        // The end arrives together with the end of TCP.
+        // The end of the response arrives together with the end of TCP.
         Reply::raw(Reply::stream().event("whole").end().wire_bytes()).drop_connection(),
     ] {
-        let behind = Behind::new(reply);
-        for goodbye in [Goodbye::Missing, Goodbye::Proper] {
-            let (_tls, http) = behind.tls(goodbye);
+        let origin = Origin::new(reply);
+        for close_notify in [CloseNotify::Missing, CloseNotify::Sent] {
+            let (_tls, http) = origin.tls(close_notify);
             both(|kind| {
                 let mut client = kind.build(SseClient::builder(http.clone()));
                 assert_eq!(client.event().data(), "whole");
@@ -83,7 +83,7 @@ fn without_close_notify_a_body_that_is_complete_is_complete() {
 }
 
 #[test]
-fn without_close_notify_a_body_that_is_incomplete_is_broken() {
+fn without_close_notify_an_incomplete_body_is_a_fault() {
     for reply in [
         Reply::stream().event("whole").drop_connection(),
         Reply::stream()
@@ -91,9 +91,9 @@ fn without_close_notify_a_body_that_is_incomplete_is_broken() {
             .event("whole")
             .drop_connection(),
     ] {
-        let behind = Behind::new(reply);
-        for goodbye in [Goodbye::Missing, Goodbye::Proper] {
-            let (_tls, http) = behind.tls(goodbye);
+        let origin = Origin::new(reply);
+        for close_notify in [CloseNotify::Missing, CloseNotify::Sent] {
+            let (_tls, http) = origin.tls(close_notify);
             both(|kind| {
                 let mut client = kind.build(SseClient::builder(http.clone()));
                 assert_eq!(client.event().data(), "whole");
@@ -106,16 +106,16 @@ fn without_close_notify_a_body_that_is_incomplete_is_broken() {
 }
 
 #[test]
-fn a_response_that_tls_does_not_end_is_broken_and_not_finished() {
-    let behind = Behind::new(
+fn a_close_delimited_response_without_close_notify_is_a_fault() {
+    let origin = Origin::new(
         Reply::stream()
             .close_delimited()
             .event_with_id("1", "whole")
             .send("data: par")
             .end(),
     );
-    for (goodbye, broken) in [(Goodbye::Missing, true), (Goodbye::Proper, false)] {
-        let (_tls, http) = behind.tls(goodbye);
+    for (close_notify, broken) in [(CloseNotify::Missing, true), (CloseNotify::Sent, false)] {
+        let (_tls, http) = origin.tls(close_notify);
         both(|kind| {
             let mut client = kind.build(SseClient::builder(http.clone()));
             assert_eq!(client.event().data(), "whole");
@@ -134,13 +134,13 @@ fn a_response_that_tls_does_not_end_is_broken_and_not_finished() {
 
 #[test]
 fn without_close_notify_an_error_is_reported_with_its_body() {
-    let behind = Behind::new(
+    let origin = Origin::new(
         Reply::status(500)
             .close_delimited()
             .send("oh no")
             .drop_connection(),
     );
-    let (_tls, http) = behind.tls(Goodbye::Missing);
+    let (_tls, http) = origin.tls(CloseNotify::Missing);
     both(|kind| {
         let fault = kind.build(SseClient::builder(http.clone())).any_fault();
         assert_eq!(fault.status(), Some(500));
@@ -150,9 +150,9 @@ fn without_close_notify_an_error_is_reported_with_its_body() {
 
 #[test]
 fn a_reconnect_resumes_the_tls_session() {
-    let behind = Behind::new(Reply::stream().close_delimited().event("hello").end());
+    let origin = Origin::new(Reply::stream().close_delimited().event("hello").end());
     both(|kind| {
-        let (tls, http) = behind.tls(Goodbye::Proper);
+        let (tls, http) = origin.tls(CloseNotify::Sent);
         let builder = SseClient::builder(http).initial_retry_delay(Duration::ZERO);
         let mut client = kind.build(builder);
         for expected in [false, true, true] {
@@ -166,11 +166,11 @@ fn a_reconnect_resumes_the_tls_session() {
     });
 }
 
-/// In the async client: blocking clients share nothing.
+/// With async clients, because blocking clients share nothing.
 #[test]
 fn clients_of_one_http_resume_the_tls_session() {
-    let behind = Behind::new(Reply::stream().event("whole").end());
-    let (tls, http) = behind.tls(Goodbye::Proper);
+    let origin = Origin::new(Reply::stream().event("whole").end());
+    let (tls, http) = origin.tls(CloseNotify::Sent);
     let resumed = |http: &Http| {
         let mut client = Kind::Async.build(SseClient::builder(http.clone()));
         assert_eq!(client.event().data(), "whole");
@@ -180,7 +180,7 @@ fn clients_of_one_http_resume_the_tls_session() {
         }
     };
     assert_eq!([(); 3].map(|()| resumed(&http)), [false, true, true]);
-    // Another `Http` is another session.
-    let other = Http::new(tls.url("/")).root_certificates(behind.authority.pem());
+    // Another `Http` has its own sessions.
+    let other = Http::new(tls.url("/")).root_certificates(origin.authority.pem());
     assert_eq!([(); 2].map(|()| resumed(&other)), [false, true]);
 }

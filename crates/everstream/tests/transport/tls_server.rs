@@ -1,4 +1,4 @@
-//! TLS before a server that speaks it not.
+//! Adds TLS to a server without it.
 
 use std::net::SocketAddr;
 use std::sync::mpsc::{self, Receiver};
@@ -19,7 +19,7 @@ pub(crate) struct TlsServer {
     runtime: Option<Runtime>,
 }
 
-/// How one of them went.
+/// The outcome of a handshake.
 #[derive(Debug)]
 pub(crate) enum Handshake {
     Done {
@@ -31,19 +31,23 @@ pub(crate) enum Handshake {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Goodbye {
-    /// TLS ends when the connection behind it ends.
-    Proper,
-    /// TCP ends, and TLS doesn't say so, as an attacker would do it who cuts a response short.
+pub(crate) enum CloseNotify {
+    /// TLS ends with `close_notify` when the server's connection ends.
+    Sent,
+    /// TCP ends without `close_notify`, as if an attacker truncated the response.
     Missing,
 }
 
 impl TlsServer {
     pub(crate) fn start(config: ServerConfig, behind: &Server) -> Self {
-        Self::start_with(config, behind, Goodbye::Proper)
+        Self::start_with(config, behind, CloseNotify::Sent)
     }
 
-    pub(crate) fn start_with(config: ServerConfig, behind: &Server, goodbye: Goodbye) -> Self {
+    pub(crate) fn start_with(
+        config: ServerConfig,
+        behind: &Server,
+        close_notify: CloseNotify,
+    ) -> Self {
         let runtime = runtime();
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let addr = listener.local_addr().unwrap();
@@ -57,8 +61,8 @@ impl TlsServer {
                         Ok(outside) => outside,
                         Err((_, mut socket)) => {
                             _ = report.send(Handshake::Failed);
-                            // To close it with a request unread would be a reset, by which the
-                            // system may throw the alert away.
+                            // Closing with an unread request would send a reset, at which
+                            // the client's system may discard the alert.
                             _ = socket.shutdown().await;
                             _ = tokio::io::copy(&mut socket, &mut tokio::io::sink()).await;
                             return;
@@ -67,16 +71,16 @@ impl TlsServer {
                     let session = outside.get_ref().1;
                     let alpn = session.alpn_protocol();
                     _ = report.send(Handshake::Done {
-                        alpn: alpn.map(|it| String::from_utf8_lossy(it).into_owned()),
+                        alpn: alpn.map(|name| String::from_utf8_lossy(name).into_owned()),
                         resumed: session.handshake_kind() == Some(HandshakeKind::Resumed),
                         suite: session.negotiated_cipher_suite().unwrap().suite(),
                     });
                     let mut inside = TcpStream::connect(behind).await.unwrap();
-                    match goodbye {
-                        Goodbye::Proper => {
+                    match close_notify {
+                        CloseNotify::Sent => {
                             _ = copy_bidirectional(&mut outside, &mut inside).await;
                         }
-                        Goodbye::Missing => {
+                        CloseNotify::Missing => {
                             let (mut outside_read, mut outside_write) =
                                 tokio::io::split(&mut outside);
                             let (mut inside_read, mut inside_write) = inside.split();
@@ -111,7 +115,7 @@ impl TlsServer {
         handshakes.recv_timeout(LIMIT).expect("a handshake in time")
     }
 
-    /// One that has ended already.
+    /// Returns a handshake that has already ended.
     pub(crate) fn try_next_handshake(&self) -> Option<Handshake> {
         self.handshakes.lock().unwrap().try_recv().ok()
     }
@@ -125,7 +129,7 @@ impl Drop for TlsServer {
     }
 }
 
-/// A runtime that works by itself.
+/// Creates a runtime with its own worker thread.
 pub(crate) fn runtime() -> Runtime {
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)

@@ -2,11 +2,11 @@
 
 use brotli_decompressor::{BrotliDecompressStream, BrotliResult, BrotliState, StandardAlloc};
 
-use super::{Corrupt, Decode, PIECE};
+use super::{Corrupt, Decode, MAX_DECODED};
 
 pub(super) struct Brotli {
     state: BrotliState<StandardAlloc, StandardAlloc, StandardAlloc>,
-    /// What is decoded goes through here, because the library writes only to what is initialised.
+    /// Receives the output, because the library writes only to initialized memory.
     buffer: Vec<u8>,
     began: bool,
     ended: bool,
@@ -16,9 +16,9 @@ impl Brotli {
     pub(super) fn new() -> Self {
         let alloc = StandardAlloc::default;
         Brotli {
-            // Strict: a window is at most 16 MiB. The extension to 1 GiB isn't the coding "br".
+            // Strict limits windows to 16 MiB: "br" excludes the extension to windows of 1 GiB.
             state: BrotliState::new_strict(alloc(), alloc(), alloc()),
-            buffer: vec![0; PIECE],
+            buffer: vec![0; MAX_DECODED],
             began: false,
             ended: false,
         }
@@ -29,8 +29,8 @@ impl Decode for Brotli {
     fn decode(&mut self, input: &mut &[u8], out: &mut Vec<u8>) -> Result<(), Corrupt> {
         while !self.ended {
             self.began |= !input.is_empty();
-            // One byte at a time: when it finds an error, it keeps what it decoded since it was
-            // last out of input.
+            // One byte at a time: at an error, the library drops what it has decoded since it last
+            // ran out of input.
             let (mut available, mut read) = (input.len().min(1), 0);
             let room = self.buffer.len().min(out.capacity() - out.len());
             let (mut left, mut written) = (room, 0);

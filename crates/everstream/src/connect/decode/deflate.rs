@@ -1,11 +1,11 @@
-//! deflate (RFC 9110, section 8.4.1.2): the zlib format, or raw deflated data as some servers send.
+//! deflate (RFC 9110, section 8.4.1.2): the zlib format, or raw deflate data, as some servers send.
 
 use flate2::{Decompress, FlushDecompress, Status};
 
 use super::{Corrupt, Decode};
 
 pub(super) enum Deflate {
-    /// Its first byte, which with the second one tells which of the two it is.
+    /// Holds the first byte, which together with the second one tells the two formats apart.
     Unknown(Option<u8>),
     Inflating(Box<Decompress>),
     Complete,
@@ -17,8 +17,9 @@ impl Deflate {
     }
 }
 
-/// The header of the zlib format (RFC 1950, section 2.2): a checksum makes these two bytes a multiple
-/// of 31, and the method is 8. Raw data hardly begins so: it would be a stored block of odd length.
+/// Whether these bytes are a zlib header (RFC 1950, section 2.2): the method is 8, and a checksum makes
+/// the two bytes a multiple of 31. Raw data rarely begins this way: it would be a stored block of odd
+/// length.
 fn is_zlib(first: u8, second: u8) -> bool {
     first & 0x0f == 8 && u16::from_be_bytes([first, second]) % 31 == 0
 }
@@ -39,21 +40,21 @@ impl Decode for Deflate {
                 return Ok(());
             };
             let mut inflate = Box::new(Decompress::new(is_zlib(first, *second)));
-            // The byte that was looked at first. One byte fills neither its window nor `out`.
+            // Pass on the first byte, too. One byte can't fill `out`.
             inflate
                 .decompress_vec(&[first], out, FlushDecompress::None)
                 .map_err(|error| error.to_string())?;
             *self = Deflate::Inflating(inflate);
         }
         let Deflate::Inflating(inflate) = self else {
-            // What follows the end is padding that some servers add.
+            // Some servers add padding after the end.
             *input = &[];
             return Ok(());
         };
         loop {
             let (read, written) = (inflate.total_in(), out.len());
             let result = inflate.decompress_vec(input, out, FlushDecompress::None);
-            // It never takes more than it was given.
+            // Can't overflow: it never consumes more than it was given.
             let read = (inflate.total_in() - read) as usize;
             *input = &input[read..];
             match result {

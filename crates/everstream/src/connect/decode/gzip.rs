@@ -1,7 +1,7 @@
-//! gzip (RFC 1952): members, each a header, deflated data and a trailer.
+//! gzip (RFC 1952): members, each consisting of a header, deflated data and a trailer.
 //!
-//! The frame is read here, because what flate2 has for it either loses what was decoded before an
-//! error, or doesn't tell where a member ends.
+//! The framing is parsed here, because flate2's types for it either lose what was decoded before an
+//! error, or don't report where a member ends.
 
 use flate2::{Crc, Decompress, FlushDecompress, Status};
 
@@ -9,30 +9,30 @@ use super::{Corrupt, Decode};
 
 pub(super) struct Gzip {
     part: Part,
-    /// How many bytes of the part have come. Not counted for `Data`.
+    /// How many bytes of the part have been read. Not counted for `Data`.
     count: usize,
-    /// Which optional parts of the header are still to come.
+    /// The optional parts of the header that haven't been read yet.
     flags: u8,
-    /// Of the extra field.
+    /// The length of the extra field.
     extra_length: usize,
     trailer: [u8; 8],
     inflate: Decompress,
     crc: Crc,
 }
 
-/// In their order.
+/// The parts of a member, in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Part {
-    /// Magic number, method, flags, and what is of no interest here: 10 bytes.
+    /// 10 bytes: magic number, method, flags, and fields that aren't needed.
     Header,
     ExtraLength,
     Extra,
     Name,
     Comment,
-    /// Not checked: what is in a header has no influence on the data.
+    /// Not checked, because the header doesn't affect the data.
     HeaderCrc,
     Data,
-    /// The data's checksum and length.
+    /// The checksum and length of the data.
     Trailer,
 }
 
@@ -59,8 +59,8 @@ impl Gzip {
         }
     }
 
-    /// One byte that isn't data.
-    fn frame(&mut self, byte: u8) -> Result<(), Corrupt> {
+    /// Reads one byte of a header or trailer.
+    fn read_framing(&mut self, byte: u8) -> Result<(), Corrupt> {
         let index = self.count;
         self.count += 1;
         match self.part {
@@ -75,7 +75,7 @@ impl Gzip {
                     _ => {}
                 }
                 if self.count == 10 {
-                    self.next_of_header();
+                    self.enter_next_header_part();
                 }
             }
             Part::ExtraLength => {
@@ -83,13 +83,13 @@ impl Gzip {
                 if self.count == 2 {
                     self.enter(Part::Extra);
                     if self.extra_length == 0 {
-                        self.next_of_header();
+                        self.enter_next_header_part();
                     }
                 }
             }
-            Part::Extra if self.count == self.extra_length => self.next_of_header(),
-            Part::Name | Part::Comment if byte == 0 => self.next_of_header(),
-            Part::HeaderCrc if self.count == 2 => self.next_of_header(),
+            Part::Extra if self.count == self.extra_length => self.enter_next_header_part(),
+            Part::Name | Part::Comment if byte == 0 => self.enter_next_header_part(),
+            Part::HeaderCrc if self.count == 2 => self.enter_next_header_part(),
             Part::Trailer => {
                 self.trailer[index] = byte;
                 if self.count == self.trailer.len() {
@@ -106,7 +106,7 @@ impl Gzip {
         self.count = 0;
     }
 
-    fn next_of_header(&mut self) {
+    fn enter_next_header_part(&mut self) {
         let next = OPTIONAL.iter().find(|(flag, _)| self.flags & flag != 0);
         let (flag, part) = next.copied().unwrap_or((0, Part::Data));
         self.flags &= !flag;
@@ -136,14 +136,14 @@ impl Decode for Gzip {
                     return Ok(());
                 };
                 *input = rest;
-                self.frame(*byte)?;
+                self.read_framing(*byte)?;
                 continue;
             }
             let (read, written) = (self.inflate.total_in(), out.len());
             let result = self
                 .inflate
                 .decompress_vec(input, out, FlushDecompress::None);
-            // It never takes more than it was given.
+            // Can't overflow: it never consumes more than it was given.
             let read = (self.inflate.total_in() - read) as usize;
             *input = &input[read..];
             self.crc.update(&out[written..]);

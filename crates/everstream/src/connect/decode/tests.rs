@@ -8,7 +8,7 @@ use futures_util::{StreamExt, stream};
 
 use super::*;
 
-/// Compresses pieces that are flushed one by one, and then the end of the whole.
+/// Compresses the pieces with a flush after each. The last element is the end of the coded stream.
 fn pieces(coding: &str, pieces: &[&[u8]]) -> Vec<Vec<u8>> {
     match coding {
         "gzip" => flushed(
@@ -62,7 +62,7 @@ fn whole(coding: &str, text: &[u8]) -> Vec<u8> {
     pieces(coding, &[text]).concat()
 }
 
-/// What comes out, and the fault after it.
+/// Returns the decoded text, and the fault after it.
 async fn decode(coding: ContentCoding, chunks: &[&[u8]]) -> (Vec<u8>, Option<Fault>) {
     decode_body(coding, chunks.iter().map(|chunk| Ok(chunk.to_vec().into()))).await
 }
@@ -80,7 +80,10 @@ async fn decode_body(
                 text.extend_from_slice(&chunk);
             }
             Err(fault) => {
-                assert!(decoded.next().await.is_none(), "a fault is the last thing");
+                assert!(
+                    decoded.next().await.is_none(),
+                    "the stream ends after a fault"
+                );
                 return (text, Some(fault));
             }
         }
@@ -88,7 +91,7 @@ async fn decode_body(
     (text, None)
 }
 
-/// The kind of a fault's cause, which names the coding.
+/// Returns the kind of the fault's cause, whose message must name the coding.
 fn kind(fault: Option<Fault>, coding: ContentCoding) -> Option<ErrorKind> {
     let fault = fault?;
     assert!(matches!(fault, Fault::Read(_)), "{fault:?}");
@@ -100,7 +103,7 @@ fn kind(fault: Option<Fault>, coding: ContentCoding) -> Option<ErrorKind> {
 const TEXTS: [&[u8]; 3] = [b"data: first\n\n", b"data: second\n\n", b"data: third\n\n"];
 
 #[tokio::test]
-async fn a_body_is_decoded_wherever_it_is_cut() {
+async fn chunk_boundaries_do_not_affect_decoding() {
     let large: Vec<u8> = (0..25_000_u32)
         .flat_map(|number| number.wrapping_mul(0x9e37_79b9).to_le_bytes())
         .collect();
@@ -121,7 +124,7 @@ async fn a_body_is_decoded_wherever_it_is_cut() {
 }
 
 #[tokio::test]
-async fn a_body_that_is_cut_anywhere_gives_all_that_was_flushed_and_a_fault() {
+async fn a_truncated_body_delivers_all_flushed_data_then_a_fault() {
     for &coding in CODINGS {
         let pieces = pieces(coding.token(), &TEXTS);
         let body = pieces.concat();
@@ -136,7 +139,7 @@ async fn a_body_that_is_cut_anywhere_gives_all_that_was_flushed_and_a_fault() {
             }
             let (text, fault) = decode(coding, &[&body[..at]]).await;
             assert!(text.starts_with(&flushed), "{} {at}", coding.token());
-            // An empty body has no coding.
+            // An empty body isn't an error.
             let expected = (at > 0).then_some(ErrorKind::UnexpectedEof);
             assert_eq!(kind(fault, coding), expected, "{} {at}", coding.token());
 
@@ -152,24 +155,24 @@ async fn a_body_that_is_cut_anywhere_gives_all_that_was_flushed_and_a_fault() {
 }
 
 #[tokio::test]
-async fn nonsense_is_a_fault_after_all_that_was_flushed() {
+async fn corrupt_data_is_a_fault_after_all_flushed_data() {
     for &coding in CODINGS {
         let mut pieces = pieces(coding.token(), &TEXTS);
         let whole = pieces.concat();
         pieces.pop();
-        for nonsense in [
+        for garbage in [
             &[0xff; 100][..],
             b"<html>it did not work</html>",
             &[0x07; 9],
         ] {
-            // In the middle, in the same chunk as what was flushed.
-            let body = [&pieces.concat(), nonsense].concat();
+            // In the middle, in the same chunk as flushed data.
+            let body = [&pieces.concat(), garbage].concat();
             let (text, fault) = decode(coding, &[&body]).await;
             assert!(text.starts_with(&TEXTS.concat()), "{}", coding.token());
             assert_eq!(kind(fault, coding), Some(ErrorKind::InvalidData));
 
             // After the end.
-            let body = [&whole, nonsense].concat();
+            let body = [&whole, garbage].concat();
             let (text, fault) = decode(coding, &[&body]).await;
             assert_eq!(text, TEXTS.concat(), "{}", coding.token());
             let ignored = coding == ContentCoding::Deflate;
@@ -177,7 +180,7 @@ async fn nonsense_is_a_fault_after_all_that_was_flushed() {
             assert_eq!(kind(fault, coding), expected);
 
             // From the beginning.
-            let (text, fault) = decode(coding, &[nonsense]).await;
+            let (text, fault) = decode(coding, &[garbage]).await;
             assert!(text.is_empty() && fault.is_some(), "{}", coding.token());
         }
     }
@@ -199,19 +202,19 @@ async fn a_wrong_checksum_is_a_fault_after_the_data() {
 }
 
 #[tokio::test]
-async fn members_and_frames_are_decoded_one_after_the_other() {
+async fn consecutive_members_and_frames_are_all_decoded() {
     for &coding in CODINGS {
         let body = TEXTS.map(|text| whole(coding.token(), text)).concat();
         for size in [1, body.len()] {
             let chunks: Vec<&[u8]> = body.chunks(size).collect();
             let (text, fault) = decode(coding, &chunks).await;
             match coding.token() {
-                // Brotli has one stream only.
+                // Brotli allows only one stream.
                 "br" => {
                     assert_eq!(text, TEXTS[0]);
                     assert_eq!(kind(fault, coding), Some(ErrorKind::InvalidData));
                 }
-                // So has this one, and what follows it is padding.
+                // So does deflate; bytes after it count as padding.
                 "deflate" => assert_eq!((&*text, kind(fault, coding)), (TEXTS[0], None)),
                 _ => assert_eq!((text, kind(fault, coding)), (TEXTS.concat(), None)),
             }
@@ -223,7 +226,7 @@ async fn members_and_frames_are_decoded_one_after_the_other() {
 async fn a_gzip_header_may_have_every_field() {
     let coding = ContentCoding::Gzip;
     let plain = whole("gzip", TEXTS[0]);
-    // With as many zeros as there could be ends in it.
+    // With as many zeros as possible, which end a field if they are misparsed.
     let fields: [(u8, &[u8]); 4] = [
         (1 << 2, &[3, 0, 0, 0, 0]),
         (1 << 3, b"name\0"),
@@ -256,20 +259,20 @@ async fn a_gzip_header_may_have_every_field() {
 }
 
 #[tokio::test]
-async fn windows_beyond_what_the_codings_allow_are_refused() {
+async fn windows_larger_than_the_coding_allows_are_refused() {
     let zstd = ContentCoding::Zstd;
     for (log, refused) in [(WINDOW_LOG, false), (WINDOW_LOG + 1, true)] {
         let mut encoder = ::zstd::Encoder::new(Vec::new(), 0).unwrap();
         encoder.window_log(log).unwrap();
         encoder.write_all(TEXTS[0]).unwrap();
-        // So that the end doesn't tell how small it all is.
+        // Flush before the end, so that the frame header can't contain the small total size.
         encoder.flush().unwrap();
         let body = encoder.finish().unwrap();
         let (_, fault) = decode(zstd, &[&body]).await;
         let expected = refused.then_some(ErrorKind::InvalidData);
         assert_eq!(kind(fault, zstd), expected, "{log}");
     }
-    // What "large window Brotli" begins with, for a window of 1 GiB.
+    // The beginning of "large window Brotli", for a window of 1 GiB.
     let brotli = ContentCoding::Brotli;
     let (_, fault) = decode(brotli, &[&[0x11, 30]]).await;
     assert_eq!(kind(fault, brotli), Some(ErrorKind::InvalidData));
@@ -278,25 +281,29 @@ async fn windows_beyond_what_the_codings_allow_are_refused() {
 const WINDOW_LOG: u32 = 23;
 
 #[test]
-fn a_bomb_comes_in_small_pieces_and_lets_others_have_their_turn() {
+fn a_decompression_bomb_is_decoded_in_small_pieces_and_yields() {
     let zeros = vec![0; 4 << 20];
     for &coding in CODINGS {
         let body = Bytes::from(whole(coding.token(), &zeros));
         assert!(body.len() < 8 << 10, "{} {}", coding.token(), body.len());
         let mut decoded = Decoded::new(stream::iter([Ok(body)]), coding);
         let mut cx = Context::from_waker(Waker::noop());
-        let (mut length, mut in_a_row) = (0, 0);
+        let (mut length, mut pieces_without_yield) = (0, 0);
         loop {
             match decoded.poll_next_unpin(&mut cx) {
                 Poll::Ready(Some(chunk)) => {
                     let chunk = chunk.unwrap();
-                    assert!(chunk.len() <= PIECE);
+                    assert!(chunk.len() <= MAX_DECODED);
                     length += chunk.len();
-                    in_a_row += 1;
-                    assert!(in_a_row <= TURN, "{}", coding.token());
+                    pieces_without_yield += 1;
+                    assert!(
+                        pieces_without_yield <= MAX_PIECES_BEFORE_YIELD,
+                        "{}",
+                        coding.token()
+                    );
                 }
                 Poll::Ready(None) => break,
-                Poll::Pending => in_a_row = 0,
+                Poll::Pending => pieces_without_yield = 0,
             }
         }
         assert_eq!(length, zeros.len(), "{}", coding.token());

@@ -6,8 +6,7 @@ use ::zstd::stream::raw::{DParameter, Decoder, InBuffer, Operation, OutBuffer};
 
 use super::{Corrupt, Decode};
 
-/// The largest window, 8 MiB, as a power of two: what a decoder of this content coding is asked to
-/// accept, and no more (RFC 9659).
+/// The largest window, 8 MiB, as a power of two: RFC 9659 limits this content coding to it.
 const WINDOW_LOG: u32 = 23;
 
 pub(super) struct Zstd {
@@ -29,8 +28,9 @@ impl Zstd {
 impl Decode for Zstd {
     fn decode(&mut self, input: &mut &[u8], out: &mut Vec<u8>) -> Result<(), Corrupt> {
         let report = |error: io::Error| error.to_string();
-        // It is never given input and room at once: with an error it doesn't tell how much it has
-        // written. Without room it stops at every block, and a flush ends a block.
+        // Never pass input and output space at once: with an error, the decoder doesn't report how
+        // much it has written. Without output space it stops after each block, and a flush ends a
+        // block.
         loop {
             if self.in_frame {
                 let written = out.len();

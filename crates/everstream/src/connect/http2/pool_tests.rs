@@ -5,7 +5,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use super::*;
 
-/// A server that accepts every connection and answers nothing but its settings.
+/// Starts a server that accepts every connection and sends only its settings.
 fn server() -> Url {
     const SETTINGS: [u8; 9] = [0, 0, 0, 4, 0, 0, 0, 0, 0];
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -25,7 +25,7 @@ fn runtime() -> Runtime {
     Builder::new_current_thread().enable_all().build().unwrap()
 }
 
-async fn opened(pool: &Pool, url: &Url) -> Sender {
+async fn open(pool: &Pool, url: &Url) -> Sender {
     let port = url.port().unwrap();
     let connect = move |_| async move {
         let socket = tokio::net::TcpStream::connect(("127.0.0.1", port)).await;
@@ -38,7 +38,7 @@ async fn opened(pool: &Pool, url: &Url) -> Sender {
     let opened = pool.open(url, Versions::Http2PriorKnowledge, connect);
     match opened.await {
         Ok(Opened::Shared(sender)) => sender,
-        _ => panic!("it isn't shared"),
+        _ => panic!("the connection isn't shared"),
     }
 }
 
@@ -47,17 +47,20 @@ fn connections_are_shared_within_a_runtime() {
     let (pool, url) = (Pool::new(true), server());
     let (one, other) = (runtime(), runtime());
     let count = |all: &[&Sender]| {
-        let streams: HashSet<_> = all.iter().map(|it| Arc::as_ptr(&it.stream)).collect();
+        let streams: HashSet<_> = all
+            .iter()
+            .map(|sender| Arc::as_ptr(&sender.stream))
+            .collect();
         streams.len()
     };
     let open_two = |runtime: &Runtime| {
         runtime.block_on(async {
-            let first = opened(&pool, &url).await;
-            // The server's settings say that there is room.
+            let first = open(&pool, &url).await;
+            // Wait for the server's settings, which allow more streams.
             while first.requests.current_max_send_streams() < 2 {
                 tokio::task::yield_now().await;
             }
-            (first, opened(&pool, &url).await)
+            (first, open(&pool, &url).await)
         })
     };
     let (a, b) = open_two(&one);
@@ -67,26 +70,26 @@ fn connections_are_shared_within_a_runtime() {
 }
 
 #[test]
-fn connections_of_runtimes_that_are_gone_do_not_pile_up() {
+fn connections_of_dropped_runtimes_are_removed_from_the_pool() {
     let (pool, url) = (Pool::new(true), server());
     let alive = runtime();
-    let kept = alive.block_on(opened(&pool, &url));
+    let kept = alive.block_on(open(&pool, &url));
     for _ in 0..20 {
         let runtime = runtime();
-        let sender = runtime.block_on(opened(&pool, &url));
+        let sender = runtime.block_on(open(&pool, &url));
         drop(runtime);
         assert!(sender.closed.load(Ordering::Acquire));
     }
     let last = runtime();
-    let _sender = last.block_on(opened(&pool, &url));
+    let _sender = last.block_on(open(&pool, &url));
     let origins = lock(&pool.origins);
-    assert_eq!(origins.len(), 2, "those of the runtimes that are there");
+    assert_eq!(origins.len(), 2, "one for each live runtime");
     drop(origins);
     assert!(!kept.closed.load(Ordering::Acquire));
 }
 
 #[test]
-fn an_origin_that_requires_http_1_does_so_in_every_runtime() {
+fn requiring_http1_applies_to_the_origin_in_every_runtime() {
     let (pool, url) = (Pool::new(true), server());
     runtime().block_on(async { pool.require_http1(&url) });
     runtime().block_on(async {

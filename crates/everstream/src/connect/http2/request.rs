@@ -27,8 +27,8 @@ impl Sender {
     ) -> Result<Response, SendError> {
         let head = head(request)?;
         let body = body.cloned().unwrap_or_default();
-        // A task of its own: heads have no flow control, so that informational responses would pile up
-        // while the caller doesn't poll.
+        // In a separate task: heads have no flow control, so informational responses would pile up while
+        // the caller doesn't poll.
         let mut sending = AbortOnDrop(tokio::spawn(self.exchange(head, body)));
         (&mut sending.0).await.unwrap_or_else(|_| {
             let message = "the runtime is shutting down";
@@ -37,7 +37,7 @@ impl Sender {
     }
 
     async fn exchange(self, head: ::http::Request<()>, body: Bytes) -> Result<Response, SendError> {
-        // Nothing was sent yet. The server has sent GOAWAY, or the connection is broken.
+        // At this point nothing was sent: the server has sent GOAWAY, or the connection is broken.
         let closed = self.closed;
         let unsent = |error| {
             closed.store(true, Ordering::Release);
@@ -51,7 +51,7 @@ impl Sender {
         let mut informational = 0;
         let response = poll_fn(|cx| {
             Upload::poll(&mut upload, cx);
-            // After the last of them it is `None`, or the error that the response ends with.
+            // After the last one this is `None`, or the error that ended the response.
             while let Some(Ok(_)) = ready!(response.poll_informational(cx)) {
                 informational += 1;
                 if informational > MAX_INFORMATIONAL {
@@ -75,8 +75,8 @@ impl Sender {
     }
 }
 
-/// The request's head over HTTP/2, without the headers of a connection (RFC 9113, section 8.2.2). The
-/// user's `Host` is the authority, and isn't sent besides (section 8.3.1).
+/// Converts a request to HTTP/2: drops the connection's headers (RFC 9113, section 8.2.2), and sends the
+/// user's `Host` as the authority instead (section 8.3.1).
 fn head(request: &Request) -> Result<::http::Request<()>, SendError> {
     let mut url = request.url.clone();
     url.set_fragment(None);
@@ -106,7 +106,7 @@ fn unusable(message: &str) -> SendError {
 
 fn with_authority(uri: Uri, host: &HeaderValue) -> Option<Uri> {
     let authority = Authority::try_from(host.as_bytes()).ok()?;
-    // User info isn't part of it (RFC 9113, section 8.3.1).
+    // User info isn't allowed in an authority (RFC 9113, section 8.3.1).
     if authority.as_str().contains('@') {
         return None;
     }
@@ -115,22 +115,22 @@ fn with_authority(uri: Uri, host: &HeaderValue) -> Option<Uri> {
     Uri::from_parts(parts).ok()
 }
 
-/// The body of a request, until all of it is sent.
+/// The unsent part of a request's body.
 struct Upload {
-    /// Dropping it would end the upload of a body that the server still reads.
+    /// Kept because dropping it would cancel the upload.
     stream: SendStream<Bytes>,
-    /// What is left to send.
+    /// The unsent bytes.
     body: Bytes,
 }
 
 impl Upload {
-    /// Nothing without a body. Boxed for custom sources, which would pay for its size.
+    /// Returns `None` if there is no body. Boxed because custom sources would pay for its size.
     fn new(stream: SendStream<Bytes>, body: Bytes) -> Option<Box<Self>> {
         (!body.is_empty()).then(|| Box::new(Upload { stream, body }))
     }
 
-    /// Sends what there is room for. What is sent is forgotten: h2 delivers it as long as the response
-    /// is read.
+    /// Sends as much as flow control allows, and drops the upload once everything is queued: h2 sends
+    /// that while the response is read.
     #[inline]
     fn poll(upload: &mut Option<Box<Self>>, cx: &mut Context<'_>) {
         if let Some(sending) = upload {
@@ -140,12 +140,12 @@ impl Upload {
         }
     }
 
-    /// Ready when all of it is sent, or no more of it can be.
+    /// Ready when everything is queued, or nothing more can be sent.
     fn poll_sent(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         while !self.body.is_empty() {
             self.stream.reserve_capacity(self.body.len());
             let Some(Ok(room)) = ready!(self.stream.poll_capacity(cx)) else {
-                // The response says why, or that it doesn't matter.
+                // The response will report the error, if it matters.
                 break;
             };
             let part = self.body.split_to(room.min(self.body.len()));
@@ -165,7 +165,8 @@ fn send_error(error: h2::Error) -> SendError {
             let message = "the server refused the stream";
             SendError::Unprocessed(Failure::new(FailureKind::Refused, message).into())
         }
-        // Streams up to the last one that GOAWAY names don't end with it (RFC 9113, section 6.8).
+        // GOAWAY ends only streams above its last stream id, which the server hasn't processed
+        // (RFC 9113, section 6.8).
         _ if error.is_go_away() && error.is_remote() => {
             SendError::Unprocessed(failure(error, "before responding").into())
         }
@@ -181,12 +182,12 @@ pub(super) fn failure(error: h2::Error, when: &str) -> Failure {
         };
     }
     let reason = error.reason().unwrap_or(Reason::INTERNAL_ERROR);
-    // The first bytes of an HTTP/1.1 response are a frame that is far too large.
+    // The first bytes of an HTTP/1.1 response, read as HTTP/2, look like a frame that is far too large.
     if error.is_go_away() && error.is_library() && reason == Reason::FRAME_SIZE_ERROR {
         let message = "the server doesn't speak HTTP/2, or violates it (FRAME_SIZE_ERROR)";
         return Failure::new(FailureKind::Malformed, message);
     }
-    // Its `Debug` is the name that RFC 9113 has for the code.
+    // `Debug` of a reason is its name in RFC 9113.
     let message = match (error.is_reset(), error.is_go_away()) {
         (true, _) => format!("the server reset the stream {when} ({reason:?})"),
         (_, true) if reason == Reason::NO_ERROR => {
@@ -205,13 +206,13 @@ pub(super) fn failure(error: h2::Error, when: &str) -> Failure {
 /// The body of a response.
 pub(in crate::connect) struct Body {
     stream: RecvStream,
-    /// The response may begin before all of the request is sent.
+    /// The rest of a request whose response began early.
     upload: Option<Box<Upload>>,
     _counted: Arc<()>,
 }
 
 impl Body {
-    /// The next bytes, never empty; `None` at the end.
+    /// Polls for the next bytes, never empty; `None` at the end.
     pub(in crate::connect) fn poll_bytes(
         &mut self,
         cx: &mut Context<'_>,
@@ -220,7 +221,7 @@ impl Body {
         loop {
             return Poll::Ready(match ready!(self.stream.poll_data(cx)) {
                 Some(Ok(bytes)) => {
-                    // An error here is one of the stream, which the next read reports.
+                    // The next read reports an error of the stream.
                     _ = self.stream.flow_control().release_capacity(bytes.len());
                     if bytes.is_empty() {
                         continue;

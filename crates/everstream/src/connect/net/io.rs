@@ -1,4 +1,4 @@
-//! A connection as bytes, whatever is below it.
+//! A connection as a stream of bytes: TCP, a Unix socket or TLS.
 
 use std::io;
 use std::pin::Pin;
@@ -9,20 +9,20 @@ use tokio::net::TcpStream;
 #[cfg(unix)]
 use tokio::net::UnixStream;
 
-/// A connection. Its I/O errors are written for people, also those of TLS.
+/// A connection. Its I/O errors, including those of TLS, have messages for users.
 #[derive(Debug)]
 pub(crate) enum Io {
     Tcp(TcpStream),
     #[cfg(unix)]
     Unix(UnixStream),
-    /// Over any of these: a tunnel through an `https` proxy is TLS over TLS.
+    /// TLS over any of these: a tunnel through an `https` proxy is TLS over TLS.
     #[cfg(feature = "__rustls")]
     Rustls(Box<super::tls::TlsStream>),
     #[cfg(all(feature = "native-tls", not(feature = "__rustls")))]
     NativeTls(Box<tokio_native_tls::TlsStream<Io>>),
 }
 
-/// Calls the method of the variant.
+/// Calls the same method on any variant.
 macro_rules! each {
     ($this:expr, $io:ident => $call:expr) => {
         match $this {

@@ -1,7 +1,7 @@
-//! Connections: resolve, connect, pass a proxy, begin TLS.
+//! Opens connections: DNS, TCP, proxies, TLS.
 //!
-//! Everything happens in the caller's task, and dropping the future abandons it. Time limits are the
-//! caller's.
+//! Everything runs in the caller's task, and dropping the future cancels it. Timeouts are up to the
+//! caller.
 
 mod io;
 mod proxy;
@@ -31,7 +31,7 @@ use self::tls::Tls;
 use super::transport::Transport;
 use crate::error::Error;
 
-/// Makes the connections that some settings describe.
+/// Opens connections according to the settings.
 pub(crate) struct Connector {
     resolver: Resolver,
     proxies: Proxies,
@@ -41,12 +41,12 @@ pub(crate) struct Connector {
     tls: Tls,
 }
 
-/// A connection, ready for a request.
+/// A connection that is ready for a request.
 #[derive(Debug)]
 pub(crate) struct Connected {
     pub(crate) io: Io,
     pub(crate) is_http2: bool,
-    /// `Some` if the request goes to an HTTP proxy rather than to the server: in absolute-form, with
+    /// `Some` if the request is sent to an HTTP proxy rather than to the server: in absolute-form, with
     /// this `Proxy-Authorization`.
     pub(crate) through_proxy: Option<Option<HeaderValue>>,
 }
@@ -55,7 +55,7 @@ pub(crate) struct Connected {
 pub(crate) enum ConnectError {
     /// The attempt failed.
     Failed(Failure),
-    /// The settings or the features don't allow this URL.
+    /// The settings or the enabled features don't allow this URL.
     Unreachable(Error),
 }
 
@@ -65,21 +65,21 @@ impl From<Failure> for ConnectError {
     }
 }
 
-/// The versions of HTTP that the request may be sent with.
+/// The versions of HTTP that a request may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Versions {
     Http1,
     #[cfg_attr(not(feature = "http2"), allow(dead_code))]
     Http2PriorKnowledge,
-    /// What TLS negotiates, and HTTP/1.1 without TLS.
+    /// The version that TLS negotiates; HTTP/1.1 without TLS.
     #[cfg_attr(not(feature = "http2"), allow(dead_code))]
     Negotiate,
 }
 
-/// With whom TLS is begun.
+/// The other end of a TLS connection.
 #[cfg_attr(not(feature = "__tls"), allow(dead_code))]
 struct Peer<'a> {
-    /// What precedes the host in messages.
+    /// Precedes the host in messages: empty, or "the proxy ".
     role: &'static str,
     host: &'a Host<&'a str>,
     port: u16,
@@ -92,8 +92,8 @@ impl fmt::Display for Peer<'_> {
 }
 
 impl Connector {
-    /// Checks the settings, and reads the proxies of the environment. The system's certificates are
-    /// read by the first connection with TLS.
+    /// Checks the settings, and reads the proxies from the environment. The system's certificates are
+    /// read by the first TLS connection.
     pub(crate) fn new(transport: &Transport) -> Result<Self, Error> {
         Ok(Connector {
             resolver: Resolver::new(&transport.resolve)?.only(transport.address_family),
@@ -109,8 +109,8 @@ impl Connector {
         })
     }
 
-    /// Connects for a request to this URL. What a plain connection doesn't need is boxed: hundreds of
-    /// clients may connect at once.
+    /// Connects for a request to this URL. Futures that a plain connection doesn't need are boxed, because
+    /// hundreds of clients may connect at the same time.
     pub(crate) async fn connect(
         &self,
         url: &Url,
@@ -122,10 +122,10 @@ impl Connector {
         };
         let with_tls = url.scheme() == "https";
         if with_tls {
-            // Before anything is sent anywhere.
+            // Fail before anything is sent.
             self.prepare_tls()?;
         }
-        let by_knowledge = versions == Versions::Http2PriorKnowledge;
+        let prior_knowledge = versions == Versions::Http2PriorKnowledge;
         let proxy = match self.goes_to_unix_socket() {
             true => None,
             false => self
@@ -138,15 +138,15 @@ impl Connector {
             Some(proxy) => {
                 let io = Box::pin(self.dial_proxy(proxy)).await?;
                 let is_http = matches!(proxy.kind, ProxyKind::Http | ProxyKind::Https);
-                // A proxy understands a request in HTTP/1.1, and only a tunnel takes HTTP/2.
-                if is_http && !with_tls && !by_knowledge {
+                // Proxies accept requests only over HTTP/1.1; HTTP/2 needs a tunnel.
+                if is_http && !with_tls && !prior_knowledge {
                     return Ok(Connected {
                         io,
                         is_http2: false,
                         through_proxy: Some(proxy.authorization.clone()),
                     });
                 }
-                Box::pin(self.pass(proxy, io, url, &host, port)).await?
+                Box::pin(self.open_tunnel(proxy, io, url, &host, port)).await?
             }
         };
         let (io, is_http2) = match with_tls {
@@ -155,7 +155,7 @@ impl Connector {
                 let peer = Peer { role, host, port };
                 Box::pin(self.begin_tls(io, peer, versions)).await?
             }
-            false => (io, by_knowledge),
+            false => (io, prior_knowledge),
         };
         Ok(Connected {
             io,
@@ -174,7 +174,7 @@ impl Connector {
         false
     }
 
-    /// To the server itself, or to the Unix socket instead of it.
+    /// Connects to the server, or to the Unix socket that replaces it.
     async fn dial_server(&self, host: &Host<&str>, port: u16) -> Result<Io, Failure> {
         #[cfg(unix)]
         if let Some(path) = &self.unix_socket {
@@ -187,7 +187,7 @@ impl Connector {
         Ok(Io::Tcp(tcp::connect(&addresses, "").await?))
     }
 
-    /// To the proxy, by TLS if it is one for `https`.
+    /// Connects to the proxy, over TLS if it is an `https` proxy.
     async fn dial_proxy(&self, proxy: &Proxy) -> Result<Io, ConnectError> {
         if proxy.kind == ProxyKind::Https {
             self.prepare_tls()?;
@@ -207,8 +207,8 @@ impl Connector {
         Ok(io)
     }
 
-    /// Through the proxy to the server.
-    async fn pass(
+    /// Asks the proxy for a connection to the server.
+    async fn open_tunnel(
         &self,
         proxy: &Proxy,
         mut io: Io,
@@ -248,7 +248,7 @@ impl Connector {
         Err(ConnectError::Unreachable(without_tls()))
     }
 
-    /// Begins TLS, and returns whether HTTP/2 follows.
+    /// Begins TLS, and returns whether HTTP/2 was negotiated.
     #[cfg(feature = "__tls")]
     async fn begin_tls(
         &self,

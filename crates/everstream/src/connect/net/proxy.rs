@@ -1,4 +1,4 @@
-//! Which proxy a URL is reached through.
+//! Chooses the proxy for a URL.
 
 use std::fmt;
 
@@ -19,16 +19,16 @@ const SCHEMES: &[&str] = if cfg!(feature = "socks") {
 #[cfg(feature = "socks")]
 const SOCKS_PORT: u16 = 1080;
 
-/// Which proxy is used for what.
+/// The proxies to use, and the hosts to connect to directly.
 pub(super) struct Proxies {
-    /// Hosts that the user wants to reach without one.
+    /// Hosts that the user set to be reached without a proxy.
     direct: NoProxy,
     source: Source,
-    /// User and password for each of them, instead of those in its URL.
+    /// User and password for all proxies, replacing those in their URLs.
     credentials: Option<(String, String)>,
 }
 
-/// Where proxies are taken from.
+/// Where the proxies come from.
 enum Source {
     None,
     One(Proxy),
@@ -37,8 +37,8 @@ enum Source {
 }
 
 impl Proxies {
-    /// `None`: the system's. `Some(None)`: none.
-    /// `direct` replaces the `NO_PROXY` of the environment, and holds for every proxy.
+    /// `setting`: `None` means the system's proxies, `Some(None)` no proxy.
+    /// `direct` replaces `NO_PROXY` from the environment, and applies to every proxy.
     pub(super) fn new(setting: Option<Option<&str>>, direct: Option<&str>) -> Result<Self, Error> {
         let source = match setting {
             #[cfg(feature = "system-proxy")]
@@ -69,8 +69,8 @@ impl Proxies {
         Ok(self)
     }
 
-    /// The proxy for this URL. It is an error if the system names one that can't be used: to go
-    /// past it silently could be worse than to fail.
+    /// Returns the proxy for this URL. Fails if the system names an unsupported proxy: silently bypassing it
+    /// could be worse than failing.
     pub(super) fn choose(&self, url: &Url) -> Result<Option<Proxy>, Error> {
         if let (Some(host), Some(port)) = (url.host(), url.port_or_known_default()) {
             if self.direct.matches(&host, port) {
@@ -98,7 +98,7 @@ pub(super) struct Proxy {
     /// User and password.
     #[cfg_attr(not(feature = "socks"), allow(dead_code))]
     pub(super) credentials: Option<(String, String)>,
-    /// The same as a `Proxy-Authorization` header.
+    /// The credentials as a `Proxy-Authorization` header.
     pub(super) authorization: Option<HeaderValue>,
 }
 
@@ -111,7 +111,7 @@ pub(super) enum ProxyKind {
 }
 
 impl Proxy {
-    /// Messages are without the URL, which may contain a password.
+    /// Errors don't quote the URL, which may contain a password.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         let (scheme, rest) = text.split_once("://").unwrap_or(("http", text));
         let scheme = scheme.to_ascii_lowercase();
@@ -120,13 +120,13 @@ impl Proxy {
         }
         let url =
             Url::parse(&format!("{scheme}://{rest}")).map_err(|problem| problem.to_string())?;
-        // The parser doesn't look into the hosts of schemes that it doesn't know.
+        // The URL parser doesn't check the hosts of unknown schemes.
         let host = Host::parse(url.host_str().unwrap_or_default());
         let (kind, default_port) = match &*scheme {
             "https" => (ProxyKind::Https, 443),
             #[cfg(feature = "socks")]
             name if name.starts_with("socks") => (
-                ProxyKind::Socks(super::socks::Version::named(name)),
+                ProxyKind::Socks(super::socks::Version::from_scheme(name)),
                 SOCKS_PORT,
             ),
             _ => (ProxyKind::Http, 80),
@@ -163,14 +163,14 @@ impl Proxy {
     }
 }
 
-/// "HOST:PORT", for messages.
+/// Prints "HOST:PORT", for messages.
 impl fmt::Display for Proxy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.host, self.port)
     }
 }
 
-/// Without the credentials.
+/// Omits the credentials.
 impl fmt::Debug for Proxy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Proxy({:?} {self})", self.kind)
@@ -186,21 +186,21 @@ mod system {
     use super::Proxy;
     use crate::error::Error;
 
-    /// The proxies of the environment and of the system's settings, as they were when it was made.
+    /// The proxies of the environment and of the system's settings, read once.
     ///
-    /// In a CGI program, where `REQUEST_METHOD` is set, there are none: `HTTP_PROXY` would be a header
-    /// of the request there.
+    /// In a CGI program, where `REQUEST_METHOD` is set, there are none: there, `HTTP_PROXY` would be a
+    /// header of the incoming request.
     pub(crate) struct System {
         matcher: Matcher,
         no_proxy: NoProxy,
     }
 
     impl System {
-        /// `with_exceptions`: the `NO_PROXY` of the environment counts.
-        pub(super) fn read(with_exceptions: bool) -> Self {
+        /// `honor_no_proxy`: whether `NO_PROXY` from the environment applies.
+        pub(super) fn read(honor_no_proxy: bool) -> Self {
             let list = first_variable(["NO_PROXY", "no_proxy"]);
-            // The matcher reads the list too, and can't be made to forget it.
-            let matcher = match list.is_empty() || with_exceptions || is_cgi() {
+            // `from_system` always applies the list, so without it the matcher has to be built by hand.
+            let matcher = match list.is_empty() || honor_no_proxy || is_cgi() {
                 true => Matcher::from_system(),
                 false => Matcher::builder()
                     .all(first_variable(["ALL_PROXY", "all_proxy"]))
@@ -208,7 +208,7 @@ mod system {
                     .https(first_variable(["HTTPS_PROXY", "https_proxy"]))
                     .build(),
             };
-            let list = if with_exceptions { list } else { String::new() };
+            let list = if honor_no_proxy { list } else { String::new() };
             System {
                 matcher,
                 no_proxy: NoProxy::parse(&list),
@@ -219,17 +219,17 @@ mod system {
             let (Some(host), Some(port)) = (url.host(), url.port_or_known_default()) else {
                 return Ok(None);
             };
-            // The matcher has its own list too, but there `*` isn't for addresses, and no entry has a
-            // port.
+            // The matcher applies `NO_PROXY` too, but it doesn't match addresses with `*`, and doesn't
+            // support ports.
             if self.no_proxy.matches(&host, port) {
                 return Ok(None);
             }
-            // `http::Uri` takes fewer characters in a host than a URL may have. Such a host is on no
-            // list, and its proxy depends only on the scheme.
+            // `http::Uri` allows fewer characters in a host than a URL. No list contains such a host,
+            // so its proxy depends only on the scheme.
             let host = &url[Position::BeforeHost..Position::AfterPort];
             let origin = format!("{}://{host}/", url.scheme());
-            let elsewhere = || format!("{}://invalid/", url.scheme()).parse();
-            let Ok(target) = origin.parse().or_else(|_| elsewhere()) else {
+            let placeholder = || format!("{}://invalid/", url.scheme()).parse();
+            let Ok(target) = origin.parse().or_else(|_| placeholder()) else {
                 return Ok(None);
             };
             let Some(found) = self.matcher.intercept(&target) else {
@@ -248,7 +248,7 @@ mod system {
         }
     }
 
-    /// The first of these that is set, as the matcher reads them.
+    /// The first of these variables that is set, read the way the matcher does.
     fn first_variable(names: [&str; 2]) -> String {
         let found = names.into_iter().find_map(|name| std::env::var(name).ok());
         found.unwrap_or_default()

@@ -5,7 +5,7 @@ fn parsed(text: &str) -> Proxy {
 }
 
 #[test]
-fn a_url_of_a_proxy_has_a_scheme_a_host_and_a_port() {
+fn proxy_urls_are_parsed_with_default_schemes_and_ports() {
     for (text, kind, shown) in [
         ("http://proxy.test:3128", ProxyKind::Http, "proxy.test:3128"),
         ("HTTP://Proxy.test", ProxyKind::Http, "proxy.test:80"),
@@ -27,7 +27,7 @@ fn a_url_of_a_proxy_has_a_scheme_a_host_and_a_port() {
 
 #[cfg(feature = "socks")]
 #[test]
-fn a_proxy_of_socks_has_its_own_default_port_and_an_ordinary_host() {
+fn socks_urls_have_their_own_default_port_and_normalized_hosts() {
     use super::super::socks::Version;
 
     for (text, version, host, port) in [
@@ -75,7 +75,7 @@ fn credentials_are_decoded_and_never_printed() {
 }
 
 #[test]
-fn what_can_not_be_a_proxy_is_an_error_of_the_setting_without_its_password() {
+fn invalid_proxy_urls_are_config_errors_that_do_not_reveal_the_password() {
     for bad in [
         "",
         "http://",
@@ -104,13 +104,13 @@ fn what_can_not_be_a_proxy_is_an_error_of_the_setting_without_its_password() {
 
 #[cfg(not(feature = "socks"))]
 #[test]
-fn without_the_feature_socks_is_an_unknown_scheme() {
+fn without_the_socks_feature_socks_is_an_unknown_scheme() {
     let problem = Proxy::parse("socks5://proxy.test").unwrap_err();
     assert_eq!(problem, "the scheme isn't one of http, https");
 }
 
 #[test]
-fn a_user_with_a_colon_is_refused() {
+fn user_names_with_a_colon_are_refused() {
     let colon = ("a:b".to_owned(), String::new());
     let proxies = Proxies::new(Some(None), None).unwrap();
     let error = proxies.with_credentials(Some(&colon)).err().unwrap();
@@ -118,7 +118,7 @@ fn a_user_with_a_colon_is_refused() {
 }
 
 #[test]
-fn a_chosen_proxy_is_for_every_url_and_none_is_for_none() {
+fn an_explicit_proxy_applies_to_every_url_and_no_proxy_to_none() {
     let one = Proxies::new(Some(Some("http://proxy.test")), None).unwrap();
     let none = Proxies::new(Some(None), None).unwrap();
     for url in ["http://localhost/", "https://192.0.2.1/"] {
@@ -130,7 +130,7 @@ fn a_chosen_proxy_is_for_every_url_and_none_is_for_none() {
 }
 
 #[test]
-fn a_chosen_proxy_is_passed_by_for_the_listed_hosts() {
+fn an_explicit_proxy_is_bypassed_for_listed_hosts() {
     let list = "feed.test, 192.0.2.0/24";
     let one = Proxies::new(Some(Some("http://proxy.test")), Some(list)).unwrap();
     for (url, direct) in [
@@ -149,8 +149,8 @@ mod environment {
     use super::super::super::tests::in_child;
     use super::*;
 
-    /// The proxies that a process with these variables chooses for the URLs.
-    fn chosen(variables: &[(&str, &str)], urls: &[&str]) -> Vec<String> {
+    /// Returns the proxies that a process with these variables chooses for the URLs.
+    fn chosen_by_child(variables: &[(&str, &str)], urls: &[&str]) -> Vec<String> {
         let list = urls.join(" ");
         let variables = [variables, &[("EVERSTREAM_TEST_URLS", &*list)]].concat();
         let child = concat!(module_path!(), "::child_chooses");
@@ -186,14 +186,14 @@ mod environment {
     }
 
     #[test]
-    fn its_proxies_get_the_credentials_of_the_user() {
+    fn environment_proxies_get_the_configured_credentials() {
         let variables = [
             ("http_proxy", "http://me:p%40ss@a.test:1"),
             ("HTTPS_PROXY", "b.test:2"),
             ("EVERSTREAM_TEST_USER", "you"),
         ];
         assert_eq!(
-            chosen(&variables, &["http://x.test/", "https://x.test/"]),
+            chosen_by_child(&variables, &["http://x.test/", "https://x.test/"]),
             [
                 "a.test:1 Basic eW91OnNlY3JldA==",
                 "b.test:2 Basic eW91OnNlY3JldA==",
@@ -202,13 +202,13 @@ mod environment {
     }
 
     #[test]
-    fn its_proxies_depend_on_the_scheme() {
+    fn environment_proxies_depend_on_the_scheme() {
         let variables = [
             ("http_proxy", "http://me:p%40ss@a.test:1"),
             ("HTTPS_PROXY", "b.test:2"),
         ];
         assert_eq!(
-            chosen(
+            chosen_by_child(
                 &variables,
                 &["http://x.test/", "https://x.test/", "http://a{b/"]
             ),
@@ -225,11 +225,11 @@ mod environment {
         let variables = |list| [("all_proxy", "http://p.test"), ("no_proxy", list)];
         let through = "p.test:80 -";
         assert_eq!(
-            chosen(&variables("*"), &["http://127.0.0.1/", "https://x.test/"]),
+            chosen_by_child(&variables("*"), &["http://127.0.0.1/", "https://x.test/"]),
             ["-", "-"]
         );
         assert_eq!(
-            chosen(
+            chosen_by_child(
                 &variables("x.test, 10.0.0.0/8, y.test:8080"),
                 &[
                     "http://sub.x.test/",
@@ -244,7 +244,7 @@ mod environment {
     }
 
     #[test]
-    fn a_list_of_the_settings_replaces_that_of_the_environment() {
+    fn no_proxy_for_replaces_no_proxy_of_the_environment() {
         let variables = |direct| {
             [
                 ("all_proxy", "http://p.test"),
@@ -253,26 +253,26 @@ mod environment {
             ]
         };
         let (through, urls) = ("p.test:80 -", ["http://x.test/", "http://y.test/"]);
-        assert_eq!(chosen(&variables("y.test"), &urls), [through, "-"]);
-        assert_eq!(chosen(&variables(""), &urls), [through, through]);
+        assert_eq!(chosen_by_child(&variables("y.test"), &urls), [through, "-"]);
+        assert_eq!(chosen_by_child(&variables(""), &urls), [through, through]);
     }
 
-    /// `HTTP_PROXY` is then a header of whoever asked (CVE-2016-5385).
+    /// In CGI, `HTTP_PROXY` is a header chosen by the client (CVE-2016-5385).
     #[test]
-    fn a_cgi_program_has_none() {
+    fn cgi_programs_ignore_environment_proxies() {
         let variables = [
             ("HTTP_PROXY", "http://evil.test"),
             ("REQUEST_METHOD", "GET"),
         ];
-        assert_eq!(chosen(&variables, &["http://x.test/"]), ["-"]);
+        assert_eq!(chosen_by_child(&variables, &["http://x.test/"]), ["-"]);
         assert_eq!(
-            chosen(&variables[..1], &["http://x.test/"]),
+            chosen_by_child(&variables[..1], &["http://x.test/"]),
             ["evil.test:80 -"]
         );
     }
 
     #[test]
-    fn one_of_socks_is_used_or_named_as_unusable() {
+    fn a_socks_proxy_is_used_or_reported_as_unsupported() {
         let variables = [("ALL_PROXY", "socks5h://me:pw@p.test")];
         let expected = match cfg!(feature = "socks") {
             true => "p.test:1080 Basic bWU6cHc=".to_owned(),
@@ -280,11 +280,11 @@ mod environment {
                  or the system: the scheme isn't one of http, https"
                 .to_owned(),
         };
-        assert_eq!(chosen(&variables, &["http://x.test/"]), [expected]);
+        assert_eq!(chosen_by_child(&variables, &["http://x.test/"]), [expected]);
     }
 
     #[test]
-    fn without_variables_there_is_none() {
-        assert_eq!(chosen(&[], &["http://x.test/"]), ["-"]);
+    fn without_variables_there_is_no_proxy() {
+        assert_eq!(chosen_by_child(&[], &["http://x.test/"]), ["-"]);
     }
 }

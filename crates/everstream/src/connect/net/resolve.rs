@@ -1,4 +1,4 @@
-//! Names to addresses, by the settings or by the system.
+//! Resolves host names, by the settings or by the system.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -12,14 +12,14 @@ use url::{Host, Url};
 use crate::connect::transport::AddressFamily;
 use crate::error::Error;
 
-/// The system's look-up blocks a thread, for many seconds if no name server answers. More look-ups
-/// at a time would take all threads that tokio has for blocking work.
+/// How many lookups run concurrently. The system's lookup blocks a thread, for many seconds if no name
+/// server answers, and without a limit lookups could occupy all of tokio's blocking threads.
 const MAX_LOOKUPS: usize = 8;
 
-/// Of the whole process, as the threads are.
+/// For the whole process, because the threads are shared, too.
 static LOOKUPS: Semaphore = Semaphore::const_new(MAX_LOOKUPS);
 
-/// How the standard library begins all messages of the system's look-up.
+/// The prefix of all messages of the standard library's lookup.
 const LOOKUP_PREFIX: &str = "failed to lookup address information: ";
 
 pub(super) struct Resolver {
@@ -39,13 +39,13 @@ impl Resolver {
         })
     }
 
-    /// Addresses of this family only.
+    /// Restricts the results to addresses of this family.
     pub(super) fn only(mut self, family: Option<AddressFamily>) -> Self {
         self.family = family;
         self
     }
 
-    /// The addresses of a host, in the order of preference. The system is asked each time.
+    /// Returns the addresses of a host in order of preference. Nothing is cached.
     pub(super) async fn resolve(
         &self,
         host: &Host<&str>,
@@ -75,7 +75,7 @@ impl Resolver {
             Host::Ipv6(ip) => return Ok(vec![(ip, port).into()]),
             Host::Domain(name) => name,
         };
-        // A URL's parser has already put it into lower case and Punycode.
+        // The URL parser has already converted the name to lower case and Punycode.
         if let Some(fixed) = self.fixed.get(name.strip_suffix('.').unwrap_or(name)) {
             return Ok(fixed.iter().map(|ip| (*ip, port).into()).collect());
         }
@@ -86,10 +86,10 @@ impl Resolver {
     }
 }
 
-/// Dropping the future gives up its place in the queue. A look-up that has begun keeps its place
-/// until it ends, because it keeps its thread too.
+/// Dropping the future leaves the queue. A lookup that has begun keeps its permit until it ends, because
+/// it also keeps its thread.
 async fn look_up<F>(
-    places: &'static Semaphore,
+    permits: &'static Semaphore,
     name: &str,
     port: u16,
     system: F,
@@ -101,13 +101,13 @@ where
         let message = format!("can't resolve {name}: {problem}");
         Failure::new(FailureKind::Resolve, message)
     };
-    let Ok(place) = places.acquire().await else {
+    let Ok(permit) = permits.acquire().await else {
         return Err(failure("the queue is closed"));
     };
     let owned = name.to_owned();
     let found = spawn_blocking(move || {
         let found = system(&owned, port);
-        drop(place);
+        drop(permit);
         found
     });
     match found.await {
@@ -121,8 +121,8 @@ where
     }
 }
 
-/// A host as a URL's parser leaves it, in lower case and Punycode, without a dot at its end. A host
-/// that is never looked up is refused, because its setting would do nothing.
+/// Normalizes a host like the URL parser does, to lower case and Punycode, and removes a trailing dot.
+/// Fails for hosts that are never looked up, because their setting would have no effect.
 fn normalized(host: &str) -> Result<String, Error> {
     let bad = |problem: &str| Err(Error::config("resolve", format!("{host:?} {problem}")));
     if host.contains(['/', '\\', '?', '#', '@', ':']) {

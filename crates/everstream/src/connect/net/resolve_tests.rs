@@ -16,7 +16,7 @@ async fn resolved(resolver: &Resolver, url: &str) -> Result<Vec<String>, Failure
 }
 
 #[tokio::test]
-async fn addresses_are_not_looked_up() {
+async fn ip_addresses_are_not_looked_up() {
     let resolver = Resolver::new(&[]).unwrap();
     for (url, address) in [
         ("http://192.0.2.1/", "192.0.2.1:80"),
@@ -27,7 +27,7 @@ async fn addresses_are_not_looked_up() {
 }
 
 #[tokio::test]
-async fn a_setting_replaces_the_look_up_however_its_host_is_written() {
+async fn a_setting_overrides_dns_in_any_spelling_of_the_host() {
     let second = IpAddr::from([192, 0, 2, 2]);
     for setting in [
         "bücher.test",
@@ -77,7 +77,7 @@ async fn addresses_of_the_other_family_are_not_used() {
 }
 
 #[test]
-fn a_setting_that_would_do_nothing_is_refused() {
+fn a_setting_without_effect_is_refused() {
     for bad in [
         "",
         "a.test:80",
@@ -100,7 +100,7 @@ fn a_setting_that_would_do_nothing_is_refused() {
 }
 
 #[tokio::test]
-async fn the_system_is_asked() {
+async fn other_names_are_resolved_by_the_system() {
     let resolver = Resolver::new(&[]).unwrap();
     let all = resolved(&resolver, "http://localhost/").await.unwrap();
     let is_local = |address: &String| ["127.0.0.1:80", "[::1]:80"].contains(&&**address);
@@ -108,8 +108,8 @@ async fn the_system_is_asked() {
 }
 
 #[tokio::test]
-async fn a_failure_says_which_name_and_why() {
-    static PLACES: Semaphore = Semaphore::const_new(1);
+async fn a_failure_names_the_host_and_the_reason() {
+    static PERMITS: Semaphore = Semaphore::const_new(1);
     for (problem, expected) in [
         (
             "failed to lookup address information: Name or service not known",
@@ -117,106 +117,106 @@ async fn a_failure_says_which_name_and_why() {
         ),
         ("out of luck", "can't resolve a.test: out of luck"),
     ] {
-        let failed = look_up(&PLACES, "a.test", 80, move |_, _| {
+        let failed = look_up(&PERMITS, "a.test", 80, move |_, _| {
             Err(io::Error::other(problem))
         });
         let failure = failed.await.unwrap_err();
         assert_eq!(failure.to_string(), expected);
         assert_eq!(failure.kind(), FailureKind::Resolve);
     }
-    let none = look_up(&PLACES, "a.test", 80, |_, _| Ok(Vec::new())).await;
+    let none = look_up(&PERMITS, "a.test", 80, |_, _| Ok(Vec::new())).await;
     assert_eq!(
         none.unwrap_err().to_string(),
         "can't resolve a.test: it has no address"
     );
-    // A panic gives its place back too.
-    let panicked = look_up(&PLACES, "a.test", 80, |_, _| panic!("for this test")).await;
+    // A panic releases its permit, too.
+    let panicked = look_up(&PERMITS, "a.test", 80, |_, _| panic!("for this test")).await;
     assert_eq!(panicked.unwrap_err().kind(), FailureKind::Resolve);
-    assert_eq!(PLACES.available_permits(), 1);
+    assert_eq!(PERMITS.available_permits(), 1);
 }
 
-/// A name server that doesn't answer until it is allowed to.
+/// A name server that doesn't answer before `release`.
 #[derive(Default)]
-struct Dead {
-    is_open: Mutex<bool>,
+struct HangingResolver {
+    released: Mutex<bool>,
     changed: Condvar,
-    asked: AtomicUsize,
+    lookups: AtomicUsize,
 }
 
-impl Dead {
+impl HangingResolver {
     fn wait(&self) {
-        self.asked.fetch_add(1, Ordering::SeqCst);
-        let mut is_open = self.is_open.lock().unwrap();
-        while !*is_open {
-            is_open = self.changed.wait(is_open).unwrap();
+        self.lookups.fetch_add(1, Ordering::SeqCst);
+        let mut released = self.released.lock().unwrap();
+        while !*released {
+            released = self.changed.wait(released).unwrap();
         }
     }
 
-    fn open(&self) {
-        *self.is_open.lock().unwrap() = true;
+    fn release(&self) {
+        *self.released.lock().unwrap() = true;
         self.changed.notify_all();
     }
 }
 
-/// A test that fails must not wait for its threads.
-struct OpenedInTheEnd(Arc<Dead>);
+/// Releases the threads even if the test fails, which would otherwise hang.
+struct ReleaseOnDrop(Arc<HangingResolver>);
 
-impl Drop for OpenedInTheEnd {
+impl Drop for ReleaseOnDrop {
     fn drop(&mut self) {
-        self.0.open();
+        self.0.release();
     }
 }
 
 #[tokio::test]
-async fn a_dead_name_server_occupies_few_threads_and_dropping_leaves_the_queue() {
-    static PLACES: Semaphore = Semaphore::const_new(2);
-    let dead = Arc::new(Dead::default());
-    let _opened = OpenedInTheEnd(dead.clone());
+async fn hanging_lookups_occupy_few_threads_and_dropped_ones_leave_the_queue() {
+    static PERMITS: Semaphore = Semaphore::const_new(2);
+    let hanging = Arc::new(HangingResolver::default());
+    let _release_on_drop = ReleaseOnDrop(hanging.clone());
     let ask = || {
-        let dead = dead.clone();
-        tokio::spawn(look_up(&PLACES, "a.test", 80, move |_, port| {
-            dead.wait();
+        let hanging = hanging.clone();
+        tokio::spawn(look_up(&PERMITS, "a.test", 80, move |_, port| {
+            hanging.wait();
             Ok(vec![(LOCAL, port).into()])
         }))
     };
     let mut tasks: Vec<_> = (0..20).map(|_| ask()).collect();
-    while dead.asked.load(Ordering::SeqCst) < 2 {
+    while hanging.lookups.load(Ordering::SeqCst) < 2 {
         tokio::task::yield_now().await;
     }
-    // Each task has had its turn several times over.
+    // By now every task has run several times.
     for _ in 0..100 {
         tokio::task::yield_now().await;
     }
-    assert_eq!(dead.asked.load(Ordering::SeqCst), 2);
-    // Those that are asked for keep their thread, and the other ones disappear.
+    assert_eq!(hanging.lookups.load(Ordering::SeqCst), 2);
+    // Running lookups keep their threads; dropped ones leave the queue.
     for task in tasks.drain(5..) {
         task.abort();
         assert!(task.await.unwrap_err().is_cancelled());
     }
-    dead.open();
+    hanging.release();
     for task in tasks {
         assert_eq!(task.await.unwrap().unwrap(), [SocketAddr::new(LOCAL, 80)]);
     }
-    assert_eq!(dead.asked.load(Ordering::SeqCst), 5);
-    assert_eq!(PLACES.available_permits(), 2);
+    assert_eq!(hanging.lookups.load(Ordering::SeqCst), 5);
+    assert_eq!(PERMITS.available_permits(), 2);
 }
 
 #[tokio::test]
-async fn an_abandoned_look_up_keeps_its_place_until_its_thread_is_free() {
-    static PLACES: Semaphore = Semaphore::const_new(1);
-    let dead = Arc::new(Dead::default());
-    let _opened = OpenedInTheEnd(dead.clone());
-    let asking = dead.clone();
-    let task = tokio::spawn(look_up(&PLACES, "a.test", 80, move |_, _| {
-        asking.wait();
+async fn an_abandoned_lookup_keeps_its_permit_until_its_thread_is_free() {
+    static PERMITS: Semaphore = Semaphore::const_new(1);
+    let hanging = Arc::new(HangingResolver::default());
+    let _release_on_drop = ReleaseOnDrop(hanging.clone());
+    let in_task = hanging.clone();
+    let task = tokio::spawn(look_up(&PERMITS, "a.test", 80, move |_, _| {
+        in_task.wait();
         Ok(Vec::new())
     }));
-    while dead.asked.load(Ordering::SeqCst) < 1 {
+    while hanging.lookups.load(Ordering::SeqCst) < 1 {
         tokio::task::yield_now().await;
     }
     task.abort();
     assert!(task.await.unwrap_err().is_cancelled());
-    assert_eq!(PLACES.available_permits(), 0);
-    dead.open();
-    drop(PLACES.acquire().await.unwrap());
+    assert_eq!(PERMITS.available_permits(), 0);
+    hanging.release();
+    drop(PERMITS.acquire().await.unwrap());
 }

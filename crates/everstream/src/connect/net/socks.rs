@@ -1,7 +1,7 @@
-//! SOCKS 4, 4a and 5 (RFC 1928, RFC 1929): asks a proxy for a connection.
+//! SOCKS 4, 4a and 5 (RFC 1928, RFC 1929): asks a proxy to connect to a server.
 //!
-//! Written here because hyper-util's never sends the user of SOCKS 4, offers a SOCKS 5 proxy nothing
-//! but a password once there is one, and doesn't let its errors be told apart.
+//! hyper-util's implementation isn't used because it never sends the user of SOCKS 4, offers a SOCKS 5
+//! proxy only a password if there is one, and doesn't let callers distinguish its errors.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -16,15 +16,15 @@ use super::tunnel::broken;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Version {
     V4,
-    /// SOCKS 4 with the name of the host.
+    /// SOCKS 4 with host names, which the proxy resolves.
     V4a,
     V5,
-    /// SOCKS 5 with the name of the host.
+    /// SOCKS 5 with host names, which the proxy resolves.
     V5h,
 }
 
 impl Version {
-    pub(super) fn named(scheme: &str) -> Self {
+    pub(super) fn from_scheme(scheme: &str) -> Self {
         match scheme {
             "socks4" => Version::V4,
             "socks4a" => Version::V4a,
@@ -33,13 +33,13 @@ impl Version {
         }
     }
 
-    /// Whether names are resolved here rather than at the proxy.
+    /// Whether the client resolves names, rather than the proxy.
     pub(super) fn resolves_locally(self) -> bool {
         matches!(self, Version::V4 | Version::V5)
     }
 }
 
-/// What to connect to.
+/// The server to connect to.
 pub(super) enum Target {
     Address(SocketAddr),
     Name(String, u16),
@@ -54,14 +54,14 @@ impl Target {
         }
     }
 
-    /// One of the host's addresses that this version can connect to.
+    /// Returns the first address that this version can connect to.
     pub(super) fn among(addresses: &[SocketAddr], version: Version) -> Option<Self> {
         let usable = |address: &&SocketAddr| version != Version::V4 || address.is_ipv4();
         addresses.iter().find(usable).copied().map(Target::Address)
     }
 }
 
-/// Asks the proxy at the other end for a connection. Afterwards `io` is that connection.
+/// Asks the proxy at the other end of `io` to connect to `target`. Afterwards `io` leads to the target.
 pub(super) async fn open<T>(
     io: &mut T,
     version: Version,
@@ -91,7 +91,7 @@ where
         ),
         Problem::Unsupported(what) => failure(
             FailureKind::Proxy,
-            format!("the proxy at {proxy} can't be asked for this: {what}"),
+            format!("can't connect through the proxy at {proxy}: {what}"),
         ),
     })
 }
@@ -120,15 +120,15 @@ where
 {
     const CONNECT: u8 = 1;
     const GRANTED: u8 = 90;
-    /// An address that means: the name follows.
-    const NAMED: [u8; 4] = [0, 0, 0, 1];
+    /// In place of an address, means that a host name follows.
+    const NAME_FOLLOWS: [u8; 4] = [0, 0, 0, 1];
 
     let (ip, name, port) = match target {
         Target::Address(SocketAddr::V4(address)) => (address.ip().octets(), None, address.port()),
         Target::Address(SocketAddr::V6(_)) => {
             return Err(Problem::Unsupported("SOCKS 4 has no IPv6"));
         }
-        Target::Name(name, port) => (NAMED, Some(name), *port),
+        Target::Name(name, port) => (NAME_FOLLOWS, Some(name), *port),
     };
     let user = proxy.credentials.as_ref().map_or("", |(user, _)| user);
     if user.contains('\0') {
@@ -178,7 +178,7 @@ where
         }
         Target::Name(name, port) => {
             request.push(3);
-            push_counted(&mut request, name, "the host name is longer than 255 bytes")?;
+            push_length_prefixed(&mut request, name, "the host name is longer than 255 bytes")?;
             *port
         }
     };
@@ -191,7 +191,7 @@ where
     }
     let reason = match code {
         0 => {
-            // The address at the proxy, and its port: of no use here.
+            // Skip the address and port that the proxy connects from.
             let length = match kind {
                 1 => 4,
                 3 => usize::from(receive::<1, _>(io).await?[0]),
@@ -234,8 +234,8 @@ where
         (NONE, _) => Ok(()),
         (PASSWORD, Some((user, password))) => {
             let mut request = vec![1];
-            push_counted(&mut request, user, "the user is longer than 255 bytes")?;
-            push_counted(
+            push_length_prefixed(&mut request, user, "the user is longer than 255 bytes")?;
+            push_length_prefixed(
                 &mut request,
                 password,
                 "the password is longer than 255 bytes",
@@ -253,8 +253,12 @@ where
     }
 }
 
-/// Adds a text with its length before it.
-fn push_counted(out: &mut Vec<u8>, text: &str, too_long: &'static str) -> Result<(), Problem> {
+/// Appends the length of a text in one byte, then the text.
+fn push_length_prefixed(
+    out: &mut Vec<u8>,
+    text: &str,
+    too_long: &'static str,
+) -> Result<(), Problem> {
     let length = u8::try_from(text.len()).map_err(|_| Problem::Unsupported(too_long))?;
     out.push(length);
     out.extend(text.as_bytes());
@@ -266,7 +270,7 @@ async fn send<T: AsyncWrite + Unpin>(io: &mut T, bytes: &[u8]) -> io::Result<()>
     io.flush().await
 }
 
-/// Never reads more: what follows belongs to the server.
+/// Reads exactly N bytes: those that follow are from the server.
 async fn receive<const N: usize, T: AsyncRead + Unpin>(io: &mut T) -> io::Result<[u8; N]> {
     let mut bytes = [0; N];
     io.read_exact(&mut bytes).await?;

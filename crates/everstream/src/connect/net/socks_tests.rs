@@ -5,9 +5,9 @@ use super::*;
 const GRANTED_V4: &[u8] = &[0, 90, 0, 0, 0, 0, 0, 0];
 const GRANTED_V5: &[u8] = &[5, 0, 0, 1, 0, 0, 0, 0, 0, 0];
 
-/// What becomes of the request if the proxy answers this, and what the proxy was sent. After the
-/// answer the server says "!", which must be left to read.
-async fn asked(url: &str, target: Target, answer: &[u8]) -> (Result<(), Failure>, Vec<u8>) {
+/// Opens a connection through a proxy that sends `answer`. Returns the result, and what the proxy
+/// received. Also checks that the "!" after the answer is left for the caller to read.
+async fn open_through(url: &str, target: Target, answer: &[u8]) -> (Result<(), Failure>, Vec<u8>) {
     let proxy = Proxy::parse(url).unwrap();
     let super::super::proxy::ProxyKind::Socks(version) = proxy.kind else {
         panic!("{url}");
@@ -35,18 +35,19 @@ fn name() -> Target {
 }
 
 #[tokio::test]
-async fn version_4_sends_an_address_or_a_name_and_the_user() {
-    let (opened, sent) = asked("socks4://p.test", address("192.0.2.7:443"), GRANTED_V4).await;
+async fn socks4_sends_an_address_or_a_name_and_the_user() {
+    let (opened, sent) =
+        open_through("socks4://p.test", address("192.0.2.7:443"), GRANTED_V4).await;
     opened.unwrap();
     assert_eq!(sent, [4, 1, 1, 187, 192, 0, 2, 7, 0]);
 
-    let (opened, sent) = asked("socks4a://me@p.test", name(), GRANTED_V4).await;
+    let (opened, sent) = open_through("socks4a://me@p.test", name(), GRANTED_V4).await;
     opened.unwrap();
     assert_eq!(sent, b"\x04\x01\x01\xbb\x00\x00\x00\x01me\x00feed.test\x00");
 }
 
 #[tokio::test]
-async fn version_5_sends_an_address_or_a_name() {
+async fn socks5_sends_an_address_or_a_name() {
     let answer = [&[5, 0], GRANTED_V5].concat();
     for (target, expected) in [
         (address("192.0.2.7:443"), &b"\x01\xc0\x00\x02\x07"[..]),
@@ -56,7 +57,7 @@ async fn version_5_sends_an_address_or_a_name() {
         ),
         (name(), b"\x03\x09feed.test"),
     ] {
-        let (opened, sent) = asked("socks5h://p.test", target, &answer).await;
+        let (opened, sent) = open_through("socks5h://p.test", target, &answer).await;
         opened.unwrap();
         assert_eq!(
             sent,
@@ -66,28 +67,28 @@ async fn version_5_sends_an_address_or_a_name() {
 }
 
 #[tokio::test]
-async fn version_5_authenticates_if_the_proxy_wants_it() {
+async fn socks5_authenticates_if_the_proxy_asks_for_it() {
     let url = "socks5h://me:p%40ss@p.test";
     let answer = [&[5, 2, 1, 0], GRANTED_V5].concat();
-    let (opened, sent) = asked(url, name(), &answer).await;
+    let (opened, sent) = open_through(url, name(), &answer).await;
     opened.unwrap();
     let expected = b"\x05\x02\x00\x02\x01\x02me\x04p@ss\x05\x01\x00\x03\x09feed.test\x01\xbb";
     assert_eq!(sent, expected);
 
     let answer = [&[5, 0], GRANTED_V5].concat();
-    let (opened, sent) = asked(url, name(), &answer).await;
+    let (opened, sent) = open_through(url, name(), &answer).await;
     opened.unwrap();
     assert!(!sent.windows(4).any(|part| part == b"p@ss"));
 }
 
 #[tokio::test]
-async fn an_answer_with_a_name_or_ipv6_is_read_to_its_end() {
+async fn an_answer_with_a_name_or_ipv6_is_read_completely() {
     for bound in [
         &b"\x05\x00\x00\x03\x06a.test\x00\x00"[..],
         b"\x05\x00\x00\x04\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0",
     ] {
         let answer = [&[5, 0], bound].concat();
-        asked("socks5://p.test", address("192.0.2.7:443"), &answer)
+        open_through("socks5://p.test", address("192.0.2.7:443"), &answer)
             .await
             .0
             .unwrap();
@@ -95,7 +96,7 @@ async fn an_answer_with_a_name_or_ipv6_is_read_to_its_end() {
 }
 
 #[tokio::test]
-async fn failures_say_why() {
+async fn failures_give_the_reason() {
     let (refused, auth) = (FailureKind::Proxy, FailureKind::ProxyAuthentication);
     for (url, answer, kind, expected) in [
         (
@@ -166,7 +167,7 @@ async fn failures_say_why() {
             "closed the connection before answering",
         ),
     ] {
-        let failure = asked(url, name(), answer).await.0.unwrap_err();
+        let failure = open_through(url, name(), answer).await.0.unwrap_err();
         let text = failure.to_string();
         assert_eq!(
             text,
@@ -178,7 +179,7 @@ async fn failures_say_why() {
 }
 
 #[tokio::test]
-async fn what_the_protocol_can_not_say_is_not_sent() {
+async fn requests_that_the_protocol_can_not_express_are_not_sent() {
     let long = "x".repeat(256);
     for (url, target, answer) in [
         ("socks4://p.test".to_owned(), address("[::1]:443"), &b""[..]),
@@ -191,15 +192,18 @@ async fn what_the_protocol_can_not_say_is_not_sent() {
         (format!("socks5h://x:{long}@p.test"), name(), b"\x05\x02"),
         ("socks4a://a%00b@p.test".to_owned(), name(), b""),
     ] {
-        let (opened, sent) = asked(&url, target, answer).await;
+        let (opened, sent) = open_through(&url, target, answer).await;
         let text = opened.unwrap_err().to_string();
-        assert!(text.contains("can't be asked for this: "), "{text}");
+        assert!(
+            text.starts_with("can't connect through the proxy at p.test:1080: "),
+            "{text}"
+        );
         assert!(sent.len() <= 4, "{sent:?}");
     }
 }
 
 #[test]
-fn version_4_takes_an_ipv4_address() {
+fn socks4_uses_an_ipv4_address() {
     let all = ["[::1]:80", "192.0.2.1:80"].map(|text| text.parse().unwrap());
     let chosen = |version| match Target::among(&all, version) {
         Some(Target::Address(address)) => address,

@@ -1,4 +1,4 @@
-//! TCP: tries the addresses of a host until one of them accepts ("happy eyeballs", RFC 8305).
+//! TCP: tries the addresses of a host until one accepts ("happy eyeballs", RFC 8305).
 
 use std::collections::VecDeque;
 use std::fmt::Write as _;
@@ -14,22 +14,21 @@ use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until};
 
-/// The time that an address has before the next one is tried as well (RFC 8305, section 5).
-const HEAD_START: Duration = Duration::from_millis(250);
+/// How long to wait for an address before trying the next one as well (RFC 8305, section 5).
+const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
-/// The silence after which the peer is probed, so that a half-open connection ends although a feed
-/// may be silent.
+/// The idle time after which keep-alive probes begin, to detect half-open connections to idle feeds.
 const KEEPALIVE: Duration = Duration::from_secs(60);
 
-/// The time that sent data may stay unacknowledged.
+/// How long sent data may remain unacknowledged.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 const USER_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Addresses named in a message, at most.
-const MAX_NAMED: usize = 4;
+/// How many addresses a message names at most.
+const MAX_NAMED_ADDRESSES: usize = 4;
 
-/// Connects to the first of these addresses that accepts. `role` precedes them in messages: it is
-/// empty or like "the proxy at ".
+/// Connects to the first of these addresses that accepts. `role` precedes the addresses in messages: it
+/// is empty, or for example "the proxy at ".
 pub(super) async fn connect(addresses: &[SocketAddr], role: &str) -> Result<TcpStream, Failure> {
     match race(interleaved(addresses), dial).await {
         Ok(stream) => Ok(stream),
@@ -41,7 +40,7 @@ async fn dial(address: SocketAddr) -> io::Result<TcpStream> {
     let stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
     let socket = SockRef::from(&stream);
-    // Without them the connection is as good, only slower to notice that its peer is gone.
+    // Ignore errors: without keep-alive, the connection only takes longer to detect a dead peer.
     _ = socket.set_tcp_keepalive(&keepalive());
     #[cfg(any(target_os = "linux", target_os = "android"))]
     {
@@ -52,7 +51,7 @@ async fn dial(address: SocketAddr) -> io::Result<TcpStream> {
 
 fn keepalive() -> TcpKeepalive {
     let keepalive = TcpKeepalive::new().with_time(KEEPALIVE);
-    // Other systems have no settings for probes.
+    // Other systems can't set the interval and number of probes.
     #[cfg(any(
         windows,
         target_os = "android",
@@ -68,26 +67,29 @@ fn keepalive() -> TcpKeepalive {
     keepalive
 }
 
-/// Each address once, the families in turn, beginning with that of the first one (RFC 8305, section 4).
+/// Removes duplicates and alternates the families, beginning with that of the first address (RFC 8305,
+/// section 4).
 fn interleaved(addresses: &[SocketAddr]) -> VecDeque<SocketAddr> {
-    let mut left: VecDeque<SocketAddr> = VecDeque::new();
+    let mut remaining: VecDeque<SocketAddr> = VecDeque::new();
     for address in addresses {
-        if !left.contains(address) {
-            left.push_back(*address);
+        if !remaining.contains(address) {
+            remaining.push_back(*address);
         }
     }
-    let mut ordered = VecDeque::with_capacity(left.len());
+    let mut ordered = VecDeque::with_capacity(remaining.len());
     let mut want_v6 = addresses.first().is_some_and(SocketAddr::is_ipv6);
-    while !left.is_empty() {
-        let next = left.iter().position(|address| address.is_ipv6() == want_v6);
-        ordered.extend(left.remove(next.unwrap_or(0)));
+    while !remaining.is_empty() {
+        let next = remaining
+            .iter()
+            .position(|address| address.is_ipv6() == want_v6);
+        ordered.extend(remaining.remove(next.unwrap_or(0)));
         want_v6 = !want_v6;
     }
     ordered
 }
 
-/// Dials the addresses in their order, the next one after [`HEAD_START`] or as soon as one has
-/// failed. The first success wins, and the other attempts are dropped.
+/// Dials the addresses in order, each one [`ATTEMPT_DELAY`] after the previous one, or as soon as an
+/// attempt has failed. The first success wins, and the other attempts are dropped.
 async fn race<D, F, T>(
     mut waiting: VecDeque<SocketAddr>,
     dial: D,
@@ -98,7 +100,7 @@ where
 {
     let mut running: Vec<(SocketAddr, Pin<Box<F>>)> = Vec::new();
     let mut failed = Vec::new();
-    let mut head_start = pin!(sleep_until(Instant::now()));
+    let mut next_attempt = pin!(sleep_until(Instant::now()));
     poll_fn(move |cx| {
         loop {
             let mut may_start = running.is_empty();
@@ -120,32 +122,35 @@ where
                     false => Poll::Pending,
                 };
             }
-            if !may_start && head_start.as_mut().poll(cx).is_pending() {
+            if !may_start && next_attempt.as_mut().poll(cx).is_pending() {
                 return Poll::Pending;
             }
             if let Some(address) = waiting.pop_front() {
                 running.push((address, Box::pin(dial(address))));
-                head_start.as_mut().reset(Instant::now() + HEAD_START);
+                next_attempt.as_mut().reset(Instant::now() + ATTEMPT_DELAY);
             }
         }
     })
     .await
 }
 
-/// The failure that says most, with all addresses that failed that way.
+/// Describes the most informative error, with all addresses that failed the same way.
 fn failure(failed: &[(SocketAddr, io::Error)], role: &str) -> Failure {
-    let Some((_, telling)) = failed.iter().max_by_key(|(_, error)| weight(error)) else {
+    let Some((_, best)) = failed
+        .iter()
+        .max_by_key(|(_, error)| informativeness(error))
+    else {
         return Failure::new(FailureKind::Resolve, "the host has no address");
     };
     let alike = failed
         .iter()
-        .filter(|(_, error)| error.kind() == telling.kind())
+        .filter(|(_, error)| error.kind() == best.kind())
         .map(|(address, _)| *address);
-    Failure::connecting(telling, named(&alike.collect::<Vec<_>>(), role))
+    Failure::connecting(best, list(&alike.collect::<Vec<_>>(), role))
 }
 
-/// An answer says more than none, and the addresses that this machine has no way to say least.
-fn weight(error: &io::Error) -> u8 {
+/// Ranks errors: highest if the peer answered, lowest if this machine has no route to the address.
+fn informativeness(error: &io::Error) -> u8 {
     use io::ErrorKind as Kind;
     match error.kind() {
         Kind::ConnectionRefused => 5,
@@ -157,10 +162,10 @@ fn weight(error: &io::Error) -> u8 {
     }
 }
 
-/// "A", "A and B", "A, B and C".
-fn named(addresses: &[SocketAddr], role: &str) -> String {
+/// Formats as "A", "A and B", "A, B and C" or "A, B, C, D and 2 more".
+fn list(addresses: &[SocketAddr], role: &str) -> String {
     let mut text = role.to_owned();
-    let shown = addresses.len().min(MAX_NAMED);
+    let shown = addresses.len().min(MAX_NAMED_ADDRESSES);
     let more = addresses.len() - shown;
     for (index, address) in addresses[..shown].iter().enumerate() {
         let separator = match index {

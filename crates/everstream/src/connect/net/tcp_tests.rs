@@ -11,7 +11,7 @@ fn addresses(list: &[&str]) -> Vec<SocketAddr> {
 }
 
 #[test]
-fn families_take_turns_and_the_first_address_stays_first() {
+fn address_families_alternate_and_the_first_address_stays_first() {
     let ordered = |list: &[&str]| {
         let ordered = interleaved(&addresses(list)).into_iter();
         ordered
@@ -30,47 +30,48 @@ fn families_take_turns_and_the_first_address_stays_first() {
     assert!(ordered(&[]).is_empty());
 }
 
-/// What a dialled address does, and when.
+/// What an address does when it is dialed, after this many milliseconds.
 #[derive(Clone, Copy)]
-enum Fate {
+enum Behavior {
     Accepts(u64),
     Fails(u64, io::ErrorKind),
     Hangs,
 }
 
-/// The outcome, the milliseconds it took, and the milliseconds at which each attempt began.
-async fn raced(fates: &[Fate]) -> (Result<usize, Vec<io::ErrorKind>>, u64, Vec<u64>) {
+/// Returns the outcome, how many milliseconds it took, and when each attempt began.
+async fn raced(behaviors: &[Behavior]) -> (Result<usize, Vec<io::ErrorKind>>, u64, Vec<u64>) {
     let began = Instant::now();
     let elapsed = || u64::try_from(began.elapsed().as_millis()).unwrap();
     let starts = RefCell::new(Vec::new());
-    let waiting = (0..fates.len()).map(|index| SocketAddr::from(([0; 4], index as u16)));
+    let waiting = (0..behaviors.len()).map(|index| SocketAddr::from(([0; 4], index as u16)));
     let outcome = race(waiting.collect(), |address| {
         starts.borrow_mut().push(elapsed());
         let index = usize::from(address.port());
-        let fate = fates[index];
+        let behavior = behaviors[index];
         async move {
-            match fate {
-                Fate::Accepts(after) => sleep(Duration::from_millis(after)).await,
-                Fate::Fails(after, kind) => {
+            match behavior {
+                Behavior::Accepts(after) => sleep(Duration::from_millis(after)).await,
+                Behavior::Fails(after, kind) => {
                     sleep(Duration::from_millis(after)).await;
                     return Err(kind.into());
                 }
-                Fate::Hangs => std::future::pending().await,
+                Behavior::Hangs => std::future::pending().await,
             }
             Ok(index)
         }
     })
     .await;
-    let kinds =
-        |failed: Vec<(SocketAddr, io::Error)>| failed.iter().map(|it| it.1.kind()).collect();
+    let kinds = |failed: Vec<(SocketAddr, io::Error)>| {
+        failed.iter().map(|(_, error)| error.kind()).collect()
+    };
     (outcome.map_err(kinds), elapsed(), starts.into_inner())
 }
 
-use Fate::{Accepts, Fails, Hangs};
+use Behavior::{Accepts, Fails, Hangs};
 use io::ErrorKind::{ConnectionRefused, NetworkUnreachable};
 
 #[tokio::test(start_paused = true)]
-async fn an_address_that_accepts_in_time_is_the_only_one_dialled() {
+async fn no_other_address_is_dialed_if_the_first_accepts_within_250_ms() {
     assert_eq!(
         raced(&[Accepts(249), Accepts(0)]).await,
         (Ok(0), 249, vec![0])
@@ -78,7 +79,7 @@ async fn an_address_that_accepts_in_time_is_the_only_one_dialled() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_silent_address_gets_a_rival_every_250_ms() {
+async fn another_address_is_dialed_every_250_ms() {
     assert_eq!(
         raced(&[Hangs, Hangs, Accepts(10), Hangs]).await,
         (Ok(2), 510, vec![0, 250, 500])
@@ -86,7 +87,7 @@ async fn a_silent_address_gets_a_rival_every_250_ms() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_slow_address_wins_if_it_is_still_first() {
+async fn a_slow_address_wins_if_it_accepts_first() {
     assert_eq!(
         raced(&[Accepts(300), Accepts(100)]).await,
         (Ok(0), 300, vec![0, 250])
@@ -94,12 +95,12 @@ async fn a_slow_address_wins_if_it_is_still_first() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn after_a_failure_the_next_address_is_dialled_at_once() {
+async fn after_a_failure_the_next_address_is_dialed_immediately() {
     assert_eq!(
         raced(&[Fails(20, ConnectionRefused), Accepts(5)]).await,
         (Ok(1), 25, vec![0, 20])
     );
-    // Also if another attempt still runs.
+    // Even if another attempt is still running.
     assert_eq!(
         raced(&[Hangs, Fails(20, ConnectionRefused), Accepts(5)]).await,
         (Ok(2), 275, vec![0, 250, 270])
@@ -108,9 +109,9 @@ async fn after_a_failure_the_next_address_is_dialled_at_once() {
 
 #[tokio::test(start_paused = true)]
 async fn all_failures_are_returned() {
-    let fates = [Fails(0, NetworkUnreachable), Fails(30, ConnectionRefused)];
+    let behaviors = [Fails(0, NetworkUnreachable), Fails(30, ConnectionRefused)];
     assert_eq!(
-        raced(&fates).await,
+        raced(&behaviors).await,
         (
             Err(vec![NetworkUnreachable, ConnectionRefused]),
             30,
@@ -142,7 +143,7 @@ fn a_failure_names_all_addresses_that_refused() {
 }
 
 #[test]
-fn the_most_telling_failure_counts() {
+fn the_most_informative_failure_is_reported() {
     let mixed = failed(&[
         ("[2001:db8::1]:80", NetworkUnreachable),
         ("192.0.2.1:80", ConnectionRefused),
@@ -164,7 +165,7 @@ fn a_host_with_many_addresses_has_a_short_message() {
         let all: Vec<SocketAddr> = (1..=count)
             .map(|port| ([127, 0, 0, 1], port).into())
             .collect();
-        named(&all, "")
+        list(&all, "")
     };
     assert_eq!(text(1), "127.0.0.1:1");
     assert_eq!(text(3), "127.0.0.1:1, 127.0.0.1:2 and 127.0.0.1:3");
@@ -175,7 +176,7 @@ fn a_host_with_many_addresses_has_a_short_message() {
 }
 
 #[tokio::test]
-async fn a_connection_has_no_delay_and_is_kept_alive() {
+async fn connections_have_nodelay_and_keepalive() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let stream = connect(&[listener.local_addr().unwrap()], "")
         .await

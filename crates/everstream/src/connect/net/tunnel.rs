@@ -1,4 +1,4 @@
-//! Tunnels through `http` and `https` proxies (CONNECT; RFC 9110, section 9.3.6).
+//! Opens tunnels through `http` and `https` proxies (CONNECT; RFC 9110, section 9.3.6).
 
 use std::io;
 
@@ -13,7 +13,7 @@ use super::proxy::Proxy;
 
 const READ_SIZE: usize = 1024;
 
-/// Asks the proxy at the other end for a tunnel to the URL's host. Afterwards `io` is the tunnel.
+/// Asks the proxy at the other end of `io` for a tunnel to the URL's host. Afterwards `io` is the tunnel.
 pub(super) async fn open<T>(io: &mut T, url: &Url, proxy: &Proxy) -> Result<(), Failure>
 where
     T: AsyncRead + AsyncWrite + Unpin,
@@ -39,16 +39,16 @@ where
         received.extend_from_slice(&piece[..length]);
         let step = head
             .read(&received)
-            .map_err(|problem| nonsense(problem, proxy))?;
+            .map_err(|problem| malformed(problem, proxy))?;
         drop(received.drain(..step.consumed));
         let Some(head) = step.head else { continue };
         return match head.status {
-            // The server can't have spoken: it waits for the client to do so.
+            // These bytes can't be from the server, which waits for the client to send first.
             status if status.is_success() && !received.is_empty() => {
-                let message = format!("the proxy at {proxy} sent data that nobody asked for");
+                let message = format!("the proxy at {proxy} sent unexpected data");
                 Err(Failure::new(FailureKind::Proxy, message))
             }
-            // A length or a coding means nothing here.
+            // `Content-Length` and `Transfer-Encoding` have no meaning in this response.
             status if status.is_success() => Ok(()),
             StatusCode::PROXY_AUTHENTICATION_REQUIRED => Err(unauthorized(&head.headers, proxy)),
             status => {
@@ -60,7 +60,7 @@ where
     }
 }
 
-/// A connection to a proxy that broke before the proxy had answered.
+/// Describes an error on a connection to a proxy before the proxy has answered.
 pub(super) fn broken(error: &io::Error, proxy: &Proxy) -> Failure {
     use io::ErrorKind as Kind;
     let message = match error.kind() {
@@ -75,7 +75,7 @@ pub(super) fn broken(error: &io::Error, proxy: &Proxy) -> Failure {
     Failure::new(FailureKind::Proxy, message)
 }
 
-fn nonsense(problem: Malformed, proxy: &Proxy) -> Failure {
+fn malformed(problem: Malformed, proxy: &Proxy) -> Failure {
     let message = match problem {
         Malformed::NotHttp => {
             format!("the proxy at {proxy} didn't answer with HTTP/1.1 or HTTP/1.0")
@@ -101,8 +101,8 @@ fn unauthorized(headers: &HeaderMap, proxy: &Proxy) -> Failure {
     Failure::new(FailureKind::ProxyAuthentication, message)
 }
 
-/// The schemes of all challenges (RFC 9110, section 11.6.1): of the elements of the lists, those that
-/// don't begin with a parameter.
+/// The authentication schemes of all challenges (RFC 9110, section 11.6.1): the list elements that don't
+/// begin with a parameter.
 fn schemes(headers: &HeaderMap) -> Vec<String> {
     let values = headers.get_all(PROXY_AUTHENTICATE).into_iter();
     let mut schemes = Vec::new();

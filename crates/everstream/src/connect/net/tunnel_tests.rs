@@ -6,7 +6,8 @@ fn proxy(url: &str) -> Proxy {
     Proxy::parse(url).unwrap()
 }
 
-/// What a tunnel becomes if the proxy answers this and closes, and what the proxy was sent.
+/// Opens a tunnel through a proxy that sends `answer` and closes. Returns the result, and what the proxy
+/// received.
 async fn opened(proxy_url: &str, answer: &[u8]) -> (Result<(), Failure>, String) {
     let url = Url::parse("https://feed.test/events").unwrap();
     let (mut client, mut server) = tokio::io::duplex(1 << 16);
@@ -30,7 +31,7 @@ async fn failure(answer: &str) -> (FailureKind, String) {
 }
 
 #[tokio::test]
-async fn a_tunnel_is_asked_for_with_the_credentials_of_the_proxy() {
+async fn connect_requests_have_the_proxy_credentials() {
     let (opened, sent) = opened(
         "http://user:hunter2@proxy.test",
         b"HTTP/1.1 200 Connection established\r\n\r\n",
@@ -45,7 +46,7 @@ async fn a_tunnel_is_asked_for_with_the_credentials_of_the_proxy() {
 }
 
 #[tokio::test]
-async fn any_2xx_opens_it_whatever_its_headers_say_of_a_body() {
+async fn any_2xx_opens_the_tunnel_and_body_headers_are_ignored() {
     for answer in [
         "HTTP/1.0 200 OK\r\n\r\n",
         "HTTP/1.1 204 No Content\r\n\r\n",
@@ -59,14 +60,14 @@ async fn any_2xx_opens_it_whatever_its_headers_say_of_a_body() {
 }
 
 #[tokio::test]
-async fn an_answer_in_pieces_is_put_together() {
+async fn an_answer_may_arrive_in_pieces() {
     let url = Url::parse("https://feed.test/").unwrap();
     let (mut client, mut server) = tokio::io::duplex(1);
     let answering = async {
-        // What it is asked first, or neither would continue.
-        let mut asked = Vec::new();
-        while !asked.ends_with(b"\r\n\r\n") {
-            asked.push(server.read_u8().await.unwrap());
+        // Read the request first, because the pipe holds only one byte.
+        let mut request = Vec::new();
+        while !request.ends_with(b"\r\n\r\n") {
+            request.push(server.read_u8().await.unwrap());
         }
         server
             .write_all(b"HTTP/1.1 200 OK\r\nVia: a\r\n\r\n")
@@ -89,13 +90,13 @@ async fn data_before_the_tunnel_is_used_is_an_error() {
         failure("HTTP/1.1 200 OK\r\n\r\nsurprise").await,
         (
             FailureKind::Proxy,
-            "the proxy at proxy.test:3128 sent data that nobody asked for".to_owned()
+            "the proxy at proxy.test:3128 sent unexpected data".to_owned()
         )
     );
 }
 
 #[tokio::test]
-async fn a_refusal_says_the_status() {
+async fn a_refused_tunnel_reports_the_status() {
     for (answer, expected) in [
         (
             "HTTP/1.1 500 Oops\r\n\r\nno luck",
@@ -129,7 +130,7 @@ async fn a_refusal_says_the_status() {
 }
 
 #[tokio::test]
-async fn a_407_says_what_the_proxy_wants() {
+async fn a_407_reports_what_the_proxy_requires() {
     for (url, challenges, expected) in [
         ("http://p.test", "Basic realm=\"a\"", "wants credentials"),
         ("http://p.test", "", "wants credentials"),
@@ -168,7 +169,7 @@ async fn a_407_says_what_the_proxy_wants() {
 }
 
 #[test]
-fn schemes_are_told_from_parameters() {
+fn schemes_are_distinguished_from_parameters() {
     let schemes = |values: &[&str]| {
         let mut headers = HeaderMap::new();
         for value in values {

@@ -1,11 +1,11 @@
-//! Without a proxy.
+//! Connections without a proxy.
 
 use std::net::Ipv6Addr;
 
 use super::*;
 
 #[tokio::test]
-async fn a_server_is_reached_by_name_and_by_address() {
+async fn connects_by_name_and_by_address() {
     let server = greeter("hello").await;
     for host in ["localhost", "127.0.0.1"] {
         let url = format!("http://{host}:{}/", server.port());
@@ -17,10 +17,10 @@ async fn a_server_is_reached_by_name_and_by_address() {
 }
 
 #[tokio::test]
-async fn a_dead_address_before_the_good_one_is_passed() {
+async fn unreachable_addresses_before_a_good_one_are_skipped() {
     let server = greeter("hello").await;
     let url = format!("http://feed.test:{}/", server.port());
-    // Nobody listens there, or there is no way to it, or nothing ever answers.
+    // One refuses connections; the other is unreachable or never answers.
     for dead in [Ipv6Addr::LOCALHOST, "2001:db8::1".parse().unwrap()] {
         let resolve = [dead.into(), LOCALHOST].map(|ip| ("feed.test".to_owned(), ip));
         let transport = Transport {
@@ -33,8 +33,8 @@ async fn a_dead_address_before_the_good_one_is_passed() {
 }
 
 #[tokio::test]
-async fn a_refused_connection_names_its_address() {
-    let port = dead_port();
+async fn a_refused_connection_names_the_address() {
+    let port = refusing_port();
     let failure = failed(&settings(), &format!("http://127.0.0.1:{port}/")).await;
     assert_eq!(failure.kind(), FailureKind::Refused);
     let expected = format!("connection refused by 127.0.0.1:{port}");
@@ -43,7 +43,7 @@ async fn a_refused_connection_names_its_address() {
 }
 
 #[tokio::test]
-async fn http2_without_tls_is_what_was_known_before() {
+async fn without_tls_http2_needs_prior_knowledge() {
     let server = greeter("hello").await;
     let connector = Connector::new(&settings()).unwrap();
     let url = Url::parse(&format!("http://{server}/")).unwrap();
@@ -65,7 +65,7 @@ async fn a_url_without_a_host_is_unreachable() {
 
 #[cfg(not(feature = "__tls"))]
 #[tokio::test]
-async fn without_tls_https_is_unreachable_and_nothing_is_dialled() {
+async fn without_a_tls_feature_https_is_unreachable_and_nothing_is_dialed() {
     for transport in [settings(), through("https://127.0.0.1:1")] {
         let refused = connected(&transport, "https://127.0.0.1:1/").await;
         let Err(ConnectError::Unreachable(error)) = refused else {
@@ -77,13 +77,13 @@ async fn without_tls_https_is_unreachable_and_nothing_is_dialled() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn a_unix_socket_takes_every_connection() {
+async fn a_unix_socket_is_used_for_every_url() {
     let path = std::env::temp_dir().join(format!("everstream-net-{}.sock", std::process::id()));
     let listener = tokio::net::UnixListener::bind(&path).unwrap();
     tokio::spawn(async move { greet(listener.accept().await.unwrap().0, "hello").await });
     let transport = |path: &std::path::Path| Transport {
         unix_socket: Some(path.to_owned()),
-        // Not used, as nobody could be reached through it.
+        // A proxy that refuses connections, so it must not be used.
         ..through("http://127.0.0.1:1")
     };
     let connected = connected(&transport(&path), "http://feed.invalid/").await;

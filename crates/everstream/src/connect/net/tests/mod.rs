@@ -25,7 +25,7 @@ use super::*;
 
 const LOCALHOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
-/// Without the environment's proxies.
+/// Settings that ignore the environment's proxies.
 fn settings() -> Transport {
     with_proxy(None)
 }
@@ -35,7 +35,7 @@ fn through(proxy: &str) -> Transport {
 }
 
 fn with_proxy(proxy: Option<String>) -> Transport {
-    // With the feature `rustls` the process must do without one.
+    // Not with the feature `rustls`, which must work without an installed provider.
     #[cfg(all(feature = "rustls-no-provider", not(feature = "rustls")))]
     {
         _ = rustls::crypto::ring::default_provider().install_default();
@@ -59,7 +59,8 @@ async fn failed(transport: &Transport, url: &str) -> Failure {
     }
 }
 
-/// A server that greets each connection with this, and keeps it until its client closes.
+/// Starts a server that sends `greeting` on each connection, and keeps the connection open until the
+/// client sends or closes.
 async fn greeter(greeting: &'static str) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = listener.local_addr().unwrap();
@@ -72,7 +73,7 @@ async fn greeter(greeting: &'static str) -> SocketAddr {
 }
 
 async fn greet(mut socket: impl AsyncRead + AsyncWrite + Unpin, greeting: &str) {
-    // Errors are the client's affair.
+    // The client sees errors by itself.
     _ = socket.write_all(greeting.as_bytes()).await;
     _ = socket.flush().await;
     _ = socket.read(&mut [0; 1024]).await;
@@ -85,14 +86,14 @@ async fn greeting(connected: Connected) -> String {
     String::from_utf8(bytes.into()).unwrap()
 }
 
-/// Where nobody listens: the port was free a moment ago, and isn't given out again soon.
-fn dead_port() -> u16 {
+/// Returns a port on which nothing listens: it has just been freed, and isn't reused soon.
+fn refusing_port() -> u16 {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap().port()
 }
 
-/// Runs one test of this file in a process with these variables, and returns what it printed.
-/// `test` is its path with the name of the crate.
+/// Runs one test in a child process with these variables, and returns its output. `test` is the path of
+/// the test, including the crate.
 #[cfg(any(feature = "system-proxy", feature = "__rustls"))]
 pub(super) fn in_child(test: &str, variables: &[(&str, &str)]) -> String {
     let (_crate, name) = test.split_once("::").unwrap();

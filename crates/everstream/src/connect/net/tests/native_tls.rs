@@ -1,4 +1,4 @@
-//! TLS by the system's library.
+//! TLS with the system's library.
 
 use super::tls_server::{Authority, params, self_signed, tls_server, trusting, untrusted};
 use super::*;
@@ -9,18 +9,21 @@ async fn greeted(transport: &Transport, server: SocketAddr) -> String {
 }
 
 #[tokio::test]
-async fn what_was_given_is_trusted_and_nothing_else() {
+async fn only_configured_roots_are_trusted() {
     let authority = Authority::new("one");
     let signed = tls_server(authority.sign(params("feed.test", "leaf")).config(&[])).await;
-    let own = self_signed(&params("feed.test", "x"));
-    let alone = tls_server(own.config(&[])).await;
+    let pinned = self_signed(&params("feed.test", "x"));
+    let pinned_server = tls_server(pinned.config(&[])).await;
     assert_eq!(greeted(&trusting(&authority.pem), signed).await, "hello");
     assert_eq!(
-        greeted(&trusting(&own.certificate.pem()), alone).await,
+        greeted(&trusting(&pinned.certificate.pem()), pinned_server).await,
         "hello"
     );
-    for (given, server) in [(&own.certificate.pem(), signed), (&authority.pem, alone)] {
-        let text = untrusted(&trusting(given), server).await;
+    for (root, server) in [
+        (&pinned.certificate.pem(), signed),
+        (&authority.pem, pinned_server),
+    ] {
+        let text = untrusted(&trusting(root), server).await;
         let expected = "the certificate of feed.test is not trusted: ";
         assert!(text.starts_with(expected), "{text}");
         assert!(!text.contains("SSL routines"), "{text}");
@@ -30,7 +33,7 @@ async fn what_was_given_is_trusted_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn http2_is_what_was_negotiated() {
+async fn alpn_decides_whether_http2_is_used() {
     let authority = Authority::new("alpn");
     let leaf = authority.sign(params("feed.test", "leaf"));
     for (offered, expected) in [(&["h2", "http/1.1"][..], true), (&["http/1.1"], false)] {
@@ -43,7 +46,7 @@ async fn http2_is_what_was_negotiated() {
 }
 
 #[tokio::test]
-async fn a_server_without_tls_is_described_as_such() {
+async fn a_server_without_tls_is_reported_as_such() {
     let server = greeter("HTTP/1.1 400 Bad Request\r\n\r\n").await;
     let failure = failed(&settings(), &format!("https://{server}/")).await;
     let expected = format!("127.0.0.1 doesn't speak TLS on port {}", server.port());

@@ -1,14 +1,14 @@
-//! Through proxies.
+//! Connections through proxies.
 
 use super::*;
 
-/// A proxy: it reports what it is sent before the tunnel, answers, and connects to this server.
+/// A proxy that reports each request on `requests`.
 pub(super) struct TestProxy {
     pub(super) addr: SocketAddr,
-    pub(super) asked: UnboundedReceiver<Vec<u8>>,
+    pub(super) requests: UnboundedReceiver<Vec<u8>>,
 }
 
-/// Answers whoever asks for a tunnel.
+/// Reads a CONNECT request, reports its head, answers, and if `answer` is a 200, forwards to `server`.
 pub(super) async fn serve_tunnel<T: AsyncRead + AsyncWrite + Unpin>(
     mut client: T,
     answer: &str,
@@ -37,7 +37,7 @@ pub(super) const OK: &str = "HTTP/1.1 200 OK\r\n\r\n";
 async fn http_proxy(answer: &'static str, server: SocketAddr) -> TestProxy {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = listener.local_addr().unwrap();
-    let (report, asked) = unbounded_channel();
+    let (report, requests) = unbounded_channel();
     tokio::spawn(async move {
         while let Ok((client, _)) = listener.accept().await {
             let report = report.clone();
@@ -45,11 +45,11 @@ async fn http_proxy(answer: &'static str, server: SocketAddr) -> TestProxy {
             tokio::spawn(serve_tunnel(client, answer, server, report));
         }
     });
-    TestProxy { addr, asked }
+    TestProxy { addr, requests }
 }
 
 #[tokio::test]
-async fn a_request_in_http_is_sent_to_the_proxy_without_a_tunnel() {
+async fn plain_http_requests_are_sent_to_the_proxy_without_a_tunnel() {
     let proxy = greeter("hello").await;
     let url = "http://feed.invalid/events";
     let direct = connected(&through(&format!("http://{proxy}")), url)
@@ -76,13 +76,13 @@ async fn http2_without_tls_needs_a_tunnel() {
     assert!(connected.is_http2);
     assert_eq!(connected.through_proxy, None);
     assert_eq!(greeting(connected).await, "hello");
-    let head = proxy.asked.recv().await.unwrap();
+    let head = proxy.requests.recv().await.unwrap();
     assert!(head.starts_with(b"CONNECT feed.invalid:80 HTTP/1.1\r\n"));
 }
 
 #[tokio::test]
-async fn a_proxy_that_is_not_there_is_named_as_such() {
-    let port = dead_port();
+async fn a_refused_connection_to_the_proxy_names_the_proxy() {
+    let port = refusing_port();
     let failure = failed(
         &through(&format!("http://127.0.0.1:{port}")),
         "http://x.invalid/",
@@ -95,7 +95,7 @@ async fn a_proxy_that_is_not_there_is_named_as_such() {
 
 #[cfg(feature = "__rustls")]
 #[tokio::test]
-async fn a_proxy_that_gives_no_tunnel_says_why() {
+async fn a_refused_tunnel_reports_the_reason() {
     for (answer, kind, expected) in [
         (
             "HTTP/1.1 500 Oops\r\n\r\n",
@@ -130,11 +130,11 @@ async fn a_proxy_that_gives_no_tunnel_says_why() {
 mod socks {
     use super::*;
 
-    /// Speaks SOCKS 5, and reports the address that it is asked for.
+    /// Starts a SOCKS 5 proxy that reports the requested addresses.
     async fn socks5_proxy(server: SocketAddr) -> TestProxy {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
-        let (report, asked) = unbounded_channel();
+        let (report, requests) = unbounded_channel();
         tokio::spawn(async move {
             while let Ok((mut client, _)) = listener.accept().await {
                 client.read_exact(&mut [0; 3]).await.unwrap();
@@ -159,11 +159,11 @@ mod socks {
                 });
             }
         });
-        TestProxy { addr, asked }
+        TestProxy { addr, requests }
     }
 
     #[tokio::test]
-    async fn socks5_is_given_an_address_and_socks5h_the_name() {
+    async fn socks5_sends_an_address_and_socks5h_a_name() {
         let server = greeter("hello").await;
         let mut proxy = socks5_proxy(server).await;
         for (scheme, expected) in [
@@ -177,12 +177,12 @@ mod socks {
             let connected = connected(&transport, "http://feed.test/").await.unwrap();
             assert_eq!(connected.through_proxy, None);
             assert_eq!(greeting(connected).await, "hello");
-            assert_eq!(proxy.asked.recv().await.unwrap(), expected, "{scheme}");
+            assert_eq!(proxy.requests.recv().await.unwrap(), expected, "{scheme}");
         }
     }
 
     #[tokio::test]
-    async fn a_proxy_of_version_4_can_not_be_asked_for_ipv6() {
+    async fn socks4_does_not_support_ipv6() {
         let proxy = greeter("never").await;
         let transport = Transport {
             resolve: vec![("feed.test".to_owned(), std::net::Ipv6Addr::LOCALHOST.into())],

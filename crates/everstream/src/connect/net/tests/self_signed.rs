@@ -1,4 +1,4 @@
-//! A server's own certificate, given as a root.
+//! Self-signed server certificates that are configured as roots.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use super::tls_server::{params, self_signed, tls_server, trusting, untrusted};
 use super::*;
 
 #[tokio::test]
-async fn a_self_signed_certificate_that_was_given_is_trusted() {
+async fn a_pinned_self_signed_certificate_is_trusted() {
     let own = self_signed(&params("feed.test", "x"));
     let server = tls_server(own.config(&[])).await;
     let url = format!("https://feed.test:{}/", server.port());
@@ -21,7 +21,7 @@ async fn a_self_signed_certificate_that_was_given_is_trusted() {
 }
 
 #[tokio::test]
-async fn a_self_signed_certificate_that_was_given_must_fit_all_the_same() {
+async fn a_pinned_certificate_must_have_valid_names_and_dates_and_be_identical() {
     let other = self_signed(&params("other.test", "x"));
     let server = tls_server(other.config(&[])).await;
     assert_eq!(
@@ -45,7 +45,7 @@ async fn a_self_signed_certificate_that_was_given_must_fit_all_the_same() {
         untrusted(&trusting(&expired.certificate.pem()), server).await,
         "the certificate of feed.test expired on 2002-01-02"
     );
-    // The same in everything but its key.
+    // Differs only in its key.
     let (given, impostor) = (
         self_signed(&params("feed.test", "x")),
         self_signed(&params("feed.test", "x")),
@@ -58,18 +58,18 @@ async fn a_self_signed_certificate_that_was_given_must_fit_all_the_same() {
     );
 }
 
-/// Shows a certificate and signs with another's key.
+/// Presents a certificate and signs with another key.
 #[derive(Debug)]
-struct Thief(Arc<CertifiedKey>);
+struct WrongKeyResolver(Arc<CertifiedKey>);
 
-impl ResolvesServerCert for Thief {
+impl ResolvesServerCert for WrongKeyResolver {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         Some(self.0.clone())
     }
 }
 
 #[tokio::test]
-async fn a_server_without_the_key_of_the_given_certificate_is_refused() {
+async fn a_server_without_the_key_of_the_pinned_certificate_is_refused() {
     let (given, thief) = (
         self_signed(&params("feed.test", "x")),
         self_signed(&params("feed.test", "x")),
@@ -82,7 +82,7 @@ async fn a_server_without_the_key_of_the_given_certificate_is_refused() {
         let builder = builder.with_protocol_versions(&[version]).unwrap();
         let config = builder
             .with_no_client_auth()
-            .with_cert_resolver(Arc::new(Thief(stolen.clone())));
+            .with_cert_resolver(Arc::new(WrongKeyResolver(stolen.clone())));
         let server = tls_server(config).await;
         assert_eq!(
             untrusted(&trusting(&given.certificate.pem()), server).await,
@@ -91,9 +91,9 @@ async fn a_server_without_the_key_of_the_given_certificate_is_refused() {
     }
 }
 
-/// A server's own certificate among the system's roots is no more than it always was.
+/// Only roots set by the user are accepted as server certificates.
 #[test]
-fn a_self_signed_certificate_of_the_system_is_not_trusted() {
+fn a_self_signed_server_certificate_among_system_roots_is_not_trusted() {
     let folder = std::env::temp_dir();
     let roots = folder.join(format!("everstream-net-{}.pem", std::process::id()));
     let own = self_signed(&params("feed.test", "x"));

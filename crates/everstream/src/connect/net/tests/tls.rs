@@ -1,4 +1,4 @@
-//! TLS with real servers.
+//! TLS connections to real servers.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use super::tls_server::{Authority, builder, params, self_signed, tls_server, tru
 use super::*;
 
 #[tokio::test]
-async fn an_authority_that_was_given_is_trusted() {
+async fn a_configured_authority_is_trusted() {
     let authority = Authority::new("trusted");
     let server = tls_server(authority.sign(params("feed.test", "leaf")).config(&[])).await;
     for host in ["feed.test", "FEED.test."] {
@@ -24,7 +24,7 @@ async fn an_authority_that_was_given_is_trusted() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_with_a_certificate_is_said_in_one_sentence() {
+async fn certificate_problems_are_reported_in_one_sentence() {
     let authority = Authority::new("one");
     let good = tls_server(authority.sign(params("feed.test", "leaf")).config(&[])).await;
     assert_eq!(
@@ -47,7 +47,7 @@ async fn what_is_wrong_with_a_certificate_is_said_in_one_sentence() {
 }
 
 #[tokio::test]
-async fn any_certificate_is_accepted_on_demand() {
+async fn accept_invalid_certs_accepts_any_certificate() {
     let server = tls_server(self_signed(&params("other.test", "x")).config(&[])).await;
     let mut transport = settings();
     transport.tls.accept_invalid_certs = true;
@@ -58,7 +58,7 @@ async fn any_certificate_is_accepted_on_demand() {
 }
 
 #[tokio::test]
-async fn http2_is_what_was_negotiated() {
+async fn alpn_decides_whether_http2_is_used() {
     let authority = Authority::new("alpn");
     let leaf = authority.sign(params("feed.test", "leaf"));
     for (offered, versions, expected) in [
@@ -112,7 +112,7 @@ async fn a_reconnect_resumes_the_session() {
     assert_eq!(kinds, [Full, Resumed]);
 }
 
-/// Resumes sessions with other keys than those that the client has.
+/// Corrupts the keys of stored sessions, so that they are resumed with the wrong keys.
 #[derive(Debug)]
 struct WrongKeys(Arc<dyn StoresServerSessions>);
 
@@ -138,7 +138,7 @@ impl StoresServerSessions for WrongKeys {
 }
 
 #[tokio::test]
-async fn a_session_that_a_server_resumes_with_other_keys_is_tried_only_once() {
+async fn a_session_resumed_with_wrong_keys_is_not_tried_again() {
     let authority = Authority::new("sessions");
     let leaf = authority.sign(params("feed.test", "leaf"));
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -160,7 +160,7 @@ async fn a_session_that_a_server_resumes_with_other_keys_is_tried_only_once() {
 }
 
 #[tokio::test]
-async fn a_server_without_tls_is_described_as_such() {
+async fn a_server_without_tls_is_reported_as_such() {
     let server = greeter("HTTP/1.1 400 Bad Request\r\n\r\n").await;
     let failure = failed(&settings(), &format!("https://{server}/")).await;
     let expected = format!("127.0.0.1 doesn't speak TLS on port {}", server.port());
@@ -178,7 +178,7 @@ async fn a_server_without_tls_is_described_as_such() {
 }
 
 #[tokio::test]
-async fn a_missing_client_certificate_is_said_when_the_server_says_it() {
+async fn a_missing_client_certificate_is_reported_when_the_server_requires_one() {
     let authority = Authority::new("clients");
     let leaf = authority.sign(params("feed.test", "leaf"));
     let mut roots = rustls::RootCertStore::empty();
@@ -201,7 +201,7 @@ async fn a_missing_client_certificate_is_said_when_the_server_says_it() {
 }
 
 #[tokio::test]
-async fn a_tunnel_leads_through_a_proxy_with_or_without_tls() {
+async fn tunnels_work_through_http_and_https_proxies() {
     let authority = Authority::new("tunnel");
     let server = tls_server(authority.sign(params("feed.test", "leaf")).config(&[])).await;
     let leaf = authority.sign(params("localhost", "proxy"));
@@ -209,7 +209,7 @@ async fn a_tunnel_leads_through_a_proxy_with_or_without_tls() {
     for scheme in ["http", "https"] {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        let (report, mut asked) = unbounded_channel();
+        let (report, mut requests) = unbounded_channel();
         let acceptor = acceptor.clone();
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
@@ -232,7 +232,7 @@ async fn a_tunnel_leads_through_a_proxy_with_or_without_tls() {
         let connected = connected.unwrap();
         assert_eq!(connected.through_proxy, None);
         assert_eq!(greeting(connected).await, "hello");
-        let head = asked.recv().await.unwrap();
+        let head = requests.recv().await.unwrap();
         let head = String::from_utf8(head).unwrap();
         assert!(
             head.starts_with("CONNECT feed.test:443 HTTP/1.1\r\n"),

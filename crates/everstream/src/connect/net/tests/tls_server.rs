@@ -1,4 +1,4 @@
-//! Certificates and servers with TLS. The servers use rustls, whatever the client uses.
+//! Certificates and TLS servers. The servers use rustls, whatever the client uses.
 
 use std::sync::Arc;
 
@@ -49,7 +49,7 @@ impl Authority {
     }
 }
 
-/// As `openssl req -x509 -nodes` makes them.
+/// Creates a certificate like that of `openssl req -x509 -nodes`.
 pub(super) fn self_signed(params: &CertificateParams) -> Identity {
     let mut params = params.clone();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -70,7 +70,7 @@ impl Identity {
     pub(super) fn config(&self, alpn: &[&str]) -> ServerConfig {
         let builder = builder().with_no_client_auth();
         let mut config = builder.with_single_cert(self.chain(), self.key()).unwrap();
-        config.alpn_protocols = alpn.iter().map(|it| it.as_bytes().to_vec()).collect();
+        config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
         config
     }
 }
@@ -82,7 +82,7 @@ pub(super) fn builder() -> rustls::ConfigBuilder<ServerConfig, rustls::WantsVeri
         .unwrap()
 }
 
-/// Greets in TLS.
+/// Starts a TLS server that sends "hello" on each connection.
 pub(super) async fn tls_server(config: ServerConfig) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = listener.local_addr().unwrap();
@@ -100,7 +100,7 @@ pub(super) async fn tls_server(config: ServerConfig) -> SocketAddr {
     addr
 }
 
-/// Names are resolved to this machine.
+/// Settings that trust `pem`, and resolve feed.test to this machine.
 pub(super) fn trusting(pem: &str) -> Transport {
     let mut transport = Transport {
         resolve: vec![("feed.test".to_owned(), LOCALHOST)],

@@ -1,10 +1,10 @@
-//! Settings of TLS, by whichever library.
+//! TLS settings, with either library.
 
 use super::tls_server::trusting;
 use super::*;
 
 #[tokio::test]
-async fn bad_settings_are_named_before_anything_is_connected() {
+async fn invalid_tls_settings_are_reported_before_connecting() {
     let named = |transport: &Transport| match Connector::new(transport).err() {
         Some(Error::Config { setting, .. }) => setting,
         other => panic!("{other:?}"),

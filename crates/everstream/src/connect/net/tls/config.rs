@@ -1,4 +1,4 @@
-//! TLS by rustls: the settings as a `ClientConfig`, for whichever library makes the connections.
+//! Converts the TLS settings to a rustls `ClientConfig`.
 
 use std::sync::Arc;
 
@@ -10,13 +10,13 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, ConfigBuilder, RootCertStore, WantsVerifier};
 use rustls_platform_verifier::Verifier;
 
-use super::verifier::{FixedAnswer, TrustGiven};
+use super::verifier::{FixedVerdict, PinnedVerifier};
 use crate::connect::transport::{Roots, Tls};
 use crate::error::Error;
 
 impl Tls {
-    /// Sessions are resumed among the connections that share this configuration. `alpn` lists the
-    /// protocols to offer, the preferred one first.
+    /// Creates a configuration. `alpn` lists the protocols to offer, the preferred one first. Connections
+    /// that share the configuration resume each other's sessions.
     pub(in crate::connect) fn client_config(
         &self,
         trusted: Roots,
@@ -24,7 +24,7 @@ impl Tls {
     ) -> Result<Arc<ClientConfig>, Error> {
         let builder = ClientConfig::builder_with_provider(provider()?)
             .with_safe_default_protocol_versions()
-            // Only of a provider that the program installed.
+            // Fails only with a provider that the program installed.
             .map_err(|error| Error::config("rustls", error))?;
         let builder = self.with_verifier(builder, trusted)?;
         let mut config = match &self.identity {
@@ -46,23 +46,23 @@ impl Tls {
         trusted: Roots,
     ) -> Result<ConfigBuilder<ClientConfig, WantsClientCert>, Error> {
         let roots = self.root_certificates()?;
-        let own = store(&roots)?;
+        let user_roots = store(&roots)?;
         if self.accept_invalid_certs {
-            let verifier = Arc::new(FixedAnswer::accept_anything());
+            let verifier = Arc::new(FixedVerdict::accept_anything());
             return Ok(builder
                 .dangerous()
                 .with_custom_certificate_verifier(verifier));
         }
-        if trusted == Roots::OnlyOwn && own.is_empty() {
-            return Ok(builder.with_root_certificates(own));
+        if trusted == Roots::UserOnly && user_roots.is_empty() {
+            return Ok(builder.with_root_certificates(user_roots));
         }
         let provider = builder.crypto_provider().clone();
         let verifier: Arc<dyn ServerCertVerifier> = match trusted {
-            Roots::OnlyOwn => only(own, provider)?,
-            Roots::WithSystem => match system_verifier(roots.clone(), provider.clone()) {
+            Roots::UserOnly => verifier_for(user_roots, provider)?,
+            Roots::UserAndSystem => match system_verifier(roots.clone(), provider.clone()) {
                 Ok(verifier) => Arc::new(verifier),
-                // To trust only the roots that the user gave is no risk.
-                Err(_) if !own.is_empty() => only(own, provider)?,
+                // Trusting only the user's roots is safe.
+                Err(_) if !user_roots.is_empty() => verifier_for(user_roots, provider)?,
                 Err(rustls::Error::General(reason)) => {
                     let hint =
                         "install CA certificates, set SSL_CERT_FILE, or use root_certificates";
@@ -73,9 +73,9 @@ impl Tls {
         };
         let verifier = match roots.is_empty() {
             true => verifier,
-            false => Arc::new(TrustGiven {
+            false => Arc::new(PinnedVerifier {
                 roots,
-                otherwise: verifier,
+                fallback: verifier,
             }),
         };
         Ok(builder
@@ -97,7 +97,7 @@ impl Tls {
     }
 }
 
-/// The provider that the program installed for the whole process, or ring.
+/// Returns the provider that the program installed, or ring.
 fn provider() -> Result<Arc<CryptoProvider>, Error> {
     if let Some(installed) = CryptoProvider::get_default() {
         return Ok(installed.clone());
@@ -123,8 +123,8 @@ fn store(roots: &[CertificateDer<'static>]) -> Result<RootCertStore, Error> {
     Ok(store)
 }
 
-/// A verifier that trusts these roots, of which there is at least one.
-fn only(
+/// Creates a verifier that trusts only these roots, at least one.
+fn verifier_for(
     roots: RootCertStore,
     provider: Arc<CryptoProvider>,
 ) -> Result<Arc<WebPkiServerVerifier>, Error> {
@@ -133,7 +133,8 @@ fn only(
         .map_err(|error| Error::config("root_certificates", error))
 }
 
-/// On Linux this reads the system's certificates. Windows and macOS are asked at each handshake.
+/// Creates a verifier that also trusts the system's certificates. On Linux this reads them; on Windows
+/// and macOS the system verifies each handshake.
 #[cfg(not(target_os = "android"))]
 fn system_verifier(
     roots: Vec<CertificateDer<'static>>,
@@ -142,7 +143,8 @@ fn system_verifier(
     Verifier::new_with_extra_roots(roots, provider)
 }
 
-/// Android's verifier takes no extra roots: with some, only those are trusted.
+/// Fails if there are extra roots, which Android's verifier doesn't support. The caller then trusts only
+/// those.
 #[cfg(target_os = "android")]
 fn system_verifier(
     roots: Vec<CertificateDer<'static>>,
@@ -154,7 +156,7 @@ fn system_verifier(
     }
 }
 
-/// The chain and the key may both be in one of the two.
+/// Parses a certificate chain and its key, which may both be in the same PEM.
 fn identity(
     chain: &[u8],
     key: &[u8],
@@ -181,7 +183,7 @@ fn unusable_identity(error: rustls::Error) -> Error {
     let problem = match error {
         rustls::Error::InconsistentKeys(_) => "the key doesn't belong to the certificate".into(),
         rustls::Error::InvalidCertificate(_) => "the certificate isn't valid X.509".into(),
-        // Its `Display` says "unexpected error" first.
+        // Its `Display` would begin with "unexpected error".
         rustls::Error::General(reason) => reason,
         other => other.to_string(),
     };
@@ -194,7 +196,7 @@ fn certificates(setting: &'static str, pem: &[u8]) -> Result<Vec<CertificateDer<
         .map_err(|error| bad_pem(setting, &error))
 }
 
-/// Without what the error quotes: the PEM may hold a key.
+/// Omits what the error quotes, because the PEM may contain a key.
 fn bad_pem(setting: &'static str, error: &pem::Error) -> Error {
     let problem = match error {
         pem::Error::MissingSectionEnd { .. } => "an END line is missing in the PEM",

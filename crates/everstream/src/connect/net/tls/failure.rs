@@ -1,4 +1,4 @@
-//! Errors of rustls in words for people.
+//! Describes errors of rustls for users.
 
 use std::io;
 
@@ -7,7 +7,7 @@ use super::validity::date;
 use everstream_http::{Failure, FailureKind};
 use rustls::{AlertDescription, CertificateError, Error};
 
-/// Names of a certificate that are shown, at most.
+/// How many names of a certificate a message shows at most.
 const MAX_NAMES: usize = 3;
 
 impl Peer<'_> {
@@ -79,22 +79,22 @@ impl Peer<'_> {
             }
             Bad::ApplicationVerificationFailure => distrust("it was rejected"),
             Bad::Other(other) => distrust(match &*other.0.to_string() {
-                // A name of rustls-webpki, which it has no other text for.
+                // The name of an error in rustls-webpki, which has no other text.
                 "CaUsedAsEndEntity" => {
                     "it is self-signed, or the certificate of an authority itself"
                 }
-                // Windows and macOS explain themselves. A word alone is the name of an error.
+                // Windows and macOS give sentences. A single word is the name of an error.
                 text if text.contains(' ') => text,
                 _ => "it is not valid",
             }),
-            // Of the unsupported algorithms, some variants are deprecated, and some are recent.
+            // Includes the variants for unsupported algorithms, some deprecated and some recent.
             _ => distrust("it is not valid, or of an unsupported kind"),
         };
         Failure::new(FailureKind::Untrusted, message)
     }
 }
 
-/// The names as rustls shows them, `DnsName("a.test")` and `IpAddress(192.0.2.1)`, without its frame.
+/// Strips what rustls prints around the names, as in `DnsName("a.test")` and `IpAddress(192.0.2.1)`.
 fn names(presented: &[String]) -> String {
     let bare = presented.iter().map(|name| {
         let inner = name.split_once('(').map(|(_, inner)| inner);
@@ -108,7 +108,7 @@ fn names(presented: &[String]) -> String {
     }
 }
 
-/// An error of a connection that has been there: its text is for people, its kind is as before.
+/// Replaces the message of an error on an established connection by one for users. Keeps its kind.
 pub(in super::super) fn readable(error: io::Error) -> io::Error {
     let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
     match inner {

@@ -15,7 +15,7 @@ fn handshake(error: Error) -> Failure {
 }
 
 #[test]
-fn a_certificate_that_is_not_trusted_is_described() {
+fn untrusted_certificates_are_described() {
     use CertificateError as Bad;
     for (problem, expected) in [
         (Bad::UnknownIssuer, "is not trusted: unknown issuer"),
@@ -42,7 +42,7 @@ fn a_certificate_that_is_not_trusted_is_described() {
 }
 
 #[test]
-fn names_are_shown_without_their_frame_and_not_all_of_many() {
+fn certificate_names_are_unwrapped_and_limited_to_three() {
     let owned = |list: &[&str]| list.iter().map(|name| name.to_string()).collect::<Vec<_>>();
     assert_eq!(names(&owned(&["DnsName(\"b.test\")"])), "b.test");
     let all = owned(&["DnsName(\"*.b.test\")", "IpAddress(192.0.2.1)", "odd"]);
@@ -54,7 +54,7 @@ fn names_are_shown_without_their_frame_and_not_all_of_many() {
 }
 
 #[test]
-fn other_failures_of_a_handshake_have_no_words_of_a_library() {
+fn other_handshake_failures_contain_no_library_jargon() {
     for (error, expected) in [
         (
             Error::InvalidMessage(InvalidMessage::InvalidContentType),
@@ -84,7 +84,7 @@ fn other_failures_of_a_handshake_have_no_words_of_a_library() {
 }
 
 #[test]
-fn an_error_of_a_connection_is_readable_and_keeps_its_kind() {
+fn connection_errors_are_readable_and_keep_their_kind() {
     let alert = Error::AlertReceived(AlertDescription::CertificateRequired);
     let error = readable(io::Error::new(io::ErrorKind::InvalidData, alert));
     assert_eq!(error.kind(), io::ErrorKind::InvalidData);

@@ -1,4 +1,4 @@
-//! TLS: by rustls, or by the system's library if rustls is switched off.
+//! TLS: with rustls, or with the system's library if rustls is disabled.
 
 #[cfg(feature = "__rustls")]
 mod config;
@@ -22,7 +22,7 @@ pub(super) use self::native::{Tls, readable};
 
 use super::Versions;
 
-/// What is offered in TLS (ALPN), the preferred protocol first.
+/// The protocols to offer in TLS (ALPN), the preferred one first.
 fn protocols(versions: Versions) -> &'static [&'static str] {
     match versions {
         Versions::Http1 => &["http/1.1"],
@@ -31,7 +31,7 @@ fn protocols(versions: Versions) -> &'static [&'static str] {
     }
 }
 
-/// Whether HTTP/2 follows. A server that knows of no protocols gets what was asked for.
+/// Whether to use HTTP/2. If the server doesn't support ALPN, that depends on the setting.
 fn is_http2(versions: Versions, negotiated: Option<&[u8]>) -> bool {
     match negotiated {
         Some(protocol) => protocol == b"h2",
@@ -39,7 +39,7 @@ fn is_http2(versions: Versions, negotiated: Option<&[u8]>) -> bool {
     }
 }
 
-/// One of a kind for each set of versions that may be offered.
+/// One value for each set of versions that can be offered.
 struct PerVersions<T> {
     http1: T,
     http2: T,
@@ -64,18 +64,18 @@ impl<T> PerVersions<T> {
     }
 }
 
-/// A value that is made when it is first needed. A failure isn't remembered.
+/// A value that is created when it is first needed. Errors aren't cached.
 struct Lazy<T> {
     value: std::sync::OnceLock<T>,
-    /// So that thousands of streams that begin together make one.
-    making: std::sync::Mutex<()>,
+    /// Ensures that streams that start at the same time create only one value.
+    initializing: std::sync::Mutex<()>,
 }
 
 impl<T> Lazy<T> {
     fn new() -> Self {
         Lazy {
             value: std::sync::OnceLock::new(),
-            making: std::sync::Mutex::new(()),
+            initializing: std::sync::Mutex::new(()),
         }
     }
 
@@ -83,15 +83,15 @@ impl<T> Lazy<T> {
         if let Some(value) = self.value.get() {
             return Ok(value);
         }
-        let _making = self
-            .making
+        let _initializing = self
+            .initializing
             .lock()
             .unwrap_or_else(|poisoned| poisoned.into_inner());
         if let Some(value) = self.value.get() {
             return Ok(value);
         }
-        let made = make()?;
-        Ok(self.value.get_or_init(|| made))
+        let value = make()?;
+        Ok(self.value.get_or_init(|| value))
     }
 }
 
@@ -100,7 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_value_is_made_once_and_a_failure_is_tried_again() {
+    fn a_value_is_created_once_and_errors_are_not_cached() {
         let lazy = Lazy::new();
         assert_eq!(lazy.get(|| Err::<u8, _>("not yet")), Err("not yet"));
         assert_eq!(lazy.get(|| Ok::<_, ()>(1)), Ok(&1));
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn http2_is_what_was_negotiated_or_else_what_was_known() {
+    fn http2_follows_alpn_and_without_alpn_prior_knowledge() {
         let all = [
             Versions::Http1,
             Versions::Http2PriorKnowledge,

@@ -1,4 +1,4 @@
-//! TLS by the system's library over any connection.
+//! TLS with the system's library.
 
 use std::io;
 
@@ -51,7 +51,7 @@ impl Tls {
         })
     }
 
-    /// Begins TLS, and returns whether HTTP/2 follows.
+    /// Begins TLS, and returns whether HTTP/2 was negotiated.
     pub(in super::super) async fn begin(
         &self,
         io: Io,
@@ -95,8 +95,7 @@ fn identity(settings: &Settings) -> Result<Option<Identity>, Error> {
         .map_err(|error| Error::config("client_certificate", error))
 }
 
-/// The library's texts differ between systems. Those of OpenSSL name the reason in brackets at the
-/// end, after much else.
+/// The messages differ between systems. OpenSSL's end with the reason in parentheses.
 fn failure(error: &native_tls::Error, peer: &Peer<'_>) -> Failure {
     let text = error.to_string();
     if text.contains("wrong version number") {
@@ -121,7 +120,7 @@ fn failure(error: &native_tls::Error, peer: &Peer<'_>) -> Failure {
     Failure::new(kind, format!("TLS with {peer} failed: {text}"))
 }
 
-/// The text of an error is the library's.
+/// Keeps the library's message.
 pub(in super::super) fn readable(error: io::Error) -> io::Error {
     error
 }

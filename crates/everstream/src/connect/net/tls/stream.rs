@@ -1,22 +1,22 @@
-//! A TLS connection by rustls that holds no buffer while it waits for data.
+//! A rustls connection that holds no buffer while it waits for data.
 //!
-//! tokio-rustls uses rustls's own buffers, which keep 4 KiB for each connection that has ever read.
+//! tokio-rustls uses rustls's own buffers, which keep 4 KiB for each connection that has read data.
 //! This stream uses rustls's unbuffered API with buffers from the pool instead.
 //!
-//! The unbuffered API leaves more to its caller. rustls keeps ranges of the bytes it was given, and
-//! panics if they are no longer there. It also panics, in debug builds, if a second fatal alert or one
-//! after a `close_notify` becomes necessary. So this file follows these rules:
+//! The unbuffered API leaves more to its caller. rustls remembers ranges of the bytes it was given, and
+//! panics if they are missing in the next call. In debug builds, it also panics if it has to send a second
+//! fatal alert, or one after `close_notify`. So this file follows these rules:
 //!
-//! * rustls is given all unprocessed bytes at each call, and exactly the bytes that it is done with
-//!   are removed, also after an error.
-//! * After an error rustls processes nothing. It is called only while it has an alert to encode, which
-//!   it returns without looking at what was received. `failed` keeps the error for all later calls.
-//! * After `close_notify` is sent, rustls isn't called. Reading after `poll_shutdown` is an error.
-//! * After `close_notify` is received, what follows it is dropped unread.
-//! * What was received is limited to [`SIZE`], as rustls limits its own buffer. Otherwise a server
-//!   could send handshake messages that never end, or empty ones, all of which rustls has its caller keep.
-//! * Only `poll_read` and the handshake receive, and only when everything received before is
-//!   processed and read. This limits `plain`, and nothing a writer does can make a waiting reader miss
+//! * Each call passes all unprocessed bytes to rustls. Exactly the bytes that rustls has finished with
+//!   are removed, even after an error.
+//! * After an error, rustls processes nothing. It is called only while it has an alert to encode, which
+//!   it returns without looking at the received bytes. `failed` keeps the error for all later calls.
+//! * After `close_notify` was sent, rustls isn't called. Reading after `poll_shutdown` is an error.
+//! * After `close_notify` was received, the bytes that follow are dropped unread.
+//! * Unprocessed bytes are limited to [`SIZE`], as in rustls's own buffer. Otherwise a server could send
+//!   endless or empty handshake messages, which rustls would make its caller keep.
+//! * Only `poll_read` and the handshake receive, and only once everything received before has been
+//!   processed and read. This limits `plain`, and ensures that a writer can't make a waiting reader miss
 //!   data.
 //! * A reader doesn't poll the connection for writing while a writer waits: the connection wakes only
 //!   the last task that polled it.
@@ -40,26 +40,25 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use super::super::Io;
 use crate::connect::buffer::{ReadBuffer, SIZE};
 
-/// What is encrypted at once: the most that a record can hold.
+/// The most bytes to encrypt at once: the capacity of a record.
 const MAX_WRITE: usize = 16 << 10;
 
-/// What encryption adds to a record, or more: only a guess, which spares a second try.
+/// At least what encryption adds to a record. Only an estimate, which avoids a second try.
 const OVERHEAD: usize = 64;
 
-/// The type of `io` is another one only in tests.
+/// `S` differs from `Io` only in tests.
 pub(crate) struct TlsStream<S = Io> {
     io: S,
     session: UnbufferedClientConnection,
-    /// Records that were received and not processed.
+    /// Received records that haven't been processed.
     incoming: ReadBuffer,
-    /// What was decrypted while nobody read, or while the reader had no room for it. The first `read`
-    /// bytes were read.
+    /// Decrypted bytes for which no reader had room. The first `read` bytes have been read.
     plain: Vec<u8>,
     read: usize,
-    /// Records to send. The first `sent` bytes were sent.
+    /// Records to send. The first `sent` bytes have been sent.
     outgoing: Vec<u8>,
     sent: usize,
-    /// A task waits until the connection takes more of `outgoing`.
+    /// A writer waits until the connection accepts more of `outgoing`.
     writer_waits: bool,
     /// The server has sent `close_notify`.
     has_ended: bool,
@@ -69,7 +68,7 @@ pub(crate) struct TlsStream<S = Io> {
     failed: Option<Box<Error>>,
 }
 
-/// What to do when everything that was received is processed.
+/// What to do once all received records have been processed.
 #[derive(Clone, Copy)]
 enum Then<'a> {
     Nothing,
@@ -100,7 +99,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream<S> {
         Ok(stream)
     }
 
-    /// The protocol that was negotiated.
+    /// The negotiated protocol.
     pub(super) fn alpn_protocol(&self) -> Option<&[u8]> {
         self.session.alpn_protocol()
     }
@@ -124,8 +123,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream<S> {
         }
     }
 
-    /// Processes what was received, until a reader's `room` is full. Returns whether the handshake is
-    /// done. After an error it sends the alert that tells the server why, if it can.
+    /// Processes received records until a reader's `room` is full. Returns whether the handshake is
+    /// complete. After an error, tries to send the alert that tells the server why.
     fn process(
         &mut self,
         cx: &mut Context<'_>,
@@ -136,7 +135,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream<S> {
             return Err(invalid(Error::clone(error)));
         }
         let processed = self.process_records(room, then);
-        self.incoming.rest();
+        self.incoming.release_if_empty();
         processed.map_err(|error| {
             self.queue_alerts();
             self.failed = Some(Box::new(error.clone()));
@@ -145,8 +144,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream<S> {
         })
     }
 
-    /// After an error: what rustls has to say about it. While it has something to send, it returns that
-    /// first, so no byte is needed and none is processed.
+    /// Queues the alerts that rustls sends after an error. rustls returns them before it processes input,
+    /// so it gets none.
     fn queue_alerts(&mut self) {
         while self.session.wants_write() {
             match self.session.process_tls_records(&mut []).state {
@@ -188,7 +187,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream<S> {
                     self.plain.extend_from_slice(payload);
                 },
                 Ok(ConnectionState::EncodeTlsData(data)) => encode(data, &mut self.outgoing),
-                // It is queued, and sent before anything else.
+                // Already in `outgoing`, which is sent before anything else.
                 Ok(ConnectionState::TransmitTlsData(queued)) => {
                     queued.done();
                     Ok(())
@@ -206,7 +205,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream<S> {
                     stops = Some(true);
                     encrypt(traffic, &mut self.outgoing, then)
                 }
-                // `Closed` needs a `close_notify` of ours, and early data is for servers.
+                // Not reached: `Closed` follows our own `close_notify`, and early data is for servers.
                 Ok(_) => Err(Error::General("an unexpected state of TLS".to_owned())),
             };
             self.incoming.consume(discard);
@@ -217,18 +216,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream<S> {
         }
     }
 
-    /// Receives more records. 0 at the end of the connection.
+    /// Receives more records. Returns 0 at the end of the connection.
     fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         if self.incoming.filled().len() >= SIZE {
             let error = Error::InvalidMessage(InvalidMessage::HandshakePayloadTooLarge);
             self.failed = Some(Box::new(error.clone()));
             return Poll::Ready(Err(invalid(error)));
         }
-        let mut read = ReadBuf::new(self.incoming.room());
+        let mut read = ReadBuf::new(self.incoming.unfilled());
         let polled = Pin::new(&mut self.io).poll_read(cx, &mut read);
         let length = read.filled().len();
         self.incoming.received(length);
-        self.incoming.rest();
+        self.incoming.release_if_empty();
         polled.map_ok(|()| length)
     }
 
@@ -246,22 +245,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream<S> {
         Poll::Ready(Ok(()))
     }
 
-    /// For a writer: its task is woken when there is room to send more.
+    /// Like `poll_send`, for a writer, which is woken when the connection accepts more.
     fn poll_send_all(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let polled = self.poll_send(cx);
         self.writer_waits = polled.is_pending();
         polled
     }
 
-    /// Sends what reading queued, such as an alert, unless a writer does. An error is the writer's: what
-    /// was received counts all the same.
+    /// Sends what reading has queued, such as an alert, unless a writer is already sending. Ignores errors:
+    /// they affect only writers, and received data is still valid.
     fn send_for_reader(&mut self, cx: &mut Context<'_>) {
         if !self.writer_waits {
             _ = self.poll_send(cx);
         }
     }
 
-    /// Moves what was decrypted before.
+    /// Moves bytes that were decrypted earlier to `room`.
     fn take_plain(&mut self, room: &mut ReadBuf<'_>) {
         let unread = &self.plain[self.read..];
         let length = unread.len().min(room.remaining());
@@ -274,7 +273,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream<S> {
     }
 }
 
-/// Appends what `write` writes, which returns the length or how much room it needs.
+/// Appends what `write` writes. `write` returns the length, or how much room it needs.
 fn append(
     out: &mut Vec<u8>,
     guess: usize,
@@ -331,7 +330,7 @@ fn encrypt<D>(
     })
 }
 
-/// As tokio-rustls reports it, for [`readable`](super::readable).
+/// Wraps an error like tokio-rustls does, for [`readable`](super::readable).
 fn invalid(error: Error) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, error)
 }
@@ -357,7 +356,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for TlsStream<S> {
             }
             if !this.has_ended {
                 let processed = this.process(cx, Some(&mut *room), Then::Nothing);
-                // What precedes an error is delivered first. The next read returns the error again.
+                // Deliver the bytes before an error first; the next read returns the same error.
                 if room.filled().len() == before {
                     processed?;
                 }
@@ -387,7 +386,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for TlsStream<S> {
         let part = &bytes[..bytes.len().min(MAX_WRITE)];
         if !part.is_empty() {
             this.process(cx, None, Then::Encrypt(part))?;
-            // It was taken, also if it can't be sent yet.
+            // The bytes were accepted, even if they can't be sent yet.
             if let Poll::Ready(Err(error)) = this.poll_send(cx) {
                 return Poll::Ready(Err(error));
             }
@@ -408,7 +407,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for TlsStream<S> {
         }
         ready!(this.poll_send_all(cx))?;
         match ready!(Pin::new(&mut this.io).poll_shutdown(cx)) {
-            // The server was faster.
+            // The server closed the connection first.
             Err(error) if error.kind() == io::ErrorKind::NotConnected => Poll::Ready(Ok(())),
             done => Poll::Ready(done),
         }
@@ -421,7 +420,7 @@ impl<S> fmt::Debug for TlsStream<S> {
     }
 }
 
-// Servers are made with ring.
+// The test servers use ring.
 #[cfg(test)]
 #[cfg(feature = "rustls")]
 #[path = "stream_tests.rs"]

@@ -10,16 +10,16 @@ use crate::connect::transport::{Roots, Tls};
 
 type Accepted = tokio_rustls::server::TlsStream<TcpStream>;
 
-/// Both ends of a connection with this version of TLS.
+/// Returns both ends of a connection with this version of TLS.
 async fn pair(version: &'static rustls::SupportedProtocolVersion) -> (TlsStream, Accepted) {
-    let made = rcgen::generate_simple_self_signed(["localhost".into()]).unwrap();
-    let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+    let generated = rcgen::generate_simple_self_signed(["localhost".into()]).unwrap();
+    let key = PrivateKeyDer::try_from(generated.signing_key.serialize_der()).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[version])
         .unwrap()
         .with_no_client_auth()
-        .with_single_cert(vec![made.cert.der().clone()], key)
+        .with_single_cert(vec![generated.cert.der().clone()], key)
         .unwrap();
     let acceptor = TlsAcceptor::from(Arc::new(config));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -30,7 +30,7 @@ async fn pair(version: &'static rustls::SupportedProtocolVersion) -> (TlsStream,
             accept_invalid_certs: true,
             ..Tls::default()
         };
-        let config = settings.client_config(Roots::OnlyOwn, &[]).unwrap();
+        let config = settings.client_config(Roots::UserOnly, &[]).unwrap();
         let name = ServerName::try_from("localhost").unwrap();
         let io = Io::Tcp(TcpStream::connect(address).await.unwrap());
         TlsStream::connect(config, name, io).await
@@ -44,7 +44,7 @@ fn data(length: usize) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn what_is_written_is_what_is_read_in_both_directions_at_once() {
+async fn data_arrives_intact_in_both_directions_at_once() {
     for version in [&TLS12, &TLS13] {
         let (client, server) = pair(version).await;
         let (sent, received) = (data(3 << 20), data(2 << 20));
@@ -65,7 +65,7 @@ async fn what_is_written_is_what_is_read_in_both_directions_at_once() {
             client_write.flush().await.unwrap();
             client_write
         });
-        // Smaller than a record, so that a part of each waits.
+        // Smaller than a record, so that a part of each record has to be kept.
         let mut all = Vec::new();
         let mut part = [0; 1000];
         loop {
@@ -83,7 +83,7 @@ async fn what_is_written_is_what_is_read_in_both_directions_at_once() {
 }
 
 #[tokio::test]
-async fn keys_may_change_on_the_way() {
+async fn the_server_may_update_its_keys() {
     let (mut client, mut server) = pair(&TLS13).await;
     for round in 0..5 {
         server.get_mut().1.refresh_traffic_keys().unwrap();
@@ -101,14 +101,14 @@ async fn keys_may_change_on_the_way() {
 }
 
 #[tokio::test]
-async fn the_end_of_tls_is_one_and_that_of_the_connection_is_not() {
+async fn close_notify_is_a_clean_end_and_a_tcp_close_is_an_error() {
     for version in [&TLS12, &TLS13] {
         let (mut client, mut server) = pair(version).await;
         server.write_all(b"all").await.unwrap();
         server.shutdown().await.unwrap();
         let mut all = Vec::new();
         assert_eq!(client.read_to_end(&mut all).await.unwrap(), 3);
-        // Again.
+        // Reading again returns the end again.
         assert_eq!(client.read(&mut [0; 8]).await.unwrap(), 0);
 
         let (mut client, mut server) = pair(version).await;
@@ -120,7 +120,7 @@ async fn the_end_of_tls_is_one_and_that_of_the_connection_is_not() {
     }
 }
 
-/// rustls would panic in debug builds: an alert would have to follow the end of TLS.
+/// Otherwise rustls would panic in debug builds, because it would have to send an alert after the end of TLS.
 #[tokio::test]
 async fn after_shutdown_nothing_is_processed() {
     for version in [&TLS12, &TLS13] {
@@ -140,7 +140,7 @@ async fn after_shutdown_nothing_is_processed() {
 }
 
 #[tokio::test]
-async fn data_that_precedes_an_error_is_delivered() {
+async fn data_before_an_error_is_delivered() {
     for version in [&TLS12, &TLS13] {
         let (mut client, mut server) = pair(version).await;
         server.write_all(b"first").await.unwrap();
@@ -158,9 +158,9 @@ async fn data_that_precedes_an_error_is_delivered() {
     }
 }
 
-/// rustls panics if it is asked again about what it has refused.
+/// rustls panics if it gets refused bytes again.
 #[tokio::test]
-async fn after_something_that_is_not_tls_every_call_is_an_error() {
+async fn after_invalid_records_every_call_fails() {
     for version in [&TLS12, &TLS13] {
         for garbage in [
             &b"HTTP/1.1 400 Bad Request\r\n\r\n"[..],
@@ -180,7 +180,7 @@ async fn after_something_that_is_not_tls_every_call_is_an_error() {
             let error = client.write_all(b"x").await.unwrap_err();
             assert_eq!(error.kind(), io::ErrorKind::InvalidData);
             assert!(client.shutdown().await.is_err());
-            // What it received last is the alert.
+            // The server receives the alert.
             let mut alert = Vec::new();
             drop(client);
             _ = socket.read_to_end(&mut alert).await;

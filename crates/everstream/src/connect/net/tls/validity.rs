@@ -1,8 +1,7 @@
 //! The dates of a certificate.
 //!
-//! rustls checks them itself, but only together with a chain to an authority. They are read here
-//! rather than by a crate: the way to them is six elements long, and every crate that knows more of
-//! X.509 brings a dozen others.
+//! rustls checks them only together with a chain to a certificate authority. They are parsed here
+//! because only six elements precede them, and every X.509 crate adds a dozen dependencies.
 
 use rustls::CertificateError;
 use rustls::pki_types::{CertificateDer, UnixTime};
@@ -16,7 +15,7 @@ const GENERALIZED_TIME: u8 = 0x18;
 
 const DAY: u64 = 24 * 60 * 60;
 
-/// Both are in seconds since 1970, and part of the span.
+/// The validity period, inclusive, in seconds since 1970.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Validity {
     not_before: u64,
@@ -24,7 +23,7 @@ pub(super) struct Validity {
 }
 
 impl Validity {
-    /// `None` if this isn't a certificate (RFC 5280, section 4.1).
+    /// Parses a certificate (RFC 5280, section 4.1). `None` if it isn't valid.
     pub(super) fn of(certificate: &CertificateDer<'_>) -> Option<Self> {
         let mut file = Der(certificate);
         let mut certificate = Der(file.read(SEQUENCE)?);
@@ -61,11 +60,11 @@ impl Validity {
     }
 }
 
-/// What is left to read of some DER (ITU-T X.690).
+/// The unread rest of some DER (ITU-T X.690).
 struct Der<'a>(&'a [u8]);
 
 impl<'a> Der<'a> {
-    /// The content of the next element, which must have this tag.
+    /// Reads the content of the next element, which must have this tag.
     fn read(&mut self, tag: u8) -> Option<&'a [u8]> {
         let (&[found, length], rest) = self.0.split_first_chunk()?;
         if found != tag {
@@ -73,8 +72,8 @@ impl<'a> Der<'a> {
         }
         let (length, rest) = match length {
             0..=0x7f => (usize::from(length), rest),
-            // One to four bytes of length. None at all would be the indefinite form, which DER
-            // doesn't have.
+            // One to four bytes of length. Zero bytes would be the indefinite form, which DER
+            // forbids.
             0x81..=0x84 => {
                 let (bytes, rest) = rest.split_at_checked(usize::from(length & 0x7f))?;
                 let length = bytes.iter().try_fold(0_u32, |length, byte| {
@@ -89,8 +88,8 @@ impl<'a> Der<'a> {
         Some(content)
     }
 
-    /// Seconds since 1970 (RFC 5280, section 4.1.2.5: always in UTC and with seconds). Dates before
-    /// 1970 count as 1970.
+    /// Reads a time as seconds since 1970 (RFC 5280, section 4.1.2.5: always in UTC and with seconds).
+    /// Dates before 1970 become 0.
     fn read_time(&mut self) -> Option<u64> {
         let (year, rest) = match *self.0.first()? {
             UTC_TIME => {
@@ -119,7 +118,7 @@ impl<'a> Der<'a> {
     }
 }
 
-/// A number of this many digits, and what follows it.
+/// Reads a number of this many digits; returns it and the rest.
 fn number(text: &[u8], digits: usize) -> Option<(u64, &[u8])> {
     let (number, rest) = text.split_at_checked(digits)?;
     let number = number.iter().try_fold(0, |number, byte| {
@@ -142,7 +141,7 @@ fn days_in(year: u64, month: u64) -> u64 {
     }
 }
 
-/// Days of the Gregorian calendar from the beginning of the year 0 to that of this month.
+/// The number of days from the beginning of the year 0 to that of this month (Gregorian calendar).
 fn days_before(year: u64, month: u64) -> u64 {
     let leap_years = match year.checked_sub(1) {
         Some(last) => last / 4 - last / 100 + last / 400 + 1,
@@ -152,9 +151,9 @@ fn days_before(year: u64, month: u64) -> u64 {
     year * 365 + leap_years + months
 }
 
-/// The day of a time, as in `2026-01-31`.
+/// Formats the date of a time, as in `2026-01-31`.
 pub(super) fn date(seconds: u64) -> String {
-    // A certificate has no year beyond 9999, and a day more than all of those is shown as such.
+    // Certificates have no year beyond 9999; later times are clamped to the day after it.
     let days =
         (seconds / DAY).min(days_before(10_000, 1) - days_before(1970, 1)) + days_before(1970, 1);
     let mut year = days / 366;

@@ -2,13 +2,13 @@ use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 
 use super::*;
 
-/// A certificate that is valid from midnight of one day to that of another.
+/// Creates a certificate that is valid from midnight of one day to midnight of another.
 fn certificate(from: (i32, u8, u8), to: (i32, u8, u8)) -> CertificateDer<'static> {
     let mut params = CertificateParams::new(["localhost".to_owned()]).unwrap();
     params.not_before = date_time_ymd(from.0, from.1, from.2);
     params.not_after = date_time_ymd(to.0, to.1, to.2);
-    let made = params.self_signed(&KeyPair::generate().unwrap()).unwrap();
-    made.der().clone()
+    let certificate = params.self_signed(&KeyPair::generate().unwrap()).unwrap();
+    certificate.der().clone()
 }
 
 fn seconds(year: i32, month: u8, day: u8) -> u64 {
@@ -19,7 +19,7 @@ fn seconds(year: i32, month: u8, day: u8) -> u64 {
 }
 
 #[test]
-fn dates_before_and_after_2050_are_read() {
+fn dates_before_and_after_2050_are_parsed() {
     for (from, to) in [
         ((1999, 12, 31), (2000, 2, 29)),
         ((2026, 1, 1), (2049, 12, 31)),
@@ -37,7 +37,7 @@ fn dates_before_and_after_2050_are_read() {
 }
 
 #[test]
-fn the_calendar_is_the_gregorian_one() {
+fn dates_follow_the_gregorian_calendar() {
     for year in 1970..2410 {
         for month in 1..=12 {
             let first = seconds(year, month, 1);
@@ -56,7 +56,7 @@ fn time(tag: u8, text: &str) -> Option<u64> {
 }
 
 #[test]
-fn a_time_has_hours_minutes_and_seconds_in_utc() {
+fn times_must_have_seconds_and_be_utc() {
     assert_eq!(time(UTC_TIME, "700101010203Z"), Some(3723));
     assert_eq!(
         time(UTC_TIME, "491231235959Z"),
@@ -89,7 +89,7 @@ fn a_time_has_hours_minutes_and_seconds_in_utc() {
 }
 
 #[test]
-fn lengths_are_of_the_definite_form_and_end_in_the_data() {
+fn lengths_must_be_definite_and_within_the_data() {
     let read = |der: &[u8]| Der(der).read(SEQUENCE).map(<[u8]>::len);
     assert_eq!(read(&[SEQUENCE, 0]), Some(0));
     assert_eq!(read(&[SEQUENCE, 0x81, 1, 7]), Some(1));
@@ -110,7 +110,7 @@ fn lengths_are_of_the_definite_form_and_end_in_the_data() {
 }
 
 #[test]
-fn damaged_certificates_are_none_or_read_without_a_panic() {
+fn damaged_certificates_do_not_panic() {
     let whole = certificate((2026, 1, 1), (2027, 1, 1));
     for length in 0..whole.len() {
         let part = CertificateDer::from(&whole[..length]);
@@ -120,14 +120,14 @@ fn damaged_certificates_are_none_or_read_without_a_panic() {
         for byte in [0, 0x7f, 0x80, 0xff, whole[index] ^ 1] {
             let mut damaged = whole.to_vec();
             damaged[index] = byte;
-            // Nothing here may panic; what is read of the dates is anybody's guess.
+            // Must not panic; the dates may be wrong.
             _ = Validity::of(&CertificateDer::from(damaged));
         }
     }
 }
 
 #[test]
-fn both_ends_belong_to_the_span() {
+fn the_validity_period_is_inclusive() {
     let validity = Validity {
         not_before: 100,
         not_after: 200,

@@ -1,4 +1,4 @@
-//! Verifiers of server certificates for what rustls doesn't do by itself.
+//! Server certificate verifiers that rustls doesn't have.
 
 use std::sync::Arc;
 
@@ -10,19 +10,20 @@ use rustls::{CertificateError, DigitallySignedStruct, Error, SignatureScheme};
 
 use super::validity::Validity;
 
-/// Trusts a server whose own certificate the user gave as a root, as made by `openssl req -x509`. By
-/// the rules of X.509 it isn't one: it claims to be that of an authority.
+/// Trusts a server certificate that is itself one of the user's roots, such as a self-signed one created
+/// by `openssl req -x509`. X.509 doesn't allow it as a server certificate, because it is marked as that of
+/// a certificate authority.
 ///
-/// Only a certificate that is equal in every byte is trusted this way. Its dates and its names are
-/// checked as usual, and so is the server's signature, that it has the key.
+/// Trusts only a certificate that is equal in every byte. Its dates and names are checked as usual, and
+/// so is the server's signature, which proves that the server has the key.
 #[derive(Debug)]
-pub(super) struct TrustGiven {
+pub(super) struct PinnedVerifier {
     pub(super) roots: Vec<CertificateDer<'static>>,
-    /// For all other certificates, and for signatures.
-    pub(super) otherwise: Arc<dyn ServerCertVerifier>,
+    /// Verifies all other certificates, and all signatures.
+    pub(super) fallback: Arc<dyn ServerCertVerifier>,
 }
 
-impl ServerCertVerifier for TrustGiven {
+impl ServerCertVerifier for PinnedVerifier {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,
@@ -32,7 +33,7 @@ impl ServerCertVerifier for TrustGiven {
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
         if !self.roots.iter().any(|root| root == end_entity) {
-            return self.otherwise.verify_server_cert(
+            return self.fallback.verify_server_cert(
                 end_entity,
                 intermediates,
                 server_name,
@@ -52,7 +53,7 @@ impl ServerCertVerifier for TrustGiven {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.otherwise
+        self.fallback
             .verify_tls12_signature(message, certificate, signature)
     }
 
@@ -62,28 +63,28 @@ impl ServerCertVerifier for TrustGiven {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.otherwise
+        self.fallback
             .verify_tls13_signature(message, certificate, signature)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.otherwise.supported_verify_schemes()
+        self.fallback.supported_verify_schemes()
     }
 }
 
-/// Gives the same answer to everything, without looking at it.
+/// Returns the same verdict for every certificate and signature, unchecked.
 #[derive(Debug)]
-pub(super) struct FixedAnswer {
-    pub(super) answer: Result<(), Error>,
+pub(super) struct FixedVerdict {
+    pub(super) verdict: Result<(), Error>,
     pub(super) schemes: Vec<SignatureScheme>,
 }
 
-impl FixedAnswer {
+impl FixedVerdict {
     /// For `danger_accept_invalid_certs`.
     pub(super) fn accept_anything() -> Self {
-        FixedAnswer {
-            answer: Ok(()),
-            // Also those that no provider can verify: nothing is.
+        FixedVerdict {
+            verdict: Ok(()),
+            // Includes schemes that no provider can verify, because nothing is verified.
             schemes: vec![
                 SignatureScheme::ECDSA_NISTP256_SHA256,
                 SignatureScheme::ECDSA_NISTP384_SHA384,
@@ -103,12 +104,12 @@ impl FixedAnswer {
     }
 
     fn signature(&self) -> Result<HandshakeSignatureValid, Error> {
-        self.answer.clone()?;
+        self.verdict.clone()?;
         Ok(HandshakeSignatureValid::assertion())
     }
 }
 
-impl ServerCertVerifier for FixedAnswer {
+impl ServerCertVerifier for FixedVerdict {
     fn verify_server_cert(
         &self,
         _: &CertificateDer<'_>,
@@ -117,7 +118,7 @@ impl ServerCertVerifier for FixedAnswer {
         _: &[u8],
         _: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        self.answer.clone()?;
+        self.verdict.clone()?;
         Ok(ServerCertVerified::assertion())
     }
 

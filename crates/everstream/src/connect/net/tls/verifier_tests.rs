@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use super::*;
 
-/// One as `openssl req -x509` makes it.
+/// Creates a certificate like that of `openssl req -x509`.
 fn self_signed(names: &[&str]) -> CertificateDer<'static> {
     let names: Vec<String> = names.iter().map(|name| name.to_string()).collect();
     let mut params = CertificateParams::new(names).unwrap();
@@ -13,20 +13,20 @@ fn self_signed(names: &[&str]) -> CertificateDer<'static> {
         .push(DnType::CommonName, "the same");
     params.not_before = date_time_ymd(2020, 1, 1);
     params.not_after = date_time_ymd(2030, 1, 1);
-    let made = params.self_signed(&KeyPair::generate().unwrap()).unwrap();
-    made.der().clone()
+    let certificate = params.self_signed(&KeyPair::generate().unwrap()).unwrap();
+    certificate.der().clone()
 }
 
-fn asked() -> Error {
-    Error::General("asked".to_owned())
+fn fallback_error() -> Error {
+    Error::General("fallback".to_owned())
 }
 
-/// The other verifier only says that it was asked.
-fn trusting(roots: &[&CertificateDer<'static>]) -> TrustGiven {
-    TrustGiven {
+/// A verifier whose fallback always fails, to show that it was called.
+fn trusting(roots: &[&CertificateDer<'static>]) -> PinnedVerifier {
+    PinnedVerifier {
         roots: roots.iter().map(|root| (*root).clone()).collect(),
-        otherwise: Arc::new(FixedAnswer {
-            answer: Err(asked()),
+        fallback: Arc::new(FixedVerdict {
+            verdict: Err(fallback_error()),
             schemes: vec![SignatureScheme::ED25519],
         }),
     }
@@ -34,7 +34,7 @@ fn trusting(roots: &[&CertificateDer<'static>]) -> TrustGiven {
 
 fn verified(
     roots: &[&CertificateDer<'static>],
-    shown: &CertificateDer<'static>,
+    presented: &CertificateDer<'static>,
     name: &str,
     year: i32,
 ) -> Result<(), Error> {
@@ -45,12 +45,12 @@ fn verified(
     let now = UnixTime::since_unix_epoch(Duration::from_secs(now));
     let name = ServerName::try_from(name.to_owned()).unwrap();
     trusting(roots)
-        .verify_server_cert(shown, &[], &name, &[], now)
+        .verify_server_cert(presented, &[], &name, &[], now)
         .map(|_| ())
 }
 
 #[test]
-fn a_given_certificate_is_trusted_for_its_names_and_dates() {
+fn a_pinned_certificate_is_trusted_for_its_names_and_dates() {
     let (other, given) = (
         self_signed(&["other.test"]),
         self_signed(&["a.test", "127.0.0.1"]),
@@ -79,17 +79,17 @@ fn a_given_certificate_is_trusted_for_its_names_and_dates() {
 }
 
 #[test]
-fn one_that_only_looks_the_same_is_for_the_other_verifier() {
+fn similar_certificates_are_passed_to_the_fallback() {
     let (given, impostor) = (self_signed(&["a.test"]), self_signed(&["a.test"]));
-    let asked = Err(asked());
-    assert_eq!(verified(&[&given], &impostor, "a.test", 2026), asked);
+    let fallback = Err(fallback_error());
+    assert_eq!(verified(&[&given], &impostor, "a.test", 2026), fallback);
     let longer = CertificateDer::from([&given[..], &[0]].concat());
-    assert_eq!(verified(&[&given], &longer, "a.test", 2026), asked);
+    assert_eq!(verified(&[&given], &longer, "a.test", 2026), fallback);
 }
 
-/// Of what a handshake with a real server shows, see the tests of connections.
+/// The tests in `net/tests` check signatures in real handshakes.
 #[test]
-fn signatures_are_for_the_other_verifier() {
+fn signatures_are_passed_to_the_fallback() {
     let schemes = trusting(&[]).supported_verify_schemes();
     assert_eq!(schemes, [SignatureScheme::ED25519]);
 }

@@ -1,11 +1,11 @@
-//! What an attacker does to the records of a server, and what a hostile server encrypts.
+//! Tampering with a server's records by an attacker on the network, and records of a hostile server.
 
 use rustls::ContentType;
 
 use super::pipe::Random;
 use super::server::Server;
 
-/// Records that need no key.
+/// Generates unencrypted records.
 fn unencrypted(random: &mut Random) -> Vec<u8> {
     let level = random.pick(&[0, 1, 2, 3, 255]);
     let description = random.pick(&[0, 10, 20, 22, 40, 42, 50, 80, 90, 100, 110, 255]);
@@ -16,7 +16,7 @@ fn unencrypted(random: &mut Random) -> Vec<u8> {
         2 => [20, 3, 3, 0, 1, random.pick(&[1, 1, 0, 2])].repeat(1 + random.below(5)),
         3 => vec![random.pick(&[20, 21, 22, 23, 24, 0]), 3, 3, 0, 0],
         4 => [23, 3, 3, 0, 0].repeat(1 + random.below(60)),
-        // A record larger than any may be, with and without its bytes.
+        // A record that claims to be larger than allowed.
         5 => vec![23, 3, 3, random.pick(&[0x48, 0x80, 0xff]), 0xff],
         6 => vec![22, 3, 3, 0, 4, 0, 0, 0, 0],
         // A handshake message that doesn't end.
@@ -40,28 +40,28 @@ fn unencrypted(random: &mut Random) -> Vec<u8> {
     }
 }
 
-/// Changes a record on its way. `None` cuts the connection.
+/// Changes a record in transit. `None` cuts the connection.
 pub(super) fn tamper(
     record: Vec<u8>,
-    held: &mut Option<Vec<u8>>,
+    delayed: &mut Option<Vec<u8>>,
     random: &mut Random,
 ) -> Option<Vec<u8>> {
     let mut record = record;
-    let place = random.below(record.len());
+    let index = random.below(record.len());
     Some(match random.below(11) {
         0 | 1 => {
-            record[place] ^= 1 << random.below(8);
+            record[index] ^= 1 << random.below(8);
             record
         }
         2 => {
             record[random.below(5)] ^= 1 << random.below(8);
             record
         }
-        3 => record[..place].to_vec(),
+        3 => record[..index].to_vec(),
         4 => record.repeat(2),
         5 => Vec::new(),
         6 => {
-            *held = Some(record);
+            *delayed = Some(record);
             Vec::new()
         }
         7 | 8 => [unencrypted(random), record].concat(),
@@ -70,7 +70,7 @@ pub(super) fn tamper(
     })
 }
 
-/// Records of a hostile server. Adds data to `sent`.
+/// Generates records of a hostile server, and adds their data to `sent`.
 pub(super) fn forge(server: &mut Server, sent: &mut Vec<u8>, random: &mut Random) -> Vec<u8> {
     let mut records = Vec::new();
     let mut add = |typ: ContentType, payload: &[u8]| {
@@ -91,7 +91,7 @@ pub(super) fn forge(server: &mut Server, sent: &mut Vec<u8>, random: &mut Random
         ),
         3 => add(ContentType::ChangeCipherSpec, &[random.pick(&[1, 2])]),
         4 => {
-            // Several in one record, too.
+            // Sometimes several messages in one record.
             for _ in 0..random.pick(&[1, 2, 5]) {
                 add(
                     ContentType::Handshake,
@@ -119,7 +119,7 @@ pub(super) fn forge(server: &mut Server, sent: &mut Vec<u8>, random: &mut Random
             ContentType::ApplicationData,
             &[7; 17000][..random.pick(&[16385, 17000])],
         ),
-        // rustls's caller has to keep the empty ones.
+        // rustls makes its caller keep empty handshake records.
         9 => {
             for _ in 0..random.pick(&[1, 40, 3000]) {
                 add(ContentType::Handshake, &[]);

@@ -1,7 +1,7 @@
-//! Someone on the network path, or the server itself, attacks a TLS stream.
+//! Attacks on a TLS stream, by someone on the network path or by the server itself.
 //!
-//! Whatever they send: nothing panics, every task ends, memory is bounded, no task that could continue
-//! sleeps, and what is read is the beginning of what was sent.
+//! Whatever they send, nothing panics, every task ends, memory is bounded, no task sleeps that could
+//! continue, and the bytes read are a prefix of the bytes sent.
 //!
 //! `EVERSTREAM_TLS_ATTACKS` sets the number of runs, and `EVERSTREAM_SEED` the seed of the first one.
 
@@ -26,13 +26,13 @@ use super::{MAX_WRITE, TlsStream};
 use crate::connect::buffer::SIZE;
 use crate::connect::transport::{Roots, Tls};
 
-/// More than any run needs.
+/// More steps than any run needs.
 const MAX_STEPS: usize = 1_000_000;
 
-/// Says which seed it was.
-struct Seed(u64);
+/// Prints the seed if the test panics.
+struct SeedPrinter(u64);
 
-impl Drop for Seed {
+impl Drop for SeedPrinter {
     fn drop(&mut self) {
         if std::thread::panicking() {
             eprintln!("seed {}", self.0);
@@ -52,7 +52,7 @@ impl Configs {
             accept_invalid_certs: true,
             ..Tls::default()
         };
-        let accepts_any = settings.client_config(Roots::OnlyOwn, &[]).unwrap();
+        let accepts_any = settings.client_config(Roots::UserOnly, &[]).unwrap();
         let with_roots = |roots| {
             let builder = ClientConfig::builder_with_provider(Arc::new(
                 rustls::crypto::ring::default_provider(),
@@ -62,13 +62,13 @@ impl Configs {
         };
         let mut roots = RootCertStore::empty();
         roots.add(certificate.certificate.clone()).unwrap();
-        let checks = with_roots(roots);
+        let verifies = with_roots(roots);
         Configs {
             servers: certificate.servers(),
-            // The last one trusts nobody.
+            // The last one trusts no server.
             clients: [
                 vec![accepts_any; 6],
-                vec![checks; 6],
+                vec![verifies; 6],
                 vec![with_roots(RootCertStore::empty())],
             ]
             .concat(),
@@ -100,7 +100,7 @@ fn connect(world: &mut World, config: Arc<ClientConfig>) -> Option<Stream> {
 }
 
 fn run(seed: u64, configs: &Configs) -> (bool, usize) {
-    let _seed = Seed(seed);
+    let _seed_printer = SeedPrinter(seed);
     let mut random = Random(seed);
     let (down, up) = (
         random.pick(&[0, 100, 3000, 20_000, 70_000]),
@@ -110,7 +110,7 @@ fn run(seed: u64, configs: &Configs) -> (bool, usize) {
     let config = configs.clients[random.below(configs.clients.len())].clone();
     let server = configs.servers[random.below(configs.servers.len())].clone();
     let mut world = World::new(seed, server, to_send);
-    world.attacked_is_one_in = random.pick(&[0, 2, 5, 10, 20, 50, 100]);
+    world.attack_one_in = random.pick(&[0, 2, 5, 10, 20, 50, 100]);
     world.spares_handshake = random.one_in(2);
     let Some(mut stream) = connect(&mut world, config) else {
         return (false, world.attacks);
@@ -122,7 +122,7 @@ fn run(seed: u64, configs: &Configs) -> (bool, usize) {
     let mut steps = 0;
     while reader.end.is_none() || !matches!(writer.next, Next::Done) {
         steps += 1;
-        assert!(steps < MAX_STEPS, "it didn't end");
+        assert!(steps < MAX_STEPS, "the run didn't end");
         let happened = random.one_in(2) && world.step();
         let may_read = !reader.is_late || matches!(writer.next, Next::Done | Next::Shutdown);
         let reads = reader.end.is_none() && may_read && reader.task.is_awake();
@@ -132,7 +132,7 @@ fn run(seed: u64, configs: &Configs) -> (bool, usize) {
             (true, false) => reader.poll(&mut stream, &mut random),
             (_, true) => writer.poll(&mut stream, &mut random),
             (false, false) if !happened && !world.step() => {
-                // The server takes everything.
+                // The server always receives, so there is room to write.
                 let waits = matches!(writer.next, Next::Write | Next::Flush);
                 assert!(!waits, "a writer sleeps while there is room");
                 world.cut();
@@ -152,10 +152,10 @@ fn run(seed: u64, configs: &Configs) -> (bool, usize) {
         );
         writer.to_write.push(0);
         writer.next = Next::Write;
-        // It may have an alert to send first.
+        // An alert may have to be sent first.
         while !matches!(writer.next, Next::Done) {
             steps += 1;
-            assert!(steps < MAX_STEPS, "it writes after the end");
+            assert!(steps < MAX_STEPS, "the stream accepts writes after the end");
             writer.poll(&mut stream, &mut random);
             world.step();
         }
@@ -173,7 +173,7 @@ fn run(seed: u64, configs: &Configs) -> (bool, usize) {
 }
 
 #[test]
-fn whatever_is_sent_is_read_correctly_or_an_error() {
+fn attacked_streams_are_read_correctly_or_fail() {
     let variable = std::env::var("EVERSTREAM_TLS_ATTACKS");
     let runs = variable.map_or(150, |runs| runs.parse().unwrap());
     let first = std::env::var("EVERSTREAM_SEED").map_or(0, |seed| seed.parse().unwrap());
@@ -199,7 +199,7 @@ fn connected(
 }
 
 #[test]
-fn a_writer_receives_nothing_while_nobody_reads() {
+fn a_writer_does_not_receive_unless_someone_reads() {
     let configs = Configs::new();
     for server in &configs.servers {
         let (mut world, mut stream) = connected(server, &configs.clients[0], vec![1; 150_000]);
@@ -218,7 +218,7 @@ fn a_writer_receives_nothing_while_nobody_reads() {
 }
 
 #[test]
-fn a_refusal_of_new_keys_is_sent_although_nothing_is_written() {
+fn a_refused_renegotiation_is_answered_without_a_write() {
     let configs = Configs::new();
     let mut refused = 0;
     for server in &configs.servers {

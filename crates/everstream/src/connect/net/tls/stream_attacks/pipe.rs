@@ -1,4 +1,4 @@
-//! A connection in memory that gives and takes as little as a real one may.
+//! An in-memory connection with partial reads and writes like those of a real one.
 
 use std::collections::VecDeque;
 use std::io;
@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// SplitMix64.
+/// A random number generator: SplitMix64.
 pub(super) struct Random(pub(super) u64);
 
 impl Random {
@@ -43,7 +43,7 @@ impl Random {
     }
 }
 
-/// A task: whether it is to be polled.
+/// The waker of a task; true if the task needs to be polled.
 pub(super) struct Task(AtomicBool);
 
 impl Wake for Task {
@@ -68,21 +68,21 @@ impl Task {
 
 pub(super) struct State {
     random: Random,
-    /// How much is read and written at once, at most.
+    /// The most bytes that one call reads or writes.
     step: usize,
-    /// How much is taken until the server receives it.
+    /// How many bytes from the client are buffered before the server receives them.
     capacity: usize,
     pub(super) to_client: VecDeque<u8>,
     pub(super) from_client: Vec<u8>,
     pub(super) is_cut: bool,
     pub(super) calls: usize,
-    // As those of a socket: only the last task that waited is woken.
+    // Like a socket, this wakes only the last task that waited.
     reader: Option<Waker>,
     writer: Option<Waker>,
 }
 
 impl State {
-    /// Something changed.
+    /// Wakes the tasks that can continue.
     pub(super) fn wake(&mut self) {
         if !self.to_client.is_empty() || self.is_cut {
             self.reader.take().into_iter().for_each(Waker::wake);
@@ -126,9 +126,12 @@ impl AsyncRead for Pipe {
     ) -> Poll<io::Result<()>> {
         let mut state = self.state();
         state.calls += 1;
-        assert!(room.remaining() > 0, "that would look like the end");
+        assert!(
+            room.remaining() > 0,
+            "reading 0 bytes would look like the end"
+        );
         if state.random.one_in(8) {
-            // As with tokio's budget of a task.
+            // Like tokio when a task has used up its budget.
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }

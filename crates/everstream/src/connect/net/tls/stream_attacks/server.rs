@@ -1,4 +1,4 @@
-//! A TLS server that can also send what no honest server encrypts.
+//! A TLS server that can also send malicious encrypted records.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -17,7 +17,8 @@ use rustls::{
     ServerConnection, SupportedCipherSuite, Tls12CipherSuite, Tls13CipherSuite,
 };
 
-/// Encrypts with the keys of a server, for it and for an attacker, in the order of their calls.
+/// Encrypts with the keys of a server, for both the server and an attacker, in the order of their
+/// calls.
 struct Keys {
     encrypter: Box<dyn MessageEncrypter>,
     sequence: u64,
@@ -34,7 +35,7 @@ impl Keys {
 type Shared = Arc<Mutex<Keys>>;
 
 thread_local! {
-    /// The last keys that a server of this thread took.
+    /// The last keys that a server in this thread started to use.
     static LATEST: RefCell<Option<Shared>> = const { RefCell::new(None) };
 }
 
@@ -121,7 +122,7 @@ fn common(common: &CipherSuiteCommon) -> CipherSuiteCommon {
     }
 }
 
-/// The same suite with shared keys.
+/// Wraps a cipher suite so that its keys are shared.
 fn shared(suite: SupportedCipherSuite) -> SupportedCipherSuite {
     match suite {
         SupportedCipherSuite::Tls13(suite) => {
@@ -151,18 +152,18 @@ pub(super) struct Certificate {
 
 impl Certificate {
     pub(super) fn new() -> Self {
-        let made = rcgen::generate_simple_self_signed(["localhost".into()]).unwrap();
+        let generated = rcgen::generate_simple_self_signed(["localhost".into()]).unwrap();
         Certificate {
-            certificate: made.cert.der().clone(),
-            key: made.signing_key.serialize_der(),
+            certificate: generated.cert.der().clone(),
+            key: generated.signing_key.serialize_der(),
         }
     }
 
-    /// Servers for each suite, and one for which a client has to try again with another key share.
+    /// Creates a server for each suite, and one that makes the client retry with another key share.
     pub(super) fn servers(&self) -> Vec<Arc<ServerConfig>> {
         let mut providers = Vec::new();
         for suite in ring::DEFAULT_CIPHER_SUITES {
-            // The key is for ECDSA.
+            // The certificate's key is for ECDSA.
             if format!("{:?}", suite.suite()).contains("_RSA_") {
                 continue;
             }
@@ -174,7 +175,10 @@ impl Certificate {
         other_group.cipher_suites = vec![shared(ring::DEFAULT_CIPHER_SUITES[0])];
         other_group.kx_groups = vec![ring::kx_group::SECP256R1];
         providers.push(other_group);
-        providers.into_iter().map(|it| self.server(it)).collect()
+        providers
+            .into_iter()
+            .map(|provider| self.server(provider))
+            .collect()
     }
 
     fn server(&self, provider: CryptoProvider) -> Arc<ServerConfig> {
@@ -192,7 +196,7 @@ impl Certificate {
 pub(super) struct Server {
     connection: ServerConnection,
     keys: Option<Shared>,
-    /// It has ended, by an error or by both sides' wish.
+    /// The connection has ended, cleanly or by an error.
     pub(super) is_dead: bool,
     pub(super) received: Vec<u8>,
 }
@@ -229,7 +233,7 @@ impl Server {
         self.keys = LATEST.with_borrow(Clone::clone);
     }
 
-    /// Encrypts these bytes of a stream. Returns how many.
+    /// Encrypts bytes of the stream. Returns how many were accepted.
     pub(super) fn send(&mut self, bytes: &[u8]) -> usize {
         self.connection.writer().write(bytes).unwrap_or(0)
     }
@@ -247,7 +251,7 @@ impl Server {
         self.keys.is_some()
     }
 
-    /// A record that is encrypted as the server's next one, if there are keys.
+    /// Encrypts a record as the server's next one, if there are keys.
     pub(super) fn forge(&mut self, typ: ContentType, payload: &[u8]) -> Option<Vec<u8>> {
         let mut keys = self.keys.as_ref()?.lock().unwrap();
         let message = OutboundPlainMessage {
@@ -258,7 +262,7 @@ impl Server {
         Some(keys.encrypt(message).encode())
     }
 
-    /// The records that it wants to send.
+    /// Returns the records that the server wants to send.
     pub(super) fn records(&mut self) -> VecDeque<Vec<u8>> {
         let mut bytes = Vec::new();
         while self.connection.wants_write() {

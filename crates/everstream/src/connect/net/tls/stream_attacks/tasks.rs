@@ -13,7 +13,7 @@ use super::pipe::{Random, Task};
 pub(super) struct Reader {
     pub(super) task: Arc<Task>,
     pub(super) read: Vec<u8>,
-    /// It doesn't read before the writer is done.
+    /// Doesn't read until the writer has finished.
     pub(super) is_late: bool,
     pub(super) end: Option<Result<(), std::io::ErrorKind>>,
 }
@@ -37,7 +37,7 @@ impl Reader {
             Poll::Pending => {
                 assert!(
                     room.filled().is_empty(),
-                    "it has read and says that it waits"
+                    "bytes were read, but the result is Pending"
                 );
                 return;
             }
@@ -61,7 +61,7 @@ pub(super) struct Writer {
     pub(super) to_write: Vec<u8>,
     pub(super) written: usize,
     pub(super) next: Next,
-    /// It ends TLS while the reader is still reading.
+    /// Ends TLS while the reader is still reading.
     pub(super) is_hasty: bool,
 }
 

@@ -9,7 +9,7 @@ use super::hostile;
 use super::pipe::{Pipe, Random};
 use super::server::Server;
 
-/// Enough: after many of them nothing that follows is read.
+/// The most attacks in a run: after many of them, nothing more is read.
 const MAX_ATTACKS: usize = 20;
 
 /// The server and the network.
@@ -17,15 +17,15 @@ pub(super) struct World {
     random: Random,
     pub(super) pipe: Pipe,
     pub(super) server: Server,
-    /// What the server still has to send.
+    /// Data that the server hasn't sent yet.
     to_send: VecDeque<u8>,
     pub(super) has_closed: bool,
     pub(super) sent: Vec<u8>,
-    /// One in this many records is attacked.
-    pub(super) attacked_is_one_in: usize,
-    held: Option<Vec<u8>>,
+    /// One in this many records is attacked. 0: none.
+    pub(super) attack_one_in: usize,
+    delayed_record: Option<Vec<u8>>,
     pub(super) attacks: usize,
-    /// There are only attacks after it.
+    /// Attacks begin only after the handshake.
     pub(super) spares_handshake: bool,
 }
 
@@ -37,15 +37,15 @@ impl World {
             to_send: to_send.into(),
             has_closed: false,
             sent: Vec::new(),
-            attacked_is_one_in: 0,
-            held: None,
+            attack_one_in: 0,
+            delayed_record: None,
             attacks: 0,
             spares_handshake: false,
             random: Random(seed ^ 0xff00),
         }
     }
 
-    /// Whether anything happened.
+    /// Runs one step. Returns whether anything happened.
     pub(super) fn step(&mut self) -> bool {
         let mut state = self.pipe.state();
         let length = match self.random.below(3) {
@@ -62,11 +62,11 @@ impl World {
         }
         for record in self.server.records() {
             happened = true;
-            let held = self.held.take();
-            self.pass_on(record);
-            self.deliver(&held.unwrap_or_default());
+            let delayed = self.delayed_record.take();
+            self.forward(record);
+            self.deliver(&delayed.unwrap_or_default());
         }
-        if self.server.has_keys() && self.attacks_now() {
+        if self.server.has_keys() && self.should_attack() {
             let records = hostile::forge(&mut self.server, &mut self.sent, &mut self.random);
             happened |= !records.is_empty();
             self.deliver(&records);
@@ -82,7 +82,7 @@ impl World {
         }
         if self.server.is_tls13() && self.random.one_in(20) {
             let changes = self.random.pick(&[1, 1, 3, 33]);
-            // More than 32 are refused.
+            // Clients refuse more than 32 in a row.
             self.attacks += changes / 33;
             for _ in 0..changes {
                 self.server.change_keys();
@@ -96,20 +96,20 @@ impl World {
         true
     }
 
-    fn attacks_now(&mut self) -> bool {
-        let attacks = self.attacked_is_one_in > 0
+    fn should_attack(&mut self) -> bool {
+        let attacks = self.attack_one_in > 0
             && self.attacks < MAX_ATTACKS
             && !(self.spares_handshake && self.server.is_handshaking())
-            && self.random.one_in(self.attacked_is_one_in);
+            && self.random.one_in(self.attack_one_in);
         self.attacks += usize::from(attacks);
         attacks
     }
 
-    fn pass_on(&mut self, record: Vec<u8>) {
-        if !self.attacks_now() {
+    fn forward(&mut self, record: Vec<u8>) {
+        if !self.should_attack() {
             return self.deliver(&record);
         }
-        match hostile::tamper(record, &mut self.held, &mut self.random) {
+        match hostile::tamper(record, &mut self.delayed_record, &mut self.random) {
             Some(records) => self.deliver(&records),
             None => {
                 self.pipe.state().is_cut = true;
@@ -126,7 +126,7 @@ impl World {
         state.wake();
     }
 
-    /// Everything is done and everybody sleeps. What was waited for can't arrive any more.
+    /// Cuts the connection when all tasks sleep and nothing is in transit, so that they wake up.
     pub(super) fn cut(&mut self) {
         let mut state = self.pipe.state();
         assert!(

@@ -1,4 +1,4 @@
-//! Clients of reqwest that the program brings itself.
+//! Custom `reqwest::Client`s.
 
 use std::net::TcpListener;
 use std::thread;
@@ -16,23 +16,23 @@ use super::h2_server::{H2Server, Stream};
 use super::tls_server::TlsServer;
 use crate::support::reqwest_client;
 
-/// Long enough for the two ends of one machine, and soon over.
-const SOON: Duration = Duration::from_millis(600);
+/// Long enough for a connection within one machine.
+const SHORT: Duration = Duration::from_millis(600);
 
 #[test]
-fn a_client_of_ones_own_brings_its_settings() {
+fn a_custom_client_keeps_its_settings() {
     let server = Server::start();
     server.otherwise(Reply::stream().event("hello").stall());
     let authority = Authority::new();
     let leaf = authority.server(&["localhost"], Validity::Now);
     let tls = TlsServer::start(leaf.config(&["http/1.1"]), &server);
     both(|kind| {
-        let own = reqwest_client::builder_that_trusts(authority.store())
+        let custom = reqwest_client::builder_that_trusts(authority.store())
             .user_agent("mine")
             .redirect(Policy::none())
             .build()
             .unwrap();
-        let http = Http::new(tls.url("/")).header("X-Team", "a").client(own);
+        let http = Http::new(tls.url("/")).header("X-Team", "a").client(custom);
         let mut client = kind.build(SseClient::builder(http));
         assert_eq!(client.event().data(), "hello");
         let request = server.requests().pop().unwrap();
@@ -43,36 +43,36 @@ fn a_client_of_ones_own_brings_its_settings() {
 }
 
 #[test]
-fn a_client_of_ones_own_without_a_policy_has_its_redirects_followed_safely() {
+fn everstream_follows_redirects_for_a_custom_client_without_a_policy() {
     let target = Server::start();
     target.otherwise(Reply::stream().event("hello").stall());
     let server = Server::start();
     server.otherwise(Reply::redirect(307, target.url("/moved")));
     both(|kind| {
-        let own = reqwest_client::builder()
+        let custom = reqwest_client::builder()
             .redirect(Policy::none())
             .build()
             .unwrap();
         let http = Http::new(server.url("/"))
             .sensitive_header("X-Api-Key", "secret")
-            .client(own);
+            .client(custom);
         assert_eq!(kind.build(SseClient::builder(http)).event().data(), "hello");
         assert_eq!(target.requests().pop().unwrap().header("X-Api-Key"), None);
     });
 }
 
 #[test]
-fn the_connect_timeout_of_a_client_of_ones_own_is_a_connect_fault() {
-    // Accepts by its backlog, and says nothing.
+fn the_connect_timeout_of_a_custom_client_is_a_connect_fault() {
+    // The backlog accepts connections, but nothing is sent.
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     both(|kind| {
-        let own = reqwest_client::builder()
-            .connect_timeout(SOON)
+        let custom = reqwest_client::builder()
+            .connect_timeout(SHORT)
             .build()
             .unwrap();
         let url = format!("https://{}/", silent.local_addr().unwrap());
         let fault = kind
-            .build(SseClient::builder(Http::new(url).client(own)))
+            .build(SseClient::builder(Http::new(url).client(custom)))
             .any_fault();
         assert!(matches!(fault, Fault::Connect(_)), "{fault:?}");
         assert_eq!(chain(&fault), "operation timed out");
@@ -80,12 +80,12 @@ fn the_connect_timeout_of_a_client_of_ones_own_is_a_connect_fault() {
 }
 
 #[test]
-fn the_total_timeout_of_a_client_of_ones_own_is_a_fault_and_not_the_end() {
+fn the_total_timeout_of_a_custom_client_is_a_fault_and_the_client_reconnects() {
     let server = Server::start();
     server.otherwise(Reply::stream().event("hello").stall());
     both(|kind| {
-        let own = reqwest_client::builder().timeout(SOON).build().unwrap();
-        let http = Http::new(server.url("/")).client(own);
+        let custom = reqwest_client::builder().timeout(SHORT).build().unwrap();
+        let http = Http::new(server.url("/")).client(custom);
         let builder = SseClient::builder(http).initial_retry_delay(Duration::ZERO);
         let mut client = kind.build(builder);
         assert_eq!(client.event().data(), "hello");
@@ -96,19 +96,19 @@ fn the_total_timeout_of_a_client_of_ones_own_is_a_fault_and_not_the_end() {
     assert!(server.wait_for_requests(4, LIMIT));
 }
 
-/// hyper hides such a reset: it says that the body has ended.
+/// hyper hides such a reset and reports the end of the body.
 #[test]
-fn a_stream_of_a_client_of_ones_own_that_is_reset_is_not_complete() {
+fn a_reset_stream_of_a_custom_client_is_not_complete() {
     let server = H2Server::cleartext();
     let reset: fn(Stream) = |stream| stream.reset(Reason::NO_ERROR);
     let ends = [(reset, 0), (Stream::end, 1)];
     both(|kind| {
         for (end, dispatched) in ends {
-            let own = reqwest_client::builder()
+            let custom = reqwest_client::builder()
                 .http2_prior_knowledge()
                 .build()
                 .unwrap();
-            let http = Http::new(server.url("/")).client(own);
+            let http = Http::new(server.url("/")).client(custom);
             let builder = SseClient::builder(http).dispatch_unfinished(true);
             let mut client = kind.build(builder);
             let stream = thread::scope(|scope| {
@@ -117,7 +117,7 @@ fn a_stream_of_a_client_of_ones_own_that_is_reset_is_not_complete() {
                     stream.send("data: a\n\ndata: b\n");
                     stream
                 });
-                // A reset would overtake it.
+                // A reset would overtake the event.
                 assert_eq!(client.event().data(), "a");
                 stream.join().unwrap()
             });

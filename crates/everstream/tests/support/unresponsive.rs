@@ -1,19 +1,19 @@
-//! A server that doesn't even accept.
+//! A server that doesn't accept connections.
 
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
 use socket2::{Domain, Socket, Type};
 
-/// A listener that never accepts, whose queue is full: who connects gets no answer.
-pub(crate) struct Deaf {
+/// A listener that never accepts and whose backlog is full, so connection attempts get no answer.
+pub(crate) struct UnresponsiveListener {
     pub(crate) addr: SocketAddr,
     _listener: TcpListener,
     _queued: Vec<TcpStream>,
 }
 
-impl Deaf {
-    pub(crate) fn start() -> Deaf {
+impl UnresponsiveListener {
+    pub(crate) fn start() -> Self {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
         socket
             .bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into())
@@ -22,11 +22,11 @@ impl Deaf {
         let listener = TcpListener::from(socket);
         let addr = listener.local_addr().unwrap();
         let mut queued = Vec::new();
-        // Up to the first that finds no room.
+        // Fill the backlog, until an attempt times out.
         while let Ok(stream) = TcpStream::connect_timeout(&addr, Duration::from_millis(100)) {
             queued.push(stream);
         }
-        Deaf {
+        UnresponsiveListener {
             addr,
             _listener: listener,
             _queued: queued,
