@@ -117,8 +117,8 @@ pub(crate) fn run(args: &RelayArgs) -> Exit {
 fn prepare(args: &RelayArgs) -> Result<(Http, AnySink), Problem> {
     if args.request.max_time().is_some() {
         return Err(
-            Problem::new("a relay runs until it is stopped, without --max-time").hint(
-                "SIGTERM ends it after the batch on its way: `timeout 60 everstream relay ...`",
+            Problem::new("relay doesn't support --max-time").hint(
+                "use timeout(1), whose SIGTERM ends it cleanly: timeout 60 everstream relay ...",
             ),
         );
     }
