@@ -327,7 +327,7 @@ pub(crate) const OPTIONS: &[CurlOption] = &[
     ignored("--tlsv1.1", "TLS 1.2 or newer is used"),
     ignored("--tlsv1.2", "TLS 1.2 or newer is used"),
     refused("--tlsv1.3", "TLS 1.3 is preferred, but can't be required"),
-    refused("--tr-encoding", "use the default: content coding"),
+    refused("--tr-encoding", "use content coding, which is the default"),
     refused("--trace <v>", TRACE),
     refused("--trace-ascii <v>", TRACE),
     refused("--trace-config <v>", TRACE),
