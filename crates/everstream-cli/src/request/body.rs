@@ -17,7 +17,7 @@ pub(crate) struct BodyArgs {
     get: bool,
     url_query: Vec<String>,
     /// Built only once, because standard input can be read only once.
-    made: OnceCell<BuiltBody>,
+    built: OnceCell<BuiltBody>,
 }
 
 #[derive(Debug)]
@@ -129,7 +129,7 @@ impl FromArgMatches for BodyArgs {
             parts: parts.into_iter().map(|(_, part)| part).collect(),
             get: matches.get_flag("get"),
             url_query: query.into_iter().flatten().cloned().collect(),
-            made: OnceCell::new(),
+            built: OnceCell::new(),
         })
     }
 
@@ -146,11 +146,11 @@ impl BodyArgs {
     }
 
     pub(super) fn built(&self) -> Result<&BuiltBody, Problem> {
-        if let Some(made) = self.made.get() {
-            return Ok(made);
+        if let Some(built) = self.built.get() {
+            return Ok(built);
         }
-        let made = self.make()?;
-        Ok(self.made.get_or_init(|| made))
+        let built = self.make()?;
+        Ok(self.built.get_or_init(|| built))
     }
 
     fn make(&self) -> Result<BuiltBody, Problem> {

@@ -108,12 +108,12 @@ pub(super) fn watch_signals(to: mpsc::Sender<Input>) -> io::Result<()> {
                 }
             };
             _ = ready.send(Ok(()));
-            while signals.next().await == SignalKind::Continue {
+            while signals.next().await == SignalEvent::Continue {
                 _ = to.try_send(Input::Continued);
             }
             // If the queue is full, the main thread is stuck.
             _ = to.try_send(Input::Signal);
-            let again = async { while signals.next().await == SignalKind::Continue {} };
+            let again = async { while signals.next().await == SignalEvent::Continue {} };
             _ = tokio::time::timeout(GRACE, again).await;
             screen::abandon();
             std::process::exit(Exit::Done as i32);
@@ -126,7 +126,7 @@ pub(super) fn watch_signals(to: mpsc::Sender<Input>) -> io::Result<()> {
 }
 
 #[derive(PartialEq, Eq)]
-enum SignalKind {
+enum SignalEvent {
     End,
     #[cfg_attr(not(unix), allow(dead_code))] // there is no such signal
     Continue,
@@ -148,13 +148,13 @@ impl Signals {
         ]))
     }
 
-    async fn next(&mut self) -> SignalKind {
+    async fn next(&mut self) -> SignalEvent {
         let [a, b, c, cont] = &mut self.0;
         tokio::select! {
-            _ = a.recv() => SignalKind::End,
-            _ = b.recv() => SignalKind::End,
-            _ = c.recv() => SignalKind::End,
-            _ = cont.recv() => SignalKind::Continue,
+            _ = a.recv() => SignalEvent::End,
+            _ = b.recv() => SignalEvent::End,
+            _ = c.recv() => SignalEvent::End,
+            _ = cont.recv() => SignalEvent::Continue,
         }
     }
 }
@@ -168,11 +168,11 @@ impl Signals {
         Ok(Signals)
     }
 
-    async fn next(&mut self) -> SignalKind {
+    async fn next(&mut self) -> SignalEvent {
         if tokio::signal::ctrl_c().await.is_err() {
             // This system has no signals, so there is nothing to wait for.
             std::future::pending().await
         }
-        SignalKind::End
+        SignalEvent::End
     }
 }

@@ -308,7 +308,7 @@ fn sum_up(args: &TopArgs, streams: &[Stream], ends: &[End]) -> Exit {
             last_event_id: stream.last_id.as_deref(),
             // It may be from another stream.
             limit: None,
-            ..explain::KeyAction::new(&args.request, &args.reconnect)
+            ..explain::Asked::new(&args.request, &args.reconnect)
         };
         let code = match &end.error {
             Some(error) => {
