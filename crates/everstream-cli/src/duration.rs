@@ -20,8 +20,7 @@ pub(crate) fn parse(text: &str) -> Result<Duration, String> {
     let count: f64 = number
         .parse()
         .map_err(|_| format!("{number:?} isn't a number"))?;
-    Duration::try_from_secs_f64(count * seconds)
-        .map_err(|_| "the duration is too long".into())
+    Duration::try_from_secs_f64(count * seconds).map_err(|_| "the duration is too long".into())
 }
 
 #[cfg(test)]

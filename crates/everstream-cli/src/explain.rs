@@ -26,7 +26,9 @@ pub(crate) fn not_repeated(events: u64, asked: &Asked<'_>) -> Exit {
     );
     report::error(&what, None);
     let more = asked.not_repeated();
-    report::hint(&format!("if the stream is complete, use --no-reconnect; {more}"));
+    report::hint(&format!(
+        "if the stream is complete, use --no-reconnect; {more}"
+    ));
     Exit::NotRepeated
 }
 
@@ -229,9 +231,9 @@ fn why(error: &Error, fault: &Fault, asked: &Asked<'_>) -> String {
         _ => {}
     }
     match (error, asked.limit) {
-        (Error::NotRepeated(_), _) => format!(
-            "gave up, because unsafe requests (such as POST) aren't resent: {what}"
-        ),
+        (Error::NotRepeated(_), _) => {
+            format!("gave up, because unsafe requests (such as POST) aren't resent: {what}")
+        }
         (_, Some(limit)) => format!("gave up because of {limit}: {what}"),
         _ => format!("gave up: {what}"),
     }

@@ -220,10 +220,7 @@ impl Follower<'_> {
         jobs.kill();
         let killed = jobs.running();
         let plural = if killed == 1 { "" } else { "s" };
-        report::error(
-            &format!("killed {killed} running command{plural}"),
-            None,
-        );
+        report::error(&format!("killed {killed} running command{plural}"), None);
         while let Some(outcome) = next_job(&mut self.jobs).await {
             end = self.finished(&outcome).err().or(end);
         }

@@ -61,13 +61,13 @@ mod select;
 mod serve;
 mod server;
 mod size;
-mod typos;
 mod source;
 mod status;
 mod stop;
 mod terminal;
 #[cfg(feature = "top")]
 mod top;
+mod typos;
 mod until;
 mod usage;
 mod visible;
@@ -110,10 +110,7 @@ fn block_on(future: impl Future<Output = Exit>) -> Exit {
     {
         Ok(runtime) => runtime.block_on(future),
         Err(error) => {
-            report::error(
-                "can't start the network runtime",
-                Some(&error),
-            );
+            report::error("can't start the network runtime", Some(&error));
             Exit::Failed
         }
     }

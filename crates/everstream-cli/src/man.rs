@@ -33,10 +33,7 @@ pub(crate) fn run(args: &ManArgs) -> Exit {
         Err(error) => {
             let file = args.directory.as_deref().filter(|it| it.is_file());
             if let Some(file) = file {
-                let what = format!(
-                    "{} is a file, not a directory",
-                    file.display()
-                );
+                let what = format!("{} is a file, not a directory", file.display());
                 report::error(&what, None);
                 report::hint("everstream man > everstream.1 writes only the page of the command");
                 return Exit::Usage;

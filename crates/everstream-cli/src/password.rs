@@ -31,11 +31,8 @@ pub(crate) fn password(user: &str) -> Result<String, Problem> {
 pub(crate) fn proxy_password(user: &str) -> Result<String, Problem> {
     let prompt = format!("everstream: password of {} for the proxy: ", visible(user));
     ask(&prompt).map_err(|error| {
-        Problem::because(
-            "can't ask for the password of --proxy-user",
-            &error,
-        )
-        .hint("-U USER:PASSWORD (--proxy-user); \"USER:\" is an empty password")
+        Problem::because("can't ask for the password of --proxy-user", &error)
+            .hint("-U USER:PASSWORD (--proxy-user); \"USER:\" is an empty password")
     })
 }
 

@@ -277,8 +277,7 @@ impl RequestArgs {
     fn referer(&self) -> Result<Option<&str>, Problem> {
         match self.referer.as_deref() {
             Some(referer) if referer.ends_with(";auto") => {
-                let problem =
-                    Problem::new("--referer doesn't support ;auto");
+                let problem = Problem::new("--referer doesn't support ;auto");
                 Err(problem.hint("remove ;auto"))
             }
             referer => Ok(referer.filter(|referer| !referer.is_empty())),

@@ -119,8 +119,11 @@ impl Seen {
 
 fn regex(text: &str) -> Result<Regex, Problem> {
     Regex::new(text).map_err(|error| {
-        Problem::because(&format!("--grep {text:?} isn't a valid regular expression"), &error)
-            .hint("escape special characters with a backslash: '\\[DONE\\]'")
+        Problem::because(
+            &format!("--grep {text:?} isn't a valid regular expression"),
+            &error,
+        )
+        .hint("escape special characters with a backslash: '\\[DONE\\]'")
     })
 }
 

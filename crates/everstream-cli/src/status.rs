@@ -77,7 +77,14 @@ impl Status {
     pub(crate) fn due(&self) -> Instant {
         match self.drawn {
             None => self.begin,
-            Some(drawn) => drawn + if self.changed { MIN_INTERVAL } else { MAX_INTERVAL },
+            Some(drawn) => {
+                drawn
+                    + if self.changed {
+                        MIN_INTERVAL
+                    } else {
+                        MAX_INTERVAL
+                    }
+            }
         }
     }
 

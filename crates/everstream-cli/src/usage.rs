@@ -111,13 +111,12 @@ fn no_command(first: &str) -> Option<Problem> {
     let names = args::names();
     let closest = names.iter().map(|name| (distance(first, name), name)).min();
     Some(match closest {
-        Some((1..=2, name)) => Problem::new(format!("unknown command {first}"))
-            .hint(format!("did you mean {name}?")),
-        _ => Problem::new(format!("{first} isn't a command, a file or a URL")).hint(
-            format!(
-                "everstream --help lists the commands; a stream has a URL, such as http://{first}/"
-            ),
-        ),
+        Some((1..=2, name)) => {
+            Problem::new(format!("unknown command {first}")).hint(format!("did you mean {name}?"))
+        }
+        _ => Problem::new(format!("{first} isn't a command, a file or a URL")).hint(format!(
+            "everstream --help lists the commands; a stream has a URL, such as http://{first}/"
+        )),
     })
 }
 

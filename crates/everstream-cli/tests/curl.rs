@@ -267,7 +267,10 @@ fn the_first_event_overwrites_the_output_file() {
     let args = [&*url, "-o", "-", "--format", "data", "--count", "1"];
     assert_eq!(everstream(args).output().unwrap().stdout, b"c\n");
     let stderr = refused(&["-o", "/no/such/file"]);
-    assert!(stderr.contains("/no/such/file can't be written"), "{stderr}");
+    assert!(
+        stderr.contains("/no/such/file can't be written"),
+        "{stderr}"
+    );
     // The same for the report of check.
     server.otherwise(Reply::status(404));
     let args = ["check", &*url, "-o", path, "--format", "json"];

@@ -148,7 +148,10 @@ fn an_unusable_cursor_is_an_error() {
     assert!(stderr.contains("more than one line"), "{stderr}");
     let (code, stderr) = end(&folder.path("no/such/cursor"));
     assert_eq!(code, 2);
-    assert!(stderr.contains("hint: create it first: mkdir -p"), "{stderr}");
+    assert!(
+        stderr.contains("hint: create it first: mkdir -p"),
+        "{stderr}"
+    );
 
     let server = Server::start();
     server.otherwise(Reply::stream().event_with_id("1", "x").stall());

@@ -238,6 +238,8 @@ fn assert_shown(name: &str, folder: &str, more_than: usize) {
     } else if shown != written {
         let pairs = shown.lines().zip(written.lines());
         let difference: Vec<_> = pairs.filter(|(old, new)| old != new).take(5).collect();
-        panic!("{name} differs from the output of the command; UPDATE_DOCS=1 updates it: {difference:#?}");
+        panic!(
+            "{name} differs from the output of the command; UPDATE_DOCS=1 updates it: {difference:#?}"
+        );
     }
 }

@@ -94,7 +94,10 @@ fn it_ends_when_its_output_is_closed_during_a_silent_stream() {
 fn an_unreachable_host_has_a_hint() {
     let (code, stderr) = end(["http://feed.invalid/", "-x", "", "--max-attempts", "1"]);
     assert_eq!(code, 5);
-    assert!(stderr.contains("hint: check the name of the host"), "{stderr}");
+    assert!(
+        stderr.contains("hint: check the name of the host"),
+        "{stderr}"
+    );
     let server = Server::start();
     server.otherwise(
         Reply::on_accept()
@@ -136,7 +139,10 @@ fn output_that_can_not_be_written_is_an_error() {
 fn a_response_that_is_not_a_stream_has_a_hint() {
     let (code, stderr) = end_after(Reply::status(404).send("\n<h1>Nope</h1>\x1b[2J\n"));
     assert_eq!(code, 6);
-    assert!(stderr.contains("/feed answered with status 404"), "{stderr}");
+    assert!(
+        stderr.contains("/feed answered with status 404"),
+        "{stderr}"
+    );
     assert!(
         stderr.contains(r"the server said: <h1>Nope</h1>\u{1b}[2J"),
         "{stderr}"
@@ -174,8 +180,14 @@ fn an_invalid_url_has_a_hint() {
     let (code, stderr) = end(["ftp.example.com/feed?token=secret"]);
     assert_eq!(code, 2);
     assert!(stderr.contains("means ftp://, as in curl"), "{stderr}");
-    assert!(stderr.contains("hint: write http:// or https://"), "{stderr}");
-    assert!(!stderr.contains("secret") && !stderr.contains("pw"), "{stderr}");
+    assert!(
+        stderr.contains("hint: write http:// or https://"),
+        "{stderr}"
+    );
+    assert!(
+        !stderr.contains("secret") && !stderr.contains("pw"),
+        "{stderr}"
+    );
 
     let (code, stderr) = end(["ftp://example.com/feed"]);
     assert_eq!(code, 2);
@@ -199,7 +211,10 @@ fn an_invalid_header_has_a_hint_and_is_not_shown() {
     let (code, stderr) = bad("Authorization Bearer secret");
     assert_eq!(code, 2);
     assert!(stderr.contains("header 2 has no colon"), "{stderr}");
-    assert!(stderr.contains("-H 'Authorization: Bearer TOKEN'"), "{stderr}");
+    assert!(
+        stderr.contains("-H 'Authorization: Bearer TOKEN'"),
+        "{stderr}"
+    );
     assert!(!stderr.contains("secret"), "{stderr}");
 
     // A token that contains a colon, after a name without one.

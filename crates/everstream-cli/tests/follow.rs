@@ -233,12 +233,14 @@ fn an_event_beyond_max_event_size_ends_it() {
     let (code, stderr) = Running::follow([&*url, "--max-event-size", "1k"]).end();
     assert_eq!(code, 1, "{stderr}");
     assert!(stderr.contains("limit of 1024 bytes"), "{stderr}");
-    let hint =
-        "hint: check that the URL serves an event stream; --max-event-size accepts larger";
+    let hint = "hint: check that the URL serves an event stream; --max-event-size accepts larger";
     assert!(stderr.contains(hint), "{stderr}");
     let args = [&*url, "--max-event-size", "1M", "--count", "1"];
     assert_eq!(Running::follow(args).end().0, 0);
     let (code, stderr) = Running::follow([&*url, "--max-event-size", "1T"]).end();
     assert_eq!(code, 2);
-    assert!(stderr.contains("isn't one of the units k, M, G"), "{stderr}");
+    assert!(
+        stderr.contains("isn't one of the units k, M, G"),
+        "{stderr}"
+    );
 }

@@ -55,7 +55,10 @@ fn a_jq_program_that_crashes_fails_for_that_event_only() {
         assert_eq!(lines.len(), 2, "{program}: {lines:?}: {stderr}");
         let expected = "--jq failed for the event with id 2: its process ended";
         assert!(stderr.contains(expected), "{program}: {stderr}");
-        assert!(stderr.contains("1 of 3 events failed"), "{program}: {stderr}");
+        assert!(
+            stderr.contains("1 of 3 events failed"),
+            "{program}: {stderr}"
+        );
     }
 }
 
@@ -80,7 +83,10 @@ fn a_killed_jq_process_is_reported_as_killed() {
     assert!(kill.args(["-9", child.trim()]).status().unwrap().success());
     assert_eq!(running.wait().code(), Some(9));
     let stderr = running.err.all().join("\n");
-    assert!(stderr.contains("its process was killed (signal: 9"), "{stderr}");
+    assert!(
+        stderr.contains("its process was killed (signal: 9"),
+        "{stderr}"
+    );
     assert!(!stderr.contains("recursed"), "{stderr}");
 }
 

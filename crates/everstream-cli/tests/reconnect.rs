@@ -61,7 +61,10 @@ fn max_outage_limits_the_time_without_a_connection() {
         let (code, stderr) = end(&server, &[option, "300ms", "--retry-delay", "50ms"]);
         assert_eq!(code, 6, "{stderr}");
         assert!(server.request_count() > before + 1);
-        assert!(stderr.contains("gave up because of --max-outage: "), "{stderr}");
+        assert!(
+            stderr.contains("gave up because of --max-outage: "),
+            "{stderr}"
+        );
         let hint = "a larger --max-outage retries for longer";
         assert!(stderr.contains(hint), "{stderr}");
     }

@@ -244,7 +244,10 @@ fn reconnects_and_failures_are_recorded() {
     let (code, stderr) = record(&server.url("/"), &file, &["--count", "2"]).end();
     assert_eq!(code, 0, "{stderr}");
     assert!(stderr.contains("resuming after id 1"), "{stderr}");
-    assert!(stderr.contains("stopped by --count after 2 events"), "{stderr}");
+    assert!(
+        stderr.contains("stopped by --count after 2 events"),
+        "{stderr}"
+    );
 
     let lines = lines(&file);
     assert_eq!(lines[0]["format"], "everstream-recording");
@@ -328,7 +331,10 @@ fn signals_end_a_recording_cleanly() {
         recorder.signal(signal);
         let (code, stderr) = recorder.end();
         assert_eq!(code, 0, "{stderr}");
-        assert!(stderr.contains("after 1 event; the last id is 1"), "{stderr}");
+        assert!(
+            stderr.contains("after 1 event; the last id is 1"),
+            "{stderr}"
+        );
         assert_eq!(lines(&file).last().unwrap()["ended"], "client");
     }
 }
@@ -429,7 +435,10 @@ fn a_full_disk_ends_the_recording() {
     shell.current_dir(folder.path(""));
     let (code, stderr) = Running::start(shell).end();
     assert_eq!(code, 1, "{stderr}");
-    assert!(stderr.contains("the recording can't be written: "), "{stderr}");
+    assert!(
+        stderr.contains("the recording can't be written: "),
+        "{stderr}"
+    );
     assert_eq!(server.request_count(), 1, "{stderr}");
     // The partial recording can be replayed.
     let (_server, url) = replay(&folder.path("full.rec"), &["--speed", "max"]);

@@ -258,7 +258,10 @@ fn ipv4_and_ipv6_select_the_address_family() {
     for option in ["-6", "--ipv6"] {
         let (code, stderr) = Running::follow([&*url, option, "--no-reconnect"]).end();
         assert_eq!(code, 5, "{stderr}");
-        assert!(stderr.contains("127.0.0.1: it has no IPv6 address"), "{stderr}");
+        assert!(
+            stderr.contains("127.0.0.1: it has no IPv6 address"),
+            "{stderr}"
+        );
     }
     assert_eq!(server.request_count(), 1);
 }
@@ -369,6 +372,12 @@ fn connect_timeout_limits_connecting() {
     let args = [&*url, "--connect-timeout", "0.3", "--max-attempts", "1"];
     let (code, stderr) = Running::follow(args).end();
     assert_eq!(code, 5, "{stderr}");
-    assert!(stderr.contains("could not connect within 300ms"), "{stderr}");
-    assert!(stderr.contains("--connect-timeout waits longer"), "{stderr}");
+    assert!(
+        stderr.contains("could not connect within 300ms"),
+        "{stderr}"
+    );
+    assert!(
+        stderr.contains("--connect-timeout waits longer"),
+        "{stderr}"
+    );
 }

@@ -160,7 +160,10 @@ fn until_stops_at_an_event_without_writing_it() {
     assert_eq!(lines, ["DONE", "a [DONE] b"]);
     let (_, lines, stderr) = run(stream(), &["--until", r".*\[DONE\].*"]);
     assert_eq!(lines, ["DONE"]);
-    assert!(stderr.contains("stopped by --until after 1 event"), "{stderr}");
+    assert!(
+        stderr.contains("stopped by --until after 1 event"),
+        "{stderr}"
+    );
 }
 
 #[test]
@@ -208,7 +211,10 @@ fn until_accepts_a_text_that_is_not_a_regular_expression() {
         let stream = Reply::stream().event("a").event(last).event("b").stall();
         let (code, lines, stderr) = run(stream, &["--until", last]);
         assert_eq!((code, lines), (0, vec!["a".to_owned()]), "{last}: {stderr}");
-        assert!(stderr.contains("stopped by --until after 1 event"), "{stderr}");
+        assert!(
+            stderr.contains("stopped by --until after 1 event"),
+            "{stderr}"
+        );
     }
 }
 

@@ -260,7 +260,10 @@ fn keep_open_keeps_streams_open_after_the_input_ended() {
     server.signal("TERM");
     let (code, stderr) = server.end();
     assert_eq!(code, 0, "{stderr}");
-    assert!(stderr.contains("stopped by SIGTERM after 1 event"), "{stderr}");
+    assert!(
+        stderr.contains("stopped by SIGTERM after 1 event"),
+        "{stderr}"
+    );
     assert_eq!(follower.end().0, 8);
 }
 

@@ -66,8 +66,7 @@ const TLS: &str = "TLS 1.2 or newer is negotiated";
 const PROXY_AUTH: &str = "use -U USER:PASSWORD (--proxy-user), for Basic authentication";
 const PROXY_TLS: &str = "--cacert and -k apply to https proxies too";
 const MANY: &str = "use `everstream top URL...` for several streams";
-const TRACE: &str =
-    "use -v for the response, or `everstream record` for every byte";
+const TRACE: &str = "use -v for the response, or `everstream record` for every byte";
 const RESOLVE: &str = "use --resolve HOST:PORT:ADDRESS";
 const FORM: &str = "use -d, --data-urlencode or --json; multipart isn't supported";
 const FILE_NAME: &str = "use -o with the whole path";

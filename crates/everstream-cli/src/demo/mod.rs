@@ -115,7 +115,8 @@ impl Client {
                 }
                 Err(_) => {
                     let time = seconds(self.story.elapsed());
-                    return self.unfinished(&format!("the demo hung, and was stopped after {time}"));
+                    return self
+                        .unfinished(&format!("the demo hung, and was stopped after {time}"));
                 }
             }
             if self.story.output_is_closed() {
@@ -177,7 +178,8 @@ impl Client {
         if summary.is_perfect() {
             let text = "Every event arrived once, unchanged and in order.";
             self.story.verdict(true, text);
-            self.story.print("Check your own server: everstream check URL");
+            self.story
+                .print("Check your own server: everstream check URL");
             Exit::Done
         } else {
             let text = "Not every event arrived once, unchanged and in order.";
@@ -198,9 +200,7 @@ impl Client {
         };
         let wrong = |name: &str, count: usize| {
             let color = if count > 0 { "\x1b[31m" } else { "" };
-            let text = self
-                .story
-                .painted(color, &format!("{name:<14} {count:>7}"));
+            let text = self.story.painted(color, &format!("{name:<14} {count:>7}"));
             self.story.print(&format!("  {text}"));
         };
         self.story.print("");

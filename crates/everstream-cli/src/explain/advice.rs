@@ -244,9 +244,9 @@ impl<'a> Asked<'a> {
                 "{no_such_event}, drop {option}; otherwise the response is incomplete: run the command \
                  again for a new one"
             ),
-            (true, false) => format!(
-                "{no_such_event}, drop {option}; otherwise drop {once} to reconnect"
-            ),
+            (true, false) => {
+                format!("{no_such_event}, drop {option}; otherwise drop {once} to reconnect")
+            }
             (false, _) => format!(
                 "{no_such_event}, use --no-reconnect instead of {option}; otherwise the response is \
                  incomplete: run the command again for a new one"
@@ -278,20 +278,22 @@ impl<'a> Asked<'a> {
 
     /// The proxy requires other credentials, possibly of an unsupported kind.
     fn about_proxy(&self, unsupported: bool) -> Option<String> {
-        Some(match (unsupported, self.request.proxy_credentials_option()) {
-            (true, _) => {
-                "use a local proxy that supports this, such as cntlm, with -x".to_owned()
-            }
-            (false, Some("-x")) => {
-                "check the user and password in -x; special characters must be percent-encoded \
+        Some(
+            match (unsupported, self.request.proxy_credentials_option()) {
+                (true, _) => {
+                    "use a local proxy that supports this, such as cntlm, with -x".to_owned()
+                }
+                (false, Some("-x")) => {
+                    "check the user and password in -x; special characters must be percent-encoded \
                  (@ is %40)"
-                    .to_owned()
-            }
-            (false, Some(option)) => format!("check the user and password of {option}"),
-            (false, None) => {
-                "send credentials to the proxy: -U USER:PASSWORD (--proxy-user)".to_owned()
-            }
-        })
+                        .to_owned()
+                }
+                (false, Some(option)) => format!("check the user and password of {option}"),
+                (false, None) => {
+                    "send credentials to the proxy: -U USER:PASSWORD (--proxy-user)".to_owned()
+                }
+            },
+        )
     }
 }
 
@@ -305,7 +307,9 @@ fn challenge(response: &ErrorResponse) -> Option<String> {
 /// What to try after a fault, independent of the request.
 pub(crate) fn hint(fault: &Fault) -> Option<&'static str> {
     match fault {
-        Fault::ContentEncoding(_) => Some("request an uncompressed response: -H 'Accept-Encoding: identity'"),
+        Fault::ContentEncoding(_) => {
+            Some("request an uncompressed response: -H 'Accept-Encoding: identity'")
+        }
         Fault::Redirect(..) => Some("use the current URL of the stream"),
         Fault::Connect(_) => Some(unreachable(fault)),
         Fault::ConnectTimeout(_) => Some(

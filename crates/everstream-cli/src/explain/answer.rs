@@ -98,8 +98,7 @@ pub(super) fn not_a_stream(response: &ErrorResponse, request: &RequestArgs) -> S
                 .to_owned()
         }
         Kind::Html => {
-            "this is a web page (HTML), not an event stream: check the path of the URL"
-                .to_owned()
+            "this is a web page (HTML), not an event stream: check the path of the URL".to_owned()
         }
         Kind::Json => json(request).to_owned(),
         Kind::Other => {
@@ -154,9 +153,7 @@ pub(super) fn other_method(fault: &Fault, request: &RequestArgs) -> Option<Strin
         Some(methods) if request.is_safe() && methods.contains("POST") => format!(
             "the server allows {methods} only: a body (--json or -d) makes the request a POST"
         ),
-        Some(methods) => format!(
-            "the server allows {methods} only: -X sets the method"
-        ),
+        Some(methods) => format!("the server allows {methods} only: -X sets the method"),
         None if request.is_safe() => {
             "the stream may need another method: -X POST, or a body with --json or -d".to_owned()
         }

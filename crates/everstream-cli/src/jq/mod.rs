@@ -188,9 +188,9 @@ impl Worker {
     async fn end(mut self) -> String {
         drop(self.requests);
         match self.process.wait().await {
-            Ok(status) if is_killed(status) => format!(
-                "its process was killed ({status}): the system may have run out of memory"
-            ),
+            Ok(status) if is_killed(status) => {
+                format!("its process was killed ({status}): the system may have run out of memory")
+            }
             Ok(status) => format!(
                 "its process crashed ({status}): it recursed too deeply, used more than 2 GiB of \
                  memory, or hit a bug in jaq"

@@ -152,7 +152,9 @@ fn open(args: &RecordArgs) -> Result<Writer, Problem> {
     match opened {
         Ok(Some(writer)) => return Ok(writer),
         Ok(None) => {
-            let problem = Problem::new(format!("{name} isn't a recording, so --append can't continue it"));
+            let problem = Problem::new(format!(
+                "{name} isn't a recording, so --append can't continue it"
+            ));
             return Err(problem.hint("name another file, or overwrite this one with --force"));
         }
         Err(error) => Err(error),
@@ -390,10 +392,7 @@ impl Recorder<'_> {
         let Some(count) = self.args.count else {
             return End::Requested(OUT_OF_TIME);
         };
-        let what = format!(
-            "--duration expired after {} of {count} events",
-            self.events
-        );
+        let what = format!("--duration expired after {} of {count} events", self.events);
         report::error(&what, None);
         End::Reported(Exit::TimedOut)
     }

@@ -230,7 +230,10 @@ mod tests {
     fn errors_name_the_line() {
         for (text, expected) in [
             ("", "FILE is empty"),
-            ("data: x\n", "line 1 of FILE isn't valid JSON: expected value at column 1"),
+            (
+                "data: x\n",
+                "line 1 of FILE isn't valid JSON: expected value at column 1",
+            ),
             (
                 "{\"time\":1,\"text\":\"x\"}\n",
                 "line 1 of FILE isn't the first line of a recording",
@@ -247,10 +250,7 @@ mod tests {
             assert!(problem.contains("everstream record"), "{problem}");
         }
         for (line, expected) in [
-            (
-                "{",
-                "line 2 of FILE is incomplete",
-            ),
+            ("{", "line 2 of FILE is incomplete"),
             ("", "line 2 of FILE is empty"),
             ("{\"text\":\"x\"}", "has no \\\"time\\\""),
             ("{\"time\":-1,\"text\":\"x\"}", "has no \\\"time\\\""),

@@ -92,7 +92,9 @@ async fn replay(args: &ReplayArgs) -> Result<Exit, Problem> {
         args.speed.apply(timeline.duration()),
     ));
     if timeline.repeats_ids() {
-        report::info("some ids occur more than once: clients resume after the last event with an id");
+        report::info(
+            "some ids occur more than once: clients resume after the last event with an id",
+        );
     }
     let source = Replay {
         timeline: Arc::new(timeline),

@@ -58,7 +58,11 @@ const KINDS: [(Kind, &str, &str); 5] = [
         "Send this body as application/x-www-form-urlencoded. @FILE: the content of a file, without \
          line breaks; @-: standard input (repeatable; joined with &, also with the next three)",
     ),
-    (Kind::Raw, "data-raw", "Like --data, but @ has no special meaning"),
+    (
+        Kind::Raw,
+        "data-raw",
+        "Like --data, but @ has no special meaning",
+    ),
     (
         Kind::Binary,
         "data-binary",

@@ -50,8 +50,7 @@ impl Entries {
     }
 
     fn object(&mut self, line: &[u8]) -> Result<Entry, String> {
-        let mut fields: Fields = serde_json::from_slice(line)
-            .map_err(|error| {
+        let mut fields: Fields = serde_json::from_slice(line).map_err(|error| {
             let error = error.to_string();
             format!("not a JSON object: {}", error.replace(" at line 1", ""))
         })?;
@@ -227,9 +226,15 @@ mod tests {
             (r#"{"data":"x","idd":"1"}"#, "unknown field \"idd\""),
             (r#"{"data":"x","id":1}"#, "\"id\" isn't a string: 1"),
             (r#"{"event":"x"}"#, "needs the field \"data\""),
-            (r#"{"event":"a\nb","data":"x"}"#, "type contains a line break"),
+            (
+                r#"{"event":"a\nb","data":"x"}"#,
+                "type contains a line break",
+            ),
             (r#"{"id":"a\nb","data":"x"}"#, "id contains a line break"),
-            (r#"{"retry":"1s"}"#, "isn't a number of milliseconds: \"1s\""),
+            (
+                r#"{"retry":"1s"}"#,
+                "isn't a number of milliseconds: \"1s\"",
+            ),
             (r#"{"retry":-1}"#, "isn't a number of milliseconds: -1"),
             ("{}", "needs one of the fields"),
             (r#"{"data":null}"#, "needs one of the fields"),

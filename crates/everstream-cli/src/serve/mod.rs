@@ -21,7 +21,7 @@ use hyper::body::Bytes;
 use crate::duration;
 use crate::exit::Exit;
 use crate::report::{self, Problem};
-use crate::server::{ClientRequest, ClientGone, Out, Server, ServerArgs, Source, Streaming};
+use crate::server::{ClientGone, ClientRequest, Out, Server, ServerArgs, Source, Streaming};
 use crate::stop::Signals;
 use entry::Entries;
 use history::{History, Next, Place};
@@ -195,9 +195,7 @@ impl Source for Serve {
         let client = format!("client {}", asked.number);
         let place = match &asked.last_event_id {
             None => {
-                report::info(&format!(
-                    "{client} starts at the oldest kept event"
-                ));
+                report::info(&format!("{client} starts at the oldest kept event"));
                 self.history.first()
             }
             Some(id) => {

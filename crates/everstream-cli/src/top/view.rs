@@ -243,7 +243,10 @@ mod tests {
         type_text(&mut view, &streams, "fq?p");
         assert_eq!(view.filter, "q?p");
         assert_eq!(view.matching(&streams), [0; 0]);
-        assert_eq!(press(&mut view, &streams, KeyCode::Down), KeyAction::Nothing);
+        assert_eq!(
+            press(&mut view, &streams, KeyCode::Down),
+            KeyAction::Nothing
+        );
         type_text(&mut view, &streams, &"x".repeat(1000));
         assert_eq!(view.filter.len(), FILTER);
     }
@@ -259,7 +262,10 @@ mod tests {
         assert_eq!(press(&mut view, &streams, KeyCode::Esc), KeyAction::Nothing);
         assert_eq!(view.page, Page::List);
         assert_eq!(press(&mut view, &streams, KeyCode::Esc), KeyAction::Quit);
-        assert_eq!(press(&mut view, &streams, KeyCode::Char('q')), KeyAction::Quit);
+        assert_eq!(
+            press(&mut view, &streams, KeyCode::Char('q')),
+            KeyAction::Quit
+        );
         let control_c = KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL);
         for typing in [false, true] {
             (view.typing, view.help) = (typing, typing);

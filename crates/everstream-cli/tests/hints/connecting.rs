@@ -229,7 +229,10 @@ fn hints_about_proxy_credentials_help() {
         let stderr = fails(&url, &["-k", "-x", &plain], code, missing);
         assert!(stderr.contains("407"), "{stderr}");
         let stderr = fails(&url, &["-k", "-x", &wrong], code, rejected);
-        assert!(stderr.contains("407") && !stderr.contains("me:p"), "{stderr}");
+        assert!(
+            stderr.contains("407") && !stderr.contains("me:p"),
+            "{stderr}"
+        );
         works(&url, &["-k", "-x", &right]);
         works(&url, &["-k", "-x", &plain, "-U", "me:p@w"]);
         let with = |user| ["-k", "-x", &*plain, "--proxy-user", user];
@@ -299,10 +302,12 @@ fn a_longer_connect_timeout_helps_with_a_slow_server() {
         }
     });
     let options = ["-k", "-x", "", "--max-attempts", "1", "--connect-timeout"];
-    let hint =
-        "check the host, the port and firewalls in between; a longer --connect-timeout waits longer";
+    let hint = "check the host, the port and firewalls in between; a longer --connect-timeout waits longer";
     let stderr = fails(&url, &[&options[..], &["300ms"]].concat(), 5, hint);
-    assert!(stderr.contains("could not connect within 300ms"), "{stderr}");
+    assert!(
+        stderr.contains("could not connect within 300ms"),
+        "{stderr}"
+    );
     waits.recv().unwrap();
     works(&url, &[&options[..], &["60s"]].concat());
 }

@@ -145,7 +145,8 @@ fn hints_about_path_method_and_body_type_help() {
 
     let is_post = |request: &Request| request.method == "POST";
     let server = answers(is_post, Reply::status(405).header("Allow", "POST, OPTIONS"));
-    let hint = "the server allows POST, OPTIONS only: a body (--json or -d) makes the request a POST";
+    let hint =
+        "the server allows POST, OPTIONS only: a body (--json or -d) makes the request a POST";
     fails(&server.url("/"), &[], 6, hint);
     works(&server.url("/"), &["--json", "{}"]);
     let server = answers(is_post, Reply::status(405));
@@ -286,9 +287,7 @@ fn hints_about_a_missing_until_event_help() {
     assert!(stderr.contains(error), "{stderr}");
     assert_eq!(end(&url, &["--json", "{}", "--no-reconnect"]).0, 0);
 
-    let hint = format!(
-        "{such}, drop --until-type; otherwise drop --no-reconnect to reconnect"
-    );
+    let hint = format!("{such}, drop --until-type; otherwise drop --no-reconnect to reconnect");
     let options = ["--no-reconnect", "--until-type", "end"];
     let stderr = fails(&url, &options, 8, &hint);
     assert!(
@@ -354,7 +353,8 @@ fn ndjson_and_html_are_named() {
             |_| false,
             Reply::status(200).header("Content-Type", kind).send(lines),
         );
-        let hint = "this is NDJSON (one JSON value per line), not an event stream: read it with curl -N";
+        let hint =
+            "this is NDJSON (one JSON value per line), not an event stream: read it with curl -N";
         let stderr = fails(&server.url("/"), &[], 3, hint);
         assert!(
             stderr.contains("the server said:\n  {\"n\": 1}\n  {\"n\": 2}\n"),
