@@ -193,7 +193,7 @@ fn a_symlink_is_followed_and_other_file_types_are_refused() {
     let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
     let (code, stderr) = with_cursor(&url, &socket, &["--count", "1"]).end();
     assert_eq!(code, 2, "{stderr}");
-    assert!(stderr.contains("no regular file"), "{stderr}");
+    assert!(stderr.contains("not a regular file"), "{stderr}");
 }
 
 #[test]

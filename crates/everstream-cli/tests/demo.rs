@@ -94,7 +94,7 @@ fn the_demo_shows_every_failure_and_loses_nothing() {
         ],
     );
     // It ends with the hint, and a pipe gets no colors.
-    assert!(lines.last().unwrap().starts_with("Try it on yours"));
+    assert!(lines.last().unwrap().starts_with("Check your own server"));
     assert!(lines.iter().all(|line| !line.contains('\x1b')), "{lines:?}");
 }
 

@@ -314,7 +314,7 @@ fn duration_expires_while_a_command_runs() {
     let url = server.url("/");
     let args = [&*url, "--duration", "300ms", "--exec", "sh", "-c", &script];
     let mut follower = Running::follow(args);
-    follower.err.wait_for_text("waiting for commands to end");
+    follower.err.wait_for_text("waiting for running commands");
     fs::write(go, "").unwrap();
     assert_eq!(follower.wait().code(), Some(0));
     assert_eq!(follower.out.all(), ["done"], "the others aren't begun");
@@ -344,16 +344,14 @@ fn a_stuck_command_is_killed_and_its_event_is_repeated() {
         let mut follower = Running::follow(args);
         follower.out.wait_for(2);
         follower.signal("INT");
-        follower.err.wait_for_text("waiting for commands to end");
+        follower.err.wait_for_text("waiting for running commands");
         if impatient {
             follower.signal("INT");
         }
         assert_eq!(follower.wait().code(), Some(9));
         // The pipe of the killed command is closed: it is gone.
         assert_eq!(follower.out.all(), ["1", "2"]);
-        follower
-            .err
-            .wait_for_text("killed 1 command that still ran");
+        follower.err.wait_for_text("killed 1 running command");
         assert_eq!(fs::read_to_string(&cursor).unwrap(), "1\n");
     }
 }

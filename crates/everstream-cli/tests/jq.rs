@@ -53,7 +53,7 @@ fn a_jq_program_that_crashes_fails_for_that_event_only() {
         let (code, lines, stderr) = run(&server, &["--count", "3", "--jq", program]);
         assert_eq!(code, 9, "{program}: {stderr}");
         assert_eq!(lines.len(), 2, "{program}: {lines:?}: {stderr}");
-        let expected = "--jq failed for the event with id 2: its process ended";
+        let expected = "--jq failed for the event with id 2: its process crashed";
         assert!(stderr.contains(expected), "{program}: {stderr}");
         assert!(
             stderr.contains("1 of 3 events failed"),

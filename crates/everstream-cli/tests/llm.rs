@@ -167,14 +167,14 @@ fn shapes() -> Vec<Shape> {
     };
     vec![
         shape(
-            "OpenAI chat completions, and everything compatible",
+            "OpenAI chat completions, and compatible APIs",
             chat(&["[DONE]"]),
             "Because.",
             chat(&[&error, "[DONE]"]),
         ),
         // Groq, which then closes the connection.
         shape(
-            "OpenAI chat completions, and everything compatible",
+            "OpenAI chat completions, and compatible APIs",
             chat(&["[DONE]"]),
             "Because.",
             format!("{}event: error\ndata: {error}\n\n", chat(&[])),

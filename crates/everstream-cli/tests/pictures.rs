@@ -51,7 +51,7 @@ const SCENES: &[Scene] = &[
         rows: 38,
         columns: 88,
         line: "everstream demo",
-        taken_at: |screen| screen.contains("Try it on yours"),
+        taken_at: |screen| screen.contains("Check your own server"),
     },
 ];
 

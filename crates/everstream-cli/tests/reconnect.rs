@@ -34,7 +34,7 @@ fn no_reconnect_stops_after_one_connection() {
     server.stop();
     let (code, stderr) = end(&server, &["--no-reconnect"]);
     assert_eq!(code, 5);
-    assert!(stderr.contains("hint: nobody listens there"), "{stderr}");
+    assert!(stderr.contains("hint: nothing listens there"), "{stderr}");
 }
 
 #[test]
@@ -203,11 +203,11 @@ fn the_end_of_a_post_has_a_hint_that_resends_it() {
     server.otherwise(Reply::stream().event_with_id("1", "x").end());
     let (code, stderr) = post(&server, &[]);
     assert_eq!(code, 11, "{stderr}");
-    let error = "error: the server ended the stream after 1 event, and a request that isn't safe, \
-                 such as a POST, isn't sent again\n";
+    let error = "error: the server ended the stream after 1 event; unsafe requests (such as POST) \
+                 aren't resent\n";
     assert!(stderr.contains(error), "{stderr}");
-    let hint = "hint: --no-reconnect if the stream is complete; --repeat-unsafe sends it again; \
-                --resume-get resumes it with a GET, as MCP servers want it";
+    let hint = "hint: if the stream is complete, use --no-reconnect; --repeat-unsafe sends it again; \
+                --resume-get resumes it with a GET, as MCP servers require";
     assert!(stderr.contains(hint), "{stderr}");
 
     assert_eq!(post(&server, &["--no-reconnect"]).0, 0);
@@ -235,7 +235,7 @@ fn a_broken_post_has_a_hint_that_resends_it() {
     server.otherwise(Reply::stream().event("x").reset());
     let (code, stderr) = post(&server, &[]);
     assert_eq!(code, 11, "{stderr}");
-    let error = "error: gave up, as a request that isn't safe, such as a POST, isn't sent again: \
+    let error = "error: gave up, because unsafe requests (such as POST) aren't resent: \
                  the server reset the connection mid-response\n";
     assert!(stderr.contains(error), "{stderr}");
     // Without an id there is nothing that a GET could resume.
@@ -248,7 +248,7 @@ fn a_broken_post_has_a_hint_that_resends_it() {
     // Without an id there is only one way.
     let (code, stderr) = post(&server, &["--resume-get"]);
     assert_eq!(code, 11, "{stderr}");
-    let hint = "hint: the server sent no id from which --resume-get could resume; \
+    let hint = "hint: the server sent no event id, so --resume-get can't resume; \
                 --repeat-unsafe sends the request again";
     assert!(stderr.contains(hint), "{stderr}");
     assert_eq!(server.request_count(), 2);
@@ -344,7 +344,7 @@ fn a_transient_status_has_a_hint_that_helps() {
         answer();
         let (_, stderr) = end(&server, &["--no-reconnect"]);
         assert!(
-            stderr.contains("without --no-reconnect it is tried again"),
+            stderr.contains("without --no-reconnect the request is retried"),
             "{stderr}"
         );
         answer();

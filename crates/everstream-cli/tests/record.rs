@@ -137,7 +137,7 @@ fn a_killed_recorder_leaves_everything_received() {
     let file = folder.file("cut.rec", &line);
     let (server, url) = replay(&file, &[]);
     assert_eq!(events(&url).len(), 2);
-    let stderr = server.err.wait_for_text("was cut off").join("\n");
+    let stderr = server.err.wait_for_text("is cut off").join("\n");
     let number = line.lines().count();
     assert!(stderr.contains(&format!("line {number} of ")), "{stderr}");
 }
@@ -151,7 +151,7 @@ fn a_directory_is_refused() {
         let (code, stderr) = record(&server.url("/"), &directory, options).end();
         assert_eq!(code, 2, "{stderr}");
         assert!(stderr.contains("is a directory\n"), "{stderr}");
-        assert!(stderr.contains("hint: a file in it: "), "{stderr}");
+        assert!(stderr.contains("hint: name a file in it: "), "{stderr}");
         assert!(!stderr.contains("--append continues"), "{stderr}");
     }
     assert_eq!(server.request_count(), 0);

@@ -63,7 +63,9 @@ fn every_event_arrives_once_over_dropped_connections() {
         let stderr = server.err.wait_for_text("204");
         let last = stderr.last().unwrap();
         assert!(
-            last.contains(&format!("client {clients} resumes after id 10")),
+            last.contains(&format!(
+                "client {clients} has received the last event (id 10)"
+            )),
             "{stderr:#?}"
         );
     }
@@ -140,7 +142,7 @@ fn loop_repeats_the_recording_forever() {
 
     for nothing in ["", "data: half", "\u{feff}"] {
         let stderr = refused(&recorded::of(&[(0.0, nothing)]), &["--loop"]);
-        assert!(stderr.contains("no whole event"), "{stderr}");
+        assert!(stderr.contains("no complete event"), "{stderr}");
     }
 }
 
@@ -276,12 +278,21 @@ fn invalid_recordings_and_options_have_hints() {
         stderr.contains("line 4 of ") && stderr.contains("a.rec"),
         "{stderr}"
     );
-    assert!(stderr.contains("isn't a line of a recording"), "{stderr}");
+    assert!(
+        stderr.contains("isn't valid JSON: expected ident at column 2"),
+        "{stderr}"
+    );
+    // Following the hint.
+    assert_eq!(good.lines().count(), 3);
+    assert!(stderr.contains("hint: the lines before it are intact: head -n 3 keeps them"));
+    let folder = Folder::new("replay-intact");
+    let (_server, url) = replay(&folder, &good, &[]);
+    assert_eq!(follow(&url, &["--no-reconnect"]).0, numbers(1));
     let stderr = refused("data: x\n\n", &[]);
     assert!(stderr.contains("everstream record URL FILE"), "{stderr}");
     assert!(refused("", &[]).contains("is empty"));
     let newer = good.replace("\"version\":1", "\"version\":2");
-    assert!(refused(&newer, &[]).contains("knows version 1"));
+    assert!(refused(&newer, &[]).contains("supports version 1"));
 
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
@@ -290,8 +301,11 @@ fn invalid_recordings_and_options_have_hints() {
         stderr.contains(&format!("can't listen on {address}")),
         "{stderr}"
     );
-    assert!(stderr.contains("another program listens there"), "{stderr}");
-    assert!(refused(&good, &["--listen", "here"]).contains("it looks like this"));
+    assert!(
+        stderr.contains("another program uses this port"),
+        "{stderr}"
+    );
+    assert!(refused(&good, &["--listen", "here"]).contains("use a port, or an address"));
 
     for options in [
         &["--drop-inside"][..],

@@ -107,7 +107,7 @@ fn credentials_are_read_from_the_command_line_or_the_environment() {
     let stderr = refused(&["--bearer-env", "NOT_SET"]);
     assert!(stderr.contains("isn't set"), "{stderr}");
     assert!(
-        stderr.contains("hint: it takes the variable's name"),
+        stderr.contains("hint: it takes the name of a variable"),
         "{stderr}"
     );
 }

@@ -129,7 +129,7 @@ fn a_saved_body_that_ends_early_exits_with_8() {
         stderr.contains("discarded an unfinished event of 8 bytes"),
         "{stderr}"
     );
-    let error = "error: standard input ended before the event of --until 'b'\n";
+    let error = "error: standard input ended before --until 'b' matched\n";
     assert!(stderr.contains(error), "{stderr}");
     // There is no server, and nothing reconnects.
     assert!(!stderr.contains("hint"), "{stderr}");
@@ -159,7 +159,7 @@ fn an_unreadable_file_is_named_in_the_error() {
     assert!(stderr.contains("is a directory\n"), "{stderr}");
     let (code, _, stderr) = read("file://example.com/a", &[]);
     assert_eq!(code, 2);
-    assert!(stderr.contains("names no file on this machine"), "{stderr}");
+    assert!(stderr.contains("isn't a file on this machine"), "{stderr}");
     // Subcommands that follow a server say so.
     let (code, stderr) = Running::follow(["record", "file:///tmp/a", "-"]).end();
     assert_eq!(code, 2);
@@ -211,7 +211,7 @@ fn an_existing_file_without_a_scheme_is_read() {
     let help = String::from_utf8(help.stdout).unwrap();
     let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(
-        help.contains("- is standard input, and file://..., or without a scheme the name of an existing file, is a file"),
+        help.contains("Or a saved response body: - for standard input, file://..., or the name of an existing file"),
         "{help}"
     );
 }

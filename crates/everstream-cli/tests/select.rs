@@ -171,7 +171,7 @@ fn a_stream_that_ends_before_until_exits_with_8() {
     let options = ["--until", "[DONE]", "--no-reconnect"];
     let (code, _, stderr) = run(stream().end(), &options);
     assert_eq!(code, 8);
-    let error = "error: the stream ended before the event of --until '[DONE]'\n";
+    let error = "error: the stream ended before --until '[DONE]' matched\n";
     assert!(stderr.contains(error), "{stderr}");
     let (code, _, stderr) = run(stream().end(), &["--count", "9", "--no-reconnect"]);
     assert_eq!(code, 8);

@@ -102,7 +102,9 @@ fn clients_resume_after_their_last_id() {
     assert_eq!(resume(1), ["two"]);
     let stderr = server.err.wait_for_text("isn't kept").join("\n");
     assert!(
-        stderr.contains(&format!("resumes after id {run}-1, which isn't kept")),
+        stderr.contains(&format!(
+            "asks for events after id {run}-1, which isn't kept"
+        )),
         "{stderr}"
     );
 }
@@ -151,7 +153,7 @@ fn json_lines_are_events_comments_and_retry() {
         let url = url.clone();
         move || body(&url, "")
     });
-    server.err.wait_for_text("client 1 begins");
+    server.err.wait_for_text("client 1 starts");
     drop(stdin);
     let sent = client.join().unwrap();
     let run = run_of(&sent[sent.find("id: a\n").unwrap() + 6..]);
@@ -213,7 +215,7 @@ fn heartbeats_are_sent_during_silence() {
 fn a_slow_client_is_dropped_without_affecting_others() {
     let (server, mut stdin, url) = serve(&["--history", "100", "--heartbeat", "0"]);
     let mut stuck = open(&url, "GET", "");
-    server.err.wait_for_text("client 1 begins");
+    server.err.wait_for_text("client 1 starts");
     let mut reader = BufReader::new(open(&url, "GET", ""));
     let mut head = String::new();
     while !head.ends_with("\r\n\r\n") {
@@ -337,11 +339,14 @@ fn invalid_options_have_hints() {
     for (options, expected) in [
         (&["--history", "0"][..], "history"),
         (&["--heartbeat", "often"], "heartbeat"),
-        (&["--listen", "example.com:80"], "it looks like this"),
-        (&["--listen", "192.0.2.1:0"], "must be one of this machine"),
+        (&["--listen", "example.com:80"], "use a port, or an address"),
+        (
+            &["--listen", "192.0.2.1:0"],
+            "use an address of this machine",
+        ),
         (&["data.txt"], "unexpected argument"),
-        (&["--allow-origin", "http://a.example/"], "and no path"),
-        (&["--allow-origin", "a.example"], "and no path"),
+        (&["--allow-origin", "http://a.example/"], "without a path"),
+        (&["--allow-origin", "a.example"], "without a path"),
     ] {
         let server = Running::follow(["serve"].into_iter().chain(options.iter().copied()));
         let (code, stderr) = server.end();

@@ -26,7 +26,7 @@ fn cacert_trusts_an_unknown_authority() {
     let (code, stderr) = follow(&tls, &[]);
     assert_eq!(code, 5, "{stderr}");
     assert!(
-        stderr.contains("hint: trust its authority with --cacert"),
+        stderr.contains("hint: trust the server's CA with --cacert"),
         "{stderr}"
     );
     assert_eq!(server.request_count(), 0);

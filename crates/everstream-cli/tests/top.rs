@@ -416,7 +416,7 @@ fn without_a_terminal_it_suggests_follow() {
     assert_eq!(output.status.code(), Some(2));
     assert!(output.stdout.is_empty());
     let told = String::from_utf8(output.stderr).unwrap();
-    assert!(told.contains("error: top draws on a terminal"), "{told}");
+    assert!(told.contains("error: top needs a terminal"), "{told}");
     assert!(told.contains("everstream follow URL"), "{told}");
     assert_eq!(server.request_count(), 0);
 
@@ -509,7 +509,10 @@ fn the_exit_code_is_that_of_the_first_stream_once_all_have_ended() {
         top.pty.press("q");
         assert_eq!(top.end(), code);
         let left = top.pty.with_screen(|screen| screen.contents());
-        assert!(left.contains("hint: check the path of the URL"), "{left}");
+        assert!(
+            left.contains("hint: there is no stream at this URL"),
+            "{left}"
+        );
     }
 }
 

@@ -160,7 +160,7 @@ fn a_misspelled_command_has_a_suggestion() {
 fn an_unknown_word_is_not_called_a_bad_url() {
     let stderr = refused(&["nosuchcommand"]);
     assert!(
-        stderr.contains("error: nosuchcommand is neither a command nor a file nor a URL\n"),
+        stderr.contains("error: nosuchcommand isn't a command, a file or a URL\n"),
         "{stderr}"
     );
     assert!(!stderr.contains("did you mean"), "{stderr}");
@@ -180,11 +180,11 @@ fn two_urls_are_refused_with_a_hint() {
     ] {
         let stderr = refused(args);
         assert!(
-            stderr.contains("error: there is more than one URL"),
+            stderr.contains("error: more than one URL: everstream follows one"),
             "{args:?}: {stderr}"
         );
         assert!(
-            stderr.contains("hint: everstream top takes many"),
+            stderr.contains("hint: to watch several streams: everstream top URL1 URL2"),
             "{args:?}: {stderr}"
         );
         assert!(!stderr.contains("secret"), "{stderr}");

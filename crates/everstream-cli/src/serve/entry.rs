@@ -52,7 +52,10 @@ impl Entries {
     fn object(&mut self, line: &[u8]) -> Result<Entry, String> {
         let mut fields: Fields = serde_json::from_slice(line).map_err(|error| {
             let error = error.to_string();
-            format!("not a JSON object: {}", error.replace(" at line 1", ""))
+            format!(
+                "not a JSON object: {}",
+                error.replace(" at line 1 column ", " at column ")
+            )
         })?;
         let event = text(&mut fields, "event")?;
         let comment = text(&mut fields, "comment")?;
@@ -221,16 +224,13 @@ mod tests {
     #[test]
     fn invalid_objects_are_explained() {
         for (line, expected) in [
-            ("x", "no JSON object"),
-            ("[1]", "no JSON object"),
+            ("x", "not a JSON object"),
+            ("[1]", "not a JSON object"),
             (r#"{"data":"x","idd":"1"}"#, "unknown field \"idd\""),
             (r#"{"data":"x","id":1}"#, "\"id\" isn't a string: 1"),
             (r#"{"event":"x"}"#, "needs the field \"data\""),
-            (
-                r#"{"event":"a\nb","data":"x"}"#,
-                "type contains a line break",
-            ),
-            (r#"{"id":"a\nb","data":"x"}"#, "id contains a line break"),
+            (r#"{"event":"a\nb","data":"x"}"#, "type holds a line end"),
+            (r#"{"id":"a\nb","data":"x"}"#, "id holds a line end"),
             (
                 r#"{"retry":"1s"}"#,
                 "isn't a number of milliseconds: \"1s\"",
