@@ -71,10 +71,7 @@ impl Harness {
         let memory = measure(|| end = Some(self.exchange(&response, plan.piece(), &promise)));
         let end = end.expect("it was read");
         if let Some(due) = &promise.end {
-            let due = due
-                .as_ref()
-                .map(|()| "an orderly end")
-                .map_err(|()| "a fault");
+            let due = due.as_ref().map(|()| "a clean end").map_err(|()| "a fault");
             match (due, &end) {
                 (_, Some(Fault::TooLarge(_))) if promise.is_large => {}
                 (Ok(_), None) | (Err(_), Some(_)) => {}
@@ -148,13 +145,13 @@ impl Harness {
             }
         }
         if let (Some(mut due), Some(Ok(()))) = (due, &promise.end) {
-            assert_eq!(due.next(), None, "it was sent, and didn't come");
+            assert_eq!(due.next(), None, "it was sent, but didn't arrive");
         }
         None
     }
 }
 
-/// A retry isn't handed out, nor is a block with only an id.
+/// The client doesn't return a retry, nor a block with only an id.
 fn is_seen(item: &&Seen) -> bool {
     !matches!(item, Seen::Retry(_) | Seen::Id(_))
 }

@@ -53,7 +53,7 @@ struct Block<'s> {
     others: Vec<&'s [u8]>,
     event: Vec<&'s [u8]>,
     ids: Vec<&'s [u8]>,
-    /// Lengths as they are handed out.
+    /// Lengths of the returned data.
     data_len: Option<usize>,
     type_len: usize,
     id_len: usize,
@@ -127,7 +127,7 @@ pub(crate) struct Setting<'a> {
     pub(crate) resume: Option<&'a str>,
 }
 
-/// Decodes the chunks, also after [`TooLarge`], and hands out what it saw and the last event id.
+/// Decodes the chunks, also after [`TooLarge`], and returns the items and the last event id.
 pub(crate) fn decoded<'c>(
     setting: Setting<'_>,
     chunks: impl IntoIterator<Item = &'c [u8]>,

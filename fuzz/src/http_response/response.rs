@@ -29,11 +29,11 @@ pub(super) struct Plan<'a> {
 
 /// What a client must make of a response.
 pub(super) struct Promise {
-    /// What it may hand out, in this order and from the first on. `None`: it isn't known.
+    /// What it may return, in this order and starting with the first. `None` if unknown.
     pub(super) items: Option<Vec<Seen>>,
-    /// What it must hand out, whatever comes then: what arrived whole before the damage.
+    /// What it must return in any case: items that were complete before the damage.
     pub(super) first: Vec<Seen>,
-    /// Whether it ends as it should; then all items come. `None`: it isn't known.
+    /// Whether it ends cleanly, after all items. `None` if unknown.
     pub(super) end: Option<Result<(), ()>>,
     /// An event may be larger than the limit.
     pub(super) is_large: bool,
