@@ -274,6 +274,28 @@ mod tests {
         }
     }
 
+    #[cfg(unix)]
+    #[test]
+    fn a_program_in_the_background_is_counted_when_it_has_ended() {
+        let log = std::env::temp_dir().join(format!("xtask-background-{}", std::process::id()));
+        let mut total = Tally::default();
+        for (script, succeeds) in [
+            ("echo 2 passed in 0.10s", true),
+            ("echo 1 failed, 3 passed in 0.10s; exit 1", false),
+        ] {
+            let mut command = Command::new("sh");
+            command.args(["-c", script]);
+            let program = Background::start("sh", &command, log.clone()).unwrap();
+            assert_eq!(program.finish(&mut total).is_ok(), succeeds, "{script}");
+        }
+        fs::remove_file(&log).unwrap();
+        let expected = Tally {
+            passed: 5,
+            failed: 1,
+        };
+        assert_eq!(total, expected);
+    }
+
     #[test]
     fn results_of_pytest_are_counted() {
         assert_eq!(pytest_line("234 passed in 19.39s"), Some((234, 0)));
