@@ -1,6 +1,6 @@
 //! `cargo xtask lint`: all checks of the sources.
 
-use crate::{api, deny, python, sh};
+use crate::{api, deny, prose, python, sh};
 
 pub(crate) fn run(args: &[String]) -> sh::Outcome {
     sh::no_arguments("lint", args)?;
@@ -42,6 +42,10 @@ pub(crate) fn run(args: &[String]) -> sh::Outcome {
 
     // All steps run, so that one run reports every problem.
     let mut failures = Vec::new();
+    match prose::check() {
+        Ok(problems) => failures.extend(problems.iter().map(ToString::to_string)),
+        Err(error) => failures.push(error.to_string()),
+    }
     for step in &mut steps {
         if let Err(error) = sh::run(step) {
             failures.push(error.to_string());
