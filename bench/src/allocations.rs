@@ -1,5 +1,5 @@
-//! Counts what each decoder allocates: a line for each corpus and peer, with the allocations and
-//! bytes for each event, and then a line for each peer with what a kept event holds.
+//! Counts the allocations of each decoder. Prints a line for each corpus and peer, with the allocations
+//! and bytes per event, then a line for each peer with the bytes that a kept event holds.
 
 use std::alloc::System;
 use std::any::Any;
@@ -37,7 +37,7 @@ fn main() {
     }
 }
 
-/// The bytes that the last event keeps once everything else is gone.
+/// The bytes that the last event holds once everything else is dropped.
 fn held(peer: &Peer, chunks: impl Fn() -> Chunks) -> f64 {
     let Some(last) = peer.last else {
         return f64::NAN;
@@ -46,12 +46,12 @@ fn held(peer: &Peer, chunks: impl Fn() -> Chunks) -> f64 {
     let (kept, stats) = counted(keep);
     let inline = size_of_val::<dyn Any>(&*kept) as f64;
     let live = stats.bytes_allocated as f64 - stats.bytes_deallocated as f64;
-    // The event itself was put on the heap to keep it.
+    // The event itself was boxed.
     live - inline
 }
 
 fn counted<T>(mut work: impl FnMut() -> T) -> (T, Stats) {
-    // What is made once.
+    // Allocates everything that is allocated only once.
     drop(work());
     let region = Region::new(ALLOCATOR);
     let result = work();

@@ -1,5 +1,5 @@
-//! Instructions, counted by callgrind: most virtual machines don't offer the processor's counters. The
-//! kernel's instructions aren't counted.
+//! Instructions, counted by callgrind, because most virtual machines have no hardware counters.
+//! Instructions of the kernel aren't counted.
 
 use std::process::{Command, Stdio};
 
@@ -11,7 +11,7 @@ pub fn is_installed() -> bool {
     status.is_ok_and(|status| status.success())
 }
 
-/// The instructions of this program with other arguments; only those in a function, if one is named.
+/// The instructions of this program with other arguments, or of one function of it.
 pub fn instructions(arguments: &[&str], function: Option<&str>) -> Outcome<f64> {
     let mut valgrind = Command::new("valgrind");
     valgrind.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]);
@@ -29,6 +29,6 @@ pub fn instructions(arguments: &[&str], function: Option<&str>) -> Outcome<f64> 
         .and_then(|(_, number)| number.trim().parse().ok());
     match collected {
         Some(collected) if output.status.success() => Ok(collected),
-        _ => Err(format!("callgrind counted nothing:\n{said}").into()),
+        _ => Err(format!("callgrind printed no count:\n{said}").into()),
     }
 }

@@ -5,13 +5,13 @@ const LABEL: f64 = 250.0;
 const ROW: f64 = 26.0;
 const TOP: f64 = 40.0;
 
-/// Readable on light and on dark ground.
+/// Readable on a light and on a dark background.
 const STYLE: &str = "\
 .ground { fill: #fff } text { fill: #222 } .ours { fill: #2166ac } .others { fill: #999 }
 @media (prefers-color-scheme: dark) {
 .ground { fill: #16181c } text { fill: #ccc } .ours { fill: #5aa2e0 } .others { fill: #777 } }";
 
-/// One bar for each row, ours in another colour. Names and title need no escape.
+/// One bar for each row, ours in another color. Names and title are not escaped.
 pub fn bars(title: &str, rows: &[(String, f64)]) -> String {
     let height = TOP + ROW * rows.len() as f64 + 10.0;
     let most = rows
@@ -49,7 +49,7 @@ pub fn bars(title: &str, rows: &[(String, f64)]) -> String {
     out + "</svg>\n"
 }
 
-/// With as many digits as tell something: 3 of them.
+/// A number with three significant digits.
 pub fn short(value: f64) -> String {
     match value.abs() {
         it if it >= 100.0 => thousands(value),

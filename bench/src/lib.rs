@@ -1,4 +1,4 @@
-//! Decoders and clients, ours and others, measured; the pages in `docs/bench` say what came out.
+//! Compares our decoder and clients with others; the pages in `docs/bench` have the results.
 
 pub mod callgrind;
 pub mod chart;
@@ -11,13 +11,13 @@ pub mod sys;
 pub mod targets;
 pub mod tls;
 
-/// Whatever goes wrong ends the measurement.
+/// Any error ends the measurement.
 pub type Outcome<T = ()> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
-/// How many, and 1 at least: of nothing there is no median.
+/// A count of at least 1, because no samples have no median.
 fn count<T: std::str::FromStr + Default + PartialEq>(text: &str) -> Result<T, &'static str> {
     match text.parse() {
         Ok(number) if number != T::default() => Ok(number),
-        _ => Err("it must be a whole number from 1 on"),
+        _ => Err("it must be a whole number of at least 1"),
     }
 }

@@ -1,4 +1,4 @@
-//! `everstream-bench SUITE`, and the processes that the suites start of themselves.
+//! `everstream-bench SUITE`, and the processes that the suites start.
 
 use clap::{Parser, Subcommand};
 use everstream_bench::{Outcome, client, decode, idle};
@@ -18,25 +18,25 @@ enum Suite {
     Client(client::Options),
     /// Thousands of idle streams
     Idle(idle::Options),
-    /// A part of `decode`: one pass, to be counted
+    /// Part of `decode`: one pass, for callgrind
     #[command(hide = true)]
     DecodeOnce(decode::Once),
-    /// A part of `client`: its server
+    /// Part of `client`: its server
     #[command(hide = true)]
     ClientServer(client::server::Options),
-    /// A part of `client`: one client
+    /// Part of `client`: one client
     #[command(hide = true)]
     ClientOnce(client::Once),
-    /// A part of `idle`: its server
+    /// Part of `idle`: its server
     #[command(hide = true)]
     IdleServer(idle::server::Options),
-    /// A part of `idle`: one set of streams
+    /// Part of `idle`: the streams of one client
     #[command(hide = true)]
     IdleOnce(idle::streams::Options),
 }
 
 fn main() -> Outcome {
-    // The same for all clients, so that their libraries are compared and not their ciphers.
+    // The same provider for all clients, so that the ciphers don't differ.
     _ = tokio_rustls::rustls::crypto::ring::default_provider().install_default();
     match Arguments::parse().suite {
         Suite::Decode(options) => decode::run(&options),

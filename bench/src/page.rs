@@ -18,10 +18,11 @@ pub struct Page {
     text: String,
     load: String,
     effort: String,
+    missed: Vec<&'static str>,
 }
 
 impl Page {
-    /// To be made before anything is measured: it tells the load from others.
+    /// Create it before measuring: it records the machine's load.
     pub fn new(suite: &'static str, title: &str) -> Page {
         let text = format!("# {title}\n\n");
         let load = sys::load();
@@ -31,10 +32,11 @@ impl Page {
             text,
             load,
             effort,
+            missed: Vec::new(),
         }
     }
 
-    /// How many runs the figures come from, and how large they are.
+    /// The number and the size of the runs that were measured.
     pub fn effort(&mut self, text: impl Into<String>) {
         self.effort = text.into();
     }
@@ -60,14 +62,16 @@ impl Page {
         self.text.push('\n');
     }
 
-    /// What was measured of the suite's targets.
+    /// The suite's targets, and what was measured.
     pub fn targets(&mut self, measured: &[(Quantity, f64)]) {
-        self.section(targets::HEADING);
+        self.section("Targets");
         self.paragraph(
-            "Medians are compared, and of our two clients the one that does worse counts, where both are \
-             measured. `cargo xtask bench targets` checks this table.",
+            "Medians are compared. Where both of our clients are measured, the worse figure counts. The \
+             suite fails if a target is missed.",
         );
         let verdicts = targets::judge(self.suite, measured);
+        let missed = verdicts.iter().filter(|it| !it.is_reached());
+        self.missed = missed.map(|it| it.target.about).collect();
         let row = |verdict: &Verdict| {
             let about = verdict.target.about.to_owned();
             let state = verdict.state().to_owned();
@@ -81,13 +85,13 @@ impl Page {
         self.paragraph(&format!("![{about}]({}.svg)", self.suite));
     }
 
-    /// From how much, on what, and beside what.
+    /// The runs, the machine and its load.
     pub fn machine(&mut self) {
         let cores = std::thread::available_parallelism().map_or(0, usize::from);
         let (system, processor) = (std::env::consts::OS, std::env::consts::ARCH);
         let mut text = format!(
-            "{system} {processor}, {cores} cores; the load average was {} when it began, and {} when it \
-             ended, its own included.",
+            "{system} {processor}, {cores} cores; the load average was {} at the start and {} at the end, \
+             including the benchmark itself.",
             self.load,
             sys::load()
         );
@@ -99,22 +103,24 @@ impl Page {
         println!("{}", self.text.trim_end());
     }
 
-    /// Prints the page, and writes it with its chart where that is wanted.
+    /// Prints the page, and writes it and its chart if there is a folder. An error if a target was missed.
     pub fn finish(self, out: &Out, chart: &str) -> Outcome {
         self.print();
         let text = format!("{}\n", self.text.trim_end());
-        let Some(folder) = &out.out else {
+        if let Some(folder) = &out.out {
+            fs::create_dir_all(folder)?;
+            let file = |ending| Path::new(folder).join(format!("{}.{ending}", self.suite));
+            fs::write(file("md"), text)?;
+            fs::write(file("svg"), chart)?;
+        }
+        if self.missed.is_empty() {
             return Ok(());
-        };
-        fs::create_dir_all(folder)?;
-        let file = |ending| Path::new(folder).join(format!("{}.{ending}", self.suite));
-        fs::write(file("md"), text)?;
-        fs::write(file("svg"), chart)?;
-        Ok(())
+        }
+        Err(format!("targets missed: {}", self.missed.join("; ")).into())
     }
 }
 
-/// The version of a package that this program is built with; the newest, if there are two.
+/// The version of a package in this program; the newest, if there are two.
 pub fn version(package: &str) -> &'static str {
     let lock = include_str!("../Cargo.lock");
     let name = format!("name = \"{package}\"");

@@ -21,14 +21,14 @@ impl Spread {
         }
     }
 
-    /// Each of the numbers that a round consists of, over all rounds.
+    /// The spread of each figure over all rounds.
     pub fn of_each(rounds: &[Vec<f64>]) -> Vec<Spread> {
         let numbers = rounds.iter().map(Vec::len).min().unwrap_or(0);
         let of = |index| Spread::of(rounds.iter().map(|round| round[index]).collect());
         (0..numbers).map(of).collect()
     }
 
-    /// In another unit.
+    /// Converts to another unit.
     pub fn times(self, factor: f64) -> Spread {
         Spread {
             median: self.median * factor,
@@ -38,7 +38,7 @@ impl Spread {
     }
 }
 
-/// As a cell of a table.
+/// Formats it as a cell of a table.
 impl fmt::Display for Spread {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [median, lowest, highest] = [self.median, self.lowest, self.highest].map(short);
@@ -58,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn each_number_of_a_round_has_its_own_spread() {
+    fn each_figure_of_a_round_has_its_spread() {
         let rounds = [vec![1.0, 10.0], vec![3.0, 30.0], vec![2.0, 20.0]];
         let cells = Spread::of_each(&rounds)
             .iter()

@@ -1,4 +1,4 @@
-//! What the system tells of a process, and processes of this program.
+//! Measurements of a process, and child processes of this program.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -23,7 +23,7 @@ pub fn now() -> Outcome<u64> {
     nanoseconds(ClockId::CLOCK_MONOTONIC)
 }
 
-/// Seconds that this thread has run: others on the machine don't count.
+/// Seconds of CPU of this thread, which don't include other load.
 pub fn thread_cpu() -> f64 {
     let nanoseconds = nanoseconds(ClockId::CLOCK_THREAD_CPUTIME_ID);
     nanoseconds.map_or(f64::NAN, |nanoseconds| nanoseconds as f64 / 1e9)
@@ -42,7 +42,7 @@ pub fn resident() -> Outcome<u64> {
     Ok(number.ok_or("no VmRSS")?.parse()?)
 }
 
-/// Raises the limit of open files as far as it goes; returns it.
+/// Raises the limit of open files as far as permitted; returns it.
 pub fn raise_open_files(wanted: u64) -> Outcome<u64> {
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
     // Only root may raise the hard limit.
@@ -53,7 +53,7 @@ pub fn raise_open_files(wanted: u64) -> Outcome<u64> {
     Ok(getrlimit(Resource::RLIMIT_NOFILE)?.0)
 }
 
-/// What else the machine did, over the last minute.
+/// The load average of the last minute.
 pub fn load() -> String {
     let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     text.split(' ').next().unwrap_or("unknown").to_owned()
@@ -73,7 +73,7 @@ impl Server {
         let mut said = String::new();
         let mut out = BufReader::new(child.stdout.take().ok_or("no stdout")?);
         out.read_line(&mut said)?;
-        // Nobody reads what it may say later.
+        // Further output is discarded.
         thread::spawn(move || std::io::copy(&mut out, &mut std::io::sink()));
         let said = said.trim().to_owned();
         Ok(Server { child, said })
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn work_takes_cpu_and_the_clock_goes_on() {
+    fn work_takes_cpu_and_the_clock_advances() {
         let (cpu_before, before) = (cpu().unwrap(), now().unwrap());
         while cpu().unwrap() == cpu_before {}
         assert!(now().unwrap() > before);

@@ -1,5 +1,4 @@
-//! The targets that the figures are judged by. A suite writes what it measured of them on its page;
-//! `xtask` includes this file, and judges the pages: `cargo xtask bench targets`.
+//! The targets for the measured figures. A suite lists them on its page, and fails if it misses one.
 
 use Limit::{AtMost, Below};
 use Quantity::{Alone, Connecting, ManyInAChunk, Memory, OneInAChunk, OneInARecord, Ticks};
@@ -32,7 +31,7 @@ pub enum Limit {
 
 pub struct Target {
     pub quantity: Quantity,
-    /// The suite that measures it, and its page.
+    /// The suite that measures it.
     pub suite: &'static str,
     pub about: &'static str,
     pub limit: Limit,
@@ -53,11 +52,6 @@ pub const TARGETS: [Target; 12] = [
     target("idle", Ticks(Way::Tls), Below(1.0), "an event a second on each stream, HTTP/1.1 over TLS: CPU, ratio to reqwest"),
     target("idle", Ticks(Way::Http2), Below(1.0), "an event a second on each stream, HTTP/2: CPU, ratio to reqwest"),
 ];
-
-/// The suites that have targets.
-pub const SUITES: [&str; 2] = ["client", "idle"];
-
-pub const HEADING: &str = "Targets";
 
 const fn target(
     suite: &'static str,
@@ -95,7 +89,6 @@ impl Verdict {
         }
     }
 
-    /// Exact enough to be judged again.
     pub fn measured(&self) -> String {
         match self.measured {
             Some(measured) if measured >= 100.0 => format!("{measured:.0}"),
@@ -127,41 +120,12 @@ pub fn judge(suite: &str, measured: &[(Quantity, f64)]) -> Vec<Verdict> {
     targets.map(of).collect()
 }
 
-/// The same, from the page that the suite wrote. Only the numbers are taken from there: a limit that
-/// was changed since is applied.
-pub fn judge_page(suite: &str, page: &str) -> Vec<Verdict> {
-    let section = page.split_once(&format!("## {HEADING}\n"));
-    let rows = section.map_or("", |(_, section)| section).lines();
-    let mut measured = Vec::new();
-    for target in TARGETS.iter().filter(|target| target.suite == suite) {
-        let start = format!("| {} |", target.about);
-        let row = rows.clone().find_map(|row| row.strip_prefix(&start));
-        let cell = row.and_then(|row| row.split('|').nth(1));
-        let number = cell.and_then(|cell| cell.trim().parse().ok());
-        measured.extend(number.map(|number| (target.quantity, number)));
-    }
-    judge(suite, &measured)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn page(rows: &[Verdict]) -> String {
-        let row = |verdict: &Verdict| {
-            let (about, limit) = (verdict.target.about, verdict.limit());
-            format!(
-                "| {about} | {limit} | {} | {} |\n",
-                verdict.measured(),
-                verdict.state()
-            )
-        };
-        let rows = rows.iter().map(row);
-        format!("# Title\n\n## {HEADING}\n\n{}", rows.collect::<String>())
-    }
-
     #[test]
-    fn what_lies_at_the_limit_is_reached_only_where_it_may() {
+    fn a_value_at_the_limit_reaches_at_most_but_not_below() {
         let at = |quantity, number| judge("idle", &[(quantity, number)]);
         let memory = at(Memory(Way::Http1), 2.5);
         assert_eq!(memory.iter().filter(|it| it.is_reached()).count(), 1);
@@ -172,33 +136,8 @@ mod tests {
     }
 
     #[test]
-    fn a_page_is_judged_by_its_numbers() {
-        let measured = [(ManyInAChunk, 0.66), (OneInAChunk, 0.25), (Alone, 4_321.5)];
-        let text = page(&judge("client", &measured));
-        let verdicts: Vec<_> = judge_page("client", &text)
-            .iter()
-            .map(|it| (it.target.quantity, it.measured, it.is_reached()))
-            .collect();
-        let expected = [
-            (ManyInAChunk, Some(0.66), true),
-            (OneInAChunk, Some(0.25), false),
-            (OneInARecord, None, false),
-            (Alone, Some(4_322.0), true),
-        ];
-        assert_eq!(verdicts, expected);
-    }
-
-    #[test]
-    fn a_page_without_targets_reaches_none() {
-        let verdicts = judge_page("idle", "# Thousands of idle streams\n");
-        assert_eq!(verdicts.len(), 8);
-        assert!(verdicts.iter().all(|it| !it.is_reached()));
-    }
-
-    #[test]
-    fn every_target_has_a_suite_and_a_text_of_its_own() {
+    fn every_target_has_a_different_text_and_quantity() {
         for (index, target) in TARGETS.iter().enumerate() {
-            assert!(SUITES.contains(&target.suite), "{}", target.about);
             let earlier = &TARGETS[..index];
             assert!(earlier.iter().all(|it| it.about != target.about));
             assert!(earlier.iter().all(|it| it.quantity != target.quantity));

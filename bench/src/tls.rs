@@ -1,4 +1,4 @@
-//! TLS: a run makes one self-signed certificate; its server presents it and every client verifies it.
+//! TLS with one self-signed certificate per run, which every client verifies.
 
 use std::sync::Arc;
 
@@ -24,18 +24,18 @@ impl Identity {
         })
     }
 
-    /// Makes a server of this program use TLS: see `Serve`.
+    /// Arguments that make a server of this program use TLS: see `Serve`.
     pub fn for_server(&self) -> [String; 2] {
         [self.for_client(), format!("--key={}", self.key)]
     }
 
-    /// Makes a client of this program trust the server: see `Trust`.
+    /// The argument that makes a client of this program trust the server: see `Trust`.
     pub fn for_client(&self) -> String {
         format!("--certificate={}", self.certificate)
     }
 }
 
-/// What a server presents. Without both it speaks plain HTTP.
+/// The identity of a server. Without it, the server uses plain HTTP.
 #[derive(clap::Args)]
 pub struct Serve {
     #[arg(long, value_name = "PEM", requires = "key")]
@@ -65,7 +65,7 @@ impl Serve {
     }
 }
 
-/// What a client trusts beyond the system's roots.
+/// The certificate that a client trusts in addition to the system's.
 #[derive(clap::Args, Clone)]
 pub struct Trust {
     #[arg(long, value_name = "PEM")]
@@ -73,7 +73,7 @@ pub struct Trust {
 }
 
 impl Trust {
-    /// Our settings, without proxies.
+    /// Settings of our clients, without proxies.
     pub fn http(&self, url: &str) -> Http {
         let http = Http::new(url).no_proxy();
         match &self.certificate {
@@ -100,7 +100,7 @@ impl Trust {
         })
     }
 
-    /// For clients that take rustls's own settings. They don't read the system's roots.
+    /// For clients that are configured with rustls. They don't use the system's trust store.
     pub fn rustls(&self) -> Outcome<Option<ClientConfig>> {
         let Some(pem) = &self.certificate else {
             return Ok(None);

@@ -1,14 +1,14 @@
-//! What the streams say. Server and client make it independently from the seed, so that every byte
-//! of what arrives can be compared.
+//! The events of the streams. Server and client compute them independently from the seed, so that
+//! every byte that arrives can be compared.
 
 use crate::numbers::Numbers;
 
-/// What is particular about a stream; its number decides.
+/// The properties of a stream, which depend on its number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Kind {
     pub(crate) gzip: bool,
     pub(crate) tls: bool,
-    /// How many events before the one that was asked for the server repeats at every resumption.
+    /// How many events the server repeats each time the client resumes.
     pub(crate) replay: u64,
 }
 
@@ -22,7 +22,7 @@ impl Kind {
         }
     }
 
-    /// The first event of the answer to who has had everything up to `last` (0: nothing yet).
+    /// The first event that the server sends to a client whose last event was `last` (0: none yet).
     pub(crate) fn first_after(self, last: u64) -> u64 {
         (last + 1).saturating_sub(self.replay).max(1)
     }
@@ -32,26 +32,26 @@ pub(crate) fn id(stream: u64, number: u64) -> String {
     format!("{stream}-{number}")
 }
 
-/// The number in an id, if it is one of this stream.
+/// The number in an id of this stream.
 pub(crate) fn number(stream: u64, id: &str) -> Option<u64> {
     let (of, number) = id.split_once('-')?;
     (of.parse() == Ok(stream)).then(|| number.parse().ok())?
 }
 
-/// An event as it is meant. Events of a stream are numbered from 1.
+/// An event as the client should receive it. Events of a stream are numbered from 1.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Said {
+pub(crate) struct Content {
     pub(crate) event: &'static str,
     pub(crate) data: String,
 }
 
 const TYPES: [&str; 4] = ["message", "message", "update", "état"];
-/// Of one to four bytes, so that cuts fall into characters of each length.
+/// Characters of one to four bytes, so that responses are cut in each of them.
 const LETTERS: [&str; 12] = ["a", "e", "n", " ", ":", "7", "ß", "й", "€", "漢", "😀", "𝄞"];
-/// More than a read of a socket or a compression window takes at once.
+/// More than one read of a socket, or the window of the compression.
 const LARGE: usize = 40_000;
 
-pub(crate) fn said(seed: u64, stream: u64, number: u64) -> Said {
+pub(crate) fn content(seed: u64, stream: u64, number: u64) -> Content {
     let mut numbers = Numbers::new(&[seed, stream, number]);
     let event = TYPES[numbers.between(0, TYPES.len())];
     let letters = match numbers.below(200) {
@@ -68,15 +68,15 @@ pub(crate) fn said(seed: u64, stream: u64, number: u64) -> Said {
             data.push_str(LETTERS[numbers.between(0, LETTERS.len())]);
         }
     }
-    Said { event, data }
+    Content { event, data }
 }
 
-/// The event in the stream's notation, which varies as far as the standard lets it.
-pub(crate) fn written(seed: u64, stream: u64, number: u64) -> Vec<u8> {
-    let said = said(seed, stream, number);
+/// The encoded event. Its notation varies as much as the standard permits.
+pub(crate) fn encoded(seed: u64, stream: u64, number: u64) -> Vec<u8> {
+    let content = content(seed, stream, number);
     let mut numbers = Numbers::new(&[seed, stream, number, 1]);
     let end = ["\n", "\n", "\r\n", "\r"][numbers.between(0, 4)];
-    let mut text = String::with_capacity(said.data.len() + 64);
+    let mut text = String::with_capacity(content.data.len() + 64);
     if numbers.once_in(10) {
         text.extend([": still here", end]);
     }
@@ -85,10 +85,10 @@ pub(crate) fn written(seed: u64, stream: u64, number: u64) -> Vec<u8> {
     if id_first {
         text.extend(["id:", &id, end]);
     }
-    if said.event != "message" || numbers.once_in(4) {
-        text.extend(["event: ", said.event, end]);
+    if content.event != "message" || numbers.once_in(4) {
+        text.extend(["event: ", content.event, end]);
     }
-    for line in said.data.split('\n') {
+    for line in content.data.split('\n') {
         // One space after the colon isn't part of the value.
         let colon = if line.starts_with(' ') || numbers.once_in(2) {
             "data: "
@@ -109,10 +109,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_written_decodes_to_what_is_said() {
+    fn an_encoded_event_decodes_to_its_content() {
         for number in 1..2_000 {
-            let written = written(1, 8, number);
-            let mut rest = &written[..];
+            let encoded = encoded(1, 8, number);
+            let mut rest = &encoded[..];
             let mut decoder = everstream::Decoder::new();
             let event = loop {
                 match decoder.decode_owned(&mut rest) {
@@ -121,14 +121,17 @@ mod tests {
                     other => panic!("event {number} isn't complete: {other:?}"),
                 }
             };
-            let said = said(1, 8, number);
-            assert_eq!((event.event(), event.data()), (said.event, &*said.data));
+            let content = content(1, 8, number);
+            assert_eq!(
+                (event.event(), event.data()),
+                (content.event, &*content.data)
+            );
             assert_eq!(event.id(), Some(&*id(8, number)));
         }
     }
 
     #[test]
-    fn an_id_of_another_stream_has_no_number_here() {
+    fn the_id_of_another_stream_has_no_number() {
         assert_eq!(number(7, &id(7, 12)), Some(12));
         assert_eq!(number(7, &id(8, 12)), None);
         assert_eq!(number(7, "7-"), None);
@@ -136,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_replays_begins_so_many_events_earlier_but_not_before_the_first() {
+    fn a_replay_begins_that_many_events_earlier_but_not_before_the_first() {
         let (exact, replaying) = (Kind::of(0), Kind::of(3));
         assert_eq!((exact.replay, replaying.replay), (0, 3));
         assert_eq!((exact.first_after(0), exact.first_after(10)), (1, 11));

@@ -1,12 +1,12 @@
-//! Follows thousands of streams through every kind of break for as long as you like, and accounts
-//! for each event.
+//! Follows thousands of streams through every kind of failure, and accounts for each event.
 //!
-//! Three processes: the servers (`server/`), the clients (`client/`), so that what is measured is
-//! theirs alone, and this one, which starts both, measures (`sample.rs`) and judges (`report.rs`).
+//! There are three processes: the servers (`server/`), the clients (`client/`), which are separate so
+//! that only they are measured, and this one, which starts both, takes samples (`sample.rs`) and
+//! judges the run (`report.rs`).
 
 mod client;
 mod feed;
-mod flat;
+mod messages;
 mod numbers;
 mod plot;
 mod refusals;
@@ -14,7 +14,7 @@ mod report;
 mod run;
 mod sample;
 mod server;
-mod talk;
+mod trend;
 
 use std::alloc::System;
 use std::io::{self, Write};
@@ -23,33 +23,34 @@ use std::process::ExitCode;
 
 use cap::Cap;
 use clap::{Parser, Subcommand};
-use talk::Sabotage;
+use messages::Sabotage;
 
 /// The system's allocator, with a count of the bytes that are in use.
 #[global_allocator]
 static HEAP: Cap<System> = Cap::new(System, usize::MAX);
 
-/// Runs clients against servers that break, and shows that nothing is lost, doubled or leaked.
+/// Runs clients against servers that fail, and checks that no event is lost or duplicated and that
+/// nothing leaks.
 #[derive(Debug, Parser)]
 #[command(name = "everstream-soak", version)]
 struct Args {
-    /// How long.
+    /// Length of the run in minutes.
     #[arg(long, default_value_t = 20.0, value_parser = positive)]
     minutes: f64,
 
-    /// Ends the run earlier, after so many events.
+    /// Ends the run earlier, after this many events.
     #[arg(long)]
     events: Option<u64>,
 
-    /// How many streams at once.
+    /// Number of concurrent streams.
     #[arg(long, default_value_t = 2000, value_parser = clap::value_parser!(u64).range(1..=100_000))]
     streams: u64,
 
-    /// How many of them are read by blocking clients, on a thread each; a quarter at most.
+    /// Number of streams that blocking clients read, each on its own thread; at most a quarter.
     #[arg(long, default_value_t = 50)]
     blocking: u64,
 
-    /// Repeats the choices of an earlier run; random by default.
+    /// Seed of an earlier run, to repeat its choices. Default: random.
     #[arg(long)]
     seed: Option<u64>,
 
@@ -57,7 +58,7 @@ struct Args {
     #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u64).range(1..))]
     interval_ms: u64,
 
-    /// Mean time until a response breaks, in milliseconds.
+    /// Mean time until a response fails, in milliseconds.
     #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..))]
     break_ms: u64,
 
@@ -65,20 +66,20 @@ struct Args {
     #[arg(long, default_value_t = 60_000, value_parser = clap::value_parser!(u64).range(1..))]
     restart_ms: u64,
 
-    /// Mean time until all servers restart at once, or are silent at once, in milliseconds.
+    /// Mean time until all servers restart, or all go silent, in milliseconds.
     #[arg(long, default_value_t = 30_000, value_parser = clap::value_parser!(u64).range(1..))]
     outage_ms: u64,
 
-    /// Instead of that: makes this many attempts at a server that closes each connection as it
-    /// accepts it. Every attempt must end in a fault.
+    /// Runs something else: this many attempts at a server that closes or resets each connection as
+    /// it accepts it. Every attempt must end in a fault.
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
     attempts: Option<u64>,
 
-    /// Where to write the plot.
+    /// File for the plot.
     #[arg(long)]
     svg: Option<PathBuf>,
 
-    /// Does something wrong on purpose; the run must fail.
+    /// Introduces an error on purpose; the run must fail.
     #[arg(long, value_enum)]
     sabotage: Option<Sabotage>,
 
@@ -86,7 +87,7 @@ struct Args {
     role: Option<Role>,
 }
 
-/// The processes that a run starts by itself.
+/// The processes that a run starts.
 #[derive(Debug, Clone, Copy, Subcommand)]
 #[command(hide = true)]
 enum Role {

@@ -1,4 +1,4 @@
-//! Random numbers that a seed repeats.
+//! Random numbers that are reproducible from a seed.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use std::time::Duration;
 pub(crate) struct Numbers(u64);
 
 impl Numbers {
-    /// Its own sequence for each combination of parts.
+    /// A different sequence for each combination of parts.
     pub(crate) fn new(parts: &[u64]) -> Self {
         let mut numbers = Numbers(0x5EED);
         for part in parts {
@@ -35,12 +35,12 @@ impl Numbers {
         start + self.below(end.saturating_sub(start) as u64) as usize
     }
 
-    /// True once in so many times.
+    /// True with a probability of one in `times`.
     pub(crate) fn once_in(&mut self, times: u64) -> bool {
         self.below(times) == 0
     }
 
-    /// Exponentially distributed: what happens at random, independently of the past.
+    /// Exponentially distributed: the time until an event that doesn't depend on the past.
     pub(crate) fn around(&mut self, mean: Duration) -> Duration {
         let unit = (self.next() >> 11) as f64 / (1u64 << 53) as f64;
         mean.mul_f64(-(1.0 - unit).ln())
@@ -52,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_same_parts_give_the_same_numbers_and_others_give_others() {
+    fn equal_parts_give_equal_numbers_and_others_differ() {
         let first = |parts: &[u64]| Numbers::new(parts).next();
         assert_eq!(first(&[1, 2]), first(&[1, 2]));
         assert_ne!(first(&[1, 2]), first(&[2, 1]));

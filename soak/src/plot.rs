@@ -1,4 +1,4 @@
-//! The plot of a run: what the clients' process held, and how often it reconnected.
+//! The plot of a run: memory, descriptors and threads of the clients, and how often they reconnected.
 
 use crate::report::Report;
 
@@ -8,10 +8,10 @@ const RIGHT: f64 = 36.0;
 const TOP: f64 = 76.0;
 const PANEL: f64 = 120.0;
 const GAP: f64 = 44.0;
-/// More points than this can't be told apart.
+/// More points than this can't be distinguished.
 const POINTS: usize = 600;
 
-/// Readable on light and on dark ground.
+/// Readable on a light and on a dark background.
 const STYLE: &str = "
   .ground { fill: #fff } text { fill: #333; font: 12px system-ui, sans-serif }
   .title { font-size: 15px } .grid { stroke: #ddd } .warm { fill: #888; fill-opacity: 0.1 }
@@ -63,7 +63,7 @@ pub(crate) fn svg(report: &Report) -> String {
     );
     let counts = &report.counts;
     out.push_str(&format!(
-        "<text class=\"title\" x=\"{LEFT}\" y=\"24\">{} streams, {:.1} minutes, {} events, {} streams begun, \
+        "<text class=\"title\" x=\"{LEFT}\" y=\"24\">{} streams, {:.1} minutes, {} events, {} streams started, \
          {} lost, {} duplicated</text>\n\
          <text x=\"{LEFT}\" y=\"42\">The process of the clients; shaded: warm-up</text>\n",
         report.streams,
@@ -142,7 +142,7 @@ impl Panel {
     }
 }
 
-/// Round numbers from 0 to at least `end`, about so many.
+/// About `about` round numbers, from 0 to at least `end`.
 fn ticks(end: f64, about: f64) -> Vec<f64> {
     let end = if end > 0.0 { end } else { 1.0 };
     let raw = end / about;
@@ -150,7 +150,7 @@ fn ticks(end: f64, about: f64) -> Vec<f64> {
     let steps = [1.0, 2.0, 5.0, 10.0].map(|step| step * power);
     let step = steps.into_iter().find(|step| *step >= raw).unwrap_or(raw);
     let number = (end / step).ceil() as u32;
-    // As short as they are meant: 0.6, not 0.6000000000000001.
+    // 0.6, not 0.6000000000000001.
     let short = |tick: u32| {
         format!("{:.3}", f64::from(tick) * step)
             .parse()
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn a_peak_outlives_thinning() {
+    fn thinning_keeps_peaks() {
         let points: Vec<_> = (0..5_000)
             .map(|at| (f64::from(at), if at == 3_333 { 9.0 } else { 1.0 }))
             .collect();

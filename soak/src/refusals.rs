@@ -1,5 +1,5 @@
 //! `--attempts N`: connections to a server that closes or resets each one as it accepts it. Every
-//! attempt must end in a fault, and none may hang.
+//! attempt must end in a fault, and none may hang. This looks for a race that needs many attempts.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -13,11 +13,11 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-/// Attempts at the same time.
+/// Number of concurrent attempts.
 const TASKS: u64 = 64;
 /// Far more than an attempt takes on a busy machine.
 const LIMIT: Duration = Duration::from_secs(20);
-/// Between two lines of progress.
+/// Number of attempts between two lines of progress.
 const PROGRESS: u64 = 50_000;
 
 /// Attempts by their outcome.
@@ -27,7 +27,7 @@ const HUNG: &str = "hung";
 const STREAM: &str = "a stream";
 const OTHER: &str = "another error";
 
-/// `true`: every attempt ended in a fault of its connection.
+/// Returns `true` if every attempt ended in a fault of its connection.
 pub(crate) fn run(attempts: u64) -> io::Result<bool> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -37,12 +37,12 @@ pub(crate) fn run(attempts: u64) -> io::Result<bool> {
         let address = listener.local_addr()?;
         let accepted = Arc::new(AtomicU64::new(0));
         let server = tokio::spawn(refuse_all(listener, accepted.clone()));
-        let started = Instant::now();
-        let begun = Arc::new(AtomicU64::new(0));
+        let start = Instant::now();
+        let started_attempts = Arc::new(AtomicU64::new(0));
         let http = Http::new(format!("http://{address}/"));
         let mut tasks = JoinSet::new();
         for _ in 0..TASKS {
-            tasks.spawn(attempt_many(http.clone(), attempts, begun.clone()));
+            tasks.spawn(attempt_many(http.clone(), attempts, started_attempts.clone()));
         }
         let mut counts = Counts::new();
         while let Some(joined) = tasks.join_next().await {
@@ -51,15 +51,15 @@ pub(crate) fn run(attempts: u64) -> io::Result<bool> {
             }
         }
         server.abort();
-        let lasted = started.elapsed();
-        report(attempts, &counts, accepted.load(Relaxed), lasted)
+        let duration = start.elapsed();
+        report(attempts, &counts, accepted.load(Relaxed), duration)
     })
 }
 
 /// Half of the connections are closed, and half are reset.
 async fn refuse_all(listener: TcpListener, accepted: Arc<AtomicU64>) {
     loop {
-        // An error is that of one connection.
+        // An error concerns one connection only.
         if let Ok((socket, _)) = listener.accept().await {
             if accepted.fetch_add(1, Relaxed) % 2 == 0 {
                 _ = socket.set_zero_linger();
@@ -68,15 +68,15 @@ async fn refuse_all(listener: TcpListener, accepted: Arc<AtomicU64>) {
     }
 }
 
-async fn attempt_many(http: Http, attempts: u64, begun: Arc<AtomicU64>) -> io::Result<Counts> {
+async fn attempt_many(http: Http, attempts: u64, started_attempts: Arc<AtomicU64>) -> io::Result<Counts> {
     let mut counts = Counts::new();
     loop {
-        let number = begun.fetch_add(1, Relaxed);
+        let number = started_attempts.fetch_add(1, Relaxed);
         if number >= attempts {
             return Ok(counts);
         }
         if number > 0 && number % PROGRESS == 0 {
-            // Whether anybody reads it or not.
+            // A closed standard error isn't a failure.
             _ = writeln!(io::stderr(), "{number} attempts");
         }
         let mut client = SseClient::builder(http.clone())
@@ -86,14 +86,14 @@ async fn attempt_many(http: Http, attempts: u64, begun: Arc<AtomicU64>) -> io::R
         let outcome = match timeout(LIMIT, client.start()).await {
             Err(_) => HUNG,
             Ok(Ok(())) => STREAM,
-            Ok(Err(Error::Fault(fault))) => name(&fault),
+            Ok(Err(Error::Fault(fault))) => fault_name(&fault),
             Ok(Err(_)) => OTHER,
         };
         *counts.entry(outcome).or_default() += 1;
     }
 }
 
-fn name(fault: &Fault) -> &'static str {
+fn fault_name(fault: &Fault) -> &'static str {
     match fault {
         Fault::Connect(_) => "Fault::Connect",
         Fault::ConnectTimeout(_) => "Fault::ConnectTimeout",
@@ -103,9 +103,9 @@ fn name(fault: &Fault) -> &'static str {
     }
 }
 
-fn report(attempts: u64, counts: &Counts, accepted: u64, lasted: Duration) -> io::Result<bool> {
+fn report(attempts: u64, counts: &Counts, accepted: u64, duration: Duration) -> io::Result<bool> {
     let mut out = io::stdout().lock();
-    let seconds = lasted.as_secs_f64();
+    let seconds = duration.as_secs_f64();
     writeln!(
         out,
         "{attempts} attempts in {seconds:.1} s, {accepted} connections accepted"

@@ -1,11 +1,11 @@
-//! What a run was, what it showed, and whether that is what was promised.
+//! The results of a run, and whether it passed.
 
 use std::fmt;
 use std::time::Duration;
 
-use crate::flat::{Allowance, Course, LEAST};
+use crate::messages::{ClientCounts, ServerCounts};
 use crate::sample::Sample;
-use crate::talk::{ClientCounts, ServerCounts};
+use crate::trend::{Allowance, MIN_SAMPLES, Trend};
 
 /// 5 % and 4 MiB (in KiB).
 const MEMORY: Allowance = Allowance {
@@ -40,16 +40,16 @@ impl Report {
         self.samples.iter().map(point).collect()
     }
 
-    fn course(&self, value: impl Fn(&Sample) -> f64) -> Option<Course> {
-        Course::of(&self.points(value))
+    fn trend(&self, value: impl Fn(&Sample) -> f64) -> Option<Trend> {
+        Trend::of(&self.points(value))
     }
 
-    /// Long enough to judge whether something grows, and to have met every fault.
+    /// Long enough to judge growth, and for every fault to occur.
     fn is_long(&self) -> bool {
-        self.samples.len() >= LEAST
+        self.samples.len() >= MIN_SAMPLES
     }
 
-    /// Why the run isn't passed.
+    /// Why the run failed; empty if it passed.
     pub(crate) fn failures(&self) -> Vec<String> {
         let mut failures = Vec::new();
         let counts = &self.counts;
@@ -63,11 +63,11 @@ impl Report {
                 failures.push(format!("{number} events {what}"));
             }
         }
-        // So that what arrived is complete by another count too.
+        // A second way to count: the total of all streams.
         let expected = self.streams * self.last + counts.replayed;
         if failures.is_empty() && counts.events < expected {
             failures.push(format!(
-                "{expected} events expected, {} seen",
+                "{expected} events expected, {} received",
                 counts.events
             ));
         }
@@ -78,13 +78,13 @@ impl Report {
             failures.push(format!("{} bad requests", self.served.bad_requests));
         }
         if self.last == 0 {
-            failures.push("there was no event".to_owned());
+            failures.push("no event was sent".to_owned());
         }
         if self.is_long() {
             failures.extend(self.growth());
             for (fault, times) in &self.served.faults {
                 if *times == 0 {
-                    failures.push(format!("nothing was shown of: {fault}"));
+                    failures.push(format!("this never happened: {fault}"));
                 }
             }
             if self.served.restarts == 0 {
@@ -95,15 +95,15 @@ impl Report {
     }
 
     fn growth(&self) -> Vec<String> {
-        let courses = [
-            ("RSS", self.course(|it| it.rss as f64), MEMORY),
-            ("heap", self.course(|it| it.heap as f64), MEMORY),
-            ("descriptors", self.course(|it| it.fds as f64), FDS),
-            ("threads", self.course(|it| it.threads as f64), THREADS),
+        let trends = [
+            ("RSS", self.trend(|it| it.rss as f64), MEMORY),
+            ("heap", self.trend(|it| it.heap as f64), MEMORY),
+            ("descriptors", self.trend(|it| it.fds as f64), FDS),
+            ("threads", self.trend(|it| it.threads as f64), THREADS),
         ];
         let mut failures = Vec::new();
-        for (name, course, allowance) in courses {
-            if !course.is_some_and(|course| course.is_flat(allowance)) {
+        for (name, trend, allowance) in trends {
+            if !trend.is_some_and(|trend| trend.is_flat(allowance)) {
                 failures.push(format!("{name} not flat"));
             }
         }
@@ -134,10 +134,10 @@ impl fmt::Display for Report {
         )?;
         line(f, "connections", served.connections)?;
         line(f, "requests", served.requests)?;
-        line(f, "streams begun", counts.starts)?;
-        line(f, "clients made", counts.clients)?;
+        line(f, "streams started", counts.starts)?;
+        line(f, "clients created", counts.clients)?;
 
-        writeln!(f, "\ndone to the clients")?;
+        writeln!(f, "\nfaults of the servers")?;
         for (fault, times) in &served.faults {
             line(f, fault, times)?;
         }
@@ -146,7 +146,7 @@ impl fmt::Display for Report {
         line(f, "silence of all servers at once", served.silences_of_all)?;
         line(f, "Handle::interrupt", counts.interrupts)?;
         line(f, "Handle::close", counts.closes)?;
-        writeln!(f, "\nseen by the clients")?;
+        writeln!(f, "\nreported by the clients")?;
         for (fault, times) in &counts.faults {
             line(f, fault, times)?;
         }
@@ -156,7 +156,7 @@ impl fmt::Display for Report {
         line(f, "duplicated", counts.duplicated)?;
         line(f, "out of order", counts.out_of_order)?;
         line(f, "corrupted", counts.corrupted)?;
-        line(f, "repeated by servers that do that", counts.replayed)?;
+        line(f, "repeated by servers", counts.replayed)?;
 
         writeln!(f, "\nthe clients' process")?;
         writeln!(
@@ -164,18 +164,18 @@ impl fmt::Display for Report {
             "  {:<22}{:>9}{:>9}{:>9}{:>9}{:>11}{:>10}{:>12}",
             "", "start", "warm", "end", "max", "median 2/4", " 4/4", "per hour"
         )?;
-        row(f, "RSS, MiB", self.course(|it| it.rss as f64 / 1024.0))?;
+        row(f, "RSS, MiB", self.trend(|it| it.rss as f64 / 1024.0))?;
         row(
             f,
             "allocated, MiB",
-            self.course(|it| it.heap as f64 / 1024.0),
+            self.trend(|it| it.heap as f64 / 1024.0),
         )?;
-        row(f, "descriptors", self.course(|it| it.fds as f64))?;
-        row(f, "threads", self.course(|it| it.threads as f64))?;
+        row(f, "descriptors", self.trend(|it| it.fds as f64))?;
+        row(f, "threads", self.trend(|it| it.threads as f64))?;
         if !self.is_long() {
             writeln!(
                 f,
-                "  not judged: {} looks, {LEAST} are needed",
+                "  not judged: {} samples, {MIN_SAMPLES} are needed",
                 self.samples.len()
             )?;
         }
@@ -195,18 +195,18 @@ fn line(f: &mut fmt::Formatter<'_>, name: &str, value: impl fmt::Display) -> fmt
     writeln!(f, "  {name:<34}{value}")
 }
 
-fn row(f: &mut fmt::Formatter<'_>, name: &str, course: Option<Course>) -> fmt::Result {
-    let Some(course) = course else { return Ok(()) };
+fn row(f: &mut fmt::Formatter<'_>, name: &str, trend: Option<Trend>) -> fmt::Result {
+    let Some(trend) = trend else { return Ok(()) };
     writeln!(
         f,
         "  {name:<22}{:>9.1}{:>9.1}{:>9.1}{:>9.1}{:>11.1}{:>10.1}{:>+12.2}",
-        course.first,
-        course.warm,
-        course.last,
-        course.max,
-        course.second_quarter,
-        course.last_quarter,
-        course.per_hour
+        trend.first,
+        trend.warm,
+        trend.last,
+        trend.max,
+        trend.second_quarter,
+        trend.last_quarter,
+        trend.per_hour
     )
 }
 
@@ -214,7 +214,7 @@ fn row(f: &mut fmt::Formatter<'_>, name: &str, course: Option<Course>) -> fmt::R
 mod tests {
     use super::*;
 
-    fn report(looks: u64, rss: impl Fn(u64) -> u64, fds: impl Fn(u64) -> u64) -> Report {
+    fn report(samples: u64, rss: impl Fn(u64) -> u64, fds: impl Fn(u64) -> u64) -> Report {
         let sample = |at| Sample {
             at: Duration::from_secs(at),
             rss: rss(at),
@@ -235,39 +235,39 @@ mod tests {
             seed: 1,
             streams: 4,
             blocking: 1,
-            lasted: Duration::from_secs(looks),
+            lasted: Duration::from_secs(samples),
             last: 10,
             counts,
             served,
-            samples: (0..looks).map(sample).collect(),
+            samples: (0..samples).map(sample).collect(),
         }
     }
 
     #[test]
-    fn a_run_in_which_all_is_well_has_no_failures() {
+    fn a_run_without_problems_passes() {
         assert_eq!(report(400, |_| 90_000, |_| 2_000).failures(), [""; 0]);
     }
 
     #[test]
-    fn growth_of_memory_and_of_descriptors_is_a_failure_each() {
+    fn growth_of_memory_and_of_descriptors_are_separate_failures() {
         let growing = report(400, |at| 90_000 + at * 100, |at| 2_000 + at);
         assert_eq!(growing.failures(), ["RSS not flat", "descriptors not flat"]);
     }
 
     #[test]
-    fn what_does_not_arrive_is_a_failure_even_if_nobody_missed_it() {
+    fn events_that_never_arrive_fail_the_run_even_without_a_gap() {
         let mut report = report(400, |_| 90_000, |_| 2_000);
         report.counts.events = 39;
-        assert_eq!(report.failures(), ["40 events expected, 39 seen"]);
+        assert_eq!(report.failures(), ["40 events expected, 39 received"]);
     }
 
     #[test]
-    fn a_fault_that_never_came_fails_a_long_run_and_not_a_short_one() {
+    fn a_fault_that_never_happened_fails_a_long_run_but_not_a_short_one() {
         let mut short = report(10, |_| 90_000, |_| 2_000);
         short.served.faults.insert("silence".to_owned(), 0);
         assert!(short.failures().is_empty());
         let mut long = report(400, |_| 90_000, |_| 2_000);
         long.served.faults.insert("silence".to_owned(), 0);
-        assert_eq!(long.failures(), ["nothing was shown of: silence"]);
+        assert_eq!(long.failures(), ["this never happened: silence"]);
     }
 }

@@ -1,4 +1,4 @@
-//! One run: starts the servers and the clients, watches, and has it judged.
+//! One run: starts the servers and the clients, takes samples, and reports.
 
 use std::fs;
 use std::io::{self, BufReader, Write};
@@ -10,28 +10,26 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::report::Report;
-use crate::sample::{Sample, held_by};
-use crate::talk::{
+use crate::messages::{
     self, Addresses, ClientCounts, ClientSettings, FromClient, FromServer, Sabotage,
     ServerSettings, ToClient, ToServer,
 };
+use crate::report::Report;
+use crate::sample::{Sample, usage_of};
 use crate::{Args, plot};
 
-const SAMPLE: Duration = Duration::from_secs(1);
-/// Between two lines that say that it goes on.
-const NEWS: Duration = Duration::from_secs(15);
-/// More than the clients take at the end.
-const PATIENCE: Duration = Duration::from_secs(180);
-/// Descriptors besides those of the streams: connections that are kept for the next request, or on
-/// their way out.
+const SAMPLE_INTERVAL: Duration = Duration::from_secs(1);
+const STATUS_INTERVAL: Duration = Duration::from_secs(15);
+/// More than the clients need to finish.
+const RESPONSE_LIMIT: Duration = Duration::from_secs(180);
+/// Descriptors for connections that are kept for the next request or are being closed.
 const SPARE: u64 = 1_000;
-/// Of a blocking client: its connection, and its runtime's poll and waker.
+/// Descriptors of a blocking client: its connection, and its runtime's poll and waker.
 const PER_BLOCKING: u64 = 6;
 
-/// `true`: all is as promised.
+/// Returns whether the run passed.
 pub(crate) fn run(args: &Args) -> io::Result<bool> {
-    // A small run has some of both, too.
+    // A small run has both kinds of client, too.
     let blocking = args.blocking.min(args.streams.div_ceil(4));
     raise_limit(args.streams + blocking * PER_BLOCKING + SPARE)?;
     let seed = args.seed.unwrap_or_else(random_seed);
@@ -40,8 +38,8 @@ pub(crate) fn run(args: &Args) -> io::Result<bool> {
     out.flush()?;
 
     let mut server: Process<FromServer> = Process::start("server", &server_settings(args, seed))?;
-    let FromServer::Listening(addresses) = server.hear()? else {
-        return Err(io::Error::other("the servers did not say where they are"));
+    let FromServer::Listening(addresses) = server.receive()? else {
+        return Err(io::Error::other("the servers sent no addresses"));
     };
     let settings = client_settings(args, seed, blocking, addresses);
     let mut client: Process<FromClient> = Process::start("client", &settings)?;
@@ -51,17 +49,15 @@ pub(crate) fn run(args: &Args) -> io::Result<bool> {
     watch.until(args, &mut client)?;
     let lasted = started.elapsed();
 
-    server.say(&ToServer::Finish)?;
-    let FromServer::Finished(last) = server.hear()? else {
-        return Err(io::Error::other(
-            "the servers did not say that they finished",
-        ));
+    server.send(&ToServer::Finish)?;
+    let FromServer::Finished(last) = server.receive()? else {
+        return Err(io::Error::other("the servers didn't finish"));
     };
-    client.say(&ToClient::Finish(last))?;
-    let counts = done(&client)?;
-    server.say(&ToServer::Report)?;
-    let FromServer::Report(served) = server.hear()? else {
-        return Err(io::Error::other("the servers did not say what they did"));
+    client.send(&ToClient::Finish(last))?;
+    let counts = final_counts(&client)?;
+    server.send(&ToServer::Report)?;
+    let FromServer::Report(served) = server.receive()? else {
+        return Err(io::Error::other("the servers sent no report"));
     };
 
     let report = Report {
@@ -116,7 +112,7 @@ fn random_seed() -> u64 {
         % 1_000_000
 }
 
-/// Child processes inherit it.
+/// Raises the limit of open files. Child processes inherit it.
 fn raise_limit(needed: u64) -> io::Result<()> {
     let limit = rlimit::increase_nofile_limit(needed)?;
     if limit >= needed {
@@ -125,35 +121,35 @@ fn raise_limit(needed: u64) -> io::Result<()> {
     let error = format!(
         "{needed} open files are needed, and at most {limit} allowed: \
          raise the hard limit (`ulimit -Hn {needed}` as root, or nofile in limits.conf), \
-         or take fewer --streams"
+         or use fewer --streams"
     );
     Err(io::Error::other(error))
 }
 
-/// What is seen of the clients while they run.
+/// Observes the clients while they run.
 struct Watch {
     started: Instant,
-    next: Instant,
-    news: Instant,
+    next_sample: Instant,
+    next_status: Instant,
     samples: Vec<Sample>,
     latest: ClientCounts,
-    /// Connections at the last look, and when that was.
-    before: (u64, Instant),
+    /// The connections at the last sample, and its time.
+    previous: (u64, Instant),
 }
 
 impl Watch {
     fn new(started: Instant) -> Self {
         Watch {
             started,
-            next: started + SAMPLE,
-            news: started + NEWS,
+            next_sample: started + SAMPLE_INTERVAL,
+            next_status: started + STATUS_INTERVAL,
             samples: Vec::new(),
             latest: ClientCounts::default(),
-            before: (0, started),
+            previous: (0, started),
         }
     }
 
-    /// Until the time is over, or enough events have come.
+    /// Returns when the time is up, or enough events have arrived.
     fn until(&mut self, args: &Args, client: &mut Process<FromClient>) -> io::Result<()> {
         let end = self.started + Duration::from_secs_f64(args.minutes * 60.0);
         loop {
@@ -165,25 +161,25 @@ impl Watch {
             {
                 return Ok(());
             }
-            let wait = self.next.min(end).saturating_duration_since(now);
+            let wait = self.next_sample.min(end).saturating_duration_since(now);
             match client.lines.recv_timeout(wait) {
                 Ok(Ok(FromClient::Progress(counts))) => self.latest = counts,
                 Ok(Ok(FromClient::Done(_))) | Err(RecvTimeoutError::Disconnected) => {
-                    return Err(io::Error::other("the clients ended by themselves"));
+                    return Err(io::Error::other("the clients ended unexpectedly"));
                 }
                 Ok(Err(error)) => return Err(error),
                 Err(RecvTimeoutError::Timeout) => {}
             }
-            if Instant::now() >= self.next {
-                self.look(client.child.id())?;
+            if Instant::now() >= self.next_sample {
+                self.sample(client.child.id())?;
             }
         }
     }
 
-    fn look(&mut self, process: u32) -> io::Result<()> {
+    fn sample(&mut self, process: u32) -> io::Result<()> {
         let now = Instant::now();
-        let (rss, fds, threads) = held_by(process)?;
-        let (starts, then) = self.before;
+        let (rss, fds, threads) = usage_of(process)?;
+        let (starts, then) = self.previous;
         let seconds = now.duration_since(then).as_secs_f64();
         let more = self.latest.starts.saturating_sub(starts);
         self.samples.push(Sample {
@@ -194,10 +190,10 @@ impl Watch {
             threads,
             reconnects_per_second: more as f64 / seconds,
         });
-        self.before = (self.latest.starts, now);
-        self.next += SAMPLE;
-        if now >= self.news {
-            self.news += NEWS;
+        self.previous = (self.latest.starts, now);
+        self.next_sample += SAMPLE_INTERVAL;
+        if now >= self.next_status {
+            self.next_status += STATUS_INTERVAL;
             let latest = &self.latest;
             let line = format!(
                 "{:>5} s  {} events  {} connections  {} lost  {} duplicated  {} out of order  \
@@ -212,23 +208,23 @@ impl Watch {
                 rss as f64 / 1024.0,
                 latest.heap as f64 / f64::from(1 << 20),
             );
-            // Whether anybody reads it or not.
+            // Standard error may be closed.
             _ = io::stderr().write_all(line.as_bytes());
         }
         Ok(())
     }
 }
 
-/// The last words of the clients.
-fn done(client: &Process<FromClient>) -> io::Result<ClientCounts> {
+/// The counts of the clients at their end.
+fn final_counts(client: &Process<FromClient>) -> io::Result<ClientCounts> {
     loop {
-        if let FromClient::Done(counts) = client.hear()? {
+        if let FromClient::Done(counts) = client.receive()? {
             return Ok(counts);
         }
     }
 }
 
-/// A process that ends with this one: its standard input does.
+/// A process that ends with this one, because its standard input does.
 struct Process<T> {
     name: &'static str,
     child: Child,
@@ -243,12 +239,12 @@ impl<T: DeserializeOwned + Send + 'static> Process<T> {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()?;
-        let (said, lines) = mpsc::channel();
+        let (sender, lines) = mpsc::channel();
         if let Some(output) = child.stdout.take() {
             thread::spawn(move || {
                 let mut output = BufReader::new(output);
-                while let Some(line) = talk::hear(&mut output).transpose() {
-                    if said.send(line).is_err() {
+                while let Some(line) = messages::receive(&mut output).transpose() {
+                    if sender.send(line).is_err() {
                         return;
                     }
                 }
@@ -260,20 +256,23 @@ impl<T: DeserializeOwned + Send + 'static> Process<T> {
             child,
             lines,
         };
-        process.say(settings)?;
+        process.send(settings)?;
         Ok(process)
     }
 
-    fn say(&mut self, what: &impl Serialize) -> io::Result<()> {
+    fn send(&mut self, message: &impl Serialize) -> io::Result<()> {
         let Some(input) = &mut self.input else {
-            return Err(io::Error::other(format!("the {} can't be told", self.name)));
+            return Err(io::Error::other(format!(
+                "the {} has no standard input",
+                self.name
+            )));
         };
-        talk::say(input, what)
+        messages::send(input, message)
     }
 
-    fn hear(&self) -> io::Result<T> {
-        let silent = |_| io::Error::other(format!("the {} says nothing any more", self.name));
-        self.lines.recv_timeout(PATIENCE).map_err(silent)?
+    fn receive(&self) -> io::Result<T> {
+        let silent = |_| io::Error::other(format!("the {} doesn't answer", self.name));
+        self.lines.recv_timeout(RESPONSE_LIMIT).map_err(silent)?
     }
 }
 

@@ -8,16 +8,12 @@ use std::process::{Command, ExitCode};
 
 use serde_json::Value;
 
-use crate::{published, sh, tool};
+use crate::{published, sh};
 
-/// Raised by hand, together with the listings: each version understands what rustdoc wrote within
-/// some months, this one that of Rust 1.95.
-const VERSION: &str = "0.52.0";
+/// The variable that makes this program act as rustdoc, and names the real one.
+const REAL_RUSTDOC: &str = "EVERSTREAM_XTASK_RUSTDOC";
 
-/// The variable that makes this program stand in for rustdoc, and names the real one.
-const STAND_IN: &str = "EVERSTREAM_XTASK_RUSTDOC";
-
-/// Tells the public interface of a change; `--update` writes it.
+/// Shows how the public interface has changed; `--update` writes it.
 pub(crate) fn run(args: &[String]) -> sh::Outcome {
     match args {
         [] => {
@@ -34,12 +30,14 @@ pub(crate) fn run(args: &[String]) -> sh::Outcome {
 
 pub(crate) enum Verdict {
     Same,
-    /// Another release lists the same interface in other words.
+    /// Another Rust release describes the same interface differently.
     OtherRust(String),
 }
 
-/// Compares `docs/api` with the sources; an error if they differ.
+/// Runs rustdoc, whose warnings are errors, and compares `docs/api` with the sources; an error if
+/// they differ.
 pub(crate) fn check() -> sh::Outcome<Verdict> {
+    document()?;
     let now = release()?;
     let mut committed = Vec::new();
     for name in libraries()? {
@@ -57,7 +55,6 @@ pub(crate) fn check() -> sh::Outcome<Verdict> {
         }
         committed.push((name, listing.to_owned()));
     }
-    document()?;
     let mut differing = Vec::new();
     let mut bare = Vec::new();
     for (name, committed) in committed {
@@ -76,8 +73,8 @@ pub(crate) fn check() -> sh::Outcome<Verdict> {
         return Ok(Verdict::Same);
     }
     Err(format!(
-        "the public interface of {} isn't that of docs/api; \
-         if it shall change: cargo xtask api --update, and a line in CHANGELOG.md",
+        "the public interface of {} differs from docs/api; if that is intended: \
+         cargo xtask api --update, and a line in CHANGELOG.md",
         differing.join(", ")
     )
     .into())
@@ -109,7 +106,7 @@ fn rustdoc() -> OsString {
     std::env::var_os("RUSTDOC").unwrap_or_else(|| "rustdoc".into())
 }
 
-/// Of the compiler, such as 1.95: a release for corrections lists the same.
+/// The compiler's release, such as 1.95: patch releases list the same.
 fn release() -> sh::Outcome<String> {
     let said = sh::capture(Command::new(rustdoc()).arg("--version"))?;
     let version = said.split_whitespace().nth(1).unwrap_or_default();
@@ -117,35 +114,34 @@ fn release() -> sh::Outcome<String> {
     Ok(parts.join("."))
 }
 
-/// What rustdoc knows of all libraries, as JSON in its folder.
+/// Writes what rustdoc knows about all libraries, as JSON, into its folder. Warnings are errors.
 fn document() -> sh::Outcome {
-    // The workspace, and thereby the builds that rustdoc's step of `lint` has made already.
+    // The whole workspace, so that the dependencies are those that `lint` has built for clippy.
     let mut document = sh::cargo(["doc", "--workspace", "--all-features", "--no-deps", "--lib"]);
-    document.args(["--locked", "--quiet"]);
-    let flags = "-Z unstable-options --output-format json";
-    sh::run(with_unstable_rustdoc(&mut document, flags)?)
+    let flags = "-D warnings -Z unstable-options --output-format json";
+    sh::run(with_unstable_rustdoc(document.arg("--locked"), flags)?)
 }
 
-/// Lets cargo run rustdoc with flags that need a nightly one. A variable that opens them in a stable
-/// one would have every dependency built anew if cargo had it too: only rustdoc shall see it.
+/// Lets cargo run a stable rustdoc with unstable flags. The variable that permits them is set for rustdoc
+/// alone: if cargo saw it, it would rebuild every dependency.
 pub(crate) fn with_unstable_rustdoc<'a>(
     cargo: &'a mut Command,
     flags: &str,
 ) -> sh::Outcome<&'a mut Command> {
     cargo
         .env("RUSTDOCFLAGS", flags)
-        .env(STAND_IN, rustdoc())
+        .env(REAL_RUSTDOC, rustdoc())
         .env("RUSTDOC", std::env::current_exe()?);
     Ok(cargo)
 }
 
-/// A line for each item, without what the compiler adds to every type.
+/// A line for each item. Implementations that every type has are omitted.
 fn list(name: &str) -> sh::Outcome<String> {
-    let mut command = Command::new(tool::find_or_install("cargo-public-api", VERSION)?);
-    command
-        .args(["public-api", "-ss", "--rustdoc-json"])
-        .arg(json(name)?);
-    sh::capture(&mut command)
+    let api = public_api::Builder::from_rustdoc_json(json(name)?)
+        .omit_blanket_impls(true)
+        .omit_auto_trait_impls(true)
+        .build()?;
+    Ok(api.items().map(|item| format!("{item}\n")).collect())
 }
 
 fn json(name: &str) -> sh::Outcome<PathBuf> {
@@ -165,7 +161,7 @@ fn without_example(json: &str, listing: &str) -> sh::Outcome<Vec<String>> {
         let kind = path["kind"].as_str().unwrap_or_default();
         let shown = item["docs"].as_str().is_some_and(|it| it.contains("```"));
         let name = item["name"].as_str().unwrap_or_default();
-        // rustdoc also knows hidden items, which the listing doesn't have.
+        // rustdoc's JSON also has hidden items, which the listing omits.
         let listed = listing.contains(&format!("::{name}"));
         if public && listed && KINDS.contains(&kind) && !shown {
             let file = item["span"]["filename"].as_str().unwrap_or_default();
@@ -175,9 +171,9 @@ fn without_example(json: &str, listing: &str) -> sh::Outcome<Vec<String>> {
     Ok(bare)
 }
 
-/// This program in rustdoc's place.
-pub(crate) fn stand_in_for_rustdoc() -> Option<ExitCode> {
-    let rustdoc = std::env::var_os(STAND_IN)?;
+/// Runs the real rustdoc, if cargo runs this program as rustdoc.
+pub(crate) fn act_as_rustdoc() -> Option<ExitCode> {
+    let rustdoc = std::env::var_os(REAL_RUSTDOC)?;
     let mut command = Command::new(rustdoc);
     command.args(std::env::args_os().skip(1));
     let status = command.env("RUSTC_BOOTSTRAP", "1").status();
@@ -203,8 +199,8 @@ fn print_difference(name: &str, committed: &str, listed: &str) {
 mod tests {
     use super::*;
 
-    /// What DESIGN.md names: the traits of the field, with what their methods take, the types of HTTP
-    /// and URLs in everstream-http, and a client of the user's own.
+    /// What DESIGN.md names: the common traits with the types of their methods, the types of HTTP and
+    /// URLs in everstream-http, and reqwest's client.
     const FOREIGN: [&str; 16] = [
         "futures_core::stream::FusedStream",
         "futures_core::stream::Stream",

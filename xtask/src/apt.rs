@@ -1,4 +1,4 @@
-//! Debian packages, for what is tested against programs of others.
+//! Debian packages with the third-party programs of the tests.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -7,10 +7,11 @@ use std::process::Command;
 
 use crate::sh;
 
-/// Of the package redis-server.
+/// Installed by the package redis-server.
 pub(crate) const REDIS: &str = "/usr/bin/redis-server";
 
-/// What the tests of the relay start, unless it is there: in the path, or where Debian puts it.
+/// Installs the engines that the tests of the relay need, unless they are in the path or where Debian
+/// installs them.
 pub(crate) fn engines(log: &Path) -> sh::Outcome {
     let in_path = |program: &OsStr| sh::capture(Command::new(program).arg("--version")).is_ok();
     let mut wanted = vec![
@@ -19,20 +20,20 @@ pub(crate) fn engines(log: &Path) -> sh::Outcome {
     ];
     wanted.retain(|(file, _)| !in_path(Path::new(file).file_name().unwrap_or_default()));
     if !in_path("postgres".as_ref()) && !has_postgres() {
-        // The file depends on the version.
+        // The path depends on the version.
         wanted.push(("/usr/lib/postgresql/VERSION/bin/postgres", "postgresql"));
     }
     install(&wanted, log)
 }
 
-/// Debian has a folder for each version, which its clients use too.
+/// Debian has a folder for each version, which may hold only clients.
 fn has_postgres() -> bool {
     let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten();
     let mut versions = versions.filter_map(Result::ok);
     versions.any(|version| version.path().join("bin/postgres").exists())
 }
 
-/// Installs the packages of which a file is missing: pairs of a file and its package.
+/// Installs packages whose files are missing. `wanted` has pairs of a file and its package.
 pub(crate) fn install(wanted: &[(&str, &str)], log: &Path) -> sh::Outcome {
     let missing: Vec<&str> = wanted
         .iter()
@@ -44,10 +45,12 @@ pub(crate) fn install(wanted: &[(&str, &str)], log: &Path) -> sh::Outcome {
     }
     let packages = missing.join(" ");
     if !Path::new("/usr/bin/apt-get").exists() {
-        return Err(format!("this needs Debian's packages {packages}, but has no apt-get").into());
+        return Err(
+            format!("this needs the Debian packages {packages}, and there is no apt-get").into(),
+        );
     }
     if sh::capture(Command::new("id").arg("-u"))?.trim() != "0" {
-        return Err(format!("as root, first: apt-get install {packages}").into());
+        return Err(format!("run this as root first: apt-get install {packages}").into());
     }
     sh::logged(Command::new("apt-get").arg("update"), log)?;
     sh::logged(

@@ -1,14 +1,14 @@
-//! `cargo xtask deny`: licences, duplicate versions and sources of the dependencies.
+//! `cargo xtask deny`: licenses, duplicate versions and sources of the dependencies.
 
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use crate::{sh, tool};
 
-/// The same verdict on every machine; raised by hand.
+/// The same results on every machine; raised by hand.
 const VERSION: &str = "0.20.2";
 
-/// Fetching the advisories takes seconds where it works at all.
+/// Fetching the advisories takes seconds, if it works.
 const FETCH_LIMIT: Duration = Duration::from_secs(60);
 
 pub(crate) fn run(args: &[String]) -> sh::Outcome {
@@ -22,8 +22,8 @@ pub(crate) fn run(args: &[String]) -> sh::Outcome {
 
     sh::run(&mut deny(&["check", "licenses", "bans", "sources"]))?;
 
-    // The advisories lie in a git repository, which a closed network may not reach;
-    // that is no fault of the tree.
+    // The advisories are in a git repository, which may not be reachable. That isn't an error of the
+    // dependencies.
     let mut fetch = sh::Guard::start_with(
         "cargo-deny",
         &deny(&["fetch", "db"]),
@@ -44,9 +44,9 @@ mod tests {
 
     use super::*;
 
-    /// The pages that say how many crates the default features are, as counted on Linux.
+    /// These pages state the number of crates for the default features, as counted on Linux.
     #[test]
-    fn the_crates_of_the_default_features_are_counted_where_they_are_named() {
+    fn pages_state_the_right_number_of_crates_for_the_default_features() {
         let mut tree = sh::cargo(["tree", "--package", "everstream", "--edges", "normal"]);
         tree.args(["--prefix", "none", "--no-dedupe", "--locked", "--offline"]);
         let output = tree.output().unwrap();

@@ -1,19 +1,19 @@
-//! `cargo xtask features` and `minimal-versions`: cargo-hack and cargo-minimal-versions over the
-//! published crates.
+//! `cargo xtask features` and `minimal-versions`: check the published crates with cargo-hack and
+//! cargo-minimal-versions.
 
 use std::process::Command;
 
 use crate::{sh, tool};
 
-/// Both are raised by hand.
+/// Both versions are raised by hand.
 const HACK: &str = "0.6.46";
 const MINIMAL_VERSIONS: &str = "0.1.38";
 
-/// The features that change the behaviour of `everstream`, apart from adding to it.
+/// The features that change the behavior of `everstream` instead of adding to it.
 const TESTED: &str = "http,rustls-no-provider";
 
-/// Parts of the names of the tests that are run with each of those: unit tests, and the tests about
-/// features, by their module or by themselves. The others need more features.
+/// Parts of the names of the tests that run with each of these features: unit tests and the tests of
+/// features. The other tests need more features.
 const TESTS: &[&str] = &[
     "tests::",
     "features",
@@ -34,7 +34,7 @@ pub(crate) fn features(args: &[String]) -> sh::Outcome {
     test.args(["--each-feature", "--include-features", TESTED]);
     test.args(["--exclude-no-default-features", "--"]);
     sh::run(test.args(TESTS))?;
-    // The command without `jq` and `top`; with one of them it was checked above.
+    // The command without `jq` and `top`. The first step checks it with each of them.
     let command = [
         "test",
         "--package",
@@ -49,13 +49,13 @@ pub(crate) fn features(args: &[String]) -> sh::Outcome {
 pub(crate) fn minimal_versions(args: &[String]) -> sh::Outcome {
     sh::no_arguments("minimal-versions", args)?;
     let tool = tool::find_or_install("cargo-minimal-versions", MINIMAL_VERSIONS)?;
-    // It runs `cargo hack`, which cargo looks up in the path.
+    // It runs `cargo hack`, which cargo finds in the path.
     hack()?;
     let path = std::env::var_os("PATH").unwrap_or_default();
     let folders = std::iter::once(tool::folder()?).chain(std::env::split_paths(&path));
     let path = std::env::join_paths(folders)?;
     for features in ["--all-features", "--no-default-features"] {
-        // Only the direct dependencies: the oldest releases that those admit may not build today.
+        // Only direct dependencies: the oldest releases of indirect ones may not build today.
         let mut check = Command::new(&tool);
         check.args(["minimal-versions", "check", "--direct"]);
         check.args(["--workspace", "--ignore-private", features]);
@@ -66,14 +66,14 @@ pub(crate) fn minimal_versions(args: &[String]) -> sh::Outcome {
     Ok(())
 }
 
-/// `cargo hack`, without the subcommand of cargo that it is to run.
+/// `cargo hack`, without a subcommand.
 pub(crate) fn hack() -> sh::Outcome<Command> {
     let mut command = Command::new(tool::find_or_install("cargo-hack", HACK)?);
     command.arg("hack").current_dir(sh::root());
     Ok(command)
 }
 
-/// A subcommand of cargo for each published crate.
+/// A subcommand of cargo for all published crates.
 fn published(subcommand: &str) -> sh::Outcome<Command> {
     let mut command = hack()?;
     command.args([subcommand, "--workspace", "--ignore-private", "--locked"]);

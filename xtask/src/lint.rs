@@ -1,20 +1,9 @@
-//! `cargo xtask lint`: everything a machine can say about the sources.
+//! `cargo xtask lint`: all checks of the sources.
 
-use crate::{api, deny, python, sh};
+use crate::{api, deny, prose, python, sh};
 
 pub(crate) fn run(args: &[String]) -> sh::Outcome {
     sh::no_arguments("lint", args)?;
-
-    let mut doc = sh::cargo([
-        "doc",
-        "--workspace",
-        "--all-features",
-        "--no-deps",
-        // The command and the library share the name `everstream`, and so the same
-        // folder of pages; the library's are the ones that people read.
-        "--lib",
-    ]);
-    doc.env("RUSTDOCFLAGS", "-D warnings");
 
     let mut steps = [
         sh::cargo(["fmt", "--all", "--check"]),
@@ -27,8 +16,8 @@ pub(crate) fn run(args: &[String]) -> sh::Outcome {
             "-D",
             "warnings",
         ]),
-        // Code behind a feature gate is often used from outside of it by mistake, and
-        // a build with everything switched on cannot tell.
+        // Code outside a feature gate often uses what is behind it. A build with all features
+        // doesn't show that.
         sh::cargo([
             "clippy",
             "--package",
@@ -49,11 +38,14 @@ pub(crate) fn run(args: &[String]) -> sh::Outcome {
             "-D",
             "warnings",
         ]),
-        doc,
     ];
 
-    // All steps run, so that one round shows all there is to mend.
+    // All steps run, so that one run reports every problem.
     let mut failures = Vec::new();
+    match prose::check() {
+        Ok(problems) => failures.extend(problems.iter().map(ToString::to_string)),
+        Err(error) => failures.push(error.to_string()),
+    }
     for step in &mut steps {
         if let Err(error) = sh::run(step) {
             failures.push(error.to_string());

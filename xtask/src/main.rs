@@ -3,7 +3,7 @@
 mod api;
 mod apt;
 mod bench;
-// Shared with `bench`, which is a workspace of its own.
+// Shared with `bench`, which is another workspace.
 #[allow(unreachable_pub)]
 #[path = "../../bench/src/chart.rs"]
 mod chart;
@@ -16,15 +16,12 @@ mod lint;
 mod msrv;
 mod package;
 mod pictures;
+mod prose;
 mod published;
 mod python;
 mod sh;
 mod soak;
 mod start;
-// Shared with `bench`, as the chart is.
-#[allow(unreachable_pub)]
-#[path = "../../bench/src/targets.rs"]
-mod targets;
 mod test;
 mod tool;
 
@@ -39,12 +36,12 @@ struct Command {
 const COMMANDS: &[Command] = &[
     Command {
         name: "lint",
-        about: "Formatting, clippy, rustdoc and the dependency rules; warnings are errors",
+        about: "Formatting, clippy, rustdoc, public interface, Python types and dependencies; warnings are errors",
         run: lint::run,
     },
     Command {
         name: "test",
-        about: "Every test, in Rust and Python; ends with `N passed, N failed`",
+        about: "All tests, in Rust and Python; the last line is `N passed, N failed`",
         run: test::run,
     },
     Command {
@@ -54,7 +51,7 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "wheel",
-        about: "The Python package, optimised, into target/wheels; and tries it",
+        about: "Builds the optimized Python package into target/wheels, and tries it",
         run: python::wheel,
     },
     Command {
@@ -64,42 +61,47 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "docs",
-        about: "Links, headings, test files and commands that the pages name (part of test)",
+        about: "Links, headings, test files and commands named in the pages (part of test)",
         run: docs::run,
     },
     Command {
+        name: "prose",
+        about: "Lists phrases and spellings to replace: [PATH...]",
+        run: prose::run,
+    },
+    Command {
         name: "features",
-        about: "Each published crate with each of its features alone",
+        about: "Checks each published crate with each of its features alone",
         run: hack::features,
     },
     Command {
         name: "package",
-        about: "The packages for registries, in Rust and Python: what is in them, and that they build",
+        about: "Packs the Rust and Python packages, checks their contents and builds them",
         run: package::run,
     },
     Command {
         name: "api",
-        about: "The public interface of the libraries against docs/api; --update writes it",
+        about: "Compares the public interface of the libraries with docs/api; --update writes it",
         run: api::run,
     },
     Command {
         name: "msrv",
-        about: "The published crates with the oldest Rust that they state, which it downloads",
+        about: "Checks the published crates with the oldest supported Rust, which it downloads",
         run: msrv::run,
     },
     Command {
         name: "minimal-versions",
-        about: "The published crates with the oldest dependencies that they admit",
+        about: "Checks the published crates with the oldest supported dependencies",
         run: hack::minimal_versions,
     },
     Command {
         name: "interop",
-        about: "The everstream command against servers, proxies and clients that are not ours",
+        about: "Runs the everstream command against third-party servers, proxies and clients",
         run: interop::run,
     },
     Command {
         name: "bench",
-        about: "Ours against others, into docs/bench: decode [--quick], client, idle, relay, python; targets, check",
+        about: "Benchmarks, into docs/bench: decode [--quick], client, idle, relay, python; check",
         run: bench::run,
     },
     Command {
@@ -109,23 +111,23 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "start",
-        about: "How fast the everstream command starts, and how much memory it takes; Linux",
+        about: "Measures how fast the everstream command starts, and its memory; Linux",
         run: start::run,
     },
     Command {
         name: "fuzz",
-        about: "Fuzz targets, all or some: [TARGET...] [--seconds N], 60 s each by default",
+        about: "Runs all fuzz targets, or some: [TARGET...] [--seconds N], 60 s each by default",
         run: fuzz::run,
     },
     Command {
         name: "soak",
-        about: "Thousands of streams through every kind of break; memory and descriptors too; --relay",
+        about: "Follows thousands of streams through every kind of failure; --relay for the relay",
         run: soak::run,
     },
 ];
 
 fn main() -> ExitCode {
-    if let Some(status) = api::stand_in_for_rustdoc() {
+    if let Some(status) = api::act_as_rustdoc() {
         return status;
     }
     let args: Vec<String> = std::env::args_os()

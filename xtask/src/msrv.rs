@@ -8,19 +8,19 @@ use std::process::Command;
 use crate::published::{self, NEWER_RUST, RUST_VERSION as VERSION};
 use crate::{hack, sh};
 
-/// One of its features has a crate that needs a newer Rust.
+/// One of its features needs a newer Rust.
 const COMMAND: &str = "everstream-cli";
 const COMMAND_NEWER_RUST: &str = "relay-nats";
-/// All others.
+/// All other features.
 const COMMAND_FEATURES: &str = "default,jq,relay-postgres,relay-redis,top";
 
 pub(crate) fn run(args: &[String]) -> sh::Outcome {
     sh::no_arguments("msrv", args)?;
-    // Finds a crate that states another version.
+    // An error if a crate states another version.
     let crates = published::crates()?;
     let folder = sh::target()?.join("msrv");
-    // Not `cargo hack --rust-version`: it needs a toolchain that rustup knows as `1.85`, and rustup
-    // links no other one under such a name.
+    // Not `cargo hack --rust-version`, which needs a toolchain named `1.85`: rustup doesn't link a custom
+    // toolchain under such a name.
     let oldest = toolchain(&folder)?;
     for arguments in oldest_checks() {
         let mut check = hack::hack()?;
@@ -45,8 +45,8 @@ pub(crate) fn run(args: &[String]) -> sh::Outcome {
     Ok(())
 }
 
-/// What cargo-hack checks with the oldest one: all features and none, except for those that need a newer
-/// one.
+/// The checks with the oldest Rust: all features and no features, except for those that need a newer
+/// Rust.
 fn oldest_checks() -> Vec<Vec<&'static str>> {
     let check = ["check", "--locked"];
     let all = ["--workspace", "--ignore-private"];
@@ -55,7 +55,7 @@ fn oldest_checks() -> Vec<Vec<&'static str>> {
         let arguments = check.into_iter().chain(all).chain(without.clone());
         arguments.chain(rest.iter().copied()).collect::<Vec<_>>()
     };
-    // cargo-hack excludes single features only from checks of each.
+    // cargo-hack can exclude a feature only from checks of each feature alone.
     let command = ["--package", COMMAND, "--features", COMMAND_FEATURES];
     vec![
         workspace(&["--all-features", "--exclude", COMMAND]),
@@ -64,12 +64,12 @@ fn oldest_checks() -> Vec<Vec<&'static str>> {
     ]
 }
 
-/// The variables by which cargo-hack finds a toolchain that rustup has.
+/// The variables that select an installed toolchain of rustup for cargo-hack.
 fn installed(version: &str) -> Option<Vec<(&'static str, OsString)>> {
     let rustup = |program| {
         let mut which = Command::new("rustup");
         which.args(["which", "--toolchain", version, program]);
-        // Without this, asking for a toolchain would install it.
+        // Otherwise the query would install the toolchain.
         sh::capture(which.env("RUSTUP_AUTO_INSTALL", "0")).ok()
     };
     let variable = |name, path: String| (name, path.trim().into());
@@ -79,7 +79,7 @@ fn installed(version: &str) -> Option<Vec<(&'static str, OsString)>> {
     ])
 }
 
-/// The same for the oldest one, which is downloaded if rustup doesn't have it.
+/// The same for the oldest toolchain, which is downloaded if it isn't installed.
 fn toolchain(folder: &Path) -> sh::Outcome<Vec<(&'static str, OsString)>> {
     if let Some(toolchain) = installed(VERSION) {
         return Ok(toolchain);
@@ -87,7 +87,7 @@ fn toolchain(folder: &Path) -> sh::Outcome<Vec<(&'static str, OsString)>> {
     let root = folder.join(format!("rust-{VERSION}"));
     if !root.exists() {
         unpack(folder, &root).map_err(|error| {
-            format!("{error}\nor, where rustup can: rustup toolchain install {VERSION}")
+            format!("{error}\nor, with rustup: rustup toolchain install {VERSION}")
         })?;
     }
     let machine = format!("{}-linux-gnu", std::env::consts::ARCH);
@@ -99,15 +99,15 @@ fn toolchain(folder: &Path) -> sh::Outcome<Vec<(&'static str, OsString)>> {
     ])
 }
 
-/// Downloads that release from Debian, with the packages it needs that this system lacks, and
-/// unpacks them all. Nothing is installed.
+/// Downloads that release from Debian, with the packages that it depends on, and unpacks them.
+/// Installs nothing.
 fn unpack(folder: &Path, root: &Path) -> sh::Outcome {
     let (debs, unfinished) = (folder.join("debs"), folder.join("unfinished"));
     fs::create_dir_all(debs.join("partial"))?;
     let log = folder.join("apt.log");
-    // A new system has no lists of packages. Only root may fetch them.
+    // A new system has no package lists. Only root may fetch them, so a failure is ignored.
     let _ = sh::logged(Command::new("apt-get").arg("update"), &log);
-    // Older releases of Debian have newer releases of Rust as `rustc-web`, to build browsers with.
+    // Older Debian releases have newer Rust releases as `rustc-web`, for browsers.
     download("", &debs, &log).or_else(|_| download("-web", &debs, &log))?;
     sh::empty_folder(&unfinished)?;
     for entry in fs::read_dir(&debs)? {

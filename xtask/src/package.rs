@@ -1,4 +1,4 @@
-//! `cargo xtask package`: what would go to a registry, and that it builds from what is in it.
+//! `cargo xtask package`: packs the published packages, checks their contents and builds them.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,21 +6,21 @@ use std::path::{Path, PathBuf};
 use crate::published::{self, Crate};
 use crate::{api, python, sh};
 
-/// In every package.
+/// Files of every package.
 const REQUIRED: &[&str] = &["Cargo.toml", "LICENSE-APACHE", "LICENSE-MIT", "README.md"];
 
-/// What cargo puts there itself.
+/// Files that cargo adds.
 const OF_CARGO: &[&str] = &[".cargo_vcs_info.json", "Cargo.lock", "Cargo.toml.orig"];
 
-/// What else may be there.
+/// Folders that a package may have.
 const FOLDERS: &[&str] = &["src/", "examples/", "guides/"];
 
 pub(crate) fn run(args: &[String]) -> sh::Outcome {
     sh::no_arguments("package", args)?;
     let crates = published::crates()?;
     forget_earlier(&crates)?;
-    // Together: each is built from its archive, against the archives of the others. Cargo can since
-    // 1.90. What isn't committed yet is packed too, or nobody could try a change.
+    // All at once, so that each is built from its archive against the archives of the others (cargo
+    // 1.90). Includes changes that aren't committed yet.
     let mut package = sh::cargo(["package", "--locked", "--allow-dirty"]);
     for it in &crates {
         package.args(["--package", &it.name]);
@@ -35,8 +35,8 @@ pub(crate) fn run(args: &[String]) -> sh::Outcome {
     Ok(())
 }
 
-/// A version in a registry never changes, so that cargo takes what it has unpacked and built of one
-/// for good. Here one version is packed again and again.
+/// Deletes what cargo has unpacked and built earlier. It reuses that, because a version in a registry
+/// never changes; here the same version is packed repeatedly.
 fn forget_earlier(crates: &[Crate]) -> sh::Outcome {
     let home = match std::env::var_os("CARGO_HOME") {
         Some(home) => PathBuf::from(home),
@@ -45,7 +45,7 @@ fn forget_earlier(crates: &[Crate]) -> sh::Outcome {
             .join(".cargo"),
     };
     for registry in folders(&home.join("registry").join("src"))? {
-        // One without a host is a folder, such as that of `cargo package`.
+        // A registry without a host is a folder, such as that of `cargo package`.
         if name(&registry).starts_with('-') {
             for it in crates {
                 let unpacked = registry.join(format!("{}-{}", it.name, it.version));
@@ -70,7 +70,7 @@ fn is_of(folder: &str, name: &str) -> bool {
         .is_some_and(|(before, _)| before == name)
 }
 
-/// None, if it isn't there.
+/// The entries of a folder; none if it doesn't exist.
 fn folders(of: &Path) -> sh::Outcome<Vec<PathBuf>> {
     if !of.exists() {
         return Ok(Vec::new());
@@ -87,7 +87,7 @@ fn name(folder: &Path) -> &str {
         .unwrap_or_default()
 }
 
-/// Where cargo has unpacked the archive.
+/// The folder where cargo has unpacked the archive.
 fn unpacked(package: &Crate) -> sh::Outcome<PathBuf> {
     let folder = format!("{}-{}", package.name, package.version);
     Ok(sh::target()?.join("package").join(folder))
@@ -108,10 +108,10 @@ fn contents(package: &Crate) -> sh::Outcome {
         return Err(format!("{}: {}", package.name, problems.join("; ")).into());
     }
     let folder = unpacked(package)?;
-    for licence in ["LICENSE-APACHE", "LICENSE-MIT"] {
-        // They are links to those of the repository, which some systems check out as texts.
-        if fs::read(folder.join(licence))? != fs::read(sh::root().join(licence))? {
-            return Err(format!("{}: {licence} isn't the licence", package.name).into());
+    for license in ["LICENSE-APACHE", "LICENSE-MIT"] {
+        // They are links to those of the repository. Some systems check links out as text files.
+        if fs::read(folder.join(license))? != fs::read(sh::root().join(license))? {
+            return Err(format!("{}: {license} isn't the license", package.name).into());
         }
     }
     let archive = folder.with_file_name(format!("{}-{}.crate", package.name, package.version));
@@ -120,7 +120,7 @@ fn contents(package: &Crate) -> sh::Outcome {
     Ok(())
 }
 
-/// What is missing, and what doesn't belong there.
+/// Files that are missing, or that a package must not have.
 fn problems(files: &[&str]) -> Vec<String> {
     let missing = REQUIRED.iter().filter(|it| !files.contains(it));
     let missing = missing.map(|it| format!("{it} is missing"));
@@ -134,8 +134,8 @@ fn problems(files: &[&str]) -> Vec<String> {
         .collect()
 }
 
-/// Builds the pages from what is in the packages, as a site of documentation does: pages include
-/// files that building doesn't read.
+/// Builds the documentation from the packages, like docs.rs: it includes files that a build doesn't
+/// read.
 fn documentation(crates: &[Crate]) -> sh::Outcome {
     let folder = sh::target()?.join("package");
     let (mut members, mut patches) = (String::new(), String::new());
@@ -144,7 +144,7 @@ fn documentation(crates: &[Crate]) -> sh::Outcome {
         members.push_str(&format!("\"{folder}\", "));
         patches.push_str(&format!("{} = {{ path = \"{folder}\" }}\n", it.name));
     }
-    // With the profile of this workspace, so that its dependencies aren't built again.
+    // The profiles of this workspace, so that dependencies aren't rebuilt.
     let manifest = fs::read_to_string(sh::root().join("Cargo.toml"))?;
     let (_, profiles) = manifest.split_once("[profile.").unwrap_or_default();
     let manifest = format!(
@@ -156,7 +156,7 @@ fn documentation(crates: &[Crate]) -> sh::Outcome {
     let mut doc = sh::cargo(["doc", "--workspace", "--lib", "--all-features", "--no-deps"]);
     doc.current_dir(&folder)
         .env("CARGO_TARGET_DIR", sh::target()?);
-    // The name under which a page tells which feature an item needs.
+    // With this name set, the documentation shows the feature of an item.
     sh::run(api::with_unstable_rustdoc(
         &mut doc,
         "--cfg docsrs -D warnings",
@@ -168,14 +168,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_built_of_one_crate_is_told_from_what_was_of_another() {
+    fn builds_of_one_crate_are_distinguished_from_those_of_another() {
         assert!(is_of("everstream-00e9b261ba8ae8fd", "everstream"));
         assert!(is_of("everstream-core-00e9b261ba8ae8fd", "everstream-core"));
         assert!(!is_of("everstream-core-00e9b261ba8ae8fd", "everstream"));
     }
 
     #[test]
-    fn a_package_without_its_licence_or_with_tests_is_told() {
+    fn a_package_without_a_license_or_with_tests_is_refused() {
         let files = [
             "Cargo.toml",
             "README.md",

@@ -1,5 +1,5 @@
-//! `cargo xtask pictures`: takes the pictures of the terminal in docs/pictures; `--check` measures
-//! them, and the charts, in a browser.
+//! `cargo xtask pictures`: takes the pictures of the terminal in docs/pictures. `--check` measures the
+//! pictures and charts in a browser.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use std::process::Command;
 
 use crate::{apt, sh};
 
-/// Chromium, and the font that the columns are measured with.
+/// Chromium, and the font for measuring columns.
 const PACKAGES: &[(&str, &str)] = &[
     (CHROMIUM, "chromium"),
     (
@@ -18,7 +18,7 @@ const PACKAGES: &[(&str, &str)] = &[
 
 const CHROMIUM: &str = "/usr/bin/chromium";
 
-/// No network, nothing of the user's, nothing that asks.
+/// No network, no user profile and no dialogs.
 const FLAGS: &[&str] = &[
     "--headless",
     "--no-sandbox",
@@ -31,7 +31,7 @@ const FLAGS: &[&str] = &[
     "--dump-dom",
 ];
 
-/// Measures the picture that it is part of.
+/// A script that measures the picture that contains it.
 const SCRIPT: &str = include_str!("pictures/check.js");
 
 pub(crate) fn run(args: &[String]) -> sh::Outcome {
@@ -39,13 +39,13 @@ pub(crate) fn run(args: &[String]) -> sh::Outcome {
         [] => take(),
         [check] if check == "--check" => check_all(),
         [other, ..] => {
-            let text = format!("`cargo xtask pictures` takes `--check` or nothing, not `{other}`");
+            let text = format!("`cargo xtask pictures` takes only `--check`, not `{other}`");
             Err(sh::UsageError(text).into())
         }
     }
 }
 
-/// The scenes are in a test, whose program may hold others.
+/// A test takes the pictures.
 fn take() -> sh::Outcome {
     let test = ["test", "--package", "everstream-cli", "--test", "*"];
     let mut take = sh::cargo(test);
@@ -91,7 +91,7 @@ fn svgs(folder: &Path) -> sh::Outcome<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// How many texts the picture has, and a line for each problem with them.
+/// The number of texts in the picture, and a line for each problem.
 fn measure(picture: &Path, is_terminal: bool) -> sh::Outcome<String> {
     let svg = fs::read_to_string(picture)?;
     let folder = sh::target()?.join("pictures");
@@ -107,7 +107,7 @@ fn measure(picture: &Path, is_terminal: bool) -> sh::Outcome<String> {
         .arg(format!("--user-data-dir={}", profile.display()))
         .arg(format!("file://{}", copy.display()));
     let dom = sh::capture(&mut chromium)?;
-    // A picture that isn't XML has no report, but the browser's own words.
+    // A picture that isn't valid XML has no report, but an error message of the browser.
     report(&dom).ok_or_else(|| format!("{} wasn't measured: {dom}", picture.display()).into())
 }
 
@@ -118,7 +118,7 @@ fn with_script(svg: &str, is_terminal: bool) -> String {
     format!("{content}<script><![CDATA[\n{script}]]></script>{end}")
 }
 
-/// What the script left.
+/// The report of the script.
 fn report(dom: &str) -> Option<String> {
     let (_, report) = dom.split_once("<report>")?;
     let (report, _) = report.split_once("</report>")?;
@@ -131,7 +131,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_report_is_what_the_script_left() {
+    fn the_report_is_taken_from_the_page() {
         let dom = "<svg a=\"b\"><report>2 texts\n\"&lt;a &amp;amp; b\": it leaves</report></svg>";
         let expected = "2 texts\n\"<a &amp; b\": it leaves";
         assert_eq!(report(dom).as_deref(), Some(expected));
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn the_script_is_the_last_thing_in_the_picture() {
+    fn the_script_is_at_the_end_of_the_picture() {
         let copy = with_script("<svg><g/></svg>\n", true);
         assert!(copy.starts_with("<svg><g/><script><![CDATA[\nconst isTerminal = true;"));
         assert!(copy.ends_with("]]></script></svg>\n"));

@@ -1,22 +1,22 @@
-//! The crates that are published, as cargo knows them.
+//! The published crates, from cargo's metadata.
 
 use serde_json::Value;
 
 use crate::sh;
 
-/// The oldest that each crate of the workspace builds with, this one included.
+/// The oldest Rust for each crate of the workspace, including this one.
 pub(crate) const RUST_VERSION: &str = env!("CARGO_PKG_RUST_VERSION");
 
-/// Crates whose dependencies need a newer one, which each states itself.
+/// Crates whose dependencies need a newer Rust, which each of them states.
 pub(crate) const NEWER_RUST: &[&str] = &["everstream-relay-nats"];
 
-/// A package of this workspace that may go to a registry.
+/// A package of this workspace that is published to a registry.
 pub(crate) struct Crate {
     pub(crate) name: String,
     pub(crate) version: String,
     /// The oldest Rust that builds it.
     pub(crate) rust_version: String,
-    /// Others can depend on it, so that it has a public interface.
+    /// It has a public interface, because others can depend on it.
     pub(crate) library: bool,
 }
 
@@ -39,12 +39,12 @@ fn parse(metadata: &str) -> sh::Outcome<Vec<Crate>> {
     let mut crates = Vec::new();
     for package in packages {
         let name = text(&package["name"], "name")?;
-        // Unpublished crates too: the workspace is built with one toolchain.
+        // Also for unpublished crates: the workspace is built with one toolchain.
         let stated = package["rust_version"].as_str();
         if !NEWER_RUST.contains(&&*name) && stated != Some(RUST_VERSION) {
             return Err(format!("{name} doesn't state rust-version {RUST_VERSION}").into());
         }
-        // An empty list of registries is what `publish = false` becomes.
+        // `publish = false` is an empty list of registries here.
         if package["publish"].is_array() {
             continue;
         }
@@ -97,7 +97,7 @@ mod tests {
         );
     }
 
-    /// Otherwise no build has the oldest version of each, and `minimal-versions` fails to resolve them.
+    /// Otherwise `minimal-versions` can't resolve the oldest version of each dependency.
     #[test]
     fn published_crates_agree_on_the_oldest_version_of_a_dependency() {
         let metadata: Value = serde_json::from_str(&metadata().unwrap()).unwrap();
@@ -105,7 +105,7 @@ mod tests {
         let mut versions = HashMap::new();
         for package in packages.filter(|it| it["publish"].is_null()) {
             let dependencies = package["dependencies"].as_array().unwrap().iter();
-            // Those of the tests aren't resolved there.
+            // Dependencies of tests aren't resolved there.
             for dependency in dependencies.filter(|it| it["kind"] != "dev") {
                 let (name, version) = (&dependency["name"], &dependency["req"]);
                 let first = versions.entry(name).or_insert((version, &package["name"]));

@@ -105,9 +105,10 @@ pub(crate) fn tests() -> sh::Outcome<[Command; 2]> {
     pytest
         .args(["-m", "pytest", "--quiet", "-p", "no:cacheprovider"])
         .current_dir(package());
-    let mut contract = sh::cargo(["test", "--package", "everstream-contract-tests"]);
+    // The workspace's build of these tests, which `cargo xtask test` has made already.
+    let mut contract = sh::cargo(["test", "--workspace", "--all-features"]);
     contract
-        .args(["--all-features", "--test", "service", "--", "--ignored"])
+        .args(["--test", "service", "--", "--ignored"])
         .env("EVERSTREAM_PYTHON", python);
     Ok([pytest, contract])
 }

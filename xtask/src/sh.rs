@@ -23,7 +23,7 @@ impl fmt::Display for UsageError {
 
 impl Error for UsageError {}
 
-/// A failure that the command has already told in full, where it belongs in its output.
+/// A failure that the command has already reported in its output.
 #[derive(Debug)]
 pub(crate) struct Reported;
 
@@ -51,17 +51,16 @@ pub(crate) fn root() -> PathBuf {
     manifest.parent().unwrap_or(manifest).to_path_buf()
 }
 
-/// Where cargo builds, wherever the user's settings put that: this program lies in
-/// its `debug` folder.
+/// Cargo's target folder, even if it is configured elsewhere: this program is in its `debug` folder.
 pub(crate) fn target() -> Outcome<PathBuf> {
     let exe = std::env::current_exe()?;
     match exe.parent().and_then(Path::parent) {
         Some(target) => Ok(target.to_path_buf()),
-        None => Err(format!("{} does not lie in a target folder", exe.display()).into()),
+        None => Err(format!("{} isn't in a target folder", exe.display()).into()),
     }
 }
 
-/// An empty folder at this path, whatever was there before.
+/// Creates an empty folder, and deletes one with the same path first.
 pub(crate) fn empty_folder(path: &Path) -> Outcome {
     if path.exists() {
         fs::remove_dir_all(path)?;
@@ -69,7 +68,7 @@ pub(crate) fn empty_folder(path: &Path) -> Outcome {
     Ok(fs::create_dir_all(path)?)
 }
 
-/// The cargo that runs us, started in the root of the workspace.
+/// The cargo that runs this program, started in the root of the workspace.
 pub(crate) fn cargo<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>) -> Command {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
@@ -92,7 +91,7 @@ pub(crate) fn shown(command: &Command) -> String {
     text
 }
 
-/// Says what is about to run. On stderr, where cargo's own progress goes.
+/// Shows the command that is about to run, on stderr like cargo's progress.
 pub(crate) fn announce(command: &Command) {
     eprintln!("\n$ {}", shown(command));
 }
@@ -150,7 +149,7 @@ fn success(command: &Command, status: ExitStatus) -> Outcome {
     }
 }
 
-/// A process that does not outlive this value, nor this program.
+/// A process that ends with this value, and with this program.
 pub(crate) struct Guard {
     name: String,
     child: Child,
@@ -180,9 +179,9 @@ impl Guard {
         command: &Command,
         [stdin, stdout, stderr]: [Stdio; 3],
     ) -> Outcome<Guard> {
-        // `drop` covers errors and panics; `setpriv`, where there is one, covers our own
-        // death by a signal, which runs no destructor. It executes the program in its
-        // own place, so the process id is the program's.
+        // `drop` covers errors and panics. `setpriv`, if installed, covers the death of this
+        // program by a signal, which runs no destructor. It replaces itself with the program, so
+        // the process id is that of the program.
         let setpriv = Path::new("/usr/bin/setpriv");
         let mut wrapped = if setpriv.exists() {
             let mut wrapped = Command::new(setpriv);
@@ -227,13 +226,13 @@ impl Guard {
     pub(crate) fn check_alive(&mut self) -> Outcome {
         match self.child.try_wait()? {
             None => Ok(()),
-            Some(status) => Err(format!("{} ended by itself with {status}", self.name).into()),
+            Some(status) => Err(format!("{} ended unexpectedly with {status}", self.name).into()),
         }
     }
 
     /// Sends a signal by its short name, such as `TERM`.
     pub(crate) fn signal(&mut self, signal: &str) -> Outcome {
-        // A process that was waited for has given its id back, perhaps to another one.
+        // After a wait, the id may belong to another process.
         self.check_alive()?;
         signal_process(self.id(), signal)
     }
@@ -255,7 +254,7 @@ impl Guard {
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        // TERM first: a server that is killed outright leaves its workers behind.
+        // TERM first: a killed server leaves its workers running.
         if self.signal("TERM").is_ok() && self.wait(Duration::from_secs(3)).is_ok() {
             return;
         }

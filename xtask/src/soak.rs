@@ -1,10 +1,10 @@
-//! `cargo xtask soak`: thousands of streams through every kind of break, each event accounted for.
+//! `cargo xtask soak`: follows thousands of streams through every kind of failure.
 
 use std::process::Command;
 
 use crate::{apt, sh};
 
-/// The arguments are those of `everstream-soak`, which checks and lists them, or `--relay`.
+/// `--relay`, or the arguments of `everstream-soak`.
 pub(crate) fn run(args: &[String]) -> sh::Outcome {
     if args == ["--relay"] {
         return relay_kills();
@@ -19,7 +19,7 @@ pub(crate) fn run(args: &[String]) -> sh::Outcome {
     sh::run(&mut soak)
 }
 
-/// The relay with each engine: both are killed again and again, under load.
+/// Kills the relay and each engine repeatedly, under load.
 fn relay_kills() -> sh::Outcome {
     apt::engines(&sh::target()?.join("apt.log"))?;
     sh::run(&mut sh::cargo([

@@ -1,5 +1,5 @@
-//! `cargo xtask start`: how long `everstream URL` takes from its start to its request, and how much
-//! memory it has on a stream that is silent.
+//! `cargo xtask start`: the time from the start of `everstream URL` to its request, and its memory on a
+//! silent stream.
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -40,7 +40,7 @@ pub(crate) fn run(args: &[String]) -> sh::Outcome {
         millis.push(begin.elapsed().as_secs_f64() * 1000.0);
         let head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n";
         socket.write_all(format!("{head}data: x\n\n").as_bytes())?;
-        // Then it has written the event, and waits.
+        // By then it has written the event, and waits.
         thread::sleep(Duration::from_millis(100));
         let resident = resident(child.id());
         child.kill()?;
@@ -49,7 +49,7 @@ pub(crate) fn run(args: &[String]) -> sh::Outcome {
     }
     let (millis, kilobytes) = (median(millis), median(kilobytes));
     println!(
-        "from start to request {millis:.1} ms; resident memory {kilobytes:.0} kB (medians of {RUNS} runs)"
+        "start to request: {millis:.1} ms; resident memory: {kilobytes:.0} kB (medians of {RUNS} runs)"
     );
     match millis < LIMITS.0 && kilobytes < LIMITS.1 {
         true => Ok(()),
@@ -59,7 +59,7 @@ pub(crate) fn run(args: &[String]) -> sh::Outcome {
 
 fn resident(id: u32) -> sh::Outcome<f64> {
     let status = std::fs::read_to_string(format!("/proc/{id}/status"))
-        .map_err(|error| format!("memory is read from /proc, which Linux has: {error}"))?;
+        .map_err(|error| format!("this needs /proc, which only Linux has: {error}"))?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let figure = line.and_then(|line| line.trim().split(' ').next());
     Ok(figure.ok_or("the process has ended")?.parse()?)

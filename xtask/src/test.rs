@@ -1,44 +1,20 @@
-//! `cargo xtask test`: every test there is, and one line that sums them up.
+//! `cargo xtask test`: all tests, and one line that sums them up.
 
+use std::fs::{self, File};
 use std::io::{self, Read, Write};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use crate::{apt, docs, python, sh};
 
-/// One run of a test program. It prints its results in libtest's words, or pytest's.
-struct Step {
-    /// What the summary calls it when it fails.
-    name: &'static str,
-    command: Command,
-}
-
-fn steps() -> Vec<Step> {
-    vec![
-        Step {
-            name: "all features",
-            command: sh::cargo(["test", "--workspace", "--all-features", "--no-fail-fast"]),
-        },
-        // The smallest build must go on working, not merely compiling.
-        Step {
-            name: "no default features",
-            command: sh::cargo([
-                "test",
-                "--package",
-                "everstream",
-                "--no-default-features",
-                "--lib",
-                "--tests",
-                "--no-fail-fast",
-            ]),
-        },
-    ]
-}
+/// Far more than pytest takes.
+const LIMIT: Duration = Duration::from_secs(30 * 60);
 
 pub(crate) fn run(args: &[String]) -> sh::Outcome {
     sh::no_arguments("test", args)?;
     let mut total = Tally::default();
     let mut failures = Vec::new();
-    // First: it takes no time.
     match docs::check() {
         Ok(problems) => {
             total.failed += problems.len() as u64;
@@ -46,31 +22,18 @@ pub(crate) fn run(args: &[String]) -> sh::Outcome {
         }
         Err(error) => failures.push(format!("docs: {error}")),
     }
-    // The relay stores feeds in these. Without one its tests fail, and say why.
+    // The tests of the relay need these, and fail with the reason if one is missing.
     let engines = sh::target().and_then(|target| apt::engines(&target.join("apt.log")));
     if let Err(error) = engines {
         failures.push(format!("engines: {error}"));
     }
-    for mut step in steps() {
-        if let Err(error) = stream(&mut step.command, &mut total) {
-            failures.push(format!("{}: {error}", step.name));
-        }
-    }
-    // Afterwards: it builds what it tests.
-    match python::tests() {
-        Ok(steps) => {
-            for mut step in steps {
-                if let Err(error) = stream(&mut step, &mut total) {
-                    failures.push(format!("python: {error}"));
-                }
-            }
-        }
-        Err(error) => failures.push(format!("python: {error}")),
+    if let Err(error) = run_tests(&mut total, &mut failures) {
+        failures.push(error.to_string());
     }
     for failure in &failures {
         eprintln!("error: {failure}");
     }
-    // Last, also when both streams go to the same place.
+    // Last, also if stdout and stderr are the same.
     println!("{} passed, {} failed", total.passed, total.failed);
     if total.failed == 0 && failures.is_empty() {
         Ok(())
@@ -79,7 +42,76 @@ pub(crate) fn run(args: &[String]) -> sh::Outcome {
     }
 }
 
-/// Runs a step, lets its output through unchanged and counts what it reports.
+/// An error if the tests can't be built; tests that fail are added to `failures`.
+fn run_tests(total: &mut Tally, failures: &mut Vec<String>) -> sh::Outcome {
+    const ALL: [&str; 4] = ["test", "--workspace", "--all-features", "--no-fail-fast"];
+    sh::run(sh::cargo(ALL).arg("--no-run"))?;
+    // The tests in Python and Rust mostly wait, so both run at the same time, once all are built.
+    let python = python::tests().and_then(|[pytest, contract]| {
+        let log = sh::target()?.join("python/test/pytest.log");
+        Ok((Background::start("pytest", &pytest, log)?, contract))
+    });
+    let mut smallest = sh::cargo(["test", "--package", "everstream", "--no-default-features"]);
+    smallest.args(["--lib", "--tests", "--no-fail-fast"]);
+    let mut steps = vec![
+        ("all features", sh::cargo(ALL)),
+        ("no default features", smallest),
+    ];
+    let pytest = match python {
+        Ok((pytest, contract)) => {
+            steps.push(("contract tests of Python", contract));
+            Some(pytest)
+        }
+        Err(error) => {
+            failures.push(format!("python: {error}"));
+            None
+        }
+    };
+    for (name, mut command) in steps {
+        if let Err(error) = stream(&mut command, total) {
+            failures.push(format!("{name}: {error}"));
+        }
+    }
+    if let Some(Err(error)) = pytest.map(|it| it.finish(total)) {
+        failures.push(format!("python: {error}"));
+    }
+    Ok(())
+}
+
+/// A program that runs while others do. Its output is shown once it has ended.
+struct Background {
+    shown: String,
+    log: PathBuf,
+    process: sh::Guard,
+}
+
+impl Background {
+    fn start(name: &str, command: &Command, log: PathBuf) -> sh::Outcome<Background> {
+        eprintln!("\n$ {} (in the background)", sh::shown(command));
+        let file = File::create(&log)?;
+        let process = sh::Guard::start_with(name, command, file.try_clone()?.into(), file.into())?;
+        Ok(Background {
+            shown: sh::shown(command),
+            log,
+            process,
+        })
+    }
+
+    fn finish(mut self, total: &mut Tally) -> sh::Outcome {
+        let status = self.process.wait(LIMIT);
+        eprintln!("\n$ {}", self.shown);
+        let output = fs::read(&self.log)?;
+        io::stdout().write_all(&output)?;
+        Counter::default().feed(&output, total);
+        let status = status?;
+        if status.success() {
+            return Ok(());
+        }
+        Err(format!("`{}` ended with {status}", self.shown).into())
+    }
+}
+
+/// Runs a step, passes its output through and counts the results.
 fn stream(command: &mut Command, total: &mut Tally) -> sh::Outcome {
     sh::announce(command);
     let mut child = command
@@ -108,7 +140,7 @@ fn stream(command: &mut Command, total: &mut Tally) -> sh::Outcome {
     }
 }
 
-/// The sum over all steps.
+/// The results of all steps.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Tally {
     passed: u64,
@@ -149,8 +181,8 @@ fn result_line(line: &str) -> Option<(u64, u64)> {
     Some((count("passed")?, count("failed")?))
 }
 
-/// Reads `1 failed, 233 passed, 2 skipped in 19.39s`. What fails outside a test is an error there,
-/// and a failure here.
+/// Reads `1 failed, 233 passed, 2 skipped in 19.39s`. pytest's errors, outside of tests, count as
+/// failures.
 fn pytest_line(line: &str) -> Option<(u64, u64)> {
     let (counts, time) = line.rsplit_once(" in ")?;
     time.split_once('s')?.0.parse::<f64>().ok()?;
@@ -216,7 +248,7 @@ mod tests {
                     .iter()
                     .filter_map(|parent| fs::read_to_string(parent).ok())
                     .any(|parent| parent.contains(&format!("mod {name};")));
-                // By `path` or `include!`.
+                // In `path` or `include!`.
                 let named = all.contains(&format!("{name}.rs\""));
                 let source = source.display();
                 assert!(declared || named, "no `mod {name};` for {source}");
@@ -240,6 +272,28 @@ mod tests {
             };
             assert_eq!(total, expected, "cut at {cut}");
         }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_program_in_the_background_is_counted_when_it_has_ended() {
+        let log = std::env::temp_dir().join(format!("xtask-background-{}", std::process::id()));
+        let mut total = Tally::default();
+        for (script, succeeds) in [
+            ("echo 2 passed in 0.10s", true),
+            ("echo 1 failed, 3 passed in 0.10s; exit 1", false),
+        ] {
+            let mut command = Command::new("sh");
+            command.args(["-c", script]);
+            let program = Background::start("sh", &command, log.clone()).unwrap();
+            assert_eq!(program.finish(&mut total).is_ok(), succeeds, "{script}");
+        }
+        fs::remove_file(&log).unwrap();
+        let expected = Tally {
+            passed: 5,
+            failed: 1,
+        };
+        assert_eq!(total, expected);
     }
 
     #[test]

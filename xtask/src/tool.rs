@@ -1,14 +1,14 @@
-//! Cargo's plug-ins, in one version each, below the target folder.
+//! Cargo's plug-ins, in one version each, in the target folder.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::sh;
 
-/// Finds a tool in this version, or builds it.
+/// Finds this version of a tool, or builds it.
 pub(crate) fn find_or_install(name: &str, version: &str) -> sh::Outcome<PathBuf> {
     let own = folder()?.join(name);
-    // As cargo calls it: some know no option without the name of the subcommand.
+    // With the name of the subcommand, as cargo does: some accept no option without it.
     let version_of = [name.trim_start_matches("cargo-"), "--version"];
     for candidate in [own.as_path(), Path::new(name)] {
         let found = sh::capture(Command::new(candidate).args(version_of));
@@ -17,7 +17,7 @@ pub(crate) fn find_or_install(name: &str, version: &str) -> sh::Outcome<PathBuf>
         }
     }
 
-    // Unoptimised, it is built in half the time and works as fast as anyone can notice.
+    // An unoptimized build takes half the time, and the tool is fast enough.
     let tools = sh::target()?.join("tools");
     let build = tools.join("build");
     let mut install = sh::cargo(["install", name, "--locked", "--debug"]);
@@ -29,12 +29,12 @@ pub(crate) fn find_or_install(name: &str, version: &str) -> sh::Outcome<PathBuf>
         .arg("--target-dir")
         .arg(&build);
     sh::run(&mut install)?;
-    // Hundreds of megabytes that nothing uses again.
+    // It has hundreds of megabytes, and isn't used again.
     std::fs::remove_dir_all(&build)?;
     Ok(own)
 }
 
-/// Where those that were built here are.
+/// The folder of the tools that were built here.
 pub(crate) fn folder() -> sh::Outcome<PathBuf> {
     Ok(sh::target()?.join("tools").join("bin"))
 }

@@ -1,4 +1,4 @@
-//! Events that arrive one at a time, each in a write of its own: CPU, instructions and latency.
+//! Events that arrive one at a time, each in a separate write: CPU, instructions and latency.
 
 use super::readers::{self, ASYNC, BLOCKING, DRAINED, Reader, SSE_REQWEST_CLIENT, SSE_STREAM};
 use super::takers::{Late, Total};
@@ -11,18 +11,18 @@ pub const PER_SECOND: u64 = 1_000;
 /// The floor, ours, and the best peers.
 const WHO: [&str; 5] = [DRAINED, ASYNC, BLOCKING, SSE_STREAM, SSE_REQWEST_CLIENT];
 
-/// Instructions for an event are the difference of two runs, divided by that of their lengths: what a
-/// program does once and its first, slower events are in both.
+/// Instructions per event are the difference of two runs, divided by the difference of their lengths.
+/// That excludes the setup and the first events, which are slower.
 const COUNTED: [u64; 2] = [100, 500];
-/// A client under callgrind is slow. At this rate it still waits for each event.
+/// Even under callgrind, which is slow, a client waits for each event at this rate.
 const COUNTED_PER_SECOND: u64 = 500;
 
-/// Of one client.
+/// The figures of one client.
 pub struct Measured {
     pub reader: Reader<Late>,
-    /// Microseconds for an event.
+    /// Microseconds per event.
     pub cpu: Spread,
-    /// For an event. `None` where valgrind isn't installed.
+    /// Instructions per event. `None` without valgrind.
     pub instructions: Option<Spread>,
     /// Microseconds.
     pub p50: Spread,
@@ -47,7 +47,7 @@ pub fn measure(servers: &Servers, options: &Options) -> Outcome<Vec<Measured>> {
     }
     let of = |((name, timed), counted): ((&str, Vec<Vec<f64>>), Vec<f64>)| {
         let timed = Spread::of_each(&timed);
-        let [cpu, p50, p99, latest] = timed.try_into().map_err(|_| "not all was measured")?;
+        let [cpu, p50, p99, latest] = timed.try_into().map_err(|_| "a figure is missing")?;
         Ok(Measured {
             reader: readers::named(name)?,
             cpu,
@@ -86,8 +86,7 @@ fn instructions(servers: &Servers, name: &str) -> Outcome<f64> {
     Ok((of(many)? - of(few)?) / (many - few) as f64)
 }
 
-/// One measurement; prints the microseconds of CPU for an event, and how late they were: p50, p99,
-/// the latest.
+/// One measurement; prints the microseconds of CPU per event and the latency: p50, p99, maximum.
 pub fn once(once: &Once) -> Outcome {
     let reader = readers::named::<Late>(&once.name)?;
     let mut read = (reader.make)(&once.trust)?;
@@ -107,7 +106,7 @@ pub fn once(once: &Once) -> Outcome {
     Ok(())
 }
 
-/// Reads and does nothing else, to be counted.
+/// Only reads, for callgrind.
 pub fn counted(once: &Once) -> Outcome {
     let reader = readers::named::<Total>(&once.name)?;
     let mut taken = Total::default();

@@ -1,4 +1,4 @@
-//! A body of many events, as fast as it is read: CPU.
+//! CPU for a body with many events, sent as fast as the client reads.
 
 use super::readers::{self, Reader, readers};
 use super::takers::Total;
@@ -44,7 +44,7 @@ impl Case {
         }
     }
 
-    /// Decryption takes long: half as many are as exact.
+    /// Half as many over TLS: decryption takes longer, so the figures are as exact.
     pub fn events(&self, options: &Options) -> u64 {
         match self.tls {
             true => options.events.div_ceil(2),
@@ -53,7 +53,7 @@ impl Case {
     }
 }
 
-/// For each case, for each reader: nanoseconds of CPU for an event.
+/// Nanoseconds of CPU per event, for each case and reader.
 pub fn measure(servers: &Servers, options: &Options) -> Outcome<Vec<Vec<Spread>>> {
     let readers = readers::<Total>();
     let mut rounds = CASES.each_ref().map(|_| Vec::new());

@@ -14,10 +14,10 @@ use crate::{Outcome, count};
 
 #[derive(clap::Args)]
 pub struct Options {
-    /// How many events a client reads; over TLS half of them
+    /// Number of events that a client reads; half of that over TLS
     #[arg(long, value_name = "N", default_value_t = 1_700_000, value_parser = count::<u64>)]
     events: u64,
-    /// How often everyone has a turn
+    /// Number of rounds
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = count::<usize>)]
     rounds: usize,
     /// How long events arrive one at a time, for each client and round
@@ -31,7 +31,7 @@ pub struct Options {
 pub struct Once {
     what: String,
     name: String,
-    /// With `{}` for the number of events
+    /// `{}` is replaced with the number of events
     url: String,
     count: u64,
     #[command(flatten)]

@@ -1,5 +1,5 @@
-//! The clients. Each makes what a program makes once, and returns the function that then reads that many
-//! events from a URL and passes them to a taker.
+//! The clients. Each function sets up a client, and returns a function that reads a number of events from
+//! a URL and passes them to a taker.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -24,7 +24,7 @@ pub type Reading<T> = Box<dyn FnMut(&str, u64, &mut T) -> Outcome>;
 
 pub struct Reader<T> {
     pub name: &'static str,
-    /// Whose version tells which one it is.
+    /// The package whose version is shown.
     package: Option<&'static str>,
     pub kind: Kind,
     pub make: fn(&Trust) -> Outcome<Reading<T>>,
@@ -39,7 +39,7 @@ pub enum Kind {
 }
 
 impl<T> Reader<T> {
-    /// With the version, where there is one.
+    /// The name with the version, if there is one.
     pub fn title(&self) -> String {
         match self.package {
             Some(package) => format!("{} {}", self.name, version(package)),
@@ -84,7 +84,7 @@ fn reader<T>(
     }
 }
 
-/// The reader of that name.
+/// The reader with this name.
 pub fn named<T: Taker>(name: &str) -> Outcome<Reader<T>> {
     let mut all = readers().into_iter();
     Ok(all
@@ -102,7 +102,7 @@ macro_rules! events {
         let mut stream = pin!($stream);
         let mut left = $count;
         while left > 0 {
-            // What isn't an event is passed over, and an early end shows in what was taken.
+            // Other actions are skipped. An early end shows in the number of events.
             match stream.next().await {
                 Some(Ok($item)) => {
                     $taker.event($data);
@@ -118,7 +118,7 @@ macro_rules! events {
     }};
 }
 
-/// The bytes of the connection, decrypted by rustls if the URL says https. No client can do less.
+/// The bytes of the connection, decrypted by rustls for an https URL. No client can do less.
 fn socket<T: Taker>(trust: &Trust) -> Outcome<Reading<T>> {
     let tls = trust.rustls()?.map(Arc::new);
     Ok(Box::new(move |url, _, taker| {

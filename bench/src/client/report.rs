@@ -61,8 +61,8 @@ pub(super) fn finish(
 
 fn about(case: &Case) -> &'static str {
     match (case.tls, case.per_chunk) {
-        (false, 1) => "The server still writes 64 events at once, each in a chunk of its own.",
-        (false, _) => "The server writes a chunk at a time.",
+        (false, 1) => "The server still writes 64 events at once, each in a separate chunk.",
+        (false, _) => "The server writes one chunk at a time.",
         (true, 1) => {
             "Each HTTP chunk holds one event and is a TLS record of its own; the server writes 64 records at \
              once."

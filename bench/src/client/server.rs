@@ -1,8 +1,8 @@
-//! The server: a writer on a socket, in a process of its own. Prints its URL.
+//! The server: a separate process that writes to sockets. It prints its URL.
 //!
-//! `GET /feed/N/M` is answered with N tokens, M of them in each HTTP chunk, as fast as they are read.
-//! `GET /alone/N/R` is answered with N tokens, R a second, each in a chunk and a write of its own.
-//! The time of that write precedes the token.
+//! `GET /feed/N/M` is answered with N tokens, M in each HTTP chunk, as fast as the client reads.
+//! `GET /alone/N/R` is answered with N tokens, R a second, each in a separate chunk and write, which
+//! begins with the time of that write.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -22,7 +22,7 @@ pub struct Options {
     tls: Serve,
 }
 
-/// Written at once, however they are divided into HTTP chunks.
+/// Events per write, however they are divided into HTTP chunks.
 const PER_WRITE: u64 = 64;
 
 const HEAD: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\
@@ -34,7 +34,7 @@ pub fn run(options: &Options) -> Outcome {
     println!("{}://{}", options.tls.scheme(), listener.local_addr()?);
     for connection in listener.incoming() {
         let (connection, tls) = (connection?, tls.clone());
-        // A client that has what it wanted hangs up.
+        // A client closes the connection when it has finished.
         thread::spawn(move || Wire::new(connection, tls).and_then(serve).err());
     }
     Ok(())
@@ -78,7 +78,7 @@ impl Wire {
         }
     }
 
-    /// In one write to the socket; over TLS each part is a record.
+    /// Sends all parts in one write; over TLS each part is a record.
     fn send(&mut self, parts: &Parts) -> io::Result<()> {
         match self {
             Wire::Plain(socket) => socket.write_all(&parts.bytes),
@@ -104,12 +104,12 @@ impl Wire {
             Wire::Plain(socket) => socket.shutdown(Shutdown::Write)?,
             Wire::Tls(stream) => stream.sock.shutdown(Shutdown::Write)?,
         }
-        // Until the client is gone.
+        // Until the client closes the connection.
         self.read(&mut [0]).map(drop)
     }
 }
 
-/// Bytes that are written at once, and where each part of them ends.
+/// Bytes of one write, and the end of each part.
 #[derive(Default)]
 struct Parts {
     bytes: Vec<u8>,
@@ -123,7 +123,7 @@ impl Parts {
         parts
     }
 
-    /// An HTTP chunk as a part.
+    /// A part that is an HTTP chunk.
     fn chunk(body: &str) -> Parts {
         let mut parts = Parts::default();
         parts.push_chunk(body);

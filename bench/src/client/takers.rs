@@ -1,11 +1,11 @@
-//! What takes the events that a client reads.
+//! Consumers of the events that a client reads.
 
 use crate::sys;
 
 pub trait Taker: Default + 'static {
     fn event(&mut self, data: &str);
 
-    /// What a floor reads: bytes of a body, or of a connection.
+    /// Bytes of a body or a connection, for the floors.
     fn bytes(&mut self, bytes: &[u8]);
 }
 
@@ -23,14 +23,14 @@ impl Taker for Total {
     }
 }
 
-/// How late each event is, in microseconds. Its data begins with the time of the server's write.
+/// The latency of each event in microseconds. Its data begins with the time of the server's write.
 #[derive(Default)]
 pub struct Late(pub Vec<f64>);
 
 impl Taker for Late {
     fn event(&mut self, data: &str) {
         let stamp = data.split(' ').next().unwrap_or_default();
-        // Data without a time isn't counted, so the number of events will be wrong.
+        // Data without a time isn't counted, which the number of events reveals.
         if let (Ok(now), Ok(written)) = (sys::now(), stamp.parse::<u64>()) {
             self.0.push(now.saturating_sub(written) as f64 / 1e3);
         }
@@ -52,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_has_a_time_is_late() {
+    fn only_data_with_a_time_counts() {
         let mut late = Late::default();
         late.event("0 token");
         late.event("token");

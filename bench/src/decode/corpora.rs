@@ -1,4 +1,4 @@
-//! What is decoded: the same bytes in every run.
+//! The streams to decode: the same bytes in every run.
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -7,11 +7,11 @@ use bytes::Bytes;
 
 use super::tally::Digest;
 
-/// Each chunk is an allocation of its own, as a socket's reader makes them.
+/// Each chunk is a separate allocation, as when it is read from a socket.
 #[derive(Clone)]
 pub struct Chunks {
     chunks: Arc<[Bytes]>,
-    /// Whether comments are handed out, by whoever can.
+    /// Whether decoders that can return comments do.
     pub comments: bool,
 }
 
@@ -28,7 +28,7 @@ pub struct Corpus {
     pub about: &'static str,
     pub bytes: Vec<u8>,
     pub comments: bool,
-    /// What the standard makes of it.
+    /// The result according to the standard.
     pub expected: Digest,
 }
 
@@ -44,7 +44,7 @@ impl Corpus {
         }
     }
 
-    /// Repeats what `block` writes until there are so many bytes, and at least twice.
+    /// Repeats `block` at least twice, until there are that many bytes.
     fn filled(mut self, size: usize, mut block: impl FnMut(&mut Corpus, usize)) -> Corpus {
         let mut number = 0;
         while self.bytes.len() < size || number < 2 {
@@ -73,7 +73,7 @@ pub fn chunks(bytes: &[u8], size: usize) -> Chunks {
     }
 }
 
-/// One token of a language model, as in `python/bench/server.py`: 235 bytes with its ends of line.
+/// One token of a language model, as in `python/bench/server.py`: 235 bytes with its line ends.
 pub const TOKEN: &str = concat!(
     r#"{"id":"chatcmpl-A1b2C3d4E5f6G7h8I9j0K1l2M3n4","object":"chat.completion.chunk","#,
     r#""created":1731000000,"model":"a-model-2026","choices":[{"index":0,"delta":{"content":"#,
@@ -103,16 +103,16 @@ fn comments(name: &'static str, about: &'static str, size: usize) -> Corpus {
 }
 
 fn long_text(length: usize) -> String {
-    let sentence = "A line of text that goes on without an end of line in it. ";
+    let sentence = "A line of text that extends without an end of line in it. ";
     sentence.chars().cycle().take(length).collect()
 }
 
-/// One event whose data is so long.
+/// One event with data of this length.
 pub fn one_event(length: usize) -> Vec<u8> {
     format!("data: {}\n\n", long_text(length)).into_bytes()
 }
 
-/// All of them, each about so large.
+/// All corpora, each of about this size.
 pub fn all(size: usize) -> Vec<Corpus> {
     vec![
         tokens("LLM", "tokens of a language model, 235 B", size, "\n"),
@@ -155,7 +155,7 @@ pub fn all(size: usize) -> Vec<Corpus> {
         comments("comments", "nine keep-alive comments to one event of 9 B", size),
         Corpus {
             comments: true,
-            ..comments("comments, kept", "the same, comments handed out", size)
+            ..comments("comments, kept", "the same, comments returned", size)
         },
         Corpus::new("non-ASCII", "Cyrillic and kana, 218 B").filled(size, |corpus, _| {
             corpus.write(&format!("data: {FOREIGN}\n\n"));

@@ -1,4 +1,4 @@
-//! What doesn't depend on the machine's mood: instructions, and allocations.
+//! Instructions and allocations, which don't depend on the machine's load.
 
 use std::process::{Command, Stdio};
 
@@ -8,17 +8,17 @@ use super::peers::{PEERS, Peer};
 use super::tally::Count;
 use crate::{Outcome, callgrind};
 
-/// Small, because a counted pass is slow; large enough that a decoder's making doesn't tell.
+/// Small, because a counted pass is slow; large enough to make the setup of a decoder negligible.
 pub const SIZE: usize = 256 << 10;
 pub const CHUNK: usize = 16 << 10;
 
-/// What is counted. Callgrind knows it by its name.
+/// The function that callgrind counts, by its name.
 #[inline(never)]
 pub fn counted_pass(peer: &Peer, chunks: &Chunks) -> Count {
     (peer.count)(chunks)
 }
 
-/// For each corpus the instructions for each event, of each peer. `None` where callgrind isn't.
+/// The instructions per event, for each corpus and peer. `None` without callgrind.
 pub fn instructions() -> Outcome<Option<Vec<Vec<Option<f64>>>>> {
     if !callgrind::is_installed() {
         return Ok(None);
@@ -42,12 +42,12 @@ pub fn instructions() -> Outcome<Option<Vec<Vec<Option<f64>>>>> {
     Ok(Some(counted))
 }
 
-/// What the other program counts: see `allocations.rs`.
+/// The counts of the other program, `allocations.rs`.
 pub struct Allocations {
-    /// For each corpus, for each peer: how many for an event, and how many bytes.
+    /// For each corpus and peer: allocations per event, and their bytes.
     pub per_event: Vec<Vec<(f64, f64)>>,
-    /// For each peer: the bytes held by a tiny event that is kept, from a chunk of tiny ones, and
-    /// after one of 1 MiB.
+    /// For each peer: the bytes that a kept tiny event holds, from a chunk of tiny events and after an
+    /// event of 1 MiB.
     pub held: Vec<(f64, f64)>,
 }
 

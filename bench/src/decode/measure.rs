@@ -1,4 +1,4 @@
-//! Time: every decoder on every corpus in chunks of every size.
+//! Time of every decoder on every corpus, in chunks of every size.
 
 use std::hint::black_box;
 use std::time::Duration;
@@ -7,21 +7,21 @@ use super::corpora::{self, Chunks, Corpus};
 use super::peers::{Peer, floor};
 use crate::sys::{median, quantile, thread_cpu};
 
-/// A decoder that would take longer for one pass is left out.
+/// A decoder that would take longer for one pass is skipped.
 const PATIENCE: f64 = 3.0;
 
-/// An event of this length takes no one long.
+/// No decoder takes long for an event of this length.
 const PROBE: usize = 64 << 10;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Timing {
-    /// Nanoseconds for each event, or for each byte where the page says so.
+    /// Nanoseconds per event, or per byte where the page says so.
     Nanos(f64),
-    /// It decodes something else than the standard.
+    /// The result differs from the standard's.
     Wrong,
     /// It would take too long.
     Slow,
-    /// It doesn't hand comments out.
+    /// It doesn't return comments.
     Drops,
 }
 
@@ -39,7 +39,7 @@ pub struct Cell {
     pub chunk: usize,
     pub comments: bool,
     pub floor: f64,
-    /// The largest interquartile range of those that were timed, relative to the median.
+    /// The largest interquartile range of the measured decoders, relative to the median.
     pub spread: f64,
     /// In the order of the peers.
     pub timings: Vec<Timing>,
@@ -47,11 +47,11 @@ pub struct Cell {
 
 pub struct Effort {
     pub rounds: usize,
-    /// What one sample takes at least.
+    /// The shortest time of a sample.
     pub sample: Duration,
 }
 
-/// Everyone on one corpus, in turns.
+/// All decoders on one corpus, taking turns.
 pub fn cell(peers: &[&Peer], corpus: &Corpus, chunk: usize, effort: &Effort) -> Cell {
     let chunks = corpus.chunks(chunk);
     let longest = match corpus.name {
@@ -79,7 +79,7 @@ pub fn cell(peers: &[&Peer], corpus: &Corpus, chunk: usize, effort: &Effort) -> 
     }
 }
 
-/// Nanoseconds for each byte of one event of each size, for each peer.
+/// Nanoseconds per byte, for one event of each size, for each peer.
 pub fn one_event(peers: &[&Peer], length: usize, chunk: usize, effort: &Effort) -> Vec<Timing> {
     let chunks = corpora::chunks(&corpora::one_event(length), chunk);
     let whether = |peer: &&Peer| match () {
@@ -100,7 +100,7 @@ fn timings(can: &[Result<(), Timing>], mut nanos: impl Iterator<Item = f64>) -> 
     can.iter().map(timing).collect()
 }
 
-/// Seconds of a pass, over the rounds.
+/// Seconds of a pass in each round.
 struct Pass {
     median: f64,
     quartiles: (f64, f64),
@@ -119,7 +119,7 @@ impl Pass {
     }
 }
 
-/// The floor's passes, and those of the peers that can.
+/// The passes of the floor and of the peers that support this corpus.
 fn turns(
     peers: &[&Peer],
     can: &[Result<(), Timing>],
@@ -156,8 +156,8 @@ fn turns(
     samples.into_iter().map(Pass::of).collect()
 }
 
-/// Seconds for one event, going by smaller ones: who takes more than proportionally longer for four
-/// times the length is taken for quadratic.
+/// Estimates the seconds for one event from smaller ones: a decoder that takes more than four times as
+/// long for four times the length counts as quadratic.
 pub fn predicted(peer: &Peer, length: usize, chunk: usize) -> f64 {
     let time = |length: usize| {
         let chunks = corpora::chunks(&corpora::one_event(length), chunk);
@@ -168,7 +168,7 @@ pub fn predicted(peer: &Peer, length: usize, chunk: usize) -> f64 {
         };
         median(vec![once(), once(), once()])
     };
-    // Of several chunks, or else nothing shows.
+    // Events of one chunk would hide it.
     let larger = PROBE.max(16 * chunk);
     let (first, second) = (time(larger / 4), time(larger));
     let exponent = match second / first {

@@ -17,13 +17,13 @@ use peers::{LENT, OWNED, PEERS, Peer, SSE_CORE, SSE_STREAM};
 
 #[derive(clap::Args)]
 pub struct Options {
-    /// Only ours, sse-core and sse-stream, in chunks of 64 B and 16 KiB; writes no page
+    /// Measure only ours, sse-core and sse-stream, in chunks of 64 B and 16 KiB; write no page
     #[arg(long)]
     quick: bool,
-    /// How large a corpus is, in KiB
+    /// Size of a corpus, in KiB
     #[arg(long, value_name = "N", default_value_t = 1024, value_parser = count::<usize>)]
     size: usize,
-    /// How often everyone has a turn
+    /// Number of rounds
     #[arg(long, value_name = "N", default_value_t = 21, value_parser = count::<usize>)]
     rounds: usize,
     #[command(flatten)]
@@ -39,10 +39,10 @@ pub struct Once {
 const CHUNKS: [usize; 4] = [64, 1_460, 16 << 10, 256 << 10];
 const LENGTHS: [usize; 6] = [1 << 10, 16 << 10, 256 << 10, 1 << 20, 16 << 20, 64 << 20];
 
-/// How long one event takes for each byte, in chunks of one size.
+/// Time per byte of one event, in chunks of one size.
 struct Linear {
     chunk: usize,
-    /// For each length, for each peer.
+    /// For each length and peer.
     timings: Vec<Vec<Timing>>,
 }
 
@@ -120,7 +120,7 @@ pub fn once(once: &Once) -> Outcome {
     let mut peers = PEERS.iter();
     let peer = peers.find(|peer| peer.name == once.peer);
     let peer = peer.ok_or("no such peer")?;
-    // What is chosen once, by what the processor can.
+    // The first call detects the features of the processor.
     (peer.count)(&corpora::chunks(&chunks[0], counts::CHUNK));
     black_box(counts::counted_pass(peer, &chunks).bytes);
     Ok(())

@@ -1,4 +1,4 @@
-//! Who decodes. Each is a function that calls `each` for every event of the chunks.
+//! The decoders: functions that call `each` for every event of the chunks.
 
 use std::any::Any;
 use std::convert::Infallible;
@@ -16,7 +16,7 @@ use launchdarkly_sdk_transport::{HttpTransport, ResponseFuture};
 use super::corpora::Chunks;
 use super::tally::{Count, Digest, Told};
 
-/// No event that is measured is larger.
+/// No measured event is larger.
 const LIMIT: usize = 128 << 20;
 
 pub struct Peer {
@@ -24,12 +24,12 @@ pub struct Peer {
     pub ours: bool,
     pub count: fn(&Chunks) -> Count,
     pub digest: fn(&Chunks) -> Digest,
-    /// The last event, where it is owned.
+    /// Returns the last event, if events are owned.
     pub last: Option<Keep>,
 }
 
 impl Peer {
-    /// Whether it hands comments out. (eventsource-client always does.)
+    /// Whether it can return comments. (eventsource-client always does.)
     pub fn has_comments(&self) -> bool {
         self.ours || self.name == "eventsource-client"
     }
@@ -79,7 +79,7 @@ pub const PEERS: [Peer; 7] = [
     peer!("eventsource-client", false, eventsource_client),
 ];
 
-/// The least that a decoder must do: look for the ends of the lines.
+/// The minimum that a decoder must do: find the ends of the lines.
 pub fn floor(chunks: &Chunks) -> usize {
     let ends = |chunk: &Bytes| memchr::memchr2_iter(b'\n', b'\r', chunk).count();
     chunks.iter().map(ends).sum()
@@ -134,7 +134,7 @@ fn sse_stream(chunks: &Chunks, mut each: impl FnMut(sse_stream::Sse)) {
 }
 
 fn sseer(chunks: &Chunks, each: impl FnMut(sseer::event::Event)) {
-    // It takes only chunks that it can keep.
+    // It accepts only owned chunks.
     let chunks = stream::iter(chunks.iter().cloned().map(Ok::<_, Infallible>));
     drain(sseer::EventStream::new(chunks), each);
 }
@@ -143,7 +143,7 @@ fn eventsource_stream(chunks: &Chunks, each: impl FnMut(eventsource_stream::Even
     drain(lent(chunks).eventsource(), each);
 }
 
-/// Its parser is private, so that it is reached by way of a connection in memory.
+/// Its parser is private, so it is measured through a connection in memory.
 fn eventsource_client(chunks: &Chunks, mut each: impl FnMut(eventsource_client::Event)) {
     let once = ReconnectOptions::reconnect(false).build();
     let Ok(builder) = ClientBuilder::for_url("http://in.memory/") else {
@@ -252,7 +252,7 @@ mod tests {
     use crate::decode::corpora;
 
     #[test]
-    fn our_decoder_decodes_every_corpus_right_in_chunks_of_every_size() {
+    fn our_decoder_decodes_every_corpus_correctly_in_chunks_of_every_size() {
         for corpus in corpora::all(1 << 14) {
             for size in [7, 64, 1_460, 1 << 14, 1 << 18] {
                 for peer in PEERS.iter().filter(|peer| peer.ours) {

@@ -13,12 +13,12 @@ use crate::sys::geometric_mean;
 pub(super) fn page() -> Page {
     let mut page = Page::new("decode", "Decoders, compared");
     page.paragraph(
-        "`cargo xtask bench decode` measures it and writes this page. Chunks that lie in memory are decoded, \
-         everyone's in one process and in turns; medians of the thread's CPU time. All of them count the events and add the lengths \
-         of their data. Lent events borrow from the chunk, as `Decoder::decode` hands them out; all others \
-         are owned. eventsource-client hands out comments, the other peers drop them; everstream \
-         is told to ignore them, except for \"comments, kept\". The floor looks for CR and LF, once, and does nothing else. eventsource-client's parser \
-         is private: a connection in memory is around it.",
+        "`cargo xtask bench decode` measures this and writes this page. All decoders run in one process and \
+         take turns; their input is in memory. Figures are medians of the thread's CPU time. Each decoder \
+         counts the events and adds up the lengths of their data. Lent events borrow from the chunk \
+         (`Decoder::decode`); all others are owned. eventsource-client returns comments, and the other peers \
+         drop them; everstream ignores them, except for \"comments, kept\". The floor only searches for CR and \
+         LF, once. eventsource-client's parser is private, so it is measured through a connection in memory.",
     );
     page
 }
@@ -37,10 +37,10 @@ pub(super) fn finish(
     page.table(&["corpus", "an event is"], &corpora_rows());
     page.section("Nanoseconds for an event");
     page.paragraph(
-        "Bold: a peer is faster than our owned events. *wrong*: it decodes something else than the standard \
-         says. *slow*: a pass would take more than 3 s. *drops*: it can't hand out comments. The ratios are those of the fastest peer's time to \
-         ours: above 1, ours is faster. Spread: the largest interquartile range of the \
-         decoders in the row, relative to the median.",
+        "Bold: a peer is faster than our owned events. *wrong*: the result differs from the standard's. \
+         *slow*: a pass would take more than 3 s. *drops*: it can't return comments. Ratios are the time of \
+         the fastest peer divided by ours: above 1, ours is faster. Spread: the largest interquartile range \
+         of the decoders in the row, relative to the median.",
     );
     for chunk in CHUNKS {
         page.paragraph(&format!("In chunks of {}:", size(chunk)));
@@ -50,12 +50,12 @@ pub(super) fn finish(
         page.table(&head(&peers), &rows);
     }
     page.section("Geometric means of the ratios");
-    page.paragraph("Without \"comments, kept\", for which most peers don't compete.");
+    page.paragraph("Without \"comments, kept\", which most peers don't support.");
     means(&mut page, &peers, cells, &CHUNKS);
-    page.section("One event, however long");
+    page.section("One event of any length");
     page.paragraph(
-        "Nanoseconds for each byte of one event of one `data:` line. Who is linear has the same number in a \
-         row. *slow*: longer than 3 s.",
+        "Nanoseconds per byte, for one event with one `data:` line. For a linear decoder all numbers in a row \
+         are the same. *slow*: longer than 3 s.",
     );
     for part in linear {
         page.paragraph(&format!("In chunks of {}:", size(part.chunk)));
@@ -66,7 +66,7 @@ pub(super) fn finish(
 }
 
 pub(super) fn quick(peers: &[&Peer], cells: &[Cell]) {
-    let mut page = Page::new("decode", "Decoders, quickly: nanoseconds for an event");
+    let mut page = Page::new("decode", "Decoders, quick run: nanoseconds for an event");
     let mut chunks: Vec<usize> = cells.iter().map(|cell| cell.chunk).collect();
     chunks.sort_unstable();
     chunks.dedup();
@@ -142,7 +142,7 @@ fn of(peers: &[&Peer], cell: &Cell, name: &str) -> Option<f64> {
     cell.timings[index].nanos()
 }
 
-/// The fastest of the others.
+/// The fastest peer.
 fn best(peers: &[&Peer], cell: &Cell) -> Option<f64> {
     let others = peers
         .iter()
@@ -212,7 +212,7 @@ fn counted(page: &mut Page, instructions: Option<Vec<Vec<Option<f64>>>>, counted
     match instructions {
         Some(counted) => {
             page.paragraph(&format!(
-                "Counted by callgrind, in chunks of {}. Bold: fewer than our owned events take.",
+                "Counted by callgrind, in chunks of {}. Bold: fewer than ours with owned events.",
                 size(counts::CHUNK)
             ));
             let owned = PEERS
@@ -237,7 +237,7 @@ fn counted(page: &mut Page, instructions: Option<Vec<Vec<Option<f64>>>>, counted
     }
     page.section("Allocations for an event");
     page.paragraph(&format!(
-        "How many (a buffer that grows counts again), and in brackets how many bytes; in chunks of {}.",
+        "Number of allocations (a buffer that grows counts again), and bytes in brackets; in chunks of {}.",
         size(counts::CHUNK)
     ));
     let rows = names

@@ -1,14 +1,14 @@
-//! What a pass over a corpus brought.
+//! The result of a pass over a corpus.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-/// An event, whoever decoded it.
+/// An event of any decoder.
 pub trait Told {
     fn kind(&self) -> &str;
     fn data(&self) -> &str;
 }
 
-/// While time is measured.
+/// Used while time is measured.
 #[derive(Default, Clone, Copy)]
 pub struct Count {
     pub events: u64,
@@ -23,7 +23,7 @@ impl Count {
     }
 }
 
-/// Before it, to see that all decode the same: types and data, in their order.
+/// Used before that, to check that all decoders return the same types and data in the same order.
 #[derive(Default, Clone, Debug, PartialEq)]
 pub struct Digest {
     pub events: u64,

@@ -13,16 +13,16 @@ use crate::{Outcome, count};
 
 #[derive(clap::Args)]
 pub struct Options {
-    /// How many
+    /// Number of streams
     #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = count::<usize>)]
     streams: usize,
-    /// How long they wait in each round, before memory is measured
+    /// Idle time in each round, before memory is measured
     #[arg(long, value_name = "SECONDS", default_value_t = 3, value_parser = count::<u64>)]
     rest: u64,
-    /// How long they then receive an event a second
+    /// How long each stream then gets an event a second
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = count::<u64>)]
     seconds: u64,
-    /// How often everyone has a turn
+    /// Number of rounds
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = count::<usize>)]
     rounds: usize,
     #[command(flatten)]
@@ -33,19 +33,19 @@ const WHO: [&str; 2] = ["everstream", "reqwest"];
 
 const WAYS: [Way; 3] = [Way::Http1, Way::Tls, Way::Http2];
 
-/// Some streams over one way.
+/// Streams of one client over one transport.
 struct Measured {
     way: Way,
     who: &'static str,
-    /// As `streams` prints them: of idle streams, and of those with an event a second.
+    /// As `streams` prints them: while idle, then with an event a second.
     numbers: Vec<Spread>,
 }
 
-/// How many of the numbers are those of idle streams.
+/// How many of the numbers are measured while the streams are idle.
 const OF_IDLE: usize = 3;
 
 pub fn run(options: &Options) -> Outcome {
-    // A few descriptors are no streams.
+    // The process needs a few descriptors for itself.
     let limit = sys::raise_open_files(options.streams as u64 + 100)? as usize;
     let streams = options.streams.min(limit.saturating_sub(100));
     let page = report::page(options, streams, limit);
@@ -81,7 +81,7 @@ fn drops(options: &Options, streams: usize, identity: &Identity) -> Outcome<Vec<
     Ok(Spread::of_each(&rounds?))
 }
 
-/// One process of streams against a server of its own.
+/// One process with streams, and one with their server.
 fn once(
     way: Way,
     who: &str,

@@ -19,7 +19,7 @@ pub(super) fn page(options: &Options, streams: usize, limit: usize) -> Page {
     ));
     if streams < options.streams {
         page.paragraph(&format!(
-            "These are fewer than the {} that were asked for: the system allows {limit} open files.",
+            "Fewer than the requested {}, because the system allows {limit} open files.",
             options.streams
         ));
     }

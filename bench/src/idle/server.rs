@@ -1,8 +1,8 @@
-//! The server of thousands of streams, in a process of its own. Prints its address.
+//! The server of the idle streams: a separate process, which prints its address.
 //!
-//! `GET /idle` says `hello` and then waits. After `GET /start` it says once a second what time it is,
-//! and the streams are spread evenly over the second. `GET /drop/M` drops all connections but its
-//! own, and answers when M streams are there again.
+//! `GET /idle` is answered with `hello`, then the stream waits. After `GET /start` each stream gets an
+//! event with the time once a second, and the streams are spread evenly over the second. `GET /drop/M`
+//! drops all other connections, and is answered when M streams have reconnected.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -33,24 +33,24 @@ pub struct Options {
     tls: Serve,
 }
 
-/// Waiting connections; the system may allow fewer.
+/// Connections that wait to be accepted; the system may allow fewer.
 const BACKLOG: u32 = 16_384;
-/// More than there are streams.
+/// More than the number of streams.
 const STREAMS: u32 = 1 << 20;
 
 const GOLDEN_RATIO: f64 = 1.618_033_988_749_895;
 
-/// What the streams have to come back.
+/// How long the streams may take to reconnect.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 type Body = StreamBody<BoxStream<'static, Result<Frame<Bytes>, Infallible>>>;
 
 struct State {
-    /// Whether the streams tick.
+    /// Whether the streams get an event a second.
     started: watch::Sender<bool>,
-    /// How often everyone was dropped.
+    /// How often all connections were dropped.
     drops: watch::Sender<u32>,
-    /// When connections came since the last drop.
+    /// Times of the connections since the last drop.
     accepted: Mutex<Vec<Instant>>,
     /// Streams since the last drop.
     begun: AtomicUsize,
@@ -85,7 +85,7 @@ async fn listen(options: &Options) -> Outcome {
         let (connection, _) = listener.accept().await?;
         state.accepted().push(Instant::now());
         connection.set_nodelay(true)?;
-        // A client may be killed with thousands of connections: none of them shall linger.
+        // A client may be killed with thousands of connections; none of them may linger.
         connection.set_zero_linger()?;
         tokio::spawn(greet(connection, acceptor.clone(), state.clone()));
     }
@@ -137,7 +137,7 @@ async fn answer(
         }
         _ => {
             let number = state.begun.fetch_add(1, Ordering::Relaxed);
-            // Even for any number of streams.
+            // Evenly spread, for any number of streams.
             let phase = Duration::from_secs_f64((number as f64 * GOLDEN_RATIO).fract());
             let ticks = ticks(state.started.subscribe(), phase);
             hello().chain(ticks).boxed()
@@ -167,7 +167,7 @@ fn ticks(
     phase: Duration,
 ) -> impl stream::Stream<Item = String> + Send {
     let ticking = async move {
-        // It ends only with the server.
+        // The stream ends with the server.
         let _ = started.wait_for(|started| *started).await;
         stream::unfold(interval(phase), |mut interval| async {
             interval.tick().await;
@@ -180,25 +180,25 @@ fn ticks(
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// A tick a second, `phase` after each second of the clock begins.
+/// A tick a second, `phase` after the beginning of each second of the clock.
 fn interval(phase: Duration) -> tokio::time::Interval {
     let clock = Duration::from_nanos(sys::now().unwrap_or(0));
     let first = tokio::time::Instant::now() + until_first_tick(clock, phase);
     let mut interval = tokio::time::interval_at(first, SECOND);
-    // After a stall of the server, events that arrive at once would be cheaper than others.
+    // After a stall of the server, events would arrive together, which is cheaper.
     interval.set_missed_tick_behavior(MissedTickBehavior::Skip);
     interval
 }
 
-/// Within two seconds. A phase that has passed in this second waits for the next one: a tick at once
-/// would put every such stream into one burst.
+/// The first tick, within two seconds. If the phase has passed in this second, the tick is in the next
+/// one: an immediate tick would put all such streams into one burst.
 fn until_first_tick(clock: Duration, phase: Duration) -> Duration {
     let passed = Duration::from_nanos(clock.subsec_nanos().into());
     SECOND + phase - passed
 }
 
-/// Seconds until so many streams were there again, and the most connections in a second, and in a
-/// tenth of it.
+/// Seconds until that many streams had reconnected, and the most connections within a second and within
+/// a tenth of a second.
 async fn dropped(state: &State, streams: usize) -> String {
     state.begun.store(0, Ordering::Relaxed);
     state.accepted().clear();
@@ -206,7 +206,7 @@ async fn dropped(state: &State, streams: usize) -> String {
     state.drops.send_modify(|drops| *drops += 1);
     while state.begun.load(Ordering::Relaxed) < streams {
         if start.elapsed() > PATIENCE {
-            return "not all came back".into();
+            return "not all streams reconnected".into();
         }
         tokio::time::sleep(Duration::from_millis(1)).await;
     }

@@ -1,4 +1,4 @@
-//! One set of streams, in a process of its own: ours or reqwest's. Prints its numbers.
+//! The streams of everstream or reqwest, in a separate process, which prints its measurements.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,9 +20,9 @@ pub struct Options {
     what: String,
     url: String,
     count: usize,
-    /// How long they wait, in seconds
+    /// Idle time, in seconds
     rest: u64,
-    /// How long they then receive an event a second
+    /// How long each stream then gets an event a second
     seconds: u64,
     #[arg(long)]
     http2: bool,
@@ -30,7 +30,7 @@ pub struct Options {
     trust: Trust,
 }
 
-/// So many connect at once.
+/// How many connect at the same time.
 const TOGETHER: usize = 200;
 
 #[derive(Default)]
@@ -81,7 +81,7 @@ impl Who {
         Ok(Who::Reqwest(builder.build()?))
     }
 
-    /// Each way has a task of its own size.
+    /// Boxed, because the tasks of the transports differ in size.
     fn follow(&self, url: String, seen: Arc<Seen>) {
         match self {
             Who::Everstream(http) => {
@@ -144,25 +144,25 @@ async fn all_connected(seen: &Seen, count: usize) {
     }
 }
 
-/// Sends the server a command over a connection of its own.
+/// Sends the server a command, over another connection.
 async fn control(options: &Options, path: &str) -> Outcome<String> {
     let client = options.trust.reqwest()?.http1_only().build()?;
     let url = format!("{}/{path}", options.url);
     Ok(client.get(url).send().await?.text().await?)
 }
 
-/// While the streams are idle: KiB for each; microseconds of CPU for each to connect; microseconds of
-/// CPU for each and a minute of idleness.
+/// While the streams are idle: KiB per stream; microseconds of CPU to connect one; microseconds of CPU
+/// per stream and minute.
 ///
-/// While they receive an event a second: microseconds of CPU for each event; how late events were in
-/// milliseconds, p50, p99 and the latest; the events of each stream and second.
+/// While they get an event a second: microseconds of CPU per event; the latency in milliseconds (p50,
+/// p99, maximum); events per stream and second.
 async fn follow(options: &Options) -> Outcome {
     let (who, seen) = (Who::new(options)?, Arc::<Seen>::default());
-    // The first brings what all share.
+    // The first stream allocates what all streams share.
     connect(options, &who, &seen, 0..1).await;
     let (memory, cpu) = (sys::resident()?, sys::cpu()?);
     connect(options, &who, &seen, 1..options.count).await;
-    // What the last of them still have to do isn't waiting.
+    // The last streams may still be connecting.
     sleep(Duration::from_secs(1)).await;
     let connected = sys::cpu()?;
     sleep(Duration::from_secs(options.rest)).await;
@@ -176,7 +176,7 @@ async fn follow(options: &Options) -> Outcome {
     );
 
     control(options, "start").await?;
-    // Until all of them tick.
+    // Until all of them get events.
     sleep(Duration::from_secs(2)).await;
     seen.late().clear();
     let before = sys::cpu()?;
@@ -194,7 +194,7 @@ async fn follow(options: &Options) -> Outcome {
     Ok(())
 }
 
-/// What the server says of the streams' return.
+/// The server's measurements of the reconnects.
 async fn drop_all(options: &Options) -> Outcome {
     let (who, seen) = (Who::new(options)?, Arc::<Seen>::default());
     connect(options, &who, &seen, 0..options.count).await;

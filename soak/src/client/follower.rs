@@ -1,11 +1,10 @@
-//! One stream, and what is made of each thing that its clients hand out.
+//! One stream: checks and counts every action of its clients.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use everstream::{Action, Builder, Error, Event, Handle, Http, error_strategy, retry_delay};
-
 use tokio::sync::watch;
 
 use super::Shared;
@@ -19,7 +18,7 @@ const MAX_DELAY: Duration = Duration::from_secs(1);
 const RESET_THRESHOLD: Duration = Duration::from_millis(500);
 /// The server is never silent for more than a second on purpose.
 const READ_TIMEOUT: Duration = Duration::from_secs(4);
-/// A client is given up for a new one after about so many events.
+/// A client is replaced after about this many events.
 const EVENTS_PER_CLIENT: usize = 300;
 
 pub(super) struct Follower {
@@ -27,7 +26,7 @@ pub(super) struct Follower {
     stream: u64,
     ledger: Ledger,
     numbers: Numbers,
-    /// Events until the client is given up.
+    /// Events until the client is replaced.
     left: usize,
 }
 
@@ -35,8 +34,8 @@ pub(super) struct Follower {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Next {
     Read,
-    /// Give this client up, and go on with another one.
-    Anew {
+    /// Replace this client with a new one.
+    Replace {
         close: bool,
     },
     Done,
@@ -72,7 +71,7 @@ impl Follower {
         self.shared.http(self.stream)
     }
 
-    /// The settings of a client that goes on where the one before stopped.
+    /// The settings of a client that resumes where the previous one stopped.
     pub(super) fn configure<C>(&mut self, builder: Builder<C>) -> Builder<C> {
         add(&self.shared.tally.clients, 1);
         self.left = self.numbers.between(1, 2 * EVENTS_PER_CLIENT);
@@ -91,12 +90,13 @@ impl Follower {
         builder
     }
 
-    /// Lets the handle be used from elsewhere.
-    pub(super) fn show(&self, handle: Handle) {
-        self.shared.show(self.stream, handle);
+    /// Makes the handle available to `disturb`.
+    pub(super) fn publish_handle(&self, handle: Handle) {
+        self.shared.set_handle(self.stream, handle);
     }
 
-    pub(super) fn take(
+    /// Counts and checks an action.
+    pub(super) fn on_action(
         &mut self,
         action: Option<Result<Action, Error>>,
         last_event_id: Option<&str>,
@@ -113,11 +113,17 @@ impl Follower {
             Some(Ok(_)) => {}
             Some(Err(error)) => {
                 add(&tally.gave_up, 1);
-                tally.problem(|| format!("stream {}: gave up: {}", self.stream, causes(&error)));
-                return Next::Anew { close: true };
+                tally.problem(|| {
+                    format!(
+                        "stream {}: the client gave up: {}",
+                        self.stream,
+                        causes(&error)
+                    )
+                });
+                return Next::Replace { close: true };
             }
-            // It was closed from elsewhere.
-            None => return Next::Anew { close: false },
+            // It was closed through its handle.
+            None => return Next::Replace { close: false },
         }
         Next::Read
     }
@@ -129,34 +135,34 @@ impl Follower {
         let number = event.id().and_then(|id| feed::number(self.stream, id));
         let Some(number) = number else {
             add(&tally.corrupted, 1);
-            tally.problem(|| format!("stream {}: an id {:?}", self.stream, event.id()));
+            tally.problem(|| format!("stream {}: unexpected id {:?}", self.stream, event.id()));
             return Next::Read;
         };
         let place = || format!("stream {}, event {number}", self.stream);
-        let said = feed::said(self.shared.settings.seed, self.stream, number);
-        if event.event() != said.event || event.data() != said.data {
+        let content = feed::content(self.shared.settings.seed, self.stream, number);
+        if event.event() != content.event || event.data() != content.data {
             add(&tally.corrupted, 1);
-            tally.problem(|| format!("{}: not what was sent", place()));
+            tally.problem(|| format!("{}: differs from what was sent", place()));
         }
         if last_event_id != event.id() || event.last_event_id() != event.id() {
             add(&tally.corrupted, 1);
             tally.problem(|| format!("{}: last_event_id {last_event_id:?}", place()));
         }
-        match self.ledger.take(number) {
+        match self.ledger.record(number) {
             Verdict::InOrder => {}
             Verdict::Replayed => add(&tally.replayed, 1),
-            Verdict::After { missing } => {
+            Verdict::Gap { missing } => {
                 add(&tally.lost, missing);
-                tally.problem(|| format!("{}: {missing} before it missing", place()));
+                tally.problem(|| format!("{}: {missing} events before it are missing", place()));
             }
             Verdict::Late => {
                 tally.lost.fetch_sub(1, Relaxed);
                 add(&tally.out_of_order, 1);
-                tally.problem(|| format!("{}: too late", place()));
+                tally.problem(|| format!("{}: out of order", place()));
             }
             Verdict::Duplicate => {
                 add(&tally.duplicated, 1);
-                tally.problem(|| format!("{}: once more", place()));
+                tally.problem(|| format!("{}: duplicate", place()));
             }
         }
         self.shared.reached(self.stream, self.ledger.highest());
@@ -167,7 +173,7 @@ impl Follower {
         self.left -= 1;
         if self.left == 0 {
             let close = self.numbers.once_in(2);
-            return Next::Anew { close };
+            return Next::Replace { close };
         }
         Next::Read
     }

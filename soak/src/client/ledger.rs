@@ -1,33 +1,33 @@
-//! What arrived of a stream, against what had to.
+//! Compares the events that arrived on a stream with those that should have.
 
 use std::collections::BTreeSet;
 
 use crate::feed::Kind;
 
-/// So many gaps are remembered, to tell what is late from what is lost.
-const REMEMBERED: usize = 10_000;
+/// How many missing events are remembered, to distinguish late events from lost ones.
+const MAX_MISSING: usize = 10_000;
 
 /// How an event was received.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// The next one.
+    /// The next event.
     InOrder,
-    /// The server repeated it, and had to.
+    /// A repetition that was expected.
     Replayed,
-    /// Events between the one before and this one didn't come.
-    After { missing: u64 },
-    /// It was missing.
+    /// This many events before it are missing.
+    Gap { missing: u64 },
+    /// An event that was missing.
     Late,
-    /// It had come already.
+    /// An event that had arrived already.
     Duplicate,
 }
 
 #[derive(Debug)]
 pub(super) struct Ledger {
     kind: Kind,
-    /// The number that must come next on this connection.
+    /// The number of the next event on this connection.
     expected: u64,
-    /// The number of the last event: what the next request asks to go on after.
+    /// The number of the last event. The next request resumes after it.
     last: u64,
     highest: u64,
     missing: BTreeSet<u64>,
@@ -52,12 +52,12 @@ impl Ledger {
         self.highest
     }
 
-    /// There is a new connection.
+    /// A new connection has started.
     pub(super) fn start(&mut self) {
         self.expected = self.kind.first_after(self.last);
     }
 
-    pub(super) fn take(&mut self, number: u64) -> Verdict {
+    pub(super) fn record(&mut self, number: u64) -> Verdict {
         self.last = number;
         if number < self.expected {
             return if self.missing.remove(&number) {
@@ -67,7 +67,7 @@ impl Ledger {
             };
         }
         let missing = number - self.expected;
-        let room = REMEMBERED.saturating_sub(self.missing.len());
+        let room = MAX_MISSING.saturating_sub(self.missing.len());
         self.missing.extend((self.expected..number).take(room));
         self.expected = number + 1;
         let repeated = number <= self.highest;
@@ -75,7 +75,7 @@ impl Ledger {
         match missing {
             0 if repeated => Verdict::Replayed,
             0 => Verdict::InOrder,
-            missing => Verdict::After { missing },
+            missing => Verdict::Gap { missing },
         }
     }
 }
@@ -93,11 +93,14 @@ mod tests {
     }
 
     fn verdicts(ledger: &mut Ledger, numbers: &[u64]) -> Vec<Verdict> {
-        numbers.iter().map(|number| ledger.take(*number)).collect()
+        numbers
+            .iter()
+            .map(|number| ledger.record(*number))
+            .collect()
     }
 
     #[test]
-    fn one_after_the_other_over_connections_is_in_order() {
+    fn consecutive_events_over_two_connections_are_in_order() {
         let mut ledger = ledger(0);
         ledger.start();
         assert_eq!(verdicts(&mut ledger, &[1, 2]), [Verdict::InOrder; 2]);
@@ -107,54 +110,54 @@ mod tests {
     }
 
     #[test]
-    fn a_gap_is_told_and_what_fills_it_later_is_late() {
+    fn a_gap_is_reported_and_the_events_that_fill_it_are_late() {
         let mut ledger = ledger(0);
         ledger.start();
-        let told = verdicts(&mut ledger, &[1, 4, 2, 5]);
+        let found = verdicts(&mut ledger, &[1, 4, 2, 5]);
         let expected = [
             Verdict::InOrder,
-            Verdict::After { missing: 2 },
+            Verdict::Gap { missing: 2 },
             Verdict::Late,
             Verdict::InOrder,
         ];
-        assert_eq!(told, expected);
+        assert_eq!(found, expected);
     }
 
     #[test]
-    fn what_came_already_is_a_duplicate_on_the_same_connection_and_on_the_next() {
+    fn an_event_that_arrived_before_is_a_duplicate_on_any_connection() {
         let mut ledger = ledger(0);
         ledger.start();
-        let told = verdicts(&mut ledger, &[1, 1]);
-        assert_eq!(told, [Verdict::InOrder, Verdict::Duplicate]);
+        let found = verdicts(&mut ledger, &[1, 1]);
+        assert_eq!(found, [Verdict::InOrder, Verdict::Duplicate]);
         ledger.start();
-        let told = verdicts(&mut ledger, &[1, 2]);
-        assert_eq!(told, [Verdict::Duplicate, Verdict::InOrder]);
+        let found = verdicts(&mut ledger, &[1, 2]);
+        assert_eq!(found, [Verdict::Duplicate, Verdict::InOrder]);
     }
 
     #[test]
-    fn a_replay_must_be_exactly_what_the_server_sends_again() {
+    fn a_replay_must_have_exactly_the_expected_events() {
         let mut ledger = ledger(2);
         ledger.start();
         verdicts(&mut ledger, &[1, 2, 3, 4]);
         ledger.start();
-        let told = verdicts(&mut ledger, &[3, 4, 5]);
+        let found = verdicts(&mut ledger, &[3, 4, 5]);
         let expected = [Verdict::Replayed, Verdict::Replayed, Verdict::InOrder];
-        assert_eq!(told, expected);
+        assert_eq!(found, expected);
         ledger.start();
         assert_eq!(verdicts(&mut ledger, &[3]), [Verdict::Duplicate]);
-        assert_eq!(verdicts(&mut ledger, &[6]), [Verdict::After { missing: 2 }]);
+        assert_eq!(verdicts(&mut ledger, &[6]), [Verdict::Gap { missing: 2 }]);
     }
 
     #[test]
-    fn a_replay_that_is_cut_short_is_gone_on_after_its_last_event() {
+    fn after_a_replay_that_was_cut_the_next_one_resumes_after_its_last_event() {
         let mut ledger = ledger(2);
         ledger.start();
         verdicts(&mut ledger, &[1, 2, 3, 4]);
         ledger.start();
-        assert_eq!(ledger.take(3), Verdict::Replayed);
+        assert_eq!(ledger.record(3), Verdict::Replayed);
         ledger.start();
-        let told = verdicts(&mut ledger, &[2, 3, 4, 5]);
-        assert_eq!(told[..3], [Verdict::Replayed; 3]);
-        assert_eq!(told[3], Verdict::InOrder);
+        let found = verdicts(&mut ledger, &[2, 3, 4, 5]);
+        assert_eq!(found[..3], [Verdict::Replayed; 3]);
+        assert_eq!(found[3], Verdict::InOrder);
     }
 }

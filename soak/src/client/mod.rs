@@ -1,8 +1,8 @@
-//! The clients: a process of its own, so that its memory is theirs.
+//! The clients: a separate process, so that only they are measured.
 
+mod disturb;
 mod follower;
 mod ledger;
-mod meddle;
 mod tally;
 
 use std::io::{self, BufRead};
@@ -18,17 +18,18 @@ use tokio::task::JoinSet;
 use tokio::time::{interval, sleep, timeout};
 
 use crate::feed::Kind;
-use crate::talk::{self, ClientCounts, ClientSettings, FromClient, ToClient};
+use crate::messages::{self, ClientCounts, ClientSettings, FromClient, ToClient};
 use follower::{Follower, Next};
 use tally::{Tally, add};
 
 const PROGRESS: Duration = Duration::from_secs(1);
-/// What hasn't come by then, after the last fault, is lost. Far more than the longest delay.
-const PATIENCE: Duration = Duration::from_secs(120);
-/// How often a blocking client stops waiting to look whether it is done.
-const GLANCE: Duration = Duration::from_millis(700);
-/// After an error that should not be there, so that it isn't there thousands of times.
-const SHAME: Duration = Duration::from_secs(1);
+/// Events that don't arrive within this time after the last fault are lost. Far more than the longest
+/// delay.
+const FINISH_LIMIT: Duration = Duration::from_secs(120);
+/// How often a blocking client stops waiting to check whether it is done.
+const POLL_INTERVAL: Duration = Duration::from_millis(700);
+/// Pause after an unexpected error, so that it doesn't happen thousands of times.
+const ERROR_PAUSE: Duration = Duration::from_secs(1);
 
 /// What all streams share.
 struct Shared {
@@ -36,11 +37,11 @@ struct Shared {
     tally: Tally,
     /// The number of the last event, once that is known.
     finish: watch::Receiver<Option<u64>>,
-    /// Of each stream, the highest number that came.
+    /// The highest number that arrived on each stream.
     reached: Vec<AtomicU64>,
-    /// Of each stream, the handle of its present client.
+    /// The handle of the current client of each stream.
     handles: Vec<Mutex<Option<Handle>>>,
-    /// With the certificate. Its clones share the TLS configuration.
+    /// Has the certificate. Its clones share the TLS configuration.
     http: Http,
     leaked: Mutex<Vec<Event>>,
 }
@@ -70,11 +71,11 @@ impl Shared {
         self.http.clone().set_url(url)
     }
 
-    fn show(&self, stream: u64, handle: Handle) {
-        let mut shown = self.handles[stream as usize]
+    fn set_handle(&self, stream: u64, handle: Handle) {
+        let mut current = self.handles[stream as usize]
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        *shown = Some(handle);
+        *current = Some(handle);
     }
 
     fn handle(&self, stream: u64) -> Option<Handle> {
@@ -95,24 +96,24 @@ impl Shared {
         }
     }
 
-    /// What the streams lack up to the last event.
+    /// How many events up to the last one haven't arrived.
     fn not_reached(&self, last: u64) -> u64 {
         let lacks = |reached: &AtomicU64| last.saturating_sub(reached.load(Relaxed));
         self.reached.iter().map(lacks).sum()
     }
 }
 
-/// Follows the streams until told to finish.
+/// Follows the streams until the message to finish.
 pub(crate) fn run() -> io::Result<()> {
     let mut input = io::stdin().lock();
-    let Some(settings) = talk::hear(&mut input)? else {
+    let Some(settings) = messages::receive(&mut input)? else {
         return Ok(());
     };
     drop(input);
     let (finish, finished) = watch::channel(None);
     let shared = Arc::new(Shared::new(settings, finished));
-    // Ends the process when whoever started it is gone.
-    thread::spawn(move || listen(&mut io::stdin().lock(), &finish));
+    // Ends this process when its parent has ended.
+    thread::spawn(move || wait_for_finish(&mut io::stdin().lock(), &finish));
 
     let (blocking, total) = (shared.settings.blocking, shared.settings.streams);
     let threads: Vec<_> = (0..blocking)
@@ -129,17 +130,17 @@ pub(crate) fn run() -> io::Result<()> {
         for stream in blocking..total {
             streams.spawn(follow(Follower::new(&shared, stream)));
         }
-        tokio::spawn(meddle::run(shared.clone()));
-        tokio::spawn(tell_progress(shared.clone()));
+        tokio::spawn(disturb::run(shared.clone()));
+        tokio::spawn(report_progress(shared.clone()));
         let mut finish = shared.finish.clone();
         if finish.wait_for(Option::is_some).await.is_ok() {
             let all = async {
                 while streams.join_next().await.is_some() {}
                 while threads.iter().any(|thread| !thread.is_finished()) {
-                    sleep(GLANCE).await;
+                    sleep(POLL_INTERVAL).await;
                 }
             };
-            _ = timeout(PATIENCE, all).await;
+            _ = timeout(FINISH_LIMIT, all).await;
         }
     });
     let last = *shared.finish.borrow();
@@ -147,21 +148,22 @@ pub(crate) fn run() -> io::Result<()> {
         let lacking = shared.not_reached(last);
         if lacking > 0 {
             add(&shared.tally.lost, lacking);
-            let problem = || format!("{lacking} of the last events did not come in {PATIENCE:?}");
+            let problem =
+                || format!("{lacking} of the last events did not arrive within {FINISH_LIMIT:?}");
             shared.tally.problem(problem);
         }
-        say(&FromClient::Done(shared.tally.counts()))?;
+        send(&FromClient::Done(shared.tally.counts()))?;
     }
     runtime.shutdown_background();
     Ok(())
 }
 
-fn say(what: &FromClient) -> io::Result<()> {
-    talk::say(&mut io::stdout().lock(), what)
+fn send(message: &FromClient) -> io::Result<()> {
+    messages::send(&mut io::stdout().lock(), message)
 }
 
-fn listen(input: &mut impl BufRead, finish: &watch::Sender<Option<u64>>) {
-    while let Ok(Some(ToClient::Finish(last))) = talk::hear(input) {
+fn wait_for_finish(input: &mut impl BufRead, finish: &watch::Sender<Option<u64>>) {
+    while let Ok(Some(ToClient::Finish(last))) = messages::receive(input) {
         finish.send_replace(Some(last));
     }
     if finish.borrow().is_none() {
@@ -169,12 +171,12 @@ fn listen(input: &mut impl BufRead, finish: &watch::Sender<Option<u64>>) {
     }
 }
 
-async fn tell_progress(shared: Arc<Shared>) {
+async fn report_progress(shared: Arc<Shared>) {
     let mut ticks = interval(PROGRESS);
     loop {
         ticks.tick().await;
         let counts: ClientCounts = shared.tally.counts();
-        _ = say(&FromClient::Progress(counts));
+        _ = send(&FromClient::Progress(counts));
     }
 }
 
@@ -188,7 +190,7 @@ async fn follow(mut follower: Follower) {
             Ok(client) => client,
             Err(error) => return follower.cannot_build(&error),
         };
-        follower.show(client.handle());
+        follower.publish_handle(client.handle());
         loop {
             let action = tokio::select! {
                 action = client.next_action() => action,
@@ -200,15 +202,15 @@ async fn follow(mut follower: Follower) {
                 }
             };
             let failed = matches!(action, Some(Err(_)));
-            match follower.take(action, client.last_event_id()) {
+            match follower.on_action(action, client.last_event_id()) {
                 Next::Read => {}
                 Next::Done => return,
-                Next::Anew { close } => {
+                Next::Replace { close } => {
                     if close {
                         client.close();
                     }
                     if failed {
-                        sleep(SHAME).await;
+                        sleep(ERROR_PAUSE).await;
                     }
                     break;
                 }
@@ -226,9 +228,9 @@ fn follow_blocking(mut follower: Follower) {
             Ok(client) => client,
             Err(error) => return follower.cannot_build(&error),
         };
-        follower.show(client.handle());
+        follower.publish_handle(client.handle());
         loop {
-            let action = match client.next_action_timeout(GLANCE) {
+            let action = match client.next_action_timeout(POLL_INTERVAL) {
                 Ok(blocking::Next::Item(action)) => Some(Ok(action)),
                 Ok(blocking::Next::TimedOut) if follower.is_done() => return,
                 Ok(blocking::Next::TimedOut) => continue,
@@ -236,15 +238,15 @@ fn follow_blocking(mut follower: Follower) {
                 Err(error) => Some(Err(error)),
             };
             let failed = matches!(action, Some(Err(_)));
-            match follower.take(action, client.last_event_id()) {
+            match follower.on_action(action, client.last_event_id()) {
                 Next::Read => {}
                 Next::Done => return,
-                Next::Anew { close } => {
+                Next::Replace { close } => {
                     if close {
                         client.close();
                     }
                     if failed {
-                        thread::sleep(SHAME);
+                        thread::sleep(ERROR_PAUSE);
                     }
                     break;
                 }

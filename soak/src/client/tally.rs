@@ -7,10 +7,10 @@ use std::sync::{Mutex, PoisonError};
 
 use everstream::Fault;
 
-use crate::talk::ClientCounts;
+use crate::messages::ClientCounts;
 
-/// So many problems are told in words.
-const PROBLEMS: usize = 20;
+/// How many problems are described in the report.
+const MAX_PROBLEMS: usize = 20;
 
 #[derive(Default)]
 pub(super) struct Tally {
@@ -37,11 +37,11 @@ pub(super) fn add(counter: &AtomicU64, number: u64) {
 impl Tally {
     pub(super) fn fault(&self, fault: Option<&Fault>) {
         let name = match fault {
-            None => "orderly end or interruption".to_owned(),
+            None => "clean end or interruption".to_owned(),
             Some(Fault::Connect(_)) => "Connect (refused)".to_owned(),
             Some(Fault::ConnectTimeout(_)) => "ConnectTimeout".to_owned(),
             Some(Fault::Request(_)) => "Request (no response)".to_owned(),
-            Some(Fault::Read(_)) => "Read (broken)".to_owned(),
+            Some(Fault::Read(_)) => "Read (cut off)".to_owned(),
             Some(Fault::ReadTimeout(_)) => "ReadTimeout (silence)".to_owned(),
             Some(fault) => match fault.status() {
                 Some(status) => format!("Status {status}"),
@@ -54,7 +54,7 @@ impl Tally {
 
     pub(super) fn problem(&self, problem: impl FnOnce() -> String) {
         let mut problems = self.problems.lock().unwrap_or_else(PoisonError::into_inner);
-        if problems.len() < PROBLEMS {
+        if problems.len() < MAX_PROBLEMS {
             problems.push(problem());
         }
     }

@@ -1,4 +1,4 @@
-//! The body of a response: compressed or not, in chunks or not, in pieces of any size.
+//! The body of a response: compressed or not, chunked or not, in pieces of any size.
 
 use std::io::Write;
 
@@ -10,7 +10,7 @@ use crate::numbers::Numbers;
 pub(super) struct Body {
     gzip: Option<GzEncoder<Vec<u8>>>,
     chunked: bool,
-    /// What is to be sent next.
+    /// Bytes to send next.
     out: Vec<u8>,
 }
 
@@ -23,7 +23,7 @@ impl Body {
         }
     }
 
-    /// Adds these bytes, so that whoever receives them can decode all of them at once.
+    /// Adds bytes. The receiver can decode all of them as soon as they arrive.
     pub(super) fn add(&mut self, bytes: &[u8], numbers: &mut Numbers) -> std::io::Result<()> {
         let Some(gzip) = &mut self.gzip else {
             self.frame(bytes, numbers);
@@ -36,7 +36,7 @@ impl Body {
         Ok(())
     }
 
-    /// Ends the body as its format wants it.
+    /// Ends the body as its format requires.
     pub(super) fn end(&mut self, numbers: &mut Numbers) -> std::io::Result<()> {
         if let Some(gzip) = self.gzip.take() {
             let rest = gzip.finish()?;
@@ -48,7 +48,7 @@ impl Body {
         Ok(())
     }
 
-    /// Begins the size of a chunk of two digits and more, and leaves it there.
+    /// Writes the first digit of a chunk size, and nothing more.
     pub(super) fn begin_chunk_size(&mut self) {
         self.out.push(b'1');
     }

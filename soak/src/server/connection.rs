@@ -1,4 +1,4 @@
-//! One connection: its requests, and how it breaks.
+//! One connection: its requests, and how it fails.
 
 use std::io;
 use std::sync::Arc;
@@ -17,9 +17,9 @@ use super::{State, sabotage};
 use crate::feed::{self, Kind};
 use crate::numbers::Numbers;
 
-/// A client that doesn't do its part by then is gone.
-const PATIENCE: Duration = Duration::from_secs(60);
-/// So much is written between two pauses at most, so that one far behind doesn't hold up the rest.
+/// How long a client may take to send a request, or to give up on a stalled response.
+const CLIENT_LIMIT: Duration = Duration::from_secs(60);
+/// The most events between two pauses, so that a client that is far behind doesn't delay the others.
 const BATCH: u64 = 64;
 
 /// A socket with or without TLS.
@@ -39,11 +39,11 @@ impl Wire for TlsStream<TcpStream> {
     }
 }
 
-/// Answers what is asked until the connection ends.
+/// Answers requests until the connection ends.
 pub(super) async fn serve(socket: &mut impl Wire, state: &Arc<State>) -> io::Result<()> {
     let mut buffer = Vec::new();
     loop {
-        let head = timeout(PATIENCE, request::read(socket, &mut buffer)).await??;
+        let head = timeout(CLIENT_LIMIT, request::read(socket, &mut buffer)).await??;
         let Some(head) = head else { return Ok(()) };
         state.requests.fetch_add(1, Relaxed);
         state.outages.silence().await;
@@ -81,11 +81,12 @@ struct Exchange<'a, S> {
 }
 
 impl<S: Wire> Exchange<'_, S> {
-    /// `true`: the connection is good for another request.
+    /// Returns whether the connection can be used for another request.
     async fn run(&mut self, request: &Request) -> io::Result<bool> {
         let mean = Duration::from_millis(self.state.settings.break_ms);
-        let calm = self.state.is_finished() || sabotage::needs_calm(self.state, request.stream);
-        let plan = if calm {
+        let undisturbed =
+            self.state.is_finished() || sabotage::needs_no_faults(self.state, request.stream);
+        let plan = if undisturbed {
             Plan::undisturbed()
         } else {
             Plan::draw(&mut self.numbers, mean)
@@ -101,7 +102,7 @@ impl<S: Wire> Exchange<'_, S> {
                     Fault::Unavailable => "503 Service Unavailable",
                     _ => "429 Too Many Requests",
                 };
-                let keep = matches!(plan.close, Close::Orderly { keep: true });
+                let keep = matches!(plan.close, Close::Clean { keep: true });
                 answer(
                     self.socket,
                     status,
@@ -137,7 +138,7 @@ impl<S: Wire> Exchange<'_, S> {
             let until = self.state.newest().min(next + BATCH);
             let mut bytes = Vec::new();
             while next <= until {
-                bytes.extend(sabotage::written(self.state, request.stream, next));
+                bytes.extend(sabotage::encoded(self.state, request.stream, next));
                 next += 1;
             }
             if bytes.is_empty() {
@@ -156,7 +157,7 @@ impl<S: Wire> Exchange<'_, S> {
         }
     }
 
-    /// Breaks the stream before the event `next`, or in it.
+    /// Ends the stream before the event `next`, or within it.
     async fn end(
         &mut self,
         stream: u64,
@@ -164,7 +165,7 @@ impl<S: Wire> Exchange<'_, S> {
         plan: Plan,
         mut body: Body,
     ) -> io::Result<bool> {
-        let event = feed::written(self.state.settings.seed, stream, next);
+        let event = feed::encoded(self.state.settings.seed, stream, next);
         match plan.fault {
             Fault::CutEvent => {
                 let cut = self.numbers.between(1, event.len());
@@ -179,9 +180,9 @@ impl<S: Wire> Exchange<'_, S> {
             }
             Fault::CutChunkSize => body.begin_chunk_size(),
             Fault::Stall => {
-                // Until the client has had enough.
+                // Until the client gives up.
                 let mut ignored = [0; 64];
-                _ = timeout(PATIENCE, self.socket.read(&mut ignored)).await;
+                _ = timeout(CLIENT_LIMIT, self.socket.read(&mut ignored)).await;
                 return Ok(false);
             }
             _ => {}
@@ -198,7 +199,7 @@ impl<S: Wire> Exchange<'_, S> {
             }
             // The socket is dropped.
             Close::Fin => Ok(false),
-            Close::Orderly { keep } => {
+            Close::Clean { keep } => {
                 if let Some(mut body) = body {
                     body.end(&mut self.numbers)?;
                     self.send(body.take()).await?;

@@ -1,4 +1,4 @@
-//! The servers: a process with several listeners, which break in every way there is.
+//! The servers: a process with several listeners, which fail in many ways.
 
 mod body;
 mod connection;
@@ -23,15 +23,15 @@ use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 
+use crate::messages::{self, Addresses, FromServer, ServerCounts, ServerSettings, ToServer};
 use crate::numbers::Numbers;
-use crate::talk::{self, Addresses, FromServer, ServerCounts, ServerSettings, ToServer};
 use outage::Outages;
 use plan::{FAULTS, Fault};
 
 const PLAIN: usize = 4;
 const TLS: usize = 1;
-/// Below those that systems give to outgoing connections: while a listener is away, nobody must
-/// get its port, nor a client connect to itself.
+/// Below the ports of outgoing connections: while a listener restarts, no other program may get its
+/// port, and no client may connect to itself.
 const PORTS: std::ops::Range<usize> = 12_000..30_000;
 const HANDSHAKE: Duration = Duration::from_secs(20);
 
@@ -39,9 +39,9 @@ const HANDSHAKE: Duration = Duration::from_secs(20);
 struct State {
     settings: ServerSettings,
     started: Instant,
-    /// The number of the last event, once there will be no more.
+    /// The number of the last event, once the run finishes.
     last: OnceLock<u64>,
-    /// Of each stream.
+    /// The attempts of each stream.
     attempts: Vec<AtomicU64>,
     connections: AtomicU64,
     requests: AtomicU64,
@@ -110,7 +110,7 @@ impl State {
 /// Serves until standard input ends.
 pub(crate) fn run() -> io::Result<()> {
     let (mut input, mut output) = (io::stdin().lock(), io::stdout().lock());
-    let Some(settings) = talk::hear(&mut input)? else {
+    let Some(settings) = messages::receive(&mut input)? else {
         return Ok(());
     };
     let state = Arc::new(State::new(settings));
@@ -118,13 +118,13 @@ pub(crate) fn run() -> io::Result<()> {
         .enable_all()
         .build()?;
     let addresses = runtime.block_on(start(&state))?;
-    talk::say(&mut output, &FromServer::Listening(addresses))?;
-    while let Some(order) = talk::hear(&mut input)? {
+    messages::send(&mut output, &FromServer::Listening(addresses))?;
+    while let Some(order) = messages::receive(&mut input)? {
         let answer = match order {
             ToServer::Finish => FromServer::Finished(state.finish()),
             ToServer::Report => FromServer::Report(state.counts()),
         };
-        talk::say(&mut output, &answer)?;
+        messages::send(&mut output, &answer)?;
     }
     runtime.shutdown_background();
     Ok(())
@@ -134,8 +134,8 @@ async fn start(state: &Arc<State>) -> io::Result<Addresses> {
     let made =
         rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).map_err(io::Error::other)?;
     let acceptor = acceptor(&made)?;
-    // Ports of its own: another run of the same seed would take the port of a listener that is away,
-    // and answer its clients.
+    // The process id is part of the seed: otherwise a second run with the same seed could take the
+    // port of a listener that restarts, and answer its clients.
     let process = u64::from(std::process::id());
     let mut numbers = Numbers::new(&[state.settings.seed, 3, process]);
     let mut addresses = Addresses {
@@ -186,13 +186,13 @@ async fn listen_anywhere(numbers: &mut Numbers) -> io::Result<(TcpListener, u16)
 /// How connections end when their listener restarts.
 #[derive(Clone, Copy)]
 enum Restart {
-    /// As when a process ends.
+    /// Like a process that ends.
     Fin,
-    /// As when a machine has come up again.
+    /// Like a machine that has rebooted.
     Reset,
 }
 
-/// Listens, and begins anew every now and then.
+/// Accepts connections, and restarts now and then.
 async fn listen(
     first: TcpListener,
     port: u16,
@@ -214,7 +214,7 @@ async fn listen(
                 }
             },
         };
-        // Not in the first moments: a short run has to get somewhere.
+        // Not right at the start, so that even a short run makes progress.
         let until = tokio::time::Instant::now() + mean / 4 + numbers.around(mean.mul_f64(0.75));
         let (restart, _) = watch::channel(None);
         all.mark_unchanged();
@@ -226,7 +226,7 @@ async fn listen(
                 () = sleep_until(until), if !state.is_finished() => break,
                 Ok(()) = all.changed() => break,
             };
-            // Without a socket: too many open files, which passes.
+            // Too many open files, for the moment.
             let Ok((socket, _)) = socket else {
                 sleep(Duration::from_millis(20)).await;
                 continue;
@@ -254,7 +254,7 @@ async fn connection(
     state: Arc<State>,
     restart: watch::Receiver<Option<Restart>>,
 ) {
-    // Two writes are to arrive as two.
+    // Two writes must arrive separately.
     _ = socket.set_nodelay(true);
     let Some(acceptor) = acceptor else {
         return until_restart(socket, &state, restart).await;
@@ -274,7 +274,7 @@ async fn until_restart(
     restart: watch::Receiver<Option<Restart>>,
 ) {
     let how = tokio::select! {
-        // What goes wrong here is the client's to notice.
+        // The client reports what went wrong.
         _ = connection::serve(&mut socket, state) => return,
         how = restarted(restart) => how,
     };

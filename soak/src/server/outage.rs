@@ -1,6 +1,6 @@
-//! What happens to all servers at once: restarts, and silence of everything.
+//! Restarts of all servers at once, and silence of all servers at once.
 //!
-//! All clients then do the same at the same time, which is when they hold the most.
+//! All clients then do the same at the same time, which is when they use the most memory.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -31,7 +31,7 @@ impl Outages {
         }
     }
 
-    /// Of all servers, so far.
+    /// How often all servers have restarted.
     pub(super) fn restarts(&self) -> u64 {
         *self.restarted.borrow()
     }
@@ -40,12 +40,12 @@ impl Outages {
         self.silences.load(Relaxed)
     }
 
-    /// Changes whenever all servers are to restart.
+    /// Changes when all servers have to restart.
     pub(super) fn restarted(&self) -> watch::Receiver<u64> {
         self.restarted.subscribe()
     }
 
-    /// Waits until something may be sent.
+    /// Waits for the end of a silence.
     pub(super) async fn silence(&self) {
         if *self.silent.borrow() {
             _ = self.silent.subscribe().wait_for(|silent| !silent).await;

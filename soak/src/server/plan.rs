@@ -1,10 +1,10 @@
-//! What becomes of a request: drawn at random, from the seed.
+//! How a request is answered, at random from the seed.
 
 use std::time::Duration;
 
 use crate::numbers::Numbers;
 
-/// In the words of the report.
+/// All faults, in the order of the report.
 pub(crate) const FAULTS: [Fault; 10] = [
     Fault::NoAnswer,
     Fault::Unavailable,
@@ -26,7 +26,7 @@ pub(crate) enum Fault {
     Unavailable,
     /// 429 with Retry-After.
     TooMany,
-    /// An orderly end.
+    /// The response ends cleanly.
     End,
     /// The connection is closed between two events.
     Drop,
@@ -36,7 +36,7 @@ pub(crate) enum Fault {
     Stall,
     CutEvent,
     CutCharacter,
-    /// In responses with chunks; others are cut in an event.
+    /// Only in chunked responses; others are cut in an event.
     CutChunkSize,
 }
 
@@ -46,7 +46,7 @@ impl Fault {
             Fault::NoAnswer => "no answer",
             Fault::Unavailable => "503 with Retry-After",
             Fault::TooMany => "429 with Retry-After",
-            Fault::End => "orderly end",
+            Fault::End => "clean end",
             Fault::Drop => "dropped between events",
             Fault::Reset => "reset (RST)",
             Fault::Stall => "silence",
@@ -57,12 +57,12 @@ impl Fault {
     }
 }
 
-/// How a connection ends where that is left open.
+/// How a connection ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Close {
-    /// As HTTP wants it, and then perhaps another request.
-    Orderly { keep: bool },
-    /// FIN, whatever HTTP and TLS still wait for.
+    /// As HTTP requires. It may be kept for another request.
+    Clean { keep: bool },
+    /// FIN, even if HTTP or TLS expects more.
     Fin,
     /// RST.
     Reset,
@@ -72,9 +72,9 @@ pub(crate) enum Close {
 pub(crate) struct Plan {
     pub(crate) fault: Fault,
     pub(crate) close: Close,
-    /// How long a stream lasts until then.
+    /// How long the stream lasts before that.
     pub(crate) lasts: Duration,
-    /// Chunks; otherwise the body lasts until the connection ends.
+    /// Otherwise the end of the connection ends the body.
     pub(crate) chunked: bool,
     pub(crate) byte_order_mark: bool,
 }
@@ -95,13 +95,13 @@ impl Plan {
             _ if chunked => Fault::CutChunkSize,
             _ => Fault::CutEvent,
         };
-        // Without chunks only the end of the connection ends the body.
+        // A body without chunks needs the end of the connection.
         let keep = chunked && numbers.once_in(2);
         let close = match (fault, numbers.below(3)) {
-            (Fault::End | Fault::Unavailable | Fault::TooMany, _) => Close::Orderly { keep },
+            (Fault::End | Fault::Unavailable | Fault::TooMany, _) => Close::Clean { keep },
             (Fault::Drop | Fault::Stall, _) => Close::Fin,
             (Fault::Reset, _) => Close::Reset,
-            (Fault::CutEvent | Fault::CutCharacter, 0) => Close::Orderly { keep },
+            (Fault::CutEvent | Fault::CutCharacter, 0) => Close::Clean { keep },
             (_, 1) => Close::Reset,
             _ => Close::Fin,
         };
@@ -114,11 +114,11 @@ impl Plan {
         }
     }
 
-    /// A stream that nothing happens to.
+    /// A stream without a fault.
     pub(crate) fn undisturbed() -> Self {
         Plan {
             fault: Fault::End,
-            close: Close::Orderly { keep: false },
+            close: Close::Clean { keep: false },
             lasts: Duration::MAX,
             chunked: true,
             byte_order_mark: false,
@@ -131,7 +131,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_fault_is_drawn_and_only_chunks_are_cut_in_their_size() {
+    fn every_fault_is_drawn_and_only_chunked_bodies_are_cut_in_a_chunk_size() {
         let mut seen = [0; FAULTS.len()];
         for seed in 0..2_000 {
             let plan = Plan::draw(&mut Numbers::new(&[seed]), Duration::from_secs(1));

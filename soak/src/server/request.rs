@@ -1,4 +1,4 @@
-//! Requests, as far as the clients here send them.
+//! The requests that the clients send.
 
 use std::io;
 
@@ -12,13 +12,13 @@ const LIMIT: usize = 16 * 1024;
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Request {
     pub(super) stream: u64,
-    /// The number of the event to go on after; 0 without one.
+    /// The number of the event to resume after; 0 without one.
     pub(super) last: u64,
 }
 
-/// The next request head. `None`: there is none any more.
+/// The next request head; `None` at the end of the connection.
 ///
-/// What is in `buffer` belongs to the next request.
+/// `buffer` holds the beginning of the next request.
 pub(super) async fn read(
     socket: &mut (impl AsyncRead + Unpin),
     buffer: &mut Vec<u8>,
@@ -35,7 +35,7 @@ pub(super) async fn read(
     }
 }
 
-/// `None`: no client of ours sends this.
+/// `None` if the clients don't send such a request.
 pub(super) fn parse(head: &str) -> Option<Request> {
     let mut lines = head.split("\r\n");
     let path = lines
@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_stream_and_the_id_are_found_and_an_id_of_another_stream_is_bad() {
+    fn stream_and_id_are_parsed_and_an_id_of_another_stream_is_rejected() {
         let fresh = parse("GET /7 HTTP/1.1\r\naccept: text/event-stream").unwrap();
         assert_eq!((fresh.stream, fresh.last), (7, 0));
         let resumed = parse("GET /7 HTTP/1.1\r\nLast-Event-ID: 7-41").unwrap();

@@ -1,4 +1,4 @@
-//! Every `cargo xtask` command is in CONTRIBUTING.md, and pages name no others.
+//! Every `cargo xtask` command is in CONTRIBUTING.md, and pages name only existing commands.
 
 use super::Problem;
 use super::page::Page;
@@ -23,13 +23,12 @@ pub(super) fn problems(pages: &[Page], commands: &[&str]) -> Vec<Problem> {
             found.push(Problem::new(MANUAL, 1, message));
         }
     }
-    // The history may name commands that are gone.
+    // The changelog may name commands that were removed.
     for page in pages.iter().filter(|it| !it.path.ends_with("CHANGELOG.md")) {
         for (name, offset) in mentioned(page) {
             if !commands.contains(&name) {
-                let message = format!(
-                    "`{START}{name}` isn't a command; `cargo xtask` alone lists those that there are"
-                );
+                let message =
+                    format!("`{START}{name}` isn't a command; `cargo xtask` lists all commands");
                 found.push(Problem::new(&page.path, page.line(offset), message));
             }
         }
@@ -37,7 +36,7 @@ pub(super) fn problems(pages: &[Page], commands: &[&str]) -> Vec<Problem> {
     found
 }
 
-/// The commands that a page names, also in blocks of code, and where.
+/// The commands that a page names, also in code, and their offsets.
 fn mentioned(page: &Page) -> Vec<(&str, usize)> {
     // A code span may be wrapped.
     let wrapped = "cargo xtask\n";
@@ -73,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn commands_that_are_all_explained_are_accepted() {
+    fn explained_commands_are_accepted() {
         let manual = "| `cargo xtask test` | |\n| `cargo xtask test-all --now` | |\n";
         assert_eq!(
             found(manual, "`cargo xtask\ntest`, `cargo xtask SUITE`\n"),
@@ -91,8 +90,8 @@ mod tests {
     #[test]
     fn a_command_that_does_not_exist_is_refused() {
         let manual = "| `cargo xtask test` | |\n| `cargo xtask test-all` | |\n";
-        let expected = "a.md:2: `cargo xtask fly` isn't a command; `cargo xtask` alone lists those \
-                        that there are";
+        let expected =
+            "a.md:2: `cargo xtask fly` isn't a command; `cargo xtask` lists all commands";
         assert_eq!(found(manual, "```sh\ncargo xtask fly\n```\n"), [expected]);
     }
 }

@@ -1,31 +1,35 @@
-//! The files of the repository, by paths from its root with `/` between the parts.
+//! The files of the repository, by their paths from the root, with `/` as separator.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::sh;
 
-pub(super) trait Files {
+pub(crate) trait Files {
     /// Whether there is a file or a folder with this path.
     fn exists(&self, path: &str) -> bool;
-    /// `None` if there is no such file, or it isn't text.
+    /// `None` if the file doesn't exist, or isn't text.
     fn text(&self, path: &str) -> Option<String>;
 }
 
 /// The repository itself.
-pub(super) struct Disk {
+pub(crate) struct Disk {
     root: PathBuf,
 }
 
 impl Disk {
-    pub(super) fn new(root: PathBuf) -> Disk {
+    pub(crate) fn new(root: PathBuf) -> Disk {
         Disk { root }
     }
 
-    /// The paths of all Markdown pages. A link to a page isn't another page.
-    pub(super) fn pages(&self) -> sh::Outcome<Vec<String>> {
+    /// The paths of all files with one of these extensions. Symbolic links are skipped.
+    pub(crate) fn paths(&self, extensions: &[&str]) -> sh::Outcome<Vec<String>> {
         let mut found = Vec::new();
         collect(&self.root, "", &mut found)?;
+        found.retain(|path: &String| {
+            let extension = Path::new(path).extension().and_then(|it| it.to_str());
+            extension.is_some_and(|it| extensions.contains(&it))
+        });
         found.sort();
         Ok(found)
     }
@@ -37,10 +41,10 @@ fn collect(folder: &Path, prefix: &str, found: &mut Vec<String>) -> sh::Outcome 
         let name = entry.file_name().to_string_lossy().into_owned();
         let path = format!("{prefix}{name}");
         let kind = entry.file_type()?;
-        // What tools write is in `target` or in hidden folders.
+        // Tools write to `target` and to hidden folders.
         if kind.is_dir() && name != "target" && !name.starts_with('.') {
             collect(&entry.path(), &format!("{path}/"), found)?;
-        } else if kind.is_file() && name.ends_with(".md") {
+        } else if kind.is_file() {
             found.push(path);
         }
     }
@@ -57,7 +61,7 @@ impl Files for Disk {
     }
 }
 
-/// Where a relative path leads from a folder. `None` if that is outside the repository.
+/// The target of a relative path in a folder. `None` if it is outside the repository.
 pub(super) fn resolve(folder: &str, relative: &str) -> Option<String> {
     let mut parts: Vec<&str> = folder.split('/').filter(|it| !it.is_empty()).collect();
     for part in relative.split('/') {
@@ -72,7 +76,7 @@ pub(super) fn resolve(folder: &str, relative: &str) -> Option<String> {
     Some(parts.join("/"))
 }
 
-/// The folder that a file is in; empty for the root.
+/// The folder of a file; empty for the root.
 pub(super) fn folder(path: &str) -> &str {
     path.rsplit_once('/').map_or("", |(folder, _)| folder)
 }
@@ -82,7 +86,7 @@ pub(super) mod memory {
     use super::*;
     use crate::docs::page::Page;
 
-    /// A small made-up repository.
+    /// A repository in memory.
     pub(in crate::docs) struct Memory(Vec<(String, String)>);
 
     impl Memory {
@@ -133,7 +137,7 @@ mod tests {
 
     #[test]
     fn the_pages_on_disk_are_found_once_each() {
-        let pages = Disk::new(sh::root()).pages().unwrap();
+        let pages = Disk::new(sh::root()).paths(&["md"]).unwrap();
         for page in [
             "README.md",
             "docs/cli.md",

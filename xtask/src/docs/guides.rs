@@ -1,15 +1,15 @@
-//! Guides are pages of the repository and of rustdoc. Their links work in both, and nothing lists
-//! only some of them.
+//! Guides are pages of the repository and of rustdoc. Their links work in both, and every list names
+//! all guides.
 
 use std::collections::BTreeSet;
 
 use super::Problem;
 use super::files::{Files, folder};
-use super::page::{Kind, Page, lines};
+use super::page::{Kind, Page};
 
 const FOLDER: &str = "crates/everstream/guides";
 const INDEX: &str = "crates/everstream/guides/README.md";
-/// Definitions for rustdoc, where those at the end of a page lead nowhere.
+/// The definitions of links for rustdoc, where those at the end of a page don't work.
 const FOR_RUSTDOC: &str = "crates/everstream/guides/links-of-rustdoc.txt";
 const MODULES: &str = "crates/everstream/src/guide.rs";
 
@@ -25,8 +25,8 @@ pub(super) fn problems(pages: &[Page], files: &dyn Files) -> Vec<Problem> {
     let mut found = links(&guides, &rustdoc);
     let modules = files.text(MODULES).unwrap_or_default();
     let index = guides.iter().find(|it| it.path == INDEX);
-    let listed: Vec<String> = index
-        .map(|it| it.links().into_iter().map(|link| link.target).collect())
+    let listed: Vec<&str> = index
+        .map(|it| it.links.iter().map(|link| link.target.as_str()).collect())
         .unwrap_or_default();
     for guide in &guides {
         let name = guide.path.rsplit('/').next().unwrap_or_default();
@@ -35,7 +35,7 @@ pub(super) fn problems(pages: &[Page], files: &dyn Files) -> Vec<Problem> {
                 format!("rustdoc doesn't show this guide; add a line for it to {MODULES}");
             found.push(Problem::new(&guide.path, 1, message));
         }
-        if guide.path != INDEX && !listed.iter().any(|it| it == name) {
+        if guide.path != INDEX && !listed.contains(&name) {
             let message = format!("the index doesn't list this guide; add a row to {INDEX}");
             found.push(Problem::new(&guide.path, 1, message));
         }
@@ -49,7 +49,7 @@ fn links(guides: &[&Page], rustdoc: &Page) -> Vec<Problem> {
     let for_rustdoc = labels(rustdoc);
     let mut used = BTreeSet::new();
     for guide in guides {
-        for link in guide.links() {
+        for link in &guide.links {
             let relative = !link.target.contains("://");
             if link.kind == Kind::Inline && relative && !link.target.starts_with('#') {
                 let message = format!(
@@ -73,12 +73,12 @@ fn links(guides: &[&Page], rustdoc: &Page) -> Vec<Problem> {
         for label in &for_rustdoc {
             if here.contains(label) {
                 used.insert(label.clone());
-            } else if let Some(offset) = shortcut(guide, label) {
+            } else if let Some(used) = guide.undefined.iter().find(|it| it.label == *label) {
                 let message = format!(
                     "[{label}] is defined for rustdoc only; add a line `[{label}]: PATH` at the \
                      page's end"
                 );
-                found.push(Problem::new(&guide.path, guide.line(offset), message));
+                found.push(Problem::new(&guide.path, used.line, message));
             }
         }
     }
@@ -92,18 +92,7 @@ fn links(guides: &[&Page], rustdoc: &Page) -> Vec<Problem> {
 }
 
 fn labels(page: &Page) -> BTreeSet<String> {
-    page.definitions().into_iter().map(|it| it.label).collect()
-}
-
-/// Where a page has `[label]` as a link, if it has.
-fn shortcut(page: &Page, label: &str) -> Option<usize> {
-    let written = format!("[{label}]");
-    lines(&page.prose).find_map(|(offset, line)| {
-        let at = line.find(&written)?;
-        // The text of another link.
-        let other = line[at + written.len()..].starts_with(['(', '[', ':']);
-        (!other).then_some(offset + at)
-    })
+    page.definitions().map(|it| it.label.clone()).collect()
 }
 
 #[cfg(test)]
@@ -172,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn a_guide_that_a_list_leaves_out_is_refused() {
+    fn a_guide_that_is_missing_in_a_list_is_refused() {
         let modules = GUIDE_RS.replace("a.md", "c.md");
         assert_eq!(found(GOOD, README, RUSTDOC, &modules).len(), 1);
         let readme = README.replace("[A][a], ", "").replace("[a]: a.md\n", "");

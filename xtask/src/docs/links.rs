@@ -7,7 +7,7 @@ use super::page::Page;
 pub(super) fn problems(pages: &[Page], files: &dyn Files) -> Vec<Problem> {
     let mut found = Vec::new();
     for page in pages {
-        for link in page.links() {
+        for link in &page.links {
             if let Some(message) = fault(page, &link.target, pages, files) {
                 found.push(Problem::new(&page.path, link.line, message));
             }
@@ -17,7 +17,7 @@ pub(super) fn problems(pages: &[Page], files: &dyn Files) -> Vec<Problem> {
     found
 }
 
-/// What is wrong with a link, if anything.
+/// The problem with a link, if there is one.
 fn fault(page: &Page, target: &str, pages: &[Page], files: &dyn Files) -> Option<String> {
     if target.contains("://") || target.starts_with("mailto:") {
         return None;
@@ -52,9 +52,9 @@ fn fault(page: &Page, target: &str, pages: &[Page], files: &dyn Files) -> Option
         ));
     }
     let anchors = match pages.iter().find(|it| it.path == path) {
-        Some(page) => page.anchors(),
-        // By a symbolic link.
-        None => Page::new(&path, files.text(&path)?).anchors(),
+        Some(page) => page.anchors.clone(),
+        // Through a symbolic link.
+        None => Page::new(&path, files.text(&path)?).anchors,
     };
     if anchors.iter().any(|it| it == anchor) {
         return None;
@@ -72,22 +72,15 @@ fn fault(page: &Page, target: &str, pages: &[Page], files: &dyn Files) -> Option
     ))
 }
 
-/// References without a definition, which a page shows as they are written.
-fn undefined(page: &Page) -> Vec<Problem> {
-    let defined: Vec<String> = page
-        .definitions()
-        .iter()
-        .map(|it| it.label.to_lowercase())
-        .collect();
-    let references = page.references().into_iter();
-    let undefined = references.filter(|(label, _)| !defined.contains(&label.to_lowercase()));
-    undefined
-        .map(|(label, line)| {
-            let message =
-                format!("the link to [{label}] has no definition; add a line `[{label}]: PATH`");
-            Problem::new(&page.path, line, message)
-        })
-        .collect()
+/// References without a definition. A page shows their brackets.
+fn undefined(page: &Page) -> impl Iterator<Item = Problem> {
+    let references = page.undefined.iter().filter(|it| !it.is_shortcut);
+    references.map(|it| {
+        let label = &it.label;
+        let message =
+            format!("the link to [{label}] has no definition; add a line `[{label}]: PATH`");
+        Problem::new(&page.path, it.line, message)
+    })
 }
 
 #[cfg(test)]
@@ -95,7 +88,7 @@ mod tests {
     use super::super::files::memory::Memory;
     use super::*;
 
-    /// What is wrong with a page `docs/a.md` of this text.
+    /// The problems of a page `docs/a.md` with this text.
     fn found(text: &str) -> Vec<String> {
         let files = Memory::new(&[
             ("docs/a.md", text),

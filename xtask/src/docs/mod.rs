@@ -1,6 +1,6 @@
-//! `cargo xtask docs`: links, headings, test files and commands that the Markdown pages name.
+//! `cargo xtask docs`: checks the links, headings, test files and commands in the Markdown pages.
 //!
-//! - `files.rs` finds and reads files, `page.rs` takes a page apart
+//! - `files.rs` finds and reads files, `page.rs` parses a page
 //! - `links.rs`, `tests_named.rs`, `guides.rs`, `commands.rs`: one check each
 
 mod commands;
@@ -12,7 +12,7 @@ mod tests_named;
 
 use std::fmt;
 
-use files::{Disk, Files};
+pub(crate) use files::{Disk, Files};
 use page::Page;
 
 use crate::sh;
@@ -36,7 +36,7 @@ pub(crate) fn run(args: &[String]) -> sh::Outcome {
 pub(crate) fn check() -> sh::Outcome<Vec<Problem>> {
     let disk = Disk::new(sh::root());
     let mut pages = Vec::new();
-    for path in disk.pages()? {
+    for path in disk.paths(&["md"])? {
         let text = disk
             .text(&path)
             .ok_or_else(|| format!("cannot read {path}"))?;
@@ -54,17 +54,17 @@ fn problems(pages: &[Page], files: &dyn Files, commands: &[&str]) -> Vec<Problem
     found
 }
 
-/// Something to fix in a page. Problems sort by page and line.
+/// Something to fix in a file. Problems sort by file and line.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Problem {
-    path: String,
+    pub(crate) path: String,
     line: usize,
-    /// What is wrong, and what to do.
+    /// The problem and its remedy.
     message: String,
 }
 
 impl Problem {
-    fn new(path: &str, line: usize, message: String) -> Problem {
+    pub(crate) fn new(path: &str, line: usize, message: String) -> Problem {
         Problem {
             path: path.to_owned(),
             line,
@@ -85,7 +85,7 @@ mod tests {
     use files::memory::Memory;
 
     #[test]
-    fn all_problems_are_reported_in_one_run_in_the_order_of_the_pages() {
+    fn one_run_reports_all_problems_in_the_order_of_the_pages() {
         let files = Memory::new(&[
             (
                 "b.md",

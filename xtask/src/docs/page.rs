@@ -1,22 +1,26 @@
-//! A page of Markdown, as far as the checks need it: prose, links and headings.
+//! A page of Markdown: its links, headings and text.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
-/// A page. `prose` and `plain` have the length of the text, so that one offset fits all three.
+use pulldown_cmark::{BrokenLink, Event, LinkType, Options, Parser, Tag, TagEnd};
+
 pub(super) struct Page {
     pub(super) path: String,
     pub(super) text: String,
-    /// The text, with blocks of code replaced by spaces.
-    pub(super) prose: String,
-    /// The prose, with code spans replaced by spaces.
+    /// The text, with code replaced by spaces, so that one offset fits both.
     pub(super) plain: String,
+    pub(super) links: Vec<Link>,
+    pub(super) undefined: Vec<Undefined>,
+    /// The names that `#name` in a link can refer to, as on GitHub.
+    pub(super) anchors: Vec<String>,
 }
 
 /// A link, or the definition of one.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Link {
     pub(super) kind: Kind,
-    /// What is between the brackets; empty for HTML.
+    /// The text between the brackets; empty for HTML.
     pub(super) label: String,
     pub(super) target: String,
     pub(super) line: usize,
@@ -24,140 +28,176 @@ pub(super) struct Link {
 
 #[derive(Debug, PartialEq, Eq, Clone, Copy)]
 pub(super) enum Kind {
-    /// `[label](target)`, images among them, or an attribute in HTML.
+    /// `[label](target)`, including images, or an attribute in HTML.
     Inline,
     /// `[label]: target`
     Definition,
 }
 
+/// A reference without a definition. Without a callback it is just text.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Undefined {
+    pub(super) label: String,
+    pub(super) line: usize,
+    /// `[label]`, which need not be a link, and not `[text][label]` or `[label][]`.
+    pub(super) is_shortcut: bool,
+}
+
 impl Page {
     pub(super) fn new(path: &str, text: String) -> Page {
-        let prose = without_blocks(&text);
-        let plain = without_spans(&prose);
+        let mut parts = Parts::new(&text);
+        let mut undefined = Vec::new();
+        let callback = |link: BrokenLink<'_>| {
+            undefined.push(Undefined {
+                label: link.reference.to_string(),
+                line: line(&text, link.span.start),
+                is_shortcut: link.link_type == LinkType::Shortcut,
+            });
+            None
+        };
+        let parser = Parser::new_with_broken_link_callback(
+            &text,
+            Options::ENABLE_TABLES | Options::ENABLE_FOOTNOTES,
+            Some(callback),
+        );
+        for (label, definition) in parser.reference_definitions().iter() {
+            let (target, at) = (&definition.dest, definition.span.start);
+            parts.link(Kind::Definition, label, target, at);
+        }
+        for (event, range) in parser.into_offset_iter() {
+            parts.add(event, range);
+        }
+        let Parts {
+            code,
+            mut links,
+            anchors,
+            ..
+        } = parts;
+        links.sort_by_key(|link| link.line);
         Page {
             path: path.to_owned(),
+            plain: without(&text, &code),
             text,
-            prose,
-            plain,
+            links,
+            undefined,
+            anchors,
         }
     }
 
-    /// The number of the line, from 1, that this offset is in.
+    /// The number of the line, from 1, with this offset.
     pub(super) fn line(&self, offset: usize) -> usize {
-        let before = self.text.bytes().take(offset);
-        before.filter(|byte| *byte == b'\n').count() + 1
+        line(&self.text, offset)
     }
 
-    pub(super) fn links(&self) -> Vec<Link> {
-        let mut found = self.inline_links();
-        found.extend(self.attributes(&["href=\"", "src=\"", "srcset=\""]).map(
-            |(target, offset)| Link {
-                kind: Kind::Inline,
-                label: String::new(),
-                target: target.to_owned(),
-                line: self.line(offset),
-            },
-        ));
-        found.extend(self.definitions());
-        found
-    }
-
-    fn inline_links(&self) -> Vec<Link> {
-        let mut found = Vec::new();
-        for (at, _) in self.plain.match_indices("](") {
-            let Some(target) = target(&self.plain[at + 2..]) else {
-                continue;
-            };
-            let Some(open) = opening_bracket(&self.plain[..at]) else {
-                continue;
-            };
-            found.push(Link {
-                kind: Kind::Inline,
-                label: self.text[open + 1..at].to_owned(),
-                target: target.to_owned(),
-                line: self.line(at),
-            });
-        }
-        found
-    }
-
-    /// The `[label]: target` lines.
-    pub(super) fn definitions(&self) -> Vec<Link> {
-        let mut found = Vec::new();
-        for (offset, line) in lines(&self.plain) {
-            if !line.starts_with('[') || line.starts_with("[^") {
-                continue;
-            }
-            let Some(end) = line.find("]: ") else {
-                continue;
-            };
-            let target = line[end + 3..].split_whitespace().next();
-            found.push(Link {
-                kind: Kind::Definition,
-                label: self.text[offset + 1..offset + end].to_owned(),
-                target: target.unwrap_or_default().to_owned(),
-                line: self.line(offset),
-            });
-        }
-        found
-    }
-
-    /// The labels of `[text][label]`, or of `[label][]`, and their lines.
-    pub(super) fn references(&self) -> Vec<(String, usize)> {
-        let mut found = Vec::new();
-        for (at, _) in self.plain.match_indices("][") {
-            let Some(length) = self.plain[at + 2..].find(']') else {
-                continue;
-            };
-            let mut label = &self.text[at + 2..at + 2 + length];
-            if label.is_empty() {
-                let Some(open) = opening_bracket(&self.plain[..at]) else {
-                    continue;
-                };
-                label = &self.text[open + 1..at];
-            }
-            found.push((label.to_owned(), self.line(at)));
-        }
-        found
-    }
-
-    /// The names that `#name` in a link can mean, as GitHub makes them.
-    pub(super) fn anchors(&self) -> Vec<String> {
-        let mut seen: BTreeMap<String, usize> = BTreeMap::new();
-        let mut found = Vec::new();
-        for (_, line) in lines(&self.prose) {
-            let text = line.trim_start_matches('#');
-            if !(1..=6).contains(&(line.len() - text.len())) || !text.starts_with(' ') {
-                continue;
-            }
-            let name = anchor(text);
-            let repeated = seen.entry(name.clone()).or_insert(0);
-            found.push(match *repeated {
-                0 => name,
-                number => format!("{name}-{number}"),
-            });
-            *repeated += 1;
-        }
-        let named = self.attributes(&["id=\"", "name=\""]);
-        found.extend(named.map(|(name, _)| name.to_owned()));
-        found
-    }
-
-    /// The values of attributes of HTML tags, and where they begin.
-    fn attributes<'a>(&'a self, starts: &'a [&str]) -> impl Iterator<Item = (&'a str, usize)> + 'a {
-        starts.iter().flat_map(|start| {
-            let spaced = |at: &usize| self.plain[..*at].ends_with([' ', '\n']);
-            let found = self.plain.match_indices(start).map(|(at, _)| at);
-            found.filter(spaced).filter_map(|at| {
-                let from = at + start.len();
-                let length = self.plain[from..].find('"')?;
-                Some((&self.plain[from..from + length], from))
-            })
-        })
+    pub(super) fn definitions(&self) -> impl Iterator<Item = &Link> {
+        self.links.iter().filter(|it| it.kind == Kind::Definition)
     }
 }
 
-/// A line's offset and its text, without the line end.
+/// What the parser has found so far.
+struct Parts<'a> {
+    text: &'a str,
+    code: Vec<Range<usize>>,
+    links: Vec<Link>,
+    anchors: Vec<String>,
+    /// The text of the heading that is being read.
+    heading: Option<String>,
+    repeated: BTreeMap<String, usize>,
+}
+
+impl<'a> Parts<'a> {
+    fn new(text: &'a str) -> Parts<'a> {
+        Parts {
+            text,
+            code: Vec::new(),
+            links: Vec::new(),
+            anchors: Vec::new(),
+            heading: None,
+            repeated: BTreeMap::new(),
+        }
+    }
+
+    fn add(&mut self, event: Event<'_>, range: Range<usize>) {
+        match event {
+            Event::Start(
+                Tag::Link {
+                    link_type: LinkType::Inline,
+                    dest_url,
+                    ..
+                }
+                | Tag::Image {
+                    link_type: LinkType::Inline,
+                    dest_url,
+                    ..
+                },
+            ) => {
+                let written = self.text[range.clone()].trim_start_matches('!');
+                let label = written.rsplit_once("](").map_or("", |(label, _)| label);
+                let label = label.trim_start_matches('[').to_owned();
+                self.link(Kind::Inline, &label, &dest_url, range.start);
+            }
+            Event::Start(Tag::CodeBlock(_)) => self.code.push(range),
+            Event::Start(Tag::Heading { .. }) => self.heading = Some(String::new()),
+            Event::End(TagEnd::Heading(_)) => {
+                let name = anchor(&self.heading.take().unwrap_or_default());
+                let repeated = self.repeated.entry(name.clone()).or_insert(0);
+                self.anchors.push(match *repeated {
+                    0 => name,
+                    number => format!("{name}-{number}"),
+                });
+                *repeated += 1;
+            }
+            Event::Html(html) | Event::InlineHtml(html) => self.html(&html, range.start),
+            Event::Text(text) => self.heading_text(&text),
+            Event::Code(text) => {
+                self.heading_text(&text);
+                self.code.push(range);
+            }
+            _ => {}
+        }
+    }
+
+    fn link(&mut self, kind: Kind, label: &str, target: &str, at: usize) {
+        self.links.push(Link {
+            kind,
+            label: label.to_owned(),
+            target: target.to_owned(),
+            line: line(self.text, at),
+        });
+    }
+
+    fn heading_text(&mut self, text: &str) {
+        if let Some(heading) = &mut self.heading {
+            heading.push_str(text);
+        }
+    }
+
+    fn html(&mut self, html: &str, at: usize) {
+        for name in ["href", "src", "srcset"] {
+            for target in attributes(html, name) {
+                self.link(Kind::Inline, "", target, at);
+            }
+        }
+        for name in ["id", "name"] {
+            self.anchors
+                .extend(attributes(html, name).map(str::to_owned));
+        }
+    }
+}
+
+/// The values of an attribute.
+fn attributes<'a>(html: &'a str, name: &'a str) -> impl Iterator<Item = &'a str> {
+    html.split([' ', '\n']).filter_map(move |part| {
+        let value = part.strip_prefix(name)?.strip_prefix("=\"")?;
+        value.split('"').next()
+    })
+}
+
+fn line(text: &str, offset: usize) -> usize {
+    text[..offset].matches('\n').count() + 1
+}
+
+/// The offset and the text of each line.
 pub(super) fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
     text.split_inclusive('\n').scan(0, |offset, line| {
         let at = *offset;
@@ -166,133 +206,20 @@ pub(super) fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
     })
 }
 
-/// Spaces instead of the text, except for line ends.
-fn blank(text: &str) -> String {
-    let spaces = |char: char| match char {
-        '\n' => "\n".to_owned(),
-        char => " ".repeat(char.len_utf8()),
+/// The text with spaces instead of these ranges, except for line ends.
+fn without(text: &str, ranges: &[Range<usize>]) -> String {
+    let blank = |(at, char): (usize, char)| {
+        if char != '\n' && ranges.iter().any(|range| range.contains(&at)) {
+            " ".repeat(char.len_utf8())
+        } else {
+            char.to_string()
+        }
     };
-    text.chars().map(spaces).collect()
+    text.char_indices().map(blank).collect()
 }
 
-/// Blanks blocks of code between fences.
-fn without_blocks(text: &str) -> String {
-    let mut result = String::with_capacity(text.len());
-    let mut fence: Option<(char, usize)> = None;
-    for line in text.split_inclusive('\n') {
-        let trimmed = line.trim_start();
-        let mark = trimmed.chars().next().filter(|it| matches!(it, '`' | '~'));
-        let length = mark.map_or(0, |mark| {
-            trimmed.chars().take_while(|it| *it == mark).count()
-        });
-        let rest = &trimmed[length..];
-        match (fence, mark) {
-            (None, Some(mark)) if length >= 3 && !rest.contains('`') => {
-                fence = Some((mark, length));
-                result.push_str(&blank(line));
-            }
-            (None, _) => result.push_str(line),
-            (Some((open, least)), mark) => {
-                if mark == Some(open) && length >= least && rest.trim().is_empty() {
-                    fence = None;
-                }
-                result.push_str(&blank(line));
-            }
-        }
-    }
-    result
-}
-
-/// Blanks code spans: what is between two runs of backticks of the same length, in one paragraph.
-fn without_spans(prose: &str) -> String {
-    let mut result = String::with_capacity(prose.len());
-    let mut rest = prose;
-    while let Some(start) = rest.find('`') {
-        result.push_str(&rest[..start]);
-        let length = run(&rest[start..]);
-        let after = start + length;
-        match closing(&rest[after..], length) {
-            Some(end) => {
-                result.push_str(&blank(&rest[start..after + end]));
-                rest = &rest[after + end..];
-            }
-            None => {
-                result.push_str(&rest[start..after]);
-                rest = &rest[after..];
-            }
-        }
-    }
-    result.push_str(rest);
-    result
-}
-
-/// How many backticks a text begins with.
-fn run(text: &str) -> usize {
-    text.bytes().take_while(|byte| *byte == b'`').count()
-}
-
-/// Where the run of so many backticks ends that closes a code span.
-fn closing(text: &str, length: usize) -> Option<usize> {
-    let paragraph = text.find("\n\n").map_or(text, |end| &text[..end]);
-    let mut from = 0;
-    while let Some(at) = paragraph[from..].find('`') {
-        let found = run(&paragraph[from + at..]);
-        from += at + found;
-        if found == length {
-            return Some(from);
-        }
-    }
-    None
-}
-
-/// The target of an inline link, which a title may follow.
-fn target(text: &str) -> Option<&str> {
-    if let Some(quoted) = text.strip_prefix('<') {
-        return quoted.split_once('>').map(|(target, _)| target);
-    }
-    let mut depth = 0;
-    for (at, char) in text.char_indices() {
-        match char {
-            '(' => depth += 1,
-            ')' if depth == 0 => return Some(&text[..at]),
-            ')' => depth -= 1,
-            ' ' | '\n' => {
-                // A title, or no link at all.
-                let title = text[at..].trim_start().starts_with(['"', '\'']);
-                return title.then_some(&text[..at]);
-            }
-            _ => {}
-        }
-    }
-    None
-}
-
-/// The bracket that the one after this text closes.
-fn opening_bracket(before: &str) -> Option<usize> {
-    let mut depth = 0;
-    for (at, byte) in before.bytes().enumerate().rev() {
-        match byte {
-            b']' => depth += 1,
-            b'[' if depth == 0 => return Some(at),
-            b'[' => depth -= 1,
-            _ => {}
-        }
-    }
-    None
-}
-
-/// What a heading is called in links to it.
 fn anchor(heading: &str) -> String {
-    // Of a link in a heading only the text counts.
-    let mut text = String::new();
-    let mut rest = heading.trim();
-    while let Some(at) = rest.find("](") {
-        let end = rest[at..].find(')').map_or(rest.len(), |end| at + end + 1);
-        text.push_str(&rest[..at]);
-        rest = &rest[end..];
-    }
-    text.push_str(rest);
-    let kept = text
+    let kept = heading
         .chars()
         .filter(|it| it.is_alphanumeric() || " -_".contains(*it));
     kept.collect::<String>().to_lowercase().replace(' ', "-")
@@ -304,13 +231,12 @@ mod tests {
 
     fn page(text: &str) -> Page {
         let page = Page::new("a.md", text.to_owned());
-        assert_eq!(page.prose.len(), text.len());
         assert_eq!(page.plain.len(), text.len());
         page
     }
 
     fn targets(text: &str) -> Vec<String> {
-        let links = page(text).links();
+        let links = page(text).links;
         links.into_iter().map(|it| it.target).collect()
     }
 
@@ -318,54 +244,54 @@ mod tests {
     fn links_of_every_form_are_found_with_their_lines() {
         let page = page(
             "A [one](one.md) and an\n![image of\ntwo](two.svg \"title\").\n\n\
-             [![three](three.svg)](four.md) <img alt=\"\" src=\"five.png\">\n\n[`six`]: six.rs\n",
+             [![three](three.svg)](four.md) <img alt=\"\" src=\"five.png\">\n\n[`six`]: six.rs\n\n\
+             | a |\n|---|\n| [seven](seven.md) |\n",
         );
         let found: Vec<_> = page
-            .links()
-            .into_iter()
-            .map(|it| (it.line, it.target))
+            .links
+            .iter()
+            .map(|it| (it.line, it.target.as_str()))
             .collect();
         let expected = [
             (1, "one.md"),
-            (3, "two.svg"),
-            (5, "three.svg"),
+            (2, "two.svg"),
             (5, "four.md"),
+            (5, "three.svg"),
             (5, "five.png"),
             (7, "six.rs"),
+            (11, "seven.md"),
         ];
-        let expected = expected.map(|(line, target)| (line, target.to_owned()));
         assert_eq!(found, expected);
-        assert_eq!(page.definitions()[0].label, "`six`");
+        assert_eq!(page.links[0].label, "one");
+        let labels: Vec<_> = page.definitions().map(|it| it.label.as_str()).collect();
+        assert_eq!(labels, ["`six`"]);
     }
 
     #[test]
-    fn what_is_in_code_is_no_link_and_no_heading() {
+    fn code_has_no_links_and_no_headings() {
         let text =
             "`[a](b)` ``[`c`](d)``\n```sh\n# e\n[f](g)\n```\n~~~~\n```\n[h](i)\n~~~~\n[j](k)\n";
         assert_eq!(targets(text), ["k"]);
-        assert!(page(text).anchors().is_empty());
+        assert!(page(text).anchors.is_empty());
+        assert_eq!(page("a `b`\n```\nc\n```\n").plain.trim_end(), "a");
     }
 
     #[test]
-    fn a_backtick_without_a_partner_hides_nothing_of_the_next_paragraph() {
-        assert_eq!(targets("a ` b\n\n[c](d) `\n"), ["d"]);
-    }
-
-    #[test]
-    fn text_in_brackets_before_parentheses_may_be_no_link() {
-        assert!(targets("an array[0](one of many)\n").is_empty());
-        assert_eq!(
-            targets("[a](b_(c).md) [d](<e f.md>)\n"),
-            ["b_(c).md", "e f.md"]
-        );
-    }
-
-    #[test]
-    fn references_are_found_by_their_labels() {
-        let page = page("[one page][one], [`Two`][] and [three].\n\n[four\nlines][4]\n");
-        let expected = [("one", 1), ("`Two`", 1), ("4", 4)];
-        let expected = expected.map(|(label, line)| (label.to_owned(), line));
-        assert_eq!(page.references(), expected);
+    fn references_without_a_definition_are_found_by_their_labels() {
+        let page =
+            page("[one page][One], [`Two`][], [three] and [four].\n\n[five][4]\n\n[four]: x\n");
+        let found: Vec<_> = page
+            .undefined
+            .iter()
+            .map(|it| (it.label.as_str(), it.line, it.is_shortcut))
+            .collect();
+        let expected = [
+            ("One", 1, false),
+            ("`Two`", 1, false),
+            ("three", 1, true),
+            ("4", 3, false),
+        ];
+        assert_eq!(found, expected);
     }
 
     #[test]
@@ -381,6 +307,6 @@ mod tests {
             "why-not-1",
             "kept",
         ];
-        assert_eq!(page.anchors(), expected);
+        assert_eq!(page.anchors, expected);
     }
 }

@@ -9,7 +9,7 @@ const START: &str = "Tested by:";
 pub(super) fn problems(pages: &[Page], files: &dyn Files) -> Vec<Problem> {
     let mut found = Vec::new();
     for page in pages {
-        // In code spans and blocks the words are only quoted.
+        // In code the words are only quoted.
         for (offset, line) in lines(&page.plain).filter(|(_, line)| line.contains(START)) {
             let whole = &page.text[offset..offset + line.len()];
             let faults = match whole.strip_prefix(START) {
@@ -29,7 +29,7 @@ pub(super) fn problems(pages: &[Page], files: &dyn Files) -> Vec<Problem> {
     found
 }
 
-/// What is wrong with the paths of a line.
+/// The problems of the paths in a line.
 fn faults(paths: &str, files: &dyn Files) -> Vec<String> {
     if paths.trim().is_empty() {
         return vec![format!(

@@ -1,13 +1,13 @@
-// Runs inside a copy of a picture, after `const isTerminal`. Measures the texts as the browser has
-// laid them out, and replaces the picture with a report: their number, then a line for each problem.
+// Runs inside a copy of a picture, after `const isTerminal`. Measures the texts in the browser's
+// layout, and replaces the picture with a report: the number of texts, then a line for each problem.
 {
-  // As in crates/everstream-cli/tests/common/svg.rs.
+  // The same values as in crates/everstream-cli/tests/common/svg.rs.
   const COLUMN = 8.4, ROW = 18, MARGIN = 12, FIRST_BASELINE = 41.5, TITLE_BASELINE = 19;
-  // How far a letter may be from its column, in pixels.
+  // Largest distance of a letter from its column, in pixels.
   const TOLERANCE = 1;
-  // By which part a text may be wider or narrower than its letters are by themselves.
+  // Largest relative difference between the width of a text and that of its letters.
   const STRETCH = 0.05;
-  // What is closer to the left or right edge is cut off in a font that is a little wider.
+  // Text closer to the left or right edge would be cut off in a slightly wider font.
   const EDGE = 8;
   const WIDE = /[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6]/;
 
@@ -51,7 +51,7 @@
     if (Math.abs(ratio - 1) > STRETCH) yield `is ${ratio.toFixed(2)} times as wide as its letters`;
   }
 
-  // The boxes of letters are higher than rows: only texts in the same line can overlap.
+  // Boxes of letters are higher than rows, so only texts in the same line can overlap.
   function* overlaps() {
     const boxes = texts.map((text) => text.getBBox());
     for (const [first, a] of boxes.entries()) {

@@ -1,4 +1,4 @@
-//! Interrupts and closes clients from elsewhere, at random.
+//! Interrupts and closes clients at random, through their handles.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,14 +9,14 @@ use super::Shared;
 use super::tally::add;
 use crate::numbers::Numbers;
 
-/// How long a stream is left alone, on average.
-const PEACE: Duration = Duration::from_secs(60);
+/// Mean time between two interruptions of a stream.
+const MEAN_PAUSE: Duration = Duration::from_secs(60);
 
 pub(super) async fn run(shared: Arc<Shared>) {
     let streams = shared.settings.streams;
     let mut numbers = Numbers::new(&[shared.settings.seed, 6]);
     while shared.finish.borrow().is_none() {
-        sleep(numbers.around(PEACE.div_f64(streams as f64))).await;
+        sleep(numbers.around(MEAN_PAUSE.div_f64(streams as f64))).await;
         let Some(handle) = shared.handle(numbers.below(streams)) else {
             continue;
         };

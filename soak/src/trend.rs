@@ -1,9 +1,9 @@
-//! Whether something grows.
+//! Whether a quantity grows over the run.
 
-/// So many looks, one a second, are the least from which that can be told.
-pub(crate) const LEAST: usize = 100;
+/// Growth can be judged from this many samples on; there is one a second.
+pub(crate) const MIN_SAMPLES: usize = 100;
 
-/// What may be added between the second quarter of a run and the last.
+/// How much a quantity may grow between the second quarter of a run and the last.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Allowance {
     pub(crate) factor: f64,
@@ -12,27 +12,28 @@ pub(crate) struct Allowance {
 
 /// A quantity over the run. The first quarter is warm-up.
 #[derive(Debug, PartialEq)]
-pub(crate) struct Course {
+pub(crate) struct Trend {
     pub(crate) first: f64,
     /// At the end of the warm-up.
     pub(crate) warm: f64,
     pub(crate) last: f64,
     pub(crate) max: f64,
-    /// Medians.
+    /// The median of the second quarter.
     pub(crate) second_quarter: f64,
+    /// The median of the last quarter.
     pub(crate) last_quarter: f64,
     /// By least squares, after the warm-up.
     pub(crate) per_hour: f64,
 }
 
-impl Course {
+impl Trend {
     /// From pairs of seconds and values; `None` without any.
     pub(crate) fn of(points: &[(f64, f64)]) -> Option<Self> {
         let (first, last) = (points.first()?.1, points.last()?.1);
         let quarter = points.len() / 4;
         let second = &points[quarter..(2 * quarter).max(quarter + 1)];
         let fourth = &points[points.len() - quarter.max(1)..];
-        Some(Course {
+        Some(Trend {
             first,
             warm: second.first()?.1,
             last,
@@ -76,33 +77,33 @@ mod tests {
         plus: 4.0,
     };
 
-    fn course(value: impl Fn(f64) -> f64) -> Course {
+    fn trend(value: impl Fn(f64) -> f64) -> Trend {
         let points: Vec<_> = (0..1200).map(|at| (at as f64, value(at as f64))).collect();
-        Course::of(&points).unwrap()
+        Trend::of(&points).unwrap()
     }
 
     #[test]
-    fn what_only_warms_up_is_flat() {
-        let warming = course(|at| 100.0 - 90.0 * (-at / 60.0).exp());
+    fn growth_during_the_warm_up_is_flat() {
+        let warming = trend(|at| 100.0 - 90.0 * (-at / 60.0).exp());
         assert!(warming.is_flat(ALLOWANCE), "{warming:?}");
     }
 
     #[test]
-    fn what_varies_without_growing_is_flat() {
-        let varying = course(|at| 100.0 + 30.0 * (at / 7.0).sin());
+    fn variation_without_growth_is_flat() {
+        let varying = trend(|at| 100.0 + 30.0 * (at / 7.0).sin());
         assert!(varying.is_flat(ALLOWANCE), "{varying:?}");
     }
 
     #[test]
-    fn steady_growth_is_found_and_its_slope_is_told() {
-        let growing = course(|at| 100.0 + at * 0.02);
+    fn steady_growth_is_detected_with_its_slope() {
+        let growing = trend(|at| 100.0 + at * 0.02);
         assert!(!growing.is_flat(ALLOWANCE), "{growing:?}");
         assert!((growing.per_hour - 72.0).abs() < 0.001, "{growing:?}");
     }
 
     #[test]
-    fn one_look_is_enough_not_to_fail() {
-        assert_eq!(Course::of(&[]), None);
-        assert_eq!(Course::of(&[(0.0, 5.0)]).unwrap().max, 5.0);
+    fn one_sample_is_enough_for_a_trend() {
+        assert_eq!(Trend::of(&[]), None);
+        assert_eq!(Trend::of(&[(0.0, 5.0)]).unwrap().max, 5.0);
     }
 }

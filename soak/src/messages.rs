@@ -1,4 +1,4 @@
-//! What the three processes tell each other: a line of JSON each, over standard input and output.
+//! Messages between the three processes: lines of JSON over standard input and output.
 
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, Write};
@@ -7,42 +7,42 @@ use clap::ValueEnum;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-/// What goes wrong on purpose, to see that it is found.
+/// An error that is introduced on purpose, to show that it is detected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 pub(crate) enum Sabotage {
     /// The server never sends one event.
     Lose,
-    /// It sends one event twice.
+    /// The server sends one event twice.
     Duplicate,
-    /// It sends two events the wrong way round.
+    /// The server sends two events in the wrong order.
     Swap,
-    /// It changes a letter of one event.
+    /// The server changes a letter of one event.
     Corrupt,
     /// The client keeps what it received.
     Leak,
 }
 
-/// The first line to the server.
+/// The first message to the servers.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct ServerSettings {
     pub(crate) seed: u64,
     pub(crate) streams: u64,
-    /// Each stream has a new event that often, in ms.
+    /// Time between two events of a stream, in ms.
     pub(crate) interval_ms: u64,
-    /// The mean time, in ms, after which a response breaks.
+    /// Mean time until a response fails, in ms.
     pub(crate) break_ms: u64,
-    /// The mean time, in ms, after which a listener and all its connections go away.
+    /// Mean time until a listener restarts, in ms.
     pub(crate) restart_ms: u64,
-    /// The mean time, in ms, after which something happens to all listeners at once.
+    /// Mean time until all listeners restart or go silent, in ms.
     pub(crate) outage_ms: u64,
     pub(crate) sabotage: Option<Sabotage>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum ToServer {
-    /// No new events and no more faults.
+    /// Stop making events and faults.
     Finish,
-    /// Tell what there was, and exit.
+    /// Send the counts, and exit.
     Report,
 }
 
@@ -66,21 +66,21 @@ pub(crate) struct Addresses {
 pub(crate) struct ServerCounts {
     pub(crate) connections: u64,
     pub(crate) requests: u64,
-    /// Of one listener each.
+    /// Restarts of one listener.
     pub(crate) restarts: u64,
     pub(crate) restarts_of_all: u64,
     pub(crate) silences_of_all: u64,
-    /// Requests that no client of ours should have sent.
+    /// Requests that the clients should not have sent.
     pub(crate) bad_requests: u64,
     pub(crate) faults: BTreeMap<String, u64>,
 }
 
-/// The first line to the clients.
+/// The first message to the clients.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct ClientSettings {
     pub(crate) seed: u64,
     pub(crate) streams: u64,
-    /// So many of the streams are read by blocking clients.
+    /// Number of streams that blocking clients read.
     pub(crate) blocking: u64,
     pub(crate) addresses: Addresses,
     pub(crate) leak: bool,
@@ -88,7 +88,7 @@ pub(crate) struct ClientSettings {
 
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum ToClient {
-    /// Read up to this number in each stream, and exit.
+    /// Read each stream up to the event with this number, and exit.
     Finish(u64),
 }
 
@@ -99,19 +99,19 @@ pub(crate) enum FromClient {
     Done(ClientCounts),
 }
 
-/// What the clients have seen so far.
+/// What the clients have received so far.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct ClientCounts {
-    /// Bytes that are allocated now, as far as Rust code allocates them.
+    /// Bytes that Rust code has allocated at the moment.
     pub(crate) heap: u64,
-    /// Events, those included that the server repeated.
+    /// Events, including those that a server repeated.
     pub(crate) events: u64,
     pub(crate) replayed: u64,
-    /// Of data.
+    /// Bytes of data.
     pub(crate) bytes: u64,
     /// Responses that were streams.
     pub(crate) starts: u64,
-    /// Clients that were made.
+    /// Clients that were created.
     pub(crate) clients: u64,
     pub(crate) interrupts: u64,
     pub(crate) closes: u64,
@@ -122,20 +122,20 @@ pub(crate) struct ClientCounts {
     pub(crate) corrupted: u64,
     /// Iterations that ended with an error.
     pub(crate) gave_up: u64,
-    /// The first problems in words.
+    /// Descriptions of the first problems.
     pub(crate) problems: Vec<String>,
 }
 
-/// Says a line to whoever started this process, or to a process that was started.
-pub(crate) fn say(to: &mut impl Write, what: &impl Serialize) -> io::Result<()> {
-    let mut line = serde_json::to_vec(what)?;
+/// Writes a message.
+pub(crate) fn send(to: &mut impl Write, message: &impl Serialize) -> io::Result<()> {
+    let mut line = serde_json::to_vec(message)?;
     line.push(b'\n');
     to.write_all(&line)?;
     to.flush()
 }
 
-/// The next line; `None` when whoever speaks is gone.
-pub(crate) fn hear<T: DeserializeOwned>(from: &mut impl BufRead) -> io::Result<Option<T>> {
+/// The next message; `None` once the sender has ended.
+pub(crate) fn receive<T: DeserializeOwned>(from: &mut impl BufRead) -> io::Result<Option<T>> {
     let mut line = String::new();
     if from.read_line(&mut line)? == 0 {
         return Ok(None);
