@@ -31,10 +31,11 @@ PAGES = [
 AUTHORITY = Path(__file__).parent / "authority.pem"
 SITE = "https://example.com"
 REAL = {
+    "http://localhost:8000/": f"{SITE}/clock",
     "https://api.openai.com/v1/chat/completions": f"{SITE}/openai",
     "https://api.anthropic.com/v1/messages": f"{SITE}/anthropic",
 }
-"""What is asked instead of real services."""
+"""Where the requests of the pages go instead of to these servers."""
 
 BLOCK = re.compile(r"^```python\n(.*?)^```\n(?:\n```text\n(.*?)^```\n)?", re.MULTILINE | re.DOTALL)
 
@@ -81,6 +82,7 @@ SCRIPTS: dict[str, Callable[[], list[Reply]]] = {
     "/messages": lambda: [messages("Rayleigh ", "scattering.")],
     "/proxied": lambda: [stream().event("through the proxy")],
     "/fresh": lambda: [stream().event("let in").stall()],
+    "/clock": lambda: [stream().event("Sat Jan 31 12:00:00 UTC 2026").stall()],
     "/openai": lambda: [chat("null", '"Rayleigh "', '"scattering."').event("[DONE]").stall()],
     "/anthropic": lambda: [messages("Rayleigh ", "scattering.")],
     "/chat": lambda: [chat("null", '"Rayleigh "', '[{"type": "text", "text": "scattering."}, {}]')],
