@@ -1,11 +1,13 @@
 //! The report, and how it comes to an end.
 
 #[cfg(unix)]
-use std::{io::Write, os::fd::OwnedFd, os::unix::net::UnixStream};
+use std::{io::Write, os::fd::OwnedFd, os::unix::net::UnixStream, process::Command};
 
 use everstream_testing::{Reply, Server};
 
 use crate::LIMIT;
+#[cfg(unix)]
+use crate::common::{Folder, pty::Pty};
 use crate::common::{Running, everstream};
 
 use super::{good, head, run, serve, with};
@@ -217,20 +219,29 @@ fn a_server_that_does_not_answer_in_time_is_silent() {
 #[test]
 fn a_signal_ends_it_with_a_report_of_what_was_seen() {
     for (signal, name) in [("TERM", "SIGTERM"), ("INT", "Ctrl-C")] {
-        let server = serve(good);
-        let url = server.url("/");
-        let args = ["check", &*url, "--duration", "1h", "-v"];
-        let mut running = Running::follow(args);
-        running.err.wait_for_text("watches the stream");
-        running.signal(signal);
-        assert_eq!(running.wait().code(), Some(0), "{signal}");
-        let report = running.out.all().join(" ");
+        let (server, folder) = (serve(good), Folder::new("check-signal"));
+        let file = folder.path("report");
+        let line = format!(
+            "echo pid $$.; exec '{}' check '{}' --duration 1h -v > '{}'",
+            env!("CARGO_BIN_EXE_everstream"),
+            server.url("/"),
+            file.display()
+        );
+        let mut terminal = Pty::run(24, 100, &line, &[]);
+        // Everything that the report needs has arrived.
+        let shown = terminal.wait_for("5 events");
+        let (_, pid) = shown.split_once("pid ").unwrap();
+        let (pid, _) = pid.split_once('.').unwrap();
+        let mut kill = Command::new("kill");
+        assert!(kill.args(["-s", signal, pid]).status().unwrap().success());
+        assert_eq!(terminal.end(), 0, "{signal}");
+        let report = std::fs::read_to_string(&file).unwrap();
         let words: Vec<&str> = report.split_whitespace().collect();
         let report = words.join(" ");
         let expected = format!("resume not asked for: stopped by {name} before");
         assert!(report.contains(&expected), "{report}");
-        let news = running.err.all().join(" ");
-        assert!(!news.contains("asks again"), "{news}");
+        let written = terminal.written();
+        assert!(!written.contains("asking again"), "{written:?}");
     }
 }
 
