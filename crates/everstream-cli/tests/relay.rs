@@ -216,9 +216,9 @@ fn an_engine_that_was_not_built_in_is_named() {
 }
 
 #[test]
-fn a_limit_of_the_run_is_refused() {
+fn max_time_is_refused_with_an_alternative() {
     let (code, told) = refused(&["http://localhost/", "memory://", "--max-time", "3"]);
     assert_eq!(code, 2, "{told}");
-    assert!(told.contains("without --max-time"), "{told}");
+    assert!(told.contains("relay doesn't support --max-time"), "{told}");
     assert!(told.contains("timeout 60 everstream relay"), "{told}");
 }

@@ -116,11 +116,9 @@ pub(crate) fn run(args: &RelayArgs) -> Exit {
 /// password may be asked for.
 fn prepare(args: &RelayArgs) -> Result<(Http, AnySink), Problem> {
     if args.request.max_time().is_some() {
-        return Err(
-            Problem::new("a relay runs until it is stopped, without --max-time").hint(
-                "SIGTERM ends it after the batch on its way: `timeout 60 everstream relay ...`",
-            ),
-        );
+        return Err(Problem::new("relay doesn't support --max-time").hint(
+            "use timeout(1), whose SIGTERM ends it cleanly: timeout 60 everstream relay ...",
+        ));
     }
     let url = args.request.full_url(&args.request.url)?;
     let sink = AnySink::new(args.sink.as_deref(), args.sink_url_file.as_deref(), &url)?;
