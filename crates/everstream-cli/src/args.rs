@@ -23,19 +23,19 @@ use crate::request::RequestArgs;
 use crate::select::SelectArgs;
 use crate::serve::ServeArgs;
 use crate::top::TopArgs;
-use crate::usage::{self, Instead};
+use crate::usage::{self, EarlyExit};
 
 /// Follow an event stream (Server-Sent Events) and print its events.
 ///
-/// It reconnects when the connection is lost, and resumes after the last event. Events go to standard
-/// output: readable on a terminal, one JSON object per line otherwise. Messages about the connection
-/// go to standard error.
+/// Reconnects when the connection is lost, and resumes after the last event. Events go to standard
+/// output: readable on a terminal, one JSON object per line otherwise. Messages about the
+/// connection go to standard error.
 #[derive(Debug, Parser)]
 #[command(
     name = "everstream",
     version,
     args_conflicts_with_subcommands = true,
-    // The last one counts, so that an alias of a shell can be overruled.
+    // The last occurrence wins, so that options override those of a shell alias.
     args_override_self = true,
     before_help = usage::EXAMPLES,
     before_long_help = usage::EXAMPLES,
@@ -46,9 +46,10 @@ struct Cli {
     command: Option<Command>,
 }
 
-/// All of it: the options of `follow` stand at the top too.
+/// The whole command line, with the options of `follow` at the top too.
 pub(crate) fn definition() -> clap::Command {
-    // Flattened options in an `Option` would do it, but clap sees only those that aren't nested.
+    // Flattened options in an `Option` would do the same, but clap sees only those that aren't
+    // nested.
     FollowArgs::augment_args(Cli::command())
         .subcommand_negates_reqs(true)
         .mut_args(describe_url)
@@ -63,7 +64,7 @@ fn describe_url(argument: Arg) -> Arg {
     }
 }
 
-/// Without subcommands that aren't for people: scripts of shells name hidden ones too.
+/// Without subcommands that aren't for people; completion scripts list hidden ones too.
 pub(crate) fn offered() -> clap::Command {
     let all = definition();
     let subcommands = all.get_subcommands().filter(|it| !it.is_hide_set());
@@ -71,10 +72,10 @@ pub(crate) fn offered() -> clap::Command {
         .subcommands(subcommands.cloned())
 }
 
-/// What is to be done.
+/// Parses the command line.
 pub(crate) fn parse(
     args: impl IntoIterator<Item: Into<OsString> + Clone>,
-) -> Result<Command, Instead> {
+) -> Result<Command, EarlyExit> {
     let args: Vec<OsString> = args.into_iter().map(Into::into).collect();
     usage::before_parsing(&args)?;
     let headers = takes_headers(args.get(1));
@@ -89,7 +90,7 @@ pub(crate) fn parse(
         Some(command) => command,
         None => Command::Follow(Box::new(FollowArgs::from_arg_matches(&matches)?)),
     };
-    command.settle().map_err(Instead::Problem)?;
+    command.resolve_aliases().map_err(EarlyExit::Problem)?;
     Ok(command)
 }
 
@@ -105,14 +106,14 @@ pub(crate) fn is_command(name: &str) -> bool {
     Cli::command().find_subcommand(name).is_some()
 }
 
-/// The names of the subcommands, without those that aren't for people.
+/// The names of the subcommands for people.
 pub(crate) fn names() -> Vec<String> {
     let cli = Cli::command();
     let shown = cli.get_subcommands().filter(|it| !it.is_hide_set());
     shown.map(|it| it.get_name().to_owned()).collect()
 }
 
-/// Whether the subcommand with this name does; what is no subcommand's name belongs to `follow`.
+/// Whether this subcommand has `-H`; any other word belongs to `follow`.
 fn takes_headers(name: Option<&OsString>) -> bool {
     let cli = Cli::command();
     let subcommand = name.and_then(|name| cli.find_subcommand(name));
@@ -122,14 +123,13 @@ fn takes_headers(name: Option<&OsString>) -> bool {
     })
 }
 
-/// A header that isn't in quotes leaves its value over, which may be a secret. To clap it is an
-/// argument or a subcommand too many.
-fn without_stray_value(mut error: clap::Error, args: &[OsString]) -> Instead {
+/// The value of an unquoted header is a stray argument to clap, and may be a secret.
+fn without_stray_value(mut error: clap::Error, args: &[OsString]) -> EarlyExit {
     use clap::error::{ContextKind, ContextValue};
 
     for kind in [ContextKind::InvalidArg, ContextKind::InvalidSubcommand] {
         let stray = match error.get(kind) {
-            // Options, and names that are in the help.
+            // Except options, and names from the help.
             Some(ContextValue::String(argument)) => {
                 !argument.starts_with(['-', '<', '['])
                     && Cli::command().find_subcommand(argument).is_none()
@@ -139,7 +139,7 @@ fn without_stray_value(mut error: clap::Error, args: &[OsString]) -> Instead {
         if stray {
             let second = error.get(kind).map(ToString::to_string);
             if let Some(problem) = second.and_then(|stray| usage::second_url(&stray, args)) {
-                return Instead::Problem(problem);
+                return EarlyExit::Problem(problem);
             }
             let hidden = "(not shown: it may be part of a header that needs quotes)";
             error.insert(kind, ContextValue::String(hidden.to_owned()));
@@ -155,63 +155,63 @@ pub(crate) enum Command {
     /// Follow a stream and print its events; the same as `everstream URL`.
     #[command(after_help = usage::MORE, args_override_self = true)]
     Follow(Box<FollowArgs>),
-    /// Record a stream: its bytes and when they came, in a file.
+    /// Record a stream to a file: its bytes and their timing.
     ///
-    /// It follows the stream as `everstream URL` does. Neither what is sent with the request nor
-    /// headers of the response that look like secrets get into the file.
+    /// Follows the stream like `everstream URL`. The file contains neither the request nor response
+    /// headers that look like secrets.
     #[command(after_help = usage::MORE, args_override_self = true, allow_missing_positional = true)]
     Record(Box<RecordArgs>),
-    /// Serve a recording again, as it came, to any number of clients.
+    /// Play a recording back, with its timing, to any number of clients.
     ///
-    /// Clients resume after their Last-Event-ID. After the end the stream ends, and who comes back
-    /// from the last event is told that there is no more (status 204).
+    /// Clients resume after their Last-Event-ID. At the end of the recording the stream ends; a
+    /// client that reconnects after the last event gets status 204, which tells it to stop.
     #[command(args_override_self = true)]
     Replay(ReplayArgs),
     /// Store a stream in PostgreSQL, Redis or NATS JetStream: each event once, in order.
     ///
-    /// The position to resume from is stored with the events. A second process with the same arguments
-    /// is the standby. Which engines there are depends on how the command was built.
+    /// The position to resume from is stored with the events. A second process with the same
+    /// arguments is the standby. Each engine is an optional feature of the build.
     #[command(after_help = usage::MORE, args_override_self = true)]
     Relay(Box<RelayArgs>),
-    /// Serve lines of standard input as an event stream, to any number of clients.
+    /// Stream lines of standard input to any number of clients.
     ///
-    /// Each line is an event with that data, or an object of JSON with --json.
+    /// Each line is the data of an event or, with --json, an object with the fields of an event.
     #[command(args_override_self = true)]
     Serve(ServeArgs),
-    /// Examine a server of event streams, and report what is right and wrong with it.
+    /// Examine an event stream server and report problems.
     ///
-    /// It watches the stream, and asks again to see how the server resumes: at most five requests,
-    /// one after the other. A POST is sent once only.
+    /// Watches the stream, then tests how the server resumes. Sends at most five requests, one
+    /// after the other; a POST is sent only once.
     #[command(after_help = usage::MORE, args_override_self = true)]
     Check(Box<CheckArgs>),
     /// Follow a local server that fails in every way, and check that no event is lost.
     ///
-    /// The server drops the connection, cuts it in the middle of an event, resets it, answers
-    /// 503, shuts down and restarts. Everything it sent is compared with everything received. It
-    /// takes about eight seconds and needs no network.
+    /// The server drops the connection, cuts it in the middle of an event, resets it, answers 503,
+    /// shuts down and restarts. Everything it sent is compared with everything received. Takes
+    /// about eight seconds and needs no network.
     #[command(after_help = usage::MORE)]
     Demo(DemoArgs),
     /// Watch one or many streams on a terminal: their state, rates, lags, types and errors.
     #[command(after_help = usage::MORE, args_override_self = true)]
     Top(Box<TopArgs>),
-    /// Print a script for a shell, with which it completes this command's line.
+    /// Print a completion script for a shell.
     Completions(CompletionsArgs),
-    /// Print the manual page, or write all pages into a directory.
+    /// Print the manual page, or write all pages to a directory.
     Man(ManArgs),
-    /// Runs the program of --jq, for a command that is running.
+    /// Runs the program of --jq for another everstream process.
     #[cfg(feature = "jq")]
     #[command(name = jq::WORKER, hide = true)]
     JqWorker(jq::WorkerArgs),
 }
 
 impl Command {
-    /// What options come to that are another way to say something.
-    fn settle(&mut self) -> Result<(), Problem> {
+    /// Resolves options that are another way to say something.
+    fn resolve_aliases(&mut self) -> Result<(), Problem> {
         let (request, reconnect) = match self {
             Command::Follow(args) => {
                 if args.output.jq_join && args.jq.is_none() {
-                    return Err(Problem::new("-j needs --jq, whose option it is")
-                        .hint("without --jq: --join-output"));
+                    return Err(Problem::new("-j needs --jq")
+                        .hint("to join without --jq, use --join-output"));
                 }
                 (&mut args.request, Some(&mut args.reconnect))
             }
@@ -223,9 +223,9 @@ impl Command {
             _ => return Ok(()),
         };
         if let Some(reconnect) = reconnect {
-            reconnect.settle();
+            reconnect.resolve_aliases();
         }
-        request.settle();
+        request.resolve_aliases();
         Ok(())
     }
 }
@@ -241,8 +241,8 @@ pub(crate) struct FollowArgs {
     #[command(flatten)]
     pub(crate) select: SelectArgs,
 
-    /// Run this program in jq's language on the data of each event, and write its results, one per
-    /// line; none: the event isn't selected. $event, $id and $last_event_id are known to it.
+    /// Run this jq program on the data of each event and write its results, one per line. An event
+    /// without results isn't selected. The program can use $event, $id and $last_event_id.
     #[arg(long, value_name = "PROGRAM", help_heading = "Selecting and stopping")]
     pub(crate) jq: Option<String>,
 
@@ -269,7 +269,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_definition_is_sound() {
+    fn the_command_definition_is_valid() {
         definition().debug_assert();
     }
 
@@ -295,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn a_demo_has_events() {
+    fn a_demo_needs_at_least_one_event() {
         assert!(parse(["everstream", "demo", "--events", "0"]).is_err());
         assert!(parse(["everstream", "demo"]).is_ok());
     }

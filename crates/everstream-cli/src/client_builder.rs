@@ -1,4 +1,4 @@
-//! From a subcommand's options to its client: the same for `follow`, `record` and `top`.
+//! Builds the client of a subcommand from its options: the same for `follow`, `record` and `top`.
 
 use everstream::{Builder, ConnectStrategy, SseClient};
 
@@ -7,8 +7,8 @@ use crate::report::Problem;
 use crate::request::RequestArgs;
 use crate::request::refresh::Refreshing;
 
-/// A client that gets its bytes from `connect`, with all options of the request and of
-/// reconnecting that aren't `connect`'s.
+/// A client that reads from `connect`, with all options for the request and for reconnecting that
+/// `connect` doesn't handle.
 pub(crate) fn client_builder(
     connect: impl ConnectStrategy,
     request: &RequestArgs,
@@ -24,14 +24,13 @@ pub(crate) fn client_builder(
         None => Ok(builder),
         Some(id) if can_be_sent(id) => Ok(builder.last_event_id(id)),
         Some(_) => {
-            let what = "the last event id holds a control character, which can't be sent";
+            let what = "the last event id contains a control character, which can't be sent";
             Err(Problem::new(what))
         }
     }
 }
 
-/// Whether an event id can be the value of a header (RFC 9110, section 5.5). The client doesn't
-/// send others.
+/// Whether an event id is a valid header value (RFC 9110, section 5.5). The client sends no others.
 pub(crate) fn can_be_sent(id: &str) -> bool {
     id.bytes()
         .all(|byte| !byte.is_ascii_control() || byte == b'\t')

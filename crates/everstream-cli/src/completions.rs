@@ -21,7 +21,7 @@ pub(crate) fn run(args: &CompletionsArgs) -> Exit {
     clap_complete::generate(args.shell, &mut args::offered(), "everstream", &mut script);
     match write(&script) {
         Ok(()) => Exit::Done,
-        // Whoever reads has enough.
+        // The reader closed the output.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Done,
         Err(error) => {
             report::error("the output can't be written", Some(&error));

@@ -1,11 +1,12 @@
-//! `--cursor FILE`: the last id, kept for the next run.
+//! `--cursor FILE`: the last id, saved for the next run.
 //!
-//! The file is replaced as a whole and is on the disk before the write counts as done: a temporary
-//! file beside it is written, synced and renamed over it, and the folder is synced. Whenever the
-//! process or the machine stops, the file holds one id or the one before it, whole.
+//! The file is replaced atomically, and is on the disk before a write counts as done: a temporary
+//! file next to it is written, synced and renamed over it, and the folder is synced. Whenever the
+//! process or the machine stops, the file contains one complete id, either the new or the previous
+//! one.
 //!
-//! The file keeps its permissions. A new one is for its owner alone: an id is the server's text, and
-//! may let whoever has it go on with the stream.
+//! The file keeps its permissions. Only its owner can read a new one: the id is chosen by the
+//! server, and may be all that is needed to resume the stream.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -21,28 +22,28 @@ use crate::report::Problem;
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Resuming in another run")]
 pub(crate) struct CursorArgs {
-    /// Keep the last id in this file, and resume after the one that is in it. It is written, and
-    /// synced to the disk, after its event was.
+    /// Save the last event id in this file, and resume after the id in it. The id is saved, and
+    /// synced to the disk, after its event has been written.
     #[arg(long, value_name = "FILE")]
     pub(crate) cursor: Option<PathBuf>,
 
-    /// While events come fast, write it at most once in this time; it is always up to date before
-    /// waiting for more; 0s: after every event.
+    /// While events arrive fast, save the cursor at most once in this time. It is always saved
+    /// before waiting for more events. 0s: after every event.
     #[arg(long, value_name = "TIME", value_parser = duration::parse, default_value = "0s", requires = "cursor")]
     pub(crate) cursor_every: Duration,
 }
 
-/// Longer ids aren't from here.
+/// The maximum length of an id in a cursor.
 const LONGEST: u64 = 64 * 1024;
-const TOO_LONG: &str = "it is too long for an id";
+const TOO_LONG: &str = "its content is too long for an id";
 
 pub(crate) struct Cursor {
     path: PathBuf,
     temporary: PathBuf,
     every: Duration,
-    /// What the file holds.
+    /// The id in the file.
     written: String,
-    /// What it is to hold, if that is something else.
+    /// The id to write, if it differs.
     pending: Option<String>,
     last_write: Option<Instant>,
 }
@@ -58,22 +59,22 @@ impl Cursor {
             Ok(id) => id,
             Err(error) => {
                 return Err(Problem::because(&format!("the cursor {shown} can't be read"), &error)
-                    .hint("it is a file with one id; without it the stream is followed from its beginning"));
+                    .hint("a cursor is a file with one id; without --cursor, the stream starts at its beginning"));
             }
         };
-        // What a link leads to is replaced, not the link.
+        // Replaces the target of a symlink, not the link.
         let path = &fs::canonicalize(path).unwrap_or_else(|_| path.clone());
         let Some(name) = path.file_name() else {
-            return Err(Problem::new(format!("the cursor {shown} is no file")));
+            return Err(Problem::new(format!("the cursor {shown} isn't a file")));
         };
-        // Said now and not after the first event.
+        // Reported now, not after the first event.
         if !folder(path).is_dir() {
             return Err(
-                Problem::new(format!("the folder of the cursor {shown} isn't there"))
-                    .hint("make it first: mkdir -p"),
+                Problem::new(format!("the folder of the cursor {shown} doesn't exist"))
+                    .hint("create it first: mkdir -p"),
             );
         }
-        // Always the same name, so that kills leave no more than one behind.
+        // A fixed name, so that kills leave at most one behind.
         let mut temporary = name.to_owned();
         temporary.push(".tmp");
         Ok(Some(Cursor {
@@ -91,11 +92,11 @@ impl Cursor {
         Some(&*self.written).filter(|id| !id.is_empty())
     }
 
-    /// All up to the event with this id is done; `None`: the server has taken the id back.
+    /// Everything up to the event with this id is done. `None`: the server has cleared the id.
     pub(crate) fn advance(&mut self, id: Option<&str>) -> io::Result<()> {
         let id = id.unwrap_or_default();
-        // The next run must be able to read it and to send it. After an older id it gets some events
-        // again, and loses none.
+        // The next run must be able to read and send the id. With an older id it receives some
+        // events again, but loses none.
         if problem(id).is_some() {
             return Ok(());
         }
@@ -112,7 +113,7 @@ impl Cursor {
         if due { self.flush() } else { Ok(()) }
     }
 
-    /// Writes what is left to write.
+    /// Writes the pending id.
     pub(crate) fn flush(&mut self) -> io::Result<()> {
         let Some(id) = self.pending.take() else {
             return Ok(());
@@ -122,7 +123,7 @@ impl Cursor {
         file.sync_all()?;
         drop(file);
         fs::rename(&self.temporary, &self.path)?;
-        // The rename itself; not every system lets a folder be opened.
+        // Syncs the rename; not every system can open a folder.
         #[cfg(unix)]
         File::open(folder(&self.path))?.sync_all()?;
         self.written = id;
@@ -130,8 +131,8 @@ impl Cursor {
         Ok(())
     }
 
-    /// The temporary file. One that is there was left by a kill, or it is a link that somebody made,
-    /// whose target isn't ours to write to.
+    /// Creates the temporary file. An existing one was left by a kill, or is a link that somebody
+    /// else made, whose target must not be overwritten.
     fn new_file(&self) -> io::Result<File> {
         match fs::remove_file(&self.temporary) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -160,13 +161,13 @@ fn folder(path: &Path) -> &Path {
 fn read(path: &Path) -> io::Result<String> {
     let bad = |what| Err(io::Error::new(io::ErrorKind::InvalidData, what));
     let length = match fs::metadata(path) {
-        // A device would be replaced by a file, and may never come to an end.
-        Ok(about) if !about.is_file() => return bad("it is no regular file"),
+        // A device would be replaced by a file, and may be endless.
+        Ok(about) if !about.is_file() => return bad("not a regular file"),
         Ok(about) => about.len(),
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(String::new()),
         Err(error) => return Err(error),
     };
-    // With its line end.
+    // Including the line break.
     if length > LONGEST + 1 {
         return bad(TOO_LONG);
     }
@@ -180,12 +181,12 @@ fn read(path: &Path) -> io::Result<String> {
     }
 }
 
-/// Why this can't be the id in the file.
+/// Why this id can't be saved.
 fn problem(id: &str) -> Option<&'static str> {
     if id.len() as u64 > LONGEST {
         return Some(TOO_LONG);
     }
-    (!can_be_sent(id)).then_some("it holds more than one line, or a control character")
+    (!can_be_sent(id)).then_some("it contains more than one line, or a control character")
 }
 
 #[cfg(test)]
@@ -218,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_is_found_again() {
+    fn a_saved_id_is_read_back() {
         let folder = Folder::new("again");
         for id in ["41", "ü x ", "a\tb"] {
             folder
@@ -236,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn fast_ids_are_written_together_and_before_waiting() {
+    fn cursor_every_batches_writes_until_flush() {
         let folder = Folder::new("fast");
         let mut cursor = folder.open(Duration::from_secs(3600)).unwrap();
         let on_disk = || folder.open(Duration::ZERO).unwrap().id().map(str::to_owned);
@@ -254,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_no_cursor_is_refused() {
+    fn an_invalid_cursor_file_is_refused() {
         let folder = Folder::new("other");
         for content in ["a\nb\n", "\0", "\n\n", &"x".repeat(70_000)] {
             fs::write(folder.0.join("c"), content).unwrap();

@@ -15,13 +15,12 @@ pub(crate) fn parse(text: &str) -> Result<Duration, String> {
     };
     // More than a float allows: no sign, no exponent, no `inf`.
     if number.is_empty() || !number.bytes().all(|b| b.is_ascii_digit() || b == b'.') {
-        return Err("a duration looks like this: 500ms, 2s, 5m, 1h, or 2 for seconds".into());
+        return Err("write a duration like this: 500ms, 2s, 5m, 1h, or 2 for seconds".into());
     }
     let count: f64 = number
         .parse()
         .map_err(|_| format!("{number:?} isn't a number"))?;
-    Duration::try_from_secs_f64(count * seconds)
-        .map_err(|_| "that is longer than can be counted".into())
+    Duration::try_from_secs_f64(count * seconds).map_err(|_| "the duration is too long".into())
 }
 
 #[cfg(test)]
@@ -29,7 +28,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_unit_is_understood() {
+    fn every_unit_is_parsed() {
         for (text, millis) in [
             ("500ms", 500),
             ("2s", 2000),
@@ -45,7 +44,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_duration_is_refused() {
+    fn invalid_durations_are_refused() {
         for text in [
             "", "s", "-1", "1e3", "inf", "nan", "1 s", "1x", "1.2.3", "1µs", "+1",
         ] {

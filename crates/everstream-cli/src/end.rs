@@ -1,24 +1,25 @@
-//! Why following a stream is over, and what is said of it.
+//! Why following a stream has ended, and how that is reported.
 
 use std::io;
 
 use crate::exit::Exit;
 use crate::explain;
 use crate::report;
-use crate::stop::READER_GONE;
+use crate::stop::OUTPUT_CLOSED;
 
 pub(crate) enum End {
-    /// As asked, by this.
-    Asked(&'static str),
-    /// It has been told.
-    Told(Exit),
+    /// As requested, by this.
+    Requested(&'static str),
+    /// It has been reported.
+    Reported(Exit),
     Output(io::Error),
     Cursor(io::Error),
 }
 
 impl End {
-    /// The exit code, after what there is to say: of so many selected events, some of which failed.
-    pub(crate) fn tell(
+    /// Reports the end and returns the exit code. `events` is the number of selected events, of
+    /// which `failures` failed.
+    pub(crate) fn report(
         self,
         events: u64,
         failures: u64,
@@ -26,7 +27,7 @@ impl End {
         cursor: bool,
     ) -> Exit {
         let exit = match self {
-            End::Told(exit) => exit,
+            End::Reported(exit) => exit,
             End::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Done,
             End::Output(error) => {
                 report::error("the output can't be written", Some(&error));
@@ -34,13 +35,13 @@ impl End {
             }
             End::Cursor(error) => {
                 report::error("the cursor can't be written", Some(&error));
-                report::hint("is there room, and may this user write to its folder?");
+                report::hint("check the free space, and the permissions of its folder");
                 Exit::Failed
             }
-            // Whoever reads has enough, as in `| head -1`.
-            End::Asked(READER_GONE) => Exit::Done,
-            End::Asked(by) => {
-                report::news(&explain::stopped(by, events, last_event_id, cursor));
+            // The reader closed the output, as in `| head -1`.
+            End::Requested(OUTPUT_CLOSED) => Exit::Done,
+            End::Requested(by) => {
+                report::info(&explain::stopped(by, events, last_event_id, cursor));
                 Exit::Done
             }
         };

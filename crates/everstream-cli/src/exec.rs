@@ -1,8 +1,8 @@
 //! `--exec`: a command for each event.
 //!
-//! Commands begin in the order of their events, and no more than `--exec-jobs` run at a time: until
-//! one of them ends, no further event is read. There is no shell: what a server sends is data on
-//! standard input and in the environment, and never part of a command line.
+//! Commands start in the order of their events, at most `--exec-jobs` at a time; meanwhile no
+//! further event is read. There is no shell: what a server sends is data on standard input and in
+//! the environment, and never part of a command line.
 
 use std::io;
 use std::process::Stdio;
@@ -18,21 +18,21 @@ use crate::explain;
 use crate::password::PASSWORD;
 use crate::report;
 
-/// How long commands that run may go on after Ctrl-C, SIGTERM and the end of --duration: as long as
-/// containers are given to stop.
+/// How long running commands have to finish after Ctrl-C, SIGTERM and the end of --duration: as
+/// long as containers usually get to stop.
 pub(crate) const LAST_TIME: Duration = Duration::from_secs(10);
 
-/// The longest text that is passed in the environment, in bytes. A longer one would keep the command
-/// from starting: Linux takes 128 KiB and Windows 32 767 characters.
+/// The longest value in the environment, in bytes. A longer one would prevent the command from
+/// starting: Linux allows 128 KiB and Windows 32 767 characters.
 const LONGEST: usize = 32_000;
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "A command per event")]
 pub(crate) struct ExecArgs {
-    /// Run this command for each event instead of writing it; all that follows belongs to it, or
-    /// all up to ";". The data (or the results of --jq) is its standard input; EVERSTREAM_EVENT,
-    /// EVERSTREAM_ID and EVERSTREAM_LAST_EVENT_ID are in its environment, except what is longer
-    /// than 32000 bytes or holds a NUL.
+    /// Run this command for each event instead of writing it. Everything after --exec, up to ";" if
+    /// there is one, belongs to the command. Its standard input is the data (or the results of
+    /// --jq). Its environment has EVERSTREAM_EVENT, EVERSTREAM_ID and EVERSTREAM_LAST_EVENT_ID,
+    /// except values that are longer than 32000 bytes or contain a NUL.
     #[arg(
         long,
         value_name = "COMMAND",
@@ -42,7 +42,7 @@ pub(crate) struct ExecArgs {
     )]
     exec: Vec<String>,
 
-    /// How many commands may run at a time; 1 keeps their order.
+    /// Run up to N commands at a time; 1 keeps their order.
     #[arg(
         long,
         value_name = "N",
@@ -52,22 +52,23 @@ pub(crate) struct ExecArgs {
     )]
     exec_jobs: u16,
 
-    /// With --cursor: go on after a command that failed, and don't repeat its event in the next run.
+    /// With --cursor: continue after a command that failed, and don't repeat its event in the next
+    /// run.
     #[arg(long, requires = "exec")]
     pub(crate) exec_keep_going: bool,
 }
 
-/// The commands that run.
+/// The running commands.
 pub(crate) struct Jobs {
     command: Vec<String>,
-    /// Variables that hold what commands needn't know.
+    /// Variables with secrets, which commands don't get.
     secrets: Vec<String>,
     limit: usize,
     running: JoinSet<Outcome>,
     pub(crate) failures: u64,
 }
 
-/// Which event it was, and whether its command did what it should.
+/// The event, and whether its command succeeded.
 pub(crate) struct Outcome {
     pub(crate) number: u64,
     pub(crate) succeeded: bool,
@@ -109,8 +110,8 @@ impl Jobs {
         ] {
             match problem(value.unwrap_or_default()) {
                 None => _ = command.env(name, value.unwrap_or_default()),
-                // Without it the command can start. If it didn't, it wouldn't in the next run either,
-                // and the cursor would never get past this event.
+                // Without the variable the command can start. Otherwise it would fail in the next
+                // run too, and the cursor would never get past this event.
                 Some(problem) => {
                     _ = command.env_remove(name);
                     report::error(&format!("{name} isn't set for {about}: it {problem}"), None);
@@ -130,10 +131,10 @@ impl Jobs {
         });
     }
 
-    /// The next command that ends; `None` if none runs.
+    /// Waits for the next command to end; `None` if none is running.
     pub(crate) async fn next(&mut self) -> Option<Outcome> {
         loop {
-            // It was killed; or it panicked, which a task of ours doesn't.
+            // It was killed, because our task doesn't panic.
             if let Ok(outcome) = self.running.join_next().await? {
                 self.failures += u64::from(!outcome.succeeded);
                 return Some(outcome);
@@ -142,21 +143,21 @@ impl Jobs {
         }
     }
 
-    /// How many run.
+    /// The number of running commands.
     pub(crate) fn running(&self) -> usize {
         self.running.len()
     }
 
-    /// Kills those that run. Their events aren't done.
+    /// Kills the running commands. Their events don't count as done.
     pub(crate) fn kill(&mut self) {
         self.running.abort_all();
     }
 }
 
-/// Why this can't be in the environment.
+/// Why this value can't be in the environment.
 fn problem(value: &str) -> Option<String> {
     if value.contains('\0') {
-        return Some("holds a NUL".to_owned());
+        return Some("contains a NUL".to_owned());
     }
     (value.len() > LONGEST).then(|| format!("is longer than {LONGEST} bytes"))
 }
@@ -170,14 +171,15 @@ async fn run(mut command: Command, input: String) -> io::Result<()> {
             None => Ok(()),
         };
         match written {
-            // A command needn't read it.
+            // A command doesn't have to read its input.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
             Err(error) => return error,
             Ok(()) => {}
         }
         std::future::pending().await
     };
-    // What it has started may still hold the pipe when it has ended, and not read it either.
+    // A child of the command may still hold the pipe, without reading it, after the command has
+    // ended.
     let status = tokio::select! {
         status = child.wait() => status?,
         error = write => return Err(error),

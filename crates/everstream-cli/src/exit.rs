@@ -4,36 +4,36 @@ use std::process::ExitCode;
 
 use everstream::{Error, Fault};
 
-/// What `everstream help exit-codes` and the manual say of them.
+/// The text of `everstream help exit-codes`, and of the manual.
 pub(crate) const HELP: &str = "\
 Exit codes:
-  0  ended as asked: --count, --duration, --until or --until-type, Ctrl-C, SIGTERM, the reader
-     of the output has closed it, the server ended the stream under --no-reconnect, or a file
-     that was read has ended;
-     for the demo: every event arrived once, unchanged and in order; for top: it was told to
-     quit (if all streams had ended before, it is the code of the first one)
-  1  something else failed; for the demo: an event was lost or repeated; for serve: a line of
-     its input was left out
-  2  the command line, or a file or port that it names, can't be used
-  3  the server answered, but not with an event stream
-  4  the server ended the stream for good (status 204)
-  5  gave up: could not connect (name, address, TLS, proxy, time to connect)
+  0  ended as requested: --count, --duration, --until, --until-type, Ctrl-C or SIGTERM; the
+     reader of the output closed it; the server ended the stream with --no-reconnect; or the
+     end of a file;
+     demo: every event arrived once, unchanged and in order; top: you quit (if all streams
+     had ended before, the code of the first one)
+  1  any other failure; demo: an event was lost or repeated; serve: an invalid line was
+     skipped
+  2  invalid command line, or a file or port that it names can't be used
+  3  the response isn't an event stream
+  4  the server ended the stream permanently (status 204)
+  5  gave up: could not connect (DNS, address, TLS, proxy, timeout)
   6  gave up: the server answered with an error status (4xx, 5xx)
-  7  gave up: silence for longer than --read-timeout, --max-time has passed, or --duration
-     passed before what --count, --until or --until-type wait for
-  8  gave up: the connection broke, or the stream ended before what --count, --until or
-     --until-type wait for
+  7  gave up: --read-timeout or --max-time expired, or --duration expired before the event
+     that --count, --until or --until-type waits for
+  8  gave up: the connection broke, or the stream ended before the event that --count,
+     --until or --until-type waits for
   9  a command of --exec or the program of --jq failed for an event
- 10  check found something that fails
- 11  the stream ended or failed, and would be connected again if its request were safe (GET):
-     --repeat-unsafe sends a POST again, --resume-get resumes its stream";
+ 10  check found a problem
+ 11  the stream ended or failed, and its request isn't safe to resend (such as a POST):
+     --repeat-unsafe sends it again, --resume-get resumes it with a GET";
 
 /// How the command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Exit {
     Done = 0,
     Failed = 1,
-    /// The code that clap uses too.
+    /// Also clap's exit code.
     Usage = 2,
     NoStream = 3,
     ServerEnded = 4,

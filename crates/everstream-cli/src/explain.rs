@@ -1,4 +1,4 @@
-//! What happened to the connection, in words, and what to try next.
+//! What happened to the connection, and what to try next.
 
 mod advice;
 mod answer;
@@ -17,20 +17,22 @@ use crate::visible::shortened;
 pub(crate) use advice::{Asked, hint};
 pub(crate) use answer::whole_if_verbose;
 
-/// The server has ended a stream, and its request isn't sent again.
+/// The server has ended a stream whose request isn't resent.
 pub(crate) fn not_repeated(events: u64, asked: &Asked<'_>) -> Exit {
     let plural = if events == 1 { "" } else { "s" };
     let what = format!(
-        "the server ended the stream after {events} event{plural}, and a request that isn't safe, \
-         such as a POST, isn't sent again"
+        "the server ended the stream after {events} event{plural}; unsafe requests (such as POST) \
+         aren't resent"
     );
     report::error(&what, None);
     let more = asked.not_repeated();
-    report::hint(&format!("--no-reconnect if the stream is complete; {more}"));
+    report::hint(&format!(
+        "if the stream is complete, use --no-reconnect; {more}"
+    ));
     Exit::NotRepeated
 }
 
-/// The same before the last of so many events.
+/// The server has ended a stream before the last of `count` events.
 pub(crate) fn ended_early(events: u64, count: u64, not_repeated: bool, asked: &Asked<'_>) -> Exit {
     if let Some(saved) = asked.saved {
         let what = format!("{} ended after {events} of {count} events", saved.name());
@@ -51,19 +53,19 @@ pub(crate) fn ended_early(events: u64, count: u64, not_repeated: bool, asked: &A
     }
 }
 
-/// The time of `--max-time` has passed.
+/// `--max-time` has expired.
 pub(crate) fn max_time(events: u64) {
     let plural = if events == 1 { "" } else { "s" };
-    let what = format!("gave up: --max-time has passed after {events} event{plural}");
+    let what = format!("gave up: --max-time expired after {events} event{plural}");
     report::error(&what, None);
 }
 
-/// An id, which may be as long as an event.
+/// An id, shortened because it may be as long as an event.
 pub(crate) fn id(id: &str) -> Cow<'_, str> {
     shortened(id, 100)
 }
 
-/// How an event is called in an error.
+/// The name of an event in an error.
 pub(crate) fn name(event: &Event) -> String {
     match event.id() {
         Some(id) => format!("the event with id {}", self::id(id)),
@@ -73,7 +75,7 @@ pub(crate) fn name(event: &Event) -> String {
 
 pub(crate) fn started(start: &Start, connections: u64, last_event_id: Option<&str>) -> String {
     let mut text = String::from(if connections > 1 {
-        "connected again"
+        "reconnected"
     } else {
         "connected"
     });
@@ -102,7 +104,7 @@ pub(crate) fn response(start: &Start) -> Vec<String> {
     status.into_iter().chain(headers).collect()
 }
 
-/// Why there is no connection now, and when there will be another attempt.
+/// Why the connection was lost, and when the next attempt starts.
 pub(crate) fn lost(fault: Option<&Fault>, delay: Duration) -> String {
     let why = match fault {
         Some(fault) => report::chain(fault),
@@ -128,8 +130,9 @@ pub(crate) fn discarded(end: &End) -> Option<String> {
     })
 }
 
-/// The warning of it, and once what delivers such an event of a server.
-pub(crate) fn warn_of_discarded(end: &End, asked: &Asked<'_>) {
+/// Warns about discarded data. Once per run, a hint names the option that delivers an unfinished
+/// event.
+pub(crate) fn warn_about_discarded(end: &End, asked: &Asked<'_>) {
     static HINT: Once = Once::new();
     let Some(text) = discarded(end) else { return };
     report::warning(&text);
@@ -137,34 +140,34 @@ pub(crate) fn warn_of_discarded(end: &End, asked: &Asked<'_>) {
     {
         HINT.call_once(|| {
             report::hint(
-                "if the stream should end like this: --dispatch-unfinished delivers the last event \
-                 of a complete response",
+                "if this server ends its streams this way, --dispatch-unfinished delivers the \
+                 last event of a complete response",
             );
         });
     }
 }
 
-/// Which headers the response's server was not sent.
+/// The headers that were not sent to the response's server.
 pub(crate) fn withheld(start: &Start) -> Option<String> {
     withheld_message(&start.withheld_headers, start.url.as_deref()?)
 }
 
-/// Which headers the server of an error's response was not sent.
+/// The headers that were not sent to the server of an error response.
 pub(crate) fn withheld_before(fault: &Fault) -> Option<String> {
     let response = fault.response()?;
     withheld_message(&response.withheld_headers, &response.url)
 }
 
-/// Warns of what may be the cause of a fault that is retried, and of retrying it at all.
-/// `connections` is how many there were before.
-pub(crate) fn warn_of_retry(fault: &Fault, connections: u64) {
+/// Warns about a possible cause of a retried fault, and about retrying it at all. `connections` is
+/// the number of earlier connections.
+pub(crate) fn warn_about_retry(fault: &Fault, connections: u64) {
     let retry = fault.retry_warning().filter(|_| connections > 0);
     for text in [withheld_before(fault), retry.map(str::to_owned)] {
         text.iter().for_each(|text| report::warning(text));
     }
 }
 
-/// A time as people say it.
+/// A duration for people.
 pub(crate) fn seconds(time: Duration) -> String {
     let seconds = time.as_secs_f64();
     if seconds < 10.0 {
@@ -180,7 +183,7 @@ pub(crate) fn stopped(by: &str, events: u64, last_event_id: Option<&str>, cursor
     if let Some(id) = last_event_id {
         text += &format!("; the last id is {}", self::id(id));
         if !cursor {
-            text += " (to go on from there: --last-event-id)";
+            text += " (resume with --last-event-id)";
         }
     }
     text
@@ -194,10 +197,10 @@ pub(crate) fn gave_up(error: &Error, asked: &Asked<'_>) {
     gave_up_after_warning(error, asked);
 }
 
-/// The same, if it is reported already which headers were withheld.
+/// The same, if withheld headers have already been reported.
 pub(crate) fn gave_up_after_warning(error: &Error, asked: &Asked<'_>) {
     if error.status() == Some(204) {
-        report::news("the server ended the stream for good (status 204)");
+        report::info("the server ended the stream permanently (status 204)");
         return;
     }
     let Some(fault) = error.fault() else {
@@ -219,18 +222,18 @@ fn why(error: &Error, fault: &Fault, asked: &Asked<'_>) -> String {
     match (fault, asked.saved, expected) {
         (Fault::Incomplete, saved, Some(event)) => {
             let name = saved.map_or("the stream", Saved::name);
-            return format!("{name} ended before the event of {event}");
+            return format!("{name} ended before {event} matched");
         }
         (_, Some(saved), _) => return format!("{} can't be read: {what}", saved.name()),
         (Fault::Read(_), _, Some(event)) if matches!(error, Error::NotRepeated(_)) => {
-            return format!("the answer was cut off before the event of {event}: {what}");
+            return format!("the response was cut off before {event} matched: {what}");
         }
         _ => {}
     }
     match (error, asked.limit) {
-        (Error::NotRepeated(_), _) => format!(
-            "gave up, as a request that isn't safe, such as a POST, isn't sent again: {what}"
-        ),
+        (Error::NotRepeated(_), _) => {
+            format!("gave up, because unsafe requests (such as POST) aren't resent: {what}")
+        }
         (_, Some(limit)) => format!("gave up because of {limit}: {what}"),
         _ => format!("gave up: {what}"),
     }

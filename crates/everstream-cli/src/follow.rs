@@ -1,4 +1,4 @@
-//! `everstream URL`: prints the events of a stream as they come.
+//! `everstream URL`: prints the events of a stream as they arrive.
 
 mod ending;
 
@@ -28,7 +28,7 @@ use crate::source::Source;
 use crate::status::Status;
 use crate::stop::{Deadline, Limits, MAX_TIME, OUT_OF_TIME, Stop};
 use crate::terminal;
-use crate::until::Last;
+use crate::until::ReachedEnd;
 
 pub(crate) fn run(args: &FollowArgs) -> Exit {
     if args.output.quiet {
@@ -40,7 +40,7 @@ pub(crate) fn run(args: &FollowArgs) -> Exit {
     }
 }
 
-/// All that can be wrong with the command line is found here.
+/// Finds everything that can be wrong with the command line.
 fn prepare(args: &FollowArgs) -> Result<(SseClient, Follower<'_>), Problem> {
     let mut select = Select::new(&args.select)?;
     let jq = args.jq.as_deref().map(Jq::new).transpose()?;
@@ -55,7 +55,7 @@ fn prepare(args: &FollowArgs) -> Result<(SseClient, Follower<'_>), Problem> {
         }
         Some(saved) => {
             if cursor.is_some() {
-                let what = "--cursor needs a URL: a saved stream isn't resumed";
+                let what = "--cursor needs a URL: a saved stream can't be resumed";
                 return Err(Problem::new(what));
             }
             let builder = SseClient::builder(saved.open()?.into_strategy());
@@ -105,15 +105,15 @@ struct Follower<'a> {
     progress: Progress,
     status: Option<Status>,
     stop: Stop,
-    last: Last,
+    last: ReachedEnd,
     received: u64,
     selected: u64,
     connections: u64,
-    /// Of the program of `--jq`.
+    /// What `--jq` produced.
     failures: u64,
-    /// The connection's end, which is told when it is known whether there will be another.
+    /// The end of the connection, which is reported once it is known whether there will be another.
     lost: Option<String>,
-    /// The server has ended the stream, and the request isn't safe to send again.
+    /// The server has ended the stream, and the request isn't safe to resend.
     not_repeated: bool,
     /// The newest id, once the client has ended.
     last_event_id: Option<String>,
@@ -121,37 +121,37 @@ struct Follower<'a> {
     failed_last: bool,
 }
 
-/// What the program of `--jq` made of an event.
+/// The results of the `--jq` program for an event.
 enum Results {
     None,
-    /// There is nothing left to do.
+    /// The event is done.
     Written,
-    /// For a command.
+    /// The input of a command.
     Input(String),
 }
 
-/// What came first.
+/// What happened first.
 enum Step {
     Action(Option<Result<Action, Error>>),
     Job(Outcome),
-    /// There is something to look at.
+    /// The client has something to handle.
     Again,
 }
 
 impl Follower<'_> {
     async fn run(mut self, mut client: SseClient) -> Exit {
         if let Err(error) = self.watch(&client) {
-            report::error("signals can't be watched", Some(&error));
+            report::error("can't handle signals", Some(&error));
             return Exit::Failed;
         }
         let mut end = match self.follow(&mut client).await {
             Ok(end) | Err(end) => end,
         };
         client.close();
-        if let (End::Asked(_), Some(jobs)) = (&end, &self.jobs) {
+        if let (End::Requested(_), Some(jobs)) = (&end, &self.jobs) {
             if self.stop.asked().is_some() && jobs.running() > 0 {
-                report::news(
-                    "waiting for commands to end; after 10 s, or at Ctrl-C, they are killed",
+                report::info(
+                    "waiting for running commands; they are killed after 10 s, or at the next Ctrl-C",
                 );
             }
         }
@@ -162,12 +162,12 @@ impl Follower<'_> {
             end = End::Cursor(error);
         }
         terminal::erase_status();
-        // Whoever can't read it doesn't miss it.
+        // Errors on standard error are ignored.
         _ = self.printer.finish();
         let failures = self.failures + self.jobs.as_ref().map_or(0, |jobs| jobs.failures);
-        // Nothing to resume then, or no need to say how.
+        // There is nothing to resume, or no need to say how.
         let cursor = self.progress.has_cursor() || self.source.saved().is_some();
-        end.tell(self.selected, failures, client.last_event_id(), cursor)
+        end.report(self.selected, failures, client.last_event_id(), cursor)
     }
 
     fn asked(&self) -> explain::Asked<'_> {
@@ -200,12 +200,12 @@ impl Follower<'_> {
         };
         self.stop = Stop::watch(client.handle(), limits)?;
         if self.args.output.is_stdout() && output_is_pipe() {
-            self.stop.when_reader_leaves(client.handle())?;
+            self.stop.close_when_output_closes(client.handle())?;
         }
         Ok(())
     }
 
-    /// What runs is waited for, and counts. Whoever asks for the end doesn't wait long.
+    /// Waits for running commands, which count. After a request to stop, it doesn't wait long.
     async fn end_jobs(&mut self) -> Option<End> {
         let mut end = None;
         loop {
@@ -220,10 +220,7 @@ impl Follower<'_> {
         jobs.kill();
         let killed = jobs.running();
         let plural = if killed == 1 { "" } else { "s" };
-        report::error(
-            &format!("killed {killed} command{plural} that still ran"),
-            None,
-        );
+        report::error(&format!("killed {killed} running command{plural}"), None);
         while let Some(outcome) = next_job(&mut self.jobs).await {
             end = self.finished(&outcome).err().or(end);
         }
@@ -246,11 +243,11 @@ impl Follower<'_> {
                 }
                 Step::Action(Some(Err(error))) => {
                     if self.failed_last && matches!(error.fault(), Some(Fault::Incomplete)) {
-                        return Ok(End::Asked(self.end_of_stream()));
+                        return Ok(End::Requested(self.end_of_stream()));
                     }
                     self.last_event_id = client.last_event_id().map(str::to_owned);
                     explain::gave_up(&error, &self.asked());
-                    return Ok(End::Told(Exit::from(&error)));
+                    return Ok(End::Reported(Exit::from(&error)));
                 }
                 Step::Action(None) => {
                     self.last_event_id = client.last_event_id().map(str::to_owned);
@@ -273,9 +270,9 @@ impl Follower<'_> {
                 return Ok(Step::Action(action));
             }
             if let Some(lost) = self.lost.take() {
-                report::news(&lost);
+                report::info(&lost);
             }
-            // A block with only an id counts as well.
+            // A block with only an id moves the cursor too.
             self.progress
                 .reached(client.last_event_id())
                 .map_err(End::Cursor)?;
@@ -286,7 +283,7 @@ impl Follower<'_> {
         Ok(tokio::select! {
             action = client.next_action(), if reading => Step::Action(action),
             Some(outcome) = next_job(&mut self.jobs) => Step::Job(outcome),
-            () = self.stop.when_asked() => Step::Again,
+            () = self.stop.close_when_requested() => Step::Again,
             () = sleep_until(due) => Step::Again,
         })
     }
@@ -300,7 +297,7 @@ impl Follower<'_> {
             }
             Action::Start(start) => {
                 if let Some(lost) = self.lost.take() {
-                    report::news(&lost);
+                    report::info(&lost);
                 }
                 self.connections += 1;
                 if let Some(status) = &mut self.status {
@@ -308,8 +305,8 @@ impl Follower<'_> {
                 }
                 let id = client.last_event_id();
                 match self.source.saved() {
-                    Some(saved) => report::news(&format!("reading {}", saved.name())),
-                    None => report::news(&explain::started(&start, self.connections, id)),
+                    Some(saved) => report::info(&format!("reading {}", saved.name())),
+                    None => report::info(&explain::started(&start, self.connections, id)),
                 }
                 if let Some(text) = explain::withheld(&start) {
                     report::warning(&text);
@@ -321,14 +318,14 @@ impl Follower<'_> {
                 if self.args.output.verbose {
                     explain::response(&start)
                         .iter()
-                        .for_each(|line| report::news(line));
+                        .for_each(|line| report::info(line));
                 }
             }
             Action::Fault(fault) => self.disconnected(Some(&fault), client),
             Action::End(end) => {
                 self.not_repeated = end.not_repeated;
                 self.disconnected(None, client);
-                explain::warn_of_discarded(&end, &self.asked());
+                explain::warn_about_discarded(&end, &self.asked());
                 let ignored = self.source.saved().zip(end.ignored_text.as_deref());
                 if let Some(hint) = ignored.and_then(|(saved, text)| saved.hint(text)) {
                     report::hint(&hint);
@@ -345,9 +342,9 @@ impl Follower<'_> {
             status.lost(delay);
         }
         let before = self.lost.replace(explain::lost(fault, delay));
-        before.iter().for_each(|lost| report::news(lost));
+        before.iter().for_each(|lost| report::info(lost));
         if let Some(fault) = fault {
-            explain::warn_of_retry(fault, self.connections);
+            explain::warn_about_retry(fault, self.connections);
         }
     }
 
@@ -364,13 +361,14 @@ impl Follower<'_> {
             .reached(event.last_event_id())
             .map_err(End::Cursor)?;
         let enough = self.args.select.count == Some(self.selected);
-        Ok(enough.then_some(End::Asked("--count")))
+        Ok(enough.then_some(End::Requested("--count")))
     }
 
-    /// Writes it, or gives it to a command; false, if the program of `--jq` has no result for it.
+    /// Writes the event, or passes it to a command. Returns false if the `--jq` program has no
+    /// result for it.
     async fn write(&mut self, event: &Event, now: SystemTime) -> Result<bool, End> {
         let input = match (&self.jq, &self.jobs) {
-            // Such as the one with which MCP servers begin a stream.
+            // MCP servers begin a stream with such an event.
             (Some(_), _) if event.data().is_empty() => return Ok(false),
             (Some(_), _) => match self.results(event).await? {
                 Results::None => return Ok(false),
@@ -390,7 +388,7 @@ impl Follower<'_> {
         Ok(true)
     }
 
-    /// Runs the program of `--jq`. After an error there is no input for a command.
+    /// Runs the `--jq` program. After an error there is no input for a command.
     async fn results(&mut self, event: &Event) -> Result<Results, End> {
         let Some(jq) = &mut self.jq else {
             return Ok(Results::None);
@@ -400,8 +398,8 @@ impl Follower<'_> {
         let problem = loop {
             let result = tokio::select! {
                 result = results.next() => result,
-                // A program may run for ever.
-                () = self.stop.when_asked() => {
+                // A program may run forever.
+                () = self.stop.close_when_requested() => {
                     drop(results);
                     return Err(self.over());
                 }
@@ -413,7 +411,7 @@ impl Follower<'_> {
                     self.printer.result(&json).map_err(End::Output)?;
                 }
                 Some(Ok(json)) if input.len() + json.len() > jq::LONGEST => {
-                    break Some("its results are longer than 128 MiB together".to_owned());
+                    break Some("its results are longer than 128 MiB in total".to_owned());
                 }
                 Some(Ok(json)) => {
                     input += &json;
@@ -442,8 +440,8 @@ impl Follower<'_> {
         if outcome.succeeded || !kept {
             return self.progress.finish(outcome.number).map_err(End::Cursor);
         }
-        report::news("the cursor stays before that event, so that the next run begins with it");
-        Err(End::Told(Exit::EventFailed))
+        report::info("the cursor stays before that event: the next run starts with it");
+        Err(End::Reported(Exit::EventFailed))
     }
 }
 
@@ -458,7 +456,7 @@ async fn sleep_until(time: Option<Instant>) {
     }
 }
 
-/// What a future has ready now. Reads of the client can be given up and begun again.
+/// Polls a future once. Reads of the client can be dropped and started again.
 async fn poll_once<F: Future>(future: F) -> Poll<F::Output> {
     let mut future = pin!(future);
     std::future::poll_fn(|context| Poll::Ready(future.as_mut().poll(context))).await

@@ -2,7 +2,7 @@
 //!
 //! | file | subject |
 //! |---|---|
-//! | `args.rs`, `usage.rs`, `slips.rs` | the command line; its mistakes |
+//! | `args.rs`, `usage.rs`, `typos.rs` | the command line, and corrections |
 //! | `follow.rs`, `follow/` | `everstream URL` |
 //! | `check/` | `everstream check`, the face of everstream-check |
 //! | `demo/` | `everstream demo` |
@@ -13,23 +13,23 @@
 //! | `replay/` | `everstream replay` |
 //! | `serve/` | `everstream serve` |
 //! | `request.rs`, `reconnect.rs` | the options of every subcommand with a URL |
-//! | `curl/` | curl's options that do nothing here, and hints for those that are refused |
-//! | `client_builder.rs` | from these to the client of `follow`, `record` and `top` |
-//! | `password.rs` | the password that `-u` leaves out |
+//! | `curl/` | curl's options without effect, and hints for those that are refused |
+//! | `client_builder.rs` | builds the client of `follow`, `record` and `top` |
+//! | `password.rs` | asks for missing passwords |
 //! | `source.rs` | a server, or a saved body |
-//! | `select.rs`, `until.rs`, `jq/` | which events, and what of them |
+//! | `select.rs`, `until.rs`, `jq/` | which events, and which parts of them |
 //! | `output/` | events on standard output |
 //! | `exec.rs` | a command per event |
-//! | `cursor.rs`, `progress.rs` | the last id, kept for the next run |
+//! | `cursor.rs`, `progress.rs` | the last id, saved for the next run |
 //! | `recording/` | the files of `record` and `replay` |
 //! | `server/` | the HTTP server of `replay` and `serve` |
-//! | `report.rs`, `explain.rs`, `explain/`, `status.rs` | news, errors and the status on standard error |
+//! | `report.rs`, `explain.rs`, `explain/`, `status.rs` | messages, errors and the status on standard error |
 //! | `terminal.rs` | what the terminal supports, and what its last line shows |
-//! | `visible.rs` | text that can't do anything to a terminal |
-//! | `stop.rs` | Ctrl-C, SIGTERM, the end of the output |
-//! | `without/` | instead of `jq/` and `top/`, if the command is built without them |
+//! | `visible.rs` | text that is safe for a terminal |
+//! | `stop.rs` | Ctrl-C, SIGTERM, a closed output |
+//! | `without/` | replaces `jq/` and `top/` if the command is built without them |
 //! | `duration.rs`, `size.rs` | durations and sizes on the command line |
-//! | `end.rs`, `exit.rs` | why it is over, and exit codes |
+//! | `end.rs`, `exit.rs` | how a run ended, and exit codes |
 
 mod args;
 mod check;
@@ -61,13 +61,13 @@ mod select;
 mod serve;
 mod server;
 mod size;
-mod slips;
 mod source;
 mod status;
 mod stop;
 mod terminal;
 #[cfg(feature = "top")]
 mod top;
+mod typos;
 mod until;
 mod usage;
 mod visible;
@@ -97,12 +97,12 @@ fn main() -> ExitCode {
         Ok(Command::Man(args)) => man::run(&args),
         #[cfg(feature = "jq")]
         Ok(Command::JqWorker(args)) => jq::work(&args),
-        Err(instead) => instead.tell(),
+        Err(exit) => exit.print(),
     }
     .into()
 }
 
-/// Runs a subcommand's future to its end on this thread.
+/// Runs the future of a subcommand to its end on this thread.
 fn block_on(future: impl Future<Output = Exit>) -> Exit {
     match tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -110,10 +110,7 @@ fn block_on(future: impl Future<Output = Exit>) -> Exit {
     {
         Ok(runtime) => runtime.block_on(future),
         Err(error) => {
-            report::error(
-                "the system refuses what a network client needs",
-                Some(&error),
-            );
+            report::error("can't start the network runtime", Some(&error));
             Exit::Failed
         }
     }

@@ -1,4 +1,4 @@
-//! `everstream man`: manual pages, made of what `--help` says.
+//! `everstream man`: manual pages generated from `--help`.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -15,8 +15,8 @@ use crate::usage;
 
 #[derive(Debug, Args)]
 pub(crate) struct ManArgs {
-    /// Write a page for each subcommand too, into this directory, instead of that of the command to
-    /// standard output.
+    /// Write the pages of the command and of each subcommand to this directory, instead of the
+    /// command's page to standard output.
     #[arg(value_name = "DIR")]
     directory: Option<PathBuf>,
 }
@@ -28,22 +28,19 @@ pub(crate) fn run(args: &ManArgs) -> Exit {
     };
     match written {
         Ok(()) => Exit::Done,
-        // Whoever reads has enough.
+        // The reader closed the output.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Done,
         Err(error) => {
             let file = args.directory.as_deref().filter(|it| it.is_file());
             if let Some(file) = file {
-                let what = format!(
-                    "{} is a file, and pages go into a directory",
-                    file.display()
-                );
+                let what = format!("{} is a file, not a directory", file.display());
                 report::error(&what, None);
-                report::hint("everstream man > everstream.1 writes that of the command alone");
+                report::hint("everstream man > everstream.1 writes only the page of the command");
                 return Exit::Usage;
             }
             report::error("the page can't be written", Some(&error));
             if args.directory.is_some() {
-                report::hint("the directory is made if it isn't there; may this user write to it?");
+                report::hint("check the permissions of the directory; it is created if necessary");
             }
             Exit::Failed
         }
@@ -53,7 +50,7 @@ pub(crate) fn run(args: &ManArgs) -> Exit {
 fn write_all(directory: &Path) -> io::Result<()> {
     std::fs::create_dir_all(directory)?;
     let mut command = args::definition().disable_help_subcommand(true);
-    // Gives the subcommands their whole names.
+    // Gives the subcommands their full names.
     command.build();
     let commands = std::iter::once(&command).chain(command.get_subcommands());
     for command in commands.filter(|command| !command.is_hide_set()) {
@@ -64,7 +61,7 @@ fn write_all(directory: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// The sections that a page has (man-pages(7)), in their order.
+/// The sections of a page (man-pages(7)), in order.
 fn page(command: Command) -> io::Result<Vec<u8>> {
     let subcommands = command.has_subcommands();
     let mut command = command.disable_help_subcommand(true);
@@ -85,7 +82,7 @@ fn page(command: Command) -> io::Result<Vec<u8>> {
     Ok(page)
 }
 
-/// What `--help` says of it; clap_mangen's names every option.
+/// The text of `--help`; clap_mangen's would list every option.
 fn synopsis(usage: &str) -> Roff {
     let mut section = Roff::new();
     section.control("SH", ["SYNOPSIS"]);
@@ -96,7 +93,7 @@ fn synopsis(usage: &str) -> Roff {
     section
 }
 
-/// Those of `--help`, line by line.
+/// The examples of `--help`, line by line.
 fn examples() -> Roff {
     let mut section = Roff::new();
     section.control("SH", ["EXAMPLES"]);
@@ -108,7 +105,7 @@ fn examples() -> Roff {
     section
 }
 
-/// The codes of [`exit::HELP`]: a number, its meaning, perhaps over several lines.
+/// The codes of [`exit::HELP`]: a number, and its meaning, which may continue over several lines.
 fn exit_status() -> Roff {
     let mut section = Roff::new();
     section.control("SH", ["EXIT STATUS"]);

@@ -1,4 +1,4 @@
-//! The passwords that `-u` and `--proxy-user` leave out.
+//! Passwords that are missing from `-u` and `--proxy-user`.
 
 use std::env::VarError;
 use std::io;
@@ -7,7 +7,7 @@ use crate::exit::Exit;
 use crate::report::{self, Problem};
 use crate::visible::visible;
 
-/// Its variable.
+/// The environment variable with the password.
 pub(crate) const PASSWORD: &str = "EVERSTREAM_PASSWORD";
 
 pub(crate) fn password(user: &str) -> Result<String, Problem> {
@@ -21,26 +21,23 @@ pub(crate) fn password(user: &str) -> Result<String, Problem> {
     }
     let prompt = format!("everstream: password of {}: ", visible(user));
     ask(&prompt).map_err(|error| {
-        Problem::because("-u has no password, and it can't be asked for", &error).hint(format!(
+        Problem::because("can't ask for the password of -u", &error).hint(format!(
             "set it without showing it: read -rs {PASSWORD} && export {PASSWORD}"
         ))
     })
 }
 
-/// The password that `--proxy-user` leaves out.
+/// The password that is missing from `--proxy-user`.
 pub(crate) fn proxy_password(user: &str) -> Result<String, Problem> {
     let prompt = format!("everstream: password of {} for the proxy: ", visible(user));
     ask(&prompt).map_err(|error| {
-        Problem::because(
-            "--proxy-user has no password, and it can't be asked for",
-            &error,
-        )
-        .hint("--proxy-user USER:PASSWORD; \"USER:\" is an empty password")
+        Problem::because("can't ask for the password of --proxy-user", &error)
+            .hint("-U USER:PASSWORD (--proxy-user); \"USER:\" is an empty password")
     })
 }
 
-/// A signal while the terminal doesn't show what is typed must not leave it so: rpassword restores
-/// it when it returns, and would be ended before by the signal that it makes of Ctrl-C.
+/// A signal must not leave the terminal without echo: rpassword restores it when it returns, but
+/// the signal that it makes of Ctrl-C would end the process before that.
 #[cfg(unix)]
 fn ask(prompt: &str) -> io::Result<String> {
     use std::fs::File;
@@ -51,7 +48,7 @@ fn ask(prompt: &str) -> io::Result<String> {
 
     use crate::stop::Signals;
 
-    // The one that rpassword asks at.
+    // The terminal that rpassword uses.
     let terminal = File::options().read(true).write(true).open("/dev/tty")?;
     let settings = tcgetattr(&terminal)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -90,7 +87,7 @@ fn ask(prompt: &str) -> io::Result<String> {
     }
 }
 
-/// As asked, on a line of its own.
+/// As requested, on a separate line.
 fn end() -> ! {
     report::raw("");
     std::process::exit(Exit::Done as i32);

@@ -1,11 +1,11 @@
-//! Up to which event everything is done, so that the cursor can move there.
+//! Tracks up to which event everything is done, so that the cursor can move there.
 
 use std::collections::VecDeque;
 use std::io;
 
 use crate::cursor::Cursor;
 
-/// Events in the order in which they came, from the first one that isn't done.
+/// Events in the order of their arrival, from the first one that isn't done.
 pub(crate) struct Progress {
     cursor: Option<Cursor>,
     open: VecDeque<Open>,
@@ -29,7 +29,7 @@ impl Progress {
         self.cursor.is_some()
     }
 
-    /// Something isn't done before this is: its number, and the id that counts from there on.
+    /// Adds work that isn't done yet: its number, and the id that applies from there on.
     pub(crate) fn begin(&mut self, number: u64, id: Option<&str>) {
         if self.cursor.is_some() {
             self.open.push_back(Open {
@@ -54,11 +54,11 @@ impl Progress {
         Ok(())
     }
 
-    /// All that came is done with, if nothing is open; this is the id that counts now.
+    /// Everything that arrived is done, if nothing is open; this is the id that applies now.
     pub(crate) fn reached(&mut self, id: Option<&str>) -> io::Result<()> {
         match (&mut self.cursor, self.open.back_mut()) {
             (Some(cursor), None) => cursor.advance(id),
-            // Nothing to be done comes after the last open event.
+            // No work follows the last open event.
             (Some(_), Some(last)) => {
                 if last.id.as_deref() != id {
                     last.id = id.map(str::to_owned);
@@ -69,7 +69,7 @@ impl Progress {
         }
     }
 
-    /// Nothing more comes for now.
+    /// Nothing more is available at the moment.
     pub(crate) fn write(&mut self) -> io::Result<()> {
         match &mut self.cursor {
             Some(cursor) => cursor.flush(),

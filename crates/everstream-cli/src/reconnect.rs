@@ -1,4 +1,4 @@
-//! When and how long to try again: the options that every subcommand with a URL shares.
+//! When and how long to retry: the options that every subcommand with a URL shares.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -16,55 +16,55 @@ use crate::size;
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Reconnecting")]
 pub(crate) struct ReconnectArgs {
-    /// End with the first connection.
+    /// Stop when the first connection ends.
     #[arg(long, conflicts_with_all = ["max_attempts", "max_outage", "retry_status", "repeat_unsafe", "resume_get"])]
     pub(crate) no_reconnect: bool,
 
-    /// Give up after so many attempts in a row without a connection. Default: never.
+    /// Give up after N failed attempts in a row. Default: no limit.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     max_attempts: Option<u32>,
 
-    /// Give up after N retries in a row without a connection; 0: as --no-reconnect.
+    /// Give up after N failed retries in a row; 0: like --no-reconnect.
     #[arg(long, value_name = "N", conflicts_with = "max_attempts")]
     retry: Option<u32>,
 
-    /// Give up an outage after this time without a connection; 0: never, the default. For the whole
-    /// run: --max-time, --duration.
+    /// Give up when an outage lasts longer than this; 0, the default: never. To limit the whole
+    /// run, use --max-time or --duration.
     #[arg(long, visible_alias = "retry-max-time", value_name = "TIME", value_parser = duration::parse)]
     max_outage: Option<Duration>,
 
-    /// Wait this long before the first reconnect. Each attempt doubles it, and jitter shortens it by
-    /// up to half. retry: from the server overrides it. After a response that ended cleanly with a
-    /// new event id, the wait is 3s, or this if it is longer.
+    /// Wait this long before the first reconnect. Each attempt doubles the wait, and jitter
+    /// shortens it by up to half. retry: from the server overrides it. After a response that ended
+    /// cleanly with a new event id, the wait is 3s, or this if it is longer.
     #[arg(long, value_name = "TIME", value_parser = duration::parse, default_value = "1s")]
     initial_retry_delay: Duration,
 
-    /// Wait this long before every reconnect, instead of longer each time. Jitter shortens it too,
-    /// and retry: overrides it. 0: the default.
+    /// Wait this long before every reconnect, without increasing the wait. Jitter shortens it, and
+    /// retry: from the server overrides it. 0: the default.
     #[arg(long, value_name = "TIME", value_parser = duration::parse, conflicts_with = "initial_retry_delay")]
     retry_delay: Option<Duration>,
 
-    /// Never wait longer, whatever the server says. Clean ends are then treated like faults. Default:
-    /// 30s, unless the first wait is longer or the server asks for more.
+    /// Never wait longer than this, whatever the server says. Clean ends are then treated like
+    /// faults. Default: 30s, unless the first wait is longer or the server asks for more.
     #[arg(long, value_name = "TIME", value_parser = duration::parse)]
     retry_max: Option<Duration>,
 
-    /// Try again after these statuses: numbers, 4xx or 5xx, with commas between them; "" for none.
-    /// Default: 408,425,429,500,502-504,520-524,529.
+    /// Retry after these statuses: numbers, 4xx or 5xx, separated by commas; "" for none. Default:
+    /// 408,425,429,500,502-504,520-524,529.
     #[arg(long, value_name = "LIST", value_parser = parse_statuses)]
     retry_status: Option<Statuses>,
 
-    /// As --retry-status 4xx,5xx.
+    /// Like --retry-status 4xx,5xx.
     #[arg(long, hide = true, conflicts_with = "retry_status")]
     retry_all_errors: bool,
 
-    /// Send a POST (or another method that isn't safe) again when its stream ends or fails, as if it
-    /// were a GET. Without this it is sent again only if the server can't have received it.
+    /// Send a POST (or another unsafe method) again when its stream ends or fails, like a GET.
+    /// Without this, it is sent again only if the server can't have received it.
     #[arg(long)]
     pub(crate) repeat_unsafe: bool,
 
-    /// Resume the stream of a POST with a GET after the last event id, as MCP servers want it: with
-    /// the same headers and no body. A server that answers it with 400, 404 or 405 can't do that.
+    /// Resume the stream of a POST with a GET after the last event id, as MCP servers require: with
+    /// the same headers and no body. A server that answers 400, 404 or 405 doesn't support this.
     #[arg(long)]
     pub(crate) resume_get: bool,
 
@@ -75,20 +75,20 @@ pub(crate) struct ReconnectArgs {
     #[command(flatten)]
     reading: ReadingArgs,
 
-    /// Set by the client that gives up.
+    /// The option whose limit was reached.
     #[arg(skip)]
     reached: Arc<OnceLock<&'static str>>,
 }
 
-// How events are read. No doc comment: it would become the command's.
+// Options about reading. No doc comment: clap would use it as the command's.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Reading events")]
 struct ReadingArgs {
-    /// Refuse events that are longer than this, in bytes: 64k, 8M, 1G. Default: 64M.
+    /// Refuse events that are larger than this, in bytes: 64k, 8M, 1G. Default: 64M.
     #[arg(long, value_name = "SIZE", value_parser = size::parse)]
     max_event_size: Option<usize>,
 
-    /// Deliver the last event without its blank line, if the response is surely complete.
+    /// Deliver a last event that lacks its blank line, if the response is known to be complete.
     #[arg(long)]
     dispatch_unfinished: bool,
 }
@@ -118,7 +118,7 @@ fn parse_statuses(list: &str) -> Result<Statuses, String> {
             "5xx" => statuses.extend(500..600),
             _ => match part.parse() {
                 Ok(status @ 100..=999) => statuses.push(status),
-                _ => return Err(format!("{part:?} is no status, nor 4xx or 5xx")),
+                _ => return Err(format!("{part:?} isn't a status, 4xx or 5xx")),
             },
         }
     }
@@ -126,8 +126,8 @@ fn parse_statuses(list: &str) -> Result<Statuses, String> {
 }
 
 impl ReconnectArgs {
-    /// What options of curl come to.
-    pub(crate) fn settle(&mut self) {
+    /// Translates curl's options into ours.
+    pub(crate) fn resolve_aliases(&mut self) {
         match self.retry {
             Some(0) => self.no_reconnect = true,
             Some(retries) => self.max_attempts = Some(retries.saturating_add(1)),
@@ -159,7 +159,7 @@ impl ReconnectArgs {
         }
         builder.error_strategy(Limited {
             reconnect: reconnect().or_on_status(self.statuses().to_vec()),
-            // What fails after the last of them isn't continued.
+            // The last attempt that fails ends the retries.
             attempts: self
                 .max_attempts
                 .map(|max| continue_with_max_attempts(max.saturating_sub(1))),
@@ -176,12 +176,12 @@ impl ReconnectArgs {
         })
     }
 
-    /// How events are read, also those of a saved stream.
+    /// Applies the options about reading, also for a saved stream.
     pub(crate) fn read(&self, builder: Builder) -> Builder {
         self.reading.apply(builder)
     }
 
-    /// The option that ends it with the first connection, if one does.
+    /// The option that prevents reconnecting.
     pub(crate) fn once(&self) -> &'static str {
         match self.retry {
             Some(0) => "--retry 0",
@@ -198,7 +198,7 @@ impl ReconnectArgs {
         self.reached.get().copied()
     }
 
-    /// Those that are tried again.
+    /// The statuses that are retried.
     pub(crate) fn statuses(&self) -> &[u16] {
         match &self.retry_status {
             Some(Statuses(statuses)) => statuses,
@@ -207,16 +207,16 @@ impl ReconnectArgs {
     }
 }
 
-/// Goes on as long as each of its parts does.
+/// Retries as long as each of its parts does.
 struct Limited {
     reconnect: Reconnect,
     attempts: Option<MaxAttempts>,
     /// The option that limits them.
     attempts_option: &'static str,
     time: Option<TimeLimit>,
-    /// There was a connection, whose end is no failed attempt.
+    /// There was a connection, whose end isn't a failed attempt.
     connected: bool,
-    /// The option that said so when it failed.
+    /// The option whose limit ended the retries.
     reached: Arc<OnceLock<&'static str>>,
 }
 
@@ -256,7 +256,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn statuses_are_numbers_and_classes() {
+    fn retry_status_accepts_numbers_and_classes() {
         assert_eq!(parse_statuses("429, 503"), Ok(Statuses(vec![429, 503])));
         assert_eq!(parse_statuses(""), Ok(Statuses(vec![])));
         assert_eq!(parse_statuses("5xx").unwrap().0.len(), 100);

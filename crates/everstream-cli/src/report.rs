@@ -1,6 +1,6 @@
-//! News and errors, on standard error.
+//! Messages and errors on standard error.
 //!
-//! Servers choose part of these texts, so that all of them are made [`visible`].
+//! Parts of these texts come from servers, so all of them are made [`visible`].
 
 use std::error::Error;
 use std::fmt::Write as _;
@@ -8,13 +8,13 @@ use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::exit::Exit;
-use crate::terminal::{colours, erase_status, take_open_line};
+use crate::terminal::{colors, erase_status, take_open_line};
 use crate::visible::visible;
 
-/// Only errors are told.
+/// Only errors are reported.
 static QUIET: AtomicBool = AtomicBool::new(false);
 
-/// Why the command line can't be used, and what to write instead.
+/// Why the command line can't be used, and what to try instead.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Problem {
     what: String,
@@ -40,7 +40,7 @@ impl Problem {
         }
     }
 
-    /// What is wrong, without the hint.
+    /// The problem, without the hint.
     pub(crate) fn what(&self) -> &str {
         &self.what
     }
@@ -54,19 +54,22 @@ impl Problem {
     }
 }
 
-/// From now on only errors are told.
+/// From now on, reports only errors.
 pub(crate) fn be_quiet() {
     QUIET.store(true, Ordering::Relaxed);
 }
 
-/// News of the connection.
-pub(crate) fn news(text: &str) {
+// Until check/ and relay/ use the new name.
+pub(crate) use self::info as news;
+
+/// A message about the connection.
+pub(crate) fn info(text: &str) {
     if QUIET.load(Ordering::Relaxed) {
         return;
     }
     let text = visible(text);
     let stderr = io::stderr();
-    if colours(stderr.is_terminal()) {
+    if colors(stderr.is_terminal()) {
         line(&format!("\x1b[2meverstream: {text}\x1b[0m"));
     } else {
         line(&format!("everstream: {text}"));
@@ -94,12 +97,12 @@ pub(crate) fn hint(text: &str) {
     line(&format!("everstream: hint: {}", visible(text)));
 }
 
-/// Text that is our own.
+/// Text that is already safe to print.
 pub(crate) fn raw(text: &str) {
     line(text);
 }
 
-/// What happened, and its first cause. The levels between them are those of libraries, and say how
+/// The error and its root cause. The levels in between are those of libraries, and describe how
 /// they are built.
 pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
@@ -116,8 +119,8 @@ pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
     text
 }
 
-/// In one write, so that lines of several processes don't mix. If nobody reads it, nobody misses
-/// it; `eprintln!` would panic.
+/// In one write, so that lines of several processes don't mix. Errors are ignored; `eprintln!`
+/// would panic.
 fn line(text: &str) {
     erase_status();
     let stderr = io::stderr();
@@ -135,7 +138,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_cause_is_named_once() {
+    fn the_root_cause_is_named_once() {
         let refused = io::Error::new(io::ErrorKind::ConnectionRefused, "refused");
         let fault = Fault::Connect(refused.into());
         assert_eq!(chain(&fault), "could not connect: refused");

@@ -1,15 +1,15 @@
-//! What is asked for, and how: the options that every subcommand with a URL shares. Those that curl
-//! has mean what they mean there; `curl/` knows the rest of curl's.
+//! The request: the options that every subcommand with a URL shares. Those that curl has mean the
+//! same as there; `curl/` has the rest of curl's options.
 //!
 //! | file | subject |
 //! |---|---|
-//! | `url.rs` | the scheme that is guessed, and the query |
-//! | `body.rs` | `--data` and its like |
+//! | `url.rs` | the guessed scheme, and the query |
+//! | `body.rs` | `--data` and its variants |
 //! | `headers.rs`, `cookies.rs` | `-H`, `-b` |
-//! | `attempt.rs` | what each attempt asks for again: tokens, files of headers, the last id |
-//! | `facts.rs` | what is known of a request without sending it |
+//! | `attempt.rs` | what each attempt reads again: tokens, files of headers, the last id |
+//! | `facts.rs` | facts about a request, for hints |
 //! | `route.rs` | how the server is reached: proxies, addresses, versions of HTTP |
-//! | `refresh.rs` | another token after status 401 |
+//! | `refresh.rs` | requests another token after status 401 |
 //! | `input.rs` | files and standard input |
 
 mod attempt;
@@ -46,7 +46,7 @@ const ANY_NUMBER: usize = usize::MAX;
 #[derive(Debug, Args)]
 #[command(next_help_heading = HEADING)]
 pub(crate) struct RequestArgs {
-    /// The stream: http://... or https://...; without a scheme it is http://.
+    /// The URL of the stream. Without a scheme it is http://.
     #[arg(
         id = "url",
         value_name = "URL",
@@ -56,11 +56,11 @@ pub(crate) struct RequestArgs {
     )]
     url_argument: Option<String>,
 
-    /// The stream, as an option instead.
+    /// The URL of the stream, as an option.
     #[arg(long = "url", value_name = "URL")]
     url_option: Option<String>,
 
-    /// Whichever of them was given.
+    /// The URL from either of them.
     #[arg(skip)]
     pub(crate) url: String,
 
@@ -68,30 +68,32 @@ pub(crate) struct RequestArgs {
     #[arg(long, value_name = "SCHEME", value_parser = ["http", "https"])]
     proto_default: Option<String>,
 
-    /// Send this header. It follows no redirect to another origin, except from http to https of the
-    /// same host. "NAME:" sends none by default, "NAME;" an empty one. @FILE: one per line, read
-    /// again for each attempt (repeatable).
-    // Taken as it is: clap would print a value that it refuses, and it may be a secret.
+    /// Send this header. "NAME:" removes a default header, "NAME;" sends it empty. @FILE has one
+    /// header per line and is read again for each attempt. After a redirect to another origin the
+    /// header isn't sent, except from http to https on the same host (repeatable).
+    // Not parsed by clap, which would print an invalid value, and the value may be a secret.
     #[arg(short = 'H', long = "header", value_name = "NAME: VALUE")]
     headers: Vec<String>,
 
-    /// The method. Default: GET, or POST with a body.
+    /// The request method. Default: GET, or POST with a body.
     #[arg(short = 'X', long = "request", value_name = "METHOD")]
     method: Option<String>,
 
     #[command(flatten)]
     body: BodyArgs,
 
-    /// Send these cookies: "a=1; b=2". A name of a file: those in it, and --cookies (repeatable).
+    /// Send these cookies: "a=1; b=2". With the name of a file, send those in the file and turn on
+    /// --cookies (repeatable).
     #[arg(short = 'b', long = "cookie", value_name = "DATA|FILE")]
     cookie: Vec<String>,
 
-    /// Keep cookies that the server sets, in memory, and send them back.
+    /// Keep cookies that the server sets in memory, and send them back.
     #[arg(long)]
     cookies: bool,
 
-    /// Credentials for Basic authentication. Without ":PASSWORD" it is read from the variable
-    /// EVERSTREAM_PASSWORD, where other users of this machine don't see it, or else asked for.
+    /// Credentials for Basic authentication. Without ":PASSWORD" the password is read from the
+    /// variable EVERSTREAM_PASSWORD, which other users of this machine can't see, or else asked
+    /// for.
     #[arg(short, long, value_name = "USER:PASSWORD")]
     user: Option<String>,
 
@@ -104,8 +106,8 @@ pub(crate) struct RequestArgs {
     #[arg(long, value_name = "VARIABLE", conflicts_with_all = ["user", "oauth2_bearer"])]
     bearer_env: Option<String>,
 
-    /// Send "Authorization: Bearer" with the line that this command writes; its arguments end with
-    /// ";". It runs before each attempt, and once more after status 401.
+    /// Send "Authorization: Bearer" with the token that this command prints; its arguments end with
+    /// ";". The command runs before each attempt, and once more after status 401.
     #[arg(
         long,
         value_name = "COMMAND",
@@ -116,23 +118,23 @@ pub(crate) struct RequestArgs {
     )]
     bearer_command: Vec<String>,
 
-    /// The User-Agent; "" sends none.
+    /// The User-Agent header; "" sends none.
     #[arg(short = 'A', long, value_name = "NAME")]
     user_agent: Option<String>,
 
-    /// The Referer.
+    /// The Referer header.
     #[arg(short = 'e', long, value_name = "URL")]
     referer: Option<String>,
 
-    /// Accept any certificate. Whoever is between can read and change everything.
+    /// Accept any certificate. Anyone on the network path can read and modify the stream.
     #[arg(short = 'k', long)]
     insecure: bool,
 
-    /// Trust these certificates (PEM) besides the system's.
+    /// Trust these certificates (PEM) in addition to the system's.
     #[arg(long, value_name = "FILE")]
     cacert: Option<PathBuf>,
 
-    /// Show this certificate (PEM); the file may hold the key too.
+    /// The client certificate (PEM); the file may contain the key too.
     #[arg(short = 'E', long, value_name = "FILE")]
     cert: Option<PathBuf>,
 
@@ -143,7 +145,7 @@ pub(crate) struct RequestArgs {
     #[command(flatten)]
     route: RouteArgs,
 
-    /// Follow at most N redirects in a row; 0: none; -1: any number.
+    /// Follow at most N redirects in a row; 0: none; -1: no limit.
     #[arg(
         long,
         value_name = "N",
@@ -153,24 +155,25 @@ pub(crate) struct RequestArgs {
     )]
     max_redirs: i64,
 
-    /// Give an attempt up if the connection takes longer: 500ms, 2s, 5m, 1h, or seconds.
+    /// Give up an attempt if connecting takes longer: 500ms, 2s, 5m, 1h, or seconds.
     #[arg(long, value_name = "TIME", value_parser = duration::parse, default_value = "10s")]
     connect_timeout: Duration,
 
-    /// Take a connection for dead if nothing comes for so long; comments count. Default: never.
+    /// The idle timeout: drop the connection if nothing arrives for this long; comments count.
+    /// Default: none.
     #[arg(long, value_name = "TIME", value_parser = duration::parse)]
     pub(crate) read_timeout: Option<Duration>,
 
-    /// Give up after this time, whatever happens (exit code 7). Default: never; for check: 30s more
+    /// Give up after this time, whatever happens (exit code 7). Default: none; for check: 30s more
     /// than --duration.
     #[arg(short = 'm', long, value_name = "TIME", value_parser = duration::parse)]
     max_time: Option<Duration>,
 
-    /// Read the response whatever its Content-Type says.
+    /// Read the response whatever its Content-Type is.
     #[arg(long)]
     any_content_type: bool,
 
-    /// Send the last event id in this parameter of the URL's query too: lastEventID for Mercure.
+    /// Also send the last event id in this parameter of the URL's query: lastEventID for Mercure.
     #[arg(long, value_name = "NAME", help_heading = "Reconnecting")]
     resume_param: Option<String>,
 
@@ -179,17 +182,17 @@ pub(crate) struct RequestArgs {
 }
 
 impl RequestArgs {
-    /// What options come to that are another way to say something.
-    pub(crate) fn settle(&mut self) {
+    /// Resolves options that are another way to say something.
+    pub(crate) fn resolve_aliases(&mut self) {
         let url = self.url_argument.take().or_else(|| self.url_option.take());
         self.url = url.unwrap_or_default();
     }
 
-    /// The request, or what is wrong with it.
+    /// Builds the request, or returns what is wrong with it.
     pub(crate) fn http(&self) -> Result<Http, Problem> {
         let url = self.full_url(&self.url)?;
         let headers = Headers::new(&self.headers)?;
-        let made = self.body.made()?;
+        let made = self.body.built()?;
         let mut http = Http::new(&url)
             .redirect_limit(usize::try_from(self.max_redirs).unwrap_or(ANY_NUMBER))
             .header_scope(HeaderScope::All)
@@ -197,7 +200,7 @@ impl RequestArgs {
             .any_content_type(self.any_content_type);
         for header in &headers.fixed {
             match header {
-                // As a browser's copy has it; it follows from the body anyway.
+                // "Copy as cURL" of browsers includes it; it follows from the body anyway.
                 Header::Set(name, value)
                     if name.eq_ignore_ascii_case("content-length")
                         && *value == made.length().to_string() => {}
@@ -236,7 +239,7 @@ impl RequestArgs {
             http = http.method(method);
         }
         http = self.route.apply(self.tls(http)?)?;
-        // Last: a password may be asked for, and signals aren't what they were afterwards.
+        // Last, because a password may be asked for, which changes signal handling.
         let http = self.credentials(http)?;
         let before = BeforeAttempt {
             files: headers.files,
@@ -246,10 +249,10 @@ impl RequestArgs {
         Ok(before.apply(http))
     }
 
-    /// A URL as it is meant, with what the options add to its query.
+    /// The complete URL, with the query that the options add.
     pub(crate) fn full_url(&self, url: &str) -> Result<String, Problem> {
         let url = url::with_scheme(url, self.proto_default.as_deref())?;
-        Ok(url::with_query(&url, &self.body.made()?.query))
+        Ok(url::with_query(&url, &self.body.built()?.query))
     }
 
     /// The limit of the whole run.
@@ -258,7 +261,7 @@ impl RequestArgs {
         self.max_time.filter(|time| !time.is_zero())
     }
 
-    /// Whether status 401 asks for another token.
+    /// Whether status 401 causes a new token to be requested.
     pub(crate) fn refreshes(&self) -> bool {
         !self.bearer_command.is_empty()
     }
@@ -274,15 +277,14 @@ impl RequestArgs {
     fn referer(&self) -> Result<Option<&str>, Problem> {
         match self.referer.as_deref() {
             Some(referer) if referer.ends_with(";auto") => {
-                let problem =
-                    Problem::new("--referer can't follow redirects: ;auto isn't supported");
-                Err(problem.hint("leave ;auto out"))
+                let problem = Problem::new("--referer doesn't support ;auto");
+                Err(problem.hint("remove ;auto"))
             }
             referer => Ok(referer.filter(|referer| !referer.is_empty())),
         }
     }
 
-    /// Whether it is sent again as often as it takes (RFC 9110, section 9.2.1).
+    /// Whether the request may be resent at any time (RFC 9110, section 9.2.1).
     pub(crate) fn is_safe(&self) -> bool {
         match self.method.as_deref() {
             Some(method) => ["GET", "HEAD", "OPTIONS", "TRACE"].contains(&method),
@@ -294,7 +296,7 @@ impl RequestArgs {
         self.body.is_sent()
     }
 
-    /// The options in use that say what only their origin should get.
+    /// The options in use with secrets for one origin.
     #[cfg(feature = "top")]
     pub(crate) fn secrets(&self) -> Vec<&'static str> {
         [
@@ -312,19 +314,19 @@ impl RequestArgs {
         .collect()
     }
 
-    /// The environment variable with the token, which is a secret.
+    /// The environment variable with the token. Its value is a secret.
     pub(crate) fn bearer_env(&self) -> Option<&str> {
         self.bearer_env.as_deref()
     }
 
-    /// A GET for the same server by the same way, without body, headers and credentials.
+    /// A GET for the same server over the same route, without body, headers and credentials.
     pub(crate) fn bare_http(&self) -> Result<Http, Problem> {
         let url = self.full_url(&self.url)?;
         let http = Http::new(url).connect_timeout(self.connect_timeout());
         self.route.apply(self.tls(http)?)
     }
 
-    /// Whether it goes to this machine, whatever host the URL has.
+    /// Whether the request goes to this machine, whatever host the URL names.
     pub(crate) fn is_local(&self) -> bool {
         #[cfg(unix)]
         return self.route.has_unix_socket();
@@ -332,7 +334,7 @@ impl RequestArgs {
         return false;
     }
 
-    /// Whether certificates aren't looked at.
+    /// Whether certificates aren't verified.
     pub(crate) fn is_unverified(&self) -> bool {
         self.insecure
     }
@@ -360,7 +362,7 @@ impl RequestArgs {
         if let Some(file) = &self.cert {
             let key = match &self.key {
                 Some(key) => read_file(key)?,
-                // Then it is in the same file.
+                // The key is in the same file.
                 None => Vec::new(),
             };
             http = http.client_certificate(read_file(file)?, key);
@@ -368,10 +370,10 @@ impl RequestArgs {
         Ok(http)
     }
 
-    /// Where the token comes from, if each attempt asks for it.
+    /// The source of the token, if each attempt reads it again.
     fn token(&self) -> Result<Option<Token>, Problem> {
         if let Some(name) = &self.bearer_env {
-            // What is wrong with it is found now.
+            // Reports a problem early.
             variable(name)?;
             return Ok(Some(Token::Variable(name.clone())));
         }
@@ -380,7 +382,7 @@ impl RequestArgs {
     }
 }
 
-/// A setting that the library refuses, by the name of its option.
+/// Reports a setting that the library refuses by the name of its option.
 pub(crate) fn bad_setting(done: &str, url: &str, error: &Error) -> Problem {
     let Error::Config { setting, problem } = error else {
         return Problem::because(&format!("this can't be {done}"), error);
@@ -388,13 +390,13 @@ pub(crate) fn bad_setting(done: &str, url: &str, error: &Error) -> Problem {
     let option = match *setting {
         "url" => {
             let problem = Problem::new(format!("invalid URL {problem}"));
-            // Without a scheme it is http.
+            // A URL without a scheme is http.
             return match url::is_http(url) || !url::has_scheme(url) {
                 true => problem,
                 false => problem.hint("a URL begins with http:// or https://"),
             };
         }
-        "https" | "rustls" => return Problem::new(format!("TLS can't be used: {problem}")),
+        "https" | "rustls" => return Problem::new(format!("can't set up TLS: {problem}")),
         "header" => "-H",
         "method" => "-X",
         "proxy" => "-x",
@@ -405,5 +407,5 @@ pub(crate) fn bad_setting(done: &str, url: &str, error: &Error) -> Problem {
         "last_event_id" => "--last-event-id",
         setting => setting,
     };
-    Problem::new(format!("{option} can't be used: {problem}"))
+    Problem::new(format!("invalid {option}: {problem}"))
 }

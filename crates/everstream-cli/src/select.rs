@@ -1,4 +1,4 @@
-//! Which events count, and when there are enough.
+//! Selects events, and decides when there are enough.
 
 use std::collections::hash_map::RandomState;
 use std::collections::{HashSet, VecDeque};
@@ -24,15 +24,15 @@ pub(crate) struct SelectArgs {
     #[arg(long, value_name = "REGEX")]
     grep: Option<String>,
 
-    /// Leave out events whose id is among the last 10000 ids.
+    /// Skip events whose id is among the last 10000 ids.
     #[arg(long)]
     skip_duplicates: bool,
 
-    /// End after so many events (of those that are selected).
+    /// Stop after N selected events.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) count: Option<u64>,
 
-    /// End after this time.
+    /// Stop after this time.
     #[arg(long, value_name = "TIME", value_parser = duration::parse)]
     pub(crate) duration: Option<Duration>,
 
@@ -41,7 +41,7 @@ pub(crate) struct SelectArgs {
 }
 
 impl SelectArgs {
-    /// Whether there is an event to wait for, after which the stream is complete.
+    /// Whether the stream is complete after a certain event.
     pub(crate) fn expects_an_end(&self) -> bool {
         self.count.is_some() || self.until.option().is_some()
     }
@@ -69,7 +69,7 @@ impl Select {
         })
     }
 
-    /// An event with this id was there in the last run.
+    /// Marks the id as seen, in the last run.
     pub(crate) fn remember(&mut self, id: &str) {
         if let Some(seen) = &mut self.seen {
             seen.is_new(id);
@@ -77,7 +77,7 @@ impl Select {
     }
 
     pub(crate) fn takes(&mut self, event: &Event) -> bool {
-        // Also of events that aren't wanted, or else they wouldn't be known again.
+        // Ids of unselected events are remembered too, so that repetitions are recognized.
         let new = match (&mut self.seen, event.id()) {
             (Some(seen), Some(id)) if !id.is_empty() => seen.is_new(id),
             _ => true,
@@ -92,7 +92,7 @@ impl Select {
     }
 }
 
-/// The last ids, as hashes of 128 bits: an id may be as long as an event.
+/// The last ids as 128-bit hashes, because an id may be as long as an event.
 #[derive(Default)]
 struct Seen {
     hashers: (RandomState, RandomState),
@@ -119,8 +119,11 @@ impl Seen {
 
 fn regex(text: &str) -> Result<Regex, Problem> {
     Regex::new(text).map_err(|error| {
-        Problem::because(&format!("--grep {text:?} is no regular expression"), &error)
-            .hint("brackets and the like stand for themselves after a backslash: '\\[DONE\\]'")
+        Problem::because(
+            &format!("--grep {text:?} isn't a valid regular expression"),
+            &error,
+        )
+        .hint("escape special characters with a backslash: '\\[DONE\\]'")
     })
 }
 
@@ -141,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn types_are_wanted_and_unwanted() {
+    fn types_are_included_and_excluded() {
         let taken = |events: &[&str]| {
             ["a", "b", "message"]
                 .into_iter()

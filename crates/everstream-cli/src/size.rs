@@ -11,16 +11,16 @@ pub(crate) fn parse(text: &str) -> Result<usize, String> {
         unit => return Err(format!("{unit:?} isn't one of the units k, M, G")),
     };
     if number.is_empty() || !number.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err("a size looks like this: 64k, 8M, 1G, or 4096 for bytes".into());
+        return Err("write a size like this: 64k, 8M, 1G, or 4096 for bytes".into());
     }
     let size = number
         .parse()
         .ok()
         .and_then(|count: usize| count.checked_mul(unit));
     match size {
-        Some(0) => Err("nothing fits into a size of 0".into()),
+        Some(0) => Err("the size must be at least 1".into()),
         Some(size) => Ok(size),
-        None => Err("that is larger than can be counted".into()),
+        None => Err("the size is too large".into()),
     }
 }
 

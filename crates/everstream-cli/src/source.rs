@@ -1,4 +1,4 @@
-//! Where a stream is read from: a server, or a body that was saved.
+//! Where a stream is read from: a server, or a saved body.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -18,17 +18,17 @@ use url::Url;
 use crate::recording::FORMAT;
 use crate::report::Problem;
 
-/// How much is read at once.
+/// The size of a read.
 const CHUNK: usize = 64 << 10;
 
-/// What the argument URL of `follow` names.
+/// What the URL argument of `follow` refers to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Source {
     Server,
     Saved(Saved),
 }
 
-/// The body of a response, saved earlier.
+/// A saved response body.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Saved {
     Stdin,
@@ -74,13 +74,13 @@ fn file_of_url(argument: &str) -> Result<PathBuf, Problem> {
         .ok()
         .and_then(|url| url.to_file_path().ok());
     path.ok_or_else(|| {
-        Problem::new(format!("{argument} names no file on this machine"))
+        Problem::new(format!("{argument} isn't a file on this machine"))
             .hint("a file URL has three slashes and an absolute path: file:///tmp/stream")
     })
 }
 
 impl Saved {
-    /// How it is called in messages.
+    /// Its name in messages.
     pub(crate) fn name(&self) -> &str {
         match self {
             Saved::Stdin => "standard input",
@@ -88,7 +88,7 @@ impl Saved {
         }
     }
 
-    /// What to do with a file that isn't a stream, by its beginning.
+    /// A hint for a file that isn't a stream, from its beginning.
     pub(crate) fn hint(&self, beginning: &str) -> Option<String> {
         match self {
             Saved::File { name, .. } if beginning.contains(FORMAT) => Some(format!(
@@ -98,7 +98,7 @@ impl Saved {
         }
     }
 
-    /// Opens it, so that a file that can't be read is reported before anything else is done.
+    /// Opens the file, so that an error is reported before anything else happens.
     pub(crate) fn open(&self) -> Result<Input, Problem> {
         let reader: Box<dyn Read + Send> = match self {
             Saved::Stdin => Box::new(io::stdin()),
@@ -109,11 +109,11 @@ impl Saved {
         };
         // One chunk is decoded while the next one is read.
         let (sender, chunks) = mpsc::channel(1);
-        // A thread that may stay in a read of a terminal or a pipe without delaying the end.
+        // A thread, because a read of a terminal or a pipe may block without delaying the exit.
         thread::Builder::new()
             .name("input".into())
             .spawn(move || read(reader, &sender))
-            .map_err(|error| Problem::because("no thread can be started", &error))?;
+            .map_err(|error| Problem::because("can't start a thread", &error))?;
         Ok(Input(Some(chunks)))
     }
 }
@@ -139,10 +139,10 @@ fn read(mut reader: impl Read, chunks: &mpsc::Sender<Chunk>) {
     }
 }
 
-/// A saved body that is being read, as the only connection of its client.
+/// A saved body as the only connection of its client.
 pub(crate) struct Input(Option<mpsc::Receiver<Chunk>>);
 
-/// What makes the client; it has one input, and so there is one client.
+/// Connects once: there is one input, and so one client.
 pub(crate) struct Once(std::sync::Mutex<Input>);
 
 impl Input {
@@ -188,7 +188,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_no_file_is_a_server() {
+    fn an_argument_that_is_not_a_file_is_a_url() {
         for argument in [
             "http://localhost/",
             "https://example.com/Cargo.toml",
@@ -202,7 +202,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_file_is_named_by_its_path_or_by_its_url() {
+    fn files_are_named_by_path_or_url() {
         let path = |argument| match Source::of(argument).unwrap() {
             Source::Saved(Saved::File { path, .. }) => path,
             other => panic!("{argument}: {other:?}"),

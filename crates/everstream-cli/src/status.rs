@@ -1,4 +1,4 @@
-//! The status line: the last line of a terminal, drawn again in its place.
+//! The status line: the last line of a terminal, redrawn in place.
 
 use std::collections::VecDeque;
 use std::fmt::Write as _;
@@ -6,15 +6,15 @@ use std::io::{self, IsTerminal};
 use std::time::{Duration, Instant};
 
 use crate::output::{beginning, output_is_pipe};
-use crate::terminal::{self, colours, dumb_terminal, width};
+use crate::terminal::{self, colors, dumb_terminal, width};
 
-/// The least time from one drawing to the next if something has changed.
-const SOON: Duration = Duration::from_millis(250);
+/// The minimum time between two drawings if something has changed.
+const MIN_INTERVAL: Duration = Duration::from_millis(250);
 
-/// The time from one drawing to the next if nothing has: the clock goes on.
-const LATE: Duration = Duration::from_secs(1);
+/// The time between two drawings if nothing has changed, for the clock.
+const MAX_INTERVAL: Duration = Duration::from_secs(1);
 
-/// The rate is that of the last seconds.
+/// The rate is measured over this time.
 const RATE_WINDOW: Duration = Duration::from_secs(5);
 
 pub(crate) struct Status {
@@ -24,7 +24,7 @@ pub(crate) struct Status {
     state: State,
     changed: bool,
     drawn: Option<Instant>,
-    /// When so many events had come.
+    /// When this number of events was reached.
     samples: VecDeque<(Instant, u64)>,
 }
 
@@ -36,8 +36,8 @@ enum State {
 }
 
 impl Status {
-    /// `None`, if there is no terminal for it, or if it could get between the lines of a program
-    /// that reads the output.
+    /// `None` if there is no terminal for it, or if it could mix with the lines of a program that
+    /// reads the output.
     pub(crate) fn new(quiet: bool) -> Option<Status> {
         let shown = !quiet && io::stderr().is_terminal() && !dumb_terminal() && !output_is_pipe();
         shown.then(|| Status::begin(Instant::now()))
@@ -73,15 +73,22 @@ impl Status {
         self.changed = true;
     }
 
-    /// When it is to be drawn again.
+    /// When it should be redrawn.
     pub(crate) fn due(&self) -> Instant {
         match self.drawn {
             None => self.begin,
-            Some(drawn) => drawn + if self.changed { SOON } else { LATE },
+            Some(drawn) => {
+                drawn
+                    + if self.changed {
+                        MIN_INTERVAL
+                    } else {
+                        MAX_INTERVAL
+                    }
+            }
         }
     }
 
-    /// Draws it, if it is due. `silence` is how long no byte has come.
+    /// Draws it, if it is due. `silence` is the time since the last byte.
     pub(crate) fn draw(&mut self, silence: Option<Duration>) {
         let now = Instant::now();
         if now < self.due() {
@@ -101,7 +108,7 @@ impl Status {
         // The last column stays free: some terminals wrap when it is written.
         let columns = width(io::stderr()).unwrap_or(80).saturating_sub(1);
         let text = beginning(&text, columns);
-        if colours(true) {
+        if colors(true) {
             terminal::show_status(&format!("\x1b[2m{text}\x1b[0m"));
         } else {
             terminal::show_status(text);
@@ -128,10 +135,10 @@ impl Status {
                 write!(text, "  silent for {silent} s")
             }
             State::Waiting { until } => match until.saturating_duration_since(now) {
-                Duration::ZERO => write!(text, "  connecting again"),
+                Duration::ZERO => write!(text, "  reconnecting"),
                 left => write!(
                     text,
-                    "  no connection, next attempt in {} s",
+                    "  no connection, retrying in {} s",
                     left.as_secs() + 1
                 ),
             },
@@ -168,7 +175,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_line_says_what_there_is_to_know() {
+    fn the_status_line_shows_state_and_counters() {
         let now = Instant::now();
         let mut status = Status::begin(now);
         let after = |seconds| now + Duration::from_secs(seconds);
@@ -184,13 +191,13 @@ mod tests {
         status.state = State::Waiting { until: after(3700) };
         assert_eq!(
             status.text(after(3695), None),
-            "1:01:35  25 events  0.0/s  2 reconnects  no connection, next attempt in 6 s"
+            "1:01:35  25 events  0.0/s  2 reconnects  no connection, retrying in 6 s"
         );
-        assert!(status.text(after(3700), None).ends_with("connecting again"));
+        assert!(status.text(after(3700), None).ends_with("reconnecting"));
     }
 
     #[test]
-    fn it_is_drawn_four_times_a_second_at_most() {
+    fn it_is_drawn_at_most_four_times_a_second() {
         let now = Instant::now();
         let mut status = Status::begin(now);
         assert_eq!(status.due(), now);

@@ -1,5 +1,4 @@
-//! What ends the command cleanly: Ctrl-C, SIGTERM, the end of its time, and a reader of its output
-//! that has enough.
+//! What ends the command cleanly: Ctrl-C, SIGTERM, the end of its time, and a closed output.
 
 use std::io;
 use std::sync::{Arc, mpsc};
@@ -12,7 +11,7 @@ use tokio::sync::watch;
 use crate::exit::Exit;
 use crate::terminal;
 
-/// What was asked for, once it was. Clones share it.
+/// The request to stop, once there is one. Clones share it.
 #[derive(Clone, Default)]
 pub(crate) struct Stop {
     asked: Arc<watch::Sender<Asked>>,
@@ -20,61 +19,62 @@ pub(crate) struct Stop {
 
 #[derive(Clone, Copy, Default)]
 struct Asked {
-    /// By whom.
+    /// Who or what asked for it.
     by: Option<&'static str>,
-    /// Nothing more is waited for.
+    /// Nothing more should be waited for.
     at_once: bool,
 }
 
-/// What [`Stop::asked`] says when nobody reads the output any more.
-pub(crate) const READER_GONE: &str = "the end of its output";
+/// What [`Stop::asked`] returns when nobody reads the output any more.
+pub(crate) const OUTPUT_CLOSED: &str = "the end of its output";
 
-/// What it says when the time of `--duration` has passed.
+/// What it returns when `--duration` expires.
 pub(crate) const OUT_OF_TIME: &str = "--duration";
 
-/// What it says when that of `--max-time` has.
+/// What it returns when `--max-time` expires.
 pub(crate) const MAX_TIME: &str = "--max-time";
 
-/// How long the command has to finish its line. It is stuck if whoever reads its output has
-/// stopped reading, or if a regular expression takes its time.
+/// How long the command has to finish its current line. It is stuck if the reader of its output has
+/// stopped reading, or if a regular expression takes too long.
 const GRACE: Duration = Duration::from_secs(2);
 
 /// What ends the command, and how.
 pub(crate) struct Limits {
-    /// The code of a process that signals had to end.
+    /// The exit code of a process that has to be killed after a signal.
     pub(crate) exit: Exit,
-    /// When it is out of time.
+    /// The time limits.
     pub(crate) deadline: Option<Deadline>,
-    /// How long commands that run may go on, if there can be any.
+    /// How long running commands of `--exec` may continue, if there can be any.
     pub(crate) commands: Option<Duration>,
 }
 
-/// The end of a time.
+/// A time limit.
 #[derive(Clone, Copy)]
 pub(crate) struct Deadline {
     pub(crate) at: Instant,
-    /// What [`Stop::asked`] says then.
+    /// What [`Stop::asked`] returns then.
     pub(crate) by: &'static str,
-    /// The code of a process that had to be ended then.
+    /// The exit code of a process that has to be killed then.
     pub(crate) exit: Exit,
 }
 
 impl Deadline {
-    /// So much from now, unless that is longer than can be counted.
+    /// This time from now; `None` if that overflows.
     pub(crate) fn new(time: Option<Duration>, by: &'static str, exit: Exit) -> Option<Deadline> {
         let at = Instant::now().checked_add(time?)?;
         Some(Deadline { at, by, exit })
     }
 
-    /// What comes first.
+    /// The earliest of them.
     pub(crate) fn first(all: [Option<Deadline>; 2]) -> Option<Deadline> {
         all.into_iter().flatten().min_by_key(|deadline| deadline.at)
     }
 }
 
 impl Stop {
-    /// Closes the client at the first signal and at the deadline. Commands then have their time,
-    /// unless there is a second signal. If the process hasn't ended shortly after, it is ended.
+    /// Closes the client at the first signal and at the deadline. Running commands then have their
+    /// time, unless there is a second signal. If the process hasn't exited shortly afterwards, it
+    /// is killed.
     pub(crate) fn watch(client: Handle, limits: Limits) -> io::Result<Stop> {
         let stop = Stop::default();
         let shared = stop.clone();
@@ -82,10 +82,10 @@ impl Stop {
         Ok(stop)
     }
 
-    /// Closes the client when nobody can read standard output any more, also while there is
-    /// nothing to write: `| head -1` ends a silent stream too.
+    /// Closes the client when nobody can read standard output any more, also when there is nothing
+    /// to write: `| head -1` ends a silent stream too.
     #[cfg(unix)]
-    pub(crate) fn when_reader_leaves(&self, client: Handle) -> io::Result<()> {
+    pub(crate) fn close_when_output_closes(&self, client: Handle) -> io::Result<()> {
         use rustix::event::{PollFd, PollFlags, poll};
 
         let stop = self.clone();
@@ -94,16 +94,16 @@ impl Stop {
             .spawn(move || {
                 let stdout = io::stdout();
                 loop {
-                    // Asked for nothing, it tells of errors and hang-ups only (POSIX, poll).
+                    // Without requested events, poll reports only errors and hang-ups (POSIX).
                     let mut fds = [PollFd::new(&stdout, PollFlags::empty())];
                     match poll(&mut fds, None) {
                         Ok(_) => {}
                         Err(rustix::io::Errno::INTR) => continue,
-                        // Then the next write finds out.
+                        // The next write will detect it.
                         Err(_) => return,
                     }
                     if fds[0].revents().intersects(PollFlags::ERR | PollFlags::HUP) {
-                        stop.ask(READER_GONE, &client);
+                        stop.ask(OUTPUT_CLOSED, &client);
                     }
                     return;
                 }
@@ -111,29 +111,29 @@ impl Stop {
         Ok(())
     }
 
-    /// Only a write finds out here.
+    /// Only a write can detect it here.
     #[cfg(not(unix))]
-    pub(crate) fn when_reader_leaves(&self, _client: Handle) -> io::Result<()> {
+    pub(crate) fn close_when_output_closes(&self, _client: Handle) -> io::Result<()> {
         Ok(())
     }
 
-    /// The signal that came, as a person calls it, or another of the names above.
+    /// The signal by its common name, or another of the names above.
     pub(crate) fn asked(&self) -> Option<&'static str> {
         self.asked.borrow().by
     }
 
-    /// Waits until it is asked for.
-    pub(crate) async fn when_asked(&self) {
+    /// Waits for a request to stop.
+    pub(crate) async fn close_when_requested(&self) {
         self.when(|asked| asked.by.is_some()).await;
     }
 
-    /// Waits until nothing more is to be waited for.
+    /// Waits until nothing more should be waited for.
     pub(crate) async fn at_once(&self) {
         self.when(|asked| asked.at_once).await;
     }
 
     async fn when(&self, is: impl FnMut(&Asked) -> bool) {
-        // The sender isn't gone: it is here.
+        // We hold the sender, so it isn't gone.
         _ = self.asked.subscribe().wait_for(is).await;
     }
 
@@ -170,7 +170,7 @@ impl Stop {
     }
 }
 
-/// Does this in a thread of its own, because the main one may be blocked in writing.
+/// Runs this in a separate thread, because the main one may be blocked in a write.
 pub(crate) fn with_signals<W: Future<Output = ()>>(
     work: impl FnOnce(Signals) -> W + Send + 'static,
 ) -> io::Result<()> {
@@ -199,14 +199,14 @@ pub(crate) fn with_signals<W: Future<Output = ()>>(
         .unwrap_or_else(|_| Err(io::Error::other("the signal thread ended")))
 }
 
-/// Ends the process, if it doesn't end by itself before another signal, or shortly.
+/// Kills the process, unless it exits by itself before another signal or within a moment.
 pub(crate) async fn end_process(signals: &mut Signals, exit: Exit) {
     _ = tokio::time::timeout(GRACE, signals.next()).await;
     terminal::erase_status();
     std::process::exit(exit as i32);
 }
 
-/// What asks the process to end.
+/// The signals that ask the process to end.
 #[cfg(unix)]
 pub(crate) struct Signals {
     interrupt: tokio::signal::unix::Signal,
@@ -243,7 +243,7 @@ impl Signals {
     pub(crate) async fn next(&mut self) -> &'static str {
         match tokio::signal::ctrl_c().await {
             Ok(()) => "Ctrl-C",
-            // Then there are no signals here, and nothing to wait for.
+            // This system has no signals, so there is nothing to wait for.
             Err(_) => std::future::pending().await,
         }
     }

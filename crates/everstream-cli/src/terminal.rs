@@ -15,9 +15,12 @@ static LINE_OPEN: AtomicBool = AtomicBool::new(false);
 /// Moves to the start of the line and erases it.
 const ERASE_LINE: &str = "\r\x1b[K";
 
-/// Whether to use colours: on a terminal that has them, unless NO_COLOR is set
+// Until check/ uses the new name.
+pub(crate) use self::colors as colours;
+
+/// Whether to use colors: on a terminal that supports them, unless NO_COLOR is set
 /// (<https://no-color.org>).
-pub(crate) fn colours(terminal: bool) -> bool {
+pub(crate) fn colors(terminal: bool) -> bool {
     let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     terminal && !set("NO_COLOR") && !dumb_terminal()
 }

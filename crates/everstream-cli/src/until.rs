@@ -1,4 +1,4 @@
-//! Where a stream ends: `--until` and its relatives.
+//! Where a stream ends: `--until`, `--until-type`.
 
 use std::sync::{Arc, OnceLock};
 
@@ -9,23 +9,23 @@ use regex_lite::Regex;
 #[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Selecting and stopping")]
 pub(crate) struct UntilArgs {
-    /// End at the event whose data is this text, or matches it as a whole as a regular expression.
+    /// Stop at the event whose data is this text, or matches it as a whole as a regular expression.
     /// That event isn't written.
     #[arg(long, value_name = "TEXT|REGEX")]
     pub(crate) until: Option<String>,
 
-    /// End at an event of this type, and write it, unless its data is [DONE]. A message without data
-    /// doesn't count: MCP servers begin with one (repeatable).
+    /// Stop at an event of this type, and write it unless its data is [DONE]. A message without
+    /// data doesn't count, because MCP servers begin with one (repeatable).
     #[arg(long, value_name = "TYPE")]
     pub(crate) until_type: Vec<String>,
 
-    /// Don't write the event at which --until-type ends.
+    /// Don't write the event at which --until-type stops.
     #[arg(long, requires = "until_type")]
     pub(crate) until_exclusive: bool,
 }
 
 impl UntilArgs {
-    /// The option that says where the stream ends, if one does.
+    /// The option that defines the end of the stream, if one does.
     pub(crate) fn option(&self) -> Option<&'static str> {
         match (&self.until, &*self.until_type) {
             (Some(_), _) => Some("--until"),
@@ -45,14 +45,14 @@ impl UntilArgs {
         (!all.is_empty()).then(|| all.join(" or "))
     }
 
-    /// Has the client end at that event.
-    pub(crate) fn apply(&self, builder: Builder) -> (Builder, Last) {
-        let last = Last::default();
+    /// Makes the client end at that event.
+    pub(crate) fn apply(&self, builder: Builder) -> (Builder, ReachedEnd) {
+        let last = ReachedEnd::default();
         if self.option().is_none() {
             return (builder, last);
         }
         let text = self.until.clone();
-        // A text that isn't a regular expression is only a text.
+        // A text that isn't a valid regular expression is only compared.
         let whole = text
             .as_ref()
             .filter(|text| Regex::new(text).is_ok())
@@ -78,14 +78,14 @@ impl UntilArgs {
     }
 }
 
-/// MCP servers send such an event first, so that a client has an id to resume after.
+/// MCP servers start a stream with such an event, so that a client has an id to resume after.
 pub(crate) fn is_priming(event: &Event) -> bool {
     event.event() == "message" && event.data().is_empty()
 }
 
 /// The event at which the stream ended, once it has.
 #[derive(Clone, Default)]
-pub(crate) struct Last(Arc<OnceLock<Reached>>);
+pub(crate) struct ReachedEnd(Arc<OnceLock<Reached>>);
 
 pub(crate) struct Reached {
     /// The option.
@@ -96,7 +96,7 @@ pub(crate) struct Reached {
     pub(crate) event: Option<Event>,
 }
 
-impl Last {
+impl ReachedEnd {
     pub(crate) fn reached(&self) -> Option<&Reached> {
         self.0.get()
     }

@@ -1,4 +1,4 @@
-//! How the command is used, in brief: the first screen, and what to write instead of a mistake.
+//! Brief usage: the first screen, and corrections for common mistakes.
 
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::args;
 use crate::exit::{self, Exit};
 use crate::report::Problem;
-use crate::slips::distance;
+use crate::typos::distance;
 
 /// The beginning of `--help`. Tests run each of them.
 pub(crate) const EXAMPLES: &str = "\
@@ -20,19 +20,18 @@ Examples:
 /// The end of `--help`.
 pub(crate) const MORE: &str = "Exit codes: everstream help exit-codes";
 
-/// How the argument of `follow` is understood.
+/// The help of `follow`'s argument.
 pub(crate) const FOLLOW_URL: &str = "\
-The stream: http://... or https://...; without a scheme it is http://. Or a response body that was \
-saved, which is read without a network: - is standard input, and file://..., or without a scheme the name of an existing file, is a \
-file";
+The URL of the stream; without a scheme it is http://. Or a saved response body: - for standard \
+input, file://..., or the name of an existing file";
 
-/// What `everstream` alone prints; no more than fits on a terminal.
+/// What `everstream` alone prints, at most a terminal screen.
 const SCREEN: &str = "\
 everstream follows an event stream (Server-Sent Events): it prints the events,
 reconnects when the connection is lost, and resumes after the last event.
 
 Usage: everstream [OPTIONS] URL       follow a stream
-       everstream [OPTIONS] FILE      read a saved one; - is standard input
+       everstream [OPTIONS] FILE      read a saved stream; - is standard input
        everstream COMMAND ...
 
 ";
@@ -48,8 +47,8 @@ All options: everstream --help, everstream COMMAND --help
 Exit codes:  everstream help exit-codes
 ";
 
-/// Why nothing is done: what to print, and how the process ends.
-pub(crate) enum Instead {
+/// What to print instead of running a command, and how the process ends.
+pub(crate) enum EarlyExit {
     Clap(clap::Error),
     Problem(Problem),
     /// `everstream` alone.
@@ -58,18 +57,18 @@ pub(crate) enum Instead {
     ExitCodes,
 }
 
-impl Instead {
-    pub(crate) fn tell(self) -> Exit {
+impl EarlyExit {
+    pub(crate) fn print(self) -> Exit {
         match self {
-            Instead::Clap(error) => error.exit(),
-            Instead::Problem(problem) => problem.tell(),
-            Instead::Screen => {
+            EarlyExit::Clap(error) => error.exit(),
+            EarlyExit::Problem(problem) => problem.tell(),
+            EarlyExit::Screen => {
                 eprint_all(&format!("{SCREEN}{EXAMPLES}{COMMANDS}"));
                 Exit::Usage
             }
-            Instead::ExitCodes => {
+            EarlyExit::ExitCodes => {
                 let text = format!("{}\n", exit::HELP);
-                // Whoever reads has enough.
+                // Errors are ignored.
                 _ = crate::completions::write(text.as_bytes());
                 Exit::Done
             }
@@ -77,9 +76,9 @@ impl Instead {
     }
 }
 
-impl From<clap::Error> for Instead {
-    fn from(error: clap::Error) -> Instead {
-        Instead::Clap(error)
+impl From<clap::Error> for EarlyExit {
+    fn from(error: clap::Error) -> EarlyExit {
+        EarlyExit::Clap(error)
     }
 }
 
@@ -89,18 +88,18 @@ fn eprint_all(text: &str) {
     _ = std::io::stderr().lock().write_all(text.as_bytes());
 }
 
-/// What can be answered without looking at the options.
-pub(crate) fn before_parsing(args: &[OsString]) -> Result<(), Instead> {
+/// What can be answered without parsing the options.
+pub(crate) fn before_parsing(args: &[OsString]) -> Result<(), EarlyExit> {
     let word = |index: usize| args.get(index).and_then(|arg| arg.to_str());
     match (word(1), word(2), args.len()) {
-        (None, _, 0..=1) => Err(Instead::Screen),
-        (Some("help"), Some("exit-codes"), 3) => Err(Instead::ExitCodes),
-        (Some(first), ..) => no_command(first).map_or(Ok(()), |it| Err(Instead::Problem(it))),
+        (None, _, 0..=1) => Err(EarlyExit::Screen),
+        (Some("help"), Some("exit-codes"), 3) => Err(EarlyExit::ExitCodes),
+        (Some(first), ..) => no_command(first).map_or(Ok(()), |it| Err(EarlyExit::Problem(it))),
         _ => Ok(()),
     }
 }
 
-/// A first word that is no option, command or file, and nothing like a URL.
+/// A first word that isn't an option, a command, a file or a URL.
 fn no_command(first: &str) -> Option<Problem> {
     let is_word = first.len() > 1 && first.chars().all(|c| c.is_ascii_alphabetic() || c == '-');
     if !is_word || first.starts_with('-') || first == "localhost" || first == "help" {
@@ -112,21 +111,20 @@ fn no_command(first: &str) -> Option<Problem> {
     let names = args::names();
     let closest = names.iter().map(|name| (distance(first, name), name)).min();
     Some(match closest {
-        Some((1..=2, name)) => Problem::new(format!("there is no command {first}"))
-            .hint(format!("did you mean {name}?")),
-        _ => Problem::new(format!("{first} is neither a command nor a file nor a URL")).hint(
-            format!(
-                "everstream --help lists the commands; a stream has a URL, such as http://{first}/"
-            ),
-        ),
+        Some((1..=2, name)) => {
+            Problem::new(format!("unknown command {first}")).hint(format!("did you mean {name}?"))
+        }
+        _ => Problem::new(format!("{first} isn't a command, a file or a URL")).hint(format!(
+            "everstream --help lists the commands; a stream has a URL, such as http://{first}/"
+        )),
     })
 }
 
-/// A second URL, unless it is the value of a header without quotes, which may be a secret.
+/// A second URL, unless it may be the value of an unquoted header, which may be a secret.
 pub(crate) fn second_url(stray: &str, args: &[OsString]) -> Option<Problem> {
     let is_url = stray.starts_with("http://") || stray.starts_with("https://");
     let at = args.iter().position(|arg| arg == OsStr::new(stray))?;
-    // Of two that are the same, the second one is too many.
+    // If they are equal, the second one is the extra one.
     let at = args[at + 1..]
         .iter()
         .position(|arg| arg == OsStr::new(stray))
@@ -134,8 +132,8 @@ pub(crate) fn second_url(stray: &str, args: &[OsString]) -> Option<Problem> {
     let before = args.get(at.wrapping_sub(1)).and_then(|arg| arg.to_str());
     let in_header = before.is_some_and(|before| before.ends_with(':'));
     (is_url && !in_header).then(|| {
-        Problem::new("there is more than one URL, and one stream is followed at a time")
-            .hint("everstream top takes many: everstream top URL1 URL2")
+        Problem::new("more than one URL: everstream follows one stream at a time")
+            .hint("to watch several streams: everstream top URL1 URL2")
     })
 }
 

@@ -1,19 +1,19 @@
-//! Text that can't do anything to a terminal.
+//! Makes text safe to show on a terminal.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-/// Control characters, and those that turn the direction of writing, are shown as `\u{1b}`.
+/// Shows control characters, and those that change the direction of text, as `\u{1b}`.
 pub(crate) fn visible(text: &str) -> Cow<'_, str> {
     escape(text, is_control)
 }
 
-/// [`visible`], with the ends of lines left as they are.
+/// [`visible`], except for line breaks.
 pub(crate) fn visible_lines(text: &str) -> Cow<'_, str> {
     escape(text, |c| c != '\n' && is_control(c))
 }
 
-/// The beginning of a text that may be long, and how long it is then.
+/// The beginning of a long text, and its length.
 pub(crate) fn shortened(text: &str, limit: usize) -> Cow<'_, str> {
     match text.char_indices().nth(limit) {
         Some((end, _)) => format!("{}... ({} bytes)", &text[..end], text.len()).into(),
@@ -37,8 +37,8 @@ fn escape(text: &str, escaped: impl Fn(char) -> bool) -> Cow<'_, str> {
 }
 
 pub(crate) fn is_control(c: char) -> bool {
-    // Tabs do no harm. The rest are the bidirectional controls ("Trojan Source", 2021) and the two
-    // separators that some terminals break lines at.
+    // Tabs are harmless. The rest are the bidirectional controls ("Trojan Source", 2021) and the
+    // two separators at which some terminals break lines.
     (c.is_control() && c != '\t')
         || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }

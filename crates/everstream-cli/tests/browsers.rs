@@ -1,4 +1,4 @@
-//! What browsers copy as a command of curl.
+//! "Copy as cURL" of browsers.
 
 use std::io::Write as _;
 
@@ -83,7 +83,7 @@ const COPIES: [(&str, &str, &str); 6] = [
 ];
 
 #[test]
-fn what_browsers_copy_as_a_command_of_curl_runs_unchanged() {
+fn copy_as_curl_of_browsers_runs_unchanged() {
     for (name, copy, body) in COPIES {
         let server = Server::start();
         let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
@@ -97,8 +97,8 @@ fn what_browsers_copy_as_a_command_of_curl_runs_unchanged() {
         shell.args(["-c", &format!("{line} --no-reconnect --format data")]);
         shell.env("EVERSTREAM", env!("CARGO_BIN_EXE_everstream"));
         let output = shell.output().unwrap();
-        let news = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.stdout, b"hello\n", "{name}: {news}");
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.stdout, b"hello\n", "{name}: {stderr}");
         let request = &server.requests()[0];
         assert_eq!(request.target, "/chat/feed?x=%5B1%5D", "{name}");
         let method = if body.is_empty() { "GET" } else { "POST" };

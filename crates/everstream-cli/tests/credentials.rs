@@ -1,4 +1,4 @@
-//! What each attempt asks for again: tokens, files of headers, the id in the query.
+//! What each attempt reads again: tokens, header files, the id in the query.
 
 use std::process::Command;
 
@@ -7,7 +7,7 @@ use everstream_testing::{Reply, Server};
 use crate::common::{Folder, Running, everstream};
 use crate::request::refused;
 
-/// A program that writes "token-1", "token-2" and so on, and the folder it counts in.
+/// A program that prints "token-1", "token-2" and so on, and the folder with its counter.
 fn tokens(name: &str) -> (Folder, String) {
     let folder = Folder::new(name);
     let count = folder.file("count", "");
@@ -28,7 +28,7 @@ fn breaks() -> Reply {
 }
 
 #[test]
-fn a_command_gives_a_token_for_every_attempt() {
+fn bearer_command_runs_for_every_attempt() {
     let server = Server::start();
     server.enqueue(breaks()).enqueue(breaks());
     server.otherwise(Reply::status(204));
@@ -41,7 +41,7 @@ fn a_command_gives_a_token_for_every_attempt() {
 }
 
 #[test]
-fn a_token_that_is_refused_is_replaced_once() {
+fn a_rejected_token_is_refreshed_once() {
     for method in ["GET", "POST"] {
         let server = Server::start();
         server
@@ -56,12 +56,12 @@ fn a_token_that_is_refused_is_replaced_once() {
             authorizations(&server),
             ["Bearer token-1", "Bearer token-2"]
         );
-        // The second one is refused too.
-        let (code, news) = Running::follow(args).end();
-        assert_eq!(code, 6, "{method}: {news}");
+        // The second token is rejected too.
+        let (code, stderr) = Running::follow(args).end();
+        assert_eq!(code, 6, "{method}: {stderr}");
         assert_eq!(server.request_count(), 4, "{method}");
     }
-    // Again after there was a connection.
+    // After a connection it is allowed again.
     let server = Server::start();
     for reply in [
         Reply::status(401),
@@ -79,7 +79,7 @@ fn a_token_that_is_refused_is_replaced_once() {
 }
 
 #[test]
-fn a_recording_asks_for_another_token_too() {
+fn record_refreshes_a_rejected_token() {
     let server = Server::start();
     server
         .enqueue(Reply::status(401))
@@ -93,7 +93,7 @@ fn a_recording_asks_for_another_token_too() {
 }
 
 #[test]
-fn a_command_that_fails_ends_the_first_attempt_and_is_tried_again_later() {
+fn a_failing_bearer_command_is_fatal_at_first_and_retried_later() {
     for (command, expected) in [
         (&["/no/such/program"][..], "can't be run"),
         (
@@ -104,18 +104,18 @@ fn a_command_that_fails_ends_the_first_attempt_and_is_tried_again_later() {
         (&["printf", "secret\nsecret"], "wrote more than one line"),
     ] {
         let args = ["http://localhost:1/", "--bearer-command"];
-        let (code, news) = Running::follow(args.into_iter().chain(command.iter().copied())).end();
-        assert_eq!(code, 1, "{news}");
-        assert!(news.contains("--bearer-command failed: "), "{news}");
-        assert!(news.contains(expected), "{news}");
-        assert!(!news.contains("secret"), "{news}");
+        let (code, stderr) = Running::follow(args.into_iter().chain(command.iter().copied())).end();
+        assert_eq!(code, 1, "{stderr}");
+        assert!(stderr.contains("--bearer-command failed: "), "{stderr}");
+        assert!(stderr.contains(expected), "{stderr}");
+        assert!(!stderr.contains("secret"), "{stderr}");
     }
     let server = Server::start();
     server.enqueue(breaks());
     server.otherwise(Reply::status(204));
     let folder = Folder::new("token-fails");
     let count = folder.file("count", "");
-    // The second time it fails.
+    // The second run fails.
     let script = format!(
         "printf x >> '{0}'; [ $(wc -c < '{0}') != 2 ] && echo t",
         count.display()
@@ -130,14 +130,14 @@ fn a_command_that_fails_ends_the_first_attempt_and_is_tried_again_later() {
         "-c",
         &script,
     ];
-    let (code, news) = Running::follow(args).end();
-    assert_eq!(code, 4, "{news}");
-    assert!(news.contains("--bearer-command failed"), "{news}");
+    let (code, stderr) = Running::follow(args).end();
+    assert_eq!(code, 4, "{stderr}");
+    assert!(stderr.contains("--bearer-command failed"), "{stderr}");
     assert_eq!(server.request_count(), 2);
 }
 
 #[test]
-fn files_of_headers_are_read_again_for_each_attempt() {
+fn header_files_are_read_again_for_each_attempt() {
     let folder = Folder::new("headers-again");
     let file = folder.file("headers", "X-Key: 1\nAuthorization: Bearer one\n");
     let server = Server::start();
@@ -165,10 +165,10 @@ fn files_of_headers_are_read_again_for_each_attempt() {
         "10ms",
     ];
     args.extend(["--max-attempts", "2"]);
-    let (code, news) = Running::follow(args).end();
-    // It has gone: that is retried too.
-    assert_eq!(code, 5, "{news}");
-    assert!(news.contains("can't be read"), "{news}");
+    let (code, stderr) = Running::follow(args).end();
+    // The file is missing: that is retried too.
+    assert_eq!(code, 5, "{stderr}");
+    assert!(stderr.contains("can't be read"), "{stderr}");
     let requests = server.requests();
     let keys: Vec<_> = requests.iter().map(|it| it.header("x-key")).collect();
     assert_eq!(keys, [Some("1"), Some("2")]);
@@ -177,7 +177,7 @@ fn files_of_headers_are_read_again_for_each_attempt() {
 }
 
 #[test]
-fn a_header_of_a_file_is_not_sent_to_another_origin() {
+fn headers_from_a_file_are_not_sent_to_another_origin() {
     let (other, server) = (Server::start(), Server::start());
     other.otherwise(Reply::status(204));
     server.otherwise(Reply::redirect(307, other.url("/")));
@@ -190,7 +190,7 @@ fn a_header_of_a_file_is_not_sent_to_another_origin() {
 }
 
 #[test]
-fn one_source_of_a_token_is_enough() {
+fn only_one_source_of_a_token_is_accepted() {
     let pairs = [
         ["--oauth2-bearer", "t", "--bearer-env", "PATH"],
         ["-u", "a:b", "--bearer-command", "x"],
@@ -202,7 +202,7 @@ fn one_source_of_a_token_is_enough() {
 }
 
 #[test]
-fn the_last_id_is_sent_in_the_query_too() {
+fn resume_param_sends_the_last_id_in_the_query() {
     let server = Server::start();
     server.enqueue(
         Reply::stream()
@@ -223,7 +223,7 @@ fn the_last_id_is_sent_in_the_query_too() {
     };
     let resumed = "/hub?topic=%2a&lastEventID=a+b%2F%C3%BC";
     assert_eq!(targets(), ["/hub?topic=%2a", resumed]);
-    // One that is there is replaced.
+    // An existing parameter is replaced.
     let url = server.url("/hub?since=0");
     let args = [&*url, "--resume-param", "since", "--last-event-id", "7"];
     assert_eq!(Running::follow(args).end().0, 4);
@@ -232,8 +232,8 @@ fn the_last_id_is_sent_in_the_query_too() {
 }
 
 #[test]
-fn commands_of_a_token_are_not_asked_on_this_terminal() {
-    // Standard input is for what follows the stream.
+fn bearer_command_gets_no_input() {
+    // Standard input isn't for the token command.
     let server = Server::start();
     server.otherwise(Reply::status(204));
     let url = server.url("/");

@@ -1,6 +1,6 @@
-//! Every option of curl does the same, or holds anyway, or is refused with a hint.
+//! Every option of curl has the same effect, or none, or is refused with a hint.
 //!
-//! `data/curl-help-all.txt` is what `curl --help all` of 7.88.1 writes. `docs/curl.md` is made of the
+//! `data/curl-help-all.txt` is what `curl --help all` of 7.88.1 writes. `docs/curl.md` is generated from the
 //! table: `UPDATE_DOCS=1 cargo test -p everstream-cli --test all -- curl::` writes it.
 
 use std::collections::BTreeSet;
@@ -26,30 +26,30 @@ fn with(meaning: Use) -> impl Iterator<Item = &'static CurlOption> {
 #[test]
 fn every_option_of_curl_is_in_the_table() {
     let lines: BTreeSet<&str> = OPTIONS.iter().map(|option| option.line).collect();
-    assert_eq!(lines.len(), OPTIONS.len(), "one is there twice");
+    assert_eq!(lines.len(), OPTIONS.len(), "an option is listed twice");
     for line in HELP.lines().skip(1) {
         let words: Vec<&str> = line.split_whitespace().collect();
         let (names, rest) = match words[0].strip_suffix(',') {
             Some(short) => (format!("{short}, {}", words[1]), words[2]),
             None => (words[0].to_owned(), words[1]),
         };
-        // As in `<file>` and `[protocol://]host`. The category of --help is left out as a rule.
+        // Such as `<file>` and `[protocol://]host`. The category of --help is usually omitted.
         let value = rest.starts_with(['<', '[']) && names != "-h, --help";
         let expected = format!("{names}{}", if value { " <v>" } else { "" });
         assert!(lines.contains(&*expected), "{expected}");
     }
 }
 
-/// All but the host, whose port differs.
+/// All headers except Host, whose port differs.
 fn headers(request: &Request) -> Vec<(String, Vec<u8>)> {
     let headers = request.headers.iter();
     headers.filter(|it| it.0 != "host").cloned().collect()
 }
 
 #[test]
-fn what_holds_anyway_is_accepted_without_effect() {
+fn redundant_options_are_accepted_without_effect() {
     let plain = asked(&[]);
-    for option in with(Use::Holds) {
+    for option in with(Use::Ignored) {
         for name in option.names() {
             let options = match option.takes_value() {
                 true => vec![name, "value"],
@@ -61,13 +61,13 @@ fn what_holds_anyway_is_accepted_without_effect() {
         }
         assert!(!option.note.is_empty(), "{}", option.line);
     }
-    // As people write them.
+    // As people combine them.
     let usual = asked(&["-sSfNLg", "--compressed"]);
     assert_eq!(headers(&usual), headers(&plain));
 }
 
 #[test]
-fn no_configuration_is_what_q_asks_for_as_the_first_option() {
+fn q_as_the_first_option_is_accepted() {
     let server = Server::start();
     server.otherwise(Reply::status(204));
     assert_eq!(Running::follow(["-q", &server.url("/")]).end().0, 4);
@@ -75,25 +75,25 @@ fn no_configuration_is_what_q_asks_for_as_the_first_option() {
 }
 
 #[test]
-fn what_is_refused_has_a_hint() {
+fn refused_options_have_a_hint() {
     for option in with(Use::Refused) {
         for name in option.names().filter(|name| *name != "-j") {
-            let news = refused(&[name]);
+            let stderr = refused(&[name]);
             let expected = format!("curl's option {name} isn't supported");
-            assert!(news.contains(&expected), "{news}");
+            assert!(stderr.contains(&expected), "{stderr}");
             let expected = format!("hint: {}", option.note);
-            assert!(news.contains(&expected), "{name}: {news}");
+            assert!(stderr.contains(&expected), "{name}: {stderr}");
         }
     }
-    // Among others, and with a value.
-    let hint = "hint: -i writes the headers";
+    // In a group of short options, and with a value.
+    let hint = "hint: use -i (standard output) or -v";
     assert!(refused(&["-sD", "x"]).contains(hint));
     assert!(refused(&["--dump-header=x"]).contains(hint));
-    // jq's, unlike that of curl.
-    assert!(refused(&["-j"]).contains("hint: without --jq: --join-output"));
+    // The option of jq, not curl's.
+    assert!(refused(&["-j"]).contains("hint: to join without --jq, use --join-output"));
 }
 
-/// Options that other tests of this program prove to do the same: TLS, proxies, output, time.
+/// Options that other tests cover: TLS, proxies, output, time.
 const ELSEWHERE: [(&str, &str); 21] = [
     ("--cacert", "tls"),
     ("--cert", "tls"),
@@ -118,11 +118,11 @@ const ELSEWHERE: [(&str, &str); 21] = [
     ("--no-progress-meter", "terminal"),
 ];
 
-/// What a test of one option looks at.
+/// The part of a request that an option changes.
 type Look = fn(&Request) -> String;
 
 #[test]
-fn what_does_the_same_does_it() {
+fn options_with_the_same_effect_change_the_request_as_in_curl() {
     let body: Look = |request| String::from_utf8(request.body.clone()).unwrap();
     let target: Look = |request| request.target.clone();
     let method: Look = |request| request.method.clone();
@@ -207,7 +207,7 @@ fn what_does_the_same_does_it() {
 }
 
 #[test]
-fn cookies_of_a_file_are_sent_and_those_of_the_server_are_kept() {
+fn cookies_from_a_file_are_sent_and_the_servers_are_kept() {
     let server = Server::start();
     server.enqueue(
         Reply::stream()
@@ -241,22 +241,22 @@ fn cookies_of_a_file_are_sent_and_those_of_the_server_are_kept() {
             .end(),
     );
     assert_eq!(Running::follow([&*server.url("/"), "-b", "a=1"]).end().0, 4);
-    assert_eq!(sent(5).unwrap(), "a=1", "without a file none is kept");
-    let news = refused(&["-b", "/no/such/file"]);
-    assert!(news.contains("/no/such/file can't be read"), "{news}");
+    assert_eq!(sent(5).unwrap(), "a=1", "cookies are only kept with a file");
+    let stderr = refused(&["-b", "/no/such/file"]);
+    assert!(stderr.contains("/no/such/file can't be read"), "{stderr}");
 }
 
 #[test]
-fn a_file_of_output_is_written_over_by_the_first_event() {
+fn the_first_event_overwrites_the_output_file() {
     let server = Server::start();
     let folder = Folder::new("output");
-    let file = folder.file("events", "before, and long enough to leave a rest\n");
+    let file = folder.file("events", "before, and long enough to leave a remainder\n");
     let path = file.to_str().unwrap();
     let content = || std::fs::read_to_string(&file).unwrap();
     server.enqueue(Reply::status(204));
     let url = server.url("/");
     assert_eq!(Running::follow([&*url, "-o", path]).end().0, 4);
-    assert!(content().starts_with("before"), "nothing came");
+    assert!(content().starts_with("before"), "no event arrived");
     server.enqueue(Reply::stream().event("a").event("b").stall());
     let args = [&*url, "--output", path, "--format", "data", "--count", "2"];
     let output = everstream(args).output().unwrap();
@@ -266,9 +266,12 @@ fn a_file_of_output_is_written_over_by_the_first_event() {
     server.enqueue(Reply::stream().event("c").stall());
     let args = [&*url, "-o", "-", "--format", "data", "--count", "1"];
     assert_eq!(everstream(args).output().unwrap().stdout, b"c\n");
-    let news = refused(&["-o", "/no/such/file"]);
-    assert!(news.contains("/no/such/file can't be written"), "{news}");
-    // The report of a check, too.
+    let stderr = refused(&["-o", "/no/such/file"]);
+    assert!(
+        stderr.contains("/no/such/file can't be written"),
+        "{stderr}"
+    );
+    // The same for the report of check.
     server.otherwise(Reply::status(404));
     let args = ["check", &*url, "-o", path, "--format", "json"];
     assert_eq!(Running::follow(args).end().0, 10);
@@ -276,7 +279,7 @@ fn a_file_of_output_is_written_over_by_the_first_event() {
 }
 
 #[test]
-fn the_head_of_a_response_is_written_too() {
+fn include_writes_the_status_and_headers() {
     let server = Server::start();
     server.otherwise(Reply::stream().header("X-One", "1").event("a").stall());
     let url = server.url("/");
@@ -302,7 +305,7 @@ fn the_head_of_a_response_is_written_too() {
 }
 
 #[test]
-fn the_time_of_the_whole_run_is_limited() {
+fn max_time_limits_the_whole_run() {
     let server = Server::start();
     server.otherwise(Reply::stream().event("a").stall());
     let folder = Folder::new("max-time");
@@ -321,28 +324,28 @@ fn the_time_of_the_whole_run_is_limited() {
         ],
         &["record", &*url, file.to_str().unwrap(), "-m", "0.3"],
     ] {
-        let (code, news) = Running::follow(args.iter().copied()).end();
-        assert_eq!(code, 7, "{args:?}: {news}");
+        let (code, stderr) = Running::follow(args.iter().copied()).end();
+        assert_eq!(code, 7, "{args:?}: {stderr}");
         assert!(
-            news.contains("--max-time has passed after 1 event"),
-            "{news}"
+            stderr.contains("--max-time expired after 1 event"),
+            "{stderr}"
         );
     }
-    // Also while it waits for another attempt, and what ends earlier counts.
+    // Also while it waits to retry. The earlier limit applies.
     server.stop();
-    let (code, news) = Running::follow([&*url, "-m", "0.3"]).end();
-    assert_eq!(code, 7, "{news}");
+    let (code, stderr) = Running::follow([&*url, "-m", "0.3"]).end();
+    assert_eq!(code, 7, "{stderr}");
     assert!(
-        news.contains("--max-time has passed after 0 events"),
-        "{news}"
+        stderr.contains("--max-time expired after 0 events"),
+        "{stderr}"
     );
     let (code, _) = Running::follow([&*url, "-m", "1h", "--duration", "0.3"]).end();
     assert_eq!(code, 0);
 }
 
-/// What `follow` says of an option that it doesn't have.
+/// Unknown options.
 #[test]
-fn only_the_option_that_was_meant_is_suggested() {
+fn only_a_close_option_is_suggested() {
     for (unknown, meant) in [
         ("--cuont", Some("--count")),
         ("--formt", Some("--format")),
@@ -355,38 +358,36 @@ fn only_the_option_that_was_meant_is_suggested() {
         ("--filter", None),
         ("--json-lines", None),
     ] {
-        let news = refused(&[unknown]);
+        let stderr = refused(&[unknown]);
         assert!(
-            news.contains(&format!("unexpected argument '{unknown}'")),
-            "{news}"
+            stderr.contains(&format!("unexpected argument '{unknown}'")),
+            "{stderr}"
         );
         match meant {
-            Some(meant) => assert!(news.contains(&format!("exists: '{meant}'")), "{news}"),
-            None => assert!(!news.contains("tip:"), "{news}"),
+            Some(meant) => assert!(stderr.contains(&format!("exists: '{meant}'")), "{stderr}"),
+            None => assert!(!stderr.contains("tip:"), "{stderr}"),
         }
     }
 }
 
 #[test]
-fn the_table_of_the_page_is_that_of_the_command() {
+fn the_page_is_generated_from_the_table() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/curl.md");
     let mut page = String::from(
         "# curl's options\n\n\
-         Every option of curl (8.17) does the same in `everstream`, or holds anyway, or is refused with \
-         a hint. None means something else. A test runs them all; this page is made of its table.\n",
+         Every option of curl (8.17) has the same effect in `everstream`, is accepted without effect, or \
+         is refused with a hint. None means something else. This page is generated.\n\n\
+         ## The same effect\n\n",
     );
-    for (meaning, title, column) in [
-        (Use::Same, "The same effect", "note"),
-        (Use::Holds, "Accepted without effect", "because"),
-        (Use::Refused, "Refused", "hint"),
-    ] {
-        _ = write!(page, "\n## {title}\n\n| option | {column} |\n|---|---|\n");
-        for option in with(meaning) {
-            let names: Vec<String> = option.names().map(|name| format!("`{name}`")).collect();
-            let note = option.note.replace('|', "\\|");
-            _ = writeln!(page, "| {} | {note} |", names.join(", "));
-        }
-    }
+    let (same, different): (Vec<_>, Vec<_>) =
+        with(Use::Same).partition(|option| option.note.is_empty());
+    let same: Vec<String> = same.into_iter().map(names).collect();
+    _ = writeln!(page, "Exactly as in curl: {}.\n", same.join("; "));
+    page += &rows("difference", different);
+    page += "\n## Accepted without effect\n\n`everstream` does this anyway.\n\n";
+    page += &rows("why", with(Use::Ignored));
+    page += "\n## Refused\n\nThe command prints the hint and ends with exit code 2.\n\n";
+    page += &rows("hint", with(Use::Refused));
     page += "\nTested by: `crates/everstream-cli/tests/curl.rs`\n";
     if std::env::var_os("UPDATE_DOCS").is_some() {
         std::fs::write(path, &page).unwrap();
@@ -396,4 +397,26 @@ fn the_table_of_the_page_is_that_of_the_command() {
         shown == page,
         "docs/curl.md isn't the table; UPDATE_DOCS=1 writes it"
     );
+}
+
+fn names(option: &CurlOption) -> String {
+    let names: Vec<String> = option.names().map(|name| format!("`{name}`")).collect();
+    names.join(", ")
+}
+
+/// A table with one row per note.
+fn rows(title: &str, options: impl IntoIterator<Item = &'static CurlOption>) -> String {
+    let mut rows: Vec<(&str, Vec<String>)> = Vec::new();
+    for option in options {
+        match rows.iter_mut().find(|(note, _)| *note == option.note) {
+            Some((_, row)) => row.push(names(option)),
+            None => rows.push((option.note, vec![names(option)])),
+        }
+    }
+    let mut table = format!("| option | {title} |\n|---|---|\n");
+    for (note, row) in rows {
+        let note = note.replace('|', "\\|");
+        _ = writeln!(table, "| {} | {note} |", row.join("; "));
+    }
+    table
 }

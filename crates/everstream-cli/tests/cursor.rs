@@ -1,4 +1,4 @@
-//! What a run keeps for the next one: nothing is lost between them, however they end.
+//! What a run saves for the next one: nothing is lost between them, however they end.
 
 use std::fs::{self, OpenOptions};
 use std::io::Read;
@@ -26,7 +26,7 @@ fn with_cursor<'a>(url: &'a str, path: &'a Path, more: &[&'a str]) -> Running {
 }
 
 #[test]
-fn the_next_run_goes_on_after_the_last_event() {
+fn the_next_run_resumes_after_the_last_event() {
     let (server, folder) = (Server::start(), Folder::new("next"));
     let (path, feed) = (folder.path("cursor"), Feed::new());
     for data in ["a", "b", "c"] {
@@ -35,8 +35,8 @@ fn the_next_run_goes_on_after_the_last_event() {
     server.otherwise(Reply::stream().resume(&feed));
     let url = server.url("/");
     for count in ["1", "2"] {
-        let (code, news) = with_cursor(&url, &path, &["--count", count]).end();
-        assert_eq!(code, 0, "{news}");
+        let (code, stderr) = with_cursor(&url, &path, &["--count", count]).end();
+        assert_eq!(code, 0, "{stderr}");
     }
     assert_eq!(kept(&path), "3\n");
     let ids: Vec<_> = server
@@ -48,7 +48,7 @@ fn the_next_run_goes_on_after_the_last_event() {
 }
 
 #[test]
-fn the_cursor_goes_before_the_id_of_the_command_line() {
+fn the_cursor_takes_precedence_over_last_event_id() {
     let (server, folder) = (Server::start(), Folder::new("before"));
     server.otherwise(Reply::status(204));
     let url = server.url("/");
@@ -65,7 +65,7 @@ fn the_cursor_goes_before_the_id_of_the_command_line() {
 }
 
 #[test]
-fn it_moves_over_events_that_are_left_out_and_ids_without_an_event() {
+fn the_cursor_passes_filtered_events_and_ids_without_an_event() {
     let (server, folder) = (Server::start(), Folder::new("left-out"));
     let (path, more) = (folder.path("cursor"), Gate::new());
     server.otherwise(
@@ -88,13 +88,13 @@ fn it_moves_over_events_that_are_left_out_and_ids_without_an_event() {
 fn wait_until(is: impl Fn() -> bool) {
     let begin = Instant::now();
     while !is() {
-        assert!(begin.elapsed() < PATIENCE, "it never came to be");
+        assert!(begin.elapsed() < PATIENCE, "it was never created");
         std::thread::sleep(Duration::from_millis(2));
     }
 }
 
 #[test]
-fn the_event_that_ends_the_run_counts_too() {
+fn the_last_event_of_a_run_moves_the_cursor() {
     let (server, folder) = (Server::start(), Folder::new("until"));
     let path = folder.path("cursor");
     server.otherwise(
@@ -104,14 +104,14 @@ fn the_event_that_ends_the_run_counts_too() {
             .stall(),
     );
     let url = server.url("/");
-    let (code, news) = with_cursor(&url, &path, &["--until", "[DONE]"]).end();
-    assert_eq!(code, 0, "{news}");
+    let (code, stderr) = with_cursor(&url, &path, &["--until", "[DONE]"]).end();
+    assert_eq!(code, 0, "{stderr}");
     assert_eq!(kept(&path), "2\n");
 }
 
-/// With a cursor that is hardly ever written, it still is before the stream pauses and at the end.
+/// Even a cursor that is rarely written is saved before the stream pauses and at the end.
 #[test]
-fn writes_are_joined_while_events_come_fast_and_none_is_left_out() {
+fn cursor_every_batches_writes_and_loses_none() {
     let (server, folder) = (Server::start(), Folder::new("joined"));
     let (path, feed) = (folder.path("cursor"), Feed::new());
     (0..2000).for_each(|n| _ = feed.push(n.to_string()));
@@ -126,7 +126,7 @@ fn writes_are_joined_while_events_come_fast_and_none_is_left_out() {
 }
 
 #[test]
-fn it_does_not_move_over_an_event_that_nobody_could_read() {
+fn the_cursor_stays_before_an_event_that_could_not_be_written() {
     let (server, folder) = (Server::start(), Folder::new("unread"));
     let path = folder.path("cursor");
     server.otherwise(Reply::stream().event_with_id("1", "x").stall());
@@ -140,28 +140,31 @@ fn it_does_not_move_over_an_event_that_nobody_could_read() {
 }
 
 #[test]
-fn a_cursor_that_can_not_be_used_is_explained() {
+fn an_unusable_cursor_is_an_error() {
     let folder = Folder::new("bad");
     let end = |path: &Path| with_cursor("http://localhost/", path, &[]).end();
-    let (code, news) = end(&folder.file("two", "1\n2\n"));
+    let (code, stderr) = end(&folder.file("two", "1\n2\n"));
     assert_eq!(code, 2);
-    assert!(news.contains("more than one line"), "{news}");
-    let (code, news) = end(&folder.path("no/such/cursor"));
+    assert!(stderr.contains("more than one line"), "{stderr}");
+    let (code, stderr) = end(&folder.path("no/such/cursor"));
     assert_eq!(code, 2);
-    assert!(news.contains("hint: make it first: mkdir -p"), "{news}");
+    assert!(
+        stderr.contains("hint: create it first: mkdir -p"),
+        "{stderr}"
+    );
 
     let server = Server::start();
     server.otherwise(Reply::stream().event_with_id("1", "x").stall());
-    // A folder in the place of the temporary file.
+    // A folder instead of the temporary file.
     fs::create_dir(folder.path("c.tmp")).unwrap();
-    let (code, news) = with_cursor(&server.url("/"), &folder.path("c"), &[]).end();
+    let (code, stderr) = with_cursor(&server.url("/"), &folder.path("c"), &[]).end();
     assert_eq!(code, 1);
-    assert!(news.contains("the cursor can't be written"), "{news}");
+    assert!(stderr.contains("the cursor can't be written"), "{stderr}");
 }
 
-/// The promise of `--cursor`: each event is there, and a kill repeats one at most.
+/// The guarantee of `--cursor`: no event is lost, and a kill repeats at most one.
 #[test]
-fn an_id_that_the_next_run_could_not_use_leaves_the_one_before_it() {
+fn an_id_that_can_not_be_sent_leaves_the_previous_one_in_the_cursor() {
     let (server, folder) = (Server::start(), Folder::new("unusable"));
     let path = folder.path("cursor");
     let long = "x".repeat(200_000);
@@ -169,28 +172,28 @@ fn an_id_that_the_next_run_could_not_use_leaves_the_one_before_it() {
         let stream = format!("id: 1\ndata: a\n\nid: {id}\ndata: b\n\n");
         server.otherwise(Reply::stream().send(stream).stall());
         let url = server.url("/");
-        let (code, news) = with_cursor(&url, &path, &["--count", "2"]).end();
-        assert_eq!((code, &*kept(&path)), (0, "1\n"), "{news}");
+        let (code, stderr) = with_cursor(&url, &path, &["--count", "2"]).end();
+        assert_eq!((code, &*kept(&path)), (0, "1\n"), "{stderr}");
     }
 }
 
 #[test]
-fn a_link_is_followed_and_what_is_no_file_is_refused() {
+fn a_symlink_is_followed_and_other_file_types_are_refused() {
     let (server, folder) = (Server::start(), Folder::new("link"));
     let (path, link) = (folder.path("cursor"), folder.path("link"));
     server.otherwise(Reply::stream().event_with_id("7", "a").stall());
     let url = server.url("/");
     fs::write(&path, "1\n").unwrap();
     std::os::unix::fs::symlink(&path, &link).unwrap();
-    let (code, news) = with_cursor(&url, &link, &["--count", "1"]).end();
-    assert_eq!((code, &*kept(&path)), (0, "7\n"), "{news}");
+    let (code, stderr) = with_cursor(&url, &link, &["--count", "1"]).end();
+    assert_eq!((code, &*kept(&path)), (0, "7\n"), "{stderr}");
     assert!(link.is_symlink());
 
     let socket = folder.path("socket");
     let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
-    let (code, news) = with_cursor(&url, &socket, &["--count", "1"]).end();
-    assert_eq!(code, 2, "{news}");
-    assert!(news.contains("no regular file"), "{news}");
+    let (code, stderr) = with_cursor(&url, &socket, &["--count", "1"]).end();
+    assert_eq!(code, 2, "{stderr}");
+    assert!(stderr.contains("not a regular file"), "{stderr}");
 }
 
 #[test]
@@ -205,7 +208,7 @@ fn kills_at_any_moment_lose_nothing_and_repeat_at_most_one_event_each() {
     let publisher = std::thread::spawn({
         let (feed, over, cursor) = (feed.clone(), over.clone(), cursor.clone());
         move || {
-            // In bursts, and not far ahead: each event takes a write to the disk.
+            // In bursts, and not far ahead, because each event costs a write to the disk.
             while !over.load(Ordering::Relaxed) {
                 let done: usize = kept(&cursor).trim().parse().unwrap_or(0);
                 if feed.len() < done + 100 {
@@ -237,7 +240,7 @@ fn kills_at_any_moment_lose_nothing_and_repeat_at_most_one_event_each() {
         let before = length();
         let mut child = run(&[]);
         wait_until(|| length() > before);
-        // Some moment within the next milliseconds.
+        // At some point within the next milliseconds.
         seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
         std::thread::sleep(Duration::from_micros((seed >> 33) % 20_000));
         child.kill().unwrap();
@@ -257,7 +260,7 @@ fn kills_at_any_moment_lose_nothing_and_repeat_at_most_one_event_each() {
     let mut newest = 0;
     let mut repeated = 0;
     for line in written.lines() {
-        // A kill in the middle of a write would leave half a line, which the next one continues.
+        // A kill in the middle of a write would leave half a line, which the next run continues.
         let event: serde_json::Value =
             serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
         let id: usize = event["id"].as_str().unwrap().parse().unwrap();
@@ -278,21 +281,21 @@ fn kills_at_any_moment_lose_nothing_and_repeat_at_most_one_event_each() {
     println!("{newest} events, {repeated} repeated by {KILLS} kills");
 }
 
-/// Whoever may write to the folder had any file of the user's overwritten.
+/// Anyone who could write to the folder could have any file of the user overwritten.
 #[test]
-fn a_link_in_the_place_of_the_temporary_file_is_not_followed() {
+fn a_symlink_instead_of_the_temporary_file_is_not_followed() {
     let (server, folder) = (Server::start(), Folder::new("trap"));
     let (path, precious) = (folder.path("c"), folder.file("precious", "mine"));
     std::os::unix::fs::symlink(&precious, folder.path("c.tmp")).unwrap();
     server.otherwise(Reply::stream().event_with_id("7", "a").stall());
-    let (code, news) = with_cursor(&server.url("/"), &path, &["--count", "1"]).end();
-    assert_eq!((code, &*kept(&path)), (0, "7\n"), "{news}");
+    let (code, stderr) = with_cursor(&server.url("/"), &path, &["--count", "1"]).end();
+    assert_eq!((code, &*kept(&path)), (0, "7\n"), "{stderr}");
     assert_eq!(kept(&precious), "mine");
     assert!(!path.is_symlink());
 }
 
 #[test]
-fn a_cursor_keeps_its_permissions_and_a_new_one_is_for_its_owner_alone() {
+fn a_cursor_keeps_its_permissions_and_only_the_owner_can_read_a_new_one() {
     use std::os::unix::fs::PermissionsExt;
 
     let (server, folder) = (Server::start(), Folder::new("mode"));
@@ -309,8 +312,8 @@ fn a_cursor_keeps_its_permissions_and_a_new_one_is_for_its_owner_alone() {
         if let Some(before) = before {
             fs::set_permissions(&path, PermissionsExt::from_mode(before)).unwrap();
         }
-        let (code, news) = with_cursor(&url, &path, &["--count", "2"]).end();
-        assert_eq!((code, &*kept(&path)), (0, "2\n"), "{news}");
+        let (code, stderr) = with_cursor(&url, &path, &["--count", "2"]).end();
+        assert_eq!((code, &*kept(&path)), (0, "2\n"), "{stderr}");
         assert_eq!(mode(), after);
         fs::write(&path, "").unwrap();
     }

@@ -1,4 +1,4 @@
-//! The demo, as people see it.
+//! The demo.
 
 use std::io::Read;
 
@@ -37,7 +37,7 @@ fn demo(events: u32) -> Vec<String> {
     lines
 }
 
-/// Fails unless these texts are in the lines, in this order.
+/// Asserts that the lines contain these texts, in this order.
 fn assert_in_order(lines: &[String], texts: &[&str]) {
     let mut rest = lines.iter();
     for text in texts {
@@ -49,7 +49,7 @@ fn assert_in_order(lines: &[String], texts: &[&str]) {
 }
 
 #[test]
-fn every_trouble_is_shown_and_nothing_is_lost() {
+fn the_demo_shows_every_failure_and_loses_nothing() {
     let lines = demo(12);
     assert_in_order(
         &lines,
@@ -90,16 +90,16 @@ fn every_trouble_is_shown_and_nothing_is_lost() {
             "server: answers 204: no more events",
             "client: the stream has ended (status 204); not retrying",
             "Every event arrived once, unchanged and in order.",
-            "Try it on yours: everstream check URL",
+            "Check your own server: everstream check URL",
         ],
     );
-    // It ends with the hint, and a pipe gets no colours.
-    assert!(lines.last().unwrap().starts_with("Try it on yours"));
+    // It ends with the hint, and a pipe gets no colors.
+    assert!(lines.last().unwrap().starts_with("Check your own server"));
     assert!(lines.iter().all(|line| !line.contains('\x1b')), "{lines:?}");
 }
 
 #[test]
-fn a_single_event_survives_all_troubles() {
+fn a_demo_with_a_single_event_succeeds() {
     let lines = demo(1);
     let cut = "server: cuts the connection in the middle of event 1";
     assert!(lines.iter().any(|line| line.contains(cut)), "{lines:#?}");
@@ -108,7 +108,7 @@ fn a_single_event_survives_all_troubles() {
 }
 
 #[test]
-fn two_events_survive_all_troubles() {
+fn a_demo_with_two_events_succeeds() {
     let lines = demo(2);
     assert_in_order(
         &lines,
@@ -123,11 +123,11 @@ fn two_events_survive_all_troubles() {
 }
 
 #[test]
-fn many_events_are_compared_too() {
+fn a_demo_with_many_events_succeeds() {
     demo(20_000);
 }
 
-/// Each delay would otherwise be twice the one before: no connection lasts if there is one event.
+/// Otherwise each delay would double: with one event, no connection lasts.
 #[test]
 fn no_delay_is_longer_than_a_second() {
     let lines = demo(1);
@@ -141,7 +141,7 @@ fn no_delay_is_longer_than_a_second() {
 }
 
 #[test]
-fn a_demo_whose_reader_is_gone_ends_quietly() {
+fn a_demo_whose_output_is_closed_ends_quietly() {
     let (demo, mut stdout) = Running::start_unread(everstream(["demo", "--events", "5"]));
     stdout.read_exact(&mut [0; 10]).unwrap();
     drop(stdout);
@@ -150,7 +150,7 @@ fn a_demo_whose_reader_is_gone_ends_quietly() {
 
 #[cfg(unix)]
 #[test]
-fn a_demo_that_is_stopped_has_proved_nothing() {
+fn a_stopped_demo_fails() {
     let mut demo = Running::follow(["demo"]);
     demo.out.wait_for_text("client: connected");
     demo.signal("INT");
@@ -162,13 +162,17 @@ fn a_demo_that_is_stopped_has_proved_nothing() {
     );
     let lines = demo.out.all();
     assert!(lines.iter().any(|line| line.contains("lost")));
-    assert!(!lines.iter().any(|line| line.contains("Try it on yours")));
+    assert!(
+        !lines
+            .iter()
+            .any(|line| line.contains("Check your own server"))
+    );
 }
 
-/// Between two connections events are published that nobody has requested yet.
+/// Events are published between two connections that nobody has requested yet.
 #[cfg(unix)]
 #[test]
-fn what_a_stopped_demo_has_not_sent_is_not_lost() {
+fn unsent_events_of_a_stopped_demo_are_not_lost() {
     let mut demo = Running::follow(["demo", "--events", "1000"]);
     demo.out.wait_for_text("client: got status 503");
     demo.signal("INT");
@@ -180,7 +184,7 @@ fn what_a_stopped_demo_has_not_sent_is_not_lost() {
     assert!(value(&lines, "not yet sent").parse::<u32>().unwrap() > 0);
 }
 
-/// All that a terminal gets from a demo.
+/// The whole output of a demo on a terminal.
 #[cfg(target_os = "linux")]
 fn on_a_terminal(environment: &[(&str, &str)]) -> String {
     let line = format!("'{}' demo --events 12", env!("CARGO_BIN_EXE_everstream"));
@@ -191,12 +195,12 @@ fn on_a_terminal(environment: &[(&str, &str)]) -> String {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_terminal_shows_trouble_and_recovery_in_colours() {
+fn a_terminal_shows_failures_and_recovery_in_color() {
     const RED: &str = "\x1b[31m";
     const YELLOW: &str = "\x1b[33m";
     const GREEN: &str = "\x1b[32m";
     let written = on_a_terminal(&[]);
-    for (colour, text) in [
+    for (color, text) in [
         (GREEN, "client: connected"),
         (RED, "server: drops the connection"),
         (RED, "server: cuts the connection in the middle of event 4"),
@@ -210,15 +214,15 @@ fn a_terminal_shows_trouble_and_recovery_in_colours() {
         (GREEN, "server: is back on the same port\x1b[0m"),
         ("\x1b[1;32m", "Every event arrived once, "),
     ] {
-        let coloured = format!("{colour}{text}");
-        assert!(written.contains(&coloured), "no {coloured:?} in {written}");
+        let colored = format!("{color}{text}");
+        assert!(written.contains(&colored), "no {colored:?} in {written}");
     }
     assert!(written.contains(" s\x1b[0m  client: received event 1\r\n"));
 }
 
 #[cfg(target_os = "linux")]
 #[test]
-fn no_color_leaves_the_demo_without_colours() {
+fn no_color_turns_off_the_colors_of_the_demo() {
     let written = on_a_terminal(&[("NO_COLOR", "1")]);
     assert!(written.contains("Every event arrived once"), "{written}");
     assert!(!written.contains('\x1b'), "{written:?}");

@@ -1,4 +1,4 @@
-//! What `docs/cli.md` and the guide from `curl -N` show is what the command writes.
+//! The output shown in `docs/cli.md` and in the guide from `curl -N` is that of the command.
 //!
 //! `UPDATE_DOCS=1 cargo test -p everstream-cli --test all -- docs::` updates them.
 
@@ -27,7 +27,7 @@ fn answer(request: &Request) -> Reply {
                 .send("event: price\nid: 43\ndata: {\"symbol\": \"ACME\", \"price\": 8.25}\n\n")
                 .stall()
         }
-        // In one piece, so that it is recorded as one.
+        // In one chunk, so that it is recorded as one.
         "/quotes" => Reply::stream()
             .send(": welcome\n\nid: 1\ndata: 7.50\n\nid: 2\ndata: 8.25\n\nid: 3\ndata: 8.00\n\n")
             .stall(),
@@ -42,7 +42,7 @@ fn answer(request: &Request) -> Reply {
             .event_with_id("1", "one")
             .send("data: tw")
             .drop_connection(),
-        // A server as it ought to be, but that it doesn't know of `Last-Event-ID`.
+        // A correct server, except that it ignores `Last-Event-ID`.
         "/feed" => {
             let events = (1..=4).map(|n| format!("id: {n}\ndata: {{\"n\": {n}}}\n\n"));
             let reply = Reply::stream()
@@ -64,7 +64,7 @@ fn answer(request: &Request) -> Reply {
     }
 }
 
-/// What differs from run to run made the same.
+/// Replaces what differs from run to run.
 fn normal(text: &str, urls: &Urls) -> String {
     let mut text = text.to_owned();
     for (shown, real) in urls {
@@ -77,10 +77,10 @@ fn normal(text: &str, urls: &Urls) -> String {
         ),
         (r"\d\d:\d\d:\d\d\.\d{3}Z", "12:00:00.000Z"),
         (r"in \d\.\d\d s", "in 0.12 s"),
-        // The run of `serve`.
+        // The prefix of a run of `serve`.
         (r"id: [0-9a-f]{8}-", "id: 5f2c81d0-"),
         (r#""time":\d+\.\d{6}"#, r#""time":0.123456"#),
-        // What `check` measures; what it is told is whole seconds.
+        // Times that `check` measures; those of its options are whole seconds.
         (r"(after|event|silence|events in) \d\.\d\d s", "$1 0.01 s"),
         (r"(0\.01 s in) \d\.\d\d s", "$1 0.01 s"),
         (
@@ -96,10 +96,10 @@ fn normal(text: &str, urls: &Urls) -> String {
     text
 }
 
-/// How servers are called on the page, and where they are.
+/// The URLs of servers as shown on the page, and their real ones.
 type Urls = Vec<(String, String)>;
 
-/// A line of shell.
+/// Prepares a shell command.
 fn shell(line: &str, urls: &Urls, folder: &Path) -> Command {
     let command = Path::new(env!("CARGO_BIN_EXE_everstream"));
     let path = std::env::var("PATH").unwrap();
@@ -118,17 +118,17 @@ fn shell(line: &str, urls: &Urls, folder: &Path) -> Command {
     shell
 }
 
-/// A line that ends with `&`: a server that runs until the end of the page.
+/// A command that ends with `&`: a server that runs until the end of the page.
 struct Background {
     child: Child,
-    /// Kept open for what it still writes.
+    /// Kept open for later output.
     _output: BufReader<ChildStdout>,
 }
 
 impl Background {
-    /// Starts it. Returns what it writes up to its URL too, and the URL.
+    /// Starts it. Returns its output up to and including its URL, and the URL.
     fn start(mut shell: Command) -> (Background, String, String) {
-        // A group of its own, so that all of a pipeline can be ended.
+        // A separate process group, so that the whole pipeline can be killed.
         let spawned = shell.process_group(0).stdout(Stdio::piped()).spawn();
         let mut child = spawned.unwrap();
         let mut output = BufReader::new(child.stdout.take().unwrap());
@@ -180,17 +180,18 @@ fn every_finding_of_check_is_documented() {
 }
 
 #[test]
-fn the_page_shows_what_the_command_writes() {
+fn the_page_matches_the_output_of_the_command() {
     assert_shown("docs/cli.md", "docs", 10);
 }
 
 #[test]
-fn the_guide_from_curl_shows_what_the_command_writes() {
+fn the_curl_guide_matches_the_output_of_the_command() {
     let guide = "crates/everstream/guides/migrating_curl.md";
     assert_shown(guide, "docs-curl", 4);
 }
 
-/// What this page shows, with more commands than so many, is what they write.
+/// Asserts that the page shows the real output of its commands, of which there are more than
+/// `more_than`.
 fn assert_shown(name: &str, folder: &str, more_than: usize) {
     let page = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../..")
@@ -210,7 +211,7 @@ fn assert_shown(name: &str, folder: &str, more_than: usize) {
             console = line == "```console";
         }
         let command = line.strip_prefix("$ ").filter(|_| console);
-        // Within a block there is only output beside the commands.
+        // A block contains only commands and their output.
         if !console || line.starts_with("```") || command.is_some() {
             written += &format!("{line}\n");
         }
@@ -226,7 +227,7 @@ fn assert_shown(name: &str, folder: &str, more_than: usize) {
                 String::from_utf8(shell(command).output().unwrap().stdout).unwrap()
             };
             let text = normal(&text, &urls);
-            // Ends of lines that nobody sees.
+            // Trailing spaces, which are invisible.
             text.lines()
                 .for_each(|line| written += &format!("{}\n", line.trim_end()));
         }
@@ -237,6 +238,8 @@ fn assert_shown(name: &str, folder: &str, more_than: usize) {
     } else if shown != written {
         let pairs = shown.lines().zip(written.lines());
         let difference: Vec<_> = pairs.filter(|(old, new)| old != new).take(5).collect();
-        panic!("{name} isn't what is written; UPDATE_DOCS=1 mends it: {difference:#?}");
+        panic!(
+            "{name} differs from the output of the command; UPDATE_DOCS=1 updates it: {difference:#?}"
+        );
     }
 }

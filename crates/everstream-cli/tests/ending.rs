@@ -1,4 +1,4 @@
-//! How the command ends, and what it says then.
+//! Exit codes and last messages.
 
 use std::io::Read;
 use std::process::Stdio;
@@ -29,15 +29,15 @@ fn signals_end_it_cleanly() {
         follower.out.wait_for(1);
         follower.signal(signal);
         assert_eq!(follower.wait_within(Duration::from_secs(5)).code(), Some(0));
-        let news = follower.err.all().join("\n");
+        let stderr = follower.err.all().join("\n");
         let expected = format!("stopped by {name} after 1 event; the last id is 41");
-        assert!(news.contains(&expected), "{news}");
+        assert!(stderr.contains(&expected), "{stderr}");
     }
 }
 
 #[cfg(unix)]
 #[test]
-fn a_signal_ends_the_wait_before_another_attempt() {
+fn a_signal_ends_the_wait_for_a_retry() {
     let server = Server::start();
     server.otherwise(Reply::status(503).header("Retry-After", "3600"));
     let mut follower = Running::follow([&*server.url("/")]);
@@ -46,12 +46,12 @@ fn a_signal_ends_the_wait_before_another_attempt() {
     assert_eq!(follower.wait_within(Duration::from_secs(5)).code(), Some(0));
 }
 
-/// It hung in writing to a reader that had stopped reading.
+/// It hung writing to a reader that had stopped reading.
 #[cfg(unix)]
 #[test]
-fn a_signal_ends_it_while_its_reader_is_stuck() {
+fn a_signal_ends_it_while_its_output_is_blocked() {
     let server = Server::start();
-    // Larger than what a pipe holds.
+    // Larger than the capacity of a pipe.
     server.otherwise(Reply::stream().event("x".repeat(1 << 20)).stall());
     let (mut follower, mut stdout) = Running::start_unread(everstream([&*server.url("/")]));
     stdout.read_exact(&mut [0; 10]).unwrap();
@@ -60,21 +60,21 @@ fn a_signal_ends_it_while_its_reader_is_stuck() {
 }
 
 #[test]
-fn it_ends_quietly_when_its_reader_has_enough() {
+fn it_ends_quietly_when_its_output_is_closed() {
     let server = Server::start();
     server.otherwise(Reply::stream().event("x").send_forever("data: y\n\n"));
     let (follower, mut stdout) = Running::start_unread(everstream([&*server.url("/")]));
     stdout.read_exact(&mut [0; 10]).unwrap();
     drop(stdout);
-    let (code, news) = follower.end();
-    assert_eq!(code, 0, "{news}");
-    assert_eq!(news.lines().count(), 1, "more than 'connected': {news}");
+    let (code, stderr) = follower.end();
+    assert_eq!(code, 0, "{stderr}");
+    assert_eq!(stderr.lines().count(), 1, "more than 'connected': {stderr}");
 }
 
 /// `everstream URL | head -1` hung until the next event.
 #[cfg(unix)]
 #[test]
-fn it_ends_when_its_reader_has_enough_also_while_the_stream_is_silent() {
+fn it_ends_when_its_output_is_closed_during_a_silent_stream() {
     let server = Server::start();
     server.otherwise(Reply::stream().event("x").stall());
     let (mut follower, mut stdout) = Running::start_unread(everstream([&*server.url("/")]));
@@ -82,7 +82,7 @@ fn it_ends_when_its_reader_has_enough_also_while_the_stream_is_silent() {
     drop(stdout);
     assert_eq!(follower.wait().code(), Some(0));
     assert!(server.wait_for_open_connections(0, common::PATIENCE));
-    // And before there was anything.
+    // Also before any output.
     server.stop();
     let (follower, stdout) = Running::start_unread(everstream([&*server.url("/")]));
     follower.err.wait_for_text("retrying");
@@ -91,10 +91,10 @@ fn it_ends_when_its_reader_has_enough_also_while_the_stream_is_silent() {
 }
 
 #[test]
-fn a_host_that_can_not_be_reached_is_explained() {
-    let (code, news) = end(["http://feed.invalid/", "-x", "", "--max-attempts", "1"]);
+fn an_unreachable_host_has_a_hint() {
+    let (code, stderr) = end(["http://feed.invalid/", "-x", "", "--max-attempts", "1"]);
     assert_eq!(code, 5);
-    assert!(news.contains("hint: check the name of the host"), "{news}");
+    assert!(stderr.contains("hint: check the host name"), "{stderr}");
     let server = Server::start();
     server.otherwise(
         Reply::on_accept()
@@ -102,11 +102,11 @@ fn a_host_that_can_not_be_reached_is_explained() {
             .drop_connection(),
     );
     let https = server.url("/").replace("http:", "https:");
-    let (code, news) = end([&*https, "--max-attempts", "1"]);
+    let (code, stderr) = end([&*https, "--max-attempts", "1"]);
     assert_eq!(code, 5);
     assert!(
-        news.contains("hint: the port may speak plain HTTP"),
-        "{news}"
+        stderr.contains("hint: the port may speak plain HTTP"),
+        "{stderr}"
     );
 }
 
@@ -125,100 +125,111 @@ fn output_that_can_not_be_written_is_an_error() {
         .output()
         .unwrap();
     assert_eq!(output.status.code(), Some(1));
-    let news = String::from_utf8(output.stderr).unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
     assert!(
-        news.contains("the output can't be written: No space left"),
-        "{news}"
+        stderr.contains("the output can't be written: No space left"),
+        "{stderr}"
     );
 }
 
 #[test]
-fn an_answer_that_is_no_stream_is_explained() {
-    let (code, news) = end_after(Reply::status(404).send("\n<h1>Nope</h1>\x1b[2J\n"));
+fn a_response_that_is_not_a_stream_has_a_hint() {
+    let (code, stderr) = end_after(Reply::status(404).send("\n<h1>Nope</h1>\x1b[2J\n"));
     assert_eq!(code, 6);
-    assert!(news.contains("/feed answered with status 404"), "{news}");
     assert!(
-        news.contains(r"the server said: <h1>Nope</h1>\u{1b}[2J"),
-        "{news}"
+        stderr.contains("/feed answered with status 404"),
+        "{stderr}"
     );
-    assert!(news.contains("hint: check the path"), "{news}");
+    assert!(
+        stderr.contains(r"the server said: <h1>Nope</h1>\u{1b}[2J"),
+        "{stderr}"
+    );
+    assert!(
+        stderr.contains("hint: there is no stream at this URL"),
+        "{stderr}"
+    );
 
-    let (code, news) = end_after(Reply::status(401));
+    let (code, stderr) = end_after(Reply::status(401));
     assert_eq!(code, 6);
-    assert!(news.contains("hint: send credentials"), "{news}");
-    assert!(!news.contains("secret"), "{news}");
+    assert!(stderr.contains("hint: send credentials"), "{stderr}");
+    assert!(!stderr.contains("secret"), "{stderr}");
 
-    let (code, news) = end_after(Reply::status(200).header("Content-Type", "text/html"));
+    let (code, stderr) = end_after(Reply::status(200).header("Content-Type", "text/html"));
     assert_eq!(code, 3);
     assert!(
-        news.contains("\"text/html\" instead of text/event-stream"),
-        "{news}"
+        stderr.contains("\"text/html\" instead of text/event-stream"),
+        "{stderr}"
     );
-    assert!(news.contains("hint: "), "{news}");
+    assert!(stderr.contains("hint: "), "{stderr}");
 
-    let (code, news) = end_after(Reply::redirect(302, "/feed?token=secret"));
+    let (code, stderr) = end_after(Reply::redirect(302, "/feed?token=secret"));
     assert_eq!(code, 3);
-    assert!(news.contains("after 10 redirects"), "{news}");
-    assert!(!news.contains("secret"), "{news}");
+    assert!(stderr.contains("after 10 redirects"), "{stderr}");
+    assert!(!stderr.contains("secret"), "{stderr}");
 }
 
 #[test]
-fn a_server_can_end_the_stream_for_good() {
-    let (code, news) = end_after(Reply::status(204));
+fn status_204_ends_the_stream() {
+    let (code, stderr) = end_after(Reply::status(204));
     assert_eq!(code, 4);
-    assert!(news.contains("ended the stream for good"), "{news}");
+    assert!(stderr.contains("ended the stream permanently"), "{stderr}");
 }
 
 #[test]
-fn a_url_that_can_not_be_followed_is_explained() {
-    let (code, news) = end(["ftp.example.com/feed?token=secret"]);
+fn an_invalid_url_has_a_hint() {
+    let (code, stderr) = end(["ftp.example.com/feed?token=secret"]);
     assert_eq!(code, 2);
-    assert!(news.contains("means ftp://, as in curl"), "{news}");
-    assert!(news.contains("hint: write http:// or https://"), "{news}");
-    assert!(!news.contains("secret") && !news.contains("pw"), "{news}");
+    assert!(stderr.contains("means ftp://, as in curl"), "{stderr}");
+    assert!(stderr.contains("hint: add http:// or https://"), "{stderr}");
+    assert!(
+        !stderr.contains("secret") && !stderr.contains("pw"),
+        "{stderr}"
+    );
 
-    let (code, news) = end(["ftp://example.com/feed"]);
+    let (code, stderr) = end(["ftp://example.com/feed"]);
     assert_eq!(code, 2);
     let error = "error: invalid URL \"ftp://example.com/feed\": the scheme ftp isn't http or https";
-    assert!(news.contains(error), "{news}");
+    assert!(stderr.contains(error), "{stderr}");
     assert!(
-        news.contains("hint: a URL begins with http:// or https://"),
-        "{news}"
+        stderr.contains("hint: a URL begins with http:// or https://"),
+        "{stderr}"
     );
 
-    let (code, news) = end(["http://localhost/", "--resolve", "127.0.0.1:1:127.0.0.1"]);
+    let (code, stderr) = end(["http://localhost/", "--resolve", "127.0.0.1:1:127.0.0.1"]);
     assert_eq!(code, 2);
-    let error =
-        "error: --resolve can't be used: \"127.0.0.1\" is an IP address, which isn't looked up";
-    assert!(news.contains(error), "{news}");
+    let error = "error: invalid --resolve: \"127.0.0.1\" is an IP address, which isn't looked up";
+    assert!(stderr.contains(error), "{stderr}");
 }
 
 #[test]
-fn a_header_that_can_not_be_sent_is_explained_and_not_shown() {
+fn an_invalid_header_has_a_hint_and_is_not_shown() {
     let bad = |header: &str| end(["http://localhost/", "-H", "A: b", "-H", header]);
-    let (code, news) = bad("Authorization Bearer secret");
+    let (code, stderr) = bad("Authorization Bearer secret");
     assert_eq!(code, 2);
-    assert!(news.contains("header 2 has no colon"), "{news}");
-    assert!(news.contains("-H 'Authorization: Bearer TOKEN'"), "{news}");
-    assert!(!news.contains("secret"), "{news}");
+    assert!(stderr.contains("header 2 has no colon"), "{stderr}");
+    assert!(
+        stderr.contains("-H 'Authorization: Bearer TOKEN'"),
+        "{stderr}"
+    );
+    assert!(!stderr.contains("secret"), "{stderr}");
 
-    // A token with a colon in it, after a name without one.
+    // A token that contains a colon, after a name without one.
     for header in ["X Y: secret", "Authorization Bearer secret:x", ": secret"] {
-        let (code, news) = bad(header);
+        let (code, stderr) = bad(header);
         assert_eq!(code, 2);
-        assert!(news.contains("header 2 has something before"), "{news}");
-        assert!(!news.contains("secret"), "{news}");
+        assert!(stderr.contains("header 2 has an invalid name"), "{stderr}");
+        assert!(!stderr.contains("secret"), "{stderr}");
     }
 
-    let (code, news) = bad("X: secret\nY: z");
+    let (code, stderr) = bad("X: secret\nY: z");
     assert_eq!(code, 2);
-    assert!(news.contains("control characters"), "{news}");
-    assert!(!news.contains("secret"), "{news}");
+    assert!(stderr.contains("control characters"), "{stderr}");
+    assert!(!stderr.contains("secret"), "{stderr}");
 }
 
-/// The shell makes several arguments of a header without quotes.
+/// The shell splits a header without quotes into several arguments.
 #[test]
-fn no_complaint_about_the_command_line_shows_a_secret() {
+fn usage_errors_show_no_secrets() {
     for args in [
         &["http://localhost/", "-H", "Authorization: Bearer", "secret"][..],
         &["http://localhost/", "--bearer-env", "secret"],
@@ -242,33 +253,33 @@ fn no_complaint_about_the_command_line_shows_a_secret() {
             "--no-such",
         ],
     ] {
-        let (code, news) = end(args.iter().copied());
-        assert_eq!(code, 2, "{args:?}: {news}");
-        assert!(!news.contains("secret"), "{args:?}: {news}");
+        let (code, stderr) = end(args.iter().copied());
+        assert_eq!(code, 2, "{args:?}: {stderr}");
+        assert!(!stderr.contains("secret"), "{args:?}: {stderr}");
     }
 }
 
 #[test]
 fn an_id_that_can_not_be_sent_is_refused() {
-    let (code, news) = end(["http://localhost/", "--last-event-id", "4\n1"]);
+    let (code, stderr) = end(["http://localhost/", "--last-event-id", "4\n1"]);
     assert_eq!(code, 2);
-    assert!(news.contains("control character"), "{news}");
+    assert!(stderr.contains("control character"), "{stderr}");
 }
 
 #[test]
-fn bad_usage_has_a_code_of_its_own() {
+fn usage_errors_exit_with_2() {
     assert_eq!(end([]).0, 2);
     assert_eq!(end(["--no-such-option", "http://localhost/"]).0, 2);
     assert_eq!(end(["demo", "--events", "0"]).0, 2);
 }
 
 #[test]
-fn an_unfinished_event_is_not_discarded_in_silence() {
+fn a_discarded_unfinished_event_is_reported() {
     let (code, said) = end_once(Reply::stream().event("a").send("data: unfinished\n"), &[]);
     assert_eq!(code, 0, "{said}");
     let warning = "warning: discarded an unfinished event of 17 bytes: no blank line followed it";
     assert!(said.contains(warning), "{said}");
-    let hint = "hint: if the stream should end like this: --dispatch-unfinished delivers";
+    let hint = "hint: if this server ends its streams this way, --dispatch-unfinished delivers";
     assert!(said.contains(hint), "{said}");
     let reply = Reply::stream().send("data: unfinished\n").end();
     let (_, said) = end_once(reply, &["--dispatch-unfinished"]);
@@ -277,7 +288,7 @@ fn an_unfinished_event_is_not_discarded_in_silence() {
         !said.contains("warning") && !said.contains("hint"),
         "{said}"
     );
-    // A response that may have been cut off isn't helped by the hint, which isn't repeated.
+    // The hint doesn't help with a response that may have been cut off. It isn't repeated.
     let (_, said) = end_once(
         Reply::stream().close_delimited().send("data: unfinished\n"),
         &["--dispatch-unfinished"],
@@ -289,18 +300,18 @@ fn an_unfinished_event_is_not_discarded_in_silence() {
 }
 
 #[test]
-fn a_response_without_events_is_shown_and_can_not_write_to_the_terminal() {
+fn a_response_without_events_is_shown_with_control_characters_escaped() {
     let reply = || Reply::stream().send("{\n  \"error\": \"\u{1b}[31moverloaded\"\n}");
     let shown = r#"warning: the response has no events; it begins with: { "error": "\u{1b}[31moverloaded" }"#;
     let (_, said) = end_once(reply(), &[]);
     assert!(said.contains(shown), "{said}");
-    // One that should end with a sentinel is an error.
+    // A stream that should end with a sentinel is an error.
     let (code, said) = end_once(reply(), &["--until", "[DONE]", "-d", "prompt"]);
     assert_ne!(code, 0, "{said}");
     assert!(said.contains(shown), "{said}");
 }
 
-/// What is said of one response, which isn't asked for again.
+/// The messages about one response, which isn't requested again.
 fn end_once(reply: Reply, options: &[&str]) -> (i32, String) {
     let server = Server::start();
     server.enqueue(reply);

@@ -35,8 +35,8 @@ fn a_command_gets_the_data_and_the_environment_and_no_shell() {
     let options = [
         "--count", "2", "--exec", "sh", "-c", script, "sh", "--count", "-x",
     ];
-    let (code, lines, news) = run(&server, &options);
-    assert_eq!(code, 0, "{news}");
+    let (code, lines, stderr) = run(&server, &options);
+    assert_eq!(code, 0, "{stderr}");
     assert_eq!(
         lines,
         [
@@ -63,11 +63,11 @@ fn a_command_does_not_get_the_password() {
 #[test]
 fn commands_run_in_order_one_at_a_time() {
     let server = feed(5);
-    // The earlier it begins the longer it takes.
+    // The earlier a command starts, the longer it takes.
     let script = "sleep 0.$((6 - EVERSTREAM_ID)); cat; echo";
     let options = ["--count", "5", "--exec", "sh", "-c", script];
-    let (code, lines, news) = run(&server, &options);
-    assert_eq!(code, 0, "{news}");
+    let (code, lines, stderr) = run(&server, &options);
+    assert_eq!(code, 0, "{stderr}");
     assert_eq!(
         lines,
         (1..=5).map(|n| format!("data {n}")).collect::<Vec<_>>()
@@ -75,9 +75,9 @@ fn commands_run_in_order_one_at_a_time() {
 }
 
 #[test]
-fn a_number_of_commands_run_at_a_time() {
+fn exec_jobs_limits_concurrent_commands() {
     let (server, folder) = (feed(6), Folder::new("jobs"));
-    // Each of three waits until all three are there; a fourth is never seen beside them.
+    // Each of three commands waits until all three are running; a fourth never runs with them.
     let script = format!(
         "cd '{}'; touch r$EVERSTREAM_ID; n=0; \
          until [ $(ls r* | wc -l) -ge 3 ] || [ -e seen ]; do sleep 0.01; n=$((n+1)); [ $n -lt 3000 ] || exit 7; done; \
@@ -95,8 +95,8 @@ fn a_number_of_commands_run_at_a_time() {
         &script,
         ";",
     ];
-    let (code, lines, news) = run(&server, &options);
-    assert_eq!(code, 0, "{news}");
+    let (code, lines, stderr) = run(&server, &options);
+    assert_eq!(code, 0, "{stderr}");
     let most = lines
         .iter()
         .filter_map(|line| line.trim().parse::<u32>().ok())
@@ -106,38 +106,38 @@ fn a_number_of_commands_run_at_a_time() {
 }
 
 #[test]
-fn a_command_that_fails_is_told_of_and_in_the_exit_code() {
+fn a_failed_command_is_reported_and_exits_with_9() {
     let script = "[ $EVERSTREAM_ID != 2 ]";
     let options = ["--count", "3", "--exec", "sh", "-c", script];
-    let (code, _, news) = run(&feed(3), &options);
+    let (code, _, stderr) = run(&feed(3), &options);
     assert_eq!(code, 9);
     assert!(
-        news.contains("sh failed for the event with id 2: exit status: 1"),
-        "{news}"
+        stderr.contains("sh failed for the event with id 2: exit status: 1"),
+        "{stderr}"
     );
-    assert!(news.contains("1 of 3 events failed"), "{news}");
-    let (code, _, news) = run(&feed(1), &["--count", "1", "--exec", "/no/such/program"]);
+    assert!(stderr.contains("1 of 3 events failed"), "{stderr}");
+    let (code, _, stderr) = run(&feed(1), &["--count", "1", "--exec", "/no/such/program"]);
     assert_eq!(code, 9);
     assert!(
-        news.contains("/no/such/program failed for the event with id 1: No such"),
-        "{news}"
+        stderr.contains("/no/such/program failed for the event with id 1: No such"),
+        "{stderr}"
     );
 }
 
 #[test]
-fn a_command_needs_not_read_its_input() {
+fn a_command_may_ignore_its_input() {
     let server = Server::start();
     server.otherwise(Reply::stream().event("x".repeat(1 << 20)).stall());
-    let (code, _, news) = run(&server, &["--count", "1", "--exec", "true"]);
-    assert_eq!(code, 0, "{news}");
+    let (code, _, stderr) = run(&server, &["--count", "1", "--exec", "true"]);
+    assert_eq!(code, 0, "{stderr}");
 }
 
 #[cfg(feature = "jq")]
 #[test]
 fn the_results_of_jq_are_the_input() {
     let options = ["--count", "1", "--jq", "$id, .", "--exec", "cat"];
-    let (_, lines, news) = run(&feed(1), &options);
-    assert_eq!(lines, ["\"1\"", "\"data 1\""], "{news}");
+    let (_, lines, stderr) = run(&feed(1), &options);
+    assert_eq!(lines, ["\"1\"", "\"data 1\""], "{stderr}");
 }
 
 #[test]
@@ -160,11 +160,11 @@ fn the_cursor_stays_before_an_event_whose_command_failed() {
             .collect();
         run(&server, &options)
     };
-    // The third one fails last of all, when others after it have succeeded.
+    // The third one fails last, after later ones have succeeded.
     let script = "if [ $EVERSTREAM_ID = 3 ]; then sleep 0.3; exit 1; fi";
-    let (code, _, news) = with(&["--exec", "sh", "-c", script]);
+    let (code, _, stderr) = with(&["--exec", "sh", "-c", script]);
     assert_eq!(code, 9);
-    assert!(news.contains("the next run begins with it"), "{news}");
+    assert!(stderr.contains("the next run starts with it"), "{stderr}");
     assert_eq!(fs::read_to_string(&cursor).unwrap(), "2\n");
 
     let rest = [
@@ -178,14 +178,14 @@ fn the_cursor_stays_before_an_event_whose_command_failed() {
     ];
     let url = server.url("/");
     let args = [&*url, "--cursor", cursor.to_str().unwrap()];
-    let (code, news) = Running::follow(args.into_iter().chain(rest)).end();
-    assert_eq!(code, 9, "{news}");
+    let (code, stderr) = Running::follow(args.into_iter().chain(rest)).end();
+    assert_eq!(code, 9, "{stderr}");
     assert_eq!(fs::read_to_string(&cursor).unwrap(), "5\n");
     assert_eq!(server.requests()[1].header("last-event-id"), Some("2"));
 }
 
 #[test]
-fn a_signal_waits_for_the_command_that_runs() {
+fn a_signal_waits_for_the_running_command() {
     let (server, folder) = (feed(1), Folder::new("exec-signal"));
     let (cursor, go) = (folder.path("cursor"), folder.path("go"));
     let script = format!(
@@ -203,9 +203,9 @@ fn a_signal_waits_for_the_command_that_runs() {
     assert_eq!(fs::read_to_string(&cursor).unwrap(), "1\n");
 }
 
-/// The same event failed at each start, so that the cursor never passed it.
+/// The same event failed on each start, so that the cursor never passed it.
 #[test]
-fn what_can_not_be_in_the_environment_is_left_out_and_the_cursor_goes_on() {
+fn values_that_can_not_be_in_the_environment_are_skipped_and_the_cursor_moves() {
     let (server, folder) = (Server::start(), Folder::new("exec-environment"));
     let cursor = folder.path("cursor");
     let long = "x".repeat(200_000);
@@ -218,7 +218,7 @@ fn what_can_not_be_in_the_environment_is_left_out_and_the_cursor_goes_on() {
             .send(format!("event: {just}\nid: 4\ndata: just\n\n"))
             .stall(),
     );
-    // Not what an everstream outside has set either.
+    // Nor a value set by an outer everstream.
     let script = r#"echo "$(cat) ${EVERSTREAM_EVENT+set} ${EVERSTREAM_ID+set} ${EVERSTREAM_LAST_EVENT_ID+set}""#;
     let url = server.url("/");
     let options = [
@@ -237,8 +237,8 @@ fn what_can_not_be_in_the_environment_is_left_out_and_the_cursor_goes_on() {
         .env("EVERSTREAM_ID", "outer");
     let mut follower = Running::start(command);
     let code = follower.wait().code();
-    let news = follower.err.all().join("\n");
-    assert_eq!(code, Some(0), "{news}");
+    let stderr = follower.err.all().join("\n");
+    assert_eq!(code, Some(0), "{stderr}");
     assert_eq!(
         follower.out.all(),
         [
@@ -250,13 +250,13 @@ fn what_can_not_be_in_the_environment_is_left_out_and_the_cursor_goes_on() {
     );
     assert_eq!(fs::read_to_string(&cursor).unwrap(), "4\n");
     for part in [
-        "EVERSTREAM_EVENT isn't set for the event with id 1: it holds a NUL",
+        "EVERSTREAM_EVENT isn't set for the event with id 1: it contains a NUL",
         "EVERSTREAM_EVENT isn't set for the event with id 2: it is longer than 32000 bytes",
         "... (200000 bytes): it is longer than 32000 bytes",
     ] {
-        assert!(news.contains(part), "{part}: {news}");
+        assert!(stderr.contains(part), "{part}: {stderr}");
     }
-    assert!(news.len() < 3000, "{}", news.len());
+    assert!(stderr.len() < 3000, "{}", stderr.len());
 }
 
 #[test]
@@ -285,12 +285,12 @@ fn a_command_does_not_get_the_token() {
     assert!(!environment.iter().any(|line| line.contains("secret")));
 }
 
-/// What it has started held the pipe, and the command waited for it to read.
+/// A child of the command held the pipe, and everstream waited for it to read.
 #[test]
-fn a_command_that_has_ended_is_not_waited_for_to_read() {
+fn input_that_a_finished_command_did_not_read_does_not_block() {
     let (server, folder) = (Server::start(), Folder::new("exec-pipe"));
     server.otherwise(Reply::stream().event("x".repeat(1 << 20)).stall());
-    // A shell gives what it runs in the background another input, unless it is told which.
+    // A shell redirects the input of background commands, unless it is given explicitly.
     let script = format!(
         "exec 3<&0; (while [ -d '{}' ]; do sleep 0.01; done) <&3 >&2 & exit 0",
         folder.path("").display()
@@ -301,9 +301,9 @@ fn a_command_that_has_ended_is_not_waited_for_to_read() {
     assert_eq!(follower.wait().code(), Some(0));
 }
 
-/// It was looked at only when the command had ended.
+/// The time was checked only after the command had ended.
 #[test]
-fn the_time_is_over_while_a_command_runs_too() {
+fn duration_expires_while_a_command_runs() {
     let folder = Folder::new("exec-time");
     let (here, go) = (folder.path(""), folder.path("go"));
     let script = format!(
@@ -314,7 +314,7 @@ fn the_time_is_over_while_a_command_runs_too() {
     let url = server.url("/");
     let args = [&*url, "--duration", "300ms", "--exec", "sh", "-c", &script];
     let mut follower = Running::follow(args);
-    follower.err.wait_for_text("waiting for commands to end");
+    follower.err.wait_for_text("waiting for running commands");
     fs::write(go, "").unwrap();
     assert_eq!(follower.wait().code(), Some(0));
     assert_eq!(follower.out.all(), ["done"], "the others aren't begun");
@@ -324,12 +324,12 @@ fn the_time_is_over_while_a_command_runs_too() {
 }
 
 #[test]
-fn a_command_that_is_stuck_is_killed_and_its_event_comes_again() {
+fn a_stuck_command_is_killed_and_its_event_is_repeated() {
     let (server, folder) = (feed(2), Folder::new("exec-stuck"));
     let cursor = folder.path("cursor");
     let script = "echo $EVERSTREAM_ID; [ $EVERSTREAM_ID = 1 ] || exec sleep 100";
     let url = server.url("/");
-    // By a second signal, and by the time after the first.
+    // Killed by a second signal, and by the time limit after the first.
     for impatient in [true, false] {
         _ = fs::remove_file(&cursor);
         let args = [
@@ -344,16 +344,14 @@ fn a_command_that_is_stuck_is_killed_and_its_event_comes_again() {
         let mut follower = Running::follow(args);
         follower.out.wait_for(2);
         follower.signal("INT");
-        follower.err.wait_for_text("waiting for commands to end");
+        follower.err.wait_for_text("waiting for running commands");
         if impatient {
             follower.signal("INT");
         }
         assert_eq!(follower.wait().code(), Some(9));
-        // The end of what the killed one wrote to: it has gone.
+        // The pipe of the killed command is closed: it is gone.
         assert_eq!(follower.out.all(), ["1", "2"]);
-        follower
-            .err
-            .wait_for_text("killed 1 command that still ran");
+        follower.err.wait_for_text("killed 1 running command");
         assert_eq!(fs::read_to_string(&cursor).unwrap(), "1\n");
     }
 }

@@ -1,4 +1,4 @@
-//! What is printed of a stream, and what the server is asked.
+//! The printed events, and the requests.
 
 use everstream_testing::{Reply, Server};
 use serde_json::{Value, json};
@@ -9,7 +9,7 @@ fn parse(line: &str) -> Value {
     serde_json::from_str(line).unwrap_or_else(|error| panic!("{error} in {line}"))
 }
 
-/// Without the time, which nobody knows before.
+/// Without the time, which isn't known in advance.
 fn parse_timeless(line: &str) -> Value {
     let mut value = parse(line);
     let time = value.as_object_mut().unwrap().remove("time").unwrap();
@@ -24,7 +24,7 @@ fn parse_timeless(line: &str) -> Value {
 }
 
 #[test]
-fn each_event_is_a_json_object_on_a_line_of_its_own() {
+fn each_event_is_a_json_object_on_one_line() {
     let server = Server::start();
     server.enqueue(
         Reply::stream()
@@ -91,19 +91,19 @@ fn headers_and_the_last_event_id_reach_the_server() {
 }
 
 #[test]
-fn headers_stay_with_the_origin_that_they_were_given_for() {
+fn headers_are_not_sent_to_another_origin() {
     let (home, elsewhere) = (Server::start(), Server::start());
     home.enqueue(Reply::redirect(307, "/b"));
     home.enqueue(Reply::redirect(307, elsewhere.url("/c")));
     elsewhere.enqueue(Reply::status(204));
     let follower = Running::follow([&*home.url("/a"), "-H", "X-Key: secret"]);
-    let (code, news) = follower.end();
+    let (code, stderr) = follower.end();
     assert_eq!(code, 4);
     let warning = format!(
         "everstream: warning: X-Key was not sent to {}: it was set for another origin",
         elsewhere.url("/c")
     );
-    assert!(news.contains(&warning), "{news}");
+    assert!(stderr.contains(&warning), "{stderr}");
     let keys: Vec<_> = home
         .requests()
         .iter()
@@ -114,7 +114,7 @@ fn headers_stay_with_the_origin_that_they_were_given_for() {
 }
 
 #[test]
-fn it_resumes_and_says_so_on_standard_error_only() {
+fn it_resumes_and_reports_that_on_standard_error() {
     let server = Server::start();
     server
         .enqueue(
@@ -145,37 +145,37 @@ fn it_resumes_and_says_so_on_standard_error_only() {
     let [one, two] = ["1", "2"].map(|id| Some(id.to_owned()));
     assert_eq!(ids, [None, one.clone(), one, two]);
 
-    let news = follower.err.all().join("\n");
+    let stderr = follower.err.all().join("\n");
     for text in [
         "everstream: connected to http://127.0.0.1:",
         "everstream: the server closed the connection mid-response; retrying in 0.",
         "answered with status 503; retrying in ",
-        "connected again to ",
+        "reconnected to ",
         "at attempt 2, resuming after id 1",
         "the server ended the connection; retrying in ",
-        "the server ended the stream for good (status 204)",
+        "the server ended the stream permanently (status 204)",
     ] {
-        assert!(news.contains(text), "no {text:?} in {news}");
+        assert!(stderr.contains(text), "no {text:?} in {stderr}");
     }
-    assert!(!news.contains("secret"), "{news}");
-    assert!(!news.contains('\x1b'), "{news}");
+    assert!(!stderr.contains("secret"), "{stderr}");
+    assert!(!stderr.contains('\x1b'), "{stderr}");
 }
 
 #[test]
-fn it_waits_for_a_server_that_is_not_there_yet() {
+fn it_waits_for_a_server_to_start() {
     let server = Server::start();
     server.otherwise(Reply::stream().event("here").stall());
     server.stop();
     let follower = Running::follow([&*server.url("/")]);
-    let news = follower.err.wait_for_text("retrying in").join("\n");
+    let stderr = follower.err.wait_for_text("retrying in").join("\n");
     let refused = format!("connection refused by {}; retrying in", server.addr());
-    assert!(news.contains(&refused), "{news}");
+    assert!(stderr.contains(&refused), "{stderr}");
     server.restart().unwrap();
     assert!(follower.out.wait_for(1)[0].contains("here"));
 }
 
 #[test]
-fn an_event_is_printed_before_the_next_one_comes() {
+fn an_event_is_printed_before_the_next_one_arrives() {
     let (server, printed) = (Server::start(), everstream_testing::Gate::new());
     server.enqueue(
         Reply::stream()
@@ -192,27 +192,27 @@ fn an_event_is_printed_before_the_next_one_comes() {
     assert!(server.wait_for_open_connections(0, PATIENCE));
 }
 
-/// A server could fill the screen, or the log, with an id of as many bytes as an event may have.
+/// A server could fill the screen or the log with an id as large as an event.
 #[test]
-fn a_long_id_is_cut_in_the_news() {
+fn a_long_id_is_cut_in_messages() {
     let server = Server::start();
     let id = "i".repeat(1 << 20);
     let stream = Reply::stream().retry(100).event_with_id(&id, "a");
     server.enqueue(stream.end());
     server.otherwise(Reply::stream().event("b").stall());
     let url = server.url("/");
-    let (code, news) = Running::follow([&*url, "--count", "2"]).end();
+    let (code, stderr) = Running::follow([&*url, "--count", "2"]).end();
     assert_eq!(code, 0);
     let shown = format!("{}... (1048576 bytes)", "i".repeat(100));
     assert!(
-        news.contains(&format!("the last id is {shown}")),
-        "{news:.2000}"
+        stderr.contains(&format!("the last id is {shown}")),
+        "{stderr:.2000}"
     );
-    assert!(!news.contains(&"i".repeat(101)), "{news:.2000}");
+    assert!(!stderr.contains(&"i".repeat(101)), "{stderr:.2000}");
 }
 
 #[test]
-fn an_unfinished_event_is_delivered_if_that_is_said() {
+fn dispatch_unfinished_delivers_an_unfinished_event() {
     let server = Server::start();
     server.otherwise(Reply::stream().send("data: a\n\ndata: b\n").end());
     let url = server.url("/");
@@ -226,19 +226,21 @@ fn an_unfinished_event_is_delivered_if_that_is_said() {
 }
 
 #[test]
-fn an_event_that_is_larger_than_accepted_ends_it() {
+fn an_event_beyond_max_event_size_ends_it() {
     let server = Server::start();
     server.otherwise(Reply::stream().event("x".repeat(2000)).stall());
     let url = server.url("/");
-    let (code, news) = Running::follow([&*url, "--max-event-size", "1k"]).end();
-    assert_eq!(code, 1, "{news}");
-    assert!(news.contains("limit of 1024 bytes"), "{news}");
-    let hint =
-        "hint: check that the URL is that of an event stream; --max-event-size accepts larger";
-    assert!(news.contains(hint), "{news}");
+    let (code, stderr) = Running::follow([&*url, "--max-event-size", "1k"]).end();
+    assert_eq!(code, 1, "{stderr}");
+    assert!(stderr.contains("limit of 1024 bytes"), "{stderr}");
+    let hint = "hint: check that the URL serves an event stream; --max-event-size accepts larger";
+    assert!(stderr.contains(hint), "{stderr}");
     let args = [&*url, "--max-event-size", "1M", "--count", "1"];
     assert_eq!(Running::follow(args).end().0, 0);
-    let (code, news) = Running::follow([&*url, "--max-event-size", "1T"]).end();
+    let (code, stderr) = Running::follow([&*url, "--max-event-size", "1T"]).end();
     assert_eq!(code, 2);
-    assert!(news.contains("isn't one of the units k, M, G"), "{news}");
+    assert!(
+        stderr.contains("isn't one of the units k, M, G"),
+        "{stderr}"
+    );
 }

@@ -1,4 +1,4 @@
-//! What the data of a server can make a program of `--jq` do: nothing beyond its event.
+//! Hostile data can only affect a `--jq` program for its event.
 
 use everstream_testing::{Reply, Server};
 
@@ -17,7 +17,7 @@ fn between(data: &str) -> Server {
     server
 }
 
-/// Exit code, output and news.
+/// The exit code, standard output and standard error.
 fn run(server: &Server, options: &[&str]) -> (i32, Vec<String>, String) {
     let url = server.url("/");
     let mut follower = Running::follow([&*url].into_iter().chain(options.iter().copied()));
@@ -25,9 +25,9 @@ fn run(server: &Server, options: &[&str]) -> (i32, Vec<String>, String) {
     (code, follower.out.all(), follower.err.all().join("\n"))
 }
 
-/// The stack overflowed, memory ran out, jaq panicked: the command was gone with it.
+/// A stack overflow, too little memory or a panic in jaq killed the command.
 #[test]
-fn a_program_that_dies_of_its_data_fails_for_that_event_alone() {
+fn a_jq_program_that_crashes_fails_for_that_event_only() {
     let deep = "[".repeat(100_000);
     let mut cases = vec![
         ("if type == \"string\" then fromjson else . end", &*deep),
@@ -45,24 +45,27 @@ fn a_program_that_dies_of_its_data_fails_for_that_event_alone() {
         ),
     ];
     if cfg!(debug_assertions) {
-        // Its arithmetic overflows, which is looked at only then.
+        // Its arithmetic overflows, which is checked only at run time.
         cases.push(("gmtime | length", "9223372036854775807"));
     }
     for (program, data) in cases {
         let server = between(data);
-        let (code, lines, news) = run(&server, &["--count", "3", "--jq", program]);
-        assert_eq!(code, 9, "{program}: {news}");
-        assert_eq!(lines.len(), 2, "{program}: {lines:?}: {news}");
-        let expected = "--jq failed for the event with id 2: its process ended";
-        assert!(news.contains(expected), "{program}: {news}");
-        assert!(news.contains("1 of 3 events failed"), "{program}: {news}");
+        let (code, lines, stderr) = run(&server, &["--count", "3", "--jq", program]);
+        assert_eq!(code, 9, "{program}: {stderr}");
+        assert_eq!(lines.len(), 2, "{program}: {lines:?}: {stderr}");
+        let expected = "--jq failed for the event with id 2: its process crashed";
+        assert!(stderr.contains(expected), "{program}: {stderr}");
+        assert!(
+            stderr.contains("1 of 3 events failed"),
+            "{program}: {stderr}"
+        );
     }
 }
 
-/// Its own doing would be another message.
+/// A crash would have another message.
 #[cfg(target_os = "linux")]
 #[test]
-fn a_process_of_the_program_that_is_killed_is_called_so() {
+fn a_killed_jq_process_is_reported_as_killed() {
     let server = between("2");
     let args = [
         "--count",
@@ -79,34 +82,37 @@ fn a_process_of_the_program_that_is_killed_is_called_so() {
     let mut kill = std::process::Command::new("kill");
     assert!(kill.args(["-9", child.trim()]).status().unwrap().success());
     assert_eq!(running.wait().code(), Some(9));
-    let news = running.err.all().join("\n");
-    assert!(news.contains("its process was killed (signal: 9"), "{news}");
-    assert!(!news.contains("recursed"), "{news}");
+    let stderr = running.err.all().join("\n");
+    assert!(
+        stderr.contains("its process was killed (signal: 9"),
+        "{stderr}"
+    );
+    assert!(!stderr.contains("recursed"), "{stderr}");
 }
 
 #[test]
-fn a_result_that_is_huge_fails_for_its_event_alone() {
+fn a_huge_jq_result_fails_for_that_event_only() {
     let server = between("200000000");
-    let (code, lines, news) = run(&server, &["--count", "3", "--jq", "\"x\" * ."]);
+    let (code, lines, stderr) = run(&server, &["--count", "3", "--jq", "\"x\" * ."]);
     assert_eq!(
         (code, lines),
         (9, vec!["\"x\"".into(), "\"xxx\"".into()]),
-        "{news}"
+        "{stderr}"
     );
-    assert!(news.contains("longer than 128 MiB"), "{news}");
-    // An error shows what it is about.
+    assert!(stderr.contains("longer than 128 MiB"), "{stderr}");
+    // An error shows the value.
     let server = between(&format!("\"{}\"", "y".repeat(100_000)));
-    let (code, lines, news) = run(&server, &["--count", "3", "--jq", ". + 1"]);
+    let (code, lines, stderr) = run(&server, &["--count", "3", "--jq", ". + 1"]);
     assert_eq!((code, lines), (9, vec!["2".into(), "4".into()]));
     assert!(
-        news.len() < 2000 && news.contains("bytes)"),
+        stderr.len() < 2000 && stderr.contains("bytes)"),
         "{}",
-        news.len()
+        stderr.len()
     );
 }
 
 #[test]
-fn the_cursor_passes_an_event_that_a_program_failed_for() {
+fn the_cursor_passes_an_event_whose_jq_program_failed() {
     let folder = common::Folder::new("jq-cursor");
     let cursor = folder.path("cursor");
     let server = between("\"no number\"");
@@ -118,20 +124,20 @@ fn the_cursor_passes_an_event_that_a_program_failed_for() {
         "--cursor",
         cursor.to_str().unwrap(),
     ];
-    let (code, _, news) = run(&server, &options);
-    assert_eq!(code, 9, "{news}");
+    let (code, _, stderr) = run(&server, &options);
+    assert_eq!(code, 9, "{stderr}");
     assert_eq!(std::fs::read_to_string(&cursor).unwrap(), "3\n");
 }
 
 #[test]
-fn no_command_runs_for_an_event_that_a_program_failed_for() {
+fn no_command_runs_for_an_event_whose_jq_program_failed() {
     let server = between("\"no number\"");
     let options = ["--count", "3", "--jq", "., . + 1", "--exec", "cat"];
-    let (code, lines, news) = run(&server, &options);
+    let (code, lines, stderr) = run(&server, &options);
     assert_eq!(
         (code, lines),
         (9, ["1", "2", "3", "4"].map(String::from).to_vec()),
-        "{news}"
+        "{stderr}"
     );
 }
 
@@ -139,32 +145,32 @@ fn no_command_runs_for_an_event_that_a_program_failed_for() {
 fn halt_ends_the_program_for_its_event_and_not_the_command() {
     let server = between("\"stop\"");
     let program = "if . == \"stop\" then ., halt else . end, \"end\"";
-    let (code, lines, news) = run(
+    let (code, lines, stderr) = run(
         &server,
         &["--count", "3", "--jq", program, "--format", "data"],
     );
-    assert_eq!(code, 0, "{news}");
+    assert_eq!(code, 0, "{stderr}");
     assert_eq!(lines, ["1", "end", "stop", "3", "end"]);
     let program = "if . == \"stop\" then halt_error else . end";
-    let (code, lines, news) = run(&server, &["--count", "3", "--jq", program]);
-    assert_eq!((code, lines.len()), (9, 2), "{news}");
-    assert!(news.contains("id 2: stop"), "{news}");
+    let (code, lines, stderr) = run(&server, &["--count", "3", "--jq", program]);
+    assert_eq!((code, lines.len()), (9, 2), "{stderr}");
+    assert!(stderr.contains("id 2: stop"), "{stderr}");
 }
 
-/// It was looked at between events only.
+/// The time was checked only between events.
 #[test]
-fn a_program_that_never_ends_is_given_up_at_the_end_of_the_time() {
+fn duration_ends_an_endless_jq_program() {
     let server = between("2");
     for program in ["def f: f; f", "repeat(.) | select(. > 9)"] {
-        let (code, lines, news) = run(&server, &["--duration", "300ms", "--jq", program]);
-        assert_eq!((code, lines.len()), (0, 0), "{news}");
-        assert!(news.contains("stopped by --duration"), "{news}");
+        let (code, lines, stderr) = run(&server, &["--duration", "300ms", "--jq", program]);
+        assert_eq!((code, lines.len()), (0, 0), "{stderr}");
+        assert!(stderr.contains("stopped by --duration"), "{stderr}");
     }
 }
 
 #[cfg(target_os = "linux")]
 #[test]
-fn the_process_of_a_program_ends_with_the_command_whatever_ends_it() {
+fn the_jq_process_always_ends_with_the_command() {
     let server = between("2");
     let url = server.url("/");
     for signal in ["KILL", "INT"] {
@@ -177,7 +183,7 @@ fn the_process_of_a_program_ends_with_the_command_whatever_ends_it() {
         follower.signal(signal);
         follower.wait();
         let begin = std::time::Instant::now();
-        // A zombie is over; who adopts it may take its time.
+        // A zombie has ended; its new parent may be slow to collect it.
         while std::fs::read_to_string(&worker).is_ok_and(|stat| !stat.contains(") Z ")) {
             assert!(
                 begin.elapsed() < common::PATIENCE,
@@ -189,7 +195,7 @@ fn the_process_of_a_program_ends_with_the_command_whatever_ends_it() {
 }
 
 #[test]
-fn results_are_joined_into_text() {
+fn join_writes_jq_results_as_text() {
     let server = Server::start();
     let stream = Reply::stream()
         .event(r#"{"text": "The sky"}"#)

@@ -1,4 +1,4 @@
-//! The commands that `docs/cli.md` shows for the answers of LLMs, each with an answer of its shape.
+//! The commands in `docs/cli.md` for LLM answers, each with an answer of its format.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -8,11 +8,11 @@ use everstream_testing::{Reply, Server};
 
 use crate::common::{Folder, clean};
 
-/// The commands of the page by their titles, which are comments before them.
+/// The commands of the page by their titles, which are the comments above them.
 fn commands() -> BTreeMap<String, String> {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/cli.md");
     let page = std::fs::read_to_string(page).unwrap();
-    let (_, section) = page.split_once("\n## Answers of LLMs\n").unwrap();
+    let (_, section) = page.split_once("\n## LLM answers\n").unwrap();
     let (section, _) = section.split_once("\n## ").unwrap();
     let (_, block) = section.split_once("```sh\n").unwrap();
     let (block, _) = block.split_once("```").unwrap();
@@ -25,7 +25,7 @@ fn commands() -> BTreeMap<String, String> {
     parts.collect()
 }
 
-/// An answer that ends well, and one that reports an error in an event.
+/// A complete answer, and one that reports an error in an event.
 struct Shape {
     title: &'static str,
     answer: String,
@@ -33,7 +33,7 @@ struct Shape {
     failed: String,
 }
 
-/// The reason that the server gives.
+/// The server's error message.
 const REASON: &str = "the model is overloaded";
 
 fn events(all: &[&str]) -> String {
@@ -51,12 +51,12 @@ fn chat(end: &[&str]) -> String {
         r#"{"choices":[],"prompt_filter_results":[]}"#,
         r#"{"choices":[{"delta":{"role":"assistant","content":null}}]}"#,
         r#"{"choices":[{"delta":{"content":"Be"}}]}"#,
-        // Mistral's may be lists.
+        // Mistral may send lists.
         r#"{"choices":[{"delta":{"content":[{"type":"text","text":"cause"},{"type":"text","text":"."}]}}]}"#,
         r#"{"choices":[{"delta":{"content":""},"finish_reason":"stop"}]}"#,
         r#"{"choices":[],"usage":{"total_tokens":9}}"#,
     ];
-    // OpenRouter's comments, and an event without data.
+    // Comments of OpenRouter, and an event without data.
     format!(
         ": OPENROUTER PROCESSING\n\ndata:\n\n{}",
         events(&[&deltas[..], end].concat())
@@ -100,7 +100,7 @@ fn anthropic(end: &[(&str, &str)]) -> String {
     typed(&[&all[..], end].concat())
 }
 
-/// All shapes. What the answer is cut off in is the same as what it ends with.
+/// All formats. The truncated answer lacks the last event.
 fn shapes() -> Vec<Shape> {
     let error = format!(r#"{{"error":{{"message":"{REASON}"}}}}"#);
     let anthropic_stop = ("message_stop", "{\"type\":\"message_stop\"   }");
@@ -167,14 +167,14 @@ fn shapes() -> Vec<Shape> {
     };
     vec![
         shape(
-            "OpenAI chat completions, and everything compatible",
+            "OpenAI chat completions, and compatible APIs",
             chat(&["[DONE]"]),
             "Because.",
             chat(&[&error, "[DONE]"]),
         ),
-        // Groq, which closes the connection then.
+        // Groq, which then closes the connection.
         shape(
-            "OpenAI chat completions, and everything compatible",
+            "OpenAI chat completions, and compatible APIs",
             chat(&["[DONE]"]),
             "Because.",
             format!("{}event: error\ndata: {error}\n\n", chat(&[])),
@@ -284,7 +284,7 @@ fn typed_message(all: &[&str]) -> String {
 /// Exit code, text and messages of this command for that body.
 fn run(command: &str, body: String) -> (i32, String, String) {
     let server = Server::start();
-    // A second request would be paid for.
+    // A second request would cost money.
     server.enqueue(Reply::stream().send(body).end());
     server.otherwise(Reply::status(500));
     let folder = Folder::new(&format!("llm-{}", server.addr().port()));
@@ -311,7 +311,7 @@ fn run(command: &str, body: String) -> (i32, String, String) {
 }
 
 #[test]
-fn every_command_prints_the_answers_of_its_shape_whole() {
+fn every_command_prints_the_complete_answer() {
     let (commands, shapes) = (commands(), shapes());
     for title in commands.keys() {
         assert!(
@@ -324,32 +324,32 @@ fn every_command_prints_the_answers_of_its_shape_whole() {
         let command = commands
             .get(title)
             .unwrap_or_else(|| panic!("no command for {title}"));
-        let (code, text, news) = run(command, shape.answer);
-        assert_eq!((code, &*text), (0, shape.text), "{title}: {news}");
-        let (code, _, news) = run(command, shape.failed);
-        assert_eq!(code, 9, "{title}: {news}");
-        assert!(news.contains(REASON), "{title}: {news}");
+        let (code, text, stderr) = run(command, shape.answer);
+        assert_eq!((code, &*text), (0, shape.text), "{title}: {stderr}");
+        let (code, _, stderr) = run(command, shape.failed);
+        assert_eq!(code, 9, "{title}: {stderr}");
+        assert!(stderr.contains(REASON), "{title}: {stderr}");
     }
 }
 
-/// Only `--until` can tell: the exit code says so.
+/// Only `--until` can detect it; the exit code shows it.
 #[test]
-fn an_answer_that_is_cut_off_is_not_taken_for_a_whole_one() {
+fn a_truncated_answer_exits_with_11() {
     let commands = commands();
     for shape in shapes() {
         let command = &commands[shape.title];
         if command.contains("--until") {
-            let (_, _, news) = run(command, shape.answer.clone());
+            let (_, _, stderr) = run(command, shape.answer.clone());
             assert!(
-                news.contains("stopped by --until"),
-                "{}: {news}",
+                stderr.contains("stopped by --until"),
+                "{}: {stderr}",
                 shape.title
             );
             let end = shape.answer.trim_end().rfind("\n\n").unwrap();
             let cut = shape.answer[..end + 2].to_owned();
-            let (code, _, news) = run(command, cut);
-            assert_eq!(code, 11, "{}: {news}", shape.title);
-            assert!(news.contains("ended before the event of --until"), "{news}");
+            let (code, _, stderr) = run(command, cut);
+            assert_eq!(code, 11, "{}: {stderr}", shape.title);
+            assert!(stderr.contains("ended before --until"), "{stderr}");
         }
     }
 }

@@ -28,7 +28,7 @@
 //! - `select`: options that select events: type, regular expression, jq, count
 //! - `serve`: `everstream serve`
 //! - `shell`: shell completions and manual pages
-//! - `terminal`: colours, the status line and escaping on a terminal
+//! - `terminal`: colors, the status line and escaping on a terminal
 //! - `tls`: trusted authorities and client certificates
 //! - `top`: `everstream top` on a terminal
 //! - `usage`: the first screen, the examples of `--help`, mistakes in the command line

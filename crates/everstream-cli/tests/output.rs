@@ -1,11 +1,11 @@
-//! The forms in which events are written.
+//! Output formats.
 
 use everstream_testing::{Reply, Server};
 use serde_json::{Value, json};
 
 use crate::common::{Running, everstream};
 
-/// The whole of standard output and standard error, of a stream that ends for good.
+/// Standard output and standard error of a stream that ends permanently.
 fn followed(stream: Reply, options: &[&str]) -> (String, String) {
     let server = Server::start();
     server.enqueue(stream.retry(100).end());
@@ -33,7 +33,7 @@ fn two_events() -> Reply {
 }
 
 #[test]
-fn data_alone() {
+fn format_data_writes_the_data() {
     assert_eq!(
         out(two_events(), &["--format", "data", "--comments"]),
         "{\"a\":\n1.50}\n[DONE]\n"
@@ -41,11 +41,11 @@ fn data_alone() {
 }
 
 #[test]
-fn an_event_stream_again() {
+fn format_raw_writes_an_event_stream() {
     let raw = out(two_events(), &["--format", "raw"]);
     let stream = "event: price\nid: 41\ndata: {\"a\":\ndata: 1.50}\n\ndata: [DONE]\n\n";
     assert_eq!(raw, stream);
-    // What is written is read as the same again.
+    // The output can be read again, with the same events.
     assert_eq!(
         out(Reply::stream().send(&*raw), &["--format", "raw"]),
         stream
@@ -56,9 +56,9 @@ fn an_event_stream_again() {
     );
 }
 
-/// A colon and a space were made of each colon.
+/// Each colon used to become a colon and a space.
 #[test]
-fn comments_are_the_same_again() {
+fn format_raw_writes_comments_unchanged() {
     let stream = ":)\n: hi\n:  indented\n:\n: \n::\n:é\ttab \n";
     assert_eq!(
         out(
@@ -70,7 +70,7 @@ fn comments_are_the_same_again() {
 }
 
 #[test]
-fn blocks_in_a_pipe_are_plain_and_whole() {
+fn format_pretty_in_a_pipe_is_plain_and_uncut() {
     let long = "x".repeat(500);
     let blocks = out(Reply::stream().event(&long), &["--format", "pretty"]);
     assert!(
@@ -80,7 +80,7 @@ fn blocks_in_a_pipe_are_plain_and_whole() {
 }
 
 #[test]
-fn data_that_is_json_is_nested_and_other_data_is_a_string() {
+fn json_data_nests_json_and_quotes_other_data() {
     let lines = out(two_events(), &["--json-data"]);
     let lines: Vec<Value> = lines
         .lines()
@@ -92,7 +92,7 @@ fn data_that_is_json_is_nested_and_other_data_is_a_string() {
 }
 
 #[test]
-fn comments_are_written_if_they_are_wanted() {
+fn comments_are_written_on_request() {
     let lines = out(two_events(), &["--comments"]);
     let first: Value = serde_json::from_str(lines.lines().next().unwrap()).unwrap();
     assert_eq!(first["comment"], "hi");
@@ -104,7 +104,7 @@ fn comments_are_written_if_they_are_wanted() {
 }
 
 #[test]
-fn quiet_leaves_out_the_news_and_verbose_adds_the_answer() {
+fn quiet_hides_messages_and_verbose_adds_the_response() {
     let stream = || {
         Reply::stream()
             .header("X-Team", "a\u{9b}2J")
@@ -130,10 +130,10 @@ fn quiet_leaves_out_the_news_and_verbose_adds_the_answer() {
 }
 
 #[test]
-fn errors_are_told_also_if_it_is_quiet() {
+fn quiet_still_shows_errors() {
     let server = Server::start();
     server.otherwise(Reply::status(404));
-    let (code, news) = Running::follow([&*server.url("/"), "--quiet"]).end();
+    let (code, stderr) = Running::follow([&*server.url("/"), "--quiet"]).end();
     assert_eq!(code, 6);
-    assert!(news.contains("status 404"), "{news}");
+    assert!(stderr.contains("status 404"), "{stderr}");
 }

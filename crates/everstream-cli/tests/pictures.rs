@@ -12,15 +12,15 @@ use regex_lite::Regex;
 
 use crate::common::{pty::Pty, svg};
 
-/// What a picture shows. A new one is an entry here.
+/// A scene. A new picture is an entry here.
 struct Scene {
-    /// Of the file.
+    /// The name of the file.
     name: &'static str,
     rows: u16,
     columns: u16,
     /// The command line, which is its title too. Its hosts are played by [`answer`].
     line: &'static str,
-    /// It is taken when the screen is so.
+    /// The picture is taken when the screen satisfies this.
     taken_at: fn(&str) -> bool,
 }
 
@@ -51,11 +51,11 @@ const SCENES: &[Scene] = &[
         rows: 38,
         columns: 88,
         line: "everstream demo",
-        taken_at: |screen| screen.contains("Try it on yours"),
+        taken_at: |screen| screen.contains("Check your own server"),
     },
 ];
 
-/// The server of all scenes: it is asked as a proxy is, with the whole URL.
+/// The server of all scenes, used as a proxy, with the whole URL.
 fn answer(request: &Request) -> Reply {
     let resumes = request.header("last-event-id").is_some();
     let moment = Duration::from_millis;
@@ -90,7 +90,7 @@ fn answer(request: &Request) -> Reply {
             let reply = reply.comment("keep-alive").pause(moment(1000));
             reply.send(format!("event: {state}\nid: build-{number}\ndata: main\n\n")).pause(moment(1500))
         }),
-        // Whatever the client has had already.
+        // Whatever the client has already received.
         "http://example.com/orders" => {
             let orders = (1..=4).map(|id| format!("id: {id}\ndata: {{\"order\": {id}}}\n\n"));
             stream.send(orders.collect::<String>()).stall()
@@ -118,7 +118,7 @@ fn take(scene: &Scene) -> String {
 
     let mut screen = vt100::Parser::new(scene.rows, scene.columns, 0);
     let time = Regex::new(r"\d\d:\d\d:\d\d\.\d{3}Z").unwrap();
-    let written = svg::faint_as_colour(&pty.written());
+    let written = svg::faint_as_color(&pty.written());
     screen.process(time.replace_all(&written, "12:00:00.000Z").as_bytes());
     let mut rows = svg::rows(screen.screen());
     let empty = |row: &Vec<svg::Cell>| row.iter().all(|cell| cell.text == " ");
@@ -127,7 +127,7 @@ fn take(scene: &Scene) -> String {
     svg::picture(&format!("$ {}", scene.line), &rows)
 }
 
-/// What stays the same from run to run: everything but figures and the columns of a rate.
+/// The text without figures and rate bars, which differ from run to run.
 fn shape(picture: &str) -> String {
     let rates = Regex::new("<text[^>]*>[▁▂▃▄▅▆▇█]+</text>\n").unwrap();
     let figures = Regex::new(r"[0-9.:]+").unwrap();
@@ -174,7 +174,7 @@ fn every_picture_has_its_scene() {
 
 fn picture_of(written: &str) -> String {
     let mut screen = vt100::Parser::new(2, 20, 0);
-    screen.process(svg::faint_as_colour(written).as_bytes());
+    screen.process(svg::faint_as_color(written).as_bytes());
     svg::picture("a & b", &svg::rows(screen.screen()))
 }
 
@@ -195,7 +195,7 @@ fn a_screen_becomes_text_where_its_columns_are() {
     }
 }
 
-/// Browsers join spaces, and only what is drawn may be stretched.
+/// Browsers collapse spaces, and only drawings may be stretched.
 #[test]
 fn no_text_has_two_spaces_in_a_row_or_a_space_next_to_a_block() {
     let picture = picture_of("one two  three   4\r\n█ ▂▃  ─── a");
@@ -219,9 +219,9 @@ fn no_text_has_two_spaces_in_a_row_or_a_space_next_to_a_block() {
 
 /// As WCAG 2.1 defines it, from 1 to 21.
 fn contrast(one: &str, other: &str) -> f64 {
-    let luminance = |colour: &str| {
+    let luminance = |color: &str| {
         let part = |at: usize| {
-            let value = u8::from_str_radix(&colour[at..at + 2], 16).unwrap();
+            let value = u8::from_str_radix(&color[at..at + 2], 16).unwrap();
             let value = f64::from(value) / 255.0;
             match value <= 0.03928 {
                 true => value / 12.92,
@@ -235,15 +235,15 @@ fn contrast(one: &str, other: &str) -> f64 {
 }
 
 #[test]
-fn every_colour_can_be_read_on_light_and_dark_pages() {
+fn every_color_is_readable_on_light_and_dark_pages() {
     assert!((contrast("#ffffff", "#000000") - 21.0).abs() < 1e-9);
     assert!((contrast("#777777", "#ffffff") - 4.48).abs() < 0.01);
     for palette in [svg::LIGHT, svg::DARK] {
-        for colour in palette.colours.iter().chain([&palette.ink, &palette.faint]) {
-            let contrast = contrast(colour, palette.paper);
+        for color in palette.colors.iter().chain([&palette.ink, &palette.faint]) {
+            let contrast = contrast(color, palette.paper);
             assert!(
                 contrast >= 4.5,
-                "{colour} on {}: {contrast:.2}",
+                "{color} on {}: {contrast:.2}",
                 palette.paper
             );
         }

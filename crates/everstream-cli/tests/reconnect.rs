@@ -1,4 +1,4 @@
-//! When it tries again, and when it gives up.
+//! When it retries, and when it gives up.
 
 use everstream_testing::{Reply, Server};
 
@@ -10,62 +10,65 @@ fn end(server: &Server, options: &[&str]) -> (i32, String) {
 }
 
 #[test]
-fn one_connection_can_be_all() {
+fn no_reconnect_stops_after_one_connection() {
     let server = Server::start();
     server.enqueue(Reply::stream().event("x").end());
-    let (code, news) = end(&server, &["--no-reconnect"]);
-    assert_eq!(code, 0, "{news}");
-    assert!(!news.contains("retrying"), "{news}");
+    let (code, stderr) = end(&server, &["--no-reconnect"]);
+    assert_eq!(code, 0, "{stderr}");
+    assert!(!stderr.contains("retrying"), "{stderr}");
     assert!(
-        news.contains("stopped by the end of the stream after 1 event"),
-        "{news}"
+        stderr.contains("stopped by the end of the stream after 1 event"),
+        "{stderr}"
     );
 
     server.enqueue(Reply::stream().event("x").reset());
-    let (code, news) = end(&server, &["--no-reconnect"]);
-    assert_eq!(code, 8, "{news}");
+    let (code, stderr) = end(&server, &["--no-reconnect"]);
+    assert_eq!(code, 8, "{stderr}");
     assert!(
-        news.contains("the server reset the connection mid-response\n"),
-        "{news}"
+        stderr.contains("the server reset the connection mid-response\n"),
+        "{stderr}"
     );
 
     server.enqueue(Reply::status(503));
     assert_eq!(end(&server, &["--no-reconnect"]).0, 6);
     server.stop();
-    let (code, news) = end(&server, &["--no-reconnect"]);
+    let (code, stderr) = end(&server, &["--no-reconnect"]);
     assert_eq!(code, 5);
-    assert!(news.contains("hint: nobody listens there"), "{news}");
+    assert!(stderr.contains("hint: nothing listens there"), "{stderr}");
 }
 
 #[test]
-fn attempts_without_a_connection_are_counted() {
+fn max_attempts_counts_failures_in_a_row() {
     let server = Server::start();
     let options = ["--max-attempts", "2", "--retry-delay", "10ms"];
-    // A connection that ends is no failed attempt, and the count begins anew after it.
+    // The end of a connection isn't a failed attempt, and the count restarts after it.
     server.enqueue(Reply::status(503));
     server.enqueue(Reply::stream().event("x").end());
     server.enqueue(Reply::status(503));
     server.enqueue(Reply::stream().event("x").end());
     server.otherwise(Reply::status(503));
-    let (code, news) = end(&server, &options);
-    assert_eq!(code, 6, "{news}");
+    let (code, stderr) = end(&server, &options);
+    assert_eq!(code, 6, "{stderr}");
     assert_eq!(server.request_count(), 6);
 }
 
 #[test]
-fn time_without_a_connection_is_limited() {
+fn max_outage_limits_the_time_without_a_connection() {
     let server = Server::start();
     server.otherwise(Reply::status(503));
     for option in ["--max-outage", "--retry-max-time"] {
         let before = server.request_count();
-        let (code, news) = end(&server, &[option, "300ms", "--retry-delay", "50ms"]);
-        assert_eq!(code, 6, "{news}");
+        let (code, stderr) = end(&server, &[option, "300ms", "--retry-delay", "50ms"]);
+        assert_eq!(code, 6, "{stderr}");
         assert!(server.request_count() > before + 1);
-        assert!(news.contains("gave up because of --max-outage: "), "{news}");
-        let hint = "a larger --max-outage tries for longer";
-        assert!(news.contains(hint), "{news}");
+        assert!(
+            stderr.contains("gave up because of --max-outage: "),
+            "{stderr}"
+        );
+        let hint = "a larger --max-outage retries for longer";
+        assert!(stderr.contains(hint), "{stderr}");
     }
-    // Without end, as in curl.
+    // No limit, as in curl.
     let options = ["--max-outage", "0", "--retry-delay", "1ms", "--retry", "3"];
     let before = server.request_count();
     assert_eq!(end(&server, &options).0, 6);
@@ -81,7 +84,7 @@ fn retries_are_counted_as_in_curl() {
     server.enqueue(Reply::stream().event("x").drop_connection());
     assert_eq!(end(&server, &["--retry", "0"]).0, 8);
     assert_eq!(server.request_count(), 4);
-    // Without an option it is only those that may pass.
+    // By default, only transient statuses are retried.
     server.enqueue(Reply::status(404));
     assert_eq!(end(&server, &[]).0, 6);
     assert_eq!(server.request_count(), 5);
@@ -95,7 +98,7 @@ fn retries_are_counted_as_in_curl() {
 }
 
 #[test]
-fn statuses_of_proxies_and_of_overload_may_pass() {
+fn proxy_and_overload_statuses_are_retried() {
     let server = Server::start();
     for status in [520, 521, 522, 523, 524, 529] {
         server.enqueue(Reply::status(status));
@@ -108,14 +111,14 @@ fn statuses_of_proxies_and_of_overload_may_pass() {
 }
 
 #[test]
-fn a_delay_is_the_same_each_time_or_grows() {
+fn retry_delay_is_constant_and_the_default_grows() {
     let server = Server::start();
     server.otherwise(Reply::status(503));
     let delays = |options: &[&str]| -> Vec<f64> {
-        let (code, news) = end(&server, options);
-        assert_eq!(code, 6, "{news}");
+        let (code, stderr) = end(&server, options);
+        assert_eq!(code, 6, "{stderr}");
         let delay = |line: &str| line.split_once("retrying in ").map(|it| it.1.to_owned());
-        let delays = news.lines().filter_map(delay);
+        let delays = stderr.lines().filter_map(delay);
         let seconds = |text: String| text.trim_end_matches(" s").parse::<f64>().unwrap();
         delays.map(seconds).collect()
     };
@@ -133,7 +136,7 @@ fn a_delay_is_the_same_each_time_or_grows() {
 }
 
 #[test]
-fn statuses_to_go_on_after_are_chosen() {
+fn retry_status_selects_retried_statuses() {
     let server = Server::start();
     server.enqueue(Reply::status(404));
     server.otherwise(Reply::status(204));
@@ -144,14 +147,14 @@ fn statuses_to_go_on_after_are_chosen() {
 }
 
 #[test]
-fn the_delay_has_a_base_and_a_limit() {
+fn initial_retry_delay_and_retry_max_bound_the_delay() {
     let server = Server::start();
     server.enqueue(Reply::status(503));
     server.otherwise(Reply::status(204));
     let options = ["--retry-delay", "100h", "--retry-max", "20ms"];
-    let (code, news) = end(&server, &options);
+    let (code, stderr) = end(&server, &options);
     assert_eq!(code, 4);
-    assert!(news.contains("retrying in 0.0"), "{news}");
+    assert!(stderr.contains("retrying in 0.0"), "{stderr}");
 }
 
 const POST: [&str; 4] = ["-d", "x", "--retry-delay", "10ms"];
@@ -161,15 +164,15 @@ fn post(server: &Server, options: &[&str]) -> (i32, String) {
 }
 
 #[test]
-fn a_server_that_ends_cleanly_is_polled_unless_the_wait_is_limited() {
+fn clean_ends_are_polled_unless_retry_max_is_set() {
     let server = Server::start();
     let delay = |options: &[&str]| {
         server.enqueue(Reply::stream().event_with_id("1", "x").end());
         let url = server.url("/");
         let args = [&*url, "--initial-retry-delay", "100ms"];
         let follower = Running::follow(args.into_iter().chain(options.iter().copied()));
-        let news = follower.err.wait_for_text("retrying in ").join("\n");
-        let (_, delay) = news.split_once("retrying in ").unwrap();
+        let stderr = follower.err.wait_for_text("retrying in ").join("\n");
+        let (_, delay) = stderr.split_once("retrying in ").unwrap();
         let (delay, _) = delay.split_once(" s").unwrap();
         delay.parse::<f64>().unwrap()
     };
@@ -180,9 +183,9 @@ fn a_server_that_ends_cleanly_is_polled_unless_the_wait_is_limited() {
 }
 
 #[test]
-fn a_post_is_repeated_only_if_that_is_said() {
+fn a_post_is_resent_only_with_repeat_unsafe() {
     let server = Server::start();
-    // An id doesn't say so.
+    // An id alone doesn't cause it.
     server.otherwise(Reply::stream().event_with_id("1", "x").end());
     assert_eq!(post(&server, &[]).0, 11);
     assert_eq!(server.request_count(), 1);
@@ -193,19 +196,19 @@ fn a_post_is_repeated_only_if_that_is_said() {
     }
 }
 
-/// What the hint says to add is added, and helps.
+/// The option from the hint is added, and helps.
 #[test]
-fn a_post_that_ended_is_told_what_would_send_it_again() {
+fn the_end_of_a_post_has_a_hint_that_resends_it() {
     let server = Server::start();
     server.otherwise(Reply::stream().event_with_id("1", "x").end());
-    let (code, news) = post(&server, &[]);
-    assert_eq!(code, 11, "{news}");
-    let error = "error: the server ended the stream after 1 event, and a request that isn't safe, \
-                 such as a POST, isn't sent again\n";
-    assert!(news.contains(error), "{news}");
-    let hint = "hint: --no-reconnect if the stream is complete; --repeat-unsafe sends it again; \
-                --resume-get resumes it with a GET, as MCP servers want it";
-    assert!(news.contains(hint), "{news}");
+    let (code, stderr) = post(&server, &[]);
+    assert_eq!(code, 11, "{stderr}");
+    let error = "error: the server ended the stream after 1 event; unsafe requests (such as POST) \
+                 aren't resent\n";
+    assert!(stderr.contains(error), "{stderr}");
+    let hint = "hint: if the stream is complete, use --no-reconnect; --repeat-unsafe sends it again; \
+                --resume-get resumes it with a GET, as MCP servers require";
+    assert!(stderr.contains(hint), "{stderr}");
 
     assert_eq!(post(&server, &["--no-reconnect"]).0, 0);
     let before = server.request_count();
@@ -217,47 +220,47 @@ fn a_post_that_ended_is_told_what_would_send_it_again() {
         .collect();
     assert_eq!(methods, ["POST", "POST", "POST", "GET"]);
 
-    let (code, news) = post(&server, &["--count", "2"]);
-    assert_eq!(code, 11, "{news}");
-    assert!(news.contains("after 1 of 2 events\n"), "{news}");
+    let (code, stderr) = post(&server, &["--count", "2"]);
+    assert_eq!(code, 11, "{stderr}");
+    assert!(stderr.contains("after 1 of 2 events\n"), "{stderr}");
     assert!(
-        news.contains("hint: --repeat-unsafe sends it again"),
-        "{news}"
+        stderr.contains("hint: --repeat-unsafe sends it again"),
+        "{stderr}"
     );
 }
 
 #[test]
-fn a_post_that_broke_is_told_what_would_send_it_again() {
+fn a_broken_post_has_a_hint_that_resends_it() {
     let server = Server::start();
     server.otherwise(Reply::stream().event("x").reset());
-    let (code, news) = post(&server, &[]);
-    assert_eq!(code, 11, "{news}");
-    let error = "error: gave up, as a request that isn't safe, such as a POST, isn't sent again: \
+    let (code, stderr) = post(&server, &[]);
+    assert_eq!(code, 11, "{stderr}");
+    let error = "error: gave up, because unsafe requests (such as POST) aren't resent: \
                  the server reset the connection mid-response\n";
-    assert!(news.contains(error), "{news}");
+    assert!(stderr.contains(error), "{stderr}");
     // Without an id there is nothing that a GET could resume.
     assert!(
-        news.ends_with("hint: --repeat-unsafe sends it again"),
-        "{news}"
+        stderr.ends_with("hint: --repeat-unsafe sends it again"),
+        "{stderr}"
     );
     assert_eq!(server.request_count(), 1);
 
-    // No id, and so there is only one way.
-    let (code, news) = post(&server, &["--resume-get"]);
-    assert_eq!(code, 11, "{news}");
-    let hint = "hint: the server sent no id from which --resume-get could resume; \
+    // Without an id there is only one way.
+    let (code, stderr) = post(&server, &["--resume-get"]);
+    assert_eq!(code, 11, "{stderr}");
+    let hint = "hint: the server sent no event id, so --resume-get can't resume; \
                 --repeat-unsafe sends the request again";
-    assert!(news.contains(hint), "{news}");
+    assert!(stderr.contains(hint), "{stderr}");
     assert_eq!(server.request_count(), 2);
 }
 
 #[test]
-fn a_stream_of_a_post_is_resumed_with_a_get() {
+fn resume_get_resumes_the_stream_of_a_post() {
     let server = Server::start();
     server.enqueue(Reply::stream().event_with_id("1", "x").drop_connection());
     server.enqueue(Reply::stream().event_with_id("2", "y").event("bye").end());
-    let (code, news) = post(&server, &["--resume-get", "--until", "bye"]);
-    assert_eq!(code, 0, "{news}");
+    let (code, stderr) = post(&server, &["--resume-get", "--until", "bye"]);
+    assert_eq!(code, 0, "{stderr}");
     let get = &server.requests()[1];
     assert_eq!((&*get.method, &*get.body), ("GET", &b""[..]));
     assert_eq!(get.header("last-event-id"), Some("1"));
@@ -266,27 +269,27 @@ fn a_stream_of_a_post_is_resumed_with_a_get() {
 }
 
 #[test]
-fn a_server_that_can_not_resume_is_told_of() {
+fn a_server_without_resume_get_support_has_a_hint() {
     let server = Server::start();
     server.enqueue(Reply::stream().event_with_id("1", "x").drop_connection());
     server.enqueue(Reply::status(405));
-    let (code, news) = post(&server, &["--resume-get"]);
-    assert_eq!(code, 6, "{news}");
-    let hint = "hint: the server can't resume this stream; without --resume-get";
-    assert!(news.contains(hint), "{news}");
-    // It isn't the answer to the POST, which has the usual hint.
+    let (code, stderr) = post(&server, &["--resume-get"]);
+    assert_eq!(code, 6, "{stderr}");
+    let hint = "hint: this server can't resume the stream: drop --resume-get";
+    assert!(stderr.contains(hint), "{stderr}");
+    // This time it is the response to the POST, which has the usual hint.
     server.enqueue(Reply::status(405));
-    let (code, news) = post(&server, &["--resume-get"]);
-    assert_eq!(code, 6, "{news}");
+    let (code, stderr) = post(&server, &["--resume-get"]);
+    assert_eq!(code, 6, "{stderr}");
     assert!(
-        news.contains("hint: the stream may want another method"),
-        "{news}"
+        stderr.contains("hint: the stream may need another method"),
+        "{stderr}"
     );
 }
 
 /// `--retry-status` alone changes nothing for a POST.
 #[test]
-fn a_status_that_may_pass_has_a_hint_that_helps() {
+fn a_transient_status_has_a_hint_that_helps() {
     let server = Server::start();
     for status in [429, 503] {
         let answer = || {
@@ -294,18 +297,18 @@ fn a_status_that_may_pass_has_a_hint_that_helps() {
             server.otherwise(Reply::stream().event("x").stall());
         };
         answer();
-        let (code, news) = post(&server, &[]);
-        assert_eq!(code, 11, "{news}");
-        assert!(!news.contains("--retry-status"), "{news}");
-        assert!(news.contains("--repeat-unsafe"), "{news}");
+        let (code, stderr) = post(&server, &[]);
+        assert_eq!(code, 11, "{stderr}");
+        assert!(!stderr.contains("--retry-status"), "{stderr}");
+        assert!(stderr.contains("--repeat-unsafe"), "{stderr}");
         answer();
         assert_eq!(post(&server, &["--repeat-unsafe", "--count", "1"]).0, 0);
 
         answer();
-        let (code, news) = post(&server, &["--retry-status", ""]);
-        assert_eq!(code, 6, "{news}");
+        let (code, stderr) = post(&server, &["--retry-status", ""]);
+        assert_eq!(code, 6, "{stderr}");
         let hint = "--retry-status 429,5xx with --repeat-unsafe sends the request again";
-        assert!(news.contains(hint), "{news}");
+        assert!(stderr.contains(hint), "{stderr}");
         answer();
         let options = [
             "--retry-status",
@@ -317,16 +320,16 @@ fn a_status_that_may_pass_has_a_hint_that_helps() {
         assert_eq!(post(&server, &options).0, 0);
 
         answer();
-        let (_, news) = post(&server, &["--no-reconnect"]);
+        let (_, stderr) = post(&server, &["--no-reconnect"]);
         let hint = "--repeat-unsafe instead of --no-reconnect sends the request again";
-        assert!(news.contains(hint), "{news}");
+        assert!(stderr.contains(hint), "{stderr}");
 
-        // Of a GET.
+        // With a GET.
         answer();
-        let (_, news) = end(&server, &["--retry-status", ""]);
+        let (_, stderr) = end(&server, &["--retry-status", ""]);
         assert!(
-            news.contains("--retry-status 429,5xx tries again"),
-            "{news}"
+            stderr.contains("--retry-status 429,5xx retries it"),
+            "{stderr}"
         );
         answer();
         let options = [
@@ -339,15 +342,15 @@ fn a_status_that_may_pass_has_a_hint_that_helps() {
         ];
         assert_eq!(end(&server, &options).0, 0);
         answer();
-        let (_, news) = end(&server, &["--no-reconnect"]);
+        let (_, stderr) = end(&server, &["--no-reconnect"]);
         assert!(
-            news.contains("without --no-reconnect it is tried again"),
-            "{news}"
+            stderr.contains("without --no-reconnect the request is retried"),
+            "{stderr}"
         );
         answer();
-        let (_, news) = end(&server, &["--max-attempts", "1"]);
-        let hint = "hint: the server may recover: a larger --max-attempts tries for longer";
-        assert!(news.contains(hint), "{news}");
+        let (_, stderr) = end(&server, &["--max-attempts", "1"]);
+        let hint = "hint: the server may recover: a larger --max-attempts retries for longer";
+        assert!(stderr.contains(hint), "{stderr}");
         answer();
         let options = [
             "--max-attempts",

@@ -1,4 +1,4 @@
-//! `everstream record`, and that what it writes is replayed as it came.
+//! `everstream record`, and the replay of its recordings.
 
 use std::io::Write;
 use std::path::Path;
@@ -13,7 +13,7 @@ fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
-/// Starts a recorder; ends with it.
+/// A recorder, killed when dropped.
 fn record(url: &str, file: &Path, options: &[&str]) -> Running {
     let args = ["record", url, text(file)];
     Running::follow(args.into_iter().chain(options.iter().copied()))
@@ -36,7 +36,7 @@ fn events(url: &str) -> Vec<String> {
         .collect()
 }
 
-/// Records the replay of a recording; the same bytes and events must come.
+/// Records the replay of a recording; the bytes and events must be the same.
 fn assert_comes_again(file: &Path, folder: &Folder, expected: &[u8]) -> Vec<String> {
     assert_eq!(
         bytes(file).escape_ascii().to_string(),
@@ -44,14 +44,14 @@ fn assert_comes_again(file: &Path, folder: &Folder, expected: &[u8]) -> Vec<Stri
     );
     let (_server, url) = replay(file, &["--speed", "max"]);
     let again = folder.path("again");
-    let (code, news) = record(&url, &again, &["--no-reconnect"]).end();
-    assert_eq!(code, 0, "{news}");
+    let (code, stderr) = record(&url, &again, &["--no-reconnect"]).end();
+    assert_eq!(code, 0, "{stderr}");
     assert_eq!(bytes(&again), bytes(file));
     events(&url)
 }
 
 #[test]
-fn what_is_recorded_comes_again_byte_for_byte() {
+fn a_recording_replays_byte_for_byte() {
     let parts: [&[u8]; 4] = [
         b"\xef\xbb\xbf: welcome\r\nid: 1\r\ndata: one\r\n\r\nid: 2\rdata: caf\xc3",
         b"\xa9\r\r",
@@ -70,20 +70,20 @@ fn what_is_recorded_comes_again_byte_for_byte() {
     let folder = Folder::new("record-bytes");
     let file = folder.path("a.rec");
     let recorder = record(&server.url("/"), &file, &["--no-reconnect"]);
-    // Each part is a chunk of its own, so that a character is in two.
+    // Each part is a separate chunk, so that a character is split.
     for (index, gate) in gates.iter().enumerate() {
         let whole: usize = parts[..=index].iter().map(|part| part.len()).sum();
         wait_for("chunk", || (bytes(&file).len() == whole).then_some(()));
         gate.open();
     }
-    let (code, news) = recorder.end();
-    assert_eq!(code, 0, "{news}");
+    let (code, stderr) = recorder.end();
+    assert_eq!(code, 0, "{stderr}");
     let lines = lines(&file);
     assert_eq!(lines.len(), 7, "{lines:#?}");
     assert_eq!(lines[6]["ended"], "server");
     assert!(
-        news.contains("warning: discarded an unfinished event of 16 bytes"),
-        "{news}"
+        stderr.contains("warning: discarded an unfinished event of 16 bytes"),
+        "{stderr}"
     );
 
     let replayed = assert_comes_again(&file, &folder, &parts.concat());
@@ -93,7 +93,7 @@ fn what_is_recorded_comes_again_byte_for_byte() {
 }
 
 #[test]
-fn the_bytes_are_those_behind_the_content_coding() {
+fn bytes_are_recorded_without_content_coding() {
     let body = "id: 1\ndata: pressed\n\n".repeat(1000);
     let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
     gzip.write_all(body.as_bytes()).unwrap();
@@ -106,14 +106,14 @@ fn the_bytes_are_those_behind_the_content_coding() {
     );
     let folder = Folder::new("record-gzip");
     let file = folder.path("a.rec");
-    let (code, news) = record(&server.url("/"), &file, &["--no-reconnect"]).end();
-    assert_eq!(code, 0, "{news}");
+    let (code, stderr) = record(&server.url("/"), &file, &["--no-reconnect"]).end();
+    assert_eq!(code, 0, "{stderr}");
     let events = assert_comes_again(&file, &folder, body.as_bytes());
     assert_eq!(events.len(), 1000);
 }
 
 #[test]
-fn a_recorder_that_is_killed_leaves_what_came() {
+fn a_killed_recorder_leaves_everything_received() {
     let server = Server::start();
     server.enqueue(
         Reply::stream()
@@ -137,66 +137,66 @@ fn a_recorder_that_is_killed_leaves_what_came() {
     let file = folder.file("cut.rec", &line);
     let (server, url) = replay(&file, &[]);
     assert_eq!(events(&url).len(), 2);
-    let news = server.err.wait_for_text("was cut off").join("\n");
+    let stderr = server.err.wait_for_text("is cut off").join("\n");
     let number = line.lines().count();
-    assert!(news.contains(&format!("line {number} of ")), "{news}");
+    assert!(stderr.contains(&format!("line {number} of ")), "{stderr}");
 }
 
 #[test]
-fn a_directory_is_no_recording() {
+fn a_directory_is_refused() {
     let server = Server::start();
     let folder = Folder::new("record-directory");
     let directory = folder.path("");
     for options in [&[][..], &["--force"], &["--append"]] {
-        let (code, news) = record(&server.url("/"), &directory, options).end();
-        assert_eq!(code, 2, "{news}");
-        assert!(news.contains("is a directory\n"), "{news}");
-        assert!(news.contains("hint: a file in it: "), "{news}");
-        assert!(!news.contains("--append goes on"), "{news}");
+        let (code, stderr) = record(&server.url("/"), &directory, options).end();
+        assert_eq!(code, 2, "{stderr}");
+        assert!(stderr.contains("is a directory\n"), "{stderr}");
+        assert!(stderr.contains("hint: name a file in it: "), "{stderr}");
+        assert!(!stderr.contains("--append continues"), "{stderr}");
     }
     assert_eq!(server.request_count(), 0);
 }
 
 #[test]
-fn a_file_that_exists_is_kept_unless_told_otherwise() {
+fn an_existing_file_needs_append_or_force() {
     let server = Server::start();
     for name in ["first", "second", "third"] {
         server.enqueue(Reply::stream().event(name).end());
     }
     let folder = Folder::new("record-force");
-    // Half a line is the end of a recorder that was killed.
+    // Half a line is left by a recorder that was killed.
     let file = folder.file("a.rec", &(recorded::of_events(1) + "{\"time\":"));
     let before = std::fs::read(&file).unwrap();
     let url = server.url("/");
 
-    let (code, news) = record(&url, &file, &["--no-reconnect"]).end();
-    assert_eq!(code, 2, "{news}");
-    assert!(news.contains("a.rec exists"), "{news}");
+    let (code, stderr) = record(&url, &file, &["--no-reconnect"]).end();
+    assert_eq!(code, 2, "{stderr}");
+    assert!(stderr.contains("a.rec exists"), "{stderr}");
     assert!(
-        news.contains("--append") && news.contains("--force"),
-        "{news}"
+        stderr.contains("--append") && stderr.contains("--force"),
+        "{stderr}"
     );
     assert_eq!(std::fs::read(&file).unwrap(), before);
-    // A mistake elsewhere doesn't cost the file.
+    // A mistake elsewhere doesn't overwrite the file.
     let (code, _) = record("ftp://localhost:80/", &file, &["--force"]).end();
     assert_eq!(code, 2);
     assert_eq!(std::fs::read(&file).unwrap(), before);
     assert_eq!(server.request_count(), 0);
 
-    let (code, news) = record(&url, &file, &["--no-reconnect", "--append"]).end();
-    assert_eq!(code, 0, "{news}");
+    let (code, stderr) = record(&url, &file, &["--no-reconnect", "--append"]).end();
+    assert_eq!(code, 0, "{stderr}");
     assert!(std::fs::read(&file).unwrap().starts_with(&before));
     let (_server, replayed) = replay(&file, &[]);
     let both = events(&replayed);
     assert!(both.len() == 2 && both[1].contains("first"), "{both:?}");
 
-    let (code, news) = record(&url, &file, &["--no-reconnect", "--force"]).end();
-    assert_eq!(code, 0, "{news}");
+    let (code, stderr) = record(&url, &file, &["--no-reconnect", "--force"]).end();
+    assert_eq!(code, 0, "{stderr}");
     assert_eq!(bytes(&file), b"data: second\n\n");
-    // What doesn't exist can be gone on in.
+    // --append creates a missing file.
     let file = folder.path("new.rec");
-    let (code, news) = record(&url, &file, &["--no-reconnect", "--append"]).end();
-    assert_eq!(code, 0, "{news}");
+    let (code, stderr) = record(&url, &file, &["--no-reconnect", "--append"]).end();
+    assert_eq!(code, 0, "{stderr}");
     assert_eq!(bytes(&file), b"data: third\n\n");
 }
 
@@ -216,8 +216,8 @@ fn secrets_are_not_recorded() {
     let url = server.url("/feed?token=hidden");
     let url = url.replace("http://", "http://user:hidden@");
     let options = ["--no-reconnect", "-H", "X-Key: hidden", "-d", "hidden"];
-    let (code, news) = record(&url, &file, &options).end();
-    assert_eq!(code, 0, "{news}");
+    let (code, stderr) = record(&url, &file, &options).end();
+    assert_eq!(code, 0, "{stderr}");
     let request = &server.requests()[0];
     assert!(request.header("authorization").is_some() && request.body == b"hidden");
     let text = std::fs::read_to_string(&file).unwrap();
@@ -241,10 +241,13 @@ fn reconnects_and_failures_are_recorded() {
         .enqueue(Reply::stream().event_with_id("2", "two").stall());
     let folder = Folder::new("record-reconnect");
     let file = folder.path("a.rec");
-    let (code, news) = record(&server.url("/"), &file, &["--count", "2"]).end();
-    assert_eq!(code, 0, "{news}");
-    assert!(news.contains("resuming after id 1"), "{news}");
-    assert!(news.contains("stopped by --count after 2 events"), "{news}");
+    let (code, stderr) = record(&server.url("/"), &file, &["--count", "2"]).end();
+    assert_eq!(code, 0, "{stderr}");
+    assert!(stderr.contains("resuming after id 1"), "{stderr}");
+    assert!(
+        stderr.contains("stopped by --count after 2 events"),
+        "{stderr}"
+    );
 
     let lines = lines(&file);
     assert_eq!(lines[0]["format"], "everstream-recording");
@@ -271,7 +274,7 @@ fn reconnects_and_failures_are_recorded() {
         .collect();
     assert!(times.is_sorted(), "{times:?}");
 
-    // Half an event is none for a replay's clients either.
+    // Clients of a replay don't get half an event either.
     let (_server, url) = replay(&file, &["--speed", "max"]);
     let events = events(&url);
     assert!(
@@ -281,7 +284,7 @@ fn reconnects_and_failures_are_recorded() {
 }
 
 #[test]
-fn a_dash_is_standard_output() {
+fn a_dash_records_to_standard_output() {
     let server = Server::start();
     server.enqueue(Reply::stream().event("one").stall());
     server.enqueue(Reply::stream().event("one").stall());
@@ -292,7 +295,7 @@ fn a_dash_is_standard_output() {
     while !text.contains("data: one") {
         assert_ne!(std::io::BufRead::read_line(&mut out, &mut text).unwrap(), 0);
     }
-    // Nobody reads any more, as after `| head`.
+    // The output is closed, as by `| head`.
     drop(out);
     assert_eq!(recorder.wait().code(), Some(0), "{:?}", recorder.err.all());
 
@@ -326,9 +329,12 @@ fn signals_end_a_recording_cleanly() {
         let recorder = record(&server.url("/"), &file, &[]);
         wait_for("event", || (!bytes(&file).is_empty()).then_some(()));
         recorder.signal(signal);
-        let (code, news) = recorder.end();
-        assert_eq!(code, 0, "{news}");
-        assert!(news.contains("after 1 event; the last id is 1"), "{news}");
+        let (code, stderr) = recorder.end();
+        assert_eq!(code, 0, "{stderr}");
+        assert!(
+            stderr.contains("after 1 event; the last id is 1"),
+            "{stderr}"
+        );
         assert_eq!(lines(&file).last().unwrap()["ended"], "client");
     }
 }
@@ -342,19 +348,19 @@ fn the_exit_code_says_how_it_ended() {
     let mut code = |options: &[&str]| {
         number += 1;
         let file = folder.path(&number.to_string());
-        let (code, news) = record(&url, &file, options).end();
-        (code, news, lines(&file))
+        let (code, stderr) = record(&url, &file, options).end();
+        (code, stderr, lines(&file))
     };
     server.enqueue(Reply::status(204));
-    let (exit, news, lines) = code(&[]);
-    assert_eq!(exit, 4, "{news}");
+    let (exit, stderr, lines) = code(&[]);
+    assert_eq!(exit, 4, "{stderr}");
     assert!(lines[1]["failed"].as_str().unwrap().contains("204"));
     server.enqueue(Reply::status(404));
     assert_eq!(code(&[]).0, 6);
     server.enqueue(Reply::stream().event("x").end());
-    let (exit, news, _) = code(&["--no-reconnect", "--count", "2"]);
-    assert_eq!(exit, 8, "{news}");
-    assert!(news.contains("after 1 of 2 events"), "{news}");
+    let (exit, stderr, _) = code(&["--no-reconnect", "--count", "2"]);
+    assert_eq!(exit, 8, "{stderr}");
+    assert!(stderr.contains("after 1 of 2 events"), "{stderr}");
     server.enqueue(Reply::stream().stall());
     assert_eq!(code(&["--duration", "50ms"]).0, 0);
     server.enqueue(Reply::stream().stall());
@@ -372,21 +378,21 @@ fn the_exit_code_says_how_it_ended() {
     server.stop();
     assert_eq!(code(&["--no-reconnect"]).0, 5);
 
-    let (code, news) = record(&url, &folder.path("no/such/folder"), &[]).end();
+    let (code, stderr) = record(&url, &folder.path("no/such/folder"), &[]).end();
     assert_eq!(code, 2);
-    assert!(news.contains("can't be written"), "{news}");
+    assert!(stderr.contains("can't be written"), "{stderr}");
 }
 
-/// What was there couldn't be replayed, and what came after it neither.
+/// Neither the old content nor the new recording could be replayed.
 #[test]
-fn what_is_no_recording_is_not_gone_on_in() {
+fn append_refuses_a_file_that_is_not_a_recording() {
     let server = Server::start();
     let folder = Folder::new("record-other");
     for text in ["my notes\n", "{\"format\":\"har\"}\n", "x"] {
         let file = folder.file("notes", text);
-        let (code, news) = record(&server.url("/"), &file, &["--append"]).end();
-        assert_eq!(code, 2, "{news}");
-        assert!(news.contains("notes is no recording"), "{news}");
+        let (code, stderr) = record(&server.url("/"), &file, &["--append"]).end();
+        assert_eq!(code, 2, "{stderr}");
+        assert!(stderr.contains("notes isn't a recording"), "{stderr}");
         assert_eq!(std::fs::read_to_string(&file).unwrap(), text);
     }
     assert_eq!(server.request_count(), 0);
@@ -408,16 +414,16 @@ fn a_url_without_a_scheme_is_http_in_every_command() {
         (&["--url", url], 4),
         (&["--url", &server.url("/x")], 4),
     ] {
-        let (ended, news) = Running::follow(args.iter().copied()).end();
-        assert_eq!(ended, code, "{args:?}: {news}");
+        let (ended, stderr) = Running::follow(args.iter().copied()).end();
+        assert_eq!(ended, code, "{args:?}: {stderr}");
         assert_eq!(server.requests().last().unwrap().target, "/x");
     }
 }
 
 #[test]
-fn a_file_that_takes_no_more_ends_the_recording() {
+fn a_full_disk_ends_the_recording() {
     let server = Server::start();
-    // More than the file may hold (1 MiB), in chunks of which many fit: a read takes 64 KiB at most.
+    // More than the size limit of the file (1 MiB), in small chunks: a read is at most 64 KiB.
     let event = format!("data: {}\n\n", "x".repeat(100));
     server.otherwise(Reply::stream().send_forever(event));
     let folder = Folder::new("record-full");
@@ -427,11 +433,14 @@ fn a_file_that_takes_no_more_ends_the_recording() {
     shell.args(["-c", script, env!("CARGO_BIN_EXE_everstream")]);
     shell.args(["record", &server.url("/"), "full.rec"]);
     shell.current_dir(folder.path(""));
-    let (code, news) = Running::start(shell).end();
-    assert_eq!(code, 1, "{news}");
-    assert!(news.contains("the recording can't be written: "), "{news}");
-    assert_eq!(server.request_count(), 1, "{news}");
-    // What is there can be replayed.
+    let (code, stderr) = Running::start(shell).end();
+    assert_eq!(code, 1, "{stderr}");
+    assert!(
+        stderr.contains("the recording can't be written: "),
+        "{stderr}"
+    );
+    assert_eq!(server.request_count(), 1, "{stderr}");
+    // The partial recording can be replayed.
     let (_server, url) = replay(&folder.path("full.rec"), &["--speed", "max"]);
     assert!(!events(&url).is_empty());
 }

@@ -20,9 +20,9 @@ fn refused(recording: &str, options: &[&str]) -> String {
     let folder = Folder::new("replay-refused");
     let file = folder.file("a.rec", recording);
     let args = ["replay", file.to_str().unwrap()];
-    let (code, news) = Running::follow(args.into_iter().chain(options.iter().copied())).end();
-    assert_eq!(code, 2, "{news}");
-    news
+    let (code, stderr) = Running::follow(args.into_iter().chain(options.iter().copied())).end();
+    assert_eq!(code, 2, "{stderr}");
+    stderr
 }
 
 /// The data of all events until the follower ends, and its code.
@@ -44,7 +44,7 @@ fn numbers(count: usize) -> Vec<String> {
 }
 
 #[test]
-fn every_event_comes_once_over_dropped_connections() {
+fn every_event_arrives_once_over_dropped_connections() {
     let folder = Folder::new("replay-drop");
     for options in [
         &["--drop-every", "3"][..],
@@ -54,17 +54,19 @@ fn every_event_comes_once_over_dropped_connections() {
         let (server, url) = replay(&folder, &recorded::of_events(10), options);
         let (data, code) = follow(&url, &[]);
         assert_eq!(data, numbers(10), "{options:?}");
-        // Status 204, for who has had them all.
+        // Status 204 for a client that has received all events.
         assert_eq!(code, 4);
         let clients = match options[1] {
             "3" => 5,
             _ => 11,
         };
-        let news = server.err.wait_for_text("204");
-        let last = news.last().unwrap();
+        let stderr = server.err.wait_for_text("204");
+        let last = stderr.last().unwrap();
         assert!(
-            last.contains(&format!("client {clients} resumes after id 10")),
-            "{news:#?}"
+            last.contains(&format!(
+                "client {clients} has received the last event (id 10)"
+            )),
+            "{stderr:#?}"
         );
     }
 }
@@ -85,22 +87,22 @@ fn a_connection_is_dropped_after_the_event_or_within_the_next() {
         body(&["--drop-every", "1", "--drop-inside"]),
         "id: 1\ndata: 1\n\nid: 2\nd"
     );
-    // What isn't whole ends without the last chunk of HTTP/1.1.
+    // A truncated response ends without the last chunk of HTTP/1.1.
     let (_server, url) = replay(&folder, &recorded::of_events(3), &["--drop-every", "2"]);
     let follower = Running::follow([&*url, "--no-reconnect"]);
-    let (code, news) = follower.end();
-    assert_eq!(code, 8, "{news}");
+    let (code, stderr) = follower.end();
+    assert_eq!(code, 8, "{stderr}");
     assert!(
-        news.contains("the server closed the connection mid-response\n"),
-        "{news}"
+        stderr.contains("the server closed the connection mid-response\n"),
+        "{stderr}"
     );
 }
 
 #[test]
-fn events_come_with_their_timing_or_faster() {
+fn events_arrive_with_their_timing_or_faster() {
     let folder = Folder::new("replay-speed");
     let events = |last: f64| recorded::of(&[(0.0, "data: 1\n\n"), (last, "data: 2\n\n")]);
-    // An event never comes too early.
+    // An event never arrives too early.
     for (speed, at_least) in [("1", 400), ("2", 200), ("0.5", 800)] {
         let (_server, url) = replay(&folder, &events(0.4), &["--speed", speed]);
         let begin = Instant::now();
@@ -111,7 +113,7 @@ fn events_come_with_their_timing_or_faster() {
         );
         assert_eq!(data, numbers(2));
     }
-    // What takes an hour is over at once.
+    // A recording of an hour ends at once.
     for speed in ["max", "0", "36000"] {
         let (_server, url) = replay(&folder, &events(3600.0), &["--speed", speed]);
         assert_eq!(follow(&url, &["--count", "2"]).0, numbers(2), "{speed}");
@@ -122,14 +124,14 @@ fn events_come_with_their_timing_or_faster() {
 }
 
 #[test]
-fn a_loop_begins_again_without_an_end() {
+fn loop_repeats_the_recording_forever() {
     let folder = Folder::new("replay-loop");
     let text = "\u{feff}id: 1\ndata: 1\n\nid: 2\ndata: 2\n\ndata: half";
     let recording = recorded::of(&[(0.0, text)]);
     let (_server, url) = replay(&folder, &recording, &["--loop"]);
     let expected = ["1", "2", "1", "2", "1"];
     assert_eq!(follow(&url, &["--count", "5"]).0, expected);
-    // After the last id it goes on too, and drops count over the end.
+    // It also continues after the last id, and drops are counted across the repetition.
     let (server, url) = replay(&folder, &recording, &["--loop", "--drop-every", "3"]);
     assert_eq!(follow(&url, &["--count", "5"]).0, expected);
     server.err.wait_for_text("client 2 resumes after id 1");
@@ -139,22 +141,22 @@ fn a_loop_begins_again_without_an_end() {
     );
 
     for nothing in ["", "data: half", "\u{feff}"] {
-        let news = refused(&recorded::of(&[(0.0, nothing)]), &["--loop"]);
-        assert!(news.contains("no whole event"), "{news}");
+        let stderr = refused(&recorded::of(&[(0.0, nothing)]), &["--loop"]);
+        assert!(stderr.contains("no complete event"), "{stderr}");
     }
 }
 
 #[test]
-fn an_id_that_is_unknown_begins_at_the_start_and_is_told_of() {
+fn an_unknown_id_replays_from_the_start_with_a_message() {
     let folder = Folder::new("replay-unknown");
     let (server, url) = replay(&folder, &recorded::of_events(2), &[]);
     let options = ["--last-event-id", "7\u{9b}", "--count", "2"];
     assert_eq!(follow(&url, &options).0, numbers(2));
-    let news = server
+    let stderr = server
         .err
         .wait_for_text("isn't in the recording")
         .join("\n");
-    assert!(news.contains("id 7\\u{9b}, which"), "{news}");
+    assert!(stderr.contains("id 7\\u{9b}, which"), "{stderr}");
     // Ids that aren't numbers, and those of blocks without an event, are known too.
     let recording = recorded::of(&[(0.0, "id: é\ndata: 1\n\nid: b\n\ndata: 2\n\n")]);
     let (_server, url) = replay(&folder, &recording, &[]);
@@ -166,7 +168,7 @@ fn an_id_that_is_unknown_begins_at_the_start_and_is_told_of() {
 }
 
 #[test]
-fn heartbeats_and_retry_come_as_they_were_recorded() {
+fn heartbeats_and_retry_are_replayed() {
     let folder = Folder::new("replay-heartbeat");
     let body = ": beat\n\nretry: 250\n\ndata: 1\n\n:\n";
     let (_server, url) = replay(&folder, &recorded::of(&[(0.0, body)]), &[]);
@@ -177,7 +179,7 @@ fn heartbeats_and_retry_come_as_they_were_recorded() {
 }
 
 #[test]
-fn any_number_of_clients_get_all_of_it() {
+fn every_client_gets_the_whole_recording() {
     let folder = Folder::new("replay-clients");
     let (_server, url) = replay(&folder, &recorded::of_events(1000), &["--speed", "max"]);
     let clients: Vec<_> = (0..8)
@@ -188,7 +190,7 @@ fn any_number_of_clients_get_all_of_it() {
     }
 }
 
-/// It was held in memory, as a whole and with an index.
+/// It used to be held in memory, with an index.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_recording_larger_than_its_memory_is_replayed_from_disk() {
@@ -205,7 +207,7 @@ fn a_recording_larger_than_its_memory_is_replayed_from_disk() {
     assert!(body.ends_with(last.as_bytes()) && body.len() > 60_000_000);
     let peak = server.peak();
     assert!(peak < 30_000, "{peak} KiB");
-    // Nothing of it is found by reading all of it.
+    // Resuming doesn't read the whole recording.
     let after = |id: u32| {
         let answer = exchange(&url, "GET", &format!("Last-Event-ID: {id}\r\n"));
         String::from_utf8(answer).unwrap()
@@ -219,7 +221,7 @@ fn a_recording_larger_than_its_memory_is_replayed_from_disk() {
 }
 
 #[test]
-fn pages_of_this_machine_and_of_allowed_origins_may_read_it() {
+fn local_pages_and_allowed_origins_may_read_it() {
     let folder = Folder::new("replay-cors");
     let allow = ["--allow-origin", "https://app.example"];
     let (_server, url) = replay(&folder, &recorded::of_events(1), &allow);
@@ -260,38 +262,50 @@ fn signals_end_it_cleanly_and_drop_its_clients() {
         let follower = Running::follow([&*url, "--no-reconnect"]);
         follower.out.wait_for(1);
         server.signal(signal);
-        let (code, news) = server.end();
-        assert_eq!(code, 0, "{news}");
-        assert!(news.contains("stopped by"), "{news}");
+        let (code, stderr) = server.end();
+        assert_eq!(code, 0, "{stderr}");
+        assert!(stderr.contains("stopped by"), "{stderr}");
         assert_eq!(follower.end().0, 8);
     }
 }
 
 #[test]
-fn mistakes_are_told_with_what_to_do() {
+fn invalid_recordings_and_options_have_hints() {
     let good = recorded::of_events(1);
     let more = "{\"time\":9,\"text\":\"x\"}\n";
-    let news = refused(&format!("{good}nonsense\n{more}"), &[]);
+    let stderr = refused(&format!("{good}nonsense\n{more}"), &[]);
     assert!(
-        news.contains("line 4 of ") && news.contains("a.rec"),
-        "{news}"
+        stderr.contains("line 4 of ") && stderr.contains("a.rec"),
+        "{stderr}"
     );
-    assert!(news.contains("isn't a line of a recording"), "{news}");
-    let news = refused("data: x\n\n", &[]);
-    assert!(news.contains("everstream record URL FILE"), "{news}");
+    assert!(
+        stderr.contains("isn't valid JSON: expected ident at column 2"),
+        "{stderr}"
+    );
+    // Following the hint.
+    assert_eq!(good.lines().count(), 3);
+    assert!(stderr.contains("hint: the lines before it are intact: head -n 3 keeps them"));
+    let folder = Folder::new("replay-intact");
+    let (_server, url) = replay(&folder, &good, &[]);
+    assert_eq!(follow(&url, &["--no-reconnect"]).0, numbers(1));
+    let stderr = refused("data: x\n\n", &[]);
+    assert!(stderr.contains("everstream record URL FILE"), "{stderr}");
     assert!(refused("", &[]).contains("is empty"));
     let newer = good.replace("\"version\":1", "\"version\":2");
-    assert!(refused(&newer, &[]).contains("knows version 1"));
+    assert!(refused(&newer, &[]).contains("supports version 1"));
 
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    let news = refused(&good, &["--listen", &address]);
+    let stderr = refused(&good, &["--listen", &address]);
     assert!(
-        news.contains(&format!("{address} can't be listened at")),
-        "{news}"
+        stderr.contains(&format!("can't listen on {address}")),
+        "{stderr}"
     );
-    assert!(news.contains("another program listens there"), "{news}");
-    assert!(refused(&good, &["--listen", "here"]).contains("it looks like this"));
+    assert!(
+        stderr.contains("another program uses this port"),
+        "{stderr}"
+    );
+    assert!(refused(&good, &["--listen", "here"]).contains("use a port, or an address"));
 
     for options in [
         &["--drop-inside"][..],
@@ -301,7 +315,7 @@ fn mistakes_are_told_with_what_to_do() {
     ] {
         refused(&good, options);
     }
-    let (code, news) = Running::follow(["replay", "no/such/file"]).end();
-    assert_eq!(code, 2, "{news}");
-    assert!(news.contains("no/such/file can't be read"), "{news}");
+    let (code, stderr) = Running::follow(["replay", "no/such/file"]).end();
+    assert_eq!(code, 2, "{stderr}");
+    assert!(stderr.contains("no/such/file can't be read"), "{stderr}");
 }

@@ -1,4 +1,4 @@
-//! What is asked for, and how: the letters of curl.
+//! Request options, as in curl.
 
 use std::io::{Read, Write};
 use std::process::Stdio;
@@ -7,7 +7,7 @@ use everstream_testing::{Reply, Request, Server};
 
 use crate::common::{Folder, Running, everstream};
 
-/// What a server is asked with these options.
+/// The request that these options produce.
 pub(crate) fn asked(options: &[&str]) -> Request {
     asked_with(options, &[], "")
 }
@@ -24,21 +24,21 @@ pub(crate) fn asked_with(options: &[&str], environment: &[(&str, &str)], stdin: 
         .unwrap();
     _ = child.stdin.take().unwrap().write_all(stdin.as_bytes());
     let output = child.wait_with_output().unwrap();
-    let news = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(4), "{news}");
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(4), "{stderr}");
     server.requests().remove(0)
 }
 
-/// The code and the error of a command line that can't be used.
+/// The error of an invalid command line.
 pub(crate) fn refused(options: &[&str]) -> String {
     let url = "http://localhost/";
-    let (code, news) = Running::follow([url].into_iter().chain(options.iter().copied())).end();
-    assert_eq!(code, 2, "{news}");
-    news
+    let (code, stderr) = Running::follow([url].into_iter().chain(options.iter().copied())).end();
+    assert_eq!(code, 2, "{stderr}");
+    stderr
 }
 
 #[test]
-fn a_body_makes_it_a_post_with_the_type_that_curl_sends() {
+fn a_body_makes_it_a_post_with_curls_content_type() {
     let request = asked(&["-d", "a=1", "--data", "b=2"]);
     assert_eq!(request.method, "POST");
     assert_eq!(request.body, b"a=1&b=2");
@@ -57,7 +57,7 @@ fn a_body_makes_it_a_post_with_the_type_that_curl_sends() {
 }
 
 #[test]
-fn a_body_comes_from_a_file_or_from_standard_input() {
+fn a_body_is_read_from_a_file_or_standard_input() {
     let folder = Folder::new("body");
     let file = folder.file("body", "one\r\ntwo\n");
     let file = format!("@{}", file.display());
@@ -65,15 +65,15 @@ fn a_body_comes_from_a_file_or_from_standard_input() {
     assert_eq!(asked(&["--data-binary", &file]).body, b"one\r\ntwo\n");
     assert_eq!(asked(&["--json", &file]).body, b"one\r\ntwo\n");
     assert_eq!(asked_with(&["-d", "@-"], &[], "in\n").body, b"in");
-    let news = refused(&["-d", "@/no/such/file"]);
+    let stderr = refused(&["-d", "@/no/such/file"]);
     assert!(
-        news.contains("/no/such/file can't be read: No such"),
-        "{news}"
+        stderr.contains("/no/such/file can't be read: No such"),
+        "{stderr}"
     );
 }
 
 #[test]
-fn headers_come_from_a_file_too() {
+fn headers_are_read_from_a_file() {
     let folder = Folder::new("headers");
     let file = folder.file("headers", "X-One: 1\n\n  X-Two:2\r\n");
     let request = asked(&["-H", &format!("@{}", file.display()), "-A", "me/1"]);
@@ -81,13 +81,13 @@ fn headers_come_from_a_file_too() {
     assert_eq!(request.header("x-two"), Some("2"));
     assert_eq!(request.header("user-agent"), Some("me/1"));
     let file = folder.file("bad", "X-One: 1\nsecret\n");
-    let news = refused(&["-H", &format!("@{}", file.display())]);
-    assert!(news.contains("line 2 of"), "{news}");
-    assert!(!news.contains("secret"), "{news}");
+    let stderr = refused(&["-H", &format!("@{}", file.display())]);
+    assert!(stderr.contains("line 2 of"), "{stderr}");
+    assert!(!stderr.contains("secret"), "{stderr}");
 }
 
 #[test]
-fn credentials_come_from_the_command_line_or_from_the_environment() {
+fn credentials_are_read_from_the_command_line_or_the_environment() {
     let basic = |request: Request| request.header("authorization").map(str::to_owned);
     assert_eq!(
         basic(asked(&["-u", "me:a:b"])),
@@ -103,17 +103,17 @@ fn credentials_come_from_the_command_line_or_from_the_environment() {
         basic(asked_with(&["--bearer-env", "MY_TOKEN"], &[token], "")),
         Some("Bearer t0ken".to_owned())
     );
-    // A password that is missing is asked for, where there is a terminal.
-    let news = refused(&["--bearer-env", "NOT_SET"]);
-    assert!(news.contains("isn't set"), "{news}");
+    // A missing password is asked for on a terminal.
+    let stderr = refused(&["--bearer-env", "NOT_SET"]);
+    assert!(stderr.contains("isn't set"), "{stderr}");
     assert!(
-        news.contains("hint: it takes the variable's name"),
-        "{news}"
+        stderr.contains("hint: it takes the name of a variable"),
+        "{stderr}"
     );
 }
 
 #[test]
-fn a_host_is_looked_for_where_it_is_said_to_be() {
+fn resolve_overrides_dns() {
     let server = Server::start();
     server.otherwise(Reply::status(204));
     let port = server.addr().port();
@@ -121,10 +121,10 @@ fn a_host_is_looked_for_where_it_is_said_to_be() {
     let resolve = format!("feed.invalid:{port}:127.0.0.1");
     let follower = Running::follow([&*url, "-x", "", "--resolve", &resolve]);
     assert_eq!(follower.end().0, 4);
-    let news = refused(&["--resolve", "feed.invalid:127.0.0.1"]);
+    let stderr = refused(&["--resolve", "feed.invalid:127.0.0.1"]);
     assert!(
-        news.contains("--resolve example.com:443:127.0.0.1"),
-        "{news}"
+        stderr.contains("--resolve example.com:443:127.0.0.1"),
+        "{stderr}"
     );
 }
 
@@ -160,19 +160,19 @@ fn a_unix_socket_is_followed() {
 }
 
 #[test]
-fn redirects_are_followed_as_often_as_is_said() {
+fn max_redirs_limits_redirects() {
     let server = Server::start();
     server.enqueue(Reply::redirect(307, "/b"));
     server.otherwise(Reply::status(204));
     assert_eq!(Running::follow([&*server.url("/"), "-L"]).end().0, 4);
     server.enqueue(Reply::redirect(307, "/b"));
-    let (code, news) = Running::follow([&*server.url("/"), "--max-redirs", "0"]).end();
+    let (code, stderr) = Running::follow([&*server.url("/"), "--max-redirs", "0"]).end();
     assert_eq!(code, 3);
-    assert!(news.contains("redirects once more, after 0"), "{news}");
+    assert!(stderr.contains("redirects once more, after 0"), "{stderr}");
 }
 
 #[test]
-fn a_proxy_is_asked() {
+fn the_proxy_is_used() {
     let proxy = Server::start();
     proxy.otherwise(Reply::status(204));
     let url = proxy.url("");
@@ -186,7 +186,7 @@ fn a_proxy_is_asked() {
 }
 
 #[test]
-fn credentials_of_a_proxy_are_its_own() {
+fn proxy_credentials_are_sent_to_the_proxy_only() {
     for (options, expected) in [
         (&["-U", "me:p@ss:w"][..], Some("Basic bWU6cEBzczp3")),
         (&["--proxy-user", "me:"], Some("Basic bWU6")),
@@ -201,7 +201,7 @@ fn credentials_of_a_proxy_are_its_own() {
         assert_eq!(request.header("proxy-authorization"), expected);
         assert_eq!(request.header("authorization"), None);
     }
-    // They replace those of the URL, and are for the proxy of the environment too.
+    // They replace those of the URL, and also apply to the proxy of the environment.
     let proxy = Server::start();
     proxy.otherwise(Reply::status(204));
     let url = proxy.url("").replace("//", "//you:x@");
@@ -217,7 +217,7 @@ fn credentials_of_a_proxy_are_its_own() {
 }
 
 #[test]
-fn hosts_are_reached_without_the_proxy_if_that_is_said() {
+fn noproxy_bypasses_the_proxy() {
     let (server, proxy) = (Server::start(), Server::start());
     server.otherwise(Reply::status(204));
     proxy.otherwise(Reply::status(204));
@@ -225,7 +225,7 @@ fn hosts_are_reached_without_the_proxy_if_that_is_said() {
     let resolve = "feed.invalid:1:127.0.0.1";
     let end = |list: &str| {
         let mut command = everstream([&*url, "--resolve", resolve, "--noproxy", list]);
-        // What the environment says doesn't count any more.
+        // The environment variable is ignored.
         command.env("http_proxy", proxy.url(""));
         command.env("no_proxy", "feed.invalid");
         Running::start(command).end().0
@@ -250,20 +250,23 @@ fn hosts_are_reached_without_the_proxy_if_that_is_said() {
 }
 
 #[test]
-fn a_family_of_addresses_is_chosen() {
+fn ipv4_and_ipv6_select_the_address_family() {
     let server = Server::start();
     server.otherwise(Reply::status(204));
     let url = server.url("/");
     assert_eq!(Running::follow([&*url, "-6", "-4"]).end().0, 4);
     for option in ["-6", "--ipv6"] {
-        let (code, news) = Running::follow([&*url, option, "--no-reconnect"]).end();
-        assert_eq!(code, 5, "{news}");
-        assert!(news.contains("127.0.0.1: it has no IPv6 address"), "{news}");
+        let (code, stderr) = Running::follow([&*url, option, "--no-reconnect"]).end();
+        assert_eq!(code, 5, "{stderr}");
+        assert!(
+            stderr.contains("127.0.0.1: it has no IPv6 address"),
+            "{stderr}"
+        );
     }
     assert_eq!(server.request_count(), 1);
 }
 
-/// What a SOCKS proxy is asked for, after a greeting of version 5.
+/// The request that a SOCKS proxy receives, after the greeting of version 5.
 fn asked_of_socks(options: impl Fn(&str) -> Vec<String>) -> Vec<u8> {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
@@ -290,7 +293,7 @@ fn asked_of_socks(options: impl Fn(&str) -> Vec<String>) -> Vec<u8> {
 }
 
 #[test]
-fn a_socks_proxy_is_asked_in_its_version() {
+fn socks_proxies_are_used_in_their_version() {
     let address = [10, 0, 0, 9];
     let asked =
         |option: &'static str| asked_of_socks(|proxy| vec![option.to_owned(), proxy.to_owned()]);
@@ -306,7 +309,7 @@ fn a_socks_proxy_is_asked_in_its_version() {
         (bytes[0], bytes[3], &bytes[5..14]),
         (5, 3, &b"feed.test"[..])
     );
-    // The last one counts.
+    // The last option wins.
     let bytes = asked_of_socks(|proxy| {
         [
             "-x",
@@ -323,7 +326,7 @@ fn a_socks_proxy_is_asked_in_its_version() {
 }
 
 #[test]
-fn any_content_type_is_read_if_that_is_said() {
+fn any_content_type_accepts_every_content_type() {
     let server = Server::start();
     let plain = Reply::stream().header("Content-Type", "text/plain");
     server.otherwise(plain.event("x").stall());
@@ -334,10 +337,10 @@ fn any_content_type_is_read_if_that_is_said() {
 }
 
 #[test]
-fn the_version_of_http_is_chosen() {
+fn http_version_options_select_the_version() {
     assert_eq!(asked(&["--http1.1"]).version, "HTTP/1.1");
     let server = Server::start();
-    // It begins with "PRI * HTTP/2.0", which this server doesn't understand.
+    // It starts with "PRI * HTTP/2.0", which this server doesn't understand.
     let follower = Running::follow([
         &*server.url("/"),
         "--http2-prior-knowledge",
@@ -345,30 +348,36 @@ fn the_version_of_http_is_chosen() {
     ]);
     assert_ne!(follower.end().0, 4);
     assert_eq!(server.request_count(), 0);
-    // The last one counts, as in curl.
+    // The last option wins, as in curl.
     let options = ["--http2-prior-knowledge", "--http2", "--http1.1"];
     assert_eq!(asked(&options).version, "HTTP/1.1");
 }
 
 #[test]
-fn a_silent_stream_is_given_up_after_read_timeout() {
+fn read_timeout_drops_a_silent_stream() {
     let server = Server::start();
     server.otherwise(Reply::stream().event("x").stall());
     let options = ["--read-timeout", "300ms", "--no-reconnect"];
     let url = server.url("/");
-    let (code, news) = Running::follow([&*url].into_iter().chain(options)).end();
-    assert_eq!(code, 7, "{news}");
-    assert!(news.contains("no byte came for 300ms"), "{news}");
+    let (code, stderr) = Running::follow([&*url].into_iter().chain(options)).end();
+    assert_eq!(code, 7, "{stderr}");
+    assert!(stderr.contains("no byte came for 300ms"), "{stderr}");
 }
 
 #[test]
-fn a_connection_that_takes_too_long_is_given_up() {
-    // Accepts by its backlog, and says nothing, as TLS would have to.
+fn connect_timeout_limits_connecting() {
+    // The backlog accepts, and no TLS handshake follows.
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("https://{}/", listener.local_addr().unwrap());
     let args = [&*url, "--connect-timeout", "0.3", "--max-attempts", "1"];
-    let (code, news) = Running::follow(args).end();
-    assert_eq!(code, 5, "{news}");
-    assert!(news.contains("could not connect within 300ms"), "{news}");
-    assert!(news.contains("--connect-timeout waits longer"), "{news}");
+    let (code, stderr) = Running::follow(args).end();
+    assert_eq!(code, 5, "{stderr}");
+    assert!(
+        stderr.contains("could not connect within 300ms"),
+        "{stderr}"
+    );
+    assert!(
+        stderr.contains("--connect-timeout waits longer"),
+        "{stderr}"
+    );
 }

@@ -1,4 +1,4 @@
-//! Bodies that were saved: `everstream -`, `everstream FILE`.
+//! Saved bodies: `everstream -`, `everstream FILE`.
 
 use std::io::Write;
 use std::process::Stdio;
@@ -38,9 +38,9 @@ fn read(file: &str, options: &[&str]) -> (i32, String, String) {
     )
 }
 
-/// A server has no say in what is selected and how it is written.
+/// Selection and output don't depend on a server.
 #[test]
-fn a_saved_body_is_read_as_from_its_server() {
+fn a_saved_body_is_read_like_a_stream() {
     let folder = Folder::new("saved");
     let file = folder.file("body", BODY);
     let file = file.to_str().unwrap();
@@ -72,15 +72,15 @@ fn a_saved_body_is_read_as_from_its_server() {
         }
         let url = server.url("/");
         let args = [&["--no-reconnect"], options].concat();
-        let (code, expected, news) = read(&url, &args);
-        assert_eq!(code, 0, "{options:?}: {news}");
+        let (code, expected, stderr) = read(&url, &args);
+        assert_eq!(code, 0, "{options:?}: {stderr}");
         assert_eq!(piped(BODY, options).1, expected, "{options:?}");
         let url = format!("file://{file}");
         for name in [file, &url] {
-            let (code, written, news) = read(name, options);
-            assert_eq!((code, &*written), (0, &*expected), "{options:?}: {news}");
-            assert!(news.contains(&format!("reading {name}\n")), "{news}");
-            assert!(!news.contains("--last-event-id"), "{news}");
+            let (code, written, stderr) = read(name, options);
+            assert_eq!((code, &*written), (0, &*expected), "{options:?}: {stderr}");
+            assert!(stderr.contains(&format!("reading {name}\n")), "{stderr}");
+            assert!(!stderr.contains("--last-event-id"), "{stderr}");
         }
     }
     assert_eq!(piped(BODY, &[]).0, 0);
@@ -91,20 +91,20 @@ fn a_saved_body_is_read_as_from_its_server() {
 }
 
 #[test]
-fn options_of_reading_and_of_the_output_hold_for_a_saved_body() {
+fn reading_and_output_options_apply_to_a_saved_body() {
     let folder = Folder::new("saved_options");
     let file = folder.file("body", "data: abcdefgh\n\n");
     let file = file.to_str().unwrap();
-    let (code, _, news) = read(file, &["--max-event-size", "5"]);
-    assert_eq!(code, 1, "{news}");
+    let (code, _, stderr) = read(file, &["--max-event-size", "5"]);
+    assert_eq!(code, 1, "{stderr}");
     assert!(
-        news.contains("--max-event-size accepts larger events"),
-        "{news}"
+        stderr.contains("--max-event-size accepts larger events"),
+        "{stderr}"
     );
-    // Nothing proves that it is complete.
+    // Nothing proves that the body is complete.
     let unfinished = piped("data: a\n", &["--dispatch-unfinished"]);
     assert_eq!((unfinished.0, &*unfinished.1), (0, ""));
-    // There is no head to include.
+    // There are no headers to include.
     let data = ["-i", "--format", "data"];
     let options = [&data[..], &["--max-event-size", "1k"]].concat();
     assert_eq!(read(file, &options).1, "abcdefgh\n");
@@ -113,65 +113,65 @@ fn options_of_reading_and_of_the_output_hold_for_a_saved_body() {
         "abcdefgh\n"
     );
     let out = folder.path("out");
-    let (code, written, news) = read(file, &["-o", out.to_str().unwrap(), "--format", "data"]);
-    assert_eq!((code, &*written), (0, ""), "{news}");
+    let (code, written, stderr) = read(file, &["-o", out.to_str().unwrap(), "--format", "data"]);
+    assert_eq!((code, &*written), (0, ""), "{stderr}");
     assert_eq!(std::fs::read_to_string(out).unwrap(), "abcdefgh\n");
 }
 
 #[test]
-fn a_saved_body_that_ends_early_is_said_to() {
-    let (code, written, news) = piped(
+fn a_saved_body_that_ends_early_exits_with_8() {
+    let (code, written, stderr) = piped(
         "data: a\n\ndata: b\n",
         &["--until", "b", "--format", "data"],
     );
-    assert_eq!((code, &*written), (8, "a\n"), "{news}");
+    assert_eq!((code, &*written), (8, "a\n"), "{stderr}");
     assert!(
-        news.contains("discarded an unfinished event of 8 bytes"),
-        "{news}"
+        stderr.contains("discarded an unfinished event of 8 bytes"),
+        "{stderr}"
     );
-    let error = "error: standard input ended before the event of --until 'b'\n";
-    assert!(news.contains(error), "{news}");
-    // There is no server to ask, and nothing that connects again.
-    assert!(!news.contains("hint"), "{news}");
-    let (code, _, news) = piped("data: a\n\n", &["--count", "2"]);
-    assert_eq!(code, 8, "{news}");
+    let error = "error: standard input ended before --until 'b' matched\n";
+    assert!(stderr.contains(error), "{stderr}");
+    // There is no server, and nothing reconnects.
+    assert!(!stderr.contains("hint"), "{stderr}");
+    let (code, _, stderr) = piped("data: a\n\n", &["--count", "2"]);
+    assert_eq!(code, 8, "{stderr}");
     assert!(
-        news.contains("standard input ended after 1 of 2 events\n"),
-        "{news}"
+        stderr.contains("standard input ended after 1 of 2 events\n"),
+        "{stderr}"
     );
-    assert!(!news.contains("hint"), "{news}");
+    assert!(!stderr.contains("hint"), "{stderr}");
 }
 
 #[test]
-fn what_can_not_be_read_is_named_as_it_was_given() {
+fn an_unreadable_file_is_named_in_the_error() {
     let folder = Folder::new("saved-not");
     let missing = format!("file://{}", folder.path("a").display());
-    let (code, _, news) = read(&missing, &[]);
+    let (code, _, stderr) = read(&missing, &[]);
     assert_eq!(code, 2);
     let error = format!("error: {missing} can't be read: No such file");
     assert!(
-        missing.starts_with("file:///") && news.contains(&error),
-        "{news}"
+        missing.starts_with("file:///") && stderr.contains(&error),
+        "{stderr}"
     );
     let directory = folder.path("");
-    let (code, _, news) = read(directory.to_str().unwrap(), &[]);
+    let (code, _, stderr) = read(directory.to_str().unwrap(), &[]);
     assert_eq!(code, 2);
-    assert!(news.contains("is a directory\n"), "{news}");
-    let (code, _, news) = read("file://example.com/a", &[]);
+    assert!(stderr.contains("is a directory\n"), "{stderr}");
+    let (code, _, stderr) = read("file://example.com/a", &[]);
     assert_eq!(code, 2);
-    assert!(news.contains("names no file on this machine"), "{news}");
+    assert!(stderr.contains("isn't a file on this machine"), "{stderr}");
     // Subcommands that follow a server say so.
-    let (code, news) = Running::follow(["record", "file:///tmp/a", "-"]).end();
+    let (code, stderr) = Running::follow(["record", "file:///tmp/a", "-"]).end();
     assert_eq!(code, 2);
-    assert!(news.contains("\"file:///tmp/a\""), "{news}");
+    assert!(stderr.contains("\"file:///tmp/a\""), "{stderr}");
     let cursor = folder.path("cursor");
     let cursor = cursor.to_str().unwrap();
-    let (code, _, news) = piped(BODY, &["--cursor", cursor]);
+    let (code, _, stderr) = piped(BODY, &["--cursor", cursor]);
     assert_eq!(code, 2);
-    assert!(news.contains("--cursor needs a URL"), "{news}");
+    assert!(stderr.contains("--cursor needs a URL"), "{stderr}");
 }
 
-/// A terminal or a pipe that stays silent doesn't hold it back.
+/// A silent terminal or pipe doesn't delay the exit.
 #[cfg(unix)]
 #[test]
 fn a_silent_input_can_be_interrupted() {
@@ -192,10 +192,10 @@ fn a_silent_input_can_be_interrupted() {
     drop(input);
 }
 
-/// A file with the name of an option or a host is no URL any more, and a URL is never a file.
+/// An existing file with the name of a host is read; a URL is never a file.
 #[cfg(unix)]
 #[test]
-fn a_file_is_what_exists_and_has_no_scheme() {
+fn an_existing_file_without_a_scheme_is_read() {
     let folder = Folder::new("saved-names");
     let port_file = "localhost:1";
     folder.file(port_file, "data: from the file\n\n");
@@ -211,13 +211,13 @@ fn a_file_is_what_exists_and_has_no_scheme() {
     let help = String::from_utf8(help.stdout).unwrap();
     let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(
-        help.contains("- is standard input, and file://..., or without a scheme the name of an existing file, is a file"),
+        help.contains("Or a saved response body: - for standard input, file://..., or the name of an existing file"),
         "{help}"
     );
 }
 
 #[test]
-fn a_recording_is_to_be_replayed() {
+fn a_recording_as_input_has_a_hint() {
     let folder = Folder::new("saved-recording");
     let file = folder.path("a.rec");
     let file = file.to_str().unwrap();
@@ -230,12 +230,12 @@ fn a_recording_is_to_be_replayed() {
             .0,
         0
     );
-    let (_, _, news) = read(file, &[]);
+    let (_, _, stderr) = read(file, &[]);
     let hint =
         format!("hint: this is a recording: everstream replay {file} serves it as a stream\n");
-    assert!(news.contains(&hint), "{news}");
+    assert!(stderr.contains(&hint), "{stderr}");
     let replay = Running::follow(["replay", file]);
     let url = replay.out.wait_for(1).remove(0);
-    let (code, written, news) = read(&url, &["--count", "1", "--format", "data"]);
-    assert_eq!((code, &*written), (0, "x\n"), "{news}");
+    let (code, written, stderr) = read(&url, &["--count", "1", "--format", "data"]);
+    assert_eq!((code, &*written), (0, "x\n"), "{stderr}");
 }

@@ -1,4 +1,4 @@
-//! Which events are written, and when there are enough.
+//! Which events are written, and when it stops.
 
 use everstream_testing::{Reply, Server};
 
@@ -12,7 +12,7 @@ fn stream() -> Reply {
         .send("data: rain again\n\n")
 }
 
-/// Exit code, the data that was written, and the news, of this stream with these options.
+/// The exit code, the data, and standard error for this stream with these options.
 fn run(reply: Reply, options: &[&str]) -> (i32, Vec<String>, String) {
     let server = Server::start();
     server.enqueue(reply);
@@ -25,13 +25,13 @@ fn run(reply: Reply, options: &[&str]) -> (i32, Vec<String>, String) {
 }
 
 fn written(options: &[&str]) -> Vec<String> {
-    let (code, lines, news) = run(stream().end(), options);
-    assert_eq!(code, 4, "{news}");
+    let (code, lines, stderr) = run(stream().end(), options);
+    assert_eq!(code, 4, "{stderr}");
     lines
 }
 
 #[test]
-fn types_are_chosen_and_left_out() {
+fn event_selects_and_excludes_types() {
     assert_eq!(written(&["--event", "news"]), ["rain"]);
     assert_eq!(
         written(&["--event", "news", "--event", "message"]),
@@ -44,33 +44,33 @@ fn types_are_chosen_and_left_out() {
 }
 
 #[test]
-fn data_is_searched() {
+fn grep_searches_the_data() {
     assert_eq!(written(&["--grep", "^rain"]), ["rain", "rain again"]);
     assert_eq!(
         written(&["--grep", "(?i)RAIN", "--event", "news"]),
         ["rain"]
     );
-    let (code, _, news) = run(stream(), &["--grep", "("]);
+    let (code, _, stderr) = run(stream(), &["--grep", "("]);
     assert_eq!(code, 2);
     assert!(
-        news.contains("--grep \"(\" is no regular expression"),
-        "{news}"
+        stderr.contains("--grep \"(\" isn't a valid regular expression"),
+        "{stderr}"
     );
 }
 
 #[cfg(feature = "jq")]
 #[test]
-fn a_jq_program_takes_data_apart() {
+fn jq_transforms_the_data() {
     assert_eq!(
         written(&["--jq", "(.symbol, .price)? // empty"]),
         ["A", "7.50", "B", "9"]
     );
-    // No result: not selected.
+    // No result: the event isn't selected.
     assert_eq!(
         written(&["--jq", "select($event == \"price\") | [$id, .price]"]),
         [r#"["1",7.50]"#, r#"["3",9]"#]
     );
-    // A text is itself with this form, and JSON with others.
+    // A string is written without quotes with --format data, and as JSON otherwise.
     assert_eq!(written(&["--jq", ".symbol? // empty"]), ["A", "B"]);
     assert_eq!(
         written(&["--jq", ".symbol? // empty", "--format", "json"]),
@@ -80,49 +80,49 @@ fn a_jq_program_takes_data_apart() {
 
 #[cfg(feature = "jq")]
 #[test]
-fn a_jq_program_that_fails_is_told_of_and_goes_on() {
+fn a_jq_error_is_reported_and_processing_continues() {
     let options = ["--event", "news", "--jq", ".price", "--count", "1"];
-    let (code, lines, news) = run(stream().stall(), &options);
-    assert_eq!(code, 9, "{news}");
+    let (code, lines, stderr) = run(stream().stall(), &options);
+    assert_eq!(code, 9, "{stderr}");
     assert!(lines.is_empty(), "{lines:?}");
     assert!(
-        news.contains("--jq failed for the event with id 2: "),
-        "{news}"
+        stderr.contains("--jq failed for the event with id 2: "),
+        "{stderr}"
     );
-    assert!(news.contains("1 of 1 events failed"), "{news}");
-    let (code, _, news) = run(stream(), &["--jq", ".a |"]);
+    assert!(stderr.contains("1 of 1 events failed"), "{stderr}");
+    let (code, _, stderr) = run(stream(), &["--jq", ".a |"]);
     assert_eq!(code, 2);
-    assert!(news.contains("hint: its input is the data"), "{news}");
+    assert!(stderr.contains("hint: its input is the data"), "{stderr}");
 }
 
 #[test]
-fn it_ends_after_a_number_of_selected_events() {
-    let (code, lines, news) = run(stream().stall(), &["--event", "price", "--count", "2"]);
-    assert_eq!((code, lines.len()), (0, 2), "{news}");
+fn count_stops_after_n_selected_events() {
+    let (code, lines, stderr) = run(stream().stall(), &["--event", "price", "--count", "2"]);
+    assert_eq!((code, lines.len()), (0, 2), "{stderr}");
     assert!(
-        news.contains("stopped by --count after 2 events; the last id is 3"),
-        "{news}"
+        stderr.contains("stopped by --count after 2 events; the last id is 3"),
+        "{stderr}"
     );
 }
 
 #[test]
-fn it_ends_after_a_time() {
-    let (code, lines, news) = run(stream().stall(), &["--duration", "500ms"]);
-    assert_eq!((code, lines.len()), (0, 4), "{news}");
+fn duration_stops_the_run() {
+    let (code, lines, stderr) = run(stream().stall(), &["--duration", "500ms"]);
+    assert_eq!((code, lines.len()), (0, 4), "{stderr}");
     assert!(
-        news.contains("stopped by --duration after 4 events"),
-        "{news}"
+        stderr.contains("stopped by --duration after 4 events"),
+        "{stderr}"
     );
-    // Also while events come without a pause.
+    // Also while events arrive without a pause.
     let endless = Reply::stream().send_forever("data: x\n\n");
     let (code, lines, _) = run(endless, &["--duration", "300ms"]);
     assert_eq!(code, 0);
     assert!(lines.len() > 4, "{}", lines.len());
 }
 
-/// It was looked at when the search had ended.
+/// The time was checked only after the search.
 #[test]
-fn the_time_is_over_in_the_middle_of_a_slow_search_too() {
+fn duration_ends_a_slow_search() {
     // Minutes of work.
     let stream = || Reply::stream().event("x".repeat(12 << 20)).stall();
     let slow = ["--duration", "300ms", "--grep", "x{1,900}y"];
@@ -133,20 +133,20 @@ fn the_time_is_over_in_the_middle_of_a_slow_search_too() {
 }
 
 #[test]
-fn too_few_events_in_the_time_is_a_time_out() {
+fn too_few_events_before_duration_exits_with_7() {
     let options = ["--duration", "300ms", "--count", "5"];
-    let (code, _, news) = run(stream().stall(), &options);
-    assert_eq!(code, 7, "{news}");
+    let (code, _, stderr) = run(stream().stall(), &options);
+    assert_eq!(code, 7, "{stderr}");
     assert!(
-        news.contains("--duration has passed after 4 events"),
-        "{news}"
+        stderr.contains("--duration expired after 4 events"),
+        "{stderr}"
     );
     let (code, _, _) = run(stream().stall(), &["--duration", "300ms", "--until", "x"]);
     assert_eq!(code, 7);
 }
 
 #[test]
-fn it_ends_at_the_last_event_which_is_not_written() {
+fn until_stops_at_an_event_without_writing_it() {
     let stream = || {
         Reply::stream()
             .event("DONE")
@@ -154,31 +154,34 @@ fn it_ends_at_the_last_event_which_is_not_written() {
             .event("[DONE]")
             .stall()
     };
-    // As a class of letters it would match all of them.
-    let (code, lines, news) = run(stream(), &["--until", "[DONE]"]);
-    assert_eq!(code, 0, "{news}");
+    // As a character class it would match all of them.
+    let (code, lines, stderr) = run(stream(), &["--until", "[DONE]"]);
+    assert_eq!(code, 0, "{stderr}");
     assert_eq!(lines, ["DONE", "a [DONE] b"]);
-    let (_, lines, news) = run(stream(), &["--until", r".*\[DONE\].*"]);
+    let (_, lines, stderr) = run(stream(), &["--until", r".*\[DONE\].*"]);
     assert_eq!(lines, ["DONE"]);
-    assert!(news.contains("stopped by --until after 1 event"), "{news}");
+    assert!(
+        stderr.contains("stopped by --until after 1 event"),
+        "{stderr}"
+    );
 }
 
 #[test]
-fn a_stream_that_ends_before_its_last_event_is_broken() {
+fn a_stream_that_ends_before_until_exits_with_8() {
     let options = ["--until", "[DONE]", "--no-reconnect"];
-    let (code, _, news) = run(stream().end(), &options);
+    let (code, _, stderr) = run(stream().end(), &options);
     assert_eq!(code, 8);
-    let error = "error: the stream ended before the event of --until '[DONE]'\n";
-    assert!(news.contains(error), "{news}");
-    let (code, _, news) = run(stream().end(), &["--count", "9", "--no-reconnect"]);
+    let error = "error: the stream ended before --until '[DONE]' matched\n";
+    assert!(stderr.contains(error), "{stderr}");
+    let (code, _, stderr) = run(stream().end(), &["--count", "9", "--no-reconnect"]);
     assert_eq!(code, 8);
-    assert!(news.contains("after 4 of 9 events"), "{news}");
+    assert!(stderr.contains("after 4 of 9 events"), "{stderr}");
 }
 
 #[test]
-fn an_event_that_came_before_is_left_out() {
+fn skip_duplicates_skips_repeated_ids() {
     let server = Server::start();
-    // It begins with the last event that the client has seen, as some servers do.
+    // The stream begins with the last event that the client has seen, as on some servers.
     server.enqueue(
         Reply::stream()
             .event_with_id("1", "a")
@@ -201,19 +204,22 @@ fn an_event_that_came_before_is_left_out() {
     assert_eq!(follower.out.all(), ["b", "no id", "no id", "c"]);
 }
 
-/// It was refused as a bad regular expression.
+/// It was refused as an invalid regular expression.
 #[test]
-fn a_text_that_is_no_regular_expression_is_a_text() {
+fn until_accepts_a_text_that_is_not_a_regular_expression() {
     for last in [r#"{"type":"message_stop"}"#, "{}", "[", "a)b", "*"] {
         let stream = Reply::stream().event("a").event(last).event("b").stall();
-        let (code, lines, news) = run(stream, &["--until", last]);
-        assert_eq!((code, lines), (0, vec!["a".to_owned()]), "{last}: {news}");
-        assert!(news.contains("stopped by --until after 1 event"), "{news}");
+        let (code, lines, stderr) = run(stream, &["--until", last]);
+        assert_eq!((code, lines), (0, vec!["a".to_owned()]), "{last}: {stderr}");
+        assert!(
+            stderr.contains("stopped by --until after 1 event"),
+            "{stderr}"
+        );
     }
 }
 
 #[test]
-fn it_ends_at_an_event_of_a_type_which_is_written() {
+fn until_type_stops_at_an_event_and_writes_it() {
     let stream = || {
         Reply::stream()
             .event_of_type("delta", "a")
@@ -222,20 +228,20 @@ fn it_ends_at_an_event_of_a_type_which_is_written() {
             .event("d")
             .stall()
     };
-    let (code, lines, news) = run(stream(), &["--until-type", "end"]);
+    let (code, lines, stderr) = run(stream(), &["--until-type", "end"]);
     assert_eq!(
         (code, lines),
         (0, ["a", "b", "c"].map(String::from).to_vec())
     );
     let stopped = "stopped by --until-type after 3 events; the last id is 7";
-    assert!(news.contains(stopped), "{news}");
+    assert!(stderr.contains(stopped), "{stderr}");
     let (code, lines, _) = run(stream(), &["--until-type", "end", "--until-exclusive"]);
     assert_eq!((code, lines), (0, ["a", "b"].map(String::from).to_vec()));
-    // Several types, and whatever comes first.
+    // Several types: the first one counts.
     let options = ["--until-type", "no", "--until-type", "end", "--until", "b"];
     assert_eq!(run(stream(), &options).1, ["a"]);
     assert_eq!(run(stream(), &options[..4]).1, ["a", "b", "c"]);
-    // What isn't selected isn't written.
+    // An event that isn't selected isn't written.
     let options = ["--until-type", "end", "--event", "delta"];
     assert_eq!(run(stream(), &options).1, ["a"]);
     if cfg!(feature = "jq") {
@@ -250,13 +256,13 @@ fn it_ends_at_an_event_of_a_type_which_is_written() {
         &["--until-type", "end", "--exec", "sed", "s/^/=/"],
     );
     assert_eq!(lines, ["=a=b=c"]);
-    // Nothing says that there is one to be written.
-    let (code, _, news) = run(stream(), &["--until-exclusive"]);
-    assert_eq!(code, 2, "{news}");
+    // Without --until-type there is no event to exclude.
+    let (code, _, stderr) = run(stream(), &["--until-exclusive"]);
+    assert_eq!(code, 2, "{stderr}");
 }
 
 #[test]
-fn done_and_a_message_without_data_are_no_result() {
+fn until_type_ignores_messages_without_data_and_does_not_write_done() {
     let stream = || {
         Reply::stream()
             .send("id: 1\ndata:\n\n")
@@ -264,36 +270,36 @@ fn done_and_a_message_without_data_are_no_result() {
             .event("result")
             .stall()
     };
-    // An MCP server begins with an id alone.
+    // An MCP server starts with an id only.
     let (code, lines, _) = run(stream(), &["--until-type", "message"]);
     assert_eq!(
         (code, lines),
         (0, ["", "", "result"].map(String::from).to_vec())
     );
-    // Other types may do without data.
+    // Other types may have no data.
     let (code, lines, _) = run(stream(), &["--until-type", "ping"]);
     assert_eq!((code, lines), (0, ["", ""].map(String::from).to_vec()));
     let stream = Reply::stream()
         .event("a")
         .event_of_type("done", "[DONE]")
         .stall();
-    let (code, lines, news) = run(stream, &["--until-type", "done"]);
-    assert_eq!((code, lines), (0, vec!["a".to_owned()]), "{news}");
+    let (code, lines, stderr) = run(stream, &["--until-type", "done"]);
+    assert_eq!((code, lines), (0, vec!["a".to_owned()]), "{stderr}");
 }
 
 #[cfg(feature = "jq")]
 #[test]
-fn a_program_is_not_run_on_events_without_data() {
+fn jq_does_not_run_on_events_without_data() {
     let stream = Reply::stream()
         .send("id: 1\ndata:\n\n")
         .event(r#"{"result": 1}"#)
         .event_of_type("ping", "")
         .event(r#"{"result": 2}"#)
         .stall();
-    let (code, lines, news) = run(stream, &["--jq", ".result", "--count", "2"]);
+    let (code, lines, stderr) = run(stream, &["--jq", ".result", "--count", "2"]);
     assert_eq!(
         (code, lines),
         (0, ["1", "2"].map(String::from).to_vec()),
-        "{news}"
+        "{stderr}"
     );
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::common::{Running, everstream, exchange, open};
 
-/// A server, what it reads, and its URL.
+/// A server, its standard input, and its URL.
 fn serve(options: &[&str]) -> (Running, ChildStdin, String) {
     let mut command = everstream(["serve"].into_iter().chain(options.iter().copied()));
     command.stdin(Stdio::piped());
@@ -21,7 +21,7 @@ fn follow(url: &str, options: &[&str]) -> Running {
     Running::follow([url].into_iter().chain(options.iter().copied()))
 }
 
-/// The field `data` of lines of JSON.
+/// The field `data` of JSON lines.
 fn data(lines: &[String]) -> Vec<String> {
     let data = |line: &String| {
         let line: Value = serde_json::from_str(line).unwrap();
@@ -30,13 +30,13 @@ fn data(lines: &[String]) -> Vec<String> {
     lines.iter().map(data).collect()
 }
 
-/// The body of an answer.
+/// The body of a response.
 fn body(url: &str, headers: &str) -> String {
     let answer = String::from_utf8(exchange(url, "GET", headers)).unwrap();
     answer.split_once("\r\n\r\n").unwrap().1.to_owned()
 }
 
-/// What the ids of a run begin with, from the beginning of what a client got.
+/// The id prefix of a run, from the beginning of a client's output.
 fn run_of(text: &str) -> String {
     let id = text.lines().find_map(|line| line.strip_prefix("id: "));
     let (run, _) = id.unwrap().rsplit_once('-').unwrap();
@@ -49,25 +49,25 @@ fn each_line_arrives_when_it_is_written() {
     let follower = follow(&url, &["--no-reconnect"]);
     for count in 1..=5 {
         writeln!(stdin, "line {count}").unwrap();
-        // The next line is only written when this one is there.
+        // The next line is written only after this one has arrived.
         let lines = follower.out.wait_for(count);
         assert_eq!(data(&lines)[count - 1], format!("line {count}"));
     }
-    // The last line needs no end.
+    // The last line needs no newline.
     write!(stdin, "é\u{7}").unwrap();
     drop(stdin);
     assert_eq!(data(&follower.out.all())[5], "é\u{7}");
     assert_eq!(follower.end().0, 0);
-    let (code, news) = server.end();
-    assert_eq!(code, 0, "{news}");
+    let (code, stderr) = server.end();
+    assert_eq!(code, 0, "{stderr}");
     assert!(
-        news.contains("stopped by the end of standard input after 6 events"),
-        "{news}"
+        stderr.contains("stopped by the end of standard input after 6 events"),
+        "{stderr}"
     );
 }
 
 #[test]
-fn every_client_gets_what_is_kept_and_what_comes() {
+fn every_client_gets_kept_and_new_events() {
     let (_server, mut stdin, url) = serve(&[]);
     let first = follow(&url, &["--no-reconnect"]);
     stdin.write_all(b"one\ntwo\n").unwrap();
@@ -82,7 +82,7 @@ fn every_client_gets_what_is_kept_and_what_comes() {
 }
 
 #[test]
-fn clients_resume_after_the_id_that_they_have() {
+fn clients_resume_after_their_last_id() {
     let (server, mut stdin, url) = serve(&["--history", "2"]);
     let follower = follow(&url, &["--format", "raw"]);
     for (line, count) in [("one", 3), ("two", 6), ("three", 9)] {
@@ -98,16 +98,18 @@ fn clients_resume_after_the_id_that_they_have() {
         data(&follow(&url, &options).out.all())
     };
     assert_eq!(resume(2), ["three"]);
-    // The first isn't kept.
+    // The first event is no longer kept.
     assert_eq!(resume(1), ["two"]);
-    let news = server.err.wait_for_text("isn't kept").join("\n");
+    let stderr = server.err.wait_for_text("isn't kept").join("\n");
     assert!(
-        news.contains(&format!("resumes after id {run}-1, which isn't kept")),
-        "{news}"
+        stderr.contains(&format!(
+            "asks for events after id {run}-1, which isn't kept"
+        )),
+        "{stderr}"
     );
 }
 
-/// Ids were the numbers of lines: a client of one run silently missed as many lines of the next one.
+/// Ids were line numbers: a client of one run silently missed that many lines of the next one.
 #[test]
 fn a_client_of_another_run_gets_all_lines_of_this_one() {
     let lines = |run: &str, count: usize| -> Vec<String> {
@@ -129,12 +131,12 @@ fn a_client_of_another_run_gets_all_lines_of_this_one() {
         .unwrap();
     let received = data(&follower.out.wait_for(150));
     assert_eq!(received[50..], second);
-    let news = server.err.wait_for_text("isn't kept").join("\n");
-    assert!(news.contains("-50, which isn't kept"), "{news}");
+    let stderr = server.err.wait_for_text("isn't kept").join("\n");
+    assert!(stderr.contains("-50, which isn't kept"), "{stderr}");
 }
 
 #[test]
-fn objects_are_events_comments_and_waits() {
+fn json_lines_are_events_comments_and_retry() {
     let (server, mut stdin, url) = serve(&["--json"]);
     let lines = [
         r#"{"event": "price", "data": {"p": 7.50}, "id": "a"}"#,
@@ -145,13 +147,13 @@ fn objects_are_events_comments_and_waits() {
         "nonsense",
         r#"{"data": "y", "id": null}"#,
     ];
-    // What isn't right is told of, and what is right goes on.
+    // Invalid lines are reported, and valid ones continue.
     stdin.write_all(lines.join("\n").as_bytes()).unwrap();
     let client = std::thread::spawn({
         let url = url.clone();
         move || body(&url, "")
     });
-    server.err.wait_for_text("client 1 begins");
+    server.err.wait_for_text("client 1 starts");
     drop(stdin);
     let sent = client.join().unwrap();
     let run = run_of(&sent[sent.find("id: a\n").unwrap() + 6..]);
@@ -164,19 +166,19 @@ fn objects_are_events_comments_and_waits() {
              data: y\n\n"
         )
     );
-    let (code, news) = server.end();
-    assert_eq!(code, 1, "{news}");
+    let (code, stderr) = server.end();
+    assert_eq!(code, 1, "{stderr}");
     let expected =
-        "line 4 of standard input is left out: the field \"idd\" is none of event, data,";
-    assert!(news.contains(expected), "{news}");
+        "skipped line 4 of standard input: unknown field \"idd\"; the fields are event, data,";
+    assert!(stderr.contains(expected), "{stderr}");
     assert!(
-        news.contains("line 6 of standard input is left out: it is no JSON"),
-        "{news}"
+        stderr.contains("skipped line 6 of standard input: not a JSON"),
+        "{stderr}"
     );
 }
 
 #[test]
-fn lines_of_the_command_itself_are_served_again() {
+fn the_output_of_everstream_can_be_served() {
     let (_server, mut stdin, url) = serve(&[]);
     stdin.write_all(b"one\n{\"two\": 2}\n").unwrap();
     let json = follow(&url, &["--count", "2", "--json-data"]).out.all();
@@ -192,7 +194,7 @@ fn lines_of_the_command_itself_are_served_again() {
 }
 
 #[test]
-fn silence_is_broken_by_heartbeats() {
+fn heartbeats_are_sent_during_silence() {
     let (_server, mut stdin, url) = serve(&["--heartbeat", "20ms", "--no-ids"]);
     let mut client = open(&url, "GET", "");
     let mut text = String::new();
@@ -210,10 +212,10 @@ fn silence_is_broken_by_heartbeats() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_client_that_does_not_read_is_dropped_and_costs_the_others_nothing() {
+fn a_slow_client_is_dropped_without_affecting_others() {
     let (server, mut stdin, url) = serve(&["--history", "100", "--heartbeat", "0"]);
     let mut stuck = open(&url, "GET", "");
-    server.err.wait_for_text("client 1 begins");
+    server.err.wait_for_text("client 1 starts");
     let mut reader = BufReader::new(open(&url, "GET", ""));
     let mut head = String::new();
     while !head.ends_with("\r\n\r\n") {
@@ -241,7 +243,7 @@ fn a_client_that_does_not_read_is_dropped_and_costs_the_others_nothing() {
     server.err.wait_for_text("client 1 reads too slowly");
     let peak = server.peak();
     assert!(peak < 30_000, "{peak} KiB");
-    // It has what was on its way, and then the end.
+    // It gets what was already sent, and then the end.
     let mut rest = Vec::new();
     _ = stuck.read_to_end(&mut rest);
     assert!(rest.len() < 50_000_000, "{}", rest.len());
@@ -250,7 +252,7 @@ fn a_client_that_does_not_read_is_dropped_and_costs_the_others_nothing() {
 }
 
 #[test]
-fn streams_stay_open_after_the_end_of_the_input_if_wanted() {
+fn keep_open_keeps_streams_open_after_the_input_ended() {
     let (server, mut stdin, url) = serve(&["--keep-open"]);
     stdin.write_all(b"one\n").unwrap();
     drop(stdin);
@@ -258,9 +260,12 @@ fn streams_stay_open_after_the_end_of_the_input_if_wanted() {
     let follower = follow(&url, &["--no-reconnect"]);
     assert_eq!(data(&follower.out.wait_for(1)), ["one"]);
     server.signal("TERM");
-    let (code, news) = server.end();
-    assert_eq!(code, 0, "{news}");
-    assert!(news.contains("stopped by SIGTERM after 1 event"), "{news}");
+    let (code, stderr) = server.end();
+    assert_eq!(code, 0, "{stderr}");
+    assert!(
+        stderr.contains("stopped by SIGTERM after 1 event"),
+        "{stderr}"
+    );
     assert_eq!(follower.end().0, 8);
 }
 
@@ -271,16 +276,16 @@ fn signals_end_it_while_the_input_is_silent() {
         let follower = follow(&url, &["--no-reconnect"]);
         server.err.wait_for_text("client 1");
         server.signal(signal);
-        let (code, news) = server.end();
-        assert_eq!(code, 0, "{news}");
+        let (code, stderr) = server.end();
+        assert_eq!(code, 0, "{stderr}");
         assert_eq!(follower.end().0, 8);
     }
 }
 
-/// A page can give its own name this machine's address (DNS rebinding): to the browser the stream is
-/// then the page's own.
+/// DNS rebinding: a page can point its own host name to this machine; for the browser the stream
+/// then has the page's origin.
 #[test]
-fn a_page_whose_name_leads_here_gets_no_stream() {
+fn dns_rebinding_is_refused() {
     let ask = |url: &str, host: &str| {
         let address = url.trim_start_matches("http://").trim_end_matches('/');
         let mut socket = std::net::TcpStream::connect(address).unwrap();
@@ -308,10 +313,10 @@ fn a_page_whose_name_leads_here_gets_no_stream() {
     ] {
         assert_eq!(ask(&url, host), "403", "{host}");
     }
-    // They weren't clients.
+    // They don't count as clients.
     server.signal("TERM");
-    let (_, news) = server.end();
-    assert_eq!(news.matches("client ").count(), 5, "{news}");
+    let (_, stderr) = server.end();
+    assert_eq!(stderr.matches("client ").count(), 5, "{stderr}");
     for options in [&["--allow-origin", "*"], &["--listen", "0.0.0.0:0"]] {
         let (_server, _stdin, url) = serve(options);
         assert_eq!(ask(&url, "evil.example"), "200");
@@ -319,30 +324,33 @@ fn a_page_whose_name_leads_here_gets_no_stream() {
 }
 
 #[test]
-fn a_browsers_icon_is_no_client() {
+fn favicon_requests_are_not_clients() {
     let (server, mut stdin, url) = serve(&[]);
     let icon = follow(&format!("{url}favicon.ico"), &[]);
-    let (code, news) = icon.end();
-    assert_eq!(code, 6, "{news}");
+    let (code, stderr) = icon.end();
+    assert_eq!(code, 6, "{stderr}");
     stdin.write_all(b"one\n").unwrap();
     follow(&format!("{url}any/path"), &["--count", "1"]).end();
     assert!(server.err.wait_for_text("client 1").len() == 1);
 }
 
 #[test]
-fn mistakes_are_told() {
+fn invalid_options_have_hints() {
     for (options, expected) in [
         (&["--history", "0"][..], "history"),
         (&["--heartbeat", "often"], "heartbeat"),
-        (&["--listen", "example.com:80"], "it looks like this"),
-        (&["--listen", "192.0.2.1:0"], "must be one of this machine"),
+        (&["--listen", "example.com:80"], "use a port, or an address"),
+        (
+            &["--listen", "192.0.2.1:0"],
+            "use an address of this machine",
+        ),
         (&["data.txt"], "unexpected argument"),
-        (&["--allow-origin", "http://a.example/"], "and no path"),
-        (&["--allow-origin", "a.example"], "and no path"),
+        (&["--allow-origin", "http://a.example/"], "without a path"),
+        (&["--allow-origin", "a.example"], "without a path"),
     ] {
         let server = Running::follow(["serve"].into_iter().chain(options.iter().copied()));
-        let (code, news) = server.end();
-        assert_eq!(code, 2, "{news}");
-        assert!(news.contains(expected), "{news}");
+        let (code, stderr) = server.end();
+        assert_eq!(code, 2, "{stderr}");
+        assert!(stderr.contains(expected), "{stderr}");
     }
 }

@@ -1,4 +1,4 @@
-//! What shells and `man` get: completions and manual pages.
+//! Shell completions and manual pages.
 
 use std::io::Write;
 use std::path::Path;
@@ -12,7 +12,7 @@ fn printed(args: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// What a program writes about a script on standard input. `None`: there is no such program here.
+/// The output of a program for a script on standard input. `None`: the program isn't installed.
 fn ask(program: &str, args: &[&str], input: &str) -> Option<String> {
     let mut child = Command::new(program)
         .args(args)
@@ -40,7 +40,7 @@ fn ask(program: &str, args: &[&str], input: &str) -> Option<String> {
 fn bash_completes_options_and_subcommands() {
     let folder = Folder::new("completions");
     let script = folder.file("everstream.bash", &printed(&["completions", "bash"]));
-    // As the key Tab does it: the words up to here, and what the function makes of them.
+    // Like the Tab key: the words so far, and the result of the function.
     let completed = |words: &str, current: &str| {
         let line = format!(
             "source '{}' && complete -p everstream && COMP_WORDS=({words} {current}) && \
@@ -64,7 +64,7 @@ fn bash_completes_options_and_subcommands() {
         assert!(completed("everstream top", "--all").ends_with("\n--all-origins\n"));
     }
     assert!(completed("everstream", "comp").ends_with("\ncompletions\n"));
-    // What is for the command itself.
+    // The hidden subcommand isn't included.
     for words in ["everstream", "everstream help"] {
         assert!(!completed(words, "jq").contains("jq-worker"));
         assert!(completed(words, "repl").ends_with("\nreplay\n"));
@@ -72,9 +72,9 @@ fn bash_completes_options_and_subcommands() {
     assert!(completed("everstream completions", "z").ends_with("\nzsh\n"));
 }
 
-/// The options and subcommands are in each script, and the shells that are here can read theirs.
+/// Each script contains the options and subcommands, and installed shells can parse theirs.
 #[test]
-fn every_shell_gets_a_script() {
+fn every_shell_has_a_completion_script() {
     for (shell, check) in [
         ("bash", &["-n"][..]),
         ("zsh", &["-n"]),
@@ -117,7 +117,7 @@ fn subcommands() -> Vec<String> {
     names.filter(|name| name != "help").collect()
 }
 
-/// The page's text. groff, if it is here, tells of what it doesn't understand.
+/// The text of the page. groff, if installed, reports what it doesn't understand.
 fn text(page: &str) -> String {
     ask("groff", &["-man", "-Tutf8", "-ww"], page);
     page.replace("\\-", "-")
@@ -127,7 +127,7 @@ fn text(page: &str) -> String {
 }
 
 #[test]
-fn the_page_names_every_subcommand_and_exit_code() {
+fn the_manual_page_lists_every_subcommand_and_exit_code() {
     let text = text(&printed(&["man"]));
     for name in subcommands() {
         assert!(
@@ -140,7 +140,7 @@ fn the_page_names_every_subcommand_and_exit_code() {
         assert!(codes.contains(&format!(".TP\n{code}\n")), "{code}: {codes}");
     }
     assert!(
-        codes.contains("\n4\nthe server ended the stream for good (status 204)\n"),
+        codes.contains("\n4\nthe server ended the stream permanently (status 204)\n"),
         "{codes}"
     );
     let (_, examples) = text.split_once(".SH EXAMPLES\n.nf\n").unwrap();
@@ -151,7 +151,7 @@ fn the_page_names_every_subcommand_and_exit_code() {
 }
 
 #[test]
-fn a_directory_gets_all_pages() {
+fn all_manual_pages_are_written_to_a_directory() {
     let folder = Folder::new("man");
     let directory = folder.path("not/yet/there");
     let printed_nothing = printed(&["man", directory.to_str().unwrap()]);
@@ -179,7 +179,7 @@ fn a_directory_gets_all_pages() {
 }
 
 #[test]
-fn a_file_is_no_place_for_pages() {
+fn a_file_instead_of_a_directory_is_refused() {
     let folder = Folder::new("man-file");
     let file = folder.file("everstream.1", "mine");
     let output = everstream(["man", file.to_str().unwrap()])
@@ -188,7 +188,7 @@ fn a_file_is_no_place_for_pages() {
     assert_eq!(output.status.code(), Some(2));
     let told = String::from_utf8(output.stderr).unwrap();
     assert!(
-        told.contains("everstream.1 is a file, and pages go into a directory"),
+        told.contains("everstream.1 is a file, not a directory"),
         "{told}"
     );
     assert!(told.contains("hint: everstream man > "), "{told}");
@@ -196,7 +196,7 @@ fn a_file_is_no_place_for_pages() {
 }
 
 #[test]
-fn a_directory_that_can_not_be_written_is_told() {
+fn an_unwritable_directory_is_an_error() {
     let folder = Folder::new("man-refused");
     let file = folder.file("file", "");
     let inside: &Path = &file.join("pages");

@@ -1,4 +1,4 @@
-//! What is shown on a terminal: a pseudo-terminal, made by `script` of util-linux.
+//! Output on a pseudo-terminal, created by `script` of util-linux.
 
 use std::io::{Read, Write};
 use std::process::{Child, Command, Stdio};
@@ -8,10 +8,10 @@ use everstream_testing::{Reply, Server};
 
 use crate::common;
 
-/// What comes before each drawing of the status line, and takes it away.
+/// Precedes each drawing of the status line, and erases it.
 const ERASE: &str = "\r\x1b[K";
 
-/// A stream that ends for good after these steps.
+/// A stream that ends permanently after these steps.
 fn serve(stream: Reply) -> Server {
     let server = Server::start();
     server.enqueue(stream.retry(100).end());
@@ -19,7 +19,7 @@ fn serve(stream: Reply) -> Server {
     server
 }
 
-/// `script`, running this line of shell in a terminal of its own.
+/// `script`, running this shell command in a new terminal.
 fn script(line: &str, environment: &[(&str, &str)]) -> Command {
     let mut script = Command::new("script");
     common::clean(&mut script);
@@ -39,8 +39,8 @@ fn start(script: &mut Command) -> Child {
         .expect("these tests need the program script (Debian: bsdutils)")
 }
 
-/// All that a terminal gets while this stream is followed to its end, and the exit code. The shell
-/// adds `rest` to the command.
+/// The whole terminal output while this stream is followed to its end, and the exit code. `rest` is
+/// added to the command.
 fn on_a_terminal(
     server: &Server,
     rest: &str,
@@ -55,11 +55,12 @@ fn on_a_terminal(
         .wait_with_output()
         .unwrap();
     let shown = String::from_utf8(output.stdout).unwrap();
-    // The terminal's own doing.
+    // Added by the terminal.
     (shown.replace("\r\n", "\n"), output.status.code())
 }
 
-/// What a terminal gets and the exit code, if this is typed when that is shown and it is ready.
+/// The terminal output and the exit code, if `typed` is typed once `shown` appears and `ready`
+/// returns.
 fn type_at(
     line: &str,
     shown_first: &str,
@@ -88,7 +89,7 @@ fn type_at(
 }
 
 #[test]
-fn an_event_is_a_block_that_people_can_read() {
+fn an_event_is_shown_as_a_readable_block() {
     let server = serve(Reply::stream().send("event: price\nid: 41\ndata: 7 €\ndata: 8 €\n\n"));
     let (shown, code) = on_a_terminal(&server, "", &[]);
     assert_eq!(code, Some(4));
@@ -103,7 +104,7 @@ fn an_event_is_a_block_that_people_can_read() {
 }
 
 #[test]
-fn json_is_laid_out_in_colours() {
+fn json_is_formatted_in_color() {
     let server = serve(Reply::stream().event(r#"{"a":[1,"b"]}"#));
     let (shown, _) = on_a_terminal(&server, "2>/dev/null", &[]);
     let expected = "\n  {\n    \x1b[34m\"a\"\x1b[0m: [\n      \x1b[33m1\x1b[0m,\n      \x1b[32m\"b\"\x1b[0m\n    ]\n  }\n\n";
@@ -111,7 +112,7 @@ fn json_is_laid_out_in_colours() {
 }
 
 #[test]
-fn long_data_is_cut_at_the_width_unless_all_is_wanted() {
+fn long_data_is_cut_at_the_width_except_with_full() {
     let server = serve(Reply::stream().event("x".repeat(100)));
     let (shown, _) = on_a_terminal(&server, "2>/dev/null", &[]);
     assert!(
@@ -127,7 +128,7 @@ fn long_data_is_cut_at_the_width_unless_all_is_wanted() {
 }
 
 #[test]
-fn no_color_is_honoured() {
+fn no_color_is_honored() {
     let server = serve(Reply::stream().event(r#"{"a":1}"#));
     let (shown, _) = on_a_terminal(&server, "", &[("NO_COLOR", "1")]);
     assert!(
@@ -182,14 +183,14 @@ fn a_server_can_not_control_the_terminal() {
 }
 
 #[test]
-fn the_status_line_is_drawn_in_its_place_and_erased_at_the_end() {
+fn the_status_line_is_redrawn_in_place_and_erased_at_the_end() {
     let server = Server::start();
-    // The second event comes when the line has been drawn.
+    // The second event arrives after the status line has been drawn.
     let pause = std::time::Duration::from_millis(600);
     server.otherwise(Reply::stream().event("x").pause(pause).event("y").stall());
     let (shown, code) = on_a_terminal(&server, "--duration 2500ms", &[("NO_COLOR", "1")]);
     assert_eq!(code, Some(0), "{shown}");
-    // Each drawing is whole, and something takes it away before anything else is written.
+    // Each drawing is complete, and is erased before anything else is written.
     let mut parts = shown.split(ERASE);
     assert_eq!(parts.next(), Some(""), "{shown:?}");
     let mut drawings = 0;
@@ -212,7 +213,7 @@ fn the_status_line_is_drawn_in_its_place_and_erased_at_the_end() {
 }
 
 #[test]
-fn the_status_line_is_drawn_four_times_a_second_at_most() {
+fn the_status_line_is_drawn_at_most_four_times_a_second() {
     let server = Server::start();
     server.otherwise(Reply::stream().send_forever("data: x\n\n"));
     let begin = Instant::now();
@@ -226,15 +227,18 @@ fn the_status_line_is_drawn_four_times_a_second_at_most() {
 }
 
 #[test]
-fn the_status_line_tells_of_the_wait_for_a_connection() {
+fn the_status_line_shows_the_wait_for_a_retry() {
     let server = Server::start();
     server.stop();
-    let (shown, code) = on_a_terminal(&server, "--duration 500ms", &[]);
-    assert_eq!(code, Some(0));
-    assert!(
-        shown.contains("no connection, next attempt in 1 s"),
-        "{shown:?}"
+    let line = format!(
+        "exec '{}' '{}' --retry-delay 1h --max-time 1m",
+        env!("CARGO_BIN_EXE_everstream"),
+        server.url("/")
     );
+    // Jitter shortens the hour.
+    let waiting = "  no connection, retrying in ";
+    let (shown, code) = type_at(&line, waiting, |_| {}, b"\x03");
+    assert_eq!(code, Some(0), "{shown:?}");
 }
 
 #[test]
@@ -249,7 +253,7 @@ fn the_status_line_is_never_mixed_into_output() {
     assert!(written.starts_with("{\"event\":"), "{written:?}");
     assert_eq!(written.lines().count(), 1, "{written:?}");
 
-    // What reads a pipe may write to this terminal.
+    // The reader of a pipe may write to this terminal.
     for rest in ["| cat", "2>/dev/null", "--quiet", "--no-progress-meter"] {
         let server = serve(Reply::stream().event("x"));
         let (shown, _) = on_a_terminal(&server, rest, &[]);
@@ -279,8 +283,8 @@ fn ctrl_c_at_the_keyboard_ends_it_cleanly() {
     );
 }
 
-/// Waits until the terminal, whose name was written first, doesn't show what is typed: the prompt
-/// comes a moment before.
+/// Waits until the terminal, whose name was printed first, has echo turned off, which happens just
+/// after the prompt.
 fn no_echo(shown: &str) {
     let terminal = shown.lines().next().unwrap();
     let begin = Instant::now();
@@ -294,7 +298,7 @@ fn no_echo(shown: &str) {
     }
 }
 
-/// A line of shell that asks for a password, and what it says of the terminal afterwards.
+/// The settings of the terminal after a shell command that asks for a password.
 fn asked_and_after(interrupt: impl Fn(&str), typed: &[u8]) -> String {
     let line = format!(
         "tty; '{}' http://localhost/ -u me; echo code $?; stty -a",
@@ -309,7 +313,7 @@ fn asked_and_after(interrupt: impl Fn(&str), typed: &[u8]) -> String {
 }
 
 #[test]
-fn a_password_that_is_not_given_leaves_the_terminal_as_it_was() {
+fn an_interrupted_password_prompt_restores_the_terminal() {
     let kill = |shown: &str| {
         let terminal = shown.lines().next().unwrap().trim();
         let terminal = terminal.strip_prefix("/dev/").unwrap();
@@ -333,7 +337,7 @@ fn a_password_that_is_not_given_leaves_the_terminal_as_it_was() {
 }
 
 #[test]
-fn a_password_is_asked_for_and_not_shown() {
+fn a_password_is_asked_for_without_echo() {
     let server = serve(Reply::stream().event("x"));
     let line = format!(
         "tty; exec '{}' '{}' -u me",
@@ -350,7 +354,7 @@ fn a_password_is_asked_for_and_not_shown() {
     assert_eq!(sent.as_deref(), Some("Basic bWU6b3BlbiBzZXNhbWU="));
 }
 
-/// What a command line with `-u me` says where there is no terminal.
+/// The error of `-u me` without a terminal.
 fn without_a_terminal(options: &[&str]) -> String {
     let mut command = Command::new("setsid");
     common::clean(&mut command);
@@ -365,29 +369,28 @@ fn without_a_terminal(options: &[&str]) -> String {
     String::from_utf8(output.stderr).unwrap()
 }
 
-/// It was asked for first; and whoever ended the command while it read a slow file after that was
-/// ignored.
+/// It used to be asked for first, and Ctrl-C was then ignored while a slow file was read.
 #[test]
-fn a_password_is_asked_for_after_all_else_is_read() {
+fn a_password_is_asked_for_after_everything_else_is_read() {
     for options in [["--cacert", "/nowhere"], ["--cert", "/nowhere"]] {
-        let news = without_a_terminal(&options);
-        assert!(news.contains("/nowhere can't be read"), "{news}");
+        let stderr = without_a_terminal(&options);
+        assert!(stderr.contains("/nowhere can't be read"), "{stderr}");
     }
 }
 
 #[test]
-fn a_password_that_nobody_can_be_asked_for_is_an_error() {
-    let news = without_a_terminal(&[]);
+fn a_missing_password_without_a_terminal_is_an_error() {
+    let stderr = without_a_terminal(&[]);
     assert!(
-        news.contains("-u has no password, and it can't be asked for"),
-        "{news}"
+        stderr.contains("can't ask for the password of -u"),
+        "{stderr}"
     );
-    assert!(news.contains("export EVERSTREAM_PASSWORD"), "{news}");
+    assert!(stderr.contains("export EVERSTREAM_PASSWORD"), "{stderr}");
 }
 
-/// The status line would be drawn over text that has no end yet, and news would continue it.
+/// The status line would overwrite text without a newline, and messages would continue it.
 #[test]
-fn joined_text_is_left_alone_and_its_line_is_ended() {
+fn joined_text_has_no_status_line_and_ends_with_a_newline() {
     let server = Server::start();
     let pause = std::time::Duration::from_millis(600);
     server.enqueue(
@@ -410,14 +413,14 @@ fn joined_text_is_left_alone_and_its_line_is_ended() {
         "{shown:?}"
     );
     assert!(!shown.contains(ERASE), "{shown:?}");
-    // Nor does the prompt of the shell.
+    // Neither does the shell prompt.
     let server = serve(Reply::stream().event("a").event("b"));
     let (shown, _) = on_a_terminal(&server, "--join --quiet; echo prompt", &[]);
     assert_eq!(shown, "ab\nprompt\n");
 }
 
 #[test]
-fn a_report_has_colours_on_a_terminal_unless_it_is_told_not_to() {
+fn a_report_has_colors_on_a_terminal_except_with_no_color() {
     let server = Server::start();
     server.otherwise(Reply::status(404));
     let command = env!("CARGO_BIN_EXE_everstream");
@@ -435,7 +438,7 @@ fn a_report_has_colours_on_a_terminal_unless_it_is_told_not_to() {
 }
 
 #[test]
-fn a_check_shows_what_it_does_and_takes_that_away() {
+fn check_shows_its_progress_and_erases_it() {
     let server = Server::start();
     server.otherwise(
         Reply::stream()

@@ -1,4 +1,4 @@
-//! Certificates: whom the command trusts, and who it says it is.
+//! Certificates: which servers the command trusts, and its own.
 
 use everstream_testing::{Reply, Server};
 
@@ -19,27 +19,27 @@ fn follow(tls: &TlsServer, options: &[&str]) -> (i32, String) {
 }
 
 #[test]
-fn an_unknown_authority_is_trusted_if_that_is_said() {
+fn cacert_trusts_an_unknown_authority() {
     let (server, authority, folder) = (gone(), Authority::new(), Folder::new("cacert"));
     let leaf = authority.server(&["localhost"], Validity::Now);
     let tls = TlsServer::start(leaf.config(&["http/1.1"]), &server);
-    let (code, news) = follow(&tls, &[]);
-    assert_eq!(code, 5, "{news}");
+    let (code, stderr) = follow(&tls, &[]);
+    assert_eq!(code, 5, "{stderr}");
     assert!(
-        news.contains("hint: trust its authority with --cacert"),
-        "{news}"
+        stderr.contains("hint: trust the server's CA with --cacert"),
+        "{stderr}"
     );
     assert_eq!(server.request_count(), 0);
 
     let ca = folder.file("ca.pem", &authority.pem());
-    let (code, news) = follow(&tls, &["--cacert", ca.to_str().unwrap()]);
-    assert_eq!(code, 4, "{news}");
+    let (code, stderr) = follow(&tls, &["--cacert", ca.to_str().unwrap()]);
+    assert_eq!(code, 4, "{stderr}");
     assert_eq!(follow(&tls, &["-k"]).0, 4);
     assert_eq!(server.request_count(), 2);
 }
 
 #[test]
-fn a_certificate_is_shown_to_servers_that_ask_for_it() {
+fn a_client_certificate_is_sent_on_request() {
     let (server, authority, folder) = (gone(), Authority::new(), Folder::new("cert"));
     let leaf = authority.server(&["localhost"], Validity::Now);
     let tls = TlsServer::start(leaf.config_for_clients_of(&authority), &server);
@@ -51,26 +51,26 @@ fn a_certificate_is_shown_to_servers_that_ask_for_it() {
     let key = folder.file("key.pem", &client.key_pem);
     let both = folder.file("both.pem", &format!("{}{}", client.pem, client.key_pem));
     let [cert, key, both] = [&cert, &key, &both].map(|path| path.to_str().unwrap());
-    let (code, news) = follow(&tls, &["-k", "--cert", cert, "--key", key]);
-    assert_eq!(code, 4, "{news}");
-    let (code, news) = follow(&tls, &["-k", "--cert", both]);
-    assert_eq!(code, 4, "{news}");
-    let (code, news) = follow(&tls, &["-k", "--cert", cert]);
-    assert_eq!(code, 2, "{news}");
-    let (code, news) = follow(&tls, &["-k", "--cacert", "/no/such.pem"]);
+    let (code, stderr) = follow(&tls, &["-k", "--cert", cert, "--key", key]);
+    assert_eq!(code, 4, "{stderr}");
+    let (code, stderr) = follow(&tls, &["-k", "--cert", both]);
+    assert_eq!(code, 4, "{stderr}");
+    let (code, stderr) = follow(&tls, &["-k", "--cert", cert]);
+    assert_eq!(code, 2, "{stderr}");
+    let (code, stderr) = follow(&tls, &["-k", "--cacert", "/no/such.pem"]);
     assert_eq!(code, 2);
-    assert!(news.contains("/no/such.pem can't be read"), "{news}");
+    assert!(stderr.contains("/no/such.pem can't be read"), "{stderr}");
 }
 
 #[test]
-fn a_certificate_that_is_not_trusted_any_more_is_retried_with_a_warning() {
+fn a_certificate_that_becomes_untrusted_is_retried_with_a_warning() {
     let (server, folder) = (Server::start(), Folder::new("no-longer-trusted"));
     let (authority, other) = (Authority::new(), Authority::new());
     let tls = [&authority, &other].map(|authority| {
         let leaf = authority.server(&["localhost"], Validity::Now);
         TlsServer::start(leaf.config(&["http/1.1"]), &server)
     });
-    // The second attempt is the only one that meets the other certificate.
+    // Only the second attempt meets the other certificate.
     let gate = Server::start();
     gate.enqueue(Reply::redirect(307, tls[0].url("/")))
         .enqueue(Reply::redirect(307, tls[1].url("/")))
@@ -79,11 +79,11 @@ fn a_certificate_that_is_not_trusted_any_more_is_retried_with_a_warning() {
         .enqueue(Reply::stream().retry(1).event("a").end())
         .otherwise(Reply::status(204));
     let ca = folder.file("ca.pem", &authority.pem());
-    let (code, news) = Running::follow([&*gate.url("/"), "--cacert", ca.to_str().unwrap()]).end();
-    assert_eq!(code, 4, "{news}");
+    let (code, stderr) = Running::follow([&*gate.url("/"), "--cacert", ca.to_str().unwrap()]).end();
+    assert_eq!(code, 4, "{stderr}");
     let warning = "everstream: warning: retrying although the certificate is not trusted, because \
                    an earlier connection succeeded; on the first attempt this would be final\n";
-    assert_eq!(news.matches(warning).count(), 1, "{news}");
+    assert_eq!(stderr.matches(warning).count(), 1, "{stderr}");
     let lost = "the certificate of localhost is not trusted: unknown issuer; retrying in";
-    assert!(news.contains(lost), "{news}");
+    assert!(stderr.contains(lost), "{stderr}");
 }

@@ -16,7 +16,7 @@ const ENTER_SCREEN: &str = "\x1b[?1049h";
 const LEAVE_SCREEN: &str = "\x1b[?1049l";
 const SHOW_CURSOR: &str = "\x1b[?25h";
 
-/// A stream of prices that goes on, one that is refused for now, and one that is over.
+/// A stream of prices that stays open, one that fails for now, and one that has ended.
 fn server() -> Server {
     Server::with_handler(|request: &Request| match request.path() {
         "/prices" => (1..=12)
@@ -30,7 +30,7 @@ fn server() -> Server {
     })
 }
 
-/// `top` in a terminal, and the modes of the terminal before and after.
+/// `top` in a terminal, and the terminal modes before and after.
 struct Top {
     pty: Pty,
     folder: Folder,
@@ -46,7 +46,7 @@ impl Top {
         Top::start_command(name, &command, environment)
     }
 
-    /// The shell writes what can be looked at afterwards.
+    /// The shell prints the modes for later comparison.
     fn start_command(name: &str, command: &str, environment: &[(&str, &str)]) -> Top {
         let folder = Folder::new(&format!("top-{name}"));
         let line = format!(
@@ -70,7 +70,7 @@ impl Top {
         assert!(sent.unwrap().success());
     }
 
-    /// Waits for the end, and sees that the terminal is as it was; returns the exit code.
+    /// Waits for the end, and asserts that the terminal was restored; returns the exit code.
     #[track_caller]
     fn end(&mut self) -> i32 {
         let code = self.pty.end();
@@ -88,7 +88,7 @@ impl Top {
 }
 
 #[test]
-fn the_dashboard_shows_what_the_streams_do() {
+fn the_dashboard_shows_the_state_of_streams() {
     let server = server();
     let urls = format!(
         "{} {} {}",
@@ -115,17 +115,17 @@ fn the_dashboard_shows_what_the_streams_do() {
         .find(|line| line.contains("/prices "))
         .unwrap();
     let cells: Vec<_> = line.split_whitespace().collect();
-    // Number, URL, state; 13 events, the data's bytes, and so on.
+    // Number, URL, state; 13 events, the bytes of their data, and so on.
     assert_eq!(cells[2], "connected", "{line}");
     assert!(cells.contains(&"13"), "{line}");
     assert!(shown.contains("last id    12"), "{shown}");
     assert!(shown.contains("comments: 1"), "{shown}");
-    // Of the one that was refused.
+    // The stream that fails.
     top.pty.press("\x1b[B");
     top.pty.wait_for("status 503");
     top.pty.press("\x1b[B");
     top.pty
-        .wait_for("the server ended the stream for good (status 204)");
+        .wait_for("the server ended the stream permanently (status 204)");
 
     top.pty.press("q");
     assert_eq!(top.end(), 0);
@@ -170,13 +170,13 @@ fn keys_select_filter_pause_and_explain() {
     let shown = top.pty.wait_for("Last events, newest first");
     assert!(shown.contains("tick  id 1  first"), "{shown}");
 
-    // Paused, it shows what was; the stream goes on.
+    // A paused display doesn't change; the stream continues.
     top.pty.press("p");
     top.pty.wait_for("PAUSED");
     go.open();
     assert!(sent.wait(PATIENCE));
     for _ in 0..3 {
-        // A key is answered by a drawing, in the thread that reads the stream.
+        // A key causes a redraw, in the thread that reads the stream.
         top.pty.press("?");
         top.pty.wait_for("select a stream");
         top.pty.press("?");
@@ -195,7 +195,7 @@ fn keys_select_filter_pause_and_explain() {
 }
 
 #[test]
-fn every_way_out_puts_the_terminal_back() {
+fn every_exit_restores_the_terminal() {
     let server = server();
     for way in ["q", "\x1b", "\x03", "TERM", "INT", "HUP"] {
         let mut top = Top::start("ways", &server.url("/prices"));
@@ -214,8 +214,8 @@ fn it_ends_with_its_terminal() {
     ends_with_its_terminal(Top::start("hangup", &server.url("/prices")));
 }
 
-/// It isn't told by a signal, and writes nothing that could fail: it ran on with all of a processor's
-/// time.
+/// It gets no signal, and writes nothing that could fail: it used to continue, using a whole CPU
+/// core.
 #[test]
 fn it_ends_with_a_terminal_of_another_session() {
     let server = server();
@@ -237,7 +237,7 @@ fn ends_with_its_terminal(mut top: Top) {
     let pid = top.file("pid");
     top.pty.kill();
     let begin = Instant::now();
-    // A zombie has ended too; here it may be nobody's child.
+    // A zombie has ended too; here it may have no parent.
     let runs = || {
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
         stat.rsplit(") ")
@@ -246,14 +246,14 @@ fn ends_with_its_terminal(mut top: Top) {
     };
     while runs() {
         assert!(begin.elapsed() < PATIENCE, "it still runs");
-        // std has no wait for a process that isn't a child.
+        // std can't wait for a process that isn't a child.
         std::thread::sleep(Duration::from_millis(5));
     }
 }
 
-/// Whatever it can't write there any more.
+/// Even if its writes fail.
 #[test]
-fn it_does_not_panic_when_its_terminal_goes() {
+fn it_does_not_panic_when_its_terminal_is_closed() {
     let server = server();
     let command = format!(
         "sh -c 'trap \"\" HUP; \"$0\" top {}; echo $? > code.new; mv code.new code' '{}'",
@@ -269,9 +269,9 @@ fn it_does_not_panic_when_its_terminal_goes() {
     assert!(["0\n", "1\n"].contains(&&*code), "{code}");
 }
 
-/// In a shell that has jobs, and its own modes of the terminal; Enter lets it go on.
+/// In a shell with job control and its own terminal modes; Enter continues it.
 #[test]
-fn it_stops_and_goes_on_as_other_jobs_do() {
+fn ctrl_z_stops_it_and_fg_continues_it() {
     let server = server();
     for way in ["\x1a", "STOP", "TSTP"] {
         let command = format!(
@@ -303,7 +303,7 @@ fn it_stops_and_goes_on_as_other_jobs_do() {
         });
         top.pty
             .with_screen(|screen| assert!(screen.alternate_screen()));
-        // Keys come one by one again.
+        // Keys are read one by one again.
         top.pty.press("?");
         top.pty.wait_for("select a stream");
         top.pty.press("qq");
@@ -313,7 +313,7 @@ fn it_stops_and_goes_on_as_other_jobs_do() {
 
 /// The test runs itself in a terminal, because nothing in the command panics.
 #[test]
-fn a_panic_puts_the_terminal_back_before_it_is_told() {
+fn a_panic_restores_the_terminal_before_its_message() {
     const CHILD: &str = "EVERSTREAM_TEST_PANIC";
     if std::env::var_os(CHILD).is_some() {
         let mut screen = screen::Screen::take().unwrap();
@@ -325,7 +325,7 @@ fn a_panic_puts_the_terminal_back_before_it_is_told() {
     let this = std::env::current_exe().unwrap();
     // The harness names a test by its path without the crate.
     let module = module_path!().split_once("::").unwrap().1;
-    let name = format!("{module}::a_panic_puts_the_terminal_back_before_it_is_told");
+    let name = format!("{module}::a_panic_restores_the_terminal_before_its_message");
     let command = format!("'{}' --exact {name} --nocapture", this.display());
     let mut top = Top::start_command("panic", &command, &[(CHILD, "1")]);
     assert_eq!(top.end(), 101);
@@ -340,12 +340,12 @@ fn a_panic_puts_the_terminal_back_before_it_is_told() {
 }
 
 #[test]
-fn another_size_is_another_layout() {
+fn resizing_redraws_the_screen() {
     let server = server();
     let mut top = Top::start("resize", &server.url("/prices"));
     let shown = top.pty.wait_for("price 12");
     assert!(!shown.contains("LAST ID"), "{shown}");
-    // Then the clock doesn't draw.
+    // Pausing stops the clock from redrawing.
     top.pty.press("p");
     top.pty.wait_for("PAUSED");
     top.pty.resize(30, 140);
@@ -359,9 +359,9 @@ fn another_size_is_another_layout() {
     assert_eq!(top.pty.end(), 0);
 }
 
-/// Keys come from the terminal, whatever standard input is.
+/// Keys are read from the terminal, whatever standard input is.
 #[test]
-fn a_body_may_come_from_a_pipe() {
+fn a_body_may_be_piped_in() {
     let server = Server::with_handler(|request: &Request| {
         Reply::stream()
             .event(String::from_utf8_lossy(&request.body))
@@ -381,7 +381,7 @@ fn a_body_may_come_from_a_pipe() {
 }
 
 #[test]
-fn a_flood_leaves_time_for_keys_and_few_drawings() {
+fn a_flood_of_events_does_not_block_keys_or_add_redraws() {
     let server = Server::start();
     server.otherwise(Reply::stream().send_forever("data: x\n\n".repeat(100)));
     let begin = Instant::now();
@@ -406,7 +406,7 @@ fn a_flood_leaves_time_for_keys_and_few_drawings() {
 }
 
 #[test]
-fn without_a_terminal_it_says_what_else_there_is() {
+fn without_a_terminal_it_suggests_follow() {
     let server = server();
     let url = server.url("/prices");
     let output = everstream(["top", &url])
@@ -416,7 +416,7 @@ fn without_a_terminal_it_says_what_else_there_is() {
     assert_eq!(output.status.code(), Some(2));
     assert!(output.stdout.is_empty());
     let told = String::from_utf8(output.stderr).unwrap();
-    assert!(told.contains("error: top draws on a terminal"), "{told}");
+    assert!(told.contains("error: top needs a terminal"), "{told}");
     assert!(told.contains("everstream follow URL"), "{told}");
     assert_eq!(server.request_count(), 0);
 
@@ -427,7 +427,7 @@ fn without_a_terminal_it_says_what_else_there_is() {
 }
 
 #[test]
-fn a_secret_is_not_sent_to_a_second_origin_unless_told_to() {
+fn secrets_are_sent_to_a_second_origin_only_with_all_origins() {
     let (ours, theirs) = (server(), server());
     let token = [("TOKEN", "hush")];
     let same = format!(
@@ -509,12 +509,15 @@ fn the_exit_code_is_that_of_the_first_stream_once_all_have_ended() {
         top.pty.press("q");
         assert_eq!(top.end(), code);
         let left = top.pty.with_screen(|screen| screen.contents());
-        assert!(left.contains("hint: check the path of the URL"), "{left}");
+        assert!(
+            left.contains("hint: there is no stream at this URL"),
+            "{left}"
+        );
     }
 }
 
 #[test]
-fn a_url_that_can_not_be_used_is_told_before_anything_is_drawn() {
+fn an_invalid_url_is_reported_before_anything_is_drawn() {
     let line = format!(
         "'{}' top http://a.test/ ftp://b.test",
         env!("CARGO_BIN_EXE_everstream")

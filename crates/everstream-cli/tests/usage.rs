@@ -1,4 +1,4 @@
-//! The first screen, the help and its examples, and mistakes in the command line.
+//! The first screen, the help and its examples, and usage errors.
 
 use std::os::unix::fs::PermissionsExt;
 
@@ -12,7 +12,7 @@ fn help() -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// Lines that end with a backslash are one with the next.
+/// A line that ends with a backslash continues on the next.
 fn examples() -> Vec<String> {
     let help = help();
     let lines = help
@@ -54,13 +54,13 @@ fn help_starts_with_four_examples_that_work() {
             .env("PATH", &path)
             .current_dir(folder.path(""));
         let output = shell.output().unwrap();
-        let news = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert_eq!(output.status.code(), Some(0), "{line}: {news}");
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(0), "{line}: {stderr}");
         String::from_utf8(output.stdout).unwrap()
     };
     let examples = examples();
     assert_eq!(examples.len(), 4, "{examples:#?}");
-    // Those that follow a feed don't end by themselves.
+    // Examples that follow a feed don't end by themselves.
     if cfg!(feature = "jq") {
         assert_eq!(run(&format!("{} --count 1", examples[0])), "7.50\n");
         assert_eq!(run(&examples[2]), "Hello");
@@ -74,7 +74,7 @@ fn help_starts_with_four_examples_that_work() {
         std::fs::read_to_string(folder.path("feed.cursor")).unwrap(),
         "2\n"
     );
-    // Of this one curl is only needed for what it saves.
+    // Only the saved output of curl is needed here.
     let (_, reader) = examples[3].split_once("; ").unwrap();
     let written = run(reader);
     assert!(written.contains(r#""data":"saved""#), "{written}");
@@ -82,7 +82,7 @@ fn help_starts_with_four_examples_that_work() {
 }
 
 #[test]
-fn without_arguments_it_prints_one_screenful() {
+fn without_arguments_it_prints_one_screen() {
     let output = everstream([]).output().unwrap();
     assert_eq!(output.status.code(), Some(2));
     let screen = String::from_utf8(output.stderr).unwrap();
@@ -103,7 +103,7 @@ fn without_arguments_it_prints_one_screenful() {
 }
 
 #[test]
-fn the_exit_codes_have_a_page_of_their_own() {
+fn help_exit_codes_lists_the_exit_codes() {
     let output = everstream(["help", "exit-codes"]).output().unwrap();
     assert_eq!(output.status.code(), Some(0));
     let page = String::from_utf8(output.stdout).unwrap();
@@ -113,7 +113,7 @@ fn the_exit_codes_have_a_page_of_their_own() {
     let help = help();
     assert!(!help.contains("\n  9  "), "{help}");
     assert!(help.contains("everstream help exit-codes"), "{help}");
-    // Other topics are clap's.
+    // Other topics are left to clap.
     let output = everstream(["help", "check"]).output().unwrap();
     assert!(
         String::from_utf8(output.stdout)
@@ -122,15 +122,15 @@ fn the_exit_codes_have_a_page_of_their_own() {
     );
 }
 
-/// The error and the hint of a command line that can't be used.
+/// The error and the hint of an invalid command line.
 fn refused(args: &[&str]) -> String {
-    let (code, news) = Running::follow(args.iter().copied()).end();
-    assert_eq!(code, 2, "{news}");
-    news
+    let (code, stderr) = Running::follow(args.iter().copied()).end();
+    assert_eq!(code, 2, "{stderr}");
+    stderr
 }
 
 #[test]
-fn a_misspelled_command_is_recognised() {
+fn a_misspelled_command_has_a_suggestion() {
     for (word, command) in [
         ("chek", "check"),
         ("chekc", "check"),
@@ -144,32 +144,32 @@ fn a_misspelled_command_is_recognised() {
             &[word, "http://localhost/"],
             &[word, "--quiet"],
         ] {
-            let news = refused(args);
+            let stderr = refused(args);
             let expected = format!(
-                "everstream: error: there is no command {word}\neverstream: hint: did you mean {command}?"
+                "everstream: error: unknown command {word}\neverstream: hint: did you mean {command}?"
             );
-            assert_eq!(news, expected);
+            assert_eq!(stderr, expected);
         }
-        // Following the hint.
+        // Follows the hint.
         let output = everstream([command, "--help"]).output().unwrap();
         assert!(output.status.success());
     }
 }
 
 #[test]
-fn a_word_that_is_nothing_is_no_bad_url() {
-    let news = refused(&["nosuchcommand"]);
+fn an_unknown_word_is_not_called_a_bad_url() {
+    let stderr = refused(&["nosuchcommand"]);
     assert!(
-        news.contains("error: nosuchcommand is neither a command nor a file nor a URL\n"),
-        "{news}"
+        stderr.contains("error: nosuchcommand isn't a command, a file or a URL\n"),
+        "{stderr}"
     );
-    assert!(!news.contains("did you mean"), "{news}");
-    assert!(news.contains("such as http://nosuchcommand/"), "{news}");
-    assert!(!news.contains("jq-worker"), "{news}");
+    assert!(!stderr.contains("did you mean"), "{stderr}");
+    assert!(stderr.contains("such as http://nosuchcommand/"), "{stderr}");
+    assert!(!stderr.contains("jq-worker"), "{stderr}");
 }
 
 #[test]
-fn two_urls_are_one_too_many() {
+fn two_urls_are_refused_with_a_hint() {
     let (a, b) = ("http://localhost:1/a", "http://localhost:1/b?token=secret");
     for args in [
         &[a, b][..],
@@ -178,21 +178,21 @@ fn two_urls_are_one_too_many() {
         &["follow", a, b],
         &[a, "--count", "1", b],
     ] {
-        let news = refused(args);
+        let stderr = refused(args);
         assert!(
-            news.contains("error: there is more than one URL"),
-            "{args:?}: {news}"
+            stderr.contains("error: more than one URL: everstream follows one"),
+            "{args:?}: {stderr}"
         );
         assert!(
-            news.contains("hint: everstream top takes many"),
-            "{args:?}: {news}"
+            stderr.contains("hint: to watch several streams: everstream top URL1 URL2"),
+            "{args:?}: {stderr}"
         );
-        assert!(!news.contains("secret"), "{news}");
+        assert!(!stderr.contains("secret"), "{stderr}");
     }
-    // The value of a header without quotes isn't called a URL, nor shown.
-    let news = refused(&[a, "-H", "Origin:", "http://secret"]);
+    // The value of an unquoted header isn't called a URL, nor shown.
+    let stderr = refused(&[a, "-H", "Origin:", "http://secret"]);
     assert!(
-        !news.contains("more than one URL") && !news.contains("secret"),
-        "{news}"
+        !stderr.contains("more than one URL") && !stderr.contains("secret"),
+        "{stderr}"
     );
 }

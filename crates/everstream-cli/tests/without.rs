@@ -1,10 +1,10 @@
-//! The command without its features `jq` and `top`: what is missing is named, with the way to get it.
+//! The command built without `jq` and `top`: errors name the missing feature, and how to get it.
 
 use crate::common::Running;
 
 #[cfg(not(feature = "jq"))]
 #[test]
-fn a_missing_jq_is_named() {
+fn jq_names_the_missing_feature() {
     assert_missing(
         &["http://127.0.0.1:9/", "--jq", ".price"],
         "error: --jq is not part of this everstream: it was built without the feature `jq`",
@@ -14,7 +14,7 @@ fn a_missing_jq_is_named() {
 
 #[cfg(not(feature = "top"))]
 #[test]
-fn a_missing_top_is_named() {
+fn top_names_the_missing_feature() {
     for options in [&["top"][..], &["top", "http://127.0.0.1:9/", "-H", "a: b"]] {
         assert_missing(
             options,
@@ -25,9 +25,9 @@ fn a_missing_top_is_named() {
     }
 }
 
-/// Nothing else is done.
+/// Nothing else happens.
 fn assert_missing(args: &[&str], error: &str, hint: &str) {
-    let (code, news) = Running::follow(args.iter().copied()).end();
-    assert_eq!(code, 2, "{news}");
-    assert!(news.contains(error) && news.contains(hint), "{news}");
+    let (code, stderr) = Running::follow(args.iter().copied()).end();
+    assert_eq!(code, 2, "{stderr}");
+    assert!(stderr.contains(error) && stderr.contains(hint), "{stderr}");
 }

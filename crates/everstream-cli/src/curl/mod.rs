@@ -1,22 +1,21 @@
-//! curl's options: those that are accepted without effect, and what to say about those that are
-//! refused.
+//! curl's options: the ones that are accepted without effect, and hints for the ones that are refused.
 
 mod table;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 
-use crate::slips::distance;
+use crate::typos::distance;
 use table::{CurlOption, OPTIONS, Use};
 
-/// The options that are accepted because what they ask for holds anyway.
+/// The options that are accepted because the command does what they ask for anyway.
 #[derive(Debug)]
 pub(crate) struct NoEffect;
 
 impl Args for NoEffect {
     fn augment_args(command: Command) -> Command {
-        let holds = |option: &&CurlOption| option.meaning == Use::Holds;
-        command.args(OPTIONS.iter().filter(holds).map(no_effect))
+        let ignored = |option: &&CurlOption| option.meaning == Use::Ignored;
+        command.args(OPTIONS.iter().filter(ignored).map(no_effect))
     }
 
     fn augment_args_for_update(command: Command) -> Command {
@@ -48,8 +47,8 @@ fn no_effect(option: &CurlOption) -> Arg {
         })
 }
 
-/// Says of an unknown option what there is to say: curl's gets a hint, and another one the option
-/// that was surely meant, if there is one.
+/// Improves the error of an unknown option: a hint if it is curl's, otherwise the option that was
+/// probably meant.
 pub(crate) fn explain(mut error: clap::Error, mut command: Command) -> clap::Error {
     if error.kind() != ErrorKind::UnknownArgument {
         return error;
@@ -69,7 +68,7 @@ pub(crate) fn explain(mut error: clap::Error, mut command: Command) -> clap::Err
         }
         _ => {}
     }
-    // Those of the library are of any option that is a bit alike.
+    // clap's suggestions are too far-fetched.
     error.remove(ContextKind::SuggestedArg);
     error.remove(ContextKind::Suggested);
     let usage = command.render_usage();
@@ -80,10 +79,10 @@ pub(crate) fn explain(mut error: clap::Error, mut command: Command) -> clap::Err
     error
 }
 
-/// The one option that differs by a slip or two.
+/// The only option that differs by one or two typos.
 fn meant(unknown: &str, command: &Command) -> Option<String> {
     let unknown = unknown.strip_prefix("--")?;
-    let slips = match unknown.len() {
+    let max_distance = match unknown.len() {
         0..4 => return None,
         4..8 => 1,
         _ => 2,
@@ -94,7 +93,7 @@ fn meant(unknown: &str, command: &Command) -> Option<String> {
     let mut near: Vec<(usize, &str)> = names
         .flatten()
         .map(|name| (distance(unknown, name), name))
-        .filter(|(distance, _)| *distance <= slips)
+        .filter(|(distance, _)| *distance <= max_distance)
         .collect();
     near.sort_unstable();
     match near[..] {

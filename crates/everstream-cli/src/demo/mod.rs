@@ -115,10 +115,11 @@ impl Client {
                 }
                 Err(_) => {
                     let time = seconds(self.story.elapsed());
-                    return self.unfinished(&format!("the demo hangs; it was ended after {time}"));
+                    return self
+                        .unfinished(&format!("the demo hung, and was stopped after {time}"));
                 }
             }
-            if self.story.reader_is_gone() {
+            if self.story.output_is_closed() {
                 return Exit::Done;
             }
             if self.story.is_over() {
@@ -177,7 +178,8 @@ impl Client {
         if summary.is_perfect() {
             let text = "Every event arrived once, unchanged and in order.";
             self.story.verdict(true, text);
-            self.story.print("Try it on yours: everstream check URL");
+            self.story
+                .print("Check your own server: everstream check URL");
             Exit::Done
         } else {
             let text = "Not every event arrived once, unchanged and in order.";
@@ -197,10 +199,8 @@ impl Client {
             self.story.print(&format!("  {name:<14} {value:>7}"));
         };
         let wrong = |name: &str, count: usize| {
-            let colour = if count > 0 { "\x1b[31m" } else { "" };
-            let text = self
-                .story
-                .painted(colour, &format!("{name:<14} {count:>7}"));
+            let color = if count > 0 { "\x1b[31m" } else { "" };
+            let text = self.story.painted(color, &format!("{name:<14} {count:>7}"));
             self.story.print(&format!("  {text}"));
         };
         self.story.print("");

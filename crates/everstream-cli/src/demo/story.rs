@@ -5,13 +5,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::terminal::colours;
+use crate::terminal::colors;
 
 /// How long the demo may stand still. Far more than any step takes on a slow machine; only a hang
 /// gets there.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// What a line is about, which is its colour on a terminal.
+/// What a line is about, which is its color on a terminal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Tone {
     Plain,
@@ -23,7 +23,7 @@ pub(super) enum Tone {
 }
 
 impl Tone {
-    fn colour(self) -> &'static str {
+    fn color(self) -> &'static str {
         match self {
             Tone::Plain => "",
             Tone::Trouble => "\x1b[31m",
@@ -41,7 +41,7 @@ pub(super) struct Story {
 
 struct Inner {
     begin: Instant,
-    colours: bool,
+    colors: bool,
     progress: Mutex<Progress>,
     changed: Condvar,
     reader_gone: AtomicBool,
@@ -68,7 +68,7 @@ impl Story {
         Story {
             inner: Arc::new(Inner {
                 begin,
-                colours: colours(io::stdout().is_terminal()),
+                colors: colors(io::stdout().is_terminal()),
                 progress: Mutex::new(Progress {
                     received: 0,
                     refused: 0,
@@ -93,11 +93,11 @@ impl Story {
 
     pub(super) fn server(&self, tone: Tone, text: &str) {
         self.progress().last_step = Instant::now();
-        self.tell("server", tone, text);
+        self.line("server", tone, text);
     }
 
     pub(super) fn client(&self, tone: Tone, text: &str) {
-        self.tell("client", tone, text);
+        self.line("client", tone, text);
     }
 
     /// Takes note of the newest event that the client has received.
@@ -114,30 +114,30 @@ impl Story {
         let (first, last) = (progress.reported + 1, progress.received);
         if last > first {
             let text = format!("received events {first} to {last}");
-            self.tell("client", Tone::Plain, &text);
+            self.line("client", Tone::Plain, &text);
         } else if last == first {
-            self.tell("client", Tone::Plain, &format!("received event {last}"));
+            self.line("client", Tone::Plain, &format!("received event {last}"));
         }
         progress.reported = last;
     }
 
-    fn tell(&self, who: &str, tone: Tone, text: &str) {
+    fn line(&self, who: &str, tone: Tone, text: &str) {
         let time = format!("{:6.2} s", self.elapsed().as_secs_f64());
         let time = self.painted("\x1b[2m", &time);
-        let said = self.painted(tone.colour(), &format!("{who}: {text}"));
+        let said = self.painted(tone.color(), &format!("{who}: {text}"));
         self.print(&format!("{time}  {said}"));
     }
 
     /// The verdict at the end, in bold.
     pub(super) fn verdict(&self, is_good: bool, text: &str) {
-        let colour = if is_good { "\x1b[1;32m" } else { "\x1b[1;31m" };
-        self.print(&format!("\n{}", self.painted(colour, text)));
+        let color = if is_good { "\x1b[1;32m" } else { "\x1b[1;31m" };
+        self.print(&format!("\n{}", self.painted(color, text)));
     }
 
-    /// The text in this colour, on a terminal that shows colours.
-    pub(super) fn painted(&self, colour: &str, text: &str) -> String {
-        match self.inner.colours && !colour.is_empty() {
-            true => format!("{colour}{text}\x1b[0m"),
+    /// The text in this color, on a terminal that shows colors.
+    pub(super) fn painted(&self, color: &str, text: &str) -> String {
+        match self.inner.colors && !color.is_empty() {
+            true => format!("{color}{text}\x1b[0m"),
             false => text.to_owned(),
         }
     }
@@ -154,7 +154,7 @@ impl Story {
     }
 
     /// Whether nobody reads the output any more, as in `| head -1`.
-    pub(super) fn reader_is_gone(&self) -> bool {
+    pub(super) fn output_is_closed(&self) -> bool {
         self.inner.reader_gone.load(Ordering::Relaxed)
     }
 

@@ -50,7 +50,7 @@ pub(super) struct Tally {
 pub(super) struct Summary {
     pub(super) sent: usize,
     pub(super) received: usize,
-    /// Sent, but skipped: a later one has been received, or the demo has ended.
+    /// Sent, but skipped: a later event has been received, or the demo has ended.
     pub(super) lost: usize,
     /// Published, but not requested yet.
     pub(super) pending: usize,
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lost_event_is_not_made_up_for_by_a_repeated_one() {
+    fn a_repeated_event_does_not_make_up_for_a_lost_one() {
         let summary = tally(&[("1", "x1"), ("1", "x1"), ("3", "x3")]);
         assert_eq!(
             summary,

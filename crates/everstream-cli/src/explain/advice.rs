@@ -1,5 +1,5 @@
-//! What to try next: hints that fit their case. Each has a test that follows it, in
-//! `tests/hints`, `tests/reconnect.rs` or `tests/tls.rs`.
+//! What to try next: hints for specific cases. Each has a test that follows it, in `tests/hints`,
+//! `tests/reconnect.rs` or `tests/tls.rs`.
 
 use std::path::Path;
 
@@ -13,18 +13,18 @@ use crate::request::RequestArgs;
 use crate::source::Saved;
 use crate::until::UntilArgs;
 
-/// What was asked for, which decides on what helps.
+/// The facts on which a hint depends.
 #[derive(Clone, Copy)]
 pub(crate) struct Asked<'a> {
     pub(crate) request: &'a RequestArgs,
     pub(crate) reconnect: &'a ReconnectArgs,
-    /// How many connections there were.
+    /// The number of connections so far.
     pub(crate) connections: u64,
-    /// The id after which the last request resumed, or the newest since.
+    /// The id after which the last request resumed, or a newer one.
     pub(crate) last_event_id: Option<&'a str>,
     pub(crate) cursor: Option<&'a Path>,
     pub(crate) until: Option<&'a UntilArgs>,
-    /// There is no server.
+    /// A saved stream, without a server.
     pub(crate) saved: Option<&'a Saved>,
     pub(crate) verbose: bool,
     /// The option whose limit ended the attempts.
@@ -56,21 +56,21 @@ impl<'a> Asked<'a> {
         self.until.and_then(UntilArgs::describe)
     }
 
-    /// Why it didn't connect again.
+    /// Which option prevented reconnecting.
     pub(super) fn again(&self) -> String {
-        format!("{} keeps it from connecting again", self.reconnect.once())
+        format!("{} prevents reconnecting", self.reconnect.once())
     }
 
-    /// What sends the request again, or resumes its stream.
+    /// The options that resend the request or resume its stream.
     pub(super) fn not_repeated(&self) -> &'static str {
         match (self.reconnect.resume_get, self.last_event_id) {
             (true, _) => {
-                "the server sent no id from which --resume-get could resume; --repeat-unsafe sends \
+                "the server sent no event id, so --resume-get can't resume; --repeat-unsafe sends \
                  the request again"
             }
             (false, Some(_)) => {
                 "--repeat-unsafe sends it again; --resume-get resumes it with a GET, as MCP servers \
-                 want it"
+                 require"
             }
             (false, None) => "--repeat-unsafe sends it again",
         }
@@ -81,11 +81,11 @@ impl<'a> Asked<'a> {
         if self.saved.is_some() && !matches!(fault, Fault::TooLarge(_)) {
             return None;
         }
-        // It was offered in TLS, or the response was no HTTP/2.
+        // HTTP/2 was offered in TLS, or the response wasn't HTTP/2.
         let kind = fault.failure().map(Failure::kind);
         let no_http2 = matches!(kind, Some(FailureKind::Malformed | FailureKind::Tls));
         if no_http2 && self.request.is_http2_only() {
-            return Some("leave --http2-prior-knowledge out: HTTP/1.1 is used then".to_owned());
+            return Some("try HTTP/1.1, without --http2-prior-knowledge".to_owned());
         }
         if let Some(response) = fault.response() {
             return self.about_response(fault, response);
@@ -106,21 +106,21 @@ impl<'a> Asked<'a> {
         };
         let hint = match response.status {
             400 | 404 | 405 if self.resumed() => {
-                "the server can't resume this stream; without --resume-get the stream ends with \
-                 its connection, and --repeat-unsafe sends the request again"
+                "this server can't resume the stream: drop --resume-get to end with the connection, \
+                 or use --repeat-unsafe to send the request again"
             }
             401 | 403 => return Some(self.about_credentials(response)),
             404 if self.request.header("mcp-session-id").is_some() => {
-                "the MCP session has ended: begin another one, and send its id with \
+                "the MCP session has ended: start a new one and send its id with \
                  -H 'Mcp-Session-Id: ID'"
             }
             410 if self.last_event_id.is_some() => return Some(self.about_lost_events()),
-            404 | 410 => "check the path of the URL: there is no stream at this one",
+            404 | 410 => "there is no stream at this URL: check its path",
             405 => return answer::other_method(fault, self.request),
             406 => answer::not_acceptable(self.request),
             407 => return self.about_proxy(false),
             415 if !self.request.is_safe() => {
-                "the body may want another type: --json, or -H 'Content-Type: ...'"
+                "the server may expect another body type: try --json, or -H 'Content-Type: ...'"
             }
             status if self.is_transient(status) => return self.about_outage(response),
             _ => return None,
@@ -131,14 +131,14 @@ impl<'a> Asked<'a> {
     fn about_credentials(&self, response: &ErrorResponse) -> String {
         let withheld = |name: &&String| name.eq_ignore_ascii_case("authorization");
         if response.withheld_headers.iter().any(|name| withheld(&name)) {
-            return "the credentials are for another server than the one that answered: if it \
-                    should get them, give the URL to which the stream was redirected"
+            return "the credentials were not sent to the server that the stream was redirected to: \
+                    if they should be, use its URL directly"
                 .to_owned();
         }
         match (self.request.credentials_option(), response.status) {
             (Some(option), 401) => format!(
-                "the server rejected the credentials of {option}: are they complete, current and \
-                 for this server?"
+                "the server rejected the credentials of {option}: check that they are complete, \
+                 current and for this server"
             ),
             (Some(option), _) => {
                 format!("the credentials of {option} don't give access to this stream")
@@ -156,15 +156,15 @@ impl<'a> Asked<'a> {
         }
     }
 
-    /// The server has no longer what follows the last id.
+    /// The server no longer has the events after the last id.
     fn about_lost_events(&self) -> String {
-        let why = "the server may no longer have what follows the last id";
+        let why = "the server may no longer have the events after the last id";
         match self.cursor {
-            Some(file) => format!("{why}: delete {} to begin without one", file.display()),
+            Some(file) => format!("{why}: delete {} to start without one", file.display()),
             None if self.reconnect.last_event_id.is_some() => {
-                format!("{why}: begin without --last-event-id")
+                format!("{why}: start without --last-event-id")
             }
-            None => format!("{why}: run the command again to begin without one"),
+            None => format!("{why}: run the command again to start without one"),
         }
     }
 
@@ -172,19 +172,19 @@ impl<'a> Asked<'a> {
         TRANSIENT_STATUSES.contains(&status) || self.reconnect.statuses().contains(&status)
     }
 
-    /// What tries again after such a status.
+    /// How to retry after such a status.
     fn about_outage(&self, response: &ErrorResponse) -> Option<String> {
         let repeats = self.request.is_safe() || self.reconnect.repeat_unsafe || self.resumed();
         let retried = self.reconnect.statuses().contains(&response.status);
         let once = self.reconnect.once();
         let how = match (self.reconnect.no_reconnect, repeats) {
-            (true, true) => format!("without {once} it is tried again"),
+            (true, true) => format!("without {once} the request is retried"),
             (true, false) => {
                 format!("--repeat-unsafe instead of {once} sends the request again")
             }
-            (false, true) if retried => format!("{} tries for longer", self.longer()?),
+            (false, true) if retried => format!("{} retries for longer", self.longer()?),
             (false, false) if retried => "--repeat-unsafe sends the request again".to_owned(),
-            (false, true) => "--retry-status 429,5xx tries again".to_owned(),
+            (false, true) => "--retry-status 429,5xx retries it".to_owned(),
             (false, false) => {
                 "--retry-status 429,5xx with --repeat-unsafe sends the request again".to_owned()
             }
@@ -196,7 +196,7 @@ impl<'a> Asked<'a> {
         Some(format!("the server may recover{wait}: {how}"))
     }
 
-    /// The limit that has ended the attempts, made larger.
+    /// The option whose limit ended the attempts, to be raised.
     fn longer(&self) -> Option<String> {
         Some(format!("a larger {}", self.limit?))
     }
@@ -213,10 +213,10 @@ impl<'a> Asked<'a> {
         if one_shot && repeats && !self.reconnect.resume_get {
             return Some(match self.last_event_id {
                 Some(_) => {
-                    "the answer is incomplete: --resume-get resumes it, if the server can (MCP); \
-                     the same command asks for another"
+                    "the response is incomplete: --resume-get resumes it if the server supports that \
+                     (MCP); run the command again for a new one"
                 }
-                None => "the answer is incomplete: the same command asks for another",
+                None => "the response is incomplete: run the command again for a new one",
             }
             .to_owned());
         }
@@ -228,7 +228,7 @@ impl<'a> Asked<'a> {
                 self.reconnect.once()
             )),
             _ => Some(format!(
-                "{} tries for longer; everstream check examines the server",
+                "{} retries for longer; everstream check examines the server",
                 self.longer()?
             )),
         }
@@ -241,22 +241,21 @@ impl<'a> Asked<'a> {
         let no_such_event = "if this server ends its streams without such an event";
         Some(match (self.reconnect.no_reconnect, one_shot) {
             (true, true) => format!(
-                "{no_such_event}, leave {option} out; otherwise the answer is incomplete: the same \
-                 command asks for another"
+                "{no_such_event}, drop {option}; otherwise the response is incomplete: run the command \
+                 again for a new one"
             ),
-            (true, false) => format!(
-                "{no_such_event}, leave {option} out; otherwise leave {once} out, and it \
-                 connects again"
-            ),
+            (true, false) => {
+                format!("{no_such_event}, drop {option}; otherwise drop {once} to reconnect")
+            }
             (false, _) => format!(
-                "{no_such_event}, use --no-reconnect instead of {option}; otherwise the answer is \
-                 incomplete: the same command asks for another"
+                "{no_such_event}, use --no-reconnect instead of {option}; otherwise the response is \
+                 incomplete: run the command again for a new one"
             ),
         })
     }
 
     fn about_connecting(&self, fault: &Fault) -> Option<String> {
-        // It names the peer.
+        // The message names the peer.
         let what = fault.to_string();
         let to_proxy = what.contains("the proxy at ");
         match fault.failure().map(Failure::kind) {
@@ -264,60 +263,64 @@ impl<'a> Asked<'a> {
                 self.about_proxy(what.contains("not supported"))
             }
             Some(FailureKind::Refused) if to_proxy => Some(
-                "no proxy listens there: check -x, or the variables http_proxy and https_proxy; \
-                 -x \"\" connects without one"
+                "nothing listens at the proxy's address: check -x, http_proxy and https_proxy; \
+                 -x \"\" connects without a proxy"
                     .to_owned(),
             ),
             Some(FailureKind::Refused | FailureKind::Other) if self.request.is_local() => Some(
-                "no server listens there: check the path of --unix-socket, and whether the server \
-                 runs"
+                "no server listens on this socket: check the path of --unix-socket, and that the \
+                 server is running"
                     .to_owned(),
             ),
             _ => hint(fault).map(str::to_owned),
         }
     }
 
-    /// The proxy wants other credentials, perhaps of a kind that isn't supported.
+    /// The proxy requires other credentials, possibly of an unsupported kind.
     fn about_proxy(&self, unsupported: bool) -> Option<String> {
-        Some(match (unsupported, self.request.proxy_credentials_option()) {
-            (true, _) => {
-                "run a local proxy that can do this, such as cntlm, and name it with -x".to_owned()
-            }
-            (false, Some("-x")) => {
-                "check user and password in -x: special characters in them are percent-encoded, @ \
-                 is %40"
-                    .to_owned()
-            }
-            (false, Some(option)) => format!("check user and password of {option}"),
-            (false, None) => {
-                "give the proxy credentials: -x http://USER:PASSWORD@HOST:PORT".to_owned()
-            }
-        })
+        Some(
+            match (unsupported, self.request.proxy_credentials_option()) {
+                (true, _) => {
+                    "use a local proxy that supports this, such as cntlm, with -x".to_owned()
+                }
+                (false, Some("-x")) => {
+                    "check the user and password in -x; special characters must be percent-encoded \
+                 (@ is %40)"
+                        .to_owned()
+                }
+                (false, Some(option)) => format!("check the user and password of {option}"),
+                (false, None) => {
+                    "send credentials to the proxy: -U USER:PASSWORD (--proxy-user)".to_owned()
+                }
+            },
+        )
     }
 }
 
-/// The first scheme that a 401 offers (RFC 9110, section 11.6.1), in lower case.
+/// The first authentication scheme of a 401 (RFC 9110, section 11.6.1), in lower case.
 fn challenge(response: &ErrorResponse) -> Option<String> {
     let offered = response.headers.get("www-authenticate")?;
     let scheme = offered.split([' ', ',']).next()?;
     Some(scheme.to_ascii_lowercase())
 }
 
-/// What to try after a failure, whatever was asked for.
+/// What to try after a fault, independent of the request.
 pub(crate) fn hint(fault: &Fault) -> Option<&'static str> {
     match fault {
-        Fault::ContentEncoding(_) => Some("ask for plain bytes: -H 'Accept-Encoding: identity'"),
-        Fault::Redirect(..) => Some("follow the stream at the URL where it is now"),
+        Fault::ContentEncoding(_) => {
+            Some("request an uncompressed response: -H 'Accept-Encoding: identity'")
+        }
+        Fault::Redirect(..) => Some("use the current URL of the stream"),
         Fault::Connect(_) => Some(unreachable(fault)),
         Fault::ConnectTimeout(_) => Some(
-            "check host and port, and that nothing is in between; --connect-timeout waits longer",
+            "check the host, the port and firewalls in between; a longer --connect-timeout waits longer",
         ),
         Fault::ReadTimeout(_) => Some(
-            "the server was silent for longer than --read-timeout, or the connection is dead: a \
-             longer --read-timeout waits longer",
+            "the server sent nothing for longer than --read-timeout, or the connection is dead: \
+             try a longer --read-timeout",
         ),
         Fault::TooLarge(_) => Some(
-            "check that the URL is that of an event stream; --max-event-size accepts larger events",
+            "check that the URL serves an event stream; --max-event-size accepts larger events",
         ),
         _ => None,
     }
@@ -326,22 +329,22 @@ pub(crate) fn hint(fault: &Fault) -> Option<&'static str> {
 fn unreachable(fault: &Fault) -> &'static str {
     match fault.failure().map(Failure::kind) {
         Some(FailureKind::Untrusted) => {
-            "trust its authority with --cacert FILE; -k accepts any certificate, and anyone on the \
-             network path"
+            "trust the server's CA with --cacert FILE; -k accepts any certificate, so anyone on the \
+             network path can read and modify the stream"
         }
         Some(FailureKind::Resolve) => {
-            "check the name of the host; --resolve HOST:PORT:ADDRESS goes without a look-up"
+            "check the host name; --resolve HOST:PORT:ADDRESS skips the DNS lookup"
         }
         Some(FailureKind::Tls) => "the port may speak plain HTTP: try http:// instead of https://",
         Some(FailureKind::Refused) => {
-            "nobody listens there: check host and port, and whether the server runs"
+            "nothing listens there: check the host and port, and that the server is running"
         }
         Some(FailureKind::ProxyAuthentication) => {
-            "give the proxy credentials: -x http://USER:PASSWORD@HOST:PORT"
+            "send credentials to the proxy: -U USER:PASSWORD (--proxy-user)"
         }
         Some(FailureKind::Proxy) => {
-            "check the proxy, and whether it may connect to this host; -x \"\" connects without one"
+            "check the proxy, and that it allows connections to this host; -x \"\" connects without it"
         }
-        _ => "check host and port, and the proxy if there is one",
+        _ => "check the host and port, and the proxy if you use one",
     }
 }

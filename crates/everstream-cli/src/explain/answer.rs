@@ -1,14 +1,14 @@
-//! What a server said instead of a stream.
+//! Responses that aren't a stream.
 
 use everstream::{ErrorResponse, Fault, Http};
 
 use crate::request::RequestArgs;
 use crate::visible::{visible, visible_lines};
 
-/// What is shown of a body without `--verbose`.
+/// How many bytes of a body are shown without `--verbose`.
 const SHOWN: usize = 1 << 10;
 
-/// With `--verbose` all of a body is shown, unless it is endless.
+/// With `--verbose` the whole body is shown, up to a limit.
 pub(crate) fn whole_if_verbose(http: Http, verbose: bool) -> Http {
     const WHOLE: usize = 8 << 20;
     match verbose {
@@ -17,7 +17,7 @@ pub(crate) fn whole_if_verbose(http: Http, verbose: bool) -> Http {
     }
 }
 
-/// The body of a response that isn't a stream, as lines to print; none if it is empty.
+/// Formats the body of a response that isn't a stream; `None` if it is empty.
 pub(super) fn said(body: &[u8], verbose: bool) -> Option<String> {
     let text = String::from_utf8_lossy(body);
     let text = text.trim();
@@ -26,12 +26,12 @@ pub(super) fn said(body: &[u8], verbose: bool) -> Option<String> {
         .find(|(at, c)| at + c.len_utf8() > SHOWN)
     {
         Some((end, _)) if !verbose => (&text[..end], true),
-        // What the library keeps of it without --verbose.
+        // The library keeps only this much without --verbose.
         _ => (text, !verbose && body.len() >= SHOWN),
     };
     let mut lines: Vec<&str> = shown.lines().map(str::trim_end).collect();
     lines.retain(|line| !line.is_empty());
-    let more = if cut { "... (all of it: -v)" } else { "" };
+    let more = if cut { "... (-v shows all)" } else { "" };
     match &*lines {
         [] => None,
         [line] => Some(format!(
@@ -50,7 +50,7 @@ pub(super) fn said(body: &[u8], verbose: bool) -> Option<String> {
     }
 }
 
-/// What a body is, if it isn't a stream.
+/// The kind of a body that isn't a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     NdJson,
@@ -83,7 +83,7 @@ fn kind(response: &ErrorResponse) -> Kind {
     }
 }
 
-/// Whether there is a JSON value on its first line, and something on the next one.
+/// Whether the first line is a JSON value, and another line follows.
 fn is_ndjson(body: &str) -> bool {
     let mut lines = body.lines().filter(|line| !line.trim().is_empty());
     let first = lines.next().unwrap_or_default();
@@ -94,12 +94,11 @@ fn is_ndjson(body: &str) -> bool {
 pub(super) fn not_a_stream(response: &ErrorResponse, request: &RequestArgs) -> String {
     match kind(response) {
         Kind::NdJson => {
-            "this is NDJSON, one JSON value per line, and not an event stream: curl -N reads it"
+            "this is NDJSON (one JSON value per line), not an event stream: read it with curl -N"
                 .to_owned()
         }
         Kind::Html => {
-            "this is a web page (HTML) and not an event stream: check the path of the URL"
-                .to_owned()
+            "this is a web page (HTML), not an event stream: check the path of the URL".to_owned()
         }
         Kind::Json => json(request).to_owned(),
         Kind::Other => {
@@ -111,7 +110,7 @@ pub(super) fn not_a_stream(response: &ErrorResponse, request: &RequestArgs) -> S
 
 fn json(request: &RequestArgs) -> &'static str {
     if request.is_safe() {
-        return "this is a JSON document and not an event stream: check the path of the URL, or \
+        return "this is a JSON document, not an event stream: check the path of the URL, or \
                 fetch it with curl";
     }
     match request.json_body() {
@@ -120,7 +119,7 @@ fn json(request: &RequestArgs) -> &'static str {
              fetch it with curl"
         }
         Some(body) if body.get("stream") == Some(&serde_json::Value::Bool(true)) => {
-            "this is JSON and not an event stream, although the body asks for one: see what the \
+            "this is JSON, not an event stream, although the body requests one: see what the \
              server said, or fetch it with curl"
         }
         _ => {
@@ -134,34 +133,31 @@ fn json(request: &RequestArgs) -> &'static str {
 pub(super) fn not_acceptable(request: &RequestArgs) -> &'static str {
     match request.header("accept") {
         Some(accept) if accept.contains("application/json") && accept.contains("event-stream") => {
-            "the server has nothing of the types in your Accept header"
+            "the server offers none of the types in your Accept header"
         }
         Some(_) => {
-            "the server doesn't accept your Accept header: without it text/event-stream is sent; \
+            "the server rejected your Accept header; the default is text/event-stream, and \
              MCP servers need -H 'Accept: application/json, text/event-stream'"
         }
         None => {
-            "the server wants another Accept header; MCP servers need \
+            "the server requires another Accept header; MCP servers need \
              -H 'Accept: application/json, text/event-stream'"
         }
     }
 }
 
-/// The name of the method that a 405 allows, for a hint.
+/// A hint about the methods that a 405 allows.
 pub(super) fn other_method(fault: &Fault, request: &RequestArgs) -> Option<String> {
     let allowed = fault.headers().and_then(|headers| headers.get("allow"));
     Some(match allowed.map(str::trim).filter(|it| !it.is_empty()) {
         Some(methods) if request.is_safe() && methods.contains("POST") => format!(
-            "the stream may want another method: the server allows {methods}, and a body (--json or \
-             -d) makes it a POST"
+            "the server allows {methods} only: a body (--json or -d) makes the request a POST"
         ),
-        Some(methods) => format!(
-            "the stream may want another method: the server allows {methods}; -X chooses one"
-        ),
+        Some(methods) => format!("the server allows {methods} only: -X sets the method"),
         None if request.is_safe() => {
-            "the stream may want another method: -X POST, or a body with --json or -d".to_owned()
+            "the stream may need another method: -X POST, or a body with --json or -d".to_owned()
         }
-        None => "the stream may want another method: -X GET, or no body".to_owned(),
+        None => "the stream may need another method: -X GET, or no body".to_owned(),
     })
 }
 
@@ -177,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_is_known_by_its_type_or_its_beginning() {
+    fn the_kind_of_a_body_is_detected() {
         assert_eq!(of("application/x-ndjson; charset=utf-8", ""), Kind::NdJson);
         let lines = "{\"a\":1}\n{\"a\":2}\n";
         assert_eq!(of("application/json", lines), Kind::NdJson);
@@ -190,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn up_to_a_kib_is_shown_line_by_line() {
+    fn up_to_one_kib_of_a_body_is_shown() {
         let shown = |body: &str, verbose| said(body.as_bytes(), verbose).unwrap();
         assert_eq!(said(b" \n\n", false), None);
         assert_eq!(
@@ -203,7 +199,7 @@ mod tests {
         );
         let long = "é".repeat(600);
         let cut = format!(
-            "everstream: the server said: {}... (all of it: -v)",
+            "everstream: the server said: {}... (-v shows all)",
             "é".repeat(512)
         );
         assert_eq!(shown(&long, false), cut);

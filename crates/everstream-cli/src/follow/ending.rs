@@ -9,7 +9,7 @@ use crate::source::Saved;
 use crate::stop::{MAX_TIME, OUT_OF_TIME};
 
 impl Follower<'_> {
-    /// What has ended, in a message.
+    /// How the end of the input is called in a message.
     pub(super) fn end_of_stream(&self) -> &'static str {
         match self.source.saved() {
             None => "the end of the stream",
@@ -20,14 +20,14 @@ impl Follower<'_> {
 
     fn out_of_time(&self) -> End {
         if !self.args.select.expects_an_end() {
-            return End::Asked(OUT_OF_TIME);
+            return End::Requested(OUT_OF_TIME);
         }
         let seen = self.selected;
         report::error(
-            &format!("--duration has passed after {seen} events, before the last one came"),
+            &format!("--duration expired after {seen} events, before the last one arrived"),
             None,
         );
-        End::Told(Exit::TimedOut)
+        End::Reported(Exit::TimedOut)
     }
 
     /// The client has ended. The event of `--until-type` is still to be written.
@@ -40,31 +40,31 @@ impl Follower<'_> {
         Ok(self.over())
     }
 
-    /// There is no more to come, or nobody wants it.
+    /// Nothing more will arrive, or nobody wants it.
     pub(super) fn over(&mut self) -> End {
         if let Some(reached) = self.last.reached() {
             if let Err(error) = self.progress.reached(reached.last_event_id.as_deref()) {
                 return End::Cursor(error);
             }
-            return End::Asked(reached.by);
+            return End::Requested(reached.by);
         }
         match self.stop.asked() {
             Some(OUT_OF_TIME) => return self.out_of_time(),
             Some(MAX_TIME) => {
                 explain::max_time(self.selected);
-                return End::Told(Exit::TimedOut);
+                return End::Reported(Exit::TimedOut);
             }
-            Some(by) => return End::Asked(by),
+            Some(by) => return End::Requested(by),
             None => {}
         }
         if let Some(count) = self.args.select.count {
             let (seen, early) = (self.selected, self.not_repeated);
-            return End::Told(explain::ended_early(seen, count, early, &self.asked()));
+            return End::Reported(explain::ended_early(seen, count, early, &self.asked()));
         }
-        // After an error that the server reported in an event, nothing more was to be expected.
+        // The server reported an error in an event, after which nothing more was to be expected.
         if self.not_repeated && !self.failed_last {
-            return End::Told(explain::not_repeated(self.selected, &self.asked()));
+            return End::Reported(explain::not_repeated(self.selected, &self.asked()));
         }
-        End::Asked(self.end_of_stream())
+        End::Requested(self.end_of_stream())
     }
 }

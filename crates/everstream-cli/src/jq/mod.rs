@@ -5,10 +5,10 @@
 //! | `program.rs` | the program itself |
 //! | `worker.rs` | the process that runs it |
 //!
-//! It runs in a process of its own. A number or a text of the server's can make a program recurse
-//! deeper than its stack or ask for more memory than there is, and either of them ends a process:
-//! nothing in Rust catches it. So it ends that one, the event has failed, and the next event gets
-//! another. For the same reason a program that takes its time can be given up.
+//! It runs in a separate process. A number or a string from the server can make a program recurse
+//! deeper than its stack or allocate too much memory. Either of them kills the process, and nothing
+//! in Rust can catch it. Only the worker dies, the event has failed, and the next event gets
+//! another worker. This also makes it possible to cancel a slow program.
 
 mod program;
 mod worker;
@@ -25,12 +25,12 @@ pub(crate) use program::LONGEST;
 use program::Program;
 pub(crate) use worker::{WorkerArgs, run as work};
 
-/// The subcommand behind which [`work`] is.
+/// The hidden subcommand that runs [`work`].
 pub(crate) const WORKER: &str = "jq-worker";
 
 pub(crate) struct Jq {
     program: String,
-    /// Begun by the first event.
+    /// Started by the first event.
     worker: Option<Box<Worker>>,
 }
 
@@ -48,15 +48,15 @@ impl Jq {
                 worker: None,
             }),
             Err(what) => Err(
-                Problem::new(format!("--jq {program:?} can't be used: {what}")).hint(
-                    "its input is the data of an event; it is tried out best with \
-                     jq itself: echo '{\"a\": 1}' | jq '.a'",
+                Problem::new(format!("invalid --jq program {program:?}: {what}")).hint(
+                    "its input is the data of an event; try it out with jq: \
+                     echo '{\"a\": 1}' | jq '.a'",
                 ),
             ),
         }
     }
 
-    /// Runs it on this event. What it was still doing for another is given up.
+    /// Runs the program on this event, and cancels a run for another.
     pub(crate) async fn run(&mut self, event: &Event) -> Results<'_> {
         let worker = match self.worker.take() {
             Some(worker) => Ok(worker),
@@ -132,7 +132,7 @@ enum Answer {
 
 impl Worker {
     fn start(program: &str) -> io::Result<Box<Worker>> {
-        // Also when the file has been replaced by another version.
+        // Even if the file has been replaced by another version.
         #[cfg(target_os = "linux")]
         let this = "/proc/self/exe";
         #[cfg(not(target_os = "linux"))]
@@ -144,8 +144,8 @@ impl Worker {
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .kill_on_drop(true);
-        // Ctrl-C at the terminal is for this process alone. When it ends, the other finds the end
-        // of its input.
+        // Ctrl-C at the terminal is for this process only. When it ends, the worker sees the end of
+        // its input.
         #[cfg(unix)]
         command.arg0("everstream").process_group(0);
         let mut process = command.spawn()?;
@@ -174,7 +174,7 @@ impl Worker {
     async fn answer(&mut self) -> io::Result<Answer> {
         let mut line = String::new();
         self.answers.read_line(&mut line).await?;
-        // A process that ended in the middle of a line didn't write its end.
+        // A process that died in the middle of a line didn't write its end.
         let line = line.strip_suffix('\n').unwrap_or_default();
         match line.split_at_checked(1) {
             Some(("r", json)) => Ok(Answer::Result(json.to_owned())),
@@ -184,24 +184,23 @@ impl Worker {
         }
     }
 
-    /// How it ended, of a process that doesn't answer.
+    /// Why a process that doesn't answer has ended.
     async fn end(mut self) -> String {
         drop(self.requests);
         match self.process.wait().await {
-            Ok(status) if is_killed(status) => format!(
-                "its process was killed ({status}): by the system, which ran out of memory, or by \
-                 somebody"
-            ),
+            Ok(status) if is_killed(status) => {
+                format!("its process was killed ({status}): the system may have run out of memory")
+            }
             Ok(status) => format!(
-                "its process ended ({status}): it recursed too deep, took more than 2 GiB of memory, \
-                 or met a fault of jaq"
+                "its process crashed ({status}): it recursed too deeply, used more than 2 GiB of \
+                 memory, or hit a bug in jaq"
             ),
             Err(error) => error.to_string(),
         }
     }
 }
 
-/// A kill comes from outside: a process doesn't do that to itself.
+/// A kill signal comes from outside: a process doesn't kill itself.
 #[cfg(unix)]
 fn is_killed(status: ExitStatus) -> bool {
     use std::os::unix::process::ExitStatusExt;

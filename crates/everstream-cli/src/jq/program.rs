@@ -8,19 +8,19 @@ use crate::output::is_json;
 
 type Data = data::JustLut<Val>;
 
-/// What a program knows of its event besides the data.
+/// The variables of a program besides the data.
 const VARIABLES: [&str; 3] = ["$event", "$id", "$last_event_id"];
 
-/// The longest result in bytes: twice the largest event. It mustn't fill the memory of the one who
-/// reads it either.
+/// The maximum size of a result in bytes: twice the largest event. The result must not fill the
+/// memory of the process that reads it either.
 pub(crate) const LONGEST: usize = 128 << 20;
 
 const TOO_LONG: &str = "a result is longer than 128 MiB";
 
-/// jaq's own write to a log and end the process.
+/// jaq's versions write to a log and end the process.
 const HALT_ERROR: &str = "def halt_error: error; def halt_error($code): error;";
 
-/// What a program is run on.
+/// The input of a program.
 #[derive(Clone, Copy)]
 pub(super) struct Input<'a> {
     pub(super) event: &'a str,
@@ -32,7 +32,7 @@ pub(super) struct Input<'a> {
 pub(super) struct Program(Filter<Data>);
 
 impl Program {
-    /// Or what is wrong with it.
+    /// Returns the program, or what is wrong with it.
     pub(super) fn compile(code: &str) -> Result<Program, String> {
         let ours = jaq_core::load::parse(HALT_ERROR, |parser| parser.defs()).unwrap_or_default();
         let defs = jaq_core::defs()
@@ -61,12 +61,12 @@ impl Program {
         Ok(Program(filter))
     }
 
-    /// The results as JSON, one by one, up to the first error.
+    /// Returns the results as JSON, one by one, up to the first error.
     pub(super) fn run<'a>(
         &'a self,
         input: Input<'_>,
     ) -> impl Iterator<Item = Result<String, String>> + use<'a> {
-        // The check bounds how deep it is nested, which the parser doesn't.
+        // The check limits the depth, which the parser doesn't.
         let parsed = match is_json(input.data) {
             true => read::parse_single(input.data.as_bytes()).ok(),
             false => None,
@@ -115,8 +115,8 @@ fn json(value: &Val) -> Result<String, &'static str> {
     }
 }
 
-/// jaq writes values that JSON doesn't have as something else than JSON. Numbers become what they
-/// are with jq; what has no such likeness is an error.
+/// jaq writes values that JSON lacks as something that isn't JSON. Numbers become what jq makes of
+/// them; anything else is an error.
 fn write_json(out: &mut String, value: &Val) -> Result<(), &'static str> {
     match value {
         Val::Num(Num::Float(number)) if number.is_nan() => out.push_str("null"),
@@ -128,7 +128,7 @@ fn write_json(out: &mut String, value: &Val) -> Result<(), &'static str> {
         }
         Val::Null | Val::Bool(_) | Val::Num(_) => out.push_str(&value.to_string()),
         Val::TStr(text) => write_text(out, text)?,
-        Val::BStr(_) => return Err("a string of bytes can't be written as JSON"),
+        Val::BStr(_) => return Err("a byte string can't be written as JSON"),
         Val::Arr(values) => {
             out.push('[');
             for (index, value) in values.iter().enumerate() {
@@ -146,7 +146,7 @@ fn write_json(out: &mut String, value: &Val) -> Result<(), &'static str> {
                     out.push(',');
                 }
                 let Val::TStr(key) = key else {
-                    return Err("an object with a key that is no text can't be written as JSON");
+                    return Err("an object with a non-string key can't be written as JSON");
                 };
                 write_text(out, key)?;
                 out.push(':');
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn results_are_json_one_by_one() {
+    fn results_are_returned_one_by_one() {
         let data = r#"{"b": [1, 2.50, "x"], "a": null}"#;
         let ok = |results: &[&str]| {
             results
@@ -246,14 +246,14 @@ mod tests {
     }
 
     #[test]
-    fn an_error_is_the_last_result() {
+    fn an_error_ends_the_results() {
         let results = on("1, error(\"no\"), 2", "{}");
         assert_eq!(results.len(), 2, "{results:?}");
         assert!(results[1].is_err());
     }
 
     #[test]
-    fn a_program_that_can_not_be_used_is_explained() {
+    fn invalid_programs_are_explained() {
         for (program, part) in [
             ("nosuch", "nosuch"),
             (".a |", "at its end"),
@@ -265,14 +265,14 @@ mod tests {
         }
     }
 
-    /// It would end the process by overflowing its stack.
+    /// Otherwise it would overflow the stack of the process.
     #[test]
-    fn deeply_nested_data_is_text() {
+    fn deeply_nested_data_is_a_string() {
         let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
         assert_eq!(on("type", &deep), [Ok("\"string\"".to_owned())]);
     }
 
-    /// `NaN` and `b"\xff"` stood in the output, which no reader of JSON takes.
+    /// `NaN` and `b"\xff"` were in the output, which no JSON reader accepts.
     #[test]
     fn a_result_is_json_or_an_error() {
         let largest = "1.7976931348623157e308";
@@ -305,7 +305,7 @@ mod tests {
         }
     }
 
-    /// It ended the process, with a code that means something else.
+    /// It ended the process, with an exit code that means something else.
     #[test]
     fn halt_ends_the_program_for_its_event() {
         assert_eq!(on("1, halt, 2", "0"), [Ok("1".to_owned())]);

@@ -1,4 +1,4 @@
-//! The other side of `--jq`: the process that runs the program.
+//! The process that runs the program of `--jq`.
 //!
 //! It reads a line per event, `[type, id, last id, data]`, and answers with lines: `r` and a result,
 //! `e` and an error as a JSON string, `d` when the event is done. An `e` is the last line of an event.
@@ -13,12 +13,12 @@ use super::program::{Input, Program};
 use crate::exit::Exit;
 use crate::visible::shortened;
 
-/// The most that the process may take, with its stack, where the system has such a limit:
-/// thirty times the largest event.
+/// The memory limit of the process including its stack, where the system has such a limit: thirty
+/// times the largest event.
 #[cfg(unix)]
 const MEMORY: u64 = 2 << 30;
 
-/// Eight times what a main thread has: what recurses is the user's program.
+/// Eight times the stack of a main thread: the user's program recurses.
 const STACK: usize = 64 << 20;
 
 #[derive(Debug, Args)]
@@ -29,10 +29,11 @@ pub(crate) struct WorkerArgs {
 
 type Request = (String, Option<String>, Option<String>, String);
 
-/// Serves until its input ends.
+/// Runs until its input ends.
 pub(crate) fn run(args: &WorkerArgs) -> Exit {
     limit_memory();
-    // Whoever asks sees that the process has ended, and says so. The thread alone would leave it.
+    // Ends the whole process, because a panic would only end the thread. The parent sees that and
+    // reports it.
     std::panic::set_hook(Box::new(|_| std::process::exit(Exit::Failed as i32)));
     let (send, requests) = mpsc::channel();
     let program = args.program.clone();
@@ -53,7 +54,7 @@ pub(crate) fn run(args: &WorkerArgs) -> Exit {
             return Exit::Failed;
         }
     }
-    // Nobody waits for what still runs: the command has ended, whatever ended it.
+    // Doesn't wait for a running program: the parent has ended.
     Exit::Done
 }
 
@@ -72,7 +73,7 @@ fn serve(program: &str, requests: &mpsc::Receiver<Request>) -> io::Result<()> {
             match result {
                 Ok(json) => {
                     writeln!(out, "r{json}")?;
-                    // The next one may take its time.
+                    // The next one may take long.
                     out.flush()?;
                 }
                 Err(problem) => last = error(&problem),
@@ -85,11 +86,11 @@ fn serve(program: &str, requests: &mpsc::Receiver<Request>) -> io::Result<()> {
 }
 
 fn error(problem: &str) -> String {
-    // It may show the whole value that it is about.
+    // The message may contain the whole value.
     format!("e{}\n", serde_json::Value::from(&*shortened(problem, 500)))
 }
 
-/// What is allocated beyond it ends the process, and doesn't take the machine's memory away.
+/// An allocation beyond the limit kills the process instead of exhausting the machine's memory.
 #[cfg(unix)]
 fn limit_memory() {
     use rustix::process::{Resource, getrlimit, setrlimit};
@@ -97,7 +98,7 @@ fn limit_memory() {
     let mut limit = getrlimit(Resource::As);
     if limit.current.is_none_or(|current| current > MEMORY) {
         limit.current = Some(MEMORY);
-        // Without it the system's own limits are left.
+        // Without it only the system's limits apply.
         _ = setrlimit(Resource::As, limit);
     }
 }

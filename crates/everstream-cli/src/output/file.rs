@@ -10,7 +10,7 @@ pub(crate) enum Output {
     Stdout(Stdout),
     File {
         file: File,
-        /// What was in it before is still there.
+        /// The old content is still in the file.
         untouched: bool,
     },
 }
@@ -21,8 +21,8 @@ pub(super) fn is_stdout(path: Option<&Path>) -> bool {
 }
 
 impl Output {
-    /// Finds out whether the file can be written. What is in it is discarded with the first write, so
-    /// that a run that gets nothing leaves it as it was.
+    /// Checks that the file can be written. Its content is discarded by the first write, so that a
+    /// run without events leaves it unchanged.
     pub(crate) fn open(path: Option<&Path>) -> Result<Output, Problem> {
         let path = match path {
             Some(path) if !is_stdout(Some(path)) => path,

@@ -1,6 +1,6 @@
-//! JSON as it was sent: checked, and laid out anew without changing a value.
+//! JSON as it was sent: validated, and reformatted without changing a value.
 //!
-//! Numbers keep their digits, objects their order and their repeated keys; a parsed tree would lose
+//! Numbers keep their digits, and objects their order and repeated keys; a parsed tree would lose
 //! these.
 
 use std::borrow::Cow;
@@ -10,11 +10,11 @@ use serde::de::IgnoredAny;
 
 use crate::visible::is_control;
 
-/// The levels of nesting that are taken for JSON; serde_json's own limit, which holds only where it
-/// builds values. What reads deeper ones, level by level, may run out of stack.
+/// The maximum depth of JSON. It is serde_json's own limit, which applies only where it builds
+/// values. Deeper data could overflow the stack of recursive readers.
 const LEVELS: usize = 128;
 
-/// Whether it is one JSON value (RFC 8259), nested no deeper than 128 levels.
+/// Whether the text is one JSON value (RFC 8259), nested no deeper than 128 levels.
 pub(crate) fn is_json(text: &str) -> bool {
     is_valid(text) && !is_deep(text)
 }
@@ -34,8 +34,8 @@ fn is_deep(json: &str) -> bool {
 }
 
 fn is_valid(text: &str) -> bool {
-    // What is only skipped may hold half a surrogate pair, which would make a line of ours that
-    // strict readers refuse.
+    // A string that is only skipped may contain half a surrogate pair, and strict readers would
+    // refuse our line.
     if text.contains("\\u") {
         serde_json::from_str::<serde_json::Value>(text).is_ok()
     } else {
@@ -43,7 +43,7 @@ fn is_valid(text: &str) -> bool {
     }
 }
 
-/// What a part of JSON is.
+/// The kind of a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     /// `{` or `[`
@@ -59,10 +59,10 @@ pub(super) enum Kind {
     Word,
 }
 
-/// The parts of a text that [`is_json`], without the space between them.
+/// The tokens of a text that [`is_json`], without the whitespace between them.
 pub(super) struct Tokens<'a> {
     rest: &'a str,
-    /// Whether each open bracket is that of an object.
+    /// For each open bracket, whether it belongs to an object.
     objects: Vec<bool>,
     key_next: bool,
 }
@@ -109,7 +109,7 @@ impl<'a> Iterator for Tokens<'a> {
     }
 }
 
-/// From the quote that the text begins with to the one that ends it.
+/// The length of the string that the text starts with, including its quotes.
 fn string_length(text: &str) -> usize {
     let mut escaped = false;
     for (index, byte) in text.bytes().enumerate().skip(1) {
@@ -132,14 +132,14 @@ pub(super) fn write_compact(out: &mut String, json: &str) {
 
 /// Writes a text as JSON; `null` if there is none.
 pub(super) fn write_text(out: &mut String, text: Option<&str>) {
-    // Text can always be written as JSON.
+    // Writing a string as JSON can't fail.
     let json = serde_json::to_string(&text).unwrap_or_else(|_| "null".to_owned());
     out.push_str(&harmless(&json));
 }
 
-/// JSON leaves most of the characters as they are that do something to a terminal. Escaped they mean
-/// the same, and do nothing wherever the lines are shown in the end: in a pager, in a log. Those of
-/// ASCII are escaped already.
+/// JSON doesn't escape most of the characters that affect a terminal. Escaped they mean the same,
+/// and are harmless wherever the lines are shown: in a pager, in a log. Those of ASCII are escaped
+/// already.
 pub(crate) fn harmless(json: &str) -> Cow<'_, str> {
     if json.bytes().all(|byte| byte < 0x7f) || !json.contains(is_control) {
         return Cow::Borrowed(json);
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_is_compacted_and_not_changed() {
+    fn compacting_does_not_change_a_value() {
         for (json, expected) in [
             (" 1 ", "1"),
             ("\t1e400\n", "1e400"),
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_are_told_from_texts() {
+    fn keys_are_distinguished_from_strings() {
         let keys = |json| {
             tokens(json)
                 .filter(|(kind, _)| *kind == Kind::Key)
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_json_is_known() {
+    fn invalid_json_is_detected() {
         for text in [
             "",
             "[DONE]",

@@ -1,10 +1,10 @@
-//! What is written to standard output.
+//! Writes events to standard output.
 //!
 //! | file | subject |
 //! |---|---|
 //! | `pretty.rs` | for people |
 //! | `ndjson.rs` | for programs |
-//! | `json.rs` | data that is JSON |
+//! | `json.rs` | validates and formats JSON |
 //! | `file.rs` | standard output, or the file of `--output` |
 
 mod file;
@@ -28,23 +28,23 @@ pub(crate) use json::is_json;
 use pretty::Style;
 
 use crate::report::Problem;
-use crate::terminal::{self, colours, width};
+use crate::terminal::{self, colors, width};
 use crate::visible::visible_lines;
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Output")]
 pub(crate) struct OutputArgs {
-    /// How events are written. Default: pretty on a terminal, json otherwise.
+    /// The output format. Default: pretty on a terminal, json otherwise.
     #[arg(long, value_enum, value_name = "FORM")]
     format: Option<Form>,
 
-    /// Write to this file instead of standard output. One that exists is written over, from the first
-    /// event on.
+    /// Write to this file instead of standard output. An existing file is overwritten when the
+    /// first event arrives.
     #[arg(short, long, value_name = "FILE", conflicts_with = "exec")]
     output: Option<PathBuf>,
 
-    /// As data, without line ends between events or results of --jq: text that comes in pieces is
-    /// put together. With --jq: -j, as in jq.
+    /// Like --format data, without line breaks between events or results of --jq, for text that
+    /// arrives in pieces. With --jq: -j, as in jq.
     #[arg(long = "join-output", visible_alias = "join", conflicts_with_all = ["format", "exec"])]
     join: bool,
 
@@ -52,23 +52,23 @@ pub(crate) struct OutputArgs {
     #[arg(short = 'j', hide = true, conflicts_with_all = ["format", "exec"])]
     pub(crate) jq_join: bool,
 
-    /// Write the status and the headers of each response too, before its events.
+    /// Also write the status and the headers of each response, before its events.
     #[arg(short, long, conflicts_with_all = ["join", "jq_join", "exec"])]
     pub(crate) include: bool,
 
-    /// With json: data that is JSON is nested as such; other data stays a string.
+    /// With --format json: nest data that is JSON. Other data stays a string.
     #[arg(long)]
     json_data: bool,
 
-    /// With pretty on a terminal: cut neither long lines nor long data.
+    /// With --format pretty on a terminal: don't cut long lines or long data.
     #[arg(long)]
     full: bool,
 
-    /// Write comments too (not with data).
+    /// Also write comments (not with --format data).
     #[arg(long)]
     comments: bool,
 
-    /// Only errors on standard error: no news of the connection, no status line.
+    /// Only errors on standard error: no messages about the connection, no status line.
     #[arg(
         short = 's',
         long,
@@ -81,19 +81,20 @@ pub(crate) struct OutputArgs {
     #[arg(long)]
     no_progress_meter: bool,
 
-    /// Also what the server answered: its status and headers, and all of a response that isn't a
-    /// stream.
+    /// Also show the status and the headers of each response, and the whole body of a response that
+    /// isn't a stream.
     #[arg(short, long)]
     pub(crate) verbose: bool,
 }
 
 impl OutputArgs {
-    /// Whether there is to be no status line.
+    /// Whether the status line is disabled.
     pub(crate) fn has_no_status(&self) -> bool {
         self.quiet || self.no_progress_meter || self.leaves_lines_open()
     }
 
-    /// Whether nothing may be drawn over the last line of the terminal.
+    /// Whether the last line of the terminal may be incomplete, so that nothing may be drawn over
+    /// it.
     fn leaves_lines_open(&self) -> bool {
         self.joins() && self.is_stdout() && io::stdout().is_terminal()
     }
@@ -114,9 +115,9 @@ enum Form {
     Pretty,
     /// An object per line: event, data, id, last_event_id, time.
     Json,
-    /// The data and a line end.
+    /// The data and a line break.
     Data,
-    /// An event stream again.
+    /// An event stream.
     Raw,
 }
 
@@ -125,13 +126,13 @@ pub(crate) struct Printer {
     out: Output,
     form: Form,
     terminal: bool,
-    colours: bool,
+    colors: bool,
     full: bool,
     json_data: bool,
     comments: bool,
-    /// No line ends.
+    /// No line breaks.
     join: bool,
-    /// Used again for every event, so that each is a single write.
+    /// Reused for every event, so that each is a single write.
     buffer: String,
 }
 
@@ -147,7 +148,7 @@ impl Printer {
             },
             out,
             terminal,
-            colours: colours(terminal),
+            colors: colors(terminal),
             full: args.full,
             json_data: args.json_data,
             comments: args.comments,
@@ -156,7 +157,7 @@ impl Printer {
         })
     }
 
-    /// The head of a response, for `--include`.
+    /// The status and headers of a response, for `--include`.
     pub(crate) fn head(&mut self, start: &Start, time: SystemTime) -> io::Result<()> {
         let Some(status) = start.status else {
             // A saved body has neither.
@@ -184,7 +185,7 @@ impl Printer {
             Form::Data => text(out, event.data(), self.terminal, self.join),
             Form::Raw => {
                 let mut encoder = Encoder::new();
-                // A parsed event has no line end where one can't be written.
+                // The fields of a parsed event contain no line break that can't be encoded.
                 encoder.event(event).map_err(io::Error::other)?;
                 raw(out, encoder.as_str(), self.terminal);
             }
@@ -196,7 +197,7 @@ impl Printer {
         if !self.comments {
             return Ok(());
         }
-        // Most have a space there, which belongs to the colon as in a field.
+        // Most have a space after the colon, as in a field.
         let bare = text.strip_prefix(' ').unwrap_or(text);
         let style = self.style();
         let out = &mut self.buffer;
@@ -210,9 +211,9 @@ impl Printer {
         self.flush()
     }
 
-    /// A result of `--jq`: JSON, except that a text stands for itself with the form `data`.
+    /// A result of `--jq`, as JSON; with `--format data`, a string is written without quotes.
     pub(crate) fn result(&mut self, json: &str) -> io::Result<()> {
-        // Joined to a text it would be the word.
+        // Joined, it would add the word "null".
         if self.join && json == "null" {
             return Ok(());
         }
@@ -235,8 +236,8 @@ impl Printer {
 
     fn style(&self) -> Style {
         Style {
-            colours: self.colours,
-            // Asked each time: a window may have been made wider.
+            colors: self.colors,
+            // Read each time, because the window may have been resized.
             cut_at: match self.terminal && !self.full {
                 true => width(io::stdout()),
                 false => None,
@@ -245,7 +246,7 @@ impl Printer {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        /// What the buffer keeps after an event that was larger.
+        /// The capacity that the buffer keeps after a larger event.
         const KEPT: usize = 64 * 1024;
         if self.buffer.is_empty() {
             return Ok(());
@@ -271,7 +272,7 @@ fn text(out: &mut String, text: &str, terminal: bool, join: bool) {
     }
 }
 
-/// As it is, unless a terminal would obey it.
+/// Unchanged, unless it is for a terminal.
 fn raw(out: &mut String, text: &str, terminal: bool) {
     if terminal {
         out.push_str(&visible_lines(text));
@@ -280,20 +281,20 @@ fn raw(out: &mut String, text: &str, terminal: bool) {
     }
 }
 
-/// What of the text fits into so many columns.
+/// The part of the text that fits into this number of columns.
 pub(crate) fn beginning(text: &str, columns: usize) -> &str {
     pretty::beginning(text, columns)
 }
 
 /// In UTC, with milliseconds.
 pub(crate) fn rfc3339(time: SystemTime) -> String {
-    // humantime panics before 1970 and after 9999, which a wrong clock may say.
+    // humantime panics before 1970 and after 9999, which a wrong clock may show.
     let end = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(253_402_300_799);
     let time = time.clamp(SystemTime::UNIX_EPOCH, end);
     humantime::format_rfc3339_millis(time).to_string()
 }
 
-/// Whether another program reads the output. What it makes of that may go to the same terminal.
+/// Whether another program reads the output; it may write to the same terminal.
 #[cfg(unix)]
 pub(crate) fn output_is_pipe() -> bool {
     use std::os::fd::AsFd;

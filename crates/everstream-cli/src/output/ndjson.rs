@@ -6,7 +6,7 @@ use everstream::Event;
 
 use super::json::{is_json, write_compact, write_text};
 
-/// An object with these keys in this order; `id` and `last_event_id` are null if there is none.
+/// An object with these keys in this order; `id` and `last_event_id` are null if missing.
 pub(super) fn event(out: &mut String, event: &Event, time: SystemTime, json_data: bool) {
     out.push_str("{\"event\":");
     write_text(out, Some(event.event()));
@@ -29,7 +29,7 @@ pub(super) fn comment(out: &mut String, text: &str, time: SystemTime) {
     end(out, time);
 }
 
-/// The head of a response; headers as pairs, because names may be repeated.
+/// The status and headers of a response; headers are pairs, because names may be repeated.
 pub(super) fn response(out: &mut String, status: u16, headers: &[(&str, &str)], time: SystemTime) {
     out.push_str(&format!("{{\"status\":{status},\"headers\":["));
     for (index, (name, value)) in headers.iter().enumerate() {
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn json_escapes_what_terminals_obey_and_means_the_same() {
+    fn json_escapes_control_characters_without_changing_the_value() {
         let event = Event::new("", "\x1b\x7f\u{9b}\u{202e}\u{2028}", Some(""));
         let line = line(&event, false);
         assert!(

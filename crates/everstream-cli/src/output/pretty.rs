@@ -9,27 +9,27 @@ use unicode_width::UnicodeWidthChar;
 use super::json::{self, Kind};
 use crate::visible::visible;
 
-/// How a block is drawn.
+/// The layout of a block.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Style {
-    pub(super) colours: bool,
-    /// The columns that a line may take, and whether long data is cut; else all is shown.
+    pub(super) colors: bool,
+    /// The width of a line, if long lines and long data are cut.
     pub(super) cut_at: Option<usize>,
 }
 
-/// The lines of data that are shown of one event, unless all are.
+/// The number of lines of data shown per event.
 const LINES_SHOWN: usize = 40;
 
-/// Larger JSON is shown as it came: the indentation of deep levels can be a hundred times as long
-/// as they are.
-const LAID_OUT: usize = 1 << 20;
+/// Larger JSON is shown unformatted: the indentation of deep levels can be a hundred times as long
+/// as the data.
+const MAX_FORMATTED: usize = 1 << 20;
 
 const INDENT: &str = "  ";
 
 const PLAIN: &str = "\x1b[0m";
 const DIM: &str = "\x1b[2m";
 
-/// A piece of a line in one colour; an empty one is the terminal's own.
+/// A piece of a line in one color; an empty one is the terminal's default.
 type Span<'a> = (&'static str, std::borrow::Cow<'a, str>);
 
 /// The time, the type and the id; the data below them; an empty line.
@@ -84,15 +84,15 @@ fn clock(time: SystemTime) -> String {
 struct Data<'a> {
     out: &'a mut String,
     style: Style,
-    /// Also those that aren't shown.
+    /// The number of lines, including those that aren't shown.
     lines: usize,
 }
 
 impl Data<'_> {
-    /// JSON objects and arrays are laid out, everything else stays as it is.
+    /// Formats JSON objects and arrays; everything else stays unchanged.
     fn write(&mut self, data: &str) {
         let bracket = data.trim_start().starts_with(['{', '[']);
-        if bracket && data.len() <= LAID_OUT && json::is_json(data) {
+        if bracket && data.len() <= MAX_FORMATTED && json::is_json(data) {
             self.write_json(data);
         } else {
             for part in data.split('\n') {
@@ -109,7 +109,7 @@ impl Data<'_> {
             if kind == Kind::Close {
                 depth = depth.saturating_sub(1);
             }
-            // An empty bracket stays on its line.
+            // Empty brackets stay on one line.
             if opened != (kind == Kind::Close) {
                 self.end_line(&mut current, depth);
             }
@@ -117,14 +117,14 @@ impl Data<'_> {
             if opened {
                 depth += 1;
             }
-            let colour = match kind {
+            let color = match kind {
                 Kind::Open | Kind::Close | Kind::Comma | Kind::Colon => "",
                 Kind::Key => "\x1b[34m",
                 Kind::Text => "\x1b[32m",
                 Kind::Number => "\x1b[33m",
                 Kind::Word => "\x1b[35m",
             };
-            current.push((colour, visible(token)));
+            current.push((color, visible(token)));
             match kind {
                 Kind::Colon => current.push(("", " ".into())),
                 Kind::Comma => self.end_line(&mut current, depth),
@@ -157,18 +157,18 @@ fn line(out: &mut String, indent: &str, spans: &[Span<'_>], style: Style) {
         .map(|columns| columns.saturating_sub(indent.len()));
     let mut left =
         room.filter(|room| spans.iter().map(|(_, text)| width(text)).sum::<usize>() > *room);
-    for (colour, text) in spans {
+    for (color, text) in spans {
         let shown = match &mut left {
             None => text,
             Some(left) => {
-                // The last column is the ellipsis'.
+                // The last column is for the ellipsis.
                 let shown = beginning(text, left.saturating_sub(1));
                 *left -= width(shown);
                 shown
             }
         };
-        if style.colours && !colour.is_empty() && !shown.is_empty() {
-            _ = write!(out, "{colour}{shown}{PLAIN}");
+        if style.colors && !color.is_empty() && !shown.is_empty() {
+            _ = write!(out, "{color}{shown}{PLAIN}");
         } else {
             out.push_str(shown);
         }
@@ -180,10 +180,10 @@ fn line(out: &mut String, indent: &str, spans: &[Span<'_>], style: Style) {
     out.push('\n');
 }
 
-/// The columns that a character takes.
+/// The width of a character in columns.
 fn columns(c: char) -> usize {
     match c {
-        // As much as it can be.
+        // An upper bound.
         '\t' => 8,
         _ => c.width().unwrap_or(0),
     }
@@ -193,7 +193,7 @@ fn width(text: &str) -> usize {
     text.chars().map(columns).sum()
 }
 
-/// What of the text fits into so many columns.
+/// The part of the text that fits into this number of columns.
 pub(super) fn beginning(text: &str, room: usize) -> &str {
     let mut used = 0;
     for (index, c) in text.char_indices() {
@@ -212,7 +212,7 @@ mod tests {
     use std::time::Duration;
 
     const ALL: Style = Style {
-        colours: false,
+        colors: false,
         cut_at: None,
     };
 
@@ -237,31 +237,31 @@ mod tests {
             block(&event, ALL),
             "22:13:20.042Z  price  id 41\n  7 €\n  8 €\n\n"
         );
-        let coloured = Style {
-            colours: true,
+        let colored = Style {
+            colors: true,
             ..ALL
         };
         assert_eq!(
-            block(&Event::new("", "x", None), coloured),
+            block(&Event::new("", "x", None), colored),
             "\x1b[2m22:13:20.042Z\x1b[0m  \x1b[1;36mmessage\x1b[0m\n  x\n\n"
         );
     }
 
     #[test]
-    fn json_is_laid_out_and_keeps_its_values() {
+    fn json_is_formatted_without_changing_values() {
         let data = r#"{"a":1.50,"b":[true,{}, []],"c":"x, y"}"#;
         let shown = block(&Event::new("", data, None), ALL);
         let expected = "\n  {\n    \"a\": 1.50,\n    \"b\": [\n      true,\n      {},\n      []\n    ],\n    \"c\": \"x, y\"\n  }\n\n";
         assert!(shown.ends_with(expected), "{shown}");
-        // No value of its own needs a layout.
+        // A single value needs no formatting.
         let shown = block(&Event::new("", "\"x\"", None), ALL);
         assert!(shown.ends_with("\n  \"x\"\n\n"), "{shown}");
     }
 
     #[test]
-    fn json_is_coloured() {
+    fn json_is_colored() {
         let style = Style {
-            colours: true,
+            colors: true,
             ..ALL
         };
         let shown = block(&Event::new("", r#"{"a":"b","c":[1,null]}"#, None), style);
@@ -314,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn no_part_of_a_block_reaches_the_terminal_as_a_control() {
+    fn control_characters_in_a_block_are_escaped() {
         let attack = "\x1b]0;owned\x07\u{9b}2J\r\x08\u{202e}";
         let in_json = format!("{{\"{attack}\":1}}").replace(|c: char| c < ' ', "");
         for data in [attack, &*in_json] {

@@ -1,7 +1,7 @@
 //! `everstream record`: follows a stream and writes its bytes and their times to a file.
 //!
-//! The client is that of `follow`, with a tap between it and HTTP (`tap.rs`); the file is described
-//! in `recording/`.
+//! The client is the one of `follow`, with a tap between it and HTTP (`tap.rs`). `recording/`
+//! describes the file format.
 
 mod tap;
 
@@ -23,7 +23,7 @@ use crate::recording::{Entry, Reader, Writer};
 use crate::report::{self, Problem};
 use crate::request::{RequestArgs, bad_setting};
 use crate::status::Status;
-use crate::stop::{Deadline, Limits, MAX_TIME, OUT_OF_TIME, READER_GONE, Stop};
+use crate::stop::{Deadline, Limits, MAX_TIME, OUT_OF_TIME, OUTPUT_CLOSED, Stop};
 use crate::terminal;
 use tap::Tap;
 
@@ -32,19 +32,19 @@ pub(crate) struct RecordArgs {
     #[command(flatten)]
     pub(crate) request: RequestArgs,
 
-    /// Where to record; `-` is standard output. A file that exists is refused.
+    /// The file to write; `-` is standard output. An existing file is an error.
     #[arg(value_name = "FILE", help_heading = "Arguments")]
     file: PathBuf,
 
-    /// Write over a file that exists.
+    /// Overwrite an existing file.
     #[arg(long, help_heading = "Recording", conflicts_with = "append")]
     force: bool,
 
-    /// Go on in a file that exists: what is recorded now is replayed after what is there.
+    /// Continue an existing recording: replay plays the new part after the old one.
     #[arg(long, help_heading = "Recording")]
     append: bool,
 
-    /// End after so many events. What came together with the last one is recorded too.
+    /// Stop after N events. Bytes that arrived together with the last one are recorded too.
     #[arg(
         long,
         value_name = "N",
@@ -53,7 +53,7 @@ pub(crate) struct RecordArgs {
     )]
     count: Option<u64>,
 
-    /// End after this time.
+    /// Stop after this time.
     #[arg(
         long,
         value_name = "TIME",
@@ -62,7 +62,7 @@ pub(crate) struct RecordArgs {
     )]
     duration: Option<Duration>,
 
-    /// Only errors on standard error: no news of the connection, no status line.
+    /// Only errors on standard error: no messages about the connection, no status line.
     #[arg(
         short = 's',
         long,
@@ -72,8 +72,8 @@ pub(crate) struct RecordArgs {
     )]
     quiet: bool,
 
-    /// Also what the server answered: its status and headers, and all of a response that isn't a
-    /// stream.
+    /// Also show the status and the headers of each response, and the whole body of a response that
+    /// isn't a stream.
     #[arg(short, long, help_heading = "Recording")]
     verbose: bool,
 
@@ -91,7 +91,7 @@ pub(crate) fn run(args: &RecordArgs) -> Exit {
     }
 }
 
-/// The file comes last: a command line with a mistake leaves it as it is.
+/// The file is opened last, so that a mistake in the command line leaves it unchanged.
 fn prepare(args: &RecordArgs) -> Result<(SseClient, Recorder<'_>), Problem> {
     let http = explain::whole_if_verbose(args.request.http()?, args.verbose);
     client(args, http.clone(), None)?;
@@ -152,30 +152,32 @@ fn open(args: &RecordArgs) -> Result<Writer, Problem> {
     match opened {
         Ok(Some(writer)) => return Ok(writer),
         Ok(None) => {
-            let problem = Problem::new(format!("{name} is no recording, which could go on"));
-            return Err(problem.hint("another FILE, or --force, which writes over it"));
+            let problem = Problem::new(format!(
+                "{name} isn't a recording, so --append can't continue it"
+            ));
+            return Err(problem.hint("name another file, or overwrite this one with --force"));
         }
         Err(error) => Err(error),
     }
     .map_err(|error| match error.kind() {
         io::ErrorKind::AlreadyExists if !args.file.is_dir() => {
             Problem::new(format!("{name} exists"))
-                .hint("--append goes on in it, --force writes over it")
+                .hint("--append continues it, --force overwrites it")
         }
         _ if args.file.is_dir() => Problem::new(format!("{name} is a directory")).hint(format!(
-            "a file in it: {}",
+            "name a file in it: {}",
             args.file.join("feed.jsonl").display()
         )),
         _ => Problem::because(&format!("{name} can't be written"), &error),
     })
 }
 
-/// Whether it begins as one, or is empty.
+/// Whether the file begins like a recording, or is empty.
 fn is_recording(file: &File) -> io::Result<bool> {
     if file.metadata()?.len() == 0 {
         return Ok(true);
     }
-    // Its first line is short.
+    // The first line is short.
     let begin = BufReader::new(file.take(10_000));
     match Reader::new(begin, "").next() {
         Ok(first) => Ok(first == Some(Entry::Begin)),
@@ -183,7 +185,7 @@ fn is_recording(file: &File) -> io::Result<bool> {
     }
 }
 
-/// A recorder that was killed may have left half a line, which must not become part of another.
+/// A recorder that was killed may have left half a line, which must not become part of another one.
 fn end_line(file: &mut File) -> io::Result<()> {
     if file.metadata()?.len() == 0 {
         return Ok(());
@@ -197,7 +199,7 @@ fn end_line(file: &mut File) -> io::Result<()> {
     }
 }
 
-/// Standard output, which isn't to wait for the end of a line that is long.
+/// Standard output without line buffering, because lines can be long.
 struct Unbuffered;
 
 impl Write for Unbuffered {
@@ -221,30 +223,30 @@ struct Recorder<'a> {
     stop: Stop,
     events: u64,
     connections: u64,
-    /// The connection's end, which is told when it is known whether there will be another.
+    /// The end of the connection, which is reported once it is known whether there will be another.
     lost: Option<String>,
-    /// The server has ended the stream, and the request isn't safe to send again.
+    /// The server has ended the stream, and the request isn't safe to resend.
     not_repeated: bool,
     /// The newest id, once the client has ended.
     last_event_id: Option<String>,
 }
 
-/// Why it is over.
+/// Why the recording has ended.
 enum End {
-    Asked(&'static str),
-    /// It has been told.
-    Told(Exit),
+    Requested(&'static str),
+    /// It has been reported.
+    Reported(Exit),
 }
 
 impl Recorder<'_> {
     async fn run(mut self, mut client: SseClient) -> Exit {
         if let Err(error) = self.watch(&client) {
-            report::error("signals can't be watched", Some(&error));
+            report::error("can't handle signals", Some(&error));
             return Exit::Failed;
         }
         let end = self.follow(&mut client).await;
         let id = client.last_event_id().map(str::to_owned);
-        // Which writes how the connection ended.
+        // Dropping the client records how the connection ended.
         drop(client);
         terminal::erase_status();
         if let Some(error) = self.writer.take_error() {
@@ -255,11 +257,11 @@ impl Recorder<'_> {
             return Exit::Failed;
         }
         match end {
-            End::Told(exit) => exit,
-            End::Asked(READER_GONE) => Exit::Done,
-            End::Asked(by) => {
+            End::Reported(exit) => exit,
+            End::Requested(OUTPUT_CLOSED) => Exit::Done,
+            End::Requested(by) => {
                 let stopped = explain::stopped(by, self.events, id.as_deref(), false);
-                report::news(&stopped);
+                report::info(&stopped);
                 Exit::Done
             }
         }
@@ -282,7 +284,7 @@ impl Recorder<'_> {
         };
         self.stop = Stop::watch(client.handle(), limits)?;
         if self.args.file.as_os_str() == "-" && output_is_pipe() {
-            self.stop.when_reader_leaves(client.handle())?;
+            self.stop.close_when_output_closes(client.handle())?;
         }
         Ok(())
     }
@@ -303,9 +305,9 @@ impl Recorder<'_> {
             let action = tokio::select! {
                 biased;
                 action = client.next_action() => action,
-                // Then it isn't over.
+                // The stream continues.
                 () = std::future::ready(()), if self.lost.is_some() => {
-                    self.tell_lost();
+                    self.report_lost();
                     continue;
                 }
                 () = sleep_until(alarm) => continue,
@@ -314,16 +316,16 @@ impl Recorder<'_> {
                 Some(Ok(action)) => {
                     self.take(action, client);
                     if self.writer.has_failed() {
-                        return End::Told(Exit::Failed);
+                        return End::Reported(Exit::Failed);
                     }
                     if self.args.count == Some(self.events) {
-                        return End::Asked("--count");
+                        return End::Requested("--count");
                     }
                 }
                 Some(Err(error)) => {
                     self.last_event_id = client.last_event_id().map(str::to_owned);
                     explain::gave_up(&error, &self.asked());
-                    return End::Told(Exit::from(&error));
+                    return End::Reported(Exit::from(&error));
                 }
                 None => {
                     self.last_event_id = client.last_event_id().map(str::to_owned);
@@ -341,73 +343,70 @@ impl Recorder<'_> {
             }
             Action::Comment(_) => {}
             Action::Start(start) => {
-                self.tell_lost();
+                self.report_lost();
                 self.connections += 1;
                 self.status.iter_mut().for_each(Status::connected);
                 let id = client.last_event_id();
-                report::news(&explain::started(&start, self.connections, id));
+                report::info(&explain::started(&start, self.connections, id));
                 if let Some(text) = explain::withheld(&start) {
                     report::warning(&text);
                 }
                 if self.args.verbose {
                     let response = explain::response(&start);
-                    response.iter().for_each(|line| report::news(line));
+                    response.iter().for_each(|line| report::info(line));
                 }
             }
             Action::Fault(fault) => self.disconnected(Some(&fault), client),
             Action::End(end) => {
                 self.not_repeated = end.not_repeated;
                 self.disconnected(None, client);
-                explain::warn_of_discarded(&end, &self.asked());
+                explain::warn_about_discarded(&end, &self.asked());
             }
             _ => {}
         }
     }
 
     fn disconnected(&mut self, fault: Option<&Fault>, client: &SseClient) {
-        self.tell_lost();
+        self.report_lost();
         let delay = client.next_retry_delay();
         if let Some(status) = &mut self.status {
             status.lost(delay);
         }
         if let Some(fault) = fault {
-            explain::warn_of_retry(fault, self.connections);
+            explain::warn_about_retry(fault, self.connections);
         }
         self.lost = Some(explain::lost(fault, delay));
     }
 
-    fn tell_lost(&mut self) {
+    fn report_lost(&mut self) {
         if let Some(lost) = self.lost.take() {
-            report::news(&lost);
+            report::info(&lost);
         }
     }
 
     fn out_of_time(&self, by: &'static str) -> End {
         if by == MAX_TIME {
             explain::max_time(self.events);
-            return End::Told(Exit::TimedOut);
+            return End::Reported(Exit::TimedOut);
         }
         let Some(count) = self.args.count else {
-            return End::Asked(OUT_OF_TIME);
+            return End::Requested(OUT_OF_TIME);
         };
-        let what = format!(
-            "--duration has passed after {} of {count} events",
-            self.events
-        );
+        let what = format!("--duration expired after {} of {count} events", self.events);
         report::error(&what, None);
-        End::Told(Exit::TimedOut)
+        End::Reported(Exit::TimedOut)
     }
 
     fn over(&self) -> End {
         match (self.stop.asked(), self.args.count) {
-            (Some(by), _) => End::Asked(by),
+            (Some(by), _) => End::Requested(by),
             (None, None) if self.not_repeated => {
-                End::Told(explain::not_repeated(self.events, &self.asked()))
+                End::Reported(explain::not_repeated(self.events, &self.asked()))
             }
-            (None, None) => End::Asked("the end of the stream"),
+            (None, None) => End::Requested("the end of the stream"),
             (None, Some(count)) => {
                 let (seen, early) = (self.events, self.not_repeated);
-                End::Told(explain::ended_early(seen, count, early, &self.asked()))
+                End::Reported(explain::ended_early(seen, count, early, &self.asked()))
             }
         }
     }

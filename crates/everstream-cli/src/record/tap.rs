@@ -1,4 +1,4 @@
-//! HTTP, with all that comes written down.
+//! An HTTP connector that records everything received.
 
 use std::future::Future;
 use std::pin::{Pin, pin};
@@ -13,7 +13,7 @@ use futures_core::Stream;
 use crate::client_builder::can_be_sent;
 use crate::recording::Writer;
 
-/// HTTP whose responses are recorded before anybody sees them.
+/// HTTP whose responses are recorded before the client reads them.
 pub(super) struct Tap {
     pub(super) http: Http,
     pub(super) writer: Writer,
@@ -76,7 +76,7 @@ fn tapped(connection: Connection, writer: Writer) -> Connection {
     .with_ending(ending)
 }
 
-/// The bytes of a connection, each written down when it comes.
+/// The bytes of a connection, recorded as they arrive.
 struct Tapped {
     connection: Connection,
     writer: Writer,
@@ -88,14 +88,14 @@ impl Stream for Tapped {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
-        // A future that is dropped before it is ready has taken nothing.
+        // A future that is dropped before it is ready has read nothing.
         let chunk = ready!(pin!(this.connection.next_chunk()).poll(cx));
         Poll::Ready(match chunk {
             Some(Ok(chunk)) => {
                 let bytes = chunk.as_ref().to_vec();
                 match this.writer.chunk(&bytes) {
                     true => Some(Ok(bytes)),
-                    // Why is known to the writer, and told by those who hold it.
+                    // The writer knows the reason; its owner reports it.
                     false => {
                         this.over = true;
                         let error = std::io::Error::other("the recording can't be written");
@@ -117,7 +117,7 @@ impl Stream for Tapped {
     }
 }
 
-/// Its client has enough, or takes it for dead.
+/// The client dropped the connection: it has finished, or considers it dead.
 impl Drop for Tapped {
     fn drop(&mut self) {
         if !self.over {

@@ -10,27 +10,27 @@ use serde_json::{Map, Value};
 use super::{FORMAT, VERSION};
 use crate::report::Problem;
 
-/// What a line says that is of use for a replay. Times count from the begin of its recording.
+/// The content of a line that a replay needs. Times are relative to the start of its recording.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Entry {
-    /// A recording begins.
+    /// The first line of a recording.
     Begin,
     Connected(Duration),
     Bytes(Duration, Vec<u8>),
     /// A connection ended, or an attempt failed.
     Over(Duration),
-    /// This line was cut when its recorder was killed.
+    /// This line is cut off, because the recorder was killed.
     Cut(u64),
 }
 
 /// Reads a recording line by line.
 pub(crate) struct Reader<R> {
     lines: R,
-    /// As it is called in errors.
+    /// The name of the file in errors.
     name: String,
     number: u64,
     line: Vec<u8>,
-    /// The line after a cut one was read already.
+    /// The line after a cut one has already been read.
     read_ahead: bool,
 }
 
@@ -45,7 +45,7 @@ impl<R: BufRead> Reader<R> {
         }
     }
 
-    /// The next entry, or what is wrong with its line.
+    /// Returns the next entry, or what is wrong with its line.
     pub(crate) fn next(&mut self) -> Result<Option<Entry>, Problem> {
         if !std::mem::take(&mut self.read_ahead) && !self.read()? {
             return match self.number {
@@ -55,8 +55,8 @@ impl<R: BufRead> Reader<R> {
         }
         let problem = match parse(&self.line, self.number == 1) {
             Ok(entry) => return Ok(Some(entry)),
-            Err(What::Line(what)) => self.problem(&what),
-            Err(What::File(what)) => return Err(self.problem(&what).hint(HINT)),
+            Err(ParseError::Line(what)) => self.problem(&what),
+            Err(ParseError::File(what)) => return Err(self.problem(&what).hint(HINT)),
         };
         if self.number == 1 {
             return Err(problem.hint(HINT));
@@ -64,10 +64,14 @@ impl<R: BufRead> Reader<R> {
         let whole = self.line.ends_with(b"\n");
         let cut = self.number;
         let more = whole && self.read()?;
-        // What was recorded later, into the same file, begins with a line of its own.
+        // A later recording in the same file begins on its own line.
         let begins = more && matches!(parse(&self.line, false), Ok(Entry::Begin));
         if whole && !begins {
-            return Err(problem.hint("what comes before that line is whole: head -n keeps it"));
+            let hint = format!(
+                "the lines before it are intact: head -n {} keeps them",
+                cut - 1
+            );
+            return Err(problem.hint(hint));
         }
         self.read_ahead = more;
         Ok(Some(Entry::Cut(cut)))
@@ -98,26 +102,26 @@ impl<R: BufRead> Reader<R> {
 
 const HINT: &str = "everstream record URL FILE makes a recording";
 
-enum What {
-    /// The line may have been cut.
+enum ParseError {
+    /// The line may be cut off.
     Line(String),
     File(String),
 }
 
-fn parse(line: &[u8], is_first: bool) -> Result<Entry, What> {
+fn parse(line: &[u8], is_first: bool) -> Result<Entry, ParseError> {
     let object: Map<String, Value> = serde_json::from_slice(line.trim_ascii_end())
-        .map_err(|error| What::Line(format!("isn't a line of a recording: {}", cause(&error))))?;
+        .map_err(|error| ParseError::Line(cause(line, &error)))?;
     if let Some(format) = object.get("format") {
         return begin(format, object.get("version"));
     }
     if is_first {
-        let what = format!("doesn't say {FORMAT:?}, as a recording begins");
-        return Err(What::File(what));
+        let what = format!("isn't the first line of a recording: it lacks {FORMAT:?}");
+        return Err(ParseError::File(what));
     }
     let time = object.get("time").and_then(Value::as_f64);
     let time = time.and_then(|time| Duration::try_from_secs_f64(time).ok());
     let Some(time) = time else {
-        return Err(What::Line("has no \"time\" in seconds".into()));
+        return Err(ParseError::Line("has no \"time\" in seconds".into()));
     };
     let text = |name: &str| object.get(name).and_then(Value::as_str);
     if let Some(text) = text("text") {
@@ -127,7 +131,7 @@ fn parse(line: &[u8], is_first: bool) -> Result<Entry, What> {
         let bytes = STANDARD.decode(text);
         return bytes
             .map(|bytes| Entry::Bytes(time, bytes))
-            .map_err(|error| What::Line(format!("has a \"base64\" that isn't: {error}")));
+            .map_err(|error| ParseError::Line(format!("has invalid \"base64\": {error}")));
     }
     if object.contains_key("connected") {
         return Ok(Entry::Connected(time));
@@ -135,31 +139,33 @@ fn parse(line: &[u8], is_first: bool) -> Result<Entry, What> {
     if object.contains_key("ended") || object.contains_key("failed") {
         return Ok(Entry::Over(time));
     }
-    let what = "has none of \"connected\", \"text\", \"base64\", \"ended\" and \"failed\"";
-    Err(What::Line(what.into()))
+    let what = "has no \"connected\", \"text\", \"base64\", \"ended\" or \"failed\"";
+    Err(ParseError::Line(what.into()))
 }
 
-/// Without the line, which is always the first to the parser, and is another one of the file.
-fn cause(error: &serde_json::Error) -> String {
-    let text = error.to_string();
-    match text.rfind(" at line ") {
-        Some(place) if error.line() > 0 => {
-            format!("{} at column {}", &text[..place], error.column())
-        }
-        _ => text,
+/// What is wrong with a line that isn't JSON, without the parser's line number, which is always 1.
+fn cause(line: &[u8], error: &serde_json::Error) -> String {
+    if line.trim_ascii().is_empty() {
+        return "is empty".to_owned();
     }
+    if error.is_eof() {
+        return "is incomplete".to_owned();
+    }
+    let text = error.to_string();
+    let what = text.split(" at line ").next().unwrap_or(&text);
+    format!("isn't valid JSON: {what} at column {}", error.column())
 }
 
-fn begin(format: &Value, version: Option<&Value>) -> Result<Entry, What> {
+fn begin(format: &Value, version: Option<&Value>) -> Result<Entry, ParseError> {
     if format.as_str() != Some(FORMAT) {
-        return Err(What::File(format!("has the format {format}")));
+        return Err(ParseError::File(format!("has the format {format}")));
     }
     match version.and_then(Value::as_u64) {
         Some(VERSION) => Ok(Entry::Begin),
-        Some(other) => Err(What::File(format!(
-            "has version {other} of the format; this command knows version {VERSION}"
+        Some(other) => Err(ParseError::File(format!(
+            "has format version {other}; this command supports version {VERSION}"
         ))),
-        None => Err(What::File("has no version".into())),
+        None => Err(ParseError::File("has no version".into())),
     }
 }
 
@@ -182,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn every_kind_of_line_is_read() {
+    fn every_kind_of_line_is_parsed() {
         let text = format!(
             "{HEAD}{}\n{}\n{}\n{}\n{}\n",
             r#"{"time":0.5,"failed":"refused"}"#,
@@ -206,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cut_line_is_left_out_at_the_end_and_before_another_recording() {
+    fn a_cut_line_is_skipped_at_the_end_and_before_another_recording() {
         let line = r#"{"time":1,"text":"x"}"#;
         for cut in 1..line.len() {
             let cut = &line[..cut];
@@ -221,13 +227,16 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_said_with_its_line() {
+    fn errors_name_the_line() {
         for (text, expected) in [
             ("", "FILE is empty"),
-            ("data: x\n", "line 1 of FILE isn't a line of a recording"),
+            (
+                "data: x\n",
+                "line 1 of FILE isn't valid JSON: expected value at column 1",
+            ),
             (
                 "{\"time\":1,\"text\":\"x\"}\n",
-                "line 1 of FILE doesn't say",
+                "line 1 of FILE isn't the first line of a recording",
             ),
             ("{\"format\":\"har\"}\n", "has the format"),
             (
@@ -241,17 +250,14 @@ mod tests {
             assert!(problem.contains("everstream record"), "{problem}");
         }
         for (line, expected) in [
-            (
-                "{",
-                "line 2 of FILE isn't a line of a recording: EOF while parsing an object at column 1",
-            ),
-            ("", "line 2 of FILE isn't a line"),
+            ("{", "line 2 of FILE is incomplete"),
+            ("", "line 2 of FILE is empty"),
             ("{\"text\":\"x\"}", "has no \\\"time\\\""),
             ("{\"time\":-1,\"text\":\"x\"}", "has no \\\"time\\\""),
             ("{\"time\":1e300,\"text\":\"x\"}", "has no \\\"time\\\""),
-            ("{\"time\":1}", "has none of"),
-            ("{\"time\":1,\"text\":7}", "has none of"),
-            ("{\"time\":1,\"base64\":\"?\"}", "that isn't"),
+            ("{\"time\":1}", "has no \\\"connected\\\""),
+            ("{\"time\":1,\"text\":7}", "has no \\\"connected\\\""),
+            ("{\"time\":1,\"base64\":\"?\"}", "invalid"),
         ] {
             let more = "{\"time\":2,\"text\":\"y\"}";
             let problem = read(&format!("{HEAD}{line}\n{more}\n")).unwrap_err();

@@ -13,8 +13,7 @@ use super::{FORMAT, VERSION};
 use crate::output::harmless;
 use crate::report;
 
-/// Parts of the names of headers whose values are taken for secrets. A recording is a file that is
-/// handed on.
+/// Parts of header names whose values are considered secrets, because recordings are shared.
 const SECRET: [&str; 8] = [
     "cookie",
     "auth",
@@ -26,19 +25,19 @@ const SECRET: [&str; 8] = [
     "signature",
 ];
 
-/// A recording under way, shared by those who know parts of it.
+/// A recording in progress. Clones share it.
 #[derive(Clone)]
 pub(crate) struct Writer(Arc<Mutex<Inner>>);
 
 struct Inner {
     out: Box<dyn Write + Send>,
     begin: Instant,
-    /// Why nothing is written any more.
+    /// Why writing has stopped.
     error: Option<io::Error>,
 }
 
 impl Writer {
-    /// Begins a recording. `out` must not keep anything back.
+    /// Begins a recording. `out` must not buffer.
     pub(crate) fn begin(out: impl Write + Send + 'static) -> io::Result<Writer> {
         let mut inner = Inner {
             out: Box::new(out),
@@ -63,7 +62,7 @@ impl Writer {
             .filter(|(name, _)| !is_secret(name))
             .collect();
         let url = start.url.as_deref().map(|url| RedactedUrl(url).to_string());
-        // By hand, because the order of the fields helps those who read it.
+        // Written by hand, because the order of the fields helps people who read it.
         let connected = format!(
             "\"connected\":{{\"url\":{},\"status\":{},\"headers\":{},\"last_event_id\":{}}}",
             json!(url),
@@ -74,7 +73,7 @@ impl Writer {
         self.line(&connected);
     }
 
-    /// False, if it can't be written.
+    /// Returns false if it can't be written.
     pub(crate) fn chunk(&self, bytes: &[u8]) -> bool {
         let (name, text) = match std::str::from_utf8(bytes) {
             Ok(text) => ("text", Value::from(text)),
@@ -100,17 +99,17 @@ impl Writer {
         self.line(&format!("\"failed\":{}", json!(report::chain(fault))));
     }
 
-    /// Whether nothing is written any more.
+    /// Whether writing has stopped.
     pub(crate) fn has_failed(&self) -> bool {
         self.lock().error.is_some()
     }
 
-    /// Why it can't be written, once.
+    /// Takes the reason why writing has stopped.
     pub(crate) fn take_error(&self) -> Option<io::Error> {
         self.lock().error.take()
     }
 
-    /// Writes a line at once: what was killed afterwards has it. False, if that fails.
+    /// Writes a line at once, so that a kill afterwards doesn't lose it. Returns false on failure.
     fn line(&self, fields: &str) -> bool {
         let mut inner = self.lock();
         if inner.error.is_some() {
@@ -138,7 +137,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn headers_with_secrets_are_known_by_their_names() {
+    fn secret_headers_are_recognized_by_name() {
         for name in [
             "Set-Cookie",
             "Authentication-Info",

@@ -1,13 +1,13 @@
-//! `everstream replay`: serves a recording again, as it came.
+//! `everstream replay`: plays a recording back.
 //!
 //! | file | subject |
 //! |---|---|
-//! | `joint.rs` | the connections of a recording, made one stream |
-//! | `timeline.rs` | that stream: when its bytes came, its events, its ids |
-//! | `spool.rs` | the files in which it is |
+//! | `joined.rs` | joins the connections of a recording into one stream |
+//! | `timeline.rs` | that stream: its bytes and their times, its events, its ids |
+//! | `spool.rs` | its temporary files |
 //! | `play.rs` | sends it to a client |
 
-mod joint;
+mod joined;
 mod play;
 mod spool;
 mod timeline;
@@ -23,7 +23,7 @@ use clap::Args;
 use crate::exit::Exit;
 use crate::explain::seconds;
 use crate::report::{self, Problem};
-use crate::server::{Asked, Out, Server, ServerArgs, Source, Streaming};
+use crate::server::{ClientRequest, Out, Server, ServerArgs, Source, Streaming};
 use crate::stop::Signals;
 use play::Pace;
 use timeline::Timeline;
@@ -34,7 +34,7 @@ pub(crate) struct ReplayArgs {
     #[arg(value_name = "FILE", help_heading = "Arguments")]
     file: PathBuf,
 
-    /// So many times as fast as it was; 0 or max: at once.
+    /// Play N times as fast as recorded; max (or 0): without delays.
     #[arg(
         long,
         value_name = "FACTOR",
@@ -44,11 +44,11 @@ pub(crate) struct ReplayArgs {
     )]
     speed: play::Speed,
 
-    /// Begin again at the end, without an end.
+    /// Start again at the end, indefinitely.
     #[arg(long = "loop", help_heading = "Replaying")]
     repeat: bool,
 
-    /// Drop each connection after so many events.
+    /// Drop each connection after N events.
     #[arg(
         long,
         value_name = "N",
@@ -57,7 +57,7 @@ pub(crate) struct ReplayArgs {
     )]
     drop_every: Option<u32>,
 
-    /// With --drop-every: in the middle of the event that comes next.
+    /// With --drop-every: drop in the middle of the next event.
     #[arg(long, help_heading = "Replaying", requires = "drop_every")]
     drop_inside: bool,
 
@@ -82,17 +82,19 @@ async fn replay(args: &ReplayArgs) -> Result<Exit, Problem> {
     let mut signals = match Signals::new() {
         Ok(signals) => signals,
         Err(error) => {
-            report::error("signals can't be watched", Some(&error));
+            report::error("can't handle signals", Some(&error));
             return Ok(Exit::Failed);
         }
     };
     let server = Server::bind(&args.server)?;
-    report::news(&begun(
+    report::info(&begun(
         timeline.event_count(),
         args.speed.apply(timeline.duration()),
     ));
     if timeline.repeats_ids() {
-        report::news("some ids are there more than once: who resumes goes on after the last event");
+        report::info(
+            "some ids occur more than once: clients resume after the last event with an id",
+        );
     }
     let source = Replay {
         timeline: Arc::new(timeline),
@@ -105,14 +107,14 @@ async fn replay(args: &ReplayArgs) -> Result<Exit, Problem> {
     };
     server.announce();
     let (by, _clients) = server.run(source, signals.next()).await;
-    report::news(&format!("stopped by {by}"));
+    report::info(&format!("stopped by {by}"));
     Ok(Exit::Done)
 }
 
 fn begun(events: u64, time: Duration) -> String {
     let plural = if events == 1 { "" } else { "s" };
     let time = match time.is_zero() {
-        true => "at once".to_owned(),
+        true => "without delays".to_owned(),
         false => format!("in {}", seconds(time)),
     };
     format!("replaying {events} event{plural} {time}")
@@ -128,7 +130,7 @@ fn read(args: &ReplayArgs) -> Result<Timeline, Problem> {
         Timeline::read(BufReader::new(file), &name)?
     };
     if args.repeat && timeline.end(true) == timeline.front() {
-        let what = format!("{name} has no whole event or comment that --loop could repeat");
+        let what = format!("{name} has no complete event or comment for --loop to repeat");
         return Err(Problem::new(what));
     }
     Ok(timeline)
@@ -140,31 +142,31 @@ struct Replay {
 }
 
 impl Replay {
-    /// Where a client's stream begins; `None`, if it has had all of it.
-    fn begin(&self, asked: &Asked) -> io::Result<Option<u64>> {
+    /// Where the stream of a client starts; `None` if it has already received everything.
+    fn begin(&self, asked: &ClientRequest) -> io::Result<Option<u64>> {
         let client = format!("client {}", asked.number);
         let Some(id) = &asked.last_event_id else {
-            report::news(&format!("{client} begins at the start"));
+            report::info(&format!("{client} starts at the beginning"));
             return Ok(Some(0));
         };
         let place = self.timeline.after_id(id)?;
         let shown: String = id.chars().take(100).collect();
         Ok(match place {
             None => {
-                report::news(&format!(
-                    "{client} resumes after id {shown}, which isn't in the recording: it begins \
-                     at the start"
+                report::info(&format!(
+                    "{client} asks for events after id {shown}, which isn't in the recording: \
+                     it starts at the beginning"
                 ));
                 Some(0)
             }
             Some(place) if self.pace.repeat || self.timeline.has_event_after(place)? => {
-                report::news(&format!("{client} resumes after id {shown}"));
+                report::info(&format!("{client} resumes after id {shown}"));
                 Some(place)
             }
             Some(_) => {
-                report::news(&format!(
-                    "{client} resumes after id {shown}, that of the last event: it gets status \
-                     204, which says that there is no more"
+                report::info(&format!(
+                    "{client} has received the last event (id {shown}): it gets status 204, \
+                     which tells it not to reconnect"
                 ));
                 None
             }
@@ -173,7 +175,7 @@ impl Replay {
 }
 
 impl Source for Replay {
-    fn stream(&self, asked: &Asked) -> Option<Box<dyn FnOnce(Out) -> Streaming>> {
+    fn stream(&self, asked: &ClientRequest) -> Option<Box<dyn FnOnce(Out) -> Streaming>> {
         let place = self.begin(asked).unwrap_or_else(|error| {
             report::error("the recording's temporary file can't be read", Some(&error));
             None

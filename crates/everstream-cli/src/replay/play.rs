@@ -12,13 +12,13 @@ use crate::server::Out;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pace {
     pub(super) speed: Speed,
-    /// From the front again at the end.
+    /// Start again at the end.
     pub(super) repeat: bool,
     pub(super) drop_every: Option<u64>,
     pub(super) drop_inside: bool,
 }
 
-/// How many times as fast as it was; 0: at once.
+/// The speed relative to the recording; 0: without delays.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Speed(f64);
 
@@ -26,10 +26,10 @@ pub(super) fn parse_speed(text: &str) -> Result<Speed, String> {
     if text == "max" {
         return Ok(Speed(0.0));
     }
-    // A sign, `inf` and `nan` are numbers too, to the parser.
+    // The parser also accepts signs, `inf` and `nan`.
     match text.parse::<f64>() {
         Ok(factor) if factor.is_finite() && factor.is_sign_positive() => Ok(Speed(factor)),
-        _ => Err("it is a factor such as 2 or 0.5, or 0 or max for at once".into()),
+        _ => Err("use a factor such as 2 or 0.5, or max (or 0) for no delays".into()),
     }
 }
 
@@ -43,7 +43,7 @@ impl Speed {
     }
 }
 
-/// Sends what comes after `place`, until the end or until the client has gone.
+/// Sends what follows `place`, until the end or until the client has gone.
 pub(super) async fn play(timeline: Arc<Timeline>, place: u64, pace: Pace, out: Out) {
     if let Err(error) = send(&timeline, place, pace, &out).await {
         report::error("the recording's temporary file can't be read", Some(&error));
@@ -93,13 +93,13 @@ async fn send(timeline: &Timeline, mut place: u64, pace: Pace, out: &Out) -> io:
 
 struct Clock {
     begin: Instant,
-    /// Of the recording, at the begin.
+    /// The time in the recording at the start.
     time: Duration,
     speed: Speed,
 }
 
 impl Clock {
-    /// Waits until it is as late as this in the recording.
+    /// Waits until this time in the recording.
     async fn wait(&self, time: Duration) {
         let due = self.speed.apply(time.saturating_sub(self.time));
         let left = due.saturating_sub(self.begin.elapsed());
@@ -114,7 +114,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_speed_is_a_factor() {
+    fn speed_accepts_factors_and_max() {
         for (text, millis) in [("1", 1000), ("2", 500), ("0.5", 2000), ("0", 0), ("max", 0)] {
             let speed = parse_speed(text).unwrap();
             assert_eq!(speed.apply(Duration::from_secs(1)).as_millis(), millis);

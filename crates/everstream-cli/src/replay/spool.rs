@@ -1,4 +1,4 @@
-//! Files without a name, which go away with the process: a recording may be larger than the memory.
+//! Unnamed temporary files, deleted with the process: a recording may be larger than the memory.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -16,7 +16,7 @@ const PAIR: usize = 16;
 /// Pairs that are sorted in memory at a time: 1 MiB.
 const RUN: usize = (1 << 20) / PAIR;
 
-/// Written from the front, then read anywhere.
+/// A file that is written sequentially, then read anywhere.
 #[derive(Debug)]
 pub(super) struct Spool {
     out: BufWriter<File>,
@@ -59,7 +59,7 @@ impl Spool {
     }
 }
 
-/// Pairs of numbers, each found by its index.
+/// Pairs of numbers with random access by index.
 #[derive(Debug)]
 pub(super) struct Pairs(Spool);
 
@@ -101,7 +101,7 @@ impl Pairs {
         Ok(Some((number(&bytes[..8]), number(&bytes[8..]))))
     }
 
-    /// The index of the first pair for which this isn't so, as in
+    /// The index of the first pair that doesn't satisfy the predicate, as in
     /// [`partition_point`](slice::partition_point).
     pub(super) fn partition_point(&self, is: impl Fn(Pair) -> bool) -> io::Result<u64> {
         let (mut low, mut high) = (0, self.len());
@@ -116,15 +116,15 @@ impl Pairs {
     }
 }
 
-/// Texts, each with a number; of equal texts the last number counts.
+/// A map from texts to numbers; of equal texts the last number counts.
 #[derive(Debug)]
 pub(super) struct Index {
-    /// With keys of its own, so that nobody can make texts that have the same hash.
+    /// Randomly keyed, so that nobody can produce texts with the same hash.
     hasher: RandomState,
     /// Sorted, in runs.
     runs: Pairs,
     open: Vec<Pair>,
-    /// Sorted as a whole.
+    /// Merged into one sorted run.
     sorted: Pairs,
     repeats: bool,
 }
@@ -156,7 +156,7 @@ impl Index {
         Ok(())
     }
 
-    /// Before the first look-up.
+    /// Called before the first lookup.
     pub(super) fn finish(&mut self) -> io::Result<()> {
         self.close_run()?;
         self.open = Vec::new();
@@ -179,7 +179,7 @@ impl Index {
         self.sorted.flush()
     }
 
-    /// Whether a text is there more than once.
+    /// Whether a text occurs more than once.
     pub(super) fn repeats(&self) -> bool {
         self.repeats
     }
@@ -197,7 +197,7 @@ impl Index {
     }
 }
 
-/// On a disk if possible: `/tmp` often is memory.
+/// On a disk if possible: `/tmp` is often memory.
 fn folder() -> PathBuf {
     let disk = PathBuf::from("/var/tmp");
     match std::env::var_os("TMPDIR").is_none() && disk.is_dir() {
@@ -257,7 +257,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_truncated_is_written_over() {
+    fn writing_after_truncation_overwrites() {
         let mut spool = Spool::new().unwrap();
         spool.write(b"abcdef").unwrap();
         spool.truncate(2).unwrap();
@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn pairs_are_found_by_their_order() {
+    fn pairs_are_found_by_binary_search() {
         let mut pairs = Pairs::new().unwrap();
         for number in 0..1000 {
             pairs.push((number, number * 10)).unwrap();

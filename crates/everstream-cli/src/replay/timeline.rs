@@ -1,7 +1,7 @@
-//! A recording as one stream: its bytes, when they came, and where its events end.
+//! A recording as one stream: its bytes, their arrival times, and where its events end.
 //!
-//! All of it is in files, because a recording may be larger than the memory; what is read again and
-//! again is in the system's cache.
+//! Everything is in files, because a recording may be larger than the memory. The system caches
+//! what is read repeatedly.
 
 use std::io::{self, BufRead};
 use std::time::Duration;
@@ -9,27 +9,27 @@ use std::time::Duration;
 use everstream::{Decoder, Item, Oversize};
 use hyper::body::Bytes;
 
-use super::joint::{BOM, Joint};
+use super::joined::{BOM, JoinedStream};
 use super::spool::{Index, Pairs, Spool};
 use crate::recording::{Entry, Reader};
 use crate::report::{self, Problem};
 
-/// Bytes that are read at a time.
+/// The size of a read.
 const PART: usize = 64 << 10;
 
 #[derive(Debug)]
 pub(super) struct Timeline {
     bytes: Spool,
-    /// When the bytes up to a place came, in nanoseconds since the first connection was there, and
-    /// the place.
+    /// The arrival time of the bytes up to a position, in nanoseconds since the first connection,
+    /// and the position.
     chunks: Pairs,
-    /// Where each event ends, and nothing more.
+    /// The end of each event.
     events: Pairs,
-    /// Where the last block with each id ends.
+    /// The end of the last block with each id.
     ids: Index,
     /// When the last connection ended.
     end: Duration,
-    /// Where a repetition begins: after the byte order mark, which can only be at the front.
+    /// Where a repetition begins: after the byte order mark, which is only valid at the start.
     front: u64,
     /// Where a repetition may follow.
     whole: u64,
@@ -42,30 +42,30 @@ impl Timeline {
                 "a temporary file for the recording can't be written",
                 &error,
             )
-            .hint("TMPDIR names the directory; it takes as much as the recording")
+            .hint("set TMPDIR to a directory with enough free space: the copy is as large as the recording")
         };
         let mut reader = Reader::new(lines, name);
-        let mut joint = Joint::new().map_err(unwritten)?;
+        let mut joined = JoinedStream::new().map_err(unwritten)?;
         while let Some(entry) = reader.next()? {
             if let Entry::Cut(line) = entry {
-                report::news(&format!(
-                    "line {line} of {name} was cut off, as when a recorder is killed; it is left \
-                     out"
+                report::info(&format!(
+                    "skipped line {line} of {name}: it is cut off, probably because the recorder was \
+                     killed"
                 ));
             }
-            joint.add(entry).map_err(unwritten)?;
+            joined.add(entry).map_err(unwritten)?;
         }
-        Timeline::of(joint).map_err(unwritten)
+        Timeline::of(joined).map_err(unwritten)
     }
 
-    fn of(mut joint: Joint) -> io::Result<Timeline> {
-        let whole = joint.finish()?;
+    fn of(mut joined: JoinedStream) -> io::Result<Timeline> {
+        let whole = joined.finish()?;
         let mut timeline = Timeline {
-            bytes: joint.bytes,
-            chunks: joint.chunks,
+            bytes: joined.bytes,
+            chunks: joined.chunks,
             events: Pairs::new()?,
             ids: Index::new()?,
-            end: joint.latest,
+            end: joined.latest,
             front: 0,
             whole,
         };
@@ -84,12 +84,12 @@ impl Timeline {
         self.ids.repeats()
     }
 
-    /// How long it takes, and when its last bytes came if it is never repeated.
+    /// The duration of the stream, and when its last bytes arrive if it isn't repeated.
     pub(super) fn duration(&self) -> Duration {
         self.end
     }
 
-    /// Where a stream goes on after this id.
+    /// Where a stream continues after this id.
     pub(super) fn after_id(&self, id: &str) -> io::Result<Option<u64>> {
         self.ids.get(id)
     }
@@ -102,7 +102,7 @@ impl Timeline {
         Ok(self.events.get(last)?.is_some_and(|(end, _)| end > place))
     }
 
-    /// When the byte before this place came.
+    /// When the byte before this position arrived.
     pub(super) fn time_at(&self, place: u64) -> io::Result<Duration> {
         if place <= self.front {
             return Ok(Duration::ZERO);
@@ -112,15 +112,15 @@ impl Timeline {
         Ok(chunk.map_or(self.end, |(time, _)| Duration::from_nanos(time)))
     }
 
-    /// The next bytes and when they came, up to the end of their chunk or to `limit`. `chunk` is the
-    /// one of the bytes before, and then of these; any number will do.
+    /// The next bytes and their arrival time, up to the end of their chunk or to `limit`. `chunk`
+    /// is the index of the previous bytes' chunk, and is updated; any initial value is valid.
     pub(super) fn next(
         &self,
         place: u64,
         limit: u64,
         chunk: &mut u64,
     ) -> io::Result<Option<(Duration, Bytes)>> {
-        // Most often it is this one or the next.
+        // Usually it is this one or the next.
         let mut found = None;
         for index in [*chunk, chunk.saturating_add(1)] {
             let begin = match index.checked_sub(1) {
@@ -157,7 +157,7 @@ impl Timeline {
         Ok(bytes)
     }
 
-    /// How much of it a stream sends that is repeated, or isn't.
+    /// How much of the stream is sent with or without repetition.
     pub(super) fn end(&self, repeated: bool) -> u64 {
         match repeated {
             true => self.whole,
@@ -170,8 +170,8 @@ impl Timeline {
         self.front
     }
 
-    /// Where the connection is dropped that gets so many more events from here: after the last of
-    /// them, or within the next one. `Err` has how many of them don't come any more.
+    /// Where a connection that receives `count` more events from here is dropped: after the last of
+    /// them, or within the next one. `Err` is the number of events that are missing.
     pub(super) fn cut(&self, place: u64, count: u64, inside: bool) -> io::Result<Result<u64, u64>> {
         let next = self.events.partition_point(|(end, _)| end <= place)? + count;
         let end = |index: u64| -> io::Result<Option<u64>> {
@@ -189,11 +189,11 @@ impl Timeline {
     }
 
     fn find_events(&mut self) -> io::Result<()> {
-        // None is larger than all of it.
+        // No event is larger than the stream.
         let limit = usize::try_from(self.bytes.len()).unwrap_or(usize::MAX);
         let mut decoder = Decoder::with_limit(limit.max(1), Oversize::Skip);
         let mut at = 0;
-        // What ended with a CR, to which an LF belongs that may be in the next part.
+        // The last line ended with a CR, whose LF may be in the next part.
         let mut found: Option<Found> = None;
         while at < self.bytes.len() {
             let part = self.part(at, self.bytes.len())?;
@@ -226,7 +226,7 @@ impl Timeline {
 
     fn keep(&mut self, found: Option<Found>, rest: &[u8]) -> io::Result<()> {
         let Some(found) = found else { return Ok(()) };
-        // It ends at a CR already, if that is the end of its last line.
+        // It already ends at the CR, if that is the end of its last line.
         let lf = found.at_cr && rest.starts_with(b"\n");
         let end = found.end + u64::from(lf);
         if found.is_event {
@@ -239,7 +239,7 @@ impl Timeline {
     }
 }
 
-/// A block, as far as its last CR or LF.
+/// A block up to its last CR or LF.
 struct Found {
     end: u64,
     at_cr: bool,
@@ -253,7 +253,7 @@ mod tests {
 
     const HEAD: &str = "{\"format\":\"everstream-recording\",\"version\":1}\n";
 
-    /// A timeline of connections, each of chunks a second apart.
+    /// A timeline of connections whose chunks are a second apart.
     fn timeline(connections: &[&[&str]]) -> Timeline {
         let mut text = HEAD.to_owned();
         let mut time = 0;
@@ -280,7 +280,7 @@ mod tests {
 
     fn next(timeline: &Timeline, place: u64) -> (Duration, Bytes) {
         let chunks = 0..timeline.chunks.len() + 2;
-        // Whatever was the chunk before.
+        // For any previous chunk.
         let found = chunks.map(|mut chunk| timeline.next(place, 1000, &mut chunk).unwrap());
         let mut found: Vec<_> = found.collect();
         found.dedup();
@@ -296,81 +296,81 @@ mod tests {
     }
 
     #[test]
-    fn what_a_lost_connection_left_unfinished_is_left_out() {
-        let joint = timeline(&[
+    fn partial_events_of_lost_connections_are_dropped() {
+        let joined = timeline(&[
             &["id: 1\ndata: a\n\n: beat\nid: 2\nda", "ta: lost\n"],
             &["\u{feff}id: 2\ndata: b\n\nda", "ta: kept"],
         ]);
         assert_eq!(
-            bytes(&joint),
+            bytes(&joined),
             "id: 1\ndata: a\n\n: beat\nid: 2\ndata: b\n\ndata: kept"
         );
-        assert_eq!(joint.event_count(), 2);
-        assert_eq!(after_id(&joint, "1"), Some(15));
-        assert_eq!(next(&joint, 15).1, ": beat\n");
-        // Since the first connection, and on from there.
-        assert_eq!(next(&joint, 22).0, Duration::from_secs(4));
-        assert_eq!(joint.time_at(15).unwrap(), Duration::from_secs(1));
-        assert_eq!(joint.duration(), Duration::from_secs(5));
+        assert_eq!(joined.event_count(), 2);
+        assert_eq!(after_id(&joined, "1"), Some(15));
+        assert_eq!(next(&joined, 15).1, ": beat\n");
+        // Relative to the first connection.
+        assert_eq!(next(&joined, 22).0, Duration::from_secs(4));
+        assert_eq!(joined.time_at(15).unwrap(), Duration::from_secs(1));
+        assert_eq!(joined.duration(), Duration::from_secs(5));
     }
 
     #[test]
     fn recordings_in_one_file_follow_each_other() {
         let one = "{\"time\":7,\"connected\":{}}\n{\"time\":8,\"text\":\"data: x\\n\\n\"}\n";
         let text = format!("{HEAD}{one}{HEAD}{one}");
-        let joint = Timeline::read(text.as_bytes(), "FILE").unwrap();
-        let times: Vec<_> = (0..joint.chunks.len())
-            .map(|n| joint.chunks.get(n).unwrap().unwrap().0 / 1_000_000_000)
+        let joined = Timeline::read(text.as_bytes(), "FILE").unwrap();
+        let times: Vec<_> = (0..joined.chunks.len())
+            .map(|n| joined.chunks.get(n).unwrap().unwrap().0 / 1_000_000_000)
             .collect();
         assert_eq!(times, [1, 9]);
-        assert_eq!(joint.event_count(), 2);
+        assert_eq!(joined.event_count(), 2);
     }
 
     #[test]
-    fn events_end_after_all_of_their_last_line() {
-        let joint = timeline(&[&["data: a\r\n\r\nid: 7\r\n\r\nid: 8\rdata: b\r\rdata: c"]]);
-        assert_eq!(events(&joint), [11, 35]);
+    fn events_end_after_their_last_line_ending() {
+        let joined = timeline(&[&["data: a\r\n\r\nid: 7\r\n\r\nid: 8\rdata: b\r\rdata: c"]]);
+        assert_eq!(events(&joined), [11, 35]);
         assert_eq!(
-            (after_id(&joint, "7"), after_id(&joint, "8")),
+            (after_id(&joined, "7"), after_id(&joined, "8")),
             (Some(20), Some(35))
         );
-        assert!(joint.has_event_after(20).unwrap() && !joint.has_event_after(35).unwrap());
-        assert!(!joint.repeats_ids());
+        assert!(joined.has_event_after(20).unwrap() && !joined.has_event_after(35).unwrap());
+        assert!(!joined.repeats_ids());
     }
 
     #[test]
     fn the_last_event_with_an_id_counts() {
-        let joint = timeline(&[&["id: 1\ndata: a\n\nid: 1\ndata: b\n\n"]]);
-        assert_eq!(after_id(&joint, "1"), Some(30));
-        assert!(joint.repeats_ids());
+        let joined = timeline(&[&["id: 1\ndata: a\n\nid: 1\ndata: b\n\n"]]);
+        assert_eq!(after_id(&joined, "1"), Some(30));
+        assert!(joined.repeats_ids());
     }
 
     #[test]
-    fn a_cut_is_after_an_event_or_within_the_next() {
-        let joint = timeline(&[&["data: a\n\n", "data: b\n\n: beat\n"]]);
-        assert_eq!(joint.cut(0, 1, false).unwrap(), Ok(9));
-        assert_eq!(joint.cut(0, 1, true).unwrap(), Ok(13));
-        assert_eq!(joint.cut(0, 2, true).unwrap(), Ok(18));
-        assert_eq!(joint.cut(9, 1, false).unwrap(), Ok(18));
-        assert_eq!(joint.cut(9, 3, false).unwrap(), Err(2));
-        assert_eq!(joint.cut(25, 3, false).unwrap(), Err(3));
+    fn a_drop_is_after_an_event_or_within_the_next() {
+        let joined = timeline(&[&["data: a\n\n", "data: b\n\n: beat\n"]]);
+        assert_eq!(joined.cut(0, 1, false).unwrap(), Ok(9));
+        assert_eq!(joined.cut(0, 1, true).unwrap(), Ok(13));
+        assert_eq!(joined.cut(0, 2, true).unwrap(), Ok(18));
+        assert_eq!(joined.cut(9, 1, false).unwrap(), Ok(18));
+        assert_eq!(joined.cut(9, 3, false).unwrap(), Err(2));
+        assert_eq!(joined.cut(25, 3, false).unwrap(), Err(3));
     }
 
-    /// The recording is read in parts, and a CRLF may be cut by them.
+    /// The recording is read in parts, which may split a CRLF.
     #[test]
-    fn events_are_found_over_the_edges_of_parts() {
-        // One of them cuts the last CRLF of an event.
+    fn events_are_found_across_read_boundaries() {
+        // One of them splits the last CRLF of an event.
         for shift in 0..20 {
             let event = format!("id: {}\r\ndata: x\r\n\r\n", "i".repeat(100));
             let front = format!(": {}\n", "x".repeat(shift));
             let text = front.clone() + &event.repeat(2 * PART / event.len());
-            let joint = timeline(&[&[&text]]);
+            let joined = timeline(&[&[&text]]);
             let size = event.len() as u64;
-            let expected: Vec<_> = (1..=joint.event_count())
+            let expected: Vec<_> = (1..=joined.event_count())
                 .map(|n| front.len() as u64 + n * size)
                 .collect();
-            assert_eq!(events(&joint), expected, "{shift}");
-            assert_eq!(joint.end(false), *expected.last().unwrap());
+            assert_eq!(events(&joined), expected, "{shift}");
+            assert_eq!(joined.end(false), *expected.last().unwrap());
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What each attempt asks for again: the files of `-H`, the token, the id in the query.
+//! What each attempt reads again: files of `-H`, the token, the id in the query.
 
 use std::env::VarError;
 use std::process::Stdio;
@@ -12,22 +12,22 @@ use tokio::process::Command;
 use super::headers::{Header, from_file};
 use crate::report::Problem;
 
-/// How long the command of `--bearer-command` may take.
+/// The time limit of `--bearer-command`.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// What is shown of what a command says, in characters.
+/// How many characters of a command's errors are shown.
 const SHOWN: usize = 200;
 
-/// Where a token comes from.
+/// The source of a token.
 #[derive(Clone, Debug)]
 pub(super) enum Token {
     /// The environment variable with this name.
     Variable(String),
-    /// The first line that this command writes.
+    /// The line that this command prints.
     Command(Vec<String>),
 }
 
-/// What is done before each attempt.
+/// The work before each attempt.
 pub(super) struct BeforeAttempt {
     pub(super) files: Vec<String>,
     pub(super) token: Option<Token>,
@@ -48,7 +48,8 @@ impl BeforeAttempt {
                         has_worked.store(true, Ordering::Relaxed);
                         Ok(attempt)
                     }
-                    // It may work again, as when the file is being written or the network is down.
+                    // The failure may be temporary: the file is being written, or the network is
+                    // down.
                     Err(problem) if has_worked.load(Ordering::Relaxed) => {
                         Err(Fault::Connect(problem.what().into()))
                     }
@@ -81,7 +82,7 @@ impl BeforeAttempt {
     }
 }
 
-/// Other parameters stay as they are written, unless this one is among them.
+/// Other parameters stay unchanged, unless this one is among them.
 fn with_id(attempt: Attempt, name: &str, id: &str) -> Attempt {
     let query = attempt.url().split_once('?').map_or("", |(_, query)| query);
     let is_there = url::form_urlencoded::parse(query.as_bytes()).any(|(own, _)| own == name);
@@ -91,7 +92,7 @@ fn with_id(attempt: Attempt, name: &str, id: &str) -> Attempt {
     }
 }
 
-/// What is in the variable of --bearer-env. Its name isn't shown either: it may be the token itself,
+/// Reads the variable of --bearer-env. Its name isn't shown, because it may be the token itself,
 /// given by mistake.
 pub(super) fn variable(name: &str) -> Result<String, Problem> {
     match std::env::var(name) {
@@ -99,7 +100,7 @@ pub(super) fn variable(name: &str) -> Result<String, Problem> {
         Err(VarError::NotPresent) => {
             let what = "the environment variable that --bearer-env names isn't set";
             Err(Problem::new(what).hint(
-                "it takes the variable's name and not the token: \
+                "it takes the name of a variable, not the token: \
                  read -rs TOKEN && export TOKEN, then --bearer-env TOKEN",
             ))
         }
@@ -110,11 +111,11 @@ pub(super) fn variable(name: &str) -> Result<String, Problem> {
     }
 }
 
-/// What the command of --bearer-command writes.
+/// Runs the command of --bearer-command, and returns the token.
 async fn ask(command: &[String]) -> Result<String, Problem> {
     let failed = |what: &str| Err(Problem::new(format!("--bearer-command failed: {what}")));
     let [program, args @ ..] = command else {
-        return failed("there is no command");
+        return failed("it is empty");
     };
     let mut command = Command::new(program);
     command.args(args).stdin(Stdio::null()).kill_on_drop(true);
@@ -130,7 +131,7 @@ async fn ask(command: &[String]) -> Result<String, Problem> {
         let separator = if last.is_empty() { "" } else { ": " };
         return failed(&format!("{}{separator}{last}", output.status));
     }
-    // It isn't shown: it is a secret, or a part of one.
+    // The output isn't shown: it is a secret, or part of one.
     match String::from_utf8(output.stdout) {
         Ok(text) if text.trim().is_empty() => failed("it wrote no token"),
         Ok(text) if text.trim().lines().nth(1).is_some() => failed("it wrote more than one line"),

@@ -1,4 +1,4 @@
-//! The body, from all options that add to it, in their order.
+//! The body, built from all its options in their order.
 
 use std::cell::OnceCell;
 
@@ -13,11 +13,11 @@ const FORM: &str = "application/x-www-form-urlencoded";
 #[derive(Debug, Default)]
 pub(crate) struct BodyArgs {
     parts: Vec<Part>,
-    /// It goes into the query.
+    /// The body goes into the query.
     get: bool,
     url_query: Vec<String>,
-    /// Both are made once: standard input can be read once.
-    made: OnceCell<Made>,
+    /// Built only once, because standard input can be read only once.
+    built: OnceCell<BuiltBody>,
 }
 
 #[derive(Debug)]
@@ -35,17 +35,17 @@ enum Kind {
     Json,
 }
 
-/// What the options come to.
+/// The result of the options.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Made {
-    /// The type and the bytes.
+pub(super) struct BuiltBody {
+    /// The content type and the bytes.
     pub(super) body: Option<(&'static str, Vec<u8>)>,
-    /// For the URL.
+    /// The query to add to the URL.
     pub(super) query: String,
 }
 
-impl Made {
-    /// Of the body, in bytes.
+impl BuiltBody {
+    /// The length of the body in bytes.
     pub(super) fn length(&self) -> usize {
         self.body.as_ref().map_or(0, |(_, body)| body.len())
     }
@@ -55,24 +55,28 @@ const KINDS: [(Kind, &str, &str); 5] = [
     (
         Kind::Data,
         "data",
-        "Send this body, as application/x-www-form-urlencoded; @FILE: its content without line \
-         ends, @-: from standard input (repeatable; joined with &, also with the next three)",
+        "Send this body as application/x-www-form-urlencoded. @FILE: the content of a file, without \
+         line breaks; @-: standard input (repeatable; joined with &, also with the next three)",
     ),
-    (Kind::Raw, "data-raw", "As --data, and @ has no meaning"),
+    (
+        Kind::Raw,
+        "data-raw",
+        "Like --data, but @ has no special meaning",
+    ),
     (
         Kind::Binary,
         "data-binary",
-        "As --data, and a file is sent as it is",
+        "Like --data, but a file is sent unchanged",
     ),
     (
         Kind::UrlEncode,
         "data-urlencode",
-        "As --data, URL-encoded: DATA, NAME=DATA, @FILE or NAME@FILE",
+        "Like --data, URL-encoded: DATA, NAME=DATA, @FILE or NAME@FILE",
     ),
     (
         Kind::Json,
         "json",
-        "Send this body, as application/json; @FILE, @- (repeatable; joined)",
+        "Send this body as application/json; @FILE, @- (repeatable; concatenated)",
     ),
 ];
 
@@ -96,13 +100,13 @@ impl Args for BodyArgs {
             .short('G')
             .long("get")
             .action(ArgAction::SetTrue)
-            .help("Put the body into the URL's query instead, and use GET")
+            .help("Send the body in the URL's query, with GET")
             .help_heading(HEADING);
         let query = Arg::new("url_query")
             .long("url-query")
             .value_name("DATA")
             .action(ArgAction::Append)
-            .help("Add to the URL's query; written as for --data-urlencode, +DATA as it is (repeatable)")
+            .help("Add this to the URL's query, in the form of --data-urlencode; +DATA is added unchanged (repeatable)")
             .help_heading(HEADING);
         command.args(KINDS.map(argument)).args([get, query])
     }
@@ -129,7 +133,7 @@ impl FromArgMatches for BodyArgs {
             parts: parts.into_iter().map(|(_, part)| part).collect(),
             get: matches.get_flag("get"),
             url_query: query.into_iter().flatten().cloned().collect(),
-            made: OnceCell::new(),
+            built: OnceCell::new(),
         })
     }
 
@@ -145,15 +149,15 @@ impl BodyArgs {
         !self.parts.is_empty() && !self.get
     }
 
-    pub(super) fn made(&self) -> Result<&Made, Problem> {
-        if let Some(made) = self.made.get() {
-            return Ok(made);
+    pub(super) fn built(&self) -> Result<&BuiltBody, Problem> {
+        if let Some(built) = self.built.get() {
+            return Ok(built);
         }
-        let made = self.make()?;
-        Ok(self.made.get_or_init(|| made))
+        let built = self.make()?;
+        Ok(self.built.get_or_init(|| built))
     }
 
-    fn make(&self) -> Result<Made, Problem> {
+    fn make(&self) -> Result<BuiltBody, Problem> {
         let mut queries = Vec::new();
         for text in &self.url_query {
             queries.push(match text.strip_prefix('+') {
@@ -165,7 +169,7 @@ impl BodyArgs {
         if self.is_sent() {
             let json = self.parts.iter().any(|part| part.kind == Kind::Json);
             let kind = if json { "application/json" } else { FORM };
-            return Ok(Made {
+            return Ok(BuiltBody {
                 body: Some((kind, body)),
                 query: queries.join("&"),
             });
@@ -175,7 +179,7 @@ impl BodyArgs {
                 .map_err(|_| Problem::new("what -G puts into the URL isn't UTF-8"))?;
             queries.insert(0, body);
         }
-        Ok(Made {
+        Ok(BuiltBody {
             body: None,
             query: queries.join("&"),
         })
@@ -203,7 +207,7 @@ impl Part {
             Kind::Data => {
                 let mut part = content(text)?;
                 if text.starts_with('@') {
-                    // As curl does with files of --data.
+                    // Like curl with files of --data.
                     part.retain(|byte| !matches!(byte, b'\r' | b'\n' | 0));
                 }
                 Ok(part)

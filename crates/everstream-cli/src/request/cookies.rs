@@ -7,7 +7,7 @@ use url::{Host, Url};
 use super::input::{read, text};
 use crate::report::Problem;
 
-/// The `Cookie` header for this URL, and whether cookies that servers set are to be kept.
+/// The `Cookie` header for this URL, and whether to keep cookies that servers set.
 pub(super) fn cookies(options: &[String], url: &str) -> Result<(Option<String>, bool), Problem> {
     let (mut pairs, mut keep) = (Vec::new(), false);
     for option in options {
@@ -20,7 +20,7 @@ pub(super) fn cookies(options: &[String], url: &str) -> Result<(Option<String>, 
             continue;
         }
         let content = text(read(option)?, option)?;
-        // A URL that can't be parsed is refused soon.
+        // An invalid URL is refused later.
         if let Ok(url) = Url::parse(url) {
             let now = SystemTime::now().duration_since(UNIX_EPOCH);
             let now = now.map_or(0, |time| time.as_secs());
@@ -85,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cookie_of_a_file_is_for_its_domain_path_and_time() {
+    fn cookies_match_domain_path_and_expiry() {
         let sent = |line: &str, url: &str| cookie(line, &Url::parse(url).unwrap(), 1000);
         let line = "a.test\tFALSE\t/feed\tFALSE\t0\tn\tv";
         assert_eq!(sent(line, "http://a.test/feed/x").unwrap(), "n=v");

@@ -1,10 +1,10 @@
-//! What is known of a request without sending it, for messages about its answer.
+//! Facts about a request that hints depend on.
 
 use super::headers::{Header, Headers};
 use super::{RequestArgs, url};
 
 impl RequestArgs {
-    /// The option that the request's credentials come from, if it has any.
+    /// The option with the request's credentials, if it has any.
     pub(crate) fn credentials_option(&self) -> Option<&'static str> {
         let in_url = || {
             let rest = match url::has_scheme(&self.url) {
@@ -25,7 +25,7 @@ impl RequestArgs {
         }
     }
 
-    /// The value of a header of `-H`. Standard input, which `-H @-` reads, can't be read again.
+    /// The value of a header of `-H`. Headers from standard input (`-H @-`) can't be read again.
     pub(crate) fn header(&self, name: &str) -> Option<String> {
         let options = self.headers.iter().filter(|option| *option != "@-");
         let headers = Headers::new(&options.cloned().collect::<Vec<_>>()).ok()?;
@@ -36,9 +36,9 @@ impl RequestArgs {
         values.last()
     }
 
-    /// The body as JSON, if it is known and is JSON.
+    /// The body as JSON, if it is.
     pub(crate) fn json_body(&self) -> Option<serde_json::Value> {
-        let (_, body) = self.body.made().ok()?.body.as_ref()?;
+        let (_, body) = self.body.built().ok()?.body.as_ref()?;
         serde_json::from_slice(body).ok()
     }
 

@@ -3,7 +3,7 @@
 use super::input::{read, text};
 use crate::report::Problem;
 
-/// What a header option says.
+/// A header option.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Header {
     Set(String, String),
@@ -19,12 +19,12 @@ impl Header {
     }
 }
 
-/// The headers of the command line, and those of files that each attempt reads again.
+/// The headers of the command line, and of files that each attempt reads again.
 #[derive(Default)]
 pub(super) struct Headers {
     pub(super) fixed: Vec<Header>,
     pub(super) files: Vec<String>,
-    /// What the files hold now.
+    /// The current content of the files.
     pub(super) read: Vec<Header>,
 }
 
@@ -33,7 +33,7 @@ impl Headers {
         let mut headers = Headers::default();
         for (index, option) in options.iter().enumerate() {
             match option.strip_prefix('@') {
-                // There is no second time.
+                // Standard input can't be read again.
                 Some("-") => headers.fixed.extend(from_file("-")?),
                 Some(file) => {
                     headers.read.extend(from_file(file)?);
@@ -68,15 +68,15 @@ pub(super) fn from_file(file: &str) -> Result<Vec<Header>, Problem> {
     Ok(headers)
 }
 
-/// Nothing of it is shown: with a colon left out, its value takes the place of its name.
+/// Its text isn't shown: without a colon, the value is where the name should be.
 fn parse(header: &str, place: impl Fn() -> String) -> Result<Header, Problem> {
     let bad = |what| {
         Problem::new(format!("{} {what}", place()))
-            .hint("a header looks like this: -H 'Authorization: Bearer TOKEN'")
+            .hint("write headers like this: -H 'Authorization: Bearer TOKEN'")
     };
     let (name, value) = match header.split_once(':') {
         Some(parts) => parts,
-        // As in curl: a header without a value.
+        // As in curl: an empty header.
         None => match header.trim_end().strip_suffix(';') {
             Some(name) if is_token(name.trim()) => {
                 return Ok(Header::Set(name.trim().into(), String::new()));
@@ -86,7 +86,7 @@ fn parse(header: &str, place: impl Fn() -> String) -> Result<Header, Problem> {
     };
     let (name, value) = (name.trim(), value.trim());
     if !is_token(name) {
-        return Err(bad("has something before its colon that can't be a name"));
+        return Err(bad("has an invalid name before its colon"));
     }
     Ok(match value {
         "" => Header::Omit(name.into()),

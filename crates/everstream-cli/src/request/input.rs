@@ -1,11 +1,11 @@
-//! What options name: files, and standard input.
+//! Files and standard input that options name.
 
 use std::io::Read;
 use std::path::Path;
 
 use crate::report::Problem;
 
-/// The text itself, or what is in the file that it names.
+/// The text itself, or the content of the file that it names.
 pub(super) fn content(argument: &str) -> Result<Vec<u8>, Problem> {
     match argument.strip_prefix('@') {
         Some(file) => read(file),

@@ -1,4 +1,4 @@
-//! A token that is refused: another one is asked for, once.
+//! Requests another token, once, when the server refuses one.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,8 +7,8 @@ use everstream::{
     ClientContext, ConnectFuture, ConnectRequest, ConnectStrategy, ConnectionClient, Error, Fault,
 };
 
-/// Connects again within the same attempt after status 401, which asks for another token. If that is
-/// refused too, the status is the outcome, until there has been a connection.
+/// After status 401, connects again within the same attempt, which requests another token. If that
+/// is refused too, the status is the outcome, until there has been a connection.
 pub(crate) struct Refreshing<S>(pub(crate) S);
 
 impl<S: ConnectStrategy> ConnectStrategy for Refreshing<S> {
@@ -27,7 +27,7 @@ struct RefreshingClient {
     refused: Arc<AtomicBool>,
 }
 
-/// Only for calls that return at once.
+/// Held only for calls that return at once.
 fn lock(inner: &Inner) -> MutexGuard<'_, Box<dyn ConnectionClient>> {
     inner.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -10,26 +10,26 @@ use everstream::{AddressFamily, Http, HttpVersion};
 use crate::password::proxy_password;
 use crate::report::Problem;
 
-// No doc comment: it would become the command's.
+// No doc comment: clap would use it as the command's.
 #[derive(Debug, Args)]
 pub(super) struct RouteArgs {
-    /// Use this proxy instead of the system's: http://, https://, socks5://...; "" is none.
+    /// Use this proxy instead of the system's: http://, https://, socks5://...; "" uses none.
     #[arg(short = 'x', long, value_name = "URL")]
     proxy: Option<String>,
 
-    /// As --proxy socks4://HOST:PORT.
+    /// Like --proxy socks4://HOST:PORT.
     #[arg(long, value_name = "HOST:PORT", hide = true, overrides_with_all = ["proxy", "socks4a", "socks5", "socks5_hostname"])]
     socks4: Option<String>,
 
-    /// As --proxy socks4a://HOST:PORT.
+    /// Like --proxy socks4a://HOST:PORT.
     #[arg(long, value_name = "HOST:PORT", hide = true, overrides_with_all = ["proxy", "socks4", "socks5", "socks5_hostname"])]
     socks4a: Option<String>,
 
-    /// As --proxy socks5://HOST:PORT.
+    /// Like --proxy socks5://HOST:PORT.
     #[arg(long, value_name = "HOST:PORT", hide = true, overrides_with_all = ["proxy", "socks4", "socks4a", "socks5_hostname"])]
     socks5: Option<String>,
 
-    /// As --proxy socks5h://HOST:PORT.
+    /// Like --proxy socks5h://HOST:PORT.
     #[arg(long, value_name = "HOST:PORT", hide = true, overrides_with_all = ["proxy", "socks4", "socks4a", "socks5"])]
     socks5_hostname: Option<String>,
 
@@ -37,8 +37,8 @@ pub(super) struct RouteArgs {
     #[arg(short = 'U', long, value_name = "USER:PASSWORD")]
     proxy_user: Option<String>,
 
-    /// Hosts to reach without a proxy, instead of those in NO_PROXY: names with their subdomains,
-    /// addresses and networks, with commas between them; "*" is every host.
+    /// Don't use a proxy for these hosts, instead of those in NO_PROXY: names with their
+    /// subdomains, addresses and networks, separated by commas; "*" is every host.
     #[arg(long, value_name = "LIST")]
     noproxy: Option<String>,
 
@@ -50,32 +50,32 @@ pub(super) struct RouteArgs {
     #[arg(short = '6', long, overrides_with = "ipv4")]
     ipv6: bool,
 
-    /// HTTP/2 only, also without TLS.
+    /// Use HTTP/2 only, also without TLS.
     #[arg(long, overrides_with_all = ["http2", "http1_1", "http1_0", "http3"])]
     http2_prior_knowledge: bool,
 
-    /// HTTP/2 if the server has it: the default.
+    /// HTTP/2 if the server supports it: the default.
     #[arg(long, hide = true, overrides_with_all = ["http2_prior_knowledge", "http1_1", "http1_0"])]
     http2: bool,
 
-    /// As --http2.
+    /// Like --http2.
     #[arg(long, hide = true, overrides_with_all = ["http2_prior_knowledge", "http1_1", "http1_0"])]
     http3: bool,
 
-    /// HTTP/1.1 only.
+    /// Use HTTP/1.1 only.
     #[arg(long = "http1.1", overrides_with_all = ["http2", "http2_prior_knowledge", "http3"])]
     http1_1: bool,
 
-    /// As --http1.1.
+    /// Like --http1.1.
     #[arg(short = '0', long = "http1.0", hide = true, overrides_with_all = ["http2", "http2_prior_knowledge", "http3"])]
     http1_0: bool,
 
-    /// Connect to ADDRESS for requests to HOST. PORT is there as in curl: the address holds for
-    /// every port of the host (repeatable).
+    /// Connect to ADDRESS for requests to HOST. PORT is required, as in curl, but ADDRESS applies
+    /// to every port of the host (repeatable).
     #[arg(long, value_name = "HOST:PORT:ADDRESS")]
     resolve: Vec<String>,
 
-    /// Connect to this Unix socket, whatever host the URL has.
+    /// Connect to this Unix socket, whatever host the URL names.
     #[cfg(unix)]
     #[arg(long, value_name = "PATH")]
     unix_socket: Option<PathBuf>,
@@ -110,8 +110,8 @@ impl RouteArgs {
         }
         for entry in &self.resolve {
             let (host, addresses) = split_resolve(entry).ok_or_else(|| {
-                Problem::new(format!("--resolve {entry:?} can't be used"))
-                    .hint("it looks like this: --resolve example.com:443:127.0.0.1")
+                Problem::new(format!("invalid --resolve {entry:?}"))
+                    .hint("use HOST:PORT:ADDRESS: --resolve example.com:443:127.0.0.1")
             })?;
             for address in addresses {
                 http = http.resolve(host, address);
@@ -157,7 +157,7 @@ impl RouteArgs {
     }
 }
 
-/// The host, and one or more addresses, with commas between them; IPv6 perhaps in brackets.
+/// Parses the host and its addresses, separated by commas; IPv6 may be in brackets.
 fn split_resolve(entry: &str) -> Option<(&str, Vec<IpAddr>)> {
     let (host, rest) = entry.split_once(':')?;
     let (port, addresses) = rest.split_once(':')?;
@@ -169,7 +169,7 @@ fn split_resolve(entry: &str) -> Option<(&str, Vec<IpAddr>)> {
         bare.unwrap_or(text).parse().ok()
     };
     let addresses: Option<Vec<IpAddr>> = addresses.split(',').map(address).collect();
-    // What curl takes these for isn't known here.
+    // curl's special entries aren't supported.
     Some((host, addresses?))
         .filter(|(host, _)| !host.is_empty() && !host.starts_with(['+', '-', '*']))
 }
@@ -179,7 +179,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn resolve_takes_what_curl_takes() {
+    fn resolve_accepts_curls_syntax() {
         let addresses = |entry| split_resolve(entry).map(|(_, addresses)| addresses);
         assert_eq!(
             split_resolve("a.b:443:127.0.0.1"),

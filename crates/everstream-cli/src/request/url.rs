@@ -1,13 +1,13 @@
-//! The URL as it is meant.
+//! Completes the URL.
 
 use std::borrow::Cow;
 
 use crate::report::Problem;
 
-/// Hosts that begin like this are servers of other protocols to curl, if the URL has no scheme.
+/// curl guesses another protocol for hosts with these prefixes, if the URL has no scheme.
 const OTHER_PROTOCOLS: [&str; 6] = ["ftp", "dict", "ldap", "imap", "smtp", "pop3"];
 
-/// With the scheme that curl guesses if there is none.
+/// Adds the scheme that curl would guess.
 pub(crate) fn with_scheme<'a>(
     url: &'a str,
     default: Option<&str>,
@@ -27,11 +27,11 @@ pub(crate) fn with_scheme<'a>(
         Some(name) => Err(Problem::new(format!(
             "a URL without a scheme whose host begins with {name:?} means {name}://, as in curl"
         ))
-        .hint("write http:// or https:// before it")),
+        .hint("add http:// or https://")),
     }
 }
 
-/// Whether it begins with a scheme, a colon and a slash, so that `localhost:8000` has none.
+/// Whether it starts with a scheme, a colon and a slash, so that `localhost:8000` has no scheme.
 pub(super) fn has_scheme(url: &str) -> bool {
     let Some((scheme, rest)) = url.split_once(':') else {
         return false;
@@ -50,7 +50,7 @@ pub(super) fn is_http(url: &str) -> bool {
         .any(|name| scheme.eq_ignore_ascii_case(name))
 }
 
-/// With this added to its query.
+/// Adds this to its query.
 pub(super) fn with_query(url: &str, query: &str) -> String {
     if query.is_empty() {
         return url.to_owned();

@@ -1,4 +1,4 @@
-//! From a line of input to what is sent.
+//! Converts a line of input to bytes of the stream.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,9 +11,9 @@ use super::history::Entry;
 
 pub(super) struct Entries {
     json: bool,
-    /// What the ids of numbered events begin with; `None`: events aren't numbered.
+    /// The prefix of generated ids; `None`: none are generated.
     run: Option<String>,
-    /// Of events, so far.
+    /// The number of events so far.
     count: u64,
 }
 
@@ -29,15 +29,15 @@ impl Entries {
         }
     }
 
-    /// How many events there were.
+    /// The number of events.
     pub(super) fn count(&self) -> u64 {
         self.count
     }
 
-    /// What is sent for a line, if anything; or what is wrong with it.
+    /// Returns what to send for a line, if anything, or what is wrong with it.
     pub(super) fn entry(&mut self, line: &[u8]) -> Result<Option<Entry>, String> {
         if self.json {
-            // Empty lines between objects are usual.
+            // Empty lines between objects are common.
             if line.trim_ascii().is_empty() {
                 return Ok(None);
             }
@@ -50,8 +50,13 @@ impl Entries {
     }
 
     fn object(&mut self, line: &[u8]) -> Result<Entry, String> {
-        let mut fields: Fields = serde_json::from_slice(line)
-            .map_err(|error| format!("it is no JSON object: {error}"))?;
+        let mut fields: Fields = serde_json::from_slice(line).map_err(|error| {
+            let error = error.to_string();
+            format!(
+                "not a JSON object: {}",
+                error.replace(" at line 1 column ", " at column ")
+            )
+        })?;
         let event = text(&mut fields, "event")?;
         let comment = text(&mut fields, "comment")?;
         let data = data(&mut fields)?;
@@ -60,12 +65,12 @@ impl Entries {
             true => text(&mut fields, "id")?.map_or(Id::None, Id::Own),
             false => Id::Absent,
         };
-        // Lines of `everstream URL` have these too; they aren't sent.
+        // The output of `everstream URL` has these too; they aren't sent.
         fields.remove("last_event_id");
         fields.remove("time");
         if let Some(name) = fields.keys().next() {
             return Err(format!(
-                "the field {name:?} is none of event, data, id, retry and comment"
+                "unknown field {name:?}; the fields are event, data, id, retry and comment"
             ));
         }
         if event.is_some() && data.is_none() {
@@ -90,7 +95,7 @@ impl Entries {
             (None, _) => None,
         };
         if encoder.as_str().is_empty() {
-            return Err("it has none of the fields data, id, retry and comment".into());
+            return Err("it needs one of the fields data, id, retry and comment".into());
         }
         Ok(finish(encoder, id))
     }
@@ -117,9 +122,9 @@ impl Entries {
 
 enum Id {
     Own(String),
-    /// `null`: there is to be none.
+    /// `null`: no value.
     None,
-    /// Not mentioned.
+    /// The field is missing.
     Absent,
 }
 
@@ -130,13 +135,13 @@ fn finish(encoder: Encoder, id: Option<String>) -> Entry {
     }
 }
 
-/// A field that is a string or `null`.
+/// A field with a string or `null`.
 fn text(fields: &mut Fields, name: &str) -> Result<Option<String>, String> {
     let Some(value) = fields.remove(name) else {
         return Ok(None);
     };
     serde_json::from_str(value.get())
-        .map_err(|_| format!("the field {name:?} is no string: {}", shown(&value)))
+        .map_err(|_| format!("the field {name:?} isn't a string: {}", shown(&value)))
 }
 
 /// A string, or JSON as it was written.
@@ -153,7 +158,7 @@ fn retry(fields: &mut Fields) -> Result<Option<Duration>, String> {
     };
     let millis: Option<u64> = serde_json::from_str(value.get()).map_err(|_| {
         let value = shown(&value);
-        format!("the field \"retry\" is no number of milliseconds: {value}")
+        format!("the field \"retry\" isn't a number of milliseconds: {value}")
     })?;
     Ok(millis.map(Duration::from_millis))
 }
@@ -217,24 +222,27 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_with_an_object_is_said() {
+    fn invalid_objects_are_explained() {
         for (line, expected) in [
-            ("x", "no JSON object"),
-            ("[1]", "no JSON object"),
-            (r#"{"data":"x","idd":"1"}"#, "\"idd\" is none of"),
-            (r#"{"data":"x","id":1}"#, "\"id\" is no string: 1"),
+            ("x", "not a JSON object"),
+            ("[1]", "not a JSON object"),
+            (r#"{"data":"x","idd":"1"}"#, "unknown field \"idd\""),
+            (r#"{"data":"x","id":1}"#, "\"id\" isn't a string: 1"),
             (r#"{"event":"x"}"#, "needs the field \"data\""),
             (r#"{"event":"a\nb","data":"x"}"#, "type holds a line end"),
             (r#"{"id":"a\nb","data":"x"}"#, "id holds a line end"),
-            (r#"{"retry":"1s"}"#, "no number of milliseconds: \"1s\""),
-            (r#"{"retry":-1}"#, "no number of milliseconds: -1"),
-            ("{}", "none of the fields"),
-            (r#"{"data":null}"#, "none of the fields"),
+            (
+                r#"{"retry":"1s"}"#,
+                "isn't a number of milliseconds: \"1s\"",
+            ),
+            (r#"{"retry":-1}"#, "isn't a number of milliseconds: -1"),
+            ("{}", "needs one of the fields"),
+            (r#"{"data":null}"#, "needs one of the fields"),
         ] {
             let mut entries = numbered(true);
             let problem = sent(&mut entries, line).unwrap_err();
             assert!(problem.contains(expected), "{line}: {problem}");
-            // It doesn't count.
+            // The invalid line doesn't count.
             assert!(
                 sent(&mut entries, r#"{"data":"x"}"#)
                     .unwrap()

@@ -1,4 +1,4 @@
-//! What was sent, as far back as clients may go.
+//! The events that were sent, as far back as clients can resume.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use hyper::body::Bytes;
 use tokio::sync::watch;
 
-/// The most that is kept, whatever the number of entries; the newest entry is kept in any case.
+/// The maximum size in bytes; the newest entry is kept in any case.
 const MAX_BYTES: usize = 16 << 20;
 
 /// What is sent for a line.
@@ -16,7 +16,7 @@ pub(super) struct Entry {
     pub(super) id: Option<String>,
 }
 
-/// A place between entries, counted from the first that there was.
+/// A position between entries, counted from the first entry ever.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Place(u64);
 
@@ -26,28 +26,28 @@ impl Place {
     }
 }
 
-/// What comes after a place.
+/// What follows a position.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Next {
     Bytes(Bytes),
     /// Nothing yet.
     None,
-    /// What isn't kept any more.
+    /// The entries are no longer kept.
     Forgotten,
-    /// Nothing ever.
+    /// Nothing, forever.
     End,
 }
 
 pub(super) struct History {
     log: Mutex<Log>,
-    /// Where the first entry that is kept begins, where the last one ends, and whether that is the
-    /// end of all.
+    /// The position of the first kept entry, the end of the last one, and whether the input has
+    /// ended.
     range: watch::Sender<(Place, Place, bool)>,
 }
 
 struct Log {
     entries: VecDeque<Entry>,
-    /// How many entries were before them.
+    /// The number of entries before them.
     forgotten: u64,
     bytes: usize,
     max_entries: usize,
@@ -80,21 +80,21 @@ impl History {
                 log.forgotten += 1;
             }
         }
-        self.tell(&log);
+        self.notify(&log);
     }
 
-    /// There will be no more.
+    /// Marks the end of the input.
     pub(super) fn close(&self) {
         let mut log = self.lock();
         log.closed = true;
-        self.tell(&log);
+        self.notify(&log);
     }
 
     pub(super) fn first(&self) -> Place {
         Place(self.lock().forgotten)
     }
 
-    /// The place after the last entry with this id.
+    /// The position after the last entry with this id.
     pub(super) fn after_id(&self, id: &str) -> Option<Place> {
         let log = self.lock();
         let is = |entry: &Entry| entry.id.as_deref() == Some(id);
@@ -117,22 +117,22 @@ impl History {
         }
     }
 
-    /// Waits until there is something after this place, or the end.
+    /// Waits until there is something after this position, or the end.
     pub(super) async fn changed(&self, place: Place) {
         let mut range = self.range.subscribe();
-        // The sender is our own, and can't go.
+        // We own the sender, so it can't be dropped.
         _ = range
             .wait_for(|(_, end, closed)| *end > place || *closed)
             .await;
     }
 
-    /// Waits until what comes after this place isn't kept any more.
+    /// Waits until the entries after this position are no longer kept.
     pub(super) async fn forgotten(&self, place: Place) {
         let mut range = self.range.subscribe();
         _ = range.wait_for(|(first, ..)| *first > place).await;
     }
 
-    fn tell(&self, log: &Log) {
+    fn notify(&self, log: &Log) {
         let first = Place(log.forgotten);
         let end = Place(log.forgotten + log.entries.len() as u64);
         self.range.send_replace((first, end, log.closed));
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_go_first() {
+    fn the_oldest_entries_are_dropped_first() {
         let history = History::new(2);
         let begin = history.first();
         assert_eq!(history.next(begin), Next::None);
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_are_bounded_too() {
+    fn the_size_in_bytes_is_bounded() {
         let history = History::new(1000);
         history.push(entry("1", "x"));
         history.push(entry("2", vec![0; MAX_BYTES]));
@@ -186,7 +186,7 @@ mod tests {
             history.first(),
             history.after_id("2").map(|_| Place(1)).unwrap()
         );
-        // The newest is kept, however large.
+        // The newest entry is kept, however large it is.
         history.push(entry("3", vec![0; MAX_BYTES + 1]));
         assert_eq!(history.first(), Place(2));
     }

@@ -1,4 +1,4 @@
-//! Lines of standard input, as they come.
+//! Reads lines of standard input as they arrive.
 
 use std::io::{self, BufRead};
 use std::thread;
@@ -12,9 +12,9 @@ pub(super) type Lines = mpsc::Receiver<Line>;
 /// The longest line. Without a limit, input without line ends would fill the memory.
 const MAX_LINE: usize = 8 << 20;
 
-/// Reads in a thread of its own, which may stay in a read for ever.
+/// Reads in a separate thread, because a read may block forever.
 pub(super) fn lines() -> io::Result<Lines> {
-    // Whoever writes is kept back while clients are served.
+    // Backpressure: the writer blocks while clients are served.
     let (sender, receiver) = mpsc::channel(16);
     thread::Builder::new().name("input".into()).spawn(move || {
         let mut input = io::stdin().lock();
@@ -35,7 +35,7 @@ pub(super) fn lines() -> io::Result<Lines> {
     Ok(receiver)
 }
 
-/// The next line. Of one that is too long nothing is kept.
+/// Returns the next line. A line that is too long is skipped.
 fn read(input: &mut impl BufRead, max: usize) -> io::Result<Option<Line>> {
     let mut line = Vec::new();
     let (mut length, mut any) = (0, false);
@@ -78,7 +78,7 @@ mod tests {
 
     #[test]
     fn lines_end_at_line_feeds_and_at_the_end() {
-        // In reads of every size.
+        // With reads of every size.
         for size in 1..12 {
             let mut input = io::BufReader::with_capacity(size, &b"a\n\r\nlong line\nb\r\n\nc"[..]);
             let mut lines = Vec::new();

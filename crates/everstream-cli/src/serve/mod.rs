@@ -1,10 +1,10 @@
-//! `everstream serve`: an event stream of what comes on standard input.
+//! `everstream serve`: streams lines of standard input.
 //!
 //! | file | subject |
 //! |---|---|
-//! | `input.rs` | lines of standard input, as they come |
-//! | `entry.rs` | a line to what is sent |
-//! | `history.rs` | what was sent, kept for clients that come back, within bounds |
+//! | `input.rs` | lines of standard input |
+//! | `entry.rs` | converts a line to bytes of the stream |
+//! | `history.rs` | the kept events, for clients that resume |
 
 mod entry;
 mod history;
@@ -21,7 +21,7 @@ use hyper::body::Bytes;
 use crate::duration;
 use crate::exit::Exit;
 use crate::report::{self, Problem};
-use crate::server::{Asked, Gone, Out, Server, ServerArgs, Source, Streaming};
+use crate::server::{ClientGone, ClientRequest, Out, Server, ServerArgs, Source, Streaming};
 use crate::stop::Signals;
 use entry::Entries;
 use history::{History, Next, Place};
@@ -30,17 +30,17 @@ use input::Lines;
 #[derive(Debug, Args)]
 pub(crate) struct ServeArgs {
     /// Each line is an object with some of the fields event, data, id, retry (milliseconds) and
-    /// comment, as the lines of `everstream URL` are. Data that is no string is sent as JSON.
+    /// comment, like the output of `everstream URL`. Data that isn't a string is sent as JSON.
     #[arg(long, visible_alias = "ndjson", help_heading = "Events")]
     json: bool,
 
-    /// Leave events without an id as they are. Default: their id is their number after a part that
-    /// differs from run to run, so that clients resume, and only in the run that they know.
+    /// Don't add ids. By default, an event without an id gets its number, with a prefix that is
+    /// different in each run, so that clients can resume within a run.
     #[arg(long, help_heading = "Events")]
     no_ids: bool,
 
-    /// Keep so many of the last events for clients that come or come back; all of them together
-    /// are at most 16 MiB. A client that is further behind than that is dropped.
+    /// Keep the last N events, at most 16 MiB in total, for clients that connect or resume. A
+    /// client that falls further behind is dropped.
     #[arg(
         long,
         value_name = "N",
@@ -50,8 +50,8 @@ pub(crate) struct ServeArgs {
     )]
     history: u32,
 
-    /// Send a comment after so long without an event, so that nobody takes the connection for dead;
-    /// 0: never.
+    /// Send a comment after this long without an event, so that the connection isn't taken for
+    /// dead; 0: never.
     #[arg(
         long,
         value_name = "TIME",
@@ -61,8 +61,7 @@ pub(crate) struct ServeArgs {
     )]
     heartbeat: Duration,
 
-    /// Go on when standard input has ended: the streams stay open, and new clients get what is
-    /// kept.
+    /// When standard input has ended, keep the streams open. New clients get the kept events.
     #[arg(long, help_heading = "Events")]
     keep_open: bool,
 
@@ -70,7 +69,7 @@ pub(crate) struct ServeArgs {
     server: ServerArgs,
 }
 
-/// How long clients have to take the rest when standard input has ended.
+/// How long clients have to read the rest when standard input has ended.
 const LAST_EVENTS: Duration = Duration::from_secs(5);
 
 pub(crate) fn run(args: &ServeArgs) -> Exit {
@@ -89,7 +88,7 @@ async fn serve(args: &ServeArgs) -> Result<Exit, Problem> {
     let mut signals = match Signals::new() {
         Ok(signals) => signals,
         Err(error) => {
-            report::error("signals can't be watched", Some(&error));
+            report::error("can't handle signals", Some(&error));
             return Ok(Exit::Failed);
         }
     };
@@ -103,7 +102,7 @@ async fn serve(args: &ServeArgs) -> Result<Exit, Problem> {
     let input = match input::lines() {
         Ok(lines) => lines,
         Err(error) => {
-            report::error("the system refuses a thread", Some(&error));
+            report::error("can't start a thread", Some(&error));
             return Ok(Exit::Failed);
         }
     };
@@ -132,7 +131,7 @@ async fn serve(args: &ServeArgs) -> Result<Exit, Problem> {
         }
     };
     let events = publisher.entries.count();
-    report::news(&format!(
+    report::info(&format!(
         "stopped by {by} after {events} event{}",
         if events == 1 { "" } else { "s" }
     ));
@@ -142,19 +141,19 @@ async fn serve(args: &ServeArgs) -> Result<Exit, Problem> {
     })
 }
 
-/// Differs from run to run: the same number is another line then, and a client that resumed after it
-/// would miss those before.
+/// Unique to a run: the same number is another line in another run, and a client that resumed after
+/// it would miss lines.
 fn run_id() -> String {
-    // The standard library's only random numbers.
+    // The only source of random numbers in the standard library.
     let random = RandomState::new().build_hasher().finish();
     format!("{:08x}", random >> 32)
 }
 
-/// From standard input to the history.
+/// Moves lines from standard input to the history.
 struct Publisher {
     history: Arc<History>,
     entries: Entries,
-    /// How many lines couldn't be used.
+    /// The number of invalid lines.
     failures: u64,
 }
 
@@ -167,19 +166,20 @@ impl Publisher {
             match entry {
                 Ok(Some(entry)) => {
                     self.history.push(entry);
-                    // Who reads fast enough isn't left behind by many lines at once.
+                    // Lets clients read between lines, so that a burst doesn't leave fast ones
+                    // behind.
                     tokio::task::yield_now().await;
                 }
                 Ok(None) => {}
                 Err(what) => {
                     self.failures += 1;
-                    let what = format!("line {number} of standard input is left out: {what}");
+                    let what = format!("skipped line {number} of standard input: {what}");
                     report::error(&what, None);
                 }
             }
         }
         if keep_open {
-            report::news("standard input has ended; the streams stay open");
+            report::info("standard input has ended; the streams stay open");
             std::future::pending::<()>().await;
         }
     }
@@ -191,23 +191,21 @@ struct Serve {
 }
 
 impl Source for Serve {
-    fn stream(&self, asked: &Asked) -> Option<Box<dyn FnOnce(Out) -> Streaming>> {
+    fn stream(&self, asked: &ClientRequest) -> Option<Box<dyn FnOnce(Out) -> Streaming>> {
         let client = format!("client {}", asked.number);
         let place = match &asked.last_event_id {
             None => {
-                report::news(&format!(
-                    "{client} begins with the first event that is kept"
-                ));
+                report::info(&format!("{client} starts at the oldest kept event"));
                 self.history.first()
             }
             Some(id) => {
                 let shown: String = id.chars().take(100).collect();
                 let place = self.history.after_id(id);
-                report::news(&match place {
+                report::info(&match place {
                     Some(_) => format!("{client} resumes after id {shown}"),
                     None => format!(
-                        "{client} resumes after id {shown}, which isn't kept: it begins with the \
-                         first event that is"
+                        "{client} asks for events after id {shown}, which isn't kept: it starts at \
+                         the oldest kept event"
                     ),
                 });
                 place.unwrap_or_else(|| self.history.first())
@@ -222,7 +220,7 @@ impl Source for Serve {
     }
 }
 
-/// What one client is sent.
+/// The stream of one client.
 struct Feed {
     history: Arc<History>,
     heartbeat: Option<Duration>,
@@ -249,18 +247,18 @@ impl Feed {
             };
             tokio::select! {
                 biased;
-                sent = out.send(bytes) => if let Err(Gone) = sent {
+                sent = out.send(bytes) => if let Err(ClientGone) = sent {
                     return;
                 },
-                // It doesn't read, or not fast enough.
+                // It doesn't read, or reads too slowly.
                 () = self.history.forgotten(place) => return self.drop_client(&out),
             }
         }
     }
 
     fn drop_client(&self, out: &Out) {
-        report::news(&format!(
-            "{} reads too slowly: it is dropped, because what it would read next isn't kept",
+        report::info(&format!(
+            "{} reads too slowly: dropped, because its next events are no longer kept",
             self.client
         ));
         out.abort();

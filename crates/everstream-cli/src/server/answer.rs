@@ -1,4 +1,4 @@
-//! Requests and responses. Every path is that of the stream.
+//! Requests and responses. Every path is the stream.
 
 use std::convert::Infallible;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,13 +11,13 @@ use super::out::{Out, Pieces, Streaming, Switch};
 
 /// Where the events come from.
 pub(crate) trait Source: Send + Sync + 'static {
-    /// Begins a stream; `None`, if there will be no more for this client (status 204).
-    fn stream(&self, asked: &Asked) -> Option<Box<dyn FnOnce(Out) -> Streaming>>;
+    /// Starts a stream; `None` if there is nothing more for this client (status 204).
+    fn stream(&self, asked: &ClientRequest) -> Option<Box<dyn FnOnce(Out) -> Streaming>>;
 }
 
-/// What a client asks for.
-pub(crate) struct Asked {
-    /// How many have asked before it, and it.
+/// The request of a client.
+pub(crate) struct ClientRequest {
+    /// The number of the client, counted from 1.
     pub(crate) number: u64,
     pub(crate) last_event_id: Option<String>,
 }
@@ -25,7 +25,7 @@ pub(crate) struct Asked {
 pub(super) struct Answers<S> {
     source: S,
     allow_origin: Vec<String>,
-    /// Nobody else's machine can reach the port.
+    /// Only this machine can reach the port.
     only_here: bool,
     asked: AtomicU64,
 }
@@ -51,11 +51,11 @@ impl<S: Source> Answers<S> {
             return Ok(response);
         }
         match *request.method() {
-            // Browsers ask for it by themselves when somebody looks at the stream.
+            // Browsers request it when somebody opens the stream.
             _ if request.uri().path() == "/favicon.ico" => {
                 *response.status_mut() = StatusCode::NOT_FOUND;
             }
-            // What a browser asks before a page's own code may send a header such as this.
+            // A browser's preflight request, before a script may send a header such as this.
             Method::OPTIONS => {
                 *response.status_mut() = StatusCode::NO_CONTENT;
                 let wanted = request.headers().get("access-control-request-headers");
@@ -68,9 +68,9 @@ impl<S: Source> Answers<S> {
                 }
             }
             Method::HEAD => stream_headers(response.headers_mut()),
-            // A stream may be the answer to a question.
+            // A stream may be the response to a POST.
             Method::GET | Method::POST => {
-                let asked = Asked {
+                let asked = ClientRequest {
                     number: self.asked.fetch_add(1, Ordering::Relaxed) + 1,
                     last_event_id: last_event_id(request.headers()),
                 };
@@ -91,7 +91,7 @@ impl<S: Source> Answers<S> {
         if let Some(origin) = self.allowed_origin(request.headers()) {
             let headers = response.headers_mut();
             headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-            // Pages that send cookies to their other streams read this one too.
+            // Allows pages that send requests with cookies.
             let yes = HeaderValue::from_static("true");
             headers.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, yes);
             headers.insert(header::VARY, HeaderValue::from_static("origin"));
@@ -99,8 +99,9 @@ impl<S: Source> Answers<S> {
         Ok(response)
     }
 
-    /// A page can give its own name this machine's address (DNS rebinding): to its browser the stream
-    /// is then of the page's own origin. Who reaches this port from elsewhere needs no such trick.
+    /// DNS rebinding: a page can point its own host name to this machine, and for its browser the
+    /// stream then has the page's origin. Clients elsewhere that can reach this port need no such
+    /// trick.
     fn may_ask(&self, headers: &HeaderMap) -> bool {
         let Some(asked) = headers.get(header::HOST).filter(|_| self.only_here) else {
             return true;
@@ -113,7 +114,7 @@ impl<S: Source> Answers<S> {
         is_local(asked) || self.allow_origin.iter().any(allowed)
     }
 
-    /// The origin of the page that asks, if it may read the answer.
+    /// The origin of the requesting page, if it may read the response.
     fn allowed_origin(&self, headers: &HeaderMap) -> Option<HeaderValue> {
         let origin = headers.get(header::ORIGIN)?;
         let text = origin.to_str().ok()?;
@@ -135,7 +136,7 @@ fn stream_headers(headers: &mut HeaderMap) {
 
 fn last_event_id(headers: &HeaderMap) -> Option<String> {
     let id = headers.get("last-event-id")?.as_bytes();
-    // Browsers and others send it as UTF-8 (WHATWG HTML, 9.2.5).
+    // Clients send the id as UTF-8 (WHATWG HTML, 9.2.5).
     let id = String::from_utf8_lossy(id).into_owned();
     (!id.is_empty()).then_some(id)
 }

@@ -1,14 +1,14 @@
 //! The server of `replay` and `serve`: event streams over HTTP/1.1, to any number of clients.
 //!
 //! HTTP is hyper's. Each client has a task that reads from its source no faster than the client
-//! reads from it.
+//! reads.
 //!
 //! | file | subject |
 //! |---|---|
 //! | `answer.rs` | requests and responses, and which pages of a browser may read them |
 //! | `origin.rs` | the origins of such pages |
-//! | `out.rs` | what a source says to its client: bytes, or a connection that is dropped |
-//! | `socket.rs` | a connection that can be dropped when all was sent |
+//! | `out.rs` | from a source to its client: bytes, or a dropped connection |
+//! | `socket.rs` | a connection that can be dropped once everything has been sent |
 
 mod answer;
 mod origin;
@@ -30,17 +30,17 @@ use tokio::task::JoinSet;
 
 use crate::report::{self, Problem};
 use answer::Answers;
-pub(crate) use answer::{Asked, Source};
+pub(crate) use answer::{ClientRequest, Source};
 pub(crate) use origin::{HINT as ORIGIN_HINT, is_origin};
 use out::Switch;
-pub(crate) use out::{Gone, Out, Streaming};
+pub(crate) use out::{ClientGone, Out, Streaming};
 use socket::Socket;
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Server")]
 pub(crate) struct ServerArgs {
-    /// Listen here: an address and a port, or a port of this machine alone; port 0 is a free one.
-    /// The URL is written to standard output.
+    /// Listen here: an address and a port, or just a port to listen on this machine only. Port 0 is
+    /// a free one. The URL is written to standard output.
     #[arg(
         long,
         value_name = "ADDRESS:PORT",
@@ -49,8 +49,8 @@ pub(crate) struct ServerArgs {
     )]
     listen: SocketAddr,
 
-    /// Let pages of this origin read the stream in a browser; `*`: all pages. Those of this
-    /// machine (http://localhost:3000 and the like) always may (repeatable).
+    /// Let web pages of this origin read the stream; `*`: all pages. Pages on this machine (such as
+    /// http://localhost:3000) are always allowed (repeatable).
     #[arg(long, value_name = "ORIGIN", value_parser = parse_origin)]
     allow_origin: Vec<String>,
 
@@ -59,8 +59,8 @@ pub(crate) struct ServerArgs {
     pub(crate) quiet: bool,
 }
 
-/// After what a client that can't be accepted may be: too many open files, say. Without a rest this
-/// would be a busy loop.
+/// The pause after a failed accept, for example with too many open files. Without it this would be
+/// a busy loop.
 const REST: Duration = Duration::from_millis(50);
 
 fn parse_address(text: &str) -> Result<SocketAddr, String> {
@@ -69,7 +69,7 @@ fn parse_address(text: &str) -> Result<SocketAddr, String> {
     }
     let text = text.replacen("localhost:", "127.0.0.1:", 1);
     text.parse().map_err(|_| {
-        "it looks like this: 8000, 127.0.0.1:8000, [::1]:8000, or 0.0.0.0:8000 for all networks"
+        "use a port, or an address and a port: 8000, 127.0.0.1:8000, [::1]:8000, or 0.0.0.0:8000 for all networks"
             .into()
     })
 }
@@ -81,7 +81,7 @@ fn parse_origin(text: &str) -> Result<String, String> {
     }
 }
 
-/// A port, and how to answer at it.
+/// A listening port and its configuration.
 pub(crate) struct Server {
     listener: TcpListener,
     address: SocketAddr,
@@ -102,13 +102,13 @@ impl Server {
                 allow_origin: args.allow_origin.clone(),
             }),
             Err(error) => {
-                let what = format!("{} can't be listened at", args.listen);
+                let what = format!("can't listen on {}", args.listen);
                 let hint = match error.kind() {
                     io::ErrorKind::AddrInUse => {
-                        "another program listens there; without --listen a free port is taken"
+                        "another program uses this port; without --listen a free one is chosen"
                     }
-                    io::ErrorKind::PermissionDenied => "ports from 1024 on are for everybody",
-                    _ => "the address must be one of this machine",
+                    io::ErrorKind::PermissionDenied => "ports below 1024 need root",
+                    _ => "use an address of this machine",
                 };
                 Err(Problem::because(&what, &error).hint(hint))
             }
@@ -118,22 +118,22 @@ impl Server {
     /// Writes the URL to standard output, for people and scripts.
     pub(crate) fn announce(&self) {
         if !self.address.ip().is_loopback() {
-            report::news("whoever reaches this port from elsewhere can read the stream");
+            report::info("anyone who can reach this port can read the stream");
         }
-        // An address that stands for all of this machine's can't be asked everywhere.
+        // Clients can't connect to a wildcard address everywhere.
         let ip = match self.address.ip() {
             IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
             IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(std::net::Ipv6Addr::LOCALHOST),
             ip => ip,
         };
         let url = format!("http://{}/\n", SocketAddr::new(ip, self.address.port()));
-        // If nobody reads it, nobody misses it.
+        // Errors are ignored.
         let mut out = io::stdout().lock();
         _ = out.write_all(url.as_bytes()).and_then(|()| out.flush());
     }
 
-    /// Answers until this is over; then nobody is accepted any more, and the connections that are
-    /// still open are returned. Dropping them drops their clients.
+    /// Serves until `until` completes, then stops accepting and returns the open connections.
+    /// Dropping them disconnects their clients.
     pub(crate) async fn run<S: Source, T>(
         self,
         source: S,
@@ -156,9 +156,9 @@ impl Server {
     }
 }
 
-/// Serves a connection until one side has enough.
+/// Serves a connection until one side closes it.
 async fn serve<S: Source>(socket: TcpStream, answers: Arc<Answers<S>>) {
-    // Each event is to arrive by itself and at once.
+    // Each event must arrive by itself, without delay.
     if socket.set_nodelay(true).is_err() {
         return;
     }
@@ -166,7 +166,7 @@ async fn serve<S: Source>(socket: TcpStream, answers: Arc<Answers<S>>) {
     let socket = TokioIo::new(Socket::new(socket, switch.clone()));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        // A stream is the last thing on its connection.
+        // A stream is the last response of its connection.
         .keep_alive(false)
         .serve_connection(
             socket,
@@ -183,7 +183,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_is_a_port_or_both() {
+    fn listen_accepts_a_port_or_an_address() {
         for (text, expected) in [
             ("8000", "127.0.0.1:8000"),
             ("0", "127.0.0.1:0"),

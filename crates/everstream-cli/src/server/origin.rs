@@ -1,10 +1,10 @@
-//! Origins: a scheme, a host and perhaps a port (RFC 6454, section 6.2).
+//! Origins: a scheme, a host and optionally a port (RFC 6454, section 6.2).
 
 use std::net::IpAddr;
 
-/// What an origin is, for who has written something else.
+/// The hint for an invalid origin.
 pub(crate) const HINT: &str =
-    "it has a scheme, a host and perhaps a port, and no path, as in https://app.example.com";
+    "an origin is a scheme, a host and optionally a port, without a path: https://app.example.com";
 
 pub(crate) fn is_origin(text: &str) -> bool {
     let authority = text.split_once("://").map(|(_, authority)| authority);
@@ -12,7 +12,7 @@ pub(crate) fn is_origin(text: &str) -> bool {
         && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-/// That of a host and perhaps a port.
+/// The origin of a host and optionally a port.
 pub(super) fn host(authority: &str) -> &str {
     match authority.rsplit_once(':') {
         Some((before, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => before,
@@ -33,7 +33,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hosts_of_this_machine_are_known() {
+    fn local_hosts_are_recognized() {
         for authority in [
             "localhost",
             "localhost:3000",

@@ -1,4 +1,4 @@
-//! From a source to its client.
+//! The channel from a source to its client.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -8,20 +8,20 @@ use std::task::{Context, Poll, ready};
 use hyper::body::{Body, Bytes, Frame, SizeHint};
 use tokio::sync::{Notify, mpsc};
 
-/// What writes a stream, until its end.
+/// Writes a stream until its end.
 pub(crate) type Streaming = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// The client has gone.
 #[derive(Debug)]
-pub(crate) struct Gone;
+pub(crate) struct ClientGone;
 
 enum Piece {
     Bytes(Bytes),
-    /// Drop the connection when all before this was sent.
+    /// Drop the connection once everything before this has been sent.
     Drop,
 }
 
-/// Where a source writes. When it is dropped, the response ends in an orderly way.
+/// The writing end for a source. When it is dropped, the response ends cleanly.
 pub(crate) struct Out {
     pieces: mpsc::Sender<Piece>,
     switch: Switch,
@@ -29,16 +29,16 @@ pub(crate) struct Out {
 
 impl Out {
     /// Waits until the client has read most of what was sent before.
-    pub(crate) async fn send(&self, bytes: Bytes) -> Result<(), Gone> {
-        // An empty chunk would be the end.
+    pub(crate) async fn send(&self, bytes: Bytes) -> Result<(), ClientGone> {
+        // An empty chunk would end the response.
         if bytes.is_empty() {
             return Ok(());
         }
         let sent = self.pieces.send(Piece::Bytes(bytes)).await;
-        sent.map_err(|_| Gone)
+        sent.map_err(|_| ClientGone)
     }
 
-    /// Drops the connection when all was sent.
+    /// Drops the connection once everything has been sent.
     pub(crate) async fn drop_connection(&self) {
         if self.pieces.send(Piece::Drop).await.is_ok() {
             self.pieces.closed().await;
@@ -69,7 +69,7 @@ impl Switch {
     }
 }
 
-/// The body of a response: none, or what a source writes.
+/// The body of a response: empty, or what a source writes.
 pub(super) struct Pieces {
     pieces: Option<mpsc::Receiver<Piece>>,
     switch: Switch,
@@ -92,7 +92,7 @@ impl Pieces {
             switch: switch.clone(),
         });
         tokio::spawn(async move {
-            // It may be waiting for something else.
+            // The source may be waiting for something else.
             tokio::select! {
                 () = gone.closed() => {}
                 () = streaming => {}
@@ -119,7 +119,7 @@ impl Body for Pieces {
         match ready!(pieces.poll_recv(cx)) {
             Some(Piece::Bytes(bytes)) => Poll::Ready(Some(Ok(Frame::data(bytes)))),
             None => Poll::Ready(None),
-            // The connection flushes now, which is when it ends.
+            // The connection ends when it is flushed, which happens now.
             Some(Piece::Drop) => {
                 self.switch.when_sent.store(true, Ordering::Relaxed);
                 Poll::Pending

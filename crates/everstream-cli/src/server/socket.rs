@@ -1,4 +1,4 @@
-//! A connection that can be dropped when all was sent.
+//! A connection that can be dropped once everything has been sent.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 
 use super::out::Switch;
 
-/// hyper flushes a socket when it has written all it holds; the body can't know of that.
+/// hyper flushes a socket once it has written everything it holds; the body can't observe that.
 pub(super) struct Socket {
     socket: TcpStream,
     switch: Switch,

@@ -1,7 +1,7 @@
-//! What comes from outside: keys, the terminal's size, signals.
+//! External input: keys, the terminal's size, signals.
 //!
-//! Reading keys blocks, and the main thread may be blocked in writing to a terminal that nobody
-//! looks at, so that each has a thread of its own.
+//! Reading keys blocks, and the main thread may be blocked writing to a stopped terminal, so each
+//! has its own thread.
 
 use std::io;
 use std::thread;
@@ -13,26 +13,26 @@ use tokio::sync::mpsc;
 use super::screen;
 use crate::exit::Exit;
 
-/// How long the main thread has to end after a signal.
+/// How long the main thread has to exit after a signal.
 const GRACE: Duration = Duration::from_secs(2);
 
 pub(super) enum Input {
     Key(KeyEvent),
-    /// The terminal has another size.
+    /// The terminal was resized.
     Resized,
-    /// The process was stopped, and goes on.
+    /// The process was stopped, and continues.
     Continued,
-    /// Ctrl-C from elsewhere, SIGTERM, the end of the terminal.
+    /// SIGINT, SIGTERM, or a closed terminal.
     Signal,
     /// There will be no more keys.
     Lost(io::Error),
 }
 
-/// Begins to read keys. Only one reader may exist.
+/// Starts to read keys. Only one reader may exist.
 pub(super) fn read_keys(to: mpsc::Sender<Input>) -> io::Result<()> {
     let read = move || loop {
         let input = match crossterm::event::read() {
-            // Some terminals tell of releases too.
+            // Some terminals also report key releases.
             Ok(Event::Key(key)) if key.kind == KeyEventKind::Release => continue,
             Ok(Event::Key(key)) => Input::Key(key),
             Ok(Event::Resize(..)) => Input::Resized,
@@ -50,8 +50,8 @@ pub(super) fn read_keys(to: mpsc::Sender<Input>) -> io::Result<()> {
     Ok(())
 }
 
-/// Begins to watch the terminal. Only the processes of its session are told by a signal that it has
-/// gone, and crossterm would read its end again and again.
+/// Starts to watch the terminal. Only processes of its session get a signal when it is closed, and
+/// crossterm would read its end again and again.
 #[cfg(unix)]
 pub(super) fn watch_terminal(to: mpsc::Sender<Input>) -> io::Result<()> {
     use rustix::event::{PollFd, PollFlags, poll};
@@ -60,16 +60,16 @@ pub(super) fn watch_terminal(to: mpsc::Sender<Input>) -> io::Result<()> {
     let watch = move || {
         let terminal = io::stdout();
         loop {
-            // Asked for nothing, it tells of errors and hang-ups only (POSIX, poll).
+            // Without requested events, poll reports only errors and hang-ups (POSIX).
             match poll(&mut [PollFd::new(&terminal, PollFlags::empty())], None) {
                 Ok(_) => break,
                 Err(Errno::INTR) => {}
-                // Then the next write finds out.
+                // The next write will detect it.
                 Err(_) => return,
             }
         }
         _ = to.try_send(Input::Signal);
-        // What is drawn on a terminal that has gone can't keep the process.
+        // A write to a closed terminal must not keep the process alive.
         thread::sleep(GRACE);
         std::process::exit(Exit::Done as i32);
     };
@@ -79,13 +79,13 @@ pub(super) fn watch_terminal(to: mpsc::Sender<Input>) -> io::Result<()> {
     Ok(())
 }
 
-/// Only a write finds out here.
+/// Only a write can detect it here.
 #[cfg(not(unix))]
 pub(super) fn watch_terminal(_to: mpsc::Sender<Input>) -> io::Result<()> {
     Ok(())
 }
 
-/// Begins to watch signals. After one, the process ends within a moment, whatever it does.
+/// Starts to watch signals. After one, the process exits within a moment, whatever it does.
 pub(super) fn watch_signals(to: mpsc::Sender<Input>) -> io::Result<()> {
     let (ready, wait_ready) = std::sync::mpsc::channel();
     let watch = move || {
@@ -108,12 +108,12 @@ pub(super) fn watch_signals(to: mpsc::Sender<Input>) -> io::Result<()> {
                 }
             };
             _ = ready.send(Ok(()));
-            while signals.next().await == Told::Continue {
+            while signals.next().await == SignalEvent::Continue {
                 _ = to.try_send(Input::Continued);
             }
             // If the queue is full, the main thread is stuck.
             _ = to.try_send(Input::Signal);
-            let again = async { while signals.next().await == Told::Continue {} };
+            let again = async { while signals.next().await == SignalEvent::Continue {} };
             _ = tokio::time::timeout(GRACE, again).await;
             screen::abandon();
             std::process::exit(Exit::Done as i32);
@@ -126,7 +126,7 @@ pub(super) fn watch_signals(to: mpsc::Sender<Input>) -> io::Result<()> {
 }
 
 #[derive(PartialEq, Eq)]
-enum Told {
+enum SignalEvent {
     End,
     #[cfg_attr(not(unix), allow(dead_code))] // there is no such signal
     Continue,
@@ -142,19 +142,19 @@ impl Signals {
         Ok(Signals([
             signal(SignalKind::interrupt())?,
             signal(SignalKind::terminate())?,
-            // The terminal has gone.
+            // The terminal was closed.
             signal(SignalKind::hangup())?,
             signal(SignalKind::from_raw(rustix::process::Signal::CONT.as_raw()))?,
         ]))
     }
 
-    async fn next(&mut self) -> Told {
-        let [a, b, c, go_on] = &mut self.0;
+    async fn next(&mut self) -> SignalEvent {
+        let [a, b, c, cont] = &mut self.0;
         tokio::select! {
-            _ = a.recv() => Told::End,
-            _ = b.recv() => Told::End,
-            _ = c.recv() => Told::End,
-            _ = go_on.recv() => Told::Continue,
+            _ = a.recv() => SignalEvent::End,
+            _ = b.recv() => SignalEvent::End,
+            _ = c.recv() => SignalEvent::End,
+            _ = cont.recv() => SignalEvent::Continue,
         }
     }
 }
@@ -168,11 +168,11 @@ impl Signals {
         Ok(Signals)
     }
 
-    async fn next(&mut self) -> Told {
+    async fn next(&mut self) -> SignalEvent {
         if tokio::signal::ctrl_c().await.is_err() {
-            // Then there are no signals here, and nothing to wait for.
+            // This system has no signals, so there is nothing to wait for.
             std::future::pending().await
         }
-        Told::End
+        SignalEvent::End
     }
 }

@@ -2,13 +2,13 @@
 //!
 //! | file | subject |
 //! |---|---|
-//! | `stream.rs`, `rates.rs` | what is known of a stream |
-//! | `reason.rs` | why it is away |
-//! | `view.rs` | what of it is shown; keys |
+//! | `stream.rs`, `rates.rs` | the state of a stream |
+//! | `reason.rs` | why it is disconnected |
+//! | `view.rs` | the view, and keys |
 //! | `draw/` | the screen |
-//! | `screen.rs` | the terminal, and how it is put back |
+//! | `screen.rs` | the terminal, and its restoration |
 //! | `input.rs` | keys and signals |
-//! | `origins.rs` | secrets are for one origin |
+//! | `origins.rs` | secrets are sent to one origin only |
 
 mod draw;
 mod input;
@@ -36,31 +36,31 @@ use crate::reconnect::ReconnectArgs;
 use crate::report::{self, Problem};
 use crate::request::{RequestArgs, bad_setting};
 use crate::stop::{Deadline, MAX_TIME};
-use crate::terminal::{colours, dumb_terminal};
+use crate::terminal::{colors, dumb_terminal};
 use draw::Look;
 use input::Input;
 use screen::Screen;
 use stream::Stream;
-use view::{Asked, View};
+use view::{KeyAction, View};
 
-/// The least time from one drawing to the next if the streams have changed.
-const SOON: Duration = Duration::from_millis(250);
+/// The minimum time between two drawings if the streams have changed.
+const MIN_INTERVAL: Duration = Duration::from_millis(250);
 
-/// The time from one drawing to the next if nothing has: the clock goes on.
-const LATE: Duration = Duration::from_secs(1);
+/// The time between two drawings if nothing has changed, for the clock.
+const MAX_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Keys that wait to be handled; more of them wait in the terminal.
+/// The queue of keys; more of them wait in the terminal.
 const KEYS: usize = 64;
 
-/// After so many actions without a wait it is the turn of the other streams and of the keys.
-const TURN: u32 = 64;
+/// After this many actions in a row, other streams and the keys get their turn.
+const ACTIONS_PER_TURN: u32 = 64;
 
 #[derive(Debug, Args)]
 pub(crate) struct TopArgs {
     #[command(flatten)]
     pub(crate) request: RequestArgs,
 
-    /// More streams. The options hold for all of them.
+    /// More streams. The options apply to all of them.
     #[arg(
         value_name = "URL",
         id = "more",
@@ -69,7 +69,7 @@ pub(crate) struct TopArgs {
     )]
     more: Vec<String>,
 
-    /// Send -H, -b, -u, tokens, --cert and the body to all URLs, although their origins (scheme,
+    /// Send -H, -b, -u, tokens, --cert and the body to all URLs, even if their origins (scheme,
     /// host and port) differ.
     #[arg(long, help_heading = "Request (options as in curl)")]
     all_origins: bool,
@@ -96,13 +96,13 @@ impl TopArgs {
     }
 }
 
-/// All that can be wrong with the command line is found here.
+/// Finds everything that can be wrong with the command line.
 fn prepare(args: &TopArgs) -> Result<(Vec<String>, Vec<SseClient>), Problem> {
     if !io::stdout().is_terminal() || dumb_terminal() {
         return Err(Problem::new(
-            "top draws on a terminal, and standard output isn't one that can",
+            "top needs a terminal that supports cursor movement, and standard output isn't one",
         )
-        .hint("`everstream follow URL` writes events to pipes and files too"));
+        .hint("`everstream follow URL` also writes to pipes and files"));
     }
     let urls = args.urls()?;
     if !args.all_origins {
@@ -118,7 +118,7 @@ fn prepare(args: &TopArgs) -> Result<(Vec<String>, Vec<SseClient>), Problem> {
     Ok((urls, clients?))
 }
 
-/// What the streams and the display share, in one thread.
+/// The state shared by the streams and the display, in one thread.
 struct Shared {
     begin: Instant,
     streams: RefCell<Vec<Stream>>,
@@ -133,7 +133,7 @@ impl Shared {
 
     fn update(&self, index: usize, change: impl FnOnce(&mut Stream, Duration)) {
         change(&mut self.streams.borrow_mut()[index], self.now());
-        // Once per drawing is enough.
+        // Notifying once per drawing is enough.
         if !self.changed.replace(true) {
             self.woken.notify_one();
         }
@@ -181,7 +181,7 @@ async fn watch(args: &TopArgs, urls: Vec<String>, clients: Vec<SseClient>) -> Ex
     match ended {
         Ok(ends) => sum_up(args, &shared.streams.borrow(), &ends),
         Err(error) => {
-            report::error("the terminal can't be used any more", Some(&error));
+            report::error("lost the terminal", Some(&error));
             Exit::Failed
         }
     }
@@ -191,7 +191,7 @@ async fn watch(args: &TopArgs, urls: Vec<String>, clients: Vec<SseClient>) -> Ex
 struct End {
     index: usize,
     error: Option<Error>,
-    /// The server has ended it, and the request isn't safe to send again.
+    /// The server has ended it, and the request isn't safe to resend.
     not_repeated: bool,
 }
 
@@ -200,8 +200,8 @@ async fn follow(mut client: SseClient, index: usize, shared: Rc<Shared>) -> End 
     let mut actions: u32 = 0;
     let mut not_repeated = false;
     let error = loop {
-        // Bytes that are no event yet are no action either.
-        let action = tokio::time::timeout(LATE, client.next_action()).await;
+        // Bytes of an incomplete event aren't an action.
+        let action = tokio::time::timeout(MAX_INTERVAL, client.next_action()).await;
         let Ok(action) = action else {
             let silence = client.silence();
             shared.streams.borrow_mut()[index].silent_for(silence, shared.now());
@@ -221,7 +221,7 @@ async fn follow(mut client: SseClient, index: usize, shared: Rc<Shared>) -> End 
             None => break None,
         }
         actions = actions.wrapping_add(1);
-        if actions % TURN == 0 {
+        if actions % ACTIONS_PER_TURN == 0 {
             tokio::task::yield_now().await;
         }
     };
@@ -233,7 +233,7 @@ async fn follow(mut client: SseClient, index: usize, shared: Rc<Shared>) -> End 
     }
 }
 
-/// Draws until it is asked to stop; returns the streams that ended before.
+/// Draws until it should stop; returns the streams that have ended.
 async fn display(
     screen: &mut Screen,
     shared: &Shared,
@@ -241,7 +241,7 @@ async fn display(
     tasks: &mut JoinSet<End>,
 ) -> io::Result<Vec<End>> {
     let look = Look {
-        colours: colours(true),
+        colors: colors(true),
     };
     let mut view = View::new();
     let mut ends = Vec::new();
@@ -251,27 +251,27 @@ async fn display(
             shared.changed.set(false);
             let streams = shared.streams.borrow();
             screen.draw(|frame| draw::draw(frame, &view, &streams, shared.now(), look))?;
-            // What is paused changes by keys only.
-            due = (!view.is_paused()).then(|| Instant::now() + LATE);
+            // A paused display changes only by keys.
+            due = (!view.is_paused()).then(|| Instant::now() + MAX_INTERVAL);
         }
         tokio::select! {
             Some(input) = input.recv() => {
                 match input {
                     Input::Key(key) => match view.key(key, &shared.streams.borrow(), shared.now()) {
-                        Asked::Nothing => {}
-                        Asked::Redraw => screen.forget()?,
-                        Asked::Suspend => screen.suspend()?,
-                        Asked::Quit => return Ok(ends),
+                        KeyAction::Nothing => {}
+                        KeyAction::Redraw => screen.forget()?,
+                        KeyAction::Suspend => screen.suspend()?,
+                        KeyAction::Quit => return Ok(ends),
                     },
                     Input::Resized => {}
-                    Input::Continued => screen.retake()?,
+                    Input::Continued => screen.reclaim()?,
                     Input::Signal => return Ok(ends),
                     Input::Lost(error) => return Err(error),
                 }
                 due = Some(Instant::now());
             }
             () = shared.woken.notified(), if !view.is_paused() => {
-                let soon = Instant::now() + SOON;
+                let soon = Instant::now() + MIN_INTERVAL;
                 due = Some(due.map_or(soon, |due| due.min(soon)));
             }
             Some(ended) = tasks.join_next(), if !tasks.is_empty() => match ended {
@@ -286,7 +286,7 @@ async fn display(
     }
 }
 
-/// What stays on the screen afterwards, and the exit code: that of the first stream if all have
+/// What remains on the screen afterwards, and the exit code: that of the first stream if all have
 /// ended by themselves.
 fn sum_up(args: &TopArgs, streams: &[Stream], ends: &[End]) -> Exit {
     let mut exit = Exit::Done;
@@ -296,7 +296,7 @@ fn sum_up(args: &TopArgs, streams: &[Stream], ends: &[End]) -> Exit {
         if let Some(id) = &stream.last_id {
             text += &format!("; the last id is {id}");
         }
-        report::news(&text);
+        report::info(&text);
         if let Some(text) = &stream.withheld {
             report::warning(text);
         }
@@ -306,7 +306,7 @@ fn sum_up(args: &TopArgs, streams: &[Stream], ends: &[End]) -> Exit {
         let asked = explain::Asked {
             connections: stream.connections,
             last_event_id: stream.last_id.as_deref(),
-            // It may be that of another stream.
+            // It may be from another stream.
             limit: None,
             ..explain::Asked::new(&args.request, &args.reconnect)
         };

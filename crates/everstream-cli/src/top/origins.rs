@@ -1,12 +1,12 @@
-//! Secrets are for one origin: scheme, host and port (RFC 6454).
+//! Secrets are sent to one origin only: scheme, host and port (RFC 6454).
 
 use url::{Origin, Url};
 
 use crate::report::Problem;
 
-/// Refuses to send what these options say to URLs of different origins.
+/// Refuses to send these options to URLs of different origins.
 pub(super) fn check(urls: &[impl AsRef<str>], options: &[&str]) -> Result<(), Problem> {
-    // Those that can't be parsed are refused soon.
+    // Invalid URLs are refused later.
     let origins: Vec<Origin> = urls
         .iter()
         .filter_map(|url| Url::parse(url.as_ref()).ok())
@@ -24,7 +24,7 @@ pub(super) fn check(urls: &[impl AsRef<str>], options: &[&str]) -> Result<(), Pr
         origins[0].ascii_serialization(),
         other.ascii_serialization(),
     ))
-    .hint("--all-origins sends it to all of them; or run one `everstream top` for each origin"))
+    .hint("--all-origins sends it to all of them; or run one `everstream top` per origin"))
 }
 
 #[cfg(test)]
@@ -32,7 +32,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_secret_is_for_one_origin() {
+    fn secrets_are_allowed_for_one_origin() {
         let same = ["https://a.test/x", "https://a.test:443/y?z"];
         for other in [
             "https://b.test/x",

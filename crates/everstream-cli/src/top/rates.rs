@@ -1,19 +1,19 @@
-//! How many events came in each of the last seconds.
+//! The number of events in each of the last seconds.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
-/// The seconds that are remembered.
+/// How many seconds are remembered.
 const HISTORY: usize = 60;
 
-/// The rate is that of so many whole seconds.
+/// How many whole seconds the rate covers.
 const WINDOW: usize = 5;
 
 /// Counts per second, the newest last. Times are counted from the start of the program.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Rates {
     counts: VecDeque<u64>,
-    /// The second that the last count is of.
+    /// The second of the last count.
     second: u64,
 }
 
@@ -39,10 +39,10 @@ impl Rates {
         self.counts.drain(..old);
     }
 
-    /// The counts of the last whole seconds, the newest last; those before the first event are 0.
+    /// The counts of the last whole seconds, the newest last; 0 before the first event.
     fn whole(&self, now: Duration, seconds: usize) -> Vec<u64> {
         let passed = usize::try_from(now.as_secs().saturating_sub(self.second)).unwrap_or(HISTORY);
-        // The last count isn't over while its second is.
+        // The last count isn't final before its second has ended.
         let over = self.counts.len().saturating_sub(usize::from(passed == 0));
         let silent = passed.saturating_sub(1).min(seconds);
         let mut counts: Vec<u64> = std::iter::repeat_n(0, silent)
@@ -62,7 +62,7 @@ impl Rates {
         self.whole(now, seconds).iter().sum::<u64>() as f64 / seconds as f64
     }
 
-    /// A column per second, each as high as its count is to the highest of them.
+    /// A bar per second, relative to the highest count.
     pub(super) fn sparkline(&self, now: Duration, columns: usize) -> String {
         const HEIGHTS: [char; 9] = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
         let counts = self.whole(now, columns.min(HISTORY));
@@ -92,13 +92,13 @@ mod tests {
         }
         assert_eq!(rates.rate(at(9.9)), 10.0);
         assert_eq!(rates.rate(at(10.0)), 10.0);
-        // Two of the five are silent.
+        // Two of the five had no events.
         assert_eq!(rates.rate(at(12.5)), 6.0);
         assert_eq!(rates.rate(at(1e9)), 0.0);
     }
 
     #[test]
-    fn a_second_is_a_column() {
+    fn each_second_is_one_bar() {
         let mut rates = Rates::default();
         for (second, count) in [(0, 8), (1, 4), (2, 1), (4, 2)] {
             for _ in 0..count {

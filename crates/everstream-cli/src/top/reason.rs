@@ -1,11 +1,11 @@
-//! Why a stream is away, in few columns.
+//! Why a stream is disconnected, in a few columns.
 
 use everstream::{FailureKind, Fault};
 
-/// The most columns that a reason takes.
+/// The maximum width of a reason.
 pub(super) const WIDTH: u16 = 9;
 
-/// Of an outage: a status, or one or two words. The sentence is below the list.
+/// The reason of an outage: a status, or one or two words. The full sentence is below the list.
 pub(super) fn reason(fault: &Fault) -> String {
     if let Fault::Status(response) = fault {
         return response.status.to_string();
@@ -41,7 +41,7 @@ mod tests {
     use everstream::{ErrorResponse, Failure};
 
     #[test]
-    fn a_reason_fits_into_its_columns() {
+    fn a_reason_fits_into_its_column() {
         let second = Duration::from_secs(1);
         for (fault, expected) in [
             (Fault::Status(Box::new(ErrorResponse::new(503))), "503"),

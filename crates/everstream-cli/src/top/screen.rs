@@ -1,4 +1,4 @@
-//! The terminal as `top` uses it, and as it was before.
+//! The terminal of `top`, and its restoration.
 
 use std::io::{self, Stdout, Write};
 use std::mem::ManuallyDrop;
@@ -13,18 +13,18 @@ use crossterm::{execute, queue};
 use ratatui::backend::CrosstermBackend;
 use ratatui::{Frame, Terminal};
 
-/// Whether the terminal is to be put back.
+/// Whether the terminal must be restored.
 static TAKEN: AtomicBool = AtomicBool::new(false);
 
-/// The whole terminal. When this is dropped, or a panic comes, the terminal is as it was.
+/// The whole terminal. It is restored when this is dropped, and on a panic.
 pub(crate) struct Screen {
-    /// Never dropped: it would show the cursor, which is done here, and panic if the terminal has gone
-    /// and it can't say so.
+    /// Never dropped: it would show the cursor, which is done here, and panic if the terminal is
+    /// closed.
     terminal: ManuallyDrop<Terminal<CrosstermBackend<Stdout>>>,
 }
 
 impl Screen {
-    /// Keys come one by one and unseen, and drawings go to a screen of their own.
+    /// Raw mode without echo, and the alternate screen.
     pub(crate) fn take() -> io::Result<Screen> {
         restore_on_panic();
         let entered = enter().and_then(|()| Terminal::new(CrosstermBackend::new(io::stdout())));
@@ -33,13 +33,13 @@ impl Screen {
                 terminal: ManuallyDrop::new(terminal),
             }),
             Err(error) => {
-                give_back();
+                restore();
                 Err(error)
             }
         }
     }
 
-    /// Writes what differs from the last drawing.
+    /// Writes only the differences from the last drawing.
     pub(crate) fn draw(&mut self, drawing: impl FnOnce(&mut Frame<'_>)) -> io::Result<()> {
         self.terminal.draw(drawing).map(|_| ())
     }
@@ -49,22 +49,22 @@ impl Screen {
         self.terminal.clear()
     }
 
-    /// Takes the terminal again: while the process was stopped, it was somebody else's.
-    pub(crate) fn retake(&mut self) -> io::Result<()> {
-        // What is raw already isn't made so anew.
+    /// Takes the terminal again: while the process was stopped, the shell had it.
+    pub(crate) fn reclaim(&mut self) -> io::Result<()> {
+        // crossterm skips raw mode if it is already on.
         _ = disable_raw_mode();
         enter()?;
         self.forget()
     }
 
-    /// Gives the terminal back and stops, until the process is to go on.
+    /// Restores the terminal and stops the process until it is continued.
     #[cfg(unix)]
     pub(crate) fn suspend(&mut self) -> io::Result<()> {
-        give_back();
-        // The whole job, as a terminal does it that isn't raw. Where there is no shell to let it go
-        // on, the system doesn't stop it.
+        restore();
+        // Stops the whole job, as Ctrl-Z in a terminal without raw mode. Without a shell that could
+        // continue it, the system doesn't stop it.
         rustix::process::kill_current_process_group(rustix::process::Signal::TSTP)?;
-        self.retake()
+        self.reclaim()
     }
 
     #[cfg(not(unix))]
@@ -75,7 +75,7 @@ impl Screen {
 
 impl Drop for Screen {
     fn drop(&mut self) {
-        give_back();
+        restore();
     }
 }
 
@@ -85,8 +85,8 @@ fn enter() -> io::Result<()> {
     execute!(io::stdout(), EnterAlternateScreen, Hide)
 }
 
-/// What can't be written any more has no terminal to be put right.
-fn give_back() {
+/// Errors are ignored: there is no terminal to restore.
+fn restore() {
     if TAKEN.swap(false, Ordering::SeqCst) {
         _ = disable_raw_mode();
         let mut out = io::stdout();
@@ -95,20 +95,20 @@ fn give_back() {
     }
 }
 
-/// All that can be done for a terminal that takes no more output: it has its modes again.
+/// For a terminal that accepts no more output, only its modes can be restored.
 pub(crate) fn abandon() {
     if TAKEN.swap(false, Ordering::SeqCst) {
         _ = disable_raw_mode();
     }
 }
 
-/// A panic's message belongs where it can be read.
+/// The message of a panic must be readable.
 fn restore_on_panic() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let tell = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |panic| {
-            give_back();
+            restore();
             tell(panic);
         }));
     });

@@ -1,4 +1,4 @@
-//! What is known of one stream. Times are counted from the start of the program.
+//! The state of one stream. Times are relative to the start of the program.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -9,13 +9,13 @@ use super::rates::Rates;
 use super::reason::reason;
 use crate::{explain, report};
 
-/// A server chooses how long its texts are; of each so many bytes are kept.
+/// How many bytes of each text are kept, because the server chooses its length.
 const TEXT: usize = 300;
 
-/// A server chooses how many types there are; the rest is counted together.
+/// How many event types are counted separately, because the server chooses their number.
 const KINDS: usize = 32;
 
-/// Events that can be looked at.
+/// How many events are kept for display.
 const RECENT: usize = 100;
 
 #[derive(Clone, Debug)]
@@ -24,24 +24,24 @@ pub(super) struct Stream {
     pub(super) url: String,
     pub(super) state: State,
     pub(super) connections: u64,
-    /// Attempts that led to no connection.
+    /// Failed attempts.
     pub(super) failed: u64,
     /// Why there is no connection, in one or two words.
     pub(super) outage: Option<String>,
     pub(super) events: u64,
     pub(super) comments: u64,
-    /// Of the data of events, as UTF-8.
+    /// Bytes of event data, as UTF-8.
     pub(super) bytes: u64,
     pub(super) kinds: Kinds,
     pub(super) rates: Rates,
     pub(super) last_event: Option<Duration>,
-    /// When the last byte of the stream came, or its response.
+    /// When the last byte of the stream, or its response, arrived.
     pub(super) last_byte: Option<Duration>,
     pub(super) last_error: Option<(Duration, String)>,
     pub(super) last_id: Option<String>,
-    /// Which headers were withheld, if any were. It is said once, after the screen is left.
+    /// The headers that were withheld, if any. Reported once, after the screen is restored.
     pub(super) withheld: Option<String>,
-    /// The newest first.
+    /// Newest first.
     pub(super) recent: VecDeque<Recent>,
 }
 
@@ -84,8 +84,8 @@ impl Stream {
         }
     }
 
-    /// Something happened. `id` is the client's last event id, and `delay` is how long it waits
-    /// before it connects again.
+    /// Updates the state. `id` is the client's last event id, and `delay` is the wait before the
+    /// next attempt.
     pub(super) fn take(
         &mut self,
         action: &Action,
@@ -128,13 +128,13 @@ impl Stream {
         }
     }
 
-    /// No byte came for so long; `None` without a connection.
+    /// The time since the last byte; `None` without a connection.
     pub(super) fn silent_for(&mut self, time: Option<Duration>, now: Duration) {
         let last = time.and_then(|time| now.checked_sub(time));
         self.last_byte = self.last_byte.max(last);
     }
 
-    /// There is no connection, or no more.
+    /// There is no connection.
     fn away(&mut self, reason: String) {
         if !matches!(self.state, State::Connected { .. }) {
             self.failed += 1;
@@ -165,7 +165,7 @@ impl Stream {
         });
     }
 
-    /// There will be no other connection.
+    /// There will be no more connections.
     pub(super) fn end(&mut self, error: Option<&Error>, now: Duration) {
         if let Some(fault) = error.and_then(Error::fault) {
             self.away(reason(fault));
@@ -178,7 +178,7 @@ impl Stream {
         );
         let why = match error {
             Some(error) if error.status() == Some(204) => {
-                "the server ended the stream for good (status 204)".to_owned()
+                "the server ended the stream permanently (status 204)".to_owned()
             }
             Some(error) => format!("gave up: {}", report::chain(error)),
             None => "the end of the stream".to_owned(),
@@ -191,7 +191,7 @@ impl Stream {
     }
 }
 
-/// The beginning of a text, with a mark if there was more.
+/// The beginning of a text, with a mark if it was cut.
 fn clip(text: &str) -> String {
     if text.len() <= TEXT {
         return text.to_owned();
@@ -203,7 +203,7 @@ fn clip(text: &str) -> String {
     format!("{}…", &text[..end])
 }
 
-/// How many events there were of each type.
+/// The number of events of each type.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Kinds {
     counts: Vec<(String, u64)>,
@@ -225,7 +225,7 @@ impl Kinds {
         }
     }
 
-    /// The most frequent first; those that are counted together at the end.
+    /// The most frequent first; the combined ones at the end.
     pub(super) fn sorted(&self) -> Vec<(&str, u64)> {
         let mut sorted: Vec<_> = self
             .names()
@@ -265,7 +265,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn what_happens_is_counted() {
+    fn events_bytes_and_failures_are_counted() {
         let mut stream = Stream::new("https://me:secret@a.test/feed?token=secret");
         assert!(!stream.url.contains("secret"), "{}", stream.url);
         assert_eq!(stream.state, State::Connecting);
@@ -313,9 +313,9 @@ pub(super) mod tests {
         assert_eq!(stream.last_id.as_deref(), Some("7"));
     }
 
-    /// Bytes of an event that isn't whole yet, say.
+    /// For example bytes of an incomplete event.
     #[test]
-    fn bytes_that_are_no_event_count_as_bytes() {
+    fn bytes_of_incomplete_events_are_counted() {
         let mut stream = Stream::new("http://a.test/");
         take(&mut stream, &start(), 1);
         stream.silent_for(Some(at(2)), at(9));
@@ -347,7 +347,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_server_can_not_make_it_grow() {
+    fn memory_per_stream_is_bounded() {
         let mut stream = Stream::new("http://a.test/");
         for number in 0..1000 {
             let kind = format!("type {number} {}", "é".repeat(10_000));
@@ -368,7 +368,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn long_types_are_told_apart_by_their_beginning() {
+    fn long_types_are_distinguished_by_their_beginning() {
         let mut kinds = Kinds::default();
         let long = "x".repeat(1000);
         kinds.count(&long);

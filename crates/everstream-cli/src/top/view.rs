@@ -1,4 +1,4 @@
-//! What of the streams is shown, and what keys do to it.
+//! The view of the streams, and the effect of keys.
 
 use std::time::Duration;
 
@@ -6,10 +6,10 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::stream::{Recent, Stream};
 
-/// Nobody types more; a stuck key does.
+/// The maximum length of a filter, in case of a stuck key.
 const FILTER: usize = 100;
 
-/// How far Page Up and Page Down go.
+/// The distance of Page Up and Page Down.
 const PAGE_ROWS: usize = 10;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub(super) enum Page {
 #[derive(Debug)]
 pub(super) struct View {
     pub(super) page: Page,
-    /// The list of keys lies over the page.
+    /// The list of keys is shown.
     pub(super) help: bool,
     pub(super) filter: String,
     /// Keys go to the filter.
@@ -31,21 +31,21 @@ pub(super) struct View {
     frozen: Option<Frozen>,
 }
 
-/// What is shown while the display is paused.
+/// The state shown while the display is paused.
 #[derive(Debug)]
 struct Frozen {
     streams: Vec<Stream>,
     at: Duration,
 }
 
-/// What a key asks of the program.
+/// What a key requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Asked {
+pub(super) enum KeyAction {
     Nothing,
     Quit,
-    /// Draw all of it anew: something else has written to the terminal.
+    /// Redraw everything: something else has written to the terminal.
     Redraw,
-    /// Stop, as a shell's jobs do.
+    /// Stop, as jobs of a shell do.
     Suspend,
 }
 
@@ -65,7 +65,7 @@ impl View {
         self.frozen.is_some()
     }
 
-    /// What is to be drawn, as of when.
+    /// The streams to draw, and their time.
     pub(super) fn shown<'a>(
         &'a self,
         live: &'a [Stream],
@@ -77,7 +77,7 @@ impl View {
         }
     }
 
-    /// The streams that the filter lets through: by their URL, or by the type of an event.
+    /// The streams that pass the filter, by their URL or by the type of an event.
     pub(super) fn matching(&self, streams: &[Stream]) -> Vec<usize> {
         let matches = |stream: &Stream| {
             self.contains(&stream.url) || stream.kinds.names().any(|kind| self.contains(kind))
@@ -87,7 +87,7 @@ impl View {
             .collect()
     }
 
-    /// The events of a stream that the filter lets through: all, if its URL does.
+    /// The events of a stream that pass the filter: all, if its URL does.
     pub(super) fn recent<'a>(&'a self, stream: &'a Stream) -> impl Iterator<Item = &'a Recent> {
         let all = self.contains(&stream.url);
         stream
@@ -100,18 +100,18 @@ impl View {
         self.filter.is_empty() || text.to_lowercase().contains(&self.filter.to_lowercase())
     }
 
-    /// The one of these that is selected: its index among them.
+    /// The index of the selected stream among these.
     pub(super) fn selected(&self, matching: &[usize]) -> Option<usize> {
         let found = matching.iter().position(|index| *index == self.selected);
         found.or((!matching.is_empty()).then_some(0))
     }
 
-    pub(super) fn key(&mut self, key: KeyEvent, live: &[Stream], now: Duration) -> Asked {
+    pub(super) fn key(&mut self, key: KeyEvent, live: &[Stream], now: Duration) -> KeyAction {
         let control = key.modifiers.contains(KeyModifiers::CONTROL);
         match key.code {
-            KeyCode::Char('c') if control => return Asked::Quit,
-            KeyCode::Char('l') if control => return Asked::Redraw,
-            KeyCode::Char('z') if control => return Asked::Suspend,
+            KeyCode::Char('c') if control => return KeyAction::Quit,
+            KeyCode::Char('l') if control => return KeyAction::Redraw,
+            KeyCode::Char('z') if control => return KeyAction::Suspend,
             KeyCode::Char(_) if control => {}
             // Any key.
             _ if self.help => self.help = false,
@@ -122,9 +122,9 @@ impl View {
             KeyCode::Home => self.move_by(isize::MIN, live),
             KeyCode::End => self.move_by(isize::MAX, live),
             code if self.typing => self.type_in(code),
-            KeyCode::Char('q') => return Asked::Quit,
+            KeyCode::Char('q') => return KeyAction::Quit,
             KeyCode::Esc if self.page == Page::Detail => self.page = Page::List,
-            KeyCode::Esc => return Asked::Quit,
+            KeyCode::Esc => return KeyAction::Quit,
             KeyCode::Enter => self.page = Page::Detail,
             KeyCode::Backspace | KeyCode::Left => self.page = Page::List,
             KeyCode::Char('f' | '/') => self.typing = true,
@@ -134,7 +134,7 @@ impl View {
             KeyCode::Char('j') => self.move_by(1, live),
             _ => {}
         }
-        Asked::Nothing
+        KeyAction::Nothing
     }
 
     fn type_in(&mut self, code: KeyCode) {
@@ -175,13 +175,13 @@ mod tests {
     use super::super::stream::tests::{at, event};
     use super::*;
 
-    fn press(view: &mut View, streams: &[Stream], code: KeyCode) -> Asked {
+    fn press(view: &mut View, streams: &[Stream], code: KeyCode) -> KeyAction {
         view.key(KeyEvent::new(code, KeyModifiers::NONE), streams, at(9))
     }
 
     fn type_text(view: &mut View, streams: &[Stream], text: &str) {
         for c in text.chars() {
-            assert_eq!(press(view, streams, KeyCode::Char(c)), Asked::Nothing);
+            assert_eq!(press(view, streams, KeyCode::Char(c)), KeyAction::Nothing);
         }
     }
 
@@ -219,18 +219,18 @@ mod tests {
             press(&mut view, &streams, code);
             assert_eq!(selected(&view, &streams), Some(expected), "{code:?}");
         }
-        assert_eq!(press(&mut view, &[], KeyCode::Down), Asked::Nothing);
+        assert_eq!(press(&mut view, &[], KeyCode::Down), KeyAction::Nothing);
         assert_eq!(selected(&view, &[]), None);
     }
 
     #[test]
-    fn the_filter_takes_urls_and_types() {
+    fn the_filter_matches_urls_and_types() {
         let (streams, mut view) = (streams(), View::new());
         press(&mut view, &streams, KeyCode::End);
         type_text(&mut view, &streams, "/price");
         assert_eq!(view.matching(&streams), [0, 2]);
         assert_eq!(selected(&view, &streams), Some(2));
-        // Of the second only the type fits.
+        // The second one passes only by its type.
         assert_eq!(view.recent(&streams[2]).count(), 1);
         type_text(&mut view, &streams, "s");
         assert_eq!(selected(&view, &streams), Some(0));
@@ -243,32 +243,38 @@ mod tests {
         type_text(&mut view, &streams, "fq?p");
         assert_eq!(view.filter, "q?p");
         assert_eq!(view.matching(&streams), [0; 0]);
-        assert_eq!(press(&mut view, &streams, KeyCode::Down), Asked::Nothing);
+        assert_eq!(
+            press(&mut view, &streams, KeyCode::Down),
+            KeyAction::Nothing
+        );
         type_text(&mut view, &streams, &"x".repeat(1000));
         assert_eq!(view.filter.len(), FILTER);
     }
 
     #[test]
-    fn escape_goes_back_and_then_out() {
+    fn escape_goes_back_and_then_quits() {
         let (streams, mut view) = (streams(), View::new());
         press(&mut view, &streams, KeyCode::Enter);
         press(&mut view, &streams, KeyCode::Char('?'));
         assert!(view.help && view.page == Page::Detail);
-        assert_eq!(press(&mut view, &streams, KeyCode::Esc), Asked::Nothing);
+        assert_eq!(press(&mut view, &streams, KeyCode::Esc), KeyAction::Nothing);
         assert!(!view.help && view.page == Page::Detail);
-        assert_eq!(press(&mut view, &streams, KeyCode::Esc), Asked::Nothing);
+        assert_eq!(press(&mut view, &streams, KeyCode::Esc), KeyAction::Nothing);
         assert_eq!(view.page, Page::List);
-        assert_eq!(press(&mut view, &streams, KeyCode::Esc), Asked::Quit);
-        assert_eq!(press(&mut view, &streams, KeyCode::Char('q')), Asked::Quit);
+        assert_eq!(press(&mut view, &streams, KeyCode::Esc), KeyAction::Quit);
+        assert_eq!(
+            press(&mut view, &streams, KeyCode::Char('q')),
+            KeyAction::Quit
+        );
         let control_c = KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL);
         for typing in [false, true] {
             (view.typing, view.help) = (typing, typing);
-            assert_eq!(view.key(control_c, &streams, at(9)), Asked::Quit);
+            assert_eq!(view.key(control_c, &streams, at(9)), KeyAction::Quit);
         }
     }
 
     #[test]
-    fn a_pause_holds_the_display_and_not_the_streams() {
+    fn pause_freezes_the_display_and_not_the_streams() {
         let (mut streams, mut view) = (streams(), View::new());
         press(&mut view, &streams, KeyCode::Char('p'));
         streams[0].take(&event("late", "", None), None, at(0), at(20));

@@ -10,10 +10,10 @@ use crate::report::Problem;
 
 pub(crate) const LONGEST: usize = 0;
 
-/// There is none.
+/// It can't be created.
 pub(crate) struct Jq(Infallible);
 
-/// Dropped as those of a program are.
+/// Has a destructor, like the real one.
 pub(crate) struct Results<'a>(Box<Infallible>, PhantomData<&'a mut Jq>);
 
 impl Jq {

@@ -1,4 +1,4 @@
-//! What stands in for a part that was not compiled in, and names it.
+//! Replacements for parts that were not compiled in, with an error that names the feature.
 //!
 //! | file | without the feature |
 //! |---|---|

@@ -18,10 +18,10 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
-/// Far more than anything takes on a slow machine; only a hang gets there.
+/// Far longer than anything takes on a slow machine; only a hang reaches it.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The command, in an environment that changes nothing.
+/// The command, in a neutral environment.
 pub(crate) fn everstream<'a>(args: impl IntoIterator<Item = &'a str>) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_everstream"));
     command.args(args).stdin(Stdio::null());
@@ -43,10 +43,10 @@ pub(crate) fn clean(command: &mut Command) {
     }
 }
 
-/// The lines, and whether there will be no more.
+/// The lines, and whether the output has ended.
 type Seen = (Vec<String>, bool);
 
-/// Lines as they come, from another thread.
+/// Lines as they arrive, read by another thread.
 #[derive(Clone, Default)]
 pub(crate) struct Lines {
     shared: Arc<(Mutex<Seen>, Condvar)>,
@@ -79,12 +79,12 @@ impl Lines {
         state.0.clone()
     }
 
-    /// Waits for this many lines; returns all there are.
+    /// Waits for this many lines; returns all lines so far.
     pub(crate) fn wait_for(&self, count: usize) -> Vec<String> {
         self.wait(&format!("{count} lines"), |lines, _| lines.len() >= count)
     }
 
-    /// Waits for a line with this in it.
+    /// Waits for a line that contains this.
     pub(crate) fn wait_for_text(&self, text: &str) -> Vec<String> {
         self.wait(&format!("{text:?}"), |lines, _| {
             lines.iter().any(|line| line.contains(text))
@@ -111,7 +111,7 @@ impl Running {
         running
     }
 
-    /// Nobody reads its standard output until the caller does.
+    /// Its standard output isn't read until the caller reads it.
     pub(crate) fn start_unread(mut command: Command) -> (Running, ChildStdout) {
         command.stdout(Stdio::piped());
         let mut running = Running::spawn(command);
@@ -119,7 +119,7 @@ impl Running {
         (running, stdout)
     }
 
-    /// Its standard output is what the caller made it.
+    /// The caller sets its standard output.
     pub(crate) fn spawn(mut command: Command) -> Running {
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let err = Lines::read(child.stderr.take().unwrap());
@@ -134,7 +134,7 @@ impl Running {
         Running::start(everstream(args))
     }
 
-    /// Its standard input, if it was made a pipe.
+    /// Its standard input, if that is a pipe.
     pub(crate) fn stdin(&mut self) -> ChildStdin {
         self.child.stdin.take().unwrap()
     }
@@ -164,7 +164,7 @@ impl Running {
                 "it still runs: {:#?}",
                 self.err.shared.0
             );
-            // std has no wait with a limit.
+            // std can't wait with a timeout.
             std::thread::sleep(Duration::from_millis(5));
         }
     }
@@ -175,7 +175,7 @@ impl Running {
         (code, self.err.all().join("\n"))
     }
 
-    /// The most memory that it has had, in KiB.
+    /// Its peak memory, in KiB.
     #[cfg(target_os = "linux")]
     pub(crate) fn peak(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
@@ -192,7 +192,7 @@ impl Drop for Running {
     }
 }
 
-/// Waits until this has a value.
+/// Waits until the closure returns a value.
 pub(crate) fn wait_for<T>(what: &str, value: impl Fn() -> Option<T>) -> T {
     let begin = Instant::now();
     loop {
@@ -204,14 +204,14 @@ pub(crate) fn wait_for<T>(what: &str, value: impl Fn() -> Option<T>) -> T {
     }
 }
 
-/// What a server answers to this request line and these headers, until it closes the connection.
+/// The server's response to this request line and these headers, until it closes the connection.
 pub(crate) fn exchange(url: &str, method: &str, headers: &str) -> Vec<u8> {
     let mut answer = Vec::new();
     _ = open(url, method, headers).read_to_end(&mut answer);
     answer
 }
 
-/// Sends a request. As HTTP/1.0, so that the body comes without framing.
+/// Sends a request, as HTTP/1.0, so that the body has no framing.
 pub(crate) fn open(url: &str, method: &str, headers: &str) -> TcpStream {
     let host = url.trim_start_matches("http://").trim_end_matches('/');
     let mut socket = TcpStream::connect(host).unwrap();
@@ -224,7 +224,7 @@ pub(crate) fn open(url: &str, method: &str, headers: &str) -> TcpStream {
     socket
 }
 
-/// A folder that goes away with what is in it.
+/// A folder that is deleted when dropped.
 pub(crate) struct Folder(PathBuf);
 
 impl Folder {
@@ -239,7 +239,7 @@ impl Folder {
         self.0.join(name)
     }
 
-    /// A file with this in it.
+    /// A file with this content.
     pub(crate) fn file(&self, name: &str, content: &str) -> PathBuf {
         let path = self.path(name);
         std::fs::write(&path, content).unwrap();

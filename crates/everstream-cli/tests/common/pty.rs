@@ -1,5 +1,4 @@
-//! A terminal for a line of shell: a pseudo-terminal, made by `script` of util-linux, and what its
-//! screen shows.
+//! A pseudo-terminal for a shell command, created by `script` of util-linux, and its screen.
 
 use std::io::{Read, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -15,13 +14,13 @@ pub(crate) struct Pty {
 
 struct Shown {
     screen: vt100::Parser,
-    /// All that was written.
+    /// Everything written so far.
     written: String,
     over: bool,
 }
 
 impl Pty {
-    /// Runs a line of shell in a terminal of this size.
+    /// Runs a shell command in a terminal of this size.
     pub(crate) fn run(rows: u16, columns: u16, line: &str, environment: &[(&str, &str)]) -> Pty {
         let mut script = Command::new("script");
         clean(&mut script);
@@ -53,7 +52,7 @@ impl Pty {
                 let mut shown_now = shown.0.lock().unwrap();
                 shown_now.screen.process(&buffer[..count]);
                 rest.extend_from_slice(&buffer[..count]);
-                // A character may be in two reads.
+                // A read may split a character.
                 let whole = match std::str::from_utf8(&rest) {
                     Ok(text) => text.len(),
                     Err(error) => error.valid_up_to(),
@@ -79,12 +78,12 @@ impl Pty {
         self.keyboard.flush().unwrap();
     }
 
-    /// Tells the screen of another size; the terminal itself is told by `stty`.
+    /// Resizes the screen; `stty` resizes the terminal itself.
     pub(crate) fn resize(&self, rows: u16, columns: u16) {
         self.shared.0.lock().unwrap().screen.set_size(rows, columns);
     }
 
-    /// Waits until the screen's text is so, and returns it.
+    /// Waits until the text of the screen satisfies this, and returns it.
     pub(crate) fn wait(&self, what: &str, is: impl Fn(&str) -> bool) -> String {
         let contents = |shown: &Shown| shown.screen.screen().contents();
         let (shown, changed) = &*self.shared;
@@ -99,7 +98,7 @@ impl Pty {
         text
     }
 
-    /// Waits until the screen has this text.
+    /// Waits until the screen shows this text.
     pub(crate) fn wait_for(&self, text: &str) -> String {
         self.wait(text, |screen| screen.contains(text))
     }
@@ -108,12 +107,12 @@ impl Pty {
         look(self.shared.0.lock().unwrap().screen.screen())
     }
 
-    /// All that was written up to now.
+    /// Everything written so far.
     pub(crate) fn written(&self) -> String {
         self.shared.0.lock().unwrap().written.clone()
     }
 
-    /// Waits for the end of the line of shell, and returns its exit code.
+    /// Waits for the end of the shell command, and returns its exit code.
     pub(crate) fn end(&mut self) -> i32 {
         let (shown, changed) = &*self.shared;
         let (shown, _) = changed
@@ -126,7 +125,7 @@ impl Pty {
         self.script.wait().unwrap().code().unwrap()
     }
 
-    /// The terminal is gone from one moment to the next.
+    /// Closes the terminal abruptly.
     pub(crate) fn kill(&mut self) {
         self.script.kill().unwrap();
         self.script.wait().unwrap();

@@ -1,4 +1,4 @@
-//! What is in a recording.
+//! The content of a recording.
 
 use std::path::Path;
 
@@ -42,7 +42,7 @@ pub(crate) fn of(chunks: &[(f64, &str)]) -> String {
     text
 }
 
-/// So many events in one chunk, with their numbers as ids and data.
+/// Events in one chunk, with their numbers as ids and data.
 pub(crate) fn of_events(count: usize) -> String {
     let events: String = (1..=count)
         .map(|n| format!("id: {n}\ndata: {n}\n\n"))

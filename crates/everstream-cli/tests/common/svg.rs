@@ -13,20 +13,20 @@ const ROW: f64 = 18.0;
 const MARGIN: f64 = 12.0;
 const TITLE: f64 = 28.0;
 
-/// The colours for a reader who prefers light or dark pages.
+/// The colors for a reader who prefers light or dark pages.
 pub(crate) struct Palette {
     pub(crate) paper: &'static str,
     pub(crate) ink: &'static str,
     pub(crate) faint: &'static str,
-    /// The sixteen colours, as terminals number them.
-    pub(crate) colours: [&'static str; 16],
+    /// The sixteen colors, as terminals number them.
+    pub(crate) colors: [&'static str; 16],
 }
 
 pub(crate) const LIGHT: Palette = Palette {
     paper: "#f6f8fa",
     ink: "#1f2328",
     faint: "#59636e",
-    colours: [
+    colors: [
         "#24292f", "#bc1c27", "#116329", "#7d4e00", "#0757ba", "#7a3fcf", "#14666d", "#59636e",
         "#57606a", "#a40e26", "#1a6d36", "#6f4400", "#0b5ec4", "#8449d6", "#1b6c80", "#4b535d",
     ],
@@ -36,23 +36,23 @@ pub(crate) const DARK: Palette = Palette {
     paper: "#1c2128",
     ink: "#d1d7e0",
     faint: "#9198a1",
-    colours: [
+    colors: [
         "#8b949e", "#f47067", "#57ab5a", "#c69026", "#539bf5", "#b083f0", "#39c5cf", "#909dab",
         "#9198a1", "#ff938a", "#6bc46d", "#daaa3f", "#6cb6ff", "#dcbdfb", "#56d4dd", "#cdd9e5",
     ],
 };
 
-/// Faint text, as [`faint_as_colour`] writes it.
+/// Faint text, as [`faint_as_color`] writes it.
 const FAINT_NUMBER: u8 = 244;
 
-/// The terminal's parser knows no faint text; a grey of the 256 colours stands for it.
-pub(crate) fn faint_as_colour(written: &str) -> String {
+/// The terminal parser doesn't support faint text; a gray of the 256 colors represents it.
+pub(crate) fn faint_as_color(written: &str) -> String {
     written
         .replace("\x1b[2m", "\x1b[38;5;244m")
         .replace("\x1b[22m", "\x1b[22;39m")
 }
 
-/// A cell's text and look.
+/// The text and style of a cell.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Cell {
     pub(crate) text: String,
@@ -75,7 +75,7 @@ impl Look {
         class(self.ink, "ink")
     }
 
-    /// `None`: that of the screen.
+    /// `None`: the screen's default.
     fn paper(self) -> Option<String> {
         match (self.inverse, self.paper) {
             (true, _) => Some(class(self.ink, "ink")),
@@ -85,9 +85,9 @@ impl Look {
     }
 }
 
-/// The name of a colour in the picture's style sheet.
-fn class(colour: Color, default: &str) -> String {
-    match colour {
+/// The name of a color in the picture's style sheet.
+fn class(color: Color, default: &str) -> String {
+    match color {
         Color::Idx(FAINT_NUMBER) => "faint".into(),
         Color::Idx(number @ 0..16) => format!("c{number}"),
         _ => default.into(),
@@ -103,7 +103,7 @@ pub(crate) fn rows(screen: &vt100::Screen) -> Vec<Vec<Cell>> {
             text if text.is_empty() && !cell.is_wide_continuation() => " ".to_owned(),
             text => text,
         };
-        // The second half of a wide character has no look of its own.
+        // The second half of a wide character has no style.
         let first = column - u16::from(cell.is_wide_continuation());
         let cell = screen.cell(row, first).unwrap();
         let look = Look {
@@ -163,14 +163,14 @@ fn rules(palette: &Palette) -> String {
         ".paper {{ fill: {} }} .ink {{ fill: {} }} .faint {{ fill: {} }}\n",
         palette.paper, palette.ink, palette.faint
     );
-    for (number, colour) in palette.colours.iter().enumerate() {
+    for (number, color) in palette.colors.iter().enumerate() {
         let end = if number % 4 == 3 { '\n' } else { ' ' };
-        _ = write!(rules, ".c{number} {{ fill: {colour} }}{end}");
+        _ = write!(rules, ".c{number} {{ fill: {color} }}{end}");
     }
     rules
 }
 
-/// Cells of the same look, from this column on.
+/// Cells of the same style, from this column on.
 fn write_run(svg: &mut String, run: &[Cell], column: usize, top: f64) {
     let look = run[0].look;
     let left = |column: usize| MARGIN + column as f64 * COLUMN;
@@ -203,8 +203,8 @@ fn write_run(svg: &mut String, run: &[Cell], column: usize, top: f64) {
     }
 }
 
-/// How many cells are written as one text. Browsers join spaces, and don't agree on what prevents it:
-/// a text has no two in a row. Next to a drawn character it has none at all.
+/// How many cells form one text. Browsers collapse spaces, and disagree on how to prevent it, so a
+/// text has no two spaces in a row, and none next to a drawn character.
 fn piece(cells: &[Cell]) -> usize {
     let ends = |at: usize| match cells.get(at) {
         None => true,
@@ -217,7 +217,7 @@ fn piece(cells: &[Cell]) -> usize {
     (1..).find(|at| ends(*at)).unwrap_or(cells.len())
 }
 
-/// Lines and blocks, which have to touch each other.
+/// Lines and blocks, which must touch each other.
 fn is_drawn(text: &str) -> bool {
     !text.is_empty()
         && text
@@ -225,8 +225,8 @@ fn is_drawn(text: &str) -> bool {
             .all(|one| matches!(one, '\u{2500}'..='\u{259f}'))
 }
 
-/// The text has its length, because no two fonts are equally wide: letters are moved, what is drawn
-/// is stretched.
+/// The text has an explicit length, because fonts differ in width: letters are moved, drawings are
+/// stretched.
 fn write_text(svg: &mut String, text: &str, columns: usize, left: f64, baseline: f64, class: &str) {
     let width = columns as f64 * COLUMN;
     let adjust = match is_drawn(text) {

@@ -10,32 +10,32 @@ use crate::certs::{Authority, Validity};
 use crate::tls_server::TlsServer;
 
 #[test]
-fn a_limit_of_attempts_that_was_reached_is_raised() {
+fn raising_the_reached_limit_helps() {
     let server = Server::start();
     let fail = || server.enqueue(Reply::on_accept().drop_connection());
     server.otherwise(Reply::stream().event("x").stall());
     let quick = ["--retry-delay", "1ms"];
     fail();
     fail();
-    let hint = "a larger --max-attempts tries for longer; everstream check examines the server";
+    let hint = "a larger --max-attempts retries for longer; everstream check examines the server";
     let options = [&quick[..], &["--max-attempts", "2"]].concat();
-    let news = fails(&server.url("/"), &options, 8, hint);
+    let stderr = fails(&server.url("/"), &options, 8, hint);
     let error = "error: gave up because of --max-attempts: the server closed the connection before \
                  responding\n";
-    assert!(news.contains(error), "{news}");
+    assert!(stderr.contains(error), "{stderr}");
     fail();
     fail();
     works(
         &server.url("/"),
         &[&quick[..], &["--max-attempts", "3"]].concat(),
     );
-    // The option is the one that was used.
+    // The hint names the option that was used.
     fail();
     fail();
-    let hint = "a larger --retry tries for longer; everstream check examines the server";
+    let hint = "a larger --retry retries for longer; everstream check examines the server";
     let options = [&quick[..], &["--retry", "1"]].concat();
-    let news = fails(&server.url("/"), &options, 8, hint);
-    assert!(news.contains("gave up because of --retry: "), "{news}");
+    let stderr = fails(&server.url("/"), &options, 8, hint);
+    assert!(stderr.contains("gave up because of --retry: "), "{stderr}");
     fail();
     fail();
     works(&server.url("/"), &[&quick[..], &["--retry", "2"]].concat());
@@ -44,18 +44,18 @@ fn a_limit_of_attempts_that_was_reached_is_raised() {
         &server.url("/"),
         &["--retry", "0"],
         8,
-        "--retry 0 keeps it from connecting again",
+        "--retry 0 prevents reconnecting",
     );
     fail();
     works(&server.url("/"), &quick);
-    // A setting that can't be right isn't blamed on the limit.
+    // A permanent error isn't blamed on the limit.
     let refused = answers(|_| false, Reply::status(404));
-    let (_, news) = end(&refused.url("/"), &["--max-attempts", "1"]);
-    assert!(!news.contains("larger"), "{news}");
+    let (_, stderr) = end(&refused.url("/"), &["--max-attempts", "1"]);
+    assert!(!stderr.contains("larger"), "{stderr}");
 }
 
 #[test]
-fn silence_and_a_broken_connection_are_survived() {
+fn hints_about_silence_and_broken_connections_help() {
     let server = Server::start();
     server.otherwise(
         Reply::stream()
@@ -64,8 +64,8 @@ fn silence_and_a_broken_connection_are_survived() {
             .event("y")
             .stall(),
     );
-    let hint = "the server was silent for longer than --read-timeout, or the connection is dead: a \
-                longer --read-timeout waits longer";
+    let hint = "the server sent nothing for longer than --read-timeout, or the connection is dead: try a \
+                longer --read-timeout";
     let once = |timeout| ["--no-reconnect", "--read-timeout", timeout, "--count", "2"];
     fails(&server.url("/"), &once("50ms"), 7, hint);
     assert_eq!(end(&server.url("/"), &once("30s")).0, 0);
@@ -74,36 +74,36 @@ fn silence_and_a_broken_connection_are_survived() {
     server.enqueue(Reply::stream().retry(1).event("x").drop_connection());
     server.enqueue(Reply::stream().retry(1).event("x").drop_connection());
     server.otherwise(Reply::stream().event("y").stall());
-    let hint = "--no-reconnect keeps it from connecting again";
+    let hint = "--no-reconnect prevents reconnecting";
     fails(&server.url("/"), &["--no-reconnect"], 8, hint);
     assert_eq!(end(&server.url("/"), &["--count", "2"]).0, 0);
 }
 
 #[test]
-fn codings_and_redirects_that_can_not_be_followed_are_avoided() {
+fn hints_about_content_coding_and_redirects_help() {
     let is_plain = |request: &Request| has(request, "accept-encoding", "identity");
     let server = answers(
         is_plain,
         Reply::stream().header("Content-Encoding", "compress").end(),
     );
-    let hint = "ask for plain bytes: -H 'Accept-Encoding: identity'";
+    let hint = "request an uncompressed response: -H 'Accept-Encoding: identity'";
     fails(&server.url("/"), &[], 3, hint);
     works(&server.url("/"), &["-H", "Accept-Encoding: identity"]);
 
     let target = answers(|_| true, Reply::status(404));
     let gate = Server::start();
     gate.otherwise(Reply::redirect(307, target.url("/")));
-    let hint = "follow the stream at the URL where it is now";
+    let hint = "use the current URL of the stream";
     fails(&gate.url("/"), &["--max-redirs", "0"], 3, hint);
     works(&target.url("/"), &["--max-redirs", "0"]);
 }
 
 #[test]
-fn a_server_is_found() {
+fn hints_about_host_port_and_scheme_help() {
     let server = answers(|_| true, Reply::status(404));
     let port = server.addr().port();
     let once = ["-x", "", "--max-attempts", "1"];
-    let hint = "check the name of the host; --resolve HOST:PORT:ADDRESS goes without a look-up";
+    let hint = "check the host name; --resolve HOST:PORT:ADDRESS skips the DNS lookup";
     let unknown = format!("http://feed.invalid:{port}/");
     fails(&unknown, &once, 5, hint);
     works(
@@ -127,37 +127,36 @@ fn a_server_is_found() {
     works(&plain.url("/"), &[]);
 
     server.stop();
-    let hint = "nobody listens there: check host and port, and whether the server runs";
+    let hint = "nothing listens there: check the host and port, and that the server is running";
     fails(&server.url("/"), &once, 5, hint);
     server.restart().unwrap();
     works(&server.url("/"), &[]);
 }
 
 #[test]
-fn a_server_without_http2_is_asked_without_it() {
+fn a_server_without_http2_is_used_without_it() {
     let server = answers(|_| true, Reply::status(404));
-    let hint = "leave --http2-prior-knowledge out: HTTP/1.1 is used then";
+    let hint = "try HTTP/1.1, without --http2-prior-knowledge";
     let once = ["--http2-prior-knowledge", "--max-attempts", "1"];
-    let (code, news) = end(&server.url("/"), &once);
-    assert!([5, 8].contains(&code), "{news}");
+    let (code, stderr) = end(&server.url("/"), &once);
+    assert!([5, 8].contains(&code), "{stderr}");
     assert!(
-        news.contains(hint) && news.contains("doesn't speak HTTP/2"),
-        "{news}"
+        stderr.contains(hint) && stderr.contains("doesn't speak HTTP/2"),
+        "{stderr}"
     );
     works(&server.url("/"), &[]);
-    // Over TLS, with a server that says which protocols it has, and one that doesn't.
+    // Over TLS, with a server that negotiates its protocol, and one that doesn't.
     let authority = Authority::new();
     for protocols in [&["http/1.1"][..], &[]] {
         let leaf = authority.server(&["localhost"], Validity::Now);
         let tls = TlsServer::start(leaf.config(protocols), &server);
-        let (_, news) = end(&tls.url("/"), &[&once[..], &["-k"]].concat());
-        assert!(news.contains(hint), "{news}");
+        let (_, stderr) = end(&tls.url("/"), &[&once[..], &["-k"]].concat());
+        assert!(stderr.contains(hint), "{stderr}");
         works(&tls.url("/"), &["-k"]);
     }
 }
 
-/// A proxy that has to be given these credentials, and says how it is called otherwise. `None`:
-/// anybody may use it.
+/// A proxy that requires these credentials, and otherwise offers `scheme`. `None`: no credentials.
 fn proxy(credentials: Option<&'static str>, scheme: &'static str, to: SocketAddr) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let addr = listener.local_addr().unwrap();
@@ -194,7 +193,7 @@ fn tunnel(mut client: TcpStream, credentials: Option<&str>, scheme: &str, to: So
     if head.starts_with("CONNECT ") {
         _ = client.write_all(b"HTTP/1.1 200 OK\r\n\r\n");
     } else {
-        // The absolute URL is as good as a path for the server.
+        // The server accepts the absolute URL like a path.
         _ = server.write_all(head.as_bytes());
     }
     let (mut from, mut back) = (client.try_clone().unwrap(), server.try_clone().unwrap());
@@ -203,13 +202,13 @@ fn tunnel(mut client: TcpStream, credentials: Option<&str>, scheme: &str, to: So
 }
 
 #[test]
-fn a_proxy_is_given_the_credentials_that_it_wants() {
+fn hints_about_proxy_credentials_help() {
     let server = answers(|_| true, Reply::status(404));
     let leaf = Authority::new().server(&["localhost"], Validity::Now);
     let tls = TlsServer::start(leaf.config(&["http/1.1"]), &server);
-    let missing = "give the proxy credentials: -x http://USER:PASSWORD@HOST:PORT";
-    let rejected = "check user and password in -x: special characters in them are percent-encoded, \
-                    @ is %40";
+    let missing = "send credentials to the proxy: -U USER:PASSWORD (--proxy-user)";
+    let rejected = "check the user and password in -x; special characters must be percent-encoded (@ is \
+                    %40)";
     // "me:p@w"
     let secret = Some("bWU6cEB3");
     let tls_addr = tls.addr();
@@ -227,37 +226,41 @@ fn a_proxy_is_given_the_credentials_that_it_wants() {
             format!("http://me:p@{basic}"),
             format!("http://me:p%40w@{basic}"),
         );
-        let news = fails(&url, &["-k", "-x", &plain], code, missing);
-        assert!(news.contains("407"), "{news}");
-        let news = fails(&url, &["-k", "-x", &wrong], code, rejected);
-        assert!(news.contains("407") && !news.contains("me:p"), "{news}");
+        let stderr = fails(&url, &["-k", "-x", &plain], code, missing);
+        assert!(stderr.contains("407"), "{stderr}");
+        let stderr = fails(&url, &["-k", "-x", &wrong], code, rejected);
+        assert!(
+            stderr.contains("407") && !stderr.contains("me:p"),
+            "{stderr}"
+        );
         works(&url, &["-k", "-x", &right]);
+        works(&url, &["-k", "-x", &plain, "-U", "me:p@w"]);
         let with = |user| ["-k", "-x", &*plain, "--proxy-user", user];
-        let rejected = "check user and password of --proxy-user";
+        let rejected = "check the user and password of --proxy-user";
         fails(&url, &with("me:p"), code, rejected);
         works(&url, &with("me:p@w"));
     }
-    let hint = "run a local proxy that can do this, such as cntlm, and name it with -x";
+    let hint = "use a local proxy that supports this, such as cntlm, with -x";
     let windows = format!("http://{}", proxy(secret, "Negotiate", tls_addr));
-    let news = fails(&tls.url("/"), &["-k", "-x", &windows], 5, hint);
+    let stderr = fails(&tls.url("/"), &["-k", "-x", &windows], 5, hint);
     assert!(
-        news.contains("wants Negotiate authentication, which is not supported"),
-        "{news}"
+        stderr.contains("wants Negotiate authentication, which is not supported"),
+        "{stderr}"
     );
     let local = format!("http://{}", proxy(None, "", tls_addr));
     works(&tls.url("/"), &["-k", "-x", &local]);
 }
 
 #[test]
-fn a_proxy_that_is_of_no_use_is_left_out() {
+fn hints_about_unusable_proxies_help() {
     let server = answers(|_| true, Reply::status(404));
     let once = ["--max-attempts", "1"];
     let nobody = {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         format!("http://{}", listener.local_addr().unwrap())
     };
-    let hint = "no proxy listens there: check -x, or the variables http_proxy and https_proxy; \
-                -x \"\" connects without one";
+    let hint = "nothing listens at the proxy's address: check -x, http_proxy and https_proxy; \
+                -x \"\" connects without a proxy";
     let options = [&once[..], &["-x", &nobody]].concat();
     fails(&server.url("/"), &options, 5, hint);
     works(&server.url("/"), &["-x", ""]);
@@ -267,7 +270,7 @@ fn a_proxy_that_is_of_no_use_is_left_out() {
     let refusing = answers(|_| false, Reply::status(403));
     let refusing = format!("http://{}", refusing.addr());
     let hint =
-        "check the proxy, and whether it may connect to this host; -x \"\" connects without one";
+        "check the proxy, and that it allows connections to this host; -x \"\" connects without it";
     let options = [&once[..], &["-k", "-x", &refusing]].concat();
     fails(&tls.url("/"), &options, 5, hint);
     works(&tls.url("/"), &["-k", "-x", ""]);
@@ -275,7 +278,7 @@ fn a_proxy_that_is_of_no_use_is_left_out() {
 
 /// The first connection is never answered.
 #[test]
-fn a_server_that_is_slow_to_connect_gets_more_time() {
+fn a_longer_connect_timeout_helps_with_a_slow_server() {
     let server = answers(|_| true, Reply::status(404));
     let leaf = Authority::new().server(&["localhost"], Validity::Now);
     let tls = TlsServer::start(leaf.config(&["http/1.1"]), &server);
@@ -288,7 +291,7 @@ fn a_server_that_is_slow_to_connect_gets_more_time() {
     let (given_up, waits) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
         let mut silent = listener.accept().unwrap().0;
-        // Until the client has had enough.
+        // Until the client gives up.
         _ = std::io::copy(&mut silent, &mut std::io::sink());
         given_up.send(()).unwrap();
         for mut client in listener.incoming().flatten() {
@@ -299,25 +302,27 @@ fn a_server_that_is_slow_to_connect_gets_more_time() {
         }
     });
     let options = ["-k", "-x", "", "--max-attempts", "1", "--connect-timeout"];
-    let hint =
-        "check host and port, and that nothing is in between; --connect-timeout waits longer";
-    let news = fails(&url, &[&options[..], &["300ms"]].concat(), 5, hint);
-    assert!(news.contains("could not connect within 300ms"), "{news}");
+    let hint = "check the host, the port and firewalls in between; a longer --connect-timeout waits longer";
+    let stderr = fails(&url, &[&options[..], &["300ms"]].concat(), 5, hint);
+    assert!(
+        stderr.contains("could not connect within 300ms"),
+        "{stderr}"
+    );
     waits.recv().unwrap();
     works(&url, &[&options[..], &["60s"]].concat());
 }
 
 #[cfg(unix)]
 #[test]
-fn a_unix_socket_without_a_server_is_looked_at() {
+fn the_hint_about_a_unix_socket_helps() {
     let folder = crate::common::Folder::new("hint-socket");
     let path = folder.path("socket");
     let path = path.to_str().unwrap();
     let options = ["--unix-socket", path, "--max-attempts", "1"];
-    let hint = "no server listens there: check the path of --unix-socket, and whether the server \
-                runs";
-    let news = fails("http://localhost/", &options, 5, hint);
-    assert!(news.contains("doesn't exist"), "{news}");
+    let hint = "no server listens on this socket: check the path of --unix-socket, and that the server \
+                is running";
+    let stderr = fails("http://localhost/", &options, 5, hint);
+    assert!(stderr.contains("doesn't exist"), "{stderr}");
     let listener = std::os::unix::net::UnixListener::bind(path).unwrap();
     drop(listener);
     fails("http://localhost/", &options, 5, hint);
@@ -328,7 +333,7 @@ fn a_unix_socket_without_a_server_is_looked_at() {
         _ = client.read(&mut [0; 1024]);
         let answer = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: x\n\n";
         _ = client.write_all(answer.as_bytes());
-        // The client ends first.
+        // The client closes first.
         _ = std::io::copy(&mut client, &mut std::io::sink());
     });
     works("http://localhost/", &options);

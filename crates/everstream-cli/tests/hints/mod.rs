@@ -1,7 +1,7 @@
-//! Every hint fits its case: each test meets an error, follows the hint, and succeeds.
+//! Each test causes an error, follows the hint, and succeeds.
 //!
-//! `connecting.rs` has those about connections. `reconnect.rs` does the same for requests that are sent
-//! again, and `tls.rs` for certificates.
+//! `connecting.rs` has the hints about connections, `reconnect.rs` those about resending requests,
+//! and `tls.rs` those about certificates.
 
 mod connecting;
 
@@ -11,7 +11,7 @@ use everstream_testing::{Reply, Request, Server};
 
 use crate::common::{Folder, Running, clean, everstream};
 
-/// A stream that needs nothing but this.
+/// A server that streams if the request is right, and otherwise responds with `wrong`.
 fn answers(is_right: impl Fn(&Request) -> bool + Send + Sync + 'static, wrong: Reply) -> Server {
     let server = Server::start();
     server.otherwise_with(move |request| match is_right(request) {
@@ -25,26 +25,26 @@ fn end(url: &str, options: &[&str]) -> (i32, String) {
     Running::follow([url].into_iter().chain(options.iter().copied())).end()
 }
 
-/// It fails with this code and hint.
+/// Asserts that the command fails with this code and hint.
 #[track_caller]
 fn fails(url: &str, options: &[&str], code: i32, hint: &str) -> String {
-    let (exit, news) = end(url, options);
-    assert_eq!(exit, code, "{news}");
+    let (exit, stderr) = end(url, options);
+    assert_eq!(exit, code, "{stderr}");
     let hint = format!("everstream: hint: {hint}");
     assert!(
-        news.lines().any(|line| line == hint),
-        "{hint:?} isn't in:\n{news}"
+        stderr.lines().any(|line| line == hint),
+        "{hint:?} isn't in:\n{stderr}"
     );
-    assert!(!news.contains("error: gave up: gave up"), "{news}");
-    news
+    assert!(!stderr.contains("error: gave up: gave up"), "{stderr}");
+    stderr
 }
 
-/// With these options instead it works.
+/// Asserts that the command works with these options.
 #[track_caller]
 fn works(url: &str, options: &[&str]) {
     let options = [options, &["--count", "1"]].concat();
-    let (code, news) = end(url, &options);
-    assert_eq!(code, 0, "{news}");
+    let (code, stderr) = end(url, &options);
+    assert_eq!(code, 0, "{stderr}");
 }
 
 fn has(request: &Request, name: &str, value: &str) -> bool {
@@ -55,7 +55,7 @@ const EITHER: &str = "send credentials: -u USER:PASSWORD, --bearer-env VARIABLE 
                       -H 'Authorization: Bearer TOKEN'";
 
 #[test]
-fn credentials_that_are_missing_are_of_the_kind_that_the_server_asks_for() {
+fn missing_credentials_have_a_hint_for_the_servers_scheme() {
     let is_me = |request: &Request| has(request, "authorization", "Basic bWU6cHc=");
     let wrong = |scheme: &str| Reply::status(401).header("WWW-Authenticate", scheme);
     let server = answers(is_me, wrong("Basic realm=\"a\""));
@@ -80,7 +80,7 @@ fn credentials_that_are_missing_are_of_the_kind_that_the_server_asks_for() {
 }
 
 #[test]
-fn credentials_that_were_sent_are_the_ones_to_check() {
+fn rejected_credentials_are_named_by_their_option() {
     let is_right = |request: &Request| {
         let sent = request.header("authorization");
         [Some("Bearer right"), Some("Basic bWU6cHc=")].contains(&sent)
@@ -94,13 +94,13 @@ fn credentials_that_were_sent_are_the_ones_to_check() {
     };
     let rejected = |option: &str| {
         format!(
-            "the server rejected the credentials of {option}: are they complete, current and for \
-             this server?"
+            "the server rejected the credentials of {option}: check that they are complete, current \
+             and for this server"
         )
     };
-    let (code, news) = with_token("wrong");
-    assert_eq!(code, 6, "{news}");
-    assert!(news.contains(&rejected("--bearer-env")), "{news}");
+    let (code, stderr) = with_token("wrong");
+    assert_eq!(code, 6, "{stderr}");
+    assert!(stderr.contains(&rejected("--bearer-env")), "{stderr}");
     assert_eq!(with_token("right").0, 0);
     fails(&url, &["-H", "authorization: Bearer x"], 6, &rejected("-H"));
     works(&url, &["-H", "authorization: Bearer right"]);
@@ -122,45 +122,45 @@ fn credentials_that_were_sent_are_the_ones_to_check() {
 }
 
 #[test]
-fn credentials_that_were_not_sent_to_another_server_are_not_missing() {
+fn credentials_withheld_after_a_redirect_have_a_hint() {
     let server = answers(
         |request| has(request, "authorization", "Basic bWU6cHc="),
         Reply::status(401),
     );
     let gate = Server::start();
     gate.otherwise(Reply::redirect(307, server.url("/there")));
-    let hint = "the credentials are for another server than the one that answered: if it should \
-                get them, give the URL to which the stream was redirected";
-    let news = fails(&gate.url("/"), &["-u", "me:pw"], 6, hint);
-    assert!(news.contains(&server.url("/there")), "{news}");
+    let hint = "the credentials were not sent to the server that the stream was redirected to: if they \
+                should be, use its URL directly";
+    let stderr = fails(&gate.url("/"), &["-u", "me:pw"], 6, hint);
+    assert!(stderr.contains(&server.url("/there")), "{stderr}");
     works(&server.url("/there"), &["-u", "me:pw"]);
 }
 
 #[test]
-fn a_path_a_method_and_a_type_are_corrected() {
+fn hints_about_path_method_and_body_type_help() {
     let server = answers(|request| request.path() == "/feed", Reply::status(404));
-    let hint = "check the path of the URL: there is no stream at this one";
+    let hint = "there is no stream at this URL: check its path";
     fails(&server.url("/fed"), &[], 6, hint);
     works(&server.url("/feed"), &[]);
 
     let is_post = |request: &Request| request.method == "POST";
     let server = answers(is_post, Reply::status(405).header("Allow", "POST, OPTIONS"));
-    let hint = "the stream may want another method: the server allows POST, OPTIONS, and a body \
-                (--json or -d) makes it a POST";
+    let hint =
+        "the server allows POST, OPTIONS only: a body (--json or -d) makes the request a POST";
     fails(&server.url("/"), &[], 6, hint);
     works(&server.url("/"), &["--json", "{}"]);
     let server = answers(is_post, Reply::status(405));
-    let hint = "the stream may want another method: -X POST, or a body with --json or -d";
+    let hint = "the stream may need another method: -X POST, or a body with --json or -d";
     fails(&server.url("/"), &[], 6, hint);
     works(&server.url("/"), &["-X", "POST"]);
     let server = answers(|request| request.method == "GET", Reply::status(405));
-    let hint = "the stream may want another method: -X GET, or no body";
+    let hint = "the stream may need another method: -X GET, or no body";
     fails(&server.url("/"), &["-d", "x"], 6, hint);
     works(&server.url("/"), &[]);
 
     let is_json = |request: &Request| has(request, "content-type", "application/json");
     let server = answers(is_json, Reply::status(415));
-    let hint = "the body may want another type: --json, or -H 'Content-Type: ...'";
+    let hint = "the server may expect another body type: try --json, or -H 'Content-Type: ...'";
     fails(&server.url("/"), &["-d", "{}"], 6, hint);
     works(&server.url("/"), &["--json", "{}"]);
     works(
@@ -170,10 +170,10 @@ fn a_path_a_method_and_a_type_are_corrected() {
 }
 
 #[test]
-fn after_a_406_another_accept_header_is_sent() {
+fn hints_about_the_accept_header_help() {
     const BOTH: &str = "application/json, text/event-stream";
     let mcp = answers(|request| has(request, "accept", BOTH), Reply::status(406));
-    let hint = "the server wants another Accept header; MCP servers need \
+    let hint = "the server requires another Accept header; MCP servers need \
                 -H 'Accept: application/json, text/event-stream'";
     fails(&mcp.url("/"), &["--json", "{}"], 6, hint);
     works(
@@ -182,8 +182,8 @@ fn after_a_406_another_accept_header_is_sent() {
     );
     let is_stream = |request: &Request| has(request, "accept", "text/event-stream");
     let server = answers(is_stream, Reply::status(406));
-    let hint = "the server doesn't accept your Accept header: without it text/event-stream is \
-                sent; MCP servers need -H 'Accept: application/json, text/event-stream'";
+    let hint = "the server rejected your Accept header; the default is text/event-stream, and MCP \
+                servers need -H 'Accept: application/json, text/event-stream'";
     fails(
         &server.url("/"),
         &["-H", "Accept: application/json"],
@@ -191,17 +191,17 @@ fn after_a_406_another_accept_header_is_sent() {
         hint,
     );
     works(&server.url("/"), &[]);
-    // There is nothing left to try.
+    // Both types are already accepted.
     let both = format!("Accept: {BOTH}");
-    let hint = "the server has nothing of the types in your Accept header";
+    let hint = "the server offers none of the types in your Accept header";
     fails(&server.url("/"), &["-H", &both], 6, hint);
 }
 
 #[test]
-fn an_mcp_session_that_has_ended_is_begun_again() {
+fn an_expired_mcp_session_has_a_hint() {
     let is_new = |request: &Request| has(request, "mcp-session-id", "new");
     let server = answers(is_new, Reply::status(404));
-    let hint = "the MCP session has ended: begin another one, and send its id with \
+    let hint = "the MCP session has ended: start a new one and send its id with \
                 -H 'Mcp-Session-Id: ID'";
     let options = ["--json", "{}", "-H", "Mcp-Session-Id: old"];
     fails(&server.url("/"), &options, 6, hint);
@@ -212,54 +212,54 @@ fn an_mcp_session_that_has_ended_is_begun_again() {
 }
 
 #[test]
-fn a_position_that_the_server_has_lost_is_given_up() {
+fn a_forgotten_event_id_has_a_hint() {
     let begins = |request: &Request| request.header("last-event-id").is_none();
     let server = answers(begins, Reply::status(410));
     let url = server.url("/");
     let folder = Folder::new("gone");
     let cursor = folder.file("cursor", "41\n");
     let name = cursor.to_str().unwrap();
-    let why = "the server may no longer have what follows the last id";
-    let hint = format!("{why}: delete {name} to begin without one");
+    let why = "the server may no longer have the events after the last id";
+    let hint = format!("{why}: delete {name} to start without one");
     fails(&url, &["--cursor", name], 6, &hint);
     std::fs::remove_file(&cursor).unwrap();
     works(&url, &["--cursor", name]);
 
-    let hint = format!("{why}: begin without --last-event-id");
+    let hint = format!("{why}: start without --last-event-id");
     fails(&url, &["--last-event-id", "41"], 6, &hint);
     works(&url, &[]);
 
-    // The id is one of this run.
+    // The id is from this run.
     server.enqueue(Reply::stream().retry(1).event_with_id("1", "a").end());
-    let hint = format!("{why}: run the command again to begin without one");
+    let hint = format!("{why}: run the command again to start without one");
     fails(&url, &[], 6, &hint);
     works(&url, &[]);
-    // Without an id it is the URL.
+    // Without an id, the URL is the problem.
     let gone = answers(|_| false, Reply::status(410));
-    let hint = "check the path of the URL: there is no stream at this one";
+    let hint = "there is no stream at this URL: check its path";
     fails(&gone.url("/"), &[], 6, hint);
 }
 
-/// A prompt costs money: nothing sends it again by itself.
+/// A prompt costs money: it is never resent automatically.
 #[test]
-fn an_answer_that_was_cut_off_is_asked_for_again() {
+fn a_truncated_answer_has_a_hint_to_request_it_again() {
     let server = Server::start();
     let whole = || Reply::stream().event("a").event("[DONE]").end();
     let options = ["--json", "{}", "--until", "[DONE]"];
-    let again = "the answer is incomplete: the same command asks for another";
+    let again = "the response is incomplete: run the command again for a new one";
     server.enqueue(Reply::stream().event("a").drop_connection());
     server.otherwise(whole());
-    let news = fails(&server.url("/"), &options, 11, again);
-    let error = "error: the answer was cut off before the event of --until '[DONE]': the server \
-                 closed the connection mid-response\n";
-    assert!(news.contains(error), "{news}");
+    let stderr = fails(&server.url("/"), &options, 11, again);
+    let error = "error: the response was cut off before --until '[DONE]' matched: the server closed the \
+                 connection mid-response\n";
+    assert!(stderr.contains(error), "{stderr}");
     assert_eq!(server.request_count(), 1);
     assert_eq!(end(&server.url("/"), &options).0, 0);
 
     // With ids it may be resumed.
     server.enqueue(Reply::stream().event_with_id("1", "a").drop_connection());
-    let hint = "the answer is incomplete: --resume-get resumes it, if the server can (MCP); the \
-                same command asks for another";
+    let hint = "the response is incomplete: --resume-get resumes it if the server supports that (MCP); \
+                run the command again for a new one";
     fails(&server.url("/"), &options, 11, hint);
     server.enqueue(Reply::stream().event_with_id("1", "a").drop_connection());
     assert_eq!(
@@ -273,28 +273,26 @@ fn an_answer_that_was_cut_off_is_asked_for_again() {
 }
 
 #[test]
-fn a_stream_without_the_event_of_until_ends_by_itself() {
+fn hints_about_a_missing_until_event_help() {
     let server = Server::start();
     server.otherwise(Reply::stream().event("a").end());
     let url = server.url("/");
     let such = "if this server ends its streams without such an event";
-    let error = "error: the stream ended before the event of --until '[DONE]'\n";
+    let error = "error: the stream ended before --until '[DONE]' matched\n";
     let hint = format!(
-        "{such}, use --no-reconnect instead of --until; otherwise the answer is incomplete: the \
-         same command asks for another"
+        "{such}, use --no-reconnect instead of --until; otherwise the response is incomplete: run the \
+         command again for a new one"
     );
-    let news = fails(&url, &["--json", "{}", "--until", "[DONE]"], 11, &hint);
-    assert!(news.contains(error), "{news}");
+    let stderr = fails(&url, &["--json", "{}", "--until", "[DONE]"], 11, &hint);
+    assert!(stderr.contains(error), "{stderr}");
     assert_eq!(end(&url, &["--json", "{}", "--no-reconnect"]).0, 0);
 
-    let hint = format!(
-        "{such}, leave --until-type out; otherwise leave --no-reconnect out, and it connects again"
-    );
+    let hint = format!("{such}, drop --until-type; otherwise drop --no-reconnect to reconnect");
     let options = ["--no-reconnect", "--until-type", "end"];
-    let news = fails(&url, &options, 8, &hint);
+    let stderr = fails(&url, &options, 8, &hint);
     assert!(
-        news.contains("before the event of --until-type 'end'\n"),
-        "{news}"
+        stderr.contains("before --until-type 'end' matched\n"),
+        "{stderr}"
     );
     assert_eq!(end(&url, &options[..1]).0, 0);
     server.enqueue(Reply::stream().retry(1).event("a").end());
@@ -303,7 +301,7 @@ fn a_stream_without_the_event_of_until_ends_by_itself() {
 }
 
 #[test]
-fn an_answer_in_json_is_asked_for_as_a_stream() {
+fn a_json_response_has_a_hint_to_request_a_stream() {
     let streams = |request: &Request| {
         let body = String::from_utf8_lossy(&request.body);
         body.contains(r#""stream": true"#)
@@ -315,13 +313,13 @@ fn an_answer_in_json_is_asked_for_as_a_stream() {
     let url = server.url("/");
     let hint = "this is JSON, the whole answer at once: most APIs stream it if the body contains \
                 \"stream\": true";
-    let news = fails(&url, &["--json", "{}"], 3, hint);
+    let stderr = fails(&url, &["--json", "{}"], 3, hint);
     let said = "everstream: the server said:\n  {\n    \"answer\": \"42\"\n  }\n";
-    assert!(news.contains(said), "{news}");
+    assert!(stderr.contains(said), "{stderr}");
     works(&url, &["--json", r#"{"stream": true}"#]);
-    // It is asked for already, or not to be asked for.
+    // The body already requests a stream, or can't.
     let never = answers(|_| false, json);
-    let hint = "this is JSON and not an event stream, although the body asks for one: see what \
+    let hint = "this is JSON, not an event stream, although the body requests one: see what \
                 the server said, or fetch it with curl";
     fails(&never.url("/"), &["-d", r#"{"stream": true}"#], 3, hint);
     let body = r#"{"jsonrpc": "2.0"}"#;
@@ -329,7 +327,7 @@ fn an_answer_in_json_is_asked_for_as_a_stream() {
                 stream: fetch it with curl";
     fails(&never.url("/"), &["--json", body], 3, hint);
     assert!(curl(&["-d", body, &never.url("/")]).contains("42"));
-    let hint = "this is a JSON document and not an event stream: check the path of the URL, or \
+    let hint = "this is a JSON document, not an event stream: check the path of the URL, or \
                 fetch it with curl";
     fails(&never.url("/"), &[], 3, hint);
     assert!(curl(&[&never.url("/")]).contains("42"));
@@ -348,19 +346,19 @@ fn curl(args: &[&str]) -> String {
 }
 
 #[test]
-fn ndjson_and_html_are_called_by_their_names() {
+fn ndjson_and_html_are_named() {
     let lines = "{\"n\": 1}\n{\"n\": 2}\n";
     for kind in ["application/x-ndjson", "application/json"] {
         let server = answers(
             |_| false,
             Reply::status(200).header("Content-Type", kind).send(lines),
         );
-        let hint = "this is NDJSON, one JSON value per line, and not an event stream: curl -N \
-                    reads it";
-        let news = fails(&server.url("/"), &[], 3, hint);
+        let hint =
+            "this is NDJSON (one JSON value per line), not an event stream: read it with curl -N";
+        let stderr = fails(&server.url("/"), &[], 3, hint);
         assert!(
-            news.contains("the server said:\n  {\"n\": 1}\n  {\"n\": 2}\n"),
-            "{news}"
+            stderr.contains("the server said:\n  {\"n\": 1}\n  {\"n\": 2}\n"),
+            "{stderr}"
         );
         assert_eq!(curl(&["-N", &server.url("/")]), lines);
     }
@@ -371,9 +369,9 @@ fn ndjson_and_html_are_called_by_their_names() {
             .header("Content-Type", "text/html; charset=utf-8")
             .send(page),
     );
-    let hint = "this is a web page (HTML) and not an event stream: check the path of the URL";
-    let news = fails(&server.url("/"), &[], 3, hint);
-    assert!(news.contains("  <title>Log in</title>\n"), "{news}");
+    let hint = "this is a web page (HTML), not an event stream: check the path of the URL";
+    let stderr = fails(&server.url("/"), &[], 3, hint);
+    assert!(stderr.contains("  <title>Log in</title>\n"), "{stderr}");
     works(&server.url("/feed"), &[]);
     let server = answers(
         |request| request.path() == "/feed",
@@ -382,33 +380,33 @@ fn ndjson_and_html_are_called_by_their_names() {
             .send("hello"),
     );
     let hint = "this isn't an event stream: look at it with curl -i, and check the path of the URL";
-    let news = fails(&server.url("/"), &[], 3, hint);
+    let stderr = fails(&server.url("/"), &[], 3, hint);
     assert!(
-        news.contains("everstream: the server said: hello\n"),
-        "{news}"
+        stderr.contains("everstream: the server said: hello\n"),
+        "{stderr}"
     );
     works(&server.url("/feed"), &[]);
 }
 
 #[test]
-fn a_long_answer_is_cut_unless_it_is_asked_for() {
+fn a_long_response_is_cut_without_verbose() {
     let server = Server::start();
     let long = format!("{}END", "x".repeat(100_000));
     server.otherwise(Reply::status(422).send(long));
-    let (code, news) = end(&server.url("/"), &[]);
+    let (code, stderr) = end(&server.url("/"), &[]);
     assert_eq!(code, 6);
-    let shown = format!("the server said: {}... (all of it: -v)", "x".repeat(1024));
-    assert!(news.contains(&shown), "{news}");
-    assert!(!news.contains(&"x".repeat(1025)), "{news}");
-    let (_, news) = end(&server.url("/"), &["-v"]);
-    assert!(news.contains(&format!("{}END", "x".repeat(100_000))));
-    assert!(!news.contains("-v)"));
-    let (_, news) = Running::follow(["record", &*server.url("/"), "-", "-v"]).end();
-    assert!(news.contains("xEND"));
+    let shown = format!("the server said: {}... (-v shows all)", "x".repeat(1024));
+    assert!(stderr.contains(&shown), "{stderr}");
+    assert!(!stderr.contains(&"x".repeat(1025)), "{stderr}");
+    let (_, stderr) = end(&server.url("/"), &["-v"]);
+    assert!(stderr.contains(&format!("{}END", "x".repeat(100_000))));
+    assert!(!stderr.contains("-v)"));
+    let (_, stderr) = Running::follow(["record", &*server.url("/"), "-", "-v"]).end();
+    assert!(stderr.contains("xEND"));
 }
 
 #[test]
-fn a_wait_that_the_server_asks_for_is_named_and_kept() {
+fn retry_after_is_shown_and_honored() {
     let server = Server::start();
     let refusal = || Reply::status(429).header("Retry-After", "1");
     server.enqueue(refusal());

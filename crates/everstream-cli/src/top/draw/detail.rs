@@ -13,10 +13,10 @@ use super::{Look, history, since, state};
 use crate::top::stream::{State, Stream};
 use crate::top::view::View;
 
-/// The columns of the types.
+/// The width of the types.
 const KINDS: u16 = 30;
 
-/// The page of one stream.
+/// The detail page of one stream.
 pub(super) fn draw(
     frame: &mut Frame<'_>,
     area: Rect,
@@ -42,7 +42,7 @@ pub(super) fn draw(
             let kind = words::middle_cut(&shown(kind), room);
             Line::from(vec![
                 Span::from(format!(" {:>7}  ", words::count(*count))),
-                Span::styled(kind, look.colour(Color::Cyan)),
+                Span::styled(kind, look.color(Color::Cyan)),
             ])
         })
         .collect();
@@ -58,7 +58,7 @@ pub(super) fn draw(
                     words::age(now.saturating_sub(event.at))
                 ))
                 .dim(),
-                Span::styled(shown(&event.kind), look.colour(Color::Cyan)),
+                Span::styled(shown(&event.kind), look.color(Color::Cyan)),
             ]);
             if let Some(id) = &event.id {
                 line.push_span(Span::from(format!("  id {}", shown(id))).dim());
@@ -126,7 +126,7 @@ fn facts<'a>(stream: &Stream, now: Duration, look: Look) -> [Line<'a>; 4] {
         Some((when, why)) => vec![
             label("last error"),
             Span::from(format!("{} ago: ", words::age(now.saturating_sub(*when)))),
-            Span::styled(shown(why), look.colour(Color::Red)),
+            Span::styled(shown(why), look.color(Color::Red)),
         ],
     };
     [

@@ -13,13 +13,13 @@ use super::{Look, history, since, state};
 use crate::top::reason;
 use crate::top::stream::Stream;
 
-/// What a URL should have at least; columns are left out for it.
+/// The minimum width of a URL; other columns are hidden to make room.
 const URL: u16 = 20;
 
-/// The state while nothing is wrong.
+/// The width of the state while all is well.
 const STATE: u16 = 10;
 
-/// The state with the reason of an outage: `DNS error, retry in 59 min`.
+/// The width of a state with a reason: `DNS error, retry in 59 min`.
 const OUTAGE: u16 = reason::WIDTH + 17;
 
 /// Columns after the URL, from left to right.
@@ -109,7 +109,7 @@ impl Column {
     }
 }
 
-/// Those that there is room for, and what is left for the URL.
+/// The columns that fit, and the remaining width for the URL.
 fn columns(width: u16, outage: bool) -> (Vec<Column>, u16) {
     let mut left = width;
     let mut fit = Vec::new();
@@ -148,7 +148,7 @@ pub(super) fn draw(
         let cells = columns.iter().map(|column| column.cell(stream, now, look));
         let mut first = Cell::from(number + &name);
         if selected == Some(row) {
-            // Other cells have colours, which not every terminal shows well turned round.
+            // Other cells have colors, which some terminals show badly inverted.
             first = first.style(Style::new().reversed());
         }
         Row::new(std::iter::once(first).chain(cells))

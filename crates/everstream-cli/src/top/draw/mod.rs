@@ -1,10 +1,10 @@
-//! The screen, drawn from what is known. No input, no output.
+//! Draws the screen. No input, no output.
 //!
 //! | file | subject |
 //! |---|---|
 //! | `list.rs` | all streams, a line each |
 //! | `detail.rs` | one stream |
-//! | `words.rs` | figures and texts in few columns |
+//! | `words.rs` | numbers and texts in a few columns |
 
 mod detail;
 mod list;
@@ -22,19 +22,19 @@ use super::rates::Rates;
 use super::stream::{State, Stream};
 use super::view::{Page, View};
 
-/// A list that is lower than this has no room for the selected stream's details below it.
+/// The minimum height for details of the selected stream below the list.
 const PANEL_ROWS: u16 = 7;
 
-/// Colours, or none.
+/// Colors, or none.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Look {
-    pub(super) colours: bool,
+    pub(super) colors: bool,
 }
 
 impl Look {
-    fn colour(self, colour: Color) -> Style {
-        if self.colours {
-            Style::new().fg(colour)
+    fn color(self, color: Color) -> Style {
+        if self.colors {
+            Style::new().fg(color)
         } else {
             Style::new()
         }
@@ -42,9 +42,9 @@ impl Look {
 
     fn state(self, state: State) -> Style {
         match state {
-            State::Connecting | State::Retrying { .. } => self.colour(Color::Yellow),
-            State::Connected { .. } => self.colour(Color::Green),
-            State::Ended => self.colour(Color::Red),
+            State::Connecting | State::Retrying { .. } => self.color(Color::Yellow),
+            State::Connected { .. } => self.color(Color::Green),
+            State::Ended => self.color(Color::Red),
         }
     }
 }
@@ -146,7 +146,7 @@ fn footer<'a>(view: &'a View, look: Look) -> Line<'a> {
     if !view.filter.is_empty() {
         line.push_span(Span::styled(
             format!(" filter: {} ", view.filter),
-            look.colour(Color::Yellow),
+            look.color(Color::Yellow),
         ));
     }
     for (key, what) in [
@@ -164,17 +164,17 @@ fn footer<'a>(view: &'a View, look: Look) -> Line<'a> {
     line
 }
 
-/// Over the page, in its middle.
+/// Shown over the page, in its middle.
 fn help(frame: &mut Frame<'_>, area: Rect) {
     const KEYS: &str = "\
  ↑ ↓ j k            select a stream
- PgUp PgDn Home End further
- Enter              details of it
+ PgUp PgDn Home End select, in larger steps
+ Enter              details of the stream
  f /                show streams and events whose
                     URL or type contains a text
- p                  pause the display; streams go on
- Ctrl-L             draw all of it anew
- Ctrl-Z             stop, as a job of the shell
+ p                  pause the display, not the streams
+ Ctrl-L             redraw the screen
+ Ctrl-Z             suspend, until fg
  Esc                back; in the list: quit
  q Ctrl-C           quit";
     let [area] = Layout::horizontal([Constraint::Length(54)])
@@ -190,7 +190,7 @@ fn help(frame: &mut Frame<'_>, area: Rect) {
     );
 }
 
-/// What a stream does, after the reason why it is away.
+/// The state of a stream, after the reason of an outage.
 fn state(stream: &Stream, now: Duration) -> String {
     let state = match stream.state {
         State::Connecting => "connecting".into(),
@@ -202,19 +202,19 @@ fn state(stream: &Stream, now: Duration) -> String {
         State::Ended => "ended".into(),
     };
     match &stream.outage {
-        // The server ended it, and nothing more.
+        // The server ended it, without an error.
         Some(reason) if *reason != state => format!("{reason}, {state}"),
         _ => state,
     }
 }
 
-/// How long ago it was.
+/// How long ago something happened.
 fn since(time: Option<Duration>, now: Duration) -> String {
     time.map_or_else(|| "-".into(), |time| words::age(now.saturating_sub(time)))
 }
 
 fn history<'a>(rates: &Rates, now: Duration, columns: usize, look: Look) -> Span<'a> {
-    Span::styled(rates.sparkline(now, columns), look.colour(Color::Cyan))
+    Span::styled(rates.sparkline(now, columns), look.color(Color::Cyan))
 }
 
 fn clock(time: Duration) -> String {

@@ -9,7 +9,7 @@ use ratatui::buffer::Buffer;
 use super::super::stream::tests::{at, event, start};
 use super::*;
 
-const COLOURS: Look = Look { colours: true };
+const COLORS: Look = Look { colors: true };
 
 fn buffer(view: &View, streams: &[Stream], now: u64, size: (u16, u16), look: Look) -> Buffer {
     let mut terminal = Terminal::new(TestBackend::new(size.0, size.1)).unwrap();
@@ -28,7 +28,7 @@ fn text(buffer: &Buffer) -> String {
 }
 
 fn screen(view: &View, streams: &[Stream], now: u64, size: (u16, u16)) -> String {
-    text(&buffer(view, streams, now, size, COLOURS))
+    text(&buffer(view, streams, now, size, COLORS))
 }
 
 fn press(view: &mut View, streams: &[Stream], keys: &str) {
@@ -42,7 +42,7 @@ fn press(view: &mut View, streams: &[Stream], keys: &str) {
     }
 }
 
-/// One that is well, one that is away, one that is over.
+/// One connected stream, one in an outage, and one that has ended.
 fn three() -> Vec<Stream> {
     let mut streams: Vec<_> = [
         "https://example.com/prices?token=secret",
@@ -119,9 +119,9 @@ fn a_narrow_terminal_gets_the_columns_that_matter_most() {
     );
 }
 
-/// Its columns are free for others while all is well.
+/// Without an outage, other columns use the space.
 #[test]
-fn the_state_is_wide_only_in_an_outage() {
+fn the_state_column_is_wide_only_during_an_outage() {
     let mut streams = three();
     streams[1].take(&start(), None, Duration::ZERO, at(59));
     let shown = screen(&View::new(), &streams, 60, (80, 10));
@@ -131,7 +131,7 @@ fn the_state_is_wide_only_in_an_outage() {
 }
 
 #[test]
-fn details_are_figures_types_and_events() {
+fn details_show_figures_types_and_events() {
     let (streams, mut view) = (three(), View::new());
     press(&mut view, &streams, "\n");
     let expected = r#"
@@ -161,7 +161,7 @@ fn details_are_figures_types_and_events() {
 }
 
 #[test]
-fn the_last_error_is_told() {
+fn the_last_error_is_shown() {
     let (streams, mut view) = (three(), View::new());
     press(&mut view, &streams, "v");
     let shown = screen(&view, &streams, 60, (80, 24));
@@ -176,7 +176,7 @@ fn the_last_error_is_told() {
 }
 
 #[test]
-fn a_pause_and_a_filter_are_told() {
+fn pause_and_filter_are_shown() {
     let (mut streams, mut view) = (three(), View::new());
     press(&mut view, &streams, "p");
     streams[0].take(&event("late", "", None), None, Duration::ZERO, at(61));
@@ -196,7 +196,7 @@ fn a_pause_and_a_filter_are_told() {
 }
 
 #[test]
-fn the_selected_line_is_in_sight() {
+fn the_selected_line_is_visible() {
     let urls = (1..=500).map(|number| format!("http://example.com/{number}"));
     let streams: Vec<_> = urls.map(|url| Stream::new(&url)).collect();
     let mut view = View::new();
@@ -206,9 +206,9 @@ fn the_selected_line_is_in_sight() {
     assert!(shown.contains("500 example.com/500  "), "{shown}");
 }
 
-/// Each screen, and any size that a window can have.
+/// Each screen, in any size.
 #[test]
-fn no_size_is_too_small() {
+fn every_terminal_size_can_be_drawn() {
     for keys in ["", "?", "\n", "p\n?", "fx", "pfprice"] {
         let (streams, mut view) = (three(), View::new());
         press(&mut view, &streams, keys);
@@ -232,7 +232,7 @@ fn a_server_can_not_write_to_the_terminal() {
     let mut view = View::new();
     for key in ["", "\n"] {
         press(&mut view, &streams, key);
-        let buffer = buffer(&view, &streams, 60, (200, 40), COLOURS);
+        let buffer = buffer(&view, &streams, 60, (200, 40), COLORS);
         let bad = |c: char| c.is_control() || c == '\u{202e}';
         let found = buffer
             .content
@@ -248,9 +248,9 @@ fn a_server_can_not_write_to_the_terminal() {
 }
 
 #[test]
-fn without_colours_there_are_none() {
+fn no_color_draws_without_colors() {
     let (streams, mut view) = (three(), View::new());
-    let colourful = |look| {
+    let colorful = |look| {
         let mut found = false;
         for keys in ["", "v", "\n", "?"] {
             press(&mut view, &streams, keys);
@@ -260,7 +260,7 @@ fn without_colours_there_are_none() {
         }
         found
     };
-    let mut colourful = colourful;
-    assert!(colourful(COLOURS));
-    assert!(!colourful(Look { colours: false }));
+    let mut colorful = colorful;
+    assert!(colorful(COLORS));
+    assert!(!colorful(Look { colors: false }));
 }

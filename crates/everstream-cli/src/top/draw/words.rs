@@ -1,4 +1,4 @@
-//! Figures and texts in few columns.
+//! Numbers and texts in a few columns.
 
 use std::time::Duration;
 
@@ -6,12 +6,12 @@ use unicode_width::UnicodeWidthChar;
 
 use crate::visible::visible;
 
-/// A server's text: one line that can't do anything to a terminal.
+/// A text from a server, as one line that is safe for a terminal.
 pub(super) fn shown(text: &str) -> String {
     visible(&text.replace('\n', " ↵ ").replace('\t', " ")).into_owned()
 }
 
-/// `now` is rarely exact, so that less than a second is none.
+/// `now` is rarely exact, so less than a second is shown as none.
 pub(super) fn age(time: Duration) -> String {
     match time.as_secs() {
         seconds @ 0..60 => format!("{seconds} s"),
@@ -52,8 +52,8 @@ fn scaled(mut number: f64, units: [&str; 5], rest: &str) -> String {
     format!("{number:.digits$}{}{rest}", units[unit])
 }
 
-/// The two ends of a text, with a mark between them, in at most so many columns: hosts differ at
-/// the beginning, paths at the end.
+/// The beginning and the end of a text, with a mark in between, in at most this many columns: hosts
+/// differ at the beginning, paths at the end.
 pub(super) fn middle_cut(text: &str, columns: usize) -> String {
     let width = |c: char| c.width().unwrap_or(0);
     if text.chars().map(width).sum::<usize>() <= columns {
@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn figures_are_short() {
+    fn numbers_are_abbreviated() {
         let ages = [0, 59, 60, 3599, 3600, 86_399, 86_400].map(|s| age(Duration::from_secs(s)));
         assert_eq!(
             ages,
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn both_ends_of_a_long_text_stay() {
+    fn a_long_text_is_cut_in_the_middle() {
         assert_eq!(middle_cut("abcdef", 6), "abcdef");
         assert_eq!(middle_cut("abcdefgh", 6), "ab…fgh");
         assert_eq!(
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn a_servers_text_is_one_harmless_line() {
+    fn server_text_is_one_escaped_line() {
         assert_eq!(shown("a\nb\tc\x1b[2J"), r"a ↵ b c\u{1b}[2J");
     }
 }

@@ -1,7 +1,7 @@
-//! Connections that are made one stream.
+//! Joins the connections of a recording into one stream.
 //!
-//! Where a connection was lost, what came of its last event is left out, as clients leave it out;
-//! only the last connection keeps it.
+//! The partial event before a lost connection is dropped, as clients drop it. Only the last
+//! connection keeps it.
 
 use std::io;
 use std::time::Duration;
@@ -11,25 +11,25 @@ use crate::recording::Entry;
 
 pub(super) const BOM: &[u8] = b"\xef\xbb\xbf";
 
-pub(super) struct Joint {
+pub(super) struct JoinedStream {
     pub(super) bytes: Spool,
-    /// When the bytes up to a place came, in nanoseconds, and the place.
+    /// The arrival time of the bytes up to a position, in nanoseconds, and the position.
     pub(super) chunks: Pairs,
-    /// How much of it are blocks and comments up to their ends.
+    /// Where complete blocks and comments end.
     blocks: Blocks,
-    /// What came of the connection that is read now, as long as it may be a byte order mark.
+    /// The first bytes of the current connection, while they may be a byte order mark.
     head: Option<Vec<u8>>,
-    /// When the recording began that is read now; recordings in one file follow each other.
+    /// When the current recording began; recordings in one file follow each other.
     base: Duration,
-    /// When the first connection was there.
+    /// When the first connection was made.
     first: Option<Duration>,
     /// The latest time so far, since the first connection.
     pub(super) latest: Duration,
 }
 
-impl Joint {
-    pub(super) fn new() -> io::Result<Joint> {
-        Ok(Joint {
+impl JoinedStream {
+    pub(super) fn new() -> io::Result<JoinedStream> {
+        Ok(JoinedStream {
             bytes: Spool::new()?,
             chunks: Pairs::new()?,
             blocks: Blocks::default(),
@@ -51,14 +51,14 @@ impl Joint {
                 self.passed(time);
                 self.take(bytes)?;
             }
-            // Attempts before the first connection are no part of the stream.
+            // Attempts before the first connection aren't part of the stream.
             Entry::Over(time) if self.first.is_some() => self.passed(time),
             Entry::Over(_) | Entry::Cut(_) => {}
         }
         Ok(())
     }
 
-    /// All was added. Where whole blocks and comments end.
+    /// Everything has been added. Returns where complete blocks and comments end.
     pub(super) fn finish(&mut self) -> io::Result<u64> {
         self.release_head()?;
         self.bytes.flush()?;
@@ -66,7 +66,7 @@ impl Joint {
         Ok(self.blocks.whole)
     }
 
-    /// Times that were mixed up by hand don't go back.
+    /// Times in an edited file don't go backwards.
     fn passed(&mut self, time: Duration) {
         let time = self.base.saturating_add(time);
         let first = *self.first.get_or_insert(time);
@@ -78,14 +78,14 @@ impl Joint {
             return self.write(&bytes);
         };
         head.extend(bytes);
-        // One that is cut may still become whole.
+        // A partial mark may still be completed.
         match BOM.starts_with(head) && head.len() < BOM.len() {
             true => Ok(()),
             false => self.release_head(),
         }
     }
 
-    /// What comes after another connection has no byte order mark.
+    /// Later connections contribute no byte order mark.
     fn release_head(&mut self) -> io::Result<()> {
         let head = self.head.take().unwrap_or_default();
         match head.strip_prefix(BOM) {
@@ -111,7 +111,7 @@ impl Joint {
         self.chunks.push((nanos(self.latest), self.bytes.len()))
     }
 
-    /// A connection is lost: what comes before another one has no part of an event.
+    /// A connection is lost: the partial event at its end is dropped before another one.
     fn close(&mut self) -> io::Result<()> {
         self.release_head()?;
         self.head = Some(Vec::new());
@@ -125,7 +125,7 @@ impl Joint {
         let cut = self.chunks.get(kept)?;
         self.chunks.truncate(kept)?;
         match cut {
-            // Nothing of it is left.
+            // All of it was dropped.
             Some(_) if whole == 0 => Ok(()),
             Some((time, _)) => self.chunks.push((time, whole)),
             None => Ok(()),
@@ -137,11 +137,11 @@ fn nanos(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// Where blocks and comments end, in bytes that come in pieces.
+/// Finds where blocks and comments end in bytes that arrive in pieces.
 #[derive(Default)]
 struct Blocks {
     place: u64,
-    /// The end of the last whole one.
+    /// The end of the last complete one.
     whole: u64,
     /// Whether a CR is before that.
     whole_at_cr: bool,
@@ -193,7 +193,7 @@ impl Blocks {
         }
     }
 
-    /// Goes back to the end of the last whole one.
+    /// Returns to the end of the last complete one.
     fn forget_rest(&mut self) -> u64 {
         *self = Blocks {
             place: self.whole,
@@ -212,7 +212,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn blocks_and_comments_are_whole_at_any_line_end() {
+    fn blocks_and_comments_end_at_any_line_ending() {
         for (text, whole) in [
             ("", 0),
             ("data: a", 0),
@@ -236,9 +236,9 @@ mod tests {
         }
     }
 
-    /// The mark may be cut; the first connection keeps it.
+    /// The mark may be split. The first connection keeps it.
     #[test]
-    fn only_the_front_has_a_byte_order_mark() {
+    fn only_the_first_connection_has_a_byte_order_mark() {
         let bom = |size: usize, text: &str| -> Vec<Entry> {
             let text = [BOM, text.as_bytes()].concat();
             let pieces = text
@@ -248,21 +248,21 @@ mod tests {
             std::iter::once(begin).chain(pieces).collect()
         };
         for size in 1..9 {
-            let mut joint = Joint::new().unwrap();
+            let mut joined = JoinedStream::new().unwrap();
             for entry in bom(size, ": c\nda").into_iter().chain(bom(size, ": d\n")) {
-                joint.add(entry).unwrap();
+                joined.add(entry).unwrap();
             }
-            assert_eq!(joint.finish().unwrap(), 11);
-            let mut bytes = vec![0; joint.bytes.len() as usize];
-            joint.bytes.read(0, &mut bytes).unwrap();
+            assert_eq!(joined.finish().unwrap(), 11);
+            let mut bytes = vec![0; joined.bytes.len() as usize];
+            joined.bytes.read(0, &mut bytes).unwrap();
             assert_eq!(bytes, [BOM, b": c\n: d\n"].concat());
         }
-        // Half of one is none.
-        let mut joint = Joint::new().unwrap();
-        joint
+        // Half a mark isn't a mark.
+        let mut joined = JoinedStream::new().unwrap();
+        joined
             .add(Entry::Bytes(Duration::ZERO, BOM[..2].into()))
             .unwrap();
-        joint.finish().unwrap();
-        assert_eq!((joint.bytes.len(), joint.chunks.len()), (2, 1));
+        joined.finish().unwrap();
+        assert_eq!((joined.bytes.len(), joined.chunks.len()), (2, 1));
     }
 }

@@ -1,6 +1,6 @@
-//! How far a word is from the one that was meant.
+//! The distance between a word and the one that was meant.
 
-/// How many characters are missing, too many, wrong, or swapped with their neighbour.
+/// The number of missing, extra, wrong or swapped characters.
 pub(crate) fn distance(one: &str, other: &str) -> usize {
     let (one, other): (Vec<char>, Vec<char>) = (one.chars().collect(), other.chars().collect());
     let mut rows = vec![(0..=other.len()).collect::<Vec<usize>>()];
@@ -24,7 +24,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn slips_are_counted() {
+    fn typos_are_counted() {
         for (one, other, expected) in [
             ("count", "count", 0),
             ("cuont", "count", 1),
