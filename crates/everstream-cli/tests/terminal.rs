@@ -231,7 +231,7 @@ fn the_status_line_shows_the_wait_for_a_retry() {
     let server = Server::start();
     server.stop();
     let line = format!(
-        "exec '{}' '{}' --retry-delay 1h",
+        "exec '{}' '{}' --retry-delay 1h --max-time 1m",
         env!("CARGO_BIN_EXE_everstream"),
         server.url("/")
     );
