@@ -4,6 +4,9 @@ use std::process::Command;
 
 use crate::{apt, sh};
 
+/// The features of the command that bring the relay's engines.
+pub(crate) const ENGINES: &str = "relay-postgres,relay-redis,relay-nats";
+
 /// The arguments are those of `everstream-soak`, which checks and lists them, or `--relay`.
 pub(crate) fn run(args: &[String]) -> sh::Outcome {
     if args == ["--relay"] {
@@ -19,7 +22,7 @@ pub(crate) fn run(args: &[String]) -> sh::Outcome {
     sh::run(&mut soak)
 }
 
-/// The relay with each engine: both are killed again and again, under load.
+/// The relay with each engine, under load: kills, failovers, full logs and emptied ones.
 fn relay_kills() -> sh::Outcome {
     apt::engines(&sh::target()?.join("apt.log"))?;
     sh::run(&mut sh::cargo([
@@ -27,7 +30,7 @@ fn relay_kills() -> sh::Outcome {
         "--package",
         "everstream-cli",
         "--features",
-        "relay-postgres,relay-redis,relay-nats",
+        ENGINES,
         "--test",
         "all",
         "soak",
