@@ -186,7 +186,7 @@ pub(crate) async fn stopped_and_continued<L: Log>(log: &L, engine: &mut Engine, 
         .append(&Tail::default(), &numbered(1..=3))
         .await
         .unwrap();
-    for _ in 0..3 {
+    for _ in 0..2 {
         engine.stop();
         let began = Instant::now();
         let batch = numbered(end.pos + 1..=end.pos + 4);

@@ -213,7 +213,9 @@ async fn the_tail_of_a_log_that_cannot_be_created_says_why() {
     let postgres = Postgres::start();
     let client = Feeds::of(&postgres).client().await;
     client
-        .batch_execute("CREATE ROLE reader LOGIN; CREATE SCHEMA feeds")
+        .batch_execute(
+            "CREATE ROLE reader LOGIN; CREATE SCHEMA feeds; GRANT USAGE ON SCHEMA feeds TO reader",
+        )
         .await
         .unwrap();
     let reader = postgres.url().replace("user=postgres", "user=reader");

@@ -163,6 +163,7 @@ async fn missing_rights_store_nothing() {
             matches!(failed, AppendError::Unusable(_)),
             "{missing}: {failed}"
         );
+        assert!(!failed.to_string().contains("user_script"), "{failed}");
         assert_eq!(setup.tail().await.unwrap(), end);
         assert_holds(&feeds, "news", &numbered(1..=3)).await;
         let wrong = RedisSink::from_url(&url).unwrap().password("wrong");

@@ -1,7 +1,7 @@
 //! Engines of several servers, of which one is lost.
 
 use std::os::unix::fs::symlink;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use everstream_engines::{Nats, Redis, free_port};
 use everstream_testing::Feed;
@@ -122,12 +122,9 @@ pub(super) fn leader_of_a_nats_cluster(random: &mut Random) {
             "what was stored has changed"
         );
         servers(&mut engine)[leader].restart();
+        let ports = ports(servers(&mut engine));
         wait_for("replicas that are current", || {
-            let info = nats(
-                &ports(servers(&mut engine)),
-                "$JS.API.STREAM.INFO.log",
-                &Value::Null,
-            );
+            let info = nats(&ports, "$JS.API.STREAM.INFO.log", &Value::Null);
             let replicas = info["cluster"]["replicas"].as_array()?;
             (replicas.len() == 2 && replicas.iter().all(|it| it["current"] == true)).then_some(())
         });

@@ -8,7 +8,7 @@ use everstream_testing::{Feed, Reply, Server};
 
 use super::engines::wire::{query, redis};
 use super::{
-    Engine, active, assert_stored, is_active, messages, push, pushed, relay, relay_into, serve,
+    Engine, active, assert_stored, is_active, push, pushed, relay, relay_into, serve,
     wait_for_count,
 };
 use crate::common::{Running, everstream, wait_for};

@@ -115,8 +115,8 @@ impl Space {
             }
             (Space::Nats, Engine::Nats(servers)) => {
                 let info = nats(&ports(servers), "$JS.API.STREAM.INFO.log", &Value::Null);
-                // A batch may fit in part.
-                limit(engine, info["state"]["bytes"].as_i64().unwrap() + 5000);
+                // More than the load stores meanwhile: a lower limit would remove messages.
+                limit(engine, info["state"]["bytes"].as_i64().unwrap() + 100_000);
             }
             (Space::Disk(disk), _) => disk.fill(),
             _ => unreachable!(),

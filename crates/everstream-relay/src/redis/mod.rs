@@ -365,8 +365,10 @@ fn is_passing(error: &RedisError) -> bool {
     !about_the_user.contains(&error.kind())
         && !is_no_redis
         && !error.code().is_some_and(|code| final_codes.contains(&code))
-        // Selecting a database fails without a code of its own.
-        && !error.detail().is_some_and(|it| it.contains("DB index is out of range"))
+        // These have no code of their own.
+        && !error.detail().is_some_and(|it| {
+            it.contains("DB index is out of range") || it.contains("user executing the script can't")
+        })
         && !is_tls_refusal(error)
 }
 
@@ -415,7 +417,11 @@ fn explain(error: &RedisError) -> String {
         (Some("MOVED"), Some(detail)) => {
             format!("another node of the cluster has the key; name that one: MOVED {detail}")
         }
-        (Some(code), Some(detail)) => format!("{code} {detail}"),
+        (Some(code), Some(detail)) => {
+            // Then it names a line of the script.
+            let detail = detail.split(" script: ").next().unwrap_or(detail);
+            format!("{code} {detail}")
+        }
         _ if matches!(
             error.kind(),
             ErrorKind::Parse | ErrorKind::UnexpectedReturnType
