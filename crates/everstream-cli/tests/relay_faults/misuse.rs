@@ -1,6 +1,7 @@
 //! Wrong use, and engines that refuse: each says what is wrong, and no event is lost.
 
-use std::net::TcpStream;
+use std::io::Write;
+use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 
 use everstream_engines::{Certificates, Nats, Postgres, Redis, free_port};
@@ -58,14 +59,19 @@ fn an_engine_that_cannot_be_reached_is_tried_again_until_the_relay_is_stopped() 
     }
 }
 
-/// A web server waits for the rest of what the other engines' clients send, until the sink's time limit.
+/// A web server, say. The clients of the other engines wait for more, until the sink's time limit.
 #[test]
 fn a_server_that_is_not_redis_is_reported() {
     let (_feed, server) = feed(3);
-    let web = Server::start();
-    web.otherwise(Reply::status(404).send("<html>not found</html>"));
-    let url = web.url("/").replace("http:", "redis:");
-    let (code, said) = relay_into(&format!("{url}0?key=log"), &server, &[]).end();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for socket in listener.incoming() {
+            let answer = b"HTTP/1.1 400 Bad Request\r\n\r\n<html></html>";
+            socket.unwrap().write_all(answer).unwrap();
+        }
+    });
+    let (code, said) = relay_into(&urls(port)[1], &server, &[]).end();
     assert_eq!(code, 1, "{said}");
     let told = "the log can't be used: the server's answer isn't one of Redis";
     assert!(said.contains(told), "{said}");
@@ -86,7 +92,10 @@ fn a_wrong_password_ends_the_relay() {
             urls(postgres.port())[0].clone(),
             "password authentication failed",
         ),
-        (format!("redis://127.0.0.1:{port}/0?key=log"), "WRONGPASS"),
+        (
+            format!("redis://127.0.0.1:{port}/0?key=log"),
+            "refused the user or the password",
+        ),
         (
             format!("nats://relay@127.0.0.1:{}/log", nats.port()),
             "authorization violation",
@@ -194,9 +203,8 @@ fn set_read_only(engine: &Engine, is_read_only: bool) {
             let set = format!(
                 "ALTER DATABASE postgres SET default_transaction_read_only = {is_read_only}"
             );
-            // The second one is a transaction that reads.
-            let allow = "SET default_transaction_read_only = off";
-            query(server.port(), &format!("{allow}; {set}")).unwrap();
+            // The second time, transactions read by default.
+            query(server.port(), &format!("BEGIN READ WRITE; {set}; COMMIT")).unwrap();
             let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
                 WHERE application_name = 'everstream-relay'";
             query(server.port(), end).unwrap();

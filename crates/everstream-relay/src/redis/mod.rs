@@ -414,6 +414,9 @@ fn is_too_large(error: &RedisError) -> bool {
 /// One sentence: what the server said, or what broke.
 fn explain(error: &RedisError) -> String {
     match (error.code(), error.detail()) {
+        _ if error.kind() == ErrorKind::AuthenticationFailed => {
+            "Redis refused the user or the password".to_owned()
+        }
         (Some("MOVED"), Some(detail)) => {
             format!("another node of the cluster has the key; name that one: MOVED {detail}")
         }
