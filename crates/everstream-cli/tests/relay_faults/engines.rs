@@ -99,6 +99,16 @@ impl Engine {
         count.unwrap_or_default() as usize
     }
 
+    /// How many of the oldest records a limit of the engine has removed.
+    pub(super) fn removed(&self) -> usize {
+        let Engine::Nats(servers) = self else {
+            return 0;
+        };
+        let info = nats(&ports(servers), "$JS.API.STREAM.INFO.log", &Value::Null);
+        let first = info["state"]["first_seq"].as_u64().unwrap_or_default();
+        first.saturating_sub(1) as usize
+    }
+
     /// All records, in order. Their positions have no gaps.
     pub(super) fn records(&self) -> Vec<Stored> {
         self.records_after(0)

@@ -7,8 +7,8 @@ use everstream_engines::{Nats, Redis, free_port};
 use everstream_testing::Feed;
 use serde_json::Value;
 
-use super::engines::wire::{nats, redis};
 use super::engines::ports;
+use super::engines::wire::{nats, redis};
 use super::killed::Load;
 use super::soak::{Times, seconds};
 use super::{
