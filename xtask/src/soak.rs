@@ -4,9 +4,6 @@ use std::process::Command;
 
 use crate::{apt, sh};
 
-/// The features of the command that bring the relay's engines.
-pub(crate) const ENGINES: &str = "relay-postgres,relay-redis,relay-nats";
-
 /// The arguments are those of `everstream-soak`, which checks and lists them, or `--relay`.
 pub(crate) fn run(args: &[String]) -> sh::Outcome {
     if args == ["--relay"] {
@@ -30,7 +27,7 @@ fn relay_kills() -> sh::Outcome {
         "--package",
         "everstream-cli",
         "--features",
-        ENGINES,
+        "relay-postgres,relay-redis,relay-nats",
         "--test",
         "all",
         "soak",

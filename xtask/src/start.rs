@@ -1,4 +1,4 @@
-//! `cargo xtask start`: the command with everything in it: how long `everstream URL` takes from its start to its request, and how much
+//! `cargo xtask start`: how long `everstream URL` takes from its start to its request, and how much
 //! memory it has on a stream that is silent.
 
 use std::io::{Read, Write};
@@ -8,7 +8,6 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::sh;
-use crate::soak::ENGINES;
 
 const RUNS: usize = 31;
 
@@ -23,8 +22,6 @@ pub(crate) fn run(args: &[String]) -> sh::Outcome {
         "dist",
         "--package",
         "everstream-cli",
-        "--features",
-        ENGINES,
     ]))?;
     let command = sh::target()?.join("dist/everstream");
     let listener = TcpListener::bind("127.0.0.1:0")?;
