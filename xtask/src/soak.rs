@@ -19,7 +19,7 @@ pub(crate) fn run(args: &[String]) -> sh::Outcome {
     sh::run(&mut soak)
 }
 
-/// Kills the relay and each engine repeatedly, under load.
+/// Runs the relay with each engine, under load: kills, failovers, full logs and emptied ones.
 fn relay_kills() -> sh::Outcome {
     apt::engines(&sh::target()?.join("apt.log"))?;
     sh::run(&mut sh::cargo([

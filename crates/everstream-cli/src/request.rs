@@ -339,6 +339,11 @@ impl RequestArgs {
         self.insecure
     }
 
+    /// Those of `--cacert`.
+    pub(crate) fn root_certificates(&self) -> Result<Option<Vec<u8>>, Problem> {
+        self.cacert.as_deref().map(read_file).transpose()
+    }
+
     fn credentials(&self, http: Http) -> Result<Http, Problem> {
         if let Some(token) = &self.oauth2_bearer {
             return Ok(http.bearer_token(token));
@@ -356,8 +361,8 @@ impl RequestArgs {
         if self.insecure {
             http = http.danger_accept_invalid_certs(true);
         }
-        if let Some(file) = &self.cacert {
-            http = http.root_certificates(read_file(file)?);
+        if let Some(pem) = self.root_certificates()? {
+            http = http.root_certificates(pem);
         }
         if let Some(file) = &self.cert {
             let key = match &self.key {

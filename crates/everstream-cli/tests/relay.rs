@@ -37,7 +37,7 @@ fn refused(args: &[&str]) -> (i32, String) {
     Running::follow(["relay"].into_iter().chain(args.iter().copied())).end()
 }
 
-fn get(address: &str, path: &str) -> String {
+pub(crate) fn get(address: &str, path: &str) -> String {
     let mut socket = TcpStream::connect(address).unwrap();
     socket.set_read_timeout(Some(PATIENCE)).unwrap();
     write!(socket, "GET {path} HTTP/1.0\r\n\r\n").unwrap();
@@ -140,7 +140,8 @@ fn check_connects_to_both_ends() {
     assert_eq!(code, 0, "{said}");
     assert_eq!(
         said,
-        "everstream: the log ends with position 0\neverstream: the feed is connected"
+        "everstream: the log ends with position 0: the relay creates it when it starts, if it doesn't exist\n\
+         everstream: the feed is connected"
     );
     server.otherwise(Reply::status(403));
     let (code, said) = relay(&server.url("/"), &["--check"]).end();
@@ -213,6 +214,13 @@ fn an_engine_that_was_not_built_in_is_named() {
     let expected = "error: this everstream was built without NATS\neverstream: hint: \
                     cargo install everstream-cli --features relay-nats has it";
     assert!(said.contains(expected), "{said}");
+}
+
+#[test]
+fn a_layout_that_the_engine_does_not_have_is_refused() {
+    let (code, said) = refused(&["http://localhost/", "memory://", "--layout", "cloudevents"]);
+    assert_eq!(code, 2, "{said}");
+    assert!(said.contains("--layout cloudevents is for NATS"), "{said}");
 }
 
 #[test]

@@ -13,12 +13,14 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a helper that fails fails its test
 #![cfg(unix)]
 
+mod certificates;
 mod nats;
 mod postgres;
 mod process;
 mod proxy;
 mod redis;
 
+pub use certificates::Certificates;
 pub use nats::Nats;
 pub use postgres::Postgres;
 pub use process::{Engine, free_port};

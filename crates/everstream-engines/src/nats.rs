@@ -36,6 +36,28 @@ impl Nats {
         }
     }
 
+    /// Starts servers that are one cluster. Until they have found each other, JetStream isn't available.
+    pub fn start_cluster(size: usize) -> Vec<Nats> {
+        let routes: Vec<_> = (0..size)
+            .map(|_| format!("nats://127.0.0.1:{}", free_port()))
+            .collect();
+        let all = routes.join(",");
+        let start = |(number, route): (usize, &String)| {
+            let name = format!("server-{number}");
+            Nats::start_with(&[
+                "--server_name",
+                &name,
+                "--cluster_name",
+                "test",
+                "--cluster",
+                route,
+                "--routes",
+                &all,
+            ])
+        };
+        routes.iter().enumerate().map(start).collect()
+    }
+
     /// Without a stream.
     pub fn url(&self) -> String {
         format!("nats://127.0.0.1:{}", self.port)

@@ -123,7 +123,7 @@ fn forward(
     thread::spawn(move || {
         let (lock, changed) = &*state;
         let mut buffer = vec![0; 64 << 10];
-        // The end isn't forwarded: the engine shall execute what came before, and answer.
+        // The end isn't forwarded: the engine is to execute what it got, and answer.
         while let Ok(read @ 1..) = from_client.read(&mut buffer) {
             let mut state = lock.lock().unwrap();
             let was_held = number < state.held_below;

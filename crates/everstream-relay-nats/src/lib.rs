@@ -17,12 +17,14 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use async_nats::ServerAddr;
 use everstream_relay::batch::{check_size, end_of, step};
 use everstream_relay::{AppendError, Held, Record, Sink, SinkError, SinkUrl, Tail, UrlError};
 use percent_encoding::percent_decode_str;
 use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 
+use self::message::Layout;
 use self::problem::Problem;
 use self::session::{Outcome, Session};
 
@@ -43,6 +45,9 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 pub struct NatsSink {
     settings: Settings,
     session: Option<Session>,
+    /// The last end that was seen with its id. Limits of the stream may remove the message, and a position
+    /// never gets another one.
+    known: Tail,
 }
 
 /// What a session needs.
@@ -54,17 +59,21 @@ struct Settings {
     password: Option<String>,
     token: Option<String>,
     credentials: Option<PathBuf>,
+    /// In PEM.
+    extra_roots: Option<Vec<u8>>,
     stream: String,
     /// The subject of the messages, if the URL names it.
     subject: Option<String>,
     replicas: usize,
     source: String,
+    is_cloudevent: bool,
     timeout: Duration,
 }
 
 impl NatsSink {
     /// The sink of `nats://user:password@host:4222/STREAM`, or of several servers, as in
-    /// `nats://one,two/STREAM`. `tls://` demands TLS, verified by the system's roots.
+    /// `nats://one,two/STREAM`. `tls://` demands TLS, verified by the system's roots and
+    /// [`root_certificates`](Self::root_certificates).
     ///
     /// Parameters: `subject` names that of the messages, if the stream has several; `replicas` is for a
     /// stream that is created; `creds` is a file with credentials. A user without a password is a token.
@@ -103,7 +112,14 @@ impl NatsSink {
         if hosts.split(',').any(str::is_empty) {
             return Err(UrlError::new("the URL has no host"));
         }
-        let servers = hosts.split(',').map(|it| format!("{scheme}://{it}"));
+        let servers: Vec<_> = hosts
+            .split(',')
+            .map(|it| format!("{scheme}://{it}"))
+            .collect();
+        if servers.iter().any(|it| it.parse::<ServerAddr>().is_err()) {
+            let message = format!("{hosts:?} isn't a host or several, each with a port or not");
+            return Err(UrlError::new(message));
+        }
         let (user, password) = match login.split_once(':') {
             Some((user, password)) => (user, Some(decode(password, "password")?)),
             None => (login, None),
@@ -111,18 +127,21 @@ impl NatsSink {
         let user = Some(decode(user, "user")?).filter(|it| !it.is_empty());
         Ok(NatsSink {
             settings: Settings {
-                servers: servers.collect(),
+                servers,
                 user,
                 password,
                 token: None,
                 credentials,
+                extra_roots: None,
                 stream,
                 subject,
                 replicas,
                 source: String::new(),
+                is_cloudevent: false,
                 timeout: TIMEOUT,
             },
             session: None,
+            known: Tail::default(),
         })
     }
 
@@ -140,10 +159,27 @@ impl NatsSink {
         self
     }
 
+    /// Trusts these certificates (PEM) of authorities in addition to the system's. If they can't be read,
+    /// opening the log fails.
+    #[must_use]
+    pub fn root_certificates(mut self, pem: impl Into<Vec<u8>>) -> NatsSink {
+        self.settings.extra_roots = Some(pem.into());
+        self
+    }
+
     /// Stored with each record, as the header `sse-source`: the URL of the feed, without secrets.
     #[must_use]
     pub fn source(mut self, source: impl Into<String>) -> NatsSink {
         self.settings.source = source.into();
+        self
+    }
+
+    /// Gives each message the headers of a CloudEvent too (NATS binding, binary mode): `ce-id`, `ce-source`,
+    /// `ce-type` and `ce-specversion`. The id is the event's, or its position if it has none; the source is
+    /// that of [`source`](Self::source), or the stream's name.
+    #[must_use]
+    pub fn cloudevents(mut self) -> NatsSink {
+        self.settings.is_cloudevent = true;
         self
     }
 
@@ -169,24 +205,38 @@ impl NatsSink {
         session.prepare().await?;
         let tail = session.tail().await?;
         let ids = session.recent(&tail, recent).await?;
-        Ok(Held::new(tail, ids, Some(session.max_record_bytes())))
+        let limit = session.max_record_bytes();
+        Ok(Held::new(self.with_known_id(tail), ids, Some(limit)))
     }
 
     async fn current_tail(&mut self) -> Result<Tail, Problem> {
-        self.session().await?.tail().await
+        let tail = self.session().await?.tail().await?;
+        Ok(self.with_known_id(tail))
+    }
+
+    fn with_known_id(&mut self, mut tail: Tail) -> Tail {
+        if tail.id.is_some() {
+            self.known.clone_from(&tail);
+        } else if tail.pos == self.known.pos {
+            tail.id.clone_from(&self.known.id);
+        }
+        tail
     }
 
     async fn store(&mut self, after: &Tail, records: &[Record]) -> Result<Outcome, AppendError> {
-        let unavailable = |problem: Problem| AppendError::Unavailable(problem.to_string().into());
         let source = self.settings.source.clone();
-        let session = self.session().await.map_err(unavailable)?;
-        session.prepare().await.map_err(unavailable)?;
+        let layout = Layout {
+            source: &source,
+            is_cloudevent: self.settings.is_cloudevent,
+        };
+        let session = self.session().await?;
+        session.prepare().await?;
         check_size(records, session.max_record_bytes())?;
-        session.check_messages(after, records, &source)?;
-        if !session.ends_with(after).await.map_err(unavailable)? {
+        session.check_messages(after, records, &layout)?;
+        if !session.ends_with(after).await? {
             return Ok(Outcome::Conflict);
         }
-        Ok(session.publish(after, records, &source).await)
+        Ok(session.publish(after, records, &layout).await)
     }
 
     /// After an error, or too long a time, nothing more is sent over that connection.
@@ -204,7 +254,8 @@ impl NatsSink {
     }
 
     fn no_answer(&self) -> String {
-        format!("NATS didn't answer within {:?}", self.settings.timeout)
+        let seconds = self.settings.timeout.as_secs_f64();
+        format!("NATS didn't answer within {seconds} s")
     }
 }
 
@@ -225,7 +276,9 @@ impl Sink for NatsSink {
         }
         let records = step(batch);
         let error = match timeout(self.settings.timeout, self.store(after, records)).await {
-            Ok(Ok(Outcome::Stored(count))) => return Ok(end_of(after, &records[..count])),
+            Ok(Ok(Outcome::Stored(count))) => {
+                return Ok(self.with_known_id(end_of(after, &records[..count])));
+            }
             Ok(Ok(Outcome::Conflict)) => return Err(AppendError::Conflict),
             Ok(Ok(Outcome::Refused(why))) => AppendError::Unavailable(why.into()),
             Ok(Ok(Outcome::Unknown(why))) => AppendError::Unknown(why.into()),

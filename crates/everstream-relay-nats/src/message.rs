@@ -11,6 +11,9 @@ use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_enco
 /// NATS trims spaces, and its headers are lines. Everything else that is ASCII stays readable.
 const ENCODED: &AsciiSet = &CONTROLS.add(b' ').add(b'%');
 
+/// What CloudEvents encodes in headers (HTTP binding 1.0.2, section 3.1.3.2, which that of NATS uses).
+const ENCODED_ATTRIBUTE: &AsciiSet = &ENCODED.add(b'"');
+
 const ID: &str = "sse-id";
 const EVENT: &str = "sse-event";
 const POS: &str = "sse-pos";
@@ -29,7 +32,15 @@ pub(crate) struct Place<'a> {
     pub(crate) follows: bool,
 }
 
-pub(crate) fn headers(record: &Record, place: &Place<'_>, source: &str) -> HeaderMap {
+/// What is the same for all messages.
+pub(crate) struct Layout<'a> {
+    /// The feed, or "".
+    pub(crate) source: &'a str,
+    /// Whether each message is a CloudEvent too.
+    pub(crate) is_cloudevent: bool,
+}
+
+pub(crate) fn headers(record: &Record, place: &Place<'_>, layout: &Layout<'_>) -> HeaderMap {
     let mut headers = HeaderMap::new();
     let before = place.pos - 1;
     headers.insert(NATS_EXPECTED_STREAM, place.stream);
@@ -43,8 +54,25 @@ pub(crate) fn headers(record: &Record, place: &Place<'_>, source: &str) -> Heade
     if let Some(id) = &record.id {
         headers.insert(ID, encode(id));
     }
-    if !source.is_empty() {
-        headers.insert(SOURCE, encode(source));
+    if !layout.source.is_empty() {
+        headers.insert(SOURCE, encode(layout.source));
+    }
+    if layout.is_cloudevent {
+        let pos = place.pos.to_string();
+        // It must not be empty.
+        let source = match layout.source {
+            "" => place.stream,
+            source => source,
+        };
+        for (name, value) in [
+            ("ce-specversion", "1.0"),
+            ("ce-id", record.id.as_deref().unwrap_or(&pos)),
+            ("ce-source", source),
+            ("ce-type", &record.event),
+        ] {
+            let value = utf8_percent_encode(value, ENCODED_ATTRIBUTE);
+            headers.insert(name, value.to_string());
+        }
     }
     headers
 }
@@ -96,8 +124,17 @@ mod tests {
         let text = "NATS/1.0\r\nNats-Expected-Stream: S\r\nNats-Msg-Id: RUN:2\r\n\
             Nats-Expected-Last-Sequence: 1\r\nNats-Expected-Last-Msg-Id: RUN:1\r\n\
             sse-pos: 2\r\nsse-event: a%20b\r\nsse-id: %C3%A9%20\r\nsse-source: https://x/\r\n\r\n";
-        let headers = headers(&record, &place, "https://x/");
-        assert_eq!(size(&headers), text.len());
-        assert_eq!(id_of(&headers), Some(Some("é ".to_owned())));
+        let mut layout = Layout {
+            source: "https://x/",
+            is_cloudevent: false,
+        };
+        let plain = headers(&record, &place, &layout);
+        assert_eq!(size(&plain), text.len());
+        assert_eq!(id_of(&plain), Some(Some("é ".to_owned())));
+
+        let more = "ce-specversion: 1.0\r\nce-id: %C3%A9%20\r\nce-source: https://x/\r\nce-type: a%20b\r\n";
+        layout.is_cloudevent = true;
+        let headers = headers(&record, &place, &layout);
+        assert_eq!(size(&headers), text.len() + more.len());
     }
 }

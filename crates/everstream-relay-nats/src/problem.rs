@@ -7,7 +7,7 @@ use std::io;
 use async_nats::jetstream::context::{PublishError, PublishErrorKind};
 use async_nats::jetstream::{self, ErrorCode};
 use async_nats::{ConnectError, ConnectErrorKind};
-use everstream_relay::SinkError;
+use everstream_relay::{AppendError, SinkError};
 
 /// What the server said that makes it certain that a message wasn't stored.
 pub(crate) enum Refusal {
@@ -96,6 +96,16 @@ impl From<Problem> for SinkError {
         match problem {
             Problem::Passing(why) => SinkError::Unavailable(why.into()),
             Problem::Setup(why) => SinkError::Unusable(why.into()),
+        }
+    }
+}
+
+/// Nothing was sent.
+impl From<Problem> for AppendError {
+    fn from(problem: Problem) -> Self {
+        match problem {
+            Problem::Passing(why) => AppendError::Unavailable(why.into()),
+            Problem::Setup(why) => AppendError::Unusable(why.into()),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! A connection, the stream as it was found, and a run of appends.
 
 use std::future::IntoFuture;
+use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
 use async_nats::jetstream::ErrorCode;
@@ -13,10 +14,13 @@ use everstream_relay::{AppendError, Record, Tail};
 use futures_util::future::{Either, join_all, select};
 use futures_util::{StreamExt, stream};
 use rustls::crypto::CryptoProvider;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::{ClientConfig, RootCertStore};
 use tokio::sync::watch;
 
 use crate::Settings;
-use crate::message::{MAX_HEADERS, Place, headers, id_of, size};
+use crate::message::{Layout, MAX_HEADERS, Place, headers, id_of, size};
 use crate::problem::{Problem, Refusal, explain, refusal};
 
 /// Left for the headers, of what a message may have.
@@ -48,7 +52,7 @@ struct Target {
 
 /// What became of messages.
 pub(crate) enum Outcome {
-    /// So many, at least one.
+    /// That many, at least one.
     Stored(usize),
     Conflict,
     /// None were, and the server said why.
@@ -63,9 +67,11 @@ impl Session {
             let _ = rustls::crypto::ring::default_provider().install_default();
         }
         let (broken, is_broken) = watch::channel(false);
+        let count = u32::try_from(settings.servers.len()).unwrap_or(u32::MAX);
         let mut options = ConnectOptions::new()
             .name("everstream-relay")
-            .connection_timeout(settings.timeout)
+            // So that there is time for the others, if one doesn't answer.
+            .connection_timeout(settings.timeout / count.max(1))
             .request_timeout(Some(settings.timeout))
             .max_reconnects(1)
             .event_callback(move |event| {
@@ -89,10 +95,10 @@ impl Session {
             (Some(token), None, None) => options.token(token.clone()),
             (None, _, None) => options,
         };
-        let client = options
-            .connect(&settings.servers[..])
-            .await
-            .map_err(|error| Problem::of_connecting(&error))?;
+        if let Some(pem) = &settings.extra_roots {
+            options = options.tls_client_config(trusting(pem)?);
+        }
+        let client = connect(&options, &settings.servers).await?;
         let context = ContextBuilder::new()
             .timeout(settings.timeout)
             // The acknowledgements of an append that was dropped; they tell nothing any more.
@@ -146,7 +152,9 @@ impl Session {
         let name = &self.settings.stream;
         let config = &found.cached_info().config;
         let unfit = match () {
-            () if config.retention != RetentionPolicy::Limits => "removes messages that were read",
+            () if config.retention != RetentionPolicy::Limits => {
+                "removes messages that consumers acknowledged: its retention has to be limits"
+            }
             () if config.no_ack => "acknowledges nothing",
             () if config.sealed => "is sealed",
             () if config.mirror.is_some() => "is a mirror",
@@ -279,7 +287,7 @@ impl Session {
         &self,
         after: &Tail,
         records: &[Record],
-        source: &str,
+        layout: &Layout<'_>,
     ) -> Result<(), AppendError> {
         let max_bytes = self.target.as_ref().map_or(0, |it| it.max_bytes);
         // As long as that of any run.
@@ -291,7 +299,7 @@ impl Session {
                 pos: after.pos + 1 + index as u64,
                 follows: true,
             };
-            let bytes = size(&headers(record, &place, source));
+            let bytes = size(&headers(record, &place, layout));
             let why = if bytes > MAX_HEADERS {
                 format!(
                     "its id and type are {bytes} bytes of headers, and the limit is {MAX_HEADERS}"
@@ -324,7 +332,7 @@ impl Session {
         &mut self,
         after: &Tail,
         records: &[Record],
-        source: &str,
+        layout: &Layout<'_>,
     ) -> Outcome {
         // What isn't stored whole ends the run: its next message could be taken for one of these.
         let continues = self.run_end.take().is_some();
@@ -341,7 +349,7 @@ impl Session {
             };
             let message = PublishMessage::build()
                 .payload(Bytes::copy_from_slice(record.data.as_bytes()))
-                .headers(headers(record, &place, source));
+                .headers(headers(record, &place, layout));
             match self
                 .context
                 .send_publish(target.subject.clone(), message)
@@ -389,4 +397,39 @@ impl Session {
             },
         }
     }
+}
+
+/// Connects to the first server that can be, beginning with any. The client alone would try one of them.
+async fn connect(options: &ConnectOptions, servers: &[String]) -> Result<Client, Problem> {
+    let mut problem = Problem::Setup("the URL has no host".to_owned());
+    let begin = RandomState::new().hash_one(0) as usize % servers.len().max(1);
+    for server in servers[begin..].iter().chain(&servers[..begin]) {
+        match options.clone().connect(server.as_str()).await {
+            Ok(client) => return Ok(client),
+            Err(error) => problem = Problem::of_connecting(&error),
+        }
+        if matches!(problem, Problem::Setup(_)) {
+            break;
+        }
+    }
+    Err(problem)
+}
+
+/// Trusts the system's certificates and these.
+fn trusting(pem: &[u8]) -> Result<ClientConfig, Problem> {
+    let refused =
+        |why: String| Problem::Setup(format!("the root certificates can't be used: {why}"));
+    let mut store = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(pem) {
+        let certificate = certificate.map_err(|error| refused(error.to_string()))?;
+        store
+            .add(certificate)
+            .map_err(|error| refused(error.to_string()))?;
+    }
+    if store.is_empty() {
+        return Err(refused("there is none".to_owned()));
+    }
+    store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    let config = ClientConfig::builder().with_root_certificates(store);
+    Ok(config.with_no_client_auth())
 }

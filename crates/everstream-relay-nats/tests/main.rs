@@ -12,17 +12,13 @@ use async_nats::HeaderMap;
 use async_nats::jetstream::consumer::{DeliverPolicy, pull};
 use async_nats::jetstream::stream::{Config, RetentionPolicy};
 use async_nats::jetstream::{self, Context};
-use everstream_engines::{Nats, Proxy, Target};
+use everstream_engines::{Certificates, Nats, Proxy, Target};
 use everstream_relay::sink_tests::{self, Log, assert_holds, numbered};
-use everstream_relay::{AppendError, Record, Sink, SinkError, Tail};
+use everstream_relay::{AppendError, Record, Sink, Tail};
 use everstream_relay_nats::NatsSink;
 use futures_util::StreamExt;
 
-/// Far more than anything takes that is answered.
-const PATIENCE: Duration = Duration::from_secs(30);
-
-/// Tests of an engine that doesn't answer wait for this, again and again.
-const LIMIT: Duration = Duration::from_secs(2);
+use engine_faults::{PATIENCE, SHORT, engine_tests, unusable};
 
 struct Feeds {
     url: String,
@@ -37,6 +33,14 @@ impl Feeds {
     fn with_limit(nats: &Nats, limit: Duration) -> Feeds {
         let url = nats.url();
         Feeds { url, limit }
+    }
+
+    fn proxied(nats: &Nats) -> Proxy {
+        Proxy::start(Target::Port(nats.port()))
+    }
+
+    fn late(proxy: &Proxy, stream: &str) -> NatsSink {
+        sink(&format!("nats://127.0.0.1:{}", proxy.port()), stream)
     }
 
     async fn context(&self) -> Context {
@@ -90,41 +94,15 @@ impl Log for Feeds {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn it_keeps_the_promises_of_a_sink() {
-    let nats = Nats::start();
-    sink_tests::all(&Feeds::of(&nats)).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn nothing_is_lost_or_twice_when_it_is_killed_under_load() {
-    let mut nats = Nats::start();
-    engine_faults::killed_under_load(&Feeds::of(&nats), &mut nats).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_stopped_server_is_an_unknown_outcome_in_time() {
-    let mut nats = Nats::start();
-    engine_faults::stopped_and_continued(&Feeds::with_limit(&nats, LIMIT), &mut nats, LIMIT).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_append_that_is_executed_late_loses() {
-    let nats = Nats::start();
-    let proxy = Proxy::start(Target::Port(nats.port()));
-    let url = format!("nats://127.0.0.1:{}", proxy.port());
-    let late = |stream: &str| sink(&url, stream).timeout(LIMIT);
-    engine_faults::late_appends_lose(&Feeds::of(&nats), &proxy, late).await;
-}
+engine_tests!(Nats, Feeds);
 
 /// The other writer has stored fewer messages than are late: the number that one of those expects is the
 /// last one. Sequence numbers alone would let it in.
 #[tokio::test(flavor = "multi_thread")]
 async fn late_messages_do_not_follow_those_of_another_writer() {
     let nats = Nats::start();
-    let (feeds, proxy) = (Feeds::of(&nats), Proxy::start(Target::Port(nats.port())));
-    let url = format!("nats://127.0.0.1:{}", proxy.port());
-    let mut zombie = sink(&url, "gap").timeout(LIMIT);
+    let (feeds, proxy) = (Feeds::of(&nats), Feeds::proxied(&nats));
+    let mut zombie = Feeds::late(&proxy, "gap").timeout(SHORT);
     zombie.open(0).await.unwrap();
     let end = zombie
         .append(&Tail::default(), &numbered(1..=3))
@@ -140,20 +118,15 @@ async fn late_messages_do_not_follow_those_of_another_writer() {
     assert_holds(&feeds, "gap", &numbered(1..=7)).await;
 }
 
-/// What `Unusable` says.
-async fn unusable(mut sink: NatsSink) -> String {
-    match sink.open(0).await {
-        Err(SinkError::Unusable(error)) => error.to_string(),
-        other => panic!("{other:?}"),
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn streams_that_cannot_be_used_are_told_with_the_reason() {
     let nats = Nats::start();
     let feeds = Feeds::of(&nats);
     feeds
         .create("queue", |it| it.retention = RetentionPolicy::WorkQueue)
+        .await;
+    feeds
+        .create("interest", |it| it.retention = RetentionPolicy::Interest)
         .await;
     feeds
         .create("wild", |it| it.subjects = vec!["wild.>".into()])
@@ -164,7 +137,8 @@ async fn streams_that_cannot_be_used_are_told_with_the_reason() {
     let publishing = context.publish("other", "no relay's".into()).await;
     publishing.unwrap().await.unwrap();
     for (stream, told) in [
-        ("queue", "removes messages that were read"),
+        ("queue", "removes messages that consumers acknowledged"),
+        ("interest", "its retention has to be limits"),
         ("wild", "has the subjects wild.>"),
         ("other", "messages that no relay wrote"),
         ("new?replicas=3", "replicas > 1 not supported"),
@@ -242,7 +216,9 @@ async fn a_purge_keeps_the_position_only() {
         (held.tail.pos, held.tail.id, held.recent),
         (5, None, vec![])
     );
-    assert_eq!(writer.tail().await.unwrap().pos, 5);
+    // So that a writer that waits for events doesn't take it for another one's.
+    assert_eq!(writer.tail().await.unwrap(), end);
+    assert_eq!(writer.open(3).await.unwrap().tail, end);
     let end = writer.append(&end, &numbered(6..=6)).await.unwrap();
     let mut other = feeds.sink("purged");
     assert_eq!(other.open(3).await.unwrap().tail, end);
@@ -309,30 +285,49 @@ async fn a_server_without_tls_is_final_if_tls_is_demanded() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn connections_over_tls_verify_the_server() {
+    let certificates = Certificates::new();
+    let nats = Nats::start_with(&[
+        "--tls",
+        "--tlscert",
+        certificates.certificate().to_str().unwrap(),
+        "--tlskey",
+        certificates.key().to_str().unwrap(),
+    ]);
+    let of = |host: &str| NatsSink::from_url(&format!("{host}:{}/NEWS", nats.port())).unwrap();
+    let ca = std::fs::read(certificates.ca()).unwrap();
+    // A server may demand it too.
+    for host in ["tls://localhost", "nats://localhost"] {
+        let mut trusting = of(host).root_certificates(&*ca);
+        let end = trusting.open(0).await.unwrap().tail;
+        let next = end.pos + 1;
+        trusting.append(&end, &numbered(next..=next)).await.unwrap();
+    }
+    let why = unusable(of("tls://localhost")).await;
+    assert!(why.contains("certificate"), "{why}");
+    let why = unusable(of("tls://127.0.0.1").root_certificates(ca)).await;
+    assert!(why.contains("certificate"), "{why}");
+    let why = unusable(of("tls://localhost").root_certificates("x")).await;
+    assert!(why.contains("root certificates can't be used"), "{why}");
+}
+
+/// The client alone would try one of them.
+#[tokio::test(flavor = "multi_thread")]
+async fn all_servers_of_the_url_are_tried() {
+    let nats = Nats::start();
+    let dead = everstream_engines::free_port();
+    let url = format!("nats://127.0.0.1:{dead},127.0.0.1:{}/NEWS", nats.port());
+    for _ in 0..20 {
+        NatsSink::from_url(&url).unwrap().open(0).await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_tail_of_a_stream_that_is_absent_is_empty_and_creates_nothing() {
     let nats = Nats::start();
     let feeds = Feeds::of(&nats);
     assert_eq!(feeds.sink("absent").tail().await.unwrap(), Tail::default());
     assert!(feeds.context().await.get_stream("absent").await.is_err());
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_is_not_there_is_unavailable() {
-    let mut nats = Nats::start();
-    let feeds = Feeds::of(&nats);
-    nats.kill();
-    let mut sink = feeds.sink("gone");
-    let failed = sink.open(0).await.unwrap_err();
-    assert!(matches!(failed, SinkError::Unavailable(_)), "{failed}");
-    let failed = sink
-        .append(&Tail::default(), &numbered(1..=1))
-        .await
-        .unwrap_err();
-    assert!(matches!(failed, AppendError::Unavailable(_)), "{failed}");
-    nats.restart();
-    sink.append(&Tail::default(), &numbered(1..=1))
-        .await
-        .unwrap();
 }
 
 /// As the page for consumers shows it.
@@ -360,6 +355,34 @@ async fn a_consumer_reads_from_a_position() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn messages_may_be_cloudevents_too() {
+    let nats = Nats::start();
+    let feeds = Feeds::of(&nats);
+    let mut sink = feeds
+        .sink("CE")
+        .source("https://example.com/feed")
+        .cloudevents();
+    let mut records = numbered(1..=2);
+    records[0].id = Some("a \"b\"".to_owned());
+    records[1].id = None;
+    sink.append(&Tail::default(), &records).await.unwrap();
+    // The relay reads its own headers.
+    assert_holds(&feeds, "CE", &records).await;
+    let stream = feeds.context().await.get_stream("CE").await.unwrap();
+    for (pos, id) in [(1, "a%20%22b%22"), (2, "2")] {
+        let headers = stream.get_raw_message(pos).await.unwrap().headers;
+        for (name, value) in [
+            ("ce-specversion", "1.0"),
+            ("ce-id", id),
+            ("ce-source", "https://example.com/feed"),
+            ("ce-type", "tick"),
+        ] {
+            assert_eq!(headers.get(name).unwrap().as_str(), value);
+        }
+    }
+}
+
 #[test]
 fn urls_are_told_with_what_is_wrong() {
     for url in [
@@ -379,6 +402,7 @@ fn urls_are_told_with_what_is_wrong() {
         ("nats://u:secret@host/a/b", "isn't the name of a stream"),
         ("nats://u:secret@/NEWS", "has no host"),
         ("nats://one,,two/NEWS", "has no host"),
+        ("nats://u:secret@one:99999/NEWS", "isn't a host"),
         ("nats://h/NEWS?subject=a.*", "subject without wildcards"),
         ("nats://h/NEWS?replicas=7", "from 1 to 5"),
         ("nats://u:secret@h/NEWS?key=x", "no parameter \"key\""),

@@ -120,6 +120,8 @@ pub enum AppendError {
     Unknown(Box<dyn Error + Send + Sync>),
     /// Nothing was stored; trying again may help.
     Unavailable(Box<dyn Error + Send + Sync>),
+    /// Nothing was stored, and trying again wouldn't help: the table was dropped, or a right was revoked.
+    Unusable(Box<dyn Error + Send + Sync>),
     /// The engine can't store this record of the batch, whenever it is tried: too large, or a character
     /// that it doesn't know. Nothing of the batch was stored.
     Rejected {
@@ -133,8 +135,10 @@ pub enum AppendError {
 impl fmt::Display for SinkError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            SinkError::Unavailable(error) => write!(f, "the log isn't available: {error}"),
-            SinkError::Unusable(error) => write!(f, "the log can't be used: {error}"),
+            SinkError::Unavailable(error) => {
+                write!(f, "the log isn't available: {}", Plain(&**error))
+            }
+            SinkError::Unusable(error) => write!(f, "the log can't be used: {}", Plain(&**error)),
         }
     }
 }
@@ -145,8 +149,13 @@ impl fmt::Display for AppendError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             AppendError::Conflict => f.write_str("another writer has appended to the log"),
-            AppendError::Unknown(error) => write!(f, "the records may have been stored: {error}"),
-            AppendError::Unavailable(error) => write!(f, "the log isn't available: {error}"),
+            AppendError::Unknown(error) => {
+                write!(f, "the records may have been stored: {}", Plain(&**error))
+            }
+            AppendError::Unavailable(error) => {
+                write!(f, "the log isn't available: {}", Plain(&**error))
+            }
+            AppendError::Unusable(error) => write!(f, "the log can't be used: {}", Plain(&**error)),
             AppendError::Rejected { index, why } => {
                 write!(f, "the log can't store record {index} of the batch: {why}")
             }
@@ -155,3 +164,64 @@ impl fmt::Display for AppendError {
 }
 
 impl Error for AppendError {}
+
+/// An engine's error, without what clients and systems add for programmers.
+pub(crate) struct Plain<'a>(pub(crate) &'a (dyn Error + Send + Sync));
+
+impl fmt::Display for Plain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = self.0.to_string();
+        let text = match text.split_once(" (os error ") {
+            Some((before, after)) => match after.split_once(')') {
+                Some((_, after)) => format!("{before}{after}"),
+                None => text,
+            },
+            None => text,
+        };
+        let text = ["IO error: ", "error connecting to server: ", "DNS error: "]
+            .iter()
+            .fold(text.as_str(), |text, prefix| {
+                text.strip_prefix(prefix).unwrap_or(text)
+            });
+        match text.starts_with("received corrupt message of type") {
+            true => f.write_str("the server's answer isn't TLS; check the address"),
+            false => f.write_str(text),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_of_an_engine_is_shown_without_jargon() {
+        for (text, shown) in [
+            ("Connection refused (os error 111)", "Connection refused"),
+            (
+                "IO error: Connection reset (os error 104)",
+                "Connection reset",
+            ),
+            (
+                "error connecting to server: no route (os error 113): x",
+                "no route: x",
+            ),
+            (
+                "DNS error: Name or service not known",
+                "Name or service not known",
+            ),
+            ("odd (os error 1", "odd (os error 1"),
+            (
+                "received corrupt message of type InvalidContentType",
+                "the server's answer isn't TLS; check the address",
+            ),
+            (
+                "permission denied for table log",
+                "permission denied for table log",
+            ),
+        ] {
+            let error: Box<dyn Error + Send + Sync> = text.into();
+            assert_eq!(Plain(&*error).to_string(), shown);
+        }
+    }
+}

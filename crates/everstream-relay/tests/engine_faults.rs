@@ -1,5 +1,5 @@
-//! Engines that are killed, stopped, and that execute late: what each sink has to survive. The sinks of
-//! other crates are tested with this file too.
+//! What each sink has to do: keep the promises of a sink, also when its engine is killed, stopped, or
+//! executes late. The sinks of other crates are tested with this file too.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -11,6 +11,82 @@ use everstream_relay::{AppendError, Record, Sink, SinkError, Tail};
 
 /// Far more than anything here takes; only a hang gets there.
 const LIMIT: Duration = Duration::from_secs(60);
+
+/// Far more than anything takes that is answered.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Tests of an engine that doesn't answer wait for this, again and again.
+pub(crate) const SHORT: Duration = Duration::from_secs(2);
+
+/// The tests that every engine has. `$logs` is a [`Log`] with these functions: `with_limit` makes it for an
+/// engine and the time limit of its sinks, `proxied` starts a proxy, `late` makes a sink that connects
+/// through it.
+macro_rules! engine_tests {
+    ($engine:ident, $logs:ident) => {
+        #[tokio::test(flavor = "multi_thread")]
+        async fn it_keeps_the_promises_of_a_sink() {
+            let engine = $engine::start();
+            let logs = $logs::with_limit(&engine, crate::engine_faults::PATIENCE);
+            everstream_relay::sink_tests::all(&logs).await;
+        }
+
+        #[tokio::test(flavor = "multi_thread")]
+        async fn nothing_is_lost_or_twice_when_it_is_killed_under_load() {
+            let mut engine = $engine::start();
+            let logs = $logs::with_limit(&engine, crate::engine_faults::PATIENCE);
+            crate::engine_faults::killed_under_load(&logs, &mut engine).await;
+        }
+
+        #[tokio::test(flavor = "multi_thread")]
+        async fn a_stopped_server_is_an_unknown_outcome_in_time() {
+            let mut engine = $engine::start();
+            let limit = crate::engine_faults::SHORT;
+            let logs = $logs::with_limit(&engine, limit);
+            crate::engine_faults::stopped_and_continued(&logs, &mut engine, limit).await;
+        }
+
+        #[tokio::test(flavor = "multi_thread")]
+        async fn an_append_that_is_executed_late_loses() {
+            let engine = $engine::start();
+            let proxy = $logs::proxied(&engine);
+            let logs = $logs::with_limit(&engine, crate::engine_faults::PATIENCE);
+            let late = |log: &str| $logs::late(&proxy, log).timeout(crate::engine_faults::SHORT);
+            crate::engine_faults::late_appends_lose(&logs, &proxy, late).await;
+        }
+
+        #[tokio::test(flavor = "multi_thread")]
+        async fn a_server_that_is_not_there_is_unavailable() {
+            let mut engine = $engine::start();
+            let logs = $logs::with_limit(&engine, crate::engine_faults::PATIENCE);
+            crate::engine_faults::killed_and_back(&logs, &mut engine).await;
+        }
+    };
+}
+pub(crate) use engine_tests;
+
+/// What `Unusable` says when the log is opened.
+pub(crate) async fn unusable(mut sink: impl Sink) -> String {
+    match sink.open(0).await {
+        Err(SinkError::Unusable(error)) => error.to_string(),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Nobody listens: trying again may help, and does when the engine is back.
+pub(crate) async fn killed_and_back<L: Log>(log: &L, engine: &mut Engine) {
+    let mut old = log.sink("gone");
+    old.open(0).await.unwrap();
+    engine.kill();
+    let mut new = log.sink("gone");
+    let failed = new.open(0).await.unwrap_err();
+    assert!(matches!(failed, SinkError::Unavailable(_)), "{failed}");
+    let batch = numbered(1..=1);
+    let failed = new.append(&Tail::default(), &batch).await.unwrap_err();
+    assert!(matches!(failed, AppendError::Unavailable(_)), "{failed}");
+    engine.restart();
+    new.append(&Tail::default(), &batch).await.unwrap();
+    assert_eq!(wait_for(&mut old, 1).await, 1);
+}
 
 /// Two writers, and an engine that is killed in the middle and comes back with its data: each record once,
 /// in order, and nothing that was acknowledged is lost.
@@ -110,7 +186,7 @@ pub(crate) async fn stopped_and_continued<L: Log>(log: &L, engine: &mut Engine, 
         .append(&Tail::default(), &numbered(1..=3))
         .await
         .unwrap();
-    for _ in 0..3 {
+    for _ in 0..2 {
         engine.stop();
         let began = Instant::now();
         let batch = numbered(end.pos + 1..=end.pos + 4);

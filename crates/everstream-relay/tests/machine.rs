@@ -327,6 +327,41 @@ fn after_a_conflict_it_is_the_standby_and_what_it_had_is_missing() {
 }
 
 #[test]
+fn a_takeover_from_a_tail_without_an_id_is_reported() {
+    let mut rig = Rig::with_log(Config::default(), &["a", "-"]);
+    rig.receive(&["b"]);
+    rig.pass(ms(5200));
+    assert_eq!(rig.connects, [None, None]);
+    let told = |it: &&Notice| matches!(it, Notice::NoLastId { pos: 2 });
+    assert_eq!(rig.notices.iter().filter(told).count(), 1);
+    // An empty log, and one whose ids aren't used, lack nothing.
+    let without = config(|it| it.no_ids = true);
+    for rig in [
+        Rig::active(Config::default(), &["a"]),
+        Rig::with_log(without, &["-"]),
+    ] {
+        let is_warned = rig
+            .notices
+            .iter()
+            .any(|it| matches!(it, Notice::NoLastId { .. }));
+        assert!(!is_warned, "{:?}", rig.notices);
+    }
+}
+
+#[test]
+fn a_log_that_can_no_longer_be_used_ends_a_writer() {
+    let mut rig = Rig::active(Config::default(), &["a"]);
+    rig.answers
+        .push_back(AppendError::Unusable("the table is gone".into()));
+    rig.receive(&["b"]);
+    rig.pass(ms(5));
+    let Some(Err(Failure::Unusable(why))) = &rig.end else {
+        panic!("{:?}", rig.end)
+    };
+    assert_eq!(why.to_string(), "the table is gone");
+}
+
+#[test]
 fn only_the_tail_decides_on_an_unknown_outcome() {
     for stored in 0..=3 {
         let mut rig = Rig::active(Config::default(), &["a"]);

@@ -1,23 +1,14 @@
 //! The sink of PostgreSQL.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
-use everstream_engines::{Postgres, Proxy, Target};
+use everstream_engines::{Certificates, Postgres, Proxy, Target};
 use everstream_relay::sink_tests::{self, Log, assert_holds, numbered};
 use everstream_relay::{AppendError, PostgresSink, Record, Sink, SinkError, Tail};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use tokio_postgres::{Client, NoTls};
 
-use crate::engine_faults;
-
-/// Far more than anything takes that is answered.
-const PATIENCE: Duration = Duration::from_secs(30);
-
-/// Tests of an engine that doesn't answer wait for this, again and again.
-const LIMIT: Duration = Duration::from_secs(2);
+use crate::engine_faults::{PATIENCE, engine_tests, unusable};
 
 const MAX_RECORD: usize = 1 << 20;
 
@@ -34,6 +25,17 @@ impl Feeds {
     fn with_limit(postgres: &Postgres, limit: Duration) -> Feeds {
         let url = postgres.url();
         Feeds { url, limit }
+    }
+
+    fn proxied(postgres: &Postgres) -> Proxy {
+        let socket = format!(".s.PGSQL.{}", postgres.port());
+        Proxy::start(Target::Unix(postgres.folder().join(socket)))
+    }
+
+    fn late(proxy: &Proxy, feed: &str) -> PostgresSink {
+        let port = proxy.port();
+        let url = format!("postgres://postgres@127.0.0.1:{port}/postgres?sslmode=disable");
+        sink(&url, feed)
     }
 
     async fn client(&self) -> Client {
@@ -72,11 +74,7 @@ impl Log for Feeds {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn it_keeps_the_promises_of_a_sink() {
-    let postgres = Postgres::start();
-    sink_tests::all(&Feeds::of(&postgres)).await;
-}
+engine_tests!(Postgres, Feeds);
 
 /// There the loser of two updates gets an error instead of no row.
 #[tokio::test(flavor = "multi_thread")]
@@ -84,33 +82,6 @@ async fn it_keeps_them_with_serializable_transactions() {
     let postgres = Postgres::start_with(&["default_transaction_isolation=serializable"]);
     let feeds = Feeds::of(&postgres);
     sink_tests::all(&feeds).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn nothing_is_lost_or_twice_when_it_is_killed_under_load() {
-    let mut postgres = Postgres::start();
-    let feeds = Feeds::of(&postgres);
-    engine_faults::killed_under_load(&feeds, &mut postgres).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_stopped_server_is_an_unknown_outcome_in_time() {
-    let mut postgres = Postgres::start();
-    let feeds = Feeds::with_limit(&postgres, LIMIT);
-    engine_faults::stopped_and_continued(&feeds, &mut postgres, LIMIT).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_append_that_is_executed_late_loses() {
-    let postgres = Postgres::start();
-    let socket = format!(".s.PGSQL.{}", postgres.port());
-    let proxy = Proxy::start(Target::Unix(postgres.folder().join(socket)));
-    let url = format!(
-        "postgres://postgres@127.0.0.1:{}/postgres?sslmode=disable",
-        proxy.port()
-    );
-    let late = |feed: &str| sink(&url, feed).timeout(LIMIT);
-    engine_faults::late_appends_lose(&Feeds::of(&postgres), &proxy, late).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -157,14 +128,6 @@ async fn the_cursor_survives_retention() {
     );
 }
 
-/// What `Unusable` says.
-async fn unusable(mut sink: PostgresSink) -> String {
-    match sink.open(0).await {
-        Err(SinkError::Unusable(error)) => error.to_string(),
-        other => panic!("{other:?}"),
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn logs_that_cannot_be_used_are_told_with_the_reason() {
     let postgres = Postgres::start();
@@ -189,7 +152,7 @@ async fn logs_that_cannot_be_used_are_told_with_the_reason() {
         .append(&Tail::default(), &numbered(1..=1))
         .await
         .unwrap_err();
-    assert!(matches!(failed, AppendError::Unavailable(_)), "{failed}");
+    assert!(matches!(failed, AppendError::Unusable(_)), "{failed}");
     assert!(failed.to_string().contains("duplicate key"), "{failed}");
     client
         .batch_execute("DELETE FROM everstream_cursors")
@@ -242,6 +205,121 @@ async fn the_tail_of_a_log_that_nobody_has_created_is_empty_and_creates_nothing(
         .unwrap();
     let failed = opened.tail().await.unwrap_err();
     assert!(matches!(failed, SinkError::Unusable(_)), "{failed}");
+}
+
+/// What stands in the way is told before it fails.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_tail_of_a_log_that_cannot_be_created_says_why() {
+    let postgres = Postgres::start();
+    let client = Feeds::of(&postgres).client().await;
+    client
+        .batch_execute(
+            "CREATE ROLE reader LOGIN; CREATE SCHEMA feeds; GRANT USAGE ON SCHEMA feeds TO reader",
+        )
+        .await
+        .unwrap();
+    let reader = postgres.url().replace("user=postgres", "user=reader");
+    for (url, table, told) in [
+        (
+            postgres.url(),
+            "absent.events",
+            "the schema \"absent\" doesn't exist",
+        ),
+        (
+            reader.clone(),
+            "feeds.events",
+            "may not create them in the schema \"feeds\"",
+        ),
+        // Of PostgreSQL 15 and newer.
+        (
+            reader,
+            "events",
+            "may not create them in the schema \"public\"",
+        ),
+    ] {
+        let url = format!("{url}&table={table}&feed=news");
+        let mut sink = PostgresSink::from_url(&url).unwrap();
+        let failed = sink.tail().await.unwrap_err();
+        assert!(matches!(failed, SinkError::Unusable(_)), "{failed}");
+        assert!(failed.to_string().contains(told), "{failed}");
+        // It is right.
+        unusable(sink).await;
+    }
+}
+
+/// Another writer creates a table while this one is about to: it waits for the other's transaction.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_that_another_writer_creates_at_the_same_time_is_used() {
+    let postgres = Postgres::start();
+    let feeds = Feeds::of(&postgres);
+    let (other, watching) = (feeds.client().await, feeds.client().await);
+    for table in [
+        "\"log-race\" (pos bigint PRIMARY KEY, sse_id text, sse_event text NOT NULL, data text NOT NULL,
+            received_at timestamptz NOT NULL)",
+        "everstream_cursors (feed text PRIMARY KEY, events text NOT NULL UNIQUE, pos bigint NOT NULL,
+            last_id text)",
+    ] {
+        let drop = "DROP TABLE IF EXISTS \"log-race\", everstream_cursors";
+        other.batch_execute(drop).await.unwrap();
+        let create = format!("BEGIN; CREATE TABLE {table}");
+        other.batch_execute(&create).await.unwrap();
+        let mut sink = feeds.sink("race");
+        let opening = tokio::spawn(async move { sink.open(0).await.map(|held| held.tail) });
+        let waits = "SELECT FROM pg_stat_activity
+            WHERE application_name = 'everstream-relay' AND wait_event_type = 'Lock'";
+        let began = std::time::Instant::now();
+        while watching.query(waits, &[]).await.unwrap().is_empty() {
+            assert!(began.elapsed() < PATIENCE, "it doesn't wait");
+        }
+        other.batch_execute("COMMIT").await.unwrap();
+        assert_eq!(opening.await.unwrap().unwrap(), Tail::default());
+    }
+}
+
+/// A type isn't a table, although it takes the name.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_type_with_the_name_of_the_table_is_told() {
+    let postgres = Postgres::start();
+    let feeds = Feeds::of(&postgres);
+    let create = "CREATE DOMAIN \"log-taken\" AS text";
+    feeds.client().await.batch_execute(create).await.unwrap();
+    let why = unusable(feeds.sink("taken")).await;
+    assert!(why.contains("type \"log-taken\" already exists"), "{why}");
+}
+
+/// The losers of `CREATE TABLE` get one of several errors, by chance.
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
+async fn writers_that_start_together_create_the_tables_once() {
+    const WRITERS: usize = 16;
+    const ROUNDS: usize = 40;
+    let postgres = Postgres::start();
+    let feeds = Feeds::of(&postgres);
+    let client = feeds.client().await;
+    let mut sinks: Vec<_> = (0..WRITERS).map(|_| feeds.sink("together")).collect();
+    for round in 0..ROUNDS {
+        // So that they are connected, and begin at the same time.
+        for sink in &mut sinks {
+            sink.tail().await.unwrap();
+        }
+        let barrier = std::sync::Arc::new(tokio::sync::Barrier::new(WRITERS));
+        let opening = sinks.into_iter().map(|mut sink| {
+            let barrier = barrier.clone();
+            tokio::spawn(async move {
+                barrier.wait().await;
+                let opened = sink.open(0).await;
+                (sink, opened)
+            })
+        });
+        let opening: Vec<_> = opening.collect();
+        sinks = Vec::new();
+        for task in opening {
+            let (_, opened) = task.await.unwrap();
+            assert_eq!(opened.unwrap().tail, Tail::default(), "round {round}");
+            sinks.push(feeds.sink("together"));
+        }
+        let drop = "DROP TABLE \"log-together\", everstream_cursors";
+        client.batch_execute(drop).await.unwrap();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -297,47 +375,14 @@ async fn a_role_with_few_rights_is_enough() {
         .unwrap();
     let end = writer.tail().await.unwrap();
     let failed = writer.append(&end, &numbered(3..=3)).await.unwrap_err();
-    assert!(matches!(failed, AppendError::Unavailable(_)), "{failed}");
+    assert!(matches!(failed, AppendError::Unusable(_)), "{failed}");
     assert!(failed.to_string().contains("permission denied"), "{failed}");
     assert_eq!(writer.tail().await.unwrap(), end);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_is_not_there_is_unavailable() {
-    let mut postgres = Postgres::start();
-    let feeds = Feeds::of(&postgres);
-    let mut sink = feeds.sink("gone");
-    sink.open(0).await.unwrap();
-    postgres.kill();
-    let mut new = feeds.sink("gone");
-    let failed = new.open(0).await.unwrap_err();
-    assert!(matches!(failed, SinkError::Unavailable(_)), "{failed}");
-    let failed = new
-        .append(&Tail::default(), &numbered(1..=1))
-        .await
-        .unwrap_err();
-    assert!(matches!(failed, AppendError::Unavailable(_)), "{failed}");
-    postgres.restart();
-    new.append(&Tail::default(), &numbered(1..=1))
-        .await
-        .unwrap();
-    assert_eq!(sink.tail().await.unwrap().pos, 1);
-}
-
-/// A private CA, a certificate for `localhost`, and a folder for the CA's.
-pub(crate) fn certificates() -> (String, String, String) {
-    let mut ca = CertificateParams::new([]).unwrap();
-    ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let ca = CertifiedIssuer::self_signed(ca, KeyPair::generate().unwrap()).unwrap();
-    let key = KeyPair::generate().unwrap();
-    let params = CertificateParams::new(["localhost".to_owned()]).unwrap();
-    let certificate = params.signed_by(&key, &ca).unwrap();
-    (ca.pem(), certificate.pem(), key.serialize_pem())
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn connections_over_tls_verify_the_server() {
-    let (ca, certificate, key) = certificates();
+    let certificates = Certificates::new();
     let postgres = Postgres::start_prepared(
         &[
             "ssl=on",
@@ -345,16 +390,14 @@ async fn connections_over_tls_verify_the_server() {
             "ssl_key_file=server.key",
         ],
         |data| {
-            fs::write(data.join("server.crt"), certificate).unwrap();
-            fs::write(data.join("server.key"), key).unwrap();
-            let private = fs::Permissions::from_mode(0o600);
-            fs::set_permissions(data.join("server.key"), private).unwrap();
+            // With the permissions.
+            fs::copy(certificates.certificate(), data.join("server.crt")).unwrap();
+            fs::copy(certificates.key(), data.join("server.key")).unwrap();
             let rules = "hostssl all all 127.0.0.1/32 trust\nlocal all all trust\n";
             fs::write(data.join("pg_hba.conf"), rules).unwrap();
         },
     );
-    let root: PathBuf = postgres.folder().join("ca.pem");
-    fs::write(&root, ca).unwrap();
+    let root = certificates.ca();
     let url = |host: &str, rest: &str| {
         format!(
             "postgres://postgres@{host}:{}/postgres?{rest}",
@@ -377,6 +420,16 @@ async fn connections_over_tls_verify_the_server() {
         .open(0)
         .await
         .unwrap();
+    // The authority isn't in a file.
+    let ca = fs::read(&root).unwrap();
+    let verified = sink(&url("localhost", "sslmode=verify-full"), "tls");
+    verified.root_certificates(&*ca).open(0).await.unwrap();
+    let other_name = sink(&url("127.0.0.1", "sslmode=verify-full"), "tls");
+    let failed = unusable(other_name.root_certificates(ca)).await;
+    assert!(failed.contains("certificate"), "{failed}");
+    let no_root = sink(&url("localhost", "sslmode=verify-full"), "tls");
+    let failed = unusable(no_root.root_certificates("x")).await;
+    assert!(failed.contains("contains no certificate"), "{failed}");
     assert_holds(&feeds, "tls", &numbered(1..=2)).await;
     for (url, told) in [
         (url("localhost", "sslmode=require"), "certificate"),

@@ -4,17 +4,11 @@ use std::fs;
 use std::time::Duration;
 
 use ::redis::{Connection, FromRedisValue};
-use everstream_engines::{Proxy, Redis, Target, free_port};
+use everstream_engines::{Certificates, Proxy, Redis, Target, free_port};
 use everstream_relay::sink_tests::{self, Log, assert_holds, numbered};
-use everstream_relay::{AppendError, Record, RedisSink, Sink, SinkError, Tail};
+use everstream_relay::{AppendError, Record, RedisSink, Sink, Tail};
 
-use crate::engine_faults;
-
-/// Far more than anything takes that is answered.
-const PATIENCE: Duration = Duration::from_secs(30);
-
-/// Tests of an engine that doesn't answer wait for this, again and again.
-const LIMIT: Duration = Duration::from_secs(2);
+use crate::engine_faults::{PATIENCE, engine_tests, unusable};
 
 const MAX_RECORD: usize = 1 << 20;
 
@@ -31,6 +25,14 @@ impl Feeds {
     fn with_limit(redis: &Redis, limit: Duration) -> Feeds {
         let url = redis.url();
         Feeds { url, limit }
+    }
+
+    fn proxied(redis: &Redis) -> Proxy {
+        Proxy::start(Target::Unix(redis.folder().join("socket")))
+    }
+
+    fn late(proxy: &Proxy, key: &str) -> RedisSink {
+        sink(&format!("redis://127.0.0.1:{}/", proxy.port()), key)
     }
 
     fn client(&self) -> Connection {
@@ -73,41 +75,7 @@ impl Log for Feeds {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn it_keeps_the_promises_of_a_sink() {
-    let redis = Redis::start();
-    sink_tests::all(&Feeds::of(&redis)).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn nothing_is_lost_or_twice_when_it_is_killed_under_load() {
-    let mut redis = Redis::start();
-    engine_faults::killed_under_load(&Feeds::of(&redis), &mut redis).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_stopped_server_is_an_unknown_outcome_in_time() {
-    let mut redis = Redis::start();
-    engine_faults::stopped_and_continued(&Feeds::with_limit(&redis, LIMIT), &mut redis, LIMIT)
-        .await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_append_that_is_executed_late_loses() {
-    let redis = Redis::start();
-    let proxy = Proxy::start(Target::Unix(redis.folder().join("socket")));
-    let url = format!("redis://127.0.0.1:{}/", proxy.port());
-    let late = |key: &str| sink(&url, key).timeout(LIMIT);
-    engine_faults::late_appends_lose(&Feeds::of(&redis), &proxy, late).await;
-}
-
-/// What `Unusable` says.
-async fn unusable(mut sink: RedisSink) -> String {
-    match sink.open(0).await {
-        Err(SinkError::Unusable(error)) => error.to_string(),
-        other => panic!("{other:?}"),
-    }
-}
+engine_tests!(Redis, Feeds);
 
 /// A script isn't rolled back. So what could fail in the middle fails before anything is written.
 #[tokio::test(flavor = "multi_thread")]
@@ -143,7 +111,7 @@ async fn keys_of_other_types_are_told_before_anything_is_written() {
             .append(&Tail::default(), &numbered(1..=3))
             .await
             .unwrap_err();
-        assert!(matches!(failed, AppendError::Unavailable(_)), "{failed}");
+        assert!(matches!(failed, AppendError::Unusable(_)), "{failed}");
         assert_eq!((dump(key), dump(&cursor)), before);
     }
 }
@@ -166,7 +134,7 @@ async fn a_stream_without_its_cursor_is_told() {
     );
     for after in [end, Tail::default()] {
         let failed = writer.append(&after, &numbered(4..=4)).await.unwrap_err();
-        assert!(matches!(failed, AppendError::Unavailable(_)), "{failed}");
+        assert!(matches!(failed, AppendError::Unusable(_)), "{failed}");
     }
     assert_holds(&feeds, "news", &numbered(1..=3)).await;
 }
@@ -192,9 +160,10 @@ async fn missing_rights_store_nothing() {
         assert_eq!(writer.open(0).await.unwrap().tail, end);
         let failed = writer.append(&end, &numbered(4..=9)).await.unwrap_err();
         assert!(
-            matches!(failed, AppendError::Unavailable(_)),
+            matches!(failed, AppendError::Unusable(_)),
             "{missing}: {failed}"
         );
+        assert!(!failed.to_string().contains("user_script"), "{failed}");
         assert_eq!(setup.tail().await.unwrap(), end);
         assert_holds(&feeds, "news", &numbered(1..=3)).await;
         let wrong = RedisSink::from_url(&url).unwrap().password("wrong");
@@ -203,9 +172,9 @@ async fn missing_rights_store_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_database_that_does_not_exist_and_a_certificate_that_is_not_trusted_are_final() {
+async fn a_database_that_does_not_exist_is_final() {
     let port = everstream_engines::free_port().to_string();
-    let plain = Redis::start_with(&["--port", &port]);
+    let _redis = Redis::start_with(&["--port", &port]);
     let of = |url: &str| RedisSink::from_url(url).unwrap();
     of(&format!("redis://127.0.0.1:{port}/3?key=news"))
         .open(0)
@@ -213,23 +182,38 @@ async fn a_database_that_does_not_exist_and_a_certificate_that_is_not_trusted_ar
         .unwrap();
     let why = unusable(of(&format!("redis://127.0.0.1:{port}/99?key=news"))).await;
     assert!(why.contains("out of range"), "{why}");
-    let (_, certificate, key) = crate::postgres::certificates();
-    let (certificate_file, key_file) = (plain.folder().join("crt"), plain.folder().join("key"));
-    fs::write(&certificate_file, certificate).unwrap();
-    fs::write(&key_file, key).unwrap();
-    let port = everstream_engines::free_port().to_string();
-    let _encrypted = Redis::start_with(&[
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_over_tls_verify_the_server() {
+    let certificates = Certificates::new();
+    let port = free_port().to_string();
+    let redis = Redis::start_with(&[
         "--tls-port",
         &port,
         "--tls-auth-clients",
         "no",
         "--tls-cert-file",
-        certificate_file.to_str().unwrap(),
+        certificates.certificate().to_str().unwrap(),
         "--tls-key-file",
-        key_file.to_str().unwrap(),
+        certificates.key().to_str().unwrap(),
     ]);
-    let why = unusable(of(&format!("rediss://localhost:{port}/0?key=news"))).await;
+    let of =
+        |host: &str| RedisSink::from_url(&format!("rediss://{host}:{port}/0?key=news")).unwrap();
+    let ca = fs::read(certificates.ca()).unwrap();
+    let mut trusting = of("localhost").root_certificates(&*ca);
+    trusting.open(0).await.unwrap();
+    trusting
+        .append(&Tail::default(), &numbered(1..=2))
+        .await
+        .unwrap();
+    assert_holds(&Feeds::of(&redis), "news", &numbered(1..=2)).await;
+    let why = unusable(of("localhost")).await;
     assert!(why.contains("certificate"), "{why}");
+    let why = unusable(of("127.0.0.1").root_certificates(ca)).await;
+    assert!(why.contains("certificate"), "{why}");
+    let why = unusable(of("localhost").root_certificates("x")).await;
+    assert!(why.contains("contains no certificate"), "{why}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

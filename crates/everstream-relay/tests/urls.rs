@@ -31,6 +31,7 @@ fn urls_that_name_a_log_are_accepted() {
         "redis://user:secret@host:6380/3?key=my%20news",
         "rediss://host/0?key={eu}news",
         "redis+unix:///run/redis.sock?key=news&db=2",
+        "redis://host/0?key=news&protocol=resp3",
     ] {
         assert_eq!(redis(url), "", "{url}");
     }
@@ -97,6 +98,11 @@ fn urls_that_do_not_are_told_with_what_is_wrong() {
             "lacks the key of the stream: add ?key=NAME",
         ),
         ("redis://u:secret@host/abc?key=news", "URL"),
+        (
+            "redis://u:secret@h/0?key=a&lable=x",
+            "no parameter \"lable\"",
+        ),
+        ("redis://h/?key=a&db=3", "no parameter \"db\""),
         ("redis://h/0?key=a}b", "no hash tag"),
         ("redis://h/0?key={}b", "no hash tag"),
     ] {

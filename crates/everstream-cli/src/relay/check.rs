@@ -1,7 +1,7 @@
 //! `--check`: connects to both ends, and writes nothing.
 
 use everstream::Http;
-use everstream_relay::Sink;
+use everstream_relay::{Notice, Sink};
 
 use super::RelayArgs;
 use super::sink::AnySink;
@@ -18,7 +18,15 @@ pub(super) async fn check(args: &RelayArgs, http: Http, mut sink: AnySink) -> Ex
             return Exit::Failed;
         }
     };
-    report::raw(&format!("everstream: the log ends with {tail}"));
+    let text = format!("everstream: the log ends with {tail}");
+    report::raw(&match tail.pos {
+        0 => format!("{text}: the relay creates it when it starts, if it doesn't exist"),
+        _ => text,
+    });
+    if tail.pos > 0 && tail.id.is_none() && !args.no_ids {
+        let pos = tail.pos;
+        report::news(&Notice::NoLastId { pos }.to_string());
+    }
     let builder = match super::builder(args, &http) {
         Ok(builder) => builder,
         Err(problem) => return problem.tell(),

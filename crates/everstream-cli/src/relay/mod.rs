@@ -18,7 +18,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use everstream::{Builder, Http};
 use everstream_relay::{Config, End, Error, Failure, Relay, Stopper};
 
@@ -79,7 +79,7 @@ pub(crate) struct RelayArgs {
     #[arg(long, value_name = "TIME", help_heading = "Relay", value_parser = duration::parse, default_value = "5s")]
     takeover: Duration,
 
-    /// Recognise events that the feed repeats after a reconnect by the last N ids.
+    /// Recognize events that the feed repeats after a reconnect by the last N ids.
     #[arg(long, value_name = "N", help_heading = "Relay", default_value_t = 1024)]
     recent: u32,
 
@@ -92,6 +92,16 @@ pub(crate) struct RelayArgs {
     #[arg(long, help_heading = "Relay")]
     dead_letter: bool,
 
+    /// How a record is laid out. cloudevents: messages of NATS have the headers of a CloudEvent too.
+    #[arg(
+        long,
+        value_name = "LAYOUT",
+        help_heading = "Relay",
+        value_enum,
+        default_value = "sse"
+    )]
+    layout: Layout,
+
     /// Serve metrics for Prometheus (/metrics) and the state (/healthz) here.
     #[arg(long, value_name = "ADDRESS:PORT", help_heading = "Relay")]
     metrics: Option<SocketAddr>,
@@ -102,6 +112,12 @@ pub(crate) struct RelayArgs {
 
     #[command(flatten)]
     pub(crate) reconnect: ReconnectArgs,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Layout {
+    Sse,
+    Cloudevents,
 }
 
 pub(crate) fn run(args: &RelayArgs) -> Exit {
@@ -122,6 +138,10 @@ fn prepare(args: &RelayArgs) -> Result<(Http, AnySink), Problem> {
     }
     let url = args.request.full_url(&args.request.url)?;
     let sink = AnySink::new(args.sink.as_deref(), args.sink_url_file.as_deref(), &url)?;
+    let mut sink = sink.trusting(args.request.root_certificates()?);
+    if args.layout == Layout::Cloudevents {
+        sink = sink.with_cloudevents()?;
+    }
     let http = args.request.http()?;
     builder(args, &http)?
         .build()

@@ -137,10 +137,11 @@ impl Show {
         shown.line = false;
         shown.status(snapshot, true);
         let plural = if snapshot.stored == 1 { "" } else { "s" };
-        let text = format!(
-            "ended after {} event{plural} stored; the log ends with {}",
-            snapshot.stored, snapshot.tail
-        );
+        let mut text = format!("ended after {} event{plural} stored", snapshot.stored);
+        // Otherwise it may never have been reached.
+        if snapshot.available {
+            text += &format!("; the log ends with {}", snapshot.tail);
+        }
         shown.message(&text);
     }
 }
@@ -154,7 +155,7 @@ impl Shown {
         self.write(&Line::Message { time, message });
     }
 
-    /// Nobody has to read it: the relay goes on.
+    /// A relay whose output nobody reads continues.
     fn write(&self, line: &Line<'_>) {
         if let Some(mut text) = serde_json::to_string(line).ok().filter(|_| self.json) {
             text.push('\n');

@@ -99,6 +99,35 @@ impl AnySink {
             _ => Err(unknown(scheme)),
         }
     }
+
+    /// CloudEvents defines how its attributes are stored in NATS, and not in the other engines.
+    pub(super) fn with_cloudevents(self) -> Result<AnySink, Problem> {
+        #[cfg(feature = "relay-nats")]
+        if let AnySink::Nats(sink) = self {
+            return Ok(AnySink::Nats(Box::new(sink.cloudevents())));
+        }
+        let what = "--layout cloudevents is for NATS: CloudEvents has no binding for other engines";
+        Err(Problem::new(what))
+    }
+
+    /// The certificates of `--cacert`, for TLS to the engine too.
+    #[allow(unused_variables, reason = "without engines nobody needs them")]
+    pub(super) fn trusting(self, certificates: Option<Vec<u8>>) -> AnySink {
+        let Some(certificates) = certificates else {
+            return self;
+        };
+        match self {
+            AnySink::Memory(sink) => AnySink::Memory(sink),
+            #[cfg(feature = "relay-postgres")]
+            AnySink::Postgres(sink) => {
+                AnySink::Postgres(Box::new(sink.root_certificates(certificates)))
+            }
+            #[cfg(feature = "relay-redis")]
+            AnySink::Redis(sink) => AnySink::Redis(Box::new(sink.root_certificates(certificates))),
+            #[cfg(feature = "relay-nats")]
+            AnySink::Nats(sink) => AnySink::Nats(Box::new(sink.root_certificates(certificates))),
+        }
+    }
 }
 
 #[cfg(any(
@@ -172,6 +201,22 @@ impl Sink for AnySink {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_engine_that_is_missing_is_named_with_its_feature() {
+        for (scheme, engine, feature) in ENGINES {
+            let expected = Problem::new(format!("this everstream was built without {engine}"))
+                .hint(format!(
+                    "cargo install everstream-cli --features {feature} has it"
+                ));
+            assert_eq!(unknown(scheme), expected);
+        }
+        assert!(
+            unknown("mysql")
+                .what()
+                .contains("postgres://, redis:// or nats://")
+        );
+    }
 
     #[test]
     fn passwords_in_urls_are_found() {

@@ -1,16 +1,15 @@
 //! The engines, and what their logs hold. It is read in each engine's own protocol, without the relay's
 //! sinks and their clients.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
-use std::os::unix::net::UnixStream;
+pub(super) mod wire;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use everstream_engines::{Nats, Postgres, Redis};
 use serde_json::{Value, json};
 
-use crate::common::PATIENCE;
+use crate::common::wait_for;
+use wire::{NatsClient, nats, query, redis};
 
 /// An event as it is stored: its id, its type and its data.
 pub(super) type Stored = (Option<String>, String, String);
@@ -18,7 +17,8 @@ pub(super) type Stored = (Option<String>, String, String);
 pub(super) enum Engine {
     Postgres(Postgres),
     Redis(Redis),
-    Nats(Nats),
+    /// One server, or a cluster.
+    Nats(Vec<Nats>),
 }
 
 impl Engine {
@@ -31,7 +31,11 @@ impl Engine {
     }
 
     pub(super) fn nats() -> Engine {
-        Engine::Nats(Nats::start())
+        Engine::Nats(vec![Nats::start()])
+    }
+
+    pub(super) fn nats_cluster() -> Engine {
+        Engine::Nats(Nats::start_cluster(3))
     }
 
     pub(super) fn name(&self) -> &'static str {
@@ -47,16 +51,22 @@ impl Engine {
         match self {
             Engine::Postgres(it) => format!("{}&table=log&feed=log", it.url()),
             Engine::Redis(it) => format!("{}?key=log", it.url()),
-            Engine::Nats(it) => format!("{}/log", it.url()),
+            Engine::Nats(it) => {
+                let hosts: Vec<_> = it
+                    .iter()
+                    .map(|it| it.url().replace("nats://", ""))
+                    .collect();
+                format!("nats://{}/log?replicas={}", hosts.join(","), it.len())
+            }
         }
     }
 
-    /// To kill and to stop it.
+    /// To kill and to stop it: the first of its servers.
     pub(super) fn process(&mut self) -> &mut everstream_engines::Engine {
         match self {
             Engine::Postgres(it) => it,
             Engine::Redis(it) => it,
-            Engine::Nats(it) => it,
+            Engine::Nats(it) => &mut it[0],
         }
     }
 
@@ -72,33 +82,55 @@ impl Engine {
         !matches!(self, Engine::Postgres(_))
     }
 
-    /// How many records the log has; 0 if there is no log yet.
+    /// The position of the last record; 0 if there is no log yet.
     pub(super) fn count(&self) -> usize {
         let count = match self {
-            Engine::Postgres(it) => query(it.port(), "SELECT count(*) FROM log")
+            Engine::Postgres(it) => query(it.port(), "SELECT pos FROM everstream_cursors")
                 .and_then(|rows| rows.first()?.parse().ok()),
-            Engine::Redis(it) => redis(it, &["XLEN", "log"]).as_u64(),
+            Engine::Redis(it) => {
+                let pos = redis(it, &["HGET", "{log}:cursor", "pos"]);
+                pos.as_str().and_then(|it| it.parse().ok())
+            }
             Engine::Nats(it) => {
-                let mut client = NatsClient::connect(it.port());
-                let info = client.request("$JS.API.STREAM.INFO.log", &Value::Null);
-                info["state"]["messages"].as_u64()
+                let info = nats(&ports(it), "$JS.API.STREAM.INFO.log", &Value::Null);
+                info["state"]["last_seq"].as_u64()
             }
         };
         count.unwrap_or_default() as usize
     }
 
+    /// How many of the oldest records a limit of the engine has removed.
+    pub(super) fn removed(&self) -> usize {
+        let Engine::Nats(servers) = self else {
+            return 0;
+        };
+        let info = nats(&ports(servers), "$JS.API.STREAM.INFO.log", &Value::Null);
+        let first = info["state"]["first_seq"].as_u64().unwrap_or_default();
+        first.saturating_sub(1) as usize
+    }
+
     /// All records, in order. Their positions have no gaps.
     pub(super) fn records(&self) -> Vec<Stored> {
+        self.records_after(0)
+    }
+
+    /// Those behind this position, before which all were removed.
+    pub(super) fn records_after(&self, removed: usize) -> Vec<Stored> {
         let records = match self {
             Engine::Postgres(it) => postgres_records(it),
             Engine::Redis(it) => redis_records(it),
-            Engine::Nats(it) => nats_records(it),
+            Engine::Nats(it) => nats_records(&ports(it)),
         };
         for (index, (pos, _)) in records.iter().enumerate() {
-            assert_eq!(*pos, index as u64 + 1, "a position");
+            assert_eq!(*pos, (removed + index) as u64 + 1, "a position");
         }
         records.into_iter().map(|(_, record)| record).collect()
     }
+}
+
+/// Of all servers, also of those that don't run.
+pub(super) fn ports(servers: &[Nats]) -> Vec<u16> {
+    servers.iter().map(Nats::port).collect()
 }
 
 fn text(value: &Value) -> String {
@@ -116,37 +148,6 @@ fn postgres_records(postgres: &Postgres) -> Vec<(u64, Stored)> {
     rows.collect()
 }
 
-/// The first column of each row; `None` if the statement fails.
-fn query(port: u16, sql: &str) -> Option<Vec<String>> {
-    let mut socket = TcpStream::connect(("127.0.0.1", port)).unwrap();
-    socket.set_read_timeout(Some(PATIENCE)).unwrap();
-    let length = |bytes: usize| (bytes as u32 + 4).to_be_bytes();
-    let parameters = b"user\0postgres\0database\0postgres\0\0";
-    let mut sent = length(parameters.len() + 4).to_vec();
-    sent.extend((3_u32 << 16).to_be_bytes());
-    sent.extend(parameters);
-    sent.push(b'Q');
-    sent.extend(length(sql.len() + 1));
-    sent.extend(sql.as_bytes());
-    sent.extend(b"\0X\0\0\0\x04");
-    socket.write_all(&sent).unwrap();
-    let mut from = BufReader::new(socket);
-    let mut rows = Vec::new();
-    let mut head = [0; 5];
-    while from.read_exact(&mut head).is_ok() {
-        let length = u32::from_be_bytes(head[1..].try_into().unwrap());
-        let mut body = vec![0; length as usize - 4];
-        from.read_exact(&mut body).unwrap();
-        match head[0] {
-            // The number of columns and the length of the first come first.
-            b'D' => rows.push(String::from_utf8(body.split_off(6)).unwrap()),
-            b'E' => return None,
-            _ => {}
-        }
-    }
-    Some(rows)
-}
-
 fn redis_records(server: &Redis) -> Vec<(u64, Stored)> {
     let entries = redis(server, &["XRANGE", "log", "-", "+"]);
     let entries = entries.as_array().unwrap().iter().map(|entry| {
@@ -162,48 +163,14 @@ fn redis_records(server: &Redis) -> Vec<(u64, Stored)> {
     entries.collect()
 }
 
-fn redis(server: &Redis, words: &[&str]) -> Value {
-    let mut socket = UnixStream::connect(server.folder().join("socket")).unwrap();
-    socket.set_read_timeout(Some(PATIENCE)).unwrap();
-    let mut sent = format!("*{}\r\n", words.len());
-    for word in words {
-        sent += &format!("${}\r\n{word}\r\n", word.len());
-    }
-    socket.write_all(sent.as_bytes()).unwrap();
-    redis_value(&mut BufReader::new(socket))
-}
-
-fn redis_value(from: &mut impl BufRead) -> Value {
-    let line = line(from);
-    let (kind, rest) = line.split_at(1);
-    match kind {
-        ":" => json!(rest.parse::<u64>().unwrap()),
-        "*" => {
-            let count = rest.parse::<usize>().unwrap();
-            (0..count).map(|_| redis_value(from)).collect()
-        }
-        "$" => {
-            let mut bytes = vec![0; rest.parse::<usize>().unwrap() + 2];
-            from.read_exact(&mut bytes).unwrap();
-            bytes.truncate(bytes.len() - 2);
-            json!(String::from_utf8(bytes).unwrap())
-        }
-        _ => panic!("Redis answered {line}"),
-    }
-}
-
-fn line(from: &mut impl BufRead) -> String {
-    let mut line = String::new();
-    from.read_line(&mut line).unwrap();
-    line.trim_end().to_owned()
-}
-
-fn nats_records(nats: &Nats) -> Vec<(u64, Stored)> {
-    let mut client = NatsClient::connect(nats.port());
-    let info = client.request("$JS.API.STREAM.INFO.log", &Value::Null);
-    let last = info["state"]["last_seq"].as_u64().unwrap_or_default();
-    let records = (1..=last).map(|seq| {
-        let found = client.request("$JS.API.STREAM.MSG.GET.log", &json!({"seq": seq}));
+fn nats_records(ports: &[u16]) -> Vec<(u64, Stored)> {
+    let info = nats(ports, "$JS.API.STREAM.INFO.log", &Value::Null);
+    let at = |name: &str| info["state"][name].as_u64().unwrap_or_default();
+    let mut client = wait_for("connection to NATS", || NatsClient::connect(ports));
+    let records = (at("first_seq").max(1)..=at("last_seq")).map(|seq| {
+        let request = json!({"seq": seq});
+        let found = client.request("$JS.API.STREAM.MSG.GET.log", &request);
+        let found = found.expect("an answer of NATS");
         let message = &found["message"];
         let decoded = |name: &str| {
             let bytes = STANDARD.decode(message[name].as_str().unwrap_or_default());
@@ -229,39 +196,4 @@ fn percent_decoded(text: &str) -> String {
         bytes.extend(&part.as_bytes()[2..]);
     }
     String::from_utf8(bytes).unwrap()
-}
-
-struct NatsClient(BufReader<TcpStream>);
-
-impl NatsClient {
-    fn connect(port: u16) -> NatsClient {
-        let mut socket = TcpStream::connect(("127.0.0.1", port)).unwrap();
-        socket.set_read_timeout(Some(PATIENCE)).unwrap();
-        let hello = b"CONNECT {\"verbose\":false,\"pedantic\":false}\r\nSUB answer 1\r\n";
-        socket.write_all(hello).unwrap();
-        NatsClient(BufReader::new(socket))
-    }
-
-    fn request(&mut self, subject: &str, body: &Value) -> Value {
-        let body = match body {
-            Value::Null => String::new(),
-            body => body.to_string(),
-        };
-        let sent = format!("PUB {subject} answer {}\r\n{body}\r\n", body.len());
-        self.0.get_mut().write_all(sent.as_bytes()).unwrap();
-        loop {
-            let line = line(&mut self.0);
-            match line.split(' ').next() {
-                Some("MSG") => {
-                    let length: usize = line.rsplit(' ').next().unwrap().parse().unwrap();
-                    let mut bytes = vec![0; length + 2];
-                    self.0.read_exact(&mut bytes).unwrap();
-                    return serde_json::from_slice(&bytes).unwrap();
-                }
-                Some("PING") => self.0.get_mut().write_all(b"PONG\r\n").unwrap(),
-                Some("INFO" | "PONG") => {}
-                _ => panic!("NATS said {line:?}"),
-            }
-        }
-    }
 }

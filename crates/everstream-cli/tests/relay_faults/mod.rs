@@ -4,14 +4,20 @@
 //! - `engines`: the engines, and what their logs hold
 //! - `killed`: relays and engines that are killed or stopped
 //! - `feeds`: what feeds do, and what engines can't store
+//! - `misuse`: wrong use, and engines that refuse
 //! - `soak`: more kills, for `cargo xtask soak --relay`
+//! - `space`: logs that are full, and logs that are emptied; part of the soak
+//! - `failover`: engines of several servers, of which one is lost; part of the soak
 //!
 //! A failure prints its seed; `EVERSTREAM_SEED=n` uses it again. Times remain those of the machine.
 
 mod engines;
+mod failover;
 mod feeds;
 mod killed;
+mod misuse;
 mod soak;
+mod space;
 
 use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
@@ -35,8 +41,20 @@ macro_rules! on_engine {
 
             #[test]
             #[ignore = "minutes: cargo xtask soak --relay"]
-            fn soak() {
+            fn soak_kills() {
                 super::run(super::Engine::$engine, super::soak::kills);
+            }
+
+            #[test]
+            #[ignore = "minutes: cargo xtask soak --relay"]
+            fn soak_full() {
+                super::run(super::Engine::$engine, super::space::the_log_is_full);
+            }
+
+            #[test]
+            #[ignore = "minutes: cargo xtask soak --relay"]
+            fn soak_emptied() {
+                super::run(super::Engine::$engine, super::space::the_log_is_emptied);
             }
         }
     };
@@ -65,14 +83,30 @@ faults!(
     feeds::a_feed_without_ids,
 );
 
+#[test]
+#[ignore = "minutes: cargo xtask soak --relay"]
+fn soak_redis_fails_over_to_a_replica_that_lags() {
+    with_seed(failover::redis_to_a_replica_that_lags);
+}
+
+#[test]
+#[ignore = "minutes: cargo xtask soak --relay"]
+fn soak_the_leader_of_a_nats_cluster_is_killed() {
+    with_seed(failover::leader_of_a_nats_cluster);
+}
+
 fn run(start: fn() -> Engine, fault: fn(&mut Engine, &mut Random)) {
+    with_seed(|random| fault(&mut start(), random));
+}
+
+fn with_seed(test: impl FnOnce(&mut Random)) {
     let seed = std::env::var("EVERSTREAM_SEED").ok();
     let seed = seed.map_or_else(
         || RandomState::new().hash_one(0) >> 32,
         |it| it.parse().unwrap(),
     );
     println!("EVERSTREAM_SEED={seed}");
-    fault(&mut start(), &mut Random(seed));
+    test(&mut Random(seed));
 }
 
 /// SplitMix64.
@@ -91,11 +125,16 @@ impl Random {
 
 /// A relay of this feed into the engine's log. Later options take precedence.
 fn relay(server: &Server, engine: &Engine, options: &[&str]) -> Running {
-    let (feed, log) = (server.url("/"), engine.url());
+    relay_into(&engine.url(), server, options)
+}
+
+/// The same into the log with this URL.
+fn relay_into(log: &str, server: &Server, options: &[&str]) -> Running {
+    let feed = server.url("/");
     let args = [
         "relay",
         &feed,
-        &log,
+        log,
         "--takeover",
         "1s",
         "--batch",

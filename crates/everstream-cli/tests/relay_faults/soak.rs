@@ -1,5 +1,6 @@
 //! `cargo xtask soak --relay`: more kills than in the tests, under load all the time.
 
+use std::fmt;
 use std::time::{Duration, Instant};
 
 use everstream_testing::Feed;
@@ -16,7 +17,7 @@ pub(super) fn kills(engine: &mut Engine, random: &mut Random) {
     let server = serve(&feed);
     let mut relays = vec![relay(&server, engine, &[]), relay(&server, engine, &[])];
     let load = Load::start(&feed, random);
-    let (mut kills, mut in_batch, mut takeovers) = (0, 0, Vec::new());
+    let (mut kills, mut in_batch, mut times) = (0, 0, Times::default());
     for round in 1..=RELAY_KILLS {
         let found = active(&relays);
         wait_for_count(engine, engine.count() + 1 + random.below(300));
@@ -26,7 +27,7 @@ pub(super) fn kills(engine: &mut Engine, random: &mut Random) {
         in_batch += usize::from(stored < feed.len());
         relays.push(relay(&server, engine, &[]));
         wait_for_count(engine, stored + 1);
-        takeovers.push(killed.elapsed());
+        times.add(killed.elapsed());
         if round % (RELAY_KILLS / ENGINE_KILLS) == 0 {
             wait_for_count(engine, engine.count() + 1 + random.below(300));
             engine.process().kill();
@@ -36,16 +37,38 @@ pub(super) fn kills(engine: &mut Engine, random: &mut Random) {
     wait_for_count(engine, engine.count() + 300);
     drop(load);
     assert_stored(engine, &pushed(1..=feed.len()));
-    takeovers.sort();
-    let seconds = |it: Duration| format!("{:.1} s", it.as_secs_f64());
     println!(
         "{}: {} events, {kills} kills of the active relay ({in_batch} with events not stored), \
-         {ENGINE_KILLS} of the engine, in {}; none lost, none twice; next event stored after {} \
-         (median), {} at most",
+         {ENGINE_KILLS} of the engine, in {}; none lost, none twice; {times}",
         engine.name(),
         feed.len(),
         seconds(began.elapsed()),
-        seconds(takeovers[takeovers.len() / 2]),
-        seconds(takeovers[takeovers.len() - 1]),
     );
+}
+
+pub(super) fn seconds(time: Duration) -> String {
+    format!("{:.1} s", time.as_secs_f64())
+}
+
+/// How long it took after each fault until the next event was stored.
+#[derive(Default)]
+pub(super) struct Times(Vec<Duration>);
+
+impl Times {
+    pub(super) fn add(&mut self, time: Duration) {
+        self.0.push(time);
+        self.0.sort();
+    }
+}
+
+impl fmt::Display for Times {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (median, longest) = (self.0[self.0.len() / 2], self.0[self.0.len() - 1]);
+        write!(
+            f,
+            "next event stored after {} (median), {} at most",
+            seconds(median),
+            seconds(longest)
+        )
+    }
 }

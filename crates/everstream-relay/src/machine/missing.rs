@@ -35,7 +35,7 @@ impl Missing {
     /// This event was received.
     pub(super) fn received(&mut self, id: &str, now: Timestamp) {
         if self.shown.iter().any(|it| it == id) {
-            // It was stored before it arrived here, and so was all that came before.
+            // It was stored before it arrived here, and so were all events before it.
             self.ids.clear();
             self.adjacent = true;
             self.oldest = self.went_back_from.and(self.oldest);

@@ -1,4 +1,4 @@
-//! The relay as a state machine. Every transition is in this file.
+//! The relay as a state machine. Every transition is in this file, but for those of a writer, in `writer.rs`.
 //!
 //! ```text
 //!             opened               an event is missing from a log that doesn't move
@@ -27,7 +27,8 @@
 //! 7. After an unknown outcome only the tail decides. It didn't move: the batch is appended again. It is
 //!    one of the batch's: the rest is appended. Anything else is a conflict.
 //! 8. If the log isn't available, the same command is repeated, after delays that double up to 2 s. So is an append
-//!    whose outcome was unknown, and which wasn't stored, from the second time on.
+//!    whose outcome was unknown, and which wasn't stored, from the second time on. A log that can't be used until
+//!    somebody changes something ends the relay.
 //! 9. A writer with nothing to store polls the tail every `takeover` (`poll`, if that is longer). A tail that it didn't write is a conflict.
 //! 10. A log that went back has failed over. What it lost counts as missing from then on (rule 3), so that a
 //!     takeover fetches it again from the feed.
@@ -35,11 +36,12 @@
 //!     one whose id isn't.
 //! 12. A record that the log can't store ends the relay, after the records before it are stored. With
 //!     `dead_letter` a placeholder with its id takes its place, so that the position to resume from moves on.
-//! 13. An event without an id of its own ends the relay, after a writer has stored what came before; so does an
+//! 13. An event without its own id ends the relay, after a writer has stored the events before it; so does an
 //!     id that no header can carry (RFC 9110, section 5.5). With `no_ids` ids aren't used: the relay writes at once,
 //!     never resumes, and a conflict ends it.
 //! 14. A feed that no longer knows the tail's id can't be made to send what it dropped. What it sends next is
-//!     stored. If that isn't what this relay had received as the next event, it reports a gap.
+//!     stored. If that isn't what this relay had received as the next event, it reports a gap. A log that has a
+//!     position but no id, because its last record was removed, can't be resumed after: a takeover reports that too.
 //! 15. When it is told to stop, it waits for the append on its way, and for nothing else. When the feed has ended
 //!     for good, a writer stores what it has, and a standby waits until the log has all, or takes over.
 
@@ -49,19 +51,21 @@ mod missing;
 mod output;
 mod replays;
 mod snapshot;
+mod state;
+mod writer;
 
 use std::collections::VecDeque;
 use std::error::Error;
 use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
 use everstream_core::Timestamp;
 
-use crate::{AppendError, Held, Record, SinkError, Tail};
+use crate::{Held, Record, SinkError, Tail};
 use buffer::Buffer;
 use missing::Missing;
 use replays::Replays;
+use state::{Batch, Running, State, backoff};
 
 pub use config::Config;
 pub use output::{Command, End, Failure, Notice, Output};
@@ -73,9 +77,6 @@ pub use snapshot::{APPEND_BOUNDS, Role, Snapshot};
 /// assert_eq!(everstream_relay::DEAD_LETTER, "everstream-dead-letter");
 /// ```
 pub const DEAD_LETTER: &str = "everstream-dead-letter";
-
-/// The first and the longest delay of rule 8.
-const RETRY_DELAYS: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
 
 /// The relay, without any I/O.
 ///
@@ -133,33 +134,6 @@ pub struct Machine {
     feed_ended: bool,
     stopping: bool,
     counts: Snapshot,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
-    Starting,
-    Standby,
-    Opening,
-    Writing { proven: bool },
-    Stopped,
-}
-
-#[derive(Debug)]
-enum Running {
-    Open,
-    Tail,
-    Append { since: Timestamp },
-}
-
-#[derive(Debug)]
-struct Batch {
-    records: Arc<[Record]>,
-    /// When its first record was received.
-    received: Timestamp,
-    /// Only the tail tells whether it is stored.
-    undecided: bool,
-    /// What the relay ends with when it is stored.
-    then: Option<Failure>,
 }
 
 impl Machine {
@@ -238,85 +212,6 @@ impl Machine {
         self.outputs.push_back(Output::Sink(command));
     }
 
-    /// Rules 5 to 9.
-    fn next_write(&mut self, now: Timestamp) -> Option<Command> {
-        if self.batch.is_none() {
-            let due = self.buffer.due(&self.config);
-            if due.is_some_and(|due| now >= due || self.feed_ended) {
-                self.fill_batch();
-            } else if self.feed_ended && due.is_none() {
-                let result = self.ending.take().map_or(Ok(End::FeedEnded), Err);
-                self.stop_with(result);
-            }
-        }
-        if self.state == State::Stopped {
-            return None;
-        }
-        match &self.batch {
-            Some(_) if now < self.retry => None,
-            Some(batch) if batch.undecided => Some(Command::Tail),
-            Some(batch) => Some(Command::Append {
-                after: self.tail.clone(),
-                batch: batch.records.clone(),
-            }),
-            None => (self.outputs.is_empty() && now >= self.due).then_some(Command::Tail),
-        }
-    }
-
-    fn fill_batch(&mut self) {
-        let Some((records, received)) = self.buffer.take(&self.config) else {
-            return;
-        };
-        self.batch = Some(Batch {
-            records,
-            received,
-            undecided: false,
-            then: None,
-        });
-        self.reject_too_large();
-    }
-
-    /// Those that the log is known not to take.
-    fn reject_too_large(&mut self) {
-        let Some(largest) = self.largest else { return };
-        while let Some(batch) = &self.batch {
-            let (records, then) = (&batch.records, &batch.then);
-            let found = records.iter().position(|it| it.data.len() > largest);
-            let Some(index) = found.filter(|_| then.is_none() && self.state != State::Stopped)
-            else {
-                return;
-            };
-            let size = records[index].data.len();
-            self.reject(
-                index,
-                format!("{size} bytes of data, and it stores {largest}"),
-            );
-        }
-    }
-
-    /// Rule 12.
-    fn reject(&mut self, index: usize, why: String) {
-        let Some(batch) = &mut self.batch else { return };
-        let Some(record) = batch.records.get(index) else {
-            return self.stop_with(Err(Failure::Rejected { id: None, why }));
-        };
-        self.counts.rejected += 1;
-        let id = record.id.clone();
-        if self.config.dead_letter && record.event != DEAD_LETTER {
-            let mut records = batch.records.to_vec();
-            records[index] = placeholder(record, &why);
-            batch.records = records.into();
-            let notice = Notice::DeadLetter { id, why };
-            return self.outputs.push_back(Output::Notice(notice));
-        }
-        let failure = Failure::Rejected { id, why };
-        if index == 0 {
-            return self.stop_with(Err(failure));
-        }
-        batch.records = batch.records[..index].into();
-        batch.then = Some(failure);
-    }
-
     /// When to be polled again.
     fn wake(&self) -> Option<Timestamp> {
         if self.running.is_some() {
@@ -391,8 +286,12 @@ impl Machine {
         self.unknown = 0;
         self.state = State::Writing { proven: false };
         self.due = now + self.idle_poll();
-        let id = self.tail.id.clone();
-        self.connect(id.filter(|_| !self.config.no_ids));
+        let id = self.tail.id.clone().filter(|_| !self.config.no_ids);
+        if id.is_none() && self.tail.pos > 0 && !self.config.no_ids {
+            let pos = self.tail.pos; // rule 14
+            self.notice(Notice::NoLastId { pos });
+        }
+        self.connect(id);
     }
 
     fn connect(&mut self, last_event_id: Option<String>) {
@@ -448,128 +347,6 @@ impl Machine {
     /// Rule 9.
     fn idle_poll(&self) -> Duration {
         self.config.takeover.max(self.config.poll)
-    }
-
-    /// Rule 7.
-    fn settle(&mut self, tail: Tail, now: Timestamp) {
-        let Some(batch) = &mut self.batch else { return };
-        if tail == self.tail {
-            batch.undecided = false;
-            // The first time at once; an engine that never answers isn't asked without a rest.
-            if let Some(earlier) = self.unknown.checked_sub(1) {
-                self.retry = now + backoff(earlier);
-            }
-            self.unknown = self.unknown.saturating_add(1);
-            return;
-        }
-        match self.stored_by(&tail) {
-            Some(count) => self.stored(count, now),
-            None => self.lose(now),
-        }
-    }
-
-    /// How many records of the batch are stored if the log ends with `tail`.
-    fn stored_by(&self, tail: &Tail) -> Option<usize> {
-        let records = &self.batch.as_ref()?.records;
-        let count = usize::try_from(tail.pos.checked_sub(self.tail.pos)?).ok()?;
-        let last = records.get(count.checked_sub(1)?)?;
-        (last.id == tail.id).then_some(count)
-    }
-
-    fn stored(&mut self, count: usize, now: Timestamp) {
-        let Some(mut batch) = self.batch.take() else {
-            return;
-        };
-        let Some(last) = batch.records.get(count.wrapping_sub(1)) else {
-            return;
-        };
-        self.counts.stored += count as u64;
-        self.tail = Tail {
-            pos: self.tail.pos + count as u64,
-            id: last.id.clone(),
-        };
-        self.unknown = 0;
-        self.due = now + self.idle_poll();
-        if self.state == (State::Writing { proven: false }) {
-            self.state = State::Writing { proven: true };
-            self.notice(Notice::Active);
-        }
-        if count < batch.records.len() {
-            batch.records = batch.records[count..].into();
-            batch.undecided = false;
-            self.batch = Some(batch);
-        } else if let Some(failure) = batch.then {
-            self.stop_with(Err(failure));
-        }
-    }
-
-    /// Rule 6.
-    fn lose(&mut self, now: Timestamp) {
-        self.counts.conflicts += 1;
-        if self.config.no_ids {
-            return self.stop_with(Err(Failure::SecondWriter));
-        }
-        if let Some(failure) = self.ending.take() {
-            return self.stop_with(Err(failure));
-        }
-        self.notice(Notice::Conflict);
-        self.missing = Missing::default();
-        if let Some(batch) = self.batch.take() {
-            for id in batch.records.iter().filter_map(|it| it.id.as_deref()) {
-                self.missing.received(id, batch.received);
-            }
-        }
-        for (record, received) in self.buffer.take_all() {
-            if let Some(id) = &record.id {
-                self.missing.received(id, received);
-            }
-        }
-        self.expected = None;
-        self.state = State::Standby;
-        self.moved = now;
-        self.due = now;
-    }
-
-    /// [`Command::Append`] has ended.
-    pub fn handle_appended(&mut self, result: Result<Tail, AppendError>, now: Timestamp) {
-        let Some(Running::Append { since }) = self.running.take() else {
-            return;
-        };
-        let Some(batch) = &mut self.batch else { return };
-        match result {
-            Ok(tail) => {
-                self.recovered();
-                match self.stored_by(&tail) {
-                    Some(count) => {
-                        self.counts.appended(now - since);
-                        self.stored(count, now);
-                    }
-                    // A sink that contradicts itself is asked again.
-                    None => self.set_undecided(),
-                }
-            }
-            Err(AppendError::Conflict) => {
-                self.recovered();
-                self.lose(now);
-            }
-            Err(AppendError::Unknown(error)) => {
-                batch.undecided = true;
-                self.notice(Notice::Unknown(error));
-                self.counts.unknown += 1;
-            }
-            Err(AppendError::Unavailable(error)) => self.unavailable(error, now),
-            Err(AppendError::Rejected { index, why }) => {
-                self.recovered();
-                self.reject(index, why);
-            }
-        }
-    }
-
-    fn set_undecided(&mut self) {
-        self.counts.unknown += 1;
-        if let Some(batch) = &mut self.batch {
-            batch.undecided = true;
-        }
     }
 
     /// What the log answered, or whether it is asked again.
@@ -724,18 +501,4 @@ impl fmt::Debug for Machine {
             .field("running", &self.running)
             .finish_non_exhaustive()
     }
-}
-
-/// How long to wait before the next attempt: rule 8.
-fn backoff(earlier: u32) -> Duration {
-    let (first, longest) = RETRY_DELAYS;
-    first.saturating_mul(1 << earlier.min(8)).min(longest)
-}
-
-/// What is stored instead of a record that the log can't store: any log can store this.
-fn placeholder(record: &Record, why: &str) -> Record {
-    let printable = |it: &char| it.is_ascii_graphic() || *it == ' ';
-    let why: String = why.chars().filter(printable).take(200).collect();
-    let data = format!("not stored: {why} ({} bytes)", record.data.len());
-    Record::new(record.id.clone(), DEAD_LETTER, data, record.received_at)
 }

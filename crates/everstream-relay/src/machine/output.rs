@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use everstream_core::Timestamp;
 
+use crate::sink::Plain;
 #[cfg(doc)]
 use crate::{Machine, Sink};
 use crate::{Record, Tail};
@@ -106,6 +107,12 @@ pub enum Notice {
         /// Where it ends.
         to: Tail,
     },
+    /// The log has records, but the id of the last one is gone or was never stored. The feed is followed
+    /// without an id to resume after, so events may be missing or stored again.
+    NoLastId {
+        /// Where the log ends.
+        pos: u64,
+    },
     /// A placeholder was stored for a record that the log can't store.
     DeadLetter {
         /// The record's id.
@@ -182,13 +189,21 @@ impl fmt::Display for Notice {
             Notice::Active => f.write_str("the active relay now"),
             Notice::Conflict => f.write_str("another relay is writing: the standby now"),
             Notice::Unknown(error) => {
+                let error = Plain(&**error);
                 write!(f, "a batch may have been stored, asking the log: {error}")
             }
-            Notice::Unavailable(error) => write!(f, "the log isn't available, retrying: {error}"),
+            Notice::Unavailable(error) => {
+                write!(f, "the log isn't available, retrying: {}", Plain(&**error))
+            }
             Notice::Available => f.write_str("the log is available again"),
             Notice::WentBack { from, to } => write!(
                 f,
                 "the log ended with {from} and now ends with {to}: the feed is read again from there"
+            ),
+            Notice::NoLastId { pos } => write!(
+                f,
+                "warning: the log ends with position {pos}, but the id of that event is gone, so the feed can't \
+                 resume after it: events may be missing or stored twice"
             ),
             Notice::DeadLetter { id, why } => write!(
                 f,
@@ -228,7 +243,7 @@ impl fmt::Display for Failure {
             Failure::SecondWriter => f.write_str(
                 "another writer appended to the log, and a feed without ids can't have a standby",
             ),
-            Failure::Unusable(error) => write!(f, "the log can't be used: {error}"),
+            Failure::Unusable(error) => write!(f, "the log can't be used: {}", Plain(&**error)),
         }
     }
 }

@@ -10,7 +10,7 @@ use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
 use tokio_postgres::types::WrongType;
 use tokio_postgres::{Client, Config, Error, Socket, Statement};
 
-use crate::SinkError;
+use crate::{AppendError, SinkError};
 
 /// A connection with its task. The task ends when this is dropped, also if the server doesn't answer.
 pub(super) struct Session {
@@ -85,12 +85,30 @@ impl fmt::Display for Problem {
     }
 }
 
+impl Problem {
+    /// Whether waiting may help.
+    fn is_passing(&self) -> bool {
+        matches!(self, Problem::Postgres(error) if is_passing(error))
+    }
+}
+
 impl From<Problem> for SinkError {
     fn from(problem: Problem) -> Self {
         let text = problem.to_string().into();
-        match problem {
-            Problem::Postgres(error) if is_passing(&error) => SinkError::Unavailable(text),
-            _ => SinkError::Unusable(text),
+        match problem.is_passing() {
+            true => SinkError::Unavailable(text),
+            false => SinkError::Unusable(text),
+        }
+    }
+}
+
+/// Nothing was sent, or the server refused it.
+impl From<Problem> for AppendError {
+    fn from(problem: Problem) -> Self {
+        let text = problem.to_string().into();
+        match problem.is_passing() {
+            true => AppendError::Unavailable(text),
+            false => AppendError::Unusable(text),
         }
     }
 }
@@ -102,13 +120,15 @@ fn is_passing(error: &Error) -> bool {
         return !is_about_setup(error);
     };
     let passing = [
-        // Connections, rollbacks, resources, operators, and the system.
-        "08", "40", "53", "57", "58",
+        // Connections, prepared statements (which a pooler may lose), rollbacks, resources, operators, the
+        // system, and what the server calls internal.
+        "08", "26", "40", "53", "57", "58", "XX",
     ];
     passing.iter().any(|class| code.code().starts_with(class))
         || [
             &SqlState::READ_ONLY_SQL_TRANSACTION,
             &SqlState::LOCK_NOT_AVAILABLE,
+            &SqlState::DUPLICATE_PSTATEMENT,
         ]
         .contains(&code)
 }

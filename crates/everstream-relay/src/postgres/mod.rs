@@ -45,6 +45,8 @@ pub struct PostgresSink {
     config: Config,
     /// The roots that are trusted instead of the system's.
     roots: Option<PathBuf>,
+    /// In PEM, trusted in addition to the system's.
+    extra_roots: Option<Vec<u8>>,
     tables: Tables,
     timeout: Duration,
     max_record_bytes: usize,
@@ -59,7 +61,8 @@ impl PostgresSink {
     /// Unix socket (`postgres:///db?host=/run/postgresql`). `table` may have a schema, as in `feeds.events`.
     ///
     /// `sslmode=require` demands TLS; without it, TLS is used if the server offers it. Certificates are
-    /// always verified, by the system's roots or by those in the file `sslrootcert`.
+    /// always verified: by the system's roots and [`root_certificates`](Self::root_certificates), or by those
+    /// in the file `sslrootcert`.
     ///
     /// # Errors
     ///
@@ -94,6 +97,7 @@ impl PostgresSink {
         Ok(PostgresSink {
             config,
             roots,
+            extra_roots: None,
             tables: Tables::new(&table, &feed)?,
             timeout: TIMEOUT,
             max_record_bytes: MAX_RECORD_BYTES,
@@ -106,6 +110,14 @@ impl PostgresSink {
     #[must_use]
     pub fn password(mut self, password: impl AsRef<[u8]>) -> PostgresSink {
         self.config.password(password);
+        self
+    }
+
+    /// Trusts these certificates (PEM) of authorities in addition to the system's, unless the URL has
+    /// `sslrootcert`. If they can't be read, opening the log fails.
+    #[must_use]
+    pub fn root_certificates(mut self, pem: impl Into<Vec<u8>>) -> PostgresSink {
+        self.extra_roots = Some(pem.into());
         self
     }
 
@@ -140,7 +152,8 @@ impl PostgresSink {
         if self.config.get_ssl_mode() == SslMode::Disable || !may_be_tcp {
             return Session::start(&self.config, NoTls).await;
         }
-        let tls = tls::MakeTls::new(self.roots.as_deref()).map_err(Problem::Setup)?;
+        let tls = tls::MakeTls::new(self.roots.as_deref(), self.extra_roots.as_deref());
+        let tls = tls.map_err(Problem::Setup)?;
         Session::start(&self.config, tls).await
     }
 
@@ -238,7 +251,7 @@ impl Sink for PostgresSink {
             Ok(Ok(false)) => Err(AppendError::Conflict),
             Ok(Err(Sent::Not(problem))) => {
                 self.session = None;
-                Err(AppendError::Unavailable(problem.to_string().into()))
+                Err(problem.into())
             }
             Ok(Err(Sent::Perhaps(why))) => {
                 self.session = None;
@@ -276,5 +289,6 @@ fn check_nul(batch: &[Record]) -> Result<(), AppendError> {
 }
 
 fn no_answer(limit: Duration) -> String {
-    format!("PostgreSQL didn't answer within {limit:?}")
+    let seconds = limit.as_secs_f64();
+    format!("PostgreSQL didn't answer within {seconds} s")
 }

@@ -14,6 +14,8 @@ const MAX_NAME: usize = 63;
 /// The names, quoted, and the feed.
 #[derive(Debug, Clone)]
 pub(super) struct Tables {
+    /// Not quoted; `None` for that of the search path.
+    schema: Option<String>,
     events: String,
     cursors: String,
     feed: String,
@@ -44,6 +46,7 @@ impl Tables {
             *last = CURSORS;
         }
         Ok(Tables {
+            schema: (names.len() == 2).then(|| names[0].to_owned()),
             events: quoted(&names),
             cursors: quoted(&cursors),
             feed: feed.to_owned(),
@@ -100,20 +103,20 @@ impl Tables {
         ];
         for (name, columns) in tables {
             // `IF NOT EXISTS` needs the right to create tables even if there is nothing to create.
-            let is_there = "SELECT to_regclass($1) IS NOT NULL";
-            if client.query_one(is_there, &[name]).await?.try_get(0)? {
+            if exists(client, name).await? {
                 continue;
             }
             let sql = format!("CREATE TABLE IF NOT EXISTS {name} {columns}");
             if let Err(error) = client.batch_execute(&sql).await {
-                // Two writers at once: the other one has created it.
-                // The last one is that of the table's type.
+                // Two writers at once: the other one has created the table, or its type. Another type of that
+                // name is no table.
                 let known = [
                     &SqlState::UNIQUE_VIOLATION,
                     &SqlState::DUPLICATE_TABLE,
                     &SqlState::DUPLICATE_OBJECT,
                 ];
-                if !error.code().is_some_and(|code| known.contains(&code)) {
+                let is_known = error.code().is_some_and(|code| known.contains(&code));
+                if !is_known || !exists(client, name).await? {
                     return Err(error.into());
                 }
             }
@@ -131,6 +134,7 @@ impl Tables {
             events,
             cursors,
             feed,
+            ..
         } = self;
         let sql = format!("SELECT feed, events FROM {cursors} WHERE feed = $1 OR events = $2");
         for row in client.query(&sql, &[feed, events]).await? {
@@ -156,6 +160,7 @@ impl Tables {
             events,
             cursors,
             feed,
+            ..
         } = self;
         let sql = format!(
             "SELECT pos, last_id, (SELECT max(pos) FROM {events}) FROM {cursors} WHERE feed = $1"
@@ -194,6 +199,9 @@ impl Tables {
                 return self.tail(client).await;
             }
         }
+        if !has_cursors || !has_events {
+            self.check_creatable(client).await?;
+        }
         if has_events {
             let sql = format!("SELECT FROM {events} LIMIT 1");
             if client.query_opt(&sql, &[]).await?.is_some() {
@@ -201,6 +209,29 @@ impl Tables {
             }
         }
         Ok(Tail::default())
+    }
+
+    /// Whether this role can create what is absent.
+    async fn check_creatable(&self, client: &Client) -> Result<(), Problem> {
+        let sql = "WITH wanted AS (SELECT coalesce($1::text, current_schema()::text) AS name)
+            SELECT wanted.name, has_schema_privilege(oid, 'CREATE')
+            FROM wanted LEFT JOIN pg_namespace ON nspname = wanted.name";
+        let row = client.query_one(sql, &[&self.schema]).await?;
+        let (name, may_create): (Option<String>, Option<bool>) = (row.try_get(0)?, row.try_get(1)?);
+        match (name, may_create) {
+            (Some(_), Some(true)) => Ok(()),
+            (Some(name), Some(false)) => Err(Problem::Setup(format!(
+                "the tables don't exist, and this role may not create them in the schema {name:?}: \
+                 GRANT CREATE ON SCHEMA, or start the relay once as a role that may"
+            ))),
+            (Some(name), None) => Err(Problem::Setup(format!(
+                "the schema {name:?} doesn't exist: create it first"
+            ))),
+            (None, _) => Err(Problem::Setup(
+                "the search_path has no schema for the tables: name one with table=SCHEMA.TABLE"
+                    .to_owned(),
+            )),
+        }
     }
 
     /// The ids of the last `count` records up to `pos`, the oldest first.
@@ -227,6 +258,11 @@ impl Tables {
             self.feed, self.cursors
         ))
     }
+}
+
+async fn exists(client: &Client, table: &str) -> Result<bool, Problem> {
+    let sql = "SELECT to_regclass($1) IS NOT NULL";
+    Ok(client.query_one(sql, &[&table]).await?.try_get(0)?)
 }
 
 fn tail(pos: i64, id: Option<String>) -> Result<Tail, Problem> {

@@ -8,15 +8,14 @@ use std::task::{Context, Poll};
 
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::ServerCertVerifier;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, RootCertStore};
 use rustls_platform_verifier::Verifier;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_postgres::tls::{ChannelBinding, MakeTlsConnect, TlsConnect, TlsStream};
 use tokio_rustls::TlsConnector;
 
-use crate::tls::provider;
+use crate::tls::{certificates, provider};
 
 /// What clients say since PostgreSQL 17, before the first byte of TLS.
 const ALPN: &[u8] = b"postgresql";
@@ -28,8 +27,8 @@ pub(super) struct MakeTls {
 }
 
 impl MakeTls {
-    /// Trusts the certificates in that file, or the system's.
-    pub(super) fn new(roots: Option<&Path>) -> Result<MakeTls, String> {
+    /// Trusts the certificates in that file, or the system's and `extra`, in PEM.
+    pub(super) fn new(roots: Option<&Path>, extra: Option<&[u8]>) -> Result<MakeTls, String> {
         let provider = provider();
         let verifier: Arc<dyn ServerCertVerifier> = match roots {
             Some(path) => {
@@ -37,10 +36,13 @@ impl MakeTls {
                     .build()
                     .map_err(|error| format!("sslrootcert: {error}"))?
             }
-            None => Arc::new(
-                Verifier::new(provider.clone())
-                    .map_err(|error| format!("the system's certificates: {error}"))?,
-            ),
+            None => {
+                let extra = extra.map(certificates).transpose();
+                let extra = extra.map_err(|why| format!("the root certificates: {why}"))?;
+                let verifier =
+                    Verifier::new_with_extra_roots(extra.unwrap_or_default(), provider.clone());
+                Arc::new(verifier.map_err(|error| format!("the system's certificates: {error}"))?)
+            }
         };
         let mut config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
@@ -57,19 +59,14 @@ impl MakeTls {
 
 fn read(path: &Path) -> Result<RootCertStore, String> {
     let told = |why: String| format!("sslrootcert={}: {why}", path.display());
-    let certificates =
-        CertificateDer::pem_file_iter(path).map_err(|error| told(error.to_string()))?;
+    let pem = std::fs::read(path).map_err(|error| told(error.to_string()))?;
     let mut store = RootCertStore::empty();
-    for certificate in certificates {
-        let certificate = certificate.map_err(|error| told(error.to_string()))?;
+    for certificate in certificates(&pem).map_err(told)? {
         store
             .add(certificate)
             .map_err(|error| told(error.to_string()))?;
     }
-    match store.is_empty() {
-        true => Err(told("it contains no certificate".to_owned())),
-        false => Ok(store),
-    }
+    Ok(store)
 }
 
 impl<S> MakeTlsConnect<S> for MakeTls

@@ -12,7 +12,7 @@ use std::time::Duration;
 use ::redis::aio::MultiplexedConnection;
 use ::redis::{
     AsyncConnectionConfig, Client, Cmd, ConnectionAddr, ErrorKind, IntoConnectionInfo, RedisError,
-    ServerErrorKind,
+    ServerErrorKind, TlsCertificates,
 };
 use tokio::time::timeout;
 
@@ -41,6 +41,8 @@ const MAX_RECORD_BYTES: usize = 64 << 20;
 /// ```
 pub struct RedisSink {
     client: Client,
+    /// In PEM; the client doesn't have them yet.
+    extra_roots: Option<Vec<u8>>,
     key: String,
     cursor: String,
     source: String,
@@ -53,7 +55,7 @@ pub struct RedisSink {
 
 impl RedisSink {
     /// The sink of `redis://user:password@host/0?key=feed`; `rediss://` is TLS, verified by the system's
-    /// roots, and `redis+unix:///path/to/socket?key=feed&db=0` a Unix socket.
+    /// roots and [`root_certificates`](Self::root_certificates), and `redis+unix:///path/to/socket?key=feed&db=0` a Unix socket.
     ///
     /// # Errors
     ///
@@ -62,6 +64,7 @@ impl RedisSink {
         let mut url = SinkUrl::parse(url, &["redis", "rediss", "redis+unix", "unix"])?;
         let key = url.required("key", "the key of the stream")?;
         let cursor = cursor_key(&key)?;
+        check_parameters(&url)?;
         let info = url.rest().into_connection_info();
         // Its messages may contain the URL.
         let info = info.map_err(|error| UrlError::new(explain_url(&error)))?;
@@ -71,6 +74,7 @@ impl RedisSink {
         let client = Client::open(info).map_err(|error| UrlError::new(explain_url(&error)))?;
         Ok(RedisSink {
             client,
+            extra_roots: None,
             key,
             cursor,
             source: String::new(),
@@ -90,6 +94,17 @@ impl RedisSink {
         // The same address again is accepted.
         if let Ok(client) = Client::open(info) {
             self.client = client;
+        }
+        self
+    }
+
+    /// Trusts these certificates (PEM) of authorities in addition to the system's. If they can't be read,
+    /// opening the log fails.
+    #[must_use]
+    pub fn root_certificates(mut self, pem: impl Into<Vec<u8>>) -> RedisSink {
+        let address = self.client.get_connection_info().addr();
+        if matches!(address, ConnectionAddr::TcpTls { .. }) {
+            self.extra_roots = Some(pem.into());
         }
         self
     }
@@ -120,6 +135,7 @@ impl RedisSink {
         let connection = match self.connection.take() {
             Some(connection) => connection,
             None => {
+                self.trust_extra_roots()?;
                 // The limit is that of the whole operation.
                 let config = AsyncConnectionConfig::new()
                     .set_connection_timeout(None)
@@ -133,6 +149,25 @@ impl RedisSink {
             }
         };
         Ok(self.connection.insert(connection))
+    }
+
+    fn trust_extra_roots(&mut self) -> Result<(), RedisError> {
+        let Some(pem) = &self.extra_roots else {
+            return Ok(());
+        };
+        let refused = |why: String| {
+            let what = "the root certificates can't be used";
+            RedisError::from((ErrorKind::InvalidClientConfig, what, why))
+        };
+        let certificates = TlsCertificates {
+            client_tls: None,
+            root_cert: Some(crate::tls::with_system_roots(pem).map_err(refused)?),
+        };
+        let info = self.client.get_connection_info().clone();
+        let client = Client::build_with_tls(info, certificates);
+        self.client = client.map_err(|error| refused(error.to_string()))?;
+        self.extra_roots = None;
+        Ok(())
     }
 
     fn limit(&self) -> usize {
@@ -209,7 +244,8 @@ impl RedisSink {
     }
 
     fn no_answer(&self) -> String {
-        format!("Redis didn't answer within {:?}", self.timeout)
+        let seconds = self.timeout.as_secs_f64();
+        format!("Redis didn't answer within {seconds} s")
     }
 }
 
@@ -251,7 +287,10 @@ impl Sink for RedisSink {
                     why: explain(&error),
                 }
             }
-            Ok(Err(Sent::Not(error))) => AppendError::Unavailable(explain(&error).into()),
+            Ok(Err(Sent::Not(error))) if is_passing(&error) => {
+                AppendError::Unavailable(explain(&error).into())
+            }
+            Ok(Err(Sent::Not(error))) => AppendError::Unusable(explain(&error).into()),
             Ok(Err(Sent::Perhaps(error))) => AppendError::Unknown(explain(&error).into()),
             Err(_) => AppendError::Unknown(self.no_answer().into()),
         };
@@ -267,6 +306,20 @@ impl fmt::Debug for RedisSink {
             .field("key", &self.key)
             .finish_non_exhaustive()
     }
+}
+
+/// The client ignores parameters that it doesn't know.
+fn check_parameters(url: &SinkUrl) -> Result<(), UrlError> {
+    let is_unix = url.base().starts_with("redis+unix:") || url.base().starts_with("unix:");
+    let known: &[&str] = match is_unix {
+        true => &["protocol", "db", "user", "pass"],
+        false => &["protocol"],
+    };
+    let mut url = url.clone();
+    for name in known {
+        url.take(name)?;
+    }
+    url.nothing_left()
 }
 
 /// A key in the slot of the stream's. The slot is that of what is in the first braces, if there is
@@ -297,11 +350,25 @@ fn is_passing(error: &RedisError) -> bool {
         ErrorKind::AuthenticationFailed,
         ErrorKind::InvalidClientConfig,
     ];
-    let final_codes = ["WRONGTYPE", "NOAUTH", "WRONGPASS", "NOPERM", "NOCURSOR"];
+    let is_no_redis = matches!(
+        error.kind(),
+        ErrorKind::Parse | ErrorKind::UnexpectedReturnType
+    );
+    let final_codes = [
+        "WRONGTYPE",
+        "NOAUTH",
+        "WRONGPASS",
+        "NOPERM",
+        "NOCURSOR",
+        "MOVED",
+    ];
     !about_the_user.contains(&error.kind())
+        && !is_no_redis
         && !error.code().is_some_and(|code| final_codes.contains(&code))
-        // Selecting a database fails without a code of its own.
-        && !error.detail().is_some_and(|it| it.contains("DB index is out of range"))
+        // These have no code of their own.
+        && !error.detail().is_some_and(|it| {
+            it.contains("DB index is out of range") || it.contains("user executing the script can't")
+        })
         && !is_tls_refusal(error)
 }
 
@@ -347,7 +414,24 @@ fn is_too_large(error: &RedisError) -> bool {
 /// One sentence: what the server said, or what broke.
 fn explain(error: &RedisError) -> String {
     match (error.code(), error.detail()) {
-        (Some(code), Some(detail)) => format!("{code} {detail}"),
+        _ if error.kind() == ErrorKind::AuthenticationFailed => {
+            "Redis refused the user or the password".to_owned()
+        }
+        (Some("MOVED"), Some(detail)) => {
+            format!("another node of the cluster has the key; name that one: MOVED {detail}")
+        }
+        (Some(code), Some(detail)) => {
+            // Then it names a line of the script.
+            let detail = detail.split(" script: ").next().unwrap_or(detail);
+            format!("{code} {detail}")
+        }
+        _ if matches!(
+            error.kind(),
+            ErrorKind::Parse | ErrorKind::UnexpectedReturnType
+        ) =>
+        {
+            "the server's answer isn't one of Redis; check the address".to_owned()
+        }
         _ => error.to_string(),
     }
 }

@@ -96,7 +96,7 @@ pub(super) async fn assert_conflicts<S: Sink>(sink: &mut S, after: &Tail) {
     assert_eq!(tail(sink).await, before);
 }
 
-/// Polls it so many times at most.
+/// Polls it at most `polls` times.
 pub(super) async fn abandoned_after<F: Future>(
     mut future: std::pin::Pin<&mut F>,
     polls: u32,

@@ -9,7 +9,7 @@ pub(crate) struct Feed {
     pub(crate) published: u64,
     /// It no longer has this one and those before.
     pub(crate) forgotten: u64,
-    /// Those that it left out when a client resumed after an id that it didn't know.
+    /// Those that it skipped when a client resumed after an id that it didn't know.
     pub(crate) left_out: BTreeSet<u64>,
 }
 
@@ -63,10 +63,10 @@ impl Client {
             _ => feed.forgotten + 1,
         };
         if known && faulty && random.one_in(3) {
-            // More than was asked for, but what the relay can recognise.
+            // More than was asked for, but what the relay can recognize.
             next = next.saturating_sub(random.below(20));
         }
-        // Events that it left out before don't arrive late: no relay could tell.
+        // Events that it skipped before don't arrive late: no relay could tell.
         let left_out = feed.left_out.last().copied().unwrap_or(0);
         let first = feed.forgotten.max(left_out) + 1;
         self.next = Some(next.max(first));
