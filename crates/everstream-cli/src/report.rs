@@ -7,6 +7,8 @@ use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+pub(crate) use everstream_http::message_with_cause as chain;
+
 use crate::exit::Exit;
 use crate::terminal::{colours, erase_status, take_open_line};
 use crate::visible::visible;
@@ -97,23 +99,6 @@ pub(crate) fn hint(text: &str) {
 /// Text that is our own.
 pub(crate) fn raw(text: &str) {
     line(text);
-}
-
-/// What happened, and its first cause. The levels between them are those of libraries, and say how
-/// they are built.
-pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(deeper) = cause.and_then(Error::source) {
-        cause = Some(deeper);
-    }
-    if let Some(cause) = cause.map(ToString::to_string) {
-        // Some libraries repeat the cause in their own text.
-        if !text.ends_with(&cause) {
-            _ = write!(text, ": {cause}");
-        }
-    }
-    text
 }
 
 /// In one write, so that lines of several processes don't mix. If nobody reads it, nobody misses

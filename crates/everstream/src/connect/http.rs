@@ -342,14 +342,6 @@ impl Http {
         self.with(|settings| settings.any_content_type = any)
     }
 
-    /// How many bytes of the body of an error are kept; for the command's `--verbose`.
-    #[cfg(feature = "__probe")]
-    #[doc(hidden)]
-    #[must_use]
-    pub fn error_body_limit(self, bytes: usize) -> Self {
-        self.with(|settings| settings.error_body = bytes)
-    }
-
     /// Keeps the cookies that servers set, and sends them back. Default: off.
     ///
     /// Made for load balancers that keep a client on one server by a cookie. Cookies are stored from every
