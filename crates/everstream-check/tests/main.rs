@@ -7,6 +7,8 @@
     reason = "a test fails by panicking"
 )]
 
+mod hostile;
+
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -24,7 +26,7 @@ fn good(request: &Request) -> Reply {
         .stall()
 }
 
-fn run(url: &str, options: Options) -> Report {
+pub(crate) fn run(url: &str, options: Options) -> Report {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -122,7 +124,7 @@ fn it_stops_when_it_is_asked_to_and_reports_what_it_saw() {
         });
     let report = run(&server.url("/"), options);
     let resume = report.finding(Check::Resume).unwrap();
-    assert_eq!(resume.observed, "not asked for: stopped by the test before");
+    assert_eq!(resume.observed, "not checked: stopped by the test");
     assert_eq!(*seen.lock().unwrap(), 1);
     assert_eq!(server.request_count(), 1);
 }

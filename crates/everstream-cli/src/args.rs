@@ -178,10 +178,10 @@ pub(crate) enum Command {
     /// Each line is an event with that data, or an object of JSON with --json.
     #[command(args_override_self = true)]
     Serve(ServeArgs),
-    /// Examine a server of event streams, and report what is right and wrong with it.
+    /// Check an event stream server, and report what is wrong and how to fix it.
     ///
-    /// It watches the stream, and asks again to see how the server resumes: at most five requests,
-    /// one after the other. A POST is sent once only.
+    /// It watches the stream, then reconnects to see how the server resumes: usually at most five requests,
+    /// one after the other. A POST is sent only once.
     #[command(after_help = usage::MORE, args_override_self = true)]
     Check(Box<CheckArgs>),
     /// Follow a local server that fails in every way, and check that no event is lost.

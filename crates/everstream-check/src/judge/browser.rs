@@ -33,6 +33,12 @@ pub(crate) fn cors(o: &Observed) -> Judged {
                 CORS,
             );
         }
+        [] if !response.repeatable => {
+            return skip_without(
+                Setting::Origin,
+                "no Access-Control-Allow-Origin; the request had no Origin",
+            );
+        }
         [] => {
             return skip_without(
                 Setting::Origin,

@@ -171,8 +171,8 @@ impl Prober<'_> {
 
     /// Whether anything answers while the stream's headers don't arrive.
     async fn ask_for_head(&self, observed: &mut Observed) -> Option<Response> {
-        let safe = |method: &String| matches!(&**method, "GET" | "HEAD");
-        if self.is_stopped() || !self.method.get().is_some_and(safe) {
+        let same = |method: &String| matches!(&**method, "GET" | "HEAD");
+        if self.is_stopped() || !self.method.get().is_some_and(same) {
             return None;
         }
         observed.requests += 1;
@@ -219,11 +219,13 @@ impl Prober<'_> {
         let origin = question
             .origin
             .then(|| self.options.origin_or_default().to_owned());
-        let method = self.method.clone();
+        let (method, chosen) = (self.method.clone(), self.options.origin.is_some());
         let http = self.http.clone().before_attempt(move |attempt| {
             _ = method.set(attempt.method().to_owned());
+            let safe = is_safe(attempt.method());
             let mut attempt = attempt.set_header("accept-encoding", coding);
-            if let Some(origin) = &origin {
+            // A server may refuse the default origin, and an unsafe request can't be sent again without.
+            if let Some(origin) = origin.as_ref().filter(|_| safe || chosen) {
                 attempt = attempt.set_header("origin", origin);
             }
             std::future::ready(Ok::<_, Fault>(attempt))
@@ -311,7 +313,7 @@ impl Reply {
             headers: start.headers.unwrap_or_default(),
             url: redacted(&url),
             method: response.request_method().to_string(),
-            repeatable: response.request_method().is_safe(),
+            repeatable: is_safe(response.request_method().as_str()),
             sent: request.keys().map(|name| name.as_str().to_owned()).collect(),
             request_type: request_type
                 .and_then(|value| value.to_str().ok())
@@ -328,6 +330,11 @@ impl Reply {
             body,
         }
     }
+}
+
+/// RFC 9110, section 9.2.1.
+fn is_safe(method: &str) -> bool {
+    matches!(method, "GET" | "HEAD" | "OPTIONS" | "TRACE")
 }
 
 fn redirect(hop: &Hop) -> Redirect {

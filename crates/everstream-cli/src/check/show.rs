@@ -89,9 +89,10 @@ fn plural(number: u64) -> &'static str {
 pub(super) fn json(report: &Report) -> String {
     let findings: Vec<String> = report.findings.iter().map(finding).collect();
     format!(
-        "{{\n  \"url\": {},\n  \"findings\": [\n    {}\n  ],\n  \"summary\": {},\n  \
+        "{{\n  \"url\": {},\n  \"verdict\": {},\n  \"findings\": [\n    {}\n  ],\n  \"summary\": {},\n  \
          \"observations\": {}\n}}\n",
         value(&report.url),
+        value(&report.verdict()),
         findings.join(",\n    "),
         value(&report.summary),
         value(&report.observations),

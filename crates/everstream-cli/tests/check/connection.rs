@@ -16,7 +16,7 @@ fn a_good_server_passes_and_is_asked_four_times() {
     assert_eq!(outcome.report["summary"]["fail"], 0);
     assert_eq!(outcome.report["observations"]["events_with_id"], 5);
     assert_eq!(outcome.report["observations"]["requests"], 4);
-    assert_eq!(outcome.observed("resume"), r#"after "3" came "4""#);
+    assert_eq!(outcome.observed("resume"), r#"after "3" the server sent "4""#);
     let asked = server.requests();
     let ids: Vec<_> = asked.iter().map(|it| it.header("last-event-id")).collect();
     assert_eq!(ids[..3], [None, None, Some("3")]);
@@ -104,17 +104,17 @@ fn ways_of_not_resuming() {
     fails("resume", resume(|_| Reply::status(410)));
     fails("resume", resume(|_| head().send(events(0)).end()));
     let repeats = warns("resume", resume(|id| head().send(events(id - 1)).end()));
-    assert!(repeats.observed("resume").contains("repeats"));
+    assert!(repeats.observed("resume").contains("already has it"));
     let jumps = warns(
         "resume",
         resume(|_| head().send("id: 9\ndata: x\n\n").end()),
     );
     assert_eq!(
         jumps.observed("resume"),
-        r#"after "3" came "9" instead of "4""#
+        r#"after "3" the server sent "9" instead of "4""#
     );
     let nothing = warns("resume", resume(|_| head().send(": hi\n\n").end()));
-    assert!(nothing.observed("resume").contains("nothing came"));
+    assert!(nothing.observed("resume").contains("nothing arrived"));
     fails("unknown-id", |request| {
         match request.header("last-event-id") {
             Some(id) if id.parse::<u64>().is_err() => Reply::status(400),
@@ -225,7 +225,7 @@ fn a_post_is_sent_once() {
     assert!(
         outcome
             .observed("resume")
-            .contains("a POST isn't sent twice")
+            .contains("a POST isn't repeated")
     );
 }
 

@@ -33,7 +33,7 @@ fn a_break_within_an_event_is_a_break() {
     });
     let outcome = found(&server.url("/"), &[], &[], &["end"]);
     let said = outcome.observed("end");
-    assert!(said.starts_with("broke, within an event: "), "{said}");
+    assert!(said.starts_with("broke inside an event: "), "{said}");
 }
 
 /// nginx with its default buffering holds back the headers of the stream, but not those of HEAD.
@@ -97,7 +97,7 @@ fn a_server_with_one_stream_per_session_gets_a_second_try() {
     });
     let outcome = found(&server.url("/"), FIVE, &[], &[]);
     let said = outcome.observed("reconnect");
-    assert!(said.starts_with("works at the second try"), "{said}");
+    assert!(said.starts_with("works on the second try"), "{said}");
     assert!(said.ends_with("which got status 409"), "{said}");
 }
 
@@ -140,7 +140,7 @@ fn a_foreign_origin_that_is_refused_does_not_hide_the_rest() {
         None => good(request),
     });
     let outcome = found(&server.url("/"), FIVE, &[], &[]);
-    assert_eq!(outcome.observed("resume"), r#"after "3" came "4""#);
+    assert_eq!(outcome.observed("resume"), r#"after "3" the server sent "4""#);
     let said = outcome.observed("cors");
     let expected = "status 403 with Origin: https://origin.example, 200 without Origin";
     assert!(said.starts_with(expected), "{said}");
@@ -220,7 +220,7 @@ fn the_error_of_an_answer_is_shown() {
     });
     let outcome = found(&server.url("/"), &post, &["data"], &[]);
     let said = outcome.observed("data");
-    assert_eq!(said, "the answer reports an error: \"Overloaded\"");
+    assert_eq!(said, "the response reports an error: \"Overloaded\"");
     // As a field that isn't one.
     let server = serve(|_| head().send("data: a\n\nerror: quota exceeded\n\n").end());
     let outcome = found(&server.url("/"), &post, &["fields"], &[]);
@@ -256,7 +256,7 @@ fn a_greeting_needs_no_id() {
     });
     let outcome = found(&server.url("/"), &["--count", "6"], &[], &[]);
     let said = outcome.observed("ids");
-    assert_eq!(said, "on all of 6 events but the first, a greeting");
+    assert_eq!(said, "on all of 6 events except the first, a greeting");
 }
 
 #[test]
@@ -272,4 +272,20 @@ fn an_error_event_after_an_unknown_id_is_no_stream() {
     });
     let outcome = found(&server.url("/"), FIVE, &[], &["unknown-id"]);
     assert!(outcome.observed("unknown-id").contains("unknown id"));
+}
+
+/// A POST can't be sent again without the origin that nobody chose, and servers of MCP refuse unknown origins.
+#[test]
+fn a_post_has_no_origin_unless_one_is_chosen() {
+    let server = serve(|request| match request.header("origin") {
+        Some("https://app.example") | None => good(request),
+        Some(_) => Reply::status(403),
+    });
+    let outcome = found(&server.url("/"), &["--count", "5", "-d", "x"], &[], &[]);
+    assert_eq!(server.requests()[0].header("origin"), None);
+    assert_eq!(outcome.report["observations"]["requests"], 1);
+    let options = ["--count", "5", "-d", "x", "--origin", "https://app.example"];
+    found(&server.url("/"), &options, &[], &[]);
+    let sent = server.requests().pop().unwrap();
+    assert_eq!(sent.header("origin"), Some("https://app.example"));
 }

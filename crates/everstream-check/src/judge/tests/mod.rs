@@ -295,7 +295,7 @@ fn the_second_try_decides_about_reconnecting() {
     let said = reconnect.unwrap().observed;
     assert_eq!(
         said,
-        "works at the second try, 2.00 s after the first, which got status 409"
+        "works on the second try, 2.00 s after the first, which got status 409"
     );
 }
 

@@ -88,7 +88,7 @@ fn headers_that_come_late() {
         observed.stream.as_mut().unwrap().reads[0].at = millis(first_read);
         let together = judge(&observed)
             .iter()
-            .any(|it| it.observed.contains("came together"));
+            .any(|it| it.observed.contains("arrived together"));
         (objections(&observed), together)
     };
     assert_eq!(
@@ -248,7 +248,7 @@ fn the_answer_to_a_post_is_judged_by_what_matters_to_it() {
         .collect();
     assert_eq!(
         bad,
-        [("data", "the answer reports an error: \"Overloaded\"")]
+        [("data", "the response reports an error: \"Overloaded\"")]
     );
 }
 
@@ -310,6 +310,6 @@ fn how_a_stream_is_written() {
     stream.watched = millis(60_100);
     let mut findings = judge(&observed).into_iter();
     let end = findings.find(|it| it.id == "end").unwrap();
-    assert_eq!(end.observed, "broke, within an event: cut");
+    assert_eq!(end.observed, "broke inside an event: cut");
     assert!(!end.advice.unwrap().fix.contains("blank line"));
 }
