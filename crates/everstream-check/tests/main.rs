@@ -15,7 +15,7 @@ use std::time::Duration;
 use everstream_check::{Check, Level, Options, Progress, Report, check};
 use everstream_testing::{Reply, Request, Server};
 
-/// It resumes, and has nothing to object to.
+/// A server without problems.
 fn good(request: &Request) -> Reply {
     let after = request.header("last-event-id");
     let after: u64 = after.and_then(|id| id.parse().ok()).unwrap_or(0);

@@ -1,4 +1,4 @@
-//! The report, and how it comes to an end.
+//! The report, and how the check ends.
 
 #[cfg(unix)]
 use std::{io::Write, os::fd::OwnedFd, os::unix::net::UnixStream};
@@ -11,7 +11,7 @@ use crate::common::{Running, everstream};
 use super::{good, head, run, serve, with};
 
 #[test]
-fn what_can_not_be_reached_or_used() {
+fn an_unreachable_server_and_invalid_options_have_their_exit_codes() {
     let server = Server::start();
     server.stop();
     let outcome = run(&server.url("/"), &[]);
@@ -160,7 +160,7 @@ fn the_verdict_comes_first_and_passes_take_a_line() {
 
 #[cfg(unix)]
 #[test]
-fn ctrl_c_ends_the_observation_and_the_report_comes() {
+fn ctrl_c_ends_the_check_with_a_report() {
     let server = serve(good);
     let args = [
         "check",
@@ -177,12 +177,12 @@ fn ctrl_c_ends_the_observation_and_the_report_comes() {
     let report = running.out.all().join("\n");
     assert!(report.contains(r#""fail":0"#), "{report}");
     assert!(report.contains(r#""requests":1,"#), "{report}");
-    assert_eq!(server.request_count(), 1, "nothing is asked any more");
+    assert_eq!(server.request_count(), 1, "no further request is sent");
 }
 
-/// Each of its requests would be waited for on its own.
+/// Without a limit, each of its requests would be waited for.
 #[test]
-fn a_server_that_stalls_is_given_up_in_time() {
+fn a_server_that_stalls_does_not_exceed_max_time() {
     let server = serve(|request| match request.header("accept-encoding") {
         Some("identity") if request.header("last-event-id").is_none() => good(request),
         _ => Reply::raw("").stall(),
@@ -234,7 +234,7 @@ fn a_signal_ends_it_with_a_report_of_what_was_seen() {
     }
 }
 
-/// Neither a signal nor `--max-time` ended it while its report couldn't be written.
+/// Bug: neither a signal nor `--max-time` ended it while its report couldn't be written.
 #[cfg(unix)]
 #[test]
 fn it_ends_while_the_reader_of_its_report_is_stuck() {
@@ -256,7 +256,7 @@ fn it_ends_while_the_reader_of_its_report_is_stuck() {
     }
 }
 
-/// What takes no more bytes.
+/// A pipe that accepts no more bytes.
 #[cfg(unix)]
 fn stuck() -> (OwnedFd, UnixStream) {
     let (mut stuck, reader) = UnixStream::pair().unwrap();

@@ -24,8 +24,8 @@ impl Http {
     ///
     /// # Errors
     ///
-    /// [`Fault::Setup`](crate::Fault::Setup) if a setting can't be used,
-    /// [`Fault::Redirect`](crate::Fault::Redirect) if a redirect can't be followed, and any other fault
+    /// [`Fault::Setup`] if a setting can't be used,
+    /// [`Fault::Redirect`] if a redirect can't be followed, and any other fault
     /// if there is no response.
     ///
     /// ```
@@ -119,7 +119,7 @@ impl Http {
     }
 
     /// How many bytes of the body of an error response are kept, for
-    /// [`ErrorResponse::body`](crate::ErrorResponse::body). Default: 1024.
+    /// [`ErrorResponse::body`]. Default: 1024.
     ///
     /// Reading the body takes at most 2 s, whatever the limit is.
     ///
@@ -185,7 +185,7 @@ impl Response {
     }
 
     /// The headers of the request, before any redirect, including the defaults. Values that are
-    /// secrets are [marked](::http::HeaderValue::is_sensitive).
+    /// secrets are [marked](http::HeaderValue::is_sensitive).
     ///
     /// Missing are `Host` and those that follow from the body, and over a custom client whatever that
     /// adds.
@@ -213,7 +213,7 @@ impl Response {
     ///
     /// # Errors
     ///
-    /// [`Fault::ContentEncoding`](crate::Fault::ContentEncoding) if the body is in a content coding that
+    /// [`Fault::ContentEncoding`] if the body is in a content coding that
     /// isn't compiled in.
     pub fn into_body(self) -> Result<Connection, Fault> {
         match content_coding(&self.response.headers, CODINGS) {

@@ -250,7 +250,7 @@ impl Programs {
                 &[
                     ("@PORT@", port),
                     ("@SERVER@", server),
-                    ("@FOLDER@", &folder.display().to_string()),
+                    ("@FOLDER@", &*folder.display().to_string()),
                     ("@MODULES@", APACHE_MODULES),
                 ],
             )?;
