@@ -1,20 +1,18 @@
-// Hono's streamSSE under @hono/node-server: `node hono.mjs PORT`. `/feed` has an event each second. `/large`
-// has as many events, but large ones. `/quiet` has one event, and then nothing for 20 s.
+// Hono's streamSSE under @hono/node-server: `node hono.mjs PORT`. `/feed` has an event each second. `/quiet`
+// has one event, and then nothing for 20 s.
 import { serve } from "@hono/node-server";
 import { Hono } from "hono";
 import { streamSSE } from "hono/streaming";
 import { event, first } from "./feed.mjs";
 
 const app = new Hono();
-const feed = (size) => (context) =>
+app.get("/feed", (context) =>
   streamSSE(context, async (stream) => {
     for (let id = first(context.req.header("last-event-id")); !stream.aborted; id++) {
-      const data = await event(id);
-      await stream.writeSSE({ id: String(id), retry: 1000, data: data + " ".repeat(size) });
+      await stream.writeSSE({ id: String(id), retry: 1000, data: await event(id) });
     }
-  });
-app.get("/feed", feed(0));
-app.get("/large", feed(3000));
+  }),
+);
 app.get("/quiet", (context) =>
   streamSSE(context, async (stream) => {
     await stream.writeSSE({ id: "1", retry: 1000, data: "hello" });

@@ -63,15 +63,14 @@ pub(super) const SETUPS: &[Setup] = &[
     healthy("Flask-SSE under gunicorn", |it| it.flask()),
     healthy("sse-starlette under uvicorn", |it| it.starlette()),
     healthy("sse-starlette under hypercorn, HTTP/2", |it| it.hypercorn()),
-    broken("nginx, default buffering", "proxy-buffering", |it| it.nginx("/feed", "")),
-    broken("nginx, gzip on", "compression", |it| {
-        it.nginx(
-            "/large",
-            "proxy_buffering off; gzip on; gzip_types text/event-stream; gzip_proxied any;",
-        )
+    broken("Flask-SSE behind nginx, default buffering", "proxy-buffering", |it| {
+        it.nginx(it.flask()?, "")
     }),
-    broken("Apache, mod_deflate", "compression", |it| it.apache()),
-    broken("haproxy, timeouts of 3 s", "end", |it| it.haproxy()),
+    broken("Hono behind nginx, gzip on", "compression", |it| {
+        it.nginx(it.hono("/feed")?, "gzip on; gzip_types text/event-stream;")
+    }),
+    broken("CGI under Apache, mod_deflate", "compression", |it| it.apache()),
+    broken("Hono behind haproxy, timeouts of 3 s", "end", |it| it.haproxy()),
     broken("Hono without CORS, --origin", "cors", |it| {
         let mut running = it.hono("/feed")?;
         running.options = vec!["--origin".into(), ORIGIN.into()];
@@ -224,8 +223,8 @@ impl Programs {
         })
     }
 
-    fn nginx(&self, path: &str, settings: &str) -> sh::Outcome<Running> {
-        self.behind(path, "nginx", |port, server, folder| {
+    fn nginx(&self, server: Running, settings: &str) -> sh::Outcome<Running> {
+        self.behind(server, "nginx", |port, server, folder| {
             fill(
                 &source().join("nginx.conf"),
                 &folder.join("nginx.conf"),
@@ -242,29 +241,34 @@ impl Programs {
     }
 
     fn apache(&self) -> sh::Outcome<Running> {
-        self.behind("/large", "Apache", |port, server, folder| {
-            let file = folder.join("apache.conf");
-            fill(
-                &source().join("apache.conf"),
-                &file,
-                &[
-                    ("@PORT@", port),
-                    ("@SERVER@", server),
-                    ("@FOLDER@", &*folder.display().to_string()),
-                    ("@MODULES@", APACHE_MODULES),
-                ],
-            )?;
-            let mut command = Command::new(APACHE);
-            command.arg("-f").arg(file).arg("-DFOREGROUND");
-            // `Server version: Apache/2.4.71 (Debian)`
-            let said = sh::capture(Command::new(APACHE).arg("-v"))?;
-            let version = said.split('/').nth(1).and_then(|it| it.split(' ').next());
-            Ok((command, version.unwrap_or_default().to_owned()))
+        let folder = self.empty_folder("Apache")?;
+        let (port, file) = (http::free_port()?, folder.join("apache.conf"));
+        fill(
+            &source().join("apache.conf"),
+            &file,
+            &[
+                ("@PORT@", &*port.to_string()),
+                ("@FOLDER@", &*folder.display().to_string()),
+                ("@MODULES@", APACHE_MODULES),
+                ("@PROGRAM@", &*source().join("feed.cgi").display().to_string()),
+            ],
+        )?;
+        // When Apache ends, it ends its whole process group: without one of its own, that is ours.
+        let mut command = Command::new("/usr/bin/setsid");
+        command.arg(APACHE).arg("-f").arg(file).arg("-DFOREGROUND");
+        // `Server version: Apache/2.4.71 (Debian)`
+        let said = sh::capture(Command::new(APACHE).arg("-v"))?;
+        let version = said.split('/').nth(1).and_then(|it| it.split(' ').next());
+        Ok(Running {
+            url: format!("http://127.0.0.1:{port}/feed"),
+            version: format!("Apache {}", version.unwrap_or_default()),
+            options: Vec::new(),
+            processes: vec![self.serve("Apache", &command, port)?],
         })
     }
 
     fn haproxy(&self) -> sh::Outcome<Running> {
-        self.behind("/quiet", "haproxy", |port, server, folder| {
+        self.behind(self.hono("/quiet")?, "haproxy", |port, server, folder| {
             let file = folder.join("haproxy.cfg");
             let template = sh::root().join("interop").join("proxies").join("haproxy.cfg");
             fill(&template, &file, &[("@PORT@", port), ("@SERVER@", server)])?;
@@ -278,24 +282,29 @@ impl Programs {
         })
     }
 
-    /// Hono behind a proxy, whose command and version `proxy` returns.
+    /// A server behind a proxy. `proxy` gets the ports of both and a folder, and returns the command and the
+    /// version of the proxy.
     fn behind(
         &self,
-        path: &str,
+        mut running: Running,
         name: &str,
         proxy: impl FnOnce(&str, &str, &Path) -> sh::Outcome<(Command, String)>,
     ) -> sh::Outcome<Running> {
-        let mut running = self.hono("/")?;
-        let server = running.url.trim_end_matches('/');
-        let server = server.rsplit(':').next().unwrap_or_default().to_owned();
+        let address = running.url.trim_start_matches("http://127.0.0.1:");
+        let (server, path) = address.split_once('/').unwrap_or_default();
         let port = http::free_port()?;
+        let folder = self.empty_folder(name)?;
+        let (command, version) = proxy(&port.to_string(), server, &folder)?;
+        running.processes.insert(0, self.serve(name, &command, port)?);
+        running.version = format!("{name} {version}, {}", running.version);
+        running.url = format!("http://127.0.0.1:{port}/{path}");
+        Ok(running)
+    }
+
+    fn empty_folder(&self, name: &str) -> sh::Outcome<PathBuf> {
         let folder = self.folder.join(name);
         sh::empty_folder(&folder)?;
-        let (command, version) = proxy(&port.to_string(), &server, &folder)?;
-        running.processes.insert(0, self.serve(name, &command, port)?);
-        running.url = format!("http://127.0.0.1:{port}{path}");
-        running.version = format!("{name} {version}, {}", running.version);
-        Ok(running)
+        Ok(folder)
     }
 
     fn uvicorn(&self, app: &str, folder: &Path, env: &[(&str, &str)]) -> sh::Outcome<Running> {
