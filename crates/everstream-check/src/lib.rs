@@ -37,6 +37,7 @@ mod report;
 mod text;
 
 use std::convert::Infallible;
+use std::time::Instant;
 
 use everstream::Http;
 use tokio::sync::watch;
@@ -71,6 +72,7 @@ pub async fn check(url: &str, mut options: Options) -> Report {
         bare: options.preflight.take().unwrap_or_else(|| Http::new(url)),
         method: Default::default(),
         options: &options,
+        deadline: Instant::now().checked_add(limit),
         stop,
     };
     let asked = async {

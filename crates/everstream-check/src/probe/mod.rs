@@ -45,6 +45,8 @@ pub(crate) struct Prober<'a> {
     pub(crate) bare: Http,
     /// The method of the request, once it was sent.
     pub(crate) method: Arc<OnceLock<String>>,
+    /// When `stop` says that the time of [`Options::max_time`] has passed.
+    pub(crate) deadline: Option<Instant>,
     /// Why no more requests are sent, once that is so.
     pub(crate) stop: channel::Receiver<Option<Stop>>,
 }

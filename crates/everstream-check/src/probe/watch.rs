@@ -64,8 +64,13 @@ impl Prober<'_> {
                 Some(Err(fault)) => break End::Broke(message_with_cause(&fault)),
                 None => break End::Ended,
             }
-            // A server that sends without a pause must not get around the limits.
-            if answered.elapsed() >= limit || stop.borrow().is_some() {
+            // A server that sends without a pause must not get around the limits. It keeps this task busy, so
+            // that no timer of the task runs until it waits.
+            if answered.elapsed() >= limit {
+                break End::Open;
+            }
+            if self.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+                _ = stop.wait_for(Option::is_some).await;
                 break End::Open;
             }
         };
