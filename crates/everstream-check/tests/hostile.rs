@@ -66,12 +66,15 @@ fn repeat(mut connection: TcpStream, text: impl AsRef<[u8]>) {
 #[test]
 fn garbage_is_no_response() {
     let report = attacked(|mut connection| {
-        let garbage: Vec<u8> = (0..65_536_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+        let garbage: Vec<u8> = (0..65_536_u32)
+            .map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8)
+            .collect();
         _ = connection.write_all(&garbage);
     });
     assert_eq!(problems(&report), ["reachable"]);
     // The first bytes of a TLS alert: it is an HTTPS port.
-    let report = attacked(|mut connection| _ = connection.write_all(b"\x15\x03\x03\x00\x02\x02\x46"));
+    let report =
+        attacked(|mut connection| _ = connection.write_all(b"\x15\x03\x03\x00\x02\x02\x46"));
     assert_eq!(problems(&report), ["reachable"]);
 }
 
@@ -80,7 +83,11 @@ fn a_server_that_closes_at_once_gives_no_response() {
     let report = attacked(drop);
     assert_eq!(problems(&report), ["reachable"]);
     let finding = report.finding(Check::Reachable).unwrap();
-    assert!(finding.observed.contains("closed the connection"), "{}", finding.observed);
+    assert!(
+        finding.observed.contains("closed the connection"),
+        "{}",
+        finding.observed
+    );
 }
 
 #[test]
@@ -88,7 +95,10 @@ fn a_server_that_hangs_gives_no_response_in_time() {
     let report = attacked(|mut connection| _ = connection.read(&mut [0]));
     assert_eq!(problems(&report), ["reachable"]);
     let finding = report.finding(Check::Reachable).unwrap();
-    assert_eq!(finding.observed, "no response within the time limit of 2.00 s");
+    assert_eq!(
+        finding.observed,
+        "no response within the time limit of 2.00 s"
+    );
 }
 
 #[test]
@@ -121,7 +131,8 @@ fn a_head_that_arrives_byte_by_byte_takes_no_longer_than_the_limit() {
 #[test]
 fn redirects_in_a_circle_are_a_redirect_problem() {
     let report = attacked(|mut connection| {
-        let head = "HTTP/1.1 307 Temporary Redirect\r\nLocation: /again\r\nContent-Length: 0\r\n\r\n";
+        let head =
+            "HTTP/1.1 307 Temporary Redirect\r\nLocation: /again\r\nContent-Length: 0\r\n\r\n";
         _ = connection.write_all(head.as_bytes());
     });
     assert_eq!(problems(&report), ["redirects"]);
@@ -170,7 +181,12 @@ fn a_broken_coding_breaks_the_stream() {
             _ = connection.write_all(body.as_bytes());
             _ = connection.read(&mut [0]);
         });
-        assert_eq!(problems(&report)[0], "end", "{header}: {}", report.verdict());
+        assert_eq!(
+            problems(&report)[0],
+            "end",
+            "{header}: {}",
+            report.verdict()
+        );
     }
 }
 

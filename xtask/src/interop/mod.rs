@@ -51,11 +51,7 @@ pub(crate) fn run(args: &[String]) -> sh::Outcome {
         print!("{USAGE}");
         return Ok(());
     };
-    let runs = wanted.nginx
-        || wanted.starlette
-        || wanted.readers
-        || wanted.proxies
-        || wanted.check;
+    let runs = wanted.nginx || wanted.starlette || wanted.readers || wanted.proxies || wanted.check;
     let command = match wanted.command {
         Some(path) => fs::canonicalize(&path)
             .map_err(|error| sh::UsageError(format!("--command {}: {error}", path.display())))?,

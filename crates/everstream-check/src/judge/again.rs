@@ -53,7 +53,10 @@ fn silent(o: &Observed, second: &Answer, stream: &Stream) -> Judged {
             "{shown}: the headers seem to wait for the first event"
         ));
     }
-    warn(format!("{shown}; the first connection had its headers at once")).advise(
+    warn(format!(
+        "{shown}; the first connection had its headers at once"
+    ))
+    .advise(
         "A client that reconnects may wait for this response until it times out.",
         "Check limits per client, and whether the server still holds on to closed connections.",
         "WHATWG HTML, section 9.2.3",
@@ -159,7 +162,9 @@ fn nothing_came(after: &str, next: Option<&str>, missed: usize, resume: &Resume)
     let waited = seconds(resume.answer.waited);
     if !resume.answer.ids.is_empty() {
         let came = count(resume.answer.ids.len(), "event");
-        return skip(format!("after {after:?} the server sent {came} without an id"));
+        return skip(format!(
+            "after {after:?} the server sent {came} without an id"
+        ));
     }
     match next {
         None => skip(format!(

@@ -11,10 +11,7 @@ pub(crate) fn cors(o: &Observed) -> Judged {
         return origin_refused(o, status, response.status);
     }
     if o.same_origin {
-        return pass(format!(
-            "not needed: {} is the URL's own origin",
-            o.origin
-        ));
+        return pass(format!("not needed: {} is the URL's own origin", o.origin));
     }
     let allowed: Vec<&str> = response
         .headers

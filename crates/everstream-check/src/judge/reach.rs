@@ -65,14 +65,12 @@ pub(crate) fn tls(o: &Observed) -> Judged {
 pub(crate) fn redirects(o: &Observed) -> Judged {
     if let Some(trouble) = &o.trouble {
         if trouble.kind == TroubleKind::Redirect {
-            return fail(&*trouble.what)
-                .setting(Setting::RedirectLimit)
-                .advise(
-                    "Clients give up on this stream.",
-                    "Point the redirect at the stream. If the chain of redirects is meant to be this \
+            return fail(&*trouble.what).setting(Setting::RedirectLimit).advise(
+                "Clients give up on this stream.",
+                "Point the redirect at the stream. If the chain of redirects is meant to be this \
                      long, shorten it: clients have limits.",
-                    "RFC 9110, section 15.4; Fetch, HTTP-redirect fetch",
-                );
+                "RFC 9110, section 15.4; Fetch, HTTP-redirect fetch",
+            );
         }
     }
     o.answered()?;

@@ -20,7 +20,7 @@ mod watch;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use everstream::{ConnectRequest, Connection, Fault, Http, Redirect as Hop, RedactedUrl};
+use everstream::{ConnectRequest, Connection, Fault, Http, RedactedUrl, Redirect as Hop};
 use everstream_http::{message_with_cause, policy::withheld_message};
 use tokio::sync::watch as channel;
 
@@ -316,7 +316,10 @@ impl Reply {
             url: redacted(&url),
             method: response.request_method().to_string(),
             repeatable: is_safe(response.request_method().as_str()),
-            sent: request.keys().map(|name| name.as_str().to_owned()).collect(),
+            sent: request
+                .keys()
+                .map(|name| name.as_str().to_owned())
+                .collect(),
             request_type: request_type
                 .and_then(|value| value.to_str().ok())
                 .map(str::to_owned),

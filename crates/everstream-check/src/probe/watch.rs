@@ -69,7 +69,10 @@ impl Prober<'_> {
             if answered.elapsed() >= limit {
                 break End::Open;
             }
-            if self.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            if self
+                .deadline
+                .is_some_and(|deadline| Instant::now() >= deadline)
+            {
                 _ = stop.wait_for(Option::is_some).await;
                 break End::Open;
             }

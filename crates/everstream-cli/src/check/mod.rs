@@ -100,7 +100,10 @@ pub(crate) fn run(args: &CheckArgs) -> Exit {
 fn prepare(args: &CheckArgs) -> Result<(Options, Output), Problem> {
     if let Some(origin) = &args.origin {
         if !is_origin(origin) && origin != "null" {
-            let problem = Problem::new(format!("--origin {:?} isn't an origin", RedactedUrl(origin)));
+            let problem = Problem::new(format!(
+                "--origin {:?} isn't an origin",
+                RedactedUrl(origin)
+            ));
             return Err(problem.hint(ORIGIN_HINT));
         }
     }

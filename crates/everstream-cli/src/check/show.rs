@@ -156,7 +156,9 @@ fn value(value: &impl Serialize) -> String {
 fn option_for(setting: Setting) -> Option<&'static str> {
     Some(match setting {
         Setting::Duration => "--duration 70s watches for more than a minute",
-        Setting::Origin => "--origin with the origin of your pages, such as https://app.example.com",
+        Setting::Origin => {
+            "--origin with the origin of your pages, such as https://app.example.com"
+        }
         Setting::Credentials => {
             "-u, --bearer-env or -H sends credentials; --origin sends the origin of your pages"
         }

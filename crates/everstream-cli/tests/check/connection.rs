@@ -16,7 +16,10 @@ fn a_good_server_passes_and_is_asked_four_times() {
     assert_eq!(outcome.report["summary"]["fail"], 0);
     assert_eq!(outcome.report["observations"]["events_with_id"], 5);
     assert_eq!(outcome.report["observations"]["requests"], 4);
-    assert_eq!(outcome.observed("resume"), r#"after "3" the server sent "4""#);
+    assert_eq!(
+        outcome.observed("resume"),
+        r#"after "3" the server sent "4""#
+    );
     let asked = server.requests();
     let ids: Vec<_> = asked.iter().map(|it| it.header("last-event-id")).collect();
     assert_eq!(ids[..3], [None, None, Some("3")]);
@@ -222,11 +225,7 @@ fn a_post_is_sent_once() {
     let server = serve(good);
     let outcome = found(&server.url("/"), &["--count", "5", "-d", "x"], &[], &[]);
     assert_eq!(server.request_count(), 1);
-    assert!(
-        outcome
-            .observed("resume")
-            .contains("a POST isn't repeated")
-    );
+    assert!(outcome.observed("resume").contains("a POST isn't repeated"));
 }
 
 #[test]

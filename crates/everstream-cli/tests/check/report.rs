@@ -196,7 +196,9 @@ fn a_server_that_stalls_does_not_exceed_max_time() {
         assert!(outcome.with_level("skip").contains(&id), "{id}");
     }
     assert!(
-        outcome.news.contains("--max-time: not everything was checked within 2.00 s"),
+        outcome
+            .news
+            .contains("--max-time: not everything was checked within 2.00 s"),
         "{}",
         outcome.news
     );

@@ -140,7 +140,10 @@ fn a_foreign_origin_that_is_refused_does_not_hide_the_rest() {
         None => good(request),
     });
     let outcome = found(&server.url("/"), FIVE, &[], &[]);
-    assert_eq!(outcome.observed("resume"), r#"after "3" the server sent "4""#);
+    assert_eq!(
+        outcome.observed("resume"),
+        r#"after "3" the server sent "4""#
+    );
     let said = outcome.observed("cors");
     let expected = "status 403 with Origin: https://origin.example, 200 without Origin";
     assert!(said.starts_with(expected), "{said}");

@@ -75,8 +75,8 @@ impl Http {
         let exchange = attempting.exchange();
         let mut start = Start::new(response.status);
         let headers = response.headers.iter();
-        let headers = headers
-            .map(|(name, value)| (name.as_str(), String::from_utf8_lossy(value.as_bytes())));
+        let headers =
+            headers.map(|(name, value)| (name.as_str(), String::from_utf8_lossy(value.as_bytes())));
         start.headers = Some(headers.collect());
         start.url = Some(exchange.request().url.to_string());
         start.attempt = 1;

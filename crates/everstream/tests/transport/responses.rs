@@ -60,7 +60,12 @@ fn a_response_that_is_no_stream_can_be_read() {
 #[test]
 fn a_response_is_judged_as_clients_judge_it() {
     let stream = server(Reply::stream().send("data: x\n\n").end());
-    let page = server(Reply::status(200).header("Content-Type", "text/html").send("<p>").end());
+    let page = server(
+        Reply::status(200)
+            .header("Content-Type", "text/html")
+            .send("<p>")
+            .end(),
+    );
     wait(async {
         let response = send(Http::new(stream.url("/"))).await.unwrap();
         assert!(response.is_event_stream());
@@ -80,7 +85,12 @@ fn a_response_is_judged_as_clients_judge_it() {
 
 #[test]
 fn a_body_in_an_unknown_coding_is_refused() {
-    let server = server(Reply::stream().header("Content-Encoding", "compress").send("x").end());
+    let server = server(
+        Reply::stream()
+            .header("Content-Encoding", "compress")
+            .send("x")
+            .end(),
+    );
     wait(async {
         for as_stream in [true, false] {
             let response = send(Http::new(server.url("/"))).await.unwrap();

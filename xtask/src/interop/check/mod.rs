@@ -72,7 +72,11 @@ fn examine(
     };
     report.require(
         right,
-        format!("{}\n{text}{}", output.status, String::from_utf8_lossy(&output.stderr)),
+        format!(
+            "{}\n{text}{}",
+            output.status,
+            String::from_utf8_lossy(&output.stderr)
+        ),
     );
     Ok(format!(
         "| {} | {} | {} | {} |\n",

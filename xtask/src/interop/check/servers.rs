@@ -63,14 +63,20 @@ pub(super) const SETUPS: &[Setup] = &[
     healthy("Flask-SSE under gunicorn", |it| it.flask()),
     healthy("sse-starlette under uvicorn", |it| it.starlette()),
     healthy("sse-starlette under hypercorn, HTTP/2", |it| it.hypercorn()),
-    broken("Flask-SSE behind nginx, default buffering", "proxy-buffering", |it| {
-        it.nginx(it.flask()?, "")
-    }),
+    broken(
+        "Flask-SSE behind nginx, default buffering",
+        "proxy-buffering",
+        |it| it.nginx(it.flask()?, ""),
+    ),
     broken("Hono behind nginx, gzip on", "compression", |it| {
         it.nginx(it.hono("/feed")?, "gzip on; gzip_types text/event-stream;")
     }),
-    broken("CGI under Apache, mod_deflate", "compression", |it| it.apache()),
-    broken("Hono behind haproxy, timeouts of 3 s", "end", |it| it.haproxy()),
+    broken("CGI under Apache, mod_deflate", "compression", |it| {
+        it.apache()
+    }),
+    broken("Hono behind haproxy, timeouts of 3 s", "end", |it| {
+        it.haproxy()
+    }),
     broken("Hono without CORS, --origin", "cors", |it| {
         let mut running = it.hono("/feed")?;
         running.options = vec!["--origin".into(), ORIGIN.into()];
@@ -116,7 +122,9 @@ impl Programs {
         running.url += "mcp";
         running.version = self.python_versions(&["mcp", "uvicorn"])?;
         let accept = "Accept: application/json, text/event-stream";
-        running.options = ["--json", INITIALIZE, "-H", accept].map(str::to_owned).into();
+        running.options = ["--json", INITIALIZE, "-H", accept]
+            .map(str::to_owned)
+            .into();
         Ok(running)
     }
 
@@ -125,7 +133,9 @@ impl Programs {
         let port = http::free_port()?;
         let mut command = Command::new(mcp::NODE);
         let program = self.node.join("node_modules").join(PACKAGE);
-        command.arg(program.join("dist").join("index.js")).arg("sse");
+        command
+            .arg(program.join("dist").join("index.js"))
+            .arg("sse");
         command.env("PORT", port.to_string());
         Ok(Running {
             url: format!("http://127.0.0.1:{port}/sse"),
@@ -163,8 +173,7 @@ impl Programs {
             fs::remove_file(&database)?;
         }
         let database = database.display().to_string();
-        let mut running =
-            self.uvicorn("django_app:app", &source(), &[("DATABASE", &database)])?;
+        let mut running = self.uvicorn("django_app:app", &source(), &[("DATABASE", &database)])?;
         running.url += "feed";
         running.version = self.python_versions(&["django-eventstream", "Django"])?;
         Ok(running)
@@ -173,7 +182,14 @@ impl Programs {
     fn flask(&self) -> sh::Outcome<Running> {
         let redis_port = http::free_port()?;
         let mut redis = Command::new(apt::REDIS);
-        redis.args(["--port", &redis_port.to_string(), "--save", "", "--bind", "127.0.0.1"]);
+        redis.args([
+            "--port",
+            &redis_port.to_string(),
+            "--save",
+            "",
+            "--bind",
+            "127.0.0.1",
+        ]);
         let redis = self.serve("redis", &redis, redis_port)?;
         let port = http::free_port()?;
         let mut command = self.python_module("gunicorn", &source());
@@ -200,8 +216,15 @@ impl Programs {
         let (certificate, key) = (self.folder.join("cert.pem"), self.folder.join("key.pem"));
         sh::capture(
             Command::new("openssl")
-                .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "30"])
-                .args(["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"])
+                .args([
+                    "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "30",
+                ])
+                .args([
+                    "-subj",
+                    "/CN=localhost",
+                    "-addext",
+                    "subjectAltName=DNS:localhost",
+                ])
                 .arg("-keyout")
                 .arg(&key)
                 .arg("-out")
@@ -210,7 +233,11 @@ impl Programs {
         let port = http::free_port()?;
         let mut command = self.python_module("hypercorn", &source());
         command
-            .args(["sse_starlette_app:app", "--bind", &format!("127.0.0.1:{port}")])
+            .args([
+                "sse_starlette_app:app",
+                "--bind",
+                &format!("127.0.0.1:{port}"),
+            ])
             .arg("--certfile")
             .arg(&certificate)
             .arg("--keyfile")
@@ -228,7 +255,11 @@ impl Programs {
             fill(
                 &source().join("nginx.conf"),
                 &folder.join("nginx.conf"),
-                &[("@PORT@", port), ("@SERVER@", server), ("@SETTINGS@", settings)],
+                &[
+                    ("@PORT@", port),
+                    ("@SERVER@", server),
+                    ("@SETTINGS@", settings),
+                ],
             )?;
             let mut command = Command::new(NGINX);
             command.arg("-p").arg(folder);
@@ -236,7 +267,14 @@ impl Programs {
             // `nginx version: nginx/1.22.1`, on standard error.
             let said = Command::new(NGINX).arg("-v").output()?.stderr;
             let said = String::from_utf8_lossy(&said).into_owned();
-            Ok((command, said.trim().rsplit('/').next().unwrap_or_default().to_owned()))
+            Ok((
+                command,
+                said.trim()
+                    .rsplit('/')
+                    .next()
+                    .unwrap_or_default()
+                    .to_owned(),
+            ))
         })
     }
 
@@ -250,7 +288,10 @@ impl Programs {
                 ("@PORT@", &*port.to_string()),
                 ("@FOLDER@", &*folder.display().to_string()),
                 ("@MODULES@", APACHE_MODULES),
-                ("@PROGRAM@", &*source().join("feed.cgi").display().to_string()),
+                (
+                    "@PROGRAM@",
+                    &*source().join("feed.cgi").display().to_string(),
+                ),
             ],
         )?;
         // When Apache ends, it ends its whole process group: without one of its own, that is ours.
@@ -270,7 +311,10 @@ impl Programs {
     fn haproxy(&self) -> sh::Outcome<Running> {
         self.behind(self.hono("/quiet")?, "haproxy", |port, server, folder| {
             let file = folder.join("haproxy.cfg");
-            let template = sh::root().join("interop").join("proxies").join("haproxy.cfg");
+            let template = sh::root()
+                .join("interop")
+                .join("proxies")
+                .join("haproxy.cfg");
             fill(&template, &file, &[("@PORT@", port), ("@SERVER@", server)])?;
             let mut command = Command::new(HAPROXY);
             command.arg("-db").arg("-f").arg(file);
@@ -295,7 +339,9 @@ impl Programs {
         let port = http::free_port()?;
         let folder = self.empty_folder(name)?;
         let (command, version) = proxy(&port.to_string(), server, &folder)?;
-        running.processes.insert(0, self.serve(name, &command, port)?);
+        running
+            .processes
+            .insert(0, self.serve(name, &command, port)?);
         running.version = format!("{name} {version}, {}", running.version);
         running.url = format!("http://127.0.0.1:{port}/{path}");
         Ok(running)
@@ -330,11 +376,20 @@ impl Programs {
     }
 
     fn serve(&self, name: &str, command: &Command, port: u16) -> sh::Outcome<sh::Guard> {
-        mcp::serve(name, command, &self.folder.join(format!("{name}.log")), port)
+        mcp::serve(
+            name,
+            command,
+            &self.folder.join(format!("{name}.log")),
+            port,
+        )
     }
 
     fn node_version(&self, package: &str) -> sh::Outcome<String> {
-        let manifest = self.node.join("node_modules").join(package).join("package.json");
+        let manifest = self
+            .node
+            .join("node_modules")
+            .join(package)
+            .join("package.json");
         let manifest: serde_json::Value = serde_json::from_slice(&fs::read(manifest)?)?;
         let version = manifest["version"].as_str().unwrap_or_default();
         let package = package.rsplit('/').next().unwrap_or_default();
@@ -344,7 +399,11 @@ impl Programs {
     fn python_versions(&self, packages: &[&str]) -> sh::Outcome<String> {
         const PROGRAM: &str = "import sys; from importlib.metadata import version as v; \
             print(', '.join(f'{it} {v(it)}' for it in sys.argv[1:]), end='')";
-        sh::capture(Command::new(&self.python).args(["-c", PROGRAM]).args(packages))
+        sh::capture(
+            Command::new(&self.python)
+                .args(["-c", PROGRAM])
+                .args(packages),
+        )
     }
 }
 

@@ -419,7 +419,11 @@ fn other_origins() {
     };
     assert_eq!(stranger(&[(ALLOW, "")]), [("cors", Skip)]);
     assert_eq!(stranger(&[(ALLOW, "https://other.example")]), []);
-    assert_eq!(stranger(&[CREDENTIALS]), [("cors", Warn)], "it allows any origin");
+    assert_eq!(
+        stranger(&[CREDENTIALS]),
+        [("cors", Warn)],
+        "it allows any origin"
+    );
 }
 
 #[test]
