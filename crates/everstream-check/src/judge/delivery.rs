@@ -91,9 +91,9 @@ pub(crate) fn compression(o: &Observed) -> Judged {
     }
     match (known, repeat.gzip.first_event) {
         (true, Some(_)) => pass(shown),
-        _ => skip(format!(
-            "first event at a different time on each connection: events are too rare to compare"
-        )),
+        _ => skip(
+            "first event at a different time on each connection: events are too rare to compare",
+        ),
     }
 }
 

@@ -72,7 +72,11 @@ fn compression_is_checked() {
         _ => good(request),
     });
     let outcome = found(&server.url("/feed"), FIVE, &[], &[]);
-    assert!(outcome.observed("compression").contains("without gzip, and after"));
+    assert!(
+        outcome
+            .observed("compression")
+            .contains("without gzip, and after")
+    );
     // A coding that can't be decoded: there is nothing more to examine.
     warns("compression", |_| {
         head()
