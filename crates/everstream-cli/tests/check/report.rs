@@ -66,6 +66,32 @@ fn a_stream_without_events_is_in_the_verdict_and_at_the_end() {
 }
 
 #[test]
+fn options_that_would_show_more_have_a_line_of_their_own() {
+    let server = serve(|request| {
+        with(
+            head().without_header("Access-Control-Allow-Origin"),
+            request,
+            "",
+        )
+    });
+    let options = ["--count", "5"];
+    let report = run(&server.url("/"), &options).report;
+    assert_eq!(report["verdict"], "no problems");
+    let cors = report["findings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|it| it["id"] == "cors");
+    let option = cors.unwrap()["try"].as_str().unwrap();
+    assert!(option.starts_with("--origin "), "{option}");
+    let output = everstream(["check", &*server.url("/"), "--count", "5", "-v"])
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("\n      try  --origin "), "{text}");
+}
+
+#[test]
 fn no_secret_is_in_a_report() {
     let server = serve(|request| {
         let head = head().header("Set-Cookie", "session=secret");

@@ -117,6 +117,11 @@ fn objections(observed: &Observed) -> Vec<(&'static str, Level)> {
         let bad = matches!(finding.level, Level::Warn | Level::Fail);
         assert_eq!(finding.advice.is_some(), bad, "{finding:?}");
         assert!(!finding.observed.is_empty(), "{finding:?}");
+        // Programs that use the library have other options than the command.
+        let advice = finding.advice.map_or("", |it| it.fix);
+        for text in [&*finding.observed, advice] {
+            assert!(!text.contains("--"), "{finding:?}");
+        }
     }
     let other = findings.iter().filter(|it| it.level != Level::Pass);
     other.map(|it| (it.id, it.level)).collect()
