@@ -1,5 +1,5 @@
-//! Examines a server of event streams, and says what to fix and why. `everstream check` is the
-//! command for it; with this crate the tests of a server assert the same.
+//! Checks a Server-Sent Events server, and says what to fix and why. `everstream check` is the command
+//! for it. With this crate, your server's tests can assert the same:
 //!
 //! ```
 //! use everstream_check::{Check, Level, Options, check};
@@ -13,7 +13,7 @@
 //!
 //! assert_eq!(report.level(Check::ContentType), Level::Pass);
 //! assert_eq!(report.level(Check::Ids), Level::Pass);
-//! // This server sends everything again, whatever the `Last-Event-ID` is.
+//! // This server sends every event again, whatever the `Last-Event-ID` is.
 //! let resume = report.finding(Check::Resume).unwrap();
 //! assert_eq!(resume.level, Level::Warn);
 //! println!("{}: {}", resume.observed, resume.advice.unwrap().fix);
@@ -21,14 +21,16 @@
 //! # Ok::<_, std::io::Error>(())
 //! ```
 //!
-//! To assert that nothing fails: `assert_eq!(report.summary.fail, 0, "{}", report.verdict())`.
+//! To assert that nothing fails, with the names of what does:
+//! `assert_eq!(report.summary.fail, 0, "{}", report.verdict())`.
 //!
-//! A check sends requests one after the other and waits between them as a client does, so it takes
-//! seconds. It needs a tokio runtime with its timers and I/O enabled.
+//! A check takes seconds: it sends several requests, one after the other, and waits between them as a
+//! client does. It needs a tokio runtime with its timers and I/O enabled. It never takes longer than
+//! [`Options::max_time`], whatever the server does.
 //!
 //! # Source files
 //!
-//! `probe/` sends the requests: the first (`mod.rs`), further ones (`again.rs`), preflights, other origins.
+//! `probe/` sends the requests: the first (`mod.rs`, read by `watch.rs`), further ones (`again.rs`), preflights, other origins.
 //! `anatomy/` describes the bytes of a stream, and `observed.rs` what was seen, without a verdict. `judge/`
 //! makes findings of that, without I/O; its `mod.rs` has the list of checks. `report.rs` is the report.
 
@@ -41,19 +43,20 @@ mod report;
 mod text;
 
 use std::convert::Infallible;
+use std::time::Instant;
 
 use everstream::Http;
 use tokio::sync::watch;
 
-pub use judge::{Advice, Check, Finding, Level};
+pub use judge::{Advice, Check, Finding, Level, Setting};
 pub use options::{Options, Progress};
 pub use report::{Observations, Report, Summary};
 
 use probe::{Prober, Stop};
 
-/// Examines the stream at this URL.
+/// Checks the stream at this URL.
 ///
-/// A server that can't be reached, or a URL that isn't one, is a finding too:
+/// There is always a report. If the server can't be reached, or the URL is invalid,
 /// [`Check::Reachable`] fails.
 ///
 /// ```
@@ -75,6 +78,7 @@ pub async fn check(url: &str, mut options: Options) -> Report {
         bare: options.preflight.take().unwrap_or_else(|| Http::new(url)),
         method: Default::default(),
         options: &options,
+        deadline: Instant::now().checked_add(limit),
         stop,
     };
     let asked = async {
@@ -102,7 +106,7 @@ pub async fn check(url: &str, mut options: Options) -> Report {
     Report::new(url, &observed)
 }
 
-/// The example of the README is compiled with the tests.
+/// The example of the README runs with the tests.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 mod readme {}

@@ -1,45 +1,45 @@
-//! What was seen of a server: plain facts, without a verdict.
+//! What was observed: plain facts, without a verdict.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use everstream::Headers;
 
-/// All that was seen. What is `None` wasn't asked for, or didn't come.
+/// Everything that was observed. `None`: it wasn't asked for, or didn't arrive.
 #[derive(Debug, Default)]
 pub(crate) struct Observed {
     /// The origin that was sent, and whether the user chose it.
     pub(crate) origin: String,
     pub(crate) origin_chosen: bool,
-    /// The status of the answer to a request with that origin, if one without it was accepted.
+    /// The status with that origin, if the request was accepted without it.
     pub(crate) origin_refused: Option<u16>,
-    /// The status without an origin, if that gave no stream either.
+    /// The status without an origin, if that wasn't a stream either.
     pub(crate) without_origin: Option<u16>,
-    /// Whether the origin is that of the URL, so that CORS doesn't apply.
+    /// Whether the origin is the URL's own, so that CORS doesn't apply.
     pub(crate) same_origin: bool,
-    /// Whether it is on this machine, so that nobody is between.
+    /// Whether the server is on this machine, so that there is no network in between.
     pub(crate) local: bool,
-    /// Whether certificates weren't looked at.
+    /// Whether certificates weren't verified.
     pub(crate) unverified: bool,
-    /// How many requests were sent, redirects aside.
+    /// How many requests were sent, not counting redirects.
     pub(crate) requests: u32,
     pub(crate) hops: Vec<Redirect>,
     pub(crate) response: Option<Response>,
     /// Why there is no response.
     pub(crate) trouble: Option<Trouble>,
-    /// The response to HEAD, asked for when the stream's headers don't arrive.
+    /// The response to HEAD, which is sent if the stream's headers don't arrive.
     pub(crate) head: Option<Response>,
     pub(crate) stream: Option<Stream>,
     /// The second connection, which offers gzip.
     pub(crate) second: Option<Answer>,
-    /// The same comparison once more, if gzip seemed to delay events.
+    /// The comparison repeated, if gzip seemed to delay events.
     pub(crate) repeat: Option<Repeat>,
     pub(crate) resume: Option<Resume>,
     pub(crate) unknown_id: Option<Answer>,
     pub(crate) preflight: Option<Preflight>,
-    /// Whether the preflight would have been asked for.
+    /// Whether a preflight was due but not sent.
     pub(crate) preflight_left_out: bool,
-    /// Why not all was asked for, if it was ended before.
+    /// Why some requests weren't sent, if the check was stopped.
     pub(crate) cut: Option<String>,
 }
 
@@ -58,16 +58,16 @@ pub(crate) struct Response {
     pub(crate) status: u16,
     pub(crate) version: String,
     pub(crate) headers: Headers,
-    /// Who answered, after redirects.
+    /// The URL that answered, after redirects.
     pub(crate) url: String,
     pub(crate) method: String,
-    /// Whether the request may be sent again without changing anything.
+    /// Whether the request may be repeated: its method is safe.
     pub(crate) repeatable: bool,
     /// The names of the headers that were sent.
     pub(crate) sent: Vec<String>,
     /// The type of the body that was sent.
     pub(crate) request_type: Option<String>,
-    /// Whether the body is in no coding, or in one that can be decoded.
+    /// Whether the body has no content coding, or one that can be decoded.
     pub(crate) readable: bool,
     /// From the request to the headers.
     pub(crate) after: Duration,
@@ -84,7 +84,7 @@ impl Response {
     }
 }
 
-/// The type without its parameters, in any case.
+/// Whether the type is that of an event stream. Parameters and case don't matter.
 pub(crate) fn is_event_stream(content_type: Option<&str>) -> bool {
     let essence = content_type.and_then(|value| value.split(';').next());
     essence.is_some_and(|it| it.trim().eq_ignore_ascii_case("text/event-stream"))
@@ -105,17 +105,17 @@ pub(crate) enum TroubleKind {
     Silence,
     Connect,
     Redirect,
-    /// A signal came before.
+    /// The check was stopped.
     Stopped,
     Other,
 }
 
-/// What a further request got.
+/// The result of a further request.
 #[derive(Debug, Default)]
 pub(crate) struct Answer {
     /// Why there was no response.
     pub(crate) error: Option<String>,
-    /// Whether that is because the server said nothing.
+    /// Whether that is because the server sent nothing.
     pub(crate) silent: bool,
     /// From the request to the headers, or to the error.
     pub(crate) after: Duration,
@@ -128,7 +128,7 @@ pub(crate) struct Answer {
     pub(crate) waited: Duration,
     /// The `retry:` values.
     pub(crate) retries: Vec<u64>,
-    /// The first ids that came.
+    /// The ids of the events that arrived, in order.
     pub(crate) ids: Vec<Option<String>>,
     /// The text of an event that reports an error.
     pub(crate) error_event: Option<String>,
@@ -140,14 +140,14 @@ pub(crate) struct Answer {
     pub(crate) delay: Duration,
 }
 
-/// Two more connections, one right after the other: what was seen once may be chance.
+/// Two more connections, one right after the other: a single observation may be chance.
 #[derive(Debug, Default)]
 pub(crate) struct Repeat {
     pub(crate) plain: Answer,
     pub(crate) gzip: Answer,
 }
 
-/// A connection that asks for what comes after an event.
+/// A connection that resumes after an event.
 #[derive(Debug, Default)]
 pub(crate) struct Resume {
     /// Which of the stream's ids was sent.
@@ -155,21 +155,21 @@ pub(crate) struct Resume {
     pub(crate) answer: Answer,
 }
 
-/// A request that asks for permission (Fetch, CORS-preflight fetch).
+/// The OPTIONS request of a browser (Fetch, CORS-preflight fetch).
 #[derive(Debug, Default)]
 pub(crate) struct Preflight {
     pub(crate) error: Option<String>,
     pub(crate) status: u16,
     pub(crate) headers: Headers,
     pub(crate) method: String,
-    /// The headers that permission is asked for.
+    /// The headers that it asks to be allowed.
     pub(crate) wanted: Vec<String>,
 }
 
 /// How the observation of a stream ended.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) enum End {
-    /// The stream goes on.
+    /// The stream is still open.
     #[default]
     Open,
     Ended,
@@ -183,16 +183,16 @@ pub(crate) struct Stream {
     pub(crate) watched: Duration,
     pub(crate) end: End,
     pub(crate) bytes: u64,
-    /// What came in one read. Times count from the response's headers.
+    /// Each read. Times count from the response's headers.
     pub(crate) reads: Vec<Read>,
     pub(crate) events: Vec<Event>,
-    /// Types and how often they came.
+    /// Types, and how often each arrived.
     pub(crate) kinds: BTreeMap<String, u64>,
     pub(crate) comments: u64,
-    /// From the first comment to the last one.
+    /// When the first comment arrived, and the last one.
     pub(crate) comments_from: Option<Duration>,
     pub(crate) comments_to: Duration,
-    /// Values of `retry:` that differ from the one before.
+    /// Values of `retry:` that differ from the previous one.
     pub(crate) retries: Vec<u64>,
     pub(crate) bad_retry: Option<String>,
     pub(crate) ids_with_nul: u64,
@@ -202,21 +202,21 @@ pub(crate) struct Stream {
     pub(crate) lf: u64,
     pub(crate) crlf: u64,
     pub(crate) cr: u64,
-    /// The place of the first byte that isn't UTF-8.
+    /// The offset of the first byte that isn't UTF-8.
     pub(crate) not_utf8: Option<u64>,
-    /// Names of fields that don't exist, and how often they came.
+    /// Names of unknown fields, and how often each arrived.
     pub(crate) unknown_fields: BTreeMap<String, u64>,
     /// The beginning of the first line with such a name.
     pub(crate) unknown_line: Option<String>,
     /// The text of the first event that reports an error.
     pub(crate) error_event: Option<String>,
-    /// Lines that look like data and are none: how many, and the beginning of the first.
+    /// Lines that look like data but aren't a field: how many, and the beginning of the first.
     pub(crate) stray_lines: u64,
     pub(crate) stray_line: Option<String>,
     pub(crate) longest_line: u64,
-    /// Events that were too large to be looked at.
+    /// Events that were too large to examine.
     pub(crate) oversize: u64,
-    /// Whether the last block lacks its end.
+    /// Whether the last block has no blank line yet.
     pub(crate) half_event: bool,
 }
 
@@ -224,7 +224,7 @@ pub(crate) struct Stream {
 pub(crate) struct Read {
     pub(crate) at: Duration,
     pub(crate) events: usize,
-    /// Whether it ended within an event.
+    /// Whether it ended inside an event.
     pub(crate) within_event: bool,
 }
 
@@ -240,29 +240,29 @@ pub(crate) struct Event {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Form {
     Json,
-    /// It begins as JSON does, and isn't.
+    /// It starts like JSON, but isn't valid.
     AlmostJson,
     #[default]
     Text,
 }
 
-/// With gzip the first event isn't late before this.
+/// With gzip, an event that arrives before this isn't late.
 const LATE: Duration = Duration::from_secs(2);
 
 impl Answer {
-    /// From the request to the first event, or to the end of the wait for one. What compresses may
-    /// hold back the headers too.
+    /// From the request to the first event, or to the end of the wait for one. A compressor may hold
+    /// back the headers too.
     pub(crate) fn event_after(&self) -> Duration {
         self.after + self.first_event.unwrap_or(self.waited)
     }
 
-    /// Whether the first event is so late with gzip that the compressor may hold it back.
+    /// Whether the first event is so late with gzip that the compressor may be the cause.
     pub(crate) fn is_late(&self, plain: Duration) -> bool {
         let late = self.event_after();
         (self.silent || self.coding.is_some()) && late > LATE && late > plain.saturating_mul(3)
     }
 
-    /// What it is instead of a stream.
+    /// What the response is instead of a stream.
     pub(crate) fn refusal(&self) -> Option<String> {
         if let Some(error) = &self.error {
             Some(error.clone())
@@ -280,7 +280,7 @@ impl Answer {
 }
 
 impl Stream {
-    /// The ids in their order.
+    /// The ids, in order.
     pub(crate) fn ids(&self) -> Vec<&str> {
         self.events
             .iter()
@@ -288,13 +288,13 @@ impl Stream {
             .collect()
     }
 
-    /// The time without a byte before the end of the observation, or of the stream.
+    /// The silence before the end of the stream, or of the observation.
     pub(crate) fn last_silence(&self) -> Duration {
         let last = self.reads.last().map(|read| read.at);
         self.watched.saturating_sub(last.unwrap_or_default())
     }
 
-    /// The longest time without a byte, the one at the end included.
+    /// The longest silence, including the one at the end.
     pub(crate) fn longest_silence(&self) -> Duration {
         let mut last = Duration::ZERO;
         let mut longest = Duration::ZERO;
@@ -306,7 +306,7 @@ impl Stream {
         longest
     }
 
-    /// The mean time from comment to comment, if they came apart from each other.
+    /// The mean time between comments, if they didn't all arrive together.
     pub(crate) fn comment_interval(&self) -> Option<Duration> {
         let spread = self.comments_to.saturating_sub(self.comments_from?);
         let steps = u32::try_from(self.comments.saturating_sub(1)).ok()?;

@@ -1,4 +1,4 @@
-//! How a server is examined.
+//! The options of a check.
 
 use std::fmt;
 use std::pin::Pin;
@@ -7,17 +7,17 @@ use std::time::Duration;
 
 use everstream::{Fault, Http};
 
-/// Of no server: the name is reserved (RFC 2606, section 2).
+/// No server has it: the name is reserved (RFC 2606, section 2).
 const DEFAULT_ORIGIN: &str = "https://origin.example";
 
-/// What a server that answers needs for all but the first stream, many times over.
+/// Far more than a server that answers needs for everything but the first stream.
 const FOR_THE_REST: Duration = Duration::from_secs(30);
 
 pub(crate) type Stop = Pin<Box<dyn Future<Output = String> + Send>>;
 
 type OnProgress = Box<dyn Fn(&Progress<'_>) + Send + Sync>;
 
-/// How a server is examined. The defaults are those of `everstream check`.
+/// The options of a check. The defaults are those of `everstream check`.
 ///
 /// ```
 /// use std::time::Duration;
@@ -41,7 +41,7 @@ pub struct Options {
     pub(crate) unverified: bool,
     pub(crate) hints: fn(&Fault) -> Option<&'static str>,
     pub(crate) on_progress: Option<OnProgress>,
-    /// In a lock only to be shared between threads: nobody waits for it.
+    /// The lock only makes the options `Sync`: nothing waits for it.
     pub(crate) stop: Mutex<Option<Stop>>,
 }
 
@@ -67,14 +67,14 @@ pub enum Progress<'a> {
     Watching {
         /// Since the response's headers.
         elapsed: Duration,
-        /// For how long it is watched at most.
+        /// How long it is watched at most.
         limit: Duration,
         /// How many events have arrived.
         events: usize,
         /// How many comments have arrived.
         comments: u64,
     },
-    /// A further connection is made; the text says for what.
+    /// A further connection is made. The text says what for.
     AskingAgain(&'a str),
     /// Something that the report doesn't contain.
     Warning(&'a str),
@@ -89,7 +89,7 @@ impl Default for Options {
 }
 
 impl Options {
-    /// The defaults: the stream is watched for 20 s.
+    /// The defaults.
     pub fn new() -> Options {
         Options {
             request: None,
@@ -107,71 +107,74 @@ impl Options {
         }
     }
 
-    /// The request, with its method, headers, body and TLS settings. Default: a GET of the URL. Its
-    /// `before_attempt` is replaced.
+    /// The request, with its method, headers, body and TLS settings. Default: a GET of the URL. The
+    /// check replaces its [`before_attempt`](Http::before_attempt) and
+    /// [`on_redirect`](Http::on_redirect).
     pub fn request(mut self, http: Http) -> Options {
         self.request = Some(http);
         self
     }
 
-    /// The request of a preflight, without headers and credentials. Default: the URL's.
+    /// The request to use for a preflight: without your headers and credentials, but with the same
+    /// connection settings. Default: a plain request of the URL.
     pub fn preflight(mut self, http: Http) -> Options {
         self.preflight = Some(http);
         self
     }
 
-    /// Watches the stream for this long.
+    /// How long to watch the stream. Default: 20 s.
     pub fn duration(mut self, time: Duration) -> Options {
         self.duration = time;
         self
     }
 
-    /// Watches the stream for this many events at most.
+    /// How many events to watch at most. Default: no limit but the time.
     pub fn events(mut self, count: u64) -> Options {
         self.events = Some(count);
         self
     }
 
-    /// Takes no longer than this for everything. Default: half a minute more than
-    /// [`duration`](Options::duration).
+    /// The time limit for the whole check. Default: [`duration`](Options::duration) plus 30 s.
     pub fn max_time(mut self, time: Duration) -> Options {
         self.max_time = Some(time);
         self
     }
 
-    /// Asks as a page of this origin would. Default: `https://origin.example`, which the server need
-    /// not allow.
+    /// The origin to send, such as that of your site. It has to be allowed by the server. Default:
+    /// `https://origin.example`, which may be refused.
     pub fn origin(mut self, origin: impl Into<String>) -> Options {
         self.origin = Some(origin.into());
         self
     }
 
-    /// Waits for this long for headers, and then for bytes. Default: as long as the stream is
-    /// watched, and at least 10 s for headers.
+    /// How long to wait for headers, and then for data. Default: [`duration`](Options::duration), and
+    /// at least 10 s for headers.
     pub fn read_timeout(mut self, time: Duration) -> Options {
         self.read_timeout = Some(time);
         self
     }
 
-    /// States that the server is on this machine, whatever the URL's host is.
+    /// Says that the server is on this machine, whatever the URL's host is. Default: only if the host
+    /// is `localhost` or a loopback address.
     pub fn local(mut self, local: bool) -> Options {
         self.local = local;
         self
     }
 
-    /// States that [`request`](Options::request) doesn't verify certificates.
+    /// Says that [`request`](Options::request) doesn't verify certificates. Default: false.
     pub fn unverified(mut self, unverified: bool) -> Options {
         self.unverified = unverified;
         self
     }
 
-    /// What to try when the server can't be reached, in your program's words.
+    /// What to try when the server can't be reached, in your program's words: the `fix` of
+    /// [`Check::Reachable`](crate::Check::Reachable). Default: general advice.
     pub fn hints(mut self, hints: fn(&Fault) -> Option<&'static str>) -> Options {
         self.hints = hints;
         self
     }
 
-    /// Called with what the check is doing.
+    /// Called with the progress of the check.
     pub fn on_progress(
         mut self,
         report: impl Fn(&Progress<'_>) + Send + Sync + 'static,
@@ -180,14 +183,14 @@ impl Options {
         self
     }
 
-    /// Stops the check when this future is ready, and reports what was seen. Its output is what
-    /// stopped it, for the report.
+    /// Stops the check when this future is ready. The report then has what was observed so far. The
+    /// output names what stopped it, for the report: `Ctrl-C`.
     pub fn stop_on(mut self, stop: impl Future<Output = String> + Send + 'static) -> Options {
         self.stop = Mutex::new(Some(Box::pin(stop)));
         self
     }
 
-    /// The time for everything.
+    /// The time limit for the whole check, as [`max_time`](Options::max_time) or the default has it.
     pub fn total_time(&self) -> Duration {
         let default = self.duration.saturating_add(FOR_THE_REST);
         self.max_time.unwrap_or(default)

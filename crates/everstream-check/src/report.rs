@@ -1,4 +1,4 @@
-//! What was found.
+//! The report.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,10 +10,10 @@ use crate::judge::{Check, Finding, Level, judge, no_event};
 use crate::observed::{End, Observed, TroubleKind};
 use crate::text::count;
 
-/// How much is kept of what a server says in one place.
+/// How many characters of a server's text are kept in one place.
 const SHOWN: usize = 300;
 
-/// What was found. Serialized, it is the document of `everstream check` for programs.
+/// The result of a check. Serialized, it is the JSON of `everstream check`.
 ///
 /// ```
 /// use everstream_check::{Options, check};
@@ -30,7 +30,7 @@ const SHOWN: usize = 300;
 pub struct Report {
     /// The URL without user info, query and fragment.
     pub url: String,
-    /// One for each [`Check`], in their order.
+    /// One finding for each [`Check`], in the same order.
     pub findings: Vec<Finding>,
     /// How many findings there are of each level.
     pub summary: Summary,
@@ -57,17 +57,17 @@ pub struct Report {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Summary {
-    /// Nothing to object to.
+    /// Checks that passed.
     pub pass: usize,
     /// Warnings.
     pub warn: usize,
     /// Problems.
     pub fail: usize,
-    /// Nothing can be said.
+    /// Checks without a result.
     pub skip: usize,
 }
 
-/// Figures. Times are in seconds. What wasn't seen is `None`.
+/// Measurements. Times are in seconds. `None`: it wasn't observed.
 ///
 /// ```
 /// use everstream_check::{Options, check};
@@ -182,7 +182,7 @@ impl Report {
         self.of(Level::Fail)
     }
 
-    /// The findings that warn: first those of something that was seen, then precautions.
+    /// The findings that warn: first what was observed, then precautions.
     pub fn warnings(&self) -> impl Iterator<Item = &Finding> {
         let seen = self.of(Level::Warn).filter(|it| !it.check.is_precaution());
         seen.chain(self.of(Level::Warn).filter(|it| it.check.is_precaution()))
@@ -197,7 +197,7 @@ impl Report {
         self.connected
     }
 
-    /// That the stream had no event, and what it had, if that is so.
+    /// What the stream had instead of events, if it had none: `nothing arrived in 20 s`.
     pub fn no_event(&self) -> Option<&str> {
         self.no_event.as_deref()
     }
@@ -220,7 +220,7 @@ fn named<'a>(what: &str, findings: impl Iterator<Item = &'a Finding>) -> Option<
     (!names.is_empty()).then(|| format!("{counted}: {}", names.join(", ")))
 }
 
-/// Texts of servers have any length.
+/// A server can send text of any length.
 fn shorten(text: &mut String) {
     if let Some((end, _)) = text.char_indices().nth(SHOWN) {
         text.truncate(end);
@@ -233,7 +233,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_server_says_is_cut() {
+    fn long_text_of_a_server_is_truncated() {
         let mut text = "ü".repeat(1000);
         shorten(&mut text);
         assert_eq!(text.chars().count(), SHOWN + 3);

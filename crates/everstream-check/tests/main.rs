@@ -7,13 +7,15 @@
     reason = "a test fails by panicking"
 )]
 
+mod hostile;
+
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use everstream_check::{Check, Level, Options, Progress, Report, check};
 use everstream_testing::{Reply, Request, Server};
 
-/// It resumes, and has nothing to object to.
+/// A server without problems.
 fn good(request: &Request) -> Reply {
     let after = request.header("last-event-id");
     let after: u64 = after.and_then(|id| id.parse().ok()).unwrap_or(0);
@@ -24,7 +26,7 @@ fn good(request: &Request) -> Reply {
         .stall()
 }
 
-fn run(url: &str, options: Options) -> Report {
+pub(crate) fn run(url: &str, options: Options) -> Report {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -122,7 +124,7 @@ fn it_stops_when_it_is_asked_to_and_reports_what_it_saw() {
         });
     let report = run(&server.url("/"), options);
     let resume = report.finding(Check::Resume).unwrap();
-    assert_eq!(resume.observed, "not asked for: stopped by the test before");
+    assert_eq!(resume.observed, "not checked: stopped by the test");
     assert_eq!(*seen.lock().unwrap(), 1);
     assert_eq!(server.request_count(), 1);
 }

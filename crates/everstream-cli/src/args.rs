@@ -178,10 +178,10 @@ pub(crate) enum Command {
     /// Each line is the data of an event or, with --json, an object with the fields of an event.
     #[command(args_override_self = true)]
     Serve(ServeArgs),
-    /// Examine an event stream server and report problems.
+    /// Check an event stream server, and report what is wrong and how to fix it.
     ///
-    /// Watches the stream, then tests how the server resumes. Sends at most five requests, one
-    /// after the other; a POST is sent only once.
+    /// It watches the stream, then reconnects to see how the server resumes: usually at most five requests,
+    /// one after the other. A POST is sent only once.
     #[command(after_help = usage::MORE, args_override_self = true)]
     Check(Box<CheckArgs>),
     /// Follow a local server that fails in every way, and check that no event is lost.

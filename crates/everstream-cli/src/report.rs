@@ -7,6 +7,8 @@ use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+pub(crate) use everstream_http::message_with_cause as chain;
+
 use crate::exit::Exit;
 use crate::terminal::{colors, erase_status, take_open_line};
 use crate::visible::visible;
@@ -100,23 +102,6 @@ pub(crate) fn hint(text: &str) {
 /// Text that is already safe to print.
 pub(crate) fn raw(text: &str) {
     line(text);
-}
-
-/// The error and its root cause. The levels in between are those of libraries, and describe how
-/// they are built.
-pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(deeper) = cause.and_then(Error::source) {
-        cause = Some(deeper);
-    }
-    if let Some(cause) = cause.map(ToString::to_string) {
-        // Some libraries repeat the cause in their own text.
-        if !text.ends_with(&cause) {
-            _ = write!(text, ": {cause}");
-        }
-    }
-    text
 }
 
 /// In one write, so that lines of several processes don't mix. Errors are ignored; `eprintln!`

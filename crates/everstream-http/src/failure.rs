@@ -1,6 +1,7 @@
 //! Socket errors in plain words.
 
-use std::fmt;
+use std::error::Error;
+use std::fmt::{self, Write as _};
 use std::io;
 
 use everstream_core::{Failure, FailureKind};
@@ -101,6 +102,32 @@ fn broken(error: &io::Error, when: &str) -> Failure {
         ),
     };
     Failure::new(kind, message).with_os_error(error.raw_os_error())
+}
+
+/// An error and its root cause, in one line. The causes between them are skipped: they say how a library
+/// is built, not what happened.
+///
+/// ```
+/// use std::io;
+/// use everstream_core::Fault;
+/// use everstream_http::message_with_cause;
+///
+/// let fault = Fault::Connect(io::Error::other("no route").into());
+/// assert_eq!(message_with_cause(&fault), "could not connect: no route");
+/// ```
+pub fn message_with_cause(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(deeper) = cause.and_then(Error::source) {
+        cause = Some(deeper);
+    }
+    if let Some(cause) = cause.map(ToString::to_string) {
+        // Some libraries repeat the cause in their own text.
+        if !text.ends_with(&cause) {
+            _ = write!(text, ": {cause}");
+        }
+    }
+    text
 }
 
 impl From<Malformed> for Failure {

@@ -42,7 +42,7 @@ pub mod http1;
 pub mod policy;
 
 pub use everstream_core::{Failure, FailureKind};
-pub use failure::SocketFailure;
+pub use failure::{SocketFailure, message_with_cause};
 
 /// The example of the README runs with the tests.
 #[cfg(doctest)]

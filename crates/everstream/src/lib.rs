@@ -124,14 +124,13 @@ mod trace;
 pub use builder::Builder;
 pub use client::{All, Events, IntoActions, IntoEvents, SseClient};
 #[cfg(feature = "http")]
-pub use connect::{AddressFamily, Attempt, Http, HttpVersion, parse_retry_after};
+pub use connect::{
+    AddressFamily, Attempt, Http, HttpVersion, Redirect, Response, parse_retry_after,
+};
 pub use connect::{
     ClientContext, ConnectFn, ConnectFuture, ConnectRequest, ConnectStrategy, Connection,
     ConnectionClient, IntoConnectStrategy, connect_fn,
 };
-#[cfg(feature = "__probe")]
-#[doc(hidden)]
-pub use connect::{Hop, Probe};
 pub use error::Error;
 #[cfg(feature = "json")]
 pub use everstream_core::JsonError;

@@ -136,7 +136,12 @@ fn judge(report: &mut Report, network: &Cut, called: &Called) {
     report.require(count("GET") > 0, "the stream wasn't resumed");
 }
 
-fn serve(name: &str, command: &Command, log: &Path, port: u16) -> sh::Outcome<sh::Guard> {
+pub(super) fn serve(
+    name: &str,
+    command: &Command,
+    log: &Path,
+    port: u16,
+) -> sh::Outcome<sh::Guard> {
     let file = File::create(log)?;
     let mut server = sh::Guard::start_with(name, command, file.try_clone()?.into(), file.into())?;
     http::wait_for_port(&mut server, port)

@@ -3,8 +3,10 @@
 //! Each scenario starts a real server, follows a stream with the real command, makes
 //! the connection fail in some way, and compares what the command printed with what the
 //! server was given: every event exactly once, in order. `readers` and `proxies` are the other way
-//! round: clients and proxies that are not ours, at `everstream serve` and `replay`.
+//! round: clients and proxies that are not ours, at `everstream serve` and `replay`. `check` runs `everstream
+//! check` against servers that are healthy and set-ups that aren't.
 
+mod check;
 mod cut;
 mod follow;
 mod http;
@@ -23,10 +25,11 @@ use std::time::Duration;
 use crate::sh;
 use report::Report;
 
-const USAGE: &str = "usage: cargo xtask interop [nginx] [starlette] [mcp] [readers] [proxies] [--command PATH]
+const USAGE: &str = "usage: cargo xtask interop [nginx] [starlette] [mcp] [readers] [proxies] [check] [--command PATH]
 
   Without a name, all of them. readers: Chromium, npm's eventsource and Python's
-  httpx-sse; proxies: nginx and haproxy before `everstream serve`. Debian packages that are missing are installed
+  httpx-sse; proxies: nginx and haproxy before `everstream serve`; check: `everstream check` against eight healthy
+  servers and five broken set-ups, and the table in docs/check.md. Debian packages that are missing are installed
   with apt-get (as root), those of Python and npm below target/interop.
 
   --command PATH   run this program instead of building everstream
@@ -48,7 +51,7 @@ pub(crate) fn run(args: &[String]) -> sh::Outcome {
         print!("{USAGE}");
         return Ok(());
     };
-    let runs = wanted.nginx || wanted.starlette || wanted.readers || wanted.proxies;
+    let runs = wanted.nginx || wanted.starlette || wanted.readers || wanted.proxies || wanted.check;
     let command = match wanted.command {
         Some(path) => fs::canonicalize(&path)
             .map_err(|error| sh::UsageError(format!("--command {}: {error}", path.display())))?,
@@ -84,6 +87,9 @@ pub(crate) fn run(args: &[String]) -> sh::Outcome {
     if wanted.proxies {
         proxies::run(&context, &mut reports)?;
     }
+    if wanted.check {
+        check::run(&context, &mut reports)?;
+    }
 
     let failed = reports.iter().filter(|report| report.failed()).count();
     println!(
@@ -115,6 +121,7 @@ struct Wanted {
     mcp: bool,
     readers: bool,
     proxies: bool,
+    check: bool,
     command: Option<PathBuf>,
 }
 
@@ -131,6 +138,7 @@ impl Wanted {
                 "mcp" => &mut wanted.mcp,
                 "readers" => &mut wanted.readers,
                 "proxies" => &mut wanted.proxies,
+                "check" => &mut wanted.check,
                 "--command" => match args.next() {
                     Some(path) => {
                         wanted.command = Some(PathBuf::from(path));
@@ -155,6 +163,7 @@ impl Wanted {
                 mcp: true,
                 readers: true,
                 proxies: true,
+                check: true,
                 ..wanted
             },
             false => wanted,
@@ -175,7 +184,7 @@ mod tests {
     fn no_name_means_all_servers() {
         let wanted = parse(&["--command", "x"]).unwrap().unwrap();
         assert!(wanted.nginx && wanted.starlette && wanted.mcp && wanted.command.is_some());
-        assert!(wanted.readers && wanted.proxies);
+        assert!(wanted.readers && wanted.proxies && wanted.check);
         let wanted = parse(&["nginx"]).unwrap().unwrap();
         assert!(wanted.nginx && !wanted.starlette && !wanted.mcp);
     }

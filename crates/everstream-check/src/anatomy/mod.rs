@@ -1,5 +1,5 @@
-//! The bytes of a stream taken apart, line by line, besides what a decoder makes of them: a decoder
-//! forgives, and doesn't say what.
+//! Examines the bytes of a stream line by line, in addition to decoding them: a decoder accepts
+//! mistakes without reporting them.
 
 #[cfg(test)]
 mod tests;
@@ -12,24 +12,24 @@ use serde_json::Value;
 
 use crate::observed::{End, Event, Form, Read, Stream};
 
-/// What is looked at. More than that says nothing new, and would need memory without end.
+/// The most that is examined. More would tell nothing new, and memory must be bounded.
 const MAX_BYTES: u64 = 64 << 20;
 const MAX_EVENTS: usize = 10_000;
 const MAX_READS: usize = 100_000;
 
-/// The largest event whose data is looked at.
+/// The largest event whose data is examined.
 const MAX_EVENT: usize = 8 << 20;
 
-/// How much of a line is kept, to know its field.
+/// How much of a line is kept, to find its field.
 const KEPT: usize = 1 << 10;
 
 /// How many different names are kept.
 const MAX_NAMES: usize = 50;
 
-/// How much of a text of the server's is kept.
+/// How many bytes of a text are kept as a sample.
 const SAMPLE: usize = 80;
 
-/// How much all ids may take together.
+/// The most bytes that all ids may take together.
 const MAX_IDS: usize = 8 << 20;
 
 const BOM: &[u8] = b"\xEF\xBB\xBF";
@@ -37,16 +37,16 @@ const BOM: &[u8] = b"\xEF\xBB\xBF";
 pub(crate) struct Anatomy {
     seen: Stream,
     decoder: Decoder,
-    /// The beginning of the line that is open, and its whole length.
+    /// The beginning of the unfinished line, and its whole length.
     line: Vec<u8>,
     line_length: u64,
     after_cr: bool,
     first_line: bool,
-    /// Whether the open block holds what an event is made of.
+    /// Whether the unfinished block has a field of an event.
     in_block: bool,
-    /// Bytes of a character that isn't whole yet.
+    /// The bytes of an incomplete character.
     partial: Vec<u8>,
-    /// What the ids that are kept take.
+    /// The size of the ids that are kept.
     id_bytes: usize,
 }
 
@@ -86,7 +86,7 @@ impl Anatomy {
             || self.id_bytes >= MAX_IDS
     }
 
-    /// Takes what came in one read, so long after the response's headers.
+    /// Takes the bytes of one read, at this time after the response's headers.
     pub(crate) fn take(&mut self, bytes: &[u8], at: Duration) {
         self.check_utf8(bytes);
         let comments = self.seen.comments;
@@ -106,12 +106,12 @@ impl Anatomy {
     }
 
     pub(crate) fn end(mut self, end: End, watched: Duration) -> Stream {
-        // Bytes at the very end that begin a character.
+        // The stream ended inside a character.
         if end != End::Open && !self.partial.is_empty() {
             let place = self.seen.bytes - self.partial.len() as u64;
             self.seen.not_utf8.get_or_insert(place);
         }
-        // While it is open, a line feed may follow.
+        // In an open stream, a line feed may follow.
         if end != End::Open && self.after_cr {
             self.seen.cr += 1;
         }
@@ -174,7 +174,7 @@ impl Anatomy {
         }
     }
 
-    /// A line is whole.
+    /// Handles a complete line.
     fn line(&mut self) {
         let seen = &mut self.seen;
         seen.longest_line = seen.longest_line.max(self.line_length);
@@ -203,7 +203,7 @@ impl Anatomy {
 
     fn decode(&mut self, bytes: &[u8], at: Duration) {
         let mut input = bytes;
-        // It skips what is too large, and so doesn't fail.
+        // It skips events that are too large, so it doesn't fail.
         while let Ok(Some(item)) = self.decoder.decode_owned(&mut input) {
             match item {
                 Item::Event(event) => {
@@ -242,7 +242,7 @@ impl Anatomy {
     }
 }
 
-/// Looks at a line that is neither empty nor a comment; tells whether it belongs to an event.
+/// Examines a line that is neither empty nor a comment. Returns whether it belongs to an event.
 /// `whole` is false for the beginning of a long line.
 fn field(seen: &mut Stream, line: &[u8], whole: bool) -> bool {
     let colon = line.iter().position(|byte| *byte == b':');
@@ -276,8 +276,8 @@ fn field(seen: &mut Stream, line: &[u8], whole: bool) -> bool {
     false
 }
 
-/// Whether what stands before the colon is no name anybody would give to a field, or one that was
-/// to be a known one.
+/// Whether the text before the colon can't be meant as a field name, or is a known name in the wrong
+/// case.
 fn is_stray(name: &[u8], colon: bool) -> bool {
     let word = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
     let known = |name: &[u8]| {
@@ -298,7 +298,7 @@ fn form(data: &str) -> Form {
     }
 }
 
-/// As an object does, or an array of something; `[DONE]` doesn't.
+/// Like an object, or an array of objects, arrays or strings. `[DONE]` doesn't.
 fn begins_as_json(data: &str) -> bool {
     let data = data.trim_start();
     let next = |opening| data.strip_prefix(opening).map(str::trim_start);
@@ -312,7 +312,7 @@ fn begins_as_json(data: &str) -> bool {
 /// The largest data that is searched for an error.
 const MAX_ERROR: usize = 64 << 10;
 
-/// The text of an event that reports an error: by its type, or as the APIs of language models do,
+/// The text of an event that reports an error: by its type, or like the APIs of language models,
 /// `{"error": {"message": "..."}}`.
 fn error_text(kind: &str, data: &str) -> Option<String> {
     let by_type = kind == "error";
@@ -332,7 +332,7 @@ fn error_text(kind: &str, data: &str) -> Option<String> {
     Some(sample(text.as_bytes()))
 }
 
-/// The beginning of a text, to be shown.
+/// The beginning of a text, for a message.
 fn sample(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(&bytes[..bytes.len().min(SAMPLE)]);
     match bytes.len() > SAMPLE {
@@ -341,7 +341,7 @@ fn sample(bytes: &[u8]) -> String {
     }
 }
 
-/// The count of this name, unless there are too many names already.
+/// The count of this name. `None`: there are too many names already.
 fn entry<'a>(
     names: &'a mut std::collections::BTreeMap<String, u64>,
     name: &str,

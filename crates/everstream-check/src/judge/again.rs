@@ -1,4 +1,4 @@
-//! Connecting again, resuming.
+//! Reconnecting and resuming.
 
 use super::delivery::TOGETHER;
 use super::{Judged, fail, pass, skip, warn};
@@ -17,18 +17,18 @@ pub(crate) fn reconnect(o: &Observed) -> Judged {
     }
     if let Some(refusal) = second.refusal() {
         return fail(refusal).advise(
-            "A client that lost its connection asks again within seconds; this answer ends \
-             EventSource for good.",
-            "Answer each connection with 200 and a stream; look at limits per client, and at what \
-             the server keeps of connections that were closed.",
+            "Clients reconnect within seconds after a drop. With this response EventSource stops \
+             permanently.",
+            "Answer every connection with 200 and a stream. Check limits per client, and whether \
+             the server still holds on to closed connections.",
             "WHATWG HTML, section 9.2.3",
         );
     }
     if let (Some(one), Some(other)) = (stream.retries.first(), second.retries.first()) {
         if one != other {
             return warn(format!("retry: {one} ms at first, {other} ms now")).advise(
-                "Clients wait as the last one says.",
-                "Send one value, unless it is meant to change.",
+                "Clients use the last value.",
+                "Send the same value each time, unless it is meant to change.",
                 "WHATWG HTML, section 9.2.6",
             );
         }
@@ -36,16 +36,16 @@ pub(crate) fn reconnect(o: &Observed) -> Judged {
     pass(match &second.first_try {
         None => "works".to_owned(),
         Some(refusal) => format!(
-            "works at the second try, {} after the first, which got {refusal}",
+            "works on the second try, {} after the first, which got {refusal}",
             seconds(second.delay)
         ),
     })
 }
 
-/// No response in time. Headers that are sent with the first event are not due before it.
+/// No response in time. Headers that are sent with the first event can be late.
 fn silent(o: &Observed, second: &Answer, stream: &Stream) -> Judged {
     if works_without_gzip(o) {
-        return pass("works, unless gzip is offered (see compression)");
+        return pass("works, but not with gzip offered (see compression)");
     }
     let shown = format!("no response in {}", seconds(second.after));
     if stream.reads.first().is_none_or(|read| read.at < TOGETHER) {
@@ -53,34 +53,36 @@ fn silent(o: &Observed, second: &Answer, stream: &Stream) -> Judged {
             "{shown}: the headers seem to wait for the first event"
         ));
     }
-    warn(format!("{shown}; the first one had its headers at once")).advise(
-        "A client that lost its connection may wait for this response until its time-out.",
-        "Look at limits per client, and at what the server keeps of connections that were closed.",
+    warn(format!(
+        "{shown}; the first connection had its headers at once"
+    ))
+    .advise(
+        "A client that reconnects may wait for this response until it times out.",
+        "Check limits per client, and whether the server still holds on to closed connections.",
         "WHATWG HTML, section 9.2.3",
     )
 }
 
-/// A response that isn't there yet is neither good nor bad.
+/// A response that hasn't arrived yet is neither good nor bad.
 fn pending(what: &str, answer: &Answer) -> Option<Judged> {
     let waited = seconds(answer.after);
     let text = format!("{what}no response in {waited}: the headers may wait for the next event");
     answer.silent.then(|| skip(text))
 }
 
-/// Why there was no later request.
+/// Why there was no second request.
 pub(crate) fn not_repeated(o: &Observed, response: &Response) -> Judged {
     skip(match (response.repeatable, &o.cut) {
         (false, _) => {
             let method = &response.method;
-            format!("a {method} isn't sent twice (RFC 9110, section 9.2.1)")
+            format!("a {method} isn't repeated (RFC 9110, section 9.2.1)")
         }
         (true, Some(cut)) => cut.clone(),
-        (true, None) => "not asked for".to_owned(),
+        (true, None) => "not checked".to_owned(),
     })
 }
 
-/// Whether a later connection, which offers no gzip, is answered. Then it is gzip that makes a
-/// silent one silent.
+/// Whether a later connection without gzip got a response: then gzip is why the other one got none.
 pub(crate) fn works_without_gzip(o: &Observed) -> bool {
     let repeated = o.repeat.as_ref().map(|repeat| &repeat.plain);
     let resume = o.resume.as_ref().map(|resume| &resume.answer);
@@ -98,12 +100,12 @@ pub(crate) fn resume(o: &Observed) -> Judged {
         if !response.repeatable || o.cut.is_some() {
             return not_repeated(o, response);
         }
-        return skip("ids that aren't unique or can't be sent are no place to resume from");
+        return skip("clients can't resume after ids that aren't unique or can't be sent");
     };
     resumed(&ids, resume)
 }
 
-/// Compares what came after the id with what came after it before.
+/// Compares what followed the id on the first connection and on this one.
 fn resumed(ids: &[&str], resume: &Resume) -> Judged {
     let after = ids.get(resume.after).copied().unwrap_or_default();
     let before = ids.get(..=resume.after).unwrap_or_default();
@@ -113,9 +115,9 @@ fn resumed(ids: &[&str], resume: &Resume) -> Judged {
     }
     if let Some(refusal) = resume.answer.refusal() {
         return fail(format!("after {after:?}: {refusal}")).advise(
-            "A client that lost its connection sends the last id; this answer ends EventSource for \
-             good.",
-            "Go on after the event with that id, and answer 200 in any case.",
+            "Clients send their last event id when they reconnect. With this response EventSource \
+             stops permanently.",
+            "Continue after the event with that id, and always answer 200.",
             HEADER,
         );
     }
@@ -123,11 +125,11 @@ fn resumed(ids: &[&str], resume: &Resume) -> Judged {
     let Some(first) = came.first().copied() else {
         return nothing_came(after, next, ids.len() - before.len(), resume);
     };
-    let shown = format!("after {after:?} came {first:?}");
+    let shown = format!("after {after:?} the server sent {first:?}");
     if next == Some(first) {
         return pass(shown);
     }
-    // A greeting with an id of its own, sent to each new connection.
+    // A greeting that has an id, sent on each new connection.
     if let (Some(next), false) = (next, ids.contains(&first)) {
         if came.get(1) == Some(&next) {
             return pass(format!("{shown}, then {next:?}"));
@@ -135,22 +137,22 @@ fn resumed(ids: &[&str], resume: &Resume) -> Judged {
     }
     let known = |id: &str| before.contains(&id);
     if came.iter().any(|id| before.len() > 1 && *id == before[0]) {
-        return anew(format!("{shown}: the stream begins anew"));
+        return anew(format!("{shown}: the stream starts over"));
     }
     if came.iter().any(|id| known(id)) {
         let rest = match ids.len() {
-            1 | 2 => ", or begins anew: too few ids to tell",
+            1 | 2 => ", or the stream starts over: too few ids to tell",
             _ => "",
         };
-        return warn(format!("{shown}: it repeats what the client has{rest}")).advise(
-            "Clients handle an event twice.",
-            "Begin with the event after the one with that id.",
+        return warn(format!("{shown}: the client already has it{rest}")).advise(
+            "Clients receive an event twice.",
+            "Start with the event after the one with that id.",
             HEADER,
         );
     }
     match next {
         None => skip(format!(
-            "{shown}; whether something was left out can't be told"
+            "{shown}; it is unknown whether an event was skipped"
         )),
         Some(next) => gap(format!("{shown} instead of {next:?}")),
     }
@@ -160,14 +162,16 @@ fn nothing_came(after: &str, next: Option<&str>, missed: usize, resume: &Resume)
     let waited = seconds(resume.answer.waited);
     if !resume.answer.ids.is_empty() {
         let came = count(resume.answer.ids.len(), "event");
-        return skip(format!("after {after:?} came {came} without an id"));
+        return skip(format!(
+            "after {after:?} the server sent {came} without an id"
+        ));
     }
     match next {
         None => skip(format!(
-            "after {after:?}, the newest, nothing came in {waited}"
+            "after {after:?}, the newest id, nothing arrived in {waited}"
         )),
         Some(_) => gap(format!(
-            "after {after:?} nothing came in {waited}, though {} had come before",
+            "after {after:?} nothing arrived in {waited}, although the first connection had {}",
             count(missed, "later event")
         )),
     }
@@ -175,16 +179,16 @@ fn nothing_came(after: &str, next: Option<&str>, missed: usize, resume: &Resume)
 
 fn anew(observed: String) -> Judged {
     fail(observed).advise(
-        "After each lost connection clients get all of it again.",
-        "Read Last-Event-ID, and begin with the event after that one.",
+        "After each dropped connection clients receive all events again.",
+        "Read Last-Event-ID, and start with the event after that one.",
         HEADER,
     )
 }
 
 fn gap(observed: String) -> Judged {
     warn(observed).advise(
-        "Clients miss what happened while they were away.",
-        "Keep the last events, and begin with the one after Last-Event-ID.",
+        "Clients miss the events that were sent while they were disconnected.",
+        "Keep recent events, and start with the one after Last-Event-ID.",
         HEADER,
     )
 }
@@ -193,14 +197,14 @@ pub(crate) fn unknown_id(o: &Observed) -> Judged {
     let (response, stream) = o.streamed()?;
     let Some(answer) = &o.unknown_id else {
         return match stream.ids().is_empty() {
-            true => skip("no ids, so that clients send none"),
+            true => skip("no ids, so clients send none"),
             false => not_repeated(o, response),
         };
     };
     if let Some(pending) = pending("", answer) {
         return pending;
     }
-    // One that a new client gets too isn't due to the id.
+    // If new clients get the error too, the id isn't the reason.
     let error = answer.error_event.as_ref();
     let error = error.filter(|_| stream.error_event.is_none());
     if let (Some(text), None) = (error, answer.refusal()) {
@@ -209,18 +213,18 @@ pub(crate) fn unknown_id(o: &Observed) -> Judged {
     match answer.refusal() {
         None => pass("a stream"),
         Some(refusal) => fail(refusal).advise(
-            "Ids grow old, and other programs' ids come by: EventSource ends for good at this \
-             answer, and the page has no way to forget the id.",
-            "Take an id that isn't known for none: begin where a new client begins.",
+            "Ids expire, and clients may send ids of another server. With this response EventSource \
+             stops permanently, and the page can't make it forget the id.",
+            "Treat an unknown id like no id: start where a new client starts.",
             HEADER,
         ),
     }
 }
 
-/// A stream that only reports an error, in the status of a good one.
+/// A stream that only reports an error, with status 200.
 fn error_event(text: &str, ended: bool) -> Judged {
     let shown = match ended {
-        true => format!("an error event, and the end of the stream: {text:?}"),
+        true => format!("an error event, then the end of the stream: {text:?}"),
         false => format!("an error event: {text:?}"),
     };
     let finding = match ended {
@@ -228,8 +232,8 @@ fn error_event(text: &str, ended: bool) -> Judged {
         false => warn(shown),
     };
     finding.advise(
-        "The client keeps the id: it gets the same answer each time that it reconnects.",
-        "Treat an unknown id as no id: start where a new client starts.",
+        "The client keeps the id, so it gets the same response each time it reconnects.",
+        "Treat an unknown id like no id: start where a new client starts.",
         HEADER,
     )
 }

@@ -1,6 +1,6 @@
 //! What browsers allow.
 
-use super::{Judged, fail, pass, skip, warn};
+use super::{Judged, Setting, fail, pass, skip, skip_without, warn};
 use crate::observed::{Observed, Preflight};
 
 const CORS: &str = "Fetch, CORS check";
@@ -11,10 +11,7 @@ pub(crate) fn cors(o: &Observed) -> Judged {
         return origin_refused(o, status, response.status);
     }
     if o.same_origin {
-        return pass(format!(
-            "{} is the URL's own origin: it needs none",
-            o.origin
-        ));
+        return pass(format!("not needed: {} is the URL's own origin", o.origin));
     }
     let allowed: Vec<&str> = response
         .headers
@@ -28,15 +25,22 @@ pub(crate) fn cors(o: &Observed) -> Judged {
         [] if o.origin_chosen => {
             return fail(format!("no Access-Control-Allow-Origin for {origin}")).advise(
                 "Pages of that origin can't read the stream.",
-                "Send Access-Control-Allow-Origin with that origin; Access-Control-Allow-Credentials: \
-                 true if it needs cookies.",
+                "Send Access-Control-Allow-Origin with that origin, and \
+                 Access-Control-Allow-Credentials: true if it needs cookies.",
                 CORS,
             );
         }
+        [] if !response.repeatable => {
+            return skip_without(
+                Setting::Origin,
+                "no Access-Control-Allow-Origin; the request had no Origin",
+            );
+        }
         [] => {
-            return skip(format!(
-                "no Access-Control-Allow-Origin for {origin}, a stranger; --origin asks for yours"
-            ));
+            return skip_without(
+                Setting::Origin,
+                format!("no Access-Control-Allow-Origin for {origin}, which is only an example"),
+            );
         }
         [first, ..] => (
             *first,
@@ -45,17 +49,16 @@ pub(crate) fn cors(o: &Observed) -> Judged {
     };
     if allowed.len() > 1 || first.contains([',', ' ']) {
         return fail(shown).advise(
-            "Browsers take one origin or *; any other value is as good as none.",
-            "Send the origin of the request, if it is one of those allowed, and Vary: Origin.",
+            "Browsers accept a single origin or *, and treat anything else as a refusal.",
+            "Send back the request's Origin if it is allowed, and Vary: Origin.",
             CORS,
         );
     }
     match first {
         "*" if credentials => warn(format!("{shown}, with Access-Control-Allow-Credentials"))
             .advise(
-                "Browsers refuse * for requests with cookies (withCredentials): only those without \
-             get through.",
-                "Send the origin of the request, if it is one of those allowed, and Vary: Origin.",
+                "Browsers refuse * for requests with cookies (withCredentials).",
+                "Send back the request's Origin if it is allowed, and Vary: Origin.",
                 CORS,
             ),
         "*" => pass(format!("{shown}, without cookies")),
@@ -63,34 +66,33 @@ pub(crate) fn cors(o: &Observed) -> Judged {
             "{shown}, with Access-Control-Allow-Credentials: true"
         ))
         .advise(
-            "The server allows whoever asks: any page can read the stream of a user who is \
-                 logged in.",
+            "The server allows every origin: any page can read the stream of a logged-in user.",
             "Compare Origin with a list before you send it back.",
             CORS,
         ),
         _ if first == origin => pass(shown),
-        _ if o.origin_chosen => fail(format!("{shown}, and not {origin}")).advise(
+        _ if o.origin_chosen => fail(format!("{shown}, not {origin}")).advise(
             "Pages of that origin can't read the stream.",
-            "Send the origin of the request, if it is one of those allowed, and Vary: Origin.",
+            "Send back the request's Origin if it is allowed, and Vary: Origin.",
             CORS,
         ),
         _ => pass(shown),
     }
 }
 
-/// The stream is there only for requests without this origin.
+/// Only requests without this origin get the stream.
 fn origin_refused(o: &Observed, status: u16, without: u16) -> Judged {
     let origin = &o.origin;
     let shown = format!("status {status} with Origin: {origin}, {without} without Origin");
     if !o.origin_chosen {
-        return skip(format!(
-            "{shown}; it is a stranger, --origin asks for yours"
-        ));
+        return skip_without(
+            Setting::Origin,
+            format!("{shown}; that origin is only an example"),
+        );
     }
     fail(shown).advise(
         "Pages of that origin can't read the stream.",
-        "Add that origin to the ones that the server accepts, and send \
-         Access-Control-Allow-Origin with it.",
+        "Let the server accept that origin, and send Access-Control-Allow-Origin with it.",
         CORS,
     )
 }
@@ -98,13 +100,13 @@ fn origin_refused(o: &Observed, status: u16, without: u16) -> Judged {
 pub(crate) fn preflight(o: &Observed) -> Judged {
     let (_, _) = o.streamed()?;
     if o.same_origin {
-        return skip("a page of the URL's own origin sends none");
+        return skip("not needed: the origin is the URL's own");
     }
     let Some(preflight) = &o.preflight else {
         if let (true, Some(cut)) = (o.preflight_left_out, &o.cut) {
             return skip(&**cut);
         }
-        return skip("EventSource sends none, and this request needs none");
+        return skip("not needed for this request");
     };
     let asked = format!("OPTIONS for {}", subject(preflight));
     let Some(problem) = refused(preflight, &o.origin) else {
@@ -112,15 +114,15 @@ pub(crate) fn preflight(o: &Observed) -> Judged {
     };
     let shown = format!("{asked}: {problem}");
     if !o.origin_chosen {
-        return skip(format!(
-            "{shown}; {} is a stranger, --origin asks for yours",
-            o.origin
-        ));
+        return skip_without(
+            Setting::Origin,
+            format!("{shown}; {} is only an example", o.origin),
+        );
     }
     fail(shown).advise(
-        "A browser asks before a script's fetch sends this to another origin, without \
-         credentials, and gives up at this answer.",
-        "Answer OPTIONS, without asking for credentials, with a 2xx status, \
+        "Before a script's fetch may send this request to another origin, the browser sends OPTIONS \
+         without credentials. With this response it doesn't send the request.",
+        "Answer OPTIONS without requiring credentials, with a 2xx status and \
          Access-Control-Allow-Origin, -Methods and -Headers.",
         "Fetch, CORS-preflight fetch",
     )
@@ -133,7 +135,7 @@ fn subject(preflight: &Preflight) -> String {
     }
 }
 
-/// Why a browser wouldn't go on.
+/// Why a browser wouldn't send the request.
 fn refused(preflight: &Preflight, origin: &str) -> Option<String> {
     if let Some(error) = &preflight.error {
         return Some(error.clone());
@@ -154,16 +156,16 @@ fn refused(preflight: &Preflight, origin: &str) -> Option<String> {
             .get_all(header)
             .flat_map(|value| value.split(','))
             .map(str::trim)
-            .any(|own| own.eq_ignore_ascii_case(wanted) || (own == "*" && star))
+            .any(|it| it.eq_ignore_ascii_case(wanted) || (it == "*" && star))
     };
     let simple = matches!(&*preflight.method, "GET" | "HEAD" | "POST");
     if !simple && !lists("access-control-allow-methods", &preflight.method, true) {
         return Some(format!(
-            "{} isn't among Access-Control-Allow-Methods",
+            "{} isn't in Access-Control-Allow-Methods",
             preflight.method
         ));
     }
-    // A * doesn't stand for Authorization (Fetch, CORS-preflight fetch).
+    // * doesn't include Authorization (Fetch, CORS-preflight fetch).
     let missing = preflight.wanted.iter().find(|name| {
         !lists(
             "access-control-allow-headers",
@@ -171,5 +173,5 @@ fn refused(preflight: &Preflight, origin: &str) -> Option<String> {
             *name != "authorization",
         )
     });
-    missing.map(|name| format!("{name} isn't among Access-Control-Allow-Headers"))
+    missing.map(|name| format!("{name} isn't in Access-Control-Allow-Headers"))
 }

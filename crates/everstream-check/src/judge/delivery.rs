@@ -1,34 +1,34 @@
-//! When the bytes come.
+//! When the bytes arrive.
 
 use std::time::Duration;
 
 use super::again::not_repeated;
 use super::headers::traces;
-use super::{Judged, fail, pass, skip, warn};
+use super::{Judged, Setting, fail, pass, skip, skip_without, warn};
 use crate::observed::{Answer, End, Observed, Stream};
 use crate::text::{count, seconds};
 
-/// What proxies allow by default: nginx (proxy_read_timeout), Apache, AWS load balancers.
+/// The default idle timeout of many proxies: nginx (proxy_read_timeout), Apache, AWS load balancers.
 const PROXY_LIMIT: Duration = Duration::from_secs(60);
 
-/// Headers that take longer, the connection included, have been held back, or the server is
-/// overloaded.
+/// Headers that take longer than this, including the time to connect, were held back, or the server
+/// is overloaded.
 const SLOW: Duration = Duration::from_secs(5);
 
-/// A stream without an event for this long draws a warning.
+/// A stream without an event for this long is a warning.
 const NO_EVENT: Duration = Duration::from_secs(30);
 
-/// What to do about a proxy that buffers.
+/// What to do about a buffering proxy.
 pub(crate) const BUFFERING: &str = "Send X-Accel-Buffering: no with the response, or set \
-     proxy_buffering off for this path (nginx); look for the setting of that name in other proxies.";
+     proxy_buffering off for this path (nginx). Other proxies have a similar setting.";
 
-/// Reads closer together than this are of one burst.
+/// Reads closer together than this belong to one burst.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Reads closer together than this may have been sent as one.
+/// Reads closer together than this may have been sent together.
 const BREATH: Duration = Duration::from_millis(100);
 
-/// What comes with the headers comes so soon after them.
+/// Bytes that arrive within this time arrived with the headers.
 pub(crate) const TOGETHER: Duration = Duration::from_millis(50);
 
 pub(crate) fn compression(o: &Observed) -> Judged {
@@ -36,12 +36,12 @@ pub(crate) fn compression(o: &Observed) -> Judged {
     if let Some(coding) = response.header("content-encoding") {
         if !coding.eq_ignore_ascii_case("identity") {
             return warn(format!(
-                "Content-Encoding: {coding}, though only identity was offered"
+                "Content-Encoding: {coding}, although the request accepts only identity"
             ))
             .advise(
-                "Clients that don't decode it get nothing, and compressors hold events back \
-                     unless they are flushed after each.",
-                "Leave text/event-stream uncompressed, or obey Accept-Encoding.",
+                "Clients that can't decode it get no events, and a compressor delays events unless \
+                     it is flushed after each one.",
+                "Don't compress text/event-stream, or respect Accept-Encoding.",
                 "RFC 9110, section 12.5.3",
             );
         }
@@ -51,28 +51,28 @@ pub(crate) fn compression(o: &Observed) -> Judged {
         return not_repeated(o, response);
     };
     if let (Some(refusal), false) = (second.refusal(), second.silent) {
-        return skip(format!("gzip was offered, and the answer was: {refusal}"));
+        return skip(format!("with gzip offered, the response was: {refusal}"));
     }
     let coding = match &second.coding {
         Some(coding) => coding,
         None if second.silent => "gzip",
-        None => return pass("not compressed, with gzip offered"),
+        None => return pass("not compressed, although gzip was offered"),
     };
     let Some(plain) = stream.first_event() else {
-        return skip(format!("{coding}, and no event came to measure a delay by"));
+        return skip(format!("{coding}, and no event to measure the delay by"));
     };
     let plain = response.after + plain;
     let compared = compare(plain, second, coding);
     if !second.is_late(plain) {
         return match second.first_event {
             Some(_) => pass(compared),
-            None => skip(format!("{compared}: too short to say")),
+            None => skip(format!("{compared}: too short to tell")),
         };
     }
-    // A stream has its own rhythm: a single comparison proves nothing.
+    // Events are irregular: a single comparison proves nothing.
     let Some(repeat) = &o.repeat else {
         return skip(format!(
-            "{compared}, which may be chance: not compared again"
+            "{compared}; this may be chance, and wasn't measured again"
         ));
     };
     let again = repeat.plain.event_after();
@@ -83,23 +83,23 @@ pub(crate) fn compression(o: &Observed) -> Judged {
     );
     if known && repeat.gzip.is_late(again) {
         return warn(shown).advise(
-            "The compressor seems to collect events until it has enough of them.",
-            "Exclude text/event-stream from compression, or flush it (Z_SYNC_FLUSH) after each \
-             event; for proxies, Cache-Control: no-transform, for nginx gzip off.",
+            "The compressor seems to hold events back until it has collected enough.",
+            "Exclude text/event-stream from compression, or flush the compressor (Z_SYNC_FLUSH) \
+             after each event. For a proxy, send Cache-Control: no-transform; in nginx, set gzip off.",
             "RFC 9110, section 8.4; RFC 9111, section 5.2.2.6",
         );
     }
     match (known, repeat.gzip.first_event) {
         (true, Some(_)) => pass(shown),
-        _ => skip(format!(
-            "first event not repeatable, with or without {coding}: events are too rare to compare"
-        )),
+        _ => skip(
+            "first event at a different time on each connection: events are too rare to compare",
+        ),
     }
 }
 
 fn compare(plain: Duration, gzip: &Answer, coding: &str) -> String {
     format!(
-        "first event after {} without and {} {} with {coding}",
+        "first event after {} without {coding}, and {} {} with it",
         seconds(plain),
         match gzip.first_event {
             Some(_) => "after",
@@ -118,36 +118,36 @@ pub(crate) fn first_event(o: &Observed) -> Judged {
         _ => format!("{headers}, {}", no_event(stream)),
     };
     if response.after > SLOW && first_read.is_some_and(|at| at < TOGETHER) {
-        let shown = format!("{shown}: headers and first bytes came together");
+        let shown = format!("{shown}: headers and first bytes arrived together");
         let traces = traces(response);
         if !traces.is_empty() {
-            return warn(format!("{shown}, and there is {}", traces.join(", "))).advise(
-                "A proxy that buffers holds back headers and events until its buffer is full or \
-                 the response ends.",
+            return warn(format!("{shown}, behind {}", traces.join(", "))).advise(
+                "A buffering proxy holds back headers and events until its buffer is full or the \
+                 response ends.",
                 BUFFERING,
                 "nginx, ngx_http_proxy_module (proxy_buffering)",
             );
         }
         return warn(shown).advise(
-            "If the headers wait for the first event, readers don't know that they are connected, \
-             and time-outs end the wait.",
-            "Flush the headers at once; a comment (a line that begins with a colon) right after \
-             them gets through what buffers.",
+            "If the headers wait for the first event, clients don't know that they are connected, \
+             and run into their timeouts.",
+            "Flush the headers at once. Where something buffers them, send a comment (a line that \
+             begins with a colon) right after them.",
             "WHATWG HTML, section 9.2.3 (announce the connection)",
         );
     }
     if response.after > SLOW {
         return warn(shown).advise(
-            "Readers wait, and time-outs end what takes too long.",
-            "Answer with status and headers first, and do the work after that.",
+            "Clients have to wait, and run into their timeouts.",
+            "Send the status and the headers first, and do the work afterwards.",
             "WHATWG HTML, section 9.2.3 (announce the connection)",
         );
     }
     match stream.first_event() {
         None if stream.watched >= NO_EVENT => warn(shown).advise(
-            "Readers can't tell a stream without events from one that is broken.",
-            "If there should have been an event by now, look for where the server writes them, and \
-             for what buffers them.",
+            "Clients can't tell a stream without events from a broken one.",
+            "If there should have been an event by now, check that the server writes them, and that \
+             nothing buffers them. If not, send a comment every 15 to 30 s.",
             "WHATWG HTML, section 9.2.7",
         ),
         None => skip(shown),
@@ -155,7 +155,7 @@ pub(crate) fn first_event(o: &Observed) -> Judged {
     }
 }
 
-/// That no event arrived, and what did.
+/// Says that no event arrived, and what did.
 pub(crate) fn no_event(stream: &Stream) -> String {
     let watched = seconds(stream.watched);
     match (stream.bytes, stream.comments) {
@@ -165,7 +165,7 @@ pub(crate) fn no_event(stream: &Stream) -> String {
     }
 }
 
-/// Reads without a pause between them.
+/// Reads without a pause in between.
 #[derive(Default)]
 struct Burst {
     events: usize,
@@ -192,7 +192,7 @@ fn bursts(stream: &Stream, pause: Duration) -> Vec<Burst> {
         }
         last = Some(read.at);
     }
-    // What comes right after the last read isn't known, unless it was waited for.
+    // What follows the last read is unknown, unless the check waited for it.
     let quiet = stream.watched.saturating_sub(last.unwrap_or_default());
     if stream.end != End::Open || quiet < pause {
         if let Some(burst) = bursts.last_mut() {
@@ -202,17 +202,16 @@ fn bursts(stream: &Stream, pause: Duration) -> Vec<Burst> {
     bursts
 }
 
-/// Those with three events and more, which one doesn't expect of events that are sent as they
-/// happen.
+/// Bursts of three events and more: events that are sent as they happen rarely look like that.
 fn clumps<'a>(bursts: impl Iterator<Item = &'a Burst>) -> usize {
     bursts.filter(|burst| burst.events >= 3).count()
 }
 
 pub(crate) fn delivery(o: &Observed) -> Judged {
     const BUFFER: (&str, &str, &str) = (
-        "Something between or in the server collects bytes, and hands them on when it has enough.",
-        "Flush after each event; behind nginx send X-Accel-Buffering: no (or set proxy_buffering \
-         off), and leave text/event-stream out of compression.",
+        "The server, or something in front of it, collects bytes and forwards them in blocks.",
+        "Flush after each event. Behind nginx send X-Accel-Buffering: no (or set proxy_buffering \
+         off), and exclude text/event-stream from compression.",
         "WHATWG HTML, section 9.2.7; nginx, ngx_http_proxy_module",
     );
     let (_, stream) = o.streamed()?;
@@ -227,15 +226,14 @@ pub(crate) fn delivery(o: &Observed) -> Judged {
         ))
         .advise(BUFFER.0, BUFFER.1, BUFFER.2);
     }
-    // The first burst may be what happened before. Events that follow each other, each by itself,
-    // are no clump.
+    // The first burst may be a replay. Single events in quick succession aren't a clump.
     let later = close.get(1..).unwrap_or_default();
     let after_silence = || later.iter().filter(|burst| burst.silence >= PAUSE);
     let silences = after_silence().count();
     if silences >= 3 && clumps(after_silence()) * 4 >= silences * 3 {
         let finding = warn(format!(
-            "{events} in {}, mostly three and more at a time after silence; it may be the rhythm \
-             of what happens",
+            "{events} in {}, mostly three or more at once after each silence; they may also happen \
+             that way",
             count(bursts.len(), "burst")
         ));
         return finding.advise(BUFFER.0, BUFFER.1, BUFFER.2);
@@ -245,7 +243,7 @@ pub(crate) fn delivery(o: &Observed) -> Judged {
         return pass(format!("{events}, mostly one or two at a time"));
     }
     skip(format!(
-        "{events} in {}: too few to say",
+        "{events} in {}: too few to tell",
         seconds(stream.watched)
     ))
 }
@@ -263,16 +261,17 @@ pub(crate) fn heartbeat(o: &Observed) -> Judged {
     );
     if silence >= PROXY_LIMIT {
         return warn(shown).advise(
-            "Proxies and load balancers close what is silent for 60 s, and a dead connection \
-             can't be told from a quiet one.",
-            "Send a comment (a line with a colon) every 15 to 30 s while there is no event.",
+            "Proxies and load balancers close connections that are silent for 60 s, and clients \
+             can't tell a dead connection from a quiet one.",
+            "Send a comment (a line with only a colon) every 15 to 30 s while there is no event.",
             "WHATWG HTML, section 9.2.7",
         );
     }
     if stream.watched >= PROXY_LIMIT || interval.is_some() {
         return pass(shown);
     }
-    skip(format!(
-        "{shown}; --duration 70s shows whether it stays below 60 s"
-    ))
+    skip_without(
+        Setting::Duration,
+        format!("{shown}; too short to see a silence of 60 s"),
+    )
 }

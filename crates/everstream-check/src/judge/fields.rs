@@ -1,4 +1,4 @@
-//! What the stream says.
+//! The content of the events.
 
 use std::collections::HashSet;
 
@@ -6,18 +6,18 @@ use super::{Judged, fail, pass, skip, warn};
 use crate::observed::{Form, Observed};
 use crate::text::count;
 
-/// The longest line that common readers take: Python's asyncio, Go's bufio.Scanner.
+/// The longest line that common readers accept: Python's asyncio, Go's bufio.Scanner.
 const LONG_LINE: u64 = 64 << 10;
 
 const LARGE_EVENT: usize = 1 << 20;
 
-/// Beyond it a lost connection is noticed by people.
+/// Beyond this, users notice a dropped connection.
 const LONG_RETRY: u64 = 5 * 60 * 1000;
 
-/// Below it a server that restarts meets a storm of all its clients.
+/// Below this, all clients hit a restarting server at the same time.
 const SHORT_RETRY: u64 = 100;
 
-/// How many things are named.
+/// How many names are listed.
 const NAMED: usize = 5;
 
 pub(crate) fn retry(o: &Observed) -> Judged {
@@ -25,37 +25,37 @@ pub(crate) fn retry(o: &Observed) -> Judged {
     let (_, stream) = o.streamed()?;
     if let Some("") = stream.bad_retry.as_deref() {
         return warn("an empty retry").advise(
-            "Chromium resets the delay to its own default at it; the standard, and clients that \
-             follow it, ignore it.",
-            "Send the milliseconds, as in retry: 5000, or no retry at all.",
+            "Chromium resets the delay to its own default; the standard, and clients that follow it, \
+             ignore the field.",
+            "Send milliseconds, such as retry: 5000, or no retry at all.",
             "Chromium, event_source_parser.cc; WHATWG HTML, section 9.2.6",
         );
     }
     if let Some(value) = &stream.bad_retry {
         return fail(format!("retry: {value}")).advise(
-            "Clients ignore it: only ASCII digits are a value.",
-            "Send the milliseconds alone, as in retry: 5000.",
+            "Clients ignore it: the value may only contain ASCII digits.",
+            "Send only the number of milliseconds, such as retry: 5000.",
             SOURCE,
         );
     }
     let values: Vec<String> = stream.retries.iter().map(u64::to_string).collect();
     let shown = format!("retry: {} ms", values.join(", then "));
     match &stream.retries[..] {
-        [] => skip("no retry: clients take their own value, a few seconds in browsers"),
+        [] => skip("no retry: clients use their own default, a few seconds in browsers"),
         [value] if *value < SHORT_RETRY => warn(shown).advise(
-            "When the server restarts, all clients ask again at once, and again.",
-            "Send some seconds, as in retry: 5000.",
+            "When the server restarts, all clients reconnect at once, again and again.",
+            "Send a few seconds, such as retry: 5000.",
             SOURCE,
         ),
         [value] if *value > LONG_RETRY => warn(shown).advise(
-            "After a lost connection readers stay without events for so long.",
-            "Send some seconds, as in retry: 5000.",
+            "After a dropped connection clients receive no events for this long.",
+            "Send a few seconds, such as retry: 5000.",
             SOURCE,
         ),
         [_] => pass(shown),
         _ => warn(shown).advise(
-            "Each one replaces the one before, for all later connections.",
-            "Send one value, at the beginning of the stream, unless it is meant to change.",
+            "Each value replaces the previous one, for all later connections.",
+            "Send one value at the start of the stream, unless it is meant to change.",
             SOURCE,
         ),
     }
@@ -68,7 +68,7 @@ pub(crate) fn ids(o: &Observed) -> Judged {
     if events == 0 {
         return skip("no event");
     }
-    // What is wrong with those is said elsewhere.
+    // usable-ids reports these.
     let unusable = usize::try_from(stream.ids_with_nul).unwrap_or(usize::MAX);
     if ids.saturating_add(unusable) >= events {
         return pass(format!("on all of {}", count(events, "event")));
@@ -76,28 +76,28 @@ pub(crate) fn ids(o: &Observed) -> Judged {
     if !response.repeatable {
         let method = &response.method;
         return skip(format!(
-            "on {ids} of {}; the answer to a {method} isn't resumed",
+            "on {ids} of {}; clients don't resume the response to a {method}",
             count(events, "event")
         ));
     }
-    // A new connection sends it again, so nothing is lost without its id.
+    // Each new connection gets it again, so it needs no id.
     let greeting = stream.events.first().is_some_and(|it| it.id.is_none());
     if greeting && ids > 0 && ids.saturating_add(unusable) + 1 >= events {
         return pass(format!(
-            "on all of {} but the first, a greeting",
+            "on all of {} except the first, a greeting",
             count(events, "event")
         ));
     }
     if ids == 0 {
         return warn(format!("on none of {}", count(events, "event"))).advise(
-            "A client that lost the connection can't say where it was: what happens meanwhile is \
-             lost.",
-            "Send an id with each event, and go on after Last-Event-ID.",
+            "A client that reconnects can't say which event it has seen last: the events in between \
+             are lost.",
+            "Send an id with each event, and continue after Last-Event-ID.",
             SOURCE,
         );
     }
     warn(format!("on {ids} of {}", count(events, "event"))).advise(
-        "After a reconnect what came since the last id comes again, or is lost.",
+        "After a reconnect the events since the last id are repeated or lost.",
         "Send an id with each event.",
         SOURCE,
     )
@@ -111,11 +111,11 @@ pub(crate) fn unique_ids(o: &Observed) -> Judged {
     }
     let mut known = HashSet::new();
     match ids.iter().find(|id| !known.insert(**id)) {
-        None => pass(format!("{} that differ", count(ids.len(), "id"))),
-        Some(id) => fail(format!("{id:?} came more than once")).advise(
-            "The server can't know after which of them to go on, and clients that leave out what \
-             they have seen lose events.",
-            "Give each event an id of its own.",
+        None => pass(format!("{}, all different", count(ids.len(), "id"))),
+        Some(id) => fail(format!("{id:?} was sent more than once")).advise(
+            "The server can't know after which event to continue, and clients that drop duplicates \
+             lose events.",
+            "Give each event a unique id.",
             "WHATWG HTML, section 9.2.4",
         ),
     }
@@ -129,8 +129,8 @@ pub(crate) fn usable_ids(o: &Observed) -> Judged {
             count(stream.ids_with_nul, "id")
         ))
         .advise(
-            "Clients ignore such an id, and resume after the one before.",
-            "Leave U+0000 out of ids.",
+            "Clients ignore such an id, and resume after the previous one.",
+            "Don't use U+0000 in ids.",
             "WHATWG HTML, section 9.2.6",
         );
     }
@@ -140,8 +140,8 @@ pub(crate) fn usable_ids(o: &Observed) -> Judged {
             count(stream.ids_unsendable, "id")
         );
         return fail(shown).advise(
-            "It can't be the value of a header, so that no client can resume after it.",
-            "Keep ids to printable characters.",
+            "A header can't hold it, so no client can resume after it.",
+            "Use only printable characters in ids.",
             "RFC 9110, section 5.5; WHATWG HTML, section 9.2.4",
         );
     }
@@ -166,7 +166,7 @@ pub(crate) fn event_types(o: &Observed) -> Judged {
         named.push(format!("{} more", stream.kinds.len() - NAMED));
     }
     let shown = named.join(", ");
-    // No EventSource reads the answer to a POST.
+    // EventSource can't send a POST.
     if !response.repeatable {
         return pass(shown);
     }
@@ -176,9 +176,9 @@ pub(crate) fn event_types(o: &Observed) -> Judged {
         .any(|kind| matches!(&**kind, "error" | "open"))
     {
         return warn(shown).advise(
-            "EventSource has events of these names itself: a page can't tell one of the server's \
-             from a lost or a new connection.",
-            "Choose another type than open and error.",
+            "EventSource fires its own events with these names: a page can't tell the server's event \
+             from a new or dropped connection.",
+            "Use a type other than open and error.",
             "WHATWG HTML, section 9.2.2",
         );
     }
@@ -187,12 +187,12 @@ pub(crate) fn event_types(o: &Observed) -> Judged {
 
 pub(crate) fn data(o: &Observed) -> Judged {
     let (response, stream) = o.streamed()?;
-    // In a feed an error may be what the events are about.
+    // In a feed, an error may be the subject of the event.
     if let (Some(text), false) = (&stream.error_event, response.repeatable) {
-        return warn(format!("the answer reports an error: {text:?}")).advise(
-            "The status was 200 already: readers that don't look for the error take the answer \
-             for complete.",
-            "Look for its cause at the server; let readers look for this event.",
+        return warn(format!("the response reports an error: {text:?}")).advise(
+            "The status was already 200: clients that don't look for the error take the response as \
+             complete.",
+            "Find the cause at the server, and have clients look for this event.",
             "WHATWG HTML, section 9.2.6",
         );
     }
@@ -210,12 +210,12 @@ pub(crate) fn data(o: &Observed) -> Judged {
     }
     if almost > 0 {
         let shown = format!(
-            "{almost} of {} begins as JSON and isn't",
+            "{almost} of {} starts like JSON but isn't valid",
             count(all, "event")
         );
         return warn(shown).advise(
-            "A line end within data ends the field; what follows without data: of its own is lost.",
-            "Write JSON in one line, or begin each of its lines with data:.",
+            "A line ending inside the data ends the field, and what follows without data: is lost.",
+            "Write JSON on one line, or start each of its lines with data:.",
             "WHATWG HTML, section 9.2.6",
         );
     }
@@ -236,25 +236,24 @@ pub(crate) fn sizes(o: &Observed) -> Judged {
     let median = sizes.get(sizes.len() / 2).copied().unwrap_or_default();
     let largest = sizes.last().copied().unwrap_or_default();
     let shown = format!(
-        "data of {median} bytes in the median and {largest} at most, lines of {} at most",
+        "data: median {median} bytes, maximum {largest}; longest line: {} bytes",
         stream.longest_line
     );
     if stream.oversize > 0 || largest > LARGE_EVENT {
         let shown = match stream.oversize {
             0 => shown,
-            more => format!("{shown}, and {} beyond 8 MiB", count(more, "event")),
+            more => format!("{shown}; {} larger than 8 MiB", count(more, "event")),
         };
         return warn(shown).advise(
-            "An event is handed out when all of it is there, and held in memory by everybody \
-             until then.",
-            "Send what changed, or a URL to fetch the rest from.",
+            "Clients deliver an event only when it is complete, and hold it in memory until then.",
+            "Send only what changed, or a URL to fetch the rest from.",
             "WHATWG HTML, section 9.2.6",
         );
     }
     if stream.longest_line > LONG_LINE {
         return warn(shown).advise(
-            "Many readers refuse lines beyond 64 KiB (Python's asyncio, Go's bufio.Scanner).",
-            "Divide the data over several data: lines where it has line ends, or send less.",
+            "Many readers refuse lines longer than 64 KiB (Python's asyncio, Go's bufio.Scanner).",
+            "Split the data into several data: lines at its line endings, or send less.",
             "WHATWG HTML, section 9.2.5",
         );
     }

@@ -1,11 +1,11 @@
-//! What the headers tell caches and proxies.
+//! What the headers mean for caches and proxies.
 
 use super::delivery::BUFFERING;
 use super::{Judged, fail, pass, skip, warn};
 use crate::observed::{Observed, Response};
 use crate::text::seconds;
 
-/// Headers by which those that stand between give themselves away.
+/// Headers that proxies and caches add.
 const TRACES: &[&str] = &[
     "via",
     "x-cache",
@@ -16,7 +16,7 @@ const TRACES: &[&str] = &[
     "x-varnish",
 ];
 
-/// Software that mostly stands before the server that writes the stream.
+/// Software that mostly runs in front of the server that writes the stream.
 const FRONTS: &[&str] = &[
     "nginx",
     "openresty",
@@ -49,17 +49,18 @@ fn cache_control_value(response: &Response) -> String {
     all.join(", ")
 }
 
-/// What stands between, as far as it tells.
+/// Signs of proxies and caches in the headers.
 pub(crate) fn traces(response: &Response) -> Vec<String> {
     let server = response.header("server").filter(|value| {
         let value = value.to_ascii_lowercase();
         FRONTS.iter().any(|front| value.starts_with(front))
     });
-    let own = TRACES.iter().filter_map(|name| {
+    let added = TRACES.iter().filter_map(|name| {
         let value = response.header(name)?;
         Some(format!("{name}: {value}"))
     });
-    own.chain(server.map(|value| format!("server: {value}")))
+    added
+        .chain(server.map(|value| format!("server: {value}")))
         .collect()
 }
 
@@ -67,20 +68,20 @@ pub(crate) fn cache_control(o: &Observed) -> Judged {
     let (response, _) = o.streamed()?;
     let method = &*response.method;
     let directives = directives(response);
-    let has = |name| directives.iter().any(|own| own == name);
+    let has = |name| directives.iter().any(|it| it == name);
     let shown = cache_control_value(response);
     if has("no-store") || has("no-cache") {
         return pass(shown);
     }
     if !matches!(method, "GET" | "HEAD") {
-        return skip(format!("caches don't keep the answer to a {method}"));
+        return skip(format!("caches don't store the response to a {method}"));
     }
     let seen = match shown.is_empty() {
         true => "no Cache-Control".to_owned(),
         false => shown,
     };
     warn(seen).advise(
-        "A cache between may keep the stream, and answer the next reader with an old one.",
+        "A cache may store the stream and serve the next reader an old copy.",
         "Send Cache-Control: no-store (or no-cache).",
         "RFC 9111, section 5.2.2",
     )
@@ -88,25 +89,21 @@ pub(crate) fn cache_control(o: &Observed) -> Judged {
 
 pub(crate) fn no_transform(o: &Observed) -> Judged {
     let (response, _) = o.streamed()?;
-    if directives(response).iter().any(|own| own == "no-transform") {
+    if directives(response).iter().any(|it| it == "no-transform") {
         return pass(cache_control_value(response));
     }
     let traces = traces(response);
     if traces.is_empty() {
-        return skip("no Cache-Control: no-transform; nothing shows a proxy that would need it");
+        return skip("no Cache-Control: no-transform, and no sign of a proxy that would need it");
     }
-    warn(format!(
-        "no no-transform, and there is {}",
-        traces.join(", ")
-    ))
-    .advise(
-        "What stands between may compress the stream, and holds events back for it.",
+    warn(format!("no no-transform behind {}", traces.join(", "))).advise(
+        "A proxy may compress the stream, and delay events while it collects them.",
         "Send Cache-Control: no-cache, no-transform.",
         "RFC 9111, section 5.2.2.6",
     )
 }
 
-/// What stands between and answers HEAD, though no byte of the stream arrives.
+/// The response of a proxy that answers HEAD, if the stream's headers don't arrive.
 pub(crate) fn buffers(o: &Observed) -> Option<(&Response, Vec<String>)> {
     let head = o.head.as_ref()?;
     let traces = traces(head);
@@ -116,14 +113,14 @@ pub(crate) fn buffers(o: &Observed) -> Option<(&Response, Vec<String>)> {
 pub(crate) fn proxy_buffering(o: &Observed) -> Judged {
     if let (Some((head, traces)), Some(trouble)) = (buffers(o), &o.trouble) {
         return fail(format!(
-            "{}: HEAD is answered after {}, but for the stream there was {}",
+            "{}: HEAD was answered after {}, but for the stream there was {}",
             traces.join(", "),
             seconds(head.after),
             trouble.what
         ))
         .advise(
-            "A proxy that buffers holds back headers and events until its buffer is full or the \
-             response ends; nginx does so by default.",
+            "A buffering proxy holds back headers and events until its buffer is full or the \
+             response ends. nginx does so by default.",
             BUFFERING,
             "nginx, ngx_http_proxy_module (proxy_buffering)",
         );
@@ -132,13 +129,13 @@ pub(crate) fn proxy_buffering(o: &Observed) -> Judged {
     match response.header("x-accel-buffering") {
         Some(value) if value.eq_ignore_ascii_case("no") => pass("X-Accel-Buffering: no"),
         Some(value) => warn(format!("X-Accel-Buffering: {value}")).advise(
-            "It tells nginx to collect the response before it hands it on.",
+            "This header tells nginx to buffer the response before forwarding it.",
             "Send X-Accel-Buffering: no, or set proxy_buffering off for this path.",
             "nginx, ngx_http_proxy_module (proxy_buffering)",
         ),
         None => skip(
-            "no X-Accel-Buffering; nginx takes it off before it gets here, so that its absence \
-             says nothing (see delivery)",
+            "no X-Accel-Buffering; nginx removes the header, so its absence means nothing (see \
+             delivery)",
         ),
     }
 }
@@ -152,14 +149,14 @@ pub(crate) fn proxies(o: &Observed) -> Judged {
     let stored = age.map(|age| format!("Age: {age}"));
     if let Some(shown) = stored.or_else(|| hit.map(|value| format!("X-Cache: {value}"))) {
         return fail(shown).advise(
-            "The response comes from a cache: it is somebody else's stream, and an old one.",
-            "Send Cache-Control: no-store, and leave this path out of the cache of the CDN.",
+            "The response is from a cache: it is an old stream that was sent to someone else.",
+            "Send Cache-Control: no-store, and exclude this path from the CDN's cache.",
             "RFC 9111, section 5.1",
         );
     }
     let traces = traces(response);
     pass(match traces.is_empty() {
-        true => "none shows itself".to_owned(),
+        true => "no sign of one".to_owned(),
         false => traces.join(", "),
     })
 }
@@ -168,9 +165,9 @@ pub(crate) fn framing(o: &Observed) -> Judged {
     let (response, _) = o.streamed()?;
     if let Some(length) = response.header("content-length") {
         return warn(format!("Content-Length: {length}")).advise(
-            "The stream ends there: whatever was collected before it was sent isn't live, and \
-             events beyond the length are cut off.",
-            "Leave Content-Length out, and write each event as it happens.",
+            "The stream ends at that length: a body that was complete before it was sent isn't \
+             live, and events beyond the length are cut off.",
+            "Send no Content-Length, and write each event as it happens.",
             "RFC 9112, section 6.3; RFC 9110, section 8.6",
         );
     }
@@ -186,9 +183,10 @@ pub(crate) fn framing(o: &Observed) -> Judged {
         Some(coding) if close => pass(format!("Transfer-Encoding: {coding}, Connection: close")),
         Some(coding) => pass(format!("Transfer-Encoding: {coding}")),
         None => warn("neither Content-Length nor Transfer-Encoding").advise(
-            "Only the end of the connection ends it, so that a stream that was cut looks like one \
-             that is over.",
-            "Answer with HTTP/1.1 and Transfer-Encoding: chunked; at nginx, proxy_http_version 1.1.",
+            "Only the end of the connection marks the end of the stream, so a truncated stream \
+             looks like a complete one.",
+            "Answer with HTTP/1.1 and Transfer-Encoding: chunked. In nginx, set \
+             proxy_http_version 1.1.",
             "RFC 9112, sections 6.3 and 8",
         ),
     }

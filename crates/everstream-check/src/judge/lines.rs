@@ -1,4 +1,4 @@
-//! How the stream is written.
+//! The format of the stream.
 
 use std::time::Duration;
 
@@ -11,22 +11,23 @@ const PARSING: &str = "WHATWG HTML, section 9.2.5";
 pub(crate) fn bom(o: &Observed) -> Judged {
     let (_, stream) = o.streamed()?;
     if stream.bytes == 0 {
-        return skip("no byte came");
+        return skip("no data arrived");
     }
     if stream.later_boms > 0 {
         return fail(format!(
-            "{} within the stream",
-            count(stream.later_boms, "mark")
+            "{} inside the stream",
+            count(stream.later_boms, "byte order mark")
         ))
         .advise(
-            "Only one at the very beginning is skipped; any other makes its line an unknown field.",
+            "Clients skip only a mark at the very beginning. Anywhere else it turns its line into an \
+             unknown field.",
             "Write UTF-8 without a byte order mark.",
             PARSING,
         );
     }
     if stream.bom_at_start {
-        return warn("one at the beginning").advise(
-            "Clients have to skip it, and some take it for a part of the first field.",
+        return warn("one at the start").advise(
+            "Clients have to skip it, but some take it as part of the first field.",
             "Write UTF-8 without a byte order mark.",
             PARSING,
         );
@@ -43,19 +44,19 @@ pub(crate) fn line_ends(o: &Observed) -> Judged {
         .collect();
     let shown = kinds.join(", ");
     if kinds.is_empty() {
-        return skip("no line came");
+        return skip("no line arrived");
     }
     if kinds.len() > 1 {
         return warn(shown).advise(
-            "All three may be mixed, but data that is copied in with its line ends is the usual \
-             reason, and it ends fields where it shouldn't.",
-            "Write LF, and begin each line of the data with data:.",
+            "The standard allows a mix, but the usual cause is data copied with its own line \
+             endings, which end fields too early.",
+            "Write LF, and start each line of the data with data:.",
             PARSING,
         );
     }
     if stream.cr > 0 {
         return warn(shown).advise(
-            "A client sees only with the next byte whether an LF follows, and many know no CR.",
+            "After a CR a client has to wait for the next byte, and many clients don't support CR.",
             "Write LF.",
             PARSING,
         );
@@ -66,13 +67,13 @@ pub(crate) fn line_ends(o: &Observed) -> Judged {
 pub(crate) fn utf_8(o: &Observed) -> Judged {
     let (_, stream) = o.streamed()?;
     if stream.bytes == 0 {
-        return skip("no byte came");
+        return skip("no data arrived");
     }
     match stream.not_utf8 {
         None => pass("UTF-8"),
         Some(place) => fail(format!("byte {place} isn't UTF-8")).advise(
-            "Readers get U+FFFD in its place: the text is spoilt.",
-            "Write UTF-8; don't cut texts within a character.",
+            "Clients replace it with U+FFFD, so the text is garbled.",
+            "Write UTF-8, and don't split text inside a character.",
             PARSING,
         ),
     }
@@ -84,11 +85,11 @@ pub(crate) fn fields(o: &Observed) -> Judged {
     if let Some(line) = &stream.stray_line {
         let stray = count(stream.stray_lines, "line");
         return fail(format!(
-            "{stray} that no client takes for a field, the first is {line:?}"
+            "{stray} that isn't a field, starting with {line:?}"
         ))
         .advise(
-            "Clients ignore it: what it says never arrives.",
-            "Begin each line of the data with data: (in lower case, and nothing before it).",
+            "Clients ignore such a line, so its content is lost.",
+            "Start each line of the data with data: (in lower case, with nothing before it).",
             SOURCE,
         );
     }
@@ -99,15 +100,15 @@ pub(crate) fn fields(o: &Observed) -> Judged {
             .map(|(name, times)| format!("{name} ({times})"))
             .collect();
         let line = stream.unknown_line.as_deref().unwrap_or_default();
-        let shown = format!("{}; the first is {line:?}", names.join(", "));
+        let shown = format!("{}, starting with {line:?}", names.join(", "));
         return warn(shown).advise(
             "Clients ignore fields other than data, event, id and retry.",
-            "Put it into the data, or into a comment if only people read it.",
+            "Put the value into the data, or into a comment if it is only for debugging.",
             SOURCE,
         );
     }
     match stream.bytes {
-        0 => skip("no byte came"),
+        0 => skip("no data arrived"),
         _ => pass("data, event, id, retry and comments only"),
     }
 }
@@ -117,42 +118,43 @@ pub(crate) fn end(o: &Observed) -> Judged {
     match &stream.end {
         End::Open => pass("still open"),
         End::Broke(why) => broke(stream, why),
-        End::Ended if stream.half_event => fail("it ended within an event").advise(
-            "Clients drop an event that lacks its blank line.",
-            "End each event, also the last one, with a blank line.",
+        End::Ended if stream.half_event => fail("the stream ended inside an event").advise(
+            "Clients drop an event without its blank line.",
+            "End each event with a blank line, including the last one.",
             "WHATWG HTML, section 9.2.6",
         ),
-        // The answer to a question ends.
+        // The response to a POST is expected to end.
         End::Ended if !response.repeatable => pass("the response ended"),
         End::Ended => warn("the server ended it").advise(
-            "EventSource takes an end for a lost connection: it asks again, and gets the same \
-             again if the server doesn't resume.",
-            "Leave the response open, or answer the next request with 204 if there is no more.",
+            "EventSource treats the end as a dropped connection: it reconnects, and gets the same \
+             events again unless the server resumes.",
+            "Leave the response open, or answer the next request with 204 if there are no more \
+             events.",
             "WHATWG HTML, section 9.2.3",
         ),
     }
 }
 
-/// A connection that breaks after so much silence was probably closed for it.
+/// A connection that breaks after this much silence probably hit an idle timeout.
 const SILENCE: Duration = Duration::from_secs(2);
 
-/// A shorter time-out isn't met by the usual interval of comments.
+/// The usual interval of comments is longer than an idle timeout below this.
 const USUAL: Duration = Duration::from_secs(30);
 
 fn broke(stream: &Stream, why: &str) -> Judged {
     const SOURCE: &str = "WHATWG HTML, sections 9.2.3 and 9.2.7";
-    const LIMITS: &str = "Proxies close connections that are silent: nginx, Apache and AWS load \
-         balancers after 60 s, Heroku after 55 s, Cloudflare after 100 s, haproxy after its \
-         timeout server or client.";
+    const LIMITS: &str = "Proxies close silent connections: nginx, Apache and AWS load balancers \
+         after 60 s, Heroku after 55 s, Cloudflare after 100 s, haproxy after its timeout server or \
+         timeout client.";
     let silence = stream.last_silence();
     if silence < SILENCE {
         let within = match stream.half_event {
-            true => ", within an event",
+            true => " inside an event",
             false => "",
         };
         return fail(format!("broke{within}: {why}")).advise(
-            "The connection broke: whatever was in transit is lost.",
-            "Look for crashes and time-outs in the server and in proxies.",
+            "Events that were in transit are lost.",
+            "Look for crashes and timeouts in the server and in proxies.",
             SOURCE,
         );
     }
@@ -160,10 +162,10 @@ fn broke(stream: &Stream, why: &str) -> Judged {
         LIMITS,
         match silence < USUAL {
             true => {
-                "Raise that time-out to a minute or more (haproxy: timeout server, timeout client), \
+                "Raise the idle timeout to a minute or more (haproxy: timeout server, timeout client), \
                  and send a comment every 15 to 30 s."
             }
-            false => "Send a comment (a line with a colon) every 15 to 30 s.",
+            false => "Send a comment (a line with only a colon) every 15 to 30 s.",
         },
         SOURCE,
     )

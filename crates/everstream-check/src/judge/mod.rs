@@ -1,13 +1,13 @@
-//! From what was seen to findings. Nothing here asks anybody, or looks at a clock.
+//! From observations to findings, without I/O and without a clock.
 //!
 //! | file | subject |
 //! |---|---|
-//! | `reach.rs` | the way to the server, and whether it answers with a stream |
-//! | `headers.rs` | what the headers tell caches and proxies |
-//! | `delivery.rs` | when the bytes come |
-//! | `fields.rs` | what the stream says |
-//! | `lines.rs` | how it is written |
-//! | `again.rs` | connecting again, resuming |
+//! | `reach.rs` | reaching the server, and whether it answers with a stream |
+//! | `headers.rs` | what the headers mean for caches and proxies |
+//! | `delivery.rs` | when the bytes arrive |
+//! | `fields.rs` | the content of the events |
+//! | `lines.rs` | the format of the stream |
+//! | `again.rs` | reconnecting and resuming |
 //! | `browser.rs` | what browsers allow |
 
 mod again;
@@ -40,17 +40,17 @@ pub(crate) use delivery::no_event;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
-    /// Nothing to object to.
+    /// Nothing is wrong.
     Pass,
     /// It works, but not in every case or for every client.
     Warn,
     /// It is broken.
     Fail,
-    /// Nothing can be said.
+    /// It couldn't be determined.
     Skip,
 }
 
-/// What is said of one thing that was examined.
+/// The result of one check.
 ///
 /// ```
 /// use everstream_check::{Check, Options, check};
@@ -66,20 +66,23 @@ pub enum Level {
 #[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
 pub struct Finding {
-    /// What was examined.
+    /// What was checked.
     #[serde(skip)]
     pub check: Check,
-    /// The name of that.
+    /// The id of the check.
     pub id: &'static str,
     /// How it is judged.
     pub level: Level,
-    /// The title of that.
+    /// The title of the check.
     pub title: &'static str,
-    /// What was seen.
+    /// What was observed.
     pub observed: String,
     /// Why it matters and what to do, for warnings and problems.
     #[serde(flatten)]
     pub advice: Option<Advice>,
+    /// The setting of the check that would tell more, or something else.
+    #[serde(skip)]
+    pub setting: Option<Setting>,
 }
 
 /// Why a finding matters, and what to do.
@@ -105,11 +108,40 @@ pub struct Advice {
     pub source: &'static str,
 }
 
+/// A setting of the check that can change a finding, for programs that name their own options.
+///
+/// ```
+/// use everstream_check::{Check, Options, Setting, check};
+/// # use everstream_testing::{Reply, Server};
+/// # let server = Server::start();
+/// # server.otherwise(Reply::stream().send("data: a\n\n").stall());
+/// # let url = server.url("/feed");
+///
+/// # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+/// # let report = runtime.block_on(check(&url, Options::new().events(1)));
+/// // Whether the server allows the origin of your site: the check has to know that origin.
+/// assert_eq!(report.finding(Check::Cors).unwrap().setting, Some(Setting::Origin));
+/// # Ok::<_, std::io::Error>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Setting {
+    /// [`Options::duration`](crate::Options::duration): a longer time.
+    Duration,
+    /// [`Options::origin`](crate::Options::origin): the origin of your site.
+    Origin,
+    /// [`Options::request`](crate::Options::request): credentials.
+    Credentials,
+    /// [`Options::request`](crate::Options::request): a higher redirect limit.
+    RedirectLimit,
+}
+
 /// A finding without its name.
 struct Verdict {
     level: Level,
     observed: String,
     advice: Option<Advice>,
+    setting: Option<Setting>,
 }
 
 impl Verdict {
@@ -117,9 +149,16 @@ impl Verdict {
         let advice = Some(Advice { why, fix, source });
         Ok(Verdict { advice, ..self })
     }
+
+    fn setting(self, setting: Setting) -> Verdict {
+        Verdict {
+            setting: Some(setting),
+            ..self
+        }
+    }
 }
 
-/// The error is a verdict too: that there is nothing to judge.
+/// The error is a verdict too: there is nothing to judge.
 type Judged = Result<Verdict, Verdict>;
 
 fn verdict(level: Level, observed: impl Into<String>) -> Verdict {
@@ -127,6 +166,7 @@ fn verdict(level: Level, observed: impl Into<String>) -> Verdict {
         level,
         observed: observed.into(),
         advice: None,
+        setting: None,
     }
 }
 
@@ -136,6 +176,11 @@ fn pass(observed: impl Into<String>) -> Judged {
 
 fn skip(observed: impl Into<String>) -> Judged {
     Err(verdict(Level::Skip, observed))
+}
+
+/// A skip that this setting may turn into a result.
+fn skip_without(setting: Setting, observed: impl Into<String>) -> Judged {
+    Err(verdict(Level::Skip, observed).setting(setting))
 }
 
 /// To be followed by [`Verdict::advise`].
@@ -158,15 +203,15 @@ impl Observed {
         let response = self.answered()?;
         match &self.stream {
             Some(stream) => Ok((response, stream)),
-            None => Err(verdict(Level::Skip, "the response is no event stream")),
+            None => Err(verdict(Level::Skip, "the response isn't an event stream")),
         }
     }
 }
 
 macro_rules! checks {
     ($($check:ident, $id:literal, $title:literal, $problem:literal, $judge:path;)*) => {
-        /// Something that is examined. Its id is the name in the report; the table in `docs/cli.md`
-        /// says what each one looks at.
+        /// A check. Its id is its name in the report; the table in `docs/cli.md` says what each one
+        /// examines.
         ///
         /// ```
         /// use everstream_check::Check;
@@ -177,31 +222,31 @@ macro_rules! checks {
         #[non_exhaustive]
         pub enum Check {
             $(
-                #[doc = concat!("`", $id, "`")]
+                #[doc = concat!("`", $id, "`: ", $title, ".")]
                 $check,
             )*
         }
 
         impl Check {
-            /// All of them, in the order of the report.
+            /// All checks, in the order of the report.
             pub const ALL: &[Check] = &[$(Check::$check),*];
 
-            /// Its name in the report: `content-type`.
+            /// The id in the report: `content-type`.
             pub fn id(self) -> &'static str {
                 match self { $(Check::$check => $id),* }
             }
 
-            /// Its title: `Content type`.
+            /// The title: `Content type`.
             pub fn title(self) -> &'static str {
                 match self { $(Check::$check => $title),* }
             }
 
-            /// What is wrong if it fails, in a few words: `wrong content type`.
+            /// What is wrong if the check fails, in a few words: `wrong content type`.
             pub fn problem(self) -> &'static str {
                 match self { $(Check::$check => $problem),* }
             }
 
-            /// Whether a warning says what may happen in between, and not what was seen to happen.
+            /// Whether a warning is about what a proxy or cache may do, not about what was observed.
             pub(crate) fn is_precaution(self) -> bool {
                 use Check::{CacheControl, HttpVersion, NoTransform, ProxyBuffering, Tls};
                 matches!(
@@ -224,9 +269,9 @@ checks! {
     Status, "status", "Status", "wrong status", reach::status;
     ContentType, "content-type", "Content type", "wrong content type", reach::content_type;
     Charset, "charset", "Charset", "wrong charset", reach::charset;
-    HttpVersion, "http-version", "Version of HTTP", "HTTP/1.1", reach::http_version;
+    HttpVersion, "http-version", "HTTP version", "HTTP/1.1", reach::http_version;
     CacheControl, "cache-control", "Caching", "may be cached", headers::cache_control;
-    NoTransform, "no-transform", "Changes by proxies", "may be changed by proxies", headers::no_transform;
+    NoTransform, "no-transform", "Transformation by proxies", "may be changed by proxies", headers::no_transform;
     ProxyBuffering, "proxy-buffering", "Buffering by proxies", "buffered by a proxy", headers::proxy_buffering;
     Proxies, "proxies", "Proxies and caches", "served from a cache", headers::proxies;
     Framing, "framing", "Framing", "unsuitable framing", headers::framing;
@@ -236,13 +281,13 @@ checks! {
     Heartbeat, "heartbeat", "Heartbeat", "no heartbeat", delivery::heartbeat;
     Retry, "retry", "Reconnection time", "unsuitable retry", fields::retry;
     Ids, "ids", "Ids", "missing ids", fields::ids;
-    UniqueIds, "unique-ids", "Uniqueness of ids", "duplicate ids", fields::unique_ids;
-    UsableIds, "usable-ids", "Characters of ids", "unusable ids", fields::usable_ids;
+    UniqueIds, "unique-ids", "Unique ids", "duplicate ids", fields::unique_ids;
+    UsableIds, "usable-ids", "Usable ids", "unusable ids", fields::usable_ids;
     EventTypes, "event-types", "Event types", "reserved event types", fields::event_types;
     Data, "data", "Data", "suspect data", fields::data;
     Sizes, "sizes", "Sizes", "large events", fields::sizes;
     Bom, "bom", "Byte order mark", "byte order mark", lines::bom;
-    LineEnds, "line-ends", "Line ends", "unusual line ends", lines::line_ends;
+    LineEnds, "line-ends", "Line endings", "unusual line endings", lines::line_ends;
     Utf8, "utf-8", "Encoding", "not UTF-8", lines::utf_8;
     Fields, "fields", "Fields", "lines that clients ignore", lines::fields;
     End, "end", "End of the stream", "doesn't stay open", lines::end;
@@ -263,6 +308,7 @@ pub(crate) fn judge(observed: &Observed) -> Vec<Finding> {
             level: verdict.level,
             observed: verdict.observed,
             advice: verdict.advice,
+            setting: verdict.setting,
         }
     };
     Check::ALL.iter().map(finding).collect()

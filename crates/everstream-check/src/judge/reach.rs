@@ -1,7 +1,7 @@
-//! The way to the server, and whether it answers with a stream.
+//! Reaching the server, and whether it answers with a stream.
 
 use super::headers::buffers;
-use super::{Judged, fail, pass, skip, warn};
+use super::{Judged, Setting, fail, pass, skip, warn};
 use crate::observed::{Observed, TroubleKind, is_event_stream};
 use crate::text::seconds;
 
@@ -14,30 +14,30 @@ pub(crate) fn reachable(o: &Observed) -> Judged {
             None => String::new(),
         }),
         Some(trouble) if trouble.kind == TroubleKind::Redirect => {
-            pass("the server answers, with a redirect that leads nowhere")
+            pass("the server answers, but its redirect can't be followed")
         }
         Some(trouble) if trouble.kind == TroubleKind::Stopped => skip(&*trouble.what),
         Some(trouble) if trouble.kind == TroubleKind::Connect => fail(&*trouble.what).advise(
-            "Without a connection there is no stream; browsers try again for ever.",
+            "Without a connection there is no stream. Browsers retry indefinitely.",
             trouble
                 .hint
-                .unwrap_or("check host and port, and what is between"),
+                .unwrap_or("Check the host, the port, and any firewall or proxy on the way."),
             MODEL,
         ),
         Some(trouble) if trouble.kind == TroubleKind::Silence && buffers(o).is_some() => {
-            pass("the server answers, but not with the stream (see proxy-buffering)")
+            pass("the server answers HEAD, but not the stream (see proxy-buffering)")
         }
         Some(trouble) if trouble.kind == TroubleKind::Silence => fail(&*trouble.what).advise(
-            "A stream is open for its readers when its headers arrive.",
-            "Send the status and the headers at once, before there is an event, and flush them. If \
-             the server does so, a proxy buffers them: X-Accel-Buffering: no, or for nginx \
-             proxy_buffering off.",
+            "To a client, a stream is open once its headers arrive.",
+            "Send the status and the headers at once, before the first event, and flush them. If \
+             the server already does, a proxy buffers them: send X-Accel-Buffering: no, or set \
+             proxy_buffering off (nginx).",
             "WHATWG HTML, section 9.2.3 (announce the connection)",
         ),
         Some(trouble) => fail(&*trouble.what).advise(
-            "No client gets a response: what comes is none, or the connection is dropped before.",
-            "Look at what comes with curl -v; the logs of the server and of what is before it say \
-             why; and the port may be that of something else than HTTP.",
+            "No client gets a usable response: it isn't valid HTTP, or the connection closes first.",
+            "Look at the response with curl -v, and at the logs of the server and its proxies. The \
+             port may belong to something other than HTTP.",
             "RFC 9112, sections 2 and 4",
         ),
     }
@@ -47,17 +47,17 @@ pub(crate) fn tls(o: &Observed) -> Judged {
     let response = o.answered()?;
     if response.url.starts_with("https:") {
         if o.unverified {
-            return skip("HTTPS, and --insecure leaves the certificate unseen");
+            return skip("HTTPS, but the certificate wasn't verified");
         }
-        return pass("HTTPS, with a certificate that is trusted");
+        return pass("HTTPS, with a trusted certificate");
     }
     if o.local {
         return skip("plain HTTP on this machine");
     }
     warn("plain HTTP").advise(
-        "Whoever is between reads and changes the stream, old proxies hold it back, and pages \
-         that came by https may not open it.",
-        "Serve it by https.",
+        "Anyone on the network path can read and modify the stream, old proxies buffer it, and \
+         pages served over https can't open it.",
+        "Serve the stream over https.",
         "W3C Mixed Content; RFC 9110, section 4.2.2",
     )
 }
@@ -65,9 +65,10 @@ pub(crate) fn tls(o: &Observed) -> Judged {
 pub(crate) fn redirects(o: &Observed) -> Judged {
     if let Some(trouble) = &o.trouble {
         if trouble.kind == TroubleKind::Redirect {
-            return fail(&*trouble.what).advise(
-                "Clients give such a stream up.",
-                "Let the redirect lead to the stream, or --max-redirs allow more of them.",
+            return fail(&*trouble.what).setting(Setting::RedirectLimit).advise(
+                "Clients give up on this stream.",
+                "Point the redirect at the stream. If the chain of redirects is meant to be this \
+                     long, shorten it: clients have limits.",
                 "RFC 9110, section 15.4; Fetch, HTTP-redirect fetch",
             );
         }
@@ -84,24 +85,24 @@ pub(crate) fn redirects(o: &Observed) -> Judged {
         .any(|hop| hop.from.starts_with("https:") && hop.to.starts_with("http:"))
     {
         return fail(shown).advise(
-            "It leads from https to http: browsers refuse that, credentials stay behind, and \
-             anybody between reads the rest.",
-            "Redirect to an https URL; behind a proxy, build it from X-Forwarded-Proto.",
+            "The redirect leads from https to http. Browsers refuse it, clients drop their \
+             credentials, and anyone on the network path can read the stream.",
+            "Redirect to an https URL. Behind a proxy, build it from X-Forwarded-Proto.",
             "W3C Mixed Content; RFC 9110, section 15.4",
         );
     }
     if o.hops.iter().any(|hop| matches!(hop.status, 301 | 308)) {
         return warn(shown).advise(
-            "Every connection and every reconnect begins at the old URL and takes the detour.",
-            "Use the new URL in clients: it is meant to stay.",
+            "Every connection and every reconnect starts at the old URL and is redirected again.",
+            "Use the new URL in clients: the redirect is permanent.",
             "RFC 9110, sections 15.4.2 and 15.4.9",
         );
     }
     if o.hops.iter().any(|hop| hop.leaves_origin) {
         return warn(shown).advise(
-            "It leads to another origin: Authorization and cookies don't go along, and browsers \
-             ask that origin for CORS headers.",
-            "Serve the stream where it is asked for, or let clients ask the other origin.",
+            "The redirect leads to another origin: clients don't send Authorization and cookies \
+             there, and browsers require CORS headers from it.",
+            "Serve the stream at the first URL, or use the other origin's URL in clients.",
             "Fetch, HTTP-redirect fetch",
         );
     }
@@ -122,26 +123,26 @@ pub(crate) fn status(o: &Observed) -> Judged {
     match status {
         200 => pass(shown),
         204 => fail("204").advise(
-            "It tells clients to stop for good: EventSource closes, and doesn't connect again.",
-            "If that isn't meant, answer 200 and leave the response open.",
+            "204 tells clients to stop: EventSource closes and doesn't reconnect.",
+            "Unless you mean to stop clients, answer 200 and leave the response open.",
             "WHATWG HTML, sections 9.2.1 and 9.2.3",
         ),
-        401 | 403 | 407 => fail(shown).advise(
-            "EventSource gives up at every status but 200, and doesn't connect again.",
-            "Give credentials: -u, --bearer-env or -H; --origin, if it refuses pages of strangers. \
-             EventSource itself can only send cookies (withCredentials).",
+        401 | 403 | 407 => fail(shown).setting(Setting::Credentials).advise(
+            "EventSource gives up on any status other than 200, and doesn't reconnect.",
+            "Check with the credentials and the origin that your clients send. EventSource itself \
+             can only send cookies (withCredentials).",
             MODEL,
         ),
         429 | 500.. => fail(shown).advise(
-            "EventSource gives up at every status but 200, also at one that passes: a browser \
-             that meets it while the server restarts stays without events.",
-            "Answer 200 as long as clients are to come back (and end that response), and let \
-             pages make a new EventSource after readyState CLOSED.",
+            "EventSource gives up on any status other than 200, even a temporary one: a browser \
+             that gets it while the server restarts receives no more events.",
+            "Answer 200 and end the response if clients should come back later, and have pages \
+             create a new EventSource when readyState is CLOSED.",
             MODEL,
         ),
         _ => fail(shown).advise(
-            "EventSource gives up at every status but 200, and doesn't connect again.",
-            "Answer 200; look at the path and the method.",
+            "EventSource gives up on any status other than 200, and doesn't reconnect.",
+            "Answer 200. Check the path and the method.",
             MODEL,
         ),
     }
@@ -158,7 +159,7 @@ pub(crate) fn content_type(o: &Observed) -> Judged {
         return pass(shown);
     }
     fail(shown).advise(
-        "EventSource gives up at any other type, and doesn't connect again.",
+        "EventSource gives up on any other type, and doesn't reconnect.",
         "Send Content-Type: text/event-stream.",
         MODEL,
     )
@@ -177,13 +178,13 @@ pub(crate) fn charset(o: &Observed) -> Judged {
         .map(|(_, value)| value.trim().trim_matches('"'))
         .next();
     match charset {
-        None | Some("") => pass("not given, which is UTF-8"),
+        None | Some("") => pass("none given, which means UTF-8"),
         Some(name) if name.eq_ignore_ascii_case("utf-8") => pass(name),
-        // No EventSource reads the answer to a POST.
+        // EventSource can't send a POST.
         Some(name) if !response.repeatable => pass(format!("{name}, read as UTF-8")),
         Some(name) => fail(name).advise(
-            "Chromium aborts a stream with any charset but utf-8, also with utf8. The standard \
-             would read it as UTF-8.",
+            "Chromium aborts a stream with any charset other than utf-8, even utf8. The standard \
+             reads it as UTF-8.",
             "Send Content-Type: text/event-stream, without a charset or with charset=utf-8.",
             "Chromium, event_source.cc; WHATWG HTML, section 9.2.5",
         ),
@@ -198,13 +199,13 @@ pub(crate) fn http_version(o: &Observed) -> Judged {
     }
     if o.local && !response.url.starts_with("https:") {
         return skip(format!(
-            "{version} on this machine; what stands before it for others can't be seen"
+            "{version} on this machine; a proxy in front of it may offer more"
         ));
     }
     warn(&**version).advise(
-        "Browsers open six connections per host with HTTP/1.1, over all tabs: with six streams \
-         open nothing else loads from there.",
-        "Offer HTTP/2 (ALPN h2) at the server or the proxy before it, or share one stream \
+        "With HTTP/1.1 browsers open six connections per host, across all tabs. With six streams \
+         open, nothing else loads from that host.",
+        "Offer HTTP/2 (ALPN h2) at the server or at the proxy in front of it, or share one stream \
          between tabs (SharedWorker, BroadcastChannel).",
         "WHATWG HTML, section 9.2.7; RFC 9113, section 5.1.2",
     )

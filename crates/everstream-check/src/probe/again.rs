@@ -4,23 +4,23 @@ use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use everstream::Fault;
+use everstream_http::message_with_cause;
 
-use super::{PATIENCE, Prober, Question, response};
+use super::{PATIENCE, Prober, Question};
 use crate::anatomy::Anatomy;
 use crate::observed::{Answer, End, Observed, Repeat, Response, Resume, Stream};
 use crate::options::Progress;
-use crate::text::chain;
 
 /// How long a client waits before it connects again, unless the server says so.
 const DELAY: Duration = Duration::from_secs(1);
 
-/// A server that wants to be left alone for longer is asked earlier.
+/// The longest wait, even if the server asks for more.
 const MAX_DELAY: Duration = Duration::from_secs(3);
 
-/// How long an event is waited for that says that an id isn't known.
+/// How long to wait for an event that reports an unknown id.
 const ERROR_EVENT: Duration = Duration::from_secs(1);
 
-/// No server gives this one.
+/// An id that no server sends.
 const UNKNOWN_ID: &str = "everstream-check-0b6f1d";
 
 /// A further connection.
@@ -32,14 +32,14 @@ struct Again<'a> {
     limit: Duration,
     /// How long its headers may take.
     headers: Duration,
-    /// The wait before, as a client waits.
+    /// The wait before it, as a client waits.
     delay: Duration,
-    /// What for.
+    /// The purpose, for progress.
     what: &'static str,
 }
 
-/// What it got instead of a stream, if a later try may get one: servers need a moment to notice
-/// that a connection was closed. A 204 ends clients for good.
+/// What it got instead of a stream, if another try may get one: servers need a moment to notice
+/// that a connection was closed. A 204 is final.
 fn second_try(answer: &Answer) -> Option<String> {
     answer
         .refusal()
@@ -77,7 +77,7 @@ impl Prober<'_> {
             delay = delay.saturating_mul(2).min(MAX_DELAY);
             let again = Again {
                 delay,
-                what: "a second time, as the server refused",
+                what: "a second time, because the server refused",
                 ..gzip
             };
             observed.second = self.again(again, observed, event).await;
@@ -87,12 +87,12 @@ impl Prober<'_> {
         }
         let gzip = Again {
             delay,
-            what: "with gzip, to compare once more",
+            what: "with gzip, to repeat the comparison",
             ..gzip
         };
         let plainly = Again {
             coding: "identity",
-            what: "without gzip, to compare once more",
+            what: "without gzip, to repeat the comparison",
             ..gzip
         };
         let late = |plain| observed.second.as_ref().is_some_and(|it| it.is_late(plain));
@@ -105,7 +105,7 @@ impl Prober<'_> {
         if distinct.len() == ids.len() && stream.ids_unsendable == 0 && !ids.is_empty() {
             let after = (ids.len() - 1) / 2;
             let next = ids.get(after + 1).copied();
-            // Enough to see whether what is known comes again.
+            // Enough to see whether known events are repeated.
             let all = stream.events.len() + 5;
             let limit = PATIENCE.min(self.options.duration);
             let from = Again {
@@ -127,17 +127,17 @@ impl Prober<'_> {
             let unknown = Again {
                 id: Some(UNKNOWN_ID),
                 what: "after an unknown event",
-                // It may say by an event that it doesn't know the id.
+                // The server may report an unknown id by an event.
                 limit: limit.min(ERROR_EVENT),
                 ..plainly
             };
-            // Whether an error ends the stream is worth a wait.
+            // After an error it is worth waiting to see whether the stream ends.
             let enough = |it: &Anatomy| event(it) && !it.reports_error();
             observed.unknown_id = self.again(unknown, observed, enough).await;
         }
     }
 
-    /// The same two requests once more.
+    /// Both requests of the comparison, a second time.
     async fn repeat(
         &self,
         plain: Again<'_>,
@@ -150,7 +150,7 @@ impl Prober<'_> {
         Some(Repeat { plain, gzip })
     }
 
-    /// A further connection; none, if the user has enough.
+    /// A further connection; `None` if the check is stopped.
     async fn again(
         &self,
         again: Again<'_>,
@@ -174,11 +174,11 @@ impl Prober<'_> {
             origin: observed.origin_refused.is_none(),
         };
         let began = Instant::now();
-        let mut probe = match self.ask(question, &mut Vec::new()).await {
-            Ok(probe) => probe,
+        let reply = match self.ask(question, &mut Vec::new()).await {
+            Ok(reply) => reply,
             Err(fault) => {
                 let answer = Answer {
-                    error: Some(chain(&fault)),
+                    error: Some(message_with_cause(&fault)),
                     silent: matches!(fault, Fault::ReadTimeout(_)),
                     after: began.elapsed(),
                     ..Answer::default()
@@ -186,19 +186,19 @@ impl Prober<'_> {
                 return (!self.is_stopped()).then_some(answer);
             }
         };
-        let answered = Instant::now();
-        let about = response(&probe, Duration::ZERO);
+        let about = &reply.response;
+        let answered = began + about.after;
         let mut answer = Answer {
-            after: answered - began,
+            after: about.after,
             status: about.status,
             content_type: about.header("content-type").map(str::to_owned),
             coding: about.header("content-encoding").map(str::to_owned),
             ..Answer::default()
         };
-        if about.is_stream() {
-            let connection = &mut probe.connection;
+        let is_stream = about.is_stream();
+        if let (Some(mut body), true) = (reply.body, is_stream) {
             let limit = again.limit;
-            let stream = self.watch(connection, answered, limit, false, enough).await;
+            let stream = self.watch(&mut body, answered, limit, false, enough).await;
             answer.first_event = stream.first_event();
             answer.waited = stream.watched;
             answer.ended = stream.end != End::Open;
@@ -206,7 +206,7 @@ impl Prober<'_> {
             answer.error_event = stream.error_event;
             answer.ids = stream.events.into_iter().map(|event| event.id).collect();
         }
-        // What was stopped half-way says nothing.
+        // A connection that was stopped early says nothing.
         (!self.is_stopped()).then_some(answer)
     }
 }

@@ -1,56 +1,57 @@
-//! Asks the server, and writes down what comes. At most five requests, one after the other:
+//! Sends the requests and records the responses. At most five requests, one after the other:
 //!
 //! 1. the stream, uncompressed, watched for as long as the user says
 //! 2. the stream again, with gzip offered, until its first event
 //! 3. the stream after an event in the middle, if there are ids
-//! 4. the stream after an id that the server never gave, if there are ids
-//! 5. the question of a browser whether it may send this request, if it would ask
+//! 4. the stream after an id that the server never sent, if there are ids
+//! 5. the preflight that a browser would send before this request, if it would send one
 //!
-//! And up to four more where something is wrong: the first one without `Origin` after a refusal, HEAD if no
-//! headers arrive, a second try of the second one, and the stream without and with gzip to repeat a comparison.
+//! And up to four more if something is wrong: the first one without `Origin` if it was refused, HEAD if no
+//! headers arrive, a second try of the second one, and the stream without and with gzip to repeat a
+//! comparison.
 //!
 //! A request that isn't safe (RFC 9110, section 9.2.1) is sent once only.
 
 mod again;
 mod origin;
 mod preflight;
+mod watch;
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use everstream::{ConnectRequest, Connection, Fault, Hop, Http, Probe, RedactedUrl};
-use everstream_http::policy::withheld_message;
-use tokio::sync::watch;
+use everstream::{ConnectRequest, Connection, Fault, Http, RedactedUrl, Redirect as Hop};
+use everstream_http::{message_with_cause, policy::withheld_message};
+use tokio::sync::watch as channel;
 
 use crate::anatomy::Anatomy;
-use crate::observed::{End, Observed, Redirect, Response, Stream, Trouble, TroubleKind};
+use crate::observed::{Observed, Redirect, Response, Trouble, TroubleKind};
 use crate::options::{Options, Progress};
-use crate::text::{chain, seconds};
+use crate::text::seconds;
 use origin::{is_loopback, is_same_origin, origin};
 
-/// How long an event is waited for when one ought to come at once.
+/// How long to wait for an event that should arrive at once.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// How long a response is waited for, at least.
+/// How long to wait for a response, at least.
 const RESPONSE: Duration = Duration::from_secs(10);
-
-/// How often progress is reported.
-const TICK: Duration = Duration::from_millis(250);
 
 pub(crate) struct Prober<'a> {
     pub(crate) url: String,
     pub(crate) options: &'a Options,
-    /// The request, as the user wants it.
+    /// The request, with the user's settings.
     pub(crate) http: Http,
     /// A request without the user's headers and credentials.
     pub(crate) bare: Http,
     /// The method of the request, once it was sent.
     pub(crate) method: Arc<OnceLock<String>>,
-    /// Why no more is asked, once that is so.
-    pub(crate) stop: watch::Receiver<Option<Stop>>,
+    /// When `stop` says that the time of [`Options::max_time`] has passed.
+    pub(crate) deadline: Option<Instant>,
+    /// Why no more requests are sent, once that is so.
+    pub(crate) stop: channel::Receiver<Option<Stop>>,
 }
 
-/// A request of the stream.
+/// A request for the stream.
 #[derive(Clone, Copy)]
 struct Question<'a> {
     coding: &'static str,
@@ -61,9 +62,19 @@ struct Question<'a> {
     origin: bool,
 }
 
+/// A response, whatever it is.
+struct Reply {
+    response: Response,
+    /// The URL that answered. It may hold secrets.
+    url: String,
+    withheld: Vec<String>,
+    /// `None`: it is in a content coding that can't be decoded.
+    body: Option<Connection>,
+}
+
 #[derive(Clone, Debug)]
 pub(crate) enum Stop {
-    /// This asked for it.
+    /// [`Options::stop_on`] is ready; what stopped it.
     Asked(String),
     /// The time of [`Options::max_time`] has passed.
     OutOfTime,
@@ -84,12 +95,12 @@ impl Prober<'_> {
             observed.origin_refused = Some(status);
             let (later, other) = self.ask_first(&mut Vec::new(), &mut observed).await;
             match other {
-                Ok(probe) if response(&probe, Duration::ZERO).is_stream() => {
-                    (began, sent) = (later, Ok(probe));
+                Ok(reply) if reply.response.is_stream() => {
+                    (began, sent) = (later, Ok(reply));
                 }
-                Ok(probe) => {
+                Ok(reply) => {
                     observed.origin_refused = None;
-                    observed.without_origin = probe.connection.start().status;
+                    observed.without_origin = Some(reply.response.status);
                 }
                 Err(_) => observed.origin_refused = None,
             }
@@ -98,8 +109,13 @@ impl Prober<'_> {
         observed.same_origin = is_same_origin(&observed.origin, &self.url)
             && observed.hops.iter().all(|hop| !hop.leaves_origin);
         self.warn_of_withheld(&sent);
-        let mut probe = match sent {
-            Ok(probe) => probe,
+        let Reply {
+            response,
+            url,
+            body,
+            ..
+        } = match sent {
+            Ok(reply) => reply,
             Err(fault) => {
                 observed.trouble = Some(match &*self.stop.borrow() {
                     Some(stop) => self.stopped(stop),
@@ -111,20 +127,17 @@ impl Prober<'_> {
                 return observed;
             }
         };
-        let answered = Instant::now();
-        let url = probe.connection.start().url.clone().unwrap_or_default();
+        let answered = began + response.after;
         observed.local |= is_loopback(&url);
-        let response = response(&probe, answered - began);
-        if response.is_stream() {
+        if let (Some(mut body), true) = (body, response.is_stream()) {
             let count = self.options.events;
             let enough = |anatomy: &Anatomy| {
                 count.is_some_and(|count| anatomy.events().len() as u64 >= count)
             };
             let limit = self.options.duration;
-            let connection = &mut probe.connection;
-            let stream = self.watch(connection, answered, limit, true, enough).await;
-            // It is over for the server too, before the next one begins.
-            drop(probe);
+            let stream = self.watch(&mut body, answered, limit, true, enough).await;
+            // The server sees it end before the next one begins.
+            drop(body);
             self.ask_again(&response, &stream, &mut observed).await;
             observed.stream = Some(stream);
             observed.preflight = self.ask_for_permission(&response, &mut observed).await;
@@ -139,7 +152,7 @@ impl Prober<'_> {
         &self,
         hops: &mut Vec<Hop>,
         observed: &mut Observed,
-    ) -> (Instant, Result<Probe, Fault>) {
+    ) -> (Instant, Result<Reply, Fault>) {
         observed.requests += 1;
         let question = Question {
             coding: "identity",
@@ -151,38 +164,31 @@ impl Prober<'_> {
         (Instant::now(), self.ask(question, hops).await)
     }
 
-    /// The status, if it may be due to `Origin` and the request may be sent again.
-    fn refused(&self, sent: &Result<Probe, Fault>) -> Option<u16> {
-        let probe = sent.as_ref().ok().filter(|probe| probe.repeatable)?;
-        let status = probe.connection.start().status?;
-        (matches!(status, 400 | 403 | 421) && !self.is_stopped()).then_some(status)
+    /// The status, if `Origin` may be the reason for it and the request may be sent again.
+    fn refused(&self, sent: &Result<Reply, Fault>) -> Option<u16> {
+        let response = &sent.as_ref().ok()?.response;
+        let may_be = response.repeatable && matches!(response.status, 400 | 403 | 421);
+        (may_be && !self.is_stopped()).then_some(response.status)
     }
 
-    /// What answers while the stream's headers don't arrive.
+    /// Whether anything answers while the stream's headers don't arrive.
     async fn ask_for_head(&self, observed: &mut Observed) -> Option<Response> {
-        let safe = |method: &String| matches!(&**method, "GET" | "HEAD");
-        if self.is_stopped() || !self.method.get().is_some_and(safe) {
+        let same = |method: &String| matches!(&**method, "GET" | "HEAD");
+        if self.is_stopped() || !self.method.get().is_some_and(same) {
             return None;
         }
         observed.requests += 1;
         let http = self.http.clone().method("HEAD");
-        let mut request = ConnectRequest::default();
-        request.read_timeout = Some(PATIENCE);
-        let (mut hops, mut stop) = (Vec::new(), self.stop.clone());
-        let began = Instant::now();
-        let probe = tokio::select! {
-            probe = http.probe(request, &mut hops) => probe.ok()?,
-            _ = stop.wait_for(Option::is_some) => return None,
-        };
-        Some(response(&probe, began.elapsed()))
+        let reply = self.send(http, None, PATIENCE, &mut Vec::new()).await;
+        Some(reply.ok()?.response)
     }
 
-    /// What is said of what wasn't asked for.
+    /// Why some checks have no answer.
     fn cut(&self) -> Option<String> {
         self.stop.borrow().as_ref().map(|stop| match stop {
-            Stop::Asked(name) => format!("not asked for: stopped by {name} before"),
+            Stop::Asked(name) => format!("not checked: stopped by {name}"),
             Stop::OutOfTime => format!(
-                "not asked for: the {} of --max-time had passed",
+                "not checked within the time limit of {}",
                 seconds(self.options.total_time())
             ),
         })
@@ -197,7 +203,7 @@ impl Prober<'_> {
             },
             Stop::OutOfTime => Trouble {
                 what: format!(
-                    "no response within the {} of --max-time",
+                    "no response within the time limit of {}",
                     seconds(self.options.total_time())
                 ),
                 hint: None,
@@ -210,30 +216,50 @@ impl Prober<'_> {
         self.stop.borrow().is_some()
     }
 
-    async fn ask(&self, question: Question<'_>, hops: &mut Vec<Hop>) -> Result<Probe, Fault> {
+    async fn ask(&self, question: Question<'_>, hops: &mut Vec<Hop>) -> Result<Reply, Fault> {
         let coding = question.coding;
         let origin = question
             .origin
             .then(|| self.options.origin_or_default().to_owned());
-        let method = self.method.clone();
+        let (method, chosen) = (self.method.clone(), self.options.origin.is_some());
         let http = self.http.clone().before_attempt(move |attempt| {
             _ = method.set(attempt.method().to_owned());
+            let safe = is_safe(attempt.method());
             let mut attempt = attempt.set_header("accept-encoding", coding);
-            if let Some(origin) = &origin {
+            // A server may refuse the default origin, and an unsafe request can't be sent again without.
+            if let Some(origin) = origin.as_ref().filter(|_| safe || chosen) {
                 attempt = attempt.set_header("origin", origin);
             }
             std::future::ready(Ok::<_, Fault>(attempt))
         });
-        let mut request = ConnectRequest::default();
-        request.last_event_id = question.id.map(str::to_owned);
-        request.read_timeout = Some(question.limit);
+        self.send(http, question.id, question.limit, hops).await
+    }
+
+    /// Sends a request, unless the check is stopped. `hops` gets the redirects, also if it fails.
+    async fn send(
+        &self,
+        http: Http,
+        id: Option<&str>,
+        limit: Duration,
+        hops: &mut Vec<Hop>,
+    ) -> Result<Reply, Fault> {
+        let followed: Arc<Mutex<Vec<Hop>>> = Arc::default();
+        let report = followed.clone();
+        let http = http.on_redirect(move |redirect| {
+            let mut followed = report.lock().unwrap_or_else(PoisonError::into_inner);
+            followed.push(redirect.clone());
+        });
+        let mut request = ConnectRequest::new(id.map(str::to_owned));
+        request.read_timeout = Some(limit);
         let mut stop = self.stop.clone();
-        tokio::select! {
-            probe = http.probe(request, hops) => probe,
-            _ = stop.wait_for(Option::is_some) => {
-                Err(Fault::Source("stopped".into()))
-            }
-        }
+        let began = Instant::now();
+        let sent = tokio::select! {
+            sent = http.send(request) => sent,
+            _ = stop.wait_for(Option::is_some) => Err(Fault::Source("stopped".into())),
+        };
+        let after = began.elapsed();
+        hops.append(&mut followed.lock().unwrap_or_else(PoisonError::into_inner));
+        sent.map(|response| Reply::new(response, after))
     }
 
     fn response_limit(&self) -> Duration {
@@ -241,80 +267,19 @@ impl Prober<'_> {
         self.options.read_timeout.unwrap_or(default)
     }
 
-    /// Reads until there is enough, or until `limit` after the response.
-    async fn watch(
-        &self,
-        connection: &mut Connection,
-        answered: Instant,
-        limit: Duration,
-        shown: bool,
-        enough: impl Fn(&Anatomy) -> bool,
-    ) -> Stream {
-        let mut anatomy = Anatomy::new();
-        let mut stop = self.stop.clone();
-        let mut last = answered;
-        let progress = |anatomy: &Anatomy| {
-            if shown {
-                self.options.progress(&Progress::Watching {
-                    elapsed: answered.elapsed(),
-                    limit,
-                    events: anatomy.events().len(),
-                    comments: anatomy.comments(),
-                });
-            }
-        };
-        progress(&anatomy);
-        let end = loop {
-            if anatomy.is_full() || enough(&anatomy) {
-                break End::Open;
-            }
-            let now = Instant::now();
-            let mut wait = limit.saturating_sub(now - answered);
-            if let Some(silence) = self.options.read_timeout {
-                wait = wait.min(silence.saturating_sub(now - last));
-            }
-            let chunk = tokio::select! {
-                biased;
-                chunk = connection.next_chunk() => chunk,
-                () = tokio::time::sleep(wait.min(TICK)) => {
-                    if wait <= TICK {
-                        break End::Open;
-                    }
-                    progress(&anatomy);
-                    continue;
-                }
-                _ = stop.wait_for(Option::is_some) => break End::Open,
-            };
-            last = Instant::now();
-            match chunk {
-                Some(Ok(bytes)) => anatomy.take(bytes.as_ref(), answered.elapsed()),
-                Some(Err(fault)) => break End::Broke(chain(&fault)),
-                None => break End::Ended,
-            }
-            // A server that sends without a pause doesn't get around the limit.
-            if answered.elapsed() >= limit {
-                break End::Open;
-            }
-        };
-        anatomy.end(end, answered.elapsed())
-    }
-
-    /// Once: the further requests are redirected in the same way.
-    fn warn_of_withheld(&self, sent: &Result<Probe, Fault>) {
+    /// Once: later requests are redirected in the same way.
+    fn warn_of_withheld(&self, sent: &Result<Reply, Fault>) {
         let (names, url) = match sent {
-            Ok(probe) => {
-                let start = probe.connection.start();
-                (&start.withheld_headers, start.url.as_deref())
-            }
+            Ok(reply) => (&reply.withheld, &*reply.url),
             Err(fault) => match fault.response() {
-                Some(response) => (&response.withheld_headers, Some(&*response.url)),
+                Some(response) => (&response.withheld_headers, &*response.url),
                 None => return,
             },
         };
-        // This one is ours.
+        // The check added this one.
         let names = names.iter().filter(|name| *name != "origin");
         let names: Vec<String> = names.cloned().collect();
-        if let Some(text) = withheld_message(&names, url.unwrap_or_default()) {
+        if let Some(text) = withheld_message(&names, url) {
             self.options.progress(&Progress::Warning(&text));
         }
     }
@@ -329,7 +294,7 @@ impl Prober<'_> {
         Trouble {
             what: match kind {
                 TroubleKind::Silence => format!("no response in {}", seconds(waited)),
-                _ => chain(fault),
+                _ => message_with_cause(fault),
             },
             hint: (self.options.hints)(fault),
             kind,
@@ -337,20 +302,44 @@ impl Prober<'_> {
     }
 }
 
-fn response(probe: &Probe, after: Duration) -> Response {
-    let start = probe.connection.start();
-    Response {
-        status: start.status.unwrap_or_default(),
-        version: probe.version.clone(),
-        headers: start.headers.clone().unwrap_or_default(),
-        url: redacted(start.url.as_deref().unwrap_or_default()),
-        method: probe.method.clone(),
-        repeatable: probe.repeatable,
-        sent: probe.sent.clone(),
-        request_type: probe.content_type.clone(),
-        readable: probe.readable,
-        after,
+impl Reply {
+    /// `after` is the time from the request to the headers.
+    fn new(response: everstream::Response, after: Duration) -> Reply {
+        let start = response.start().clone();
+        let url = start.url.unwrap_or_default();
+        let request = response.request_headers();
+        let request_type = request.get("content-type");
+        let mut facts = Response {
+            status: start.status.unwrap_or_default(),
+            version: format!("{:?}", response.version()),
+            headers: start.headers.unwrap_or_default(),
+            url: redacted(&url),
+            method: response.request_method().to_string(),
+            repeatable: is_safe(response.request_method().as_str()),
+            sent: request
+                .keys()
+                .map(|name| name.as_str().to_owned())
+                .collect(),
+            request_type: request_type
+                .and_then(|value| value.to_str().ok())
+                .map(str::to_owned),
+            readable: false,
+            after,
+        };
+        let body = response.into_body().ok();
+        facts.readable = body.is_some();
+        Reply {
+            response: facts,
+            url,
+            withheld: start.withheld_headers,
+            body,
+        }
     }
+}
+
+/// RFC 9110, section 9.2.1.
+fn is_safe(method: &str) -> bool {
+    matches!(method, "GET" | "HEAD" | "OPTIONS" | "TRACE")
 }
 
 fn redirect(hop: &Hop) -> Redirect {

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use url::Url;
 
-/// Whether a page of this origin needs no permission.
+/// Whether a page of this origin may send the request without CORS.
 pub(super) fn is_same_origin(origin: &str, url: &str) -> bool {
     match (Url::parse(origin), Url::parse(url)) {
         (Ok(origin), Ok(url)) => origin.origin() == url.origin(),
@@ -22,6 +22,7 @@ pub(super) fn origin(url: &str) -> (&str, &str) {
     (scheme, host)
 }
 
+/// Whether the URL leads to this machine.
 pub(super) fn is_loopback(url: &str) -> bool {
     let (_, authority) = origin(url);
     let host = match authority.strip_prefix('[') {
@@ -38,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn this_machine_is_known() {
+    fn loopback_hosts_are_recognized() {
         for url in [
             "http://localhost/",
             "http://localhost:80/x",
@@ -59,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn user_info_is_no_part_of_an_origin() {
+    fn an_origin_has_no_user_info() {
         assert_eq!(origin("http://u:p@a:80/x@y"), ("http", "a:80"));
         assert_eq!(origin("https://a?x"), ("https", "a"));
     }

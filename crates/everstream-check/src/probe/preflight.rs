@@ -1,12 +1,12 @@
-//! What a browser asks before a request to another origin.
+//! The preflight that a browser sends before a request to another origin.
 
-use everstream::{ConnectRequest, Fault};
+use everstream::Fault;
+use everstream_http::message_with_cause;
 
 use super::{PATIENCE, Prober};
 use crate::observed::{Observed, Preflight, Response};
-use crate::text::chain;
 
-/// What a browser sends by itself, or without asking for permission (Fetch, section 2.2.2
+/// Headers that a browser adds itself, or sends without a preflight (Fetch, section 2.2.2
 /// "CORS-safelisted request-header"; `Last-Event-ID`: WHATWG HTML, section 9.2.3).
 const NEEDS_NO_PERMISSION: &[&str] = &[
     "accept",
@@ -23,7 +23,7 @@ const NEEDS_NO_PERMISSION: &[&str] = &[
     "user-agent",
 ];
 
-/// Types of bodies that need no permission either.
+/// Content types that need no preflight either.
 const PLAIN_BODIES: &[&str] = &[
     "application/x-www-form-urlencoded",
     "multipart/form-data",
@@ -31,7 +31,7 @@ const PLAIN_BODIES: &[&str] = &[
 ];
 
 impl Prober<'_> {
-    /// What a browser asks before it lets a script send this request to another origin.
+    /// Asks what a browser asks before it lets a script send this request to another origin.
     pub(super) async fn ask_for_permission(
         &self,
         response: &Response,
@@ -59,34 +59,28 @@ impl Prober<'_> {
             }
             std::future::ready(Ok::<_, Fault>(attempt))
         });
-        let mut request = ConnectRequest::default();
-        request.read_timeout = Some(PATIENCE);
         let mut preflight = Preflight {
             method,
             wanted,
             ..Preflight::default()
         };
-        let (mut hops, mut stop) = (Vec::new(), self.stop.clone());
-        let answer = tokio::select! {
-            answer = http.probe(request, &mut hops) => answer,
-            _ = stop.wait_for(Option::is_some) => {
-                observed.preflight_left_out = true;
-                return None;
-            }
-        };
+        let answer = self.send(http, None, PATIENCE, &mut Vec::new()).await;
+        if self.is_stopped() {
+            observed.preflight_left_out = true;
+            return None;
+        }
         match answer {
-            Ok(probe) => {
-                let start = probe.connection.start();
-                preflight.status = start.status.unwrap_or_default();
-                preflight.headers = start.headers.clone().unwrap_or_default();
+            Ok(reply) => {
+                preflight.status = reply.response.status;
+                preflight.headers = reply.response.headers;
             }
-            Err(fault) => preflight.error = Some(chain(&fault)),
+            Err(fault) => preflight.error = Some(message_with_cause(&fault)),
         }
         Some(preflight)
     }
 }
 
-/// The headers that need permission; `None`, if the request as a whole needs none.
+/// The headers that need a preflight; `None` if the request needs none at all.
 fn needs_permission(response: &Response) -> Option<Vec<String>> {
     let plain = |kind: &String| PLAIN_BODIES.iter().any(|plain| kind.starts_with(plain));
     let plain_body = response.request_type.as_ref().is_none_or(plain);

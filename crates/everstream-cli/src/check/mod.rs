@@ -1,6 +1,6 @@
-//! `everstream check URL`: examines a server of event streams, and reports what it found.
+//! `everstream check URL`: checks an event stream server, and reports what it found.
 //!
-//! The crate everstream-check asks and judges. Here are its options and how its report is shown.
+//! The crate everstream-check does the checking. Here are the options of the command, and the output.
 
 mod show;
 
@@ -27,21 +27,21 @@ pub(crate) struct CheckArgs {
     #[command(flatten)]
     pub(crate) request: RequestArgs,
 
-    /// Watch the stream for so long; Ctrl-C and SIGTERM end it earlier. To see silences that proxies don't
-    /// stand, it takes more than a minute.
+    /// How long to watch the stream; Ctrl-C and SIGTERM end it earlier. Use more than a minute to see
+    /// silences that proxies don't tolerate.
     #[arg(long, value_name = "TIME", value_parser = duration::parse, default_value = "20s", help_heading = "Examining")]
     duration: Duration,
 
-    /// Watch the stream for so many events at most.
+    /// Watch the stream for at most N events.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), help_heading = "Examining")]
     count: Option<u64>,
 
-    /// Ask as a page of this origin would: https://app.example.com. Default:
-    /// https://origin.example, a stranger to every server.
+    /// Send requests as a page of this origin would, such as https://app.example.com. Default:
+    /// https://origin.example, which servers need not allow.
     #[arg(long, value_name = "ORIGIN", help_heading = "Examining")]
     origin: Option<String>,
 
-    /// How the report is written.
+    /// The format of the report.
     #[arg(
         long,
         value_enum,
@@ -55,7 +55,7 @@ pub(crate) struct CheckArgs {
     #[arg(short, long, value_name = "FILE", help_heading = "Output")]
     output: Option<PathBuf>,
 
-    /// Only the verdict, problems and warnings, and no progress.
+    /// Show only the verdict, problems and warnings, and no progress.
     #[arg(
         short = 's',
         long,
@@ -65,16 +65,16 @@ pub(crate) struct CheckArgs {
     )]
     quiet: bool,
 
-    /// Also each check that passed, and what couldn't be said and why.
+    /// Also show each check that passed, and why others have no result.
     #[arg(short, long, help_heading = "Output")]
     verbose: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Form {
-    /// For people.
+    /// Text for people.
     Text,
-    /// One document: url, findings, summary, observations.
+    /// One JSON document: url, findings, summary, observations.
     Json,
 }
 
@@ -90,17 +90,20 @@ pub(crate) fn run(args: &CheckArgs) -> Exit {
     match watch_signals(options.total_time(), ask) {
         Ok(()) => crate::block_on(examine(args, options, asked, out)),
         Err(error) => {
-            report::error("signals can't be watched", Some(&error));
+            report::error("can't watch for signals", Some(&error));
             Exit::Failed
         }
     }
 }
 
-/// All that can be wrong with the command line is found here.
+/// Reports everything that can be wrong with the command line.
 fn prepare(args: &CheckArgs) -> Result<(Options, Output), Problem> {
     if let Some(origin) = &args.origin {
         if !is_origin(origin) && origin != "null" {
-            let problem = Problem::new(format!("--origin {:?} is no origin", RedactedUrl(origin)));
+            let problem = Problem::new(format!(
+                "--origin {:?} isn't an origin",
+                RedactedUrl(origin)
+            ));
             return Err(problem.hint(ORIGIN_HINT));
         }
     }
@@ -130,8 +133,8 @@ fn prepare(args: &CheckArgs) -> Result<(Options, Output), Problem> {
     Ok((options, Output::open(args.output.as_deref())?))
 }
 
-/// Asks to stop by a signal. A report that isn't written after one, or after the time for everything, because
-/// nobody reads it, doesn't keep the process.
+/// Stops the check at a signal. If the report can't be written after that, or after the time limit, because
+/// nothing reads it, the process ends without it.
 fn watch_signals(limit: Duration, ask: oneshot::Sender<&'static str>) -> io::Result<()> {
     stop::with_signals(move |mut signals| async move {
         if let Ok(name) = tokio::time::timeout(limit, signals.next()).await {
@@ -153,11 +156,11 @@ async fn examine(
             Err(_) => std::future::pending().await,
         }
     };
-    let news = show::News::new(args.quiet);
+    let messages = show::Messages::new(args.quiet);
     let options = options
         .stop_on(asked)
-        .on_progress(move |progress| news.show(progress));
-    // It could be made before.
+        .on_progress(move |progress| messages.show(progress));
+    // `prepare` has built it already.
     let url = args.request.full_url(&args.request.url);
     let report = check(url.as_deref().unwrap_or(&args.request.url), options).await;
     crate::terminal::erase_status();
@@ -167,10 +170,10 @@ async fn examine(
     };
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Ok(()) => exit(&report),
-        // Whoever reads has enough.
+        // The reader has seen enough.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => exit(&report),
         Err(error) => {
-            report::error("the report can't be written", Some(&error));
+            report::error("can't write the report", Some(&error));
             Exit::Failed
         }
     }

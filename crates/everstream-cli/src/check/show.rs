@@ -1,10 +1,10 @@
-//! Findings and progress, for people and for programs.
+//! Shows findings and progress.
 
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use everstream_check::{Check, Finding, Level, Progress, Report};
+use everstream_check::{Check, Finding, Level, Progress, Report, Setting};
 use serde::Serialize;
 
 use crate::explain::seconds;
@@ -13,20 +13,20 @@ use crate::report;
 use crate::terminal::{colours, dumb_terminal, show_status, width};
 use crate::visible::visible;
 
-/// The width of lines where there is no terminal to ask.
+/// The width of lines without a terminal.
 const COLUMNS: usize = 96;
 
-/// What the check is doing: a line that changes on a terminal, and two lines elsewhere.
-pub(super) struct News {
+/// What the check is doing: a line that changes on a terminal, otherwise two lines.
+pub(super) struct Messages {
     /// On a terminal.
     live: bool,
     watches: AtomicBool,
     asks: AtomicBool,
 }
 
-impl News {
-    pub(super) fn new(quiet: bool) -> News {
-        News {
+impl Messages {
+    pub(super) fn new(quiet: bool) -> Messages {
+        Messages {
             live: !quiet && io::stderr().is_terminal() && !dumb_terminal(),
             watches: AtomicBool::new(false),
             asks: AtomicBool::new(false),
@@ -37,7 +37,7 @@ impl News {
         match progress {
             Progress::Warning(text) => report::warning(text),
             Progress::OutOfTime(limit) => report::news(&format!(
-                "{} have passed: the rest isn't examined",
+                "--max-time: not everything was checked within {}",
                 seconds(*limit)
             )),
             _ if self.live => {
@@ -47,12 +47,12 @@ impl News {
             }
             Progress::Watching { limit, .. } if !self.watches.swap(true, Ordering::Relaxed) => {
                 report::news(&format!(
-                    "watches the stream for {}, or until Ctrl-C",
+                    "watching the stream for {}, or until Ctrl-C",
                     seconds(*limit)
                 ));
             }
             Progress::AskingAgain(_) if !self.asks.swap(true, Ordering::Relaxed) => {
-                report::news("asks again: with gzip, after an event, after an unknown one");
+                report::news("reconnecting with gzip, after an event, and after an unknown event");
             }
             _ => {}
         }
@@ -76,7 +76,7 @@ fn status(progress: &Progress<'_>) -> Option<String> {
             plural(*events as u64),
             plural(*comments)
         ),
-        Progress::AskingAgain(what) => format!("asking again {what}"),
+        Progress::AskingAgain(what) => format!("reconnecting {what}"),
         _ => return None,
     })
 }
@@ -85,13 +85,14 @@ fn plural(number: u64) -> &'static str {
     if number == 1 { "" } else { "s" }
 }
 
-/// One document, with a line for each finding.
+/// One JSON document, with a line for each finding.
 pub(super) fn json(report: &Report) -> String {
-    let findings: Vec<String> = report.findings.iter().map(value).collect();
+    let findings: Vec<String> = report.findings.iter().map(finding).collect();
     format!(
-        "{{\n  \"url\": {},\n  \"findings\": [\n    {}\n  ],\n  \"summary\": {},\n  \
+        "{{\n  \"url\": {},\n  \"verdict\": {},\n  \"findings\": [\n    {}\n  ],\n  \"summary\": {},\n  \
          \"observations\": {}\n}}\n",
         value(&report.url),
+        value(&report.verdict()),
         findings.join(",\n    "),
         value(&report.summary),
         value(&report.observations),
@@ -110,7 +111,7 @@ pub(super) fn text(report: &Report, quiet: bool, verbose: bool) -> String {
     for finding in report.problems().chain(report.warnings()) {
         style.finding(&mut out, finding);
     }
-    // A stream without events leaves most of the rest open.
+    // Without events, most of the other checks have no result.
     let no_event = report.no_event().is_some() && !quiet;
     let row = |it: &&Finding| verbose || (no_event && it.check == Check::FirstEvent);
     let rows = of(Level::Pass).chain(of(Level::Skip)).filter(row);
@@ -145,10 +146,40 @@ pub(super) fn text(report: &Report, quiet: bool, verbose: bool) -> String {
     out
 }
 
-/// Names and values are texts and numbers, which JSON can always hold.
+/// Names and values are strings and numbers, so this can't fail.
 fn value(value: &impl Serialize) -> String {
     let json = serde_json::to_string(value).unwrap_or_else(|_| "null".to_owned());
     harmless(&json).into_owned()
+}
+
+/// What to try, in the command's options.
+fn option_for(setting: Setting) -> Option<&'static str> {
+    Some(match setting {
+        Setting::Duration => "--duration 70s watches for more than a minute",
+        Setting::Origin => {
+            "--origin with the origin of your pages, such as https://app.example.com"
+        }
+        Setting::Credentials => {
+            "-u, --bearer-env or -H sends credentials; --origin sends the origin of your pages"
+        }
+        Setting::RedirectLimit => "--max-redirs allows more redirects",
+        _ => return None,
+    })
+}
+
+/// A finding with the option to try, if there is one.
+fn finding(finding: &Finding) -> String {
+    #[derive(Serialize)]
+    struct WithOption<'a> {
+        #[serde(flatten)]
+        finding: &'a Finding,
+        #[serde(rename = "try", skip_serializing_if = "Option::is_none")]
+        option: Option<&'static str>,
+    }
+    value(&WithOption {
+        finding,
+        option: finding.setting.and_then(option_for),
+    })
 }
 
 struct Style {
@@ -188,13 +219,15 @@ impl Style {
         let id = format!("{:<16}", finding.id);
         self.wrapped(out, &format!("{id}  "), &observed, "      ".len());
         if let Some(advice) = &finding.advice {
-            for (name, text) in [
-                ("why", advice.why),
-                ("fix", advice.fix),
-                ("see", advice.source),
-            ] {
+            for (name, text) in [("why", advice.why), ("fix", advice.fix)] {
                 self.paragraph(out, &format!("      {name}  "), text);
             }
+        }
+        if let Some(option) = finding.setting.and_then(option_for) {
+            self.paragraph(out, "      try  ", option);
+        }
+        if let Some(advice) = &finding.advice {
+            self.paragraph(out, "      see  ", advice.source);
         }
     }
 
@@ -202,8 +235,8 @@ impl Style {
         self.wrapped(out, first, text, 0);
     }
 
-    /// Writes `first` and then the text, with its lines below each other. `used` columns of the
-    /// first line are taken.
+    /// Writes `first` and then the text, wrapped and aligned. `used` columns of the first line are
+    /// taken.
     fn wrapped(&self, out: &mut String, first: &str, text: &str, used: usize) {
         let indent = used + first.len();
         out.push_str(first);
@@ -230,7 +263,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn long_texts_are_wrapped_below_their_begin() {
+    fn long_text_is_wrapped_and_aligned() {
         let style = Style {
             colours: false,
             columns: 16,

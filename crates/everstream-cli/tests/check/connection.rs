@@ -1,4 +1,4 @@
-//! The connection: how the server is reached, what it allows, and how it goes on.
+//! Reaching the server, what it allows, and how it resumes.
 
 use everstream_testing::{Reply, Request};
 
@@ -16,7 +16,10 @@ fn a_good_server_passes_and_is_asked_four_times() {
     assert_eq!(outcome.report["summary"]["fail"], 0);
     assert_eq!(outcome.report["observations"]["events_with_id"], 5);
     assert_eq!(outcome.report["observations"]["requests"], 4);
-    assert_eq!(outcome.observed("resume"), r#"after "3" came "4""#);
+    assert_eq!(
+        outcome.observed("resume"),
+        r#"after "3" the server sent "4""#
+    );
     let asked = server.requests();
     let ids: Vec<_> = asked.iter().map(|it| it.header("last-event-id")).collect();
     assert_eq!(ids[..3], [None, None, Some("3")]);
@@ -30,7 +33,7 @@ fn a_good_server_passes_and_is_asked_four_times() {
 }
 
 #[test]
-fn redirects_are_told_of() {
+fn redirects_are_reported() {
     let other = serve(good);
     let elsewhere = other.url("/feed?token=secret");
     let server = serve(move |request| match request.path() {
@@ -58,7 +61,7 @@ fn redirects_are_told_of() {
             .iter()
             .all(|it| it.header("x-key").is_none())
     );
-    // A header of its own is nothing that the user would miss.
+    // The user did not set Origin, so it needs no warning.
     let outcome = found(&server.url("/away"), FIVE, &["redirects"], &[]);
     assert!(!outcome.news.contains("warning"), "{}", outcome.news);
     for path in ["/loop", "/ftp"] {
@@ -68,7 +71,7 @@ fn redirects_are_told_of() {
 }
 
 #[test]
-fn statuses_by_which_browsers_give_up() {
+fn any_status_except_200_fails() {
     for status in [204, 206, 401, 404, 503] {
         let server = serve(move |_| Reply::status(status));
         let outcome = found(&server.url("/feed"), FIVE, &[], &["status"]);
@@ -94,7 +97,7 @@ fn a_second_connection_that_gets_something_else() {
 }
 
 #[test]
-fn ways_of_not_resuming() {
+fn each_way_of_not_resuming_is_found() {
     let resume = |reply: fn(u64) -> Reply| {
         move |request: &Request| match resumed(request) {
             None => good(request),
@@ -104,17 +107,17 @@ fn ways_of_not_resuming() {
     fails("resume", resume(|_| Reply::status(410)));
     fails("resume", resume(|_| head().send(events(0)).end()));
     let repeats = warns("resume", resume(|id| head().send(events(id - 1)).end()));
-    assert!(repeats.observed("resume").contains("repeats"));
+    assert!(repeats.observed("resume").contains("already has it"));
     let jumps = warns(
         "resume",
         resume(|_| head().send("id: 9\ndata: x\n\n").end()),
     );
     assert_eq!(
         jumps.observed("resume"),
-        r#"after "3" came "9" instead of "4""#
+        r#"after "3" the server sent "9" instead of "4""#
     );
     let nothing = warns("resume", resume(|_| head().send(": hi\n\n").end()));
-    assert!(nothing.observed("resume").contains("nothing came"));
+    assert!(nothing.observed("resume").contains("nothing arrived"));
     fails("unknown-id", |request| {
         match request.header("last-event-id") {
             Some(id) if id.parse::<u64>().is_err() => Reply::status(400),
@@ -124,7 +127,7 @@ fn ways_of_not_resuming() {
 }
 
 #[test]
-fn what_pages_of_other_origins_may() {
+fn cors_headers_are_judged_for_the_origin() {
     let allow = |value: &'static str, credentials: bool| {
         move |request: &Request| {
             let mut head = head().header("Access-Control-Allow-Origin", value);
@@ -202,9 +205,9 @@ fn a_preflight_is_asked_without_credentials() {
         (None, None)
     );
     assert_eq!(server.request_count(), 5);
-    // A star doesn't stand for Authorization.
+    // * doesn't include Authorization.
     found(&allows("*").url("/"), &options, &[], &["preflight"]);
-    // Nor is a redirect an answer, wherever it leads.
+    // Browsers don't follow redirects of a preflight.
     for refusal in [Reply::status(401), Reply::redirect(307, "/elsewhere")] {
         let refuses = serve(move |request| match &*request.method {
             "OPTIONS" if request.path() == "/" => refusal.clone(),
@@ -222,15 +225,11 @@ fn a_post_is_sent_once() {
     let server = serve(good);
     let outcome = found(&server.url("/"), &["--count", "5", "-d", "x"], &[], &[]);
     assert_eq!(server.request_count(), 1);
-    assert!(
-        outcome
-            .observed("resume")
-            .contains("a POST isn't sent twice")
-    );
+    assert!(outcome.observed("resume").contains("a POST isn't repeated"));
 }
 
 #[test]
-fn tls_and_what_it_changes() {
+fn https_is_checked_with_its_certificate() {
     let (server, authority, folder) = (serve(good), Authority::new(), Folder::new("check"));
     let leaf = authority.server(&["localhost"], Validity::Now);
     let tls = TlsServer::start(leaf.config(&["http/1.1"]), &server);
@@ -264,7 +263,7 @@ fn tls_and_what_it_changes() {
 }
 
 #[test]
-fn what_is_no_http_is_not_called_slow() {
+fn a_response_that_is_not_http_is_not_called_slow() {
     for reply in [
         "data: x\n\n",
         "HTTP/1.1 200 OK\r\nBad Header\r\n\r\n",

@@ -1,6 +1,6 @@
-//! `everstream check`: a finding for each kind of badness, and none for the rest.
+//! `everstream check`: each kind of fault gives its finding, and no other.
 //!
-//! Here are a server with nothing to object to, and how the command is run.
+//! This module has a server without faults, and runs the command.
 
 mod connection;
 mod report;
@@ -14,13 +14,13 @@ use serde_json::Value;
 
 use crate::common::everstream;
 
-/// What a server on this machine can't show in a moment.
+/// The checks that have no result for a server on this machine within a moment.
 const NOT_SEEN: &[&str] = &["tls", "http-version", "delivery", "heartbeat", "preflight"];
 
-/// Until the events that are there have come.
+/// Stops once the events that exist have arrived.
 const FIVE: &[&str] = &["--count", "5"];
 
-/// A response with nothing to object to.
+/// The head of a response without faults.
 fn head() -> Reply {
     Reply::stream()
         .header("Cache-Control", "no-store, no-transform")
@@ -28,7 +28,7 @@ fn head() -> Reply {
         .header("Access-Control-Allow-Origin", "*")
 }
 
-/// The events after this one, of five.
+/// The events after this one, out of five.
 fn events(after: u64) -> String {
     (after + 1..=5).fold(String::new(), |mut all, n| {
         _ = write!(all, "id: {n}\ndata: {{\"n\": {n}}}\n\n");
@@ -36,7 +36,7 @@ fn events(after: u64) -> String {
     })
 }
 
-/// The id that the client has, if it is one of ours.
+/// The id after which the client resumes, if this server sent it.
 fn resumed(request: &Request) -> Option<u64> {
     request.header("last-event-id")?.parse().ok()
 }
@@ -49,10 +49,10 @@ fn good(request: &Request) -> Reply {
     with(head(), request, "retry: 100\n\n")
 }
 
-/// So that the tests don't wait for longer between connections.
+/// Keeps the waits between connections short.
 const RETRY: &str = "retry: 100\n";
 
-/// This head, then this, then events that go on after the last one.
+/// This head, then `first`, then the events after `Last-Event-ID`.
 fn with(head: Reply, request: &Request, first: &str) -> Reply {
     let retry = if first.contains("retry") { "" } else { RETRY };
     head.send(format!("{first}{retry}{}", rest(request)))
@@ -92,7 +92,7 @@ impl Outcome {
     }
 }
 
-/// Exactly this is found, and the exit code is due to it.
+/// Runs the check: exactly these findings warn and fail, and the exit code agrees.
 #[track_caller]
 fn found(url: &str, options: &[&str], warn: &[&str], fail: &[&str]) -> Outcome {
     let outcome = run(url, options);
@@ -114,7 +114,7 @@ fn found(url: &str, options: &[&str], warn: &[&str], fail: &[&str]) -> Outcome {
     outcome
 }
 
-/// A server that answers like this.
+/// A server with this handler.
 fn serve(handler: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Server {
     Server::with_handler(handler)
 }

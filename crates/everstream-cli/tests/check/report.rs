@@ -1,4 +1,4 @@
-//! The report, and how it comes to an end.
+//! The report, and how the check ends.
 
 #[cfg(unix)]
 use std::{io::Write, os::fd::OwnedFd, os::unix::net::UnixStream, process::Command};
@@ -13,7 +13,7 @@ use crate::common::{Running, everstream};
 use super::{good, head, run, serve, with};
 
 #[test]
-fn what_can_not_be_reached_or_used() {
+fn an_unreachable_server_and_invalid_options_have_their_exit_codes() {
     let server = Server::start();
     server.stop();
     let outcome = run(&server.url("/"), &[]);
@@ -65,6 +65,32 @@ fn a_stream_without_events_is_in_the_verdict_and_at_the_end() {
         assert!(line.ends_with(", only comments"), "{text}");
     }
     assert!(text.contains("\nskip  first-event"), "{text}");
+}
+
+#[test]
+fn options_that_would_show_more_have_a_line_of_their_own() {
+    let server = serve(|request| {
+        with(
+            head().without_header("Access-Control-Allow-Origin"),
+            request,
+            "",
+        )
+    });
+    let options = ["--count", "5"];
+    let report = run(&server.url("/"), &options).report;
+    assert_eq!(report["verdict"], "no problems");
+    let cors = report["findings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|it| it["id"] == "cors");
+    let option = cors.unwrap()["try"].as_str().unwrap();
+    assert!(option.starts_with("--origin "), "{option}");
+    let output = everstream(["check", &*server.url("/"), "--count", "5", "-v"])
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("\n      try  --origin "), "{text}");
 }
 
 #[test]
@@ -155,14 +181,14 @@ fn the_verdict_comes_first_and_passes_take_a_line() {
     assert!(plain.contains("\nnot seen  tls, "), "{plain}");
     assert!(!plain.contains("\npass  "), "{plain}");
     let (verbose, news) = text("--verbose");
-    assert!(news.contains("watches the stream"), "{news}");
+    assert!(news.contains("watching the stream"), "{news}");
     assert!(verbose.contains("\nskip  heartbeat"), "{verbose}");
     assert!(verbose.contains("\npass  ids"), "{verbose}");
 }
 
 #[cfg(unix)]
 #[test]
-fn ctrl_c_ends_the_observation_and_the_report_comes() {
+fn ctrl_c_ends_the_check_with_a_report() {
     let server = serve(good);
     let args = [
         "check",
@@ -173,18 +199,18 @@ fn ctrl_c_ends_the_observation_and_the_report_comes() {
         "json",
     ];
     let mut running = Running::follow(args);
-    running.err.wait_for_text("watches the stream");
+    running.err.wait_for_text("watching the stream");
     running.signal("INT");
     assert_eq!(running.wait_within(LIMIT).code(), Some(0));
     let report = running.out.all().join("\n");
     assert!(report.contains(r#""fail":0"#), "{report}");
     assert!(report.contains(r#""requests":1,"#), "{report}");
-    assert_eq!(server.request_count(), 1, "nothing is asked any more");
+    assert_eq!(server.request_count(), 1, "no further request is sent");
 }
 
-/// Each of its requests would be waited for on its own.
+/// Without a limit, each of its requests would be waited for.
 #[test]
-fn a_server_that_stalls_is_given_up_in_time() {
+fn a_server_that_stalls_does_not_exceed_max_time() {
     let server = serve(|request| match request.header("accept-encoding") {
         Some("identity") if request.header("last-event-id").is_none() => good(request),
         _ => Reply::raw("").stall(),
@@ -193,12 +219,14 @@ fn a_server_that_stalls_is_given_up_in_time() {
     let outcome = run(&server.url("/"), &options);
     assert_eq!(outcome.code, 0, "{:#}", outcome.report);
     for id in ["compression", "reconnect", "resume", "unknown-id"] {
-        let expected = "not asked for: the 2.00 s of --max-time had passed";
+        let expected = "not checked within the time limit of 2.00 s";
         assert_eq!(outcome.observed(id), expected, "{id}");
         assert!(outcome.with_level("skip").contains(&id), "{id}");
     }
     assert!(
-        outcome.news.contains("2.00 s have passed"),
+        outcome
+            .news
+            .contains("--max-time: not everything was checked within 2.00 s"),
         "{}",
         outcome.news
     );
@@ -212,7 +240,7 @@ fn a_server_that_does_not_answer_in_time_is_silent() {
     assert_eq!(outcome.code, 10, "{:#}", outcome.report);
     assert_eq!(outcome.with_level("fail"), ["reachable"]);
     let said = outcome.observed("reachable");
-    assert_eq!(said, "no response within the 1.00 s of --max-time");
+    assert_eq!(said, "no response within the time limit of 1.00 s");
 }
 
 #[cfg(unix)]
@@ -238,14 +266,14 @@ fn a_signal_ends_it_with_a_report_of_what_was_seen() {
         let report = std::fs::read_to_string(&file).unwrap();
         let words: Vec<&str> = report.split_whitespace().collect();
         let report = words.join(" ");
-        let expected = format!("resume not asked for: stopped by {name} before");
+        let expected = format!("resume not checked: stopped by {name}");
         assert!(report.contains(&expected), "{report}");
         let written = terminal.written();
-        assert!(!written.contains("asking again"), "{written:?}");
+        assert!(!written.contains("reconnecting"), "{written:?}");
     }
 }
 
-/// Neither a signal nor `--max-time` ended it while its report couldn't be written.
+/// Bug: neither a signal nor `--max-time` ended it while its report couldn't be written.
 #[cfg(unix)]
 #[test]
 fn it_ends_while_the_reader_of_its_report_is_stuck() {
@@ -259,7 +287,7 @@ fn it_ends_while_the_reader_of_its_report_is_stuck() {
         let (stdout, _reader) = stuck();
         command.stdout(stdout);
         let mut running = Running::spawn(command);
-        running.err.wait_for_text("watches the stream");
+        running.err.wait_for_text("watching the stream");
         if let Some(signal) = signal {
             running.signal(signal);
         }
@@ -267,7 +295,7 @@ fn it_ends_while_the_reader_of_its_report_is_stuck() {
     }
 }
 
-/// What takes no more bytes.
+/// A pipe that accepts no more bytes.
 #[cfg(unix)]
 fn stuck() -> (OwnedFd, UnixStream) {
     let (mut stuck, reader) = UnixStream::pair().unwrap();

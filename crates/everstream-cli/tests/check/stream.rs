@@ -1,4 +1,4 @@
-//! What headers and stream say.
+//! Headers, and the content of the stream.
 
 use std::io::Write as _;
 
@@ -58,8 +58,8 @@ fn gzip(text: &str) -> Vec<u8> {
 }
 
 #[test]
-fn compression_is_looked_at() {
-    // Made here: a compressor takes more stack than a connection's thread has.
+fn compression_is_checked() {
+    // Compressed here: a compressor needs more stack than a connection's thread has.
     let bodies: Vec<Vec<u8>> = (0..=5).map(|after| gzip(&events(after))).collect();
     let compressed = move |request: &Request| {
         let after = resumed(request).unwrap_or(0) as usize;
@@ -72,8 +72,12 @@ fn compression_is_looked_at() {
         _ => good(request),
     });
     let outcome = found(&server.url("/feed"), FIVE, &[], &[]);
-    assert!(outcome.observed("compression").contains("with gzip"));
-    // In a coding that nobody offered and nobody knows there is nothing more to see.
+    assert!(
+        outcome
+            .observed("compression")
+            .contains("without gzip, and after")
+    );
+    // A coding that can't be decoded: there is nothing more to examine.
     warns("compression", |_| {
         head()
             .header("Content-Encoding", "compress")
@@ -83,7 +87,7 @@ fn compression_is_looked_at() {
 }
 
 #[test]
-fn a_retry_that_is_not_sane() {
+fn unsuitable_values_of_retry_are_found() {
     for bad in [
         "retry: 0\n\n",
         "retry: 3600000\n\n",
@@ -95,7 +99,7 @@ fn a_retry_that_is_not_sane() {
 }
 
 #[test]
-fn ids_that_do_not_do() {
+fn faults_of_ids_are_found() {
     let server = serve(|_| head().send("data: x\n\n".repeat(5)).stall());
     let outcome = found(&server.url("/feed"), FIVE, &["ids"], &[]);
     assert!(outcome.with_level("skip").contains(&"resume"));
@@ -120,7 +124,7 @@ fn ids_that_do_not_do() {
 }
 
 #[test]
-fn what_events_say() {
+fn faults_of_events_are_found() {
     warns("event-types", |request| match resumed(request) {
         None => with(head(), request, "event: error\n"),
         Some(_) => good(request),
@@ -144,7 +148,7 @@ fn what_events_say() {
 }
 
 #[test]
-fn how_a_stream_is_written() {
+fn faults_of_the_format_are_found() {
     warns("bom", |request| with(head(), request, "\u{feff}"));
     fails("bom", |request| {
         with(head(), request, ": hi\n\u{feff}data: x\n\n")
@@ -169,7 +173,7 @@ fn how_a_stream_is_written() {
 }
 
 #[test]
-fn how_a_stream_ends() {
+fn each_kind_of_end_is_told_apart() {
     let end = |handler: fn(&Request) -> Reply, warn: &[&str], fail: &[&str]| {
         found(&serve(handler).url("/feed"), &[], warn, fail);
     };

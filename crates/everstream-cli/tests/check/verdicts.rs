@@ -33,7 +33,7 @@ fn a_break_within_an_event_is_a_break() {
     });
     let outcome = found(&server.url("/"), &[], &[], &["end"]);
     let said = outcome.observed("end");
-    assert!(said.starts_with("broke, within an event: "), "{said}");
+    assert!(said.starts_with("broke inside an event: "), "{said}");
 }
 
 /// nginx with its default buffering holds back the headers of the stream, but not those of HEAD.
@@ -76,7 +76,7 @@ fn one_late_event_with_gzip_is_chance() {
 }
 
 #[test]
-fn events_that_are_late_with_gzip_each_time_are_warned_of() {
+fn events_that_are_late_with_gzip_each_time_are_a_warning() {
     let server = serve(|request| match is_second(request) {
         true => head().header("Content-Encoding", "gzip").stall(),
         false => good(request),
@@ -85,7 +85,7 @@ fn events_that_are_late_with_gzip_each_time_are_warned_of() {
     found(&server.url("/"), &options, &["compression"], &[]);
 }
 
-/// It notices a closed connection only after a while.
+/// It needs a moment to notice a closed connection.
 #[test]
 fn a_server_with_one_stream_per_session_gets_a_second_try() {
     let busy = std::sync::atomic::AtomicBool::new(true);
@@ -97,12 +97,12 @@ fn a_server_with_one_stream_per_session_gets_a_second_try() {
     });
     let outcome = found(&server.url("/"), FIVE, &[], &[]);
     let said = outcome.observed("reconnect");
-    assert!(said.starts_with("works at the second try"), "{said}");
+    assert!(said.starts_with("works on the second try"), "{said}");
     assert!(said.ends_with("which got status 409"), "{said}");
 }
 
 #[test]
-fn it_waits_before_it_connects_again_as_a_client_does() {
+fn it_waits_before_it_reconnects_as_a_client_does() {
     let server = serve(|request| with(head(), request, "retry: 700\n\n"));
     found(&server.url("/"), FIVE, &[], &[]);
     let asked = server.requests();
@@ -113,7 +113,7 @@ fn it_waits_before_it_connects_again_as_a_client_does() {
     }
 }
 
-/// The second connection has no event to send yet, and no headers.
+/// The server sends its headers with the first event, and the second connection has none yet.
 #[test]
 fn headers_that_wait_for_the_first_event_are_pending() {
     let server = serve(|request| match is_second(request) {
@@ -140,17 +140,20 @@ fn a_foreign_origin_that_is_refused_does_not_hide_the_rest() {
         None => good(request),
     });
     let outcome = found(&server.url("/"), FIVE, &[], &[]);
-    assert_eq!(outcome.observed("resume"), r#"after "3" came "4""#);
+    assert_eq!(
+        outcome.observed("resume"),
+        r#"after "3" the server sent "4""#
+    );
     let said = outcome.observed("cors");
     let expected = "status 403 with Origin: https://origin.example, 200 without Origin";
     assert!(said.starts_with(expected), "{said}");
     let options = ["--count", "5", "--origin", "https://app.example"];
     found(&server.url("/"), &options, &[], &["cors"]);
-    // Not the origin's fault.
+    // The origin isn't the reason.
     let server = serve(|_| Reply::status(403));
     let outcome = found(&server.url("/"), FIVE, &[], &["status"]);
     assert_eq!(outcome.observed("status"), "403, also without Origin");
-    // It hides another refusal.
+    // The refused origin hides another refusal.
     let server = serve(|request| match request.header("origin") {
         Some(_) => Reply::status(403),
         None => Reply::status(406),
@@ -160,7 +163,7 @@ fn a_foreign_origin_that_is_refused_does_not_hide_the_rest() {
 }
 
 #[test]
-fn the_own_origin_needs_no_cors() {
+fn the_origin_of_the_url_needs_no_cors() {
     let server = serve(|request| match &*request.method {
         "OPTIONS" => Reply::status(405),
         _ => with(
@@ -197,7 +200,7 @@ fn an_empty_retry_resets_it_in_chromium() {
 }
 
 #[test]
-fn the_answer_to_a_post_needs_no_ids() {
+fn the_response_to_a_post_needs_no_ids() {
     let post = ["-d", "x"];
     let server = serve(|_| {
         Reply::stream()
@@ -209,7 +212,7 @@ fn the_answer_to_a_post_needs_no_ids() {
 }
 
 #[test]
-fn the_error_of_an_answer_is_shown() {
+fn an_error_in_the_response_to_a_post_is_shown() {
     let post = ["-d", "x"];
     let server = serve(|_| {
         let error =
@@ -220,8 +223,8 @@ fn the_error_of_an_answer_is_shown() {
     });
     let outcome = found(&server.url("/"), &post, &["data"], &[]);
     let said = outcome.observed("data");
-    assert_eq!(said, "the answer reports an error: \"Overloaded\"");
-    // As a field that isn't one.
+    assert_eq!(said, "the response reports an error: \"Overloaded\"");
+    // As an unknown field.
     let server = serve(|_| head().send("data: a\n\nerror: quota exceeded\n\n").end());
     let outcome = found(&server.url("/"), &post, &["fields"], &[]);
     let said = outcome.observed("fields");
@@ -229,7 +232,7 @@ fn the_error_of_an_answer_is_shown() {
 }
 
 #[test]
-fn single_events_are_no_burst() {
+fn single_events_are_not_a_burst() {
     let server = serve(|request| {
         let pause = Duration::from_millis(300);
         let start = head().send(RETRY);
@@ -256,11 +259,11 @@ fn a_greeting_needs_no_id() {
     });
     let outcome = found(&server.url("/"), &["--count", "6"], &[], &[]);
     let said = outcome.observed("ids");
-    assert_eq!(said, "on all of 6 events but the first, a greeting");
+    assert_eq!(said, "on all of 6 events except the first, a greeting");
 }
 
 #[test]
-fn an_error_event_after_an_unknown_id_is_no_stream() {
+fn an_error_event_after_an_unknown_id_is_not_a_stream() {
     let server = serve(|request| match request.header("last-event-id") {
         Some(id) if id.parse::<u64>().is_err() => {
             head().send("event: error\ndata: unknown id\n\n").end()
@@ -272,4 +275,20 @@ fn an_error_event_after_an_unknown_id_is_no_stream() {
     });
     let outcome = found(&server.url("/"), FIVE, &[], &["unknown-id"]);
     assert!(outcome.observed("unknown-id").contains("unknown id"));
+}
+
+/// Bug: servers of MCP refuse unknown origins, and a POST can't be sent again without the default one.
+#[test]
+fn a_post_has_no_origin_unless_one_is_chosen() {
+    let server = serve(|request| match request.header("origin") {
+        Some("https://app.example") | None => good(request),
+        Some(_) => Reply::status(403),
+    });
+    let outcome = found(&server.url("/"), &["--count", "5", "-d", "x"], &[], &[]);
+    assert_eq!(server.requests()[0].header("origin"), None);
+    assert_eq!(outcome.report["observations"]["requests"], 1);
+    let options = ["--count", "5", "-d", "x", "--origin", "https://app.example"];
+    found(&server.url("/"), &options, &[], &[]);
+    let sent = server.requests().pop().unwrap();
+    assert_eq!(sent.header("origin"), Some("https://app.example"));
 }

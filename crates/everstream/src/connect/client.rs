@@ -18,6 +18,7 @@ use tokio::time::Instant;
 use super::connections::{Body, Channel, Connections, Response, SendError};
 use super::decode::{CODINGS, Decoded};
 use super::net::ConnectError;
+use super::response::{OnRedirect, Redirect};
 use super::settings::Settings;
 use super::{ConnectFuture, ConnectRequest, Connection, ConnectionClient, Source};
 
@@ -109,6 +110,7 @@ impl HttpClient {
                 epoch,
                 connections,
                 body,
+                on_redirect: settings.on_redirect.clone(),
                 #[cfg(feature = "http2")]
                 reopened: 0,
             })
@@ -121,7 +123,7 @@ impl ConnectionClient for HttpClient {
         let prepared = self.prepare(request);
         Box::pin(async move {
             let mut attempting = prepared.await?;
-            let response = attempting.response(|_| {}).await?;
+            let response = attempting.response().await?;
             attempting.into_connection(response).await
         })
     }
@@ -142,26 +144,28 @@ pub(super) struct PendingAttempt {
     epoch: Instant,
     connections: Connections,
     body: Option<Bytes>,
+    on_redirect: Option<Arc<OnRedirect>>,
     /// How many times the current request was sent again.
     #[cfg(feature = "http2")]
     reopened: usize,
 }
 
 impl PendingAttempt {
-    #[cfg(feature = "__probe")]
     pub(super) fn exchange(&self) -> &Exchange {
         &self.exchange
+    }
+
+    /// Whether the response is a stream.
+    pub(super) fn is_streaming(&mut self) -> bool {
+        matches!(self.exchange.poll_output(), Output::Stream(_))
     }
 
     fn now(&self) -> Timestamp {
         Timestamp::since_start(self.epoch.elapsed())
     }
 
-    /// Follows redirects and returns the first other response. Calls `redirected` after each redirect.
-    pub(super) async fn response(
-        &mut self,
-        mut redirected: impl FnMut(&Exchange),
-    ) -> Result<Response, Fault> {
+    /// Follows redirects and returns the first other response.
+    pub(super) async fn response(&mut self) -> Result<Response, Fault> {
         let mut channel = None;
         let mut followed = 0;
         loop {
@@ -173,7 +177,7 @@ impl PendingAttempt {
                         {
                             self.reopened = 0;
                         }
-                        redirected(&self.exchange);
+                        self.report_redirect();
                     }
                     channel = self.connect(deadline).await;
                 }
@@ -203,6 +207,16 @@ impl PendingAttempt {
                     return Err(Fault::Source("the response was taken already".into()));
                 }
             }
+        }
+    }
+
+    fn report_redirect(&self) {
+        if let (Some(report), Some(redirect)) = (&self.on_redirect, self.exchange.redirect()) {
+            report(&Redirect {
+                status: redirect.status,
+                from: redirect.url.clone(),
+                to: self.exchange.request().url.to_string(),
+            });
         }
     }
 

@@ -49,8 +49,6 @@ pub(super) enum Channel {
 
 /// The head of a response, and its unread body.
 pub(super) struct Response {
-    // Shown by `everstream check`.
-    #[cfg_attr(not(feature = "__probe"), allow(dead_code))]
     pub(super) version: Version,
     pub(super) status: u16,
     pub(super) headers: HeaderMap,

@@ -345,14 +345,6 @@ impl Http {
         self.with(|settings| settings.any_content_type = any)
     }
 
-    /// Sets how many bytes of the body of an error response are kept, for the command's `--verbose`.
-    #[cfg(feature = "__probe")]
-    #[doc(hidden)]
-    #[must_use]
-    pub fn error_body_limit(self, bytes: usize) -> Self {
-        self.with(|settings| settings.error_body = bytes)
-    }
-
     /// Stores the cookies that servers set, and sends them back. Default: off.
     ///
     /// Meant for load balancers that use a cookie for session affinity. Cookies are stored from all

@@ -20,10 +20,10 @@ mod http1;
 mod http2;
 #[cfg(feature = "http")]
 mod net;
-#[cfg(feature = "__probe")]
-mod probe;
 #[cfg(feature = "reqwest")]
 mod reqwest;
+#[cfg(feature = "http")]
+mod response;
 #[cfg(feature = "http")]
 mod settings;
 #[cfg(feature = "http")]
@@ -48,8 +48,8 @@ pub use custom::{ConnectFn, connect_fn};
 pub use everstream_http::policy::parse_retry_after;
 #[cfg(feature = "http")]
 pub use http::{AddressFamily, Http, HttpVersion};
-#[cfg(feature = "__probe")]
-pub use probe::{Hop, Probe};
+#[cfg(feature = "http")]
+pub use response::{Redirect, Response};
 
 /// Decides how clients connect. A strategy is immutable, and can serve any number of clients.
 ///

@@ -18,6 +18,7 @@ use super::ClientContext;
 use super::attempt::{Attempt, Hook, parse_header, parse_method, parse_url};
 use super::connections::Connections;
 use super::decode::CODINGS;
+use super::response::OnRedirect;
 use super::transport::Transport;
 use crate::error::Error;
 
@@ -39,6 +40,7 @@ pub(super) struct Settings {
     pub(super) body_is_json: bool,
     pub(super) hook: Option<Arc<Hook>>,
     pub(super) redirect_limit: usize,
+    pub(super) on_redirect: Option<Arc<OnRedirect>>,
     pub(super) header_scope: HeaderScope,
     pub(super) any_content_type: bool,
     /// How many bytes of the body of an error response are kept.
@@ -73,6 +75,7 @@ impl Default for Settings {
             body_is_json: false,
             hook: None,
             redirect_limit: MAX_REDIRECTS,
+            on_redirect: None,
             header_scope: HeaderScope::default(),
             any_content_type: false,
             error_body: ERROR_BODY,

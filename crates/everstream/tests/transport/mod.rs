@@ -28,6 +28,7 @@ mod proxy_server;
 #[path = "../support/raw_h2.rs"]
 mod raw_h2;
 mod reaching;
+mod responses;
 mod secrets;
 mod tls;
 mod tls_ends;

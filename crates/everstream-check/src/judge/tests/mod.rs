@@ -1,4 +1,4 @@
-//! Each judgement, by changing one thing of a server that is all right.
+//! Each check, by changing one thing about a server without problems.
 
 mod stream;
 
@@ -18,7 +18,7 @@ fn millis(time: u64) -> Duration {
     Duration::from_millis(time)
 }
 
-/// What comes of these reads, at so many milliseconds, if they are watched for so long.
+/// The stream of these reads, at these milliseconds, watched for this time.
 fn watched(reads: &[(u64, &str)], time: u64, end: End) -> Stream {
     let mut anatomy = Anatomy::new();
     for (at, text) in reads {
@@ -43,7 +43,7 @@ fn steady() -> Stream {
     stream
 }
 
-/// What a further connection gets.
+/// The result of a further connection.
 fn answer(ids: &[&str]) -> Answer {
     Answer {
         status: 200,
@@ -109,7 +109,7 @@ fn good() -> Observed {
     }
 }
 
-/// The findings that aren't a pass.
+/// The findings that didn't pass.
 fn objections(observed: &Observed) -> Vec<(&'static str, Level)> {
     let findings = judge(observed);
     assert_eq!(findings.len(), Check::ALL.len());
@@ -117,6 +117,11 @@ fn objections(observed: &Observed) -> Vec<(&'static str, Level)> {
         let bad = matches!(finding.level, Level::Warn | Level::Fail);
         assert_eq!(finding.advice.is_some(), bad, "{finding:?}");
         assert!(!finding.observed.is_empty(), "{finding:?}");
+        // Programs that use the library have other options than the command.
+        let advice = finding.advice.map_or("", |it| it.fix);
+        for text in [&*finding.observed, advice] {
+            assert!(!text.contains("--"), "{finding:?}");
+        }
     }
     let other = findings.iter().filter(|it| it.level != Level::Pass);
     other.map(|it| (it.id, it.level)).collect()
@@ -192,7 +197,7 @@ fn without_a_response_there_is_one_finding() {
 }
 
 #[test]
-fn the_way_to_the_server() {
+fn redirects_encryption_and_version() {
     let hop = |status, from: &str, to: &str, leaves_origin| {
         let (from, to) = (from.to_owned(), to.to_owned());
         move |o: &mut Observed| {
@@ -228,7 +233,7 @@ fn the_way_to_the_server() {
     });
     objects(http1, "http-version", Warn);
     objects(|o| o.unverified = true, "tls", Skip);
-    // Of HTTP/1.1 on this machine nothing is said.
+    // HTTP/1.1 on this machine has no result.
     let mut local = good();
     local.local = true;
     respond(|it| {
@@ -265,7 +270,7 @@ fn headers_for_caches_and_proxies() {
 }
 
 #[test]
-fn connecting_again() {
+fn reconnecting() {
     let refused = || Answer {
         status: 429,
         ..answer(&[])
@@ -295,12 +300,12 @@ fn the_second_try_decides_about_reconnecting() {
     let said = reconnect.unwrap().observed;
     assert_eq!(
         said,
-        "works at the second try, 2.00 s after the first, which got status 409"
+        "works on the second try, 2.00 s after the first, which got status 409"
     );
 }
 
 #[test]
-fn headers_that_wait_for_an_event_are_no_refusal() {
+fn headers_that_wait_for_an_event_are_not_a_refusal() {
     let silent = || Answer {
         error: Some("no response".into()),
         silent: true,
@@ -316,7 +321,7 @@ fn headers_that_wait_for_an_event_are_no_refusal() {
     observed.unknown_id = Some(silent());
     let pending = ["compression", "reconnect", "resume", "unknown-id"].map(|id| (id, Skip));
     assert_eq!(objections(&observed), pending);
-    // These headers didn't wait.
+    // The first connection's headers didn't wait for an event.
     observed.stream.as_mut().unwrap().reads[0].at = millis(400);
     assert_eq!(
         objections(&observed),
@@ -330,7 +335,7 @@ fn headers_that_wait_for_an_event_are_no_refusal() {
 }
 
 #[test]
-fn an_error_event_after_an_unknown_id_is_no_stream() {
+fn an_error_event_after_an_unknown_id_is_not_a_stream() {
     let after = |ended: bool| {
         let mut observed = good();
         let answer = observed.unknown_id.as_mut().unwrap();
@@ -342,7 +347,7 @@ fn an_error_event_after_an_unknown_id_is_no_stream() {
 }
 
 #[test]
-fn where_a_server_goes_on() {
+fn resuming_is_judged_by_what_follows_the_id() {
     let mut greeted = good();
     greeted.resume.as_mut().unwrap().answer = answer(&["hello-7", "5", "6"]);
     assert_eq!(objections(&greeted), []);
@@ -369,7 +374,7 @@ fn where_a_server_goes_on() {
     assert_eq!(
         few(2, 0, &["1", "2"]),
         [("resume", Warn)],
-        "anew or again: who knows"
+        "starting over, or repeating one event: it can't be told"
     );
     assert_eq!(few(2, 0, &["2"]), []);
     let mut refused = answer(&[]);
@@ -399,7 +404,7 @@ fn a_request_that_is_not_safe_is_judged_by_its_one_response() {
     assert_eq!(
         objections(&observed),
         skipped,
-        "the answer to a question ends"
+        "the response to a POST ends"
     );
 }
 
@@ -419,11 +424,15 @@ fn other_origins() {
     };
     assert_eq!(stranger(&[(ALLOW, "")]), [("cors", Skip)]);
     assert_eq!(stranger(&[(ALLOW, "https://other.example")]), []);
-    assert_eq!(stranger(&[CREDENTIALS]), [("cors", Warn)], "whoever asks");
+    assert_eq!(
+        stranger(&[CREDENTIALS]),
+        [("cors", Warn)],
+        "it allows any origin"
+    );
 }
 
 #[test]
-fn the_own_origin_needs_no_permission() {
+fn the_origin_of_the_url_needs_no_cors() {
     let mut observed = good();
     observed.same_origin = true;
     observed.preflight = None;

@@ -1,9 +1,9 @@
-//! What the stream says, and when.
+//! The content of the stream, and its timing.
 
 use super::*;
 
 #[test]
-fn compression_is_to_blame_only_beyond_doubt() {
+fn compression_is_a_warning_only_if_the_delay_repeats() {
     let gzip = |plain: u64, compressed: Option<u64>, waited: u64, repeat| {
         let mut observed = good();
         let stream = observed.stream.as_mut().unwrap();
@@ -26,7 +26,7 @@ fn compression_is_to_blame_only_beyond_doubt() {
     assert_eq!(same(10, None, 2100), [("compression", Warn)]);
     assert_eq!(same(10, None, 5000), [("compression", Warn)]);
     assert_eq!(same(4000, None, 5000), [("compression", Skip)]);
-    // Once is chance.
+    // A single delay may be chance.
     let skipped = [("compression", Skip)];
     assert_eq!(gzip(10, None, 5000, None), skipped);
     let other = |plain, compressed: Option<u64>| Repeat {
@@ -39,7 +39,7 @@ fn compression_is_to_blame_only_beyond_doubt() {
     assert_eq!(repeat(Some(4000), None), skipped);
 }
 
-/// A connection whose first event came so late.
+/// A connection whose first event arrived at this time.
 fn at(event: Option<u64>, waited: u64, coding: Option<&str>) -> Answer {
     Answer {
         coding: coding.map(str::to_owned),
@@ -49,8 +49,8 @@ fn at(event: Option<u64>, waited: u64, coding: Option<&str>) -> Answer {
     }
 }
 
-/// nginx with gzip held back the headers until its buffer was full: this was said to be a server that
-/// answers no second connection.
+/// Bug: nginx with gzip held back the headers until its buffer was full, and the check reported a server
+/// that doesn't answer a second connection.
 #[test]
 fn a_compressor_that_holds_the_headers_back_is_told_from_a_refused_connection() {
     let mut observed = good();
@@ -72,7 +72,7 @@ fn a_compressor_that_holds_the_headers_back_is_told_from_a_refused_connection() 
         gzip: silent,
     });
     assert_eq!(objections(&observed), [("compression", Warn)]);
-    // Nothing else was asked for: it may be either.
+    // Without other connections to compare, it may be either.
     (observed.resume, observed.unknown_id, observed.repeat) = (None, None, None);
     observed.stream.as_mut().unwrap().events.clear();
     let found = objections(&observed);
@@ -81,14 +81,14 @@ fn a_compressor_that_holds_the_headers_back_is_told_from_a_refused_connection() 
 }
 
 #[test]
-fn headers_that_come_late() {
+fn late_headers_are_a_warning() {
     let after = |headers: u64, first_read: u64| {
         let mut observed = good();
         observed.response.as_mut().unwrap().after = millis(headers);
         observed.stream.as_mut().unwrap().reads[0].at = millis(first_read);
         let together = judge(&observed)
             .iter()
-            .any(|it| it.observed.contains("came together"));
+            .any(|it| it.observed.contains("arrived together"));
         (objections(&observed), together)
     };
     assert_eq!(
@@ -105,7 +105,7 @@ fn events_in_clumps() {
     let delivered = |reads: &[(u64, &str)], time| {
         let mut observed = good();
         let mut stream = watched(reads, time, End::Open);
-        // Not what this is about.
+        // The rest of the stream is steady.
         let steady = steady();
         stream.events = steady.events;
         (stream.retries, stream.comments) = (steady.retries, steady.comments);
@@ -114,12 +114,12 @@ fn events_in_clumps() {
         objections(&observed)
     };
     let (one, three) = ("data: x\n\n", "data: x\n\n".repeat(3));
-    // Each when it happens, also many in a second.
+    // Each event when it happens, even if that is many in a second.
     assert_eq!(
         delivered(&[(0, &three), (200, one), (400, one), (600, one)], 700),
         []
     );
-    // Single events that follow each other aren't clumps, whatever the pauses.
+    // Single events in succession aren't clumps, whatever the pauses.
     let singles: Vec<(u64, &str)> = [0, 300, 600]
         .into_iter()
         .flat_map(|at| (0..5).map(move |group| at + group * 3000))
@@ -128,24 +128,24 @@ fn events_in_clumps() {
     let mut singles = singles;
     singles.sort_unstable();
     assert_eq!(delivered(&singles, 14_000), []);
-    // Too few to say.
+    // Too few to tell.
     assert_eq!(
         delivered(&[(0, one), (20, one), (30, one)], 40),
         [("delivery", Skip)]
     );
-    // The first burst is what happened before.
+    // The first burst is a replay.
     let steady = [(0, &*three), (2000, one), (4000, one), (6000, one)];
     assert_eq!(delivered(&steady, 7000), []);
     let clumps = [(0, one), (2000, &*three), (4000, &*three), (6000, &*three)];
     assert_eq!(delivered(&clumps, 7000), [("delivery", Warn)]);
-    // Whatever the rhythm: nobody stops for seconds within an event by himself.
+    // No server pauses for seconds inside an event.
     let cut = [
         (0, "data: x\n\ndata"),
         (2000, ": x\n\nda"),
         (4000, "ta: x\n\n"),
     ];
     assert_eq!(delivered(&cut, 5000), [("delivery", Fail)]);
-    // Only the first of these was waited for.
+    // Only after the first of these was there a wait.
     let end = [(0, "data: x\n\ndata"), (2000, ": x\n\nda")];
     assert_eq!(delivered(&end, 2100), [("delivery", Skip)]);
 }
@@ -164,7 +164,7 @@ fn silence() {
     assert_eq!(
         silent(&[(0, "data: x\n\n")], 20_000),
         Some(Skip),
-        "too short to say"
+        "too short to tell"
     );
     assert_eq!(silent(&[(0, "data: x\n\n")], 59_000), Some(Skip));
     assert_eq!(silent(&[(0, "data: x\n\n")], 61_000), Some(Warn));
@@ -173,12 +173,12 @@ fn silence() {
     assert_eq!(
         silent(&[(0, ":\n:\n"), (10, ":\n")], 20_000),
         Some(Skip),
-        "all at once"
+        "all at the same time"
     );
     assert_eq!(silent(&[(30_000, "data: x\n\n")], 61_000), None);
 }
 
-/// haproxy closed a stream after 2.6 s of silence, and the longest silence was said to be 0.
+/// Bug: haproxy closed a stream after 2.6 s of silence, and the longest silence was reported as 0.
 #[test]
 fn silence_before_a_break_counts() {
     let broke = |silence: u64| {
@@ -207,7 +207,7 @@ fn silence_before_a_break_counts() {
 }
 
 #[test]
-fn a_stream_without_events_is_warned_of_in_time() {
+fn a_stream_without_events_is_a_warning_after_30_s() {
     let first_event = |text: &str, time| {
         let mut observed = good();
         observed.stream = Some(watched(&[(0, text)], time, End::Open));
@@ -226,7 +226,7 @@ fn a_stream_without_events_is_warned_of_in_time() {
 }
 
 #[test]
-fn the_answer_to_a_post_is_judged_by_what_matters_to_it() {
+fn the_response_to_a_post_needs_no_ids_and_no_caching_headers() {
     let mut observed = good();
     let response = observed.response.as_mut().unwrap();
     (response.repeatable, response.method) = (false, "POST".into());
@@ -248,12 +248,12 @@ fn the_answer_to_a_post_is_judged_by_what_matters_to_it() {
         .collect();
     assert_eq!(
         bad,
-        [("data", "the answer reports an error: \"Overloaded\"")]
+        [("data", "the response reports an error: \"Overloaded\"")]
     );
 }
 
 #[test]
-fn what_a_stream_says() {
+fn faults_of_the_content() {
     with_stream(|it| it.retries.clear(), "retry", Skip);
     with_stream(|it| it.retries = vec![0], "retry", Warn);
     with_stream(|it| it.retries = vec![300_001], "retry", Warn);
@@ -310,6 +310,6 @@ fn how_a_stream_is_written() {
     stream.watched = millis(60_100);
     let mut findings = judge(&observed).into_iter();
     let end = findings.find(|it| it.id == "end").unwrap();
-    assert_eq!(end.observed, "broke, within an event: cut");
+    assert_eq!(end.observed, "broke inside an event: cut");
     assert!(!end.advice.unwrap().fix.contains("blank line"));
 }
