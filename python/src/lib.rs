@@ -1,7 +1,7 @@
-//! The Python package `everstream`: a thin face of the crate of that name.
+//! The Python package `everstream`: thin bindings to the crate of the same name.
 //!
-//! It converts and calls. What is public in Python, with its documentation, is in
-//! `python/everstream/*.py`; this module is `everstream._native`.
+//! This module is `everstream._native`. The public classes and their documentation are in
+//! `python/everstream/*.py`.
 
 mod action;
 mod async_client;
@@ -11,20 +11,20 @@ mod awaited;
 mod client;
 mod connect;
 mod convert;
+mod delivery;
 mod direct;
 mod error_strategy;
 mod event_loop;
 mod exchange;
 mod exit;
 mod fault;
-mod handout;
 mod http;
 mod http_client;
 mod http_connector;
-mod idle;
+mod idle_timeout;
 mod log;
+mod pending_exception;
 mod process;
-mod raised;
 mod read_ahead;
 mod request;
 mod retry_delay;

@@ -52,7 +52,7 @@ def test_the_signature_is_that_of_the_sync_client() -> None:
         assert inspect.iscoroutinefunction(getattr(AsyncSSEClient, name))
 
 
-def test_a_client_is_made_from_a_url_or_an_async_strategy_only() -> None:
+def test_a_client_accepts_only_a_url_or_an_async_strategy() -> None:
     from everstream.config import ConnectStrategy
 
     for wrong in (5, None, ConnectStrategy.http("http://localhost/")):
@@ -61,12 +61,12 @@ def test_a_client_is_made_from_a_url_or_an_async_strategy_only() -> None:
 
 
 @pytest.mark.parametrize("name", ["initial_retry_delay", "retry_delay_reset_threshold"])
-def test_a_time_that_is_none_is_an_error(name: str) -> None:
+def test_an_invalid_time_is_an_error(name: str) -> None:
     with pytest.raises(ValueError, match=name):
         AsyncSSEClient("http://localhost/", **{name: -1})  # type: ignore[arg-type]
 
 
-def test_nothing_connects_before_something_is_read(
+def test_nothing_connects_before_the_first_read(
     server: SSEServer, client_of: Client, runner: Run
 ) -> None:
     server.otherwise(Reply.stream().event("x").stall())
@@ -96,7 +96,7 @@ def test_by_default_an_end_ends_the_iteration_and_an_error_is_raised(
     runner(main())
 
 
-def test_reading_again_connects_again(server: SSEServer, client_of: Client, runner: Run) -> None:
+def test_reading_again_reconnects(server: SSEServer, client_of: Client, runner: Run) -> None:
     server.enqueue(Reply.stream().event("a", id="7"), Reply.stream().event("b"))
 
     async def main() -> None:
@@ -109,7 +109,7 @@ def test_reading_again_connects_again(server: SSEServer, client_of: Client, runn
     assert server.requests[1].headers["last-event-id"] == "7"
 
 
-def test_all_tells_of_starts_and_faults(server: SSEServer, client_of: Client, runner: Run) -> None:
+def test_all_yields_starts_and_faults(server: SSEServer, client_of: Client, runner: Run) -> None:
     server.enqueue(Reply.status(503), Reply.stream().comment("c").event("a"))
     strategy = ErrorStrategy.continue_with_max_attempts(1)
 
@@ -132,7 +132,7 @@ def test_all_tells_of_starts_and_faults(server: SSEServer, client_of: Client, ru
     runner(main())
 
 
-def test_an_iterator_is_over_after_an_error_and_a_new_one_goes_on(
+def test_an_iterator_ends_after_an_error_and_a_new_one_continues(
     server: SSEServer, client_of: Client
 ) -> None:
     server.enqueue(Reply.status(500), Reply.stream().event("a").stall())
@@ -173,7 +173,7 @@ def test_start_connects_and_returns(server: SSEServer, client_of: Client, runner
     runner(main())
 
 
-def test_start_raises_what_the_strategy_fails_for(server: SSEServer, client_of: Client) -> None:
+def test_start_raises_the_error_if_the_strategy_fails(server: SSEServer, client_of: Client) -> None:
     server.enqueue(Reply.status(500), Reply.status(501), Reply.status(502))
     strategy = ErrorStrategy.continue_with_max_attempts(2)
 
@@ -186,7 +186,7 @@ def test_start_raises_what_the_strategy_fails_for(server: SSEServer, client_of: 
     run(main())
 
 
-def test_the_id_is_that_of_what_was_handed_out(server: SSEServer, client_of: Client) -> None:
+def test_last_event_id_is_that_of_the_last_delivered_event(server: SSEServer, client_of: Client) -> None:
     server.enqueue(Reply.stream().send("id: 1\ndata: a\n\nid: 2\ndata: b\n\n").stall())
 
     async def main() -> None:
@@ -216,7 +216,7 @@ def test_a_server_sets_the_base_of_the_delay(server: SSEServer, client_of: Clien
     run(main())
 
 
-def test_a_server_that_is_polled_is_asked_again_when_it_said(server: SSEServer) -> None:
+def test_a_polled_server_is_requested_again_after_its_retry_delay(server: SSEServer) -> None:
     server.otherwise(Reply.stream().retry(200).event("a", id="1"))
 
     async def main() -> None:
@@ -231,7 +231,7 @@ def test_a_server_that_is_polled_is_asked_again_when_it_said(server: SSEServer) 
     run(main())
 
 
-def test_an_interrupt_shows_the_next_delay_at_once(
+def test_an_interrupt_updates_next_retry_delay_at_once(
     server: SSEServer, client_of: Client, runner: Run
 ) -> None:
     server.otherwise(Reply.stream().event("a").stall())
@@ -250,7 +250,7 @@ def test_an_interrupt_shows_the_next_delay_at_once(
     runner(main())
 
 
-def test_interrupt_is_an_end_of_the_stream(
+def test_interrupt_ends_the_stream(
     server: SSEServer, client_of: Client, runner: Run
 ) -> None:
     server.enqueue(Reply.stream().event("a").stall(), Reply.stream().event("b").stall())
@@ -299,7 +299,7 @@ def test_a_closed_client_stays_closed(server: SSEServer, client_of: Client) -> N
     assert server.accepted_connections == 0
 
 
-def test_a_client_that_is_dropped_closes_its_connection(server: SSEServer) -> None:
+def test_a_garbage_collected_client_closes_its_connection(server: SSEServer) -> None:
     server.otherwise(Reply.stream().event("a").stall())
 
     async def main() -> None:
@@ -330,7 +330,7 @@ def test_a_stream_has_one_reader(server: SSEServer, client_of: Client) -> None:
 
 
 @pytest.mark.parametrize("line", [b"data: a\n\n", b": comment\n"])
-def test_other_tasks_have_their_turn_while_all_is_here_already(line: bytes, runner: Run) -> None:
+def test_other_tasks_run_while_buffered_events_are_read(line: bytes, runner: Run) -> None:
     count = 20_000
 
     async def main() -> None:
@@ -353,7 +353,7 @@ def test_other_tasks_have_their_turn_while_all_is_here_already(line: bytes, runn
     runner(main())
 
 
-def test_other_tasks_have_their_turn_while_a_stream_floods(server: SSEServer, runner: Run) -> None:
+def test_other_tasks_run_while_a_stream_floods(server: SSEServer, runner: Run) -> None:
     server.otherwise(Reply.stream().send_forever("data: a\n\n" * 1000))
 
     async def main() -> None:
@@ -380,7 +380,7 @@ def test_other_tasks_have_their_turn_while_a_stream_floods(server: SSEServer, ru
     runner(main())
 
 
-def test_a_flood_of_what_is_not_asked_for_gives_way_too(server: SSEServer) -> None:
+def test_other_tasks_run_while_a_stream_floods_with_comments(server: SSEServer) -> None:
     server.otherwise(Reply.stream().send_forever(": nothing\n" * 1000))
 
     async def main() -> None:
@@ -391,7 +391,7 @@ def test_a_flood_of_what_is_not_asked_for_gives_way_too(server: SSEServer) -> No
     run(main())
 
 
-def test_a_client_of_its_own_http_is_read_in_one_loop_after_the_other(server: SSEServer) -> None:
+def test_a_client_with_our_own_http_can_be_read_in_several_loops(server: SSEServer) -> None:
     server.otherwise(Reply.stream().event("a").pause(0.1).event("b").stall())
     client = AsyncSSEClient(server.url())
 
@@ -449,7 +449,7 @@ def test_an_exception_in_a_strategy_is_raised_and_nothing_is_lost(server: SSESer
     run(main())
 
 
-def test_a_task_that_waits_can_be_made_of_the_next_event(server: SSEServer) -> None:
+def test_the_next_event_can_be_awaited_in_a_task(server: SSEServer) -> None:
     server.otherwise(Reply.stream().event("a").event("b").stall())
 
     async def main() -> None:
@@ -466,7 +466,7 @@ def test_a_task_that_waits_can_be_made_of_the_next_event(server: SSEServer) -> N
     run(main())
 
 
-def test_an_iterator_that_is_closed_is_over_and_the_client_is_not(
+def test_closing_an_iterator_leaves_the_client_open(
     server: SSEServer, client_of: Client
 ) -> None:
     server.enqueue(Reply.stream().event("a").event("b").stall())

@@ -103,7 +103,7 @@ def test_close_ends_the_iteration(phase: Phase, elsewhere: Elsewhere) -> None:
     run(main())
 
 
-def test_interrupt_is_told(phase: Phase, elsewhere: Elsewhere) -> None:
+def test_interrupt_yields_a_fault(phase: Phase, elsewhere: Elsewhere) -> None:
     async def main() -> None:
         client = await phase.client(ErrorStrategy.always_continue())
         iteration = asyncio.ensure_future(anext(client.all))
@@ -117,7 +117,7 @@ def test_interrupt_is_told(phase: Phase, elsewhere: Elsewhere) -> None:
     run(main())
 
 
-def test_a_cancelled_read_ends_and_the_client_goes_on(phase: Phase) -> None:
+def test_a_cancelled_read_leaves_the_client_usable(phase: Phase) -> None:
     async def main() -> None:
         client = await phase.client(ErrorStrategy.always_continue())
         actions = client.all
@@ -137,7 +137,7 @@ def test_a_cancelled_read_ends_and_the_client_goes_on(phase: Phase) -> None:
 
 @pytest.mark.parametrize("kind", ["connecting", "headers", "back-off"])
 @pytest.mark.parametrize("stop", ["close", "interrupt", "cancel"])
-def test_a_start_is_stopped(kind: str, stop: str, by: str, server: SSEServer, deaf: str) -> None:
+def test_a_start_can_be_stopped(kind: str, stop: str, by: str, server: SSEServer, deaf: str) -> None:
     phase = Phase(kind, by, server, deaf)
 
     async def main() -> None:
@@ -160,7 +160,7 @@ def test_a_start_is_stopped(kind: str, stop: str, by: str, server: SSEServer, de
     run(main())
 
 
-def test_a_start_that_was_cancelled_goes_on_with_the_same_request(
+def test_a_cancelled_start_continues_with_the_same_request(
     server: SSEServer, by: str
 ) -> None:
     server.otherwise(Reply.stream().head_delayed(0.3).event("a").stall())
@@ -210,7 +210,7 @@ def test_cancelling_loses_nothing(server: SSEServer, by: str) -> None:
     assert server.request_count == 1
 
 
-def test_a_loop_that_is_closed_while_a_read_waits_leaves_no_noise(
+def test_closing_a_loop_during_a_read_causes_no_warnings(
     server: SSEServer, recwarn: pytest.WarningsRecorder
 ) -> None:
     server.enqueue(Reply.stream().event("a").stall(), Reply.stream().event("b").stall())
@@ -243,7 +243,7 @@ def test_a_loop_that_is_closed_while_a_read_waits_leaves_no_noise(
     assert [str(warning.message) for warning in recwarn] == []
 
 
-def test_a_run_that_ends_with_a_pending_read_leaves_no_noise(
+def test_ending_a_run_with_a_pending_read_causes_no_warnings(
     server: SSEServer, by: str, recwarn: pytest.WarningsRecorder
 ) -> None:
     server.otherwise(Reply.stream().event("a").stall())
@@ -323,7 +323,7 @@ async def read(client: AsyncSSEClient) -> str:
     return (await anext(client.events)).data
 
 
-def test_a_loop_that_is_closed_with_a_source_open_leaves_no_noise(
+def test_closing_a_loop_with_an_open_source_causes_no_warnings(
     caplog: pytest.LogCaptureFixture, recwarn: pytest.WarningsRecorder
 ) -> None:
     strategy, _ = silent()
@@ -341,7 +341,7 @@ def test_a_loop_that_is_closed_with_a_source_open_leaves_no_noise(
 
 
 @pytest.mark.parametrize("start", [False, True])
-def test_a_loop_that_is_closed_under_a_waiting_task_leaves_the_client_usable(start: bool) -> None:
+def test_closing_a_loop_under_a_waiting_task_leaves_the_client_usable(start: bool) -> None:
     strategy, _ = silent()
     client = AsyncSSEClient(strategy, 0, error_strategy=ErrorStrategy.always_continue())
     loop = asyncio.new_event_loop()
@@ -363,7 +363,7 @@ def test_a_loop_that_is_closed_under_a_waiting_task_leaves_the_client_usable(sta
         await asyncio.sleep(0)
         # The end of what was left isn't that of the one that waits now.
         left.close()
-        with pytest.raises(RuntimeError, match="being read already"):
+        with pytest.raises(RuntimeError, match="already being read"):
             await read(client)
         waiting.cancel()
         await client.close()
@@ -371,7 +371,7 @@ def test_a_loop_that_is_closed_under_a_waiting_task_leaves_the_client_usable(sta
     run(go_on())
 
 
-def test_a_source_is_read_in_its_own_loop_only() -> None:
+def test_a_source_can_only_be_read_in_its_own_loop() -> None:
     strategy, fates = silent()
     client = AsyncSSEClient(strategy, 0, error_strategy=ErrorStrategy.always_continue())
 
@@ -389,7 +389,7 @@ def test_a_source_is_read_in_its_own_loop_only() -> None:
     run(first())
 
 
-def test_a_source_whose_loop_is_gone_connects_again() -> None:
+def test_a_source_reconnects_after_its_loop_was_closed() -> None:
     strategy, fates = silent()
     client = AsyncSSEClient(strategy, 0, error_strategy=ErrorStrategy.always_continue())
 

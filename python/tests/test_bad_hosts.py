@@ -41,7 +41,7 @@ WAYS += [f"async {library}" for library in LIBRARIES]
 
 @pytest.mark.parametrize("host", HOSTS)
 @pytest.mark.parametrize("by", WAYS)
-def test_a_redirect_to_a_host_that_is_no_name_is_a_fault(
+def test_a_redirect_to_an_invalid_host_is_a_fault(
     server: SSEServer, by: str, host: str
 ) -> None:
     server.enqueue(Reply.redirect(302, f"http://{host}/secret?token=x"))
@@ -54,7 +54,7 @@ def test_a_redirect_to_a_host_that_is_no_name_is_a_fault(
 
 # urllib3 refuses such a URL, which is a ValueError.
 @pytest.mark.parametrize("by", [by for by in WAYS if by != "urllib3"])
-def test_an_own_url_with_a_label_that_is_too_long_is_a_fault(server: SSEServer, by: str) -> None:
+def test_a_url_with_a_label_that_is_too_long_is_a_fault(server: SSEServer, by: str) -> None:
     with pytest.raises(ConnectError) as raised:
         read(by, f"http://{'a' * 64}.invalid/?token=x")
     assert not isinstance(raised.value, RequestError)

@@ -123,7 +123,7 @@ def test_close_ends_the_iteration(phase: Phase, server: SSEServer) -> None:
     assert server.wait_for_open_connections(0)
 
 
-def test_interrupt_is_like_an_end_of_the_server(phase: Phase, server: SSEServer) -> None:
+def test_interrupt_is_like_an_end_by_the_server(phase: Phase, server: SSEServer) -> None:
     connect, reached = phase
     client = SSEClient(connect, 1, HOUR, error_strategy=CONTINUE)
     reader = Background(
@@ -147,7 +147,7 @@ def test_start_is_interrupted(over: Over, server: SSEServer) -> None:
     client.close()
 
 
-def test_what_came_is_read_after_tls_is_stopped(over: Over, trusting: dict[str, Any]) -> None:
+def test_received_data_is_delivered_after_tls_is_stopped(over: Over, trusting: dict[str, Any]) -> None:
     """A TLS socket that is shut isn't read as if it were a plain one."""
     tls = TLSServer(HEAD + b"data: one\n\n")
     client = SSEClient(over(tls.url, **trusting))
@@ -159,7 +159,7 @@ def test_what_came_is_read_after_tls_is_stopped(over: Over, trusting: dict[str, 
     client.close()
 
 
-def test_a_client_that_is_dropped_lets_go_of_its_socket(over: Over, server: SSEServer) -> None:
+def test_a_garbage_collected_client_closes_its_socket(over: Over, server: SSEServer) -> None:
     server.otherwise(Reply.stream().event("x").stall())
     client = SSEClient(over(server.url()))
     assert next(client.events).data == "x"

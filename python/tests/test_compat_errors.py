@@ -133,7 +133,7 @@ LEFT = {"ClientConnectorCertificateError"}
 @pytest.mark.parametrize("way", ["plain", "pool"])
 @pytest.mark.parametrize("program", [BLOCKING, ASYNC], ids=["urllib3", "aiohttp"])
 @pytest.mark.parametrize("mishap", MISHAPS)
-def test_what_the_original_raises_can_be_caught(
+def test_exceptions_of_the_original_can_be_caught(
     server: SSEServer,
     tls_port: int,
     mishap: Callable[[SSEServer, int], str],
@@ -149,7 +149,7 @@ def test_what_the_original_raises_can_be_caught(
     assert expected <= set(run(INSTALL + program, url, way))
 
 
-def test_without_a_call_they_are_as_ever() -> None:
+def test_without_install_the_errors_are_unchanged() -> None:
     assert run(
         "import json, urllib3\n"
         "from everstream.errors import ConnectError\n"
@@ -157,7 +157,7 @@ def test_without_a_call_they_are_as_ever() -> None:
     ) is (False)
 
 
-def test_they_are_themselves_still() -> None:
+def test_the_errors_keep_their_own_classes() -> None:
     """Their text, their number and what they are; and without the other libraries."""
     program = INSTALL + (
         "import json, pickle, sys\n"

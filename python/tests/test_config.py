@@ -37,11 +37,11 @@ def delays(strategy: RetryDelayStrategy, base: float, count: int) -> list[float]
     return result
 
 
-def test_the_verdicts_have_the_values_of_the_reference() -> None:
+def test_the_verdicts_have_the_values_of_launchdarkly_eventsource() -> None:
     assert (FAIL, CONTINUE) == (True, False)
 
 
-def test_the_bases_of_strategies_say_what_is_missing() -> None:
+def test_base_classes_name_the_missing_method() -> None:
     class Mine(ErrorStrategy):
         pass
 
@@ -110,21 +110,21 @@ def test_a_time_limit_counts_from_the_first_error() -> None:
         (TypeError("a mistake"), FAIL),
     ],
 )
-def test_reconnect_goes_on_after_what_waiting_mends(
+def test_reconnect_retries_errors_that_retrying_can_fix(
     exception: Exception | None, verdict: bool
 ) -> None:
     assert verdicts(ErrorStrategy.reconnect(statuses=[503]), exception) == [verdict]
     assert verdicts(ErrorStrategy.reconnect(), HTTPStatusError(503)) == [FAIL]
 
 
-def test_reconnect_takes_a_librarys_exception_for_a_failed_connection() -> None:
+def test_reconnect_treats_a_librarys_exception_as_a_failed_connection() -> None:
     class PoolError(Exception):
         pass
 
     assert verdicts(ErrorStrategy.reconnect(), PoolError()) == [CONTINUE]
 
 
-def test_a_lambda_may_return_none_for_no_change() -> None:
+def test_a_lambda_can_return_none_as_the_next_strategy() -> None:
     error = ErrorStrategy.from_lambda(lambda exception: (exception is None, None))
     assert error.apply(None) == (FAIL, error)
     assert error.apply(ValueError()) == (CONTINUE, error)
@@ -132,14 +132,14 @@ def test_a_lambda_may_return_none_for_no_change() -> None:
     assert delay.apply(2) == (6, delay)
 
 
-def test_a_lambda_may_return_another_strategy() -> None:
+def test_a_lambda_can_return_another_strategy() -> None:
     fail = ErrorStrategy.always_fail()
     assert ErrorStrategy.from_lambda(lambda _: (CONTINUE, fail)).apply(None) == (CONTINUE, fail)
     base = RetryDelayStrategy()
     assert RetryDelayStrategy.from_lambda(lambda _: (5, base)).apply(1) == (5, base)
 
 
-def test_the_base_of_delays_waits_the_base_delay() -> None:
+def test_the_base_class_of_delay_strategies_waits_the_base_delay() -> None:
     strategy = RetryDelayStrategy()
     assert strategy.apply(2.5) == (2.5, strategy)
 
@@ -150,7 +150,7 @@ def test_the_default_delay_doubles_up_to_half_a_minute() -> None:
         assert delays(strategy, 1, 7) == [1, 2, 4, 8, 16, 30, 30]
 
 
-def test_the_default_jitter_leaves_off_up_to_a_half() -> None:
+def test_the_default_jitter_shortens_by_up_to_half() -> None:
     seen = [RetryDelayStrategy.default().apply(10)[0] for _ in range(200)]
     assert 5 <= min(seen) < 6.5
     assert 8.5 < max(seen) <= 10
@@ -162,13 +162,13 @@ def test_the_default_cap_and_jitter_can_be_turned_off(nothing: float | None) -> 
     assert delays(strategy, 1, 4) == [1, 10, 100, 1000]
 
 
-def test_a_delay_has_the_cap_multiplier_and_jitter_that_are_set() -> None:
+def test_a_delay_has_the_configured_cap_multiplier_and_jitter() -> None:
     assert delays(RetryDelayStrategy.default(5, 3, 0), 1, 4) == [1, 3, 5, 5]
     delay, _ = RetryDelayStrategy.default(max_delay=20, jitter_multiplier=0.25).apply(100)
     assert 15 <= delay <= 20
 
 
-def test_the_default_cap_yields_to_a_longer_base_and_another_does_not() -> None:
+def test_a_longer_base_exceeds_only_the_default_cap() -> None:
     assert delays(RetryDelayStrategy.default(jitter_multiplier=0), 123, 3) == [123] * 3
     assert delays(RetryDelayStrategy.default(30, jitter_multiplier=0), 123, 3) == [123] * 3
     assert delays(RetryDelayStrategy.default(31, jitter_multiplier=0), 123, 3) == [31] * 3
@@ -177,12 +177,12 @@ def test_the_default_cap_yields_to_a_longer_base_and_another_does_not() -> None:
 
 
 @pytest.mark.parametrize("wrong", [-1, math.nan])
-def test_a_delay_that_is_no_time_is_an_error(wrong: float) -> None:
+def test_an_invalid_delay_is_an_error(wrong: float) -> None:
     with pytest.raises(ValueError, match="base_delay"):
         RetryDelayStrategy.default().apply(wrong)
 
 
-def test_signatures_are_those_of_the_reference() -> None:
+def test_signatures_are_those_of_launchdarkly_eventsource() -> None:
     def names(function: object) -> list[str]:
         return list(inspect.signature(function).parameters)  # type: ignore[arg-type]
 

@@ -151,7 +151,7 @@ ANSWERS: dict[str, tuple[Reply, str]] = {
 
 
 @pytest.mark.parametrize("shape", ANSWERS)
-def test_the_block_about_llms_takes_every_shape_of_an_answer(
+def test_the_llm_example_handles_every_shape_of_answer(
     shape: str, sse_server: SSEServer
 ) -> None:
     reply, problem = ANSWERS[shape]

@@ -47,7 +47,7 @@ ASYNCIO = """
 
 @pytest.mark.parametrize("program", [BLOCKING, ASYNCIO], ids=["blocking", "asyncio"])
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
-def test_an_authority_of_ones_own_is_named_by_the_environment(
+def test_the_environment_can_name_a_certificate_authority(
     tls_port: int, program: str, host: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(AUTHORITY))
@@ -55,7 +55,7 @@ def test_an_authority_of_ones_own_is_named_by_the_environment(
 
 
 @pytest.mark.parametrize("program", [BLOCKING, ASYNCIO], ids=["blocking", "asyncio"])
-def test_an_authority_that_nobody_named_is_not_trusted(tls_port: int, program: str) -> None:
+def test_an_unknown_certificate_authority_is_not_trusted(tls_port: int, program: str) -> None:
     said = Child(program, f"https://localhost:{tls_port}/").end()
     assert "is not trusted: unknown issuer" in said
     assert "certificate" in said
@@ -70,7 +70,7 @@ def test_an_authority_that_nobody_named_is_not_trusted(tls_port: int, program: s
         ("HTTPS_PROXY", "https://nowhere.invalid/feed", ("CONNECT", "nowhere.invalid:443")),
     ],
 )
-def test_a_proxy_is_named_by_the_environment(
+def test_the_environment_can_name_a_proxy(
     server: SSEServer,
     program: str,
     variable: str,
@@ -88,7 +88,7 @@ def test_a_proxy_is_named_by_the_environment(
         assert said == "by the proxy\n"
 
 
-def test_no_proxy_names_those_that_are_asked_themselves(
+def test_no_proxy_names_hosts_that_bypass_the_proxy(
     server: SSEServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server.otherwise(Reply.stream().event("by itself"))

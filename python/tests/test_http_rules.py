@@ -136,7 +136,7 @@ def test_a_request_that_is_not_safe_is_sent_once(
     assert server.request_count == 1
 
 
-def test_a_post_that_is_redirected_forever_is_sent_once_to_each(server: SSEServer, by: str) -> None:
+def test_a_post_in_a_redirect_loop_is_sent_once_to_each_url(server: SSEServer, by: str) -> None:
     server.otherwise(Reply.redirect(307, "/"))
     _, error = read(by, server.url(), is_start, errors=THRICE, method="POST", body="x")
     assert isinstance(error, HTTPRedirectError)
@@ -153,7 +153,7 @@ def test_the_retries_of_a_pool_do_not_repeat_a_post(server: SSEServer, reply: Re
     assert server.request_count == 1
 
 
-def test_a_failed_query_is_not_a_request(server: SSEServer, by: str) -> None:
+def test_an_exception_in_query_params_means_no_request_was_sent(server: SSEServer, by: str) -> None:
     """Nothing was sent, so that even a POST may be tried again."""
 
     class TokenServerError(Exception):
@@ -251,7 +251,7 @@ def test_of_several_content_types_the_last_one_counts(
 @pytest.mark.parametrize(
     "coding", ["none", "utf-8", "UTF8", "chunked", "identity, identity", "none,", "binary"]
 )
-def test_what_is_no_coding_is_not_decoded(server: SSEServer, by: str, coding: str) -> None:
+def test_an_identity_coding_is_not_decoded(server: SSEServer, by: str, coding: str) -> None:
     server.enqueue(Reply.stream().header("Content-Encoding", coding).event("a").stall())
     assert data(read(by, server.url(), is_event)[0]) == ["a"]
 
@@ -292,7 +292,7 @@ def test_the_body_of_an_error_is_decoded(server: SSEServer, by: str) -> None:
     ],
     ids=["chunked", "HTTP/1.0", "until it closes"],
 )
-def test_an_error_is_reported_though_its_body_stays_open(
+def test_an_error_is_reported_even_if_its_body_never_ends(
     server: SSEServer, by: str, reply: Reply
 ) -> None:
     server.enqueue(reply)
@@ -381,7 +381,7 @@ def test_cookies_are_off_by_default(server: SSEServer, by: str) -> None:
     assert cookies(server) == [None, None, None]
 
 
-def test_the_users_cookies_come_before_those_of_the_server(server: SSEServer, by: str) -> None:
+def test_the_users_cookies_take_precedence_over_the_servers(server: SSEServer, by: str) -> None:
     server.enqueue(
         Reply.redirect(307, "/").header("Set-Cookie", "node=7; Path=/"),
         Reply.redirect(307, "/").header("Set-Cookie", "mine=theirs; Path=/"),
@@ -409,7 +409,7 @@ def test_cookies_never_reach_another_host(server: SSEServer, other: SSEServer, b
     assert cookies(other) == [None, "other=1"]
 
 
-def test_cookies_are_in_no_message(
+def test_cookies_appear_in_no_message(
     server: SSEServer, by: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     server.enqueue(
@@ -440,7 +440,7 @@ def test_clients_of_one_strategy_share_cookies(server: SSEServer, transport: str
     assert cookies(server) == [None, "node=7"]
 
 
-def test_cookies_of_a_session_of_aiohttp_are_sent_too(server: SSEServer) -> None:
+def test_cookies_of_an_aiohttp_session_are_sent_too(server: SSEServer) -> None:
     aiohttp = pytest.importorskip("aiohttp")
     server.enqueue(Reply.redirect(307, "/").header("Set-Cookie", "node=7; Path=/"))
     server.otherwise(Reply.stream().event("last"))
@@ -460,7 +460,7 @@ def test_cookies_of_a_session_of_aiohttp_are_sent_too(server: SSEServer) -> None
 # Settings of aiohttp
 
 
-def test_a_timeout_of_aiohttp_may_be_a_number(server: SSEServer) -> None:
+def test_an_aiohttp_timeout_can_be_a_number(server: SSEServer) -> None:
     aiohttp = pytest.importorskip("aiohttp")
     for timeout in (30, 30.5, aiohttp.ClientTimeout(total=30)):
         server.enqueue(Reply.stream().event("a").stall())

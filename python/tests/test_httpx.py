@@ -107,7 +107,7 @@ def test_the_settings_of_the_client_are_used(server: SSEServer, by: str) -> None
         assert request.headers.get_all(name) == [value], name
 
 
-def test_a_header_that_changes_is_sent_with_the_next_attempt(server: SSEServer, by: str) -> None:
+def test_a_changed_header_is_sent_with_the_next_attempt(server: SSEServer, by: str) -> None:
     server.enqueue(Reply.status(503), Reply.stream().event("a"))
     tokens = iter("12")
     client = client_of(by)
@@ -123,7 +123,7 @@ def test_a_header_that_changes_is_sent_with_the_next_attempt(server: SSEServer, 
     ]
 
 
-def test_what_the_client_adds_does_not_leave_its_origin(
+def test_settings_of_the_client_do_not_leave_their_origin(
     server: SSEServer, other: SSEServer, by: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     server.enqueue(Reply.redirect(307, "/near?b"), Reply.redirect(307, other.url("/there")))
@@ -174,7 +174,7 @@ def test_what_the_client_adds_does_not_leave_its_origin(
     assert "X-Api-Key was not sent" in caplog.text
 
 
-def test_a_client_is_left_open_and_its_connection_is_used_again(server: SSEServer, by: str) -> None:
+def test_a_client_is_left_open_and_its_connection_is_reused(server: SSEServer, by: str) -> None:
     server.otherwise(Reply.stream().event("a"))
     library = library_of(by)
 
@@ -198,7 +198,7 @@ def test_a_client_is_left_open_and_its_connection_is_used_again(server: SSEServe
 
 
 @pytest.mark.parametrize("library", ["httpx", "httpx2"])
-def test_a_connection_that_went_back_is_not_stopped(server: SSEServer, library: str) -> None:
+def test_a_connection_returned_to_the_pool_is_not_stopped(server: SSEServer, library: str) -> None:
     module = pytest.importorskip(library)
     gate = Gate()
     server.enqueue(Reply.stream().event("a"), Reply.status(200).head_after(gate).send("mine"))
@@ -215,7 +215,7 @@ def test_a_connection_that_went_back_is_not_stopped(server: SSEServer, library: 
 
 
 @pytest.mark.parametrize("library", ["httpx", "httpx2"])
-def test_a_connection_is_left_alone_from_the_end_of_the_stream_on(
+def test_a_connection_is_not_stopped_after_the_end_of_the_stream(
     server: SSEServer, library: str
 ) -> None:
     """It is in the pool before the strategy's own connection is closed."""
@@ -231,7 +231,7 @@ def test_a_connection_is_left_alone_from_the_end_of_the_stream_on(
     assert server.accepted_connections == 1
 
 
-def test_a_closed_client_is_named(server: SSEServer, by: str) -> None:
+def test_the_error_names_a_closed_client(server: SSEServer, by: str) -> None:
     client = client_of(by)
 
     async def close() -> None:
@@ -243,7 +243,7 @@ def test_a_closed_client_is_named(server: SSEServer, by: str) -> None:
     assert server.request_count == 0
 
 
-def test_a_relative_url_begins_at_the_base_url(server: SSEServer, by: str) -> None:
+def test_a_relative_url_is_resolved_against_the_base_url(server: SSEServer, by: str) -> None:
     server.otherwise(Reply.stream().event("a"))
     for base, url in ((server.url("/v1"), "feed?a=b"), (server.url("/v1/"), "/feed?a=b")):
         actions, _ = read(by, url, is_event, client=client_of(by, base_url=base))
@@ -256,7 +256,7 @@ def test_a_relative_url_begins_at_the_base_url(server: SSEServer, by: str) -> No
         read(by, "feed", is_event, client=client_of(by))
 
 
-def test_the_proxy_of_the_client_is_asked(server: SSEServer, by: str) -> None:
+def test_the_proxy_of_the_client_is_used(server: SSEServer, by: str) -> None:
     server.otherwise(Reply.stream().event("a"))
     actions, _ = read(
         by, "http://nowhere.invalid/feed", is_event, client=client_of(by, proxy=server.url())
@@ -265,7 +265,7 @@ def test_the_proxy_of_the_client_is_asked(server: SSEServer, by: str) -> None:
     assert server.requests[0].target == "http://nowhere.invalid/feed"
 
 
-def test_a_transport_without_a_network_is_used(by: str) -> None:
+def test_a_transport_without_a_network_works(by: str) -> None:
     library = library_of(by)
     kind = {"content-type": "text/event-stream"}
 
@@ -282,7 +282,7 @@ def test_a_transport_without_a_network_is_used(by: str) -> None:
 # Hooks
 
 
-def test_a_hook_that_raises_for_a_status_is_an_error_with_the_response(
+def test_raise_for_status_in_a_hook_is_an_error_with_the_response(
     server: SSEServer, by: str
 ) -> None:
     """Such a hook raises for redirects too, and httpx closes the response."""
@@ -297,7 +297,7 @@ def test_a_hook_that_raises_for_a_status_is_an_error_with_the_response(
     assert server.requests[1].path == "/there"
 
 
-def test_a_body_that_a_hook_has_read_is_that_of_the_error(server: SSEServer, by: str) -> None:
+def test_an_error_has_the_body_that_a_hook_read(server: SSEServer, by: str) -> None:
     server.enqueue(Reply.status(500).send("sorry"))
 
     def read_it(response: Any) -> None:
@@ -312,7 +312,7 @@ def test_a_body_that_a_hook_has_read_is_that_of_the_error(server: SSEServer, by:
     assert error.body == b"sorry"
 
 
-def test_what_a_hook_raises_arrives_as_it_is(server: SSEServer, by: str) -> None:
+def test_an_exception_in_a_hook_is_raised_unchanged(server: SSEServer, by: str) -> None:
     class NotNow(Exception):
         pass
 
@@ -338,7 +338,7 @@ def test_the_retries_of_a_transport_do_not_repeat_a_post(
     assert server.request_count == 1
 
 
-def test_redirects_are_not_left_to_the_client(server: SSEServer, by: str) -> None:
+def test_the_client_does_not_follow_redirects(server: SSEServer, by: str) -> None:
     server.enqueue(Reply.redirect(303, "/there"))
     server.otherwise(Reply.stream().event("a"))
     client = client_of(by, follow_redirects=True, max_redirects=0)
@@ -365,7 +365,7 @@ def test_authentication_in_two_steps_sends_the_request_again(server: SSEServer, 
 # Timeouts
 
 
-def test_the_read_timeout_of_the_client_is_not_that_of_the_stream(
+def test_the_read_timeout_of_the_client_does_not_apply_to_the_stream(
     server: SSEServer, by: str
 ) -> None:
     """The default of httpx is 5 s, which would end every quiet stream."""
@@ -383,7 +383,7 @@ def test_the_read_timeout_of_the_client_is_not_that_of_the_stream(
     assert isinstance(error, ReadTimeoutError)
 
 
-def test_the_connect_timeout_of_the_client_is_used_unless_there_is_another(
+def test_the_connect_timeout_of_the_client_is_used_unless_overridden(
     deaf: str, by: str
 ) -> None:
     Timeout = library_of(by).Timeout
@@ -448,7 +448,7 @@ def test_a_proxy_that_refuses_is_a_connect_error(server: SSEServer, by: str) -> 
     assert server.requests[0].method == "CONNECT"
 
 
-def test_errors_have_no_secrets(server: SSEServer, by: str) -> None:
+def test_errors_contain_no_secrets(server: SSEServer, by: str) -> None:
     server.otherwise(Reply.raw(b"no HTTP\r\n\r\n"))
     _, error = read(by, server.url("/?secret"), is_event, client=client_of(by))
     assert isinstance(error, RequestError)
@@ -480,7 +480,7 @@ def a(library: str, name: str) -> Any:
 
 
 @pytest.mark.parametrize("library", ["httpx", "httpx2"])
-def test_a_client_of_the_other_kind_is_named(library: str) -> None:
+def test_the_error_says_where_to_pass_the_other_kind_of_client(library: str) -> None:
     with pytest.raises(TypeError) as raised:
         ConnectStrategy.http("http://localhost/", client=a(library, "AsyncClient")())
     assert str(raised.value) == (
@@ -506,12 +506,12 @@ def test_a_client_of_the_other_kind_is_named(library: str) -> None:
         ("client", "not str$"),
     ],
 )
-def test_what_is_no_client_is_refused(http: Any, client: Any, place: str) -> None:
+def test_an_object_that_is_not_a_client_is_refused(http: Any, client: Any, place: str) -> None:
     with pytest.raises(TypeError, match=place):
         http("http://localhost/", client=client)
 
 
-def test_one_library_makes_the_connections(by: str) -> None:
+def test_only_one_library_can_be_chosen(by: str) -> None:
     if is_async(by):
         with pytest.raises(TypeError, match="session"):
             connect_by("own", "http://localhost/", client=client_of(by), session=object())
@@ -520,7 +520,7 @@ def test_one_library_makes_the_connections(by: str) -> None:
             ConnectStrategy.http("http://localhost/", client=client_of(by), pool=PoolManager())
 
 
-def test_settings_that_cannot_be_used_are_errors(by: str) -> None:
+def test_invalid_settings_are_errors(by: str) -> None:
     wrong: list[tuple[dict[str, Any], type[Exception]]] = [
         ({"read_timeout": -1}, ValueError),
         ({"body": 5}, TypeError),
@@ -561,7 +561,7 @@ print([name for name in sys.modules if "httpx" in name.split("_")[0] and sys.mod
     ], done.stderr
 
 
-def test_a_strategy_shows_no_secrets(by: str) -> None:
+def test_a_strategy_is_printed_without_secrets(by: str) -> None:
     kind = AsyncConnectStrategy if is_async(by) else ConnectStrategy
     connect: Any = kind.http("http://localhost/?secret", client=client_of(by))
     assert repr(connect) == f"{kind.__name__}.http('http://localhost/')"
@@ -571,7 +571,7 @@ def test_a_strategy_shows_no_secrets(by: str) -> None:
 
 
 @pytest.mark.parametrize("coding", ["br", "zstd"])
-def test_a_coding_of_a_library_that_is_installed_is_decoded(
+def test_codings_of_installed_libraries_are_decoded(
     server: SSEServer, by: str, coding: str
 ) -> None:
     if coding == "br":

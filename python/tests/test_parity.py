@@ -90,7 +90,7 @@ def parameters(function: Any) -> list[tuple[Any, ...]]:
 
 
 @pytest.mark.parametrize(("blocking", "asynchronous"), PAIRS, ids=lambda cls: cls.__name__)
-def test_both_sides_have_the_same_members(blocking: type, asynchronous: type) -> None:
+def test_both_clients_have_the_same_members(blocking: type, asynchronous: type) -> None:
     ours, theirs = members(blocking), members(asynchronous)
     assert ours.keys() == theirs.keys()
     assert {name: kind(ours[name]) for name in ours} == {
@@ -99,7 +99,7 @@ def test_both_sides_have_the_same_members(blocking: type, asynchronous: type) ->
 
 
 @pytest.mark.parametrize(("blocking", "asynchronous"), PAIRS[:-1], ids=lambda cls: cls.__name__)
-def test_both_sides_have_the_same_signatures(blocking: type, asynchronous: type) -> None:
+def test_both_clients_have_the_same_signatures(blocking: type, asynchronous: type) -> None:
     theirs = members(asynchronous)
     for name, member in members(blocking).items():
         other = theirs[name]

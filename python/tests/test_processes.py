@@ -164,7 +164,7 @@ def test_ctrl_c_ends_a_source_in_python() -> None:
     assert child.end() == ""
 
 
-def test_a_handler_that_returns_leaves_the_wait_alone(server: SSEServer) -> None:
+def test_a_signal_handler_that_returns_does_not_end_the_wait(server: SSEServer) -> None:
     server.otherwise(Reply.stream().event("a").pause(1).event("b").stall())
     child = Child(
         """
@@ -185,7 +185,7 @@ def test_a_handler_that_returns_leaves_the_wait_alone(server: SSEServer) -> None
     assert child.end() == "b\n"
 
 
-def test_a_client_of_before_a_fork_is_an_error_in_the_child(server: SSEServer) -> None:
+def test_a_client_created_before_a_fork_is_an_error_in_the_child(server: SSEServer) -> None:
     server.otherwise(Reply.stream().event("a").event("b").pause(1).event("c").stall())
     child = Child(
         """
@@ -225,7 +225,7 @@ def test_a_client_of_before_a_fork_is_an_error_in_the_child(server: SSEServer) -
     assert child.end() == "b c\n"
 
 
-def test_a_fork_while_another_thread_reads_leaves_the_child_free(server: SSEServer) -> None:
+def test_a_fork_during_a_read_in_another_thread_does_not_block_the_child(server: SSEServer) -> None:
     server.otherwise(Reply.stream().event("a").stall())
     child = Child(
         """
@@ -260,7 +260,7 @@ def test_a_fork_while_another_thread_reads_leaves_the_child_free(server: SSEServ
 
 
 @pytest.mark.parametrize("where", ["main", "daemon", "generator"])
-def test_an_interpreter_ends_with_a_live_client(server: SSEServer, where: str) -> None:
+def test_the_interpreter_can_exit_with_an_open_client(server: SSEServer, where: str) -> None:
     server.otherwise(Reply.stream().event("a").stall())
     child = Child(
         """
@@ -286,7 +286,7 @@ def test_an_interpreter_ends_with_a_live_client(server: SSEServer, where: str) -
     assert child.end() == ""
 
 
-def test_an_interpreter_ends_while_a_daemon_thread_leaves_a_source_in_python() -> None:
+def test_the_interpreter_can_exit_while_a_daemon_thread_reads_a_custom_source() -> None:
     """It was aborted: the thread was unwound through the engine that had called Python."""
     child = Child(
         """

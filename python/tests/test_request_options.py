@@ -156,7 +156,7 @@ def test_headers_are_a_mapping_or_pairs(server: SSEServer, by: str, kind: Any) -
     assert (request.headers["x-a"], request.headers["x-b"]) == ("1", "2")
 
 
-def test_a_name_may_have_several_values(server: SSEServer, by: str) -> None:
+def test_a_header_can_have_several_values(server: SSEServer, by: str) -> None:
     server.otherwise(Reply.stream().event("a"))
     assert read(by, server.url(), headers=[("X-A", "1"), ("x-a", "2")])[1] is None
     fresh: dict[str, Any] = {"headers": lambda: [("X-A", "3"), ("x-a", "4")]}
@@ -167,7 +167,7 @@ def test_a_name_may_have_several_values(server: SSEServer, by: str) -> None:
     ]
 
 
-def test_a_function_is_asked_for_headers_before_each_attempt(server: SSEServer, by: str) -> None:
+def test_a_headers_function_is_called_before_each_attempt(server: SSEServer, by: str) -> None:
     server.enqueue(Reply.status(503), Reply.stream().event("a"), Reply.stream().event("b"))
     headers = counting(lambda n: {"Authorization": f"Bearer {n}", "Accept": "text/*"})
     actions, error = read(by, server.url(), 2, errors=CONTINUE, headers=headers)
@@ -177,7 +177,7 @@ def test_a_function_is_asked_for_headers_before_each_attempt(server: SSEServer, 
     assert {request.headers["accept"] for request in server.requests} == {"text/*"}
 
 
-def test_headers_of_a_function_stay_with_their_origin(
+def test_headers_from_a_function_stay_with_their_origin(
     server: SSEServer, other: SSEServer, by: str
 ) -> None:
     server.enqueue(Reply.redirect(307, "/near"), Reply.redirect(307, other.url("/there")))
@@ -193,13 +193,13 @@ def test_headers_of_a_function_stay_with_their_origin(
     assert sorted(start.withheld_headers) == ["authorization", "x-key"]
 
 
-def test_a_function_may_have_no_headers(server: SSEServer, by: str) -> None:
+def test_a_headers_function_can_return_none(server: SSEServer, by: str) -> None:
     server.otherwise(Reply.stream().event("a"))
     assert read(by, server.url(), headers=lambda: None)[1] is None
     assert server.requests[0].headers["accept"] == "text/event-stream"
 
 
-def test_a_get_that_resumes_has_fresh_headers_too(server: SSEServer, by: str) -> None:
+def test_a_resuming_get_has_fresh_headers_too(server: SSEServer, by: str) -> None:
     server.enqueue(Reply.stream().retry(1).event("a", id="1"), Reply.stream().event("b"))
     headers = counting(lambda n: {"Accept": "application/json, text/event-stream", "X-N": str(n)})
     options: dict[str, Any] = {"json": {"a": 1}, "resume_with_get": True, "headers": headers}
@@ -213,7 +213,7 @@ def test_a_get_that_resumes_has_fresh_headers_too(server: SSEServer, by: str) ->
     assert "content-type" not in get.headers
 
 
-def test_headers_and_auth_may_be_coroutine_functions(server: SSEServer, by_async: str) -> None:
+def test_headers_and_auth_can_be_coroutine_functions(server: SSEServer, by_async: str) -> None:
     server.enqueue(Reply.status(503), Reply.stream().event("a"))
 
     async def headers() -> dict[str, str]:
@@ -231,7 +231,7 @@ def test_headers_and_auth_may_be_coroutine_functions(server: SSEServer, by_async
         assert request.headers["authorization"] == "Bearer 1"
 
 
-def test_closing_ends_a_coroutine_that_makes_headers(server: SSEServer, by_async: str) -> None:
+def test_closing_cancels_a_headers_coroutine(server: SSEServer, by_async: str) -> None:
     ended: list[str] = []
     begun: list[int] = []
 
@@ -258,7 +258,7 @@ def test_closing_ends_a_coroutine_that_makes_headers(server: SSEServer, by_async
     assert server.request_count == 0
 
 
-def test_a_coroutine_whose_event_loop_is_closed_does_not_leave_the_reader_waiting(
+def test_a_headers_coroutine_in_a_closed_loop_does_not_block_the_reader(
     server: SSEServer,
 ) -> None:
     async def headers() -> dict[str, str]:
@@ -289,7 +289,7 @@ class TokenServerError(Exception):
 
 
 @pytest.mark.parametrize("name", ["headers", "auth"])
-def test_an_exception_is_the_cause_of_an_error_that_says_so(
+def test_an_exception_in_a_function_is_the_cause_of_a_request_setup_error(
     server: SSEServer, by: str, name: str
 ) -> None:
     mistake = TokenServerError("down")
@@ -305,7 +305,7 @@ def test_an_exception_is_the_cause_of_an_error_that_says_so(
     assert server.request_count == 0
 
 
-def test_nothing_was_sent_so_that_a_post_is_tried_again(server: SSEServer, by: str) -> None:
+def test_a_post_is_retried_if_a_function_raised_before_it_was_sent(server: SSEServer, by: str) -> None:
     def token(number: int) -> str:
         if number == 1:
             raise TokenServerError("down")
@@ -322,14 +322,14 @@ def test_nothing_was_sent_so_that_a_post_is_tried_again(server: SSEServer, by: s
 
 
 @pytest.mark.parametrize("found", [5, {"X-A": 5}, "X-A: 1"])
-def test_headers_that_are_none_are_errors(server: SSEServer, by: str, found: Any) -> None:
+def test_invalid_headers_from_a_function_are_errors(server: SSEServer, by: str, found: Any) -> None:
     _, error = read(by, server.url(), headers=lambda: found)
     cause = error.__cause__ if isinstance(error, RequestSetupError) else error
     assert isinstance(cause, TypeError)
     assert server.request_count == 0
 
 
-def test_a_mistake_in_a_function_is_not_retried(server: SSEServer, by: str) -> None:
+def test_a_programming_error_in_a_function_is_not_retried(server: SSEServer, by: str) -> None:
     tokens: dict[int, Any] = {}
     asked = counting(lambda n: tokens[n])
     _, error = read(by, server.url(), errors=ErrorStrategy.reconnect(), headers=asked)
@@ -338,7 +338,7 @@ def test_a_mistake_in_a_function_is_not_retried(server: SSEServer, by: str) -> N
     assert error.__cause__.args == (1,)
 
 
-def test_a_coroutine_is_refused_where_nothing_awaits_it(server: SSEServer) -> None:
+def test_the_blocking_client_refuses_coroutine_functions(server: SSEServer) -> None:
     async def token() -> Any:
         return "Bearer 1"
 
@@ -398,7 +398,7 @@ def test_json_is_posted(server: SSEServer, by: str) -> None:
     assert request.headers.get_all("content-type") == ["application/json"]
 
 
-def test_json_may_have_another_method_and_type(server: SSEServer, by: str) -> None:
+def test_json_can_have_another_method_and_content_type(server: SSEServer, by: str) -> None:
     server.otherwise(Reply.stream().event("a"))
     kind = {"content-type": "application/vnd.api+json"}
     assert read(by, server.url(), json=[], method="put", headers=kind)[1] is None
@@ -434,7 +434,7 @@ def test_params_are_added_to_a_relative_url(server: SSEServer, by: str) -> None:
 # How it connects
 
 
-def test_a_proxy_is_asked(server: SSEServer, by_connection: str) -> None:
+def test_a_proxy_is_used(server: SSEServer, by_connection: str) -> None:
     server.otherwise(Reply.stream().event("a"))
     proxy = server.url("").replace("//", "//me:p%40ss@").rstrip("/")
     actions, error = read(by_connection, "http://nowhere.invalid/feed", proxy=proxy)
@@ -487,7 +487,7 @@ def mutual_port() -> Iterator[int]:
     thread.join(LIMIT)
 
 
-def test_cert_is_shown_to_a_server_that_asks(mutual_port: int, by_connection: str) -> None:
+def test_cert_is_sent_to_a_server_that_requires_it(mutual_port: int, by_connection: str) -> None:
     url = f"https://localhost:{mutual_port}/"
     _, error = read(by_connection, url, verify=AUTHORITY)
     assert isinstance(error, SSEError)
@@ -582,7 +582,7 @@ def test_until_ends_the_stream(server: SSEServer, by: str, where: str, last: Any
     assert server.request_count == 1
 
 
-def test_a_stream_that_ends_before_its_last_event_is_incomplete(
+def test_a_stream_that_ends_before_until_is_incomplete(
     server: SSEServer, by: str, where: str
 ) -> None:
     server.otherwise(Reply.stream().event("a"))
@@ -592,7 +592,7 @@ def test_a_stream_that_ends_before_its_last_event_is_incomplete(
     assert server.request_count == 1
 
 
-def test_an_exception_of_until_is_raised_and_the_event_follows(server: SSEServer, by: str) -> None:
+def test_an_exception_in_until_is_raised_and_the_event_follows(server: SSEServer, by: str) -> None:
     mistake = LookupError("no")
     calls: list[str] = []
 
@@ -635,7 +635,7 @@ def test_an_event_that_is_too_large_fails_or_is_skipped(
     assert stream(by, where, server.url(), oversize="skip", **options) == (["a", "b"], None)
 
 
-def test_silence_is_a_read_timeout(server: SSEServer, by: str, where: str) -> None:
+def test_an_idle_stream_is_a_read_timeout(server: SSEServer, by: str, where: str) -> None:
     server.enqueue(Reply.stream().event("a").stall(), Reply.stream().head_delayed(3600))
     for expected in (["a"], []):
         began = time.monotonic()
@@ -646,20 +646,20 @@ def test_silence_is_a_read_timeout(server: SSEServer, by: str, where: str) -> No
     assert server.wait_for_open_connections(0)
 
 
-def test_a_read_timeout_may_be_endless(server: SSEServer, by: str, where: str) -> None:
+def test_a_read_timeout_can_be_unlimited(server: SSEServer, by: str, where: str) -> None:
     server.otherwise(Reply.stream().event("a"))
     for endless in (0, None, float("inf")):
         assert stream(by, where, server.url(), read_timeout=endless) == (["a"], None)
 
 
-def test_all_silence_in_a_stream_is_told_alike(server: SSEServer, by: str) -> None:
+def test_a_read_timeout_has_the_same_message_over_every_transport(server: SSEServer, by: str) -> None:
     """It is the engine that measures it, by whatever transport."""
     server.enqueue(Reply.stream().event("a").stall())
     _, error = stream(by, "client", server.url(), read_timeout=0.25)
     assert re.search(r" for 250 ?ms \(read_timeout\)$", str(error))
 
 
-def test_an_event_in_time_begins_silence_again(server: SSEServer, by: str, where: str) -> None:
+def test_an_event_resets_the_read_timeout(server: SSEServer, by: str, where: str) -> None:
     reply = Reply.stream()
     for number in range(6):
         reply = reply.event(str(number)).pause(0.1)
@@ -668,14 +668,14 @@ def test_an_event_in_time_begins_silence_again(server: SSEServer, by: str, where
     assert (events, error) == (list("012345"), None)
 
 
-def test_a_post_is_repeated_if_asked_for(server: SSEServer, by: str, where: str) -> None:
+def test_a_post_is_repeated_with_repeat_unsafe(server: SSEServer, by: str, where: str) -> None:
     server.otherwise(Reply.stream().event("a"))
     options: dict[str, Any] = {"json": {}, "repeat_unsafe": True, "errors": CONTINUE}
     assert stream(by, where, server.url(), 2, **options) == (["a", "a"], None)
     assert [request.method for request in server.requests] == ["POST", "POST"]
 
 
-def test_an_unfinished_event_is_delivered_if_asked_for(
+def test_an_unfinished_event_is_delivered_with_dispatch_unfinished(
     server: SSEServer, by: str, where: str
 ) -> None:
     server.otherwise(Reply.stream().send("data: a\n"))
@@ -699,7 +699,7 @@ def test_a_read_timeout_closes_a_custom_source_that_blocks() -> None:
     assert closed.is_set()
 
 
-def test_the_client_is_given_the_parameters_of_the_strategy(server: SSEServer, by: str) -> None:
+def test_the_client_accepts_the_parameters_of_the_strategy(server: SSEServer, by: str) -> None:
     server.otherwise(Reply.status(401))
     _, error = read(by, server.url(), headers={"X-A": "1"}, method="QUERY", body=b"x")
     assert isinstance(error, HTTPStatusError)

@@ -86,7 +86,7 @@ def test_close_ends_the_iteration(phase: Callable[[ErrorStrategy], Phase]) -> No
     assert list(client.all) == []
 
 
-def test_interrupt_is_told(phase: Callable[[ErrorStrategy], Phase]) -> None:
+def test_interrupt_yields_a_fault(phase: Callable[[ErrorStrategy], Phase]) -> None:
     client, reached = phase(ErrorStrategy.always_continue())
     iteration = Background(lambda: next(client.all))
     assert reached()
@@ -96,7 +96,7 @@ def test_interrupt_is_told(phase: Callable[[ErrorStrategy], Phase]) -> None:
     client.close()
 
 
-def test_interrupt_ends_an_iteration_that_fails_always(
+def test_interrupt_ends_an_iteration_with_always_fail(
     phase: Callable[[ErrorStrategy], Phase],
 ) -> None:
     client, reached = phase(ErrorStrategy.always_fail())
@@ -112,7 +112,7 @@ def test_interrupt_ends_an_iteration_that_fails_always(
     ("stop", "error"),
     [(SSEClient.close, ClosedError), (SSEClient.interrupt, InterruptedStartError)],
 )
-def test_a_start_is_stopped(
+def test_a_start_can_be_stopped(
     kind: str,
     stop: Callable[[SSEClient], None],
     error: type[Exception],
@@ -145,7 +145,7 @@ def test_a_reader_in_the_main_thread_is_stopped_too(server: SSEServer) -> None:
     closing.result()
 
 
-def test_a_slice_that_ends_loses_no_start_and_no_interruption(server: SSEServer) -> None:
+def test_signal_checks_lose_no_start_and_no_interruption(server: SSEServer) -> None:
     # The main thread waits in slices; the response takes longer than one.
     server.enqueue(Reply.stream().head_delayed(3600), Reply.stream().event("a").stall())
     with SSEClient(server.url(), 0) as client:
@@ -164,7 +164,7 @@ def test_a_slice_that_ends_loses_no_start_and_no_interruption(server: SSEServer)
         assert next(client.events).data == "a"
 
 
-def test_what_was_received_is_handed_out_before_an_interruption(server: SSEServer) -> None:
+def test_received_events_are_delivered_before_an_interruption(server: SSEServer) -> None:
     server.otherwise(Reply.stream().send("data: a\n\ndata: b\n\n").stall())
     with SSEClient(server.url()) as client:
         events = client.events
@@ -173,7 +173,7 @@ def test_what_was_received_is_handed_out_before_an_interruption(server: SSEServe
         assert [event.data for event in events] == ["b"]
 
 
-def test_many_threads_may_stop_at_once(server: SSEServer) -> None:
+def test_many_threads_can_stop_at_once(server: SSEServer) -> None:
     server.otherwise(Reply.stream().event("a").stall())
     client = SSEClient(server.url(), 0, error_strategy=ErrorStrategy.always_continue())
     seen = Background(lambda: sum(1 for _ in client.events))

@@ -54,12 +54,12 @@ def whole() -> Reply:
         (Reply.stream().content_length(9).send("abc").drop_connection(), "abc"),
     ],
 )
-def test_what_a_reply_says_is_sent(server: SSEServer, reply: Reply, sent: str | bytes) -> None:
+def test_the_steps_of_a_reply_are_sent(server: SSEServer, reply: Reply, sent: str | bytes) -> None:
     server.otherwise(reply)
     assert body(server) == (sent.encode() if isinstance(sent, str) else sent)
 
 
-def test_heads_are_as_they_were_set(server: SSEServer) -> None:
+def test_heads_are_sent_as_configured(server: SSEServer) -> None:
     server.enqueue(
         Reply.stream().with_status(201).header("Content-Type", "a/b").append_header("X-A", b"\xff"),
         Reply.stream().without_header("content-type"),
@@ -81,7 +81,7 @@ def test_raw_replies_have_no_head(server: SSEServer) -> None:
     assert server.request_count == 1
 
 
-def test_replies_are_cut_where_they_were_told(server: SSEServer) -> None:
+def test_replies_are_cut_at_the_given_byte(server: SSEServer) -> None:
     reply = Reply.raw("0123456789")
     server.enqueue(reply.cut_after(4), reply.reset_after(4), reply.in_pieces(1))
     assert ask(server) == b"0123"
@@ -130,7 +130,7 @@ def test_a_feed_is_resumed(server: SSEServer) -> None:
     assert [request.last_event_id for request in server.requests] == [None, "1", "4"]
 
 
-def test_requests_are_kept(server: SSEServer) -> None:
+def test_requests_are_recorded(server: SSEServer) -> None:
     server.otherwise(Reply.status(200))
     ask(
         server,
@@ -144,12 +144,12 @@ def test_requests_are_kept(server: SSEServer) -> None:
     assert request.last_event_id == "日本"
 
 
-def test_what_is_no_http_is_counted(server: SSEServer) -> None:
+def test_invalid_http_is_counted(server: SSEServer) -> None:
     assert ask(server, "what?\r\n\r\n").startswith(b"HTTP/1.1 400 ")
     assert (server.refused_requests, server.request_count) == (1, 0)
 
 
-def test_an_empty_queue_is_told(server: SSEServer) -> None:
+def test_an_empty_queue_is_reported(server: SSEServer) -> None:
     server.enqueue(Reply.stream())
     assert server.queued_replies == 1
     ask(server)
@@ -193,7 +193,7 @@ def test_a_stopped_server_refuses_and_can_be_restarted() -> None:
         ask(server)
 
 
-def test_bad_scripts_are_refused(server: SSEServer) -> None:
+def test_invalid_scripts_are_refused(server: SSEServer) -> None:
     for wrong in (99, 1000):
         with pytest.raises(ValueError, match="status must be from 100 to 999"):
             Reply.status(wrong)
@@ -212,7 +212,7 @@ def test_bad_scripts_are_refused(server: SSEServer) -> None:
 # The plugin
 
 
-def test_the_fixture_is_a_server_of_its_test(pytester: pytest.Pytester) -> None:
+def test_each_test_has_its_own_server_fixture(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
         """
         from everstream import SSEClient
@@ -244,7 +244,7 @@ def test_the_plugin_is_found_by_its_entry_point() -> None:
     assert (plugin.name, plugin.value) == ("everstream", "pytest_everstream")
 
 
-def test_who_does_not_use_the_fixture_does_not_import_the_package() -> None:
+def test_tests_without_the_fixture_do_not_import_the_package() -> None:
     program = (
         "import sys, pytest_everstream\n"
         "print([name for name in sys.modules if name.partition('.')[0] == 'everstream'])"

@@ -78,7 +78,7 @@ def test_headers_of_the_options_are_sent_too(server: SSEServer) -> None:
 # Redirects
 
 
-def test_fields_are_not_added_to_where_a_redirect_leads(server: SSEServer) -> None:
+def test_fields_are_not_added_to_the_url_of_a_redirect(server: SSEServer) -> None:
     server.enqueue(Reply.redirect(302, "/there?b=2"), Reply.stream().event("x"))
     options = {"fields": {"a": "1"}}
     with SSEClient(over(server.url("/"), urllib3_request_options=options)) as client:
@@ -86,7 +86,7 @@ def test_fields_are_not_added_to_where_a_redirect_leads(server: SSEServer) -> No
     assert [request.target for request in server.requests] == ["/?a=1", "/there?b=2"]
 
 
-def test_redirects_are_not_followed_if_the_options_say_so(server: SSEServer) -> None:
+def test_redirects_can_be_disabled_in_the_options(server: SSEServer) -> None:
     server.otherwise(Reply.redirect(302, "/"))
     connect = over(server.url(), urllib3_request_options={"redirect": False})
     with SSEClient(connect) as client, pytest.raises(HTTPRedirectError):
@@ -113,7 +113,7 @@ def test_a_connect_timeout_of_urllib3_is_a_connect_timeout(deaf: str) -> None:
         client.start()
 
 
-def test_silence_by_a_timeout_of_urllib3_is_a_read_timeout(server: SSEServer) -> None:
+def test_a_read_timeout_of_urllib3_is_a_read_timeout(server: SSEServer) -> None:
     server.enqueue(Reply.stream().stall(), Reply.stream().event("x").stall())
     with SSEClient(over(server.url(), urllib3_request_options={"timeout": 0.3}), 0) as client:
         with pytest.raises(ReadTimeoutError):
@@ -124,7 +124,7 @@ def test_silence_by_a_timeout_of_urllib3_is_a_read_timeout(server: SSEServer) ->
             next(reading)
 
 
-def test_the_read_timeout_of_the_stream_is_not_that_of_the_socket(
+def test_the_read_timeout_of_the_stream_is_not_set_on_the_socket(
     server: SSEServer, pool: urllib3.PoolManager
 ) -> None:
     """The engine measures silence in the stream."""
@@ -164,7 +164,7 @@ def test_half_a_response_head_is_a_request_error(server: SSEServer) -> None:
 # Whose pool it is
 
 
-def test_a_pool_of_the_users_is_used_and_left_open(
+def test_the_users_pool_is_used_and_left_open(
     server: SSEServer, pool: urllib3.PoolManager
 ) -> None:
     server.otherwise(Reply.stream().event("x"))
@@ -184,7 +184,7 @@ def test_a_pool_that_blocks_gets_its_connection_back(server: SSEServer) -> None:
             assert server.wait_for_open_connections(0)
 
 
-def test_a_connection_that_went_back_is_not_stopped(
+def test_a_connection_returned_to_the_pool_is_not_stopped(
     server: SSEServer, pool: urllib3.PoolManager
 ) -> None:
     gate = Gate()
@@ -209,7 +209,7 @@ def test_our_own_pool_is_closed_with_the_client(server: SSEServer) -> None:
     assert server.wait_for_open_connections(0)
 
 
-def test_a_proxy_is_asked(server: SSEServer) -> None:
+def test_a_proxy_is_used(server: SSEServer) -> None:
     server.otherwise(Reply.stream().event("x"))
     with (
         urllib3.ProxyManager(server.url()) as pool,
@@ -230,7 +230,7 @@ def test_a_proxy_is_asked(server: SSEServer) -> None:
         ({"urllib3_request_options": {"timeout": 1}, "read_timeout": 1}, "timeout"),
     ],
 )
-def test_bad_settings_are_refused(options: dict[str, Any], message: str) -> None:
+def test_invalid_settings_are_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises((TypeError, ValueError), match=message) as info:
         over("http://localhost/", **options)
     assert "secret" not in str(info.value)
@@ -249,7 +249,7 @@ def test_without_urllib3_the_error_names_the_extra() -> None:
     assert "everstream[urllib3]" in run.stderr.splitlines()[-1]
 
 
-def test_a_refused_connection_is_no_timeout(server: SSEServer) -> None:
+def test_a_refused_connection_is_not_a_timeout(server: SSEServer) -> None:
     server.stop()
     connect = ConnectStrategy.http(server.url(), urllib3_request_options={})
     with SSEClient(connect) as client, pytest.raises(ConnectError) as raised:

@@ -1,7 +1,7 @@
-"""A client for Server-Sent Events (``EventSource``): it parses as the WHATWG HTML standard says,
-reconnects with backoff, resumes after the last event id, and reports what happened.
+"""A client for Server-Sent Events (``EventSource``) that doesn't lose events. It parses streams as
+the WHATWG HTML standard says, reconnects with backoff, and resumes after the last event id.
 
-Follow a stream::
+Read a stream::
 
     from everstream import SSEClient
 
