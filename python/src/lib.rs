@@ -35,7 +35,9 @@ mod testing;
 mod wake;
 mod watch;
 
+use everstream::error_strategy::TRANSIENT_STATUSES;
 use pyo3::prelude::*;
+use pyo3::types::PyTuple;
 
 #[pymodule(gil_used = false)]
 mod _native {
@@ -73,6 +75,8 @@ mod _native {
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+        let statuses = PyTuple::new(module.py(), TRANSIENT_STATUSES)?;
+        module.add("TRANSIENT_STATUSES", statuses)?;
         process::init(module)?;
         exit::init(module)
     }

@@ -10,19 +10,19 @@ import pytest
 
 LIBRARIES = ["httpx", "httpx2"]
 
-# Reading the certificates takes longer than most of the tests.
+# Shared, because loading the certificates takes longer than most tests.
 _TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 def skip_if_missing(kind: str) -> None:
-    """Skips the test if the transport that it is about isn't installed."""
+    """Skips the test if the library of this transport isn't installed."""
     name = kind.removeprefix("async ")
     if name in (*LIBRARIES, "aiohttp", "urllib3"):
         pytest.importorskip(name)
 
 
 def new_client(name: str, kind: str = "Client", **options: Any) -> Any:
-    """A client that keeps no idle connections, so that a test needn't close it."""
+    """A client that keeps no idle connections, so that tests don't have to close it."""
     library: Any = importlib.import_module(name)
     options = {
         "verify": _TLS,
@@ -33,5 +33,5 @@ def new_client(name: str, kind: str = "Client", **options: Any) -> Any:
 
 
 def new_async_client(name: str, **options: Any) -> Any:
-    """As :func:`new_client`, for asyncio."""
+    """Like :func:`new_client`, for asyncio."""
     return new_client(name, "AsyncClient", **options)

@@ -1,4 +1,4 @@
-"""One stream over any number of connections, in asyncio: by each way to connect, in each loop."""
+"""AsyncSSEClient over every transport and in every kind of event loop."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Run = Callable[[Coroutine[Any, Any, None]], None]
 
 @pytest.fixture(params=["own", "wrapped", "aiohttp", *LIBRARIES])
 def client_of(request: pytest.FixtureRequest) -> Client:
-    """Makes clients of a server."""
+    """Creates clients for a server."""
     skip_if_missing(request.param)
 
     def make(server: SSEServer, *arguments: Any, **options: Any) -> AsyncSSEClient:
@@ -44,7 +44,7 @@ def runner(request: pytest.FixtureRequest) -> Run:
 def test_the_signature_is_that_of_the_sync_client() -> None:
     own, sync = inspect.signature(AsyncSSEClient), inspect.signature(SSEClient)
     assert list(own.parameters) == list(sync.parameters)
-    # The first one is a strategy, and the last one what is passed on to it.
+    # The first parameter is a strategy, and the last one is passed on to it.
     for name in list(own.parameters)[1:-1]:
         assert own.parameters[name] == sync.parameters[name]
     assert own.parameters["request"].kind == inspect.Parameter.VAR_KEYWORD
@@ -224,7 +224,7 @@ def test_a_polled_server_is_requested_again_after_its_retry_delay(server: SSESer
             await collect(client.events)
             assert 0.2 <= client.next_retry_delay <= 0.3
             await collect(client.events)
-            # Without a new id the delay grows.
+            # Without a new id, the delay grows.
             await collect(client.events)
             assert 0.4 <= client.next_retry_delay <= 0.6
 
@@ -343,7 +343,7 @@ def test_other_tasks_run_while_buffered_events_are_read(line: bytes, runner: Run
                 await asyncio.sleep(0)
 
         taking_turns = asyncio.create_task(take_turns())
-        # It comes as one chunk.
+        # All of it arrives as one chunk.
         async with AsyncSSEClient(async_canned([line * count])) as client:
             await client.start()
             await collect(client.events)
@@ -442,7 +442,7 @@ def test_an_exception_in_a_strategy_is_raised_and_nothing_is_lost(server: SSESer
                 await anext(events)
             assert raised.value is mistake
             assert raised.traceback[-1].name == "decide"
-            # What it took the place of: the end.
+            # The end, which the exception replaced.
             assert await collect(client.events) == []
             assert (await anext(client.events)).data == "b"
 
@@ -457,7 +457,7 @@ def test_the_next_event_can_be_awaited_in_a_task(server: SSEServer) -> None:
             events = client.events
             first: asyncio.Task[Event] = asyncio.create_task(events.__anext__())
             assert (await first).data == "a"
-            # One that never ran has taken nothing.
+            # A task that never ran has read nothing.
             second: asyncio.Task[Event] = asyncio.create_task(events.__anext__())
             second.cancel()
             await until(second.done)

@@ -1,4 +1,4 @@
-"""HTTP in asyncio: the same rules by this package's own HTTP, aiohttp and httpx."""
+"""HTTP in asyncio: the same rules over our own HTTP, aiohttp and httpx."""
 
 from __future__ import annotations
 
@@ -222,9 +222,9 @@ def test_a_refused_port_is_a_connect_error(by: str) -> None:
     assert "secret" not in str(raised.value)
 
 
-def test_time_limits_hold(server: SSEServer, deaf: str, by: str) -> None:
+def test_time_limits_hold(server: SSEServer, unresponsive_url: str, by: str) -> None:
     with pytest.raises(ConnectTimeoutError):
-        start(deaf, by, connect_timeout=0.1)
+        start(unresponsive_url, by, connect_timeout=0.1)
     server.enqueue(Reply.stream().head_delayed(3600))
     with pytest.raises(ReadTimeoutError):
         start(server.url(), by, read_timeout=0.1, connect_timeout=0.1)

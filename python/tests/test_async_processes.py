@@ -1,4 +1,4 @@
-"""Forks, signals and the end of the interpreter, in asyncio: each in a process of its own."""
+"""Forks, signals and interpreter exit in asyncio, each tested in a new process."""
 
 from __future__ import annotations
 

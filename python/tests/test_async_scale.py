@@ -1,4 +1,4 @@
-"""Many clients in one loop, and what is left of them."""
+"""Many clients in one loop: threads, memory, leaks."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="needs /
 def threads() -> list[str]:
     names = []
     for task in os.listdir("/proc/self/task"):
-        # It may have ended since it was listed.
+        # The thread may have ended since it was listed.
         with (
             contextlib.suppress(FileNotFoundError, ProcessLookupError),
             open(f"/proc/self/task/{task}/comm") as comm,
@@ -76,7 +76,7 @@ def test_a_thousand_clients_share_few_threads_and_leak_nothing(
     run(main(count), kind)
     gc.collect()
     assert open_files() <= files + 3
-    # Those of the server end after its connections.
+    # The server's threads end after its connections.
     run(until(lambda: len(threads()) <= others + 2))
 
 

@@ -1,4 +1,4 @@
-"""Sources written in Python, for asyncio."""
+"""Custom sources in asyncio."""
 
 from __future__ import annotations
 

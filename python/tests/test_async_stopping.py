@@ -23,13 +23,13 @@ HOUR = RetryDelayStrategy.from_lambda(lambda _: (3600, None))
 
 
 class Phase:
-    """A client that is about to wait for something in vain."""
+    """A client that is about to wait for something that never happens."""
 
-    def __init__(self, kind: str, by: str, server: SSEServer, deaf: str) -> None:
+    def __init__(self, kind: str, by: str, server: SSEServer, unresponsive_url: str) -> None:
         self._kind = kind
         self._server = server
         self._attempts = 0
-        url = deaf if kind == "connecting" else server.url()
+        url = unresponsive_url if kind == "connecting" else server.url()
         self._connect: AsyncConnectStrategy = connect_by(
             by, url, query_params=self._begun, connect_timeout=None
         )
@@ -46,7 +46,7 @@ class Phase:
             await anext(client.all)
         elif self._kind == "back-off":
             self._server.otherwise(Reply.status(500))
-            with contextlib.suppress(HTTPStatusError):  # the delay is due all the same
+            with contextlib.suppress(HTTPStatusError):  # the delay applies anyway
                 await anext(client.all)
         return client
 
@@ -66,15 +66,15 @@ def by(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(params=["connecting", "headers", "reading", "back-off"])
-def phase(request: pytest.FixtureRequest, by: str, server: SSEServer, deaf: str) -> Phase:
-    return Phase(request.param, by, server, deaf)
+def phase(request: pytest.FixtureRequest, by: str, server: SSEServer, unresponsive_url: str) -> Phase:
+    return Phase(request.param, by, server, unresponsive_url)
 
 
 @pytest.fixture(params=["task", "thread"])
 def elsewhere(
     request: pytest.FixtureRequest,
 ) -> Callable[[Callable[[], Awaitable[None]]], Awaitable[None]]:
-    """Runs a coroutine in another task, or in another thread and its loop."""
+    """Runs a coroutine in another task, or in the loop of another thread."""
 
     async def in_task(function: Callable[[], Awaitable[None]]) -> None:
         await asyncio.ensure_future(function())
@@ -137,8 +137,8 @@ def test_a_cancelled_read_leaves_the_client_usable(phase: Phase) -> None:
 
 @pytest.mark.parametrize("kind", ["connecting", "headers", "back-off"])
 @pytest.mark.parametrize("stop", ["close", "interrupt", "cancel"])
-def test_a_start_can_be_stopped(kind: str, stop: str, by: str, server: SSEServer, deaf: str) -> None:
-    phase = Phase(kind, by, server, deaf)
+def test_a_start_can_be_stopped(kind: str, stop: str, by: str, server: SSEServer, unresponsive_url: str) -> None:
+    phase = Phase(kind, by, server, unresponsive_url)
 
     async def main() -> None:
         client = await phase.client(ErrorStrategy.always_fail())
@@ -201,7 +201,7 @@ def test_cancelling_loses_nothing(server: SSEServer, by: str) -> None:
                     seen.append(int((await reading).data))
                 except asyncio.CancelledError:
                     cancelled += 1
-                    # Now and then one that isn't cancelled, so that it comes to an end.
+                    # Sometimes don't cancel, so that the stream ends.
                     seen.append(int((await anext(events)).data))
             assert cancelled > 0
         assert seen == list(range(count))
@@ -220,7 +220,7 @@ def test_closing_a_loop_during_a_read_causes_no_warnings(
     events = client.events
     assert loop.run_until_complete(anext(events)).data == "a"
 
-    # Stepped by hand: a task that the loop left behind would be noise of the test's own.
+    # Stepped manually, because a task left pending in the loop would itself cause a warning.
     async def begin() -> None:
         reading = events.__anext__()
         reading.send(None)
@@ -229,7 +229,7 @@ def test_closing_a_loop_during_a_read_causes_no_warnings(
     pending: list[object] = []
     loop.run_until_complete(begin())
     loop.close()
-    # The end of the connection wakes a loop that isn't there any more.
+    # The end of the connection wakes a loop that no longer exists.
     server.drop_connections()
     assert server.wait_for_open_connections(0)
     pending.clear()
@@ -271,7 +271,7 @@ def test_ending_a_run_with_a_pending_read_causes_no_warnings(
 
 
 def silent() -> tuple[AsyncScripted, list[str]]:
-    """A source in Python that gives one event and then waits, and a list of what became of it."""
+    """A custom source that yields one event and then waits, and a list of what happened to it."""
     fates: list[str] = []
 
     async def stream() -> AsyncIterator[bytes]:
@@ -310,7 +310,7 @@ def test_stopping_a_source_waits_for_its_closer(elsewhere: Elsewhere) -> None:
         assert isinstance(await reading, Fault)
         assert isinstance(await anext(actions), Start)
         await elsewhere(client.close)
-        # Nobody had begun to read the second one.
+        # The second one was never read.
         assert fates[3:] == ["closed"]
         assert strategy.clients_closed == 1
         await client.close()
@@ -361,7 +361,7 @@ def test_closing_a_loop_under_a_waiting_task_leaves_the_client_usable(start: boo
         assert await read(client) == "a"
         waiting = asyncio.create_task(read(client))
         await asyncio.sleep(0)
-        # The end of what was left isn't that of the one that waits now.
+        # Ending the abandoned wait must not end the current one.
         left.close()
         with pytest.raises(RuntimeError, match="already being read"):
             await read(client)

@@ -1,4 +1,4 @@
-"""Redirects to hosts whose names can't be looked up."""
+"""Redirects to hosts with invalid names."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ HOSTS = ["a" * 64 + ".invalid", "a..invalid", "xn--a.invalid", "xn--zzzzzz99999.
 
 
 def read(by: str, url: str) -> None:
-    """Reads the stream by one of the ways to connect."""
+    """Reads the stream over one of the transports."""
     kind = by.removeprefix("async ")
     skip_if_missing(kind)
     if by.startswith("async"):

@@ -1,4 +1,4 @@
-"""HTTP for threads: the same rules by urllib3 and by httpx."""
+"""HTTP in the blocking client: the same rules over urllib3 and httpx."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_interim_responses_are_skipped(server: SSEServer, over: Over) -> None:
             assert events(client) == ["a"]
 
 
-# What is sent
+# The request
 
 
 def test_the_request_has_the_headers_of_an_event_stream(server: SSEServer, over: Over) -> None:
@@ -61,7 +61,7 @@ def test_the_request_has_the_headers_of_an_event_stream(server: SSEServer, over:
 
 
 def test_an_id_is_sent_as_utf_8(server: SSEServer, over: Over) -> None:
-    """http.client knows only Latin-1, so that such an id made every reconnect fail."""
+    """http.client supports only Latin-1, so such an id made every reconnect fail."""
     server.enqueue(Reply.stream().event("a", id="日本"), Reply.stream().event("b"))
     with SSEClient(over(server.url()), 0) as client:
         assert events(client) == ["a"]
@@ -70,7 +70,7 @@ def test_an_id_is_sent_as_utf_8(server: SSEServer, over: Over) -> None:
 
 
 def test_spaces_around_an_id_do_not_break_the_reconnect(server: SSEServer, over: Over) -> None:
-    """They aren't part of a header's value (RFC 9110, section 5.5), and httpx refuses them."""
+    """Spaces around a header value aren't part of it (RFC 9110, section 5.5), and httpx refuses them."""
     server.enqueue(Reply.stream().send("id:  a \ndata: a\n\n"), Reply.stream().event("b"))
     with SSEClient(over(server.url()), 0) as client:
         assert events(client) == ["a"]
@@ -110,14 +110,14 @@ def test_user_info_becomes_a_header(server: SSEServer, over: Over) -> None:
     assert server.requests[0].headers["authorization"] == "Basic bWU6cEBzcw=="
 
 
-# When it comes
+# Buffering
 
 
 @pytest.mark.parametrize("framing", ["chunked", "close_delimited", "content_length"])
 def test_an_event_arrives_as_soon_as_it_is_flushed(
     server: SSEServer, framing: str, over: Over
 ) -> None:
-    """Where no chunks said so, the reference held events back until 10,000 bytes had come."""
+    """launchdarkly-eventsource delayed such events until 10,000 bytes had arrived."""
     gate = Gate()
     reply = Reply.stream()
     reply = reply.content_length(22) if framing == "content_length" else getattr(reply, framing)()
@@ -167,7 +167,7 @@ def test_an_event_larger_than_accepted_is_an_error(server: SSEServer, over: Over
         list(client.events)
 
 
-# What is answered
+# The response
 
 
 def test_a_start_has_the_head_of_the_response(server: SSEServer, over: Over) -> None:
@@ -318,13 +318,13 @@ def test_a_redirect_without_a_valid_location_is_an_error(
     server.otherwise(reply if location else reply.without_header("Location"))
     with SSEClient(over(server.url())) as client, pytest.raises(HTTPRedirectError) as info:
         client.start()
-    # httpx 0.28 closes a response to "http://a:b/" before anybody can read it.
+    # httpx 0.28 closes a response that redirects to "http://a:b/" before it can be read.
     is_closed = location == "http://a:b/" and request.node.callspec.params["over"] == "httpx"
     assert (info.value.status, info.value.body) == (302, b"" if is_closed else b"body")
     assert server.request_count == (11 if location == "/again" else 1)
 
 
-# What goes wrong
+# Errors
 
 
 def test_a_refused_connection_is_a_connect_error(server: SSEServer, over: Over) -> None:
@@ -335,9 +335,9 @@ def test_a_refused_connection_is_a_connect_error(server: SSEServer, over: Over) 
     assert "secret" not in str(info.value)
 
 
-def test_a_connect_timeout_is_its_own_error(deaf: str, over: Over) -> None:
+def test_a_connect_timeout_is_its_own_error(unresponsive_url: str, over: Over) -> None:
     with (
-        SSEClient(over(deaf, connect_timeout=0.2)) as client,
+        SSEClient(over(unresponsive_url, connect_timeout=0.2)) as client,
         pytest.raises(ConnectTimeoutError),
     ):
         client.start()
@@ -458,7 +458,7 @@ def test_a_get_is_resumed_after_a_lost_connection(server: SSEServer, over: Over)
     assert server.requests[2].last_event_id == "1"
 
 
-# What is refused
+# Invalid settings
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""close() and interrupt() from another thread, where a library of the user's connects."""
+"""close() and interrupt() from another thread, over urllib3 and httpx."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def trusting(request: pytest.FixtureRequest, over: Over) -> dict[str, Any]:
 
 @pytest.fixture
 def reusing(request: pytest.FixtureRequest, server: SSEServer, over: Over) -> dict[str, Any]:
-    """The options of a strategy that has a connection to the server already."""
+    """The options of a strategy that already has a connection to the server."""
     library = request.node.callspec.params["over"]
     server.enqueue(Reply.status(200))
     if library in LIBRARIES:
@@ -53,7 +53,7 @@ CERTIFICATE = Path(__file__).parent / "certificate.pem"
 
 
 class TLSServer:
-    """Answers one request with an event over TLS, and goes silent."""
+    """Sends one event over TLS and then nothing."""
 
     def __init__(self, answer: bytes) -> None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -101,7 +101,7 @@ def reading(over: Over, server: SSEServer) -> Phase:
 @pytest.fixture(params=[in_handshake, waiting_for_headers, "again", reading, "TLS headers", "TLS"])
 def phase(request: pytest.FixtureRequest, over: Over, server: SSEServer) -> Phase:
     if request.param == "again":
-        # On a connection that was used before.
+        # On a reused connection.
         options = request.getfixturevalue("reusing")
         server.otherwise(Reply.stream().head_after(Gate()))
         return over(server.url(), **options), lambda: server.wait_for_requests(2)
@@ -148,7 +148,7 @@ def test_start_is_interrupted(over: Over, server: SSEServer) -> None:
 
 
 def test_received_data_is_delivered_after_tls_is_stopped(over: Over, trusting: dict[str, Any]) -> None:
-    """A TLS socket that is shut isn't read as if it were a plain one."""
+    """After a shutdown, a TLS socket isn't read as a plain one."""
     tls = TLSServer(HEAD + b"data: one\n\n")
     client = SSEClient(over(tls.url, **trusting))
     actions = client.all

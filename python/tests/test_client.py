@@ -1,4 +1,4 @@
-"""One stream over any number of connections."""
+"""SSEClient over any number of connections."""
 
 from __future__ import annotations
 

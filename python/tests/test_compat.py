@@ -1,4 +1,4 @@
-"""Programs that were written for ``ld_eventsource``.
+"""Programs written for ``ld_eventsource``.
 
 Each runs in an interpreter of its own, as ``sys.modules`` is changed.
 """
@@ -18,7 +18,7 @@ INSTALL = "import everstream.compat\neverstream.compat.install_as_ld_eventsource
 
 
 def run(program: str, *arguments: str) -> str:
-    """What the program prints."""
+    """The output of the program."""
     command = [sys.executable, "-W", "error", "-c", program, *arguments]
     done = subprocess.run(command, capture_output=True, text=True, timeout=50)
     assert done.returncode == 0, done.stderr
@@ -172,7 +172,7 @@ needs_original = pytest.mark.skipif(
 
 @needs_original
 def test_the_public_names_are_those_of_the_original() -> None:
-    """Of the parts that are there: those of asyncio need a library that isn't."""
+    """Compares the installed modules; those for asyncio need a library that isn't installed."""
     listing = """
 import importlib, inspect, json, sys
 names = {}

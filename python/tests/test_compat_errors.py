@@ -1,4 +1,4 @@
-"""The ``except`` clauses of programs that were written for ``ld_eventsource``.
+"""The ``except`` clauses of programs written for ``ld_eventsource``.
 
 Each program runs once with the original and once with this package in its place.
 """
@@ -20,7 +20,7 @@ from everstream.testing import Reply, SSEServer
 
 INSTALL = "import everstream.compat\neverstream.compat.install_as_ld_eventsource()\n"
 
-#: Prints the names of all exceptions of the library by which what is raised can be caught.
+#: Prints the names of all exceptions of the library that match the raised exception.
 BLOCKING = """
 import json, sys
 import urllib3
@@ -126,7 +126,7 @@ MISHAPS = [
     silent_within_the_response,
 ]
 
-#: aiohttp has a class for certificates that isn't one of these.
+#: aiohttp's class for certificate errors isn't among these.
 LEFT = {"ClientConnectorCertificateError"}
 
 
@@ -158,7 +158,7 @@ def test_without_install_the_errors_are_unchanged() -> None:
 
 
 def test_the_errors_keep_their_own_classes() -> None:
-    """Their text, their number and what they are; and without the other libraries."""
+    """Their text, errno and classes, with and without the other libraries."""
     program = INSTALL + (
         "import json, pickle, sys\n"
         "from everstream.errors import ConnectError, ReadTimeoutError\n"

@@ -1,4 +1,4 @@
-"""Strategies as objects of Python's: what they return when Python code applies them."""
+"""Strategies as Python objects: what ``apply`` returns."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import math
 import pytest
 
 from everstream.config import (
+    TRANSIENT_STATUSES,
     ConnectionClient,
     ConnectionResult,
     ConnectStrategy,
@@ -82,7 +83,7 @@ def test_always_fail_and_always_continue() -> None:
 
 def test_max_attempts_are_counted_in_the_strategies_that_follow() -> None:
     strategy = ErrorStrategy.continue_with_max_attempts(2)
-    for _ in range(2):  # the original is left as it was
+    for _ in range(2):  # the original isn't changed
         assert verdicts(strategy, *[ValueError()] * 3) == [CONTINUE, CONTINUE, FAIL]
     assert verdicts(ErrorStrategy.continue_with_max_attempts(0), None) == [FAIL]
     assert verdicts(ErrorStrategy.continue_with_max_attempts(-1), None) == [FAIL]
@@ -117,6 +118,15 @@ def test_reconnect_retries_errors_that_retrying_can_fix(
     assert verdicts(ErrorStrategy.reconnect(), HTTPStatusError(503)) == [FAIL]
 
 
+def test_the_transient_statuses_are_those_that_retrying_can_fix() -> None:
+    official, unofficial = (408, 425, 429, 500, 502, 503, 504), (520, 521, 522, 523, 524, 529)
+    assert TRANSIENT_STATUSES == (*official, *unofficial)
+    for status in (*TRANSIENT_STATUSES, 501):
+        verdict = CONTINUE if status in TRANSIENT_STATUSES else FAIL
+        strategy = ErrorStrategy.reconnect(TRANSIENT_STATUSES)
+        assert verdicts(strategy, HTTPStatusError(status)) == [verdict], status
+
+
 def test_reconnect_treats_a_librarys_exception_as_a_failed_connection() -> None:
     class PoolError(Exception):
         pass
@@ -146,7 +156,7 @@ def test_the_base_class_of_delay_strategies_waits_the_base_delay() -> None:
 
 def test_the_default_delay_doubles_up_to_half_a_minute() -> None:
     strategy = RetryDelayStrategy.default(jitter_multiplier=None)
-    for _ in range(2):  # the original is left as it was
+    for _ in range(2):  # the original isn't changed
         assert delays(strategy, 1, 7) == [1, 2, 4, 8, 16, 30, 30]
 
 

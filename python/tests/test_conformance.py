@@ -1,4 +1,4 @@
-"""The conformance cases of the engine, through real sockets and this package's clients."""
+"""The engine's conformance cases, over real sockets and with both clients."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Content codings of what aiohttp, httpx and urllib3 receive."""
+"""Content codings of responses received by aiohttp, httpx and urllib3."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_unencoded_data_passes_unchanged() -> None:
 
 
 @pytest.mark.parametrize("kind", WBITS)
-# Around what is decoded at once.
+# Sizes around the largest piece decoded at once.
 @pytest.mark.parametrize("size", [0, 1, 2**18 - 1, 2**18, 2**18 + 1, 2**20])
 def test_all_data_is_decoded_however_it_is_split(kind: str, size: int) -> None:
     coding = "gzip" if kind == "gzip" else "deflate"

@@ -1,4 +1,4 @@
-"""What the environment says to this package's own HTTP: whom to trust, and which proxy to ask.
+"""Environment variables and our own HTTP: trusted certificates and proxies.
 
 It is read once, so each client is in a process of its own.
 """

@@ -64,8 +64,8 @@ def test_a_refused_connection_is_a_connection_error() -> None:
     assert "refused" in str(raised.value)
 
 
-def test_a_connect_timeout_is_a_timeout_error(deaf: str) -> None:
-    strategy = ConnectStrategy.http(deaf, connect_timeout=0.05)
+def test_a_connect_timeout_is_a_timeout_error(unresponsive_url: str) -> None:
+    strategy = ConnectStrategy.http(unresponsive_url, connect_timeout=0.05)
     with SSEClient(strategy) as client, pytest.raises(TimeoutError) as raised:
         client.start()
     assert isinstance(raised.value, errors.ConnectTimeoutError)

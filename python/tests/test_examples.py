@@ -1,4 +1,4 @@
-"""The programs in examples/, run as a user runs them."""
+"""The programs in examples/, run like a user runs them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ LIMIT = 20.0
 
 
 class Program:
-    """A program that runs. Its lines are waited for."""
+    """A running program. Reads its output line by line."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self.process = process
@@ -209,7 +209,7 @@ def test_a_truncated_answer_is_reported_and_not_requested_again(
     with running("llm.py", sse_server.url(), "Why?") as program:
         assert program.says() == "Ray"
         assert program.complains() == ""
-        assert program.complains().startswith("broken off: ")
+        assert program.complains().startswith("incomplete: ")
         assert program.ends() == 1
     assert sse_server.request_count == 1
 
@@ -265,7 +265,7 @@ def test_a_proxy_handles_upstream_faults_and_forwards_ids(sse_server: SSEServer)
             first, second = next(events), next(events)
             assert (first.event, first.data, first.id) == ("x", "a\nb", "1")
             assert (second.event, second.data, second.id) == ("message", "c", "2")
-        # The browser has gone, and so does its upstream connection.
+        # The browser has disconnected, so the upstream connection is closed too.
         assert sse_server.wait_for_open_connections(0)
         with SSEClient(url, last_event_id=browser.last_event_id) as browser:
             assert next(browser.events).data == "d"

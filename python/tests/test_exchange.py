@@ -1,4 +1,4 @@
-"""What the transports written in Python ask: the exchange of the engine."""
+"""The engine's exchange, which decides for the transports written in Python."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The rules of HTTP, which are the same by every transport."""
+"""The rules of HTTP, which are the same over every transport."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ THRICE = ErrorStrategy.continue_with_max_attempts(3)
 
 
 TRANSPORTS = ["own", "wrapped", "urllib3", "async", "async wrapped", "aiohttp"]
-# test_httpx.py has all four.
+# test_httpx.py tests all four kinds of clients.
 OVER_HTTPX = ["httpx", "async httpx2"]
 
 
@@ -70,7 +70,7 @@ def read(
     errors: ErrorStrategy | None = None,
     **options: Any,
 ) -> tuple[list[Action], BaseException | None]:
-    """All actions until one is as wanted, and what it ended with if none was."""
+    """All actions up to the first that matches, and the error if the iteration ended before."""
     actions: list[Action] = []
     logger = logging.getLogger("mine")
     errors = errors or ErrorStrategy.always_fail()
@@ -111,7 +111,7 @@ def data(actions: list[Action]) -> list[str]:
     return [action.data for action in actions if isinstance(action, Event)]
 
 
-# How often a request is sent
+# Repeating requests
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ def test_the_retries_of_a_pool_do_not_repeat_a_post(server: SSEServer, reply: Re
 
 
 def test_an_exception_in_query_params_means_no_request_was_sent(server: SSEServer, by: str) -> None:
-    """Nothing was sent, so that even a POST may be tried again."""
+    """No request was sent, so even a POST can be retried."""
 
     class TokenServerError(Exception):
         pass
@@ -231,7 +231,7 @@ def test_sensitive_headers_are_a_list_of_names(by: str, names: Any) -> None:
         read(by, "http://localhost/", is_start, sensitive_headers=names)
 
 
-# What a stream is
+# What counts as a stream
 
 
 @pytest.mark.parametrize(
@@ -305,7 +305,7 @@ def test_an_error_is_reported_even_if_its_body_never_ends(
 
 
 def test_an_error_whose_body_trickles_is_reported(server: SSEServer, by: str) -> None:
-    """Every byte would begin a timeout of a socket again."""
+    """Each byte would restart the timeout of a socket."""
     reply = Reply.status(500).without_header("Content-Length").header("Connection", "close")
     for _ in range(100):
         reply = reply.send("x").pause(0.5)
@@ -373,7 +373,7 @@ def test_cookies_are_off_by_default(server: SSEServer, by: str) -> None:
     )
     options: dict[str, Any] = {}
     if by in OVER_HTTPX:
-        # A client of httpx has a jar of its own.
+        # An httpx client has its own cookie jar.
         none = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
         kind = "AsyncClient" if by.startswith("async") else "Client"
         options["client"] = new_client(by.removeprefix("async "), kind, cookies=none)
@@ -392,7 +392,7 @@ def test_the_users_cookies_take_precedence_over_the_servers(server: SSEServer, b
 
 
 def test_cookies_never_reach_another_host(server: SSEServer, other: SSEServer, by: str) -> None:
-    """The port makes no difference to cookies, so that the second server has another name."""
+    """Cookies ignore the port, so the second server needs another host name."""
     away = other.url("/").replace("127.0.0.1", "localhost")
     server.enqueue(
         Reply.redirect(307, away).header("Set-Cookie", "home=secret; Path=/"),
@@ -419,7 +419,7 @@ def test_cookies_appear_in_no_message(
     with caplog.at_level(logging.DEBUG):
         _, error = read(by, server.url(), is_last, cookies=True)
     assert cookies(server) == [None, "node=hidden"]
-    # httpx logs the headers that it receives, on request.
+    # httpx logs the headers that it receives at the level DEBUG.
     said = [record for record in caplog.records if not record.name.startswith("httpcore")]
     text = "".join(record.getMessage() for record in said)
     assert "hidden" not in f"{error} {error!r} {text}"

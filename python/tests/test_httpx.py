@@ -1,4 +1,4 @@
-"""HTTP over clients of httpx and httpx2: what is the client's own, and what isn't."""
+"""HTTP over clients of httpx and httpx2: which settings of the client apply."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def client_of(by: str, **options: Any) -> Any:
 
 
 def hook(by: str, function: Hook) -> Any:
-    """As the client wants it: a function or a coroutine function."""
+    """Adapts a function to the client: unchanged, or as a coroutine function."""
 
     async def in_loop(argument: Any) -> None:
         function(argument)
@@ -77,7 +77,7 @@ def transport_of(by: str, **options: Any) -> Any:
     return getattr(library_of(by), name)(limits=limits, **options)
 
 
-# Whose client it is
+# Settings of the client
 
 
 def test_the_settings_of_the_client_are_used(server: SSEServer, by: str) -> None:
@@ -116,7 +116,7 @@ def test_a_changed_header_is_sent_with_the_next_attempt(server: SSEServer, by: s
         client.headers["Authorization"] = f"Bearer {next(tokens)}"
 
     read(by, server.url(), is_event, client=client, errors=THRICE, query_params=next_token)
-    # The query is asked for after the headers were read: the first token is for the second attempt.
+    # query_params is called after the headers are read, so the first token is sent by the second attempt.
     assert [request.headers.get("authorization") for request in server.requests] == [
         None,
         "Bearer 1",
@@ -165,7 +165,7 @@ def test_settings_of_the_client_do_not_leave_their_origin(
         assert "secret" not in f"{request.target} {request.headers.items()}"
         assert "authorization" not in request.headers
         assert request.headers["user-agent"] == "me"
-    # Hooks see every request.
+    # Hooks are called for every request.
     assert len(seen) == 4
     assert authenticated == ["/a", "/near"]
     (start,) = actions
@@ -218,7 +218,7 @@ def test_a_connection_returned_to_the_pool_is_not_stopped(server: SSEServer, lib
 def test_a_connection_is_not_stopped_after_the_end_of_the_stream(
     server: SSEServer, library: str
 ) -> None:
-    """It is in the pool before the strategy's own connection is closed."""
+    """It returns to the pool before the strategy's connection is closed."""
     module = pytest.importorskip(library)
     server.otherwise(Reply.stream().event("a"))
     with module.Client() as client:
@@ -285,7 +285,7 @@ def test_a_transport_without_a_network_works(by: str) -> None:
 def test_raise_for_status_in_a_hook_is_an_error_with_the_response(
     server: SSEServer, by: str
 ) -> None:
-    """Such a hook raises for redirects too, and httpx closes the response."""
+    """raise_for_status() raises for redirects too, and httpx closes the response."""
     server.enqueue(Reply.redirect(307, "/there"), Reply.status(503).header("Retry-After", "7"))
     hooks = {"response": [hook(by, lambda response: response.raise_for_status())]}
     client = client_of(by, event_hooks=hooks)
@@ -325,7 +325,7 @@ def test_an_exception_in_a_hook_is_raised_unchanged(server: SSEServer, by: str) 
     assert server.request_count == 0
 
 
-# How often a request is sent
+# Repeating requests
 
 
 @pytest.mark.parametrize("reply", [Reply.raw(""), Reply.raw("").reset(), Reply.status(503)])
@@ -384,7 +384,7 @@ def test_the_read_timeout_of_the_client_does_not_apply_to_the_stream(
 
 
 def test_the_connect_timeout_of_the_client_is_used_unless_overridden(
-    deaf: str, by: str
+    unresponsive_url: str, by: str
 ) -> None:
     Timeout = library_of(by).Timeout
     cases: list[tuple[Any, dict[str, Any]]] = [
@@ -392,9 +392,9 @@ def test_the_connect_timeout_of_the_client_is_used_unless_overridden(
         (Timeout(60, connect=60), {"connect_timeout": 0.2}),
     ]
     for timeout, options in cases:
-        _, error = read(by, deaf, is_event, client=client_of(by, timeout=timeout), **options)
+        _, error = read(by, unresponsive_url, is_event, client=client_of(by, timeout=timeout), **options)
         assert isinstance(error, ConnectTimeoutError)
-        assert str(error) == f"could not connect to {deaf} in time"
+        assert str(error) == f"could not connect to {unresponsive_url} in time"
 
 
 def test_a_pool_without_a_free_connection_is_a_connect_timeout(server: SSEServer, by: str) -> None:
@@ -440,7 +440,7 @@ def test_a_certificate_that_is_not_trusted_says_why(tls_port: int, by: str) -> N
 
 
 def test_a_proxy_that_refuses_is_a_connect_error(server: SSEServer, by: str) -> None:
-    """Nothing was sent to the server, so that even a POST may be sent again."""
+    """Nothing was sent to the server, so even a POST can be repeated."""
     server.otherwise(Reply.status(403))
     client = client_of(by, proxy=server.url())
     _, error = read(by, "https://nowhere.invalid/", is_event, client=client, method="POST")
@@ -464,15 +464,15 @@ def test_errors_contain_no_secrets(server: SSEServer, by: str) -> None:
     assert "secret" not in f"{error} {raised.value}"
 
 
-# What is refused
+# Invalid settings
 
 
 class PoolManager:
-    """Stands in for that of urllib3."""
+    """Replaces the class of urllib3."""
 
 
 class ClientSession:
-    """Stands in for that of aiohttp."""
+    """Replaces the class of aiohttp."""
 
 
 def a(library: str, name: str) -> Any:
@@ -534,7 +534,7 @@ def test_invalid_settings_are_errors(by: str) -> None:
 
 @pytest.mark.parametrize("is_missing", [False, True])
 def test_httpx_is_not_imported(is_missing: bool, server: SSEServer) -> None:
-    """Nor is it needed: without it, what else is passed is refused."""
+    """Without httpx, other objects passed as the client are refused."""
     server.otherwise(Reply.stream().event("a"))
     program = f"""
 import sys

@@ -1,4 +1,4 @@
-"""What the logger is told."""
+"""What is logged."""
 
 from __future__ import annotations
 

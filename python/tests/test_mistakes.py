@@ -1,4 +1,6 @@
-"""Mistakes of a program are told where they are made, and never look like the end of a stream."""
+"""Programming errors are reported at the call that makes them, and never look like the end of a
+stream.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +52,7 @@ class Falling(logging.Handler):
 
 
 def settings(where: str, error: Exception, url: str) -> dict[str, Any]:
-    """Of a client whose callback raises."""
+    """The exception that a client raises if its callback raises one."""
     if where == "query_params":
         return {"connect": ConnectStrategy.http(url, query_params=raising(error))}
     if where == "connect":
@@ -74,7 +76,7 @@ PLACES = ["query_params", "connect", "closer", "error_strategy", "retry_delay_st
 def test_a_stop_iteration_in_a_callback_does_not_end_the_stream(
     server: SSEServer, where: str
 ) -> None:
-    """Such as that of next() on an iterator of tokens which has come to its end."""
+    """For example from next() on an iterator of tokens that has ended."""
     error = StopIteration()
     with SSEClient(**settings(where, error, server.url())) as client:
         with pytest.raises(RuntimeError, match="raised StopIteration") as raised:
@@ -166,7 +168,7 @@ def test_a_setting_of_a_wrong_type_is_an_error_at_the_call(
 
 
 class Empty(ErrorStrategy):
-    """False in a condition."""
+    """A strategy that is false in a condition."""
 
     def __len__(self) -> int:
         return 0
@@ -471,7 +473,7 @@ def test_options_set_twice_with_aiohttp_are_refused() -> None:
 
     async def main() -> None:
         with warnings.catch_warnings():
-            # aiohttp 4 has other means.
+            # aiohttp 4 replaces this argument.
             warnings.simplefilter("ignore", DeprecationWarning)
             theirs = aiohttp.ClientSession(auth=aiohttp.BasicAuth("me", "x"))
         async with theirs as session:

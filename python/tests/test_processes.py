@@ -1,4 +1,4 @@
-"""Signals, forks and the end of the interpreter: each in a process of its own."""
+"""Signals, forks and interpreter exit, each tested in a new process."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs POSIX")
 
 
 class Child:
-    """A Python program that says how far it has got."""
+    """A Python program that prints its progress."""
 
     def __init__(self, program: str, *arguments: str) -> None:
         self._process = subprocess.Popen(
@@ -40,7 +40,7 @@ class Child:
         self._process.send_signal(signal.SIGINT)
 
     def end(self) -> str:
-        """The rest of the output of a program that has succeeded."""
+        """The rest of the output; the program must succeed."""
         try:
             output, _ = self._process.communicate(timeout=LIMIT)
         except subprocess.TimeoutExpired:
@@ -73,7 +73,7 @@ INTERRUPTED = """
     except KeyboardInterrupt:
         print("interrupted", flush=True)
     if phase == "read":
-        # Nothing is lost: the same connection goes on.
+        # Nothing is lost: the same connection continues.
         print(next(client.events).data, flush=True)
     """
 
@@ -99,8 +99,8 @@ def test_ctrl_c_ends_a_wait(server: SSEServer, phase: str) -> None:
 
 
 @pytest.mark.parametrize("phase", ["connect", "start"])
-def test_ctrl_c_ends_a_connect(deaf: str, phase: str) -> None:
-    child = Child(INTERRUPTED, deaf, phase)
+def test_ctrl_c_ends_a_connect(unresponsive_url: str, phase: str) -> None:
+    child = Child(INTERRUPTED, unresponsive_url, phase)
     child.expect("ready")
     child.interrupt()
     child.expect("interrupted")
@@ -138,7 +138,7 @@ def test_ctrl_c_ends_a_source_in_python() -> None:
                 return ConnectionResult(self.stream(), None)
 
         def endless():
-            # None of it is code in Python, which would look for signals by itself.
+            # None of this is Python code, which would check for signals itself.
             numbers = itertools.count()
 
             def watch():
@@ -215,7 +215,7 @@ def test_a_client_created_before_a_fork_is_an_error_in_the_child(server: SSEServ
             sys.exit()
         pid, status = os.wait()
         assert status == 0, status
-        # The parent's connection is what it was.
+        # The parent's connection still works.
         print(next(events).data, next(events).data, flush=True)
         """,
         server.url(),
@@ -287,7 +287,7 @@ def test_the_interpreter_can_exit_with_an_open_client(server: SSEServer, where: 
 
 
 def test_the_interpreter_can_exit_while_a_daemon_thread_reads_a_custom_source() -> None:
-    """It was aborted: the thread was unwound through the engine that had called Python."""
+    """The process was aborted, because the thread was unwound through the engine."""
     child = Child(
         """
         import socket, threading

@@ -1,5 +1,5 @@
-"""The options of a request and of its stream mean the same over every transport, whether the client
-or its strategy is given them.
+"""The options of a request and its stream mean the same over every transport, whether they are passed
+to the client or to its strategy.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from test_http_rules import Passing
 
 AUTHORITY = Path(__file__).parent / "authority.pem"
 CLIENT = Path(__file__).parent / "client.pem"
-"""A certificate of a client that is signed by itself, with its key."""
+"""A self-signed client certificate, with its key."""
 OF_LIBRARIES = [*LIBRARIES, *(f"async {name}" for name in LIBRARIES)]
 TRANSPORTS = ["own", "wrapped", "urllib3", "async own", "async wrapped", "async aiohttp"]
 CONTINUE = ErrorStrategy.always_continue()
@@ -54,7 +54,7 @@ def by(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(params=TRANSPORTS)
 def by_connection(request: pytest.FixtureRequest) -> str:
-    """Those whose connections aren't those of a client of the user's."""
+    """The transports that don't use a client of the user."""
     kind: str = request.param
     skip_if_missing(kind)
     return kind
@@ -74,7 +74,7 @@ def other() -> Iterator[SSEServer]:
 
 
 def transport(by: str) -> dict[str, Any]:
-    """What is passed so that this transport makes the connections."""
+    """The options that select this transport."""
     library = by.removeprefix("async ")
     if library in LIBRARIES:
         return {"client": new_client(library, "AsyncClient" if by != library else "Client")}
@@ -87,7 +87,7 @@ def transport(by: str) -> dict[str, Any]:
 def read(
     by: str, url: str, count: int = 1, *, errors: ErrorStrategy | None = None, **options: Any
 ) -> tuple[list[Action], BaseException | None]:
-    """All actions until there are so many events, and what it ended with if there are fewer."""
+    """All actions up to this many events, and the error if the iteration ended before."""
     options = {**transport(by), **options}
     actions: list[Action] = []
     found = 0
@@ -135,7 +135,7 @@ def data(actions: list[Action]) -> list[str]:
 
 
 def counting(make: Callable[[int], Any]) -> Callable[[], Any]:
-    """A function that returns what is made of 1, 2, 3 and so on."""
+    """A function that returns ``make(1)``, ``make(2)``, ``make(3)`` and so on."""
     calls: list[int] = []
 
     def function() -> Any:
@@ -281,7 +281,7 @@ def test_a_headers_coroutine_in_a_closed_loop_does_not_block_the_reader(
     run(again())
 
 
-# What a function raises
+# Exceptions in functions
 
 
 class TokenServerError(Exception):
@@ -431,7 +431,7 @@ def test_params_are_added_to_a_relative_url(server: SSEServer, by: str) -> None:
     assert server.requests[0].target == "/base/feed?b=1&a=x"
 
 
-# How it connects
+# Connecting
 
 
 def test_a_proxy_is_used(server: SSEServer, by_connection: str) -> None:
@@ -456,7 +456,7 @@ def test_verify_says_which_certificates_are_trusted(tls_port: int, by_connection
 
 @pytest.fixture
 def mutual_port() -> Iterator[int]:
-    """Of a server that wants that certificate."""
+    """The port of a server that requires this certificate."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(SIGNED)
     context.verify_mode = ssl.CERT_REQUIRED
@@ -524,18 +524,18 @@ def test_http2_chooses_the_version(by: str, http2: bool | None, expected: bytes)
     assert set(received) == {expected}
 
 
-# The stream: by the strategy, and by the client
+# The options of the stream, set by the strategy or the client
 
 
 @pytest.fixture(params=["client", "strategy"])
 def where(request: pytest.FixtureRequest) -> str:
-    """What is given the options of the stream."""
+    """Where the options of the stream are set."""
     place: str = request.param
     return place
 
 
 def stream(by: str, where: str, url: str, count: int = 100, **options: Any) -> tuple[Any, Any]:
-    """As :func:`read`; the client has a strategy, and one of them has the options."""
+    """Like :func:`read`, but the client has a strategy, and one of the two gets the options."""
     request: dict[str, Any] = {
         name: options.pop(name) for name in ("json", "method") if name in options
     }
@@ -653,7 +653,7 @@ def test_a_read_timeout_can_be_unlimited(server: SSEServer, by: str, where: str)
 
 
 def test_a_read_timeout_has_the_same_message_over_every_transport(server: SSEServer, by: str) -> None:
-    """It is the engine that measures it, by whatever transport."""
+    """The engine enforces it over every transport."""
     server.enqueue(Reply.stream().event("a").stall())
     _, error = stream(by, "client", server.url(), read_timeout=0.25)
     assert re.search(r" for 250 ?ms \(read_timeout\)$", str(error))

@@ -1,4 +1,4 @@
-"""What a client does over many connections, whichever HTTP is below it.
+"""What a client does over many connections, over every transport.
 
 Counterparts of the scenarios of the Rust clients that concern what this package adds to them.
 """
@@ -137,7 +137,7 @@ def test_the_last_id_is_sent(server: SSEServer, http: Http, sent: str, then: str
     server.enqueue(Reply.stream().send(sent), Reply.stream(), Reply.status(204))
     with following(http(server.url())) as client, pytest.raises(HTTPStatusError):
         list(client.events)
-    # It outlives a connection without one.
+    # The id is kept after a connection without one.
     assert [request.last_event_id for request in server.requests] == [None, then, then]
 
 
@@ -160,7 +160,7 @@ def test_a_received_id_replaces_the_users_header(
     ]
 
 
-# Requests that aren't safe
+# Unsafe requests
 
 
 @pytest.mark.parametrize(
@@ -328,11 +328,11 @@ def test_retry_sets_the_base_and_has_a_floor(server: SSEServer, http: Http) -> N
         assert list(client.events) == []
         assert client.next_retry_delay == pytest.approx(0.1)
         assert list(client.events) == []
-        # The default cap of 30 s yields to the server.
+        # The server can exceed the default cap of 30 s.
         assert client.next_retry_delay >= 45
 
 
-# Time-outs
+# Timeouts
 
 
 def test_a_read_timeout_reconnects(server: SSEServer, http: Http) -> None:

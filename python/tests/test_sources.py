@@ -1,4 +1,4 @@
-"""Sources written in Python."""
+"""Custom sources."""
 
 from __future__ import annotations
 
@@ -195,7 +195,7 @@ MAYBE_SENT: list[Exception] = [
 
 @pytest.mark.parametrize("mistake", NEVER_SENT + MAYBE_SENT, ids=lambda it: type(it).__name__)
 def test_only_a_connect_error_says_that_nothing_was_sent(mistake: Exception) -> None:
-    """A request that may not be repeated is sent again only after that."""
+    """An unsafe request is repeated only after a ConnectError."""
 
     class Once(Scripted, ConnectionClient):
         is_repeatable = False
@@ -327,7 +327,7 @@ def test_an_exception_in_a_closer_is_raised_and_loses_no_event() -> None:
         assert [type(next(actions)) for _ in range(2)] == [Start, Event]
         with pytest.raises(ValueError, match="mine"):
             next(actions)
-        # What the exception took the place of.
+        # The error that the exception replaced.
         actions = client.all
         assert [type(next(actions)) for _ in range(2)] == [Fault, Start]
         with pytest.raises(ValueError, match="mine"):

@@ -25,7 +25,7 @@ HOUR = RetryDelayStrategy.from_lambda(lambda _: (3600, None))
 
 
 class Attempts:
-    """The query parameters of an attempt, which tell that it has begun."""
+    """The query parameters of an attempt, whose call signals that it has begun."""
 
     def __init__(self) -> None:
         self.begun = threading.Event()
@@ -37,9 +37,9 @@ class Attempts:
 Phase = tuple[SSEClient, Callable[[], bool]]
 
 
-def connecting(deaf: str, strategy: ErrorStrategy) -> Phase:
+def connecting(unresponsive_url: str, strategy: ErrorStrategy) -> Phase:
     attempts = Attempts()
-    connect = ConnectStrategy.http(deaf, query_params=attempts, connect_timeout=None)
+    connect = ConnectStrategy.http(unresponsive_url, query_params=attempts, connect_timeout=None)
     client = SSEClient(connect, 1, HOUR, error_strategy=strategy)
     return client, lambda: attempts.begun.wait(LIMIT)
 
@@ -60,17 +60,17 @@ def reading(server: SSEServer, strategy: ErrorStrategy) -> Phase:
 def backing_off(server: SSEServer, strategy: ErrorStrategy) -> Phase:
     server.otherwise(Reply.status(500))
     client = SSEClient(server.url(), 1, HOUR, error_strategy=strategy)
-    with contextlib.suppress(HTTPStatusError):  # the delay is due all the same
+    with contextlib.suppress(HTTPStatusError):  # the delay applies anyway
         next(client.all)
     return client, lambda: server.wait_for_requests(1)
 
 
 @pytest.fixture(params=["connecting", "headers", "reading", "back-off"])
 def phase(
-    request: pytest.FixtureRequest, server: SSEServer, deaf: str
+    request: pytest.FixtureRequest, server: SSEServer, unresponsive_url: str
 ) -> Callable[[ErrorStrategy], Phase]:
     return {
-        "connecting": lambda strategy: connecting(deaf, strategy),
+        "connecting": lambda strategy: connecting(unresponsive_url, strategy),
         "headers": lambda strategy: waiting_for_headers(server, strategy),
         "reading": lambda strategy: reading(server, strategy),
         "back-off": lambda strategy: backing_off(server, strategy),
@@ -102,7 +102,7 @@ def test_interrupt_ends_an_iteration_with_always_fail(
     client, reached = phase(ErrorStrategy.always_fail())
     iteration = Background(lambda: list(client.events))
     assert reached()
-    # That somebody has begun to wait for a delay can't be seen from outside.
+    # The begin of a delay can't be observed from outside.
     assert iteration.result(client.interrupt) == []
     client.close()
 
@@ -117,11 +117,11 @@ def test_a_start_can_be_stopped(
     stop: Callable[[SSEClient], None],
     error: type[Exception],
     server: SSEServer,
-    deaf: str,
+    unresponsive_url: str,
 ) -> None:
     fail = ErrorStrategy.always_fail()
     client, reached = {
-        "connecting": lambda: connecting(deaf, fail),
+        "connecting": lambda: connecting(unresponsive_url, fail),
         "headers": lambda: waiting_for_headers(server, fail),
         "back-off": lambda: backing_off(server, fail),
     }[kind]()
@@ -146,7 +146,7 @@ def test_a_reader_in_the_main_thread_is_stopped_too(server: SSEServer) -> None:
 
 
 def test_signal_checks_lose_no_start_and_no_interruption(server: SSEServer) -> None:
-    # The main thread waits in slices; the response takes longer than one.
+    # The main thread wakes regularly to check for signals; the response takes longer than that.
     server.enqueue(Reply.stream().head_delayed(3600), Reply.stream().event("a").stall())
     with SSEClient(server.url(), 0) as client:
 

@@ -1,4 +1,4 @@
-"""Strategies written in Python drive the client."""
+"""Strategies written in Python."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from sources import Scripted, canned
 
 
 class Counting(ErrorStrategy):
-    """Continues so many times, and says what it was asked."""
+    """Continues this many times, and records the calls."""
 
     def __init__(self, times: int, asked: list[tuple[int, Exception | None]]) -> None:
         self.times = times
@@ -181,7 +181,7 @@ def test_an_exception_in_a_strategy_is_raised_unchanged(
             assert raised.value is mistake
             assert raised.traceback[-1].name in ("decide", "delay")
             assert isinstance(raised.value.__context__, ConnectionRefusedError)
-    # After the end of a stream, whose last event was handed out before.
+    # After the end of a stream whose last event has been delivered.
     with SSEClient(canned([b"data: a\n\n"]), 0, **failing(mistake)) as client:
         events = client.events
         assert next(events).data == "a"

@@ -1,4 +1,4 @@
-"""The test server, as a user's tests see it."""
+"""The test server."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ pytest_plugins = ["pytester"]
 
 
 def ask(server: SSEServer, head: str = "GET / HTTP/1.1\r\nConnection: close\r\n\r\n") -> bytes:
-    """All that comes, up to the end of the connection."""
+    """All data up to the end of the connection."""
     with socket.create_connection(("127.0.0.1", server.port), timeout=LIMIT) as client:
         client.sendall(head.encode())
         answer = b""
@@ -37,7 +37,7 @@ def head(server: SSEServer) -> bytes:
 
 
 def whole() -> Reply:
-    """A stream whose body is on the wire as it is."""
+    """A stream whose body is sent without framing."""
     return Reply.stream().close_delimited()
 
 

@@ -41,7 +41,7 @@ def reply(framing: str, body: str) -> Reply:
 
 
 def read(by: str, url: str, **options: Any) -> list[Action]:
-    """All actions of one connection, but for its start."""
+    """All actions of one connection except its start."""
 
     async def read_async() -> list[Action]:
         connect = connect_by(by.removeprefix("async "), url)

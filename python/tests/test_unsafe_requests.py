@@ -1,4 +1,4 @@
-"""Requests that aren't safe: sent once, repeated or resumed by GET on demand."""
+"""Unsafe requests: sent once by default, repeated or resumed with GET on request."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ HEADERS = {
 
 
 class Wrapping(ConnectStrategy):
-    """As a program that wraps this package's HTTP."""
+    """Wraps our own HTTP, like a custom strategy."""
 
     def __init__(self, inner: ConnectStrategy) -> None:
         self._inner = inner
@@ -80,7 +80,7 @@ TRANSPORTS = [
 
 
 def actions(connect: Any, **options: Any) -> tuple[list[Action], Exception | None]:
-    """All of them, and the error that ends them."""
+    """All events, and the error that ended the iteration."""
     options.setdefault("error_strategy", ErrorStrategy.always_continue())
     seen: list[Action] = []
     if isinstance(connect, ConnectStrategy):
@@ -203,7 +203,7 @@ def test_a_stream_is_resumed_with_get(by: str, server: SSEServer) -> None:
     server.otherwise(Reply.status(405))
     seen, error = actions(strategy(by, server.url()), resume_with_get=True)
     assert data(seen) == ["a", "b"]
-    # It is final, although the strategy would always continue.
+    # Final, although the strategy would always continue.
     assert isinstance(error, errors.HTTPStatusError)
     assert (error.status, error.not_repeated) == (405, False)
     assert methods(server) == ["POST", "GET", "GET", "GET"]

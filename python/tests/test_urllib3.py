@@ -1,4 +1,4 @@
-"""HTTP over urllib3: a pool or request options of the user's."""
+"""HTTP over urllib3, with the user's pool or request options."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ CONTINUE = ErrorStrategy.always_continue()
 
 
 def over(url: str, **options: Any) -> ConnectStrategy:
-    """A strategy that uses urllib3 for whatever it is given."""
+    """A strategy that uses urllib3, whatever the options."""
     if options.get("pool") is None:
         options.setdefault("urllib3_request_options", {})
     return ConnectStrategy.http(url, **options)
@@ -51,7 +51,7 @@ def test_interim_responses_without_end_are_an_error(server: SSEServer) -> None:
     assert raised.value.status == 103
 
 
-# What is sent
+# The request
 
 
 def test_method_body_and_options_reach_the_server(server: SSEServer) -> None:
@@ -94,7 +94,7 @@ def test_redirects_can_be_disabled_in_the_options(server: SSEServer) -> None:
     assert server.request_count == 1
 
 
-# What goes wrong
+# Errors
 
 
 def test_a_refused_connection_has_the_error_of_urllib3(server: SSEServer) -> None:
@@ -106,9 +106,9 @@ def test_a_refused_connection_has_the_error_of_urllib3(server: SSEServer) -> Non
     assert "secret" not in str(info.value)
 
 
-def test_a_connect_timeout_of_urllib3_is_a_connect_timeout(deaf: str) -> None:
+def test_a_connect_timeout_of_urllib3_is_a_connect_timeout(unresponsive_url: str) -> None:
     options = {"timeout": urllib3.Timeout(connect=0.2)}
-    connect = over(deaf, urllib3_request_options=options)
+    connect = over(unresponsive_url, urllib3_request_options=options)
     with SSEClient(connect) as client, pytest.raises(ConnectTimeoutError):
         client.start()
 
@@ -127,7 +127,7 @@ def test_a_read_timeout_of_urllib3_is_a_read_timeout(server: SSEServer) -> None:
 def test_the_read_timeout_of_the_stream_is_not_set_on_the_socket(
     server: SSEServer, pool: urllib3.PoolManager
 ) -> None:
-    """The engine measures silence in the stream."""
+    """The engine enforces the read timeout of the stream."""
     made: list[urllib3.connection.HTTPConnection] = []
     limits: list[float | None] = []
 
@@ -161,7 +161,7 @@ def test_half_a_response_head_is_a_request_error(server: SSEServer) -> None:
         client.start()
 
 
-# Whose pool it is
+# The user's pool
 
 
 def test_the_users_pool_is_used_and_left_open(
@@ -170,7 +170,7 @@ def test_the_users_pool_is_used_and_left_open(
     server.otherwise(Reply.stream().event("x"))
     with SSEClient(over(server.url(), pool=pool)) as client:
         assert events(client) == ["x"]
-    # The connection is in the pool, and is used again.
+    # The connection returned to the pool and is reused.
     assert pool.request("GET", server.url("/mine")).status == 200
     assert server.accepted_connections == 1
 
@@ -219,7 +219,7 @@ def test_a_proxy_is_used(server: SSEServer) -> None:
     assert server.requests[0].target == "http://nowhere.invalid/feed"
 
 
-# What is refused
+# Invalid settings
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""AsyncConnectStrategy.http as an object of Python's, in code that uses it by itself.
+"""AsyncConnectStrategy.http used directly by Python code.
 
 In a client it passes the tests of ``test_async_http.py`` and ``test_async_client.py``.
 """
@@ -170,7 +170,7 @@ def test_query_params_is_called_in_the_thread_of_the_loop(server: SSEServer) -> 
 
 
 class Keeping(AsyncConnectStrategy, AsyncConnectionClient):
-    """Keeps what another strategy has connected to, and passes it on untouched."""
+    """Wraps another strategy, and returns its connection unread."""
 
     def __init__(self, inner: AsyncConnectStrategy) -> None:
         self.inner = inner
@@ -183,7 +183,7 @@ class Keeping(AsyncConnectStrategy, AsyncConnectionClient):
 
     async def connect(self, last_event_id: str | None) -> AsyncConnectionResult:
         self.result = await self.client.connect(last_event_id)
-        # What it may have read itself.
+        # Chunks that the strategy has read itself.
         self.first = [await anext(self.result.stream) for _ in range(self.begins)]
 
         async def close() -> None:

@@ -1,4 +1,4 @@
-"""ConnectStrategy.http as an object of Python's, in a strategy that wraps it."""
+"""ConnectStrategy.http inside a strategy that wraps it."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_closing_in_another_thread_ends_a_wait(server: SSEServer) -> None:
 
 
 class Counting(ConnectStrategy, ConnectionClient):
-    """Counts the bytes that another strategy brings."""
+    """Wraps another strategy, and counts its bytes."""
 
     def __init__(self, inner: ConnectStrategy) -> None:
         self.inner = inner
@@ -114,7 +114,7 @@ def test_a_strategy_can_wrap_it(server: SSEServer) -> None:
 
 
 class Keeping(ConnectStrategy, ConnectionClient):
-    """Keeps what another strategy has connected to, and passes it on untouched."""
+    """Wraps another strategy, and returns its connection unread."""
 
     def __init__(self, inner: ConnectStrategy) -> None:
         self.inner = inner
@@ -126,7 +126,7 @@ class Keeping(ConnectStrategy, ConnectionClient):
 
     def connect(self, last_event_id: str | None) -> ConnectionResult:
         self.result = self.client.connect(last_event_id)
-        # What it may have read itself.
+        # Chunks that the strategy has read itself.
         self.first = [next(self.result.stream) for _ in range(self.begins)]
         return self.result
 

@@ -11,7 +11,7 @@ Read a stream::
 
 **It doesn't reconnect by default**: errors are raised, and the loop ends when the server ends the
 stream. For a long-lived feed, use ``SSEClient(url, error_strategy=ErrorStrategy.reconnect())``,
-which reconnects like a browser.
+which reconnects like a browser. With ``reconnect(TRANSIENT_STATUSES)`` it also retries a 503 or 429.
 
 - :class:`SSEClient` blocks; :class:`AsyncSSEClient` is for asyncio
 - :mod:`everstream.config`: headers, timeouts, when to reconnect and after what delay
@@ -24,10 +24,11 @@ which reconnects like a browser.
 from ._headers import Headers
 from ._native import __version__
 from .async_client import AsyncSSEClient
-from .config import ConnectStrategy, ErrorStrategy, RetryDelayStrategy
+from .config import TRANSIENT_STATUSES, ConnectStrategy, ErrorStrategy, RetryDelayStrategy
 from .sse_client import SSEClient
 
 __all__ = [
+    "TRANSIENT_STATUSES",
     "AsyncSSEClient",
     "ConnectStrategy",
     "ErrorStrategy",

@@ -11,6 +11,7 @@ from typing_extensions import disjoint_base
 from ._headers import Headers
 
 __all__ = [
+    "TRANSIENT_STATUSES",
     "Action",
     "AsyncClient",
     "AsyncHttpClient",
@@ -351,6 +352,7 @@ class Backoff:
     @property
     def fresh(self) -> bool: ...
 
+TRANSIENT_STATUSES: tuple[int, ...]
 __version__: str
 
 def add_params(url: str, params: Any) -> str: ...

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, Final
 
 from .. import _native
 from ._checks import normalized, checked_function, describe
 
-__all__ = ["ErrorStrategy"]
+__all__ = ["TRANSIENT_STATUSES", "ErrorStrategy"]
+
+TRANSIENT_STATUSES: Final[tuple[int, ...]] = _native.TRANSIENT_STATUSES
+"""The statuses that retrying can fix, for :meth:`ErrorStrategy.reconnect`: 408, 425, 429, 500, 502,
+503, 504, and the unofficial 520 to 524 and 529 of proxies and overloaded services.
+"""
 
 
 class ErrorStrategy:
@@ -60,7 +65,8 @@ class ErrorStrategy:
         stream. It fails on errors that retrying can't fix: 204 and statuses that aren't 2xx, a
         wrong content type, a redirect that can't be followed, an event that is too large.
 
-        :param statuses: statuses after which it reconnects anyway, such as 503
+        :param statuses: statuses after which it reconnects anyway, such as
+            :data:`TRANSIENT_STATUSES`
         """
         if isinstance(statuses, int):
             raise TypeError(f"reconnect() takes a list of statuses: reconnect([{statuses}])")
