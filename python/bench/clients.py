@@ -98,7 +98,7 @@ def sseclient_py() -> Read:
 
     def read(url: str, count: int) -> None:
         with requests.get(url, stream=True, timeout=60) as response:
-            # Chunks as they arrive. Iterating over the response itself would read 128 bytes at a time.
+            # Chunks as they arrive: iterating over the response would read 128 bytes at a time.
             client = sseclient.SSEClient(response.iter_content(None))
             for event in islice(client.events(), count):
                 event.data  # noqa: B018

@@ -13,12 +13,12 @@ use pyo3::prelude::*;
 
 use crate::async_source::AsyncSource;
 use crate::connect::Connect;
-use crate::fault::ExceptionCache;
 use crate::delivery::{add_context, exception, object};
+use crate::fault::ExceptionCache;
 use crate::http::Http;
 use crate::log::Log;
-use crate::process::{Process, this_thread};
 use crate::pending_exception::PendingException;
+use crate::process::{Process, this_thread};
 use crate::settings::Settings;
 use crate::wake::{AGAIN, Polled, Wake};
 
@@ -112,7 +112,13 @@ impl AsyncClient {
             resume_with_get,
             dispatch_unfinished,
         }
-        .apply(SseClient::builder(connect), name, &pending, &exceptions, log)?;
+        .apply(
+            SseClient::builder(connect),
+            name,
+            &pending,
+            &exceptions,
+            log,
+        )?;
         let client = builder
             .build()
             .map_err(|error| exception(py, error, &exceptions))?;
@@ -196,7 +202,9 @@ impl AsyncClient {
             if let Some(error) = self.pending.take() {
                 match polled {
                     Poll::Ready(Some(Ok(action))) => state.pending_action = Some(action),
-                    Poll::Ready(Some(Err(fault))) => add_context(py, &error, fault, &self.exceptions),
+                    Poll::Ready(Some(Err(fault))) => {
+                        add_context(py, &error, fault, &self.exceptions)
+                    }
                     Poll::Ready(None) | Poll::Pending => {}
                 }
                 return Err(error);
@@ -207,7 +215,9 @@ impl AsyncClient {
                         return Ok(Polled::Done(object));
                     }
                 }
-                Poll::Ready(Some(Err(error))) => return Err(exception(py, error, &self.exceptions)),
+                Poll::Ready(Some(Err(error))) => {
+                    return Err(exception(py, error, &self.exceptions));
+                }
                 Poll::Ready(None) => return Err(PyStopAsyncIteration::new_err(())),
                 Poll::Pending => {
                     state.turn = 0;

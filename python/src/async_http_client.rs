@@ -16,8 +16,8 @@ use crate::direct::Readers;
 use crate::fault::exception;
 use crate::http::Http;
 use crate::http_connector::{HttpConnector, closed};
-use crate::process::Process;
 use crate::pending_exception::{PendingException, lock};
+use crate::process::Process;
 use crate::read_ahead::ReadAhead;
 use crate::wake::{Polled, Wake};
 
@@ -269,7 +269,8 @@ impl AsyncHttpStream {
 impl AsyncHttpStream {
     /// Hands the connection to the engine, unless Python code has begun to read it.
     pub(crate) fn take(&self) -> Option<Arc<SharedConnection>> {
-        let is_free = !self.process.is_forked() && self.shared.is_open() && self.reader.claim_for_engine();
+        let is_free =
+            !self.process.is_forked() && self.shared.is_open() && self.reader.claim_for_engine();
         is_free.then(|| self.shared.clone())
     }
 

@@ -11,13 +11,13 @@ use pyo3::prelude::*;
 
 use crate::action::Event;
 use crate::connect::Connect;
+use crate::delivery::{add_context, exception, object};
 use crate::exit::{self, Inside};
 use crate::fault::ExceptionCache;
-use crate::delivery::{add_context, exception, object};
 use crate::http::Http;
 use crate::log::Log;
-use crate::process::{Process, handles_signals};
 use crate::pending_exception::PendingException;
+use crate::process::{Process, handles_signals};
 use crate::settings::Settings;
 use crate::source::Source;
 
@@ -93,7 +93,9 @@ impl Client {
         let connect = match (&http, &source) {
             (Some(http), _) => Connect::http(http, &pending),
             (None, Some(source)) => Connect::source(source, connect)?,
-            (None, None) => return Err(PyRuntimeError::new_err("there is no source to connect to")),
+            (None, None) => {
+                return Err(PyRuntimeError::new_err("there is no source to connect to"));
+            }
         };
         let name = connect.name().to_owned();
         let builder = Settings {
@@ -110,7 +112,13 @@ impl Client {
             resume_with_get,
             dispatch_unfinished,
         }
-        .apply(SseClient::builder(connect), name, &pending, &exceptions, log)?;
+        .apply(
+            SseClient::builder(connect),
+            name,
+            &pending,
+            &exceptions,
+            log,
+        )?;
         let client = builder
             .build()
             .map_err(|error| exception(py, error, &exceptions))?;
@@ -119,7 +127,10 @@ impl Client {
         }
         Ok(Client {
             handle: client.handle(),
-            state: Mutex::new(Some(State { client, pending_action: None })),
+            state: Mutex::new(Some(State {
+                client,
+                pending_action: None,
+            })),
             source,
             pending,
             exceptions,

@@ -90,7 +90,12 @@ fn mark_not_repeated(py: Python<'_>, exception: &Bound<'_, PyBaseException>) -> 
 }
 
 /// Adds a fault as the context of the exception that is raised instead of it.
-pub(crate) fn add_context(py: Python<'_>, error: &PyErr, fault: Error, exceptions: &ExceptionCache) {
+pub(crate) fn add_context(
+    py: Python<'_>,
+    error: &PyErr,
+    fault: Error,
+    exceptions: &ExceptionCache,
+) {
     let context = exception(py, fault, exceptions);
     if !error.value(py).is(context.value(py)) && error.context(py).is_none() {
         error.set_context(py, Some(context));

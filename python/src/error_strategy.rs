@@ -183,7 +183,8 @@ impl PythonStrategy {
         };
         let answer = self.current.call_method1(py, "apply", (exception,))?;
         let parts = answer.extract::<(Bound<'_, PyAny>, Option<Py<PyAny>>)>(py);
-        let Some((fail, next)) = parts.ok().filter(|(_, next)| is_strategy_or_none(py, next)) else {
+        let Some((fail, next)) = parts.ok().filter(|(_, next)| is_strategy_or_none(py, next))
+        else {
             return Err(PyTypeError::new_err(format!(
                 "ErrorStrategy.apply must return a tuple of a bool and an ErrorStrategy or None, \
                  not {}",

@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 use everstream::Handle;
 use pyo3::prelude::*;
 
-use crate::process::{Process, call_in_child};
 use crate::pending_exception::lock;
+use crate::process::{Process, call_in_child};
 use crate::source::Source;
 
 /// How long the exit waits for a reader that its source doesn't wake.

@@ -287,7 +287,11 @@ const UNSENT: &str = "_everstream_unsent";
 
 /// The fault for an exception that isn't an `Exception`, such as `KeyboardInterrupt`. The exception
 /// itself is raised later.
-pub(crate) fn from_base_exception(py: Python<'_>, error: PyErr, pending: &PendingException) -> Fault {
+pub(crate) fn from_base_exception(
+    py: Python<'_>,
+    error: PyErr,
+    pending: &PendingException,
+) -> Fault {
     let is_unsent = error.value(py).hasattr(UNSENT).unwrap_or_default();
     let cause = pending.cause(py, error);
     match is_unsent {

@@ -18,8 +18,8 @@ use crate::direct::{Closer, Direct, Readers};
 use crate::fault::exception;
 use crate::http::Http;
 use crate::http_connector::{HttpConnector, closed};
-use crate::process::{Process, handles_signals};
 use crate::pending_exception::lock;
+use crate::process::{Process, handles_signals};
 use crate::runtime;
 
 /// How often a wait in the main thread checks for signals.

@@ -10,8 +10,8 @@ use pyo3::prelude::*;
 use crate::fault::{message, new_error};
 use crate::http::Http;
 use crate::idle_timeout::IdleTimeouts;
-use crate::process::Process;
 use crate::pending_exception::{PendingException, lock};
+use crate::process::Process;
 
 /// Makes all connections of one client.
 pub(crate) struct HttpConnector {

@@ -95,7 +95,8 @@ impl PythonStrategy {
         let arguments = (base.as_secs_f64(),);
         let answer = self.current.call_method1(py, "apply", arguments)?;
         let parts = answer.extract::<(f64, Option<Py<PyAny>>)>(py);
-        let Some((delay, next)) = parts.ok().filter(|(_, next)| is_strategy_or_none(py, next)) else {
+        let Some((delay, next)) = parts.ok().filter(|(_, next)| is_strategy_or_none(py, next))
+        else {
             return Err(PyTypeError::new_err(format!(
                 "RetryDelayStrategy.apply must return a tuple of a number of seconds and a \
                  RetryDelayStrategy or None, not {}",

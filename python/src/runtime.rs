@@ -10,8 +10,8 @@ use pyo3::prelude::*;
 use tokio::runtime::{Builder, Handle, Runtime};
 
 use crate::event_loop::Call;
-use crate::process::{Process, handles_signals};
 use crate::pending_exception::lock;
+use crate::process::{Process, handles_signals};
 
 /// Few, because they only serve sockets and TLS. Streams are parsed in the thread of the event loop.
 const WORKERS: usize = 2;

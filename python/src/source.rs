@@ -74,7 +74,10 @@ impl Opened {
 }
 
 impl Source {
-    pub(crate) fn new(client: &Bound<'_, PyAny>, pending: &PendingException) -> PyResult<Arc<Self>> {
+    pub(crate) fn new(
+        client: &Bound<'_, PyAny>,
+        pending: &PendingException,
+    ) -> PyResult<Arc<Self>> {
         let flag = |name, default| match client.getattr_opt(name)? {
             Some(said) => said.is_truthy(),
             None => Ok(default),

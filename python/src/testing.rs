@@ -157,7 +157,7 @@ impl Reply {
 
     /// Streams a feed's events after the request's ``Last-Event-ID``, then those pushed later.
     ///
-    /// With ``take``, only that many events; with ``and_half``, also the first half of the next one.
+    /// With ``take``, only that many events; with ``and_half``, also the first half of the next.
     #[pyo3(signature = (feed, *, take=None, and_half=false))]
     fn resume(&self, feed: &Feed, take: Option<usize>, and_half: bool) -> Self {
         self.then(|it| it.resume(feed.portion(take, and_half)))

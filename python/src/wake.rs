@@ -7,8 +7,8 @@ use std::task::{Context, Poll};
 use pyo3::prelude::*;
 
 use crate::event_loop::Call;
-use crate::process::this_thread;
 use crate::pending_exception::lock;
+use crate::process::this_thread;
 use crate::runtime::{self, Shared};
 
 /// No coroutine waits.

@@ -25,6 +25,12 @@ def server() -> Iterator[SSEServer]:
         yield server
 
 
+@pytest.fixture
+def other() -> Iterator[SSEServer]:
+    with SSEServer() as server:
+        yield server
+
+
 Over = Callable[..., ConnectStrategy]
 
 

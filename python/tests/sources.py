@@ -46,3 +46,13 @@ def canned(*connections: Iterable[bytes], headers: Mapping[str, str] | None = No
         raise ConnectionRefusedError("no more streams")
 
     return Scripted(connect)
+
+
+class Passing(ConnectStrategy):
+    """Wraps another strategy, using only its public methods."""
+
+    def __init__(self, inner: ConnectStrategy) -> None:
+        self.inner = inner
+
+    def create_client(self, logger: logging.Logger) -> ConnectionClient:
+        return self.inner.create_client(logger)

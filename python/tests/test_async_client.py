@@ -186,7 +186,9 @@ def test_start_raises_the_error_if_the_strategy_fails(server: SSEServer, client_
     run(main())
 
 
-def test_last_event_id_is_that_of_the_last_delivered_event(server: SSEServer, client_of: Client) -> None:
+def test_last_event_id_is_that_of_the_last_delivered_event(
+    server: SSEServer, client_of: Client
+) -> None:
     server.enqueue(Reply.stream().send("id: 1\ndata: a\n\nid: 2\ndata: b\n\n").stall())
 
     async def main() -> None:
@@ -250,9 +252,7 @@ def test_an_interrupt_updates_next_retry_delay_at_once(
     runner(main())
 
 
-def test_interrupt_ends_the_stream(
-    server: SSEServer, client_of: Client, runner: Run
-) -> None:
+def test_interrupt_ends_the_stream(server: SSEServer, client_of: Client, runner: Run) -> None:
     server.enqueue(Reply.stream().event("a").stall(), Reply.stream().event("b").stall())
 
     async def main() -> None:
@@ -466,9 +466,7 @@ def test_the_next_event_can_be_awaited_in_a_task(server: SSEServer) -> None:
     run(main())
 
 
-def test_closing_an_iterator_leaves_the_client_open(
-    server: SSEServer, client_of: Client
-) -> None:
+def test_closing_an_iterator_leaves_the_client_open(server: SSEServer, client_of: Client) -> None:
     server.enqueue(Reply.stream().event("a").event("b").stall())
 
     async def main() -> None:

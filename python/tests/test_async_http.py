@@ -178,9 +178,7 @@ def test_a_compressed_event_arrives_when_it_is_flushed(server: SSEServer, by: st
 
 
 @pytest.mark.parametrize("version", ["1.0", "1.1"])
-def test_an_event_without_chunked_framing_arrives_when_it_is_flushed(
-    by: str, version: str
-) -> None:
+def test_an_event_without_chunked_framing_arrives_when_it_is_flushed(by: str, version: str) -> None:
     head = f"HTTP/{version} 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
     done = asyncio.Event()
 
@@ -359,9 +357,7 @@ def test_a_redirect_loop_is_an_error(server: SSEServer, by: str) -> None:
     assert server.request_count == 11
 
 
-def test_credentials_never_leave_their_origin(
-    server: SSEServer, by: str
-) -> None:
+def test_credentials_never_leave_their_origin(server: SSEServer, by: str) -> None:
     with SSEServer() as other:
         server.enqueue(Reply.redirect(307, other.url("/there")), Reply.stream().stall())
         other.enqueue(Reply.redirect(307, server.url("/back")))

@@ -66,7 +66,9 @@ def by(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(params=["connecting", "headers", "reading", "back-off"])
-def phase(request: pytest.FixtureRequest, by: str, server: SSEServer, unresponsive_url: str) -> Phase:
+def phase(
+    request: pytest.FixtureRequest, by: str, server: SSEServer, unresponsive_url: str
+) -> Phase:
     return Phase(request.param, by, server, unresponsive_url)
 
 
@@ -137,7 +139,9 @@ def test_a_cancelled_read_leaves_the_client_usable(phase: Phase) -> None:
 
 @pytest.mark.parametrize("kind", ["connecting", "headers", "back-off"])
 @pytest.mark.parametrize("stop", ["close", "interrupt", "cancel"])
-def test_a_start_can_be_stopped(kind: str, stop: str, by: str, server: SSEServer, unresponsive_url: str) -> None:
+def test_a_start_can_be_stopped(
+    kind: str, stop: str, by: str, server: SSEServer, unresponsive_url: str
+) -> None:
     phase = Phase(kind, by, server, unresponsive_url)
 
     async def main() -> None:
@@ -160,9 +164,7 @@ def test_a_start_can_be_stopped(kind: str, stop: str, by: str, server: SSEServer
     run(main())
 
 
-def test_a_cancelled_start_continues_with_the_same_request(
-    server: SSEServer, by: str
-) -> None:
+def test_a_cancelled_start_continues_with_the_same_request(server: SSEServer, by: str) -> None:
     server.otherwise(Reply.stream().head_delayed(0.3).event("a").stall())
 
     async def main() -> None:

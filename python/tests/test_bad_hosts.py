@@ -41,9 +41,7 @@ WAYS += [f"async {library}" for library in LIBRARIES]
 
 @pytest.mark.parametrize("host", HOSTS)
 @pytest.mark.parametrize("by", WAYS)
-def test_a_redirect_to_an_invalid_host_is_a_fault(
-    server: SSEServer, by: str, host: str
-) -> None:
+def test_a_redirect_to_an_invalid_host_is_a_fault(server: SSEServer, by: str, host: str) -> None:
     server.enqueue(Reply.redirect(302, f"http://{host}/secret?token=x"))
     with pytest.raises(SSEError) as raised:
         read(by, server.url())

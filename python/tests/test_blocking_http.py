@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -70,7 +69,7 @@ def test_an_id_is_sent_as_utf_8(server: SSEServer, over: Over) -> None:
 
 
 def test_spaces_around_an_id_do_not_break_the_reconnect(server: SSEServer, over: Over) -> None:
-    """Spaces around a header value aren't part of it (RFC 9110, section 5.5), and httpx refuses them."""
+    """Spaces around a value aren't part of it (RFC 9110, section 5.5), and httpx refuses them."""
     server.enqueue(Reply.stream().send("id:  a \ndata: a\n\n"), Reply.stream().event("b"))
     with SSEClient(over(server.url()), 0) as client:
         assert events(client) == ["a"]
@@ -195,9 +194,7 @@ def test_a_status_is_an_error_with_the_response(server: SSEServer, status: int, 
     assert "secret" not in str(error)
 
 
-def test_an_error_body_that_stalls_does_not_delay_the_error(
-    server: SSEServer, over: Over
-) -> None:
+def test_an_error_body_that_stalls_does_not_delay_the_error(server: SSEServer, over: Over) -> None:
     server.otherwise(Reply.status(500).content_length(100).send("half").stall())
     with SSEClient(over(server.url())) as client, pytest.raises(HTTPStatusError) as info:
         client.start()
@@ -238,12 +235,6 @@ def test_retry_after_is_honored(server: SSEServer, over: Over) -> None:
 
 
 # Redirects
-
-
-@pytest.fixture
-def other() -> Iterator[SSEServer]:
-    with SSEServer() as server:
-        yield server
 
 
 SECRETS = {"Authorization": "a", "Cookie": "b", "Proxy-Authorization": "c", "X-Mine": "d"}

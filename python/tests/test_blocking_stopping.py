@@ -147,7 +147,9 @@ def test_start_is_interrupted(over: Over, server: SSEServer) -> None:
     client.close()
 
 
-def test_received_data_is_delivered_after_tls_is_stopped(over: Over, trusting: dict[str, Any]) -> None:
+def test_received_data_is_delivered_after_tls_is_stopped(
+    over: Over, trusting: dict[str, Any]
+) -> None:
     """After a shutdown, a TLS socket isn't read as a plain one."""
     tls = TLSServer(HEAD + b"data: one\n\n")
     client = SSEClient(over(tls.url, **trusting))

@@ -120,7 +120,7 @@ def test_reconnect_retries_errors_that_retrying_can_fix(
 
 def test_the_transient_statuses_are_those_that_retrying_can_fix() -> None:
     official, unofficial = (408, 425, 429, 500, 502, 503, 504), (520, 521, 522, 523, 524, 529)
-    assert TRANSIENT_STATUSES == (*official, *unofficial)
+    assert (*official, *unofficial) == TRANSIENT_STATUSES
     for status in (*TRANSIENT_STATUSES, 501):
         verdict = CONTINUE if status in TRANSIENT_STATUSES else FAIL
         strategy = ErrorStrategy.reconnect(TRANSIENT_STATUSES)

@@ -150,9 +150,7 @@ ANSWERS: dict[str, tuple[Reply, str]] = {
 
 
 @pytest.mark.parametrize("shape", ANSWERS)
-def test_the_llm_example_handles_every_shape_of_answer(
-    shape: str, sse_server: SSEServer
-) -> None:
+def test_the_llm_example_handles_every_shape_of_answer(shape: str, sse_server: SSEServer) -> None:
     reply, problem = ANSWERS[shape]
     sse_server.enqueue(reply)
     (code,) = [code for code, _ in blocks() if script(code) == "/chat"]

@@ -188,9 +188,7 @@ FAILED: dict[str, tuple[Reply, str]] = {
 
 
 @pytest.mark.parametrize("shape", FAILED)
-def test_a_failed_answer_is_an_error_whatever_its_shape(
-    shape: str, sse_server: SSEServer
-) -> None:
+def test_a_failed_answer_is_an_error_whatever_its_shape(shape: str, sse_server: SSEServer) -> None:
     reply, reason = FAILED[shape]
     sse_server.enqueue(reply)
     with running("llm.py", sse_server.url(), "Why?") as program:
@@ -221,7 +219,9 @@ def test_a_refusal_is_reported_with_its_reason(sse_server: SSEServer) -> None:
         assert program.ends() == 1
 
 
-def test_a_sum_continues_after_the_program_was_killed(sse_server: SSEServer, tmp_path: Path) -> None:
+def test_a_sum_continues_after_the_program_was_killed(
+    sse_server: SSEServer, tmp_path: Path
+) -> None:
     feed, file = Feed(), tmp_path / "sum.json"
     sse_server.otherwise(Reply.stream().resume(feed))
     for amount in ("1", "20"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
 
@@ -14,7 +14,7 @@ import pytest
 from async_sources import connect_by, run
 from everstream import AsyncSSEClient, SSEClient
 from everstream.actions import Action, Event, Start
-from everstream.config import ConnectionClient, ConnectStrategy, ErrorStrategy
+from everstream.config import ConnectStrategy, ErrorStrategy
 from everstream.errors import (
     HTTPContentEncodingError,
     HTTPContentTypeError,
@@ -24,6 +24,7 @@ from everstream.errors import (
 )
 from everstream.testing import Reply, SSEServer
 from httpx_clients import LIBRARIES, new_client, skip_if_missing
+from sources import Passing
 
 THRICE = ErrorStrategy.continue_with_max_attempts(3)
 
@@ -38,20 +39,6 @@ def by(request: pytest.FixtureRequest) -> str:
     kind: str = request.param
     skip_if_missing(kind)
     return kind
-
-
-@pytest.fixture
-def other() -> Iterator[SSEServer]:
-    with SSEServer() as server:
-        yield server
-
-
-class Passing(ConnectStrategy):
-    def __init__(self, inner: ConnectStrategy) -> None:
-        self.inner = inner
-
-    def create_client(self, logger: logging.Logger) -> ConnectionClient:
-        return self.inner.create_client(logger)
 
 
 def is_event(action: Action) -> bool:

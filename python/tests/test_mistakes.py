@@ -365,9 +365,7 @@ def test_an_option_of_the_stream_is_set_in_one_place(kind: type[Any]) -> None:
     ],
 )
 @pytest.mark.parametrize("option", ["header", "timeout", "data"])
-def test_an_unknown_option_is_an_error(
-    make: Callable[..., Any], name: str, option: str
-) -> None:
+def test_an_unknown_option_is_an_error(make: Callable[..., Any], name: str, option: str) -> None:
     expected = rf"^{name}\(\) got an unexpected keyword argument '{option}'(: use .*)?$"
     with pytest.raises(TypeError, match=expected):
         make(URL, **{option: None})

@@ -147,9 +147,7 @@ def test_a_preset_id_cannot_inject_a_header(http: Http, id: str) -> None:
         SSEClient(http("http://localhost/"), last_event_id=id)
 
 
-def test_a_received_id_replaces_the_users_header(
-    server: SSEServer, http: Http
-) -> None:
+def test_a_received_id_replaces_the_users_header(server: SSEServer, http: Http) -> None:
     server.enqueue(Reply.stream().event("a", id="2"), Reply.status(204))
     connect = http(server.url(), headers={"last-event-id": "1"})
     with following(connect) as client, pytest.raises(HTTPStatusError):
@@ -232,9 +230,7 @@ def test_each_attempt_starts_at_the_original_url(server: SSEServer, http: Http) 
     assert all(request.headers["authorization"] == "x" for request in server.requests)
 
 
-def test_secrets_never_follow_a_redirect_to_another_origin(
-    server: SSEServer, http: Http
-) -> None:
+def test_secrets_never_follow_a_redirect_to_another_origin(server: SSEServer, http: Http) -> None:
     secrets = {"Authorization": "a", "COOKIE": "b", "proxy-authorization": "c"}
     with SSEServer() as other:
         server.enqueue(Reply.redirect(308, "/near"), Reply.redirect(307, other.url("/away")))
@@ -308,9 +304,7 @@ def test_retry_after_is_the_minimum_of_one_delay(
     assert client.next_retry_delay == delay
 
 
-def test_no_server_makes_a_client_wait_longer_than_its_cap(
-    server: SSEServer, http: Http
-) -> None:
+def test_no_server_makes_a_client_wait_longer_than_its_cap(server: SSEServer, http: Http) -> None:
     server.enqueue(Reply.status(503).header("Retry-After", "7"), Reply.stream().retry(45_000))
     with SSEClient(http(server.url()), 1, RetryDelayStrategy.default(max_delay=2)) as client:
         with pytest.raises(HTTPStatusError):

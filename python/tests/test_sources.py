@@ -243,7 +243,9 @@ def test_only_a_connect_error_says_that_nothing_was_sent(mistake: Exception) -> 
     ],
     ids=lambda it: type(it).__name__,
 )
-def test_reconnect_retries_errors_that_retrying_can_fix(mistake: Exception, is_retried: bool) -> None:
+def test_reconnect_retries_errors_that_retrying_can_fix(
+    mistake: Exception, is_retried: bool
+) -> None:
     fails, _ = ErrorStrategy.reconnect().apply(mistake)
     assert fails is not is_retried
 
@@ -277,7 +279,9 @@ def test_reconnect_does_not_retry_programming_errors() -> None:
 
 
 @pytest.mark.parametrize("interruption", [KeyboardInterrupt, SystemExit, GeneratorExit])
-def test_a_base_exception_is_raised_without_asking_the_strategy(interruption: type[BaseException]) -> None:
+def test_a_base_exception_is_raised_without_asking_the_strategy(
+    interruption: type[BaseException],
+) -> None:
     mistake = interruption()
 
     def connect(_: str | None) -> ConnectionResult:

@@ -155,7 +155,9 @@ def test_a_length_that_urllib3_does_not_check_proves_nothing(
     assert end_of([end]).discarded_bytes == len(UNFINISHED)
 
 
-def test_an_interruption_and_a_lost_connection_discard_without_a_warning(server: SSEServer, by: str) -> None:
+def test_an_interruption_and_a_lost_connection_discard_without_a_warning(
+    server: SSEServer, by: str
+) -> None:
     server.enqueue(Reply.stream().event("a").send(UNFINISHED).drop_connection())
     always = ErrorStrategy.continue_with_max_attempts(0)
     with pytest.raises(Exception, match="mid-response"):

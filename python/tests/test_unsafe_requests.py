@@ -168,7 +168,9 @@ def test_the_error_for_a_response_names_the_options_too(server: SSEServer) -> No
 
 
 @pytest.mark.parametrize("by", ["own", "async"])
-def test_if_the_strategy_fails_the_error_does_not_mention_repeating(by: str, server: SSEServer) -> None:
+def test_if_the_strategy_fails_the_error_does_not_mention_repeating(
+    by: str, server: SSEServer
+) -> None:
     server.enqueue(Reply.stream().event("a").end(), Reply.stream().event("a").drop_connection())
     fail = ErrorStrategy.always_fail()
     seen, error = actions(strategy(by, server.url()), error_strategy=fail)

@@ -164,9 +164,7 @@ def test_half_a_response_head_is_a_request_error(server: SSEServer) -> None:
 # The user's pool
 
 
-def test_the_users_pool_is_used_and_left_open(
-    server: SSEServer, pool: urllib3.PoolManager
-) -> None:
+def test_the_users_pool_is_used_and_left_open(server: SSEServer, pool: urllib3.PoolManager) -> None:
     server.otherwise(Reply.stream().event("x"))
     with SSEClient(over(server.url(), pool=pool)) as client:
         assert events(client) == ["x"]

@@ -11,7 +11,7 @@ Read a stream::
 
 **It doesn't reconnect by default**: errors are raised, and the loop ends when the server ends the
 stream. For a long-lived feed, use ``SSEClient(url, error_strategy=ErrorStrategy.reconnect())``,
-which reconnects like a browser. With ``reconnect(TRANSIENT_STATUSES)`` it also retries a 503 or 429.
+which reconnects like a browser, or ``reconnect(TRANSIENT_STATUSES)`` to retry a 503 or 429 too.
 
 - :class:`SSEClient` blocks; :class:`AsyncSSEClient` is for asyncio
 - :mod:`everstream.config`: headers, timeouts, when to reconnect and after what delay

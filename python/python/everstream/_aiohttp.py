@@ -62,7 +62,9 @@ class AiohttpConnectStrategy(AsyncConnectStrategy):
         if request.auth_is_given and (
             "auth" in self.options or getattr(session, "auth", None) is not None
         ):
-            raise TypeError("auth can't be used together with the auth of aiohttp's session or options")
+            raise TypeError(
+                "auth can't be used together with the auth of aiohttp's session or options"
+            )
         if request.proxy is not None:
             self._set("proxy", "proxy", request.proxy)
         if request.tls_is_given:

@@ -53,7 +53,7 @@ class Body:
         raise NotImplementedError
 
     def read_error(self, exchange: Exchange) -> None:
-        """Reads the body of an error response, up to its limits of time and size. Ignores errors."""
+        """Reads an error's body, up to its limits of time and size. Ignores further errors."""
         seconds = exchange.error_body_time
         if seconds is None:
             return

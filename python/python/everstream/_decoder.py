@@ -59,8 +59,8 @@ class Decoder:
             raise DecodeError("the body ended before its content coding did")
 
     def pieces(self, data: bytes, failure: SSEError | None) -> Iterator[bytes]:
-        """Yields the decoded data, then raises the failure that followed it. Neither data nor failure
-        means the end of the body.
+        """Yields the decoded data, then raises the failure that followed it. Without data and
+        failure, the body has ended.
         """
         try:
             yield from self.decode(data)

@@ -56,7 +56,9 @@ class Headers(Mapping[str, str]):
         return hash(frozenset(self._key().items()))
 
     def __repr__(self) -> str:
-        shown = ", ".join(f"{name!r}: {_without_secrets(name, value)!r}" for name, value in self._pairs)
+        shown = ", ".join(
+            f"{name!r}: {_without_secrets(name, value)!r}" for name, value in self._pairs
+        )
         return f"Headers({{{shown}}})"
 
 

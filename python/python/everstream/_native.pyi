@@ -411,7 +411,7 @@ class Reply:
     def resume(self, feed: Feed, *, take: int | None = None, and_half: bool = False) -> Reply:
         """Streams a feed's events after the request's ``Last-Event-ID``, then those pushed later.
 
-        With ``take``, only that many events; with ``and_half``, also the first half of the next one.
+        With ``take``, only that many events; with ``and_half``, also the first half of the next.
         """
     def replay(self, feed: Feed, *, take: int | None = None, and_half: bool = False) -> Reply:
         """Like ``resume``, but from the first event, ignoring ``Last-Event-ID``."""

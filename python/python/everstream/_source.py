@@ -135,8 +135,8 @@ class ConnectionTask:
         try:
             await self._transfer(result)
         except GeneratorExit as error:
-            # Either the loop has been closed and nothing can be awaited any more, or the stream raised
-            # this exception itself, and the reader must be told.
+            # Either the loop has been closed and nothing can be awaited any more, or the stream
+            # raised this exception itself, and the reader must be told.
             if self.loop.is_running():
                 self._fail(error)
             return

@@ -21,7 +21,7 @@ class StoppableSocket:
         self.stopped = False
 
     def stop(self) -> None:
-        """Stops the attempt: wakes a thread that waits for the network, and prevents new requests."""
+        """Stops the attempt: wakes a thread that waits for it, and prevents new requests."""
         with self._lock:
             self.stopped = True
             self._shut()

@@ -174,7 +174,7 @@ class AsyncSSEClient:
 class AsyncIter(AsyncIterator[_T], Generic[_T]):
     """Iterates over a client's actions or events. Like a generator, it ends after an exception."""
 
-    __slots__ = ("_native", "_only_events", "_ended", "_ready")
+    __slots__ = ("_ended", "_native", "_only_events", "_ready")
 
     def __init__(self, native: _native.AsyncClient, only_events: bool) -> None:
         self._native = native

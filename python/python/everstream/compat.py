@@ -107,8 +107,8 @@ def install_as_ld_eventsource() -> None:
         return
     if present:
         raise RuntimeError(
-            f"{present[0]} has already been imported: call install_as_ld_eventsource() before anything "
-            "imports it, at the start of the program"
+            f"{present[0]} has already been imported: call install_as_ld_eventsource() before "
+            "anything imports it, at the start of the program"
         )
     modules = {name: _Module(name, sources) for name, sources in _MODULES.items()}
     _originals.install()

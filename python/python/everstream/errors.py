@@ -52,8 +52,8 @@ class SSEError(Exception):
 
 
 class ConnectError(SSEError, ConnectionError):
-    """No connection could be established (DNS, TCP, TLS or proxy), or the server reported over HTTP/2
-    that it didn't process the request. The server can't have acted on the request.
+    """No connection could be established (DNS, TCP, TLS or proxy), or the server reported over
+    HTTP/2 that it didn't process the request. The server can't have acted on the request.
     """
 
 
@@ -235,7 +235,9 @@ class HTTPRedirectError(_ResponseError):
         body: bytes = b"",
         message: str | None = None,
     ) -> None:
-        message = message or f"{_at(url)} responded with a redirect ({status}) that can't be followed"
+        message = (
+            message or f"{_at(url)} responded with a redirect ({status}) that can't be followed"
+        )
         super().__init__(status, headers, url, body, message)
 
     @property

@@ -27,8 +27,8 @@ class LastHead:
             self._seen = info["return_value"]
 
     def error(self, library: Any, error: Exception, exchange: Exchange) -> Exception | None:
-        """The exception for a redirect to an invalid URL. httpx 0.28 parses it even if it doesn't follow
-        redirects, and raises ``error``. ``None`` if that isn't the reason for ``error``.
+        """The exception for a redirect to an invalid URL. httpx 0.28 parses it even if it doesn't
+        follow redirects, and raises ``error``. ``None`` if that isn't the reason for ``error``.
         """
         is_meant = isinstance(error, UnicodeError) or (
             isinstance(error, library.RemoteProtocolError) and "location header" in str(error)

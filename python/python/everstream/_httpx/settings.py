@@ -54,8 +54,8 @@ class Settings:
         )
 
     def timeouts(self, read_timeout: float | None) -> dict[str, float | None]:
-        """How long each step of a request may take, in seconds. The read timeout is for the response
-        head; the engine enforces the stream's own.
+        """How long each step of a request may take, in seconds. The read timeout is for the head of
+        the response; the engine enforces the stream's own.
         """
         timeouts: dict[str, float | None] = self.client.timeout.as_dict()
         # Not the client's: its default of 5 s would end every quiet stream.

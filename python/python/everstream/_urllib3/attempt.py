@@ -18,7 +18,9 @@ from .stoppable_socket import StoppableSocket
 
 
 class Attempt:
-    """One request, with its redirects. The exchange decides what to send and how to handle responses."""
+    """One request, with its redirects. The exchange decides what to send and how to handle
+    responses.
+    """
 
     def __init__(
         self, request: Request, pool: Any, sock: StoppableSocket, read_timeout: float | None
@@ -102,7 +104,9 @@ class Attempt:
             error, (u3.NewConnectionError, u3.ConnectTimeoutError, u3.ProxyError)
         )
         # In urllib3, NewConnectionError is a subclass of TimeoutError.
-        is_timeout = isinstance(error, u3.TimeoutError) and not isinstance(error, u3.NewConnectionError)
+        is_timeout = isinstance(error, u3.TimeoutError) and not isinstance(
+            error, u3.NewConnectionError
+        )
         if connecting:
             in_time = " in time" if is_timeout else ""
             text = f"could not connect to {shown}{in_time}: {error}"

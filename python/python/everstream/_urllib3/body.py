@@ -50,7 +50,9 @@ class Body(_body.Body):
             try:
                 data = self._response.read1(CHUNK, decode_content=False)
             except u3.ReadTimeoutError as error:
-                failure = _caused(ReadTimeoutError("no data received within the read timeout"), error)
+                failure = _caused(
+                    ReadTimeoutError("no data received within the read timeout"), error
+                )
             except (u3.HTTPError, OSError, ValueError) as error:
                 text = _disconnect(error) or f"the connection failed: {error}"
                 failure = _caused(ReadError(text), error)
@@ -70,8 +72,8 @@ def _caused(failure: SSEError, cause: Exception) -> SSEError:
 
 def _disconnect(error: Exception) -> str | None:
     for cause in causes(error):
-        # If the connection ended where the size of a chunk was expected, http.client raises the same
-        # error as for an invalid size. Only the inner ValueError differs: it ends with b''.
+        # If the connection ended where the size of a chunk was expected, http.client raises the
+        # same error as for an invalid size. Only the inner ValueError differs: it ends with b''.
         if isinstance(cause, ValueError) and not str(cause).endswith("b''"):
             return None
     return disconnect(error, MID_RESPONSE)

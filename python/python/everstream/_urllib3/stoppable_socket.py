@@ -36,7 +36,7 @@ class StoppableSocket(_stoppable_socket.StoppableSocket):
         return view
 
     def remove_timeout(self) -> None:
-        """Removes the socket's timeout: after the response head, the engine enforces the read timeout."""
+        """Removes the socket's timeout: from here on the engine enforces the read timeout."""
         sock = getattr(self._connection, "sock", None)
         if sock is not None:
             sock.settimeout(None)

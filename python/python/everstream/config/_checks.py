@@ -33,8 +33,8 @@ def checked_function(fn: Any) -> Any:
 
 
 def normalized(decision: Any, strategy: Any) -> Any:
-    """Replaces ``None`` in the result of a lambda with the strategy itself. The client reports results
-    of a wrong type.
+    """Replaces ``None`` in the result of a lambda with the strategy itself. The client reports
+    results of a wrong type.
     """
     match decision:
         case (verdict, following):

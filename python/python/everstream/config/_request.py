@@ -72,8 +72,8 @@ class HttpRequest:
         self.cookies = options.get("cookies", False)
         if not isinstance(self.cookies, bool):
             raise TypeError(
-                "cookies must be True or False: whether to keep the cookies that servers set. To send "
-                "your own, use headers={'Cookie': ...}"
+                "cookies must be True or False: whether to keep the cookies that servers set. To "
+                "send your own, use headers={'Cookie': ...}"
             )
         self._any_content_type: bool = options.get("any_content_type", False)
         connect_timeout: Any = options.get("connect_timeout", UNSET)
@@ -125,7 +125,9 @@ class HttpRequest:
             try:
                 ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(verify)
             except ssl.SSLError as error:
-                raise ValueError(f"verify: {os.fspath(verify)!r} contains no certificates") from error
+                raise ValueError(
+                    f"verify: {os.fspath(verify)!r} contains no certificates"
+                ) from error
         if cert is not None:
             pair = (cert, cert) if isinstance(cert, (str, os.PathLike)) else cert
             if not isinstance(pair, tuple) or len(pair) != 2:
@@ -188,7 +190,7 @@ class HttpRequest:
         return _native.add_params(self.url, self._options.get("params"))
 
     def native_http(self) -> _native.Http:
-        """The request for the engine's own HTTP. Also checks what :meth:`native_request` doesn't."""
+        """The request for the engine's own HTTP. Checks more than :meth:`native_request`."""
         fresh = self.fresh_headers_async if self._is_async else self.fresh_headers
         return _native.Http(
             self._full_url,
@@ -289,7 +291,9 @@ def header_pairs(headers: Any) -> HeaderPairs:
     pairs = list(headers.items() if hasattr(headers, "items") else headers)
     for pair in pairs:
         if not (isinstance(pair, (tuple, list)) and len(pair) == 2 and isinstance(pair[0], str)):
-            raise TypeError("headers must be a mapping or pairs of a name, which is str, and a value")
+            raise TypeError(
+                "headers must be a mapping or pairs of a name, which is str, and a value"
+            )
     return pairs
 
 

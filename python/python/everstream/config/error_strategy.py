@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from .. import _native
-from ._checks import normalized, checked_function, describe
+from ._checks import checked_function, describe, normalized
 
 __all__ = ["TRANSIENT_STATUSES", "ErrorStrategy"]
 
@@ -37,8 +37,8 @@ class ErrorStrategy:
 
     @staticmethod
     def always_fail() -> ErrorStrategy:
-        """Never reconnects: errors are raised, and the end of the stream ends the iteration. This is the
-        default.
+        """Never reconnects: errors are raised, and the end of the stream ends the iteration. This
+        is the default.
         """
         return _PresetErrorStrategy(_native.ErrorPreset.always_fail())
 

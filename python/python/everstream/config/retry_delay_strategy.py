@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .. import _native
-from ._checks import normalized, checked_function, describe
+from ._checks import checked_function, describe, normalized
 
 __all__ = ["RetryDelayStrategy"]
 
@@ -83,7 +83,9 @@ def engine_retry_delay_strategy(strategy: RetryDelayStrategy | None) -> Any:
     if strategy is None:
         strategy = RetryDelayStrategy.default()
     elif not isinstance(strategy, RetryDelayStrategy):
-        raise TypeError(f"retry_delay_strategy must be a RetryDelayStrategy, not {describe(strategy)}")
+        raise TypeError(
+            f"retry_delay_strategy must be a RetryDelayStrategy, not {describe(strategy)}"
+        )
     # Use the engine's own object, if it is unused.
     if type(strategy) is _DefaultRetryDelayStrategy and strategy._native.fresh:
         return strategy._native
