@@ -36,6 +36,7 @@ from .errors import ReadError, ReadTimeoutError, SSEError
 # Options for the first request only, and for the first origin only.
 _BODY_OPTIONS = ("data", "json", "compress", "chunked", "expect100", "upload_tracker")
 CONNECT_TIMEOUT: Final = 10.0
+CLOSE_TIMEOUT: Final = 1.0
 _ORIGIN_OPTIONS = ("auth", "cookies", "middlewares", "server_hostname", "fingerprint")
 
 
@@ -202,8 +203,7 @@ class _Hops:
 
     async def send(self, exchange: _native.Exchange) -> aiohttp.ClientResponse:
         """Sends the next request. Closes the response before it."""
-        if self._response is not None:
-            self._response.close()
+        await self._close_response()
         options = self._options
         if exchange.is_redirected:
             options.pop("params", None)
@@ -224,12 +224,38 @@ class _Hops:
         return self._response
 
     async def close(self) -> None:
-        if self._response is not None:
-            self._response.close()
+        await self._close_response()
         if self._copy is not None:
             self._copy.detach()
         if self._bare is not None:
             await self._bare.close()
+
+    async def _close_response(self) -> None:
+        """Closes the response, and waits until its socket is closed.
+
+        aiohttp doesn't wait for it, not even when the session is closed. If the event loop ends
+        first, the socket leaks. TLS would also wait for the server, so it is cut short.
+        """
+        response, self._response = self._response, None
+        if response is None:
+            return
+        connection: Any = response.connection
+        transport = None if connection is None else connection.transport
+        if transport is None:
+            # Complete: the connection is back in the pool.
+            response.close()
+            return
+        # A future; missing in aiohttp before 3.12.
+        closed = getattr(connection.protocol, "closed", None)
+        response.close()
+        transport.abort()
+        if closed is None:
+            await asyncio.sleep(0)
+            return
+        await asyncio.wait([closed], timeout=CLOSE_TIMEOUT)
+        if closed.done() and not closed.cancelled():
+            # Marks the exception as retrieved, if there is one.
+            closed.exception()
 
     async def _send(self, exchange: _native.Exchange) -> aiohttp.ClientResponse:
         method, url, headers = exchange.request
