@@ -2,8 +2,8 @@
 
 Prints, as JSON, the rows of the chart that ``cargo xtask bench python`` draws.
 
-Every measurement is a process of its own; in each round each client has its turn, so that what else
-the machine does meets all of them.
+Each measurement runs in its own process. The clients take turns, so that other load on the machine
+affects all of them equally.
 """
 
 from __future__ import annotations

@@ -434,6 +434,6 @@ def test_a_source_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     assert [record.getMessage() for record in caplog.records] == [
         "connected to AsyncScriptedClient",
         "the stream ended; reconnecting in 0.0 s",
-        "the request failed before a response came: ConnectionRefusedError: there are no more"
+        "the request failed before a response came: ConnectionRefusedError: no more streams"
         "; retrying in 0.0 s",
     ]

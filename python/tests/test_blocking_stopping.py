@@ -61,7 +61,7 @@ class TLSServer:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"https://localhost:{self._listener.getsockname()[1]}/"
         self._answer = answer
-        self.asked = threading.Event()
+        self.received = threading.Event()
         self.left = Background(lambda: self._serve(context))
 
     def _serve(self, context: ssl.SSLContext) -> bytes:
@@ -69,7 +69,7 @@ class TLSServer:
             plain.settimeout(LIMIT)
             with context.wrap_socket(plain, server_side=True) as connection:
                 assert connection.recv(65536)
-                self.asked.set()
+                self.received.set()
                 connection.sendall(self._answer)
                 try:
                     return connection.recv(1)
@@ -108,7 +108,7 @@ def phase(request: pytest.FixtureRequest, over: Over, server: SSEServer) -> Phas
     if isinstance(request.param, str):
         tls = TLSServer(HEAD if request.param == "TLS" else b"")
         connect = over(tls.url, **request.getfixturevalue("trusting"))
-        return connect, lambda: tls.asked.wait(LIMIT)
+        return connect, lambda: tls.received.wait(LIMIT)
     made: Phase = request.param(over, server)
     return made
 

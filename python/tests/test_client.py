@@ -186,19 +186,19 @@ def test_an_interrupt_updates_next_retry_delay_at_once(server: SSEServer) -> Non
 
 def test_a_strategy_is_applied_once_to_an_interrupted_connection(server: SSEServer) -> None:
     server.otherwise(Reply.stream().event("a").stall())
-    asked = []
+    calls = []
 
     def apply(base: float) -> tuple[float, None]:
-        asked.append(base)
+        calls.append(base)
         return 0.125, None
 
     with SSEClient(server.url(), 7, RetryDelayStrategy.from_lambda(apply)) as client:
         next(client.events)
         client.interrupt()
-        assert (asked, client.next_retry_delay) == ([7], 0.125)
+        assert (calls, client.next_retry_delay) == ([7], 0.125)
         client.interrupt()
         list(client.all)
-        assert asked == [7]
+        assert calls == [7]
 
 
 def test_an_error_in_a_strategy_is_raised_by_interrupt(server: SSEServer) -> None:

@@ -1,6 +1,6 @@
 """Programs written for ``ld_eventsource``.
 
-Each runs in an interpreter of its own, as ``sys.modules`` is changed.
+Each runs in a new interpreter, because it changes ``sys.modules``.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Environment variables and our own HTTP: trusted certificates and proxies.
 
-It is read once, so each client is in a process of its own.
+The environment is read once, so each client runs in its own process.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def test_an_unknown_certificate_authority_is_not_trusted(tls_port: int, program:
 
 @pytest.mark.parametrize("program", [BLOCKING, ASYNCIO], ids=["blocking", "asyncio"])
 @pytest.mark.parametrize(
-    ("variable", "url", "asked"),
+    ("variable", "url", "request_line"),
     [
         ("HTTP_PROXY", "http://nowhere.invalid/feed", ("GET", "http://nowhere.invalid/feed")),
         ("ALL_PROXY", "http://nowhere.invalid/feed", ("GET", "http://nowhere.invalid/feed")),
@@ -75,16 +75,16 @@ def test_the_environment_can_name_a_proxy(
     program: str,
     variable: str,
     url: str,
-    asked: tuple[str, str],
+    request_line: tuple[str, str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     server.otherwise(
-        Reply.stream().event("by the proxy") if asked[0] == "GET" else Reply.status(403)
+        Reply.stream().event("by the proxy") if request_line[0] == "GET" else Reply.status(403)
     )
     monkeypatch.setenv(variable, server.url())
     said = Child(program, url).end()
-    assert [(request.method, request.target) for request in server.requests] == [asked]
-    if asked[0] == "GET":
+    assert [(request.method, request.target) for request in server.requests] == [request_line]
+    if request_line[0] == "GET":
         assert said == "by the proxy\n"
 
 

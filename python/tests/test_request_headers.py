@@ -210,8 +210,8 @@ def test_invalid_headers_from_a_function_are_errors(server: SSEServer, by: str, 
 
 def test_a_programming_error_in_a_function_is_not_retried(server: SSEServer, by: str) -> None:
     tokens: dict[int, Any] = {}
-    asked = counting(lambda n: tokens[n])
-    _, error = read(by, server.url(), errors=ErrorStrategy.reconnect(), headers=asked)
+    tokens_by_call = counting(lambda n: tokens[n])
+    _, error = read(by, server.url(), errors=ErrorStrategy.reconnect(), headers=tokens_by_call)
     assert isinstance(error, RequestSetupError)
     assert isinstance(error.__cause__, KeyError)
     assert error.__cause__.args == (1,)

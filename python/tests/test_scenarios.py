@@ -171,7 +171,7 @@ def test_a_received_id_replaces_the_users_header(server: SSEServer, http: Http) 
         Reply.status(503),
         Reply.redirect(307, "http://127.0.0.1:1/"),
     ],
-    ids=["drop", "end", "reset", "no response", "503", "redirect to nobody"],
+    ids=["drop", "end", "reset", "no response", "503", "redirect to a closed port"],
 )
 @pytest.mark.parametrize("method", ["POST", "DELETE"])
 def test_an_unsafe_request_is_sent_once(

@@ -292,7 +292,7 @@ def test_a_base_exception_is_raised_without_asking_the_strategy(
         raise mistake
 
     def decide(exception: Exception | None) -> tuple[bool, None]:
-        raise AssertionError(f"asked about {exception}")
+        raise AssertionError(f"called with {exception}")
 
     always = ErrorStrategy.from_lambda(decide)
     with SSEClient(Scripted(connect), 0, error_strategy=always) as client:

@@ -21,56 +21,56 @@ from sources import Scripted, canned
 class Counting(ErrorStrategy):
     """Continues this many times, and records the calls."""
 
-    def __init__(self, times: int, asked: list[tuple[int, Exception | None]]) -> None:
+    def __init__(self, times: int, calls: list[tuple[int, Exception | None]]) -> None:
         self.times = times
-        self.asked = asked
+        self.calls = calls
 
     def apply(self, exception: Exception | None) -> tuple[bool, ErrorStrategy]:
-        self.asked.append((self.times, exception))
-        return self.times == 0, Counting(self.times - 1, self.asked)
+        self.calls.append((self.times, exception))
+        return self.times == 0, Counting(self.times - 1, self.calls)
 
 
 class Growing(RetryDelayStrategy):
-    def __init__(self, asked: list[tuple[int, float]], number: int = 1) -> None:
+    def __init__(self, calls: list[tuple[int, float]], number: int = 1) -> None:
         self.number = number
-        self.asked = asked
+        self.calls = calls
 
     def apply(self, base_delay: float) -> tuple[float, RetryDelayStrategy]:
-        self.asked.append((self.number, base_delay))
-        return self.number / 1000, Growing(self.asked, self.number + 1)
+        self.calls.append((self.number, base_delay))
+        return self.number / 1000, Growing(self.calls, self.number + 1)
 
 
 def test_a_strategy_returns_the_next_one_and_is_reset_by_a_connection(server: SSEServer) -> None:
     server.enqueue(
         Reply.status(500), Reply.status(501), Reply.stream(), Reply.status(502), Reply.status(503)
     )
-    asked: list[tuple[int, Exception | None]] = []
-    strategy = Counting(2, asked)
+    calls: list[tuple[int, Exception | None]] = []
+    strategy = Counting(2, calls)
     client = SSEClient(server.url(), 0, error_strategy=strategy)
     with client, pytest.raises(HTTPStatusError):
         list(client.all)
-    seen = [(times, getattr(error, "status", None)) for times, error in asked]
+    seen = [(times, getattr(error, "status", None)) for times, error in calls]
     assert seen == [(2, 500), (1, 501), (2, None), (1, 502), (0, 503)]
 
 
 def test_a_strategy_receives_the_exception_that_is_raised(server: SSEServer) -> None:
     server.otherwise(Reply.status(500))
-    asked: list[tuple[int, Exception | None]] = []
-    with SSEClient(server.url(), 0, error_strategy=Counting(1, asked)) as client:
+    calls: list[tuple[int, Exception | None]] = []
+    with SSEClient(server.url(), 0, error_strategy=Counting(1, calls)) as client:
         actions = client.all
         fault = next(actions)
         with pytest.raises(HTTPStatusError) as raised:
             next(actions)
     assert isinstance(fault, Fault)
-    assert fault.error is asked[0][1]
-    assert raised.value is asked[1][1]
+    assert fault.error is calls[0][1]
+    assert raised.value is calls[1][1]
 
 
 def test_a_delay_strategy_receives_the_base_delay(server: SSEServer) -> None:
     server.enqueue(Reply.status(500), Reply.status(500), Reply.stream().retry(200).stall())
-    asked: list[tuple[int, float]] = []
+    calls: list[tuple[int, float]] = []
     client = SSEClient(
-        server.url(), 0.125, Growing(asked), error_strategy=ErrorStrategy.always_continue()
+        server.url(), 0.125, Growing(calls), error_strategy=ErrorStrategy.always_continue()
     )
     with client:
         actions = client.all
@@ -81,21 +81,21 @@ def test_a_delay_strategy_receives_the_base_delay(server: SSEServer) -> None:
         assert isinstance(next(actions), Start)
         client.interrupt()
         next(actions)
-    assert [base for _, base in asked[:2]] == [0.125, 0.125]
-    assert [number for number, _ in asked[:2]] == [1, 2]
+    assert [base for _, base in calls[:2]] == [0.125, 0.125]
+    assert [number for number, _ in calls[:2]] == [1, 2]
 
 
 def test_a_delay_strategy_is_reset_by_a_long_connection() -> None:
-    asked: list[tuple[int, float]] = []
-    with SSEClient(canned([], [], []), 1, Growing(asked), retry_delay_reset_threshold=0) as client:
+    calls: list[tuple[int, float]] = []
+    with SSEClient(canned([], [], []), 1, Growing(calls), retry_delay_reset_threshold=0) as client:
         for _ in range(3):
             list(client.all)
-    assert [number for number, _ in asked] == [1, 1, 1]
-    asked.clear()
-    with SSEClient(canned([], [], []), 1, Growing(asked)) as client:
+    assert [number for number, _ in calls] == [1, 1, 1]
+    calls.clear()
+    with SSEClient(canned([], [], []), 1, Growing(calls)) as client:
         for _ in range(3):
             list(client.all)
-    assert [number for number, _ in asked] == [1, 2, 3]
+    assert [number for number, _ in calls] == [1, 2, 3]
 
 
 def test_a_strategy_can_wrap_a_preset() -> None:
@@ -118,11 +118,11 @@ def test_a_strategy_can_wrap_a_preset() -> None:
 
 
 def test_lambdas_that_return_none_work() -> None:
-    asked: list[Any] = []
+    calls: list[Any] = []
 
     def decide(exception: Exception | None) -> tuple[bool, None]:
-        asked.append(exception)
-        return len(asked) == 3, None
+        calls.append(exception)
+        return len(calls) == 3, None
 
     strategy = ErrorStrategy.from_lambda(decide)
     delay = RetryDelayStrategy.from_lambda(lambda base: (base / 2, None))
@@ -130,7 +130,7 @@ def test_lambdas_that_return_none_work() -> None:
         with pytest.raises(ConnectionRefusedError):
             list(client.events)
         assert client.next_retry_delay == 0.005
-    assert [type(exception) for exception in asked] == [
+    assert [type(exception) for exception in calls] == [
         type(None),
         type(None),
         ConnectionRefusedError,

@@ -18,7 +18,7 @@ from everstream.testing import Feed, Gate, Reply, SSEServer
 pytest_plugins = ["pytester"]
 
 
-def ask(server: SSEServer, head: str = "GET / HTTP/1.1\r\nConnection: close\r\n\r\n") -> bytes:
+def send_request(server: SSEServer, head: str = "GET / HTTP/1.1\r\nConnection: close\r\n\r\n") -> bytes:
     """All data up to the end of the connection."""
     with socket.create_connection(("127.0.0.1", server.port), timeout=LIMIT) as client:
         client.sendall(head.encode())
@@ -29,11 +29,11 @@ def ask(server: SSEServer, head: str = "GET / HTTP/1.1\r\nConnection: close\r\n\
 
 
 def body(server: SSEServer) -> bytes:
-    return ask(server).partition(b"\r\n\r\n")[2]
+    return send_request(server).partition(b"\r\n\r\n")[2]
 
 
 def head(server: SSEServer) -> bytes:
-    return ask(server).partition(b"\r\n\r\n")[0]
+    return send_request(server).partition(b"\r\n\r\n")[0]
 
 
 def whole() -> Reply:
@@ -75,7 +75,7 @@ def test_heads_are_sent_as_configured(server: SSEServer) -> None:
 
 def test_raw_replies_have_no_head(server: SSEServer) -> None:
     server.enqueue(Reply.raw("no HTTP"), Reply.on_accept().send("hello"))
-    assert ask(server) == b"no HTTP"
+    assert send_request(server) == b"no HTTP"
     with socket.create_connection(("127.0.0.1", server.port), timeout=LIMIT) as client:
         assert client.recv(10) == b"hello"
     assert server.request_count == 1
@@ -84,10 +84,10 @@ def test_raw_replies_have_no_head(server: SSEServer) -> None:
 def test_replies_are_cut_at_the_given_byte(server: SSEServer) -> None:
     reply = Reply.raw("0123456789")
     server.enqueue(reply.cut_after(4), reply.reset_after(4), reply.in_pieces(1))
-    assert ask(server) == b"0123"
+    assert send_request(server) == b"0123"
     with pytest.raises(ConnectionResetError):
-        ask(server)
-    assert ask(server) == b"0123456789"
+        send_request(server)
+    assert send_request(server) == b"0123456789"
 
 
 def test_a_gate_holds_a_reply(server: SSEServer) -> None:
@@ -132,7 +132,7 @@ def test_a_feed_is_resumed(server: SSEServer) -> None:
 
 def test_requests_are_recorded(server: SSEServer) -> None:
     server.otherwise(Reply.status(200))
-    ask(
+    send_request(
         server,
         "POST /a/b?c=d HTTP/1.1\r\nX-Name: Grüße\r\nLast-Event-ID: 日本\r\n"
         "Content-Length: 2\r\nConnection: close\r\n\r\nhi",
@@ -145,14 +145,14 @@ def test_requests_are_recorded(server: SSEServer) -> None:
 
 
 def test_invalid_http_is_counted(server: SSEServer) -> None:
-    assert ask(server, "what?\r\n\r\n").startswith(b"HTTP/1.1 400 ")
+    assert send_request(server, "what?\r\n\r\n").startswith(b"HTTP/1.1 400 ")
     assert (server.refused_requests, server.request_count) == (1, 0)
 
 
 def test_an_empty_queue_is_reported(server: SSEServer) -> None:
     server.enqueue(Reply.stream())
     assert server.queued_replies == 1
-    ask(server)
+    send_request(server)
     assert server.queued_replies == 0
     with SSEClient(server.url()) as client, pytest.raises(HTTPStatusError) as info:
         client.start()
@@ -185,12 +185,12 @@ def test_a_stopped_server_refuses_and_can_be_restarted() -> None:
         url = server.url()
         server.stop()
         with pytest.raises(ConnectionRefusedError):
-            ask(server)
+            send_request(server)
         server.restart()
         assert server.url() == url
         assert body(server) == b"a"
     with pytest.raises(ConnectionRefusedError):
-        ask(server)
+        send_request(server)
 
 
 def test_invalid_scripts_are_refused(server: SSEServer) -> None:

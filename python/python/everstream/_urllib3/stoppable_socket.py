@@ -65,11 +65,11 @@ class StoppableSocket(_stoppable_socket.StoppableSocket):
             self.set(opened)
             return opened
 
-        def ask(*args: Any, **kwargs: Any) -> Any:
+        def send(*args: Any, **kwargs: Any) -> Any:
             self.request_begun = True
             return request(*args, **kwargs)
 
-        connection._new_conn, connection.request = new_conn, ask
+        connection._new_conn, connection.request = new_conn, send
         connection.response_class = _Response
         self.set(connection.sock)
 
