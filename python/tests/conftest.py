@@ -101,6 +101,7 @@ def unresponsive_url() -> Iterator[str]:
                 client.close()
 
 
+AUTHORITY = Path(__file__).parent / "authority.pem"
 SIGNED = Path(__file__).parent / "signed.pem"
 """A certificate for localhost and 127.0.0.1, signed by authority.pem, with its key."""
 

@@ -97,7 +97,7 @@ def test_by_default_an_end_ends_the_iteration_and_an_error_is_raised(
 
 
 def test_reading_again_reconnects(server: SSEServer, client_of: Client, runner: Run) -> None:
-    server.enqueue(Reply.stream().event("a", id="7"), Reply.stream().event("b"))
+    server.enqueue(Reply.stream().retry(1).event("a", id="7"), Reply.stream().event("b"))
 
     async def main() -> None:
         async with client_of(server, initial_retry_delay=0) as client:

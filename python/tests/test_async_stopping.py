@@ -5,19 +5,23 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import socket
+import ssl
+import threading
+import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 
 from async_sources import AsyncScripted, collect, connect_by, in_thread, run, until
-from conftest import LIMIT
+from conftest import ANSWER, AUTHORITY, LIMIT, SIGNED
 from everstream import AsyncSSEClient
 from everstream.actions import Event, Fault, Start
 from everstream.config import ErrorStrategy, RetryDelayStrategy
 from everstream.config.async_connect_strategy import AsyncConnectionResult, AsyncConnectStrategy
 from everstream.errors import ClosedError, HTTPStatusError, InterruptedStartError, ReadError
 from everstream.testing import Reply, SSEServer
-from httpx_clients import LIBRARIES, skip_if_missing
+from httpx_clients import LIBRARIES, new_async_client, skip_if_missing
 
 HOUR = RetryDelayStrategy.from_lambda(lambda _: (3600, None))
 
@@ -400,3 +404,40 @@ def test_a_source_reconnects_after_its_loop_was_closed() -> None:
     assert asyncio.run(read(client)) == "a"
     asyncio.run(client.close())
     assert len(strategy.connected_with) == 2
+
+
+@pytest.mark.parametrize("kind", ["aiohttp", "httpx", "httpx2", "own"])
+def test_closing_a_stream_over_tls_does_not_wait_for_the_server(kind: str) -> None:
+    """The server never answers the end of TLS. Waiting for it outlives the event loop."""
+    skip_if_missing(kind)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(SIGNED)
+    is_closed = threading.Event()
+
+    def serve() -> None:
+        plain, _ = listener.accept()
+        plain.settimeout(LIMIT)
+        with plain, context.wrap_socket(plain, server_side=True) as connection:
+            assert connection.recv(65536)
+            connection.sendall(ANSWER)
+            is_closed.wait(LIMIT)
+
+    async def main(url: str) -> None:
+        if kind.startswith("httpx"):
+            trust = ssl.create_default_context(cafile=AUTHORITY)
+            connect = connect_by(kind, url, client=new_async_client(kind, verify=trust))
+        else:
+            connect = connect_by(kind, url, verify=AUTHORITY)
+        async with AsyncSSEClient(connect) as client:
+            assert (await anext(client.events)).data == "over TLS"
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            run(main(f"https://localhost:{listener.getsockname()[1]}/"))
+            gc.collect()
+        is_closed.set()
+        thread.join(LIMIT)
+    assert [str(warning.message) for warning in caught] == []

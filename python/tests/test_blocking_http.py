@@ -61,7 +61,7 @@ def test_the_request_has_the_headers_of_an_event_stream(server: SSEServer, over:
 
 def test_an_id_is_sent_as_utf_8(server: SSEServer, over: Over) -> None:
     """http.client supports only Latin-1, so such an id made every reconnect fail."""
-    server.enqueue(Reply.stream().event("a", id="日本"), Reply.stream().event("b"))
+    server.enqueue(Reply.stream().retry(1).event("a", id="日本"), Reply.stream().event("b"))
     with SSEClient(over(server.url()), 0) as client:
         assert events(client) == ["a"]
         assert events(client) == ["b"]
@@ -70,7 +70,8 @@ def test_an_id_is_sent_as_utf_8(server: SSEServer, over: Over) -> None:
 
 def test_spaces_around_an_id_do_not_break_the_reconnect(server: SSEServer, over: Over) -> None:
     """Spaces around a value aren't part of it (RFC 9110, section 5.5), and httpx refuses them."""
-    server.enqueue(Reply.stream().send("id:  a \ndata: a\n\n"), Reply.stream().event("b"))
+    first = Reply.stream().retry(1).send("id:  a \ndata: a\n\n")
+    server.enqueue(first, Reply.stream().event("b"))
     with SSEClient(over(server.url()), 0) as client:
         assert events(client) == ["a"]
         assert client.last_event_id == " a "

@@ -72,7 +72,7 @@ def test_by_default_an_end_ends_the_iteration_and_an_error_is_raised(server: SSE
 
 
 def test_reading_again_reconnects(server: SSEServer) -> None:
-    server.enqueue(Reply.stream().event("a", id="7"), Reply.stream().event("b"))
+    server.enqueue(Reply.stream().retry(1).event("a", id="7"), Reply.stream().event("b"))
     with SSEClient(server.url(), initial_retry_delay=0) as client:
         assert [event.data for event in client.events] == ["a"]
         assert [event.data for event in client.events] == ["b"]

@@ -150,7 +150,7 @@ def test_import_tools_find_the_modules() -> None:
         "ld_eventsource",
         "ld_eventsource.errors",
         "[]",
-        "``ld_eventsource.config``, as Everstream has it.",
+        "Everstream's implementation of ``ld_eventsource.config``.",
     ]
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from conftest import AUTHORITY
 from everstream.testing import Feed, Reply, Request, SSEServer
 
 ROOT = Path(__file__).parents[2]
@@ -26,7 +27,6 @@ PAGES = [
     ROOT / "README.md",
     GUIDES / "migrating_python.md",
 ]
-AUTHORITY = Path(__file__).parent / "authority.pem"
 SITE = "https://example.com"
 
 BLOCK = re.compile(r"^```python\n(.*?)^```\n(?:\n```text\n(.*?)^```\n)?", re.MULTILINE | re.DOTALL)

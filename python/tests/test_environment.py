@@ -6,16 +6,15 @@ The environment is read once, so each client runs in its own process.
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 import pytest
 
+from conftest import AUTHORITY
 from everstream.testing import Reply, SSEServer
 from test_processes import Child
 
 pytestmark = pytest.mark.skipif(not os.path.exists("/proc"), reason="others ask their system")
 
-AUTHORITY = Path(__file__).parent / "authority.pem"
 
 BLOCKING = """
     import sys

@@ -11,13 +11,12 @@ from typing import Any
 
 import pytest
 
-from conftest import LIMIT, SIGNED
+from conftest import AUTHORITY, LIMIT, SIGNED
 from everstream.errors import ConnectError, HTTPStatusError, SSEError
 from everstream.testing import Reply, SSEServer
 from httpx_clients import skip_if_missing
 from transports import ALL, OF_LIBRARIES, TRANSPORTS, data, read, transport, transport_fixture
 
-AUTHORITY = Path(__file__).parent / "authority.pem"
 CLIENT = Path(__file__).parent / "client.pem"
 """A self-signed client certificate, with its key."""
 

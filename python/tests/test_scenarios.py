@@ -341,7 +341,7 @@ def test_a_read_timeout_reconnects(server: SSEServer, http: Http) -> None:
 
 def test_comments_reset_the_read_timeout(server: SSEServer, http: Http) -> None:
     reply = Reply.stream()
-    for _ in range(10):
+    for _ in range(6):
         reply = reply.comment("life").pause(0.3)
     server.otherwise(reply.event("x"))
     with SSEClient(http(server.url(), read_timeout=1.5)) as client:

@@ -18,7 +18,9 @@ from everstream.testing import Feed, Gate, Reply, SSEServer
 pytest_plugins = ["pytester"]
 
 
-def send_request(server: SSEServer, head: str = "GET / HTTP/1.1\r\nConnection: close\r\n\r\n") -> bytes:
+def send_request(
+    server: SSEServer, head: str = "GET / HTTP/1.1\r\nConnection: close\r\n\r\n"
+) -> bytes:
     """All data up to the end of the connection."""
     with socket.create_connection(("127.0.0.1", server.port), timeout=LIMIT) as client:
         client.sendall(head.encode())

@@ -200,7 +200,7 @@ def test_a_stream_is_resumed_with_get(by: str, server: SSEServer) -> None:
     server.enqueue(
         Reply.stream().event("a", id="1").drop_connection(),
         Reply.status(307).header("Location", "/next"),
-        Reply.stream().event("b", id="2").end(),
+        Reply.stream().retry(1).event("b", id="2").end(),
     )
     server.otherwise(Reply.status(405))
     seen, error = actions(strategy(by, server.url()), resume_with_get=True)

@@ -94,6 +94,9 @@ fn install(python: &Path, wheel: &Path, log: &Path) -> sh::Outcome {
     sh::logged(pip(python).args(arguments).arg(wheel), log)
 }
 
+/// More than two cores can run at once, because the tests mostly wait.
+const TEST_PROCESSES: &str = "3";
+
 /// Builds and installs the package. Returns the commands that test it: its own tests, and those of
 /// the contract-test service.
 pub(crate) fn tests() -> sh::Outcome<[Command; 2]> {
@@ -104,6 +107,7 @@ pub(crate) fn tests() -> sh::Outcome<[Command; 2]> {
     let mut pytest = Command::new(&python);
     pytest
         .args(["-m", "pytest", "--quiet", "-p", "no:cacheprovider"])
+        .args(["--numprocesses", TEST_PROCESSES, "--dist", "worksteal"])
         .current_dir(package());
     let mut contract = sh::cargo(["test", "--package", "everstream-contract-tests"]);
     contract
