@@ -153,13 +153,13 @@ def test_the_beginning_of_an_errors_body_is_kept(server: SSEServer, by: str) -> 
 def test_a_content_type_is_judged_by_its_essence(server: SSEServer, by: str, value: str) -> None:
     server.enqueue(Reply.stream().header("Content-Type", value).stall())
     start(server.url(), by)
-    server.enqueue(Reply.stream().header("Content-Type", "text/event-streamfoo").stall())
+    server.enqueue(Reply.stream().header("Content-Type", "text/event-streamfoo"))
     with pytest.raises(HTTPContentTypeError):
         start(server.url(), by)
 
 
 def test_an_unknown_coding_is_an_error(server: SSEServer, by: str) -> None:
-    server.enqueue(Reply.stream().header("Content-Encoding", "rot13").stall())
+    server.enqueue(Reply.stream().header("Content-Encoding", "rot13"))
     with pytest.raises(HTTPContentEncodingError) as raised:
         start(server.url(), by)
     assert raised.value.content_encoding == "rot13"
