@@ -1,4 +1,4 @@
-"""One measurement in a process of its own: ``clients.py rate|latency CLIENT URL COUNT``.
+"""One measurement, in its own process: ``clients.py rate|latency CLIENT URL COUNT``.
 
 ``{}`` in the URL is the number of events.
 
@@ -98,7 +98,7 @@ def sseclient_py() -> Read:
 
     def read(url: str, count: int) -> None:
         with requests.get(url, stream=True, timeout=60) as response:
-            # By what comes. The response itself would hand out 128 bytes at a time.
+            # Chunks as they arrive: iterating over the response would read 128 bytes at a time.
             client = sseclient.SSEClient(response.iter_content(None))
             for event in islice(client.events(), count):
                 event.data  # noqa: B018
@@ -118,7 +118,7 @@ def requests_sse() -> Read:
 
 
 def http_client() -> Read:
-    """The floor: lines of the standard library's response, which nobody interprets."""
+    """The lower bound: reads lines with the standard library, without parsing them."""
     from http.client import HTTPConnection
     from urllib.parse import urlsplit
 
@@ -151,15 +151,15 @@ CLIENTS: dict[str, Callable[[], Read]] = {
 
 
 def rate(read: Read, url: str, count: int) -> float:
-    """Events per second of CPU, user and system, of all threads."""
-    read(url.format(10), 10)  # what is made once
+    """Events per second of CPU time (user and system, all threads)."""
+    read(url.format(10), 10)  # one-time initialization
     before = time.process_time()
     read(url.format(count), count)
     return count / (time.process_time() - before)
 
 
 def latency(read: Read, url: str, count: int) -> list[float]:
-    """Seconds from nothing to the first event and the connection's end, sorted."""
+    """Seconds from the start of a connection to its first event and its end, sorted."""
     url = url.format(1)
     read(url, 1)
     taken = []

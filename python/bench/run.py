@@ -2,8 +2,8 @@
 
 Prints, as JSON, the rows of the chart that ``cargo xtask bench python`` draws.
 
-Every measurement is a process of its own; in each round each client has its turn, so that what else
-the machine does meets all of them.
+Each measurement runs in its own process. The clients take turns, so that other load on the machine
+affects all of them equally.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ HERE = Path(__file__).parent
 OUT = HERE.parents[1] / "docs" / "bench"
 REFERENCE = "launchdarkly-eventsource"
 FLOOR = "http.client, lines only"
-# Not httpx: each of its clients loads the certificates, which isn't what is asked here.
+# Not httpx: each of its clients loads the certificates, which would dominate the latency.
 LATENCY = ["everstream", REFERENCE, FLOOR]
 CONNECTIONS = 200
-# Events in an HTTP chunk. The chart is that of the first.
+# Events in an HTTP chunk. The chart shows the first.
 PER_CHUNK = {64: "64 events in each HTTP chunk", 1: "One event in each HTTP chunk"}
 
 
 @dataclass(frozen=True)
 class Spread:
-    """What the rounds came to."""
+    """The results of all rounds."""
 
     median: float
     lowest: float
@@ -60,7 +60,7 @@ def measure(what: str, client: str, url: str, count: int) -> Any:
 
 
 def rates(base: str, events: int, rounds: int) -> dict[int, dict[str, Spread]]:
-    """For each number of events in a chunk, thousand events per second of CPU."""
+    """For each number of events in a chunk: thousand events per second of CPU time."""
     measured: dict[int, dict[str, list[float]]] = {
         per_chunk: {client: [] for client in CLIENTS} for per_chunk in PER_CHUNK
     }
@@ -80,7 +80,7 @@ def rates(base: str, events: int, rounds: int) -> dict[int, dict[str, Spread]]:
 
 
 def latencies(base: str, rounds: int) -> dict[str, tuple[Spread, Spread]]:
-    """Each round's p50 and p99, in milliseconds."""
+    """The p50 and p99 of each round, in milliseconds."""
     measured: dict[str, list[list[float]]] = {client: [] for client in LATENCY}
     for _ in range(rounds):
         for client, results in measured.items():
@@ -95,7 +95,7 @@ def latencies(base: str, rounds: int) -> dict[str, tuple[Spread, Spread]]:
 
 
 def named(client: str) -> str:
-    """With its version, where it has one of its own."""
+    """The name with its version, if it has one."""
     if client == FLOOR:
         return client
     package, comma, rest = client.partition(",")

@@ -1,6 +1,6 @@
 """A server that sends events as fast as they are read: prints its port, and serves until killed.
 
-``GET /N/M`` is answered with N events, M of them in each HTTP chunk; 64 events are written at once.
+``GET /N/M`` returns N events, M of them in each HTTP chunk; 64 events are written at once.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def serve(connection: socket.socket) -> None:
         count, per_chunk = map(int, request.split()[1].strip(b"/").split(b"/"))
         whole, rest = divmod(count, PER_WRITE)
         try:
-            # One event, where that is all, comes with the head.
+            # A single event is sent together with the head.
             connection.sendall(HEAD + chunks(rest, per_chunk))
             full = chunks(PER_WRITE, per_chunk)
             for _ in range(whole):
@@ -52,7 +52,7 @@ def serve(connection: socket.socket) -> None:
             connection.sendall(b"0\r\n\r\n")
             connection.recv(1)
         except ConnectionError:
-            pass  # it has what it wanted
+            pass  # the client has read enough
 
 
 def main() -> None:

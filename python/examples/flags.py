@@ -1,7 +1,7 @@
-"""Feature flags that are kept in sync with a server: ``python flags.py URL``.
+"""Keeps feature flags in sync with a server: ``python flags.py URL``.
 
-The stream has three types of events. ``put`` holds all flags, ``patch`` one flag that is new or has
-changed, ``delete`` the key of one that is gone::
+The stream has three types of events: ``put`` has all flags, ``patch`` one new or changed flag, and
+``delete`` the key of a removed flag::
 
     event: patch
     data: {"key": "dark-mode", "value": true}
@@ -19,29 +19,29 @@ from everstream.config import ErrorStrategy
 
 
 class Flags:
-    """The newest flags. ``run`` has a thread of its own, the others may be called from any."""
+    """The current flags. Call ``run`` in its own thread, and the other methods from any thread."""
 
     def __init__(self, url: str) -> None:
-        # A 503 is what a server that restarts says; other statuses stay errors.
+        # A server that is restarting responds with 503; other error statuses are raised.
         self._client = SSEClient(url, error_strategy=ErrorStrategy.reconnect([503]))
         self._flags: dict[str, Any] = {}
         self._ready = threading.Event()
 
     def get(self, key: str, default: Any = None) -> Any:
-        # No lock: a dictionary is replaced, or one entry of it set.
+        # Needs no lock: updates replace the dictionary or set a single entry.
         return self._flags.get(key, default)
 
     def wait(self, timeout: float) -> bool:
-        """Whether the first flags have come."""
+        """Waits for the first flags. Returns whether they have arrived."""
         return self._ready.wait(timeout)
 
     def run(self) -> None:
-        """Follows the stream until ``close``, or until an error that waiting doesn't mend."""
+        """Reads the stream until ``close``, or until an error that retrying can't fix."""
         for action in self._client.all:
             if isinstance(action, Event):
                 self._apply(action)
             elif isinstance(action, Fault):
-                # The flags that are here go on being served.
+                # The flags received so far stay available.
                 print("disconnected:", action.error or "the stream ended", file=sys.stderr)
 
     def close(self) -> None:

@@ -1,8 +1,8 @@
 """Prints one answer of a language model as it is generated: ``python llm.py URL PROMPT``.
 
-The stream is that of chat completions, as OpenAI and most other servers send it. Each event is
-JSON. The answer is complete if ``[DONE]`` or a ``finish_reason`` has arrived. An answer that is cut
-short is an error, and the prompt isn't sent again, because that may cost money.
+It reads the chat completions format of OpenAI and most other servers: each event is JSON, and the
+answer is complete if ``[DONE]`` or a ``finish_reason`` has arrived. A truncated answer is an error,
+and the prompt isn't sent again, because that may cost money.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from everstream.errors import HTTPContentTypeError, HTTPStatusError, SSEError
 
 
 class AnswerError(Exception):
-    """The server reports an error within the stream, or the answer isn't complete."""
+    """The server reported an error within the stream, or the answer is incomplete."""
 
 
 def answer(url: str, prompt: str, key: str) -> Iterator[str]:
@@ -52,7 +52,7 @@ def answer(url: str, prompt: str, key: str) -> Iterator[str]:
 
 
 def choices(event: Event) -> list[dict[str, Any]]:
-    """What an event says of the answer."""
+    """The choices in an event. Raises the error if it reports one."""
     try:
         chunk = event.json()
     except ValueError:
@@ -66,7 +66,7 @@ def choices(event: Event) -> list[dict[str, Any]]:
 
 
 def text(choice: dict[str, Any]) -> str:
-    """The text of a choice. The first and the last one often have none."""
+    """The text of a choice. The first and the last event often have none."""
     content = (choice.get("delta") or {}).get("content")
     if isinstance(content, list):
         # Some servers split it into parts, not all of which are text.
@@ -86,7 +86,7 @@ def main(url: str, prompt: str) -> int:
         print(f"not a stream: {error.body.decode()}", file=sys.stderr)
         return 1
     except (SSEError, AnswerError) as error:
-        print(f"\nbroken off: {error}", file=sys.stderr)
+        print(f"\nincomplete: {error}", file=sys.stderr)
         return 1
     return 0
 

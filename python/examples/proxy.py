@@ -1,8 +1,8 @@
-"""Hands one event stream on to a browser, which can resume it.
+"""Forwards an event stream to browsers, which can resume it.
 
-``UPSTREAM=https://... uvicorn --factory proxy:app`` serves it at ``/events``. Each browser has an
-upstream connection of its own, with its ``Last-Event-ID``; the upstream's faults are mended here,
-so that the browser's connection stays.
+``UPSTREAM=https://... uvicorn --factory proxy:app`` serves it at ``/events``. Each browser gets its
+own upstream connection with its ``Last-Event-ID``. If the upstream disconnects, the proxy
+reconnects, and the browser's connection stays open.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from everstream.errors import HTTPStatusError, SSEError
 
 
 def encoded(action: Action) -> str:
-    """What a browser is sent of it: events and, as signs of life, comments."""
+    """What to send to the browser: events, and comments to keep the connection alive."""
     if isinstance(action, Comment):
         return f":{action.comment}\n"
     if not isinstance(action, Event):
@@ -43,23 +43,23 @@ async def events(request: Request) -> Response:
     )
     actions = client.all
     try:
-        # Before the response begins, so that it can still be an error.
+        # Connect before the response begins, so that it can still be an error.
         while not isinstance(await anext(actions), Start):
             pass
     except SSEError as error:
         await client.close()
-        # A browser doesn't come back after a 204.
-        gone = isinstance(error, HTTPStatusError) and error.status == 204
-        return Response(status_code=204 if gone else 502)
+        # A browser doesn't reconnect after a 204.
+        is_final = isinstance(error, HTTPStatusError) and error.status == 204
+        return Response(status_code=204 if is_final else 502)
 
     async def body() -> AsyncIterator[str]:
-        # Also when the browser goes: then this is cancelled.
+        # Also closes the client if the browser disconnects, which cancels this coroutine.
         async with client:
             try:
                 async for action in actions:
                     yield encoded(action)
             except SSEError:
-                return  # the browser comes back, and is told then
+                return  # the browser reconnects, and gets the error then
 
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return StreamingResponse(body(), media_type="text/event-stream", headers=headers)

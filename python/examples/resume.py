@@ -1,7 +1,7 @@
-"""Adds up a stream of amounts over any number of runs: ``python resume.py URL FILE``.
+"""Adds up a stream of amounts over several runs: ``python resume.py URL FILE``.
 
-Each event's data is a number. The sum and the id of the event that it includes are one file, which
-is replaced as a whole: a crash at any time counts no event twice and leaves none out.
+Each event's data is a number. The sum is stored with the id of its last event, in one file that is
+replaced atomically: a crash at any time neither counts an event twice nor skips one.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def main(url: str, path: Path) -> None:
         last_event_id=state["last_event_id"],
     ) as client:
         for event in client.events:
-            # The id that belongs to this event, not the newest one that was received.
+            # The id of this event, not the last one received.
             state = {
                 "total": state["total"] + int(event.data),
                 "last_event_id": event.last_event_id,

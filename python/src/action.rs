@@ -1,4 +1,4 @@
-//! What an iteration hands out most: events and comments. The rest is in `actions.py`.
+//! The most frequent actions: events and comments. The others are defined in `actions.py`.
 
 use std::hash::{Hash, Hasher};
 
@@ -12,7 +12,7 @@ pub(crate) struct Action;
 
 #[pymethods]
 impl Action {
-    /// Takes what the constructor of a subclass takes.
+    /// Accepts any arguments, because subclasses have their own.
     #[new]
     #[pyo3(signature = (*_args, **_kwargs))]
     fn new(_args: &Bound<'_, PyAny>, _kwargs: Option<&Bound<'_, PyAny>>) -> Self {
@@ -22,14 +22,14 @@ impl Action {
 
 /// An event that was received.
 ///
-/// It is immutable, hashable and can be pickled.
+/// Immutable, hashable and picklable.
 #[pyclass(frozen, eq, hash, subclass, extends = Action, module = "everstream.actions")]
 pub(crate) struct Event(Origin);
 
 enum Origin {
-    /// Its texts become Python's when they are asked for.
+    /// Received from a stream. Its texts are converted to Python strings on access.
     Stream(everstream::Event),
-    /// A user may combine what no stream has.
+    /// Created by a user, possibly with a combination of values that no stream can have.
     User(Box<Fields<String>>),
 }
 
@@ -120,9 +120,9 @@ impl Event {
         self.fields().id
     }
 
-    /// The newest id of the stream when this event came; ``None`` if there was none.
+    /// The last id in the stream up to this event; ``None`` if there was none.
     ///
-    /// This is what a program stores to resume later.
+    /// Save this id to resume later.
     #[getter]
     fn last_event_id(&self) -> Option<&str> {
         self.fields().last_event_id
@@ -169,7 +169,7 @@ impl Event {
 
 /// A comment that was received: a line that begins with a colon.
 ///
-/// It is immutable, hashable and can be pickled.
+/// Immutable, hashable and picklable.
 #[pyclass(frozen, eq, hash, subclass, extends = Action, module = "everstream.actions")]
 #[derive(PartialEq, Hash)]
 pub(crate) struct Comment {

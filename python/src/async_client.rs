@@ -1,7 +1,7 @@
-//! The client for asyncio, without its Python surface, which is in `async_client.py`.
+//! The engine side of the asyncio client. Its public part is in `async_client.py`.
 //!
-//! The engine is polled in the thread of the event loop: all Python code that it calls runs there,
-//! and a read that is cancelled just isn't polled any more. Only sockets are served elsewhere.
+//! The engine is polled in the thread of the event loop, so all Python code that it calls runs there.
+//! To cancel a read, it is no longer polled. Only sockets are served by other threads.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, TryLockError};
@@ -13,50 +13,50 @@ use pyo3::prelude::*;
 
 use crate::async_source::AsyncSource;
 use crate::connect::Connect;
-use crate::fault::Shown;
-use crate::handout::{add_context, exception, object};
+use crate::delivery::{add_context, exception, object};
+use crate::fault::ExceptionCache;
 use crate::http::Http;
 use crate::log::Log;
+use crate::pending_exception::PendingException;
 use crate::process::{Process, this_thread};
-use crate::raised::Raised;
 use crate::settings::Settings;
 use crate::wake::{AGAIN, Polled, Wake};
 
-/// After so many actions in a row other tasks of the event loop have their turn.
-const TURN: u32 = 128;
+/// How many actions are returned in a row before other tasks of the event loop may run.
+const MAX_ACTIONS_PER_TURN: u32 = 128;
 
 /// A client. `state` is locked only while the engine is polled.
 #[pyclass(frozen, weakref, module = "everstream._native")]
 pub(crate) struct AsyncClient {
-    /// `None` when it is closed: then everything that it held is let go.
+    /// `None` after the client is closed, when everything it held has been released.
     state: Mutex<Option<State>>,
-    /// The thread that locked it last.
+    /// The thread that locked `state` last.
     holder: AtomicU64,
-    /// A coroutine reads or starts.
+    /// Whether a coroutine is reading or starting.
     reading: AtomicBool,
     handle: Handle,
-    raised: Raised,
-    shown: Shown,
+    pending: PendingException,
+    exceptions: ExceptionCache,
     process: Process,
 }
 
 struct State {
     client: SseClient,
-    /// Received when an exception took its place.
-    held: Option<Action>,
-    /// How many actions came in a row without a wait.
+    /// An action that was received, but not returned because an exception was raised instead.
+    pending_action: Option<Action>,
+    /// How many actions were returned in a row without a wait.
     turn: u32,
 }
 
 impl State {
     #[inline]
     fn ready(&mut self) -> Option<Action> {
-        if self.turn >= TURN {
+        if self.turn >= MAX_ACTIONS_PER_TURN {
             return None;
         }
-        let action = match self.held.take() {
+        let action = match self.pending_action.take() {
             None => self.client.try_next_action()?,
-            Some(held) => held,
+            Some(action) => action,
         };
         self.turn += 1;
         Some(action)
@@ -91,11 +91,11 @@ impl AsyncClient {
         resume_with_get: bool,
         dispatch_unfinished: bool,
     ) -> PyResult<Self> {
-        let (raised, shown) = (Raised::default(), Shown::default());
-        let log = Log::new(logger, raised.clone());
+        let (pending, exceptions) = (PendingException::default(), ExceptionCache::default());
+        let log = Log::new(logger, pending.clone());
         let connect = match connect.cast::<Http>() {
-            Ok(http) => Connect::http(http.get(), &raised),
-            Err(_) => Connect::AsyncSource(AsyncSource::new(connect, &raised)?),
+            Ok(http) => Connect::http(http.get(), &pending),
+            Err(_) => Connect::AsyncSource(AsyncSource::new(connect, &pending)?),
         };
         let name = connect.name().to_owned();
         let builder = Settings {
@@ -112,37 +112,43 @@ impl AsyncClient {
             resume_with_get,
             dispatch_unfinished,
         }
-        .apply(SseClient::builder(connect), name, &raised, &shown, log)?;
+        .apply(
+            SseClient::builder(connect),
+            name,
+            &pending,
+            &exceptions,
+            log,
+        )?;
         let client = builder
             .build()
-            .map_err(|error| exception(py, error, &shown))?;
+            .map_err(|error| exception(py, error, &exceptions))?;
         Ok(AsyncClient {
             handle: client.handle(),
             state: Mutex::new(Some(State {
                 client,
-                held: None,
+                pending_action: None,
                 turn: 0,
             })),
             holder: AtomicU64::new(0),
             reading: AtomicBool::new(false),
-            raised,
-            shown,
+            pending,
+            exceptions,
             process: Process::current(),
         })
     }
 
-    /// The next action, or event, if it is here already.
+    /// The next action, or event, if one has been received already.
     fn ready(&self, py: Python<'_>, only_events: bool) -> PyResult<Option<Py<PyAny>>> {
         self.process.check("client")?;
         if self.reading.load(Ordering::Relaxed) {
-            return Err(one_reader());
+            return Err(already_reading());
         }
         let mut state = self.lock(py)?;
         let Some(state) = &mut *state else {
             return Ok(None);
         };
         while let Some(action) = state.ready() {
-            if let Some(object) = object(py, action, only_events, &self.shown)? {
+            if let Some(object) = object(py, action, only_events, &self.exceptions)? {
                 return Ok(Some(object));
             }
         }
@@ -153,22 +159,24 @@ impl AsyncClient {
     fn begin(&self) -> PyResult<()> {
         self.process.check("client")?;
         match self.reading.swap(true, Ordering::Relaxed) {
-            true => Err(one_reader()),
+            true => Err(already_reading()),
             false => Ok(()),
         }
     }
 
-    /// It doesn't any more.
+    /// The coroutine no longer reads or starts.
     fn end(&self) -> PyResult<()> {
         self.reading.store(false, Ordering::Relaxed);
-        // Who closed the client while the engine was polled has left the rest to the one who did.
+        // If another thread closed the client while the engine was polled, the resources are still to be
+        // released.
         match self.handle.is_closed() {
             true => self.close(),
             false => Ok(()),
         }
     }
 
-    /// The next action, or event; `None` if the coroutine is to wait, `False` if it is to give way.
+    /// The next action, or event. `None`: the coroutine has to wait. `False`: it has to let other tasks
+    /// run, and poll again.
     fn poll_next(
         &self,
         py: Python<'_>,
@@ -180,7 +188,7 @@ impl AsyncClient {
             return Err(PyStopAsyncIteration::new_err(()));
         };
         loop {
-            if state.turn >= TURN {
+            if state.turn >= MAX_ACTIONS_PER_TURN {
                 state.turn = 0;
                 return Ok(AGAIN);
             }
@@ -191,21 +199,25 @@ impl AsyncClient {
                     wake.get().poll(|cx| state.client.poll_next_action(cx))
                 }
             };
-            if let Some(error) = self.raised.take() {
+            if let Some(error) = self.pending.take() {
                 match polled {
-                    Poll::Ready(Some(Ok(action))) => state.held = Some(action),
-                    Poll::Ready(Some(Err(fault))) => add_context(py, &error, fault, &self.shown),
+                    Poll::Ready(Some(Ok(action))) => state.pending_action = Some(action),
+                    Poll::Ready(Some(Err(fault))) => {
+                        add_context(py, &error, fault, &self.exceptions)
+                    }
                     Poll::Ready(None) | Poll::Pending => {}
                 }
                 return Err(error);
             }
             match polled {
                 Poll::Ready(Some(Ok(action))) => {
-                    if let Some(object) = object(py, action, only_events, &self.shown)? {
+                    if let Some(object) = object(py, action, only_events, &self.exceptions)? {
                         return Ok(Polled::Done(object));
                     }
                 }
-                Poll::Ready(Some(Err(error))) => return Err(exception(py, error, &self.shown)),
+                Poll::Ready(Some(Err(error))) => {
+                    return Err(exception(py, error, &self.exceptions));
+                }
                 Poll::Ready(None) => return Err(PyStopAsyncIteration::new_err(())),
                 Poll::Pending => {
                     state.turn = 0;
@@ -215,58 +227,58 @@ impl AsyncClient {
         }
     }
 
-    /// `True`: it is connected. `None` and `False` as for `poll_next`.
+    /// `True`: connected. `None` and `False` as for `poll_next`.
     fn poll_start(&self, py: Python<'_>, wake: &Bound<'_, Wake>) -> PyResult<Polled> {
         let mut state = self.lock(py)?;
         let Some(state) = &mut *state else {
-            return Err(exception(py, Error::Closed, &self.shown));
+            return Err(exception(py, Error::Closed, &self.exceptions));
         };
         let polled = wake.get().poll(|cx| state.client.poll_start(cx));
-        if let Some(error) = self.raised.take() {
+        if let Some(error) = self.pending.take() {
             if let Poll::Ready(Err(fault)) = polled {
-                add_context(py, &error, fault, &self.shown);
+                add_context(py, &error, fault, &self.exceptions);
             }
             return Err(error);
         }
         match polled {
             Poll::Ready(Ok(())) => Ok(Polled::Pending(Some(true))),
-            Poll::Ready(Err(error)) => Err(exception(py, error, &self.shown)),
+            Poll::Ready(Err(error)) => Err(exception(py, error, &self.exceptions)),
             Poll::Pending => Ok(wake.get().pending()),
         }
     }
 
-    /// Drops the connection. From any thread.
+    /// Drops the connection. Can be called from any thread.
     fn interrupt(&self) -> PyResult<()> {
-        if self.process.is_gone() {
+        if self.process.is_forked() {
             return Ok(());
         }
         self.handle.interrupt();
-        // Where the engine is polled just now, the one who does drops it.
+        // If another thread is polling the engine, that thread drops the connection.
         if let Ok(mut state) = self.state.try_lock() {
             self.holder.store(this_thread(), Ordering::Relaxed);
             if let Some(state) = &mut *state {
                 state.client.interrupt();
             }
         }
-        self.raised.take().map_or(Ok(()), Err)
+        self.pending.take().map_or(Ok(()), Err)
     }
 
-    /// Ends for good. From any thread.
+    /// Closes the client for good. Can be called from any thread.
     fn close(&self) -> PyResult<()> {
-        // What was made before a fork belongs to the parent.
-        if self.process.is_gone() {
+        // In a forked child, the client belongs to the parent process.
+        if self.process.is_forked() {
             return Ok(());
         }
         self.handle.close();
         let state = match self.state.try_lock() {
             Ok(mut state) => state.take(),
-            // The one who polls it just now lets go of it.
+            // The thread that is polling the engine releases it.
             Err(_) => None,
         };
         if let Some(mut state) = state {
             state.client.close();
         }
-        self.raised.take().map_or(Ok(()), Err)
+        self.pending.take().map_or(Ok(()), Err)
     }
 
     #[getter]
@@ -281,7 +293,7 @@ impl AsyncClient {
 }
 
 impl AsyncClient {
-    /// An error, if the engine is polled further up in this thread.
+    /// Fails if this thread is already polling the engine, further up the call stack.
     fn lock(&self, py: Python<'_>) -> PyResult<MutexGuard<'_, Option<State>>> {
         loop {
             let state = match self.state.try_lock() {
@@ -289,9 +301,9 @@ impl AsyncClient {
                 Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
                 Err(TryLockError::WouldBlock) => {
                     if self.holder.load(Ordering::Relaxed) == this_thread() {
-                        return Err(one_reader());
+                        return Err(already_reading());
                     }
-                    // Another thread is about to stop it: that doesn't take long.
+                    // Another thread holds the lock briefly, to interrupt or close the client.
                     py.detach(|| drop(self.state.lock()));
                     continue;
                 }
@@ -304,17 +316,17 @@ impl AsyncClient {
 
 impl Drop for AsyncClient {
     fn drop(&mut self) {
-        // The child of a fork shares sockets and pollers with its parent: to close them here would
-        // break them there.
-        if self.process.is_gone() {
+        // A forked child shares sockets and pollers with its parent. Closing them here would break the
+        // parent's.
+        if self.process.is_forked() {
             std::mem::forget(self.state.get_mut().map(Option::take));
         }
     }
 }
 
-fn one_reader() -> PyErr {
+fn already_reading() -> PyErr {
     PyRuntimeError::new_err(
-        "the client is being read already, by another task or further up in this one: \
-         a stream has one reader",
+        "the client is already being read, by another task or further up in this one: only one reader \
+         at a time is allowed",
     )
 }

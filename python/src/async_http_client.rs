@@ -1,6 +1,6 @@
-//! The engine's HTTP as an `AsyncConnectionClient` for Python code, such as a strategy that wraps it.
+//! The engine's HTTP as an `AsyncConnectionClient`, for strategies that wrap it.
 //!
-//! A client made by `AsyncConnectStrategy.http` doesn't come by here.
+//! A client that uses `AsyncConnectStrategy.http` directly doesn't need this module.
 
 use std::pin::pin;
 use std::sync::{Arc, Mutex};
@@ -16,16 +16,16 @@ use crate::direct::Readers;
 use crate::fault::exception;
 use crate::http::Http;
 use crate::http_connector::{HttpConnector, closed};
+use crate::pending_exception::{PendingException, lock};
 use crate::process::Process;
-use crate::raised::{Raised, lock};
 use crate::read_ahead::ReadAhead;
 use crate::wake::{Polled, Wake};
 
 #[pyclass(frozen, module = "everstream._native")]
 pub(crate) struct AsyncHttpClient {
     connector: HttpConnector,
-    /// What was begun last.
-    connecting: Mutex<Option<Arc<Link>>>,
+    /// The attempt that was begun last.
+    connecting: Mutex<Option<Arc<SharedConnection>>>,
 }
 
 #[pymethods]
@@ -43,7 +43,7 @@ impl AsyncHttpClient {
         self.connector.is_repeatable
     }
 
-    /// A connection that is made while it is polled.
+    /// Begins a connection. It makes progress only while it is polled.
     #[pyo3(signature = (last_event_id, *, resume_with_get = false, read_timeout = None))]
     fn connect(
         &self,
@@ -55,15 +55,15 @@ impl AsyncHttpClient {
         let connector = &self.connector;
         let read_timeout = idle_timeout(read_timeout)?;
         let connecting = connector.connect(py, last_event_id, resume_with_get, read_timeout)?;
-        let link = Arc::new(Link(Mutex::new(State {
+        let shared = Arc::new(SharedConnection(Mutex::new(State {
             work: Some(Work::Connecting(connecting)),
             ..State::default()
         })));
-        // What was there is dropped outside the lock.
-        let _earlier = lock(&self.connecting).replace(link.clone());
+        // The earlier attempt is dropped outside the lock.
+        let _earlier = lock(&self.connecting).replace(shared.clone());
         Ok(AsyncHttpStream {
-            link,
-            raised: connector.raised.clone(),
+            shared,
+            pending: connector.pending.clone(),
             process: connector.process,
             reader: Readers::default(),
         })
@@ -74,21 +74,21 @@ impl AsyncHttpClient {
             return;
         }
         let connecting = lock(&self.connecting).take();
-        // A connection that is made already is its owner's.
-        if let Some(link) = connecting.filter(|link| !link.is_open()) {
-            link.close();
+        // A connection that is open already belongs to its owner.
+        if let Some(shared) = connecting.filter(|shared| !shared.is_open()) {
+            shared.close();
         }
     }
 }
 
-/// A connection, or one that is being made. It is closed from any thread: nothing is called while
-/// the lock is held, and what is polled is taken out meanwhile.
-pub(crate) struct Link(Mutex<State>);
+/// A connection, or an attempt at one. Any thread can close it: nothing is called while the lock is
+/// held, and `work` is taken out while it is polled.
+pub(crate) struct SharedConnection(Mutex<State>);
 
 #[derive(Default)]
 struct State {
     work: Option<Work>,
-    /// What is known of the response.
+    /// The head of the response, once it has been received.
     response: Option<Start>,
     is_polled: bool,
     is_closed: bool,
@@ -100,12 +100,12 @@ enum Work {
     Open(Connection),
 }
 
-impl Link {
+impl SharedConnection {
     fn is_open(&self) -> bool {
         lock(&self.0).response.is_some()
     }
 
-    /// What the end of the connection will prove.
+    /// Whether the end of the connection will prove that the stream is complete.
     pub(crate) fn ending(&self) -> Ending {
         match &lock(&self.0).work {
             Some(Work::Open(connection)) => connection.ending(),
@@ -125,7 +125,7 @@ impl Link {
         }
     }
 
-    /// `None`: it is closed, or at its end.
+    /// `None`: the connection is closed, or has ended.
     fn poll<T>(
         &self,
         cx: &mut Context<'_>,
@@ -154,8 +154,8 @@ impl Link {
     }
 }
 
-impl Link {
-    /// The next chunk, inside the runtime. `None`: it is closed, or at its end.
+impl SharedConnection {
+    /// The next chunk. Must be called inside the runtime. `None`: the connection is closed, or has ended.
     pub(crate) fn poll_chunk(&self, cx: &mut Context<'_>) -> Poll<Option<Result<Vec<u8>, Fault>>> {
         let polled = self.poll(cx, |work, cx| {
             let Work::Open(connection) = work else {
@@ -168,11 +168,11 @@ impl Link {
     }
 }
 
-/// A connection to await, and an asynchronous iterator's worth of chunks.
+/// A connection to await, and then an asynchronous iterator over its chunks.
 #[pyclass(frozen, module = "everstream._native")]
 pub(crate) struct AsyncHttpStream {
-    link: Arc<Link>,
-    raised: Raised,
+    shared: Arc<SharedConnection>,
+    pending: PendingException,
     process: Process,
     reader: Readers,
 }
@@ -181,22 +181,22 @@ pub(crate) struct AsyncHttpStream {
 impl AsyncHttpStream {
     fn begin(&self) -> PyResult<()> {
         self.process.check("connection")?;
-        match std::mem::replace(&mut lock(&self.link.0).is_polled, true) {
+        match std::mem::replace(&mut lock(&self.shared.0).is_polled, true) {
             false => Ok(()),
             true => Err(PyRuntimeError::new_err(
-                "the connection is being read already: it has one reader",
+                "the connection is already being read: only one reader at a time is allowed",
             )),
         }
     }
 
     fn end(&self) {
-        lock(&self.link.0).is_polled = false;
+        lock(&self.shared.0).is_polled = false;
     }
 
-    /// `True`: it is connected. `None`: wait. `False`: poll again, after others had their turn.
+    /// `True`: connected. `None`: wait. `False`: let other tasks run, then poll again.
     fn poll_connect(&self, py: Python<'_>, wake: &Bound<'_, Wake>) -> PyResult<Polled> {
         let polled = wake.get().poll(|cx| {
-            self.link.poll(cx, |work, cx| {
+            self.shared.poll(cx, |work, cx| {
                 let Work::Connecting(connecting) = work else {
                     return Poll::Ready(Ok(()));
                 };
@@ -205,7 +205,7 @@ impl AsyncHttpStream {
                 })
             })
         });
-        if let Some(error) = self.raised.take() {
+        if let Some(error) = self.pending.take() {
             return Err(error);
         }
         match polled {
@@ -218,15 +218,15 @@ impl AsyncHttpStream {
 
     /// The next chunk. `None` and `False` as for `poll_connect`.
     fn poll_next(&self, py: Python<'_>, wake: &Bound<'_, Wake>) -> PyResult<Polled> {
-        self.reader.python()?;
-        let polled = wake.get().poll(|cx| self.link.poll_chunk(cx));
+        self.reader.claim_for_python()?;
+        let polled = wake.get().poll(|cx| self.shared.poll_chunk(cx));
         match polled {
             Poll::Ready(Some(Ok(bytes))) => {
                 Ok(Polled::Done(PyBytes::new(py, &bytes).into_any().unbind()))
             }
             Poll::Ready(Some(Err(fault))) => Err(self.failed(py, &fault)),
             Poll::Ready(None) => {
-                self.link.close();
+                self.shared.close();
                 Err(PyStopAsyncIteration::new_err(()))
             }
             Poll::Pending => Ok(wake.get().pending()),
@@ -236,7 +236,7 @@ impl AsyncHttpStream {
     #[getter]
     fn headers<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
         let headers = {
-            let state = lock(&self.link.0);
+            let state = lock(&self.shared.0);
             state.response.as_ref().and_then(|it| it.headers.clone())
         };
         headers.map(|it| headers_to_python(py, &it)).transpose()
@@ -244,37 +244,38 @@ impl AsyncHttpStream {
 
     #[getter]
     fn status(&self) -> Option<u16> {
-        lock(&self.link.0).response.as_ref()?.status
+        lock(&self.shared.0).response.as_ref()?.status
     }
 
     #[getter]
     fn url(&self) -> Option<String> {
-        lock(&self.link.0).response.as_ref()?.url.clone()
+        lock(&self.shared.0).response.as_ref()?.url.clone()
     }
 
     #[getter]
     fn withheld_headers(&self) -> Vec<String> {
-        let state = lock(&self.link.0);
+        let state = lock(&self.shared.0);
         let start = state.response.as_ref();
         start.map_or_else(Vec::new, |start| start.withheld_headers.clone())
     }
 
     fn close(&self) {
-        if !self.process.is_gone() {
-            self.link.close();
+        if !self.process.is_forked() {
+            self.shared.close();
         }
     }
 }
 
 impl AsyncHttpStream {
-    /// The connection, for the engine to read, unless Python code has begun to.
-    pub(crate) fn take(&self) -> Option<Arc<Link>> {
-        let is_free = !self.process.is_gone() && self.link.is_open() && self.reader.hand_over();
-        is_free.then(|| self.link.clone())
+    /// Hands the connection to the engine, unless Python code has begun to read it.
+    pub(crate) fn take(&self) -> Option<Arc<SharedConnection>> {
+        let is_free =
+            !self.process.is_forked() && self.shared.is_open() && self.reader.claim_for_engine();
+        is_free.then(|| self.shared.clone())
     }
 
     fn failed(&self, py: Python<'_>, fault: &Fault) -> PyErr {
-        self.link.close();
+        self.shared.close();
         match exception(py, fault) {
             Ok(exception) => PyErr::from_value(exception.into_any()),
             Err(error) => error,

@@ -1,7 +1,7 @@
-//! Sources written in Python for asyncio: a `Source` of `_source.py`, and what it puts in a mailbox.
+//! Custom sources for asyncio: a `Source` of `_source.py`, and the mailbox that it fills.
 //!
-//! A connection is a task of the event loop. It is asked for one thing at a time, so that nothing is
-//! read while nobody reads.
+//! Each connection is a task of the event loop. It is asked for one item at a time, so that it reads
+//! only while the user reads.
 
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,39 +18,39 @@ use pyo3::prelude::*;
 use crate::async_http_client::{self, AsyncHttpStream};
 use crate::convert::{headers_from_python, status as status_from_python};
 use crate::fault::{from_base_exception, from_exception};
-use crate::raised::{Raised, lock};
+use crate::pending_exception::{PendingException, lock};
 use crate::source::bytes_from_python;
 
-/// A `Source`.
+/// A `Source` of `_source.py`.
 #[derive(Clone)]
 pub(crate) struct AsyncSource {
     source: Arc<Py<PyAny>>,
     pub(crate) name: String,
     repeatable: bool,
     can_resume_with_get: bool,
-    raised: Raised,
+    pending: PendingException,
 }
 
 impl AsyncSource {
-    pub(crate) fn new(source: &Bound<'_, PyAny>, raised: &Raised) -> PyResult<Self> {
+    pub(crate) fn new(source: &Bound<'_, PyAny>, pending: &PendingException) -> PyResult<Self> {
         Ok(AsyncSource {
             source: Arc::new(source.clone().unbind()),
             name: source.getattr("name")?.extract()?,
             repeatable: source.getattr("repeatable")?.is_truthy()?,
             can_resume_with_get: source.getattr("can_resume_with_get")?.is_truthy()?,
-            raised: raised.clone(),
+            pending: pending.clone(),
         })
     }
 
     /// Begins an attempt in the event loop that runs in this thread.
-    fn open(&self, py: Python<'_>, request: ConnectRequest) -> PyResult<Link> {
+    fn open(&self, py: Python<'_>, request: ConnectRequest) -> PyResult<TaskConnection> {
         let mailbox = Bound::new(py, Mailbox::default())?;
         let arguments = (request.last_event_id, &mailbox, request.resume_with_get);
         let task = self.source.call_method1(py, "open", arguments)?;
-        Ok(Link {
+        Ok(TaskConnection {
             task,
             mailbox: mailbox.unbind(),
-            raised: self.raised.clone(),
+            pending: self.pending.clone(),
             direct: None,
             fault: None,
         })
@@ -60,7 +60,7 @@ impl AsyncSource {
         if error.is_instance_of::<PyException>(py) {
             from_exception(error, py).unwrap_or_else(|error| Fault::Source(error.into()))
         } else {
-            from_base_exception(py, error, &self.raised)
+            from_base_exception(py, error, &self.pending)
         }
     }
 }
@@ -68,18 +68,18 @@ impl AsyncSource {
 impl ConnectionClient for AsyncSource {
     fn connect(&mut self, request: ConnectRequest) -> ConnectFuture {
         let source = self.clone();
-        let link = Python::attach(|py| {
-            let link = source.open(py, request);
-            link.map_err(|error| source.fault(py, error))
+        let connection = Python::attach(|py| {
+            let connection = source.open(py, request);
+            connection.map_err(|error| source.fault(py, error))
         });
         Box::pin(async move {
-            let mut link = link?;
-            let opened = std::future::poll_fn(|cx| link.poll(cx)).await;
+            let mut connection = connection?;
+            let opened = std::future::poll_fn(|cx| connection.poll(cx)).await;
             match opened {
                 Ok(Some(Item::Opened(opened))) => {
-                    link.direct = opened.direct;
-                    let is_complete = link.mailbox.get().is_complete.clone();
-                    let connection = Connection::from_stream(link).with_start(opened.start);
+                    connection.direct = opened.direct;
+                    let is_complete = connection.mailbox.get().is_complete.clone();
+                    let connection = Connection::from_stream(connection).with_start(opened.start);
                     Ok(connection.with_ending_fn(move || {
                         match is_complete.load(Ordering::Acquire) {
                             true => Ending::Complete,
@@ -102,12 +102,12 @@ impl ConnectionClient for AsyncSource {
     }
 }
 
-/// What the task of a connection gives away, one thing at a time.
+/// Takes items from the task of a connection, one at a time.
 #[pyclass(frozen, module = "everstream._native")]
 #[derive(Default)]
 pub(crate) struct Mailbox {
     content: Mutex<Content>,
-    /// The stream has ended by itself, and that proves that nothing is missing.
+    /// Whether the stream has ended in a way that proves that nothing is missing.
     is_complete: Arc<AtomicBool>,
 }
 
@@ -124,16 +124,16 @@ enum Item {
 
 struct Opened {
     start: Start,
-    /// The connection of this package's own HTTP if nothing in Python has it in hand.
+    /// The engine's own connection, if no Python code reads it.
     direct: Option<Direct>,
 }
 
-type Direct = Arc<async_http_client::Link>;
+type Direct = Arc<async_http_client::SharedConnection>;
 
 #[pymethods]
 impl Mailbox {
-    /// The connection is open. `True`: the stream is read without Python, and when that is asked for
-    /// something again, it is its end.
+    /// The connection is open. Returns `True` if the engine reads the stream without Python: the next
+    /// request for an item then means that the stream has ended.
     fn opened(
         &self,
         stream: Option<&Bound<'_, AsyncHttpStream>>,
@@ -162,7 +162,7 @@ impl Mailbox {
         self.put(Err(PyErr::from_value(error.clone())));
     }
 
-    /// `proves_end`: a stream that was read in Python is complete.
+    /// `proves_end`: whether a stream that Python read is proven to be complete.
     fn ended(&self, proves_end: bool) {
         self.is_complete.fetch_or(proves_end, Ordering::AcqRel);
         self.put(Ok(None));
@@ -183,17 +183,17 @@ impl Mailbox {
 }
 
 /// A connection, or an attempt at one.
-struct Link {
+struct TaskConnection {
     task: Py<PyAny>,
     mailbox: Py<Mailbox>,
-    raised: Raised,
-    /// Read as long as it has something; what follows comes from the mailbox.
+    pending: PendingException,
+    /// Read until its end; after that, items come from the mailbox.
     direct: Option<Direct>,
-    /// What it has failed with, to be reported when Python has closed it.
+    /// The fault of `direct`, reported once Python has closed the connection.
     fault: Option<Fault>,
 }
 
-impl Link {
+impl TaskConnection {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Item>, PyErr>> {
         let mailbox = self.mailbox.get();
         let take = || lock(&mailbox.content).item.take();
@@ -201,9 +201,9 @@ impl Link {
             return Poll::Ready(item);
         }
         lock(&mailbox.content).waker = Some(cx.waker().clone());
-        // What is wrong there is wrong with the reader, not with the connection.
-        if let Err(error) = Python::attach(|py| self.task.call_method0(py, "want")) {
-            self.raised.raise(error);
+        // An error here is the reader's, not the connection's.
+        if let Err(error) = Python::attach(|py| self.task.call_method0(py, "request_next")) {
+            self.pending.raise(error);
         }
         match take() {
             Some(item) => Poll::Ready(item),
@@ -212,18 +212,18 @@ impl Link {
     }
 }
 
-impl Stream for Link {
+impl Stream for TaskConnection {
     type Item = Result<Vec<u8>, BoxError>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        if let Some(link) = &self.direct {
-            match link.poll_chunk(cx) {
+        if let Some(connection) = &self.direct {
+            match connection.poll_chunk(cx) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Some(Ok(chunk))) => return Poll::Ready(Some(Ok(chunk))),
                 Poll::Ready(Some(Err(fault))) => self.fault = Some(fault),
-                // Of a connection that was closed meanwhile nothing is left that could prove it.
+                // A connection that was closed meanwhile no longer proves that it is complete.
                 Poll::Ready(None) => {
-                    let is_complete = link.ending() == Ending::Complete;
+                    let is_complete = connection.ending() == Ending::Complete;
                     let known = &self.mailbox.get().is_complete;
                     known.store(is_complete, Ordering::Release);
                 }
@@ -233,16 +233,16 @@ impl Stream for Link {
         self.poll(cx).map(|item| match item {
             Ok(Some(Item::Chunk(chunk))) => Some(Ok(chunk)),
             Ok(_) => self.fault.take().map(|fault| Err(fault.into())),
-            Err(error) => Some(Err(Python::attach(|py| self.raised.cause(py, error)))),
+            Err(error) => Some(Err(Python::attach(|py| self.pending.cause(py, error)))),
         })
     }
 }
 
-impl Drop for Link {
+impl Drop for TaskConnection {
     fn drop(&mut self) {
-        // Without an interpreter there is nothing to stop any more.
+        // If the interpreter has ended, there is nothing left to stop.
         if let Some(Err(error)) = Python::try_attach(|py| self.task.call_method0(py, "stop")) {
-            self.raised.raise(error);
+            self.pending.raise(error);
         }
     }
 }

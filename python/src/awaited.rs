@@ -1,4 +1,4 @@
-//! An awaitable of Python's as a future, for functions of the user's that may be coroutine functions.
+//! A Python awaitable as a future, for the user's functions that may be coroutine functions.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -8,10 +8,10 @@ use std::task::{Context, Poll, Waker};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 
-use crate::raised::lock;
+use crate::pending_exception::lock;
 
-/// What a function has returned: a value, or an awaitable whose value is waited for in the event loop
-/// that polls this future.
+/// The result of a function: a value, or an awaitable that runs in the event loop that polls this
+/// future.
 pub(crate) enum Awaited {
     Ready(Option<Py<PyAny>>),
     Task {
@@ -28,7 +28,7 @@ impl Awaited {
             }
             let asyncio = py.import("asyncio")?;
             let task = asyncio.call_method1("ensure_future", (returned,))?;
-            // An event loop may be closed while it waits: nothing is lost then.
+            // If the event loop is closed during the wait, asyncio shouldn't warn: nothing is lost.
             _ = task.setattr("_log_destroy_pending", false);
             let waker = Arc::new(Mutex::new(None));
             task.call_method1("add_done_callback", (Done(waker.clone()),))?;
@@ -69,7 +69,7 @@ impl Future for Awaited {
 impl Drop for Awaited {
     fn drop(&mut self) {
         if let Awaited::Task { task, .. } = self {
-            // Without an interpreter there is nothing to stop any more, and a closed loop has stopped.
+            // If the interpreter has ended or the loop is closed, there is nothing left to stop.
             _ = Python::try_attach(|py| -> PyResult<()> {
                 let task = task.bind(py);
                 if !task.call_method0("done")?.is_truthy()? {
@@ -82,7 +82,7 @@ impl Drop for Awaited {
     }
 }
 
-/// The callback of a task: it wakes who waits for it.
+/// The callback of a task: wakes the future that waits for it.
 #[pyclass(frozen, module = "everstream._native")]
 struct Done(Arc<Mutex<Option<Waker>>>);
 
@@ -90,7 +90,7 @@ struct Done(Arc<Mutex<Option<Waker>>>);
 impl Done {
     fn __call__(&self, task: &Bound<'_, PyAny>) -> PyResult<()> {
         if !task.call_method0("cancelled")?.is_truthy()? {
-            // Now it counts as seen, also if nobody waits any more.
+            // Marks the exception as retrieved, so that asyncio doesn't warn if nothing waits for it any more.
             task.call_method0("exception")?;
         }
         let waker = lock(&self.0).take();

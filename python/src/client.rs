@@ -1,4 +1,4 @@
-//! The client that blocks, without its Python surface, which is in `sse_client.py`.
+//! The engine side of the blocking client. Its public part is in `sse_client.py`.
 
 use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
@@ -11,45 +11,45 @@ use pyo3::prelude::*;
 
 use crate::action::Event;
 use crate::connect::Connect;
+use crate::delivery::{add_context, exception, object};
 use crate::exit::{self, Inside};
-use crate::fault::Shown;
-use crate::handout::{add_context, exception, object};
+use crate::fault::ExceptionCache;
 use crate::http::Http;
 use crate::log::Log;
+use crate::pending_exception::PendingException;
 use crate::process::{Process, handles_signals};
-use crate::raised::Raised;
 use crate::settings::Settings;
 use crate::source::Source;
 
-/// How often a wait in the main thread looks for signals.
+/// How often a wait in the main thread checks for signals.
 const SLICE: Duration = Duration::from_millis(100);
 
 /// A client.
 ///
-/// `state` is locked by whoever reads, also while it waits without the interpreter; nobody waits for
-/// that lock. `close` and `interrupt` go by the handle.
+/// The reading thread holds the lock of `state`, also while it waits without the GIL. No thread waits
+/// for that lock: `close` and `interrupt` use the handle.
 #[pyclass(frozen, weakref, module = "everstream._native")]
 pub(crate) struct Client {
-    /// `None` when it is closed: then everything that it held is let go.
+    /// `None` after the client is closed, when everything it held has been released.
     state: Mutex<Option<State>>,
     handle: Handle,
     source: Option<Arc<Source>>,
-    raised: Raised,
-    shown: Shown,
+    pending: PendingException,
+    exceptions: ExceptionCache,
     process: Process,
 }
 
 struct State {
     client: SseClient,
-    /// Received when an exception took its place.
-    held: Option<Action>,
+    /// An action that was received, but not returned because an exception was raised instead.
+    pending_action: Option<Action>,
 }
 
 impl State {
     #[inline]
     fn ready(&mut self) -> Option<Action> {
-        if self.held.is_some() {
-            return self.held.take();
+        if self.pending_action.is_some() {
+            return self.pending_action.take();
         }
         self.client.try_next_action()
     }
@@ -83,17 +83,19 @@ impl Client {
         resume_with_get: bool,
         dispatch_unfinished: bool,
     ) -> PyResult<Self> {
-        let (raised, shown) = (Raised::default(), Shown::default());
-        let log = Log::new(logger, raised.clone());
+        let (pending, exceptions) = (PendingException::default(), ExceptionCache::default());
+        let log = Log::new(logger, pending.clone());
         let http = connect.cast::<Http>().ok().map(Bound::get);
         let source = match http {
             Some(_) => None,
-            None => Some(Source::new(connect, &raised)?),
+            None => Some(Source::new(connect, &pending)?),
         };
         let connect = match (&http, &source) {
-            (Some(http), _) => Connect::http(http, &raised),
+            (Some(http), _) => Connect::http(http, &pending),
             (None, Some(source)) => Connect::source(source, connect)?,
-            (None, None) => return Err(PyRuntimeError::new_err("there is nothing to connect to")),
+            (None, None) => {
+                return Err(PyRuntimeError::new_err("there is no source to connect to"));
+            }
         };
         let name = connect.name().to_owned();
         let builder = Settings {
@@ -110,19 +112,28 @@ impl Client {
             resume_with_get,
             dispatch_unfinished,
         }
-        .apply(SseClient::builder(connect), name, &raised, &shown, log)?;
+        .apply(
+            SseClient::builder(connect),
+            name,
+            &pending,
+            &exceptions,
+            log,
+        )?;
         let client = builder
             .build()
-            .map_err(|error| exception(py, error, &shown))?;
+            .map_err(|error| exception(py, error, &exceptions))?;
         if let Some(source) = &source {
             exit::watch(source, client.handle());
         }
         Ok(Client {
             handle: client.handle(),
-            state: Mutex::new(Some(State { client, held: None })),
+            state: Mutex::new(Some(State {
+                client,
+                pending_action: None,
+            })),
             source,
-            raised,
-            shown,
+            pending,
+            exceptions,
             process: Process::current(),
         })
     }
@@ -131,7 +142,7 @@ impl Client {
         let mut reader = self.read()?;
         loop {
             let Some(state) = reader.state() else {
-                return Err(exception(py, Error::Closed, &self.shown));
+                return Err(exception(py, Error::Closed, &self.exceptions));
             };
             let client = &mut state.client;
             let sliced = handles_signals();
@@ -141,23 +152,23 @@ impl Client {
                 false => client.start().map(|()| true),
             });
             reader.waited = true;
-            if let Some(error) = self.raised.take() {
+            if let Some(error) = self.pending.take() {
                 if let Err(fault) = outcome {
-                    add_context(py, &error, fault, &self.shown);
+                    add_context(py, &error, fault, &self.exceptions);
                 }
                 return Err(error);
             }
             match outcome {
                 Ok(true) => return Ok(()),
                 Ok(false) => py.check_signals()?,
-                Err(error) => return Err(exception(py, error, &self.shown)),
+                Err(error) => return Err(exception(py, error, &self.exceptions)),
             }
         }
     }
 
-    /// Stops the connection. It neither waits nor needs the thread that reads.
+    /// Stops the connection. Doesn't wait, and doesn't need the reading thread.
     fn interrupt(&self, py: Python<'_>) -> PyResult<()> {
-        if self.process.is_gone() {
+        if self.process.is_forked() {
             return Ok(());
         }
         if let Some(source) = &self.source {
@@ -168,19 +179,19 @@ impl Client {
             Some(source) => source.interrupt(py),
             None => Ok(()),
         };
-        // Where nobody reads the connection is dropped here, and else by the one who does.
+        // If no thread is reading, the connection is dropped here; otherwise the reading thread drops it.
         if let Ok(mut state) = self.state.try_lock() {
             if let Some(state) = &mut *state {
                 state.client.interrupt();
             }
         }
-        self.raised.take().map_or(result, Err)
+        self.pending.take().map_or(result, Err)
     }
 
-    /// Ends for good. It neither waits nor needs the thread that reads.
+    /// Closes the client for good. Doesn't wait, and doesn't need the reading thread.
     fn close(&self, py: Python<'_>) -> PyResult<()> {
-        // What was made before a fork belongs to the parent.
-        if self.process.is_gone() {
+        // In a forked child, the client belongs to the parent process.
+        if self.process.is_forked() {
             return Ok(());
         }
         self.handle.close();
@@ -188,8 +199,8 @@ impl Client {
             Some(source) => source.close(py),
             None => Ok(()),
         };
-        self.let_go();
-        self.raised.take().map_or(result, Err)
+        self.release_if_closed();
+        self.pending.take().map_or(result, Err)
     }
 
     #[getter]
@@ -212,33 +223,33 @@ impl Client {
     /// The next action, or event; `None` at the end.
     #[inline]
     fn next(&self, py: Python<'_>, only_events: bool) -> PyResult<Option<Py<PyAny>>> {
-        // Most events are here already. For them no interpreter's lock is released, no clock is
-        // looked at, and nothing more is done than this.
-        if let (false, Ok(mut state)) = (self.process.is_gone(), self.state.try_lock()) {
+        // Fast path: most events have been received already. They need neither a release of the GIL nor
+        // a look at the clock.
+        if let (false, Ok(mut state)) = (self.process.is_forked(), self.state.try_lock()) {
             let ready = state.as_mut().and_then(State::ready);
             drop(state);
             match ready {
                 Some(Action::Event(event)) => return Event::object(py, event).map(Some),
                 Some(action) => {
-                    if let Some(object) = object(py, action, only_events, &self.shown)? {
+                    if let Some(object) = object(py, action, only_events, &self.exceptions)? {
                         return Ok(Some(object));
                     }
                 }
                 None => {}
             }
         }
-        self.next_slowly(py, only_events)
+        self.next_with_wait(py, only_events)
     }
 
     #[inline(never)]
-    fn next_slowly(&self, py: Python<'_>, only_events: bool) -> PyResult<Option<Py<PyAny>>> {
+    fn next_with_wait(&self, py: Python<'_>, only_events: bool) -> PyResult<Option<Py<PyAny>>> {
         let mut reader = self.read()?;
         loop {
             let Some(state) = reader.state() else {
                 return Ok(None);
             };
             while let Some(action) = state.ready() {
-                if let Some(object) = object(py, action, only_events, &self.shown)? {
+                if let Some(object) = object(py, action, only_events, &self.exceptions)? {
                     return Ok(Some(object));
                 }
             }
@@ -247,13 +258,13 @@ impl Client {
             let Some(action) = action? else {
                 return Ok(None);
             };
-            if let Some(object) = object(py, action, only_events, &self.shown)? {
+            if let Some(object) = object(py, action, only_events, &self.exceptions)? {
                 return Ok(Some(object));
             }
         }
     }
 
-    /// Waits for an action, without the interpreter.
+    /// Waits for an action, with the GIL released.
     fn wait(&self, py: Python<'_>, state: &mut State) -> PyResult<Option<Action>> {
         let sliced = handles_signals();
         let _inside = self.source.as_ref().map(|_| Inside::enter());
@@ -266,27 +277,27 @@ impl Client {
                     None => Ok(Next::Ended),
                 },
             });
-            // A source that always has something must not keep signals from their turn either.
+            // Also check for signals if the source never makes the client wait.
             let signal = match sliced {
                 true => py.check_signals().err(),
                 false => None,
             };
-            if let Some(error) = self.raised.take().or(signal) {
-                self.give_way(py, state, outcome, &error);
+            if let Some(error) = self.pending.take().or(signal) {
+                self.stash_outcome(py, state, outcome, &error);
                 return Err(error);
             }
             match outcome {
                 Ok(Next::Item(action)) => return Ok(Some(action)),
                 Ok(Next::TimedOut) => {}
                 Ok(Next::Ended) => return Ok(None),
-                Err(error) => return Err(exception(py, error, &self.shown)),
+                Err(error) => return Err(exception(py, error, &self.exceptions)),
             }
         }
     }
 
-    /// An exception takes the place of what was to be handed out: an action comes with the next
-    /// read, a fault is the exception's context.
-    fn give_way(
+    /// Called when an exception is raised instead of `outcome`: an action is kept for the next read, and
+    /// a fault becomes the exception's context.
+    fn stash_outcome(
         &self,
         py: Python<'_>,
         state: &mut State,
@@ -294,9 +305,9 @@ impl Client {
         error: &PyErr,
     ) {
         match outcome {
-            Ok(Next::Item(action)) => state.held = Some(action),
+            Ok(Next::Item(action)) => state.pending_action = Some(action),
             Ok(Next::TimedOut | Next::Ended) => {}
-            Err(fault) => add_context(py, error, fault, &self.shown),
+            Err(fault) => add_context(py, error, fault, &self.exceptions),
         }
     }
 
@@ -314,20 +325,20 @@ impl Client {
                 waited: false,
             }),
             Err(TryLockError::WouldBlock) => Err(PyRuntimeError::new_err(
-                "the client is being read already, in another thread or further up in this one: \
-                 a stream has one reader",
+                "the client is already being read, in another thread or further up in this one: only one \
+                 reader at a time is allowed",
             )),
         }
     }
 
-    /// Lets go of everything, if it is closed and nobody reads.
-    fn let_go(&self) {
+    /// Releases everything if the client is closed and no thread is reading.
+    fn release_if_closed(&self) {
         fence(Ordering::SeqCst);
         let state = match self.state.try_lock() {
             Ok(mut state) => state.take(),
             Err(_) => None,
         };
-        // Outside the lock: Python code may be called.
+        // Outside the lock, because this may call Python code.
         if let Some(mut state) = state {
             state.client.close();
         }
@@ -336,20 +347,20 @@ impl Client {
 
 impl Drop for Client {
     fn drop(&mut self) {
-        // The child of a fork shares sockets and pollers with its parent: to close them here would
-        // break them there.
-        if self.process.is_gone() {
+        // A forked child shares sockets and pollers with its parent. Closing them here would break the
+        // parent's.
+        if self.process.is_forked() {
             std::mem::forget(self.state.get_mut().map(Option::take));
         }
     }
 }
 
-/// The one who reads.
+/// The right to read, while it exists.
 struct Reader<'a> {
     client: &'a Client,
-    /// `None` only while it is dropped.
+    /// `None` only during drop.
     state: Option<MutexGuard<'a, Option<State>>>,
-    /// Others have run meanwhile.
+    /// Whether other threads may have run since the lock was taken.
     waited: bool,
 }
 
@@ -364,12 +375,13 @@ impl Reader<'_> {
 impl Drop for Reader<'_> {
     fn drop(&mut self) {
         self.state = None;
-        // Who closed the client meanwhile has left the rest to the reader. Here the lock is released
-        // before the flag is looked at, and there the flag is set before the lock is tried.
+        // A thread that closed the client meanwhile couldn't take the lock, so its resources are
+        // released here. Nothing is missed: here the lock is released before the flag is read, and
+        // there the flag is set before the lock is tried.
         if self.waited {
             fence(Ordering::SeqCst);
             if self.client.handle.is_closed() {
-                self.client.let_go();
+                self.client.release_if_closed();
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Where a client's bytes come from: the engine's HTTP, or a source written in Python.
+//! Where a client's bytes come from: the engine's HTTP, or a custom source written in Python.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 
 use crate::async_source::AsyncSource;
 use crate::http::Http;
-use crate::raised::Raised;
+use crate::pending_exception::PendingException;
 use crate::read_ahead::ReadAhead;
 use crate::source::{Source, SourceClient};
 
@@ -18,8 +18,8 @@ pub(crate) enum Connect {
 }
 
 impl Connect {
-    pub(crate) fn http(http: &Http, raised: &Raised) -> Self {
-        Connect::Http(Box::new(http.for_client(raised)))
+    pub(crate) fn http(http: &Http, pending: &PendingException) -> Self {
+        Connect::Http(Box::new(http.for_client(pending)))
     }
 
     pub(crate) fn source(source: &Arc<Source>, client: &Bound<'_, PyAny>) -> PyResult<Self> {
@@ -29,10 +29,10 @@ impl Connect {
         })
     }
 
-    /// What the log says of a connection without a URL.
+    /// The name that the log uses for a connection without a URL.
     pub(crate) fn name(&self) -> &str {
         match self {
-            // Its connections have URLs.
+            // Unused, because its connections have URLs.
             Connect::Http(_) => "the server",
             Connect::Source { name, .. } => name,
             Connect::AsyncSource(source) => &source.name,

@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyList, PyString, PyType};
 
-/// Seconds as Python says them. Infinity is for ever.
+/// A duration from a number of seconds. Infinity means no limit.
 pub(crate) fn duration(name: &str, seconds: f64) -> PyResult<Duration> {
     if seconds.is_nan() || seconds < 0.0 {
         return Err(PyValueError::new_err(format!(
@@ -18,13 +18,13 @@ pub(crate) fn duration(name: &str, seconds: f64) -> PyResult<Duration> {
     Ok(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX))
 }
 
-/// The setting `read_timeout`; 0 is none.
+/// The setting `read_timeout`; 0 means no timeout.
 pub(crate) fn idle_timeout(seconds: Option<f64>) -> PyResult<Option<Duration>> {
     let limit = seconds.map(|seconds| duration("read_timeout", seconds));
     Ok(limit.transpose()?.filter(|limit| !limit.is_zero()))
 }
 
-/// A whole number. One that is out of range is a wrong value, as others are.
+/// A whole number. Out of range, it raises `ValueError` like other wrong values, not `OverflowError`.
 pub(crate) fn integer<'py, T>(name: &str, range: &str, value: &Bound<'py, PyAny>) -> PyResult<T>
 where
     T: for<'a> FromPyObject<'a, 'py, Error = PyErr>,
@@ -37,7 +37,7 @@ where
     })
 }
 
-/// The code of a status.
+/// A status code.
 pub(crate) fn status(value: &Bound<'_, PyAny>) -> PyResult<u16> {
     integer("a status", "from 0 to 65535", value)
 }
@@ -68,7 +68,7 @@ pub(crate) fn headers_to_python<'py>(
         .call1((pairs,))
 }
 
-/// From any mapping; values that aren't text are shown as text.
+/// Headers from any mapping; values that aren't text are converted with `str`.
 pub(crate) fn headers_from_python(mapping: &Bound<'_, PyAny>) -> PyResult<Headers> {
     let items = match mapping.getattr_opt("multi_items")? {
         Some(items) => items.call0()?,
@@ -82,7 +82,7 @@ pub(crate) fn headers_from_python(mapping: &Bound<'_, PyAny>) -> PyResult<Header
     Ok(pairs.into_iter().collect())
 }
 
-/// A URL without user info, query and fragment, where secrets are.
+/// A URL without its user info, query and fragment, which may hold secrets.
 #[pyfunction]
 pub(crate) fn redact_url(url: &str) -> String {
     RedactedUrl(url).to_string()

@@ -1,4 +1,5 @@
-//! The engine's own connection, back from Python: it is read without Python code.
+//! The engine's own connection, handed back by a strategy that wraps it: the engine reads it without
+//! Python code.
 
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex};
@@ -9,9 +10,9 @@ use futures_core::Stream;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 
-use crate::raised::lock;
+use crate::pending_exception::lock;
 
-/// Who reads a connection that Python code has in hand.
+/// Who reads a connection that Python code received: that code or the engine.
 #[derive(Default)]
 pub(crate) struct Readers(Mutex<Reader>);
 
@@ -24,21 +25,21 @@ enum Reader {
 }
 
 impl Readers {
-    /// Python code reads it, unless the engine does.
-    pub(crate) fn python(&self) -> PyResult<()> {
+    /// Claims the connection for Python code; fails if the engine reads it.
+    pub(crate) fn claim_for_python(&self) -> PyResult<()> {
         let mut reader = lock(&self.0);
         if *reader == Reader::Engine {
             return Err(PyRuntimeError::new_err(
-                "the connection is being read already, by the client that it was made for: it has \
-                 one reader",
+                "the connection is already being read by the client that it was made for: only one reader \
+                 at a time is allowed",
             ));
         }
         *reader = Reader::Python;
         Ok(())
     }
 
-    /// The engine reads it, unless Python code has begun to.
-    pub(crate) fn hand_over(&self) -> bool {
+    /// Claims the connection for the engine. `false`: Python code has begun to read it.
+    pub(crate) fn claim_for_engine(&self) -> bool {
         let mut reader = lock(&self.0);
         let is_free = *reader == Reader::None;
         if is_free {
@@ -48,7 +49,7 @@ impl Readers {
     }
 }
 
-/// How another thread ends a [`Direct`].
+/// Lets another thread close a [`Direct`].
 #[derive(Clone, Default)]
 pub(crate) struct Closer(Arc<Mutex<Ending>>);
 
@@ -74,7 +75,7 @@ impl Closer {
         lock(&self.0).is_closed
     }
 
-    fn is_closed_or_wakes(&self, cx: &Context<'_>) -> bool {
+    fn is_closed_or_register(&self, cx: &Context<'_>) -> bool {
         let mut ending = lock(&self.0);
         if !ending.is_closed {
             ending.waker = Some(cx.waker().clone());
@@ -83,7 +84,7 @@ impl Closer {
     }
 }
 
-/// The chunks of a connection that the engine's HTTP has made.
+/// The chunks of a connection of the engine's HTTP.
 pub(crate) struct Direct {
     pub(crate) connection: Connection,
     pub(crate) closer: Closer,
@@ -94,14 +95,14 @@ impl Stream for Direct {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
-        if this.closer.is_closed_or_wakes(cx) {
+        if this.closer.is_closed_or_register(cx) {
             return Poll::Ready(None);
         }
         let next = pin!(this.connection.next_chunk()).poll(cx);
         next.map(|chunk| {
             chunk.map(|chunk| match chunk {
                 Ok(bytes) => Ok(bytes.as_ref().to_vec()),
-                // As a fault: it passes as it is.
+                // Wrapped fault: the engine unwraps it.
                 Err(fault) => Err(fault.into()),
             })
         })

@@ -1,4 +1,4 @@
-//! Whether to go on after a fault: the presets for Python, and strategies written in Python.
+//! Whether to reconnect after a fault: the presets for Python, and strategies written in Python.
 
 use std::sync::OnceLock;
 use std::time::Instant;
@@ -9,14 +9,14 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 
 use crate::convert::{duration, integer, status};
-use crate::fault::{self, Shown};
-use crate::raised::Raised;
+use crate::fault::{self, ExceptionCache};
+use crate::pending_exception::PendingException;
 
-/// A strategy of the engine's, in the state that it has reached. It is immutable.
+/// One of the engine's strategies, in its current state. Immutable.
 #[pyclass(frozen, module = "everstream._native")]
 pub(crate) struct ErrorPreset {
     preset: Preset,
-    /// Nothing was applied yet.
+    /// Whether `apply` hasn't been called yet.
     fresh: bool,
 }
 
@@ -116,43 +116,43 @@ impl ErrorPreset {
         Ok((verdict == Verdict::Fail, next))
     }
 
-    /// Whether nothing was applied yet, so that a session can begin with it.
+    /// Whether `apply` hasn't been called yet, so that a session can start with this state.
     #[getter]
     fn fresh(&self) -> bool {
         self.fresh
     }
 }
 
-/// The strategy of a client: a preset's own, or one written in Python.
+/// The strategy of a client: a preset, or one written in Python.
 pub(crate) fn from_python(
     strategy: &Bound<'_, PyAny>,
-    raised: &Raised,
-    shown: &Shown,
+    pending: &PendingException,
+    exceptions: &ExceptionCache,
 ) -> impl ErrorStrategy + use<> {
     let inner: Box<dyn ErrorStrategy> = match strategy.cast::<ErrorPreset>() {
         Ok(preset) => Box::new(preset.get().preset.clone()),
-        Err(_) => Box::new(Written {
+        Err(_) => Box::new(PythonStrategy {
             original: strategy.clone().unbind(),
             current: strategy.clone().unbind(),
-            raised: raised.clone(),
-            shown: shown.clone(),
+            pending: pending.clone(),
+            exceptions: exceptions.clone(),
         }),
     };
-    Watched {
+    StopOnException {
         inner,
-        raised: raised.clone(),
+        pending: pending.clone(),
     }
 }
 
-/// Stops the iteration when Python code has raised something.
-struct Watched {
+/// Fails once Python code has raised an exception, so that the iteration stops and raises it.
+struct StopOnException {
     inner: Box<dyn ErrorStrategy>,
-    raised: Raised,
+    pending: PendingException,
 }
 
-impl ErrorStrategy for Watched {
+impl ErrorStrategy for StopOnException {
     fn apply(&mut self, fault: Option<&Fault>, now: Timestamp) -> Verdict {
-        if self.raised.is_raised() {
+        if self.pending.is_raised() {
             return Verdict::Fail;
         }
         self.inner.apply(fault, now)
@@ -167,23 +167,24 @@ impl ErrorStrategy for Watched {
     }
 }
 
-/// A strategy written in Python. It is immutable: it says what to use next time.
-struct Written {
+/// A strategy written in Python. The Python object is immutable: `apply` returns the next one.
+struct PythonStrategy {
     original: Py<PyAny>,
     current: Py<PyAny>,
-    raised: Raised,
-    shown: Shown,
+    pending: PendingException,
+    exceptions: ExceptionCache,
 }
 
-impl Written {
-    fn ask(&mut self, py: Python<'_>, fault: Option<&Fault>) -> PyResult<Verdict> {
+impl PythonStrategy {
+    fn call_apply(&mut self, py: Python<'_>, fault: Option<&Fault>) -> PyResult<Verdict> {
         let exception = match fault {
-            Some(fault) => Some(self.shown.show(py, fault)?),
+            Some(fault) => Some(self.exceptions.create_for_strategy(py, fault)?),
             None => None,
         };
         let answer = self.current.call_method1(py, "apply", (exception,))?;
         let parts = answer.extract::<(Bound<'_, PyAny>, Option<Py<PyAny>>)>(py);
-        let Some((fail, next)) = parts.ok().filter(|(_, next)| is_next(py, next)) else {
+        let Some((fail, next)) = parts.ok().filter(|(_, next)| is_strategy_or_none(py, next))
+        else {
             return Err(PyTypeError::new_err(format!(
                 "ErrorStrategy.apply must return a tuple of a bool and an ErrorStrategy or None, \
                  not {}",
@@ -200,17 +201,17 @@ impl Written {
     }
 }
 
-/// Whether this can be asked next time.
-pub(crate) fn is_next(py: Python<'_>, next: &Option<Py<PyAny>>) -> bool {
+/// Whether this can be the next strategy: `None`, or an object with `apply`.
+pub(crate) fn is_strategy_or_none(py: Python<'_>, next: &Option<Py<PyAny>>) -> bool {
     let can_apply = |next: &Py<PyAny>| next.bind(py).hasattr("apply").unwrap_or(false);
     next.as_ref().is_none_or(can_apply)
 }
 
-impl ErrorStrategy for Written {
+impl ErrorStrategy for PythonStrategy {
     fn apply(&mut self, fault: Option<&Fault>, _now: Timestamp) -> Verdict {
         Python::attach(|py| {
-            self.ask(py, fault).unwrap_or_else(|error| {
-                self.raised.raise(error);
+            self.call_apply(py, fault).unwrap_or_else(|error| {
+                self.pending.raise(error);
                 Verdict::Fail
             })
         })

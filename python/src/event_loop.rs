@@ -17,7 +17,7 @@ impl Call {
             .event_loop
             .call_method1(py, "call_soon_threadsafe", arguments);
         match result {
-            // The loop is closed: nothing waits there any more.
+            // The loop is closed, so nothing waits there.
             Err(error) if error.is_instance_of::<PyRuntimeError>(py) => {}
             Err(error) => error.write_unraisable(py, Some(self.event_loop.bind(py))),
             Ok(_) => {}

@@ -1,4 +1,4 @@
-//! One attempt of a transport written in Python: it moves bytes, and `everstream_http` decides.
+//! One attempt of a transport written in Python: the transport moves bytes, `everstream_http` decides.
 
 use std::sync::Mutex;
 use std::time::{Instant, SystemTime};
@@ -13,7 +13,7 @@ use pyo3::types::PyBytes;
 
 use crate::convert::headers_to_python;
 use crate::fault::{exception, new_error};
-use crate::raised::lock;
+use crate::pending_exception::lock;
 
 #[pyclass(frozen, module = "everstream._native")]
 pub(crate) struct Exchange(Mutex<State>);
@@ -22,9 +22,9 @@ struct State {
     exchange: exchange::Exchange,
     began: Instant,
     has_left_origin: bool,
-    /// The end of the last response proves that it is complete.
+    /// Whether the end of the last response proves that it is complete.
     proves_end: bool,
-    /// The machine returns it once.
+    /// Kept here because the exchange returns it only once.
     fault: Option<Fault>,
 }
 
@@ -80,7 +80,7 @@ impl Exchange {
         (request.method.to_string(), request.url.to_string(), headers)
     }
 
-    /// Whether the body goes with it.
+    /// Whether the body is sent with this request.
     #[getter]
     fn has_body(&self) -> bool {
         lock(&self.0).exchange.request().has_body
@@ -92,14 +92,15 @@ impl Exchange {
         lock(&self.0).exchange.followed() > 0
     }
 
-    /// Whether a redirect led to another origin. What belongs to the first one isn't sent any more,
-    /// also if the next redirect leads back.
+    /// Whether a redirect led to another origin. Credentials of the first origin are then no longer sent,
+    /// even if another redirect leads back to it.
     #[getter]
     fn has_left_origin(&self) -> bool {
         lock(&self.0).has_left_origin
     }
 
-    /// The head of a response: `follow`, `stream` or `error`. Without a version it is one of HTTP/1.1.
+    /// Handles the head of a response; returns `follow`, `stream` or `error`. Without a version, HTTP/1.1
+    /// is assumed.
     #[pyo3(signature = (status, headers, version=None))]
     fn handle_head(
         &self,
@@ -133,8 +134,8 @@ impl Exchange {
         }
     }
 
-    /// Whether the end of the body proves that it is complete: the transport reports a missing part of a
-    /// body that has a framing as an error.
+    /// Whether the end of the body proves that it is complete, given that the transport reports an
+    /// error if a framed body is cut off.
     #[getter]
     fn proves_end(&self) -> bool {
         lock(&self.0).proves_end
@@ -151,7 +152,7 @@ impl Exchange {
         }
     }
 
-    /// Seconds that are left for the body of an error; `None`: no more of it is needed.
+    /// How many seconds remain to read the body of an error; `None` if no more of it is needed.
     #[getter]
     fn error_body_time(&self) -> Option<f64> {
         let mut state = lock(&self.0);
@@ -164,12 +165,12 @@ impl Exchange {
         }
     }
 
-    /// Bytes of the body of an error, decoded. Those that aren't needed are dropped.
+    /// Takes decoded bytes of the body of an error. Bytes beyond the limit are dropped.
     fn handle_body(&self, chunk: &[u8]) {
         lock(&self.0).exchange.handle_body(chunk);
     }
 
-    /// The exception that the response is, with what has come of its body.
+    /// The exception for the response, with the part of the body received so far.
     fn error(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         let fault = {
             let mut state = lock(&self.0);
@@ -181,9 +182,9 @@ impl Exchange {
         Ok(exception(py, &fault)?.into_any().unbind())
     }
 
-    /// The exception that a failure of the transport is: nothing was sent over this connection.
+    /// The exception for a failure of the transport before anything was sent over this connection.
     ///
-    /// After a redirect it says that something was: the server that redirects may have acted.
+    /// After a redirect it is a `RequestError`, because the redirecting server received the request.
     fn connect_failure(&self, py: Python<'_>, message: &str, is_timeout: bool) -> Py<PyAny> {
         let name = match (self.is_redirected(), is_timeout) {
             (true, _) => "RequestError",
@@ -193,7 +194,7 @@ impl Exchange {
         new_error(py, name, message).into_value(py).into_any()
     }
 
-    /// The exception that a failure of the transport is: the server may have the request.
+    /// The exception for a failure of the transport after which the server may have the request.
     fn request_failure(&self, py: Python<'_>, message: &str, is_timeout: bool) -> Py<PyAny> {
         let name = match is_timeout {
             true => "ReadTimeoutError",
@@ -215,7 +216,7 @@ impl Exchange {
     }
 }
 
-/// What can't be a header is left out.
+/// Builds the header map. Invalid headers are skipped.
 fn header_map(headers: Vec<(Vec<u8>, Vec<u8>)>) -> HeaderMap {
     let mut map = HeaderMap::new();
     for (name, value) in headers {

@@ -1,8 +1,8 @@
-//! The end of the interpreter while another thread reads a source written in Python.
+//! Stops threads that read custom sources before the interpreter ends.
 //!
-//! CPython before 3.14 ends a daemon thread where it next wants the interpreter, by unwinding it. In
-//! Python code that the engine has called, that unwinds through the engine, and PyO3 aborts the
-//! process when it comes to the call. So these readers are sent home before the interpreter ends.
+//! CPython before 3.14 ends a daemon thread by unwinding it when it next takes the GIL. If the engine
+//! has called Python code there, the unwinding reaches the engine, and PyO3 aborts the process. To
+//! prevent that, these clients are closed while the interpreter still runs.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, Weak};
@@ -12,16 +12,16 @@ use std::time::{Duration, Instant};
 use everstream::Handle;
 use pyo3::prelude::*;
 
+use crate::pending_exception::lock;
 use crate::process::{Process, call_in_child};
-use crate::raised::lock;
 use crate::source::Source;
 
-/// How long the exit waits for readers whose source doesn't wake them.
+/// How long the exit waits for a reader that its source doesn't wake.
 const LIMIT: Duration = Duration::from_secs(1);
 
-/// The clients with a source in Python.
+/// The clients with a custom source.
 static CLIENTS: Mutex<Vec<(Weak<Source>, Handle, Process)>> = Mutex::new(Vec::new());
-/// How many threads read one.
+/// How many threads are reading one of them.
 static INSIDE: AtomicUsize = AtomicUsize::new(0);
 
 pub(crate) fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
@@ -31,20 +31,20 @@ pub(crate) fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
     call_in_child(py, wrap_pyfunction!(after_fork, module)?)
 }
 
-/// At the exit, this client is closed.
+/// Registers a client to be closed when the interpreter ends.
 pub(crate) fn watch(source: &Arc<Source>, handle: Handle) {
     let mut clients = lock(&CLIENTS);
     clients.retain(|(source, ..)| source.strong_count() > 0);
     clients.push((Arc::downgrade(source), handle, Process::current()));
 }
 
-/// The child of a fork has no other thread.
+/// A forked child has only the thread that forked.
 #[pyfunction]
 fn after_fork() {
     INSIDE.store(0, Ordering::Release);
 }
 
-/// A thread is in the engine, which may call Python, until this is dropped.
+/// Exists while a thread is inside the engine, which may call Python.
 pub(crate) struct Inside(Process);
 
 impl Inside {
@@ -56,7 +56,7 @@ impl Inside {
 
 impl Drop for Inside {
     fn drop(&mut self) {
-        if !self.0.is_gone() {
+        if !self.0.is_forked() {
             INSIDE.fetch_sub(1, Ordering::AcqRel);
         }
     }
@@ -69,7 +69,7 @@ fn close_sources(py: Python<'_>) {
     }
     let clients = std::mem::take(&mut *lock(&CLIENTS));
     for (source, handle, process) in clients {
-        let Some(source) = source.upgrade().filter(|_| !process.is_gone()) else {
+        let Some(source) = source.upgrade().filter(|_| !process.is_forked()) else {
             continue;
         };
         handle.close();

@@ -1,4 +1,4 @@
-//! Faults as exceptions, and exceptions as faults.
+//! Converts faults to exceptions, and exceptions to faults.
 
 use std::error::Error;
 use std::sync::{Arc, Mutex};
@@ -11,7 +11,7 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyModule, PyTuple, PyType};
 
 use crate::convert::{headers_from_python, headers_to_python};
-use crate::raised::{Raised, lock, no_end};
+use crate::pending_exception::{PendingException, lock, wrap_stop_iteration};
 
 /// A class of `everstream.errors`, or another name in it.
 pub(crate) fn class<'py>(py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyAny>> {
@@ -30,13 +30,13 @@ pub(crate) fn new_error(py: Python<'_>, name: &str, message: &str) -> PyErr {
     }
 }
 
-/// An error with its causes, each of which says only its own level.
+/// An error and its causes in one line. Each error is expected to describe only its own level.
 pub(crate) fn message(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
         let own = error.to_string();
-        // Some say what is below them too.
+        // Some errors already include the text of their cause.
         if !text.ends_with(&own) {
             text.push_str(": ");
             text.push_str(&own);
@@ -46,17 +46,17 @@ pub(crate) fn message(error: &dyn Error) -> String {
     text
 }
 
-/// The exceptions that faults are shown as. What a strategy written in Python was shown is the
-/// object that is raised afterwards.
+/// Remembers the exception that a strategy written in Python was given for a fault, so that the same
+/// object is raised or yielded afterwards.
 #[derive(Clone, Default)]
-pub(crate) struct Shown(Arc<Mutex<Last>>);
+pub(crate) struct ExceptionCache(Arc<Mutex<Last>>);
 
 type Last = Option<(Identity, Py<PyBaseException>)>;
 
-/// Two faults with the same identity are the same, or can't be told apart.
+/// Faults with the same identity are the same fault, or indistinguishable.
 #[derive(PartialEq)]
 enum Identity {
-    /// What it holds lies here, wherever the fault is moved.
+    /// The address of the fault's content on the heap, which doesn't change when the fault is moved.
     Address(usize),
     Text(String),
 }
@@ -78,29 +78,29 @@ impl Identity {
     }
 }
 
-impl Shown {
-    /// For a strategy.
-    pub(crate) fn show<'py>(
+impl ExceptionCache {
+    /// Creates the exception that a strategy is given, and remembers it.
+    pub(crate) fn create_for_strategy<'py>(
         &self,
         py: Python<'py>,
         fault: &Fault,
     ) -> PyResult<Bound<'py, PyBaseException>> {
         let exception = exception(py, fault)?;
-        let shown = (Identity::of(fault), exception.clone().unbind());
-        // Dropped outside the lock: what a destructor does is its own business.
-        let earlier = lock(&self.0).replace(shown);
+        let entry = (Identity::of(fault), exception.clone().unbind());
+        // Dropped outside the lock, because the destructor may run Python code.
+        let earlier = lock(&self.0).replace(entry);
         drop(earlier);
         Ok(exception)
     }
 
-    /// For the user, who gets it last.
-    pub(crate) fn hand_out<'py>(
+    /// The exception for the user: the remembered one, or a new one.
+    pub(crate) fn take_or_create<'py>(
         &self,
         py: Python<'py>,
         fault: &Fault,
     ) -> PyResult<Bound<'py, PyBaseException>> {
-        let shown = lock(&self.0).take();
-        match shown {
+        let cached = lock(&self.0).take();
+        match cached {
             Some((identity, exception)) if identity == Identity::of(fault) => {
                 Ok(exception.into_bound(py))
             }
@@ -109,13 +109,13 @@ impl Shown {
     }
 }
 
-/// The exception of a part written in Python as it is, and else one of `everstream.errors`.
+/// The original exception if Python code raised it, otherwise one of `everstream.errors`.
 pub(crate) fn exception<'py>(
     py: Python<'py>,
     fault: &Fault,
 ) -> PyResult<Bound<'py, PyBaseException>> {
     if let Some(own) = python_cause(fault) {
-        // With its traceback, which older Pythons keep beside it.
+        // Includes the traceback, which older Python versions store separately.
         return Ok(own.clone_ref(py).into_value(py).into_bound(py));
     }
     let text = message(fault);
@@ -156,7 +156,7 @@ pub(crate) fn exception<'py>(
     Ok(exception.cast_into()?)
 }
 
-/// Why there is no response, in the words of `_originals.py`.
+/// Why there is no response, as one of the reasons that `_originals.py` knows.
 fn reason(fault: &Fault) -> Option<&'static str> {
     match fault.failure()?.kind() {
         FailureKind::Resolve => Some("resolve"),
@@ -167,7 +167,7 @@ fn reason(fault: &Fault) -> Option<&'static str> {
     }
 }
 
-/// For programs that were written for another package: the exception that it raises for this reason.
+/// For programs written for launchdarkly-eventsource: the exception that it raises for this reason.
 fn refined<'py>(
     py: Python<'py>,
     exception: Bound<'py, PyAny>,
@@ -198,7 +198,7 @@ fn of_response<'py>(
     Ok(exception)
 }
 
-/// The exception of a part written in Python that the fault stands for.
+/// The exception from Python code that caused the fault.
 fn python_cause(fault: &Fault) -> Option<&PyErr> {
     match fault {
         Fault::Connect(error)
@@ -226,12 +226,13 @@ fn errno(fault: &Fault) -> Option<i32> {
     None
 }
 
-/// What an exception means that kept a part written in Python from connecting.
+/// The fault for an exception that a custom `connect` raised.
 ///
-/// The exceptions of this package say it themselves. Of every other one nobody knows how far the
-/// request got, so that the server may have it: see [`is_final`] for those that retrying can't fix.
+/// The class of this package's exceptions determines the fault. For every other exception it is
+/// unknown how far the request got, so the server may have received it. [`is_final`] tells which of
+/// them retrying can't fix.
 pub(crate) fn from_exception(error: PyErr, py: Python<'_>) -> PyResult<Fault> {
-    let error = no_end(py, error);
+    let error = wrap_stop_iteration(py, error);
     let value = error.value(py).clone();
     if value.is_instance(&class(py, "HTTPStatusError")?)? {
         let status = value.getattr("status")?.extract().unwrap_or_default();
@@ -258,8 +259,8 @@ pub(crate) fn from_exception(error: PyErr, py: Python<'_>) -> PyResult<Fault> {
             false => Fault::Connect(error.into()),
         });
     }
-    // A timeout is a connection error too. It isn't `Fault::ConnectTimeout`, nor is a read timeout
-    // `Fault::ReadTimeout`: those have no place for the exception, which arrives as it is.
+    // A connect timeout becomes `Fault::Connect`, and a read timeout `Fault::Request`: the faults for
+    // timeouts can't carry the exception, which must be delivered unchanged.
     if value.is_instance(&class(py, "ConnectError")?)? {
         return Ok(Fault::Connect(error.into()));
     }
@@ -275,34 +276,39 @@ pub(crate) fn from_exception(error: PyErr, py: Python<'_>) -> PyResult<Fault> {
     Ok(Fault::Request(error.into()))
 }
 
-/// Whether a function of the user's for the request has raised an exception: nothing was sent.
+/// Whether the user's function for `headers` or `auth` raised an exception, so no request was sent.
 pub(crate) fn is_setup_error(py: Python<'_>, error: &PyErr) -> bool {
     let class = class(py, "RequestSetupError");
     class.is_ok_and(|class| error.value(py).is_instance(&class).unwrap_or(false))
 }
 
-/// On an exception that was raised before anything was sent.
+/// The attribute that marks an exception raised before anything was sent.
 const UNSENT: &str = "_everstream_unsent";
 
-/// What an exception means that isn't an `Exception`, such as a `KeyboardInterrupt`. It is raised later.
-pub(crate) fn from_base_exception(py: Python<'_>, error: PyErr, raised: &Raised) -> Fault {
+/// The fault for an exception that isn't an `Exception`, such as `KeyboardInterrupt`. The exception
+/// itself is raised later.
+pub(crate) fn from_base_exception(
+    py: Python<'_>,
+    error: PyErr,
+    pending: &PendingException,
+) -> Fault {
     let is_unsent = error.value(py).hasattr(UNSENT).unwrap_or_default();
-    let cause = raised.cause(py, error);
+    let cause = pending.cause(py, error);
     match is_unsent {
         true => Fault::Setup(cause),
         false => Fault::Source(cause),
     }
 }
 
-/// Marks an exception of the user's that was raised before anything was sent.
+/// Marks an exception from the user's code that was raised before anything was sent.
 pub(crate) fn mark_unsent(py: Python<'_>, error: PyErr) -> PyErr {
-    // One that has no attributes counts as sent.
+    // If the exception can't have attributes, the request counts as sent.
     _ = error.value(py).setattr(UNSENT, true);
     error
 }
 
-/// Whether the fault is an exception that retrying can't fix, although the server may have the
-/// request: a mistake of the program, or an exception of this package that says so.
+/// Whether retrying can't fix the exception behind a `Fault::Request`: it is a programming error, or
+/// one of this package's exceptions that no retry can fix.
 pub(crate) fn is_final(fault: &Fault) -> bool {
     let Fault::Request(error) = fault else {
         return false;
@@ -313,7 +319,8 @@ pub(crate) fn is_final(fault: &Fault) -> bool {
     Python::attach(|py| is_mistake(error.value(py)).unwrap_or(true))
 }
 
-/// An `OSError` and what a library defines aren't taken for mistakes, Python's other exceptions are.
+/// Python's built-in exceptions count as programming errors, except `OSError`. Exceptions that a
+/// library defines don't, except this package's own.
 fn is_mistake(value: &Bound<'_, PyBaseException>) -> PyResult<bool> {
     if value.is_instance_of::<PyOSError>() {
         return Ok(false);

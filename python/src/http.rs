@@ -11,9 +11,9 @@ use pyo3::types::{PyBytes, PyMapping, PyString};
 use crate::awaited::Awaited;
 use crate::convert::{duration, text_or_bytes};
 use crate::fault::{from_exception, is_setup_error, mark_unsent};
-use crate::raised::Raised;
+use crate::pending_exception::PendingException;
 
-/// A request over HTTP. It is immutable.
+/// An HTTP request. Immutable.
 #[pyclass(frozen, module = "everstream._native")]
 pub(crate) struct Http {
     http: everstream::Http,
@@ -27,14 +27,14 @@ struct Callbacks {
     fresh_headers: Option<Py<PyAny>>,
     query_params: Option<Py<PyAny>>,
     sensitive: Vec<String>,
-    /// The method of a request whose stream is resumed by another one.
+    /// The method of the original request; a GET that resumes its stream has another one.
     method: String,
 }
 
 #[pymethods]
 impl Http {
-    /// `connect_timeout` of 0 is none; without it there is the engine's default. `certificates` are
-    /// trusted in addition to the system's, `identity` is a certificate and its key: all in PEM.
+    /// `connect_timeout`: 0 means no limit, `None` the engine's default. `certificates` are trusted in
+    /// addition to the system's, and `identity` is a certificate with its key, all as PEM.
     #[new]
     #[pyo3(signature = (
         url, *, headers, fresh_headers, sensitive_headers, query_params, method, body,
@@ -115,18 +115,18 @@ impl Http {
 }
 
 impl Http {
-    /// For a client whose exceptions go there.
-    pub(crate) fn for_client(&self, raised: &Raised) -> everstream::Http {
+    /// The request for one client; exceptions from its callbacks are stored in `pending`.
+    pub(crate) fn for_client(&self, pending: &PendingException) -> everstream::Http {
         let callbacks = &self.callbacks;
         if callbacks.query_params.is_none() && callbacks.fresh_headers.is_none() {
             return self.http.clone();
         }
-        let (callbacks, raised) = (callbacks.clone(), raised.clone());
+        let (callbacks, pending) = (callbacks.clone(), pending.clone());
         self.http.clone().before_attempt(move |attempt: Attempt| {
-            let (callbacks, raised) = (callbacks.clone(), raised.clone());
+            let (callbacks, pending) = (callbacks.clone(), pending.clone());
             async move {
                 let prepared = callbacks.prepare(attempt).await;
-                prepared.map_err(|error| Python::attach(|py| before_request(py, error, &raised)))
+                prepared.map_err(|error| Python::attach(|py| before_request(py, error, &pending)))
             }
         })
     }
@@ -147,7 +147,7 @@ impl Callbacks {
 
     /// Adds headers that replace all others of the same name.
     fn add_headers(&self, headers: &Bound<'_, PyAny>, mut attempt: Attempt) -> PyResult<Attempt> {
-        // The GET that resumes a stream has its own `Accept`.
+        // A GET that resumes a stream keeps its own `Accept`.
         let resumes = attempt.method() != self.method;
         let mut names: Vec<String> = Vec::new();
         for pair in pairs(Some(headers))? {
@@ -172,7 +172,7 @@ fn is_among(names: &[String], name: &str) -> bool {
     names.iter().any(|it| it.eq_ignore_ascii_case(name))
 }
 
-/// The value isn't shown in the error: it may be a secret.
+/// Doesn't include the value in the error, because it may be a secret.
 pub(crate) fn header_value(name: &str, value: &[u8]) -> PyResult<HeaderValue> {
     HeaderValue::from_bytes(value).map_err(|_| {
         PyValueError::new_err(format!(
@@ -181,16 +181,16 @@ pub(crate) fn header_value(name: &str, value: &[u8]) -> PyResult<HeaderValue> {
     })
 }
 
-/// What an exception of a function means that is called before the request.
-fn before_request(py: Python<'_>, error: PyErr, raised: &Raised) -> BoxError {
+/// The error for an exception from a function that is called before the request.
+fn before_request(py: Python<'_>, error: PyErr, pending: &PendingException) -> BoxError {
     let error = mark_unsent(py, error);
     match is_setup_error(py, &error) {
         true => from_exception(error, py).map_or_else(Into::into, Into::into),
-        false => raised.cause(py, error),
+        false => pending.cause(py, error),
     }
 }
 
-/// Adds what the function returns: a name takes the place of what the URL had under it.
+/// Adds the result of the function to the query. A name replaces the URL's parameters of that name.
 fn add_query(query_params: &Bound<'_, PyAny>, mut attempt: Attempt) -> PyResult<Attempt> {
     let mut names: Vec<String> = Vec::new();
     for (name, value) in query_pairs(query_params)? {
@@ -203,12 +203,12 @@ fn add_query(query_params: &Bound<'_, PyAny>, mut attempt: Attempt) -> PyResult<
     Ok(attempt)
 }
 
-/// What the function returns: pairs, or a mapping.
+/// The result of the function, as pairs.
 pub(crate) fn query_pairs(query_params: &Bound<'_, PyAny>) -> PyResult<Vec<(String, String)>> {
     texts_of_pairs(&query_params.call0()?)
 }
 
-/// Query parameters; a list is more than one value.
+/// The query parameters of a mapping or pairs; a list gives a name several values.
 pub(crate) fn texts_of_pairs(params: &Bound<'_, PyAny>) -> PyResult<Vec<(String, String)>> {
     let mut all = Vec::new();
     for pair in pairs(Some(params).filter(|params| !params.is_none()))? {
@@ -243,9 +243,9 @@ pub(crate) fn sensitive_names(names: Option<&Bound<'_, PyAny>>) -> PyResult<Vec<
     names.try_iter()?.map(name).collect()
 }
 
-/// A value, or all of a list or tuple of values.
+/// The items of a list or tuple, or a single value.
 fn texts(value: &Bound<'_, PyAny>) -> PyResult<Vec<String>> {
-    // These can be iterated too.
+    // Strings and bytes are single values, although they can be iterated.
     if value.is_instance_of::<PyString>() || value.is_instance_of::<PyBytes>() {
         return Ok(vec![text(value)?]);
     }
@@ -255,7 +255,7 @@ fn texts(value: &Bound<'_, PyAny>) -> PyResult<Vec<String>> {
     }
 }
 
-/// Bytes are UTF-8; what isn't text is shown as text.
+/// The text of a value: bytes are decoded as UTF-8, other values converted with `str`.
 fn text(value: &Bound<'_, PyAny>) -> PyResult<String> {
     match value.cast::<PyBytes>() {
         Ok(bytes) => value

@@ -1,6 +1,6 @@
-//! The engine's HTTP as a `ConnectionClient` for Python code, such as a strategy that wraps it.
+//! The engine's HTTP as a `ConnectionClient`, for strategies that wrap it.
 //!
-//! A client made by `ConnectStrategy.http` doesn't come by here.
+//! A client that uses `ConnectStrategy.http` directly doesn't need this module.
 
 use std::future::Future;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
@@ -18,11 +18,11 @@ use crate::direct::{Closer, Direct, Readers};
 use crate::fault::exception;
 use crate::http::Http;
 use crate::http_connector::{HttpConnector, closed};
+use crate::pending_exception::lock;
 use crate::process::{Process, handles_signals};
-use crate::raised::lock;
 use crate::runtime;
 
-/// How often a wait in the main thread looks for signals.
+/// How often a wait in the main thread checks for signals.
 const SLICE: Duration = Duration::from_millis(100);
 
 #[pyclass(frozen, module = "everstream._native")]
@@ -59,7 +59,7 @@ impl HttpClient {
         let connecting = connector.connect(py, last_event_id, resume_with_get, read_timeout)?;
         let runtime = runtime::handle()?;
         let result = self.connecting.begin(&runtime, connecting).wait(py)?;
-        if let Some(error) = connector.raised.take() {
+        if let Some(error) = connector.pending.take() {
             return Err(error);
         }
         match result {
@@ -80,15 +80,15 @@ impl HttpClient {
 #[pyclass(frozen, module = "everstream._native")]
 pub(crate) struct HttpStream {
     start: everstream::Start,
-    /// `None` when it is closed.
+    /// `None` after `close`.
     connection: Arc<tokio::sync::Mutex<Option<Connection>>>,
-    /// A read whose wait an exception has ended is waited for again.
+    /// A read whose wait ended with an exception, such as `KeyboardInterrupt`; the next call continues it.
     reading: Mutex<Option<Pending<Option<Chunk>>>>,
     running: Running,
     runtime: Handle,
     process: Process,
     reader: Readers,
-    /// Ends what the engine reads.
+    /// Closes the connection while the engine reads it.
     closer: Closer,
 }
 
@@ -108,9 +108,9 @@ impl HttpStream {
         }
     }
 
-    /// The connection, for the engine to read, unless Python code has begun to.
+    /// Hands the connection to the engine, unless Python code has begun to read it.
     pub(crate) fn take(&self) -> Option<Direct> {
-        if self.process.is_gone() || !self.reader.hand_over() {
+        if self.process.is_forked() || !self.reader.claim_for_engine() {
             return None;
         }
         Some(Direct {
@@ -163,7 +163,7 @@ impl HttpStream {
         if self.closer.is_closed() {
             return Ok(None);
         }
-        self.reader.python()?;
+        self.reader.claim_for_python()?;
         let pending = lock(&self.reading).take();
         let pending = pending.unwrap_or_else(|| self.read());
         let chunk = match pending.wait(py) {
@@ -187,13 +187,13 @@ impl HttpStream {
     }
 
     fn close(&self) {
-        if self.process.is_gone() {
+        if self.process.is_forked() {
             return;
         }
         self.closer.close();
         self.running.abort();
         let connection = self.connection.clone();
-        // Where it lives, and after a read that is being given up.
+        // Dropped inside the runtime, once the aborted read has released the lock.
         self.runtime
             .spawn(async move { connection.lock().await.take() });
     }
@@ -205,7 +205,7 @@ impl Drop for HttpStream {
     }
 }
 
-/// The task that somebody waits for, which another thread may end.
+/// A task that a thread waits for, and that another thread can end.
 #[derive(Default)]
 struct Running(Mutex<Option<AbortHandle>>);
 
@@ -217,7 +217,7 @@ impl Running {
     ) -> Pending<T> {
         let (done, result) = mpsc::channel();
         let task = runtime.spawn(async move {
-            // Nobody waits any more, perhaps.
+            // Fails if the receiver has been dropped.
             _ = done.send(work.await);
         });
         *lock(&self.0) = Some(task.abort_handle());
@@ -231,11 +231,12 @@ impl Running {
     }
 }
 
-/// What a task will return.
+/// The future result of a task.
 struct Pending<T>(Mutex<Receiver<T>>);
 
 impl<T: Send> Pending<T> {
-    /// `None`: the task was ended. An error is a signal's: what it waits for isn't given up.
+    /// Waits for the result. `None`: the task was aborted. An error comes from a signal handler; the task
+    /// continues then.
     fn wait(&self, py: Python<'_>) -> PyResult<Option<T>> {
         let sliced = handles_signals();
         loop {

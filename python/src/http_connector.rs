@@ -1,4 +1,4 @@
-//! The engine's HTTP for Python code: what the blocking and the asyncio client have in common.
+//! The engine's HTTP for strategies that wrap it: what the blocking and the asyncio client share.
 
 use std::sync::Mutex;
 use std::time::Duration;
@@ -9,16 +9,16 @@ use pyo3::prelude::*;
 
 use crate::fault::{message, new_error};
 use crate::http::Http;
-use crate::idle::IdleTimeouts;
+use crate::idle_timeout::IdleTimeouts;
+use crate::pending_exception::{PendingException, lock};
 use crate::process::Process;
-use crate::raised::{Raised, lock};
 
 /// Makes all connections of one client.
 pub(crate) struct HttpConnector {
-    /// `None` when it is closed.
+    /// `None` after `close`.
     client: Mutex<Option<Box<dyn ConnectionClient>>>,
     pub(crate) is_repeatable: bool,
-    pub(crate) raised: Raised,
+    pub(crate) pending: PendingException,
     pub(crate) process: Process,
 }
 
@@ -27,20 +27,20 @@ impl HttpConnector {
         http: &Http,
         wrap: impl FnOnce(Box<dyn ConnectionClient>) -> Box<dyn ConnectionClient>,
     ) -> PyResult<Self> {
-        let raised = Raised::default();
+        let pending = PendingException::default();
         let client = http
-            .for_client(&raised)
+            .for_client(&pending)
             .create_client(ClientContext::default())
             .map_err(|error| PyValueError::new_err(message(&error)))?;
         Ok(HttpConnector {
             is_repeatable: client.is_repeatable(),
             client: Mutex::new(Some(Box::new(IdleTimeouts(wrap(client))))),
-            raised,
+            pending,
             process: Process::current(),
         })
     }
 
-    /// A connection that is made while it is polled.
+    /// Begins a connection. It makes progress only while it is polled.
     pub(crate) fn connect(
         &self,
         py: Python<'_>,
@@ -59,9 +59,9 @@ impl HttpConnector {
         }
     }
 
-    /// Whether there is something to close: not in another process.
+    /// Returns `false` in a forked child, where nothing may be closed.
     pub(crate) fn close(&self) -> bool {
-        if self.process.is_gone() {
+        if self.process.is_forked() {
             return false;
         }
         let client = lock(&self.client).take();

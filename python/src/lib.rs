@@ -1,17 +1,17 @@
-//! The Python package `everstream`: a thin face of the crate of that name.
+//! The Python package `everstream`: thin bindings to the crate of the same name.
 //!
-//! It converts and calls. What is public in Python, with its documentation, is in
-//! `python/everstream/*.py`; this module is `everstream._native`.
+//! This module is `everstream._native`. The public classes and their documentation are in
+//! `python/everstream/*.py`.
 //!
 //! | file | subject |
 //! |---|---|
 //! | `client.rs`, `async_client.rs`, `settings.rs` | the blocking and the asyncio client; the settings of both |
-//! | `action.rs`, `fault.rs`, `handout.rs`, `raised.rs` | events, errors and exceptions as Python objects |
+//! | `action.rs`, `fault.rs`, `delivery.rs`, `pending_exception.rs` | events, errors and exceptions as Python objects |
 //! | `error_strategy.rs`, `retry_delay.rs` | strategies: presets, and those written in Python |
 //! | `connect.rs`, `source.rs`, `async_source.rs`, `watch.rs` | sources written in Python; their read timeout |
 //! | `http.rs`, `awaited.rs`, `read_ahead.rs` | HTTP by Everstream itself |
 //! | `request.rs`, `exchange.rs` | requests and responses for urllib3, aiohttp and httpx |
-//! | `direct.rs`, `idle.rs`, `http_client.rs`, `async_http_client.rs`, `http_connector.rs` | HTTP for strategies that wrap it |
+//! | `direct.rs`, `idle_timeout.rs`, `http_client.rs`, `async_http_client.rs`, `http_connector.rs` | HTTP for strategies that wrap it |
 //! | `process.rs`, `runtime.rs`, `event_loop.rs`, `wake.rs`, `exit.rs` | signals and forks, runtimes, asyncio's loop, interpreter exit |
 //! | `testing.rs`, `log.rs`, `convert.rs` | the test server, logging, conversions |
 
@@ -23,20 +23,20 @@ mod awaited;
 mod client;
 mod connect;
 mod convert;
+mod delivery;
 mod direct;
 mod error_strategy;
 mod event_loop;
 mod exchange;
 mod exit;
 mod fault;
-mod handout;
 mod http;
 mod http_client;
 mod http_connector;
-mod idle;
+mod idle_timeout;
 mod log;
+mod pending_exception;
 mod process;
-mod raised;
 mod read_ahead;
 mod request;
 mod retry_delay;
@@ -47,7 +47,9 @@ mod testing;
 mod wake;
 mod watch;
 
+use everstream::error_strategy::TRANSIENT_STATUSES;
 use pyo3::prelude::*;
+use pyo3::types::PyTuple;
 
 #[pymodule(gil_used = false)]
 mod _native {
@@ -85,6 +87,8 @@ mod _native {
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+        let statuses = PyTuple::new(module.py(), TRANSIENT_STATUSES)?;
+        module.add("TRANSIENT_STATUSES", statuses)?;
         process::init(module)?;
         exit::init(module)
     }

@@ -1,22 +1,22 @@
-//! The lines of the engine's log go to the user's `logging.Logger`.
+//! Forwards the engine's log to the user's `logging.Logger`.
 
 use std::sync::Arc;
 
 use pyo3::prelude::*;
 
-use crate::raised::Raised;
+use crate::pending_exception::PendingException;
 
 #[derive(Clone)]
 pub(crate) struct Log {
     logger: Option<Arc<Py<PyAny>>>,
-    raised: Raised,
+    pending: PendingException,
 }
 
 impl Log {
-    pub(crate) fn new(logger: Option<Py<PyAny>>, raised: Raised) -> Self {
+    pub(crate) fn new(logger: Option<Py<PyAny>>, pending: PendingException) -> Self {
         Log {
             logger: logger.map(Arc::new),
-            raised,
+            pending,
         }
     }
 
@@ -36,16 +36,16 @@ impl Log {
         let Some(logger) = &self.logger else {
             return;
         };
-        // The iteration is about to end with that.
-        if self.raised.is_raised() {
+        // The iteration is about to end with an exception.
+        if self.pending.is_raised() {
             return;
         }
         let result = Python::try_attach(|py| {
-            // As an argument: a percent sign in it is none of a format's.
+            // Passed as an argument, so that a percent sign in the line isn't taken for a format.
             logger.call_method1(py, level, ("%s", line)).map(|_| ())
         });
         if let Some(Err(error)) = result {
-            self.raised.raise(error);
+            self.pending.raise(error);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The process and its threads: which one handles signals, and whether there was a fork.
+//! Which thread handles signals, and whether the process was forked.
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyCFunction, PyDict};
 
 static FORKS: AtomicU32 = AtomicU32::new(0);
-/// The thread in which Python runs signal handlers; 0 if it isn't known.
+/// The thread in which Python runs signal handlers; 0 if unknown.
 static MAIN_THREAD: AtomicU64 = AtomicU64::new(0);
 static NEXT_THREAD: AtomicU64 = AtomicU64::new(1);
 
@@ -26,9 +26,9 @@ pub(crate) fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
     call_in_child(py, wrap_pyfunction!(after_fork, module)?)
 }
 
-/// Has the child of every fork call this function. Several run in the order they were given in.
+/// Registers a function to be called in every forked child, after those registered before it.
 pub(crate) fn call_in_child(py: Python<'_>, function: Bound<'_, PyCFunction>) -> PyResult<()> {
-    // There is none where there is no fork.
+    // Missing on systems without fork.
     if let Some(register) = py.import("os")?.getattr_opt("register_at_fork")? {
         let options = PyDict::new(py);
         options.set_item("after_in_child", function)?;
@@ -40,11 +40,11 @@ pub(crate) fn call_in_child(py: Python<'_>, function: Bound<'_, PyCFunction>) ->
 #[pyfunction]
 fn after_fork() {
     FORKS.fetch_add(1, Ordering::Relaxed);
-    // The thread that forked is the only one, and so the main one.
+    // The thread that forked is the child's only thread, and so its main thread.
     MAIN_THREAD.store(this_thread(), Ordering::Relaxed);
 }
 
-/// A number that no other thread has.
+/// A number unique to this thread.
 pub(crate) fn this_thread() -> u64 {
     THREAD.with(|own| {
         if own.get() == 0 {
@@ -54,13 +54,13 @@ pub(crate) fn this_thread() -> u64 {
     })
 }
 
-/// Whether a wait must look for signals now and then.
+/// Whether a wait in this thread must check for signals regularly.
 pub(crate) fn handles_signals() -> bool {
     let main = MAIN_THREAD.load(Ordering::Relaxed);
     main == 0 || main == this_thread()
 }
 
-/// The process that something was made in.
+/// The process in which an object was created.
 #[derive(Clone, Copy)]
 pub(crate) struct Process {
     forks: u32,
@@ -73,16 +73,16 @@ impl Process {
         }
     }
 
-    /// Whether this is another one: a fork of it.
+    /// Whether the current process is a fork of that one.
     #[inline]
-    pub(crate) fn is_gone(self) -> bool {
+    pub(crate) fn is_forked(self) -> bool {
         self.forks != FORKS.load(Ordering::Relaxed)
     }
 
-    /// Sockets and pollers are shared over a fork, threads are not there any more.
+    /// Fails in a forked child, which shares sockets and pollers with its parent but lacks its threads.
     #[inline]
     pub(crate) fn check(self, what: &str) -> PyResult<()> {
-        if self.is_gone() {
+        if self.is_forked() {
             return Err(PyRuntimeError::new_err(format!(
                 "this {what} was made before os.fork() and can't be used in the child process: \
                  make a new one here"

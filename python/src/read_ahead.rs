@@ -1,7 +1,7 @@
-//! Reads a connection ahead in the runtime, a little.
+//! Reads a connection ahead in the runtime.
 //!
-//! An event loop takes its time to wake up. What comes meanwhile is one chunk for it, however many
-//! there were: a server that sends every event by itself doesn't cost a wake-up for each.
+//! An event loop takes time to wake up. All chunks that arrive meanwhile are merged into one, so that
+//! a server that sends each event separately doesn't cause a wake-up for each.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
@@ -12,12 +12,12 @@ use futures_core::Stream;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
-use crate::raised::lock;
+use crate::pending_exception::lock;
 
-/// With so many bytes in hand nothing more is read.
-const ENOUGH: usize = 64 << 10;
+/// Reading pauses while this many bytes are buffered.
+const MAX_BUFFERED: usize = 64 << 10;
 
-/// The inner client's connections, read ahead.
+/// Wraps a client: its connections are read ahead.
 pub(crate) struct ReadAhead(pub(crate) Box<dyn ConnectionClient>);
 
 impl ConnectionClient for ReadAhead {
@@ -42,7 +42,7 @@ impl ConnectionClient for ReadAhead {
     }
 }
 
-/// The connection with another stream, which is made of it.
+/// A connection whose stream is derived from another connection.
 pub(crate) fn with_stream<S>(
     connection: Connection,
     stream_of: impl FnOnce(Connection) -> S,
@@ -70,21 +70,21 @@ struct Content {
 }
 
 impl Shared {
-    /// Whether that is enough.
+    /// Changes the content. Returns whether the buffer is full.
     fn put(&self, put: impl FnOnce(&mut Content)) -> bool {
-        let (waker, enough) = {
+        let (waker, is_full) = {
             let mut content = lock(&self.content);
             put(&mut content);
-            (content.waker.take(), content.bytes.len() >= ENOUGH)
+            (content.waker.take(), content.bytes.len() >= MAX_BUFFERED)
         };
         if let Some(waker) = waker {
             waker.wake();
         }
-        enough
+        is_full
     }
 
-    fn is_enough(&self) -> bool {
-        lock(&self.content).bytes.len() >= ENOUGH
+    fn is_full(&self) -> bool {
+        lock(&self.content).bytes.len() >= MAX_BUFFERED
     }
 }
 
@@ -100,7 +100,7 @@ impl Ahead {
             let shared = shared.clone();
             async move {
                 let end = loop {
-                    let enough = match connection.next_chunk().await {
+                    let is_full = match connection.next_chunk().await {
                         Some(Ok(chunk)) => {
                             shared.put(|content| content.bytes.extend_from_slice(chunk.as_ref()))
                         }
@@ -108,8 +108,8 @@ impl Ahead {
                         Some(Err(fault)) => break Err(fault.into()),
                         None => break Ok(()),
                     };
-                    if enough {
-                        while shared.is_enough() {
+                    if is_full {
+                        while shared.is_full() {
                             shared.taken.notified().await;
                         }
                     }

@@ -1,4 +1,4 @@
-//! What each attempt of a transport written in Python starts from.
+//! The request that each attempt of a transport written in Python starts from.
 
 use everstream::RedactedUrl;
 use everstream_http::exchange::{self, Config};
@@ -15,18 +15,18 @@ use crate::exchange::Exchange;
 use crate::fault::mark_unsent;
 use crate::http::{header_value, pairs, query_pairs, sensitive_names, texts_of_pairs};
 
-/// All but the unreserved characters (RFC 3986, section 2.3).
+/// Everything except the unreserved characters (RFC 3986, section 2.3).
 const QUOTED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
     .remove(b'_')
     .remove(b'~');
 
-/// The request of a strategy, checked. It is immutable.
+/// The request of a strategy, checked. Immutable.
 #[pyclass(frozen, module = "everstream._native")]
 pub(crate) struct Request {
     request: exchange::Request,
-    /// The URL as the user gave it.
+    /// The URL as the user passed it.
     #[pyo3(get)]
     url: String,
     query_params: Option<Py<PyAny>>,
@@ -101,17 +101,16 @@ impl Request {
         self.request.method.as_str()
     }
 
-    /// Whether sending it again does no harm.
+    /// Whether the request is safe to repeat.
     #[getter]
     fn is_repeatable(&self) -> bool {
         self.request.method.is_safe()
     }
 
-    /// Begins an attempt: the request, or the GET that resumes its stream. The query parameters are
-    /// asked for now.
+    /// Begins an attempt: the request, or the GET that resumes its stream. Calls `query_params`.
     ///
-    /// `client_headers` are those of the user's HTTP client. They are sent and withheld like those of
-    /// the request, which take precedence. `fresh_headers` replace the request's.
+    /// `client_headers` are the headers of the user's HTTP client. They are sent and withheld like the
+    /// request's headers, which take precedence. `fresh_headers` replace the request's headers.
     #[pyo3(signature = (
         last_event_id, *, resume_with_get = false, client_headers = Vec::new(),
         fresh_headers = None
@@ -140,14 +139,14 @@ impl Request {
             let added = add_query(query_params.bind(py), &mut request.url);
             added.map_err(|error| mark_unsent(py, error))?;
         }
-        // An id that can't be a header's value is kept for the user, and not sent.
+        // An id that isn't a valid header value isn't sent, but the client keeps it.
         request.set_last_event_id(last_event_id);
         Ok(Exchange::new(request, self.config, self.cookies.as_ref()))
     }
 }
 
 impl Request {
-    /// Adds the headers whose names aren't there yet.
+    /// Adds the headers whose names aren't in the request yet.
     fn add_missing(&self, headers: &mut HeaderMap, added: Vec<(Vec<u8>, Vec<u8>)>) -> PyResult<()> {
         let mut missing = HeaderMap::new();
         for (name, value) in added {
@@ -168,9 +167,9 @@ impl Request {
 
 fn bad_url(url: &str, problem: &str) -> PyErr {
     let shown = RedactedUrl(url);
-    PyValueError::new_err(format!(
-        "the setting url can't be used: {shown:?}: {problem}"
-    ))
+    // In the words of the engine's own HTTP.
+    let error = everstream::Error::config("url", format!("{shown:?}: {problem}"));
+    PyValueError::new_err(error.to_string())
 }
 
 fn header_name(name: &str) -> PyResult<HeaderName> {
@@ -206,7 +205,7 @@ fn replace(headers: &mut HeaderMap, by: HeaderMap) {
     }
 }
 
-/// Every transport decodes gzip and deflate; the others depend on what is installed.
+/// The supported content codings: gzip and deflate always, others if their libraries are installed.
 fn supported(names: &[String]) -> &'static [ContentCoding] {
     use ContentCoding::{Brotli, Deflate, Gzip, Zstd};
     let has = |coding: ContentCoding| names.iter().any(|name| name == coding.token());
@@ -218,8 +217,8 @@ fn supported(names: &[String]) -> &'static [ContentCoding] {
     }
 }
 
-/// The URL with these query parameters. One that can't be parsed is returned as it is: it is an error
-/// wherever it is used.
+/// The URL with these query parameters. An invalid URL is returned unchanged, and reported when it is
+/// used.
 #[pyfunction]
 pub(crate) fn add_params(url: String, params: &Bound<'_, PyAny>) -> PyResult<String> {
     let added = texts_of_pairs(params)?;
@@ -232,13 +231,13 @@ pub(crate) fn add_params(url: String, params: &Bound<'_, PyAny>) -> PyResult<Str
     })
 }
 
-/// Adds what the function returns.
+/// Adds the result of the function to the query.
 fn add_query(query_params: &Bound<'_, PyAny>, url: &mut Url) -> PyResult<()> {
     add_pairs(&query_pairs(query_params)?, url);
     Ok(())
 }
 
-/// A name replaces what the URL had under it. Everything else in the query stays as it was written.
+/// A name replaces the URL's parameters of that name. The rest of the query isn't changed.
 fn add_pairs(added: &[(String, String)], url: &mut Url) {
     if added.is_empty() {
         return;

@@ -1,4 +1,4 @@
-//! How long to wait: the default for Python, and strategies written in Python.
+//! How long to wait before reconnecting: the default, and strategies written in Python.
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
@@ -9,25 +9,25 @@ use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 
 use crate::convert::duration;
-use crate::error_strategy::is_next;
-use crate::raised::Raised;
+use crate::error_strategy::is_strategy_or_none;
+use crate::pending_exception::PendingException;
 
-/// The engine's, which a client has by default.
+/// The engine's default.
 const DEFAULT_MULTIPLIER: f64 = 2.0;
 
-/// The engine's backoff, in the state that it has reached. It is immutable.
+/// The engine's backoff, in its current state. Immutable.
 #[pyclass(frozen, module = "everstream._native")]
 pub(crate) struct Backoff {
     backoff: retry_delay::Backoff,
-    /// Nothing was applied yet.
+    /// Whether `apply` hasn't been called yet.
     #[pyo3(get)]
     fresh: bool,
 }
 
 #[pymethods]
 impl Backoff {
-    /// A `max_delay` of 0 is none. Values that equal the defaults are the engine's defaults, as if they
-    /// weren't given: its strategy is then the built-in one.
+    /// A `max_delay` of 0 means no limit. Values equal to the defaults count as not set, so that the
+    /// engine uses its built-in strategy.
     #[new]
     fn new(max_delay: f64, backoff_multiplier: f64, jitter_multiplier: f64) -> PyResult<Self> {
         let numbers = [
@@ -71,31 +71,32 @@ impl Backoff {
 /// The strategy of a client: the engine's own, or one written in Python.
 pub(crate) fn from_python(
     strategy: &Bound<'_, PyAny>,
-    raised: &Raised,
+    pending: &PendingException,
 ) -> Box<dyn RetryDelayStrategy> {
     match strategy.cast::<Backoff>() {
         Ok(own) => Box::new(own.get().backoff.clone()),
-        Err(_) => Box::new(Written {
+        Err(_) => Box::new(PythonStrategy {
             original: strategy.clone().unbind(),
             current: strategy.clone().unbind(),
-            raised: raised.clone(),
+            pending: pending.clone(),
         }),
     }
 }
 
-/// A strategy written in Python. It is immutable: it says what to use next time.
-struct Written {
+/// A strategy written in Python. The Python object is immutable: `apply` returns the next one.
+struct PythonStrategy {
     original: Py<PyAny>,
     current: Py<PyAny>,
-    raised: Raised,
+    pending: PendingException,
 }
 
-impl Written {
-    fn ask(&mut self, py: Python<'_>, base: Duration) -> PyResult<Duration> {
+impl PythonStrategy {
+    fn call_apply(&mut self, py: Python<'_>, base: Duration) -> PyResult<Duration> {
         let arguments = (base.as_secs_f64(),);
         let answer = self.current.call_method1(py, "apply", arguments)?;
         let parts = answer.extract::<(f64, Option<Py<PyAny>>)>(py);
-        let Some((delay, next)) = parts.ok().filter(|(_, next)| is_next(py, next)) else {
+        let Some((delay, next)) = parts.ok().filter(|(_, next)| is_strategy_or_none(py, next))
+        else {
             return Err(PyTypeError::new_err(format!(
                 "RetryDelayStrategy.apply must return a tuple of a number of seconds and a \
                  RetryDelayStrategy or None, not {}",
@@ -105,17 +106,17 @@ impl Written {
         if let Some(next) = next {
             self.current = next;
         }
-        // Less than nothing is nothing.
+        // A negative delay counts as 0.
         let delay = if delay < 0.0 { 0.0 } else { delay };
         duration("the delay of a RetryDelayStrategy", delay)
     }
 }
 
-impl RetryDelayStrategy for Written {
+impl RetryDelayStrategy for PythonStrategy {
     fn apply(&mut self, base: BaseDelay) -> Duration {
         Python::attach(|py| {
-            self.ask(py, base.delay).unwrap_or_else(|error| {
-                self.raised.raise(error);
+            self.call_apply(py, base.delay).unwrap_or_else(|error| {
+                self.pending.raise(error);
                 base.delay
             })
         })

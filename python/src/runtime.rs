@@ -1,7 +1,7 @@
-//! The runtime behind what doesn't block the caller's thread in the engine itself: one for the
-//! process, made when it is first needed.
+//! The process's Tokio runtime, created on first use.
 //!
-//! For the asyncio client its threads serve sockets, and one at a time wakes event loops.
+//! The blocking client on the engine's own HTTP doesn't need it. For the asyncio client, its threads
+//! serve sockets, and one at a time wakes event loops.
 
 use std::sync::{Arc, Mutex, RwLock};
 
@@ -10,12 +10,12 @@ use pyo3::prelude::*;
 use tokio::runtime::{Builder, Handle, Runtime};
 
 use crate::event_loop::Call;
+use crate::pending_exception::lock;
 use crate::process::{Process, handles_signals};
-use crate::raised::lock;
 
-/// Sockets and TLS: what is parsed is parsed in the thread of the event loop.
+/// Few, because they only serve sockets and TLS. Streams are parsed in the thread of the event loop.
 const WORKERS: usize = 2;
-/// For look-ups of names.
+/// For DNS lookups.
 const BLOCKING_THREADS: usize = 16;
 
 static SHARED: Mutex<Place> = Mutex::new(Place::Empty);
@@ -29,19 +29,19 @@ enum Place {
 
 pub(crate) struct Shared {
     handle: Handle,
-    /// Taken at the end.
+    /// `None` after the interpreter has begun to end.
     runtime: Mutex<Option<Runtime>>,
     process: Process,
     calls: Mutex<Calls>,
-    /// Held by whoever calls Python; false at the end.
+    /// Locked for reading while Python is called; `false` once the interpreter has begun to end.
     open: RwLock<bool>,
 }
 
 #[derive(Default)]
 struct Calls {
     waiting: Vec<Call>,
-    /// A task is about to make them.
-    under_way: bool,
+    /// Whether a task that makes the calls has been spawned.
+    is_scheduled: bool,
 }
 
 pub(crate) fn handle() -> PyResult<Handle> {
@@ -50,14 +50,14 @@ pub(crate) fn handle() -> PyResult<Handle> {
 
 /// The runtime, and how to call Python from it.
 pub(crate) fn shared(py: Python<'_>) -> PyResult<Arc<Shared>> {
-    // Nothing under this lock lets others run, so that a fork can't happen meanwhile.
+    // No code under this lock releases the GIL, so that no fork can happen meanwhile.
     let mut place = lock(&SHARED);
     match &*place {
-        Place::Filled(shared) if !shared.process.is_gone() => return Ok(shared.clone()),
-        // In the child of a fork its threads don't exist: nothing can end them.
+        Place::Filled(shared) if !shared.process.is_forked() => return Ok(shared.clone()),
+        // Its threads don't exist in a forked child, so dropping it would wait for them forever.
         Place::Filled(shared) => std::mem::forget(shared.clone()),
         Place::Empty => {}
-        // Only threads are left that nobody waits for: they'll come to a stop wherever they are.
+        // Only daemon threads are left, which end with the process.
         Place::Gone(shared) if !handles_signals() => return Ok(shared.clone()),
         Place::Gone(_) => {
             return Err(PyRuntimeError::new_err("the interpreter is about to end"));
@@ -86,7 +86,7 @@ pub(crate) fn shared(py: Python<'_>) -> PyResult<Arc<Shared>> {
     Ok(shared)
 }
 
-/// Before the interpreter ends no other thread may be about to enter it.
+/// Makes sure that no other thread calls Python when the interpreter ends.
 #[pyfunction]
 fn shutdown(py: Python<'_>) {
     let shared = {
@@ -94,7 +94,7 @@ fn shutdown(py: Python<'_>) {
         let Place::Filled(shared) = &*place else {
             return;
         };
-        if shared.process.is_gone() {
+        if shared.process.is_forked() {
             return;
         }
         let shared = shared.clone();
@@ -117,9 +117,9 @@ impl Shared {
         &self.handle
     }
 
-    /// Does something inside the runtime, unless that is about to be gone.
+    /// Calls a function inside the runtime, unless the interpreter has begun to end.
     pub(crate) fn inside<T>(&self, function: impl FnOnce() -> T) -> Option<T> {
-        // It isn't waited for: who waits for the interpreter may hold it.
+        // Doesn't wait for the lock: a thread that holds it may be waiting for the GIL.
         let open = self.open.try_read().ok().filter(|open| **open)?;
         let _entered = self.handle.enter();
         let result = function();
@@ -127,13 +127,13 @@ impl Shared {
         Some(result)
     }
 
-    /// Has a call made, soon and in another thread.
+    /// Schedules a call to be made soon, in another thread.
     ///
-    /// However many there are, one thread waits for the interpreter, and the other serves sockets.
+    /// Only one thread at a time waits for the GIL, so that the other one serves sockets.
     pub(crate) fn call(self: &Arc<Self>, call: Call) {
         let mut calls = lock(&self.calls);
         calls.waiting.push(call);
-        if !std::mem::replace(&mut calls.under_way, true) {
+        if !std::mem::replace(&mut calls.is_scheduled, true) {
             let shared = self.clone();
             self.handle.spawn(async move { shared.make_calls() });
         }
@@ -154,7 +154,7 @@ impl Shared {
             loop {
                 let waiting = {
                     let mut calls = lock(&self.calls);
-                    calls.under_way = !calls.waiting.is_empty();
+                    calls.is_scheduled = !calls.waiting.is_empty();
                     std::mem::take(&mut calls.waiting)
                 };
                 if waiting.is_empty() {

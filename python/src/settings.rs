@@ -1,4 +1,4 @@
-//! The settings that both clients have.
+//! The settings of both clients.
 
 use everstream::{Builder, Event, LogLevel, Oversize};
 use pyo3::prelude::*;
@@ -6,9 +6,9 @@ use pyo3::types::PyString;
 
 use crate::action;
 use crate::convert::{duration, idle_timeout};
-use crate::fault::Shown;
+use crate::fault::ExceptionCache;
 use crate::log::Log;
-use crate::raised::Raised;
+use crate::pending_exception::PendingException;
 use crate::{error_strategy, retry_delay};
 
 pub(crate) struct Settings<'a, 'py> {
@@ -20,7 +20,7 @@ pub(crate) struct Settings<'a, 'py> {
     pub(crate) read_timeout: Option<f64>,
     pub(crate) max_event_size: Option<usize>,
     pub(crate) skip_oversize: bool,
-    /// The last event's data, or a function that recognises it.
+    /// The data of the last event, or a function that recognizes it.
     pub(crate) until: Option<Bound<'py, PyAny>>,
     pub(crate) repeat_unsafe: bool,
     pub(crate) resume_with_get: bool,
@@ -32,8 +32,8 @@ impl Settings<'_, '_> {
         self,
         builder: Builder<C>,
         name: String,
-        raised: &Raised,
-        shown: &Shown,
+        pending: &PendingException,
+        exceptions: &ExceptionCache,
         log: Log,
     ) -> PyResult<Builder<C>> {
         let mut builder = builder
@@ -42,11 +42,11 @@ impl Settings<'_, '_> {
                 "retry_delay_reset_threshold",
                 self.retry_delay_reset_threshold,
             )?)
-            .retry_delay_strategy(retry_delay::from_python(self.retry_delay_strategy, raised))
+            .retry_delay_strategy(retry_delay::from_python(self.retry_delay_strategy, pending))
             .error_strategy(error_strategy::from_python(
                 self.error_strategy,
-                raised,
-                shown,
+                pending,
+                exceptions,
             ))
             .read_timeout(idle_timeout(self.read_timeout)?)
             .repeat_unsafe(self.repeat_unsafe)
@@ -64,7 +64,7 @@ impl Settings<'_, '_> {
         if let Some(until) = self.until {
             builder = match until.cast::<PyString>() {
                 Ok(data) => builder.until(data.to_str()?),
-                Err(_) => builder.until_fn(is_last(until.unbind(), raised.clone())),
+                Err(_) => builder.until_fn(is_last(until.unbind(), pending.clone())),
             };
         }
         if let Some(bytes) = self.max_event_size {
@@ -77,16 +77,16 @@ impl Settings<'_, '_> {
     }
 }
 
-/// Asks a function of Python's. If it raises an exception, the event isn't the last one, and is
+/// Calls a Python function. If it raises an exception, the event doesn't count as the last one, and is
 /// delivered after the exception.
-fn is_last(function: Py<PyAny>, raised: Raised) -> impl FnMut(&Event) -> bool {
+fn is_last(function: Py<PyAny>, pending: PendingException) -> impl FnMut(&Event) -> bool {
     move |event| {
         let answer = Python::attach(|py| {
             let event = action::Event::object(py, event.clone())?;
             function.call1(py, (event,))?.is_truthy(py)
         });
         answer.unwrap_or_else(|error| {
-            raised.raise(error);
+            pending.raise(error);
             false
         })
     }

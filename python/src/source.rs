@@ -1,8 +1,7 @@
-//! Sources written in Python: a `ConnectionClient` and what it connects to.
+//! Custom sources: a `ConnectionClient` written in Python, and its `ConnectionResult`.
 //!
-//! Its methods and its iterators are called in the thread that reads, inside the engine's waits.
-//! Stopping, from whatever thread, closes the result in that thread, which ought to wake a blocked
-//! iterator.
+//! Their methods and iterators are called in the reading thread, inside the engine's waits. The thread
+//! that stops the connection closes the result, which should unblock a pending read.
 
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -21,22 +20,22 @@ use crate::convert::{headers_from_python, status as status_from_python};
 use crate::direct::Direct;
 use crate::fault::{from_base_exception, from_exception};
 use crate::http_client::HttpStream;
-use crate::raised::{Raised, lock};
+use crate::pending_exception::{PendingException, lock};
 use crate::watch::Watch;
 
-/// A `ConnectionClient` of Python's.
+/// A `ConnectionClient` written in Python.
 pub(crate) struct Source {
     client: Py<PyAny>,
     opened: Mutex<Option<Arc<Opened>>>,
     closed: AtomicBool,
-    /// How often it was interrupted.
+    /// How many times it was interrupted.
     interruptions: AtomicUsize,
     repeatable: bool,
     can_resume_with_get: bool,
-    raised: Raised,
+    pending: PendingException,
 }
 
-/// What it has connected to.
+/// An open connection.
 struct Opened {
     result: Py<PyAny>,
     closed: AtomicBool,
@@ -51,23 +50,23 @@ impl Opened {
         Ok(())
     }
 
-    /// Whether it was closed, by the engine or by the program.
+    /// Whether the engine or the program has closed it.
     fn is_closed(&self, py: Python<'_>) -> bool {
-        self.closed.load(Ordering::Acquire) || self.says(py, "_closed")
+        self.closed.load(Ordering::Acquire) || self.has_flag(py, "_closed")
     }
 
-    /// What the end of its stream proves. If it was closed: nothing.
+    /// Whether the end of the stream proves that it is complete. After `close` it doesn't.
     fn ending(&self) -> Ending {
         let is_complete =
-            Python::try_attach(|py| self.says(py, "_proves_end") && !self.is_closed(py));
+            Python::try_attach(|py| self.has_flag(py, "_proves_end") && !self.is_closed(py));
         match is_complete {
             Some(true) => Ending::Complete,
             _ => Ending::Unproven,
         }
     }
 
-    /// Only a `ConnectionResult` has these attributes.
-    fn says(&self, py: Python<'_>, name: &str) -> bool {
+    /// A flag of the result; only a `ConnectionResult` of this package has it.
+    fn has_flag(&self, py: Python<'_>, name: &str) -> bool {
         let said = self.result.bind(py).getattr_opt(name);
         let said = said.and_then(|said| said.map_or(Ok(false), |said| said.is_truthy()));
         said.unwrap_or_default()
@@ -75,28 +74,31 @@ impl Opened {
 }
 
 impl Source {
-    pub(crate) fn new(client: &Bound<'_, PyAny>, raised: &Raised) -> PyResult<Arc<Self>> {
-        let says = |name, otherwise| match client.getattr_opt(name)? {
+    pub(crate) fn new(
+        client: &Bound<'_, PyAny>,
+        pending: &PendingException,
+    ) -> PyResult<Arc<Self>> {
+        let flag = |name, default| match client.getattr_opt(name)? {
             Some(said) => said.is_truthy(),
-            None => Ok(otherwise),
+            None => Ok(default),
         };
         Ok(Arc::new(Source {
             client: client.clone().unbind(),
             opened: Mutex::new(None),
             closed: AtomicBool::new(false),
             interruptions: AtomicUsize::new(0),
-            repeatable: says("is_repeatable", true)?,
-            can_resume_with_get: says("can_resume_with_get", false)?,
-            raised: raised.clone(),
+            repeatable: flag("is_repeatable", true)?,
+            can_resume_with_get: flag("can_resume_with_get", false)?,
+            pending: pending.clone(),
         }))
     }
 
-    /// Comes before the engine is interrupted: an attempt that begins after that counts on.
+    /// Must be called before the engine is interrupted, so that only attempts begun earlier are stopped.
     pub(crate) fn about_to_interrupt(&self) {
         self.interruptions.fetch_add(1, Ordering::AcqRel);
     }
 
-    /// Closes the connection, or stops what makes one, in this thread.
+    /// Closes the connection or stops the running attempt, in this thread.
     pub(crate) fn interrupt(&self, py: Python<'_>) -> PyResult<()> {
         let result = self.close_opened(py);
         if self.client.bind(py).hasattr("interrupt")? {
@@ -127,7 +129,7 @@ impl Source {
             if error.is_instance_of::<PyException>(py) {
                 from_exception(error, py).unwrap_or_else(|error| Fault::Source(error.into()))
             } else {
-                from_base_exception(py, error, &self.raised)
+                from_base_exception(py, error, &self.pending)
             }
         })
     }
@@ -150,13 +152,13 @@ impl Source {
             result: result.clone_ref(py),
             closed: AtomicBool::new(false),
         });
-        // From here on the result is closed, also if there is something wrong with it.
+        // From here on the result gets closed, even if one of its attributes is wrong.
         let closer = {
-            let (opened, raised) = (opened.clone(), self.raised.clone());
+            let (opened, pending) = (opened.clone(), self.pending.clone());
             move || {
-                // Without an interpreter there is nothing to close any more.
+                // If the interpreter has ended, there is nothing left to close.
                 if let Some(Err(error)) = Python::try_attach(|py| opened.close(py)) {
-                    raised.raise(error);
+                    pending.raise(error);
                 }
             }
         };
@@ -181,10 +183,10 @@ impl Source {
             Bytes::Python(iterator) => {
                 let watch = match read_timeout {
                     Some(limit) => {
-                        let (opened, raised) = (opened.clone(), self.raised.clone());
+                        let (opened, pending) = (opened.clone(), self.pending.clone());
                         let close = move |py: Python<'_>| {
                             if let Err(error) = opened.close(py) {
-                                raised.raise(error);
+                                pending.raise(error);
                             }
                         };
                         Some(Watch::new(py, limit, close)?)
@@ -195,7 +197,7 @@ impl Source {
                     iterator,
                     opened: opened.clone(),
                     watch,
-                    raised: self.raised.clone(),
+                    pending: self.pending.clone(),
                 })
                 .with_ending_fn(move || opened.ending())
             }
@@ -203,7 +205,7 @@ impl Source {
         Ok(connection.with_start(start).with_closer(closer))
     }
 
-    /// The chunks, and what is known of the response.
+    /// The chunks, and the head of the response.
     fn parts(result: &Bound<'_, PyAny>) -> PyResult<(Bytes, Start)> {
         let part = |name| -> PyResult<_> {
             let part = result.getattr_opt(name)?;
@@ -228,14 +230,13 @@ impl Source {
     }
 }
 
-/// What is read: the connection of this package's own HTTP if nothing in Python has it in hand, and
-/// else an iterator.
+/// The bytes to read: the engine's own connection if no Python code reads it, otherwise an iterator.
 enum Bytes {
     Direct(Direct),
     Python(Py<PyIterator>),
 }
 
-/// A source as the engine's `ConnectionClient`.
+/// Implements the engine's `ConnectionClient` for a source.
 pub(crate) struct SourceClient(pub(crate) Arc<Source>);
 
 impl ConnectionClient for SourceClient {
@@ -248,8 +249,8 @@ impl ConnectionClient for SourceClient {
                     || source.interruptions.load(Ordering::Acquire) != interruptions
             };
             let result = Python::attach(|py| {
-                // The interpreter may have been waited for: who interrupted meanwhile found nothing
-                // to stop.
+                // Another thread may have interrupted while this one waited for the GIL, and found no
+                // attempt to stop.
                 match stopped() {
                     true => None,
                     false => Some(source.connect(py, request)),
@@ -258,8 +259,7 @@ impl ConnectionClient for SourceClient {
             match result {
                 Some(Ok(connection)) => Ok(connection),
                 Some(Err(fault)) if !stopped() => Err(fault),
-                // The engine has been told to stop, and goes by that rather than by an error which
-                // only follows from it.
+                // The error is a consequence of the stop. The engine handles the stop itself.
                 _ => std::future::pending().await,
             }
         })
@@ -276,18 +276,18 @@ impl ConnectionClient for SourceClient {
     fn close(&mut self) {
         let source = &self.0;
         if let Some(Err(error)) = Python::try_attach(|py| source.close(py)) {
-            source.raised.raise(error);
+            source.pending.raise(error);
         }
     }
 }
 
-/// The bytes that an iterator of Python's yields.
+/// The bytes that a Python iterator yields.
 struct Chunks {
     iterator: Py<PyIterator>,
     opened: Arc<Opened>,
-    /// There is a read timeout.
+    /// Enforces the read timeout, if there is one.
     watch: Option<Watch>,
-    raised: Raised,
+    pending: PendingException,
 }
 
 impl Stream for Chunks {
@@ -299,11 +299,11 @@ impl Stream for Chunks {
         }
         let item = Python::attach(|py| match self.next(py) {
             Ok(chunk) => chunk.map(Ok),
-            // The closer has woken it: this is how it says so.
+            // Raised because the connection was closed.
             Err(error) if self.opened.is_closed(py) && error.is_instance_of::<PyException>(py) => {
                 None
             }
-            Err(error) => Some(Err(self.raised.cause(py, error))),
+            Err(error) => Some(Err(self.pending.cause(py, error))),
         });
         let late = self.watch.as_ref().filter(|watch| watch.end());
         Poll::Ready(match (item, late) {
@@ -315,7 +315,7 @@ impl Stream for Chunks {
 
 impl Chunks {
     fn next(&self, py: Python<'_>) -> PyResult<Option<Vec<u8>>> {
-        // An iterator that isn't written in Python may never give a signal its turn.
+        // An iterator that isn't written in Python might never check for signals.
         py.check_signals()?;
         let Some(chunk) = self.iterator.bind(py).clone().next().transpose()? else {
             return Ok(None);

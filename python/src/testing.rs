@@ -1,4 +1,4 @@
-//! `everstream.testing`: the scriptable server, for tests in Python.
+//! The scriptable server of `everstream.testing`.
 
 use everstream_testing::Portion;
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
@@ -8,9 +8,9 @@ use pyo3::types::PyBytes;
 use crate::convert::{duration, text_or_bytes};
 use crate::process::Process;
 
-/// What the server answers a request with. It is immutable: each method returns a new one.
+/// The reply of the test server to a request. Immutable: methods return a new one.
 ///
-/// A head, then steps in order, then an ending. Steps that nothing ends are followed by ``end()``.
+/// It has a head, then steps in order, then an ending. Without an ending, ``end()`` follows.
 #[pyclass(frozen, module = "everstream.testing")]
 pub(crate) struct Reply(Scripted);
 
@@ -39,7 +39,7 @@ impl Reply {
         Reply(Scripted::stream())
     }
 
-    /// A response with this status. What is sent is its body, whose length is told.
+    /// A response with this status. The data sent is its body, with a ``Content-Length``.
     #[staticmethod]
     fn status(status: u16) -> PyResult<Self> {
         Ok(Reply(Scripted::status(status_code(status)?)))
@@ -51,13 +51,13 @@ impl Reply {
         Ok(Reply(Scripted::redirect(status_code(status)?, location)))
     }
 
-    /// Only these bytes, without a head, and then the end of the connection.
+    /// Only these bytes, without a head, after which the connection is closed.
     #[staticmethod]
     fn raw(data: &Bound<'_, PyAny>) -> PyResult<Self> {
         Ok(Reply(Scripted::raw(text_or_bytes("data", data)?)))
     }
 
-    /// As ``raw``, from the moment at which a connection is accepted: no request is read.
+    /// Like ``raw``, but begins when the connection is accepted, without reading a request.
     #[staticmethod]
     fn on_accept() -> Self {
         Reply(Scripted::on_accept())
@@ -69,13 +69,13 @@ impl Reply {
         Ok(self.then(|it| it.with_status(status)))
     }
 
-    /// Sets a header, in place of any of the same name.
+    /// Sets a header, replacing any of the same name.
     fn header(&self, name: &str, value: &Bound<'_, PyAny>) -> PyResult<Self> {
         let value = text_or_bytes("value", value)?;
         Ok(self.then(|it| it.header(name, value)))
     }
 
-    /// Adds a header, also when there is one of the same name.
+    /// Adds a header, even if there is one of the same name.
     fn append_header(&self, name: &str, value: &Bound<'_, PyAny>) -> PyResult<Self> {
         let value = text_or_bytes("value", value)?;
         Ok(self.then(|it| it.append_header(name, value)))
@@ -86,27 +86,27 @@ impl Reply {
         self.then(|it| it.without_header(name))
     }
 
-    /// Frames the body in chunks, one for each thing that is sent.
+    /// Frames the body in chunks, one for each step that sends data.
     fn chunked(&self) -> Self {
         self.then(Scripted::chunked)
     }
 
-    /// Promises a body of this many bytes, whether or not as many are sent.
+    /// Promises a body of this many bytes, however many are sent.
     fn content_length(&self, length: u64) -> Self {
         self.then(|it| it.content_length(length))
     }
 
-    /// Sends the body without a length, up to the end of the connection.
+    /// Sends the body without a length: it ends with the connection.
     fn close_delimited(&self) -> Self {
         self.then(Scripted::close_delimited)
     }
 
-    /// Holds the head back until the gate is open.
+    /// Delays the head until the gate is open.
     fn head_after(&self, gate: &Gate) -> Self {
         self.then(|it| it.head_after(&gate.0))
     }
 
-    /// Holds the head back for so many seconds.
+    /// Delays the head by this many seconds.
     fn head_delayed(&self, seconds: f64) -> PyResult<Self> {
         let seconds = duration("seconds", seconds)?;
         Ok(self.then(|it| it.head_delayed(seconds)))
@@ -124,7 +124,7 @@ impl Reply {
         Ok(self.then(|it| it.send_forever(data)))
     }
 
-    /// Sends an event. ``event`` and ``id`` have no line ends; ``send`` takes anything.
+    /// Sends an event. ``event`` and ``id`` can't have line ends; ``send`` takes anything.
     #[pyo3(signature = (data, *, event=None, id=None))]
     fn event(&self, data: &str, event: Option<&str>, id: Option<&str>) -> PyResult<Self> {
         let mut text = String::new();
@@ -155,21 +155,21 @@ impl Reply {
         self.then(|it| it.retry(milliseconds))
     }
 
-    /// Streams what comes in a feed after the request's ``Last-Event-ID``, then what is pushed.
+    /// Streams a feed's events after the request's ``Last-Event-ID``, then those pushed later.
     ///
-    /// With ``take`` only so many events, and with ``and_half`` the first half of one more.
+    /// With ``take``, only that many events; with ``and_half``, also the first half of the next.
     #[pyo3(signature = (feed, *, take=None, and_half=false))]
     fn resume(&self, feed: &Feed, take: Option<usize>, and_half: bool) -> Self {
         self.then(|it| it.resume(feed.portion(take, and_half)))
     }
 
-    /// As ``resume``, from the first event, whatever ``Last-Event-ID`` says.
+    /// Like ``resume``, but from the first event, ignoring ``Last-Event-ID``.
     #[pyo3(signature = (feed, *, take=None, and_half=false))]
     fn replay(&self, feed: &Feed, take: Option<usize>, and_half: bool) -> Self {
         self.then(|it| it.replay(feed.portion(take, and_half)))
     }
 
-    /// Waits before the next step, for so many seconds.
+    /// Waits this many seconds before the next step.
     fn pause(&self, seconds: f64) -> PyResult<Self> {
         let seconds = duration("seconds", seconds)?;
         Ok(self.then(|it| it.pause(seconds)))
@@ -180,17 +180,17 @@ impl Reply {
         self.then(|it| it.wait_for(&gate.0))
     }
 
-    /// Opens a gate, to tell how far this reply has come.
+    /// Opens a gate, to signal that the reply has reached this step.
     fn open(&self, gate: &Gate) -> Self {
         self.then(|it| it.open(&gate.0))
     }
 
-    /// Cuts everything that is sent into pieces of this many bytes.
+    /// Splits everything that is sent into pieces of this many bytes.
     fn in_pieces(&self, bytes: usize) -> Self {
         self.then(|it| it.in_pieces(bytes))
     }
 
-    /// Ends the response in an orderly way. This is the default.
+    /// Ends the response cleanly. This is the default.
     fn end(&self) -> Self {
         self.then(Scripted::end)
     }
@@ -210,28 +210,28 @@ impl Reply {
         self.then(Scripted::half_close)
     }
 
-    /// Goes silent and keeps the connection.
+    /// Stops sending, but keeps the connection open.
     fn stall(&self) -> Self {
         self.then(Scripted::stall)
     }
 
-    /// Closes the connection after this many bytes of the response, its head included.
+    /// Closes the connection after this many bytes of the response, including its head.
     fn cut_after(&self, bytes: usize) -> Self {
         self.then(|it| it.cut_after(bytes))
     }
 
-    /// Resets the connection after this many bytes of the response, its head included.
+    /// Resets the connection after this many bytes of the response, including its head.
     fn reset_after(&self, bytes: usize) -> Self {
         self.then(|it| it.reset_after(bytes))
     }
 
-    /// Goes silent after this many bytes of the response, its head included.
+    /// Stops sending after this many bytes of the response, including its head.
     fn stall_after(&self, bytes: usize) -> Self {
         self.then(|it| it.stall_after(bytes))
     }
 }
 
-/// A door that one side waits at and the other side opens, once and for good.
+/// A gate that one side waits for and the other side opens, once and for good.
 #[pyclass(frozen, module = "everstream.testing")]
 pub(crate) struct Gate(everstream_testing::Gate);
 
@@ -242,18 +242,18 @@ impl Gate {
         Gate(everstream_testing::Gate::new())
     }
 
-    /// Opens it: whoever waits, or will wait, goes on.
+    /// Opens the gate: all current and future waits end.
     fn open(&self) {
         self.0.open();
     }
 
-    /// Whether it was opened.
+    /// Whether the gate has been opened.
     #[getter]
     fn is_open(&self) -> bool {
         self.0.is_open()
     }
 
-    /// Waits until it is open, at most for so many seconds; whether it is.
+    /// Waits until the gate is open, at most this many seconds. Returns whether it is open.
     #[pyo3(signature = (timeout=10.0))]
     fn wait(&self, py: Python<'_>, timeout: f64) -> PyResult<bool> {
         let limit = duration("timeout", timeout)?;
@@ -263,7 +263,7 @@ impl Gate {
 
 /// A growing log of events with the ids ``1``, ``2``, ``3`` and so on.
 ///
-/// :meth:`Reply.resume` streams what comes after the client's ``Last-Event-ID``.
+/// :meth:`Reply.resume` streams the events after the client's ``Last-Event-ID``.
 #[pyclass(frozen, module = "everstream.testing")]
 pub(crate) struct Feed(everstream_testing::Feed);
 
@@ -287,7 +287,7 @@ impl Feed {
         Feed(everstream_testing::Feed::new())
     }
 
-    /// Appends an event, and returns its id. After ``close`` it is ignored.
+    /// Appends an event and returns its id. Does nothing after ``close``.
     #[pyo3(signature = (data, *, event=None))]
     fn push(&self, data: &str, event: Option<&str>) -> usize {
         match event {
@@ -296,7 +296,7 @@ impl Feed {
         }
     }
 
-    /// Completes it: a reply that has sent all of it goes on with its next step.
+    /// Completes the feed: a reply that has sent all of it continues with its next step.
     fn close(&self) {
         self.0.close();
     }
@@ -309,7 +309,7 @@ impl Feed {
 /// The server behind `SSEServer`.
 #[pyclass(frozen, module = "everstream._native")]
 pub(crate) struct Server {
-    /// `None` only while it is dropped.
+    /// `None` only during drop.
     server: Option<everstream_testing::Server>,
     process: Process,
 }
@@ -416,8 +416,8 @@ impl Server {
     }
 
     fn stop(&self, py: Python<'_>) -> PyResult<()> {
-        // The one in the parent isn't this process's to stop.
-        if !self.process.is_gone() {
+        // In a forked child, the server belongs to the parent process.
+        if !self.process.is_forked() {
             let server = self.server()?;
             py.detach(|| server.stop());
         }
@@ -433,15 +433,15 @@ impl Server {
 impl Server {
     fn server(&self) -> PyResult<&everstream_testing::Server> {
         self.process.check("server")?;
-        let gone = || PyRuntimeError::new_err("the server is gone");
+        let gone = || PyRuntimeError::new_err("the server has been stopped");
         self.server.as_ref().ok_or_else(gone)
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // Its threads are in the process that it was started in: here nothing can end them.
-        if self.process.is_gone() {
+        // Its threads exist only in the process that started it, so dropping it here would wait forever.
+        if self.process.is_forked() {
             std::mem::forget(self.server.take());
         }
     }

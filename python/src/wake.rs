@@ -7,20 +7,20 @@ use std::task::{Context, Poll};
 use pyo3::prelude::*;
 
 use crate::event_loop::Call;
+use crate::pending_exception::lock;
 use crate::process::this_thread;
-use crate::raised::lock;
 use crate::runtime::{self, Shared};
 
-/// Nobody waits.
+/// No coroutine waits.
 const OFF: u8 = 0;
-/// The engine is polled.
+/// The engine is being polled.
 const POLLED: u8 = 1;
-/// The coroutine waits, or is about to.
+/// The coroutine is waiting, or is about to.
 const WAITING: u8 = 2;
-/// There is something to do.
+/// The engine has something to do.
 const WOKEN: u8 = 3;
 
-/// What a poll for a coroutine comes to.
+/// The result of a poll for a coroutine.
 #[derive(IntoPyObject)]
 pub(crate) enum Polled {
     Done(Py<PyAny>),
@@ -28,11 +28,11 @@ pub(crate) enum Polled {
     Pending(Option<bool>),
 }
 
-/// Poll again, after others had their turn.
+/// Poll again, after other tasks have run.
 pub(crate) const AGAIN: Polled = Polled::Pending(Some(false));
 const WAIT: Polled = Polled::Pending(None);
 
-/// Of one wait of a coroutine.
+/// Wakes a coroutine during one of its waits.
 #[pyclass(frozen, module = "everstream._native")]
 pub(crate) struct Wake {
     waker: Arc<Waker>,
@@ -42,7 +42,7 @@ pub(crate) struct Wake {
 
 struct Waker {
     state: AtomicU8,
-    /// That of the event loop.
+    /// The thread of the event loop.
     thread: u64,
     runtime: Arc<Shared>,
     call: Mutex<Option<Call>>,
@@ -65,7 +65,7 @@ impl Wake {
         })
     }
 
-    /// What the coroutine is going to wait for, if it has to.
+    /// Sets the future that the coroutine will wait for if it has to.
     fn arm(&self, py: Python<'_>, future: Py<PyAny>) {
         self.waker.set(Some(Call {
             event_loop: self.event_loop.clone_ref(py),
@@ -74,7 +74,7 @@ impl Wake {
         }));
     }
 
-    /// The wait is over.
+    /// The wait has ended.
     fn disarm(&self) {
         self.waker.state.store(OFF, Ordering::Release);
         self.waker.set(None);
@@ -90,11 +90,11 @@ impl Wake {
         let polled = waker
             .runtime
             .inside(|| poll(&mut Context::from_waker(&task)));
-        // When the interpreter is about to end nothing will come any more.
+        // If the interpreter is about to end, nothing more will be received.
         polled.unwrap_or(Poll::Pending)
     }
 
-    /// After a poll that was pending.
+    /// The result of a poll that returned `Pending`.
     pub(crate) fn pending(&self) -> Polled {
         match self.waker.end_poll() {
             true => WAIT,
@@ -105,7 +105,7 @@ impl Wake {
 
 impl Waker {
     fn set(&self, call: Option<Call>) {
-        // Dropped outside the lock: what a destructor does is its own business.
+        // Dropped outside the lock, because the destructor may run Python code.
         let earlier = std::mem::replace(&mut *lock(&self.call), call);
         drop(earlier);
     }
@@ -114,7 +114,7 @@ impl Waker {
         self.state.store(POLLED, Ordering::Release);
     }
 
-    /// Whether the coroutine is to wait: nothing has happened while the engine was polled.
+    /// Whether the coroutine has to wait, because nothing happened while the engine was polled.
     fn end_poll(&self) -> bool {
         self.state
             .compare_exchange(POLLED, WAITING, Ordering::AcqRel, Ordering::Acquire)
@@ -142,7 +142,7 @@ impl std::task::Wake for Waker {
             return;
         };
         if self.thread == this_thread() {
-            // From Python code in the event loop's thread.
+            // Woken by Python code in the thread of the event loop.
             Python::try_attach(|py| call.make(py));
         } else {
             self.runtime.call(call);

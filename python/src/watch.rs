@@ -1,4 +1,4 @@
-//! The engine's read timeout for a source in Python that blocks the thread that reads it.
+//! The read timeout for a custom source that blocks the thread that reads it.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 use pyo3::prelude::*;
 use tokio::task::AbortHandle;
 
-use crate::raised::lock;
+use crate::pending_exception::lock;
 use crate::runtime;
 
-/// Closes a connection whose reader has waited for longer than the read timeout.
+/// Closes a connection when its reader has waited longer than the read timeout.
 pub(crate) struct Watch {
     state: Arc<Mutex<State>>,
     pub(crate) limit: Duration,
@@ -18,7 +18,7 @@ pub(crate) struct Watch {
 
 #[derive(Default)]
 struct State {
-    /// When the read began that is under way.
+    /// When the current read began.
     since: Option<Instant>,
     has_fired: bool,
 }
@@ -35,7 +35,7 @@ impl Watch {
             let (state, runtime) = (state.clone(), runtime.clone());
             async move {
                 loop {
-                    // A read that begins while nothing is watched has at least this long.
+                    // If no read is in progress, one that begins now has at least this long.
                     let mut left = limit;
                     {
                         let mut state = lock(&state);
@@ -49,7 +49,7 @@ impl Watch {
                     }
                     tokio::time::sleep(left).await;
                 }
-                // It waits for the interpreter.
+                // On a blocking thread, because it waits for the GIL.
                 _ = tokio::task::spawn_blocking(move || runtime.with_python(close)).await;
             }
         });
@@ -65,7 +65,7 @@ impl Watch {
         lock(&self.state).since = Some(Instant::now());
     }
 
-    /// A read has ended. Whether it took too long.
+    /// A read has ended. Returns whether it took too long.
     pub(crate) fn end(&self) -> bool {
         let mut state = lock(&self.state);
         state.since = None;

@@ -1,4 +1,4 @@
-"""What the tests of the asyncio client share."""
+"""Shared by the tests of the asyncio client."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ def new_loop(kind: str) -> asyncio.AbstractEventLoop:
 
 
 def run(coroutine: Coroutine[Any, Any, T], kind: str = "asyncio") -> T:
-    """Runs it in a loop of its own, which must be empty afterwards and know of no mistakes."""
-    mistakes: list[dict[str, Any]] = []
+    """Runs it in a new loop, which must have no tasks and no reported errors afterwards."""
+    loop_errors: list[dict[str, Any]] = []
 
     async def limited() -> T:
         loop = asyncio.get_running_loop()
-        loop.set_exception_handler(lambda _, context: mistakes.append(context))
+        loop.set_exception_handler(lambda _, context: loop_errors.append(context))
         result = await asyncio.wait_for(coroutine, 3 * LIMIT)
         await until(lambda: len(asyncio.all_tasks()) == 1)
         return result
@@ -47,20 +47,20 @@ def run(coroutine: Coroutine[Any, Any, T], kind: str = "asyncio") -> T:
         loop.run_until_complete(loop.shutdown_default_executor())
     finally:
         loop.close()
-    assert mistakes == []
+    assert loop_errors == []
     return result
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    """Lets other tasks run until it is so."""
+    """Lets other tasks run until the condition is met."""
     deadline = time.monotonic() + LIMIT
     while not condition():
-        assert time.monotonic() < deadline, "it doesn't come to be"
+        assert time.monotonic() < deadline, "the condition was not met in time"
         await asyncio.sleep(0.001)
 
 
 async def in_thread(function: Callable[..., T], *arguments: Any) -> T:
-    """Waits in a thread of its own, while the loop goes on."""
+    """Runs a function in a thread, while the loop keeps running."""
     return await asyncio.get_running_loop().run_in_executor(None, function, *arguments)
 
 
@@ -69,7 +69,7 @@ async def collect(iterator: AsyncIterator[T]) -> list[T]:
 
 
 class AsyncScripted(AsyncConnectStrategy):
-    """Connects as a coroutine function says, and keeps what happens."""
+    """Connects by calling a coroutine function, and records the calls."""
 
     def __init__(self, connect: Connect) -> None:
         self.connect = connect
@@ -102,19 +102,19 @@ async def chunks_of(chunks: Iterable[bytes]) -> AsyncIterator[bytes]:
 def async_canned(
     *connections: Iterable[bytes], headers: Mapping[str, str] | None = None
 ) -> AsyncScripted:
-    """Hands out these streams one after the other, and refuses after that."""
+    """Connects to these streams in order, then refuses connections."""
     streams = iter(connections)
 
     async def connect(last_event_id: str | None) -> AsyncConnectionResult:
         for stream in streams:
             return AsyncConnectionResult(chunks_of(stream), None, headers)
-        raise ConnectionRefusedError("there are no more")
+        raise ConnectionRefusedError("no more streams")
 
     return AsyncScripted(connect)
 
 
 def connect_by(kind: str, url: str, **options: Any) -> AsyncConnectStrategy:
-    """By this package's own HTTP, wrapped in a strategy or not, or by another library."""
+    """A strategy over our own HTTP, that strategy wrapped, or one over another library."""
     if kind == "aiohttp":
         options.setdefault("aiohttp_request_options", {})
     if kind in LIBRARIES:
@@ -124,7 +124,7 @@ def connect_by(kind: str, url: str, **options: Any) -> AsyncConnectStrategy:
 
 
 class Wrapping(AsyncConnectStrategy):
-    """Another strategy, by what everyone may call."""
+    """Wraps another strategy, using only its public methods."""
 
     def __init__(self, inner: AsyncConnectStrategy) -> None:
         self.inner = inner

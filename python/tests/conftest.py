@@ -1,4 +1,4 @@
-"""What the tests share."""
+"""Shared by the tests."""
 
 from __future__ import annotations
 
@@ -25,12 +25,18 @@ def server() -> Iterator[SSEServer]:
         yield server
 
 
+@pytest.fixture
+def other() -> Iterator[SSEServer]:
+    with SSEServer() as server:
+        yield server
+
+
 Over = Callable[..., ConnectStrategy]
 
 
 @pytest.fixture(params=["urllib3", *LIBRARIES])
 def over(request: pytest.FixtureRequest) -> Over:
-    """Makes strategies by a library that the user brings."""
+    """Creates strategies that use a library of the user."""
     library: str = request.param
     skip_if_missing(library)
 
@@ -45,7 +51,7 @@ def over(request: pytest.FixtureRequest) -> Over:
 
 
 class Background:
-    """A function in a thread of its own."""
+    """Runs a function in a thread."""
 
     def __init__(self, function: Callable[[], Any]) -> None:
         self._result: Any = None
@@ -60,21 +66,21 @@ class Background:
             self._error = error
 
     def result(self, nudge: Callable[[], Any] | None = None) -> Any:
-        """What it returned or raised. It is nudged until it ends, if that is what ends it."""
+        """Returns or raises the outcome. Calls ``nudge`` repeatedly until the thread ends."""
         deadline = time.monotonic() + LIMIT
         while nudge is not None and self._thread.is_alive() and time.monotonic() < deadline:
             nudge()
             self._thread.join(0.05)
         self._thread.join(LIMIT)
-        assert not self._thread.is_alive(), "it doesn't come to an end"
+        assert not self._thread.is_alive(), "the thread did not end in time"
         if self._error is not None:
             raise self._error
         return self._result
 
 
 @pytest.fixture
-def deaf() -> Iterator[str]:
-    """The URL of a port that doesn't answer when somebody connects: its queue is full."""
+def unresponsive_url() -> Iterator[str]:
+    """The URL of a port that ignores connections, because its queue is full."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen(0)
@@ -95,15 +101,16 @@ def deaf() -> Iterator[str]:
                 client.close()
 
 
+AUTHORITY = Path(__file__).parent / "authority.pem"
 SIGNED = Path(__file__).parent / "signed.pem"
-"""For localhost and 127.0.0.1, by that authority; with its key."""
+"""A certificate for localhost and 127.0.0.1, signed by authority.pem, with its key."""
 
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\nid: 1\ndata: over TLS\n\n"
 
 
 @pytest.fixture
 def tls_port() -> Iterator[int]:
-    """Of a server that answers over TLS with an event, and then is silent."""
+    """The port of a server that sends one event over TLS and then nothing."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(SIGNED)
 
@@ -116,7 +123,7 @@ def tls_port() -> Iterator[int]:
                     connection.sendall(ANSWER)
                     connection.recv(1)
             except OSError:
-                pass  # The client didn't trust it, or has gone.
+                pass  # The client rejected the certificate, or closed the connection.
 
     def serve() -> None:
         while True:

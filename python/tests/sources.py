@@ -1,4 +1,4 @@
-"""Sources written in Python, for the tests."""
+"""Custom sources for the tests."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Connect = Callable[[str | None], ConnectionResult]
 
 
 class Scripted(ConnectStrategy):
-    """Connects as a function says, and keeps what happens."""
+    """Connects by calling a function, and records the calls."""
 
     def __init__(self, connect: Connect) -> None:
         self.connect = connect
@@ -37,12 +37,22 @@ class ScriptedClient(ConnectionClient):
 
 
 def canned(*connections: Iterable[bytes], headers: Mapping[str, str] | None = None) -> Scripted:
-    """Hands out these streams one after the other, and refuses after that."""
+    """Connects to these streams in order, then refuses connections."""
     streams = iter(connections)
 
     def connect(last_event_id: str | None) -> ConnectionResult:
         for stream in streams:
             return ConnectionResult(iter(stream), None, headers)
-        raise ConnectionRefusedError("there are no more")
+        raise ConnectionRefusedError("no more streams")
 
     return Scripted(connect)
+
+
+class Passing(ConnectStrategy):
+    """Wraps another strategy, using only its public methods."""
+
+    def __init__(self, inner: ConnectStrategy) -> None:
+        self.inner = inner
+
+    def create_client(self, logger: logging.Logger) -> ConnectionClient:
+        return self.inner.create_client(logger)

@@ -1,4 +1,4 @@
-"""Reads the conformance cases, whose notation is explained at the top of their file."""
+"""Reads the conformance cases. The top of their file explains the notation."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ class Case:
     name: str
     resume: str | None = None
     streams: list[bytes] = field(default_factory=lambda: [b""])
-    #: Events and comments; what else happens changes the client and makes no action.
+    #: Events and comments. Other effects change the client without yielding an action.
     actions: list[Action] = field(default_factory=list)
     last_event_id: str | None = None
 
 
 def read(text: str | None = None) -> list[Case]:
-    """All cases, each checked to be understood."""
+    """All cases. Fails if one can't be parsed."""
     cases: list[Case] = []
     lines = (FILE.read_text("utf-8") if text is None else text).split("\n")
     for line in lines:
@@ -84,8 +84,8 @@ def _string(text: str) -> str:
 
 
 def unescape(text: str) -> bytes:
-    """The bytes that are meant."""
-    #: What is to be repeated how often, from the outside inwards.
+    """The bytes that a notation describes."""
+    #: The open repetitions, outermost first: the bytes and the count.
     open_: list[tuple[int, bytearray]] = [(1, bytearray())]
     for token in _ESCAPE.finditer(text):
         out = open_[-1][1]

@@ -18,19 +18,19 @@ def received(server: SSEServer, reply: Reply) -> list[Action]:
         return list(client.all)
 
 
-def test_an_event_has_the_defaults_of_the_reference() -> None:
+def test_an_event_has_the_defaults_of_launchdarkly_eventsource() -> None:
     event = Event()
     assert (event.event, event.data, event.id, event.last_event_id) == ("message", "", None, None)
 
 
-def test_an_event_has_what_it_is_made_with() -> None:
+def test_an_event_has_the_values_of_its_constructor() -> None:
     event = Event("put", "x", "7", "8")
     assert (event.event, event.data, event.id, event.last_event_id) == ("put", "x", "7", "8")
     assert Event(id="7").last_event_id is None
     assert Event(event="").event == ""
 
 
-def test_events_are_equal_when_all_their_fields_are() -> None:
+def test_events_are_equal_if_all_their_fields_are() -> None:
     event = Event("put", "x", "7", "8")
     assert event == Event("put", "x", "7", "8")
     assert hash(event) == hash(Event("put", "x", "7", "8"))
@@ -45,7 +45,7 @@ def test_events_are_equal_when_all_their_fields_are() -> None:
         assert event != other
 
 
-def test_a_received_event_equals_one_that_was_made(server: SSEServer) -> None:
+def test_a_received_event_equals_a_constructed_one(server: SSEServer) -> None:
     _, first, second, _ = received(
         server, Reply.stream().event("a\nb", event="put", id="7").event("ü")
     )
@@ -54,7 +54,7 @@ def test_a_received_event_equals_one_that_was_made(server: SSEServer) -> None:
     assert second == Event("message", "ü", None, "7")
 
 
-def test_events_and_comments_are_printed_as_they_are_made() -> None:
+def test_events_and_comments_have_a_repr_like_their_constructor() -> None:
     event = Event("put", 'say "x"', "7", None)
     assert repr(event) == "Event(event='put', data='say \"x\"', id='7', last_event_id=None)"
     assert eval(repr(event)) == event
@@ -82,7 +82,7 @@ def test_events_and_comments_can_be_pickled(action: Action, protocol: int) -> No
     assert copy.deepcopy(action) == action
 
 
-def test_comments_are_equal_when_their_texts_are() -> None:
+def test_comments_are_equal_if_their_texts_are() -> None:
     assert Comment("x") == Comment("x")
     assert hash(Comment("x")) == hash(Comment("x"))
     assert Comment("x") != Comment("y")
@@ -108,12 +108,12 @@ def test_an_event_reads_its_data_as_json() -> None:
     assert event.json(parse_float=str) == {"eur": "7.5"}
 
 
-def test_data_that_is_no_json_is_a_value_error() -> None:
+def test_data_that_is_not_json_is_a_value_error() -> None:
     with pytest.raises(json.JSONDecodeError):
         Event(data="[DONE]").json()
 
 
-def test_a_start_tells_of_the_response(server: SSEServer) -> None:
+def test_a_start_has_the_head_of_the_response(server: SSEServer) -> None:
     server.enqueue(
         Reply.redirect(307, server.url("/moved")), Reply.stream().header("X-Server", "mine")
     )
@@ -125,7 +125,7 @@ def test_a_start_tells_of_the_response(server: SSEServer) -> None:
     assert start.headers["x-server"] == start.headers["X-SERVER"] == "mine"
 
 
-def test_a_start_and_a_fault_can_be_made_as_in_the_reference() -> None:
+def test_a_start_and_a_fault_have_the_constructors_of_launchdarkly_eventsource() -> None:
     assert Start().headers is None
     assert Start(headers={"a": "b"}).headers == {"a": "b"}
     assert Fault(None).error is None
@@ -161,7 +161,7 @@ class Note(Comment):
     pass
 
 
-def test_events_and_comments_may_be_subclassed() -> None:
+def test_events_and_comments_can_be_subclassed() -> None:
     price = Price("price", "7.5", id="1")
     assert price.euros == 7.5
     assert isinstance(price, Event)

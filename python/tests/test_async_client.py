@@ -1,4 +1,4 @@
-"""One stream over any number of connections, in asyncio: by each way to connect, in each loop."""
+"""AsyncSSEClient over every transport and in every kind of event loop."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Run = Callable[[Coroutine[Any, Any, None]], None]
 
 @pytest.fixture(params=["own", "wrapped", "aiohttp", *LIBRARIES])
 def client_of(request: pytest.FixtureRequest) -> Client:
-    """Makes clients of a server."""
+    """Creates clients for a server."""
     skip_if_missing(request.param)
 
     def make(server: SSEServer, *arguments: Any, **options: Any) -> AsyncSSEClient:
@@ -44,7 +44,7 @@ def runner(request: pytest.FixtureRequest) -> Run:
 def test_the_signature_is_that_of_the_sync_client() -> None:
     own, sync = inspect.signature(AsyncSSEClient), inspect.signature(SSEClient)
     assert list(own.parameters) == list(sync.parameters)
-    # The first one is a strategy, and the last one what is passed on to it.
+    # The first parameter is a strategy, and the last one is passed on to it.
     for name in list(own.parameters)[1:-1]:
         assert own.parameters[name] == sync.parameters[name]
     assert own.parameters["request"].kind == inspect.Parameter.VAR_KEYWORD
@@ -52,7 +52,7 @@ def test_the_signature_is_that_of_the_sync_client() -> None:
         assert inspect.iscoroutinefunction(getattr(AsyncSSEClient, name))
 
 
-def test_a_client_is_made_from_a_url_or_an_async_strategy_only() -> None:
+def test_a_client_accepts_only_a_url_or_an_async_strategy() -> None:
     from everstream.config import ConnectStrategy
 
     for wrong in (5, None, ConnectStrategy.http("http://localhost/")):
@@ -61,12 +61,12 @@ def test_a_client_is_made_from_a_url_or_an_async_strategy_only() -> None:
 
 
 @pytest.mark.parametrize("name", ["initial_retry_delay", "retry_delay_reset_threshold"])
-def test_a_time_that_is_none_is_an_error(name: str) -> None:
+def test_an_invalid_time_is_an_error(name: str) -> None:
     with pytest.raises(ValueError, match=name):
         AsyncSSEClient("http://localhost/", **{name: -1})  # type: ignore[arg-type]
 
 
-def test_nothing_connects_before_something_is_read(
+def test_nothing_connects_before_the_first_read(
     server: SSEServer, client_of: Client, runner: Run
 ) -> None:
     server.otherwise(Reply.stream().event("x").stall())
@@ -96,8 +96,8 @@ def test_by_default_an_end_ends_the_iteration_and_an_error_is_raised(
     runner(main())
 
 
-def test_reading_again_connects_again(server: SSEServer, client_of: Client, runner: Run) -> None:
-    server.enqueue(Reply.stream().event("a", id="7"), Reply.stream().event("b"))
+def test_reading_again_reconnects(server: SSEServer, client_of: Client, runner: Run) -> None:
+    server.enqueue(Reply.stream().retry(1).event("a", id="7"), Reply.stream().event("b"))
 
     async def main() -> None:
         async with client_of(server, initial_retry_delay=0) as client:
@@ -109,7 +109,7 @@ def test_reading_again_connects_again(server: SSEServer, client_of: Client, runn
     assert server.requests[1].headers["last-event-id"] == "7"
 
 
-def test_all_tells_of_starts_and_faults(server: SSEServer, client_of: Client, runner: Run) -> None:
+def test_all_yields_starts_and_faults(server: SSEServer, client_of: Client, runner: Run) -> None:
     server.enqueue(Reply.status(503), Reply.stream().comment("c").event("a"))
     strategy = ErrorStrategy.continue_with_max_attempts(1)
 
@@ -132,7 +132,7 @@ def test_all_tells_of_starts_and_faults(server: SSEServer, client_of: Client, ru
     runner(main())
 
 
-def test_an_iterator_is_over_after_an_error_and_a_new_one_goes_on(
+def test_an_iterator_ends_after_an_error_and_a_new_one_continues(
     server: SSEServer, client_of: Client
 ) -> None:
     server.enqueue(Reply.status(500), Reply.stream().event("a").stall())
@@ -173,7 +173,7 @@ def test_start_connects_and_returns(server: SSEServer, client_of: Client, runner
     runner(main())
 
 
-def test_start_raises_what_the_strategy_fails_for(server: SSEServer, client_of: Client) -> None:
+def test_start_raises_the_error_if_the_strategy_fails(server: SSEServer, client_of: Client) -> None:
     server.enqueue(Reply.status(500), Reply.status(501), Reply.status(502))
     strategy = ErrorStrategy.continue_with_max_attempts(2)
 
@@ -186,7 +186,9 @@ def test_start_raises_what_the_strategy_fails_for(server: SSEServer, client_of: 
     run(main())
 
 
-def test_the_id_is_that_of_what_was_handed_out(server: SSEServer, client_of: Client) -> None:
+def test_last_event_id_is_that_of_the_last_delivered_event(
+    server: SSEServer, client_of: Client
+) -> None:
     server.enqueue(Reply.stream().send("id: 1\ndata: a\n\nid: 2\ndata: b\n\n").stall())
 
     async def main() -> None:
@@ -216,7 +218,7 @@ def test_a_server_sets_the_base_of_the_delay(server: SSEServer, client_of: Clien
     run(main())
 
 
-def test_a_server_that_is_polled_is_asked_again_when_it_said(server: SSEServer) -> None:
+def test_a_polled_server_is_requested_again_after_its_retry_delay(server: SSEServer) -> None:
     server.otherwise(Reply.stream().retry(200).event("a", id="1"))
 
     async def main() -> None:
@@ -224,14 +226,14 @@ def test_a_server_that_is_polled_is_asked_again_when_it_said(server: SSEServer) 
             await collect(client.events)
             assert 0.2 <= client.next_retry_delay <= 0.3
             await collect(client.events)
-            # Without a new id the delay grows.
+            # Without a new id, the delay grows.
             await collect(client.events)
             assert 0.4 <= client.next_retry_delay <= 0.6
 
     run(main())
 
 
-def test_an_interrupt_shows_the_next_delay_at_once(
+def test_an_interrupt_updates_next_retry_delay_at_once(
     server: SSEServer, client_of: Client, runner: Run
 ) -> None:
     server.otherwise(Reply.stream().event("a").stall())
@@ -250,9 +252,7 @@ def test_an_interrupt_shows_the_next_delay_at_once(
     runner(main())
 
 
-def test_interrupt_is_an_end_of_the_stream(
-    server: SSEServer, client_of: Client, runner: Run
-) -> None:
+def test_interrupt_ends_the_stream(server: SSEServer, client_of: Client, runner: Run) -> None:
     server.enqueue(Reply.stream().event("a").stall(), Reply.stream().event("b").stall())
 
     async def main() -> None:
@@ -299,7 +299,7 @@ def test_a_closed_client_stays_closed(server: SSEServer, client_of: Client) -> N
     assert server.accepted_connections == 0
 
 
-def test_a_client_that_is_dropped_closes_its_connection(server: SSEServer) -> None:
+def test_a_garbage_collected_client_closes_its_connection(server: SSEServer) -> None:
     server.otherwise(Reply.stream().event("a").stall())
 
     async def main() -> None:
@@ -330,7 +330,7 @@ def test_a_stream_has_one_reader(server: SSEServer, client_of: Client) -> None:
 
 
 @pytest.mark.parametrize("line", [b"data: a\n\n", b": comment\n"])
-def test_other_tasks_have_their_turn_while_all_is_here_already(line: bytes, runner: Run) -> None:
+def test_other_tasks_run_while_buffered_events_are_read(line: bytes, runner: Run) -> None:
     count = 20_000
 
     async def main() -> None:
@@ -343,7 +343,7 @@ def test_other_tasks_have_their_turn_while_all_is_here_already(line: bytes, runn
                 await asyncio.sleep(0)
 
         taking_turns = asyncio.create_task(take_turns())
-        # It comes as one chunk.
+        # All of it arrives as one chunk.
         async with AsyncSSEClient(async_canned([line * count])) as client:
             await client.start()
             await collect(client.events)
@@ -353,7 +353,7 @@ def test_other_tasks_have_their_turn_while_all_is_here_already(line: bytes, runn
     runner(main())
 
 
-def test_other_tasks_have_their_turn_while_a_stream_floods(server: SSEServer, runner: Run) -> None:
+def test_other_tasks_run_while_a_stream_floods(server: SSEServer, runner: Run) -> None:
     server.otherwise(Reply.stream().send_forever("data: a\n\n" * 1000))
 
     async def main() -> None:
@@ -380,7 +380,7 @@ def test_other_tasks_have_their_turn_while_a_stream_floods(server: SSEServer, ru
     runner(main())
 
 
-def test_a_flood_of_what_is_not_asked_for_gives_way_too(server: SSEServer) -> None:
+def test_other_tasks_run_while_a_stream_floods_with_comments(server: SSEServer) -> None:
     server.otherwise(Reply.stream().send_forever(": nothing\n" * 1000))
 
     async def main() -> None:
@@ -391,7 +391,7 @@ def test_a_flood_of_what_is_not_asked_for_gives_way_too(server: SSEServer) -> No
     run(main())
 
 
-def test_a_client_of_its_own_http_is_read_in_one_loop_after_the_other(server: SSEServer) -> None:
+def test_a_client_with_our_own_http_can_be_read_in_several_loops(server: SSEServer) -> None:
     server.otherwise(Reply.stream().event("a").pause(0.1).event("b").stall())
     client = AsyncSSEClient(server.url())
 
@@ -442,14 +442,14 @@ def test_an_exception_in_a_strategy_is_raised_and_nothing_is_lost(server: SSESer
                 await anext(events)
             assert raised.value is mistake
             assert raised.traceback[-1].name == "decide"
-            # What it took the place of: the end.
+            # The end, which the exception replaced.
             assert await collect(client.events) == []
             assert (await anext(client.events)).data == "b"
 
     run(main())
 
 
-def test_a_task_that_waits_can_be_made_of_the_next_event(server: SSEServer) -> None:
+def test_the_next_event_can_be_awaited_in_a_task(server: SSEServer) -> None:
     server.otherwise(Reply.stream().event("a").event("b").stall())
 
     async def main() -> None:
@@ -457,7 +457,7 @@ def test_a_task_that_waits_can_be_made_of_the_next_event(server: SSEServer) -> N
             events = client.events
             first: asyncio.Task[Event] = asyncio.create_task(events.__anext__())
             assert (await first).data == "a"
-            # One that never ran has taken nothing.
+            # A task that never ran has read nothing.
             second: asyncio.Task[Event] = asyncio.create_task(events.__anext__())
             second.cancel()
             await until(second.done)
@@ -466,9 +466,7 @@ def test_a_task_that_waits_can_be_made_of_the_next_event(server: SSEServer) -> N
     run(main())
 
 
-def test_an_iterator_that_is_closed_is_over_and_the_client_is_not(
-    server: SSEServer, client_of: Client
-) -> None:
+def test_closing_an_iterator_leaves_the_client_open(server: SSEServer, client_of: Client) -> None:
     server.enqueue(Reply.stream().event("a").event("b").stall())
 
     async def main() -> None:

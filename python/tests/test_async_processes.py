@@ -1,4 +1,4 @@
-"""Forks, signals and the end of the interpreter, in asyncio: each in a process of its own."""
+"""Forks, signals and interpreter exit in asyncio, each tested in a new process."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from test_processes import Child
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs POSIX")
 
 
-def test_asyncio_run_twice_in_a_process(server: SSEServer) -> None:
+def test_asyncio_run_can_be_called_twice(server: SSEServer) -> None:
     server.otherwise(Reply.stream().event("a").stall())
     child = Child(
         """
@@ -61,7 +61,7 @@ def test_ctrl_c_ends_a_wait(server: SSEServer) -> None:
 
 
 @pytest.mark.parametrize("how", ["flood", "wait", "loop in a thread"])
-def test_the_interpreter_ends_while_a_read_is_under_way(server: SSEServer, how: str) -> None:
+def test_the_interpreter_can_exit_during_a_read(server: SSEServer, how: str) -> None:
     flood = Reply.stream().send_forever("data: a\n\n" * 100)
     server.otherwise(Reply.stream().stall() if how == "wait" else flood)
     child = Child(
@@ -98,7 +98,7 @@ def test_the_interpreter_ends_while_a_read_is_under_way(server: SSEServer, how: 
     assert child.end() == ""
 
 
-def test_a_client_made_before_a_fork_is_an_error_in_the_child(server: SSEServer) -> None:
+def test_a_client_created_before_a_fork_is_an_error_in_the_child(server: SSEServer) -> None:
     server.otherwise(Reply.stream().event("a").pause(0.2).event("b").stall())
     child = Child(
         """

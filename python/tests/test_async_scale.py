@@ -1,4 +1,4 @@
-"""Many clients in one loop, and what is left of them."""
+"""Many clients in one loop: threads, memory, leaks."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="needs /
 def threads() -> list[str]:
     names = []
     for task in os.listdir("/proc/self/task"):
-        # It may have ended since it was listed.
+        # The thread may have ended since it was listed.
         with (
             contextlib.suppress(FileNotFoundError, ProcessLookupError),
             open(f"/proc/self/task/{task}/comm") as comm,
@@ -41,7 +41,7 @@ def resident() -> int:
 
 
 @pytest.mark.parametrize("kind", ["asyncio", "uvloop"])
-def test_a_thousand_clients_share_few_threads_and_leave_nothing(
+def test_a_thousand_clients_share_few_threads_and_leak_nothing(
     server: SSEServer, kind: str
 ) -> None:
     if kind == "uvloop":
@@ -76,11 +76,11 @@ def test_a_thousand_clients_share_few_threads_and_leave_nothing(
     run(main(count), kind)
     gc.collect()
     assert open_files() <= files + 3
-    # Those of the server end after its connections.
+    # The server's threads end after its connections.
     run(until(lambda: len(threads()) <= others + 2))
 
 
-def test_a_stream_that_goes_on_takes_no_more_memory(server: SSEServer) -> None:
+def test_a_long_stream_uses_no_more_memory(server: SSEServer) -> None:
     server.otherwise(Reply.stream().send_forever("id: 7\ndata: " + "x" * 200 + "\n\n"))
 
     async def main() -> None:
@@ -106,7 +106,7 @@ def test_a_stream_that_goes_on_takes_no_more_memory(server: SSEServer) -> None:
 
 
 @pytest.mark.parametrize("by", ["own", "aiohttp", *LIBRARIES])
-def test_a_server_is_held_up_while_nobody_reads(by: str) -> None:
+def test_a_server_is_slowed_down_while_the_client_does_not_read(by: str) -> None:
     skip_if_missing(by)
     events, limit = b"data: a\n\n" * 10_000, 64 << 20
     head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
@@ -137,7 +137,7 @@ def test_a_server_is_held_up_while_nobody_reads(by: str) -> None:
     run(main())
 
 
-def test_reads_that_are_cancelled_take_no_more_memory(server: SSEServer) -> None:
+def test_cancelled_reads_use_no_more_memory(server: SSEServer) -> None:
     server.otherwise(Reply.stream().stall())
 
     async def main() -> None:

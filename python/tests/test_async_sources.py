@@ -1,4 +1,4 @@
-"""Sources written in Python, for asyncio."""
+"""Custom sources in asyncio."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def loop_kind(request: pytest.FixtureRequest) -> str:
     return kind
 
 
-def test_a_client_is_created_with_the_logger_when_it_is_made() -> None:
+def test_create_client_is_called_with_the_logger() -> None:
     strategy = async_canned()
     logger = logging.getLogger("mine")
     AsyncSSEClient(strategy, logger=logger)
@@ -42,7 +42,7 @@ def test_a_client_is_created_with_the_logger_when_it_is_made() -> None:
     assert strategy.connected_with == []
 
 
-def test_bytes_are_read_however_they_come(loop_kind: str) -> None:
+def test_bytes_are_read_however_they_are_split(loop_kind: str) -> None:
     chunks: Any = [b"da", bytearray(b"ta: a\n"), b"", memoryview(b"\ndata: b\n\n")]
 
     async def main() -> None:
@@ -78,7 +78,7 @@ def test_a_start_has_the_headers_of_the_result() -> None:
 
 @pytest.mark.parametrize("status", [None, 200])
 @pytest.mark.parametrize("headers", [None, {}])
-def test_a_start_has_what_the_result_has_and_nothing_else(
+def test_a_start_has_only_the_attributes_of_the_result(
     status: int | None, headers: dict[str, str] | None
 ) -> None:
     async def main(url: str | None) -> None:
@@ -148,7 +148,7 @@ def test_all_code_of_a_connection_runs_in_one_task(loop_kind: str) -> None:
     assert len(set(tasks)) == 1
 
 
-def test_nothing_is_read_while_nobody_awaits() -> None:
+def test_a_source_is_read_only_while_the_client_is_awaited() -> None:
     given = 0
 
     async def stream() -> AsyncIterator[bytes]:
@@ -171,7 +171,7 @@ def test_nothing_is_read_while_nobody_awaits() -> None:
     run(main())
 
 
-def test_a_closer_may_be_a_function_or_a_coroutine_function(loop_kind: str) -> None:
+def test_a_closer_can_be_a_function_or_a_coroutine_function(loop_kind: str) -> None:
     closed: list[str] = []
 
     async def closer() -> None:
@@ -200,7 +200,7 @@ def test_a_closer_may_be_a_function_or_a_coroutine_function(loop_kind: str) -> N
     assert strategy.clients_closed == 1
 
 
-def test_an_exception_in_connect_arrives_as_it_is() -> None:
+def test_an_exception_in_connect_is_raised_unchanged() -> None:
     mistake = ValueError("mine")
 
     async def connect(_: str | None) -> AsyncConnectionResult:
@@ -225,7 +225,7 @@ def test_an_exception_in_connect_arrives_as_it_is() -> None:
     run(main())
 
 
-def test_an_exception_in_a_stream_arrives_as_it_is() -> None:
+def test_an_exception_in_a_stream_is_raised_unchanged() -> None:
     mistake = OSError("mine")
 
     async def stream() -> AsyncIterator[bytes]:
@@ -250,7 +250,7 @@ def test_an_exception_in_a_stream_arrives_as_it_is() -> None:
 @pytest.mark.parametrize(
     "mistake", [HTTPStatusError(503, {"Retry-After": "7"}), HTTPContentTypeError("text/html")]
 )
-def test_an_error_of_this_package_arrives_as_it_is(mistake: Exception) -> None:
+def test_an_error_of_this_package_is_raised_unchanged(mistake: Exception) -> None:
     async def connect(_: str | None) -> AsyncConnectionResult:
         raise mistake
 
@@ -263,7 +263,7 @@ def test_an_error_of_this_package_arrives_as_it_is(mistake: Exception) -> None:
     run(main())
 
 
-def test_what_a_server_asks_for_counts_for_a_source_too() -> None:
+def test_retry_after_applies_to_custom_sources() -> None:
     async def connect(_: str | None) -> AsyncConnectionResult:
         raise HTTPStatusError(503, {"retry-after": "7"})
 
@@ -277,7 +277,7 @@ def test_what_a_server_asks_for_counts_for_a_source_too() -> None:
 
 
 @pytest.mark.parametrize("where", ["connect", "stream"])
-def test_ctrl_c_in_a_source_ends_the_loop_and_goes_by_the_strategy(where: str) -> None:
+def test_ctrl_c_in_a_source_ends_the_loop_without_asking_the_strategy(where: str) -> None:
     async def stream() -> AsyncIterator[bytes]:
         if where == "stream":
             raise KeyboardInterrupt
@@ -297,7 +297,7 @@ def test_ctrl_c_in_a_source_ends_the_loop_and_goes_by_the_strategy(where: str) -
         asyncio.run(main())
 
 
-def test_a_source_whose_task_is_cancelled_is_a_broken_connection() -> None:
+def test_a_cancelled_source_task_is_a_read_error() -> None:
     connecting: list[asyncio.Task[Any] | None] = []
 
     async def connect(_: str | None) -> AsyncConnectionResult:
@@ -372,7 +372,7 @@ def test_an_exception_in_a_closer_is_raised_where_the_client_is_stopped(stop: An
         (AsyncConnectionResult(chunks_of([]), None, 5), "items"),  # type: ignore[arg-type]
     ],
 )
-def test_a_result_that_is_none_is_an_error(result: AsyncConnectionResult, message: str) -> None:
+def test_an_invalid_result_is_an_error(result: AsyncConnectionResult, message: str) -> None:
     async def connect(_: str | None) -> AsyncConnectionResult:
         return result
 
@@ -384,7 +384,7 @@ def test_a_result_that_is_none_is_an_error(result: AsyncConnectionResult, messag
     run(main())
 
 
-def test_a_strategy_that_makes_no_client_is_an_error() -> None:
+def test_a_strategy_that_does_not_return_a_client_is_an_error() -> None:
     class Mine(AsyncConnectStrategy):
         def create_client(self, logger: logging.Logger) -> AsyncConnectionClient:
             raise LookupError("mine")
@@ -393,7 +393,7 @@ def test_a_strategy_that_makes_no_client_is_an_error() -> None:
         AsyncSSEClient(Mine())
 
 
-def test_base_classes_say_what_is_missing() -> None:
+def test_base_classes_name_the_missing_method() -> None:
     with pytest.raises(NotImplementedError, match="create_client"):
         AsyncSSEClient(AsyncConnectStrategy())
 
@@ -404,7 +404,7 @@ def test_base_classes_say_what_is_missing() -> None:
     run(main())
 
 
-def test_a_client_that_is_closed_in_its_own_source_ends() -> None:
+def test_a_client_can_be_closed_in_its_own_source() -> None:
     async def connect(_: str | None) -> AsyncConnectionResult:
         await client.close()
         await asyncio.Event().wait()
@@ -418,7 +418,7 @@ def test_a_client_that_is_closed_in_its_own_source_ends() -> None:
     run(main())
 
 
-def test_the_log_tells_what_happens(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_source_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     logger = logging.getLogger("mine")
 
     async def main() -> None:
@@ -434,6 +434,6 @@ def test_the_log_tells_what_happens(caplog: pytest.LogCaptureFixture) -> None:
     assert [record.getMessage() for record in caplog.records] == [
         "connected to AsyncScriptedClient",
         "the stream ended; reconnecting in 0.0 s",
-        "the request failed before a response arrived: ConnectionRefusedError: there are no more"
+        "the request failed before a response arrived: ConnectionRefusedError: no more streams"
         "; retrying in 0.0 s",
     ]

@@ -5,31 +5,35 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import socket
+import ssl
+import threading
+import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 
 from async_sources import AsyncScripted, collect, connect_by, in_thread, run, until
-from conftest import LIMIT
+from conftest import ANSWER, AUTHORITY, LIMIT, SIGNED
 from everstream import AsyncSSEClient
 from everstream.actions import Event, Fault, Start
 from everstream.config import ErrorStrategy, RetryDelayStrategy
 from everstream.config.async_connect_strategy import AsyncConnectionResult, AsyncConnectStrategy
 from everstream.errors import ClosedError, HTTPStatusError, InterruptedStartError, ReadError
 from everstream.testing import Reply, SSEServer
-from httpx_clients import LIBRARIES, skip_if_missing
+from httpx_clients import LIBRARIES, new_async_client, skip_if_missing
 
 HOUR = RetryDelayStrategy.from_lambda(lambda _: (3600, None))
 
 
 class Phase:
-    """A client that is about to wait for something in vain."""
+    """A client that is about to wait for something that never happens."""
 
-    def __init__(self, kind: str, by: str, server: SSEServer, deaf: str) -> None:
+    def __init__(self, kind: str, by: str, server: SSEServer, unresponsive_url: str) -> None:
         self._kind = kind
         self._server = server
         self._attempts = 0
-        url = deaf if kind == "connecting" else server.url()
+        url = unresponsive_url if kind == "connecting" else server.url()
         self._connect: AsyncConnectStrategy = connect_by(
             by, url, query_params=self._begun, connect_timeout=None
         )
@@ -46,7 +50,7 @@ class Phase:
             await anext(client.all)
         elif self._kind == "back-off":
             self._server.otherwise(Reply.status(500))
-            with contextlib.suppress(HTTPStatusError):  # the delay is due all the same
+            with contextlib.suppress(HTTPStatusError):  # the delay applies anyway
                 await anext(client.all)
         return client
 
@@ -66,15 +70,17 @@ def by(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(params=["connecting", "headers", "reading", "back-off"])
-def phase(request: pytest.FixtureRequest, by: str, server: SSEServer, deaf: str) -> Phase:
-    return Phase(request.param, by, server, deaf)
+def phase(
+    request: pytest.FixtureRequest, by: str, server: SSEServer, unresponsive_url: str
+) -> Phase:
+    return Phase(request.param, by, server, unresponsive_url)
 
 
 @pytest.fixture(params=["task", "thread"])
 def elsewhere(
     request: pytest.FixtureRequest,
 ) -> Callable[[Callable[[], Awaitable[None]]], Awaitable[None]]:
-    """Runs a coroutine in another task, or in another thread and its loop."""
+    """Runs a coroutine in another task, or in the loop of another thread."""
 
     async def in_task(function: Callable[[], Awaitable[None]]) -> None:
         await asyncio.ensure_future(function())
@@ -103,7 +109,7 @@ def test_close_ends_the_iteration(phase: Phase, elsewhere: Elsewhere) -> None:
     run(main())
 
 
-def test_interrupt_is_told(phase: Phase, elsewhere: Elsewhere) -> None:
+def test_interrupt_yields_a_fault(phase: Phase, elsewhere: Elsewhere) -> None:
     async def main() -> None:
         client = await phase.client(ErrorStrategy.always_continue())
         iteration = asyncio.ensure_future(anext(client.all))
@@ -117,7 +123,7 @@ def test_interrupt_is_told(phase: Phase, elsewhere: Elsewhere) -> None:
     run(main())
 
 
-def test_a_cancelled_read_ends_and_the_client_goes_on(phase: Phase) -> None:
+def test_a_cancelled_read_leaves_the_client_usable(phase: Phase) -> None:
     async def main() -> None:
         client = await phase.client(ErrorStrategy.always_continue())
         actions = client.all
@@ -137,8 +143,10 @@ def test_a_cancelled_read_ends_and_the_client_goes_on(phase: Phase) -> None:
 
 @pytest.mark.parametrize("kind", ["connecting", "headers", "back-off"])
 @pytest.mark.parametrize("stop", ["close", "interrupt", "cancel"])
-def test_a_start_is_stopped(kind: str, stop: str, by: str, server: SSEServer, deaf: str) -> None:
-    phase = Phase(kind, by, server, deaf)
+def test_a_start_can_be_stopped(
+    kind: str, stop: str, by: str, server: SSEServer, unresponsive_url: str
+) -> None:
+    phase = Phase(kind, by, server, unresponsive_url)
 
     async def main() -> None:
         client = await phase.client(ErrorStrategy.always_fail())
@@ -160,9 +168,7 @@ def test_a_start_is_stopped(kind: str, stop: str, by: str, server: SSEServer, de
     run(main())
 
 
-def test_a_start_that_was_cancelled_goes_on_with_the_same_request(
-    server: SSEServer, by: str
-) -> None:
+def test_a_cancelled_start_continues_with_the_same_request(server: SSEServer, by: str) -> None:
     server.otherwise(Reply.stream().head_delayed(0.3).event("a").stall())
 
     async def main() -> None:
@@ -201,7 +207,7 @@ def test_cancelling_loses_nothing(server: SSEServer, by: str) -> None:
                     seen.append(int((await reading).data))
                 except asyncio.CancelledError:
                     cancelled += 1
-                    # Now and then one that isn't cancelled, so that it comes to an end.
+                    # Sometimes don't cancel, so that the stream ends.
                     seen.append(int((await anext(events)).data))
             assert cancelled > 0
         assert seen == list(range(count))
@@ -210,7 +216,7 @@ def test_cancelling_loses_nothing(server: SSEServer, by: str) -> None:
     assert server.request_count == 1
 
 
-def test_a_loop_that_is_closed_while_a_read_waits_leaves_no_noise(
+def test_closing_a_loop_during_a_read_causes_no_warnings(
     server: SSEServer, recwarn: pytest.WarningsRecorder
 ) -> None:
     server.enqueue(Reply.stream().event("a").stall(), Reply.stream().event("b").stall())
@@ -220,7 +226,7 @@ def test_a_loop_that_is_closed_while_a_read_waits_leaves_no_noise(
     events = client.events
     assert loop.run_until_complete(anext(events)).data == "a"
 
-    # Stepped by hand: a task that the loop left behind would be noise of the test's own.
+    # Stepped manually, because a task left pending in the loop would itself cause a warning.
     async def begin() -> None:
         reading = events.__anext__()
         reading.send(None)
@@ -229,7 +235,7 @@ def test_a_loop_that_is_closed_while_a_read_waits_leaves_no_noise(
     pending: list[object] = []
     loop.run_until_complete(begin())
     loop.close()
-    # The end of the connection wakes a loop that isn't there any more.
+    # The end of the connection wakes a loop that no longer exists.
     server.drop_connections()
     assert server.wait_for_open_connections(0)
     pending.clear()
@@ -243,7 +249,7 @@ def test_a_loop_that_is_closed_while_a_read_waits_leaves_no_noise(
     assert [str(warning.message) for warning in recwarn] == []
 
 
-def test_a_run_that_ends_with_a_pending_read_leaves_no_noise(
+def test_ending_a_run_with_a_pending_read_causes_no_warnings(
     server: SSEServer, by: str, recwarn: pytest.WarningsRecorder
 ) -> None:
     server.otherwise(Reply.stream().event("a").stall())
@@ -271,7 +277,7 @@ def test_a_run_that_ends_with_a_pending_read_leaves_no_noise(
 
 
 def silent() -> tuple[AsyncScripted, list[str]]:
-    """A source in Python that gives one event and then waits, and a list of what became of it."""
+    """A custom source that yields one event and then waits, and a list of what happened to it."""
     fates: list[str] = []
 
     async def stream() -> AsyncIterator[bytes]:
@@ -310,7 +316,7 @@ def test_stopping_a_source_waits_for_its_closer(elsewhere: Elsewhere) -> None:
         assert isinstance(await reading, Fault)
         assert isinstance(await anext(actions), Start)
         await elsewhere(client.close)
-        # Nobody had begun to read the second one.
+        # The second one was never read.
         assert fates[3:] == ["closed"]
         assert strategy.clients_closed == 1
         await client.close()
@@ -323,7 +329,7 @@ async def read(client: AsyncSSEClient) -> str:
     return (await anext(client.events)).data
 
 
-def test_a_loop_that_is_closed_with_a_source_open_leaves_no_noise(
+def test_closing_a_loop_with_an_open_source_causes_no_warnings(
     caplog: pytest.LogCaptureFixture, recwarn: pytest.WarningsRecorder
 ) -> None:
     strategy, _ = silent()
@@ -341,7 +347,7 @@ def test_a_loop_that_is_closed_with_a_source_open_leaves_no_noise(
 
 
 @pytest.mark.parametrize("start", [False, True])
-def test_a_loop_that_is_closed_under_a_waiting_task_leaves_the_client_usable(start: bool) -> None:
+def test_closing_a_loop_under_a_waiting_task_leaves_the_client_usable(start: bool) -> None:
     strategy, _ = silent()
     client = AsyncSSEClient(strategy, 0, error_strategy=ErrorStrategy.always_continue())
     loop = asyncio.new_event_loop()
@@ -361,9 +367,9 @@ def test_a_loop_that_is_closed_under_a_waiting_task_leaves_the_client_usable(sta
         assert await read(client) == "a"
         waiting = asyncio.create_task(read(client))
         await asyncio.sleep(0)
-        # The end of what was left isn't that of the one that waits now.
+        # Ending the abandoned wait must not end the current one.
         left.close()
-        with pytest.raises(RuntimeError, match="being read already"):
+        with pytest.raises(RuntimeError, match="already being read"):
             await read(client)
         waiting.cancel()
         await client.close()
@@ -371,7 +377,7 @@ def test_a_loop_that_is_closed_under_a_waiting_task_leaves_the_client_usable(sta
     run(go_on())
 
 
-def test_a_source_is_read_in_its_own_loop_only() -> None:
+def test_a_source_can_only_be_read_in_its_own_loop() -> None:
     strategy, fates = silent()
     client = AsyncSSEClient(strategy, 0, error_strategy=ErrorStrategy.always_continue())
 
@@ -389,7 +395,7 @@ def test_a_source_is_read_in_its_own_loop_only() -> None:
     run(first())
 
 
-def test_a_source_whose_loop_is_gone_connects_again() -> None:
+def test_a_source_reconnects_after_its_loop_was_closed() -> None:
     strategy, fates = silent()
     client = AsyncSSEClient(strategy, 0, error_strategy=ErrorStrategy.always_continue())
 
@@ -398,3 +404,40 @@ def test_a_source_whose_loop_is_gone_connects_again() -> None:
     assert asyncio.run(read(client)) == "a"
     asyncio.run(client.close())
     assert len(strategy.connected_with) == 2
+
+
+@pytest.mark.parametrize("kind", ["aiohttp", "httpx", "httpx2", "own"])
+def test_closing_a_stream_over_tls_does_not_wait_for_the_server(kind: str) -> None:
+    """The server never answers the end of TLS. Waiting for it outlives the event loop."""
+    skip_if_missing(kind)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(SIGNED)
+    is_closed = threading.Event()
+
+    def serve() -> None:
+        plain, _ = listener.accept()
+        plain.settimeout(LIMIT)
+        with plain, context.wrap_socket(plain, server_side=True) as connection:
+            assert connection.recv(65536)
+            connection.sendall(ANSWER)
+            is_closed.wait(LIMIT)
+
+    async def main(url: str) -> None:
+        if kind.startswith("httpx"):
+            trust = ssl.create_default_context(cafile=AUTHORITY)
+            connect = connect_by(kind, url, client=new_async_client(kind, verify=trust))
+        else:
+            connect = connect_by(kind, url, verify=AUTHORITY)
+        async with AsyncSSEClient(connect) as client:
+            assert (await anext(client.events)).data == "over TLS"
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            run(main(f"https://localhost:{listener.getsockname()[1]}/"))
+            gc.collect()
+        is_closed.set()
+        thread.join(LIMIT)
+    assert [str(warning.message) for warning in caught] == []

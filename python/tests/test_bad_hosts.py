@@ -1,4 +1,4 @@
-"""Redirects to hosts whose names can't be looked up."""
+"""Redirects to hosts with invalid names."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ HOSTS = ["a" * 64 + ".invalid", "a..invalid", "xn--a.invalid", "xn--zzzzzz99999.
 
 
 def read(by: str, url: str) -> None:
-    """Reads the stream by one of the ways to connect."""
+    """Reads the stream over one of the transports."""
     kind = by.removeprefix("async ")
     skip_if_missing(kind)
     if by.startswith("async"):
@@ -41,9 +41,7 @@ WAYS += [f"async {library}" for library in LIBRARIES]
 
 @pytest.mark.parametrize("host", HOSTS)
 @pytest.mark.parametrize("by", WAYS)
-def test_a_redirect_to_a_host_that_is_no_name_is_a_fault(
-    server: SSEServer, by: str, host: str
-) -> None:
+def test_a_redirect_to_an_invalid_host_is_a_fault(server: SSEServer, by: str, host: str) -> None:
     server.enqueue(Reply.redirect(302, f"http://{host}/secret?token=x"))
     with pytest.raises(SSEError) as raised:
         read(by, server.url())
@@ -54,7 +52,7 @@ def test_a_redirect_to_a_host_that_is_no_name_is_a_fault(
 
 # urllib3 refuses such a URL, which is a ValueError.
 @pytest.mark.parametrize("by", [by for by in WAYS if by != "urllib3"])
-def test_an_own_url_with_a_label_that_is_too_long_is_a_fault(server: SSEServer, by: str) -> None:
+def test_a_url_with_a_label_that_is_too_long_is_a_fault(server: SSEServer, by: str) -> None:
     with pytest.raises(ConnectError) as raised:
         read(by, f"http://{'a' * 64}.invalid/?token=x")
     assert not isinstance(raised.value, RequestError)

@@ -1,9 +1,8 @@
-"""HTTP for threads: the same rules by urllib3 and by httpx."""
+"""HTTP in the blocking client: the same rules over urllib3 and httpx."""
 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -44,10 +43,10 @@ def test_interim_responses_are_skipped(server: SSEServer, over: Over) -> None:
             assert events(client) == ["a"]
 
 
-# What is sent
+# The request
 
 
-def test_the_request_is_that_of_an_event_stream(server: SSEServer, over: Over) -> None:
+def test_the_request_has_the_headers_of_an_event_stream(server: SSEServer, over: Over) -> None:
     server.otherwise(Reply.stream().event("a"))
     connect = over(server.url("/feed"), headers={"X-Name": "Grüße", "ACCEPT": b"text/*"})
     with SSEClient(connect) as client:
@@ -61,17 +60,18 @@ def test_the_request_is_that_of_an_event_stream(server: SSEServer, over: Over) -
 
 
 def test_an_id_is_sent_as_utf_8(server: SSEServer, over: Over) -> None:
-    """http.client knows only Latin-1, so that such an id made every reconnect fail."""
-    server.enqueue(Reply.stream().event("a", id="日本"), Reply.stream().event("b"))
+    """http.client supports only Latin-1, so such an id made every reconnect fail."""
+    server.enqueue(Reply.stream().retry(1).event("a", id="日本"), Reply.stream().event("b"))
     with SSEClient(over(server.url()), 0) as client:
         assert events(client) == ["a"]
         assert events(client) == ["b"]
     assert server.requests[1].last_event_id == "日本"
 
 
-def test_spaces_around_an_id_do_not_make_the_reconnect_fail(server: SSEServer, over: Over) -> None:
-    """They aren't part of a header's value (RFC 9110, section 5.5), and httpx refuses them."""
-    server.enqueue(Reply.stream().send("id:  a \ndata: a\n\n"), Reply.stream().event("b"))
+def test_spaces_around_an_id_do_not_break_the_reconnect(server: SSEServer, over: Over) -> None:
+    """Spaces around a value aren't part of it (RFC 9110, section 5.5), and httpx refuses them."""
+    first = Reply.stream().retry(1).send("id:  a \ndata: a\n\n")
+    server.enqueue(first, Reply.stream().event("b"))
     with SSEClient(over(server.url()), 0) as client:
         assert events(client) == ["a"]
         assert client.last_event_id == " a "
@@ -88,7 +88,7 @@ def test_an_id_that_cannot_be_sent_is_kept(server: SSEServer, over: Over) -> Non
     assert server.requests[1].last_event_id is None
 
 
-def test_query_params_are_asked_for_at_each_connection(server: SSEServer, over: Over) -> None:
+def test_query_params_is_called_for_each_connection(server: SSEServer, over: Over) -> None:
     server.otherwise(Reply.stream().event("x"))
     numbers = iter(range(2))
     connect = over(
@@ -110,14 +110,14 @@ def test_user_info_becomes_a_header(server: SSEServer, over: Over) -> None:
     assert server.requests[0].headers["authorization"] == "Basic bWU6cEBzcw=="
 
 
-# When it comes
+# Buffering
 
 
 @pytest.mark.parametrize("framing", ["chunked", "close_delimited", "content_length"])
-def test_an_event_comes_as_soon_as_it_is_flushed(
+def test_an_event_arrives_as_soon_as_it_is_flushed(
     server: SSEServer, framing: str, over: Over
 ) -> None:
-    """Where no chunks said so, the reference held events back until 10,000 bytes had come."""
+    """launchdarkly-eventsource delayed such events until 10,000 bytes had arrived."""
     gate = Gate()
     reply = Reply.stream()
     reply = reply.content_length(22) if framing == "content_length" else getattr(reply, framing)()
@@ -132,7 +132,7 @@ def test_an_event_comes_as_soon_as_it_is_flushed(
 
 @pytest.mark.parametrize("framing", ["chunked", "close_delimited"])
 @pytest.mark.parametrize("coding", ["gzip", "deflate"])
-def test_compressed_events_come_as_soon_as_they_are_flushed(
+def test_compressed_events_arrive_as_soon_as_they_are_flushed(
     server: SSEServer, framing: str, coding: str, over: Over
 ) -> None:
     gate = Gate()
@@ -167,10 +167,10 @@ def test_an_event_larger_than_accepted_is_an_error(server: SSEServer, over: Over
         list(client.events)
 
 
-# What is answered
+# The response
 
 
-def test_a_start_tells_of_the_response(server: SSEServer, over: Over) -> None:
+def test_a_start_has_the_head_of_the_response(server: SSEServer, over: Over) -> None:
     server.enqueue(Reply.redirect(307, "/there?q=1"))
     server.enqueue(Reply.stream().with_status(206).header("X-Name", "Grüße").event("x"))
     with SSEClient(over(server.url())) as client:
@@ -195,9 +195,7 @@ def test_a_status_is_an_error_with_the_response(server: SSEServer, status: int, 
     assert "secret" not in str(error)
 
 
-def test_an_error_body_that_stalls_does_not_hold_up_the_error(
-    server: SSEServer, over: Over
-) -> None:
+def test_an_error_body_that_stalls_does_not_delay_the_error(server: SSEServer, over: Over) -> None:
     server.otherwise(Reply.status(500).content_length(100).send("half").stall())
     with SSEClient(over(server.url())) as client, pytest.raises(HTTPStatusError) as info:
         client.start()
@@ -228,7 +226,7 @@ def test_an_unknown_content_encoding_is_an_error(server: SSEServer, over: Over) 
     assert info.value.content_encoding == "gzip, compress"
 
 
-def test_retry_after_is_waited(server: SSEServer, over: Over) -> None:
+def test_retry_after_is_honored(server: SSEServer, over: Over) -> None:
     server.otherwise(Reply.status(503).header("Retry-After", "7"))
     strategy = RetryDelayStrategy.default(max_delay=100, jitter_multiplier=0)
     with SSEClient(over(server.url()), 1, strategy) as client:
@@ -238,12 +236,6 @@ def test_retry_after_is_waited(server: SSEServer, over: Over) -> None:
 
 
 # Redirects
-
-
-@pytest.fixture
-def other() -> Iterator[SSEServer]:
-    with SSEServer() as server:
-        yield server
 
 
 SECRETS = {"Authorization": "a", "Cookie": "b", "Proxy-Authorization": "c", "X-Mine": "d"}
@@ -311,20 +303,20 @@ def test_a_host_header_stays_with_its_origin(
 @pytest.mark.parametrize(
     "location", [None, "ftp://127.0.0.1/", "http://a:b/", "http://[", "/again"]
 )
-def test_a_redirect_to_nowhere_is_an_error(
+def test_a_redirect_without_a_valid_location_is_an_error(
     server: SSEServer, location: str | None, over: Over, request: pytest.FixtureRequest
 ) -> None:
     reply = Reply.redirect(302, location or "").send("body")
     server.otherwise(reply if location else reply.without_header("Location"))
     with SSEClient(over(server.url())) as client, pytest.raises(HTTPRedirectError) as info:
         client.start()
-    # httpx 0.28 closes a response to "http://a:b/" before anybody can read it.
+    # httpx 0.28 closes a response that redirects to "http://a:b/" before it can be read.
     is_closed = location == "http://a:b/" and request.node.callspec.params["over"] == "httpx"
     assert (info.value.status, info.value.body) == (302, b"" if is_closed else b"body")
     assert server.request_count == (11 if location == "/again" else 1)
 
 
-# What goes wrong
+# Errors
 
 
 def test_a_refused_connection_is_a_connect_error(server: SSEServer, over: Over) -> None:
@@ -335,15 +327,15 @@ def test_a_refused_connection_is_a_connect_error(server: SSEServer, over: Over) 
     assert "secret" not in str(info.value)
 
 
-def test_a_connect_timeout_is_its_own_error(deaf: str, over: Over) -> None:
+def test_a_connect_timeout_is_its_own_error(unresponsive_url: str, over: Over) -> None:
     with (
-        SSEClient(over(deaf, connect_timeout=0.2)) as client,
+        SSEClient(over(unresponsive_url, connect_timeout=0.2)) as client,
         pytest.raises(ConnectTimeoutError),
     ):
         client.start()
 
 
-def test_silence_is_a_read_timeout(server: SSEServer, over: Over) -> None:
+def test_an_idle_stream_is_a_read_timeout(server: SSEServer, over: Over) -> None:
     server.enqueue(Reply.stream().stall(), Reply.stream().event("x").stall())
     with SSEClient(over(server.url(), read_timeout=0.3), 0) as client:
         with pytest.raises(ReadTimeoutError):
@@ -354,7 +346,7 @@ def test_silence_is_a_read_timeout(server: SSEServer, over: Over) -> None:
             next(reading)
 
 
-def test_no_answer_is_a_read_timeout(server: SSEServer, over: Over) -> None:
+def test_a_missing_response_is_a_read_timeout(server: SSEServer, over: Over) -> None:
     server.otherwise(Reply.raw("").stall())
     with SSEClient(over(server.url(), read_timeout=0.3)) as client, pytest.raises(ReadTimeoutError):
         client.start()
@@ -367,7 +359,7 @@ def test_no_answer_is_a_read_timeout(server: SSEServer, over: Over) -> None:
         (Reply.raw("").reset(), "^the server reset the connection before responding$"),
     ],
 )
-def test_no_response_is_a_request_error(
+def test_a_connection_closed_before_the_response_is_a_request_error(
     server: SSEServer, reply: Reply, text: str, over: Over
 ) -> None:
     server.otherwise(reply)
@@ -392,12 +384,12 @@ CLOSED = "^the server closed the connection mid-response$"
         (Reply.raw(HEAD_OF_CHUNKS + "9\r\ndata: x\n\n\r\n5\r\nda"), CLOSED),
         (
             Reply.raw(HEAD_OF_CHUNKS + "9\r\ndata: x\n\n\r\nfive\r\ndata:\r\n").stall(),
-            "^the connection broke: ",
+            "^the connection failed: ",
         ),
     ],
     ids=["chunked", "reset", "length", "in a chunk", "bad chunk"],
 )
-def test_a_broken_body_is_a_read_error_after_what_came(
+def test_a_truncated_body_is_a_read_error_after_its_events(
     server: SSEServer, reply: Reply, text: str, over: Over
 ) -> None:
     server.otherwise(reply)
@@ -408,7 +400,7 @@ def test_a_broken_body_is_a_read_error_after_what_came(
             next(reading)
 
 
-def test_what_cannot_be_decoded_is_a_read_error(server: SSEServer, over: Over) -> None:
+def test_data_that_cannot_be_decoded_is_a_read_error(server: SSEServer, over: Over) -> None:
     server.otherwise(Reply.stream().header("Content-Encoding", "gzip").event("no gzip"))
     with SSEClient(over(server.url())) as client, pytest.raises(ReadError):
         list(client.events)
@@ -435,7 +427,7 @@ def test_a_post_is_not_sent_twice(server: SSEServer, ending: str, over: Over) ->
     assert server.request_count == 1
 
 
-def test_a_post_that_never_left_is_sent_again(server: SSEServer, over: Over) -> None:
+def test_a_post_that_was_never_sent_is_repeated(server: SSEServer, over: Over) -> None:
     server.otherwise(Reply.stream().event("x"))
     server.stop()
     connect = over(server.url(), method="POST", body="x")
@@ -448,7 +440,7 @@ def test_a_post_that_never_left_is_sent_again(server: SSEServer, over: Over) -> 
         assert next(action for action in reading if isinstance(action, Start)).status == 200
 
 
-def test_a_get_goes_on_after_a_break(server: SSEServer, over: Over) -> None:
+def test_a_get_is_resumed_after_a_lost_connection(server: SSEServer, over: Over) -> None:
     server.enqueue(
         Reply.stream().event("a", id="1").reset(), Reply.raw(""), Reply.stream().event("b")
     )
@@ -458,7 +450,7 @@ def test_a_get_goes_on_after_a_break(server: SSEServer, over: Over) -> None:
     assert server.requests[2].last_event_id == "1"
 
 
-# What is refused
+# Invalid settings
 
 
 @pytest.mark.parametrize(
@@ -470,7 +462,7 @@ def test_a_get_goes_on_after_a_break(server: SSEServer, over: Over) -> None:
         ({"method": "GET /"}, "method"),
     ],
 )
-def test_bad_settings_are_refused(options: dict[str, Any], message: str, over: Over) -> None:
+def test_invalid_settings_are_refused(options: dict[str, Any], message: str, over: Over) -> None:
     with pytest.raises((TypeError, ValueError), match=message) as info:
         over("http://localhost/", **options)
     assert "secret" not in str(info.value)
@@ -479,6 +471,6 @@ def test_bad_settings_are_refused(options: dict[str, Any], message: str, over: O
 @pytest.mark.parametrize(
     "url", ["nowhere", "ftp://localhost/", "http://", "http://a:b/", "http://["]
 )
-def test_what_is_no_url_is_refused(url: str, over: Over) -> None:
+def test_an_invalid_url_is_refused(url: str, over: Over) -> None:
     with pytest.raises(ValueError, match="url"):
         over(url)

@@ -1,4 +1,4 @@
-"""close() and interrupt() from another thread, where a library of the user's connects."""
+"""close() and interrupt() from another thread, over urllib3 and httpx."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def trusting(request: pytest.FixtureRequest, over: Over) -> dict[str, Any]:
 
 @pytest.fixture
 def reusing(request: pytest.FixtureRequest, server: SSEServer, over: Over) -> dict[str, Any]:
-    """The options of a strategy that has a connection to the server already."""
+    """The options of a strategy that already has a connection to the server."""
     library = request.node.callspec.params["over"]
     server.enqueue(Reply.status(200))
     if library in LIBRARIES:
@@ -53,7 +53,7 @@ CERTIFICATE = Path(__file__).parent / "certificate.pem"
 
 
 class TLSServer:
-    """Answers one request with an event over TLS, and goes silent."""
+    """Sends one event over TLS and then nothing."""
 
     def __init__(self, answer: bytes) -> None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -61,7 +61,7 @@ class TLSServer:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"https://localhost:{self._listener.getsockname()[1]}/"
         self._answer = answer
-        self.asked = threading.Event()
+        self.received = threading.Event()
         self.left = Background(lambda: self._serve(context))
 
     def _serve(self, context: ssl.SSLContext) -> bytes:
@@ -69,7 +69,7 @@ class TLSServer:
             plain.settimeout(LIMIT)
             with context.wrap_socket(plain, server_side=True) as connection:
                 assert connection.recv(65536)
-                self.asked.set()
+                self.received.set()
                 connection.sendall(self._answer)
                 try:
                     return connection.recv(1)
@@ -101,14 +101,14 @@ def reading(over: Over, server: SSEServer) -> Phase:
 @pytest.fixture(params=[in_handshake, waiting_for_headers, "again", reading, "TLS headers", "TLS"])
 def phase(request: pytest.FixtureRequest, over: Over, server: SSEServer) -> Phase:
     if request.param == "again":
-        # On a connection that was used before.
+        # On a reused connection.
         options = request.getfixturevalue("reusing")
         server.otherwise(Reply.stream().head_after(Gate()))
         return over(server.url(), **options), lambda: server.wait_for_requests(2)
     if isinstance(request.param, str):
         tls = TLSServer(HEAD if request.param == "TLS" else b"")
         connect = over(tls.url, **request.getfixturevalue("trusting"))
-        return connect, lambda: tls.asked.wait(LIMIT)
+        return connect, lambda: tls.received.wait(LIMIT)
     made: Phase = request.param(over, server)
     return made
 
@@ -123,7 +123,7 @@ def test_close_ends_the_iteration(phase: Phase, server: SSEServer) -> None:
     assert server.wait_for_open_connections(0)
 
 
-def test_interrupt_is_like_an_end_of_the_server(phase: Phase, server: SSEServer) -> None:
+def test_interrupt_is_like_an_end_by_the_server(phase: Phase, server: SSEServer) -> None:
     connect, reached = phase
     client = SSEClient(connect, 1, HOUR, error_strategy=CONTINUE)
     reader = Background(
@@ -147,8 +147,10 @@ def test_start_is_interrupted(over: Over, server: SSEServer) -> None:
     client.close()
 
 
-def test_what_came_is_read_after_tls_is_stopped(over: Over, trusting: dict[str, Any]) -> None:
-    """A TLS socket that is shut isn't read as if it were a plain one."""
+def test_received_data_is_delivered_after_tls_is_stopped(
+    over: Over, trusting: dict[str, Any]
+) -> None:
+    """After a shutdown, a TLS socket isn't read as a plain one."""
     tls = TLSServer(HEAD + b"data: one\n\n")
     client = SSEClient(over(tls.url, **trusting))
     actions = client.all
@@ -159,7 +161,7 @@ def test_what_came_is_read_after_tls_is_stopped(over: Over, trusting: dict[str, 
     client.close()
 
 
-def test_a_client_that_is_dropped_lets_go_of_its_socket(over: Over, server: SSEServer) -> None:
+def test_a_garbage_collected_client_closes_its_socket(over: Over, server: SSEServer) -> None:
     server.otherwise(Reply.stream().event("x").stall())
     client = SSEClient(over(server.url()))
     assert next(client.events).data == "x"

@@ -1,4 +1,4 @@
-"""One stream over any number of connections."""
+"""SSEClient over any number of connections."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from everstream.testing import Reply, SSEServer
 from sources import canned
 
 
-def test_the_signature_is_that_of_the_reference() -> None:
+def test_the_signature_is_that_of_launchdarkly_eventsource() -> None:
     parameters = inspect.signature(SSEClient).parameters
     assert {name: parameter.default for name, parameter in parameters.items()} == {
         "connect": inspect.Parameter.empty,
@@ -42,19 +42,19 @@ def test_the_signature_is_that_of_the_reference() -> None:
     assert {parameter.kind for parameter in ours} == {inspect.Parameter.KEYWORD_ONLY}
 
 
-def test_a_client_is_made_from_a_url_or_a_strategy_only() -> None:
+def test_a_client_accepts_only_a_url_or_a_strategy() -> None:
     for wrong in (5, None, b"http://localhost/"):
         with pytest.raises(TypeError, match="ConnectStrategy"):
             SSEClient(wrong)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("name", ["initial_retry_delay", "retry_delay_reset_threshold"])
-def test_a_time_that_is_none_is_an_error(name: str) -> None:
+def test_an_invalid_time_is_an_error(name: str) -> None:
     with pytest.raises(ValueError, match=name):
         SSEClient("http://localhost/", **{name: -1})  # type: ignore[arg-type]
 
 
-def test_nothing_connects_before_something_is_read(server: SSEServer) -> None:
+def test_nothing_connects_before_the_first_read(server: SSEServer) -> None:
     server.otherwise(Reply.stream().event("x").stall())
     with SSEClient(server.url()) as client:
         iterator = client.events
@@ -71,8 +71,8 @@ def test_by_default_an_end_ends_the_iteration_and_an_error_is_raised(server: SSE
             next(client.events)
 
 
-def test_reading_again_connects_again(server: SSEServer) -> None:
-    server.enqueue(Reply.stream().event("a", id="7"), Reply.stream().event("b"))
+def test_reading_again_reconnects(server: SSEServer) -> None:
+    server.enqueue(Reply.stream().retry(1).event("a", id="7"), Reply.stream().event("b"))
     with SSEClient(server.url(), initial_retry_delay=0) as client:
         assert [event.data for event in client.events] == ["a"]
         assert [event.data for event in client.events] == ["b"]
@@ -80,7 +80,7 @@ def test_reading_again_connects_again(server: SSEServer) -> None:
     assert server.requests[1].headers["last-event-id"] == "7"
 
 
-def test_all_tells_of_starts_and_faults(server: SSEServer) -> None:
+def test_all_yields_starts_and_faults(server: SSEServer) -> None:
     server.enqueue(Reply.status(503), Reply.stream().event("a"))
     strategy = ErrorStrategy.continue_with_max_attempts(1)
     with SSEClient(server.url(), 0, error_strategy=strategy) as client:
@@ -94,7 +94,7 @@ def test_all_tells_of_starts_and_faults(server: SSEServer) -> None:
     assert event == Event(data="a")
 
 
-def test_an_iterator_is_over_after_an_error_and_a_new_one_goes_on(server: SSEServer) -> None:
+def test_an_iterator_ends_after_an_error_and_a_new_one_continues(server: SSEServer) -> None:
     server.enqueue(Reply.status(500), Reply.stream().event("a").stall())
     with SSEClient(server.url(), 0) as client:
         events = client.events
@@ -121,7 +121,7 @@ def test_start_connects_and_returns(server: SSEServer) -> None:
         assert isinstance(next(client.all), Start)
 
 
-def test_start_raises_what_the_strategy_fails_for(server: SSEServer) -> None:
+def test_start_raises_the_error_if_the_strategy_fails(server: SSEServer) -> None:
     server.enqueue(Reply.status(500), Reply.status(501), Reply.status(502))
     strategy = ErrorStrategy.continue_with_max_attempts(2)
     with SSEClient(server.url(), 0, error_strategy=strategy) as client:
@@ -140,7 +140,7 @@ def test_start_keeps_its_faults_for_the_next_read(server: SSEServer) -> None:
         assert isinstance(next(client.all), Start)
 
 
-def test_the_id_is_that_of_what_was_handed_out(server: SSEServer) -> None:
+def test_last_event_id_is_that_of_the_last_delivered_event(server: SSEServer) -> None:
     server.enqueue(Reply.stream().send("id: 1\ndata: a\n\nid: 2\ndata: b\n\n").stall())
     with SSEClient(server.url(), last_event_id="0") as client:
         assert client.last_event_id == "0"
@@ -172,7 +172,7 @@ def test_a_server_sets_the_base_of_the_delay(server: SSEServer) -> None:
         assert client.next_retry_delay == 5
 
 
-def test_an_interrupt_shows_the_next_delay_at_once(server: SSEServer) -> None:
+def test_an_interrupt_updates_next_retry_delay_at_once(server: SSEServer) -> None:
     server.otherwise(Reply.stream().event("a").stall())
     delay = RetryDelayStrategy.default(jitter_multiplier=0)
     with SSEClient(server.url(), 0.01, delay) as client:
@@ -184,24 +184,24 @@ def test_an_interrupt_shows_the_next_delay_at_once(server: SSEServer) -> None:
             assert client.next_retry_delay == pytest.approx(expected)
 
 
-def test_a_strategy_is_asked_once_for_an_interrupted_connection(server: SSEServer) -> None:
+def test_a_strategy_is_applied_once_to_an_interrupted_connection(server: SSEServer) -> None:
     server.otherwise(Reply.stream().event("a").stall())
-    asked = []
+    calls = []
 
     def apply(base: float) -> tuple[float, None]:
-        asked.append(base)
+        calls.append(base)
         return 0.125, None
 
     with SSEClient(server.url(), 7, RetryDelayStrategy.from_lambda(apply)) as client:
         next(client.events)
         client.interrupt()
-        assert (asked, client.next_retry_delay) == ([7], 0.125)
+        assert (calls, client.next_retry_delay) == ([7], 0.125)
         client.interrupt()
         list(client.all)
-        assert asked == [7]
+        assert calls == [7]
 
 
-def test_an_error_of_a_strategy_is_raised_by_the_interrupt_that_asks_it(server: SSEServer) -> None:
+def test_an_error_in_a_strategy_is_raised_by_interrupt(server: SSEServer) -> None:
     server.otherwise(Reply.stream().event("a").stall())
 
     def apply(base: float) -> tuple[float, None]:
@@ -214,7 +214,7 @@ def test_an_error_of_a_strategy_is_raised_by_the_interrupt_that_asks_it(server: 
         assert client.next_retry_delay == pytest.approx(0.01)
 
 
-def test_a_base_of_123_seconds_is_kept(server: SSEServer) -> None:
+def test_a_base_delay_of_123_seconds_is_used(server: SSEServer) -> None:
     server.otherwise(Reply.status(503))
     with SSEClient(server.url(), initial_retry_delay=123) as client:
         with pytest.raises(HTTPStatusError):
@@ -236,7 +236,7 @@ def test_a_base_of_123_seconds_is_kept(server: SSEServer) -> None:
         (RetryDelayStrategy(), 60, (1, 1)),
     ],
 )
-def test_only_the_built_in_strategy_knows_servers_that_are_polled(
+def test_only_the_built_in_strategy_supports_polled_servers(
     server: SSEServer,
     strategy: RetryDelayStrategy | None,
     threshold: float,
@@ -250,7 +250,7 @@ def test_only_the_built_in_strategy_knows_servers_that_are_polled(
         assert delay[0] <= client.next_retry_delay <= delay[1]
 
 
-def test_interrupt_is_an_end_of_the_stream(server: SSEServer) -> None:
+def test_interrupt_ends_the_stream(server: SSEServer) -> None:
     server.enqueue(Reply.stream().event("a").stall(), Reply.stream().event("b").stall())
     with SSEClient(server.url(), 0) as client:
         assert next(client.events).data == "a"
@@ -287,7 +287,7 @@ def test_a_closed_client_stays_closed(server: SSEServer) -> None:
     assert server.accepted_connections == 0
 
 
-def test_a_client_that_is_dropped_closes_its_connection(server: SSEServer) -> None:
+def test_a_garbage_collected_client_closes_its_connection(server: SSEServer) -> None:
     server.otherwise(Reply.stream().event("a").stall())
     iterator = SSEClient(server.url()).events
     assert next(iterator).data == "a"
@@ -313,7 +313,7 @@ def test_a_stream_has_one_reader() -> None:
         assert reading.result() == Event(data="a")
 
 
-def test_other_threads_may_look_while_one_reads(server: SSEServer) -> None:
+def test_other_threads_can_read_properties_during_a_read(server: SSEServer) -> None:
     server.otherwise(Reply.stream().send_forever("id: 7\ndata: a\n\n"))
     stop = threading.Event()
     with SSEClient(server.url()) as client:
@@ -334,7 +334,7 @@ def test_other_threads_may_look_while_one_reads(server: SSEServer) -> None:
         assert looking.result() > 0
 
 
-def test_a_preset_that_was_used_elsewhere_begins_where_it_is() -> None:
+def test_a_used_preset_continues_from_its_state() -> None:
     _, used = ErrorStrategy.continue_with_max_attempts(1).apply(None)
     assert used is not None
     with SSEClient(canned([]), 0, error_strategy=used) as client:
@@ -342,7 +342,7 @@ def test_a_preset_that_was_used_elsewhere_begins_where_it_is() -> None:
     assert [type(action) for action in actions] == [Start, Fault]
 
 
-def test_an_iterator_that_is_closed_is_over_and_the_client_is_not(server: SSEServer) -> None:
+def test_closing_an_iterator_leaves_the_client_open(server: SSEServer) -> None:
     server.enqueue(Reply.stream().event("a").event("b").stall())
     with SSEClient(server.url()) as client:
         with contextlib.closing(client.events) as events:

@@ -1,4 +1,4 @@
-"""A ``ConnectionResult`` that the program itself closes while the client reads it."""
+"""A ``ConnectionResult`` that the program closes while the client reads it."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from everstream.config import (
 from everstream.testing import Reply, SSEServer
 from httpx_clients import LIBRARIES, new_client, skip_if_missing
 
-# The chunks would prove the end of the body.
+# Its chunked framing would prove the end of the body.
 CUT = Reply.stream().chunked().send("data: a\n\ndata: cu").stall()
 
 
 class Keeping(ConnectStrategy, ConnectionClient):
-    """Keeps what another strategy has connected to."""
+    """Wraps another strategy, and keeps its connection."""
 
     def __init__(self, inner: ConnectStrategy) -> None:
         self.inner = inner

@@ -1,6 +1,6 @@
-"""Programs that were written for ``ld_eventsource``.
+"""Programs written for ``ld_eventsource``.
 
-Each runs in an interpreter of its own, as ``sys.modules`` is changed.
+Each runs in a new interpreter, because it changes ``sys.modules``.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ INSTALL = "import everstream.compat\neverstream.compat.install_as_ld_eventsource
 
 
 def run(program: str, *arguments: str) -> str:
-    """What the program prints."""
+    """The output of the program."""
     command = [sys.executable, "-W", "error", "-c", program, *arguments]
     done = subprocess.run(command, capture_output=True, text=True, timeout=50)
     assert done.returncode == 0, done.stderr
@@ -109,7 +109,7 @@ def test_a_second_call_does_nothing() -> None:
     ) == ("True\n")
 
 
-def test_it_is_refused_after_the_original() -> None:
+def test_install_fails_after_the_original_was_imported() -> None:
     assert run(
         "import sys, types\n"
         "sys.modules['ld_eventsource.errors'] = types.ModuleType('ld_eventsource.errors')\n"
@@ -118,13 +118,13 @@ def test_it_is_refused_after_the_original() -> None:
         "except RuntimeError as error: print(error)\n"
         "print('ld_eventsource' in sys.modules)"
     ).splitlines() == [
-        "ld_eventsource.errors is imported already: call install_as_ld_eventsource() before "
+        "ld_eventsource.errors has already been imported: call install_as_ld_eventsource() before "
         "anything imports it, at the start of the program",
         "False",
     ]
 
 
-def test_what_the_original_has_not_is_not_found() -> None:
+def test_modules_that_the_original_lacks_are_not_found() -> None:
     assert run(
         INSTALL + "for name in ('ld_eventsource.testing', 'ld_eventsource.errors.x'):\n"
         "    try: __import__(name)\n"
@@ -138,7 +138,7 @@ def test_what_the_original_has_not_is_not_found() -> None:
     ]
 
 
-def test_import_tools_find_it() -> None:
+def test_import_tools_find_the_modules() -> None:
     assert run(
         INSTALL + "import importlib, importlib.util, inspect, pkgutil\n"
         "import ld_eventsource.config\n"
@@ -150,11 +150,11 @@ def test_import_tools_find_it() -> None:
         "ld_eventsource",
         "ld_eventsource.errors",
         "[]",
-        "``ld_eventsource.config``, as Everstream has it.",
+        "Everstream's implementation of ``ld_eventsource.config``.",
     ]
 
 
-def test_what_has_its_names_can_be_pickled() -> None:
+def test_its_classes_can_be_pickled() -> None:
     assert run(
         INSTALL + "import pickle\n"
         "from ld_eventsource.actions import Event\n"
@@ -172,7 +172,7 @@ needs_original = pytest.mark.skipif(
 
 @needs_original
 def test_the_public_names_are_those_of_the_original() -> None:
-    """Of the parts that are there: those of asyncio need a library that isn't."""
+    """Compares the installed modules; those for asyncio need a library that isn't installed."""
     listing = """
 import importlib, inspect, json, sys
 names = {}
@@ -236,7 +236,7 @@ def flag(version: int, value: str) -> dict[str, object]:
 @pytest.mark.skipif(
     importlib.util.find_spec("ldclient") is None, reason="launchdarkly-server-sdk isn't here"
 )
-def test_the_sdk_that_the_original_is_for_streams_through_it(server: SSEServer) -> None:
+def test_the_launchdarkly_sdk_streams_through_it(server: SSEServer) -> None:
     put = {"path": "/", "data": {"flags": {"greeting": flag(1, "hello")}, "segments": {}}}
     patch = {"path": "/flags/greeting", "data": flag(2, "good bye")}
     seen = Gate()

@@ -1,4 +1,4 @@
-"""The ``except`` clauses of programs that were written for ``ld_eventsource``.
+"""The ``except`` clauses of programs written for ``ld_eventsource``.
 
 Each program runs once with the original and once with this package in its place.
 """
@@ -20,7 +20,7 @@ from everstream.testing import Reply, SSEServer
 
 INSTALL = "import everstream.compat\neverstream.compat.install_as_ld_eventsource()\n"
 
-#: Prints the names of all exceptions of the library by which what is raised can be caught.
+#: Prints the names of all exceptions of the library that match the raised exception.
 BLOCKING = """
 import json, sys
 import urllib3
@@ -126,14 +126,14 @@ MISHAPS = [
     silent_within_the_response,
 ]
 
-#: aiohttp has a class for certificates that isn't one of these.
+#: aiohttp's class for certificate errors isn't among these.
 LEFT = {"ClientConnectorCertificateError"}
 
 
 @pytest.mark.parametrize("way", ["plain", "pool"])
 @pytest.mark.parametrize("program", [BLOCKING, ASYNC], ids=["urllib3", "aiohttp"])
 @pytest.mark.parametrize("mishap", MISHAPS)
-def test_what_the_original_raises_can_be_caught(
+def test_exceptions_of_the_original_can_be_caught(
     server: SSEServer,
     tls_port: int,
     mishap: Callable[[SSEServer, int], str],
@@ -149,7 +149,7 @@ def test_what_the_original_raises_can_be_caught(
     assert expected <= set(run(INSTALL + program, url, way))
 
 
-def test_without_a_call_they_are_as_ever() -> None:
+def test_without_install_the_errors_are_unchanged() -> None:
     assert run(
         "import json, urllib3\n"
         "from everstream.errors import ConnectError\n"
@@ -157,8 +157,8 @@ def test_without_a_call_they_are_as_ever() -> None:
     ) is (False)
 
 
-def test_they_are_themselves_still() -> None:
-    """Their text, their number and what they are; and without the other libraries."""
+def test_the_errors_keep_their_own_classes() -> None:
+    """Their text, errno and classes, with and without the other libraries."""
     program = INSTALL + (
         "import json, pickle, sys\n"
         "from everstream.errors import ConnectError, ReadTimeoutError\n"

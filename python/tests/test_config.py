@@ -1,4 +1,4 @@
-"""Strategies as objects of Python's: what they return when Python code applies them."""
+"""Strategies as Python objects: what ``apply`` returns."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import math
 import pytest
 
 from everstream.config import (
+    TRANSIENT_STATUSES,
     ConnectionClient,
     ConnectionResult,
     ConnectStrategy,
@@ -37,11 +38,11 @@ def delays(strategy: RetryDelayStrategy, base: float, count: int) -> list[float]
     return result
 
 
-def test_the_verdicts_have_the_values_of_the_reference() -> None:
+def test_the_verdicts_have_the_values_of_launchdarkly_eventsource() -> None:
     assert (FAIL, CONTINUE) == (True, False)
 
 
-def test_the_bases_of_strategies_say_what_is_missing() -> None:
+def test_base_classes_name_the_missing_method() -> None:
     class Mine(ErrorStrategy):
         pass
 
@@ -82,7 +83,7 @@ def test_always_fail_and_always_continue() -> None:
 
 def test_max_attempts_are_counted_in_the_strategies_that_follow() -> None:
     strategy = ErrorStrategy.continue_with_max_attempts(2)
-    for _ in range(2):  # the original is left as it was
+    for _ in range(2):  # the original isn't changed
         assert verdicts(strategy, *[ValueError()] * 3) == [CONTINUE, CONTINUE, FAIL]
     assert verdicts(ErrorStrategy.continue_with_max_attempts(0), None) == [FAIL]
     assert verdicts(ErrorStrategy.continue_with_max_attempts(-1), None) == [FAIL]
@@ -110,21 +111,30 @@ def test_a_time_limit_counts_from_the_first_error() -> None:
         (TypeError("a mistake"), FAIL),
     ],
 )
-def test_reconnect_goes_on_after_what_waiting_mends(
+def test_reconnect_retries_errors_that_retrying_can_fix(
     exception: Exception | None, verdict: bool
 ) -> None:
     assert verdicts(ErrorStrategy.reconnect(statuses=[503]), exception) == [verdict]
     assert verdicts(ErrorStrategy.reconnect(), HTTPStatusError(503)) == [FAIL]
 
 
-def test_reconnect_takes_a_librarys_exception_for_a_failed_connection() -> None:
+def test_the_transient_statuses_are_those_that_retrying_can_fix() -> None:
+    official, unofficial = (408, 425, 429, 500, 502, 503, 504), (520, 521, 522, 523, 524, 529)
+    assert (*official, *unofficial) == TRANSIENT_STATUSES
+    for status in (*TRANSIENT_STATUSES, 501):
+        verdict = CONTINUE if status in TRANSIENT_STATUSES else FAIL
+        strategy = ErrorStrategy.reconnect(TRANSIENT_STATUSES)
+        assert verdicts(strategy, HTTPStatusError(status)) == [verdict], status
+
+
+def test_reconnect_treats_a_librarys_exception_as_a_failed_connection() -> None:
     class PoolError(Exception):
         pass
 
     assert verdicts(ErrorStrategy.reconnect(), PoolError()) == [CONTINUE]
 
 
-def test_a_lambda_may_return_none_for_no_change() -> None:
+def test_a_lambda_can_return_none_as_the_next_strategy() -> None:
     error = ErrorStrategy.from_lambda(lambda exception: (exception is None, None))
     assert error.apply(None) == (FAIL, error)
     assert error.apply(ValueError()) == (CONTINUE, error)
@@ -132,25 +142,25 @@ def test_a_lambda_may_return_none_for_no_change() -> None:
     assert delay.apply(2) == (6, delay)
 
 
-def test_a_lambda_may_return_another_strategy() -> None:
+def test_a_lambda_can_return_another_strategy() -> None:
     fail = ErrorStrategy.always_fail()
     assert ErrorStrategy.from_lambda(lambda _: (CONTINUE, fail)).apply(None) == (CONTINUE, fail)
     base = RetryDelayStrategy()
     assert RetryDelayStrategy.from_lambda(lambda _: (5, base)).apply(1) == (5, base)
 
 
-def test_the_base_of_delays_waits_the_base_delay() -> None:
+def test_the_base_class_of_delay_strategies_waits_the_base_delay() -> None:
     strategy = RetryDelayStrategy()
     assert strategy.apply(2.5) == (2.5, strategy)
 
 
 def test_the_default_delay_doubles_up_to_half_a_minute() -> None:
     strategy = RetryDelayStrategy.default(jitter_multiplier=None)
-    for _ in range(2):  # the original is left as it was
+    for _ in range(2):  # the original isn't changed
         assert delays(strategy, 1, 7) == [1, 2, 4, 8, 16, 30, 30]
 
 
-def test_the_default_jitter_leaves_off_up_to_a_half() -> None:
+def test_the_default_jitter_shortens_by_up_to_half() -> None:
     seen = [RetryDelayStrategy.default().apply(10)[0] for _ in range(200)]
     assert 5 <= min(seen) < 6.5
     assert 8.5 < max(seen) <= 10
@@ -162,13 +172,13 @@ def test_the_default_cap_and_jitter_can_be_turned_off(nothing: float | None) -> 
     assert delays(strategy, 1, 4) == [1, 10, 100, 1000]
 
 
-def test_a_delay_has_the_cap_multiplier_and_jitter_that_are_set() -> None:
+def test_a_delay_has_the_configured_cap_multiplier_and_jitter() -> None:
     assert delays(RetryDelayStrategy.default(5, 3, 0), 1, 4) == [1, 3, 5, 5]
     delay, _ = RetryDelayStrategy.default(max_delay=20, jitter_multiplier=0.25).apply(100)
     assert 15 <= delay <= 20
 
 
-def test_the_default_cap_yields_to_a_longer_base_and_another_does_not() -> None:
+def test_a_longer_base_exceeds_only_the_default_cap() -> None:
     assert delays(RetryDelayStrategy.default(jitter_multiplier=0), 123, 3) == [123] * 3
     assert delays(RetryDelayStrategy.default(30, jitter_multiplier=0), 123, 3) == [123] * 3
     assert delays(RetryDelayStrategy.default(31, jitter_multiplier=0), 123, 3) == [31] * 3
@@ -177,12 +187,12 @@ def test_the_default_cap_yields_to_a_longer_base_and_another_does_not() -> None:
 
 
 @pytest.mark.parametrize("wrong", [-1, math.nan])
-def test_a_delay_that_is_no_time_is_an_error(wrong: float) -> None:
+def test_an_invalid_delay_is_an_error(wrong: float) -> None:
     with pytest.raises(ValueError, match="base_delay"):
         RetryDelayStrategy.default().apply(wrong)
 
 
-def test_signatures_are_those_of_the_reference() -> None:
+def test_signatures_are_those_of_launchdarkly_eventsource() -> None:
     def names(function: object) -> list[str]:
         return list(inspect.signature(function).parameters)  # type: ignore[arg-type]
 

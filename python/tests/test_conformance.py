@@ -1,4 +1,4 @@
-"""The conformance cases of the engine, through real sockets and this package's clients."""
+"""The engine's conformance cases, over real sockets and with both clients."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_every_case_passes(face: str, case: Case, server: SSEServer) -> None:
     assert last_event_id == case.last_event_id
 
 
-def test_the_cases_are_understood() -> None:
+def test_the_case_file_is_parsed_completely() -> None:
     assert len(CASES) > 200
     assert len({case.name for case in CASES}) == len(CASES)
     assert unescape(r"a\(2*b\x00\(2*c))\u{e9}\\)(") == "ab\0ccb\0cc\u00e9\\)(".encode()

@@ -1,4 +1,4 @@
-"""Content codings of what aiohttp, httpx and urllib3 receive."""
+"""Content codings of responses received by aiohttp, httpx and urllib3."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ def decoded(coding: str | None, *chunks: bytes) -> bytes:
     return b"".join(pieces)
 
 
-def test_what_is_not_encoded_passes() -> None:
+def test_unencoded_data_passes_unchanged() -> None:
     assert decoded(None, b"a", b"", b"b") == b"ab"
 
 
 @pytest.mark.parametrize("kind", WBITS)
-# Around what is decoded at once.
+# Sizes around the largest piece decoded at once.
 @pytest.mark.parametrize("size", [0, 1, 2**18 - 1, 2**18, 2**18 + 1, 2**20])
-def test_all_of_it_is_decoded_however_it_is_cut(kind: str, size: int) -> None:
+def test_all_data_is_decoded_however_it_is_split(kind: str, size: int) -> None:
     coding = "gzip" if kind == "gzip" else "deflate"
     whole = packed(b"x" * size, kind)
     assert decoded(coding, whole) == b"x" * size
@@ -51,12 +51,12 @@ def test_an_empty_body_is_complete() -> None:
     assert decoded("gzip") == b""
 
 
-def test_a_body_that_is_cut_off_is_an_error() -> None:
+def test_a_truncated_body_is_an_error() -> None:
     with pytest.raises(DecodeError, match="ended"):
         decoded("gzip", packed(b"data", "gzip")[:-1])
 
 
-def test_what_cannot_be_decoded_is_an_error() -> None:
+def test_data_that_cannot_be_decoded_is_an_error() -> None:
     with pytest.raises(DecodeError, match="decoded"):
         decoded("gzip", b"no gzip")
 
@@ -76,13 +76,13 @@ def test_frames_of_zstd_follow_each_other() -> None:
     assert decoded("zstd", *(bytes([byte]) for byte in one + two)) == b"onetwo"
 
 
-def test_brotli_is_decoded_however_it_is_cut() -> None:
+def test_brotli_is_decoded_however_it_is_split() -> None:
     whole = pytest.importorskip("brotli").compress(b"data" * 1000)
     assert "br" in codings()
     assert decoded("br", *(bytes([byte]) for byte in whole)) == b"data" * 1000
 
 
-def test_brotli_that_is_cut_off_is_an_error() -> None:
+def test_truncated_brotli_is_an_error() -> None:
     brotli = pytest.importorskip("brotli")
     packer = brotli.Compressor()
     flushed = packer.process(b"data") + packer.flush()
@@ -92,7 +92,7 @@ def test_brotli_that_is_cut_off_is_an_error() -> None:
     assert decoded("br") == b""
 
 
-def test_zstd_that_is_cut_off_is_an_error() -> None:
+def test_truncated_zstd_is_an_error() -> None:
     frame = zstd_frame(b"data")
     for cut in range(1, len(frame)):
         with pytest.raises(DecodeError, match="ended"):
@@ -100,7 +100,7 @@ def test_zstd_that_is_cut_off_is_an_error() -> None:
     assert decoded("zstd") == b""
 
 
-def test_what_came_before_a_failure_is_decoded_first() -> None:
+def test_data_before_a_failure_is_decoded_first() -> None:
     failure = ReadError("the connection broke")
     pieces = Decoder("gzip").pieces(packed(b"data", "gzip")[:-1], failure)
     assert next(pieces) == b"data"
@@ -109,7 +109,7 @@ def test_what_came_before_a_failure_is_decoded_first() -> None:
     assert raised.value is failure
 
 
-def test_an_end_within_a_coding_is_a_read_error() -> None:
+def test_an_end_within_encoded_data_is_a_read_error() -> None:
     decoder = Decoder("gzip")
     assert list(decoder.pieces(packed(b"data", "gzip")[:-1], None)) == [b"data"]
     with pytest.raises(ReadError, match="ended before its content coding did"):

@@ -1,6 +1,6 @@
-"""Every block of Python in the pages below runs, and prints what is shown after it.
+"""Runs every block of Python in the pages below, and compares its output with the text after it.
 
-``https://example.com`` is replaced by a local server; the path says what that answers.
+``https://example.com`` is replaced by a local server; the path selects its replies.
 """
 
 from __future__ import annotations
@@ -15,12 +15,14 @@ from pathlib import Path
 
 import pytest
 
+from conftest import AUTHORITY
 from everstream.testing import Feed, Reply, Request, SSEServer
 
 ROOT = Path(__file__).parents[2]
 GUIDES = ROOT / "crates" / "everstream" / "guides"
 PAGES = [
     ROOT / "docs" / "python.md",
+    ROOT / "docs" / "python-launchdarkly.md",
     ROOT / "python" / "README.md",
     ROOT / "README.md",
     ROOT / "docs" / "start.md",
@@ -28,7 +30,6 @@ PAGES = [
     GUIDES / "auth.md",
     GUIDES / "migrating_python.md",
 ]
-AUTHORITY = Path(__file__).parent / "authority.pem"
 SITE = "https://example.com"
 REAL = {
     "http://localhost:8000/": f"{SITE}/clock",
@@ -50,7 +51,7 @@ def log() -> list[Reply]:
 
 
 def chat(*contents: str) -> Reply:
-    """An answer whose deltas have these contents."""
+    """A chat completion whose deltas have these contents."""
     reply = stream()
     for content in contents:
         reply = reply.event('{"choices": [{"delta": {"content": %s}}]}' % content)  # noqa: UP031
@@ -58,7 +59,7 @@ def chat(*contents: str) -> Reply:
 
 
 def messages(*texts: str) -> Reply:
-    """An answer in the form of Anthropic's."""
+    """An answer in the format of Anthropic's Messages API."""
     reply = stream().event('{"type": "message_start"}', event="message_start")
     for text in texts:
         delta = json.dumps({"delta": {"type": "text_delta", "text": text}})
@@ -72,9 +73,7 @@ SCRIPTS: dict[str, Callable[[], list[Reply]]] = {
         stream().retry(1).comment("welcome").event('{"ACME": 7.5}', event="price", id="1").reset(),
         stream().event('{"ACME": 8.25}', event="price", id="2").stall(),
     ],
-    "/busy": lambda: [Reply.status(503).header("Retry-After", "7").send("come back later")],
     "/token": lambda: [Reply.status(401), stream().event("let in").stall()],
-    "/down": lambda: [Reply.status(503), Reply.status(503), Reply.status(503)],
     "/query": lambda: [stream().event("about a and b")],
     "/who": lambda: [stream().event("sent Bearer 1"), stream().event("sent Bearer 2")],
     "/quiet": lambda: [stream().stall()],
@@ -88,7 +87,7 @@ SCRIPTS: dict[str, Callable[[], list[Reply]]] = {
     "/chat": lambda: [chat("null", '"Rayleigh "', '[{"type": "text", "text": "scattering."}, {}]')],
 }
 
-ASKED: dict[str, tuple[Callable[[Request], object], list[object]]] = {
+EXPECTED_REQUESTS: dict[str, tuple[Callable[[Request], object], list[object]]] = {
     "/query": (lambda request: request.target, ["/query?page=1&topic=a&topic=b"]),
     "/who": (lambda request: request.headers["authorization"], ["Bearer 1", "Bearer 2"]),
     "/log": (lambda request: request.last_event_id, [None, "1"]),
@@ -114,7 +113,7 @@ ASKED: dict[str, tuple[Callable[[Request], object], list[object]]] = {
         ["Basic " + b64encode(b"me:secret").decode()],
     ),
 }
-"""What a server must have been asked, where the text or the block says so."""
+"""The requests that the server must have received, where the page states them."""
 
 
 def blocks() -> list[tuple[str, str]]:
@@ -135,11 +134,11 @@ def name(block: tuple[str, str]) -> str:
 
 
 @pytest.mark.parametrize("block", blocks(), ids=name)
-def test_a_block_prints_what_is_shown(
+def test_a_block_prints_the_output_shown(
     block: tuple[str, str], tmp_path: Path, sse_server: SSEServer, tls_port: int
 ) -> None:
     code, shown = block
-    # The server is the proxy too.
+    # The server acts as the proxy too.
     code = code.replace("proxy.example:3128", sse_server.url("").split("/")[2])
     code = code.replace("https://internal.example", f"https://localhost:{tls_port}")
     code = code.replace("/etc/ssl/company-ca.pem", str(AUTHORITY))
@@ -160,8 +159,8 @@ def test_a_block_prints_what_is_shown(
     else:
         said = done.stdout.replace(sse_server.url("/").rstrip("/"), SITE)
         assert said == shown
-    if path in ASKED:
-        seen, expected = ASKED[path]
+    if path in EXPECTED_REQUESTS:
+        seen, expected = EXPECTED_REQUESTS[path]
         assert [seen(request) for request in sse_server.requests] == expected
 
 
@@ -176,9 +175,7 @@ ANSWERS: dict[str, tuple[Reply, str]] = {
 
 
 @pytest.mark.parametrize("shape", ANSWERS)
-def test_the_block_about_llms_takes_every_shape_of_an_answer(
-    shape: str, sse_server: SSEServer
-) -> None:
+def test_the_llm_example_handles_every_shape_of_answer(shape: str, sse_server: SSEServer) -> None:
     reply, problem = ANSWERS[shape]
     sse_server.enqueue(reply)
     (code,) = [code for code, _ in blocks() if script(code) == "/chat"]

@@ -1,21 +1,20 @@
-"""What the environment says to this package's own HTTP: whom to trust, and which proxy to ask.
+"""Environment variables and our own HTTP: trusted certificates and proxies.
 
-It is read once, so each client is in a process of its own.
+The environment is read once, so each client runs in its own process.
 """
 
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 import pytest
 
+from conftest import AUTHORITY
 from everstream.testing import Reply, SSEServer
 from test_processes import Child
 
 pytestmark = pytest.mark.skipif(not os.path.exists("/proc"), reason="others ask their system")
 
-AUTHORITY = Path(__file__).parent / "authority.pem"
 
 BLOCKING = """
     import sys
@@ -47,7 +46,7 @@ ASYNCIO = """
 
 @pytest.mark.parametrize("program", [BLOCKING, ASYNCIO], ids=["blocking", "asyncio"])
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
-def test_an_authority_of_ones_own_is_named_by_the_environment(
+def test_the_environment_can_name_a_certificate_authority(
     tls_port: int, program: str, host: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(AUTHORITY))
@@ -55,7 +54,7 @@ def test_an_authority_of_ones_own_is_named_by_the_environment(
 
 
 @pytest.mark.parametrize("program", [BLOCKING, ASYNCIO], ids=["blocking", "asyncio"])
-def test_an_authority_that_nobody_named_is_not_trusted(tls_port: int, program: str) -> None:
+def test_an_unknown_certificate_authority_is_not_trusted(tls_port: int, program: str) -> None:
     said = Child(program, f"https://localhost:{tls_port}/").end()
     assert "is not trusted: unknown issuer" in said
     assert "certificate" in said
@@ -63,32 +62,32 @@ def test_an_authority_that_nobody_named_is_not_trusted(tls_port: int, program: s
 
 @pytest.mark.parametrize("program", [BLOCKING, ASYNCIO], ids=["blocking", "asyncio"])
 @pytest.mark.parametrize(
-    ("variable", "url", "asked"),
+    ("variable", "url", "request_line"),
     [
         ("HTTP_PROXY", "http://nowhere.invalid/feed", ("GET", "http://nowhere.invalid/feed")),
         ("ALL_PROXY", "http://nowhere.invalid/feed", ("GET", "http://nowhere.invalid/feed")),
         ("HTTPS_PROXY", "https://nowhere.invalid/feed", ("CONNECT", "nowhere.invalid:443")),
     ],
 )
-def test_a_proxy_is_named_by_the_environment(
+def test_the_environment_can_name_a_proxy(
     server: SSEServer,
     program: str,
     variable: str,
     url: str,
-    asked: tuple[str, str],
+    request_line: tuple[str, str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     server.otherwise(
-        Reply.stream().event("by the proxy") if asked[0] == "GET" else Reply.status(403)
+        Reply.stream().event("by the proxy") if request_line[0] == "GET" else Reply.status(403)
     )
     monkeypatch.setenv(variable, server.url())
     said = Child(program, url).end()
-    assert [(request.method, request.target) for request in server.requests] == [asked]
-    if asked[0] == "GET":
+    assert [(request.method, request.target) for request in server.requests] == [request_line]
+    if request_line[0] == "GET":
         assert said == "by the proxy\n"
 
 
-def test_no_proxy_names_those_that_are_asked_themselves(
+def test_no_proxy_names_hosts_that_bypass_the_proxy(
     server: SSEServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server.otherwise(Reply.stream().event("by itself"))

@@ -13,7 +13,7 @@ from everstream.testing import Reply, SSEServer
 REFUSED = "http://127.0.0.1:1/"
 
 
-def test_the_errors_of_the_reference_can_be_made() -> None:
+def test_errors_have_the_constructors_of_launchdarkly_eventsource() -> None:
     status = HTTPStatusError(404)
     assert (status.status, status.headers) == (404, None)
     assert HTTPStatusError(404, {"a": "b"}).headers == {"a": "b"}
@@ -30,7 +30,7 @@ def test_every_exception_is_an_sse_error() -> None:
 
 
 @pytest.mark.parametrize("status", [204, 404, 503])
-def test_a_status_that_is_no_streams_is_an_error(server: SSEServer, status: int) -> None:
+def test_an_error_status_is_an_error(server: SSEServer, status: int) -> None:
     server.enqueue(Reply.status(status).header("X-Reason", "because"))
     with SSEClient(server.url()) as client, pytest.raises(HTTPStatusError) as raised:
         client.start()
@@ -64,8 +64,8 @@ def test_a_refused_connection_is_a_connection_error() -> None:
     assert "refused" in str(raised.value)
 
 
-def test_a_connect_timeout_is_a_timeout_error(deaf: str) -> None:
-    strategy = ConnectStrategy.http(deaf, connect_timeout=0.05)
+def test_a_connect_timeout_is_a_timeout_error(unresponsive_url: str) -> None:
+    strategy = ConnectStrategy.http(unresponsive_url, connect_timeout=0.05)
     with SSEClient(strategy) as client, pytest.raises(TimeoutError) as raised:
         client.start()
     assert isinstance(raised.value, errors.ConnectTimeoutError)
@@ -100,7 +100,7 @@ def test_a_reset_connection_has_the_errno_of_the_system(server: SSEServer) -> No
     assert raised.value.errno == errno.ECONNRESET
 
 
-def test_a_request_without_an_answer_is_a_connection_error(server: SSEServer) -> None:
+def test_a_request_without_a_response_is_a_connection_error(server: SSEServer) -> None:
     server.enqueue(Reply.on_accept().drop_connection())
     with SSEClient(server.url()) as client, pytest.raises(ConnectionError) as raised:
         client.start()
@@ -114,7 +114,7 @@ def test_an_event_that_is_too_large_is_an_error(server: SSEServer) -> None:
         next(client.events)
 
 
-def test_a_redirect_that_leads_nowhere_is_an_error(server: SSEServer) -> None:
+def test_a_redirect_without_a_valid_location_is_an_error(server: SSEServer) -> None:
     server.enqueue(Reply.redirect(302, "ftp://example.com/"))
     with SSEClient(server.url()) as client, pytest.raises(errors.HTTPRedirectError) as raised:
         client.start()
@@ -152,7 +152,7 @@ def test_errors_can_be_pickled(server: SSEServer) -> None:
         "ftp://user:secret@127.0.0.1/?token=secret",
     ],
 )
-def test_no_message_holds_a_secret(url: str) -> None:
+def test_no_message_contains_a_secret(url: str) -> None:
     headers = {"Authorization": "secret"}
     with pytest.raises((errors.ConnectError, ValueError)) as raised:
         SSEClient(ConnectStrategy.http(url, headers=headers)).start()
@@ -160,7 +160,7 @@ def test_no_message_holds_a_secret(url: str) -> None:
     assert "secret" not in repr(raised.value)
 
 
-def test_what_a_server_says_of_secrets_is_not_printed(server: SSEServer) -> None:
+def test_secrets_in_response_headers_are_not_printed(server: SSEServer) -> None:
     reply = Reply.status(302).header("Location", "gopher://u:hidden@h/?hidden")
     server.enqueue(reply.header("Set-Cookie", "hidden"))
     url = server.url("/?token=hidden")

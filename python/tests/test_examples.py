@@ -1,4 +1,4 @@
-"""The programs in examples/, run as a user runs them."""
+"""The programs in examples/, run like a user runs them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ LIMIT = 20.0
 
 
 class Program:
-    """A program that runs. Its lines are waited for."""
+    """A running program. Reads its output line by line."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self.process = process
@@ -188,9 +188,7 @@ FAILED: dict[str, tuple[Reply, str]] = {
 
 
 @pytest.mark.parametrize("shape", FAILED)
-def test_an_answer_that_fails_is_an_error_whatever_its_shape(
-    shape: str, sse_server: SSEServer
-) -> None:
+def test_a_failed_answer_is_an_error_whatever_its_shape(shape: str, sse_server: SSEServer) -> None:
     reply, reason = FAILED[shape]
     sse_server.enqueue(reply)
     with running("llm.py", sse_server.url(), "Why?") as program:
@@ -202,26 +200,28 @@ def test_an_answer_that_fails_is_an_error_whatever_its_shape(
 
 
 @pytest.mark.parametrize("broken", ["end", "reset"])
-def test_an_answer_that_breaks_off_is_told_and_not_asked_for_again(
+def test_a_truncated_answer_is_reported_and_not_requested_again(
     broken: str, sse_server: SSEServer
 ) -> None:
     sse_server.enqueue(getattr(Reply.stream().event(chunk("Ray")), broken)())
     with running("llm.py", sse_server.url(), "Why?") as program:
         assert program.says() == "Ray"
         assert program.complains() == ""
-        assert program.complains().startswith("broken off: ")
+        assert program.complains().startswith("incomplete: ")
         assert program.ends() == 1
     assert sse_server.request_count == 1
 
 
-def test_a_refusal_is_told_with_its_reason(sse_server: SSEServer) -> None:
+def test_a_refusal_is_reported_with_its_reason(sse_server: SSEServer) -> None:
     sse_server.enqueue(Reply.status(429).send("too many questions"))
     with running("llm.py", sse_server.url(), "Why?") as program:
         assert program.complains() == "refused with 429: too many questions"
         assert program.ends() == 1
 
 
-def test_a_sum_goes_on_after_the_program_was_killed(sse_server: SSEServer, tmp_path: Path) -> None:
+def test_a_sum_continues_after_the_program_was_killed(
+    sse_server: SSEServer, tmp_path: Path
+) -> None:
     feed, file = Feed(), tmp_path / "sum.json"
     sse_server.otherwise(Reply.stream().resume(feed))
     for amount in ("1", "20"):
@@ -253,7 +253,7 @@ def proxy(upstream: SSEServer) -> Iterator[str]:
                 return
 
 
-def test_a_proxy_mends_the_upstreams_faults_and_passes_ids_on(sse_server: SSEServer) -> None:
+def test_a_proxy_handles_upstream_faults_and_forwards_ids(sse_server: SSEServer) -> None:
     sse_server.enqueue(
         Reply.stream().retry(1).comment("hi").event("a\nb", event="x", id="1").reset(),
         Reply.stream().event("c", id="2").stall(),
@@ -265,14 +265,14 @@ def test_a_proxy_mends_the_upstreams_faults_and_passes_ids_on(sse_server: SSESer
             first, second = next(events), next(events)
             assert (first.event, first.data, first.id) == ("x", "a\nb", "1")
             assert (second.event, second.data, second.id) == ("message", "c", "2")
-        # The browser has gone, and so does its upstream connection.
+        # The browser has disconnected, so the upstream connection is closed too.
         assert sse_server.wait_for_open_connections(0)
         with SSEClient(url, last_event_id=browser.last_event_id) as browser:
             assert next(browser.events).data == "d"
     assert [request.last_event_id for request in sse_server.requests] == [None, "1", "2"]
 
 
-def test_a_proxy_hands_an_event_on_when_it_comes(sse_server: SSEServer) -> None:
+def test_a_proxy_forwards_an_event_at_once(sse_server: SSEServer) -> None:
     gate = Gate()
     sse_server.enqueue(Reply.stream().event("one").wait_for(gate).event("two").stall())
     with proxy(sse_server) as url, SSEClient(url) as browser:
@@ -282,7 +282,7 @@ def test_a_proxy_hands_an_event_on_when_it_comes(sse_server: SSEServer) -> None:
         assert next(events).data == "two"
 
 
-def test_a_proxy_tells_that_there_is_no_stream(sse_server: SSEServer) -> None:
+def test_a_proxy_reports_a_missing_stream(sse_server: SSEServer) -> None:
     sse_server.enqueue(Reply.status(404), Reply.status(204))
     with (
         proxy(sse_server) as url,

@@ -1,4 +1,4 @@
-"""What the transports written in Python ask: the exchange of the engine."""
+"""The engine's exchange, which decides for the transports written in Python."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_sensitive_headers_do_not_follow_the_upgrade_either(name: str) -> None:
     assert exchange.start()[3] == [name.lower()]
 
 
-def test_the_error_can_be_had_when_its_body_is_complete() -> None:
+def test_the_error_is_available_once_its_body_is_complete() -> None:
     exchange = request("http://h.test/").exchange(None)
     assert exchange.handle_head(500, [(b"retry-after", b"7")]) == "error"
     assert exchange.error_body_time is not None

@@ -19,7 +19,7 @@ def requested(server: SSEServer, path: str = "/", **options: Any) -> Request:
     return server.requests[-1]
 
 
-def test_a_request_is_one_for_a_stream(server: SSEServer) -> None:
+def test_the_request_has_the_headers_of_an_event_stream(server: SSEServer) -> None:
     request = requested(server, "/feed?a=1")
     assert (request.method, request.target, request.body) == ("GET", "/feed?a=1", b"")
     assert request.headers["accept"] == "text/event-stream"
@@ -43,12 +43,12 @@ def test_headers_are_sent(server: SSEServer) -> None:
         (5, TypeError),
     ],
 )
-def test_headers_that_cannot_be_sent_are_errors(headers: Any, error: type[Exception]) -> None:
+def test_invalid_headers_are_errors(headers: Any, error: type[Exception]) -> None:
     with pytest.raises(error):
         SSEClient(ConnectStrategy.http("http://localhost/", headers=headers))
 
 
-def test_a_url_that_is_none_is_an_error() -> None:
+def test_an_invalid_url_is_an_error() -> None:
     for url in ("", "localhost", "ftp://localhost/", "http://"):
         with pytest.raises(ValueError, match="url"):
             SSEClient(url)
@@ -62,7 +62,7 @@ def test_any_method_and_body_can_be_sent(server: SSEServer, body: str | bytes) -
     assert request.headers["content-type"] == "application/json"
 
 
-def test_a_post_is_not_repeated_unasked(server: SSEServer) -> None:
+def test_a_post_is_not_repeated_by_default(server: SSEServer) -> None:
     server.otherwise(Reply.stream().event("a"))
     strategy = ConnectStrategy.http(server.url(), method="POST", body="x")
     with SSEClient(strategy, 0, error_strategy=ErrorStrategy.always_continue()) as client:
@@ -71,7 +71,7 @@ def test_a_post_is_not_repeated_unasked(server: SSEServer) -> None:
     assert server.request_count == 1
 
 
-def test_settings_that_cannot_be_used_are_errors() -> None:
+def test_invalid_settings_are_errors() -> None:
     http = ConnectStrategy.http
     with pytest.raises(ValueError, match="method"):
         SSEClient(http("http://localhost/", method="A B"))
@@ -85,7 +85,7 @@ def test_settings_that_cannot_be_used_are_errors() -> None:
         http("http://localhost/", query_params={"a": "b"})  # type: ignore[arg-type]
 
 
-def test_query_params_are_asked_for_before_every_connection(server: SSEServer) -> None:
+def test_query_params_is_called_before_every_connection(server: SSEServer) -> None:
     server.otherwise(Reply.stream())
     numbers = iter(range(1, 10))
     strategy = ConnectStrategy.http(
@@ -110,11 +110,11 @@ def test_query_params_are_asked_for_before_every_connection(server: SSEServer) -
         ((("x", 1),), "/?topic=z&x=1"),
     ],
 )
-def test_query_params_may_have_many_values(server: SSEServer, params: Any, target: str) -> None:
+def test_query_params_can_have_several_values(server: SSEServer, params: Any, target: str) -> None:
     assert requested(server, "/?topic=z", query_params=lambda: params).target == target
 
 
-def test_an_exception_in_query_params_arrives_as_it_is(server: SSEServer) -> None:
+def test_an_exception_in_query_params_is_raised_unchanged(server: SSEServer) -> None:
     mistake = LookupError("no token")
 
     def query_params() -> dict[str, str]:
@@ -134,19 +134,19 @@ def test_an_exception_in_query_params_arrives_as_it_is(server: SSEServer) -> Non
     assert server.request_count == 0
 
 
-def test_what_is_no_query_is_an_error(server: SSEServer) -> None:
+def test_an_invalid_query_is_an_error(server: SSEServer) -> None:
     strategy = ConnectStrategy.http(server.url(), query_params=lambda: [5])  # type: ignore[list-item]
     with SSEClient(strategy) as client, pytest.raises(TypeError, match="pairs"):
         client.start()
 
 
-def test_a_timeout_of_zero_is_none(server: SSEServer) -> None:
+def test_a_timeout_of_zero_means_no_timeout(server: SSEServer) -> None:
     request = requested(server, read_timeout=0, connect_timeout=0)
     assert request.method == "GET"
     assert requested(server, read_timeout=None, connect_timeout=None).method == "GET"
 
 
-def test_one_strategy_serves_many_clients(server: SSEServer) -> None:
+def test_one_strategy_can_serve_many_clients(server: SSEServer) -> None:
     server.otherwise(Reply.stream().event("a").stall())
     strategy = ConnectStrategy.http(server.url())
     with SSEClient(strategy) as one, SSEClient(strategy) as other:

@@ -1,11 +1,11 @@
-"""The rules of HTTP, which are the same by every transport."""
+"""The rules of HTTP, which are the same over every transport."""
 
 from __future__ import annotations
 
 import logging
 import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
 
@@ -14,7 +14,7 @@ import pytest
 from async_sources import connect_by, run
 from everstream import AsyncSSEClient, SSEClient
 from everstream.actions import Action, Event, Start
-from everstream.config import ConnectionClient, ConnectStrategy, ErrorStrategy
+from everstream.config import ConnectStrategy, ErrorStrategy
 from everstream.errors import (
     HTTPContentEncodingError,
     HTTPContentTypeError,
@@ -24,12 +24,13 @@ from everstream.errors import (
 )
 from everstream.testing import Reply, SSEServer
 from httpx_clients import LIBRARIES, new_client, skip_if_missing
+from sources import Passing
 
 THRICE = ErrorStrategy.continue_with_max_attempts(3)
 
 
 TRANSPORTS = ["own", "wrapped", "urllib3", "async", "async wrapped", "aiohttp"]
-# test_httpx.py has all four.
+# test_httpx.py tests all four kinds of clients.
 OVER_HTTPX = ["httpx", "async httpx2"]
 
 
@@ -38,20 +39,6 @@ def by(request: pytest.FixtureRequest) -> str:
     kind: str = request.param
     skip_if_missing(kind)
     return kind
-
-
-@pytest.fixture
-def other() -> Iterator[SSEServer]:
-    with SSEServer() as server:
-        yield server
-
-
-class Passing(ConnectStrategy):
-    def __init__(self, inner: ConnectStrategy) -> None:
-        self.inner = inner
-
-    def create_client(self, logger: logging.Logger) -> ConnectionClient:
-        return self.inner.create_client(logger)
 
 
 def is_event(action: Action) -> bool:
@@ -70,7 +57,7 @@ def read(
     errors: ErrorStrategy | None = None,
     **options: Any,
 ) -> tuple[list[Action], BaseException | None]:
-    """All actions until one is as wanted, and what it ended with if none was."""
+    """All actions up to the first that matches, and the error if the iteration ended before."""
     actions: list[Action] = []
     logger = logging.getLogger("mine")
     errors = errors or ErrorStrategy.always_fail()
@@ -111,7 +98,7 @@ def data(actions: list[Action]) -> list[str]:
     return [action.data for action in actions if isinstance(action, Event)]
 
 
-# How often a request is sent
+# Repeating requests
 
 
 @pytest.mark.parametrize(
@@ -136,7 +123,7 @@ def test_a_request_that_is_not_safe_is_sent_once(
     assert server.request_count == 1
 
 
-def test_a_post_that_is_redirected_forever_is_sent_once_to_each(server: SSEServer, by: str) -> None:
+def test_a_post_in_a_redirect_loop_is_sent_once_to_each_url(server: SSEServer, by: str) -> None:
     server.otherwise(Reply.redirect(307, "/"))
     _, error = read(by, server.url(), is_start, errors=THRICE, method="POST", body="x")
     assert isinstance(error, HTTPRedirectError)
@@ -153,8 +140,8 @@ def test_the_retries_of_a_pool_do_not_repeat_a_post(server: SSEServer, reply: Re
     assert server.request_count == 1
 
 
-def test_a_failed_query_is_not_a_request(server: SSEServer, by: str) -> None:
-    """Nothing was sent, so that even a POST may be tried again."""
+def test_an_exception_in_query_params_means_no_request_was_sent(server: SSEServer, by: str) -> None:
+    """No request was sent, so even a POST can be retried."""
 
     class TokenServerError(Exception):
         pass
@@ -231,7 +218,7 @@ def test_sensitive_headers_are_a_list_of_names(by: str, names: Any) -> None:
         read(by, "http://localhost/", is_start, sensitive_headers=names)
 
 
-# What a stream is
+# What counts as a stream
 
 
 @pytest.mark.parametrize(
@@ -251,7 +238,7 @@ def test_of_several_content_types_the_last_one_counts(
 @pytest.mark.parametrize(
     "coding", ["none", "utf-8", "UTF8", "chunked", "identity, identity", "none,", "binary"]
 )
-def test_what_is_no_coding_is_not_decoded(server: SSEServer, by: str, coding: str) -> None:
+def test_an_identity_coding_is_not_decoded(server: SSEServer, by: str, coding: str) -> None:
     server.enqueue(Reply.stream().header("Content-Encoding", coding).event("a").stall())
     assert data(read(by, server.url(), is_event)[0]) == ["a"]
 
@@ -292,7 +279,7 @@ def test_the_body_of_an_error_is_decoded(server: SSEServer, by: str) -> None:
     ],
     ids=["chunked", "HTTP/1.0", "until it closes"],
 )
-def test_an_error_is_reported_though_its_body_stays_open(
+def test_an_error_is_reported_even_if_its_body_never_ends(
     server: SSEServer, by: str, reply: Reply
 ) -> None:
     server.enqueue(reply)
@@ -305,7 +292,7 @@ def test_an_error_is_reported_though_its_body_stays_open(
 
 
 def test_an_error_whose_body_trickles_is_reported(server: SSEServer, by: str) -> None:
-    """Every byte would begin a timeout of a socket again."""
+    """Each byte would restart the timeout of a socket."""
     reply = Reply.status(500).without_header("Content-Length").header("Connection", "close")
     for _ in range(100):
         reply = reply.send("x").pause(0.5)
@@ -373,7 +360,7 @@ def test_cookies_are_off_by_default(server: SSEServer, by: str) -> None:
     )
     options: dict[str, Any] = {}
     if by in OVER_HTTPX:
-        # A client of httpx has a jar of its own.
+        # An httpx client has its own cookie jar.
         none = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
         kind = "AsyncClient" if by.startswith("async") else "Client"
         options["client"] = new_client(by.removeprefix("async "), kind, cookies=none)
@@ -381,7 +368,7 @@ def test_cookies_are_off_by_default(server: SSEServer, by: str) -> None:
     assert cookies(server) == [None, None, None]
 
 
-def test_the_users_cookies_come_before_those_of_the_server(server: SSEServer, by: str) -> None:
+def test_the_users_cookies_take_precedence_over_the_servers(server: SSEServer, by: str) -> None:
     server.enqueue(
         Reply.redirect(307, "/").header("Set-Cookie", "node=7; Path=/"),
         Reply.redirect(307, "/").header("Set-Cookie", "mine=theirs; Path=/"),
@@ -392,7 +379,7 @@ def test_the_users_cookies_come_before_those_of_the_server(server: SSEServer, by
 
 
 def test_cookies_never_reach_another_host(server: SSEServer, other: SSEServer, by: str) -> None:
-    """The port makes no difference to cookies, so that the second server has another name."""
+    """Cookies ignore the port, so the second server needs another host name."""
     away = other.url("/").replace("127.0.0.1", "localhost")
     server.enqueue(
         Reply.redirect(307, away).header("Set-Cookie", "home=secret; Path=/"),
@@ -409,7 +396,7 @@ def test_cookies_never_reach_another_host(server: SSEServer, other: SSEServer, b
     assert cookies(other) == [None, "other=1"]
 
 
-def test_cookies_are_in_no_message(
+def test_cookies_appear_in_no_message(
     server: SSEServer, by: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     server.enqueue(
@@ -419,7 +406,7 @@ def test_cookies_are_in_no_message(
     with caplog.at_level(logging.DEBUG):
         _, error = read(by, server.url(), is_last, cookies=True)
     assert cookies(server) == [None, "node=hidden"]
-    # httpx logs the headers that it receives, on request.
+    # httpx logs the headers that it receives at the level DEBUG.
     said = [record for record in caplog.records if not record.name.startswith("httpcore")]
     text = "".join(record.getMessage() for record in said)
     assert "hidden" not in f"{error} {error!r} {text}"
@@ -440,7 +427,7 @@ def test_clients_of_one_strategy_share_cookies(server: SSEServer, transport: str
     assert cookies(server) == [None, "node=7"]
 
 
-def test_cookies_of_a_session_of_aiohttp_are_sent_too(server: SSEServer) -> None:
+def test_cookies_of_an_aiohttp_session_are_sent_too(server: SSEServer) -> None:
     aiohttp = pytest.importorskip("aiohttp")
     server.enqueue(Reply.redirect(307, "/").header("Set-Cookie", "node=7; Path=/"))
     server.otherwise(Reply.stream().event("last"))
@@ -460,7 +447,7 @@ def test_cookies_of_a_session_of_aiohttp_are_sent_too(server: SSEServer) -> None
 # Settings of aiohttp
 
 
-def test_a_timeout_of_aiohttp_may_be_a_number(server: SSEServer) -> None:
+def test_an_aiohttp_timeout_can_be_a_number(server: SSEServer) -> None:
     aiohttp = pytest.importorskip("aiohttp")
     for timeout in (30, 30.5, aiohttp.ClientTimeout(total=30)):
         server.enqueue(Reply.stream().event("a").stall())

@@ -1,4 +1,4 @@
-"""What the logger is told."""
+"""What is logged."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_connections_errors_and_delays_are_logged_without_secrets(
     assert "hidden" not in "".join(messages)
 
 
-def test_the_delay_that_is_logged_is_the_one_that_is_waited(
+def test_the_logged_delay_is_the_actual_delay(
     server: SSEServer, kept: tuple[logging.Logger, Kept]
 ) -> None:
     logger, handler = kept
@@ -78,7 +78,7 @@ def test_the_delay_that_is_logged_is_the_one_that_is_waited(
     ]
 
 
-def test_what_would_be_final_at_first_is_retried_with_a_warning(
+def test_a_retried_error_is_logged_as_a_warning(
     server: SSEServer, tls_port: int, kept: tuple[logging.Logger, Kept]
 ) -> None:
     logger, handler = kept
@@ -111,7 +111,7 @@ def test_a_source_is_logged_by_its_name(kept: tuple[logging.Logger, Kept]) -> No
     ]
 
 
-def test_a_logger_that_fails_is_not_hidden() -> None:
+def test_an_exception_in_a_logger_is_raised() -> None:
     class Failing(logging.Logger):
         def info(self, *_: object, **__: object) -> None:
             raise ValueError("mine")

@@ -1,4 +1,6 @@
-"""Mistakes of a program are told where they are made, and never look like the end of a stream."""
+"""Programming errors are reported at the call that makes them, and never look like the end of a
+stream.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +52,7 @@ class Falling(logging.Handler):
 
 
 def settings(where: str, error: Exception, url: str) -> dict[str, Any]:
-    """Of a client whose callback raises."""
+    """The exception that a client raises if its callback raises one."""
     if where == "query_params":
         return {"connect": ConnectStrategy.http(url, query_params=raising(error))}
     if where == "connect":
@@ -71,10 +73,10 @@ PLACES = ["query_params", "connect", "closer", "error_strategy", "retry_delay_st
 
 
 @pytest.mark.parametrize("where", PLACES)
-def test_a_stop_iteration_of_a_callback_is_not_the_end_of_the_stream(
+def test_a_stop_iteration_in_a_callback_does_not_end_the_stream(
     server: SSEServer, where: str
 ) -> None:
-    """Such as that of next() on an iterator of tokens which has come to its end."""
+    """For example from next() on an iterator of tokens that has ended."""
     error = StopIteration()
     with SSEClient(**settings(where, error, server.url())) as client:
         with pytest.raises(RuntimeError, match="raised StopIteration") as raised:
@@ -83,7 +85,7 @@ def test_a_stop_iteration_of_a_callback_is_not_the_end_of_the_stream(
 
 
 @pytest.mark.parametrize("by", ["own", "aiohttp", *LIBRARIES])
-def test_a_stop_async_iteration_of_query_params_is_not_the_end_of_the_stream(
+def test_a_stop_async_iteration_in_query_params_does_not_end_the_stream(
     server: SSEServer, by: str
 ) -> None:
     error = StopAsyncIteration()
@@ -99,7 +101,7 @@ def test_a_stop_async_iteration_of_query_params_is_not_the_end_of_the_stream(
 
 
 @pytest.mark.parametrize("where", ["connect", "closer", "error_strategy"])
-def test_a_stop_async_iteration_of_a_callback_is_not_the_end_of_the_stream(where: str) -> None:
+def test_a_stop_async_iteration_in_a_callback_does_not_end_the_stream(where: str) -> None:
     error = StopAsyncIteration()
 
     async def raise_it() -> None:
@@ -123,7 +125,7 @@ def test_a_stop_async_iteration_of_a_callback_is_not_the_end_of_the_stream(where
     run(main())
 
 
-def test_a_generator_exit_of_an_asynchronous_stream_does_not_leave_the_reader_waiting() -> None:
+def test_a_generator_exit_in_an_asynchronous_stream_does_not_block_the_reader() -> None:
     class Stream:
         def __aiter__(self) -> Stream:
             return self
@@ -158,7 +160,7 @@ def test_a_generator_exit_of_an_asynchronous_stream_does_not_leave_the_reader_wa
         ("logger", "mine", "str"),
     ],
 )
-def test_a_setting_of_a_wrong_type_is_an_error_where_it_is_given(
+def test_a_setting_of_a_wrong_type_is_an_error_at_the_call(
     kind: type[Any], name: str, wrong: Any, shown: str
 ) -> None:
     with pytest.raises(TypeError, match=rf"^{name} must be .*, not {shown}"):
@@ -166,7 +168,7 @@ def test_a_setting_of_a_wrong_type_is_an_error_where_it_is_given(
 
 
 class Empty(ErrorStrategy):
-    """False in a condition."""
+    """A strategy that is false in a condition."""
 
     def __len__(self) -> int:
         return 0
@@ -175,7 +177,7 @@ class Empty(ErrorStrategy):
         return not isinstance(exception, ConnectionRefusedError), self
 
 
-def test_a_strategy_that_is_false_is_one() -> None:
+def test_a_falsy_strategy_is_used() -> None:
     calls: Iterator[Any] = iter([ConnectionRefusedError(), ValueError("the next")])
 
     client = SSEClient(Scripted(lambda _: raising(next(calls))()), 0, error_strategy=Empty())
@@ -183,17 +185,17 @@ def test_a_strategy_that_is_false_is_one() -> None:
         list(client.events)
 
 
-def test_what_has_the_methods_of_a_logger_is_one() -> None:
+def test_an_object_with_the_methods_of_a_logger_is_accepted() -> None:
     SSEClient(URL, logger=logging.LoggerAdapter(logging.getLogger("mine"), {}))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("make", [ErrorStrategy.from_lambda, RetryDelayStrategy.from_lambda])
-def test_a_lambda_that_is_none_is_an_error_where_it_is_given(make: Callable[..., Any]) -> None:
+def test_a_lambda_that_is_not_callable_is_an_error_at_the_call(make: Callable[..., Any]) -> None:
     with pytest.raises(TypeError, match="fn must be a function, not int"):
         make(5)
 
 
-def test_what_is_no_client_is_an_error_when_it_is_created() -> None:
+def test_an_object_that_is_not_a_client_is_an_error_at_creation() -> None:
     class Mine(ConnectStrategy):
         def create_client(self, logger: logging.Logger) -> ConnectionClient:
             return None  # type: ignore[return-value]
@@ -228,7 +230,7 @@ def test_a_status_out_of_range_is_a_value_error() -> None:
 
 @pytest.mark.parametrize("options", [{}, {"urllib3_request_options": {}}])
 @pytest.mark.parametrize("value", [b"\xc3\xbc", [b"\xc3\xbc"], "ü"])
-def test_bytes_in_a_query_are_their_text(
+def test_bytes_in_a_query_are_decoded(
     server: SSEServer, options: dict[str, Any], value: Any
 ) -> None:
     if options:
@@ -242,7 +244,7 @@ def test_bytes_in_a_query_are_their_text(
 
 @pytest.mark.parametrize("by", ["own", "aiohttp", *LIBRARIES])
 @pytest.mark.parametrize("value", [b"\xc3\xbc", [b"\xc3\xbc"], "ü"])
-def test_bytes_in_a_query_are_their_text_in_asyncio(server: SSEServer, by: str, value: Any) -> None:
+def test_bytes_in_a_query_are_decoded_in_asyncio(server: SSEServer, by: str, value: Any) -> None:
     server.otherwise(Reply.stream().event("a"))
 
     async def main() -> None:
@@ -263,7 +265,7 @@ def test_bytes_in_a_query_are_their_text_in_asyncio(server: SSEServer, by: str, 
         ({5: "a"}, TypeError, "the name of a .* must be str, not int"),
     ],
 )
-def test_a_query_that_is_no_text_is_an_error(
+def test_a_query_that_is_not_utf8_is_an_error(
     server: SSEServer, params: Any, kind: type[Exception], said: str
 ) -> None:
     connect = ConnectStrategy.http(server.url(), query_params=lambda: params)
@@ -296,11 +298,11 @@ def test_aiohttp_errors_say_what_went_wrong(server: SSEServer) -> None:
     assert "hidden" not in "".join(said)
 
 
-def test_the_package_says_its_version() -> None:
+def test_the_package_has_a_version() -> None:
     assert everstream.__version__.count(".") == 2
 
 
-def test_an_asynchronous_strategy_that_makes_no_client_is_named() -> None:
+def test_the_error_names_an_async_strategy_that_does_not_return_a_client() -> None:
     class Forgetful(AsyncConnectStrategy):
         def create_client(self, logger: logging.Logger) -> Any:
             return None
@@ -332,7 +334,7 @@ def test_a_strategy_and_options_of_the_request_are_an_error(
 ) -> None:
     strategy = (ConnectStrategy if kind is SSEClient else AsyncConnectStrategy).http(URL)
     expected = (
-        rf"^{name} can't be given together with a strategy: "
+        rf"^{name} can't be passed together with a strategy: "
         rf"pass it to {type(strategy).__mro__[1].__name__}\.http\(\), or pass a URL"
     )
     with pytest.raises(TypeError, match=expected):
@@ -363,9 +365,7 @@ def test_an_option_of_the_stream_is_set_in_one_place(kind: type[Any]) -> None:
     ],
 )
 @pytest.mark.parametrize("option", ["header", "timeout", "data"])
-def test_an_option_that_is_none_is_an_error(
-    make: Callable[..., Any], name: str, option: str
-) -> None:
+def test_an_unknown_option_is_an_error(make: Callable[..., Any], name: str, option: str) -> None:
     expected = rf"^{name}\(\) got an unexpected keyword argument '{option}'(: use .*)?$"
     with pytest.raises(TypeError, match=expected):
         make(URL, **{option: None})
@@ -377,22 +377,22 @@ def test_an_option_that_is_none_is_an_error(
 @pytest.mark.parametrize(
     ("options", "kind", "said"),
     [
-        ({"json": {}, "body": "x"}, TypeError, "json and body can't both be given"),
+        ({"json": {}, "body": "x"}, TypeError, "json and body can't both be set"),
         ({"json": {1, 2}}, TypeError, "set is not JSON serializable"),
         ({"auth": 5}, TypeError, "auth must be a pair .*, not int"),
         ({"auth": ("me",)}, TypeError, "auth must be a pair"),
-        ({"auth": ("a:b", "x")}, ValueError, "a user can't have a colon"),
+        ({"auth": ("a:b", "x")}, ValueError, "the user name can't contain a colon"),
         ({"auth": "Bearer \n"}, ValueError, "control characters|holds control"),
         ({"headers": "X-A: 1"}, TypeError, "headers must be a mapping or pairs, not str"),
-        ({"headers": [("X-A",)]}, TypeError, "headers are a mapping or pairs"),
-        ({"headers": {5: "x"}}, TypeError, "headers are a mapping or pairs"),
+        ({"headers": [("X-A",)]}, TypeError, "headers must be a mapping or pairs"),
+        ({"headers": {5: "x"}}, TypeError, "headers must be a mapping or pairs"),
         ({"params": {5: "x"}}, TypeError, "must be str, not int"),
         ({"method": 5}, TypeError, "method must be str, not int"),
         ({"verify": 5}, TypeError, "verify must be True, False or the path .*, not int"),
         ({"verify": "/nowhere/ca.pem"}, FileNotFoundError, "/nowhere/ca.pem"),
-        ({"verify": __file__}, ValueError, "verify: .* has no certificates"),
+        ({"verify": __file__}, ValueError, "verify: .* contains no certificates"),
         ({"cert": 5}, TypeError, "cert must be the path .*, not int"),
-        ({"cert": __file__}, ValueError, "cert: there is no certificate"),
+        ({"cert": __file__}, ValueError, "cert: no certificate"),
         ({"proxy": 5}, TypeError, "proxy must be a URL, not int"),
         ({"cookies": {"a": "1"}}, TypeError, "cookies must be True or False.*'Cookie'"),
         ({"until": 5}, TypeError, "until must be str or a function, not int"),
@@ -402,7 +402,7 @@ def test_an_option_that_is_none_is_an_error(
         ({"max_event_size": -1}, ValueError, "max_event_size must be .* 0 or more, not -1"),
     ],
 )
-def test_an_option_that_cannot_be_used_is_an_error_where_it_is_given(
+def test_an_invalid_option_is_an_error_at_the_call(
     by: str, options: dict[str, Any], kind: type[Exception], said: str
 ) -> None:
     skip_if_missing(by)
@@ -430,14 +430,14 @@ def test_an_option_that_cannot_be_used_is_an_error_where_it_is_given(
     ],
 )
 @pytest.mark.parametrize("by", [*LIBRARIES, *(f"async {name}" for name in LIBRARIES)])
-def test_what_a_client_of_httpx_has_is_set_there(
+def test_options_that_an_httpx_client_has_are_refused(
     by: str, options: dict[str, Any], instead: str
 ) -> None:
     skip_if_missing(by)
     library = by.removeprefix("async ")
     kind = "Client" if by == library else "AsyncClient"
     (name,) = options
-    expected = re.escape(f"{name} can't be given together with client")
+    expected = re.escape(f"{name} can't be used together with client")
     with pytest.raises(TypeError, match=expected + ".*" + re.escape(f"{library}.{kind}{instead}")):
         (SSEClient if by == library else AsyncSSEClient)(
             URL, client=new_client(library, kind), **options
@@ -450,47 +450,47 @@ def test_what_a_client_of_httpx_has_is_set_there(
         ({"proxy": "http://localhost:1"}, "urllib3.ProxyManager"),
         ({"verify": False}, "cert_reqs='CERT_NONE'"),
         ({"cert": CLIENT}, "cert_file=..."),
-        ({"http2": True}, "urllib3 has no HTTP/2"),
+        ({"http2": True}, "urllib3 doesn't support HTTP/2"),
     ],
 )
-def test_what_a_pool_has_is_set_there(options: dict[str, Any], instead: str) -> None:
+def test_options_that_a_pool_has_are_refused(options: dict[str, Any], instead: str) -> None:
     urllib3 = pytest.importorskip("urllib3")
     with urllib3.PoolManager() as pool, pytest.raises(TypeError, match=re.escape(instead)):
         SSEClient(URL, pool=pool, **options)
 
 
-def test_what_urllib3_cannot_do_is_an_error() -> None:
+def test_options_that_urllib3_does_not_support_are_refused() -> None:
     pytest.importorskip("urllib3")
     with pytest.raises(ValueError, match="SOCKSProxyManager"):
         SSEClient(URL, urllib3_request_options={}, proxy="socks5://localhost:1")
     SSEClient(URL, urllib3_request_options={}, http2=False)
 
 
-def test_what_a_session_of_aiohttp_has_is_set_once() -> None:
+def test_options_set_twice_with_aiohttp_are_refused() -> None:
     aiohttp = pytest.importorskip("aiohttp")
 
     async def main() -> None:
         with warnings.catch_warnings():
-            # aiohttp 4 has other means.
+            # aiohttp 4 replaces this argument.
             warnings.simplefilter("ignore", DeprecationWarning)
             theirs = aiohttp.ClientSession(auth=aiohttp.BasicAuth("me", "x"))
         async with theirs as session:
-            with pytest.raises(TypeError, match="auth can't be given together with"):
+            with pytest.raises(TypeError, match="auth can't be used together with"):
                 AsyncSSEClient(URL, session=session, auth=("me", "x"))
         for options, said in (
-            ({"proxy": "http://localhost:1"}, "proxy can't be given .* 'proxy' of aiohttp"),
-            ({"verify": False}, "verify and cert can't be given .* 'ssl' of aiohttp"),
+            ({"proxy": "http://localhost:1"}, "proxy can't be used .* 'proxy' of aiohttp"),
+            ({"verify": False}, "verify and cert can't be used .* 'ssl' of aiohttp"),
         ):
             own = {"proxy": "http://localhost:2", "ssl": False}
             with pytest.raises(TypeError, match=said):
                 AsyncSSEClient(URL, aiohttp_request_options=own, **options)
-        with pytest.raises(TypeError, match="aiohttp has no HTTP/2"):
+        with pytest.raises(TypeError, match="aiohttp doesn't support HTTP/2"):
             AsyncSSEClient(URL, aiohttp_request_options={}, http2=True)
 
     run(main())
 
 
-def test_timeout_names_the_options_of_this_package() -> None:
+def test_the_error_for_timeout_names_our_options() -> None:
     hint = r"'timeout': use connect_timeout or read_timeout$"
     with pytest.raises(TypeError, match=hint):
         SSEClient("http://localhost/", timeout=3)  # type: ignore[call-arg]
@@ -498,6 +498,6 @@ def test_timeout_names_the_options_of_this_package() -> None:
         ConnectStrategy.http("http://localhost/", timeout=3)  # type: ignore[call-arg]
 
 
-def test_a_single_status_is_shown_as_a_list() -> None:
+def test_the_error_for_a_single_status_shows_a_list() -> None:
     with pytest.raises(TypeError, match=r"reconnect\(\[503\]\)"):
         ErrorStrategy.reconnect(503)  # type: ignore[arg-type]

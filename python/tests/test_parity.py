@@ -1,4 +1,4 @@
-"""The blocking classes and those for asyncio have the same public members."""
+"""The blocking classes and the asyncio classes have the same public members."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PAIRS: list[tuple[type, type]] = [
     (_native.Iter, AsyncIter),
 ]
 
-#: The names of the one side and those of the other.
+#: Each blocking class and its asyncio counterpart.
 RENAMED = {
     "__aiter__": "__iter__",
     "__anext__": "__next__",
@@ -39,7 +39,7 @@ RENAMED = {
     "aiohttp_request_options": "urllib3_request_options",
 }
 
-#: In what a parameter's type may differ: ``AsyncSSEClient`` and ``SSEClient``, and so on.
+#: Allowed differences between the types of parameters, such as the names of the classes.
 TYPES = {
     "AsyncClient": "Client",
     "aiohttp.ClientSession | None": "Any",
@@ -47,7 +47,7 @@ TYPES = {
     "Async": "",
 }
 
-#: They return at once on both sides.
+#: Not coroutines, because they return at once.
 NEVER_AWAITED = {"create_client", "http", "__init__", "__iter__"}
 
 
@@ -70,7 +70,7 @@ def kind(member: Any) -> str:
 
 
 def common_type(annotation: object) -> str:
-    # A function of the user may be a coroutine function in asyncio.
+    # In asyncio, the user's function may be a coroutine function.
     text = re.sub(r" \| Awaitable\[[^\]]*\]", "", str(annotation))
     for name, common in TYPES.items():
         text = text.replace(name, common)
@@ -90,7 +90,7 @@ def parameters(function: Any) -> list[tuple[Any, ...]]:
 
 
 @pytest.mark.parametrize(("blocking", "asynchronous"), PAIRS, ids=lambda cls: cls.__name__)
-def test_both_sides_have_the_same_members(blocking: type, asynchronous: type) -> None:
+def test_both_clients_have_the_same_members(blocking: type, asynchronous: type) -> None:
     ours, theirs = members(blocking), members(asynchronous)
     assert ours.keys() == theirs.keys()
     assert {name: kind(ours[name]) for name in ours} == {
@@ -99,7 +99,7 @@ def test_both_sides_have_the_same_members(blocking: type, asynchronous: type) ->
 
 
 @pytest.mark.parametrize(("blocking", "asynchronous"), PAIRS[:-1], ids=lambda cls: cls.__name__)
-def test_both_sides_have_the_same_signatures(blocking: type, asynchronous: type) -> None:
+def test_both_clients_have_the_same_signatures(blocking: type, asynchronous: type) -> None:
     theirs = members(asynchronous)
     for name, member in members(blocking).items():
         other = theirs[name]
@@ -125,7 +125,9 @@ def test_the_strategies_can_be_imported_from_the_package() -> None:
     assert everstream.ConnectStrategy is config.ConnectStrategy
     assert everstream.ErrorStrategy is config.ErrorStrategy
     assert everstream.RetryDelayStrategy is config.RetryDelayStrategy
-    assert {"ConnectStrategy", "ErrorStrategy", "RetryDelayStrategy"} <= set(everstream.__all__)
+    assert everstream.TRANSIENT_STATUSES is config.TRANSIENT_STATUSES
+    names = {"ConnectStrategy", "ErrorStrategy", "RetryDelayStrategy", "TRANSIENT_STATUSES"}
+    assert names <= set(everstream.__all__)
 
 
 def test_the_modules_of_the_clients_have_the_names_of_the_original() -> None:

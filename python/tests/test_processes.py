@@ -1,4 +1,4 @@
-"""Signals, forks and the end of the interpreter: each in a process of its own."""
+"""Signals, forks and interpreter exit, each tested in a new process."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs POSIX")
 
 
 class Child:
-    """A Python program that says how far it has got."""
+    """A Python program that prints its progress."""
 
     def __init__(self, program: str, *arguments: str) -> None:
         self._process = subprocess.Popen(
@@ -40,7 +40,7 @@ class Child:
         self._process.send_signal(signal.SIGINT)
 
     def end(self) -> str:
-        """The rest of the output of a program that has succeeded."""
+        """The rest of the output; the program must succeed."""
         try:
             output, _ = self._process.communicate(timeout=LIMIT)
         except subprocess.TimeoutExpired:
@@ -73,7 +73,7 @@ INTERRUPTED = """
     except KeyboardInterrupt:
         print("interrupted", flush=True)
     if phase == "read":
-        # Nothing is lost: the same connection goes on.
+        # Nothing is lost: the same connection continues.
         print(next(client.events).data, flush=True)
     """
 
@@ -99,8 +99,8 @@ def test_ctrl_c_ends_a_wait(server: SSEServer, phase: str) -> None:
 
 
 @pytest.mark.parametrize("phase", ["connect", "start"])
-def test_ctrl_c_ends_a_connect(deaf: str, phase: str) -> None:
-    child = Child(INTERRUPTED, deaf, phase)
+def test_ctrl_c_ends_a_connect(unresponsive_url: str, phase: str) -> None:
+    child = Child(INTERRUPTED, unresponsive_url, phase)
     child.expect("ready")
     child.interrupt()
     child.expect("interrupted")
@@ -138,7 +138,7 @@ def test_ctrl_c_ends_a_source_in_python() -> None:
                 return ConnectionResult(self.stream(), None)
 
         def endless():
-            # None of it is code in Python, which would look for signals by itself.
+            # None of this is Python code, which would check for signals itself.
             numbers = itertools.count()
 
             def watch():
@@ -164,7 +164,7 @@ def test_ctrl_c_ends_a_source_in_python() -> None:
     assert child.end() == ""
 
 
-def test_a_handler_that_returns_leaves_the_wait_alone(server: SSEServer) -> None:
+def test_a_signal_handler_that_returns_does_not_end_the_wait(server: SSEServer) -> None:
     server.otherwise(Reply.stream().event("a").pause(1).event("b").stall())
     child = Child(
         """
@@ -185,7 +185,7 @@ def test_a_handler_that_returns_leaves_the_wait_alone(server: SSEServer) -> None
     assert child.end() == "b\n"
 
 
-def test_a_client_of_before_a_fork_is_an_error_in_the_child(server: SSEServer) -> None:
+def test_a_client_created_before_a_fork_is_an_error_in_the_child(server: SSEServer) -> None:
     server.otherwise(Reply.stream().event("a").event("b").pause(1).event("c").stall())
     child = Child(
         """
@@ -215,7 +215,7 @@ def test_a_client_of_before_a_fork_is_an_error_in_the_child(server: SSEServer) -
             sys.exit()
         pid, status = os.wait()
         assert status == 0, status
-        # The parent's connection is what it was.
+        # The parent's connection still works.
         print(next(events).data, next(events).data, flush=True)
         """,
         server.url(),
@@ -225,7 +225,7 @@ def test_a_client_of_before_a_fork_is_an_error_in_the_child(server: SSEServer) -
     assert child.end() == "b c\n"
 
 
-def test_a_fork_while_another_thread_reads_leaves_the_child_free(server: SSEServer) -> None:
+def test_a_fork_during_a_read_in_another_thread_does_not_block_the_child(server: SSEServer) -> None:
     server.otherwise(Reply.stream().event("a").stall())
     child = Child(
         """
@@ -260,7 +260,7 @@ def test_a_fork_while_another_thread_reads_leaves_the_child_free(server: SSEServ
 
 
 @pytest.mark.parametrize("where", ["main", "daemon", "generator"])
-def test_an_interpreter_ends_with_a_live_client(server: SSEServer, where: str) -> None:
+def test_the_interpreter_can_exit_with_an_open_client(server: SSEServer, where: str) -> None:
     server.otherwise(Reply.stream().event("a").stall())
     child = Child(
         """
@@ -286,8 +286,8 @@ def test_an_interpreter_ends_with_a_live_client(server: SSEServer, where: str) -
     assert child.end() == ""
 
 
-def test_an_interpreter_ends_while_a_daemon_thread_leaves_a_source_in_python() -> None:
-    """It was aborted: the thread was unwound through the engine that had called Python."""
+def test_the_interpreter_can_exit_while_a_daemon_thread_reads_a_custom_source() -> None:
+    """The process was aborted, because the thread was unwound through the engine."""
     child = Child(
         """
         import socket, threading

@@ -1,4 +1,4 @@
-"""Sources written in Python."""
+"""Custom sources."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from sources import Scripted, canned
 CONTINUE_ONCE = ErrorStrategy.continue_with_max_attempts(1)
 
 
-def test_a_client_is_created_with_the_logger_when_it_is_made() -> None:
+def test_create_client_is_called_with_the_logger() -> None:
     strategy = canned()
     logger = logging.getLogger("mine")
     SSEClient(strategy, logger=logger)
@@ -36,7 +36,7 @@ def test_a_client_is_created_with_the_logger_when_it_is_made() -> None:
     assert strategy.connected_with == []
 
 
-def test_bytes_are_read_however_they_come() -> None:
+def test_bytes_are_read_however_they_are_split() -> None:
     chunks = [b"da", bytearray(b"ta: a\n"), b"", memoryview(b"\ndata: b\n\n")]
     with SSEClient(canned(chunks)) as client:  # type: ignore[arg-type]
         assert [event.data for event in client.events] == ["a", "b"]
@@ -61,7 +61,7 @@ def test_a_start_has_the_headers_of_the_result() -> None:
 
 @pytest.mark.parametrize("status", [None, 200])
 @pytest.mark.parametrize("headers", [None, {}])
-def test_a_start_has_what_the_result_has_and_nothing_else(
+def test_a_start_has_only_the_attributes_of_the_result(
     status: int | None, headers: dict[str, str] | None
 ) -> None:
     for url in (None, "unix:/feed"):
@@ -74,7 +74,7 @@ def test_a_start_has_what_the_result_has_and_nothing_else(
         assert not start.headers
 
 
-def test_all_of_python_runs_in_the_thread_that_reads() -> None:
+def test_a_source_is_called_in_the_reading_thread() -> None:
     threads: list[int] = []
 
     def note() -> None:
@@ -108,7 +108,7 @@ def test_all_of_python_runs_in_the_thread_that_reads() -> None:
     assert len(threads) == 5
 
 
-def test_a_result_is_closed_at_the_end_and_a_client_once() -> None:
+def test_a_result_is_closed_at_its_end_and_a_client_only_once() -> None:
     closed: list[int] = []
     strategy = Scripted(
         lambda _: ConnectionResult(iter([b"data: a\n\n"]), lambda: closed.append(1))
@@ -125,7 +125,7 @@ def test_a_result_is_closed_at_the_end_and_a_client_once() -> None:
     assert strategy.clients_closed == 1
 
 
-def test_an_exception_in_connect_arrives_as_it_is() -> None:
+def test_an_exception_in_connect_is_raised_unchanged() -> None:
     mistake = ValueError("mine")
 
     def connect(_: str | None) -> ConnectionResult:
@@ -143,7 +143,7 @@ def test_an_exception_in_connect_arrives_as_it_is() -> None:
     assert "connect" in "".join(traceback.format_tb(fault.error.__traceback__))
 
 
-def test_an_exception_in_a_stream_arrives_as_it_is() -> None:
+def test_an_exception_in_a_stream_is_raised_unchanged() -> None:
     mistake = OSError("mine")
 
     def stream() -> Iterator[bytes]:
@@ -162,7 +162,7 @@ def test_an_exception_in_a_stream_arrives_as_it_is() -> None:
 @pytest.mark.parametrize(
     "mistake", [HTTPStatusError(503, {"Retry-After": "7"}), HTTPContentTypeError("text/html")]
 )
-def test_an_error_of_this_package_arrives_as_it_is(mistake: Exception) -> None:
+def test_an_error_of_this_package_is_raised_unchanged(mistake: Exception) -> None:
     def connect(_: str | None) -> ConnectionResult:
         raise mistake
 
@@ -195,7 +195,7 @@ MAYBE_SENT: list[Exception] = [
 
 @pytest.mark.parametrize("mistake", NEVER_SENT + MAYBE_SENT, ids=lambda it: type(it).__name__)
 def test_only_a_connect_error_says_that_nothing_was_sent(mistake: Exception) -> None:
-    """A request that may not be repeated is sent again only after that."""
+    """An unsafe request is repeated only after a ConnectError."""
 
     class Once(Scripted, ConnectionClient):
         is_repeatable = False
@@ -243,12 +243,14 @@ def test_only_a_connect_error_says_that_nothing_was_sent(mistake: Exception) -> 
     ],
     ids=lambda it: type(it).__name__,
 )
-def test_reconnect_retries_what_waiting_may_fix(mistake: Exception, is_retried: bool) -> None:
+def test_reconnect_retries_errors_that_retrying_can_fix(
+    mistake: Exception, is_retried: bool
+) -> None:
     fails, _ = ErrorStrategy.reconnect().apply(mistake)
     assert fails is not is_retried
 
 
-def test_what_a_server_asks_for_counts_for_a_source_too() -> None:
+def test_retry_after_applies_to_custom_sources() -> None:
     def connect(_: str | None) -> ConnectionResult:
         raise HTTPStatusError(503, {"retry-after": "7"})
 
@@ -259,7 +261,7 @@ def test_what_a_server_asks_for_counts_for_a_source_too() -> None:
         assert client.next_retry_delay == 7
 
 
-def test_reconnect_does_not_go_on_after_a_mistake_of_the_program() -> None:
+def test_reconnect_does_not_retry_programming_errors() -> None:
     def connect(_: str | None) -> ConnectionResult:
         raise TypeError("a mistake")
 
@@ -277,7 +279,9 @@ def test_reconnect_does_not_go_on_after_a_mistake_of_the_program() -> None:
 
 
 @pytest.mark.parametrize("interruption", [KeyboardInterrupt, SystemExit, GeneratorExit])
-def test_what_is_no_exception_goes_by_the_strategy(interruption: type[BaseException]) -> None:
+def test_a_base_exception_is_raised_without_asking_the_strategy(
+    interruption: type[BaseException],
+) -> None:
     mistake = interruption()
 
     def connect(_: str | None) -> ConnectionResult:
@@ -288,7 +292,7 @@ def test_what_is_no_exception_goes_by_the_strategy(interruption: type[BaseExcept
         raise mistake
 
     def decide(exception: Exception | None) -> tuple[bool, None]:
-        raise AssertionError(f"asked about {exception}")
+        raise AssertionError(f"called with {exception}")
 
     always = ErrorStrategy.from_lambda(decide)
     with SSEClient(Scripted(connect), 0, error_strategy=always) as client:
@@ -327,7 +331,7 @@ def test_an_exception_in_a_closer_is_raised_and_loses_no_event() -> None:
         assert [type(next(actions)) for _ in range(2)] == [Start, Event]
         with pytest.raises(ValueError, match="mine"):
             next(actions)
-        # What the exception took the place of.
+        # The error that the exception replaced.
         actions = client.all
         assert [type(next(actions)) for _ in range(2)] == [Fault, Start]
         with pytest.raises(ValueError, match="mine"):
@@ -358,7 +362,7 @@ def test_an_exception_in_a_closer_is_raised_where_the_client_is_stopped() -> Non
         (ConnectionResult(iter([]), None, 5), "items"),  # type: ignore[arg-type]
     ],
 )
-def test_a_result_that_is_none_is_an_error(result: ConnectionResult, message: str) -> None:
+def test_an_invalid_result_is_an_error(result: ConnectionResult, message: str) -> None:
     with (
         SSEClient(Scripted(lambda _: result)) as client,
         pytest.raises((TypeError, AttributeError), match=message),
@@ -366,7 +370,7 @@ def test_a_result_that_is_none_is_an_error(result: ConnectionResult, message: st
         next(client.events)
 
 
-def test_a_strategy_that_makes_no_client_is_an_error() -> None:
+def test_a_strategy_that_does_not_return_a_client_is_an_error() -> None:
     class Mine(ConnectStrategy):
         def create_client(self, logger: logging.Logger) -> ConnectionClient:
             raise LookupError("mine")
@@ -375,7 +379,7 @@ def test_a_strategy_that_makes_no_client_is_an_error() -> None:
         SSEClient(Mine())
 
 
-def test_a_client_read_in_a_callback_of_its_own_is_an_error() -> None:
+def test_reading_a_client_in_its_own_callback_is_an_error() -> None:
     def connect(_: str | None) -> ConnectionResult:
         client.start()
         raise AssertionError("it started")
@@ -413,7 +417,7 @@ def test_stopping_closes_the_result_in_the_thread_that_stops(
     assert strategy.clients_closed == (stop is SSEClient.close)
 
 
-def test_stopping_does_not_wait_for_a_source_that_does_not_wake() -> None:
+def test_stopping_does_not_wait_for_a_blocked_source() -> None:
     inside, release = threading.Event(), threading.Event()
 
     def connect(_: str | None) -> ConnectionResult:

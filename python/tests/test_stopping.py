@@ -25,7 +25,7 @@ HOUR = RetryDelayStrategy.from_lambda(lambda _: (3600, None))
 
 
 class Attempts:
-    """The query parameters of an attempt, which tell that it has begun."""
+    """The query parameters of an attempt, whose call signals that it has begun."""
 
     def __init__(self) -> None:
         self.begun = threading.Event()
@@ -37,9 +37,9 @@ class Attempts:
 Phase = tuple[SSEClient, Callable[[], bool]]
 
 
-def connecting(deaf: str, strategy: ErrorStrategy) -> Phase:
+def connecting(unresponsive_url: str, strategy: ErrorStrategy) -> Phase:
     attempts = Attempts()
-    connect = ConnectStrategy.http(deaf, query_params=attempts, connect_timeout=None)
+    connect = ConnectStrategy.http(unresponsive_url, query_params=attempts, connect_timeout=None)
     client = SSEClient(connect, 1, HOUR, error_strategy=strategy)
     return client, lambda: attempts.begun.wait(LIMIT)
 
@@ -60,17 +60,17 @@ def reading(server: SSEServer, strategy: ErrorStrategy) -> Phase:
 def backing_off(server: SSEServer, strategy: ErrorStrategy) -> Phase:
     server.otherwise(Reply.status(500))
     client = SSEClient(server.url(), 1, HOUR, error_strategy=strategy)
-    with contextlib.suppress(HTTPStatusError):  # the delay is due all the same
+    with contextlib.suppress(HTTPStatusError):  # the delay applies anyway
         next(client.all)
     return client, lambda: server.wait_for_requests(1)
 
 
 @pytest.fixture(params=["connecting", "headers", "reading", "back-off"])
 def phase(
-    request: pytest.FixtureRequest, server: SSEServer, deaf: str
+    request: pytest.FixtureRequest, server: SSEServer, unresponsive_url: str
 ) -> Callable[[ErrorStrategy], Phase]:
     return {
-        "connecting": lambda strategy: connecting(deaf, strategy),
+        "connecting": lambda strategy: connecting(unresponsive_url, strategy),
         "headers": lambda strategy: waiting_for_headers(server, strategy),
         "reading": lambda strategy: reading(server, strategy),
         "back-off": lambda strategy: backing_off(server, strategy),
@@ -86,7 +86,7 @@ def test_close_ends_the_iteration(phase: Callable[[ErrorStrategy], Phase]) -> No
     assert list(client.all) == []
 
 
-def test_interrupt_is_told(phase: Callable[[ErrorStrategy], Phase]) -> None:
+def test_interrupt_yields_a_fault(phase: Callable[[ErrorStrategy], Phase]) -> None:
     client, reached = phase(ErrorStrategy.always_continue())
     iteration = Background(lambda: next(client.all))
     assert reached()
@@ -96,13 +96,13 @@ def test_interrupt_is_told(phase: Callable[[ErrorStrategy], Phase]) -> None:
     client.close()
 
 
-def test_interrupt_ends_an_iteration_that_fails_always(
+def test_interrupt_ends_an_iteration_with_always_fail(
     phase: Callable[[ErrorStrategy], Phase],
 ) -> None:
     client, reached = phase(ErrorStrategy.always_fail())
     iteration = Background(lambda: list(client.events))
     assert reached()
-    # That somebody has begun to wait for a delay can't be seen from outside.
+    # The begin of a delay can't be observed from outside.
     assert iteration.result(client.interrupt) == []
     client.close()
 
@@ -112,16 +112,16 @@ def test_interrupt_ends_an_iteration_that_fails_always(
     ("stop", "error"),
     [(SSEClient.close, ClosedError), (SSEClient.interrupt, InterruptedStartError)],
 )
-def test_a_start_is_stopped(
+def test_a_start_can_be_stopped(
     kind: str,
     stop: Callable[[SSEClient], None],
     error: type[Exception],
     server: SSEServer,
-    deaf: str,
+    unresponsive_url: str,
 ) -> None:
     fail = ErrorStrategy.always_fail()
     client, reached = {
-        "connecting": lambda: connecting(deaf, fail),
+        "connecting": lambda: connecting(unresponsive_url, fail),
         "headers": lambda: waiting_for_headers(server, fail),
         "back-off": lambda: backing_off(server, fail),
     }[kind]()
@@ -145,8 +145,8 @@ def test_a_reader_in_the_main_thread_is_stopped_too(server: SSEServer) -> None:
     closing.result()
 
 
-def test_a_slice_that_ends_loses_no_start_and_no_interruption(server: SSEServer) -> None:
-    # The main thread waits in slices; the response takes longer than one.
+def test_signal_checks_lose_no_start_and_no_interruption(server: SSEServer) -> None:
+    # The main thread wakes regularly to check for signals; the response takes longer than that.
     server.enqueue(Reply.stream().head_delayed(3600), Reply.stream().event("a").stall())
     with SSEClient(server.url(), 0) as client:
 
@@ -164,7 +164,7 @@ def test_a_slice_that_ends_loses_no_start_and_no_interruption(server: SSEServer)
         assert next(client.events).data == "a"
 
 
-def test_what_was_received_is_handed_out_before_an_interruption(server: SSEServer) -> None:
+def test_received_events_are_delivered_before_an_interruption(server: SSEServer) -> None:
     server.otherwise(Reply.stream().send("data: a\n\ndata: b\n\n").stall())
     with SSEClient(server.url()) as client:
         events = client.events
@@ -173,7 +173,7 @@ def test_what_was_received_is_handed_out_before_an_interruption(server: SSEServe
         assert [event.data for event in events] == ["b"]
 
 
-def test_many_threads_may_stop_at_once(server: SSEServer) -> None:
+def test_many_threads_can_stop_at_once(server: SSEServer) -> None:
     server.otherwise(Reply.stream().event("a").stall())
     client = SSEClient(server.url(), 0, error_strategy=ErrorStrategy.always_continue())
     seen = Background(lambda: sum(1 for _ in client.events))

@@ -1,4 +1,4 @@
-"""Strategies written in Python drive the client."""
+"""Strategies written in Python."""
 
 from __future__ import annotations
 
@@ -19,58 +19,58 @@ from sources import Scripted, canned
 
 
 class Counting(ErrorStrategy):
-    """Continues so many times, and says what it was asked."""
+    """Continues this many times, and records the calls."""
 
-    def __init__(self, times: int, asked: list[tuple[int, Exception | None]]) -> None:
+    def __init__(self, times: int, calls: list[tuple[int, Exception | None]]) -> None:
         self.times = times
-        self.asked = asked
+        self.calls = calls
 
     def apply(self, exception: Exception | None) -> tuple[bool, ErrorStrategy]:
-        self.asked.append((self.times, exception))
-        return self.times == 0, Counting(self.times - 1, self.asked)
+        self.calls.append((self.times, exception))
+        return self.times == 0, Counting(self.times - 1, self.calls)
 
 
 class Growing(RetryDelayStrategy):
-    def __init__(self, asked: list[tuple[int, float]], number: int = 1) -> None:
+    def __init__(self, calls: list[tuple[int, float]], number: int = 1) -> None:
         self.number = number
-        self.asked = asked
+        self.calls = calls
 
     def apply(self, base_delay: float) -> tuple[float, RetryDelayStrategy]:
-        self.asked.append((self.number, base_delay))
-        return self.number / 1000, Growing(self.asked, self.number + 1)
+        self.calls.append((self.number, base_delay))
+        return self.number / 1000, Growing(self.calls, self.number + 1)
 
 
-def test_a_strategy_says_what_follows_it_and_is_reset_by_a_connection(server: SSEServer) -> None:
+def test_a_strategy_returns_the_next_one_and_is_reset_by_a_connection(server: SSEServer) -> None:
     server.enqueue(
         Reply.status(500), Reply.status(501), Reply.stream(), Reply.status(502), Reply.status(503)
     )
-    asked: list[tuple[int, Exception | None]] = []
-    strategy = Counting(2, asked)
+    calls: list[tuple[int, Exception | None]] = []
+    strategy = Counting(2, calls)
     client = SSEClient(server.url(), 0, error_strategy=strategy)
     with client, pytest.raises(HTTPStatusError):
         list(client.all)
-    seen = [(times, getattr(error, "status", None)) for times, error in asked]
+    seen = [(times, getattr(error, "status", None)) for times, error in calls]
     assert seen == [(2, 500), (1, 501), (2, None), (1, 502), (0, 503)]
 
 
-def test_a_strategy_is_shown_the_object_that_is_raised(server: SSEServer) -> None:
+def test_a_strategy_receives_the_exception_that_is_raised(server: SSEServer) -> None:
     server.otherwise(Reply.status(500))
-    asked: list[tuple[int, Exception | None]] = []
-    with SSEClient(server.url(), 0, error_strategy=Counting(1, asked)) as client:
+    calls: list[tuple[int, Exception | None]] = []
+    with SSEClient(server.url(), 0, error_strategy=Counting(1, calls)) as client:
         actions = client.all
         fault = next(actions)
         with pytest.raises(HTTPStatusError) as raised:
             next(actions)
     assert isinstance(fault, Fault)
-    assert fault.error is asked[0][1]
-    assert raised.value is asked[1][1]
+    assert fault.error is calls[0][1]
+    assert raised.value is calls[1][1]
 
 
-def test_a_delay_strategy_is_asked_with_the_base_and_used(server: SSEServer) -> None:
+def test_a_delay_strategy_receives_the_base_delay(server: SSEServer) -> None:
     server.enqueue(Reply.status(500), Reply.status(500), Reply.stream().retry(200).stall())
-    asked: list[tuple[int, float]] = []
+    calls: list[tuple[int, float]] = []
     client = SSEClient(
-        server.url(), 0.125, Growing(asked), error_strategy=ErrorStrategy.always_continue()
+        server.url(), 0.125, Growing(calls), error_strategy=ErrorStrategy.always_continue()
     )
     with client:
         actions = client.all
@@ -81,24 +81,24 @@ def test_a_delay_strategy_is_asked_with_the_base_and_used(server: SSEServer) -> 
         assert isinstance(next(actions), Start)
         client.interrupt()
         next(actions)
-    assert [base for _, base in asked[:2]] == [0.125, 0.125]
-    assert [number for number, _ in asked[:2]] == [1, 2]
+    assert [base for _, base in calls[:2]] == [0.125, 0.125]
+    assert [number for number, _ in calls[:2]] == [1, 2]
 
 
-def test_a_delay_strategy_is_reset_by_a_connection_that_lasted() -> None:
-    asked: list[tuple[int, float]] = []
-    with SSEClient(canned([], [], []), 1, Growing(asked), retry_delay_reset_threshold=0) as client:
+def test_a_delay_strategy_is_reset_by_a_long_connection() -> None:
+    calls: list[tuple[int, float]] = []
+    with SSEClient(canned([], [], []), 1, Growing(calls), retry_delay_reset_threshold=0) as client:
         for _ in range(3):
             list(client.all)
-    assert [number for number, _ in asked] == [1, 1, 1]
-    asked.clear()
-    with SSEClient(canned([], [], []), 1, Growing(asked)) as client:
+    assert [number for number, _ in calls] == [1, 1, 1]
+    calls.clear()
+    with SSEClient(canned([], [], []), 1, Growing(calls)) as client:
         for _ in range(3):
             list(client.all)
-    assert [number for number, _ in asked] == [1, 2, 3]
+    assert [number for number, _ in calls] == [1, 2, 3]
 
 
-def test_a_strategy_may_wrap_a_preset() -> None:
+def test_a_strategy_can_wrap_a_preset() -> None:
     class Wrapping(ErrorStrategy):
         def __init__(self, inner: ErrorStrategy, seen: list[bool]) -> None:
             self.inner = inner
@@ -117,12 +117,12 @@ def test_a_strategy_may_wrap_a_preset() -> None:
     assert seen == [False, False, True]
 
 
-def test_a_lambda_and_none_drive_the_client() -> None:
-    asked: list[Any] = []
+def test_lambdas_that_return_none_work() -> None:
+    calls: list[Any] = []
 
     def decide(exception: Exception | None) -> tuple[bool, None]:
-        asked.append(exception)
-        return len(asked) == 3, None
+        calls.append(exception)
+        return len(calls) == 3, None
 
     strategy = ErrorStrategy.from_lambda(decide)
     delay = RetryDelayStrategy.from_lambda(lambda base: (base / 2, None))
@@ -130,21 +130,21 @@ def test_a_lambda_and_none_drive_the_client() -> None:
         with pytest.raises(ConnectionRefusedError):
             list(client.events)
         assert client.next_retry_delay == 0.005
-    assert [type(exception) for exception in asked] == [
+    assert [type(exception) for exception in calls] == [
         type(None),
         type(None),
         ConnectionRefusedError,
     ]
 
 
-def test_the_base_of_delays_drives_the_client() -> None:
+def test_the_base_class_of_delay_strategies_works() -> None:
     with SSEClient(canned([]), 0.25, RetryDelayStrategy()) as client:
         list(client.events)
         assert client.next_retry_delay == 0.25
 
 
 @pytest.mark.parametrize("delay", [-1, 0])
-def test_a_delay_of_less_than_nothing_is_none(delay: float) -> None:
+def test_a_negative_delay_counts_as_zero(delay: float) -> None:
     strategy = RetryDelayStrategy.from_lambda(lambda _: (delay, None))
     with SSEClient(canned([]), 1, strategy) as client:
         list(client.events)
@@ -170,7 +170,7 @@ def failing_delay(mistake: BaseException) -> dict[str, Any]:
 
 @pytest.mark.parametrize("failing", [failing_error, failing_delay])
 @pytest.mark.parametrize("mistake", [ValueError("mine"), KeyboardInterrupt(), SystemExit(3)])
-def test_an_exception_in_a_strategy_arrives_as_it_is(
+def test_an_exception_in_a_strategy_is_raised_unchanged(
     mistake: BaseException, failing: Callable[[BaseException], dict[str, Any]]
 ) -> None:
     # After an error.
@@ -181,7 +181,7 @@ def test_an_exception_in_a_strategy_arrives_as_it_is(
             assert raised.value is mistake
             assert raised.traceback[-1].name in ("decide", "delay")
             assert isinstance(raised.value.__context__, ConnectionRefusedError)
-    # After the end of a stream, whose last event was handed out before.
+    # After the end of a stream whose last event has been delivered.
     with SSEClient(canned([b"data: a\n\n"]), 0, **failing(mistake)) as client:
         events = client.events
         assert next(events).data == "a"
@@ -190,7 +190,7 @@ def test_an_exception_in_a_strategy_arrives_as_it_is(
         assert raised.value is mistake
 
 
-def test_an_exception_in_a_strategy_at_an_interruption_arrives_as_it_is() -> None:
+def test_an_exception_in_a_strategy_during_interrupt_is_raised_unchanged() -> None:
     mistake = ValueError("mine")
     with SSEClient(canned([b"data: a\n\n", b""]), 0, **failing_error(mistake)) as client:
         actions = client.all
@@ -203,7 +203,7 @@ def test_an_exception_in_a_strategy_at_an_interruption_arrives_as_it_is() -> Non
 
 
 @pytest.mark.parametrize("answer", [None, True, (True,), (True, None, None), 5, (False, 5)])
-def test_an_answer_that_is_no_verdict_is_an_error(answer: Any) -> None:
+def test_an_invalid_result_of_an_error_strategy_is_an_error(answer: Any) -> None:
     class Mine(ErrorStrategy):
         def apply(self, exception: Exception | None) -> Any:
             return answer
@@ -224,7 +224,7 @@ def test_an_answer_that_is_no_verdict_is_an_error(answer: Any) -> None:
         ((float("nan"), None), "the delay of a RetryDelayStrategy must be"),
     ],
 )
-def test_an_answer_that_is_no_delay_is_an_error(answer: Any, said: str) -> None:
+def test_an_invalid_result_of_a_delay_strategy_is_an_error(answer: Any, said: str) -> None:
     class Mine(RetryDelayStrategy):
         def apply(self, base_delay: float) -> Any:
             return answer
@@ -235,7 +235,7 @@ def test_an_answer_that_is_no_delay_is_an_error(answer: Any, said: str) -> None:
             next(client.events)
 
 
-def test_a_closed_client_lets_go_of_its_strategies() -> None:
+def test_a_closed_client_releases_its_strategies() -> None:
     def connect(_: str | None) -> ConnectionResult:
         return ConnectionResult(iter([b"data: a\n\n"]), None)
 
@@ -250,7 +250,7 @@ def test_a_closed_client_lets_go_of_its_strategies() -> None:
     assert gone() is None
 
 
-def test_a_client_that_is_closed_while_it_is_read_lets_go_too(server: SSEServer) -> None:
+def test_a_client_closed_during_a_read_releases_its_strategies(server: SSEServer) -> None:
     server.otherwise(Reply.stream().stall())
     strategy = Counting(1, [])
     gone = weakref.ref(strategy)

@@ -1,4 +1,4 @@
-"""The test server, as a user's tests see it."""
+"""The test server."""
 
 from __future__ import annotations
 
@@ -18,8 +18,10 @@ from everstream.testing import Feed, Gate, Reply, SSEServer
 pytest_plugins = ["pytester"]
 
 
-def ask(server: SSEServer, head: str = "GET / HTTP/1.1\r\nConnection: close\r\n\r\n") -> bytes:
-    """All that comes, up to the end of the connection."""
+def send_request(
+    server: SSEServer, head: str = "GET / HTTP/1.1\r\nConnection: close\r\n\r\n"
+) -> bytes:
+    """All data up to the end of the connection."""
     with socket.create_connection(("127.0.0.1", server.port), timeout=LIMIT) as client:
         client.sendall(head.encode())
         answer = b""
@@ -29,15 +31,15 @@ def ask(server: SSEServer, head: str = "GET / HTTP/1.1\r\nConnection: close\r\n\
 
 
 def body(server: SSEServer) -> bytes:
-    return ask(server).partition(b"\r\n\r\n")[2]
+    return send_request(server).partition(b"\r\n\r\n")[2]
 
 
 def head(server: SSEServer) -> bytes:
-    return ask(server).partition(b"\r\n\r\n")[0]
+    return send_request(server).partition(b"\r\n\r\n")[0]
 
 
 def whole() -> Reply:
-    """A stream whose body is on the wire as it is."""
+    """A stream whose body is sent without framing."""
     return Reply.stream().close_delimited()
 
 
@@ -54,12 +56,12 @@ def whole() -> Reply:
         (Reply.stream().content_length(9).send("abc").drop_connection(), "abc"),
     ],
 )
-def test_what_a_reply_says_is_sent(server: SSEServer, reply: Reply, sent: str | bytes) -> None:
+def test_the_steps_of_a_reply_are_sent(server: SSEServer, reply: Reply, sent: str | bytes) -> None:
     server.otherwise(reply)
     assert body(server) == (sent.encode() if isinstance(sent, str) else sent)
 
 
-def test_heads_are_as_they_were_set(server: SSEServer) -> None:
+def test_heads_are_sent_as_configured(server: SSEServer) -> None:
     server.enqueue(
         Reply.stream().with_status(201).header("Content-Type", "a/b").append_header("X-A", b"\xff"),
         Reply.stream().without_header("content-type"),
@@ -75,19 +77,19 @@ def test_heads_are_as_they_were_set(server: SSEServer) -> None:
 
 def test_raw_replies_have_no_head(server: SSEServer) -> None:
     server.enqueue(Reply.raw("no HTTP"), Reply.on_accept().send("hello"))
-    assert ask(server) == b"no HTTP"
+    assert send_request(server) == b"no HTTP"
     with socket.create_connection(("127.0.0.1", server.port), timeout=LIMIT) as client:
         assert client.recv(10) == b"hello"
     assert server.request_count == 1
 
 
-def test_replies_are_cut_where_they_were_told(server: SSEServer) -> None:
+def test_replies_are_cut_at_the_given_byte(server: SSEServer) -> None:
     reply = Reply.raw("0123456789")
     server.enqueue(reply.cut_after(4), reply.reset_after(4), reply.in_pieces(1))
-    assert ask(server) == b"0123"
+    assert send_request(server) == b"0123"
     with pytest.raises(ConnectionResetError):
-        ask(server)
-    assert ask(server) == b"0123456789"
+        send_request(server)
+    assert send_request(server) == b"0123456789"
 
 
 def test_a_gate_holds_a_reply(server: SSEServer) -> None:
@@ -130,9 +132,9 @@ def test_a_feed_is_resumed(server: SSEServer) -> None:
     assert [request.last_event_id for request in server.requests] == [None, "1", "4"]
 
 
-def test_requests_are_kept(server: SSEServer) -> None:
+def test_requests_are_recorded(server: SSEServer) -> None:
     server.otherwise(Reply.status(200))
-    ask(
+    send_request(
         server,
         "POST /a/b?c=d HTTP/1.1\r\nX-Name: Grüße\r\nLast-Event-ID: 日本\r\n"
         "Content-Length: 2\r\nConnection: close\r\n\r\nhi",
@@ -144,15 +146,15 @@ def test_requests_are_kept(server: SSEServer) -> None:
     assert request.last_event_id == "日本"
 
 
-def test_what_is_no_http_is_counted(server: SSEServer) -> None:
-    assert ask(server, "what?\r\n\r\n").startswith(b"HTTP/1.1 400 ")
+def test_invalid_http_is_counted(server: SSEServer) -> None:
+    assert send_request(server, "what?\r\n\r\n").startswith(b"HTTP/1.1 400 ")
     assert (server.refused_requests, server.request_count) == (1, 0)
 
 
-def test_an_empty_queue_is_told(server: SSEServer) -> None:
+def test_an_empty_queue_is_reported(server: SSEServer) -> None:
     server.enqueue(Reply.stream())
     assert server.queued_replies == 1
-    ask(server)
+    send_request(server)
     assert server.queued_replies == 0
     with SSEClient(server.url()) as client, pytest.raises(HTTPStatusError) as info:
         client.start()
@@ -185,15 +187,15 @@ def test_a_stopped_server_refuses_and_can_be_restarted() -> None:
         url = server.url()
         server.stop()
         with pytest.raises(ConnectionRefusedError):
-            ask(server)
+            send_request(server)
         server.restart()
         assert server.url() == url
         assert body(server) == b"a"
     with pytest.raises(ConnectionRefusedError):
-        ask(server)
+        send_request(server)
 
 
-def test_bad_scripts_are_refused(server: SSEServer) -> None:
+def test_invalid_scripts_are_refused(server: SSEServer) -> None:
     for wrong in (99, 1000):
         with pytest.raises(ValueError, match="status must be from 100 to 999"):
             Reply.status(wrong)
@@ -212,7 +214,7 @@ def test_bad_scripts_are_refused(server: SSEServer) -> None:
 # The plugin
 
 
-def test_the_fixture_is_a_server_of_its_test(pytester: pytest.Pytester) -> None:
+def test_each_test_has_its_own_server_fixture(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
         """
         from everstream import SSEClient
@@ -244,7 +246,7 @@ def test_the_plugin_is_found_by_its_entry_point() -> None:
     assert (plugin.name, plugin.value) == ("everstream", "pytest_everstream")
 
 
-def test_who_does_not_use_the_fixture_does_not_import_the_package() -> None:
+def test_tests_without_the_fixture_do_not_import_the_package() -> None:
     program = (
         "import sys, pytest_everstream\n"
         "print([name for name in sys.modules if name.partition('.')[0] == 'everstream'])"

@@ -41,7 +41,7 @@ def reply(framing: str, body: str) -> Reply:
 
 
 def read(by: str, url: str, **options: Any) -> list[Action]:
-    """All actions of one connection, but for its start."""
+    """All actions of one connection except its start."""
 
     async def read_async() -> list[Action]:
         connect = connect_by(by.removeprefix("async "), url)
@@ -65,7 +65,7 @@ def end_of(actions: list[Action]) -> Fault:
 
 
 @pytest.mark.parametrize("framing", FRAMINGS)
-def test_an_end_tells_the_size_of_the_unfinished_event(
+def test_an_end_has_the_size_of_the_unfinished_event(
     server: SSEServer, by: str, framing: str
 ) -> None:
     server.enqueue(reply(framing, UNFINISHED))
@@ -88,21 +88,21 @@ def test_the_last_event_is_delivered_if_the_framing_proves_the_end(
         assert end_of([end]).discarded_bytes == len(UNFINISHED)
 
 
-def test_an_end_tells_the_text_of_a_response_without_events(server: SSEServer, by: str) -> None:
+def test_an_end_has_the_text_of_a_response_without_events(server: SSEServer, by: str) -> None:
     server.enqueue(Reply.stream().send(JSON))
     (end,) = read(by, server.url())
     assert end_of([end]).ignored_text == JSON
     assert end_of([end]).discarded_bytes == 0
 
 
-def test_a_stream_that_ends_well_discards_nothing(server: SSEServer, by: str) -> None:
+def test_a_complete_stream_discards_nothing(server: SSEServer, by: str) -> None:
     server.enqueue(Reply.stream().event("a").comment("b"))
     end = end_of(read(by, server.url()))
     assert (end.discarded_bytes, end.ignored_text) == (0, None)
 
 
 @pytest.mark.parametrize("wrapped", [False, True])
-def test_a_wrapped_connection_of_this_package_knows_its_end(
+def test_a_wrapped_connection_of_this_package_proves_its_end(
     server: SSEServer, wrapped: bool
 ) -> None:
     server.enqueue(reply("chunked", UNFINISHED))
@@ -128,7 +128,7 @@ def test_the_end_of_a_custom_source_proves_nothing() -> None:
 
 
 @pytest.mark.parametrize("framing", ["chunked", "content_length"])
-def test_the_last_event_of_a_coding_that_is_cut_off_is_not_delivered(
+def test_the_last_event_of_truncated_encoded_data_is_not_delivered(
     server: SSEServer, by: str, framing: str
 ) -> None:
     packer = zlib.compressobj(wbits=31)
@@ -155,7 +155,9 @@ def test_a_length_that_urllib3_does_not_check_proves_nothing(
     assert end_of([end]).discarded_bytes == len(UNFINISHED)
 
 
-def test_an_interruption_and_a_break_discard_without_a_warning(server: SSEServer, by: str) -> None:
+def test_an_interruption_and_a_lost_connection_discard_without_a_warning(
+    server: SSEServer, by: str
+) -> None:
     server.enqueue(Reply.stream().event("a").send(UNFINISHED).drop_connection())
     always = ErrorStrategy.continue_with_max_attempts(0)
     with pytest.raises(Exception, match="mid-response"):
@@ -172,7 +174,7 @@ def test_an_interruption_and_a_break_discard_without_a_warning(server: SSEServer
         ("{\n  1\n}", "the response had no events; it began with: {\\n  1\\n}"),
     ],
 )
-def test_what_is_discarded_or_ignored_is_logged_as_a_warning(
+def test_discarded_or_ignored_data_is_logged_as_a_warning(
     server: SSEServer, by: str, caplog: pytest.LogCaptureFixture, body: str, warning: str
 ) -> None:
     server.enqueue(Reply.stream().send(body))
@@ -186,7 +188,7 @@ def test_what_is_discarded_or_ignored_is_logged_as_a_warning(
     ]
 
 
-def test_a_fault_has_no_end_unless_it_is_told() -> None:
+def test_a_fault_has_no_details_of_an_end_by_default() -> None:
     assert (Fault(None).discarded_bytes, Fault(None).ignored_text) == (0, None)
     end = Fault(None, discarded_bytes=3, ignored_text="x")
     assert (end.discarded_bytes, end.ignored_text) == (3, "x")

@@ -1,4 +1,4 @@
-"""Requests that aren't safe: sent once, repeated or resumed by GET on demand."""
+"""Unsafe requests: sent once by default, repeated or resumed with GET on request."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ HEADERS = {
 
 
 class Wrapping(ConnectStrategy):
-    """As a program that wraps this package's HTTP."""
+    """Wraps our own HTTP, like a custom strategy."""
 
     def __init__(self, inner: ConnectStrategy) -> None:
         self._inner = inner
@@ -80,7 +80,7 @@ TRANSPORTS = [
 
 
 def actions(connect: Any, **options: Any) -> tuple[list[Action], Exception | None]:
-    """All of them, and the error that ends them."""
+    """All events, and the error that ended the iteration."""
     options.setdefault("error_strategy", ErrorStrategy.always_continue())
     seen: list[Action] = []
     if isinstance(connect, ConnectStrategy):
@@ -114,7 +114,7 @@ def methods(server: SSEServer) -> list[str]:
 
 
 @pytest.mark.parametrize("by", TRANSPORTS)
-def test_a_complete_answer_with_an_id_is_one_request(by: str, server: SSEServer) -> None:
+def test_a_complete_response_with_an_id_is_one_request(by: str, server: SSEServer) -> None:
     server.otherwise(Reply.stream().event("a", id="1").end())
     seen, error = actions(strategy(by, server.url()))
     assert (data(seen), error) == (["a"], None)
@@ -126,7 +126,7 @@ def test_a_complete_answer_with_an_id_is_one_request(by: str, server: SSEServer)
 
 
 @pytest.mark.parametrize("by", TRANSPORTS)
-def test_an_error_says_what_would_send_it_again(by: str, server: SSEServer) -> None:
+def test_an_error_names_the_options_that_repeat_the_request(by: str, server: SSEServer) -> None:
     server.otherwise(Reply.stream().event("a", id="1").drop_connection())
     seen, error = actions(strategy(by, server.url()))
     assert data(seen) == ["a"]
@@ -157,7 +157,7 @@ def test_the_log_warns_once(by: str, server: SSEServer, caplog: pytest.LogCaptur
         assert not any("reconnecting" in text for _, text in logged)
 
 
-def test_the_error_of_a_response_says_so_too(server: SSEServer) -> None:
+def test_the_error_for_a_response_names_the_options_too(server: SSEServer) -> None:
     server.otherwise(Reply.status(503))
     _, error = actions(strategy("own", server.url()))
     assert isinstance(error, errors.HTTPStatusError)
@@ -168,7 +168,9 @@ def test_the_error_of_a_response_says_so_too(server: SSEServer) -> None:
 
 
 @pytest.mark.parametrize("by", ["own", "async"])
-def test_if_the_strategy_fails_nothing_is_said_of_repeating(by: str, server: SSEServer) -> None:
+def test_if_the_strategy_fails_the_error_does_not_mention_repeating(
+    by: str, server: SSEServer
+) -> None:
     server.enqueue(Reply.stream().event("a").end(), Reply.stream().event("a").drop_connection())
     fail = ErrorStrategy.always_fail()
     seen, error = actions(strategy(by, server.url()), error_strategy=fail)
@@ -182,7 +184,7 @@ def test_if_the_strategy_fails_nothing_is_said_of_repeating(by: str, server: SSE
 
 
 @pytest.mark.parametrize("by", TRANSPORTS)
-def test_repeat_unsafe_sends_it_again(by: str, server: SSEServer) -> None:
+def test_repeat_unsafe_repeats_the_request(by: str, server: SSEServer) -> None:
     server.enqueue(Reply.stream().event("a").end(), Reply.stream().event("b").drop_connection())
     server.otherwise(Reply.status(204))
     reconnect = ErrorStrategy.reconnect()
@@ -194,16 +196,16 @@ def test_repeat_unsafe_sends_it_again(by: str, server: SSEServer) -> None:
 
 
 @pytest.mark.parametrize("by", TRANSPORTS)
-def test_a_stream_is_resumed_by_get(by: str, server: SSEServer) -> None:
+def test_a_stream_is_resumed_with_get(by: str, server: SSEServer) -> None:
     server.enqueue(
         Reply.stream().event("a", id="1").drop_connection(),
         Reply.status(307).header("Location", "/next"),
-        Reply.stream().event("b", id="2").end(),
+        Reply.stream().retry(1).event("b", id="2").end(),
     )
     server.otherwise(Reply.status(405))
     seen, error = actions(strategy(by, server.url()), resume_with_get=True)
     assert data(seen) == ["a", "b"]
-    # It is final, although the strategy would always continue.
+    # Final, although the strategy would always continue.
     assert isinstance(error, errors.HTTPStatusError)
     assert (error.status, error.not_repeated) == (405, False)
     assert methods(server) == ["POST", "GET", "GET", "GET"]
@@ -284,7 +286,7 @@ class AsyncFeed(AsyncConnectStrategy, AsyncConnectionClient):
 
 
 @pytest.mark.parametrize("kind", [Feed, AsyncFeed])
-def test_a_custom_source_is_asked_to_resume_if_it_says_that_it_can(kind: Any) -> None:
+def test_a_custom_source_that_can_resume_is_resumed(kind: Any) -> None:
     feed = kind(True)
     seen, error = actions(feed, resume_with_get=True)
     assert data(seen) == ["a"]
@@ -301,7 +303,7 @@ def test_a_custom_source_is_asked_to_resume_if_it_says_that_it_can(kind: Any) ->
 
 
 @pytest.mark.parametrize("base", [ConnectionClient, AsyncConnectionClient])
-def test_a_client_that_defines_nothing_can_not_resume(base: Any) -> None:
+def test_a_client_without_the_property_cannot_resume(base: Any) -> None:
     class Mine(base):  # type: ignore[misc]
         pass
 
@@ -316,7 +318,7 @@ def test_a_client_that_defines_nothing_can_not_resume(base: Any) -> None:
         resume()
 
 
-def test_an_exception_of_another_package_says_so_in_a_note() -> None:
+def test_an_exception_of_another_package_gets_a_note() -> None:
     class Broken(Feed):
         def connect(self, last_event_id: str | None) -> ConnectionResult:
             raise OSError("the cable")

@@ -1,4 +1,4 @@
-"""HTTP over urllib3: a pool or request options of the user's."""
+"""HTTP over urllib3, with the user's pool or request options."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ CONTINUE = ErrorStrategy.always_continue()
 
 
 def over(url: str, **options: Any) -> ConnectStrategy:
-    """A strategy that uses urllib3 for whatever it is given."""
+    """A strategy that uses urllib3, whatever the options."""
     if options.get("pool") is None:
         options.setdefault("urllib3_request_options", {})
     return ConnectStrategy.http(url, **options)
@@ -51,7 +51,7 @@ def test_interim_responses_without_end_are_an_error(server: SSEServer) -> None:
     assert raised.value.status == 103
 
 
-# What is sent
+# The request
 
 
 def test_method_body_and_options_reach_the_server(server: SSEServer) -> None:
@@ -78,7 +78,7 @@ def test_headers_of_the_options_are_sent_too(server: SSEServer) -> None:
 # Redirects
 
 
-def test_fields_are_not_added_to_where_a_redirect_leads(server: SSEServer) -> None:
+def test_fields_are_not_added_to_the_url_of_a_redirect(server: SSEServer) -> None:
     server.enqueue(Reply.redirect(302, "/there?b=2"), Reply.stream().event("x"))
     options = {"fields": {"a": "1"}}
     with SSEClient(over(server.url("/"), urllib3_request_options=options)) as client:
@@ -86,7 +86,7 @@ def test_fields_are_not_added_to_where_a_redirect_leads(server: SSEServer) -> No
     assert [request.target for request in server.requests] == ["/?a=1", "/there?b=2"]
 
 
-def test_redirects_are_not_followed_if_the_options_say_so(server: SSEServer) -> None:
+def test_redirects_can_be_disabled_in_the_options(server: SSEServer) -> None:
     server.otherwise(Reply.redirect(302, "/"))
     connect = over(server.url(), urllib3_request_options={"redirect": False})
     with SSEClient(connect) as client, pytest.raises(HTTPRedirectError):
@@ -94,7 +94,7 @@ def test_redirects_are_not_followed_if_the_options_say_so(server: SSEServer) -> 
     assert server.request_count == 1
 
 
-# What goes wrong
+# Errors
 
 
 def test_a_refused_connection_has_the_error_of_urllib3(server: SSEServer) -> None:
@@ -106,14 +106,14 @@ def test_a_refused_connection_has_the_error_of_urllib3(server: SSEServer) -> Non
     assert "secret" not in str(info.value)
 
 
-def test_a_connect_timeout_of_urllib3_is_a_connect_timeout(deaf: str) -> None:
+def test_a_connect_timeout_of_urllib3_is_a_connect_timeout(unresponsive_url: str) -> None:
     options = {"timeout": urllib3.Timeout(connect=0.2)}
-    connect = over(deaf, urllib3_request_options=options)
+    connect = over(unresponsive_url, urllib3_request_options=options)
     with SSEClient(connect) as client, pytest.raises(ConnectTimeoutError):
         client.start()
 
 
-def test_silence_by_a_timeout_of_urllib3_is_a_read_timeout(server: SSEServer) -> None:
+def test_a_read_timeout_of_urllib3_is_a_read_timeout(server: SSEServer) -> None:
     server.enqueue(Reply.stream().stall(), Reply.stream().event("x").stall())
     with SSEClient(over(server.url(), urllib3_request_options={"timeout": 0.3}), 0) as client:
         with pytest.raises(ReadTimeoutError):
@@ -124,10 +124,10 @@ def test_silence_by_a_timeout_of_urllib3_is_a_read_timeout(server: SSEServer) ->
             next(reading)
 
 
-def test_the_read_timeout_of_the_stream_is_not_that_of_the_socket(
+def test_the_read_timeout_of_the_stream_is_not_set_on_the_socket(
     server: SSEServer, pool: urllib3.PoolManager
 ) -> None:
-    """The engine measures silence in the stream."""
+    """The engine enforces the read timeout of the stream."""
     made: list[urllib3.connection.HTTPConnection] = []
     limits: list[float | None] = []
 
@@ -161,16 +161,14 @@ def test_half_a_response_head_is_a_request_error(server: SSEServer) -> None:
         client.start()
 
 
-# Whose pool it is
+# The user's pool
 
 
-def test_a_pool_of_the_users_is_used_and_left_open(
-    server: SSEServer, pool: urllib3.PoolManager
-) -> None:
+def test_the_users_pool_is_used_and_left_open(server: SSEServer, pool: urllib3.PoolManager) -> None:
     server.otherwise(Reply.stream().event("x"))
     with SSEClient(over(server.url(), pool=pool)) as client:
         assert events(client) == ["x"]
-    # The connection is in the pool, and is used again.
+    # The connection returned to the pool and is reused.
     assert pool.request("GET", server.url("/mine")).status == 200
     assert server.accepted_connections == 1
 
@@ -184,7 +182,7 @@ def test_a_pool_that_blocks_gets_its_connection_back(server: SSEServer) -> None:
             assert server.wait_for_open_connections(0)
 
 
-def test_a_connection_that_went_back_is_not_stopped(
+def test_a_connection_returned_to_the_pool_is_not_stopped(
     server: SSEServer, pool: urllib3.PoolManager
 ) -> None:
     gate = Gate()
@@ -209,7 +207,7 @@ def test_our_own_pool_is_closed_with_the_client(server: SSEServer) -> None:
     assert server.wait_for_open_connections(0)
 
 
-def test_a_proxy_is_asked(server: SSEServer) -> None:
+def test_a_proxy_is_used(server: SSEServer) -> None:
     server.otherwise(Reply.stream().event("x"))
     with (
         urllib3.ProxyManager(server.url()) as pool,
@@ -219,7 +217,7 @@ def test_a_proxy_is_asked(server: SSEServer) -> None:
     assert server.requests[0].target == "http://nowhere.invalid/feed"
 
 
-# What is refused
+# Invalid settings
 
 
 @pytest.mark.parametrize(
@@ -230,7 +228,7 @@ def test_a_proxy_is_asked(server: SSEServer) -> None:
         ({"urllib3_request_options": {"timeout": 1}, "read_timeout": 1}, "timeout"),
     ],
 )
-def test_bad_settings_are_refused(options: dict[str, Any], message: str) -> None:
+def test_invalid_settings_are_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises((TypeError, ValueError), match=message) as info:
         over("http://localhost/", **options)
     assert "secret" not in str(info.value)
@@ -249,7 +247,7 @@ def test_without_urllib3_the_error_names_the_extra() -> None:
     assert "everstream[urllib3]" in run.stderr.splitlines()[-1]
 
 
-def test_a_refused_connection_is_no_timeout(server: SSEServer) -> None:
+def test_a_refused_connection_is_not_a_timeout(server: SSEServer) -> None:
     server.stop()
     connect = ConnectStrategy.http(server.url(), urllib3_request_options={})
     with SSEClient(connect) as client, pytest.raises(ConnectError) as raised:

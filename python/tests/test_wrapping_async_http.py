@@ -1,4 +1,4 @@
-"""AsyncConnectStrategy.http as an object of Python's, in code that uses it by itself.
+"""AsyncConnectStrategy.http used directly by Python code.
 
 In a client it passes the tests of ``test_async_http.py`` and ``test_async_client.py``.
 """
@@ -24,7 +24,7 @@ from everstream.testing import Gate, Reply, SSEServer
 LOGGER = logging.getLogger("mine")
 
 
-def test_it_connects_and_hands_out_bytes(server: SSEServer) -> None:
+def test_it_connects_and_returns_bytes(server: SSEServer) -> None:
     server.enqueue(
         Reply.status(302).header("Location", "/there"),
         Reply.stream().header("X-Server", "mine").event("a").event("b"),
@@ -47,7 +47,7 @@ def test_it_connects_and_hands_out_bytes(server: SSEServer) -> None:
     assert server.requests[1].headers["last-event-id"] == "7"
 
 
-def test_what_goes_wrong_is_raised(server: SSEServer) -> None:
+def test_errors_are_raised(server: SSEServer) -> None:
     server.enqueue(Reply.status(503), Reply.stream().stall())
 
     async def main() -> None:
@@ -66,7 +66,7 @@ def test_what_goes_wrong_is_raised(server: SSEServer) -> None:
     assert server.wait_for_open_connections(0)
 
 
-def test_a_post_says_that_it_is_not_repeatable(server: SSEServer) -> None:
+def test_a_post_is_not_repeatable(server: SSEServer) -> None:
     strategy = AsyncConnectStrategy.http(server.url(), method="POST")
     assert not strategy.create_client(LOGGER).is_repeatable
 
@@ -108,7 +108,7 @@ def test_closing_in_another_thread_ends_a_wait(server: SSEServer) -> None:
     assert server.wait_for_open_connections(0)
 
 
-def test_a_cancelled_connect_is_given_up(server: SSEServer) -> None:
+def test_a_cancelled_connect_is_aborted(server: SSEServer) -> None:
     server.enqueue(Reply.stream().head_delayed(3600))
 
     async def main() -> None:
@@ -123,7 +123,7 @@ def test_a_cancelled_connect_is_given_up(server: SSEServer) -> None:
     run(main())
 
 
-def test_a_cancelled_read_loses_nothing_and_there_is_one_reader(server: SSEServer) -> None:
+def test_a_cancelled_read_loses_nothing_and_only_one_reader_is_allowed(server: SSEServer) -> None:
     go_on = Gate()
     server.enqueue(Reply.stream().event("a").wait_for(go_on).event("b"))
 
@@ -144,7 +144,7 @@ def test_a_cancelled_read_loses_nothing_and_there_is_one_reader(server: SSEServe
     run(main())
 
 
-def test_query_params_are_asked_in_the_thread_of_the_loop(server: SSEServer) -> None:
+def test_query_params_is_called_in_the_thread_of_the_loop(server: SSEServer) -> None:
     server.enqueue(Reply.stream().stall(), Reply.stream().stall())
     threads: list[int] = []
     mistake = LookupError("no token")
@@ -170,7 +170,7 @@ def test_query_params_are_asked_in_the_thread_of_the_loop(server: SSEServer) -> 
 
 
 class Keeping(AsyncConnectStrategy, AsyncConnectionClient):
-    """Keeps what another strategy has connected to, and passes it on untouched."""
+    """Wraps another strategy, and returns its connection unread."""
 
     def __init__(self, inner: AsyncConnectStrategy) -> None:
         self.inner = inner
@@ -183,7 +183,7 @@ class Keeping(AsyncConnectStrategy, AsyncConnectionClient):
 
     async def connect(self, last_event_id: str | None) -> AsyncConnectionResult:
         self.result = await self.client.connect(last_event_id)
-        # What it may have read itself.
+        # Chunks that the strategy has read itself.
         self.first = [await anext(self.result.stream) for _ in range(self.begins)]
 
         async def close() -> None:
@@ -196,7 +196,7 @@ class Keeping(AsyncConnectStrategy, AsyncConnectionClient):
         await self.client.close()
 
 
-def test_a_stream_passed_on_untouched_is_read_without_python(server: SSEServer) -> None:
+def test_an_unread_stream_is_read_without_python(server: SSEServer) -> None:
     gate = Gate()
     server.enqueue(Reply.stream().event("a").event("b").wait_for(gate).event("c"))
     strategy = Keeping(AsyncConnectStrategy.http(server.url()))
@@ -215,7 +215,7 @@ def test_a_stream_passed_on_untouched_is_read_without_python(server: SSEServer) 
     assert server.wait_for_open_connections(0)
 
 
-def test_a_stream_that_python_has_begun_to_read_stays_in_python(server: SSEServer) -> None:
+def test_a_stream_that_python_has_begun_to_read_is_read_by_python(server: SSEServer) -> None:
     gate = Gate()
     server.enqueue(Reply.stream().event("a").wait_for(gate).event("b"))
     strategy = Keeping(AsyncConnectStrategy.http(server.url()))
@@ -231,7 +231,7 @@ def test_a_stream_that_python_has_begun_to_read_stays_in_python(server: SSEServe
     run(main())
 
 
-def test_a_stream_passed_on_untouched_is_closed_when_it_fails(server: SSEServer) -> None:
+def test_an_unread_stream_is_closed_when_it_fails(server: SSEServer) -> None:
     server.enqueue(Reply.stream().event("a").drop_connection(), Reply.stream().event("a").stall())
     strategy = Keeping(AsyncConnectStrategy.http(server.url(), read_timeout=0.2))
 
@@ -248,7 +248,7 @@ def test_a_stream_passed_on_untouched_is_closed_when_it_fails(server: SSEServer)
     assert server.wait_for_open_connections(0)
 
 
-def test_closing_a_stream_passed_on_untouched_ends_the_wait(server: SSEServer) -> None:
+def test_closing_an_unread_stream_ends_the_wait(server: SSEServer) -> None:
     server.enqueue(Reply.stream().event("a").stall())
     strategy = Keeping(AsyncConnectStrategy.http(server.url()))
 

@@ -1,4 +1,4 @@
-"""ConnectStrategy.http as an object of Python's, in a strategy that wraps it."""
+"""ConnectStrategy.http inside a strategy that wraps it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from sources import Scripted
 LOGGER = logging.getLogger("mine")
 
 
-def test_it_connects_and_hands_out_bytes(server: SSEServer) -> None:
+def test_it_connects_and_returns_bytes(server: SSEServer) -> None:
     server.enqueue(Reply.stream().header("X-Server", "mine").event("a").event("b"))
     with ConnectStrategy.http(server.url("/feed")).create_client(LOGGER) as client:
         assert isinstance(client, ConnectionClient)
@@ -42,7 +42,7 @@ def test_it_connects_and_hands_out_bytes(server: SSEServer) -> None:
     assert server.requests[0].target == "/feed"
 
 
-def test_what_goes_wrong_is_raised(server: SSEServer) -> None:
+def test_errors_are_raised(server: SSEServer) -> None:
     server.enqueue(Reply.status(503), Reply.stream().stall())
     with ConnectStrategy.http(server.url(), read_timeout=0.05).create_client(LOGGER) as client:
         with pytest.raises(HTTPStatusError) as raised:
@@ -70,7 +70,7 @@ def test_closing_in_another_thread_ends_a_wait(server: SSEServer) -> None:
 
 
 class Counting(ConnectStrategy, ConnectionClient):
-    """Counts the bytes that another strategy brings."""
+    """Wraps another strategy, and counts its bytes."""
 
     def __init__(self, inner: ConnectStrategy) -> None:
         self.inner = inner
@@ -93,7 +93,7 @@ class Counting(ConnectStrategy, ConnectionClient):
         self.client.close()
 
 
-def test_a_strategy_may_wrap_it(server: SSEServer) -> None:
+def test_a_strategy_can_wrap_it(server: SSEServer) -> None:
     server.enqueue(
         Reply.stream().header("X-Server", "mine").event("a", id="7").drop_connection(),
         Reply.status(503),
@@ -114,7 +114,7 @@ def test_a_strategy_may_wrap_it(server: SSEServer) -> None:
 
 
 class Keeping(ConnectStrategy, ConnectionClient):
-    """Keeps what another strategy has connected to, and passes it on untouched."""
+    """Wraps another strategy, and returns its connection unread."""
 
     def __init__(self, inner: ConnectStrategy) -> None:
         self.inner = inner
@@ -126,7 +126,7 @@ class Keeping(ConnectStrategy, ConnectionClient):
 
     def connect(self, last_event_id: str | None) -> ConnectionResult:
         self.result = self.client.connect(last_event_id)
-        # What it may have read itself.
+        # Chunks that the strategy has read itself.
         self.first = [next(self.result.stream) for _ in range(self.begins)]
         return self.result
 
@@ -134,7 +134,7 @@ class Keeping(ConnectStrategy, ConnectionClient):
         self.client.close()
 
 
-def test_a_stream_passed_on_untouched_is_read_without_python(server: SSEServer) -> None:
+def test_an_unread_stream_is_read_without_python(server: SSEServer) -> None:
     gate = Gate()
     server.enqueue(Reply.stream().event("a").event("b").wait_for(gate).event("c"))
     strategy = Keeping(ConnectStrategy.http(server.url()))
@@ -149,7 +149,7 @@ def test_a_stream_passed_on_untouched_is_read_without_python(server: SSEServer) 
     assert server.wait_for_open_connections(0)
 
 
-def test_a_stream_that_python_has_begun_to_read_stays_in_python(server: SSEServer) -> None:
+def test_a_stream_that_python_has_begun_to_read_is_read_by_python(server: SSEServer) -> None:
     gate = Gate()
     server.enqueue(Reply.stream().event("a").wait_for(gate).event("b"))
     strategy = Keeping(ConnectStrategy.http(server.url()))
@@ -161,7 +161,7 @@ def test_a_stream_that_python_has_begun_to_read_stays_in_python(server: SSEServe
         assert [event.data for event in client.events] == ["b"]
 
 
-def test_closing_a_stream_passed_on_untouched_ends_the_wait(server: SSEServer) -> None:
+def test_closing_an_unread_stream_ends_the_wait(server: SSEServer) -> None:
     server.enqueue(Reply.stream().event("a").stall())
     strategy = Keeping(ConnectStrategy.http(server.url()))
     with SSEClient(strategy) as client:
@@ -172,7 +172,7 @@ def test_closing_a_stream_passed_on_untouched_ends_the_wait(server: SSEServer) -
         assert server.wait_for_open_connections(0)
 
 
-def test_a_stream_passed_on_untouched_keeps_its_read_timeout(server: SSEServer) -> None:
+def test_an_unread_stream_keeps_its_read_timeout(server: SSEServer) -> None:
     server.enqueue(Reply.stream().event("a").stall())
     strategy = Keeping(ConnectStrategy.http(server.url(), read_timeout=0.2))
     with SSEClient(strategy) as client:
@@ -183,7 +183,7 @@ def test_a_stream_passed_on_untouched_keeps_its_read_timeout(server: SSEServer) 
     assert server.wait_for_open_connections(0)
 
 
-def test_a_stream_passed_on_untouched_breaks_as_any_other(server: SSEServer) -> None:
+def test_an_unread_stream_reports_a_lost_connection(server: SSEServer) -> None:
     server.enqueue(Reply.stream().event("a").drop_connection())
     with SSEClient(Keeping(ConnectStrategy.http(server.url()))) as client:
         events = client.events
@@ -192,7 +192,7 @@ def test_a_stream_passed_on_untouched_breaks_as_any_other(server: SSEServer) -> 
             next(events)
 
 
-def test_a_wrapped_post_is_not_repeated_unasked(server: SSEServer) -> None:
+def test_a_wrapped_post_is_not_repeated_by_default(server: SSEServer) -> None:
     class Passing(ConnectStrategy):
         def create_client(self, logger: logging.Logger) -> ConnectionClient:
             post = ConnectStrategy.http(server.url(), method="POST", max_event_size=100)
@@ -205,7 +205,7 @@ def test_a_wrapped_post_is_not_repeated_unasked(server: SSEServer) -> None:
     assert server.request_count == 1
 
 
-def test_a_wrapped_one_keeps_the_limit_of_an_event(server: SSEServer) -> None:
+def test_a_wrapped_connection_keeps_the_size_limit(server: SSEServer) -> None:
     class Passing(ConnectStrategy):
         def create_client(self, logger: logging.Logger) -> ConnectionClient:
             return ConnectStrategy.http(server.url(), max_event_size=100).create_client(logger)
@@ -222,7 +222,7 @@ def test_status_and_url_are_known(server: SSEServer) -> None:
         assert (result.status, result.url) == (200, server.url("/there"))
 
 
-def test_a_wrapped_one_is_stopped_while_it_waits(server: SSEServer) -> None:
+def test_a_wrapped_connection_can_be_stopped_during_a_wait(server: SSEServer) -> None:
     server.otherwise(Reply.stream().head_delayed(3600))
     client = SSEClient(Counting(ConnectStrategy.http(server.url())))
     reading = Background(lambda: list(client.all))
@@ -231,7 +231,7 @@ def test_a_wrapped_one_is_stopped_while_it_waits(server: SSEServer) -> None:
     assert reading.result() == []
 
 
-def test_an_exception_of_query_params_comes_through(server: SSEServer) -> None:
+def test_an_exception_in_query_params_is_raised(server: SSEServer) -> None:
     mistake = LookupError("no token")
 
     def query_params() -> None:

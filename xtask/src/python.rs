@@ -1,4 +1,4 @@
-//! The Python package: `cargo xtask wheel`, and what `test` and `lint` do with it.
+//! The Python package: `cargo xtask python` and `wheel`, and the steps of `test` and `lint` for it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,10 +6,10 @@ use std::process::Command;
 
 use crate::sh;
 
-/// The oldest that the package serves.
+/// The oldest Python that the package supports.
 const OLDEST: (u32, u32) = (3, 10);
 
-/// Makes a virtual environment, once per set of requirements; returns its Python.
+/// Creates a virtual environment, unless it exists with these requirements. Returns its Python.
 pub(crate) fn venv(folder: &Path, requirements: &Path) -> sh::Outcome<PathBuf> {
     let venv = folder.join("venv");
     let python = venv.join("bin").join("python");
@@ -22,7 +22,7 @@ pub(crate) fn venv(folder: &Path, requirements: &Path) -> sh::Outcome<PathBuf> {
     let log = folder.join("pip.log");
     empty_venv(&venv, &log)?;
     sh::logged(pip(&python).arg("-r").arg(requirements), &log)?;
-    // Last, so that a broken installation is made again.
+    // Written last, so that an incomplete installation is repeated.
     fs::write(&stamp, wanted)?;
     Ok(python)
 }
@@ -42,7 +42,7 @@ fn pip(python: &Path) -> Command {
     pip
 }
 
-/// The Python that `PYTHON` names, or `python3`.
+/// The Python interpreter that `PYTHON` names, or `python3`.
 fn interpreter() -> sh::Outcome<String> {
     let name = std::env::var("PYTHON").unwrap_or_else(|_| "python3".into());
     let (major, minor) = OLDEST;
@@ -50,7 +50,7 @@ fn interpreter() -> sh::Outcome<String> {
     match sh::capture(Command::new(&name).args(["-c", &check])) {
         Ok(_) => Ok(name),
         Err(_) => Err(format!(
-            "`{name}` isn't a Python {major}.{minor} or newer; name one with PYTHON=..."
+            "`{name}` isn't Python {major}.{minor} or newer; set PYTHON to one that is"
         )
         .into()),
     }
@@ -64,7 +64,7 @@ fn folder(name: &str) -> sh::Outcome<PathBuf> {
     Ok(sh::target()?.join("python").join(name))
 }
 
-/// Builds a wheel into a folder that holds nothing else; returns it.
+/// Builds a wheel into an empty folder. Returns its path.
 fn build(python: &Path, out: &Path, profile: &str) -> sh::Outcome<PathBuf> {
     sh::empty_folder(out)?;
     let mut maturin = Command::new(python);
@@ -85,7 +85,7 @@ fn only_file(folder: &Path) -> sh::Outcome<PathBuf> {
         .collect::<Result<_, _>>()?;
     match files.as_slice() {
         [file] => Ok(file.clone()),
-        _ => Err(format!("{} doesn't hold one file", folder.display()).into()),
+        _ => Err(format!("expected exactly one file in {}", folder.display()).into()),
     }
 }
 
@@ -94,8 +94,11 @@ fn install(python: &Path, wheel: &Path, log: &Path) -> sh::Outcome {
     sh::logged(pip(python).args(arguments).arg(wheel), log)
 }
 
-/// Builds the package as it is installed, and returns the commands that test it: its own tests, and
-/// those of the contract-test service with its client.
+/// More than two cores can run at once, because the tests mostly wait.
+const TEST_PROCESSES: &str = "3";
+
+/// Builds and installs the package. Returns the commands that test it: its own tests, and those of
+/// the contract-test service.
 pub(crate) fn tests() -> sh::Outcome<[Command; 2]> {
     let folder = folder("test")?;
     let python = venv(&folder, &package().join("requirements-test.txt"))?;
@@ -104,6 +107,7 @@ pub(crate) fn tests() -> sh::Outcome<[Command; 2]> {
     let mut pytest = Command::new(&python);
     pytest
         .args(["-m", "pytest", "--quiet", "-p", "no:cacheprovider"])
+        .args(["--numprocesses", TEST_PROCESSES, "--dist", "worksteal"])
         .current_dir(package());
     // The workspace's build of these tests, which `cargo xtask test` has made already.
     let mut contract = sh::cargo(["test", "--workspace", "--all-features"]);
@@ -122,11 +126,10 @@ pub(crate) fn run(args: &[String]) -> sh::Outcome {
     Ok(())
 }
 
-/// Of the contract tests, from the package's folder.
+/// The Python service of the contract tests, relative to the package's folder.
 const SERVICE: &str = "../contract-tests/python";
 
-/// The checks of the Python sources, and of the types that are told of the package as it is
-/// installed.
+/// The checks of the Python sources, and of the type stubs against the installed package.
 pub(crate) fn lints() -> sh::Outcome<Vec<Command>> {
     let folder = folder("lint")?;
     let requirements = package().join("requirements-lint.txt");
@@ -154,8 +157,8 @@ pub(crate) fn lints() -> sh::Outcome<Vec<Command>> {
     Ok(commands.into())
 }
 
-/// Builds the package optimised beside the clients that it is compared with, and returns the command
-/// that does so.
+/// Builds the optimized package, installs it with the clients to compare with, and returns the
+/// command that compares them.
 pub(crate) fn benchmark(args: &[String]) -> sh::Outcome<Command> {
     let folder = folder("bench")?;
     let python = venv(&folder, &package().join("requirements-bench.txt"))?;
@@ -169,7 +172,7 @@ pub(crate) fn benchmark(args: &[String]) -> sh::Outcome<Command> {
     Ok(command)
 }
 
-/// `cargo xtask wheel`: an optimised wheel, tried where nothing else is installed.
+/// `cargo xtask wheel`: builds an optimized wheel, and tries it in an empty environment.
 pub(crate) fn wheel(args: &[String]) -> sh::Outcome {
     sh::no_arguments("wheel", args)?;
     let python = venv(&folder("test")?, &package().join("requirements-test.txt"))?;
@@ -180,7 +183,7 @@ pub(crate) fn wheel(args: &[String]) -> sh::Outcome {
     Ok(())
 }
 
-/// What a source distribution holds: the crates of this workspace that it is built from, too.
+/// Files that the source distribution must contain, including the crates that it is built from.
 const SDIST: &[&str] = &[
     "Cargo.toml",
     "Cargo.lock",
@@ -200,13 +203,15 @@ const SDIST: &[&str] = &[
     "python/pytest_everstream/__init__.py",
 ];
 
-/// Integration tests and benchmarks aren't distributed. Unit tests are: they are part of `src`.
-fn is_of_the_repository_only(file: &str) -> bool {
+/// Whether a file must not be distributed: integration tests and benchmarks. Unit tests are part of
+/// `src`, so they are.
+fn is_repository_only(file: &str) -> bool {
     let mut folders = file.split('/').take_while(|it| *it != "src");
     folders.any(|it| it == "tests" || it == "bench")
 }
 
-/// The source distribution: what is in it, and that it builds and works where nothing else is.
+/// Checks the source distribution: its contents, and that it builds and works in an empty
+/// environment.
 pub(crate) fn sdist() -> sh::Outcome {
     let python = venv(&folder("test")?, &package().join("requirements-test.txt"))?;
     let folder = folder("sdist")?;
@@ -225,17 +230,17 @@ pub(crate) fn sdist() -> sh::Outcome {
         .filter_map(|it| Some(it.split_once('/')?.1))
         .collect();
     if let Some(missing) = SDIST.iter().find(|it| !files.contains(it)) {
-        return Err(format!("the source distribution lacks {missing}").into());
+        return Err(format!("{missing} is missing from the source distribution").into());
     }
-    if let Some(strange) = files.iter().find(|it| is_of_the_repository_only(it)) {
-        return Err(format!("{strange} doesn't belong into the source distribution").into());
+    if let Some(unexpected) = files.iter().find(|it| is_repository_only(it)) {
+        return Err(format!("{unexpected} must not be in the source distribution").into());
     }
     try_out(&archive, &folder)?;
     println!("{}: {} files", archive.display(), files.len());
     Ok(())
 }
 
-/// Installs a wheel or a source distribution into an empty venv, and uses it from an empty folder.
+/// Installs a wheel or a source distribution into an empty environment, and uses it there.
 fn try_out(package: &Path, folder: &Path) -> sh::Outcome {
     let trial = folder.join("empty");
     sh::empty_folder(&trial)?;
@@ -243,21 +248,27 @@ fn try_out(package: &Path, folder: &Path) -> sh::Outcome {
     empty_venv(&folder.join("venv"), &log)?;
     let python = folder.join("venv").join("bin").join("python");
     let mut install = pip(&python);
-    // The cache could hold what an earlier package of this name has built.
+    // The cache might hold a wheel built from an earlier version.
     install
         .arg("--no-cache-dir")
         .arg(package)
-        // Of a source distribution: it is to be built, not to be fast. The lock file that it holds
-        // names crates of the repository that it doesn't, and is corrected.
+        // A source distribution is built without optimization, to save time. Without `--locked`,
+        // because its lock file names crates that it doesn't include.
         .env("MATURIN_PEP517_ARGS", "--profile dev")
         .env("CARGO_TARGET_DIR", sh::target()?)
         .current_dir(&trial);
     sh::logged(&mut install, &log)?;
-    let mut used = Command::new(&python);
-    used.args(["-W", "error", "-c", TRIAL]).current_dir(&trial);
-    match sh::capture(&mut used)?.trim() {
+    let mut trial_run = Command::new(&python);
+    trial_run
+        .args(["-W", "error", "-c", TRIAL])
+        .current_dir(&trial);
+    match sh::capture(&mut trial_run)?.trim() {
         "hello LICENSE-APACHE LICENSE-MIT" => Ok(()),
-        said => Err(format!("{} was tried, and said {said:?}", package.display()).into()),
+        said => Err(format!(
+            "unexpected output of the trial of {}: {said:?}",
+            package.display()
+        )
+        .into()),
     }
 }
 
@@ -269,8 +280,8 @@ from everstream.testing import Reply, SSEServer
 with SSEServer() as server:
     server.enqueue(Reply.stream().event('hello'))
     with SSEClient(server.url()) as client:
-        licences = sorted(path.name for path in files('everstream') if 'LICENSE' in path.name)
-        print(next(client.events).data, *licences)
+        licenses = sorted(path.name for path in files('everstream') if 'LICENSE' in path.name)
+        print(next(client.events).data, *licenses)
 ";
 
 #[cfg(test)]
@@ -278,19 +289,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn unit_tests_are_part_of_the_sources_and_integration_tests_are_not() {
+    fn unit_tests_are_distributed_and_integration_tests_are_not() {
         for file in [
             "tests/test_docs.py",
             "crates/everstream/tests/main.rs",
             "python/bench/run.py",
         ] {
-            assert!(is_of_the_repository_only(file), "{file}");
+            assert!(is_repository_only(file), "{file}");
         }
         for file in [
             "crates/everstream/src/connect/net/tests/direct.rs",
             "python/everstream/testing.py",
         ] {
-            assert!(!is_of_the_repository_only(file), "{file}");
+            assert!(!is_repository_only(file), "{file}");
         }
     }
 }

@@ -62,7 +62,6 @@ pub(crate) fn be_quiet() {
 }
 
 // Until check/ and relay/ use the new name.
-pub(crate) use self::info as news;
 
 /// A message about the connection.
 pub(crate) fn info(text: &str) {

@@ -16,7 +16,6 @@ static LINE_OPEN: AtomicBool = AtomicBool::new(false);
 const ERASE_LINE: &str = "\r\x1b[K";
 
 // Until check/ uses the new name.
-pub(crate) use self::colors as colours;
 
 /// Whether to use colors: on a terminal that supports them, unless NO_COLOR is set
 /// (<https://no-color.org>).

@@ -1,7 +1,7 @@
-"""A client for Server-Sent Events (``EventSource``): it parses as the WHATWG HTML standard says,
-reconnects with backoff, resumes after the last event id, and reports what happened.
+"""A client for Server-Sent Events (``EventSource``) that doesn't lose events. It parses streams as
+the WHATWG HTML standard says, reconnects with backoff, and resumes after the last event id.
 
-Follow a stream::
+Read a stream::
 
     from everstream import SSEClient
 
@@ -11,7 +11,7 @@ Follow a stream::
 
 **It doesn't reconnect by default**: errors are raised, and the loop ends when the server ends the
 stream. For a long-lived feed, use ``SSEClient(url, error_strategy=ErrorStrategy.reconnect())``,
-which reconnects like a browser.
+which reconnects like a browser, or ``reconnect(TRANSIENT_STATUSES)`` to retry a 503 or 429 too.
 
 - :class:`SSEClient` blocks; :class:`AsyncSSEClient` is for asyncio
 - :mod:`everstream.config`: headers, timeouts, when to reconnect and after what delay
@@ -24,10 +24,11 @@ which reconnects like a browser.
 from ._headers import Headers
 from ._native import __version__
 from .async_client import AsyncSSEClient
-from .config import ConnectStrategy, ErrorStrategy, RetryDelayStrategy
+from .config import TRANSIENT_STATUSES, ConnectStrategy, ErrorStrategy, RetryDelayStrategy
 from .sse_client import SSEClient
 
 __all__ = [
+    "TRANSIENT_STATUSES",
     "AsyncSSEClient",
     "ConnectStrategy",
     "ErrorStrategy",

@@ -1,4 +1,4 @@
-"""HTTP by aiohttp, for users who bring a session or options of it."""
+"""HTTP over aiohttp, for users who pass a session or request options."""
 
 from __future__ import annotations
 
@@ -33,14 +33,15 @@ from .config.async_connect_strategy import (
 )
 from .errors import ReadError, ReadTimeoutError, SSEError
 
-# What is for one request only, or for one origin only.
+# Options for the first request only, and for the first origin only.
 _BODY_OPTIONS = ("data", "json", "compress", "chunked", "expect100", "upload_tracker")
 CONNECT_TIMEOUT: Final = 10.0
+CLOSE_TIMEOUT: Final = 1.0
 _ORIGIN_OPTIONS = ("auth", "cookies", "middlewares", "server_hostname", "fingerprint")
 
 
 class AiohttpConnectStrategy(AsyncConnectStrategy):
-    """Requests by aiohttp."""
+    """Connects with aiohttp."""
 
     def __init__(
         self,
@@ -49,7 +50,7 @@ class AiohttpConnectStrategy(AsyncConnectStrategy):
         options: Mapping[str, Any] | None,
     ) -> None:
         request.refuse_http2("aiohttp")
-        # It checks the settings.
+        # Only called to check the settings.
         request.native_http()
         self.session = session
         self.http_request = request
@@ -57,18 +58,20 @@ class AiohttpConnectStrategy(AsyncConnectStrategy):
         own_headers = self.options.pop("headers", None)
         if request.body is not None:
             self.options["data"] = request.body
-            # aiohttp would add one.
+            # aiohttp would add a Content-Type.
             self.options.setdefault("skip_auto_headers", ["Content-Type"])
         if request.auth_is_given and (
             "auth" in self.options or getattr(session, "auth", None) is not None
         ):
-            raise TypeError("auth can't be given together with the auth of aiohttp's session")
+            raise TypeError(
+                "auth can't be used together with the auth of aiohttp's session or options"
+            )
         if request.proxy is not None:
             self._set("proxy", "proxy", request.proxy)
         if request.tls_is_given:
             self._set("ssl", "verify and cert", request.ssl_context())
         limit = request.connect_timeout
-        #: Unless the options have a timeout.
+        #: Unused if the options have a timeout.
         self.connect_timeout = CONNECT_TIMEOUT if limit is None else limit or None
         timeout = self.options.get("timeout")
         if isinstance(timeout, (int, float)):
@@ -81,7 +84,7 @@ class AiohttpConnectStrategy(AsyncConnectStrategy):
 
     def _set(self, name: str, what: str, value: Any) -> None:
         if self.options.setdefault(name, value) is not value:
-            raise TypeError(f"{what} can't be given together with {name!r} of aiohttp's options")
+            raise TypeError(f"{what} can't be used together with {name!r} of aiohttp's options")
 
     def create_client(self, logger: Logger) -> AsyncConnectionClient:
         return _Client(self)
@@ -157,7 +160,7 @@ class _Client(AsyncConnectionClient):
             return self._strategy.session
         loop = asyncio.get_running_loop()
         if self._own_session is not None and self._loop is not loop:
-            # That of an earlier loop, which has closed its connections.
+            # It belongs to an earlier event loop, whose connections are gone.
             self._own_session.detach()
             self._own_session = None
         if self._own_session is None or self._own_session.closed:
@@ -169,10 +172,10 @@ class _Client(AsyncConnectionClient):
 
 
 class _Hops:
-    """The requests of one attempt, one after the other.
+    """The requests of one attempt: the first one and those that follow redirects.
 
-    aiohttp would follow redirects too, but it keeps secrets in headers of the session, and cookies
-    that belong to no host.
+    aiohttp's own redirects aren't used: they would send secret headers of the session, and cookies
+    without a host, to other origins.
     """
 
     def __init__(
@@ -190,18 +193,17 @@ class _Hops:
                 total=None, sock_connect=strategy.connect_timeout, sock_read=read_timeout
             )
         self._response: aiohttp.ClientResponse | None = None
-        #: A session without anything of the user's, but for its connections.
+        #: Shares only the connections of the user's session, for requests to other origins.
         self._bare: aiohttp.ClientSession | None = None
         self._copy: aiohttp.ClientSession | None = None
         if not strategy.request.is_repeatable:
-            # aiohttp repeats PUT and DELETE when a connection breaks.
+            # Otherwise aiohttp would repeat PUT and DELETE after a lost connection.
             self._session = self._copy = copy.copy(session)
             self._copy._retry_connection = False
 
     async def send(self, exchange: _native.Exchange) -> aiohttp.ClientResponse:
-        """The next response. The one before it is closed."""
-        if self._response is not None:
-            self._response.close()
+        """Sends the next request. Closes the response before it."""
+        await self._close_response()
         options = self._options
         if exchange.is_redirected:
             options.pop("params", None)
@@ -222,12 +224,38 @@ class _Hops:
         return self._response
 
     async def close(self) -> None:
-        if self._response is not None:
-            self._response.close()
+        await self._close_response()
         if self._copy is not None:
             self._copy.detach()
         if self._bare is not None:
             await self._bare.close()
+
+    async def _close_response(self) -> None:
+        """Closes the response, and waits until its socket is closed.
+
+        aiohttp doesn't wait for it, not even when the session is closed. If the event loop ends
+        first, the socket leaks. TLS would also wait for the server, so it is cut short.
+        """
+        response, self._response = self._response, None
+        if response is None:
+            return
+        connection: Any = response.connection
+        transport = None if connection is None else connection.transport
+        if transport is None:
+            # Complete: the connection is back in the pool.
+            response.close()
+            return
+        # A future; missing in aiohttp before 3.12.
+        closed = getattr(connection.protocol, "closed", None)
+        response.close()
+        transport.abort()
+        if closed is None:
+            await asyncio.sleep(0)
+            return
+        await asyncio.wait([closed], timeout=CLOSE_TIMEOUT)
+        if closed.done() and not closed.cancelled():
+            # Marks the exception as retrieved, if there is one.
+            closed.exception()
 
     async def _send(self, exchange: _native.Exchange) -> aiohttp.ClientResponse:
         method, url, headers = exchange.request
@@ -239,27 +267,27 @@ class _Hops:
                 **self._options,
                 "allow_redirects": False,
                 "raise_for_status": False,
-                # It knows fewer names of codings, and can't know what is none.
+                # It knows fewer codings than we do, and fails on unknown ones.
                 "auto_decompress": False,
             },
         )
         limit = self._read_timeout if self._has_timeout else None
         if limit is not None:
-            # Silence begins when there is a connection, and that has a limit of its own.
+            # The read timeout starts once connected, and connecting has its own timeout.
             limit += getattr(self._options["timeout"], "sock_connect", None) or 0
         try:
             response = await asyncio.wait_for(request, limit)
             if not self._has_timeout and response.connection is not None:
-                # From here on the engine measures silence.
+                # From here on the engine enforces the read timeout.
                 protocol: Any = response.connection.protocol
                 protocol.read_timeout = None
                 protocol.start_timeout()
             return response
         except aiohttp.ConnectionTimeoutError as error:
-            text = "no connection could be made in the time given"
+            text = "no connection could be established within the connect timeout"
             raise exchange.connect_failure(text, is_timeout=True) from error
         except asyncio.TimeoutError as error:
-            text = "no response came in the time given"
+            text = "no response received within the read timeout"
             raise exchange.request_failure(text, is_timeout=True) from error
         except aiohttp.ClientConnectorError as error:
             failure = exchange.connect_failure(_about(error), is_timeout=False)
@@ -270,7 +298,7 @@ class _Hops:
                 raise exchange.connect_failure(BAD_HOST, is_timeout=False) from error
             if isinstance(error, UnicodeError):
                 raise
-            raise ValueError("the URL can't be used") from error
+            raise ValueError("the URL is invalid") from error
         except (aiohttp.ClientError, OSError) as error:
             failure = exchange.request_failure(
                 _disconnect(error, NO_RESPONSE) or _about(error), is_timeout=False
@@ -279,7 +307,7 @@ class _Hops:
 
 
 def _text(value: bytes) -> str:
-    """aiohttp sends text as UTF-8."""
+    """The header value as text. aiohttp encodes it as UTF-8."""
     try:
         return value.decode()
     except UnicodeDecodeError:
@@ -287,7 +315,7 @@ def _text(value: bytes) -> str:
 
 
 def _about(error: Exception) -> str:
-    """Without a URL, which may hold secrets: the texts of other errors may have one."""
+    """The error's text if it can't contain a URL, which may hold secrets; otherwise its type."""
     text: object = None
     if isinstance(error, aiohttp.ClientConnectorError):
         text = error.os_error
@@ -301,7 +329,7 @@ def _about(error: Exception) -> str:
 def _disconnect(error: Exception, when: str) -> str | None:
     if isinstance(error, aiohttp.ServerDisconnectedError):
         return closed(when)
-    # Of a connection that was lost within a body, aiohttp has the error only as text.
+    # For a connection lost within a body, aiohttp provides the original error only as text.
     text = str(error)
     if isinstance(error, aiohttp.ClientPayloadError) and "is not completed" in text:
         return reset(when) if "ConnectionResetError" in text else closed(when)
@@ -318,12 +346,12 @@ async def _chunks(
             data = await response.content.readany()
         except (aiohttp.ClientError, OSError, asyncio.TimeoutError) as error:
             failure = (
-                ReadTimeoutError("no byte came in the time given")
+                ReadTimeoutError("no data received within the read timeout")
                 if isinstance(error, asyncio.TimeoutError)
                 else ReadError(_disconnect(error, MID_RESPONSE) or _about(error))
             )
             failure.__cause__ = error
-            # aiohttp raises at once, and leaves what came before the connection broke where it is.
+            # aiohttp raises at once, and leaves the data that arrived before in its buffer.
             data = b""
             with contextlib.suppress(AttributeError, asyncio.TimeoutError):
                 data = response.content._read_nowait(-1)

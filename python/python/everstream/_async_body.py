@@ -1,4 +1,4 @@
-"""The body of a response, in asyncio."""
+"""Reads the body of an error response, in asyncio."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .errors import SSEError
 
 
 async def read_error(chunks: AsyncGenerator[bytes, None], exchange: Exchange) -> None:
-    """Reads the body of an error, for as long as it may take. What fails ends it."""
+    """Reads the body of an error response, up to its limits of time and size. Ignores errors."""
 
     async def read() -> None:
         async with contextlib.aclosing(chunks):

@@ -1,4 +1,4 @@
-"""The body of a response, for threads: one reads it, and any closes it."""
+"""The body of a response, for threads: one thread reads it, and any thread can close it."""
 
 from __future__ import annotations
 
@@ -6,19 +6,20 @@ import contextlib
 import threading
 
 from ._native import Exchange
-from ._wire import Wire
+from ._stoppable_socket import StoppableSocket
 from .errors import SSEError
 
 
 class Body:
-    """The chunks of a response, each as soon as it is there. To be subclassed.
+    """An iterator over the chunks of a response, each as soon as it arrives. To be subclassed.
 
-    One thread reads, and any thread closes. What is read isn't closed by the HTTP library in a
-    second thread: a file that is read would be waited for, and its number given to another one.
+    One thread reads, and any thread can close. While one thread reads, no other thread calls the
+    HTTP library's ``close()``: it would wait for the read to end, and the file descriptor might be
+    reused meanwhile.
     """
 
-    def __init__(self, wire: Wire) -> None:
-        self._wire = wire
+    def __init__(self, sock: StoppableSocket) -> None:
+        self._sock = sock
         self._reading = threading.Lock()
         self._closed = False
 
@@ -30,13 +31,13 @@ class Body:
             with self._reading:
                 chunk = b"" if self._closed else self._read()
         except SSEError:
-            # What closing broke isn't the server's fault.
+            # An error caused by closing isn't the server's fault.
             if not self._closed:
                 raise
             chunk = b""
         finally:
-            # Here the lock is released before the flag is looked at, and there the flag is set
-            # before the lock is tried.
+            # No release is missed: here the lock is released before the flag is read, and close()
+            # sets the flag before it tries the lock.
             if self._closed:
                 self._release()
         if self._closed or not chunk:
@@ -44,20 +45,20 @@ class Body:
         return chunk
 
     def _read(self) -> bytes:
-        """The next chunk; nothing at the end."""
+        """The next chunk; empty at the end."""
         raise NotImplementedError
 
     def _close_response(self) -> None:
-        """Nobody reads it now. May be called more than once."""
+        """Closes the response. No thread reads it then. May be called more than once."""
         raise NotImplementedError
 
     def read_error(self, exchange: Exchange) -> None:
-        """Reads the body of an error, for as long as it may take. What fails ends it."""
+        """Reads an error's body, up to its limits of time and size. Ignores further errors."""
         seconds = exchange.error_body_time
         if seconds is None:
             return
-        # A socket's own timeout begins again with every byte.
-        timer = threading.Timer(seconds, self._wire.cut)
+        # A socket's own timeout restarts with every byte.
+        timer = threading.Timer(seconds, self._sock.shut_down)
         timer.daemon = True
         timer.start()
         try:
@@ -72,13 +73,13 @@ class Body:
     def close(self) -> None:
         self._closed = True
         if self._reading.locked():
-            self._wire.stop()
+            self._sock.stop()
         self._release()
 
     def _release(self) -> None:
         if self._reading.acquire(blocking=False):
             try:
                 self._close_response()
-                self._wire.forget()
+                self._sock.clear()
             finally:
                 self._reading.release()

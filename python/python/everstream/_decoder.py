@@ -1,4 +1,4 @@
-"""Content codings of what aiohttp, httpx and urllib3 receive, decoded as it comes."""
+"""Decodes the content codings of responses received by aiohttp, httpx and urllib3."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from typing import Any, Final
 
 from .errors import ReadError, SSEError
 
-#: How much is decoded at once: a few bytes may expand to gigabytes.
+#: The largest piece decoded at once, because a few bytes can expand to gigabytes.
 _PIECE: Final = 1 << 18
 
 
 class DecodeError(Exception):
-    """The body isn't in the coding that it is said to be in."""
+    """The body doesn't match its content coding."""
 
 
 def codings() -> list[str]:
-    """The names of those that can be decoded."""
+    """The content codings that can be decoded."""
     names = ["gzip", "deflate"]
-    # aiohttp and httpx offer them to servers if one of these libraries is installed.
+    # aiohttp and httpx offer these to servers if the libraries are installed.
     if _brotli() is not None:
         names.append("br")
     if _zstd() is not None:
@@ -32,7 +32,7 @@ class Decoder:
     """The decoder of one body."""
 
     def __init__(self, coding: str | None) -> None:
-        """:param coding: ``None``: it isn't encoded"""
+        """:param coding: the content coding; ``None`` if there is none"""
         self._inner: Any = None
         if coding in ("gzip", "deflate"):
             self._inner = _Zlib(is_gzip=coding == "gzip")
@@ -42,7 +42,7 @@ class Decoder:
             self._inner = _Zstd()
 
     def decode(self, data: bytes) -> Iterator[bytes]:
-        """What is in it, never empty chunks."""
+        """The decoded data in chunks, none of them empty."""
         if not data:
             return
         if self._inner is None:
@@ -54,13 +54,13 @@ class Decoder:
             raise DecodeError(f"the body can't be decoded: {error}") from error
 
     def finish(self) -> None:
-        """The body has ended. Raises an exception if its coding hasn't."""
+        """Must be called at the end of the body. Raises an exception if encoded data is missing."""
         if self._inner is not None and not self._inner.is_complete:
             raise DecodeError("the body ended before its content coding did")
 
     def pieces(self, data: bytes, failure: SSEError | None) -> Iterator[bytes]:
-        """What is in it, and then the failure that came after it. No data and no failure: the end
-        of the body.
+        """Yields the decoded data, then raises the failure that followed it. Without data and
+        failure, the body has ended.
         """
         try:
             yield from self.decode(data)
@@ -87,7 +87,7 @@ class _Zlib:
                 self.is_complete = False
             piece: bytes = self._object.decompress(data, _PIECE)
             if self._object.eof:
-                # Another member of gzip may follow.
+                # Another gzip member may follow.
                 data, self._object = self._object.unused_data, None
                 self.is_complete, has_more = True, False
             else:
@@ -97,14 +97,14 @@ class _Zlib:
     def _window(self, first: int) -> int:
         if self._is_gzip:
             return 16 + zlib.MAX_WBITS
-        # Some servers send it without zlib's header.
+        # Some servers send deflate without zlib's header.
         return zlib.MAX_WBITS if first & 0xF == 8 else -zlib.MAX_WBITS
 
 
 class _Brotli:
     def __init__(self) -> None:
         self._inner: Any = _brotli().Decompressor()
-        # brotlicffi's name for it, and brotli's.
+        # The method is called `decompress` in brotlicffi and `process` in brotli.
         self._decode: Any = getattr(self._inner, "decompress", None) or self._inner.process
         self._is_empty = True
 
@@ -137,12 +137,12 @@ class _Zstd:
 
 
 def _brotli() -> Any:
-    """The library that is installed."""
+    """The installed library, or ``None``."""
     return _module("brotlicffi") or _module("brotli")
 
 
 def _zstd() -> Callable[[], Any] | None:
-    """Makes a decoder of one frame."""
+    """A function that creates a decoder for one frame; ``None`` if no library is installed."""
     for name in ("compression.zstd", "backports.zstd"):
         module = _module(name)
         if module is not None:

@@ -1,4 +1,4 @@
-"""How a server ended a connection, in the words of the engine's own HTTP."""
+"""Describes how a server ended a connection, in the same words as the engine's own HTTP."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ def reset(when: str) -> str:
 
 
 def disconnect(error: BaseException, when: str) -> str | None:
-    """What to say if the server closed or reset the connection, and else ``None``."""
+    """The message if the server closed or reset the connection, otherwise ``None``."""
     found = list(causes(error))
     for cause in found:
-        # A RemoteDisconnected, which is a close, is a ConnectionResetError too.
+        # RemoteDisconnected, which means closed, is a subclass of ConnectionResetError.
         is_close = isinstance(cause, http.client.RemoteDisconnected)
         if isinstance(cause, ConnectionResetError) and not is_close:
             return reset(when)
@@ -46,15 +46,15 @@ def disconnect(error: BaseException, when: str) -> str | None:
 def errno(error: BaseException) -> int | None:
     """The system's error number, if there is one."""
     for cause in causes(error):
-        # OpenSSL's numbers aren't the system's.
+        # The numbers of OpenSSL's errors aren't system error numbers.
         if isinstance(cause, OSError) and cause.errno and not isinstance(cause, ssl.SSLError):
             return cause.errno
     return None
 
 
 def is_bad_host(error: Exception, url: str) -> bool:
-    """Whether the error is about the name of the host: a label that is empty or too long, or
-    Punycode that can't be decoded. Python and the libraries raise a ``UnicodeError`` then.
+    """Whether the host name is invalid: a label is empty or too long, or its Punycode can't be
+    decoded. Python and the libraries raise a ``UnicodeError`` for that.
     """
     if not isinstance(error, UnicodeError):
         return False
@@ -68,7 +68,7 @@ def is_bad_host(error: Exception, url: str) -> bool:
 
 
 def causes(error: BaseException) -> Iterator[BaseException]:
-    """The error and all that it was raised for, each once."""
+    """The error and all of its causes, each once."""
     seen: list[BaseException] = []
     waiting = [error]
     while waiting:

@@ -10,8 +10,7 @@ from ._native import redact_url
 class Headers(Mapping[str, str]):
     """Response headers: a mapping whose names ignore case.
 
-    A name that came more than once has all its values, joined with ``", "``;
-    :meth:`get_all` has them one by one.
+    The values of a repeated name are joined with ``", "``; :meth:`get_all` returns them one by one.
     """
 
     __slots__ = ("_pairs",)
@@ -21,12 +20,12 @@ class Headers(Mapping[str, str]):
         self._pairs = tuple((str(name), str(value)) for name, value in pairs)
 
     def get_all(self, name: str) -> list[str]:
-        """All values of this name, in the order in which they came."""
+        """All values of this name, in the order received."""
         wanted = name.lower()
         return [value for own, value in self._pairs if own.lower() == wanted]
 
     def multi_items(self) -> list[tuple[str, str]]:
-        """All names and values, in the order in which they came."""
+        """All names and values, in the order received."""
         return list(self._pairs)
 
     def __getitem__(self, name: str) -> str:
@@ -57,12 +56,14 @@ class Headers(Mapping[str, str]):
         return hash(frozenset(self._key().items()))
 
     def __repr__(self) -> str:
-        shown = ", ".join(f"{name!r}: {_shown(name, value)!r}" for name, value in self._pairs)
+        shown = ", ".join(
+            f"{name!r}: {_without_secrets(name, value)!r}" for name, value in self._pairs
+        )
         return f"Headers({{{shown}}})"
 
 
-def _shown(name: str, value: str) -> str:
-    """Without the parts where secrets are."""
+def _without_secrets(name: str, value: str) -> str:
+    """The value without the parts that may hold secrets."""
     if name.lower() == "set-cookie":
         return "(secret)"
     if name.lower() == "location":

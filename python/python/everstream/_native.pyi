@@ -1,4 +1,4 @@
-"""The engine. Not public: what is meant for use is in the other modules."""
+"""The engine. Not public: use the other modules."""
 
 from asyncio import AbstractEventLoop, Future
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -11,6 +11,7 @@ from typing_extensions import disjoint_base
 from ._headers import Headers
 
 __all__ = [
+    "TRANSIENT_STATUSES",
     "Action",
     "AsyncClient",
     "AsyncHttpClient",
@@ -44,7 +45,7 @@ class Action:
 
 @disjoint_base
 class Event(Action):
-    """An event that was received. It is immutable, hashable and can be pickled."""
+    """An event that was received. Immutable, hashable and picklable."""
 
     def __new__(
         cls,
@@ -64,7 +65,7 @@ class Event(Action):
         """This event's own ``id:`` field; ``None`` if it had none."""
     @property
     def last_event_id(self) -> str | None:
-        """The newest id of the stream when this event came; ``None`` if there was none."""
+        """The last id in the stream up to this event; ``None`` if there was none."""
     def json(self, **options: Any) -> Any:
         """The data as JSON: ``json.loads(event.data, **options)``."""
     def __eq__(self, other: object, /) -> bool: ...
@@ -72,7 +73,7 @@ class Event(Action):
 
 @disjoint_base
 class Comment(Action):
-    """A comment that was received. It is immutable, hashable and can be pickled."""
+    """A comment that was received. Immutable, hashable and picklable."""
 
     def __new__(cls, comment: str) -> Comment: ...
     @property
@@ -265,7 +266,7 @@ class AsyncHttpStream:
 
 @final
 class Request:
-    """The request of a transport that is written in Python."""
+    """The request of a transport written in Python."""
 
     def __new__(
         cls,
@@ -298,7 +299,7 @@ class Request:
 
 @final
 class Exchange:
-    """One attempt: says what to send, and what to do with what was answered."""
+    """One attempt: decides what to send, and how to handle each response."""
 
     @property
     def request(self) -> tuple[str, str, list[tuple[str, bytes]]]: ...
@@ -351,6 +352,7 @@ class Backoff:
     @property
     def fresh(self) -> bool: ...
 
+TRANSIENT_STATUSES: tuple[int, ...]
 __version__: str
 
 def add_params(url: str, params: Any) -> str: ...
@@ -358,9 +360,9 @@ def redact_url(url: str) -> str: ...
 
 @final
 class Reply:
-    """What a test server answers a request with. It is immutable: methods return a new one.
+    """The reply of the test server to a request. Immutable: methods return a new one.
 
-    A head, then steps in order, then an ending. Steps that nothing ends are followed by ``end()``.
+    It has a head, then steps in order, then an ending. Without an ending, ``end()`` follows.
     """
 
     @staticmethod
@@ -368,61 +370,61 @@ class Reply:
         """An event stream: status 200, chunked."""
     @staticmethod
     def status(status: int) -> Reply:
-        """A response with this status. What is sent is its body, whose length is told."""
+        """A response with this status. The data sent is its body, with a ``Content-Length``."""
     @staticmethod
     def redirect(status: int, location: str) -> Reply:
         """A redirect to another URL."""
     @staticmethod
     def raw(data: str | bytes) -> Reply:
-        """Only these bytes, without a head, and then the end of the connection."""
+        """Only these bytes, without a head, after which the connection is closed."""
     @staticmethod
     def on_accept() -> Reply:
-        """As ``raw``, from the moment at which a connection is accepted: no request is read."""
+        """Like ``raw``, but begins when the connection is accepted, without reading a request."""
     def with_status(self, status: int) -> Reply:
         """Sets another status, as in ``Reply.stream().with_status(201)``."""
     def header(self, name: str, value: str | bytes) -> Reply:
-        """Sets a header, in place of any of the same name."""
+        """Sets a header, replacing any of the same name."""
     def append_header(self, name: str, value: str | bytes) -> Reply:
-        """Adds a header, also when there is one of the same name."""
+        """Adds a header, even if there is one of the same name."""
     def without_header(self, name: str) -> Reply:
         """Removes a header."""
     def chunked(self) -> Reply:
-        """Frames the body in chunks, one for each thing that is sent."""
+        """Frames the body in chunks, one for each step that sends data."""
     def content_length(self, length: int) -> Reply:
-        """Promises a body of this many bytes, whether or not as many are sent."""
+        """Promises a body of this many bytes, however many are sent."""
     def close_delimited(self) -> Reply:
-        """Sends the body without a length, up to the end of the connection."""
+        """Sends the body without a length: it ends with the connection."""
     def head_after(self, gate: Gate) -> Reply:
-        """Holds the head back until the gate is open."""
+        """Delays the head until the gate is open."""
     def head_delayed(self, seconds: float) -> Reply:
-        """Holds the head back for so many seconds."""
+        """Delays the head by this many seconds."""
     def send(self, data: str | bytes) -> Reply:
         """Sends these bytes."""
     def send_forever(self, data: str | bytes) -> Reply:
         """Sends these bytes again and again."""
     def event(self, data: str, *, event: str | None = None, id: str | None = None) -> Reply:
-        """Sends an event. ``event`` and ``id`` have no line ends; ``send`` takes anything."""
+        """Sends an event. ``event`` and ``id`` can't have line ends; ``send`` takes anything."""
     def comment(self, text: str) -> Reply:
         """Sends a comment."""
     def retry(self, milliseconds: int) -> Reply:
         """Asks the client to reconnect after this many milliseconds."""
     def resume(self, feed: Feed, *, take: int | None = None, and_half: bool = False) -> Reply:
-        """Streams what comes in a feed after the request's ``Last-Event-ID``, then what is pushed.
+        """Streams a feed's events after the request's ``Last-Event-ID``, then those pushed later.
 
-        With ``take`` only so many events, and with ``and_half`` the first half of one more.
+        With ``take``, only that many events; with ``and_half``, also the first half of the next.
         """
     def replay(self, feed: Feed, *, take: int | None = None, and_half: bool = False) -> Reply:
-        """As ``resume``, from the first event, whatever ``Last-Event-ID`` says."""
+        """Like ``resume``, but from the first event, ignoring ``Last-Event-ID``."""
     def pause(self, seconds: float) -> Reply:
-        """Waits before the next step, for so many seconds."""
+        """Waits this many seconds before the next step."""
     def wait_for(self, gate: Gate) -> Reply:
         """Waits before the next step until the gate is open."""
     def open(self, gate: Gate) -> Reply:
-        """Opens a gate, to tell how far this reply has come."""
+        """Opens a gate, to signal that the reply has reached this step."""
     def in_pieces(self, bytes: int) -> Reply:
-        """Cuts everything that is sent into pieces of this many bytes."""
+        """Splits everything that is sent into pieces of this many bytes."""
     def end(self) -> Reply:
-        """Ends the response in an orderly way. This is the default."""
+        """Ends the response cleanly. This is the default."""
     def drop_connection(self) -> Reply:
         """Closes the connection without ending the response."""
     def reset(self) -> Reply:
@@ -430,39 +432,39 @@ class Reply:
     def half_close(self) -> Reply:
         """Closes only the sending side of the connection."""
     def stall(self) -> Reply:
-        """Goes silent and keeps the connection."""
+        """Stops sending, but keeps the connection open."""
     def cut_after(self, bytes: int) -> Reply:
-        """Closes the connection after this many bytes of the response, its head included."""
+        """Closes the connection after this many bytes of the response, including its head."""
     def reset_after(self, bytes: int) -> Reply:
-        """Resets the connection after this many bytes of the response, its head included."""
+        """Resets the connection after this many bytes of the response, including its head."""
     def stall_after(self, bytes: int) -> Reply:
-        """Goes silent after this many bytes of the response, its head included."""
+        """Stops sending after this many bytes of the response, including its head."""
 
 @final
 class Gate:
-    """A door that one side waits at and the other side opens, once and for good."""
+    """A gate that one side waits for and the other side opens, once and for good."""
 
     def __new__(cls) -> Gate: ...
     def open(self) -> None:
-        """Opens it: whoever waits, or will wait, goes on."""
+        """Opens the gate: all current and future waits end."""
     @property
     def is_open(self) -> bool:
-        """Whether it was opened."""
+        """Whether the gate has been opened."""
     def wait(self, timeout: float = 10.0) -> bool:
-        """Waits until it is open, at most for so many seconds; whether it is."""
+        """Waits until the gate is open, at most this many seconds. Returns whether it is open."""
 
 @final
 class Feed:
     """A growing log of events with the ids ``1``, ``2``, ``3`` and so on.
 
-    :meth:`Reply.resume` streams what comes after the client's ``Last-Event-ID``.
+    :meth:`Reply.resume` streams the events after the client's ``Last-Event-ID``.
     """
 
     def __new__(cls) -> Feed: ...
     def push(self, data: str, *, event: str | None = None) -> int:
-        """Appends an event, and returns its id. After ``close`` it is ignored."""
+        """Appends an event and returns its id. Does nothing after ``close``."""
     def close(self) -> None:
-        """Completes it: a reply that has sent all of it goes on with its next step."""
+        """Completes the feed: a reply that has sent all of it continues with its next step."""
     def __len__(self) -> int: ...
 
 @final

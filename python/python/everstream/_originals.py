@@ -1,6 +1,6 @@
-"""Network errors that are also those of urllib3 and aiohttp, for programs written for the original.
+"""Makes network errors match ``except`` clauses written for launchdarkly-eventsource.
 
-``launchdarkly-eventsource`` raises the exceptions of the library that it connects with. After
+``launchdarkly-eventsource`` raises the exceptions of urllib3 or aiohttp. After
 :func:`install`, each network error of this package is an instance of the exception that the
 original would have raised, so that such a program's ``except`` clauses still match.
 """
@@ -25,7 +25,7 @@ _E = TypeVar("_E", bound=Exception)
 _URLLIB3: Final = "urllib3.exceptions"
 _AIOHTTP: Final = "aiohttp.client_exceptions"
 
-#: What each error is called there. ``reason`` distinguishes connections that could not be made.
+#: The matching exceptions. The second part of the key distinguishes reasons for a ConnectError.
 _NAMES: Final[dict[tuple[type[SSEError], str], dict[str, str]]] = {
     (ConnectError, ""): {_URLLIB3: "NewConnectionError", _AIOHTTP: "ClientConnectorError"},
     (ConnectError, "resolve"): {
@@ -49,14 +49,14 @@ _made: Final[dict[tuple[type[SSEError], tuple[type[Exception], ...]], type[SSEEr
 
 
 def install() -> None:
-    """From now on the errors are those of the other libraries too."""
+    """From now on, network errors are also instances of the other libraries' exceptions."""
     global _installed
     _installed = True
     SSEError.__new__ = staticmethod(_new)  # type: ignore[method-assign, assignment]
 
 
 def refined(error: _E, reason: str) -> _E:
-    """The same error, as an instance of what the original raises for this reason."""
+    """The same error, also as an instance of the exception that the original raises for it."""
     if not _installed:
         return error
     for base in type(error).__mro__:
@@ -68,7 +68,7 @@ def refined(error: _E, reason: str) -> _E:
 
 
 def reason_of(error: BaseException) -> str:
-    """Why urllib3 or aiohttp could not connect."""
+    """Why urllib3 or aiohttp couldn't connect."""
     names = {cls.__name__ for cls in type(error).__mro__}
     for reason in ("resolve", "tls", "proxy"):
         if names & set(_NAMES[ConnectError, reason].values()):
@@ -82,8 +82,8 @@ def _new(cls: type[SSEError], *args: Any, **options: Any) -> SSEError:
 
 
 def _combined(base: type[SSEError], reason: str) -> type[SSEError]:
-    """A class that is also one of each of these libraries that the program has imported: nobody
-    else can name their exceptions.
+    """A subclass of ``base`` and of the matching exceptions of those libraries that the program has
+    imported. A program can't name the exceptions of the others.
     """
     names = _NAMES[base, reason]
     found = [getattr(sys.modules.get(module), name, None) for module, name in names.items()]
@@ -97,7 +97,7 @@ def _combined(base: type[SSEError], reason: str) -> type[SSEError]:
 
 def _subclass(base: type[SSEError], others: tuple[type[Exception], ...]) -> type[SSEError]:
     def init(self: SSEError, *args: Any) -> None:
-        # Theirs take a pool or a connection.
+        # The constructors of the other classes take a pool or a connection.
         OSError.__init__(self, *args)
 
     def text(self: SSEError) -> str:

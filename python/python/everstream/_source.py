@@ -1,4 +1,4 @@
-"""What drives connections that Python code makes in an event loop."""
+"""Runs the connections of a custom source in an event loop."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from .errors import ReadError
 
 
 class Source:
-    """Makes the connections of one client, each in a task of its own."""
+    """Makes the connections of one client, each in its own task."""
 
     def __init__(self, client: AsyncConnectionClient) -> None:
         self._client = client
-        self._links: set[Link] = set()
+        self._connections: set[ConnectionTask] = set()
         self._closed = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self.name = type(client).__name__
@@ -31,35 +31,35 @@ class Source:
 
     def open(
         self, last_event_id: str | None, mailbox: _native.Mailbox, resume_with_get: bool
-    ) -> Link:
-        """Begins an attempt, in the loop that runs."""
-        link = Link(self._client, last_event_id, mailbox, resume_with_get)
-        self._loop = link.loop
-        self._links.add(link)
-        link.task.add_done_callback(lambda _: self._links.discard(link))
-        return link
+    ) -> ConnectionTask:
+        """Begins an attempt in the running event loop."""
+        connection = ConnectionTask(self._client, last_event_id, mailbox, resume_with_get)
+        self._loop = connection.loop
+        self._connections.add(connection)
+        connection.task.add_done_callback(lambda _: self._connections.discard(connection))
+        return connection
 
     async def interrupt(self) -> None:
-        """Stops what is open, and waits until it is closed. Then the client is interrupted."""
+        """Stops open connections, waits until they are closed, and then interrupts the client."""
         try:
             await self._stop()
         finally:
-            # A client that was written for the original has no such method.
+            # Clients written for launchdarkly-eventsource don't have this method.
             interrupt = getattr(self._client, "interrupt", None)
             if interrupt is not None:
                 await _in_loop(self._loop, interrupt)
 
     async def _stop(self) -> None:
-        links = list(self._links)
-        for link in links:
-            link.stop()
-        for link in links:
-            # A loop that stands still leaves it as it is.
-            if link.task is not asyncio.current_task() and link.loop.is_running():
-                await _in_loop(link.loop, link.closed)
+        connections = list(self._connections)
+        for connection in connections:
+            connection.stop()
+        for connection in connections:
+            # In a loop that isn't running, the task can't end.
+            if connection.task is not asyncio.current_task() and connection.loop.is_running():
+                await _in_loop(connection.loop, connection.closed)
 
     async def close(self) -> None:
-        """Stops what is open, and closes the client."""
+        """Stops open connections, and closes the client."""
         try:
             await self._stop()
         finally:
@@ -68,8 +68,8 @@ class Source:
                 await _in_loop(self._loop, self._client.close)
 
 
-class Link:
-    """One connection, or an attempt at one. All of its code runs in one task, in turn."""
+class ConnectionTask:
+    """One connection, or an attempt at one. All of its code runs in one task."""
 
     def __init__(
         self,
@@ -81,14 +81,14 @@ class Link:
         self._mailbox = mailbox
         self._method = "resume_with_get" if resume_with_get else "connect"
         self.loop = asyncio.get_running_loop()
-        self._wanted = self.loop.create_future()
+        self._requested = self.loop.create_future()
         self._stopped = False
         self.task = self.loop.create_task(self._run(client, last_event_id))
-        # A loop may be closed without further ado: nothing is lost then.
+        # If the loop is closed first, asyncio shouldn't warn: nothing is lost.
         self.task._log_destroy_pending = False  # type: ignore[attr-defined]
 
-    def want(self) -> None:
-        """The engine asks for the next thing."""
+    def request_next(self) -> None:
+        """Called by the engine when it needs the next item."""
         if asyncio.get_running_loop() is not self.loop:
             if not self.loop.is_closed():
                 raise RuntimeError(
@@ -96,11 +96,11 @@ class Link:
                     "read the client there, or interrupt() it first"
                 )
             self._mailbox.failed(ReadError("the connection's event loop is closed"))
-        elif not self._wanted.done():
-            self._wanted.set_result(None)
+        elif not self._requested.done():
+            self._requested.set_result(None)
 
     def stop(self) -> None:
-        """Cancels what is under way. From any thread."""
+        """Cancels the task. Can be called from any thread."""
         if self._stopped or self.task.done():
             return
         self._stopped = True
@@ -111,11 +111,11 @@ class Link:
         if running is self.loop:
             self.task.cancel()
         elif not self.loop.is_closed():
-            with contextlib.suppress(RuntimeError):  # it was closed just now
+            with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile
                 self.loop.call_soon_threadsafe(self.task.cancel)
 
     async def closed(self) -> None:
-        """Waits for the end. Raises what closing raised."""
+        """Waits until the task has ended. Raises the exception that closing raised."""
         await asyncio.wait([self.task])
         if not self.task.cancelled() and (error := self.task.exception()) is not None:
             raise error
@@ -135,15 +135,15 @@ class Link:
         try:
             await self._transfer(result)
         except GeneratorExit as error:
-            # The loop is gone, and nothing can be awaited any more; or else the stream raised it,
-            # which must not leave the reader without an answer.
+            # Either the loop has been closed and nothing can be awaited any more, or the stream
+            # raised this exception itself, and the reader must be told.
             if self.loop.is_running():
                 self._fail(error)
             return
         except BaseException as error:
             failure = error
         if result._closed and isinstance(failure, Exception):
-            # The program closed it: this is how the stream says so.
+            # Raised because the program closed the connection.
             failure = None
         proves_end = result._proves_end and not result._closed
         try:
@@ -168,31 +168,31 @@ class Link:
                 result.url,
                 result.withheld_headers,
             )
-            await self._next_want()
+            await self._wait_for_request()
             if is_direct:
-                # The engine has read it to its end.
+                # The engine has read the stream to its end.
                 return
             async for chunk in chunks:
                 self._mailbox.chunk(chunk)
-                await self._next_want()
+                await self._wait_for_request()
         except GeneratorExit:
             raise
         except BaseException:
-            # Here, rather than whenever it is collected.
+            # Close it now, not when it is garbage-collected.
             if isinstance(chunks, AsyncGeneratorType):
                 await chunks.aclose()
             raise
 
-    async def _next_want(self) -> None:
-        """Waits until the next thing is asked for. What was put before fulfilled the last wish."""
-        self._wanted = self.loop.create_future()
-        await self._wanted
+    async def _wait_for_request(self) -> None:
+        """Waits until the engine needs the next item. The one before was its last answer."""
+        self._requested = self.loop.create_future()
+        await self._requested
 
     def _fail(self, error: BaseException) -> None:
         if self._stopped:
             return
         if isinstance(error, asyncio.CancelledError):
-            # Not the reader's task: that of the connection.
+            # The connection's task was cancelled, not the reader's.
             cause, error = error, ReadError("the task of the connection was cancelled")
             error.__cause__ = cause
         self._mailbox.failed(error)
@@ -201,7 +201,7 @@ class Link:
 async def _in_loop(
     loop: asyncio.AbstractEventLoop | None, function: Callable[[], Coroutine[Any, Any, None]]
 ) -> None:
-    """Awaits it in the loop that it belongs to, while that runs in another thread."""
+    """Awaits a coroutine in its own loop, if that is running in another thread."""
     if loop is None or loop is asyncio.get_running_loop() or not loop.is_running():
         await function()
     else:

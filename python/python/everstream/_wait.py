@@ -10,18 +10,18 @@ from . import _native
 
 
 class Polled(Protocol):
-    """What has one wait at a time."""
+    """An object of the engine that allows one wait at a time."""
 
     def begin(self) -> None: ...
     def end(self) -> None: ...
 
 
-#: Who waits, and in which loop.
+#: The current waits, by the id of the object: the wake and the event loop.
 _waits: Final[dict[int, tuple[object, asyncio.AbstractEventLoop]]] = {}
 
 
-def give_up_lost(polled: Polled) -> bool:
-    """Ends a wait whose loop was closed under it. ``False``: there is none."""
+def end_abandoned_wait(polled: Polled) -> bool:
+    """Ends a wait whose event loop has been closed. ``False``: there is none."""
     _, loop = _waits.get(id(polled), (None, None))
     if loop is None or not loop.is_closed():
         return False
@@ -31,10 +31,10 @@ def give_up_lost(polled: Polled) -> bool:
 
 
 async def wait(polled: Polled, poll: Callable[..., Any], *arguments: Any) -> Any:
-    """Polls until it has come to something."""
+    """Polls until there is a result."""
     loop = asyncio.get_running_loop()
     wake = _native.Wake(loop, _release)
-    give_up_lost(polled)
+    end_abandoned_wait(polled)
     polled.begin()
     _waits[id(polled)] = wake, loop
     try:
@@ -50,7 +50,7 @@ async def wait(polled: Polled, poll: Callable[..., Any], *arguments: Any) -> Any
                 return result
     finally:
         wake.disarm()
-        # Unless it was given up, and another one may wait by now.
+        # Unless this wait was ended as abandoned: then another one may be registered by now.
         if _waits.get(id(polled), (None,))[0] is wake:
             del _waits[id(polled)]
             polled.end()

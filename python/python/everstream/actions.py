@@ -12,7 +12,7 @@ __all__ = ["Action", "Comment", "Event", "Fault", "Start"]
 
 
 class Start(Action):
-    """A connection was made and answered with a stream."""
+    """A connection was established: the server responded with a stream."""
 
     __slots__ = ("_headers", "_status", "_url", "_withheld_headers")
 
@@ -58,7 +58,7 @@ class Start(Action):
 
 
 class Fault(Action):
-    """The connection ended, or could not be made.
+    """The connection ended, or couldn't be established.
 
     The client reconnects when you continue reading or call ``start()``. If :attr:`not_repeated` is
     set, only ``start()`` reconnects.

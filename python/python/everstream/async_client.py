@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Generic, Literal, TypeVar
 
 from . import _native
 from ._source import Source
-from ._wait import give_up_lost, wait
+from ._wait import end_abandoned_wait, wait
 from .actions import Action, Event
 from .config._checks import checked_logger
 from .config._options import AsyncClientOptions, Stream, check_request, stream_of
@@ -27,7 +27,7 @@ _T = TypeVar("_T", bound=Action)
 
 
 class AsyncSSEClient:
-    """Follows one stream over any number of connections, in an event loop of asyncio.
+    """Reads one stream over any number of connections, in an asyncio event loop.
 
     **It doesn't reconnect by default**: see ``error_strategy``.
 
@@ -38,8 +38,8 @@ class AsyncSSEClient:
             async for event in client:
                 print(event.data)
 
-    All functions and methods that are passed to it, including those of strategies, are called in
-    the thread of the event loop. Cancelling a wait loses no event: the next wait continues. A
+    All your functions, including the methods of strategies, are called in the thread of the event
+    loop. Cancelling a wait loses no event: the next wait continues. A
     client that uses this package's own HTTP isn't bound to an event loop.
     """
 
@@ -172,25 +172,25 @@ class AsyncSSEClient:
 
 
 class AsyncIter(AsyncIterator[_T], Generic[_T]):
-    """Iterates over a client's actions or events. Like a generator it ends after an exception."""
+    """Iterates over a client's actions or events. Like a generator, it ends after an exception."""
 
-    __slots__ = ("_native", "_only_events", "_over", "_ready")
+    __slots__ = ("_ended", "_native", "_only_events", "_ready")
 
     def __init__(self, native: _native.AsyncClient, only_events: bool) -> None:
         self._native = native
         self._ready = native.ready
         self._only_events = only_events
-        self._over = False
+        self._ended = False
 
     async def __anext__(self) -> _T:
-        if self._over:
+        if self._ended:
             raise StopAsyncIteration
         try:
-            # What is here already is returned without a wait.
+            # Fast path: return an action that has been received already.
             try:
                 action: _T | None = self._ready(self._only_events)
             except RuntimeError:
-                if not give_up_lost(self._native):
+                if not end_abandoned_wait(self._native):
                     raise
                 action = self._ready(self._only_events)
             if action is None:
@@ -199,9 +199,9 @@ class AsyncIter(AsyncIterator[_T], Generic[_T]):
         except (asyncio.CancelledError, GeneratorExit):
             raise
         except BaseException:
-            self._over = True
+            self._ended = True
             raise
 
     async def aclose(self) -> None:
         """Ends this iterator, like ``aclose()`` of a generator. The client stays open."""
-        self._over = True
+        self._ended = True

@@ -1,4 +1,4 @@
-"""Lets programs that were written for ``ld_eventsource`` run on this package, unchanged."""
+"""Runs programs written for ``ld_eventsource`` on this package, unchanged."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DynamicQueryParams = Any
 """The type of ``query_params``."""
 
 VERSION = "1.7.4"
-"""The newest version of the original whose interface this one has."""
+"""The version of launchdarkly-eventsource whose interface this package provides."""
 
 
 @runtime_checkable
@@ -80,13 +80,13 @@ _MODULES: dict[str, list[dict[str, list[str]]]] = {
     ],
     "ld_eventsource.version": [{"everstream.compat": ["VERSION"]}],
 }
-"""What the original has where, and where it is here."""
+"""For each module of the original, where its names are defined in this package."""
 
 
 def install_as_ld_eventsource() -> None:
     """Makes ``import ld_eventsource``, and its submodules, give this package's classes.
 
-    To be called before anything imports ``ld_eventsource``, installed or not::
+    Call it before anything imports ``ld_eventsource``, whether that is installed or not::
 
         import everstream.compat
 
@@ -99,20 +99,20 @@ def install_as_ld_eventsource() -> None:
     ``ConnectError``, ``ConnectTimeoutError``, ``RequestError``, ``ReadError`` and
     ``ReadTimeoutError`` are instances of them too, if the program imports these libraries.
 
-    A second call does nothing. Raises ``RuntimeError`` if the original is imported already: there
-    would be two classes of each name.
+    A second call does nothing. Raises ``RuntimeError`` if the original has been imported already,
+    because there would be two classes of each name.
     """
     present = [name for name in sys.modules if name.partition(".")[0] == "ld_eventsource"]
     if all(isinstance(sys.modules[name], _Module) for name in present) and present:
         return
     if present:
         raise RuntimeError(
-            f"{present[0]} is imported already: call install_as_ld_eventsource() before anything "
-            "imports it, at the start of the program"
+            f"{present[0]} has already been imported: call install_as_ld_eventsource() before "
+            "anything imports it, at the start of the program"
         )
     modules = {name: _Module(name, sources) for name, sources in _MODULES.items()}
     _originals.install()
-    # All of them or none.
+    # All at once, so that an error above leaves none of them installed.
     sys.modules.update(modules)
     for name, module in modules.items():
         parent, _, own = name.rpartition(".")
@@ -121,15 +121,15 @@ def install_as_ld_eventsource() -> None:
 
 
 class _Module(ModuleType):
-    """A module of the original's name."""
+    """A module with the name of one of the original's."""
 
     def __init__(self, name: str, sources: list[dict[str, list[str]]]) -> None:
-        super().__init__(name, f"``{name}``, as Everstream has it.")
+        super().__init__(name, f"Everstream's implementation of ``{name}``.")
         is_package = any(other.startswith(f"{name}.") for other in _MODULES)
         self.__spec__ = ModuleSpec(name, None, origin="everstream", is_package=is_package)
         self.__package__ = name if is_package else name.rpartition(".")[0]
         if is_package:
-            # Empty: there is no other submodule to be found.
+            # Empty, because there are no other submodules to find.
             self.__path__: list[str] = []
         self.__all__: list[str] = []
         for source in sources:

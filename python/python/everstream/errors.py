@@ -52,13 +52,13 @@ class SSEError(Exception):
 
 
 class ConnectError(SSEError, ConnectionError):
-    """No connection could be made: DNS, TCP, TLS or proxy. Or the server says over HTTP/2 that it
-    didn't process the request. It can't have acted on the request.
+    """No connection could be established (DNS, TCP, TLS or proxy), or the server reported over
+    HTTP/2 that it didn't process the request. The server can't have acted on the request.
     """
 
 
 class ConnectTimeoutError(ConnectError, TimeoutError):
-    """No connection could be made within ``connect_timeout``. No request was sent."""
+    """No connection could be established within ``connect_timeout``. No request was sent."""
 
 
 class RequestError(SSEError, ConnectionError):
@@ -96,7 +96,7 @@ class InterruptedStartError(SSEError):
 
 
 class _ResponseError(SSEError):
-    """The server gave a response that isn't a stream."""
+    """The response isn't a stream."""
 
     def __init__(
         self,
@@ -156,7 +156,7 @@ def _at(url: str | None) -> str:
 
 
 class HTTPStatusError(_ResponseError):
-    """The response's status isn't that of a stream: not 2xx, or 204."""
+    """The response's status isn't 2xx, or is 204."""
 
     def __init__(
         self,
@@ -218,7 +218,7 @@ class HTTPContentEncodingError(_ResponseError):
 
     @property
     def content_encoding(self) -> str:
-        """The content encoding."""
+        """The content encoding, such as ``compress``."""
         content_encoding: str = self._value
         return content_encoding
 
@@ -235,7 +235,9 @@ class HTTPRedirectError(_ResponseError):
         body: bytes = b"",
         message: str | None = None,
     ) -> None:
-        message = message or f"{_at(url)} redirects ({status}) to where it can't be followed"
+        message = (
+            message or f"{_at(url)} responded with a redirect ({status}) that can't be followed"
+        )
         super().__init__(status, headers, url, body, message)
 
     @property

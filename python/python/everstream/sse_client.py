@@ -22,7 +22,7 @@ __all__ = ["SSEClient"]
 
 
 class SSEClient:
-    """Follows one stream over any number of connections.
+    """Reads one stream over any number of connections.
 
     **It doesn't reconnect by default**: see ``error_strategy``.
 
@@ -71,7 +71,7 @@ class SSEClient:
         :param oversize: what to do with a larger event: ``"fail"`` raises
             :class:`~everstream.errors.EventTooLargeError`, ``"skip"`` continues with the next event
         :param until: the data of the event that ends the stream, such as ``"[DONE]"``, or a
-            function that recognises that event. The iteration ends at it without yielding it, and
+            function that recognizes that event. The iteration ends at it without yielding it, and
             the client doesn't reconnect. If the stream ends before it and isn't connected again,
             the error is :class:`~everstream.errors.IncompleteStreamError`.
         :param repeat_unsafe: sends requests with POST and other methods that aren't safe (RFC 9110,

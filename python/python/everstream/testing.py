@@ -1,6 +1,6 @@
 """A scriptable SSE server on real sockets of the loopback interface, for tests.
 
-It is told what to answer, and tells what it was asked::
+Script its replies, then check the requests that it received::
 
     from everstream import SSEClient
     from everstream.testing import Reply, SSEServer
@@ -15,7 +15,7 @@ It is told what to answer, and tells what it was asked::
                 ...
             assert server.requests[1].last_event_id == "1"
 
-With pytest installed, the fixture ``sse_server`` is such a server, stopped after the test.
+With pytest, the fixture ``sse_server`` is such a server; it is stopped after the test.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Request(NamedTuple):
 
     method: str
     target: str
-    """Path and query, as they were sent."""
+    """Path and query, as received."""
     headers: Headers
     """Values are read as UTF-8."""
     body: bytes
@@ -57,11 +57,11 @@ class Request(NamedTuple):
 
 
 class SSEServer:
-    """A server on a free port of 127.0.0.1, in threads of its own.
+    """A server on a free port of 127.0.0.1, in its own threads.
 
-    Each request takes the next reply of the queue; when that is empty, the one that
-    :meth:`otherwise` has set; without it, the answer is a 404 that says so. The methods may be
-    called from any thread. In a ``with`` statement it is stopped at the end.
+    Each request takes the next reply from the queue. If the queue is empty, the reply set by
+    :meth:`otherwise` is sent, or else a 404 with an explanation. The methods can be called from any
+    thread. A ``with`` statement stops the server at its end.
     """
 
     def __init__(self) -> None:
@@ -74,7 +74,7 @@ class SSEServer:
 
     @property
     def port(self) -> int:
-        """The port that it listens on."""
+        """The port that the server listens on."""
         return self._native.port
 
     def enqueue(self, *replies: Reply) -> SSEServer:
@@ -90,14 +90,14 @@ class SSEServer:
 
     @property
     def queued_replies(self) -> int:
-        """How many replies of the queue were not taken yet."""
+        """How many replies are left in the queue."""
         return self._native.queued_replies
 
     @property
     def requests(self) -> list[Request]:
-        """What was received so far, oldest first.
+        """The requests received so far, oldest first.
 
-        A request is here when all of it was read, before it is answered.
+        A request is listed once it has been read completely, before the reply is sent.
         """
         return [
             Request(method, target, Headers(headers), body)
@@ -106,12 +106,12 @@ class SSEServer:
 
     @property
     def request_count(self) -> int:
-        """How many requests were received so far."""
+        """How many requests have been received."""
         return self._native.request_count
 
     @property
     def refused_requests(self) -> int:
-        """How much was refused because it wasn't proper HTTP/1."""
+        """How many requests were refused because they weren't valid HTTP/1."""
         return self._native.refused_requests
 
     @property
@@ -121,39 +121,39 @@ class SSEServer:
 
     @property
     def accepted_connections(self) -> int:
-        """How many connections were accepted so far."""
+        """How many connections have been accepted."""
         return self._native.accepted_connections
 
     def wait_for_requests(self, count: int, timeout: float = 10) -> bool:
-        """Waits until this many requests were received, at most for ``timeout`` seconds.
+        """Waits until this many requests have been received, at most ``timeout`` seconds.
 
-        Like the other ``wait_for_`` methods, it returns whether that happened in time.
+        Returns whether that happened in time, like the other ``wait_for_`` methods.
         """
         return self._native.wait_for_requests(count, timeout)
 
     def wait_for_connections(self, count: int, timeout: float = 10) -> bool:
-        """Waits until this many connections were accepted, at most for ``timeout`` seconds."""
+        """Waits until this many connections have been accepted, at most ``timeout`` seconds."""
         return self._native.wait_for_connections(count, timeout)
 
     def wait_for_open_connections(self, count: int, timeout: float = 10) -> bool:
-        """Waits until exactly this many connections are open, at most for ``timeout`` seconds.
+        """Waits until exactly this many connections are open, at most ``timeout`` seconds.
 
         Wait for 0 to check that a client has closed its sockets.
         """
         return self._native.wait_for_open_connections(count, timeout)
 
     def drop_connections(self) -> None:
-        """Closes all connections, and keeps listening."""
+        """Closes all connections. The server keeps listening."""
         self._native.drop_connections()
 
     def reset_connections(self) -> None:
-        """Resets all connections, and keeps listening."""
+        """Resets all connections. The server keeps listening."""
         self._native.reset_connections()
 
     def stop(self) -> None:
         """Stops listening and closes all connections; new ones are refused.
 
-        Script and records stay, and the port is kept for :meth:`restart`.
+        The queue and the received requests are kept, and so is the port, for :meth:`restart`.
         """
         self._native.stop()
 

@@ -1,7 +1,7 @@
 """The pytest plugin: the fixture ``sse_server``.
 
-It is a package of its own because pytest imports it in every run: ``everstream`` itself is imported
-by the first test that uses the fixture.
+It is a separate package because pytest imports it in every run. ``everstream`` itself is imported
+only when a test uses the fixture.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::explain::seconds;
 use crate::output::harmless;
 use crate::report;
-use crate::terminal::{colours, dumb_terminal, show_status, width};
+use crate::terminal::{colors, dumb_terminal, show_status, width};
 use crate::visible::visible;
 
 /// The width of lines without a terminal.
@@ -36,7 +36,7 @@ impl Messages {
     pub(super) fn show(&self, progress: &Progress<'_>) {
         match progress {
             Progress::Warning(text) => report::warning(text),
-            Progress::OutOfTime(limit) => report::news(&format!(
+            Progress::OutOfTime(limit) => report::info(&format!(
                 "--max-time: not everything was checked within {}",
                 seconds(*limit)
             )),
@@ -46,13 +46,13 @@ impl Messages {
                 }
             }
             Progress::Watching { limit, .. } if !self.watches.swap(true, Ordering::Relaxed) => {
-                report::news(&format!(
+                report::info(&format!(
                     "watching the stream for {}, or until Ctrl-C",
                     seconds(*limit)
                 ));
             }
             Progress::AskingAgain(_) if !self.asks.swap(true, Ordering::Relaxed) => {
-                report::news("reconnecting with gzip, after an event, and after an unknown event");
+                report::info("reconnecting with gzip, after an event, and after an unknown event");
             }
             _ => {}
         }
@@ -102,7 +102,7 @@ pub(super) fn json(report: &Report) -> String {
 pub(super) fn text(report: &Report, quiet: bool, verbose: bool) -> String {
     let stdout = io::stdout();
     let style = Style {
-        colours: colours(stdout.is_terminal()),
+        colors: colors(stdout.is_terminal()),
         columns: width(&stdout).unwrap_or(COLUMNS).clamp(40, 120),
     };
     let of = |level| report.findings.iter().filter(move |it| it.level == level);
@@ -183,7 +183,7 @@ fn finding(finding: &Finding) -> String {
 }
 
 struct Style {
-    colours: bool,
+    colors: bool,
     columns: usize,
 }
 
@@ -197,7 +197,7 @@ impl Style {
         };
         let mut text = String::new();
         self.paragraph(&mut text, "", &visible(&report.verdict()));
-        match self.colours {
+        match self.colors {
             true => _ = writeln!(out, "\x1b[{colour}m{}\x1b[0m", text.trim_end()),
             false => out.push_str(&text),
         }
@@ -210,7 +210,7 @@ impl Style {
             Level::Fail => ("FAIL", "1;31"),
             Level::Skip => ("skip", "2"),
         };
-        let head = match self.colours {
+        let head = match self.colors {
             true => format!("\x1b[{colour}m{name}\x1b[0m"),
             false => name.to_owned(),
         };
@@ -265,7 +265,7 @@ mod tests {
     #[test]
     fn long_text_is_wrapped_and_aligned() {
         let style = Style {
-            colours: false,
+            colors: false,
             columns: 16,
         };
         let mut out = String::new();

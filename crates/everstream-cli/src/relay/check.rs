@@ -25,7 +25,7 @@ pub(super) async fn check(args: &RelayArgs, http: Http, mut sink: AnySink) -> Ex
     });
     if tail.pos > 0 && tail.id.is_none() && !args.no_ids {
         let pos = tail.pos;
-        report::news(&Notice::NoLastId { pos }.to_string());
+        report::info(&Notice::NoLastId { pos }.to_string());
     }
     let builder = match super::builder(args, &http) {
         Ok(builder) => builder,

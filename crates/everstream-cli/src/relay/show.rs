@@ -149,7 +149,7 @@ impl Show {
 impl Shown {
     fn message(&mut self, message: &str) {
         if self.text {
-            report::news(message);
+            report::info(message);
         }
         let time = rfc3339(SystemTime::now());
         self.write(&Line::Message { time, message });

@@ -1,4 +1,4 @@
-"""HTTP over the user's client of httpx or httpx2.
+"""HTTP over a client of httpx or httpx2.
 
 Neither library is imported here: the code that passes a client has imported its library already.
 :mod:`settings` is shared by both kinds of clients, :mod:`request` builds requests and

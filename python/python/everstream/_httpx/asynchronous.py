@@ -1,4 +1,4 @@
-"""httpx for asyncio."""
+"""HTTP over an ``AsyncClient`` of httpx or httpx2."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class AsyncHttpxStrategy(AsyncConnectStrategy):
 
 
 class AsyncHttpxClient(AsyncConnectionClient):
-    """The connections of one client. That of httpx is never closed here."""
+    """The connections of one client. The httpx client is never closed here."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -99,7 +99,7 @@ class AsyncHttpxClient(AsyncConnectionClient):
             request = build(self._settings, exchange, trace, self._stream.response_timeout)
             response = await client.send(request, **send_options(self._settings, exchange))
         except (library.HTTPError, library.InvalidURL, UnicodeError) as error:
-            # Any other UnicodeError is that of a hook.
+            # Any other UnicodeError was raised by a hook.
             if isinstance(error, UnicodeError) and not is_bad_host(error, exchange.request[1]):
                 raise
             refused = refused_by_hook(library, error, request)
@@ -109,10 +109,10 @@ class AsyncHttpxClient(AsyncConnectionClient):
                 library, error, exchange
             )
         else:
-            # From here on the engine measures silence.
+            # From here on the engine enforces the read timeout.
             request.extensions["timeout"]["read"] = None
             return response
-        # Outside the handler: the context would be shown as well as the cause.
+        # Outside the handler, so that the cause isn't shown a second time as the context.
         raise failure
 
 

@@ -1,4 +1,4 @@
-"""httpx for threads."""
+"""HTTP over a ``Client`` of httpx or httpx2."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from .. import _body, _native
 from .._decoder import Decoder
 from .._disconnect import is_bad_host
-from .._wire import Wire
+from .._stoppable_socket import StoppableSocket
 from ..config._request import HttpRequest
 from ..config.connect_strategy import ConnectionClient, ConnectionResult, ConnectStrategy
 from ..errors import ConnectError
@@ -33,12 +33,12 @@ class HttpxStrategy(ConnectStrategy):
 
 
 class HttpxClient(ConnectionClient):
-    """The connections of one client. That of httpx is never closed here."""
+    """The connections of one client. The httpx client is never closed here."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._stream = settings.http.stream
-        self._wire: Wire | None = None
+        self._sock: StoppableSocket | None = None
         self._closed = False
 
     @property
@@ -56,16 +56,16 @@ class HttpxClient(ConnectionClient):
         return self._connect(last_event_id, resume_with_get=True)
 
     def _connect(self, last_event_id: str | None, *, resume_with_get: bool) -> ConnectionResult:
-        wire = self._wire = Wire()
-        # In this order: close() sets the one and looks at the other.
+        sock = self._sock = StoppableSocket()
+        # The order matters: close() sets _closed first and then reads _sock.
         if self._closed:
-            wire.stop()
-        attempt = Attempt(self._settings, wire, self._stream.response_timeout)
+            sock.stop()
+        attempt = Attempt(self._settings, sock, self._stream.response_timeout)
         return attempt.run(last_event_id, resume_with_get=resume_with_get)
 
     def interrupt(self) -> None:
-        if self._wire is not None:
-            self._wire.stop()
+        if self._sock is not None:
+            self._sock.stop()
 
     def close(self) -> None:
         self._closed = True
@@ -73,12 +73,14 @@ class HttpxClient(ConnectionClient):
 
 
 class Attempt:
-    """One request, with the redirects that it takes."""
+    """One request, with its redirects."""
 
-    def __init__(self, settings: Settings, wire: Wire, read_timeout: float | None) -> None:
+    def __init__(
+        self, settings: Settings, sock: StoppableSocket, read_timeout: float | None
+    ) -> None:
         self._settings = settings
         self._read_timeout = read_timeout
-        self._wire = wire
+        self._sock = sock
 
     def run(self, last_event_id: str | None, *, resume_with_get: bool) -> ConnectionResult:
         fresh = self._settings.http.fresh_headers()
@@ -87,9 +89,9 @@ class Attempt:
             try:
                 response = self._send(exchange)
             except BaseException:
-                self._wire.forget()
+                self._sock.clear()
                 raise
-            body = Body(response, self._settings.library, self._wire)
+            body = Body(response, self._settings.library, self._sock)
             try:
                 next_step = handle_head(response, exchange)
                 body.decode(exchange)
@@ -114,7 +116,7 @@ class Attempt:
             body.close()
 
     def _send(self, exchange: _native.Exchange) -> Any:
-        if self._wire.stopped:
+        if self._sock.stopped:
             raise ConnectError("the client was stopped")
         library, client = self._settings.library, self._settings.client
         request, head = None, LastHead()
@@ -127,7 +129,7 @@ class Attempt:
             request = build(self._settings, exchange, trace, self._read_timeout)
             response = client.send(request, **send_options(self._settings, exchange))
         except (library.HTTPError, library.InvalidURL, UnicodeError) as error:
-            # Any other UnicodeError is that of a hook.
+            # Any other UnicodeError was raised by a hook.
             if isinstance(error, UnicodeError) and not is_bad_host(error, exchange.request[1]):
                 raise
             refused = refused_by_hook(library, error, request)
@@ -137,12 +139,12 @@ class Attempt:
                 library, error, exchange
             )
         else:
-            # From here on the engine measures silence.
+            # From here on the engine enforces the read timeout.
             request.extensions["timeout"]["read"] = None
-            if not self._wire.is_known:
-                self._wire.know(_socket(response.extensions.get("network_stream")))
+            if not self._sock.is_set:
+                self._sock.set(_socket(response.extensions.get("network_stream")))
             return response
-        # Outside the handler: the context would be shown as well as the cause.
+        # Outside the handler, so that the cause isn't shown a second time as the context.
         raise failure
 
     def _find_socket(self, event: str, info: dict[str, Any]) -> None:
@@ -152,19 +154,19 @@ class Attempt:
         they end at their timeouts.
         """
         if event.endswith(("connect_tcp.complete", "connect_unix_socket.complete")):
-            self._wire.know(_socket(info.get("return_value")))
-        elif event.endswith("send_request_headers.started") and not self._wire.is_known:
-            self._wire.know(_socket(_stream_of_pool(self._settings.client, info.get("request"))))
+            self._sock.set(_socket(info.get("return_value")))
+        elif event.endswith("send_request_headers.started") and not self._sock.is_set:
+            self._sock.set(_socket(_stream_of_pool(self._settings.client, info.get("request"))))
         elif event.endswith("response_closed.started"):
-            # The connection may go back to the pool, and serve somebody else.
-            self._wire.forget()
+            # The connection may return to the pool and serve another request.
+            self._sock.clear()
 
 
 class Body(_body.Body):
     """The chunks of a response of httpx."""
 
-    def __init__(self, response: Any, library: Any, wire: Wire) -> None:
-        super().__init__(wire)
+    def __init__(self, response: Any, library: Any, sock: StoppableSocket) -> None:
+        super().__init__(sock)
         self._response = response
         self._library = library
         self._raw: Iterator[bytes] = iter(())
@@ -173,7 +175,7 @@ class Body(_body.Body):
         self._ended = False
 
     def decode(self, exchange: _native.Exchange) -> None:
-        """Says what the body is encoded as. To be called before it is read."""
+        """Sets the content coding. Must be called before the body is read."""
         read, coding = body_of(self._response, exchange)
         self._raw = iter([read]) if read is not None else self._response.iter_raw()
         self._decoder = Decoder(coding)
@@ -197,12 +199,12 @@ class Body(_body.Body):
 
 
 def _socket(stream: Any) -> Any:
-    """That of a network stream; transports of other kinds have none."""
+    """The socket of a network stream; ``None`` for transports without one."""
     return None if stream is None else stream.get_extra_info("socket")
 
 
 def _stream_of_pool(client: Any, request: Any) -> Any:
-    """The network stream of a connection that was used before, which httpx doesn't tell of."""
+    """The network stream of a reused connection, for which httpx sends no trace event."""
     try:
         pools = [client._transport, *client._mounts.values()]
         for pool in (transport._pool for transport in pools if hasattr(transport, "_pool")):

@@ -1,4 +1,4 @@
-"""What errors of httpx mean."""
+"""Translates exceptions of httpx."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..errors import ReadError, SSEError
 
 
 def before_response(library: Any, error: Exception, exchange: Exchange) -> Exception:
-    """Before the request nothing can have happened at the server; afterwards it can."""
+    """The exception for a failure before the response. It says whether a request was sent."""
     shown = redact_url(exchange.request[1])
     cause: Exception | None = error
     if isinstance(error, library.PoolTimeout):
@@ -31,12 +31,12 @@ def before_response(library: Any, error: Exception, exchange: Exchange) -> Excep
         text = f"could not connect to {shown}: {_reason(error)}"
         failure = exchange.connect_failure(text, is_timeout=False)
     elif isinstance(error, library.TimeoutException):
-        text = f"no answer came from {shown} within the read timeout"
+        text = f"no response received from {shown} within the read timeout"
         failure = exchange.request_failure(text, is_timeout=True)
     elif isinstance(error, (library.InvalidURL, library.UnsupportedProtocol)):
-        failure = ValueError(f"{shown} isn't a URL that {library.__name__} can ask")
+        failure = ValueError(f"{shown} isn't a URL that {library.__name__} can request")
     elif isinstance(error, library.LocalProtocolError):
-        # Its text may have the value of a header.
+        # The text of the error may contain the value of a header.
         text, cause = f"the request to {shown} failed: it isn't valid HTTP", None
         failure = exchange.request_failure(text, is_timeout=False)
     else:
@@ -50,8 +50,8 @@ def before_response(library: Any, error: Exception, exchange: Exchange) -> Excep
 
 
 def mid_response(library: Any, error: Exception) -> SSEError:
-    """Within a body."""
-    text = _disconnect(library, error, MID_RESPONSE) or f"the connection broke: {error}"
+    """The exception for a failure while the body is read."""
+    text = _disconnect(library, error, MID_RESPONSE) or f"the connection failed: {error}"
     failure = ReadError(text)
     failure.__cause__ = error
     return failure
@@ -59,7 +59,7 @@ def mid_response(library: Any, error: Exception) -> SSEError:
 
 def _disconnect(library: Any, error: Exception, when: str) -> str | None:
     text = str(error)
-    # Of h11 there is only a text: "Server disconnected ...", "peer closed connection ...".
+    # h11 provides only a text: "Server disconnected ...", "peer closed connection ...".
     if isinstance(error, library.RemoteProtocolError) and (
         "disconnected" in text or "closed connection" in text
     ):
@@ -68,7 +68,7 @@ def _disconnect(library: Any, error: Exception, when: str) -> str | None:
 
 
 def _reason(error: Exception) -> str:
-    """Why there is no connection. Of several attempts at addresses, why the first one failed."""
+    """Why there is no connection. If several addresses were tried, why the first one failed."""
     for cause in causes(error):
         if isinstance(cause, ssl.SSLCertVerificationError):
             return f"the certificate isn't trusted: {cause.verify_message}"

@@ -1,15 +1,15 @@
-"""Which library a client is from. httpx2 is httpx under a new name, with the same interface."""
+"""Finds the library of a client. httpx2 is the successor of httpx, with the same interface."""
 
 from __future__ import annotations
 
 import sys
 from typing import Any, Final
 
-from ..config._checks import shown
+from ..config._checks import describe
 
 _NAMES: Final = ("httpx", "httpx2")
 
-# Where what is no client of the right kind belongs.
+# Where to pass objects that aren't a client of the right kind.
 _PLACES: Final = {
     "PoolManager": "ConnectStrategy.http(pool=...)",
     "ProxyManager": "ConnectStrategy.http(pool=...)",
@@ -20,7 +20,7 @@ _PLACES: Final = {
 
 
 def library_of(client: object, kind: str) -> Any:
-    """The module that this client is from.
+    """The module that defines this client.
 
     :param kind: ``Client`` or ``AsyncClient``
     """
@@ -28,7 +28,7 @@ def library_of(client: object, kind: str) -> Any:
         if isinstance(client, getattr(library, kind)):
             return library
     article = "an" if kind == "AsyncClient" else "a"
-    text = f"client must be {article} {kind} of httpx or httpx2, not {shown(client)}"
+    text = f"client must be {article} {kind} of httpx or httpx2, not {describe(client)}"
     place = next(
         (_PLACES[one.__name__] for one in type(client).__mro__ if one.__name__ in _PLACES), ""
     )

@@ -1,4 +1,4 @@
-"""One request of an attempt, as httpx sends it."""
+"""Builds the requests of an attempt for httpx."""
 
 from __future__ import annotations
 
@@ -11,17 +11,18 @@ from .settings import Settings
 def build(settings: Settings, exchange: Exchange, trace: Any, read_timeout: float | None) -> Any:
     """The next request.
 
-    The exchange has the headers of the client already, and says which of them are sent. The
-    client's parameters are for the first URL, and its cookies stay with the first origin.
+    The exchange already includes the client's headers, and decides which of them are sent. The
+    client's parameters apply only to the first URL, and its cookies only to the first origin.
     """
     library, client = settings.library, settings.client
     method, text, headers = exchange.request
     url = library.URL(text)
     if client.params and not exchange.is_redirected:
-        # httpx would drop what the URL has.
+        # httpx would drop the URL's own parameters.
         url = url.copy_with(params=client.params.merge(url.params))
     extensions = {"timeout": settings.timeouts(read_timeout), "trace": trace}
-    # Spaces around a value aren't part of it, and httpx refuses them: an id may have some.
+    # An event id may have spaces around it. They aren't part of a header value, and httpx refuses
+    # them.
     raw = [(name.encode("ascii"), value.strip(b" \t")) for name, value in headers]
     if "connection" in client.headers:
         raw.append((b"connection", client.headers["connection"].encode("latin-1")))
@@ -49,7 +50,7 @@ def send_options(settings: Settings, exchange: Exchange) -> dict[str, Any]:
 
 
 def _joined(own: str, jar: str | None) -> str:
-    """The cookies of a request: those of the jar have other names."""
+    """Adds the jar's cookies to the request's own, except those with the same names."""
 
     def names(cookies: str) -> dict[str, str]:
         parts = [part.strip() for part in cookies.split(";") if part.strip()]
@@ -60,7 +61,7 @@ def _joined(own: str, jar: str | None) -> str:
 
 
 def _seal(library: Any, request: Any) -> None:
-    """Hooks of the client see this request, and can't add credentials to it."""
+    """Makes the request read-only, so that the client's hooks can't add credentials to it."""
     headers, url = request.headers, request.url
 
     def ignore(_: Any, __: Any) -> None:

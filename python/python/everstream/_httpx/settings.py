@@ -1,4 +1,4 @@
-"""What the strategies for both kinds of clients have in common."""
+"""What the strategies for ``Client`` and ``AsyncClient`` share."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..config._options import HeaderPairs
 from ..config._request import HttpRequest
 from .library import library_of
 
-# They belong to a connection or follow from the body; the rest may be a secret.
+# Headers that belong to the connection or follow from the body.
 _NOT_PASSED_ON: Final = (b"connection", b"content-length", b"transfer-encoding")
 
 
@@ -23,7 +23,7 @@ class Settings:
         self.name = f"{self.library.__name__}.{type(client).__name__}"
         request.refuse_settings_of("client", self.name)
         request.url = self._absolute(request.url)
-        # It checks the settings.
+        # Only called to check the settings.
         request.native_http()
         self.http = request
         self.body = request.body
@@ -54,18 +54,18 @@ class Settings:
         )
 
     def timeouts(self, read_timeout: float | None) -> dict[str, float | None]:
-        """How long each step of a request may take, in seconds. The one for reading is for the
-        response: the engine has its own for the stream.
+        """How long each step of a request may take, in seconds. The read timeout is for the head of
+        the response; the engine enforces the stream's own.
         """
         timeouts: dict[str, float | None] = self.client.timeout.as_dict()
-        # Those of the client are for short responses; 5 s of silence are nothing in a stream.
+        # Not the client's: its default of 5 s would end every quiet stream.
         timeouts["read"] = read_timeout
         if self.http.connect_timeout is not None:
             timeouts["connect"] = self.http.connect_timeout or None
         return timeouts
 
     def _absolute(self, url: str) -> str:
-        """Relative URLs begin where the client's base URL ends, as in every request of httpx."""
+        """Resolves a relative URL against the client's base URL, like httpx."""
         base = self.client.base_url
         if not base.host or "://" in url.partition("?")[0]:
             return url

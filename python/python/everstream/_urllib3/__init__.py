@@ -1,7 +1,7 @@
 """HTTP over urllib3, for users who pass a pool or request options.
 
-:class:`attempt.Attempt` makes one request, :class:`body.Body` is what it was answered with, and
-:class:`wire.Wire` is how another thread stops either.
+:class:`attempt.Attempt` makes one request, :class:`body.Body` reads its response, and
+:class:`stoppable_socket.StoppableSocket` lets another thread stop either.
 """
 
 from __future__ import annotations
@@ -29,11 +29,12 @@ from .._decoder import codings
 from ..config._request import HttpRequest
 from .attempt import Attempt
 from .request import BODY_OPTIONS, Request
-from .wire import Wire
+from .stoppable_socket import StoppableSocket
 
 CONNECT_TIMEOUT: Final = 10.0
 
-# Not the user's to set: the events must come as they are flushed, and repeating is the session's.
+# Options that users can't set: events must arrive as they are flushed, and the engine decides about
+# retries.
 _OURS: Final = ("preload_content", "release_conn", "retries", "decode_content", "assert_same_host")
 
 
@@ -46,15 +47,15 @@ class Urllib3Strategy(ConnectStrategy):
         if pool is not None:
             request.refuse_settings_of("pool")
         request.refuse_http2("urllib3")
-        # It checks the settings.
+        # Only called to check the settings.
         request.native_http()
         options = dict(options or {})
         for name in _OURS:
             if name in options:
-                raise ValueError(f"urllib3_request_options can't set {name!r}: the client does")
+                raise ValueError(f"urllib3_request_options can't set {name!r}: Everstream sets it")
         fields = options.get("fields")
         if fields is not None and request.method.upper() in urllib3.PoolManager._encode_url_methods:
-            # urllib3 adds them to every URL; they belong to the first one.
+            # urllib3 would add them to the URLs of redirects too.
             del options["fields"]
             request.url += ("&" if "?" in request.url else "?") + urlencode(fields)
         if request.body is not None:
@@ -65,8 +66,8 @@ class Urllib3Strategy(ConnectStrategy):
             request.stream.read_timeout is None and request.connect_timeout is None
         ):
             raise ValueError(
-                "urllib3_request_options has a timeout: read_timeout and connect_timeout can't "
-                "be given as well"
+                "urllib3_request_options has a timeout, so read_timeout and connect_timeout can't "
+                "be set as well"
             )
         self.pool = pool
         self.request = Request(
@@ -82,7 +83,7 @@ class Urllib3Strategy(ConnectStrategy):
         )
 
     def new_pool(self) -> Any:
-        """One that belongs to a client."""
+        """A pool for one client."""
         request = self.request.http
         options: dict[str, Any] = {"socket_options": _socket_options()}
         if request.tls_is_given:
@@ -96,8 +97,8 @@ class Urllib3Strategy(ConnectStrategy):
             return urllib3.ProxyManager(request.proxy, **options)
         except urllib3.exceptions.ProxySchemeUnknown as error:
             raise ValueError(
-                "proxy: urllib3 knows only http and https here: pass "
-                "urllib3.contrib.socks.SOCKSProxyManager(...) as the pool"
+                "proxy: with urllib3 it must be an http or https URL. For SOCKS, pass "
+                "pool=urllib3.contrib.socks.SOCKSProxyManager(...)"
             ) from error
 
     def create_client(self, logger: Logger) -> ConnectionClient:
@@ -111,7 +112,7 @@ class Urllib3Client(ConnectionClient):
         self._strategy = strategy
         self._stream = strategy.request.http.stream
         self._pool: Any = strategy.pool if strategy.pool is not None else strategy.new_pool()
-        self._wire: Wire | None = None
+        self._sock: StoppableSocket | None = None
         self._closed = False
 
     @property
@@ -129,16 +130,16 @@ class Urllib3Client(ConnectionClient):
         return self._connect(last_event_id, resume_with_get=True)
 
     def _connect(self, last_event_id: str | None, *, resume_with_get: bool) -> ConnectionResult:
-        wire = self._wire = Wire()
-        # In this order: close() sets the one and looks at the other.
+        sock = self._sock = StoppableSocket()
+        # The order matters: close() sets _closed first and then reads _sock.
         if self._closed:
-            wire.stop()
-        attempt = Attempt(self._strategy.request, self._pool, wire, self._stream.response_timeout)
+            sock.stop()
+        attempt = Attempt(self._strategy.request, self._pool, sock, self._stream.response_timeout)
         return attempt.run(last_event_id, resume_with_get=resume_with_get)
 
     def interrupt(self) -> None:
-        if self._wire is not None:
-            self._wire.stop()
+        if self._sock is not None:
+            self._sock.stop()
 
     def close(self) -> None:
         self._closed = True
@@ -152,7 +153,7 @@ class Urllib3Client(ConnectionClient):
 
 
 def _socket_options() -> list[Any]:
-    """With TCP keep-alive, as half-open connections must die some time."""
+    """Enables TCP keep-alive, so that half-open connections are detected."""
     options = [*urllib3.connection.HTTPConnection.default_socket_options]
     options.append((socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1))
     for name in ("TCP_KEEPIDLE", "TCP_KEEPALIVE", "TCP_KEEPINTVL"):

@@ -1,4 +1,4 @@
-"""One request, with the redirects that it takes."""
+"""One attempt over urllib3."""
 
 from __future__ import annotations
 
@@ -14,19 +14,21 @@ from ..config import ConnectionResult
 from ..errors import ConnectError
 from .body import Body
 from .request import Request
-from .wire import Wire
+from .stoppable_socket import StoppableSocket
 
 
 class Attempt:
-    """One request, with the redirects that it takes. What to send, and what the responses are, is
-    for the exchange to say.
+    """One request, with its redirects. The exchange decides what to send and how to handle
+    responses.
     """
 
-    def __init__(self, request: Request, pool: Any, wire: Wire, read_timeout: float | None) -> None:
+    def __init__(
+        self, request: Request, pool: Any, sock: StoppableSocket, read_timeout: float | None
+    ) -> None:
         self._original = request
         self._read_timeout = read_timeout
-        self._pool = wire.view(pool)
-        self._wire = wire
+        self._pool = sock.track(pool)
+        self._sock = sock
 
     def run(self, last_event_id: str | None, *, resume_with_get: bool) -> ConnectionResult:
         exchange = self._original.native.exchange(
@@ -36,7 +38,7 @@ class Attempt:
         )
         while True:
             response = self._request(exchange)
-            body = Body(response, self._wire)
+            body = Body(response, self._sock)
             try:
                 next_step = exchange.handle_head(
                     response.status, raw_headers(response), divmod(response.version, 10)
@@ -63,13 +65,13 @@ class Attempt:
             body.close()
 
     def _request(self, exchange: Exchange) -> Any:
-        if self._wire.stopped:
+        if self._sock.stopped:
             raise ConnectError("the client was stopped")
-        self._wire.asked = False
+        self._sock.request_begun = False
         method, url, headers = exchange.request
         sent = urllib3.HTTPHeaderDict()
         for name, value in headers:
-            # http.client makes Latin-1 of it, and so the bytes that it was.
+            # http.client encodes the value as Latin-1, which restores the bytes.
             sent.add(name, value.decode("latin-1"))
         try:
             response = self._pool.request(
@@ -77,39 +79,41 @@ class Attempt:
                 url,
                 headers=sent,
                 redirect=False,
-                # Nor those of the pool: repeating is the session's.
+                # Also disables the pool's retries: the engine decides about them.
                 retries=False,
                 preload_content=False,
                 **self._original.options_for(exchange, self._read_timeout),
             )
             if "timeout" not in self._original.options:
-                self._wire.wait_for_good()
+                self._sock.remove_timeout()
             return response
         except u3.HTTPError as error:
             failure, cause = self._failure(error, url, exchange), error
-        # Outside the handler: else the context would be told of twice.
+        # Outside the handler, so that the cause isn't shown a second time as the context.
         raise failure from cause
 
     def _failure(self, error: Exception, url: str, exchange: Exchange) -> Exception:
-        """Before the request nothing can have happened at the server; afterwards it can."""
+        """The exception for a failure before the response. It says whether a request was sent."""
         shown = redact_url(url)
         if isinstance(error, u3.LocationValueError):
             if exchange.is_redirected:
                 text = f"could not connect to {shown}: {BAD_HOST}"
                 return exchange.connect_failure(text, is_timeout=False)
-            return ValueError(f"{shown} isn't a URL that urllib3 can ask")
-        connecting = not self._wire.asked or isinstance(
+            return ValueError(f"{shown} isn't a URL that urllib3 can request")
+        connecting = not self._sock.request_begun or isinstance(
             error, (u3.NewConnectionError, u3.ConnectTimeoutError, u3.ProxyError)
         )
-        # A refused connection is a timeout too, for urllib3.
-        late = isinstance(error, u3.TimeoutError) and not isinstance(error, u3.NewConnectionError)
+        # In urllib3, NewConnectionError is a subclass of TimeoutError.
+        is_timeout = isinstance(error, u3.TimeoutError) and not isinstance(
+            error, u3.NewConnectionError
+        )
         if connecting:
-            in_time = " in time" if late else ""
+            in_time = " in time" if is_timeout else ""
             text = f"could not connect to {shown}{in_time}: {error}"
-            failure = exchange.connect_failure(text, is_timeout=late)
+            failure = exchange.connect_failure(text, is_timeout=is_timeout)
             failure = refined(failure, reason_of(error))
-        elif late:
-            text = f"no answer came from {shown} within the read timeout"
+        elif is_timeout:
+            text = f"no response received from {shown} within the read timeout"
             failure = exchange.request_failure(text, is_timeout=True)
         else:
             text = disconnect(error, NO_RESPONSE) or f"the request to {shown} failed: {error}"
@@ -121,7 +125,7 @@ class Attempt:
 
 
 def raw_headers(response: urllib3.BaseHTTPResponse) -> list[tuple[bytes, bytes]]:
-    """As they came: http.client reads them as Latin-1."""
+    """The headers as received. http.client has decoded them as Latin-1."""
     return [
         (name.encode("latin-1", "replace"), value.encode("latin-1", "replace"))
         for name, value in response.headers.iteritems()

@@ -1,4 +1,4 @@
-"""The body of a response."""
+"""The body of a response of urllib3."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .. import _body
 from .._decoder import Decoder
 from .._disconnect import MID_RESPONSE, causes, disconnect
 from ..errors import ReadError, ReadTimeoutError, SSEError
-from .wire import Wire
+from .stoppable_socket import StoppableSocket
 
 CHUNK: Final = 16384
 
@@ -19,11 +19,11 @@ CHUNK: Final = 16384
 class Body(_body.Body):
     """The chunks of a response of urllib3."""
 
-    def __init__(self, response: Any, wire: Wire) -> None:
-        super().__init__(wire)
+    def __init__(self, response: Any, sock: StoppableSocket) -> None:
+        super().__init__(sock)
         self._response = response
-        #: Whether a missing part is an error. http.client ignores a length that it can't read, and
-        #: the user may have switched the check off.
+        #: Whether urllib3 reports a truncated body as an error. http.client ignores an invalid
+        #: length, and the user may have disabled the check.
         self.has_checked_end: bool = response.chunked or (
             response.length_remaining is not None
             and getattr(response, "enforce_content_length", False)
@@ -33,9 +33,9 @@ class Body(_body.Body):
         self._ended = False
 
     def decode(self, coding: str | None) -> None:
-        """Says what the body is encoded as. To be called before it is read.
+        """Sets the content coding. Must be called before the body is read.
 
-        urllib3 doesn't decode: it doesn't notice that a coding isn't complete.
+        urllib3's own decoding isn't used, because it doesn't detect truncated data.
         """
         self._decoder = Decoder(coding)
 
@@ -50,15 +50,17 @@ class Body(_body.Body):
             try:
                 data = self._response.read1(CHUNK, decode_content=False)
             except u3.ReadTimeoutError as error:
-                failure = _caused(ReadTimeoutError("no byte came within the read timeout"), error)
+                failure = _caused(
+                    ReadTimeoutError("no data received within the read timeout"), error
+                )
             except (u3.HTTPError, OSError, ValueError) as error:
-                text = _disconnect(error) or f"the connection broke: {error}"
+                text = _disconnect(error) or f"the connection failed: {error}"
                 failure = _caused(ReadError(text), error)
             self._ended = not data
             self._pieces = self._decoder.pieces(data, failure)
 
     def _close_response(self) -> None:
-        # A connection whose response was read to its end is in the pool already.
+        # If the response was read to its end, the connection is already back in the pool.
         self._response.close()
         self._response.release_conn()
 
@@ -70,8 +72,8 @@ def _caused(failure: SSEError, cause: Exception) -> SSEError:
 
 def _disconnect(error: Exception) -> str | None:
     for cause in causes(error):
-        # http.client tells an end where the size of a chunk should be, which is b'', from one that
-        # is no number only by the error below its own.
+        # If the connection ended where the size of a chunk was expected, http.client raises the
+        # same error as for an invalid size. Only the inner ValueError differs: it ends with b''.
         if isinstance(cause, ValueError) and not str(cause).endswith("b''"):
             return None
     return disconnect(error, MID_RESPONSE)

@@ -1,4 +1,4 @@
-"""What each attempt of a client starts from."""
+"""The request that each attempt of a client starts from."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ import urllib3
 from .. import _native
 from ..config._request import HttpRequest
 
-#: Those of ``urllib3.PoolManager.request`` that make a body.
+#: The options of ``urllib3.PoolManager.request`` that set a body.
 BODY_OPTIONS: Final = ("body", "fields", "json", "chunked")
 
 
 # No repr: the URL and the headers may hold secrets.
 @dataclass(frozen=True, repr=False)
 class Request:
-    """What each attempt of a client starts from."""
+    """The request that each attempt of a client starts from."""
 
     http: HttpRequest
     native: _native.Request
-    #: Of ``urllib3.PoolManager.request``.
+    #: Further arguments of ``urllib3.PoolManager.request``.
     options: Mapping[str, Any]
-    #: Unless the options have a timeout.
+    #: Unused if the options have a timeout.
     connect_timeout: float | None
 
     def options_for(self, exchange: _native.Exchange, read_timeout: float | None) -> dict[str, Any]:
-        """The options of the next request. The read timeout is one for the response: the engine
-        has its own for the stream.
+        """The options of the next request. The read timeout is for the response head; the engine
+        enforces the stream's own.
         """
         skipped = () if exchange.has_body else BODY_OPTIONS
         options = {name: value for name, value in self.options.items() if name not in skipped}

@@ -6,10 +6,11 @@ from .async_connect_strategy import (
     AsyncConnectStrategy,
 )
 from .connect_strategy import ConnectionClient, ConnectionResult, ConnectStrategy
-from .error_strategy import ErrorStrategy
+from .error_strategy import TRANSIENT_STATUSES, ErrorStrategy
 from .retry_delay_strategy import RetryDelayStrategy
 
 __all__ = [
+    "TRANSIENT_STATUSES",
     "AsyncConnectStrategy",
     "AsyncConnectionClient",
     "AsyncConnectionResult",

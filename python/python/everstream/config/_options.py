@@ -1,4 +1,4 @@
-"""What can be set for a request and its stream: one table for both clients and all transports."""
+"""The options of a request and its stream, for both clients and all transports."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
-from ._checks import Unset, shown
+from ._checks import Unset, describe
 
 if TYPE_CHECKING:
     from ..actions import Event
@@ -22,7 +22,7 @@ File = str | os.PathLike[str]
 
 
 class StreamOptions(TypedDict, total=False):
-    """What the client does with the stream, wherever it comes from."""
+    """How the client treats the stream, whatever its source."""
 
     read_timeout: float | None
     max_event_size: int | None
@@ -34,7 +34,7 @@ class StreamOptions(TypedDict, total=False):
 
 
 class RequestOptions(TypedDict, total=False):
-    """What is requested, and how."""
+    """What to request, and how."""
 
     method: str | None
     body: str | bytes | None
@@ -77,7 +77,7 @@ class AsyncClientOptions(RequestOptions, total=False):
 
 @dataclass(frozen=True)
 class Stream:
-    """The stream options, checked. The engine of the client obeys them, over every transport."""
+    """The checked stream options. The engine applies them to every transport."""
 
     read_timeout: float | None = None
     max_event_size: int | None = None
@@ -90,7 +90,7 @@ class Stream:
     def __post_init__(self) -> None:
         limit = self.read_timeout
         if limit is not None and not isinstance(limit, (int, float)):
-            raise TypeError(f"read_timeout must be a number of seconds, not {shown(limit)}")
+            raise TypeError(f"read_timeout must be a number of seconds, not {describe(limit)}")
         if limit is not None and not limit >= 0:
             raise ValueError(f"read_timeout must be a number of seconds, 0 or more, not {limit}")
         size = self.max_event_size
@@ -99,16 +99,16 @@ class Stream:
         if self.oversize not in ("fail", "skip"):
             raise ValueError(f"oversize must be 'fail' or 'skip', not {self.oversize!r}")
         if self.until is not None and not isinstance(self.until, str) and not callable(self.until):
-            raise TypeError(f"until must be str or a function, not {shown(self.until)}")
+            raise TypeError(f"until must be str or a function, not {describe(self.until)}")
 
     @property
     def response_timeout(self) -> float | None:
-        """How long transports in Python wait for a response. ``None``: there is no limit."""
+        """How long transports in Python wait for a response. ``None``: no limit."""
         limit = self.read_timeout
         return limit if limit and limit < float("inf") else None
 
     def merged(self, given: Stream) -> Stream:
-        """With what the client was given. Only one of the two may set an option."""
+        """Adds the options that the client was given. Each option can be set in only one place."""
         changes: dict[str, Any] = {}
         for field in fields(self):
             own, other = getattr(self, field.name), getattr(given, field.name)
@@ -129,8 +129,8 @@ class Stream:
 
 
 def stream_of(strategy: object, connection: object, given: Stream) -> Stream:
-    """The options of a client: those of its strategy, if that is this package's own or wraps such a
-    one, and those that the client was given. A connection of this package is told all of them.
+    """The options of a client: its own, and those of its strategy if that is one of this package or
+    wraps one. This package's connections receive all of them.
     """
     own = getattr(connection, "_stream", None)
     if isinstance(own, Stream):
@@ -142,7 +142,7 @@ def stream_of(strategy: object, connection: object, given: Stream) -> Stream:
 
 
 def unexpected_keyword(function: str, name: str) -> TypeError:
-    """Names the options of whoever looks for the one of other libraries."""
+    """The error for an unknown keyword. For ``timeout``, it names our options."""
     hint = ": use connect_timeout or read_timeout" if name == "timeout" else ""
     return TypeError(f"{function}() got an unexpected keyword argument {name!r}{hint}")
 
@@ -150,12 +150,12 @@ def unexpected_keyword(function: str, name: str) -> TypeError:
 def check_request(
     given: Mapping[str, Any], known: type, client: str, http: str, *, has_strategy: bool
 ) -> None:
-    """Raises ``TypeError`` for what a client can't pass on as a part of its request."""
+    """Raises ``TypeError`` for keywords that the client can't pass to its request."""
     for name in given:
         if name not in known.__optional_keys__:  # type: ignore[attr-defined]
             raise unexpected_keyword(client, name)
         if has_strategy:
             raise TypeError(
-                f"{name} can't be given together with a strategy: pass it to {http}(), or pass a "
+                f"{name} can't be passed together with a strategy: pass it to {http}(), or pass a "
                 "URL instead of the strategy"
             )

@@ -1,4 +1,4 @@
-"""The request of a strategy, for whichever transport sends it."""
+"""The request of a strategy, independent of the transport."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from .. import _native
 from ..errors import RequestSetupError
-from ._checks import UNSET, Unset, shown
+from ._checks import UNSET, Unset, describe
 from ._options import (
     File,
     HeaderPairs,
@@ -24,7 +24,7 @@ from ._options import (
     unexpected_keyword,
 )
 
-#: The options that what makes the connections has already, and what to do instead.
+#: Options that the user's pool or client has itself, and what to do instead.
 _INSTEAD: Final = {
     "pool": {
         "proxy": "pass a urllib3.ProxyManager as the pool",
@@ -41,7 +41,7 @@ _INSTEAD: Final = {
 
 
 class HttpRequest:
-    """The request of a strategy, checked, for whichever transport sends it."""
+    """The checked request of a strategy, independent of the transport."""
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ class HttpRequest:
             if name not in HttpOptions.__optional_keys__:
                 raise unexpected_keyword(place, name)
         if query_params is not None and not callable(query_params):
-            raise TypeError("query_params must be a function; params takes what doesn't change")
+            raise TypeError("query_params must be a function; use params for fixed parameters")
         self.url = url
         self.stream = Stream(
             **{name: options[name] for name in StreamOptions.__optional_keys__ if name in options}
@@ -72,12 +72,12 @@ class HttpRequest:
         self.cookies = options.get("cookies", False)
         if not isinstance(self.cookies, bool):
             raise TypeError(
-                "cookies must be True or False, whether to keep those that servers set: set your "
-                "own as headers={'Cookie': ...}"
+                "cookies must be True or False: whether to keep the cookies that servers set. To "
+                "send your own, use headers={'Cookie': ...}"
             )
         self._any_content_type: bool = options.get("any_content_type", False)
         connect_timeout: Any = options.get("connect_timeout", UNSET)
-        #: 0 is none; ``None`` is the default.
+        #: ``None``: the default. 0: no limit.
         self.connect_timeout: float | None = (
             None if isinstance(connect_timeout, Unset) else connect_timeout or 0.0
         )
@@ -85,7 +85,7 @@ class HttpRequest:
         self._take_tls(options)
         self.proxy: str | None = options.get("proxy")
         if self.proxy is not None and not isinstance(self.proxy, str):
-            raise TypeError(f"proxy must be a URL, not {shown(self.proxy)}")
+            raise TypeError(f"proxy must be a URL, not {describe(self.proxy)}")
         self.http2: bool | None = options.get("http2")
         for name, value in (("headers", headers), ("auth", self._auth)):
             if not is_async and inspect.iscoroutinefunction(value):
@@ -102,12 +102,12 @@ class HttpRequest:
         self._has_json = value is not None
         if self._has_json:
             if body is not None:
-                raise TypeError("json and body can't both be given: json is the body")
+                raise TypeError("json and body can't both be set: json is the body")
             body = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
         self.body: Any = body.encode() if isinstance(body, str) else body
         method = options.get("method")
         if method is not None and not isinstance(method, str):
-            raise TypeError(f"method must be str, not {shown(method)}")
+            raise TypeError(f"method must be str, not {describe(method)}")
         self.method = method.upper() if method else "POST" if self._has_json else "GET"
 
     def _take_tls(self, options: Mapping[str, Any]) -> None:
@@ -118,39 +118,41 @@ class HttpRequest:
         self._cert_files: tuple[File, File] | None = None
         if not isinstance(verify, (bool, str, os.PathLike)):
             raise TypeError(
-                f"verify must be True, False or the path of a PEM file, not {shown(verify)}"
+                f"verify must be True, False or the path of a PEM file, not {describe(verify)}"
             )
         if not isinstance(verify, bool):
             self._authorities = _read(verify)
             try:
                 ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(verify)
             except ssl.SSLError as error:
-                raise ValueError(f"verify: {os.fspath(verify)!r} has no certificates") from error
+                raise ValueError(
+                    f"verify: {os.fspath(verify)!r} contains no certificates"
+                ) from error
         if cert is not None:
             pair = (cert, cert) if isinstance(cert, (str, os.PathLike)) else cert
             if not isinstance(pair, tuple) or len(pair) != 2:
                 raise TypeError(
-                    f"cert must be the path of a PEM file or a pair of paths, not {shown(cert)}"
+                    f"cert must be the path of a PEM file or a pair of paths, not {describe(cert)}"
                 )
             self._cert_files = pair
             self._identity = (_read(pair[0]), _read(pair[1]))
             try:
                 ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(pair[0], pair[1], "")
             except ssl.SSLError as error:
-                raise ValueError("cert: there is no certificate with its key") from error
+                raise ValueError("cert: no certificate with a matching key found") from error
 
     @property
     def auth_is_given(self) -> bool:
-        """Whether there is ``auth``."""
+        """Whether ``auth`` is set."""
         return self._auth is not None
 
     @property
     def tls_is_given(self) -> bool:
-        """Whether ``verify`` or ``cert`` ask for other TLS settings than the default ones."""
+        """Whether ``verify`` or ``cert`` change the default TLS settings."""
         return not self._is_verified or self._authorities is not None or self._identity is not None
 
     def ssl_context(self) -> ssl.SSLContext:
-        """``verify`` and ``cert`` for transports in Python."""
+        """The TLS settings for transports in Python."""
         context = ssl.create_default_context()
         if self._authorities is not None:
             context.load_verify_locations(self._options["verify"])
@@ -162,7 +164,7 @@ class HttpRequest:
         return context
 
     def refuse_settings_of(self, what: str, *details: str) -> None:
-        """Raises ``TypeError`` for options that what makes the connections has already."""
+        """Raises ``TypeError`` for options that the user's pool or client has itself."""
         given = {
             "proxy": self.proxy is not None,
             "verify": not self._is_verified or self._authorities is not None,
@@ -172,7 +174,7 @@ class HttpRequest:
         for name, instead in _INSTEAD[what].items():
             if given[name]:
                 raise TypeError(
-                    f"{name} can't be given together with {what}, which makes the connections: "
+                    f"{name} can't be used together with {what}, which makes the connections: "
                     + instead.format(*details)
                 )
 
@@ -180,7 +182,7 @@ class HttpRequest:
         """Raises ``TypeError`` for ``http2=True``."""
         if self.http2:
             raise TypeError(
-                f"{library} has no HTTP/2: pass an httpx client, or none of its arguments"
+                f"{library} doesn't support HTTP/2: use Everstream's own HTTP or an httpx client"
             )
 
     @property
@@ -188,12 +190,12 @@ class HttpRequest:
         return _native.add_params(self.url, self._options.get("params"))
 
     def native_http(self) -> _native.Http:
-        """The engine's own HTTP. It checks what :meth:`native_request` takes as it is."""
+        """The request for the engine's own HTTP. Checks more than :meth:`native_request`."""
         fresh = self.fresh_headers_async if self._is_async else self.fresh_headers
         return _native.Http(
             self._full_url,
             headers=self._default_headers(self.headers),
-            fresh_headers=fresh if self.is_fresh else None,
+            fresh_headers=fresh if self.has_functions else None,
             sensitive_headers=self._sensitive_headers,
             query_params=self._query_params,
             method=self.method,
@@ -218,8 +220,8 @@ class HttpRequest:
     ) -> _native.Request:
         """The request for a transport in Python.
 
-        :param own_headers: those of the transport's options, which the user's replace
-        :param has_body: whether those options have a body
+        :param own_headers: headers from the transport's options; the user's take precedence
+        :param has_body: whether the transport's options have a body
         """
         names = {name.lower() for name, _ in self.headers}
         others = [pair for pair in header_pairs(own_headers) if pair[0].lower() not in names]
@@ -242,34 +244,34 @@ class HttpRequest:
         return headers
 
     @property
-    def is_fresh(self) -> bool:
-        """Whether functions are asked for headers before each attempt."""
+    def has_functions(self) -> bool:
+        """Whether functions are called for headers before each attempt."""
         return callable(self._headers) or callable(self._auth)
 
     def fresh_headers(self) -> HeaderPairs | None:
-        """What the functions return now."""
-        if not self.is_fresh:
+        """Calls the functions."""
+        if not self.has_functions:
             return None
         headers = auth = None
         if callable(self._headers):
-            with _asked("headers"):
+            with _as_setup_error("headers"):
                 headers = header_pairs(_no_awaitable("headers", self._headers()))
         if callable(self._auth):
-            with _asked("auth"):
+            with _as_setup_error("auth"):
                 auth = authorization(_no_awaitable("auth", self._auth()))
         return self._combined(headers, auth)
 
     async def fresh_headers_async(self) -> HeaderPairs | None:
-        """As :meth:`fresh_headers`; the functions may be coroutine functions."""
-        if not self.is_fresh:
+        """Like :meth:`fresh_headers`; the functions may be coroutine functions."""
+        if not self.has_functions:
             return None
         headers = auth = None
         if callable(self._headers):
-            with _asked("headers"):
+            with _as_setup_error("headers"):
                 found = self._headers()
                 headers = header_pairs(await found if inspect.isawaitable(found) else found)
         if callable(self._auth):
-            with _asked("auth"):
+            with _as_setup_error("auth"):
                 found = self._auth()
                 auth = authorization(await found if inspect.isawaitable(found) else found)
         return self._combined(headers, auth)
@@ -281,27 +283,29 @@ class HttpRequest:
 
 
 def header_pairs(headers: Any) -> HeaderPairs:
-    """From a mapping or pairs; ``None``: there are none."""
+    """The headers of a mapping or pairs; none for ``None``."""
     if headers is None:
         return []
     if isinstance(headers, (str, bytes)):
-        raise TypeError(f"headers must be a mapping or pairs, not {shown(headers)}")
+        raise TypeError(f"headers must be a mapping or pairs, not {describe(headers)}")
     pairs = list(headers.items() if hasattr(headers, "items") else headers)
     for pair in pairs:
         if not (isinstance(pair, (tuple, list)) and len(pair) == 2 and isinstance(pair[0], str)):
-            raise TypeError("headers are a mapping or pairs of a name, which is str, and a value")
+            raise TypeError(
+                "headers must be a mapping or pairs of a name, which is str, and a value"
+            )
     return pairs
 
 
 def with_header(headers: HeaderPairs, name: str, value: str | None) -> HeaderPairs:
-    """This header instead of those of its name; ``None``: as they are."""
+    """Replaces all headers of this name; does nothing for ``None``."""
     if value is None:
         return headers
     return [pair for pair in headers if pair[0].lower() != name.lower()] + [(name, value)]
 
 
 def authorization(auth: Any) -> str | None:
-    """The header ``Authorization``: Basic (RFC 7617) for a pair, text as it is."""
+    """The value of ``Authorization``: Basic (RFC 7617) for a pair; text is used unchanged."""
     if auth is None or isinstance(auth, str):
         return auth
     if not (
@@ -309,17 +313,17 @@ def authorization(auth: Any) -> str | None:
     ):
         raise TypeError(
             "auth must be a pair of a user and a password, the text of an Authorization header, "
-            f"or a function that returns one of them, not {shown(auth)}"
+            f"or a function that returns one of them, not {describe(auth)}"
         )
     user, password = auth
     if ":" in user:
-        raise ValueError("auth: a user can't have a colon")
+        raise ValueError("auth: the user name can't contain a colon")
     return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
 
 
 @contextlib.contextmanager
-def _asked(name: str) -> Any:
-    """A function of the user's is called: nothing was sent if it raises an exception."""
+def _as_setup_error(name: str) -> Any:
+    """Wraps an exception of the user's function, which means that no request was sent."""
     try:
         yield
     except Exception as error:

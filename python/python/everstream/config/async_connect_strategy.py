@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import _native
 from .._wait import wait
-from ._checks import shown
+from ._checks import describe
 from ._options import Headers, HttpOptions, QueryParams, Stream
 from ._request import HttpRequest
 
@@ -24,7 +24,9 @@ __all__ = ["AsyncConnectStrategy", "AsyncConnectionClient", "AsyncConnectionResu
 
 
 class AsyncConnectionResult:
-    """What an :class:`AsyncConnectionClient` has connected to: bytes, and how to close it."""
+    """A connection: its bytes, and how to close it. Returned by an
+    :class:`AsyncConnectionClient`.
+    """
 
     def __init__(
         self,
@@ -39,7 +41,7 @@ class AsyncConnectionResult:
         """:param stream: yields chunks of bytes, and ends when the connection does
         :param closer: called once, by :meth:`close`; a function or a coroutine function
         :param headers: the response's headers, if there are any
-        :param status: the response's status, if it is one of HTTP
+        :param status: the HTTP status, if there is one
         :param url: the URL that answered, after redirects
         :param withheld_headers: the names of headers that were not sent to that URL
         """
@@ -49,9 +51,9 @@ class AsyncConnectionResult:
         self._status = status
         self._url = url
         self._withheld_headers = tuple(withheld_headers)
-        # This package's own strategies know whether a missing part ends the stream with an error.
+        # Set by this package's strategies: whether a truncated stream ends with an error.
         self._proves_end = False
-        # What ends the stream after that is :meth:`close`.
+        # Whether the program has closed the connection.
         self._closed = False
 
     @property
@@ -105,8 +107,8 @@ class AsyncConnectionResult:
 class AsyncConnectionClient:
     """Makes all connections of one client. To be subclassed.
 
-    Each connection has a task of its own, in which :meth:`connect`, the stream and the closer run
-    one after the other. Stopping the connection cancels what the task is waiting for.
+    Each connection has its own task, in which :meth:`connect`, the stream and the closer run one
+    after the other. Stopping the connection cancels the task.
     """
 
     async def connect(self, last_event_id: str | None) -> AsyncConnectionResult:
@@ -123,16 +125,16 @@ class AsyncConnectionClient:
 
     @property
     def is_repeatable(self) -> bool:
-        """Whether connecting again does no harm, as with GET; it is read once per client.
+        """Whether the request is safe to repeat, like a GET. It is read once per client.
 
-        If not, the client connects again only if no connection was made, or if
+        If not, the client reconnects only after a :class:`~everstream.errors.ConnectError`, or if
         :meth:`AsyncSSEClient.start() <everstream.AsyncSSEClient.start>` is awaited.
         """
         return True
 
     @property
     def can_resume_with_get(self) -> bool:
-        """Whether :meth:`resume_with_get` is defined; it is read once per client.
+        """Whether :meth:`resume_with_get` is defined. It is read once per client.
 
         If not, ``resume_with_get`` of :class:`~everstream.AsyncSSEClient` has no effect.
         """
@@ -155,7 +157,7 @@ class AsyncConnectionClient:
         """
 
     async def close(self) -> None:
-        """Releases what it holds: the client is closed."""
+        """Called when the client is closed. Should release all resources."""
 
     async def __aenter__(self) -> AsyncConnectionClient:
         return self
@@ -170,13 +172,13 @@ class AsyncConnectionClient:
 
 
 class AsyncConnectStrategy:
-    """Where a client gets its bytes from. To be subclassed, or made by :meth:`http`.
+    """The source of a client's bytes. Create one with :meth:`http`, or write a subclass.
 
     A strategy is immutable and can serve any number of clients.
     """
 
     def create_client(self, logger: Logger) -> AsyncConnectionClient:
-        """Makes the part that belongs to one client. Nothing connects yet.
+        """Creates the connection factory of one client. Must not connect yet.
 
         :param logger: the client's logger
         """
@@ -243,7 +245,7 @@ class _AsyncHttpConnectStrategy(AsyncConnectStrategy):
 
 
 class _AsyncHttpConnectionClient(AsyncConnectionClient):
-    """The engine's own HTTP, for a strategy that wraps it."""
+    """The engine's own HTTP, for strategies that wrap it."""
 
     def __init__(self, http: _native.Http, stream: Stream) -> None:
         self._native = _native.AsyncHttpClient(http)
@@ -290,7 +292,7 @@ class _AsyncHttpConnectionClient(AsyncConnectionClient):
 
 
 def native_stream(stream: object) -> _native.AsyncHttpStream | None:
-    """The engine's own connection, if that is what it is."""
+    """The engine's own connection behind a stream, or ``None``."""
     return stream.native if type(stream) is _Chunks else None
 
 
@@ -306,13 +308,13 @@ class _Chunks(AsyncIterator[bytes]):
 
 
 def engine_connection(strategy: AsyncConnectStrategy, logger: Logger) -> Any:
-    """What makes the connections: the engine's HTTP, or a client written in Python."""
+    """What makes the connections: the engine's HTTP or a connection client."""
     if type(strategy) is _AsyncHttpConnectStrategy:
         return strategy._native
     client: Any = strategy.create_client(logger)
     if not callable(getattr(client, "connect", None)):
         raise TypeError(
             f"{type(strategy).__name__}.create_client must return an AsyncConnectionClient, "
-            f"not {shown(client)}"
+            f"not {describe(client)}"
         )
     return client

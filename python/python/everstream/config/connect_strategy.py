@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from .. import _native
-from ._checks import shown
+from ._checks import describe
 from ._options import Headers, HttpOptions, QueryParams, Stream
 from ._request import HttpRequest
 
@@ -21,7 +21,7 @@ __all__ = ["ConnectStrategy", "ConnectionClient", "ConnectionResult"]
 
 
 class ConnectionResult:
-    """What a :class:`ConnectionClient` has connected to: bytes to come, and how to close it."""
+    """A connection: its bytes, and how to close it. Returned by a :class:`ConnectionClient`."""
 
     def __init__(
         self,
@@ -37,7 +37,7 @@ class ConnectionResult:
         :param closer: called once, by :meth:`close`; it should unblock a pending read of
             ``stream``. The client calls it in the thread that stops the connection.
         :param headers: the response's headers, if there are any
-        :param status: the response's status, if it is one of HTTP
+        :param status: the HTTP status, if there is one
         :param url: the URL that answered, after redirects
         :param withheld_headers: the names of headers that were not sent to that URL
         """
@@ -47,9 +47,9 @@ class ConnectionResult:
         self._status = status
         self._url = url
         self._withheld_headers = tuple(withheld_headers)
-        # This package's own strategies know whether a missing part ends the stream with an error.
+        # Set by this package's strategies: whether a truncated stream ends with an error.
         self._proves_end = False
-        # What ends the stream after that is :meth:`close`.
+        # Whether the program has closed the connection.
         self._closed = False
 
     @property
@@ -115,16 +115,16 @@ class ConnectionClient:
 
     @property
     def is_repeatable(self) -> bool:
-        """Whether connecting again does no harm, as with GET; it is read once per client.
+        """Whether the request is safe to repeat, like a GET. It is read once per client.
 
-        If not, the client connects again only if no connection was made, or if
+        If not, the client reconnects only after a :class:`~everstream.errors.ConnectError`, or if
         :meth:`everstream.SSEClient.start` is called.
         """
         return True
 
     @property
     def can_resume_with_get(self) -> bool:
-        """Whether :meth:`resume_with_get` is defined; it is read once per client.
+        """Whether :meth:`resume_with_get` is defined. It is read once per client.
 
         If not, ``resume_with_get`` of :class:`~everstream.SSEClient` has no effect.
         """
@@ -142,10 +142,12 @@ class ConnectionClient:
         raise NotImplementedError(f"{type(self).__name__} doesn't define resume_with_get()")
 
     def interrupt(self) -> None:
-        """Makes a :meth:`connect` that is running in another thread fail at once, if it can."""
+        """Should make a :meth:`connect` that is running in another thread fail at once."""
 
     def close(self) -> None:
-        """Releases what it holds, as :meth:`interrupt` does: the client is closed."""
+        """Called when the client is closed. Should do what :meth:`interrupt` does, and release all
+        resources.
+        """
 
     def __enter__(self) -> ConnectionClient:
         return self
@@ -160,13 +162,13 @@ class ConnectionClient:
 
 
 class ConnectStrategy:
-    """Where a client gets its bytes from. To be subclassed, or made by :meth:`http`.
+    """The source of a client's bytes. Create one with :meth:`http`, or write a subclass.
 
     A strategy is immutable and can serve any number of clients.
     """
 
     def create_client(self, logger: Logger) -> ConnectionClient:
-        """Makes the part that belongs to one client. Nothing connects yet.
+        """Creates the connection factory of one client. Must not connect yet.
 
         :param logger: the client's logger
         """
@@ -266,7 +268,7 @@ class _HttpConnectStrategy(ConnectStrategy):
 
 
 class _HttpConnectionClient(ConnectionClient):
-    """The engine's own HTTP, for a strategy that wraps it."""
+    """The engine's own HTTP, for strategies that wrap it."""
 
     def __init__(self, http: _native.Http, stream: Stream) -> None:
         self._native = _native.HttpClient(http)
@@ -306,13 +308,13 @@ class _HttpConnectionClient(ConnectionClient):
 
 
 def engine_connection(strategy: ConnectStrategy, logger: Logger) -> Any:
-    """What makes the connections: the engine's HTTP, or a client written in Python."""
+    """What makes the connections: the engine's HTTP or a connection client."""
     if type(strategy) is _HttpConnectStrategy:
         return strategy._native
     client = strategy.create_client(logger)
     if not callable(getattr(client, "connect", None)):
         raise TypeError(
             f"{type(strategy).__name__}.create_client must return a ConnectionClient, "
-            f"not {shown(client)}"
+            f"not {describe(client)}"
         )
     return client

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .. import _native
-from ._checks import answer, checked_function, shown
+from ._checks import checked_function, describe, normalized
 
 __all__ = ["RetryDelayStrategy"]
 
@@ -14,8 +14,8 @@ __all__ = ["RetryDelayStrategy"]
 class RetryDelayStrategy:
     """How long a client waits before it reconnects. The base class always waits the base delay.
 
-    A strategy is immutable: it says which one to use next time, so that the client can return to
-    the original one, which it does after a connection that lasted.
+    A strategy is immutable: :meth:`apply` returns the strategy to use next time, so that the client
+    can return to the original one after a long connection.
     """
 
     def apply(self, base_delay: float) -> tuple[float, RetryDelayStrategy | None]:
@@ -35,9 +35,9 @@ class RetryDelayStrategy:
     ) -> RetryDelayStrategy:
         """Exponential backoff with jitter.
 
-        :param max_delay: the longest delay, in seconds; ``None`` or 0: no limit. 30 is the default,
-            which yields to a longer ``initial_retry_delay``, ``retry:`` or ``Retry-After``; any
-            other value limits all of them.
+        :param max_delay: the longest delay, in seconds; ``None`` or 0: no limit. A longer
+            ``initial_retry_delay``, ``retry:`` or ``Retry-After`` exceeds the default of 30, but no
+            other value.
         :param backoff_multiplier: the factor from each delay to the next
         :param jitter_multiplier: the largest part, from 0 to 1, by which jitter shortens a delay;
             ``None`` or 0: no jitter
@@ -74,17 +74,19 @@ class _LambdaRetryDelayStrategy(RetryDelayStrategy):
         self._fn = fn
 
     def apply(self, base_delay: float) -> tuple[float, RetryDelayStrategy]:
-        decision: tuple[float, RetryDelayStrategy] = answer(self._fn(base_delay), self)
+        decision: tuple[float, RetryDelayStrategy] = normalized(self._fn(base_delay), self)
         return decision
 
 
 def engine_retry_delay_strategy(strategy: RetryDelayStrategy | None) -> Any:
-    """What the engine drives; unset, the default."""
+    """The strategy for the engine; ``None`` is the default strategy."""
     if strategy is None:
         strategy = RetryDelayStrategy.default()
     elif not isinstance(strategy, RetryDelayStrategy):
-        raise TypeError(f"retry_delay_strategy must be a RetryDelayStrategy, not {shown(strategy)}")
-    # The engine's own object, if it is an unused one.
+        raise TypeError(
+            f"retry_delay_strategy must be a RetryDelayStrategy, not {describe(strategy)}"
+        )
+    # Use the engine's own object, if it is unused.
     if type(strategy) is _DefaultRetryDelayStrategy and strategy._native.fresh:
         return strategy._native
     return strategy

@@ -1,4 +1,4 @@
-"""The socket of an attempt, which any thread may shut."""
+"""The socket of an attempt, which any thread can shut down."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import threading
 from typing import Any
 
 
-class Wire:
-    """The socket of an attempt; any thread may stop it.
+class StoppableSocket:
+    """The socket of an attempt, which any thread can shut down.
 
-    The socket is known by a duplicate: the HTTP library may close its own one, or hand it to
-    somebody else, at any time.
+    It holds a duplicate of the socket, because the HTTP library may close the original or reuse it
+    for another request at any time.
     """
 
     def __init__(self) -> None:
@@ -21,37 +21,37 @@ class Wire:
         self.stopped = False
 
     def stop(self) -> None:
-        """Whoever waits for the network is woken, and nothing more is sent."""
+        """Stops the attempt: wakes a thread that waits for it, and prevents new requests."""
         with self._lock:
             self.stopped = True
             self._shut()
 
-    def cut(self) -> None:
-        """Whoever waits for this connection is woken; another one may be made."""
+    def shut_down(self) -> None:
+        """Wakes a thread that waits for this connection; the attempt may make another one."""
         with self._lock:
             self._shut()
 
-    def know(self, found: Any) -> None:
-        """This is the socket from now on; ``None``: there is none."""
+    def set(self, found: Any) -> None:
+        """Sets the current socket; ``None``: there is none."""
         with self._lock:
             known, self._socket = self._socket, None
             if known is not None:
                 known.close()
             if found is not None:
-                # Family and type matter to nobody who only shuts it.
+                # Family and type don't matter for shutdown().
                 with contextlib.suppress(AttributeError, OSError):
                     self._socket = socket.fromfd(found.fileno(), socket.AF_INET, socket.SOCK_STREAM)
             if self.stopped:
                 self._shut()
 
     @property
-    def is_known(self) -> bool:
+    def is_set(self) -> bool:
         """Whether there is a socket."""
         return self._socket is not None
 
-    def forget(self) -> None:
+    def clear(self) -> None:
         """The connection is closed."""
-        self.know(None)
+        self.set(None)
 
     def _shut(self) -> None:
         if self._socket is not None:

@@ -1,4 +1,4 @@
-//! What the engine hands out, as objects and exceptions.
+//! Converts actions to Python objects, and errors to exceptions.
 
 use everstream::{Action, End, Error};
 use pyo3::exceptions::{PyBaseException, PyRuntimeError, PyValueError};
@@ -7,14 +7,14 @@ use pyo3::types::{PyDict, PyTuple};
 
 use crate::action::{Comment, Event};
 use crate::convert::headers_to_python;
-use crate::fault::{Shown, class, message, new_error};
+use crate::fault::{ExceptionCache, class, message, new_error};
 
-/// `None`, if only events are wanted and it is none.
+/// The Python object for an action; `None` if only events are wanted and this isn't one.
 pub(crate) fn object(
     py: Python<'_>,
     action: Action,
     only_events: bool,
-    shown: &Shown,
+    exceptions: &ExceptionCache,
 ) -> PyResult<Option<Py<PyAny>>> {
     let object = match action {
         Action::Event(event) => return Event::object(py, event).map(Some),
@@ -31,7 +31,7 @@ pub(crate) fn object(
                 .unbind()
         }
         Action::Fault(fault) => {
-            let error = shown.hand_out(py, &fault)?;
+            let error = exceptions.take_or_create(py, &fault)?;
             fault_object(py, Some(error), End::default())?
         }
         Action::End(end) => fault_object(py, None, *end)?,
@@ -53,14 +53,14 @@ fn fault_object(
     Ok(class.call((error,), Some(&details))?.unbind())
 }
 
-/// What an iteration or a start fails with.
-pub(crate) fn exception(py: Python<'_>, error: Error, shown: &Shown) -> PyErr {
+/// The exception that an iteration or `start()` raises.
+pub(crate) fn exception(py: Python<'_>, error: Error, exceptions: &ExceptionCache) -> PyErr {
     match error {
-        Error::Fault(fault) => match shown.hand_out(py, &fault) {
+        Error::Fault(fault) => match exceptions.take_or_create(py, &fault) {
             Ok(exception) => PyErr::from_value(exception.into_any()),
             Err(error) => error,
         },
-        Error::NotRepeated(fault) => match shown.hand_out(py, &fault) {
+        Error::NotRepeated(fault) => match exceptions.take_or_create(py, &fault) {
             Ok(exception) => {
                 _ = mark_not_repeated(py, &exception);
                 PyErr::from_value(exception.into_any())
@@ -71,14 +71,15 @@ pub(crate) fn exception(py: Python<'_>, error: Error, shown: &Shown) -> PyErr {
         Error::Interrupted => new_error(py, "InterruptedStartError", "the start was interrupted"),
         Error::Config { .. } => PyValueError::new_err(message(&error)),
         Error::InsideRuntime => PyRuntimeError::new_err(
-            "a client can't be read inside a callback of another one: take a thread of its own",
+            "a client can't be read inside a callback of another client: read it in a separate thread",
         ),
         error => new_error(py, "SSEError", &message(&error)),
     }
 }
 
-/// Says why the stream isn't connected again: as an attribute, and in the text of an exception of this
-/// package or in a note of another one. One that has no attributes can't say so.
+/// Marks an exception after which the request isn't repeated: with an attribute, which also changes the
+/// text of this package's exceptions, and with a note on other exceptions. Fails if the exception can't
+/// have attributes.
 fn mark_not_repeated(py: Python<'_>, exception: &Bound<'_, PyBaseException>) -> PyResult<()> {
     exception.setattr("not_repeated", true)?;
     if !exception.is_instance(&class(py, "SSEError")?)? {
@@ -88,9 +89,14 @@ fn mark_not_repeated(py: Python<'_>, exception: &Bound<'_, PyBaseException>) -> 
     Ok(())
 }
 
-/// A fault whose place an exception took.
-pub(crate) fn add_context(py: Python<'_>, error: &PyErr, fault: Error, shown: &Shown) {
-    let context = exception(py, fault, shown);
+/// Adds a fault as the context of the exception that is raised instead of it.
+pub(crate) fn add_context(
+    py: Python<'_>,
+    error: &PyErr,
+    fault: Error,
+    exceptions: &ExceptionCache,
+) {
+    let context = exception(py, fault, exceptions);
     if !error.value(py).is(context.value(py)) && error.context(py).is_none() {
         error.set_context(py, Some(context));
     }

@@ -1,4 +1,4 @@
-"""The socket of an attempt, wherever urllib3 has it."""
+"""Finds the socket of an attempt in urllib3."""
 
 from __future__ import annotations
 
@@ -6,27 +6,27 @@ import copy
 import http.client
 from typing import Any, Final
 
-from .. import _wire
+from .. import _stoppable_socket
 
-# Nobody sends more of them before a response.
+# More interim responses than any server sends.
 _INTERIM: Final = 100
 
 
-class Wire(_wire.Wire):
-    """The socket of an attempt, wherever urllib3 has it.
+class StoppableSocket(_stoppable_socket.StoppableSocket):
+    """Finds the socket of an attempt in urllib3.
 
-    A socket is found when TCP has connected. Not reached are the look-up of a name, the TCP
-    handshake and the wait for a pool that blocks: what waits there ends by the connect timeout.
+    The socket is known once TCP has connected. A DNS lookup, the TCP handshake and the wait for a
+    pool that blocks can't be interrupted: they end at the connect timeout.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        #: Whether the request may have been sent. Plain HTTP connects after this is set.
-        self.asked = False
+        #: Whether the request may have been sent. It is set before plain HTTP connects.
+        self.request_begun = False
         self._connection: Any = None
 
-    def view(self, pool: Any) -> Any:
-        """The same pool, from which connections are tracked."""
+    def track(self, pool: Any) -> Any:
+        """A copy of the pool that tracks the connections taken from it."""
         view = copy.copy(pool)
 
         def connection_from_host(*args: Any, **kwargs: Any) -> Any:
@@ -35,8 +35,8 @@ class Wire(_wire.Wire):
         view.connection_from_host = connection_from_host
         return view
 
-    def wait_for_good(self) -> None:
-        """The response is there: from here on the engine measures silence."""
+    def remove_timeout(self) -> None:
+        """Removes the socket's timeout: from here on the engine enforces the read timeout."""
         sock = getattr(self._connection, "sock", None)
         if sock is not None:
             sock.settimeout(None)
@@ -62,29 +62,27 @@ class Wire(_wire.Wire):
 
         def new_conn() -> Any:
             opened = open_socket()
-            self.know(opened)
+            self.set(opened)
             return opened
 
-        def ask(*args: Any, **kwargs: Any) -> Any:
-            self.asked = True
+        def send(*args: Any, **kwargs: Any) -> Any:
+            self.request_begun = True
             return request(*args, **kwargs)
 
-        connection._new_conn, connection.request = new_conn, ask
+        connection._new_conn, connection.request = new_conn, send
         connection.response_class = _Response
-        self.know(connection.sock)
+        self.set(connection.sock)
 
     def _give_back(self, connection: Any) -> None:
         if connection is not None:
             vars(connection).pop("_new_conn", None)
             vars(connection).pop("request", None)
             vars(connection).pop("response_class", None)
-        self.know(None)
+        self.set(None)
 
 
 class _Response(http.client.HTTPResponse):
-    """What comes after the interim responses: http.client takes all but a 100 for the final one
-    (RFC 9110, section 15.2).
-    """
+    """Skips interim responses (RFC 9110, section 15.2). http.client skips only 100."""
 
     def _read_status(self) -> tuple[str, int, str]:
         for _ in range(_INTERIM):

@@ -1,4 +1,4 @@
-//! The read timeout of a connection that Python code has in hand, for whoever reads it.
+//! The read timeout of a connection that Python code received, whether that code or the engine reads it.
 
 use std::future::Future;
 use std::pin::{Pin, pin};
@@ -12,7 +12,7 @@ use tokio::time::Sleep;
 
 use crate::read_ahead::with_stream;
 
-/// The inner client's connections, with the read timeout of their request.
+/// Wraps a client: its connections get the read timeout of their request.
 pub(crate) struct IdleTimeouts(pub(crate) Box<dyn ConnectionClient>);
 
 impl ConnectionClient for IdleTimeouts {
@@ -50,9 +50,9 @@ impl ConnectionClient for IdleTimeouts {
 struct Limited {
     connection: Connection,
     limit: Duration,
-    /// The end of the time for the read that waits.
+    /// When the pending read times out.
     due: Option<Pin<Box<Sleep>>>,
-    /// Where the connection lives: it is read elsewhere, perhaps.
+    /// The runtime of the connection; it may be read outside of it.
     runtime: Handle,
 }
 
@@ -65,7 +65,7 @@ impl Stream for Limited {
             this.due = None;
             return Poll::Ready(chunk.map(|chunk| match chunk {
                 Ok(bytes) => Ok(bytes.as_ref().to_vec()),
-                // As a fault: it passes as it is.
+                // Wrapped fault: the engine unwraps it.
                 Err(fault) => Err(fault.into()),
             }));
         }
