@@ -241,11 +241,11 @@ def test_closing_a_loop_during_a_read_causes_no_warnings(
     pending.clear()
     gc.collect()
 
-    async def go_on() -> None:
+    async def resumed() -> None:
         assert (await anext(events)).data == "b"
         await client.close()
 
-    run(go_on())
+    run(resumed())
     assert [str(warning.message) for warning in recwarn] == []
 
 
@@ -360,7 +360,7 @@ def test_closing_a_loop_under_a_waiting_task_leaves_the_client_usable(start: boo
     loop.run_until_complete(begin())
     loop.close()
 
-    async def go_on() -> None:
+    async def resumed() -> None:
         if start:
             await client.start()
         assert isinstance(await anext(client.all), Fault)
@@ -374,7 +374,7 @@ def test_closing_a_loop_under_a_waiting_task_leaves_the_client_usable(start: boo
         waiting.cancel()
         await client.close()
 
-    run(go_on())
+    run(resumed())
 
 
 def test_a_source_can_only_be_read_in_its_own_loop() -> None:

@@ -126,8 +126,8 @@ def test_an_exception_in_query_params_is_raised_unchanged(server: SSEServer) -> 
     assert raised.value is mistake
     assert raised.traceback[-1].name == "query_params"
 
-    goes_on = ErrorStrategy.continue_with_max_attempts(1)
-    with SSEClient(strategy, 0, error_strategy=goes_on) as client:
+    one_retry = ErrorStrategy.continue_with_max_attempts(1)
+    with SSEClient(strategy, 0, error_strategy=one_retry) as client:
         fault = next(client.all)
     assert isinstance(fault, Fault)
     assert fault.error is mistake

@@ -93,13 +93,13 @@ def test_replies_are_cut_at_the_given_byte(server: SSEServer) -> None:
 
 
 def test_a_gate_holds_a_reply(server: SSEServer) -> None:
-    begun, go_on = Gate(), Gate()
-    server.otherwise(whole().send("a").open(begun).wait_for(go_on).send("b"))
+    begun, proceed = Gate(), Gate()
+    server.otherwise(whole().send("a").open(begun).wait_for(proceed).send("b"))
     answer = Background(lambda: body(server))
     assert begun.wait()
     assert begun.is_open
-    assert not go_on.wait(0)
-    go_on.open()
+    assert not proceed.wait(0)
+    proceed.open()
     assert answer.result() == b"ab"
 
 

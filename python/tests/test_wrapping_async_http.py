@@ -124,8 +124,8 @@ def test_a_cancelled_connect_is_aborted(server: SSEServer) -> None:
 
 
 def test_a_cancelled_read_loses_nothing_and_only_one_reader_is_allowed(server: SSEServer) -> None:
-    go_on = Gate()
-    server.enqueue(Reply.stream().event("a").wait_for(go_on).event("b"))
+    proceed = Gate()
+    server.enqueue(Reply.stream().event("a").wait_for(proceed).event("b"))
 
     async def main() -> None:
         client = AsyncConnectStrategy.http(server.url()).create_client(LOGGER)
@@ -138,7 +138,7 @@ def test_a_cancelled_read_loses_nothing_and_only_one_reader_is_allowed(server: S
             reading.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await reading
-            go_on.open()
+            proceed.open()
             assert b"".join(await collect(result.stream)) == b"data: b\n\n"
 
     run(main())

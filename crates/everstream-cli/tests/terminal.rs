@@ -320,8 +320,8 @@ fn an_interrupted_password_prompt_restores_the_terminal() {
         let mut ps = Command::new("ps");
         let listed = ps.args(["-t", terminal, "-o", "pid=,comm="]).output();
         let listed = String::from_utf8(listed.unwrap().stdout).unwrap();
-        let of_ours = listed.lines().find(|line| line.ends_with(" everstream"));
-        let pid = of_ours.unwrap().split_whitespace().next().unwrap();
+        let process = listed.lines().find(|line| line.ends_with(" everstream"));
+        let pid = process.unwrap().split_whitespace().next().unwrap();
         assert!(Command::new("kill").arg(pid).status().unwrap().success());
     };
     for shown in [asked_and_after(|_| {}, b"\x03"), asked_and_after(kill, b"")] {

@@ -1,4 +1,4 @@
-//! A shared log of events. Replies stream from it, each starting where its client left off.
+//! A shared log of events. Replies stream from it, each starting where its client stopped.
 
 use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};

@@ -38,7 +38,7 @@
 //!
 //! - [`Server`]: starts, stops and restarts; has the queue of replies; records requests and connections.
 //! - [`Reply`]: the script of one response: head, framing, steps, ending, cuts.
-//! - [`Feed`]: a growing log of events. Replies stream from it, each starting where its client left off.
+//! - [`Feed`]: a growing log of events. Replies stream from it, each starting where its client stopped.
 //! - [`Gate`]: lets a test and a script wait for each other without sleeping.
 //! - [`Request`]: what the client sent.
 //!

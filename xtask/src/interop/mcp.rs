@@ -16,7 +16,7 @@ pub(super) const NODE: &str = "/usr/bin/node";
 pub(super) const NPM: &str = "/usr/bin/npm";
 
 pub(super) fn run(context: &Context, reports: &mut Vec<Report>) -> sh::Outcome {
-    // Nothing is measured here, and the dependencies of the examples take long to optimise.
+    // Nothing is measured here, and the dependencies of the examples take long to optimize.
     let mut build = sh::cargo(["build", "--package", "everstream-examples"]);
     sh::run(build.args(["--bin", "mcp-client"]))?;
     let client = sh::target()?.join("debug").join("mcp-client");

@@ -48,7 +48,7 @@ pub(super) fn run(context: &Context, reports: &mut Vec<Report>) -> sh::Outcome {
     Ok(())
 }
 
-/// Connections drop while nginx lives and goes on taking messages.
+/// Connections drop while nginx lives and continues to accept messages.
 fn sent_away(context: &Context, server: &Server, report: &mut Report) -> sh::Outcome {
     const ROUNDS: usize = 3;
     let path = "/memory/away/brief";
@@ -321,7 +321,7 @@ impl Server {
         Ok(())
     }
 
-    /// Requires that each reconnect said where it had left off. A killed worker logs
+    /// Requires that each reconnect said which id it had received last. A killed worker logs
     /// nothing, so there may have been more of them than are found.
     fn check_resumed(&self, report: &mut Report, path: &str) {
         let ids = self.last_event_ids(path);
@@ -332,7 +332,7 @@ impl Server {
         report.require(ids.len() >= 2, "there was no reconnect");
         report.require(
             ids.iter().skip(1).all(|id| id != "-"),
-            "a reconnect did not say where it had left off",
+            "a reconnect did not say which id it had received last",
         );
     }
 }

@@ -47,7 +47,7 @@ pub(super) fn run(context: &Context, reports: &mut Vec<Report>) -> sh::Outcome {
     );
     scenario(
         reports,
-        &format!("{version}: killed in the middle of the stream, and started anew"),
+        &format!("{version}: killed in the middle of the stream, and restarted"),
         |report| killed(context, &mut server, report),
     );
     Ok(())
@@ -67,7 +67,7 @@ fn drops(context: &Context, server: &mut Server, report: &mut Report, ending: &s
     report.fact(format!("Last-Event-ID of each connection: {ids:?}"));
     report.require(
         ids == ["", "4", "8", "12", "16"],
-        "a connection did not say where it had left off",
+        "a connection did not say which id it had received last",
     );
     Ok(())
 }
@@ -117,7 +117,7 @@ fn killed(context: &Context, server: &mut Server, report: &mut Report) -> sh::Ou
     ));
     report.require(
         ids.iter().all(|id| !id.is_empty()),
-        "a reconnect did not say where it had left off",
+        "a reconnect did not say which id it had received last",
     );
     Ok(())
 }

@@ -30,7 +30,7 @@ fn line_ends_are_counted_by_kind() {
 }
 
 #[test]
-fn fields_are_told_from_lines_that_are_none() {
+fn lines_without_a_known_field_name_are_not_fields() {
     let seen =
         seen(b"data: a\ndata\n: c\nfoo: 1\nfoo: 2\n{\"a\": 1}\nData: x\n data: y\nplain text\n\n");
     assert_eq!(seen.unknown_fields.get("foo"), Some(&2));
@@ -81,7 +81,7 @@ fn ids_that_no_client_can_use_are_counted() {
 }
 
 #[test]
-fn data_that_was_to_be_json_is_told_from_text() {
+fn invalid_json_is_distinguished_from_text() {
     for (data, expected) in [
         ("{\"a\": 1}", Form::Json),
         ("7", Form::Json),
@@ -96,7 +96,7 @@ fn data_that_was_to_be_json_is_told_from_text() {
 }
 
 #[test]
-fn events_that_report_errors_are_recognised() {
+fn events_that_report_errors_are_recognized() {
     let text = |kind, data| error_text(kind, data);
     let anthropic =
         r#"{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}"#;

@@ -137,7 +137,7 @@ fn resumed(ids: &[&str], resume: &Resume) -> Judged {
     }
     let known = |id: &str| before.contains(&id);
     if came.iter().any(|id| before.len() > 1 && *id == before[0]) {
-        return anew(format!("{shown}: the stream starts over"));
+        return starts_over(format!("{shown}: the stream starts over"));
     }
     if came.iter().any(|id| known(id)) {
         let rest = match ids.len() {
@@ -177,7 +177,7 @@ fn nothing_came(after: &str, next: Option<&str>, missed: usize, resume: &Resume)
     }
 }
 
-fn anew(observed: String) -> Judged {
+fn starts_over(observed: String) -> Judged {
     fail(observed).advise(
         "After each dropped connection clients receive all events again.",
         "Read Last-Event-ID, and start with the event after that one.",

@@ -190,7 +190,7 @@ struct Style {
 impl Style {
     /// The first line.
     fn verdict(&self, out: &mut String, report: &Report) {
-        let colour = match (report.summary.fail, report.summary.warn) {
+        let color = match (report.summary.fail, report.summary.warn) {
             (0, 0) => "32",
             (0, _) => "33",
             _ => "1;31",
@@ -198,20 +198,20 @@ impl Style {
         let mut text = String::new();
         self.paragraph(&mut text, "", &visible(&report.verdict()));
         match self.colors {
-            true => _ = writeln!(out, "\x1b[{colour}m{}\x1b[0m", text.trim_end()),
+            true => _ = writeln!(out, "\x1b[{color}m{}\x1b[0m", text.trim_end()),
             false => out.push_str(&text),
         }
     }
 
     fn finding(&self, out: &mut String, finding: &Finding) {
-        let (name, colour) = match finding.level {
+        let (name, color) = match finding.level {
             Level::Pass => ("pass", "32"),
             Level::Warn => ("warn", "33"),
             Level::Fail => ("FAIL", "1;31"),
             Level::Skip => ("skip", "2"),
         };
         let head = match self.colors {
-            true => format!("\x1b[{colour}m{name}\x1b[0m"),
+            true => format!("\x1b[{color}m{name}\x1b[0m"),
             false => name.to_owned(),
         };
         _ = write!(out, "{head}  ");

@@ -122,7 +122,7 @@ impl Client {
             if self.story.output_is_closed() {
                 return Exit::Done;
             }
-            if self.story.is_over() {
+            if self.story.has_ended() {
                 return self.unfinished("the server can't continue");
             }
         }

@@ -305,7 +305,7 @@ impl Narrator<'_> {
             if wait(SLICE) {
                 return Some(());
             }
-            if self.story.is_over() {
+            if self.story.has_ended() {
                 return None;
             }
         }

@@ -180,7 +180,7 @@ impl Story {
         is(&progress)
     }
 
-    pub(super) fn is_over(&self) -> bool {
+    pub(super) fn has_ended(&self) -> bool {
         self.progress().over
     }
 

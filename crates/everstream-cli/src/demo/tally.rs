@@ -135,10 +135,10 @@ impl Tally {
     }
 
     /// The count. In an unfinished demo, everything after the newest event received is pending.
-    pub(super) fn summary(&self, is_over: bool) -> Summary {
+    pub(super) fn summary(&self, has_ended: bool) -> Summary {
         let sent = self.sent.count();
         let arrived = self.times.iter().filter(|&&times| times > 0).count();
-        let pending = match is_over {
+        let pending = match has_ended {
             true => 0,
             false => sent - self.highest,
         };

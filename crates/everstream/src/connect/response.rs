@@ -69,7 +69,11 @@ impl Http {
         if is_redirect(response.status) {
             // One that can't be followed.
             let other = || Fault::Source("the redirect wasn't followed".into());
-            return Err(attempt.into_connection(response).await.err().unwrap_or_else(other));
+            return Err(attempt
+                .into_connection(response)
+                .await
+                .err()
+                .unwrap_or_else(other));
         }
         let is_event_stream = attempt.is_streaming();
         let exchange = attempt.exchange();

@@ -374,7 +374,7 @@ fn resuming_is_judged_by_what_follows_the_id() {
     assert_eq!(
         few(2, 0, &["1", "2"]),
         [("resume", Warn)],
-        "starting over, or repeating one event: it can't be told"
+        "starting over, or repeating one event: it can't be determined"
     );
     assert_eq!(few(2, 0, &["2"]), []);
     let mut refused = answer(&[]);

@@ -52,7 +52,7 @@ fn at(event: Option<u64>, waited: u64, coding: Option<&str>) -> Answer {
 /// Bug: nginx with gzip held back the headers until its buffer was full, and the check reported a server
 /// that doesn't answer a second connection.
 #[test]
-fn a_compressor_that_holds_the_headers_back_is_told_from_a_refused_connection() {
+fn a_compressor_that_delays_the_headers_is_distinguished_from_a_refused_connection() {
     let mut observed = good();
     observed.second = Some(Answer {
         error: Some("no byte came".into()),
