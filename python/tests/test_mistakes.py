@@ -382,7 +382,7 @@ def test_an_unknown_option_is_an_error(make: Callable[..., Any], name: str, opti
         ({"auth": 5}, TypeError, "auth must be a pair .*, not int"),
         ({"auth": ("me",)}, TypeError, "auth must be a pair"),
         ({"auth": ("a:b", "x")}, ValueError, "the user name can't contain a colon"),
-        ({"auth": "Bearer \n"}, ValueError, "control characters|holds control"),
+        ({"auth": "Bearer \n"}, ValueError, "control characters"),
         ({"headers": "X-A: 1"}, TypeError, "headers must be a mapping or pairs, not str"),
         ({"headers": [("X-A",)]}, TypeError, "headers must be a mapping or pairs"),
         ({"headers": {5: "x"}}, TypeError, "headers must be a mapping or pairs"),

@@ -81,7 +81,7 @@ fn a_terminal_shows_a_status_line() {
     let mut terminal = Pty::run(24, 80, &line, &[]);
     let shown = terminal.wait_for("active  3 stored");
     assert!(
-        shown.contains("everstream: the active relay now"),
+        shown.contains("everstream: now the active relay"),
         "{shown}"
     );
     assert!(!shown.contains('{'), "{shown}");
@@ -212,7 +212,7 @@ fn an_engine_that_was_not_built_in_is_named() {
     let (code, said) = refused(&["http://localhost/", "nats://host/STREAM"]);
     assert_eq!(code, 2);
     let expected = "error: this everstream was built without NATS\neverstream: hint: \
-                    cargo install everstream-cli --features relay-nats has it";
+                    to add it: cargo install everstream-cli --features relay-nats";
     assert!(said.contains(expected), "{said}");
 }
 

@@ -138,7 +138,7 @@ async fn streams_that_cannot_be_used_are_told_with_the_reason() {
     publishing.unwrap().await.unwrap();
     for (stream, told) in [
         ("queue", "removes messages that consumers acknowledged"),
-        ("interest", "its retention has to be limits"),
+        ("interest", "its retention policy has to be limits"),
         ("wild", "has the subjects wild.>"),
         ("other", "messages that no relay wrote"),
         ("new?replicas=3", "replicas > 1 not supported"),

@@ -84,7 +84,7 @@ class EventTooLargeError(SSEError):
 
 
 class IncompleteStreamError(SSEError):
-    """The stream ended before its last event, which ``until`` describes."""
+    """The stream ended before its end marker, which ``until`` describes."""
 
 
 class ClosedError(SSEError):

@@ -204,8 +204,8 @@ async fn stop(stopper: Stopper, mut signals: Signals) {
     let at_once = tokio::time::timeout(FINISH, signals.next()).await.is_ok();
     terminal::erase_status();
     if !at_once {
-        report::error("the log didn't answer in 10 s after the signal", None);
-        report::hint("the next relay finds out whether the batch on its way is stored");
+        report::error("the log didn't answer within 10 s of the signal", None);
+        report::hint("the next relay will find out whether the last batch was stored");
     }
     std::process::exit(Exit::Failed as i32);
 }

@@ -144,7 +144,7 @@ fn unknown(scheme: &str) -> Problem {
     match ENGINES.iter().find(|(name, ..)| *name == scheme) {
         Some((_, engine, feature)) => {
             let what = format!("this everstream was built without {engine}");
-            let hint = format!("cargo install everstream-cli --features {feature} has it");
+            let hint = format!("to add it: cargo install everstream-cli --features {feature}");
             Problem::new(what).hint(hint)
         }
         None => {
@@ -207,7 +207,7 @@ mod tests {
         for (scheme, engine, feature) in ENGINES {
             let expected = Problem::new(format!("this everstream was built without {engine}"))
                 .hint(format!(
-                    "cargo install everstream-cli --features {feature} has it"
+                    "to add it: cargo install everstream-cli --features {feature}"
                 ));
             assert_eq!(unknown(scheme), expected);
         }

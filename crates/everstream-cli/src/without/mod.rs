@@ -15,7 +15,7 @@ use crate::report::Problem;
 /// `what` needs a feature that this command was built without.
 fn missing(what: &str, feature: &str) -> Problem {
     Problem::new(format!(
-        "{what} is not part of this everstream: it was built without the feature `{feature}`"
+        "{what} isn't available: everstream was built without the feature `{feature}`"
     ))
     .hint(format!(
         "cargo install everstream-cli --features {feature}, or without --no-default-features"

@@ -186,8 +186,8 @@ impl fmt::Display for Notice {
             Notice::Opened(tail) => write!(f, "the log ends with {tail}"),
             Notice::TakingOver => f.write_str("the log is missing events: taking over"),
             Notice::NotNeeded => f.write_str("another relay is writing: still the standby"),
-            Notice::Active => f.write_str("the active relay now"),
-            Notice::Conflict => f.write_str("another relay is writing: the standby now"),
+            Notice::Active => f.write_str("now the active relay"),
+            Notice::Conflict => f.write_str("another relay is writing: now the standby"),
             Notice::Unknown(error) => {
                 let error = Plain(&**error);
                 write!(f, "a batch may have been stored, asking the log: {error}")

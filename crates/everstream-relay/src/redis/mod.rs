@@ -430,7 +430,7 @@ fn explain(error: &RedisError) -> String {
             ErrorKind::Parse | ErrorKind::UnexpectedReturnType
         ) =>
         {
-            "the server's answer isn't one of Redis; check the address".to_owned()
+            "the server doesn't answer like Redis; check the address".to_owned()
         }
         _ => error.to_string(),
     }

@@ -204,7 +204,7 @@ impl PendingAttempt {
                 Output::Failed(fault) => return Err(fault),
                 // Not reached: these follow a response head, after which this function returns.
                 Output::Stream(_) | Output::ReadError { .. } => {
-                    return Err(Fault::Source("the response was taken already".into()));
+                    return Err(Fault::Source("the response has already been taken".into()));
                 }
             }
         }
@@ -284,7 +284,7 @@ impl PendingAttempt {
             match self.exchange.poll_output() {
                 Output::Stream(coding) => {
                     let Some(body) = body.take() else {
-                        return Err(Fault::Source("the body was taken already".into()));
+                        return Err(Fault::Source("the body has already been taken".into()));
                     };
                     return Ok(connection(self.exchange.start(), body, coding));
                 }

@@ -60,7 +60,7 @@ fn expect_problem<C: Client>(client: &mut C, expected: RedirectProblem, what: &s
     };
     assert_eq!(*problem, expected, "{what}");
     let words = match expected {
-        RedirectProblem::TooMany(_) => "redirects once more, after",
+        RedirectProblem::TooMany(_) => "exceeded the limit of",
         RedirectProblem::BadLocation => "redirects (307) without a usable Location",
         _ => "redirects (307) to something other than HTTP",
     };
