@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use everstream::{Attempt, BoxError, HeaderScope, HttpVersion};
+use everstream::{Attempt, BoxError, HttpVersion};
 use http::HeaderValue;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
@@ -60,7 +60,6 @@ impl Http {
     ) -> PyResult<Self> {
         let mut http = everstream::Http::new(&url)
             .method(&method)
-            .header_scope(HeaderScope::All)
             .any_content_type(any_content_type)
             .cookies(cookies);
         let sensitive = sensitive_names(sensitive_headers)?;
