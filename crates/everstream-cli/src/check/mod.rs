@@ -37,7 +37,7 @@ pub(crate) struct CheckArgs {
     count: Option<u64>,
 
     /// Send requests as a page of this origin would, such as https://app.example.com. Default:
-    /// https://origin.example, which servers need not allow.
+    /// https://origin.example, which servers don't have to allow.
     #[arg(long, value_name = "ORIGIN", help_heading = "Examining")]
     origin: Option<String>,
 

@@ -52,7 +52,7 @@ pub(crate) struct RelayArgs {
     )]
     sink: Option<String>,
 
-    /// Read the URL of the log from this file. It may have a password.
+    /// Read the URL of the log from this file; it may contain a password.
     #[arg(
         long,
         value_name = "FILE",
@@ -61,7 +61,7 @@ pub(crate) struct RelayArgs {
     )]
     sink_url_file: Option<PathBuf>,
 
-    /// Store this many events at once at most.
+    /// Store at most this many events at once.
     #[arg(
         long,
         value_name = "N",
@@ -79,7 +79,7 @@ pub(crate) struct RelayArgs {
     #[arg(long, value_name = "TIME", help_heading = "Relay", value_parser = duration::parse, default_value = "5s")]
     takeover: Duration,
 
-    /// Recognize events that the feed repeats after a reconnect by the last N ids.
+    /// Keep the last N ids, to recognize events that the feed repeats after a reconnect.
     #[arg(long, value_name = "N", help_heading = "Relay", default_value_t = 1024)]
     recent: u32,
 
@@ -92,7 +92,7 @@ pub(crate) struct RelayArgs {
     #[arg(long, help_heading = "Relay")]
     dead_letter: bool,
 
-    /// How a record is laid out. cloudevents: messages of NATS have the headers of a CloudEvent too.
+    /// The layout of records. cloudevents adds CloudEvents headers to NATS messages.
     #[arg(
         long,
         value_name = "LAYOUT",
