@@ -220,7 +220,7 @@ fn a_key_of_another_certificate_is_an_error_that_names_the_setting() {
         match kind.try_build(SseClient::builder(http)).map(|_| ()) {
             Err(Error::Config { setting, problem }) => {
                 assert_eq!(setting, "client_certificate");
-                assert!(problem.to_string().contains("doesn't belong"), "{problem}");
+                assert!(problem.to_string().contains("doesn't match"), "{problem}");
             }
             other => panic!("{other:?}"),
         }
