@@ -104,7 +104,7 @@ EXPECTED_REQUESTS: dict[str, tuple[Callable[[Request], object], list[object]]] =
     ),
     "/busy": (
         lambda request: (request.method, request.headers["authorization"]),
-        [("POST", "Bearer old")] * 2 + [("POST", "Bearer new")] * 2,
+        [*[("POST", "Bearer old")] * 2, *[("POST", "Bearer new")] * 2],
     ),
     "/retried": (lambda request: request.method, ["POST", "POST"]),
     "/messages": (
