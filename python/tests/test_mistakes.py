@@ -393,7 +393,7 @@ def test_an_unknown_option_is_an_error(make: Callable[..., Any], name: str, opti
         ({"verify": __file__}, ValueError, "verify: .* contains no certificates"),
         ({"cert": 5}, TypeError, "cert must be the path .*, not int"),
         ({"cert": __file__}, ValueError, "cert: no certificate"),
-        ({"proxy": 5}, TypeError, "proxy must be a URL, not int"),
+        ({"proxy": 5}, TypeError, "proxy must be a URL, or False for no proxy, not int"),
         ({"cookies": {"a": "1"}}, TypeError, "cookies must be True or False.*'Cookie'"),
         ({"until": 5}, TypeError, "until must be str or a function, not int"),
         ({"oversize": "drop"}, ValueError, "oversize must be 'fail' or 'skip', not 'drop'"),
