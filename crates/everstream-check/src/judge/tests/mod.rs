@@ -1,5 +1,6 @@
 //! Each check, by changing one thing about a server without problems.
 
+mod buffering;
 mod stream;
 
 use std::time::Duration;
@@ -7,7 +8,7 @@ use std::time::Duration;
 use everstream::Headers;
 
 use super::Level::{self, Fail, Skip, Warn};
-use super::{Check, judge};
+use super::{Check, Setting, judge};
 use crate::anatomy::Anatomy;
 use crate::observed::{
     Answer, End, Observed, Preflight, Redirect, Repeat, Response, Resume, Stream, Trouble,
@@ -256,6 +257,15 @@ fn headers_for_caches_and_proxies() {
         &[("cache-control", "no-store"), ("server", "nginx/1.2")],
         "no-transform",
         Warn,
+    );
+    let mut proxied = good();
+    proxied.response.as_mut().unwrap().headers =
+        headers(&[("cache-control", "no-store"), ("server", "nginx/1.2")]);
+    let mut findings = judge(&proxied).into_iter();
+    let said = findings.find(|it| it.id == "no-transform").unwrap();
+    assert_eq!(
+        said.observed,
+        "Cache-Control lacks no-transform, behind a proxy (server: nginx/1.2)"
     );
     with_headers(&[("x-accel-buffering", "")], "proxy-buffering", Skip);
     with_headers(&[("x-accel-buffering", "yes")], "proxy-buffering", Warn);
