@@ -70,8 +70,9 @@ fn a_stream_without_events_is_in_the_verdict_and_at_the_end() {
 #[test]
 fn the_last_line_names_the_silences_that_were_not_examined() {
     let server = serve(good);
+    let url = server.url("/");
     let last = |options: &[&str]| {
-        let args = ["check", &*server.url("/")].into_iter();
+        let args = ["check", &*url].into_iter();
         let output = everstream(args.chain(options.iter().copied()))
             .output()
             .unwrap();

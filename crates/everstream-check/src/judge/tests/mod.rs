@@ -460,29 +460,6 @@ fn a_refused_origin_is_reported_with_the_answer_without_it() {
 }
 
 #[test]
-fn a_proxy_that_answers_for_a_stream_that_does_not_arrive_buffers_it() {
-    let mut observed = Observed {
-        trouble: Some(Trouble {
-            what: "no response in 20 s".into(),
-            hint: None,
-            kind: TroubleKind::Silence,
-        }),
-        head: Some(Response {
-            headers: [("server", "nginx/1.26.3")].into_iter().collect(),
-            ..Response::default()
-        }),
-        ..Observed::default()
-    };
-    let bad = |observed: &Observed| {
-        let all = objections(observed).into_iter();
-        all.filter(|(_, level)| *level != Skip).collect::<Vec<_>>()
-    };
-    assert_eq!(bad(&observed), [("proxy-buffering", Fail)]);
-    observed.head = Some(Response::default());
-    assert_eq!(bad(&observed), [("reachable", Fail)]);
-}
-
-#[test]
 fn preflights() {
     let preflight = |change: fn(&mut Preflight), level| {
         objects(
