@@ -124,15 +124,10 @@ fn no_command(first: &str) -> Option<Problem> {
 pub(crate) fn common_mistake(error: &clap::Error, args: &[OsString]) -> Option<Problem> {
     use clap::error::{ContextKind, ErrorKind};
 
-    let is = |arg: &OsString, option: &str| {
-        let arg = arg.to_str().unwrap_or_default();
-        arg.strip_prefix(option)
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with('='))
-    };
     let argument = error.get(ContextKind::InvalidArg)?.to_string();
     match error.kind() {
         ErrorKind::MissingRequiredArgument if argument.contains("URL") => {
-            let exec = args.iter().position(|arg| is(arg, "--exec"))?;
+            let exec = args.iter().position(|arg| arg == "--exec")?;
             let is_open = !args[exec..].iter().any(|arg| arg == ";");
             is_open.then(|| {
                 Problem::new("the URL is missing").hint(
@@ -142,7 +137,11 @@ pub(crate) fn common_mistake(error: &clap::Error, args: &[OsString]) -> Option<P
             })
         }
         ErrorKind::UnknownArgument if matches!(&*argument, "-r" | "--raw-output") => {
-            args.iter().find(|arg| is(arg, "--jq"))?;
+            let is_jq = |arg: &&OsString| {
+                let arg = arg.to_str().unwrap_or_default();
+                arg == "--jq" || arg.starts_with("--jq=")
+            };
+            args.iter().find(is_jq)?;
             let what = format!("{argument} isn't an option of everstream");
             Some(Problem::new(what).hint("jq's -r is --format data"))
         }
