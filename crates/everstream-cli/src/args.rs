@@ -81,6 +81,9 @@ pub(crate) fn parse(
     let headers = takes_headers(args.get(1));
     let matches = match definition().try_get_matches_from(&args) {
         Err(error) if headers => {
+            if let Some(problem) = usage::common_mistake(&error, &args) {
+                return Err(EarlyExit::Problem(problem));
+            }
             let error = curl::explain(error, subcommand(args.get(1)));
             return Err(without_stray_value(error, &args));
         }

@@ -212,7 +212,8 @@ fn an_engine_that_was_not_built_in_is_named() {
     let (code, said) = refused(&["http://localhost/", "nats://host/STREAM"]);
     assert_eq!(code, 2);
     let expected = "error: this everstream was built without NATS\neverstream: hint: \
-                    to add it: cargo install everstream-cli --features relay-nats";
+                    build it with --features relay-nats: cargo install --git REPO everstream-cli \
+                    --features relay-nats";
     assert!(said.contains(expected), "{said}");
 }
 

@@ -8,7 +8,7 @@ fn jq_names_the_missing_feature() {
     assert_missing(
         &["http://127.0.0.1:9/", "--jq", ".price"],
         "error: --jq isn't available: everstream was built without the feature `jq`",
-        "hint: cargo install everstream-cli --features jq",
+        "hint: build it with --features jq: cargo install --git REPO everstream-cli --features jq",
     );
 }
 
@@ -20,7 +20,7 @@ fn top_names_the_missing_feature() {
             options,
             "error: everstream top isn't available: everstream was built without the feature \
              `top`",
-            "hint: cargo install everstream-cli --features top",
+            "hint: build it with --features top: cargo install --git REPO everstream-cli --features top",
         );
     }
 }

@@ -130,7 +130,7 @@ fn prepare(args: &CheckArgs) -> Result<(Options, Output), Problem> {
     if let Some(time) = args.request.read_timeout {
         options = options.read_timeout(time);
     }
-    Ok((options, Output::open(args.output.as_deref())?))
+    Ok((options, Output::open(args.output.as_deref(), false)?))
 }
 
 /// Stops the check at a signal. If the report can't be written after that, or after the time limit, because

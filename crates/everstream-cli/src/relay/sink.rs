@@ -4,7 +4,7 @@ use std::path::Path;
 
 use everstream_relay::{AppendError, Held, MemorySink, Record, Sink, SinkError, Tail};
 
-use crate::report::Problem;
+use crate::report::{Problem, how_to_build};
 use crate::request::read_file;
 
 /// Where a sink's password is, because every user of this machine sees arguments.
@@ -144,8 +144,7 @@ fn unknown(scheme: &str) -> Problem {
     match ENGINES.iter().find(|(name, ..)| *name == scheme) {
         Some((_, engine, feature)) => {
             let what = format!("this everstream was built without {engine}");
-            let hint = format!("to add it: cargo install everstream-cli --features {feature}");
-            Problem::new(what).hint(hint)
+            Problem::new(what).hint(how_to_build(feature))
         }
         None => {
             let what = "the sink's URL doesn't begin with postgres://, redis:// or nats://";
@@ -207,7 +206,8 @@ mod tests {
         for (scheme, engine, feature) in ENGINES {
             let expected = Problem::new(format!("this everstream was built without {engine}"))
                 .hint(format!(
-                    "to add it: cargo install everstream-cli --features {feature}"
+                    "build it with --features {feature}: \
+                     cargo install --git REPO everstream-cli --features {feature}"
                 ));
             assert_eq!(unknown(scheme), expected);
         }
