@@ -73,7 +73,7 @@ macro_rules! counts {
 }
 
 counts! {
-    stored: 40_000, takeovers: 1000, conflicts: 100, unknown: 800, late: 15, skipped: 1000,
+    stored: 40_000, started: 1000, takeovers: 600, conflicts: 100, unknown: 800, late: 15, skipped: 1000,
     went_back: 60, not_needed: 8, dead_letters: 300, gaps: 10, kills: 400, pauses: 400,
     stops: 400, outages: 1500,
 }
@@ -162,7 +162,7 @@ impl World {
                 self.counts.outages += 1;
             }
             15 if self.random.one_in(3) => self.engine.fail_over(&mut self.random),
-            16 if self.random.one_in(6) => {
+            16 if self.random.one_in(3) => {
                 let kept = self.random.below(40);
                 let forgotten = self.feed.published.saturating_sub(kept);
                 self.feed.forgotten = self.feed.forgotten.max(forgotten);
@@ -403,6 +403,7 @@ impl World {
             }
             Output::Sink(command) => self.send(index, command),
             Output::Notice(notice) => match notice {
+                Notice::Opened(tail) if tail.pos == 0 => self.counts.started += 1,
                 Notice::TakingOver => self.counts.takeovers += 1,
                 Notice::WentBack { .. } => self.counts.went_back += 1,
                 Notice::NotNeeded => self.counts.not_needed += 1,
