@@ -51,7 +51,7 @@ fn it_takes_over_and_reports_in_json() {
     let server = feed();
     let mut relay = relay(&server.url("/"), &[]);
     let lines = relay.out.wait_for_text(r#""role":"active""#);
-    let first = r#""message":"the log ends with position 0""#;
+    let first = r#""message":"the log is empty: starting it""#;
     assert!(lines[0].contains(first), "{lines:#?}");
     let status = lines.iter().find(|it| it.contains("active\"")).unwrap();
     for part in [

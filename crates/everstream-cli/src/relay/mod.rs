@@ -33,7 +33,7 @@ use crate::stop::{Signals, with_signals};
 use crate::terminal;
 use metrics::Metrics;
 use show::Show;
-use sink::AnySink;
+use sink::NamedSink;
 
 /// How long the append that is on its way has after a signal: as long as a sink waits for its engine.
 const FINISH: Duration = Duration::from_secs(10);
@@ -130,14 +130,14 @@ pub(crate) fn run(args: &RelayArgs) -> Exit {
 
 /// All that can be wrong with the command line is found here. The request comes last, because a
 /// password may be asked for.
-fn prepare(args: &RelayArgs) -> Result<(Http, AnySink), Problem> {
+fn prepare(args: &RelayArgs) -> Result<(Http, NamedSink), Problem> {
     if args.request.max_time().is_some() {
         return Err(Problem::new("relay doesn't support --max-time").hint(
             "use timeout(1), whose SIGTERM ends it cleanly: timeout 60 everstream relay ...",
         ));
     }
     let url = args.request.full_url(&args.request.url)?;
-    let sink = AnySink::new(args.sink.as_deref(), args.sink_url_file.as_deref(), &url)?;
+    let sink = NamedSink::new(args.sink.as_deref(), args.sink_url_file.as_deref(), &url)?;
     let mut sink = sink.trusting(args.request.root_certificates()?);
     if args.layout == Layout::Cloudevents {
         sink = sink.with_cloudevents()?;
@@ -169,7 +169,7 @@ fn config(args: &RelayArgs) -> Config {
 /// With `--takeover 0` the log isn't asked without a rest.
 const MIN_POLL: Duration = Duration::from_millis(10);
 
-async fn relay(args: &RelayArgs, http: Http, sink: AnySink) -> Exit {
+async fn relay(args: &RelayArgs, http: Http, sink: NamedSink) -> Exit {
     // It is the same as that which `prepare` has tried.
     let feed = || {
         builder(args, &http).map_err(|_| everstream::Error::config("feed", "it can't be followed"))

@@ -84,6 +84,11 @@ faults!(
 );
 
 #[test]
+fn a_feed_that_begins_now_starts_an_empty_log() {
+    run(Engine::redis, feeds::the_feed_begins_now);
+}
+
+#[test]
 #[ignore = "minutes: cargo xtask soak --relay"]
 fn soak_redis_fails_over_to_a_replica_that_lags() {
     with_seed(failover::redis_to_a_replica_that_lags);
