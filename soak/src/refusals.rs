@@ -42,7 +42,11 @@ pub(crate) fn run(attempts: u64) -> io::Result<bool> {
         let http = Http::new(format!("http://{address}/"));
         let mut tasks = JoinSet::new();
         for _ in 0..TASKS {
-            tasks.spawn(attempt_many(http.clone(), attempts, started_attempts.clone()));
+            tasks.spawn(attempt_many(
+                http.clone(),
+                attempts,
+                started_attempts.clone(),
+            ));
         }
         let mut counts = Counts::new();
         while let Some(joined) = tasks.join_next().await {
@@ -68,7 +72,11 @@ async fn refuse_all(listener: TcpListener, accepted: Arc<AtomicU64>) {
     }
 }
 
-async fn attempt_many(http: Http, attempts: u64, started_attempts: Arc<AtomicU64>) -> io::Result<Counts> {
+async fn attempt_many(
+    http: Http,
+    attempts: u64,
+    started_attempts: Arc<AtomicU64>,
+) -> io::Result<Counts> {
     let mut counts = Counts::new();
     loop {
         let number = started_attempts.fetch_add(1, Relaxed);

@@ -20,16 +20,16 @@ pub(crate) fn venv(folder: &Path, requirements: &Path) -> sh::Outcome<PathBuf> {
     }
     fs::create_dir_all(folder)?;
     let log = folder.join("pip.log");
-    empty_venv(&venv, &log)?;
+    empty_venv(&interpreter()?, &venv, &log)?;
     sh::logged(pip(&python).arg("-r").arg(requirements), &log)?;
     // Last, so that a broken installation is made again.
     fs::write(&stamp, wanted)?;
     Ok(python)
 }
 
-fn empty_venv(venv: &Path, log: &Path) -> sh::Outcome {
+fn empty_venv(interpreter: &str, venv: &Path, log: &Path) -> sh::Outcome {
     sh::logged(
-        Command::new(interpreter()?)
+        Command::new(interpreter)
             .args(["-m", "venv", "--clear"])
             .arg(venv),
         log,
@@ -67,6 +67,11 @@ fn folder(name: &str) -> sh::Outcome<PathBuf> {
 /// Builds a wheel into a folder that holds nothing else; returns it.
 fn build(python: &Path, out: &Path, profile: &str) -> sh::Outcome<PathBuf> {
     sh::empty_folder(out)?;
+    sh::run(&mut maturin(python, out, profile)?)?;
+    only_file(out)
+}
+
+pub(crate) fn maturin(python: &Path, out: &Path, profile: &str) -> sh::Outcome<Command> {
     let mut maturin = Command::new(python);
     maturin
         .args(["-m", "maturin", "build", "--locked", "--profile", profile])
@@ -74,11 +79,10 @@ fn build(python: &Path, out: &Path, profile: &str) -> sh::Outcome<PathBuf> {
         .arg(out)
         .env("CARGO_TARGET_DIR", sh::target()?)
         .current_dir(package());
-    sh::run(&mut maturin)?;
-    only_file(out)
+    Ok(maturin)
 }
 
-fn only_file(folder: &Path) -> sh::Outcome<PathBuf> {
+pub(crate) fn only_file(folder: &Path) -> sh::Outcome<PathBuf> {
     let entries = fs::read_dir(folder)?;
     let files: Vec<PathBuf> = entries
         .map(|entry| entry.map(|entry| entry.path()))
@@ -175,7 +179,7 @@ pub(crate) fn wheel(args: &[String]) -> sh::Outcome {
     let python = venv(&folder("test")?, &package().join("requirements-test.txt"))?;
     let wheel = build(&python, &sh::target()?.join("wheels"), "dist")?;
 
-    try_out(&wheel, &folder("wheel")?)?;
+    try_out(&interpreter()?, &wheel, &folder("wheel")?)?;
     println!("{}", wheel.display());
     Ok(())
 }
@@ -207,7 +211,7 @@ fn is_of_the_repository_only(file: &str) -> bool {
 }
 
 /// The source distribution: what is in it, and that it builds and works where nothing else is.
-pub(crate) fn sdist() -> sh::Outcome {
+pub(crate) fn sdist() -> sh::Outcome<PathBuf> {
     let python = venv(&folder("test")?, &package().join("requirements-test.txt"))?;
     let folder = folder("sdist")?;
     let out = folder.join("out");
@@ -230,17 +234,17 @@ pub(crate) fn sdist() -> sh::Outcome {
     if let Some(strange) = files.iter().find(|it| is_of_the_repository_only(it)) {
         return Err(format!("{strange} doesn't belong into the source distribution").into());
     }
-    try_out(&archive, &folder)?;
+    try_out(&interpreter()?, &archive, &folder)?;
     println!("{}: {} files", archive.display(), files.len());
-    Ok(())
+    Ok(archive)
 }
 
 /// Installs a wheel or a source distribution into an empty venv, and uses it from an empty folder.
-fn try_out(package: &Path, folder: &Path) -> sh::Outcome {
+pub(crate) fn try_out(interpreter: &str, package: &Path, folder: &Path) -> sh::Outcome {
     let trial = folder.join("empty");
     sh::empty_folder(&trial)?;
     let log = folder.join("install.log");
-    empty_venv(&folder.join("venv"), &log)?;
+    empty_venv(interpreter, &folder.join("venv"), &log)?;
     let python = folder.join("venv").join("bin").join("python");
     let mut install = pip(&python);
     // The cache could hold what an earlier package of this name has built.
@@ -252,25 +256,46 @@ fn try_out(package: &Path, folder: &Path) -> sh::Outcome {
         .env("MATURIN_PEP517_ARGS", "--profile dev")
         .env("CARGO_TARGET_DIR", sh::target()?)
         .current_dir(&trial);
+    if package.extension().is_some_and(|it| it == "whl") {
+        // No compiler: nothing is built.
+        install.env("PATH", "");
+    }
     sh::logged(&mut install, &log)?;
     let mut used = Command::new(&python);
     used.args(["-W", "error", "-c", TRIAL]).current_dir(&trial);
     match sh::capture(&mut used)?.trim() {
-        "hello LICENSE-APACHE LICENSE-MIT" => Ok(()),
+        "hello hello hello LICENSE-APACHE LICENSE-MIT" => Ok(()),
         said => Err(format!("{} was tried, and said {said:?}", package.display()).into()),
     }
 }
 
+/// Threads, asyncio, and the replacement of launchdarkly-eventsource.
 const TRIAL: &str = "\
+import asyncio
 from importlib.metadata import files
-from everstream import SSEClient
+
+import everstream.compat
+from everstream import AsyncSSEClient, SSEClient
 from everstream.testing import Reply, SSEServer
 
+everstream.compat.install_as_ld_eventsource()
+import ld_eventsource
+from ld_eventsource.config import ConnectStrategy
+
+async def first(url):
+    async with AsyncSSEClient(url) as client:
+        return (await anext(client.events)).data
+
 with SSEServer() as server:
-    server.enqueue(Reply.stream().event('hello'))
+    server.otherwise(Reply.stream().event('hello'))
     with SSEClient(server.url()) as client:
-        licences = sorted(path.name for path in files('everstream') if 'LICENSE' in path.name)
-        print(next(client.events).data, *licences)
+        data = [next(client.events).data]
+    data.append(asyncio.run(first(server.url())))
+    client = ld_eventsource.SSEClient(connect=ConnectStrategy.http(server.url()))
+    data.append(next(client.events).data)
+    client.close()
+licenses = sorted(path.name for path in files('everstream') if 'LICENSE' in path.name)
+print(*data, *licenses)
 ";
 
 #[cfg(test)]

@@ -162,7 +162,11 @@ fn a_stopped_demo_fails() {
     );
     let lines = demo.out.all();
     assert!(lines.iter().any(|line| line.contains("lost")));
-    assert!(!lines.iter().any(|line| line.contains("Check your own server")));
+    assert!(
+        !lines
+            .iter()
+            .any(|line| line.contains("Check your own server"))
+    );
 }
 
 /// Events are published between two connections that nobody has requested yet.

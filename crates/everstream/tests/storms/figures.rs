@@ -10,7 +10,10 @@ use super::thousand::{
     CRASH_LOOPS, Seeds, first_reconnects, peak, reconnects_in_a_crash_loop, slices,
 };
 
-const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/reliability/storms.md");
+const FILE: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/../../docs/reliability/storms.md"
+);
 const BEGIN: &str = "<!-- measured: storms -->\n";
 const END: &str = "<!-- end of measured -->\n";
 
