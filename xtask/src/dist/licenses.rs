@@ -11,7 +11,8 @@ use crate::sh;
 
 const COMMAND: &str = "everstream-cli";
 
-const NAMES: [&str; 5] = ["LICENSE", "LICENCE", "COPYING", "NOTICE", "COPYRIGHT"];
+/// What the names of such files begin with, in both spellings.
+const NAMES: [&str; 4] = ["LICEN", "COPYING", "NOTICE", "COPYRIGHT"];
 
 pub(super) fn write(triple: &str, file: &Path) -> sh::Outcome {
     let mut metadata = sh::cargo(["metadata", "--locked", "--format-version", "1"]);

@@ -38,13 +38,16 @@ struct Context {
     triple: String,
 }
 
+type Step = fn(&Context) -> sh::Outcome;
+
+const STEPS: [(&str, Step); 3] = [
+    ("python", wheel::run),
+    ("command", command::run),
+    ("crates", crates::run),
+];
+
 pub(crate) fn run(args: &[String]) -> sh::Outcome {
-    let steps: [(&str, fn(&Context) -> sh::Outcome); 3] = [
-        ("python", wheel::run),
-        ("command", command::run),
-        ("crates", crates::run),
-    ];
-    let known = |arg: &&String| steps.iter().any(|(name, _)| name == arg);
+    let known = |arg: &&String| STEPS.iter().any(|(name, _)| name == arg);
     if let Some(unknown) = args.iter().find(|arg| !known(arg)) {
         let what = format!("`cargo xtask dist` makes python, command or crates, not `{unknown}`");
         return Err(sh::UsageError(what).into());
@@ -64,7 +67,7 @@ pub(crate) fn run(args: &[String]) -> sh::Outcome {
         artifacts,
         folder,
     };
-    for (name, step) in steps {
+    for (name, step) in STEPS {
         if args.is_empty() || args.iter().any(|arg| arg == name) {
             step(&context)?;
         }
@@ -113,7 +116,7 @@ impl Context {
         command
             .env("PATH", std::env::join_paths(path)?)
             .env("CARGO_TARGET_DIR", sh::target()?)
-            // Backtraces of panics have no names then. A third of the command is symbols.
+            // Smaller; backtraces of panics have no names then.
             .env("CARGO_PROFILE_DIST_STRIP", "symbols");
         Ok(command)
     }

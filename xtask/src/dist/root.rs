@@ -12,21 +12,19 @@ const RELEASE: &str = "bullseye";
 
 const MIRROR: &str = "http://deb.debian.org/debian";
 
-/// What a user would do after the installation. `demo` follows a stream through failures. The ports
-/// are closed: each engine has to be there to fail.
+/// What a user would do after the installation. `demo` follows a stream through failures. Nothing
+/// listens on the ports: an engine that is there reports that. `_completion_loader` ends with 124.
 const SCRIPT: &str = r#"
 everstream --version
 everstream demo | tail -n 2
-for engine in postgres redis nats; do
-    said=$(everstream relay http://127.0.0.1:9/ "$engine://127.0.0.1:9/x?table=t&feed=f&key=k" --check 2>&1) && exit 1
-    echo "$said" | head -n 1
-    case "$said" in *"built without"*) exit 1;; esac
+for log in "postgres://127.0.0.1:9/d?table=t&feed=f" "redis://127.0.0.1:9/0?key=k" nats://127.0.0.1:9/s; do
+    everstream relay http://127.0.0.1:9/ "$log" --check 2>&1 | grep "Connection refused"
 done
 for page in everstream everstream-relay; do
     man "$page" > /tmp/page
-    grep -q "EXIT STATUS" /tmp/page
+    grep "EXIT STATUS" /tmp/page
 done
-bash -ec '. /usr/share/bash-completion/bash_completion; _completion_loader everstream; complete -p everstream'
+bash -c '. /usr/share/bash-completion/bash_completion; _completion_loader everstream; complete -p everstream'
 test -s "$(find /usr -name THIRD-PARTY-LICENSES.txt)"
 "#;
 
