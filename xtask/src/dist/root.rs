@@ -17,7 +17,8 @@ const MIRROR: &str = "http://deb.debian.org/debian";
 const SCRIPT: &str = r#"
 everstream --version
 everstream demo | tail -n 2
-for log in "postgres://127.0.0.1:9/d?table=t&feed=f" "redis://127.0.0.1:9/0?key=k" nats://127.0.0.1:9/s; do
+postgres="postgres://127.0.0.1:9/d?table=t&feed=f&sslmode=disable"
+for log in "$postgres" "redis://127.0.0.1:9/0?key=k" nats://127.0.0.1:9/s; do
     everstream relay http://127.0.0.1:9/ "$log" --check 2>&1 | grep "Connection refused"
 done
 for page in everstream everstream-relay; do
