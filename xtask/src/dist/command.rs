@@ -9,7 +9,7 @@ use super::{Context, GLIBC, licenses, root};
 use crate::{python, sh, tool};
 
 /// Every engine of `relay`.
-pub(super) const FEATURES: &str = "relay-postgres,relay-redis,relay-nats";
+const FEATURES: &str = "relay-postgres,relay-redis,relay-nats";
 
 /// The shells, and the files where they look for completions, below `share`.
 const COMPLETIONS: [(&str, &str); 3] = [
@@ -27,10 +27,9 @@ pub(super) fn run(context: &Context) -> sh::Outcome {
     check_glibc(&fs::read(&command)?)?;
     let tree = profile.join("tree");
     fill(&tree, &command)?;
-    licenses::write(
-        &context.triple,
-        &tree.join("share/doc/everstream/THIRD-PARTY-LICENSES.txt"),
-    )?;
+    let texts = tree.join("share/doc/everstream/THIRD-PARTY-LICENSES.txt");
+    let folder = sh::root().join("crates/everstream-cli");
+    licenses::write(&context.triple, &folder, FEATURES, &texts)?;
     let tarball = tarball(context, &tree)?;
     let package = debian(context)?;
 

@@ -1,4 +1,4 @@
-//! The license texts of the crates in the command, which their licenses require next to a program.
+//! The license texts of the crates in a program, which most licenses require next to it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
@@ -6,23 +6,21 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::command::FEATURES;
 use crate::sh;
-
-const COMMAND: &str = "everstream-cli";
 
 /// What the names of such files begin with, in both spellings.
 const NAMES: [&str; 4] = ["LICEN", "COPYING", "NOTICE", "COPYRIGHT"];
 
-pub(super) fn write(triple: &str, file: &Path) -> sh::Outcome {
+/// Writes those of the package in `folder`, built with `features`.
+pub(super) fn write(triple: &str, folder: &Path, features: &str, file: &Path) -> sh::Outcome {
     let mut metadata = sh::cargo(["metadata", "--locked", "--format-version", "1"]);
-    metadata.args(["--filter-platform", triple, "--features", FEATURES]);
-    metadata.current_dir(sh::root().join("crates").join(COMMAND));
+    metadata.args(["--filter-platform", triple, "--features", features]);
+    metadata.current_dir(folder);
     let metadata: Value = serde_json::from_str(&sh::capture(&mut metadata)?)?;
     // Many crates have the same text: each is written once, under the crates that have it.
     let mut texts: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     let mut list = String::new();
-    for package in linked(&metadata)? {
+    for package in linked(&metadata, &folder.join("Cargo.toml"))? {
         let text = |key: &str| package[key].as_str().unwrap_or_default();
         let name = format!("{} {}", text("name"), text("version"));
         list.push_str(&format!("{name}: {}\n", text("license")));
@@ -31,7 +29,7 @@ pub(super) fn write(triple: &str, file: &Path) -> sh::Outcome {
             texts.entry(text).or_default().insert(name.clone());
         }
     }
-    let mut out = format!("The command everstream contains these crates:\n\n{list}");
+    let mut out = format!("Everstream contains these crates:\n\n{list}");
     for (text, crates) in texts {
         let crates = crates.into_iter().collect::<Vec<_>>().join(", ");
         out.push_str(&format!(
@@ -43,8 +41,8 @@ pub(super) fn write(triple: &str, file: &Path) -> sh::Outcome {
     Ok(fs::write(file, out)?)
 }
 
-/// The packages from registries that are linked into the command: no tools, and nothing of tests.
-fn linked(metadata: &Value) -> sh::Outcome<Vec<&Value>> {
+/// The packages from registries that are linked into a program: no tools, and nothing of tests.
+fn linked<'a>(metadata: &'a Value, manifest: &Path) -> sh::Outcome<Vec<&'a Value>> {
     let array = |value: &'_ Value| value.as_array().cloned().unwrap_or_default();
     let nodes = array(&metadata["resolve"]["nodes"]);
     let nodes: HashMap<&str, &Value> = nodes
@@ -52,11 +50,12 @@ fn linked(metadata: &Value) -> sh::Outcome<Vec<&Value>> {
         .filter_map(|node| Some((node["id"].as_str()?, node)))
         .collect();
     let packages = metadata["packages"].as_array().ok_or("no packages")?;
-    let command = packages.iter().find(|it| it["name"] == COMMAND);
-    let command = command
-        .and_then(|it| it["id"].as_str())
-        .ok_or("no command")?;
-    let (mut found, mut pending) = (BTreeSet::new(), vec![command.to_owned()]);
+    let program = packages
+        .iter()
+        .find(|it| it["manifest_path"].as_str().map(Path::new) == Some(manifest));
+    let program = program.and_then(|it| it["id"].as_str());
+    let program = program.ok_or_else(|| format!("{} is no package", manifest.display()))?;
+    let (mut found, mut pending) = (BTreeSet::new(), vec![program.to_owned()]);
     while let Some(id) = pending.pop() {
         for dependency in array(&nodes.get(&*id).ok_or("an unknown package")?["deps"]) {
             // Without a kind, it is one of the program.

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use super::{Context, GLIBC};
+use super::{Context, GLIBC, licenses};
 use crate::{python, sh};
 
 /// The minor versions to look for, as `python3.N`.
@@ -16,7 +16,12 @@ pub(super) fn run(context: &Context) -> sh::Outcome {
     sh::empty_folder(&out)?;
     let mut maturin = context.tool(python::maturin(&context.python, &out, "dist")?)?;
     maturin.args(["--zig", "--compatibility", &platform]);
-    sh::run(&mut maturin)?;
+    // The name is one of `license-files`. Removed afterwards, because only built files need it.
+    let texts = python::package().join("LICENSE-THIRD-PARTY.txt");
+    licenses::write(&context.triple, &python::package(), "", &texts)?;
+    let built = sh::run(&mut maturin);
+    fs::remove_file(texts)?;
+    built?;
     let wheel = python::only_file(&out)?;
     audit(context, &wheel, &platform)?;
 
