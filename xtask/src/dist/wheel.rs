@@ -8,7 +8,7 @@ use super::{Context, GLIBC, licenses};
 use crate::{python, sh};
 
 /// The minor versions to look for, as `python3.N`.
-const VERSIONS: std::ops::RangeInclusive<u32> = 10..=14;
+const VERSIONS: std::ops::RangeInclusive<u32> = 10..=15;
 
 pub(super) fn run(context: &Context) -> sh::Outcome {
     let platform = format!("manylinux_{}_{}", GLIBC.0, GLIBC.1);
