@@ -73,7 +73,7 @@ macro_rules! counts {
 }
 
 counts! {
-    stored: 40_000, started: 1000, takeovers: 1000, conflicts: 100, unknown: 800, late: 15, skipped: 1000,
+    stored: 40_000, started: 1000, takeovers: 600, conflicts: 100, unknown: 800, late: 15, skipped: 1000,
     went_back: 60, not_needed: 8, dead_letters: 300, gaps: 10, kills: 400, pauses: 400,
     stops: 400, outages: 1500,
 }
