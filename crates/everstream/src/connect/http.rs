@@ -271,6 +271,9 @@ impl Http {
     /// body. The attempt that it returns is sent. Whether the request may be repeated depends on the method
     /// of that attempt: see [`Builder::repeat_unsafe`](crate::Builder::repeat_unsafe).
     ///
+    /// If this is called more than once, the functions run in that order, each with the attempt that the one
+    /// before returned.
+    ///
     /// If the function returns an error, the attempt fails with [`Fault::Setup`](crate::Fault::Setup). As no
     /// request was sent, any request can be retried, if the error strategy says so. A
     /// [`Fault`](crate::Fault) is passed on unchanged; [`Fault::Request`](crate::Fault::Request) means that
@@ -299,7 +302,12 @@ impl Http {
             let prepared = hook(attempt);
             Box::pin(async { prepared.await.map_err(Into::into) })
         });
-        self.with(|settings| settings.hook = Some(hook))
+        self.with(|settings| {
+            settings.hook = Some(match settings.hook.take() {
+                Some(first) => in_order(first, hook),
+                None => hook,
+            });
+        })
     }
 
     /// Sets how many redirects are followed in a row. Default: 10. Your headers aren't sent once
@@ -450,6 +458,14 @@ impl ConnectStrategy for Http {
     fn create_client(&self, context: ClientContext) -> Result<Box<dyn ConnectionClient>, Error> {
         Ok(Box::new(self.create(context)?))
     }
+}
+
+/// Runs one hook after the other.
+fn in_order(first: Arc<Hook>, second: Arc<Hook>) -> Arc<Hook> {
+    Arc::new(move |attempt| {
+        let (prepared, second) = (first(attempt), second.clone());
+        Box::pin(async move { second(prepared.await?).await })
+    })
 }
 
 impl fmt::Debug for Http {

@@ -20,6 +20,7 @@ for_both_clients!(
     query_parameters_are_added_in_order,
     a_hook_can_set_a_token_for_each_attempt,
     a_hook_sees_the_number_and_the_id,
+    hooks_run_in_the_order_in_which_they_were_added,
     a_hook_can_change_url_and_query,
     a_hook_adds_and_sets_headers_and_parameters,
     a_hook_can_change_method_and_body,
@@ -194,6 +195,30 @@ fn a_hook_sees_the_number_and_the_id<C: Client>() {
     client.event_data();
     assert_eq!(server.requests()[0].header("x-seen"), Some("1 None"));
     assert_eq!(server.requests()[1].header("x-seen"), Some("2 Some(\"1\")"));
+}
+
+fn hooks_run_in_the_order_in_which_they_were_added<C: Client>() {
+    let server = serve();
+    let http = Http::new(server.url("/"))
+        .before_attempt(|attempt: Attempt| async {
+            let attempt = attempt.set_header("x-order", "first");
+            Ok::<_, io::Error>(attempt.bearer_token("token"))
+        })
+        .before_attempt(|attempt: Attempt| async {
+            Ok::<_, io::Error>(attempt.header("x-order", "second"))
+        });
+    C::quick(http).event_data();
+    let request = &server.requests()[0];
+    let order: Vec<_> = request.header_values("x-order").collect();
+    assert_eq!(order, [&b"first"[..], b"second"]);
+    assert_eq!(request.header("authorization"), Some("Bearer token"));
+
+    // After an error the next one isn't called.
+    let http = Http::new(server.url("/"))
+        .before_attempt(|_| async { Err::<Attempt, _>(io::Error::other("no token")) })
+        .before_attempt(|_| async { Err::<Attempt, _>(io::Error::other("called")) });
+    let fault = C::quick(http).expect_error();
+    assert!(matches!(&fault, Fault::Setup(cause) if cause.to_string().contains("no token")));
 }
 
 fn a_hook_can_change_url_and_query<C: Client>() {
