@@ -207,7 +207,7 @@ async fn the_tail_of_a_log_that_nobody_has_created_is_empty_and_creates_nothing(
     assert!(matches!(failed, SinkError::Unusable(_)), "{failed}");
 }
 
-/// What stands in the way is told before it fails.
+/// The reason is reported before an append fails.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_tail_of_a_log_that_cannot_be_created_says_why() {
     let postgres = Postgres::start();

@@ -10,8 +10,6 @@ use crate::{apt, sh};
 /// The oldest release that Debian's servers still have, with glibc 2.31.
 const RELEASE: &str = "bullseye";
 
-const MIRROR: &str = "http://deb.debian.org/debian";
-
 /// What a user would do after the installation. `demo` follows a stream through failures. Nothing
 /// listens on the ports: an engine that is there reports that. `_completion_loader` ends with 124.
 const SCRIPT: &str = r#"
@@ -65,8 +63,7 @@ fn fresh(context: &Context) -> sh::Outcome<PathBuf> {
         create
             .args(["--variant=minbase", "--include=man-db,bash-completion"])
             .arg(RELEASE)
-            .arg(&part)
-            .arg(MIRROR);
+            .arg(&part);
         sh::logged(&mut create, &log)?;
         fs::rename(part, &archive)?;
     }
