@@ -11,7 +11,7 @@ use crate::sh;
 
 const RUNS: usize = 31;
 
-/// What `docs/cli.md` promises.
+/// What `docs/performance.md` promises.
 const LIMITS: (f64, f64) = (10.0, 10_000.0);
 
 pub(crate) fn run(args: &[String]) -> sh::Outcome {

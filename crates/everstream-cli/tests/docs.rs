@@ -159,7 +159,7 @@ impl Drop for Background {
 
 #[test]
 fn every_finding_of_check_is_documented() {
-    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/cli.md");
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/check.md");
     let page = fs::read_to_string(page).unwrap();
     let (server, folder) = (Server::start(), Folder::new("docs-table"));
     let line = format!("everstream check {SHOWN_URL}/missing --format json");
@@ -175,7 +175,7 @@ fn every_finding_of_check_is_documented() {
     assert!(!findings.is_empty());
     for finding in findings {
         let id = finding["id"].as_str().unwrap();
-        assert!(page.contains(&format!("`{id}`")), "docs/cli.md lacks {id}");
+        assert!(page.contains(&format!("`{id}`")), "docs/check.md lacks {id}");
     }
 }
 

@@ -226,7 +226,7 @@ impl Observed {
 
 macro_rules! checks {
     ($($check:ident, $id:literal, $title:literal, $problem:literal, $judge:path;)*) => {
-        /// A check. Its id is its name in the report; the table in `docs/cli.md` says what each one
+        /// A check. Its id is its name in the report; the table in `docs/check.md` says what each one
         /// examines.
         ///
         /// ```
