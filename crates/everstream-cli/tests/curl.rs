@@ -375,19 +375,18 @@ fn the_page_is_generated_from_the_table() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/curl.md");
     let mut page = String::from(
         "# curl's options\n\n\
-         Every option of curl (8.17) has the same effect in `everstream`, is accepted without effect, or \
-         is refused with a hint. No option has another meaning. This page is generated.\n\n\
+         Every option of curl (8.17) is listed here; no option has another meaning. This page is generated.\n\n\
          ## The same effect\n\n",
     );
     let (same, different): (Vec<_>, Vec<_>) =
         with(Use::Same).partition(|option| option.note.is_empty());
     let same: Vec<String> = same.into_iter().map(names).collect();
-    _ = writeln!(page, "Exactly as in curl: {}.\n", same.join("; "));
-    page += &rows("difference", different);
+    _ = writeln!(page, "{}.\n\nWith a difference:\n", same.join("; "));
+    page += &list(different);
     page += "\n## Accepted without effect\n\n`everstream` does this anyway.\n\n";
-    page += &rows("why", with(Use::Ignored));
+    page += &list(with(Use::Ignored));
     page += "\n## Refused\n\nThe command prints the hint and ends with exit code 2.\n\n";
-    page += &rows("hint", with(Use::Refused));
+    page += &list(with(Use::Refused));
     page += "\nTested by: `crates/everstream-cli/tests/curl.rs`\n";
     if std::env::var_os("UPDATE_DOCS").is_some() {
         std::fs::write(path, &page).unwrap();
@@ -404,19 +403,18 @@ fn names(option: &CurlOption) -> String {
     names.join(", ")
 }
 
-/// A table with one row per note.
-fn rows(title: &str, options: impl IntoIterator<Item = &'static CurlOption>) -> String {
-    let mut rows: Vec<(&str, Vec<String>)> = Vec::new();
+/// A list with one item per note.
+fn list(options: impl IntoIterator<Item = &'static CurlOption>) -> String {
+    let mut items: Vec<(&str, Vec<String>)> = Vec::new();
     for option in options {
-        match rows.iter_mut().find(|(note, _)| *note == option.note) {
-            Some((_, row)) => row.push(names(option)),
-            None => rows.push((option.note, vec![names(option)])),
+        match items.iter_mut().find(|(note, _)| *note == option.note) {
+            Some((_, item)) => item.push(names(option)),
+            None => items.push((option.note, vec![names(option)])),
         }
     }
-    let mut table = format!("| option | {title} |\n|---|---|\n");
-    for (note, row) in rows {
-        let note = note.replace('|', "\\|");
-        _ = writeln!(table, "| {} | {note} |", row.join("; "));
+    let mut list = String::new();
+    for (note, item) in items {
+        _ = writeln!(list, "- {}: {note}", item.join("; "));
     }
-    table
+    list
 }
