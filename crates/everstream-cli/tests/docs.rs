@@ -175,7 +175,10 @@ fn every_finding_of_check_is_documented() {
     assert!(!findings.is_empty());
     for finding in findings {
         let id = finding["id"].as_str().unwrap();
-        assert!(page.contains(&format!("`{id}`")), "docs/check.md lacks {id}");
+        assert!(
+            page.contains(&format!("`{id}`")),
+            "docs/check.md lacks {id}"
+        );
     }
 }
 

@@ -72,7 +72,8 @@ const PROXY_TLS: &str = "--cacert and -k apply to https proxies too";
 const PROXY_HTTP: &str = "use -x URL; proxies are used over HTTP/1.1";
 const MANY: &str = "use `everstream top URL...` for several streams";
 const SEE: &str = "use -i (standard output) or -v (standard error)";
-const TRACE: &str = "use -v for the response, --format json for times, `everstream record` for every byte";
+const TRACE: &str =
+    "use -v for the response, --format json for times, `everstream record` for every byte";
 const RESOLVE: &str = "use --resolve HOST:PORT:ADDRESS";
 const RESUME: &str = "use --last-event-id ID or --cursor FILE";
 const BODY: &str = "use -d, --data-binary or --json; multipart isn't supported";
