@@ -9,11 +9,13 @@ import json
 import re
 import subprocess
 import sys
+from base64 import b64encode
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from conftest import AUTHORITY
 from everstream.testing import Feed, Reply, Request, SSEServer
 
 ROOT = Path(__file__).parents[2]
@@ -75,6 +77,8 @@ SCRIPTS: dict[str, Callable[[], list[Reply]]] = {
     "/query": lambda: [stream().event("about a and b")],
     "/who": lambda: [stream().event("sent Bearer 1"), stream().event("sent Bearer 2")],
     "/log": log,
+    "/messages": lambda: [messages("Rayleigh ", "scattering.")],
+    "/proxied": lambda: [stream().event("through the proxy")],
     "/fresh": lambda: [stream().event("let in").stall()],
     "/clock": lambda: [stream().event("Sat Jan 31 12:00:00 UTC 2026").stall()],
     "/openai": lambda: [chat("null", '"Rayleigh "', '"scattering."').event("[DONE]").stall()],
@@ -86,17 +90,26 @@ SCRIPTS: dict[str, Callable[[], list[Reply]]] = {
         Reply.status(503),
         stream().event("Rayleigh scattering.").event("[DONE]").stall(),
     ],
+    "/chat": lambda: [chat("null", '"Rayleigh "', '[{"type": "text", "text": "scattering."}, {}]')],
 }
 
 EXPECTED_REQUESTS: dict[str, tuple[Callable[[Request], object], list[object]]] = {
     "/query": (lambda request: request.target, ["/query?page=1&topic=a&topic=b"]),
     "/who": (lambda request: request.headers["authorization"], ["Bearer 1", "Bearer 2"]),
     "/log": (lambda request: request.last_event_id, [None, "1"]),
+    "/chat": (
+        lambda request: (request.method, json.loads(request.body)),
+        [("POST", {"prompt": "Why is the sky blue?", "stream": True})],
+    ),
     "/busy": (
         lambda request: (request.method, request.headers["authorization"]),
         [*[("POST", "Bearer old")] * 2, *[("POST", "Bearer new")] * 2],
     ),
     "/retried": (lambda request: request.method, ["POST", "POST"]),
+    "/messages": (
+        lambda request: (request.headers["x-api-key"], json.loads(request.body)["stream"]),
+        [("...", True)],
+    ),
     "/fresh": (lambda request: request.headers["authorization"], ["Bearer fresh"]),
     "/openai": (
         lambda request: (request.headers["authorization"], json.loads(request.body)["stream"]),
@@ -105,6 +118,10 @@ EXPECTED_REQUESTS: dict[str, tuple[Callable[[Request], object], list[object]]] =
     "/anthropic": (
         lambda request: (request.headers["x-api-key"], json.loads(request.body)["max_tokens"]),
         [("...", 1024)],
+    ),
+    "/proxied": (
+        lambda request: request.headers["proxy-authorization"],
+        ["Basic " + b64encode(b"me:secret").decode()],
     ),
 }
 """The requests that the server must have received, where the page states them."""
@@ -129,9 +146,13 @@ def name(block: tuple[str, str]) -> str:
 
 @pytest.mark.parametrize("block", blocks(), ids=name)
 def test_a_block_prints_the_output_shown(
-    block: tuple[str, str], tmp_path: Path, sse_server: SSEServer
+    block: tuple[str, str], tmp_path: Path, sse_server: SSEServer, tls_port: int
 ) -> None:
     code, shown = block
+    # The server acts as the proxy too.
+    code = code.replace("proxy.example:3128", sse_server.url("").split("/")[2])
+    code = code.replace("https://internal.example", f"https://localhost:{tls_port}")
+    code = code.replace("/etc/ssl/company-ca.pem", str(AUTHORITY))
     path = script(code)
     if path is not None:
         sse_server.enqueue(*SCRIPTS[path]())
@@ -152,6 +173,27 @@ def test_a_block_prints_the_output_shown(
     if path in EXPECTED_REQUESTS:
         seen, expected = EXPECTED_REQUESTS[path]
         assert [seen(request) for request in sse_server.requests] == expected
+
+
+ANSWERS: dict[str, tuple[Reply, str]] = {
+    "done": (stream().event('{"choices": null}').event("[DONE]").stall(), ""),
+    "no delta": (stream().event('{"choices": [{"delta": null}]}').event("[DONE]"), ""),
+    "cut": (stream().event('{"choices": [{"delta": {"content": "a"}}]}'), "EOFError"),
+    "reset": (stream().event('{"choices": []}').reset(), "ReadError"),
+    "error": (stream().event('{"error": {"message": "overloaded"}}'), "RuntimeError: .*overloaded"),
+    "event: error": (stream().event("overloaded", event="error"), "RuntimeError: overloaded"),
+}
+
+
+@pytest.mark.parametrize("shape", ANSWERS)
+def test_the_llm_example_handles_every_shape_of_answer(shape: str, sse_server: SSEServer) -> None:
+    reply, problem = ANSWERS[shape]
+    sse_server.enqueue(reply)
+    (code,) = [code for code, _ in blocks() if script(code) == "/chat"]
+    code = code.replace(SITE, sse_server.url("/").rstrip("/"))
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=50)
+    assert (done.returncode == 0) is (problem == ""), done.stderr
+    assert re.search(problem, done.stderr.splitlines()[-1] if done.stderr else "")
 
 
 def test_every_block_is_found() -> None:
