@@ -57,8 +57,8 @@ pub struct End {
     /// The first 200 bytes of a response that contained no field and no comment, such as an error in
     /// JSON.
     pub ignored_text: Option<String>,
-    /// The stream ended although the error strategy would continue, because the request isn't safe
-    /// (RFC 9110, section 9.2.1) and the server may have acted on it.
+    /// The error strategy would reconnect, but the stream ends here: the request isn't safe to repeat
+    /// (RFC 9110, section 9.2.1), and the server may have acted on it.
     pub not_repeated: bool,
 }
 

@@ -243,11 +243,11 @@ impl<C> Builder<C> {
         self
     }
 
-    /// Repeats requests with POST and other methods that aren't safe (RFC 9110, section 9.2.1) as if they
-    /// were GET: for subscriptions by POST.
+    /// Sends a POST, or another request that isn't safe (RFC 9110, section 9.2.1), again as if it were a
+    /// GET: for subscriptions by POST.
     ///
-    /// Default: false. Such a request is then sent again only if the server certainly didn't process it,
-    /// and the stream ends with its connection.
+    /// Default: false. Such a request is then sent again only if the server can't have received it.
+    /// Otherwise the stream ends with its connection ([`Error::NotRepeated`]).
     ///
     /// ```
     /// # use everstream::{Http, SseClient};
@@ -298,10 +298,10 @@ impl<C> Builder<C> {
         self
     }
 
-    /// Sets the data of the event that ends a one-shot stream, such as `[DONE]`. The iteration ends at
-    /// this event without delivering it, and the client doesn't reconnect.
+    /// Sets the data of the last event of a one-shot stream, such as `[DONE]`. When this event arrives, the
+    /// iteration ends without delivering it, and the client doesn't reconnect.
     ///
-    /// If the stream ends before that event and the client doesn't reconnect, the error is
+    /// If the stream ends earlier and the client doesn't reconnect, the error is
     /// [`Fault::Incomplete`](crate::Fault::Incomplete).
     ///
     /// ```

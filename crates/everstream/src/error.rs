@@ -45,8 +45,9 @@ pub(crate) const NOT_REPEATED: &str = "the request isn't safe to repeat, so it i
 pub enum Error {
     /// A connection ended or could not be established, and the error strategy said to fail.
     Fault(Fault),
-    /// A connection ended or could not be established, and the error strategy said to reconnect, but the
-    /// request isn't safe (RFC 9110, section 9.2.1) and the server may have acted on it.
+    /// The connection failed, and the request isn't sent again: it is a POST, or has another method that
+    /// isn't safe (RFC 9110, section 9.2.1), and the server may have acted on it. The error strategy would
+    /// have reconnected.
     ///
     /// To send such requests again, set [`repeat_unsafe`](crate::Builder::repeat_unsafe) or call
     /// `start()`; to resume the stream by GET, set

@@ -72,8 +72,8 @@ class SSEClient:
             :class:`~everstream.errors.EventTooLargeError`, ``"skip"`` continues with the next event
         :param until: the data of the event that ends the stream, such as ``"[DONE]"``, or a
             function that recognizes that event. The iteration ends at it without yielding it, and
-            the client doesn't reconnect. If the stream ends before it and isn't connected again,
-            the error is :class:`~everstream.errors.IncompleteStreamError`.
+            the client doesn't reconnect. If the stream ends earlier and isn't resumed, the error is
+            :class:`~everstream.errors.IncompleteStreamError`.
         :param repeat_unsafe: sends requests with POST and other methods that aren't safe (RFC 9110,
             section 9.2.1) again, as if they were GET. Otherwise such a request is sent again only
             if the server can't have received it, or by :meth:`start`. The stream then ends with its

@@ -40,23 +40,16 @@ const UNCHANGED_POLL_DELAY: Duration = Duration::from_secs(1);
 ///
 /// # After a clean end
 ///
-/// A server that expects clients to poll ends each response cleanly: with a last chunk, all bytes of
-/// `Content-Length` or END_STREAM. If the response delivered an event, an id or a comment, the delay is:
+/// Some servers end each response and expect another request. If the framing proves that a response is
+/// complete ([`Ending::Complete`](crate::Ending::Complete)), and it delivered an event, an id or a
+/// comment, the delay is at most 3 s, or the base if that is longer; jitter lengthens it by up to half.
+/// The guide "Reconnecting and resuming" of the crate `everstream` has the delays. Such an end doesn't
+/// reset the backoff.
 ///
-/// | the last event id | with `retry:` | without |
-/// |---|---|---|
-/// | has changed since the request | `retry:` | 3 s, or a longer base |
-/// | is the same | grows from `retry:` up to 1 s, or a longer `retry:` | grows from the base up to 3 s, or a longer base |
-///
-/// Jitter lengthens these delays by up to half, and never shortens them. A clean end doesn't reset the
-/// backoff: a refused connection after it gets the same delay as before. A response that ends because
-/// the connection closes isn't a clean end.
-///
-/// If you set [`max_delay`](Backoff::max_delay), [`no_max_delay`](Backoff::no_max_delay),
-/// [`multiplier`](Backoff::multiplier) or a
-/// [`retry_delay_reset_threshold`](crate::SessionConfig::retry_delay_reset_threshold) other than 60 s,
-/// clean ends are treated like faults, and only a connection that lasts for the threshold resets the
-/// backoff.
+/// [`max_delay`](Backoff::max_delay), [`no_max_delay`](Backoff::no_max_delay),
+/// [`multiplier`](Backoff::multiplier) and a
+/// [`retry_delay_reset_threshold`](crate::SessionConfig::retry_delay_reset_threshold) other than 60 s turn
+/// this off. Then only a connection that lasts for the threshold resets the backoff.
 ///
 /// ```
 /// use everstream_core::retry_delay::{self, BaseDelay, RetryDelayStrategy};

@@ -44,9 +44,8 @@ class RetryDelayStrategy:
 
         With the default ``max_delay`` and ``backoff_multiplier``, and a
         ``retry_delay_reset_threshold`` of 60, a connection of 25 s that delivered an event, an id
-        or a comment resets the delay too. After a clean end that the framing proves, the delay is
-        ``retry:``, or 3 s without it, if the last event id has changed. If not, the delay grows up
-        to 1 s or a longer ``retry:``, or up to 3 s without ``retry:``.
+        or a comment resets the delay too. After a complete response that delivered something, the
+        delay is at most 3 s, or ``retry:`` or ``initial_retry_delay`` if that is longer.
         """
         return _DefaultRetryDelayStrategy(
             _native.Backoff(max_delay or 0.0, backoff_multiplier, jitter_multiplier or 0.0)
