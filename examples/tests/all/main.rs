@@ -4,7 +4,6 @@
 #![cfg(unix)]
 
 mod change_feed;
-mod custom_source;
 mod fan_out;
 mod feature_flags;
 mod llm_chat;
