@@ -9,6 +9,5 @@ mod feature_flags;
 mod llm_chat;
 mod mcp_client;
 mod program;
-mod redis_sink;
 mod std_sockets;
 mod token_refresh;
