@@ -6,6 +6,7 @@ pub mod client;
 pub mod decode;
 pub mod idle;
 pub mod page;
+pub mod process;
 pub mod spread;
 pub mod sys;
 pub mod targets;

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::targets::{self, Quantity, Verdict};
-use crate::{Outcome, sys};
+use crate::{Outcome, process};
 
 #[derive(clap::Args)]
 pub struct Out {
@@ -25,7 +25,7 @@ impl Page {
     /// Create it before measuring: it records the machine's load.
     pub fn new(suite: &'static str, title: &str) -> Page {
         let text = format!("# {title}\n\n");
-        let load = sys::load();
+        let load = process::load();
         let effort = String::new();
         Page {
             suite,
@@ -93,7 +93,7 @@ impl Page {
             "{system} {processor}, {cores} cores; the load average was {} at the start and {} at the end, \
              including the benchmark itself.",
             self.load,
-            sys::load()
+            process::load()
         );
         text.push_str(" Compare the ratios: absolute values are this machine's.");
         self.paragraph(format!("{} {text}", self.effort).trim_start());

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::chart::short;
-use crate::sys::quantile;
+use crate::process::quantile;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Spread {

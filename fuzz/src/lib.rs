@@ -11,11 +11,10 @@
 //! | [`http_exchange`] | calls of an attempt | at most one fault, a limited number of redirects, no credentials leave their origin |
 //! | [`http_response`] | a response | the client ends, with the body's items and no others; memory is bounded |
 //!
-//! `cargo xtask fuzz` searches for inputs that violate the rules. A test of this package replays the
-//! seeds, `corpus/` and `crashes/` without a fuzzer.
+//! `cargo xtask fuzz` searches for inputs that violate the rules. A test of this package replays
+//! `corpus/`, `crashes/` and `seeds/`, which are written by hand, without a fuzzer.
 //!
 //! To update a corpus, run `cargo fuzz cmin` on `target/fuzz/corpus/TARGET` and keep at most 300 inputs.
-//! `cargo run -p everstream-fuzz --example seeds` starts a new one.
 
 #![allow(
     clippy::expect_used,
@@ -32,7 +31,6 @@ mod http_exchange;
 mod http_head;
 mod http_response;
 mod limits;
-mod seeds;
 mod session;
 
 // The reference interpreter of the decoder's tests.
@@ -47,7 +45,6 @@ pub use http_body::http_body;
 pub use http_exchange::http_exchange;
 pub use http_head::http_head;
 pub use http_response::http_response;
-pub use seeds::seeds;
 pub use session::session;
 
 /// The targets by name.

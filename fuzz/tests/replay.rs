@@ -1,4 +1,4 @@
-//! Replays all seeds, corpora and crashes, without the fuzzer.
+//! Replays all corpora, crashes and seeds, without the fuzzer.
 
 #![allow(
     clippy::panic,
@@ -36,67 +36,42 @@ fn replay(target: &str) {
         "fuzz/corpus/{target} has {} inputs; expected at least {FEWEST}",
         corpus.len()
     );
-    for (number, seed) in everstream_fuzz::seeds(target).iter().enumerate() {
-        run_named(run, seed, &format!("seed {number}"));
-    }
-    let crashes = inputs(&package.join("crashes").join(target));
-    for path in corpus.iter().chain(&crashes) {
+    let [crashes, seeds] = ["crashes", "seeds"].map(|it| inputs(&package.join(it).join(target)));
+    for path in corpus.iter().chain(&crashes).chain(&seeds) {
         let input = fs::read(path).unwrap();
-        run_named(run, &input, &path.display().to_string());
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| run(&input))) {
+            eprintln!("\nThe failing input is {}.", path.display());
+            resume_unwind(panic);
+        }
     }
 }
 
-fn run_named(run: fn(&[u8]), input: &[u8], name: &str) {
-    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| run(input))) {
-        eprintln!("\nThe failing input is {name}.");
-        resume_unwind(panic);
-    }
+macro_rules! replayed {
+    ($($name:ident: $target:literal)*) => {
+        $(
+            #[test]
+            fn $name() {
+                replay($target);
+            }
+        )*
+    };
 }
 
-#[test]
-fn the_decoder_agrees_with_the_standard_on_its_corpus() {
-    replay("decoder");
-}
-
-#[test]
-fn no_cut_makes_a_difference_to_the_corpus() {
-    replay("chunking");
-}
-
-#[test]
-fn what_the_corpus_encodes_comes_back() {
-    replay("encoder");
-}
-
-#[test]
-fn no_script_of_the_corpus_breaks_a_rule_of_the_session() {
-    replay("session");
-}
-
-#[test]
-fn every_head_of_the_corpus_is_read_alike_whole_and_cut() {
-    replay("http_head");
-}
-
-#[test]
-fn every_body_of_the_corpus_is_decoded_alike_whole_and_cut() {
-    replay("http_body");
-}
-
-#[test]
-fn no_script_of_the_corpus_breaks_a_promise_of_an_attempt() {
-    replay("http_exchange");
-}
-
-#[test]
-fn every_response_of_the_corpus_ends_with_what_it_holds() {
-    replay("http_response");
+replayed! {
+    the_decoder_agrees_with_the_standard_on_its_corpus: "decoder"
+    no_cut_makes_a_difference_to_the_corpus: "chunking"
+    what_the_corpus_encodes_comes_back: "encoder"
+    no_script_of_the_corpus_breaks_a_rule_of_the_session: "session"
+    every_head_of_the_corpus_is_read_alike_whole_and_cut: "http_head"
+    every_body_of_the_corpus_is_decoded_alike_whole_and_cut: "http_body"
+    no_script_of_the_corpus_breaks_a_promise_of_an_attempt: "http_exchange"
+    every_response_of_the_corpus_ends_with_what_it_holds: "http_response"
 }
 
 /// A folder with another name would never be replayed.
 #[test]
 fn every_corpus_belongs_to_a_target() {
-    for kind in ["corpus", "crashes"] {
+    for kind in ["corpus", "crashes", "seeds"] {
         for folder in inputs(&Path::new(env!("CARGO_MANIFEST_DIR")).join(kind)) {
             let name = folder.file_name().unwrap_or_default().to_string_lossy();
             assert!(

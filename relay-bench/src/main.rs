@@ -13,17 +13,20 @@
 mod blind;
 mod feed;
 mod page;
+// Shared with `bench`, which is another workspace.
+#[allow(dead_code, unreachable_pub)]
+#[path = "../../bench/src/process.rs"]
+mod process;
 mod relay;
 
 use std::error::Error;
 use std::fs;
-use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use everstream_engines::{Nats, Postgres, Redis};
+use process::Server;
 
 type Outcome<T = ()> = Result<T, Box<dyn Error + Send + Sync>>;
 
@@ -167,9 +170,9 @@ fn main() -> Outcome {
 }
 
 fn all(options: &Options) -> Outcome {
-    let load = load();
+    let load = process::load();
     let (postgres, redis, nats) = (Postgres::start(), Redis::start(), Nats::start());
-    let feed = Feed::start(options.events)?;
+    let feed = Server::start(&["feed", &options.events.to_string()])?;
     let mut results = Vec::new();
     for (engine, _) in ENGINES {
         let url = match engine {
@@ -194,9 +197,12 @@ fn all(options: &Options) -> Outcome {
                         events.to_string(),
                         url.clone(),
                         log,
-                        feed.url.clone(),
+                        feed.said.clone(),
                     ];
-                    costs.push(measured(&once)?);
+                    let [seconds, cpu] = process::measure(&once)?[..] else {
+                        return Err(format!("{name} printed no figures").into());
+                    };
+                    costs.push(Cost { seconds, cpu });
                 }
             }
             results.push(page::Row {
@@ -219,54 +225,4 @@ fn value(it: impl ValueEnum) -> String {
     it.to_possible_value()
         .map(|it| it.get_name().to_owned())
         .unwrap_or_default()
-}
-
-fn this() -> Outcome<Command> {
-    Ok(Command::new(std::env::current_exe()?))
-}
-
-fn measured(arguments: &[String]) -> Outcome<Cost> {
-    let output = this()?.args(arguments).stderr(Stdio::inherit()).output()?;
-    let text = String::from_utf8(output.stdout)?;
-    if !output.status.success() {
-        return Err(format!("{arguments:?} ended with {}", output.status).into());
-    }
-    let (seconds, cpu) = text.trim().split_once(' ').ok_or("no figures")?;
-    Ok(Cost {
-        seconds: seconds.parse()?,
-        cpu: cpu.parse()?,
-    })
-}
-
-/// The load of the machine before anything is measured, over the last minute.
-fn load() -> String {
-    let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    text.split(' ').next().unwrap_or("unknown").to_owned()
-}
-
-/// The process that serves the feed, until this is dropped.
-struct Feed {
-    child: Child,
-    url: String,
-}
-
-impl Feed {
-    fn start(events: u64) -> Outcome<Feed> {
-        let mut command = this()?;
-        command.args(["feed", &events.to_string()]);
-        let mut child = command.stdout(Stdio::piped()).spawn()?;
-        let mut url = String::new();
-        if let Some(out) = child.stdout.take() {
-            BufReader::new(out).read_line(&mut url)?;
-        }
-        let url = url.trim().to_owned();
-        Ok(Feed { child, url })
-    }
-}
-
-impl Drop for Feed {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }

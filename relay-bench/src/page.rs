@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use crate::process::median;
 use crate::{BATCHES, Cost, ENGINES, Engine, Options, PROGRAMS};
 
 pub(crate) struct Row {
@@ -72,10 +73,4 @@ pub(crate) fn text(options: &Options, rows: &[Row], load: &str) -> String {
         options.events / 10
     );
     text
-}
-
-fn median(mut figures: Vec<f64>) -> f64 {
-    figures.sort_unstable_by(f64::total_cmp);
-    let middle = figures.len() / 2;
-    figures.get(middle).copied().unwrap_or(f64::NAN)
 }

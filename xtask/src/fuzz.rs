@@ -55,9 +55,11 @@ pub(crate) fn run(args: &[String]) -> sh::Outcome {
         for folder in [&corpus, &committed, &crashes] {
             fs::create_dir_all(folder)?;
         }
+        let seeds = sh::root().join("fuzz/seeds").join(target);
         let mut run = cargo_fuzz("run");
         run.arg(target)
             .args([&corpus, &committed])
+            .args(seeds.exists().then_some(seeds))
             .arg("--")
             .arg(format!("-max_total_time={seconds}"))
             .args(OPTIONS)

@@ -112,7 +112,7 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "pictures",
-        about: "Takes the pictures in docs/pictures; --check measures them and the charts in Chromium",
+        about: "Takes the pictures in docs/pictures",
         run: pictures::run,
     },
     Command {

@@ -4,9 +4,10 @@
 //! and in identifiers (`goes_on`, `GoesOn`), and not across punctuation or blank lines.
 
 use std::collections::HashMap;
+use std::fs;
 use std::iter::zip;
 
-use crate::docs::{Disk, Files, Problem};
+use crate::docs::{self, Problem};
 use crate::sh;
 
 const EXTENSIONS: [&str; 7] = ["js", "md", "py", "pyi", "rs", "sh", "toml"];
@@ -114,14 +115,11 @@ pub(crate) fn run(args: &[String]) -> sh::Outcome {
 
 /// The problems of all files of the repository.
 pub(crate) fn check() -> sh::Outcome<Vec<Problem>> {
-    let disk = Disk::new(sh::root());
-    let table = Table::new();
+    let (root, table) = (sh::root(), Table::new());
     let mut found = Vec::new();
-    for path in disk.paths(&EXTENSIONS)? {
+    for path in docs::files(&root, &EXTENSIONS)? {
         if path != TABLE {
-            let text = disk
-                .text(&path)
-                .ok_or_else(|| format!("cannot read {path}"))?;
+            let text = fs::read_to_string(root.join(&path))?;
             found.extend(table.problems(&path, &text));
         }
     }

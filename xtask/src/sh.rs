@@ -156,14 +156,10 @@ pub(crate) struct Guard {
 }
 
 impl Guard {
-    /// Starts `command`; the caller has decided where its output goes.
+    /// Starts `command`, without standard input.
     ///
     /// Call this from the main thread only: the kernel ends the child when the *thread*
     /// that started it ends.
-    pub(crate) fn start(name: &str, command: &Command) -> Outcome<Guard> {
-        Guard::start_with(name, command, Stdio::null(), Stdio::null())
-    }
-
     pub(crate) fn start_with(
         name: &str,
         command: &Command,

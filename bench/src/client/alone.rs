@@ -4,7 +4,7 @@ use super::readers::{self, ASYNC, BLOCKING, DRAINED, Reader, SSE_REQWEST_CLIENT,
 use super::takers::{Late, Total};
 use super::{Once, Options, Servers};
 use crate::spread::Spread;
-use crate::{Outcome, callgrind, sys};
+use crate::{Outcome, callgrind, process, sys};
 
 pub const PER_SECOND: u64 = 1_000;
 
@@ -39,7 +39,7 @@ pub fn measure(servers: &Servers, options: &Options) -> Outcome<Vec<Measured>> {
         for (index, name) in WHO.iter().enumerate() {
             let events = options.seconds * PER_SECOND;
             let arguments = arguments(servers, "alone", name, events, PER_SECOND);
-            timed[index].push(sys::measure(&arguments)?);
+            timed[index].push(process::measure(&arguments)?);
             if counts {
                 counted[index].push(instructions(servers, name)?);
             }
@@ -101,7 +101,7 @@ pub fn once(once: &Once) -> Outcome {
     }
     println!("{}", used * 1e6 / once.count as f64);
     for at in [0.5, 0.99, 1.0] {
-        println!("{}", sys::quantile(&mut taken.0, at));
+        println!("{}", process::quantile(&mut taken.0, at));
     }
     Ok(())
 }

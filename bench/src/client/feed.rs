@@ -5,7 +5,7 @@ use super::takers::Total;
 use super::{Once, Options, Servers};
 use crate::decode::corpora::TOKEN;
 use crate::spread::Spread;
-use crate::{Outcome, sys};
+use crate::{Outcome, process, sys};
 
 /// How the events reach the client.
 pub struct Case {
@@ -74,7 +74,7 @@ pub fn measure(servers: &Servers, options: &Options) -> Outcome<Vec<Vec<Spread>>
 fn once_of(servers: &Servers, case: &Case, reader: &Reader<Total>, events: u64) -> Outcome<f64> {
     let path = format!("feed/{{}}/{}", case.per_chunk);
     let arguments = servers.client(case.tls, "feed", reader.name, &path, events);
-    let measured = sys::measure(&arguments)?;
+    let measured = process::measure(&arguments)?;
     let seconds = measured.first().ok_or("nothing was measured")?;
     Ok(seconds * 1e9 / events as f64)
 }

@@ -8,7 +8,7 @@ pub mod server;
 mod takers;
 
 use crate::page::Out;
-use crate::sys::Server;
+use crate::process::Server;
 use crate::tls::{Identity, Trust};
 use crate::{Outcome, count};
 

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::corpora::{self, Chunks, Corpus};
 use super::peers::{Peer, floor};
-use crate::sys::{median, quantile, thread_cpu};
+use crate::process::{median, quantile};
+use crate::sys::thread_cpu;
 
 /// A decoder that would take longer for one pass is skipped.
 const PATIENCE: f64 = 3.0;

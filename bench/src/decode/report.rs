@@ -8,7 +8,7 @@ use super::{CHUNKS, LENGTHS, Linear};
 use crate::Outcome;
 use crate::chart::{bars, short};
 use crate::page::{Out, Page, size, version};
-use crate::sys::geometric_mean;
+use crate::process::geometric_mean;
 
 pub(super) fn page() -> Page {
     let mut page = Page::new("decode", "Decoders, compared");

@@ -5,8 +5,9 @@ pub mod server;
 pub mod streams;
 
 use crate::page::Out;
+use crate::process::{Server, measure};
 use crate::spread::Spread;
-use crate::sys::{self, Server, measure};
+use crate::sys;
 use crate::targets::Way;
 use crate::tls::Identity;
 use crate::{Outcome, count};

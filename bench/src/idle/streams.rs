@@ -9,7 +9,8 @@ use tokio::time::sleep;
 
 use crate::Outcome;
 use crate::client::readers::runtime;
-use crate::sys::{self, quantile};
+use crate::process::quantile;
+use crate::sys;
 use crate::tls::Trust;
 
 #[derive(clap::Args)]

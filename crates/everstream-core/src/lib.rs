@@ -65,7 +65,7 @@
 //! | `decoder.rs`, `decoder/` | bytes to items: events that lie whole in a chunk, line by line, cut lines |
 //! | `block.rs`, `field.rs` | the lines up to a blank one; the field of a line |
 //! | `item.rs`, `event.rs`, `encoder.rs` | what a decoder returns; events; events to lines |
-//! | `session.rs`, `config.rs` | the state machine of a stream over its connections; its settings |
+//! | `session.rs`, `session/`, `config.rs` | the state machine of a stream over its connections; what it delivers; its settings |
 //! | `schedule.rs`, `repetition.rs` | when the next connection is due; whether a request is sent again |
 //! | `output.rs`, `action.rs`, `fault.rs` | what the driver does next; what the user gets; why a connection ended |
 //! | `strategy/` | whether to reconnect, how long to wait |

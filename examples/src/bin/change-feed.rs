@@ -5,7 +5,7 @@
 //!
 //! The id of a change is saved after the change was handled. A crash between the two makes the next run
 //! repeat that change, but no change is ever lost, so handlers should be idempotent. If you can write both
-//! in one transaction, nothing is repeated either (see redis-sink).
+//! in one transaction, nothing is repeated either.
 
 use std::error::Error;
 use std::fs::{self, File};

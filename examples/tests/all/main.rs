@@ -4,12 +4,10 @@
 #![cfg(unix)]
 
 mod change_feed;
-mod custom_source;
 mod fan_out;
 mod feature_flags;
 mod llm_chat;
 mod mcp_client;
 mod program;
-mod redis_sink;
 mod std_sockets;
 mod token_refresh;

@@ -59,27 +59,12 @@ impl Program {
             .expect("a line on standard output in time")
     }
 
-    /// Reads lines of standard error, up to the first with this text.
-    pub(crate) fn wait_for_stderr(&self, text: &str) {
-        let mut seen = String::new();
-        while !seen.contains(text) {
-            match self.stderr.recv_timeout(LIMIT) {
-                Ok(line) => seen.push_str(&line),
-                Err(error) => panic!("{error}: no {text:?} in {seen:?}"),
-            }
-        }
-    }
-
     pub(crate) fn write_line(&mut self, line: &str) {
         writeln!(self.stdin.as_mut().unwrap(), "{line}").unwrap();
     }
 
     pub(crate) fn close_stdin(&mut self) {
         self.stdin = None;
-    }
-
-    pub(crate) fn is_running(&mut self) -> bool {
-        self.child.try_wait().unwrap().is_none()
     }
 
     /// Sends SIGINT, like Ctrl-C.

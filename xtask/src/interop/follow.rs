@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::{Context, PATIENCE};
+use super::{Context, PATIENCE, programs};
 use crate::sh;
 
 /// One event, as sent or as printed.
@@ -58,22 +58,10 @@ pub(super) struct Follower {
 
 impl Follower {
     /// Starts the command; its diagnostics go to `<name>.log`.
-    pub(super) fn start(context: &Context, name: &str, url: &str) -> sh::Outcome<Follower> {
-        Follower::start_with(context, name, &[url])
-    }
-
-    pub(super) fn start_with(
-        context: &Context,
-        name: &str,
-        args: &[&str],
-    ) -> sh::Outcome<Follower> {
+    pub(super) fn start(context: &Context, name: &str, args: &[&str]) -> sh::Outcome<Follower> {
         let log = File::create(context.folder.join(format!("{name}.log")))?;
         let mut command = Command::new(&context.command);
-        command.args(args);
-        // A proxy in the environment is not what is tested here.
-        for name in ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"] {
-            command.env_remove(name);
-        }
+        programs::without_proxies(command.args(args));
         let mut process =
             sh::Guard::start_with("everstream", &command, Stdio::piped(), log.into())?;
         let (sender, lines) = mpsc::channel();

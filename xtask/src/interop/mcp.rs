@@ -2,18 +2,16 @@
 //! `@modelcontextprotocol/server-everything` of npm. A call whose stream ends early is resumed by GET,
 //! and its tool runs once.
 
-use std::fs::{self, File};
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
 use super::cut::Cut;
+use super::programs::{self, EVERYTHING, free_port, source};
 use super::report::Report;
-use super::{Context, http, scenario};
-use crate::{apt, python, sh};
-
-pub(super) const NODE: &str = "/usr/bin/node";
-pub(super) const NPM: &str = "/usr/bin/npm";
+use super::{Context, scenario};
+use crate::{python, sh};
 
 pub(super) fn run(context: &Context, reports: &mut Vec<Report>) -> sh::Outcome {
     // Nothing is measured here, and the dependencies of the examples take long to optimize.
@@ -28,22 +26,12 @@ pub(super) fn run(context: &Context, reports: &mut Vec<Report>) -> sh::Outcome {
 
 /// The server itself closes the stream of a call, twice.
 fn sdk(client: &Path, folder: &Path, reports: &mut Vec<Report>) -> sh::Outcome {
-    let source = sh::root().join("interop").join("mcp");
+    let source = source("mcp");
     let python = python::venv(folder, &source.join("requirements.txt"))?;
-    let version = sh::capture(Command::new(&python).args([
-        "-c",
-        "from importlib.metadata import version as v; print('mcp', v('mcp'), end='')",
-    ]))?;
-    let port = http::free_port()?;
-    let log = folder.join("sdk.log");
-    let mut command = Command::new(&python);
-    command
-        .args(["-m", "uvicorn", "app:app", "--host", "127.0.0.1", "--port"])
-        .arg(port.to_string())
-        .current_dir(&source)
-        // The source folder belongs to git.
-        .env("PYTHONDONTWRITEBYTECODE", "1");
-    let _server = serve("uvicorn", &command, &log, port)?;
+    let version = programs::python_versions(&python, &["mcp"])?;
+    let port = free_port()?;
+    let command = programs::uvicorn(&python, "app:app", &source, port);
+    let _server = programs::serve("sdk", &command, folder, port)?;
     let title = format!("{version}: closes the stream of a tool call twice");
     scenario(reports, &title, |report| {
         // Nothing fails on the way: what passes is counted.
@@ -63,23 +51,12 @@ fn sdk(client: &Path, folder: &Path, reports: &mut Vec<Report>) -> sh::Outcome {
 /// The network fails in the middle of a call, and is back when the tool has done its work: that
 /// server replays what it has sent, and sends nothing more over a stream that was resumed.
 fn everything(client: &Path, folder: &Path, reports: &mut Vec<Report>) -> sh::Outcome {
-    const PACKAGE: &str = "@modelcontextprotocol/server-everything";
-    apt::install(&[(NODE, "nodejs"), (NPM, "npm")], &folder.join("apt.log"))?;
-    let source = sh::root().join("interop").join("everything");
-    let modules = install_modules(folder, &source)?;
-    let package = modules.join(PACKAGE);
-    let manifest: serde_json::Value =
-        serde_json::from_slice(&fs::read(package.join("package.json"))?)?;
-    let version = manifest["version"].as_str().unwrap_or_default().to_owned();
-    let port = http::free_port()?;
-    let log = folder.join("everything.log");
-    let mut command = Command::new(NODE);
-    command
-        .arg(package.join("dist").join("index.js"))
-        .arg("streamableHttp")
-        .env("PORT", port.to_string());
-    let _server = serve("node", &command, &log, port)?;
-    let title = format!("{PACKAGE} {version}: the network fails during a tool call");
+    let modules = programs::node_modules(folder, &source("everything"))?;
+    let version = programs::node_version(&modules, EVERYTHING)?;
+    let port = free_port()?;
+    let command = programs::everything(&modules, "streamableHttp", port);
+    let _server = programs::serve("everything", &command, folder, port)?;
+    let title = format!("{version}: the network fails during a tool call");
     scenario(reports, &title, |report| {
         let down = Duration::from_millis(2500);
         let network = Cut::start(port, "tools/call", "\"progress\":2", down)?;
@@ -134,35 +111,4 @@ fn judge(report: &mut Report, network: &Cut, called: &Called) {
     ));
     report.require(count("call") == 1, "the tool was called more than once");
     report.require(count("GET") > 0, "the stream wasn't resumed");
-}
-
-pub(super) fn serve(
-    name: &str,
-    command: &Command,
-    log: &Path,
-    port: u16,
-) -> sh::Outcome<sh::Guard> {
-    let file = File::create(log)?;
-    let mut server = sh::Guard::start_with(name, command, file.try_clone()?.into(), file.into())?;
-    http::wait_for_port(&mut server, port)
-        .map_err(|error| format!("{error}; see {}", log.display()))?;
-    Ok(server)
-}
-
-/// Installs what the `package.json` in `source` names, once per version.
-pub(super) fn install_modules(folder: &Path, source: &Path) -> sh::Outcome<PathBuf> {
-    let folder = folder.join("npm");
-    let wanted = fs::read(source.join("package.json"))?;
-    let installed = folder.join("installed.json");
-    if !fs::read(&installed).is_ok_and(|installed| installed == wanted) {
-        sh::empty_folder(&folder)?;
-        fs::write(folder.join("package.json"), &wanted)?;
-        let mut npm = Command::new(NPM);
-        npm.args(["install", "--no-audit", "--no-fund", "--ignore-scripts"])
-            .current_dir(&folder);
-        sh::logged(&mut npm, &folder.join("npm.log"))?;
-        // Last, so that a broken installation is made again.
-        fs::write(&installed, wanted)?;
-    }
-    Ok(folder.join("node_modules"))
 }

@@ -9,9 +9,9 @@
 mod check;
 mod cut;
 mod follow;
-mod http;
 mod mcp;
 mod nginx;
+mod programs;
 mod proxies;
 mod readers;
 mod report;
@@ -46,24 +46,46 @@ struct Context {
     folder: PathBuf,
 }
 
+type Suite = fn(&Context, &mut Vec<Report>) -> sh::Outcome;
+
+const SUITES: [(&str, Suite); 6] = [
+    ("nginx", nginx::run),
+    ("starlette", starlette::run),
+    ("mcp", mcp::run),
+    ("readers", readers::run),
+    ("proxies", proxies::run),
+    ("check", check::run),
+];
+
 pub(crate) fn run(args: &[String]) -> sh::Outcome {
-    let Some(wanted) = Wanted::parse(args)? else {
-        print!("{USAGE}");
-        return Ok(());
-    };
-    let runs = wanted.nginx || wanted.starlette || wanted.readers || wanted.proxies || wanted.check;
-    let command = match wanted.command {
-        Some(path) => fs::canonicalize(&path)
-            .map_err(|error| sh::UsageError(format!("--command {}: {error}", path.display())))?,
-        None => {
-            if runs {
-                sh::run(&mut sh::cargo([
-                    "build",
-                    "--release",
-                    "--package",
-                    "everstream-cli",
-                ]))?;
+    let usage = |problem: String| sh::UsageError(format!("{problem}\n\n{USAGE}"));
+    let (mut wanted, mut command) = (Vec::new(), None);
+    let mut args = args.iter();
+    while let Some(arg) = args.next() {
+        match arg.as_str() {
+            "-h" | "--help" => {
+                print!("{USAGE}");
+                return Ok(());
             }
+            "--command" => {
+                let path = args.next().map(fs::canonicalize);
+                let path = path.ok_or_else(|| usage("--command needs a path".into()))?;
+                command = Some(path.map_err(|error| usage(format!("--command: {error}")))?);
+            }
+            name => match SUITES.iter().find(|suite| suite.0 == name) {
+                Some(suite) => wanted.push(*suite),
+                None => return Err(usage(format!("no scenarios `{name}`")).into()),
+            },
+        }
+    }
+    if wanted.is_empty() {
+        wanted.extend(SUITES);
+    }
+    let command = match command {
+        Some(command) => command,
+        None => {
+            let build = ["build", "--release", "--package", "everstream-cli"];
+            sh::run(&mut sh::cargo(build))?;
             sh::target()?.join("release").join("everstream")
         }
     };
@@ -72,34 +94,17 @@ pub(crate) fn run(args: &[String]) -> sh::Outcome {
     let context = Context { command, folder };
 
     let mut reports = Vec::new();
-    if wanted.nginx {
-        nginx::run(&context, &mut reports)?;
+    for (_, suite) in wanted {
+        suite(&context, &mut reports)?;
     }
-    if wanted.starlette {
-        starlette::run(&context, &mut reports)?;
-    }
-    if wanted.mcp {
-        mcp::run(&context, &mut reports)?;
-    }
-    if wanted.readers {
-        readers::run(&context, &mut reports)?;
-    }
-    if wanted.proxies {
-        proxies::run(&context, &mut reports)?;
-    }
-    if wanted.check {
-        check::run(&context, &mut reports)?;
-    }
-
     let failed = reports.iter().filter(|report| report.failed()).count();
     println!(
         "\n{} scenarios passed, {failed} failed",
         reports.len() - failed
     );
-    if failed == 0 {
-        Ok(())
-    } else {
-        Err(format!("interop failed; logs are in {}", context.folder.display()).into())
+    match failed {
+        0 => Ok(()),
+        _ => Err(format!("interop failed; logs are in {}", context.folder.display()).into()),
     }
 }
 
@@ -112,87 +117,4 @@ fn scenario(reports: &mut Vec<Report>, title: &str, body: impl FnOnce(&mut Repor
     }
     report.print();
     reports.push(report);
-}
-
-#[derive(Default)]
-struct Wanted {
-    nginx: bool,
-    starlette: bool,
-    mcp: bool,
-    readers: bool,
-    proxies: bool,
-    check: bool,
-    command: Option<PathBuf>,
-}
-
-impl Wanted {
-    /// `None`: only the usage is wanted.
-    fn parse(args: &[String]) -> Result<Option<Wanted>, sh::UsageError> {
-        let mut wanted = Wanted::default();
-        let mut all = true;
-        let mut args = args.iter();
-        while let Some(arg) = args.next() {
-            let named = match arg.as_str() {
-                "nginx" => &mut wanted.nginx,
-                "starlette" => &mut wanted.starlette,
-                "mcp" => &mut wanted.mcp,
-                "readers" => &mut wanted.readers,
-                "proxies" => &mut wanted.proxies,
-                "check" => &mut wanted.check,
-                "--command" => match args.next() {
-                    Some(path) => {
-                        wanted.command = Some(PathBuf::from(path));
-                        continue;
-                    }
-                    None => {
-                        return Err(sh::UsageError(format!("--command needs a path\n\n{USAGE}")));
-                    }
-                },
-                "-h" | "--help" => return Ok(None),
-                other => {
-                    return Err(sh::UsageError(format!("no scenarios `{other}`\n\n{USAGE}")));
-                }
-            };
-            *named = true;
-            all = false;
-        }
-        Ok(Some(match all {
-            true => Wanted {
-                nginx: true,
-                starlette: true,
-                mcp: true,
-                readers: true,
-                proxies: true,
-                check: true,
-                ..wanted
-            },
-            false => wanted,
-        }))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn parse(args: &[&str]) -> Result<Option<Wanted>, sh::UsageError> {
-        let args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
-        Wanted::parse(&args)
-    }
-
-    #[test]
-    fn no_name_means_all_servers() {
-        let wanted = parse(&["--command", "x"]).unwrap().unwrap();
-        assert!(wanted.nginx && wanted.starlette && wanted.mcp && wanted.command.is_some());
-        assert!(wanted.readers && wanted.proxies && wanted.check);
-        let wanted = parse(&["nginx"]).unwrap().unwrap();
-        assert!(wanted.nginx && !wanted.starlette && !wanted.mcp);
-    }
-
-    #[test]
-    fn a_wrong_argument_is_named() {
-        assert!(parse(&["apache"]).is_err_and(|error| error.0.contains("`apache`")));
-        assert!(parse(&["--command"]).is_err());
-        assert!(parse(&["--help"]).unwrap().is_none());
-    }
 }

@@ -1,18 +1,21 @@
 //! nginx with the nchan module: messages in memory, and in Redis.
 
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::follow::{Event, Follower, log_lines};
+use super::programs::{self, NGINX, REDIS, free_port, wait};
 use super::report::Report;
-use super::{Context, PATIENCE, http, scenario};
+use super::{Context, scenario};
 use crate::{apt, sh};
 
-const NGINX: &str = "/usr/sbin/nginx";
-const NCHAN: &str = "/usr/lib/nginx/modules/ngx_nchan_module.so";
+const NCHAN: (&str, &str) = (
+    "/usr/lib/nginx/modules/ngx_nchan_module.so",
+    "libnginx-mod-nchan",
+);
 
 /// nchan's ids are seconds and a counter: what is published after a restart must fall
 /// into another second than what was published before it, or two messages could share
@@ -20,14 +23,7 @@ const NCHAN: &str = "/usr/lib/nginx/modules/ngx_nchan_module.so";
 const DOWN_TIME: Duration = Duration::from_millis(1500);
 
 pub(super) fn run(context: &Context, reports: &mut Vec<Report>) -> sh::Outcome {
-    apt::install(
-        &[
-            (NGINX, "nginx"),
-            (NCHAN, "libnginx-mod-nchan"),
-            (apt::REDIS, "redis-server"),
-        ],
-        &context.folder.join("apt.log"),
-    )?;
+    apt::install(&[NGINX, NCHAN, REDIS], &context.folder.join("apt.log"))?;
     let mut server = Server::prepare(context)?;
     server.start()?;
     scenario(
@@ -54,7 +50,7 @@ fn sent_away(context: &Context, server: &Server, report: &mut Report) -> sh::Out
     let path = "/memory/away/brief";
     let mut channel = server.channel("memory", "away");
     channel.publish(5)?;
-    let mut follower = Follower::start(context, "nginx-away", &server.url(path))?;
+    let mut follower = Follower::start(context, "nginx-away", &[&server.url(path)])?;
     let mut while_away = 0;
     for round in 1..=ROUNDS {
         follower.wait_for(channel.sent.len())?;
@@ -77,7 +73,7 @@ fn sent_away(context: &Context, server: &Server, report: &mut Report) -> sh::Out
 fn memory_restart(context: &Context, server: &mut Server, report: &mut Report) -> sh::Outcome {
     let path = "/memory/restart/events";
     let mut channel = server.channel("memory", "restart");
-    let mut follower = Follower::start(context, "nginx-restart", &server.url(path))?;
+    let mut follower = Follower::start(context, "nginx-restart", &[&server.url(path)])?;
     channel.publish(5)?;
     follower.wait_for(5)?;
     server.stop()?;
@@ -100,7 +96,7 @@ fn memory_restart(context: &Context, server: &mut Server, report: &mut Report) -
 fn redis_restart(context: &Context, server: &mut Server, report: &mut Report) -> sh::Outcome {
     let path = "/redis/restart/events";
     let mut channel = server.channel("redis", "restart");
-    let mut follower = Follower::start(context, "nginx-redis", &server.url(path))?;
+    let mut follower = Follower::start(context, "nginx-redis", &[&server.url(path)])?;
     channel.publish(5)?;
     follower.wait_for(5)?;
 
@@ -144,7 +140,7 @@ impl Channel {
         let mut lonely = 0;
         for _ in 0..count {
             let data = format!("message {}", self.sent.len() + 1);
-            let answer = http::json("POST", self.port, &self.path, &data)?;
+            let answer = programs::json("POST", self.port, &self.path, &data)?;
             let id = answer["last_message_id"]
                 .as_str()
                 .ok_or_else(|| format!("nchan gave no id: {answer}"))?;
@@ -160,56 +156,36 @@ impl Channel {
 struct Server {
     prefix: PathBuf,
     port: u16,
+    redis_port: u16,
     nginx: Option<sh::Guard>,
     /// Lives as long as this value, over every restart of nginx.
     _redis: sh::Guard,
 }
 
 impl Server {
-    /// Writes the configuration into a fresh prefix and starts Redis.
+    /// Starts Redis, in a fresh prefix.
     fn prepare(context: &Context) -> sh::Outcome<Server> {
         let prefix = context.folder.join("nginx");
         sh::empty_folder(&prefix)?;
-        let (port, redis_port) = (http::free_port()?, http::free_port()?);
-        let template = fs::read_to_string(sh::root().join("interop/nginx/nginx.conf"))?;
-        fs::write(
-            prefix.join("nginx.conf"),
-            template
-                .replace("@PORT@", &port.to_string())
-                .replace("@REDIS_PORT@", &redis_port.to_string()),
-        )?;
-
-        let log = File::create(prefix.join("redis.log"))?;
-        let mut redis = Command::new(apt::REDIS);
-        redis
-            .args(["--bind", "127.0.0.1", "--port", &redis_port.to_string()])
-            // Nothing on disk: Redis itself is not restarted.
-            .args(["--save", "", "--appendonly", "no"])
-            .current_dir(&prefix);
-        let mut redis = sh::Guard::start_with("redis-server", &redis, log.into(), Stdio::null())?;
-        http::wait_for_port(&mut redis, redis_port)?;
+        let redis_port = free_port()?;
+        let redis = programs::redis(redis_port);
         Ok(Server {
-            prefix,
-            port,
+            port: free_port()?,
+            redis_port,
             nginx: None,
-            _redis: redis,
+            _redis: programs::serve("redis", &redis, &prefix, redis_port)?,
+            prefix,
         })
     }
 
-    fn command(&self) -> Command {
-        let mut command = Command::new(NGINX);
-        command
-            .arg("-p")
-            .arg(&self.prefix)
-            // Or else it looks for the system's log before it reads the configuration.
-            .args(["-e", "error.log", "-c", "nginx.conf"]);
-        command
+    fn command(&self) -> sh::Outcome<Command> {
+        let ports = [self.port, self.redis_port].map(|port| port.to_string());
+        let names = [("@PORT@", &*ports[0]), ("@REDIS_PORT@", &*ports[1])];
+        programs::nginx("nginx", &self.prefix, &names)
     }
 
     fn start(&mut self) -> sh::Outcome {
-        let mut nginx = sh::Guard::start("nginx", &self.command())?;
-        http::wait_for_port(&mut nginx, self.port)
-            .map_err(|error| format!("{error}; see {}", self.prefix.display()))?;
+        let nginx = programs::serve("nginx", &self.command()?, &self.prefix, self.port)?;
         self.nginx = Some(nginx);
         // Any worker: no process has the number 0.
         self.wait_for_worker(0)
@@ -217,7 +193,7 @@ impl Server {
 
     fn stop(&mut self) -> sh::Outcome {
         if let Some(mut nginx) = self.nginx.take() {
-            sh::capture(self.command().args(["-s", "stop"]))?;
+            sh::capture(self.command()?.args(["-s", "stop"]))?;
             nginx.wait(Duration::from_secs(10))?;
         }
         Ok(())
@@ -226,7 +202,7 @@ impl Server {
     /// New configuration, new worker; the old worker drops its connections.
     fn reload(&mut self) -> sh::Outcome {
         let old = self.worker()?;
-        sh::capture(self.command().args(["-s", "reload"]))?;
+        sh::capture(self.command()?.args(["-s", "reload"]))?;
         self.wait_for_worker(old)
     }
 
@@ -237,34 +213,21 @@ impl Server {
         self.wait_for_worker(old)
     }
 
-    /// Waits until `old` is gone and another worker is there.
+    /// Waits until `old` is gone, and another worker is there and connected to Redis: until then it
+    /// answers 503 to what is published there.
     fn wait_for_worker(&mut self, old: u32) -> sh::Outcome {
-        let deadline = Instant::now() + Duration::from_secs(10);
-        while Instant::now() < deadline {
-            if let Some(&id) = self.workers()?.first() {
-                if id != old && !Path::new(&format!("/proc/{old}")).exists() {
-                    return self.wait_for_redis(id);
-                }
-            }
-            thread::sleep(Duration::from_millis(10));
-        }
-        Err(format!("nginx did not replace its worker {old}").into())
-    }
-
-    /// A worker listens before it is connected to Redis, and until then it answers 503 to what is
-    /// published there.
-    fn wait_for_redis(&self, worker: u32) -> sh::Outcome {
-        let deadline = Instant::now() + Duration::from_secs(10);
-        let (of_worker, ready) = (format!(" {worker}#"), "Redis upstream redis: ready");
-        while Instant::now() < deadline {
+        wait(&format!("nginx replaces its worker {old}"), || {
+            let Some(&id) = self.workers()?.first() else {
+                return Ok(false);
+            };
             let lines = log_lines(&self.prefix.join("error.log"));
-            let is_ready = |line: &String| line.contains(&of_worker) && line.contains(ready);
-            if lines.iter().any(is_ready) {
-                return Ok(());
-            }
-            thread::sleep(Duration::from_millis(10));
-        }
-        Err(format!("nginx's worker {worker} isn't connected to Redis").into())
+            let of_worker = format!(" {id}#");
+            let is_ready = |line: &String| {
+                line.contains(&of_worker) && line.contains("Redis upstream redis: ready")
+            };
+            let old_is_gone = id != old && !Path::new(&format!("/proc/{old}")).exists();
+            Ok(old_is_gone && lines.iter().any(is_ready))
+        })
     }
 
     fn worker(&mut self) -> sh::Outcome<u32> {
@@ -311,14 +274,8 @@ impl Server {
 
     /// Waits until `count` requests for `path` have ended.
     fn wait_for_log(&self, path: &str, count: usize) -> sh::Outcome {
-        let deadline = Instant::now() + PATIENCE;
-        while self.last_event_ids(path).len() < count {
-            if Instant::now() >= deadline {
-                return Err(format!("nginx did not end {count} requests for {path}").into());
-            }
-            thread::sleep(Duration::from_millis(10));
-        }
-        Ok(())
+        let what = format!("nginx ends {count} requests for {path}");
+        wait(&what, || Ok(self.last_event_ids(path).len() >= count))
     }
 
     /// Requires that each reconnect said which id it had received last. A killed worker logs

@@ -1,22 +1,18 @@
 //! nginx and haproxy with time-outs of 3 s, between `everstream serve` and `everstream`.
 
-use std::fs;
-use std::process::Command;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::follow::{Event, Follower, log_lines};
+use super::programs::{self, HAPROXY, NGINX, free_port, wait};
 use super::report::Report;
 use super::server::{Served, without_run};
-use super::{Context, http, scenario};
+use super::{Context, scenario};
 use crate::{apt, sh};
-
-const NGINX: &str = "/usr/sbin/nginx";
-const HAPROXY: &str = "/usr/sbin/haproxy";
 
 pub(super) fn run(context: &Context, reports: &mut Vec<Report>) -> sh::Outcome {
     let log = context.folder.join("apt-proxies.log");
-    apt::install(&[(NGINX, "nginx"), (HAPROXY, "haproxy")], &log)?;
+    apt::install(&[NGINX, HAPROXY], &log)?;
     for name in ["nginx", "haproxy"] {
         let title = format!("{name} cuts `serve` after 3 s of silence");
         scenario(reports, &title, |report| cuts(context, name, report));
@@ -34,7 +30,7 @@ fn cuts(context: &Context, name: &str, report: &mut Report) -> sh::Outcome {
     let mut server = Served::start(context, &format!("{log}-serve"), &["serve"])?;
     let (_proxy, url) = start(context, name, server.port)?;
     let options = [&*url, "--retry-max", "1s"];
-    let mut follower = Follower::start_with(context, &log, &options)?;
+    let mut follower = Follower::start(context, &log, &options)?;
     let mut sent = 0;
     let mut lines = |server: &mut Served, count: usize| -> sh::Outcome<usize> {
         for _ in 0..count {
@@ -53,13 +49,7 @@ fn cuts(context: &Context, name: &str, report: &mut Report) -> sh::Outcome {
         server.wait_for_clients(round)?;
         let all = lines(&mut server, 2)?;
         follower.wait_for(all)?;
-        let deadline = Instant::now() + super::PATIENCE;
-        while lost().len() < round {
-            if Instant::now() >= deadline {
-                return Err("the proxy doesn't cut".into());
-            }
-            thread::sleep(Duration::from_millis(10));
-        }
+        wait("the proxy cuts", || Ok(lost().len() >= round))?;
         // It is away.
         lines(&mut server, 1)?;
     }
@@ -89,7 +79,7 @@ fn heartbeats(context: &Context, name: &str, report: &mut Report) -> sh::Outcome
     let options = ["serve", "--heartbeat", "1s"];
     let mut server = Served::start(context, &format!("{log}-serve"), &options)?;
     let (_proxy, url) = start(context, name, server.port)?;
-    let mut follower = Follower::start(context, &log, &url)?;
+    let mut follower = Follower::start(context, &log, &[&url])?;
     server.line("line 1")?;
     follower.wait_for(1)?;
     // More than twice the time-out.
@@ -106,26 +96,13 @@ fn heartbeats(context: &Context, name: &str, report: &mut Report) -> sh::Outcome
 fn start(context: &Context, name: &str, server: u16) -> sh::Outcome<(sh::Guard, String)> {
     let folder = context.folder.join(format!("proxy-{name}"));
     sh::empty_folder(&folder)?;
-    let port = http::free_port()?;
-    let file = match name {
-        "nginx" => "nginx.conf",
-        _ => "haproxy.cfg",
+    let port = free_port()?;
+    let ports = [port, server].map(|port| port.to_string());
+    let names = [("@PORT@", &*ports[0]), ("@SERVER@", &*ports[1])];
+    let command = match name {
+        "nginx" => programs::nginx("proxies", &folder, &names)?,
+        _ => programs::haproxy(&folder, &names)?,
     };
-    let template = fs::read_to_string(sh::root().join("interop").join("proxies").join(file))?;
-    let text = template
-        .replace("@PORT@", &port.to_string())
-        .replace("@SERVER@", &server.to_string());
-    fs::write(folder.join(file), text)?;
-    let mut command;
-    if name == "nginx" {
-        command = Command::new(NGINX);
-        command.arg("-p").arg(&folder);
-        command.args(["-e", "error.log", "-c", file]);
-    } else {
-        command = Command::new(HAPROXY);
-        command.arg("-db").arg("-f").arg(folder.join(file));
-    }
-    let mut proxy = sh::Guard::start(name, &command)?;
-    http::wait_for_port(&mut proxy, port)?;
+    let proxy = programs::serve(name, &command, &folder, port)?;
     Ok((proxy, format!("http://127.0.0.1:{port}/")))
 }

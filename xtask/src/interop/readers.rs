@@ -8,15 +8,14 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::follow::{Event, log_lines};
+use super::programs::{self, CHROMIUM, NODE, NPM, source, wait};
 use super::report::Report;
 use super::server::Served;
-use super::{Context, PATIENCE, mcp, scenario};
+use super::{Context, PATIENCE, scenario};
 use crate::{apt, python, sh};
-
-const CHROMIUM: &str = "/usr/bin/chromium";
 
 /// A page's host that Chromium looks for on this machine, and that is not this machine by its name.
 const FOREIGN: &str = "app.example";
@@ -24,40 +23,38 @@ const FOREIGN: &str = "app.example";
 pub(super) fn run(context: &Context, reports: &mut Vec<Report>) -> sh::Outcome {
     let folder = context.folder.join("readers");
     fs::create_dir_all(&folder)?;
-    let source = sh::root().join("interop").join("readers");
-    let log = folder.join("apt.log");
-    let [node, npm] = [(mcp::NODE, "nodejs"), (mcp::NPM, "npm")];
-    apt::install(&[(CHROMIUM, "chromium"), node, npm], &log)?;
+    let source = source("readers");
+    apt::install(&[CHROMIUM, NODE, NPM], &folder.join("apt.log"))?;
+    let python = python::venv(&folder, &source.join("requirements.txt"))?;
+    let modules = programs::node_modules(&folder, &source)?;
+    let chromium = |host| -> sh::Outcome<Reader> {
+        Ok(Reader {
+            name: "Chromium",
+            command: vec![CHROMIUM.0.into()],
+            page: Some((Page::serve(&source.join("page.html"))?, host)),
+        })
+    };
     let readers = [
-        Reader::Python {
-            python: python::venv(&folder, &source.join("requirements.txt"))?,
-            script: source.join("read.py"),
+        Reader {
+            name: "httpx-sse",
+            command: vec![python, source.join("read.py")],
+            page: None,
         },
-        Reader::Node {
-            modules: mcp::install_modules(&folder, &source)?,
-            script: source.join("read.mjs"),
+        Reader {
+            name: "npm's eventsource",
+            command: vec![NODE.0.into(), source.join("read.mjs"), modules],
+            page: None,
         },
-        Reader::Chromium {
-            page: Page::serve(&source.join("page.html"))?,
-            profile: folder.join("profile"),
-            host: "127.0.0.1",
-        },
+        chromium("127.0.0.1")?,
     ];
     for reader in &readers {
-        let name = reader.name();
+        let name = reader.name;
         let title = format!("{name} reads `replay` over drops within events");
         scenario(reports, &title, |report| drops(context, reader, report));
         let title = format!("{name} reads `serve`, which is killed and started again");
         scenario(reports, &title, |report| restart(context, reader, report));
     }
-    let [.., Reader::Chromium { page, profile, .. }] = readers else {
-        return Ok(());
-    };
-    let foreign = Reader::Chromium {
-        page,
-        profile,
-        host: FOREIGN,
-    };
+    let foreign = chromium(FOREIGN)?;
     scenario(
         reports,
         "Chromium: a page of another origin reads `serve` only if that is allowed",
@@ -120,7 +117,7 @@ fn restart(context: &Context, reader: &Reader, report: &mut Report) -> sh::Outco
 }
 
 fn origins(context: &Context, reader: &Reader, report: &mut Report) -> sh::Outcome {
-    let Reader::Chromium { page, .. } = reader else {
+    let Some((page, _)) = &reader.page else {
         return Ok(());
     };
     let origin = format!("http://{FOREIGN}:{}", page.port);
@@ -142,84 +139,44 @@ fn data(number: usize) -> String {
     format!("event {number} é")
 }
 
-enum Reader {
-    Python {
-        python: PathBuf,
-        script: PathBuf,
-    },
-    Node {
-        modules: PathBuf,
-        script: PathBuf,
-    },
-    Chromium {
-        page: Page,
-        profile: PathBuf,
-        host: &'static str,
-    },
+/// A program that reads a stream.
+struct Reader {
+    name: &'static str,
+    /// With its first arguments.
+    command: Vec<PathBuf>,
+    /// A browser reads in this page, on a host that it takes for the page's.
+    page: Option<(Page, &'static str)>,
 }
 
 impl Reader {
-    fn name(&self) -> &'static str {
-        match self {
-            Reader::Python { .. } => "httpx-sse",
-            Reader::Node { .. } => "npm's eventsource",
-            Reader::Chromium { .. } => "Chromium",
-        }
-    }
-
     /// Reads this many events, or (0) as long as the server has some.
-    fn start<'a>(&'a self, context: &Context, url: &str, count: usize) -> sh::Outcome<Reading<'a>> {
-        let count = count.to_string();
-        let mut command;
-        match self {
-            Reader::Python { python, script } => {
-                command = Command::new(python);
-                command.arg(script).args([url, &count]);
-            }
-            Reader::Node { modules, script } => {
-                command = Command::new(mcp::NODE);
-                command.arg(script).arg(modules).args([url, &count]);
-            }
-            Reader::Chromium {
-                page,
-                profile,
-                host,
-            } => {
-                sh::empty_folder(profile)?;
+    fn start(&self, context: &Context, url: &str, count: usize) -> sh::Outcome<Reading<'_>> {
+        let folder = context.folder.join("readers");
+        let mut command = Command::new(&self.command[0]);
+        command.args(&self.command[1..]);
+        match &self.page {
+            None => command.args([url, &count.to_string()]),
+            Some((page, host)) => {
+                let profile = folder.join("profile");
+                sh::empty_folder(&profile)?;
                 page.forget();
-                command = Command::new(CHROMIUM);
                 command
-                    .args([
-                        "--headless",
-                        "--no-sandbox",
-                        "--disable-gpu",
-                        "--no-first-run",
-                    ])
+                    .args(["--headless", "--no-sandbox", "--disable-gpu"])
+                    .arg("--no-first-run")
                     .arg(format!("--host-resolver-rules=MAP {FOREIGN} 127.0.0.1"))
                     .arg(format!("--user-data-dir={}", profile.display()))
-                    .arg(format!("http://{host}:{}/#{url}%7C{count}", page.port));
+                    .arg(format!("http://{host}:{}/#{url}%7C{count}", page.port))
             }
-        }
-        for name in ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"] {
-            command.env_remove(name);
-        }
-        let log = context
-            .folder
-            .join(format!("{}.log", self.name().replace(' ', "-")));
+        };
+        programs::without_proxies(&mut command);
+        let log = folder.join(format!("{}.log", self.name.replace(' ', "-")));
         let out = log.with_extension("out");
-        let process = sh::Guard::start_with(
-            self.name(),
-            &command,
-            File::create(&out)?.into(),
-            File::create(&log)?.into(),
-        )?;
+        let files = [File::create(&out)?, File::create(&log)?];
+        let [stdout, stderr] = files.map(Into::into);
         Ok(Reading {
-            process,
+            process: sh::Guard::start_with(self.name, &command, stdout, stderr)?,
             out,
-            page: match self {
-                Reader::Chromium { page, .. } => Some(page),
-                _ => None,
-            },
+            page: self.page.as_ref().map(|(page, _)| page),
         })
     }
 }
@@ -232,21 +189,15 @@ struct Reading<'a> {
 }
 
 impl Reading<'_> {
-    /// Waits until this many events were read. (A page tells only of the end: its server has sent
+    /// Waits until this many events were read. (A page reports only the end: its server has sent
     /// them by then, and they are compared.)
     fn wait_for(&mut self, count: usize) -> sh::Outcome {
         if self.page.is_some() {
             thread::sleep(Duration::from_secs(1));
             return Ok(());
         }
-        let deadline = Instant::now() + PATIENCE;
-        while log_lines(&self.out).len() < count {
-            if Instant::now() >= deadline {
-                return Err(format!("not {count} events; see {}", self.out.display()).into());
-            }
-            thread::sleep(Duration::from_millis(10));
-        }
-        Ok(())
+        let what = format!("{count} events in {}", self.out.display());
+        wait(&what, || Ok(log_lines(&self.out).len() >= count))
     }
 
     /// All that was read, in the end.

@@ -5,11 +5,10 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
 use std::process::{ChildStdin, Command, Stdio};
 
+use super::Context;
 use super::follow::{Event, log_lines};
-use super::{Context, PATIENCE};
+use super::programs::wait;
 use crate::sh;
-use std::thread;
-use std::time::{Duration, Instant};
 
 pub(super) struct Served {
     _process: sh::Guard,
@@ -59,14 +58,7 @@ impl Served {
 
     /// Waits until it has had this many clients.
     pub(super) fn wait_for_clients(&self, count: usize) -> sh::Outcome {
-        let deadline = Instant::now() + PATIENCE;
-        while self.clients() < count {
-            if Instant::now() >= deadline {
-                return Err(format!("{} of {count} clients", self.clients()).into());
-            }
-            thread::sleep(Duration::from_millis(10));
-        }
-        Ok(())
+        wait(&format!("{count} clients"), || Ok(self.clients() >= count))
     }
 }
 

@@ -1,30 +1,26 @@
 //! A Starlette application with sse-starlette, under uvicorn.
 
-use std::fs::File;
 use std::path::PathBuf;
-use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
 use super::follow::{Event, Follower};
+use super::programs::{self, free_port, source};
 use super::report::Report;
-use super::{Context, http, scenario};
+use super::{Context, scenario};
 use crate::{python, sh};
 
 /// What `/busy` asks for in its Retry-After.
 const RETRY_AFTER: f64 = 2.0;
 
 pub(super) fn run(context: &Context, reports: &mut Vec<Report>) -> sh::Outcome {
-    let python = install(context)?;
-    let version = sh::capture(Command::new(&python).args([
-        "-c",
-        "from importlib.metadata import version as v; \
-         print('sse-starlette', v('sse-starlette'), 'under uvicorn', v('uvicorn'), end='')",
-    ]))?;
+    let requirements = source("starlette").join("requirements.txt");
+    let python = python::venv(&context.folder, &requirements)?;
+    let version = programs::python_versions(&python, &["sse-starlette", "uvicorn"])?;
     let mut server = Server {
         python,
-        log: context.folder.join("uvicorn.log"),
-        port: http::free_port()?,
+        folder: context.folder.clone(),
+        port: free_port()?,
         process: None,
     };
     server.start()?;
@@ -56,7 +52,7 @@ pub(super) fn run(context: &Context, reports: &mut Vec<Report>) -> sh::Outcome {
 fn drops(context: &Context, server: &mut Server, report: &mut Report, ending: &str) -> sh::Outcome {
     let before = server.asked()?.len();
     let url = server.url(&format!("/feed?count=20&every=4&ending={ending}"));
-    let mut follower = Follower::start(context, &format!("starlette-{ending}"), &url)?;
+    let mut follower = Follower::start(context, &format!("starlette-{ending}"), &[&url])?;
     follower.wait_for(20)?;
     // Two pings or more; whatever the command makes of them shows in the comparison.
     thread::sleep(Duration::from_millis(2500));
@@ -75,7 +71,7 @@ fn drops(context: &Context, server: &mut Server, report: &mut Report, ending: &s
 fn busy(context: &Context, server: &mut Server, report: &mut Report) -> sh::Outcome {
     let before = server.asked()?.len();
     let url = server.url(&format!("/busy?count=5&refusals=2&after={RETRY_AFTER}"));
-    let mut follower = Follower::start(context, "starlette-busy", &url)?;
+    let mut follower = Follower::start(context, "starlette-busy", &[&url])?;
     follower.wait_for(5)?;
     report.compare(&expected(5), &follower.finish()?);
 
@@ -101,7 +97,7 @@ fn busy(context: &Context, server: &mut Server, report: &mut Report) -> sh::Outc
 
 fn killed(context: &Context, server: &mut Server, report: &mut Report) -> sh::Outcome {
     let url = server.url("/feed?count=40&pace=0.05");
-    let mut follower = Follower::start(context, "starlette-killed", &url)?;
+    let mut follower = Follower::start(context, "starlette-killed", &[&url])?;
     follower.wait_for(15)?;
     server.kill()?;
     // Long enough that the command meets a refused connection.
@@ -150,26 +146,20 @@ impl Request {
 
 struct Server {
     python: PathBuf,
-    log: PathBuf,
+    folder: PathBuf,
     port: u16,
     process: Option<sh::Guard>,
 }
 
 impl Server {
     fn start(&mut self) -> sh::Outcome {
-        let log = File::options().create(true).append(true).open(&self.log)?;
-        let mut command = Command::new(&self.python);
-        command
-            .args(["-m", "uvicorn", "app:app", "--host", "127.0.0.1", "--port"])
-            .arg(self.port.to_string())
-            .current_dir(source())
-            // The source folder belongs to git.
-            .env("PYTHONDONTWRITEBYTECODE", "1");
-        let mut process =
-            sh::Guard::start_with("uvicorn", &command, log.try_clone()?.into(), log.into())?;
-        http::wait_for_port(&mut process, self.port)
-            .map_err(|error| format!("{error}; see {}", self.log.display()))?;
-        self.process = Some(process);
+        let command = programs::uvicorn(&self.python, "app:app", &source("starlette"), self.port);
+        self.process = Some(programs::serve(
+            "uvicorn",
+            &command,
+            &self.folder,
+            self.port,
+        )?);
         Ok(())
     }
 
@@ -187,7 +177,7 @@ impl Server {
     }
 
     fn asked(&self) -> sh::Outcome<Vec<Request>> {
-        let value = http::json("GET", self.port, "/requests", "")?;
+        let value = programs::json("GET", self.port, "/requests", "")?;
         let requests = value.as_array().map(Vec::as_slice).unwrap_or_default();
         Ok(requests
             .iter()
@@ -197,12 +187,4 @@ impl Server {
             })
             .collect())
     }
-}
-
-fn source() -> PathBuf {
-    sh::root().join("interop").join("starlette")
-}
-
-fn install(context: &Context) -> sh::Outcome<PathBuf> {
-    python::venv(&context.folder, &source().join("requirements.txt"))
 }

@@ -1,13 +1,10 @@
 //! A terminal's screen as a picture (SVG 1.1), each piece of text at its columns.
-//!
-//! `cargo xtask pictures --check` measures the result in a browser.
 
 use std::fmt::Write as _;
 
 use vt100::Color;
 
-/// Sizes in pixels: a column, a row, the margin and the title. `xtask/src/pictures/check.js` has
-/// the same.
+/// Sizes in pixels: a column, a row, the margin and the title.
 const COLUMN: f64 = 8.4;
 const ROW: f64 = 18.0;
 const MARGIN: f64 = 12.0;

@@ -14,16 +14,6 @@ fn unrepeatable(config: &mut SessionConfig) {
     config.error_strategy = Box::new(error_strategy::always_continue());
 }
 
-/// However often the user reads, the session doesn't reconnect.
-fn assert_not_repeated(script: &mut Script) {
-    for _ in 0..3 {
-        script.pass(secs(100));
-        assert_eq!(script.next(), Stop);
-        script.read();
-        assert!(!script.session.is_active());
-    }
-}
-
 #[test]
 fn an_unsafe_request_is_not_repeated_after_its_stream_ended_or_broke() {
     let mut script = Script::open(unrepeatable);

@@ -23,15 +23,6 @@ fn resuming_but_failing(config: &mut SessionConfig) {
     config.error_strategy = Box::new(error_strategy::always_fail());
 }
 
-fn assert_nothing_follows(script: &mut Script) {
-    for _ in 0..3 {
-        script.pass(secs(100));
-        assert_eq!(script.next(), Stop);
-        script.read();
-        assert!(!script.session.is_active());
-    }
-}
-
 #[test]
 fn a_stream_with_an_id_is_resumed_after_a_fault_or_an_end() {
     for stream in ["id: 7\ndata: a\n\n", "id: 7\n\n"] {
@@ -114,7 +105,7 @@ fn a_rejected_resume_ends_the_stream() {
         script.fault(status(refusal));
         assert_eq!(script.next(), Failed("status"), "{refusal}");
         assert!(!script.session.is_not_repeated(), "the server has said no");
-        assert_nothing_follows(&mut script);
+        assert_not_repeated(&mut script);
         // An explicit start sends the request itself.
         script.start();
         script.wait();
@@ -177,7 +168,7 @@ fn only_the_response_to_a_resume_get_can_reject_it() {
     script.fault(status(404));
     assert_eq!(script.next(), Failed("status"));
     assert!(script.session.is_not_repeated());
-    assert_nothing_follows(&mut script);
+    assert_not_repeated(&mut script);
 
     // The same for a request that may be repeated.
     let mut script = Script::open(|_| {});
@@ -206,7 +197,7 @@ fn a_stream_without_an_id_is_not_repeated() {
         script.receive(stream);
         script.end();
         assert_eq!(script.next_n(), [Lost(NOT_REPEATED), Stop], "{stream:?}");
-        assert_nothing_follows(&mut script);
+        assert_not_repeated(&mut script);
     }
 }
 
@@ -231,7 +222,7 @@ fn a_preset_id_is_sent_but_cannot_be_resumed_from() {
     script.receive("data: a\n\n");
     script.end();
     assert_eq!(script.next_n(), [Lost(NOT_REPEATED), Stop]);
-    assert_nothing_follows(&mut script);
+    assert_not_repeated(&mut script);
 }
 
 #[test]
@@ -246,7 +237,7 @@ fn a_cleared_id_is_no_longer_resumed_from() {
     script.fault(broken());
     assert_eq!(script.next(), Failed("broken"));
     assert!(script.session.is_not_repeated());
-    assert_nothing_follows(&mut script);
+    assert_not_repeated(&mut script);
     // An explicit start sends the request itself, without an id.
     script.start();
     script.wait();
@@ -259,7 +250,7 @@ fn a_complete_one_shot_stream_is_not_resumed() {
     script.bytes("id: 7\ndata: a\n\nid: 8\ndata: [DONE]\n\n");
     script.end();
     assert_eq!(script.next_n(), [event("a"), Stop]);
-    assert_nothing_follows(&mut script);
+    assert_not_repeated(&mut script);
     // A restart sends the request itself.
     script.start();
     assert_eq!(script.next(), resume("8"));
@@ -275,7 +266,7 @@ fn a_one_shot_stream_is_resumed_until_its_last_event() {
     script.connect();
     script.bytes("data: b\n\ndata: [DONE]\n\n");
     assert_eq!(script.next_n(), [event("b"), Stop]);
-    assert_nothing_follows(&mut script);
+    assert_not_repeated(&mut script);
 }
 
 #[test]
@@ -358,5 +349,5 @@ fn a_repeatable_request_is_resumed_too() {
     assert_eq!(script.next(), resume_with_get("7"));
     script.fault(status(405));
     assert_eq!(script.next(), Failed("status"));
-    assert_nothing_follows(&mut script);
+    assert_not_repeated(&mut script);
 }

@@ -256,3 +256,13 @@ impl Script {
         self.session.last_event_id()
     }
 }
+
+/// However often the user reads, the session doesn't reconnect.
+pub(crate) fn assert_not_repeated(script: &mut Script) {
+    for _ in 0..3 {
+        script.pass(secs(100));
+        assert_eq!(script.next(), Stop);
+        script.read();
+        assert!(!script.session.is_active());
+    }
+}

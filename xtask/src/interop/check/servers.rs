@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::Expected;
-use crate::interop::{http, mcp};
+use crate::interop::programs::{
+    self, APACHE, EVERYTHING, HAPROXY, NGINX, NODE, NPM, REDIS, fill, free_port, source,
+};
 use crate::{apt, python, sh};
 
-const NGINX: &str = "/usr/sbin/nginx";
-const HAPROXY: &str = "/usr/sbin/haproxy";
-const APACHE: &str = "/usr/sbin/apache2";
+const SUITE: &str = "check";
 const APACHE_MODULES: &str = "/usr/lib/apache2/modules";
 
 /// The origin of a page that none of these servers allows.
@@ -88,39 +88,49 @@ pub(super) const SETUPS: &[Setup] = &[
 pub(super) struct Programs {
     folder: PathBuf,
     python: PathBuf,
-    /// With the packages in `node_modules`, and our programs.
-    node: PathBuf,
+    /// npm's `node_modules`, next to our programs.
+    modules: PathBuf,
 }
 
 impl Programs {
     pub(super) fn install(folder: &Path) -> sh::Outcome<Programs> {
-        let wanted = [
-            (NGINX, "nginx"),
-            (HAPROXY, "haproxy"),
-            (APACHE, "apache2-bin"),
-            (apt::REDIS, "redis-server"),
-            (mcp::NODE, "nodejs"),
-            (mcp::NPM, "npm"),
-        ];
+        let wanted = [NGINX, HAPROXY, APACHE, REDIS, NODE, NPM];
         apt::install(&wanted, &folder.join("apt.log"))?;
-        let modules = mcp::install_modules(folder, &source())?;
-        let node = modules.parent().unwrap_or(folder).to_path_buf();
+        let modules = programs::node_modules(folder, &source(SUITE))?;
         // Modules are looked for next to the program that imports them.
         for name in ["feed.mjs", "better-sse.mjs", "hono.mjs"] {
-            fs::copy(source().join(name), node.join(name))?;
+            fs::copy(source(SUITE).join(name), modules.with_file_name(name))?;
         }
         Ok(Programs {
-            python: python::venv(folder, &source().join("requirements.txt"))?,
+            python: python::venv(folder, &source(SUITE).join("requirements.txt"))?,
             folder: folder.to_path_buf(),
-            node,
+            modules,
         })
     }
 
+    /// A server that listens on this port.
+    fn running(&self, name: &str, command: &Command, port: u16) -> sh::Outcome<Running> {
+        Ok(Running {
+            url: format!("http://127.0.0.1:{port}/"),
+            version: String::new(),
+            options: Vec::new(),
+            processes: vec![programs::serve(name, command, &self.folder, port)?],
+        })
+    }
+
+    fn uvicorn(&self, app: &str, suite: &str, packages: &[&str]) -> sh::Outcome<Running> {
+        let port = free_port()?;
+        let mut command = programs::uvicorn(&self.python, app, &source(suite), port);
+        command.env("DATABASE", self.folder.join("django.sqlite3"));
+        let mut running = self.running(app.trim_end_matches(":app"), &command, port)?;
+        running.url += "feed";
+        running.version = programs::python_versions(&self.python, packages)?;
+        Ok(running)
+    }
+
     fn mcp(&self) -> sh::Outcome<Running> {
-        let app = sh::root().join("interop").join("mcp");
-        let mut running = self.uvicorn("app:app", &app, &[])?;
-        running.url += "mcp";
-        running.version = self.python_versions(&["mcp", "uvicorn"])?;
+        let mut running = self.uvicorn("app:app", "mcp", &["mcp", "uvicorn"])?;
+        running.url = running.url.replace("/feed", "/mcp");
         let accept = "Accept: application/json, text/event-stream";
         running.options = ["--json", INITIALIZE, "-H", accept]
             .map(str::to_owned)
@@ -128,21 +138,29 @@ impl Programs {
         Ok(running)
     }
 
+    fn django(&self) -> sh::Outcome<Running> {
+        let database = self.folder.join("django.sqlite3");
+        if database.exists() {
+            fs::remove_file(&database)?;
+        }
+        self.uvicorn("django_app:app", SUITE, &["django-eventstream", "Django"])
+    }
+
+    fn starlette(&self) -> sh::Outcome<Running> {
+        self.uvicorn(
+            "sse_starlette_app:app",
+            SUITE,
+            &["sse-starlette", "uvicorn"],
+        )
+    }
+
     fn everything(&self) -> sh::Outcome<Running> {
-        const PACKAGE: &str = "@modelcontextprotocol/server-everything";
-        let port = http::free_port()?;
-        let mut command = Command::new(mcp::NODE);
-        let program = self.node.join("node_modules").join(PACKAGE);
-        command
-            .arg(program.join("dist").join("index.js"))
-            .arg("sse");
-        command.env("PORT", port.to_string());
-        Ok(Running {
-            url: format!("http://127.0.0.1:{port}/sse"),
-            version: self.node_version(PACKAGE)?,
-            options: Vec::new(),
-            processes: vec![self.serve("everything", &command, port)?],
-        })
+        let port = free_port()?;
+        let command = programs::everything(&self.modules, "sse", port);
+        let mut running = self.running("everything", &command, port)?;
+        running.url += "sse";
+        running.version = programs::node_version(&self.modules, EVERYTHING)?;
+        Ok(running)
     }
 
     fn better_sse(&self) -> sh::Outcome<Running> {
@@ -156,193 +174,113 @@ impl Programs {
     }
 
     fn node_program(&self, program: &str, package: &str) -> sh::Outcome<Running> {
-        let port = http::free_port()?;
-        let mut command = Command::new(mcp::NODE);
-        command.arg(self.node.join(program)).arg(port.to_string());
-        Ok(Running {
-            url: format!("http://127.0.0.1:{port}/"),
-            version: self.node_version(package)?,
-            options: Vec::new(),
-            processes: vec![self.serve(package, &command, port)?],
-        })
-    }
-
-    fn django(&self) -> sh::Outcome<Running> {
-        let database = self.folder.join("django.sqlite3");
-        if database.exists() {
-            fs::remove_file(&database)?;
-        }
-        let database = database.display().to_string();
-        let mut running = self.uvicorn("django_app:app", &source(), &[("DATABASE", &database)])?;
-        running.url += "feed";
-        running.version = self.python_versions(&["django-eventstream", "Django"])?;
+        let port = free_port()?;
+        let mut command = Command::new(NODE.0);
+        command.arg(self.modules.with_file_name(program));
+        let mut running = self.running(package, command.arg(port.to_string()), port)?;
+        running.version = programs::node_version(&self.modules, package)?;
         Ok(running)
     }
 
     fn flask(&self) -> sh::Outcome<Running> {
-        let redis_port = http::free_port()?;
-        let mut redis = Command::new(apt::REDIS);
-        redis.args([
-            "--port",
-            &redis_port.to_string(),
-            "--save",
-            "",
-            "--bind",
-            "127.0.0.1",
-        ]);
-        let redis = self.serve("redis", &redis, redis_port)?;
-        let port = http::free_port()?;
-        let mut command = self.python_module("gunicorn", &source());
+        let (port, redis_port) = (free_port()?, free_port()?);
+        let redis = programs::redis(redis_port);
+        let redis = programs::serve("redis", &redis, &self.folder, redis_port)?;
+        let mut command = programs::python(&self.python, "gunicorn", &source(SUITE));
         command
             .args(["--worker-class", "gthread", "--threads", "16", "--bind"])
             .args([&*format!("127.0.0.1:{port}"), "flask_sse_app:app"])
             .env("REDIS_URL", format!("redis://127.0.0.1:{redis_port}"));
-        Ok(Running {
-            url: format!("http://127.0.0.1:{port}/feed"),
-            version: self.python_versions(&["Flask-SSE", "Flask", "gunicorn"])?,
-            options: Vec::new(),
-            processes: vec![self.serve("gunicorn", &command, port)?, redis],
-        })
-    }
-
-    fn starlette(&self) -> sh::Outcome<Running> {
-        let mut running = self.uvicorn("sse_starlette_app:app", &source(), &[])?;
+        let mut running = self.running("gunicorn", &command, port)?;
         running.url += "feed";
-        running.version = self.python_versions(&["sse-starlette", "uvicorn"])?;
+        running.version =
+            programs::python_versions(&self.python, &["Flask-SSE", "Flask", "gunicorn"])?;
+        running.processes.push(redis);
         Ok(running)
     }
 
     fn hypercorn(&self) -> sh::Outcome<Running> {
         let (certificate, key) = (self.folder.join("cert.pem"), self.folder.join("key.pem"));
-        sh::capture(
-            Command::new("openssl")
-                .args([
-                    "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "30",
-                ])
-                .args([
-                    "-subj",
-                    "/CN=localhost",
-                    "-addext",
-                    "subjectAltName=DNS:localhost",
-                ])
-                .arg("-keyout")
-                .arg(&key)
-                .arg("-out")
-                .arg(&certificate),
-        )?;
-        let port = http::free_port()?;
-        let mut command = self.python_module("hypercorn", &source());
+        const REQUEST: &str = "req -x509 -newkey rsa:2048 -nodes -days 30 -subj /CN=localhost \
+                               -addext subjectAltName=DNS:localhost";
+        let mut openssl = Command::new("openssl");
+        openssl
+            .args(REQUEST.split_whitespace())
+            .arg("-keyout")
+            .arg(&key);
+        sh::capture(openssl.arg("-out").arg(&certificate))?;
+        let port = free_port()?;
+        let mut command = programs::python(&self.python, "hypercorn", &source(SUITE));
+        command.args([
+            "sse_starlette_app:app",
+            "--bind",
+            &format!("127.0.0.1:{port}"),
+        ]);
         command
-            .args([
-                "sse_starlette_app:app",
-                "--bind",
-                &format!("127.0.0.1:{port}"),
-            ])
             .arg("--certfile")
             .arg(&certificate)
             .arg("--keyfile")
             .arg(&key);
-        Ok(Running {
-            url: format!("https://localhost:{port}/feed"),
-            version: self.python_versions(&["sse-starlette", "Hypercorn"])?,
-            options: vec!["--cacert".into(), certificate.display().to_string()],
-            processes: vec![self.serve("hypercorn", &command, port)?],
-        })
-    }
-
-    fn nginx(&self, server: Running, settings: &str) -> sh::Outcome<Running> {
-        self.behind(server, "nginx", |port, server, folder| {
-            fill(
-                &source().join("nginx.conf"),
-                &folder.join("nginx.conf"),
-                &[
-                    ("@PORT@", port),
-                    ("@SERVER@", server),
-                    ("@SETTINGS@", settings),
-                ],
-            )?;
-            let mut command = Command::new(NGINX);
-            command.arg("-p").arg(folder);
-            command.args(["-e", "error.log", "-c", "nginx.conf"]);
-            // `nginx version: nginx/1.22.1`, on standard error.
-            let said = Command::new(NGINX).arg("-v").output()?.stderr;
-            let said = String::from_utf8_lossy(&said).into_owned();
-            Ok((
-                command,
-                said.trim()
-                    .rsplit('/')
-                    .next()
-                    .unwrap_or_default()
-                    .to_owned(),
-            ))
-        })
+        let mut running = self.running("hypercorn", &command, port)?;
+        running.url = format!("https://localhost:{port}/feed");
+        running.version = programs::python_versions(&self.python, &["sse-starlette", "Hypercorn"])?;
+        running.options = vec!["--cacert".into(), certificate.display().to_string()];
+        Ok(running)
     }
 
     fn apache(&self) -> sh::Outcome<Running> {
         let folder = self.empty_folder("Apache")?;
-        let (port, file) = (http::free_port()?, folder.join("apache.conf"));
-        fill(
-            &source().join("apache.conf"),
-            &file,
-            &[
-                ("@PORT@", &*port.to_string()),
-                ("@FOLDER@", &*folder.display().to_string()),
-                ("@MODULES@", APACHE_MODULES),
-                (
-                    "@PROGRAM@",
-                    &*source().join("feed.cgi").display().to_string(),
-                ),
-            ],
-        )?;
+        let port = free_port()?;
+        let names = [
+            ("@PORT@", &*port.to_string()),
+            ("@FOLDER@", &*folder.display().to_string()),
+            ("@MODULES@", APACHE_MODULES),
+            (
+                "@PROGRAM@",
+                &*source(SUITE).join("feed.cgi").display().to_string(),
+            ),
+        ];
+        fill(&source(SUITE), &folder, "apache.conf", &names)?;
         // When Apache ends, it ends its whole process group: without one of its own, that is ours.
         let mut command = Command::new("/usr/bin/setsid");
-        command.arg(APACHE).arg("-f").arg(file).arg("-DFOREGROUND");
-        // `Server version: Apache/2.4.71 (Debian)`
-        let said = sh::capture(Command::new(APACHE).arg("-v"))?;
-        let version = said.split('/').nth(1).and_then(|it| it.split(' ').next());
-        Ok(Running {
-            url: format!("http://127.0.0.1:{port}/feed"),
-            version: format!("Apache {}", version.unwrap_or_default()),
-            options: Vec::new(),
-            processes: vec![self.serve("Apache", &command, port)?],
+        command.args([APACHE.0, "-DFOREGROUND", "-f"]);
+        let mut running = self.running("Apache", command.arg(folder.join("apache.conf")), port)?;
+        running.url += "feed";
+        running.version = format!("Apache {}", version_of(APACHE.0)?);
+        Ok(running)
+    }
+
+    fn nginx(&self, server: Running, settings: &str) -> sh::Outcome<Running> {
+        self.behind(server, NGINX, |folder, [port, server]| {
+            let settings = ("@SETTINGS@", settings);
+            programs::nginx(SUITE, folder, &[port, server, settings])
         })
     }
 
     fn haproxy(&self) -> sh::Outcome<Running> {
-        self.behind(self.hono("/quiet")?, "haproxy", |port, server, folder| {
-            let file = folder.join("haproxy.cfg");
-            let template = sh::root()
-                .join("interop")
-                .join("proxies")
-                .join("haproxy.cfg");
-            fill(&template, &file, &[("@PORT@", port), ("@SERVER@", server)])?;
-            let mut command = Command::new(HAPROXY);
-            command.arg("-db").arg("-f").arg(file);
-            // `HAProxy version 2.6.12-1+deb12u2 2025/04/16 - https://haproxy.org/`
-            let said = sh::capture(Command::new(HAPROXY).arg("-v"))?;
-            let version = said.split_whitespace().nth(2).unwrap_or_default();
-            let version = version.split('-').next().unwrap_or_default();
-            Ok((command, version.to_owned()))
+        self.behind(self.hono("/quiet")?, HAPROXY, |folder, names| {
+            programs::haproxy(folder, &names)
         })
     }
 
-    /// A server behind a proxy. `proxy` gets the ports of both and a folder, and returns the command and the
-    /// version of the proxy.
+    /// A server behind a proxy. `proxy` gets a folder and the ports of both, and returns the command.
     fn behind(
         &self,
         mut running: Running,
-        name: &str,
-        proxy: impl FnOnce(&str, &str, &Path) -> sh::Outcome<(Command, String)>,
+        (program, name): (&str, &str),
+        proxy: impl FnOnce(&Path, [(&str, &str); 2]) -> sh::Outcome<Command>,
     ) -> sh::Outcome<Running> {
         let address = running.url.trim_start_matches("http://127.0.0.1:");
         let (server, path) = address.split_once('/').unwrap_or_default();
-        let port = http::free_port()?;
+        let port = free_port()?;
         let folder = self.empty_folder(name)?;
-        let (command, version) = proxy(&port.to_string(), server, &folder)?;
-        running
-            .processes
-            .insert(0, self.serve(name, &command, port)?);
-        running.version = format!("{name} {version}, {}", running.version);
+        let command = proxy(
+            &folder,
+            [("@PORT@", &port.to_string()), ("@SERVER@", server)],
+        )?;
+        let proxy = programs::serve(name, &command, &folder, port)?;
+        running.processes.insert(0, proxy);
+        running.version = format!("{name} {}, {}", version_of(program)?, running.version);
         running.url = format!("http://127.0.0.1:{port}/{path}");
         Ok(running)
     }
@@ -352,68 +290,16 @@ impl Programs {
         sh::empty_folder(&folder)?;
         Ok(folder)
     }
-
-    fn uvicorn(&self, app: &str, folder: &Path, env: &[(&str, &str)]) -> sh::Outcome<Running> {
-        let port = http::free_port()?;
-        let mut command = self.python_module("uvicorn", folder);
-        command.args([app, "--host", "127.0.0.1", "--port", &port.to_string()]);
-        command.envs(env.iter().copied());
-        let name = app.split(':').next().unwrap_or_default();
-        Ok(Running {
-            url: format!("http://127.0.0.1:{port}/"),
-            version: String::new(),
-            options: Vec::new(),
-            processes: vec![self.serve(name, &command, port)?],
-        })
-    }
-
-    fn python_module(&self, module: &str, folder: &Path) -> Command {
-        let mut command = Command::new(&self.python);
-        command.args(["-m", module]).current_dir(folder);
-        // The source folder belongs to git.
-        command.env("PYTHONDONTWRITEBYTECODE", "1");
-        command
-    }
-
-    fn serve(&self, name: &str, command: &Command, port: u16) -> sh::Outcome<sh::Guard> {
-        mcp::serve(
-            name,
-            command,
-            &self.folder.join(format!("{name}.log")),
-            port,
-        )
-    }
-
-    fn node_version(&self, package: &str) -> sh::Outcome<String> {
-        let manifest = self
-            .node
-            .join("node_modules")
-            .join(package)
-            .join("package.json");
-        let manifest: serde_json::Value = serde_json::from_slice(&fs::read(manifest)?)?;
-        let version = manifest["version"].as_str().unwrap_or_default();
-        let package = package.rsplit('/').next().unwrap_or_default();
-        Ok(format!("{package} {version}"))
-    }
-
-    fn python_versions(&self, packages: &[&str]) -> sh::Outcome<String> {
-        const PROGRAM: &str = "import sys; from importlib.metadata import version as v; \
-            print(', '.join(f'{it} {v(it)}' for it in sys.argv[1:]), end='')";
-        sh::capture(
-            Command::new(&self.python)
-                .args(["-c", PROGRAM])
-                .args(packages),
-        )
-    }
 }
 
-/// Writes a template with its names filled in.
-fn fill(template: &Path, file: &Path, names: &[(&str, &str)]) -> sh::Outcome {
-    let text = fs::read_to_string(template)?;
-    let fill = |text: String, (name, value): &(&str, &str)| text.replace(name, value);
-    Ok(fs::write(file, names.iter().fold(text, fill))?)
-}
-
-fn source() -> PathBuf {
-    sh::root().join("interop").join("check")
+/// The first number of `-v`, on either output: 1.22.1 of `nginx version: nginx/1.22.1`.
+fn version_of(program: &str) -> sh::Outcome<String> {
+    let output = Command::new(program).arg("-v").output()?;
+    let said = [output.stdout, output.stderr].concat();
+    let said = String::from_utf8_lossy(&said).into_owned();
+    let mut words = said.split(|it: char| !it.is_ascii_digit() && it != '.');
+    Ok(words
+        .find(|it| it.contains('.'))
+        .unwrap_or_default()
+        .to_owned())
 }
