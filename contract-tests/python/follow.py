@@ -1,8 +1,8 @@
 """Follows one stream with a client of the Python package, for the service in ``../src``.
 
 ``follow.py CLIENT`` reads the harness's request from the first line of standard input; each further
-line is a restart, and the end closes the client. The first line that it writes is ``ready``, or why
-the settings are rejected; each further one is a report, in the format of the harness.
+line is a restart, and the end closes the client. The first line that it writes is ``ready``, or why the
+settings are rejected; each further one is a report, in the format of the harness.
 """
 
 from __future__ import annotations
