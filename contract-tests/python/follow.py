@@ -1,21 +1,14 @@
-"""Follows one stream with a client of the Python package, for the service in ``../src``.
-
-``follow.py CLIENT`` reads the harness's request from the first line of standard input; each further
-line is a restart, and the end closes the client. The first line that it writes is ``ready``, or why the
-settings are rejected; each further one is a report, in the format of the harness.
-"""
+"""A stream that a client follows for the harness."""
 
 from __future__ import annotations
 
 import asyncio
-import json
-import os
-import sys
 import threading
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
-# Connects to the harness's servers directly, whatever the environment says.
-os.environ["NO_PROXY"] = os.environ["no_proxy"] = "*"
+from callbacks import Callbacks
 
 from everstream import AsyncSSEClient, SSEClient
 from everstream.actions import Action, Comment, Event, Fault
@@ -24,8 +17,34 @@ from everstream.config.async_connect_strategy import AsyncConnectStrategy
 from everstream.errors import HTTPStatusError
 
 
-def seconds(milliseconds: int | None) -> float | None:
-    return None if milliseconds is None else milliseconds / 1000
+@dataclass(frozen=True)
+class Settings:
+    """The settings that the harness requests. Times are in seconds."""
+
+    url: str
+    initial_delay: float | None
+    read_timeout: float | None
+    last_event_id: str | None
+    headers: dict[str, str]
+    method: str | None
+    body: str | None
+
+    def client_options(self, control: Control, last_event_id: str | None) -> dict[str, Any]:
+        return {
+            "initial_retry_delay": 1 if self.initial_delay is None else self.initial_delay,
+            "retry_delay_strategy": Delay(control),
+            "error_strategy": ErrorStrategy.from_lambda(continue_unless_no_content),
+            "last_event_id": last_event_id,
+        }
+
+    def http_options(self) -> dict[str, Any]:
+        return {
+            "url": self.url,
+            "headers": self.headers,
+            "method": self.method or "GET",
+            "body": self.body,
+            "read_timeout": self.read_timeout,
+        }
 
 
 def continue_unless_no_content(error: Exception | None) -> tuple[bool, None]:
@@ -35,127 +54,150 @@ def continue_unless_no_content(error: Exception | None) -> tuple[bool, None]:
     return (ErrorStrategy.FAIL if is_final else ErrorStrategy.CONTINUE), None
 
 
-def report(message: dict[str, Any]) -> None:
-    """Blocks while the service has many reports to send."""
-    try:
-        print(json.dumps(message), flush=True)
-    except OSError:
-        # The service expects no more reports.
-        os._exit(0)
+class Finished(Exception):
+    """The stream is no longer followed."""
 
 
-class Delay(RetryDelayStrategy):
-    """The default backoff, except that there is no delay before a restart."""
-
-    def __init__(self, stream: Stream, backoff: RetryDelayStrategy | None = None) -> None:
-        self._stream = stream
-        self._backoff = backoff or RetryDelayStrategy.default()
-
-    def apply(self, base_delay: float) -> tuple[float, RetryDelayStrategy]:
-        with self._stream.lock:
-            if self._stream.restarting:
-                return 0, self
-        delay, following = self._backoff.apply(base_delay)
-        return delay, Delay(self._stream, following)
-
-
-class Stream:
-    """A stream that ``SSEClient`` follows.
+class Control:
+    """External control of a stream: restart and close.
 
     A restart interrupts the client and skips the following delay, so that the client under test
     reconnects by itself. An interrupt doesn't shorten a delay that has already begun; only in that
     case the client is replaced by a new one that resumes the stream.
     """
 
-    def __init__(self, request: dict[str, Any]) -> None:
-        self._request = request
+    def __init__(self) -> None:
         self.lock = threading.RLock()
+        self.client: Any = None
         #: A restart was requested and hasn't happened yet.
         self.restarting = False
-        self._closed = False
-        self._client = self._new_client(request["lastEventId"])
+        self.closed = False
+        self.finished = False
 
-    def obey(self) -> None:
-        """Follows the service's commands."""
-        for _ in sys.stdin:
-            with self.lock:
-                self.restarting = True
-                # Under the lock: the delay strategy must see both or neither.
-                self._client.interrupt()
+    def attach(self, client: Any) -> bool:
+        """Sets the current client. False: the stream was closed."""
         with self.lock:
-            self._closed = True
-            client = self._client
+            if not self.closed:
+                self.client = client
+            return not self.closed
+
+    def restart(self) -> None:
+        with self.lock:
+            if self.finished:
+                raise Finished
+            self.restarting = True
+            # Under the lock: the delay strategy must see both or neither.
+            self.client.interrupt()
+
+    def take_restart(self) -> bool:
+        """A connection has ended. Returns and clears whether a restart was requested."""
+        with self.lock:
+            asked, self.restarting = self.restarting, False
+            return asked
+
+    def close(self) -> None:
+        with self.lock:
+            self.closed = True
+            client = self.client
         client.close()
 
-    def follow(self) -> None:
-        while self._follow_client():
-            fresh = self._new_client(self._client.last_event_id)
-            with self.lock:
-                if self._closed:
-                    return
-                self._client = fresh
 
-    def _http(self) -> dict[str, Any]:
-        return {
-            "url": self._request["streamUrl"],
-            "headers": self._request["headers"] or {},
-            "method": self._request["method"] or "GET",
-            "body": self._request["body"],
-            "read_timeout": seconds(self._request["readTimeoutMs"]),
-        }
+class Delay(RetryDelayStrategy):
+    """The default backoff, except that there is no delay before a restart."""
 
-    def _options(self, last_event_id: str | None) -> dict[str, Any]:
-        delay = seconds(self._request["initialDelayMs"])
-        return {
-            "initial_retry_delay": 1 if delay is None else delay,
-            "retry_delay_strategy": Delay(self),
-            "error_strategy": ErrorStrategy.from_lambda(continue_unless_no_content),
-            "last_event_id": last_event_id,
-        }
+    def __init__(self, control: Control, backoff: RetryDelayStrategy | None = None) -> None:
+        self._control = control
+        self._backoff = backoff or RetryDelayStrategy.default()
 
-    def _new_client(self, last_event_id: str | None) -> Any:
-        return SSEClient(ConnectStrategy.http(**self._http()), **self._options(last_event_id))
+    def apply(self, base_delay: float) -> tuple[float, RetryDelayStrategy]:
+        with self._control.lock:
+            if self._control.restarting:
+                return 0, self
+        delay, following = self._backoff.apply(base_delay)
+        return delay, Delay(self._control, following)
 
-    def _follow_client(self) -> bool:
-        """Whether the client has to be replaced; otherwise the stream has ended."""
+
+class Stream:
+    """A stream that ``SSEClient`` follows in its own thread until the stream is closed."""
+
+    def __init__(self, settings: Settings, callbacks: Callbacks) -> None:
+        self._settings = settings
+        self._callbacks = callbacks
+        self._control = Control()
+        client = self._client(settings.last_event_id)
+        self._control.attach(client)
+        threading.Thread(target=self._follow, args=(client,), daemon=True).start()
+
+    def restart(self) -> None:
+        self._control.restart()
+
+    def close(self) -> None:
+        self._control.close()
+        # After the harness has closed the stream, it expects no more callbacks.
+        self._callbacks.stop()
+
+    def _client(self, last_event_id: str | None) -> Any:
+        return SSEClient(
+            ConnectStrategy.http(**self._settings.http_options()),
+            **self._settings.client_options(self._control, last_event_id),
+        )
+
+    def _follow(self, client: Any) -> None:
+        try:
+            while client is not None:
+                client = self._follow_client(client)
+        finally:
+            with self._control.lock:
+                self._control.finished = True
+            self._callbacks.tell(None)
+
+    def _follow_client(self, client: Any) -> Any:
+        """Returns the client that replaces this one, if any."""
         again = False
         while True:
             try:
                 if again:
-                    self._client.start()
-                for action in self._client.all:
-                    if self._tell(action):
-                        return True
+                    client.start()
+                for action in client.all:
+                    self._tell(action)
+                    if self._is_to_be_replaced(client, action):
+                        return self._successor(client)
             except Exception as error:
                 if self._is_final(error):
-                    return False
-            if self._closed:
-                return False
+                    return None
+            if self._control.closed:
+                return None
             # An unsafe request is repeated only after an explicit `start`.
             again = True
 
+    def _is_to_be_replaced(self, client: Any, action: Action) -> bool:
+        # A client that has reported the end of its connection has no undelivered events.
+        restart = isinstance(action, Fault) and self._control.take_restart()
+        return restart and client.next_retry_delay > 0
+
+    def _successor(self, client: Any) -> Any:
+        fresh = self._client(client.last_event_id)
+        return fresh if self._control.attach(fresh) else None
+
     def _is_final(self, error: Exception) -> bool:
         """Also reports the error."""
-        if self._closed:
+        if self._control.closed:
             return True
-        report({"kind": "error", "error": str(error)})
+        self._callbacks.tell({"kind": "error", "error": str(error)})
         return continue_unless_no_content(error)[0] is ErrorStrategy.FAIL
 
-    def _tell(self, action: Action) -> bool:
-        """Reports an action. Returns whether the client has to be replaced."""
+    def _tell(self, action: Action) -> None:
         if isinstance(action, Event):
-            fields = {"type": action.event, "data": action.data, "id": action.last_event_id or ""}
-            report({"kind": "event", "event": fields})
+            fields = {
+                "type": action.event,
+                "data": action.data,
+                "id": action.last_event_id or "",
+            }
+            self._callbacks.tell({"kind": "event", "event": fields})
         elif isinstance(action, Comment):
-            report({"kind": "comment", "comment": action.comment})
-        elif isinstance(action, Fault):
-            if action.error is not None:
-                report({"kind": "error", "error": str(action.error)})
-            # A client that has reported the end of its connection has no undelivered events.
-            with self.lock:
-                restart, self.restarting = self.restarting, False
-            return restart and self._client.next_retry_delay > 0
-        return False
+            self._callbacks.tell({"kind": "comment", "comment": action.comment})
+        elif isinstance(action, Fault) and action.error is not None:
+            self._callbacks.tell({"kind": "error", "error": str(action.error)})
 
 
 class Stopped(AsyncSSEClient):
@@ -169,46 +211,37 @@ class Stopped(AsyncSSEClient):
 
 
 class AsyncStream(Stream):
-    """The same with ``AsyncSSEClient``, in an event loop."""
+    """The same with ``AsyncSSEClient``, in its own event loop."""
 
-    def _new_client(self, last_event_id: str | None) -> Any:
-        return Stopped(AsyncConnectStrategy.http(**self._http()), **self._options(last_event_id))
+    def _client(self, last_event_id: str | None) -> Any:
+        return Stopped(
+            AsyncConnectStrategy.http(**self._settings.http_options()),
+            **self._settings.client_options(self._control, last_event_id),
+        )
 
-    def _follow_client(self) -> bool:
-        return asyncio.run(self._follow_in_loop())
+    def _follow_client(self, client: Any) -> Any:
+        return asyncio.run(self._follow_in_loop(client))
 
-    async def _follow_in_loop(self) -> bool:
+    async def _follow_in_loop(self, client: Any) -> Any:
         again = False
         while True:
             try:
                 if again:
-                    await self._client.start()
-                async for action in self._client.all:
-                    if self._tell(action):
-                        return True
+                    await client.start()
+                async for action in client.all:
+                    self._tell(action)
+                    if self._is_to_be_replaced(client, action):
+                        return self._successor(client)
             except Exception as error:
                 if self._is_final(error):
-                    return False
-            if self._closed:
-                return False
+                    return None
+            if self._control.closed:
+                return None
             again = True
 
 
-CLIENTS = {"python": Stream, "python-async": AsyncStream}
-
-
-def main() -> None:
-    try:
-        stream = CLIENTS[sys.argv[1]](json.loads(sys.stdin.readline()))
-    except ValueError as error:
-        print(str(error).replace("\n", " "))
-        return
-    print("ready", flush=True)
-    threading.Thread(target=stream.obey, daemon=True).start()
-    stream.follow()
-    # Doesn't wait for the thread, which is reading.
-    os._exit(0)
-
-
-if __name__ == "__main__":
-    main()
+CLIENTS: dict[str, Callable[[Settings, Callbacks], Stream]] = {
+    "python": Stream,
+    "python-async": AsyncStream,
+}
+"""The clients that can be tested."""

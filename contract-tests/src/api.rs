@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
@@ -13,14 +14,14 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use everstream::{Error, Http};
 use reqwest::Url;
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::sync::watch;
 
 use crate::callback::{self, Callbacks};
 use crate::control::Finished;
-use crate::stream::{ClientKind, StartError, Stream};
+use crate::stream::{ClientKind, Settings, StartError, Stream};
 
 /// What a harness may test, in its own terms.
 const CAPABILITIES: [&str; 9] = [
@@ -113,18 +114,18 @@ async fn quit(State(service): State<Arc<Service>>) -> StatusCode {
 }
 
 /// The body of `POST /`. Unknown fields are ignored, because harnesses evolve.
-#[derive(Deserialize, Serialize)]
+#[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct StreamRequest {
-    pub(crate) stream_url: String,
+struct StreamRequest {
+    stream_url: String,
     callback_url: String,
     tag: String,
-    pub(crate) initial_delay_ms: Option<u64>,
-    pub(crate) read_timeout_ms: Option<u64>,
-    pub(crate) last_event_id: Option<String>,
-    pub(crate) headers: Option<BTreeMap<String, String>>,
-    pub(crate) method: Option<String>,
-    pub(crate) body: Option<String>,
+    initial_delay_ms: Option<u64>,
+    read_timeout_ms: Option<u64>,
+    last_event_id: Option<String>,
+    headers: Option<BTreeMap<String, String>>,
+    method: Option<String>,
+    body: Option<String>,
 }
 
 async fn create(
@@ -132,25 +133,45 @@ async fn create(
     body: Bytes,
 ) -> Result<impl IntoResponse, Rejection> {
     let stream_request: StreamRequest = parse(&body)?;
-    if stream_request.read_timeout_ms == Some(0) {
-        return Err(bad_request("readTimeoutMs must be at least 1"));
-    }
     let callbacks = Callbacks {
         client: service.callbacks.clone(),
         url: check_callback_url(&stream_request.callback_url)?,
         tag: stream_request.tag.clone(),
     };
-    let (kind, http) = (service.client_kind, service.http.clone());
-    let stream = Stream::start(kind, http, stream_request, callbacks).await;
-    let stream = stream.map_err(|error| match error {
-        StartError::Client(error @ Error::Config { .. }) => bad_request(error.to_string()),
-        StartError::Rejected(problem) => bad_request(problem),
-        StartError::Client(error) => internal(&error),
-        StartError::System(error) => internal(&error),
-    })?;
+    let settings = stream_request.settings(&service.http)?;
+    let stream =
+        Stream::start(service.client_kind, settings, callbacks).map_err(|error| match error {
+            StartError::Client(error @ Error::Config { .. }) => bad_request(error.to_string()),
+            StartError::Client(error) => internal(&error),
+            StartError::Thread(error) => internal(&error),
+        })?;
     let id = service.last_stream.fetch_add(1, Ordering::Relaxed) + 1;
     service.streams().insert(id, stream);
     Ok((StatusCode::CREATED, [(LOCATION, format!("/streams/{id}"))]))
+}
+
+impl StreamRequest {
+    fn settings(self, http: &Http) -> Result<Settings, Rejection> {
+        if self.read_timeout_ms == Some(0) {
+            return Err(bad_request("readTimeoutMs must be at least 1"));
+        }
+        let mut http = http.clone().set_url(self.stream_url);
+        if let Some(method) = self.method {
+            http = http.method(method);
+        }
+        for (name, value) in self.headers.unwrap_or_default() {
+            http = http.header(name, value);
+        }
+        if let Some(body) = self.body {
+            http = http.body(body);
+        }
+        Ok(Settings {
+            http,
+            initial_delay: self.initial_delay_ms.map(Duration::from_millis),
+            read_timeout: self.read_timeout_ms.map(Duration::from_millis),
+            last_event_id: self.last_event_id,
+        })
+    }
 }
 
 fn check_callback_url(url: &str) -> Result<String, Rejection> {

@@ -24,8 +24,6 @@ pub(crate) enum Report {
     Comment(String),
     /// A connection broke or could not be made.
     Error(String),
-    /// What a client of the Python package reports, in the format of the harness.
-    Json(String),
 }
 
 /// The JSON format of the harness.
@@ -47,7 +45,6 @@ struct Fields<'a> {
 impl Report {
     fn to_json(&self) -> serde_json::Result<Vec<u8>> {
         let (message, size) = match self {
-            Report::Json(json) => return Ok(json.clone().into_bytes()),
             Report::Event(event) => {
                 let fields = Fields {
                     r#type: event.event(),

@@ -1,12 +1,11 @@
 //! Lets an external test harness drive the clients.
 //!
-//! The harness creates streams over REST (`api.rs`), a client follows each of them (`stream.rs`, or
-//! `python.rs`), and what the client receives is posted back to the harness (`callback.rs`).
+//! The harness creates streams over REST (`api.rs`), a client follows each of them (`stream.rs`), and
+//! what the client receives is posted back to the harness (`callback.rs`).
 
 mod api;
 mod callback;
 mod control;
-mod python;
 mod stream;
 
 use std::io::{self, Write};

@@ -10,10 +10,8 @@ use everstream::{Action, Builder, Error, Fault, Http, SseClient, blocking};
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
-use crate::api::StreamRequest;
 use crate::callback::{Callbacks, Report, chain};
 use crate::control::{Control, Delay, Finished};
-use crate::python;
 
 /// How many reports may be queued. Up to this many, a slow harness delays neither a restart nor the read
 /// timeout.
@@ -26,135 +24,82 @@ pub(crate) enum ClientKind {
     Async,
     /// `everstream::blocking::SseClient`.
     Blocking,
-    /// Python's `everstream.SSEClient`.
-    Python,
-    /// Python's `everstream.AsyncSSEClient`.
-    PythonAsync,
 }
 
 /// The settings that the harness requests.
-struct Settings {
+pub(crate) struct Settings {
     /// URL, method, headers and body.
-    http: Http,
+    pub(crate) http: Http,
     /// The delay before the first reconnect.
-    initial_delay: Option<Duration>,
+    pub(crate) initial_delay: Option<Duration>,
     /// The read timeout.
-    read_timeout: Option<Duration>,
-}
-
-impl Settings {
-    fn new(http: Http, stream_request: StreamRequest) -> Settings {
-        let mut http = http.set_url(stream_request.stream_url);
-        if let Some(method) = stream_request.method {
-            http = http.method(method);
-        }
-        for (name, value) in stream_request.headers.unwrap_or_default() {
-            http = http.header(name, value);
-        }
-        if let Some(body) = stream_request.body {
-            http = http.body(body);
-        }
-        Settings {
-            http,
-            initial_delay: stream_request.initial_delay_ms.map(Duration::from_millis),
-            read_timeout: stream_request.read_timeout_ms.map(Duration::from_millis),
-        }
-    }
+    pub(crate) read_timeout: Option<Duration>,
+    /// The id to resume from.
+    pub(crate) last_event_id: Option<String>,
 }
 
 /// A stream that is followed until the `Stream` is dropped.
 pub(crate) struct Stream {
-    client: Client,
+    control: Arc<Control>,
     reporting: AbortHandle,
-}
-
-enum Client {
-    Rust(Arc<Control>),
-    Python(python::Follower),
 }
 
 /// Why a stream can't be followed.
 pub(crate) enum StartError {
     /// The client rejects a setting.
     Client(Error),
-    /// The same, in words.
-    Rejected(String),
-    /// No thread or process could be started.
-    System(io::Error),
+    /// No thread could be started.
+    Thread(io::Error),
 }
 
 impl Stream {
-    /// Follows a stream and reports what the client receives.
-    pub(crate) async fn start(
+    /// Follows a stream and reports what the client receives. Must be called within the runtime.
+    pub(crate) fn start(
         client_kind: ClientKind,
-        http: Http,
-        stream_request: StreamRequest,
+        settings: Settings,
         callbacks: Callbacks,
     ) -> Result<Stream, StartError> {
+        let control = Control::new();
         let (reports, to_report) = mpsc::channel(QUEUE_SIZE);
-        let client = match client_kind {
-            ClientKind::Async | ClientKind::Blocking => {
-                Client::Rust(follow(client_kind, http, stream_request, reports)?)
-            }
-            ClientKind::Python | ClientKind::PythonAsync => {
-                let name = match client_kind {
-                    ClientKind::Python => "python",
-                    _ => "python-async",
-                };
-                let start = move || python::Follower::start(name, &stream_request, reports);
-                let started = tokio::task::spawn_blocking(start).await;
-                Client::Python(started.map_err(io::Error::other)??)
-            }
+        let id = settings.last_event_id.clone();
+        let follower = Follower {
+            settings,
+            control: control.clone(),
+            reports,
         };
+        match client_kind {
+            ClientKind::Async => {
+                let client = follower
+                    .configure(id.as_deref(), SseClient::builder)
+                    .build()?;
+                control.attach(client.handle());
+                tokio::spawn(follower.follow(client));
+            }
+            ClientKind::Blocking => {
+                let client = follower
+                    .configure(id.as_deref(), blocking::SseClient::builder)
+                    .build()?;
+                control.attach(client.handle());
+                // Not on one of the runtime's threads, which the blocking client rejects.
+                thread::Builder::new()
+                    .name("stream".into())
+                    .spawn(move || follower.follow_blocking(client))
+                    .map_err(StartError::Thread)?;
+            }
+        }
         let reporting = tokio::spawn(callbacks.report(to_report)).abort_handle();
-        Ok(Stream { client, reporting })
+        Ok(Stream { control, reporting })
     }
 
     /// Drops the connection and reconnects at once.
     pub(crate) fn restart(&self) -> Result<(), Finished> {
-        match &self.client {
-            Client::Rust(control) => control.restart(),
-            Client::Python(follower) => follower.restart(),
-        }
+        self.control.restart()
     }
-}
-
-/// Follows a stream with a client of this library. Must be called within the runtime.
-fn follow(
-    client_kind: ClientKind,
-    http: Http,
-    stream_request: StreamRequest,
-    reports: mpsc::Sender<Report>,
-) -> Result<Arc<Control>, StartError> {
-    let control = Control::new();
-    let id = stream_request.last_event_id.clone();
-    let follower = Follower {
-        settings: Settings::new(http, stream_request),
-        control: control.clone(),
-        reports,
-    };
-    if let ClientKind::Async = client_kind {
-        let client = follower.configure(id.as_deref(), SseClient::builder);
-        let client = client.build()?;
-        control.attach(client.handle());
-        tokio::spawn(follower.follow(client));
-    } else {
-        let client = follower.configure(id.as_deref(), blocking::SseClient::builder);
-        let client = client.build()?;
-        control.attach(client.handle());
-        // Not on one of the runtime's threads, which the blocking client rejects.
-        thread::Builder::new()
-            .name("stream".into())
-            .spawn(move || follower.follow_blocking(client))?;
-    }
-    Ok(control)
 }
 
 impl Drop for Stream {
     fn drop(&mut self) {
-        if let Client::Rust(control) = &self.client {
-            control.close();
-        }
+        self.control.close();
         // After the harness has closed the stream, it expects no more callbacks.
         self.reporting.abort();
     }
@@ -163,12 +108,6 @@ impl Drop for Stream {
 impl From<Error> for StartError {
     fn from(error: Error) -> Self {
         StartError::Client(error)
-    }
-}
-
-impl From<io::Error> for StartError {
-    fn from(error: io::Error) -> Self {
-        StartError::System(error)
     }
 }
 
@@ -270,6 +209,7 @@ impl Follower {
             http,
             initial_delay,
             read_timeout,
+            ..
         } = &self.settings;
         let mut builder = builder(http.clone())
             .read_timeout(*read_timeout)

@@ -132,7 +132,7 @@ pub(crate) struct Answer {
 
 impl Service {
     fn start(client: &str) -> Service {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_everstream-contract-tests"))
+        let mut child = Self::program(client)
             .args(["--client", client, "--port", "0"])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -147,6 +147,21 @@ impl Service {
             child: child.into(),
             _stdout: stdout,
         }
+    }
+
+    /// The service for the Rust clients, or the one for the Python clients.
+    fn program(client: &str) -> Command {
+        if !client.starts_with("python") {
+            return Command::new(env!("CARGO_BIN_EXE_everstream-contract-tests"));
+        }
+        let python = std::env::var_os("EVERSTREAM_PYTHON");
+        let python =
+            python.expect("EVERSTREAM_PYTHON must name a Python with everstream installed");
+        let mut command = Command::new(python);
+        command
+            .args(["-W", "error", "-B"])
+            .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/python/service.py"));
+        command
     }
 
     /// Sends a request and returns the response.
