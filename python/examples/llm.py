@@ -7,15 +7,14 @@ and the prompt isn't sent again, because that may cost money.
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Iterator
 from typing import Any
 
-from everstream import ConnectStrategy, SSEClient
+from everstream import SSEClient
 from everstream.actions import Event, Fault
-from everstream.errors import HTTPContentTypeError, HTTPStatusError, SSEError
+from everstream.errors import HTTPContentTypeError, HTTPStatusError, IncompleteStreamError, SSEError
 
 
 class AnswerError(Exception):
@@ -24,29 +23,26 @@ class AnswerError(Exception):
 
 def answer(url: str, prompt: str, key: str) -> Iterator[str]:
     """The pieces of the answer."""
-    connect = ConnectStrategy.http(
-        url,
-        headers={"Authorization": f"Bearer {key}", "Content-Type": "application/json"},
-        method="POST",
-        body=json.dumps({"messages": [{"role": "user", "content": prompt}], "stream": True}),
-        read_timeout=60,
-    )
-    # Not every server ends its answers with [DONE].
     finish_reason = None
-    with SSEClient(connect) as client:
-        for action in client.all:
-            if isinstance(action, Fault) and action.ignored_text is not None:
-                raise AnswerError(f"the response isn't an answer: {action.ignored_text}")
-            if not isinstance(action, Event):
-                continue
-            if action.data == "[DONE]":
-                break
-            for choice in choices(action):
-                yield text(choice)
-                finish_reason = choice.get("finish_reason") or finish_reason
-        else:
+    with SSEClient(
+        url,
+        auth=f"Bearer {key}",
+        json={"messages": [{"role": "user", "content": prompt}], "stream": True},
+        until="[DONE]",
+        read_timeout=60,
+    ) as client:
+        try:
+            for action in client.all:
+                if isinstance(action, Fault) and action.ignored_text is not None:
+                    raise AnswerError(f"the response isn't an answer: {action.ignored_text}")
+                if isinstance(action, Event):
+                    for choice in choices(action):
+                        yield text(choice)
+                        finish_reason = choice.get("finish_reason") or finish_reason
+        except IncompleteStreamError as error:
+            # Not every server ends its answers with [DONE].
             if finish_reason is None:
-                raise AnswerError("the stream ended before the answer was complete")
+                raise AnswerError("the stream ended before the answer was complete") from error
     if finish_reason == "length":
         raise AnswerError("the answer has reached the maximum length")
 

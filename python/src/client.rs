@@ -9,6 +9,7 @@ use everstream::{Action, Error, Handle};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
+use pyo3::types::PyDict;
 
 use crate::action::Event;
 use crate::connect::Connect;
@@ -17,7 +18,6 @@ use crate::exit::{self, Inside};
 use crate::fault::ExceptionCache;
 use crate::http::Http;
 use crate::last_error::LastError;
-use crate::log::Log;
 use crate::pending_exception::PendingException;
 use crate::process::{Process, handles_signals};
 use crate::settings::Settings;
@@ -63,31 +63,14 @@ impl Client {
     /// `connect` is an `Http` or an object with the methods of a `ConnectionClient`, the strategies
     /// are presets or objects with the method `apply`.
     #[new]
-    #[pyo3(signature = (
-        connect, *, initial_retry_delay, retry_delay_strategy, retry_delay_reset_threshold,
-        error_strategy, last_event_id, logger, read_timeout, max_event_size, skip_oversize, until,
-        repeat_unsafe, resume_with_get, dispatch_unfinished
-    ))]
-    #[allow(clippy::too_many_arguments)] // by keyword
+    #[pyo3(signature = (connect, **settings))]
     fn new(
         py: Python<'_>,
         connect: &Bound<'_, PyAny>,
-        initial_retry_delay: f64,
-        retry_delay_strategy: &Bound<'_, PyAny>,
-        retry_delay_reset_threshold: f64,
-        error_strategy: &Bound<'_, PyAny>,
-        last_event_id: Option<String>,
-        logger: Option<Py<PyAny>>,
-        read_timeout: Option<f64>,
-        max_event_size: Option<usize>,
-        skip_oversize: bool,
-        until: Option<Bound<'_, PyAny>>,
-        repeat_unsafe: bool,
-        resume_with_get: bool,
-        dispatch_unfinished: bool,
+        settings: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<Self> {
+        let settings = Settings::new(settings.unwrap_or(&PyDict::new(py)))?;
         let (pending, exceptions) = (PendingException::default(), ExceptionCache::default());
-        let log = Log::new(logger, pending.clone());
         let http = connect.cast::<Http>().ok().map(Bound::get);
         let source = match http {
             Some(_) => None,
@@ -101,28 +84,9 @@ impl Client {
             }
         };
         let name = connect.name().to_owned();
-        let builder = Settings {
-            initial_retry_delay,
-            retry_delay_strategy,
-            retry_delay_reset_threshold,
-            error_strategy,
-            last_event_id,
-            read_timeout,
-            max_event_size,
-            skip_oversize,
-            until,
-            repeat_unsafe,
-            resume_with_get,
-            dispatch_unfinished,
-        }
-        .apply(
-            SseClient::builder(connect),
-            name,
-            &pending,
-            &exceptions,
-            log,
-        )?;
-        let client = builder
+        let builder = SseClient::builder(connect);
+        let client = settings
+            .apply(builder, name, &pending, &exceptions)?
             .build()
             .map_err(|error| exception(py, error, &exceptions))?;
         if let Some(source) = &source {

@@ -1,6 +1,6 @@
 //! Values between Python and Rust.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use everstream::{Headers, RedactedUrl};
 use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};
@@ -86,4 +86,11 @@ pub(crate) fn headers_from_python(mapping: &Bound<'_, PyAny>) -> PyResult<Header
 #[pyfunction]
 pub(crate) fn redact_url(url: &str) -> String {
     RedactedUrl(url).to_string()
+}
+
+/// The value of a `Retry-After` header in seconds; `None` if it is invalid.
+#[pyfunction]
+pub(crate) fn parse_retry_after(value: &str) -> Option<f64> {
+    let wait = everstream::parse_retry_after(value, SystemTime::now())?;
+    Some(wait.as_secs_f64())
 }

@@ -127,20 +127,16 @@ pub(crate) fn exception<'py>(
         Fault::ReadTimeout(_) => class(py, "ReadTimeoutError")?.call1((text,)),
         Fault::TooLarge(_) => class(py, "EventTooLargeError")?.call1((text,)),
         Fault::Incomplete => class(py, "IncompleteStreamError")?.call1((text,)),
-        Fault::Status(response) => {
-            of_response(py, "HTTPStatusError", response.status, response, text)
-        }
+        Fault::Status(response) => of_response(py, "HTTPStatusError", None, response, text),
         Fault::ContentType(response) => {
             let value = response.headers.get("content-type").unwrap_or_default();
-            of_response(py, "HTTPContentTypeError", value, response, text)
+            of_response(py, "HTTPContentTypeError", Some(value), response, text)
         }
         Fault::ContentEncoding(response) => {
             let value = response.headers.get("content-encoding").unwrap_or_default();
-            of_response(py, "HTTPContentEncodingError", value, response, text)
+            of_response(py, "HTTPContentEncodingError", Some(value), response, text)
         }
-        Fault::Redirect(response, _) => {
-            of_response(py, "HTTPRedirectError", response.status, response, text)
-        }
+        Fault::Redirect(response, _) => of_response(py, "HTTPRedirectError", None, response, text),
         _ => class(py, "SSEError")?.call1((text,)),
     }?;
     let exception = match reason(fault) {
@@ -181,10 +177,11 @@ fn refined<'py>(
         .call1((exception, reason))
 }
 
+/// `value`: what the exception is about, if it isn't the status.
 fn of_response<'py>(
     py: Python<'py>,
     name: &str,
-    value: impl IntoPyObject<'py>,
+    value: Option<&str>,
     response: &ErrorResponse,
     text: String,
 ) -> PyResult<Bound<'py, PyAny>> {
@@ -193,7 +190,14 @@ fn of_response<'py>(
     options.set_item("body", PyBytes::new(py, &response.body))?;
     options.set_item("message", text)?;
     let headers = headers_to_python(py, &response.headers)?;
-    let exception = class(py, name)?.call((value, headers), Some(&options))?;
+    let class = class(py, name)?;
+    let exception = match value {
+        None => class.call((response.status, headers), Some(&options)),
+        Some(value) => {
+            options.set_item("status", response.status)?;
+            class.call((value, headers), Some(&options))
+        }
+    }?;
     if !response.withheld_headers.is_empty() {
         let names = PyTuple::new(py, &response.withheld_headers)?;
         exception.setattr("_withheld_headers", names)?;
@@ -238,18 +242,16 @@ pub(crate) fn from_exception(error: PyErr, py: Python<'_>) -> PyResult<Fault> {
     let error = wrap_stop_iteration(py, error);
     let value = error.value(py).clone();
     if value.is_instance(&class(py, "HTTPStatusError")?)? {
-        let status = value.getattr("status")?.extract().unwrap_or_default();
-        return Ok(Fault::Status(response(status, &value, error)?));
+        return Ok(Fault::Status(response(&value, error)?));
     }
     if value.is_instance(&class(py, "HTTPContentTypeError")?)? {
-        return Ok(Fault::ContentType(response(200, &value, error)?));
+        return Ok(Fault::ContentType(response(&value, error)?));
     }
     if value.is_instance(&class(py, "HTTPContentEncodingError")?)? {
-        return Ok(Fault::ContentEncoding(response(200, &value, error)?));
+        return Ok(Fault::ContentEncoding(response(&value, error)?));
     }
     if value.is_instance(&class(py, "HTTPRedirectError")?)? {
-        let status = value.getattr("status")?.extract().unwrap_or_default();
-        let response = response(status, &value, error)?;
+        let response = response(&value, error)?;
         return Ok(Fault::Redirect(response, RedirectProblem::BadLocation));
     }
     if is_setup_error(py, &error) {
@@ -359,11 +361,8 @@ fn is_mistake(value: &Bound<'_, PyBaseException>) -> PyResult<bool> {
     Ok(value.is_instance(&class(py, "SSEError")?)? || is_builtin(&value.get_type())?)
 }
 
-fn response(
-    status: u16,
-    exception: &Bound<'_, PyBaseException>,
-    cause: PyErr,
-) -> PyResult<Box<ErrorResponse>> {
+fn response(exception: &Bound<'_, PyBaseException>, cause: PyErr) -> PyResult<Box<ErrorResponse>> {
+    let status = exception.getattr("status")?.extract().unwrap_or_default();
     let mut response = Box::new(ErrorResponse::new(status));
     if let Some(url) = exception.getattr("url")?.extract()? {
         response.url = url;

@@ -12,6 +12,7 @@ use crate::awaited::Awaited;
 use crate::convert::{duration, text_or_bytes};
 use crate::fault::{from_exception, is_setup_error, mark_unsent};
 use crate::pending_exception::PendingException;
+use crate::request::header_name;
 
 /// An HTTP request. Immutable.
 #[pyclass(frozen, module = "everstream._native")]
@@ -248,7 +249,10 @@ pub(crate) fn sensitive_names(names: Option<&Bound<'_, PyAny>>) -> PyResult<Vec<
     let name = |name: PyResult<Bound<'_, PyAny>>| -> PyResult<String> {
         let name = name?;
         match name.cast::<PyString>() {
-            Ok(name) => name.extract(),
+            Ok(name) => {
+                header_name(name.to_str()?)?;
+                name.extract()
+            }
             Err(_) => Err(PyTypeError::new_err(format!(
                 "sensitive_headers must be a list of header names, not of {}",
                 name.get_type().name()?
@@ -292,7 +296,13 @@ pub(crate) fn pairs<'py>(
         Some(from) => {
             let items = match from.cast::<PyMapping>() {
                 Ok(mapping) => mapping.call_method0("items")?,
-                Err(_) => from.clone(),
+                Err(_) if from.hasattr("__iter__")? => from.clone(),
+                Err(_) => {
+                    return Err(PyTypeError::new_err(format!(
+                        "headers and query parameters are a mapping or pairs, not {}",
+                        from.get_type().name()?
+                    )));
+                }
             };
             Some(items.try_iter()?)
         }

@@ -67,7 +67,7 @@ mod _native {
     #[pymodule_export]
     use super::client::{Client, Reading};
     #[pymodule_export]
-    use super::convert::redact_url;
+    use super::convert::{parse_retry_after, redact_url};
     #[pymodule_export]
     use super::error_strategy::ErrorPreset;
     #[pymodule_export]

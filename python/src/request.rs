@@ -172,7 +172,7 @@ fn bad_url(url: &str, problem: &str) -> PyErr {
     PyValueError::new_err(error.to_string())
 }
 
-fn header_name(name: &str) -> PyResult<HeaderName> {
+pub(crate) fn header_name(name: &str) -> PyResult<HeaderName> {
     HeaderName::from_bytes(name.as_bytes())
         .map_err(|_| PyValueError::new_err(format!("the name of a header can't be {name:?}")))
 }

@@ -1,8 +1,9 @@
 //! The settings of both clients.
 
 use everstream::{Builder, Event, LogLevel, Oversize};
+use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use pyo3::types::PyString;
+use pyo3::types::{PyDict, PyString};
 
 use crate::action;
 use crate::convert::{duration, idle_timeout};
@@ -11,40 +12,65 @@ use crate::log::Log;
 use crate::pending_exception::PendingException;
 use crate::{error_strategy, retry_delay};
 
-pub(crate) struct Settings<'a, 'py> {
-    pub(crate) initial_retry_delay: f64,
-    pub(crate) retry_delay_strategy: &'a Bound<'py, PyAny>,
-    pub(crate) retry_delay_reset_threshold: f64,
-    pub(crate) error_strategy: &'a Bound<'py, PyAny>,
-    pub(crate) last_event_id: Option<String>,
-    pub(crate) read_timeout: Option<f64>,
-    pub(crate) max_event_size: Option<usize>,
-    pub(crate) skip_oversize: bool,
+pub(crate) struct Settings<'py> {
+    initial_retry_delay: f64,
+    retry_delay_strategy: Bound<'py, PyAny>,
+    retry_delay_reset_threshold: f64,
+    error_strategy: Bound<'py, PyAny>,
+    last_event_id: Option<String>,
+    logger: Option<Py<PyAny>>,
+    read_timeout: Option<f64>,
+    max_event_size: Option<usize>,
+    skip_oversize: bool,
     /// The data of the last event, or a function that recognizes it.
-    pub(crate) until: Option<Bound<'py, PyAny>>,
-    pub(crate) repeat_unsafe: bool,
-    pub(crate) resume_with_get: bool,
-    pub(crate) dispatch_unfinished: bool,
+    until: Option<Bound<'py, PyAny>>,
+    repeat_unsafe: bool,
+    resume_with_get: bool,
+    dispatch_unfinished: bool,
 }
 
-impl Settings<'_, '_> {
+impl<'py> Settings<'py> {
+    /// `arguments`: the keyword arguments of either client, which `_native.pyi` lists. Its only callers,
+    /// `sse_client.py` and `async_client.py`, pass all of them.
+    pub(crate) fn new(arguments: &Bound<'py, PyDict>) -> PyResult<Self> {
+        Ok(Settings {
+            initial_retry_delay: argument(arguments, "initial_retry_delay")?,
+            retry_delay_strategy: argument(arguments, "retry_delay_strategy")?,
+            retry_delay_reset_threshold: argument(arguments, "retry_delay_reset_threshold")?,
+            error_strategy: argument(arguments, "error_strategy")?,
+            last_event_id: argument(arguments, "last_event_id")?,
+            logger: argument(arguments, "logger")?,
+            read_timeout: argument(arguments, "read_timeout")?,
+            max_event_size: argument(arguments, "max_event_size")?,
+            skip_oversize: argument(arguments, "skip_oversize")?,
+            until: argument(arguments, "until")?,
+            repeat_unsafe: argument(arguments, "repeat_unsafe")?,
+            resume_with_get: argument(arguments, "resume_with_get")?,
+            dispatch_unfinished: argument(arguments, "dispatch_unfinished")?,
+        })
+    }
+
+    /// `name`: what the source is called in the log.
     pub(crate) fn apply<C>(
         self,
         builder: Builder<C>,
         name: String,
         pending: &PendingException,
         exceptions: &ExceptionCache,
-        log: Log,
     ) -> PyResult<Builder<C>> {
+        let log = Log::new(self.logger, pending.clone());
         let mut builder = builder
             .initial_retry_delay(duration("initial_retry_delay", self.initial_retry_delay)?)
             .retry_delay_reset_threshold(duration(
                 "retry_delay_reset_threshold",
                 self.retry_delay_reset_threshold,
             )?)
-            .retry_delay_strategy(retry_delay::from_python(self.retry_delay_strategy, pending))
+            .retry_delay_strategy(retry_delay::from_python(
+                &self.retry_delay_strategy,
+                pending,
+            ))
             .error_strategy(error_strategy::from_python(
-                self.error_strategy,
+                &self.error_strategy,
                 pending,
                 exceptions,
             ))
@@ -75,6 +101,24 @@ impl Settings<'_, '_> {
         }
         Ok(builder)
     }
+}
+
+/// An argument. If it has the wrong type, the exception names it, as for the arguments of a function.
+fn argument<'py, T>(arguments: &Bound<'py, PyDict>, name: &str) -> PyResult<T>
+where
+    T: for<'a> FromPyObject<'a, 'py>,
+{
+    let py = arguments.py();
+    let Some(value) = arguments.get_item(name)? else {
+        return Err(PyTypeError::new_err(format!("{name} is missing")));
+    };
+    value.extract::<T>().map_err(|error| {
+        let error = Into::<PyErr>::into(error);
+        match error.is_instance_of::<PyTypeError>(py) {
+            true => PyTypeError::new_err(format!("argument '{name}': {}", error.value(py))),
+            false => error,
+        }
+    })
 }
 
 /// Calls a Python function. If it raises an exception, the event doesn't count as the last one, and is

@@ -2,13 +2,19 @@ from __future__ import annotations
 
 import errno
 import pickle
+import time
+from email.utils import formatdate
 
 import pytest
 
 from everstream import SSEClient, errors
-from everstream.config import ConnectStrategy
+from everstream.config import ConnectionResult, ConnectStrategy
 from everstream.errors import HTTPContentTypeError, HTTPStatusError
 from everstream.testing import Reply, SSEServer
+from sources import Scripted
+from transports import ALL, read, transport_fixture
+
+by = transport_fixture(ALL)
 
 REFUSED = "http://127.0.0.1:1/"
 
@@ -38,6 +44,50 @@ def test_an_error_status_is_an_error(server: SSEServer, status: int) -> None:
     assert raised.value.headers is not None
     assert raised.value.headers["x-reason"] == "because"
     assert raised.value.url == server.url()
+
+
+RESPONSES: dict[str, Reply] = {
+    "HTTPStatusError": Reply.status(503),
+    "HTTPContentTypeError": Reply.status(201).header("Content-Type", "text/html"),
+    "HTTPContentEncodingError": Reply.stream().header("Content-Encoding", "rot13"),
+    "HTTPRedirectError": Reply.redirect(302, "ftp://example.com/"),
+}
+
+
+@pytest.mark.parametrize("name", RESPONSES)
+def test_every_error_of_a_response_has_its_status_headers_and_retry_after(
+    name: str, by: str, server: SSEServer
+) -> None:
+    status = {"HTTPStatusError": 503, "HTTPContentTypeError": 201, "HTTPRedirectError": 302}
+    server.enqueue(RESPONSES[name].header("Retry-After", "7"))
+    _, error = read(by, server.url())
+    assert isinstance(error, errors.HTTPResponseError)
+    assert type(error) is getattr(errors, name)
+    assert error.status == status.get(name, 200)
+    assert error.headers is not None
+    assert error.headers["retry-after"] == "7"
+    assert error.retry_after == 7
+    assert error.url == server.url()
+
+
+def test_retry_after_is_none_without_a_valid_header() -> None:
+    assert HTTPStatusError(503).retry_after is None
+    assert HTTPStatusError(503, {"Retry-After": "soon"}).retry_after is None
+    assert HTTPStatusError(503, {"retry-after": "Sun, 06 Nov 1994 08:49:37 GMT"}).retry_after == 0
+    date = formatdate(time.time() + 100, usegmt=True)
+    assert 90 < (HTTPStatusError(503, {"Retry-After": date}).retry_after or 0) <= 100
+
+
+def test_a_source_may_set_the_status_of_a_wrong_content_type() -> None:
+    error = HTTPContentTypeError("text/html", status=201)
+    assert (error.status, HTTPContentTypeError("text/html").status) == (201, 200)
+
+    def connect(_: str | None) -> ConnectionResult:
+        raise error
+
+    with SSEClient(Scripted(connect)) as client, pytest.raises(HTTPContentTypeError) as raised:
+        client.start()
+    assert raised.value is error
 
 
 def test_an_error_has_the_beginning_of_the_body(server: SSEServer) -> None:
@@ -132,7 +182,10 @@ def test_an_unknown_content_encoding_is_an_error(server: SSEServer) -> None:
 
 
 def test_errors_can_be_pickled(server: SSEServer) -> None:
-    made = [HTTPStatusError(404, {"a": "b"}), HTTPContentTypeError("text/html")]
+    made = [
+        HTTPStatusError(404, {"a": "b", "Retry-After": "7"}),
+        HTTPContentTypeError("text/html", status=201),
+    ]
     server.enqueue(Reply.status(503))
     with SSEClient(server.url()) as client, pytest.raises(HTTPStatusError) as raised:
         client.start()
@@ -142,6 +195,7 @@ def test_errors_can_be_pickled(server: SSEServer) -> None:
         assert str(copy) == str(error)
         assert copy.headers == error.headers
         assert (copy.url, copy.body) == (error.url, error.body)
+        assert (copy.status, copy.retry_after) == (error.status, error.retry_after)
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import pytest
 
 from everstream import SSEClient
 from everstream.config import ConnectStrategy, ErrorStrategy, RetryDelayStrategy
+from everstream.errors import HTTPStatusError
 from everstream.testing import Reply, SSEServer
 from sources import canned
 
@@ -72,9 +73,33 @@ def test_the_logged_delay_is_the_actual_delay(
     with client:
         next(client.events)
     logged = [message for _, message in handler.records if "retrying" in message]
-    assert [message.split("; ")[1] for message in logged] == [
-        "retrying in 1.0 s",
-        "retrying in 1.5 s",
+    url = server.url()
+    assert logged == [
+        f"{url} answered with status 503 (Retry-After: 1 s); retrying in 1.0 s",
+        f"{url} answered with status 503 (Retry-After: 5 s); retrying in 1.5 s",
+    ]
+
+
+def test_the_log_does_not_say_that_a_loop_that_starts_again_gave_up(
+    server: SSEServer, kept: tuple[logging.Logger, Kept]
+) -> None:
+    logger, handler = kept
+    server.enqueue(
+        Reply.status(503).header("Retry-After", "0"), Reply.status(429), Reply.stream().event("a")
+    )
+    url = server.url()
+    with SSEClient(url, 0.001, logger=logger) as client:
+        for _ in range(2):
+            with pytest.raises(HTTPStatusError):
+                client.start()
+        client.start()
+    assert handler.records == [
+        (
+            "WARNING",
+            f"{url} answered with status 503 (Retry-After: 0 s); not retried automatically",
+        ),
+        ("WARNING", f"{url} answered with status 429; not retried automatically"),
+        ("INFO", f"connected to {url}, status 200"),
     ]
 
 

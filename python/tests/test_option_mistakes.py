@@ -93,7 +93,17 @@ def test_an_unknown_option_is_an_error(make: Callable[..., Any], name: str, opti
         ({"headers": "X-A: 1"}, TypeError, "headers must be a mapping or pairs, not str"),
         ({"headers": [("X-A",)]}, TypeError, "headers must be a mapping or pairs"),
         ({"headers": {5: "x"}}, TypeError, "headers must be a mapping or pairs"),
+        ({"headers": 5}, TypeError, "headers must be a mapping or pairs, not int"),
         ({"params": {5: "x"}}, TypeError, "must be str, not int"),
+        ({"params": 5}, TypeError, "params must be a mapping or pairs, not int"),
+        ({"params": "a=1"}, TypeError, "params must be a mapping or pairs, not str"),
+        ({"params": dict}, TypeError, "use query_params for a function"),
+        ({"params": {"a": None}}, TypeError, "params: the value of 'a' is None"),
+        ({"sensitive_headers": 5}, TypeError, "sensitive_headers must be a list .*, not int"),
+        ({"sensitive_headers": ["a b"]}, ValueError, 'the name of a header can\'t be "a b"'),
+        ({"any_content_type": "x"}, TypeError, "any_content_type must be True or False, not str"),
+        ({"connect_timeout": "5"}, TypeError, "connect_timeout must be .* seconds, not str"),
+        ({"http2": "yes"}, TypeError, "http2 must be True, False or None, not str"),
         ({"method": 5}, TypeError, "method must be str, not int"),
         ({"verify": 5}, TypeError, "verify must be True, False or the path .*, not int"),
         ({"verify": "/nowhere/ca.pem"}, FileNotFoundError, "/nowhere/ca.pem"),
@@ -107,6 +117,8 @@ def test_an_unknown_option_is_an_error(make: Callable[..., Any], name: str, opti
         ({"read_timeout": "5"}, TypeError, "read_timeout must be a number of seconds, not str"),
         ({"read_timeout": -1}, ValueError, "read_timeout must be .* 0 or more, not -1"),
         ({"max_event_size": -1}, ValueError, "max_event_size must be .* 0 or more, not -1"),
+        ({"max_event_size": "5"}, TypeError, "max_event_size must be .* bytes, not str"),
+        ({"max_event_size": True}, TypeError, "max_event_size must be .* bytes, not bool"),
     ],
 )
 def test_an_invalid_option_is_an_error_at_the_call(
@@ -195,6 +207,13 @@ def test_options_set_twice_with_aiohttp_are_refused() -> None:
             AsyncSSEClient(URL, aiohttp_request_options={}, http2=True)
 
     run(main())
+
+
+@pytest.mark.parametrize("proxy", ["", "localhost:1", "socks5://localhost:1"])
+def test_proxies_that_aiohttp_does_not_support_are_refused(proxy: str) -> None:
+    pytest.importorskip("aiohttp")
+    with pytest.raises(ValueError, match="with aiohttp it must be an http or https URL"):
+        AsyncSSEClient(URL, aiohttp_request_options={}, proxy=proxy)
 
 
 def test_the_error_for_timeout_names_our_options() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from everstream import ErrorStrategy, SSEClient
-from everstream.errors import ConnectError
+from everstream.errors import ConnectError, HTTPStatusError
 from everstream.testing import Reply, SSEServer
 from httpx_clients import LIBRARIES, new_client
 from transports import ALL, data, read, transport_fixture
@@ -62,6 +62,15 @@ def test_a_407_of_a_proxy_is_final(by: str, status: int, server: SSEServer) -> N
         _, error = read(by, "https://nowhere.invalid/", errors=ErrorStrategy.reconnect(), **options)
         assert isinstance(error, ConnectError)
         assert [request.method for request in server.requests] == ["CONNECT"] * 2
+
+
+def test_a_407_without_a_tunnel_is_the_proxys(by: str, server: SSEServer) -> None:
+    server.otherwise(Reply.status(407))
+    options = with_client(by, proxy=server.url()) or {"proxy": server.url()}
+    _, error = read(by, "http://nowhere.invalid/?secret", **options)
+    assert isinstance(error, HTTPStatusError)
+    assert error.status == 407
+    assert str(error) == "the proxy requires credentials for http://nowhere.invalid/ (407)"
 
 
 def test_a_407_of_a_proxy_is_retried_after_a_connection(server: SSEServer) -> None:

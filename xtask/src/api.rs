@@ -296,4 +296,91 @@ mod tests {
             FOREIGN
         );
     }
+
+    /// Methods of common traits. Called on a value, an inherent method of the same name would be meant.
+    const OF_TRAITS: [&str; 27] = [
+        "add",
+        "as_mut",
+        "as_ref",
+        "borrow",
+        "borrow_mut",
+        "clone",
+        "clone_from",
+        "cmp",
+        "default",
+        "deref",
+        "deref_mut",
+        "div",
+        "drop",
+        "eq",
+        "extend",
+        "from",
+        "from_iter",
+        "from_str",
+        "hash",
+        "index",
+        "into_iter",
+        "mul",
+        "neg",
+        "not",
+        "partial_cmp",
+        "sub",
+        "to_owned",
+    ];
+
+    /// The names of the methods in a listing that belong to no trait.
+    fn inherent_methods(listing: &str) -> Vec<&str> {
+        let mut is_inherent = false;
+        let mut found = Vec::new();
+        for line in listing.lines() {
+            if line.starts_with("impl") {
+                is_inherent = !line.contains(" for ");
+            } else if let Some((_, function)) = line.split_once("fn ").filter(|_| is_inherent) {
+                let path = function.split('(').next().unwrap_or_default();
+                let path = path.split_once("<'").map_or(path, |(path, _)| path);
+                found.push(path.rsplit("::").next().unwrap_or_default());
+            } else if line.starts_with("pub trait") {
+                is_inherent = false;
+            }
+        }
+        found
+    }
+
+    #[test]
+    fn no_inherent_method_has_the_name_of_a_traits_method() {
+        let mut methods = 0;
+        for name in libraries().unwrap() {
+            let listing = fs::read_to_string(file(&name)).unwrap();
+            for method in inherent_methods(&listing) {
+                assert!(!OF_TRAITS.contains(&method), "{method} in {name}");
+                methods += 1;
+            }
+        }
+        assert!(methods > 300, "{methods}");
+    }
+
+    #[test]
+    fn structs_that_may_get_more_fields_can_be_created() {
+        let mut structs = 0;
+        for name in ["everstream-core", "everstream"] {
+            let listing = fs::read_to_string(file(name)).unwrap();
+            let declared = listing
+                .lines()
+                .filter_map(|line| line.strip_prefix("#[non_exhaustive] pub struct "));
+            for path in declared {
+                let default = format!("impl core::default::Default for {path}\n");
+                let is_constructor = |line: &str| {
+                    line.starts_with(&format!("pub fn {path}::"))
+                        && !line.contains("self")
+                        && line.ends_with(" -> Self")
+                };
+                assert!(
+                    listing.contains(&default) || listing.lines().any(is_constructor),
+                    "{path}"
+                );
+                structs += 1;
+            }
+        }
+        assert!(structs > 6, "{structs}");
+    }
 }

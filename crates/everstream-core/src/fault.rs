@@ -1,6 +1,7 @@
 //! Why a connection ended.
 
 use alloc::boxed::Box;
+use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -288,6 +289,14 @@ impl fmt::Display for Fault {
                 write!(f, "could not connect within {limit:?} (connect_timeout)")
             }
             Fault::Request(_) => f.write_str("the request failed before a response arrived"),
+            // Without TLS, a proxy answers in place of the server.
+            Fault::Status(response) if response.status == 407 => {
+                let url = match response.url.as_str() {
+                    "" => String::new(),
+                    url => format!(" for {}", RedactedUrl(url)),
+                };
+                write!(f, "the proxy requires credentials{url} (407)")
+            }
             Fault::Status(response) => {
                 write!(
                     f,
@@ -346,6 +355,16 @@ impl fmt::Display for Fault {
     }
 }
 
+/// ```
+/// use everstream_core::{Decoder, Fault, Oversize};
+///
+/// fn decode(chunk: &mut &[u8]) -> Result<(), Fault> {
+///     Decoder::with_limit(1, Oversize::Fail).decode(chunk)?;
+///     Ok(())
+/// }
+/// let fault = decode(&mut &b"data: too large\n\n"[..]).unwrap_err();
+/// assert!(matches!(fault, Fault::TooLarge(_)));
+/// ```
 impl From<TooLarge> for Fault {
     fn from(error: TooLarge) -> Self {
         Fault::TooLarge(error)

@@ -24,6 +24,9 @@ pub use self::streams::{All, Events, IntoActions, IntoEvents};
 /// polled: there is no background task. Every read is cancel-safe: dropping a future or stream
 /// loses no events.
 ///
+/// The runtime needs I/O and timers (`enable_all`). Outside a tokio runtime, its methods fail with
+/// [`Error::OutsideRuntime`]; use [`blocking::SseClient`](crate::blocking::SseClient) there.
+///
 /// ```
 /// use everstream::SseClient;
 /// # use everstream_testing::{Reply, Server};

@@ -11,7 +11,7 @@ use everstream_core::{Action, Ending, Event, Output, Session, SessionConfig, Tim
 use tokio::time::Instant;
 
 use crate::connect::{Chunks, ConnectFuture, ConnectRequest, Connection, ConnectionClient};
-use crate::error::Error;
+use crate::error::{Error, OutsideRuntime};
 use crate::handle::Handle;
 use crate::timer::Timer;
 use crate::trace::{Log, debug, trace};
@@ -243,28 +243,38 @@ impl Driver {
                             true => Error::NotRepeated(fault),
                             false => Error::Fault(fault),
                         };
-                        self.log.gave_up(&error);
+                        self.log.failed(&error);
                         Err(error)
                     }));
                 }
                 Output::Wait { until } => {
                     self.connection = ConnectionState::None;
-                    ready!(self.timer.poll_until(self.epoch, until, cx));
+                    if ready!(self.timer.poll_until(self.epoch, until, cx)).is_err() {
+                        return Poll::Ready(Some(Err(Error::OutsideRuntime)));
+                    }
                 }
                 Output::Connect { resume_with_get } => {
                     if self.should_yield(cx) {
                         return self.pause();
                     }
-                    if self.poll_connect(resume_with_get, cx).is_pending() {
-                        return self.pause();
+                    match self.poll_connect(resume_with_get, cx) {
+                        Poll::Ready(Ok(())) => {}
+                        Poll::Ready(Err(OutsideRuntime)) => {
+                            return Poll::Ready(Some(Err(Error::OutsideRuntime)));
+                        }
+                        Poll::Pending => return self.pause(),
                     }
                 }
                 Output::Read { deadline } => {
                     if self.should_yield(cx) {
                         return self.pause();
                     }
-                    if self.poll_read(deadline, cx).is_pending() {
-                        return self.pause();
+                    match self.poll_read(deadline, cx) {
+                        Poll::Ready(Ok(())) => {}
+                        Poll::Ready(Err(OutsideRuntime)) => {
+                            return Poll::Ready(Some(Err(Error::OutsideRuntime)));
+                        }
+                        Poll::Pending => return self.pause(),
                     }
                     if let Some(event) = self.ready_event() {
                         return Poll::Ready(Some(Ok(Action::Event(event))));
@@ -290,8 +300,13 @@ impl Driver {
         Poll::Pending
     }
 
-    /// Ready when the attempt has succeeded or failed.
-    fn poll_connect(&mut self, resume_with_get: bool, cx: &mut Context<'_>) -> Poll<()> {
+    /// Ready when the attempt has succeeded or failed. Outside a runtime, the session isn't told, so that the
+    /// next poll tries again.
+    fn poll_connect(
+        &mut self,
+        resume_with_get: bool,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), OutsideRuntime>> {
         // Taken out so that a future that panics isn't polled again.
         let mut connecting = match std::mem::replace(&mut self.connection, ConnectionState::None) {
             ConnectionState::Connecting(connecting) => connecting,
@@ -320,9 +335,12 @@ impl Driver {
                 self.timer = Timer::default();
                 self.session.handle_connected(start, now);
             }
+            Err(fault) if OutsideRuntime::caused(&fault) => {
+                return Poll::Ready(Err(OutsideRuntime));
+            }
             Err(fault) => self.session.handle_fault(fault, now),
         }
-        Poll::Ready(())
+        Poll::Ready(Ok(()))
     }
 
     /// Whether the request may be repeated depends on the method that was sent.
@@ -332,7 +350,11 @@ impl Driver {
     }
 
     /// Ready when data, a fault or the end has arrived, or the deadline has passed.
-    fn poll_read(&mut self, deadline: Option<Timestamp>, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll_read(
+        &mut self,
+        deadline: Option<Timestamp>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), OutsideRuntime>> {
         let read = match &mut self.connection {
             ConnectionState::Open(chunks) => chunks.poll_next(cx),
             // Not reached: the session reads only while it is connected.
@@ -342,7 +364,7 @@ impl Driver {
             let Some(deadline) = deadline else {
                 return Poll::Pending;
             };
-            ready!(self.timer.poll_deadline(self.epoch, deadline, cx));
+            ready!(self.timer.poll_deadline(self.epoch, deadline, cx))?;
         }
         let now = now(self.epoch);
         match read {
@@ -350,6 +372,9 @@ impl Driver {
                 trace!(bytes = bytes.len(), "received");
                 self.timer.reset_deadline();
                 self.session.handle_data(bytes, now);
+            }
+            Poll::Ready(Some(Err(fault))) if OutsideRuntime::caused(&fault) => {
+                return Poll::Ready(Err(OutsideRuntime));
             }
             Poll::Ready(Some(Err(fault))) => self.session.handle_fault(fault, now),
             // The user has just stopped the client, which may have ended a blocking source: such an
@@ -364,7 +389,7 @@ impl Driver {
             }
             Poll::Pending => self.session.handle_timeout(now),
         }
-        Poll::Ready(())
+        Poll::Ready(Ok(()))
     }
 
     fn report(&mut self, action: &Action) {

@@ -67,6 +67,8 @@ pub enum Error {
     /// The blocking client was used inside an async runtime, where it would block other tasks. The
     /// threads of tokio's `spawn_blocking` are inside, too; those of [`std::thread`] aren't.
     InsideRuntime,
+    /// The async client was used outside a tokio runtime, which its sockets and timers need.
+    OutsideRuntime,
     /// The blocking client could not create its runtime.
     Runtime(std::io::Error),
 }
@@ -154,6 +156,7 @@ impl fmt::Display for Error {
                 "the blocking client can't be used inside an async runtime: \
                  use the async SseClient there, or a thread of std::thread (not of spawn_blocking)",
             ),
+            Error::OutsideRuntime => OutsideRuntime.fmt(f),
             Error::Runtime(_) => f.write_str("the blocking client could not create its runtime"),
         }
     }
@@ -188,6 +191,7 @@ impl fmt::Debug for Error {
                 .field("problem", problem)
                 .finish(),
             Error::InsideRuntime => f.write_str("InsideRuntime"),
+            Error::OutsideRuntime => f.write_str("OutsideRuntime"),
             Error::Runtime(error) => f.debug_tuple("Runtime").field(error).finish(),
         }
     }
@@ -203,6 +207,35 @@ impl std::error::Error for Error {
         }
     }
 }
+
+/// There is no tokio runtime. As the cause of a fault, it becomes an [`Error::OutsideRuntime`].
+#[derive(Debug)]
+pub(crate) struct OutsideRuntime;
+
+impl OutsideRuntime {
+    /// To be called before tokio is: its functions panic outside a runtime.
+    pub(crate) fn check() -> Result<(), Self> {
+        match tokio::runtime::Handle::try_current() {
+            Ok(_) => Ok(()),
+            Err(_) => Err(OutsideRuntime),
+        }
+    }
+
+    pub(crate) fn caused(fault: &Fault) -> bool {
+        matches!(fault, Fault::Setup(cause) if cause.is::<OutsideRuntime>())
+    }
+}
+
+impl fmt::Display for OutsideRuntime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(
+            "the async client can't be used outside a tokio runtime: \
+             call it inside one, or use blocking::SseClient",
+        )
+    }
+}
+
+impl std::error::Error for OutsideRuntime {}
 
 #[cfg(test)]
 mod tests {

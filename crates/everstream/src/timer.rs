@@ -7,6 +7,8 @@ use std::time::Duration;
 use everstream_core::Timestamp;
 use tokio::time::{Instant, Sleep};
 
+use crate::error::OutsideRuntime;
+
 /// How long reading continues after a read deadline. If the runtime was blocked, bytes may be
 /// waiting in the kernel; they are read in this time.
 const GRACE: Duration = Duration::from_millis(20);
@@ -46,7 +48,7 @@ impl Timer {
         epoch: Instant,
         until: Timestamp,
         cx: &mut Context<'_>,
-    ) -> Poll<()> {
+    ) -> Poll<Result<(), OutsideRuntime>> {
         self.poll_at(saturating_instant(epoch, until.elapsed()), cx)
     }
 
@@ -62,18 +64,18 @@ impl Timer {
         epoch: Instant,
         deadline: Timestamp,
         cx: &mut Context<'_>,
-    ) -> Poll<()> {
+    ) -> Poll<Result<(), OutsideRuntime>> {
         loop {
             self.read_deadline = match self.read_deadline {
                 ReadDeadline::Ahead => {
-                    ready!(self.poll_at(saturating_instant(epoch, deadline.elapsed()), cx));
+                    ready!(self.poll_at(saturating_instant(epoch, deadline.elapsed()), cx))?;
                     ReadDeadline::Grace {
                         end: Instant::now() + GRACE,
                         missed: 0,
                     }
                 }
                 ReadDeadline::Grace { end, missed } => {
-                    ready!(self.poll_at(end, cx));
+                    ready!(self.poll_at(end, cx))?;
                     if end.elapsed() < LATE || missed >= MAX_MISSED {
                         self.read_deadline = ReadDeadline::LastPoll;
                         cx.waker().wake_by_ref();
@@ -87,21 +89,23 @@ impl Timer {
                 }
                 ReadDeadline::LastPoll => {
                     self.read_deadline = ReadDeadline::Ahead;
-                    return Poll::Ready(());
+                    return Poll::Ready(Ok(()));
                 }
             }
         }
     }
 
-    fn poll_at(&mut self, due: Instant, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll_at(&mut self, due: Instant, cx: &mut Context<'_>) -> Poll<Result<(), OutsideRuntime>> {
+        OutsideRuntime::check()?;
         let restarted = tokio::time::sleep_until(due);
-        match &mut self.sleep {
+        let sleep = match &mut self.sleep {
             Some(sleep) => {
                 sleep.set(restarted);
-                sleep.as_mut().poll(cx)
+                sleep
             }
-            none => none.insert(Box::pin(restarted)).as_mut().poll(cx),
-        }
+            none => none.insert(Box::pin(restarted)),
+        };
+        sleep.as_mut().poll(cx).map(Ok)
     }
 }
 

@@ -65,7 +65,7 @@ impl Log {
     /// has been established.
     pub(crate) fn connection_lost(&self, fault: &Fault, retry: Duration, has_connected: bool) {
         self.warn_withheld_by_fault(fault);
-        self.warn(|| format!("{}; retrying in {}", chain(fault), seconds(retry)));
+        self.warn(|| format!("{}; retrying in {}", described(fault), seconds(retry)));
         if let Some(warning) = fault.retry_warning().filter(|_| has_connected) {
             self.warn(|| warning.to_owned());
         }
@@ -84,13 +84,16 @@ impl Log {
         });
     }
 
-    pub(crate) fn gave_up(&self, error: &Error) {
+    /// Logs an error that the user gets. A program that calls `start()` again after each of them is a
+    /// common way to retry, so this doesn't say that anyone has given up.
+    pub(crate) fn failed(&self, error: &Error) {
         if let Some(fault) = error.fault() {
             self.warn_withheld_by_fault(fault);
         }
         self.warn(|| match error {
-            Error::NotRepeated(fault) => format!("gave up: {}; {NOT_REPEATED}", chain(fault)),
-            _ => format!("gave up: {}", chain(error)),
+            Error::NotRepeated(fault) => format!("{}; {NOT_REPEATED}", described(fault)),
+            Error::Fault(fault) => format!("{}; not retried automatically", described(fault)),
+            _ => chain(error),
         });
     }
 
@@ -155,6 +158,14 @@ impl Log {
         if let Some(sink) = &self.sink {
             sink(level, line());
         }
+    }
+}
+
+/// A fault and its causes, and how long the server asked the client to wait, in one line.
+fn described(fault: &Fault) -> String {
+    match fault.retry_after() {
+        Some(wait) => format!("{} (Retry-After: {} s)", chain(fault), wait.as_secs()),
+        None => chain(fault),
     }
 }
 

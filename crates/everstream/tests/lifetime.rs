@@ -4,7 +4,9 @@ use std::thread;
 use std::time::Duration;
 
 use everstream::blocking::{Next, SseClient as BlockingClient};
-use everstream::{Action, Builder, Error, Event, Fault, Handle, Http, SseClient};
+use everstream::{
+    Action, Builder, ConnectRequest, Connection, Error, Event, Fault, Handle, Http, SseClient,
+};
 use everstream_testing::{Feed, Gate, Reply, Server};
 use futures_util::{FutureExt, StreamExt};
 
@@ -335,6 +337,92 @@ async fn the_blocking_client_fails_inside_a_runtime() {
     drop(client);
     let closed = move || server.wait_for_open_connections(0, LIMIT);
     assert!(tokio::task::spawn_blocking(closed).await.unwrap());
+}
+
+/// tokio's functions panic there.
+#[test]
+fn the_async_client_fails_outside_a_runtime_and_works_inside_one_afterwards() {
+    fn assert_refused<T: std::fmt::Debug>(read: Option<Option<Result<T, Error>>>) {
+        assert!(
+            matches!(read, Some(Some(Err(Error::OutsideRuntime)))),
+            "{read:?}"
+        );
+    }
+    let server = Server::start();
+    server.otherwise(Reply::stream().event("a").stall());
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let mut client = SseClient::builder(server.url("/"))
+        .read_timeout(LIMIT)
+        .build()
+        .unwrap();
+
+    assert_refused(client.next_event().now_or_never());
+    assert_refused(client.start().now_or_never().map(Some));
+    assert_eq!(server.accepted_connections(), 0);
+    let event = runtime.block_on(client.next_event());
+    assert_eq!(event.unwrap().unwrap().data(), "a");
+
+    // While it would wait for data, with a deadline.
+    assert_refused(client.next_event().now_or_never());
+    assert!(client.is_connected());
+    // While it would wait for the retry delay.
+    client.interrupt();
+    assert!(matches!(
+        client.next_action().now_or_never(),
+        Some(Some(Ok(Action::End(_))))
+    ));
+    assert_refused(client.next_action().now_or_never());
+    assert_eq!(server.request_count(), 1);
+    let event = runtime.block_on(client.next_event());
+    assert_eq!(event.unwrap().unwrap().data(), "a");
+    assert_eq!(server.request_count(), 2);
+}
+
+#[test]
+fn a_request_outside_a_runtime_is_a_setup_fault() {
+    let server = Server::start();
+    server.otherwise(Reply::status(404));
+    let http = Http::new(server.url("/"));
+    let sent = http.send(ConnectRequest::default()).now_or_never();
+    let fault = sent.unwrap().unwrap_err();
+    assert!(matches!(fault, Fault::Setup(_)), "{fault:?}");
+    assert_eq!(
+        format!("{:?}", Error::from(fault)),
+        "the connection could not be attempted: the async client can't be used outside a tokio \
+         runtime: call it inside one, or use blocking::SseClient"
+    );
+    assert_eq!(server.accepted_connections(), 0);
+
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let sent = runtime.block_on(http.send(ConnectRequest::default()));
+    let fault = sent.unwrap().into_connection().now_or_never();
+    let fault = fault.unwrap().unwrap_err();
+    assert!(matches!(fault, Fault::Setup(_)), "{fault:?}");
+}
+
+#[test]
+fn a_source_that_blocks_fails_outside_a_runtime_and_works_inside_one_afterwards() {
+    let source = everstream::connect_fn(|_| async {
+        Ok::<_, std::io::Error>(Connection::from_read(&b"data: a\n\n"[..]))
+    });
+    let mut client = SseClient::new(source).unwrap();
+    let read = client.next_event().now_or_never();
+    assert!(
+        matches!(read, Some(Some(Err(Error::OutsideRuntime)))),
+        "{read:?}"
+    );
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let event = runtime.block_on(client.next_event());
+    assert_eq!(event.unwrap().unwrap().data(), "a");
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ import copy
 from collections.abc import AsyncGenerator, Mapping
 from logging import Logger
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import aiohttp
 from yarl import URL
@@ -68,6 +69,8 @@ class AiohttpConnectStrategy(AsyncConnectStrategy):
                 "auth can't be used together with the auth of aiohttp's session or options"
             )
         if request.proxy is not None:
+            if urlsplit(request.proxy).scheme not in ("http", "https"):
+                raise ValueError("proxy: with aiohttp it must be an http or https URL")
             self._set("proxy", "proxy", request.proxy)
         if not request.use_proxy and (session is not None or "proxy" in self.options):
             raise TypeError(

@@ -36,6 +36,7 @@ __all__ = [
     "__version__",
     "add_params",
     "check_header_values",
+    "parse_retry_after",
     "redact_url",
 ]
 
@@ -359,6 +360,7 @@ __version__: str
 
 def add_params(url: str, params: Any) -> str: ...
 def check_header_values(headers: Iterable[tuple[str, str | bytes]]) -> None: ...
+def parse_retry_after(value: str) -> float | None: ...
 def redact_url(url: str) -> str: ...
 
 @final

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from ._headers import Headers, as_headers
-from ._native import redact_url
+from ._native import parse_retry_after, redact_url
 
 __all__ = [
     "ClosedError",
@@ -21,6 +21,7 @@ __all__ = [
     "HTTPContentEncodingError",
     "HTTPContentTypeError",
     "HTTPRedirectError",
+    "HTTPResponseError",
     "HTTPStatusError",
     "IncompleteStreamError",
     "InterruptedStartError",
@@ -106,13 +107,15 @@ class InterruptedStartError(SSEError):
     """``start()`` was interrupted, and the error strategy said to fail."""
 
 
-class _ResponseError(SSEError):
-    """The response isn't a stream."""
+class HTTPResponseError(SSEError):
+    """The server answered, but not with a stream. Base class of the four classes below."""
 
     def __init__(
         self,
         value: Any,
         headers: Mapping[str, Any] | None,
+        *,
+        status: int,
         url: str | None,
         body: bytes,
         message: str,
@@ -120,14 +123,28 @@ class _ResponseError(SSEError):
         super().__init__(message)
         self._value = value
         self._headers = as_headers(headers)
+        self._status = status
         self._url = url
         self._body = body
         self._withheld_headers: tuple[str, ...] = ()
+        header = self._headers.get("Retry-After") if self._headers is not None else None
+        # Now, because a date means a time from when the response arrived.
+        self._retry_after = None if header is None else parse_retry_after(header)
+
+    @property
+    def status(self) -> int:
+        """The status code."""
+        return self._status
 
     @property
     def headers(self) -> Headers | None:
         """The response's headers, as a mapping that ignores case."""
         return self._headers
+
+    @property
+    def retry_after(self) -> float | None:
+        """How long the server asked the client to wait with ``Retry-After``, in seconds."""
+        return self._retry_after
 
     @property
     def url(self) -> str | None:
@@ -147,18 +164,13 @@ class _ResponseError(SSEError):
         return self._withheld_headers
 
     def __reduce__(self) -> tuple[Any, ...]:
-        arguments = (type(self), self._value, self._headers, self._url, self._body, self.args[0])
-        state: dict[str, Any] = {"_withheld_headers": self._withheld_headers}
-        if self.not_repeated:
-            state["not_repeated"] = True
-        return _restore, arguments, state
+        # All fields; an exception's own ``args`` is only its message.
+        return _restore, (type(self), self.args), dict(self.__dict__)
 
 
-def _restore(
-    kind: type[_ResponseError], value: Any, headers: Any, url: Any, body: bytes, message: str
-) -> _ResponseError:
+def _restore(kind: type[HTTPResponseError], args: tuple[Any, ...]) -> HTTPResponseError:
     error = kind.__new__(kind)
-    _ResponseError.__init__(error, value, headers, url, body, message)
+    error.args = args
     return error
 
 
@@ -166,7 +178,7 @@ def _at(url: str | None) -> str:
     return redact_url(url) if url else "the server"
 
 
-class HTTPStatusError(_ResponseError):
+class HTTPStatusError(HTTPResponseError):
     """The response's status isn't 2xx, or is 204."""
 
     def __init__(
@@ -179,16 +191,10 @@ class HTTPStatusError(_ResponseError):
         message: str | None = None,
     ) -> None:
         message = message or f"{_at(url)} answered with status {status}"
-        super().__init__(status, headers, url, body, message)
-
-    @property
-    def status(self) -> int:
-        """The status code."""
-        status: int = self._value
-        return status
+        super().__init__(status, headers, status=status, url=url, body=body, message=message)
 
 
-class HTTPContentTypeError(_ResponseError):
+class HTTPContentTypeError(HTTPResponseError):
     """The response's content type isn't ``text/event-stream``."""
 
     def __init__(
@@ -196,6 +202,7 @@ class HTTPContentTypeError(_ResponseError):
         content_type: str,
         headers: Mapping[str, Any] | None = None,
         *,
+        status: int = 200,
         url: str | None = None,
         body: bytes = b"",
         message: str | None = None,
@@ -203,7 +210,7 @@ class HTTPContentTypeError(_ResponseError):
         message = message or (
             f"{_at(url)} answered with content type {content_type!r} instead of text/event-stream"
         )
-        super().__init__(content_type, headers, url, body, message)
+        super().__init__(content_type, headers, status=status, url=url, body=body, message=message)
 
     @property
     def content_type(self) -> str:
@@ -212,7 +219,7 @@ class HTTPContentTypeError(_ResponseError):
         return content_type
 
 
-class HTTPContentEncodingError(_ResponseError):
+class HTTPContentEncodingError(HTTPResponseError):
     """The response's content coding isn't supported."""
 
     def __init__(
@@ -220,12 +227,15 @@ class HTTPContentEncodingError(_ResponseError):
         content_encoding: str,
         headers: Mapping[str, Any] | None = None,
         *,
+        status: int = 200,
         url: str | None = None,
         body: bytes = b"",
         message: str | None = None,
     ) -> None:
         message = message or f"{_at(url)} answered with content encoding {content_encoding!r}"
-        super().__init__(content_encoding, headers, url, body, message)
+        super().__init__(
+            content_encoding, headers, status=status, url=url, body=body, message=message
+        )
 
     @property
     def content_encoding(self) -> str:
@@ -234,7 +244,7 @@ class HTTPContentEncodingError(_ResponseError):
         return content_encoding
 
 
-class HTTPRedirectError(_ResponseError):
+class HTTPRedirectError(HTTPResponseError):
     """The response is a redirect that wasn't followed."""
 
     def __init__(
@@ -249,10 +259,4 @@ class HTTPRedirectError(_ResponseError):
         message = (
             message or f"{_at(url)} responded with a redirect ({status}) that can't be followed"
         )
-        super().__init__(status, headers, url, body, message)
-
-    @property
-    def status(self) -> int:
-        """The status code."""
-        status: int = self._value
-        return status
+        super().__init__(status, headers, status=status, url=url, body=body, message=message)

@@ -21,6 +21,7 @@ use super::net::ConnectError;
 use super::response::{OnRedirect, Redirect};
 use super::settings::Settings;
 use super::{ConnectFuture, ConnectRequest, Connection, ConnectionClient, Source};
+use crate::error::OutsideRuntime;
 
 /// How much longer to wait after a timeout: if a busy caller kept the runtime from running, the runtime
 /// hasn't seen yet what has arrived.
@@ -53,6 +54,7 @@ impl HttpClient {
         let repeatable = self.repeatable.clone();
         let resume_with_get = request.resume_with_get;
         async move {
+            check_runtime()?;
             // An error is unlikely: the same settings were valid when the client was built.
             let attempt = settings.attempt(&url);
             let mut attempt = attempt.map_err(|error| Fault::Setup(error.into()))?;
@@ -166,6 +168,7 @@ impl PendingAttempt {
 
     /// Follows redirects and returns the first other response.
     pub(super) async fn response(&mut self) -> Result<Response, Fault> {
+        check_runtime()?;
         let mut channel = None;
         let mut followed = 0;
         loop {
@@ -278,6 +281,7 @@ impl PendingAttempt {
 
     /// Returns the connection if the response is a stream, and otherwise a fault that describes it.
     pub(super) async fn into_connection(mut self, response: Response) -> Result<Connection, Fault> {
+        check_runtime()?;
         let mut body = Some(response.body);
         let mut error: Option<ErrorBody> = None;
         loop {
@@ -338,6 +342,11 @@ impl ErrorBody {
         let body = self.0.as_mut()?;
         std::future::poll_fn(|cx| body.as_mut().poll_next(cx)).await
     }
+}
+
+/// Sockets and timers panic outside a tokio runtime.
+fn check_runtime() -> Result<(), Fault> {
+    OutsideRuntime::check().map_err(|error| Fault::Setup(error.into()))
 }
 
 /// Returns the future's output, or `None` after the deadline. Borrows the future, because owning it

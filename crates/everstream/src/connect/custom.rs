@@ -16,7 +16,7 @@ use tokio::task::JoinHandle;
 use super::{
     ClientContext, ConnectFuture, ConnectRequest, ConnectStrategy, Connection, ConnectionClient,
 };
-use crate::error::Error;
+use crate::error::{Error, OutsideRuntime};
 
 /// The most bytes to read at once.
 const MAX_READ: usize = 16 << 10;
@@ -193,6 +193,9 @@ impl<F: FnMut() -> Chunk + Send + 'static> Stream for Blocking<F> {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
+        if this.next.is_some() {
+            OutsideRuntime::check().map_err(|error| Fault::Setup(error.into()))?;
+        }
         if let Some(mut next) = this.next.take() {
             this.running = Some(tokio::task::spawn_blocking(move || {
                 let chunk = next();

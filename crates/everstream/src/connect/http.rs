@@ -22,9 +22,9 @@ pub use super::transport::{AddressFamily, HttpVersion};
 
 /// Connects over HTTP: the request, and how to send it.
 ///
-/// Settings are checked when a client is built; the error names the invalid one. [`header`](Self::header)
-/// and [`query`](Self::query) add; every other method replaces what it set before. [`Attempt`] has the
-/// same rule.
+/// Settings are checked when a client is built; the error names the invalid one. Of headers, query
+/// parameters, hooks, resolved addresses and root certificates there can be several, so their methods add.
+/// Every other method replaces what it set before. [`Attempt`] has the same rule.
 ///
 /// To follow many streams, clone one `Http` and call [`set_url`](Self::set_url) on each clone: in async
 /// clients, clones share the TLS configuration, and HTTP/2 connections within a tokio runtime. Each

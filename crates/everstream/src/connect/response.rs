@@ -27,7 +27,7 @@ impl Http {
     ///
     /// # Errors
     ///
-    /// [`Fault::Setup`] if a setting can't be used,
+    /// [`Fault::Setup`] if a setting can't be used, or if there is no tokio runtime,
     /// [`Fault::Redirect`] if a redirect can't be followed, and any other fault
     /// if there is no response.
     ///
@@ -264,6 +264,27 @@ pub struct Redirect {
     pub from: String,
     /// The URL that it redirects to. It may hold secrets in its query.
     pub to: String,
+}
+
+impl Redirect {
+    /// Creates a redirect, to test a function for [`Http::on_redirect`].
+    ///
+    /// ```
+    /// use everstream::Redirect;
+    ///
+    /// fn leaves_the_host(redirect: &Redirect) -> bool {
+    ///     !redirect.to.starts_with("https://example.com/")
+    /// }
+    /// let redirect = Redirect::new(307, "https://example.com/feed", "https://example.org/feed");
+    /// assert!(leaves_the_host(&redirect));
+    /// ```
+    pub fn new(status: u16, from: impl Into<String>, to: impl Into<String>) -> Self {
+        Redirect {
+            status,
+            from: from.into(),
+            to: to.into(),
+        }
+    }
 }
 
 impl fmt::Debug for Redirect {

@@ -25,6 +25,8 @@ for_both_clients!(
     a_hook_adds_and_sets_headers_and_parameters,
     a_hook_can_change_method_and_body,
     types_of_the_crates_http_and_url_are_accepted,
+    a_request_is_made_from_any_kind_of_text,
+    a_boolean_option_can_be_turned_off_again,
     a_token_replaces_an_earlier_one,
     a_hook_can_be_slow,
     a_hook_error_fails_the_attempt,
@@ -300,6 +302,51 @@ fn types_of_the_crates_http_and_url_are_accepted<C: Client>() {
     let url = Url::parse(&other.url("/")).unwrap();
     assert_eq!(C::quick(&url).event_data(), "a");
     assert_eq!(C::quick(url).event_data(), "a");
+}
+
+fn a_request_is_made_from_any_kind_of_text<C: Client>() {
+    let server = serve();
+    let url = server.url("/");
+    for http in [Http::from(&*url), Http::from(&url), Http::from(url.clone())] {
+        assert_eq!(C::quick(http).event_data(), "a");
+    }
+    assert_eq!(C::quick(&*url).event_data(), "a");
+    assert_eq!(C::quick(&url).event_data(), "a");
+    assert_eq!(C::quick(url).event_data(), "a");
+}
+
+fn a_boolean_option_can_be_turned_off_again<C: Client>() {
+    let server = Server::start();
+    server.otherwise(
+        Reply::stream()
+            .header("Content-Type", "text/plain")
+            .event("a"),
+    );
+    let http = Http::new(server.url("/"))
+        .any_content_type(true)
+        .any_content_type(false);
+    let fault = C::quick(http).expect_error();
+    assert!(matches!(fault, Fault::ContentType(_)), "{fault:?}");
+
+    let server = Server::start();
+    server.otherwise(
+        Reply::stream()
+            .event_with_id("1", "a")
+            .send("data: unfinished")
+            .end(),
+    );
+    let http = Http::new(server.url("/")).method("POST");
+    let builder = quick(http)
+        .repeat_unsafe(true)
+        .repeat_unsafe(false)
+        .resume_with_get(true)
+        .resume_with_get(false)
+        .dispatch_unfinished(true)
+        .dispatch_unfinished(false);
+    let mut client = C::with(builder);
+    assert_eq!(client.event_data(), "a");
+    assert!(client.next_event().is_none());
+    assert_eq!(server.request_count(), 1);
 }
 
 fn a_token_replaces_an_earlier_one<C: Client>() {

@@ -82,7 +82,11 @@ fn server() -> Server {
                 .event_with_id("2", "data-is-private")
                 .send("data: unfinished\n"),
         )
-        .enqueue(Reply::status(503).header("Set-Cookie", "id=hunter2"));
+        .enqueue(
+            Reply::status(503)
+                .header("Set-Cookie", "id=hunter2")
+                .header("Retry-After", "7"),
+        );
     server
 }
 
@@ -120,7 +124,7 @@ fn assert_logged(log: &Log, server: &Server) {
             "the server closed the connection mid-response; retrying in 0.0 s".to_owned(),
             "discarded 17 bytes of an unfinished event: the stream ended before its blank line"
                 .to_owned(),
-            format!("gave up: {url} answered with status 503"),
+            format!("{url} answered with status 503 (Retry-After: 7 s); not retried automatically"),
         ]
     );
     let lines = log.everstream_lines(Level::DEBUG);
@@ -285,11 +289,27 @@ fn child_with_warnings() {
     let lines = warnings(
         vec![Reply::stream().event("a").drop_connection()],
         "POST",
-        "gave up",
+        "isn't safe",
     );
-    assert_eq!(lines.len(), 1, "{lines:#?}");
-    assert!(lines[0].starts_with("gave up: the server closed the connection mid-response; "));
-    assert!(lines[0].contains("repeat_unsafe") && lines[0].contains("resume_with_get"));
+    assert_eq!(
+        lines,
+        [
+            "the server closed the connection mid-response; the request isn't safe to repeat, so it isn't \
+             sent again (repeat_unsafe and resume_with_get change that)"
+        ]
+    );
+    let lines = warnings(
+        vec![
+            Reply::status(503).header("Retry-After", "0"),
+            Reply::stream().event("a").drop_connection(),
+        ],
+        "GET",
+        "mid-response",
+    );
+    assert!(
+        lines[0].ends_with(" answered with status 503 (Retry-After: 0 s); retrying in 0.0 s"),
+        "{lines:#?}"
+    );
 
     let server = Server::start();
     server.enqueue(Reply::stream().event("a").stall());

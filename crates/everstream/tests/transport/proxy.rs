@@ -140,12 +140,24 @@ fn an_unreachable_proxy_is_a_connect_fault() {
 #[test]
 fn a_proxy_that_refuses_an_http_request_is_a_status_fault() {
     both(|kind| {
-        for (answer, status) in [(BAD_GATEWAY, 502), (AUTHENTICATION_REQUIRED, 407)] {
+        for (answer, status, message) in [
+            (
+                BAD_GATEWAY,
+                502,
+                "http://feed.test/ answered with status 502",
+            ),
+            (
+                AUTHENTICATION_REQUIRED,
+                407,
+                "the proxy requires credentials for http://feed.test/ (407)",
+            ),
+        ] {
             let proxy = Proxy::start(Behavior::Answer(answer));
             let http = Http::new("http://feed.test/").proxy(proxy.url_with_password());
             let fault = kind.build(SseClient::builder(http)).any_fault();
             assert!(matches!(fault, Fault::Status(_)), "{fault:?}");
             assert_eq!(fault.status(), Some(status));
+            assert_eq!(chain(&fault), message);
             assert!(!secret_in(&fault), "{fault:?}");
         }
     });

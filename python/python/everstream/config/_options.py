@@ -103,6 +103,8 @@ class Stream:
         if limit is not None and not limit >= 0:
             raise ValueError(f"read_timeout must be a number of seconds, 0 or more, not {limit}")
         size = self.max_event_size
+        if size is not None and (isinstance(size, bool) or not hasattr(size, "__index__")):
+            raise TypeError(f"max_event_size must be a number of bytes, not {describe(size)}")
         if size is not None and not 0 <= operator.index(size) <= sys.maxsize:
             raise ValueError(f"max_event_size must be a number of bytes, 0 or more, not {size}")
         if self.oversize not in ("fail", "skip"):

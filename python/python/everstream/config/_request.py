@@ -8,7 +8,7 @@ import inspect
 import json
 import os
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from .. import _native
@@ -67,8 +67,14 @@ class HttpRequest:
         self._headers, self._auth = headers, options.get("auth")
         self._query_params = query_params
         self._sensitive_headers = options.get("sensitive_headers")
-        if self._sensitive_headers is not None and not isinstance(self._sensitive_headers, str):
-            self._sensitive_headers = list(self._sensitive_headers)
+        if not isinstance(self._sensitive_headers, (str, type(None))):
+            try:
+                self._sensitive_headers = list(self._sensitive_headers)
+            except TypeError as error:
+                raise TypeError(
+                    "sensitive_headers must be a list of header names, not "
+                    f"{describe(self._sensitive_headers)}"
+                ) from error
         self.cookies = options.get("cookies", False)
         if not isinstance(self.cookies, bool):
             raise TypeError(
@@ -76,11 +82,20 @@ class HttpRequest:
                 "send your own, use headers={'Cookie': ...}"
             )
         self._any_content_type: bool = options.get("any_content_type", False)
+        if not isinstance(self._any_content_type, bool):
+            raise TypeError(
+                f"any_content_type must be True or False, not {describe(self._any_content_type)}"
+            )
         connect_timeout: Any = options.get("connect_timeout", UNSET)
+        if not isinstance(connect_timeout, (int, float, Unset, type(None))):
+            raise TypeError(
+                f"connect_timeout must be a number of seconds, not {describe(connect_timeout)}"
+            )
         #: ``None``: the default. 0: no limit.
         self.connect_timeout: float | None = (
             None if isinstance(connect_timeout, Unset) else connect_timeout or 0.0
         )
+        self._params = _checked_params(options.get("params"))
         self._take_body(options)
         self._take_tls(options)
         proxy = options.get("proxy")
@@ -92,6 +107,8 @@ class HttpRequest:
                 f"proxy must be a URL, or False for no proxy, not {describe(self.proxy)}"
             )
         self.http2: bool | None = options.get("http2")
+        if not isinstance(self.http2, (bool, type(None))):
+            raise TypeError(f"http2 must be True, False or None, not {describe(self.http2)}")
         for name, value in (("headers", headers), ("auth", self._auth)):
             if not is_async and inspect.iscoroutinefunction(value):
                 raise TypeError(
@@ -192,7 +209,7 @@ class HttpRequest:
 
     @property
     def _full_url(self) -> str:
-        return _native.add_params(self.url, self._options.get("params"))
+        return _native.add_params(self.url, self._params)
 
     def native_http(self) -> _native.Http:
         """The request for the engine's own HTTP. Checks more than :meth:`native_request`."""
@@ -296,13 +313,30 @@ def header_pairs(headers: Any) -> HeaderPairs:
     """The headers of a mapping or pairs; none for ``None``."""
     if headers is None:
         return []
-    if isinstance(headers, (str, bytes)):
+    if isinstance(headers, (str, bytes)) or not isinstance(headers, Iterable):
         raise TypeError(f"headers must be a mapping or pairs, not {describe(headers)}")
     pairs = list(headers.items() if hasattr(headers, "items") else headers)
     for pair in pairs:
         if not (isinstance(pair, (tuple, list)) and len(pair) == 2 and isinstance(pair[0], str)):
             raise TypeError(
                 "headers must be a mapping or pairs of a name, which is str, and a value"
+            )
+    return pairs
+
+
+def _checked_params(params: Any) -> Any:
+    """The setting ``params``, as a list, because it is used more than once."""
+    if params is None:
+        return None
+    if callable(params):
+        raise TypeError("params must be a mapping or pairs; use query_params for a function")
+    if isinstance(params, (str, bytes)) or not isinstance(params, Iterable):
+        raise TypeError(f"params must be a mapping or pairs, not {describe(params)}")
+    pairs = list(params.items() if hasattr(params, "items") else params)
+    for pair in pairs:
+        if isinstance(pair, (tuple, list)) and len(pair) == 2 and pair[1] is None:
+            raise TypeError(
+                f"params: the value of {pair[0]!r} is None; omit it to send no parameter"
             )
     return pairs
 
