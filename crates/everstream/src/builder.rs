@@ -1,8 +1,6 @@
 //! The settings of both clients.
 
-use std::collections::hash_map::RandomState;
 use std::fmt;
-use std::hash::{BuildHasher, Hasher};
 use std::marker::PhantomData;
 use std::time::Duration;
 
@@ -15,6 +13,7 @@ use crate::client::SseClient;
 use crate::connect::{ClientContext, ConnectStrategy, IntoConnectStrategy};
 use crate::driver::Driver;
 use crate::error::Error;
+use crate::random;
 use crate::trace::{Log, LogLevel};
 
 /// Builds a client of the type `C`: [`SseClient::builder`] returns one for the async client,
@@ -351,8 +350,7 @@ impl<C> Builder<C> {
         let client = self.connect.create_client(ClientContext { blocking })?;
         self.config.repeatable = self.repeat_unsafe || client.is_repeatable();
         self.config.resume_with_get &= !client.is_repeatable() && client.can_resume_with_get();
-        // The standard library seeds its hash maps from the system's random numbers.
-        self.config.seed = RandomState::new().build_hasher().finish();
+        self.config.seed = random::seed();
         Ok(Driver::new(
             self.config,
             client,

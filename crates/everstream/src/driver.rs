@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use everstream_core::{Action, Ending, Event, Output, Session, SessionConfig, Timestamp};
-use tokio::time::Instant;
 
+use crate::clock::Instant;
 use crate::connect::{Chunks, ConnectFuture, ConnectRequest, Connection, ConnectionClient};
 use crate::error::Error;
 use crate::handle::Handle;

@@ -92,6 +92,7 @@
 //! | `client.rs`, `blocking.rs` | the async and the blocking client |
 //! | `builder.rs`, `handle.rs`, `error.rs` | the settings of both; control from elsewhere; why an iteration failed |
 //! | `driver.rs`, `driver/`, `timer.rs`, `trace.rs` | does what the session says; its waits; the log |
+//! | `clock.rs`, `random.rs` | what the engine needs of the platform: time and randomness |
 //! | `guide.rs` | the pages of `guides/`, for rustdoc |
 //! | `connect/mod.rs`, `connect/custom.rs` | where bytes come from: the traits; custom sources |
 //! | `connect/http.rs` and the files of its settings | [`Http`]: request, transport, the hook before each attempt |
@@ -114,10 +115,12 @@ pub mod guide;
 pub mod blocking;
 mod builder;
 mod client;
+mod clock;
 mod connect;
 mod driver;
 mod error;
 mod handle;
+mod random;
 mod timer;
 mod trace;
 

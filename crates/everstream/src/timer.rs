@@ -1,11 +1,11 @@
 //! A client's only timer, used for retry delays and for read deadlines, which never coincide.
 
-use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use everstream_core::Timestamp;
-use tokio::time::{Instant, Sleep};
+
+use crate::clock::{Alarm, Instant};
 
 /// How long reading continues after a read deadline. If the runtime was blocked, bytes may be
 /// waiting in the kernel; they are read in this time.
@@ -20,9 +20,7 @@ const MAX_MISSED: u32 = 3;
 
 #[derive(Default)]
 pub(crate) struct Timer {
-    /// Reset before every poll, because a `Sleep` belongs to the runtime in which it was created and
-    /// panics once that is gone, and each poll of a client may happen in a different runtime.
-    sleep: Option<Pin<Box<Sleep>>>,
+    alarm: Alarm,
     read_deadline: ReadDeadline,
 }
 
@@ -47,7 +45,8 @@ impl Timer {
         until: Timestamp,
         cx: &mut Context<'_>,
     ) -> Poll<()> {
-        self.poll_at(saturating_instant(epoch, until.elapsed()), cx)
+        let due = saturating_instant(epoch, until.elapsed());
+        self.alarm.poll_at(due, cx)
     }
 
     /// Data was received.
@@ -66,14 +65,15 @@ impl Timer {
         loop {
             self.read_deadline = match self.read_deadline {
                 ReadDeadline::Ahead => {
-                    ready!(self.poll_at(saturating_instant(epoch, deadline.elapsed()), cx));
+                    let due = saturating_instant(epoch, deadline.elapsed());
+                    ready!(self.alarm.poll_at(due, cx));
                     ReadDeadline::Grace {
                         end: Instant::now() + GRACE,
                         missed: 0,
                     }
                 }
                 ReadDeadline::Grace { end, missed } => {
-                    ready!(self.poll_at(end, cx));
+                    ready!(self.alarm.poll_at(end, cx));
                     if end.elapsed() < LATE || missed >= MAX_MISSED {
                         self.read_deadline = ReadDeadline::LastPoll;
                         cx.waker().wake_by_ref();
@@ -90,17 +90,6 @@ impl Timer {
                     return Poll::Ready(());
                 }
             }
-        }
-    }
-
-    fn poll_at(&mut self, due: Instant, cx: &mut Context<'_>) -> Poll<()> {
-        let restarted = tokio::time::sleep_until(due);
-        match &mut self.sleep {
-            Some(sleep) => {
-                sleep.set(restarted);
-                sleep.as_mut().poll(cx)
-            }
-            none => none.insert(Box::pin(restarted)).as_mut().poll(cx),
         }
     }
 }
