@@ -8,6 +8,7 @@ use everstream_core::error_strategy::ErrorStrategy;
 use everstream_core::retry_delay::RetryDelayStrategy;
 use everstream_core::{Event, Oversize, SessionConfig};
 
+#[cfg(not(target_family = "wasm"))]
 use crate::blocking;
 use crate::client::SseClient;
 use crate::connect::{ClientContext, ConnectStrategy, IntoConnectStrategy};
@@ -69,6 +70,7 @@ impl<C> Builder<C> {
         }
     }
 
+    #[cfg(not(target_family = "wasm"))]
     fn retarget<D>(self) -> Builder<D> {
         Builder {
             connect: self.connect,
@@ -377,6 +379,7 @@ impl Builder<SseClient> {
     }
 }
 
+#[cfg(not(target_family = "wasm"))]
 impl Builder<blocking::SseClient> {
     /// Builds the blocking client. It doesn't connect yet.
     ///
@@ -395,6 +398,7 @@ impl Builder<blocking::SseClient> {
 }
 
 /// The same settings, for the blocking client.
+#[cfg(not(target_family = "wasm"))]
 impl From<Builder<SseClient>> for Builder<blocking::SseClient> {
     fn from(builder: Builder<SseClient>) -> Self {
         builder.retarget()
@@ -402,6 +406,7 @@ impl From<Builder<SseClient>> for Builder<blocking::SseClient> {
 }
 
 /// The same settings, for the async client.
+#[cfg(not(target_family = "wasm"))]
 impl From<Builder<blocking::SseClient>> for Builder<SseClient> {
     fn from(builder: Builder<blocking::SseClient>) -> Self {
         builder.retarget()

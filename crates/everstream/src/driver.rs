@@ -102,11 +102,13 @@ impl Driver {
     }
 
     /// Whether there is a connection, or an attempt at one, that needs the runtime.
+    #[cfg(not(target_family = "wasm"))]
     pub(crate) fn needs_runtime(&self) -> bool {
         !matches!(self.connection, ConnectionState::None)
     }
 
     /// Releases everything that belongs to the runtime, which is about to be dropped.
+    #[cfg(not(target_family = "wasm"))]
     pub(crate) fn detach_from_runtime(&mut self) {
         self.connection = ConnectionState::None;
         self.timer = Timer::default();

@@ -3,6 +3,7 @@
 //! Every transport calls them, so redirects, credentials and content types are handled the same over the
 //! built-in HTTP/1.1 and HTTP/2 and over other HTTP libraries.
 
+mod browser;
 mod content_coding;
 #[cfg(feature = "cookies")]
 mod cookies;
@@ -16,6 +17,7 @@ mod resume;
 mod retry_after;
 mod verdict;
 
+pub use browser::{is_refused_by_browser, is_set_by_browser};
 pub use content_coding::{ContentCoding, UnsupportedCoding, accept_encoding, content_coding};
 #[cfg(feature = "cookies")]
 pub use cookies::CookieJar;

@@ -9,8 +9,11 @@ use ::http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use ::http::{HeaderMap, HeaderName, HeaderValue, Method};
 use bytes::Bytes;
 use everstream_core::{BoxError, RedactedUrl};
-use url::Url;
+use everstream_http::policy::{is_refused_by_browser, is_set_by_browser};
 
+use super::Url;
+#[cfg(target_family = "wasm")]
+use super::browser::{append_query, parse_url, set_query};
 use crate::error::Error;
 
 /// A request that is about to be sent, for
@@ -49,7 +52,44 @@ pub struct Attempt {
     pub(super) problem: Option<Arc<str>>,
 }
 
+/// A header of the user's settings.
+#[derive(Clone)]
+pub(super) struct Header {
+    pub(super) name: String,
+    /// `None` if it isn't valid as a header value.
+    pub(super) value: Option<HeaderValue>,
+    pub(super) sensitive: bool,
+}
+
 impl Attempt {
+    /// Checks the parts of a request, or returns what is wrong with them.
+    pub(super) fn new(
+        url: &str,
+        query: &[(String, String)],
+        method: &str,
+        headers: &[Header],
+        body: Option<Bytes>,
+    ) -> Result<Self, Error> {
+        let mut url = parse_url(url)?;
+        if !query.is_empty() {
+            append_query(&mut url, query);
+        }
+        let mut map = HeaderMap::new();
+        for header in headers {
+            let (name, value) = parse_header(&header.name, header.value.clone(), header.sensitive)?;
+            map.append(name, value);
+        }
+        Ok(Attempt {
+            method: parse_method(method)?,
+            url,
+            headers: map,
+            body,
+            number: 0,
+            last_event_id: None,
+            problem: None,
+        })
+    }
+
     /// The number of this attempt, counted from 1 over the client's lifetime.
     ///
     /// ```
@@ -179,8 +219,7 @@ impl Attempt {
     #[must_use]
     pub fn query(self, name: impl AsRef<str>, value: impl AsRef<str>) -> Self {
         self.change(|attempt| {
-            let mut query = attempt.url.query_pairs_mut();
-            query.append_pair(name.as_ref(), value.as_ref());
+            append_query(&mut attempt.url, &[(name.as_ref(), value.as_ref())]);
             Ok(())
         })
     }
@@ -197,18 +236,7 @@ impl Attempt {
     #[must_use]
     pub fn set_query(self, name: impl AsRef<str>, value: impl AsRef<str>) -> Self {
         self.change(|attempt| {
-            let others: Vec<(String, String)> = attempt
-                .url
-                .query_pairs()
-                .filter(|(other, _)| other != name.as_ref())
-                .map(|(name, value)| (name.into_owned(), value.into_owned()))
-                .collect();
-            attempt
-                .url
-                .query_pairs_mut()
-                .clear()
-                .extend_pairs(others)
-                .append_pair(name.as_ref(), value.as_ref());
+            set_query(&mut attempt.url, name.as_ref(), value.as_ref());
             Ok(())
         })
     }
@@ -257,6 +285,7 @@ impl Attempt {
     /// });
     /// # drop(http);
     /// ```
+    #[cfg(not(target_family = "wasm"))]
     #[must_use]
     pub fn set_sensitive_header(
         self,
@@ -311,6 +340,7 @@ impl fmt::Debug for Attempt {
 pub(super) type Hook = dyn Fn(Attempt) -> HookFuture + Send + Sync;
 type HookFuture = Pin<Box<dyn Future<Output = Result<Attempt, BoxError>> + Send>>;
 
+#[cfg(not(target_family = "wasm"))]
 pub(super) fn parse_url(url: &str) -> Result<Url, Error> {
     let shown = RedactedUrl(url);
     let parsed =
@@ -324,9 +354,33 @@ pub(super) fn parse_url(url: &str) -> Result<Url, Error> {
     }
 }
 
+#[cfg(not(target_family = "wasm"))]
+fn append_query(url: &mut Url, pairs: &[(impl AsRef<str>, impl AsRef<str>)]) {
+    url.query_pairs_mut().extend_pairs(pairs);
+}
+
+/// Replaces all parameters of this name.
+#[cfg(not(target_family = "wasm"))]
+fn set_query(url: &mut Url, name: &str, value: &str) {
+    let others: Vec<(String, String)> = url
+        .query_pairs()
+        .filter(|(other, _)| other != name)
+        .map(|(name, value)| (name.into_owned(), value.into_owned()))
+        .collect();
+    url.query_pairs_mut()
+        .clear()
+        .extend_pairs(others)
+        .append_pair(name, value);
+}
+
 pub(super) fn parse_method(method: &str) -> Result<Method, Error> {
-    Method::from_bytes(method.as_bytes())
-        .map_err(|_| Error::config("method", format!("{method:?} isn't a method")))
+    let parsed = Method::from_bytes(method.as_bytes())
+        .map_err(|_| Error::config("method", format!("{method:?} isn't a method")))?;
+    if cfg!(target_family = "wasm") && is_refused_by_browser(&parsed) {
+        let problem = format!("browsers don't send {method:?} requests");
+        return Err(Error::config("method", problem));
+    }
+    Ok(parsed)
 }
 
 /// `value` is `None` if it isn't valid as a header value.
@@ -340,6 +394,10 @@ pub(super) fn parse_header(
     // With a wrong length, the server would wait for more, or take the next request for part of the body.
     if parsed == CONTENT_LENGTH || parsed == TRANSFER_ENCODING {
         let problem = format!("{name:?} follows from the body and can't be set");
+        return Err(Error::config("header", problem));
+    }
+    if cfg!(target_family = "wasm") && is_set_by_browser(&parsed) {
+        let problem = format!("{name:?} is set by the browser");
         return Err(Error::config("header", problem));
     }
     // The message doesn't quote the value, which may be a secret.

@@ -3,22 +3,22 @@
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
+#[cfg(not(target_family = "wasm"))]
 use std::sync::atomic::AtomicBool;
 
 use ::http::{HeaderMap, HeaderValue};
 use bytes::Bytes;
 use everstream_core::{BoxError, RedactedUrl};
+#[cfg(not(target_family = "wasm"))]
 use everstream_http::policy::HeaderScope;
-use url::Url;
 
-use super::attempt::{Attempt, Hook};
-use super::client::HttpClient;
-use super::settings::{Header, Settings};
+#[cfg(not(target_family = "wasm"))]
+use super::HttpClient;
+use super::attempt::{Attempt, Header, Hook};
+#[cfg(not(target_family = "wasm"))]
 use super::transport::Transport;
-use super::{ClientContext, ConnectStrategy, ConnectionClient};
+use super::{ClientContext, ConnectStrategy, ConnectionClient, Settings};
 use crate::error::Error;
-
-pub use super::transport::{AddressFamily, HttpVersion};
 
 /// Connects over HTTP: the request, and how to send it.
 ///
@@ -57,8 +57,8 @@ pub use super::transport::{AddressFamily, HttpVersion};
 #[derive(Clone)]
 pub struct Http {
     // Both are pointers, because tasks store an `Http` by value and clients share its settings.
-    url: Arc<String>,
-    settings: Arc<Settings>,
+    pub(super) url: Arc<String>,
+    pub(super) settings: Arc<Settings>,
 }
 
 impl Http {
@@ -141,6 +141,7 @@ impl Http {
     ///     .sensitive_header("x-api-key", "secret");
     /// # drop(http);
     /// ```
+    #[cfg(not(target_family = "wasm"))]
     #[must_use]
     pub fn sensitive_header(self, name: impl AsRef<str>, value: impl TryInto<HeaderValue>) -> Self {
         self.add_header(name.as_ref(), value.try_into().ok(), true)
@@ -194,6 +195,7 @@ impl Http {
     /// let http = everstream::Http::new("https://example.com/feed").basic_auth("me", "secret");
     /// # drop(http);
     /// ```
+    #[cfg(not(target_family = "wasm"))]
     #[must_use]
     pub fn basic_auth(self, user: impl Into<String>, password: impl Into<String>) -> Self {
         self.with(|settings| settings.basic_auth = Some((user.into(), password.into())))
@@ -214,6 +216,7 @@ impl Http {
     /// # assert_eq!(server.requests()[0].header("user-agent"), None);
     /// # Ok::<(), everstream::Error>(())
     /// ```
+    #[cfg(not(target_family = "wasm"))]
     #[must_use]
     pub fn without_default_header(self, name: impl Into<String>) -> Self {
         self.with(|settings| settings.omitted.push(name.into()))
@@ -307,6 +310,7 @@ impl Http {
     /// let http = everstream::Http::new("https://example.com/feed").redirect_limit(0);
     /// # drop(http);
     /// ```
+    #[cfg(not(target_family = "wasm"))]
     #[must_use]
     pub fn redirect_limit(self, limit: usize) -> Self {
         self.with(|settings| settings.redirect_limit = limit)
@@ -324,6 +328,7 @@ impl Http {
     ///     .header_scope(HeaderScope::All);
     /// # drop(http);
     /// ```
+    #[cfg(not(target_family = "wasm"))]
     #[must_use]
     pub fn header_scope(self, scope: HeaderScope) -> Self {
         self.with(|settings| settings.header_scope = scope)
@@ -367,7 +372,7 @@ impl Http {
     /// let http = everstream::Http::new("https://example.com/feed").cookies(true);
     /// # drop(http);
     /// ```
-    #[cfg(feature = "cookies")]
+    #[cfg(all(feature = "cookies", not(target_family = "wasm")))]
     #[cfg_attr(docsrs, doc(cfg(feature = "cookies")))]
     #[must_use]
     pub fn cookies(self, enabled: bool) -> Self {
@@ -382,6 +387,7 @@ impl Http {
         self
     }
 
+    #[cfg(not(target_family = "wasm"))]
     pub(super) fn with_transport(self, change: impl FnOnce(&mut Transport)) -> Self {
         self.with(|settings| {
             change(Arc::make_mut(&mut settings.transport));
@@ -391,6 +397,7 @@ impl Http {
     }
 }
 
+#[cfg(not(target_family = "wasm"))]
 impl Http {
     pub(super) fn create(&self, context: ClientContext) -> Result<HttpClient, Error> {
         let settings = &self.settings;
@@ -433,14 +440,14 @@ impl From<String> for Http {
     }
 }
 
-impl From<&Url> for Http {
-    fn from(url: &Url) -> Self {
+impl From<&url::Url> for Http {
+    fn from(url: &url::Url) -> Self {
         Http::new(url.as_str())
     }
 }
 
-impl From<Url> for Http {
-    fn from(url: Url) -> Self {
+impl From<url::Url> for Http {
+    fn from(url: url::Url) -> Self {
         Http::new(url)
     }
 }

@@ -1,5 +1,4 @@
-//! The clock of the clients, and the alarm that wakes a task: tokio's. Together with `random.rs`, the
-//! only code of the engine that depends on the platform.
+//! The clock and the timers of tokio.
 
 use std::future::Future;
 use std::pin::Pin;
