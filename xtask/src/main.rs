@@ -24,6 +24,7 @@ mod soak;
 mod start;
 mod test;
 mod tool;
+mod wasm;
 
 use std::process::ExitCode;
 
@@ -103,6 +104,11 @@ const COMMANDS: &[Command] = &[
         name: "bench",
         about: "Benchmarks, into docs/bench: decode [--quick], client, idle, relay, python; check",
         run: bench::run,
+    },
+    Command {
+        name: "wasm",
+        about: "Runs the client in headless Chromium, and measures a minimal program's size; Debian or rustup",
+        run: wasm::run,
     },
     Command {
         name: "pictures",

@@ -1,0 +1,98 @@
+//! `cargo xtask wasm`: the client in a real browser: headless Chromium, on a page and in a worker. Also
+//! measures the size of a minimal client.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use crate::{apt, msrv, sh};
+
+const TARGET: &str = "wasm32-unknown-unknown";
+const CHROMIUM: &str = "/usr/bin/chromium";
+
+/// Debian's packages of a Rust that can compile for browsers. The source must be that of the compiler.
+const PACKAGES: &[&str] = &[
+    "rustc-web=VERSION.*",
+    "rust-web-src=VERSION.*",
+    "libstd-rust-web-dev=VERSION.*",
+    "libstd-rust-web-VERSION=VERSION.*",
+    "libllvm19",
+];
+
+pub(crate) fn run(args: &[String]) -> sh::Outcome {
+    sh::no_arguments("wasm", args)?;
+    let folder = sh::target()?.join("wasm");
+    fs::create_dir_all(&folder)?;
+    apt::install(&[(CHROMIUM, "chromium")], &folder.join("apt.log"))?;
+    let manifest = sh::root().join("browser/Cargo.toml");
+
+    let mut guest = sh::cargo(["build", "--release", "--package", "browser-guest"]);
+    guest
+        .args(["--target", TARGET])
+        .arg("--manifest-path")
+        .arg(&manifest);
+    if !has_target()? {
+        guest.args(["-Z", "build-std=std,panic_abort"]);
+        guest.envs(toolchain(&folder)?);
+    }
+    sh::run(guest.env("CARGO_TARGET_DIR", &folder))?;
+
+    let out = folder.join("served");
+    sh::empty_folder(&out)?;
+    let mut runner = sh::cargo(["run", "--package", "browser-runner"]);
+    runner.arg("--manifest-path").arg(&manifest).arg("--");
+    runner
+        .arg(folder.join(TARGET).join("release"))
+        .arg(out)
+        .arg(CHROMIUM);
+    sh::run(runner.env("CARGO_TARGET_DIR", &folder))?;
+    println!("wasm: ok");
+    Ok(())
+}
+
+/// Whether the installed Rust has the standard library for browsers.
+fn has_target() -> sh::Outcome<bool> {
+    let mut rustc = Command::new("rustc");
+    let libraries = sh::capture(rustc.args(["--print", "target-libdir", "--target", TARGET]))?;
+    Ok(Path::new(libraries.trim()).exists())
+}
+
+/// The variables that select Debian's compiler, which builds the standard library from its source. It is
+/// downloaded if it isn't there yet.
+fn toolchain(folder: &Path) -> sh::Outcome<Vec<(&'static str, OsString)>> {
+    let root = folder.join("rust");
+    if !root.exists() {
+        msrv::unpack(folder, &root, PACKAGES)
+            .map_err(|error| format!("{error}\nor, with rustup: rustup target add {TARGET}"))?;
+    }
+    let rustlib = root.join("usr/lib/rustlib");
+    let sources = rustlib.join("src/rust");
+    if !sources.exists() {
+        fs::create_dir_all(rustlib.join("src"))?;
+        let from = root
+            .join("usr/src")
+            .join(format!("rustc-{}.0", msrv::VERSION));
+        #[cfg(unix)]
+        std::os::unix::fs::symlink(from, sources)?;
+        #[cfg(not(unix))]
+        return Err(format!("only on Debian: {} {}", from.display(), sources.display()).into());
+    }
+    let sysroot = sh::capture(Command::new("rustc").args(["--print", "sysroot"]))?;
+    let host = format!(
+        "lib/rustlib/{}-unknown-linux-gnu/bin/rust-lld",
+        std::env::consts::ARCH
+    );
+    let machine = format!("usr/lib/{}-linux-gnu", std::env::consts::ARCH);
+    Ok(vec![
+        ("RUSTC", root.join("usr/bin/rustc").into()),
+        ("LD_LIBRARY_PATH", root.join(machine).into()),
+        // For `-Z`.
+        ("RUSTC_BOOTSTRAP", "1".into()),
+        // Debian's is in yet another package.
+        (
+            "CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER",
+            Path::new(sysroot.trim()).join(host).into(),
+        ),
+    ])
+}
