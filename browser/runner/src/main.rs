@@ -149,6 +149,7 @@ fn main() -> Outcome {
             .web(true)?
             .typescript(false)
             .omit_default_module_path(false);
+        bindgen.remove_name_section(true);
         bindgen.generate(&folder)?;
     }
     let (raw, compressed) = size(&folder.join("minimal_bg.wasm"))?;
